@@ -1,0 +1,1 @@
+"""Compression: what is done to which layer of a network."""

@@ -1,0 +1,1 @@
+"""Quantization: plans, observers, and the numbers behind Q/DQ pairs."""

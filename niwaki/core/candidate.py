@@ -1,0 +1,100 @@
+"""A candidate: the decisions that make one network, and nothing else."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import TypeAlias
+
+from niwaki.core.errors import SpaceError
+from niwaki.core.jsonable import JSON, fingerprint
+
+# A decided value. Tuples nest, so that a derivation tree is one value.
+Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
+
+SEPARATOR = "/"
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """Active decisions, by path, in one canonical order.
+
+    A candidate holds no module and no metric. Spaces build candidates and leave inactive decisions
+    out, so two spellings of one network are one candidate: equality, hash and `key` all follow the
+    active decisions alone.
+
+    Attributes:
+        items: Pairs of path and value, sorted by path. Paths of a joint space start with the name
+            of their part and a slash: `architecture/encoder.stage1.width`.
+    """
+
+    items: tuple[tuple[str, Value], ...]
+
+    @classmethod
+    def of(cls, decisions: Mapping[str, Value] | Iterable[tuple[str, Value]]) -> "Candidate":
+        """Build a candidate from decisions in any order."""
+        pairs = decisions.items() if isinstance(decisions, Mapping) else decisions
+        return cls(tuple(sorted(pairs)))
+
+    @cached_property
+    def decisions(self) -> Mapping[str, Value]:
+        """The active decisions as a read-only mapping."""
+        return MappingProxyType(dict(self.items))
+
+    @cached_property
+    def key(self) -> str:
+        """Sixteen hexadecimal digits that name this candidate, stable across processes."""
+        return fingerprint(self.to_json())
+
+    def part(self, name: str) -> "Candidate":
+        """Return the decisions of one part of a joint space, without the part's name."""
+        prefix = name + SEPARATOR
+        return Candidate(
+            tuple((p[len(prefix) :], v) for p, v in self.items if p.startswith(prefix))
+        )
+
+    def prefixed(self, name: str) -> "Candidate":
+        """Return this candidate as the part `name` of a joint space."""
+        return Candidate(tuple((name + SEPARATOR + p, v) for p, v in self.items))
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return the decisions as a JSON object; tuples become arrays."""
+        return {path: _to_json(value) for path, value in self.items}
+
+    @classmethod
+    def from_json(cls, data: object) -> "Candidate":
+        """Read what `to_json` wrote.
+
+        Raises:
+            SpaceError: If `data` is not a JSON object of decisions.
+        """
+        if not isinstance(data, Mapping):
+            raise SpaceError(
+                f"a candidate is a JSON object of decisions, but a {type(data).__name__} came: "
+                "write {path: value, ...}"
+            )
+        return cls.of({str(path): _from_json(value, str(path)) for path, value in data.items()})
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Candidate) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __str__(self) -> str:
+        return ", ".join(f"{path}={value}" for path, value in self.items)
+
+
+def _to_json(value: Value) -> JSON:
+    return [_to_json(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _from_json(value: object, path: str) -> Value:
+    if isinstance(value, list | tuple):
+        return tuple(_from_json(v, path) for v in value)
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise SpaceError(
+        f"decision '{path}' holds a {type(value).__name__}: "
+        "a decision is a string, a number, true, false, null, or a list of these"
+    )

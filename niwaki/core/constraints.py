@@ -1,0 +1,139 @@
+"""Constraints as text: `latency_ms <= 2`, `depth_rmse <= 1.1 * baseline`."""
+
+import ast
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from niwaki.core.errors import ConfigError
+
+BASELINE = "baseline"
+_FORM = "write `name <= bound` or `name >= bound`, where bound is a number or uses `baseline`"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A constraint with its number filled in.
+
+    Attributes:
+        name: Name of the value it binds.
+        sign: +1 for `<=`, -1 for `>=`.
+        limit: The bound, in the value's own unit.
+    """
+
+    name: str
+    sign: float
+    limit: float
+
+    def slack(self, values: Mapping[str, float]) -> float:
+        """Return value minus limit, signed so that feasible is at most 0; NaN if not measured."""
+        return self.sign * (values.get(self.name, math.nan) - self.limit)
+
+    def violation(self, values: Mapping[str, float]) -> float:
+        """Return how far outside, relative to the limit; 0 if inside or not measured."""
+        slack = self.slack(values)
+        scale = abs(self.limit) or 1.0
+        return max(0.0, slack / scale) if math.isfinite(slack) else 0.0
+
+    def __str__(self) -> str:
+        return f"{self.name} {'<=' if self.sign > 0 else '>='} {self.limit:.6g}"
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A bound on one measured value, perhaps relative to the baseline's.
+
+    Attributes:
+        text: As the user wrote it.
+        name: The value it binds.
+        sign: +1 for `<=`, -1 for `>=`.
+        scale: Factor of the baseline's value; 0 when the bound is absolute.
+        offset: Added to it.
+    """
+
+    text: str
+    name: str
+    sign: float
+    scale: float
+    offset: float
+
+    @classmethod
+    def parse(cls, text: str) -> "Constraint":
+        """Read a constraint.
+
+        Raises:
+            ConfigError: If the text is not a bound on one value.
+        """
+        try:
+            node = ast.parse(text.strip(), mode="eval").body
+        except SyntaxError as error:
+            raise ConfigError(f"constraint '{text}' cannot be read: {_FORM}") from error
+        if not (isinstance(node, ast.Compare) and len(node.ops) == 1):
+            raise ConfigError(f"constraint '{text}' is not one comparison: {_FORM}")
+        left, operator, right = node.left, node.ops[0], node.comparators[0]
+        sign = _sign(operator, text)
+        if not isinstance(left, ast.Name) or left.id == BASELINE:
+            raise ConfigError(f"constraint '{text}' must start with a value's name: {_FORM}")
+        scale, offset = _linear(right, text)
+        if not (math.isfinite(scale) and math.isfinite(offset)):
+            raise ConfigError(f"constraint '{text}' has a bound that is not finite: {_FORM}")
+        return cls(text=text.strip(), name=left.id, sign=sign, scale=scale, offset=offset)
+
+    @property
+    def relative(self) -> bool:
+        """Whether the baseline has to be measured before this constraint means anything."""
+        return self.scale != 0.0
+
+    def resolve(self, baseline: Mapping[str, float]) -> Bound:
+        """Fill in the baseline's value.
+
+        Raises:
+            ConfigError: If the constraint is relative and the baseline has no such value.
+        """
+        if not self.relative:
+            return Bound(self.name, self.sign, self.offset)
+        reference = baseline.get(self.name, math.nan)
+        if not math.isfinite(reference):
+            raise ConfigError(
+                f"constraint '{self.text}' is relative to the baseline, which has no value "
+                f"'{self.name}'; it has {', '.join(sorted(baseline)) or 'none'}"
+            )
+        return Bound(self.name, self.sign, self.scale * reference + self.offset)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def _sign(operator: ast.cmpop, text: str) -> float:
+    if isinstance(operator, ast.LtE):
+        return 1.0
+    if isinstance(operator, ast.GtE):
+        return -1.0
+    raise ConfigError(f"constraint '{text}' uses an operator other than <= and >=: {_FORM}")
+
+
+def _linear(node: ast.expr, text: str) -> tuple[float, float]:
+    """Read an expression as scale * baseline + offset."""
+    match node:
+        case ast.Constant(value=bool()):
+            pass
+        case ast.Constant(value=int() | float() as number):
+            return 0.0, float(number)
+        case ast.Name(id="baseline"):
+            return 1.0, 0.0
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            scale, offset = _linear(operand, text)
+            return -scale, -offset
+        case ast.BinOp(left=left, op=ast.Add() | ast.Sub() as op, right=right):
+            (a, b), (c, d) = _linear(left, text), _linear(right, text)
+            sign = 1.0 if isinstance(op, ast.Add) else -1.0
+            return a + sign * c, b + sign * d
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            (a, b), (c, d) = _linear(left, text), _linear(right, text)
+            if a == 0.0 or c == 0.0:
+                return (a * d + c * b, b * d)
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            (a, b), (c, d) = _linear(left, text), _linear(right, text)
+            if c == 0.0 and d != 0.0:
+                return a / d, b / d
+    raise ConfigError(f"constraint '{text}' has a bound that cannot be read: {_FORM}")

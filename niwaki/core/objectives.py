@@ -1,0 +1,62 @@
+"""Objectives: what is wanted, and the only place where a sign is flipped."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Direction(StrEnum):
+    """Which way is better."""
+
+    MAXIMIZE = "maximize"
+    MINIMIZE = "minimize"
+
+
+@dataclass(frozen=True)
+class Objective:
+    """One value to make as large or as small as possible.
+
+    Attributes:
+        name: Name of a measured value, such as `latency_ms` or `digit_accuracy`.
+        direction: Which way is better.
+        unit: For people; empty for a ratio.
+    """
+
+    name: str
+    direction: Direction
+    unit: str = ""
+
+    @property
+    def sign(self) -> float:
+        """+1 when minimised, -1 when maximised."""
+        return 1.0 if self.direction is Direction.MINIMIZE else -1.0
+
+
+def minimised(
+    values: Sequence[Mapping[str, float]], objectives: Sequence[Objective]
+) -> NDArray[np.float64]:
+    """Return the values as costs.
+
+    Args:
+        values: n mappings from value name to value, in the user's own direction.
+        objectives: m objectives.
+
+    Returns:
+        (n, m) float64, every column minimised, NaN where a value is missing.
+    """
+    costs = np.full((len(values), len(objectives)), np.nan)
+    for column, objective in enumerate(objectives):
+        for row, named in enumerate(values):
+            costs[row, column] = objective.sign * named.get(objective.name, np.nan)
+    return costs
+
+
+def in_user_direction(
+    costs: NDArray[np.float64], objectives: Sequence[Objective]
+) -> NDArray[np.float64]:
+    """Undo `minimised`: (n, m) costs back to the user's own signs."""
+    signs = np.array([objective.sign for objective in objectives], dtype=np.float64)
+    return np.asarray(costs * signs)

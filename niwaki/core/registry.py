@@ -1,0 +1,95 @@
+"""Registries: names in configuration files, resolved to factories that are imported on use."""
+
+import difflib
+import importlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from niwaki.core.errors import ConfigError
+
+
+def nearest(name: str, known: "list[str] | tuple[str, ...]") -> str:
+    """Return `; did you mean 'x'?` for the nearest known name, or an empty string."""
+    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean '{matches[0]}'?" if matches else ""
+
+
+def import_object(path: str) -> Any:
+    """Import `package.module:name`.
+
+    Raises:
+        ConfigError: If the path is malformed, or nothing is there.
+    """
+    module_name, colon, name = path.partition(":")
+    if not (module_name and colon and name):
+        raise ConfigError(f"'{path}' does not name a Python object: write 'package.module:name'")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ConfigError(f"'{path}' cannot be imported: {error}") from error
+    if not hasattr(module, name):
+        raise ConfigError(f"module '{module_name}' has no '{name}'{nearest(name, dir(module))}")
+    return getattr(module, name)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One plug-in.
+
+    Attributes:
+        name: What configuration files call it.
+        summary: One line for `niwaki list`.
+        path: `package.module:name` of its factory, imported on use.
+        needs: Distributions that it needs beyond niwaki's own, for `niwaki doctor`.
+    """
+
+    name: str
+    summary: str
+    path: str
+    needs: tuple[str, ...] = ()
+
+    def load(self) -> Callable[..., Any]:
+        """Import the factory."""
+        factory: Callable[..., Any] = import_object(self.path)
+        return factory
+
+
+class Registry:
+    """The plug-ins of one noun: ours, and those other distributions offer as entry points.
+
+    Args:
+        noun: Plural noun; entry points are looked up in the group `niwaki.<noun>`.
+        records: What ships with niwaki.
+    """
+
+    def __init__(self, noun: str, records: tuple[Record, ...]) -> None:
+        self.noun = noun
+        self._shipped = records
+
+    def __iter__(self) -> Iterator[Record]:
+        yield from self._shipped
+        for point in entry_points(group=f"niwaki.{self.noun}"):
+            yield Record(point.name, f"from {point.value}", point.value)
+
+    def names(self) -> list[str]:
+        """Return every known name."""
+        return [record.name for record in self]
+
+    def find(self, name: str) -> Record:
+        """Return the record called `name`; `package.module:factory` names one directly.
+
+        Raises:
+            ConfigError: If there is none, with the nearest name.
+        """
+        for record in self:
+            if record.name == name:
+                return record
+        if ":" in name:
+            return Record(name, "given by path", name)
+        known = self.names()
+        raise ConfigError(
+            f"there is no '{name}' among the {self.noun}{nearest(name, known)} "
+            f"Known: {', '.join(known)}; or give 'package.module:factory'"
+        )

@@ -1,0 +1,1 @@
+"""Evaluators: a candidate in, a measurement out."""

@@ -1,0 +1,69 @@
+"""What every evaluator can do: a candidate in, a measurement out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.jsonable import JSON
+from niwaki.core.measurement import Measurement
+
+
+@dataclass(frozen=True)
+class Export:
+    """A candidate written as a file and measured from it.
+
+    Attributes:
+        measurement: Values of the exported file on the runtime, on data the search did not see.
+        folder: Holds `model.onnx` and whatever else the model needs.
+        card: What a user must know to run the model, as the model card's JSON.
+    """
+
+    measurement: Measurement
+    folder: Path
+    card: Mapping[str, JSON]
+
+
+class Evaluator(ABC):
+    """Scores candidates of one space.
+
+    An evaluator is cheap to build and to pickle: it travels to worker processes, and loads what is
+    heavy (data, weights) on first use there. `prepare` does the one-time work, in the driver,
+    before the first evaluation.
+    """
+
+    @abstractmethod
+    def prepare(self, folder: Path) -> None:
+        """Do the one-time work, such as training a super-network, and keep it under `folder`.
+
+        Idempotent, and resumable after a kill: what is already there is not done again.
+        """
+
+    @abstractmethod
+    def baseline(self) -> Candidate:
+        """Return the candidate that relative constraints refer to."""
+
+    @abstractmethod
+    def cheap(self, candidate: Candidate) -> Mapping[str, float]:
+        """Return the values that cost nothing: parameters, MACs, bytes. May be empty."""
+
+    @abstractmethod
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        """Return all values.
+
+        May raise anything: the executor turns an exception into a failed measurement.
+
+        Args:
+            candidate: Valid in the evaluator's space.
+            fidelity: Share of the full effort, in (0, 1].
+            seed: Seed of everything random in this evaluation.
+        """
+
+    @abstractmethod
+    def export(self, candidate: Candidate, folder: Path, *, seed: int) -> Export:
+        """Write the candidate's network under `folder` and measure it from there.
+
+        Raises:
+            ExportError: If it cannot be written, or if this evaluator has no networks (a table).
+        """

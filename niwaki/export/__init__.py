@@ -1,0 +1,1 @@
+"""Export: ONNX graphs, Q/DQ insertion, verification, model cards."""

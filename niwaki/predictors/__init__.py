@@ -1,0 +1,1 @@
+"""Predictors: arrays in, means and standard deviations out."""

@@ -1,0 +1,1 @@
+"""Searchers: which candidate to try next."""

@@ -1,0 +1,100 @@
+"""What every search space can do."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import SpaceError
+
+
+class Choose(Protocol):
+    """Picks one of the options of the decision at `path`."""
+
+    def __call__(self, path: str, options: Sequence[Value]) -> Value:
+        """Return one of `options`, which is never empty."""
+        ...
+
+
+class Space(ABC):
+    """A set of candidates. Builds nothing: it knows decisions, not networks.
+
+    A space is described by one walk, `decide`: it asks for the active decisions one by one, each
+    with its options, and returns the candidate. Sampling answers at random, an Optuna trial answers
+    by suggestion, validation answers from what a user wrote: so any searcher works on any space.
+
+    Laws, checked by `niwaki.testing.SpaceContract`:
+        * whatever the answers, the candidate is valid;
+        * equal keys if and only if equal active decisions;
+        * `mutate` never returns its parent (unless the space has one candidate only);
+        * the same generator state gives the same candidate, in every process.
+    """
+
+    @abstractmethod
+    def decide(self, choose: Choose) -> Candidate:
+        """Walk the decisions in order, asking `choose` for each active one."""
+
+    @abstractmethod
+    def sample(self, rng: np.random.Generator) -> Candidate:
+        """Draw a candidate."""
+
+    @abstractmethod
+    def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
+        """Return a neighbour: one active decision changed, or a few."""
+
+    @abstractmethod
+    def crossover(self, first: Candidate, second: Candidate, rng: np.random.Generator) -> Candidate:
+        """Return a child that takes each decision from one of its parents where it can."""
+
+    @abstractmethod
+    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        """Return (n, d) features for predictors; inactive decisions are zeros."""
+
+    @property
+    @abstractmethod
+    def size(self) -> int | float:
+        """Number of distinct candidates; `math.inf` if there is no bound."""
+
+    def canonical(self, decisions: Mapping[str, Value]) -> Candidate:
+        """Return the candidate that these decisions spell, inactive ones left out.
+
+        Raises:
+            SpaceError: If an active decision is missing, or its value is not one of its options.
+        """
+
+        def answer(path: str, options: Sequence[Value]) -> Value:
+            if path not in decisions:
+                raise SpaceError(f"decision '{path}' is missing: choose one of {list(options)}")
+            for option in options:
+                if type(option) is type(decisions[path]) and option == decisions[path]:
+                    return option
+            raise SpaceError(
+                f"decision '{path}' is {decisions[path]!r}, which is not one of {list(options)}"
+            )
+
+        return self.decide(answer)
+
+    def check(self, candidate: Candidate) -> str:
+        """Return why `candidate` is not of this space, or an empty string if it is."""
+        try:
+            spelled = self.canonical(candidate.decisions)
+        except SpaceError as error:
+            return str(error)
+        extra = sorted(set(candidate.decisions) - set(spelled.decisions))
+        return f"decision '{extra[0]}' is unknown here, or inactive: leave it out" if extra else ""
+
+    def contains(self, candidate: Candidate) -> bool:
+        """Whether `candidate` is of this space."""
+        return not self.check(candidate)
+
+    def validate(self, candidate: Candidate) -> None:
+        """Raise if `candidate` is not of this space.
+
+        Raises:
+            SpaceError: With the first decision that is wrong, and its options.
+        """
+        if fault := self.check(candidate):
+            raise SpaceError(fault)

@@ -1,0 +1,153 @@
+"""Spaces of named choices, some of which exist only if others were decided so."""
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.base import Choose, Space
+from niwaki.spaces.walks import at_random, recombine, resample
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Holds when the decision at `path` is active and has one of `values`."""
+
+    path: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One decision.
+
+    Attributes:
+        path: Stable, readable name: `encoder.stage1.width`.
+        options: Distinct values; at least one.
+        when: Conditions on earlier choices; all must hold for this one to be active.
+    """
+
+    path: str
+    options: tuple[Value, ...]
+    when: tuple[Condition, ...] = ()
+
+
+@dataclass(frozen=True)
+class ChoiceSpace(Space):
+    """A list of choices, asked in order.
+
+    Attributes:
+        choices: A choice's conditions name earlier choices only.
+
+    Raises:
+        SpaceError: On a repeated path, a choice without options, or a condition that names a later
+            or unknown choice.
+    """
+
+    choices: tuple[Choice, ...]
+
+    def __post_init__(self) -> None:
+        seen: dict[str, Choice] = {}
+        for choice in self.choices:
+            _check_choice(choice, seen)
+            seen[choice.path] = choice
+
+    def decide(self, choose: Choose) -> Candidate:
+        decided: dict[str, Value] = {}
+        for choice in self.choices:
+            if _active(choice, decided):
+                decided[choice.path] = choose(choice.path, choice.options)
+        return Candidate.of(decided)
+
+    def sample(self, rng: np.random.Generator) -> Candidate:
+        return self.decide(at_random(rng))
+
+    def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
+        return resample(self, candidate, rng)
+
+    def crossover(self, first: Candidate, second: Candidate, rng: np.random.Generator) -> Candidate:
+        return recombine(self, first, second, rng)
+
+    @cached_property
+    def columns(self) -> Mapping[tuple[str, Value], int]:
+        """Column of each (path, option) in the encoding."""
+        pairs = [(choice.path, option) for choice in self.choices for option in choice.options]
+        return {pair: column for column, pair in enumerate(pairs)}
+
+    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        encoded = np.zeros((len(candidates), len(self.columns)))
+        for row, candidate in enumerate(candidates):
+            encoded[row, [self.columns[item] for item in candidate.items]] = 1.0
+        return encoded
+
+    @cached_property
+    def size(self) -> int:
+        return sum(n for _, n in self.projections(frozenset()))
+
+    def projections(self, paths: Collection[str]) -> list[tuple[Candidate, int]]:
+        """Count the candidates by what they decide at `paths`.
+
+        Returns:
+            Pairs of the decisions at `paths` and the number of candidates that agree with them.
+        """
+        # Walk the choices once, merging partial decisions that no later condition tells apart.
+        states: dict[frozenset[tuple[str, Value]], int] = {frozenset(): 1}
+        for position, choice in enumerate(self.choices):
+            kept = self._looked_at_later[position] | frozenset(paths)
+            grown: dict[frozenset[tuple[str, Value]], int] = {}
+            for state, n in states.items():
+                active = _active(choice, dict(state))
+                for option in choice.options if active else (None,):
+                    items = state | {(choice.path, option)} if active else state
+                    merged = frozenset(item for item in items if item[0] in kept)
+                    grown[merged] = grown.get(merged, 0) + n
+            states = grown
+        return [(Candidate.of(state), n) for state, n in states.items()]
+
+    def restricted(self, paths: Collection[str]) -> "ChoiceSpace":
+        """Return the space of those choices alone."""
+        return ChoiceSpace(tuple(choice for choice in self.choices if choice.path in paths))
+
+    @cached_property
+    def _looked_at_later(self) -> tuple[frozenset[str], ...]:
+        """For each position, the paths that conditions of later choices look at."""
+        looked_at: list[frozenset[str]] = [frozenset()]
+        for choice in reversed(self.choices[1:]):
+            looked_at.append(looked_at[-1] | {condition.path for condition in choice.when})
+        return tuple(reversed(looked_at))
+
+
+def _active(choice: Choice, decided: Mapping[str, Value]) -> bool:
+    for condition in choice.when:
+        if condition.path not in decided or decided[condition.path] not in condition.values:
+            return False
+    return True
+
+
+def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
+    where = f"choice '{choice.path}'"
+    if choice.path in earlier:
+        raise SpaceError(f"{where} is listed twice: give each decision its own path")
+    if not choice.options:
+        raise SpaceError(f"{where} has no options: give at least one")
+    if len(set(choice.options)) != len(choice.options):
+        raise SpaceError(f"{where} repeats an option: {list(choice.options)}")
+    if any(isinstance(option, float) and not math.isfinite(option) for option in choice.options):
+        raise SpaceError(f"{where} has an option that is not finite: {list(choice.options)}")
+    for condition in choice.when:
+        if condition.path not in earlier:
+            raise SpaceError(
+                f"{where} depends on '{condition.path}', which is not an earlier choice: "
+                "list it before"
+            )
+        unknown = set(condition.values) - set(earlier[condition.path].options)
+        if unknown:
+            raise SpaceError(
+                f"{where} waits for '{condition.path}' to be {unknown.pop()!r}, which is none of "
+                f"its options {list(earlier[condition.path].options)}"
+            )

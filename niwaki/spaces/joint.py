@@ -1,0 +1,113 @@
+"""Joint spaces: named parts, the later ones depending on what the earlier ones decided."""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import SEPARATOR, Candidate, Value
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.base import Choose, Space
+from niwaki.spaces.choices import ChoiceSpace
+from niwaki.spaces.walks import at_random, recombine, resample
+
+
+class DependentSpace(ABC):
+    """A part that depends on earlier parts: a layer that is not there has no precision."""
+
+    @property
+    @abstractmethod
+    def reads(self) -> Mapping[str, frozenset[str]]:
+        """The decisions that `given` looks at: paths, by name of the earlier part."""
+
+    @abstractmethod
+    def given(self, earlier: Mapping[str, Candidate]) -> Space:
+        """Return the space that is left once the earlier parts are decided."""
+
+    @abstractmethod
+    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        """Return (n, d) features of this part's candidates, the same d whatever came earlier."""
+
+
+@dataclass(frozen=True)
+class JointSpace(Space):
+    """The product of named parts, such as architecture x quantization.
+
+    Attributes:
+        parts: Parts by name, in the order of deciding. Paths get `name/` in front.
+
+    Raises:
+        SpaceError: If a name is empty or holds a slash, or the first part depends on others.
+    """
+
+    parts: Mapping[str, Space | DependentSpace]
+
+    def __post_init__(self) -> None:
+        if not self.parts:
+            raise SpaceError("a joint space needs at least one part")
+        for name in self.parts:
+            if not name or SEPARATOR in name:
+                raise SpaceError(f"part name '{name}' must not be empty or hold a '{SEPARATOR}'")
+        first = next(iter(self.parts))
+        if isinstance(self.parts[first], DependentSpace):
+            raise SpaceError(f"part '{first}' depends on earlier parts, but it is the first")
+
+    def decide(self, choose: Choose) -> Candidate:
+        decided: dict[str, Candidate] = {}
+        items: list[tuple[str, Value]] = []
+        for name, part in self.parts.items():
+            space = part.given(decided) if isinstance(part, DependentSpace) else part
+            decided[name] = space.decide(_within(name, choose))
+            items.extend(decided[name].prefixed(name).items)
+        return Candidate.of(items)
+
+    def sample(self, rng: np.random.Generator) -> Candidate:
+        return self.decide(at_random(rng))
+
+    def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
+        return resample(self, candidate, rng)
+
+    def crossover(self, first: Candidate, second: Candidate, rng: np.random.Generator) -> Candidate:
+        return recombine(self, first, second, rng)
+
+    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        blocks = [
+            part.encode([candidate.part(name) for candidate in candidates])
+            for name, part in self.parts.items()
+        ]
+        return np.concatenate(blocks, axis=1)
+
+    @cached_property
+    def size(self) -> int | float:
+        return self._count(tuple(self.parts), {})
+
+    def _count(self, names: tuple[str, ...], decided: Mapping[str, Candidate]) -> int | float:
+        """Count the candidates of the parts `names`, given what is decided of the earlier ones."""
+        if not names:
+            return 1
+        name, later = names[0], names[1:]
+        part = self.parts[name]
+        space = part.given(decided) if isinstance(part, DependentSpace) else part
+        read = self._read_of(name)
+        if not read:
+            return space.size * self._count(later, decided)
+        if not isinstance(space, ChoiceSpace):
+            return math.inf
+        return sum(
+            n * self._count(later, {**decided, name: seen}) for seen, n in space.projections(read)
+        )
+
+    def _read_of(self, name: str) -> frozenset[str]:
+        dependent = [part for part in self.parts.values() if isinstance(part, DependentSpace)]
+        return frozenset().union(*(part.reads.get(name, frozenset()) for part in dependent))
+
+
+def _within(name: str, choose: Choose) -> Choose:
+    def choose_within(path: str, options: Sequence[Value]) -> Value:
+        return choose(name + SEPARATOR + path, options)
+
+    return choose_within

@@ -1,0 +1,72 @@
+"""Sampling, mutation and crossover of any space, by answering its walk."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from niwaki.core.candidate import Candidate, Value
+from niwaki.spaces.base import Choose, Space
+
+MUTATION_TRIES = 64
+
+
+def at_random(rng: np.random.Generator) -> Choose:
+    """Answer every decision uniformly."""
+
+    def choose(path: str, options: Sequence[Value]) -> Value:  # noqa: ARG001
+        return options[int(rng.random() * len(options))]
+
+    return choose
+
+
+def resample(
+    space: Space, candidate: Candidate, rng: np.random.Generator, *, mean_changes: float = 1.5
+) -> Candidate:
+    """Return a neighbour of `candidate`: one decision changed for sure, a few more perhaps.
+
+    Decisions that the change activates are drawn at random; all others keep their value. The number
+    of changes is geometric with the given mean. Returns `candidate` itself only if no neighbour
+    turns up in `MUTATION_TRIES` tries, as in a space of one candidate.
+    """
+    kept = candidate.decisions
+    paths = list(kept)
+    anew = at_random(rng)
+    for _ in range(MUTATION_TRIES):
+        n_changes = min(int(rng.geometric(1.0 / mean_changes)), len(paths))
+        changed = {paths[i] for i in rng.choice(len(paths), size=n_changes, replace=False)}
+
+        def choose(path: str, options: Sequence[Value], changed: "set[str]" = changed) -> Value:
+            value = kept.get(path)
+            if path not in kept or value not in options:
+                return anew(path, options)
+            if path not in changed or len(options) == 1:
+                return value
+            return anew(path, [option for option in options if option != value])
+
+        child = space.decide(choose)
+        if child != candidate:
+            return child
+    return candidate
+
+
+def recombine(
+    space: Space, first: Candidate, second: Candidate, rng: np.random.Generator
+) -> Candidate:
+    """Return a child of two parents: each decision from either, with equal chance.
+
+    A decision that only one parent has comes from that one; one that neither has is drawn.
+
+    References:
+        Syswerda, ICGA 1989, "Uniform crossover in genetic algorithms"; here over active decisions.
+    """
+    parents: tuple[Mapping[str, Value], ...] = (first.decisions, second.decisions)
+    anew = at_random(rng)
+
+    def choose(path: str, options: Sequence[Value]) -> Value:
+        order = (0, 1) if rng.random() < 0.5 else (1, 0)
+        for parent in order:
+            if path in parents[parent] and parents[parent][path] in options:
+                return parents[parent][path]
+        return anew(path, options)
+
+    return space.decide(choose)

@@ -1,0 +1,1 @@
+"""Studies: the loop, its executors and its ledger."""

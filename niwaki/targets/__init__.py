@@ -1,0 +1,1 @@
+"""Targets: what a runtime can do, and how fast."""
