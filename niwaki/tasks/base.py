@@ -1,0 +1,142 @@
+"""The interface of data: named splits of batches, and the record of how inputs were prepared."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.errors import DataError
+from niwaki.core.jsonable import JSON
+from niwaki.tasks.preprocessing import Preprocessing
+from niwaki.tasks.statistics import Statistics, class_statistics, value_statistics
+from niwaki.tasks.task import Task
+
+STATISTICS_BATCH = 512
+"""Items per batch when the train targets are summed up."""
+
+
+class SplitName(StrEnum):
+    """The splits, and what each may be used for."""
+
+    TRAIN = "train"  # gradients, batch-norm statistics, mean and std of the inputs
+    SEARCH = "search"  # scores that the searcher sees
+    VAL = "val"  # choices beside the search: early stopping, a model from the front
+    TEST = "test"  # looked at once, from the exported file
+    CALIBRATION = "calibration"  # ranges of quantised activations
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Some items.
+
+    Attributes:
+        inputs: (n, c, h, w), or (n, c, ...) in general; float32, ready for the network.
+        targets: By task name, shaped as `TaskKind` says: int64 labels, or float32 values.
+    """
+
+    inputs: NDArray[np.float32]
+    targets: Mapping[str, NDArray[Any]]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+class Split(ABC):
+    """Items that can be gone through again and again."""
+
+    @property
+    @abstractmethod
+    def n_items(self) -> int | None:
+        """Number of items; None if only a full pass would tell."""
+
+    @abstractmethod
+    def batches(
+        self, batch_size: int, *, rng: np.random.Generator | None = None
+    ) -> Iterator[Batch]:
+        """Go through all items once.
+
+        Args:
+            batch_size: Items per batch, at least 1; the last batch may be smaller.
+            rng: Shuffles the items; None keeps the order of the file. The same state gives the same
+                order.
+        """
+
+    @abstractmethod
+    def targets(self, batch_size: int) -> Iterator[Mapping[str, NDArray[Any]]]:
+        """Go through the targets alone, in the order of the file."""
+
+
+@dataclass(frozen=True, eq=False)
+class TaskData:
+    """Everything that a network is trained and scored on.
+
+    Attributes:
+        tasks: The questions, at least one, each with its own name.
+        splits: All five of `SplitName`.
+        input_shape: Shape of one input, without the batch: (c, h, w).
+        preprocessing: How raw inputs became `Batch.inputs`.
+        fingerprint: Sixteen hexadecimal digits that follow content, splits and preprocessing.
+        warnings: What is odd about the data, in sentences, yet no reason to stop.
+    """
+
+    tasks: tuple[Task, ...]
+    splits: Mapping[SplitName, Split]
+    input_shape: tuple[int, ...]
+    preprocessing: Preprocessing
+    fingerprint: str
+    warnings: tuple[str, ...] = ()
+
+    def __getitem__(self, name: SplitName) -> Split:
+        return self.splits[name]
+
+    @property
+    def class_names(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of the classes, by task; only tasks that have classes."""
+        return {task.name: task.classes for task in self.tasks if task.classes}
+
+    @cached_property
+    def statistics(self) -> Mapping[str, Statistics]:
+        """What the train targets look like, by task. Takes a pass over them, the first time."""
+        return {task.name: self._statistics_of(task) for task in self.tasks}
+
+    @cached_property
+    def chance(self) -> Mapping[str, float]:
+        """Values of the best constant predictions on the train targets, by `<task>_<metric>`.
+
+        Raises:
+            DataError: If a constant is perfect there, so that a task has nothing to learn.
+        """
+        values = {}
+        for task in self.tasks:
+            for metric in task.metrics:
+                value = metric.chance(self.statistics[task.name])
+                if value == metric.perfect:
+                    raise DataError(
+                        f"task '{task.name}' has the same target throughout the train split, so "
+                        "there is nothing to learn: remove the task, or give other data"
+                    )
+                values[task.value_name(metric)] = value
+        return values
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return what a run folder and a model card say of the data."""
+        return {
+            "fingerprint": self.fingerprint,
+            "input_shape": list(self.input_shape),
+            "n_items": {str(name): split.n_items for name, split in self.splits.items()},
+            "preprocessing": self.preprocessing.to_json(),
+            "tasks": [task.to_json() for task in self.tasks],
+            "warnings": list(self.warnings),
+        }
+
+    def _statistics_of(self, task: Task) -> Statistics:
+        batches = self.splits[SplitName.TRAIN].targets(STATISTICS_BATCH)
+        targets = (batch[task.name] for batch in batches)
+        if task.kind.has_classes:
+            return class_statistics(targets, task.n_outputs)
+        return value_statistics(targets)

@@ -1,0 +1,127 @@
+"""From the raw arrays that users hold to the inputs that networks take."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.jsonable import JSON
+from niwaki.core.registry import nearest
+
+LAYOUTS = ("NCHW", "NHWC", "NHW", "NC", "NCL", "NLC")
+"""Layouts of raw inputs: N items, C channels or features, H x W pixels, L positions."""
+
+_MOMENTS_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to raw inputs: `(raw * scale - mean) / std`, channels first.
+
+    Attributes:
+        dtype: Type of the raw values, such as `uint8`.
+        layout: Layout of the raw inputs, one of `LAYOUTS`. Networks take channels first.
+        scale: Brings raw values into a small range; 1/255 for bytes.
+        mean: Of each channel, after scaling.
+        std: Of each channel, after scaling; never 0.
+    """
+
+    dtype: str
+    layout: str
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
+        """Return (n, c, ...) float32 for raw inputs in `layout`."""
+        inputs = channels_first(raw, self.layout).astype(np.float32, order="C")
+        shape = (1, -1, *(1,) * (inputs.ndim - 2))
+        std = np.array(self.std)
+        inputs *= (self.scale / std).astype(np.float32).reshape(shape)
+        inputs -= (np.array(self.mean) / std).astype(np.float32).reshape(shape)
+        return inputs
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return what a model card says about preparing inputs."""
+        return {
+            "dtype": self.dtype,
+            "layout": self.layout,
+            "scale": self.scale,
+            "mean": list(self.mean),
+            "std": list(self.std),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Preprocessing":
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: If a field is missing or of the wrong type.
+        """
+        return cls(
+            dtype=str(data["dtype"]),
+            layout=str(data["layout"]),
+            scale=float(data["scale"]),
+            mean=tuple(float(value) for value in data["mean"]),
+            std=tuple(float(value) for value in data["std"]),
+        )
+
+
+def channels_first(raw: NDArray[Any], layout: str) -> NDArray[Any]:
+    """Return a view of `raw` as (n, c, ...).
+
+    Raises:
+        ConfigError: If the layout is unknown.
+        DataError: If `raw` has another number of axes.
+    """
+    if layout not in LAYOUTS:
+        raise ConfigError(
+            f"layout is '{layout}'{nearest(layout, LAYOUTS)} Choose one of {', '.join(LAYOUTS)}"
+        )
+    if raw.ndim != len(layout):
+        raise DataError(
+            f"inputs have shape {raw.shape}, which is not {layout}: set 'layout' to one of "
+            f"{', '.join(name for name in LAYOUTS if len(name) == raw.ndim) or ', '.join(LAYOUTS)}"
+        )
+    if "C" not in layout:
+        return raw[:, None]
+    return np.moveaxis(raw, layout.index("C"), 1)
+
+
+def default_scale(dtype: np.dtype[Any]) -> float:
+    """Return the factor that brings raw values of `dtype` to about 1: integers by their range."""
+    return 1.0 / float(np.iinfo(dtype).max) if dtype.kind in "ui" and dtype.itemsize <= 2 else 1.0
+
+
+def as_given(raw: NDArray[Any], layout: str) -> Preprocessing:
+    """Return the preprocessing of users who prepare inputs themselves: a cast, channels first."""
+    n_channels = channels_first(raw, layout).shape[1]
+    return Preprocessing(str(raw.dtype), layout, 1.0, (0.0,) * n_channels, (1.0,) * n_channels)
+
+
+def standardising(raw: NDArray[Any], layout: str) -> Preprocessing:
+    """Return the preprocessing that gives each channel of the train inputs mean 0 and std 1.
+
+    Args:
+        raw: (n, ...) train inputs in `layout`, finite.
+        layout: One of `LAYOUTS`.
+
+    Raises:
+        ConfigError, DataError: If layout and shape do not fit.
+    """
+    inputs = channels_first(raw, layout)
+    scale = default_scale(raw.dtype)
+    axes = (0, *range(2, inputs.ndim))
+    n = inputs.size // inputs.shape[1]
+    chunks = [inputs[i : i + _MOMENTS_CHUNK] for i in range(0, len(inputs), _MOMENTS_CHUNK)]
+    mean = sum(chunk.sum(axis=axes, dtype=np.float64) for chunk in chunks) * (scale / n)
+    column = np.asarray(mean).reshape(1, -1, *(1,) * (inputs.ndim - 2))
+    squares = sum(((chunk * scale - column) ** 2).sum(axis=axes) for chunk in chunks)
+    std = np.sqrt(squares / n)
+    # A channel that never changes carries nothing: leave it at 0 rather than blow up rounding.
+    std = np.where(std > 1e-6 * np.maximum(1.0, np.abs(mean)), std, 1.0)
+    rounded = [tuple(float(f"{value:.7g}") for value in values) for values in (mean, std)]
+    return Preprocessing(str(raw.dtype), layout, scale, rounded[0], rounded[1])

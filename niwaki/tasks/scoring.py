@@ -1,0 +1,50 @@
+"""Scores of a model on a split: every metric of every task, and their normalised mean."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.objectives import Direction, Objective
+from niwaki.tasks.task import Task
+
+MEAN_SKILL = Objective("mean_skill", Direction.MAXIMIZE)
+"""Mean over tasks of the skill of each task's first metric: 1 is perfect, 0 is chance."""
+
+
+def score(
+    tasks: Sequence[Task],
+    predictions: Iterable[tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[Any]]]],
+    *,
+    chance: Mapping[str, float],
+) -> dict[str, float]:
+    """Score predictions, batch by batch, so that nothing is kept in memory.
+
+    Args:
+        tasks: What is scored.
+        predictions: Batches of (outputs by task name, targets by task name).
+        chance: `TaskData.chance` of the data that the model was trained on.
+
+    Returns:
+        Values by `<task>_<metric>`, and `mean_skill`; NaN where outputs were not finite, or where
+        there was no batch.
+    """
+    accumulators = {
+        task.value_name(metric): (task.name, metric.accumulator())
+        for task in tasks
+        for metric in task.metrics
+    }
+    for outputs, targets in predictions:
+        for task_name, accumulator in accumulators.values():
+            accumulator.update(outputs[task_name], targets[task_name])
+    values = {name: accumulator.value() for name, (_, accumulator) in accumulators.items()}
+    return {**values, MEAN_SKILL.name: mean_skill(tasks, values, chance=chance)}
+
+
+def mean_skill(
+    tasks: Sequence[Task], values: Mapping[str, float], *, chance: Mapping[str, float]
+) -> float:
+    """Return the mean over tasks of the skill of each task's first metric."""
+    names = [(task.metrics[0], task.value_name(task.metrics[0])) for task in tasks]
+    return float(np.mean([metric.skill(values[name], chance[name]) for metric, name in names]))

@@ -1,0 +1,192 @@
+"""Tasks: what a network is asked to say about an input, and how the answer is scored."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, TypeAlias
+
+from niwaki.core.errors import ConfigError
+from niwaki.core.jsonable import JSON
+from niwaki.core.objectives import Objective
+from niwaki.core.registry import nearest
+from niwaki.tasks.metrics import MAE, RMSE, Accuracy, MeanIoU, Metric
+
+AnyMetric: TypeAlias = Metric[Any]
+
+
+class TaskKind(StrEnum):
+    """What the outputs and targets of a task are.
+
+    | kind           | outputs                 | targets                         |
+    |----------------|-------------------------|---------------------------------|
+    | classification | (n, n_outputs) logits   | (n,) int64                      |
+    | segmentation   | (n, n_outputs, h, w)    | (n, h, w) int64, 255 is ignored |
+    | depth          | (n, n_outputs, h, w)    | (n, n_outputs, h, w) float32    |
+    | regression     | (n, n_outputs)          | (n, n_outputs) float32          |
+
+    h and w are those of the labels: a decoder that works on a coarser grid resizes its outputs.
+    """
+
+    CLASSIFICATION = "classification"
+    SEGMENTATION = "segmentation"
+    DEPTH = "depth"  # any dense regression
+    REGRESSION = "regression"
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether targets are labels; if not, they are real numbers."""
+        return self in (TaskKind.CLASSIFICATION, TaskKind.SEGMENTATION)
+
+    @property
+    def dense(self) -> bool:
+        """Whether there is an answer for each pixel."""
+        return self in (TaskKind.SEGMENTATION, TaskKind.DEPTH)
+
+
+METRICS: Mapping[TaskKind, tuple[type[AnyMetric], ...]] = {
+    TaskKind.CLASSIFICATION: (Accuracy,),
+    TaskKind.SEGMENTATION: (MeanIoU, Accuracy),
+    TaskKind.DEPTH: (RMSE, MAE),
+    TaskKind.REGRESSION: (RMSE, MAE),
+}
+"""Metrics by kind; the first is the default."""
+
+LOSSES: Mapping[TaskKind, tuple[str, ...]] = {
+    TaskKind.CLASSIFICATION: ("cross_entropy",),
+    TaskKind.SEGMENTATION: ("cross_entropy",),
+    TaskKind.DEPTH: ("smooth_l1", "l1"),
+    TaskKind.REGRESSION: ("smooth_l1", "l1"),
+}
+"""Losses by kind, implemented in `niwaki.tasks.losses`; the first is the default."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One question asked of every input.
+
+    Attributes:
+        name: First part of its values' names, such as `digit` in `digit_accuracy`.
+        kind: Fixes the shapes of outputs and targets.
+        n_outputs: Number of classes, or of real values per item or pixel.
+        loss: Name of a loss in `niwaki.tasks.losses`.
+        metrics: At least one; the first one's skill stands for the task.
+        classes: Names of the classes, as many as outputs; empty if the targets are real.
+        weight: Factor of its loss in the sum over tasks, at least 0.
+    """
+
+    name: str
+    kind: TaskKind
+    n_outputs: int
+    loss: str
+    metrics: tuple[AnyMetric, ...]
+    classes: tuple[str, ...] = ()
+    weight: float = 1.0
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """Its values as objectives, one for each metric: `<task>_<metric>`."""
+        return tuple(
+            Objective(self.value_name(metric), metric.direction, metric.unit)
+            for metric in self.metrics
+        )
+
+    def value_name(self, metric: AnyMetric) -> str:
+        """Return `<task>_<metric>`."""
+        return f"{self.name}_{metric.name}"
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return what a model card says of this task."""
+        return {
+            "name": self.name,
+            "kind": str(self.kind),
+            "n_outputs": self.n_outputs,
+            "classes": list(self.classes),
+            "loss": self.loss,
+            "weight": self.weight,
+            "metrics": [metric.name for metric in self.metrics],
+            "unit": self.metrics[0].unit,
+        }
+
+
+@dataclass(frozen=True)
+class TaskSettings:
+    """A task as a user declares it.
+
+    Attributes:
+        kind: classification, segmentation, depth (any dense regression) or regression.
+        classes: Names of the classes, or their number; only for classes.
+        n_outputs: Real values per item or pixel; only for real targets.
+        metrics: Names; empty for the kind's default. The first one's skill stands for the task.
+        loss: Name; empty for the kind's default.
+        weight: Factor of the loss in the sum over tasks, at least 0.
+        unit: Unit of real targets, such as `m`.
+    """
+
+    kind: str
+    classes: int | tuple[str, ...] = ()
+    n_outputs: int = 1
+    metrics: tuple[str, ...] = ()
+    loss: str = ""
+    weight: float = 1.0
+    unit: str = ""
+
+
+def declared(name: str, settings: TaskSettings) -> Task:
+    """Return the task that `settings` declare.
+
+    Raises:
+        ConfigError: If a name is unknown, or a number is out of its range.
+    """
+    if not name.isidentifier():
+        raise ConfigError(
+            f"task name '{name}' must be letters, digits and underscores, like 'depth'"
+        )
+    kind = TaskKind(_one_of(settings.kind, [str(kind) for kind in TaskKind], f"tasks.{name}.kind"))
+    if not settings.weight >= 0.0:
+        raise ConfigError(f"tasks.{name}.weight is {settings.weight}: it must be at least 0")
+    classes = _classes(name, settings, kind)
+    n_outputs = len(classes) if kind.has_classes else settings.n_outputs
+    if n_outputs < 1:
+        raise ConfigError(f"tasks.{name}.n_outputs is {n_outputs}: it must be at least 1")
+    losses = LOSSES[kind]
+    return Task(
+        name=name,
+        kind=kind,
+        n_outputs=n_outputs,
+        loss=_one_of(settings.loss or losses[0], list(losses), f"tasks.{name}.loss"),
+        metrics=_metrics(name, settings, kind),
+        classes=classes,
+        weight=settings.weight,
+    )
+
+
+def _classes(name: str, settings: TaskSettings, kind: TaskKind) -> tuple[str, ...]:
+    given = settings.classes
+    classes = tuple(map(str, range(given))) if isinstance(given, int) else tuple(given)
+    if not kind.has_classes:
+        if classes:
+            raise ConfigError(f"tasks.{name} is a {kind} task: give 'n_outputs' and no 'classes'")
+        return ()
+    if len(classes) < 2 or len(set(classes)) < len(classes):
+        raise ConfigError(
+            f"tasks.{name}.classes is {given!r}: give the number of classes, at least 2, "
+            "or their names, each once"
+        )
+    return classes
+
+
+def _metrics(name: str, settings: TaskSettings, kind: TaskKind) -> tuple[AnyMetric, ...]:
+    known = {metric.name: metric for metric in METRICS[kind]}
+    wanted = settings.metrics or (METRICS[kind][0].name,)
+    if len(set(wanted)) < len(wanted):
+        raise ConfigError(f"tasks.{name}.metrics names a metric twice: {', '.join(wanted)}")
+    unit = "" if kind.has_classes else settings.unit
+    return tuple(known[_one_of(m, list(known), f"tasks.{name}.metrics")](unit) for m in wanted)
+
+
+def _one_of(given: str, known: list[str], where: str) -> str:
+    if given not in known:
+        raise ConfigError(
+            f"{where} is '{given}'{nearest(given, known)} Choose one of {', '.join(known)}"
+        )
+    return given
