@@ -1,7 +1,7 @@
 """What every search space can do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -98,3 +98,15 @@ class Space(ABC):
         """
         if fault := self.check(candidate):
             raise SpaceError(fault)
+
+
+class EnumerableSpace(Space):
+    """A space that can count its candidates by what they decide."""
+
+    @abstractmethod
+    def projections(self, paths: Collection[str]) -> list[tuple[Candidate, int]]:
+        """Count the candidates by what they decide at `paths`.
+
+        Returns:
+            Pairs of the decisions at `paths` and the number of candidates that agree with them.
+        """

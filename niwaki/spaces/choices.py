@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.base import Choose, Space
+from niwaki.spaces.base import Choose, EnumerableSpace
 from niwaki.spaces.walks import at_random, recombine, resample
 
 
@@ -38,7 +38,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class ChoiceSpace(Space):
+class ChoiceSpace(EnumerableSpace):
     """A list of choices, asked in order.
 
     Attributes:
@@ -90,11 +90,6 @@ class ChoiceSpace(Space):
         return sum(n for _, n in self.projections(frozenset()))
 
     def projections(self, paths: Collection[str]) -> list[tuple[Candidate, int]]:
-        """Count the candidates by what they decide at `paths`.
-
-        Returns:
-            Pairs of the decisions at `paths` and the number of candidates that agree with them.
-        """
         # Walk the choices once, merging partial decisions that no later condition tells apart.
         states: dict[frozenset[tuple[str, Value]], int] = {frozenset(): 1}
         for position, choice in enumerate(self.choices):

@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import SEPARATOR, Candidate, Value
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.base import Choose, Space
-from niwaki.spaces.choices import ChoiceSpace
+from niwaki.spaces.base import Choose, EnumerableSpace, Space
 from niwaki.spaces.walks import at_random, recombine, resample
 
 
@@ -95,7 +94,7 @@ class JointSpace(Space):
         read = self._read_of(name)
         if not read:
             return space.size * self._count(later, decided)
-        if not isinstance(space, ChoiceSpace):
+        if not isinstance(space, EnumerableSpace):
             return math.inf
         return sum(
             n * self._count(later, {**decided, name: seen}) for seen, n in space.projections(read)

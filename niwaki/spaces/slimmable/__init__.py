@@ -1,0 +1,16 @@
+"""Slimmable multi-task networks: elastic encoder, one elastic decoder per task."""
+
+from niwaki.spaces.slimmable.layout import Head, HeadKind, Layer, LayerKind, Layout, Shape
+from niwaki.spaces.slimmable.space import SlimmableSettings, SlimmableSpace, StageSettings
+
+__all__ = [
+    "Head",
+    "HeadKind",
+    "Layer",
+    "LayerKind",
+    "Layout",
+    "Shape",
+    "SlimmableSettings",
+    "SlimmableSpace",
+    "StageSettings",
+]

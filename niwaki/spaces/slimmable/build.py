@@ -1,0 +1,239 @@
+"""From layouts to modules: plain networks, and the super-network they are slices of."""
+
+from collections.abc import Iterator, Mapping
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn import functional
+
+from niwaki.core.candidate import Candidate
+from niwaki.spaces.slimmable.layout import Head, HeadKind, Layer, Layout
+from niwaki.spaces.slimmable.space import SlimmableSpace
+
+
+class ConvNorm(nn.Module):
+    """Convolution and batch-norm, with or without a ReLU behind."""
+
+    def __init__(self, layer: Layer, *, activation: bool = True) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            layer.n_inputs,
+            layer.n_outputs,
+            layer.kernel,
+            layer.stride,
+            layer.kernel // 2,
+            bias=False,
+        )
+        self.norm = nn.BatchNorm2d(layer.n_outputs)
+        self.act = nn.ReLU() if activation else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, n_inputs, H, W) to (B, n_outputs, H / stride, W / stride)."""
+        y: Tensor = self.act(self.norm(self.conv(x)))
+        return y
+
+
+class Block(nn.Module):
+    """A residual block of two 3x3 convolutions; the first of a stage has a 1x1 shortcut."""
+
+    def __init__(self, layers: Mapping[str, Layer], path: str) -> None:
+        super().__init__()
+        self.enter = ConvNorm(layers[f"{path}.enter.conv"])
+        self.leave = ConvNorm(layers[f"{path}.leave.conv"], activation=False)
+        self.shortcut: nn.Module = nn.Identity()
+        if f"{path}.shortcut.conv" in layers:
+            self.shortcut = ConvNorm(layers[f"{path}.shortcut.conv"], activation=False)
+        self.act = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, C, H, W) to (B, width, H / stride, W / stride)."""
+        y: Tensor = self.act(self.leave(self.enter(x)) + self.shortcut(x))
+        return y
+
+
+class VectorDecoder(nn.Module):
+    """Pools the deepest features and classifies or regresses."""
+
+    def __init__(self, layers: Mapping[str, Layer], path: str) -> None:
+        super().__init__()
+        enter, leave = layers[f"{path}.enter"], layers[f"{path}.leave"]
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.enter = nn.Linear(enter.n_inputs, enter.n_outputs)
+        self.act = nn.ReLU()
+        self.leave = nn.Linear(leave.n_inputs, leave.n_outputs)
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Map the stages' features to (B, n_outputs)."""
+        pooled = self.pool(features[-1]).flatten(1)  # (B, C)
+        y: Tensor = self.leave(self.act(self.enter(pooled)))
+        return y
+
+
+class MapDecoder(nn.Module):
+    """Upsamples the deepest features, merging the skip of each stage on the way."""
+
+    def __init__(self, layers: Mapping[str, Layer], path: str, layout: Layout) -> None:
+        super().__init__()
+        n_merges = len(layout.stages) - 1
+        self.factors = [layout.stages[n_merges - step].stride for step in range(n_merges)]
+        self.merges = nn.ModuleList(
+            ConvNorm(layers[f"{path}.merges.{step}.conv"]) for step in range(n_merges)
+        )
+        leave = layers[f"{path}.leave"]
+        self.leave = nn.Conv2d(leave.n_inputs, leave.n_outputs, 1)
+        self.last_factor = 2 * layout.stages[0].stride
+
+    def forward(self, features: list[Tensor]) -> Tensor:
+        """Map the stages' features to (B, n_outputs, H, W)."""
+        x = features[-1]
+        for step, merge in enumerate(self.merges):
+            if self.factors[step] > 1:
+                x = functional.interpolate(x, scale_factor=self.factors[step], mode="nearest")
+            x = merge(torch.cat([x, features[len(features) - 2 - step]], dim=1))
+        return functional.interpolate(
+            self.leave(x), scale_factor=self.last_factor, mode="bilinear", align_corners=False
+        )
+
+
+class MultiTaskNetwork(nn.Module):
+    """A shared encoder and one decoder per task, of fixed widths: an ordinary module."""
+
+    def __init__(self, layout: Layout, layers: tuple[Layer, ...]) -> None:
+        super().__init__()
+        by_path = {layer.path: layer for layer in layers}
+        self.stem = ConvNorm(by_path["stem.conv"])
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(Block(by_path, f"stages.{s}.{b}") for b in range(len(stage.hidden))))
+            for s, stage in enumerate(layout.stages)
+        )
+        self.decoders = nn.ModuleDict(
+            {head.task: _decoder(head, by_path, layout) for head in layout.shape.heads}
+        )
+
+    def forward(self, image: Tensor) -> tuple[Tensor, ...]:
+        """Map (B, channels, H, W) to one output per task, in the order of the shape's heads."""
+        x = self.stem(image)
+        features = []
+        for stage in self.stages:
+            x = stage(x)
+            features.append(x)
+        return tuple(decoder(features) for decoder in self.decoders.values())
+
+
+def _decoder(head: Head, layers: Mapping[str, Layer], layout: Layout) -> nn.Module:
+    path = f"decoders.{head.task}"
+    if head.kind is HeadKind.VECTOR:
+        return VectorDecoder(layers, path)
+    return MapDecoder(layers, path, layout)
+
+
+class SuperNetwork(nn.Module):
+    """The largest network of a space; every candidate is a slice of its weights.
+
+    A slice takes the first channels of each layer, and of a layer that reads a concatenation the
+    first channels of each piece. Slices are views: gradients of a sub-network flow into the shared
+    weights.
+
+    Args:
+        space: Its largest candidate is built.
+        generator: Draws the initial weights.
+    """
+
+    def __init__(self, space: SlimmableSpace, generator: torch.Generator) -> None:
+        super().__init__()
+        self.space = space
+        self.full = build(space, space.largest)
+        _initialise(self.full, generator)
+
+    def forward(self, image: Tensor, candidate: Candidate) -> tuple[Tensor, ...]:
+        """Run the sub-network of `candidate` in training mode, on batch statistics.
+
+        Args:
+            image: (B, channels, H, W).
+            candidate: Of the super-network's space.
+        """
+        network, layers = self._skeleton(candidate)
+        weights = dict(_slices(dict(self.full.named_parameters()), layers))
+        outputs: tuple[Tensor, ...] = functional_call(network, weights, (image,))
+        return outputs
+
+    def extract(self, candidate: Candidate) -> MultiTaskNetwork:
+        """Return the sub-network as a plain module with its own copy of the weights.
+
+        Its batch-norm statistics are fresh: recalibrate before evaluation.
+        """
+        network = build(self.space, candidate)
+        weights = dict(
+            _slices(dict(self.full.named_parameters()), self.space.layer_table(candidate))
+        )
+        parameters = dict(network.named_parameters())
+        with torch.no_grad():
+            for name, weight in weights.items():
+                parameters[name].copy_(weight)
+        return network
+
+    def _skeleton(self, candidate: Candidate) -> tuple[MultiTaskNetwork, tuple[Layer, ...]]:
+        """Return a module of the right shapes, to be called with the shared weights."""
+        with torch.device("meta"):
+            network = build(self.space, candidate)
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                # Running statistics of one sub-network mean nothing to another.
+                module.track_running_stats = False
+                module.running_mean = module.running_var = module.num_batches_tracked = None
+        return network, self.space.layer_table(candidate)
+
+
+def build(space: SlimmableSpace, candidate: Candidate) -> MultiTaskNetwork:
+    """Build the plain network that `candidate` decides, with torch's default weights."""
+    return MultiTaskNetwork(space.layout(candidate), space.layer_table(candidate))
+
+
+def _slices(full: Mapping[str, Tensor], layers: tuple[Layer, ...]) -> Iterator[tuple[str, Tensor]]:
+    """Yield name and slice of every parameter of the sub-network with these layers."""
+    for layer in layers:
+        n = layer.n_outputs
+        weight = full[f"{layer.path}.weight"][:n]
+        pieces = [weight[:, s.offset : s.offset + s.n] for s in layer.inputs]
+        yield f"{layer.path}.weight", pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
+        if layer.norm:
+            yield f"{layer.norm}.weight", full[f"{layer.norm}.weight"][:n]
+            yield f"{layer.norm}.bias", full[f"{layer.norm}.bias"][:n]
+        else:
+            yield f"{layer.path}.bias", full[f"{layer.path}.bias"][:n]
+
+
+def _initialise(network: MultiTaskNetwork, generator: torch.Generator) -> None:
+    """He initialisation; the last norm of a block starts small, so that depth does no harm."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    for module in network.modules():
+        if isinstance(module, Block):
+            nn.init.constant_(module.leave.norm.weight, 0.2)
+
+
+def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
+    """Set batch-norm statistics to those of `images`, and leave the network in evaluation mode.
+
+    Every sub-network sees other activations than the super-network, so it needs statistics of its
+    own: a mean over batches, not a moving average.
+
+    References:
+        Yu and Huang, ICCV 2019, section 3.3.
+    """
+    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    network.train()
+    with torch.no_grad():
+        for batch in images:
+            network(batch)
+    network.eval()
+    for norm in norms:
+        norm.momentum = 0.1
+
