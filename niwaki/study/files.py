@@ -1,0 +1,71 @@
+"""Files that are either whole or not there, and what to say when the disk says no."""
+
+import errno
+import os
+import tempfile
+from pathlib import Path
+
+from niwaki.core.errors import RunFolderError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def cannot_write(path: Path, error: OSError) -> RunFolderError:
+    """Return the error that tells a person why `path` cannot be written, and what to do."""
+    if error.errno in _FULL:
+        remedy = "the disk or quota is full; free some space and run the same command again"
+    elif error.errno in _FORBIDDEN:
+        remedy = "permission is denied; choose a folder that you may write to"
+    else:
+        remedy = f"the system says '{error.strerror or error}'; check the disk and run it again"
+    return RunFolderError(f"'{path}' cannot be written: {remedy}. What was there before is intact")
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Replace the contents of `path`, so that readers and crashes see the old text or the new.
+
+    Args:
+        path: File to write; its folder must exist.
+        text: New contents, written as UTF-8.
+
+    Raises:
+        RunFolderError: If the disk is full or the folder cannot be written.
+    """
+    try:
+        _replace(path, text.encode())
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _replace(path: Path, data: bytes) -> None:
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # mkstemp makes private files; a result is as readable as any other new file.
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make new names in `folder` survive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _umask() -> int:
+    """Return the process's umask, which can only be read by setting it."""
+    umask = os.umask(0o077)
+    os.umask(umask)
+    return umask

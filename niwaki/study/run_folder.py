@@ -1,0 +1,209 @@
+"""A run folder: the names of everything in it, and the right to write to it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from niwaki.core.errors import RunFolderError
+from niwaki.core.jsonable import JSON, fingerprint
+from niwaki.study.environment import changed_fields
+from niwaki.study.events import utc_now
+from niwaki.study.files import cannot_write, write_text_atomically
+from niwaki.study.run_lock import RunLock
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where one study keeps everything.
+
+    Attributes:
+        path: The folder, usually `runs/<name>`.
+    """
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration, YAML."""
+        return self.path / "config.yaml"
+
+    @property
+    def environment(self) -> Path:
+        """What it ran on, one entry per change, JSON."""
+        return self.path / "environment.json"
+
+    @property
+    def trials(self) -> Path:
+        """The ledger, JSON lines."""
+        return self.path / "trials.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one writer."""
+        return self.path / "lock"
+
+    @property
+    def artifacts(self) -> Path:
+        """Files of single candidates, a folder each; and what evaluators prepare."""
+        return self.path / "artifacts"
+
+    @property
+    def logs(self) -> Path:
+        """What workers print."""
+        return self.path / "logs"
+
+    @property
+    def pareto_json(self) -> Path:
+        """The front, for programs."""
+        return self.path / "pareto.json"
+
+    @property
+    def pareto_csv(self) -> Path:
+        """The front, for spreadsheets."""
+        return self.path / "pareto.csv"
+
+    @property
+    def report(self) -> Path:
+        """The front, for people: one offline HTML page."""
+        return self.path / "report.html"
+
+    def artifact(self, key: str) -> Path:
+        """Return the folder of the candidate with this key; it may not exist yet."""
+        return self.artifacts / key
+
+    def claim(self, config: Mapping[str, JSON], *, free: Sequence[str] = ()) -> RunLock:
+        """Create the folder, or take over one of the same study, and become its only writer.
+
+        Args:
+            config: The resolved configuration; it is stored, and compared on the next claim.
+            free: Dotted keys that do not change any single result and may differ from the last
+                claim, such as `budget` or `executor.n_workers`. A key frees everything below it.
+
+        Returns:
+            The held lock: release it, or use it in a `with` statement.
+
+        Raises:
+            RunFolderError: If another process holds the folder, if it belongs to a study with
+                another configuration, or if it cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        lock = RunLock(self.lock).acquire()
+        try:
+            plain = _plain(config)
+            self._check_same_study(plain, free)
+            text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+            write_text_atomically(self.config, text)
+        except BaseException:
+            lock.release()
+            raise
+        return lock
+
+    def read_config(self) -> Mapping[str, JSON]:
+        """Return the stored configuration.
+
+        Raises:
+            RunFolderError: If there is none, or it cannot be read.
+        """
+        try:
+            config = yaml.safe_load(self.config.read_text())
+        except FileNotFoundError as error:
+            raise RunFolderError(
+                f"there is no run at '{self.path}': it has no {self.config.name}. "
+                "Give the folder of a run that was started"
+            ) from error
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise RunFolderError(
+                f"'{self.config}' cannot be read ({error}): restore it, or give the run a new name"
+            ) from error
+        if not isinstance(config, Mapping):
+            raise RunFolderError(f"'{self.config}' holds no settings: restore it, or start anew")
+        return config
+
+    def record_environment(self, environment: Mapping[str, JSON]) -> list[str]:
+        """Store the environment of this session, if it differs from that of the last.
+
+        Returns:
+            Dotted names of what changed since the last session; empty in the first.
+        """
+        sessions = self._read_sessions()
+        before = sessions[-1].get("environment") if sessions else None
+        changed = changed_fields(before, environment) if sessions else []
+        if changed or not sessions:
+            sessions.append({"at": utc_now(), "environment": environment})
+            text = json.dumps({"sessions": sessions}, indent=2) + "\n"
+            write_text_atomically(self.environment, text)
+        return changed
+
+    def _read_sessions(self) -> list[dict[str, JSON]]:
+        if not self.environment.exists():
+            return []
+        try:
+            return list(json.loads(self.environment.read_text())["sessions"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise RunFolderError(
+                f"'{self.environment}' cannot be read ({error}): delete it, no result depends on it"
+            ) from error
+
+    def _check_same_study(self, config: Mapping[str, JSON], free: Sequence[str]) -> None:
+        if not self.config.exists():
+            if self.trials.exists():
+                raise RunFolderError(
+                    f"'{self.path}' has trials but no {self.config.name}: restore it, or give "
+                    "the run another name"
+                )
+            return
+        stored = self.read_config()
+        changed = changed_fields(without(stored, free), without(config, free))
+        if changed:
+            differences = _differences(stored, config, changed)
+            raise RunFolderError(
+                f"'{self.path}' holds a run with other settings: {differences}. "
+                "Give this run another name, restore the settings, or delete the folder"
+            )
+
+
+def config_hash(config: Mapping[str, JSON], *, free: Sequence[str] = ()) -> str:
+    """Return the fingerprint of everything in `config` that changes results.
+
+    Args:
+        config: The resolved configuration.
+        free: Dotted keys to leave out, as in `RunFolder.claim`.
+    """
+    return fingerprint(without(config, free))
+
+
+def without(config: Mapping[str, JSON], free: Sequence[str]) -> dict[str, JSON]:
+    """Return `config` without the dotted keys in `free` and all that is below them."""
+    kept: dict[str, JSON] = {}
+    for key, value in config.items():
+        if key in free:
+            continue
+        below = [path.removeprefix(f"{key}.") for path in free if path.startswith(f"{key}.")]
+        kept[key] = without(value, below) if below and isinstance(value, Mapping) else value
+    return kept
+
+
+def _plain(config: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Return what reading the stored file gives back: tuples and enums become lists and text."""
+    plain: dict[str, JSON] = json.loads(json.dumps(config))
+    return plain
+
+
+def _differences(stored: JSON, given: JSON, paths: Sequence[str], *, n_shown: int = 5) -> str:
+    shown = [f"{path} was {_at(stored, path)} and is now {_at(given, path)}" for path in paths]
+    more = f"; and {len(paths) - n_shown} more" if len(paths) > n_shown else ""
+    return "; ".join(shown[:n_shown]) + more
+
+
+def _at(value: JSON, path: str) -> str:
+    for key in path.split("."):
+        if not isinstance(value, Mapping) or key not in value:
+            return "absent"
+        value = value[key]
+    return json.dumps(value)
