@@ -3,13 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf, isfinite, nan
 
 import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.constraints import Bound
-from niwaki.core.measurement import Trial
+from niwaki.core.measurement import Status, Trial
 from niwaki.core.objectives import Objective, minimised
 from niwaki.spaces.base import Space
 
@@ -23,12 +24,14 @@ class Problem:
         objectives: m of them, m >= 1.
         bounds: Constraints with their numbers filled in.
         seed: Every random draw of a searcher comes from a stream named after this seed.
+        initial: Candidates that every searcher asks for first, in this order, such as a baseline.
     """
 
     space: Space
     objectives: tuple[Objective, ...]
     bounds: tuple[Bound, ...] = ()
     seed: int = 0
+    initial: tuple[Candidate, ...] = ()
 
     def costs(self, trials: Sequence[Trial]) -> NDArray[np.float64]:
         """Return (n, m) minimised costs; NaN where a trial has no such value."""
@@ -40,34 +43,38 @@ class Problem:
     def violations(self, trials: Sequence[Trial]) -> NDArray[np.float64]:
         """Return (n,) summed relative violations of the bounds; 0 is feasible, inf is failed.
 
-        An infeasible trial, turned away by a cheap count, has the violation of that count.
+        An infeasible trial, turned away by a cheap count, has the violation of that count. A trial
+        that lacks the value of an objective or of a bound has failed, whatever its status says.
         """
         return np.array([self._violation(trial) for trial in trials], dtype=np.float64)
 
     def _violation(self, trial: Trial) -> float:
         values = trial.measurement.values
         total = sum(bound.violation(values) for bound in self.bounds)
-        if trial.measurement.complete and all(o.name in values for o in self.objectives):
-            return total
-        return total if total > 0.0 else float("inf")
+        if trial.measurement.complete:
+            wanted = (*self.objectives, *self.bounds)
+            return total if all(isfinite(values.get(w.name, nan)) for w in wanted) else inf
+        infeasible = trial.measurement.status is Status.INFEASIBLE
+        return total if infeasible and total > 0.0 else inf
 
 
 class Searcher(ABC):
     """Proposes candidates and learns from their measurements.
 
-    A searcher is a pure function of its problem, of the trials it was told, in order, and of how
-    many candidates it was asked for: the i-th candidate it gives draws from the random stream
-    `stream(seed, "ask", i)` alone. So a killed search is resumed by telling the ledger again and
-    setting the counter (`resume`), with no searcher state on disk.
+    A searcher is a pure function of its problem, of the candidates it was asked for, in order, and
+    of the trials it was told, in order: the i-th candidate draws from the random stream
+    `stream(seed, "ask", i)` alone, and neither the size of a batch nor the moment of a `tell`
+    between two others matters. So a killed search is resumed from its ledger: `resume` what was
+    asked, `tell` what finished. No searcher state is on disk.
 
     Laws, checked by `niwaki.testing.SearcherContract`: candidates are valid, never repeat one that
-    was asked before, and are the same in every process; failed and infeasible trials are survived;
-    any number of candidates may be pending.
+    was asked before or told from elsewhere, and are the same in every process; failed and
+    infeasible trials are survived; any number of candidates may be pending.
     """
 
     @abstractmethod
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
-        """Return up to `n` new candidates; fewer only if the space has no more.
+        """Return up to `n` new candidates; fewer, or none, only if the space has no more.
 
         Args:
             n: How many are wanted, at least 1.
@@ -76,7 +83,11 @@ class Searcher(ABC):
 
     @abstractmethod
     def tell(self, trials: Sequence[Trial]) -> None:
-        """Learn from finished trials, in the order in which they finished."""
+        """Learn from finished trials, in the order in which they finished.
+
+        A trial that was never asked for here, such as one of an earlier study, is learned from
+        all the same.
+        """
 
     @abstractmethod
     def resume(self, asked: Sequence[Candidate]) -> None:

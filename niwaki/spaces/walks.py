@@ -1,6 +1,6 @@
 """Sampling, mutation and crossover of any space, by answering its walk."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -70,3 +70,39 @@ def recombine(
         return anew(path, options)
 
     return space.decide(choose)
+
+
+def every_candidate(space: Space) -> Iterator[Candidate]:
+    """Yield the candidates one by one, first options first; endless if the space is."""
+    answers: list[int] = []
+    while True:
+        n_options: list[int] = []
+
+        def choose(
+            path: str,  # noqa: ARG001
+            options: Sequence[Value],
+            answers: "list[int]" = answers,
+            n_options: "list[int]" = n_options,
+        ) -> Value:
+            n_options.append(len(options))
+            n_asked = len(n_options)
+            return options[answers[n_asked - 1] if n_asked <= len(answers) else 0]
+
+        yield space.decide(choose)
+        answers = answers + [0] * (len(n_options) - len(answers))
+        while answers and answers[-1] + 1 == n_options[len(answers) - 1]:
+            answers.pop()
+        if not answers:
+            return
+        answers[-1] += 1
+
+
+def corners(space: Space) -> tuple[Candidate, ...]:
+    """Return the candidates that decide for the first, and for the last, option everywhere.
+
+    Where options are sorted, as widths are, these are the smallest and the largest network: good
+    first candidates of a search that weighs size against quality.
+    """
+    first = space.decide(lambda path, options: options[0])  # noqa: ARG005
+    last = space.decide(lambda path, options: options[-1])  # noqa: ARG005
+    return (first,) if first == last else (first, last)

@@ -236,4 +236,3 @@ def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
     network.eval()
     for norm in norms:
         norm.momentum = 0.1
-

@@ -1,0 +1,90 @@
+"""What was asked already, and how a candidate is found that was not."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+import numpy as np
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.measurement import Trial
+from niwaki.core.randomness import stream
+from niwaki.search.base import Problem
+from niwaki.spaces.walks import every_candidate
+
+Propose: TypeAlias = Callable[[np.random.Generator], Candidate]
+
+PROPOSALS = 24  # tries with the searcher's own operators
+SAMPLES = 24  # then uniform draws, before the space is walked in order
+
+
+class Asked:
+    """Remembers every candidate of a search, and draws new ones.
+
+    Args:
+        problem: Its `initial` candidates come first.
+
+    Raises:
+        SpaceError: If an initial candidate is not of the space.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        for candidate in problem.initial:
+            problem.space.validate(candidate)
+        self._problem = problem
+        self._known: set[str] = set()
+        self._n_asked = 0
+        self._rest: Iterator[Candidate] | None = None
+
+    def __len__(self) -> int:
+        """Return how many candidates were asked for."""
+        return self._n_asked
+
+    def __contains__(self, candidate: Candidate) -> bool:
+        return candidate.key in self._known
+
+    def resume(self, candidates: Sequence[Candidate]) -> None:
+        """Take note of candidates that an earlier process asked for."""
+        for candidate in candidates:
+            self._note(candidate)
+
+    def told(self, trials: Sequence[Trial]) -> None:
+        """Take note of trials, so that one that came from elsewhere is not asked for again."""
+        self._known.update(trial.candidate.key for trial in trials)
+
+    def draw(self, n: int, propose: Propose) -> list[Candidate]:
+        """Return up to `n` new candidates, noted as asked; fewer only if there are no more.
+
+        Args:
+            n: How many are wanted.
+            propose: Makes a candidate, perhaps a known one, and is then called again: a limited
+                number of times, after which samples of the space and at last a walk through all of
+                it provide the candidate.
+        """
+        drawn: list[Candidate] = []
+        while len(drawn) < n and (candidate := self._next(propose)) is not None:
+            self._note(candidate)
+            drawn.append(candidate)
+        return drawn
+
+    def _note(self, candidate: Candidate) -> None:
+        self._known.add(candidate.key)
+        self._n_asked += 1
+
+    def _next(self, propose: Propose) -> Candidate | None:
+        space = self._problem.space
+        for candidate in self._problem.initial:
+            if candidate not in self:
+                return candidate
+        rng = stream(self._problem.seed, "ask", self._n_asked)
+        for make, n_tries in ((propose, PROPOSALS), (space.sample, SAMPLES)):
+            for _ in range(n_tries):
+                if (candidate := make(rng)) not in self:
+                    return candidate
+        return self._first_of_rest()
+
+    def _first_of_rest(self) -> Candidate | None:
+        # The walk never steps back, and what it passes is known: all steps together are no more
+        # than the candidates asked.
+        if self._rest is None:
+            self._rest = every_candidate(self._problem.space)
+        return next((candidate for candidate in self._rest if candidate not in self), None)

@@ -1,0 +1,31 @@
+"""The searchers by name."""
+
+from niwaki.core.registry import Record, Registry
+
+# Each factory takes (problem, settings); the annotation of `settings` is the frozen dataclass that
+# a configuration is checked against.
+SEARCHERS = Registry(
+    "searchers",
+    (
+        Record(
+            "random",
+            "uniform draws without repeats: the baseline",
+            "niwaki.search.random_search:RandomSearch",
+        ),
+        Record(
+            "nsga2",
+            "evolution by rank and crowding (NSGA-II), asynchronous; the default",
+            "niwaki.search.nsga2:NSGA2",
+        ),
+        Record(
+            "regularized_evolution",
+            "evolution that retires the oldest (Real et al. 2019), for any number of objectives",
+            "niwaki.search.regularized_evolution:RegularizedEvolution",
+        ),
+        Record(
+            "optuna",
+            "any sampler of Optuna: TPE, GP, NSGA-II, NSGA-III, QMC, ...",
+            "niwaki.search.optuna_sampler:OptunaSearcher",
+        ),
+    ),
+)
