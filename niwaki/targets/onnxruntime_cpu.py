@@ -1,0 +1,198 @@
+"""ONNX Runtime on the processor of this machine."""
+
+import math
+import tempfile
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from niwaki.core.errors import TargetError
+from niwaki.core.jsonable import JSON, fingerprint
+from niwaki.core.randomness import derived_seed, stream
+from niwaki.targets.base import Effort, Feeds, Model, Outputs, Target
+from niwaki.targets.capabilities import Capabilities
+from niwaki.targets.cpu_capabilities import cpu_capabilities
+from niwaki.targets.feeds import check_feeds
+from niwaki.targets.latency import Latency
+from niwaki.targets.lock import measurement_lock
+from niwaki.targets.machine import affinity, load_average, processor
+from niwaki.targets.protocol import (
+    PROTOCOL_VERSION,
+    QUICK,
+    THOROUGH,
+    Budget,
+    Run,
+    Samples,
+    clock_for,
+    interleave,
+    pinned,
+    time_alone,
+)
+from niwaki.targets.reference import reference_feeds, reference_model
+from niwaki.targets.sessions import (
+    SessionSettings,
+    describe,
+    open_session,
+    run_session,
+)
+from niwaki.targets.statistics import median_of_runs, undisturbed
+
+
+@dataclass(frozen=True)
+class OnnxRuntimeCpu(Target):
+    """ONNX Runtime on this processor.
+
+    Attributes:
+        threads: Threads inside one operator. With one, times are processor times of the thread
+            and hardly feel other processes; with more they are wall times, and do.
+        cores: Cores to run on; empty leaves it to the system. Pinning helps on an idle machine
+            with unlike cores, and hurts where others use the same ones.
+        spinning: Whether idle threads burn their core while they wait.
+        disabled_optimizers: Optimizers of the runtime to leave out, when measuring and when
+            deploying.
+        nominal_reference_ms: From `calibrate`; None takes what the reference takes in each session.
+        quick: Budget of `Effort.QUICK`.
+        thorough: Budget of `Effort.THOROUGH`.
+        lock_path: Lock file that measurements of this machine share; None is one per user.
+        lock_timeout_seconds: How long to wait for other measurements.
+
+    Raises:
+        TargetError: On threads below 1, or cores that this process may not use.
+    """
+
+    threads: int = 1
+    cores: tuple[int, ...] = ()
+    spinning: bool = False
+    disabled_optimizers: tuple[str, ...] = ()
+    nominal_reference_ms: float | None = None
+    quick: Budget = QUICK
+    thorough: Budget = THOROUGH
+    lock_path: Path | None = None
+    lock_timeout_seconds: float = 600.0
+
+    def __post_init__(self) -> None:
+        _ = self.session_settings  # raises if they are wrong
+        if strangers := sorted(set(self.cores) - set(affinity())):
+            raise TargetError(
+                f"core {strangers[0]} was asked for, but this process may use {list(affinity())}: "
+                "choose among these, or none to leave it to the system"
+            )
+        if self.nominal_reference_ms is not None:
+            _check_nominal(self.nominal_reference_ms)
+
+    @property
+    def session_settings(self) -> SessionSettings:
+        """How models run here."""
+        return SessionSettings(self.threads, self.spinning, self.disabled_optimizers)
+
+    @property
+    def target_id(self) -> str:
+        cpu = processor()
+        identity: dict[str, JSON] = {
+            "runtime": f"onnxruntime {onnxruntime.__version__}",
+            "processor": cpu.model,
+            "architecture": cpu.architecture,
+            "flags": list(cpu.flags),
+            "threads": self.threads,
+            "spinning": self.spinning,
+            "disabled_optimizers": list(self.disabled_optimizers),
+            "cores": list(self.cores),
+            "protocol": PROTOCOL_VERSION,
+        }
+        return f"onnxruntime-cpu-t{self.threads}-{fingerprint(identity, n_hex=8)}"
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return cpu_capabilities(processor())
+
+    def run(self, model: Model, feeds: Feeds) -> Outputs:
+        session = open_session(model, self.session_settings)
+        return run_session(session, feeds, what=describe(model))
+
+    def optimised(self, model: Model) -> onnx.ModelProto:
+        with tempfile.TemporaryDirectory(prefix="niwaki-") as folder:
+            path = Path(folder) / "optimised.onnx"
+            open_session(model, self.session_settings, optimised_path=path)
+            return onnx.load(path)
+
+    def calibrate(self) -> float:
+        with pinned(self.cores):
+            run = self._runner(reference_model(), reference_feeds())
+            with self._lock():
+                return time_alone(run, budget=self.thorough, clock=clock_for(self.threads))
+
+    def calibrated(self, nominal_reference_ms: float) -> "OnnxRuntimeCpu":
+        return replace(self, nominal_reference_ms=nominal_reference_ms)
+
+    def measure(
+        self,
+        models: Sequence[Model],
+        feeds: Sequence[Feeds],
+        *,
+        effort: Effort = Effort.QUICK,
+        seed: int = 0,
+    ) -> list[Latency]:
+        if len(models) != len(feeds):
+            raise TargetError(
+                f"{len(models)} models came with {len(feeds)} inputs: give one mapping for each"
+            )
+        for given in feeds:
+            check_feeds(given)
+        with pinned(self.cores):
+            reference = self._runner(reference_model(), reference_feeds())
+            runs = [self._runner(model, given) for model, given in zip(models, feeds, strict=True)]
+            with self._lock():
+                samples = interleave(
+                    runs,
+                    reference,
+                    budget=self.quick if effort is Effort.QUICK else self.thorough,
+                    clock=clock_for(self.threads),
+                    seed=derived_seed(seed, "turns"),
+                )
+        return [self._latency(sample, seed) for sample in samples]
+
+    def _lock(self) -> AbstractContextManager[None]:
+        return measurement_lock(self.lock_path, timeout_seconds=self.lock_timeout_seconds)
+
+    def _runner(self, model: Model, feeds: Feeds) -> Run:
+        session = open_session(model, self.session_settings)
+        given = dict(feeds)
+        # The first run, with its checks, happens here, so that errors come before the waiting.
+        names = list(run_session(session, given, what=describe(model)))
+        return partial(session.run, names, given)
+
+    def _latency(self, samples: Samples, seed: int) -> Latency:
+        reference_ms = undisturbed(samples.reference_ms)
+        median = median_of_runs(samples.wall_ms, stream(seed, "interval"))
+        p90_ms, p99_ms = np.percentile(samples.wall_ms, (90, 99))
+        return Latency(
+            target_id=self.target_id,
+            ratio=samples.ratio.value,
+            ratio_low=samples.ratio.low,
+            ratio_high=samples.ratio.high,
+            nominal_reference_ms=self.nominal_reference_ms or reference_ms,
+            reference_ms=reference_ms,
+            p50_ms=median.value,
+            p90_ms=float(p90_ms),
+            p99_ms=float(p99_ms),
+            min_ms=float(samples.wall_ms.min()),
+            interval_low_ms=median.low,
+            interval_high_ms=median.high,
+            n_runs=samples.wall_ms.size,
+            load_average=load_average(),
+            converged=samples.converged,
+        )
+
+
+def _check_nominal(milliseconds: float) -> None:
+    if not (math.isfinite(milliseconds) and milliseconds > 0):
+        raise TargetError(
+            f"the nominal time of the reference is {milliseconds} ms: it must be positive and "
+            "finite. Take it from `calibrate()`"
+        )

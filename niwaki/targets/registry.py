@@ -1,0 +1,14 @@
+"""The targets that configuration files can name."""
+
+from niwaki.core.registry import Record, Registry
+
+TARGETS = Registry(
+    "targets",
+    (
+        Record(
+            "onnxruntime_cpu",
+            "ONNX Runtime on this processor, measured against an interleaved reference model",
+            "niwaki.targets.onnxruntime_cpu:OnnxRuntimeCpu",
+        ),
+    ),
+)
