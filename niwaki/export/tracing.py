@@ -1,0 +1,168 @@
+"""A module's forward pass as a list of calls, with the shape of every value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from niwaki.core.errors import ExportError
+from niwaki.export.graph_writer import Shape
+
+_BATCHES = (2, 3)
+
+
+class Varying:
+    """Stands for a number that grows with the batch, such as `x.size(0)`."""
+
+    def __repr__(self) -> str:
+        return "batch-dependent"
+
+
+@dataclass(frozen=True)
+class TensorShape:
+    """Stands for a tensor of this shape."""
+
+    dims: Shape
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a module does when called.
+
+    Attributes:
+        nodes: Calls, in order.
+        values: What each call returns: `TensorShape` where the module computes a tensor, and the
+            plain value where it computes with shapes; nested in tuples, lists and dicts.
+        module: The traced module.
+    """
+
+    nodes: tuple[fx.Node, ...]
+    values: Mapping[fx.Node, object]
+    module: nn.Module
+
+    @property
+    def inputs(self) -> list[fx.Node]:
+        """The calls that stand for the module's arguments."""
+        return [node for node in self.nodes if node.op == "placeholder"]
+
+
+def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
+    """Follow a module symbolically; nothing is computed.
+
+    Args:
+        module: In eval mode.
+        input_shapes: Shape of each input without the batch dimension.
+
+    Raises:
+        ExportError: If the module is in training mode, decides by values, takes another number of
+            inputs, or fails on inputs of these shapes.
+    """
+    if module.training:
+        raise ExportError("the module is in training mode: call its eval() before exporting it")
+    try:
+        graph = fx.Tracer().trace(module)
+    except (fx.proxy.TraceError, TypeError, AttributeError, ValueError) as error:
+        raise ExportError(
+            f"{type(module).__name__} cannot be traced symbolically: {error}. "
+            "Use export_module, which follows Python control flow"
+        ) from error
+    nodes = tuple(graph.nodes)
+    n_inputs = sum(node.op == "placeholder" for node in nodes)
+    if n_inputs != len(input_shapes):
+        raise ExportError(
+            f"{type(module).__name__} takes {n_inputs} inputs, but {len(input_shapes)} shapes "
+            "came: give one shape per input, without the batch dimension"
+        )
+    first, second = (_values_at(module, graph, input_shapes, batch) for batch in _BATCHES)
+    values = {node: _merged(first[node], second[node]) for node in nodes if node.op != "output"}
+    return Trace(nodes, values, module)
+
+
+def path_of(node: fx.Node) -> str:
+    """Return the qualified path of a call: the module's, or the enclosing module's and the op's."""
+    if node.op in ("call_module", "get_attr"):
+        return str(node.target)
+    stack = node.meta.get("nn_module_stack") or {}
+    scope = str(next(reversed(stack))) if stack else ""
+    name = str(node.target) if node.op == "call_method" else op_name(node)
+    return f"{scope}.{name}" if scope else name
+
+
+def op_name(node: fx.Node) -> str:
+    """Return what a call calls, for people."""
+    name = getattr(node.target, "__name__", str(node.target))
+    return str(name).strip("_")
+
+
+class _Recorder(fx.Interpreter):
+    def __init__(self, module: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(module, graph=graph)
+        self.seen: dict[fx.Node, object] = {}
+
+    def run_node(self, node: fx.Node) -> Any:
+        result = super().run_node(node)
+        self.seen[node] = _described(result)
+        return result
+
+
+class _Running(nn.Module):
+    """Lets `functional_call` swap the parameters under an interpreter."""
+
+    def __init__(self, recorder: _Recorder, module: nn.Module) -> None:
+        super().__init__()
+        self.recorder = recorder
+        self.module = module
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        return self.recorder.run(*inputs)
+
+
+def _values_at(
+    module: nn.Module, graph: fx.Graph, input_shapes: Sequence[Sequence[int]], batch: int
+) -> dict[fx.Node, object]:
+    """Run the graph on tensors without storage and return what each node gives."""
+    recorder = _Recorder(module, graph)
+    running = _Running(recorder, module)
+    state = {
+        name: tensor.to("meta")
+        for name, tensor in (*running.named_parameters(), *running.named_buffers())
+    }
+    inputs = tuple(torch.empty((batch, *shape), device="meta") for shape in input_shapes)
+    try:
+        with torch.no_grad():
+            torch.func.functional_call(running, state, inputs)
+    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        shapes = ", ".join(str(tuple(shape)) for shape in input_shapes)
+        reason = str(error).split("\n", 1)[0]
+        raise ExportError(
+            f"{type(module).__name__} fails on inputs of shape {shapes} (without batch): {reason}"
+        ) from error
+    return recorder.seen
+
+
+def _described(value: object) -> object:
+    """Replace tensors by their shapes, in any nesting."""
+    match value:
+        case torch.Tensor():
+            return TensorShape(tuple(value.shape))
+        case tuple() | list():
+            return tuple(_described(item) for item in value)
+        case dict():
+            return {key: _described(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _merged(first: object, second: object) -> object:
+    """Keep what two batch sizes agree on."""
+    match first, second:
+        case TensorShape(a), TensorShape(b):
+            return TensorShape(tuple(x if x == y else None for x, y in zip(a, b, strict=True)))
+        case tuple(), tuple():
+            return tuple(_merged(x, y) for x, y in zip(first, second, strict=True))
+        case dict(), dict():
+            return {key: _merged(first[key], second[key]) for key in first}
+        case _:
+            return first if type(first) is type(second) and first == second else Varying()
