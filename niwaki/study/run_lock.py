@@ -81,12 +81,30 @@ class RunLock:
     def _wait_for(self, descriptor: int, deadline: float) -> None:
         while not _try_lock(descriptor):
             holder = _read_holder(descriptor)
-            if holder is None or not holder.dead or time.monotonic() >= deadline:
+            # No name at all: a new holder is about to write it, or `is_locked` is looking.
+            alive = holder is not None and not holder.dead
+            if alive or time.monotonic() >= deadline:
                 raise RunFolderError(
                     f"the run folder '{self.path.parent}' is in use by {holder or 'a process'}: "
                     "wait for it, stop it, or give this run another name"
                 )
             time.sleep(_POLL_S)
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process holds the lock now; False if there is no such file."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        # Taken for a moment and shared, so that several may look; `acquire` waits for this.
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 @dataclass(frozen=True)

@@ -80,8 +80,8 @@ class Executor(ABC):
         """Return the jobs that finished, in the order in which they did.
 
         Blocks until there is at least one. Returns an empty list when the time is up, or at once
-        if no job is unfinished. An interruption (Ctrl-C) loses no finished job: the next call
-        returns it.
+        if no job is unfinished. An interruption (Ctrl-C) while it waits loses no finished job: the
+        next call returns it.
 
         Args:
             timeout_s: Longest wait, at least 0; None waits as long as it takes.

@@ -1,0 +1,107 @@
+"""One evaluation, from a job to a measurement, whatever happens in between."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from niwaki.core.jsonable import JSON, finite_or_none
+from niwaki.core.measurement import Measurement, Status
+from niwaki.evaluation.base import Evaluator
+from niwaki.study.executors.base import Job
+from niwaki.study.executors.failures import explain, traceback_lines
+
+MAX_REPR_CHARACTERS = 200
+
+
+def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
+    """Evaluate a job's candidate.
+
+    Args:
+        evaluator: Runs in this process.
+        job: What to evaluate.
+        worker: Name to leave in the measurement.
+
+    Returns:
+        The evaluator's measurement, with the job's fidelity and seed, the worker, and the wall
+        time unless the evaluator filled it in itself (a table knows what training had cost).
+        Failed, with a reason, if the evaluator raised or returned something that is not finite.
+    """
+    start = time.perf_counter()
+    try:
+        measurement = evaluator.evaluate(job.candidate, fidelity=job.fidelity, seed=job.seed)
+        measurement = _checked(measurement, job)
+    except (Exception, SystemExit) as error:
+        details: dict[str, JSON] = {"traceback": traceback_lines(error)}
+        measurement = failure(job, explain(error), details=details)
+    return replace(
+        measurement,
+        fidelity=job.fidelity,
+        seed=job.seed,
+        seconds=measurement.seconds or time.perf_counter() - start,
+        worker=worker,
+    )
+
+
+def failure(
+    job: Job,
+    reason: str,
+    *,
+    seconds: float = 0.0,
+    worker: str = "",
+    details: Mapping[str, JSON] | None = None,
+) -> Measurement:
+    """Return the failed measurement of a job."""
+    return Measurement(
+        key=job.candidate.key,
+        status=Status.FAILED,
+        reason=reason,
+        fidelity=job.fidelity,
+        seed=job.seed,
+        seconds=seconds,
+        worker=worker,
+        details=details or {},
+    )
+
+
+def _checked(measurement: Measurement, job: Job) -> Measurement:
+    """Return the measurement in plain types; failed if it is not finite or not the job's."""
+    if not isinstance(measurement, Measurement):
+        raise TypeError(
+            f"the evaluator returned a {type(measurement).__name__}: evaluate must return a "
+            "Measurement"
+        )
+    if measurement.key != job.candidate.key:
+        raise ValueError(
+            f"the evaluator returned the measurement of candidate {measurement.key}, but "
+            f"{job.candidate.key} was asked for: set key=candidate.key"
+        )
+    values = {str(name): float(value) for name, value in measurement.values.items()}
+    finite = {name: value for name, value in values.items() if math.isfinite(value)}
+    plain = replace(measurement, values=finite, details=_plain_object(measurement.details))
+    if len(finite) == len(values) or not measurement.complete:
+        return plain
+    bad = ", ".join(f"'{name}' is {values[name]}" for name in values if name not in finite)
+    reason = f"{bad}: a value must be finite; the training may have diverged"
+    return replace(plain, status=Status.FAILED, reason=reason)
+
+
+def _plain_object(details: Mapping[str, object]) -> dict[str, JSON]:
+    return {str(name): _plain(value) for name, value in details.items()}
+
+
+def _plain(value: object) -> JSON:
+    """Return `value` as JSON: an odd detail must not cost a result that was paid for."""
+    if isinstance(value, np.generic | np.ndarray):
+        value = value.tolist()
+    if isinstance(value, float):
+        return finite_or_none(value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, Mapping):
+        return _plain_object(value)
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return repr(value)[:MAX_REPR_CHARACTERS]

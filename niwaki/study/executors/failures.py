@@ -1,0 +1,73 @@
+"""Failures as people read them: one sentence, and a traceback without private paths."""
+
+import os
+import sys
+from pathlib import Path
+from traceback import FrameSummary, StackSummary, TracebackException
+
+from niwaki.core.errors import NiwakiError
+
+MAX_REASON_CHARACTERS = 500
+MAX_TRACEBACK_LINES = 60
+
+
+def explain(error: BaseException) -> str:
+    """Return one line that says what went wrong."""
+    text = " ".join(str(error).split())
+    if not isinstance(error, NiwakiError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    text = without_private_paths(text)
+    return text if len(text) <= MAX_REASON_CHARACTERS else text[:MAX_REASON_CHARACTERS] + " ..."
+
+
+def traceback_lines(error: BaseException) -> list[str]:
+    """Return the traceback with its causes, innermost last, file paths relative.
+
+    Of a very long one (a recursion, say) the middle is left out.
+    """
+    summary = TracebackException.from_exception(error, compact=True)
+    _shorten_paths(summary)
+    lines = without_private_paths("".join(summary.format())).splitlines()
+    if len(lines) <= MAX_TRACEBACK_LINES:
+        return lines
+    half = MAX_TRACEBACK_LINES // 2
+    return [*lines[:half], f"  ... {len(lines) - 2 * half} lines ...", *lines[-half:]]
+
+
+def without_private_paths(text: str) -> str:
+    """Return `text` with the working directory removed from paths and the home folder as `~`."""
+    for folder, substitute in ((Path.cwd(), ""), (_home(), "~" + os.sep)):
+        # A working directory or home of `/` says nothing about anybody.
+        if folder is not None and folder != Path(folder.anchor):
+            text = text.replace(f"{folder}{os.sep}", substitute)
+    return text
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # no home folder can be found, as in some containers
+        return None
+
+
+def _shorten_paths(summary: TracebackException) -> None:
+    summary.stack = StackSummary.from_list([_shortened(frame) for frame in summary.stack])
+    for inner in (summary.__cause__, summary.__context__, *(summary.exceptions or ())):
+        if inner is not None:
+            _shorten_paths(inner)
+
+
+def _shortened(frame: FrameSummary) -> FrameSummary:
+    # The source line is looked up by file name, so it has to be read before the name changes.
+    path = _relative(Path(frame.filename))
+    return FrameSummary(path, frame.lineno, frame.name, lookup_line=False, line=frame.line)
+
+
+def _relative(path: Path) -> str:
+    """Return `path` as it is seen from the longest entry of the import path above it."""
+    if not path.is_absolute():
+        return str(path)
+    roots = [root for root in map(Path, sys.path) if root.is_absolute() and root in path.parents]
+    if not roots:
+        return path.name
+    return str(path.relative_to(max(roots, key=lambda root: len(root.parts))))

@@ -1,0 +1,1 @@
+"""Contracts that every plug-in can be tested against, and stand-ins to test with."""
