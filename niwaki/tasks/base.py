@@ -101,27 +101,21 @@ class TaskData:
 
     @cached_property
     def statistics(self) -> Mapping[str, Statistics]:
-        """What the train targets look like, by task. Takes a pass over them, the first time."""
+        """What the train targets look like, by task. Takes a pass over them, the first time.
+
+        Raises:
+            DataError: If a task has the same target throughout, so that nothing can be learnt.
+        """
         return {task.name: self._statistics_of(task) for task in self.tasks}
 
     @cached_property
     def chance(self) -> Mapping[str, float]:
-        """Values of the best constant predictions on the train targets, by `<task>_<metric>`.
-
-        Raises:
-            DataError: If a constant is perfect there, so that a task has nothing to learn.
-        """
-        values = {}
-        for task in self.tasks:
-            for metric in task.metrics:
-                value = metric.chance(self.statistics[task.name])
-                if value == metric.perfect:
-                    raise DataError(
-                        f"task '{task.name}' has the same target throughout the train split, so "
-                        "there is nothing to learn: remove the task, or give other data"
-                    )
-                values[task.value_name(metric)] = value
-        return values
+        """Values of the best constant predictions on the train targets, by `<task>_<metric>`."""
+        return {
+            task.value_name(metric): metric.chance(self.statistics[task.name])
+            for task in self.tasks
+            for metric in task.metrics
+        }
 
     def to_json(self) -> dict[str, JSON]:
         """Return what a run folder and a model card say of the data."""
@@ -137,6 +131,14 @@ class TaskData:
     def _statistics_of(self, task: Task) -> Statistics:
         batches = self.splits[SplitName.TRAIN].targets(STATISTICS_BATCH)
         targets = (batch[task.name] for batch in batches)
+        statistics: Statistics
         if task.kind.has_classes:
-            return class_statistics(targets, task.n_outputs)
-        return value_statistics(targets)
+            statistics = class_statistics(targets, task.n_outputs)
+        else:
+            statistics = value_statistics(targets)
+        if statistics.constant:
+            raise DataError(
+                f"task '{task.name}' has the same target throughout the train split, so there is "
+                "nothing to learn: remove the task, or give other data"
+            )
+        return statistics

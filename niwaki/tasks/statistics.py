@@ -26,6 +26,11 @@ class ClassStatistics:
     counts: NDArray[np.int64]
 
     @property
+    def constant(self) -> bool:
+        """Whether there is one class only, and so nothing to learn."""
+        return int((self.counts > 0).sum()) == 1
+
+    @property
     def frequencies(self) -> NDArray[np.float64]:
         """(k,) float64, summing to 1."""
         return np.asarray(self.counts / self.counts.sum())
@@ -50,6 +55,11 @@ class ValueStatistics:
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     sample: NDArray[np.float32]
+
+    @property
+    def constant(self) -> bool:
+        """Whether no output ever changes, and so there is nothing to learn."""
+        return not self.std.any()
 
     @property
     def deviation(self) -> NDArray[np.float32]:

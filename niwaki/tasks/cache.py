@@ -1,0 +1,89 @@
+"""Arrays kept on disk: written at once or not at all, rebuilt when damaged."""
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.errors import DataError
+from niwaki.tasks.digest import digest_of
+
+ArrayTable = Mapping[str, NDArray[Any]]
+
+_DIGEST = "__digest__"
+# All that numpy and zipfile were seen to raise on files with flipped, missing or foreign bytes.
+_DAMAGE = (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError, NotImplementedError)
+
+
+def default_cache() -> Path:
+    """Return `$NIWAKI_CACHE`, or `niwaki` in the user's cache folder."""
+    if chosen := os.environ.get("NIWAKI_CACHE"):
+        return Path(chosen)
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "niwaki"
+
+
+def cached_arrays(file: Path, build: Callable[[], ArrayTable]) -> dict[str, NDArray[Any]]:
+    """Return the arrays kept in `file`, built first if it is missing or damaged.
+
+    Processes may race for a file: each writes its own and renames it, and the last one stays. No
+    reader ever sees half a file.
+
+    Args:
+        file: An `.npz` file. Its name must follow everything that `build` depends on.
+        build: Makes the arrays; a pure function, so that whoever wins the race wrote the same.
+
+    Raises:
+        DataError: If the file cannot be written.
+    """
+    kept = _read(file)
+    if kept is None:
+        kept = dict(build())
+        _write(file, kept)
+    return kept
+
+
+def _read(file: Path) -> dict[str, NDArray[Any]] | None:
+    """Return the arrays, or None if there is no sound file."""
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        digest = str(arrays.pop(_DIGEST))
+    except _DAMAGE:
+        return None
+    return arrays if digest_of(arrays) == digest else None
+
+
+def _write(file: Path, arrays: ArrayTable) -> None:
+    members: dict[str, Any] = {**arrays, _DIGEST: np.array(digest_of(arrays))}
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with _replacing(file) as stream:
+            np.savez(stream, **members)
+    except OSError as error:
+        n_mib = sum(array.nbytes for array in arrays.values()) / 2**20
+        raise DataError(
+            f"the cache file {file} ({n_mib:.0f} MiB) cannot be written: "
+            f"{error.strerror or error}. Make room, or name another folder in $NIWAKI_CACHE"
+        ) from error
+
+
+@contextmanager
+def _replacing(file: Path) -> Iterator[IO[bytes]]:
+    """Open a new file that takes the place of `file` once it is whole and on disk."""
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.stem}-", suffix=".part")
+    part = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,170 @@
+"""Losses in torch, scaled so that the best constant prediction costs about 1 in every task.
+
+The scale makes tasks comparable: without it a depth error of 0.05 would drown in a cross-entropy of
+2 nats, and task weights would have to undo that before they could say what matters.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from niwaki.tasks.base import TaskData
+from niwaki.tasks.statistics import IGNORE_INDEX, ClassStatistics, ValueStatistics
+from niwaki.tasks.task import Task
+
+# Standard deviations at which smooth L1 turns from a parabola into a line: most errors of a trained
+# network are below it, so that the gradient follows the RMSE, and outliers are above.
+_SMOOTH_L1_BETA = 0.5
+
+
+@dataclass(frozen=True)
+class TaskLoss(ABC):
+    """The loss of one task.
+
+    Attributes:
+        weight: Factor of this loss in a sum over tasks.
+    """
+
+    weight: float
+
+    @abstractmethod
+    def against_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """Return the scalar loss, about 1 at chance and 0 if perfect.
+
+        Args:
+            outputs: As `TaskKind` says, (n, k) or (n, k, h, w), float.
+            targets: As `TaskKind` says: int64 labels, or floats shaped like `outputs`.
+        """
+
+    @abstractmethod
+    def against_teacher(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        """Return the scalar loss that is 0 where `outputs` say what `teacher` says.
+
+        Args:
+            outputs: As `TaskKind` says.
+            teacher: Outputs of the teacher, of the same shape; no gradient flows into them.
+        """
+
+
+@dataclass(frozen=True)
+class ClassLoss(TaskLoss):
+    """Cross-entropy over axis 1, by item or by pixel, over the entropy of the train labels.
+
+    Attributes:
+        chance_nats: Cross-entropy of the best constant prediction.
+        temperature: Softens both sides of distillation; its gradient keeps its size.
+
+    References:
+        Hinton, Vinyals and Dean (2015), "Distilling the knowledge in a neural network": soft
+        targets, and the factor of temperature squared.
+    """
+
+    chance_nats: float
+    temperature: float = 1.0
+
+    def against_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        total = functional.cross_entropy(
+            outputs, targets, ignore_index=IGNORE_INDEX, reduction="sum"
+        )
+        # A batch may have no label that counts; its loss is 0, not 0 / 0.
+        n_counted = (targets != IGNORE_INDEX).sum().clamp(min=1)
+        return total / n_counted / self.chance_nats
+
+    def against_teacher(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        student = functional.log_softmax(outputs / self.temperature, dim=1)
+        wanted = functional.log_softmax(teacher.detach() / self.temperature, dim=1)
+        divergence = functional.kl_div(student, wanted, reduction="sum", log_target=True)
+        n_answers = outputs.numel() // outputs.shape[1]
+        return divergence * (self.temperature**2 / n_answers / self.chance_nats)
+
+
+@dataclass(frozen=True)
+class ValueLoss(TaskLoss):
+    """L1 or smooth L1 in standard deviations of each output, over its mean at chance.
+
+    Attributes:
+        std: Of each output on the train split, (k,).
+        chance: Loss of the best constant prediction, in standard deviations.
+        beta: Where the parabola ends, in standard deviations; 0 is L1.
+    """
+
+    std: tuple[float, ...]
+    chance: float
+    beta: float
+
+    def against_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        if outputs.shape != targets.shape:
+            raise ValueError(
+                f"outputs {tuple(outputs.shape)} must have the shape {tuple(targets.shape)} of the "
+                "targets: resize a decoder's outputs to the labels"
+            )
+        std = outputs.new_tensor(self.std).view(1, -1, *(1,) * (outputs.ndim - 2))
+        error = functional.smooth_l1_loss(outputs / std, targets / std, beta=self.beta)
+        return error / self.chance
+
+    def against_teacher(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        return self.against_targets(outputs, teacher.detach())
+
+
+def task_losses(data: TaskData) -> dict[str, TaskLoss]:
+    """Return the loss of each task, scaled by the train targets of `data`.
+
+    Raises:
+        DataError: If a task has the same target throughout the train split.
+    """
+    return {task.name: _loss_of(task, data) for task in data.tasks}
+
+
+def total_loss(
+    losses: Mapping[str, TaskLoss], outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+) -> Tensor:
+    """Return the weighted sum of the losses over tasks, a scalar."""
+    terms = [
+        loss.weight * loss.against_targets(outputs[name], targets[name])
+        for name, loss in losses.items()
+    ]
+    return torch.stack(terms).sum()
+
+
+def total_distillation(
+    losses: Mapping[str, TaskLoss], outputs: Mapping[str, Tensor], teacher: Mapping[str, Tensor]
+) -> Tensor:
+    """Return the weighted sum of the distillation losses over tasks, a scalar.
+
+    References:
+        Yu and Huang, ICCV 2019, "Universally slimmable networks", section 3.3 (in-place
+        distillation); there for classes only.
+    """
+    terms = [
+        loss.weight * loss.against_teacher(outputs[name], teacher[name])
+        for name, loss in losses.items()
+    ]
+    return torch.stack(terms).sum()
+
+
+def _loss_of(task: Task, data: TaskData) -> TaskLoss:
+    statistics = data.statistics[task.name]
+    if isinstance(statistics, ClassStatistics):
+        return ClassLoss(weight=task.weight, chance_nats=statistics.entropy)
+    beta = {"smooth_l1": _SMOOTH_L1_BETA, "l1": 0.0}[task.loss]
+    std = np.where(statistics.std > 0.0, statistics.std, 1.0)
+    return ValueLoss(
+        weight=task.weight,
+        std=tuple(map(float, std)),
+        chance=_chance_of(statistics, std, beta),
+        beta=beta,
+    )
+
+
+def _chance_of(statistics: ValueStatistics, std: np.ndarray, beta: float) -> float:
+    """Smooth L1 of the median, in standard deviations; it is close to that of the best constant."""
+    error = statistics.deviation / std
+    if beta == 0.0:
+        return float(error.mean())
+    parabola, line = 0.5 * error**2 / beta, error - 0.5 * beta
+    return float(np.where(error < beta, parabola, line).mean())
