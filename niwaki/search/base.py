@@ -52,8 +52,8 @@ class Problem:
         values = trial.measurement.values
         total = sum(bound.violation(values) for bound in self.bounds)
         if trial.measurement.complete:
-            wanted = (*self.objectives, *self.bounds)
-            return total if all(isfinite(values.get(w.name, nan)) for w in wanted) else inf
+            wanted = [o.name for o in self.objectives] + [b.name for b in self.bounds]
+            return total if all(isfinite(values.get(name, nan)) for name in wanted) else inf
         infeasible = trial.measurement.status is Status.INFEASIBLE
         return total if infeasible and total > 0.0 else inf
 
