@@ -1,13 +1,15 @@
 """What every evaluator can do: a candidate in, a measurement out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
+from niwaki.core.objectives import Objective
+from niwaki.spaces.base import Space
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,21 @@ class Evaluator(ABC):
     heavy (data, weights) on first use there. `prepare` does the one-time work, in the driver,
     before the first evaluation.
     """
+
+    @property
+    @abstractmethod
+    def space(self) -> Space:
+        """Where its candidates come from."""
+
+    @property
+    @abstractmethod
+    def values(self) -> tuple[Objective, ...]:
+        """Every value that a complete measurement has, with direction and unit."""
+
+    @property
+    @abstractmethod
+    def exports(self) -> bool:
+        """Whether its candidates are networks that can be exported; rows of a table are not."""
 
     @abstractmethod
     def prepare(self, folder: Path) -> None:
@@ -62,8 +79,25 @@ class Evaluator(ABC):
 
     @abstractmethod
     def export(self, candidate: Candidate, folder: Path, *, seed: int) -> Export:
-        """Write the candidate's network under `folder` and measure it from there.
+        """Write the candidate's network under `folder` and score it from there.
+
+        Idempotent: a complete export that is already there is read, not made again.
+
+        Args:
+            candidate: Valid in the evaluator's space.
+            folder: Of this candidate; created if need be.
+            seed: Seed of everything random.
 
         Raises:
             ExportError: If it cannot be written, or if this evaluator has no networks (a table).
+            VerificationError: If the file does not compute what the network computes.
+        """
+
+    @abstractmethod
+    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
+        """Time exported models together, in one session, and complete their cards.
+
+        Args:
+            exports: What `export` returned, in any number.
+            seed: Seed of everything random.
         """

@@ -1,0 +1,129 @@
+"""From a plain module to what runs on the target, and its scores and latency from there."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from niwaki.compress.quantization.plan import Precision, QuantizationPlan
+from niwaki.core.errors import TargetError
+from niwaki.core.jsonable import JSON
+from niwaki.export.calibration import activation_ranges
+from niwaki.export.quantize import quantize_model
+from niwaki.export.realised import realised_precisions
+from niwaki.targets.base import Feeds, Target
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.scoring import score
+
+INPUT_NAME = "image"
+
+
+@dataclass(frozen=True)
+class DeploymentSettings:
+    """How models are calibrated and scored.
+
+    Attributes:
+        n_calibration: Images of the calibration split that activation ranges are taken from.
+        observer: Which range: see `niwaki.compress.quantization.observers`.
+        batch_size: Images per run while scoring.
+    """
+
+    n_calibration: int = 128
+    observer: str = "percentile"
+    batch_size: int = 64
+
+
+class Deployment:
+    """Turns float graphs into what runs on one target, for one set of tasks.
+
+    Args:
+        data: Tasks and splits.
+        target: Where models run.
+        settings: How they are calibrated and scored.
+    """
+
+    def __init__(self, data: TaskData, target: Target, settings: DeploymentSettings) -> None:
+        self.data, self.target, self._settings = data, target, settings
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the model's outputs: those of the tasks."""
+        return [task.name for task in self.data.tasks]
+
+    def ranges(self, float_model: onnx.ModelProto) -> Mapping[str, tuple[float, float]]:
+        """Return the activation ranges of a float graph on the calibration split."""
+        feeds = self.feeds(SplitName.CALIBRATION, self._settings.n_calibration)
+        return activation_ranges(float_model, feeds, observer=self._settings.observer)
+
+    def quantized(
+        self,
+        float_model: onnx.ModelProto,
+        plan: QuantizationPlan,
+        ranges: Mapping[str, tuple[float, float]],
+    ) -> onnx.ModelProto:
+        """Return the graph with the plan's layers in int8; the float graph if there are none."""
+        return quantize_model(float_model, plan, ranges) if plan.int8_layers else float_model
+
+    def score(self, model: onnx.ModelProto, split: SplitName) -> dict[str, float]:
+        """Return the tasks' values of `model`, run on the target over a whole split."""
+        batches = self.data[split].batches(self._settings.batch_size)
+        runner = self.target.runner(model)
+
+        def predictions() -> Iterator[tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]]:
+            for batch in batches:
+                yield runner({INPUT_NAME: batch.inputs}), batch.targets
+
+        return score(self.data.tasks, predictions(), chance=self.data.chance)
+
+    def realised(self, model: onnx.ModelProto, plan: QuantizationPlan) -> Mapping[str, str]:
+        """Return the precision that each layer of the plan really runs in."""
+        layers = list(plan.precisions)
+        found = realised_precisions(self.target.optimised(model), layers)
+        return {layer: str(found[layer]) for layer in layers}
+
+    def timing_feeds(self, *, n_images: int = 1) -> Feeds:
+        """Return real images to time on: latency depends on values."""
+        return next(self.feeds(SplitName.CALIBRATION, n_images))
+
+    def feeds(self, split: SplitName, n_images: int) -> Iterator[dict[str, NDArray[np.float32]]]:
+        """Yield up to `n_images` of a split, as inputs of the model, in batches."""
+        left = n_images
+        for batch in self.data[split].batches(min(n_images, self._settings.batch_size)):
+            yield {INPUT_NAME: batch.inputs[:left]}
+            left -= len(batch)
+            if left <= 0:
+                return
+
+
+def plan_of(precisions: Mapping[str, Any], target: Target) -> QuantizationPlan:
+    """Return the plan for a candidate's decisions, with the activation type the target prefers.
+
+    Raises:
+        TargetError: If a precision is asked for that the target does not run.
+    """
+    asked = {layer: Precision(str(precision)) for layer, precision in precisions.items()}
+    for precision in sorted(set(asked.values())):
+        if not target.capabilities.supports("conv", str(precision)):
+            raise TargetError(
+                f"target '{target.target_id}' does not run {precision}: "
+                "leave it out of `space.precisions`"
+            )
+    return QuantizationPlan(asked, target.capabilities.activation)
+
+
+def layer_rows(
+    layers: Mapping[str, Mapping[str, JSON]],
+    plan: QuantizationPlan,
+    realised: Mapping[str, str],
+) -> list[JSON]:
+    """Return one JSON row per layer: counts, asked and realised precision, bytes of weights."""
+    rows: list[JSON] = []
+    for path, counts in layers.items():
+        asked = plan.precision_of(path)
+        rows.append(
+            {"path": path, **counts, "asked": str(asked), "realised": realised.get(path, "")}
+        )
+    return rows

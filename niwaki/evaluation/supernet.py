@@ -1,0 +1,250 @@
+"""Evaluation by weight sharing: candidates are slices of one trained super-network."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import torch
+
+from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import DataError, StudyError
+from niwaki.core.jsonable import JSON
+from niwaki.core.measurement import Measurement
+from niwaki.core.objectives import Objective
+from niwaki.evaluation.base import Evaluator, Export
+from niwaki.evaluation.bundles import export_bundle, time_bundles
+from niwaki.evaluation.deployment import Deployment, DeploymentSettings, layer_rows, plan_of
+from niwaki.evaluation.subnetworks import SubNetworks, torch_threads
+from niwaki.evaluation.training import (
+    SuperNetworkTraining,
+    TrainingSettings,
+    load_checkpoint,
+    save_checkpoint,
+)
+from niwaki.evaluation.values import deployed_values
+from niwaki.spaces.joint import JointSpace
+from niwaki.spaces.precision import ARCHITECTURE, FP32, QUANTIZATION, with_precisions
+from niwaki.spaces.slimmable.build import SuperNetwork
+from niwaki.spaces.slimmable.layout import Head, HeadKind, Shape
+from niwaki.spaces.slimmable.space import SlimmableSettings, SlimmableSpace
+from niwaki.targets.base import Effort, Target
+from niwaki.tasks.base import SplitName, TaskData
+
+CHECKPOINT = "supernet.pt"
+
+
+@dataclass(frozen=True)
+class SupernetSettings:
+    """How candidates are scored.
+
+    Attributes:
+        training: How the super-network is trained.
+        deployment: How int8 models are calibrated, and models scored.
+        n_recalibration: Train images that batch-norm statistics are taken from.
+        n_threads: Torch's threads in a worker.
+    """
+
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    deployment: DeploymentSettings = field(default_factory=DeploymentSettings)
+    n_recalibration: int = 256
+    n_threads: int = 1
+
+
+class SupernetEvaluator(Evaluator):
+    """Trains one super-network, then scores slices of it on the target's runtime.
+
+    A candidate is extracted, gets batch-norm statistics of its own, is written as an ONNX graph,
+    quantized as its plan says, and run: its scores are those of the quantized model itself, on the
+    search split, and its latency is measured.
+
+    Args:
+        load_data: Gives the data; picklable, called once per process.
+        space: Options of the slimmable space.
+        target: Where models run.
+        precisions: What each layer may run in.
+        settings: How networks are trained and scored.
+        seed: The study's.
+        notify: Told of the progress of `prepare`, in sentences.
+    """
+
+    def __init__(
+        self,
+        load_data: Callable[[], TaskData],
+        space: SlimmableSettings,
+        target: Target,
+        *,
+        precisions: tuple[str, ...] = ("fp32", "int8"),
+        settings: SupernetSettings | None = None,
+        seed: int = 0,
+        notify: Callable[[str], None] | None = None,
+    ) -> None:
+        self._load_data, self._space_settings, self._target = load_data, space, target
+        self._precisions, self._seed, self._notify = precisions, seed, notify
+        self._settings = settings or SupernetSettings()
+        self._folder: Path | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Travel light: what is heavy is loaded anew in each process."""
+        heavy = ("data", "architectures", "space", "_deployment", "_subnetworks")
+        state = {name: value for name, value in self.__dict__.items() if name not in heavy}
+        return {**state, "_notify": None}
+
+    @cached_property
+    def data(self) -> TaskData:
+        """The tasks and their splits."""
+        return self._load_data()
+
+    @cached_property
+    def architectures(self) -> SlimmableSpace:
+        """The architectures alone."""
+        return SlimmableSpace(self._space_settings, network_shape(self.data))
+
+    @cached_property
+    def space(self) -> JointSpace:
+        """Architectures, and the precision of each of their layers."""
+        return with_precisions(self.architectures, self._precisions)
+
+    @property
+    def values(self) -> tuple[Objective, ...]:
+        return deployed_values(self.data)
+
+    @property
+    def exports(self) -> bool:
+        return True
+
+    @cached_property
+    def _deployment(self) -> Deployment:
+        return Deployment(self.data, self._target, self._settings.deployment)
+
+    @cached_property
+    def _subnetworks(self) -> SubNetworks:
+        if self._folder is None:
+            raise StudyError("the super-network is not trained yet: call `prepare` first")
+        supernet = SuperNetwork(self.architectures, torch.Generator())
+        supernet.full.load_state_dict(load_checkpoint(self._folder / CHECKPOINT)["network"])
+        return SubNetworks(
+            supernet, self._deployment, n_recalibration=self._settings.n_recalibration
+        )
+
+    def prepare(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        path = folder / CHECKPOINT
+        settings = self._settings.training
+        with torch_threads(settings.n_threads):
+            training = SuperNetworkTraining(
+                self.architectures, self.data, settings, seed=self._seed
+            )
+            if path.exists():
+                training.restore(load_checkpoint(path))
+            while training.epochs_done < settings.epochs:
+                loss = training.run_epoch()
+                save_checkpoint(training.state(), path)
+                self._say(f"epoch {training.epochs_done} of {settings.epochs}, loss {loss:.3f}")
+
+    def baseline(self) -> Candidate:
+        """Return the super-network itself, in fp32 if that is an option."""
+        return self.spell(self.architectures.largest, FP32)
+
+    def spell(self, architecture: Candidate, precision: str) -> Candidate:
+        """Return the candidate of an architecture with every layer in one precision."""
+        kept = precision if precision in self._precisions else self._precisions[0]
+
+        def answer(path: str, options: Sequence[Value]) -> Value:  # noqa: ARG001
+            part, _, inner = path.partition("/")
+            return architecture.decisions[inner] if part == ARCHITECTURE else kept
+
+        return self.space.decide(answer)
+
+    def cheap(self, candidate: Candidate) -> Mapping[str, float]:
+        layers = self.architectures.layer_table(candidate.part(ARCHITECTURE))
+        asked = candidate.part(QUANTIZATION).decisions
+        return {
+            "macs": float(sum(layer.macs for layer in layers)),
+            "params": float(sum(layer.params for layer in layers)),
+            "weight_bytes": float(sum(_bytes(x.n_weights, asked[x.path]) for x in layers)),
+        }
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        deployment = self._deployment
+        plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
+        with torch_threads(self._settings.n_threads):
+            graph = self._subnetworks.graph(candidate.part(ARCHITECTURE))
+        model = deployment.quantized(graph.model, plan, graph.ranges)
+        latency = self._target.measure(
+            [model], [deployment.timing_feeds()], effort=Effort.QUICK, seed=seed
+        )[0]
+        return Measurement(
+            key=candidate.key,
+            values={
+                **deployment.score(model, SplitName.SEARCH),
+                "latency_ms": latency.latency_ms,
+                "size_bytes": float(model.ByteSize()),
+                **self.cheap(candidate),
+            },
+            fidelity=fidelity,
+            seed=seed,
+            target_id=self._target.target_id,
+            details={
+                "latency": latency.to_json(),
+                "layers": layer_rows(
+                    self._layer_counts(candidate), plan, deployment.realised(model, plan)
+                ),
+            },
+        )
+
+    def export(self, candidate: Candidate, folder: Path, *, seed: int) -> Export:
+        with torch_threads(self._settings.training.n_threads):
+            return export_bundle(
+                lambda: self._subnetworks.extract(candidate.part(ARCHITECTURE)),
+                plan_of(candidate.part(QUANTIZATION).decisions, self._target),
+                self._deployment,
+                folder,
+                candidate=candidate,
+                counts=self.cheap(candidate),
+                layers=self._layer_counts(candidate),
+                seed=seed,
+            )
+
+    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
+        return time_bundles(exports, self._deployment, seed=seed)
+
+    def _layer_counts(self, candidate: Candidate) -> dict[str, dict[str, JSON]]:
+        asked = candidate.part(QUANTIZATION).decisions
+        return {
+            layer.path: {
+                "kind": str(layer.kind),
+                "width": layer.n_outputs,
+                "macs": layer.macs,
+                "size_bytes": _bytes(layer.n_weights, asked[layer.path]),
+            }
+            for layer in self.architectures.layer_table(candidate.part(ARCHITECTURE))
+        }
+
+    def _say(self, sentence: str) -> None:
+        if self._notify is not None:
+            self._notify(f"super-network: {sentence}")
+
+
+def network_shape(data: TaskData) -> Shape:
+    """Return the input and the heads that `data` need: one vector or one map per task.
+
+    Raises:
+        DataError: If the inputs are not images.
+    """
+    if len(data.input_shape) != 3:
+        raise DataError(
+            f"a slimmable network reads images of shape (c, h, w), but the inputs have shape "
+            f"{data.input_shape}"
+        )
+    channels, height, width = data.input_shape
+    heads = tuple(
+        Head(task.name, HeadKind.MAP if task.kind.dense else HeadKind.VECTOR, task.n_outputs)
+        for task in data.tasks
+    )
+    return Shape(channels, height, width, heads)
+
+
+def _bytes(n_weights: int, precision: Value) -> int:
+    return n_weights * (4 if precision == FP32 else 1)

@@ -1,0 +1,237 @@
+"""Training a super-network: sandwich rule, in-place distillation, resumable at any epoch."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import RunFolderError, StudyError
+from niwaki.core.randomness import derived_seed, stream
+from niwaki.spaces.slimmable.build import SuperNetwork
+from niwaki.spaces.slimmable.space import SlimmableSpace
+from niwaki.tasks.base import Batch, SplitName, TaskData
+from niwaki.tasks.losses import task_losses, total_distillation, total_loss
+
+M = TypeVar("M", bound=nn.Module)
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How the super-network is trained.
+
+    Attributes:
+        epochs: Passes over the train split.
+        batch_size: Images per step.
+        learning_rate: Peak of a one-cycle cosine schedule.
+        warmup: Share of the steps in which the learning rate rises.
+        weight_decay: Of AdamW, on all weights.
+        n_random: Random sub-networks per step, beside the largest and the smallest.
+        distillation: Share of the largest network's answers in what the smaller ones learn from;
+            the labels are the rest.
+        gradient_clip: Largest norm of the gradient.
+        n_threads: Torch's threads while training; 0 leaves torch's own choice.
+    """
+
+    epochs: int = 8
+    batch_size: int = 64
+    learning_rate: float = 4e-3
+    warmup: float = 0.15
+    weight_decay: float = 1e-2
+    n_random: int = 1
+    distillation: float = 0.7
+    gradient_clip: float = 5.0
+    n_threads: int = 2
+
+
+def best_device() -> torch.device:
+    """Return `cuda` where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def placed(module: M, device: torch.device, layout: torch.memory_format) -> M:
+    """Move a module to a device, its 4-D weights in the given memory layout."""
+    # `Module.to` takes a layout, which its stubs leave out.
+    return module.to(device=device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
+
+def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return a batch as tensors on `device`; images are laid out channels-last."""
+    images = torch.from_numpy(batch.inputs).to(device)
+    if images.ndim == 4:
+        images = images.to(memory_format=torch.channels_last)
+    return images, {name: torch.from_numpy(y).to(device) for name, y in batch.targets.items()}
+
+
+class SuperNetworkTraining:
+    """One training run.
+
+    References:
+        Yu and Huang, ICCV 2019: in each step the largest, the smallest and random sub-networks
+        (sandwich rule), the smaller ones learning from the largest (in-place distillation). Ours
+        also lets them learn from the labels, and trains several tasks at once.
+
+    Args:
+        space: Whose super-network is trained.
+        data: What it is trained on.
+        settings: How.
+        seed: Of the weights, the order of the images and the sampled sub-networks.
+    """
+
+    def __init__(
+        self, space: SlimmableSpace, data: TaskData, settings: TrainingSettings, *, seed: int
+    ) -> None:
+        self._data, self._settings, self._seed = data, settings, seed
+        self._device = best_device()
+        generator = torch.Generator().manual_seed(derived_seed(seed, "weights"))
+        network = SuperNetwork(space, generator)
+        self.network = placed(network, self._device, torch.channels_last)
+        self._optimiser = torch.optim.AdamW(
+            self.network.parameters(),
+            lr=settings.learning_rate,
+            weight_decay=settings.weight_decay,
+        )
+        self._losses = task_losses(data)
+        self.epochs_done = 0
+        self._n_steps = _n_batches(data, settings.batch_size) * settings.epochs
+
+    def run_epoch(self) -> float:
+        """Train one epoch.
+
+        Returns:
+            Mean loss of the largest network, about 1 per unit of task weight at chance.
+
+        Raises:
+            StudyError: If the loss is no longer a finite number.
+        """
+        epoch = self.epochs_done
+        sampling = stream(self._seed, "sandwich", epoch)
+        shuffling = stream(self._seed, "shuffling", epoch)
+        train = self._data[SplitName.TRAIN]
+        step = epoch * self._n_steps // self._settings.epochs
+        total, n_batches = 0.0, 0
+        for batch in train.batches(self._settings.batch_size, rng=shuffling):
+            if len(batch) < 2:
+                continue  # batch statistics of one image at one pixel do not exist
+            self._set_learning_rate(step + n_batches)
+            total += self._step(batch, sampling)
+            n_batches += 1
+        self.epochs_done += 1
+        return total / max(1, n_batches)
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that the rest of the run depends on."""
+        return {
+            "epochs_done": self.epochs_done,
+            "network": self.network.full.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.network.full.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.epochs_done = int(state["epochs_done"])
+
+    def _step(self, batch: Batch, sampling: np.random.Generator) -> float:
+        images, targets = to_tensors(batch, self._device)
+        self._optimiser.zero_grad(set_to_none=True)
+        space = self.network.space
+        answers = self._answers(images, space.largest)
+        loss = total_loss(self._losses, answers, targets)
+        loss.backward()  # type: ignore[no-untyped-call]
+        teacher = {name: answer.detach() for name, answer in answers.items()}
+        for candidate in self._sandwich(space, sampling):
+            self._smaller_loss(images, targets, teacher, candidate).backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.gradient_clip)
+        self._optimiser.step()
+        value = loss.item()
+        if not math.isfinite(value):
+            raise StudyError(
+                f"the super-network's loss became {value} in epoch {self.epochs_done + 1}: "
+                "lower `evaluator.training.learning_rate`, or look for extreme values in the data"
+            )
+        return value
+
+    def _sandwich(
+        self, space: SlimmableSpace, sampling: np.random.Generator
+    ) -> Iterator[Candidate]:
+        yield space.smallest
+        for _ in range(self._settings.n_random):
+            yield space.sample(sampling)
+
+    def _smaller_loss(
+        self,
+        images: Tensor,
+        targets: dict[str, Tensor],
+        teacher: dict[str, Tensor],
+        candidate: Candidate,
+    ) -> Tensor:
+        answers = self._answers(images, candidate)
+        share = self._settings.distillation
+        from_labels = total_loss(self._losses, answers, targets)
+        return (
+            share * total_distillation(self._losses, answers, teacher) + (1.0 - share) * from_labels
+        )
+
+    def _answers(self, images: Tensor, candidate: Candidate) -> dict[str, Tensor]:
+        outputs = self.network(images, candidate)
+        return dict(zip((task.name for task in self._data.tasks), outputs, strict=True))
+
+    def _set_learning_rate(self, step: int) -> None:
+        progress = min(1.0, (step + 1) / self._n_steps)
+        warmup = self._settings.warmup
+        if progress < warmup:
+            factor = progress / warmup
+        else:
+            factor = 0.5 * (1.0 + math.cos(math.pi * (progress - warmup) / (1.0 - warmup)))
+        for group in self._optimiser.param_groups:
+            group["lr"] = self._settings.learning_rate * max(factor, 1e-3)
+
+
+def save_checkpoint(state: dict[str, Any], path: Path) -> None:
+    """Write a training state so that a kill leaves the old file or the new one, never half.
+
+    Raises:
+        RunFolderError: If the disk is full, or the folder cannot be written.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(state, file)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        raise RunFolderError(
+            f"the checkpoint '{path.name}' cannot be written ({error}): "
+            "free some disk space and start the same command again"
+        ) from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote; only tensors and plain values are loaded.
+
+    Raises:
+        RunFolderError: If the file cannot be read.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError) as error:
+        raise RunFolderError(
+            f"the checkpoint '{path.name}' cannot be read ({error}): delete it to train anew"
+        ) from error
+    return state
+
+
+def _n_batches(data: TaskData, batch_size: int) -> int:
+    """Batches per epoch; a split that does not know its length is gone through once."""
+    train = data[SplitName.TRAIN]
+    n_items = train.n_items
+    if n_items is None:
+        return sum(1 for _ in train.batches(batch_size))
+    return math.ceil(n_items / batch_size)

@@ -1,0 +1,110 @@
+"""What a study is about, as its run folder tells it: `study.json`."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from niwaki.core.constraints import Bound, Constraint
+from niwaki.core.errors import LedgerError, RunFolderError
+from niwaki.core.jsonable import JSON
+from niwaki.core.objectives import Direction, Objective
+from niwaki.study.files import write_text_atomically
+
+SCHEMA = 1
+FILE_NAME = "study.json"
+
+
+@dataclass(frozen=True)
+class StudyDescription:
+    """Enough to read a run folder without the objects that filled it.
+
+    Attributes:
+        name: Of the study.
+        objectives: What is wanted.
+        constraints: Bounds as text, perhaps relative to the baseline.
+        values: Every value that a complete measurement has.
+        searcher: Name of the searcher.
+        n_evaluations: Budget; 0 if there is no limit.
+        seconds: Budget of wall time; 0 if there is no limit.
+        seed: Seed of the whole study.
+    """
+
+    name: str
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+    values: tuple[Objective, ...]
+    searcher: str
+    n_evaluations: int
+    seconds: float
+    seed: int
+
+    def bounds(self, baseline: Mapping[str, float]) -> tuple[Bound, ...]:
+        """Return the constraints with the baseline's values filled in."""
+        return tuple(constraint.resolve(baseline) for constraint in self.constraints)
+
+    def save(self, folder: Path) -> None:
+        """Write `study.json`.
+
+        Raises:
+            RunFolderError: If the folder cannot be written.
+        """
+        data = {
+            "schema": SCHEMA,
+            "name": self.name,
+            "objectives": [_objective_to_json(o) for o in self.objectives],
+            "constraints": [constraint.text for constraint in self.constraints],
+            "values": [_objective_to_json(o) for o in self.values],
+            "searcher": self.searcher,
+            "budget": {"evaluations": self.n_evaluations, "seconds": self.seconds},
+            "seed": self.seed,
+        }
+        write_text_atomically(folder / FILE_NAME, json.dumps(data, indent=2) + "\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> "StudyDescription":
+        """Read `study.json`.
+
+        Raises:
+            RunFolderError: If there is none, or it is damaged.
+            LedgerError: If another version of niwaki wrote it.
+        """
+        path = folder / FILE_NAME
+        try:
+            data = json.loads(path.read_text())
+        except FileNotFoundError as error:
+            raise RunFolderError(
+                f"there is no run at '{folder}': it has no {FILE_NAME}. "
+                "Give the folder of a run that was started, such as runs/quickstart"
+            ) from error
+        except (OSError, ValueError) as error:
+            raise RunFolderError(
+                f"'{path}' cannot be read ({error}): start the same search again to rewrite it"
+            ) from error
+        if data.get("schema") != SCHEMA:
+            raise LedgerError(
+                f"'{path}' has schema {data.get('schema')}, and this niwaki reads {SCHEMA}: "
+                "read the run with the version that wrote it, or start a new one"
+            )
+        return cls(
+            name=str(data["name"]),
+            objectives=tuple(map(_objective_from_json, data["objectives"])),
+            constraints=tuple(map(Constraint.parse, data["constraints"])),
+            values=tuple(map(_objective_from_json, data["values"])),
+            searcher=str(data["searcher"]),
+            n_evaluations=int(data["budget"]["evaluations"]),
+            seconds=float(data["budget"]["seconds"]),
+            seed=int(data["seed"]),
+        )
+
+
+def _objective_to_json(objective: Objective) -> dict[str, JSON]:
+    return {
+        "name": objective.name,
+        "direction": str(objective.direction),
+        "unit": objective.unit,
+    }
+
+
+def _objective_from_json(data: Mapping[str, str]) -> Objective:
+    return Objective(data["name"], Direction(data["direction"]), data["unit"])

@@ -1,0 +1,101 @@
+"""The last step of a study: finalists become files, and are measured from them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.errors import ExportError, StudyError, VerificationError
+from niwaki.core.measurement import Measurement, Status, Trial
+from niwaki.core.pareto import hypervolume, knee
+from niwaki.core.randomness import derived_seed
+from niwaki.evaluation.base import Evaluator, Export
+from niwaki.study.events import Final
+from niwaki.study.front import Front
+from niwaki.study.observer import Observer
+from niwaki.study.recorder import Recorder
+from niwaki.study.run_folder import RunFolder
+
+
+@dataclass
+class Finals:
+    """Exports finalists, and the baseline to compare them with.
+
+    Attributes:
+        evaluator: Writes and measures networks.
+        recorder: Takes everything down.
+        folder: Where files go.
+        seed: The study's.
+        observer: Watches.
+    """
+
+    evaluator: Evaluator
+    recorder: Recorder
+    folder: RunFolder
+    seed: int
+    observer: Observer
+
+    def run(self, front: Front, n: int) -> None:
+        """Export up to `n` models of the front and the baseline, unless that was done before.
+
+        A model whose export or verification fails is a failed final, named with its reason.
+
+        Raises:
+            StudyError: If not one model could be exported.
+        """
+        history = self.recorder.history
+        assert history.baseline is not None
+        chosen = [front.models[row] for row in spread(front.costs, n)] if len(front) else []
+        wanted = [history.baseline, *(Trial(m.number, m.candidate, m.searched) for m in chosen)]
+        todo = {t.candidate.key: t for t in wanted if t.candidate.key not in history.finals}
+        exports = [self._export(trial) for trial in todo.values()]
+        timed = self.evaluator.measure_exports(
+            [e for e in exports if e is not None], seed=self.seed
+        )
+        for export in timed:
+            number = todo[export.measurement.key].number
+            self.recorder.record(Final(None if number < 0 else number, export.measurement))
+        if not any(final.complete for final in history.finals.values()):
+            reasons = {final.reason for final in history.finals.values()}
+            raise StudyError(f"no model of the front could be exported: {'; '.join(reasons)}")
+
+    def _export(self, trial: Trial) -> Export | None:
+        key = trial.candidate.key
+        self.observer.say(f"exporting and verifying {key}")
+        seed = derived_seed(self.seed, "export", key)
+        try:
+            return self.evaluator.export(trial.candidate, self.folder.artifact(key), seed=seed)
+        except (ExportError, VerificationError) as error:
+            failed = Measurement(key=key, status=Status.FAILED, reason=str(error), seed=seed)
+            self.recorder.record(Final(None if trial.number < 0 else trial.number, failed))
+            self.observer.say(f"{key} could not be exported: {error}")
+            return None
+
+
+def spread(costs: NDArray[np.float64], n: int) -> Sequence[int]:
+    """Return up to `n` rows that keep as much of the front's hypervolume as possible, greedily.
+
+    The knee and the best row of each objective come first; each next row is the one that adds most.
+
+    Args:
+        costs: (n_rows, m) minimised, all on the front, at least one row.
+        n: How many rows are wanted, at least 1.
+
+    Returns:
+        Distinct rows in the order of choosing.
+
+    References:
+        Nemhauser, Wolsey and Fisher, 1978: greedy choice keeps at least 1 - 1/e of a submodular
+        value, and hypervolume is submodular.
+    """
+    low, high = costs.min(axis=0), costs.max(axis=0)
+    scaled = (costs - low) / np.where(high > low, high - low, 1.0)
+    reference = np.full(costs.shape[1], 1.1)
+    corners = [knee(costs), *(int(row) for row in scaled.argmin(axis=0))]
+    chosen = list(dict.fromkeys(corners))[:n]
+    while len(chosen) < min(n, len(costs)):
+        rest = [row for row in range(len(costs)) if row not in chosen]
+        gains = [hypervolume(scaled[[*chosen, row]], reference) for row in rest]
+        chosen.append(rest[int(np.argmax(gains))])
+    return chosen

@@ -1,0 +1,213 @@
+"""The front: what a study hands back."""
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.constraints import Bound
+from niwaki.core.errors import ConfigError, ExportError
+from niwaki.core.jsonable import JSON, finite_or_none
+from niwaki.core.measurement import Measurement
+from niwaki.core.objectives import Objective, minimised
+from niwaki.core.pareto import hypervolume, knee, non_dominated
+from niwaki.study.history import History
+from niwaki.study.run_folder import RunFolder
+
+KNEE = "knee"
+ALL = "all"
+BEST = "best:"
+
+
+@dataclass(frozen=True)
+class FrontModel:
+    """One model of a front.
+
+    Attributes:
+        number: Trial number; -1 for the baseline.
+        candidate: Its decisions.
+        searched: What the search measured.
+        final: What was measured from the exported file; None if it was not exported.
+    """
+
+    number: int
+    candidate: Candidate
+    searched: Measurement
+    final: Measurement | None
+
+    @property
+    def key(self) -> str:
+        """The candidate's key."""
+        return self.candidate.key
+
+    @property
+    def values(self) -> Mapping[str, float]:
+        """The values to go by: those of the exported file where there is one."""
+        return self.searched.values if self.final is None else self.final.values
+
+
+@dataclass(frozen=True)
+class Front:
+    """Models that no other model beats in every objective at once, constraints kept.
+
+    Attributes:
+        objectives: m of them.
+        models: Sorted by the first objective, best first.
+        folder: The run folder they come from.
+    """
+
+    objectives: tuple[Objective, ...]
+    models: tuple[FrontModel, ...]
+    folder: Path
+
+    def __len__(self) -> int:
+        return len(self.models)
+
+    @property
+    def costs(self) -> NDArray[np.float64]:
+        """(n, m) minimised costs."""
+        return minimised([model.values for model in self.models], self.objectives)
+
+    @property
+    def knee(self) -> FrontModel | None:
+        """The model nearest to the ideal after scaling; None if the front is empty."""
+        return self.models[knee(self.costs)] if self.models else None
+
+    def hypervolume(self, reference: Mapping[str, float]) -> float:
+        """Return the volume dominated up to a reference point, in the user's own directions."""
+        corner = minimised([reference], self.objectives)[0]
+        if np.isnan(corner).any():
+            names = ", ".join(objective.name for objective in self.objectives)
+            raise ConfigError(f"the reference point needs a number for each of {names}")
+        return hypervolume(self.costs, corner)
+
+    def choose(self, which: str) -> tuple[FrontModel, ...]:
+        """Return the models that `which` names.
+
+        Args:
+            which: `all`, `knee`, `best:<value>`, or the first digits of a model's key.
+
+        Raises:
+            ConfigError: If nothing fits, with what would.
+        """
+        if which == ALL:
+            return self.models
+        if not self.models:
+            raise ConfigError("the front is empty: no feasible model was found")
+        if which == KNEE:
+            return (self.models[knee(self.costs)],)
+        if which.startswith(BEST):
+            return (self._best(which.removeprefix(BEST)),)
+        found = [model for model in self.models if model.key.startswith(which)]
+        if len(found) != 1:
+            keys = ", ".join(model.key for model in self.models)
+            fault = "names more than one model" if found else "is no model of the front"
+            raise ConfigError(f"'{which}' {fault}: give all, knee, best:<value> or one of {keys}")
+        return (found[0],)
+
+    def export(self, to: Path | str, *, which: str = ALL) -> list[Path]:
+        """Copy the chosen models' folders: `model.onnx`, its card and its verification data.
+
+        Args:
+            to: Created if need be; each model gets a folder named by its key.
+            which: As in `choose`.
+
+        Returns:
+            The models' folders.
+
+        Raises:
+            ExportError: If a chosen model has no exported file.
+            RunFolderError: If `to` cannot be written.
+        """
+        from niwaki.export.bundle import copy_bundle
+
+        chosen = self.choose(which)
+        missing = [model.key for model in chosen if model.final is None]
+        if missing:
+            raise ExportError(
+                f"model {missing[0]} was not exported: raise `finalists` in the configuration and "
+                "start the same search again, or choose another model"
+            )
+        run = RunFolder(self.folder)
+        return [copy_bundle(run.artifact(model.key), Path(to) / model.key) for model in chosen]
+
+    def _best(self, name: str) -> FrontModel:
+        known = {objective.name: objective for objective in self.objectives}
+        if name not in known:
+            raise ConfigError(f"'{name}' is not an objective; these are: {', '.join(known)}")
+        costs = minimised([model.values for model in self.models], [known[name]])
+        return self.models[int(costs[:, 0].argmin())]
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return the front as a JSON object."""
+        best = self.knee
+        return {
+            "schema": 1,
+            "objectives": [
+                {"name": o.name, "direction": str(o.direction), "unit": o.unit}
+                for o in self.objectives
+            ],
+            "knee": None if best is None else best.key,
+            "models": [self._model_to_json(model) for model in self.models],
+        }
+
+    def _model_to_json(self, model: FrontModel) -> dict[str, JSON]:
+        exported = model.final is not None and model.final.complete
+        return {
+            "key": model.key,
+            "number": model.number,
+            "values": _plain(model.values),
+            "searched": _plain(model.searched.values),
+            "test": {} if model.final is None else model.final.details.get("test", {}),
+            "target_id": (model.final or model.searched).target_id,
+            "artifact": f"artifacts/{model.key}" if exported else None,
+            "candidate": model.candidate.to_json(),
+        }
+
+    def to_csv(self) -> str:
+        """Return one line per model: key, trial number and every value."""
+        names = list(dict.fromkeys(name for model in self.models for name in model.values))
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow(["key", "number", *names])
+        for model in self.models:
+            row = [model.values.get(name) for name in names]
+            writer.writerow([model.key, model.number, *row])
+        return buffer.getvalue()
+
+
+def front_of(
+    history: History,
+    *,
+    objectives: tuple[Objective, ...],
+    bounds: tuple[Bound, ...],
+    folder: Path,
+) -> Front:
+    """Return the front of a study.
+
+    Once finalists were exported, they alone are on it, by the values of their files: a candidate
+    whose file was not measured cannot be compared with them. Before that, it is the front of what
+    the search measured. The baseline competes like any other model.
+    """
+    baseline = [] if history.baseline is None else [history.baseline]
+    models = [
+        FrontModel(t.number, t.candidate, t.measurement, history.finals.get(t.candidate.key))
+        for t in {t.candidate.key: t for t in (*history.trials, *baseline)}.values()
+        if t.measurement.complete
+    ]
+    measured = [m for m in models if m.final is not None and m.final.complete]
+    models = measured or models
+    feasible = [m for m in models if not any(b.violation(m.values) > 0 for b in bounds)]
+    costs = minimised([model.values for model in feasible], objectives)
+    kept = [model for model, on in zip(feasible, non_dominated(costs), strict=True) if on]
+    kept.sort(key=lambda model: objectives[0].sign * model.values[objectives[0].name])
+    return Front(objectives, tuple(kept), folder)
+
+
+def _plain(values: Mapping[str, float]) -> dict[str, JSON]:
+    return {name: finite_or_none(value) for name, value in values.items()}

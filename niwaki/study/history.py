@@ -1,0 +1,102 @@
+"""The state of a study, as its events tell it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.measurement import Measurement, Status, Trial
+from niwaki.study.events import Asked, Baseline, Event, Final, Note, Started, Told
+
+SESSION = "session"  # first word of the note that opens each session
+
+
+@dataclass
+class History:
+    """Everything that happened, by kind; grows by `add` alone.
+
+    Attributes:
+        started: The first event; None before it.
+        asked: Proposals by number.
+        trials: Told trials, in the order of telling.
+        told_at: Seconds of study time at which each trial was told, pauses left out.
+        baseline: The baseline with its measurement, once measured; its number is -1.
+        finals: Measurements of exported models, by candidate key.
+        n_paid: Trials that an evaluation was paid for.
+        n_complete: Trials that ran to their end.
+        n_infeasible_in_a_row: Trials turned away since the last one that was not.
+        seconds: Study time so far, pauses between sessions left out.
+        last_at: Time of the last event, ISO 8601.
+    """
+
+    started: Started | None = None
+    asked: dict[int, Asked] = field(default_factory=dict)
+    trials: list[Trial] = field(default_factory=list)
+    told_at: list[float] = field(default_factory=list)
+    baseline: Trial | None = None
+    finals: dict[str, Measurement] = field(default_factory=dict)
+    n_paid: int = 0
+    n_complete: int = 0
+    n_infeasible_in_a_row: int = 0
+    seconds: float = 0.0
+    last_at: str = ""
+    _open: dict[int, Asked] = field(default_factory=dict)
+    _previous: datetime | None = None
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> "History":
+        """Return the state after these events."""
+        history = cls()
+        for event in events:
+            history.add(event)
+        return history
+
+    def add(self, event: Event) -> None:
+        """Take note of one event."""
+        self._advance(event)
+        match event:
+            case Started():
+                self.started = event
+            case Asked():
+                self.asked[event.number] = event
+                self._open[event.number] = event
+            case Told():
+                self._add_trial(event)
+            case Baseline():
+                self.baseline = Trial(-1, event.candidate, event.measurement)
+            case Final():
+                self.finals[event.measurement.key] = event.measurement
+            case Note():
+                pass
+
+    def _add_trial(self, event: Told) -> None:
+        candidate = self.asked[event.number].candidate
+        self.trials.append(Trial(event.number, candidate, event.measurement))
+        self.told_at.append(self.seconds)
+        self._open.pop(event.number, None)
+        turned_away = event.measurement.status is Status.INFEASIBLE
+        self.n_paid += not turned_away
+        self.n_complete += event.measurement.complete
+        self.n_infeasible_in_a_row = self.n_infeasible_in_a_row + 1 if turned_away else 0
+
+    @property
+    def pending(self) -> Sequence[Asked]:
+        """Proposals that nothing was told about, in order of asking."""
+        return [self._open[number] for number in sorted(self._open)]
+
+    @property
+    def n_pending(self) -> int:
+        """Number of proposals that nothing was told about."""
+        return len(self._open)
+
+    def candidates_asked(self) -> list[Candidate]:
+        """Return every proposal, in order of asking."""
+        return [self.asked[number].candidate for number in sorted(self.asked)]
+
+    def _advance(self, event: Event) -> None:
+        """Count the time since the last event, unless a new session opens with this one."""
+        now = datetime.fromisoformat(event.at)
+        opens = isinstance(event, Note) and event.text.startswith(SESSION)
+        if self._previous is not None and not opens:
+            self.seconds += max(0.0, (now - self._previous).total_seconds())
+        self._previous, self.last_at = now, event.at

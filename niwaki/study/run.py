@@ -1,0 +1,116 @@
+"""Reading a run folder: what was found, finished or not."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.constraints import Bound
+from niwaki.core.measurement import Measurement, Status
+from niwaki.core.objectives import minimised
+from niwaki.core.pareto import hypervolume, non_dominated
+from niwaki.study.description import StudyDescription
+from niwaki.study.front import Front, front_of
+from niwaki.study.history import History
+from niwaki.study.ledger import read_ledger
+from niwaki.study.run_folder import RunFolder
+from niwaki.study.run_lock import is_locked
+
+
+@dataclass(frozen=True)
+class Run:
+    """A snapshot of a run folder. Reading never disturbs a search that is going on.
+
+    Attributes:
+        folder: Where it lives.
+        description: What it is about.
+        history: What happened so far.
+    """
+
+    folder: RunFolder
+    description: StudyDescription
+    history: History
+
+    @classmethod
+    def read(cls, path: Path) -> "Run":
+        """Read the run at `path`.
+
+        Raises:
+            RunFolderError: If there is no run there, or it is damaged.
+        """
+        folder = RunFolder(path)
+        description = StudyDescription.load(path)
+        events = read_ledger(folder.trials) if folder.trials.exists() else []
+        return cls(folder, description, History.of(events))
+
+    @property
+    def running(self) -> bool:
+        """Whether a process is writing to the folder now."""
+        return is_locked(self.folder.lock)
+
+    @cached_property
+    def bounds(self) -> tuple[Bound, ...]:
+        """The constraints that can be filled in: all, or the absolute ones before the baseline."""
+        baseline = self.history.baseline
+        if baseline is not None and baseline.measurement.complete:
+            return self.description.bounds(baseline.measurement.values)
+        absolute = [c for c in self.description.constraints if not c.relative]
+        return tuple(constraint.resolve({}) for constraint in absolute)
+
+    @cached_property
+    def front(self) -> Front:
+        """The front so far."""
+        return front_of(
+            self.history,
+            objectives=self.description.objectives,
+            bounds=self.bounds,
+            folder=self.folder.path,
+        )
+
+    @property
+    def failures(self) -> Sequence[Measurement]:
+        """Evaluations that failed, in the order of telling."""
+        measurements = [trial.measurement for trial in self.history.trials]
+        return [m for m in measurements if m.status is Status.FAILED]
+
+    @cached_property
+    def hypervolume(self) -> list[float]:
+        """Hypervolume after each trial, in [0, about 1.2^m]; see `hypervolume_curve`."""
+        trials = self.history.trials
+        costs = minimised([trial.measurement.values for trial in trials], self.front.objectives)
+        usable = [
+            trial.measurement.complete
+            and not any(bound.violation(trial.measurement.values) > 0 for bound in self.bounds)
+            for trial in trials
+        ]
+        return hypervolume_curve(costs, np.array(usable, dtype=bool))
+
+
+def hypervolume_curve(costs: NDArray[np.float64], usable: NDArray[np.bool_]) -> list[float]:
+    """Return the hypervolume of the usable rows seen so far, after each row.
+
+    Objectives are scaled so that the final front's ideal is 0 and its worst corner 1; the reference
+    point is 1.1 in each. So the curve ends below 1.1^m, and only fronts of one study compare.
+
+    Args:
+        costs: (n, m) minimised, in the order of telling.
+        usable: (n,) whether the row is complete and feasible.
+    """
+    masked = np.where(usable[:, None], costs, np.nan)
+    final = masked[non_dominated(masked)]
+    if len(final) == 0:
+        return [0.0] * len(costs)
+    low, high = final.min(axis=0), final.max(axis=0)
+    scaled = (masked - low) / np.where(high > low, high - low, 1.0)
+    reference = np.full(costs.shape[1], 1.1)
+    front, volume, curve = scaled[:0], 0.0, []
+    for row in scaled:
+        inside = bool((row < reference).all())
+        if inside and not (front <= row).all(axis=1).any():
+            front = np.vstack([front[~(row <= front).all(axis=1)], row])
+            volume = hypervolume(front, reference)
+        curve.append(volume)
+    return curve

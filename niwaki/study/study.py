@@ -1,0 +1,237 @@
+"""The study: a search that can be killed at any moment, and continues from what it wrote."""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+from niwaki.core.constraints import Bound, Constraint
+from niwaki.core.errors import ConfigError, StudyError
+from niwaki.core.jsonable import JSON
+from niwaki.core.objectives import Objective
+from niwaki.core.randomness import derived_seed
+from niwaki.core.registry import nearest
+from niwaki.evaluation.base import Evaluator
+from niwaki.search.base import Problem, Searcher
+from niwaki.study.budget import Budget
+from niwaki.study.description import StudyDescription
+from niwaki.study.environment import describe_environment
+from niwaki.study.events import Baseline, Note, Started
+from niwaki.study.executors.base import Executor, Job
+from niwaki.study.executors.in_process import InProcessExecutor
+from niwaki.study.files import write_text_atomically
+from niwaki.study.finalists import Finals
+from niwaki.study.front import Front, front_of
+from niwaki.study.history import SESSION, History
+from niwaki.study.ledger import Ledger
+from niwaki.study.observer import Observer, Silence
+from niwaki.study.recorder import Recorder
+from niwaki.study.run_folder import RunFolder, config_hash
+from niwaki.study.search_loop import SearchLoop
+
+SearcherFactory: TypeAlias = Callable[[Problem], Searcher]
+ExecutorFactory: TypeAlias = Callable[[Evaluator], Executor]
+
+BASELINE_NUMBER = -1
+# What may change between two sessions of one study: no single result depends on it.
+FREE_SETTINGS = ("budget", "executor", "finalists")
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """What is wanted of a study.
+
+    Attributes:
+        objectives: Values to make good, by name (with the evaluator's direction) or in full.
+        constraints: Bounds as text.
+        budget: When to stop.
+        n_finalists: Models of the front that are exported and measured from their files.
+        seed: Of everything random.
+        searcher: Name of the searcher, for people.
+        config: The configuration as resolved, for the record; what it is compared with on resuming.
+    """
+
+    objectives: Sequence[str | Objective]
+    constraints: Sequence[str] = ()
+    budget: Budget = field(default_factory=Budget)
+    n_finalists: int = 12
+    seed: int = 0
+    searcher: str = ""
+    config: Mapping[str, JSON] | None = None
+
+
+class Study:
+    """A search that outlives its process.
+
+    Running it again on the same folder continues it: results are read from the ledger, what was in
+    flight is evaluated first, and nothing is evaluated twice.
+
+    Args:
+        folder: The run folder; created if need be.
+        evaluator: Scores candidates.
+        make_searcher: Builds the searcher for the problem.
+        settings: What is wanted.
+        make_executor: Builds what runs evaluations; in this process if not given.
+        observer: Watches.
+
+    Raises:
+        ConfigError: If an objective or constraint names a value that the evaluator does not give.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        evaluator: Evaluator,
+        make_searcher: SearcherFactory,
+        settings: StudySettings,
+        *,
+        make_executor: ExecutorFactory = InProcessExecutor,
+        observer: Observer | None = None,
+    ) -> None:
+        self.folder = RunFolder(Path(folder))
+        self._evaluator, self._settings = evaluator, settings
+        self._make_searcher, self._make_executor = make_searcher, make_executor
+        self._observer = observer or Silence()
+
+    def run(self) -> Front:
+        """Search until the budget is spent, export the finalists, and return the front.
+
+        Raises:
+            RunFolderError: If the folder is in use, damaged, of another study, or cannot be written.
+            StudyError: If the search cannot go on.
+        """
+        description = self.description
+        config = self._settings.config or self._own_config(description)
+        with self.folder.claim(config, free=FREE_SETTINGS):
+            self.folder.record_environment(describe_environment())
+            description.save(self.folder.path)
+            with Ledger.open(self.folder.trials) as ledger:
+                recorder = Recorder(ledger, History.of(ledger.events))
+                self._start(recorder, config)
+                self._observer.begin(description, recorder.history)
+                try:
+                    return self._run(recorder)
+                finally:
+                    self._observer.end()
+
+    @cached_property
+    def description(self) -> StudyDescription:
+        """What the study is about.
+
+        Raises:
+            ConfigError: If an objective or constraint names an unknown value.
+        """
+        settings, values = self._settings, self._evaluator.values
+        constraints = tuple(Constraint.parse(text) for text in settings.constraints)
+        for constraint in constraints:
+            _known(constraint.name, values, f"constraint '{constraint.text}'")
+        return StudyDescription(
+            name=self.folder.path.name,
+            objectives=_objectives(settings.objectives, values),
+            constraints=constraints,
+            values=values,
+            searcher=settings.searcher,
+            n_evaluations=settings.budget.evaluations,
+            seconds=settings.budget.seconds if math.isfinite(settings.budget.seconds) else 0.0,
+            seed=settings.seed,
+        )
+
+    def _own_config(self, description: StudyDescription) -> dict[str, JSON]:
+        """Return what stands for the configuration of a study that was built from Python."""
+        return {
+            "seed": description.seed,
+            "objectives": [f"{o.name}: {o.direction}" for o in description.objectives],
+            "constraints": [constraint.text for constraint in description.constraints],
+            "evaluator": type(self._evaluator).__qualname__,
+            "searcher": description.searcher,
+        }
+
+    def _start(self, recorder: Recorder, config: Mapping[str, JSON]) -> None:
+        if recorder.history.started is None:
+            fingerprint = config_hash(config, free=FREE_SETTINGS)
+            recorder.record(Started(self.description.name, fingerprint, self._settings.seed))
+        n_told = len(recorder.history.trials)
+        recorder.record(Note(f"{SESSION} starts with {n_told} trials told"))
+
+    def _run(self, recorder: Recorder) -> Front:
+        settings = self._settings
+        self._evaluator.prepare(self.folder.artifacts)
+        with self._make_executor(self._evaluator) as executor:
+            bounds = self._measure_baseline(recorder, executor)
+            problem = Problem(
+                self._evaluator.space, self.description.objectives, bounds, settings.seed
+            )
+            searcher = self._make_searcher(problem)
+            searcher.resume(recorder.history.candidates_asked())
+            searcher.tell(recorder.history.trials)
+            SearchLoop(
+                self._evaluator,
+                executor,
+                searcher,
+                recorder,
+                bounds,
+                settings.budget,
+                settings.seed,
+                self._observer,
+            ).run()
+        if self._evaluator.exports and settings.n_finalists:
+            Finals(self._evaluator, recorder, self.folder, settings.seed, self._observer).run(
+                self._front(recorder.history, bounds), settings.n_finalists
+            )
+        front = self._front(recorder.history, bounds)
+        write_text_atomically(self.folder.pareto_json, json.dumps(front.to_json(), indent=2) + "\n")
+        write_text_atomically(self.folder.pareto_csv, front.to_csv())
+        return front
+
+    def _measure_baseline(self, recorder: Recorder, executor: Executor) -> tuple[Bound, ...]:
+        """Measure the baseline, unless that was done before, and fill in the constraints."""
+        history = recorder.history
+        if history.baseline is None:
+            candidate = self._evaluator.baseline()
+            seed = derived_seed(self._settings.seed, "evaluation", BASELINE_NUMBER)
+            executor.submit(Job(BASELINE_NUMBER, candidate, seed=seed))
+            measurement = executor.wait()[0].measurement
+            if not measurement.complete:
+                raise StudyError(
+                    f"the baseline could not be evaluated: {measurement.reason}. "
+                    "Mend the cause and start again: nothing is searched without a baseline"
+                )
+            recorder.record(Baseline(candidate, measurement))
+        assert history.baseline is not None
+        values = history.baseline.measurement.values
+        self._observer.baseline(values)
+        return self.description.bounds(values)
+
+    def _front(self, history: History, bounds: tuple[Bound, ...]) -> Front:
+        return front_of(
+            history,
+            objectives=self.description.objectives,
+            bounds=bounds,
+            folder=self.folder.path,
+        )
+
+
+def _objectives(
+    wanted: Sequence[str | Objective], values: tuple[Objective, ...]
+) -> tuple[Objective, ...]:
+    if not wanted:
+        raise ConfigError("a study needs at least one objective: give `objectives`")
+    found = []
+    for objective in wanted:
+        name = objective if isinstance(objective, str) else objective.name
+        known = _known(name, values, f"objective '{name}'")
+        found.append(known if isinstance(objective, str) else replace(objective, unit=known.unit))
+    if len({objective.name for objective in found}) < len(found):
+        raise ConfigError(f"an objective is listed twice: {', '.join(o.name for o in found)}")
+    return tuple(found)
+
+
+def _known(name: str, values: tuple[Objective, ...], what: str) -> Objective:
+    by_name = {value.name: value for value in values}
+    if name not in by_name:
+        hint = nearest(name, list(by_name))
+        raise ConfigError(f"{what}: no value is called '{name}'{hint} Known: {', '.join(by_name)}")
+    return by_name[name]
