@@ -1,14 +1,92 @@
 """Assembles the page: template, style, script and data become one HTML file."""
 
+import base64
+import hashlib
+import html
+import json
+import re
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+
+from niwaki.core.jsonable import JSON
 from niwaki.report.data import ReportData
+from niwaki.report.headline import headline
+from niwaki.report.models import Models
+from niwaki.report.packing import pack
+
+MAX_PAGE_BYTES = 1_000_000
+
+_SLOT = re.compile(r"\{\{(\w+)\}\}")
+# Modules import named things only, and export declarations only: these two lines are all there is.
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:const|function) (\w+))", re.MULTILINE)
+_ENTRY = "report"
 
 
 def build_report(data: ReportData) -> str:
     """Return the report as one HTML page that needs no network.
 
-    The same data give the same text, byte for byte.
+    The same data give the same text, byte for byte. Past one megabyte, only the notable models keep
+    their layer tables (front, knee, chosen, exported, baseline), and the page says so.
 
     Args:
         data: What to show.
     """
-    return f"<!doctype html><title>{len(data.trials)} trials</title>"
+    models = Models(data)
+    page = _render(models, pack(models, with_layers=range(len(models.rows))))
+    if len(page) <= MAX_PAGE_BYTES:
+        return page
+    return _render(models, pack(models, with_layers=models.notable))
+
+
+def joined_script() -> str:
+    """Return the page's modules as one script, each after those that it imports.
+
+    Each keeps a scope of its own, and hands out what it exports.
+    """
+    folder = files("niwaki.report") / "assets"
+    done: dict[str, str] = {}
+    _join(_ENTRY, folder, done)
+    return "\n".join(done.values())
+
+
+def _join(name: str, folder: Traversable, done: dict[str, str]) -> None:
+    if name in done:
+        return
+    source = (folder / f"{name}.js").read_text(encoding="utf-8")
+    for imported in _IMPORT.findall(source):
+        _join(imported, folder, done)
+    exported = ", ".join(_EXPORT.findall(source))
+    body = _EXPORT.sub("", _IMPORT.sub("", source))
+    done[name] = f"const {{ {exported} }} = (() => {{\n{body}return {{ {exported} }};\n}})();\n"
+
+
+def _render(models: Models, payload: JSON) -> str:
+    folder = files("niwaki.report") / "assets"
+    script = joined_script()
+    said = headline(models)
+    slots = {
+        "title": html.escape(models.data.study),
+        "status": html.escape(models.data.status),
+        "headline": html.escape(said.text),
+        "source": html.escape(said.source),
+        "style": (folder / "report.css").read_text(encoding="utf-8"),
+        "script": script,
+        "script_hash": _hash(script),
+        "data": _embedded(payload),
+    }
+    template = (folder / "report.html").read_text(encoding="utf-8")
+    # One pass: what fills a slot is never searched for slots.
+    return _SLOT.sub(lambda slot: slots[slot.group(1)], template)
+
+
+def _embedded(payload: JSON) -> str:
+    """Return JSON in ASCII that cannot end its script element."""
+    text = json.dumps(payload, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _hash(script: str) -> str:
+    """Return the hash by which the content security policy knows our script from any other."""
+    digest = hashlib.sha256(script.encode()).digest()
+    return f"sha256-{base64.b64encode(digest).decode()}"

@@ -1,0 +1,63 @@
+// The front as a table: sortable, and in step with the plots.
+
+import { fill, html, on } from "./dom.js";
+import { quantity, shortened } from "./format.js";
+import { columnOf, fragmentOf, nameOf, rolesOf } from "./study.js";
+
+/** Build the table of the front. */
+export function mountFrontTable(host, study, store) {
+  const sorting = { column: null, rising: true };
+  const draw = () => fill(host, ...tableOf(study, store, sorting, draw));
+  store.watch(["source"], draw);
+  store.watch(["selected", "pointed", "brushed"], () => mark(host, store));
+  draw();
+}
+
+function tableOf(study, store, sorting, draw) {
+  if (study.front.length === 0) return [html("p", { class: "note" }, "There is no front yet.")];
+  const columns = study.objectives.map((o) => columnOf(study, store.source, o.name)).filter(Boolean);
+  const by = sorting.column ?? columns[0]?.name;
+  const sort = (name) => {
+    Object.assign(sorting, { rising: by === name ? !sorting.rising : true, column: name });
+    draw();
+  };
+  const heads = columns.map((column) => head(column, by, sorting.rising, sort));
+  const rows = sorted(study.front, columns.find((c) => c.name === by), sorting.rising).map((row) => rowOf(study, store, row, columns));
+  const caption = `The front: ${study.front.length} ${study.front.length === 1 ? "model" : "models"}, values of ${study.sources[store.source].label}`;
+  const table = html("table", { class: "front-table" }, html("caption", {}, caption), html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "Model"), ...heads)), html("tbody", {}, ...rows));
+  const scroller = html("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "The front as a table" }, table);
+  mark(scroller, store);
+  return [scroller];
+}
+
+function head(column, by, rising, sort) {
+  const active = column.name === by;
+  const order = active ? (rising ? "ascending" : "descending") : "none";
+  const button = html("button", { type: "button", title: column.name }, shortened(column.name, 22), html("span", { class: "order", "aria-hidden": "true" }, active ? (rising ? " \u2191" : " \u2193") : ""));
+  return html("th", { scope: "col", "aria-sort": order }, on(button, "click", () => sort(column.name)));
+}
+
+function sorted(rows, column, rising) {
+  if (!column) return rows;
+  const value = (row) => column.values[row] ?? Infinity;
+  return [...rows].sort((a, b) => (rising ? 1 : -1) * (value(a) - value(b)) || a - b);
+}
+
+function rowOf(study, store, row, columns) {
+  const roles = rolesOf(study, row).filter((role) => role !== "front");
+  const name = html("td", {}, html("a", { href: fragmentOf(study, row) }, nameOf(study, row)), ...roles.map((role) => html("span", { class: "role" }, role)));
+  const values = columns.map((column) => html("td", { class: "number" }, quantity(column.values[row], column.unit)));
+  const line = html("tr", { "data-row": row }, name, ...values);
+  on(line, "pointerenter", () => store.set({ pointed: row }));
+  on(line, "pointerleave", () => store.set({ pointed: null }));
+  return on(line, "click", () => store.set({ selected: row }));
+}
+
+function mark(host, store) {
+  for (const line of host.querySelectorAll("tbody tr")) {
+    const row = Number(line.dataset.row);
+    line.classList.toggle("selected", row === store.selected);
+    line.classList.toggle("pointed", row === store.pointed);
+    line.classList.toggle("faded", store.brushed !== null && !store.brushed.has(row));
+  }
+}

@@ -1,0 +1,99 @@
+// Entry: reads the data that the page carries, and builds each section.
+
+import { fill, html, on } from "./dom.js";
+import { firstAxes, mountExplorer } from "./explorer.js";
+import { count, duration, moment, share, significant } from "./format.js";
+import { mountInfluence } from "./influence.js";
+import { mountModel } from "./model.js";
+import { mountFailures, mountOrigins } from "./outcome.js";
+import { mountParallel } from "./parallel.js";
+import { mountProgress } from "./progress.js";
+import { makeStore } from "./store.js";
+import { FAILED, fragmentOf, INFEASIBLE, OUTSIDE, readStudy, rowOfFragment } from "./study.js";
+import { makeTooltip } from "./tooltip.js";
+
+const MIN_PARALLEL = 3;
+
+function start() {
+  const study = readStudy(JSON.parse(document.getElementById("data").textContent));
+  const store = makeStore(firstState(study));
+  const tooltip = makeTooltip();
+  const host = (name) => document.getElementById(name);
+  fill(host("facts"), ...facts(study));
+  mountExplorer(host("front-body"), study, store, tooltip);
+  mountModel(host("model-body"), study, store);
+  if (study.objectives.length >= MIN_PARALLEL && study.front.length > 0) mountParallel(reveal("parallel"), study, store, tooltip);
+  mountInfluence(host("influence-body"), study);
+  mountProgress(host("progress-body"), study, tooltip);
+  mountFailures(host("failures-body"), study);
+  mountOrigins(host("origins-body"), study);
+  followAddress(study, store);
+  followTheme(host("theme"));
+  document.documentElement.dataset.ready = "true";
+}
+
+function firstState(study) {
+  const favourite = [...study.chosen, study.knee, study.front[0], study.baseline].find((row) => row !== null && row !== undefined);
+  return {
+    source: "search",
+    ...firstAxes(study),
+    colour: "",
+    xLog: false,
+    yLog: false,
+    everything: false,
+    hiddenPoints: { outOfView: 0, withoutValues: 0 },
+    selected: rowOfFragment(study, location.hash) ?? favourite ?? null,
+    pointed: null,
+    brushed: null,
+  };
+}
+
+function facts(study) {
+  const n = (state) => study.states.slice(0, study.n_told).filter((s) => s === state).length;
+  const budget = study.n_trials > 0 ? ` of ${count(study.n_trials)}` : "";
+  const lost = [[n(FAILED), "failed"], [n(INFEASIBLE), "turned away"], [n(OUTSIDE), "outside a limit"]].filter(([k]) => k > 0);
+  const last = study.hypervolume[study.hypervolume.length - 1];
+  return [
+    fact("Evaluations", `${count(study.n_told)}${budget}`, study.n_trials > 0 ? share(study.n_told, study.n_trials) + " of the budget" : ""),
+    fact("Front", count(study.front.length), study.front.length === 1 ? "model" : "models"),
+    fact("Hypervolume", last === undefined || last === null ? "\u2013" : significant(last, 4), ""),
+    fact("Not counted", count(lost.reduce((sum, [k]) => sum + k, 0)), lost.map(([k, what]) => `${count(k)} ${what}`).join(", ") || "every evaluation counted"),
+    fact("Time", duration(study.seconds), study.finished ? `${moment(study.created)} \u2013 ${moment(study.finished)}` : study.created ? `since ${moment(study.created)}` : ""),
+    fact("Measured on", study.target_id || "\u2013", study.searcher ? `searched by ${study.searcher}` : ""),
+  ];
+}
+
+function fact(name, value, more) {
+  return html("div", { class: "fact" }, html("dt", {}, name), html("dd", {}, value, more ? html("small", {}, more) : ""));
+}
+
+function reveal(name) {
+  document.getElementById(name).hidden = false;
+  return document.getElementById(`${name}-body`);
+}
+
+// The address names the selected model, so that a link leads to it and Back leads back.
+function followAddress(study, store) {
+  on(window, "hashchange", () => {
+    const row = rowOfFragment(study, location.hash);
+    if (row !== null) store.set({ selected: row });
+  });
+  store.watch(["selected"], () => {
+    if (store.selected !== null && rowOfFragment(study, location.hash) !== store.selected) location.hash = fragmentOf(study, store.selected);
+  });
+}
+
+function followTheme(button) {
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  const root = document.documentElement;
+  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
+  const name = () => (button.textContent = dark() ? "Light" : "Dark");
+  on(button, "click", () => {
+    root.dataset.theme = dark() ? "light" : "dark";
+    name();
+  });
+  on(system, "change", name);
+  name();
+}
+
+start();

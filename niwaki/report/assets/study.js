@@ -1,0 +1,109 @@
+// The page's data, unpacked: columns of values, and who is who among the models.
+
+const ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+const LAYER_FIELDS = ["path", "kind", "width", "asked", "realised", "macs", "size_bytes"];
+
+export const FEASIBLE = 0;
+export const OUTSIDE = 1;
+export const INFEASIBLE = 2;
+export const FAILED = 3;
+export const STATES = ["measured", "outside a limit", "turned away", "failed"];
+
+/** Unpack what niwaki/report/packing.py packed. */
+export function readStudy(packed) {
+  const models = packed.models;
+  const states = Array.from(models.states, Number);
+  const study = {
+    ...packed.study,
+    objectives: packed.objectives,
+    bounds: packed.bounds,
+    rows: states.map((_, row) => row),
+    numbers: models.numbers,
+    keys: models.keys,
+    states,
+    seconds: models.seconds,
+    fidelity: models.fidelity,
+    reasons: models.reason.map((index) => models.reasons[index]),
+    front: models.front,
+    onFront: new Set(models.front),
+    knee: models.knee,
+    baseline: models.baseline,
+    chosen: new Set(models.chosen),
+    decisions: packed.decisions,
+    layers: packed.layers,
+    failures: packed.failures,
+    influences: packed.influences,
+    hypervolume: packed.hypervolume,
+    toldAt: packed.told_at_seconds,
+  };
+  study.sources = sources(packed, study);
+  return study;
+}
+
+/** The column `name` of a source, or null. */
+export function columnOf(study, source, name) {
+  return study.sources[source]?.columns.find((column) => column.name === name) ?? null;
+}
+
+/** What people call a model. */
+export function nameOf(study, row) {
+  return study.numbers[row] === null ? "baseline" : `#${study.numbers[row]}`;
+}
+
+/** The parts that a model plays: front, knee, chosen, baseline. */
+export function rolesOf(study, row) {
+  const roles = [
+    [study.baseline === row, "baseline"],
+    [study.onFront.has(row), "front"],
+    [study.knee === row, "knee"],
+    [study.chosen.has(row), "chosen"],
+  ];
+  return roles.filter(([holds]) => holds).map(([, role]) => role);
+}
+
+/** The decisions of a model by path; an empty object where they are not known. */
+export function decisionsOf(study, row) {
+  const decided = {};
+  for (const { path, options, picked } of study.decisions) {
+    const index = typeof picked === "string" ? ALPHABET.indexOf(picked[row]) : picked[row];
+    if (index >= 0) decided[path] = options[index];
+  }
+  return decided;
+}
+
+/** The layers of a model as objects; empty where there is no table. */
+export function layersOf(study, row) {
+  const indices = study.layers.models[row] ?? [];
+  return indices.map((index) =>
+    Object.fromEntries(LAYER_FIELDS.map((field, position) => [field, study.layers.rows[index][position]])),
+  );
+}
+
+/** The row that a fragment of the address names, or null. */
+export function rowOfFragment(study, fragment) {
+  if (fragment === "#baseline") return study.baseline;
+  const match = /^#trial=(\d+)$/.exec(fragment);
+  const row = match ? study.numbers.indexOf(Number(match[1])) : -1;
+  return row < 0 ? null : row;
+}
+
+/** The fragment that names a row. */
+export function fragmentOf(study, row) {
+  return study.numbers[row] === null ? "#baseline" : `#trial=${study.numbers[row]}`;
+}
+
+function sources(packed, study) {
+  const directions = new Map(packed.objectives.map((o) => [o.name, o.direction === "minimize" ? 1 : -1]));
+  const complete = (column) => ({ ...column, direction: directions.get(column.name) ?? 0 });
+  const number = { name: "evaluation", unit: "", direction: 0, values: study.numbers };
+  const search = { label: "the search", columns: [...packed.search.map(complete), number] };
+  if (packed.exported.rows.length === 0) return { search };
+  const spread = (column) => ({ ...complete(column), values: spreadOver(study.rows, packed.exported.rows, column.values) });
+  return { search, exported: { label: "the exported models", columns: packed.exported.columns.map(spread) } };
+}
+
+function spreadOver(rows, filled, values) {
+  const spread = rows.map(() => null);
+  filled.forEach((row, index) => (spread[row] = values[index]));
+  return spread;
+}

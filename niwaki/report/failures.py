@@ -1,0 +1,55 @@
+"""Why trials did not count: their reasons, alike ones together."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from niwaki.report.models import Model, State
+
+# Numbers and addresses differ between failures that are one and the same.
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+MAX_REASON_CHARACTERS = 300
+UNKNOWN = "no reason was given"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Trials that did not count, for one reason.
+
+    Attributes:
+        state: Failed, turned away, or outside a constraint.
+        reason: Of the first one, in full but for its length.
+        rows: Their rows, in the order of telling.
+    """
+
+    state: State
+    reason: str
+    rows: tuple[int, ...]
+
+
+def reason_of(model: Model) -> str:
+    """Return why `model` does not count, clipped; empty if it does."""
+    if model.state is State.FEASIBLE:
+        return ""
+    text = model.broken if model.state is State.OUTSIDE else model.measurement.reason
+    text = text.strip() or UNKNOWN
+    clipped = len(text) > MAX_REASON_CHARACTERS
+    return text[: MAX_REASON_CHARACTERS - 1].rstrip() + "…" if clipped else text
+
+
+def group_failures(rows: Sequence[Model]) -> list[Failure]:
+    """Group the trials that do not count by state and reason, numbers in the reason ignored.
+
+    Returns:
+        Failed first, then turned away, then outside a constraint; the most frequent first.
+    """
+    groups: dict[tuple[State, str], list[int]] = {}
+    for row, model in enumerate(rows):
+        if model.state is not State.FEASIBLE and model.number is not None:
+            pattern = _VARYING.sub("#", reason_of(model))
+            groups.setdefault((model.state, pattern), []).append(row)
+    failures = [
+        Failure(state, reason_of(rows[members[0]]), tuple(members))
+        for (state, _), members in groups.items()
+    ]
+    return sorted(failures, key=lambda f: (-f.state, -len(f.rows), f.rows[0]))

@@ -1,0 +1,198 @@
+"""The page's data: columns instead of records, each distinct text once."""
+
+import json
+import math
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict
+from string import ascii_letters, digits
+
+import numpy as np
+
+from niwaki._version import __version__
+from niwaki.core.candidate import Candidate, Value
+from niwaki.core.jsonable import JSON
+from niwaki.core.measurement import Measurement
+from niwaki.core.objectives import minimised
+from niwaki.report.data import ReportData
+from niwaki.report.failures import group_failures, reason_of
+from niwaki.report.influence import influences
+from niwaki.report.layers import layers_of, pack_layers
+from niwaki.report.models import Models
+from niwaki.report.units import unit_of
+
+# One character per decided option; a dot where the decision is inactive.
+_ALPHABET = digits + ascii_letters
+_INACTIVE = "."
+_DIGITS = 6
+
+
+def pack(models: Models, *, with_layers: Collection[int]) -> dict[str, JSON]:
+    """Return the page's data as JSON.
+
+    Args:
+        models: What to show.
+        with_layers: Rows whose layer tables are kept; they are the heaviest part.
+    """
+    data = models.data
+    return {
+        "study": _study(data),
+        "objectives": [
+            {
+                "name": objective.name,
+                "direction": str(objective.direction),
+                "unit": unit_of(objective.name, data.objectives),
+            }
+            for objective in data.objectives
+        ],
+        "bounds": [
+            {"name": b.name, "sign": b.sign, "limit": _number(b.limit)} for b in data.bounds
+        ],
+        "models": _models(models),
+        "search": _columns([row.measurement for row in models.rows], data),
+        "exported": _exported(models),
+        "decisions": _decisions([row.candidate for row in models.rows]),
+        "layers": _layers(models, with_layers),
+        "failures": [
+            {"state": int(f.state), "reason": f.reason, "rows": list(f.rows)}
+            for f in group_failures(models.rows)
+        ],
+        "influences": _influences(models),
+        "hypervolume": _numbers(data.hypervolume),
+        "told_at_seconds": _numbers(data.told_at_seconds),
+    }
+
+
+def _study(data: ReportData) -> dict[str, JSON]:
+    return {
+        "name": data.study,
+        "status": data.status,
+        "created": data.created,
+        "finished": data.finished,
+        "seed": data.seed,
+        "searcher": data.searcher,
+        "n_trials": data.n_trials,
+        "n_told": len(data.trials),
+        "seconds": _number(data.seconds),
+        "config": data.config_yaml,
+        "environment": [[name, _text(value)] for name, value in data.environment.items()],
+        "target_id": data.target_id,
+        "repeat": data.repeat_command,
+        "export": data.export_command,
+        "niwaki": __version__,
+    }
+
+
+def _models(models: Models) -> dict[str, JSON]:
+    data, rows = models.data, models.rows
+    reasons: dict[str, int] = {}
+    baseline = models.find([data.baseline.key] if data.baseline is not None else [])
+    return {
+        "numbers": [row.number for row in rows],
+        "keys": [row.measurement.key for row in rows],
+        "states": "".join(str(int(row.state)) for row in rows),
+        "reason": [reasons.setdefault(reason_of(row), len(reasons)) for row in rows],
+        "reasons": list(reasons),
+        "seconds": _numbers([row.measurement.seconds for row in rows]),
+        "fidelity": _numbers([row.measurement.fidelity for row in rows]),
+        "front": models.front,
+        "knee": next(iter(models.find([data.knee_key])), None),
+        "baseline": next(iter(baseline), None),
+        "chosen": models.find(data.chosen_keys),
+    }
+
+
+def _columns(measurements: Sequence[Measurement], data: ReportData) -> list[JSON]:
+    """One column per value: objectives first, then the others by name."""
+    measured = {name for m in measurements for name in m.values}
+    objectives = [objective.name for objective in data.objectives]
+    others = sorted(measured - set(objectives))
+    return [
+        {
+            "name": name,
+            "unit": unit_of(name, data.objectives),
+            "values": _numbers([m.values.get(name, math.nan) for m in measurements]),
+        }
+        for name in [*objectives, *others]
+    ]
+
+
+def _exported(models: Models) -> dict[str, JSON]:
+    keys = [key for key in models.data.finals if key in models.row_by_key]
+    finals = [models.data.finals[key] for key in keys]
+    return {
+        "rows": models.find(keys),
+        "reasons": [final.reason for final in finals],
+        "columns": _columns(finals, models.data) if finals else [],
+    }
+
+
+def _decisions(candidates: Sequence[Candidate | None]) -> list[JSON]:
+    """One column per decision, as a string of one character per model where that suffices."""
+    decided: dict[str, dict[int, Value]] = {}
+    for row, candidate in enumerate(candidates):
+        for path, value in candidate.items if candidate is not None else ():
+            decided.setdefault(path, {})[row] = value
+    return [_decision(path, decided[path], len(candidates)) for path in sorted(decided)]
+
+
+def _decision(path: str, values: Mapping[int, Value], n_rows: int) -> dict[str, JSON]:
+    # By type as well: Python holds that 1 == True == 1.0, and a decision may be any of them.
+    spelled = {row: json.dumps(value) for row, value in values.items()}
+    options = {text: index for index, text in enumerate(sorted(set(spelled.values())))}
+    picked = [options[spelled[row]] if row in spelled else -1 for row in range(n_rows)]
+    short = len(options) <= len(_ALPHABET)
+    return {
+        "path": path,
+        "options": [json.loads(text) for text in options],
+        "picked": "".join(_ALPHABET[i] if i >= 0 else _INACTIVE for i in picked)
+        if short
+        else picked,
+    }
+
+
+def _layers(models: Models, with_layers: Collection[int]) -> JSON:
+    """Pack the layer tables, an exported model's in place of the one from the search."""
+    tables, n_left_out = {}, 0
+    for row, model in enumerate(models.rows):
+        final = models.data.finals.get(model.measurement.key)
+        table = (layers_of(final) if final is not None else []) or layers_of(model.measurement)
+        if table and row in with_layers:
+            tables[row] = table
+        elif table:
+            n_left_out += 1
+    return {**pack_layers(tables), "n_left_out": n_left_out}
+
+
+def _influences(models: Models) -> list[JSON]:
+    decided = [(row, c) for row in models.measured if (c := models.rows[row].candidate) is not None]
+    if len(decided) < 2:
+        return []
+    front = frozenset(models.front)
+    rows = [row for row, _ in decided]
+    costs = minimised([models.rows[r].measurement.values for r in rows], models.data.objectives)
+    on_front = np.array([row in front for row in rows])
+    return [
+        {
+            **asdict(influence),
+            "shift": _number(influence.shift),
+            "surprise": _number(influence.surprise),
+            "explained": _numbers(influence.explained),
+        }
+        for influence in influences([c for _, c in decided], on_front, costs)
+    ]
+
+
+def _text(value: JSON) -> str:
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def _number(value: float) -> float | None:
+    """Return six significant digits, as an integer where that is shorter; None if not finite."""
+    if not math.isfinite(value):
+        return None
+    rounded = float(f"{value:.{_DIGITS}g}")
+    return int(rounded) if rounded == int(rounded) and abs(rounded) < 1e15 else rounded
+
+
+def _numbers(values: Sequence[float]) -> list[float | None]:
+    return [_number(value) for value in values]
