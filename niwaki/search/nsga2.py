@@ -27,7 +27,7 @@ class NSGA2Settings:
         ConfigError: If a population is smaller than 2, or a probability is not in [0, 1].
     """
 
-    population_size: int = 16
+    population_size: int = 20
     crossover_probability: float = 0.9
     mutation_probability: float = 0.2
 

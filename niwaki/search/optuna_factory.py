@@ -1,0 +1,96 @@
+"""Optuna's samplers by name, made without noise on the console."""
+
+import inspect
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TypeAlias
+
+import optuna
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler
+
+from niwaki.core.errors import ConfigError
+from niwaki.core.jsonable import JSON
+from niwaki.core.registry import import_object, nearest
+
+# From a seed to a sampler.
+SamplerFactory: TypeAlias = Callable[[int], BaseSampler]
+
+SAMPLERS: Mapping[str, str] = {
+    "tpe": "TPESampler",
+    "gp": "GPSampler",
+    "nsga2": "NSGAIISampler",
+    "nsga3": "NSGAIIISampler",
+    "random": "RandomSampler",
+    "qmc": "QMCSampler",
+    "cma_es": "CmaEsSampler",
+    "brute_force": "BruteForceSampler",
+}
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Optuna's chatter, not its errors, off the console; the user's own level comes back."""
+    logger = logging.getLogger("optuna")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            # A trial turned away by a cheap count has infinite costs, which GP clips, as it should.
+            warnings.filterwarnings("ignore", "Clip non-finite values", UserWarning)
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+def sampler_factory(sampler: "str | SamplerFactory", options: Mapping[str, JSON]) -> SamplerFactory:
+    """Return the factory that settings describe.
+
+    Args:
+        sampler: A name of `SAMPLERS`, a class of `optuna.samplers`, `package.module:factory`, or a
+            factory itself.
+        options: Keyword arguments of the sampler's class, or of the factory.
+
+    Raises:
+        ConfigError: If there is no such sampler, or it takes no such option.
+    """
+    if not isinstance(sampler, str):
+        return lambda seed: sampler(seed, **options)
+    if ":" in sampler:
+        factory: SamplerFactory = import_object(sampler)
+        return lambda seed: factory(seed, **options)
+    kind = _sampler_class(sampler)
+    _check_options(kind, options)
+    return lambda seed: _made(kind, seed, options)
+
+
+def _sampler_class(name: str) -> type[BaseSampler]:
+    kind = getattr(optuna.samplers, SAMPLERS.get(name, name), None)
+    if isinstance(kind, type) and issubclass(kind, BaseSampler):
+        return kind
+    known = [*SAMPLERS, *(name for name in optuna.samplers.__all__ if name.endswith("Sampler"))]
+    raise ConfigError(
+        f"there is no Optuna sampler '{name}'{nearest(name, known)}; "
+        f"known: {', '.join(SAMPLERS)}; or give 'package.module:factory'"
+    )
+
+
+def _check_options(kind: type[BaseSampler], options: Mapping[str, JSON]) -> None:
+    known = [name for name in inspect.signature(kind).parameters if name != "seed"]
+    for name in options:
+        if name not in known:
+            raise ConfigError(
+                f"Optuna's {kind.__name__} takes no option '{name}'{nearest(name, known)}; "
+                f"known: {', '.join(known)}"
+            )
+
+
+def _made(kind: type[BaseSampler], seed: int, options: Mapping[str, JSON]) -> BaseSampler:
+    seeded = {"seed": seed} if "seed" in inspect.signature(kind).parameters else {}
+    try:
+        return kind(**seeded, **options)
+    except (TypeError, ValueError, ImportError) as error:
+        raise ConfigError(f"Optuna's {kind.__name__} cannot be made: {error}") from error

@@ -1,0 +1,227 @@
+"""Any sampler of Optuna as a searcher: its trials answer the space's walk."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+import optuna
+from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
+from optuna.trial import TrialState
+
+from niwaki.core.candidate import Candidate, Value
+from niwaki.core.jsonable import JSON
+from niwaki.core.measurement import Status, Trial
+from niwaki.core.randomness import derived_seed
+from niwaki.search.asked import Asked
+from niwaki.search.base import Problem, Searcher
+from niwaki.search.optuna_factory import quiet, sampler_factory
+from niwaki.spaces.base import Choose, Space
+
+# They keep nothing between two asks but a random state and caches, so that a fresh one per ask does
+# the same job. Any other keeps a state in the study, or in itself.
+STATELESS = (TPESampler, GPSampler, RandomSampler)
+
+
+@dataclass(frozen=True)
+class OptunaSettings:
+    """Settings of `OptunaSearcher`.
+
+    Attributes:
+        sampler: `tpe`, `gp`, `nsga2`, `nsga3`, `random`, `qmc`, `cma_es`, `brute_force`; a class of
+            `optuna.samplers`; `package.module:factory`; or, from Python, a factory that takes a
+            seed. A sampler object is given as a factory: `lambda seed: sampler`.
+        options: Keyword arguments of the sampler's class, or of the factory.
+    """
+
+    sampler: "str | Callable[[int], BaseSampler]" = "tpe"
+    options: Mapping[str, JSON] = field(default_factory=dict)
+
+
+class OptunaSearcher(Searcher):
+    """Asks an Optuna sampler, and mutates its proposal where that was asked before.
+
+    Numbers that rise or fall become integer parameters of their positions, other options become
+    categories. Bounds become Optuna's constraints; a candidate that a cheap count turned away is a
+    complete trial with its violation and infinite costs; a failed trial is a failed trial.
+
+    TPE, GP and random search are made afresh for each ask, from a seed of its own, so that they
+    resume exactly. Samplers with a state (NSGA-II, NSGA-III, QMC, CMA-ES, any other) live as long
+    as the search; `resume` replays their asks, which is exact if one candidate was pending at a
+    time, and a legitimate search in any case.
+
+    References:
+        Akiba, Sano, Yanase, Ohta and Koyama, KDD 2019, "Optuna: a next-generation hyperparameter
+        optimization framework".
+    """
+
+    def __init__(self, problem: Problem, settings: OptunaSettings) -> None:
+        self._problem = problem
+        self._asked = Asked(problem)
+        self._make = sampler_factory(settings.sampler, settings.options)
+        self._trials: dict[str, optuna.Trial] = {}  # by key of the candidate, until it is told
+        self._to_replay: list[Candidate] = []
+        self._told_meanwhile: list[Trial] = []
+        with quiet():
+            sampler = self._make(derived_seed(problem.seed, "sampler"))
+            again = self._make(derived_seed(problem.seed, "sampler"))
+            self._fresh = isinstance(sampler, STATELESS) and again is not sampler
+            self._study = optuna.create_study(
+                directions=[objective.direction.value for objective in problem.objectives],
+                sampler=sampler,
+            )
+
+    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
+        with quiet():
+            self._replay()
+            drawn = [candidate for _ in range(n) for candidate in self._ask_one()]
+        return drawn
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        self._asked.told(trials)
+        if self._to_replay:
+            self._told_meanwhile.extend(trials)
+            return
+        with quiet():
+            for trial in trials:
+                self._finish(trial)
+
+    def resume(self, asked: Sequence[Candidate]) -> None:
+        if not self._fresh:
+            self._to_replay = list(asked)
+            return
+        self._asked.resume(asked)
+        with quiet():
+            for candidate in asked:
+                self._trials[candidate.key] = self._enqueued(candidate)
+
+    def _ask_one(self) -> list[Candidate]:
+        """Return one new candidate, or none if there is no more."""
+        proposal = _Proposal(self._problem.space, self._next_trial)
+        drawn = self._asked.draw(1, proposal.propose)
+        for candidate in drawn:
+            self._keep(candidate, proposal)
+        return drawn
+
+    def _next_trial(self) -> optuna.Trial:
+        if self._fresh:
+            self._study.sampler = self._make(
+                derived_seed(self._problem.seed, "ask", len(self._asked))
+            )
+        return self._study.ask()
+
+    def _keep(self, candidate: Candidate, proposal: "_Proposal") -> None:
+        """Let a trial of `candidate` run: the proposed one, or one made for it."""
+        if proposal.trial is not None and proposal.candidate == candidate:
+            self._trials[candidate.key] = proposal.trial
+            return
+        if proposal.trial is not None:
+            self._study.tell(proposal.trial, state=TrialState.FAIL)
+        self._trials[candidate.key] = self._enqueued(candidate)
+
+    def _enqueued(self, candidate: Candidate) -> optuna.Trial:
+        """Return a running trial of a candidate that no sampler proposed."""
+        parameters: dict[str, int] = {}
+
+        def answer(path: str, options: Sequence[Value]) -> Value:
+            index = options.index(candidate.decisions[path])
+            parameters[_name(path, options)] = index
+            return options[index]
+
+        self._problem.space.decide(answer)
+        self._study.enqueue_trial(parameters)
+        trial = self._study.ask()
+        self._problem.space.decide(suggested(trial))
+        return trial
+
+    def _finish(self, trial: Trial) -> None:
+        own = self._trials.pop(trial.candidate.key, None) or self._enqueued(trial.candidate)
+        violation = float(self._problem.violations([trial])[0])
+        if math.isinf(violation):
+            self._study.tell(own, state=TrialState.FAIL)
+            return
+        values = trial.measurement.values
+        for number, bound in enumerate(self._problem.bounds):
+            slack = bound.slack(values) / (abs(bound.limit) or 1.0)
+            # Not counted before the candidate was turned away. GP wants every constraint each time.
+            own.set_constraint(f"{number}: {bound}", 0.0 if math.isnan(slack) else slack)
+        turned_away = trial.measurement.status is Status.INFEASIBLE
+        self._study.tell(
+            own,
+            [
+                objective.sign * math.inf if turned_away else values[objective.name]
+                for objective in self._problem.objectives
+            ],
+        )
+
+    def _replay(self) -> None:
+        """Bring a sampler with a state to where the earlier process left it."""
+        asked, told = self._to_replay, self._told_meanwhile
+        self._to_replay, self._told_meanwhile = [], []
+        if not asked:
+            return
+        unasked = {candidate.key for candidate in asked}
+        n_told = 0
+        for candidate in asked:
+            while n_told < len(told) and told[n_told].candidate.key not in unasked:
+                self._finish(told[n_told])
+                n_told += 1
+            proposal = _Proposal(self._problem.space, self._next_trial)
+            if candidate not in self._problem.initial:
+                proposal.propose(None)
+            self._keep(candidate, proposal)
+            self._asked.resume([candidate])
+            unasked.remove(candidate.key)
+        for trial in told[n_told:]:
+            self._finish(trial)
+
+
+class _Proposal:
+    """What a sampler proposes; then mutants of it, one of another."""
+
+    def __init__(self, space: Space, next_trial: Callable[[], optuna.Trial]) -> None:
+        self._space = space
+        self._next_trial = next_trial
+        self._latest: Candidate | None = None
+        self.trial: optuna.Trial | None = None
+        self.candidate: Candidate | None = None
+
+    def propose(self, rng: np.random.Generator | None) -> Candidate:
+        if self._latest is None or rng is None:
+            self.trial = self._next_trial()
+            self.candidate = self._latest = self._space.decide(suggested(self.trial))
+        else:
+            self._latest = self._space.mutate(self._latest, rng)
+        return self._latest
+
+
+def suggested(trial: optuna.Trial) -> Choose:
+    """Answer a walk by the suggestions of an Optuna trial."""
+
+    def choose(path: str, options: Sequence[Value]) -> Value:
+        if len(options) == 1:
+            return options[0]
+        name, last = _name(path, options), len(options) - 1
+        if _ordered(options):
+            return options[trial.suggest_int(name, 0, last)]
+        return options[trial.suggest_categorical(name, range(last + 1))]
+
+    return choose
+
+
+def _name(path: str, options: Sequence[Value]) -> str:
+    # Optuna wants the same options under the same name each time; a space may vary them.
+    return f"{path} {options!r}"
+
+
+def _ordered(options: Sequence[Value]) -> bool:
+    numbers = [
+        option
+        for option in options
+        if isinstance(option, int | float) and not isinstance(option, bool)
+    ]
+    if len(numbers) < len(options):
+        return False
+    steps = [after > before for before, after in pairwise(numbers)]
+    return all(steps) or not any(steps)
