@@ -54,6 +54,10 @@ class ScriptedEvaluator(Evaluator):
     def values(self) -> tuple[Objective, ...]:
         return (Objective("value", Direction.MAXIMIZE), Objective("seed", Direction.MINIMIZE))
 
+    @property
+    def exports(self) -> bool:
+        return False
+
     def prepare(self, folder: Path) -> None:
         """Do nothing: there is nothing to prepare."""
 

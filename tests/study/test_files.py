@@ -1,0 +1,44 @@
+"""Files are whole or not there."""
+
+import resource
+import stat
+from pathlib import Path
+
+import pytest
+
+from niwaki.core.errors import RunFolderError
+from niwaki.study.files import write_text_atomically
+
+
+def test_the_text_replaces_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "pareto.json"
+    for text in ("first", "second, with ümlauts"):
+        write_text_atomically(path, text)
+        assert path.read_text(encoding="utf-8") == text
+    assert [file.name for file in tmp_path.iterdir()] == ["pareto.json"]
+
+
+def test_the_file_is_as_readable_as_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    write_text_atomically(tmp_path / "atomic", "")
+    modes = [stat.S_IMODE((tmp_path / name).stat().st_mode) for name in ("plain", "atomic")]
+    assert modes[0] == modes[1]
+
+
+def test_a_full_disk_leaves_the_old_text_and_no_litter(tmp_path: Path) -> None:
+    path = tmp_path / "pareto.json"
+    write_text_atomically(path, "old")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(RunFolderError, match="free some space"):
+            write_text_atomically(path, "new" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [file.name for file in tmp_path.iterdir()] == ["pareto.json"]
+    assert path.read_text() == "old"
+
+
+def test_a_missing_folder_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        write_text_atomically(tmp_path / "missing" / "file", "text")

@@ -1,0 +1,110 @@
+"""A run folder belongs to one study."""
+
+from pathlib import Path
+
+import pytest
+
+from niwaki.core.errors import RunFolderError
+from niwaki.core.jsonable import JSON
+from niwaki.study.run_folder import RunFolder, config_hash, without
+from niwaki.study.run_lock import is_locked
+
+CONFIG: dict[str, JSON] = {
+    "seed": 7,
+    "rate": 1e-5,
+    "budget": {"evaluations": 100},
+    "executor": {"n_workers": 2, "timeout_s": None},
+    "tags": ("on", "1e-5", "é"),
+}
+FREE = ("budget", "executor.n_workers")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    return RunFolder(tmp_path / "runs" / "digits")
+
+
+def test_claiming_creates_locks_and_stores_the_config(folder: RunFolder) -> None:
+    with folder.claim(CONFIG):
+        assert is_locked(folder.lock)
+        stored = folder.read_config()
+    assert stored == {**CONFIG, "tags": ["on", "1e-5", "é"]}
+    assert not is_locked(folder.lock)
+
+
+def test_the_same_study_continues(folder: RunFolder) -> None:
+    folder.claim(CONFIG).release()
+    folder.claim(CONFIG).release()
+
+
+def test_a_claimed_folder_cannot_be_claimed_again(folder: RunFolder) -> None:
+    with folder.claim(CONFIG), pytest.raises(RunFolderError, match="in use"):
+        folder.claim(CONFIG)
+
+
+def test_other_settings_are_named_with_old_and_new_values(folder: RunFolder) -> None:
+    folder.claim(CONFIG).release()
+    other = {**CONFIG, "seed": 8, "executor": {"n_workers": 2, "timeout_s": 60}}
+    with pytest.raises(RunFolderError) as caught:
+        folder.claim(other)
+    assert "executor.timeout_s was null and is now 60; seed was 7 and is now 8" in str(caught.value)
+    assert "another name" in str(caught.value)
+    assert not is_locked(folder.lock)
+    assert folder.read_config()["seed"] == 7
+
+
+def test_free_settings_may_change_and_are_stored(folder: RunFolder) -> None:
+    folder.claim(CONFIG, free=FREE).release()
+    longer = {**CONFIG, "budget": {"hours": 1}, "executor": {"n_workers": 8, "timeout_s": None}}
+    folder.claim(longer, free=FREE).release()
+    assert folder.read_config()["budget"] == {"hours": 1}
+
+
+def test_a_removed_setting_is_a_difference(folder: RunFolder) -> None:
+    folder.claim(CONFIG).release()
+    fewer = {key: value for key, value in CONFIG.items() if key != "rate"}
+    with pytest.raises(RunFolderError, match=r"rate was 1e-05 and is now absent"):
+        folder.claim(fewer)
+
+
+def test_trials_without_a_config_are_not_taken_over(folder: RunFolder) -> None:
+    folder.path.mkdir(parents=True)
+    folder.trials.touch()
+    with pytest.raises(RunFolderError, match="trials but no config"):
+        folder.claim(CONFIG)
+
+
+def test_the_hash_ignores_free_settings_alone() -> None:
+    longer = {**CONFIG, "budget": {"evaluations": 200}}
+    assert config_hash(CONFIG, free=FREE) == config_hash(longer, free=FREE)
+    assert config_hash(CONFIG) != config_hash(longer)
+    assert config_hash(CONFIG, free=FREE) != config_hash({**CONFIG, "seed": 8}, free=FREE)
+
+
+def test_without_removes_nested_keys_only_where_named() -> None:
+    assert without({"a": {"b": 1, "c": 2}, "b": 3}, ("a.b",)) == {"a": {"c": 2}, "b": 3}
+
+
+@pytest.mark.parametrize("text", ["[1", "- 1", "\udcff"])
+def test_a_damaged_config_is_an_error(folder: RunFolder, text: str) -> None:
+    folder.path.mkdir(parents=True)
+    folder.config.write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(RunFolderError, match="restore it"):
+        folder.read_config()
+
+
+def test_a_run_that_does_not_exist_is_an_error(folder: RunFolder) -> None:
+    with pytest.raises(RunFolderError, match="no run at"):
+        folder.read_config()
+
+
+def test_the_environment_is_stored_when_it_changes(folder: RunFolder) -> None:
+    folder.path.mkdir(parents=True)
+    first: dict[str, JSON] = {"python": "3.11", "packages": {"torch": "2.9"}}
+    second: dict[str, JSON] = {"python": "3.11", "packages": {"torch": "2.13"}}
+    assert folder.record_environment(first) == []
+    written = folder.environment.read_text()
+    assert folder.record_environment(first) == []
+    assert folder.environment.read_text() == written
+    assert folder.record_environment(second) == ["packages.torch"]
+    assert folder.environment.read_text().count('"environment"') == 2
