@@ -31,6 +31,16 @@ class Arrays:
         targets = {f"targets.{name}": values for name, values in self.targets.items()}
         return {"inputs": self.inputs, **targets}
 
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one item in each array."""
+        return {name: values.shape[1:] for name, values in self.named().items()}
+
+    def cut(self, start: int, stop: int) -> "Arrays":
+        """Return a view of the items from `start` up to `stop`."""
+        targets = {name: values[start:stop] for name, values in self.targets.items()}
+        return Arrays(self.inputs[start:stop], targets)
+
     def take(self, indices: NDArray[np.int64]) -> "Arrays":
         """Return a copy of some items."""
         targets = {name: values[indices] for name, values in self.targets.items()}

@@ -1,13 +1,86 @@
-"""From checked arrays to `TaskData`: preprocessing, splits, fingerprint."""
+"""From arrays to `TaskData`: checks, missing splits, preprocessing, fingerprint."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import fingerprint
+from niwaki.core.randomness import stream
 from niwaki.tasks.arrays import Arrays, ArraySplit
 from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.carving import carve, chosen_fractions
+from niwaki.tasks.checks import Given, absent_classes, checked, require_same_shapes
 from niwaki.tasks.digest import digest_of
-from niwaki.tasks.preprocessing import Preprocessing, channels_first
-from niwaki.tasks.task import Task
+from niwaki.tasks.preprocessing import (
+    Preprocessing,
+    as_given,
+    channels_first,
+    guessed_layout,
+    standardising,
+)
+from niwaki.tasks.task import Task, TaskKind, TaskSettings, declared
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """What is done to a user's arrays before training.
+
+    Attributes:
+        layout: Layout of the inputs, such as NHWC; empty to tell by the shape.
+        standardise: Whether to give each channel mean 0 and standard deviation 1 over train.
+        fractions: Share of the train items for each split that the user has no data for, by split
+            name; `carving.DEFAULT_FRACTIONS` where none is given.
+    """
+
+    layout: str = ""
+    standardise: bool = True
+    fractions: Mapping[str, float] = field(default_factory=dict)
+
+
+def declared_tasks(settings: Mapping[str, TaskSettings]) -> tuple[Task, ...]:
+    """Return the tasks that a user declares, by name.
+
+    Raises:
+        ConfigError: If there is none, or one is not well-formed.
+    """
+    if not settings:
+        raise ConfigError("no task is declared: give 'tasks', such as {label: {kind: ...}}")
+    return tuple(declared(name, given) for name, given in settings.items())
+
+
+def prepare(
+    tasks: tuple[Task, ...],
+    given: Mapping[SplitName, Given],
+    preparation: Preparation,
+    *,
+    seed: int,
+    warnings: tuple[str, ...] = (),
+) -> TaskData:
+    """Check a user's arrays, carve the splits that are missing from train, and assemble.
+
+    Args:
+        tasks: Each has targets in every split given.
+        given: At least train.
+        preparation: What to do to the arrays.
+        seed: Decides who goes into a carved split.
+        warnings: What is already known to be odd.
+
+    Raises:
+        ConfigError: If the preparation does not fit the splits given.
+        DataError: If the arrays are not what the tasks need.
+    """
+    splits = {name: checked(items, tasks) for name, items in given.items()}
+    require_same_shapes(splits)
+    splits = _with_missing(splits, tasks, preparation.fractions, seed=seed)
+    train = splits[SplitName.TRAIN]
+    layout = preparation.layout or guessed_layout(train.inputs.shape)
+    recipe = standardising if preparation.standardise else as_given
+    return assemble(
+        tasks,
+        splits,
+        recipe(train.inputs, layout),
+        warnings=(*warnings, *absent_classes(tasks, train)),
+    )
 
 
 def assemble(
@@ -26,7 +99,6 @@ def assemble(
         warnings: What is odd about the data.
     """
     train = splits[SplitName.TRAIN].inputs
-    digests = {str(name): digest_of(arrays.named()) for name, arrays in splits.items()}
     return TaskData(
         tasks=tasks,
         splits={name: ArraySplit(splits[name], preprocessing) for name in SplitName},
@@ -34,10 +106,32 @@ def assemble(
         preprocessing=preprocessing,
         fingerprint=fingerprint(
             {
-                "splits": digests,
+                "splits": {str(name): digest_of(splits[name].named()) for name in SplitName},
                 "preprocessing": preprocessing.to_json(),
                 "tasks": [task.to_json() for task in tasks],
             }
         ),
         warnings=warnings,
     )
+
+
+def _with_missing(
+    splits: Mapping[SplitName, Arrays],
+    tasks: tuple[Task, ...],
+    fractions: Mapping[str, float],
+    *,
+    seed: int,
+) -> dict[SplitName, Arrays]:
+    missing = [name for name in SplitName if name not in splits]
+    shares = chosen_fractions(fractions, missing)
+    if not missing:
+        return dict(splits)
+    train = splits[SplitName.TRAIN]
+    classified = [task.name for task in tasks if task.kind is TaskKind.CLASSIFICATION]
+    parts = carve(
+        len(train),
+        shares,
+        rng=stream(seed, "carving"),
+        labels=train.targets[classified[0]] if classified else None,
+    )
+    return {**splits, **{name: train.take(indices) for name, indices in parts.items()}}

@@ -133,7 +133,7 @@ class TaskData:
         targets = (batch[task.name] for batch in batches)
         statistics: Statistics
         if task.kind.has_classes:
-            statistics = class_statistics(targets, task.n_outputs)
+            statistics = class_statistics(targets, task.n_outputs, ignore_index=task.ignore_index)
         else:
             statistics = value_statistics(targets)
         if statistics.constant:

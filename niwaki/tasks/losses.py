@@ -14,12 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from niwaki.tasks.base import TaskData
-from niwaki.tasks.statistics import IGNORE_INDEX, ClassStatistics, ValueStatistics
+from niwaki.tasks.statistics import ClassStatistics, ValueStatistics
 from niwaki.tasks.task import Task
 
 # Standard deviations at which smooth L1 turns from a parabola into a line: most errors of a trained
 # network are below it, so that the gradient follows the RMSE, and outliers are above.
 _SMOOTH_L1_BETA = 0.5
+_NO_LABEL = -1
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class ClassLoss(TaskLoss):
 
     Attributes:
         chance_nats: Cross-entropy of the best constant prediction.
+        ignore_index: Label that does not count; None if all do.
         temperature: Softens both sides of distillation; its gradient keeps its size.
 
     References:
@@ -65,15 +67,15 @@ class ClassLoss(TaskLoss):
     """
 
     chance_nats: float
+    ignore_index: int | None = None
     temperature: float = 1.0
 
     def against_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        total = functional.cross_entropy(
-            outputs, targets, ignore_index=IGNORE_INDEX, reduction="sum"
-        )
+        ignored = _NO_LABEL if self.ignore_index is None else self.ignore_index
+        nats = functional.cross_entropy(outputs, targets, ignore_index=ignored, reduction="sum")
         # A batch may have no label that counts; its loss is 0, not 0 / 0.
-        n_counted = (targets != IGNORE_INDEX).sum().clamp(min=1)
-        return total / n_counted / self.chance_nats
+        n_counted = targets.ne(ignored).sum().clamp(min=1)
+        return nats / n_counted / self.chance_nats
 
     def against_teacher(self, outputs: Tensor, teacher: Tensor) -> Tensor:
         student = functional.log_softmax(outputs / self.temperature, dim=1)
@@ -150,7 +152,9 @@ def total_distillation(
 def _loss_of(task: Task, data: TaskData) -> TaskLoss:
     statistics = data.statistics[task.name]
     if isinstance(statistics, ClassStatistics):
-        return ClassLoss(weight=task.weight, chance_nats=statistics.entropy)
+        return ClassLoss(
+            weight=task.weight, chance_nats=statistics.entropy, ignore_index=task.ignore_index
+        )
     beta = {"smooth_l1": _SMOOTH_L1_BETA, "l1": 0.0}[task.loss]
     std = np.where(statistics.std > 0.0, statistics.std, 1.0)
     return ValueLoss(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.objectives import Direction
-from niwaki.tasks.statistics import IGNORE_INDEX, ClassStatistics, ValueStatistics
+from niwaki.tasks.statistics import ClassStatistics, ValueStatistics
 
 S = TypeVar("S", ClassStatistics, ValueStatistics)
 
@@ -62,14 +62,19 @@ class Metric(ABC, Generic[S]):
 
 @dataclass(frozen=True)
 class Accuracy(Metric[ClassStatistics]):
-    """Share of labels that the largest output names."""
+    """Share of labels that the largest output names.
+
+    Attributes:
+        ignore_index: Label that does not count; None if all do.
+    """
 
     name = "accuracy"
     direction = Direction.MAXIMIZE
     perfect = 1.0
+    ignore_index: int | None = None
 
     def accumulator(self) -> Accumulator:
-        return _Accuracy()
+        return _Accuracy(self.ignore_index)
 
     def chance(self, statistics: ClassStatistics) -> float:
         return float(statistics.frequencies.max())
@@ -77,14 +82,19 @@ class Accuracy(Metric[ClassStatistics]):
 
 @dataclass(frozen=True)
 class MeanIoU(Metric[ClassStatistics]):
-    """Intersection over union, averaged over the classes that were predicted or are there."""
+    """Intersection over union, averaged over the classes that were predicted or are there.
+
+    Attributes:
+        ignore_index: Label that does not count; None if all do.
+    """
 
     name = "miou"
     direction = Direction.MAXIMIZE
     perfect = 1.0
+    ignore_index: int | None = None
 
     def accumulator(self) -> Accumulator:
-        return _MeanIoU()
+        return _MeanIoU(self.ignore_index)
 
     def chance(self, statistics: ClassStatistics) -> float:
         # One class everywhere: its union is everything, and the other classes score nothing.
@@ -121,57 +131,63 @@ class MAE(Metric[ValueStatistics]):
         return float(statistics.deviation.mean(dtype=np.float64))
 
 
-class _Confusion:
-    """Counts of (truth, prediction), shared by the metrics on classes."""
+class _Labels(Accumulator):
+    """What metrics on classes share: labels that count, and an eye on outputs gone wrong."""
 
-    def __init__(self) -> None:
-        self.counts = np.zeros((0, 0), dtype=np.int64)
-        self.finite = True
+    def __init__(self, ignore_index: int | None) -> None:
+        self._ignore_index = ignore_index
+        self._finite = True
 
     def update(self, outputs: NDArray[Any], targets: NDArray[Any]) -> None:
         # argmax would take a NaN for the largest output, and call it a prediction.
-        self.finite = self.finite and bool(np.isfinite(outputs.sum(dtype=np.float64)))
-        n_classes = outputs.shape[1]
-        predicted = outputs.argmax(axis=1).reshape(-1)
-        truth = targets.reshape(-1).astype(np.int64)
-        counted = truth != IGNORE_INDEX
-        pairs = truth[counted] * n_classes + predicted[counted]
+        self._finite = self._finite and bool(np.isfinite(outputs.sum(dtype=np.float64)))
+        predicted, truth = outputs.argmax(axis=1), targets
+        if self._ignore_index is not None:
+            counted = targets != self._ignore_index
+            predicted, truth = predicted[counted], truth[counted]
+        self.count(predicted.reshape(-1), truth.reshape(-1), outputs.shape[1])
+
+    def value(self) -> float:
+        return self.ratio() if self._finite else math.nan
+
+    @abstractmethod
+    def count(self, predicted: NDArray[Any], truth: NDArray[Any], n_classes: int) -> None:
+        """Take in (n,) pairs of labels."""
+
+    @abstractmethod
+    def ratio(self) -> float:
+        """Return the metric; NaN if no label counted."""
+
+
+class _Accuracy(_Labels):
+    def __init__(self, ignore_index: int | None) -> None:
+        super().__init__(ignore_index)
+        self._n_right = 0
+        self._n = 0
+
+    def count(self, predicted: NDArray[Any], truth: NDArray[Any], n_classes: int) -> None:  # noqa: ARG002
+        self._n_right += int((predicted == truth).sum())
+        self._n += truth.size
+
+    def ratio(self) -> float:
+        return self._n_right / self._n if self._n else math.nan
+
+
+class _MeanIoU(_Labels):
+    def __init__(self, ignore_index: int | None) -> None:
+        super().__init__(ignore_index)
+        self._confusion = np.zeros((0, 0), dtype=np.int64)  # (truth, prediction)
+
+    def count(self, predicted: NDArray[Any], truth: NDArray[Any], n_classes: int) -> None:
+        pairs = truth.astype(np.int64) * n_classes + predicted
         counts = np.bincount(pairs, minlength=n_classes**2).reshape(n_classes, n_classes)
-        self.counts = self.counts + counts if self.counts.size else counts
+        self._confusion = self._confusion + counts if self._confusion.size else counts
 
-    @property
-    def usable(self) -> bool:
-        return self.finite and bool(self.counts.any())
-
-
-class _Accuracy(Accumulator):
-    def __init__(self) -> None:
-        self._confusion = _Confusion()
-
-    def update(self, outputs: NDArray[Any], targets: NDArray[Any]) -> None:
-        self._confusion.update(outputs, targets)
-
-    def value(self) -> float:
-        if not self._confusion.usable:
-            return math.nan
-        counts = self._confusion.counts
-        return float(np.trace(counts) / counts.sum())
-
-
-class _MeanIoU(Accumulator):
-    def __init__(self) -> None:
-        self._confusion = _Confusion()
-
-    def update(self, outputs: NDArray[Any], targets: NDArray[Any]) -> None:
-        self._confusion.update(outputs, targets)
-
-    def value(self) -> float:
-        if not self._confusion.usable:
-            return math.nan
-        counts = self._confusion.counts
-        union = counts.sum(axis=0) + counts.sum(axis=1) - np.diag(counts)
+    def ratio(self) -> float:
+        right = np.diag(self._confusion)
+        union = self._confusion.sum(axis=0) + self._confusion.sum(axis=1) - right
         seen = union > 0
-        return float((np.diag(counts)[seen] / union[seen]).mean())
+        return float((right[seen] / union[seen]).mean()) if seen.any() else math.nan
 
 
 class _MeanError(Accumulator):

@@ -91,6 +91,26 @@ def channels_first(raw: NDArray[Any], layout: str) -> NDArray[Any]:
     return np.moveaxis(raw, layout.index("C"), 1)
 
 
+def guessed_layout(shape: tuple[int, ...]) -> str:
+    """Return the layout that inputs of `shape` most likely have.
+
+    Raises:
+        DataError: If it could be channels first as well as last, or neither.
+    """
+    few = (1, 2, 3, 4)
+    match shape:
+        case (_, _):
+            return "NC"
+        case (_, _, _):
+            return "NHW"
+        case (_, first, _, last) if (first in few) != (last in few):
+            return "NCHW" if first in few else "NHWC"
+    raise DataError(
+        f"inputs of shape {shape} do not show which axis holds the channels: "
+        f"set 'layout' to one of {', '.join(LAYOUTS)}"
+    )
+
+
 def default_scale(dtype: np.dtype[Any]) -> float:
     """Return the factor that brings raw values of `dtype` to about 1: integers by their range."""
     return 1.0 / float(np.iinfo(dtype).max) if dtype.kind in "ui" and dtype.itemsize <= 2 else 1.0

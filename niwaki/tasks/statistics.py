@@ -9,9 +9,6 @@ from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
 
-IGNORE_INDEX = 255
-"""Label of pixels that neither losses nor metrics look at."""
-
 _SAMPLE_PER_BATCH = 16_384
 
 
@@ -70,12 +67,15 @@ class ValueStatistics:
 Statistics: TypeAlias = ClassStatistics | ValueStatistics
 
 
-def class_statistics(targets: Iterable[NDArray[Any]], n_classes: int) -> ClassStatistics:
+def class_statistics(
+    targets: Iterable[NDArray[Any]], n_classes: int, *, ignore_index: int | None = None
+) -> ClassStatistics:
     """Count the classes.
 
     Args:
-        targets: Arrays of integer labels of any shape, each in [0, n_classes) or `IGNORE_INDEX`.
+        targets: Arrays of integer labels of any shape, each in [0, n_classes) or ignored.
         n_classes: k.
+        ignore_index: Label that does not count; None if all do.
 
     Raises:
         DataError: If there is not one label that counts.
@@ -83,11 +83,12 @@ def class_statistics(targets: Iterable[NDArray[Any]], n_classes: int) -> ClassSt
     counts = np.zeros(n_classes, dtype=np.int64)
     for labels in targets:
         flat = labels.reshape(-1)
-        counts += np.bincount(flat[flat != IGNORE_INDEX], minlength=n_classes)
+        counted = flat if ignore_index is None else flat[flat != ignore_index]
+        counts += np.bincount(counted, minlength=n_classes)
     if counts.sum() == 0:
         raise DataError(
-            "the train split has no labels to count: it is empty, or every label is "
-            f"{IGNORE_INDEX} (ignored). Give labels from 0 to {n_classes - 1}"
+            "the train split has no labels to count: it is empty, or every label is to be "
+            f"ignored. Give labels from 0 to {n_classes - 1}"
         )
     return ClassStatistics(counts)
 

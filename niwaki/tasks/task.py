@@ -1,7 +1,7 @@
 """Tasks: what a network is asked to say about an input, and how the answer is scored."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
@@ -12,6 +12,9 @@ from niwaki.core.registry import nearest
 from niwaki.tasks.metrics import MAE, RMSE, Accuracy, MeanIoU, Metric
 
 AnyMetric: TypeAlias = Metric[Any]
+
+IGNORE_INDEX = 255
+"""Label of the pixels of a mask that neither losses nor metrics look at."""
 
 
 class TaskKind(StrEnum):
@@ -43,11 +46,14 @@ class TaskKind(StrEnum):
         return self in (TaskKind.SEGMENTATION, TaskKind.DEPTH)
 
 
-METRICS: Mapping[TaskKind, tuple[type[AnyMetric], ...]] = {
-    TaskKind.CLASSIFICATION: (Accuracy,),
-    TaskKind.SEGMENTATION: (MeanIoU, Accuracy),
-    TaskKind.DEPTH: (RMSE, MAE),
-    TaskKind.REGRESSION: (RMSE, MAE),
+METRICS: Mapping[TaskKind, tuple[AnyMetric, ...]] = {
+    TaskKind.CLASSIFICATION: (Accuracy(),),
+    TaskKind.SEGMENTATION: (
+        MeanIoU(ignore_index=IGNORE_INDEX),
+        Accuracy(ignore_index=IGNORE_INDEX),
+    ),
+    TaskKind.DEPTH: (RMSE(), MAE()),
+    TaskKind.REGRESSION: (RMSE(), MAE()),
 }
 """Metrics by kind; the first is the default."""
 
@@ -81,6 +87,11 @@ class Task:
     metrics: tuple[AnyMetric, ...]
     classes: tuple[str, ...] = ()
     weight: float = 1.0
+
+    @property
+    def ignore_index(self) -> int | None:
+        """Label that does not count; None if all do, or if targets are real."""
+        return IGNORE_INDEX if self.kind is TaskKind.SEGMENTATION else None
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -172,6 +183,11 @@ def _classes(name: str, settings: TaskSettings, kind: TaskKind) -> tuple[str, ..
             f"tasks.{name}.classes is {given!r}: give the number of classes, at least 2, "
             "or their names, each once"
         )
+    if kind is TaskKind.SEGMENTATION and len(classes) > IGNORE_INDEX:
+        raise ConfigError(
+            f"tasks.{name} has {len(classes)} classes: masks hold at most {IGNORE_INDEX}, since "
+            f"label {IGNORE_INDEX} marks pixels to ignore"
+        )
     return classes
 
 
@@ -181,7 +197,8 @@ def _metrics(name: str, settings: TaskSettings, kind: TaskKind) -> tuple[AnyMetr
     if len(set(wanted)) < len(wanted):
         raise ConfigError(f"tasks.{name}.metrics names a metric twice: {', '.join(wanted)}")
     unit = "" if kind.has_classes else settings.unit
-    return tuple(known[_one_of(m, list(known), f"tasks.{name}.metrics")](unit) for m in wanted)
+    chosen = [known[_one_of(metric, list(known), f"tasks.{name}.metrics")] for metric in wanted]
+    return tuple(replace(metric, unit=unit) for metric in chosen)
 
 
 def _one_of(given: str, known: list[str], where: str) -> str:

@@ -54,11 +54,11 @@ class Glyphs:
         # Ink goes from none to full in about 1.3 source pixels.
         sharpness = (1.3 / _SOURCE_SIZE) * height[:, None]
         edge = 0.5 + (ink - np.float32(_OUTLINE)) * sharpness
-        return np.clip(edge, 0.0, 1.0, out=edge)
+        return np.asarray(np.clip(edge, 0.0, 1.0), dtype=np.float32)
 
     def shadow(self, which: NDArray[np.int64], at: tuple[Floats, Floats]) -> Floats:
         """Return (n, p) a soft blot a little wider than the digit, in [0, 1]."""
-        return np.clip(self._ink(which, at) * np.float32(2.0), 0.0, 1.0)
+        return np.asarray(np.clip(self._ink(which, at) * np.float32(2.0), 0.0, 1.0))
 
     def _ink(self, which: NDArray[np.int64], at: tuple[Floats, Floats]) -> Floats:
         """Bilinear reading of the fields."""

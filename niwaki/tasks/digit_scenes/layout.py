@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 _N_DIGITS = (2, 3, 4, 5)
-_N_DIGITS_SHARE = (0.3, 0.35, 0.25, 0.1)
+_N_DIGITS_SHARE = (0.4, 0.3, 0.2, 0.1)
 MAX_DIGITS = max(_N_DIGITS)
 
 # Distances run from 0, at the lens, to 1, at the farthest corner of any background.
@@ -19,9 +19,9 @@ _WALL_SLANT = (0.02, 0.12)
 
 # Heights are shares of the image. Nearer is larger, but only on average: at one distance, heights
 # spread by a factor of about 1.2, so that size alone does not give the distance away.
-_HEIGHT_NEAR, _HEIGHT_FAR = 0.68, 0.34
+_HEIGHT_NEAR, _HEIGHT_FAR = 0.7, 0.38
 _HEIGHT_SPREAD = 0.18
-_HEIGHT_LIMITS = (0.28, 0.8)
+_HEIGHT_LIMITS = (0.32, 0.8)
 
 _TURN_STD = 0.12
 _SHEAR_STD = 0.08

@@ -12,9 +12,9 @@ Floats = NDArray[np.float32]
 
 _CHUNK = 64  # scenes painted at once: few enough for the processor's cache
 _OCTAVES = ((4, 0.5), (8, 0.3), (16, 0.2))  # cells of the texture along an edge, and their weight
-_CONTRAST = np.float32(1.8)
+_CONTRAST = np.float32(1.6)
 _HAZE_COLOUR = np.array([0.55, 0.6, 0.66], dtype=np.float32)
-_HAZE = np.float32(0.5)  # share of haze at distance 1: the weak cue that survives any size
+_HAZE = np.float32(0.55)  # share of haze at distance 1: the weak cue that survives any size
 _SHADOW = np.float32(0.5)  # light that a digit takes from what lies behind it, at its edge
 _NOISE_STD = np.float32(0.03)
 

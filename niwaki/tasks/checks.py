@@ -1,0 +1,176 @@
+"""Checks of what users give, which also bring targets to the shapes of `TaskKind`."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.errors import DataError
+from niwaki.core.registry import nearest
+from niwaki.tasks.arrays import Arrays
+from niwaki.tasks.base import SplitName
+from niwaki.tasks.task import Task, TaskKind
+
+_CHUNK = 1024  # items looked at together, so that a check needs little memory beside the data
+_SHAPES = {
+    TaskKind.CLASSIFICATION: "(n,)",
+    TaskKind.SEGMENTATION: "(n, h, w)",
+    TaskKind.DEPTH: "(n, h, w) or (n, n_outputs, h, w)",
+    TaskKind.REGRESSION: "(n, n_outputs)",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Given:
+    """Items as a user gave them, not yet looked at.
+
+    Attributes:
+        arrays: Inputs and targets.
+        origin: Where they come from, in the user's own words: a file, a function.
+    """
+
+    arrays: Arrays
+    origin: str
+
+
+def checked(given: Given, tasks: Sequence[Task]) -> Arrays:
+    """Return the same items with targets in canonical shapes.
+
+    Raises:
+        DataError: If there are no items, a task's targets are missing or of the wrong shape, a
+            label is outside its classes, or a number is not finite.
+    """
+    inputs, origin = given.arrays.inputs, given.origin
+    if inputs.ndim == 0 or len(inputs) == 0:
+        raise DataError(
+            f"{origin} has no items (inputs of shape {inputs.shape}): give at least one"
+        )
+    if inputs.dtype.kind not in "uif":
+        raise DataError(f"{origin}: inputs are of type {inputs.dtype}, but numbers are needed")
+    _require_finite(inputs, f"{origin}: inputs")
+    targets = {
+        task.name: _target(task, _named(given, task), inputs=inputs, origin=origin)
+        for task in tasks
+    }
+    return Arrays(inputs, targets)
+
+
+def require_same_shapes(splits: Mapping[SplitName, Arrays]) -> None:
+    """Check that items of all splits have one shape.
+
+    Raises:
+        DataError: With the two splits that differ.
+    """
+    train = splits[SplitName.TRAIN].shapes
+    for split, arrays in splits.items():
+        for name, shape in arrays.shapes.items():
+            if shape != train[name]:
+                raise DataError(
+                    f"{name} have shape {train[name]} per item in the train split, but {shape} in "
+                    f"the {split} split: make them equal"
+                )
+
+
+def absent_classes(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
+    """Return a sentence for each task some of whose classes never occur in the train targets."""
+    sentences = []
+    for task in tasks:
+        if not task.kind.has_classes:
+            continue
+        present = np.unique(train.targets[task.name])
+        absent = [name for i, name in enumerate(task.classes) if i not in present]
+        if absent:
+            sentences.append(
+                f"task '{task.name}': no train item shows {_some(absent)}, "
+                "so that these classes cannot be learnt"
+            )
+    return tuple(sentences)
+
+
+def _named(given: Given, task: Task) -> NDArray[Any]:
+    targets = given.arrays.targets
+    if task.name not in targets:
+        raise DataError(
+            f"{given.origin} has no targets for task '{task.name}'"
+            f"{nearest(task.name, list(targets))} There are {_some(list(targets))}"
+        )
+    return targets[task.name]
+
+
+def _target(task: Task, values: NDArray[Any], *, inputs: NDArray[Any], origin: str) -> NDArray[Any]:
+    where = f"{origin}: task '{task.name}'"
+    if values.ndim == 0 or len(values) != len(inputs):
+        raise DataError(
+            f"{where} has targets of shape {values.shape} for inputs of shape {inputs.shape}: "
+            "give as many targets as inputs"
+        )
+    shaped = _shaped(task, values, where)
+    if task.kind.has_classes:
+        _require_labels(task, shaped, where)
+        return shaped
+    if shaped.dtype.kind not in "uif":
+        raise DataError(f"{where} has targets of type {values.dtype}, but numbers are needed")
+    _require_finite(shaped, f"{where}: targets")
+    return shaped if shaped.dtype.kind == "f" else shaped.astype(np.float32)
+
+
+def _shaped(task: Task, values: NDArray[Any], where: str) -> NDArray[Any]:
+    """Add or drop an axis of one, where that is all that is missing."""
+    match task.kind, values.ndim:
+        case (TaskKind.CLASSIFICATION, 1) | (TaskKind.SEGMENTATION, 3):
+            return values
+        case (TaskKind.CLASSIFICATION, 2) | (TaskKind.SEGMENTATION, 4) if values.shape[1] == 1:
+            return values[:, 0]
+        case (TaskKind.DEPTH, 3) | (TaskKind.REGRESSION, 1) if task.n_outputs == 1:
+            return values[:, None]
+        case (TaskKind.DEPTH, 4) | (TaskKind.REGRESSION, 2) if values.shape[1] == task.n_outputs:
+            return values
+    n_outputs = "" if task.kind.has_classes else f" with n_outputs = {task.n_outputs}"
+    raise DataError(
+        f"{where} has targets of shape {values.shape}, but a {task.kind} task{n_outputs} needs "
+        f"{_SHAPES[task.kind]}: give that shape, or declare another kind"
+    )
+
+
+def _require_labels(task: Task, labels: NDArray[Any], where: str) -> None:
+    if labels.dtype.kind not in "uib":
+        raise DataError(f"{where} has labels of type {labels.dtype}: give integers")
+    for start in range(0, len(labels), _CHUNK):
+        chunk = labels[start : start + _CHUNK]
+        outside = (chunk < 0) | (chunk >= task.n_outputs)
+        if task.ignore_index is not None:
+            outside &= chunk != task.ignore_index
+        if outside.any():
+            first = np.argwhere(outside)[0]
+            index = (start + int(first[0]), *(int(axis) for axis in first[1:]))
+            raise DataError(
+                f"{where} has label {chunk[tuple(first)]} at index {_spelled(index)}, but its "
+                f"{task.n_outputs} classes are 0 to {task.n_outputs - 1}: correct the label, or "
+                "declare more classes"
+            )
+
+
+def _require_finite(values: NDArray[Any], what: str) -> None:
+    if values.dtype.kind != "f":
+        return
+    for start in range(0, len(values), _CHUNK):
+        chunk = values[start : start + _CHUNK]
+        finite = np.isfinite(chunk)
+        if not finite.all():
+            first = np.argwhere(~finite)[0]
+            index = (start + int(first[0]), *(int(axis) for axis in first[1:]))
+            raise DataError(
+                f"{what} hold {chunk[tuple(first)]} at index {_spelled(index)}: "
+                "remove such items, or fill them in"
+            )
+
+
+def _spelled(index: tuple[int, ...]) -> str:
+    return str(index[0]) if len(index) == 1 else str(index)
+
+
+def _some(names: Sequence[str], limit: int = 10) -> str:
+    shown = ", ".join(names[:limit])
+    return f"{shown} and {len(names) - limit} more" if len(names) > limit else shown or "none"

@@ -1,0 +1,202 @@
+"""The data source `image_folder`: one subfolder of images for each class. Needs pillow."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.jsonable import JSON, fingerprint
+from niwaki.tasks.arrays import Arrays
+from niwaki.tasks.assembly import Preparation, prepare
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.cache import cached_arrays, default_cache
+from niwaki.tasks.checks import Given
+from niwaki.tasks.paths import by_split, existing
+from niwaki.tasks.task import TaskKind, TaskSettings, declared
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_READER_VERSION = 1  # raise it with every change of the pixels that a file gives
+_MODES = ("RGB", "L")
+
+
+@dataclass(frozen=True)
+class ImageFolderSettings:
+    """Where the images are, and what they become.
+
+    Attributes:
+        path: One folder, from which all splits are carved, or a folder for each split by name. Its
+            subfolders are the classes, in order of their names; those of train decide.
+        size: Height and width that every image is resized to, whatever its proportions.
+        mode: RGB, or L for greyscale.
+        task: Name of the task.
+        standardise: Whether to give each channel mean 0 and standard deviation 1 over train.
+        fractions: Share of the train items for splits without a folder, by split name.
+        cache: Folder for resized images; empty for $NIWAKI_CACHE, or the user's cache folder.
+    """
+
+    path: str | dict[str, str]
+    size: tuple[int, int] = (64, 64)
+    mode: str = "RGB"
+    task: str = "label"
+    standardise: bool = True
+    fractions: dict[str, float] = field(default_factory=dict)
+    cache: str = ""
+
+
+def load(settings: ImageFolderSettings, *, seed: int) -> TaskData:
+    """Read the images, or their resized copies from the cache.
+
+    Hidden files and folders (a dot in front) are left out, and whatever lies beside the class
+    folders is left out with a warning; everything else must be an image.
+
+    Raises:
+        ConfigError: If a setting is out of its range, or pillow is missing.
+        DataError: If a folder is missing or empty, or a file is not an image.
+    """
+    if settings.mode not in _MODES or min(settings.size) < 1:
+        raise ConfigError(
+            f"image_folder has mode: {settings.mode}, size: {list(settings.size)}; it needs a mode "
+            f"of {' or '.join(_MODES)}, and a height and width of at least 1"
+        )
+    typed = by_split(settings.path, "path")
+    folders = {split: existing(path, split, kind="folder") for split, path in typed.items()}
+    classes = _classes(folders[SplitName.TRAIN], typed[SplitName.TRAIN])
+    task = declared(settings.task, TaskSettings(kind=TaskKind.CLASSIFICATION, classes=classes))
+    given = {
+        split: _read(folder, typed[split], classes, settings) for split, folder in folders.items()
+    }
+    return prepare(
+        (task,),
+        given,
+        Preparation("NHWC", settings.standardise, settings.fractions),
+        seed=seed,
+        warnings=tuple(s for split, folder in folders.items() for s in _beside(folder, split)),
+    )
+
+
+def _classes(folder: Path, typed: str) -> tuple[str, ...]:
+    classes = tuple(path.name for path in _visible(folder) if path.is_dir())
+    if len(classes) < 2:
+        raise DataError(
+            f"'{typed}' has {len(classes)} subfolders, but it needs a subfolder of images for each "
+            "class, and two classes at least"
+        )
+    return classes
+
+
+def _read(
+    folder: Path, typed: str, classes: tuple[str, ...], settings: ImageFolderSettings
+) -> Given:
+    names = [path.name for path in _visible(folder) if path.is_dir()]
+    if strangers := sorted(set(names) - set(classes)):
+        raise DataError(
+            f"'{typed}' has a class '{strangers[0]}' that the train folder has not: "
+            f"its classes are {', '.join(classes)}"
+        )
+    files = [(path, classes.index(name)) for name in names for path in _images(folder / name)]
+    if not files:
+        raise DataError(f"'{typed}' has no images in its subfolders: give at least one")
+    recipe: dict[str, JSON] = {
+        "version": _READER_VERSION,
+        "size": list(settings.size),
+        "mode": settings.mode,
+        "classes": list(classes),
+        "files": [[str(path.resolve()), *_stamp(path)] for path, _ in files],
+    }
+    cache = Path(settings.cache).expanduser() if settings.cache else default_cache()
+    kept = cached_arrays(
+        cache / f"image_folder-{fingerprint(recipe)}.npz", lambda: _decode(files, settings)
+    )
+    return Given(Arrays(kept["inputs"], {settings.task: kept["labels"]}), f"'{typed}'")
+
+
+def _decode(
+    files: Sequence[tuple[Path, int]], settings: ImageFolderSettings
+) -> dict[str, NDArray[Any]]:
+    height, width = settings.size
+    inputs = np.empty((len(files), height, width, len(settings.mode)), np.uint8)
+    for row, (path, _) in enumerate(files):
+        inputs[row] = read_image(path, settings.size, settings.mode)
+    return {"inputs": inputs, "labels": np.array([label for _, label in files], np.int32)}
+
+
+def read_image(path: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
+    """Read one image, upright, and resize it with area averaging.
+
+    Args:
+        path: A file in any format that pillow reads, but floating-point ones.
+        size: Height and width.
+        mode: RGB or L.
+
+    Returns:
+        (height, width, 3 or 1) uint8.
+
+    Raises:
+        ConfigError: If pillow is missing.
+        DataError: If the file cannot be read, with its name.
+    """
+    image_module, operations = _pillow()
+    try:
+        with image_module.open(path) as opened:
+            image = _eight_bits(operations.exif_transpose(opened), path).convert(mode)
+    except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"'{path}' cannot be read as an image: {error}. Repair it or move it away"
+        ) from error
+    height, width = size
+    resized = image.resize((width, height), image_module.Resampling.BILINEAR)
+    return np.asarray(resized, dtype=np.uint8).reshape(height, width, -1)
+
+
+def _eight_bits(image: "Image.Image", path: Path) -> "Image.Image":
+    """Bring 16-bit greyscale to 8 bits: pillow's own conversion would clip it to white."""
+    if image.mode == "F":
+        raise DataError(f"'{path}' holds floating-point pixels: convert it, or use an .npz file")
+    if not image.mode.startswith("I"):
+        return image
+    image_module, _ = _pillow()
+    high = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
+    shrunk: Image.Image = image_module.fromarray(high)
+    return shrunk
+
+
+def _pillow() -> tuple[Any, Any]:
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise ConfigError(
+            "image_folder needs pillow, which is not installed: pip install 'niwaki[images]'"
+        ) from error
+    return Image, ImageOps
+
+
+def _images(folder: Path) -> list[Path]:
+    """Return all files below `folder`, subfolders included, in order of their names."""
+    files: list[Path] = []
+    for path in _visible(folder):
+        files.extend(_images(path) if path.is_dir() else [path])
+    return files
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def _beside(folder: Path, split: SplitName) -> list[str]:
+    files = [path.name for path in _visible(folder) if not path.is_dir()]
+    if not files:
+        return []
+    return [f"{split}: {len(files)} files beside the class folders were left out, like {files[0]}"]
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

@@ -1,0 +1,61 @@
+"""Paths of users' files, one for each split that they have."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.registry import nearest
+from niwaki.tasks.base import SplitName
+
+
+def by_split(path: str | Mapping[str, str], setting: str) -> dict[SplitName, str]:
+    """Return what the user typed for each split.
+
+    Args:
+        path: One path, which is all there is, or paths by split name.
+        setting: Name of the setting, for messages.
+
+    Raises:
+        ConfigError: If a name is not that of a split, or there is none for train.
+    """
+    if isinstance(path, str):
+        path = {SplitName.TRAIN: path}
+    typed = {split_named(name, setting): each for name, each in path.items()}
+    if not typed.get(SplitName.TRAIN):
+        raise ConfigError(f"'{setting}' has no path for the train split: give at least that one")
+    return typed
+
+
+def split_named(name: str, where: str) -> SplitName:
+    """Return the split called `name`.
+
+    Raises:
+        ConfigError: If there is none, with the nearest name.
+    """
+    known = [str(split) for split in SplitName]
+    if name not in known:
+        raise ConfigError(
+            f"'{where}' names a split '{name}'{nearest(name, known)} Splits: {', '.join(known)}"
+        )
+    return SplitName(name)
+
+
+def existing(typed: str, split: SplitName, *, kind: str = "file") -> Path:
+    """Return the path that a user typed.
+
+    Args:
+        typed: Absolute, or relative to the current folder; `~` is the home folder.
+        split: For the message.
+        kind: `file` or `folder`.
+
+    Raises:
+        DataError: If there is no such file or folder.
+    """
+    path = Path(typed).expanduser()
+    if not (path.is_dir() if kind == "folder" else path.is_file()):
+        found = "is no " + kind if path.exists() else "does not exist"
+        raise DataError(
+            f"'{typed}' ({kind} of the {split} split) {found}. "
+            f"Relative paths start from {Path.cwd()}"
+        )
+    return path

@@ -1,0 +1,230 @@
+"""The data source `python`: loaders that a user's function returns, torch DataLoaders included."""
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.jsonable import fingerprint
+from niwaki.core.registry import import_object, nearest
+from niwaki.tasks.arrays import Arrays
+from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.checks import Given, checked, require_same_shapes
+from niwaki.tasks.paths import split_named
+from niwaki.tasks.preprocessing import as_given, channels_first, guessed_layout
+from niwaki.tasks.streams import StreamSplit, joined
+from niwaki.tasks.task import Task, TaskSettings
+
+_CONTRACT = "return {split name: iterable of (inputs, targets) batches}"
+
+
+@dataclass(frozen=True)
+class PythonSettings:
+    """Which function gives the loaders, and how they are used.
+
+    Attributes:
+        function: `package.module:name`, or `path/to/file.py:name`. Called without arguments, it
+            returns a mapping from split name to an iterable of batches (inputs, targets); targets
+            are an array if there is one task, else a mapping by task name. Arrays are numpy's or
+            torch's.
+        tasks: Declarations by task name.
+        layout: Layout of the inputs; empty to tell by the shape.
+        in_memory: Whether to go through each loader once and hold all items: they can be shuffled,
+            and missing splits be carved. If not, loaders are gone through again and again, in
+            their own order, and must be there for every split.
+        standardise: Whether to give each channel mean 0 and standard deviation 1 over train; needs
+            `in_memory`. Off, since loaders mostly do it themselves.
+        fractions: Share of the train items for splits without a loader, by split name.
+    """
+
+    function: str
+    tasks: dict[str, TaskSettings]
+    layout: str = ""
+    in_memory: bool = True
+    standardise: bool = False
+    fractions: dict[str, float] = field(default_factory=dict)
+
+
+def load(settings: PythonSettings, *, seed: int) -> TaskData:
+    """Call the function, and read its loaders.
+
+    Whatever the user's own code raises is not caught.
+
+    Raises:
+        ConfigError: If the function is not found, or a setting does not fit the others.
+        DataError: If what it returns is not as promised.
+    """
+    tasks = declared_tasks(settings.tasks)
+    loaders = _loaders(settings.function)
+    reader = _BatchReader(tasks)
+    if not settings.in_memory:
+        return _streamed(settings, tasks, loaders, reader)
+    given = {
+        split: _gathered(loader, reader, _origin(settings, split))
+        for split, loader in loaders.items()
+    }
+    preparation = Preparation(settings.layout, settings.standardise, settings.fractions)
+    return prepare(tasks, given, preparation, seed=seed)
+
+
+def imported(path: str) -> Callable[[], Any]:
+    """Import the function named by `package.module:name` or `path/to/file.py:name`.
+
+    Raises:
+        ConfigError: If there is no such module, file or function.
+    """
+    place, colon, name = path.rpartition(":")
+    if not place.endswith(".py"):
+        found = import_object(path)
+    else:
+        module = _module_of(Path(place).expanduser(), path)
+        if not (colon and name in vars(module)):
+            raise ConfigError(f"'{place}' has no '{name}'{nearest(name, list(vars(module)))}")
+        found = vars(module)[name]
+    if not callable(found):
+        raise ConfigError(f"'{path}' is a {type(found).__name__}, but a function is needed")
+    function: Callable[[], Any] = found
+    return function
+
+
+def _module_of(file: Path, path: str) -> Any:
+    if not file.is_file():
+        raise ConfigError(f"'{path}': there is no file {file} in {Path.cwd()}")
+    # A name of its own for each file, registered so that its classes can be pickled.
+    name = f"niwaki_user_{fingerprint(str(file.resolve()))}"
+    specification = importlib.util.spec_from_file_location(name, file)
+    if specification is None or specification.loader is None:
+        raise ConfigError(f"'{file}' cannot be imported as a Python module")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    specification.loader.exec_module(module)
+    return module
+
+
+def _loaders(function: str) -> dict[SplitName, Iterable[Any]]:
+    returned = imported(function)()
+    if not isinstance(returned, Mapping):
+        raise DataError(f"'{function}' returned a {type(returned).__name__}: {_CONTRACT}")
+    loaders = {split_named(str(name), function): loader for name, loader in returned.items()}
+    for split, loader in loaders.items():
+        if not isinstance(loader, Iterable):
+            raise DataError(
+                f"'{function}' gave a {type(loader).__name__} for the {split} split: {_CONTRACT}"
+            )
+    if SplitName.TRAIN not in loaders:
+        raise DataError(f"'{function}' gave no loader for the train split: give at least that one")
+    return loaders
+
+
+def _origin(settings: PythonSettings, split: SplitName) -> str:
+    return f"'{settings.function}', split {split}"
+
+
+@dataclass(frozen=True)
+class _BatchReader:
+    """Turns a loader's batches into arrays.
+
+    Attributes:
+        tasks: Whose targets a batch must hold.
+    """
+
+    tasks: tuple[Task, ...]
+
+    def __call__(self, batch: Any, origin: str) -> Given:
+        if not (isinstance(batch, tuple | list) and len(batch) == 2):
+            raise DataError(
+                f"{origin} is a {type(batch).__name__}, not a pair (inputs, targets): {_CONTRACT}"
+            )
+        inputs, targets = batch
+        if not isinstance(targets, Mapping):
+            if len(self.tasks) > 1:
+                raise DataError(
+                    f"{origin} has one array of targets for {len(self.tasks)} tasks: give a "
+                    f"mapping with {', '.join(task.name for task in self.tasks)}"
+                )
+            targets = {self.tasks[0].name: targets}
+        named = {str(name): _array(values) for name, values in targets.items()}
+        return Given(Arrays(_array(inputs), named), origin)
+
+
+def _array(values: Any) -> NDArray[Any]:
+    """Return numpy's view of an array, a list, or a torch tensor wherever it lies."""
+    torch = sys.modules.get("torch")  # who holds a tensor has imported torch; we need not
+    if torch is not None and isinstance(values, torch.Tensor):
+        values = values.detach().cpu()
+        values = values.float() if values.dtype == torch.bfloat16 else values
+        return np.asarray(values.numpy())
+    return np.asarray(values)
+
+
+def _gathered(loader: Iterable[Any], reader: _BatchReader, origin: str) -> Given:
+    pieces: list[Arrays] = []
+    for number, batch in enumerate(loader):
+        given = reader(batch, f"{origin}, batch {number}")
+        pieces.append(checked(given, reader.tasks))
+        if pieces[0].shapes != pieces[-1].shapes:
+            raise DataError(
+                f"{given.origin} has items of shapes {pieces[-1].shapes}, but batch 0 has "
+                f"{pieces[0].shapes}: make them equal"
+            )
+    if not pieces:
+        raise DataError(f"{origin} gave no batches: give at least one item")
+    return Given(joined(pieces), origin)
+
+
+def _streamed(
+    settings: PythonSettings,
+    tasks: tuple[Task, ...],
+    loaders: Mapping[SplitName, Iterable[Any]],
+    reader: _BatchReader,
+) -> TaskData:
+    if settings.standardise or settings.fractions:
+        raise ConfigError(
+            "'standardise' and 'fractions' need all items at hand: set in_memory: true"
+        )
+    if missing := [str(name) for name in SplitName if name not in loaders]:
+        raise DataError(
+            f"'{settings.function}' gave no loader for {', '.join(missing)}: give them, "
+            "or set in_memory: true to have them carved from train"
+        )
+    firsts = {
+        split: _first(loader, reader, _origin(settings, split)) for split, loader in loaders.items()
+    }
+    require_same_shapes(firsts)
+    train = firsts[SplitName.TRAIN].inputs
+    preprocessing = as_given(train, settings.layout or guessed_layout(train.shape))
+    return TaskData(
+        tasks=tasks,
+        splits={
+            split: StreamSplit(loader, reader, tasks, preprocessing, _origin(settings, split))
+            for split, loader in loaders.items()
+        },
+        input_shape=channels_first(train[:1], preprocessing.layout).shape[1:],
+        preprocessing=preprocessing,
+        fingerprint=fingerprint(
+            {
+                "function": settings.function,
+                "tasks": [task.to_json() for task in tasks],
+                "shapes": repr(firsts[SplitName.TRAIN].shapes),
+            }
+        ),
+        warnings=("the data are streamed, so their fingerprint follows names and shapes alone",),
+    )
+
+
+def _first(loader: Iterable[Any], reader: _BatchReader, origin: str) -> Arrays:
+    if isinstance(loader, Iterator):
+        raise DataError(
+            f"{origin} is an iterator, which can be gone through only once: return a list or a "
+            "DataLoader, or set in_memory: true"
+        )
+    for batch in loader:
+        return checked(reader(batch, f"{origin}, batch 0"), reader.tasks)
+    raise DataError(f"{origin} gave no batches: give at least one item")

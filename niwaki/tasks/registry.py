@@ -1,0 +1,31 @@
+"""The sources of data that configurations name.
+
+A factory is called as `load(settings, *, seed)` and returns `TaskData`; `settings` is an instance of
+the frozen dataclass that annotates its first parameter.
+"""
+
+from niwaki.core.registry import Record, Registry
+
+DATA = Registry(
+    "tasks",
+    (
+        Record(
+            "digit_scenes",
+            "scenes of real handwritten digits: nearest digit, segmentation, depth",
+            "niwaki.tasks.digit_scenes:load",
+        ),
+        Record("npz", "arrays in .npz files", "niwaki.tasks.npz:load"),
+        Record(
+            "image_folder",
+            "a subfolder of images for each class",
+            "niwaki.tasks.image_folder:load",
+            needs=("pillow",),
+        ),
+        Record("idx", "images and labels in MNIST's file format", "niwaki.tasks.idx:load"),
+        Record(
+            "python",
+            "loaders that a function of yours returns",
+            "niwaki.tasks.python_loaders:load",
+        ),
+    ),
+)
