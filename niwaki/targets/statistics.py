@@ -40,7 +40,8 @@ def undisturbed(times: Times) -> float:
 def ratio_of_runs(candidate: Times, reference: Times, rng: np.random.Generator) -> Estimate:
     """Return how many times longer the candidate takes, with its interval.
 
-    The interval comes from drawing whole rounds again: runs of one round share what disturbed them.
+    The interval comes from drawing stretches of rounds again, because rounds near in time share
+    what disturbed them. It cannot know of disturbances that outlast the session.
 
     Args:
         candidate: (rounds, runs per round of the candidate).
@@ -48,10 +49,9 @@ def ratio_of_runs(candidate: Times, reference: Times, rng: np.random.Generator) 
         rng: Draws the resamples.
 
     References:
-        Davison and Hinkley, 1997, "Bootstrap methods and their application", section 3.8
-        (resampling whole clusters).
+        Politis and Romano, 1992, "A circular block-resampling procedure for stationary data".
     """
-    rows = rng.integers(len(candidate), size=(N_RESAMPLES, len(candidate)))
+    rows = _resampled_rows(len(candidate), rng)
     ratios = _quartiles(candidate, rows) / _quartiles(reference, rows)
     low, high = np.percentile(ratios, (_TAIL, 100.0 - _TAIL))
     value = undisturbed(candidate) / undisturbed(reference)
@@ -59,16 +59,23 @@ def ratio_of_runs(candidate: Times, reference: Times, rng: np.random.Generator) 
 
 
 def median_of_runs(times: Times, rng: np.random.Generator) -> Estimate:
-    """Return the median of all runs, with its interval from drawing whole rounds again.
+    """Return the median of all runs, with its interval, as in `ratio_of_runs`.
 
     Args:
         times: (rounds, runs per round).
         rng: Draws the resamples.
     """
-    rows = rng.integers(len(times), size=(N_RESAMPLES, len(times)))
+    rows = _resampled_rows(len(times), rng)
     medians = np.median(times[rows].reshape(N_RESAMPLES, -1), axis=1)
     low, high = np.percentile(medians, (_TAIL, 100.0 - _TAIL))
     return Estimate(float(np.median(times)), float(low), float(high))
+
+
+def _resampled_rows(n_rounds: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return (N_RESAMPLES, about n_rounds) rows, in stretches of sqrt(n_rounds), wrapped around."""
+    length = round(n_rounds**0.5)
+    starts = rng.integers(n_rounds, size=(N_RESAMPLES, -(-n_rounds // length), 1))
+    return ((starts + np.arange(length)) % n_rounds).reshape(N_RESAMPLES, -1)
 
 
 def _quartiles(times: Times, rows: NDArray[np.int64]) -> Times:

@@ -1,0 +1,249 @@
+"""Bundles: a folder with a model, its card, and the data that verify it."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import onnx
+
+from niwaki.core.errors import ExportError
+from niwaki.export.card import (
+    CARD_FILE,
+    FileCard,
+    ModelCard,
+    current_versions,
+    write_metadata,
+)
+from niwaki.export.comparison import Tolerance
+from niwaki.export.inference import infer
+from niwaki.export.privacy import refuse_local_paths_in_bytes, strip_local_information
+from niwaki.export.verification_data import (
+    Arrays,
+    VerificationData,
+    first_items,
+    fitting_items,
+    sampled,
+)
+from niwaki.export.verify import Verification, verify_model
+from niwaki.targets.sessions import SessionSettings
+
+MODEL_FILE = "model.onnx"
+VERIFICATION_FILE = "verification.npz"
+
+_DEFAULT_TOLERANCE = Tolerance()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder that holds one model.
+
+    Attributes:
+        folder: Where it is.
+        card: What `model.json` says.
+    """
+
+    folder: Path
+    card: ModelCard
+
+    @property
+    def model_path(self) -> Path:
+        """The ONNX file."""
+        return self.folder / MODEL_FILE
+
+    @property
+    def settings(self) -> SessionSettings:
+        """How the model wants to be run, on one thread."""
+        return SessionSettings(disabled_optimizers=self.card.disabled_optimizers)
+
+    def verification_data(self) -> VerificationData:
+        """Read the data that verify the model."""
+        return VerificationData.load(self.folder / VERIFICATION_FILE)
+
+
+def write_bundle(
+    folder: Path,
+    model: onnx.ModelProto,
+    card: ModelCard,
+    *,
+    inputs: Arrays,
+    torch_outputs: Arrays,
+    tolerance: Tolerance = _DEFAULT_TOLERANCE,
+) -> Bundle:
+    """Write a model, verify what was written, and only then put it in place.
+
+    Args:
+        folder: Where it shall be. A bundle that is there is replaced; anything else is not.
+        model: Left as it is; what is written is a stripped copy.
+        card: Versions, file and verification are filled in.
+        inputs: (n, ...) real data by input name; as many items are kept as fit.
+        torch_outputs: (n, ...) outputs of the float network on them, by output name.
+        tolerance: How far outputs may be apart.
+
+    Raises:
+        VerificationError: If the model does not compute what it should. Nothing is written then.
+        ExportError: If the folder holds something else, a local path would be written, or the
+            files cannot be written.
+    """
+    _refuse_other_folders(folder)
+    data, card = _serialised(model, card)
+    with _temporary_sibling(folder) as draft, _explained(folder):
+        (draft / MODEL_FILE).write_bytes(data)
+        settings = SessionSettings(disabled_optimizers=card.disabled_optimizers)
+        kept = _verification_data(draft / MODEL_FILE, inputs, torch_outputs, settings)
+        kept.save(draft / VERIFICATION_FILE)
+        verification = _verify(draft, card, tolerance)
+        verification.require(f"model '{card.name}'")
+        card = replace(card, verification=verification.to_json())
+        card.save(draft / CARD_FILE)
+        _put_in_place(draft, folder)
+    return Bundle(folder, card)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Read a bundle, and check that its model is the one its card speaks of.
+
+    Raises:
+        ExportError: If a file is missing, damaged, or changed since the export.
+    """
+    card = ModelCard.load(folder / CARD_FILE)
+    path = folder / MODEL_FILE
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ExportError(f"model '{path}' cannot be read: {error.strerror}") from error
+    if found != card.file.sha256:
+        raise ExportError(
+            f"'{path}' is not the file that its card speaks of: its SHA-256 starts with "
+            f"{found[:12]}, and {card.file.sha256[:12]} was written. Export the model again"
+        )
+    return Bundle(folder, card)
+
+
+def find_bundles(folder: Path) -> list[Path]:
+    """Return the bundles in a folder: itself, or those right below it, sorted by name.
+
+    Raises:
+        ExportError: If there are none.
+    """
+    below = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = [path for path in (folder, *below) if (path / CARD_FILE).is_file()]
+    if not found:
+        raise ExportError(
+            f"there is no exported model in '{folder}': give a folder that `niwaki export` wrote"
+        )
+    return found
+
+
+def verify_bundle(folder: Path, *, tolerance: Tolerance = _DEFAULT_TOLERANCE) -> Verification:
+    """Verify a bundle on this machine, with the data that it carries. Needs no torch.
+
+    Returns:
+        All comparisons; ask `passed`, or `require` it.
+
+    Raises:
+        ExportError: If the bundle is incomplete, damaged, or changed since the export.
+        TargetError: If the runtime here cannot load the model.
+    """
+    bundle = read_bundle(folder)
+    return _verify(folder, bundle.card, tolerance)
+
+
+def _verify(folder: Path, card: ModelCard, tolerance: Tolerance) -> Verification:
+    data = VerificationData.load(folder / VERIFICATION_FILE)
+    return verify_model(
+        folder / MODEL_FILE,
+        data.inputs,
+        torch_outputs=data.torch,
+        recorded=data.recorded,
+        class_outputs=card.class_outputs,
+        settings=SessionSettings(disabled_optimizers=card.disabled_optimizers),
+        tolerance=tolerance,
+    )
+
+
+def _serialised(model: onnx.ModelProto, card: ModelCard) -> tuple[bytes, ModelCard]:
+    """Return the bytes of the model, stripped, and the card that knows them."""
+    stripped = onnx.ModelProto()
+    stripped.CopyFrom(model)
+    strip_local_information(stripped)
+    write_metadata(stripped, card)
+    data = bytes(stripped.SerializeToString(deterministic=True))
+    refuse_local_paths_in_bytes(data, what=f"model '{card.name}'")
+    file = FileCard(hashlib.sha256(data).hexdigest(), len(data))
+    return data, replace(card, file=file, versions=current_versions(stripped))
+
+
+def _verification_data(
+    path: Path, inputs: Arrays, torch_outputs: Arrays, settings: SessionSettings
+) -> VerificationData:
+    n_items = fitting_items(inputs, torch_outputs)
+    inputs = first_items(inputs, n_items)
+    recorded = infer(path, inputs, settings=settings)
+    return VerificationData(inputs, sampled(first_items(torch_outputs, n_items)), sampled(recorded))
+
+
+def _refuse_other_folders(folder: Path) -> None:
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise ExportError(f"'{folder}' is a file: give a folder to export to")
+    strangers = _strangers(folder)
+    if strangers:
+        raise ExportError(
+            f"'{folder}' holds '{strangers[0]}', which no export wrote: give a new folder"
+        )
+
+
+def _strangers(folder: Path) -> list[str]:
+    ours: Collection[str] = (MODEL_FILE, CARD_FILE, VERIFICATION_FILE)
+    return sorted(path.name for path in folder.iterdir() if path.name not in ours)
+
+
+@contextmanager
+def _temporary_sibling(folder: Path) -> Iterator[Path]:
+    """A folder on the same file system, gone afterwards unless it was moved away."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    except OSError as error:
+        raise ExportError(f"'{folder}' cannot be made: {error.strerror}") from error
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ExportError(
+            f"the bundle '{folder}' cannot be written ({error.strerror}): free some space, or "
+            "give another folder"
+        ) from error
+
+
+def _put_in_place(draft: Path, folder: Path) -> None:
+    """Make `draft` the bundle. A kill leaves the old bundle, the new one, or none; never half."""
+    for path in (*draft.iterdir(), draft):
+        _flush(path)
+    draft.chmod(0o755)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-old-", dir=folder.parent) as old:
+        if folder.exists():
+            folder.rename(Path(old) / "bundle")
+        draft.rename(folder)
+    _flush(folder.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,104 @@
+"""Real inputs and the answers to them, small enough to travel with a model."""
+
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.errors import ExportError
+
+Arrays: TypeAlias = Mapping[str, NDArray[Any]]
+
+MAX_ITEMS = 32
+MAX_BYTES = 1_000_000
+MAX_SAMPLED = 1024
+"""Values of one item's output that are kept."""
+
+_GROUPS = ("inputs", "torch", "recorded")
+
+
+@dataclass(frozen=True, eq=False)
+class VerificationData:
+    """What a bundle carries so that it can be verified anywhere, without the code that made it.
+
+    Attributes:
+        inputs: (n, ...) by input name, as the network takes them.
+        torch: (n, c, ...) outputs of the float network in torch, by output name; sampled.
+        recorded: Outputs of the exported file on the machine that exported it; sampled.
+    """
+
+    inputs: Arrays
+    torch: Arrays
+    recorded: Arrays
+
+    def save(self, path: Path) -> None:
+        """Write one compressed `.npz`."""
+        groups = zip(_GROUPS, (self.inputs, self.torch, self.recorded), strict=True)
+        arrays = {f"{group}:{k}": v for group, values in groups for k, v in values.items()}
+        with path.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+
+    @classmethod
+    def load(cls, path: Path) -> "VerificationData":
+        """Read what `save` wrote.
+
+        Raises:
+            ExportError: If the file is missing or damaged.
+        """
+        groups: dict[str, dict[str, NDArray[Any]]] = {group: {} for group in _GROUPS}
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                for key in file.files:
+                    group, _, name = key.partition(":")
+                    groups[group][name] = file[key]
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise ExportError(
+                f"'{path}' cannot be read ({error}): export the model again"
+            ) from error
+        return cls(groups["inputs"], groups["torch"], groups["recorded"])
+
+
+def sampled(outputs: Arrays) -> dict[str, NDArray[Any]]:
+    """Return every output thinned out to `MAX_SAMPLED` values per item, all channels kept.
+
+    Args:
+        outputs: (n, c, ...) by name, whole.
+
+    Returns:
+        (n, c) or (n, c, m) by name: the positions are every k-th, the same on each call.
+    """
+    return {name: _sampled(values) for name, values in outputs.items()}
+
+
+def fitting_items(inputs: Arrays, outputs: Arrays) -> int:
+    """Return how many items a file of `MAX_BYTES` has room for, at least 1, at most `MAX_ITEMS`.
+
+    Args:
+        inputs: (n, ...) by name.
+        outputs: (n, ...) by name, whole; they are counted as sampled, twice.
+    """
+    n_items = min(len(values) for values in inputs.values())
+    per_item = sum(values[:1].nbytes for values in inputs.values())
+    per_item += 2 * sum(values[:1].nbytes for values in sampled(outputs).values())
+    return max(1, min(n_items, MAX_ITEMS, MAX_BYTES // per_item))
+
+
+def first_items(arrays: Arrays, n_items: int) -> dict[str, NDArray[Any]]:
+    """Return the first items of every array."""
+    return {name: values[:n_items] for name, values in arrays.items()}
+
+
+def _sampled(values: NDArray[Any]) -> NDArray[Any]:
+    if values.ndim <= 2:
+        return values
+    flat = values.reshape(*values.shape[:2], -1)  # (n, c, positions)
+    n_kept = max(1, MAX_SAMPLED // values.shape[1])
+    stride = -(-flat.shape[2] // n_kept)
+    # A stride that shares a factor with the width would see a few columns only.
+    while stride > 1 and np.gcd(stride, values.shape[-1]) > 1:
+        stride += 1
+    return np.ascontiguousarray(flat[:, :, ::stride])

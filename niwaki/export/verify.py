@@ -1,0 +1,177 @@
+"""Verification: torch, the unoptimised graph and the optimised graph say the same on real data."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import onnx
+
+from niwaki.core.errors import ExportError, VerificationError
+from niwaki.core.jsonable import JSON
+from niwaki.export.comparison import Difference, OutputKind, Tolerance, compare
+from niwaki.export.inference import infer
+from niwaki.export.quantum import has_int8, output_quanta
+from niwaki.export.verification_data import Arrays, sampled
+from niwaki.targets.sessions import Optimisation, SessionSettings
+
+if TYPE_CHECKING:
+    from torch import nn
+
+TORCH, RECORDED = "torch", "recorded"
+UNOPTIMISED, OPTIMISED = "unoptimised", "optimised"
+
+_DEFAULT_TOLERANCE = Tolerance()
+_DEFAULT_SETTINGS = SessionSettings()
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of verifying one model.
+
+    Attributes:
+        n_items: Items of real data that it ran on.
+        int8: Whether the model has int8 layers.
+        differences: Every comparison of every output.
+    """
+
+    n_items: int
+    int8: bool
+    differences: tuple[Difference, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every comparison kept to its limit."""
+        return all(difference.passed for difference in self.differences)
+
+    @property
+    def failures(self) -> tuple[Difference, ...]:
+        """The comparisons that did not."""
+        return tuple(difference for difference in self.differences if not difference.passed)
+
+    def require(self, what: str) -> None:
+        """Raise if a comparison did not keep to its limit.
+
+        Raises:
+            VerificationError: With the output, the number and the limit of each.
+        """
+        if not self.passed:
+            details = "; ".join(
+                f"{failed}, but {failed.limit} is allowed" for failed in self.failures
+            )
+            raise VerificationError(
+                f"{what} does not compute what was searched: {details}. Do not deploy it; "
+                "keep the named layers in fp32, or update onnxruntime"
+            )
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return what a model card says of the verification."""
+        return {
+            "n_items": self.n_items,
+            "passed": self.passed,
+            "differences": [difference.to_json() for difference in self.differences],
+        }
+
+
+def verify_model(
+    source: onnx.ModelProto | Path,
+    inputs: Arrays,
+    *,
+    torch_module: nn.Module | None = None,
+    torch_outputs: Arrays | None = None,
+    recorded: Arrays | None = None,
+    class_outputs: Collection[str] = (),
+    settings: SessionSettings = _DEFAULT_SETTINGS,
+    tolerance: Tolerance = _DEFAULT_TOLERANCE,
+) -> Verification:
+    """Compare what a model computes with what it should, on real data.
+
+    | comparison                     | fp32 network | network with int8 layers               |
+    |--------------------------------|--------------|----------------------------------------|
+    | unoptimised with optimised     | judged       | judged, in quanta                      |
+    | recorded at export, with now   | judged       | judged, in quanta                      |
+    | torch, in float, with now      | judged       | told only: it is the quantization error |
+
+    Args:
+        source: The model, or its file.
+        inputs: (n, ...) real data by input name.
+        torch_module: The float network; runs here, on `inputs`.
+        torch_outputs: Its outputs if it ran elsewhere, whole or as `sampled` returns them.
+        recorded: Outputs of the optimised graph at export, likewise.
+        class_outputs: Names of outputs whose axis 1 holds scores of classes.
+        settings: How the optimised graph runs.
+        tolerance: How far outputs may be apart.
+
+    Returns:
+        All comparisons; ask `passed`, or `require` it.
+
+    Raises:
+        TargetError: If the model cannot be loaded or run.
+        ExportError: If names or shapes of outputs do not fit.
+    """
+    plain = replace(settings, optimisation=Optimisation.NONE)
+    unoptimised = infer(source, inputs, settings=plain)
+    optimised = infer(source, inputs, settings=settings)
+    model = onnx.load(source) if isinstance(source, Path) else source
+    if torch_module is not None:
+        torch_outputs = _run_torch(torch_module, inputs, model)
+    kinds = _kinds(model, class_outputs)
+    int8 = has_int8(model)
+    runs: list[tuple[str, Arrays, Tolerance | None]] = [(UNOPTIMISED, unoptimised, tolerance)]
+    if recorded is not None:
+        runs.append((RECORDED, recorded, tolerance))
+    if torch_outputs is not None:
+        runs.append((TORCH, torch_outputs, None if int8 else tolerance))
+    differences = [
+        difference
+        for name, outputs, asked in runs
+        for difference in _compare_all((name, outputs), optimised, kinds=kinds, tolerance=asked)
+    ]
+    n_items = min(len(values) for values in optimised.values())
+    return Verification(n_items, int8, tuple(differences))
+
+
+def _compare_all(
+    first: tuple[str, Arrays],
+    optimised: Arrays,
+    *,
+    kinds: Mapping[str, OutputKind],
+    tolerance: Tolerance | None,
+) -> list[Difference]:
+    first_name, outputs = first
+    if set(outputs) != set(optimised):
+        raise ExportError(
+            f"{first_name} outputs are {sorted(outputs)}, but the model's are {sorted(optimised)}"
+        )
+    differences = []
+    for name, kind in kinds.items():
+        computed = optimised[name]
+        expected = outputs[name][: len(computed)]
+        if expected.shape != computed.shape:
+            computed = sampled({name: computed})[name]
+        if expected.shape != computed.shape:
+            raise ExportError(
+                f"output '{name}' has shape {optimised[name].shape}, but {first_name} values have "
+                f"shape {expected.shape}: they are not of this model"
+            )
+        pair = (first_name, expected), (OPTIMISED, computed)
+        differences.append(compare(name, *pair, kind=kind, tolerance=tolerance))
+    return differences
+
+
+def _kinds(model: onnx.ModelProto, class_outputs: Collection[str]) -> dict[str, OutputKind]:
+    int8 = has_int8(model)
+    return {
+        name: OutputKind(int8=int8, quantum=quantum, classes=name in class_outputs)
+        for name, quantum in output_quanta(model).items()
+    }
+
+
+def _run_torch(module: nn.Module, inputs: Arrays, model: onnx.ModelProto) -> Arrays:
+    # Only here, so that verifying a bundle needs no torch.
+    from niwaki.export.torch_outputs import torch_outputs
+
+    ordered = [inputs[node.name] for node in model.graph.input if node.name in inputs]
+    return torch_outputs(module, ordered, [node.name for node in model.graph.output])

@@ -1,0 +1,31 @@
+"""The contract of targets, held by each target that ships."""
+
+from niwaki.targets.base import Target
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.targets.protocol import Budget
+from niwaki.testing.target_contract import TargetContract
+
+SMALL = Budget(
+    warmup_runs=1,
+    warmup_seconds=0.0,
+    min_runs=4,
+    min_seconds=0.0,
+    max_seconds=0.05,
+    relative_interval=0.5,
+)
+
+
+class TestOnnxRuntimeCpu(TargetContract):
+    def make(self) -> Target:
+        return OnnxRuntimeCpu(quick=SMALL, thorough=SMALL)
+
+    def make_other(self) -> Target:
+        return OnnxRuntimeCpu(threads=2, quick=SMALL, thorough=SMALL)
+
+
+class TestOnnxRuntimeCpuOnTwoThreads(TargetContract):
+    def make(self) -> Target:
+        return OnnxRuntimeCpu(threads=2, quick=SMALL, thorough=SMALL)
+
+    def make_other(self) -> Target:
+        return OnnxRuntimeCpu(threads=2, spinning=True, quick=SMALL, thorough=SMALL)
