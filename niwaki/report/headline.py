@@ -1,18 +1,20 @@
-"""What was found, in one sentence a person understands."""
+"""What was found, in words and numbers a person understands."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Direction, Objective
+from niwaki.report.data import ReportData
 from niwaki.report.failures import group_failures
 from niwaki.report.models import Models, State
 from niwaki.report.units import COUNT, TIMES, difference, quantity, unit_of
 
-MAX_PHRASES = 4
+MAX_OBJECTIVES = 4
 # Below this factor a ratio tells less than the two numbers.
 MIN_RATIO = 1.05
+_TIMES_SIGN = "\N{MULTIPLICATION SIGN}"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,21 @@ class Headline:
     source: str = ""
 
 
+@dataclass(frozen=True)
+class Comparison:
+    """A model beside the baseline, measured alike.
+
+    Attributes:
+        values: The model's.
+        reference: The baseline's; empty if there is none.
+        source: How both were measured, in a sentence.
+    """
+
+    values: Mapping[str, float]
+    reference: Mapping[str, float]
+    source: str
+
+
 def headline(models: Models) -> Headline:
     """Say what the study found, or why it found nothing."""
     data = models.data
@@ -36,82 +53,96 @@ def headline(models: Models) -> Headline:
         return Headline("Nothing has been evaluated yet." if running else "Nothing was evaluated.")
     if not models.front:
         return Headline(_nothing_found(models))
-    values, reference, source = _compared(models)
-    phrases = [_phrase(o, values, reference, models) for o in data.objectives[:MAX_PHRASES]]
-    found = ", ".join(phrase for phrase in phrases if phrase)
-    return Headline(f"{_opening(models)} {found}.", source)
+    shown = compared(models)
+    return Headline(f"{_subject(models)} {_predicate(data, shown)}.", shown.source)
 
 
-def _opening(models: Models) -> str:
-    if len(models.data.objectives) == 1:
-        return f"The best of {len(models.measured)} measured models:"
-    if len(models.front) == 1:
-        return "One model is on the front:"
-    return f"{len(models.front)} models on the front. At its knee:"
-
-
-def _compared(models: Models) -> tuple[Mapping[str, float], Mapping[str, float], str]:
-    """Return the values of the knee and of the baseline, measured alike, and where they are from.
+def compared(models: Models) -> Comparison:
+    """Set the knee beside the baseline.
 
     Exported models are compared only if both were exported: numbers of two data splits side by side
     would claim a change that nobody measured.
     """
     data = models.data
-    shown = models.find([data.knee_key]) or models.front
-    found = models.rows[shown[0]].measurement
+    row = (models.find([data.knee_key]) or models.front)[0]
+    found = models.rows[row].measurement
     exported = data.finals.get(found.key)
     if exported is not None and exported.complete:
         if data.baseline is None:
-            return exported.values, {}, "Values of the exported model."
+            return Comparison(exported.values, {}, "Values of the exported model.")
         if data.baseline.key in data.finals:
             reference = data.finals[data.baseline.key].values
-            return exported.values, reference, "Values of the exported models, knee and baseline."
-    return found.values, _values(data.baseline), "Values as measured during the search."
+            source = "Values of the exported models, this one's and the baseline's."
+            return Comparison(exported.values, reference, source)
+    return Comparison(found.values, _values(data.baseline), "Values as measured in the search.")
+
+
+def _subject(models: Models) -> str:
+    if len(models.data.objectives) == 1:
+        return f"The best of {len(models.measured)} measured models"
+    if len(models.front) == 1:
+        return "One model on the front. It"
+    return f"{len(models.front)} models on the front. The knee"
+
+
+def _predicate(data: ReportData, shown: Comparison) -> str:
+    """Return `runs in 0.42 ms (3.1x faster than the baseline), with mean_skill 0.71 (-0.012)`."""
+    told = [o for o in data.objectives if math.isfinite(shown.values.get(o.name, math.nan))]
+    speed = next((o for o in told if unit_of(o.name, told) in TIMES), None)
+    others = [o for o in told if o is not speed][: MAX_OBJECTIVES - (speed is not None)]
+    parts = [f"{o.name} {_said(o, shown, first=speed is None and o is told[0])}" for o in others]
+    if speed is None:
+        return f"has {', '.join(parts)}" if parts else "has no value of any objective"
+    runs = f"runs in {_said(speed, shown, first=True)}"
+    return f"{runs}, with {', '.join(parts)}" if parts else runs
+
+
+def _said(objective: Objective, shown: Comparison, *, first: bool) -> str:
+    """Return value and change; the first one spells out that the baseline is meant."""
+    unit = unit_of(objective.name, [objective])
+    value = shown.values[objective.name]
+    reference = shown.reference.get(objective.name, math.nan)
+    number = quantity(value, unit).replace(" ", "\N{NO-BREAK SPACE}")
+    if not math.isfinite(reference):
+        return number
+    ratio = _ratio(objective, unit, (value, reference))
+    if ratio:
+        return f"{number} ({ratio}{' than the baseline' if first else ''})"
+    change = difference(value, reference)
+    return f"{number} ({change}{' against the baseline' if first else ''})"
+
+
+def _ratio(objective: Objective, unit: str, pair: tuple[float, float]) -> str:
+    """Return `3.1x faster` for costs on a ratio scale that clearly changed, or an empty string."""
+    on_ratio_scale = unit in TIMES or unit in {"bytes", COUNT}
+    if objective.direction is Direction.MAXIMIZE or not on_ratio_scale or min(pair) <= 0.0:
+        return ""
+    ratio = max(pair) / min(pair)
+    if ratio < MIN_RATIO:
+        return ""
+    better, worse = ("faster", "slower") if unit in TIMES else ("smaller", "larger")
+    digits = 0 if ratio >= 10.0 else 1 if ratio >= 1.5 else 2
+    return f"{ratio:.{digits}f}{_TIMES_SIGN} {better if pair[0] < pair[1] else worse}"
 
 
 def _values(measurement: Measurement | None) -> Mapping[str, float]:
     return {} if measurement is None else measurement.values
 
 
-def _phrase(
-    objective: Objective,
-    values: Mapping[str, float],
-    reference: Mapping[str, float],
-    models: Models,
-) -> str:
-    """Return `latency_ms 0.42 ms (3.1× faster than the baseline)`, or less if less is known."""
-    value = values.get(objective.name, math.nan)
-    if not math.isfinite(value):
-        return ""
-    unit = unit_of(objective.name, models.data.objectives)
-    text = f"{objective.name} {quantity(value, unit)}"
-    change = _change(objective, unit, value, reference.get(objective.name, math.nan))
-    return f"{text} ({change})" if change else text
-
-
-def _change(objective: Objective, unit: str, value: float, reference: float) -> str:
-    if not math.isfinite(reference):
-        return ""
-    scale = unit in TIMES or unit in {"bytes", COUNT}
-    if scale and objective.direction is Direction.MINIMIZE and min(value, reference) > 0.0:
-        ratio = max(value, reference) / min(value, reference)
-        if ratio < MIN_RATIO:
-            return "as the baseline"
-        better, worse = ("faster", "slower") if unit in TIMES else ("smaller", "larger")
-        return f"{ratio:.1f}× {better if value < reference else worse} than the baseline"
-    return f"{difference(value, reference)} against the baseline"
-
-
 def _nothing_found(models: Models) -> str:
     n_trials = len(models.data.trials)
-    groups = group_failures(models.rows)
     n_failed = models.count(State.FAILED)
     if n_failed == n_trials:
-        return f"All {n_trials} evaluations failed, most often because: {groups[0].reason}"
+        reason = group_failures(models.rows)[0].reason
+        return f"All {n_trials} evaluations failed, most often because: {reason}"
     counts = {
         "failed": n_failed,
         "were turned away by a cheap count": models.count(State.INFEASIBLE),
-        "broke a constraint when measured": models.count(State.OUTSIDE),
+        "were measured outside a constraint": models.count(State.OUTSIDE),
     }
-    told = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
-    return f"No model is on the front: of {n_trials} evaluations, {told or 'none has every value'}."
+    return f"No model is on the front: of {n_trials} evaluations, {_told(counts)}."
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    parts: Sequence[str] = [f"{n} {what}" for what, n in counts.items() if n]
+    return ", ".join(parts) or "none has a value of every objective"

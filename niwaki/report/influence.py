@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -141,7 +142,7 @@ def _binned(values: Sequence[Value]) -> list[str]:
     known = numbers[~np.isnan(numbers)]
     edges = np.unique(np.quantile(known, np.linspace(0, 1, MAX_OPTIONS - 1)))
     bins = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
-    ranges = [f"{low:.3g} – {high:.3g}" for low, high in zip(edges, edges[1:], strict=False)]
+    ranges = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)]
     return [
         ABSENT if np.isnan(number) else ranges[b] for number, b in zip(numbers, bins, strict=True)
     ]

@@ -17,7 +17,7 @@ from niwaki.report.packing import pack
 MAX_PAGE_BYTES = 1_000_000
 
 _SLOT = re.compile(r"\{\{(\w+)\}\}")
-# Modules import named things only, and export declarations only: these two lines are all there is.
+# Modules import named things and export declarations: these two forms are all there is.
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./([\w-]+)\.js";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:const|function) (\w+))", re.MULTILINE)
 _ENTRY = "report"

@@ -41,9 +41,10 @@ export function tickLabels(values, unit) {
 }
 
 function axisName(column, scale, less, more) {
-  const unit = column.unit && column.unit !== "bytes" && column.unit !== "count" ? ` (${column.unit})` : "";
+  const told = ["", "bytes", "count"].includes(column.unit) || column.name.endsWith(`_${column.unit}`);
+  const how = [told ? "" : column.unit, scale.log ? "log" : ""].filter(Boolean).join(", ");
   const better = column.direction === 0 ? "" : `  ${column.direction > 0 ? less : more} better`;
-  return `${shortened(column.name, 34)}${unit}${better}${scale.log ? ", log" : ""}`;
+  return `${shortened(column.name, 34)}${how ? ` (${how})` : ""}${better}`;
 }
 
 // A label of one digit must not turn 0.25 into 0.3.

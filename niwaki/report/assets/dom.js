@@ -23,6 +23,11 @@ export function on(element, event, listener) {
   return element;
 }
 
+/** A path as text that may break after its separators. */
+export function breakable(path) {
+  return path.split(/(?<=[./_])/).flatMap((part, i) => (i === 0 ? [part] : [html("wbr"), part]));
+}
+
 /** A select of [value, label] options, or of {label, options} groups of them. */
 export function select(label, options, value, listener) {
   const control = html("select", {}, ...options.map(optionOrGroup));

@@ -6,6 +6,9 @@ import { mountFrontTable } from "./fronttable.js";
 import { mountScatter } from "./scatter.js";
 import { columnOf } from "./study.js";
 
+const LOG_RATIO = 12;
+const MAX_BESIDE = 3; // more objectives make a table too wide to stand beside the plot
+
 /** Build the section that shows the front. */
 export function mountExplorer(host, study, store, tooltip) {
   const controls = html("div", { class: "controls" });
@@ -14,16 +17,25 @@ export function mountExplorer(host, study, store, tooltip) {
   const note = html("p", { class: "note" });
   const table = html("div", { class: "table-beside" });
   const chart = html("div", { class: "chart-side" }, plot, legend, note);
-  fill(host, controls, html("div", { class: "beside" }, chart, table));
+  fill(host, controls, html("div", { class: study.objectives.length > MAX_BESIDE ? "stacked" : "beside" }, chart, table));
   const redraw = () => fill(controls, ...controlsOf(study, store));
   const fields = ["source", "x", "y", "colour", "xLog", "yLog", "everything"];
   store.watch(fields, redraw);
-  store.watch(fields, () => fill(legend, ...legendOf(study, store)));
-  store.watch(["hiddenPoints"], () => fill(note, ...noteOf(store)));
+  store.watch(["shown"], () => {
+    fill(legend, ...legendOf(study, store));
+    fill(note, ...noteOf(study, store));
+  });
   redraw();
-  fill(legend, ...legendOf(study, store));
   mountScatter(plot, study, store, tooltip);
   mountFrontTable(table, study, store);
+}
+
+/** Whether a value spans so much that a linear axis would press most of it into a corner. */
+export function needsLog(study, source, name) {
+  const values = columnOf(study, source, name)?.values ?? [];
+  const shown = [...study.front, study.baseline].filter((row) => row !== null).map((row) => values[row]).filter((v) => v !== null && v !== undefined);
+  const possible = shown.length > 1 && values.every((value) => value === null || value > 0);
+  return possible && name !== "evaluation" && Math.max(...shown) / Math.min(...shown) >= LOG_RATIO;
 }
 
 /** The values to show first: a cost across, a merit upwards, if there are such objectives. */
@@ -39,9 +51,9 @@ function controlsOf(study, store) {
   const columns = study.sources[store.source].columns.filter((column) => column.values.some((value) => value !== null));
   const options = groups(columns);
   return [
-    select("Across", options, store.x, (x) => store.set({ x, xLog: false })),
+    select("Across", options, store.x, (x) => store.set({ x, xLog: needsLog(study, store.source, x) })),
     logToggle(study, store, "x"),
-    select("Up", options, store.y, (y) => store.set({ y, yLog: false })),
+    select("Up", options, store.y, (y) => store.set({ y, yLog: needsLog(study, store.source, y) })),
     logToggle(study, store, "y"),
     select("Colour", [["", "none"], ...options], store.colour, (colour) => store.set({ colour })),
     ...sourceControl(study, store),
@@ -80,14 +92,14 @@ function withSource(study, store, source) {
 }
 
 function legendOf(study, store) {
-  const states = new Set(study.states);
+  const { states, baseline } = store.shown;
   const entries = [
-    key("front", svg("circle", { class: "front-point plain", cx: 8, cy: 8, r: 5 })),
+    study.front.length > 0 && key("front", svg("circle", { class: "front-point plain", cx: 8, cy: 8, r: 5 })),
     states.has(0) && key("dominated", svg("path", { class: "dots quiet", d: "M8 8h0" })),
     states.has(1) && key("outside a limit", svg("path", { class: "rings quiet", d: "M5.5 8a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0" })),
     states.has(2) && key("turned away", svg("path", { class: "crosses quiet", d: "M5.5 5.5l5 5m0-5l-5 5" })),
     states.has(3) && key("failed", svg("path", { class: "crosses failed", d: "M5.5 5.5l5 5m0-5l-5 5" })),
-    study.baseline !== null && key("baseline", svg("path", { class: "baseline-mark", d: "M8 2l6 6l-6 6l-6-6z" })),
+    baseline && key("baseline", svg("path", { class: "baseline-mark", d: "M8 2l6 6l-6 6l-6-6z" })),
   ];
   return [...entries.filter(Boolean), ...rampKey(study, store)];
 }
@@ -105,12 +117,16 @@ function rampKey(study, store) {
   return [html("span", { class: "key ramp-key" }, `${column.name}: ${ends[0]}`, html("span", { class: "ramp" }, ...steps), ends[1])];
 }
 
-function noteOf(store) {
-  const { outOfView, withoutValues } = store.hiddenPoints;
+function noteOf(study, store) {
+  const { outOfView, withoutValues, farLimits } = store.shown;
   const models = (n) => `${count(n)} ${n === 1 ? "model" : "models"}`;
   const parts = [];
   if (withoutValues > 0) parts.push(`${models(withoutValues)} without these values. `);
   if (outOfView > 0) parts.push(`${models(outOfView)} far outside the view. `);
+  for (const { name, sign, limit } of farLimits) {
+    const unit = columnOf(study, store.source, name)?.unit ?? "";
+    parts.push(`The limit ${name} ${sign > 0 ? "\u2264" : "\u2265"} ${quantity(limit, unit)} lies outside the view. `);
+  }
   if (outOfView > 0 || store.everything) {
     parts.push(toggle("Show everything", store.everything, (everything) => store.set({ everything })));
   }

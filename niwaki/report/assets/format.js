@@ -38,7 +38,7 @@ export function change(value, reference, column) {
 
 /** A share in percent. */
 export function share(part, whole) {
-  return whole > 0 ? `${Math.round((100 * part) / whole)} %` : MISSING;
+  return whole > 0 ? `${Math.round((100 * part) / whole)}\u00a0%` : MISSING;
 }
 
 /** Seconds as `4 min 41 s`. */
@@ -92,8 +92,8 @@ function signed(delta) {
 function percent(fraction) {
   const hundredths = Math.abs(100 * fraction);
   const text = hundredths < 9.95 ? hundredths.toFixed(1) : Math.round(hundredths).toString();
-  if (Number(text) === 0) return "\u00b10 %";
-  return `${fraction > 0 ? "+" : MINUS}${text} %`;
+  if (Number(text) === 0) return "\u00b10\u00a0%";
+  return `${fraction > 0 ? "+" : MINUS}${text}\u00a0%`;
 }
 
 function minus(text) {

@@ -10,6 +10,7 @@ export function mountFrontTable(host, study, store) {
   const draw = () => fill(host, ...tableOf(study, store, sorting, draw));
   store.watch(["source"], draw);
   store.watch(["selected", "pointed", "brushed"], () => mark(host, store));
+  store.watch(["selected"], () => bringIntoView(host, store.selected));
   draw();
 }
 
@@ -33,7 +34,7 @@ function tableOf(study, store, sorting, draw) {
 function head(column, by, rising, sort) {
   const active = column.name === by;
   const order = active ? (rising ? "ascending" : "descending") : "none";
-  const button = html("button", { type: "button", title: column.name }, shortened(column.name, 22), html("span", { class: "order", "aria-hidden": "true" }, active ? (rising ? " \u2191" : " \u2193") : ""));
+  const button = html("button", { type: "button", title: column.name }, shortened(column.name, 22), html("span", { class: "order", "aria-hidden": "true" }, active ? (rising ? "\u00a0\u2191" : "\u00a0\u2193") : ""));
   return html("th", { scope: "col", "aria-sort": order }, on(button, "click", () => sort(column.name)));
 }
 
@@ -51,6 +52,16 @@ function rowOf(study, store, row, columns) {
   on(line, "pointerenter", () => store.set({ pointed: row }));
   on(line, "pointerleave", () => store.set({ pointed: null }));
   return on(line, "click", () => store.set({ selected: row }));
+}
+
+// Scrolls the table only: the page stays where its reader is.
+function bringIntoView(host, row) {
+  const line = host.querySelector(`tr[data-row="${row}"]`);
+  const scroller = host.querySelector(".scroller");
+  if (!line) return;
+  const [top, room] = [line.offsetTop - scroller.offsetTop, scroller.clientHeight];
+  const hidden = top < scroller.scrollTop + 40 || top + line.offsetHeight > scroller.scrollTop + room;
+  if (hidden) scroller.scrollTop = top - room / 2;
 }
 
 function mark(host, store) {

@@ -1,10 +1,11 @@
 // Which decisions matter: what the front decides, against what all measured models do.
 
-import { fill, html, on } from "./dom.js";
+import { breakable, fill, html, on } from "./dom.js";
 import { share } from "./format.js";
 import { precisionLook } from "./layers.js";
 
 const SHOWN_AT_FIRST = 12;
+const LITTLE = 0.02; // shares of variance below this are left out where room is scarce
 const PRECISION = /^(u?int|fp|bf)\d+$/;
 
 /** Build the section about decisions. */
@@ -53,8 +54,8 @@ function heads(study, look, sort) {
 function line(study, influence) {
   const looks = optionLooks(influence.options);
   const bars = html("div", { class: "shares" }, stack("front", influence, influence.n_front, looks), stack("all", influence, influence.n_all, looks));
-  const explained = influence.explained.map((part) => html("td", { class: "number explained" }, html("i", { style: `--part:${part ?? 0}` }), html("span", {}, share(part ?? 0, 1))));
-  return html("tr", {}, html("th", { scope: "row", class: "path" }, influence.path), html("td", {}, bars), ...explained);
+  const explained = influence.explained.map((part, by) => html("td", { class: `explained ${(part ?? 0) < LITTLE ? "little" : ""}`, "data-name": `of ${study.objectives[by].name} explained` }, html("i", { style: `--part:${part ?? 0}` }), html("span", {}, share(part ?? 0, 1))));
+  return html("tr", {}, html("th", { scope: "row", class: "path" }, ...breakable(influence.path)), html("td", {}, bars), ...explained);
 }
 
 function stack(name, { options }, counts, looks) {
@@ -62,7 +63,9 @@ function stack(name, { options }, counts, looks) {
   const parts = options.map((option, i) => {
     if (counts[i] === 0) return null;
     const text = `${option}: ${counts[i]} of ${total}`;
-    return html("span", { class: `share ${looks[i]}`, style: `flex-grow:${counts[i]}`, title: text }, html("b", {}, option));
+    // A name that does not fit says less than none.
+    const fits = counts[i] / total > 0.03 + 0.018 * option.length;
+    return html("span", { class: `share ${looks[i]}`, style: `flex-grow:${counts[i]}`, title: text }, fits ? html("b", {}, option) : "");
   });
   const alt = options.map((option, i) => `${option} ${share(counts[i], total)}`).join(", ");
   return html("div", { class: "stack-line" }, html("span", { class: "stack-name" }, name), html("div", { class: "stack", role: "img", "aria-label": `${name}: ${alt}` }, ...parts.filter(Boolean)));

@@ -6,8 +6,8 @@ import { mountLayers } from "./layers.js";
 import { decisionsOf, INFEASIBLE, layersOf, nameOf, rolesOf, STATES } from "./study.js";
 
 /** Build the section of the selected model. */
-export function mountModel(host, study, store) {
-  const draw = () => (store.selected === null ? fill(host, nothing()) : show(host, study, store));
+export function mountModel(host, study, store, tooltip) {
+  const draw = () => (store.selected === null ? fill(host, nothing()) : show(host, study, store, tooltip));
   store.watch(["selected"], draw);
   draw();
 }
@@ -16,12 +16,12 @@ function nothing() {
   return html("p", { class: "note" }, "No model is selected: pick one in the plot or the table.");
 }
 
-function show(host, study, store) {
+function show(host, study, store, tooltip) {
   const row = store.selected;
   const layers = layersOf(study, row);
   const picture = html("div", { class: "layer-host" });
   fill(host, head(study, store, row), reason(study, row), html("div", { class: "beside even" }, values(study, row), recipe(study, row)), picture);
-  if (layers.length > 0) mountLayers(picture, layers);
+  if (layers.length > 0) mountLayers(picture, layers, tooltip);
   else fill(picture, html("p", { class: "note" }, absentLayers(study, row)));
 }
 
@@ -29,7 +29,7 @@ function head(study, store, row) {
   const roles = rolesOf(study, row);
   const state = roles.includes("front") ? [] : [STATES[study.states[row]]];
   const chips = [...roles, ...state].filter((role) => role !== nameOf(study, row)).map((role) => html("span", { class: "role" }, role));
-  const facts = [study.keys[row], study.fidelity[row] < 1 ? `fidelity ${study.fidelity[row]}` : "", study.seconds[row] > 0 ? `evaluated in ${duration(study.seconds[row])}` : ""];
+  const facts = [study.keys[row], study.fidelity[row] < 1 ? `fidelity ${study.fidelity[row]}` : "", study.evaluationSeconds[row] > 0 ? `evaluated in ${duration(study.evaluationSeconds[row])}` : ""];
   const name = html("h3", { class: "model-name" }, `Model ${nameOf(study, row)}`, ...chips);
   return html("div", { class: "model-head" }, name, html("span", { class: "facts" }, facts.filter(Boolean).join(" \u00b7 ")), neighbours(study, store, row));
 }

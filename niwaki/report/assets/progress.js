@@ -2,7 +2,7 @@
 
 import { xAxis, yAxis } from "./axes.js";
 import { fill, html, on, onWidth, select, svg } from "./dom.js";
-import { duration, quantity, significant } from "./format.js";
+import { duration, significant } from "./format.js";
 import { makeScale } from "./scales.js";
 import { FAILED, STATES } from "./study.js";
 
@@ -70,18 +70,20 @@ function pointAt(root, frame, event, { study, x, xScale, known, cursor, tooltip 
 function drawStates(host, study, look) {
   const frame = frameOf(host);
   const x = across(study, look);
-  const n_bins = Math.max(1, Math.min(MAX_BINS, study.n_told));
+  const size = Math.ceil(study.n_told / MAX_BINS);
+  const n_bins = Math.ceil(study.n_told / size);
   const bins = Array.from({ length: n_bins }, () => STATES.map(() => 0));
   for (let i = 0; i < study.n_told; i++) {
-    const place = look.by === "evaluations" ? i / study.n_told : x.at(i) / (x.end || 1);
-    bins[Math.min(n_bins - 1, Math.floor(place * n_bins))][study.states[i]] += 1;
+    const bin = look.by === "evaluations" ? Math.floor(i / size) : Math.floor((x.at(i) / (x.end || 1)) * n_bins);
+    bins[Math.min(n_bins - 1, bin)][study.states[i]] += 1;
   }
   const most = highest(bins.map((bin) => bin.reduce((a, b) => a + b, 0)));
   const xScale = makeScale({ low: 0, high: x.end || 1, from: frame.left, to: frame.right });
   const yScale = makeScale({ low: 0, high: most * 1.06 || 1, from: frame.bottom, to: frame.top });
-  const wide = (frame.right - frame.left) / n_bins;
-  const bars = bins.flatMap((bin, i) => stackOf(bin, frame.left + i * wide, wide, yScale));
-  const per = look.by === "evaluations" ? `each bar ${quantity(study.n_told / n_bins, "", 2)}` : "by time told";
+  // The last bar of a row by evaluations may hold fewer, and is as much narrower.
+  const wide = ((frame.right - frame.left) * (look.by === "evaluations" ? size / study.n_told : 1 / n_bins));
+  const bars = bins.flatMap((bin, i) => stackOf(bin, frame.left + i * wide, Math.min(wide, frame.right - frame.left - i * wide), yScale));
+  const per = look.by === "evaluations" ? (size === 1 ? "one by one" : `${size} to a bar`) : "when they were told";
   fill(host, chart(frame, "What became of the evaluations", [xAxis(xScale, x, frame), yAxis(yScale, { name: `evaluations, ${per}`, unit: "", direction: 0 }, frame), ...bars]));
 }
 

@@ -1,7 +1,7 @@
 // Entry: reads the data that the page carries, and builds each section.
 
 import { fill, html, on } from "./dom.js";
-import { firstAxes, mountExplorer } from "./explorer.js";
+import { firstAxes, mountExplorer, needsLog } from "./explorer.js";
 import { count, duration, moment, share, significant } from "./format.js";
 import { mountInfluence } from "./influence.js";
 import { mountModel } from "./model.js";
@@ -21,7 +21,7 @@ function start() {
   const host = (name) => document.getElementById(name);
   fill(host("facts"), ...facts(study));
   mountExplorer(host("front-body"), study, store, tooltip);
-  mountModel(host("model-body"), study, store);
+  mountModel(host("model-body"), study, store, tooltip);
   if (study.objectives.length >= MIN_PARALLEL && study.front.length > 0) mountParallel(reveal("parallel"), study, store, tooltip);
   mountInfluence(host("influence-body"), study);
   mountProgress(host("progress-body"), study, tooltip);
@@ -34,14 +34,15 @@ function start() {
 
 function firstState(study) {
   const favourite = [...study.chosen, study.knee, study.front[0], study.baseline].find((row) => row !== null && row !== undefined);
+  const axes = firstAxes(study);
   return {
     source: "search",
-    ...firstAxes(study),
+    ...axes,
     colour: "",
-    xLog: false,
-    yLog: false,
+    xLog: needsLog(study, "search", axes.x),
+    yLog: needsLog(study, "search", axes.y),
     everything: false,
-    hiddenPoints: { outOfView: 0, withoutValues: 0 },
+    shown: { states: new Set(), baseline: false, outOfView: 0, withoutValues: 0, farLimits: [] },
     selected: rowOfFragment(study, location.hash) ?? favourite ?? null,
     pointed: null,
     brushed: null,
@@ -56,7 +57,7 @@ function facts(study) {
   return [
     fact("Evaluations", `${count(study.n_told)}${budget}`, study.n_trials > 0 ? share(study.n_told, study.n_trials) + " of the budget" : ""),
     fact("Front", count(study.front.length), study.front.length === 1 ? "model" : "models"),
-    fact("Hypervolume", last === undefined || last === null ? "\u2013" : significant(last, 4), ""),
+    fact("Hypervolume", last === undefined || last === null ? "\u2013" : last >= 1e4 ? count(Math.round(last)) : significant(last, 4), ""),
     fact("Not counted", count(lost.reduce((sum, [k]) => sum + k, 0)), lost.map(([k, what]) => `${count(k)} ${what}`).join(", ") || "every evaluation counted"),
     fact("Time", duration(study.seconds), study.finished ? `${moment(study.created)} \u2013 ${moment(study.finished)}` : study.created ? `since ${moment(study.created)}` : ""),
     fact("Measured on", study.target_id || "\u2013", study.searcher ? `searched by ${study.searcher}` : ""),
@@ -64,7 +65,7 @@ function facts(study) {
 }
 
 function fact(name, value, more) {
-  return html("div", { class: "fact" }, html("dt", {}, name), html("dd", {}, value, more ? html("small", {}, more) : ""));
+  return html("div", { class: "fact" }, html("dt", {}, name), html("dd", { class: value.length > 14 ? "long" : null }, value, more ? html("small", {}, more) : ""));
 }
 
 function reveal(name) {

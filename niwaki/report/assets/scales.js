@@ -41,7 +41,7 @@ export function ticks(low, high, count, log = false) {
 
 function logTicks(low, high, count) {
   const decades = Math.log10(high / low);
-  const leading = decades > count ? [1] : decades > 1.5 ? [1, 3] : [1, 2, 5];
+  const leading = [[1, 2, 5], [1, 3], [1]].find((digits) => decades * digits.length <= count + 1) ?? [1];
   const values = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
     for (const digit of leading) values.push(Number((digit * 10 ** power).toPrecision(12)));

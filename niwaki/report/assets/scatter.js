@@ -13,7 +13,7 @@ const MARGIN = { top: 30, right: 18, bottom: 50, left: 62 };
 /** Draw the scatter plot into `host`, and redraw it when what it shows changes. */
 export function mountScatter(host, study, store, tooltip) {
   const chart = { host, study, store, tooltip, points: [], width: 0 };
-  const root = svg("svg", { class: "scatter", tabindex: "0", role: "img" });
+  const root = svg("svg", { class: "scatter", tabindex: "0", role: "application", "aria-roledescription": "scatter plot" });
   chart.root = root;
   host.append(root);
   onWidth(host, (width) => draw(Object.assign(chart, { width })));
@@ -49,7 +49,7 @@ function draw(chart) {
     svg("g", { class: "labels" }, ...labels(chart)),
   );
   drawMarks(chart);
-  store.set({ hiddenPoints: hiddenPoints(chart) });
+  store.set({ shown: account(chart) });
 }
 
 function scales(chart, x, y, frame) {
@@ -76,10 +76,17 @@ function visiblePoints({ study, x, y, xScale, yScale }) {
     .map((row) => ({ row, x: xScale(x.values[row]), y: yScale(y.values[row]) }));
 }
 
-// How many models have no place here, and why.
-function hiddenPoints({ study, x, y, points }) {
+// What is in view, and what has no place here.
+function account({ study, x, y, xScale, yScale, points }) {
   const placed = study.rows.filter((row) => x.values[row] !== null && y.values[row] !== null).length;
-  return { outOfView: placed - points.length, withoutValues: study.rows.length - placed };
+  const scales = new Map([[x.name, xScale], [y.name, yScale]]);
+  return {
+    states: new Set(points.filter((p) => p.row !== study.baseline).map((p) => study.states[p.row])),
+    baseline: points.some((p) => p.row === study.baseline),
+    outOfView: placed - points.length,
+    withoutValues: study.rows.length - placed,
+    farLimits: study.bounds.filter(({ name, limit }) => scales.has(name) && !within(scales.get(name), limit)),
+  };
 }
 
 // Thousands of points that nobody looks at one by one are one path per look: light to draw.
@@ -143,9 +150,13 @@ function limits({ study, x, y, xScale, yScale, frame }) {
 }
 
 function limit(bound, column, scale, frame, drawn) {
-  if (bound.limit === null || bound.limit <= scale.low || bound.limit >= scale.high) return [];
+  if (!within(scale, bound.limit)) return [];
   const text = `${bound.sign > 0 ? "\u2264" : "\u2265"} ${quantity(bound.limit, column.unit)}`;
   return drawn(scale(bound.limit), bound.sign > 0, frame, text);
+}
+
+function within(scale, limit) {
+  return limit !== null && limit > scale.low && limit < scale.high;
 }
 
 function verticalLimit(at, below, { left, right, top, bottom }, text) {

@@ -21,7 +21,7 @@ export function readStudy(packed) {
     numbers: models.numbers,
     keys: models.keys,
     states,
-    seconds: models.seconds,
+    evaluationSeconds: models.seconds,
     fidelity: models.fidelity,
     reasons: models.reason.map((index) => models.reasons[index]),
     front: models.front,
