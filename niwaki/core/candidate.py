@@ -1,5 +1,6 @@
 """A candidate: the decisions that make one network, and nothing else."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -32,9 +33,18 @@ class Candidate:
 
     @classmethod
     def of(cls, decisions: Mapping[str, Value] | Iterable[tuple[str, Value]]) -> "Candidate":
-        """Build a candidate from decisions in any order."""
-        pairs = decisions.items() if isinstance(decisions, Mapping) else decisions
-        return cls(tuple(sorted(pairs)))
+        """Build a candidate from decisions in any order.
+
+        Raises:
+            SpaceError: If a path is decided twice.
+        """
+        pairs = list(decisions.items() if isinstance(decisions, Mapping) else decisions)
+        by_path = dict(pairs)
+        if len(by_path) < len(pairs):
+            paths = [path for path, _ in pairs]
+            twice = next(path for path in paths if paths.count(path) > 1)
+            raise SpaceError(f"decision '{twice}' is given twice: decide each path once")
+        return cls(tuple((path, by_path[path]) for path in sorted(by_path)))
 
     @cached_property
     def decisions(self) -> Mapping[str, Value]:
@@ -75,6 +85,9 @@ class Candidate:
             )
         return cls.of({str(path): _from_json(value, str(path)) for path, value in data.items()})
 
+    def __reduce__(self) -> tuple[type["Candidate"], tuple[tuple[tuple[str, Value], ...]]]:
+        return Candidate, (self.items,)  # what is cached on the way can neither travel nor need to
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Candidate) and self.key == other.key
 
@@ -92,6 +105,8 @@ def _to_json(value: Value) -> JSON:
 def _from_json(value: object, path: str) -> Value:
     if isinstance(value, list | tuple):
         return tuple(_from_json(v, path) for v in value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise SpaceError(f"decision '{path}' is {value}: a number must be finite")
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise SpaceError(

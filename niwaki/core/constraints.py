@@ -31,9 +31,12 @@ class Bound:
 
     def violation(self, values: Mapping[str, float]) -> float:
         """Return how far outside, relative to the limit; 0 if inside or not measured."""
-        slack = self.slack(values)
-        scale = abs(self.limit) or 1.0
-        return max(0.0, slack / scale) if math.isfinite(slack) else 0.0
+        relative = self.relative_slack(values)
+        return 0.0 if math.isnan(relative) else max(0.0, relative)
+
+    def relative_slack(self, values: Mapping[str, float]) -> float:
+        """Return the slack as a share of the limit; NaN if not measured."""
+        return self.slack(values) / (abs(self.limit) or 1.0)
 
     def __str__(self) -> str:
         return f"{self.name} {'<=' if self.sign > 0 else '>='} {self.limit:.6g}"
@@ -66,7 +69,7 @@ class Constraint:
         """
         try:
             node = ast.parse(text.strip(), mode="eval").body
-        except SyntaxError as error:
+        except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ConfigError(f"constraint '{text}' cannot be read: {_FORM}") from error
         if not (isinstance(node, ast.Compare) and len(node.ops) == 1):
             raise ConfigError(f"constraint '{text}' is not one comparison: {_FORM}")
@@ -74,7 +77,10 @@ class Constraint:
         sign = _sign(operator, text)
         if not isinstance(left, ast.Name) or left.id == BASELINE:
             raise ConfigError(f"constraint '{text}' must start with a value's name: {_FORM}")
-        scale, offset = _linear(right, text)
+        try:
+            scale, offset = _linear(right, text)
+        except (OverflowError, RecursionError):
+            scale, offset = math.inf, math.inf
         if not (math.isfinite(scale) and math.isfinite(offset)):
             raise ConfigError(f"constraint '{text}' has a bound that is not finite: {_FORM}")
         return cls(text=text.strip(), name=left.id, sign=sign, scale=scale, offset=offset)

@@ -81,7 +81,7 @@ class Measurement:
             status=Status(str(data["status"])),
             reason=str(data["reason"]),
             fidelity=_number(data["fidelity"]),
-            seed=int(_number(data["seed"])),
+            seed=_integer(data["seed"]),
             target_id=str(data["target_id"]),
             seconds=_number(data["seconds"]),
             worker=str(data["worker"]),
@@ -102,6 +102,13 @@ class Trial:
     number: int
     candidate: Candidate
     measurement: Measurement
+
+
+def _integer(value: JSON) -> int:
+    # Not by way of a float, which would round a large seed.
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"an integer was expected, but {value!r} came")
+    return value
 
 
 def _number(value: JSON) -> float:

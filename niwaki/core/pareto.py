@@ -20,21 +20,32 @@ def non_dominated(costs: Costs) -> NDArray[np.bool_]:
     if len(valid) == 0:
         return keep
     unique, inverse = np.unique(costs[valid], axis=0, return_inverse=True)
-    # Sorted lexicographically, a row can only be dominated by an earlier one.
-    front: list[int] = []
-    for row, point in enumerate(unique):
-        if not front or not (unique[front] <= point).all(axis=1).any():
-            front.append(row)
-    on_front = np.zeros(len(unique), dtype=bool)
-    on_front[front] = True
-    keep[valid] = on_front[inverse.reshape(-1)]
+    keep[valid] = _first_of_front(unique)[inverse.reshape(-1)]
+    return keep
+
+
+def _first_of_front(ordered: Costs) -> NDArray[np.bool_]:
+    """Mark the rows that no other row dominates or equals, of rows in lexicographic order."""
+    keep = np.zeros(len(ordered), dtype=bool)
+    if ordered.shape[1] == 2 and len(ordered):
+        best = np.minimum.accumulate(ordered[:, 1])
+        keep[0], keep[1:] = True, ordered[1:, 1] < best[:-1]
+        return keep
+    # In this order a row can only be dominated by an earlier one.
+    front, n_front = np.empty_like(ordered), 0
+    for row, point in enumerate(ordered):
+        if not (front[:n_front] <= point).all(axis=1).any():
+            front[n_front] = point
+            n_front += 1
+            keep[row] = True
     return keep
 
 
 def hypervolume(costs: Costs, reference: NDArray[np.float64]) -> float:
     """Return the volume that the rows dominate, up to a reference point.
 
-    Exact for any number of objectives: a sweep for two, the WFG recursion above.
+    Exact for any number of objectives: a sweep for two, above them the recursion of WFG, one
+    dimension less at each level.
 
     Args:
         costs: (n, m), minimised; rows with NaN are ignored.
@@ -43,30 +54,26 @@ def hypervolume(costs: Costs, reference: NDArray[np.float64]) -> float:
     References:
         While, Bradstreet and Barone, IEEE TEC 2012, "A fast way of calculating exact hypervolumes".
     """
-    inside = costs[(costs < reference).all(axis=1)]
-    if len(inside) == 0:
-        return 0.0
-    front = np.unique(inside[non_dominated(inside)], axis=0)
-    return _volume(front, reference)
+    return _volume(costs[(costs < reference).all(axis=1)], reference)
 
 
-def _volume(front: Costs, reference: NDArray[np.float64]) -> float:
-    """Volume of a non-dominated, lexicographically sorted front."""
-    if front.shape[1] == 1:
-        return float(reference[0] - front[:, 0].min())
+def _volume(points: Costs, reference: NDArray[np.float64]) -> float:
+    """Volume that points dominate, all of them better than the reference in every objective."""
+    ordered = points[np.lexsort(points.T[::-1])]
+    front = ordered[_first_of_front(ordered)]
+    if len(front) <= 1 or front.shape[1] == 1:
+        return float(np.prod(reference - front, axis=1).sum())
     if front.shape[1] == 2:
         heights = np.concatenate(([reference[1]], front[:-1, 1])) - front[:, 1]
         return float(((reference[0] - front[:, 0]) * heights).sum())
-    # Worst first in the last objective keeps the limited sets small.
-    ordered = front[np.argsort(-front[:, -1], kind="stable")]
+    # Worst first in the last objective: what a point shares with the later ones then has the
+    # point's own value there, and is a volume of one dimension less.
+    front = front[np.argsort(-front[:, -1], kind="stable")]
     total = 0.0
-    for row, point in enumerate(ordered):
-        exclusive = float(np.prod(reference - point))
-        rest = ordered[row + 1 :]
-        if len(rest):
-            limited = np.unique(np.maximum(rest, point), axis=0)
-            exclusive -= _volume(limited[non_dominated(limited)], reference)
-        total += exclusive
+    for row, point in enumerate(front):
+        shared = _volume(np.maximum(front[row + 1 :, :-1], point[:-1]), reference[:-1])
+        alone = float(np.prod(reference[:-1] - point[:-1])) - shared
+        total += alone * float(reference[-1] - point[-1])
     return total
 
 

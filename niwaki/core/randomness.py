@@ -21,5 +21,6 @@ def derived_seed(seed: int, *names: str | int) -> int:
 
 
 def _word(name: str | int) -> int:
-    digest = hashlib.blake2b(repr(name).encode(), digest_size=8).digest()
+    plain = str(name) if isinstance(name, str) else int(name)  # numpy's scalars print otherwise
+    digest = hashlib.blake2b(repr(plain).encode(), digest_size=8).digest()
     return int.from_bytes(digest, "little")

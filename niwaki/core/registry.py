@@ -90,6 +90,6 @@ class Registry:
             return Record(name, "given by path", name)
         known = self.names()
         raise ConfigError(
-            f"there is no '{name}' among the {self.noun}{nearest(name, known)} "
+            f"there is no '{name}' among the {self.noun}{nearest(name, known) or '.'} "
             f"Known: {', '.join(known)}; or give 'package.module:factory'"
         )

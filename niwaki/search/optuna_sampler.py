@@ -143,7 +143,7 @@ class OptunaSearcher(Searcher):
             return
         values = trial.measurement.values
         for number, bound in enumerate(self._problem.bounds):
-            slack = bound.slack(values) / (abs(bound.limit) or 1.0)
+            slack = bound.relative_slack(values)
             # Not counted before the candidate was turned away. GP wants every constraint each time.
             own.set_constraint(f"{number}: {bound}", 0.0 if math.isnan(slack) else slack)
         turned_away = trial.measurement.status is Status.INFEASIBLE

@@ -84,7 +84,15 @@ class Space(ABC):
         except SpaceError as error:
             return str(error)
         extra = sorted(set(candidate.decisions) - set(spelled.decisions))
-        return f"decision '{extra[0]}' is unknown here, or inactive: leave it out" if extra else ""
+        if extra:
+            return f"decision '{extra[0]}' is unknown here, or inactive: leave it out"
+        if spelled == candidate:
+            return ""
+        # Equal in Python, yet another key: -0.0 for 0.0, or (1,) for (True,).
+        odd = next(
+            item for item in spelled.items if repr(candidate.decisions[item[0]]) != repr(item[1])
+        )
+        return f"decision '{odd[0]}' is spelled {candidate.decisions[odd[0]]!r}: write {odd[1]!r}"
 
     def contains(self, candidate: Candidate) -> bool:
         """Whether `candidate` is of this space."""

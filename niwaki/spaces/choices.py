@@ -132,7 +132,7 @@ def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
         raise SpaceError(f"{where} has no options: give at least one")
     if len(set(choice.options)) != len(choice.options):
         raise SpaceError(f"{where} repeats an option: {list(choice.options)}")
-    if any(isinstance(option, float) and not math.isfinite(option) for option in choice.options):
+    if not all(_finite(option) for option in choice.options):
         raise SpaceError(f"{where} has an option that is not finite: {list(choice.options)}")
     for condition in choice.when:
         if condition.path not in earlier:
@@ -140,9 +140,16 @@ def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
                 f"{where} depends on '{condition.path}', which is not an earlier choice: "
                 "list it before"
             )
-        unknown = set(condition.values) - set(earlier[condition.path].options)
-        if unknown:
-            raise SpaceError(
-                f"{where} waits for '{condition.path}' to be {unknown.pop()!r}, which is none of "
-                f"its options {list(earlier[condition.path].options)}"
-            )
+        options = earlier[condition.path].options
+        for value in condition.values:
+            if value not in options:
+                raise SpaceError(
+                    f"{where} waits for '{condition.path}' to be {value!r}, which is none of "
+                    f"its options {list(options)}"
+                )
+
+
+def _finite(option: Value) -> bool:
+    if isinstance(option, tuple):
+        return all(_finite(part) for part in option)
+    return not isinstance(option, float) or math.isfinite(option)

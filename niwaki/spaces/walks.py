@@ -7,8 +7,6 @@ import numpy as np
 from niwaki.core.candidate import Candidate, Value
 from niwaki.spaces.base import Choose, Space
 
-MUTATION_TRIES = 64
-
 
 def at_random(rng: np.random.Generator) -> Choose:
     """Answer every decision uniformly."""
@@ -25,28 +23,40 @@ def resample(
     """Return a neighbour of `candidate`: one decision changed for sure, a few more perhaps.
 
     Decisions that the change activates are drawn at random; all others keep their value. The number
-    of changes is geometric with the given mean. Returns `candidate` itself only if no neighbour
-    turns up in `MUTATION_TRIES` tries, as in a space of one candidate.
+    of changes is geometric with the given mean. Returns `candidate` itself only if every decision
+    has but one option, so that the space has no other candidate.
     """
     kept = candidate.decisions
-    paths = list(kept)
+    free = _free_paths(space, candidate)
+    if not free:
+        return candidate
+    n_changes = min(int(rng.geometric(1.0 / mean_changes)), len(free))
+    changed = {free[i] for i in rng.choice(len(free), size=n_changes, replace=False)}
     anew = at_random(rng)
-    for _ in range(MUTATION_TRIES):
-        n_changes = min(int(rng.geometric(1.0 / mean_changes)), len(paths))
-        changed = {paths[i] for i in rng.choice(len(paths), size=n_changes, replace=False)}
 
-        def choose(path: str, options: Sequence[Value], changed: "set[str]" = changed) -> Value:
-            value = kept.get(path)
-            if path not in kept or value not in options:
-                return anew(path, options)
-            if path not in changed or len(options) == 1:
-                return value
-            return anew(path, [option for option in options if option != value])
+    def choose(path: str, options: Sequence[Value]) -> Value:
+        value = kept.get(path)
+        if path not in kept or value not in options:
+            return anew(path, options)
+        if path not in changed:
+            return value
+        # An earlier change may have left one option only; the child differs by that change then.
+        return anew(path, [option for option in options if option != value] or options)
 
-        child = space.decide(choose)
-        if child != candidate:
-            return child
-    return candidate
+    return space.decide(choose)
+
+
+def _free_paths(space: Space, candidate: Candidate) -> list[str]:
+    """Return the decisions of a candidate that have more than one option."""
+    free: list[str] = []
+
+    def choose(path: str, options: Sequence[Value]) -> Value:
+        if len(options) > 1:
+            free.append(path)
+        return candidate.decisions[path]
+
+    space.decide(choose)
+    return free
 
 
 def recombine(
