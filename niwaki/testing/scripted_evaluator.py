@@ -30,8 +30,8 @@ def script(do: str, **decisions: Value) -> Candidate:
     Args:
         do: `return`, `sleep` (`seconds`), `raise` (`message`), `exit` (`code`), `hang`,
             `die` (`signal`), `die_once` (`marker`: path of a file, made before dying),
-            `orphan` (`marker`: where to write the process number of a child that sleeps on, before
-            dying), or `environment` (`variable`).
+            `orphan` or `parent` (start a child that sleeps on, write its number to the file
+            `marker`, and die or hang), or `environment` (`variable`).
         **decisions: What that action needs; `value` is what is returned in the end, 1 by default.
     """
     return Candidate.of({"do": do, **decisions})
@@ -100,9 +100,11 @@ def _act(candidate: Candidate) -> dict[str, float]:
             os.kill(os.getpid(), int(_number(candidate, "signal", signal.SIGKILL)))
         case "die_once":
             _die_unless_marked(Path(str(candidate.decisions["marker"])))
+        case "parent":
+            _start_child(Path(str(candidate.decisions["marker"])))
+            signal.pause()
         case "orphan":
-            child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
-            Path(str(candidate.decisions["marker"])).write_text(str(child.pid))
+            _start_child(Path(str(candidate.decisions["marker"])))
             os.kill(os.getpid(), signal.SIGKILL)
         case "environment":
             text = os.environ.get(str(candidate.decisions["variable"]), "nan")
@@ -110,6 +112,11 @@ def _act(candidate: Candidate) -> dict[str, float]:
         case unknown:
             raise ValueError(f"there is no action '{unknown}': see `script`")
     return {}
+
+
+def _start_child(marker: Path) -> None:
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    marker.write_text(str(child.pid))
 
 
 def _die_unless_marked(marker: Path) -> None:

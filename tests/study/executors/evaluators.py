@@ -1,0 +1,76 @@
+"""Evaluators that worker processes import."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.measurement import Measurement
+from niwaki.testing.scripted_evaluator import ScriptedEvaluator
+
+
+@dataclass(frozen=True)
+class Talkative(ScriptedEvaluator):
+    """Prints to both streams, in Python and below it."""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        print("from Python", flush=True)  # noqa: T201
+        os.write(2, b"from below\n")
+        return super().evaluate(candidate, fidelity=fidelity, seed=seed)
+
+
+@dataclass(frozen=True)
+class Heavy(ScriptedEvaluator):
+    """Carries more bytes than a pipe holds, there and back."""
+
+    load: bytes = b""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        details = {"load": self.load.decode()}
+        return Measurement(candidate.key, {"n_bytes": float(len(self.load))}, details=details)
+
+
+@dataclass(frozen=True)
+class TorchThreads(ScriptedEvaluator):
+    """Returns how many threads torch would use."""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        import torch
+
+        return Measurement(candidate.key, {"n_threads": float(torch.get_num_threads())})
+
+
+def refuse(reason: str) -> Any:
+    """Fail, as unpickling does where a module is missing or broken."""
+    raise ImportError(reason)
+
+
+@dataclass(frozen=True)
+class Unloadable(ScriptedEvaluator):
+    """Can be pickled and not be unpickled."""
+
+    def __reduce__(self) -> tuple[Callable[[str], Any], tuple[str]]:
+        return refuse, ("No module named 'somewhere_else'",)
+
+
+@dataclass(frozen=True)
+class Unpicklable(ScriptedEvaluator):
+    """Holds something that cannot travel."""
+
+    function: Callable[[], None] = lambda: None
+
+
+def die_in_the_worker(driver_pid: int) -> ScriptedEvaluator:
+    """Return an evaluator in the driver, and end any other process."""
+    if os.getpid() != driver_pid:
+        os._exit(9)
+    return ScriptedEvaluator()
+
+
+@dataclass(frozen=True)
+class Deadly(ScriptedEvaluator):
+    """Ends the process that unpickles it."""
+
+    def __reduce__(self) -> tuple[Callable[[int], Any], tuple[int]]:
+        return die_in_the_worker, (os.getpid(),)
