@@ -38,7 +38,7 @@ def build_graph(
     Args:
         module: In eval mode. May take several tensors, and return a tensor or a tuple, list or
             dict of tensors, nested or not.
-        input_shapes: Shape of each input without the batch dimension: `[(3, 48, 48)]`.
+        input_shapes: Shape of each input; the first dimension is the batch, whatever its size.
         input_names: Name of each input; by default, of `forward`'s arguments.
         output_names: Name of each output, in order; by default the keys of the dict, `output` if
             there is one, or `output_0`, `output_1`, ...

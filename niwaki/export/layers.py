@@ -1,8 +1,114 @@
 """The layers of an ONNX graph that can run in int8."""
 
+from dataclasses import dataclass
+
 import onnx
+
+from niwaki.export.graph_index import GraphIndex
+
+# onnxruntime has no integer kernel for ConvTranspose: behind Q/DQ it runs in float.
+_LAYER_OPS = ("Conv", "Gemm", "MatMul")
+# What the runtime drops between a layer and a QuantizeLinear whose integers end where it clips.
+ABSORBED = ("Relu", "Clip")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer with constant weights, and what the runtime fuses with it.
+
+    Attributes:
+        path: Name of its node: the qualified path of the module.
+        nodes: Positions of its node, and of the activation that is fused with it if there is one.
+        input: The tensor it reads.
+        output: The tensor that its last node gives.
+        gives_integers: Whether its integer kernel must write integers. That of MatMul need not, so
+            what follows it, the addition of its bias first of all, goes on in float.
+        weight: Name of the weight.
+        bias: Name of the bias; empty if there is none.
+        weight_axis: Axis of the weight that runs over the output channels.
+    """
+
+    path: str
+    nodes: tuple[int, ...]
+    input: str
+    output: str
+    gives_integers: bool
+    weight: str
+    bias: str
+    weight_axis: int
 
 
 def quantizable_layers(model: onnx.ModelProto) -> list[str]:
-    """Return the paths of the layers that can run in int8, in the order of the graph."""
-    raise NotImplementedError
+    """Return the paths of the layers that can run in int8, in the order of the graph.
+
+    These are Conv, Gemm, and MatMul with a constant weight. ConvTranspose is not among them:
+    onnxruntime runs it in float only.
+    """
+    return [layer.path for layer in find_layers(GraphIndex(model.graph))]
+
+
+def find_layers(index: GraphIndex) -> list[Layer]:
+    """Return the layers of a float graph that can run in int8, in the order of the graph."""
+    return [_layer(index, i) for i in range(len(index.nodes)) if _is_layer(index, i)]
+
+
+def trailing_activation(index: GraphIndex, tensor: str) -> int | None:
+    """Return the Relu or Clip with constant bounds that alone reads a tensor, if there is one."""
+    reader = index.only_consumer(tensor)
+    if reader is None or index.nodes[reader].op_type not in ABSORBED:
+        return None
+    node = index.nodes[reader]
+    bounds = [name for name in node.input[1:] if name]
+    alone = node.input[0] == tensor and all(index.is_constant(name) for name in bounds)
+    return reader if alone else None
+
+
+def _is_layer(index: GraphIndex, i: int) -> bool:
+    node = index.nodes[i]
+    if node.op_type not in _LAYER_OPS or not node.name:
+        return False
+    constants = [index.is_constant(name) for name in node.input if name]
+    plain = constants[0] is False and all(constants[1:])
+    if node.op_type == "MatMul":
+        return plain and len(index.constants[node.input[1]].dims) == 2
+    if node.op_type == "Gemm":
+        return plain and _plain_gemm(index, node)
+    return plain
+
+
+def _plain_gemm(index: GraphIndex, node: onnx.NodeProto) -> bool:
+    """Whether a Gemm is a fully connected layer: x W + b, unscaled, one bias per output."""
+    attributes = {a.name: a for a in node.attribute}
+    scaled = any(attributes[a].f != 1.0 for a in ("alpha", "beta") if a in attributes)
+    transposed = "transA" in attributes and attributes["transA"].i != 0
+    has_bias = len(node.input) > 2 and node.input[2] != ""
+    vector = not has_bias or len(index.constants[node.input[2]].dims) == 1
+    return vector and not scaled and not transposed
+
+
+def _layer(index: GraphIndex, i: int) -> Layer:
+    node = index.nodes[i]
+    nodes, bias, output = [i], node.input[2] if len(node.input) > 2 else "", node.output[0]
+    gives_integers = node.op_type != "MatMul"
+    activation = trailing_activation(index, output) if gives_integers else None
+    if activation is not None:
+        nodes, output = [*nodes, activation], index.nodes[activation].output[0]
+    return Layer(
+        path=node.name,
+        nodes=tuple(nodes),
+        input=node.input[0],
+        output=output,
+        gives_integers=gives_integers,
+        weight=node.input[1],
+        bias=bias,
+        weight_axis=_output_axis(node),
+    )
+
+
+def _output_axis(node: onnx.NodeProto) -> int:
+    if node.op_type == "Conv":
+        return 0
+    if node.op_type == "MatMul":
+        return 1
+    transposed = any(a.name == "transB" and a.i for a in node.attribute)
+    return 0 if transposed else 1

@@ -53,7 +53,7 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
 
     Args:
         module: In eval mode.
-        input_shapes: Shape of each input without the batch dimension.
+        input_shapes: Shape of each input; the first dimension is the batch, whatever its size.
 
     Raises:
         ExportError: If the module is in training mode, decides by values, takes another number of
@@ -73,7 +73,7 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
     if n_inputs != len(input_shapes):
         raise ExportError(
             f"{type(module).__name__} takes {n_inputs} inputs, but {len(input_shapes)} shapes "
-            "came: give one shape per input, without the batch dimension"
+            "came: give one shape per input, batch first"
         )
     first, second = (_values_at(module, graph, input_shapes, batch) for batch in _BATCHES)
     values = {node: _merged(first[node], second[node]) for node in nodes if node.op != "output"}
@@ -129,7 +129,7 @@ def _values_at(
         name: tensor.to("meta")
         for name, tensor in (*running.named_parameters(), *running.named_buffers())
     }
-    inputs = tuple(torch.empty((batch, *shape), device="meta") for shape in input_shapes)
+    inputs = tuple(torch.empty((batch, *shape[1:]), device="meta") for shape in input_shapes)
     try:
         with torch.no_grad():
             torch.func.functional_call(running, state, inputs)
@@ -137,7 +137,7 @@ def _values_at(
         shapes = ", ".join(str(tuple(shape)) for shape in input_shapes)
         reason = str(error).split("\n", 1)[0]
         raise ExportError(
-            f"{type(module).__name__} fails on inputs of shape {shapes} (without batch): {reason}"
+            f"{type(module).__name__} fails on inputs of shape {shapes}: {reason}"
         ) from error
     return recorder.seen
 

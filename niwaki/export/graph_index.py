@@ -1,0 +1,50 @@
+"""Who makes and who reads each tensor of an ONNX graph."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import numpy_helper
+
+
+class GraphIndex:
+    """A read-only view of a graph; nodes are known by their position.
+
+    Args:
+        graph: In topological order, as ONNX demands.
+    """
+
+    def __init__(self, graph: onnx.GraphProto) -> None:
+        self.nodes: Sequence[onnx.NodeProto] = list(graph.node)
+        self.constants = {tensor.name: tensor for tensor in graph.initializer}
+        self.inputs = [info.name for info in graph.input if info.name not in self.constants]
+        self.outputs = [info.name for info in graph.output]
+        self.producer = {name: i for i, node in enumerate(self.nodes) for name in node.output}
+        self._consumers: dict[str, list[int]] = defaultdict(list)
+        for i, node in enumerate(self.nodes):
+            for name in dict.fromkeys(node.input):
+                self._consumers[name].append(i)
+
+    def consumers(self, tensor: str) -> Sequence[int]:
+        """Return the nodes that read a tensor, each once."""
+        return self._consumers.get(tensor, ())
+
+    def only_consumer(self, tensor: str) -> int | None:
+        """Return the node that alone reads a tensor; None if it is not alone, or an output."""
+        readers = self.consumers(tensor)
+        return readers[0] if len(readers) == 1 and tensor not in self.outputs else None
+
+    def is_constant(self, tensor: str) -> bool:
+        """Whether a tensor is a constant of the graph."""
+        return tensor in self.constants
+
+    def values(self, constant: str) -> NDArray[np.float32]:
+        """Return the values of a float constant."""
+        values: NDArray[np.float32] = numpy_helper.to_array(self.constants[constant])
+        return values
+
+    def data_inputs(self, node: int) -> list[str]:
+        """Return the inputs of a node that are computed, not constant."""
+        return [name for name in self.nodes[node].input if name and not self.is_constant(name)]
