@@ -1,7 +1,7 @@
 """What every target can do: run a model, and say how long it takes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -16,6 +16,7 @@ from niwaki.targets.latency import Latency
 Model: TypeAlias = onnx.ModelProto | bytes | Path
 Feeds: TypeAlias = Mapping[str, NDArray[Any]]
 Outputs: TypeAlias = dict[str, NDArray[Any]]
+Runner: TypeAlias = Callable[[Feeds], Outputs]
 
 
 class Effort(StrEnum):
@@ -55,6 +56,14 @@ class Target(ABC):
 
         Raises:
             TargetError: If the model cannot be loaded or run here, with the runtime's reason.
+        """
+
+    @abstractmethod
+    def open(self, model: Model) -> Runner:
+        """Load a model once, to run it many times.
+
+        Raises:
+            TargetError: If the model cannot be loaded here, with the runtime's reason.
         """
 
     @abstractmethod

@@ -4,6 +4,7 @@ Why it is so, with the numbers that decided it: `README.md` in this folder.
 """
 
 import gc
+import math
 import os
 import sys
 import time
@@ -179,7 +180,9 @@ class _Contest:
     clock_seconds: float = 0.0
     wall_seconds: float = 0.0
     next_look: float = 0.0
-    ratio: Estimate | None = None
+    is_over: bool = False
+    ratio: Estimate = Estimate(math.nan, math.nan, math.nan)
+    known_rounds: int = 0
 
     @classmethod
     def between(cls, run: Run, run_ms: float, reference: Run, reference_ms: float) -> "_Contest":
@@ -209,19 +212,10 @@ class _Contest:
         self.wall_seconds += time.perf_counter() - started
 
     def over(self, budget: Budget, rng: np.random.Generator) -> bool:
-        """Whether enough is known, or the time is up."""
-        n_rounds = len(self.clock_ms)
-        if n_rounds < _FEWEST_ROUNDS:
-            return False
-        if self.clock_seconds >= budget.max_seconds:
-            return True
-        if self.wall_seconds >= _PATIENCE * budget.max_seconds:
-            return True
-        enough = n_rounds * self.n_runs >= budget.min_runs
-        if not enough or self.clock_seconds < budget.min_seconds or n_rounds < self.next_look:
-            return False
-        self.next_look = _LOOK_AGAIN * n_rounds
-        return self._estimate(rng).relative_width <= budget.relative_interval
+        """Whether enough is known, or the time is up. Once it is, it stays so."""
+        if not self.is_over and len(self.clock_ms) >= _FEWEST_ROUNDS:
+            self.is_over = self._out_of_time(budget) or self._known_well(budget, rng)
+        return self.is_over
 
     def samples(self, budget: Budget, rng: np.random.Generator) -> Samples:
         ratio = self._estimate(rng)
@@ -233,8 +227,26 @@ class _Contest:
             converged=ratio.relative_width <= budget.relative_interval,
         )
 
+    def _out_of_time(self, budget: Budget) -> bool:
+        return (
+            self.clock_seconds >= budget.max_seconds
+            or self.wall_seconds >= _PATIENCE * budget.max_seconds
+        )
+
+    def _known_well(self, budget: Budget, rng: np.random.Generator) -> bool:
+        n_rounds = len(self.clock_ms)
+        too_few = n_rounds * self.n_runs < budget.min_runs
+        if too_few or self.clock_seconds < budget.min_seconds or n_rounds < self.next_look:
+            return False
+        self.next_look = _LOOK_AGAIN * n_rounds
+        return self._estimate(rng).relative_width <= budget.relative_interval
+
     def _estimate(self, rng: np.random.Generator) -> Estimate:
-        return ratio_of_runs(np.stack(self.clock_ms), np.stack(self.reference_ms), rng)
+        if self.known_rounds != len(self.clock_ms):
+            self.known_rounds = len(self.clock_ms)
+            reference_ms = np.stack(self.reference_ms)
+            self.ratio = ratio_of_runs(np.stack(self.clock_ms), reference_ms, rng)
+        return self.ratio
 
 
 def _runs_per_block(run_ms: float, block_ms: float) -> int:

@@ -1,0 +1,63 @@
+"""Ratios and their intervals, against what is known in closed form."""
+
+import numpy as np
+import pytest
+
+from niwaki.targets.statistics import median_of_runs, ratio_of_runs, undisturbed
+
+
+def test_undisturbed_is_the_lower_quartile() -> None:
+    assert undisturbed(np.array([4.0, 1.0, 3.0, 2.0, 5.0])) == 2.0
+
+
+def test_disturbance_of_half_the_runs_is_not_felt() -> None:
+    times = np.ones((10, 4))
+    times[::2] = 50.0
+    assert undisturbed(times) == 1.0
+
+
+def test_the_ratio_of_exact_times_is_exact() -> None:
+    ratio = ratio_of_runs(np.full((9, 1), 3.0), np.full((9, 6), 0.5), np.random.default_rng(0))
+    assert ratio == (6.0, 6.0, 6.0)
+    assert ratio.relative_width == 0.0
+
+
+def test_drift_that_both_share_cancels() -> None:
+    drift = np.linspace(1.0, 3.0, 40)[:, None]
+    ratio = ratio_of_runs(2.0 * drift, drift, np.random.default_rng(0))
+    assert ratio == pytest.approx((2.0, 2.0, 2.0))
+
+
+def test_more_rounds_narrow_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    few, many = (
+        ratio_of_runs(rng.normal(2, 0.2, (n, 1)), rng.normal(1, 0.1, (n, 2)), rng).relative_width
+        for n in (20, 500)
+    )
+    assert many < few / 2
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(0)
+    covered = 0
+    for _ in range(200):
+        estimate = ratio_of_runs(rng.normal(2, 0.1, (60, 1)), rng.normal(1, 0.05, (60, 2)), rng)
+        covered += estimate.low <= 2.0 <= estimate.high
+    # Quartile of both is 0.674 standard deviations below the mean, the same share: 2 is the truth.
+    assert 0.85 <= covered / 200 <= 1.0
+
+
+def test_slow_drift_widens_the_interval() -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.normal(1.0, 0.05, (100, 1))
+    slow = np.sort(noise, axis=0)  # the same values, but neighbours are alike
+    alone = np.ones((100, 1))
+    independent, drifting = (ratio_of_runs(times, alone, rng) for times in (noise, slow))
+    assert drifting.relative_width > 1.5 * independent.relative_width
+
+
+def test_the_median_is_the_median() -> None:
+    times = np.random.default_rng(1).exponential(1.0, (400, 2))
+    estimate = median_of_runs(times, np.random.default_rng(0))
+    assert estimate.value == np.median(times)
+    assert estimate.low < np.log(2.0) < estimate.high
