@@ -167,7 +167,7 @@ class ModelCard:
             ) from error
 
     def save(self, path: Path) -> None:
-        """Write the card.
+        """Write the card, whole or not at all.
 
         Raises:
             ExportError: If it holds a local path, or a number that is not finite.
@@ -176,7 +176,9 @@ class ModelCard:
             text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
         except ValueError as error:
             raise ExportError(f"the model card cannot be written as JSON: {error}") from error
-        path.write_text(text + "\n", encoding="utf-8")
+        draft = path.with_name(f".{path.name}.partial")
+        draft.write_text(text + "\n", encoding="utf-8")
+        draft.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> "ModelCard":

@@ -15,7 +15,7 @@ import onnxruntime
 from niwaki.core.errors import TargetError
 from niwaki.core.jsonable import JSON, fingerprint
 from niwaki.core.randomness import derived_seed, stream
-from niwaki.targets.base import Effort, Feeds, Model, Outputs, Target
+from niwaki.targets.base import Effort, Feeds, Model, Outputs, Runner, Target
 from niwaki.targets.capabilities import Capabilities
 from niwaki.targets.cpu_capabilities import cpu_capabilities
 from niwaki.targets.feeds import check_feeds
@@ -112,8 +112,11 @@ class OnnxRuntimeCpu(Target):
         return cpu_capabilities(processor())
 
     def run(self, model: Model, feeds: Feeds) -> Outputs:
+        return self.open(model)(feeds)
+
+    def open(self, model: Model) -> Runner:
         session = open_session(model, self.session_settings)
-        return run_session(session, feeds, what=describe(model))
+        return partial(run_session, session, what=describe(model))
 
     def optimised(self, model: Model) -> onnx.ModelProto:
         with tempfile.TemporaryDirectory(prefix="niwaki-") as folder:

@@ -4,7 +4,6 @@ Why it is so, with the numbers that decided it: `README.md` in this folder.
 """
 
 import gc
-import math
 import os
 import sys
 import time
@@ -181,8 +180,7 @@ class _Contest:
     wall_seconds: float = 0.0
     next_look: float = 0.0
     is_over: bool = False
-    ratio: Estimate = Estimate(math.nan, math.nan, math.nan)
-    known_rounds: int = 0
+    latest: tuple[int, Estimate] | None = None  # rounds that it was made from, and the estimate
 
     @classmethod
     def between(cls, run: Run, run_ms: float, reference: Run, reference_ms: float) -> "_Contest":
@@ -242,11 +240,11 @@ class _Contest:
         return self._estimate(rng).relative_width <= budget.relative_interval
 
     def _estimate(self, rng: np.random.Generator) -> Estimate:
-        if self.known_rounds != len(self.clock_ms):
-            self.known_rounds = len(self.clock_ms)
-            reference_ms = np.stack(self.reference_ms)
-            self.ratio = ratio_of_runs(np.stack(self.clock_ms), reference_ms, rng)
-        return self.ratio
+        n_rounds = len(self.clock_ms)
+        if self.latest is None or self.latest[0] != n_rounds:
+            candidate, reference = np.stack(self.clock_ms), np.stack(self.reference_ms)
+            self.latest = n_rounds, ratio_of_runs(candidate, reference, rng)
+        return self.latest[1]
 
 
 def _runs_per_block(run_ms: float, block_ms: float) -> int:

@@ -22,9 +22,9 @@ def conv_net(channels: int, size: int, depth: int, *, seed: int = 0) -> bytes:
         bias = rng.standard_normal(channels) * 0.1
         weights += [_constant(f"w{i}", weight), _constant(f"b{i}", bias)]
         strides = [2, 2] if i == 0 else [1, 1]
-        inputs = [x, f"w{i}", f"b{i}"]
+        operands = [x, f"w{i}", f"b{i}"]
         nodes += [
-            helper.make_node("Conv", inputs, [f"c{i}"], pads=[1] * 4, strides=strides),
+            helper.make_node("Conv", operands, [f"c{i}"], pads=[1] * 4, strides=strides),
             helper.make_node("Relu", [f"c{i}"], [f"r{i}"]),
         ]
         x, n_in = f"r{i}", channels
