@@ -3,6 +3,7 @@
 import os
 import platform
 import subprocess
+import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -85,7 +86,7 @@ def _cpu_model() -> str:
 
 def _n_usable_cpus() -> int:
     """Return how many processors this process may run on, which a container may limit."""
-    if hasattr(os, "sched_getaffinity"):  # absent on macOS
+    if sys.platform == "linux":  # macOS cannot tell
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 

@@ -198,6 +198,10 @@ class LocalProcessExecutor(Executor):
                 self._answer(worker, message)
         except (EOFError, OSError):
             ended = True
+        except KeyboardInterrupt:
+            # Perhaps in the middle of a message: the rest of the pipe makes no sense any more.
+            self._give_up_on(worker)
+            raise
         if ended and worker.name in self._workers:
             self._bury(worker, worker.cause_of_death())
 
@@ -236,6 +240,16 @@ class LocalProcessExecutor(Executor):
         else:
             tries = f", {worker.n_tries} times" if worker.n_tries > 1 else ""
             self._fail(worker, f"worker died{tries}: {cause}")
+
+    def _give_up_on(self, worker: WorkerProcess) -> None:
+        """Take a worker out through no fault of its own; its job keeps its tries."""
+        if self._workers.get(worker.name) is not worker:
+            return
+        worker.kill()
+        del self._workers[worker.name]
+        if worker.job is not None:
+            self._queue.appendleft(_Queued(worker.job, worker.n_tries - 1))
+            self._busy_s += worker.rest()
 
     def _fail(self, worker: WorkerProcess, reason: str) -> None:
         assert worker.job is not None

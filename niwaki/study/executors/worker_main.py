@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from dataclasses import dataclass
+from io import TextIOWrapper
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -125,6 +126,8 @@ def _leave_the_terminal(log: Path | None) -> None:
         os.dup2(descriptor, sys.__stdout__.fileno() if sys.__stdout__ else 1)
         os.dup2(descriptor, sys.__stderr__.fileno() if sys.__stderr__ else 2)
         os.close(descriptor)
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # what a killed process said is worth most
     faulthandler.enable()
 
 

@@ -38,6 +38,7 @@ def main(mode: str, marker: str) -> None:
         case "interrupt":
             pool.submit(Job(2, script("sleep", seconds=1.0)))
             try:
+                say("waiting")
                 pool.wait()
             except KeyboardInterrupt:
                 say("interrupted")

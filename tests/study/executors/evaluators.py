@@ -15,7 +15,7 @@ class Talkative(ScriptedEvaluator):
     """Prints to both streams, in Python and below it."""
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
-        print("from Python", flush=True)  # noqa: T201
+        print("from Python")  # noqa: T201
         os.write(2, b"from below\n")
         return super().evaluate(candidate, fidelity=fidelity, seed=seed)
 

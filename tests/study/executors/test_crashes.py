@@ -64,6 +64,8 @@ def test_a_driver_that_forgets_to_close_ends_all_the_same() -> None:
 
 def test_control_c_reaches_the_driver_alone() -> None:
     with driver("interrupt") as (process, pids):
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does
         output, errors = process.communicate(timeout=60)
     assert output.splitlines()[0] == "interrupted"

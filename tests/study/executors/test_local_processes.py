@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,8 @@ from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.measurement import Measurement, Status
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors import Job, LocalProcessExecutor, LocalProcessSettings
+from niwaki.study.executors.worker_main import Message
+from niwaki.study.executors.worker_process import WorkerProcess
 from niwaki.testing.executor_contract import PATIENCE_S, run_all
 from niwaki.testing.scripted_evaluator import ScriptedEvaluator, script
 from tests.study.executors.evaluators import (
@@ -159,6 +161,26 @@ def test_closing_kills_what_is_running(tmp_path: Path) -> None:
         pool.submit(Job(1, script("hang")))
         assert pool.wait(0.2) == []
     assert gone(pid)
+
+
+def test_an_interruption_in_the_middle_of_a_message_costs_no_try(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted(worker: WorkerProcess) -> Iterator[Message]:
+        monkeypatch.undo()
+        worker.connection.recv()
+        raise KeyboardInterrupt
+        yield
+
+    with executor(NO_RETRY) as pool:
+        run_all(pool, [script("return")])
+        monkeypatch.setattr(WorkerProcess, "messages", interrupted)
+        pool.submit(Job(1, script("return", value=2)))
+        with pytest.raises(KeyboardInterrupt):
+            pool.wait(PATIENCE_S)
+        measurement = only(pool)
+    assert measurement.values["value"] == 2
+    assert "n_tries" not in measurement.details
 
 
 def test_jobs_finish_in_any_order() -> None:
