@@ -64,7 +64,7 @@ class Difference:
 
     def to_json(self) -> dict[str, JSON]:
         """Return a JSON object."""
-        fields: dict[str, JSON] = asdict(self)
+        fields: dict[str, JSON] = {**asdict(self), "between": list(self.between)}
         return {name: _spellable(value) for name, value in fields.items()}
 
     def __str__(self) -> str:

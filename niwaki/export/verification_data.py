@@ -51,10 +51,10 @@ class VerificationData:
         """
         groups: dict[str, dict[str, NDArray[Any]]] = {group: {} for group in _GROUPS}
         try:
-            with np.load(path, allow_pickle=False) as file:
-                for key in file.files:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                for key in arrays.files:
                     group, _, name = key.partition(":")
-                    groups[group][name] = file[key]
+                    groups[group][name] = arrays[key]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise ExportError(
                 f"'{path}' cannot be read ({error}): export the model again"

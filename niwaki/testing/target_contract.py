@@ -78,6 +78,12 @@ class TargetContract(ABC):
         assert list(outputs) == ["y"]
         assert outputs["y"].shape == (1, 10)
 
+    def test_a_model_is_loaded_once_and_run_often(self, target: Target, feeds: Feeds) -> None:
+        runner = target.open(reference_model())
+        first, second = runner(feeds)["y"], runner(feeds)["y"]
+        np.testing.assert_array_equal(first, second)
+        np.testing.assert_array_equal(first, target.run(reference_model(), feeds)["y"])
+
     def test_the_optimised_graph_computes_the_same(self, target: Target, feeds: Feeds) -> None:
         optimised = target.optimised(reference_model())
         assert isinstance(optimised, onnx.ModelProto)

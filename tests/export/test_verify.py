@@ -1,0 +1,170 @@
+"""Verification passes what is right, and names what is wrong."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from niwaki.core.errors import ExportError, TargetError, VerificationError
+from niwaki.core.randomness import stream
+from niwaki.export.comparison import OutputKind, Tolerance, compare
+from niwaki.export.inference import infer
+from niwaki.export.quantum import has_int8, output_quanta
+from niwaki.export.verification_data import Arrays, sampled
+from niwaki.export.verify import verify_model
+from niwaki.targets.sessions import SessionSettings
+from tests.export.modules import Convolution, answers, images
+from tests.targets.networks import Info, int8_conv, model
+
+MODULE = Convolution()
+INPUTS = images(8)
+
+
+def rounding_model() -> onnx.ModelProto:
+    """A convolution minus itself, its channels summed in another order: nothing but roundings."""
+    weight = stream(2, "weight").standard_normal((4, 16, 3, 3)).astype(np.float32)
+    order = np.arange(16)[::-1].copy()
+    weights = [
+        numpy_helper.from_array(weight, "w"),
+        numpy_helper.from_array(weight[:, order].copy(), "w_turned"),
+        numpy_helper.from_array(order, "order"),
+    ]
+    nodes = [
+        helper.make_node("Gather", ["x", "order"], ["x_turned"], axis=1),
+        helper.make_node("Conv", ["x", "w"], ["first"]),
+        helper.make_node("Conv", ["x_turned", "w_turned"], ["second"]),
+        helper.make_node("Sub", ["first", "second"], ["y"]),
+    ]
+    inputs: list[Info] = [("x", TensorProto.FLOAT, ["batch", 16, 16, 16])]
+    outputs: list[Info] = [("y", TensorProto.FLOAT, ["batch", 4, 14, 14])]
+    return model(nodes, inputs, outputs, weights)
+
+
+def test_a_true_export_passes() -> None:
+    found = verify_model(MODULE.onnx(), INPUTS, torch_module=MODULE)
+    assert found.passed
+    assert not found.int8
+    assert {d.between for d in found.differences} == {
+        ("unoptimised", "optimised"),
+        ("torch", "optimised"),
+    }
+    found.require("it")
+
+
+def test_changed_weights_fail_by_name_and_number() -> None:
+    other = Convolution()
+    with torch.no_grad():
+        next(p for name, p in other.named_parameters() if name == "conv.bias").add_(0.01)
+    found = verify_model(MODULE.onnx(), INPUTS, torch_module=other)
+    [failure] = found.failures
+    assert failure.between == ("torch", "optimised")
+    assert failure.max_absolute == pytest.approx(0.01, rel=1e-3)
+    with pytest.raises(VerificationError, match=r"output 'y', torch and optimised: 0\.01 apart"):
+        found.require("it")
+
+
+def test_an_output_that_optimisation_changes_fails() -> None:
+    inputs = stream(3, "inputs").standard_normal((2, 16, 16, 16)).astype(np.float32)
+    found = verify_model(rounding_model(), {"x": inputs})
+    assert [d.between for d in found.failures] == [("unoptimised", "optimised")]
+
+
+def test_not_a_number_fails() -> None:
+    expected = {"y": np.full((8, 4, 16, 16), np.nan, np.float32)}
+    found = verify_model(MODULE.onnx(), INPUTS, torch_outputs=expected)
+    assert [failure.between[0] for failure in found.failures] == ["torch"]
+
+
+def test_int8_agrees_with_itself_and_tells_the_quantization_error() -> None:
+    off = {"y": np.zeros((8, 4, 16, 16), np.float32)}
+    found = verify_model(int8_conv(), INPUTS, torch_outputs=off, class_outputs=["y"])
+    assert found.int8
+    assert found.passed
+    itself, error = found.differences
+    assert itself.max_quanta is not None
+    assert itself.max_quanta <= 1.0
+    assert itself.argmax_agreement is not None
+    assert error.limit == ""
+    assert error.max_quanta is not None
+    assert error.max_quanta > 20
+
+
+def test_int8_that_answers_otherwise_than_at_export_fails() -> None:
+    then = verify_outputs(int8_conv())
+    assert verify_model(int8_conv(), INPUTS, recorded=then).passed
+    saturated = {"y": np.minimum(then["y"], np.quantile(then["y"], 0.9))}
+    found = verify_model(int8_conv(), INPUTS, recorded=saturated)
+    assert [failure.between for failure in found.failures] == [("recorded", "optimised")]
+
+
+def test_one_quantum_everywhere_is_too_much() -> None:
+    shifted = {"y": verify_outputs(int8_conv())["y"] + np.float32(0.05)}
+    assert not verify_model(int8_conv(), INPUTS, recorded=shifted).passed
+
+
+def verify_outputs(made: onnx.ModelProto) -> Arrays:
+    return infer(made, INPUTS, settings=SessionSettings())
+
+
+def test_sampled_outputs_are_enough() -> None:
+    whole = answers(MODULE, images(8, size=16))
+    assert verify_model(MODULE.onnx(), INPUTS, torch_outputs=sampled(whole)).passed
+
+
+def test_a_fixed_batch_is_kept_to() -> None:
+    fixed = MODULE.onnx(batch=3)
+    found = verify_model(fixed, INPUTS, torch_module=MODULE)
+    assert found.passed
+    assert found.n_items == 6
+    with pytest.raises(ExportError, match="batches of 3, but 2 items came"):
+        verify_model(fixed, images(2))
+
+
+def test_outputs_of_another_network_are_refused() -> None:
+    with pytest.raises(ExportError, match="torch outputs are"):
+        verify_model(MODULE.onnx(), INPUTS, torch_outputs={"z": np.zeros(1)})
+    with pytest.raises(ExportError, match="not of this model"):
+        verify_model(MODULE.onnx(), INPUTS, torch_outputs={"y": np.zeros((8, 5))})
+
+
+def test_no_data_are_refused() -> None:
+    with pytest.raises(ExportError, match="0 items came"):
+        verify_model(MODULE.onnx(), {"x": INPUTS["x"][:0]})
+
+
+def test_wrong_inputs_are_refused() -> None:
+    with pytest.raises(TargetError, match="wants inputs"):
+        verify_model(MODULE.onnx(), {"z": INPUTS["x"]})
+
+
+def test_the_module_keeps_its_mode() -> None:
+    module = Convolution().train()
+    verify_model(module.onnx(), INPUTS, torch_module=module)
+    assert module.training
+
+
+def test_the_quantum_is_the_output_scale() -> None:
+    assert output_quanta(int8_conv()) == {"y": pytest.approx(0.05)}
+    assert output_quanta(MODULE.onnx()) == {"y": None}
+    assert has_int8(int8_conv())
+    assert not has_int8(MODULE.onnx())
+
+
+def test_a_comparison_counts_by_hand() -> None:
+    first = np.array([[0.0, 1.0], [2.0, 4.0]])
+    second = np.array([[0.0, 1.5], [4.0, 2.0]])
+    kind = OutputKind(int8=True, quantum=0.5, classes=True)
+    found = compare("y", ("a", first), ("b", second), kind=kind, tolerance=Tolerance())
+    assert (found.max_absolute, found.mean_absolute) == (2.0, 4.5 / 4)
+    assert found.relative == 0.5
+    assert (found.max_quanta, found.mean_quanta) == (4.0, 2.25)
+    assert found.argmax_agreement == 0.5
+    assert not found.passed  # 2.25 quanta on average
+
+
+def test_a_constant_output_has_a_scale_too() -> None:
+    ones = np.ones((2, 3))
+    found = compare("y", ("a", ones), ("b", ones), kind=OutputKind(), tolerance=Tolerance())
+    assert found.passed
+    assert found.relative == 0.0
