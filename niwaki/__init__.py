@@ -1,5 +1,54 @@
-"""niwaki: searches for neural networks that fit."""
+"""niwaki: searches for neural networks that fit.
+
+Names are imported on first use, so that `import niwaki` is quick and pulls in no framework.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from niwaki._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from niwaki.config import study_from_config
+    from niwaki.core import Candidate, Constraint, Direction, Measurement, Objective
+    from niwaki.study.budget import Budget
+    from niwaki.study.front import Front
+    from niwaki.study.run import Run, load_front
+    from niwaki.study.study import Study, StudySettings
+
+_HOMES = {
+    "Budget": "niwaki.study.budget",
+    "Candidate": "niwaki.core",
+    "Constraint": "niwaki.core",
+    "Direction": "niwaki.core",
+    "Front": "niwaki.study.front",
+    "Measurement": "niwaki.core",
+    "Objective": "niwaki.core",
+    "Run": "niwaki.study.run",
+    "Study": "niwaki.study.study",
+    "StudySettings": "niwaki.study.study",
+    "load_front": "niwaki.study.run",
+    "study_from_config": "niwaki.config",
+}
+
+__all__ = [
+    "Budget",
+    "Candidate",
+    "Constraint",
+    "Direction",
+    "Front",
+    "Measurement",
+    "Objective",
+    "Run",
+    "Study",
+    "StudySettings",
+    "__version__",
+    "load_front",
+    "study_from_config",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'niwaki' has no attribute '{name}'")
+    return getattr(import_module(_HOMES[name]), name)

@@ -1,1 +1,250 @@
-"""cli, to come."""
+"""The command line: parse, call, print. No logic."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from niwaki._version import __version__
+from niwaki.core.errors import NiwakiError
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="niwaki",
+    help="Searches for neural networks that fit, and hands back the Pareto front.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quickstart.")]
+
+
+def main() -> None:
+    """Run the command line; every error of ours becomes one sentence and a stable exit code."""
+    try:
+        app()
+    except NiwakiError as error:
+        _complain(error)
+        sys.exit(error.exit_code)
+
+
+def _complain(error: NiwakiError) -> None:
+    if "--json" in sys.argv:
+        kind = type(error).__name__
+        _print_json({"error": {"kind": kind, "message": str(error), "code": error.exit_code}})
+    else:
+        sys.stderr.write(f"error: {error}\n")
+
+
+@app.callback(invoke_without_command=True)
+def _version(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        _print(__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        _print(context.get_help())
+
+
+@app.command()
+def search(
+    config: Annotated[Path, typer.Argument(help="A configuration file.")],
+    runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
+    name: Annotated[str, typer.Option(help="Name of the run; the file's own if empty.")] = "",
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a setting: --set budget.evaluations=20."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Start a search, or continue it after a kill: the same command."""
+    from rich.console import Console
+
+    from niwaki.config import build_study, read_config
+    from niwaki.study.progress import progress_for
+    from niwaki.study.report_page import write_report
+    from niwaki.study.run import Run
+
+    settings = read_config(config, name=name, overrides=override or [])
+    folder = runs / settings.name
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    study = build_study(settings, folder, observer=progress_for(console))
+    try:
+        front = study.run()
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; nothing is lost, and the same command continues\n")
+        raise typer.Exit(INTERRUPTED) from None
+    page = write_report(Run.read(folder))
+    if as_json:
+        _print_json({"run": str(folder), "report": str(page), **front.to_json()})
+        return
+    from niwaki.study.tables import front_table
+
+    _print(front_table(front))
+    _print(f"\nreport: {page}\nexport: niwaki export {folder} --to out/")
+
+
+@app.command()
+def status(run: RunPath, as_json: Json = False) -> None:
+    """Show how far a search is, from any other terminal."""
+    from niwaki.study.run import Run
+    from niwaki.study.tables import status_json, status_text
+
+    snapshot = Run.read(run)
+    if as_json:
+        _print_json(status_json(snapshot))
+    else:
+        _print(status_text(snapshot))
+
+
+@app.command()
+def front(
+    run: RunPath,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+) -> None:
+    """Show the Pareto front."""
+    from niwaki.study.run import Run
+    from niwaki.study.tables import front_table
+
+    found = Run.read(run).front
+    if as_json:
+        _print_json(found.to_json())
+    else:
+        _print(found.to_csv().rstrip() if as_csv else front_table(found))
+
+
+@app.command()
+def export(
+    run: RunPath,
+    to: Annotated[Path, typer.Option(help="Folder for the models; created if need be.")],
+    model: Annotated[
+        str, typer.Option(help="all, knee, best:<objective>, or the first digits of a key.")
+    ] = "all",
+    as_json: Json = False,
+) -> None:
+    """Write ONNX models of the front, each with its card, and verify them."""
+    from niwaki.study.run import Run
+
+    folders = Run.read(run).front.export(to, which=model)
+    _verify(folders, as_json=as_json)
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="An exported model's folder, or one of several.")],
+    as_json: Json = False,
+) -> None:
+    """Check that torch, ONNX unoptimised and ONNX optimised agree on real data."""
+    from niwaki.export.bundle import find_bundles
+
+    _verify(find_bundles(path), as_json=as_json)
+
+
+def _verify(folders: "list[Path]", *, as_json: bool) -> None:
+    """Verify models and print what was found; all of them, also after a failure."""
+    from niwaki.export.bundle import verify_bundle
+
+    checks = {folder: verify_bundle(folder) for folder in folders}
+    if as_json:
+        _print_json({"models": [{"folder": str(f), **c.to_json()} for f, c in checks.items()]})
+    else:
+        for folder, check in checks.items():
+            _print(f"{folder}: {check}")
+    for folder, check in checks.items():
+        check.require(f"'{folder}'")
+
+
+@app.command()
+def report(
+    run: RunPath,
+    to: Annotated[
+        Path | None, typer.Option(help="The HTML file; in the run folder if not given.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one offline HTML page: fronts, progress, why-this-layer, failures."""
+    from niwaki.study.report_page import write_report
+    from niwaki.study.run import Run
+
+    page = write_report(Run.read(run), to)
+    if as_json:
+        _print_json({"report": str(page), "size_bytes": page.stat().st_size})
+    else:
+        _print(str(page))
+
+
+@app.command()
+def bench(
+    model: Annotated[Path, typer.Argument(help="An ONNX model, or an exported model's folder.")],
+    threads: Annotated[int, typer.Option(help="Threads inside one operator.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """Measure a model's latency so that one can believe it."""
+    from niwaki.targets.bench import bench as measure
+    from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+
+    path = model / "model.onnx" if model.is_dir() else model
+    target = OnnxRuntimeCpu(threads=threads)
+    latency = measure(path, target=target.calibrated(target.calibrate()))
+    if as_json:
+        _print_json({"model": str(model), **latency.to_json()})
+    else:
+        _print(f"{latency} on {latency.target_id}")
+
+
+@app.command(name="list")
+def list_plugins(
+    noun: Annotated[
+        str, typer.Argument(help="searchers, spaces, data, targets, ... or nothing.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """List what configuration files can name."""
+    from niwaki.config.catalogue import catalogue
+
+    found = catalogue(noun)
+    if as_json:
+        _print_json(found)
+        return
+    for title, records in found.items():
+        _print(title)
+        for name, summary in records.items():
+            _print(f"  {name:<22} {summary}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of configuration files, for editors."""
+    from niwaki.config.schema import config_schema
+
+    _print_json(config_schema())
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Say what this machine can run, and what is missing."""
+    from niwaki.config.doctor import diagnose
+
+    findings = diagnose()
+    if as_json:
+        _print_json(findings)
+        return
+    for name, finding in findings.items():
+        _print(f"{name:<14} {finding if isinstance(finding, str) else json.dumps(finding)}")
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+def _print_json(value: Any) -> None:
+    _print(json.dumps(value, indent=2, default=str))

@@ -6,10 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
 from niwaki.spaces.base import Space
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an exported model comes from, for its card.
+
+    Attributes:
+        study: Name of the study.
+        objectives: What it wanted.
+        config_hash: Fingerprint of everything in its configuration that changes results.
+    """
+
+    study: str
+    objectives: tuple[Objective, ...]
+    config_hash: str
 
 
 @dataclass(frozen=True)
@@ -17,14 +31,13 @@ class Export:
     """A candidate written as a file and measured from it.
 
     Attributes:
-        measurement: Values of the exported file on the runtime, on data the search did not see.
-        folder: Holds `model.onnx` and whatever else the model needs.
-        card: What a user must know to run the model, as the model card's JSON.
+        measurement: Values of the exported file on the runtime, on the validation split; those on
+            the test split, which nothing is chosen by, are in `details["test"]`.
+        folder: Holds `model.onnx`, its card and its verification data.
     """
 
     measurement: Measurement
     folder: Path
-    card: Mapping[str, JSON]
 
 
 class Evaluator(ABC):
@@ -78,7 +91,9 @@ class Evaluator(ABC):
         """
 
     @abstractmethod
-    def export(self, candidate: Candidate, folder: Path, *, seed: int) -> Export:
+    def export(
+        self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
+    ) -> Export:
         """Write the candidate's network under `folder` and score it from there.
 
         Idempotent: a complete export that is already there is read, not made again.
@@ -86,6 +101,7 @@ class Evaluator(ABC):
         Args:
             candidate: Valid in the evaluator's space.
             folder: Of this candidate; created if need be.
+            provenance: For the model's card.
             seed: Seed of everything random.
 
         Raises:

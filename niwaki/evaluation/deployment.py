@@ -1,7 +1,9 @@
 """From a plain module to what runs on the target, and its scores and latency from there."""
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.scoring import score
 
 INPUT_NAME = "image"
+CALIBRATION_FILE = "target.json"
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class Deployment:
     def score(self, model: onnx.ModelProto, split: SplitName) -> dict[str, float]:
         """Return the tasks' values of `model`, run on the target over a whole split."""
         batches = self.data[split].batches(self._settings.batch_size)
-        runner = self.target.runner(model)
+        runner = self.target.open(model)
 
         def predictions() -> Iterator[tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]]:
             for batch in batches:
@@ -80,9 +83,8 @@ class Deployment:
 
     def realised(self, model: onnx.ModelProto, plan: QuantizationPlan) -> Mapping[str, str]:
         """Return the precision that each layer of the plan really runs in."""
-        layers = list(plan.precisions)
-        found = realised_precisions(self.target.optimised(model), layers)
-        return {layer: str(found[layer]) for layer in layers}
+        found = realised_precisions(self.target.optimised(model), model)
+        return {layer: str(found[layer]) for layer in plan.precisions}
 
     def timing_feeds(self, *, n_images: int = 1) -> Feeds:
         """Return real images to time on: latency depends on values."""
@@ -96,6 +98,30 @@ class Deployment:
             left -= len(batch)
             if left <= 0:
                 return
+
+
+def calibrated_in(folder: Path, target: Target) -> Target:
+    """Return the target, calibrated once for everything that is measured in this folder.
+
+    Raises:
+        TargetError: If the folder was calibrated for another target.
+    """
+    path = folder / CALIBRATION_FILE
+    if path.exists():
+        known = json.loads(path.read_text())
+        if known["target_id"] != target.target_id:
+            raise TargetError(
+                f"this run was measured on '{known['target_id']}', and here is "
+                f"'{target.target_id}': latencies do not compare. Continue on the same machine and "
+                "versions, or start a run with another name"
+            )
+        return target.calibrated(float(known["nominal_reference_ms"]))
+    nominal_ms = target.calibrate()
+    known = {"target_id": target.target_id, "nominal_reference_ms": nominal_ms}
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(known, indent=2) + "\n")
+    partial.replace(path)
+    return target.calibrated(nominal_ms)
 
 
 def plan_of(precisions: Mapping[str, Any], target: Target) -> QuantizationPlan:

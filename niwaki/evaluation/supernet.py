@@ -8,13 +8,20 @@ from pathlib import Path
 import torch
 
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import DataError, StudyError
+from niwaki.core.errors import ConfigError, DataError, StudyError
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
-from niwaki.evaluation.base import Evaluator, Export
-from niwaki.evaluation.bundles import export_bundle, time_bundles
-from niwaki.evaluation.deployment import Deployment, DeploymentSettings, layer_rows, plan_of
+from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.bundles import Exporter, export_of, time_exports
+from niwaki.evaluation.deployment import (
+    Deployment,
+    DeploymentSettings,
+    calibrated_in,
+    layer_rows,
+    plan_of,
+)
+from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.subnetworks import SubNetworks, torch_threads
 from niwaki.evaluation.training import (
     SuperNetworkTraining,
@@ -130,6 +137,7 @@ class SupernetEvaluator(Evaluator):
     def prepare(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._target = calibrated_in(folder, self._target)
         path = folder / CHECKPOINT
         settings = self._settings.training
         with torch_threads(settings.n_threads):
@@ -194,21 +202,26 @@ class SupernetEvaluator(Evaluator):
             },
         )
 
-    def export(self, candidate: Candidate, folder: Path, *, seed: int) -> Export:
+    def export(
+        self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
+    ) -> Export:
         with torch_threads(self._settings.training.n_threads):
-            return export_bundle(
+            card = Exporter(self._deployment, provenance).write(
                 lambda: self._subnetworks.extract(candidate.part(ARCHITECTURE)),
                 plan_of(candidate.part(QUANTIZATION).decisions, self._target),
-                self._deployment,
                 folder,
                 candidate=candidate,
-                counts=self.cheap(candidate),
-                layers=self._layer_counts(candidate),
-                seed=seed,
             )
+        return export_of(
+            card,
+            folder,
+            counts=self.cheap(candidate),
+            layers=self._layer_counts(candidate),
+            seed=seed,
+        )
 
     def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
-        return time_bundles(exports, self._deployment, seed=seed)
+        return time_exports(exports, self._deployment, seed=seed)
 
     def _layer_counts(self, candidate: Candidate) -> dict[str, dict[str, JSON]]:
         asked = candidate.part(QUANTIZATION).decisions
@@ -225,6 +238,29 @@ class SupernetEvaluator(Evaluator):
     def _say(self, sentence: str) -> None:
         if self._notify is not None:
             self._notify(f"super-network: {sentence}")
+
+
+def create(settings: SupernetSettings, ingredients: Ingredients) -> SupernetEvaluator:
+    """Return the evaluator that a configuration describes.
+
+    Raises:
+        ConfigError: If a section that it needs is absent, or its space is of another kind.
+    """
+    if not isinstance(ingredients.space, SlimmableSettings):
+        raise ConfigError("evaluator 'supernet' needs a section `space` of kind 'slimmable'")
+    if ingredients.load_data is None:
+        raise ConfigError("evaluator 'supernet' needs a section `data`")
+    if ingredients.target is None:
+        raise ConfigError("evaluator 'supernet' needs a section `target`")
+    return SupernetEvaluator(
+        ingredients.load_data,
+        ingredients.space,
+        ingredients.target,
+        precisions=ingredients.precisions,
+        settings=settings,
+        seed=ingredients.seed,
+        notify=ingredients.notify,
+    )
 
 
 def network_shape(data: TaskData) -> Shape:

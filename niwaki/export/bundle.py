@@ -124,6 +124,24 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(folder, card)
 
 
+def copy_bundle(source: Path, to: Path) -> Path:
+    """Copy a bundle, whole or not at all; one that is there already is replaced.
+
+    Returns:
+        The new folder.
+
+    Raises:
+        ExportError: If the source is no intact bundle, or the copy cannot be written.
+    """
+    read_bundle(source)
+    _refuse_other_folders(to)
+    with _temporary_sibling(to) as draft, _explained(to):
+        for name in (MODEL_FILE, CARD_FILE, VERIFICATION_FILE):
+            shutil.copyfile(source / name, draft / name)
+        _put_in_place(draft, to)
+    return to
+
+
 def find_bundles(folder: Path) -> list[Path]:
     """Return the bundles in a folder: itself, or those right below it, sorted by name.
 

@@ -66,6 +66,11 @@ class Verification:
                 "keep the named layers in fp32, or update onnxruntime"
             )
 
+    def __str__(self) -> str:
+        verdict = "verified" if self.passed else "FAILED"
+        details = "; ".join(str(difference) for difference in self.differences)
+        return f"{verdict} on {self.n_items} items: {details}"
+
     def to_json(self) -> dict[str, JSON]:
         """Return what a model card says of the verification."""
         return {

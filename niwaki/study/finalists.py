@@ -10,7 +10,7 @@ from niwaki.core.errors import ExportError, StudyError, VerificationError
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.pareto import hypervolume, knee
 from niwaki.core.randomness import derived_seed
-from niwaki.evaluation.base import Evaluator, Export
+from niwaki.evaluation.base import Evaluator, Export, Provenance
 from niwaki.study.events import Final
 from niwaki.study.front import Front
 from niwaki.study.observer import Observer
@@ -26,6 +26,7 @@ class Finals:
         evaluator: Writes and measures networks.
         recorder: Takes everything down.
         folder: Where files go.
+        provenance: For the cards of models.
         seed: The study's.
         observer: Watches.
     """
@@ -33,6 +34,7 @@ class Finals:
     evaluator: Evaluator
     recorder: Recorder
     folder: RunFolder
+    provenance: Provenance
     seed: int
     observer: Observer
 
@@ -65,7 +67,12 @@ class Finals:
         self.observer.say(f"exporting and verifying {key}")
         seed = derived_seed(self.seed, "export", key)
         try:
-            return self.evaluator.export(trial.candidate, self.folder.artifact(key), seed=seed)
+            return self.evaluator.export(
+                trial.candidate,
+                self.folder.artifact(key),
+                provenance=self.provenance,
+                seed=seed,
+            )
         except (ExportError, VerificationError) as error:
             failed = Measurement(key=key, status=Status.FAILED, reason=str(error), seed=seed)
             self.recorder.record(Final(None if trial.number < 0 else trial.number, failed))

@@ -114,3 +114,12 @@ def hypervolume_curve(costs: NDArray[np.float64], usable: NDArray[np.bool_]) -> 
             volume = hypervolume(front, reference)
         curve.append(volume)
     return curve
+
+
+def load_front(folder: Path | str) -> Front:
+    """Read the front of a run, finished or not.
+
+    Raises:
+        RunFolderError: If there is no run at `folder`.
+    """
+    return Run.read(Path(folder)).front

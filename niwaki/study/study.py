@@ -14,7 +14,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
 from niwaki.core.randomness import derived_seed
 from niwaki.core.registry import nearest
-from niwaki.evaluation.base import Evaluator
+from niwaki.evaluation.base import Evaluator, Provenance
 from niwaki.search.base import Problem, Searcher
 from niwaki.study.budget import Budget
 from niwaki.study.description import StudyDescription
@@ -100,7 +100,7 @@ class Study:
         """Search until the budget is spent, export the finalists, and return the front.
 
         Raises:
-            RunFolderError: If the folder is in use, damaged, of another study, or cannot be written.
+            RunFolderError: If the folder is in use, damaged, of another study, or not writable.
             StudyError: If the search cannot go on.
         """
         description = self.description
@@ -178,9 +178,14 @@ class Study:
                 self._observer,
             ).run()
         if self._evaluator.exports and settings.n_finalists:
-            Finals(self._evaluator, recorder, self.folder, settings.seed, self._observer).run(
-                self._front(recorder.history, bounds), settings.n_finalists
-            )
+            Finals(
+                self._evaluator,
+                recorder,
+                self.folder,
+                self._provenance(recorder.history),
+                settings.seed,
+                self._observer,
+            ).run(self._front(recorder.history, bounds), settings.n_finalists)
         front = self._front(recorder.history, bounds)
         write_text_atomically(self.folder.pareto_json, json.dumps(front.to_json(), indent=2) + "\n")
         write_text_atomically(self.folder.pareto_csv, front.to_csv())
@@ -204,6 +209,12 @@ class Study:
         values = history.baseline.measurement.values
         self._observer.baseline(values)
         return self.description.bounds(values)
+
+    def _provenance(self, history: History) -> Provenance:
+        assert history.started is not None
+        return Provenance(
+            self.description.name, self.description.objectives, history.started.config_hash
+        )
 
     def _front(self, history: History, bounds: tuple[Bound, ...]) -> Front:
         return front_of(

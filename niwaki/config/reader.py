@@ -1,0 +1,207 @@
+"""The configuration file: YAML in, checked sections out."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from niwaki.config.settings import read_settings, settings_type
+from niwaki.core.errors import ConfigError
+from niwaki.core.jsonable import JSON
+from niwaki.core.registry import Registry
+from niwaki.evaluation.registry import EVALUATORS
+from niwaki.search.registry import SEARCHERS
+from niwaki.spaces.registry import SPACES
+from niwaki.study.executors.registry import EXECUTORS
+from niwaki.targets.registry import TARGETS
+from niwaki.tasks.registry import DATA
+
+SECTIONS: Mapping[str, Registry] = {
+    "data": DATA,
+    "space": SPACES,
+    "evaluator": EVALUATORS,
+    "target": TARGETS,
+    "searcher": SEARCHERS,
+    "executor": EXECUTORS,
+}
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """An objective with its direction.
+
+    Attributes:
+        name: Of a value.
+        direction: `maximize` or `minimize`; empty for the value's own.
+    """
+
+    name: str
+    direction: str = ""
+
+
+@dataclass(frozen=True)
+class BudgetConfig:
+    """When to stop, over all workers and all sessions.
+
+    Attributes:
+        evaluations: Evaluations that are paid for, at least 1.
+        minutes: Study time; 0 has no limit.
+    """
+
+    evaluations: int = 100
+    minutes: float = 0.0
+
+
+@dataclass(frozen=True)
+class QuantizationConfig:
+    """Precisions that layers may run in.
+
+    Attributes:
+        precisions: Among fp32 and int8.
+    """
+
+    precisions: tuple[str, ...] = ("fp32", "int8")
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A configuration file.
+
+    Each section with a `kind` names a plug-in; its other keys are that plug-in's settings.
+
+    Attributes:
+        evaluator: How candidates are scored.
+        objectives: Values to make good: names, or names with directions.
+        name: Of the run folder, under `runs/`; the file's name if empty.
+        seed: Of everything random.
+        data: What networks are trained and scored on.
+        space: What can be decided about them.
+        quantization: Precisions that layers may run in.
+        target: Where they run.
+        constraints: Bounds, such as `latency_ms <= 2` or `depth_rmse <= 1.1 * baseline`.
+        searcher: What proposes candidates.
+        executor: What runs evaluations.
+        budget: When to stop.
+        finalists: Models of the front that are exported and measured from their files.
+    """
+
+    evaluator: Mapping[str, Any]
+    objectives: tuple[str | ObjectiveConfig, ...]
+    name: str = ""
+    seed: int = 0
+    data: Mapping[str, Any] | None = None
+    space: Mapping[str, Any] | None = None
+    quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
+    target: Mapping[str, Any] | None = None
+    constraints: tuple[str, ...] = ()
+    searcher: Mapping[str, Any] = field(default_factory=lambda: {"kind": "nsga2"})
+    executor: Mapping[str, Any] = field(default_factory=lambda: {"kind": "local_processes"})
+    budget: BudgetConfig = field(default_factory=BudgetConfig)
+    finalists: int = 12
+
+    def section(self, name: str) -> tuple[str, Any]:
+        """Return kind and settings of a section that names a plug-in.
+
+        Returns:
+            The kind, empty if the section is absent, and its settings, None if it takes none.
+
+        Raises:
+            ConfigError: If the kind is missing or unknown, or a setting is wrong.
+        """
+        given: Mapping[str, Any] | None = getattr(self, name)
+        if given is None:
+            return "", None
+        rest = {key: value for key, value in given.items() if key != "kind"}
+        if not isinstance(given.get("kind"), str):
+            known = ", ".join(SECTIONS[name].names())
+            raise ConfigError(f"'{name}.kind' is missing: choose one of {known}")
+        record = SECTIONS[name].find(given["kind"])
+        settings = settings_type(record.load())
+        if settings is None:
+            if rest:
+                raise ConfigError(f"'{name}: {record.name}' takes no settings, but {sorted(rest)}")
+            return record.name, None
+        return record.name, read_settings(settings, rest, name)
+
+    def resolved(self) -> dict[str, JSON]:
+        """Return the whole configuration with every default filled in, as plain JSON."""
+        plain = dataclasses.asdict(self)
+        for name in SECTIONS:
+            kind, settings = self.section(name)
+            plain[name] = {"kind": kind, **_plain(settings)} if kind else None
+        resolved: dict[str, JSON] = json.loads(json.dumps(plain, default=str))
+        return resolved
+
+
+def read_config(path: Path | str, *, name: str = "", overrides: Sequence[str] = ()) -> StudyConfig:
+    """Read a configuration file and check all of it.
+
+    Args:
+        path: The YAML file.
+        name: Of the run; that in the file, or the file's own, if empty.
+        overrides: Settings to change: `budget.evaluations=20`; values are YAML.
+
+    Raises:
+        ConfigError: If the file is missing or not YAML, or anything in it is wrong.
+    """
+    file = Path(path)
+    try:
+        data = yaml.safe_load(file.read_text())
+    except FileNotFoundError as error:
+        raise ConfigError(f"there is no configuration at '{path}': check the path") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"'{path}' is not YAML: {error}") from error
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"'{path}' must hold settings (key: value): see configs/quickstart.yaml")
+    for text in overrides:
+        data = _overridden(data, text)
+    config = parse_config(data)
+    return dataclasses.replace(config, name=name or config.name or file.stem)
+
+
+def parse_config(data: Mapping[str, Any]) -> StudyConfig:
+    """Check a configuration that was read, or built, elsewhere.
+
+    Raises:
+        ConfigError: If anything in it is wrong.
+    """
+    config = read_settings(StudyConfig, dict(data), "")
+    for name in SECTIONS:
+        config.section(name)
+    if config.budget.evaluations < 1:
+        raise ConfigError(f"'budget.evaluations' is {config.budget.evaluations}: give at least 1")
+    if config.finalists < 0:
+        raise ConfigError(f"'finalists' is {config.finalists}: give 0 or more")
+    return config
+
+
+def _overridden(data: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Return `data` with one setting changed; sections on the way are created."""
+    path, equals, value = text.partition("=")
+    if not (path and equals):
+        raise ConfigError(f"'--set {text}' cannot be read: write --set budget.evaluations=20")
+    changed = dict(data)
+    section = changed
+    *outer, last = path.split(".")
+    for key in outer:
+        below = section.get(key) or {}
+        if not isinstance(below, Mapping):
+            raise ConfigError(f"'--set {text}': '{key}' holds {below!r}, not settings")
+        section[key] = dict(below)
+        section = section[key]
+    section[last] = yaml.safe_load(value)
+    return changed
+
+
+def _plain(settings: object) -> dict[str, Any]:
+    if settings is None:
+        return {}
+    assert dataclasses.is_dataclass(settings)
+    assert not isinstance(settings, type)
+    return dataclasses.asdict(settings)

@@ -1,0 +1,172 @@
+"""Finalists as files: written by torch's own exporter, verified, scored and timed from there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from niwaki.compress.quantization.plan import Precision, QuantizationPlan
+from niwaki.core.candidate import Candidate
+from niwaki.core.jsonable import JSON
+from niwaki.core.measurement import Measurement
+from niwaki.evaluation.base import Export, Provenance
+from niwaki.evaluation.deployment import INPUT_NAME, Deployment, layer_rows
+from niwaki.export.bundle import read_bundle, write_bundle
+from niwaki.export.card import CARD_FILE, InputCard, LayerCard, ModelCard, TaskCard
+from niwaki.export.torch_export import export_module
+from niwaki.export.torch_outputs import torch_outputs
+from niwaki.export.verification_data import MAX_ITEMS
+from niwaki.export.verify import verify_model
+from niwaki.targets.base import Effort
+from niwaki.tasks.base import SplitName
+
+
+class Exporter:
+    """Writes the networks of one evaluator.
+
+    Args:
+        deployment: Tasks, data and target.
+        provenance: Of the study.
+    """
+
+    def __init__(self, deployment: Deployment, provenance: Provenance) -> None:
+        self._deployment, self._provenance = deployment, provenance
+
+    def write(
+        self,
+        make_module: Callable[[], nn.Module],
+        plan: QuantizationPlan,
+        folder: Path,
+        *,
+        candidate: Candidate,
+    ) -> ModelCard:
+        """Write a network as a bundle, unless it is there already, and return its card.
+
+        Raises:
+            ExportError: If it cannot be written.
+            VerificationError: If the file does not compute what the network computes.
+        """
+        if (folder / CARD_FILE).exists():
+            card = read_bundle(folder).card
+            same = card.config_hash == self._provenance.config_hash
+            if same and card.candidate == candidate:
+                return card
+        module = make_module().eval()
+        inputs = self._inputs()
+        names = self._deployment.output_names
+        example = torch.from_numpy(inputs[:2])
+        float_model = export_module(
+            module, (example,), input_names=[INPUT_NAME], output_names=names
+        )
+        check = verify_model(float_model, {INPUT_NAME: inputs}, torch_module=module)
+        check.require(f"the float graph of {candidate.key}")
+        model = self._deployment.quantized(
+            float_model, plan, self._deployment.ranges(float_model) if plan.int8_layers else {}
+        )
+        realised = self._deployment.realised(model, plan)
+        card = replace(
+            self._card(candidate, plan, realised),
+            metrics={
+                str(split): self._deployment.score(model, split)
+                for split in (SplitName.VAL, SplitName.TEST)
+            },
+            float_verification=check.to_json() if plan.int8_layers else {},
+        )
+        bundle = write_bundle(
+            folder,
+            model,
+            card,
+            inputs={INPUT_NAME: inputs},
+            torch_outputs=torch_outputs(module, [inputs], names),
+        )
+        return bundle.card
+
+    def _inputs(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        """Return real images that the model was neither trained nor selected on."""
+        feeds = self._deployment.feeds(SplitName.TEST, MAX_ITEMS)
+        return np.concatenate([feed[INPUT_NAME] for feed in feeds])
+
+    def _card(
+        self, candidate: Candidate, plan: QuantizationPlan, realised: Mapping[str, str]
+    ) -> ModelCard:
+        data, target = self._deployment.data, self._deployment.target
+        return ModelCard(
+            name=f"{self._provenance.study}-{candidate.key[:8]}",
+            inputs=(InputCard(INPUT_NAME, data.input_shape, data.preprocessing),),
+            tasks=tuple(
+                TaskCard(t.name, str(t.kind), t.name, t.classes, t.metrics[0].unit)
+                for t in data.tasks
+            ),
+            candidate=candidate,
+            objectives=self._provenance.objectives,
+            layers={
+                path: LayerCard(str(plan.precision_of(path)), realised[path]) for path in realised
+            },
+            target_id=target.target_id,
+            config_hash=self._provenance.config_hash,
+            data_fingerprint=data.fingerprint,
+        )
+
+
+def export_of(
+    card: ModelCard,
+    folder: Path,
+    *,
+    counts: Mapping[str, float],
+    layers: Mapping[str, Mapping[str, JSON]],
+    seed: int,
+) -> Export:
+    """Return the export that a written card tells of.
+
+    Args:
+        card: Of the bundle.
+        folder: Of the bundle.
+        counts: Values that are counted, not measured.
+        layers: Counts by path of the layer.
+        seed: That the network was made with.
+    """
+    asked = QuantizationPlan({path: Precision(layer.asked) for path, layer in card.layers.items()})
+    realised = {path: layer.realised for path, layer in card.layers.items()}
+    latency = {} if card.latency is None else {"latency_ms": card.latency.latency_ms}
+    values = {
+        **card.metrics[str(SplitName.VAL)],
+        **latency,
+        **counts,
+        "size_bytes": float(card.file.size_bytes),
+    }
+    measurement = Measurement(
+        key=card.candidate.key,
+        values=values,
+        seed=seed,
+        target_id=card.target_id,
+        details={
+            "layers": layer_rows(layers, asked, realised),
+            "test": dict(card.metrics[str(SplitName.TEST)]),
+            "latency": None if card.latency is None else card.latency.to_json(),
+        },
+    )
+    return Export(measurement, folder)
+
+
+def time_exports(exports: Sequence[Export], deployment: Deployment, *, seed: int) -> list[Export]:
+    """Time exported models in one session, interleaved, and write latencies into their cards."""
+    if not exports:
+        return []
+    bundles = [read_bundle(export.folder) for export in exports]
+    feeds = [deployment.timing_feeds()] * len(bundles)
+    latencies = deployment.target.measure(
+        [bundle.model_path for bundle in bundles], feeds, effort=Effort.THOROUGH, seed=seed
+    )
+    timed = []
+    for export, bundle, latency in zip(exports, bundles, latencies, strict=True):
+        replace(bundle.card, latency=latency).save(bundle.folder / CARD_FILE)
+        measurement = replace(
+            export.measurement,
+            values={**export.measurement.values, "latency_ms": latency.latency_ms},
+            details={**export.measurement.details, "latency": latency.to_json()},
+        )
+        timed.append(replace(export, measurement=measurement))
+    return timed

@@ -1,0 +1,43 @@
+"""The evaluators that configuration files can name, and what they are built from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from niwaki.core.registry import Record, Registry
+from niwaki.targets.base import Target
+from niwaki.tasks.base import TaskData
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a configuration gives an evaluator, beside its own settings.
+
+    Attributes:
+        space: Options of the space, an instance of what `SPACES` names; None if there is no
+            `space` section.
+        load_data: Gives the data; picklable. None if there is no `data` section.
+        target: Where models run; None if there is no `target` section.
+        precisions: What layers may run in.
+        seed: The study's.
+        notify: Takes sentences about long preparations.
+    """
+
+    space: object | None
+    load_data: Callable[[], TaskData] | None
+    target: Target | None
+    precisions: tuple[str, ...]
+    seed: int
+    notify: Callable[[str], None]
+
+
+# Each factory takes (settings, ingredients).
+EVALUATORS = Registry(
+    "evaluators",
+    (
+        Record(
+            "supernet",
+            "slices of one trained super-network, quantized and run on the target",
+            "niwaki.evaluation.supernet:create",
+        ),
+    ),
+)

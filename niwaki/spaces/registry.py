@@ -1,0 +1,15 @@
+"""The spaces that configuration files can name."""
+
+from niwaki.core.registry import Record, Registry
+
+# Each path names the frozen dataclass of a space's options; evaluators make the space from it.
+SPACES = Registry(
+    "spaces",
+    (
+        Record(
+            "slimmable",
+            "multi-task networks of elastic depth and width: shared encoder, a decoder per task",
+            "niwaki.spaces.slimmable.space:SlimmableSettings",
+        ),
+    ),
+)

@@ -1,0 +1,205 @@
+"""Progress for people: a live display on a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+
+import numpy as np
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from niwaki.core.constraints import Bound
+from niwaki.core.measurement import Status, Trial
+from niwaki.core.objectives import minimised
+from niwaki.core.pareto import hypervolume, non_dominated
+from niwaki.study.description import StudyDescription
+from niwaki.study.history import History
+from niwaki.study.observer import Observer
+
+REFRESH_SECONDS = 0.5
+LINE_SECONDS = 5.0
+N_REASONS = 3
+
+
+class Tally:
+    """The numbers that a display shows, kept up to date trial by trial.
+
+    The hypervolume is of costs scaled by everything measured so far, so it may shrink when a new
+    extreme is found; the report has the exact curve.
+    """
+
+    def __init__(self, description: StudyDescription, history: History) -> None:
+        self.description, self.history = description, history
+        self.bounds: tuple[Bound, ...] = ()
+        self.reasons: Counter[str] = Counter()
+        self.step = ""
+        self._front = np.empty((0, len(description.objectives)))
+        self._low = np.full(len(description.objectives), np.inf)
+        self._high = -self._low
+        self._started_at = time.monotonic()
+        self._n_before = history.n_paid
+        for trial in history.trials:
+            self.add(trial)
+
+    def add(self, trial: Trial) -> None:
+        """Take note of a told trial."""
+        measurement = trial.measurement
+        if measurement.status is Status.FAILED:
+            self.reasons[measurement.reason] += 1
+        if measurement.complete and not any(b.violation(measurement.values) for b in self.bounds):
+            costs = minimised([measurement.values], self.description.objectives)
+            self._low, self._high = (
+                np.minimum(self._low, costs[0]),
+                np.maximum(self._high, costs[0]),
+            )
+            grown = np.unique(np.vstack([self._front, costs]), axis=0)
+            self._front = grown[non_dominated(grown)]
+
+    @property
+    def rate_per_minute(self) -> float:
+        """Paid evaluations per minute in this session."""
+        minutes = (time.monotonic() - self._started_at) / 60
+        return (self.history.n_paid - self._n_before) / max(minutes, 1e-9)
+
+    def front(self) -> tuple[int, float]:
+        """Return the size of the front so far and its hypervolume."""
+        if len(self._front) == 0:
+            return 0, 0.0
+        span = np.where(self._high > self._low, self._high - self._low, 1.0)
+        reference = np.full(self._front.shape[1], 1.1)
+        return len(self._front), hypervolume((self._front - self._low) / span, reference)
+
+    def line(self) -> str:
+        """Return everything in one line."""
+        history, limit = self.history, self.description.n_evaluations
+        size, volume = self.front()
+        n_infeasible = len(history.trials) - history.n_paid
+        n_failed = history.n_paid - history.n_complete
+        return (
+            f"{history.n_paid}/{limit} evaluations, {self.rate_per_minute:.0f}/min, "
+            f"front {size}, hypervolume {volume:.3f}, {n_infeasible} infeasible, {n_failed} failed"
+        )
+
+
+class PlainProgress(Observer):
+    """One line now and then, for logs and pipes.
+
+    Args:
+        console: Where lines go; standard error if not given.
+    """
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(file=sys.stderr, soft_wrap=True, highlight=False)
+        self._tally: Tally | None = None
+        self._printed_at = -LINE_SECONDS
+
+    def begin(self, description: StudyDescription, history: History) -> None:
+        self._tally = Tally(description, history)
+        again = f", {len(history.trials)} trials told before" if history.trials else ""
+        self.say(f"study '{description.name}', searcher {description.searcher}{again}")
+
+    def say(self, sentence: str) -> None:
+        self._console.print(sentence, markup=False)
+
+    def baseline(self, values: Mapping[str, float]) -> None:
+        assert self._tally is not None
+        self._tally.bounds = self._tally.description.bounds(values)
+        self.say(f"baseline: {_named(self._tally.description, values)}")
+
+    def told(self, trial: Trial) -> None:
+        assert self._tally is not None
+        self._tally.add(trial)
+        if trial.measurement.status is Status.FAILED:
+            self.say(f"trial {trial.number} failed: {trial.measurement.reason}")
+        now = time.monotonic()
+        if now - self._printed_at >= LINE_SECONDS:
+            self._printed_at = now
+            self.say(self._tally.line())
+
+    def end(self) -> None:
+        if self._tally is not None:
+            self.say(self._tally.line())
+
+
+class LiveProgress(Observer):
+    """A display that stays in place: budget, rate, front, failures with their reasons.
+
+    Args:
+        console: A terminal.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._tally: Tally | None = None
+        self._live: Live | None = None
+        self._drawn_at = 0.0
+
+    def begin(self, description: StudyDescription, history: History) -> None:
+        self._tally = Tally(description, history)
+        self._live = Live(self._draw(), console=self._console, auto_refresh=False)
+        self._live.start(refresh=True)
+
+    def say(self, sentence: str) -> None:
+        if self._tally is not None:
+            self._tally.step = sentence
+            self._show(always=True)
+
+    def baseline(self, values: Mapping[str, float]) -> None:
+        assert self._tally is not None
+        self._tally.bounds = self._tally.description.bounds(values)
+        self._tally.step = f"baseline: {_named(self._tally.description, values)}"
+        self._show(always=True)
+
+    def told(self, trial: Trial) -> None:
+        assert self._tally is not None
+        self._tally.add(trial)
+        self._show(always=False)
+
+    def end(self) -> None:
+        if self._live is not None:
+            self._show(always=True)
+            self._live.stop()
+
+    def _show(self, *, always: bool) -> None:
+        now = time.monotonic()
+        if self._live is not None and (always or now - self._drawn_at >= REFRESH_SECONDS):
+            self._drawn_at = now
+            self._live.update(self._draw(), refresh=True)
+
+    def _draw(self) -> Group:
+        tally = self._tally
+        assert tally is not None
+        history, description = tally.history, tally.description
+        size, volume = tally.front()
+        table = Table.grid(padding=(0, 2))
+        table.add_column(style="dim")
+        table.add_column()
+        bar = ProgressBar(
+            total=max(1, description.n_evaluations), completed=history.n_paid, width=40
+        )
+        table.add_row("budget", bar)
+        paid = f"{history.n_paid} of {description.n_evaluations}"
+        table.add_row("evaluations", f"{paid}, {tally.rate_per_minute:.0f} per minute")
+        table.add_row("front", f"{size} models, hypervolume {volume:.3f}")
+        n_infeasible = len(history.trials) - history.n_paid
+        table.add_row("turned away", f"{n_infeasible} by a cheap count, at no cost")
+        for reason, n in tally.reasons.most_common(N_REASONS):
+            table.add_row(Text(f"failed x{n}", style="red"), Text(reason))
+        title = Text.assemble((description.name, "bold"), f"  {description.searcher}")
+        return Group(title, table, Text(tally.step, style="dim"))
+
+
+def progress_for(console: Console) -> Observer:
+    """Return a live display if `console` is a terminal, else plain lines."""
+    return LiveProgress(console) if console.is_terminal else PlainProgress(console)
+
+
+def _named(description: StudyDescription, values: Mapping[str, float]) -> str:
+    wanted = [o for o in description.objectives if o.name in values]
+    return ", ".join(
+        f"{o.name} {values[o.name]:.4g}{' ' + o.unit if o.unit else ''}" for o in wanted
+    )

@@ -1,0 +1,70 @@
+"""From a run folder to its report page."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from niwaki.report.data import ReportData
+from niwaki.report.page import build_report
+from niwaki.study.files import write_text_atomically
+from niwaki.study.run import Run
+
+
+def write_report(run: Run, to: Path | None = None) -> Path:
+    """Write the report of a run, finished or not.
+
+    Args:
+        run: The run.
+        to: The HTML file; `report.html` in the run folder if not given.
+
+    Returns:
+        The file.
+
+    Raises:
+        RunFolderError: If it cannot be written.
+    """
+    page = to or run.folder.report
+    page.parent.mkdir(parents=True, exist_ok=True)
+    write_text_atomically(page, build_report(report_data(run)))
+    return page
+
+
+def report_data(run: Run) -> ReportData:
+    """Return what the report shows of a run."""
+    history, description, front = run.history, run.description, run.front
+    knee = front.knee
+    return ReportData(
+        study=description.name,
+        objectives=description.objectives,
+        trials=history.trials,
+        status="running" if run.running else "finished",
+        created="" if history.started is None else history.started.at,
+        finished="" if run.running else history.last_at,
+        seed=description.seed,
+        searcher=description.searcher,
+        n_trials=description.n_evaluations,
+        seconds=history.seconds,
+        config_yaml=run.folder.config.read_text() if run.folder.config.exists() else "",
+        environment=_environment(run),
+        target_id=next(
+            (t.measurement.target_id for t in history.trials if t.measurement.target_id), ""
+        ),
+        bounds=run.bounds,
+        baseline=None if history.baseline is None else history.baseline.measurement,
+        finals={key: final for key, final in history.finals.items() if final.complete},
+        front_keys=tuple(model.key for model in front.models),
+        knee_key="" if knee is None else knee.key,
+        hypervolume=run.hypervolume,
+        told_at_seconds=history.told_at,
+        repeat_command=f"niwaki search {run.folder.config} --name {description.name}-again",
+        export_command=f"niwaki export {run.folder.path} --to out/ --model {{key}}",
+    )
+
+
+def _environment(run: Run) -> dict[str, Any]:
+    """Return the environment of the last session."""
+    if not run.folder.environment.exists():
+        return {}
+    sessions = json.loads(run.folder.environment.read_text())["sessions"]
+    environment: dict[str, Any] = sessions[-1]["environment"]
+    return environment

@@ -1,0 +1,87 @@
+"""Runs and fronts as text for terminals, and as JSON for programs."""
+
+from collections import Counter
+from collections.abc import Mapping
+
+from niwaki.core.jsonable import JSON
+from niwaki.core.objectives import Objective
+from niwaki.study.front import Front
+from niwaki.study.run import Run
+
+N_REASONS = 5
+
+
+def front_table(front: Front) -> str:
+    """Return the front as a table: a row per model, a column per objective."""
+    if not front.models:
+        return "the front is empty: no feasible model yet"
+    knee = front.knee
+    heads = ["model", "trial", *(_head(o) for o in front.objectives), ""]
+    rows = [
+        [
+            model.key[:8],
+            "baseline" if model.number < 0 else str(model.number),
+            *(f"{model.values[o.name]:.4g}" for o in front.objectives),
+            "knee" if knee is not None and model.key == knee.key else "",
+        ]
+        for model in front.models
+    ]
+    return _columns([heads, *rows])
+
+
+def status_text(run: Run) -> str:
+    """Return how far a run is, in lines for people."""
+    history, description = run.history, run.description
+    failures = Counter(failure.reason for failure in run.failures)
+    lines = [
+        f"{description.name}: {'running' if run.running else 'not running'}, "
+        f"searcher {description.searcher}, seed {description.seed}",
+        f"{history.n_paid} of {description.n_evaluations} evaluations in {history.seconds:.0f} s, "
+        f"{history.n_pending} in flight, {len(history.trials) - history.n_paid} infeasible by "
+        f"a cheap count, {len(run.failures)} failed",
+        f"front: {len(run.front)} models, {len(history.finals)} exported, "
+        f"hypervolume {run.hypervolume[-1] if run.hypervolume else 0.0:.4f}",
+    ]
+    lines += [f"bound: {bound}" for bound in run.bounds]
+    lines += [f"failed x{n}: {reason}" for reason, n in failures.most_common(N_REASONS)]
+    if history.baseline is not None:
+        values = history.baseline.measurement.values
+        lines.append("baseline: " + _named(values, description.objectives))
+    if run.front.knee is not None:
+        lines.append(f"knee: {_named(run.front.knee.values, description.objectives)}")
+    return "\n".join(lines)
+
+
+def status_json(run: Run) -> dict[str, JSON]:
+    """Return how far a run is, for programs."""
+    history, description = run.history, run.description
+    return {
+        "name": description.name,
+        "running": run.running,
+        "searcher": description.searcher,
+        "seed": description.seed,
+        "budget": {"evaluations": description.n_evaluations, "seconds": description.seconds},
+        "evaluations": history.n_paid,
+        "in_flight": history.n_pending,
+        "infeasible": len(history.trials) - history.n_paid,
+        "failed": len(run.failures),
+        "failures": dict(Counter(failure.reason for failure in run.failures)),
+        "seconds": round(history.seconds, 3),
+        "front": len(run.front),
+        "exported": sum(final.complete for final in history.finals.values()),
+        "hypervolume": run.hypervolume[-1] if run.hypervolume else 0.0,
+    }
+
+
+def _head(objective: Objective) -> str:
+    return f"{objective.name} ({'max' if objective.sign < 0 else 'min'})"
+
+
+def _named(values: Mapping[str, float], objectives: tuple[Objective, ...]) -> str:
+    return ", ".join(f"{o.name} {values[o.name]:.4g}" for o in objectives if o.name in values)
+
+
+def _columns(rows: list[list[str]]) -> str:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(line.rstrip() for line in lines)
