@@ -34,7 +34,7 @@ def build_report(data: ReportData) -> str:
     """
     models = Models(data)
     page = _render(models, pack(models, with_layers=range(len(models.rows))))
-    if len(page) <= MAX_PAGE_BYTES:
+    if len(page.encode()) <= MAX_PAGE_BYTES:
         return page
     return _render(models, pack(models, with_layers=models.notable))
 
@@ -77,7 +77,9 @@ def _render(models: Models, payload: JSON) -> str:
     }
     template = (folder / "report.html").read_text(encoding="utf-8")
     # One pass: what fills a slot is never searched for slots.
-    return _SLOT.sub(lambda slot: slots[slot.group(1)], template)
+    page = _SLOT.sub(lambda slot: slots[slot.group(1)], template)
+    # Half a surrogate pair, as a torn reason may end in, has no UTF-8.
+    return page.encode(errors="replace").decode()
 
 
 def _embedded(payload: JSON) -> str:

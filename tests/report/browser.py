@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,6 +26,14 @@ _FLAGS = (
     "--remote-debugging-pipe",
 )
 MAX_MESSAGES = 10_000
+# The browser expects its pipes as descriptors 3 and 4; copies above 9 survive being overwritten.
+_LAUNCHER = """
+import fcntl, os, sys
+pipes = [fcntl.fcntl(int(pipe), fcntl.F_DUPFD, 10) for pipe in sys.argv[1:3]]
+os.dup2(pipes[0], 3)
+os.dup2(pipes[1], 4)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Page:
@@ -145,11 +154,10 @@ class Page:
 def browser_page(flags: Sequence[str] = ()) -> Iterator[Page]:
     """Start a browser with an empty profile and yield one page of it."""
     commands, results = os.pipe(), os.pipe()
+    launcher = [sys.executable, "-c", _LAUNCHER, str(commands[0]), str(results[1])]
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
-        # The browser expects its two pipes as descriptors 3 and 4; the shell puts them there.
-        script = f'exec "$0" "$@" 3<&{commands[0]} 4>&{results[1]}'
         process = subprocess.Popen(
-            ["sh", "-c", script, CHROMIUM, *_FLAGS, *flags, f"--user-data-dir={profile}"],
+            [*launcher, CHROMIUM, *_FLAGS, *flags, f"--user-data-dir={profile}"],
             pass_fds=(commands[0], results[1]),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

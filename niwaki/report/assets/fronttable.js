@@ -2,7 +2,9 @@
 
 import { fill, html, on } from "./dom.js";
 import { quantity, shortened } from "./format.js";
-import { columnOf, fragmentOf, nameOf, rolesOf } from "./study.js";
+import { columnOf, FEASIBLE, fragmentOf, nameOf, rolesOf } from "./study.js";
+
+const RUNNERS_UP = 15;
 
 /** Build the table of the front. */
 export function mountFrontTable(host, study, store) {
@@ -16,6 +18,7 @@ export function mountFrontTable(host, study, store) {
 
 function tableOf(study, store, sorting, draw) {
   if (study.front.length === 0) return [html("p", { class: "note" }, "There is no front yet.")];
+  const shown = membersOf(study, store);
   const columns = study.objectives.map((o) => columnOf(study, store.source, o.name)).filter(Boolean);
   const by = sorting.column ?? columns[0]?.name;
   const sort = (name) => {
@@ -23,12 +26,22 @@ function tableOf(study, store, sorting, draw) {
     draw();
   };
   const heads = columns.map((column) => head(column, by, sorting.rising, sort));
-  const rows = sorted(study.front, columns.find((c) => c.name === by), sorting.rising).map((row) => rowOf(study, store, row, columns));
-  const caption = `The front: ${study.front.length} ${study.front.length === 1 ? "model" : "models"}, values of ${study.sources[store.source].label}`;
+  const rows = sorted(shown, columns.find((c) => c.name === by), sorting.rising).map((row) => rowOf(study, store, row, columns));
+  const models = `${shown.length} ${shown.length === 1 ? "model" : "models"}`;
+  const caption = `${study.objectives.length === 1 ? "The best" : "The front:"} ${models}, values of ${study.sources[store.source].label}`;
   const table = html("table", { class: "front-table" }, html("caption", {}, caption), html("thead", {}, html("tr", {}, html("th", { scope: "col" }, "Model"), ...heads)), html("tbody", {}, ...rows));
   const scroller = html("div", { class: "scroller", tabindex: "0", role: "region", "aria-label": "The front as a table" }, table);
   mark(scroller, store);
   return [scroller];
+}
+
+// One objective has a front of one: then the runners-up are worth showing as well.
+function membersOf(study, store) {
+  const column = columnOf(study, store.source, study.objectives[0].name);
+  if (study.objectives.length > 1 || !column) return study.front;
+  const measured = study.rows.filter((row) => study.states[row] === FEASIBLE && study.numbers[row] !== null && column.values[row] !== null);
+  const cost = (row) => column.direction * column.values[row];
+  return measured.sort((a, b) => cost(a) - cost(b)).slice(0, RUNNERS_UP);
 }
 
 function head(column, by, rising, sort) {

@@ -89,7 +89,7 @@ function groupLabel({ name, label, first, count }, column) {
 }
 
 function table(layers) {
-  const heads = ["Layer", "Kind", "Channels", "Asked", "Runs", "MACs", "Size"];
+  const heads = [["Layer"], ["Kind"], ["Channels", "number"], ["Asked"], ["Runs"], ["MACs", "number"], ["Size", "number"]];
   const totals = { macs: sum(layers, "macs"), size_bytes: sum(layers, "size_bytes") };
   const rows = layers.map((layer) =>
     html(
@@ -104,7 +104,7 @@ function table(layers) {
       html("td", { class: "number" }, quantity(layer.size_bytes, "bytes")),
     ),
   );
-  const body = html("table", { class: "layer-table" }, html("thead", {}, html("tr", {}, ...heads.map((text) => html("th", { scope: "col" }, text)))), html("tbody", {}, ...rows));
+  const body = html("table", { class: "layer-table" }, html("thead", {}, html("tr", {}, ...heads.map(([text, look]) => html("th", { scope: "col", class: look }, text)))), html("tbody", {}, ...rows));
   return html("details", {}, html("summary", {}, `All ${layers.length} layers as a table`), html("div", { class: "scroller" }, body));
 }
 

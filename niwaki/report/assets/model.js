@@ -30,7 +30,7 @@ function head(study, store, row) {
   const state = roles.includes("front") ? [] : [STATES[study.states[row]]];
   const chips = [...roles, ...state].filter((role) => role !== nameOf(study, row)).map((role) => html("span", { class: "role" }, role));
   const facts = [study.keys[row], study.fidelity[row] < 1 ? `fidelity ${study.fidelity[row]}` : "", study.evaluationSeconds[row] > 0 ? `evaluated in ${duration(study.evaluationSeconds[row])}` : ""];
-  const name = html("h3", { class: "model-name" }, `Model ${nameOf(study, row)}`, ...chips);
+  const name = html("h3", { class: "model-name" }, study.numbers[row] === null ? "The baseline" : `Model ${nameOf(study, row)}`, ...chips);
   return html("div", { class: "model-head" }, name, html("span", { class: "facts" }, facts.filter(Boolean).join(" \u00b7 ")), neighbours(study, store, row));
 }
 
@@ -57,7 +57,7 @@ function values(study, row) {
   const exported = study.sources.exported?.columns ?? [];
   const names = [...new Set([...search, ...exported].map((column) => column.name))];
   const has = { exported: exported.some((column) => column.values[row] !== null), baseline: study.baseline !== null && study.baseline !== row };
-  const heads = ["Value", "In the search", ...(has.exported ? ["Exported"] : []), ...(has.baseline ? ["Baseline", "Change"] : [])];
+  const heads = ["Value", "Search", ...(has.exported ? ["Exported"] : []), ...(has.baseline ? ["Baseline", "Change"] : [])];
   const find = (columns, name) => columns.find((column) => column.name === name);
   const lines = names.map((name) => valueLine(study, row, has, find(search, name), find(exported, name)));
   const table = html("table", { class: "values" }, html("thead", {}, html("tr", {}, ...heads.map((text, i) => html("th", { scope: "col", class: i > 0 ? "number" : null }, text)))), html("tbody", {}, ...lines.filter(Boolean)));

@@ -10,6 +10,8 @@ const HEIGHT = 320;
 const MARGIN = { top: 54, bottom: 16, side: 46 };
 const GRIP = 22; // width of the strip around an axis that can be brushed
 const REACH = 10;
+const MAX_QUIET = 800; // more dominated lines make one grey mass
+const MANY = 60; // front lines beyond this number grow fainter
 
 /** Draw the parallel coordinates into `host`; dragging along an axis keeps part of the front. */
 export function mountParallel(host, study, store, tooltip) {
@@ -32,18 +34,24 @@ function draw(chart) {
   if (width === 0) return;
   chart.axes = axesOf(chart);
   const members = new Set([...study.front, study.baseline].filter((row) => row !== null));
-  const quiet = study.rows.filter((row) => study.states[row] === 0 && !members.has(row));
+  const quiet = sampled(study.rows.filter((row) => study.states[row] === 0 && !members.has(row) && chart.axes.every((axis) => inView(axis, row))));
   const front = study.front.filter((row) => chart.axes.every((axis) => known(axis, row)));
   root.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   fill(
     root,
-    svg("path", { class: "lines quiet", d: quiet.filter((row) => chart.axes.every((axis) => inView(axis, row))).map((row) => lineOf(chart.axes, row)).join("") }),
-    svg("g", {}, ...front.map((row) => svg("path", { class: "front-curve", d: lineOf(chart.axes, row), "data-row": row }))),
+    svg("path", { class: "lines quiet", d: quiet.map((row) => lineOf(chart.axes, row)).join("") }),
+    svg("g", { style: `opacity:${front.length > MANY ? 0.6 : 1}` }, ...front.map((row) => svg("path", { class: "front-curve", d: lineOf(chart.axes, row), "data-row": row }))),
     study.baseline !== null && chart.axes.every((axis) => known(axis, study.baseline)) ? svg("path", { class: "baseline-curve", d: lineOf(chart.axes, study.baseline) }) : null,
     svg("g", { class: "marks" }),
     ...chart.axes.map((axis, index) => axisOf(chart, axis, index)),
   );
   restyle(chart);
+}
+
+// Every so-maniest, in the order of the search: the same at each drawing.
+function sampled(rows) {
+  const stride = Math.ceil(rows.length / MAX_QUIET);
+  return rows.filter((_, index) => index % stride === 0);
 }
 
 function axesOf({ study, store, width }) {
@@ -149,7 +157,8 @@ function brush({ study, store, ranges, axes }) {
 
 function explain(chart, note) {
   const { study, store } = chart;
-  if (store.brushed === null) return fill(note, "Drag along an axis to keep a part of the front.");
+  const many = study.states.filter((state) => state === 0).length > MAX_QUIET ? " Of the dominated models, only a sample is drawn." : "";
+  if (store.brushed === null) return fill(note, `Drag along an axis to keep a part of the front.${many}`);
   const clear = on(html("button", { type: "button", class: "toggle" }, "Keep all"), "click", () => (chart.ranges.clear(), brush(chart), draw(chart)));
   return fill(note, `${store.brushed.size} of ${study.front.length} models kept. `, clear);
 }

@@ -58,7 +58,7 @@ function facts(study) {
     fact("Evaluations", `${count(study.n_told)}${budget}`, study.n_trials > 0 ? share(study.n_told, study.n_trials) + " of the budget" : ""),
     fact("Front", count(study.front.length), study.front.length === 1 ? "model" : "models"),
     fact("Hypervolume", last === undefined || last === null ? "\u2013" : last >= 1e4 ? count(Math.round(last)) : significant(last, 4), ""),
-    fact("Not counted", count(lost.reduce((sum, [k]) => sum + k, 0)), lost.map(([k, what]) => `${count(k)} ${what}`).join(", ") || "every evaluation counted"),
+    fact("Not counted", count(lost.reduce((sum, [k]) => sum + k, 0)), lost.map(([k, what]) => `${count(k)} ${what}`).join(", ") || (study.n_told > 0 ? "every evaluation counted" : "")),
     fact("Time", duration(study.seconds), study.finished ? `${moment(study.created)} \u2013 ${moment(study.finished)}` : study.created ? `since ${moment(study.created)}` : ""),
     fact("Measured on", study.target_id || "\u2013", study.searcher ? `searched by ${study.searcher}` : ""),
   ];

@@ -27,6 +27,7 @@ function draw(chart) {
   const x = columnOf(study, store.source, store.x);
   const y = columnOf(study, store.source, store.y);
   if (!x || !y || width === 0) return;
+  leave(chart); // what was pointed at has moved
   const height = Math.round(Math.max(300, Math.min(460, width * 0.72)));
   const frame = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
   Object.assign(chart, { x, y, height, frame, ...scales(chart, x, y, frame) });
@@ -81,7 +82,7 @@ function account({ study, x, y, xScale, yScale, points }) {
   const placed = study.rows.filter((row) => x.values[row] !== null && y.values[row] !== null).length;
   const scales = new Map([[x.name, xScale], [y.name, yScale]]);
   return {
-    states: new Set(points.filter((p) => p.row !== study.baseline).map((p) => study.states[p.row])),
+    states: new Set(points.filter((p) => p.row !== study.baseline && !study.onFront.has(p.row)).map((p) => study.states[p.row])),
     baseline: points.some((p) => p.row === study.baseline),
     outOfView: placed - points.length,
     withoutValues: study.rows.length - placed,
@@ -131,6 +132,7 @@ function frontPoint({ study, store }, { row, x, y }) {
 
 // Steps join the front members that no other one beats in the two values shown.
 function staircase({ study, x, y, points }) {
+  if (x.name === "evaluation" && y.direction !== 0) return bestSoFar({ study, y, points });
   if (x.direction === 0 || y.direction === 0) return null;
   const members = points.filter((p) => study.onFront.has(p.row));
   const better = (p) => [x.direction * x.values[p.row], y.direction * y.values[p.row]];
@@ -139,6 +141,16 @@ function staircase({ study, x, y, points }) {
   const corners = sorted.filter(({ cost }) => (cost[1] < best ? ((best = cost[1]), true) : false));
   if (corners.length < 2) return null;
   const d = corners.map((p, i) => (i === 0 ? `M${p.x.toFixed(1)} ${p.y.toFixed(1)}` : `H${p.x.toFixed(1)}V${p.y.toFixed(1)}`)).join("");
+  return svg("path", { class: "front-line", d });
+}
+
+// The best value until each evaluation.
+function bestSoFar({ study, y, points }) {
+  let best = Infinity;
+  const better = (p) => y.direction * y.values[p.row] < best && ((best = y.direction * y.values[p.row]), true);
+  const steps = points.filter((p) => study.states[p.row] === FEASIBLE && study.numbers[p.row] !== null).sort((a, b) => a.x - b.x).filter(better);
+  if (steps.length < 2) return null;
+  const d = steps.map((p, i) => (i === 0 ? `M${p.x.toFixed(1)} ${p.y.toFixed(1)}` : `H${p.x.toFixed(1)}V${p.y.toFixed(1)}`)).join("");
   return svg("path", { class: "front-line", d });
 }
 
@@ -194,14 +206,14 @@ function labels(chart) {
   const taken = points.filter((p) => study.onFront.has(p.row)).map((p) => ({ left: p.x - 6, right: p.x + 6, top: p.y - 6, bottom: p.y + 6 }));
   return named.map((point) => {
     const text = point.roles.join(", ");
-    const spot = bestSpot(point, text.length * 6.6, taken, frame);
+    const spot = bestSpot(point, text.length * 7.2, taken, frame);
     taken.push(spot);
     return svg("text", { class: "point-name", x: spot.left, y: spot.bottom - 4 }, text);
   });
 }
 
 function bestSpot({ x, y }, width, taken, frame) {
-  const spots = [[10, -20], [10, 4], [10, -8], [-10 - width, 4], [-10 - width, -20], [-width / 2, 9], [-width / 2, -26]].map(
+  const spots = [[11, -22], [11, 6], [13, -8], [-11 - width, 6], [-11 - width, -22], [-13 - width, -8], [-width / 2, 11], [-width / 2, -28]].map(
     ([dx, dy]) => ({ left: x + dx, right: x + dx + width, top: y + dy, bottom: y + dy + 16 }),
   );
   const overlap = (a, b) => Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));

@@ -1,0 +1,185 @@
+"""The page in a real browser: it draws, it answers, it complains about nothing."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from niwaki.report import ReportData, build_report
+from tests.report.browser import CHROMIUM, Page, browser_page
+from tests.report.studies import LATENCY, MIOU, RMSE, SIZE, SKILL, study
+from tests.report.test_page import HOSTILE, hostile
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not CHROMIUM, reason="needs chromium"),
+]
+
+FIVE = (SKILL, LATENCY, SIZE, MIOU, RMSE)
+CENTRE = """(() => { const box = document.querySelectorAll('%s')[%d].getBoundingClientRect();
+            return [box.x + box.width / 2, box.y + box.height / 2]; })()"""
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Page]:
+    with browser_page() as opened:
+        yield opened
+
+
+def opened(page: Page, folder: Path, data: ReportData, **how: int | bool) -> Page:
+    path = folder / "report.html"
+    path.write_text(build_report(data), encoding="utf-8")
+    page.open(path, width=int(how.get("width", 1280)), dark=bool(how.get("dark", False)))
+    assert page.errors == []
+    assert page.requests == [path.as_uri()]
+    return page
+
+
+def centre(page: Page, selector: str, index: int = 0) -> tuple[float, float]:
+    page.run(
+        f"document.querySelectorAll('{selector}')[{index}].scrollIntoView({{block: 'center'}})"
+    )
+    x, y = page.run(CENTRE % (selector, index))
+    return float(x), float(y)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        study(0),
+        study(20, failing=1.0),
+        study(30, (LATENCY,)),
+        study(60, FIVE),
+        replace(study(10), baseline=None, finals={}, bounds=(), hypervolume=(), told_at_seconds=()),
+        ReportData(study="", objectives=(SKILL,), trials=()),
+        hostile(),
+    ],
+    ids=["no trial", "failures", "one objective", "five", "bare", "empty", "hostile"],
+)
+@pytest.mark.parametrize("width", [1280, 390])
+def test_every_kind_of_study_draws(
+    page: Page, tmp_path: Path, data: ReportData, width: int
+) -> None:
+    opened(page, tmp_path, data, width=width)
+    assert page.run("document.documentElement.dataset.ready") == "true"
+    assert page.run("document.documentElement.scrollWidth") <= width
+    assert page.run("document.querySelectorAll('script, img').length") == 2
+    drawn = page.run("[...document.querySelectorAll('svg')].map((svg) => svg.outerHTML).join()")
+    assert not re.findall("NaN|Infinity|undefined", drawn)
+
+
+def test_every_measured_model_is_a_point(page: Page, tmp_path: Path) -> None:
+    data = study(400)
+    opened(page, tmp_path, data)
+    page.run("document.querySelector('.note .toggle')?.click()")
+    both = {"mean_skill", "latency_ms"}
+    n_placed = sum(both <= set(trial.measurement.values) for trial in data.trials) + 1
+    assert int(page.run("document.querySelector('.scatter').dataset.points")) == n_placed
+    assert page.run("document.querySelectorAll('.scatter .front-point').length") == len(
+        data.front_keys
+    )
+    assert page.run("document.querySelectorAll('.front-table tbody tr').length") == len(
+        data.front_keys
+    )
+
+
+def test_a_click_selects_in_plot_table_panel_and_address(page: Page, tmp_path: Path) -> None:
+    data = study(200)
+    opened(page, tmp_path, data)
+    x, y = centre(page, ".front-point", 1)
+    row = page.run("document.querySelectorAll('.front-point')[1].dataset.row")
+    page.click(x, y)
+    number = data.trials[int(row)].number
+    assert page.run("location.hash") == f"#trial={number}"
+    assert page.run("document.querySelector('.front-table .selected').dataset.row") == row
+    assert f"#{number}" in page.run("document.querySelector('.model-name').textContent")
+    shown = page.run("[...document.querySelectorAll('.recipe pre')].at(-1).textContent")
+    assert page.run(f"JSON.stringify(JSON.parse({shown!r}))") == page.run(
+        f"JSON.stringify({dict(data.trials[int(row)].candidate.to_json())!r})"
+    )
+    assert page.errors == []
+
+
+def test_the_address_selects_when_the_page_opens(page: Page, tmp_path: Path) -> None:
+    opened(page, tmp_path, study(50))
+    page.run("location.hash = '#baseline'")
+    page.settle()
+    assert page.run("document.querySelector('.model-name').textContent").startswith("The baseline")
+
+
+def test_keys_walk_along_the_front(page: Page, tmp_path: Path) -> None:
+    opened(page, tmp_path, study(200))
+    page.run("document.querySelector('.scatter').focus()")
+    page.key("ArrowRight")
+    assert page.run("document.querySelector('.tooltip').hidden") is False
+    spoken = page.run("document.querySelector('[aria-live]').textContent")
+    page.key("Enter")
+    number = page.run("location.hash").removeprefix("#trial=")
+    assert spoken.startswith(f"#{number}, front")
+
+
+def test_any_two_values_and_every_scale_draw(page: Page, tmp_path: Path) -> None:
+    opened(page, tmp_path, study(80, FIVE))
+    page.run(
+        """(() => {
+             const options = document.querySelector('.controls select').options;
+             const names = [...options].map((option) => option.value);
+             for (const index of [0, 1, 2, 3]) for (const name of names) {
+               const control = document.querySelectorAll('.controls select')[index];
+               control.value = name;
+               if (control.value === '') continue;
+               control.dispatchEvent(new Event('change'));
+               document.querySelector('.controls .toggle:not(:disabled)')?.click();
+             }
+           })()"""
+    )
+    assert page.errors == []
+    assert "NaN" not in page.run("document.querySelector('.scatter').outerHTML")
+
+
+def test_dragging_along_an_axis_keeps_part_of_the_front(page: Page, tmp_path: Path) -> None:
+    opened(page, tmp_path, study(80, FIVE))
+    x, y = centre(page, ".grip", 1)
+    page.mouse("mouseMoved", x, y - 60)
+    page.mouse("mousePressed", x, y - 60)
+    page.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, button="left", buttons=1)
+    page.mouse("mouseReleased", x, y)
+    page.settle()
+    said = page.run("document.querySelector('#parallel .note').textContent")
+    n_faded = page.run("document.querySelectorAll('.scatter .front-point.faded').length")
+    n_front = page.run("document.querySelectorAll('.scatter .front-point').length")
+    assert said.startswith(f"{n_front - n_faded} of {n_front} models kept")
+    assert 0 < n_faded < n_front
+
+
+def test_layers_show_asked_and_realised(page: Page, tmp_path: Path) -> None:
+    data = study(200)
+    opened(page, tmp_path, data)
+    table = "[...document.querySelectorAll('.layer-table tbody tr')]"
+    shown = page.run(f"{table}.map((tr) => [tr.cells[0].textContent, tr.cells[3].textContent])")
+    layers = data.finals[data.knee_key].details["layers"]
+    assert isinstance(layers, list)
+    assert shown == [[layer["path"], layer["asked"]] for layer in layers]
+    strayed = sum(layer["asked"] != layer["realised"] for layer in layers)
+    assert page.run(f"{table}.filter((tr) => tr.classList.contains('differs')).length") == strayed
+    assert page.run("document.querySelectorAll('.layers .layer').length") == len(layers)
+
+
+def test_hostile_names_are_shown_as_they_are(page: Page, tmp_path: Path) -> None:
+    opened(page, tmp_path, hostile())
+    page.run("document.querySelectorAll('.failures a')[0].click()")
+    page.settle()
+    shown = page.run("document.querySelector('#model-body .reason').textContent")
+    assert HOSTILE[:60] in shown
+    assert page.errors == []
+
+
+def test_dark_follows_the_system_and_the_button(page: Page, tmp_path: Path) -> None:
+    ground = "getComputedStyle(document.body).backgroundColor"
+    light = opened(page, tmp_path, study(10)).run(ground)
+    dark = opened(page, tmp_path, study(10), dark=True).run(ground)
+    assert light != dark
+    page.run("document.getElementById('theme').click()")
+    assert page.run(ground) == light

@@ -1,0 +1,79 @@
+"""The first sentence of the page."""
+
+from dataclasses import replace
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.measurement import Measurement, Status, Trial
+from niwaki.core.objectives import Direction, Objective
+from niwaki.report import ReportData
+from niwaki.report.headline import headline
+from niwaki.report.models import Models
+from tests.report.studies import LATENCY, SIZE, SKILL, study
+
+FOUND = Candidate.of({"width": 8})
+BASELINE = Measurement("base", {"latency_ms": 1.302, "mean_skill": 0.722, "size_bytes": 1e6})
+
+
+def found(values: dict[str, float], *objectives: Objective) -> ReportData:
+    trial = Trial(0, FOUND, Measurement(FOUND.key, values))
+    return ReportData(
+        study="s",
+        objectives=objectives,
+        trials=[trial],
+        baseline=BASELINE,
+        front_keys=(FOUND.key,),
+        knee_key=FOUND.key,
+    )
+
+
+def said(data: ReportData) -> str:
+    return headline(Models(data)).text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_speed_comes_first_and_changes_are_told() -> None:
+    data = found({"latency_ms": 0.42, "mean_skill": 0.71, "size_bytes": 5e5}, SKILL, LATENCY, SIZE)
+    assert said(data) == (
+        "One model on the front. It runs in 0.420 ms (3.1× faster than the baseline), "  # noqa: RUF001
+        "with mean_skill 0.710 (−0.012), size_bytes 500 kB (2.0× smaller)."  # noqa: RUF001
+    )
+
+
+def test_without_a_baseline_nothing_is_compared() -> None:
+    data = replace(found({"mean_skill": 0.71}, SKILL), baseline=None)
+    assert said(data) == "The best of 1 measured models has mean_skill 0.710."
+
+
+def test_a_maximised_rate_is_told_by_its_difference() -> None:
+    rate = Objective("mean_skill", Direction.MAXIMIZE)
+    other = Objective("depth_rmse", Direction.MINIMIZE, "m")
+    text = said(found({"mean_skill": 0.8, "depth_rmse": 0.2}, rate, other))
+    assert text == (
+        "One model on the front. It has mean_skill 0.800 (+0.078 against the baseline), "
+        "depth_rmse 0.200 m."
+    )
+
+
+def test_exported_models_are_compared_with_an_exported_baseline_only() -> None:
+    data = found({"latency_ms": 0.5}, LATENCY)
+    exported = {FOUND.key: Measurement(FOUND.key, {"latency_ms": 0.4})}
+    assert "0.500 ms" in said(replace(data, finals=exported))
+    both = {**exported, "base": Measurement("base", {"latency_ms": 0.8})}
+    assert "0.400 ms (2.0× faster" in said(replace(data, finals=both))  # noqa: RUF001
+
+
+def test_nothing_found_is_explained() -> None:
+    data = study(0)
+    assert said(data) == "Nothing was evaluated."
+    assert said(replace(data, status="running")) == "Nothing has been evaluated yet."
+    assert said(study(12, failing=1.0)).startswith("All 12 evaluations failed, most often because:")
+
+
+def test_no_front_counts_what_happened() -> None:
+    trials = [
+        Trial(0, FOUND, Measurement(FOUND.key, status=Status.FAILED, reason="NaN")),
+        Trial(1, FOUND, Measurement("x", status=Status.INFEASIBLE, reason="macs")),
+    ]
+    data = ReportData(study="s", objectives=(LATENCY,), trials=trials)
+    assert said(data) == (
+        "No model is on the front: of 2 evaluations, 1 failed, 1 were turned away by a cheap count."
+    )

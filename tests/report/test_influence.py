@@ -1,0 +1,77 @@
+"""Which decisions matter: against hand counts and chance."""
+
+import numpy as np
+import pytest
+
+from niwaki.core.candidate import Candidate, Value
+from niwaki.report.influence import ABSENT, MAX_OPTIONS, OTHER, explained_variance, influences
+
+
+def test_explained_variance_matches_the_hand_count() -> None:
+    groups, y = np.array([0, 0, 1, 1]), np.array([1.0, 2.0, 5.0, 6.0])
+    # within 1.0, total 17.0: 1 - (1 / 2) / (17 / 3)
+    assert explained_variance(groups, y) == pytest.approx(1 - 0.5 / (17 / 3))
+
+
+def test_chance_explains_nothing_on_average() -> None:
+    rng = np.random.default_rng(0)
+    draws = [explained_variance(rng.integers(0, 4, 400), rng.normal(size=400)) for _ in range(50)]
+    assert np.mean(draws) < 0.01
+
+
+def test_one_group_or_one_value_explains_nothing() -> None:
+    assert explained_variance(np.array([0, 0, 0]), np.array([1.0, 2.0, 3.0])) == 0.0
+    assert explained_variance(np.array([0, 0, 1]), np.array([2.0, 2.0, 2.0])) == 0.0
+    assert explained_variance(np.array([0, 1]), np.array([1.0, 2.0])) == 0.0
+
+
+def test_the_decision_that_the_front_makes_comes_first() -> None:
+    rng = np.random.default_rng(1)
+    rows = [{"telling": int(i % 4 == 0), "idle": int(rng.integers(2))} for i in range(200)]
+    on_front = np.array([row["telling"] == 1 and i < 100 for i, row in enumerate(rows)])
+    costs = np.array([[row["telling"] + rng.normal(0, 0.1)] for row in rows])
+    first, second = influences([Candidate.of(row) for row in rows], on_front, costs)
+    assert (first.path, second.path) == ("telling", "idle")
+    assert first.options == ("0", "1")
+    assert first.n_all == (150, 50)
+    assert first.n_front == (0, 25)
+    assert first.shift == pytest.approx(0.75)
+    assert first.explained[0] > 0.9 > 0.05 > second.explained[0]
+
+
+def test_shift_by_chance_is_what_random_draws_show() -> None:
+    rng = np.random.default_rng(2)
+    candidates = [Candidate.of({"layer": str(option)}) for option in rng.integers(0, 3, 300)]
+    found = []
+    for _ in range(200):
+        on_front = np.zeros(300, dtype=bool)
+        on_front[rng.choice(300, 20, replace=False)] = True
+        found.extend(influences(candidates, on_front, np.zeros((300, 1))))
+    expected = next(i.shift - i.surprise for i in found if i.surprise > 0)
+    assert expected == pytest.approx(np.mean([i.shift for i in found]), rel=0.1)
+
+
+def test_inactive_decisions_are_an_option_of_their_own() -> None:
+    candidates = [Candidate.of({"depth": 1}), Candidate.of({"depth": 2, "layer2": "int8"})]
+    found = influences(candidates, np.array([True, False]), np.zeros((2, 1)))
+    layer = next(i for i in found if i.path == "layer2")
+    assert layer.options == ("int8", ABSENT)
+    assert layer.n_front == (0, 1)
+
+
+def test_many_options_are_gathered() -> None:
+    rng = np.random.default_rng(3)
+    rows: list[dict[str, Value]] = [
+        {"rate": float(rng.random()), "name": f"n{int(rng.integers(40))}"} for _ in range(300)
+    ]
+    found = influences([Candidate.of(r) for r in rows], np.arange(300) < 9, np.zeros((300, 1)))
+    by_path = {influence.path: influence for influence in found}
+    assert all(len(i.options) <= MAX_OPTIONS and sum(i.n_all) == 300 for i in found)
+    assert by_path["name"].options[-1] == OTHER
+    assert max(by_path["rate"].n_all) < 60
+
+
+def test_a_decision_that_never_varies_is_left_out() -> None:
+    candidates = [Candidate.of({"depth": 1, "width": w}) for w in (8, 16)]
+    found = influences(candidates, np.array([True, False]), np.zeros((2, 1)))
+    assert [influence.path for influence in found] == ["width"]

@@ -1,0 +1,91 @@
+"""The page's data: what goes in must come out."""
+
+import json
+from collections.abc import Mapping
+from string import ascii_letters, digits
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.measurement import Measurement, Trial
+from niwaki.report import ReportData
+from niwaki.report.models import Models
+from niwaki.report.packing import pack
+from tests.report.studies import LATENCY, SKILL, study
+
+
+def packed(data: ReportData) -> Any:
+    """Pack, and go through JSON as the page does."""
+    models = Models(data)
+    return json.loads(json.dumps(pack(models, with_layers=range(len(models.rows)))))
+
+
+def unpacked_decisions(payload: Any, row: int) -> Mapping[str, Any]:
+    """What study.js does."""
+    decided = {}
+    for column in payload["decisions"]:
+        picked = column["picked"][row]
+        index = (digits + ascii_letters).find(picked) if isinstance(picked, str) else picked
+        if index >= 0:
+            decided[column["path"]] = column["options"][index]
+    return decided
+
+
+def test_decisions_come_back() -> None:
+    data = study(40)
+    payload = packed(data)
+    for row, trial in enumerate(data.trials):
+        assert unpacked_decisions(payload, row) == trial.candidate.to_json()
+
+
+@given(
+    st.lists(
+        st.one_of(st.none(), st.booleans(), st.integers(0, 90), st.just((1, "a"))), max_size=90
+    )
+)
+def test_values_of_every_type_come_back(values: list[Any]) -> None:
+    candidates = [Candidate.of({"x": value, "row": row}) for row, value in enumerate(values)]
+    trials = [Trial(row, c, Measurement(c.key)) for row, c in enumerate(candidates)]
+    payload = packed(ReportData(study="s", objectives=(LATENCY,), trials=trials))
+    for row, candidate in enumerate(candidates):
+        assert repr(unpacked_decisions(payload, row)) == repr(
+            json.loads(json.dumps({"row": row, "x": candidate.to_json()["x"]}))
+        )
+
+
+def test_values_are_columns_with_gaps() -> None:
+    trials = [
+        Trial(0, Candidate.of({"n": 0}), Measurement("a", {"latency_ms": 1 / 3, "macs": 2e6})),
+        Trial(1, Candidate.of({"n": 1}), Measurement("b", {"latency_ms": float("nan")})),
+    ]
+    payload = packed(ReportData(study="s", objectives=(SKILL, LATENCY), trials=trials))
+    assert payload["search"] == [
+        {"name": "mean_skill", "unit": "", "values": [None, None]},
+        {"name": "latency_ms", "unit": "ms", "values": [0.333333, None]},
+        {"name": "macs", "unit": "count", "values": [2000000, None]},
+    ]
+
+
+def test_exported_values_point_at_their_models() -> None:
+    data = study(60)
+    payload = packed(data)
+    rows = payload["exported"]["rows"]
+    keys = [payload["models"]["keys"][row] for row in rows]
+    assert keys == list(data.finals)
+    latency = next(c for c in payload["exported"]["columns"] if c["name"] == "latency_ms")
+    expected = [float(f"{final.values['latency_ms']:.6g}") for final in data.finals.values()]
+    assert latency["values"] == expected
+
+
+def test_layer_tables_of_exported_models_take_precedence() -> None:
+    candidate = Candidate.of({"n": 0})
+    key = candidate.key
+    searched = Measurement(key, details={"layers": [{"path": "stem", "realised": "fp32"}]})
+    exported = Measurement(key, details={"layers": [{"path": "stem", "realised": "int8"}]})
+    trials = [Trial(0, candidate, searched)]
+    data = ReportData(study="s", objectives=(LATENCY,), trials=trials, finals={key: exported})
+    assert packed(data)["layers"]["rows"] == [["stem", "", None, "", "int8", None, None]]
+    left_out: Any = pack(Models(data), with_layers=())["layers"]
+    assert left_out == {"rows": [], "models": {}, "n_left_out": 1}
