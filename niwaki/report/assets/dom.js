@@ -12,9 +12,9 @@ export function svg(tag, attributes = {}, ...children) {
   return filled(document.createElementNS(SVG_NAMESPACE, tag), attributes, children);
 }
 
-/** Replace everything inside `parent`. */
+/** Replace everything inside `parent`; children that are absent are left out. */
 export function fill(parent, ...children) {
-  parent.replaceChildren(...children.flat().filter((child) => child !== null && child !== ""));
+  parent.replaceChildren(...present(children));
 }
 
 /** Listen to one event and return the element, so that calls can be nested. */
@@ -66,8 +66,12 @@ function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined));
+  element.append(...present(children));
   return element;
+}
+
+function present(children) {
+  return children.flat().filter((child) => child !== null && child !== undefined && child !== "");
 }
 
 function optionOrGroup(entry) {
