@@ -52,7 +52,8 @@ def cached_arrays(file: Path, build: Callable[[], ArrayTable]) -> dict[str, NDAr
 def _read(file: Path) -> dict[str, NDArray[Any]] | None:
     """Return the arrays, or None if there is no sound file."""
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        # numpy leaves a file open that it was asked to open and then could not read.
+        with file.open("rb") as stream, np.lib.npyio.NpzFile(stream) as archive:
             arrays = {name: archive[name] for name in archive.files}
         digest = str(arrays.pop(_DIGEST))
     except _DAMAGE:

@@ -1,6 +1,7 @@
 """The data source `npz`: arrays in `.npz` files."""
 
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -64,22 +65,17 @@ def load(settings: NpzSettings, *, seed: int) -> TaskData:
 def _read(typed: str, split: SplitName, *, inputs: str, targets: Mapping[str, str]) -> Given:
     path = existing(typed, split)
     try:
-        archive = np.load(path, allow_pickle=False)
-        if not isinstance(archive, np.lib.npyio.NpzFile):
-            raise DataError(f"'{typed}' holds a single array: write inputs and targets to an .npz")
-        with archive:
-            arrays = {
-                name: _array(archive, array, typed)
-                for name, array in (("", inputs), *targets.items())
-            }
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError) as error:
+        # numpy leaves a file open that it was asked to open and then could not read.
+        with path.open("rb") as stream, np.lib.npyio.NpzFile(stream) as archive:
+            wanted = [_array(archive, name, typed) for name in (inputs, *targets.values())]
+    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
             f"'{typed}' cannot be read as an .npz file: {error}. Write it with numpy.savez, and "
             "without Python objects"
         ) from error
-    return Given(Arrays(arrays.pop(""), arrays), f"'{typed}'")
+    return Given(Arrays(wanted[0], dict(zip(targets, wanted[1:], strict=True))), f"'{typed}'")
 
 
 def _array(archive: Any, name: str, typed: str) -> NDArray[Any]:

@@ -1,7 +1,7 @@
 """The sources of data that configurations name.
 
-A factory is called as `load(settings, *, seed)` and returns `TaskData`; `settings` is an instance of
-the frozen dataclass that annotates its first parameter.
+A factory is `load(settings, *, seed) -> TaskData`, where `settings` is an instance of the frozen
+dataclass that annotates its first parameter.
 """
 
 from niwaki.core.registry import Record, Registry

@@ -67,7 +67,7 @@ def plan(n: int, pool: NDArray[np.int64], rng: np.random.Generator) -> Layout:
     n_digits = rng.choice(_N_DIGITS, size=n, p=_N_DIGITS_SHARE)
     depth = _depths(n_digits, rng)
     height = _heights(depth, rng)
-    walls = _hsv(rng.random((n, 2)), rng.uniform(0.0, 0.5, (n, 2)), rng.uniform(0.1, 0.9, (n, 2)))
+    walls = _hsv(rng.random((n, 2)), rng.uniform(0.0, 0.5, (n, 2)), rng.uniform(0.05, 0.5, (n, 2)))
     return Layout(
         present=np.arange(MAX_DIGITS) < n_digits[:, None],
         digit=pool[rng.integers(len(pool), size=shape)],
@@ -116,7 +116,7 @@ def _warps(shape: tuple[int, int], rng: np.random.Generator) -> Floats:
 def _colours(background: Floats, rng: np.random.Generator) -> Floats:
     """Draw three colours for each digit and keep the one that stands out most."""
     shape = (len(background), MAX_DIGITS, 3)
-    drawn = _hsv(rng.random(shape), rng.uniform(0.2, 1.0, shape), rng.uniform(0.25, 1.0, shape))
+    drawn = _hsv(rng.random(shape), rng.uniform(0.2, 1.0, shape), rng.uniform(0.5, 1.0, shape))
     distance = ((drawn - background[:, None, None, :]) ** 2).sum(axis=-1)
     best = distance.argmax(axis=2)[:, :, None, None]
     return np.take_along_axis(drawn, best, axis=2)[:, :, 0]

@@ -1,0 +1,95 @@
+"""From a user's arrays to `TaskData`."""
+
+import json
+
+import numpy as np
+import pytest
+
+from niwaki.core.errors import DataError
+from niwaki.tasks.arrays import Arrays, ArraySplit
+from niwaki.tasks.assembly import Preparation, prepare
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.checks import Given
+from tests.tasks.made_up import DEPTH, DIGIT, MASK, POSE, raw_arrays, task_data
+
+
+def rows(data: TaskData, name: SplitName) -> set[bytes]:
+    split = data[name]
+    assert isinstance(split, ArraySplit)
+    return {item.tobytes() for item in split.arrays.inputs}
+
+
+def test_carved_splits_share_no_item_and_lose_none() -> None:
+    data = task_data(60)
+    found = [rows(data, name) for name in SplitName]
+    assert sum(map(len, found)) == len(set().union(*found)) == 60
+
+
+def test_a_split_that_was_given_stays_as_it_is() -> None:
+    given = {
+        SplitName.TRAIN: Given(raw_arrays(60), "train.npz"),
+        SplitName.TEST: Given(raw_arrays(7, seed=1), "test.npz"),
+    }
+    data = prepare((DIGIT,), given, Preparation(), seed=0)
+    assert rows(data, SplitName.TEST) == {x.tobytes() for x in raw_arrays(7, seed=1).inputs}
+    assert data[SplitName.TRAIN].n_items == 60 - 6 - 6 - 3
+
+
+def test_inputs_are_standardised_by_train_alone() -> None:
+    (batch,) = task_data(200)[SplitName.TRAIN].batches(1000)
+    assert batch.inputs.mean(axis=(0, 2, 3)) == pytest.approx(0.0, abs=1e-4)
+    assert batch.inputs.std(axis=(0, 2, 3)) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_fingerprint_follows_content_and_cuts() -> None:
+    same = {task_data(60, seed=0).fingerprint for _ in range(2)}
+    assert len(same) == 1
+    assert task_data(60, seed=1).fingerprint not in same
+    changed = raw_arrays(60)
+    changed.targets["depth"][0, 0, 0, 0] += 0.5
+    given = {SplitName.TRAIN: Given(changed, "made up")}
+    assert prepare((DIGIT, MASK, DEPTH, POSE), given, Preparation(), seed=0).fingerprint not in same
+
+
+def test_items_of_two_splits_that_differ_in_shape_name_both() -> None:
+    small = raw_arrays(9)
+    small = Arrays(small.inputs[:, :, :2], small.targets)
+    given = {
+        SplitName.TRAIN: Given(raw_arrays(60), "a"),
+        SplitName.VAL: Given(small, "b"),
+    }
+    with pytest.raises(
+        DataError, match=r"\(3, 4, 5\) per item in the train split, but \(3, 2, 5\)"
+    ):
+        prepare((DIGIT,), given, Preparation(), seed=0)
+
+
+def test_a_class_that_train_lacks_is_a_warning() -> None:
+    arrays = raw_arrays(60)
+    arrays.targets["digit"][arrays.targets["digit"] == 2] = 0
+    data = prepare((DIGIT,), {SplitName.TRAIN: Given(arrays, "a")}, Preparation(), seed=0)
+    assert "no train item shows 2" in data.warnings[0]
+    assert set(data.chance) == {"digit_accuracy"}
+
+
+def test_a_task_with_one_target_throughout_has_nothing_to_learn() -> None:
+    arrays = raw_arrays(60)
+    arrays.targets["depth"][:] = 0.3
+    data = prepare((DEPTH,), {SplitName.TRAIN: Given(arrays, "a")}, Preparation(), seed=0)
+    with pytest.raises(DataError, match="task 'depth' has the same target throughout"):
+        _ = data.chance
+
+
+def test_the_record_is_json_and_names_the_classes() -> None:
+    data = task_data()
+    record = json.loads(json.dumps(data.to_json()))
+    assert record["fingerprint"] == data.fingerprint
+    assert record["input_shape"] == [3, 4, 5]
+    assert data.class_names == {"digit": ("0", "1", "2"), "mask": ("0", "1", "2", "3")}
+
+
+def test_chance_is_that_of_the_train_split() -> None:
+    data = task_data(200)
+    targets = [batch["digit"] for batch in data[SplitName.TRAIN].targets(1000)]
+    share = np.bincount(targets[0]).max() / len(targets[0])
+    assert data.chance["digit_accuracy"] == pytest.approx(share)

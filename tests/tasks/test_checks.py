@@ -1,0 +1,118 @@
+"""What is said about data that cannot be used."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from niwaki.core.errors import DataError
+from niwaki.tasks.arrays import Arrays
+from niwaki.tasks.checks import Given, absent_classes, checked
+from niwaki.tasks.task import Task, TaskSettings, declared
+from tests.tasks.made_up import DEPTH, DIGIT, MASK, POSE, raw_arrays
+
+
+def check(task: Task, targets: NDArray[Any], inputs: NDArray[Any] | None = None) -> NDArray[Any]:
+    inputs = np.zeros((len(targets), 1, 4, 5), np.uint8) if inputs is None else inputs
+    arrays = Arrays(inputs, {task.name: targets})
+    return checked(Given(arrays, "'a.npz'"), [task]).targets[task.name]
+
+
+@pytest.mark.parametrize(
+    ("task", "shape", "canonical"),
+    [
+        (DIGIT, (6,), (6,)),
+        (DIGIT, (6, 1), (6,)),
+        (MASK, (6, 4, 5), (6, 4, 5)),
+        (MASK, (6, 1, 4, 5), (6, 4, 5)),
+        (DEPTH, (6, 4, 5), (6, 1, 4, 5)),
+        (DEPTH, (6, 1, 4, 5), (6, 1, 4, 5)),
+        (POSE, (6, 2), (6, 2)),
+        (declared("age", TaskSettings(kind="regression")), (6,), (6, 1)),
+    ],
+)
+def test_shapes_become_canonical(
+    task: Task, shape: tuple[int, ...], canonical: tuple[int, ...]
+) -> None:
+    assert check(task, np.zeros(shape, np.int64)).shape == canonical
+
+
+@pytest.mark.parametrize(
+    ("task", "shape"), [(DIGIT, (6, 3)), (MASK, (6,)), (DEPTH, (6, 2, 4, 5)), (POSE, (6, 3))]
+)
+def test_other_shapes_are_refused(task: Task, shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match=rf"'a.npz': task '{task.name}' has targets of shape"):
+        check(task, np.zeros(shape, np.int64))
+
+
+def test_whole_numbers_of_a_real_target_become_floats() -> None:
+    assert check(DEPTH, np.full((2, 4, 5), 7, np.uint16)).dtype == np.float32
+
+
+def test_a_label_outside_the_classes_is_named_with_its_index() -> None:
+    labels = np.zeros(3000, np.int64)
+    labels[2500] = 3
+    with pytest.raises(DataError, match="label 3 at index 2500, but its 3 classes are 0 to 2"):
+        check(DIGIT, labels)
+
+
+def test_a_pixel_outside_the_classes_is_named_with_its_index() -> None:
+    masks = np.full((3, 4, 5), 255, np.int16)
+    masks[2, 1, 3] = -1
+    with pytest.raises(DataError, match=r"label -1 at index \(2, 1, 3\)"):
+        check(MASK, masks)
+
+
+def test_255_is_ignored_in_masks_and_not_among_labels() -> None:
+    assert check(MASK, np.full((3, 4, 5), 255, np.uint8)).max() == 255
+    with pytest.raises(DataError, match="label 255"):
+        check(DIGIT, np.full(3, 255, np.uint8))
+
+
+def test_labels_that_are_not_integers_are_refused() -> None:
+    with pytest.raises(DataError, match="labels of type float64: give integers"):
+        check(DIGIT, np.zeros(3))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_target_that_is_not_finite_is_named_with_its_index(bad: float) -> None:
+    depth = np.zeros((3, 4, 5), np.float32)
+    depth[1, 2, 3] = bad
+    with pytest.raises(DataError, match=rf"targets hold {bad} at index \(1, 0, 2, 3\)"):
+        check(DEPTH, depth)
+
+
+def test_an_input_that_is_not_finite_is_named_with_its_index() -> None:
+    inputs = np.zeros((3, 2))
+    inputs[2, 1] = np.nan
+    with pytest.raises(DataError, match=r"inputs hold nan at index \(2, 1\)"):
+        check(DIGIT, np.zeros(3, int), inputs)
+
+
+def test_numbers_of_items_that_differ_are_both_named() -> None:
+    with pytest.raises(DataError, match=r"shape \(5,\) for inputs of shape \(6, 2\)"):
+        check(DIGIT, np.zeros(5, int), np.zeros((6, 2)))
+
+
+def test_no_items_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"'a\.npz' has no items"):
+        check(DIGIT, np.zeros(0, int), np.zeros((0, 2)))
+
+
+def test_inputs_of_no_number_are_refused() -> None:
+    with pytest.raises(DataError, match="inputs are of type <U1"):
+        check(DIGIT, np.zeros(1, int), np.array([["a"]]))
+
+
+def test_missing_targets_name_the_nearest() -> None:
+    given = Given(Arrays(np.zeros((2, 1)), {"digits": np.zeros(2, int)}), "'a.npz'")
+    with pytest.raises(DataError, match="no targets for task 'digit'; did you mean 'digits'"):
+        checked(given, [DIGIT])
+
+
+def test_classes_that_never_occur_are_told() -> None:
+    arrays = raw_arrays(50)
+    arrays.targets["digit"][:] = 1
+    (sentence,) = absent_classes([DIGIT, MASK, DEPTH], arrays)
+    assert "task 'digit': no train item shows 0, 2" in sentence

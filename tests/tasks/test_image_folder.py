@@ -1,0 +1,144 @@
+"""Folders of images."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.tasks.arrays import ArraySplit
+from niwaki.tasks.base import SplitName
+from niwaki.tasks.image_folder import ImageFolderSettings, load, read_image
+
+RED, BLUE = (250, 10, 10), (10, 10, 250)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    root = tmp_path / "photos"
+    for name, colour in (("red", RED), ("blue", BLUE)):
+        (root / name).mkdir(parents=True)
+        for i in range(15):
+            Image.new("RGB", (10 + i, 12), colour).save(root / name / f"{i}.png")
+    return root
+
+
+def settings(folder: Path, **changes: object) -> ImageFolderSettings:
+    cache = str(folder.parent / "cache")
+    return ImageFolderSettings(**{"path": str(folder), "size": (6, 8), "cache": cache, **changes})  # type: ignore[arg-type]
+
+
+def test_subfolders_are_classes_in_order_of_name(folder: Path) -> None:
+    data = load(settings(folder), seed=0)
+    assert data.class_names == {"label": ("blue", "red")}
+    assert data.input_shape == (3, 6, 8)
+    split = data[SplitName.TRAIN]
+    assert isinstance(split, ArraySplit)
+    reds = split.arrays.inputs[split.arrays.targets["label"] == 1]
+    assert len(reds)
+    assert (reds == RED).all()
+
+
+def test_a_second_load_reads_no_image(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load(settings(folder), seed=0)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert load(settings(folder), seed=0).fingerprint == first.fingerprint
+
+
+def test_a_changed_image_is_read_again(folder: Path) -> None:
+    first = load(settings(folder), seed=0)
+    Image.new("RGB", (30, 30), (1, 2, 3)).save(folder / "red" / "0.png")
+    assert load(settings(folder), seed=0).fingerprint != first.fingerprint
+
+
+def test_a_folder_for_each_split(folder: Path) -> None:
+    path = {"train": str(folder), "test": str(folder)}
+    assert load(settings(folder, path=path), seed=0)[SplitName.TEST].n_items == 30
+
+
+def test_an_unreadable_image_is_named(folder: Path) -> None:
+    (folder / "red" / "3.png").write_bytes((folder / "red" / "3.png").read_bytes()[:40])
+    with pytest.raises(DataError, match=r"red.3\.png' cannot be read as an image"):
+        load(settings(folder), seed=0)
+
+
+def test_a_file_that_is_no_image_is_named(folder: Path) -> None:
+    (folder / "red" / "notes.txt").write_text("red things")
+    with pytest.raises(DataError, match=r"notes\.txt' cannot be read as an image"):
+        load(settings(folder), seed=0)
+
+
+def test_files_beside_the_classes_are_a_warning_and_hidden_ones_are_not(folder: Path) -> None:
+    (folder / "README").write_text("about")
+    (folder / ".DS_Store").write_text("")
+    (folder / "red" / ".thumbnail").write_text("")
+    assert load(settings(folder), seed=0).warnings == (
+        "train: 1 files beside the class folders were left out, like README",
+    )
+
+
+def test_an_empty_class_is_a_warning(folder: Path) -> None:
+    (folder / "green").mkdir()
+    assert "no train item shows green" in load(settings(folder), seed=0).warnings[0]
+
+
+def test_a_class_that_train_lacks_is_an_error(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "other" / "green").mkdir(parents=True)
+    path = {"train": str(folder), "val": str(tmp_path / "other")}
+    with pytest.raises(DataError, match="class 'green' that the train folder has not"):
+        load(settings(folder, path=path), seed=0)
+
+
+def test_no_images_at_all_is_an_error(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / "empty" / name).mkdir(parents=True)
+    with pytest.raises(DataError, match="has no images"):
+        load(settings(tmp_path / "empty"), seed=0)
+
+
+def test_a_missing_folder_is_named_as_typed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"\(folder of the train split\) does not exist"):
+        load(settings(tmp_path / "nowhere"), seed=0)
+
+
+def test_pillow_is_asked_for_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(ConfigError, match=r"pip install 'niwaki\[images\]'"):
+        load(settings(folder), seed=0)
+
+
+def test_sixteen_bit_greyscale_is_not_clipped(tmp_path: Path) -> None:
+    pixels = np.array([[0, 20_000], [40_000, 65_535]], dtype=np.uint16)
+    Image.fromarray(pixels).save(tmp_path / "deep.png")
+    found = read_image(tmp_path / "deep.png", (2, 2), "L")
+    assert found[:, :, 0].tolist() == (pixels >> 8).tolist()
+
+
+def test_a_photo_taken_sideways_is_turned_upright(tmp_path: Path) -> None:
+    image = Image.new("RGB", (4, 2))
+    image.paste(RED, (0, 0, 2, 2))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turn by 90 degrees, clockwise
+    image.save(tmp_path / "turned.png", exif=exif)
+    found = read_image(tmp_path / "turned.png", (4, 2), "RGB")
+    assert (found[:2] == RED).all()
+    assert (found[2:] == 0).all()
+
+
+@pytest.mark.parametrize("mode", ["P", "RGBA", "LA", "1", "CMYK"])
+def test_other_modes_are_converted(tmp_path: Path, mode: str) -> None:
+    Image.new("RGB", (5, 5), RED).convert(mode).save(tmp_path / "x.tiff")
+    assert read_image(tmp_path / "x.tiff", (3, 3), "RGB").shape == (3, 3, 3)
+
+
+def test_floating_point_pixels_are_refused(tmp_path: Path) -> None:
+    Image.fromarray(np.ones((3, 3), np.float32)).save(tmp_path / "x.tiff")
+    with pytest.raises(DataError, match="floating-point pixels"):
+        read_image(tmp_path / "x.tiff", (3, 3), "L")
+
+
+def test_a_mode_that_is_unknown_is_refused(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="mode: BGR"):
+        load(settings(folder, mode="BGR"), seed=0)

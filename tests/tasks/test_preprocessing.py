@@ -1,0 +1,75 @@
+"""From raw arrays to inputs."""
+
+import numpy as np
+import pytest
+
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.tasks.preprocessing import (
+    Preprocessing,
+    as_given,
+    channels_first,
+    guessed_layout,
+    standardising,
+)
+
+
+@pytest.mark.parametrize("layout", ["NCHW", "NHWC", "NHW", "NC", "NCL", "NLC"])
+def test_standardised_channels_have_mean_zero_and_std_one(layout: str) -> None:
+    shape = tuple({"N": 600, "C": 3, "H": 4, "W": 5, "L": 6}[axis] for axis in layout)
+    raw = np.random.default_rng(0).integers(256, size=shape, dtype=np.uint8)
+    inputs = standardising(raw, layout).apply(raw)
+    axes = (0, *range(2, inputs.ndim))
+    assert inputs.dtype == np.float32
+    assert inputs.mean(axis=axes) == pytest.approx(0.0, abs=1e-4)
+    assert inputs.std(axis=axes) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_apply_is_scale_then_mean_then_std() -> None:
+    recipe = Preprocessing("uint8", "NHWC", 1 / 255, (0.5, 0.25), (0.5, 2.0))
+    raw = np.array([[[[255, 0]]]], dtype=np.uint8)
+    assert recipe.apply(raw).reshape(-1) == pytest.approx([1.0, -0.125])
+
+
+def test_inputs_are_contiguous_whatever_the_layout() -> None:
+    raw = np.zeros((2, 4, 5, 3), dtype=np.uint8)
+    assert as_given(raw, "NHWC").apply(raw).flags.c_contiguous
+
+
+def test_a_channel_that_never_changes_becomes_zero() -> None:
+    raw = np.full((8, 2, 3, 3), 0.1, dtype=np.float32)
+    raw[:, 1] = np.random.default_rng(0).random((8, 3, 3))
+    assert np.abs(standardising(raw, "NCHW").apply(raw)[:, 0]).max() < 1e-6
+
+
+def test_as_given_changes_no_value() -> None:
+    raw = np.random.default_rng(0).normal(size=(3, 2, 4, 4))
+    assert (as_given(raw, "NCHW").apply(raw) == raw.astype(np.float32)).all()
+
+
+def test_json_both_ways() -> None:
+    recipe = standardising(np.random.default_rng(0).random((9, 3, 4, 4)), "NCHW")
+    assert Preprocessing.from_json(recipe.to_json()) == recipe
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout"),
+    [((9, 3, 32, 32), "NCHW"), ((9, 32, 32, 1), "NHWC"), ((9, 28, 28), "NHW"), ((9, 7), "NC")],
+)
+def test_a_layout_is_told_by_the_shape(shape: tuple[int, ...], layout: str) -> None:
+    assert guessed_layout(shape) == layout
+
+
+@pytest.mark.parametrize("shape", [(9, 3, 32, 3), (9, 16, 32, 32), (9,), (1, 2, 3, 4, 5)])
+def test_a_shape_that_does_not_tell_is_an_error(shape: tuple[int, ...]) -> None:
+    with pytest.raises(DataError, match="set 'layout'"):
+        guessed_layout(shape)
+
+
+def test_an_unknown_layout_is_an_error_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'NHWC'"):
+        channels_first(np.zeros((1, 2, 3, 4)), "NWHC")
+
+
+def test_a_layout_of_another_number_of_axes_is_an_error() -> None:
+    with pytest.raises(DataError, match="one of NHW, NCL, NLC"):
+        channels_first(np.zeros((1, 2, 3)), "NCHW")

@@ -1,0 +1,48 @@
+"""Statistics of targets against numpy on the whole."""
+
+import numpy as np
+import pytest
+
+from niwaki.core.errors import DataError
+from niwaki.tasks.statistics import class_statistics, value_statistics
+
+
+def test_moments_of_batches_are_those_of_the_whole() -> None:
+    values = np.random.default_rng(0).normal((1e4, 0.0), (0.1, 5.0), (1000, 2)).astype(np.float32)
+    found = value_statistics([values[:1], values[1:400], values[400:]])
+    assert found.mean == pytest.approx(values.astype(np.float64).mean(axis=0), rel=1e-9)
+    assert found.std == pytest.approx(values.astype(np.float64).std(axis=0), rel=1e-6)
+
+
+def test_dense_targets_are_summed_up_by_channel() -> None:
+    values = np.random.default_rng(1).random((6, 2, 4, 5)).astype(np.float32)
+    found = value_statistics([values[:2], values[2:]])
+    assert found.mean == pytest.approx(values.mean(axis=(0, 2, 3)), rel=1e-6)
+    assert len(found.sample) == 6 * 4 * 5
+
+
+def test_a_large_batch_is_sampled_and_its_median_stays() -> None:
+    values = np.random.default_rng(2).gamma(2.0, size=(200_000, 1)).astype(np.float32)
+    found = value_statistics([values])
+    assert len(found.sample) < len(values)
+    assert np.median(found.sample) == pytest.approx(np.median(values), rel=0.03)
+
+
+def test_ignored_labels_are_not_counted() -> None:
+    labels = np.array([0, 1, 1, 255, 255, 2])
+    assert class_statistics([labels], 4, ignore_index=255).counts.tolist() == [1, 2, 1, 0]
+
+
+def test_entropy_is_that_of_the_best_constant_prediction() -> None:
+    statistics = class_statistics([np.array([0, 0, 0, 1])], 3)
+    assert statistics.entropy == pytest.approx(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
+
+
+def test_no_label_that_counts_is_an_error() -> None:
+    with pytest.raises(DataError, match="no labels to count"):
+        class_statistics([np.full((2, 3), 255)], 4, ignore_index=255)
+
+
+def test_no_targets_is_an_error() -> None:
+    with pytest.raises(DataError, match="no targets"):
+        value_statistics([])

@@ -1,0 +1,78 @@
+"""What a user's own file of loaders may look like."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+SPLITS = {"train": 40, "search": 11, "val": 12, "test": 13, "calibration": 14}
+
+
+def _items(n: int) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(n)
+    return torch.randn(n, 3, 5, 5, generator=generator), torch.arange(n) % 3
+
+
+def torch_loaders() -> Mapping[str, Any]:
+    return {name: DataLoader(TensorDataset(*_items(n)), batch_size=7) for name, n in SPLITS.items()}
+
+
+def only_train() -> Mapping[str, Any]:
+    return {"train": DataLoader(TensorDataset(*_items(80)), batch_size=7, shuffle=True)}
+
+
+def two_tasks() -> Mapping[str, Any]:
+    rng = np.random.default_rng(0)
+    batch = (rng.normal(size=(30, 5)), {"label": np.arange(30) % 3, "age": rng.normal(size=30)})
+    return {"train": [batch, batch]}
+
+
+def iterators() -> Mapping[str, Any]:
+    def batches(n: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        yield _items(n)
+
+    return {name: batches(n) for name, n in SPLITS.items()}
+
+
+def half_precision() -> Mapping[str, Any]:
+    inputs, labels = _items(40)
+    return {"train": [(inputs.to(torch.bfloat16).requires_grad_(), labels)]}
+
+
+def bad_label_in_second_batch() -> Mapping[str, Any]:
+    inputs, labels = _items(9)
+    return {**torch_loaders(), "train": [(inputs, labels), (inputs, labels + 1)]}
+
+
+def empty_search() -> Mapping[str, Any]:
+    return {**torch_loaders(), "search": []}
+
+
+def shapes_that_differ() -> Mapping[str, Any]:
+    inputs, labels = _items(9)
+    return {"train": [(inputs, labels), (inputs[:, :, :2], labels)]}
+
+
+def not_a_mapping() -> list[int]:
+    return [1]
+
+
+def not_iterable() -> Mapping[str, Any]:
+    return {"train": 3}
+
+
+def no_pairs() -> Mapping[str, Any]:
+    return {"train": [np.zeros((9, 3, 5, 5))]}
+
+
+def misspelled() -> Mapping[str, Any]:
+    return {"trian": []}
+
+
+def no_train() -> Mapping[str, Any]:
+    return {"test": torch_loaders()["test"]}
+
+
+NOT_A_FUNCTION = 3
