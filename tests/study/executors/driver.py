@@ -15,11 +15,12 @@ def say(*words: object) -> None:
 
 def main(mode: str, marker: str) -> None:
     pool = LocalProcessExecutor(ScriptedEvaluator(), LocalProcessSettings(n_workers=2))
-    for number in range(2):
-        pool.submit(Job(number, script("sleep", seconds=0.3, value=number)))
-    pids = []
-    while pool.n_unfinished:
-        pids += [one.measurement.details["pid"] for one in pool.wait()]
+    pids: set[object] = set()
+    while len(pids) < 2:  # one may be up, and through with both jobs, long before the other
+        for number in range(2):
+            pool.submit(Job(number, script("sleep", seconds=0.2)))
+        while pool.n_unfinished:
+            pids |= {one.measurement.details["pid"] for one in pool.wait()}
     say(*pids)
     match mode:
         case "hang":  # both workers are busy, one of them in C, with a child
