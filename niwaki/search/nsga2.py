@@ -52,13 +52,13 @@ class NSGA2(Searcher):
         Crossover and mutation are the space's own.
     """
 
-    def __init__(self, problem: Problem, settings: NSGA2Settings) -> None:
+    def __init__(self, problem: Problem, settings: NSGA2Settings | None = None) -> None:
         # pymoo takes more than a second to import: only who evolves pays for it.
         from niwaki.search.pymoo_survival import ranking
 
         self._ranking = ranking
         self._problem = problem
-        self._settings = settings
+        self._settings = settings or NSGA2Settings()
         self._asked = Asked(problem)
         # Survivors, best first: their candidates, (n, m) costs and (n,) violations.
         self._survivors: list[Candidate] = []

@@ -56,9 +56,10 @@ class OptunaSearcher(Searcher):
         optimization framework".
     """
 
-    def __init__(self, problem: Problem, settings: OptunaSettings) -> None:
+    def __init__(self, problem: Problem, settings: OptunaSettings | None = None) -> None:
         self._problem = problem
         self._asked = Asked(problem)
+        settings = settings or OptunaSettings()
         self._make = sampler_factory(settings.sampler, settings.options)
         self._trials: dict[str, optuna.Trial] = {}  # by key of the candidate, until it is told
         self._to_replay: list[Candidate] = []

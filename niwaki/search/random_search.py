@@ -22,7 +22,7 @@ class RandomSearch(Searcher):
         Talwalkar, UAI 2019, "Random search and reproducibility for neural architecture search".
     """
 
-    def __init__(self, problem: Problem, settings: RandomSearchSettings) -> None:  # noqa: ARG002
+    def __init__(self, problem: Problem, settings: RandomSearchSettings | None = None) -> None:  # noqa: ARG002
         self._space = problem.space
         self._asked = Asked(problem)
 

@@ -52,17 +52,19 @@ class RegularizedEvolution(Searcher):
         architecture search", algorithm 1; asynchronous, and without asking twice for one candidate.
     """
 
-    def __init__(self, problem: Problem, settings: RegularizedEvolutionSettings) -> None:
+    def __init__(
+        self, problem: Problem, settings: RegularizedEvolutionSettings | None = None
+    ) -> None:
         # pymoo takes more than a second to import: only who evolves pays for it.
         from niwaki.search.pymoo_survival import ranking
 
         self._ranking = ranking
         self._problem = problem
-        self._settings = settings
+        self._settings = settings or RegularizedEvolutionSettings()
         self._asked = Asked(problem)
         # Oldest first: candidate, (m,) costs, violation.
         self._living: deque[tuple[Candidate, NDArray[np.float64], float]] = deque(
-            maxlen=settings.population_size
+            maxlen=self._settings.population_size
         )
         self._places: NDArray[np.int64] | None = None
 

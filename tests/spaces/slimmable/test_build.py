@@ -1,0 +1,108 @@
+"""Networks and super-networks: slices, masks and extracted modules are the same function."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from niwaki.core.candidate import Candidate
+from niwaki.spaces.slimmable.build import SuperNetwork, build, recalibrate
+from niwaki.spaces.slimmable.space import SlimmableSpace
+from tests.spaces.slimmable.networks import Masked, small_space
+
+IMAGE = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture
+def supernet() -> SuperNetwork:
+    network = SuperNetwork(small_space(), torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(
+                0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(2))
+            )
+    return network
+
+
+def candidates(space: SlimmableSpace, n: int = 12) -> list[Candidate]:
+    rng = np.random.default_rng(3)
+    return [space.largest, space.smallest, *(space.sample(rng) for _ in range(n))]
+
+
+def test_extracted_equals_shared(supernet: SuperNetwork) -> None:
+    for candidate in candidates(supernet.space):
+        shared = supernet(IMAGE, candidate)
+        extracted = supernet.extract(candidate).train()(IMAGE)
+        for a, b in zip(shared, extracted, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
+
+
+def test_extracted_equals_masked(supernet: SuperNetwork) -> None:
+    supernet.full.train()
+    for candidate in candidates(supernet.space):
+        masked = Masked(supernet.space, supernet.full, candidate)(IMAGE)
+        extracted = supernet.extract(candidate).train()(IMAGE)
+        for a, b in zip(masked, extracted, strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
+
+
+def test_extraction_copies(supernet: SuperNetwork) -> None:
+    extracted = supernet.extract(supernet.space.largest)
+    before = supernet.full.stem.conv.weight.clone()
+    with torch.no_grad():
+        extracted.stem.conv.weight.zero_()
+    assert torch.equal(supernet.full.stem.conv.weight, before)
+
+
+def test_gradients_flow_into_the_active_share_only(supernet: SuperNetwork) -> None:
+    sum(output.sum() for output in supernet(IMAGE, supernet.space.smallest)).backward()
+    gradient = supernet.full.stages[0][0].enter.conv.weight.grad  # type: ignore[index, union-attr]
+    assert gradient[:4, :4].abs().sum() > 0
+    assert gradient[4:].abs().sum() == 0
+    assert gradient[:, 4:].abs().sum() == 0
+    assert supernet.full.stages[0][1].enter.conv.weight.grad is None  # type: ignore[index, union-attr]
+
+
+def test_counts_are_those_of_the_module() -> None:
+    space = small_space()
+    for candidate in candidates(space):
+        layers = space.layer_table(candidate)
+        network = build(space, candidate)
+        assert sum(x.params for x in layers) == sum(p.numel() for p in network.parameters())
+        quantizable = {
+            n for n, m in network.named_modules() if isinstance(m, nn.Conv2d | nn.Linear)
+        }
+        assert quantizable == {layer.path for layer in layers}
+
+
+def test_macs_are_those_that_torch_counts() -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    space = small_space()
+    for candidate in candidates(space, 4):
+        with FlopCounterMode(display=False) as counter:
+            build(space, candidate).eval()(IMAGE[:1])
+        assert counter.get_total_flops() == 2 * sum(x.macs for x in space.layer_table(candidate))
+
+
+def test_outputs_have_the_shape_of_their_task() -> None:
+    space = small_space()
+    outputs = build(space, space.smallest).eval()(IMAGE)
+    assert [tuple(output.shape) for output in outputs] == [(4, 5), (4, 4, 16, 16), (4, 1, 16, 16)]
+
+
+def test_recalibrated_statistics_are_means_over_batches(supernet: SuperNetwork) -> None:
+    network = supernet.extract(supernet.space.smallest)
+    batches = [IMAGE[:2], IMAGE[2:]]
+    recalibrate(network, iter(batches))
+    with torch.no_grad():
+        means = [network.stem.conv(batch).mean(dim=(0, 2, 3)) for batch in batches]
+    torch.testing.assert_close(network.stem.norm.running_mean, torch.stack(means).mean(dim=0))
+    assert not network.training
+
+
+def test_the_same_seed_gives_the_same_weights() -> None:
+    first = SuperNetwork(small_space(), torch.Generator().manual_seed(5))
+    second = SuperNetwork(small_space(), torch.Generator().manual_seed(5))
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)

@@ -1,0 +1,254 @@
+"""The study: the loop, its bounds and budgets, and what survives a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from niwaki.core.errors import ConfigError, RunFolderError, StudyError
+from niwaki.core.measurement import Measurement, Status
+from niwaki.core.objectives import Direction, Objective
+from niwaki.search.base import Problem, Searcher
+from niwaki.search.nsga2 import NSGA2
+from niwaki.study.budget import Budget
+from niwaki.study.events import Asked, Baseline, Told
+from niwaki.study.ledger import read_ledger
+from niwaki.study.run import Run, load_front
+from niwaki.study.study import Study, StudySettings
+from tests.study.formulas import SPACE, FormulaEvaluator, formula_study
+
+
+def told(folder: Path) -> list[tuple[int, str, str]]:
+    """Return number, candidate and values of every told trial: all that must not change."""
+    asked = {e.number: e for e in read_ledger(folder / "trials.jsonl") if isinstance(e, Asked)}
+    return [
+        (e.number, asked[e.number].candidate.key, str(dict(e.measurement.values)))
+        for e in read_ledger(folder / "trials.jsonl")
+        if isinstance(e, Told)
+    ]
+
+
+def test_the_budget_is_spent_exactly(tmp_path: Path) -> None:
+    formula_study(tmp_path / "run", FormulaEvaluator(), n=25).run()
+    assert len(told(tmp_path / "run")) == 25
+
+
+def test_no_candidate_is_evaluated_twice(tmp_path: Path) -> None:
+    visits = tmp_path / "visits"
+    formula_study(tmp_path / "run", FormulaEvaluator(visits), n=60).run()
+    searched = Counter(visits.read_text().split())
+    searched.subtract([FormulaEvaluator().baseline().key])
+    assert max(searched.values()) == 1
+
+
+def test_the_front_is_that_of_all_trials(tmp_path: Path) -> None:
+    front = formula_study(tmp_path / "run", FormulaEvaluator(), n=60).run()
+    points = [(-m.values["gain"], m.values["price"]) for m in front.models]
+    everything = [
+        (-t.measurement.values["gain"], t.measurement.values["price"])
+        for t in Run.read(tmp_path / "run").history.trials
+    ]
+    for point in points:
+        assert not any(o != point and o[0] <= point[0] and o[1] <= point[1] for o in everything)
+    assert [m.key for m in load_front(tmp_path / "run").models] == [m.key for m in front.models]
+
+
+def test_the_same_seed_gives_the_same_search(tmp_path: Path) -> None:
+    formula_study(tmp_path / "a", FormulaEvaluator(), seed=3).run()
+    formula_study(tmp_path / "b", FormulaEvaluator(), seed=3).run()
+    formula_study(tmp_path / "c", FormulaEvaluator(), seed=4).run()
+    assert told(tmp_path / "a") == told(tmp_path / "b") != told(tmp_path / "c")
+
+
+def test_infeasible_by_a_count_is_recorded_and_not_paid_for(tmp_path: Path) -> None:
+    visits = tmp_path / "visits"
+    study = formula_study(
+        tmp_path / "run", FormulaEvaluator(visits), n=20, constraints=["weight <= 14"]
+    )
+    study.run()
+    trials = Run.read(tmp_path / "run").history.trials
+    refused = [t for t in trials if t.measurement.status is Status.INFEASIBLE]
+    assert refused
+    assert all(t.measurement.values["weight"] > 14 for t in refused)
+    assert "weight <= 14" in refused[0].measurement.reason
+    visited = visits.read_text().split()
+    assert len(visited) == 20 + 1
+    assert not {t.candidate.key for t in refused} & set(visited)
+
+
+def test_bounds_relative_to_the_baseline_keep_the_front_inside(tmp_path: Path) -> None:
+    study = formula_study(
+        tmp_path / "run", FormulaEvaluator(), n=60, constraints=["price <= 0.5 * baseline"]
+    )
+    front = study.run()
+    assert front.models
+    assert all(model.values["price"] <= 0.5 * 6 * 16 for model in front.models)
+
+
+def test_failures_are_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
+    formula_study(tmp_path / "run", FormulaEvaluator(fails=True), n=50).run()
+    run = Run.read(tmp_path / "run")
+    assert run.history.n_paid == 50
+    assert run.failures
+    assert all("x0 is 5" in failure.reason for failure in run.failures)
+
+
+def test_a_search_where_everything_fails_stops_and_says_why(tmp_path: Path) -> None:
+    class Broken(FormulaEvaluator):
+        def evaluate(self, candidate, *, fidelity, seed):  # type: ignore[no-untyped-def]
+            if candidate == self.baseline():
+                return super().evaluate(candidate, fidelity=fidelity, seed=seed)
+            raise ValueError("no such device")
+
+    with pytest.raises(StudyError, match="no such device"):
+        formula_study(tmp_path / "run", Broken(), n=500).run()
+    assert len(told(tmp_path / "run")) == 20
+
+
+def test_a_failed_baseline_stops_the_study(tmp_path: Path) -> None:
+    class Broken(FormulaEvaluator):
+        def evaluate(self, candidate, *, fidelity, seed):  # type: ignore[no-untyped-def]
+            raise ValueError("no data")
+
+    with pytest.raises(StudyError, match=r"baseline.*no data"):
+        formula_study(tmp_path / "run", Broken()).run()
+
+
+def test_a_small_space_is_searched_to_its_end(tmp_path: Path) -> None:
+    class Tiny(FormulaEvaluator):
+        @property
+        def space(self):  # type: ignore[no-untyped-def]
+            return SPACE.restricted({"x0"})
+
+        def evaluate(self, candidate, *, fidelity, seed):  # type: ignore[no-untyped-def]
+            level = float(str(candidate.decisions["x0"]))
+            return Measurement(candidate.key, {"gain": level, "price": level})
+
+        def cheap(self, candidate):  # type: ignore[no-untyped-def]
+            return {}
+
+    formula_study(tmp_path / "run", Tiny(), n=100).run()
+    assert len(told(tmp_path / "run")) == 6
+
+
+def test_a_larger_budget_continues(tmp_path: Path) -> None:
+    formula_study(tmp_path / "run", FormulaEvaluator(), n=20).run()
+    formula_study(tmp_path / "run", FormulaEvaluator(), n=45).run()
+    formula_study(tmp_path / "whole", FormulaEvaluator(), n=45).run()
+    assert told(tmp_path / "run") == told(tmp_path / "whole")
+
+
+def test_other_settings_need_another_folder(tmp_path: Path) -> None:
+    formula_study(tmp_path / "run", FormulaEvaluator(), n=5).run()
+    with pytest.raises(RunFolderError, match="seed was 0 and is now 1"):
+        formula_study(tmp_path / "run", FormulaEvaluator(), n=5, seed=1).run()
+
+
+@pytest.mark.parametrize("n_events", [1, 2, 3, 17, 30])
+def test_killed_in_the_middle_equals_not_killed(tmp_path: Path, n_events: int) -> None:
+    kill_when(tmp_path / "cut" / "run", n_told=n_events, n=35)
+    n_before = len(told(tmp_path / "cut" / "run"))
+    assert n_events <= n_before < 35
+    run_to_the_end(tmp_path / "cut" / "run", n=35)
+    run_to_the_end(tmp_path / "whole" / "run", n=35)
+    assert told(tmp_path / "cut" / "run") == told(tmp_path / "whole" / "run")
+    visits = Counter((tmp_path / "cut" / "visits").read_text().split())
+    # What was in flight at the kill was begun twice; nothing that finished was.
+    assert sum(visits.values()) <= 35 + 1 + 1
+
+
+def test_killed_while_the_baseline_runs(tmp_path: Path) -> None:
+    kill_when(tmp_path / "run", n_told=0, n=10)
+    run_to_the_end(tmp_path / "run", n=10)
+    events = read_ledger(tmp_path / "run" / "trials.jsonl")
+    assert sum(isinstance(event, Baseline) for event in events) == 1
+    assert len(told(tmp_path / "run")) == 10
+
+
+def test_proposals_refused_after_a_kill_are_not_paid_for(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    study = formula_study(folder, FormulaEvaluator(), n=8, constraints=["weight <= 14"])
+    study.run()
+    lines = (folder / "trials.jsonl").read_bytes().splitlines(keepends=True)
+    cut = next(i for i, line in enumerate(lines) if b'"infeasible"' in line)
+    (folder / "trials.jsonl").write_bytes(b"".join(lines[:cut]))
+    visits = tmp_path / "visits"
+    formula_study(folder, FormulaEvaluator(visits), n=8, constraints=["weight <= 14"]).run()
+    evaluated = set(visits.read_text().split())
+    refused = [t for t in Run.read(folder).history.trials if not t.measurement.complete]
+    assert refused
+    assert not {t.candidate.key for t in refused} & evaluated
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        (StudySettings(objectives=()), "at least one objective"),
+        (StudySettings(objectives=("gian",)), "did you mean 'gain'"),
+        (StudySettings(objectives=("gain", "gain")), "twice"),
+        (StudySettings(objectives=("gain",), constraints=("prise <= 2",)), "'price'"),
+        (StudySettings(objectives=("gain",), constraints=("price < 2",)), "operator"),
+    ],
+)
+def test_impossible_wishes_are_refused_before_anything_is_paid(
+    tmp_path: Path, settings: StudySettings, fault: str
+) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        Study(tmp_path / "run", FormulaEvaluator(), NSGA2, settings).run()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_direction_of_ones_own_is_kept(tmp_path: Path) -> None:
+    wanted = Objective("gain", Direction.MINIMIZE)
+    settings = StudySettings(objectives=(wanted,), budget=Budget(60))
+    front = Study(tmp_path / "run", FormulaEvaluator(), NSGA2, settings).run()
+    assert front.models[0].values["gain"] < 20
+
+
+def test_the_clock_ends_a_search(tmp_path: Path) -> None:
+    settings = StudySettings(objectives=("gain", "price"), budget=Budget(10_000, seconds=0.5))
+    Study(tmp_path / "run", FormulaEvaluator(seconds=0.05), NSGA2, settings).run()
+    assert 1 <= len(told(tmp_path / "run")) < 100
+
+
+def test_the_searcher_hears_every_trial_once(tmp_path: Path) -> None:
+    heard: list[int] = []
+
+    class Listening(NSGA2):
+        def tell(self, trials):  # type: ignore[no-untyped-def]
+            heard.extend(trial.number for trial in trials)
+            super().tell(trials)
+
+    def make(problem: Problem) -> Searcher:
+        return Listening(problem)
+
+    settings = StudySettings(objectives=("gain", "price"), budget=Budget(15))
+    Study(tmp_path / "run", FormulaEvaluator(), make, settings).run()
+    assert heard == list(range(15))
+
+
+def run_to_the_end(folder: Path, *, n: int) -> None:
+    done = subprocess.run(driver(folder, n, pause=0.0), capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+
+
+def kill_when(folder: Path, *, n_told: int, n: int) -> None:
+    """Start a search in another process, and kill -9 it once it has told so many trials."""
+    process = subprocess.Popen(driver(folder, n, pause=0.03))
+    ledger = folder / "trials.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if ledger.exists() and len(told(folder)) >= n_told and ledger.stat().st_size:
+            break
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def driver(folder: Path, n: int, *, pause: float) -> list[str]:
+    return [sys.executable, "-m", "tests.study.formulas", str(folder), str(n), str(pause)]
