@@ -1,6 +1,5 @@
 """A searcher let loose on a toy."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from niwaki.core.candidate import Candidate
@@ -11,10 +10,17 @@ from niwaki.testing.toys import Toy
 
 @dataclass(frozen=True)
 class Run:
-    """What was asked, and what was told, in order."""
+    """What a searcher was asked and told.
+
+    Attributes:
+        asked: In order.
+        told: In order.
+        n_told_before: How much was told before each was asked.
+    """
 
     asked: tuple[Candidate, ...]
     told: tuple[Trial, ...]
+    n_told_before: tuple[int, ...]
 
 
 def search(searcher: Searcher, toy: Toy, n: int, *, n_workers: int = 1) -> Run:
@@ -29,6 +35,7 @@ def search(searcher: Searcher, toy: Toy, n: int, *, n_workers: int = 1) -> Run:
     asked: list[Candidate] = []
     told: list[Trial] = []
     pending: list[Trial] = []
+    n_told_before: list[int] = []
     while len(asked) < n or pending:
         if len(asked) < n and len(pending) < n_workers:
             proposed = searcher.ask(1, [trial.candidate for trial in pending])
@@ -37,13 +44,9 @@ def search(searcher: Searcher, toy: Toy, n: int, *, n_workers: int = 1) -> Run:
                 continue
             pending.append(Trial(len(asked), proposed[0], toy.measure(proposed[0])))
             asked.append(proposed[0])
+            n_told_before.append(len(told))
         else:
             late = len(told) % 3 == 1
             told.append(pending.pop(-1 if late else 0))
             searcher.tell([told[-1]])
-    return Run(tuple(asked), tuple(told))
-
-
-def keys(candidates: Sequence[Candidate]) -> list[str]:
-    """Return the keys of candidates."""
-    return [candidate.key for candidate in candidates]
+    return Run(tuple(asked), tuple(told), tuple(n_told_before))

@@ -3,8 +3,8 @@
 A searcher that only works on tidy problems shows it here.
 
 References:
-    Wrapping a problem so is Vizier's idea: Song et al., AutoML 2022, "Open Source Vizier: distributed
-    infrastructure and API for reliable and flexible black-box optimization".
+    Wrapping a problem so is Vizier's idea: Song et al., AutoML 2022, "Open Source Vizier:
+    distributed infrastructure and API for reliable and flexible black-box optimization".
 """
 
 from dataclasses import replace
