@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import fx, nn
+from torch.func import functional_call
 
 from niwaki.core.errors import ExportError
 from niwaki.export.graph_writer import Shape
+from niwaki.export.shape_rules import FUNCTION_RULES, MODULE_RULES
 
 _BATCHES = (2, 3)
 
@@ -106,17 +109,44 @@ class _Recorder(fx.Interpreter):
         self.seen[node] = _described(result)
         return result
 
+    def call_module(
+        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        module = self.fetch_attr(str(target))
+        if (rule := MODULE_RULES.get(type(module))) and len(args) == 1:
+            return rule(module, args[0])
+        state = dict((*module.named_parameters(), *module.named_buffers()))
+        return functional_call(module, {n: t.to("meta") for n, t in state.items()}, args, kwargs)
 
-class _Running(nn.Module):
-    """Lets `functional_call` swap the parameters under an interpreter."""
+    def get_attr(
+        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        value = super().get_attr(target, args, kwargs)
+        return value.to("meta") if isinstance(value, torch.Tensor) else value
 
-    def __init__(self, recorder: _Recorder, module: nn.Module) -> None:
-        super().__init__()
-        self.recorder = recorder
-        self.module = module
+    def call_function(
+        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if _holds_tensor(args) and (rule := FUNCTION_RULES.get(target)):
+            return rule(*args, **kwargs)
+        if target is F.interpolate:
+            # Which values it picks makes no difference to the shape, but much to the time.
+            kwargs = {**kwargs, "mode": "nearest", "align_corners": None, "antialias": False}
+            args = args[:3]
+        return super().call_function(target, args, kwargs)
 
-    def forward(self, *inputs: torch.Tensor) -> Any:
-        return self.recorder.run(*inputs)
+    def call_method(
+        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if _holds_tensor(args) and (rule := FUNCTION_RULES.get(target)):
+            return rule(*args, **kwargs)
+        return super().call_method(target, args, kwargs)
+
+
+def _holds_tensor(args: tuple[Any, ...]) -> bool:
+    """Whether a call computes with tensors, not with the numbers of a shape."""
+    flat = [item for arg in args for item in (arg if isinstance(arg, list | tuple) else [arg])]
+    return any(isinstance(item, torch.Tensor) for item in flat)
 
 
 def _values_at(
@@ -124,15 +154,10 @@ def _values_at(
 ) -> dict[fx.Node, object]:
     """Run the graph on tensors without storage and return what each node gives."""
     recorder = _Recorder(module, graph)
-    running = _Running(recorder, module)
-    state = {
-        name: tensor.to("meta")
-        for name, tensor in (*running.named_parameters(), *running.named_buffers())
-    }
     inputs = tuple(torch.empty((batch, *shape[1:]), device="meta") for shape in input_shapes)
     try:
         with torch.no_grad():
-            torch.func.functional_call(running, state, inputs)
+            recorder.run(*inputs)
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
         shapes = ", ".join(str(tuple(shape)) for shape in input_shapes)
         reason = str(error).split("\n", 1)[0]

@@ -1,0 +1,131 @@
+"""An exported graph, named by the paths of its layers and by nothing else.
+
+torch's exporter numbers nodes and tensors, and notes beside each of them where in which source file
+it comes from. The names are read from those notes; then the notes go.
+"""
+
+import ast
+import re
+from collections.abc import Mapping
+
+import onnx
+
+from niwaki.export.graph_index import GraphIndex
+
+_SCOPES = "pkg.torch.onnx.name_scopes"
+_CLASSES = "pkg.torch.onnx.class_hierarchy"
+_LEAVES, _CONTAINERS = "torch.nn.modules.", ".container."
+_NUMBER = re.compile(r"(_\d+)+$")
+_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+def named_by_layers(graph: onnx.GraphProto, parameters: frozenset[str]) -> onnx.GraphProto:
+    """Return a graph with nodes and tensors named by layer paths, and without notes.
+
+    Args:
+        graph: As torch exported it.
+        parameters: Names of the module's parameters and buffers.
+    """
+    index = GraphIndex(graph)
+    node_names = _node_names(index, parameters)
+    renamed = _tensor_names(index, node_names) | _constant_names(index, node_names, parameters)
+    nodes = [_node(node, name, renamed) for node, name in zip(index.nodes, node_names, strict=True)]
+    read = {name for node in nodes for name in node.input}
+    constants = [_constant(tensor, renamed) for tensor in graph.initializer]
+    infos = [_info(info, renamed) for info in graph.value_info if info.name in renamed]
+    return onnx.helper.make_graph(
+        nodes,
+        graph.name,
+        [_info(info, {}) for info in graph.input],
+        [_info(info, {}) for info in graph.output],
+        [tensor for tensor in constants if tensor.name in read],
+        value_info=[info for info in infos if info.name not in {c.name for c in constants}],
+    )
+
+
+def _node_names(index: GraphIndex, parameters: frozenset[str]) -> list[str]:
+    taken: set[str] = set()
+    return [_unique(_path(index, node, parameters), taken) for node in index.nodes]
+
+
+def _path(index: GraphIndex, node: onnx.NodeProto, parameters: frozenset[str]) -> str:
+    """Return the path of a layer that owns weights, or of an operation in its module."""
+    if node.op_type in _WEIGHTED and len(node.input) > 1:
+        # With batch norm folded in, the notes speak of the norm, but the weight is still its own.
+        weight: str = node.input[1]
+        owner, _, kind = weight.rpartition(".")
+        if kind == "weight" and weight in parameters and owner:
+            return owner
+    scopes, classes = _noted(node, _SCOPES), _noted(node, _CLASSES)
+    if node.op_type in _WEIGHTED and len(scopes) > 1 and index.is_constant(node.input[1]):
+        return scopes[-2]
+    if len(classes) > 1 and classes[-2].startswith(_LEAVES) and _CONTAINERS not in classes[-2]:
+        return scopes[-2]
+    operation = _NUMBER.sub("", scopes[-1]) if scopes else node.op_type.lower()
+    scope = scopes[-2] if len(scopes) > 1 else ""
+    return f"{scope}.{operation}" if scope else operation
+
+
+def _noted(node: onnx.NodeProto, key: str) -> list[str]:
+    noted = next((entry.value for entry in node.metadata_props if entry.key == key), "[]")
+    return [str(item) for item in ast.literal_eval(noted)]
+
+
+def _tensor_names(index: GraphIndex, node_names: list[str]) -> dict[str, str]:
+    """Name each tensor after the node that gives it; inputs and outputs keep their names."""
+    taken = {*index.inputs, *index.outputs}
+    renamed = {}
+    for node, name in zip(index.nodes, node_names, strict=True):
+        for i, tensor in enumerate(node.output):
+            if tensor and tensor not in index.outputs:
+                renamed[tensor] = _unique(name if len(node.output) == 1 else f"{name}.{i}", taken)
+    return renamed
+
+
+def _constant_names(
+    index: GraphIndex, node_names: list[str], parameters: frozenset[str]
+) -> dict[str, str]:
+    """Name a constant after the layer it is the weight or bias of, or after its first reader."""
+    taken = {name for name in index.constants if name in parameters}
+    renamed: dict[str, str] = {}
+    for node, name in zip(index.nodes, node_names, strict=True):
+        roles = ("input", "weight", "bias") if node.op_type in _WEIGHTED else ()
+        for i, constant in enumerate(node.input):
+            if not index.is_constant(constant) or constant in renamed or constant in parameters:
+                continue
+            role = roles[i] if i < len(roles) else f"constant_{i}"
+            renamed[constant] = _unique(f"{name}.{role}", taken)
+    return renamed
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    free, number = name, 2
+    while free in taken:
+        free, number = f"{name}:{number}", number + 1
+    taken.add(free)
+    return free
+
+
+def _node(node: onnx.NodeProto, name: str, renamed: Mapping[str, str]) -> onnx.NodeProto:
+    plain = onnx.NodeProto(op_type=node.op_type, name=name)
+    plain.input.extend(renamed.get(tensor, tensor) for tensor in node.input)
+    plain.output.extend(renamed.get(tensor, tensor) for tensor in node.output)
+    plain.attribute.extend(sorted(node.attribute, key=lambda attribute: attribute.name))
+    for attribute in plain.attribute:
+        attribute.ClearField("doc_string")
+    return plain
+
+
+def _constant(tensor: onnx.TensorProto, renamed: Mapping[str, str]) -> onnx.TensorProto:
+    plain = onnx.TensorProto()
+    plain.CopyFrom(tensor)
+    plain.name = renamed.get(tensor.name, tensor.name)
+    plain.ClearField("doc_string")
+    del plain.metadata_props[:]
+    return plain
+
+
+def _info(info: onnx.ValueInfoProto, renamed: Mapping[str, str]) -> onnx.ValueInfoProto:
+    plain = onnx.ValueInfoProto(name=renamed.get(info.name, info.name))
+    plain.type.CopyFrom(info.type)
+    return plain
