@@ -31,7 +31,7 @@ def reason_of(model: Model) -> str:
     """Return why `model` does not count, clipped; empty if it does."""
     if model.state is State.FEASIBLE:
         return ""
-    text = model.broken if model.state is State.OUTSIDE else model.measurement.reason
+    text = f"broke {model.broken}" if model.state is State.OUTSIDE else model.measurement.reason
     text = text.strip() or UNKNOWN
     clipped = len(text) > MAX_REASON_CHARACTERS
     return text[: MAX_REASON_CHARACTERS - 1].rstrip() + "…" if clipped else text

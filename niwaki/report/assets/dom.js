@@ -38,7 +38,11 @@ export function select(label, options, value, listener) {
 
 /** A button that is pressed or not. */
 export function toggle(label, pressed, listener, attributes = {}) {
-  const button = html("button", { type: "button", class: "toggle", "aria-pressed": String(pressed), ...attributes }, label);
+  const button = html(
+    "button",
+    { type: "button", class: "toggle", "aria-pressed": String(pressed), ...attributes },
+    label,
+  );
   return on(button, "click", () => listener(!pressed));
 }
 
@@ -64,7 +68,8 @@ export function onWidth(element, draw) {
 
 function filled(element, attributes, children) {
   for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    if (value !== null && value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? "" : value);
   }
   element.append(...present(children));
   return element;

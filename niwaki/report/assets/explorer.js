@@ -17,7 +17,16 @@ export function mountExplorer(host, study, store, tooltip) {
   const note = html("p", { class: "note" });
   const table = html("div", { class: "table-beside" });
   const chart = html("div", { class: "chart-side" }, plot, legend, note);
-  fill(host, controls, html("div", { class: study.objectives.length > MAX_BESIDE ? "stacked" : "beside" }, chart, table));
+  fill(
+    host,
+    controls,
+    html(
+      "div",
+      { class: study.objectives.length > MAX_BESIDE ? "stacked" : "beside" },
+      chart,
+      table,
+    ),
+  );
   const redraw = () => fill(controls, ...controlsOf(study, store));
   const fields = ["source", "x", "y", "colour", "xLog", "yLog", "everything"];
   store.watch(fields, redraw);
@@ -33,14 +42,18 @@ export function mountExplorer(host, study, store, tooltip) {
 /** Whether a value spans so much that a linear axis would press most of it into a corner. */
 export function needsLog(study, source, name) {
   const values = columnOf(study, source, name)?.values ?? [];
-  const shown = [...study.front, study.baseline].filter((row) => row !== null).map((row) => values[row]).filter((v) => v !== null && v !== undefined);
+  const shown = [...study.front, study.baseline]
+    .filter((row) => row !== null)
+    .map((row) => values[row])
+    .filter((v) => v !== null && v !== undefined);
   const possible = shown.length > 1 && values.every((value) => value === null || value > 0);
   return possible && name !== "evaluation" && Math.max(...shown) / Math.min(...shown) >= LOG_RATIO;
 }
 
 /** The values to show first: a cost across, a merit upwards, if there are such objectives. */
 export function firstAxes(study) {
-  const names = (direction) => study.objectives.filter((o) => o.direction === direction).map((o) => o.name);
+  const names = (direction) =>
+    study.objectives.filter((o) => o.direction === direction).map((o) => o.name);
   const [costs, merits] = [names("minimize"), names("maximize")];
   if (study.objectives.length === 1) return { x: "evaluation", y: study.objectives[0].name };
   if (costs.length > 0 && merits.length > 0) return { x: costs[0], y: merits[0] };
@@ -48,10 +61,14 @@ export function firstAxes(study) {
 }
 
 function controlsOf(study, store) {
-  const columns = study.sources[store.source].columns.filter((column) => column.values.some((value) => value !== null));
+  const columns = study.sources[store.source].columns.filter((column) =>
+    column.values.some((value) => value !== null),
+  );
   const options = groups(columns);
   return [
-    select("Across", options, store.x, (x) => store.set({ x, xLog: needsLog(study, store.source, x) })),
+    select("Across", options, store.x, (x) =>
+      store.set({ x, xLog: needsLog(study, store.source, x) }),
+    ),
     logToggle(study, store, "x"),
     select("Up", options, store.y, (y) => store.set({ y, yLog: needsLog(study, store.source, y) })),
     logToggle(study, store, "y"),
@@ -72,21 +89,30 @@ function groups(columns) {
 
 function logToggle(study, store, axis) {
   const values = columnOf(study, store.source, store[axis])?.values ?? [];
-  const possible = values.some((value) => value !== null) && values.every((value) => value === null || value > 0);
+  const possible =
+    values.some((value) => value !== null) && values.every((value) => value === null || value > 0);
   const flip = (pressed) => store.set({ [`${axis}Log`]: pressed });
-  return toggle("log", store[`${axis}Log`], flip, { disabled: !possible, "aria-label": `Logarithmic ${store[axis]}` });
+  return toggle("log", store[`${axis}Log`], flip, {
+    disabled: !possible,
+    "aria-label": `Logarithmic ${store[axis]}`,
+  });
 }
 
 function sourceControl(study, store) {
   if (!study.sources.exported) return [];
   const options = Object.entries(study.sources).map(([id, source]) => [id, source.label]);
-  return [select("Values of", options, store.source, (source) => store.set(withSource(study, store, source)))];
+  return [
+    select("Values of", options, store.source, (source) =>
+      store.set(withSource(study, store, source)),
+    ),
+  ];
 }
 
 // The other source may lack a value that is shown: then start over with the first axes.
 function withSource(study, store, source) {
   const has = (name) => name === "" || columnOf(study, source, name) !== null;
-  const axes = has(store.x) && has(store.y) ? {} : { ...firstAxes(study), xLog: false, yLog: false };
+  const axes =
+    has(store.x) && has(store.y) ? {} : { ...firstAxes(study), xLog: false, yLog: false };
   if (axes.x === "evaluation" && !has("evaluation")) axes.x = axes.y;
   return { source, ...axes, ...(has(store.colour) ? {} : { colour: "" }) };
 }
@@ -94,18 +120,30 @@ function withSource(study, store, source) {
 function legendOf(study, store) {
   const { states, baseline } = store.shown;
   const entries = [
-    study.front.length > 0 && key("front", svg("circle", { class: "front-point plain", cx: 8, cy: 8, r: 5 })),
+    study.front.length > 0 &&
+      key("front", svg("circle", { class: "front-point plain", cx: 8, cy: 8, r: 5 })),
     states.has(0) && key("dominated", svg("path", { class: "dots quiet", d: "M8 8h0" })),
-    states.has(1) && key("outside a limit", svg("path", { class: "rings quiet", d: "M5.5 8a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0" })),
-    states.has(2) && key("turned away", svg("path", { class: "crosses quiet", d: "M5.5 5.5l5 5m0-5l-5 5" })),
-    states.has(3) && key("failed", svg("path", { class: "crosses failed", d: "M5.5 5.5l5 5m0-5l-5 5" })),
+    states.has(1) &&
+      key(
+        "outside a limit",
+        svg("path", { class: "rings quiet", d: "M5.5 8a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0" }),
+      ),
+    states.has(2) &&
+      key("turned away", svg("path", { class: "crosses quiet", d: "M5.5 5.5l5 5m0-5l-5 5" })),
+    states.has(3) &&
+      key("failed", svg("path", { class: "crosses failed", d: "M5.5 5.5l5 5m0-5l-5 5" })),
     baseline && key("baseline", svg("path", { class: "baseline-mark", d: "M8 2l6 6l-6 6l-6-6z" })),
   ];
   return [...entries.filter(Boolean), ...rampKey(study, store)];
 }
 
 function key(text, shape) {
-  return html("span", { class: "key" }, svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, shape), text);
+  return html(
+    "span",
+    { class: "key" },
+    svg("svg", { viewBox: "0 0 16 16", width: 16, height: 16, "aria-hidden": "true" }, shape),
+    text,
+  );
 }
 
 function rampKey(study, store) {
@@ -114,7 +152,15 @@ function rampKey(study, store) {
   if (values.length === 0) return [];
   const steps = Array.from({ length: 6 }, (_, step) => html("i", { class: `ramp-back-${step}` }));
   const ends = [quantity(values[0], column.unit), quantity(values[values.length - 1], column.unit)];
-  return [html("span", { class: "key ramp-key" }, `${column.name}: ${ends[0]}`, html("span", { class: "ramp" }, ...steps), ends[1])];
+  return [
+    html(
+      "span",
+      { class: "key ramp-key" },
+      `${column.name}: ${ends[0]}`,
+      html("span", { class: "ramp" }, ...steps),
+      ends[1],
+    ),
+  ];
 }
 
 function noteOf(study, store) {
@@ -125,10 +171,14 @@ function noteOf(study, store) {
   if (outOfView > 0) parts.push(`${models(outOfView)} far outside the view. `);
   for (const { name, sign, limit } of farLimits) {
     const unit = columnOf(study, store.source, name)?.unit ?? "";
-    parts.push(`The limit ${name} ${sign > 0 ? "\u2264" : "\u2265"} ${quantity(limit, unit)} lies outside the view. `);
+    parts.push(
+      `The limit ${name} ${sign > 0 ? "\u2264" : "\u2265"} ${quantity(limit, unit)} lies outside the view. `,
+    );
   }
   if (outOfView > 0 || store.everything) {
-    parts.push(toggle("Show everything", store.everything, (everything) => store.set({ everything })));
+    parts.push(
+      toggle("Show everything", store.everything, (everything) => store.set({ everything })),
+    );
   }
   return parts;
 }

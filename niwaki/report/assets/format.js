@@ -22,7 +22,8 @@ export function quantity(value, unit, digits = 3) {
 /** `digits` significant digits, without an exponent where that stays readable. */
 export function significant(value, digits = 3) {
   const magnitude = Math.abs(value);
-  if (magnitude !== 0 && (magnitude < 1e-4 || magnitude >= 1e6)) return minus(value.toExponential(digits - 1));
+  if (magnitude !== 0 && (magnitude < 1e-4 || magnitude >= 1e6))
+    return minus(value.toExponential(digits - 1));
   const places = magnitude === 0 ? 0 : digits - 1 - Math.floor(Math.log10(magnitude));
   return minus(value.toFixed(Math.max(0, Math.min(places, 6))));
 }
@@ -53,12 +54,18 @@ export function duration(seconds) {
     [total % 60, "s"],
   ];
   const first = parts.findIndex(([count]) => count > 0);
-  return parts.slice(first, first + 2).filter(([count]) => count > 0).map(([count, unit]) => `${count} ${unit}`).join(" ");
+  return parts
+    .slice(first, first + 2)
+    .filter(([count]) => count > 0)
+    .map(([count, unit]) => `${count} ${unit}`)
+    .join(" ");
 }
 
 /** An ISO time without its decoration; anything else as it came. */
 export function moment(text) {
-  const parts = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:\d{2})?$/.exec(text);
+  const parts = /^(\d{4}-\d{2}-\d{2})T(\d{2}:\d{2})(?::\d{2}(?:\.\d+)?)?(Z|[+-]\d{2}:\d{2})?$/.exec(
+    text,
+  );
   if (!parts) return text;
   const zone = parts[3] === "Z" || parts[3] === "+00:00" ? "UTC" : (parts[3] ?? "");
   return `${parts[1]} ${parts[2]} ${zone}`.trimEnd();
@@ -78,7 +85,8 @@ export function shortened(text, length) {
 
 function prefixed(value, symbol, digits) {
   for (const [factor, prefix] of PREFIXES) {
-    if (Math.abs(value) >= factor * 0.9995) return `${significant(value / factor, digits)} ${prefix}${symbol}`;
+    if (Math.abs(value) >= factor * 0.9995)
+      return `${significant(value / factor, digits)} ${prefix}${symbol}`;
   }
   return `${minus(String(Number(value.toPrecision(4))))} ${symbol}`;
 }

@@ -21,14 +21,58 @@ export function mountLayers(host, layers, tooltip) {
   const controls = html("div", { class: "controls" });
   const look = { measure: measures[0]?.[0] ?? null, width: 0 };
   const draw = () => {
-    if (look.measure && look.width > 0) fill(picture, pictureOf(layers, MEASURES.find(([field]) => field === look.measure), look.width, tooltip));
+    if (look.measure && look.width > 0)
+      fill(
+        picture,
+        pictureOf(
+          layers,
+          MEASURES.find(([field]) => field === look.measure),
+          look.width,
+          tooltip,
+        ),
+      );
   };
-  const pick = () => fill(controls, select("Height", measures.map(([field, label]) => [field, label]), look.measure, (measure) => ((look.measure = measure), draw())));
+  const pick = () =>
+    fill(
+      controls,
+      select(
+        "Height",
+        measures.map(([field, label]) => [field, label]),
+        look.measure,
+        (measure) => ((look.measure = measure), draw()),
+      ),
+    );
   if (measures.length > 1) pick();
-  const key = precisionsOf(layers).map((precision) => html("span", { class: "key" }, html("i", { class: `swatch ${precisionLook(precision)}` }), `${precision} in ${layers.filter((l) => runs(l) === precision).length} of ${layers.length}`));
+  const key = precisionsOf(layers).map((precision) =>
+    html(
+      "span",
+      { class: "key" },
+      html("i", { class: `swatch ${precisionLook(precision)}` }),
+      `${precision} in ${layers.filter((l) => runs(l) === precision).length} of ${layers.length}`,
+    ),
+  );
   const strayed = layers.filter(differs).length;
-  const warning = strayed > 0 ? html("span", { class: "key strayed" }, html("i", { class: "swatch differs" }), `${strayed} ${strayed === 1 ? "runs" : "run"} in another precision than asked`) : null;
-  fill(host, html("div", { class: "layer-head" }, html("h4", {}, "Layers"), html("div", { class: "legend" }, ...key, warning), controls), html("div", { class: "scroller" }, picture), table(layers));
+  const warning =
+    strayed > 0
+      ? html(
+          "span",
+          { class: "key strayed" },
+          html("i", { class: "swatch differs" }),
+          `${strayed} ${strayed === 1 ? "runs" : "run"} in another precision than asked`,
+        )
+      : null;
+  fill(
+    host,
+    html(
+      "div",
+      { class: "layer-head" },
+      html("h4", {}, "Layers"),
+      html("div", { class: "legend" }, ...key, warning),
+      controls,
+    ),
+    html("div", { class: "scroller" }, picture),
+    table(layers),
+  );
   onWidth(host, (width) => ((look.width = width), draw()));
 }
 
@@ -41,10 +85,31 @@ function pictureOf(layers, [field, label, unit], room, tooltip) {
   const column = Math.max(MIN_COLUMN, Math.min(64, room / layers.length));
   const width = Math.max(room, Math.ceil(column * layers.length));
   const most = Math.max(...layers.map((layer) => layer[field] ?? 0)) || 1;
-  const bars = layers.map((layer, index) => explained(bar(layer, index * column, column, (layer[field] ?? 0) / most), layer, [label, quantity(layer[field], unit)], tooltip));
+  const bars = layers.map((layer, index) =>
+    explained(
+      bar(layer, index * column, column, (layer[field] ?? 0) / most),
+      layer,
+      [label, quantity(layer[field], unit)],
+      tooltip,
+    ),
+  );
   const groups = groupsOf(layers).map((group) => groupLabel(group, column));
-  const alt = `${layers.length} layers by ${label}: ${precisionsOf(layers).map((p) => `${layers.filter((l) => runs(l) === p).length} run in ${p}`).join(", ")}`;
-  return svg("svg", { class: "layers", role: "img", "aria-label": alt, viewBox: `0 0 ${width} ${HEIGHT + LABELS}`, width, height: HEIGHT + LABELS }, ...groups, ...bars);
+  const alt = `${layers.length} layers by ${label}: ${precisionsOf(layers)
+    .map((p) => `${layers.filter((l) => runs(l) === p).length} run in ${p}`)
+    .join(", ")}`;
+  return svg(
+    "svg",
+    {
+      class: "layers",
+      role: "img",
+      "aria-label": alt,
+      viewBox: `0 0 ${width} ${HEIGHT + LABELS}`,
+      width,
+      height: HEIGHT + LABELS,
+    },
+    ...groups,
+    ...bars,
+  );
 }
 
 function bar(layer, x, column, part) {
@@ -55,13 +120,20 @@ function bar(layer, x, column, part) {
     { class: "layer" },
     svg("rect", { class: "layer-room", x, y: 0, width: column, height: HEIGHT }),
     svg("rect", { class: precisionLook(runs(layer)), ...box }),
-    differs(layer) ? svg("path", { class: "differs-mark", d: `M${x + column / 2} ${HEIGHT - height - 5}l-4 -7h8z` }) : null,
+    differs(layer)
+      ? svg("path", {
+          class: "differs-mark",
+          d: `M${x + column / 2} ${HEIGHT - height - 5}l-4 -7h8z`,
+        })
+      : null,
   );
 }
 
 function explained(shape, layer, measure, tooltip) {
   const lines = [measure, ["asked", layer.asked || MISSING], ["runs", runs(layer)]];
-  on(shape, "pointermove", (event) => tooltip.show(event.clientX, event.clientY, { title: layer.path, lines }));
+  on(shape, "pointermove", (event) =>
+    tooltip.show(event.clientX, event.clientY, { title: layer.path, lines }),
+  );
   return on(shape, "pointerleave", () => tooltip.hide());
 }
 
@@ -84,12 +156,29 @@ function groupLabel({ name, label, first, count }, column) {
   const short = count === 1 ? label : name.split(".").pop();
   const fits = short.length * 6.2 < width - 2;
   const text = fits ? short : short.slice(0, Math.max(1, Math.floor(width / 6.2) - 1));
-  const shown = width > 20 ? svg("text", { x: x + width / 2, y: HEIGHT + 20, "text-anchor": "middle" }, text) : null;
-  return svg("g", { class: "layer-group" }, svg("title", {}, name), svg("path", { d: `M${x + 2} ${HEIGHT + 5}H${x + width - 2}` }), shown);
+  const shown =
+    width > 20
+      ? svg("text", { x: x + width / 2, y: HEIGHT + 20, "text-anchor": "middle" }, text)
+      : null;
+  return svg(
+    "g",
+    { class: "layer-group" },
+    svg("title", {}, name),
+    svg("path", { d: `M${x + 2} ${HEIGHT + 5}H${x + width - 2}` }),
+    shown,
+  );
 }
 
 function table(layers) {
-  const heads = [["Layer"], ["Kind"], ["Channels", "number"], ["Asked"], ["Runs"], ["MACs", "number"], ["Size", "number"]];
+  const heads = [
+    ["Layer"],
+    ["Kind"],
+    ["Channels", "number"],
+    ["Asked"],
+    ["Runs"],
+    ["MACs", "number"],
+    ["Size", "number"],
+  ];
   const totals = { macs: sum(layers, "macs"), size_bytes: sum(layers, "size_bytes") };
   const rows = layers.map((layer) =>
     html(
@@ -99,13 +188,41 @@ function table(layers) {
       html("td", {}, layer.kind || MISSING),
       html("td", { class: "number" }, layer.width ?? MISSING),
       html("td", {}, layer.asked || MISSING),
-      html("td", {}, html("span", { class: `chip ${precisionLook(runs(layer))}` }, runs(layer)), differs(layer) ? " not as asked" : ""),
-      html("td", { class: "number" }, quantity(layer.macs, "count"), html("small", {}, ` ${share(layer.macs ?? 0, totals.macs)}`)),
+      html(
+        "td",
+        {},
+        html("span", { class: `chip ${precisionLook(runs(layer))}` }, runs(layer)),
+        differs(layer) ? " not as asked" : "",
+      ),
+      html(
+        "td",
+        { class: "number" },
+        quantity(layer.macs, "count"),
+        html("small", {}, ` ${share(layer.macs ?? 0, totals.macs)}`),
+      ),
       html("td", { class: "number" }, quantity(layer.size_bytes, "bytes")),
     ),
   );
-  const body = html("table", { class: "layer-table" }, html("thead", {}, html("tr", {}, ...heads.map(([text, look]) => html("th", { scope: "col", class: look }, text)))), html("tbody", {}, ...rows));
-  return html("details", {}, html("summary", {}, `All ${layers.length} layers as a table`), html("div", { class: "scroller" }, body));
+  const body = html(
+    "table",
+    { class: "layer-table" },
+    html(
+      "thead",
+      {},
+      html(
+        "tr",
+        {},
+        ...heads.map(([text, look]) => html("th", { scope: "col", class: look }, text)),
+      ),
+    ),
+    html("tbody", {}, ...rows),
+  );
+  return html(
+    "details",
+    {},
+    html("summary", {}, `All ${layers.length} layers as a table`),
+    html("div", { class: "scroller" }, body),
+  );
 }
 
 function runs(layer) {

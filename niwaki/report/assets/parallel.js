@@ -17,7 +17,11 @@ const MANY = 60; // front lines beyond this number grow fainter
 export function mountParallel(host, study, store, tooltip) {
   const plot = html("div", { class: "plot" });
   const note = html("p", { class: "note" });
-  const root = svg("svg", { class: "parallel", role: "img", "aria-label": `${study.front.length} models of the front by all ${study.objectives.length} objectives` });
+  const root = svg("svg", {
+    class: "parallel",
+    role: "img",
+    "aria-label": `${study.front.length} models of the front by all ${study.objectives.length} objectives`,
+  });
   const chart = { study, store, tooltip, root, ranges: new Map(), width: 0 };
   plot.append(root);
   fill(host, plot, note);
@@ -30,18 +34,33 @@ export function mountParallel(host, study, store, tooltip) {
 }
 
 function draw(chart) {
-  const { study, store, root, width } = chart;
+  const { study, root, width } = chart;
   if (width === 0) return;
   chart.axes = axesOf(chart);
   const members = new Set([...study.front, study.baseline].filter((row) => row !== null));
-  const quiet = sampled(study.rows.filter((row) => study.states[row] === 0 && !members.has(row) && chart.axes.every((axis) => inView(axis, row))));
+  const quiet = sampled(
+    study.rows.filter(
+      (row) =>
+        study.states[row] === 0 &&
+        !members.has(row) &&
+        chart.axes.every((axis) => inView(axis, row)),
+    ),
+  );
   const front = study.front.filter((row) => chart.axes.every((axis) => known(axis, row)));
   root.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   fill(
     root,
     svg("path", { class: "lines quiet", d: quiet.map((row) => lineOf(chart.axes, row)).join("") }),
-    svg("g", { style: `opacity:${front.length > MANY ? 0.6 : 1}` }, ...front.map((row) => svg("path", { class: "front-curve", d: lineOf(chart.axes, row), "data-row": row }))),
-    study.baseline !== null && chart.axes.every((axis) => known(axis, study.baseline)) ? svg("path", { class: "baseline-curve", d: lineOf(chart.axes, study.baseline) }) : null,
+    svg(
+      "g",
+      { class: front.length > MANY ? "many" : null },
+      ...front.map((row) =>
+        svg("path", { class: "front-curve", d: lineOf(chart.axes, row), "data-row": row }),
+      ),
+    ),
+    study.baseline !== null && chart.axes.every((axis) => known(axis, study.baseline))
+      ? svg("path", { class: "baseline-curve", d: lineOf(chart.axes, study.baseline) })
+      : null,
     svg("g", { class: "marks" }),
     ...chart.axes.map((axis, index) => axisOf(chart, axis, index)),
   );
@@ -55,14 +74,26 @@ function sampled(rows) {
 }
 
 function axesOf({ study, store, width }) {
-  const columns = study.objectives.map((o) => columnOf(study, store.source, o.name)).filter(Boolean);
+  const columns = study.objectives
+    .map((o) => columnOf(study, store.source, o.name))
+    .filter(Boolean);
   const gap = (width - 2 * MARGIN.side) / Math.max(1, columns.length - 1);
   return columns.map((column, index) => {
     const important = study.front.concat(study.baseline ?? []).map((row) => column.values[row]);
-    const others = study.rows.filter((row) => study.states[row] === 0).map((row) => column.values[row]);
+    const others = study.rows
+      .filter((row) => study.states[row] === 0)
+      .map((row) => column.values[row]);
     const [low, high] = visibleRange(important, others, false, false);
-    const [from, to] = column.direction > 0 ? [MARGIN.top, HEIGHT - MARGIN.bottom] : [HEIGHT - MARGIN.bottom, MARGIN.top];
-    return { column, x: MARGIN.side + index * gap, scale: makeScale({ low, high, from, to }), room: gap };
+    const [from, to] =
+      column.direction > 0
+        ? [MARGIN.top, HEIGHT - MARGIN.bottom]
+        : [HEIGHT - MARGIN.bottom, MARGIN.top];
+    return {
+      column,
+      x: MARGIN.side + index * gap,
+      scale: makeScale({ low, high, from, to }),
+      room: gap,
+    };
   });
 }
 
@@ -76,7 +107,12 @@ function inView({ column, scale }, row) {
 }
 
 function lineOf(axes, row) {
-  return axes.map(({ column, scale, x }, index) => `${index === 0 ? "M" : "L"}${x.toFixed(1)} ${scale(column.values[row]).toFixed(1)}`).join("");
+  return axes
+    .map(
+      ({ column, scale, x }, index) =>
+        `${index === 0 ? "M" : "L"}${x.toFixed(1)} ${scale(column.values[row]).toFixed(1)}`,
+    )
+    .join("");
 }
 
 function axisOf(chart, axis, index) {
@@ -88,9 +124,20 @@ function axisOf(chart, axis, index) {
   const raised = room < 110 && index % 2 === 1 ? 18 : 0; // names of narrow axes take turns in height
   const anchor = index === 0 ? "start" : last ? "end" : "middle";
   const nameAt = index === 0 ? 2 : last ? chart.width - 2 : x;
-  const name = svg("text", { class: "axis-name", x: nameAt, y: 32 - raised, "text-anchor": anchor }, shortened(column.name, Math.max(10, Math.floor((raised || room < 110 ? 2 * room : room) / 7.5))));
+  const name = svg(
+    "text",
+    { class: "axis-name", x: nameAt, y: 32 - raised, "text-anchor": anchor },
+    shortened(
+      column.name,
+      Math.max(10, Math.floor((raised || room < 110 ? 2 * room : room) / 7.5)),
+    ),
+  );
   name.append(svg("title", {}, column.name));
-  const arrow = svg("text", { class: "better", x, y: 47, "text-anchor": "middle" }, index === 0 ? "\u2191 better" : "\u2191");
+  const arrow = svg(
+    "text",
+    { class: "better", x, y: 47, "text-anchor": "middle" },
+    index === 0 ? "\u2191 better" : "\u2191",
+  );
   const range = chart.ranges.get(column.name);
   return svg(
     "g",
@@ -99,8 +146,22 @@ function axisOf(chart, axis, index) {
     ...values.map((value, i) => svg("text", { ...side, y: scale(value) + 4 }, labels[i])),
     name,
     arrow,
-    range ? svg("rect", { class: "brush", x: x - 6, width: 12, y: Math.min(...range), height: Math.abs(range[1] - range[0]) }) : null,
-    svg("rect", { class: "grip", x: x - GRIP / 2, y: MARGIN.top, width: GRIP, height: HEIGHT - MARGIN.top - MARGIN.bottom }),
+    range
+      ? svg("rect", {
+          class: "brush",
+          x: x - 6,
+          width: 12,
+          y: Math.min(...range),
+          height: Math.abs(range[1] - range[0]),
+        })
+      : null,
+    svg("rect", {
+      class: "grip",
+      x: x - GRIP / 2,
+      y: MARGIN.top,
+      width: GRIP,
+      height: HEIGHT - MARGIN.top - MARGIN.bottom,
+    }),
   );
 }
 
@@ -111,8 +172,15 @@ function restyle({ root, study, store, axes }) {
   }
   const marks = root.querySelector(".marks");
   if (!marks) return;
-  const drawn = (row, look) => (row !== null && axes.every((axis) => known(axis, row)) ? svg("path", { class: look, d: lineOf(axes, row) }) : null);
-  fill(marks, drawn(store.selected, "selected-curve"), study.onFront.has(store.pointed) ? drawn(store.pointed, "pointed-curve") : null);
+  const drawn = (row, look) =>
+    row !== null && axes.every((axis) => known(axis, row))
+      ? svg("path", { class: look, d: lineOf(axes, row) })
+      : null;
+  fill(
+    marks,
+    drawn(store.selected, "selected-curve"),
+    study.onFront.has(store.pointed) ? drawn(store.pointed, "pointed-curve") : null,
+  );
 }
 
 // Dragging along an axis keeps the lines within; a click without dragging lets go.
@@ -137,7 +205,11 @@ function listen(chart) {
 function drag(chart, held, event) {
   const clamped = Math.max(MARGIN.top, Math.min(HEIGHT - MARGIN.bottom, local(chart, event).y));
   if (Math.abs(clamped - held.from) < 4) chart.ranges.delete(held.axis.column.name);
-  else chart.ranges.set(held.axis.column.name, [Math.min(held.from, clamped), Math.max(held.from, clamped)]);
+  else
+    chart.ranges.set(held.axis.column.name, [
+      Math.min(held.from, clamped),
+      Math.max(held.from, clamped),
+    ]);
   brush(chart);
   draw(chart);
 }
@@ -157,9 +229,17 @@ function brush({ study, store, ranges, axes }) {
 
 function explain(chart, note) {
   const { study, store } = chart;
-  const many = study.states.filter((state) => state === 0).length > MAX_QUIET ? " Of the dominated models, only a sample is drawn." : "";
-  if (store.brushed === null) return fill(note, `Drag along an axis to keep a part of the front.${many}`);
-  const clear = on(html("button", { type: "button", class: "toggle" }, "Keep all"), "click", () => (chart.ranges.clear(), brush(chart), draw(chart)));
+  const many =
+    study.states.filter((state) => state === 0).length > MAX_QUIET
+      ? " Of the dominated models, only a sample is drawn."
+      : "";
+  if (store.brushed === null)
+    return fill(note, `Drag along an axis to keep a part of the front.${many}`);
+  const clear = on(
+    html("button", { type: "button", class: "toggle" }, "Keep all"),
+    "click",
+    () => (chart.ranges.clear(), brush(chart), draw(chart)),
+  );
   return fill(note, `${store.brushed.size} of ${study.front.length} models kept. `, clear);
 }
 
@@ -168,8 +248,14 @@ function point(chart, event) {
   const row = nearestLine(chart, event);
   store.set({ pointed: row });
   if (row === null) return tooltip.hide();
-  const lines = axes.map(({ column }) => [shortened(column.name, 30), quantity(column.values[row], column.unit)]);
-  return tooltip.show(event.clientX, event.clientY, { title: [nameOf(study, row), ...rolesOf(study, row)].join(", "), lines });
+  const lines = axes.map(({ column }) => [
+    shortened(column.name, 30),
+    quantity(column.values[row], column.unit),
+  ]);
+  return tooltip.show(event.clientX, event.clientY, {
+    title: [nameOf(study, row), ...rolesOf(study, row)].join(", "),
+    lines,
+  });
 }
 
 // The front's line that passes nearest below or above the pointer.

@@ -22,7 +22,8 @@ function start() {
   fill(host("facts"), ...facts(study));
   mountExplorer(host("front-body"), study, store, tooltip);
   mountModel(host("model-body"), study, store, tooltip);
-  if (study.objectives.length >= MIN_PARALLEL && study.front.length > 0) mountParallel(reveal("parallel"), study, store, tooltip);
+  if (study.objectives.length >= MIN_PARALLEL && study.front.length > 0)
+    mountParallel(reveal("parallel"), study, store, tooltip);
   mountInfluence(host("influence-body"), study);
   mountProgress(host("progress-body"), study, tooltip);
   mountFailures(host("failures-body"), study);
@@ -33,7 +34,9 @@ function start() {
 }
 
 function firstState(study) {
-  const favourite = [...study.chosen, study.knee, study.front[0], study.baseline].find((row) => row !== null && row !== undefined);
+  const favourite = [...study.chosen, study.knee, study.front[0], study.baseline].find(
+    (row) => row !== null && row !== undefined,
+  );
   const axes = firstAxes(study);
   return {
     source: "search",
@@ -52,20 +55,63 @@ function firstState(study) {
 function facts(study) {
   const n = (state) => study.states.slice(0, study.n_told).filter((s) => s === state).length;
   const budget = study.n_trials > 0 ? ` of ${count(study.n_trials)}` : "";
-  const lost = [[n(FAILED), "failed"], [n(INFEASIBLE), "turned away"], [n(OUTSIDE), "outside a limit"]].filter(([k]) => k > 0);
+  const lost = [
+    [n(FAILED), "failed"],
+    [n(INFEASIBLE), "turned away"],
+    [n(OUTSIDE), "outside a limit"],
+  ].filter(([k]) => k > 0);
   const last = study.hypervolume[study.hypervolume.length - 1];
   return [
-    fact("Evaluations", `${count(study.n_told)}${budget}`, study.n_trials > 0 ? share(study.n_told, study.n_trials) + " of the budget" : ""),
+    fact(
+      "Evaluations",
+      `${count(study.n_told)}${budget}`,
+      study.n_trials > 0 ? share(study.n_told, study.n_trials) + " of the budget" : "",
+    ),
     fact("Front", count(study.front.length), study.front.length === 1 ? "model" : "models"),
-    fact("Hypervolume", last === undefined || last === null ? "\u2013" : last >= 1e4 ? count(Math.round(last)) : significant(last, 4), ""),
-    fact("Not counted", count(lost.reduce((sum, [k]) => sum + k, 0)), lost.map(([k, what]) => `${count(k)} ${what}`).join(", ") || (study.n_told > 0 ? "every evaluation counted" : "")),
-    fact("Time", duration(study.seconds), study.finished ? `${moment(study.created)} \u2013 ${moment(study.finished)}` : study.created ? `since ${moment(study.created)}` : ""),
-    fact("Measured on", study.target_id || "\u2013", study.searcher ? `searched by ${study.searcher}` : ""),
+    fact(
+      "Hypervolume",
+      last === undefined || last === null
+        ? "\u2013"
+        : last >= 1e4
+          ? count(Math.round(last))
+          : significant(last, 4),
+      "",
+    ),
+    fact(
+      "Not counted",
+      count(lost.reduce((sum, [k]) => sum + k, 0)),
+      lost.map(([k, what]) => `${count(k)} ${what}`).join(", ") ||
+        (study.n_told > 0 ? "every evaluation counted" : ""),
+    ),
+    fact(
+      "Time",
+      duration(study.seconds),
+      study.finished
+        ? `${moment(study.created)} \u2013 ${moment(study.finished)}`
+        : study.created
+          ? `since ${moment(study.created)}`
+          : "",
+    ),
+    fact(
+      "Measured on",
+      study.target_id || "\u2013",
+      study.searcher ? `searched by ${study.searcher}` : "",
+    ),
   ];
 }
 
 function fact(name, value, more) {
-  return html("div", { class: "fact" }, html("dt", {}, name), html("dd", { class: value.length > 14 ? "long" : null }, value, more ? html("small", {}, more) : ""));
+  return html(
+    "div",
+    { class: "fact" },
+    html("dt", {}, name),
+    html(
+      "dd",
+      { class: value.length > 14 ? "long" : null },
+      value,
+      more ? html("small", {}, more) : "",
+    ),
+  );
 }
 
 function reveal(name) {
@@ -80,7 +126,8 @@ function followAddress(study, store) {
     if (row !== null) store.set({ selected: row });
   });
   store.watch(["selected"], () => {
-    if (store.selected !== null && rowOfFragment(study, location.hash) !== store.selected) location.hash = fragmentOf(study, store.selected);
+    if (store.selected !== null && rowOfFragment(study, location.hash) !== store.selected)
+      location.hash = fragmentOf(study, store.selected);
   });
 }
 

@@ -35,13 +35,16 @@ export function ticks(low, high, count, log = false) {
   const last = Math.floor(high / step + 1e-9);
   const values = [];
   // A multiple of the step, not a running sum: 0.3, not 0.30000000000000004 after rounding.
-  for (let i = first; i <= last && values.length < 50; i++) values.push(Number((i * step).toPrecision(12)));
+  for (let i = first; i <= last && values.length < 50; i++)
+    values.push(Number((i * step).toPrecision(12)));
   return values;
 }
 
 function logTicks(low, high, count) {
   const decades = Math.log10(high / low);
-  const leading = [[1, 2, 5], [1, 3], [1]].find((digits) => decades * digits.length <= count + 1) ?? [1];
+  const leading = [[1, 2, 5], [1, 3], [1]].find(
+    (digits) => decades * digits.length <= count + 1,
+  ) ?? [1];
   const values = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
     for (const digit of leading) values.push(Number((digit * 10 ** power).toPrecision(12)));

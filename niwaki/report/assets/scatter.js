@@ -3,6 +3,8 @@
 import { xAxis, yAxis } from "./axes.js";
 import { fill, on, onWidth, svg } from "./dom.js";
 import { quantity, shortened } from "./format.js";
+import { labels } from "./labels.js";
+import { limits, within } from "./limits.js";
 import { makeScale, visibleRange } from "./scales.js";
 import { columnOf, FAILED, FEASIBLE, INFEASIBLE, nameOf, OUTSIDE, rolesOf } from "./study.js";
 
@@ -13,7 +15,12 @@ const MARGIN = { top: 30, right: 18, bottom: 50, left: 62 };
 /** Draw the scatter plot into `host`, and redraw it when what it shows changes. */
 export function mountScatter(host, study, store, tooltip) {
   const chart = { host, study, store, tooltip, points: [], width: 0 };
-  const root = svg("svg", { class: "scatter", tabindex: "0", role: "application", "aria-roledescription": "scatter plot" });
+  const root = svg("svg", {
+    class: "scatter",
+    tabindex: "0",
+    role: "application",
+    "aria-roledescription": "scatter plot",
+  });
   chart.root = root;
   host.append(root);
   onWidth(host, (width) => draw(Object.assign(chart, { width })));
@@ -29,7 +36,12 @@ function draw(chart) {
   if (!x || !y || width === 0) return;
   leave(chart); // what was pointed at has moved
   const height = Math.round(Math.max(300, Math.min(460, width * 0.72)));
-  const frame = { left: MARGIN.left, right: width - MARGIN.right, top: MARGIN.top, bottom: height - MARGIN.bottom };
+  const frame = {
+    left: MARGIN.left,
+    right: width - MARGIN.right,
+    top: MARGIN.top,
+    bottom: height - MARGIN.bottom,
+  };
   Object.assign(chart, { x, y, height, frame, ...scales(chart, x, y, frame) });
   chart.points = visiblePoints(chart);
   const marks = svg("g", { class: "marks" });
@@ -44,7 +56,11 @@ function draw(chart) {
     ...limits(chart),
     ...quietPoints(chart),
     staircase(chart),
-    svg("g", { class: "front-points" }, ...chart.points.filter((p) => study.onFront.has(p.row)).map((p) => frontPoint(chart, p))),
+    svg(
+      "g",
+      { class: "front-points" },
+      ...chart.points.filter((p) => study.onFront.has(p.row)).map((p) => frontPoint(chart, p)),
+    ),
     baselineMark(chart),
     marks,
     svg("g", { class: "labels" }, ...labels(chart)),
@@ -55,7 +71,9 @@ function draw(chart) {
 
 function scales(chart, x, y, frame) {
   const { study, store } = chart;
-  const notable = new Set([...study.front, ...study.chosen, study.baseline, study.knee].filter((row) => row !== null));
+  const notable = new Set(
+    [...study.front, ...study.chosen, study.baseline, study.knee].filter((row) => row !== null),
+  );
   const range = (column, log) => {
     const drawable = study.rows.filter((row) => x.values[row] !== null && y.values[row] !== null);
     const others = drawable.filter((row) => !notable.has(row)).map((row) => column.values[row]);
@@ -65,8 +83,20 @@ function scales(chart, x, y, frame) {
   const [xLow, xHigh] = range(x, store.xLog);
   const [yLow, yHigh] = range(y, store.yLog);
   return {
-    xScale: makeScale({ low: xLow, high: xHigh, from: frame.left, to: frame.right, log: store.xLog }),
-    yScale: makeScale({ low: yLow, high: yHigh, from: frame.bottom, to: frame.top, log: store.yLog }),
+    xScale: makeScale({
+      low: xLow,
+      high: xHigh,
+      from: frame.left,
+      to: frame.right,
+      log: store.xLog,
+    }),
+    yScale: makeScale({
+      low: yLow,
+      high: yHigh,
+      from: frame.bottom,
+      to: frame.top,
+      log: store.yLog,
+    }),
   };
 }
 
@@ -79,14 +109,25 @@ function visiblePoints({ study, x, y, xScale, yScale }) {
 
 // What is in view, and what has no place here.
 function account({ study, x, y, xScale, yScale, points }) {
-  const placed = study.rows.filter((row) => x.values[row] !== null && y.values[row] !== null).length;
-  const scales = new Map([[x.name, xScale], [y.name, yScale]]);
+  const placed = study.rows.filter(
+    (row) => x.values[row] !== null && y.values[row] !== null,
+  ).length;
+  const scales = new Map([
+    [x.name, xScale],
+    [y.name, yScale],
+  ]);
   return {
-    states: new Set(points.filter((p) => p.row !== study.baseline && !study.onFront.has(p.row)).map((p) => study.states[p.row])),
+    states: new Set(
+      points
+        .filter((p) => p.row !== study.baseline && !study.onFront.has(p.row))
+        .map((p) => study.states[p.row]),
+    ),
     baseline: points.some((p) => p.row === study.baseline),
     outOfView: placed - points.length,
     withoutValues: study.rows.length - placed,
-    farLimits: study.bounds.filter(({ name, limit }) => scales.has(name) && !within(scales.get(name), limit)),
+    farLimits: study.bounds.filter(
+      ({ name, limit }) => scales.has(name) && !within(scales.get(name), limit),
+    ),
   };
 }
 
@@ -99,7 +140,12 @@ function quietPoints(chart) {
   const measured = colour
     ? byStep(of(FEASIBLE), colour).map((some, step) => path(some, dot, `dots ramp-stroke-${step}`))
     : [path(of(FEASIBLE), dot, "dots quiet")];
-  return [path(of(INFEASIBLE), cross, "crosses quiet"), path(of(FAILED), cross, "crosses failed"), path(of(OUTSIDE), ring, "rings quiet"), ...measured];
+  return [
+    path(of(INFEASIBLE), cross, "crosses quiet"),
+    path(of(FAILED), cross, "crosses failed"),
+    path(of(OUTSIDE), ring, "rings quiet"),
+    ...measured,
+  ];
 }
 
 function path(points, shape, look) {
@@ -107,7 +153,8 @@ function path(points, shape, look) {
 }
 
 const dot = ({ x, y }) => `M${x.toFixed(1)} ${y.toFixed(1)}h0`;
-const ring = ({ x, y }) => `M${(x - 2.5).toFixed(1)} ${y.toFixed(1)}a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0`;
+const ring = ({ x, y }) =>
+  `M${(x - 2.5).toFixed(1)} ${y.toFixed(1)}a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0`;
 const cross = ({ x, y }) => `M${(x - 2.5).toFixed(1)} ${(y - 2.5).toFixed(1)}l5 5m0-5l-5 5`;
 
 function byStep(points, column) {
@@ -120,14 +167,23 @@ function byStep(points, column) {
 /** A function from a value of `column` to its step on the colour ramp, by rank. */
 export function rampStep(column) {
   const sorted = column.values.filter((value) => value !== null).sort((a, b) => a - b);
-  const edges = Array.from({ length: RAMP_STEPS - 1 }, (_, i) => sorted[Math.floor(((i + 1) * sorted.length) / RAMP_STEPS)]);
+  const edges = Array.from(
+    { length: RAMP_STEPS - 1 },
+    (_, i) => sorted[Math.floor(((i + 1) * sorted.length) / RAMP_STEPS)],
+  );
   return (value) => (value === null ? 0 : edges.filter((edge) => value >= edge).length);
 }
 
 function frontPoint({ study, store }, { row, x, y }) {
   const colour = store.colour === "" ? null : columnOf(study, store.source, store.colour);
   const look = colour ? `ramp-fill-${rampStep(colour)(colour.values[row])}` : "plain";
-  return svg("circle", { class: `front-point ${look}`, cx: x.toFixed(1), cy: y.toFixed(1), r: 5, "data-row": row });
+  return svg("circle", {
+    class: `front-point ${look}`,
+    cx: x.toFixed(1),
+    cy: y.toFixed(1),
+    r: 5,
+    "data-row": row,
+  });
 }
 
 // Steps join the front members that no other one beats in the two values shown.
@@ -136,90 +192,45 @@ function staircase({ study, x, y, points }) {
   if (x.direction === 0 || y.direction === 0) return null;
   const members = points.filter((p) => study.onFront.has(p.row));
   const better = (p) => [x.direction * x.values[p.row], y.direction * y.values[p.row]];
-  const sorted = members.map((p) => ({ ...p, cost: better(p) })).sort((a, b) => a.cost[0] - b.cost[0] || a.cost[1] - b.cost[1]);
+  const sorted = members
+    .map((p) => ({ ...p, cost: better(p) }))
+    .sort((a, b) => a.cost[0] - b.cost[0] || a.cost[1] - b.cost[1]);
   let best = Infinity;
   const corners = sorted.filter(({ cost }) => (cost[1] < best ? ((best = cost[1]), true) : false));
   if (corners.length < 2) return null;
-  const d = corners.map((p, i) => (i === 0 ? `M${p.x.toFixed(1)} ${p.y.toFixed(1)}` : `H${p.x.toFixed(1)}V${p.y.toFixed(1)}`)).join("");
+  const d = corners
+    .map((p, i) =>
+      i === 0 ? `M${p.x.toFixed(1)} ${p.y.toFixed(1)}` : `H${p.x.toFixed(1)}V${p.y.toFixed(1)}`,
+    )
+    .join("");
   return svg("path", { class: "front-line", d });
 }
 
 // The best value until each evaluation.
 function bestSoFar({ study, y, points }) {
   let best = Infinity;
-  const better = (p) => y.direction * y.values[p.row] < best && ((best = y.direction * y.values[p.row]), true);
-  const steps = points.filter((p) => study.states[p.row] === FEASIBLE && study.numbers[p.row] !== null).sort((a, b) => a.x - b.x).filter(better);
+  const better = (p) =>
+    y.direction * y.values[p.row] < best && ((best = y.direction * y.values[p.row]), true);
+  const steps = points
+    .filter((p) => study.states[p.row] === FEASIBLE && study.numbers[p.row] !== null)
+    .sort((a, b) => a.x - b.x)
+    .filter(better);
   if (steps.length < 2) return null;
-  const d = steps.map((p, i) => (i === 0 ? `M${p.x.toFixed(1)} ${p.y.toFixed(1)}` : `H${p.x.toFixed(1)}V${p.y.toFixed(1)}`)).join("");
+  const d = steps
+    .map((p, i) =>
+      i === 0 ? `M${p.x.toFixed(1)} ${p.y.toFixed(1)}` : `H${p.x.toFixed(1)}V${p.y.toFixed(1)}`,
+    )
+    .join("");
   return svg("path", { class: "front-line", d });
-}
-
-function limits({ study, x, y, xScale, yScale, frame }) {
-  return study.bounds.flatMap((bound) => [
-    ...(bound.name === x.name ? limit(bound, x, xScale, frame, verticalLimit) : []),
-    ...(bound.name === y.name ? limit(bound, y, yScale, frame, horizontalLimit) : []),
-  ]);
-}
-
-function limit(bound, column, scale, frame, drawn) {
-  if (!within(scale, bound.limit)) return [];
-  const text = `${bound.sign > 0 ? "\u2264" : "\u2265"} ${quantity(bound.limit, column.unit)}`;
-  return drawn(scale(bound.limit), bound.sign > 0, frame, text);
-}
-
-function within(scale, limit) {
-  return limit !== null && limit > scale.low && limit < scale.high;
-}
-
-function verticalLimit(at, below, { left, right, top, bottom }, text) {
-  const outside = below ? { x: at, width: right - at } : { x: left, width: at - left };
-  const side = below ? { x: at - 5, "text-anchor": "end" } : { x: at + 5 };
-  return [
-    svg("rect", { class: "outside", y: top, height: bottom - top, ...outside }),
-    svg("line", { class: "limit", x1: at, x2: at, y1: top, y2: bottom }),
-    svg("text", { class: "limit-name", y: bottom - 7, ...side }, text),
-  ];
-}
-
-function horizontalLimit(at, below, { left, right, top, bottom }, text) {
-  const outside = below ? { y: top, height: at - top } : { y: at, height: bottom - at };
-  return [
-    svg("rect", { class: "outside", x: left, width: right - left, ...outside }),
-    svg("line", { class: "limit", x1: left, x2: right, y1: at, y2: at }),
-    svg("text", { class: "limit-name", x: right - 5, y: below ? at + 14 : at - 6, "text-anchor": "end" }, text),
-  ];
 }
 
 function baselineMark({ study, points }) {
   const point = points.find((p) => p.row === study.baseline);
   if (!point) return null;
-  return svg("path", { class: "baseline-mark", d: `M${point.x} ${point.y - 6.5}l6.5 6.5l-6.5 6.5l-6.5-6.5z` });
-}
-
-// Names of the models that matter most, each where it covers the least.
-function labels(chart) {
-  const { study, points, frame } = chart;
-  const named = points
-    .map((p) => ({ ...p, roles: rolesOf(study, p.row).filter((role) => role !== "front") }))
-    .filter((p) => p.roles.length > 0)
-    .slice(0, 12);
-  const taken = points.filter((p) => study.onFront.has(p.row)).map((p) => ({ left: p.x - 6, right: p.x + 6, top: p.y - 6, bottom: p.y + 6 }));
-  return named.map((point) => {
-    const text = point.roles.join(", ");
-    const spot = bestSpot(point, text.length * 7.2, taken, frame);
-    taken.push(spot);
-    return svg("text", { class: "point-name", x: spot.left, y: spot.bottom - 4 }, text);
+  return svg("path", {
+    class: "baseline-mark",
+    d: `M${point.x} ${point.y - 6.5}l6.5 6.5l-6.5 6.5l-6.5-6.5z`,
   });
-}
-
-function bestSpot({ x, y }, width, taken, frame) {
-  const spots = [[11, -22], [11, 6], [13, -8], [-11 - width, 6], [-11 - width, -22], [-13 - width, -8], [-width / 2, 11], [-width / 2, -28]].map(
-    ([dx, dy]) => ({ left: x + dx, right: x + dx + width, top: y + dy, bottom: y + dy + 16 }),
-  );
-  const overlap = (a, b) => Math.max(0, Math.min(a.right, b.right) - Math.max(a.left, b.left)) * Math.max(0, Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top));
-  const area = (spot) => width * 16 - overlap(spot, frame);
-  const cost = (spot) => 4 * area(spot) + taken.reduce((sum, other) => sum + overlap(spot, other), 0);
-  return spots.reduce((best, spot) => (cost(spot) < cost(best) ? spot : best));
 }
 
 function drawMarks(chart) {
@@ -230,12 +241,19 @@ function drawMarks(chart) {
   const pointed = find(store.pointed);
   fill(
     marks,
-    selected && svg("path", { class: "crosshair", d: `M${selected.x} ${frame.bottom}V${frame.top}M${frame.left} ${selected.y}H${frame.right}` }),
+    selected &&
+      svg("path", {
+        class: "crosshair",
+        d: `M${selected.x} ${frame.bottom}V${frame.top}M${frame.left} ${selected.y}H${frame.right}`,
+      }),
     selected && svg("circle", { class: "selected-mark", cx: selected.x, cy: selected.y, r: 9 }),
     pointed && svg("circle", { class: "pointed-mark", cx: pointed.x, cy: pointed.y, r: 8 }),
   );
   for (const circle of root.querySelectorAll(".front-point")) {
-    circle.classList.toggle("faded", store.brushed !== null && !store.brushed.has(Number(circle.dataset.row)));
+    circle.classList.toggle(
+      "faded",
+      store.brushed !== null && !store.brushed.has(Number(circle.dataset.row)),
+    );
   }
 }
 
@@ -278,7 +296,9 @@ function nearest({ root, study, points, width }, event) {
 // Arrow keys walk along the front, Enter selects.
 function step(chart, event) {
   const { study, store, points } = chart;
-  const members = points.filter((p) => study.onFront.has(p.row)).sort((a, b) => a.x - b.x || a.y - b.y);
+  const members = points
+    .filter((p) => study.onFront.has(p.row))
+    .sort((a, b) => a.x - b.x || a.y - b.y);
   if (event.key === "Enter" && store.pointed !== null) store.set({ selected: store.pointed });
   if (event.key === "Escape") leave(chart);
   const move = { ArrowRight: 1, ArrowUp: 1, ArrowLeft: -1, ArrowDown: -1 }[event.key];
@@ -294,10 +314,15 @@ function showTooltip({ root, study, store, tooltip, width, x, y }, point, speak)
   const box = root.getBoundingClientRect();
   const zoom = box.width / width;
   const shown = [x, y, ...study.sources[store.source].columns.filter((c) => c.direction !== 0)];
-  const lines = [...new Set(shown)].map((column) => [shortened(column.name, 30), quantity(column.values[point.row], column.unit)]);
+  const lines = [...new Set(shown)].map((column) => [
+    shortened(column.name, 30),
+    quantity(column.values[point.row], column.unit),
+  ]);
   const why = study.reasons[point.row];
   if (why) lines.push(["why", shortened(why, 90)]);
-  const title = [nameOf(study, point.row), ...rolesOf(study, point.row)].filter((word, i, all) => all.indexOf(word) === i).join(", ");
+  const title = [nameOf(study, point.row), ...rolesOf(study, point.row)]
+    .filter((word, i, all) => all.indexOf(word) === i)
+    .join(", ");
   tooltip.show(box.left + point.x * zoom, box.top + point.y * zoom, { title, lines, speak });
 }
 

@@ -55,7 +55,7 @@ export function rolesOf(study, row) {
   const roles = [
     [study.baseline === row, "baseline"],
     [study.onFront.has(row), "front"],
-    [study.knee === row, "knee"],
+    [study.knee === row, study.objectives.length > 1 ? "knee" : "best"],
     [study.chosen.has(row), "chosen"],
   ];
   return roles.filter(([holds]) => holds).map(([, role]) => role);
@@ -75,7 +75,9 @@ export function decisionsOf(study, row) {
 export function layersOf(study, row) {
   const indices = study.layers.models[row] ?? [];
   return indices.map((index) =>
-    Object.fromEntries(LAYER_FIELDS.map((field, position) => [field, study.layers.rows[index][position]])),
+    Object.fromEntries(
+      LAYER_FIELDS.map((field, position) => [field, study.layers.rows[index][position]]),
+    ),
   );
 }
 
@@ -93,13 +95,21 @@ export function fragmentOf(study, row) {
 }
 
 function sources(packed, study) {
-  const directions = new Map(packed.objectives.map((o) => [o.name, o.direction === "minimize" ? 1 : -1]));
+  const directions = new Map(
+    packed.objectives.map((o) => [o.name, o.direction === "minimize" ? 1 : -1]),
+  );
   const complete = (column) => ({ ...column, direction: directions.get(column.name) ?? 0 });
   const number = { name: "evaluation", unit: "", direction: 0, values: study.numbers };
   const search = { label: "the search", columns: [...packed.search.map(complete), number] };
   if (packed.exported.rows.length === 0) return { search };
-  const spread = (column) => ({ ...complete(column), values: spreadOver(study.rows, packed.exported.rows, column.values) });
-  return { search, exported: { label: "the exported models", columns: packed.exported.columns.map(spread) } };
+  const spread = (column) => ({
+    ...complete(column),
+    values: spreadOver(study.rows, packed.exported.rows, column.values),
+  });
+  return {
+    search,
+    exported: { label: "the exported models", columns: packed.exported.columns.map(spread) },
+  };
 }
 
 function spreadOver(rows, filled, values) {

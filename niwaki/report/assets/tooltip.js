@@ -11,10 +11,20 @@ export function makeTooltip() {
   document.body.append(box, spoken);
   return {
     show(x, y, { title, lines, speak = false }) {
-      fill(box, html("strong", {}, title), html("dl", {}, ...lines.flatMap(([term, value]) => [html("dt", {}, term), html("dd", {}, value)])));
+      fill(
+        box,
+        html("strong", {}, title),
+        html(
+          "dl",
+          {},
+          ...lines.flatMap(([term, value]) => [html("dt", {}, term), html("dd", {}, value)]),
+        ),
+      );
       box.hidden = false;
       place(box, x, y);
-      spoken.textContent = speak ? `${title}: ${lines.map(([term, value]) => `${term} ${value}`).join(", ")}` : "";
+      spoken.textContent = speak
+        ? `${title}: ${lines.map(([term, value]) => `${term} ${value}`).join(", ")}`
+        : "";
     },
     hide() {
       box.hidden = true;
