@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import fingerprint
 from niwaki.core.randomness import stream
@@ -75,12 +77,9 @@ def prepare(
     train = splits[SplitName.TRAIN]
     layout = preparation.layout or guessed_layout(train.inputs.shape)
     recipe = standardising if preparation.standardise else as_given
-    return assemble(
-        tasks,
-        splits,
-        recipe(train.inputs, layout),
-        warnings=(*warnings, *absent_classes(tasks, train)),
-    )
+    preprocessing = recipe(train.inputs, layout)
+    odd = (*warnings, *absent_classes(tasks, train), *_unscaled(preprocessing))
+    return assemble(tasks, splits, preprocessing, warnings=odd)
 
 
 def assemble(
@@ -112,6 +111,17 @@ def assemble(
             }
         ),
         warnings=warnings,
+    )
+
+
+def _unscaled(preprocessing: Preprocessing) -> tuple[str, ...]:
+    if np.dtype(preprocessing.dtype).kind == "f" or preprocessing.scale != 1.0:
+        return ()
+    if any(std != 1.0 for std in preprocessing.std):
+        return ()
+    return (
+        f"inputs are {preprocessing.dtype} and reach the network unscaled: "
+        "set standardise: true if training goes badly",
     )
 
 

@@ -1,7 +1,8 @@
 """Arrays kept on disk: written at once or not at all, rebuilt when damaged."""
 
 import os
-import tempfile
+import secrets
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
-from niwaki.tasks.digest import digest_of
 
 ArrayTable = Mapping[str, NDArray[Any]]
 
-_DIGEST = "__digest__"
+_SEAL = "__seal__"
+_ABANDONED_S = 3600.0  # after this long, a file half written belongs to a process that was killed
 # All that numpy and zipfile were seen to raise on files with flipped, missing or foreign bytes.
 _DAMAGE = (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError, NotImplementedError)
 
@@ -50,19 +51,19 @@ def cached_arrays(file: Path, build: Callable[[], ArrayTable]) -> dict[str, NDAr
 
 
 def _read(file: Path) -> dict[str, NDArray[Any]] | None:
-    """Return the arrays, or None if there is no sound file."""
+    """Return the arrays, or None if there is no sound file. Zip checks a CRC of every array."""
     try:
         # numpy leaves a file open that it was asked to open and then could not read.
         with file.open("rb") as stream, np.lib.npyio.NpzFile(stream) as archive:
             arrays = {name: archive[name] for name in archive.files}
-        digest = str(arrays.pop(_DIGEST))
+        seal = str(arrays.pop(_SEAL))
     except _DAMAGE:
         return None
-    return arrays if digest_of(arrays) == digest else None
+    return arrays if seal == _seal(file, arrays) else None
 
 
 def _write(file: Path, arrays: ArrayTable) -> None:
-    members: dict[str, Any] = {**arrays, _DIGEST: np.array(digest_of(arrays))}
+    members: dict[str, Any] = {**arrays, _SEAL: np.array(_seal(file, arrays))}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with _replacing(file) as stream:
@@ -75,13 +76,20 @@ def _write(file: Path, arrays: ArrayTable) -> None:
         ) from error
 
 
+def _seal(file: Path, arrays: ArrayTable) -> str:
+    """Return what only a file written here, under this name, with these arrays would hold."""
+    return f"{file.stem}: {' '.join(sorted(arrays))}"
+
+
 @contextmanager
 def _replacing(file: Path) -> Iterator[IO[bytes]]:
     """Open a new file that takes the place of `file` once it is whole and on disk."""
-    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.stem}-", suffix=".part")
-    part = Path(name)
+    for part in file.parent.glob(f".{file.stem}-*.part"):
+        if time.time() - part.stat().st_mtime > _ABANDONED_S:
+            part.unlink(missing_ok=True)
+    part = file.with_name(f".{file.stem}-{secrets.token_hex(8)}.part")
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with part.open("xb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

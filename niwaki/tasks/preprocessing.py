@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import JSON
 from niwaki.core.registry import nearest
+from niwaki.tasks.statistics import RunningMoments
 
 LAYOUTS = ("NCHW", "NHWC", "NHW", "NC", "NCL", "NLC")
 """Layouts of raw inputs: N items, C channels or features, H x W pixels, L positions."""
 
-_MOMENTS_CHUNK = 256
+_MOMENTS_CHUNK = 64
 
 
 @dataclass(frozen=True)
@@ -132,15 +133,12 @@ def standardising(raw: NDArray[Any], layout: str) -> Preprocessing:
     Raises:
         ConfigError, DataError: If layout and shape do not fit.
     """
-    inputs = channels_first(raw, layout)
     scale = default_scale(raw.dtype)
-    axes = (0, *range(2, inputs.ndim))
-    n = inputs.size // inputs.shape[1]
-    chunks = [inputs[i : i + _MOMENTS_CHUNK] for i in range(0, len(inputs), _MOMENTS_CHUNK)]
-    mean = sum(chunk.sum(axis=axes, dtype=np.float64) for chunk in chunks) * (scale / n)
-    column = np.asarray(mean).reshape(1, -1, *(1,) * (inputs.ndim - 2))
-    squares = sum(((chunk * scale - column) ** 2).sum(axis=axes) for chunk in chunks)
-    std = np.sqrt(squares / n)
+    moments = RunningMoments()
+    for start in range(0, len(raw), _MOMENTS_CHUNK):
+        chunk = channels_first(raw[start : start + _MOMENTS_CHUNK], layout)
+        moments.update(chunk.astype(np.float32) * np.float32(scale))
+    mean, std = moments.mean, moments.std
     # A channel that never changes carries nothing: leave it at 0 rather than blow up rounding.
     std = np.where(std > 1e-6 * np.maximum(1.0, np.abs(mean)), std, 1.0)
     rounded = [tuple(float(f"{value:.7g}") for value in values) for values in (mean, std)]

@@ -93,6 +93,44 @@ def class_statistics(
     return ClassStatistics(counts)
 
 
+class RunningMoments:
+    """Mean and standard deviation along axis 1, of any number of batches, without cancellation.
+
+    References:
+        Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for computing
+        sample variances".
+    """
+
+    def __init__(self) -> None:
+        self.n = 0
+        self._mean = np.zeros(1)
+        self._squares = np.zeros(1)
+
+    def update(self, values: NDArray[np.floating[Any]]) -> None:
+        """Take in (n, k, ...) values, n at least 1."""
+        axes = (0, *range(2, values.ndim))
+        n = values.size // values.shape[1]
+        mean = values.mean(axis=axes, dtype=np.float64)
+        pivot = mean.astype(values.dtype)
+        centred = values - pivot.reshape(1, -1, *(1,) * (values.ndim - 2))
+        squares = np.square(centred, out=centred).sum(axis=axes, dtype=np.float64)
+        squares -= n * (mean - pivot) ** 2  # the pivot is the mean but for rounding
+        shift, total = mean - self._mean, self.n + n
+        self._squares = self._squares + squares + shift**2 * (self.n * n / total)
+        self._mean = self._mean + shift * (n / total)
+        self.n = total
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """(k,) means."""
+        return self._mean
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """(k,) standard deviations of the population."""
+        return np.asarray(np.sqrt(self._squares / self.n))
+
+
 def value_statistics(targets: Iterable[NDArray[Any]]) -> ValueStatistics:
     """Sum up real targets.
 
@@ -102,22 +140,15 @@ def value_statistics(targets: Iterable[NDArray[Any]]) -> ValueStatistics:
     Raises:
         DataError: If there is none.
     """
-    n, mean, squares = 0, np.zeros(1), np.zeros(1)
+    moments = RunningMoments()
     sample: list[NDArray[np.float32]] = []
     rng = np.random.default_rng(0)
     for values in targets:
+        moments.update(values)
         rows = np.moveaxis(values, 1, -1).reshape(-1, values.shape[1])
-        # Chan, Golub and LeVeque (1979): merging moments of batches without cancellation.
-        batch_mean = rows.mean(axis=0, dtype=np.float64)
-        shift = batch_mean - mean
-        total = n + len(rows)
-        squares = squares + ((rows - batch_mean) ** 2).sum(axis=0, dtype=np.float64)
-        squares = squares + shift**2 * (n * len(rows) / total)
-        mean = mean + shift * (len(rows) / total)
-        n = total
         if len(rows) > _SAMPLE_PER_BATCH:
             rows = rows[rng.integers(len(rows), size=_SAMPLE_PER_BATCH)]
         sample.append(rows.astype(np.float32))
-    if n == 0:
+    if moments.n == 0:
         raise DataError("the train split has no targets: give it at least one item")
-    return ValueStatistics(mean, np.sqrt(squares / n), np.concatenate(sample))
+    return ValueStatistics(moments.mean, moments.std, np.concatenate(sample))

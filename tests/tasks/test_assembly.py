@@ -93,3 +93,12 @@ def test_chance_is_that_of_the_train_split() -> None:
     targets = [batch["digit"] for batch in data[SplitName.TRAIN].targets(1000)]
     share = np.bincount(targets[0]).max() / len(targets[0])
     assert data.chance["digit_accuracy"] == pytest.approx(share)
+
+
+@pytest.mark.parametrize(("standardise", "n_warnings"), [(True, 0), (False, 1)])
+def test_bytes_that_reach_the_network_unscaled_are_a_warning(
+    standardise: bool, n_warnings: int
+) -> None:
+    given = {SplitName.TRAIN: Given(raw_arrays(60), "a")}
+    data = prepare((DIGIT,), given, Preparation(standardise=standardise), seed=0)
+    assert len(data.warnings) == n_warnings

@@ -1,6 +1,7 @@
 """The cache, damaged and raced for."""
 
 import multiprocessing
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,6 +90,17 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(
     with pytest.raises(DataError, match="No space left on device"):
         cached_arrays(tmp_path / "x.npz", build)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_cleared_and_what_is_being_written_is_not(
+    tmp_path: Path,
+) -> None:
+    abandoned, busy = tmp_path / ".x-1.part", tmp_path / ".x-2.part"
+    abandoned.write_bytes(b"half")
+    busy.write_bytes(b"half")
+    os.utime(abandoned, (0, 0))
+    cached_arrays(tmp_path / "x.npz", build)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".x-2.part", "x.npz"]
 
 
 def _race(file: Path) -> bool:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from niwaki.tasks.digit_scenes.glyphs import Glyphs, load_glyphs
+from niwaki.tasks.digit_scenes.glyphs import Glyphs, coverage, load_glyphs
 
 
 @pytest.fixture(scope="module")
@@ -17,28 +17,30 @@ def upright(size: int, height: float) -> tuple[NDArray[np.float32], NDArray[np.f
     return np.repeat(edge, size)[None], np.tile(edge, size)[None]
 
 
+def cover_of(
+    glyphs: Glyphs, which: int, at: tuple[NDArray[np.float32], NDArray[np.float32]], height: float
+) -> NDArray[np.float32]:
+    return coverage(glyphs.ink(np.array([which]), at), np.array([height], np.float32))
+
+
 def test_a_digit_at_its_own_size_is_the_digit(glyphs: Glyphs) -> None:
     from sklearn.datasets import load_digits
 
     for i in (0, 7, 1700):
-        cover = glyphs.coverage(np.array([i]), upright(8, 8.0), np.array([8.0], np.float32))
+        cover = cover_of(glyphs, i, upright(8, 8.0), 8.0)
         ink = load_digits().images[i].ravel()
         assert np.corrcoef(cover[0], ink)[0, 1] > 0.9
 
 
 @pytest.mark.parametrize("height", [12.0, 24.0, 40.0])
 def test_the_covered_share_does_not_depend_on_size(glyphs: Glyphs, height: float) -> None:
-    which = np.array([3])
-    shares = [
-        float(glyphs.coverage(which, upright(64, h), np.array([h], np.float32)).sum()) / h**2
-        for h in (height, 32.0)
-    ]
+    shares = [float(cover_of(glyphs, 3, upright(64, h), h).sum()) / h**2 for h in (height, 32.0)]
     assert shares[0] == pytest.approx(shares[1], rel=0.08)
 
 
 def test_edges_are_about_a_pixel_wide_at_every_size(glyphs: Glyphs) -> None:
     for height in (16.0, 48.0):
-        cover = glyphs.coverage(np.array([0]), upright(64, height), np.array([height], np.float32))
+        cover = cover_of(glyphs, 0, upright(64, height), height)
         image = cover.reshape(64, 64)
         partly = ((image > 0.02) & (image < 0.98)).sum()
         inside = image > 0.5
@@ -48,4 +50,4 @@ def test_edges_are_about_a_pixel_wide_at_every_size(glyphs: Glyphs) -> None:
 
 def test_nothing_is_painted_far_from_a_digit(glyphs: Glyphs) -> None:
     far = np.full((1, 5), 3.0, np.float32)
-    assert glyphs.coverage(np.array([8]), (far, -far), np.array([30.0], np.float32)).max() == 0.0
+    assert cover_of(glyphs, 8, (far, -far), 30.0).max() == 0.0

@@ -22,7 +22,7 @@ POOL_FRACTIONS = {
 _SOURCE_SIZE = 8
 _BORDER = 2  # source pixels of nothing around a digit, so that what lies outside it reads as 0
 _FINER = 4  # samples of the outline per source pixel
-_OUTLINE = 0.38  # ink at which the pen is said to have touched, where 1 is full ink
+_OUTLINE = 0.43  # ink at which the pen is said to have touched, where 1 is full ink
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,31 +37,16 @@ class Glyphs:
     fields: Floats
     labels: NDArray[np.int64]
 
-    def coverage(
-        self, which: NDArray[np.int64], at: tuple[Floats, Floats], height: Floats
-    ) -> Floats:
-        """Return how much of each pixel a digit covers, with smooth edges about a pixel wide.
+    def ink(self, which: NDArray[np.int64], at: tuple[Floats, Floats]) -> Floats:
+        """Read the fields, linearly between samples.
 
         Args:
             which: (n,) indices of digits.
             at: y and x of the pixels, each (n, p), in digit heights from the digit's centre.
-            height: (n,) height of the digits, in pixels.
 
         Returns:
-            (n, p) float32 in [0, 1].
+            (n, p) float32, 0 far from the digit.
         """
-        ink = self._ink(which, at)
-        # Ink goes from none to full in about 1.3 source pixels.
-        sharpness = (1.3 / _SOURCE_SIZE) * height[:, None]
-        edge = 0.5 + (ink - np.float32(_OUTLINE)) * sharpness
-        return np.asarray(np.clip(edge, 0.0, 1.0), dtype=np.float32)
-
-    def shadow(self, which: NDArray[np.int64], at: tuple[Floats, Floats]) -> Floats:
-        """Return (n, p) a soft blot a little wider than the digit, in [0, 1]."""
-        return np.asarray(np.clip(self._ink(which, at) * np.float32(2.0), 0.0, 1.0))
-
-    def _ink(self, which: NDArray[np.int64], at: tuple[Floats, Floats]) -> Floats:
-        """Bilinear reading of the fields."""
         side = self.fields.shape[1]
         scale, centre = np.float32(_SOURCE_SIZE * _FINER), np.float32((side - 1) / 2)
         y, x = (np.clip(c * scale + centre, 0.0, np.float32(side - 1.001)) for c in at)
@@ -73,6 +58,27 @@ class Glyphs:
         upper = flat[first] * (1 - x) + flat[first + 1] * x
         lower = flat[first + side] * (1 - x) + flat[first + side + 1] * x
         return np.asarray(upper * (1 - y) + lower * y)
+
+
+def coverage(ink: Floats, height: Floats) -> Floats:
+    """Return how much of each pixel a digit covers, with smooth edges about a pixel wide.
+
+    Args:
+        ink: (n, p), as `Glyphs.ink` reads it.
+        height: (n,) height of the digits, in pixels.
+
+    Returns:
+        (n, p) float32 in [0, 1].
+    """
+    # Ink goes from none to full in about 1.3 source pixels.
+    sharpness = (1.3 / _SOURCE_SIZE) * height[:, None]
+    edge = 0.5 + (ink - np.float32(_OUTLINE)) * sharpness
+    return np.asarray(np.clip(edge, 0.0, 1.0), dtype=np.float32)
+
+
+def shadow(ink: Floats) -> Floats:
+    """Return (n, p) a soft blot a little wider than the digit, in [0, 1]."""
+    return np.asarray(np.clip(ink * np.float32(2.0), 0.0, 1.0))
 
 
 def load_glyphs() -> Glyphs:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.tasks.digit_scenes.glyphs import Glyphs
+from niwaki.tasks.digit_scenes.glyphs import Glyphs, coverage, shadow
 from niwaki.tasks.digit_scenes.layout import MAX_DIGITS, Layout
 
 Floats = NDArray[np.float32]
@@ -74,14 +74,13 @@ class _Canvas:
         layout = self._layout
         here = np.flatnonzero(layout.present[self._rows, slot])
         rows = self._rows[here]
-        at = self._upright(rows, slot)
         which = layout.digit[rows, slot]
-        cover = glyphs.coverage(which, at, layout.height[rows, slot] * self._size)
-        shadow = 1 - _SHADOW * glyphs.shadow(which, at)
+        ink = glyphs.ink(which, self._upright(rows, slot))  # (n, p)
+        cover = coverage(ink, layout.height[rows, slot] * self._size)
         depth = layout.depth[rows, slot, None]  # (n, 1)
-        ink = _hazy(layout.colour[rows, slot, :, None], depth)  # (n, 3, 1)
-        behind = self.colour[here] * shadow[:, None]
-        self.colour[here] = behind + (ink - behind) * cover[:, None]
+        colour = _hazy(layout.colour[rows, slot, :, None], depth)  # (n, 3, 1)
+        behind = self.colour[here] * (1 - _SHADOW * shadow(ink))[:, None]
+        self.colour[here] = behind + (colour - behind) * cover[:, None]
         solid = cover > 0.5
         label = (1 + glyphs.labels[which]).astype(np.uint8)[:, None]
         self.segmentation[here] = np.where(solid, label, self.segmentation[here])
