@@ -13,7 +13,7 @@ from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ExportError
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Direction, Objective
-from niwaki.evaluation.base import Evaluator, Export
+from niwaki.evaluation.base import Evaluator, Export, Provenance
 from niwaki.spaces import Choice, ChoiceSpace, Condition, Space
 
 SCRIPTS = ChoiceSpace(
@@ -77,7 +77,14 @@ class ScriptedEvaluator(Evaluator):
         }
         return Measurement(key=candidate.key, values=values, details={"pid": os.getpid()})
 
-    def export(self, candidate: Candidate, folder: Path, *, seed: int) -> Export:  # noqa: ARG002
+    def export(
+        self,
+        candidate: Candidate,  # noqa: ARG002
+        folder: Path,  # noqa: ARG002
+        *,
+        provenance: Provenance,  # noqa: ARG002
+        seed: int,  # noqa: ARG002
+    ) -> Export:
         raise ExportError("a script has no network: nothing can be exported")
 
     def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:  # noqa: ARG002
