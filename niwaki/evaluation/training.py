@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, TypeVar
 
 import numpy as np
@@ -221,9 +222,10 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError) as error:
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
         raise RunFolderError(
-            f"the checkpoint '{path.name}' cannot be read ({error}): delete it to train anew"
+            f"the checkpoint '{path.name}' is damaged ({type(error).__name__}): "
+            "delete it to train anew"
         ) from error
     return state
 

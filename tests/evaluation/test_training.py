@@ -1,0 +1,73 @@
+"""Training the super-network: it learns, it resumes exactly, and it says so when it breaks."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from niwaki.core.errors import RunFolderError, StudyError
+from niwaki.evaluation.supernet import network_shape
+from niwaki.evaluation.training import (
+    SuperNetworkTraining,
+    TrainingSettings,
+    load_checkpoint,
+    save_checkpoint,
+)
+from niwaki.spaces.slimmable import SlimmableSpace
+from niwaki.tasks.base import TaskData
+from tests.evaluation.conftest import SPACE, TRAINING
+
+
+def training(data: TaskData, settings: TrainingSettings = TRAINING) -> SuperNetworkTraining:
+    return SuperNetworkTraining(SlimmableSpace(SPACE, network_shape(data)), data, settings, seed=0)
+
+
+def test_the_loss_falls(data: TaskData) -> None:
+    run = training(data, replace(TRAINING, epochs=8))
+    losses = [run.run_epoch() for _ in range(8)]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_continued_equals_uninterrupted(data: TaskData, tmp_path: Path) -> None:
+    whole = training(data)
+    whole.run_epoch()
+    save_checkpoint(whole.state(), tmp_path / "state.pt")
+    whole.run_epoch()
+    again = training(data)
+    again.restore(load_checkpoint(tmp_path / "state.pt"))
+    again.run_epoch()
+    for a, b in zip(whole.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_small_networks_learn_too(data: TaskData) -> None:
+    run = training(data)
+    space = run.network.space
+    before = run.network.extract(space.smallest).stem.conv.weight.clone()
+    run.run_epoch()
+    after = run.network.extract(space.smallest).stem.conv.weight
+    assert not torch.equal(before, after)
+
+
+def test_a_loss_that_is_not_finite_is_an_error_with_a_remedy(data: TaskData) -> None:
+    run = training(data, replace(TRAINING, learning_rate=1e30, gradient_clip=1e30))
+    with pytest.raises(StudyError, match="learning_rate"):
+        for _ in range(5):
+            run.run_epoch()
+
+
+def test_a_damaged_checkpoint_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    path.write_bytes(b"not a checkpoint")
+    with pytest.raises(RunFolderError, match="delete it"):
+        load_checkpoint(path)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    save_checkpoint({"epochs_done": 1}, tmp_path / "state.pt")
+    (tmp_path / "state.partial").symlink_to("/dev/full")
+    with pytest.raises(RunFolderError, match="disk"):
+        save_checkpoint({"epochs_done": 2, "x": torch.zeros(100_000)}, tmp_path / "state.pt")
+    assert load_checkpoint(tmp_path / "state.pt")["epochs_done"] == 1
