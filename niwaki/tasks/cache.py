@@ -5,7 +5,7 @@ import secrets
 import time
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -84,9 +84,10 @@ def _seal(file: Path, arrays: ArrayTable) -> str:
 @contextmanager
 def _replacing(file: Path) -> Iterator[IO[bytes]]:
     """Open a new file that takes the place of `file` once it is whole and on disk."""
-    for part in file.parent.glob(f".{file.stem}-*.part"):
-        if time.time() - part.stat().st_mtime > _ABANDONED_S:
-            part.unlink(missing_ok=True)
+    for other in file.parent.glob(f".{file.stem}-*.part"):
+        with suppress(FileNotFoundError):  # finished, or cleared, by the process it belongs to
+            if time.time() - other.stat().st_mtime > _ABANDONED_S:
+                other.unlink()
     part = file.with_name(f".{file.stem}-{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as stream:
