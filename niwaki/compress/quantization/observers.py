@@ -111,13 +111,15 @@ class Histogram:
     def _widen(self) -> None:
         """Move the counts into bins that hold `low` and `high`."""
         # Two bins are lost where the ends do not fall on edges.
-        span = max(self.high - self.low, 2.0**-60)
-        needed = int(np.ceil(np.log2(span / (self._n_bins - 2))))
+        width = (self.high - self.low) / (self._n_bins - 2)
+        # Narrower than float32 can tell apart, bins only make for large numbers.
+        largest = max(abs(self.low), abs(self.high))
+        needed = int(np.ceil(np.log2(max(width, largest * 2.0**-20, 2.0**-100))))
         exponent = needed if self._exponent is None else max(self._exponent, needed)
         first = int(np.floor(self.low / 2.0**exponent))
         last = int(np.floor(self.high / 2.0**exponent))
         counts = np.zeros(last - first + 1, np.int64)
-        merged = exponent - (exponent if self._exponent is None else self._exponent)
+        merged = 0 if self._exponent is None else min(exponent - self._exponent, 62)
         old = (self._first + np.arange(len(self.counts))) >> merged
         np.add.at(counts, old - first, self.counts)
         self._exponent, self._first, self.counts = exponent, first, counts
