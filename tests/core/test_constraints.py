@@ -1,0 +1,115 @@
+"""Constraints as people write them."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from niwaki.core import Bound, Constraint
+from niwaki.core.errors import ConfigError
+
+
+@pytest.mark.parametrize(
+    ("text", "sign", "scale", "offset"),
+    [
+        ("latency_ms <= 2", 1, 0, 2),
+        ("accuracy >= 0.9", -1, 0, 0.9),
+        ("  x <= -1e3 ", 1, 0, -1000),
+        ("x <= 2 * 3 + 1", 1, 0, 7),
+        ("x <= baseline", 1, 1, 0),
+        ("x >= baseline - 0.01", -1, 1, -0.01),
+        ("x <= 1.1 * baseline", 1, 1.1, 0),
+        ("x <= baseline * 1.1 + 2", 1, 1.1, 2),
+        ("x <= (baseline + 1) / 2", 1, 0.5, 0.5),
+        ("x <= -(baseline - 1)", 1, -1, 1),
+        ("x <= baseline / 2 + baseline / 2", 1, 1, 0),
+    ],
+)
+def test_it_reads_a_bound(text: str, sign: float, scale: float, offset: float) -> None:
+    constraint = Constraint.parse(text)
+    read = (constraint.sign, constraint.scale, constraint.offset)
+    assert read == pytest.approx((sign, scale, offset))
+    assert constraint.relative == (scale != 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "cannot be read"),
+        ("latency_ms <=", "cannot be read"),
+        ("x\0 <= 1", "cannot be read"),
+        ("latency_ms", "not one comparison"),
+        ("1 <= x <= 2", "not one comparison"),
+        ("x < 2", "operator other than"),
+        ("x == 2", "operator other than"),
+        ("2 >= x", "must start with a value's name"),
+        ("baseline <= 2", "must start with a value's name"),
+        ("a.b <= 2", "must start with a value's name"),
+        ("x <= y", "cannot be read"),
+        ("x <= True", "cannot be read"),
+        ("x <= 'two'", "cannot be read"),
+        ("x <= baseline * baseline", "cannot be read"),
+        ("x <= 1 / baseline", "cannot be read"),
+        ("x <= 1 / 0", "cannot be read"),
+        ("x <= max(1, 2)", "cannot be read"),
+        ("x <= 1e999", "not finite"),
+        ("x <= 1" + "0" * 400, "not finite"),
+    ],
+)
+def test_what_is_no_bound_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Constraint.parse(text)
+
+
+NUMBERS = st.integers(-50, 50).map(str)
+EXPRESSIONS = st.recursive(
+    NUMBERS | st.just("baseline"),
+    lambda inner: (
+        st.builds("({} {} {})".format, inner, st.sampled_from("+-"), inner)
+        | st.builds("({} * {})".format, NUMBERS, inner)
+        | st.builds("(-{})".format, inner)
+    ),
+    max_leaves=6,
+)
+
+
+@given(EXPRESSIONS, st.floats(-10, 10))
+def test_the_bound_is_what_python_computes(expression: str, baseline: float) -> None:
+    bound = Constraint.parse(f"x <= {expression}").resolve({"x": baseline})
+    assert bound.limit == pytest.approx(eval(expression, {"baseline": baseline}), abs=1e-6)
+
+
+def test_a_relative_bound_needs_the_baseline() -> None:
+    constraint = Constraint.parse("rmse <= 1.1 * baseline")
+    with pytest.raises(ConfigError, match=r"no value 'rmse'; it has latency_ms"):
+        constraint.resolve({"latency_ms": 1.0})
+    assert constraint.resolve({"rmse": 2.0}).limit == pytest.approx(2.2)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "slack", "violation"),
+    [
+        ("x <= 4", 5.0, 1.0, 0.25),
+        ("x <= 4", 3.0, -1.0, 0.0),
+        ("x <= 4", 4.0, 0.0, 0.0),
+        ("x >= 4", 3.0, 1.0, 0.25),
+        ("x >= -4", -5.0, 1.0, 0.25),
+        ("x <= 0", 3.0, 3.0, 3.0),
+        ("x <= 4", math.inf, math.inf, math.inf),
+    ],
+)
+def test_slack_and_violation(text: str, value: float, slack: float, violation: float) -> None:
+    bound = Constraint.parse(text).resolve({})
+    assert (bound.slack({"x": value}), bound.violation({"x": value})) == (slack, violation)
+
+
+def test_what_was_not_measured_is_no_violation() -> None:
+    bound = Bound("x", 1.0, 4.0)
+    assert math.isnan(bound.slack({}))
+    assert bound.violation({}) == 0.0
+
+
+def test_they_print_as_written() -> None:
+    assert str(Constraint.parse(" x <= 1.1*baseline ")) == "x <= 1.1*baseline"
+    assert str(Bound("x", -1.0, 0.25)) == "x >= 0.25"

@@ -1,0 +1,100 @@
+"""Fronts and hypervolumes against brute force, closed forms and pymoo."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from pymoo.indicators.hv import HV
+
+from niwaki.core.pareto import hypervolume, knee, non_dominated, reference_point
+
+# Few distinct values make ties and duplicates common.
+COSTS = st.integers(1, 5).flatmap(
+    lambda m: arrays(
+        np.float64,
+        st.tuples(st.integers(1, 12), st.just(m)),
+        elements=st.sampled_from([0.0, 1.0, 2.0, 2.5, 4.0]),
+    )
+)
+
+
+def brute_force(costs: NDArray[np.float64]) -> NDArray[np.bool_]:
+    dominates = (costs[:, None] <= costs).all(axis=2) & (costs[:, None] < costs).any(axis=2)
+    return np.logical_not(dominates.any(axis=0), dtype=np.bool_)
+
+
+@given(COSTS)
+def test_the_front_is_what_nothing_dominates(costs: NDArray[np.float64]) -> None:
+    np.testing.assert_array_equal(non_dominated(costs), brute_force(costs))
+
+
+@pytest.mark.parametrize("m", [1, 2, 3, 4, 5])
+def test_the_front_of_many_rows(m: int) -> None:
+    costs = np.random.default_rng(m).random((300, m)).round(2)
+    np.testing.assert_array_equal(non_dominated(costs), brute_force(costs))
+
+
+def test_a_row_with_nan_is_not_on_the_front_and_dominates_nothing() -> None:
+    costs = np.array([[np.nan, 0.0], [1.0, 1.0], [0.0, np.nan]])
+    assert non_dominated(costs).tolist() == [False, True, False]
+    assert non_dominated(costs[:1]).tolist() == [False]
+    assert non_dominated(np.empty((0, 2))).tolist() == []
+
+
+def test_infinite_costs_are_only_bad() -> None:
+    costs = np.array([[np.inf, np.inf], [np.inf, 0.0], [1.0, np.inf]])
+    assert non_dominated(costs).tolist() == [False, True, True]
+
+
+def test_the_volume_of_one_point_is_its_box() -> None:
+    assert hypervolume(np.array([[1.0, 2.0, 3.0]]), np.array([2.0, 4.0, 6.0])) == 6.0
+
+
+def test_the_volume_of_a_staircase() -> None:
+    costs = np.array([[0.0, 2.0], [1.0, 1.0], [2.0, 0.0], [2.0, 2.0]])
+    assert hypervolume(costs, np.array([3.0, 3.0])) == 6.0
+
+
+@pytest.mark.parametrize("m", [2, 3, 4, 5])
+@pytest.mark.parametrize("seed", range(4))
+def test_the_volume_is_that_of_pymoo(m: int, seed: int) -> None:
+    costs = np.random.default_rng(seed).random((25, m)) ** 2
+    expected = HV(ref_point=np.full(m, 0.8))(costs)
+    assert hypervolume(costs, np.full(m, 0.8)) == pytest.approx(expected, rel=1e-12)
+
+
+@given(COSTS)
+def test_the_volume_with_ties_and_duplicates(costs: NDArray[np.float64]) -> None:
+    # Counted on the grid of the values: each cell is dominated or not.
+    corners = np.array([0.0, 1.0, 2.0, 2.5, 4.0, 5.0])
+    m = costs.shape[1]
+    low = np.stack(np.meshgrid(*[corners[:-1]] * m, indexing="ij"), axis=-1).reshape(-1, m)
+    sides = np.stack(np.meshgrid(*[np.diff(corners)] * m, indexing="ij"), axis=-1).reshape(-1, m)
+    dominated = (costs[:, None] <= low).all(axis=2).any(axis=0)
+    expected = sides.prod(axis=1)[dominated].sum()
+    assert hypervolume(costs, np.full(m, 5.0)) == pytest.approx(expected)
+
+
+def test_what_lies_beyond_the_reference_adds_nothing() -> None:
+    inside = np.array([[0.5, 0.5]])
+    beyond = np.array([[0.5, 0.5], [0.1, 1.0], [2.0, 0.0], [np.nan, 0.0]])
+    assert hypervolume(beyond, np.ones(2)) == hypervolume(inside, np.ones(2)) == 0.25
+    assert hypervolume(beyond[1:], np.ones(2)) == 0.0
+    assert hypervolume(np.empty((0, 2)), np.ones(2)) == 0.0
+
+
+def test_one_objective_is_a_length() -> None:
+    assert hypervolume(np.array([[0.7], [0.2], [0.2]]), np.ones(1)) == pytest.approx(0.8)
+
+
+def test_the_knee_is_nearest_to_the_ideal_after_scaling() -> None:
+    costs = np.array([[0.0, 1000.0], [0.2, 300.0], [1.0, 0.0]])
+    assert knee(costs) == 1
+    assert knee(np.array([[3.0, 4.0]])) == 0
+
+
+def test_the_reference_lies_a_margin_beyond_the_worst() -> None:
+    costs = np.array([[0.0, 5.0], [10.0, 5.0], [np.nan, 5.0]])
+    assert reference_point(costs, margin=0.1) == pytest.approx([11.0, 5.5])

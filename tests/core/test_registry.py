@@ -1,0 +1,62 @@
+"""Registries: names, paths and plug-ins."""
+
+from collections import OrderedDict
+from importlib.metadata import EntryPoint
+
+import pytest
+
+from niwaki.core import registry
+from niwaki.core.errors import ConfigError
+from niwaki.core.registry import Record, Registry, import_object, nearest
+
+FRUITS = Registry(
+    "fruits", (Record("apple", "red", "collections:OrderedDict"), Record("pear", "", "json:dumps"))
+)
+
+
+def test_it_finds_what_ships() -> None:
+    assert FRUITS.find("apple").load() is OrderedDict
+    assert FRUITS.names() == ["apple", "pear"]
+
+
+def test_a_path_names_a_factory_directly() -> None:
+    assert FRUITS.find("collections:OrderedDict").load() is OrderedDict
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(
+        ConfigError, match=r"no 'appel' among the fruits; did you mean 'apple'\? Known"
+    ):
+        FRUITS.find("appel")
+    with pytest.raises(
+        ConfigError, match=r"no 'xyz' among the fruits\. Known: apple, pear; or give"
+    ):
+        FRUITS.find("xyz")
+
+
+def test_plug_ins_are_found_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = EntryPoint("fig", "collections:OrderedDict", "niwaki.fruits")
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: [point] * (group == "niwaki.fruits")
+    )
+    assert FRUITS.names() == ["apple", "pear", "fig"]
+    assert FRUITS.find("fig").load() is OrderedDict
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("collections", "write 'package.module:name'"),
+        (":name", "write 'package.module:name'"),
+        ("no_such_module:x", "cannot be imported"),
+        ("collections:OrderedDic", "did you mean 'OrderedDict'"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_refused(path: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        import_object(path)
+
+
+def test_nothing_near_is_nothing_said() -> None:
+    assert nearest("latncy_ms", ["latency_ms", "macs"]) == "; did you mean 'latency_ms'?"
+    assert nearest("zzz", ["latency_ms"]) == ""
