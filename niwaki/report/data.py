@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from niwaki.core.candidate import Candidate
 from niwaki.core.constraints import Bound
 from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import JSON
@@ -29,10 +30,11 @@ class ReportData:
         n_trials: Budget: how many trials the study may run; 0 for no limit.
         seconds: Wall time spent so far.
         config_yaml: The resolved configuration.
-        environment: Versions and hardware, by name; values that are not text are shown as JSON.
+        environment: Versions and hardware, by name; nested values are shown as `name value` pairs.
         target_id: Where latency was measured; empty if nowhere.
         bounds: Constraints with their numbers filled in.
         baseline: What relative constraints and comparisons refer to, measured as trials are.
+        baseline_candidate: Its decisions; None if they are not known.
         finals: Measurements of exported models on data the search did not see, by candidate key.
             The baseline's key may be among them: then exported models are compared with that one.
         front_keys: Candidate keys of the front.
@@ -63,6 +65,7 @@ class ReportData:
     target_id: str = ""
     bounds: tuple[Bound, ...] = ()
     baseline: Measurement | None = None
+    baseline_candidate: Candidate | None = None
     finals: Mapping[str, Measurement] = field(default_factory=dict)
     front_keys: tuple[str, ...] = ()
     knee_key: str = ""

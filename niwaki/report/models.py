@@ -52,7 +52,7 @@ class Models:
         rows = [self._model(t.number, t.candidate, t.measurement) for t in trials]
         baseline = self.data.baseline
         if baseline is not None and all(row.measurement.key != baseline.key for row in rows):
-            rows.append(self._model(None, None, baseline))
+            rows.append(self._model(None, self.data.baseline_candidate, baseline))
         return rows
 
     @cached_property

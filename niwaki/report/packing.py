@@ -183,7 +183,12 @@ def _influences(models: Models) -> list[JSON]:
 
 
 def _text(value: JSON) -> str:
-    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    """Return a nested value as people read it: names and values, without brackets."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_text(inner)}" for name, inner in value.items())
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(_text(inner) for inner in value)
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _number(value: float) -> float | None:

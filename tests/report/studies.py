@@ -167,6 +167,7 @@ def study(
         target_id="ort-cpu-1t-3f9a2c41",
         bounds=bounds,
         baseline=baseline,
+        baseline_candidate=wide.candidate(),
         finals={**finals, baseline.key: baseline},
         front_keys=tuple(trials[row].candidate.key for row in front),
         knee_key=knee_key,

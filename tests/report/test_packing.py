@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement, Trial
 from niwaki.report import ReportData
 from niwaki.report.models import Models
@@ -38,6 +39,18 @@ def test_decisions_come_back() -> None:
     payload = packed(data)
     for row, trial in enumerate(data.trials):
         assert unpacked_decisions(payload, row) == trial.candidate.to_json()
+    assert data.baseline_candidate is not None
+    assert unpacked_decisions(payload, 40) == data.baseline_candidate.to_json()
+
+
+def test_nested_facts_of_the_environment_read_as_text() -> None:
+    facts: dict[str, JSON] = {"cpu": {"cores": 2, "flags": ["amx", "vnni"]}, "gpu": {}, "ok": True}
+    data = ReportData(study="s", objectives=(LATENCY,), trials=(), environment=facts)
+    assert packed(data)["study"]["environment"] == [
+        ["cpu", "cores 2, flags amx, vnni"],
+        ["gpu", ""],
+        ["ok", "true"],
+    ]
 
 
 @given(

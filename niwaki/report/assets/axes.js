@@ -8,12 +8,7 @@ const PIXELS_PER_TICK = { x: 95, y: 55 };
 
 /** Draw the horizontal axis below a chart. `column` has name, unit and direction. */
 export function xAxis(scale, column, { top, bottom }) {
-  const values = ticks(
-    scale.low,
-    scale.high,
-    (scale.to - scale.from) / PIXELS_PER_TICK.x,
-    scale.log,
-  );
+  const values = marksOf(scale, column, (scale.to - scale.from) / PIXELS_PER_TICK.x);
   const labels = tickLabels(values, column.unit);
   const marks = values.map((value, i) => {
     const x = scale(value);
@@ -34,12 +29,7 @@ export function xAxis(scale, column, { top, bottom }) {
 
 /** Draw the vertical axis left of a chart; its name stands above it, to be read upright. */
 export function yAxis(scale, column, { left, right }) {
-  const values = ticks(
-    scale.low,
-    scale.high,
-    (scale.from - scale.to) / PIXELS_PER_TICK.y,
-    scale.log,
-  );
+  const values = marksOf(scale, column, (scale.from - scale.to) / PIXELS_PER_TICK.y);
   const labels = tickLabels(values, column.unit);
   const marks = values.map((value, i) => {
     const y = scale(value);
@@ -56,6 +46,12 @@ export function yAxis(scale, column, { left, right }) {
     axisName(column, scale, "\u2193", "\u2191"),
   );
   return svg("g", { class: "axis", "aria-hidden": "true" }, ...marks, title);
+}
+
+// Whole things have no halves.
+function marksOf(scale, column, room) {
+  const values = ticks(scale.low, scale.high, room, scale.log);
+  return column.whole ? values.filter(Number.isInteger) : values;
 }
 
 /** Labels that are as short as telling the values apart allows. */

@@ -5,6 +5,7 @@ import { share } from "./format.js";
 import { precisionLook } from "./layers.js";
 
 const SHOWN_AT_FIRST = 12;
+const MIN_TELLING = 5; // shares of a smaller front are not worth a sentence
 const LITTLE = 0.02; // shares of variance below this are left out where room is scarce
 const PRECISION = /^(u?int|fp|bf)\d+$/;
 
@@ -45,6 +46,8 @@ function content(study, look, draw) {
 
 // The most telling differences in words.
 function telling(study) {
+  if (study.front.length < MIN_TELLING)
+    return [html("span", { class: "quiet-text" }, fewModels(study))];
   const said = study.influences
     .filter((i) => i.surprise > 0)
     .slice(0, 2)
@@ -54,6 +57,11 @@ function telling(study) {
   return said.length > 0
     ? [`${said.join(" ")} `, html("span", { class: "quiet-text" }, caution)]
     : [html("span", { class: "quiet-text" }, caution)];
+}
+
+function fewModels(study) {
+  const models = study.front.length === 1 ? "one model" : `${study.front.length} models`;
+  return `With ${models} on the front, its shares say little yet.`;
 }
 
 function sentence({ path, options, n_front, n_all }) {

@@ -153,9 +153,11 @@ function groupsOf(layers) {
 function groupLabel({ name, label, first, count }, column) {
   const x = first * column;
   const width = count * column;
-  const short = count === 1 ? label : name.split(".").pop();
-  const fits = short.length * 6.2 < width - 2;
-  const text = fits ? short : short.slice(0, Math.max(1, Math.floor(width / 6.2) - 1));
+  const last = count === 1 ? label : name.split(".").pop();
+  // A bare number is a name only together with what it counts.
+  const spellings = /^\d+$/.test(last) ? [name, last] : [last];
+  const room = Math.max(1, Math.floor((width - 2) / 6.2));
+  const text = spellings.find((spelling) => spelling.length <= room) ?? last.slice(0, room);
   const shown =
     width > 20
       ? svg("text", { x: x + width / 2, y: HEIGHT + 20, "text-anchor": "middle" }, text)

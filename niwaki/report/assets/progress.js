@@ -41,7 +41,14 @@ export function mountProgress(host, study, tooltip) {
 
 function across(study, look) {
   if (look.by === "evaluations")
-    return { name: "evaluations", unit: "", direction: 0, at: (i) => i + 1, end: study.n_told };
+    return {
+      name: "evaluations",
+      unit: "",
+      direction: 0,
+      whole: true,
+      at: (i) => i + 1,
+      end: study.n_told,
+    };
   const end = study.toldAt[study.n_told - 1];
   const [unit, factor] = end < 300 ? ["s", 1] : end < 3 * 3600 ? ["min", 60] : ["h", 3600];
   return {
@@ -163,7 +170,7 @@ function drawStates(host, study, look) {
     host,
     chart(frame, "What became of the evaluations", [
       xAxis(xScale, x, frame),
-      yAxis(yScale, { name: `evaluations, ${per}`, unit: "", direction: 0 }, frame),
+      yAxis(yScale, { name: `evaluations, ${per}`, unit: "", direction: 0, whole: true }, frame),
       ...bars,
     ]),
   );
@@ -188,7 +195,7 @@ function stackOf(bin, x, wide, yScale) {
 
 function legend(study) {
   const present = STATES.map((name, state) => [name, state]).filter(([, state]) =>
-    study.states.includes(state),
+    study.states.slice(0, study.n_told).includes(state),
   );
   return html(
     "div",

@@ -99,7 +99,7 @@ function sources(packed, study) {
     packed.objectives.map((o) => [o.name, o.direction === "minimize" ? 1 : -1]),
   );
   const complete = (column) => ({ ...column, direction: directions.get(column.name) ?? 0 });
-  const number = { name: "evaluation", unit: "", direction: 0, values: study.numbers };
+  const number = { name: "evaluation", unit: "", direction: 0, whole: true, values: study.numbers };
   const search = { label: "the search", columns: [...packed.search.map(complete), number] };
   if (packed.exported.rows.length === 0) return { search };
   const spread = (column) => ({
