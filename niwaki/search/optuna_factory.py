@@ -25,7 +25,6 @@ SAMPLERS: Mapping[str, str] = {
     "nsga3": "NSGAIIISampler",
     "random": "RandomSampler",
     "qmc": "QMCSampler",
-    "cma_es": "CmaEsSampler",
     "brute_force": "BruteForceSampler",
 }
 

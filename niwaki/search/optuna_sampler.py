@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 import optuna
@@ -29,8 +28,8 @@ class OptunaSettings:
     """Settings of `OptunaSearcher`.
 
     Attributes:
-        sampler: `tpe`, `gp`, `nsga2`, `nsga3`, `random`, `qmc`, `cma_es`, `brute_force`; a class of
-            `optuna.samplers`; `package.module:factory`; or, from Python, a factory that takes a
+        sampler: `tpe`, `gp`, `nsga2`, `nsga3`, `random`, `qmc`, `brute_force`; a class of `optuna.samplers`;
+            `package.module:factory`; or, from Python, a factory that takes a
             seed. A sampler object is given as a factory: `lambda seed: sampler`.
         options: Keyword arguments of the sampler's class, or of the factory.
     """
@@ -42,8 +41,7 @@ class OptunaSettings:
 class OptunaSearcher(Searcher):
     """Asks an Optuna sampler, and mutates its proposal where that was asked before.
 
-    Numbers that rise or fall become integer parameters of their positions, other options become
-    categories. Bounds become Optuna's constraints; a candidate that a cheap count turned away is a
+    Every decision is a categorical parameter. Bounds become Optuna's constraints; a candidate that a cheap count turned away is a
     complete trial with its violation and infinite costs; a failed trial is a failed trial.
 
     TPE, GP and random search are made afresh for each ask, from a seed of its own, so that they
@@ -203,10 +201,10 @@ def suggested(trial: optuna.Trial) -> Choose:
     def choose(path: str, options: Sequence[Value]) -> Value:
         if len(options) == 1:
             return options[0]
-        name, last = _name(path, options), len(options) - 1
-        if _ordered(options):
-            return options[trial.suggest_int(name, 0, last)]
-        return options[trial.suggest_categorical(name, range(last + 1))]
+        # By position: an option may be a tuple, which Optuna does not take. Not as an integer, even
+        # where options are sorted: with as few as a width has, TPE finds less that way.
+        position: int = trial.suggest_categorical(_name(path, options), range(len(options)))
+        return options[position]
 
     return choose
 
@@ -214,15 +212,3 @@ def suggested(trial: optuna.Trial) -> Choose:
 def _name(path: str, options: Sequence[Value]) -> str:
     # Optuna wants the same options under the same name each time; a space may vary them.
     return f"{path} {options!r}"
-
-
-def _ordered(options: Sequence[Value]) -> bool:
-    numbers = [
-        option
-        for option in options
-        if isinstance(option, int | float) and not isinstance(option, bool)
-    ]
-    if len(numbers) < len(options):
-        return False
-    steps = [after > before for before, after in pairwise(numbers)]
-    return all(steps) or not any(steps)

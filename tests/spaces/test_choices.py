@@ -1,0 +1,143 @@
+"""Spaces of choices against plain listing."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from niwaki.core import Candidate
+from niwaki.core.candidate import Value
+from niwaki.core.errors import SpaceError
+from niwaki.core.randomness import stream
+from niwaki.spaces import Choice, ChoiceSpace, Condition
+from niwaki.spaces.walks import every_candidate
+from tests.spaces.generated import choice_spaces, listed
+
+TREE = ChoiceSpace(
+    (
+        Choice("depth", (1, 2, 3)),
+        Choice("second", ("a", "b"), when=(Condition("depth", (2, 3)),)),
+        Choice("third", ("a", "b"), when=(Condition("depth", (3,)),)),
+        Choice("deepest", (True, False), when=(Condition("third", ("b",)),)),
+    )
+)
+
+
+@given(choice_spaces())
+def test_the_size_is_the_number_of_candidates(space: ChoiceSpace) -> None:
+    assert space.size == len(listed(space))
+
+
+@given(choice_spaces())
+def test_every_candidate_comes_once(space: ChoiceSpace) -> None:
+    walked = list(every_candidate(space))
+    assert len(walked) == len(set(walked))
+    assert set(walked) == listed(space)
+
+
+@given(choice_spaces(), st.data())
+def test_projections_count_who_agrees(space: ChoiceSpace, data: st.DataObject) -> None:
+    paths = set(data.draw(st.lists(st.sampled_from([c.path for c in space.choices] or [""]))))
+    counts: dict[Candidate, int] = {}
+    for candidate in listed(space):
+        seen = Candidate.of([item for item in candidate.items if item[0] in paths])
+        counts[seen] = counts.get(seen, 0) + 1
+    assert dict(space.projections(paths)) == counts
+
+
+@given(choice_spaces(), st.integers(0, 2**31))
+def test_operators_stay_inside(space: ChoiceSpace, seed: int) -> None:
+    rng = stream(seed)
+    everyone = listed(space)
+    first, second = space.sample(rng), space.sample(rng)
+    mutant = space.mutate(first, rng)
+    assert {first, second, mutant, space.crossover(first, second, rng)} <= everyone
+    assert mutant != first or len(everyone) == 1
+
+
+@given(choice_spaces())
+def test_only_its_own_candidates_are_of_it(space: ChoiceSpace) -> None:
+    everyone = listed(space)
+    assert all(space.contains(candidate) for candidate in everyone)
+    longer = {Candidate.of({**c.decisions, "c0": "no"}) for c in everyone}
+    assert not any(space.contains(candidate) for candidate in longer)
+
+
+def test_hand_counted() -> None:
+    # depth 1: 1; depth 2: 2; depth 3: 2 x (third a: 1 + third b: 2).
+    assert TREE.size == 1 + 2 + 2 * 3
+    assert ChoiceSpace(()).size == 1
+
+
+def test_the_size_of_a_deep_space_takes_no_listing() -> None:
+    wide = ChoiceSpace(tuple(Choice(f"c{n}", tuple(range(10))) for n in range(200)))
+    assert wide.size == 10**200
+
+
+def test_inactive_decisions_are_left_out() -> None:
+    spelled = TREE.canonical({"depth": 1, "second": "a", "third": "b", "deepest": True})
+    assert spelled == Candidate.of({"depth": 1})
+
+
+def test_sampling_is_uniform_in_each_decision() -> None:
+    depths = [TREE.sample(stream(n)).decisions["depth"] for n in range(3000)]
+    assert [depths.count(d) / 3000 for d in (1, 2, 3)] == pytest.approx([1 / 3] * 3, abs=0.04)
+
+
+def test_the_encoding_is_one_hot() -> None:
+    rows = TREE.encode([Candidate.of({"depth": 1}), Candidate.of({"depth": 2, "second": "b"})])
+    expected = np.zeros((2, 9))
+    expected[0, 0] = expected[1, 1] = expected[1, 4] = 1.0
+    np.testing.assert_array_equal(rows, expected)
+    assert TREE.encode([]).shape == (0, 9)
+
+
+@pytest.mark.parametrize(
+    ("decisions", "said"),
+    [
+        ({}, "'depth' is missing: choose one of [1, 2, 3]"),
+        ({"depth": 4}, "'depth' is 4, which is not one of [1, 2, 3]"),
+        ({"depth": True}, "'depth' is True, which is not one of"),
+        ({"depth": 1.0}, "'depth' is 1.0, which is not one of"),
+        ({"depth": 2}, "'second' is missing"),
+        ({"depth": 1, "second": "a"}, "'second' is unknown here, or inactive: leave it out"),
+        ({"depth": 1, "depht": 1}, "'depht' is unknown here"),
+    ],
+)
+def test_check_says_what_is_wrong(decisions: dict[str, Value], said: str) -> None:
+    candidate = Candidate.of(decisions)
+    assert said in TREE.check(candidate)
+    with pytest.raises(SpaceError):
+        TREE.validate(candidate)
+
+
+@pytest.mark.parametrize(("option", "written"), [(0.0, -0.0), ((1,), (True,))])
+def test_check_refuses_another_spelling_of_an_option(option: Value, written: Value) -> None:
+    space = ChoiceSpace((Choice("a", (option, "other")),))
+    candidate = Candidate.of({"a": written})
+    assert candidate != space.canonical(candidate.decisions)
+    assert f"is spelled {written!r}: write {option!r}" in space.check(candidate)
+
+
+@pytest.mark.parametrize(
+    ("choices", "said"),
+    [
+        ([Choice("a", (1,)), Choice("a", (2,))], "'a' is listed twice"),
+        ([Choice("a", ())], "'a' has no options"),
+        ([Choice("a", (1, 2, 1))], "'a' repeats an option"),
+        ([Choice("a", (1.0, float("nan")))], "not finite"),
+        ([Choice("a", ((1.0, float("inf")),))], "not finite"),
+        ([Choice("a", (1,), (Condition("b", (1,)),)), Choice("b", (1,))], "not an earlier choice"),
+        (
+            [Choice("a", (1, 2)), Choice("b", (1,), (Condition("a", (3,)),))],
+            "waits for 'a' to be 3",
+        ),
+    ],
+)
+def test_a_list_that_makes_no_sense_is_refused(choices: list[Choice], said: str) -> None:
+    with pytest.raises(SpaceError, match=said):
+        ChoiceSpace(tuple(choices))
+
+
+def test_it_can_be_restricted() -> None:
+    assert TREE.restricted({"depth", "second"}).size == 5

@@ -1,0 +1,126 @@
+"""Joint spaces: the later parts depend on the earlier ones."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given
+from numpy.typing import NDArray
+
+from niwaki.core import Candidate
+from niwaki.core.candidate import Value
+from niwaki.core.errors import SpaceError
+from niwaki.core.randomness import stream
+from niwaki.spaces import Choice, ChoiceSpace, DependentSpace, JointSpace, Space
+from niwaki.spaces.walks import every_candidate
+from niwaki.testing.toys import DEPTHS, PRECISIONS, WIDTHS, joint_toy
+from tests.spaces.generated import choice_spaces, listed
+
+TOY = joint_toy().space
+
+
+@dataclass(frozen=True)
+class OnePerDecision(DependentSpace):
+    """A bit for each active decision of the part `first`."""
+
+    paths: tuple[str, ...]
+
+    @property
+    def reads(self) -> Mapping[str, frozenset[str]]:
+        return {"first": frozenset(self.paths)}
+
+    def given(self, earlier: Mapping[str, Candidate]) -> Space:
+        active = [path for path in self.paths if path in earlier["first"].decisions]
+        return ChoiceSpace(tuple(Choice(f"bit.{path}", (0, 1)) for path in active))
+
+    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        bits = [[c.decisions.get(f"bit.{p}", -1) for p in self.paths] for c in candidates]
+        return np.array(bits, dtype=np.float64).reshape(len(candidates), len(self.paths))
+
+
+def joined(first: ChoiceSpace) -> JointSpace:
+    """Return first x an independent bit x a bit for each active decision of the first."""
+    bits = OnePerDecision(tuple(choice.path for choice in first.choices))
+    return JointSpace({"first": first, "free": ChoiceSpace((Choice("f", (0, 1)),)), "bits": bits})
+
+
+@given(choice_spaces(max_choices=3))
+def test_the_size_counts_dependent_parts(first: ChoiceSpace) -> None:
+    expected = sum(2 * 2 ** len(candidate.items) for candidate in listed(first))
+    assert joined(first).size == expected
+
+
+@given(choice_spaces(max_choices=3))
+def test_every_candidate_comes_once(first: ChoiceSpace) -> None:
+    walked = list(every_candidate(joined(first)))
+    assert len(set(walked)) == len(walked) == joined(first).size
+    assert {candidate.part("first") for candidate in walked} == listed(first)
+
+
+def test_hand_counted() -> None:
+    assert TOY.size == sum((len(WIDTHS) * len(PRECISIONS)) ** depth for depth in DEPTHS)
+
+
+def test_a_layer_that_is_not_there_has_no_precision() -> None:
+    for number in range(50):
+        candidate = TOY.sample(stream(number))
+        depth = candidate.part("architecture").decisions["depth"]
+        assert len(candidate.part("quantization").items) == depth
+        assert len(candidate.part("architecture").items) == 1 + depth
+
+
+def test_a_precision_of_an_absent_layer_is_refused() -> None:
+    small: dict[str, Value] = {
+        "architecture/depth": 2,
+        "architecture/layer0.width": 8,
+        "architecture/layer1.width": 8,
+    }
+    spelled: dict[str, Value] = {
+        **small,
+        "quantization/layer0.precision": "int8",
+        "quantization/layer1.precision": "int8",
+    }
+    assert TOY.contains(Candidate.of(spelled))
+    more = Candidate.of({**spelled, "quantization/layer2.precision": "int8"})
+    assert "'quantization/layer2.precision' is unknown here, or inactive" in TOY.check(more)
+    assert TOY.canonical(more.decisions) == Candidate.of(spelled)
+
+
+def test_the_encoding_joins_the_parts() -> None:
+    candidates = [TOY.sample(stream(number)) for number in range(5)]
+    encoded = TOY.encode(candidates)
+    assert encoded.shape == (5, len(DEPTHS) + 6 * len(WIDTHS) + 6 * len(PRECISIONS))
+    n_layers = [c.decisions["architecture/depth"] for c in candidates]
+    assert encoded[:, -12:].sum(axis=1).tolist() == n_layers
+
+
+def test_parts_can_be_joint_themselves() -> None:
+    nested = JointSpace({"network": TOY, "other": ChoiceSpace((Choice("a", (1, 2)),))})
+    assert nested.size == 2 * TOY.size
+    candidate = nested.sample(stream(0))
+    assert TOY.contains(candidate.part("network"))
+
+
+def test_without_a_count_of_what_is_read_there_is_no_bound() -> None:
+    first = ChoiceSpace((Choice("a", (1, 2)),))
+
+    inner = JointSpace({"only": first})
+    assert math.isinf(JointSpace({"first": inner, "bits": OnePerDecision(("only/a",))}).size)
+
+
+@pytest.mark.parametrize(
+    ("parts", "said"),
+    [
+        ({}, "at least one part"),
+        ({"": ChoiceSpace(())}, "must not be empty"),
+        ({"a/b": ChoiceSpace(())}, "must not be empty or hold a '/'"),
+        ({"bits": OnePerDecision(())}, "depends on earlier parts, but it is the first"),
+    ],
+)
+def test_parts_that_make_no_sense_are_refused(
+    parts: dict[str, Space | DependentSpace], said: str
+) -> None:
+    with pytest.raises(SpaceError, match=said):
+        JointSpace(parts)
