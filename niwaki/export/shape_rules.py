@@ -148,10 +148,12 @@ _SAME = (
     nn.Identity,
     nn.LayerNorm,
     nn.LeakyReLU,
+    nn.LogSoftmax,
     nn.ReLU,
     nn.ReLU6,
     nn.SiLU,
     nn.Sigmoid,
+    nn.Softmax,
     nn.Tanh,
 )
 MODULE_RULES: Mapping[type[nn.Module], Rule] = MappingProxyType(

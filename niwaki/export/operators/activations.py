@@ -152,12 +152,28 @@ def convert_log_softmax_module(call: Call, module: nn.LogSoftmax, x: Tensor) -> 
 
 
 @function_converter(F.softmax, torch.softmax, "softmax")
-def convert_softmax(call: Call, input: Tensor, dim: int | None = None) -> Tensor:
+def convert_softmax(
+    call: Call,
+    input: Tensor,
+    dim: int | None = None,
+    _stacklevel: int = 3,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
     """Write Softmax."""
+    if dtype is not None:
+        raise call.unsupported("softmax in another type")
     return _softmax("Softmax", call, input, dim)
 
 
 @function_converter(F.log_softmax, torch.log_softmax, "log_softmax")
-def convert_log_softmax(call: Call, input: Tensor, dim: int | None = None) -> Tensor:
+def convert_log_softmax(
+    call: Call,
+    input: Tensor,
+    dim: int | None = None,
+    _stacklevel: int = 3,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
     """Write LogSoftmax."""
+    if dtype is not None:
+        raise call.unsupported("softmax in another type")
     return _softmax("LogSoftmax", call, input, dim)
