@@ -19,7 +19,8 @@ class Latency:
     Attributes:
         target_id: Where it was measured.
         ratio: Time of the model over time of the reference model; robust, paired.
-        ratio_low: Lower end of the 95% bootstrap interval of `ratio`.
+        ratio_low: Lower end of the 95% interval of `ratio`: the bootstrap's, within the session,
+            widened by what is known to change from session to session.
         ratio_high: Upper end.
         nominal_reference_ms: Calibrated time of the reference model on this target.
         reference_ms: Median time of the reference in this session.
@@ -31,7 +32,7 @@ class Latency:
         interval_high_ms: Upper end.
         n_runs: Timed runs of the model.
         load_average: Of the machine, over the last minute, when the session ended.
-        converged: Whether the interval of the ratio got as narrow as was asked for.
+        converged: Whether the bootstrap's interval of the ratio got as narrow as was asked for.
     """
 
     target_id: str

@@ -153,6 +153,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         write(tmp_path / "deep" / "out")
 
 
+def test_a_full_disk_is_an_error_and_leaves_nothing(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys; from pathlib import Path\n"
+        "from tests.export.test_bundle import write\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "write(Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "cannot be written (File too large)" in answer.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_traces_of_the_machine_are_stripped(tmp_path: Path) -> None:
     secret = f"{Path.home()}/secret/model.py"
     model = MODULE.onnx()

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from niwaki.targets.statistics import median_of_runs, ratio_of_runs, undisturbed
+from niwaki.targets.statistics import Estimate, median_of_runs, ratio_of_runs, undisturbed
 
 
-def test_undisturbed_is_the_lower_quartile() -> None:
-    assert undisturbed(np.array([4.0, 1.0, 3.0, 2.0, 5.0])) == 2.0
+def test_undisturbed_is_the_lowest_decile() -> None:
+    assert undisturbed(np.arange(11.0)[::-1]) == 1.0
 
 
 def test_disturbance_of_half_the_runs_is_not_felt() -> None:
@@ -43,7 +43,7 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     for _ in range(200):
         estimate = ratio_of_runs(rng.normal(2, 0.1, (60, 1)), rng.normal(1, 0.05, (60, 2)), rng)
         covered += estimate.low <= 2.0 <= estimate.high
-    # Quartile of both is 0.674 standard deviations below the mean, the same share: 2 is the truth.
+    # The deciles of both are 1.282 standard deviations below the mean: 2 is the truth.
     assert 0.85 <= covered / 200 <= 1.0
 
 
@@ -61,3 +61,10 @@ def test_the_median_is_the_median() -> None:
     estimate = median_of_runs(times, np.random.default_rng(0))
     assert estimate.value == np.median(times)
     assert estimate.low < np.log(2.0) < estimate.high
+
+
+def test_doubts_add_up_in_squares() -> None:
+    found = Estimate(2.0, 1.9706, 2.0392).widened(0.01)  # which alone would be 0.0392 either way
+    assert found.value == 2.0
+    assert found.low == pytest.approx(2.0 - 0.049)
+    assert found.high == pytest.approx(2.0 + 0.0392 * 2**0.5)
