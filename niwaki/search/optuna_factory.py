@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler
+from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import JSON
@@ -25,7 +25,6 @@ SAMPLERS: Mapping[str, str] = {
     "nsga3": "NSGAIIISampler",
     "random": "RandomSampler",
     "qmc": "QMCSampler",
-    "brute_force": "BruteForceSampler",
 }
 
 
@@ -64,6 +63,20 @@ def sampler_factory(sampler: "str | SamplerFactory", options: Mapping[str, JSON]
     kind = _sampler_class(sampler)
     _check_options(kind, options)
     return lambda seed: _made(kind, seed, options)
+
+
+def refuse_listing(sampler: BaseSampler) -> None:
+    """Raise if a sampler lists its space by itself.
+
+    Raises:
+        ConfigError: On `GridSampler` and `BruteForceSampler`, which stop the study when done, and
+            so only work within Optuna's own loop.
+    """
+    if isinstance(sampler, GridSampler | BruteForceSampler):
+        raise ConfigError(
+            f"Optuna's {type(sampler).__name__} only works in Optuna's own loop: "
+            "use the searcher 'random', which goes through a small space exactly once as well"
+        )
 
 
 def _sampler_class(name: str) -> type[BaseSampler]:

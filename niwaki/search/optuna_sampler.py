@@ -15,7 +15,7 @@ from niwaki.core.measurement import Status, Trial
 from niwaki.core.randomness import derived_seed
 from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
-from niwaki.search.optuna_factory import quiet, sampler_factory
+from niwaki.search.optuna_factory import quiet, refuse_listing, sampler_factory
 from niwaki.spaces.base import Choose, Space
 
 # They keep nothing between two asks but a random state and caches, so that a fresh one per ask does
@@ -28,7 +28,7 @@ class OptunaSettings:
     """Settings of `OptunaSearcher`.
 
     Attributes:
-        sampler: `tpe`, `gp`, `nsga2`, `nsga3`, `random`, `qmc`, `brute_force`; a class of `optuna.samplers`;
+        sampler: `tpe`, `gp`, `nsga2`, `nsga3`, `random`, `qmc`; a class of `optuna.samplers`;
             `package.module:factory`; or, from Python, a factory that takes a
             seed. A sampler object is given as a factory: `lambda seed: sampler`.
         options: Keyword arguments of the sampler's class, or of the factory.
@@ -41,8 +41,9 @@ class OptunaSettings:
 class OptunaSearcher(Searcher):
     """Asks an Optuna sampler, and mutates its proposal where that was asked before.
 
-    Every decision is a categorical parameter. Bounds become Optuna's constraints; a candidate that a cheap count turned away is a
-    complete trial with its violation and infinite costs; a failed trial is a failed trial.
+    Every decision is a categorical parameter. Bounds become Optuna's constraints; a candidate that
+    a cheap count turned away is a complete trial with its violation and infinite costs; a failed
+    trial is a failed trial.
 
     TPE, GP and random search are made afresh for each ask, from a seed of its own, so that they
     resume exactly. Samplers with a state (NSGA-II, NSGA-III, QMC, CMA-ES, any other) live as long
@@ -64,6 +65,7 @@ class OptunaSearcher(Searcher):
         self._told_meanwhile: list[Trial] = []
         with quiet():
             sampler = self._make(derived_seed(problem.seed, "sampler"))
+            refuse_listing(sampler)
             again = self._make(derived_seed(problem.seed, "sampler"))
             self._fresh = isinstance(sampler, STATELESS) and again is not sampler
             self._study = optuna.create_study(

@@ -1,0 +1,60 @@
+"""What was asked is not asked again."""
+
+import numpy as np
+import pytest
+
+from niwaki.core import Candidate, Direction, Measurement, Objective, Trial
+from niwaki.core.randomness import stream
+from niwaki.search import Problem
+from niwaki.search.asked import PROPOSALS, Asked
+from niwaki.spaces import Choice, ChoiceSpace
+
+SPACE = ChoiceSpace((Choice("a", tuple(range(10))), Choice("b", tuple(range(10)))))
+PROBLEM = Problem(SPACE, (Objective("value", Direction.MINIMIZE),), seed=3)
+SAME = Candidate.of({"a": 0, "b": 0})
+
+
+def test_the_ith_candidate_draws_from_the_ith_stream() -> None:
+    drawn = Asked(PROBLEM).draw(3, SPACE.sample)
+    assert drawn == [SPACE.sample(stream(3, "ask", number)) for number in range(3)]
+
+
+def test_a_stubborn_proposer_is_overruled() -> None:
+    n_calls = 0
+
+    def propose(rng: np.random.Generator) -> Candidate:
+        nonlocal n_calls
+        n_calls += 1
+        return SAME
+
+    asked = Asked(PROBLEM)
+    drawn = asked.draw(100, propose)
+    assert len(set(drawn)) == 100
+    assert drawn[0] == SAME
+    assert n_calls == 1 + 99 * PROPOSALS
+    assert asked.draw(1, propose) == []
+    assert len(asked) == 100
+
+
+def test_the_last_candidates_of_a_lopsided_space_are_found() -> None:
+    rare = ChoiceSpace((Choice("a", tuple(range(2000))),))
+    asked = Asked(Problem(rare, PROBLEM.objectives))
+    asked.resume([Candidate.of({"a": number}) for number in range(2000) if number != 1234])
+    assert asked.draw(5, rare.sample) == [Candidate.of({"a": 1234})]
+
+
+@pytest.mark.parametrize("n_before", [0, 50, 90, 99, 100])
+def test_resuming_near_the_end_is_going_on(n_before: int) -> None:
+    whole = Asked(PROBLEM).draw(200, SPACE.sample)
+    resumed = Asked(PROBLEM)
+    resumed.resume(whole[:n_before])
+    assert resumed.draw(200, SPACE.sample) == whole[n_before:]
+
+
+def test_what_was_told_from_elsewhere_is_known_but_not_counted() -> None:
+    asked = Asked(PROBLEM)
+    asked.told([Trial(0, SAME, Measurement(SAME.key))])
+    assert SAME in asked
+    assert len(asked) == 0
+    assert SAME not in asked.draw(99, SPACE.sample)
+    assert asked.draw(1, SPACE.sample) == []

@@ -1,0 +1,169 @@
+"""Optuna's samplers: what is peculiar to them."""
+
+import logging
+from collections.abc import Sequence
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from niwaki.core import Direction, Objective
+from niwaki.core.candidate import Value
+from niwaki.core.errors import ConfigError
+from niwaki.search import Problem
+from niwaki.search.optuna_factory import SAMPLERS
+from niwaki.search.optuna_sampler import OptunaSearcher, OptunaSettings, suggested
+from niwaki.spaces import Choice, ChoiceSpace
+from niwaki.testing.toy_run import search
+from niwaki.testing.toy_troubles import all_toys
+from niwaki.testing.toys import Toy
+
+TOYS = {toy.name: toy for toy in all_toys()}
+
+
+class Watched(optuna.samplers.RandomSampler):
+    """Keeps the study that it sampled for."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(seed)
+        self.study: optuna.Study | None = None
+
+    def sample_independent(
+        self,
+        study: optuna.Study,
+        trial: optuna.trial.FrozenTrial,
+        param_name: str,
+        param_distribution: optuna.distributions.BaseDistribution,
+    ) -> object:
+        self.study = study
+        return super().sample_independent(study, trial, param_name, param_distribution)
+
+
+def trials_of(toy: Toy, n: int) -> list[optuna.trial.FrozenTrial]:
+    """Return Optuna's own record of a search."""
+    made: list[Watched] = []
+
+    def make(seed: int) -> Watched:
+        made.append(Watched(seed))
+        return made[-1]
+
+    search(OptunaSearcher(toy.problem(seed=0), OptunaSettings(make)), toy, n)
+    studies = [sampler.study for sampler in made if sampler.study is not None]
+    return studies[0].get_trials()
+
+
+@pytest.mark.parametrize("name", [name for name in SAMPLERS if name != "gp"])
+def test_every_named_sampler_finds_candidates(name: str) -> None:
+    toy = TOYS["bounded"]
+    asked = search(OptunaSearcher(toy.problem(seed=0), OptunaSettings(name)), toy, 13).asked
+    assert len(set(asked)) == 13
+
+
+def test_gp_finds_candidates() -> None:
+    toy = TOYS["bounded"]
+    settings = OptunaSettings("gp", {"n_startup_trials": 4})
+    asked = search(OptunaSearcher(toy.problem(seed=0), settings), toy, 6).asked
+    assert len(set(asked)) == 6
+
+
+def test_a_failed_trial_fails_in_optuna() -> None:
+    toy = TOYS["failing"]
+    trials = trials_of(toy, 30)
+    n_failed = sum(trial.state is TrialState.FAIL for trial in trials)
+    assert len(trials) == 30
+    assert 5 <= n_failed <= 15
+    assert all(trial.state.is_finished() for trial in trials)
+
+
+def test_bounds_are_optunas_constraints() -> None:
+    for trial in trials_of(TOYS["bounded"], 30):
+        slacks = [trial.constraints[key] for key in sorted(trial.constraints)]
+        accuracy, cost = trial.values
+        turned_away = slacks[0] > 0.0
+        assert (accuracy == -float("inf")) == turned_away
+        if not turned_away:
+            assert slacks == pytest.approx([(cost - 12.0) / 12.0, (-7.0 - accuracy) / 7.0])
+
+
+def test_values_keep_their_own_direction() -> None:
+    toy = TOYS["flat"]
+    trials = trials_of(toy, 5)
+    assert all(trial.values[0] < 0.0 < trial.values[1] for trial in trials)
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsga2"])
+def test_it_is_silent_and_leaves_the_users_logging_alone(
+    name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    optuna.logging.set_verbosity(optuna.logging.DEBUG)
+    try:
+        toy = TOYS["bounded"]
+        search(OptunaSearcher(toy.problem(seed=0), OptunaSettings(name)), toy, 15)
+        assert optuna.logging.get_verbosity() == logging.DEBUG
+    finally:
+        optuna.logging.set_verbosity(optuna.logging.INFO)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_same_path_may_have_other_options_each_time() -> None:
+    study = optuna.create_study()
+
+    def walk(options: Sequence[Value]) -> Value:
+        return suggested(study.ask())("width", options)
+
+    assert walk((1, 2)) in (1, 2)
+    assert walk(((3, 4), "x", None)) in ((3, 4), "x", None)
+    assert walk((5,)) == 5
+
+
+def test_a_sampler_object_lives_as_long_as_the_search() -> None:
+    sampler = optuna.samplers.TPESampler(seed=1, n_startup_trials=5)
+    toy = TOYS["flat"]
+    searcher = OptunaSearcher(toy.problem(seed=0), OptunaSettings(lambda seed: sampler))
+    assert len(set(search(searcher, toy, 12).asked)) == 12
+
+
+def tpe(seed: int, n_startup_trials: int) -> optuna.samplers.BaseSampler:
+    """Make a sampler: named by path below."""
+    return optuna.samplers.TPESampler(seed=seed, n_startup_trials=n_startup_trials)
+
+
+def test_a_factory_can_be_named_by_path() -> None:
+    settings = OptunaSettings(f"{__name__}:tpe", {"n_startup_trials": 3})
+    searcher = OptunaSearcher(TOYS["flat"].problem(seed=0), settings)
+    assert len(search(searcher, TOYS["flat"], 6).asked) == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (OptunaSettings("tpee"), r"no Optuna sampler 'tpee'; did you mean 'tpe'\?"),
+        (OptunaSettings("TPESample"), "did you mean 'TPESampler'"),
+        (OptunaSettings("__name__"), "no Optuna sampler '__name__'"),
+        (
+            OptunaSettings("tpe", {"n_startup": 3}),
+            "no option 'n_startup'; did you mean 'n_startup_trials'",
+        ),
+        (OptunaSettings("nsga2", {"population_size": 1}), "cannot be made: `population_size`"),
+        (OptunaSettings("PartialFixedSampler"), "cannot be made: "),
+        (OptunaSettings("BruteForceSampler"), "only works in Optuna's own loop"),
+        (OptunaSettings("no_such_module:make"), "cannot be imported"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: OptunaSettings, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        OptunaSearcher(TOYS["flat"].problem(seed=0), settings)
+
+
+def test_a_proposal_that_was_asked_before_is_replaced_by_its_neighbour() -> None:
+    space = ChoiceSpace((Choice("a", tuple(range(40))),))
+    problem = Problem(space, (Objective("value", Direction.MINIMIZE),))
+
+    class Stubborn(optuna.samplers.RandomSampler):
+        def sample_independent(self, *arguments: object) -> object:
+            return 7
+
+    searcher = OptunaSearcher(problem, OptunaSettings(lambda seed: Stubborn()))
+    asked = searcher.ask(40)
+    assert asked[0].decisions["a"] == 7
+    assert len(set(asked)) == 40
