@@ -118,7 +118,8 @@ class Unknown(nn.Module):
         self.inner = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.fft.fft(self.inner(x)).real
+        y: torch.Tensor = torch.fft.fft(self.inner(x)).real
+        return y
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,301 @@
+"""Q/DQ graphs: what runs in int8, what in float, and how far from the float graph."""
+
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from onnx import numpy_helper
+from torch import nn
+
+from niwaki.compress.quantization.plan import ActivationType, Precision, QuantizationPlan
+from niwaki.core.errors import ExportError, SpaceError
+from niwaki.export.calibration import activation_ranges
+from niwaki.export.fx_graph import build_graph
+from niwaki.export.layers import quantizable_layers
+from niwaki.export.quantize import quantize_model
+from niwaki.export.realised import Realised, realised_precisions
+from tests.export.networks import (
+    INPUT_SHAPE,
+    MultiTask,
+    Transformer,
+    conv_bn_relu,
+    images,
+    open_session,
+    run,
+    settled,
+)
+
+Ranges = dict[str, tuple[float, float]]
+
+
+class Calibrated:
+    """A float graph with its ranges."""
+
+    def __init__(self, module: nn.Module, shape: tuple[int, ...] = INPUT_SHAPE) -> None:
+        self.model = build_graph(settled(module), [shape], input_names=["image"])
+        self.layers = quantizable_layers(self.model)
+        self.images = images(8, shape)
+        self.ranges = activation_ranges(self.model, [{"image": self.images}], observer="minmax")
+
+    def quantized(
+        self, int8: Iterable[str], activation: ActivationType = ActivationType.U8
+    ) -> onnx.ModelProto:
+        plan = QuantizationPlan.uniform(int8, Precision.INT8, activation=activation)
+        return quantize_model(self.model, plan, self.ranges)
+
+
+@pytest.fixture(scope="module", params=["nearest", "bilinear"])
+def network(request: pytest.FixtureRequest) -> Calibrated:
+    return Calibrated(MultiTask(mode=request.param))
+
+
+@pytest.fixture(scope="module")
+def transformer() -> Calibrated:
+    return Calibrated(Transformer())
+
+
+def optimised(model: onnx.ModelProto, folder: Path, **settings: bool) -> onnx.ModelProto:
+    path = folder / "optimised.onnx"
+    open_session(model, written_to=str(path), **settings)
+    return onnx.load(str(path))
+
+
+def realised(model: onnx.ModelProto, folder: Path, **settings: bool) -> dict[str, Realised]:
+    return dict(realised_precisions(optimised(model, folder, **settings), model))
+
+
+def relative_errors(network: Calibrated, model: onnx.ModelProto) -> list[float]:
+    """Return the root mean squared error of each output, in its standard deviations."""
+    pairs = zip(
+        run(network.model, network.images).values(),
+        run(model, network.images).values(),
+        strict=True,
+    )
+    return [float(np.sqrt(((ours - theirs) ** 2).mean()) / ours.std()) for ours, theirs in pairs]
+
+
+def as_asked(network: Calibrated, int8: Iterable[str]) -> dict[str, Realised]:
+    asked = set(int8)
+    return {n: Realised.INT8 if n in asked else Realised.FP32 for n in network.layers}
+
+
+def plans(layers: list[str]) -> dict[str, list[str]]:
+    rng = np.random.default_rng(1)
+    drawn = {f"random {i}": rng.random(len(layers)) < rng.random() for i in range(12)}
+    return {
+        "all": layers,
+        "none": [],
+        "odd": layers[1::2],
+        "even": layers[::2],
+        "first": layers[:1],
+        "last": layers[-1:],
+    } | {
+        name: [n for n, d in zip(layers, draws, strict=True) if d] for name, draws in drawn.items()
+    }
+
+
+PLANS = list(plans(["a", "b"]))
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_each_layer_runs_in_the_precision_it_was_asked_for(
+    network: Calibrated, name: str, tmp_path: Path
+) -> None:
+    int8 = plans(network.layers)[name]
+    model = network.quantized(int8)
+    onnx.checker.check_model(model, full_check=True)
+    assert realised(model, tmp_path) == as_asked(network, int8)
+    assert max(relative_errors(network, model)) < 0.06
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_a_transformer_too(transformer: Calibrated, name: str, tmp_path: Path) -> None:
+    int8 = plans(transformer.layers)[name]
+    model = transformer.quantized(int8)
+    onnx.checker.check_model(model, full_check=True)
+    assert realised(model, tmp_path) == as_asked(transformer, int8)
+    assert max(relative_errors(transformer, model)) < 0.06
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_optimising_changes_roundings_only(network: Calibrated, name: str) -> None:
+    model = network.quantized(plans(network.layers)[name])
+    plain = run(model, network.images, optimised=False)
+    for output, fused in run(model, network.images).items():
+        low, high = plain[output].min(), plain[output].max()
+        quantum = (high - low) / 255
+        assert np.abs(fused - plain[output]).mean() < quantum
+
+
+def test_all_int8_leaves_no_island_of_floats(tmp_path: Path) -> None:
+    network = Calibrated(MultiTask(mode="nearest"))
+    ops = Counter(
+        n.op_type for n in optimised(network.quantized(network.layers), tmp_path).graph.node
+    )
+    # One input; three outputs.
+    assert (ops["QuantizeLinear"], ops["DequantizeLinear"]) == (1, 3)
+    assert ops["Conv"] == ops["Add"] == ops["Concat"] == ops["Relu"] == ops["Gemm"] == 0
+    assert ops["QLinearAdd"] == 6
+    assert ops["QLinearConcat"] == 4
+    assert ops["QLinearGlobalAveragePool"] == 1
+
+
+def test_all_float_is_the_float_graph(network: Calibrated) -> None:
+    model = network.quantized([])
+    assert [n.op_type for n in model.graph.node] == [n.op_type for n in network.model.graph.node]
+    assert relative_errors(network, model) == [0.0] * 3
+
+
+def test_each_tensor_is_quantized_once(network: Calibrated) -> None:
+    for int8 in plans(network.layers).values():
+        nodes = network.quantized(int8).graph.node
+        quantized = [node.input[0] for node in nodes if node.op_type == "QuantizeLinear"]
+        integers = [node.output[0] for node in nodes if node.op_type == "QuantizeLinear"]
+        read = [node.input[0] for node in nodes if node.op_type == "DequantizeLinear"]
+        assert len(set(quantized)) == len(quantized)
+        assert set(integers) <= set(read)
+        assert len(set(read)) == len(read)
+
+
+def test_no_layer_between_float_layers_reads_integers(network: Calibrated) -> None:
+    """A float tensor is not rounded for the sake of another reader."""
+    convolution = "stages.1.0.conv1.0"
+    nodes = network.quantized([convolution]).graph.node
+    shortcut = next(node for node in nodes if node.name == "stages.1.0.shortcut.0")
+    assert not shortcut.input[0].endswith("_dequantized")
+
+
+def test_the_integers_are_those_of_the_weights(network: Calibrated) -> None:
+    model = network.quantized(["stem.0"])
+    constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+    weight, scale = constants["stem.0.weight_quantized"], constants["stem.0.weight_scale"]
+    original = next(t for t in network.model.graph.initializer if t.name == "stem.0.weight")
+    assert weight.dtype == np.int8 and scale.shape == (8,)
+    error = np.abs(weight * scale.reshape(-1, 1, 1, 1) - numpy_helper.to_array(original))
+    assert (error <= 0.501 * scale.reshape(-1, 1, 1, 1)).all()
+    assert constants["stem.0.bias_quantized"].dtype == np.int32
+    assert "stem.0.weight" not in constants
+
+
+def test_the_float_graph_is_left_as_it_was(network: Calibrated) -> None:
+    before = network.model.SerializeToString()
+    network.quantized(network.layers)
+    assert network.model.SerializeToString() == before
+
+
+class Chain(nn.Module):
+    def __init__(self, activation: nn.Module) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(16, 16, 3, padding=1, groups=g) for g in (1, 16, 2)])
+        self.activation = activation
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for conv in self.convs:
+            x = self.activation(conv(x))
+        return x
+
+
+ACTIVATIONS = [
+    nn.Identity(),
+    nn.ReLU(),
+    nn.ReLU6(),
+    nn.LeakyReLU(0.1),
+    nn.Sigmoid(),
+    nn.SiLU(),
+    nn.GELU(),
+    nn.Hardswish(),
+    nn.Hardsigmoid(),
+    nn.Tanh(),
+    nn.Softmax(1),
+    nn.MaxPool2d(3, 1, 1),
+    nn.AvgPool2d(3, 1, 1),
+]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS, ids=str)
+@pytest.mark.parametrize("kind", ActivationType)
+@pytest.mark.parametrize("int8", [(0, 1, 2), (0, 2), (1,)])
+def test_any_activation_between_layers(
+    activation: nn.Module, kind: ActivationType, int8: tuple[int, ...], tmp_path: Path
+) -> None:
+    network = Calibrated(Chain(activation), (1, 16, 10, 10))
+    asked = [network.layers[i] for i in int8]
+    model = network.quantized(asked, kind)
+    if kind is ActivationType.U8 or not isinstance(activation, nn.SiLU):
+        assert realised(model, tmp_path) == as_asked(network, asked)
+    assert max(relative_errors(network, model)) < 0.05
+
+
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU6()], ids=str)
+@pytest.mark.parametrize("kind", ActivationType)
+def test_relus_are_absorbed(activation: nn.Module, kind: ActivationType, tmp_path: Path) -> None:
+    network = Calibrated(Chain(activation), (1, 16, 10, 10))
+    ops = {
+        n.op_type for n in optimised(network.quantized(network.layers, kind), tmp_path).graph.node
+    }
+    assert not ops & {"Relu", "Clip"}
+
+
+def test_signed_activations_with_several_readers_need_signed_kernels(tmp_path: Path) -> None:
+    """The trap that `ActivationType` tells of; on ARM the signed kernels are on by themselves."""
+    network = Calibrated(MultiTask())
+    model = network.quantized(network.layers, ActivationType.S8)
+    assert max(relative_errors(network, model)) < 0.06
+    found = realised(model, tmp_path, signed_kernels=True)
+    assert found == as_asked(network, network.layers)
+
+
+def test_signed_and_unsigned_activations_mean_the_same(network: Calibrated) -> None:
+    unsigned = run(network.quantized(network.layers), network.images, optimised=False)
+    signed = network.quantized(network.layers, ActivationType.S8)
+    for output, values in run(signed, network.images, optimised=False).items():
+        np.testing.assert_array_equal(values, unsigned[output])
+
+
+def test_a_plan_for_other_layers_is_refused(network: Calibrated) -> None:
+    with pytest.raises(SpaceError, match=r"did you mean 'stem\.0'"):
+        network.quantized(["stem"])
+
+
+def test_a_missing_range_is_named(network: Calibrated) -> None:
+    plan = QuantizationPlan.uniform(["stem.0"], Precision.INT8)
+    with pytest.raises(ExportError, match="range of tensor 'image'"):
+        quantize_model(network.model, plan, {})
+    with pytest.raises(ExportError, match="'image' cannot be quantized"):
+        quantize_model(network.model, plan, {**network.ranges, "image": (0.0, np.inf)})
+
+
+class Reader:
+    """Hands calibration batches to onnxruntime's own quantizer."""
+
+    def __init__(self, batch: NDArray[np.float32]) -> None:
+        self._batches = iter([{"image": batch}])
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        return next(self._batches, None)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_error_is_that_of_onnxruntimes_own_quantizer(tmp_path: Path) -> None:
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    network = Calibrated(
+        nn.Sequential(conv_bn_relu(3, 16, 2), conv_bn_relu(16, 8), nn.MaxPool2d(2))
+    )
+    source, target = tmp_path / "float.onnx", tmp_path / "int8.onnx"
+    onnx.save(network.model, str(source))
+    quantization.quantize_static(
+        str(source),
+        str(target),
+        Reader(network.images),
+        per_channel=True,
+        weight_type=quantization.QuantType.QInt8,
+        activation_type=quantization.QuantType.QUInt8,
+    )
+    theirs = relative_errors(network, onnx.load(str(target)))
+    ours = relative_errors(network, network.quantized(network.layers))
+    assert ours == pytest.approx(theirs, rel=0.1)

@@ -1,0 +1,118 @@
+"""The general path agrees with the module and the fast path, and tells nothing of its maker."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from niwaki.core.errors import ExportError
+from niwaki.export.fx_graph import build_graph
+from niwaki.export.layers import quantizable_layers
+from niwaki.export.torch_export import export_module
+from tests.export.networks import INPUT_SHAPE, MultiTask, Transformer, flat, images, run, settled
+
+
+class Norms(nn.Module):
+    """Batch norms behind layers that torch's exporter does not fold them into, and before one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.BatchNorm2d(3)
+        self.up = nn.Sequential(nn.ConvTranspose2d(3, 4, 2, 2, groups=1), nn.BatchNorm2d(4))
+        self.fc = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if x.shape[-1] > 1000:
+            raise ValueError("too wide")
+        y: torch.Tensor = self.fc(self.up(self.first(x)).mean((2, 3)))
+        return y
+
+
+MODULES = {"multi-task": MultiTask, "transformer": Transformer, "norms": Norms}
+
+
+@pytest.fixture(scope="module")
+def exported() -> dict[str, tuple[nn.Module, onnx.ModelProto]]:
+    modules = {name: settled(kind()) for name, kind in MODULES.items()}
+    example = torch.randn(INPUT_SHAPE)
+    return {
+        name: (module, export_module(module, [example], input_names=["image"]))
+        for name, module in modules.items()
+    }
+
+
+Exported = dict[str, tuple[nn.Module, onnx.ModelProto]]
+
+
+@pytest.mark.parametrize("name", list(MODULES))
+def test_it_computes_what_the_module_computes(exported: Exported, name: str) -> None:
+    module, model = exported[name]
+    onnx.checker.check_model(model, full_check=True)
+    for n_images in (1, 3):
+        inputs = images(n_images)
+        with torch.no_grad():
+            expected = flat(module(torch.from_numpy(inputs)))
+        for ours, theirs in zip(run(model, inputs).values(), expected, strict=True):
+            np.testing.assert_allclose(ours, theirs, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["multi-task", "transformer"])
+def test_layers_are_named_as_on_the_fast_path(exported: Exported, name: str) -> None:
+    module, model = exported[name]
+    fast = build_graph(module, [INPUT_SHAPE], input_names=["image"])
+    assert quantizable_layers(model) == quantizable_layers(fast)
+    ours = {node.name: node for node in model.graph.node}
+    for node in fast.graph.node:
+        if node.name in quantizable_layers(fast):
+            assert list(ours[node.name].input[1:]) == list(node.input[1:])
+
+
+def test_names_are_unique(exported: Exported) -> None:
+    for _, model in exported.values():
+        names = [node.name for node in model.graph.node]
+        assert len(set(names)) == len(names)
+
+
+def test_batch_norm_is_folded_where_it_can_be(exported: Exported) -> None:
+    kept = {
+        name: sum(node.op_type == "BatchNormalization" for node in model.graph.node)
+        for name, (_, model) in exported.items()
+    }
+    # The first of `Norms` has no layer before it.
+    assert kept == {"multi-task": 0, "transformer": 0, "norms": 1}
+
+
+def test_the_file_is_pinned_and_tells_nothing_of_its_maker(exported: Exported) -> None:
+    for _, model in exported.values():
+        assert (model.ir_version, model.opset_import[0].version) == (10, 20)
+        assert {opset.domain for opset in model.opset_import} == {""}
+        written = model.SerializeToString()
+        assert not re.search(rb"\.py|File \"|stack_trace|pkg\.", written)
+        assert str(Path.home()).encode() not in written
+        assert str(Path.cwd()).encode() not in written
+
+
+def test_the_same_module_gives_the_same_bytes(exported: Exported) -> None:
+    module, model = exported["norms"]
+    again = export_module(module, [torch.randn(5, *INPUT_SHAPE[1:])], input_names=["image"])
+    assert again.SerializeToString() == model.SerializeToString()
+
+
+class Untraceable(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[: int(x.sum())] if x.sum() > 0 else x
+
+
+def test_torchs_reason_is_given(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ExportError, match=r"torch cannot export Untraceable: \w+: \w+"):
+        export_module(Untraceable().eval(), [torch.randn(2, 3)])
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_module_in_training_mode_is_refused() -> None:
+    with pytest.raises(ExportError, match="training mode"):
+        export_module(nn.Linear(3, 2), [torch.randn(2, 3)])
