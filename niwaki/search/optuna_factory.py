@@ -37,8 +37,6 @@ def quiet() -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ExperimentalWarning)
-            # A trial turned away by a cheap count has infinite costs, which GP clips, as it should.
-            warnings.filterwarnings("ignore", "Clip non-finite values", UserWarning)
             yield
     finally:
         logger.setLevel(level)

@@ -11,7 +11,8 @@ from optuna.trial import TrialState
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.jsonable import JSON
-from niwaki.core.measurement import Status, Trial
+from niwaki.core.measurement import Trial
+from niwaki.core.objectives import in_user_direction
 from niwaki.core.randomness import derived_seed
 from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
@@ -42,8 +43,8 @@ class OptunaSearcher(Searcher):
     """Asks an Optuna sampler, and mutates its proposal where that was asked before.
 
     Every decision is a categorical parameter. Bounds become Optuna's constraints; a candidate that
-    a cheap count turned away is a complete trial with its violation and infinite costs; a failed
-    trial is a failed trial.
+    a cheap count turned away is a complete trial with its violation and, for values, the worst ones
+    so far; a failed trial is a failed trial.
 
     TPE, GP and random search are made afresh for each ask, from a seed of its own, so that they
     resume exactly. Samplers with a state (NSGA-II, NSGA-III, QMC, CMA-ES, any other) live as long
@@ -61,6 +62,7 @@ class OptunaSearcher(Searcher):
         settings = settings or OptunaSettings()
         self._make = sampler_factory(settings.sampler, settings.options)
         self._trials: dict[str, optuna.Trial] = {}  # by key of the candidate, until it is told
+        self._worst = np.full(len(problem.objectives), np.nan)  # costs told so far
         self._to_replay: list[Candidate] = []
         self._told_meanwhile: list[Trial] = []
         with quiet():
@@ -147,14 +149,17 @@ class OptunaSearcher(Searcher):
             slack = bound.relative_slack(values)
             # Not counted before the candidate was turned away. GP wants every constraint each time.
             own.set_constraint(f"{number}: {bound}", 0.0 if math.isnan(slack) else slack)
-        turned_away = trial.measurement.status is Status.INFEASIBLE
-        self._study.tell(
-            own,
-            [
-                objective.sign * math.inf if turned_away else values[objective.name]
-                for objective in self._problem.objectives
-            ],
-        )
+        self._study.tell(own, self._values(trial))
+
+    def _values(self, trial: Trial) -> list[float]:
+        """Return a value per objective: what was measured, or else the worst so far."""
+        objectives = self._problem.objectives
+        if trial.measurement.complete:
+            self._worst = np.fmax(self._worst, self._problem.costs([trial])[0])
+            return [trial.measurement.values[objective.name] for objective in objectives]
+        # Infinity would say it better, but not every sampler can compute with it.
+        worst = np.where(np.isnan(self._worst), 0.0, self._worst)
+        return [float(value) for value in in_user_direction(worst, objectives)]
 
     def _replay(self) -> None:
         """Bring a sampler with a state to where the earlier process left it."""
