@@ -14,6 +14,9 @@ from niwaki._version import __version__
 OPSET = 20
 IR_VERSION = 10
 BATCH = "batch"
+_SMALL_BYTES = 64
+# Each keeps a node of its own, which its path names.
+_LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 Attribute = int | float | str | Sequence[int] | Sequence[float]
 # One dimension: its size, or None where it grows with the batch.
@@ -41,6 +44,9 @@ class Tensor:
 class GraphWriter:
     """Collects nodes and constants, keeps names unique, and closes the graph into a model.
 
+    What is computed twice in the same way, such as one feature map upsampled for two decoders, is
+    written once.
+
     Args:
         inputs: The graph's inputs; float32.
         output_names: Names kept free for the graph's outputs.
@@ -53,6 +59,7 @@ class GraphWriter:
         self._shapes: dict[str, Shape] = {}
         self._tensor_names = {tensor.name for tensor in inputs} | set(output_names)
         self._node_names: set[str] = set()
+        self._written: dict[object, list[Tensor]] = {}
 
     def node(
         self,
@@ -84,6 +91,20 @@ class GraphWriter:
         **attributes: Attribute,
     ) -> list[Tensor]:
         """Append a node with several outputs, numbered if more than one, and return them."""
+        names = [tensor.name if isinstance(tensor, Tensor) else tensor for tensor in inputs]
+        key = (op, tuple(map(self._identity, names)), repr(sorted(attributes.items())))
+        if key not in self._written or op in _LAYERS:
+            self._written[key] = self._append(op, names, shapes, name, attributes)
+        return self._written[key]
+
+    def _append(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        shapes: Sequence[Shape],
+        name: str,
+        attributes: Mapping[str, Attribute],
+    ) -> list[Tensor]:
         stems = [name] if len(shapes) == 1 else [f"{name}.{i}" for i in range(len(shapes))]
         outputs = [
             Tensor(_claimed(stem, self._tensor_names), shape)
@@ -93,13 +114,20 @@ class GraphWriter:
         self._nodes.append(
             helper.make_node(
                 op,
-                [tensor.name if isinstance(tensor, Tensor) else tensor for tensor in inputs],
+                inputs,
                 [tensor.name for tensor in outputs],
                 name=_claimed(name, self._node_names),
                 **cast(dict[str, Any], attributes),
             )
         )
         return outputs
+
+    def _identity(self, name: str) -> str | bytes:
+        """Return what tells a tensor from others: its name, or the values of a small constant."""
+        constant = self._constants.get(name)
+        if constant is None or len(constant.raw_data) > _SMALL_BYTES:
+            return name
+        return repr((constant.data_type, list(constant.dims))).encode() + constant.raw_data
 
     def constant(self, name: str, values: NDArray[np.generic]) -> str:
         """Add a constant and return its name; equal values under one name are stored once."""
@@ -127,12 +155,13 @@ class GraphWriter:
         """
         for name, tensor in self._output_sources(outputs).items():
             self._rename(tensor.name, name)
+        read = {name for node in self._nodes for name in node.input}
         graph = helper.make_graph(
             self._nodes,
             "niwaki",
             [_float_info(tensor.name, tensor.shape) for tensor in self._inputs],
             [_float_info(name, tensor.shape) for name, tensor in outputs.items()],
-            list(self._constants.values()),
+            [tensor for name, tensor in self._constants.items() if name in read],
             value_info=[_float_info(name, shape) for name, shape in self._shapes.items()],
         )
         return finished_model(graph)
@@ -144,7 +173,8 @@ class GraphWriter:
         for name, tensor in outputs.items():
             source = tensor
             if tensor.name in taken:
-                source = self.node("Identity", [tensor], tensor.shape, name=f"{name}.copy")
+                copies = self._append("Identity", [tensor.name], [tensor.shape], f"{name}.copy", {})
+                source = copies[0]
             taken.add(source.name)
             sources[name] = source
         return sources

@@ -165,3 +165,25 @@ class Constants(nn.Module):
 def test_parameters_used_without_a_layer() -> None:
     model = check_equal(Constants().eval(), (1, 3, 4, 4))
     assert {"scale", "shift"} <= {tensor.name for tensor in model.graph.initializer}
+
+
+class Twin(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        one, other = (F.interpolate(x, scale_factor=2.0) for _ in range(2))
+        return F.relu(one), torch.cat([other, F.interpolate(x, scale_factor=2)], 1)
+
+
+def test_what_is_computed_twice_is_written_once() -> None:
+    model = check_equal(Twin().eval(), (1, 3, 4, 4))
+    assert [node.op_type for node in model.graph.node].count("Resize") == 1
+    assert len(model.graph.initializer) == 1
+
+
+class Same(nn.Module):
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return F.relu(x), F.relu(x)
+
+
+def test_two_outputs_may_be_one_tensor() -> None:
+    model = check_equal(Same().eval(), (1, 3))
+    assert [info.name for info in model.graph.output] == ["output_0", "output_1"]
