@@ -46,19 +46,24 @@ def report_data(run: Run) -> ReportData:
         seconds=history.seconds,
         config_yaml=run.folder.config.read_text() if run.folder.config.exists() else "",
         environment=_environment(run),
-        target_id=next(
-            (t.measurement.target_id for t in history.trials if t.measurement.target_id), ""
-        ),
+        target_id=_target_id(run),
         bounds=run.bounds,
         baseline=None if history.baseline is None else history.baseline.measurement,
+        baseline_candidate=None if history.baseline is None else history.baseline.candidate,
         finals={key: final for key, final in history.finals.items() if final.complete},
         front_keys=tuple(model.key for model in front.models),
         knee_key="" if knee is None else knee.key,
         hypervolume=run.hypervolume,
         told_at_seconds=history.told_at,
-        repeat_command=f"niwaki search {run.folder.config} --name {description.name}-again",
-        export_command=f"niwaki export {run.folder.path} --to out/ --model {{key}}",
+        repeat_command=f"niwaki search {run.folder.config.name} --name {description.name}-again",
+        export_command=f"niwaki export runs/{description.name} --to out/ --model {{key}}",
     )
+
+
+def _target_id(run: Run) -> str:
+    """Return where latency was measured; empty if nowhere."""
+    ids = (trial.measurement.target_id for trial in run.history.trials)
+    return next((target_id for target_id in ids if target_id), "")
 
 
 def _environment(run: Run) -> dict[str, Any]:
