@@ -1,0 +1,227 @@
+"""Attributes of trees: what each node is given, what it gives, what it costs."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from niwaki.core.errors import SpaceError
+from niwaki.core.registry import nearest
+from niwaki.spaces.grammar.costs import NOTHING, Cost, beside
+from niwaki.spaces.grammar.flows import Attribute, Place
+from niwaki.spaces.grammar.grammar import Effect, Grammar, Operation, Production
+from niwaki.spaces.grammar.tree import Tree, TreePath
+
+
+class Step(NamedTuple):
+    """An operation applied to an attribute, as costs see it."""
+
+    output: Attribute
+    cost: Cost
+
+
+class Evaluation(NamedTuple):
+    """A tree applied to an attribute.
+
+    Attributes:
+        output: What it gives; None if it does not apply.
+        cost: What it costs; zero if it does not apply.
+        fault: Why it does not apply; empty if it does.
+    """
+
+    output: Attribute | None
+    cost: Cost
+    fault: str
+
+
+@dataclass(frozen=True)
+class Spot:
+    """One position in a tree, with its interface.
+
+    Attributes:
+        path: Where it is.
+        symbol: The nonterminal that it derives from; empty where a production fixes an operation.
+        node: What is there.
+        inherited: The attribute that it is given.
+        output: The attribute that it gives.
+        cost: What it costs, used once.
+        copies: How often it is used in the network.
+        depth: Levels of nesting above it.
+    """
+
+    path: TreePath
+    symbol: str
+    node: Tree
+    inherited: Attribute
+    output: Attribute
+    cost: Cost
+    copies: int
+    depth: int
+
+
+class Attributes:
+    """Applies operations and trees to attributes, and remembers what came of it."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self.grammar = grammar
+        self._steps: dict[tuple[str, Attribute], Step | str] = {}
+        self._ways: dict[tuple[str, Tree], Production | None] = {}
+        self._evaluations: dict[tuple[str, Tree, Attribute], Evaluation] = {}
+
+    def step(self, operation: Operation, inherited: Attribute) -> Step | str:
+        """Apply one operation; a string says why it does not apply.
+
+        Raises:
+            SpaceError: If the attribute rule returns neither an Effect nor a string.
+        """
+        key = (operation.spelled, inherited)
+        found = self._steps.get(key)
+        if found is None:
+            found = self._steps[key] = self._step(operation, inherited)
+        return found
+
+    def _step(self, operation: Operation, inherited: Attribute) -> Step | str:
+        rule = self.grammar.terminals[operation.terminal].rule
+        if rule is None:
+            return Step(inherited, Cost(1, 1, 0, 0, 0, 0))
+        effect = rule(inherited, **dict(operation.parameters))
+        if isinstance(effect, str):
+            return effect or "it does not apply here"
+        # What users' functions return is known here only.
+        if type(effect) is not Effect or effect.output is None:
+            raise SpaceError(
+                f"the attribute rule of '{operation.terminal}' returned {effect!r} for "
+                f"{inherited!r}: return an Effect, or a sentence that says why it does not apply"
+            )
+        return Step(effect.output, Cost(1, 1, effect.parameters, effect.macs, effect.elements, 0))
+
+    def way(self, symbol: str, node: Tree) -> Production | None:
+        """Return the production by which `symbol` derives an inner node, attributes aside."""
+        key = (symbol, node)
+        if key not in self._ways:
+            self._ways[key] = self._way(symbol, node)
+        return self._ways[key]
+
+    def _way(self, symbol: str, node: Tree) -> Production | None:
+        for way in self.grammar.nodes_of.get(symbol, {}).get(node.label, ()):
+            if self._matches(way, node):
+                return way
+        return None
+
+    def _matches(self, way: Production, node: Tree) -> bool:
+        item = self.grammar.sequences.get(way.label)
+        if item is not None:
+            return len(node.children) >= 2 and all(
+                child.label != way.label and self.derives(item, child) for child in node.children
+            )
+        return len(way.items) == len(node.children) and all(
+            self.derives(item.what, child)
+            if isinstance(item.what, str)
+            else not child.children and item.what.spelled == child.label
+            for item, child in zip(way.items, node.children, strict=True)
+        )
+
+    def derives(self, symbol: str, node: Tree) -> bool:
+        """Whether `symbol` derives `node`, attributes aside."""
+        if not node.children:
+            return node.label in self.grammar.leaves_of.get(symbol, ())
+        return self.way(symbol, node) is not None
+
+    def children(self, way: Production, node: Tree) -> list[tuple[str, Place, Tree]]:
+        """Return symbol (empty for a fixed operation), place and node of every child."""
+        item = self.grammar.sequences.get(way.label)
+        if item is None:
+            symbols = [each.what if isinstance(each.what, str) else "" for each in way.items]
+            return list(zip(symbols, way.places, node.children, strict=True))
+        last = len(node.children) - 1
+        return [(item, Place(i, 1, i == last), child) for i, child in enumerate(node.children)]
+
+    def evaluate(self, symbol: str, node: Tree, inherited: Attribute) -> Evaluation:
+        """Apply a tree that derives from `symbol`; `symbol` is empty for a fixed operation."""
+        key = (symbol, node, inherited)
+        found = self._evaluations.get(key)
+        if found is None:
+            found = self._evaluations[key] = self._evaluate(symbol, node, inherited)
+        return found
+
+    def _evaluate(self, symbol: str, node: Tree, inherited: Attribute) -> Evaluation:
+        if not node.children:
+            return self._evaluate_leaf(symbol, node, inherited)
+        way = self.way(symbol, node)
+        if way is None:
+            return Evaluation(None, NOTHING, self._underivable(symbol, node))
+        state, cost = way.flow.start(inherited), NOTHING
+        for child_symbol, place, child in self.children(way, node):
+            given = way.flow.enter(state, place)
+            if given is None:
+                return Evaluation(None, NOTHING, f"'{child}' fits nowhere in '{way.label}'")
+            below = self.evaluate(child_symbol, child, given)
+            if below.output is None:
+                return below
+            cost = beside(cost, below.cost, place.copies)
+            after = way.flow.advance(state, below.output, place)
+            if after is None:
+                fault = f"'{way.label}' cannot go on after '{child}' gave {below.output!r}"
+                return Evaluation(None, NOTHING, fault)
+            state = after
+        output = way.flow.finish(state)
+        if output is None:
+            return Evaluation(None, NOTHING, f"'{way.label}' cannot end here")
+        return Evaluation(output, cost._replace(depth=cost.depth + 1), "")
+
+    def _evaluate_leaf(self, symbol: str, node: Tree, inherited: Attribute) -> Evaluation:
+        operation = self.grammar.operations.get(node.label)
+        if operation is None or (symbol and not self.derives(symbol, node)):
+            return Evaluation(None, NOTHING, self._underivable(symbol, node))
+        step = self.step(operation, inherited)
+        if isinstance(step, str):
+            return Evaluation(
+                None, NOTHING, f"'{node.label}' cannot be applied to {inherited!r}: {step}"
+            )
+        return Evaluation(step.output, step.cost, "")
+
+    def _underivable(self, symbol: str, node: Tree) -> str:
+        labels = list(self.grammar.nodes_of.get(symbol, {}))
+        known = [*self.grammar.leaves_of.get(symbol, ()), *labels]
+        if node.label in labels:
+            return f"no production '{node.label}' of '{symbol}' has the children of '{node}'"
+        return f"'{symbol}' cannot derive '{node.label}'{nearest(node.label, known)}"
+
+    def whole(self, tree: Tree) -> Evaluation:
+        """Apply a whole tree to the grammar's input; a wrong output is a fault."""
+        found = self.evaluate(self.grammar.start, tree, self.grammar.input)
+        wanted = self.grammar.output
+        if found.output is not None and wanted is not None and found.output != wanted:
+            fault = f"the network gives {found.output!r}, but {wanted!r} is wanted"
+            return Evaluation(None, NOTHING, fault)
+        return found
+
+    def spots(self, tree: Tree) -> list[Spot]:
+        """Return every position of a valid tree, parents first.
+
+        Raises:
+            SpaceError: If the tree is not valid.
+        """
+        top = self.whole(tree)
+        if top.output is None:
+            raise SpaceError(f"the tree is not of this grammar: {top.fault}")
+        root = Spot((), self.grammar.start, tree, self.grammar.input, top.output, top.cost, 1, 0)
+        found = [root]
+        for spot in found:  # grows while it is walked
+            found.extend(self._below(spot))
+        return found
+
+    def _below(self, spot: Spot) -> list[Spot]:
+        way = self.way(spot.symbol, spot.node) if spot.node.children else None
+        if way is None:
+            return []
+        found: list[Spot] = []
+        state: Attribute | None = way.flow.start(spot.inherited)
+        for index, (symbol, place, child) in enumerate(self.children(way, spot.node)):
+            given = way.flow.enter(state, place)
+            inside = self.evaluate(symbol, child, given)
+            assert given is not None and inside.output is not None
+            copies, path = spot.copies * place.copies, (*spot.path, index)
+            found.append(
+                Spot(path, symbol, child, given, inside.output, inside.cost, copies, spot.depth + 1)
+            )
+            state = way.flow.advance(state, inside.output, place)
+        return found

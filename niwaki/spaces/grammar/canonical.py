@@ -1,0 +1,103 @@
+"""The canonical form: one tree for all spellings of one network."""
+
+from niwaki.spaces.grammar.attributes import Attributes
+from niwaki.spaces.grammar.grammar import (
+    COMMUTATIVE,
+    IDENTITY,
+    SYMMETRIC,
+    Grammar,
+    Production,
+)
+from niwaki.spaces.grammar.tree import Tree, shared
+
+
+class Canonical:
+    """Rewrites trees of one grammar to their canonical form, which derives from it too.
+
+    Sequences in sequences are flattened. Identities are left out of sequences and of other linear
+    productions (pre-routing and post-routing that do nothing), as far as the grammar can do without
+    them: `S -> M M` keeps one behind a single module. Branches that are split by a symmetric
+    operation and joined by a commutative one are sorted.
+
+    Args:
+        attributes: Of the grammar.
+    """
+
+    def __init__(self, attributes: Attributes) -> None:
+        self._attributes = attributes
+        self._grammar: Grammar = attributes.grammar
+        self._forms: dict[tuple[str, Tree], Tree] = {}
+        self._spelled: dict[Tree, str] = {}
+
+    def of(self, tree: Tree) -> Tree:
+        """Return the canonical form of a tree that derives from the start symbol."""
+        return shared(self._form(self._grammar.start, tree))
+
+    def _form(self, symbol: str, node: Tree) -> Tree:
+        if not node.children:
+            return node
+        key = (symbol, node)
+        if key not in self._forms:
+            self._forms[key] = self._form_of_node(symbol, node)
+        return self._forms[key]
+
+    def _form_of_node(self, symbol: str, node: Tree) -> Tree:
+        way = self._attributes.way(symbol, node)
+        if way is None:
+            return node
+        children = [
+            self._form(child_symbol, child) if child_symbol else child
+            for child_symbol, _, child in self._attributes.children(way, node)
+        ]
+        if way.label in self._grammar.sequences:
+            return self._sequence(symbol, way, children)
+        if way.flow.linear:
+            return self._linear(symbol, way, children)
+        if way.flow.parallel and self._commutes(children):
+            children = self._sorted(way, children)
+        return Tree(way.label, tuple(children))
+
+    def _sequence(self, symbol: str, way: Production, children: list[Tree]) -> Tree:
+        flat: list[Tree] = []
+        for child in children:
+            flat.extend(child.children if child.label == way.label else (child,))
+        kept = [child for child in flat if not self._grammar.trait(child, IDENTITY)]
+        dropped = [child for child in flat if self._grammar.trait(child, IDENTITY)]
+        if len(kept) >= 2:
+            return Tree(way.label, tuple(kept))
+        alone = kept or dropped[:1]
+        if self._attributes.derives(symbol, alone[0]):
+            return alone[0]
+        padding = sorted(dropped, key=lambda leaf: leaf.label)
+        return Tree(way.label, (*kept, *padding[: 2 - len(kept)]))
+
+    def _linear(self, symbol: str, way: Production, children: list[Tree]) -> Tree:
+        kept = [child for child in children if not self._grammar.trait(child, IDENTITY)]
+        single = all(item.copies == 1 for item in way.items)
+        if single and len(kept) <= 1:
+            alone = (kept or children)[0]
+            if self._attributes.derives(symbol, alone):
+                return alone
+        return Tree(way.label, tuple(children))
+
+    def _commutes(self, children: list[Tree]) -> bool:
+        trait = self._grammar.trait
+        return trait(children[0], SYMMETRIC) and trait(children[-1], COMMUTATIVE)
+
+    def _sorted(self, way: Production, children: list[Tree]) -> list[Tree]:
+        """Sort the branches among those of equal symbol and copies."""
+        places: dict[tuple[object, int], list[int]] = {}
+        for index in range(1, len(children) - 1):
+            item = way.items[index]
+            places.setdefault((item.what, item.copies), []).append(index)
+        ordered = list(children)
+        for indices in places.values():
+            branches = sorted((children[i] for i in indices), key=self._spell)
+            for index, branch in zip(indices, branches, strict=True):
+                ordered[index] = branch
+        return ordered
+
+    def _spell(self, node: Tree) -> str:
+        if node not in self._spelled:
+            self._spelled[node] = str(node)
+        return self._spelled[node]

@@ -1,0 +1,313 @@
+"""Explains what is wrong with a grammar: errors forbid it, the rest is for its author."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from niwaki.core.errors import SpaceError
+from niwaki.core.registry import nearest
+from niwaki.spaces.grammar.attributes import Attributes
+from niwaki.spaces.grammar.counting import Counting, TooManyStatesError
+from niwaki.spaces.grammar.findings import Finding, Level, error, note, warning
+from niwaki.spaces.grammar.flows import Branch, Chain
+from niwaki.spaces.grammar.grammar import Grammar, Production, Terminal
+from niwaki.spaces.grammar.lookahead import Lookahead
+from niwaki.spaces.grammar.rates import (
+    CRITICAL_MARGIN,
+    branching_rate,
+    expected_operations,
+    least_operations,
+    reachable_symbols,
+)
+from niwaki.spaces.grammar.reader import draft_file
+
+MOST_LEAST_OPERATIONS = 500
+_MOST_COMPARED = 3000
+
+
+def check_file(path: Path | str) -> list[Finding]:
+    """Read a grammar file and explain what is wrong with it, in order of lines.
+
+    Never raises on account of the file: one that cannot be read is a finding.
+    """
+    try:
+        draft = draft_file(Path(path), {})
+    except SpaceError as fault:
+        return [error(0, "unreadable", str(fault))]
+    findings = list(draft.findings)
+    if not any(finding.level is Level.ERROR for finding in findings):
+        findings += check_grammar(draft.grammar())
+    return sorted(findings, key=lambda finding: finding.line)
+
+
+def check_grammar(grammar: Grammar) -> list[Finding]:
+    """Explain what is wrong with a grammar."""
+    findings = [*_symbols(grammar), *_weights(grammar)]
+    if _broken(findings):
+        return findings
+    findings += [*_growth(grammar), *_labels(grammar)]
+    if _broken(findings):
+        return findings
+    findings += [*_ambiguity(grammar), *_rates(grammar), *_attributes(grammar)]
+    return findings
+
+
+def require_sound(grammar: Grammar) -> None:
+    """Raise if a grammar has errors.
+
+    Raises:
+        SpaceError: With all of them.
+    """
+    quick = [*_symbols(grammar), *_weights(grammar)]
+    if not _broken(quick):
+        quick += [*_growth(grammar), *_labels(grammar)]
+    errors = [str(finding) for finding in quick if finding.level is Level.ERROR]
+    if errors:
+        raise SpaceError("the grammar cannot be used:\n  " + "\n  ".join(errors))
+
+
+def _broken(findings: list[Finding]) -> bool:
+    return any(finding.level is Level.ERROR for finding in findings)
+
+
+def _line(grammar: Grammar, symbol: str) -> int:
+    ways = grammar.by_symbol.get(symbol, ())
+    return ways[0].line if ways else 0
+
+
+def _symbols(grammar: Grammar) -> Iterator[Finding]:
+    if not grammar.productions:
+        yield error(0, "empty", "the grammar has no productions: write `S -> ...`")
+        return
+    known = [*grammar.by_symbol, *grammar.terminals]
+    if grammar.start not in grammar.by_symbol:
+        message = f"the start symbol '{grammar.start}' has no productions"
+        yield error(0, "unknown-symbol", message + nearest(grammar.start, known))
+        return
+    for way in grammar.productions:
+        for item in way.items:
+            name = item.what if isinstance(item.what, str) else item.what.terminal
+            table = grammar.by_symbol if isinstance(item.what, str) else grammar.terminals
+            if name not in table:
+                message = f"'{name}' in '{way.symbol}' is unknown{nearest(name, known)}"
+                yield error(way.line, "unknown-symbol", message)
+    reachable = reachable_symbols(grammar)
+    for symbol in grammar.by_symbol:
+        if symbol not in reachable:
+            message = f"'{symbol}' cannot be reached from '{grammar.start}': use it or remove it"
+            yield warning(_line(grammar, symbol), "unreachable", message)
+
+
+def _weights(grammar: Grammar) -> Iterator[Finding]:
+    for way in grammar.productions:
+        if not (math.isfinite(way.weight) and way.weight >= 0.0):
+            message = f"the weight of '{way.symbol} -> {way.spelled}' is {way.weight}"
+            yield error(way.line, "weight", f"{message}: give a finite number of at least 0")
+        elif way.weight == 0.0:
+            message = f"'{way.symbol} -> {way.spelled}' has weight 0: it is never drawn"
+            yield warning(way.line, "zero-weight", message)
+    for symbol, ways in grammar.by_symbol.items():
+        if not any(way.weight > 0.0 for way in ways):
+            message = f"all productions of '{symbol}' have weight 0: give one some weight"
+            yield error(ways[0].line, "zero-weight", message)
+
+
+def _growth(grammar: Grammar) -> Iterator[Finding]:
+    """Yield what keeps derivations from ending, or makes the smallest one huge."""
+    least = least_operations(grammar)
+    reachable = reachable_symbols(grammar)
+    for symbol in grammar.by_symbol:
+        if symbol not in least:
+            level = error if symbol in reachable else warning
+            yield level(
+                _line(grammar, symbol),
+                "unproductive",
+                f"no derivation of '{symbol}' ends: each of its productions needs a symbol that "
+                "does not end either. Give it a production of operations alone",
+            )
+    smallest = least.get(grammar.start, 0)
+    if smallest > MOST_LEAST_OPERATIONS:
+        yield error(
+            _line(grammar, grammar.start),
+            "blow-up",
+            f"the smallest derivation has {smallest:.6g} operations, above {MOST_LEAST_OPERATIONS}:"
+            " repeat a derived child (`M*8`) instead of doubling symbols",
+        )
+    yield from _renaming_cycles(grammar)
+    yield from _left_recursion(grammar)
+
+
+def _renaming_cycles(grammar: Grammar) -> Iterator[Finding]:
+    edges = {
+        symbol: {w.items[0].what for w in ways if w.renames and isinstance(w.items[0].what, str)}
+        for symbol, ways in grammar.by_symbol.items()
+    }
+    for symbol in edges:
+        if symbol in _closure(edges, symbol):
+            yield error(
+                _line(grammar, symbol),
+                "renaming-cycle",
+                f"'{symbol}' can be renamed to itself, so every tree has endlessly many "
+                "derivations: remove a production that only renames",
+            )
+
+
+def _left_recursion(grammar: Grammar) -> Iterator[Finding]:
+    edges = {
+        symbol: {
+            way.items[0].what
+            for way in ways
+            if isinstance(way.items[0].what, str) and way.weight > 0.0
+        }
+        for symbol, ways in grammar.by_symbol.items()
+    }
+    for symbol, ways in grammar.by_symbol.items():
+        flat = any(way.label in grammar.sequences for way in ways)
+        if symbol in _closure(edges, symbol) and not flat:
+            yield note(
+                _line(grammar, symbol),
+                "left-recursion",
+                f"'{symbol}' can start with itself: derivations are bounded by the budget only. "
+                "As a sequence, `X -> X X`, its trees would be flat",
+            )
+
+
+def _closure(edges: dict[str, set[str]], symbol: str) -> set[str]:
+    found: set[str] = set()
+    queue = sorted(edges.get(symbol, ()))
+    while queue:
+        each = queue.pop()
+        if each not in found:
+            found.add(each)
+            queue.extend(sorted(edges.get(each, ())))
+    return found
+
+
+def _labels(grammar: Grammar) -> Iterator[Finding]:
+    """Yield what makes trees unreadable: names with two meanings."""
+    flows: dict[str, Production] = {}
+    for way in grammar.productions:
+        if way.renames:
+            if type(way.flow) is not Chain and isinstance(way.items[0].what, str):
+                message = f"'{way.symbol} -> {way.spelled}' only renames, so it has no flow"
+                yield error(way.line, "flow", message)
+            continue
+        if way.label in grammar.operations or way.label in grammar.terminals or not way.label:
+            message = f"the label '{way.label}' is also an operation: choose another one"
+            yield error(way.line, "label", message)
+        first = flows.setdefault(way.label, way)
+        if first.flow != way.flow:
+            message = f"label '{way.label}' has another flow on line {first.line}: use two labels"
+            yield error(way.line, "label", message)
+        if isinstance(way.flow, Branch) and len(way.items) < 3:
+            message = f"'{way.spelled}' branches, so it needs a split, branches and a join"
+            yield error(way.line, "flow", message)
+
+
+def _ambiguity(grammar: Grammar) -> Iterator[Finding]:
+    seen: dict[tuple[str, object, str], Production] = {}
+    for way in grammar.productions:
+        key = (way.symbol, way.items, "" if way.renames else way.label)
+        if key in seen:
+            message = f"'{way.symbol} -> {way.spelled}' is also on line {seen[key].line}: "
+            yield warning(way.line, "duplicate", message + "add their weights instead")
+        seen.setdefault(key, way)
+    example = _derived_twice(grammar)
+    if example:
+        yield warning(
+            _line(grammar, grammar.start),
+            "ambiguous",
+            f"'{example}' has more than one derivation, so counts and uniform draws are skewed: "
+            "remove a production, or give different labels",
+        )
+
+
+def _derived_twice(grammar: Grammar) -> str:
+    """Return a small tree with two derivations, attributes aside, if there is one."""
+    ways = (
+        way if type(way.flow) is Chain else replace(way, flow=Branch())
+        for way in grammar.productions
+    )
+    untyped = Grammar(grammar.start, tuple(ways), {n: Terminal(n) for n in grammar.terminals})
+    counting = Counting(Attributes(untyped), most_states=20_000)
+    n_compared = 0
+    try:
+        for size in range(1, 9):
+            seen: set[str] = set()
+            for tree in counting.enumerate(size):
+                text = str(tree)
+                if text in seen:
+                    return text
+                seen.add(text)
+                n_compared += 1
+                if n_compared > _MOST_COMPARED:
+                    return ""
+    except TooManyStatesError:
+        pass
+    return ""
+
+
+def _rates(grammar: Grammar) -> Iterator[Finding]:
+    line = _line(grammar, grammar.start)
+    rate = branching_rate(grammar)
+    if rate >= 1.0 - CRITICAL_MARGIN:
+        yield warning(
+            line,
+            "super-critical",
+            f"the branching rate is {rate:.4f}, and below 1 was wanted: derivations grow without "
+            "end. Give productions without recursion more weight, or search with "
+            "`expected_operations`, which tilts the weights",
+        )
+        return
+    mean = expected_operations(grammar)[grammar.start]
+    yield note(
+        line, "size", f"the branching rate is {rate:.4f}; a derivation has {mean:.4g} operations"
+        " on average, attributes and budget aside",
+    )  # fmt: skip
+    copies = branching_rate(grammar, copies=True)
+    if copies >= 1.0 - CRITICAL_MARGIN:
+        yield warning(
+            line,
+            "blow-up",
+            f"counting copies of repeated children, the branching rate is {copies:.4f}: the "
+            "networks built have no finite mean size. Keep `budget.network_operations`",
+        )
+
+
+def _attributes(grammar: Grammar) -> Iterator[Finding]:
+    if not grammar.typed:
+        return
+    for name, terminal in grammar.terminals.items():
+        used = any(operation.terminal == name for operation in grammar.operations.values())
+        if used and terminal.rule is None and "identity" not in terminal.traits:
+            yield warning(
+                terminal.line,
+                "missing-rule",
+                f"'{name}' has no attribute rule, so it is taken to change nothing: name its "
+                "function, `terminal x = package.module:function`, or give it the trait identity",
+            )
+    try:
+        outcomes = Lookahead(Attributes(grammar), slack=1).outcomes(grammar.start, grammar.input)
+        found = any(True for _ in outcomes)
+    except (TypeError, ValueError, ArithmeticError, LookupError) as fault:
+        yield error(
+            0, "attribute-rule", f"an attribute rule fails on small trees: {fault!r}. Return a "
+            "sentence where an operation does not apply",
+        )  # fmt: skip
+        return
+    if not found:
+        yield error(
+            _line(grammar, grammar.start),
+            "infeasible",
+            f"no small tree applies to the input {grammar.input!r}: {_why(grammar)}",
+        )
+
+
+def _why(grammar: Grammar) -> str:
+    attributes = Attributes(grammar)
+    for operation in grammar.operations.values():
+        step = attributes.step(operation, grammar.input)
+        if isinstance(step, str):
+            return f"'{operation.spelled}' cannot be applied: {step}"
+    return "no production's attributes fit together"

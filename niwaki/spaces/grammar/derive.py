@@ -1,0 +1,325 @@
+"""Deriving a tree from the top: hole by hole, left to right, with no step ever taken back."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import numpy as np
+
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.grammar.attributes import Attributes, Step
+from niwaki.spaces.grammar.costs import Cost, Purse, no_worse, solvent, spend
+from niwaki.spaces.grammar.flows import Attribute
+from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
+from niwaki.spaces.grammar.lookahead import (
+    EFFORT,
+    FREE,
+    Frame,
+    Goal,
+    Lookahead,
+    Rest,
+)
+from niwaki.spaces.grammar.tree import Tree, TreePath
+
+
+@dataclass(frozen=True)
+class Hole:
+    """A place in a derivation where a symbol waits for its production.
+
+    Attributes:
+        symbol: What is derived there.
+        inherited: The attribute that it is given.
+        above: What must still be possible once it is closed.
+        copies: How often it is used in the network.
+        depth_left: Levels of nesting it may have.
+        path: Its position among derivation steps.
+    """
+
+    symbol: str
+    inherited: Attribute
+    above: Frame | Goal
+    copies: int
+    depth_left: int
+    path: TreePath = ()
+
+
+# Picks one of the productions, among those for which the last argument says yes; at least one does.
+Pick: TypeAlias = Callable[
+    [Hole, Sequence[Production], Callable[[Production], bool]], Production | None
+]
+
+
+def by_weight(rng: np.random.Generator) -> Pick:
+    """Pick with probabilities proportional to the weights of the productions that are possible."""
+
+    def pick(
+        hole: Hole,  # noqa: ARG001
+        ways: Sequence[Production],
+        possible: Callable[[Production], bool],
+    ) -> Production | None:
+        left = list(ways)
+        total = sum(way.weight for way in left)
+        # An impossible draw is struck off the list: equal to drawing among the possible ones, and
+        # most draws are possible, so most productions are never looked at.
+        while left:
+            mark = rng.random() * total
+            chosen = len(left) - 1
+            for index, way in enumerate(left):
+                mark -= way.weight
+                if mark < 0.0:
+                    chosen = index
+                    break
+            way = left.pop(chosen)
+            if possible(way):
+                return way
+            total = sum(each.weight for each in left)
+        return None
+
+    return pick
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a hole can give, at what cost, and how all that is open can then be completed."""
+
+    output: Attribute
+    cost: Cost
+    rest: Rest
+
+
+class Deriver:
+    """Derives trees of one grammar.
+
+    Args:
+        attributes: Of the grammar.
+        lookahead: Of the same.
+    """
+
+    def __init__(self, attributes: Attributes, lookahead: Lookahead) -> None:
+        self._attributes = attributes
+        self._grammar = attributes.grammar
+        self._lookahead = lookahead
+        self._ways = {
+            symbol: tuple(way for way in ways if way.weight > 0.0)
+            for symbol, ways in self._grammar.by_symbol.items()
+        }
+
+    def derive(self, pick: Pick, hole: Hole, purse: Purse) -> Tree:
+        """Fill `hole` completely.
+
+        Args:
+            pick: Chooses productions.
+            hole: Where to start; what stands above it says what the tree must give.
+            purse: The budget.
+
+        Raises:
+            SpaceError: If nothing that lookahead knows fits the hole and keeps the budget.
+        """
+        return _Derivation(self, pick, purse).run(hole)
+
+    def promise(self, hole: Hole, purse: Purse) -> Promise | None:
+        """Return some way to fill `hole`, if lookahead knows one within the budget."""
+        for output, cost in self._lookahead.outcomes(hole.symbol, hole.inherited):
+            self._lookahead.effort = EFFORT
+            found = _after(output, cost, hole, purse, level=0)
+            if found is not None:
+                return found
+        return None
+
+    def promise_of(self, hole: Hole, way: Production, purse: Purse) -> Promise | None:
+        """Return a way to fill `hole` that starts with `way`, if one is soon found."""
+        outcomes = self._lookahead.completions(way, 0, way.flow.start(hole.inherited))
+        level = self._level(hole, way)
+        self._lookahead.effort = EFFORT
+        for output, cost in outcomes:
+            self._lookahead.effort -= 1
+            found = _after(output, cost, hole, purse, level=level)
+            if found is not None or self._lookahead.effort <= 0:
+                return found
+        return None
+
+    def kept_by(self, hole: Hole, way: Production, promise: Promise) -> Promise | None:
+        """Return the promise with the cost it has if `way` keeps it."""
+        level = self._level(hole, way)
+        for output, cost in self._lookahead.completions(way, 0, way.flow.start(hole.inherited)):
+            deeper = cost._replace(depth=cost.depth + level)
+            if output == promise.output and no_worse(deeper, promise.cost):
+                return Promise(output, cost, promise.rest)
+        return None
+
+    def _level(self, hole: Hole, way: Production) -> int:
+        """Levels of nesting that `way` adds at `hole`: none if it is merged with its sequence."""
+        above = hole.above
+        merged = (
+            isinstance(above, Frame)
+            and above.way.label == way.label
+            and way.label in self._grammar.sequences
+        )
+        return 0 if way.renames or merged else 1
+
+    def ways(self, symbol: str) -> tuple[Production, ...]:
+        """Return the productions of `symbol` that have any weight."""
+        return self._ways.get(symbol, ())
+
+    def frame(self, way: Production, hole: Hole) -> Frame:
+        """Return the frame for the children of `way`, derived at `hole`."""
+        frame = Frame(
+            self._lookahead, way, hole.above, copies=hole.copies,
+            depth_left=hole.depth_left - self._level(hole, way),
+        )  # fmt: skip
+        frame.to(0, way.flow.start(hole.inherited))
+        return frame
+
+    def node(self, way: Production, children: list[Tree]) -> Tree:
+        """Return the node that `way` leaves, a sequence in a sequence flattened."""
+        return node_of(self._grammar, way, children)
+
+    def leaf(self, operation: Operation) -> Tree:
+        """Return the leaf of an operation."""
+        return self._grammar.leaves[operation.spelled]
+
+    def step(self, operation: Operation, inherited: Attribute) -> Step:
+        """Apply an operation that lookahead found possible."""
+        step = self._attributes.step(operation, inherited)
+        assert not isinstance(step, str), f"lookahead let '{operation.spelled}' through: {step}"
+        return step
+
+
+def node_of(grammar: Grammar, way: Production, children: list[Tree]) -> Tree:
+    """Return the node that `way` leaves above `children`, a sequence in a sequence flattened."""
+    if way.label in grammar.sequences:
+        flat: list[Tree] = []
+        for child in children:
+            flat.extend(child.children if child.label == way.label else (child,))
+        children = flat
+    return Tree(way.label, tuple(children))
+
+
+def _after(
+    output: Attribute, cost: Cost, hole: Hole, purse: Purse, *, level: int
+) -> Promise | None:
+    """Return how all that is open can be completed once `hole` gave `output` at this cost."""
+    left = spend(purse, cost, hole.copies)
+    if solvent(left) and cost.depth + level <= hole.depth_left:
+        rest = hole.above.rest(output, left)
+        if rest is not None:
+            return Promise(output, cost, rest)
+    return None
+
+
+@dataclass
+class _Open:
+    """A production whose children are being derived."""
+
+    hole: Hole
+    frame: Frame
+    children: list[Tree]
+
+
+class _Derivation:
+    """One run: a stack of open productions, and the promise that all of them can be completed.
+
+    An option is taken if lookahead finds how to complete everything after it; where its bounded
+    search finds no option, those that keep the promise of the option taken before remain, and
+    there always is one.
+    """
+
+    def __init__(self, deriver: Deriver, pick: Pick, purse: Purse) -> None:
+        self._deriver = deriver
+        self._pick = pick
+        self._purse = purse
+        self._stack: list[_Open] = []
+        # How the open hole can be completed: either a promise, or a rest that includes the hole.
+        self._promise: Promise | None = None
+        self._before: Rest | None = None
+
+    def run(self, hole: Hole) -> Tree:
+        self._promise = self._deriver.promise(hole, self._purse)
+        if self._promise is None:
+            raise SpaceError(
+                f"nothing that is known to derive from '{hole.symbol}' fits {hole.inherited!r} "
+                "within the budget: raise the budget, or the lookahead"
+            )
+        following: Hole | Tree = hole
+        while isinstance(following, Hole):
+            following = self._fill(following)
+        return following
+
+    def _fill(self, hole: Hole) -> Hole | Tree:
+        """Choose a production for `hole`, and return what is to be filled next."""
+        way, promise = self._choose(hole)
+        what = way.items[0].what
+        if not way.renames:
+            self._stack.append(_Open(hole, self._deriver.frame(way, hole), []))
+            return self._go_on(Rest(FREE, promise.output, promise.cost, promise.rest))
+        if isinstance(what, Operation):
+            self._apply(what, hole.inherited, hole.copies)
+            return self._close(self._deriver.leaf(what), promise.output, promise.rest)
+        self._promise = promise
+        return replace(hole, symbol=what, path=(*hole.path, 0))
+
+    def _choose(self, hole: Hole) -> tuple[Production, Promise]:
+        ways = self._deriver.ways(hole.symbol)
+        found: dict[Production, Promise | None] = {}
+
+        def possible(way: Production) -> bool:
+            found[way] = self._deriver.promise_of(hole, way, self._purse)
+            return found[way] is not None
+
+        way = self._pick(hole, ways, possible)
+        if way is None:
+            promised = self._promise or self._promised(hole)
+
+            def keeps(way: Production) -> bool:
+                found[way] = self._deriver.kept_by(hole, way, promised)
+                return found[way] is not None
+
+            way = self._pick(hole, ways, keeps)
+        chosen = found[way] if way is not None else None
+        assert way is not None and chosen is not None, "lookahead broke a promise"
+        return way, chosen
+
+    def _promised(self, hole: Hole) -> Promise:
+        assert isinstance(hole.above, Frame) and self._before is not None
+        outcome, rest = hole.above.remaining(self._before)
+        return Promise(outcome.output, outcome.cost, rest)
+
+    def _apply(self, operation: Operation, inherited: Attribute, copies: int) -> Step:
+        step = self._deriver.step(operation, inherited)
+        self._purse = spend(self._purse, step.cost, copies)
+        return step
+
+    def _close(self, node: Tree, output: Attribute, rest: Rest) -> Hole | Tree:
+        """Hand a finished subtree up; `rest` is how to go on after it."""
+        if not self._stack:
+            return node
+        top = self._stack[-1]
+        frame = top.frame
+        top.children.append(node)
+        state = frame.way.flow.advance(frame.state, output, frame.way.places[frame.position])
+        frame.to(frame.position + 1, state)
+        return self._go_on(rest)
+
+    def _go_on(self, before: Rest) -> Hole | Tree:
+        """Apply fixed operations of the top production, up to its next hole or its end."""
+        top = self._stack[-1]
+        frame, way = top.frame, top.frame.way
+        while frame.position < len(way.items):
+            item, place = way.items[frame.position], way.places[frame.position]
+            given = way.flow.enter(frame.state, place)
+            copies = frame.copies * item.copies
+            if isinstance(item.what, str):
+                self._promise, self._before = None, before
+                path = (*top.hole.path, frame.position)
+                return Hole(item.what, given, frame, copies, frame.depth_left, path)
+            top.children.append(self._deriver.leaf(item.what))
+            step = self._apply(item.what, given, copies)
+            after = way.flow.advance(frame.state, step.output, place)
+            rest = frame.rest_after(after, step.cost, before)
+            assert rest is not None, f"the promise for '{way.spelled}' cannot be kept"
+            before = rest
+            frame.to(frame.position + 1, after)
+        self._stack.pop()
+        assert before.above is not None
+        output = way.flow.finish(frame.state)
+        return self._close(self._deriver.node(way, top.children), output, before.above)

@@ -1,0 +1,123 @@
+"""Flows: how attributes run through the children of a production, from left to right."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, TypeAlias
+
+# What a hole is given and what its subtree gives back: a tensor's mode and shape, say. Any hashable
+# value but None, which stands for "illegal".
+Attribute: TypeAlias = Hashable
+
+# The one attribute of a grammar without types.
+UNTYPED: tuple[()] = ()
+
+
+class Place(NamedTuple):
+    """One child of a production.
+
+    Attributes:
+        position: Index among the children.
+        copies: How often the child is repeated: derived once, then used that many times.
+        last: Whether it is the last child.
+    """
+
+    position: int
+    copies: int
+    last: bool
+
+
+class Flow(ABC):
+    """The attribute rules of a production, as an automaton that reads its children in order.
+
+    The state between two children must be hashable and hold what later children need, no more:
+    tables for counting and for lookahead are kept by state, and states that are equal are merged.
+    A flow is stateless and compares by value.
+
+    Attributes:
+        linear: Children are applied one after another, so an identity among them can be left out.
+        parallel: The first child splits, the middle ones work side by side, the last one joins.
+    """
+
+    linear: ClassVar[bool] = False
+    parallel: ClassVar[bool] = False
+
+    @abstractmethod
+    def start(self, inherited: Attribute) -> Attribute:
+        """Return the state before the first child."""
+
+    @abstractmethod
+    def enter(self, state: Attribute, place: Place) -> Attribute | None:
+        """Return what the child at `place` inherits, or None if there can be none."""
+
+    @abstractmethod
+    def advance(self, state: Attribute, output: Attribute, place: Place) -> Attribute | None:
+        """Return the state after the child at `place` gave `output`, or None if illegal."""
+
+    @abstractmethod
+    def finish(self, state: Attribute) -> Attribute | None:
+        """Return what the production gives, or None if illegal."""
+
+
+@dataclass(frozen=True)
+class Chain(Flow):
+    """Each child works on what the one before it gave; the last one's output is the result.
+
+    A child with copies is applied as often, so it must give back what it was given.
+    """
+
+    linear: ClassVar[bool] = True
+
+    def start(self, inherited: Attribute) -> Attribute:
+        return inherited
+
+    def enter(self, state: Attribute, place: Place) -> Attribute | None:  # noqa: ARG002
+        return state
+
+    def advance(self, state: Attribute, output: Attribute, place: Place) -> Attribute | None:
+        return output if place.copies == 1 or output == state else None
+
+    def finish(self, state: Attribute) -> Attribute | None:
+        return state
+
+
+class _Branches(NamedTuple):
+    """What is left to consume, and what came out so far, of the branches of one production."""
+
+    inputs: tuple[Attribute, ...]
+    outputs: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True)
+class Branch(Flow):
+    """The first child gives a tuple of attributes, one per branch; the last takes their outputs.
+
+    A child in the middle consumes as many branches as it has copies; they must be alike. A
+    production whose branches do not match its split has no derivation.
+    """
+
+    parallel: ClassVar[bool] = True
+
+    def start(self, inherited: Attribute) -> Attribute:
+        return inherited
+
+    def enter(self, state: Attribute, place: Place) -> Attribute | None:
+        if not isinstance(state, _Branches):
+            return state
+        if place.last:
+            return None if state.inputs else state.outputs
+        taken = state.inputs[: place.copies]
+        alike = len(taken) == place.copies and all(one == taken[0] for one in taken)
+        return taken[0] if alike else None
+
+    def advance(self, state: Attribute, output: Attribute, place: Place) -> Attribute | None:
+        if not isinstance(state, _Branches):
+            if output == UNTYPED:
+                return UNTYPED
+            return _Branches(output, ()) if isinstance(output, tuple) else None
+        if place.last:
+            return output
+        return _Branches(state.inputs[place.copies :], state.outputs + (output,) * place.copies)
+
+    def finish(self, state: Attribute) -> Attribute | None:
+        return None if isinstance(state, _Branches) else state

@@ -1,0 +1,299 @@
+"""Grammars: symbols, productions with weights, and operations with parameters."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+from niwaki.spaces.grammar.flows import UNTYPED, Attribute, Chain, Flow, Place
+from niwaki.spaces.grammar.tree import Tree
+
+Parameter: TypeAlias = bool | int | float | str
+
+
+class Effect(NamedTuple):
+    """What an operation does to the attribute it is given.
+
+    Attributes:
+        output: What it gives.
+        parameters: Trained numbers.
+        macs: Multiply-accumulates of one example.
+        elements: Numbers in its output, of one example.
+    """
+
+    output: Attribute
+    parameters: int = 0
+    macs: int = 0
+    elements: int = 0
+
+
+# The attribute rule of a terminal: (inherited, **parameters) -> Effect, or a sentence that says
+# why the operation does not apply.
+AttributeRule: TypeAlias = Callable[..., Effect | str]
+
+IDENTITY = "identity"
+COMMUTATIVE = "commutative"
+SYMMETRIC = "symmetric"
+TRAITS = (IDENTITY, COMMUTATIVE, SYMMETRIC)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """A family of operations.
+
+    Attributes:
+        name: As productions spell it.
+        rule: Attribute rule; None gives back what came, at no cost.
+        traits: `identity`: changes nothing. `commutative`: joins branches in any order.
+            `symmetric`: splits into branches that are all alike.
+        parameters: Values by name that a production may leave unsaid.
+        line: Where it is declared; 0 if in Python.
+    """
+
+    name: str
+    rule: AttributeRule | None = None
+    traits: frozenset[str] = frozenset()
+    parameters: tuple[tuple[str, tuple[Parameter, ...]], ...] = ()
+    line: int = 0
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A terminal with its parameters decided."""
+
+    terminal: str
+    parameters: tuple[tuple[str, Parameter], ...] = ()
+
+    @cached_property
+    def spelled(self) -> str:
+        """As trees write it: `im2col(k=3,s=1)`."""
+        if not self.parameters:
+            return self.terminal
+        inside = ",".join(f"{name}={spell(value)}" for name, value in self.parameters)
+        return f"{self.terminal}({inside})"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One child of a production.
+
+    Attributes:
+        what: Name of a nonterminal, or an operation.
+        copies: How often it is used; it is derived once.
+    """
+
+    what: str | Operation
+    copies: int = 1
+
+    @property
+    def spelled(self) -> str:
+        """As grammar files write it."""
+        name = self.what if isinstance(self.what, str) else self.what.spelled
+        return name if self.copies == 1 else f"{name}*{self.copies}"
+
+
+@dataclass(frozen=True)
+class Production:
+    """One way to derive a nonterminal.
+
+    Attributes:
+        symbol: What it derives.
+        items: Its children, at least one.
+        weight: Relative to the other productions of `symbol`; not negative.
+        label: What trees call it; of no use where there is one child only.
+        flow: How attributes run through it.
+        line: Where it is written; 0 if in Python.
+    """
+
+    symbol: str
+    items: tuple[Item, ...]
+    weight: float = 1.0
+    label: str = ""
+    flow: Flow = field(default_factory=Chain)
+    line: int = 0
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.symbol, self.items, self.weight, self.label, self.line))
+
+    def __hash__(self) -> int:
+        # Tables are kept by production, so hashing all fields each time would cost the most.
+        return self._hash
+
+    def __getstate__(self) -> dict[str, object]:
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @cached_property
+    def renames(self) -> bool:
+        """Whether it leaves no node: one child, used once."""
+        return len(self.items) == 1 and self.items[0].copies == 1
+
+    @cached_property
+    def places(self) -> tuple[Place, ...]:
+        """The places of its children, as flows want them."""
+        last = len(self.items) - 1
+        return tuple(Place(i, item.copies, i == last) for i, item in enumerate(self.items))
+
+    @cached_property
+    def holes(self) -> tuple[tuple[str, int], ...]:
+        """Nonterminals among its children, with their copies."""
+        return tuple((i.what, i.copies) for i in self.items if isinstance(i.what, str))
+
+    @property
+    def spelled(self) -> str:
+        """Its children as grammar files write them."""
+        label = "" if self.renames else f"{self.label}: "
+        return label + " ".join(item.spelled for item in self.items)
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """A weighted context-free grammar whose symbols carry attributes.
+
+    Building one checks nothing: `check_grammar` tells what is wrong with it, and a space refuses
+    a grammar with errors.
+
+    Attributes:
+        start: The symbol that whole networks derive from.
+        productions: In the order of writing.
+        terminals: By name.
+        input: What the start symbol inherits: the network's input.
+        output: What networks must give; None if anything will do.
+    """
+
+    start: str
+    productions: tuple[Production, ...]
+    terminals: Mapping[str, Terminal] = field(default_factory=dict)
+    input: Attribute = UNTYPED
+    output: Attribute | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        names = ("start", "productions", "terminals", "input", "output")
+        return {name: getattr(self, name) for name in names}
+
+    @cached_property
+    def by_symbol(self) -> Mapping[str, tuple[Production, ...]]:
+        """Productions of each nonterminal."""
+        found: dict[str, list[Production]] = {}
+        for production in self.productions:
+            found.setdefault(production.symbol, []).append(production)
+        return {symbol: tuple(ways) for symbol, ways in found.items()}
+
+    @cached_property
+    def operations(self) -> Mapping[str, Operation]:
+        """Every operation that a production uses, by spelling."""
+        used = (item.what for production in self.productions for item in production.items)
+        return {what.spelled: what for what in used if isinstance(what, Operation)}
+
+    @cached_property
+    def leaves(self) -> Mapping[str, Tree]:
+        """One leaf per operation, shared by all trees."""
+        return {spelled: Tree(spelled) for spelled in self.operations}
+
+    @cached_property
+    def typed(self) -> bool:
+        """Whether attributes mean anything here."""
+        return self.input != UNTYPED
+
+    def trait(self, leaf: Tree, trait: str) -> bool:
+        """Whether `leaf` is an operation with this trait."""
+        operation = self.operations.get(leaf.label) if not leaf.children else None
+        return operation is not None and trait in self.terminals[operation.terminal].traits
+
+    @cached_property
+    def reach(self) -> Mapping[str, tuple[Production, ...]]:
+        """For each symbol, its productions and those of the symbols it can be renamed to."""
+        return {symbol: self._reach(symbol) for symbol in self.by_symbol}
+
+    def _reach(self, symbol: str) -> tuple[Production, ...]:
+        seen, queue, found = {symbol}, [symbol], []
+        for each in queue:  # grows while it is walked
+            for production in self.by_symbol.get(each, ()):
+                found.append(production)
+                what = production.items[0].what
+                if production.renames and isinstance(what, str) and what not in seen:
+                    seen.add(what)
+                    queue.append(what)
+        return tuple(found)
+
+    @cached_property
+    def leaves_of(self) -> Mapping[str, tuple[str, ...]]:
+        """For each symbol, the operations that it derives alone, spelled."""
+        return {
+            symbol: tuple(
+                dict.fromkeys(
+                    way.items[0].what.spelled
+                    for way in ways
+                    if way.renames and isinstance(way.items[0].what, Operation)
+                )
+            )
+            for symbol, ways in self.reach.items()
+        }
+
+    @cached_property
+    def nodes_of(self) -> Mapping[str, Mapping[str, tuple[Production, ...]]]:
+        """For each symbol and label, the productions that leave such a node."""
+        found: dict[str, dict[str, list[Production]]] = {}
+        for symbol, ways in self.reach.items():
+            labels = found.setdefault(symbol, {})
+            for way in ways:
+                if not way.renames:
+                    labels.setdefault(way.label, []).append(way)
+        return {s: {k: tuple(v) for k, v in labels.items()} for s, labels in found.items()}
+
+    @cached_property
+    def sequences(self) -> Mapping[str, str]:
+        """Labels of sequences that can be flattened, with the symbol of their items.
+
+        Such a label belongs to productions with two equal nonterminals in a chain, `M -> M M` or
+        `S -> M M`, where the nonterminal itself has the production: so nesting means nothing.
+        """
+        pairs: dict[str, set[str]] = {}
+        others: set[str] = set()
+        for way in self.productions:
+            if way.renames:
+                continue
+            symbols = {what for what, copies in way.holes if copies == 1}
+            if (
+                len(way.items) == len(way.holes) == 2
+                and len(symbols) == 1
+                and type(way.flow) is Chain
+            ):
+                pairs.setdefault(way.label, set()).update(symbols)
+            else:
+                others.add(way.label)
+        return {
+            label: item
+            for label, items in pairs.items()
+            if len(items) == 1 and label not in others
+            for item in items
+            if any(way.symbol == item for way in self.productions if way.label == label)
+        }
+
+    def reweighted(self, weights: Mapping[int, float]) -> "Grammar":
+        """Return this grammar with other weights, by index of the production."""
+        ways = tuple(
+            replace(way, weight=weights.get(index, way.weight))
+            for index, way in enumerate(self.productions)
+        )
+        return replace(self, productions=ways)
+
+    def on(self, inherited: Attribute, *, output: Attribute | None = None) -> "Grammar":
+        """Return this grammar for networks with another input, and perhaps a wanted output."""
+        return replace(self, input=inherited, output=output)
+
+    def without_duplicates(self) -> "Grammar":
+        """Return this grammar with productions that are written twice merged, weights added."""
+        merged: dict[tuple[str, tuple[Item, ...], str], Production] = {}
+        for way in self.productions:
+            key = (way.symbol, way.items, "" if way.renames else way.label)
+            weight = way.weight + (merged[key].weight if key in merged else 0.0)
+            merged[key] = replace(merged.get(key, way), weight=weight)
+        return replace(self, productions=tuple(merged.values()))
+
+
+def spell(value: Parameter) -> str:
+    """Spell a parameter so that reading gives it back."""
+    if isinstance(value, str):
+        return value if value.isidentifier() and value not in ("True", "False") else repr(value)
+    return repr(value)

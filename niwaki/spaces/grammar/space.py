@@ -1,0 +1,250 @@
+"""A grammar as a search space: candidates hold one decision, the tree."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import SpaceError
+from niwaki.core.registry import nearest
+from niwaki.spaces.base import Choose, Space
+from niwaki.spaces.grammar.attributes import Evaluation
+from niwaki.spaces.grammar.check import require_sound
+from niwaki.spaces.grammar.costs import Budget
+from niwaki.spaces.grammar.counting import Counting, TooManyStatesError, largest_size
+from niwaki.spaces.grammar.crossover import cross
+from niwaki.spaces.grammar.derive import Hole, Pick, by_weight
+from niwaki.spaces.grammar.distance import distance
+from niwaki.spaces.grammar.encoding import Encoding
+from niwaki.spaces.grammar.grammar import Grammar, Production
+from niwaki.spaces.grammar.mutation import mutate
+from niwaki.spaces.grammar.rates import greatest_heights, require_termination, tilted
+from niwaki.spaces.grammar.spelling import read_tree
+from niwaki.spaces.grammar.tree import Tree, tree_from_value
+from niwaki.spaces.grammar.variation import Change, Engine
+
+TREE = "tree"
+_MOST_LISTED = 20_000
+
+
+@dataclass(frozen=True)
+class GrammarSpace(Space):
+    """The trees that a grammar derives within a budget.
+
+    A candidate is `{"tree": nested tuples}`, always in canonical form, so two spellings of one
+    network are one candidate.
+
+    Attributes:
+        grammar: What networks are made of.
+        budget: What each may cost; held by construction.
+        expected_operations: Weights are tilted so that derivations have this many operations on
+            average (attributes and budget aside); None leaves them as they are.
+        sampling: `weights`: top-down, by the productions' weights. `uniform`: every tree of at most
+            `budget.operations` equally likely, by exact counting; for small budgets only, and
+            limits other than on operations cannot be set.
+        slack: Lookahead beyond the lowest derivations; more finds more ways to a wanted output.
+        encoding: Features for predictors.
+
+    Raises:
+        SpaceError: If the grammar has errors, does not end, or no tree is within the budget.
+    """
+
+    grammar: Grammar
+    budget: Budget = field(default_factory=Budget)
+    expected_operations: float | None = None
+    sampling: Literal["weights", "uniform"] = "weights"
+    slack: int = 0
+    encoding: Encoding = field(default_factory=Encoding)
+
+    def __post_init__(self) -> None:
+        require_sound(self.grammar)
+        if self.sampling not in ("weights", "uniform"):
+            raise SpaceError(f"sampling is 'weights' or 'uniform', but {self.sampling!r} came")
+        if self.expected_operations is None and self.sampling == "weights":
+            require_termination(self.grammar)
+        if self.sampling == "uniform":
+            self._require_countable()
+        root = self.engine.root()
+        if self.engine.deriver.promise(root, self.budget.purse) is None:
+            raise SpaceError(
+                f"no tree is known to derive from '{self.grammar.start}' with the input "
+                f"{self.grammar.input!r} within {self.budget}: raise the budget or `slack`, or "
+                "see why operations do not apply"
+            )
+
+    def _require_countable(self) -> None:
+        limits = (self.budget.parameters, self.budget.macs, self.budget.elements)
+        if any(limit is not None for limit in limits):
+            raise SpaceError(
+                "uniform sampling counts operations only: leave out the limits on parameters, "
+                "macs and elements, or sample by weights"
+            )
+
+    def __getstate__(self) -> dict[str, object]:
+        kept = ("grammar", "budget", "expected_operations", "sampling", "slack", "encoding")
+        return {name: getattr(self, name) for name in kept}
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The grammar with its tables, weights tilted."""
+        grammar = self.grammar
+        if self.expected_operations is not None:
+            grammar = tilted(grammar, operations=self.expected_operations)
+        return Engine(grammar, self.budget, slack=self.slack)
+
+    @cached_property
+    def counting(self) -> Counting:
+        """Exact counts of trees by size."""
+        return Counting(self.engine.attributes)
+
+    def decide(self, choose: Choose) -> Candidate:
+        return self.candidate(self.engine.grow(_asking(choose)))
+
+    def sample(self, rng: np.random.Generator) -> Candidate:
+        if self.sampling == "weights":
+            return self.candidate(self.engine.grow(by_weight(rng)))
+        tree = self.counting.sample_up_to(rng, self.budget.operations)
+        return self.candidate(tree)
+
+    def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
+        return self.candidate(self.mutation(self.tree(candidate), rng).tree)
+
+    def crossover(self, first: Candidate, second: Candidate, rng: np.random.Generator) -> Candidate:
+        change = self.recombination(self.tree(first), self.tree(second), rng)
+        return self.candidate(change.tree)
+
+    def mutation(self, tree: Tree, rng: np.random.Generator) -> Change:
+        """Return a neighbour of `tree`, with what was changed and how local it was."""
+        return mutate(self.engine, tree, rng)
+
+    def recombination(self, first: Tree, second: Tree, rng: np.random.Generator) -> Change:
+        """Return a child of two trees, with what was changed and how local it was."""
+        return cross(self.engine, first, second, rng)
+
+    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        trees = [self.tree(candidate) for candidate in candidates]
+        rows = [self.encoding.of(self.engine.attributes, tree) for tree in trees]
+        return np.array(rows).reshape(len(rows), len(self.columns))
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Names of the columns of `encode`."""
+        return self.encoding.names(self.engine.attributes)
+
+    @cached_property
+    def size(self) -> int | float:
+        """Number of candidates, or infinity if it is not known.
+
+        Up to twenty thousand trees are listed, and their canonical forms counted. Beyond, the
+        number of trees is given if the grammar has no identities and no commuting branches, so that
+        every tree is canonical, and only operations are limited; otherwise infinity.
+        """
+        largest = min(largest_size(self.grammar), self.budget.operations)
+        counting = Counting(self.engine.attributes, most_states=200_000)
+        try:
+            n_trees = counting.count_up_to(int(largest))
+        except TooManyStatesError:
+            return math.inf
+        if n_trees > _MOST_LISTED:
+            plain = not any(each.traits for each in self.grammar.terminals.values())
+            return n_trees if plain and not self._limits() else math.inf
+        trees = (t for n in range(1, int(largest) + 1) for t in counting.enumerate(n))
+        fit = (tree for tree in trees if not self.engine.fault(tree))
+        return len({self.engine.canonical.of(tree) for tree in fit})
+
+    def _limits(self) -> bool:
+        """Whether anything but operations may rule a tree out."""
+        budget = self.budget
+        limits = (budget.parameters, budget.macs, budget.elements)
+        copies = any(n > 1 for way in self.grammar.productions for _, n in way.holes)
+        return any(limit is not None for limit in limits) or copies or self._deep()
+
+    def _deep(self) -> bool:
+        """Whether the limit on depth may rule a tree out."""
+        ways = self.grammar.productions
+        nesting = tuple(way for way in ways if way.label not in self.grammar.sequences)
+        heights = greatest_heights(replace(self.grammar, productions=nesting))
+        if set(heights) >= set(self.grammar.by_symbol):
+            # A sequence may stand on each level, and a symbol of sequences alone ends in one more.
+            return 2 * max(heights.values()) > self.budget.depth
+        return self.budget.operations - 1 > self.budget.depth
+
+    def canonical(self, decisions: Mapping[str, Value]) -> Candidate:
+        if TREE not in decisions:
+            raise SpaceError(
+                f"decision '{TREE}' is missing{nearest(TREE, list(decisions))} A candidate of a "
+                "grammar is {'tree': nested lists}"
+            )
+        return self.candidate(tree_from_value(decisions[TREE]))
+
+    def check(self, candidate: Candidate) -> str:
+        fault = super().check(candidate)
+        if not fault and self.canonical(candidate.decisions) != candidate:
+            return "the tree is not in canonical form: build candidates with `candidate`"
+        return fault
+
+    def tree(self, candidate: Candidate) -> Tree:
+        """Return the tree that a candidate holds."""
+        if TREE not in candidate.decisions:
+            raise SpaceError(f"the candidate has no decision '{TREE}': it is of another space")
+        return tree_from_value(candidate.decisions[TREE])
+
+    def candidate(self, tree: Tree | str) -> Candidate:
+        """Return the candidate of a tree, or of a tree's text, in canonical form.
+
+        Raises:
+            SpaceError: If it does not derive from this grammar, or breaks the budget.
+        """
+        spelled = read_tree(tree) if isinstance(tree, str) else tree
+        if fault := self.engine.attributes.whole(spelled).fault:
+            raise SpaceError(fault)
+        form = self.engine.canonical.of(spelled)
+        if fault := self.engine.fault(form):
+            raise SpaceError(fault)
+        return Candidate.of({TREE: form.to_value()})
+
+    def evaluation(self, candidate: Candidate) -> Evaluation:
+        """Return what a candidate's network gives, and what it costs."""
+        return self.engine.attributes.whole(self.tree(candidate))
+
+    def distance(self, first: Candidate, second: Candidate) -> float:
+        """Return how many nodes have to be edited to turn one into the other; a metric."""
+        return distance(self.tree(first), self.tree(second))
+
+
+def _asking(choose: Choose) -> Pick:
+    """Let `choose` pick among all productions that are possible.
+
+    A hole's path names its place and symbol, and which options it has where some are impossible:
+    so one path always has the same options.
+    """
+
+    def pick(hole: Hole, ways: Sequence[Production], possible: object) -> Production | None:
+        assert callable(possible)
+        names = _names(ways)
+        open_ways = [index for index, way in enumerate(ways) if possible(way)]
+        if len(open_ways) < 2:
+            return ways[open_ways[0]] if open_ways else None
+        path = ".".join(map(str, hole.path)) or "root"
+        mask = "" if len(open_ways) == len(ways) else f"~{sum(1 << i for i in open_ways):x}"
+        options: list[Value] = [names[index] for index in open_ways]
+        answer = choose(f"{path}:{hole.symbol}{mask}", options)
+        if answer not in options:
+            raise SpaceError(f"decision '{path}' is {answer!r}, which is not one of {options}")
+        return ways[open_ways[options.index(answer)]]
+
+    return pick
+
+
+def _names(ways: Sequence[Production]) -> list[str]:
+    """Spell productions, each in its own way."""
+    names: list[str] = []
+    for way in ways:
+        n_before = sum(name.partition(" #")[0] == way.spelled for name in names)
+        names.append(f"{way.spelled} #{n_before + 1}" if n_before else way.spelled)
+    return names

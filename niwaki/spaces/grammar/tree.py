@@ -1,0 +1,144 @@
+"""Derivation trees: immutable, flattened, shared where they are equal."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from niwaki.core.candidate import Value
+from niwaki.core.errors import SpaceError
+
+TreePath = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Tree:
+    """A node and what is below it.
+
+    A leaf is an operation, spelled with its parameters: `linear(d=64)`. An inner node is the label
+    of a production with its children. Productions that only rename (`M -> C`) leave no node, and a
+    sequence within a sequence is one longer sequence, so trees are shallow and have one spelling.
+
+    Attributes:
+        label: Spelled operation, or label of a production.
+        children: Empty for a leaf. A repeated child is stored once.
+        n_leaves: Leaves below, a repeated child counted once.
+    """
+
+    label: str
+    children: tuple["Tree", ...] = ()
+    n_leaves: int = field(init=False)
+    n_nodes: int = field(init=False)
+    _hash: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        below = self.children
+        object.__setattr__(self, "n_leaves", sum(child.n_leaves for child in below) or 1)
+        object.__setattr__(self, "n_nodes", 1 + sum(child.n_nodes for child in below))
+        object.__setattr__(self, "_hash", hash((self.label, tuple(c._hash for c in below))))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        return (
+            isinstance(other, Tree)
+            and self._hash == other._hash
+            and self.label == other.label
+            and self.children == other.children
+        )
+
+    def __str__(self) -> str:
+        if not self.children:
+            return self.label
+        return f"{self.label}({', '.join(str(child) for child in self.children)})"
+
+    def __reduce__(self) -> tuple[type["Tree"], tuple[str, tuple["Tree", ...]]]:
+        return Tree, (self.label, self.children)
+
+    @property
+    def depth(self) -> int:
+        """Longest way down to a leaf; 0 for a leaf."""
+        return 1 + max(child.depth for child in self.children) if self.children else 0
+
+    def walk(self, path: TreePath = ()) -> Iterator[tuple[TreePath, "Tree"]]:
+        """Yield every position and its node, parents first."""
+        yield path, self
+        for position, child in enumerate(self.children):
+            yield from child.walk((*path, position))
+
+    def at(self, path: TreePath) -> "Tree":
+        """Return the node at `path`."""
+        node = self
+        for position in path:
+            node = node.children[position]
+        return node
+
+    def replaced(self, path: TreePath, node: "Tree") -> "Tree":
+        """Return this tree with another node at `path`."""
+        if not path:
+            return node
+        position = path[0]
+        child = self.children[position].replaced(path[1:], node)
+        return Tree(self.label, (*self.children[:position], child, *self.children[position + 1 :]))
+
+    def distinct(self) -> int:
+        """Number of different subtrees: what a shared tree takes in memory."""
+        return len({node for _, node in self.walk()})
+
+    def to_value(self) -> Value:
+        """Return the tree as nested tuples: a string for a leaf, (label, child, ...) else."""
+        if not self.children:
+            return self.label
+        return (self.label, *(child.to_value() for child in self.children))
+
+    def to_json(self) -> str:
+        """Return the tree as JSON: a string for a leaf, [label, child, ...] else."""
+        return json.dumps(self.to_value(), separators=(",", ":"))
+
+
+def tree_from_value(value: object) -> Tree:
+    """Read nested tuples or lists, sharing subtrees that are equal.
+
+    Raises:
+        SpaceError: If `value` is not a string, or a label followed by children.
+    """
+    return _from_value(value, {})
+
+
+def tree_from_json(text: str) -> Tree:
+    """Read what `Tree.to_json` wrote.
+
+    Raises:
+        SpaceError: If the text is not JSON, or not of a tree.
+    """
+    try:
+        return tree_from_value(json.loads(text))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise SpaceError(f"a tree in JSON was wanted, but it cannot be read: {error}") from error
+
+
+def shared(tree: Tree) -> Tree:
+    """Return an equal tree in which equal subtrees are one object."""
+    return _shared(tree, {})
+
+
+def _shared(tree: Tree, pool: dict[Tree, Tree]) -> Tree:
+    if tree not in pool:
+        children = tuple(_shared(child, pool) for child in tree.children)
+        pool[tree] = Tree(tree.label, children) if children else tree
+    return pool[tree]
+
+
+def _from_value(value: object, pool: dict[Tree, Tree]) -> Tree:
+    if isinstance(value, str):
+        leaf = Tree(value)
+        return pool.setdefault(leaf, leaf)
+    if isinstance(value, tuple | list) and len(value) > 1 and isinstance(value[0], str):
+        node = Tree(value[0], tuple(_from_value(child, pool) for child in value[1:]))
+        return pool.setdefault(node, node)
+    raise SpaceError(
+        f"a tree is a string, or a label followed by its children, but {value!r} came: "
+        "write ['seq', 'relu', 'linear(d=64)']"
+    )

@@ -1,0 +1,87 @@
+"""Grammars in YAML: the same statements as in text, under keys, with their line numbers.
+
+start: S
+input: [im, 3, 32, 32]
+functions: my_package.rules
+terminals: ["linear(d=16|32|64)", "relu, norm", "identity [identity]"]
+flows: {route: "my_package.flows:Routing"}
+productions:
+  S: ["seq: M M", B]
+  M: ["seq: M M [0.2]", "linear | relu"]
+"""
+
+from niwaki.core.registry import nearest
+from niwaki.spaces.grammar.findings import Finding, error
+from niwaki.spaces.grammar.reader import Statement
+
+_KEYS = ("start", "input", "output", "functions", "terminals", "flows", "productions")
+
+
+def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:
+    """Read YAML into statements, and what was wrong on the way."""
+    import yaml
+
+    findings: list[Finding] = []
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as fault:
+        line = fault.problem_mark.line + 1 if fault.problem_mark else 0
+        return [], [error(line, "syntax", f"this is not YAML: {fault.problem}")]
+    if not isinstance(root, yaml.MappingNode):
+        return [], [error(1, "syntax", f"a mapping was wanted, with keys {', '.join(_KEYS)}")]
+    statements: list[Statement] = []
+    for key, value in root.value:
+        line, name = key.start_mark.line + 1, str(key.value)
+        if name not in _KEYS:
+            message = f"there is no key '{name}'{nearest(name, _KEYS)} Known: {', '.join(_KEYS)}"
+            findings.append(error(line, "unknown-key", message))
+        elif name == "productions":
+            statements += _productions(value, findings)
+        elif name == "flows" and isinstance(value, yaml.MappingNode):
+            statements += [
+                Statement(k.start_mark.line + 1, "flow", f"{k.value} = {v.value}")
+                for k, v in value.value
+            ]
+        elif name == "terminals" and isinstance(value, yaml.SequenceNode):
+            statements += [
+                Statement(each.start_mark.line + 1, "terminal", str(each.value))
+                for each in value.value
+            ]
+        elif name in ("input", "output"):
+            statements.append(Statement(line, name, _literal(value)))
+        elif isinstance(value, yaml.ScalarNode) and name not in ("flows", "terminals"):
+            statements.append(Statement(line, name, str(value.value)))
+        else:
+            findings.append(error(line, "syntax", f"'{name}' holds the wrong kind of YAML"))
+    return statements, findings
+
+
+def _productions(node: object, findings: list[Finding]) -> list[Statement]:
+    import yaml
+
+    found: list[Statement] = []
+    if not isinstance(node, yaml.MappingNode):
+        line = node.start_mark.line + 1 if isinstance(node, yaml.Node) else 0
+        findings.append(error(line, "syntax", "'productions' maps symbols to alternatives"))
+        return found
+    for key, value in node.value:
+        symbol = str(key.value)
+        lines = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        for each in lines:
+            line = each.start_mark.line + 1
+            if isinstance(each, yaml.ScalarNode):
+                found.append(Statement(line, "->", str(each.value), symbol))
+            else:
+                message = f"an alternative of '{symbol}' is text: quote it"
+                findings.append(error(line, "syntax", message))
+    return found
+
+
+def _literal(node: object) -> str:
+    import yaml
+
+    if isinstance(node, yaml.SequenceNode):
+        return f"({', '.join(_literal(each) for each in node.value)})"
+    if isinstance(node, yaml.ScalarNode):
+        return f'"{node.value}"' if node.tag.endswith(":str") else str(node.value)
+    return "?"
