@@ -323,7 +323,7 @@ class _ProductionReader:
         name = Scanner(statement.symbol)
         symbol = name.name("the symbol before '->'")
         name.end()
-        if symbol in draft.terminals:
+        if symbol in self._draft.terminals:
             raise GrammarSyntaxError(f"'{symbol}' is a terminal, so it has no productions")
         for alternative in read_alternatives(statement.text):
             self._add(statement.line, symbol, alternative)

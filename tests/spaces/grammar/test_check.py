@@ -1,0 +1,78 @@
+"""Every mistake is found, on its line; hostile grammars are refused."""
+
+from pathlib import Path
+
+import pytest
+
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.grammar import GrammarSpace, Level, check_file, read_grammar
+
+MISTAKES = [
+    ("terminal relu\nS -> relu\nS -> rleu", 3, "unknown-symbol", "did you mean 'relu'"),
+    ("terminal a\nS -> a\nX -> a", 3, "unreachable", "'X' cannot be reached"),
+    ("terminal a\nS -> a | x: S X\nX -> y: X a", 3, "unproductive", "no derivation of 'X' ends"),
+    ("terminal a\nS -> A\nA -> B | a\nB -> A", 3, "renaming-cycle", "renamed to itself"),
+    ("terminal a\nS -> a [0]", 2, "zero-weight", "all productions of 'S'"),
+    ("terminal a\nS -> a\n | a", 3, "duplicate", "also on line 2"),
+    ("terminal a\nS -> a | go: S a [0.2]", 2, "left-recursion", "start with itself"),
+    ("terminal a\nS -> A | B\nA -> a\nB -> a", 2, "ambiguous", "'a' has more than one"),
+    ("terminal a\nM -> seq: M M [3] | a", 2, "super-critical", "1.5000"),
+    ("terminal a\nM -> x: a M*4 [0.4] | a", 2, "blow-up", "1.1429"),
+    ("input (3, 4)\nterminal a\nS -> a", 2, "missing-rule", "'a' has no attribute rule"),
+    ("terminal a\nS -> a b", 2, "unknown-symbol", "'b'"),
+    ("terminal a\nS -> (", 2, "syntax", "a symbol was wanted"),
+    ("terminl a\nS -> 'a'", 1, "syntax", "did you mean 'terminal'"),
+    ("terminal a = nowhere.at:all\nS -> a", 1, "missing-function", "nowhere"),
+    ("terminal a [identiy]\nS -> a", 1, "syntax", "did you mean 'identity'"),
+    ("terminal a\nS -> a | ", 2, "syntax", "empty"),
+    ("terminal a\nS -> x@brnch: a a a", 2, "syntax", "did you mean 'branch'"),
+    ("terminal a\nS -> a: a a", 2, "label", "also an operation"),
+    ("terminal a\nS -> a [-1]", 2, "weight", "at least 0"),
+    ("start T\nterminal a\nS -> a", 0, "unknown-symbol", "'T' has no productions"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "code", "words"), MISTAKES)
+def test_a_mistake_is_explained(
+    tmp_path: Path, text: str, line: int, code: str, words: str
+) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text(text)
+    found = [each for each in check_file(path) if each.code == code]
+    assert [each for each in found if each.line == line and words in each.message], found
+
+
+def test_a_sound_grammar_has_notes_only(tmp_path: Path) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text("terminal a, b\nM -> seq: M M [0.2] | a | b")
+    assert {each.level for each in check_file(path)} == {Level.NOTE}
+
+
+def test_yaml_mistakes_have_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text('start: S\nterminals: ["relu"]\nproductions:\n  S:\n    - relu\n    - rleu\n')
+    assert [(each.line, each.code) for each in check_file(path)][0] == (6, "unknown-symbol")
+    path.write_text("strat: S\n")
+    assert "did you mean 'start'" in check_file(path)[0].message
+
+
+def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
+    assert check_file(tmp_path / "none.grammar")[0].code == "unreadable"
+
+
+DOUBLING = "\n".join(f"A{i} -> d{i}: A{i + 1} A{i + 1}" for i in range(200))
+HOSTILE = [
+    ("S -> loop: S S", "no derivation of 'S' ends"),
+    ("S -> loop: S 'a'", "no derivation of 'S' ends"),
+    ("S -> S", "no derivation of 'S' ends"),
+    ("S -> 'a' [0]", "weight 0"),
+    (f"{DOUBLING}\nA200 -> 'a'", "smallest derivation has 1.6"),
+    ("S -> A\nA -> B | 'a'\nB -> A", "renamed to itself"),
+    ("S -> x: S S [9] | 'a'", "grow without end"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), HOSTILE)
+def test_hostile_grammars_are_refused(text: str, words: str) -> None:
+    with pytest.raises(SpaceError, match=words):
+        GrammarSpace(read_grammar(text))
