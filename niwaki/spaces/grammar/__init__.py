@@ -20,6 +20,7 @@ from niwaki.spaces.grammar.rates import (
 from niwaki.spaces.grammar.reader import load_grammar, read_grammar
 from niwaki.spaces.grammar.space import GrammarSpace
 from niwaki.spaces.grammar.spelling import read_tree
+from niwaki.spaces.grammar.totals import count_all
 from niwaki.spaces.grammar.tree import Tree, shared, tree_from_json, tree_from_value
 from niwaki.spaces.grammar.variation import Change
 
@@ -51,6 +52,7 @@ __all__ = [
     "branching_rate",
     "check_file",
     "check_grammar",
+    "count_all",
     "distance",
     "expected_operations",
     "load_grammar",

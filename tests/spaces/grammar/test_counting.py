@@ -9,7 +9,14 @@ import pytest
 
 import niwaki.spaces.grammar as grammars
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.grammar import Attributes, Counting, Grammar, load_grammar, read_grammar
+from niwaki.spaces.grammar import (
+    Attributes,
+    Counting,
+    Grammar,
+    count_all,
+    load_grammar,
+    read_grammar,
+)
 
 EXAMPLES = Path(grammars.__file__).parent / "examples"
 
@@ -47,11 +54,14 @@ def test_chain_grammar_has_three_to_the_n_trees_of_n_operations() -> None:
 
 
 def test_hierarchical_cells_are_as_many_as_published() -> None:
-    text = (Path(__file__).parent / "hierarchical.grammar").read_text()
-    grammar = read_grammar(text)
-    derivations = Counting(Attributes(grammar), distinct=False)
-    total = sum(derivations.count(n) for n in range(1, 900))
-    assert math.log10(total) == pytest.approx(446.1, abs=0.05)
+    attributes = Attributes(load_grammar(Path(__file__).parent / "hierarchical.grammar"))
+    assert math.log10(count_all(attributes, distinct=False)) == pytest.approx(446.1, abs=0.05)
+    assert math.log10(count_all(attributes)) == pytest.approx(375.8, abs=0.05)
+
+
+def test_the_number_of_all_trees_is_the_sum_over_sizes() -> None:
+    attributes = Attributes(load_grammar(EXAMPLES / "cell.grammar"))
+    assert count_all(attributes) == Counting(attributes).count_up_to(6) == 15625
 
 
 def test_enumeration_ranks_and_counts_agree(einspace: Grammar) -> None:
