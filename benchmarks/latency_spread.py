@@ -1,6 +1,6 @@
 """How far latencies of one model spread on a busy machine: raw medians beside what is reported.
 
-Run it by hand, for minutes: `python -m tests.targets.spread_under_load --compute 2 --memory 2`.
+Run it by hand, for minutes: `python -m benchmarks.latency_spread --compute 2 --memory 2`.
 The last results are in `niwaki/targets/README.md`.
 """
 
@@ -57,6 +57,7 @@ def measure_all(n_repeats: int, effort: Effort) -> dict[str, list[Latency]]:
 
 
 def main() -> None:
+    """Measure in turns, and print the spread."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--compute", type=int, default=0, help="busy processes")
     parser.add_argument("--memory", type=int, default=0, help="processes that stream memory")
