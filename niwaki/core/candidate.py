@@ -88,9 +88,6 @@ class Candidate:
     def __reduce__(self) -> tuple[type["Candidate"], tuple[tuple[tuple[str, Value], ...]]]:
         return Candidate, (self.items,)  # what is cached on the way can neither travel nor need to
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return Candidate, (self.items,)
-
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Candidate) and self.key == other.key
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.errors import TargetError
+from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.export.calibration import activation_ranges
 from niwaki.export.quantize import quantize_model
@@ -105,6 +106,7 @@ def calibrated_in(folder: Path, target: Target) -> Target:
 
     Raises:
         TargetError: If the folder was calibrated for another target.
+        RunFolderError: If the calibration cannot be written.
     """
     path = folder / CALIBRATION_FILE
     if path.exists():
@@ -118,9 +120,7 @@ def calibrated_in(folder: Path, target: Target) -> Target:
         return target.calibrated(float(known["nominal_reference_ms"]))
     nominal_ms = target.calibrate()
     known = {"target_id": target.target_id, "nominal_reference_ms": nominal_ms}
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(known, indent=2) + "\n")
-    partial.replace(path)
+    write_text_atomically(path, json.dumps(known, indent=2) + "\n")
     return target.calibrated(nominal_ms)
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.errors import LedgerError, RunFolderError
+from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Direction, Objective
-from niwaki.study.files import write_text_atomically
 
 SCHEMA = 1
 FILE_NAME = "study.json"

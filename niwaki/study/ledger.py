@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from niwaki.core.errors import LedgerError, RunFolderError
+from niwaki.core.files import cannot_write, sync_folder
 from niwaki.study.events import (
     SCHEMA,
     Asked,
@@ -25,7 +26,6 @@ from niwaki.study.events import (
     event_from_json,
     event_to_json,
 )
-from niwaki.study.files import cannot_write, sync_folder
 
 _CHECKSUM = b',"crc32":"'
 _N_CHECKSUM_BYTES = len(_CHECKSUM) + 8 + len(b'"}')

@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from niwaki.core.files import write_text_atomically
 from niwaki.report.data import ReportData
 from niwaki.report.page import build_report
-from niwaki.study.files import write_text_atomically
 from niwaki.study.run import Run
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import yaml
 
 from niwaki.core.errors import RunFolderError
+from niwaki.core.files import cannot_write, write_text_atomically
 from niwaki.core.jsonable import JSON, fingerprint
 from niwaki.study.environment import changed_fields
 from niwaki.study.events import utc_now
-from niwaki.study.files import cannot_write, write_text_atomically
 from niwaki.study.run_lock import RunLock
 
 

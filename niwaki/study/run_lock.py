@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Self
 
 from niwaki.core.errors import RunFolderError
+from niwaki.core.files import cannot_write
 from niwaki.study.events import utc_now
-from niwaki.study.files import cannot_write
 
 _POLL_S = 0.05
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.errors import ConfigError, StudyError
+from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
 from niwaki.core.randomness import derived_seed
@@ -22,7 +23,6 @@ from niwaki.study.environment import describe_environment
 from niwaki.study.events import Baseline, Note, Started
 from niwaki.study.executors.base import Executor, Job
 from niwaki.study.executors.in_process import InProcessExecutor
-from niwaki.study.files import write_text_atomically
 from niwaki.study.finalists import Finals
 from niwaki.study.front import Front, front_of
 from niwaki.study.history import SESSION, History

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from niwaki.core.errors import RunFolderError
-from niwaki.study.files import write_text_atomically
+from niwaki.core.files import write_text_atomically
 
 
 def test_the_text_replaces_what_was_there(tmp_path: Path) -> None:
