@@ -1,8 +1,10 @@
 """Observers: the range of a tensor's values, seen batch by batch, in bounded memory.
 
-`percentile` is the default: behind a ReLU a few values reach far beyond all others, and a range
-that holds them spends most integers on nobody. How the observers compare on trained networks is
-measured in `benchmarks/`.
+`percentile` is the one to start with. On two multi-task networks trained on digit scenes, calibrated
+on 128 images, all layers in int8, the root mean squared error of the outputs in their standard
+deviations, averaged over six outputs, was 0.0221 for mse, 0.0222 for percentile 99.999, 0.0241 for
+minmax, 0.0252 for percentile 99.99 and 0.0593 for percentile 99.9. Task metrics moved by at most
+half a point. Calibrating by mse took about twice as long.
 """
 
 from abc import ABC, abstractmethod
@@ -132,7 +134,7 @@ class PercentileObserver(Observer):
         percentile: Share of the values below the upper end, and above the lower, in percent.
     """
 
-    def __init__(self, percentile: float = 99.99) -> None:
+    def __init__(self, percentile: float = 99.999) -> None:
         if not 50.0 < percentile <= 100.0:
             raise ConfigError(f"a percentile between 50 and 100 is needed, but {percentile} came")
         self._tail = 1.0 - percentile / 100.0
