@@ -10,6 +10,10 @@ from niwaki.spaces.grammar.flows import Attribute, Place
 from niwaki.spaces.grammar.grammar import Effect, Grammar, Operation, Production
 from niwaki.spaces.grammar.tree import Tree, TreePath
 
+# Entries in tables of trees. Tables only save time, so they are emptied now and then: a long search
+# must not fill the memory, nor keep the garbage collector busy.
+MOST_REMEMBERED = 50_000
+
 
 class Step(NamedTuple):
     """An operation applied to an attribute, as costs see it."""
@@ -62,7 +66,6 @@ class Attributes:
 
     def __init__(self, grammar: Grammar) -> None:
         self.grammar = grammar
-        self._steps: dict[tuple[str, Attribute], Step | str] = {}
         self._ways: dict[tuple[str, Tree], Production | None] = {}
         self._evaluations: dict[tuple[str, Tree, Attribute], Evaluation] = {}
 
@@ -72,13 +75,6 @@ class Attributes:
         Raises:
             SpaceError: If the attribute rule returns neither an Effect nor a string.
         """
-        key = (operation.spelled, inherited)
-        found = self._steps.get(key)
-        if found is None:
-            found = self._steps[key] = self._step(operation, inherited)
-        return found
-
-    def _step(self, operation: Operation, inherited: Attribute) -> Step | str:
         rule = self.grammar.terminals[operation.terminal].rule
         if rule is None:
             return Step(inherited, Cost(1, 1, 0, 0, 0, 0))
@@ -92,6 +88,12 @@ class Attributes:
                 f"{inherited!r}: return an Effect, or a sentence that says why it does not apply"
             )
         return Step(effect.output, Cost(1, 1, effect.parameters, effect.macs, effect.elements, 0))
+
+    def tidy(self) -> None:
+        """Forget what was remembered, if it has become much."""
+        if len(self._evaluations) + len(self._ways) > MOST_REMEMBERED:
+            self._evaluations.clear()
+            self._ways.clear()
 
     def way(self, symbol: str, node: Tree) -> Production | None:
         """Return the production by which `symbol` derives an inner node, attributes aside."""

@@ -1,6 +1,6 @@
 """The canonical form: one tree for all spellings of one network."""
 
-from niwaki.spaces.grammar.attributes import Attributes
+from niwaki.spaces.grammar.attributes import MOST_REMEMBERED, Attributes
 from niwaki.spaces.grammar.grammar import (
     COMMUTATIVE,
     IDENTITY,
@@ -31,6 +31,10 @@ class Canonical:
 
     def of(self, tree: Tree) -> Tree:
         """Return the canonical form of a tree that derives from the start symbol."""
+        self._attributes.tidy()
+        if len(self._forms) + len(self._spelled) > MOST_REMEMBERED:
+            self._forms.clear()
+            self._spelled.clear()
         return shared(self._form(self._grammar.start, tree))
 
     def _form(self, symbol: str, node: Tree) -> Tree:

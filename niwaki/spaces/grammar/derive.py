@@ -115,6 +115,7 @@ class Deriver:
         Raises:
             SpaceError: If nothing that lookahead knows fits the hole and keeps the budget.
         """
+        self._lookahead.tidy()
         return _Derivation(self, pick, purse).run(hole)
 
     def promise(self, hole: Hole, purse: Purse) -> Promise | None:

@@ -25,6 +25,8 @@ NO_LIMIT = 1 << 30
 # Completions looked at to answer one question. A derivation falls back on the promise it has
 # already, so this bounds time and forbids nothing.
 EFFORT = 10
+# Entries in the tables, which are emptied beyond: they only save time.
+MOST_REMEMBERED = 12_000
 
 
 class Outcome(NamedTuple):
@@ -51,6 +53,7 @@ class _Lazy:
                 at += 1
             outcome = next(self._source, None)
             if outcome is None:
+                self._source = iter(())  # let go of its frame
                 return
             self._known.append(outcome)
 
@@ -76,6 +79,13 @@ class Lookahead:
         # Completions that the present question may still look at. Counted the same whether they
         # are remembered or not, so that answers do not depend on what was asked before.
         self.effort = EFFORT
+
+    def tidy(self) -> None:
+        """Forget what was remembered, if it has become much."""
+        if len(self._outcomes) + len(self._completions) > MOST_REMEMBERED:
+            self._heights.clear()
+            self._outcomes.clear()
+            self._completions.clear()
 
     def outcomes(
         self, symbol: str, inherited: Attribute, below: int = NO_LIMIT

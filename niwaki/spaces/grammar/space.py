@@ -182,12 +182,6 @@ class GrammarSpace(Space):
             )
         return self.candidate(tree_from_value(decisions[TREE]))
 
-    def check(self, candidate: Candidate) -> str:
-        fault = super().check(candidate)
-        if not fault and self.canonical(candidate.decisions) != candidate:
-            return "the tree is not in canonical form: build candidates with `candidate`"
-        return fault
-
     def tree(self, candidate: Candidate) -> Tree:
         """Return the tree that a candidate holds."""
         if TREE not in candidate.decisions:

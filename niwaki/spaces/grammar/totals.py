@@ -30,9 +30,7 @@ def count_all(attributes: Attributes, *, distinct: bool = True) -> int | float:
 
 
 class _Totals:
-    def __init__(
-        self, attributes: Attributes, ways: Mapping[str, tuple[Production, ...]]
-    ) -> None:
+    def __init__(self, attributes: Attributes, ways: Mapping[str, tuple[Production, ...]]) -> None:
         self._attributes = attributes
         self._ways = ways
         self._known: dict[tuple[str, Attribute], _Counts] = {}

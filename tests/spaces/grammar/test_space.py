@@ -1,0 +1,177 @@
+"""The laws of a space, operators, budgets, encodings."""
+
+import pickle
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.grammar import Budget, Grammar, GrammarSpace, load_grammar, read_grammar
+
+HERE = Path(__file__).parent
+CELL = Path(__file__).parents[3] / "niwaki/spaces/grammar/examples/cell.grammar"
+INPUTS = [(3, 32, 32), (1, 28, 28), (3, 64, 64), (12, 18, 18), (64, 48)]
+
+
+@pytest.mark.parametrize("shape", INPUTS)
+def test_samples_and_children_are_valid_and_new(shape: tuple[int, ...], einspace: Grammar) -> None:
+    budget = Budget(operations=30, depth=10, parameters=10**7, macs=10**9, elements=10**6)
+    grammar = einspace.on((shape, None))
+    space = GrammarSpace(grammar, budget, expected_operations=12.0)
+    rng = np.random.default_rng(0)
+    candidate = space.sample(rng)
+    for _ in range(60):
+        child = space.mutate(candidate, rng)
+        assert child != candidate
+        assert space.check(child) == ""
+        candidate = child
+
+
+def test_crossover_is_valid_and_neither_parent(space: GrammarSpace) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(100):
+        first, second = space.sample(rng), space.sample(rng)
+        child = space.crossover(first, second, rng)
+        assert space.check(child) == ""
+        assert child not in (first, second)
+
+
+def test_changes_say_what_was_done_and_how_local(space: GrammarSpace) -> None:
+    rng = np.random.default_rng(5)
+    tree = space.tree(space.sample(rng))
+    seen = set()
+    for _ in range(150):
+        change = space.mutation(tree, rng)
+        assert 0.0 <= change.locality < 1.0
+        seen.add(change.operator)
+        tree = change.tree
+    assert seen == {"resample", "insert", "delete", "swap", "retune"}
+
+
+def test_a_wanted_output_is_met_by_construction(einspace: Grammar) -> None:
+    wanted = ((64, 16, 16), None)
+    grammar = einspace.on(((64, 16, 16), None), output=wanted)
+    space = GrammarSpace(grammar, Budget(operations=30), expected_operations=12.0)
+    rng = np.random.default_rng(7)
+    found = [space.sample(rng) for _ in range(100)]
+    assert {space.evaluation(candidate).output for candidate in found} == {wanted}
+    assert len(set(found)) > 50
+
+
+def test_tight_budgets_are_met(einspace: Grammar) -> None:
+    budget = Budget(operations=12, depth=4, parameters=500, macs=10**6, network_operations=20)
+    space = GrammarSpace(einspace, budget, expected_operations=10.0)
+    rng = np.random.default_rng(0)
+    costs = [space.evaluation(space.sample(rng)).cost for _ in range(200)]
+    assert not [cost for cost in costs if budget.excess(cost)]
+    assert max(cost.parameters for cost in costs) > 250
+
+
+def test_a_budget_that_nothing_meets_is_refused(einspace: Grammar) -> None:
+    with pytest.raises(SpaceError, match="no tree is known"):
+        GrammarSpace(einspace, Budget(operations=1))
+
+
+def test_any_answers_give_a_valid_candidate_and_paths_keep_their_options(
+    space: GrammarSpace,
+) -> None:
+    rng = np.random.default_rng(11)
+    options_of: dict[str, list[Value]] = {}
+
+    def choose(path: str, options: Sequence[Value]) -> Value:
+        assert options_of.setdefault(path, list(options)) == list(options)
+        return options[int(rng.integers(len(options)))]
+
+    for _ in range(40):
+        assert space.contains(space.decide(choose))
+
+
+def test_candidates_survive_json_and_bad_ones_are_explained(space: GrammarSpace) -> None:
+    candidate = space.sample(np.random.default_rng(2))
+    assert Candidate.from_json(candidate.to_json()) == candidate
+    assert "cannot derive 'rleu'" in space.check(Candidate.of({"tree": "rleu"}))
+    assert "'tree' is missing" in space.check(Candidate.of({"tre": "relu"}))
+    assert "write ('seq', 'relu', 'norm')" in space.check(
+        Candidate.of({"tree": ("seq", "relu", "identity", "norm")})
+    )
+    wrong = Candidate.of({"tree": ("seq", "relu", "permute(order=21)")})
+    assert "no production 'seq'" in space.check(wrong)
+
+
+def test_two_spellings_are_one_candidate(space: GrammarSpace) -> None:
+    first = space.candidate("two(clone(b=2), relu, seq(norm, identity, relu), add)")
+    assert first == space.candidate("two(clone(b=2), seq(norm, relu), relu, add)")
+
+
+def test_sizes_are_exact() -> None:
+    assert GrammarSpace(load_grammar(CELL)).size == 15625
+    chain = load_grammar(CELL.parent / "chain.grammar")
+    assert GrammarSpace(chain, Budget(operations=30)).size == sum(3**n for n in range(1, 31))
+    merged = read_grammar("terminal split [symmetric], join [commutative], a, b\n"
+                          "S -> x@branch: split X X join\nX -> a | b")  # fmt: skip
+    assert GrammarSpace(merged).size == 3
+
+
+def test_uniform_sampling_finds_all(einspace: Grammar) -> None:
+    space = GrammarSpace(einspace, Budget(operations=2), sampling="uniform")
+    rng = np.random.default_rng(0)
+    found = {space.sample(rng) for _ in range(1500)}
+    assert len(found) == space.size
+
+
+def test_the_same_seed_gives_the_same_candidates_in_another_process(space: GrammarSpace) -> None:
+    script = (
+        "import numpy as np\nfrom pathlib import Path\n"
+        "from niwaki.spaces.grammar import *\n"
+        f"g = load_grammar(Path({str(HERE / 'einspace_like.grammar')!r}))\n"
+        "b = Budget(operations=40, depth=12, parameters=20_000_000, elements=3_000_000)\n"
+        "s = GrammarSpace(g, b, expected_operations=15.0)\n"
+        "r = np.random.default_rng(9)\n"
+        "a = s.sample(r); b = s.mutate(a, r); c = s.crossover(a, b, r)\n"
+        "import sys; sys.stdout.write(a.key + b.key + c.key)\n"
+    )
+    root = HERE.parents[2]
+    run = [sys.executable, "-c", script]
+    result = subprocess.run(
+        run, capture_output=True, text=True, check=True, cwd=root, env={"PYTHONHASHSEED": "77"}
+    )
+    rng = np.random.default_rng(9)
+    a = space.sample(rng)
+    b = space.mutate(a, rng)
+    assert result.stdout == a.key + b.key + space.crossover(a, b, rng).key
+
+
+def test_pickling_keeps_the_space(space: GrammarSpace) -> None:
+    copy = pickle.loads(pickle.dumps(space))
+    assert copy.sample(np.random.default_rng(4)) == space.sample(np.random.default_rng(4))
+
+
+def test_encoding_counts_operations_of_all_copies(space: GrammarSpace) -> None:
+    candidate = space.candidate("four(clone(b=4), relu, add)")
+    row = dict(zip(space.columns, space.encode([candidate])[0], strict=True))
+    assert (row["relu"], row["four"], row["norm"]) == (4.0, 1.0, 0.0)
+    assert space.encode([]).shape == (0, len(space.columns))
+
+
+def test_encodings_tell_candidates_apart(space: GrammarSpace) -> None:
+    rng = np.random.default_rng(8)
+    found = list({space.sample(rng) for _ in range(100)})
+    assert len(np.unique(space.encode(found), axis=0)) == len(found)
+
+
+def test_text_and_yaml_read_alike(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        'start: S\nterminals: ["conv(k=1|3)", "relu"]\n'
+        "productions:\n  S: ['seq: M M [0.5]', M]\n  M: ['seq: M M [0.2] | conv', relu]\n"
+    )
+    text = "start S\nterminal conv(k=1|3)\nterminal relu\n"
+    text += "S -> seq: M M [0.5] | M\nM -> seq: M M [0.2] | conv | relu"
+    one, two = load_grammar(tmp_path / "a.yaml"), read_grammar(text)
+    assert [(w.symbol, w.spelled, w.weight) for w in one.productions] == [
+        (w.symbol, w.spelled, w.weight) for w in two.productions
+    ]

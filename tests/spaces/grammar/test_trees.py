@@ -1,0 +1,142 @@
+"""Trees: text and JSON round trips, canonical forms, distances; properties of random trees."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.grammar import (
+    Attributes,
+    Canonical,
+    Grammar,
+    GrammarSpace,
+    Tree,
+    distance,
+    read_tree,
+    relative_distance,
+    svg,
+    tree_from_json,
+    tree_from_value,
+)
+from niwaki.spaces.grammar.derive import by_weight
+
+seeds = st.integers(0, 2**32 - 1)
+
+
+@pytest.fixture(scope="module")
+def grow(space: GrammarSpace) -> Callable[[int], Tree]:
+    return lambda seed: space.engine.grow(by_weight(np.random.default_rng(seed)))
+
+
+@given(seed=seeds)
+@settings(max_examples=400, deadline=None)
+def test_text_json_and_value_give_the_tree_back(seed: int, grow: Callable[[int], Tree]) -> None:
+    tree = grow(seed)
+    assert read_tree(str(tree)) == tree
+    assert tree_from_json(tree.to_json()) == tree
+    assert tree_from_value(tree.to_value()) == tree
+
+
+@given(seed=seeds)
+@settings(max_examples=400, deadline=None)
+def test_random_trees_are_valid_within_budget_and_canonical(
+    seed: int, grow: Callable[[int], Tree], space: GrammarSpace
+) -> None:
+    tree = grow(seed)
+    assert space.engine.fault(tree) == ""
+    assert space.engine.canonical.of(tree) == tree
+
+
+def test_canonical_form_keeps_what_a_tree_gives(space: GrammarSpace) -> None:
+    engine = space.engine
+    for seed in range(300):
+        rng = np.random.default_rng(seed)
+        raw = engine.deriver.derive(by_weight(rng), engine.root(), engine.budget.purse)
+        form = engine.canonical.of(raw)
+        before, after = engine.attributes.whole(raw), engine.attributes.whole(form)
+        assert before.output == after.output
+        assert before.cost.parameters == after.cost.parameters
+
+
+SAME = [
+    ("seq(relu, seq(norm, softmax))", "seq(seq(relu, norm), softmax)"),
+    ("seq(relu, identity, norm)", "seq(relu, norm)"),
+    ("seq(identity, relu)", "seq(relu, identity)"),
+    ("seq(relu, route(identity, norm, identity))", "seq(relu, norm)"),
+    ("two(clone(b=2), relu, norm, add)", "two(clone(b=2), norm, relu, add)"),
+]
+DIFFERENT = [
+    ("seq(relu, norm)", "seq(norm, relu)"),
+    ("two(group(dim=2,b=2), relu, norm, add)", "two(group(dim=2,b=2), norm, relu, add)"),
+    ("two(clone(b=2), relu, norm, concat(dim=1))", "two(clone(b=2), norm, relu, concat(dim=1))"),
+]
+
+
+def flat(tree: Tree) -> Tree:
+    """Flatten by hand, for spellings that nest sequences."""
+    children: list[Tree] = []
+    for child in map(flat, tree.children):
+        children.extend(child.children if child.label == tree.label == "seq" else (child,))
+    return Tree(tree.label, tuple(children))
+
+
+@pytest.mark.parametrize(("first", "second"), SAME)
+def test_spellings_of_one_network_have_one_form(first: str, second: str, einspace: Grammar) -> None:
+    canonical = Canonical(Attributes(einspace))
+    assert canonical.of(flat(read_tree(first))) == canonical.of(flat(read_tree(second)))
+
+
+@pytest.mark.parametrize(("first", "second"), DIFFERENT)
+def test_different_networks_have_different_forms(
+    first: str, second: str, einspace: Grammar
+) -> None:
+    canonical = Canonical(Attributes(einspace))
+    assert canonical.of(read_tree(first)) != canonical.of(read_tree(second))
+
+
+@given(seeds=st.tuples(seeds, seeds, seeds))
+@settings(max_examples=200, deadline=None)
+def test_distances_are_metrics(seeds: tuple[int, int, int], grow: Callable[[int], Tree]) -> None:
+    a, b, c = (grow(seed) for seed in seeds)
+    for apart in (distance, relative_distance):
+        assert apart(a, b) == apart(b, a)
+        assert (apart(a, b) == 0.0) == (a == b)
+        assert apart(a, c) <= apart(a, b) + apart(b, c) + 1e-12
+    assert 0.0 <= relative_distance(a, b) < 1.0
+
+
+def test_distance_counts_edits() -> None:
+    tree = read_tree("seq(relu, linear(d=16), norm)")
+    assert distance(tree, read_tree("seq(relu, linear(d=32), norm)")) == 0.5
+    assert distance(tree, read_tree("seq(relu, softmax, norm)")) == 1.0
+    assert distance(tree, read_tree("seq(relu, norm)")) == 1.0
+    assert distance(tree, read_tree("seq(relu, two(a, b), linear(d=16), norm)")) == 3.0
+
+
+def test_equal_subtrees_are_one_object_in_memory() -> None:
+    tree = tree_from_value(("pair", ("seq", "a", "b"), ("seq", "a", "b")))
+    assert tree.children[0] is tree.children[1]
+    assert (tree.n_nodes, tree.distinct()) == (7, 4)
+
+
+@pytest.mark.parametrize("text", ["", "seq(", "seq(a,)", "seq(a))", "a b", "seq()", "a(d=1|2)"])
+def test_broken_text_is_refused(text: str) -> None:
+    with pytest.raises(SpaceError, match="a tree such as"):
+        read_tree(text)
+
+
+@pytest.mark.parametrize("value", [3, (), ("a",), ("a", 1), None, (("a", "b"), "c")])
+def test_broken_values_are_refused(value: object) -> None:
+    with pytest.raises(SpaceError, match="a tree is"):
+        tree_from_value(value)
+
+
+def test_picture_shows_every_node_and_escapes() -> None:
+    import xml.etree.ElementTree as ElementTree
+
+    root = ElementTree.fromstring(svg(Tree("seq", (Tree("a<b>&c"), Tree("d")))))
+    texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts == ["seq", "a<b>&c", "d"]
