@@ -13,8 +13,8 @@ from niwaki.spaces.walks import every_candidate
 
 Propose: TypeAlias = Callable[[np.random.Generator], Candidate]
 
-PROPOSALS = 24  # tries with the searcher's own operators
-SAMPLES = 24  # then uniform draws, before the space is walked in order
+MUTATIONS = 16  # steps away from a proposal that was asked before
+SAMPLES = 24  # then uniform draws, before the space is walked through in order
 
 
 class Asked:
@@ -56,9 +56,9 @@ class Asked:
 
         Args:
             n: How many are wanted.
-            propose: Makes a candidate, perhaps a known one, and is then called again: a limited
-                number of times, after which samples of the space and at last a walk through all of
-                it provide the candidate.
+            propose: Makes a candidate, called once for each. A known one is mutated, step by step,
+                until it is new; if that leads nowhere, samples of the space and at last a walk
+                through all of it provide the candidate.
         """
         drawn: list[Candidate] = []
         while len(drawn) < n and (candidate := self._next(propose)) is not None:
@@ -76,10 +76,14 @@ class Asked:
             if candidate not in self:
                 return candidate
         rng = stream(self._problem.seed, "ask", self._n_asked)
-        for make, n_tries in ((propose, PROPOSALS), (space.sample, SAMPLES)):
-            for _ in range(n_tries):
-                if (candidate := make(rng)) not in self:
-                    return candidate
+        candidate = propose(rng)
+        for _ in range(MUTATIONS):
+            if candidate not in self:
+                return candidate
+            candidate = space.mutate(candidate, rng)
+        for _ in range(SAMPLES):
+            if (candidate := space.sample(rng)) not in self:
+                return candidate
         return self._first_of_rest()
 
     def _first_of_rest(self) -> Candidate | None:

@@ -20,8 +20,8 @@ class NSGA2Settings:
     Attributes:
         population_size: How many survive; also how many candidates are drawn at random first.
         crossover_probability: How often a child has two parents; else it is a mutant of one.
-        mutation_probability: How often a child of two parents is mutated as well. One that is no
-            new candidate always is.
+        mutation_probability: How often a child of two parents is mutated as well. A child that was
+            asked for before always is, until it is new.
 
     Raises:
         ConfigError: If a population is smaller than 2, or a probability is not in [0, 1].
@@ -98,7 +98,7 @@ class NSGA2(Searcher):
         if rng.random() >= self._settings.crossover_probability:
             return space.mutate(parent, rng)
         child = space.crossover(parent, self._select(rng), rng)
-        if rng.random() < self._settings.mutation_probability or child in self._asked:
+        if rng.random() < self._settings.mutation_probability:
             return space.mutate(child, rng)
         return child
 

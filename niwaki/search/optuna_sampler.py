@@ -17,7 +17,7 @@ from niwaki.core.randomness import derived_seed
 from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.optuna_factory import quiet, refuse_listing, sampler_factory
-from niwaki.spaces.base import Choose, Space
+from niwaki.spaces.base import Choose
 
 # They keep nothing between two asks but a random state and caches, so that a fresh one per ask does
 # the same job. Any other keeps a state in the study, or in itself.
@@ -101,25 +101,30 @@ class OptunaSearcher(Searcher):
 
     def _ask_one(self) -> list[Candidate]:
         """Return one new candidate, or none if there is no more."""
-        proposal = _Proposal(self._problem.space, self._next_trial)
-        drawn = self._asked.draw(1, proposal.propose)
+        proposals: list[_Proposal] = []
+
+        def propose(rng: np.random.Generator) -> Candidate:  # noqa: ARG001 - samplers have their own
+            proposals.append(self._proposal())
+            return proposals[-1].candidate
+
+        drawn = self._asked.draw(1, propose)
         for candidate in drawn:
-            self._keep(candidate, proposal)
+            self._keep(candidate, proposals)
         return drawn
 
-    def _next_trial(self) -> optuna.Trial:
+    def _proposal(self) -> "_Proposal":
         if self._fresh:
-            self._study.sampler = self._make(
-                derived_seed(self._problem.seed, "ask", len(self._asked))
-            )
-        return self._study.ask()
+            seed = derived_seed(self._problem.seed, "ask", len(self._asked))
+            self._study.sampler = self._make(seed)
+        trial = self._study.ask()
+        return _Proposal(trial, self._problem.space.decide(suggested(trial)))
 
-    def _keep(self, candidate: Candidate, proposal: "_Proposal") -> None:
-        """Let a trial of `candidate` run: the proposed one, or one made for it."""
-        if proposal.trial is not None and proposal.candidate == candidate:
-            self._trials[candidate.key] = proposal.trial
-            return
-        if proposal.trial is not None:
+    def _keep(self, candidate: Candidate, proposals: Sequence["_Proposal"]) -> None:
+        """Let a trial of `candidate` run: a proposed one, or one made for it."""
+        for proposal in proposals:
+            if proposal.candidate == candidate:
+                self._trials[candidate.key] = proposal.trial
+                return
             self._study.tell(proposal.trial, state=TrialState.FAIL)
         self._trials[candidate.key] = self._enqueued(candidate)
 
@@ -173,33 +178,20 @@ class OptunaSearcher(Searcher):
             while n_told < len(told) and told[n_told].candidate.key not in unasked:
                 self._finish(told[n_told])
                 n_told += 1
-            proposal = _Proposal(self._problem.space, self._next_trial)
-            if candidate not in self._problem.initial:
-                proposal.propose(None)
-            self._keep(candidate, proposal)
+            initial = candidate in self._problem.initial
+            self._keep(candidate, [] if initial else [self._proposal()])
             self._asked.resume([candidate])
             unasked.remove(candidate.key)
         for trial in told[n_told:]:
             self._finish(trial)
 
 
+@dataclass(frozen=True)
 class _Proposal:
-    """What a sampler proposes; then mutants of it, one of another."""
+    """A running trial, and the candidate that it suggests."""
 
-    def __init__(self, space: Space, next_trial: Callable[[], optuna.Trial]) -> None:
-        self._space = space
-        self._next_trial = next_trial
-        self._latest: Candidate | None = None
-        self.trial: optuna.Trial | None = None
-        self.candidate: Candidate | None = None
-
-    def propose(self, rng: np.random.Generator | None) -> Candidate:
-        if self._latest is None or rng is None:
-            self.trial = self._next_trial()
-            self.candidate = self._latest = self._space.decide(suggested(self.trial))
-        else:
-            self._latest = self._space.mutate(self._latest, rng)
-        return self._latest
+    trial: optuna.Trial
+    candidate: Candidate
 
 
 def suggested(trial: optuna.Trial) -> Choose:

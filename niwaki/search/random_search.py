@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Trial
 from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
+
+TRIES = 64
 
 
 @dataclass(frozen=True)
@@ -27,10 +31,19 @@ class RandomSearch(Searcher):
         self._asked = Asked(problem)
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
-        return self._asked.draw(n, self._space.sample)
+        return self._asked.draw(n, self._propose)
 
     def tell(self, trials: Sequence[Trial]) -> None:
         self._asked.told(trials)
 
     def resume(self, asked: Sequence[Candidate]) -> None:
         self._asked.resume(asked)
+
+    def _propose(self, rng: np.random.Generator) -> Candidate:
+        # Drawn anew, not mutated, when known: that is uniform among the new ones.
+        candidate = self._space.sample(rng)
+        for _ in range(TRIES):
+            if candidate not in self._asked:
+                break
+            candidate = self._space.sample(rng)
+        return candidate

@@ -17,7 +17,7 @@ from niwaki.core.measurement import Measurement, Status
 from niwaki.core.randomness import stream
 from niwaki.testing.toys import WIDTHS, Toy, flat_toy, joint_toy
 
-NOISE = 0.3
+NOISE = 0.15  # in accuracy, and as a share of cost
 FAILING_SHARE = 1 / 3
 DEAREST = Bound("cost", 1.0, 12.0)
 WORST = Bound("accuracy", -1.0, -7.0)

@@ -71,13 +71,13 @@ class TestTPELearns(TestTPE):
 @pytest.mark.slow
 class TestOptunaNSGA2Learns(TestOptunaNSGA2):
     beats_random = True
-    n_evaluations = 300
+    n_evaluations = 400
 
 
 @pytest.mark.slow
 class TestOptunaNSGA3Learns(TestOptunaNSGA3):
     beats_random = True
-    n_evaluations = 300
+    n_evaluations = 400
 
 
 @pytest.mark.slow
