@@ -17,12 +17,15 @@ def cross(engine: Engine, first: Tree, second: Tree, rng: np.random.Generator) -
 
     Subtrees are compatible if they derive from the same symbol and are given the same attribute;
     pairs that also give the same one are tried first, others as the rest of the tree allows. If no
-    exchange gives a valid, affordable tree other than both parents, `first` is mutated.
+    exchange gives a valid, affordable tree other than both parents, `first` is mutated. The child
+    of two equal parents is their equal.
 
     Raises:
         SpaceError: If a parent is not valid.
     """
     one, two = engine.canonical.of(first), engine.canonical.of(second)
+    if one == two:
+        return Change(one, "cross", (), 0, 0, 1.0)
     for _, (spot, node) in zip(range(_TRIES), _pairs(engine, one, two, rng), strict=False):
         child = engine.accepted((one, two), one.replaced(spot.path, node))
         if child is not None:

@@ -29,7 +29,8 @@ from niwaki.spaces.grammar.tree import Tree, tree_from_value
 from niwaki.spaces.grammar.variation import Change, Engine
 
 TREE = "tree"
-_MOST_LISTED = 20_000
+_MOST_LISTED = 2_000
+_MOST_COUNTED = 20_000
 
 
 @dataclass(frozen=True)
@@ -140,12 +141,12 @@ class GrammarSpace(Space):
     def size(self) -> int | float:
         """Number of candidates, or infinity if it is not known.
 
-        Up to twenty thousand trees are listed, and their canonical forms counted. Beyond, the
+        Up to two thousand trees are listed, and their canonical forms counted. Beyond, the
         number of trees is given if the grammar has no identities and no commuting branches, so that
         every tree is canonical, and only operations are limited; otherwise infinity.
         """
         largest = min(largest_size(self.grammar), self.budget.operations)
-        counting = Counting(self.engine.attributes, most_states=200_000)
+        counting = Counting(self.engine.attributes, most_states=_MOST_COUNTED)
         try:
             n_trees = counting.count_up_to(int(largest))
         except TooManyStatesError:

@@ -27,7 +27,7 @@ class Change:
         path: Where in the parent.
         removed: Operations taken out.
         added: Operations put in.
-        locality: Share of both trees that stayed, in [0, 1): 0.9 is a small change.
+        locality: Share of both trees that stayed, in [0, 1]: 0.9 is a small change.
     """
 
     tree: Tree

@@ -51,7 +51,8 @@ def test_a_sound_grammar_has_notes_only(tmp_path: Path) -> None:
 def test_yaml_mistakes_have_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     path.write_text('start: S\nterminals: ["relu"]\nproductions:\n  S:\n    - relu\n    - rleu\n')
-    assert [(each.line, each.code) for each in check_file(path)][0] == (6, "unknown-symbol")
+    first = check_file(path)[0]
+    assert (first.line, first.code) == (6, "unknown-symbol")
     path.write_text("strat: S\n")
     assert "did you mean 'start'" in check_file(path)[0].message
 
