@@ -83,8 +83,8 @@ def _sampler_class(name: str) -> type[BaseSampler]:
         return kind
     known = [*SAMPLERS, *(name for name in optuna.samplers.__all__ if name.endswith("Sampler"))]
     raise ConfigError(
-        f"there is no Optuna sampler '{name}'{nearest(name, known)}; "
-        f"known: {', '.join(SAMPLERS)}; or give 'package.module:factory'"
+        f"there is no Optuna sampler '{name}'{nearest(name, known) or '.'} "
+        f"Known: {', '.join(SAMPLERS)}; or give 'package.module:factory'"
     )
 
 
@@ -93,8 +93,8 @@ def _check_options(kind: type[BaseSampler], options: Mapping[str, JSON]) -> None
     for name in options:
         if name not in known:
             raise ConfigError(
-                f"Optuna's {kind.__name__} takes no option '{name}'{nearest(name, known)}; "
-                f"known: {', '.join(known)}"
+                f"Optuna's {kind.__name__} takes no option '{name}'{nearest(name, known) or '.'} "
+                f"Known: {', '.join(known)}"
             )
 
 

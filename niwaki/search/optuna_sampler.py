@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import optuna
@@ -10,7 +11,6 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Trial
 from niwaki.core.objectives import in_user_direction
 from niwaki.core.randomness import derived_seed
@@ -33,10 +33,20 @@ class OptunaSettings:
             `package.module:factory`; or, from Python, a factory that takes a
             seed. A sampler object is given as a factory: `lambda seed: sampler`.
         options: Keyword arguments of the sampler's class, or of the factory.
+
+    Raises:
+        ConfigError: If there is no such sampler, it cannot be made with these options, or it only
+            works in Optuna's own loop.
     """
 
     sampler: "str | Callable[[int], BaseSampler]" = "tpe"
-    options: Mapping[str, JSON] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        make = sampler_factory(self.sampler, self.options)
+        if isinstance(self.sampler, str):  # what a file names is tried before anything is trained
+            with quiet():
+                refuse_listing(make(0))
 
 
 class OptunaSearcher(Searcher):
@@ -108,6 +118,8 @@ class OptunaSearcher(Searcher):
             return proposals[-1].candidate
 
         drawn = self._asked.draw(1, propose)
+        if not drawn:
+            self._drop(proposals)
         for candidate in drawn:
             self._keep(candidate, proposals)
         return drawn
@@ -120,13 +132,16 @@ class OptunaSearcher(Searcher):
         return _Proposal(trial, self._problem.space.decide(suggested(trial)))
 
     def _keep(self, candidate: Candidate, proposals: Sequence["_Proposal"]) -> None:
-        """Let a trial of `candidate` run: a proposed one, or one made for it."""
-        for proposal in proposals:
-            if proposal.candidate == candidate:
-                self._trials[candidate.key] = proposal.trial
-                return
-            self._study.tell(proposal.trial, state=TrialState.FAIL)
+        """Let a trial of `candidate` run: the proposed one, if any, or one made for it."""
+        if proposals and proposals[0].candidate == candidate:
+            self._trials[candidate.key] = proposals[0].trial
+            return
+        self._drop(proposals)
         self._trials[candidate.key] = self._enqueued(candidate)
+
+    def _drop(self, proposals: Sequence["_Proposal"]) -> None:
+        for proposal in proposals:
+            self._study.tell(proposal.trial, state=TrialState.FAIL)
 
     def _enqueued(self, candidate: Candidate) -> optuna.Trial:
         """Return a running trial of a candidate that no sampler proposed."""

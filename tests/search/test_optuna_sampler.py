@@ -137,24 +137,23 @@ def test_a_factory_can_be_named_by_path() -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "said"),
+    ("sampler", "options", "said"),
     [
-        (OptunaSettings("tpee"), r"no Optuna sampler 'tpee'; did you mean 'tpe'\?"),
-        (OptunaSettings("TPESample"), "did you mean 'TPESampler'"),
-        (OptunaSettings("__name__"), "no Optuna sampler '__name__'"),
-        (
-            OptunaSettings("tpe", {"n_startup": 3}),
-            "no option 'n_startup'; did you mean 'n_startup_trials'",
-        ),
-        (OptunaSettings("nsga2", {"population_size": 1}), "cannot be made: `population_size`"),
-        (OptunaSettings("PartialFixedSampler"), "cannot be made: "),
-        (OptunaSettings("BruteForceSampler"), "only works in Optuna's own loop"),
-        (OptunaSettings("no_such_module:make"), "cannot be imported"),
+        ("tpee", {}, r"no Optuna sampler 'tpee'; did you mean 'tpe'\?"),
+        ("TPESample", {}, "did you mean 'TPESampler'"),
+        ("__name__", {}, "no Optuna sampler '__name__'"),
+        ("tpe", {"n_startup": 3}, "no option 'n_startup'; did you mean 'n_startup_trials'"),
+        ("nsga2", {"population_size": 1}, "cannot be made: `population_size`"),
+        ("PartialFixedSampler", {}, "cannot be made: "),
+        ("BruteForceSampler", {}, "only works in Optuna's own loop"),
+        ("no_such_module:make", {}, "cannot be imported"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused(settings: OptunaSettings, said: str) -> None:
+def test_settings_that_make_no_sense_are_refused(
+    sampler: str, options: dict[str, int], said: str
+) -> None:
     with pytest.raises(ConfigError, match=said):
-        OptunaSearcher(TOYS["flat"].problem(seed=0), settings)
+        OptunaSettings(sampler, options)
 
 
 def test_a_proposal_that_was_asked_before_is_replaced_by_its_neighbour() -> None:
