@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from niwaki.config.reader import SECTIONS, ObjectiveConfig, StudyConfig, read_config
-from niwaki.core.errors import ConfigError
 from niwaki.core.objectives import Direction, Objective
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.registry import Ingredients
@@ -101,9 +100,4 @@ def _objective(given: str | ObjectiveConfig) -> str | Objective:
         return given
     if not given.direction:
         return given.name
-    if given.direction not in tuple(Direction):
-        raise ConfigError(
-            f"objective '{given.name}' has direction '{given.direction}': "
-            f"write {' or '.join(Direction)}"
-        )
     return Objective(given.name, Direction(given.direction))

@@ -5,13 +5,15 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import yaml
-
+from niwaki.compress.quantization.plan import Precision
 from niwaki.config.settings import read_settings, settings_type
+from niwaki.config.yaml_file import parse_yaml, read_yaml
+from niwaki.core.constraints import Constraint
 from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import JSON
+from niwaki.core.limits import require_at_least
 from niwaki.core.registry import Registry
 from niwaki.evaluation.registry import EVALUATORS
 from niwaki.search.registry import SEARCHERS
@@ -40,7 +42,7 @@ class ObjectiveConfig:
     """
 
     name: str
-    direction: str = ""
+    direction: Literal["", "maximize", "minimize"] = ""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,17 @@ class BudgetConfig:
 
     Attributes:
         evaluations: Evaluations that are paid for, at least 1.
-        minutes: Study time; 0 has no limit.
+        minutes: Study time, pauses between sessions left out; 0 has no limit.
+
+    Raises:
+        ConfigError: On a number out of its range.
     """
 
     evaluations: int = 100
     minutes: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_at_least(self, {"evaluations": 1, "minutes": 0})
 
 
 @dataclass(frozen=True)
@@ -61,10 +69,22 @@ class QuantizationConfig:
     """Precisions that layers may run in.
 
     Attributes:
-        precisions: Among fp32 and int8.
+        precisions: Among fp32 and int8, each once.
+
+    Raises:
+        ConfigError: On an unknown precision, a repeated one, or none.
     """
 
     precisions: tuple[str, ...] = ("fp32", "int8")
+
+    def __post_init__(self) -> None:
+        known = [str(precision) for precision in Precision]
+        fine = set(self.precisions) <= set(known)
+        if not (fine and self.precisions and len(set(self.precisions)) == len(self.precisions)):
+            raise ConfigError(
+                f"'precisions' is {list(self.precisions)}: give one or more of "
+                f"{', '.join(known)}, each once"
+            )
 
 
 @dataclass(frozen=True)
@@ -77,7 +97,7 @@ class StudyConfig:
         evaluator: How candidates are scored.
         objectives: Values to make good: names, or names with directions.
         name: Of the run folder, under `runs/`; the file's name if empty.
-        seed: Of everything random.
+        seed: Of everything random, at least 0.
         data: What networks are trained and scored on.
         space: What can be decided about them.
         quantization: Precisions that layers may run in.
@@ -103,6 +123,13 @@ class StudyConfig:
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     finalists: int = 12
 
+    def __post_init__(self) -> None:
+        require_at_least(self, {"seed": 0, "finalists": 0})
+        if not self.objectives:
+            raise ConfigError("'objectives' is empty: give at least one, such as latency_ms")
+        for text in self.constraints:
+            Constraint.parse(text)  # its names are checked once the data are known
+
     def section(self, name: str) -> tuple[str, Any]:
         """Return kind and settings of a section that names a plug-in.
 
@@ -116,14 +143,14 @@ class StudyConfig:
         if given is None:
             return "", None
         rest = {key: value for key, value in given.items() if key != "kind"}
-        if not isinstance(given.get("kind"), str):
-            known = ", ".join(SECTIONS[name].names())
-            raise ConfigError(f"'{name}.kind' is missing: choose one of {known}")
-        record = SECTIONS[name].find(given["kind"])
+        record = SECTIONS[name].find(_kind_of(given, name))
         settings = settings_type(record.load())
         if settings is None:
             if rest:
-                raise ConfigError(f"'{name}: {record.name}' takes no settings, but {sorted(rest)}")
+                key = next(iter(rest))
+                raise ConfigError(
+                    f"unknown key '{name}.{key}': '{record.name}' takes no settings but 'kind'"
+                )
             return record.name, None
         return record.name, read_settings(settings, rest, name)
 
@@ -149,20 +176,15 @@ def read_config(path: Path | str, *, name: str = "", overrides: Sequence[str] = 
         ConfigError: If the file is missing or not YAML, or anything in it is wrong.
     """
     file = Path(path)
-    try:
-        data = yaml.safe_load(file.read_text())
-    except FileNotFoundError as error:
-        raise ConfigError(f"there is no configuration at '{path}': check the path") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"'{path}' cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"'{path}' is not YAML: {error}") from error
+    data = read_yaml(file)
     if not isinstance(data, Mapping):
-        raise ConfigError(f"'{path}' must hold settings (key: value): see configs/quickstart.yaml")
+        raise ConfigError(
+            f"'{path}' must hold settings (key: value), as configs/quickstart.yaml does"
+        )
     for text in overrides:
         data = _overridden(data, text)
     config = parse_config(data)
-    return dataclasses.replace(config, name=name or config.name or file.stem)
+    return dataclasses.replace(config, name=_folder_name(name or config.name or file.stem))
 
 
 def parse_config(data: Mapping[str, Any]) -> StudyConfig:
@@ -174,11 +196,25 @@ def parse_config(data: Mapping[str, Any]) -> StudyConfig:
     config = read_settings(StudyConfig, dict(data), "")
     for name in SECTIONS:
         config.section(name)
-    if config.budget.evaluations < 1:
-        raise ConfigError(f"'budget.evaluations' is {config.budget.evaluations}: give at least 1")
-    if config.finalists < 0:
-        raise ConfigError(f"'finalists' is {config.finalists}: give 0 or more")
     return config
+
+
+def _kind_of(section: Mapping[str, Any], name: str) -> str:
+    kind = section.get("kind")
+    if isinstance(kind, str):
+        return kind
+    found = f"is {kind!r}" if "kind" in section else "is missing"
+    raise ConfigError(f"'{name}.kind' {found}: choose one of {', '.join(SECTIONS[name].names())}")
+
+
+def _folder_name(name: str) -> str:
+    """Return the name of a run if it can be that of a folder."""
+    if name in ("", ".", "..") or "/" in name or "\0" in name:
+        raise ConfigError(
+            f"a run cannot be called '{name}': its name is that of a folder below the folder of "
+            "runs (--runs), so leave out slashes"
+        )
+    return name
 
 
 def _overridden(data: Mapping[str, Any], text: str) -> dict[str, Any]:
@@ -195,7 +231,7 @@ def _overridden(data: Mapping[str, Any], text: str) -> dict[str, Any]:
             raise ConfigError(f"'--set {text}': '{key}' holds {below!r}, not settings")
         section[key] = dict(below)
         section = section[key]
-    section[last] = yaml.safe_load(value)
+    section[last] = parse_yaml(value, f"the value of '--set {text}'")
     return changed
 
 

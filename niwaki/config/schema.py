@@ -11,6 +11,12 @@ from niwaki.core.registry import Record
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OPTIONAL = ("data", "space", "target")
+OWN_KIND = {
+    "type": "object",
+    "properties": {"kind": {"type": "string", "pattern": "^[^:]+:[^:]+$"}},
+    "required": ["kind"],
+    "description": "package.module:factory, with settings of its own",
+}
 
 
 def config_schema() -> dict[str, Any]:
@@ -19,7 +25,8 @@ def config_schema() -> dict[str, Any]:
     definitions: dict[str, Any] = schema.pop("$defs", {})
     for name, registry in SECTIONS.items():
         kinds = [_kind_schema(record, definitions) for record in registry]
-        schema["properties"][name] = {"oneOf": kinds}
+        absent = [{"type": "null"}] if name in OPTIONAL else []
+        schema["properties"][name] = {"oneOf": [*kinds, OWN_KIND, *absent]}
     closed = {name: _closed(definition) for name, definition in sorted(definitions.items())}
     return {"$schema": DIALECT, "title": "niwaki", **_closed(schema), "$defs": closed}
 

@@ -2,15 +2,19 @@
 
 import dataclasses
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.registry import nearest
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 S = TypeVar("S")
 
@@ -19,7 +23,8 @@ def read_settings(kind: type[S], data: object, where: str) -> S:
     """Return the settings that `data` spell.
 
     Args:
-        kind: A frozen dataclass whose fields are plain values, or dataclasses of these.
+        kind: A frozen dataclass whose fields are plain values, or dataclasses of these. What it
+            refuses in `__post_init__` with a `ValueError` is reported with its path.
         data: What the YAML holds there; None for nothing.
         where: Dotted path for messages; empty at the top.
 
@@ -31,7 +36,7 @@ def read_settings(kind: type[S], data: object, where: str) -> S:
     try:
         return TypeAdapter(kind).validate_python(given)
     except ValidationError as error:
-        raise ConfigError(_explain(error, where)) from error
+        raise ConfigError(_explain(error, given, where)) from error
 
 
 def settings_type(factory: Callable[..., Any]) -> type[Any] | None:
@@ -46,18 +51,33 @@ def settings_type(factory: Callable[..., Any]) -> type[Any] | None:
 
 
 def check_keys(kind: object, data: object, where: str) -> None:
-    """Raise if a mapping has a key that the dataclass `kind`, or one inside it, does not know.
+    """Raise on what pydantic would let pass or explain badly, here and further inside.
+
+    That is a key that the dataclass `kind`, or one inside it, does not know; a boolean where a
+    number is wanted, since YAML reads `yes`, `no`, `on` and `off` as booleans; NaN and infinity.
 
     Raises:
-        ConfigError: With the path and the nearest key.
+        ConfigError: With the path and, for a key, the nearest one.
     """
     alternatives = _alternatives(kind)
+    _check_number(alternatives, data, where)
     for alternative in alternatives:
         if _is_dataclass_type(alternative):
             if isinstance(data, Mapping) or len(alternatives) == 1:
                 _check_fields(alternative, data, where)
         else:
             _check_elements(alternative, data, where)
+
+
+def _check_number(alternatives: tuple[object, ...], data: object, where: str) -> None:
+    numeric = {int, float} & set(alternatives)
+    if isinstance(data, bool) and numeric and bool not in alternatives:
+        raise ConfigError(
+            f"'{where}' is {str(data).lower()}: give a number "
+            "(YAML reads yes, no, on and off as true and false)"
+        )
+    if isinstance(data, float) and not math.isfinite(data):
+        raise ConfigError(f"'{where}' is {data}: give a finite number")
 
 
 def _check_fields(kind: type[Any], data: object, where: str) -> None:
@@ -97,14 +117,66 @@ def _alternatives(kind: object) -> tuple[object, ...]:
     return (kind,)
 
 
-def _explain(error: ValidationError, where: str) -> str:
-    sentences = []
+def _explain(error: ValidationError, given: object, where: str) -> str:
+    """Return what pydantic found, in sentences: one for each place, the innermost ones alone."""
+    faults: dict[str, list[ErrorDetails]] = {}
     for fault in error.errors():
-        steps = [f"[{s}]" if isinstance(s, int) else f".{s}" for s in fault["loc"]]
-        path = (where + "".join(steps)).lstrip(".")
-        if fault["type"] == "missing":
-            sentences.append(f"'{path}' is missing: give it a value")
-        else:
-            message = fault["msg"][0].lower() + fault["msg"][1:]
-            sentences.append(f"'{path}' is {fault['input']!r}: {message}")
-    return "; ".join(dict.fromkeys(sentences))
+        faults.setdefault(_path(fault, given, where), []).append(fault)
+    inner = [p for p in faults if not any(_is_inside(other, p) for other in faults)]
+    return "; ".join(_sentence(path, faults[path]) for path in inner)
+
+
+def _path(fault: "ErrorDetails", given: object, where: str) -> str:
+    """Return the path of a fault, without pydantic's names for alternatives of a union."""
+    path, node = where, given
+    for index, step in enumerate(fault["loc"]):
+        inside = _has(node, step)
+        is_missing_key = fault["type"] == "missing" and index == len(fault["loc"]) - 1
+        if not (inside or is_missing_key):
+            continue
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+        node = node[step] if inside else None  # type: ignore[index]
+    return path.lstrip(".")
+
+
+def _has(node: object, step: int | str) -> bool:
+    if isinstance(node, Mapping):
+        return step in node
+    return isinstance(node, list | tuple) and isinstance(step, int) and step < len(node)
+
+
+def _is_inside(path: str, outer: str) -> bool:
+    return path != outer and path.startswith((f"{outer}.", f"{outer}["))
+
+
+def _sentence(path: str, faults: "list[ErrorDetails]") -> str:
+    first = faults[0]
+    if first["type"] == "missing":
+        return f"'{path}' is missing: give it a value"
+    if first["type"] == "value_error":
+        said = str(first["ctx"]["error"])
+        return f"in '{path}': {said}" if path else said
+    wanted = " or ".join(dict.fromkeys(_wanted(fault) for fault in faults))
+    return f"'{path}' is {first['input']!r}: give {wanted}"
+
+
+def _wanted(fault: "ErrorDetails") -> str:
+    """Return what is wanted at the place of a fault, in the words of who writes YAML."""
+    match fault["type"].partition("_")[0]:
+        case "int":
+            return "a whole number"
+        case "float":
+            return "a number"
+        case "bool":
+            return "true or false"
+        case "string":
+            return "text"
+        case "tuple" | "list":
+            return "a list, such as [a, b]"
+        case "dict" | "dataclass" | "mapping":
+            return "settings (key: value)"
+        case "literal":
+            return str(fault["ctx"]["expected"]).replace("'', ", "")  # empty stands for unsaid
+    if fault["type"] in ("too_long", "too_short"):
+        return f"{fault['ctx'].get('max_length', fault['ctx'].get('min_length'))} values"
+    return fault["msg"].removeprefix("Input should be ")

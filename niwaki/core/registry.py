@@ -11,9 +11,9 @@ from niwaki.core.errors import ConfigError
 
 
 def nearest(name: str, known: "list[str] | tuple[str, ...]") -> str:
-    """Return `; did you mean 'x'?` for the nearest known name, or an empty string."""
+    """Return the end of a sentence: `; did you mean 'x'?` for the nearest known name, or `.`."""
     matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean '{matches[0]}'?" if matches else ""
+    return f"; did you mean '{matches[0]}'?" if matches else "."
 
 
 def import_object(path: str) -> Any:
@@ -28,7 +28,9 @@ def import_object(path: str) -> Any:
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
-        raise ConfigError(f"'{path}' cannot be imported: {error}") from error
+        raise ConfigError(
+            f"'{path}' cannot be imported: {error}. Install it, or add its folder to PYTHONPATH"
+        ) from error
     if not hasattr(module, name):
         raise ConfigError(f"module '{module_name}' has no '{name}'{nearest(name, dir(module))}")
     return getattr(module, name)
@@ -90,6 +92,6 @@ class Registry:
             return Record(name, "given by path", name)
         known = self.names()
         raise ConfigError(
-            f"there is no '{name}' among the {self.noun}{nearest(name, known) or '.'} "
+            f"there is no '{name}' among the {self.noun}{nearest(name, known)} "
             f"Known: {', '.join(known)}; or give 'package.module:factory'"
         )

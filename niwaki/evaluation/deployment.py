@@ -1,7 +1,7 @@
 """From a plain module to what runs on the target, and its scores and latency from there."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from niwaki.compress.quantization.observers import new_observer
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.errors import TargetError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
+from niwaki.core.limits import require_at_least
 from niwaki.export.calibration import activation_ranges
 from niwaki.export.quantize import quantize_model
 from niwaki.export.realised import realised_precisions
@@ -33,11 +35,18 @@ class DeploymentSettings:
         n_calibration: Images of the calibration split that activation ranges are taken from.
         observer: Which range: see `niwaki.compress.quantization.observers`.
         batch_size: Images per run while scoring.
+
+    Raises:
+        ConfigError: On a number below 1, or an unknown observer.
     """
 
     n_calibration: int = 128
     observer: str = "percentile"
     batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        require_at_least(self, {"n_calibration": 1, "batch_size": 1})
+        new_observer(self.observer)  # raises if there is none of that name
 
 
 class Deployment:
@@ -131,13 +140,22 @@ def plan_of(precisions: Mapping[str, Any], target: Target) -> QuantizationPlan:
         TargetError: If a precision is asked for that the target does not run.
     """
     asked = {layer: Precision(str(precision)) for layer, precision in precisions.items()}
-    for precision in sorted(set(asked.values())):
+    require_precisions(set(asked.values()), target)
+    return QuantizationPlan(asked, target.capabilities.activation)
+
+
+def require_precisions(precisions: Iterable[str], target: Target) -> None:
+    """Check that the target runs every one of the precisions.
+
+    Raises:
+        TargetError: On the first that it does not.
+    """
+    for precision in sorted(precisions):
         if not target.capabilities.supports("conv", str(precision)):
             raise TargetError(
                 f"target '{target.target_id}' does not run {precision}: "
-                "leave it out of `space.precisions`"
+                "leave it out of `quantization.precisions`"
             )
-    return QuantizationPlan(asked, target.capabilities.activation)
 
 
 def layer_rows(

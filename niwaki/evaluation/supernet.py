@@ -10,6 +10,7 @@ import torch
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError, DataError, StudyError
 from niwaki.core.jsonable import JSON
+from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Evaluator, Export, Provenance
@@ -20,6 +21,7 @@ from niwaki.evaluation.deployment import (
     calibrated_in,
     layer_rows,
     plan_of,
+    require_precisions,
 )
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.subnetworks import SubNetworks, torch_threads
@@ -49,13 +51,19 @@ class SupernetSettings:
         training: How the super-network is trained.
         deployment: How int8 models are calibrated, and models scored.
         n_recalibration: Train images that batch-norm statistics are taken from.
-        n_threads: Torch's threads in a worker.
+        n_threads: Torch's threads in a worker; 0 leaves torch's own choice.
+
+    Raises:
+        ConfigError: On a number out of its range.
     """
 
     training: TrainingSettings = field(default_factory=TrainingSettings)
     deployment: DeploymentSettings = field(default_factory=DeploymentSettings)
     n_recalibration: int = 256
     n_threads: int = 1
+
+    def __post_init__(self) -> None:
+        require_at_least(self, {"n_recalibration": 1, "n_threads": 0})
 
 
 class SupernetEvaluator(Evaluator):
@@ -245,6 +253,7 @@ def create(settings: SupernetSettings, ingredients: Ingredients) -> SupernetEval
 
     Raises:
         ConfigError: If a section that it needs is absent, or its space is of another kind.
+        TargetError: If the target does not run one of the precisions.
     """
     if not isinstance(ingredients.space, SlimmableSettings):
         raise ConfigError("evaluator 'supernet' needs a section `space` of kind 'slimmable'")
@@ -252,6 +261,7 @@ def create(settings: SupernetSettings, ingredients: Ingredients) -> SupernetEval
         raise ConfigError("evaluator 'supernet' needs a section `data`")
     if ingredients.target is None:
         raise ConfigError("evaluator 'supernet' needs a section `target`")
+    require_precisions(ingredients.precisions, ingredients.target)
     return SupernetEvaluator(
         ingredients.load_data,
         ingredients.space,

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import RunFolderError, StudyError
+from niwaki.core.errors import ConfigError, RunFolderError, StudyError
+from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.spaces.slimmable.build import SuperNetwork
 from niwaki.spaces.slimmable.space import SlimmableSpace
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses, total_distillation, total_loss
+from niwaki.tasks.statistics import ClassStatistics, Statistics
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -28,15 +30,18 @@ class TrainingSettings:
 
     Attributes:
         epochs: Passes over the train split.
-        batch_size: Images per step.
+        batch_size: Images per step, at least 2.
         learning_rate: Peak of a one-cycle cosine schedule.
-        warmup: Share of the steps in which the learning rate rises.
+        warmup: Share of the steps in which the learning rate rises, below 1.
         weight_decay: Of AdamW, on all weights.
         n_random: Random sub-networks per step, beside the largest and the smallest.
         distillation: Share of the largest network's answers in what the smaller ones learn from;
             the labels are the rest.
         gradient_clip: Largest norm of the gradient.
         n_threads: Torch's threads while training; 0 leaves torch's own choice.
+
+    Raises:
+        ConfigError: On a number out of its range.
     """
 
     epochs: int = 8
@@ -48,6 +53,14 @@ class TrainingSettings:
     distillation: float = 0.7
     gradient_clip: float = 5.0
     n_threads: int = 2
+
+    def __post_init__(self) -> None:
+        least = {"epochs": 1, "batch_size": 2, "weight_decay": 0, "n_random": 0, "n_threads": 0}
+        require_at_least(self, least)
+        require_positive(self, "learning_rate", "gradient_clip")
+        require_share(self, "warmup", "distillation")
+        if self.warmup == 1.0:
+            raise ConfigError("'warmup' is 1: leave steps in which the learning rate falls")
 
 
 def best_device() -> torch.device:
@@ -91,6 +104,7 @@ class SuperNetworkTraining:
         self._device = best_device()
         generator = torch.Generator().manual_seed(derived_seed(seed, "weights"))
         network = SuperNetwork(space, generator)
+        network.start_at({name: _best_constant(s) for name, s in data.statistics.items()})
         self.network = placed(network, self._device, torch.channels_last)
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(),
@@ -155,7 +169,8 @@ class SuperNetworkTraining:
         if not math.isfinite(value):
             raise StudyError(
                 f"the super-network's loss became {value} in epoch {self.epochs_done + 1}: "
-                "lower `evaluator.training.learning_rate`, or look for extreme values in the data"
+                "lower `evaluator.training.learning_rate`, or look for extreme values in the data, "
+                "and start again under another name (--name)"
             )
         return value
 
@@ -228,6 +243,19 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
             "delete it to train anew"
         ) from error
     return state
+
+
+def _best_constant(statistics: Statistics) -> list[float]:
+    """Return the outputs of the best constant prediction: log frequencies, or means.
+
+    References:
+        Lin et al., ICCV 2017, "Focal loss for dense object detection", section 4.1.
+    """
+    if isinstance(statistics, ClassStatistics):
+        # A class that never occurs in training still gets a finite answer.
+        frequencies = np.maximum(statistics.frequencies, 1e-4)
+        return [float(value) for value in np.log(frequencies)]
+    return [float(value) for value in statistics.mean]
 
 
 def _n_batches(data: TaskData, batch_size: int) -> int:

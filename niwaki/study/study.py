@@ -100,10 +100,13 @@ class Study:
         """Search until the budget is spent, export the finalists, and return the front.
 
         Raises:
+            ConfigError: If an objective or constraint names an unknown value.
+            SpaceError: If the space's settings allow no network.
             RunFolderError: If the folder is in use, damaged, of another study, or not writable.
             StudyError: If the search cannot go on.
         """
         description = self.description
+        _ = self._evaluator.space  # a space that cannot be should not leave a run folder behind
         config = self._settings.config or self._own_config(description)
         with self.folder.claim(config, free=FREE_SETTINGS):
             self.folder.record_environment(describe_environment())

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from niwaki.core.limits import require_at_least, require_positive
 from niwaki.targets.statistics import Estimate, Times, ratio_of_runs, undisturbed
 
 # Part of every target id: raise it when a change here or in `reference` moves the numbers.
@@ -53,6 +54,9 @@ class Budget:
         min_seconds: Timed time, at least.
         max_seconds: Timed time, at most.
         relative_interval: Width of the ratio's 95% interval over the ratio that is good enough.
+
+    Raises:
+        ConfigError: On a number out of its range.
     """
 
     warmup_runs: int
@@ -61,6 +65,11 @@ class Budget:
     min_seconds: float
     max_seconds: float
     relative_interval: float
+
+    def __post_init__(self) -> None:
+        least = {"warmup_runs": 0, "warmup_seconds": 0, "min_runs": 1, "min_seconds": 0}
+        require_at_least(self, least)
+        require_positive(self, "max_seconds", "relative_interval")
 
 
 QUICK = Budget(

@@ -57,6 +57,6 @@ def test_a_path_that_leads_nowhere_is_refused(path: str, said: str) -> None:
         import_object(path)
 
 
-def test_nothing_near_is_nothing_said() -> None:
+def test_nothing_near_ends_the_sentence() -> None:
     assert nearest("latncy_ms", ["latency_ms", "macs"]) == "; did you mean 'latency_ms'?"
-    assert nearest("zzz", ["latency_ms"]) == ""
+    assert nearest("zzz", ["latency_ms"]) == "."

@@ -1,0 +1,45 @@
+"""Checks of settings that are numbers, with messages in the user's own names."""
+
+from collections.abc import Mapping
+
+from niwaki.core.errors import ConfigError
+
+
+def require_at_least(settings: object, limits: Mapping[str, float]) -> None:
+    """Check that fields of `settings` are no smaller than their limits.
+
+    Args:
+        settings: Usually a dataclass, from its `__post_init__`.
+        limits: Least value by field name.
+
+    Raises:
+        ConfigError: On the first that is smaller, or NaN.
+    """
+    for name, least in limits.items():
+        value = getattr(settings, name)
+        if not value >= least:
+            raise ConfigError(f"'{name}' is {value}: give at least {least:g}")
+
+
+def require_positive(settings: object, *names: str) -> None:
+    """Check that fields of `settings` are larger than 0.
+
+    Raises:
+        ConfigError: On the first that is not.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not value > 0.0:
+            raise ConfigError(f"'{name}' is {value}: give a number above 0")
+
+
+def require_share(settings: object, *names: str) -> None:
+    """Check that fields of `settings` lie in [0, 1].
+
+    Raises:
+        ConfigError: On the first that does not.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if not 0.0 <= value <= 1.0:
+            raise ConfigError(f"'{name}' is {value}: give a number from 0 to 1")
