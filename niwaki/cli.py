@@ -32,6 +32,8 @@ def main() -> None:
     except NiwakiError as error:
         _complain(error)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def _complain(error: NiwakiError) -> None:
@@ -131,7 +133,7 @@ def export(
     ] = "all",
     as_json: Json = False,
 ) -> None:
-    """Write ONNX models of the front, each with its card, and verify them."""
+    """Write models of the front as ONNX, with cards, and verify."""
     from niwaki.study.run import Run
 
     folders = Run.read(run).front.export(to, which=model)
@@ -143,7 +145,7 @@ def verify(
     path: Annotated[Path, typer.Argument(help="An exported model's folder, or one of several.")],
     as_json: Json = False,
 ) -> None:
-    """Check that torch, ONNX unoptimised and ONNX optimised agree on real data."""
+    """Check exported models: torch = ONNX = optimised ONNX."""
     from niwaki.export.bundle import find_bundles
 
     _verify(find_bundles(path), as_json=as_json)
@@ -158,7 +160,7 @@ def _verify(folders: "list[Path]", *, as_json: bool) -> None:
         _print_json({"models": [{"folder": str(f), **c.to_json()} for f, c in checks.items()]})
     else:
         for folder, check in checks.items():
-            _print(f"{folder}: {check}")
+            _print(f"{folder}: {check.summary()}")
     for folder, check in checks.items():
         check.require(f"'{folder}'")
 
@@ -171,7 +173,7 @@ def report(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write one offline HTML page: fronts, progress, why-this-layer, failures."""
+    """Write one offline HTML page: fronts, progress, failures."""
     from niwaki.study.report_page import write_report
     from niwaki.study.run import Run
 
@@ -184,27 +186,29 @@ def report(
 
 @app.command()
 def bench(
-    model: Annotated[Path, typer.Argument(help="An ONNX model, or an exported model's folder.")],
+    path: Annotated[
+        Path, typer.Argument(help="An ONNX file, an exported model's folder, or one of several.")
+    ],
     threads: Annotated[int, typer.Option(help="Threads inside one operator.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Measure a model's latency so that one can believe it."""
-    from niwaki.targets.bench import bench as measure
+    """Measure the latency of models so that one can believe it."""
+    from niwaki.export.timing import time_models
     from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 
-    path = model / "model.onnx" if model.is_dir() else model
     target = OnnxRuntimeCpu(threads=threads)
-    latency = measure(path, target=target.calibrated(target.calibrate()))
+    found = time_models(path, target.calibrated(target.calibrate()))
     if as_json:
-        _print_json({"model": str(model), **latency.to_json()})
-    else:
-        _print(f"{latency} on {latency.target_id}")
+        _print_json({"models": [{"path": str(p), **x.to_json()} for p, x in found.items()]})
+        return
+    for measured, latency in found.items():
+        _print(f"{measured}: {latency} on {latency.target_id}")
 
 
 @app.command(name="list")
 def list_plugins(
     noun: Annotated[
-        str, typer.Argument(help="searchers, spaces, data, targets, ... or nothing.")
+        str, typer.Argument(help="searchers, spaces, tasks, targets, ...; all if empty.")
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -238,8 +242,15 @@ def doctor(as_json: Json = False) -> None:
     if as_json:
         _print_json(findings)
         return
-    for name, finding in findings.items():
-        _print(f"{name:<14} {finding if isinstance(finding, str) else json.dumps(finding)}")
+    for title, finding in findings.items():
+        _print(title)
+        lines = finding.items() if isinstance(finding, dict) else [("", finding)]
+        for name, value in lines:
+            _print(f"  {name:<22} {_plain(value)}".rstrip() if name else f"  {value}")
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _print(text: str) -> None:

@@ -2,7 +2,7 @@
 
 from niwaki.config.reader import SECTIONS
 from niwaki.core.errors import ConfigError
-from niwaki.core.registry import nearest
+from niwaki.core.registry import Record, nearest
 
 PLURALS = {
     "searchers": "searcher",
@@ -28,4 +28,8 @@ def catalogue(noun: str = "") -> dict[str, dict[str, str]]:
         hint = nearest(noun, list(PLURALS))
         raise ConfigError(f"nothing is called '{noun}'{hint} Known: {', '.join(PLURALS)}")
     nouns = [wanted] if wanted else list(PLURALS)
-    return {n: {r.name: r.summary for r in SECTIONS[PLURALS[n]]} for n in nouns}
+    return {n: {r.name: _summary(r) for r in SECTIONS[PLURALS[n]]} for n in nouns}
+
+
+def _summary(record: Record) -> str:
+    return record.summary + (f" (needs {', '.join(record.needs)})" if record.needs else "")

@@ -9,7 +9,6 @@ from niwaki.core.jsonable import JSON
 from niwaki.targets.machine import describe_machine
 
 NEEDED = ("numpy", "torch", "onnx", "onnxruntime", "onnxscript", "optuna", "pymoo", "scikit-learn")
-OPTIONAL = {"ray": "executor ray", "pillow": "image folders", "botorch": "searcher botorch"}
 
 
 def diagnose() -> dict[str, JSON]:
@@ -19,12 +18,22 @@ def diagnose() -> dict[str, JSON]:
         "machine": describe_machine(),
         "packages": {name: _version(name) or "missing: install niwaki again" for name in NEEDED},
         "extras": {
-            name: _version(name) or f"not installed; needed for {use}"
-            for name, use in OPTIONAL.items()
+            name: _version(name) or f"not installed; needed for {use}: pip install {name}"
+            for name, use in _extras().items()
         },
         "device": _device(),
         "plugins": _broken_plugins() or "all can be imported",
         "disk": f"{free / 1e9:.1f} GB free here",
+    }
+
+
+def _extras() -> dict[str, str]:
+    """Return what plug-ins need beyond niwaki's own packages, and which plug-in it is."""
+    return {
+        name: f"{section} '{record.name}'"
+        for section, registry in SECTIONS.items()
+        for record in registry
+        for name in record.needs
     }
 
 

@@ -226,7 +226,8 @@ def _overridden(data: Mapping[str, Any], text: str) -> dict[str, Any]:
     section = changed
     *outer, last = path.split(".")
     for key in outer:
-        below = section.get(key) or {}
+        below = section.get(key)
+        below = {} if below is None else below
         if not isinstance(below, Mapping):
             raise ConfigError(f"'--set {text}': '{key}' holds {below!r}, not settings")
         section[key] = dict(below)

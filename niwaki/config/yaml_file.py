@@ -8,20 +8,22 @@ import yaml
 
 from niwaki.core.errors import ConfigError
 
+_MERGE = "tag:yaml.org,2002:merge"
+
 
 class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, which by itself lets the last of two equal keys win in silence."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        seen: set[Hashable] = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen and key_node.value != "<<":
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
+                continue
+            if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key '{key}' is given twice", key_node.start_mark
+                    None, None, f"the key '{key.value}' is given twice", key.start_mark
                 )
-            if isinstance(key, Hashable):
-                seen.add(key)
+            seen.add(key.value)
         return super().construct_mapping(node, deep)
 
 

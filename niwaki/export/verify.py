@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,6 +71,15 @@ class Verification:
         details = "; ".join(str(difference) for difference in self.differences)
         return f"{verdict} on {self.n_items} items: {details}"
 
+    def summary(self) -> str:
+        """Return a few lines for a terminal: of each pair of runs, the largest difference."""
+        verdict = "verified" if self.passed else "FAILED"
+        lines = [f"{verdict} on {self.n_items} items"]
+        for name in dict.fromkeys(difference.between[0] for difference in self.differences):
+            alike = [d for d in self.differences if d.between[0] == name]
+            lines.append(f"  {name:<11} and {OPTIMISED}: {_largest(alike)}")
+        return "\n".join(lines)
+
     def to_json(self) -> dict[str, JSON]:
         """Return what a model card says of the verification."""
         return {
@@ -78,6 +87,17 @@ class Verification:
             "passed": self.passed,
             "differences": [difference.to_json() for difference in self.differences],
         }
+
+
+def _largest(differences: Sequence[Difference]) -> str:
+    """Return the largest difference of several outputs, in words."""
+    words = f"at most {max(d.relative for d in differences):.1e} of an output's range apart"
+    quanta = [d.max_quanta for d in differences if d.max_quanta is not None]
+    words += f", {max(quanta):.1f} quanta" if quanta else ""
+    agreements = [d.argmax_agreement for d in differences if d.argmax_agreement is not None]
+    words += f", {min(agreements):.1%} of the classes alike" if agreements else ""
+    judged = any(d.limit for d in differences)
+    return words if judged else f"{words} (told, not judged: the price of int8)"
 
 
 def verify_model(

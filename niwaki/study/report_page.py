@@ -55,7 +55,8 @@ def report_data(run: Run) -> ReportData:
         knee_key="" if knee is None else knee.key,
         hypervolume=run.hypervolume,
         told_at_seconds=history.told_at,
-        repeat_command=f"niwaki search {run.folder.config.name} --name {description.name}-again",
+        repeat_command=f"niwaki search runs/{description.name}/{run.folder.config.name} "
+        f"--name {description.name}-again",
         export_command=f"niwaki export runs/{description.name} --to out/ --model {{key}}",
     )
 

@@ -1,0 +1,53 @@
+"""The latency of exported models, on the real inputs that they carry."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from niwaki.export.bundle import Bundle, find_bundles, read_bundle
+from niwaki.targets.base import Effort, Feeds
+from niwaki.targets.bench import bench
+from niwaki.targets.latency import Latency
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+
+
+def time_models(path: Path, target: OnnxRuntimeCpu, *, seed: int = 0) -> dict[Path, Latency]:
+    """Measure an ONNX file, or the exported models in a folder.
+
+    Models of a folder are measured in turns, so that their latencies compare, and run as their
+    cards say. A bare file gets made-up inputs.
+
+    Args:
+        path: An ONNX file, an exported model's folder, or a folder of several.
+        target: Calibrated. Optimizers that a card leaves out are left out.
+        seed: Of made-up inputs, and of the measurement.
+
+    Returns:
+        Latencies by file, or by the model's folder.
+
+    Raises:
+        ExportError: If the folder holds no exported model, or a damaged one.
+        TargetError: If a model cannot be loaded or run.
+    """
+    if not path.is_dir():
+        return {path: bench(path, target=target, seed=seed)}
+    bundles = [read_bundle(folder) for folder in find_bundles(path)]
+    found: dict[Path, Latency] = {}
+    for disabled in sorted({bundle.settings.disabled_optimizers for bundle in bundles}):
+        alike = [b for b in bundles if b.settings.disabled_optimizers == disabled]
+        found |= _timed(alike, replace(target, disabled_optimizers=disabled), seed=seed)
+    return found
+
+
+def _timed(bundles: Sequence[Bundle], target: OnnxRuntimeCpu, *, seed: int) -> dict[Path, Latency]:
+    latencies = target.measure(
+        [bundle.model_path for bundle in bundles],
+        [_first_item(bundle) for bundle in bundles],
+        effort=Effort.THOROUGH,
+        seed=seed,
+    )
+    return {bundle.folder: found for bundle, found in zip(bundles, latencies, strict=True)}
+
+
+def _first_item(bundle: Bundle) -> Feeds:
+    return {name: values[:1] for name, values in bundle.verification_data().inputs.items()}

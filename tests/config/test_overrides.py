@@ -1,0 +1,54 @@
+"""Settings that the command line changes."""
+
+from pathlib import Path
+
+import pytest
+
+from niwaki.config import read_config
+from niwaki.config.reader import StudyConfig
+from niwaki.core.errors import ConfigError
+from tests.command_line import FORMULAS, write_config
+
+
+def overridden(folder: Path, *overrides: str) -> StudyConfig:
+    path = write_config(folder / "a.yaml", FORMULAS)
+    return read_config(path, name="a", overrides=overrides)
+
+
+def test_values_are_yaml(tmp_path: Path) -> None:
+    config = overridden(tmp_path, "seed=7", "objectives=[gain]", "executor={kind: in_process}")
+    assert (config.seed, config.objectives) == (7, ("gain",))
+    assert config.executor == {"kind": "in_process"}
+
+
+def test_the_last_one_wins_and_others_stay(tmp_path: Path) -> None:
+    config = overridden(tmp_path, "budget.evaluations=3", "budget.evaluations=4")
+    assert config.budget.evaluations == 4
+    assert config.constraints == ("weight <= 1.2 * baseline",)
+
+
+def test_sections_on_the_way_are_made(tmp_path: Path) -> None:
+    assert overridden(tmp_path, "quantization.precisions=[int8]").quantization.precisions == (
+        "int8",
+    )
+
+
+def test_a_value_may_hold_an_equals_sign(tmp_path: Path) -> None:
+    assert overridden(tmp_path, "constraints=['gain >= 3']").constraints == ("gain >= 3",)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("seed", "'--set seed' cannot be read: write --set budget.evaluations=20"),
+        ("=3", "cannot be read"),
+        ("sed=3", r"unknown key 'sed'; did you mean 'seed'\?"),
+        ("budget.evaluation=3", r"'budget\.evaluation'; did you mean"),
+        ("constraints.deep=3", "'constraints' holds .*, not settings"),
+        ("seed=[1", "the value of '--set seed=\\[1' is not YAML"),
+        ("budget.evaluations=many", "'budget.evaluations' is 'many': give a whole number"),
+    ],
+)
+def test_a_bad_override_is_explained(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        overridden(tmp_path, text)

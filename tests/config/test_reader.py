@@ -1,0 +1,203 @@
+"""Configuration files are read strictly, and wrong ones are explained."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from niwaki.config import read_config
+from niwaki.config.reader import SECTIONS, parse_config
+from niwaki.core.errors import ConfigError, NiwakiError
+from niwaki.study.run_folder import config_hash
+from tests.command_line import FORMULAS, ROOT, TINY, write_config
+
+SHIPPED = sorted((ROOT / "configs").glob("*.yaml"))
+
+
+def changed(path: str, value: object) -> dict[str, Any]:
+    """Return the tiny configuration with one dotted key set."""
+    config: dict[str, Any] = yaml.safe_load(yaml.safe_dump(TINY))
+    section = config
+    *outer, last = path.split(".")
+    for key in outer:
+        section = section.setdefault(key, {})
+    section[last] = value
+    return config
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_shipped_configurations_are_read(path: Path) -> None:
+    assert read_config(path).name == path.stem
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("sed", r"unknown key 'sed'; did you mean 'seed'\?"),
+        ("xyz", r"unknown key 'xyz'\. Known here: evaluator, objectives"),
+        ("budget.evaluation", r"'budget\.evaluation'; did you mean 'evaluations'\?"),
+        ("data.sizes", r"'data\.sizes'; did you mean 'size'\?"),
+        ("evaluator.training.epoch", r"'evaluator\.training\.epoch'; did you mean 'epochs'\?"),
+        ("target.quick.max_second", r"'target\.quick\.max_second'; did you mean 'max_seconds'"),
+        ("executor.n_workers", r"'executor\.n_workers': 'in_process' takes no settings"),
+        ("space.stages", r"'space\.stages\[1\]\.widht'; did you mean 'widths'\?"),
+        ("objectives", r"'objectives\[1\]\.directon'; did you mean 'direction'\?"),
+    ],
+)
+def test_an_unknown_key_is_named_with_its_path_and_the_nearest(path: str, said: str) -> None:
+    values: dict[str, object] = {
+        "space.stages": [{"widths": [8], "hidden": [8]}, {"widht": [8], "hidden": [8]}],
+        "objectives": ["macs", {"name": "macs", "directon": "minimize"}],
+    }
+    with pytest.raises(ConfigError, match=said):
+        parse_config(changed(path, values.get(path, 1)))
+
+
+def test_an_unknown_key_of_a_task_is_named_too() -> None:
+    data = {"kind": "npz", "path": "a.npz", "tasks": {"age": {"kin": "regression"}}}
+    with pytest.raises(ConfigError, match=r"'data\.tasks\.age\.kin'; did you mean 'kind'\?"):
+        parse_config({**TINY, "data": data})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("seed", "many", "'seed' is 'many': give a whole number"),
+        ("seed", -1, "'seed' is -1: give at least 0"),
+        ("seed", 1.5, "'seed' is 1.5: give a whole number"),
+        ("finalists", True, "'finalists' is true: give a number"),
+        ("finalists", -1, "'finalists' is -1: give at least 0"),
+        ("budget.evaluations", 0, "in 'budget': 'evaluations' is 0: give at least 1"),
+        ("budget.minutes", -0.5, "'minutes' is -0.5: give at least 0"),
+        ("budget.minutes", float("nan"), "'budget.minutes' is nan: give a finite number"),
+        ("budget", "long", "'budget' must hold settings"),
+        ("quantization.precisions", ["fp16"], r"\['fp16'\]: give one or more of fp32, int8"),
+        ("quantization.precisions", ["int8", "int8"], "each once"),
+        ("quantization.precisions", [], "give one or more of fp32, int8"),
+        ("quantization.precisions", "int8", "'quantization.precisions' is 'int8': give a list"),
+        ("constraints", {"latency_ms": 2}, "give a list"),
+        ("constraints", ["latency_ms < 2"], "an operator other than <= and >="),
+        ("constraints", [2], r"'constraints\[0\]' is 2: give text"),
+        ("objectives", [], "'objectives' is empty"),
+        ("objectives", "latency_ms", "'objectives' is 'latency_ms': give a list"),
+        ("objectives", [3], r"'objectives\[0\]' is 3: give text or settings"),
+        ("objectives", [{"direction": "minimize"}], r"'objectives\[0\].name' is missing"),
+        (
+            "objectives",
+            [{"name": "macs", "direction": "down"}],
+            r"'objectives\[0\].direction' is 'down': give 'maximize' or 'minimize'",
+        ),
+        ("searcher", "random", r"'searcher' is 'random': give settings \(key: value\)"),
+        ("space.stages", [{"widths": [8]}], r"'space.stages\[0\].hidden' is missing"),
+        ("space.stem_widths", ["wide"], r"'space.stem_widths\[0\]' is 'wide': give a whole"),
+        ("target.threads", 0, "at least 1 thread"),
+        ("data.size", "48 px", "'data.size' is '48 px': give a whole number"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_wanted(path: str, value: object, said: str) -> None:
+    with pytest.raises(NiwakiError, match=said):
+        parse_config(changed(path, value))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("epochs", 0, "in 'evaluator.training': 'epochs' is 0: give at least 1"),
+        ("batch_size", 0, "'batch_size' is 0: give at least 2"),
+        ("learning_rate", 0, "'learning_rate' is 0.0: give a number above 0"),
+        ("warmup", 1, "'warmup' is 1: leave steps"),
+        ("distillation", 1.1, "'distillation' is 1.1: give a number from 0 to 1"),
+        ("gradient_clip", -1, "'gradient_clip' is -1.0: give a number above 0"),
+        ("n_random", -1, "'n_random' is -1: give at least 0"),
+        ("n_threads", -1, "'n_threads' is -1: give at least 0"),
+    ],
+)
+def test_training_settings_have_limits(path: str, value: float, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_config(changed(f"evaluator.training.{path}", value))
+
+
+@pytest.mark.parametrize(
+    ("section", "given", "said"),
+    [
+        ("evaluator", {"kind": "supernet", "n_recalibration": 0}, "'n_recalibration' is 0"),
+        (
+            "evaluator",
+            {"kind": "supernet", "deployment": {"observer": "minmex"}},
+            r"in 'evaluator.deployment': there is no observer 'minmex'; did you mean 'minmax'\?",
+        ),
+        ("executor", {"kind": "local_processes", "n_workers": 0}, "n_workers must be at least 1"),
+        ("searcher", {"kind": "nsga2", "population_size": 1}, "in 'searcher': 'population_size'"),
+        ("searcher", {"kind": "optuna", "sampler": "tpee"}, r"did you mean 'tpe'\?"),
+        (
+            "searcher",
+            {"kind": "optuna", "options": {"n_startup": 3}},
+            r"takes no option 'n_startup'; did you mean 'n_startup_trials'\?",
+        ),
+    ],
+)
+def test_what_a_plug_in_refuses_is_refused_when_read(
+    section: str, given: dict[str, object], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_config({**TINY, section: given})
+
+
+@pytest.mark.parametrize("section", list(SECTIONS))
+def test_every_section_wants_a_kind_and_knows_the_nearest(section: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{section}.kind' is missing: choose one of"):
+        parse_config({**TINY, section: {}})
+    with pytest.raises(ConfigError, match=f"'{section}.kind' is 3: choose one of"):
+        parse_config({**TINY, section: {"kind": 3}})
+    name = SECTIONS[section].names()[0]
+    with pytest.raises(ConfigError, match=f"no '{name}x' among .* did you mean '{name}'"):
+        parse_config({**TINY, section: {"kind": f"{name}x"}})
+
+
+def test_numbers_may_be_written_as_yaml_does_not_read_them() -> None:
+    config = parse_config(changed("evaluator.training.learning_rate", yaml.safe_load("4e-3")))
+    assert config.resolved()["evaluator"]["training"]["learning_rate"] == 0.004  # type: ignore[index,call-overload]
+
+
+def test_any_optuna_sampler_can_be_configured() -> None:
+    searcher = {"kind": "optuna", "sampler": "nsga3", "options": {"population_size": 8}}
+    kind, settings = parse_config({**TINY, "searcher": searcher}).section("searcher")
+    assert (kind, settings.sampler, settings.options) == ("optuna", "nsga3", {"population_size": 8})
+
+
+@pytest.mark.parametrize("config", [TINY, FORMULAS], ids=["tiny", "formulas"])
+def test_resolved_has_every_default_and_reads_back_as_the_same_study(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    first = read_config(write_config(tmp_path / "one.yaml", config))
+    resolved = first.resolved()
+    assert resolved["quantization"] == {"precisions": ["fp32", "int8"]}
+    second = read_config(write_config(tmp_path / "two.yaml", dict(resolved)))
+    assert second.resolved() == resolved
+    assert config_hash(second.resolved()) == config_hash(resolved)
+
+
+def test_defaults_of_plug_ins_are_resolved_too() -> None:
+    resolved = parse_config(TINY).resolved()
+    assert resolved["evaluator"]["deployment"]["observer"]  # type: ignore[index,call-overload]
+    assert resolved["executor"] == {"kind": "in_process"}
+
+
+def test_the_name_is_the_files_own_unless_one_is_given(tmp_path: Path) -> None:
+    path = write_config(tmp_path / "garden.yaml", FORMULAS)
+    assert read_config(path).name == "garden"
+    assert read_config(path, name="pine").name == "pine"
+    assert read_config(write_config(path, FORMULAS, name="oak")).name == "oak"
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "."])
+def test_a_name_that_is_no_folder_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError, match="a run cannot be called"):
+        read_config(write_config(tmp_path / "a.yaml", FORMULAS), name=name)
+
+
+def test_relative_data_paths_are_kept_as_typed() -> None:
+    data = {"kind": "npz", "path": "data/a.npz", "tasks": {"age": {"kind": "regression"}}}
+    resolved = parse_config({**TINY, "data": data}).resolved()
+    assert resolved["data"]["path"] == "data/a.npz"  # type: ignore[index,call-overload]
