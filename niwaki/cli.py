@@ -15,7 +15,6 @@ INTERRUPTED = 130
 app = typer.Typer(
     name="niwaki",
     help="Searches for neural networks that fit, and hands back the Pareto front.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -28,7 +27,7 @@ RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quicks
 def main() -> None:
     """Run the command line; every error of ours becomes one sentence and a stable exit code."""
     try:
-        app()
+        app(prog_name="niwaki")
     except NiwakiError as error:
         _complain(error)
         sys.exit(error.exit_code)
@@ -91,7 +90,9 @@ def search(
     from niwaki.study.tables import front_table
 
     _print(front_table(front))
-    _print(f"\nreport: {page}\nexport: niwaki export {folder} --to out/")
+    _print(f"\nreport: {page}")
+    if any(model.final is not None for model in front.models):
+        _print(f"export: niwaki export {folder} --to out/")
 
 
 @app.command()

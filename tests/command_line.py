@@ -130,4 +130,4 @@ def events(folder: Path) -> list[dict[str, Any]]:
 
 def count(folder: Path, kind: str) -> int:
     """Return how many events of a kind a run's ledger holds."""
-    return sum(event["kind"] == kind for event in events(folder))
+    return sum(event["event"] == kind for event in events(folder))

@@ -28,7 +28,7 @@ def config_schema() -> dict[str, Any]:
         absent = [{"type": "null"}] if name in OPTIONAL else []
         schema["properties"][name] = {"oneOf": [*kinds, OWN_KIND, *absent]}
     closed = {name: _closed(definition) for name, definition in sorted(definitions.items())}
-    return {"$schema": DIALECT, "title": "niwaki", **_closed(schema), "$defs": closed}
+    return {"$schema": DIALECT, **_closed(schema), "title": "niwaki", "$defs": closed}
 
 
 def _kind_schema(record: Record, definitions: dict[str, Any]) -> dict[str, Any]:

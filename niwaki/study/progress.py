@@ -163,6 +163,7 @@ class LiveProgress(Observer):
         if self._live is not None:
             self._show(always=True)
             self._live.stop()
+            self._console.print()
 
     def _show(self, *, always: bool) -> None:
         now = time.monotonic()

@@ -1,0 +1,455 @@
+"""The command line: exit codes, messages, and one search from its start to its models."""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from niwaki import cli
+from niwaki.study.front import Front
+from niwaki.study.run import Run
+from niwaki.study.run_lock import RunLock
+from tests.command_line import (
+    FORMULAS,
+    TINY,
+    Done,
+    count,
+    events,
+    finish,
+    niwaki,
+    start,
+    write_config,
+)
+
+COMMANDS = [
+    *("search", "status", "front", "export", "verify", "report", "bench", "list", "schema"),
+    "doctor",
+]
+Call = Callable[..., Done]
+
+
+@pytest.fixture
+def call(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Call:
+    """Run the command line in this process, from an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["niwaki", *arguments])
+        with pytest.raises(SystemExit) as stop:
+            cli.main()
+        out, err = capsys.readouterr()
+        return Done(int(stop.value.code or 0), out, err)
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Done]:
+    """Return the folder that a tiny search was started from, and what it said."""
+    folder = tmp_path_factory.mktemp("search")
+    config = write_config(folder / "tiny.yaml", TINY)
+    done = niwaki("search", config.name, "--json", cwd=folder)
+    assert done.code == 0, done.err
+    return folder, done
+
+
+@pytest.fixture(scope="module")
+def models(searched: tuple[Path, Done]) -> Path:
+    """Return a folder with the exported models of the tiny search."""
+    folder, _ = searched
+    done = niwaki("export", "runs/tiny", "--to", "out", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    assert all(model["passed"] for model in done.json["models"])
+    return folder / "out"
+
+
+@pytest.fixture
+def formulas(call: Call, tmp_path: Path) -> Path:
+    """Return the run folder of a finished search that cost nothing."""
+    done = call("search", str(write_config(tmp_path / "formulas.yaml", FORMULAS)))
+    assert done.code == 0, done.err
+    return tmp_path / "runs" / "formulas"
+
+
+def refused(done: Done, kind: str, code: int) -> str:
+    """Check an error that was printed as JSON, and return its message."""
+    error = done.json["error"]
+    assert (done.code, error["kind"], error["code"]) == (code, kind, code)
+    assert "Traceback" not in done.err
+    return str(error["message"])
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(call: Call, command: str) -> None:
+    done = call(command, "--help")
+    assert done.code == 0
+    assert f"Usage: niwaki {command}" in done.out
+
+
+def test_help_names_every_command_and_cuts_no_sentence(call: Call) -> None:
+    done = call("--help")
+    assert done.code == 0
+    assert "..." not in done.out.replace("[ARGS]...", "")
+    assert all(f"  {command} " in done.out for command in COMMANDS)
+
+
+@pytest.mark.parametrize("arguments", [[], ["--version"]])
+def test_no_command_is_no_error(call: Call, arguments: list[str]) -> None:
+    assert call(*arguments).out
+
+
+def test_an_unknown_command_is_a_usage_error(call: Call) -> None:
+    done = call("serch")
+    assert done.code == 2
+    assert "No such command 'serch'" in done.err
+
+
+def test_an_unknown_key_is_a_config_error(call: Call, tmp_path: Path) -> None:
+    config = str(write_config(tmp_path / "a.yaml", TINY, sed=3))
+    message = refused(call("search", config, "--json"), "ConfigError", 2)
+    assert "unknown key 'sed'; did you mean 'seed'?" in message
+    done = call("search", config)
+    assert (done.code, done.err) == (2, f"error: {message}\n")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_missing_configuration_is_a_config_error(call: Call) -> None:
+    message = refused(call("search", "nothing.yaml", "--json"), "ConfigError", 2)
+    assert "there is no configuration at 'nothing.yaml'" in message
+
+
+def npz(path: Path, n_items: int) -> dict[str, Any]:
+    """Write a small data set and return the section that reads it."""
+    images = np.zeros((n_items, 16, 16, 3), np.uint8)
+    np.savez(path, inputs=images, age=np.arange(n_items, dtype=np.float32))
+    return {"kind": "npz", "path": path.name, "tasks": {"age": {"kind": "regression"}}}
+
+
+def test_a_missing_data_file_is_a_data_error(call: Call, tmp_path: Path) -> None:
+    data = {**npz(tmp_path / "a.npz", 8), "path": "b.npz"}
+    config = write_config(tmp_path / "a.yaml", TINY, data=data)
+    message = refused(call("search", str(config), "--json"), "DataError", 4)
+    assert "'b.npz' (file of the train split) does not exist. Relative paths start" in message
+
+
+def test_an_empty_split_is_a_data_error(call: Call, tmp_path: Path) -> None:
+    full, empty = npz(tmp_path / "a.npz", 8), npz(tmp_path / "b.npz", 0)
+    data = {**full, "path": {"train": full["path"], "val": empty["path"]}}
+    config = write_config(tmp_path / "a.yaml", TINY, data=data)
+    message = refused(call("search", str(config), "--json"), "DataError", 4)
+    assert "'b.npz' has no items" in message
+
+
+def test_an_impossible_space_leaves_no_run_folder_behind(call: Call, tmp_path: Path) -> None:
+    data = npz(tmp_path / "a.npz", 40)
+    config = write_config(tmp_path / "a.yaml", TINY, data=data, objectives=["macs"])
+    done = call("search", str(config), "--set", "space.default_decoder=[0]", "--json")
+    assert "default_decoder is [0]" in refused(done, "SpaceError", 3)
+    assert not (tmp_path / "runs" / "a").exists()
+
+
+def test_an_unknown_objective_is_a_config_error(call: Call, tmp_path: Path) -> None:
+    config = write_config(tmp_path / "a.yaml", FORMULAS, objectives=["gian"])
+    message = refused(call("search", str(config), "--json"), "ConfigError", 2)
+    assert "no value is called 'gian'; did you mean 'gain'? Known: gain, price" in message
+
+
+def test_a_run_folder_in_use_is_refused(call: Call, tmp_path: Path) -> None:
+    config = write_config(tmp_path / "a.yaml", FORMULAS)
+    with (tmp_path / "held").open("w") as _:
+        (tmp_path / "runs" / "a").mkdir(parents=True)
+        holder = start_holder(tmp_path / "runs" / "a" / "lock")
+    try:
+        message = refused(call("search", str(config), "--json"), "RunFolderError", 8)
+    finally:
+        os.kill(holder, signal.SIGKILL)
+        os.waitpid(holder, 0)
+    assert str(holder) in message
+
+
+def start_holder(lock: Path) -> int:
+    """Fork a process that holds a lock until it is killed, and return its number."""
+    ready, tell = os.pipe()
+    number = os.fork()
+    if number == 0:
+        RunLock(lock).acquire()
+        os.write(tell, b"!")
+        while True:
+            time.sleep(60)
+    os.read(ready, 1)
+    return number
+
+
+def test_a_run_of_another_study_is_refused(call: Call, formulas: Path) -> None:
+    done = call("search", "formulas.yaml", "--set", "seed=1", "--json")
+    message = refused(done, "RunFolderError", 8)
+    assert "holds a run with other settings: seed was 0 and is now 1. Give this run ano" in message
+
+
+def test_a_longer_budget_continues_the_same_study(call: Call, formulas: Path) -> None:
+    done = call("search", "formulas.yaml", "--set", "budget.evaluations=25", "--json")
+    assert done.code == 0
+    assert count(formulas, "baseline") == 1
+    assert call("status", str(formulas), "--json").json["evaluations"] == 25
+
+
+def test_an_older_schema_is_refused(call: Call, formulas: Path) -> None:
+    from niwaki.study.events import Started
+    from niwaki.study.ledger import encode_line
+
+    ledger = formulas / "trials.jsonl"
+    first, _, rest = ledger.read_bytes().partition(b"\n")
+    begun = json.loads(first)
+    old = Started(begun["study_id"], begun["config_hash"], begun["seed"], schema=0)
+    ledger.write_bytes(encode_line(old) + rest)
+    for command in (["status", str(formulas)], ["search", "formulas.yaml"]):
+        message = refused(call(*command, "--json"), "LedgerError", 8)
+        assert "schema 0" in message
+
+
+@pytest.mark.parametrize("command", ["status", "front", "report"])
+def test_a_missing_run_is_an_error(call: Call, command: str) -> None:
+    message = refused(call(command, "runs/nothing", "--json"), "RunFolderError", 8)
+    assert "there is no run at 'runs/nothing'" in message
+
+
+def test_what_was_not_exported_says_so(call: Call, formulas: Path) -> None:
+    done = call("export", str(formulas), "--to", "out", "--json")
+    assert "was not exported" in refused(done, "ExportError", 6)
+
+
+def test_an_unknown_noun_is_an_error(call: Call) -> None:
+    message = refused(call("list", "serchers", "--json"), "ConfigError", 2)
+    assert "did you mean 'searchers'? Known: searchers, spaces" in message
+
+
+@pytest.mark.parametrize("noun", ["", "searchers", "tasks", "targets"])
+def test_what_can_be_named_is_listed(call: Call, noun: str) -> None:
+    arguments = [noun] if noun else []
+    done = call("list", *arguments)
+    assert done.code == 0
+    for names in call("list", *arguments, "--json").json.values():
+        assert all(name in done.out for name in names)
+
+
+def test_the_doctor_speaks_both_ways(call: Call) -> None:
+    assert {"machine", "packages", "plugins"} <= set(call("doctor", "--json").json)
+    assert "onnxruntime" in call("doctor").out
+
+
+def test_the_schema_is_printed(call: Call) -> None:
+    assert call("schema").json["title"] == "niwaki"
+
+
+def test_nothing_to_verify_is_an_error(call: Call, tmp_path: Path) -> None:
+    message = refused(call("verify", str(tmp_path), "--json"), "ExportError", 6)
+    assert "there is no exported model in" in message
+
+
+def test_progress_is_plain_lines_where_there_is_no_terminal(tmp_path: Path) -> None:
+    evaluator = {**FORMULAS["evaluator"], "fails": True}
+    write_config(tmp_path / "a.yaml", FORMULAS, evaluator=evaluator, budget={"evaluations": 40})
+    done = niwaki("search", "a.yaml", cwd=tmp_path)
+    assert done.code == 0
+    lines = done.err.splitlines()
+    assert lines[0] == "study 'a', searcher nsga2"
+    assert lines[1].startswith("baseline: gain 84, price 96 ms")
+    assert any("failed: ValueError: x0 is 5" in line for line in lines)
+    assert "40/40 evaluations" in lines[-1]
+    assert "\x1b" not in done.err
+
+
+def test_a_worker_that_is_killed_costs_no_evaluation(tmp_path: Path) -> None:
+    evaluator = {**FORMULAS["evaluator"], "dies_once": str(tmp_path / "died")}
+    executor = {"kind": "local_processes", "n_workers": 2}
+    write_config(tmp_path / "a.yaml", FORMULAS, evaluator=evaluator, executor=executor)
+    done = niwaki("search", "a.yaml", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert (tmp_path / "died").exists()
+    status = niwaki("status", "runs/a", "--json", cwd=tmp_path).json
+    assert (status["evaluations"], status["failed"]) == (20, 0)
+
+
+def wait_for(folder: Path, kind: str, n: int) -> None:
+    """Wait until the ledger of a running search holds `n` events of a kind."""
+    deadline = time.monotonic() + 60
+    while count(folder, kind) < n:
+        assert time.monotonic() < deadline, "the search does not get on"
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("executor", ["in_process", "local_processes"])
+def test_a_killed_search_continues_with_the_same_command(tmp_path: Path, executor: str) -> None:
+    visits = tmp_path / "visits"
+    evaluator = {**FORMULAS["evaluator"], "visits": str(visits), "seconds": 0.05}
+    write_config(tmp_path / "a.yaml", FORMULAS, evaluator=evaluator, executor={"kind": executor})
+    killed = start("search", "a.yaml", cwd=tmp_path)
+    wait_for(tmp_path / "runs" / "a", "told", 5)
+    killed.kill()
+    finish(killed)
+    done = niwaki("search", "a.yaml", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    told = [
+        event["number"] for event in events(tmp_path / "runs" / "a") if event["event"] == "told"
+    ]
+    assert sorted(told) == list(range(len(told)))
+    assert niwaki("status", "runs/a", "--json", cwd=tmp_path).json["evaluations"] == 20
+    # The baseline, what was told, and again what was in flight: one for each of two workers.
+    assert len(visits.read_text().splitlines()) <= 1 + 20 + 2
+
+
+def test_an_interrupted_search_continues_with_the_same_command(tmp_path: Path) -> None:
+    evaluator = {**FORMULAS["evaluator"], "seconds": 0.05}
+    write_config(tmp_path / "a.yaml", FORMULAS, evaluator=evaluator)
+    interrupted = start("search", "a.yaml", cwd=tmp_path)
+    wait_for(tmp_path / "runs" / "a", "told", 3)
+    interrupted.send_signal(signal.SIGINT)
+    done = finish(interrupted)
+    assert done.code == 130
+    assert done.err.endswith("stopped; nothing is lost, and the same command continues\n")
+    assert "Traceback" not in done.err
+    assert niwaki("search", "a.yaml", cwd=tmp_path).code == 0
+    assert niwaki("status", "runs/a", "--json", cwd=tmp_path).json["evaluations"] == 20
+
+
+def test_a_loss_that_is_not_finite_ends_the_search_with_a_remedy(
+    call: Call, tmp_path: Path
+) -> None:
+    config = str(write_config(tmp_path / "a.yaml", TINY))
+    rate = "evaluator.training.learning_rate=1e30"
+    done = call("search", config, "--set", rate, "--set", "evaluator.training.epochs=3", "--json")
+    message = refused(done, "StudyError", 9)
+    assert "lower `evaluator.training.learning_rate`" in message
+    assert "--name" in message
+
+
+def test_a_search_ends_with_models(searched: tuple[Path, Done]) -> None:
+    folder, done = searched
+    run = Run.read(folder / "runs" / "tiny")
+    assert [model["key"] for model in done.json["models"]] == [m.key for m in run.front.models]
+    assert done.json["knee"] in {model["key"] for model in done.json["models"]}
+    assert (folder / done.json["report"]).read_text().startswith("<!doctype html>")
+    assert count(folder / "runs" / "tiny", "final") in (2, 3)  # the baseline is one, and may win
+
+
+def test_status_of_a_finished_run(searched: tuple[Path, Done]) -> None:
+    folder, _ = searched
+    status = niwaki("status", "runs/tiny", "--json", cwd=folder).json
+    assert not status["running"]
+    assert (status["evaluations"], status["in_flight"], status["failed"]) == (4, 0, 0)
+    text = niwaki("status", "runs/tiny", cwd=folder).out
+    assert "4 of 4 evaluations" in text
+
+
+def test_the_front_is_printed_three_ways(searched: tuple[Path, Done]) -> None:
+    folder, done = searched
+    as_json = niwaki("front", "runs/tiny", "--json", cwd=folder).json
+    assert as_json["models"] == done.json["models"]
+    assert as_json == json.loads((folder / "runs" / "tiny" / "pareto.json").read_text())
+    as_csv = niwaki("front", "runs/tiny", "--csv", cwd=folder).out
+    assert as_csv == (folder / "runs" / "tiny" / "pareto.csv").read_text()
+    table = niwaki("front", "runs/tiny", cwd=folder).out
+    assert all(model["key"][:8] in table for model in as_json["models"])
+
+
+def test_a_report_is_written_where_one_wants(searched: tuple[Path, Done]) -> None:
+    folder, _ = searched
+    done = niwaki("report", "runs/tiny", "--to", "pages/tiny.html", "--json", cwd=folder)
+    assert done.code == 0, done.err
+    assert (folder / "pages" / "tiny.html").stat().st_size == done.json["size_bytes"]
+
+
+def test_searching_again_evaluates_nothing(searched: tuple[Path, Done]) -> None:
+    folder, first = searched
+    before = events(folder / "runs" / "tiny")
+    again = niwaki("search", "tiny.yaml", "--json", cwd=folder)
+    assert again.json["models"] == first.json["models"]
+    new = events(folder / "runs" / "tiny")[len(before) :]
+    assert [event["event"] for event in new] == ["note"]
+
+
+def test_one_model_can_be_exported(searched: tuple[Path, Done]) -> None:
+    folder, first = searched
+    done = niwaki(
+        "export", "runs/tiny", "--to", "one", "--model", "best:latency_ms", "--json", cwd=folder
+    )
+    assert done.code == 0, done.err
+    fastest = min(first.json["models"], key=lambda model: model["values"]["latency_ms"])
+    assert [path.name for path in (folder / "one").iterdir()] == [fastest["key"]]
+
+
+def test_an_unknown_model_names_those_there_are(call: Call, searched: tuple[Path, Done]) -> None:
+    folder, first = searched
+    run = str(folder / "runs" / "tiny")
+    done = call("export", run, "--to", "out", "--model", "ffff", "--json")
+    message = refused(done, "ConfigError", 2)
+    assert "'ffff' is no model of the front: give all, knee, best:<value> or one of" in message
+    assert first.json["models"][0]["key"] in message
+    assert not Path("out").exists()
+
+
+def test_exported_models_are_verified(models: Path, call: Call) -> None:
+    done = call("verify", str(models))
+    assert done.code == 0
+    assert done.out.count("verified on 16 items") == len(list(models.iterdir()))
+    checks = call("verify", str(models), "--json").json["models"]
+    assert all(check["passed"] for check in checks)
+
+
+def test_exported_models_are_timed(models: Path, call: Call) -> None:
+    done = call("bench", str(models), "--json")
+    timed = done.json["models"]
+    assert [Path(each["path"]) for each in timed] == sorted(models.iterdir())
+    assert all(each["latency_low_ms"] <= each["latency_ms"] for each in timed)
+    one = call("bench", str(next(models.iterdir()) / "model.onnx"))
+    assert (one.code, one.out.count(" ms (")) == (0, 1)
+
+
+def copy_of_a_model(models: Path, to: Path) -> Path:
+    """Copy one exported model to a folder that a test may damage."""
+    source = sorted(models.iterdir())[0]
+    to.mkdir()
+    for file in source.iterdir():
+        (to / file.name).write_bytes(file.read_bytes())
+    return to
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "model.json", "verification.npz"])
+def test_a_damaged_model_is_refused(models: Path, call: Call, tmp_path: Path, file: str) -> None:
+    folder = copy_of_a_model(models, tmp_path / "model")
+    data = (folder / file).read_bytes()
+    (folder / file).write_bytes(data[: len(data) // 2])
+    message = refused(call("verify", str(folder), "--json"), "ExportError", 6)
+    assert file in message
+
+
+def test_a_model_that_computes_something_else_fails_loudly(
+    models: Path, call: Call, tmp_path: Path
+) -> None:
+    folder = copy_of_a_model(models, tmp_path / "model")
+    with np.load(folder / "verification.npz") as kept:
+        arrays = {name: kept[name] for name in kept.files}
+    arrays = {n: a + 1.0 if n.startswith("recorded:") else a for n, a in arrays.items()}
+    np.savez(folder / "verification.npz", **arrays)
+    done = call("verify", str(folder))
+    assert done.code == 7
+    assert "FAILED" in done.out
+    assert "does not compute what was searched" in done.err
+
+
+def test_the_same_front_is_read_from_python(searched: tuple[Path, Done]) -> None:
+    from niwaki import load_front
+
+    folder, done = searched
+    front = load_front(folder / "runs" / "tiny")
+    assert isinstance(front, Front)
+    assert front.to_json()["models"] == done.json["models"]
