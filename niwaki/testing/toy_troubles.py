@@ -19,8 +19,8 @@ from niwaki.testing.toys import WIDTHS, Toy, flat_toy, joint_toy
 
 NOISE = 0.15  # in accuracy, and as a share of cost
 FAILING_SHARE = 1 / 3
-DEAREST = Bound("cost", 1.0, 12.0)
-WORST = Bound("accuracy", -1.0, -7.0)
+DEAREST = Bound("cost", 1.0, 15.0)
+WORST = Bound("accuracy", -1.0, -7.5)
 
 
 def all_toys() -> tuple[Toy, ...]:

@@ -1,6 +1,6 @@
 """Toy problems with known fronts: free to evaluate, shaped like the real ones.
 
-A toy network has up to six layers. Each has a width, and may run in fp32 or int8; a layer that is
+A toy network has up to ten layers. Each has a width, and may run in fp32 or int8; a layer that is
 not there has neither. Error and cost are sums over the layers, so that the exact front follows from
 adding one layer after the other, without searching.
 """
@@ -21,7 +21,7 @@ from niwaki.search.base import Problem
 from niwaki.spaces import Choice, ChoiceSpace, Condition, DependentSpace, JointSpace, Space
 
 OBJECTIVES = (Objective("accuracy", Direction.MAXIMIZE), Objective("cost", Direction.MINIMIZE))
-DEPTHS = (2, 4, 6)
+DEPTHS = (4, 7, 10)
 WIDTHS = (8, 16, 24, 32, 48)
 PRECISIONS = ("fp32", "int8")
 
@@ -30,9 +30,13 @@ LAYERS = (
     (4.0, 0.30, 0.90, 1.0),
     (3.0, 0.60, 0.05, 2.0),
     (2.5, 0.40, 0.40, 0.5),
+    (2.0, 0.90, 0.02, 0.3),
     (1.5, 0.50, 0.02, 3.0),
+    (1.2, 0.80, 0.60, 0.2),
     (1.0, 0.20, 0.30, 1.5),
+    (0.9, 0.60, 0.01, 2.5),
     (0.8, 0.70, 0.01, 0.8),
+    (0.6, 0.90, 0.20, 0.4),
 )
 
 
@@ -106,7 +110,7 @@ class Toy:
 
 
 def flat_toy() -> Toy:
-    """Return the toy as one space of choices with conditions: a million candidates."""
+    """Return the toy as one space of choices with conditions: ten thousand million candidates."""
     choices = [Choice("depth", DEPTHS)]
     for index in range(len(LAYERS)):
         when = _when_there(index)

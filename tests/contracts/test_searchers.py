@@ -65,7 +65,7 @@ class TestQMC(SearcherContract):
 @pytest.mark.slow
 class TestTPELearns(TestTPE):
     beats_random = True
-    n_evaluations = 250
+    n_evaluations = 150
 
 
 @pytest.mark.slow

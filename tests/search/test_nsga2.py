@@ -39,7 +39,7 @@ def test_it_learns_from_each_measurement_at_once() -> None:
 
 
 def test_it_finds_a_small_feasible_region() -> None:
-    bounds = (Bound("cost", 1.0, 9.0), Bound("accuracy", -1.0, -4.5))
+    bounds = (Bound("cost", 1.0, 14.0), Bound("accuracy", -1.0, -7.0))
     tight = replace(TOY.problem(seed=2), bounds=bounds)
     own, chance = (
         tight.violations(search(searcher, TOY, 200).told) == 0.0

@@ -83,7 +83,7 @@ def test_bounds_are_optunas_constraints() -> None:
         if slacks[0] > 0.0:  # turned away for its cost: the worst values so far stand in
             assert [accuracy, cost] == worst
             continue
-        assert slacks == pytest.approx([(cost - 12.0) / 12.0, (-7.0 - accuracy) / 7.0])
+        assert slacks == pytest.approx([(cost - 15.0) / 15.0, (-7.5 - accuracy) / 7.5])
         worst = [min(worst[0], accuracy), max(worst[1], cost)]
 
 

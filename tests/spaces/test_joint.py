@@ -72,28 +72,21 @@ def test_a_layer_that_is_not_there_has_no_precision() -> None:
 
 
 def test_a_precision_of_an_absent_layer_is_refused() -> None:
-    small: dict[str, Value] = {
-        "architecture/depth": 2,
-        "architecture/layer0.width": 8,
-        "architecture/layer1.width": 8,
-    }
-    spelled: dict[str, Value] = {
-        **small,
-        "quantization/layer0.precision": "int8",
-        "quantization/layer1.precision": "int8",
-    }
+    small: dict[str, Value] = {"architecture/depth": 4}
+    small |= {f"architecture/layer{index}.width": 8 for index in range(4)}
+    spelled = small | {f"quantization/layer{index}.precision": "int8" for index in range(4)}
     assert TOY.contains(Candidate.of(spelled))
-    more = Candidate.of({**spelled, "quantization/layer2.precision": "int8"})
-    assert "'quantization/layer2.precision' is unknown here, or inactive" in TOY.check(more)
+    more = Candidate.of({**spelled, "quantization/layer4.precision": "int8"})
+    assert "'quantization/layer4.precision' is unknown here, or inactive" in TOY.check(more)
     assert TOY.canonical(more.decisions) == Candidate.of(spelled)
 
 
 def test_the_encoding_joins_the_parts() -> None:
     candidates = [TOY.sample(stream(number)) for number in range(5)]
     encoded = TOY.encode(candidates)
-    assert encoded.shape == (5, len(DEPTHS) + 6 * len(WIDTHS) + 6 * len(PRECISIONS))
+    assert encoded.shape == (5, len(DEPTHS) + 10 * len(WIDTHS) + 10 * len(PRECISIONS))
     n_layers = [c.decisions["architecture/depth"] for c in candidates]
-    assert encoded[:, -12:].sum(axis=1).tolist() == n_layers
+    assert encoded[:, -20:].sum(axis=1).tolist() == n_layers
 
 
 def test_parts_can_be_joint_themselves() -> None:
