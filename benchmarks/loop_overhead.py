@@ -55,6 +55,9 @@ class FreeEvaluator(Evaluator):
     def baseline(self) -> Candidate:
         return SPACE.decide(lambda _, options: options[0])
 
+    def initial(self) -> tuple[Candidate, ...]:
+        return ()
+
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         return {}
 

@@ -75,6 +75,10 @@ class Evaluator(ABC):
         """Return the candidate that relative constraints refer to."""
 
     @abstractmethod
+    def initial(self) -> tuple[Candidate, ...]:
+        """Return plain candidates that a search should try first, and then beat; may be empty."""
+
+    @abstractmethod
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         """Return the values that cost nothing: parameters, MACs, bytes. May be empty."""
 

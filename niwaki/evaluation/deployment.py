@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from niwaki.compress.quantization.observers import new_observer
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
-from niwaki.core.errors import TargetError
+from niwaki.core.errors import DataError, TargetError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
@@ -25,6 +25,7 @@ from niwaki.tasks.scoring import score
 
 INPUT_NAME = "image"
 CALIBRATION_FILE = "target.json"
+DATA_FILE = "data.json"
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,24 @@ class Deployment:
             left -= len(batch)
             if left <= 0:
                 return
+
+
+def require_same_data(folder: Path, data: TaskData) -> None:
+    """Check that the data are those that this folder began with; take note of them at first.
+
+    Raises:
+        DataError: If they have changed: scores before and after would not compare.
+    """
+    path = folder / DATA_FILE
+    if not path.exists():
+        write_text_atomically(path, json.dumps(data.to_json(), indent=2) + "\n")
+        return
+    known = json.loads(path.read_text())["fingerprint"]
+    if known != data.fingerprint:
+        raise DataError(
+            f"this run began with data of fingerprint {known}, and now it is {data.fingerprint}: "
+            "restore the data, or start a run with another name (--name)"
+        )
 
 
 def calibrated_in(folder: Path, target: Target) -> Target:

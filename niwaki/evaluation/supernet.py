@@ -22,6 +22,7 @@ from niwaki.evaluation.deployment import (
     layer_rows,
     plan_of,
     require_precisions,
+    require_same_data,
 )
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.subnetworks import SubNetworks, torch_threads
@@ -145,6 +146,9 @@ class SupernetEvaluator(Evaluator):
     def prepare(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        require_same_data(folder, self.data)
+        for warning in self.data.warnings:
+            self._say(f"data: {warning}")
         self._target = calibrated_in(folder, self._target)
         path = folder / CHECKPOINT
         settings = self._settings.training
@@ -157,11 +161,19 @@ class SupernetEvaluator(Evaluator):
             while training.epochs_done < settings.epochs:
                 loss = training.run_epoch()
                 save_checkpoint(training.state(), path)
-                self._say(f"epoch {training.epochs_done} of {settings.epochs}, loss {loss:.3f}")
+                done = f"epoch {training.epochs_done} of {settings.epochs}"
+                self._say(f"super-network: {done}, loss {loss:.3f}")
 
     def baseline(self) -> Candidate:
         """Return the super-network itself, in fp32 if that is an option."""
         return self.spell(self.architectures.largest, FP32)
+
+    def initial(self) -> tuple[Candidate, ...]:
+        """Return a few networks of uniform width, each in one precision throughout."""
+        space = self.architectures
+        widths = (space.largest, space.uniform(0.5), space.smallest)
+        spelled = [self.spell(a, p) for p in reversed(self._precisions) for a in widths]
+        return tuple(dict.fromkeys(c for c in spelled if c != self.baseline()))
 
     def spell(self, architecture: Candidate, precision: str) -> Candidate:
         """Return the candidate of an architecture with every layer in one precision."""
@@ -245,7 +257,7 @@ class SupernetEvaluator(Evaluator):
 
     def _say(self, sentence: str) -> None:
         if self._notify is not None:
-            self._notify(f"super-network: {sentence}")
+            self._notify(sentence)
 
 
 def create(settings: SupernetSettings, ingredients: Ingredients) -> SupernetEvaluator:

@@ -165,7 +165,11 @@ class Study:
         with self._make_executor(self._evaluator) as executor:
             bounds = self._measure_baseline(recorder, executor)
             problem = Problem(
-                self._evaluator.space, self.description.objectives, bounds, settings.seed
+                self._evaluator.space,
+                self.description.objectives,
+                bounds,
+                settings.seed,
+                self._evaluator.initial(),
             )
             searcher = self._make_searcher(problem)
             searcher.resume(recorder.history.candidates_asked())

@@ -64,6 +64,9 @@ class ScriptedEvaluator(Evaluator):
     def baseline(self) -> Candidate:
         return script("return")
 
+    def initial(self) -> tuple[Candidate, ...]:
+        return ()
+
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         return {"cost": _number(candidate, "cost")} if "cost" in candidate.decisions else {}
 

@@ -11,12 +11,13 @@ import torch
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import DataError, StudyError
 from niwaki.evaluation.base import Provenance
+from niwaki.evaluation.deployment import require_same_data
 from niwaki.evaluation.supernet import SupernetEvaluator, network_shape
 from niwaki.evaluation.training import to_tensors
 from niwaki.export.bundle import read_bundle, verify_bundle
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8
 from niwaki.tasks.base import SplitName, TaskData
-from niwaki.tasks.digit_scenes import DigitScenesSettings
+from niwaki.tasks.digit_scenes import DigitScenesSettings, load
 from niwaki.tasks.scoring import score
 from tests.evaluation.conftest import make_evaluator
 
@@ -32,6 +33,15 @@ def test_a_measurement_has_every_value_it_promises(evaluator: SupernetEvaluator)
     assert {objective.name for objective in evaluator.values} <= set(measurement.values)
     assert measurement.target_id
     assert np.isfinite(list(measurement.values.values())).all()
+
+
+def test_data_that_changed_since_the_run_began_are_refused(
+    scenes: DigitScenesSettings, tmp_path: Path, data: TaskData
+) -> None:
+    require_same_data(tmp_path, data)
+    require_same_data(tmp_path, data)
+    with pytest.raises(DataError, match=rf"began with data of fingerprint {data.fingerprint}"):
+        require_same_data(tmp_path, load(scenes, seed=1))
 
 
 def test_scores_of_an_fp32_candidate_are_those_of_the_torch_module(

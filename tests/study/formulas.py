@@ -56,6 +56,9 @@ class FormulaEvaluator(Evaluator):
     def baseline(self) -> Candidate:
         return SPACE.decide(lambda _, options: options[-2])
 
+    def initial(self) -> tuple[Candidate, ...]:
+        return ()
+
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         return {"weight": float(sum(_levels(candidate)))}
 

@@ -1,6 +1,6 @@
 """From layouts to modules: plain networks, and the super-network they are slices of."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from niwaki.core.candidate import Candidate
-from niwaki.spaces.slimmable.layout import Head, HeadKind, Layer, Layout
+from niwaki.spaces.slimmable.layout import Head, HeadKind, Layer, Layout, side_after
 from niwaki.spaces.slimmable.space import SlimmableSpace
 
 
@@ -53,12 +53,15 @@ class Block(nn.Module):
 
 
 class VectorDecoder(nn.Module):
-    """Pools the deepest features and classifies or regresses."""
+    """Takes the strongest answer of each deepest feature, and classifies or regresses.
 
-    def __init__(self, layers: Mapping[str, Layer], path: str) -> None:
+    The maximum, not the mean: what a task asks about may be small, and a mean would drown it.
+    """
+
+    def __init__(self, layers: Mapping[str, Layer], path: str, layout: Layout) -> None:
         super().__init__()
         enter, leave = layers[f"{path}.enter"], layers[f"{path}.leave"]
-        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.pool = nn.MaxPool2d(side_after(layout, len(layout.stages)))
         self.enter = nn.Linear(enter.n_inputs, enter.n_outputs)
         self.act = nn.ReLU()
         self.leave = nn.Linear(leave.n_inputs, leave.n_outputs)
@@ -124,7 +127,7 @@ class MultiTaskNetwork(nn.Module):
 def _decoder(head: Head, layers: Mapping[str, Layer], layout: Layout) -> nn.Module:
     path = f"decoders.{head.task}"
     if head.kind is HeadKind.VECTOR:
-        return VectorDecoder(layers, path)
+        return VectorDecoder(layers, path, layout)
     return MapDecoder(layers, path, layout)
 
 
@@ -144,7 +147,22 @@ class SuperNetwork(nn.Module):
         super().__init__()
         self.space = space
         self.full = build(space, space.largest)
+        self._skeletons: dict[str, tuple[MultiTaskNetwork, tuple[Layer, ...]]] = {}
         _initialise(self.full, generator)
+
+    def start_at(self, answers: Mapping[str, Sequence[float]]) -> None:
+        """Let every network answer with a constant at first, so that training starts from there.
+
+        Args:
+            answers: Outputs by task, one for each of the task's.
+        """
+        for task, values in answers.items():
+            decoder = self.full.decoders[task]
+            assert isinstance(decoder, VectorDecoder | MapDecoder)
+            bias = decoder.leave.bias
+            assert bias is not None
+            with torch.no_grad():
+                bias.copy_(torch.tensor(values))
 
     def forward(self, image: Tensor, candidate: Candidate) -> tuple[Tensor, ...]:
         """Run the sub-network of `candidate` in training mode, on batch statistics.
@@ -174,7 +192,12 @@ class SuperNetwork(nn.Module):
         return network
 
     def _skeleton(self, candidate: Candidate) -> tuple[MultiTaskNetwork, tuple[Layer, ...]]:
-        """Return a module of the right shapes, to be called with the shared weights."""
+        """Return a module of the right shapes, to be called with the shared weights.
+
+        Kept for the two ends of the sandwich, which are called in every step.
+        """
+        if candidate.key in self._skeletons:
+            return self._skeletons[candidate.key]
         with torch.device("meta"):
             network = build(self.space, candidate)
         for module in network.modules():
@@ -182,7 +205,10 @@ class SuperNetwork(nn.Module):
                 # Running statistics of one sub-network mean nothing to another.
                 module.track_running_stats = False
                 module.running_mean = module.running_var = module.num_batches_tracked = None
-        return network, self.space.layer_table(candidate)
+        skeleton = network, self.space.layer_table(candidate)
+        if candidate in (self.space.largest, self.space.smallest):
+            self._skeletons[candidate.key] = skeleton
+        return skeleton
 
 
 def build(space: SlimmableSpace, candidate: Candidate) -> MultiTaskNetwork:
@@ -205,15 +231,15 @@ def _slices(full: Mapping[str, Tensor], layers: tuple[Layer, ...]) -> Iterator[t
 
 
 def _initialise(network: MultiTaskNetwork, generator: torch.Generator) -> None:
-    """He initialisation; the last norm of a block starts small, so that depth does no harm."""
+    """He initialisation, but for small answers, so that `start_at` means what it says."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
     for module in network.modules():
-        if isinstance(module, Block):
-            nn.init.constant_(module.leave.norm.weight, 0.2)
+        if isinstance(module, VectorDecoder | MapDecoder):
+            nn.init.normal_(module.leave.weight, std=0.01, generator=generator)
 
 
 def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:

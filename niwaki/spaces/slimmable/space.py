@@ -114,12 +114,12 @@ class SlimmableSpace(LayeredSpace):
     def projections(self, paths: Collection[str]) -> list[tuple[Candidate, int]]:
         return self.choices.projections(paths)
 
-    @property
+    @cached_property
     def largest(self) -> Candidate:
         """The candidate with every depth and width at its maximum: the super-network itself."""
         return self.decide(lambda _, options: max(options, key=_as_number))
 
-    @property
+    @cached_property
     def smallest(self) -> Candidate:
         """The candidate with every depth and width at its minimum."""
         return self.decide(lambda _, options: min(options, key=_as_number))
