@@ -1,7 +1,8 @@
 """The searchers keep the contract.
 
 Those of Optuna learn too, but are slow or, as the evolutionary ones, need more evaluations to show
-it: that part of the contract is marked slow.
+it: that part of the contract is marked slow. GP takes seconds per candidate, and has a short test in
+tests/search instead.
 """
 
 import pytest
@@ -78,11 +79,3 @@ class TestOptunaNSGA2Learns(TestOptunaNSGA2):
 class TestOptunaNSGA3Learns(TestOptunaNSGA3):
     beats_random = True
     n_evaluations = 400
-
-
-@pytest.mark.slow
-class TestGP(SearcherContract):
-    beats_random = False
-
-    def make(self, problem: Problem) -> Searcher:
-        return OptunaSearcher(problem, OptunaSettings("gp"))

@@ -59,11 +59,14 @@ def test_every_named_sampler_finds_candidates(name: str) -> None:
     assert len(set(asked)) == 13
 
 
-def test_gp_finds_candidates() -> None:
-    toy = TOYS["bounded"]
-    settings = OptunaSettings("gp", {"n_startup_trials": 4})
-    asked = search(OptunaSearcher(toy.problem(seed=0), settings), toy, 6).asked
-    assert len(set(asked)) == 6
+def test_gp_finds_candidates_and_resumes() -> None:
+    toy, settings = TOYS["bounded"], OptunaSettings("gp", {"n_startup_trials": 4})
+    whole = search(OptunaSearcher(toy.problem(seed=0), settings), toy, 7)
+    assert len(set(whole.asked)) == 7
+    resumed = OptunaSearcher(toy.problem(seed=0), settings)
+    resumed.resume(whole.asked[:6])
+    resumed.tell(whole.told[:6])
+    assert resumed.ask(1) == [whole.asked[6]]
 
 
 def test_a_failed_trial_fails_in_optuna() -> None:
