@@ -1,8 +1,8 @@
 """The searchers keep the contract.
 
 Those of Optuna learn too, but are slow or, as the evolutionary ones, need more evaluations to show
-it: that part of the contract is marked slow. GP takes seconds per candidate, and has a short test in
-tests/search instead.
+it: that part of the contract is marked slow. GP takes seconds per candidate: tests/search has a
+short test of it instead.
 """
 
 import pytest
