@@ -1,4 +1,4 @@
-"""The searched front against uniform-width networks in fp32, and the same in int8.
+"""The searched models against uniform-width networks in fp32, and the same in int8.
 
 All of them are slices of the one trained super-network, exported, scored on the test split from
 their files, and timed together in one session. The hypervolume is of mean skill and latency,
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from niwaki import Candidate, load_front
+from niwaki import Candidate, Run, load_front
 from niwaki.config.build import build_evaluator
 from niwaki.config.reader import parse_config
 from niwaki.core.pareto import hypervolume
@@ -60,20 +60,20 @@ def measure(run: Path, evaluator: SupernetEvaluator, front: Front) -> list[Point
                 print(f"exporting {group} {candidate.key}", file=sys.stderr)
                 to = Path(folder) / candidate.key
                 exports.append(evaluator.export(candidate, to, provenance=provenance, seed=0))
-        timed = _timed(evaluator, exports, run, front)
+        timed = _timed(evaluator, exports, run)
     n_searched = len(timed) - len(exports)
     return [_point("searched", export) for export in timed[:n_searched]] + [
         _point(groups[export.measurement.key], export) for export in timed[n_searched:]
     ]
 
 
-def _timed(
-    evaluator: SupernetEvaluator, exports: list[Export], run: Path, front: Front
-) -> list[Export]:
+def _timed(evaluator: SupernetEvaluator, exports: list[Export], run: Path) -> list[Export]:
+    finals = Run.read(run).history.finals.values()
+    baseline = evaluator.baseline().key
     searched = [
-        Export(model.final, RunFolder(run).artifact(model.key))
-        for model in front.models
-        if model.final is not None
+        Export(final, RunFolder(run).artifact(final.key))
+        for final in finals
+        if final.complete and final.key != baseline
     ]
     return evaluator.measure_exports([*searched, *exports], seed=0)
 

@@ -195,18 +195,19 @@ class SupernetEvaluator(Evaluator):
         }
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
-        deployment = self._deployment
         plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
-        with torch_threads(self._settings.n_threads):
+        with torch_threads(self._settings.n_threads), self._target.computing():
+            deployment = self._deployment
             graph = self._subnetworks.graph(candidate.part(ARCHITECTURE))
-        model = deployment.quantized(graph.model, plan, graph.ranges)
-        latency = self._target.measure(
-            [model], [deployment.timing_feeds()], effort=Effort.QUICK, seed=seed
-        )[0]
+            model = deployment.quantized(graph.model, plan, graph.ranges)
+            scores = deployment.score(model, SplitName.SEARCH)
+            realised = deployment.realised(model, plan)
+            feeds = deployment.timing_feeds()
+        latency = self._target.measure([model], [feeds], effort=Effort.QUICK, seed=seed)[0]
         return Measurement(
             key=candidate.key,
             values={
-                **deployment.score(model, SplitName.SEARCH),
+                **scores,
                 "latency_ms": latency.latency_ms,
                 "size_bytes": float(model.ByteSize()),
                 **self.cheap(candidate),
@@ -216,9 +217,7 @@ class SupernetEvaluator(Evaluator):
             target_id=self._target.target_id,
             details={
                 "latency": latency.to_json(),
-                "layers": layer_rows(
-                    self._layer_counts(candidate), plan, deployment.realised(model, plan)
-                ),
+                "layers": layer_rows(self._layer_counts(candidate), plan, realised),
             },
         )
 
@@ -289,7 +288,7 @@ def network_shape(data: TaskData) -> Shape:
     """Return the input and the heads that `data` need: one vector or one map per task.
 
     Raises:
-        DataError: If the inputs are not images.
+        DataError: If the inputs are not images, or masks and maps are of another size.
     """
     if len(data.input_shape) != 3:
         raise DataError(
@@ -297,11 +296,24 @@ def network_shape(data: TaskData) -> Shape:
             f"{data.input_shape}"
         )
     channels, height, width = data.input_shape
+    _require_full_size(data)
     heads = tuple(
         Head(task.name, HeadKind.MAP if task.kind.dense else HeadKind.VECTOR, task.n_outputs)
         for task in data.tasks
     )
     return Shape(channels, height, width, heads)
+
+
+def _require_full_size(data: TaskData) -> None:
+    """Check that masks and maps are as high and wide as the inputs: decoders end there."""
+    targets = next(data[SplitName.TRAIN].targets(1))
+    for task in data.tasks:
+        found = targets[task.name].shape[-2:]
+        if task.kind.dense and found != data.input_shape[1:]:
+            raise DataError(
+                f"task '{task.name}' has targets of {found[0]} x {found[1]} pixels for inputs of "
+                f"{data.input_shape[1]} x {data.input_shape[2]}: resize one of them"
+            )
 
 
 def _bytes(n_weights: int, precision: Value) -> int:

@@ -14,8 +14,8 @@ from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 def time_models(path: Path, target: OnnxRuntimeCpu, *, seed: int = 0) -> dict[Path, Latency]:
     """Measure an ONNX file, or the exported models in a folder.
 
-    Models of a folder are measured in turns, so that their latencies compare, and run as their
-    cards say. A bare file gets made-up inputs.
+    Models of a folder are measured in one session, so that their latencies compare, and run as
+    their cards say. A bare file gets made-up inputs.
 
     Args:
         path: An ONNX file, an exported model's folder, or a folder of several.

@@ -1,11 +1,11 @@
-"""One measurement at a time on a machine."""
+"""One measurement at a time on a machine, and nothing of ours computing beside it."""
 
 import fcntl
 import os
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from niwaki.core.errors import TargetError
@@ -23,7 +23,7 @@ def default_lock_path() -> Path:
 
 @contextmanager
 def measurement_lock(path: Path | None = None, *, timeout_seconds: float = 600.0) -> Iterator[None]:
-    """Hold the machine while measuring.
+    """Hold the machine while measuring: alone, once all who are `computing` have come to a stop.
 
     The kernel drops the lock when its holder dies, however it dies: nothing stale is left behind.
 
@@ -36,12 +36,47 @@ def measurement_lock(path: Path | None = None, *, timeout_seconds: float = 600.0
             lock file cannot be made.
     """
     path = path or default_lock_path()
+    with (
+        _held(path, fcntl.LOCK_EX, timeout_seconds),
+        _held(_busy_path(path), fcntl.LOCK_EX, timeout_seconds),
+    ):
+        yield
+
+
+@contextmanager
+def computing(path: Path | None = None, *, timeout_seconds: float = 600.0) -> Iterator[None]:
+    """Say that this process is about to load the machine: measurements wait until it is done.
+
+    Any number of processes may compute at once. Who wants to measure goes first: those who come
+    after wait until the measurement is over. Not to be held while measuring.
+
+    Args:
+        path: Lock file of the measurements; by default `default_lock_path()`.
+        timeout_seconds: How long to wait for measurements.
+
+    Raises:
+        TargetError: As `measurement_lock` does.
+    """
+    path = path or default_lock_path()
+    with ExitStack() as stack:
+        with _held(path, fcntl.LOCK_EX, timeout_seconds):
+            stack.enter_context(_held(_busy_path(path), fcntl.LOCK_SH, timeout_seconds))
+        yield
+
+
+def _busy_path(path: Path) -> Path:
+    return path.with_suffix(".busy")
+
+
+@contextmanager
+def _held(path: Path, kind: int, timeout_seconds: float) -> Iterator[None]:
+    """Hold one lock file; the process that holds it alone is named in it for those who wait."""
     descriptor = _open(path)
     try:
-        _acquire(descriptor, path, timeout_seconds)
-        # Only for the message of those who wait in vain.
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        _acquire(descriptor, kind, path, timeout_seconds)
+        if kind == fcntl.LOCK_EX:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -58,11 +93,11 @@ def _open(path: Path) -> int:
         ) from error
 
 
-def _acquire(descriptor: int, path: Path, timeout_seconds: float) -> None:
+def _acquire(descriptor: int, kind: int, path: Path, timeout_seconds: float) -> None:
     deadline = time.monotonic() + timeout_seconds
     while True:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             if time.monotonic() > deadline:

@@ -20,7 +20,7 @@ from niwaki.targets.capabilities import Capabilities
 from niwaki.targets.cpu_capabilities import cpu_capabilities
 from niwaki.targets.feeds import check_feeds
 from niwaki.targets.latency import Latency
-from niwaki.targets.lock import measurement_lock
+from niwaki.targets.lock import computing, measurement_lock
 from niwaki.targets.machine import affinity, load_average, processor
 from niwaki.targets.protocol import (
     PROTOCOL_VERSION,
@@ -160,6 +160,9 @@ class OnnxRuntimeCpu(Target):
                     seed=derived_seed(seed, "turns"),
                 )
         return [self._latency(sample, seed) for sample in samples]
+
+    def computing(self) -> AbstractContextManager[None]:
+        return computing(self.lock_path, timeout_seconds=self.lock_timeout_seconds)
 
     def _lock(self) -> AbstractContextManager[None]:
         return measurement_lock(self.lock_path, timeout_seconds=self.lock_timeout_seconds)

@@ -1,6 +1,7 @@
 """The super-network evaluator: what it measures is what runs."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,10 +127,13 @@ def test_it_says_that_it_must_be_prepared(scenes: DigitScenesSettings) -> None:
 
 
 def test_inputs_that_are_no_images_are_refused(data: TaskData) -> None:
-    from dataclasses import replace
-
     with pytest.raises(DataError, match="images"):
         network_shape(replace(data, input_shape=(7,)))
+
+
+def test_masks_of_another_size_than_the_inputs_are_refused(data: TaskData) -> None:
+    with pytest.raises(DataError, match="'segmentation' has targets of 32 x 32 pixels for inputs"):
+        network_shape(replace(data, input_shape=(3, 64, 64)))
 
 
 def test_an_export_is_a_verified_bundle_measured_from_its_file(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from niwaki.core.errors import TargetError
-from niwaki.targets.lock import default_lock_path, measurement_lock
+from niwaki.targets.lock import computing, default_lock_path, measurement_lock
 
 _HOLD = (
     "import sys, time; from pathlib import Path\n"
@@ -95,3 +95,31 @@ def test_the_runtime_folder_is_preferred(tmp_path: Path, monkeypatch: pytest.Mon
     assert default_lock_path().is_relative_to(tmp_path)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "missing"))
     assert not default_lock_path().is_relative_to(tmp_path)
+
+
+def test_a_measurement_waits_for_those_who_compute(tmp_path: Path) -> None:
+    path = tmp_path / "measure.lock"
+    with (
+        computing(path),
+        pytest.raises(TargetError, match="held"),
+        measurement_lock(path, timeout_seconds=0.05),
+    ):
+        pass
+    with measurement_lock(path, timeout_seconds=0.05):
+        pass
+
+
+def test_who_computes_waits_for_a_measurement(tmp_path: Path) -> None:
+    path = tmp_path / "measure.lock"
+    with (
+        measurement_lock(path),
+        pytest.raises(TargetError, match="held"),
+        computing(path, timeout_seconds=0.05),
+    ):
+        pass
+
+
+def test_any_number_may_compute_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "measure.lock"
+    with computing(path), computing(path, timeout_seconds=0.05):
+        pass
