@@ -71,7 +71,7 @@ def test_asked_and_realised_precision_are_recorded_for_every_layer(
         rows = evaluator.evaluate(candidate, fidelity=1.0, seed=0).details["layers"]
         asked = candidate.part("quantization").decisions
         assert {row["path"]: row["asked"] for row in rows} == dict(asked)  # type: ignore[union-attr, call-overload, index]
-        assert all(row["realised"] in (FP32, INT8) for row in rows)  # type: ignore[union-attr, call-overload, index]
+        assert all(row["realised"] in (FP32, INT8) for row in rows)  # type: ignore[union-attr, call-overload, index, operator]
 
 
 def test_evaluation_is_repeatable_but_for_the_clock(evaluator: SupernetEvaluator) -> None:
