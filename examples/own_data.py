@@ -55,8 +55,8 @@ def search(folder: Path) -> Front:
             "objectives": ["square_miou", "latency_ms"],
             "constraints": ["edge_rmse <= 2 * baseline"],
             "executor": {"kind": "in_process"},
-            "budget": {"evaluations": 12},
-            "finalists": 3,
+            "budget": {"evaluations": 8},
+            "finalists": 2,
         }
     )
     return build_study(config, folder / "run").run()
