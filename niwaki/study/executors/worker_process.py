@@ -81,6 +81,9 @@ class WorkerProcess:
         Raises:
             OSError: If the process is gone; it then has no job.
         """
+        # A pipe may take what nobody will read: a process can be dead a moment before its pipe is.
+        if not self._process.is_alive():
+            raise BrokenPipeError("the worker is dead")
         self.connection.send(Order.of(job))
         self.job, self.n_tries, self.since = job, n_tries, time.monotonic()
 
