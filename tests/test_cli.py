@@ -33,6 +33,7 @@ COMMANDS = [
     "doctor",
 ]
 Call = Callable[..., Done]
+RUN_ERROR = ("RunFolderError", 8)
 
 
 @pytest.fixture
@@ -220,6 +221,16 @@ def test_an_older_schema_is_refused(call: Call, formulas: Path) -> None:
 def test_a_missing_run_is_an_error(call: Call, command: str) -> None:
     message = refused(call(command, "runs/nothing", "--json"), "RunFolderError", 8)
     assert "there is no run at 'runs/nothing'" in message
+
+
+def test_a_file_is_no_run(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert "there is no run at 'file'" in refused(call("front", "file", "--json"), *RUN_ERROR)
+
+
+def test_a_report_that_cannot_be_written_says_so(call: Call, formulas: Path) -> None:
+    done = call("report", str(formulas), "--to", "formulas.yaml/report.html", "--json")
+    assert "'formulas.yaml/report.html' cannot be written" in refused(done, *RUN_ERROR)
 
 
 def test_what_was_not_exported_says_so(call: Call, formulas: Path) -> None:

@@ -72,7 +72,7 @@ class StudyDescription:
         path = folder / FILE_NAME
         try:
             data = json.loads(path.read_text())
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise RunFolderError(
                 f"there is no run at '{folder}': it has no {FILE_NAME}. "
                 "Give the folder of a run that was started, such as runs/quickstart"

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from niwaki.core.files import write_text_atomically
+from niwaki.core.files import cannot_write, write_text_atomically
 from niwaki.report.data import ReportData
 from niwaki.report.page import build_report
 from niwaki.study.run import Run
@@ -24,7 +24,10 @@ def write_report(run: Run, to: Path | None = None) -> Path:
         RunFolderError: If it cannot be written.
     """
     page = to or run.folder.report
-    page.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        page.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(page, error) from error
     write_text_atomically(page, build_report(report_data(run)))
     return page
 
