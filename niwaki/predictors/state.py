@@ -1,0 +1,108 @@
+"""What predictors learned, as files: plain arrays and JSON, never pickle."""
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.errors import DataError
+from niwaki.core.files import cannot_write
+from niwaki.core.jsonable import JSON
+
+# Arrays by name; those of a part of a predictor have `<part>/` in front.
+State: TypeAlias = Mapping[str, NDArray[Any]]
+
+SCHEMA = 1
+_HEADER = "niwaki.json"
+
+
+def write_state(path: Path, state: State, *, kind: str, about: Mapping[str, JSON]) -> None:
+    """Write arrays and a JSON header to one `.npz` file, whole or not at all.
+
+    Args:
+        path: File to write; its folder must exist.
+        state: Arrays of numbers, booleans or text.
+        kind: Of predictor.
+        about: Anything to keep beside it.
+
+    Raises:
+        RunFolderError: If the file cannot be written.
+    """
+    header = json.dumps({"schema": SCHEMA, "kind": kind, "about": about})
+    arrays = {_HEADER: np.frombuffer(header.encode(), dtype=np.uint8), **state}
+    try:
+        _replace(path, arrays)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def _replace(path: Path, arrays: State) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_state(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], Mapping[str, JSON]]:
+    """Read what `write_state` wrote.
+
+    Returns:
+        The arrays, and what was kept beside them.
+
+    Raises:
+        DataError: If the file is missing or damaged, holds objects, or is of another kind.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
+        header = json.loads(arrays.pop(_HEADER).tobytes())
+        found, schema, about = header["kind"], header["schema"], header["about"]
+    except FileNotFoundError as error:
+        raise DataError(f"there is no saved predictor at '{path}': fit and save one") from error
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(
+            f"'{path}' is not a saved predictor ({error}): fit and save one again"
+        ) from error
+    if (found, schema) != (kind, SCHEMA):
+        raise DataError(
+            f"'{path}' holds a {found} of schema {schema}, but a {kind} of schema {SCHEMA} was "
+            "wanted: fit and save one again"
+        )
+    return arrays, about
+
+
+def part_of(state: State, part: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays of one part, without the part's name."""
+    prefix = f"{part}/"
+    return {name[len(prefix) :]: a for name, a in state.items() if name.startswith(prefix)}
+
+
+def as_part(state: State, part: str) -> dict[str, NDArray[Any]]:
+    """Return arrays as those of one part."""
+    return {f"{part}/{name}": array for name, array in state.items()}
+
+
+def array_of(state: State, name: str, *, n_dimensions: int) -> NDArray[Any]:
+    """Return one array of a state.
+
+    Raises:
+        DataError: If it is missing, or has another number of dimensions.
+    """
+    if name not in state:
+        raise DataError(f"the saved predictor has no '{name}': was it saved with other settings?")
+    if state[name].ndim != n_dimensions:
+        raise DataError(
+            f"'{name}' of the saved predictor has {state[name].ndim} dimensions, but "
+            f"{n_dimensions} were wanted: fit and save one again"
+        )
+    return state[name]
