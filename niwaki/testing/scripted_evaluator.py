@@ -28,7 +28,8 @@ def script(do: str, **decisions: Value) -> Candidate:
     """Return the candidate that makes `ScriptedEvaluator` do something.
 
     Args:
-        do: `return`, `sleep` (`seconds`), `raise` (`message`), `exit` (`code`), `hang`,
+        do: `return`, `sleep` (`seconds`; `marker`: path of a file made before, if given),
+            `raise` (`message`), `exit` (`code`), `hang`,
             `die` (`signal`), `die_once` (`marker`: path of a file, made before dying),
             `orphan` or `parent` (start a child that sleeps on, write its number to the file
             `marker`, and die or hang), or `environment` (`variable`).
@@ -99,6 +100,8 @@ def _act(candidate: Candidate) -> dict[str, float]:
         case "return":
             return {}
         case "sleep":
+            if "marker" in candidate.decisions:
+                Path(str(candidate.decisions["marker"])).touch()
             time.sleep(_number(candidate, "seconds"))
         case "raise":
             raise ValueError(str(candidate.decisions.get("message", "as the script says")))

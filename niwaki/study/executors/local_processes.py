@@ -14,7 +14,15 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.attempt import failure
 from niwaki.study.executors.base import Executor, Finished, Job
 from niwaki.study.executors.failures import explain
-from niwaki.study.executors.worker_main import Done, Hello, Message, Ready, Refused, WorkerSettings
+from niwaki.study.executors.worker_main import (
+    Began,
+    Done,
+    Hello,
+    Message,
+    Ready,
+    Refused,
+    WorkerSettings,
+)
 from niwaki.study.executors.worker_process import WorkerProcess
 
 CLOSING_PATIENCE_S = 2.0
@@ -214,6 +222,9 @@ class LocalProcessExecutor(Executor):
                 worker.ready = True
             case Refused(reason=reason):
                 self._bury(worker, f"it cannot load the evaluator ({reason})")
+            case Began(number=number):
+                assert worker.job is not None and worker.job.number == number
+                worker.began = True
             case Done(number=number, measurement=measurement):
                 assert worker.job is not None and worker.job.number == number
                 self._n_failures_in_a_row = 0
@@ -232,7 +243,8 @@ class LocalProcessExecutor(Executor):
         worker.kill()
         del self._workers[worker.name]
         job = worker.job
-        if job is None:
+        if job is None or not worker.began:
+            self._take_back(worker)
             self._note_failed_start(cause)
         elif worker.n_tries <= self._settings.n_retries:
             self._busy_s += worker.rest()
@@ -247,6 +259,10 @@ class LocalProcessExecutor(Executor):
             return
         worker.kill()
         del self._workers[worker.name]
+        self._take_back(worker)
+
+    def _take_back(self, worker: WorkerProcess) -> None:
+        """Queue the job of a worker that is out, if it had one, at no cost of a try."""
         if worker.job is not None:
             self._queue.appendleft(_Queued(worker.job, worker.n_tries - 1))
             self._busy_s += worker.rest()

@@ -44,6 +44,13 @@ class Refused:
 
 
 @dataclass(frozen=True)
+class Began:
+    """A job was read, and its evaluation starts: from here on, a death is the job's."""
+
+    number: int
+
+
+@dataclass(frozen=True)
 class Done:
     """A job is finished."""
 
@@ -51,7 +58,7 @@ class Done:
     measurement: Measurement
 
 
-Message: TypeAlias = Hello | Ready | Refused | Done
+Message: TypeAlias = Hello | Ready | Refused | Began | Done
 
 
 @dataclass(frozen=True)
@@ -99,6 +106,7 @@ def run_worker(connection: "Connection[Any, Any]", settings: WorkerSettings) -> 
         evaluator = _load(connection, settings)
         while evaluator is not None:
             order: Order = connection.recv()
+            connection.send(Began(order.number))
             _limit_torch(settings.n_threads)
             measurement = attempt(evaluator, order.job(), worker=settings.name)
             connection.send(Done(order.number, measurement))

@@ -27,6 +27,7 @@ class WorkerProcess:
         settings: What it was started with.
         ready: Whether it has loaded the evaluator.
         job: What it is running; None if nothing.
+        began: Whether it has said that it evaluates that job.
         n_tries: How many workers have been given that job, this one included.
         since: `time.monotonic()` of the start of the process or of its job.
         connection: Becomes readable when the process says something or closes it.
@@ -38,6 +39,7 @@ class WorkerProcess:
         self.settings = settings
         self.ready = False
         self.job: Job | None = None
+        self.began = False
         self.n_tries = 0
         self.since = time.monotonic()
         context = multiprocessing.get_context("spawn")
@@ -76,16 +78,16 @@ class WorkerProcess:
         self.connection.send_bytes(evaluator)
 
     def give(self, job: Job, *, n_tries: int) -> None:
-        """Send a job; the answer is `Done`.
+        """Send a job; the answers are `Began` and `Done`.
+
+        A process can be dead a moment before its pipe is: only `Began` says that somebody reads.
 
         Raises:
             OSError: If the process is gone; it then has no job.
         """
-        # A pipe may take what nobody will read: a process can be dead a moment before its pipe is.
-        if not self._process.is_alive():
-            raise BrokenPipeError("the worker is dead")
         self.connection.send(Order.of(job))
-        self.job, self.n_tries, self.since = job, n_tries, time.monotonic()
+        self.job, self.began = job, False
+        self.n_tries, self.since = n_tries, time.monotonic()
 
     def rest(self) -> float:
         """Take note that the job is over; returns its seconds."""

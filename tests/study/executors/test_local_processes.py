@@ -124,10 +124,12 @@ def test_others_are_undisturbed_when_a_worker_dies() -> None:
     assert pid_of(again) == pid_of(survivor)
 
 
-def test_a_worker_killed_from_outside_costs_its_job_one_try() -> None:
+def test_a_worker_killed_from_outside_costs_its_job_one_try(tmp_path: Path) -> None:
     with executor() as pool:
         pid = pid_of(run_all(pool, [script("return")])[0].measurement)
-        pool.submit(Job(1, script("sleep", seconds=0.5)))
+        marker = tmp_path / "began"
+        pool.submit(Job(1, script("sleep", seconds=0.5, marker=str(marker))))
+        until(marker.exists)
         os.kill(pid, signal.SIGKILL)
         measurement = only(pool)
     assert measurement.complete
@@ -139,7 +141,6 @@ def test_an_idle_worker_killed_from_outside_costs_nothing() -> None:
     with executor(NO_RETRY) as pool:
         pid = pid_of(run_all(pool, [script("return")])[0].measurement)
         os.kill(pid, signal.SIGKILL)
-        until(lambda: gone(pid))
         measurement = run_all(pool, [script("return")])[0].measurement
     assert measurement.complete
     assert "n_tries" not in measurement.details
