@@ -82,6 +82,14 @@ class Evaluator(ABC):
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         """Return the values that cost nothing: parameters, MACs, bytes. May be empty."""
 
+    def identity(self, candidate: Candidate) -> str:
+        """Return a name that candidates share if and only if they are one and the same network.
+
+        The candidate's key, unless an evaluator knows better: a table of cells, say, which of them
+        are isomorphic.
+        """
+        return candidate.key
+
     @abstractmethod
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         """Return all values.

@@ -18,7 +18,7 @@ SAMPLES = 24  # then uniform draws, before the space is walked through in order
 
 
 class Asked:
-    """Remembers every candidate of a search, and draws new ones.
+    """Remembers every candidate of a search by its identity, and draws new ones.
 
     Args:
         problem: Its `initial` candidates come first.
@@ -40,7 +40,7 @@ class Asked:
         return self._n_asked
 
     def __contains__(self, candidate: Candidate) -> bool:
-        return candidate.key in self._known
+        return self._problem.identity(candidate) in self._known
 
     def resume(self, candidates: Sequence[Candidate]) -> None:
         """Take note of candidates that an earlier process asked for."""
@@ -49,7 +49,7 @@ class Asked:
 
     def told(self, trials: Sequence[Trial]) -> None:
         """Take note of trials, so that one that came from elsewhere is not asked for again."""
-        self._known.update(trial.candidate.key for trial in trials)
+        self._known.update(self._problem.identity(trial.candidate) for trial in trials)
 
     def draw(self, n: int, propose: Propose) -> list[Candidate]:
         """Return up to `n` new candidates, noted as asked; fewer only if there are no more.
@@ -67,7 +67,7 @@ class Asked:
         return drawn
 
     def _note(self, candidate: Candidate) -> None:
-        self._known.add(candidate.key)
+        self._known.add(self._problem.identity(candidate))
         self._n_asked += 1
 
     def _next(self, propose: Propose) -> Candidate | None:

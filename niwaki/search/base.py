@@ -1,7 +1,7 @@
 """What every searcher is given, and what it can do."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite, nan
 
@@ -15,6 +15,16 @@ from niwaki.core.objectives import Objective, minimised
 from niwaki.spaces.base import Space
 
 
+def nothing_is_cheap(candidate: Candidate) -> Mapping[str, float]:  # noqa: ARG001
+    """Return no values: every value of a candidate has to be paid for."""
+    return {}
+
+
+def own_key(candidate: Candidate) -> str:
+    """Return the candidate's key: no two candidates are one network."""
+    return candidate.key
+
+
 @dataclass(frozen=True)
 class Problem:
     """What is searched, and what for.
@@ -25,6 +35,10 @@ class Problem:
         bounds: Constraints with their numbers filled in.
         seed: Every random draw of a searcher comes from a stream named after this seed.
         initial: Candidates that every searcher asks for first, in this order, such as a baseline.
+        cheap: Gives the values of a candidate that cost nothing, perhaps none; exact, so that no
+            searcher has to predict them.
+        identity: Gives equal names to candidates that are one and the same network, such as
+            isomorphic cells: what is known of one holds for the other, and only one is asked for.
     """
 
     space: Space
@@ -32,6 +46,8 @@ class Problem:
     bounds: tuple[Bound, ...] = ()
     seed: int = 0
     initial: tuple[Candidate, ...] = ()
+    cheap: Callable[[Candidate], Mapping[str, float]] = nothing_is_cheap
+    identity: Callable[[Candidate], str] = own_key
 
     def costs(self, trials: Sequence[Trial]) -> NDArray[np.float64]:
         """Return (n, m) minimised costs; NaN where a trial has no such value."""
@@ -68,8 +84,8 @@ class Searcher(ABC):
     asked, `tell` what finished. No searcher state is on disk.
 
     Laws, checked by `niwaki.testing.SearcherContract`: candidates are valid, never repeat one that
-    was asked before or told from elsewhere, and are the same in every process; failed and
-    infeasible trials are survived; any number of candidates may be pending.
+    was asked before or told from elsewhere, nor one of the same identity, and are the same in every
+    process; failed and infeasible trials are survived; any number of candidates may be pending.
     """
 
     @abstractmethod

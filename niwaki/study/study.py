@@ -170,6 +170,8 @@ class Study:
                 bounds,
                 settings.seed,
                 self._evaluator.initial(),
+                self._evaluator.cheap,
+                self._evaluator.identity,
             )
             searcher = self._make_searcher(problem)
             searcher.resume(recorder.history.candidates_asked())

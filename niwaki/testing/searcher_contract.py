@@ -126,6 +126,14 @@ class SearcherContract(ABC):
         assert len({*rest, *(one[0] for one in asked)}) == 6
         assert searcher.ask(3) == []
 
+    def test_of_one_network_only_one_spelling_is_asked_for(self) -> None:
+        problem = replace(_tiny_problem(TINY), identity=_without_b)
+        searcher = self.make(problem)
+        asked = [searcher.ask(1)[0] for _ in range(2)]
+        searcher.tell([_tiny_trial(number, one) for number, one in enumerate(asked)])
+        asked += searcher.ask(5)
+        assert sorted(map(_without_b, asked)) == ["1", "2", "3"]
+
     def test_a_space_of_one_is_asked_for_once(self) -> None:
         searcher = self.make(_tiny_problem(SINGLE))
         assert searcher.ask(2) == [Candidate.of({"a": 1})]
@@ -208,6 +216,10 @@ def _global_random_state() -> str:
 
 def _tiny_problem(space: ChoiceSpace) -> Problem:
     return Problem(space, (Objective("value", Direction.MAXIMIZE),))
+
+
+def _without_b(candidate: Candidate) -> str:
+    return str(candidate.decisions["a"])
 
 
 def _tiny_trial(number: int, candidate: Candidate) -> Trial:

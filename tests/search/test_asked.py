@@ -1,5 +1,7 @@
 """What was asked is not asked again."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,15 @@ def test_resuming_near_the_end_is_going_on(n_before: int) -> None:
     resumed = Asked(PROBLEM)
     resumed.resume(whole[:n_before])
     assert resumed.draw(200, SPACE.sample) == whole[n_before:]
+
+
+def test_of_one_network_only_one_spelling_is_asked_for() -> None:
+    problem = replace(PROBLEM, identity=lambda candidate: str(candidate.decisions["a"]))
+    asked = Asked(problem)
+    drawn = asked.draw(20, SPACE.sample)
+    assert {candidate.decisions["a"] for candidate in drawn} == set(range(10))
+    assert len(drawn) == 10
+    assert SAME in asked
 
 
 def test_what_was_told_from_elsewhere_is_known_but_not_counted() -> None:
