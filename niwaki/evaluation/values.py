@@ -1,9 +1,9 @@
 """The values that measured networks have, beside those of their tasks."""
 
 from niwaki.core.objectives import Direction, Objective
+from niwaki.tasks import MEAN_SKILL
 from niwaki.tasks.base import TaskData
 
-MEAN_SKILL = Objective("mean_skill", Direction.MAXIMIZE)
 LATENCY = Objective("latency_ms", Direction.MINIMIZE, "ms")
 SIZE = Objective("size_bytes", Direction.MINIMIZE, "B")
 MACS = Objective("macs", Direction.MINIMIZE)
