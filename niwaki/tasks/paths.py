@@ -1,11 +1,15 @@
 """Paths of users' files, one for each split that they have."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.registry import nearest
 from niwaki.tasks.base import SplitName
+
+DEFAULT_DATA_FOLDER = "../shared/data"
+"""Where shared data lie beside a checkout, unless $NIWAKI_DATA says otherwise."""
 
 
 def by_split(path: str | Mapping[str, str], setting: str) -> dict[SplitName, str]:
@@ -40,11 +44,17 @@ def split_named(name: str, where: str) -> SplitName:
     return SplitName(name)
 
 
+def data_folder() -> Path:
+    """Return the folder of data that are shared between checkouts: `$NIWAKI_DATA`."""
+    return Path(os.environ.get("NIWAKI_DATA") or DEFAULT_DATA_FOLDER).expanduser()
+
+
 def existing(typed: str, split: SplitName, *, kind: str = "file") -> Path:
     """Return the path that a user typed.
 
     Args:
-        typed: Absolute, or relative to the current folder; `~` is the home folder.
+        typed: Absolute, or relative to the current folder, and if nothing is there to the folder of
+            shared data; `~` is the home folder.
         split: For the message.
         kind: `file` or `folder`.
 
@@ -52,10 +62,11 @@ def existing(typed: str, split: SplitName, *, kind: str = "file") -> Path:
         DataError: If there is no such file or folder.
     """
     path = Path(typed).expanduser()
-    if not (path.is_dir() if kind == "folder" else path.is_file()):
-        found = "is no " + kind if path.exists() else "does not exist"
-        raise DataError(
-            f"'{typed}' ({kind} of the {split} split) {found}. "
-            f"Relative paths start from {Path.cwd()}"
-        )
-    return path
+    for place in (path, data_folder() / path):
+        if place.is_dir() if kind == "folder" else place.is_file():
+            return place
+    found = "is no " + kind if path.exists() else "does not exist"
+    raise DataError(
+        f"'{typed}' ({kind} of the {split} split) {found}. Relative paths start from {Path.cwd()}, "
+        f"then from {data_folder()} (the folder in $NIWAKI_DATA)"
+    )

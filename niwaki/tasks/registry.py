@@ -23,6 +23,28 @@ DATA = Registry(
         ),
         Record("idx", "images and labels in MNIST's file format", "niwaki.tasks.idx:load"),
         Record(
+            "addnist",
+            "three digits as red, green and blue: their sum (20 classes)",
+            "niwaki.tasks.unseen:load_addnist",
+        ),
+        Record(
+            "multnist",
+            "three digits as red, green and blue: the last digit of their product",
+            "niwaki.tasks.unseen:load_multnist",
+        ),
+        Record(
+            "cifartile",
+            "four photographs in a square: how many kinds of things they show",
+            "niwaki.tasks.unseen:load_cifartile",
+            needs=("pillow",),
+        ),
+        Record(
+            "language",
+            "four words in a square of positions and letters: which language",
+            "niwaki.tasks.unseen:load_language",
+            needs=("pyarrow",),
+        ),
+        Record(
             "python",
             "loaders that a function of yours returns",
             "niwaki.tasks.python_loaders:load",

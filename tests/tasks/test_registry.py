@@ -23,6 +23,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "image_folder": {"path": "photos", "size": [32, 48]},
     "idx": {"inputs": "images", "labels": {"train": "labels"}, "classes": 10},
+    "addnist": {"images": {"train": "a.npz", "test": "b.npz"}, "arrays": {"images": "X"}},
+    "multnist": {"images": "scikit-learn", "train": 100},
+    "cifartile": {"images": "data_batch_1.bin", "padding": 2},
+    "language": {"words": {"en": "en.txt", "nl": "nl.txt"}, "languages": ["en", "nl"]},
     "python": {"function": "data.py:loaders", "tasks": {"far": {"kind": "depth"}}},
 }
 
