@@ -12,7 +12,7 @@ from niwaki.spaces.grammar.tree import Tree, TreePath
 
 # Entries in tables of trees. Tables only save time, so they are emptied now and then: a long search
 # must not fill the memory, nor keep the garbage collector busy.
-MOST_REMEMBERED = 50_000
+MOST_REMEMBERED = 5_000
 
 
 class Step(NamedTuple):
@@ -67,6 +67,8 @@ class Attributes:
     def __init__(self, grammar: Grammar) -> None:
         self.grammar = grammar
         self._ways: dict[tuple[str, Tree], Production | None] = {}
+        self._steps: dict[str, dict[Attribute, Step | str]] = {}
+        self._n_steps = 0
         self._evaluations: dict[tuple[str, Tree, Attribute], Evaluation] = {}
 
     def step(self, operation: Operation, inherited: Attribute) -> Step | str:
@@ -75,6 +77,14 @@ class Attributes:
         Raises:
             SpaceError: If the attribute rule returns neither an Effect nor a string.
         """
+        known = self._steps.setdefault(operation.spelled, {})
+        found = known.get(inherited)
+        if found is None:
+            found = known[inherited] = self._step(operation, inherited)
+            self._n_steps += 1
+        return found
+
+    def _step(self, operation: Operation, inherited: Attribute) -> Step | str:
         rule = self.grammar.terminals[operation.terminal].rule
         if rule is None:
             return Step(inherited, Cost(1, 1, 0, 0, 0, 0))
@@ -94,6 +104,9 @@ class Attributes:
         if len(self._evaluations) + len(self._ways) > MOST_REMEMBERED:
             self._evaluations.clear()
             self._ways.clear()
+        if self._n_steps > MOST_REMEMBERED:
+            self._steps.clear()
+            self._n_steps = 0
 
     def way(self, symbol: str, node: Tree) -> Production | None:
         """Return the production by which `symbol` derives an inner node, attributes aside."""

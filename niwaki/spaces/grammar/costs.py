@@ -44,7 +44,11 @@ def beside(first: Cost, second: Cost, copies: int = 1) -> Cost:
 
 def no_worse(first: Cost, second: Cost) -> bool:
     """Whether `first` is at most `second` in every count."""
-    return all(a <= b for a, b in zip(first, second, strict=True))
+    a, b = first, second
+    return (
+        a[0] <= b[0] and a[1] <= b[1] and a[2] <= b[2]
+        and a[3] <= b[3] and a[4] <= b[4] and a[5] <= b[5]
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

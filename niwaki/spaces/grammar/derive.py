@@ -1,6 +1,8 @@
 """Deriving a tree from the top: hole by hole, left to right, with no step ever taken back."""
 
-from collections.abc import Callable, Sequence
+import contextlib
+import gc
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -20,6 +22,9 @@ from niwaki.spaces.grammar.lookahead import (
     Rest,
 )
 from niwaki.spaces.grammar.tree import Tree, TreePath
+
+# Completions looked at for one tree; beyond, it is completed as promised.
+MOST_EFFORT = 2_000
 
 
 @dataclass(frozen=True)
@@ -115,12 +120,15 @@ class Deriver:
         Raises:
             SpaceError: If nothing that lookahead knows fits the hole and keeps the budget.
         """
-        self._lookahead.tidy()
-        return _Derivation(self, pick, purse).run(hole)
+        with _collector_paused():
+            try:
+                return _Derivation(self, pick, purse).run(hole)
+            finally:
+                self._lookahead.tidy()
 
     def promise(self, hole: Hole, purse: Purse) -> Promise | None:
         """Return some way to fill `hole`, if lookahead knows one within the budget."""
-        for output, cost in self._lookahead.outcomes(hole.symbol, hole.inherited):
+        for output, cost, _ in self._lookahead.outcomes(hole.symbol, hole.inherited):
             self._lookahead.effort = EFFORT
             found = _after(output, cost, hole, purse, level=0)
             if found is not None:
@@ -132,21 +140,26 @@ class Deriver:
         outcomes = self._lookahead.completions(way, 0, way.flow.start(hole.inherited))
         level = self._level(hole, way)
         self._lookahead.effort = EFFORT
-        for output, cost in outcomes:
+        for output, cost, _ in outcomes:
             self._lookahead.effort -= 1
             found = _after(output, cost, hole, purse, level=level)
             if found is not None or self._lookahead.effort <= 0:
                 return found
         return None
 
-    def kept_by(self, hole: Hole, way: Production, promise: Promise) -> Promise | None:
-        """Return the promise with the cost it has if `way` keeps it."""
-        level = self._level(hole, way)
-        for output, cost in self._lookahead.completions(way, 0, way.flow.start(hole.inherited)):
-            deeper = cost._replace(depth=cost.depth + level)
-            if output == promise.output and no_worse(deeper, promise.cost):
-                return Promise(output, cost, promise.rest)
-        return None
+    def kept(self, hole: Hole, promise: Promise) -> tuple[Production, Promise]:
+        """Return a production for `hole` that keeps the promise, with the cost it then has."""
+        for output, cost, way in self._lookahead.outcomes(hole.symbol, hole.inherited):
+            if output == promise.output and no_worse(cost, promise.cost):
+                assert way is not None
+                inside = cost if way.renames else cost._replace(depth=cost.depth - 1)
+                return way, Promise(output, inside, promise.rest)
+        raise AssertionError("lookahead broke a promise")
+
+    @property
+    def effort_spent(self) -> int:
+        """Completions that the last question looked at."""
+        return EFFORT - self._lookahead.effort
 
     def _level(self, hole: Hole, way: Production) -> int:
         """Levels of nesting that `way` adds at `hole`: none if it is merged with its sequence."""
@@ -186,6 +199,23 @@ class Deriver:
         return step
 
 
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep Python's cycle collector from running.
+
+    A derivation makes thousands of small objects that die with it. Counted as survivors, they would
+    set off full collections, and one takes a tenth of a second where torch is loaded: fifty times
+    the derivation.
+    """
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
+
+
 def node_of(grammar: Grammar, way: Production, children: list[Tree]) -> Tree:
     """Return the node that `way` leaves above `children`, a sequence in a sequence flattened."""
     if way.label in grammar.sequences:
@@ -221,8 +251,8 @@ class _Derivation:
     """One run: a stack of open productions, and the promise that all of them can be completed.
 
     An option is taken if lookahead finds how to complete everything after it; where its bounded
-    search finds no option, those that keep the promise of the option taken before remain, and
-    there always is one.
+    search finds no option, or the tree has taken much effort already, what was promised with the
+    option taken before is done. So time is bounded, and no promise is broken.
     """
 
     def __init__(self, deriver: Deriver, pick: Pick, purse: Purse) -> None:
@@ -233,6 +263,7 @@ class _Derivation:
         # How the open hole can be completed: either a promise, or a rest that includes the hole.
         self._promise: Promise | None = None
         self._before: Rest | None = None
+        self._effort_left = MOST_EFFORT
 
     def run(self, hole: Hole) -> Tree:
         self._promise = self._deriver.promise(hole, self._purse)
@@ -265,19 +296,13 @@ class _Derivation:
 
         def possible(way: Production) -> bool:
             found[way] = self._deriver.promise_of(hole, way, self._purse)
+            self._effort_left -= self._deriver.effort_spent
             return found[way] is not None
 
-        way = self._pick(hole, ways, possible)
-        if way is None:
-            promised = self._promise or self._promised(hole)
-
-            def keeps(way: Production) -> bool:
-                found[way] = self._deriver.kept_by(hole, way, promised)
-                return found[way] is not None
-
-            way = self._pick(hole, ways, keeps)
+        way = self._pick(hole, ways, possible) if self._effort_left > 0 else None
         chosen = found[way] if way is not None else None
-        assert way is not None and chosen is not None, "lookahead broke a promise"
+        if way is None or chosen is None:
+            return self._deriver.kept(hole, self._promise or self._promised(hole))
         return way, chosen
 
     def _promised(self, hole: Hole) -> Promise:

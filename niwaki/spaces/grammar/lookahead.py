@@ -24,16 +24,23 @@ HEIGHT_REACH = 6
 NO_LIMIT = 1 << 30
 # Completions looked at to answer one question. A derivation falls back on the promise it has
 # already, so this bounds time and forbids nothing.
-EFFORT = 10
+EFFORT = 6
 # Entries in the tables, which are emptied beyond: they only save time.
-MOST_REMEMBERED = 12_000
+MOST_REMEMBERED = 800
 
 
 class Outcome(NamedTuple):
-    """What a derivation can give, and at what cost."""
+    """What a derivation can give, at what cost, and by which production it begins.
+
+    Attributes:
+        output: What it gives.
+        cost: What it costs.
+        way: The production of the symbol asked for; None where none was asked for.
+    """
 
     output: Attribute
     cost: Cost
+    way: Production | None = None
 
 
 class _Lazy:
@@ -121,10 +128,11 @@ class Lookahead:
             if way.weight <= 0.0:
                 continue
             if way.renames:
-                yield from self.child(way, 0, inherited, height)
+                for output, cost, _ in self.child(way, 0, inherited, height):
+                    yield Outcome(output, cost, way)
                 continue
-            for output, cost in self.completions(way, 0, way.flow.start(inherited), height):
-                yield Outcome(output, cost._replace(depth=cost.depth + 1))
+            for output, cost, _ in self.completions(way, 0, way.flow.start(inherited), height):
+                yield Outcome(output, cost._replace(depth=cost.depth + 1), way)
 
     def completions(
         self, way: Production, position: int, state: Attribute, height: int = NO_LIMIT
@@ -152,10 +160,10 @@ class Lookahead:
         given = way.flow.enter(state, place)
         if given is None:
             return
-        for output, cost in self.child(way, position, given, height):
+        for output, cost, _ in self.child(way, position, given, height):
             after = way.flow.advance(state, output, place)
             if after is not None:
-                for end, rest in self.completions(way, position + 1, after, height):
+                for end, rest, _ in self.completions(way, position + 1, after, height):
                     yield Outcome(end, beside(rest, cost, place.copies))
 
     def child(
@@ -282,7 +290,7 @@ class Frame:
             if outcome is None:
                 return None
             self._lookahead.effort -= 1
-            end, cost = outcome
+            end, cost, _ = outcome
             left = spend(purse, cost, self.copies)
             if solvent(left) and cost.depth <= self.depth_left:
                 above = self.above.rest(end, left)
@@ -311,7 +319,7 @@ class Frame:
     def rest_after(self, after: Attribute, spent: Cost, before: Rest) -> Rest | None:
         """Return a rest from the next child on, if `before` can be kept once `spent` is spent."""
         copies = self.way.places[self.position].copies
-        for end, cost in self._lookahead.completions(self.way, self.position + 1, after):
+        for end, cost, _ in self._lookahead.completions(self.way, self.position + 1, after):
             if end == before.end and no_worse(beside(cost, spent, copies), before.cost):
                 return Rest(FREE, end, cost, before.above)
         return None
