@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
 from niwaki.spaces.base import Space
@@ -63,6 +64,15 @@ class Evaluator(ABC):
     def exports(self) -> bool:
         """Whether its candidates are networks that can be exported; rows of a table are not."""
 
+    @property
+    def fidelities(self) -> Fidelities:
+        """The shares of the full effort that `evaluate` can be asked for: the whole, or less too.
+
+        What less effort means (fewer epochs, a share of the data, smaller images) is for each
+        evaluator to say. Values that do not depend on effort, such as latency, are the same at all.
+        """
+        return Fidelities()
+
     @abstractmethod
     def prepare(self, folder: Path) -> None:
         """Do the one-time work, such as training a super-network, and keep it under `folder`.
@@ -98,8 +108,9 @@ class Evaluator(ABC):
 
         Args:
             candidate: Valid in the evaluator's space.
-            fidelity: Share of the full effort, in (0, 1].
-            seed: Seed of everything random in this evaluation.
+            fidelity: Share of the full effort, one that `fidelities` allows.
+            seed: Seed of everything random in this evaluation; the same for all evaluations of one
+                candidate, at whatever fidelity.
         """
 
     @abstractmethod
