@@ -1,0 +1,114 @@
+"""Intervals that hold what they promise, learned from rows that were held out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.limits import require_at_least
+from niwaki.predictors.base import Prediction, Predictor
+from niwaki.predictors.checks import not_fitted, require_examples
+from niwaki.predictors.held_out import SelfValidating, held_out_predictions
+from niwaki.predictors.state import State, array_of, as_part, part_of
+
+_LEAST_SHARE = 0.1  # of the median spread: a spread below says more than any model knows
+
+
+@dataclass(frozen=True)
+class CalibratedSettings:
+    """Settings of `Calibrated`.
+
+    Attributes:
+        n_folds: Folds that rows are held out in, if the predictor inside does not do so itself.
+        seed: Of the folds.
+
+    Raises:
+        ConfigError: On a number out of its range.
+    """
+
+    n_folds: int = 10
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_at_least(self, {"n_folds": 2, "seed": 0})
+
+
+class Calibrated(SelfValidating):
+    """Gives a predictor intervals of the right width.
+
+    Each row's error, held out, is divided by the spread that was promised for it: so where a
+    predictor is less sure, its intervals stay wider. The sorted quotients go with every prediction,
+    and `Prediction.interval` picks among them; spreads are scaled so that their squares are right
+    on average.
+
+    What is promised: for new rows drawn as the learned ones were, an interval of level a holds a
+    share of about a, also if errors are not normal; it is on the safe side with few rows, since
+    each held-out prediction learned from fewer rows than the final one. This is no finite-sample
+    guarantee (that needs rows that nothing is learned from), and nothing is promised for rows that
+    a search picked because their predictions look good: those are not drawn as the learned ones.
+
+    Args:
+        inner: What learns; built unfitted.
+        settings: How rows are held out.
+
+    References:
+        Papadopoulos, Gammerman and Vovk, 2008, "Normalized nonconformity measures for regression
+        conformal prediction"; Vovk, Annals of Mathematics and Artificial Intelligence 2015,
+        "Cross-conformal predictors"; Barber, Candes, Ramdas and Tibshirani, Annals of Statistics
+        2021, "Predictive inference with the jackknife+", for what can and cannot be guaranteed.
+    """
+
+    def __init__(self, inner: Predictor, settings: CalibratedSettings | None = None) -> None:
+        self._inner, self._settings = inner, settings or CalibratedSettings()
+        self._errors = np.zeros((0, 0))
+        self._factor = np.zeros(0)
+        self._floor = np.zeros(0)
+        self._held_out: Prediction | None = None
+
+    @property
+    def inner(self) -> Predictor:
+        """What learns."""
+        return self._inner
+
+    def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+        X, y = require_examples(X, y, n_least=3)
+        some = np.isfinite(y).any(axis=1)
+        found = held_out_predictions(
+            self._inner, X[some], y[some], n_folds=self._settings.n_folds, seed=self._settings.seed
+        )
+        self._floor = _LEAST_SHARE * np.nanmedian(found.std, axis=0)
+        spread = np.maximum(found.std, self._floor)
+        errors = np.abs(y[some] - found.mean)
+        # A predictor that is never wrong, and knows it, is believed.
+        quotients = errors / np.where(spread > 0.0, spread, 1.0)
+        factor = np.sqrt(np.nanmean(quotients**2, axis=0))
+        self._factor = np.where(factor > 0.0, factor, 1.0)
+        self._errors = np.sort(quotients / self._factor, axis=0)
+        mean, std = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
+        mean[some], std[some] = found.mean, self._scaled(found.std)
+        self._held_out = Prediction(mean, std, self._errors)
+
+    def _scaled(self, std: NDArray[np.float64]) -> NDArray[np.float64]:
+        floored = np.maximum(std, self._floor)
+        return np.asarray(np.where(floored > 0.0, floored, 1.0) * self._factor)
+
+    def held_out(self) -> Prediction:
+        if self._held_out is None:
+            raise not_fitted(self)
+        return self._held_out
+
+    def predict(self, X: NDArray[np.float64]) -> Prediction:
+        found = self._inner.predict(X)
+        return Prediction(found.mean, self._scaled(found.std), self._errors)
+
+    def state(self) -> State:
+        own = {"errors": self._errors, "factor": self._factor, "floor": self._floor}
+        return own | as_part(self._inner.state(), "inner")
+
+    def restore(self, state: State) -> None:
+        errors = array_of(state, "errors", n_dimensions=2)
+        factor = array_of(state, "factor", n_dimensions=1)
+        floor = array_of(state, "floor", n_dimensions=1)
+        self._inner.restore(part_of(state, "inner"))
+        self._errors, self._factor, self._floor = errors, factor, floor
+        self._held_out = None

@@ -1,0 +1,60 @@
+"""Checks of what predictors are given, with messages that say what to do."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.errors import DataError
+
+
+def require_examples(
+    X: NDArray[np.float64], y: NDArray[np.float64], *, n_least: int = 1
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return features and values as float64 arrays that can be learned from.
+
+    Args:
+        X: (n, d) features.
+        y: (n, m) values, NaN where there is none.
+        n_least: How many values each column needs.
+
+    Raises:
+        DataError: If shapes do not agree, something is infinite, or a column has too few values.
+    """
+    X, y = require_features(X), np.asarray(y, dtype=np.float64)
+    if y.ndim != 2 or len(y) != len(X):
+        raise DataError(
+            f"a predictor learns from X of shape (n, d) and y of shape (n, m), but {X.shape} and "
+            f"{y.shape} came: give one row of values per row of features"
+        )
+    if np.isinf(y).any():
+        raise DataError("a value to learn from is infinite: write NaN where there is no value")
+    counts = np.isfinite(y).sum(axis=0)
+    if y.shape[1] and counts.min() < n_least:
+        raise DataError(
+            f"column {int(counts.argmin())} has {counts.min()} values to learn from, but at least "
+            f"{n_least} are needed: measure more, or choose another predictor"
+        )
+    return X, y
+
+
+def require_features(X: NDArray[np.float64], n_features: int | None = None) -> NDArray[np.float64]:
+    """Return features as a float64 array.
+
+    Args:
+        X: (n, d) features.
+        n_features: The d that is wanted; any if None.
+
+    Raises:
+        DataError: If the shape is another, or a feature is not finite.
+    """
+    X = np.asarray(X, dtype=np.float64)
+    if X.ndim != 2 or (n_features is not None and X.shape[1] != n_features):
+        wanted = "d" if n_features is None else str(n_features)
+        raise DataError(f"features of shape (n, {wanted}) are wanted, but {X.shape} came")
+    if not np.isfinite(X).all():
+        raise DataError("a feature is not finite: leave that row out, or give it a number")
+    return X
+
+
+def not_fitted(predictor: object) -> DataError:
+    """Return the error of a predictor that was asked before it learned."""
+    return DataError(f"{type(predictor).__qualname__} has not learned anything yet: fit it first")
