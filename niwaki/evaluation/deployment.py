@@ -8,18 +8,23 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from niwaki.compress.quantization.observers import new_observer
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
-from niwaki.core.errors import DataError, TargetError
+from niwaki.core.errors import DataError, ExportError, TargetError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.export.calibration import activation_ranges
+from niwaki.export.fx_graph import build_graph
 from niwaki.export.quantize import quantize_model
 from niwaki.export.realised import realised_precisions
-from niwaki.targets.base import Feeds, Target
+from niwaki.export.torch_export import export_module
+from niwaki.targets.base import Effort, Feeds, Target
+from niwaki.targets.latency import Latency
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.scoring import score
 
@@ -50,6 +55,35 @@ class DeploymentSettings:
         new_observer(self.observer)  # raises if there is none of that name
 
 
+@dataclass(frozen=True)
+class FloatGraph:
+    """What all precisions of one trained network share.
+
+    Attributes:
+        model: The float graph, batch-norm folded.
+        ranges: Low and high of its activations on the calibration split, by tensor name; empty if
+            none of its layers is to be quantized.
+    """
+
+    model: onnx.ModelProto
+    ranges: Mapping[str, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What came of running a network on the target.
+
+    Attributes:
+        values: The tasks' values on the search split, `mean_skill`, `latency_ms`, `size_bytes`.
+        latency: How it was timed.
+        realised: Precision that each layer of the plan really runs in.
+    """
+
+    values: Mapping[str, float]
+    latency: Latency
+    realised: Mapping[str, str]
+
+
 class Deployment:
     """Turns float graphs into what runs on one target, for one set of tasks.
 
@@ -66,6 +100,42 @@ class Deployment:
     def output_names(self) -> list[str]:
         """Names of the model's outputs: those of the tasks."""
         return [task.name for task in self.data.tasks]
+
+    def float_graph(self, module: nn.Module, *, quantizable: bool = True) -> FloatGraph:
+        """Return the float graph of a trained module in evaluation mode, on the CPU.
+
+        Args:
+            module: Maps a batch of inputs to one output per task, in their order.
+            quantizable: Whether ranges will be needed.
+
+        Raises:
+            ExportError: If it cannot be written.
+        """
+        shape = (1, *self.data.input_shape)
+        names = {"input_names": [INPUT_NAME], "output_names": self.output_names}
+        try:
+            model = build_graph(module, [shape], **names)
+        except ExportError:  # what cannot be traced symbolically takes torch's own, slow exporter
+            example = torch.from_numpy(self.timing_feeds(n_images=2)[INPUT_NAME])
+            model = export_module(module, (example,), **names)
+        return FloatGraph(model, self.ranges(model) if quantizable else {})
+
+    def measure(self, graph: FloatGraph, plan: QuantizationPlan, *, seed: int) -> Deployed:
+        """Quantize a graph, score it on the search split, and time it.
+
+        Args:
+            graph: Of a trained network.
+            plan: Names its layers.
+            seed: Of the timing.
+        """
+        with self.target.computing():
+            model = self.quantized(graph.model, plan, graph.ranges)
+            scores = self.score(model, SplitName.SEARCH)
+            realised = self.realised(model, plan)
+            feeds = self.timing_feeds()
+        latency = self.target.measure([model], [feeds], effort=Effort.QUICK, seed=seed)[0]
+        sizes = {"latency_ms": latency.latency_ms, "size_bytes": float(model.ByteSize())}
+        return Deployed({**scores, **sizes}, latency, realised)
 
     def ranges(self, float_model: onnx.ModelProto) -> Mapping[str, tuple[float, float]]:
         """Return the activation ranges of a float graph on the calibration split."""

@@ -15,6 +15,7 @@ from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Evaluator, Export, Provenance
 from niwaki.evaluation.bundles import Exporter, export_of, time_exports
+from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
 from niwaki.evaluation.deployment import (
     Deployment,
     DeploymentSettings,
@@ -24,21 +25,17 @@ from niwaki.evaluation.deployment import (
     require_precisions,
     require_same_data,
 )
+from niwaki.evaluation.devices import torch_threads
 from niwaki.evaluation.registry import Ingredients
-from niwaki.evaluation.subnetworks import SubNetworks, torch_threads
-from niwaki.evaluation.training import (
-    SuperNetworkTraining,
-    TrainingSettings,
-    load_checkpoint,
-    save_checkpoint,
-)
+from niwaki.evaluation.subnetworks import SubNetworks
+from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.evaluation.values import deployed_values
 from niwaki.spaces.joint import JointSpace
 from niwaki.spaces.precision import ARCHITECTURE, FP32, QUANTIZATION, with_precisions
 from niwaki.spaces.slimmable.build import SuperNetwork
 from niwaki.spaces.slimmable.layout import Head, HeadKind, Shape
 from niwaki.spaces.slimmable.space import SlimmableSettings, SlimmableSpace
-from niwaki.targets.base import Effort, Target
+from niwaki.targets.base import Target
 from niwaki.tasks.base import SplitName, TaskData
 
 CHECKPOINT = "supernet.pt"
@@ -196,28 +193,19 @@ class SupernetEvaluator(Evaluator):
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
-        with torch_threads(self._settings.n_threads), self._target.computing():
-            deployment = self._deployment
-            graph = self._subnetworks.graph(candidate.part(ARCHITECTURE))
-            model = deployment.quantized(graph.model, plan, graph.ranges)
-            scores = deployment.score(model, SplitName.SEARCH)
-            realised = deployment.realised(model, plan)
-            feeds = deployment.timing_feeds()
-        latency = self._target.measure([model], [feeds], effort=Effort.QUICK, seed=seed)[0]
+        with torch_threads(self._settings.n_threads):
+            with self._target.computing():
+                graph = self._subnetworks.graph(candidate.part(ARCHITECTURE))
+            deployed = self._deployment.measure(graph, plan, seed=seed)
         return Measurement(
             key=candidate.key,
-            values={
-                **scores,
-                "latency_ms": latency.latency_ms,
-                "size_bytes": float(model.ByteSize()),
-                **self.cheap(candidate),
-            },
+            values={**deployed.values, **self.cheap(candidate)},
             fidelity=fidelity,
             seed=seed,
             target_id=self._target.target_id,
             details={
-                "latency": latency.to_json(),
-                "layers": layer_rows(self._layer_counts(candidate), plan, realised),
+                "latency": deployed.latency.to_json(),
+                "layers": layer_rows(self._layer_counts(candidate), plan, deployed.realised),
             },
         )
 

@@ -3,25 +3,22 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import ConfigError, RunFolderError, StudyError
+from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
+from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.spaces.slimmable.build import SuperNetwork
 from niwaki.spaces.slimmable.space import SlimmableSpace
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses, total_distillation, total_loss
 from niwaki.tasks.statistics import ClassStatistics, Statistics
-
-M = TypeVar("M", bound=nn.Module)
 
 
 @dataclass(frozen=True)
@@ -61,25 +58,6 @@ class TrainingSettings:
         require_share(self, "warmup", "distillation")
         if self.warmup == 1.0:
             raise ConfigError("'warmup' is 1: leave steps in which the learning rate falls")
-
-
-def best_device() -> torch.device:
-    """Return `cuda` where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
-def placed(module: M, device: torch.device, layout: torch.memory_format) -> M:
-    """Move a module to a device, its 4-D weights in the given memory layout."""
-    # `Module.to` takes a layout, which its stubs leave out.
-    return module.to(device=device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
-
-
-def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return a batch as tensors on `device`; images are laid out channels-last."""
-    images = torch.from_numpy(batch.inputs).to(device)
-    if images.ndim == 4:
-        images = images.to(memory_format=torch.channels_last)
-    return images, {name: torch.from_numpy(y).to(device) for name, y in batch.targets.items()}
 
 
 class SuperNetworkTraining:
@@ -208,41 +186,6 @@ class SuperNetworkTraining:
             factor = 0.5 * (1.0 + math.cos(math.pi * (progress - warmup) / (1.0 - warmup)))
         for group in self._optimiser.param_groups:
             group["lr"] = self._settings.learning_rate * max(factor, 1e-3)
-
-
-def save_checkpoint(state: dict[str, Any], path: Path) -> None:
-    """Write a training state so that a kill leaves the old file or the new one, never half.
-
-    Raises:
-        RunFolderError: If the disk is full, or the folder cannot be written.
-    """
-    partial = path.with_suffix(".partial")
-    try:
-        with partial.open("wb") as file:
-            torch.save(state, file)
-        partial.replace(path)
-    except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
-        raise RunFolderError(
-            f"the checkpoint '{path.name}' cannot be written ({error}): "
-            "free some disk space and start the same command again"
-        ) from error
-
-
-def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read what `save_checkpoint` wrote; only tensors and plain values are loaded.
-
-    Raises:
-        RunFolderError: If the file cannot be read.
-    """
-    try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
-        raise RunFolderError(
-            f"the checkpoint '{path.name}' is damaged ({type(error).__name__}): "
-            "delete it to train anew"
-        ) from error
-    return state
 
 
 def _best_constant(statistics: Statistics) -> list[float]:

@@ -13,8 +13,8 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import DataError, StudyError
 from niwaki.evaluation.base import Provenance
 from niwaki.evaluation.deployment import require_same_data
+from niwaki.evaluation.devices import to_tensors
 from niwaki.evaluation.supernet import SupernetEvaluator, network_shape
-from niwaki.evaluation.training import to_tensors
 from niwaki.export.bundle import read_bundle, verify_bundle
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8
 from niwaki.tasks.base import SplitName, TaskData

@@ -7,13 +7,9 @@ import pytest
 import torch
 
 from niwaki.core.errors import RunFolderError, StudyError
+from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
 from niwaki.evaluation.supernet import network_shape
-from niwaki.evaluation.training import (
-    SuperNetworkTraining,
-    TrainingSettings,
-    load_checkpoint,
-    save_checkpoint,
-)
+from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.spaces.slimmable import SlimmableSpace
 from niwaki.tasks.base import TaskData
 from tests.evaluation.conftest import SPACE, TRAINING

@@ -1,0 +1,96 @@
+"""States of training on disk: whole or not there at all, and not more bytes than allowed."""
+
+from contextlib import suppress
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from niwaki.core.errors import RunFolderError
+
+
+def save_checkpoint(state: dict[str, Any], path: Path) -> None:
+    """Write a training state so that a kill leaves the old file or the new one, never half.
+
+    Raises:
+        RunFolderError: If the disk is full, or the folder cannot be written.
+    """
+    partial = path.with_suffix(".partial")
+    try:
+        with partial.open("wb") as file:
+            torch.save(state, file)
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:
+        partial.unlink(missing_ok=True)
+        raise RunFolderError(
+            f"the checkpoint '{path.name}' cannot be written ({error}): "
+            "free some disk space and start the same command again"
+        ) from error
+
+
+def load_checkpoint(path: Path) -> dict[str, Any]:
+    """Read what `save_checkpoint` wrote; only tensors and plain values are loaded.
+
+    Raises:
+        RunFolderError: If the file cannot be read.
+    """
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+        raise RunFolderError(
+            f"the checkpoint '{path.name}' is damaged ({type(error).__name__}): "
+            "delete it to train anew"
+        ) from error
+    return state
+
+
+class CheckpointStore:
+    """Keeps the states of many trainings, the youngest ones, within a number of bytes.
+
+    Several processes may use one folder. What is lost costs time alone: a training starts anew.
+
+    Args:
+        folder: Created with the first state.
+        most_bytes: Of all states together; 0 keeps nothing.
+    """
+
+    def __init__(self, folder: Path, most_bytes: float) -> None:
+        self._folder, self._most_bytes = folder, most_bytes
+
+    def load(self, name: str) -> dict[str, Any] | None:
+        """Return the state of that name; None if there is none, or it is damaged."""
+        path = self._path(name)
+        try:
+            return load_checkpoint(path) if path.exists() else None
+        except RunFolderError:
+            path.unlink(missing_ok=True)
+            return None
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Keep a state, and drop the oldest ones if there are too many bytes.
+
+        Raises:
+            RunFolderError: If the folder cannot be written.
+        """
+        if not self._most_bytes:
+            return
+        self._folder.mkdir(parents=True, exist_ok=True)
+        save_checkpoint(state, self._path(name))
+        self._shrink()
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.pt"
+
+    def _shrink(self) -> None:
+        files = []
+        for path in self._folder.glob("*.pt"):
+            with suppress(FileNotFoundError):  # another process dropped it
+                status = path.stat()
+                files.append((status.st_mtime_ns, status.st_size, path))
+        n_bytes = sum(size for _, size, _ in files)
+        for _, size, path in sorted(files):
+            if n_bytes <= self._most_bytes:
+                return
+            path.unlink(missing_ok=True)
+            n_bytes -= size

@@ -1,0 +1,43 @@
+"""Where torch computes, and how many threads it may use."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from niwaki.tasks.base import Batch
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def best_device() -> torch.device:
+    """Return `cuda` where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def placed(module: M, device: torch.device, layout: torch.memory_format) -> M:
+    """Move a module to a device, its 4-D weights in the given memory layout."""
+    # `Module.to` takes a layout, which its stubs leave out.
+    return module.to(device=device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+
+
+def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return a batch as tensors on `device`; images are laid out channels-last."""
+    images = torch.from_numpy(batch.inputs).to(device)
+    if images.ndim == 4:
+        images = images.to(memory_format=torch.channels_last)
+    return images, {name: torch.from_numpy(y).to(device) for name, y in batch.targets.items()}
+
+
+@contextmanager
+def torch_threads(n_threads: int) -> Iterator[None]:
+    """Let torch use `n_threads` inside the block; 0 changes nothing."""
+    before = torch.get_num_threads()
+    if n_threads:
+        torch.set_num_threads(n_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
