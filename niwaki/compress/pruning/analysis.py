@@ -1,0 +1,131 @@
+"""The analysis of a model: which channels can be removed, proven on a copy."""
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from niwaki.compress.pruning.assembly import Assembled, Signature, assemble, signature_of
+from niwaki.compress.pruning.call_sites import CallSite
+from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups
+from niwaki.compress.pruning.model_calls import Inputs, named_tensors
+from niwaki.compress.pruning.provenance import Choice
+from niwaki.compress.pruning.solution import Solution, solve
+from niwaki.compress.pruning.tracer import Trace, trace
+from niwaki.compress.pruning.verification import bench, failures
+from niwaki.core.errors import DataError
+from niwaki.core.limits import require_at_least
+
+
+@dataclass(frozen=True)
+class AnalysisSettings:
+    """How a model is analysed.
+
+    Attributes:
+        verify: Whether groups are proven on a copy. Without, what the code does with constant sizes
+            is not seen, and a plan may not run.
+        seed: Of the random values that proofs are made with.
+        max_traces: How many times another way is tried where a group fails its proof.
+
+    Raises:
+        ConfigError: If `max_traces` is below 1.
+    """
+
+    verify: bool = True
+    seed: int = 0
+    max_traces: int = 6
+
+    def __post_init__(self) -> None:
+        require_at_least(self, {"max_traces": 1})
+
+
+def analyse(
+    module: nn.Module, inputs: Inputs, *, settings: AnalysisSettings | None = None
+) -> ChannelGroups:
+    """Find the channels of a model that can be removed.
+
+    The model is copied, run once on the inputs, and every element of every tensor is traced to the
+    channel that it came from. Then half of each group is removed from a copy with random weights,
+    which must compute what the masked original does; where it does not, another way of removing is
+    tried, and at last the group is left alone with the reason.
+
+    Args:
+        module: Any model, in any mode, which is not changed in any way.
+        inputs: One tensor, a tuple of positional arguments, or a mapping of keyword arguments, as
+            the model takes them. A batch of one or two examples is enough.
+        settings: How.
+
+    Raises:
+        DataError: If the model fails on these inputs, or returns no tensor.
+    """
+    settings = settings or AnalysisSettings()
+    model = copied(module).eval()
+    choices: dict[CallSite, int] = {}
+    refused: dict[Signature, str] = {}
+    on = bench(model, inputs, seed=settings.seed) if settings.verify else None
+    for attempt in range(settings.max_traces):
+        traced = _traced(model, inputs, choices)
+        solution = solve(traced.state)
+        found = assemble(traced, solution, batch=_batch(inputs), refused={})
+        if on is None:
+            break
+        failed = {f.group: f.reason for f in failures(on, found.groups, seed=settings.seed)}
+        axes = traced.state.atoms.axes
+        refused = {signature_of(found.groups[name], axes): why for name, why in failed.items()}
+        is_last = attempt == settings.max_traces - 1
+        flipped = False if is_last else _flip(traced, solution, found, list(failed), choices)
+        if not flipped:
+            found = assemble(traced, solution, batch=_batch(inputs), refused=refused)
+            break
+    return found.groups
+
+
+def _traced(model: nn.Module, inputs: Inputs, choices: dict[CallSite, int]) -> Trace:
+    try:
+        traced = trace(model, inputs, choices=choices)
+    except Exception as error:
+        raise DataError(
+            f"the model fails on the example inputs: {type(error).__name__}: {error}. Give inputs "
+            "as the model takes them: one tensor, a tuple of positional arguments, or a mapping of "
+            "keyword arguments"
+        ) from error
+    if not traced.outputs:
+        raise DataError(
+            "the model returns no tensor: it must return a tensor, or tuples, mappings or "
+            "dataclasses of tensors"
+        )
+    return traced
+
+
+def _flip(
+    traced: Trace,
+    solution: Solution,
+    found: Assembled,
+    failed: list[str],
+    choices: dict[CallSite, int],
+) -> bool:
+    """Take the next option wherever a failed group was decided; False if all were tried."""
+    changed = False
+    for name in failed:
+        mine = set(found.roots[name].tolist())
+        for choice in (*traced.state.alternatives, *solution.choices):
+            taken = choices.get(choice.site, 0)
+            if taken + 1 < choice.n_options and _touches(choice, solution, mine):
+                choices[choice.site] = taken + 1
+                changed = True
+    return changed
+
+
+def _touches(choice: Choice, solution: Solution, roots: set[int]) -> bool:
+    return not roots.isdisjoint(solution.root[choice.atoms.reshape(-1).numpy()].tolist())
+
+
+def _batch(inputs: Inputs) -> int:
+    """Return the number of examples: the first size of the first input."""
+    first: Tensor | None = next((t for _, t in named_tensors(inputs) if t.ndim), None)
+    return len(first) if first is not None else 1
+
+
+def describe(group: ChannelGroup) -> str:
+    """Return a group as a sentence."""
+    return str(group)

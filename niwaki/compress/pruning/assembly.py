@@ -1,0 +1,221 @@
+"""From a solved trace to channel groups with names, reasons, reach and costs."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.compress.pruning.atoms import Axis, AxisKind, Ids
+from niwaki.compress.pruning.costs import CostModel, Products
+from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups, Member, Refusal
+from niwaki.compress.pruning.provenance import Role
+from niwaki.compress.pruning.solution import Solution, members_of
+from niwaki.compress.pruning.tracer import Trace
+
+_ROLE_ORDER = {Role.WRITES: 0, Role.SCALES: 1, Role.READS: 2}
+Signature = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Assembled:
+    """Groups, and what is needed to question them.
+
+    Attributes:
+        groups: As they are handed out, once verified.
+        roots: (n_units,) class of each unit, by name of the group.
+    """
+
+    groups: ChannelGroups
+    roots: Mapping[str, Ids]
+
+
+def assemble(
+    traced: Trace, solution: Solution, *, batch: int, refused: Mapping[Signature, str]
+) -> Assembled:
+    """Collect classes with the same members into groups.
+
+    Args:
+        traced: The pass.
+        solution: Its classes.
+        batch: Examples in the pass, which costs are divided by.
+        refused: Groups to leave alone, by signature, with the reason.
+    """
+    axes = traced.state.atoms.axes
+    classes = members_of(traced.state.atoms, solution)
+    by_signature: dict[Signature, list[int]] = defaultdict(list)
+    for root, members in classes.items():
+        if any(axes[number].kind is AxisKind.TENSOR for number, _ in members):
+            by_signature[tuple((number, len(part)) for number, part in members)].append(root)
+    reach = _reach(traced)
+    reasons = _reasons(traced, solution)
+    groups, roots, left = [], {}, []
+    names: set[str] = set()
+    for signature, mine in by_signature.items():
+        if len(mine) < 2 or signature in refused:
+            why = refused.get(signature, "it is a single unit, and one has to stay")
+            left += _refusals(axes, signature, len(mine), why)
+            continue
+        members = _members(traced, signature, [classes[root] for root in mine])
+        group = ChannelGroup(
+            _unique(_name(members), names),
+            len(mine),
+            members,
+            tuple(sorted({o for m in members for o in reach.get(m.owner, ())})),
+            tuple(dict.fromkeys(why for root in mine[:1] for why in reasons.get(root, ()))),
+        )
+        groups.append(group)
+        roots[group.name] = np.array(mine, np.int64)
+    left = _pinned(traced, solution) + left
+    statistics = {s.owner: s for s in traced.state.statistics}
+    costs = cost_model(traced, solution, groups, roots, batch=batch)
+    outputs = tuple(traced.outputs)
+    return Assembled(ChannelGroups(tuple(groups), tuple(left), outputs, costs, statistics), roots)
+
+
+def signature_of(group: ChannelGroup, axes: Iterable[Axis]) -> Signature:
+    """Return what a group is known by from one trace to the next."""
+    numbers = {(axis.kind, axis.owner, axis.dim): i for i, axis in enumerate(axes)}
+    return tuple((numbers[m.kind, m.owner, m.dim], m.width) for m in _by_number(group, numbers))
+
+
+def _by_number(
+    group: ChannelGroup, numbers: Mapping[tuple[AxisKind, str, int], int]
+) -> list[Member]:
+    return sorted(group.members, key=lambda m: numbers[m.kind, m.owner, m.dim])
+
+
+def _members(
+    traced: Trace, signature: Signature, classes: list[list[tuple[int, Ids]]]
+) -> tuple[Member, ...]:
+    members = []
+    for position, (number, _) in enumerate(signature):
+        axis = traced.state.atoms.axes[number]
+        indices = np.stack([members[position][1] for members in classes])
+        role = traced.state.roles.get((axis.owner, axis.dim), Role.SCALES)
+        members.append(Member(axis.kind, axis.owner, axis.dim, axis.size, indices, role))
+    return tuple(sorted(members, key=lambda m: (m.kind is not AxisKind.TENSOR, _ROLE_ORDER[m.role])))
+
+
+def _name(members: tuple[Member, ...]) -> str:
+    first = next(m for m in members if m.kind is AxisKind.TENSOR)
+    return first.owner.removesuffix(".weight")
+
+
+def _unique(name: str, known: set[str]) -> str:
+    found, n = name, 1
+    while found in known:
+        n += 1
+        found = f"{name}#{n}"
+    known.add(found)
+    return found
+
+
+def _reach(traced: Trace) -> dict[str, set[str]]:
+    """Return the outputs that each parameter and buffer can change, by its name."""
+    before: dict[int, list[int]] = defaultdict(list)
+    for source, destination in traced.state.edges:
+        before[destination].append(source)
+    names = {node: name for name, node in traced.state.nodes.items()}
+    reach: dict[str, set[str]] = defaultdict(set)
+    for output, node in traced.outputs.items():
+        seen, open_nodes = {node}, [node]
+        while open_nodes:
+            for source in before[open_nodes.pop()]:
+                if source not in seen:
+                    seen.add(source)
+                    open_nodes.append(source)
+        for each in seen & names.keys():
+            reach[names[each]].add(output)
+    return reach
+
+
+def _reasons(traced: Trace, solution: Solution) -> dict[int, list[str]]:
+    """Return what binds each class, in the order of execution."""
+    reasons: dict[int, list[str]] = defaultdict(list)
+    for bond in traced.state.atoms.bonds:
+        for root in np.unique(solution.root[bond.left]):
+            reasons[int(root)].append(bond.because)
+    return reasons
+
+
+def _refusals(axes: list[Axis], signature: Signature, n_units: int, why: str) -> list[Refusal]:
+    return [
+        Refusal(f"{axes[number].owner}[{axes[number].dim}]", width * n_units, why)
+        for number, width in signature
+        if axes[number].kind is AxisKind.TENSOR
+    ]
+
+
+def _pinned(traced: Trace, solution: Solution) -> list[Refusal]:
+    """Return every dimension of a parameter that stays in part or as a whole, with a reason."""
+    reasons: dict[int, str] = {}
+    for pin in traced.state.atoms.pins:
+        for root in np.unique(solution.root[pin.atoms]):
+            reasons.setdefault(int(root), pin.reason)
+    found = []
+    for axis in traced.state.atoms.axes:
+        span = slice(axis.start, axis.start + axis.size)
+        pinned = solution.pinned[span]
+        if axis.kind is AxisKind.TENSOR and pinned.any():
+            roots = np.unique(solution.root[span][pinned])
+            why = next((reasons[int(r)] for r in roots if int(r) in reasons), "it is bound to such")
+            found.append(Refusal(f"{axis.owner}[{axis.dim}]", int(pinned.sum()), why))
+    return found
+
+
+def cost_model(
+    traced: Trace,
+    solution: Solution,
+    groups: list[ChannelGroup],
+    roots: Mapping[str, Ids],
+    *,
+    batch: int,
+) -> CostModel:
+    """Return costs as products of widths, each a sum over groups."""
+    group_of = np.full(len(solution.root), -1, np.int64)
+    for number, group in enumerate(groups):
+        group_of[roots[group.name]] = number
+    widths = _Widths(group_of[solution.root], np.array([g.n_units for g in groups], np.int64))
+    state = traced.state
+    macs = [
+        (term.module, term.coefficient / batch, [widths.row(f.numpy()) for f in term.factors])
+        for term in state.costs
+    ]
+    params = []
+    for name, shape in state.shapes.items():
+        known = [a for a in state.atoms.axes if a.kind is AxisKind.TENSOR and a.owner == name]
+        rest = float(np.prod(shape)) / float(np.prod([axis.size for axis in known] or [1]))
+        rows = [widths.row(np.arange(a.start, a.start + a.size)) for a in known]
+        params.append((name, rest, rows))
+    return CostModel(
+        tuple(group.name for group in groups),
+        widths.n_units,
+        np.array(widths.fixed),
+        np.stack(widths.per_unit) if widths.per_unit else np.zeros((0, len(groups))),
+        Products.of(macs),
+        Products.of(params),
+    )
+
+
+class _Widths:
+    """The distinct widths of a model, as rows of a matrix."""
+
+    def __init__(self, group_of: Ids, n_units: NDArray[np.int64]) -> None:
+        self._group_of, self.n_units = group_of, n_units
+        self.fixed: list[float] = [1.0]
+        self.per_unit: list[NDArray[np.float64]] = [np.zeros(len(n_units))]
+        self._known: dict[bytes, int] = {}
+
+    def row(self, atoms: Ids) -> int:
+        groups = self._group_of[atoms]
+        counts = np.bincount(groups[groups >= 0], minlength=len(self.n_units)).astype(np.float64)
+        fixed = float((groups < 0).sum())
+        per_unit = counts / np.maximum(self.n_units, 1)
+        key = np.append(per_unit, fixed).tobytes()
+        if key not in self._known:
+            self._known[key] = len(self.fixed)
+            self.fixed.append(fixed)
+            self.per_unit.append(per_unit)
+        return self._known[key]

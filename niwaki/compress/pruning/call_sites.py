@@ -1,0 +1,135 @@
+"""Where in a model an operation is called, and which number of the model it was told."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+from torch.utils.hooks import RemovableHandle
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """One call of one forward pass; the same in every pass of the same model.
+
+    Attributes:
+        module: Path of the module whose code runs, empty for the model itself.
+        invocation: How often that module had been entered before, in this pass.
+        ordinal: How many operations of interest it had called before, in this invocation.
+    """
+
+    module: str
+    invocation: int
+    ordinal: int
+
+
+@dataclass
+class _Frame:
+    module: str
+    invocation: int
+    n_calls: int = 0
+
+
+class ModuleStack:
+    """Knows at every moment of a forward pass which module's code runs.
+
+    Args:
+        module: The model; hooks are on it inside `watching` only.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+        self._frames: list[_Frame] = []
+        self._entered: dict[str, int] = {}
+
+    @property
+    def path(self) -> str:
+        """Path of the module whose code runs."""
+        return self._frames[-1].module if self._frames else ""
+
+    def site(self) -> CallSite:
+        """Return the site of the call that is being made; each call makes a new one."""
+        if not self._frames:
+            self._frames.append(_Frame("", 0))
+        frame = self._frames[-1]
+        frame.n_calls += 1
+        return CallSite(frame.module, frame.invocation, frame.n_calls - 1)
+
+    @contextmanager
+    def watching(self) -> Iterator["ModuleStack"]:
+        """Follow the forward passes inside the block."""
+        handles: list[RemovableHandle] = []
+        for path, module in self._module.named_modules():
+            handles.append(module.register_forward_pre_hook(self._entering(path), prepend=True))
+            handles.append(module.register_forward_hook(self._leaving, always_call=True))
+        try:
+            yield self
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def _entering(self, path: str) -> Any:
+        def enter(module: nn.Module, inputs: tuple[Any, ...]) -> None:
+            del inputs
+            if module is self._module:
+                self._frames.clear()
+                self._entered.clear()
+            invocation = self._entered.get(path, 0)
+            self._entered[path] = invocation + 1
+            self._frames.append(_Frame(path, invocation))
+
+        return enter
+
+    def _leaving(self, *_: Any) -> None:
+        if self._frames:
+            self._frames.pop()
+
+
+class TaggedInt(int):
+    """An integer attribute of a module, which remembers its name wherever it is passed.
+
+    `view(batch, self.num_heads, -1)` then tells that this dimension is `num_heads` of that module.
+    """
+
+    name: str
+
+    def __new__(cls, value: int, name: str) -> "TaggedInt":
+        """Make `value`, which is the attribute `name`, such as `blocks.0.attention:num_heads`."""
+        tagged = super().__new__(cls, value)
+        tagged.name = name
+        return tagged
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> int:
+        return int(self)
+
+
+def tag_of(value: object) -> str | None:
+    """Return the attribute that an argument is, or None."""
+    return value.name if isinstance(value, TaggedInt) else None
+
+
+@contextmanager
+def tagged_attributes(module: nn.Module) -> Iterator[None]:
+    """Tag the integers among the attributes of all modules, also inside tuples and lists."""
+    replaced: list[tuple[nn.Module, str, object]] = []
+    for path, child in module.named_modules():
+        for attribute, value in list(vars(child).items()):
+            tagged = _tagged(value, f"{path}:{attribute}")
+            if tagged is not value and not attribute.startswith("_"):
+                replaced.append((child, attribute, value))
+                child.__dict__[attribute] = tagged
+    try:
+        yield
+    finally:
+        for child, attribute, value in replaced:
+            child.__dict__[attribute] = value
+
+
+def _tagged(value: object, name: str) -> object:
+    if type(value) is int:
+        return TaggedInt(value, name)
+    if type(value) in (tuple, list) and any(type(item) is int for item in value):  # type: ignore[attr-defined]
+        items = [_tagged(item, f"{name}[{i}]") for i, item in enumerate(value)]  # type: ignore[arg-type, var-annotated]
+        return tuple(items) if isinstance(value, tuple) else items
+    return value

@@ -1,0 +1,107 @@
+"""Multiply-accumulates and parameters of a pruned model, from how many channels each group keeps.
+
+Nothing is rebuilt: each convolution costs a constant times the product of two widths, and each width
+is a sum over the groups that it is made of. A thousand candidates are a few matrix products.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Products:
+    """A sum of products of widths.
+
+    Attributes:
+        coefficients: (n_terms,) constant of each product.
+        factors: (n_terms, n_factors) row numbers of `CostModel.per_unit`; row 0 is the constant 1.
+        owners: Module path of each convolution or linear layer, or name of each parameter.
+    """
+
+    coefficients: Floats
+    factors: Ints
+    owners: tuple[str, ...]
+
+    @classmethod
+    def of(cls, terms: Sequence[tuple[str, float, Sequence[int]]]) -> "Products":
+        """Collect (owner, coefficient, widths)."""
+        longest = max((len(widths) for _, _, widths in terms), default=1)
+        factors = np.zeros((len(terms), max(longest, 1)), np.int64)
+        for row, (_, _, widths) in enumerate(terms):
+            factors[row, : len(widths)] = widths
+        return cls(
+            np.array([coefficient for _, coefficient, _ in terms], np.float64),
+            factors,
+            tuple(owner for owner, _, _ in terms),
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class CostModel:
+    """Costs as functions of the number of units that each group keeps.
+
+    Attributes:
+        groups: Names of the groups, in the order of the columns of `kept`.
+        n_units: (n_groups,) units of the whole model.
+        fixed: (n_widths,) part of each width that no group touches.
+        per_unit: (n_widths, n_groups) channels that one unit of each group adds to each width.
+        macs_of: Products for multiply-accumulates of one example.
+        params_of: Products for parameters.
+    """
+
+    groups: tuple[str, ...]
+    n_units: Ints
+    fixed: Floats
+    per_unit: Floats
+    macs_of: Products
+    params_of: Products
+
+    def macs(self, kept: Ints | Floats) -> Floats:
+        """Return the multiply-accumulates of one example, in convolutions and matrix products.
+
+        Args:
+            kept: (n_groups,) or (n, n_groups) units that each group keeps.
+
+        Returns:
+            () or (n,) float64.
+        """
+        return self._sum(self.macs_of, kept)
+
+    def params(self, kept: Ints | Floats) -> Floats:
+        """Return the number of parameters, in the same way as `macs`."""
+        return self._sum(self.params_of, kept)
+
+    def macs_per_layer(self, kept: Ints | Floats) -> Floats:
+        """Return (..., n_terms) multiply-accumulates, in the order of `macs_of.owners`."""
+        return self._terms(self.macs_of, kept)
+
+    def widths_per_layer(self, kept: Ints | Floats) -> Floats:
+        """Return (..., n_terms, n_factors) widths of each layer; 1 where there is no other.
+
+        For a convolution the first is its input channels (of one group), the second its outputs.
+        """
+        return self._widths(kept)[..., self.macs_of.factors]
+
+    @property
+    def whole(self) -> Ints:
+        """(n_groups,) counts of the model as it is."""
+        return self.n_units
+
+    def _widths(self, kept: Ints | Floats) -> Floats:
+        widths: Floats = np.asarray(kept, np.float64) @ self.per_unit.T + self.fixed
+        return widths
+
+    def _terms(self, products: Products, kept: Ints | Floats) -> Floats:
+        factors = self._widths(kept)[..., products.factors]
+        terms: Floats = products.coefficients * factors.prod(-1)
+        return terms
+
+    def _sum(self, products: Products, kept: Ints | Floats) -> Floats:
+        total: Floats = self._terms(products, kept).sum(-1)
+        return total

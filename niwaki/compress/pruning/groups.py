@@ -1,0 +1,219 @@
+"""Channel groups: sets of channels in many layers that can only be removed together."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.compress.pruning.atoms import AxisKind
+from niwaki.compress.pruning.costs import CostModel
+from niwaki.compress.pruning.plan import AttributeChange, Cut, PruningPlan, StatisticsCut
+from niwaki.compress.pruning.provenance import Role, Statistics
+from niwaki.core.errors import SpaceError
+from niwaki.core.registry import nearest
+
+_N_SHOWN = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One dimension of one parameter, buffer or attribute, of which every unit has a part.
+
+    Attributes:
+        kind: Parameter or buffer, attribute of a module, or positions of a normalisation.
+        owner: Name of the parameter; `path:attribute`; or the site of the normalisation.
+        dim: Dimension of the parameter; 0 otherwise.
+        size: Its whole size.
+        indices: (n_units, width) int64: what unit u loses.
+        role: What it has to do with the channel.
+    """
+
+    kind: AxisKind
+    owner: str
+    dim: int
+    size: int
+    indices: NDArray[np.int64]
+    role: Role
+
+    @property
+    def width(self) -> int:
+        """Indices that one unit has here."""
+        return int(self.indices.shape[1])
+
+    @property
+    def layer(self) -> str:
+        """Path of the module that owns the parameter."""
+        return self.owner.rpartition(".")[0] or self.owner
+
+    def __str__(self) -> str:
+        return f"{self.owner}[{self.dim}]" if self.kind is AxisKind.TENSOR else self.owner
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelGroup:
+    """Units that are interchangeable: each takes the same number of indices from each member.
+
+    Attributes:
+        name: Stable and readable: the layer that computes the channels.
+        n_units: How many there are; at least one has to stay.
+        members: All that loses something with each unit.
+        outputs: Names of the model's outputs that it can change.
+        because: The operations that bind its members together.
+    """
+
+    name: str
+    n_units: int
+    members: tuple[Member, ...]
+    outputs: tuple[str, ...]
+    because: tuple[str, ...]
+
+    @property
+    def tensors(self) -> tuple[Member, ...]:
+        """The members that are parameters or buffers."""
+        return tuple(m for m in self.members if m.kind is AxisKind.TENSOR)
+
+    @property
+    def writers(self) -> tuple[Member, ...]:
+        """The members that compute the channels; all tensors if that is not known."""
+        writers = tuple(m for m in self.tensors if m.role is Role.WRITES)
+        return writers or self.tensors
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """Paths of the modules that lose the channel."""
+        return tuple(dict.fromkeys(member.layer for member in self.tensors))
+
+    @property
+    def width(self) -> int:
+        """Channels that one unit has in the layers that compute it; the most, if they differ."""
+        return max(member.width for member in self.writers)
+
+    def __str__(self) -> str:
+        layers = list(self.layers)
+        shown = ", ".join(layers[:_N_SHOWN])
+        rest = f" and {len(layers) - _N_SHOWN} more" if len(layers) > _N_SHOWN else ""
+        noun = "layer loses" if len(layers) == 1 else "layers lose"
+        channels = "channel" if self.width == 1 else f"{self.width} channels"
+        why = "; ".join(self.because[:_N_SHOWN]) or "nothing else reads them"
+        reach = ", ".join(self.outputs) or "no output"
+        return (
+            f"{self.name}: {self.n_units} units; with each, these {len(layers)} {noun} the same "
+            f"{channels}: {shown}{rest}; because {why}; it can change: {reach}"
+        )
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Channels that are left alone.
+
+    Attributes:
+        name: Parameter and dimension, such as `head.weight[0]`.
+        n_channels: How many of its indices stay for this reason.
+        reason: Why.
+    """
+
+    name: str
+    n_channels: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.n_channels} stay, because {self.reason}"
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelGroups:
+    """All that may be removed from a model, what may not, and what it saves.
+
+    Attributes:
+        groups: In the order of execution.
+        refused: What is left alone, with the reason.
+        outputs: Names of the model's outputs.
+        costs: Multiply-accumulates and parameters from kept units, in the order of `groups`.
+        statistics: Normalisations over channels, by the name of their members.
+    """
+
+    groups: tuple[ChannelGroup, ...]
+    refused: tuple[Refusal, ...]
+    outputs: tuple[str, ...]
+    costs: CostModel
+    statistics: Mapping[str, Statistics] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the groups, in order."""
+        return tuple(group.name for group in self.groups)
+
+    @property
+    def n_units(self) -> NDArray[np.int64]:
+        """(n_groups,) units of each group."""
+        return np.array([group.n_units for group in self.groups], np.int64)
+
+    def __getitem__(self, name: str) -> ChannelGroup:
+        for group in self.groups:
+            if group.name == name:
+                return group
+        raise SpaceError(f"there is no channel group '{name}'{nearest(name, list(self.names))}")
+
+    def plan(self, kept: Mapping[str, Sequence[int] | NDArray[np.int64]]) -> PruningPlan:
+        """Return the plan that keeps these units of these groups; other groups stay whole.
+
+        Args:
+            kept: Units to keep, in [0, n_units), by name of the group; at least one of each.
+
+        Raises:
+            SpaceError: If a group is unknown, or a unit, or nothing is kept of one.
+        """
+        removed = {name: self._removed(self[name], units) for name, units in kept.items()}
+        removed = {name: units for name, units in removed.items() if len(units)}
+        lost: dict[tuple[AxisKind, str, int], list[NDArray[np.int64]]] = {}
+        sizes: dict[tuple[AxisKind, str, int], int] = {}
+        for name, units in removed.items():
+            for member in self[name].members:
+                key = (member.kind, member.owner, member.dim)
+                lost.setdefault(key, []).append(member.indices[units].reshape(-1))
+                sizes[key] = member.size
+        indices = {
+            key: tuple(int(i) for i in np.unique(np.concatenate(parts)))
+            for key, parts in lost.items()
+        }
+        return PruningPlan(
+            kept={name: tuple(sorted(int(u) for u in set(kept[name]))) for name in removed},
+            cuts=tuple(
+                Cut(owner, dim, sizes[kind, owner, dim], gone)
+                for (kind, owner, dim), gone in indices.items()
+                if kind is AxisKind.TENSOR
+            ),
+            attributes=tuple(
+                AttributeChange(owner, sizes[kind, owner, dim], sizes[kind, owner, dim] - len(gone))
+                for (kind, owner, dim), gone in indices.items()
+                if kind is AxisKind.ATTRIBUTE
+            ),
+            statistics=tuple(
+                self._statistics_cut(owner, sizes[kind, owner, dim], gone)
+                for (kind, owner, dim), gone in indices.items()
+                if kind is AxisKind.STATISTICS
+            ),
+        )
+
+    def _removed(
+        self, group: ChannelGroup, kept: Sequence[int] | NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        wanted = {int(unit) for unit in kept}
+        if not wanted or not all(0 <= unit < group.n_units for unit in wanted):
+            raise SpaceError(
+                f"group '{group.name}' has units 0 to {group.n_units - 1}, of which at least one "
+                f"stays, but the units to keep are {sorted(wanted)[:10]}"
+            )
+        return np.array([u for u in range(group.n_units) if u not in wanted], np.int64)
+
+    def _statistics_cut(self, owner: str, size: int, gone: tuple[int, ...]) -> StatisticsCut:
+        known = self.statistics[owner]
+        return StatisticsCut(known.site, known.n_groups, known.shape, size, gone)
+
+    def report(self) -> str:
+        """Return the groups and what is left alone, one per line."""
+        lines = [str(group) for group in self.groups]
+        if self.refused:
+            lines += ["", "left alone:", *map(str, self.refused)]
+        return "\n".join(lines)

@@ -1,0 +1,323 @@
+"""The state of one trace: labels of every tensor met, and what was learnt about the atoms."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from niwaki.compress.pruning.atoms import Atoms, AxisKind
+from niwaki.compress.pruning.call_sites import CallSite
+from niwaki.compress.pruning.labels import FIXED, Label, label_of
+
+
+@dataclass(frozen=True, eq=False)
+class Origin:
+    """What is known of one tensor.
+
+    Attributes:
+        labels: Over disjoint dimensions.
+        elastic: Dimensions along which the values are all the same, so that any size would do.
+        node: Its number in the graph of values.
+        described: What it is, for people.
+    """
+
+    labels: tuple[Label, ...] = ()
+    elastic: frozenset[int] = frozenset()
+    node: int = -1
+    described: str = ""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a torch function.
+
+    Attributes:
+        name: Canonical: `add` for `__iadd__`, `add_` and `__radd__`.
+        args: As called.
+        kwargs: As called.
+        out: What it returned.
+        site: Where.
+    """
+
+    name: str
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    out: Any
+    site: CallSite
+
+    def arg(self, position: int, name: str, default: Any = None) -> Any:
+        """Return an argument, however it was given."""
+        if position < len(self.args):
+            return self.args[position]
+        return self.kwargs.get(name, default)
+
+    @property
+    def described(self) -> str:
+        """What happens where, for people."""
+        return f"'{self.name}' in {self.site.module or 'the model itself'}"
+
+
+@dataclass(frozen=True)
+class BoxEvent:
+    """A dimension was split in several: what is removed must stay a box in the new shape.
+
+    Attributes:
+        site: Where.
+        atoms: One axis per dimension that the label varies along.
+        preferred: Axis that follows by itself, as -1 in `view` does; None if there is none.
+        tags: For each axis, the attribute that its size was given as, or None.
+        because: For people.
+    """
+
+    site: CallSite
+    atoms: Tensor
+    preferred: int | None
+    tags: tuple[str | None, ...]
+    because: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A place where channels can be removed in more than one way.
+
+    Attributes:
+        site: Where.
+        atoms: Those that the decision is about.
+        n_options: How many ways there are.
+    """
+
+    site: CallSite
+    atoms: Tensor
+    n_options: int
+
+
+class Role(StrEnum):
+    """What a dimension of a parameter has to do with a channel."""
+
+    WRITES = "writes"  # rows of a weight that computes it
+    READS = "reads"  # columns of a weight that uses it
+    SCALES = "scales"  # everything that is applied to it: biases, norms, gains
+
+
+@dataclass(frozen=True)
+class CostTerm:
+    """Multiply-accumulates of one call: `coefficient` times the kept atoms of each factor."""
+
+    module: str
+    coefficient: float
+    factors: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """A normalisation over labelled positions, so that masking must leave the removed ones out.
+
+    Attributes:
+        owner: Name of its axis.
+        site: Where; sites count normalisations only.
+        n_groups: Of a group norm; 1 for others.
+        shape: What its atoms have to be reshaped to, to broadcast with the input.
+    """
+
+    owner: str
+    site: CallSite
+    n_groups: int
+    shape: tuple[int, ...]
+
+
+@dataclass
+class Provenance:
+    """Everything that a trace finds out.
+
+    Attributes:
+        choices: Option taken at a site, where it is not the first.
+        atoms: With bonds and pins.
+        events: Splits to be resolved.
+        alternatives: Where another option exists.
+        costs: One term per contraction.
+        statistics: Normalisations over labelled positions.
+        edges: (source, destination) of the graph of values.
+        nodes: Number of each parameter and buffer in that graph, by name.
+        shapes: Of each parameter, by name.
+        roles: What dimensions of weights are for, by name of the parameter and dimension.
+    """
+
+    choices: Mapping[CallSite, int]
+    atoms: Atoms = field(default_factory=Atoms)
+    events: list[BoxEvent] = field(default_factory=list)
+    alternatives: list[Choice] = field(default_factory=list)
+    costs: list[CostTerm] = field(default_factory=list)
+    statistics: list[Statistics] = field(default_factory=list)
+    edges: list[tuple[int, int]] = field(default_factory=list)
+    nodes: dict[str, int] = field(default_factory=dict)
+    roles: dict[tuple[str, int], Role] = field(default_factory=dict)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    _origins: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
+    _names: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
+    n_nodes: int = 0
+
+    def name_tensors(self, module: nn.Module) -> None:
+        """Take note of the parameters and buffers; a tied one keeps its first name."""
+        named = [*module.named_parameters(), *module.named_buffers()]
+        for name, tensor in named:
+            self._names[tensor] = name
+            self.nodes[name] = self.new_node()
+        self.shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
+
+    def new_node(self) -> int:
+        """Return the number of a new value."""
+        self.n_nodes += 1
+        return self.n_nodes - 1
+
+    def origin(self, tensor: Tensor) -> Origin:
+        """Return what is known of a tensor."""
+        if tensor not in self._origins:
+            self._origins[tensor] = self._first_seen(tensor)
+        known: Origin = self._origins[tensor]
+        return known
+
+    def _first_seen(self, tensor: Tensor) -> Origin:
+        if tensor not in self._names:
+            return Origin(node=self.new_node(), described="a tensor made outside of the trace")
+        name = self._names[tensor]
+        labels = tuple(
+            Label((dim,), self.atoms.axis(AxisKind.TENSOR, name, size, dim=dim))
+            for dim, size in enumerate(tensor.shape)
+            if size > 1
+        )
+        return Origin(labels, node=self.nodes[name], described=name)
+
+    def name_of(self, tensor: Tensor) -> str | None:
+        """Return the name of a parameter or buffer, or None if it is neither."""
+        name: str | None = self._names.get(tensor)
+        return name
+
+    def labels(self, tensor: Tensor) -> tuple[Label, ...]:
+        """Return the labels of a tensor."""
+        return self.origin(tensor).labels
+
+    def describe_input(self, tensor: Tensor, described: str) -> None:
+        """Take note of an input of the model: all its dimensions are fixed."""
+        self._origins[tensor] = Origin(node=self.new_node(), described=described)
+
+    def record(
+        self,
+        call: Call,
+        out: Tensor,
+        labels: Iterable[Label] = (),
+        *,
+        elastic: Iterable[int] = (),
+    ) -> None:
+        """Take note of a result. Labels that no longer vary are pinned.
+
+        Where several labels meet in one dimension only the longest is kept, and the others are
+        pinned: one element would need two atoms.
+        """
+        kept: dict[int, Label] = {}
+        for label in sorted(labels, key=lambda label: -label.atoms.numel()):
+            if label.dims and not any(d in kept for d in label.dims):
+                kept.update(dict.fromkeys(label.dims, label))
+            else:
+                self.atoms.pin(label.atoms, f"{call.described} picks a single channel or mixes two")
+        inputs = [self.origin(t) for t in tensors_in((call.args, call.kwargs))]
+        node = self.new_node()
+        self.edges.extend((origin.node, node) for origin in inputs)
+        described = f"the result of {call.described}"
+        if not kept and len({origin.described for origin in inputs}) == 1:
+            described = inputs[0].described
+        self._origins[out] = Origin(
+            tuple({id(label): label for label in kept.values()}.values()),
+            frozenset(elastic),
+            node,
+            described,
+        )
+
+    def record_fixed(self, call: Call, reason: str) -> None:
+        """Pin the labels of all arguments, and give the results none."""
+        for tensor in tensors_in((call.args, call.kwargs)):
+            for label in self.labels(tensor):
+                self.atoms.pin(label.atoms, reason)
+        for out in tensors_in(call.out):
+            self.record(call, out)
+
+    def hold(self, label: Label, dims: Iterable[int], because: str) -> Label | None:
+        """Make a label the same along some dimensions, so that those keep their size.
+
+        Returns:
+            The label along its other dimensions; None, with its atoms pinned, if none is left.
+        """
+        fixed = [d for d in label.dims if d in set(dims)]
+        if not fixed:
+            return label
+        if len(fixed) == len(label.dims):
+            self.atoms.pin(label.atoms, because)
+            return None
+        atoms = label.atoms
+        for dim in fixed:
+            axis = label.dims.index(dim)
+            self.atoms.unite(atoms, atoms.narrow(axis, 0, 1), because)
+            atoms = atoms.narrow(axis, 0, 1)
+        rest = tuple(d for d in label.dims if d not in fixed)
+        return Label(rest, atoms.reshape([label.atoms.shape[label.dims.index(d)] for d in rest]))
+
+    def hold_all(
+        self, labels: Iterable[Label], dims: Iterable[int], because: str
+    ) -> tuple[Label, ...]:
+        """Hold each of several labels, and return those that are left."""
+        wanted = tuple(dims)
+        held = (self.hold(label, wanted, because) for label in labels)
+        return tuple(label for label in held if label is not None)
+
+    def along(self, tensor: Tensor, dim: int, because: str) -> Tensor:
+        """Return the (size,) atoms along one dimension of a tensor, FIXED where there is none.
+
+        A label along other dimensions too is held along those.
+        """
+        dim %= tensor.ndim
+        for label in self.labels(tensor):
+            if dim in label.dims:
+                held = self.hold(label, set(label.dims) - {dim}, because)
+                assert held is not None
+                return held.atoms
+        return torch.full((tensor.shape[dim],), FIXED)
+
+    def note_role(self, described: str, dim: int, role: Role) -> None:
+        """Note what a dimension of a parameter is for; a first role stays."""
+        if described in self.nodes:
+            self.roles.setdefault((described, dim), role)
+
+    def follow(self, tag: str | None, atoms: Tensor, because: str) -> None:
+        """Bind an attribute of a module to the (n,) indices that it counts."""
+        if tag is not None:
+            self.atoms.unite(
+                self.atoms.axis(AxisKind.ATTRIBUTE, tag, len(atoms)), atoms, because
+            )
+
+    def option(self, site: CallSite, atoms: Tensor, n_options: int) -> int:
+        """Return which of several ways to take at a site, and note that there are others."""
+        self.alternatives.append(Choice(site, atoms, n_options))
+        return self.choices.get(site, 0) % n_options
+
+
+def relabelled(state: Provenance, call: Call, ids: Sequence[Tensor]) -> list[Label]:
+    """Return labels for atoms of every element; those that vary nowhere are pinned."""
+    labels = [label_of(each) for each in ids]
+    for label in labels:
+        if not label.dims:
+            state.atoms.pin(label.atoms, f"{call.described} picks a single channel")
+    return [label for label in labels if label.dims]
+
+
+def tensors_in(values: Any) -> list[Tensor]:
+    """Return the tensors among arguments or results, in order."""
+    if isinstance(values, Tensor):
+        return [values]
+    if isinstance(values, Mapping):
+        return [tensor for value in values.values() for tensor in tensors_in(value)]
+    if isinstance(values, tuple | list):
+        return [tensor for value in values for tensor in tensors_in(value)]
+    return []

@@ -1,0 +1,148 @@
+"""From a model and a plan to a smaller model."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.layer_attributes import refresh_sizes
+from niwaki.compress.pruning.plan import AttributeChange, Cut, PruningPlan
+from niwaki.core.errors import SpaceError
+from niwaki.core.registry import nearest
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def apply_plan(module: M, plan: PruningPlan) -> M:
+    """Return a smaller copy of a model; the model given is not touched, whatever happens.
+
+    Tied parameters stay tied, frozen ones stay frozen, and the mode (training or evaluation) of
+    every module stays.
+
+    Args:
+        module: The model that the plan was made for, or another checkpoint of it.
+        plan: What to remove.
+
+    Returns:
+        A model of the same class with smaller parameters. Gradients and optimiser states are gone.
+
+    Raises:
+        SpaceError: If the plan does not fit the model.
+    """
+    check_fits(module, plan)
+    smaller = copied(module)
+    cut_tensors = _cut_tensors(smaller, plan.cuts)
+    touched = _replace(smaller, cut_tensors)
+    for change in plan.attributes:
+        _set_attribute(smaller, change)
+    for child in touched:
+        refresh_sizes(child)
+    return smaller
+
+
+def check_fits(module: nn.Module, plan: PruningPlan) -> None:
+    """Check that the plan speaks of this model.
+
+    Raises:
+        SpaceError: On the first parameter, size or attribute that the model does not have.
+    """
+    tensors = _tensors(module)
+    for cut in plan.cuts:
+        if cut.tensor not in tensors:
+            raise SpaceError(
+                f"the pruning plan cuts '{cut.tensor}', which the model does not have"
+                f"{nearest(cut.tensor, list(tensors))} It must be the model that was analysed"
+            )
+        shape = tensors[cut.tensor].shape
+        if cut.dim >= len(shape) or shape[cut.dim] != cut.size:
+            raise SpaceError(
+                f"the pruning plan was made for '{cut.tensor}' with {cut.size} indices along "
+                f"dimension {cut.dim}, but its shape is {tuple(shape)}: it must be the model that "
+                "was analysed, before it was pruned"
+            )
+        if len(cut.removed) >= cut.size:
+            raise SpaceError(f"the pruning plan would leave nothing of '{cut.tensor}'")
+    for change in plan.attributes:
+        found = _read_attribute(module, change.name)
+        if found != change.before:
+            raise SpaceError(
+                f"the pruning plan was made for a model where {change.name} is {change.before}, "
+                f"but here it is {found}"
+            )
+
+
+def kept_indices(cut: Cut) -> Tensor:
+    """Return the ascending indices that stay."""
+    keep = torch.ones(cut.size, dtype=torch.bool)
+    keep[list(cut.removed)] = False
+    return keep.nonzero().flatten()
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def _cut_tensors(module: nn.Module, cuts: tuple[Cut, ...]) -> dict[int, Tensor]:
+    """Return the smaller tensors by identity of what they replace."""
+    by_tensor: dict[str, list[Cut]] = defaultdict(list)
+    for cut in cuts:
+        by_tensor[cut.tensor].append(cut)
+    tensors = _tensors(module)
+    smaller: dict[int, Tensor] = {}
+    for name, mine in by_tensor.items():
+        old = tensors[name]
+        data = old.detach()
+        for cut in mine:
+            data = data.index_select(cut.dim, kept_indices(cut).to(data.device))
+        form = _memory_format(old)
+        data = data.contiguous(memory_format=form) if form else data.contiguous()
+        is_parameter = isinstance(old, nn.Parameter)
+        smaller[id(old)] = nn.Parameter(data, old.requires_grad) if is_parameter else data
+    return smaller
+
+
+def _memory_format(tensor: Tensor) -> torch.memory_format | None:
+    if tensor.ndim == 4 and not tensor.is_contiguous():
+        return torch.channels_last
+    return None
+
+
+def _replace(module: nn.Module, smaller: Mapping[int, Tensor]) -> list[nn.Module]:
+    touched = []
+    for child in module.modules():
+        for slots in (child._parameters, child._buffers):
+            for name, old in list(slots.items()):
+                if old is not None and id(old) in smaller:
+                    slots[name] = smaller[id(old)]  # type: ignore[assignment]
+                    touched.append(child)
+    return touched
+
+
+def _parts(name: str) -> tuple[str, str, int | None]:
+    path, _, attribute = name.partition(":")
+    attribute, bracket, position = attribute.partition("[")
+    return path, attribute, int(position.rstrip("]")) if bracket else None
+
+
+def _read_attribute(module: nn.Module, name: str) -> object:
+    path, attribute, position = _parts(name)
+    try:
+        value = vars(module.get_submodule(path))[attribute]
+        return value if position is None else value[position]
+    except (AttributeError, KeyError, IndexError, TypeError):
+        return None
+
+
+def _set_attribute(module: nn.Module, change: AttributeChange) -> None:
+    path, attribute, position = _parts(change.name)
+    child = module.get_submodule(path)
+    if position is None:
+        child.__dict__[attribute] = change.after
+        return
+    items = list(child.__dict__[attribute])
+    items[position] = change.after
+    kind = type(child.__dict__[attribute])
+    child.__dict__[attribute] = kind(items)

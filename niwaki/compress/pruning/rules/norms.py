@@ -1,0 +1,119 @@
+"""Normalisations."""
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from niwaki.compress.pruning.atoms import AxisKind
+from niwaki.compress.pruning.call_sites import tag_of
+from niwaki.compress.pruning.contraction import Operand, contract, operand
+from niwaki.compress.pruning.labels import FIXED, Label
+from niwaki.compress.pruning.provenance import Call, Provenance, Statistics, tensors_in
+from niwaki.compress.pruning.rules.products import inner_axis
+
+
+def per_channel(state: Provenance, call: Call) -> None:
+    """`batch_norm`, `instance_norm`: each channel by itself."""
+    x: Tensor = call.arg(0, "input")
+    why = f"{call.described} averages over them"
+    other = [d for d in range(x.ndim) if d != 1]
+    labels = state.hold_all(state.labels(x), other, why)
+    mine = labels[0].atoms if labels else torch.full((x.shape[1],), FIXED)
+    for tensor in tensors_in((call.args[1:], {k: v for k, v in call.kwargs.items() if k != "input"})):
+        if tensor.numel() > 1:
+            theirs = state.along(tensor, 0, why)
+            state.atoms.unite(mine, theirs, f"{call.described} scales them")
+    state.record(call, call.out, labels)
+
+
+def layer_norm(state: Provenance, call: Call) -> None:
+    """`layer_norm`, `rms_norm`: over the last dimensions, which may lose channels."""
+    x, shape = call.arg(0, "input"), call.arg(1, "normalized_shape")
+    first = x.ndim - len(shape)
+    known = state.origin(x)
+    mine = [_one_side(state, call, label, first) for label in known.labels]
+    operands = [
+        Operand(tuple(range(x.ndim)), tuple(x.shape), replace(known, labels=tuple(mine))),
+        *(
+            operand(state, tensor, range(x.ndim - tensor.ndim, x.ndim))
+            for tensor in tensors_in((call.args[2:], call.kwargs))
+            if tensor is not x
+        ),
+    ]
+    labels = contract(state, call, operands, range(x.ndim)).kept
+    for label in labels:
+        if min(label.dims) >= first:
+            _over_channels(state, call, label, shape)
+    state.record(call, call.out, labels)
+
+
+def _one_side(state: Provenance, call: Call, label: Label, first: int) -> Label:
+    """Keep a label either inside of what is averaged over, or outside: whole heads, if it can."""
+    outside = [d for d in label.dims if d < first]
+    if not outside or len(outside) == len(label.dims):
+        return label
+    option = state.option(call.site, label.atoms, 2)
+    inside = [d for d in label.dims if d >= first]
+    why = f"{call.described} averages over them"
+    held = state.hold(label, outside if option else inside, why)
+    assert held is not None
+    return held
+
+
+def _over_channels(state: Provenance, call: Call, label: Label, shape: Any) -> None:
+    n_dims, first = call.out.ndim, call.out.ndim - len(shape)
+    if len(label.dims) > 1:
+        state.atoms.pin(label.atoms, f"{call.described} averages over several of their dimensions")
+        return
+    (dim,) = label.dims
+    state.follow(tag_of(shape[dim - first]), label.atoms, f"{call.described} has that many")
+    sides = tuple(call.out.shape[d] if d == dim else 1 for d in range(first, n_dims))
+    _note_statistics(state, call, label.atoms, 1, sides)
+
+
+def group_norm(state: Provenance, call: Call) -> None:
+    """`group_norm`: whole groups go, which leaves the others as they are, or equal parts of all."""
+    x, n_groups = call.arg(0, "input"), call.arg(1, "num_groups")
+    why = f"{call.described} averages over them"
+    labels = state.hold_all(state.labels(x), [d for d in range(x.ndim) if d != 1], why)
+    mine = labels[0].atoms if labels else torch.full((x.shape[1],), FIXED)
+    for tensor in (call.arg(2, "weight"), call.arg(3, "bias")):
+        if tensor is not None:
+            state.atoms.unite(mine, state.along(tensor, 0, why), f"{call.described} scales them")
+    if labels:
+        _bind_groups(state, call, mine.reshape(int(n_groups), -1), n_groups)
+    state.record(call, call.out, labels)
+
+
+def _bind_groups(state: Provenance, call: Call, channels: Tensor, n_groups: int) -> None:
+    whole = channels.shape[0] > 1 and channels.shape[0] >= channels.shape[1]
+    if channels.shape[0] > 1 and channels.shape[1] > 1:
+        option = state.option(call.site, channels.reshape(-1), 2)
+        whole = whole if option == 0 else not whole
+    if whole:
+        groups = inner_axis(state, call, len(channels), "groups")
+        why = f"{call.described} loses whole groups"
+        state.atoms.unite(channels, groups[:, None], why)
+        state.follow(tag_of(n_groups), groups, why)
+        return
+    state.atoms.unite(channels, channels[:1], f"{call.described} has groups of one size")
+    sides = (channels.numel(), *(1,) * (call.out.ndim - 2))
+    _note_statistics(state, call, channels.reshape(-1), int(n_groups), sides)
+
+
+def _note_statistics(
+    state: Provenance, call: Call, atoms: Tensor, n_groups: int, sides: tuple[int, ...]
+) -> None:
+    owner = f"{call.site.module}#{call.site.invocation}.{call.site.ordinal}"
+    axis = state.atoms.axis(AxisKind.STATISTICS, owner, len(atoms))
+    state.atoms.unite(axis, atoms, f"{call.described} averages over them")
+    state.statistics.append(Statistics(owner, call.site, n_groups, sides))
+
+
+def across_channels(state: Provenance, call: Call) -> None:
+    """`local_response_norm`: each channel is divided by its neighbours."""
+    x: Tensor = call.arg(0, "input")
+    why = f"{call.described} mixes neighbouring channels"
+    state.record(call, call.out, state.hold_all(state.labels(x), (1,), why))

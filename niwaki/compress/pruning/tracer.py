@@ -1,0 +1,127 @@
+"""One forward pass, watched: every torch function that is called updates the labels."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from niwaki.compress.pruning.call_sites import CallSite, ModuleStack, tagged_attributes
+from niwaki.compress.pruning.model_calls import Inputs, call_model, named_tensors
+from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
+from niwaki.compress.pruning.rules.table import RULES, SILENT
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """What one pass told.
+
+    Attributes:
+        state: Atoms, events, costs.
+        outputs: Node of each output of the model, by name.
+    """
+
+    state: Provenance
+    outputs: Mapping[str, int]
+
+
+def trace(module: nn.Module, inputs: Inputs, *, choices: Mapping[CallSite, int]) -> Trace:
+    """Run the model once, and follow where every channel goes.
+
+    Args:
+        module: Should be in evaluation mode. Its attributes are replaced by tagged integers of the
+            same values while it runs, so it should be a copy.
+        inputs: As the model takes them.
+        choices: Options to take where channels can be removed in several ways.
+
+    Raises:
+        Exception: Whatever the model raises on these inputs.
+    """
+    state = Provenance(choices)
+    state.name_tensors(module)
+    for name, tensor in named_tensors(inputs):
+        state.describe_input(tensor, f"the model's input {name}".rstrip())
+    stack = ModuleStack(module)
+    with tagged_attributes(module), stack.watching(), torch.no_grad(), _Watch(state, stack):
+        results = call_model(module, inputs)
+    nodes = {}
+    for name, tensor in named_tensors(results):
+        for label in state.labels(tensor):
+            state.atoms.pin(label.atoms, f"they are the model's output {name}".rstrip())
+        nodes[name or "output"] = state.origin(tensor).node
+    return Trace(state, nodes)
+
+
+class _Watch(TorchFunctionMode):
+    """Applies the rule of each function that is called."""
+
+    def __init__(self, state: Provenance, stack: ModuleStack) -> None:
+        super().__init__()
+        self._state, self._stack = state, stack
+
+    def __torch_function__(
+        self,
+        func: Any,
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        name = canonical_name(func)
+        results = tensors_in(out)
+        if name == "setitem":
+            results = tensors_in(args[0])
+        if results:
+            call = Call(name, tuple(args), kwargs, out, self._stack.site())
+            self._apply(call)
+        elif name not in SILENT and not _is_property(func):
+            self._leaves(name, args, kwargs)
+        return out
+
+    def _apply(self, call: Call) -> None:
+        rule = RULES.get(call.name)
+        if rule is None or "out" in call.kwargs:
+            self._state.record_fixed(call, f"{call.described} is not known to niwaki")
+        else:
+            rule(self._state, call)
+
+    def _leaves(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """Pin what leaves the world of tensors, as `tolist` and `numpy` do."""
+        for tensor in tensors_in((args, kwargs)):
+            for label in self._state.labels(tensor):
+                reason = f"'{name}' in {self._stack.path or 'the model itself'} reads them"
+                self._state.atoms.pin(label.atoms, reason)
+
+
+def _is_property(func: Any) -> bool:
+    return getattr(func, "__name__", "") in ("__get__", "__set__")
+
+
+def canonical_name(func: Any) -> str:
+    """Return the name under which a function is looked up: `add` for `add_`, `__iadd__`, ..."""
+    name: str = getattr(func, "__name__", "unknown")
+    if name == "__get__":
+        return str(getattr(func.__self__, "__name__", "unknown"))
+    if name.startswith("__") and name.endswith("__"):
+        name = name[2:-2]
+        return _DUNDERS.get(name, name)
+    if name.endswith("_") and not name.startswith("_"):
+        return name[:-1]
+    return _INNER.get(name, name)
+
+
+_OPERATORS = "add sub mul truediv floordiv pow mod and or xor"
+_DUNDERS = {f"{side}{name}": name for name in _OPERATORS.split() for side in "ir"} | {
+    "imatmul": "matmul",
+    "rmatmul": "rmatmul",
+    "matmul": "matmul",
+}
+_INNER = {
+    "_softmax": "softmax",
+    "linalg_vector_norm": "vector_norm",
+    "linalg_norm": "norm",
+    "_unsafe_view": "view",
+}

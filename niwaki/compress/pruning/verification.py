@@ -1,0 +1,199 @@
+"""Proof by trial: a pruned copy must compute what the masked original computes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups
+from niwaki.compress.pruning.masking import masked
+from niwaki.compress.pruning.model_calls import Inputs, call_model, mapped, move_floats, named_tensors
+from niwaki.compress.pruning.plan import PruningPlan
+from niwaki.compress.pruning.rebuilding import apply_plan
+from niwaki.core.randomness import derived_seed, stream
+
+_TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
+_N_DRAWS = 2
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a group cannot be removed."""
+
+    group: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Bench:
+    """A copy of a model to try plans on.
+
+    Attributes:
+        module: In evaluation mode, with random values in place of trained ones where it works.
+        inputs: Of a matching type.
+        tolerance: Largest difference, relative to the spread of an output.
+    """
+
+    module: nn.Module
+    inputs: Inputs
+    tolerance: float
+
+    def difference(self, plan: PruningPlan) -> str:
+        """Return what is wrong with a plan; empty if the pruned model is the masked one."""
+        with torch.no_grad():
+            with masked(self.module, plan):
+                expected = dict(named_tensors(_seeded(self.module, self.inputs)))
+            try:
+                smaller = apply_plan(self.module, plan)
+                got = dict(named_tensors(_seeded(smaller, self.inputs)))
+            except _MODEL_ERRORS as error:
+                return f"the smaller model fails: {_first_line(error)}"
+        return _compared(expected, got, self.tolerance)
+
+
+# What a forward pass raises when sizes do not fit; anything else is a defect to be seen.
+_MODEL_ERRORS = (RuntimeError, ValueError, IndexError, AssertionError, TypeError, KeyError)
+
+
+def _first_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).splitlines()[0][:160] if str(error) else ''}"
+
+
+def _seeded(module: nn.Module, inputs: Inputs) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return call_model(module, inputs)
+
+
+def _compared(expected: dict[str, Tensor], got: dict[str, Tensor], tolerance: float) -> str:
+    for name, whole in expected.items():
+        small = got.get(name)
+        if small is None or small.shape != whole.shape:
+            return f"output '{name}' changes its shape to {None if small is None else small.shape}"
+        if not whole.is_floating_point():
+            continue
+        spread = float((whole - whole.mean()).abs().max()) or 1.0
+        worst = float((small - whole).abs().max()) / spread if whole.numel() else 0.0
+        if not worst <= tolerance:
+            return f"output '{name}' differs by {worst:.1e} of its spread from the masked model"
+    return ""
+
+
+def bench(module: nn.Module, inputs: Inputs, *, seed: int) -> Bench:
+    """Return the strictest bench on which the whole model gives finite values.
+
+    Random values make the proof strong: trained or fresh models have layers whose gain is zero,
+    behind which nothing could be seen. Double precision makes rounding small. Models that bear
+    neither are tried as they are.
+    """
+    trials: list[tuple[torch.dtype | None, bool]] = [
+        (torch.float64, True),
+        (torch.float64, False),
+        (None, True),
+        (None, False),
+    ]
+    last = Bench(copied(module), inputs, _TOLERANCES[torch.float32])
+    for dtype, random in trials:
+        last = _bench(module, inputs, dtype=dtype, seed=seed if random else None)
+        with torch.no_grad():
+            try:
+                results = dict(named_tensors(_seeded(last.module, last.inputs)))
+            except _MODEL_ERRORS:
+                continue
+        if all(bool(t.isfinite().all()) for t in results.values() if t.is_floating_point()):
+            return last
+    return last
+
+
+def _bench(
+    module: nn.Module, inputs: Inputs, *, dtype: torch.dtype | None, seed: int | None
+) -> Bench:
+    copy = copied(module).eval()
+    copy = copy if dtype is None else copy.to(dtype)
+    inputs = inputs if dtype is None else move_floats(inputs, dtype)
+    if seed is not None:
+        generator = torch.Generator().manual_seed(derived_seed(seed, "verification"))
+        _randomise(copy, generator)
+        inputs = mapped(inputs, lambda t: _jittered(t, generator))
+    return Bench(copy, inputs, _TOLERANCES[torch.float64 if dtype else torch.float32])
+
+
+def _jittered(tensor: Tensor, generator: torch.Generator) -> Tensor:
+    if not tensor.is_floating_point():
+        return tensor
+    noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+    return tensor + noise.to(tensor)
+
+
+def _randomise(module: nn.Module, generator: torch.Generator) -> None:
+    with torch.no_grad():
+        for parameter in module.parameters():
+            if not parameter.is_floating_point():
+                continue
+            fan_in = max(parameter[0].numel(), 1) if parameter.ndim > 1 else 1
+            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+            if parameter.ndim > 1:
+                noise = noise * (2.0 / fan_in) ** 0.5
+            else:
+                noise = 0.25 * noise + parameter.detach().cpu().clamp(-2, 2).double()
+            parameter.copy_(noise.to(parameter))
+        for child in module.modules():
+            if isinstance(child, nn.modules.batchnorm._NormBase) and child.running_var is not None:
+                assert child.running_mean is not None
+                n = len(child.running_var)
+                child.running_mean.copy_(0.2 * torch.randn(n, generator=generator))
+                child.running_var.copy_(0.5 + torch.rand(n, generator=generator))
+
+
+def failures(on: Bench, groups: ChannelGroups, *, seed: int) -> list[Failure]:
+    """Return the groups that cannot be removed as they were found.
+
+    All groups are tried together first, with a different share of each so that sizes cannot fit by
+    chance; only if that fails are they tried in smaller sets, each together with all that are known
+    to be good.
+    """
+    accepted: list[ChannelGroup] = []
+    failed: list[Failure] = []
+
+    def wrong(candidates: list[ChannelGroup]) -> str:
+        for draw in range(_N_DRAWS):
+            plan = random_plan(groups, [*accepted, *candidates], seed=seed, draw=draw)
+            reason = on.difference(plan)
+            if reason:
+                return reason
+        return ""
+
+    def sift(candidates: list[ChannelGroup]) -> None:
+        reason = wrong(candidates)
+        if not reason:
+            accepted.extend(candidates)
+        elif len(candidates) == 1:
+            failed.append(Failure(candidates[0].name, reason))
+        else:
+            middle = len(candidates) // 2
+            sift(candidates[:middle])
+            sift(candidates[middle:])
+
+    if groups.groups:
+        sift(list(groups.groups))
+    return failed
+
+
+def random_plan(
+    groups: ChannelGroups, chosen: list[ChannelGroup], *, seed: int, draw: int
+) -> PruningPlan:
+    """Return a plan that keeps a random half or so of each chosen group."""
+    kept = {}
+    for group in chosen:
+        rng = stream(seed, "verification", group.name, draw)
+        least, most = max(1, group.n_units // 3), max(1, group.n_units - 1)
+        n_kept = int(rng.integers(least, min(most, (2 * group.n_units + 2) // 3), endpoint=True))
+        kept[group.name] = np.sort(rng.choice(group.n_units, n_kept, replace=False))
+    return groups.plan(kept)
+
+
+Check = Callable[[PruningPlan], str]
