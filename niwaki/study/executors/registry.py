@@ -16,6 +16,12 @@ EXECUTORS = Registry(
             "niwaki.study.executors.local_processes:LocalProcessExecutor",
         ),
         Record(
+            "ray",
+            "worker processes on a Ray cluster, or on a Ray of its own",
+            "niwaki.study.executors.ray_cluster:create",
+            needs=("ray",),
+        ),
+        Record(
             "in_process",
             "one evaluation after another in the search's own process: for debugging",
             "niwaki.study.executors.registry:in_process",

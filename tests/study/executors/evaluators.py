@@ -1,13 +1,17 @@
 """Evaluators that worker processes import."""
 
 import os
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.errors import TargetError
 from niwaki.core.measurement import Measurement
 from niwaki.testing.scripted_evaluator import ScriptedEvaluator
+from tests.study.formulas import FormulaEvaluator
 
 
 @dataclass(frozen=True)
@@ -74,3 +78,53 @@ class Deadly(ScriptedEvaluator):
 
     def __reduce__(self) -> tuple[Callable[[int], Any], tuple[int]]:
         return die_in_the_worker, (os.getpid(),)
+
+
+@dataclass(frozen=True)
+class Sociable(FormulaEvaluator):
+    """Leaves the number of its process, and the node of a Ray cluster that it was on.
+
+    Attributes:
+        slow_node: Where evaluations take longer.
+        slow_seconds: How much longer.
+    """
+
+    slow_node: str = ""
+    slow_seconds: float = 2.0
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        import ray
+
+        measurement = super().evaluate(candidate, fidelity=fidelity, seed=seed)
+        node = ray.get_runtime_context().get_node_id()
+        time.sleep(self.slow_seconds if node == self.slow_node else 0.0)
+        return replace(measurement, details={"pid": os.getpid(), "node": node})
+
+
+@dataclass(frozen=True)
+class Prepared(ScriptedEvaluator):
+    """Reads a file that it has prepared, and says where.
+
+    Attributes:
+        objection: What to raise when it is prepared in another process than its first.
+        home: Number of that process.
+        folders: Where it was prepared, in order.
+    """
+
+    objection: str = ""
+    home: int = field(default_factory=os.getpid)
+    folders: list[Path] = field(default_factory=list)
+
+    def prepare(self, folder: Path) -> None:
+        if self.objection and os.getpid() != self.home:
+            raise TargetError(self.objection)
+        weights = folder / "inner" / "weights"
+        if not weights.exists():
+            weights.parent.mkdir(parents=True)
+            weights.write_text("7")
+        self.folders.append(folder)
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        folder = self.folders[-1]
+        value = float((folder / "inner" / "weights").read_text())
+        return Measurement(candidate.key, {"value": value}, details={"folder": str(folder)})

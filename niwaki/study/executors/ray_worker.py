@@ -1,0 +1,249 @@
+"""One worker of a Ray cluster: what runs in its actor, and how the driver sees it."""
+
+import os
+import pickle
+import signal
+import sys
+import time
+from dataclasses import dataclass, field
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import ray
+from ray.exceptions import ActorUnavailableError, RayError
+
+from niwaki._version import __version__
+from niwaki.core.measurement import Measurement
+from niwaki.evaluation.base import Evaluator
+from niwaki.study.environment import THREAD_VARIABLES
+from niwaki.study.executors.attempt import attempt
+from niwaki.study.executors.base import Job
+from niwaki.study.executors.failures import explain
+from niwaki.study.executors.ray_artifacts import Artifacts, unpack
+from niwaki.study.executors.ray_cluster import RayClusterSettings
+from niwaki.study.executors.worker_main import _limit_torch
+
+DYING_S = 5.0
+# What Ray says about a dead actor, and what it means.
+CAUSES = {
+    "node has died": "its node was lost",
+    "low on memory": "its node ran out of memory, and Ray stopped it",
+    "worker process has died": (
+        "its process was killed, perhaps out of memory, or native code crashed"
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What a worker is sent once.
+
+    Attributes:
+        evaluator: Pickled.
+        artifacts: What it has prepared; None if nothing.
+        node: Of the driver.
+        working_directory: Of the driver; empty if the workers have one of their own.
+        version: Of the driver's niwaki.
+    """
+
+    evaluator: bytes
+    artifacts: Artifacts | None
+    node: str
+    working_directory: str
+    version: str = __version__
+
+
+@dataclass(frozen=True)
+class Placed:
+    """The worker runs, on this node."""
+
+    node: str
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The evaluator is there; jobs may come."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """The evaluator cannot be used there."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What the evaluator has prepared is not to be seen there, and must be sent."""
+
+
+Answer: TypeAlias = Placed | Ready | Refused | Missing | Measurement
+
+
+class Actor:
+    """Keeps an evaluator in a process of the cluster, and evaluates one job after the other."""
+
+    def __init__(self, name: str, n_threads: int, log: Path | None) -> None:
+        # Ctrl-C is for the driver, which may share a terminal with this process.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._name, self._n_threads = name, n_threads
+        self._evaluator: Evaluator | None = None
+        if log is not None:
+            _write_to(log)
+
+    def place(self) -> Placed:
+        """Return where it runs."""
+        return Placed(ray.get_runtime_context().get_node_id())
+
+    def load(self, parcel: Parcel, packed: bytes | None = None) -> Answer:
+        """Get ready for jobs."""
+        try:
+            if parcel.version != __version__:
+                return Refused(f"it has niwaki {__version__}, and the search {parcel.version}")
+            if parcel.working_directory and Path(parcel.working_directory).is_dir():
+                os.chdir(parcel.working_directory)
+            evaluator: Evaluator = pickle.loads(parcel.evaluator)
+            if not _sees_artifacts(evaluator, parcel, packed):
+                return Missing()
+        except (Exception, SystemExit) as error:
+            return Refused(explain(error))
+        _limit_torch(self._n_threads)
+        self._evaluator = evaluator
+        return Ready()
+
+    def begin(self, number: int) -> int:
+        """Return the number of the job that comes next: from here on, a death is the job's."""
+        return number
+
+    def evaluate(self, job: Job) -> Measurement:
+        """Return what came of a job."""
+        assert self._evaluator is not None
+        _limit_torch(self._n_threads)
+        return attempt(self._evaluator, job, worker=self._name)
+
+
+def _sees_artifacts(evaluator: Evaluator, parcel: Parcel, packed: bytes | None) -> bool:
+    """Lead the evaluator to what was prepared; False if that has to be sent first.
+
+    On another node than the driver's it is prepared once more: with everything there it has
+    nothing to do but to take note of the folder, and to object to another device or other data.
+    """
+    if parcel.artifacts is None:
+        return True
+    here = ray.get_runtime_context().get_node_id(), str(Path.cwd())
+    if here == (parcel.node, parcel.working_directory):
+        return True
+    if parcel.artifacts.seen_here():
+        evaluator.prepare(parcel.artifacts.folder)
+    elif packed is not None:
+        evaluator.prepare(unpack(packed))
+    else:
+        return False
+    return True
+
+
+def _write_to(log: Path) -> None:
+    """Send all output to a file that the driver has made; where that is not seen, Ray keeps it."""
+    try:
+        descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
+    except OSError:
+        return
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+
+
+@dataclass
+class RayWorker:
+    """An actor as the driver sees it, and the job that it is running.
+
+    Attributes:
+        name: Name that its measurements carry.
+        actor: Ray's handle.
+        awaited: What it has been asked and not answered; None if it is idle.
+        node: Where it runs; empty until it is placed.
+        ready: Whether it has loaded the evaluator.
+        job: What it is running; None if nothing.
+        n_tries: How many workers have begun that job, this one included.
+        since: `time.monotonic()` when it was started or placed, or when its job was sent.
+    """
+
+    name: str
+    actor: Any
+    awaited: Any
+    node: str = ""
+    ready: bool = False
+    job: Job | None = None
+    n_tries: int = 0
+    since: float = field(default_factory=time.monotonic)
+    _began: Any = None
+
+    @classmethod
+    def start(cls, name: str, settings: RayClusterSettings, log: Path | None) -> "RayWorker":
+        """Ask Ray for an actor; it answers `Placed` once there is a place for it."""
+        if log is not None:
+            log.touch()
+        threads = dict.fromkeys(THREAD_VARIABLES, str(settings.n_threads))
+        # Numeric libraries read these when they are imported, so they are set at birth.
+        variables = {**threads, **settings.runtime_env.get("env_vars", {})}
+        actor = ray.remote(Actor).options(
+            num_cpus=settings.num_cpus,
+            num_gpus=settings.num_gpus,
+            resources=settings.custom_resources,
+            runtime_env={"env_vars": variables},
+            # A dead worker is seen to here: Ray would run its job again without counting.
+            max_restarts=0,
+            max_task_retries=0,
+        )
+        started: Any = actor.remote(name, settings.n_threads, log)
+        return cls(name, started, started.place.remote())
+
+    @property
+    def idle(self) -> bool:
+        """Whether it could take a job now."""
+        return self.ready and self.job is None
+
+    def load(self, parcel: Any, packed: Any = None) -> None:
+        """Send the evaluator; the answer is `Ready`, `Refused` or `Missing`.
+
+        Args:
+            parcel: Reference of a `Parcel` in the object store.
+            packed: Reference of packed artifacts.
+        """
+        self.awaited = self.actor.load.remote(parcel, packed)
+        self.since = time.monotonic()
+
+    def give(self, job: Job, *, n_tries: int) -> None:
+        """Send a job; the answer is its measurement."""
+        # Answered at once: if the worker is lost, this tells whether it ever began.
+        began, measurement = self.actor.begin.remote(job.number), self.actor.evaluate.remote(job)
+        self._began, self.awaited = began, measurement
+        self.job, self.n_tries, self.since = job, n_tries, time.monotonic()
+
+    def began(self) -> bool:
+        """Whether a lost worker had begun its job."""
+        try:
+            ray.get(self._began, timeout=DYING_S)
+        except RayError:
+            return False
+        return True
+
+    def rest(self) -> float:
+        """Take note that the job is over; returns its seconds."""
+        self.job = self.awaited = self._began = None
+        return time.monotonic() - self.since
+
+    def kill(self) -> None:
+        """End the process and its children now."""
+        ray.kill(self.actor)
+
+
+def cause_of_death(error: RayError) -> str:
+    """Return why a worker does not answer, in a few words."""
+    if isinstance(error, ActorUnavailableError):
+        return "it cannot be reached"
+    text = str(error)
+    return next((cause for sign, cause in CAUSES.items() if sign in text), explain(error))
