@@ -48,10 +48,10 @@ def activation_ranges(
     needed = _needed(index, plan)
     observers = {tensor: new_observer(observer) for tensor in sorted(needed)}
     computed = [tensor for tensor in observers if tensor not in index.inputs]
-    session = _session(model, computed, n_threads)
+    session = observing_session(model, computed, n_threads)
     n_batches = 0
     for n_batches, batch in enumerate(batches, start=1):  # noqa: B007  (counted for the check below)
-        feeds = _feeds(index, batch)
+        feeds = ordered_feeds(index, batch)
         values = dict(zip(computed, session.run(computed, feeds), strict=True)) if computed else {}
         _update(observers, {**feeds, **values})
     if n_batches == 0:
@@ -67,10 +67,10 @@ def _needed(index: GraphIndex, plan: QuantizationPlan | None) -> set[str]:
     return ranges_needed(index, int8_regions(index, plan.int8_layers))
 
 
-def _session(
+def observing_session(
     model: onnx.ModelProto, tensors: list[str], n_threads: int
 ) -> onnxruntime.InferenceSession:
-    """Open `model` with `tensors` among its outputs."""
+    """Return a session of `model` that gives `tensors` beside its outputs."""
     watched = onnx.ModelProto()
     watched.CopyFrom(model)
     outputs = {info.name for info in watched.graph.output}
@@ -88,7 +88,12 @@ def _session(
     )
 
 
-def _feeds(index: GraphIndex, batch: Feeds) -> dict[str, NDArray[np.float32]]:
+def ordered_feeds(index: GraphIndex, batch: Feeds) -> dict[str, NDArray[np.float32]]:
+    """Return the inputs of a graph from a batch.
+
+    Raises:
+        DataError: If the batch lacks one.
+    """
     missing = [name for name in index.inputs if name not in batch]
     if missing:
         raise DataError(

@@ -1,0 +1,76 @@
+"""Equalised graphs compute the same, and their channels have like ranges."""
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from niwaki.export.equalisation import equalised, find_pairs
+from niwaki.export.fx_graph import build_graph
+from niwaki.export.graph_index import GraphIndex
+from tests.export.networks import INPUT_SHAPE, MultiTask, conv_bn_relu, images, run, settled
+
+
+class Chain(nn.Module):
+    """Plain, depthwise and grouped convolutions, pooling, and linear layers behind a flatten."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = conv_bn_relu(3, 8, 2)
+        self.depthwise = conv_bn_relu(8, 8, groups=8)
+        self.grouped = nn.Conv2d(8, 12, 3, groups=4)
+        self.act = nn.LeakyReLU(0.1)
+        self.pool = nn.MaxPool2d(4)
+        self.hidden = nn.Linear(12 * 9, 10)
+        self.leave = nn.Linear(10, 5)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.pool(self.act(self.grouped(self.depthwise(self.enter(image)))))
+        y: torch.Tensor = self.leave(torch.relu(self.hidden(torch.flatten(x, 1))))
+        return y
+
+
+def graph(module: nn.Module) -> onnx.ModelProto:
+    return build_graph(settled(module), [INPUT_SHAPE], input_names=["image"])
+
+
+def uneven(module: nn.Module) -> nn.Module:
+    """Spread the ranges of channels over two orders of magnitude."""
+    with torch.no_grad():
+        for layer in module.modules():
+            if isinstance(layer, nn.Conv2d | nn.Linear):
+                factors = torch.logspace(-1, 1, len(layer.weight))
+                layer.weight.mul_(factors.reshape(-1, *[1] * (layer.weight.ndim - 1)))
+    return module
+
+
+@pytest.mark.parametrize("module", [Chain(), MultiTask(), MultiTask(mode="bilinear")])
+def test_the_outputs_stay_the_same(module: nn.Module) -> None:
+    model = graph(uneven(module))
+    before, after = run(model, images(4)), run(equalised(model), images(4))
+    for name, values in before.items():
+        np.testing.assert_allclose(after[name], values, rtol=2e-4, atol=2e-5 * values.std())
+
+
+def test_every_pair_of_a_chain_is_found() -> None:
+    pairs = find_pairs(GraphIndex(graph(Chain()).graph))
+    assert [(pair.first.path, pair.second.path) for pair in pairs] == [
+        ("enter.0", "depthwise.0"),
+        ("depthwise.0", "grouped"),
+        ("grouped", "hidden"),
+        ("hidden", "leave"),
+    ]
+
+
+def test_channels_have_the_same_range_on_both_sides() -> None:
+    index = GraphIndex(equalised(graph(uneven(Chain()))).graph)
+    pair = list(find_pairs(index))[-1]
+    given = np.abs(index.values(pair.first.weight)).max(axis=1 - pair.first.weight_axis)
+    read = np.abs(index.values(pair.second.weight)).max(axis=pair.second.weight_axis)
+    np.testing.assert_allclose(given, read, rtol=5e-3)
+
+
+def test_a_residual_stream_is_left_alone() -> None:
+    pairs = find_pairs(GraphIndex(graph(MultiTask()).graph))
+    assert not any("conv2" in pair.first.path for pair in pairs)
