@@ -39,5 +39,15 @@ EVALUATORS = Registry(
             "slices of one trained super-network, quantized and run on the target",
             "niwaki.evaluation.supernet:create",
         ),
+        Record(
+            "from_scratch",
+            "each candidate trained from its initial weights, quantized and run on the target",
+            "niwaki.evaluation.from_scratch:create",
+        ),
+        Record(
+            "table",
+            "rows of a table of networks that were measured before, perhaps at several fidelities",
+            "niwaki.evaluation.table:create",
+        ),
     ),
 )

@@ -1,0 +1,137 @@
+"""Evaluation by looking up: candidates are rows of a table of networks measured before."""
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError, ExportError
+from niwaki.core.fidelity import Fidelities
+from niwaki.core.measurement import Measurement, Status
+from niwaki.core.objectives import Objective
+from niwaki.core.randomness import stream
+from niwaki.core.registry import nearest
+from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.registry import Ingredients
+from niwaki.evaluation.table_rows import TableRows
+from niwaki.evaluation.table_settings import TableSettings
+from niwaki.spaces.rows import RowSpace
+
+
+class TableEvaluator(Evaluator):
+    """Looks candidates up in a table.
+
+    The table is read on first use in each process: the evaluator itself is small.
+
+    Args:
+        settings: Which file, and what its columns are.
+    """
+
+    def __init__(self, settings: TableSettings) -> None:
+        self._settings = settings
+
+    def __getstate__(self) -> dict[str, object]:
+        """Travel without the table."""
+        return {"_settings": self._settings}
+
+    @cached_property
+    def rows(self) -> TableRows:
+        """What the table holds.
+
+        Raises:
+            ConfigError: If a column is unknown.
+            DataError: If the file is missing, damaged, or holds what cannot be.
+        """
+        return TableRows.read(self._settings)
+
+    @property
+    def space(self) -> RowSpace:
+        return self.rows.space
+
+    @property
+    def values(self) -> tuple[Objective, ...]:
+        return self._settings.objectives
+
+    @property
+    def exports(self) -> bool:
+        return False
+
+    @property
+    def fidelities(self) -> Fidelities:
+        return self._settings.fidelities
+
+    def prepare(self, folder: Path) -> None:
+        """Do nothing: everything was measured already."""
+
+    def baseline(self) -> Candidate:
+        wanted = self._settings.baseline
+        if not isinstance(wanted, str):
+            return self.space.candidate(self.rows.only_one_with(wanted))
+        which, _, name = wanted.partition(":")
+        name = name or next(iter(self._settings.values))
+        if which not in ("best", "median") or name not in self._settings.values:
+            hint = nearest(name, list(self._settings.values)) if ":" in wanted else "."
+            raise ConfigError(
+                f"'baseline' is '{wanted}'{hint} Give best, median, best:<value>, median:<value>, "
+                "or cells that one candidate alone has"
+            )
+        best_first = self.rows.best_first(name)
+        return self.space.candidate(int(best_first[0 if which == "best" else len(best_first) // 2]))
+
+    def initial(self) -> tuple[Candidate, ...]:
+        return ()
+
+    def cheap(self, candidate: Candidate) -> Mapping[str, float]:
+        if not self._settings.cheap:
+            return {}
+        row = self.rows.first_of(self.space.row(candidate))
+        values = {name: self.rows.value(name, row) for name in self._settings.cheap}
+        return {name: value for name, value in values.items() if np.isfinite(value)}
+
+    def identity(self, candidate: Candidate) -> str:
+        return self.rows.identity(self.space.row(candidate)) or candidate.key
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        if not self.fidelities.allow(fidelity):
+            raise ConfigError(
+                f"the table has no columns for fidelity {fidelity}, only for "
+                f"{list(self.fidelities.levels)}"
+            )
+        rng = stream(seed, "table", candidate.key, str(fidelity))
+        rows = self.rows.all_of(self.space.row(candidate))
+        if self._settings.duplicates == "draw":
+            rows = rows[[int(rng.integers(len(rows)))]]
+        reason = self.rows.fault(rows, fidelity)
+        values = {
+            name: self.rows.value(name, rows, fidelity) + column.noise * float(rng.normal())
+            for name, column in self._settings.values.items()
+        }
+        return Measurement(
+            key=candidate.key,
+            values={} if reason else values,
+            status=Status.FAILED if reason else Status.COMPLETE,
+            reason=reason,
+            fidelity=fidelity,
+            seed=seed,
+            seconds=self.rows.seconds(rows) * fidelity,
+        )
+
+    def export(
+        self,
+        candidate: Candidate,
+        folder: Path,  # noqa: ARG002
+        *,
+        provenance: Provenance,  # noqa: ARG002
+        seed: int,  # noqa: ARG002
+    ) -> Export:
+        raise ExportError(f"{candidate.key} is a row of a table: there is no network to export")
+
+    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:  # noqa: ARG002
+        return list(exports)
+
+
+def create(settings: TableSettings, ingredients: Ingredients) -> TableEvaluator:  # noqa: ARG001
+    """Return the evaluator that a configuration describes."""
+    return TableEvaluator(settings)

@@ -1,0 +1,160 @@
+"""Columns of a table file: parquet, or comma-separated text, compressed or not."""
+
+import csv
+import gzip
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.registry import nearest
+from niwaki.tasks.paths import data_folder
+
+# Numbers (NaN where a cell is empty), booleans, or objects: text, None where a cell is empty.
+Column: TypeAlias = NDArray[np.generic]
+
+DATA_VARIABLE = "${NIWAKI_DATA}"
+PARQUET = (".parquet", ".pq")
+TEXT = (".csv", ".csv.gz")
+TRUTHS = {"true": True, "false": False}
+
+
+def find_table(typed: str) -> Path:
+    """Return the table file that a user typed.
+
+    Args:
+        typed: Absolute, or relative to the current folder, and if nothing is there to the folder of
+            shared data, which `${NIWAKI_DATA}` also stands for; `~` is the home folder.
+
+    Raises:
+        DataError: If there is no such file.
+    """
+    path = Path(typed.replace(DATA_VARIABLE, str(data_folder()))).expanduser()
+    for place in (path, data_folder() / path):
+        if place.is_file():
+            return place
+    raise DataError(
+        f"the table '{typed}' does not exist. Relative paths start from {Path.cwd()}, then from "
+        f"{data_folder()}: set NIWAKI_DATA to the folder that holds your tables"
+    )
+
+
+def read_columns(path: Path, wanted: Collection[str]) -> dict[str, Column]:
+    """Read some columns of a table.
+
+    Args:
+        path: Ends in `.parquet`, `.csv` or `.csv.gz`. Text is UTF-8, commas between cells, names in
+            the first line; a column is of whole numbers, numbers or true/false if all its cells
+            that are not empty are.
+        wanted: Names of columns.
+
+    Returns:
+        Columns by name, all of one length.
+
+    Raises:
+        ConfigError: If there is no such column, or the file's kind is unknown, or pyarrow is
+            missing and needed.
+        DataError: If the file is damaged.
+    """
+    name = path.name.lower()
+    if name.endswith(PARQUET):
+        return _read_parquet(path, wanted)
+    if name.endswith(TEXT):
+        return _read_text(path, wanted)
+    raise ConfigError(
+        f"'{path.name}' is no kind of table known here: give one of {', '.join(PARQUET + TEXT)}"
+    )
+
+
+def _read_parquet(path: Path, wanted: Collection[str]) -> dict[str, Column]:
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise ConfigError(
+            f"'{path.name}' needs pyarrow: pip install 'niwaki[tables]', or give the table as CSV"
+        ) from error
+    try:
+        known = pyarrow.parquet.read_schema(path).names
+        _check_known(wanted, known, path)
+        table = pyarrow.parquet.read_table(path, columns=list(wanted))
+        columns = {name: table.column(name).combine_chunks() for name in wanted}
+    except (pyarrow.ArrowException, OSError) as error:
+        raise DataError(f"'{path}' cannot be read as parquet: {error}") from error
+    return {name: _plain(column.to_numpy(zero_copy_only=False)) for name, column in columns.items()}
+
+
+def _read_text(path: Path, wanted: Collection[str]) -> dict[str, Column]:
+    try:
+        with _opened(path) as file:
+            lines = csv.reader(file)
+            known = next(lines, [])
+            _check_known(wanted, known, path)
+            places = {name: known.index(name) for name in wanted}
+            cells = list(zip(*_whole_lines(lines, len(known), path), strict=True))
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"'{path}' cannot be read as comma-separated text: {error}") from error
+    return {name: _parsed(cells[at]) if cells else np.empty(0) for name, at in places.items()}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[IO[str]]:
+    zipped = path.name.lower().endswith(".gz")
+    with (
+        gzip.open(path, "rt", encoding="utf-8-sig", newline="")
+        if zipped
+        else path.open(encoding="utf-8-sig", newline="") as file
+    ):
+        yield file
+
+
+def _whole_lines(lines: Iterator[list[str]], n_columns: int, path: Path) -> Iterator[Sequence[str]]:
+    for number, cells in enumerate(lines, 2):
+        if cells and len(cells) != n_columns:
+            raise DataError(
+                f"line {number} of '{path}' has {len(cells)} cells, and its first line names "
+                f"{n_columns} columns"
+            )
+        if cells:
+            yield cells
+
+
+def _check_known(wanted: Collection[str], known: Sequence[str], path: Path) -> None:
+    for name in wanted:
+        if name not in known:
+            shown = ", ".join(islice(known, 40)) + (", ..." if len(known) > 40 else "")
+            raise ConfigError(
+                f"'{path.name}' has no column '{name}'{nearest(name, list(known))} "
+                f"Its columns: {shown}"
+            )
+
+
+def _parsed(cells: Sequence[str]) -> Column:
+    """Return text cells as what all of them are: whole numbers, numbers, booleans, or text."""
+    filled = [cell for cell in cells if cell != ""]
+    complete = len(filled) == len(cells)
+    for read in (int, float) if complete else (float,):
+        if _all(filled, read):
+            return np.array([read(cell) if cell else np.nan for cell in cells])
+    if filled and complete and all(cell.lower() in TRUTHS for cell in filled):
+        return np.array([TRUTHS[cell.lower()] for cell in cells])
+    return np.array([cell or None for cell in cells], dtype=object)
+
+
+def _all(cells: Sequence[str], read: Callable[[str], object]) -> bool:
+    try:
+        for cell in cells:
+            read(cell)
+    except ValueError:
+        return False
+    return bool(cells)
+
+
+def _plain(values: Column) -> Column:
+    """Return numbers and booleans as they are, and everything else as objects."""
+    return values if values.dtype.kind in "iufb" else values.astype(object)

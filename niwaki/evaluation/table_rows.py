@@ -1,0 +1,208 @@
+"""The rows of a table that count, as a space of candidates and the values of each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import Value
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.fidelity import FULL
+from niwaki.evaluation.table_file import Column, find_table, read_columns
+from niwaki.evaluation.table_settings import Cell, TableSettings
+from niwaki.spaces.rows import RowSpace
+
+Rows: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class TableRows:
+    """A table, sorted into candidates. Rows of the table are meant unless candidates are said.
+
+    Attributes:
+        settings: What its columns are.
+        columns: Those that are needed, rows that do not count left out.
+        space: Of the candidates.
+        order: (n,) rows, those of the first candidate first.
+        starts: (n_candidates + 1,) where in `order` the rows of each candidate start.
+    """
+
+    settings: TableSettings
+    columns: Mapping[str, Column]
+    space: RowSpace
+    order: Rows
+    starts: Rows
+
+    @classmethod
+    def read(cls, settings: TableSettings) -> "TableRows":
+        """Read a table.
+
+        Raises:
+            ConfigError: If a column is unknown, or rows decide everything alike and the settings
+                do not say what to do with them.
+            DataError: If the file is missing or damaged, no row counts, or a value is no number.
+        """
+        columns = read_columns(find_table(settings.file), settings.columns)
+        kept = _matching(columns, settings.where, default=True)
+        if not kept.any():
+            conditions = dict(settings.where) or "no condition"
+            raise DataError(f"'{settings.file}' has no row with {conditions}: nothing to search")
+        columns = {name: column[kept] for name, column in columns.items()}
+        for name in settings.values:
+            for level in settings.fidelities.levels:
+                _check_numbers(columns, settings.value_column(name, level), settings.file)
+        decided = {
+            path: _decisions(columns[column], settings.absent_in(column))
+            for path, column in settings.column_of.items()
+        }
+        space, candidate = RowSpace.of(decided, ordered=settings.ordered)
+        order = np.argsort(candidate, kind="stable")
+        starts = np.searchsorted(candidate[order], np.arange(space.size + 1))
+        rows = cls(settings, columns, space, order, starts)
+        rows._check_duplicates()
+        return rows
+
+    def all_of(self, candidate: int) -> Rows:
+        """Return the rows of a candidate; more than one only if the table repeats it."""
+        return self.order[self.starts[candidate] : self.starts[candidate + 1]]
+
+    def first_of(self, candidate: int) -> Rows:
+        """Return the first row of a candidate, as an array of one."""
+        return self.order[self.starts[candidate] : self.starts[candidate] + 1]
+
+    def value(self, name: str, rows: Rows, fidelity: float = FULL) -> float:
+        """Return a value: the mean over the rows, or that of the first, as the settings say."""
+        values = self.columns[self.settings.value_column(name, fidelity)][rows]
+        if self.settings.duplicates != "mean":
+            return float(values[0])
+        return float(values.astype(np.float64).mean())
+
+    def seconds(self, rows: Rows) -> float:
+        """Return how long the evaluation had taken; 0 if the table does not say."""
+        if not self.settings.seconds:
+            return 0.0
+        seconds = float(self.columns[self.settings.seconds][rows[0]])
+        return seconds if np.isfinite(seconds) else 0.0
+
+    def identity(self, candidate: int) -> str:
+        """Return the name of the network; empty if the table has none."""
+        if not self.settings.identity:
+            return ""
+        name = self.columns[self.settings.identity][self.order[self.starts[candidate]]]
+        return "" if _is_empty(name) else str(name)
+
+    def fault(self, rows: Rows, fidelity: float) -> str:
+        """Return why an evaluation of these rows fails; empty if it does not."""
+        for column, cells in self.settings.failed.items():
+            if _matching({column: self.columns[column][rows]}, {column: cells}).any():
+                found = self.columns[column][rows[0]]
+                return f"the table says that it failed: '{column}' is {found}"
+        for name in self.settings.values:
+            if not np.isfinite(self.value(name, rows, fidelity)):
+                column = self.settings.value_column(name, fidelity)
+                return f"the table has no '{name}' for it: its cell in column '{column}' is empty"
+        return ""
+
+    def only_one_with(self, cells: Mapping[str, Cell]) -> int:
+        """Return the candidate whose rows have these cells.
+
+        Raises:
+            ConfigError: If none has, or more than one.
+        """
+        found = np.flatnonzero(_matching(self.columns, cells)[self.order])
+        candidates = np.unique(np.searchsorted(self.starts, found, side="right") - 1)
+        if len(candidates) != 1:
+            raise ConfigError(
+                f"'baseline' is {dict(cells)}, and {len(candidates)} candidates of the table have "
+                "that: name cells that one alone has"
+            )
+        return int(candidates[0])
+
+    def best_first(self, name: str) -> Rows:
+        """Return the candidates that do not fail, best first by one value.
+
+        Raises:
+            DataError: If all of them fail.
+        """
+        bad = _matching(self.columns, self.settings.failed)
+        whole = ~np.logical_or.reduceat(bad[self.order], self.starts[:-1])
+        for each in self.settings.values:
+            whole &= np.isfinite(self._of_candidates(each))
+        if not whole.any():
+            raise DataError(f"'{self.settings.file}' has no row with all values: nothing to search")
+        sign = next(o.sign for o in self.settings.objectives if o.name == name)
+        candidates = np.flatnonzero(whole)
+        return candidates[np.argsort(sign * self._of_candidates(name)[candidates], kind="stable")]
+
+    def _of_candidates(self, name: str) -> NDArray[np.float64]:
+        """Return (n_candidates,) what a full evaluation gives, without noise."""
+        values = self.columns[self.settings.value_column(name)][self.order].astype(np.float64)
+        if self.settings.duplicates != "mean":
+            return values[self.starts[:-1]]
+        sums = np.add.reduceat(values, self.starts[:-1])
+        return np.asarray(sums / np.diff(self.starts))
+
+    def _check_duplicates(self) -> None:
+        twice = np.flatnonzero(np.diff(self.starts) > 1)
+        if len(twice) and self.settings.duplicates == "error":
+            raise ConfigError(
+                f"'{self.settings.file}' has {len(twice)} candidates in more than one row, the "
+                f"first {self.space.candidate(int(twice[0]))}: add the column that tells them "
+                "apart to 'decisions', or say what to do by 'duplicates': first, mean or draw"
+            )
+
+
+def _matching(
+    columns: Mapping[str, Column],
+    conditions: Mapping[str, Cell | tuple[Cell, ...]],
+    *,
+    default: bool = False,
+) -> NDArray[np.bool_]:
+    """Mark the rows that meet all conditions; without any, mark all or none."""
+    n_rows = len(next(iter(columns.values())))
+    met = np.full(n_rows, default or bool(conditions))
+    for name, cells in conditions.items():
+        wanted = cells if isinstance(cells, tuple) else (cells,)
+        met &= _is_one_of(columns[name], wanted)
+    return met
+
+
+def _is_one_of(column: Column, wanted: Sequence[Cell]) -> NDArray[np.bool_]:
+    """Mark the cells that are one of those wanted, of the same type: 1 is not true, nor '1'."""
+    kinds = {"b": bool, "i": int | float, "u": int | float, "f": int | float}
+    kind = kinds.get(column.dtype.kind, str | bool)
+    found = np.zeros(len(column), dtype=bool)
+    for cell in wanted:
+        if isinstance(cell, kind) and not (isinstance(cell, bool) and column.dtype.kind in "iuf"):
+            found |= np.asarray(column == cell, dtype=bool)
+    return found
+
+
+def _check_numbers(columns: Mapping[str, Column], name: str, file: str) -> None:
+    column = columns[name]
+    if column.dtype.kind not in "iuf":
+        shown = next((cell for cell in column if not _is_empty(cell)), None)
+        raise DataError(
+            f"column '{name}' of '{file}' holds {shown!r}: a value needs numbers in all its cells, "
+            "or empty ones"
+        )
+
+
+def _decisions(column: Column, absent: Sequence[Cell]) -> list[Value]:
+    """Return the cells as decisions; None where there is none."""
+    none = _is_one_of(column, absent)
+    if column.dtype.kind == "f":
+        none |= np.isnan(column.astype(np.float64))
+        # Whole numbers are read as fractions where a cell of the column is empty.
+        there = column[~none]
+        column = column.astype(object)
+        whole = bool((there == np.round(there.astype(np.float64))).all())
+        column[~none] = [int(cell) if whole else float(cell) for cell in there]
+    values = column.tolist()
+    return [None if n or v is None else v for n, v in zip(none.tolist(), values, strict=True)]
+
+
+def _is_empty(cell: object) -> bool:
+    return cell is None or (isinstance(cell, float | np.floating) and bool(np.isnan(cell)))

@@ -1,0 +1,155 @@
+"""How a user's table is read: which columns decide, which are values, which rows count."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from niwaki.core.errors import ConfigError
+from niwaki.core.fidelity import FULL, Fidelities
+from niwaki.core.limits import require_at_least
+from niwaki.core.objectives import Direction, Objective
+
+Cell: TypeAlias = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class ValueColumn:
+    """A measured value.
+
+    Attributes:
+        direction: Which way is better.
+        column: Where it is; the column of the value's own name if empty.
+        unit: For people.
+        fidelities: Columns that hold it after less than the full effort, by share of that effort:
+            `{0.06: accuracy_after_12_of_200_epochs}`. Without any, it does not depend on effort.
+        noise: Standard deviation of a normal error that each evaluation adds, in the value's unit.
+
+    Raises:
+        ConfigError: If a share is not in (0, 1), or the noise is negative.
+    """
+
+    direction: Literal["maximize", "minimize"]
+    column: str = ""
+    unit: str = ""
+    fidelities: Mapping[float, str] = field(default_factory=dict)
+    noise: float = 0.0
+
+    def __post_init__(self) -> None:
+        require_at_least(self, {"noise": 0})
+        for share in self.fidelities:
+            if not 0.0 < share < FULL:
+                raise ConfigError(
+                    f"'fidelities' has {share}: give shares of the full effort, above 0 and below 1"
+                )
+
+
+@dataclass(frozen=True)
+class TableSettings:
+    """A table whose rows are evaluated candidates.
+
+    Attributes:
+        file: Parquet (needs the extra `tables`), CSV, or CSV.gz. A relative path starts from the
+            current folder, and if nothing is there from the folder in `$NIWAKI_DATA`.
+        decisions: Columns that make a candidate, in order; or columns by the name of the decision.
+        values: What was measured, by name.
+        where: Only rows that have this value, or one of these, in a column.
+        absent: Cells of decision columns that say that a row does not have that decision, as empty
+            ones always do; or a list of such cells by column.
+        ordered: Decisions whose options are amounts, such as widths: predictors hear of the order.
+        identity: Column that is equal for rows that are one and the same network.
+        cheap: Values that cost nothing to know, such as parameters.
+        seconds: Column of the time that an evaluation had taken at full effort.
+        failed: Rows whose evaluation fails: those with this value, or one of these, in a column.
+        duplicates: Of several rows that decide everything alike: refuse the table, take the first,
+            take the mean of each value, or draw one for each evaluation.
+        baseline: What relative constraints refer to: cells that only one candidate has, `best` or
+            `median` (of the first value), or `best:<value>`, `median:<value>`.
+
+    Raises:
+        ConfigError: If there are no decisions or values, a name is repeated or unknown, or values
+            have different shares of effort.
+    """
+
+    file: str
+    decisions: tuple[str, ...] | Mapping[str, str]
+    values: Mapping[str, ValueColumn]
+    where: Mapping[str, Cell | tuple[Cell, ...]] = field(default_factory=dict)
+    absent: tuple[Cell, ...] | Mapping[str, tuple[Cell, ...]] = ("-",)
+    ordered: tuple[str, ...] = ()
+    identity: str = ""
+    cheap: tuple[str, ...] = ()
+    seconds: str = ""
+    failed: Mapping[str, Cell | tuple[Cell, ...]] = field(default_factory=dict)
+    duplicates: Literal["error", "first", "mean", "draw"] = "error"
+    baseline: str | Mapping[str, Cell] = "median"
+
+    def __post_init__(self) -> None:
+        if not (self.decisions and self.values):
+            raise ConfigError("a table needs 'decisions' and 'values': name at least one of each")
+        if len(set(self.column_of.values())) < len(self.decisions):
+            raise ConfigError("'decisions' names a column twice: each decision has its own")
+        for where, names, known in (
+            ("cheap", self.cheap, list(self.values)),
+            ("ordered", self.ordered, list(self.column_of)),
+            ("absent", tuple(self._absent_columns), list(self.column_of.values())),
+        ):
+            for name in names:
+                if name not in known:
+                    raise ConfigError(f"'{where}' names '{name}': known are {', '.join(known)}")
+        levels = {name: sorted(v.fidelities) for name, v in self.values.items() if v.fidelities}
+        if len({tuple(shares) for shares in levels.values()}) > 1:
+            raise ConfigError(
+                f"values have different 'fidelities': {levels}. Give the same shares to all that "
+                "have any"
+            )
+
+    @property
+    def column_of(self) -> Mapping[str, str]:
+        """The column of each decision, in order."""
+        if isinstance(self.decisions, Mapping):
+            return self.decisions
+        return {name: name for name in self.decisions}
+
+    def absent_in(self, column: str) -> tuple[Cell, ...]:
+        """Return the cells of a decision column that say that there is none."""
+        return self._absent_columns.get(column, self._absent_anywhere)
+
+    @property
+    def _absent_columns(self) -> Mapping[str, tuple[Cell, ...]]:
+        return self.absent if isinstance(self.absent, Mapping) else {}
+
+    @property
+    def _absent_anywhere(self) -> tuple[Cell, ...]:
+        return () if isinstance(self.absent, Mapping) else self.absent
+
+    @property
+    def fidelities(self) -> Fidelities:
+        """The shares of effort that columns are there for."""
+        shares = {share for value in self.values.values() for share in value.fidelities}
+        return Fidelities(levels=(*sorted(shares), FULL))
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The values with their directions."""
+        return tuple(
+            Objective(name, Direction(value.direction), value.unit)
+            for name, value in self.values.items()
+        )
+
+    def value_column(self, name: str, fidelity: float = FULL) -> str:
+        """Return the column of a value at a fidelity."""
+        value = self.values[name]
+        return value.fidelities.get(fidelity, value.column or name)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is needed, each once."""
+        baseline = () if isinstance(self.baseline, str) else tuple(self.baseline)
+        measured = (
+            self.value_column(name, level)
+            for name in self.values
+            for level in self.fidelities.levels
+        )
+        optional = (name for name in (self.identity, self.seconds) if name)
+        named = (*self.column_of.values(), *measured, *optional)
+        return tuple(dict.fromkeys((*named, *self.where, *self.failed, *baseline)))

@@ -1,0 +1,77 @@
+"""Finding rows by their codes, and rows that differ in one of them, without a look at all."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.randomness import stream
+
+Codes: TypeAlias = NDArray[np.signedinteger]
+
+
+class RowIndex:
+    """Looks rows up by a hash: the sum of their codes, each times an odd number of its column.
+
+    A change of one code changes the hash by a known amount, so that all rows that differ from a
+    given one in a single code are found in one go.
+
+    Args:
+        codes: (n, d) distinct rows, in column-major order.
+        n_options: How many codes each column has.
+
+    References:
+        Multiply-shift hashing of vectors: Dietzfelbinger, STACS 1996, "Universal hashing and k-wise
+        independent random variables via integer arithmetic without primes". Matches are compared
+        in full, so that equal hashes of different rows cannot mislead.
+    """
+
+    def __init__(self, codes: Codes, n_options: Sequence[int]) -> None:
+        self._codes = codes
+        self.steps = [np.arange(n + 1, dtype=codes.dtype) for n in n_options]
+        random = stream(0, "row index").integers(2**63, size=len(n_options), dtype=np.uint64)
+        self._factors = random * np.uint64(2) + np.uint64(1)
+        self._changed = np.repeat(np.arange(len(n_options)), n_options)
+        self._code = np.concatenate([np.arange(n) for n in n_options])
+
+    @cached_property
+    def _sorted(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Hashes in rising order, and the row of each."""
+        hashes = np.zeros(len(self._codes), dtype=np.uint64)
+        for j, factor in enumerate(self._factors):  # column by column, which spares memory
+            hashes += self._codes[:, j].astype(np.uint64) * factor
+        order = np.argsort(hashes, kind="stable")
+        return hashes[order], order
+
+    def find(self, codes: NDArray[np.integer]) -> int:
+        """Return the row with these codes; -1 if there is none."""
+        wanted = (codes.astype(np.uint64) * self._factors).sum(dtype=np.uint64)
+        hashes, rows = self._sorted
+        at = int(np.searchsorted(hashes, wanted))
+        while at < len(hashes) and hashes[at] == wanted:
+            if np.array_equal(self._codes[rows[at]], codes):
+                return int(rows[at])
+            at += 1
+        return -1
+
+    def neighbours(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return (k,) rows that differ in one code, and (k,) the columns in which they do."""
+        codes = self._codes[row]
+        hashes, rows = self._sorted
+        own = (codes.astype(np.uint64) * self._factors).sum(dtype=np.uint64)
+        steps = (self._code - codes[self._changed]).astype(np.int64)
+        wanted = own + steps.astype(np.uint64) * self._factors[self._changed]  # wraps around
+        at = np.minimum(np.searchsorted(hashes, wanted), len(hashes) - 1)
+        hit = (hashes[at] == wanted) & (steps != 0)
+        found, changed = rows[at[hit]], self._changed[hit]
+        true = (self._codes[found] != codes).sum(axis=1) == 1
+        return found[true], changed[true]
+
+    def distances(self, codes: NDArray[np.integer]) -> NDArray[np.int16]:
+        """Return (n,) in how many codes each row differs from `codes`."""
+        distances = np.zeros(len(self._codes), dtype=np.int16)
+        for j, code in enumerate(codes):
+            distances += self._codes[:, j] != code
+        return distances

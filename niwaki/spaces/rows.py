@@ -1,0 +1,268 @@
+"""A space whose candidates are the rows of a table, and nothing else."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.base import Choose, EnumerableSpace
+from niwaki.spaces.row_index import Codes, RowIndex
+
+MEAN_STEPS = 1.5  # single changes of a mutation
+MASKS = 4  # ways to mix two parents, before the nearest row has to do
+
+Rows: TypeAlias = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class RowSpace(EnumerableSpace):
+    """Candidates that are in a table.
+
+    A walk offers the options that some row still has, given what was decided before, so that it
+    always ends at a row. A decision that no such row has is inactive; one that only some of them
+    have offers None as well, for "there is none". Sampling is uniform over rows. Mutants and
+    children are rows: those that differ in one decision, where there are any, or else the nearest.
+
+    Attributes:
+        paths: Decisions in order of walking.
+        options: Of each decision, sorted; None is the last, if any row lacks the decision.
+        codes: (n, d) positions in `options`; distinct rows, in lexicographic order.
+        ordered: Decisions whose options are numbers that mean amounts: they get a feature that
+            rises with them, beside those of their options.
+
+    Raises:
+        SpaceError: If there is no row, or an ordered decision is unknown or not numeric.
+    """
+
+    paths: tuple[str, ...]
+    options: tuple[tuple[Value, ...], ...]
+    codes: Codes
+    ordered: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.codes) == 0:
+            raise SpaceError("the table has no row: nothing can be searched")
+        for path in self.ordered:
+            if path not in self.paths:
+                raise SpaceError(f"'ordered' names '{path}', which is not one of {self.paths}")
+            if not all(map(_is_number, self._present(self.paths.index(path)))):
+                raise SpaceError(
+                    f"decision '{path}' is in 'ordered', but its options are no numbers"
+                )
+
+    @classmethod
+    def of(
+        cls, columns: Mapping[str, Sequence[Value]], *, ordered: Sequence[str] = ()
+    ) -> tuple["RowSpace", Rows]:
+        """Build the space of a table.
+
+        Args:
+            columns: n values for each decision; None where a row does not have it. All values of a
+                column that are not None are of one type.
+            ordered: As in the attribute.
+
+        Returns:
+            The space, and (n,) which of its candidates each row of the table is; the same number
+            for rows that decide everything alike.
+        """
+        coded = [_coded(values) for values in columns.values()]
+        options = tuple(options for options, _ in coded)
+        if not coded:
+            raise SpaceError("the table has no decision: nothing can be searched")
+        order = np.lexsort([codes for _, codes in reversed(coded)])
+        sorted_codes = [codes[order] for _, codes in coded]
+        new = np.zeros(len(order), dtype=bool)
+        new[:1] = True
+        for codes in sorted_codes:
+            new[1:] |= codes[1:] != codes[:-1]
+        numbers = np.empty(len(order), dtype=np.int64)
+        numbers[order] = np.cumsum(new) - 1
+        smallest = np.min_scalar_type(-max(map(len, options), default=1))
+        unique = np.empty((int(new.sum()), len(coded)), dtype=smallest, order="F")
+        for j, codes in enumerate(sorted_codes):
+            unique[:, j] = codes[new]
+        return cls(tuple(columns), options, unique, tuple(ordered)), numbers
+
+    def decide(self, choose: Choose) -> Candidate:
+        decided: dict[str, Value] = {}
+        first, last = 0, len(self.codes)
+        for j, path in enumerate(self.paths):
+            column = self.codes[first:last, j]
+            edges = np.searchsorted(column, self._index.steps[j])
+            there = np.flatnonzero(edges[1:] > edges[:-1])
+            offered = [self.options[j][code] for code in there]
+            if offered == [None]:
+                continue
+            value = choose(path, offered)
+            code = there[offered.index(value)]
+            decided[path] = value
+            first, last = first + int(edges[code]), first + int(edges[code + 1])
+        return Candidate.of(decided)
+
+    def sample(self, rng: np.random.Generator) -> Candidate:
+        return self.candidate(int(rng.integers(len(self.codes))))
+
+    def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
+        start = row = self.row(candidate)
+        if len(self.codes) == 1:
+            return candidate
+        for _ in range(int(rng.geometric(1.0 / MEAN_STEPS))):
+            neighbours, changed = self._index.neighbours(row)
+            columns = np.unique(changed[neighbours != start])
+            if len(columns) == 0:
+                break
+            here = (changed == columns[int(rng.integers(len(columns)))]) & (neighbours != start)
+            row = int(_one_of(neighbours[here], rng))
+        if row == start:
+            row = self._nearest(self.codes[start], rng, (start,))
+        return self.candidate(row)
+
+    def crossover(self, first: Candidate, second: Candidate, rng: np.random.Generator) -> Candidate:
+        parents = (self.row(first), self.row(second))
+        if parents[0] == parents[1] or len(self.codes) == 2:
+            return first
+        for _ in range(MASKS):
+            mixed = np.where(self._mask(rng), self.codes[parents[0]], self.codes[parents[1]])
+            row = self._index.find(mixed)
+            if row >= 0 and row not in parents:
+                return self.candidate(row)
+        return self.candidate(self._nearest(mixed, rng, parents))
+
+    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        codes = self.codes[[self.row(candidate) for candidate in candidates]]
+        blocks = [self._one_hot[j][codes[:, j]] for j in range(len(self.paths))]
+        return np.concatenate(blocks, axis=1)
+
+    @property
+    def size(self) -> int:
+        return len(self.codes)
+
+    def projections(self, paths: Collection[str]) -> list[tuple[Candidate, int]]:
+        kept = [j for j, path in enumerate(self.paths) if path in paths]
+        # What is inactive and what was decided to be absent are not the same decision.
+        seen = np.where(self._inactive, -1, self.codes)[:, kept]
+        found, counts = np.unique(seen, axis=0, return_counts=True)
+        return [
+            (Candidate.of(self._items(kept, codes, codes < 0)), int(n))
+            for codes, n in zip(found, counts, strict=True)
+        ]
+
+    def candidate(self, row: int) -> Candidate:
+        """Return the candidate at a row of `codes`."""
+        everything = range(len(self.paths))
+        return Candidate.of(self._items(everything, self.codes[row], self._inactive[row]))
+
+    def row(self, candidate: Candidate) -> int:
+        """Return where in `codes` a candidate is.
+
+        Raises:
+            SpaceError: If it is not in the table.
+        """
+        decisions = candidate.decisions
+        codes = [of.get(decisions.get(path), -1) for path, of in self._code_of]
+        row = self._index.find(np.array(codes)) if min(codes) >= 0 else -1
+        if row < 0:
+            raise SpaceError(f"the table has no row with {candidate}: {self._why_not(candidate)}")
+        return row
+
+    def _why_not(self, candidate: Candidate) -> str:
+        return self.check(candidate) or "its decisions are not those of one row"
+
+    def _items(
+        self, columns: Sequence[int], codes: NDArray[np.integer], inactive: NDArray[np.bool_]
+    ) -> list[tuple[str, Value]]:
+        return [
+            (self.paths[j], self.options[j][codes[at]])
+            for at, j in enumerate(columns)
+            if not inactive[at]
+        ]
+
+    def _nearest(
+        self, codes: NDArray[np.integer], rng: np.random.Generator, not_these: Sequence[int]
+    ) -> int:
+        """Return a row that differs from `codes` in as few decisions as possible, or a few more."""
+        distances = self._index.distances(codes)
+        distances[list(not_these)] = len(self.paths) + 1
+        reach = distances.min() + int(rng.geometric(0.5)) - 1
+        near = distances <= min(reach, len(self.paths))
+        return int(_one_of(np.flatnonzero(near), rng))
+
+    def _mask(self, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Return which decisions come from the first parent: scattered ones, or one run."""
+        n = len(self.paths)
+        if rng.random() < 0.5:
+            return rng.random(n) < 0.5
+        start, stop = np.sort(rng.integers(n + 1, size=2))
+        return np.asarray((np.arange(n) >= start) & (np.arange(n) < stop))
+
+    def _present(self, j: int) -> tuple[Value, ...]:
+        return tuple(option for option in self.options[j] if option is not None)
+
+    @cached_property
+    def _index(self) -> RowIndex:
+        return RowIndex(self.codes, [len(options) for options in self.options])
+
+    @cached_property
+    def _code_of(self) -> list[tuple[str, dict[Value, int]]]:
+        codes = [{option: code for code, option in enumerate(o)} for o in self.options]
+        return list(zip(self.paths, codes, strict=True))
+
+    @cached_property
+    def _inactive(self) -> NDArray[np.bool_]:
+        """(n, d): the row lacks the decision, and so do all rows that share what came before."""
+        inactive = np.zeros(self.codes.shape, dtype=bool)
+        starts = np.zeros(1, dtype=np.int64)  # of the rows that share what came before
+        for j, options in enumerate(self.options):
+            column = self.codes[:, j]
+            if options[-1] is None:
+                absent = column == len(options) - 1
+                lengths = np.diff(starts, append=len(column))
+                inactive[:, j] = np.repeat(np.logical_and.reduceat(absent, starts), lengths)
+            changes = np.flatnonzero(np.diff(column, prepend=-1))
+            starts = np.union1d(starts, changes)
+        return inactive
+
+    @cached_property
+    def _one_hot(self) -> list[NDArray[np.float64]]:
+        """For each decision, a row of features for each option."""
+        blocks = []
+        for j, path in enumerate(self.paths):
+            present = self._present(j)
+            block = np.zeros((len(self.options[j]), len(present)))
+            block[: len(present)] = np.eye(len(present))
+            if path in self.ordered:
+                block = np.hstack([block, _ranks(len(present), len(self.options[j]))])
+            blocks.append(block)
+        return blocks
+
+    def __getstate__(self) -> dict[str, object]:
+        """Travel without what is made on use."""
+        return {name: getattr(self, name) for name in ("paths", "options", "codes", "ordered")}
+
+
+def _coded(values: Sequence[Value]) -> tuple[tuple[Value, ...], NDArray[np.int32]]:
+    """Return sorted options, None last, and the position of each value among them."""
+    found = set(values)
+    options = [*sorted(found - {None}), *({None} & found)]  # type: ignore[type-var]
+    position = {option: code for code, option in enumerate(options)}
+    return tuple(options), np.array([position[value] for value in values], dtype=np.int32)
+
+
+def _is_number(value: Value) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _ranks(n_present: int, n_options: int) -> NDArray[np.float64]:
+    """Return (n_options, 1): from 1 / n to 1 for the sorted options, 0 for none."""
+    ranks = np.zeros((n_options, 1))
+    ranks[:n_present, 0] = np.arange(1, n_present + 1) / n_present
+    return ranks
+
+
+def _one_of(rows: NDArray[np.int64], rng: np.random.Generator) -> np.int64:
+    return np.int64(rows[int(rng.integers(len(rows)))])

@@ -1,0 +1,284 @@
+"""Tables as evaluators: what users can say about their columns, and what comes of it."""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from niwaki.config.settings import read_settings
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError, DataError, ExportError
+from niwaki.core.measurement import Measurement, Status
+from niwaki.evaluation.base import Provenance
+from niwaki.evaluation.table import TableEvaluator
+from niwaki.evaluation.table_settings import TableSettings
+from niwaki.tasks.paths import data_folder
+
+TABLE = """family,depth,width,name,score,score_early,ms,params,hours
+a,1,8,one,0.5,0.2,10,100,1.5
+a,2,8,two,0.7,0.3,20,200,3
+a,2,16,two,0.8,0.1,,400,4
+a,1,16,four,0.6,,15,300,2
+b,1,8,five,0.9,0.9,1,1,1
+"""
+SETTINGS: dict[str, Any] = {
+    "decisions": ["depth", "width"],
+    "where": {"family": "a"},
+    "values": {
+        "score": {"direction": "maximize", "fidelities": {0.1: "score_early"}},
+        "latency_ms": {"column": "ms", "direction": "minimize", "unit": "ms"},
+        "params": {"direction": "minimize"},
+    },
+    "cheap": ["params"],
+    "identity": "name",
+}
+
+
+def table(folder: Path, text: str = TABLE, **changes: Any) -> TableEvaluator:
+    """Return the evaluator of a small table."""
+    (folder / "t.csv").write_text(text)
+    given = {"file": str(folder / "t.csv"), **SETTINGS, **changes}
+    return TableEvaluator(read_settings(TableSettings, given, "evaluator"))
+
+
+def evaluate(
+    evaluator: TableEvaluator, depth: int, width: int, fidelity: float = 1.0, seed: int = 0
+) -> Measurement:
+    candidate = Candidate.of({"depth": depth, "width": width})
+    evaluator.space.validate(candidate)
+    return evaluator.evaluate(candidate, fidelity=fidelity, seed=seed)
+
+
+def test_a_row_is_looked_up(tmp_path: Path) -> None:
+    measurement = evaluate(table(tmp_path), 2, 8)
+    assert dict(measurement.values) == {"score": 0.7, "latency_ms": 20.0, "params": 200.0}
+    assert measurement.complete
+
+
+def test_only_rows_that_match_are_candidates(tmp_path: Path) -> None:
+    assert table(tmp_path).space.size == 4
+    everything = table(
+        tmp_path, where={"family": ["a", "b"]}, decisions=["family", "depth", "width"]
+    )
+    assert everything.space.size == 5
+
+
+def test_decisions_can_have_names_of_their_own(tmp_path: Path) -> None:
+    space = table(tmp_path, decisions={"net.depth": "depth", "net.width": "width"}).space
+    assert space.paths == ("net.depth", "net.width")
+
+
+def test_less_effort_is_another_column_and_what_has_none_stays(tmp_path: Path) -> None:
+    evaluator = table(tmp_path)
+    assert evaluator.fidelities.levels == (0.1, 1.0)
+    early = evaluate(evaluator, 2, 8, fidelity=0.1)
+    assert (early.values["score"], early.values["latency_ms"]) == (0.3, 20.0)
+    with pytest.raises(ConfigError, match=r"fidelity 0.5, only for \[0.1, 1.0\]"):
+        evaluate(evaluator, 2, 8, fidelity=0.5)
+
+
+def test_a_missing_value_is_a_failed_measurement_with_its_column(tmp_path: Path) -> None:
+    evaluator = table(tmp_path)
+    missing = evaluate(evaluator, 2, 16)
+    assert missing.status is Status.FAILED
+    assert "no 'latency_ms' for it: its cell in column 'ms' is empty" in missing.reason
+    assert evaluate(evaluator, 1, 16).complete
+    assert "'score_early'" in evaluate(evaluator, 1, 16, fidelity=0.1).reason
+
+
+def test_rows_can_be_said_to_fail(tmp_path: Path) -> None:
+    failing = table(tmp_path, failed={"name": ["one", "five"]})
+    assert "'name' is one" in evaluate(failing, 1, 8).reason
+    assert evaluate(failing, 2, 8).complete
+
+
+def test_cheap_values_and_identity_need_no_evaluation(tmp_path: Path) -> None:
+    evaluator = table(tmp_path)
+    first, second = (Candidate.of({"depth": 2, "width": width}) for width in (8, 16))
+    assert dict(evaluator.cheap(first)) == {"params": 200.0}
+    assert evaluator.identity(first) == evaluator.identity(second) == "two"
+    plain = table(tmp_path, identity="")
+    assert plain.identity(first) != plain.identity(second)
+
+
+def test_the_time_an_evaluation_had_taken_is_a_column(tmp_path: Path) -> None:
+    evaluator = table(tmp_path, seconds="hours")
+    assert evaluate(evaluator, 2, 8).seconds == 3.0
+    assert evaluate(evaluator, 2, 8, fidelity=0.1).seconds == pytest.approx(0.3)
+
+
+def test_noise_depends_on_the_seed_alone(tmp_path: Path) -> None:
+    values = {**SETTINGS["values"], "score": {"direction": "maximize", "noise": 0.1}}
+    evaluator = table(tmp_path, values=values)
+    scores = np.array([evaluate(evaluator, 2, 8, seed=s).values["score"] for s in range(400)])
+    assert evaluate(evaluator, 2, 8, seed=3).values["score"] == scores[3]
+    assert scores.mean() == pytest.approx(0.7, abs=4 * 0.1 / 20)
+    assert scores.std() == pytest.approx(0.1, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "expected"),
+    [
+        ({"name": "one"}, (1, 8)),
+        ({"depth": 2, "width": 8}, (2, 8)),
+        ("best:score", (2, 8)),
+        ("best:latency_ms", (1, 8)),
+        ("median:params", (2, 8)),
+        ("median", (1, 16)),
+    ],
+)
+def test_the_baseline_is_a_row_of_ones_choice(
+    tmp_path: Path, baseline: object, expected: tuple[int, int]
+) -> None:
+    decisions = table(tmp_path, baseline=baseline).baseline().decisions
+    assert (decisions["depth"], decisions["width"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("baseline", "fault"),
+    [
+        ({"name": "two"}, "2 candidates of the table have that"),
+        ({"name": "six"}, "0 candidates"),
+        ("best:scores", "did you mean 'score'"),
+        ("worst", "Give best, median"),
+    ],
+)
+def test_a_baseline_that_is_not_one_row_is_refused(
+    tmp_path: Path, baseline: object, fault: str
+) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        table(tmp_path, baseline=baseline).baseline()
+
+
+TWICE = TABLE + "a,2,8,two,0.9,0.5,22,200,3\n"
+
+
+def test_rows_that_decide_alike_are_refused_unless_one_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"1 candidates in more than one row.*depth=2, width=8"):
+        _ = table(tmp_path, TWICE).space
+    first = evaluate(table(tmp_path, TWICE, duplicates="first"), 2, 8)
+    assert first.values["score"] == 0.7
+    mean = evaluate(table(tmp_path, TWICE, duplicates="mean"), 2, 8)
+    assert mean.values["score"] == pytest.approx(0.8)
+    drawing = table(tmp_path, TWICE, duplicates="draw")
+    pairs = {(m.values["score"], m.values["latency_ms"]) for m in _of_seeds(drawing, 30)}
+    assert pairs == {(0.7, 20.0), (0.9, 22.0)}
+
+
+def _of_seeds(evaluator: TableEvaluator, n: int) -> list[Measurement]:
+    return [evaluate(evaluator, 2, 8, seed=seed) for seed in range(n)]
+
+
+def test_what_says_absent_is_no_decision(tmp_path: Path) -> None:
+    text = "a,b,y\n1,-,1\n1,0,2\n2,,3\n"
+    values = {"y": {"direction": "minimize"}}
+    common = {"where": {}, "cheap": [], "identity": "", "values": values}
+    space = table(tmp_path, text, decisions=["a", "b"], **common).space
+    assert {str(space.candidate(row)) for row in range(3)} == {"a=1, b=None", "a=1, b=0", "a=2"}
+    whole = table(tmp_path, text, decisions=["a", "b"], absent={"b": ["-", "0"]}, **common)
+    with pytest.raises(ConfigError, match="more than one row"):
+        _ = whole.space
+
+
+def test_whole_numbers_stay_whole_beside_empty_cells(tmp_path: Path) -> None:
+    values = {"y": {"direction": "minimize"}}
+    common = {"where": {}, "cheap": [], "identity": "", "values": values}
+    space = table(tmp_path, "a,y\n1,1\n,2\n", decisions=["a"], **common).space
+    assert space.options == ((1, None),)
+    assert isinstance(space.options[0][0], int)
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"decisions": ["depht"]}, "did you mean 'depth'"),
+        ({"where": {"family": "c"}}, "no row with"),
+        ({"where": {"depth": True}}, "no row with"),
+        (
+            {"values": {"name": {"direction": "minimize"}}, "cheap": []},
+            "'one': a value needs numbers",
+        ),
+        ({"cheap": ["parms"]}, "'cheap' names 'parms'"),
+        ({"decisions": []}, "at least one"),
+        ({"decisions": {"x": "depth", "y": "depth"}}, "twice"),
+        ({"ordered": ["height"]}, "'ordered' names 'height'"),
+        ({"values": {"score": {"direction": "up"}}}, "'maximize' or 'minimize'"),
+        ({"values": {"score": {"direction": "maximize", "fidelities": {2: "ms"}}}}, "below 1"),
+        ({"colums": 1}, "unknown key 'evaluator.colums'"),
+    ],
+)
+def test_wrong_settings_are_refused_with_the_reason(
+    tmp_path: Path, changes: dict[str, Any], fault: str
+) -> None:
+    with pytest.raises((ConfigError, DataError), match=fault):
+        _ = table(tmp_path, **changes).space
+
+
+def test_it_travels_without_its_table(tmp_path: Path) -> None:
+    evaluator = table(tmp_path)
+    assert evaluator.space.size == 4
+    sent = pickle.dumps(evaluator)
+    assert len(sent) < 2000
+    assert evaluate(pickle.loads(sent), 1, 8) == evaluate(evaluator, 1, 8)
+
+
+def test_rows_cannot_be_exported(tmp_path: Path) -> None:
+    evaluator = table(tmp_path)
+    provenance = Provenance("study", evaluator.values, "")
+    with pytest.raises(ExportError, match="no network"):
+        evaluator.export(evaluator.baseline(), tmp_path, provenance=provenance, seed=0)
+    assert not evaluator.exports
+
+
+NASBENCH = {
+    "file": "nasbench201_devices.parquet",
+    "decisions": [f"op{i}" for i in range(6)],
+    "values": {"accuracy": {"column": "c100_val", "direction": "maximize"}},
+    "identity": "unique_str",
+}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("given", "n_candidates"),
+    [
+        (NASBENCH, 15_625),
+        (
+            {
+                "file": "transnasbench101_3tasks.parquet",
+                "decisions": [f"g{i}" for i in range(6)],
+                "where": {"space": "macro"},
+                "absent": [0],
+                "values": {
+                    "accuracy": {"column": "class_object__valid_top1", "direction": "maximize"},
+                    "mean_iou": {"column": "segmentsemantic__valid_mIoU", "direction": "maximize"},
+                },
+                "seconds": "class_object__time_elapsed",
+            },
+            3_256,
+        ),
+        (
+            {
+                "file": "accel_nasbench.parquet",
+                "decisions": [
+                    f"block{i}_{what}" for i in range(7) for what in ("e", "k", "l", "se")
+                ],
+                "values": {"top1": {"column": "val_top1", "direction": "maximize"}},
+                "duplicates": "mean",
+            },
+            5_125,
+        ),
+    ],
+    ids=["nasbench201", "transnas_macro", "accel_nasbench"],
+)
+def test_public_tables_are_read(given: dict[str, Any], n_candidates: int) -> None:
+    pytest.importorskip("pyarrow")
+    if not (data_folder() / given["file"]).is_file():
+        pytest.skip(f"{given['file']} is not in the folder of shared data (NIWAKI_DATA)")
+    evaluator = TableEvaluator(read_settings(TableSettings, given, "evaluator"))
+    assert evaluator.space.size == n_candidates
+    candidates = [evaluator.space.candidate(row) for row in range(0, n_candidates, 97)]
+    assert [evaluator.space.check(candidate) for candidate in candidates] == [""] * len(candidates)
+    assert all(evaluator.evaluate(c, fidelity=1.0, seed=0).complete for c in candidates)

@@ -1,0 +1,100 @@
+"""Reading tables: what is in a cell, and what is wrong with a file."""
+
+import gzip
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.evaluation.table_file import find_table, read_columns
+
+CSV = 'n,share,name,flag,gap,"odd, name"\n1,0.5,a,true,1,x\n2,1e3,,False,,y\n'
+
+
+def write(path: Path, text: str = CSV) -> Path:
+    """Write a text table."""
+    path.write_text(text)
+    return path
+
+
+def test_columns_of_text_are_what_all_their_cells_are(tmp_path: Path) -> None:
+    names = ["n", "share", "name", "flag", "gap", "odd, name"]
+    columns = read_columns(write(tmp_path / "t.csv"), names)
+    assert [columns[name].dtype.kind for name in names] == ["i", "f", "O", "b", "f", "O"]
+    assert columns["n"].tolist() == [1, 2]
+    assert columns["share"].tolist() == [0.5, 1000.0]
+    assert columns["name"].tolist() == ["a", None]
+    assert columns["flag"].tolist() == [True, False]
+    assert np.isnan(columns["gap"][1])
+
+
+def test_compressed_text_is_the_same(tmp_path: Path) -> None:
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(CSV.encode()))
+    assert read_columns(tmp_path / "t.csv.gz", ["n"])["n"].tolist() == [1, 2]
+
+
+def test_parquet_is_the_same_as_text(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table(
+        {
+            "n": [1, 2],
+            "share": [0.5, 1000.0],
+            "name": ["a", None],
+            "flag": [True, False],
+            "gap": [1, None],
+        }
+    )
+    parquet.write_table(table, tmp_path / "t.parquet")
+    names = table.column_names
+    read, text = (read_columns(tmp_path / "t.parquet", names), None)
+    text = read_columns(write(tmp_path / "t.csv"), names)
+    for name in names:
+        assert read[name].dtype.kind == text[name].dtype.kind
+        np.testing.assert_array_equal(read[name], text[name])
+
+
+def test_an_unknown_column_is_named_with_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no column 'shares'; did you mean 'share'\?"):
+        read_columns(write(tmp_path / "t.csv"), ["shares"])
+
+
+def test_a_short_line_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"line 3 of .* has 1 cells"):
+        read_columns(write(tmp_path / "t.csv", "a,b\n1,2\n3\n"), ["a"])
+
+
+@pytest.mark.parametrize("name", ["t.parquet", "t.csv.gz"])
+def test_a_damaged_file_is_an_error_of_ours(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / name).write_bytes(b"not at all what it should be")
+    with pytest.raises(DataError, match="cannot be read as"):
+        read_columns(tmp_path / name, ["a"])
+
+
+def test_an_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"\.parquet"):
+        read_columns(write(tmp_path / "t.xlsx"), ["a"])
+
+
+def test_a_table_is_looked_for_here_and_then_among_the_shared_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared, here = tmp_path / "shared", tmp_path / "here"
+    shared.mkdir()
+    here.mkdir()
+    write(shared / "t.csv")
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("NIWAKI_DATA", str(shared))
+    assert find_table("t.csv") == find_table("${NIWAKI_DATA}/t.csv") == shared / "t.csv"
+    write(here / "t.csv")
+    assert find_table("t.csv").resolve() == here / "t.csv"
+
+
+def test_a_missing_table_says_where_it_was_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIWAKI_DATA", str(tmp_path))
+    with pytest.raises(DataError, match=r"'nowhere\.csv' does not exist.*NIWAKI_DATA"):
+        find_table("nowhere.csv")
