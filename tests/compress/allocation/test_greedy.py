@@ -1,0 +1,70 @@
+"""Allocation to a budget: near the best, above every floor, honest when it cannot."""
+
+import numpy as np
+import pytest
+
+from niwaki.compress.allocation import GreedyAllocator, GreedySettings
+from tests.compress.allocation.formulas import (
+    LADDER,
+    ChainPrice,
+    FormulaOracle,
+    best_by_trying_all,
+    uneven,
+)
+
+WHOLE = float(ChainPrice().of(LADDER.whole))
+
+
+@pytest.mark.parametrize("share", [0.7, 0.5, 0.35])
+def test_the_worst_task_is_nearly_as_good_as_it_can_be(share: float) -> None:
+    gaps = []
+    for seed in range(12):
+        oracle = uneven(seed)
+        found = GreedyAllocator(oracle, ChainPrice(), LADDER).allocate(share * WHOLE)
+        assert found.reached and found.cost <= share * WHOLE
+        gaps.append(best_by_trying_all(oracle, share * WHOLE) - found.skills.min())
+    assert float(np.mean(gaps)) < 0.03
+
+
+def test_a_group_that_no_task_needs_goes_first() -> None:
+    oracle = FormulaOracle(np.array([[0.5, 0.0, 0.5, 0.5], [0.4, 0.0, 0.4, 0.4]]))
+    found = GreedyAllocator(oracle, ChainPrice(), LADDER).allocate(0.75 * WHOLE)
+    assert found.counts[1] == 4
+
+
+def test_a_task_with_little_left_is_spared() -> None:
+    # Both groups save the same; one hurts a task that is next to its floor.
+    oracle = FormulaOracle(np.array([[0.0, 0.4, 0.0, 0.0], [0.4, 0.0, 0.0, 0.0]]))
+    oracle.worth[0, 3] = 0.0
+    settings = GreedySettings(least_skill=0.8)
+    found = GreedyAllocator(oracle, ChainPrice(), LADDER, settings).allocate(0.5 * WHOLE)
+    assert found.skills.min() >= 0.8
+
+
+def test_an_impossible_budget_says_what_can_be_had() -> None:
+    found = GreedyAllocator(uneven(0), ChainPrice(), LADDER).allocate(0.01 * WHOLE)
+    assert not found.reached
+    assert found.counts.tolist() == LADDER.least.tolist()
+    assert f"the smallest network of all costs {found.cost:.4g}" in found.note
+
+
+def test_floors_come_before_the_budget() -> None:
+    oracle = uneven(3)
+    settings = GreedySettings(least_skill=0.9)
+    found = GreedyAllocator(oracle, ChainPrice(), LADDER, settings).allocate(0.2 * WHOLE)
+    assert not found.reached
+    assert found.skills.min() >= 0.9
+    assert found.cost < WHOLE
+    assert "keeps 90% of its skill" in found.note
+
+
+def test_what_is_said_to_be_judged_was_judged() -> None:
+    oracle = uneven(1)
+    found = GreedyAllocator(oracle, ChainPrice(), LADDER).allocate(0.5 * WHOLE)
+    assert found.n_judged == oracle.n_judged
+
+
+def test_a_budget_above_the_whole_changes_nothing() -> None:
+    found = GreedyAllocator(uneven(2), ChainPrice(), LADDER).allocate(2.0 * WHOLE)
+    assert found.counts.tolist() == LADDER.whole.tolist()
+    assert found.n_judged == 1
