@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import ConfigError, DataError, StudyError
+from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
@@ -26,17 +26,19 @@ from niwaki.evaluation.deployment import (
     require_same_data,
 )
 from niwaki.evaluation.devices import torch_threads
+from niwaki.evaluation.families import heads_of
 from niwaki.evaluation.registry import Ingredients
+from niwaki.evaluation.slimmable_family import image_shape
 from niwaki.evaluation.subnetworks import SubNetworks
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.evaluation.values import deployed_values
 from niwaki.spaces.joint import JointSpace
 from niwaki.spaces.precision import ARCHITECTURE, FP32, QUANTIZATION, with_precisions
 from niwaki.spaces.slimmable.build import SuperNetwork
-from niwaki.spaces.slimmable.layout import Head, HeadKind, Shape
+from niwaki.spaces.slimmable.layout import Shape
 from niwaki.spaces.slimmable.space import SlimmableSettings, SlimmableSpace
 from niwaki.targets.base import Target
-from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.base import TaskData
 
 CHECKPOINT = "supernet.pt"
 
@@ -278,30 +280,8 @@ def network_shape(data: TaskData) -> Shape:
     Raises:
         DataError: If the inputs are not images, or masks and maps are of another size.
     """
-    if len(data.input_shape) != 3:
-        raise DataError(
-            f"a slimmable network reads images of shape (c, h, w), but the inputs have shape "
-            f"{data.input_shape}"
-        )
-    channels, height, width = data.input_shape
-    _require_full_size(data)
-    heads = tuple(
-        Head(task.name, HeadKind.MAP if task.kind.dense else HeadKind.VECTOR, task.n_outputs)
-        for task in data.tasks
-    )
-    return Shape(channels, height, width, heads)
-
-
-def _require_full_size(data: TaskData) -> None:
-    """Check that masks and maps are as high and wide as the inputs: decoders end there."""
-    targets = next(data[SplitName.TRAIN].targets(1))
-    for task in data.tasks:
-        found = targets[task.name].shape[-2:]
-        if task.kind.dense and found != data.input_shape[1:]:
-            raise DataError(
-                f"task '{task.name}' has targets of {found[0]} x {found[1]} pixels for inputs of "
-                f"{data.input_shape[1]} x {data.input_shape[2]}: resize one of them"
-            )
+    image_shape(data.input_shape, ())  # that they are images comes before what size they have
+    return image_shape(data.input_shape, heads_of(data))
 
 
 def _bytes(n_weights: int, precision: Value) -> int:

@@ -9,6 +9,7 @@ SIZE = Objective("size_bytes", Direction.MINIMIZE, "B")
 MACS = Objective("macs", Direction.MINIMIZE)
 PARAMS = Objective("params", Direction.MINIMIZE)
 WEIGHT_BYTES = Objective("weight_bytes", Direction.MINIMIZE, "B")
+PEAK_BYTES = Objective("peak_bytes", Direction.MINIMIZE, "B")
 
 
 def deployed_values(data: TaskData) -> tuple[Objective, ...]:

@@ -251,7 +251,8 @@ def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
     References:
         Yu and Huang, ICCV 2019, section 3.3.
     """
-    norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
+    norms = [module for module in network.modules() if isinstance(module, kinds)]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None

@@ -1,0 +1,136 @@
+"""Families of networks: what an evaluator needs of a space whose candidates can be built."""
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from torch import nn
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.evaluation.slimmable_family import SlimmableFamily
+from niwaki.spaces.base import Space
+from niwaki.spaces.slimmable.layout import Head, HeadKind
+from niwaki.spaces.slimmable.space import SlimmableSettings
+from niwaki.tasks.base import SplitName, TaskData
+
+
+@runtime_checkable
+class NetworkFamily(Protocol):
+    """Networks of one space, for one shape of inputs and one list of heads. Picklable."""
+
+    @property
+    def space(self) -> Space:
+        """Where candidates come from; its mutation and crossover are the family's own."""
+
+    @property
+    def seeds(self) -> Mapping[str, Candidate]:
+        """Well-known networks by name, those that fit the inputs."""
+
+    def counts(self, candidate: Candidate) -> Mapping[str, float]:
+        """Return what is known without building: arithmetic alone.
+
+        Returns:
+            `params` and `macs` (exact), `elements` (numbers in all outputs: what training keeps in
+            memory), and `peak_bytes` (activations alive at once when it is run), all of one item.
+        """
+
+    def build(self, candidate: Candidate) -> nn.Module:
+        """Return an untrained module, its weights drawn by torch's global generator.
+
+        It maps (B, *input shape) to a tensor per head, in their order; for one head, a bare tensor
+        will do.
+        """
+
+
+class LayerRow(Protocol):
+    """A layer that can run in int8."""
+
+    @property
+    def path(self) -> str:
+        """Qualified name of the module, which is that of its node in the graph."""
+
+    @property
+    def kind(self) -> str:
+        """`conv` or `linear`."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Output channels."""
+
+    @property
+    def n_weights(self) -> int:
+        """Elements of the weight tensor, bias left out."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one item."""
+
+
+@runtime_checkable
+class LayeredFamily(NetworkFamily, Protocol):
+    """A family that names its layers without building them, so that they can be quantized."""
+
+    def layers(self, candidate: Candidate) -> Sequence[LayerRow]:
+        """Return the layers that can run in int8, in order of execution."""
+
+    def with_precisions(self, precisions: tuple[str, ...]) -> Space:
+        """Return the space of architectures and the precision of each of their layers.
+
+        Its parts are `architecture` and `quantization`; the latter decides a precision by path of
+        the layer.
+        """
+
+    def spell(self, architecture: Candidate, precision: str) -> Candidate:
+        """Return the joint candidate of an architecture with every layer in one precision."""
+
+
+@runtime_checkable
+class FamilySettings(Protocol):
+    """Options of a space that describe a family."""
+
+    def family(self, input_shape: tuple[int, ...], heads: tuple[Head, ...]) -> NetworkFamily:
+        """Return the family for inputs of a shape, without the batch, and one head per task.
+
+        Raises:
+            ConfigError, SpaceError: If the options allow no network.
+        """
+
+
+def family_of(options: object, data: TaskData) -> NetworkFamily:
+    """Return the networks that a space's options describe, for the inputs and tasks of `data`.
+
+    Raises:
+        ConfigError: If the options describe no networks.
+        DataError: If masks and maps are not of the size of the inputs.
+        SpaceError: If the options allow no network.
+    """
+    heads = heads_of(data)
+    if isinstance(options, SlimmableSettings):
+        return SlimmableFamily.of(options, data.input_shape, heads)
+    if isinstance(options, FamilySettings):
+        return options.family(data.input_shape, heads)
+    raise ConfigError(
+        f"a space of {type(options).__name__} describes no networks that can be built: choose a "
+        "`space` whose options have a method `family(input_shape, heads)`"
+    )
+
+
+def heads_of(data: TaskData) -> tuple[Head, ...]:
+    """Return the heads that `data` need: one vector or one map per task.
+
+    Raises:
+        DataError: If masks and maps are not as high and wide as the inputs: networks answer there.
+    """
+    targets = next(data[SplitName.TRAIN].targets(1))
+    for task in data.tasks:
+        found = targets[task.name].shape[-2:]
+        if task.kind.dense and found != data.input_shape[1:]:
+            wanted = " x ".join(map(str, data.input_shape[1:]))
+            raise DataError(
+                f"task '{task.name}' has targets of {found[0]} x {found[1]} pixels for inputs of "
+                f"{wanted}: resize one of them"
+            )
+    return tuple(
+        Head(task.name, HeadKind.MAP if task.kind.dense else HeadKind.VECTOR, task.n_outputs)
+        for task in data.tasks
+    )

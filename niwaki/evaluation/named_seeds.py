@@ -1,0 +1,42 @@
+"""Seeds by name: networks that a family knows, or candidates in files."""
+
+import json
+from pathlib import Path
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError, SpaceError
+from niwaki.core.registry import nearest
+from niwaki.evaluation.families import NetworkFamily
+
+
+def named_seed(name: str, family: NetworkFamily) -> Candidate:
+    """Return the architecture that a setting names.
+
+    Args:
+        name: Of one of the family's seeds; or a `.json` file with the decisions of a candidate, its
+            architecture alone or the whole of it, as `niwaki front --json` prints them.
+        family: Where it should come from.
+
+    Raises:
+        ConfigError: If there is no such seed or file.
+        SpaceError: If the candidate is not of the family's space.
+    """
+    if not name.endswith(".json"):
+        known = list(family.seeds)
+        if name not in known:
+            raise ConfigError(
+                f"there is no seed '{name}' for these inputs{nearest(name, known)} "
+                f"Known: {', '.join(known) or 'none'}; or name a .json file of a candidate"
+            )
+        return family.seeds[name]
+    try:
+        data = json.loads(Path(name).expanduser().read_text())
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"the seed '{name}' cannot be read: {error}") from error
+    whole = Candidate.from_json(data)
+    candidate = whole.part("architecture") if whole.part("architecture").items else whole
+    try:
+        family.space.validate(candidate)
+    except SpaceError as error:
+        raise SpaceError(f"the seed '{name}' is not of this space: {error}") from error
+    return candidate

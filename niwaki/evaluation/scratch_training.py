@@ -1,0 +1,296 @@
+"""Training one network from its initial weights: the same every time, and able to go on."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from niwaki.core.errors import ConfigError
+from niwaki.core.limits import require_at_least, require_positive, require_share
+from niwaki.core.randomness import derived_seed, stream
+from niwaki.evaluation.devices import best_device, placed, to_tensors
+from niwaki.spaces.slimmable.build import recalibrate
+from niwaki.tasks.arrays import ArraySplit
+from niwaki.tasks.base import Batch, Split, SplitName, TaskData
+from niwaki.tasks.losses import ClassLoss, TaskLoss, task_losses, total_loss
+
+_RECALIBRATION_BATCH = 128
+
+
+@dataclass(frozen=True)
+class RecipeSettings:
+    """How a network is trained.
+
+    The defaults are the published recipe of einspace's searches: SGD with momentum, a cosine to
+    zero, no warm-up, no augmentation. It is for 45,000 items; fewer want smaller batches.
+
+    Attributes:
+        epochs: Passes over the train split at full fidelity.
+        batch_size: Items per step, at least 2.
+        learning_rate: At the first step.
+        momentum: Of SGD, below 1.
+        weight_decay: On all parameters.
+        gradient_clip: Largest norm of the gradient; 0 has no limit.
+        shrinks: What a lower fidelity has less of: `steps`, or `data` (as many passes over a part
+            of the train items, the same part for all candidates).
+        schedule: Over which steps the learning rate falls to zero: its `own`, so that every
+            training ends as a whole one; or those of the `full` training, of which a lower fidelity
+            is the beginning, so that it can be continued.
+        max_seconds: Longest training, waiting for measurements of others left out; 0 has no limit.
+        n_recalibration: Train items that batch-norm statistics are taken from at the end, so that
+            they are right after few steps too; 0 keeps the moving averages.
+
+    Raises:
+        ConfigError: On a number out of its range, or settings that exclude each other.
+
+    References:
+        Ericsson et al., NeurIPS 2024, "einspace: searching for neural architectures from
+        fundamental operations", table 5.
+    """
+
+    epochs: int = 8
+    batch_size: int = 256
+    learning_rate: float = 0.04
+    momentum: float = 0.9
+    weight_decay: float = 3e-4
+    gradient_clip: float = 0.0
+    shrinks: Literal["steps", "data"] = "steps"
+    schedule: Literal["own", "full"] = "own"
+    max_seconds: float = 0.0
+    n_recalibration: int = 512
+
+    def __post_init__(self) -> None:
+        least = {"epochs": 1, "batch_size": 2, "weight_decay": 0, "gradient_clip": 0}
+        require_at_least(self, {**least, "max_seconds": 0, "n_recalibration": 0})
+        require_positive(self, "learning_rate")
+        require_share(self, "momentum")
+        if self.momentum == 1.0:
+            raise ConfigError("'momentum' is 1: give a number below 1")
+        if self.schedule == "full" and self.shrinks == "data":
+            raise ConfigError(
+                "'schedule: full' continues trainings of fewer steps: it needs 'shrinks: steps'"
+            )
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a training came.
+
+    Attributes:
+        steps: Done, those of an earlier training that it continued included.
+        continued_from: Steps that an earlier training had done.
+        loss: Mean over the last epoch of its own, about 1 at chance; NaN if there was none.
+        seconds: Spent in steps.
+        failure: Why it stopped early, a sentence; empty if it did not.
+    """
+
+    steps: int
+    continued_from: int
+    loss: float
+    seconds: float
+    failure: str = ""
+
+
+class ScratchTraining:
+    """One training run.
+
+    Everything random follows from the seed: weights, the order of the items, and whatever the
+    network draws in a step. So a training that was continued gives what an unbroken one gives.
+
+    Args:
+        build: Makes the network, its weights drawn by torch's global generator.
+        data: What it is trained on.
+        recipe: How.
+        fidelity: Share of the full training, in (0, 1].
+        seed: Of everything random.
+    """
+
+    def __init__(
+        self,
+        build: Callable[[], nn.Module],
+        data: TaskData,
+        recipe: RecipeSettings,
+        *,
+        fidelity: float,
+        seed: int,
+    ) -> None:
+        self._data, self._recipe, self._seed = data, recipe, seed
+        self._device = best_device()
+        by_steps = recipe.shrinks == "steps"
+        train = data[SplitName.TRAIN]
+        self._split = train if by_steps else part_of(train, fidelity)
+        self._steps_per_epoch = n_batches(self._split, recipe.batch_size)
+        n_full = self._steps_per_epoch * recipe.epochs
+        self.n_steps = max(1, round(n_full * fidelity)) if by_steps else n_full
+        self._n_annealed = n_full if recipe.schedule == "full" else self.n_steps
+        self._losses = task_losses(data)
+        self._unit = _unit(self._losses)
+        with _seeded(derived_seed(seed, "weights"), self._device):
+            network = build()
+        self.network = placed(network, self._device, torch.channels_last)
+        self._parameters = [p for p in self.network.parameters() if p.requires_grad]
+        self._optimiser = torch.optim.SGD(
+            self._parameters or [torch.zeros(1)],  # a network without parameters is one, too
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+        )
+        self.steps_done = 0
+
+    def run(
+        self,
+        computing: Callable[[], AbstractContextManager[None]],
+        *,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> Progress:
+        """Train to the end, or until something goes wrong, and say which.
+
+        Args:
+            computing: Entered around each step, so that measurements on this machine can come in
+                between.
+            clock: Gives seconds.
+        """
+        self.network.train()
+        begin, seconds = self.steps_done, 0.0
+        losses: list[float] = []
+        for batch in self._batches():
+            if self.steps_done % self._steps_per_epoch == 0:
+                losses.clear()
+            with computing():
+                started = clock()
+                losses.append(self._step(batch))
+                seconds += clock() - started
+            if failure := self._failure(losses[-1], seconds):
+                return Progress(self.steps_done, begin, losses[-1], seconds, failure)
+        mean = sum(losses) / len(losses) if losses else math.nan
+        return Progress(self.steps_done, begin, mean, seconds)
+
+    def finished(self) -> nn.Module:
+        """Return the network on the CPU, in evaluation mode, batch-norm statistics taken anew."""
+        if self._recipe.n_recalibration:
+            seed = derived_seed(self._seed, "recalibration")
+            with _seeded(seed, self._device):
+                recalibrate(self.network, self._first_images(self._recipe.n_recalibration))
+        return placed(self.network, torch.device("cpu"), torch.contiguous_format).eval()
+
+    def state(self) -> dict[str, Any]:
+        """Return everything that the rest of the training depends on."""
+        return {
+            "steps_done": self.steps_done,
+            "network": self.network.state_dict(),
+            "optimiser": self._optimiser.state_dict(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Continue from what `state` returned."""
+        self.network.load_state_dict(state["network"])
+        self._optimiser.load_state_dict(state["optimiser"])
+        self.steps_done = int(state["steps_done"])
+
+    def _batches(self) -> Iterator[Batch]:
+        """Yield the batches that are still to be learnt from."""
+        for epoch in range(self.steps_done // self._steps_per_epoch, self.n_steps):
+            shuffling = stream(self._seed, "shuffling", epoch)
+            number = epoch * self._steps_per_epoch
+            for batch in _sizable(self._split.batches(self._recipe.batch_size, rng=shuffling)):
+                if number >= self.n_steps:
+                    return
+                number += 1
+                if number > self.steps_done:
+                    yield batch
+
+    def _step(self, batch: Batch) -> float:
+        rate = self._learning_rate()
+        for group in self._optimiser.param_groups:
+            group["lr"] = rate
+        images, targets = to_tensors(batch, self._device)
+        with _seeded(derived_seed(self._seed, "step", self.steps_done), self._device):
+            self._optimiser.zero_grad(set_to_none=True)
+            loss = total_loss(self._losses, self._answers(images), targets)
+            if loss.requires_grad:
+                (loss * self._unit).backward()  # type: ignore[no-untyped-call]
+        if self._recipe.gradient_clip:
+            nn.utils.clip_grad_norm_(self._parameters, self._recipe.gradient_clip)
+        self._optimiser.step()
+        self.steps_done += 1
+        return loss.item()
+
+    def _answers(self, images: Tensor) -> dict[str, Tensor]:
+        outputs = self.network(images)
+        listed = (outputs,) if isinstance(outputs, Tensor) else outputs
+        return dict(zip((task.name for task in self._data.tasks), listed, strict=True))
+
+    def _learning_rate(self) -> float:
+        progress = self.steps_done / self._n_annealed
+        return self._recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
+
+    def _failure(self, loss: float, seconds: float) -> str:
+        limit = self._recipe.max_seconds
+        done = f"{self.steps_done} of {self.n_steps} steps"
+        if not math.isfinite(loss):
+            return f"the training diverged: its loss is {loss} after {done}"
+        if limit and seconds > limit and self.steps_done < self.n_steps:
+            return f"the training is too slow: {done} took {seconds:.3g} s, of {limit:g} s allowed"
+        return ""
+
+    def _first_images(self, n_images: int) -> Iterator[Tensor]:
+        left = n_images
+        for batch in _sizable(self._split.batches(min(_RECALIBRATION_BATCH, n_images))):
+            images, _ = to_tensors(batch, self._device)
+            yield images[:left]
+            left -= len(batch)
+            if left < 2:
+                return
+
+
+def part_of(split: Split, share: float) -> Split:
+    """Return a part of a split in memory, every so many-th item; at least two items.
+
+    Raises:
+        ConfigError: If the split is read from a loader, so that its items cannot be picked.
+    """
+    if not isinstance(split, ArraySplit):
+        raise ConfigError(
+            "'shrinks: data' needs data in memory, and these are read from a loader: "
+            "use 'shrinks: steps'"
+        )
+    n_kept = min(split.n_items, max(2, round(split.n_items * share)))
+    # The same for all seeds, and larger parts contain the smaller ones.
+    order = stream(0, "part of the train split").permutation(split.n_items)
+    return ArraySplit(split.arrays.take(order[:n_kept]), split.preprocessing)
+
+
+def n_batches(split: Split, batch_size: int) -> int:
+    """Return the batches of one pass, a last batch of a single item left out; at least 1."""
+    if split.n_items is None:
+        return max(1, sum(1 for _ in _sizable(split.batches(batch_size))))
+    whole, rest = divmod(split.n_items, batch_size)
+    return max(1, whole + (rest > 1))
+
+
+def _sizable(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """Leave out batches of one item: batch statistics of one pixel do not exist."""
+    return (batch for batch in batches if len(batch) > 1)
+
+
+def _unit(losses: dict[str, TaskLoss]) -> float:
+    """Return the factor that brings losses of about 1 to nats, the unit of the published recipe.
+
+    The gradient of one classification task is then that of its plain cross-entropy, and learning
+    rates mean what they mean elsewhere.
+    """
+    nats = [loss.chance_nats for loss in losses.values() if isinstance(loss, ClassLoss)]
+    return sum(nats) / len(nats) if nats else 1.0
+
+
+@contextmanager
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators inside the block, and leave no trace of it outside."""
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
