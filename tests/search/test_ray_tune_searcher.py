@@ -1,0 +1,212 @@
+"""The Ray Tune adapter by itself: what it asks, what it tells, and what it saves."""
+
+import json
+import math
+import pickle
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("ray")
+
+from ray.tune.search import ConcurrencyLimiter
+from ray.tune.search import Searcher as TuneSearcher
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.constraints import Bound
+from niwaki.core.errors import ConfigError, SpaceError
+from niwaki.core.measurement import Status, Trial
+from niwaki.core.objectives import Direction, Objective
+from niwaki.search.base import Problem, Searcher
+from niwaki.search.nsga2 import NSGA2, NSGA2Settings
+from niwaki.search.random_search import RandomSearch
+from niwaki.search.ray_tune_searcher import RayTuneSearcher, candidate_of
+from niwaki.spaces import Choice, ChoiceSpace, Condition
+
+SPACE = ChoiceSpace(
+    (
+        Choice("kind", ("plain", "wide")),
+        Choice("width", (8, 16, 32), when=(Condition("kind", ("wide",)),)),
+        *(Choice(f"x{i}", tuple(range(4))) for i in range(4)),
+    )
+)
+GAIN = Objective("gain", Direction.MAXIMIZE)
+PRICE = Objective("price", Direction.MINIMIZE)
+TWO = Problem(SPACE, (GAIN, PRICE), (Bound("weight", 1.0, 9.0),))
+
+
+def evolution(problem: Problem) -> NSGA2:
+    return NSGA2(problem, NSGA2Settings(population_size=6))
+
+
+class Listener(RandomSearch):
+    """Keeps what it was told."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.told: list[Trial] = []
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        super().tell(trials)
+        self.told.extend(trials)
+
+
+def told(result: dict[str, object] | None, *, error: bool = False, max_t: int = 27) -> Trial:
+    """Return what a searcher is told when a trial ends with `result`."""
+    listeners: list[Listener] = []
+
+    def listening(problem: Problem) -> Searcher:
+        listeners.append(Listener(problem))
+        return listeners[0]
+
+    adapter = RayTuneSearcher(listening, TWO, max_t=max_t)
+    adapter.suggest("a")
+    adapter.on_trial_complete("a", result, error)
+    [trial] = listeners[0].told
+    return trial
+
+
+def results(candidate: Candidate) -> dict[str, float]:
+    levels = [float(str(candidate.decisions[f"x{i}"])) for i in range(4)]
+    weight = sum(levels) + (candidate.decisions["kind"] == "wide")
+    price = sum((3 - level) ** 2 for level in levels)
+    return {"gain": -price, "price": sum(levels), "weight": weight, "training_iteration": 27}
+
+
+def drive(
+    adapter: TuneSearcher, numbers: range, running: list[tuple[str, Candidate]]
+) -> list[object]:
+    """Start these trials as Tune would, three at a time; returns what was suggested.
+
+    Args:
+        adapter: Asked and told.
+        numbers: Names of the trials.
+        running: What runs already, and afterwards what still does.
+    """
+    suggested: list[object] = []
+    for number in numbers:
+        config = adapter.suggest(str(number))
+        assert isinstance(config, dict)
+        suggested.append(config)
+        running.append((str(number), candidate_of(config, SPACE)))
+        if len(running) == 3:
+            name, candidate = running.pop(1)
+            adapter.on_trial_complete(name, results(candidate))
+    return suggested
+
+
+def test_a_suggestion_is_the_decisions_of_a_valid_candidate() -> None:
+    config = RayTuneSearcher(evolution, TWO).suggest("a")
+    candidate = candidate_of({**config, "batch_size": 32, "loader": object()}, SPACE)
+    assert dict(candidate.decisions) == config
+    SPACE.validate(candidate)
+
+
+def test_lists_of_a_configuration_that_was_json_are_tuples_again() -> None:
+    space = ChoiceSpace((Choice("shape", ((1, (2, 3)), (4,))),))
+    config = json.loads(json.dumps({"shape": (1, (2, 3))}))
+    assert candidate_of(config, space).decisions["shape"] == (1, (2, 3))
+
+
+def test_a_configuration_without_a_decision_is_refused() -> None:
+    with pytest.raises(SpaceError, match="'kind' is missing"):
+        candidate_of({"x0": 1}, SPACE)
+
+
+def test_metrics_and_modes_are_those_of_the_problem() -> None:
+    adapter = RayTuneSearcher(evolution, TWO)
+    assert list(adapter.metric) == ["gain", "price"]
+    assert list(adapter.mode) == ["max", "min"]
+    single = RayTuneSearcher(evolution, Problem(SPACE, (PRICE,)))
+    assert (single.metric, single.mode) == ("price", "min")
+
+
+def test_a_finished_trial_is_told_with_its_values() -> None:
+    trial = told({"gain": 1, "price": np.float32(2), "weight": 3.0, "training_iteration": 27})
+    assert trial.measurement.complete
+    assert dict(trial.measurement.values) == {"gain": 1.0, "price": 2.0, "weight": 3.0}
+    assert (trial.measurement.fidelity, dict(trial.measurement.details)) == (1.0, {})
+
+
+def test_a_trial_that_was_stopped_early_is_told_as_such() -> None:
+    trial = told({"gain": 1.0, "price": 2.0, "weight": 3.0, "training_iteration": 9})
+    assert trial.measurement.complete
+    assert trial.measurement.fidelity == pytest.approx(1 / 3)
+    assert trial.measurement.details["stopped_early"] is True
+
+
+def test_a_result_may_say_its_fidelity_itself() -> None:
+    trial = told(
+        {"gain": 1.0, "price": 2.0, "weight": 3.0, "training_iteration": 27, "fidelity": 0.25}
+    )
+    assert trial.measurement.fidelity == 0.25
+
+
+@pytest.mark.parametrize(
+    ("result", "error", "reason"),
+    [
+        (None, True, "the trial failed"),
+        (None, False, "without a result"),
+        ({"gain": 1.0, "weight": 1.0, "training_iteration": 27}, False, "no finite 'price'"),
+        (
+            {"gain": math.nan, "price": 1.0, "weight": 1.0, "training_iteration": 27},
+            False,
+            "no finite 'gain'",
+        ),
+        ({"gain": 1.0, "price": 1.0, "training_iteration": 27}, False, "no finite 'weight'"),
+    ],
+)
+def test_a_trial_without_what_is_wanted_has_failed(
+    result: dict[str, object] | None, error: bool, reason: str
+) -> None:
+    measurement = told(result, error=error).measurement
+    assert measurement.status is Status.FAILED
+    assert reason in measurement.reason
+
+
+def test_results_without_the_time_attribute_are_an_error() -> None:
+    with pytest.raises(ConfigError, match="'training_iteration', which `time_attr` names"):
+        told({"gain": 1.0, "price": 2.0, "weight": 3.0})
+
+
+def test_a_space_without_more_candidates_finishes_the_run() -> None:
+    space = ChoiceSpace((Choice("x", (0, 1)),))
+    adapter = RayTuneSearcher(RandomSearch, Problem(space, (GAIN,)))
+    suggested = [adapter.suggest(name) for name in "abc"]
+    assert [s["x"] for s in sorted(suggested[:2], key=str)] == [0, 1]
+    assert suggested[2] == TuneSearcher.FINISHED
+
+
+def test_no_more_run_at_once_than_tune_allows() -> None:
+    limited = ConcurrencyLimiter(RayTuneSearcher(evolution, TWO), max_concurrent=2)
+    assert limited.suggest("a") and limited.suggest("b")
+    assert limited.suggest("c") is None
+    limited.on_trial_complete("a", {"gain": 1.0, "price": 1.0, "weight": 1.0})
+    assert limited.suggest("c")
+
+
+def restored(adapter: RayTuneSearcher, path: Path) -> RayTuneSearcher:
+    adapter.save(str(path))
+    another = RayTuneSearcher(evolution, TWO, max_t=27)
+    another.restore(str(path))
+    return another
+
+
+def pickled(adapter: RayTuneSearcher, path: Path) -> RayTuneSearcher:
+    path.write_bytes(pickle.dumps(adapter))
+    loaded: RayTuneSearcher = pickle.loads(path.read_bytes())
+    return loaded
+
+
+@pytest.mark.parametrize("interrupted", [restored, pickled])
+def test_a_search_goes_on_as_if_it_had_not_been_interrupted(
+    interrupted: Callable[[RayTuneSearcher, Path], RayTuneSearcher], tmp_path: Path
+) -> None:
+    whole = drive(RayTuneSearcher(evolution, TWO, max_t=27), range(30), [])
+    running: list[tuple[str, Candidate]] = []
+    first = RayTuneSearcher(evolution, TWO, max_t=27)
+    before = drive(first, range(18), running)
+    second = interrupted(first, tmp_path / "state")
+    assert before + drive(second, range(18, 30), running) == whole
