@@ -58,6 +58,15 @@ class Space(ABC):
     def size(self) -> int | float:
         """Number of distinct candidates; `math.inf` if there is no bound."""
 
+    @property
+    def switches(self) -> frozenset[str] | None:
+        """Paths of the decisions that say which others there are, and with which options.
+
+        Two candidates that agree on these, and have the same paths, may exchange all other values.
+        None if that is not known: then every decision may depend on every other.
+        """
+        return None
+
     def canonical(self, decisions: Mapping[str, Value]) -> Candidate:
         """Return the candidate that these decisions spell, inactive ones left out.
 

@@ -81,9 +81,15 @@ class ChoiceSpace(EnumerableSpace):
 
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         encoded = np.zeros((len(candidates), len(self.columns)))
-        for row, candidate in enumerate(candidates):
-            encoded[row, [self.columns[item] for item in candidate.items]] = 1.0
+        column_of = self.columns
+        columns = [column_of[item] for candidate in candidates for item in candidate.items]
+        rows = np.repeat(np.arange(len(candidates)), [len(each.items) for each in candidates])
+        encoded[rows, columns] = 1.0
         return encoded
+
+    @cached_property
+    def switches(self) -> frozenset[str]:
+        return frozenset(condition.path for choice in self.choices for condition in choice.when)
 
     @cached_property
     def size(self) -> int:

@@ -27,6 +27,11 @@ class DependentSpace(ABC):
     def given(self, earlier: Mapping[str, Candidate]) -> Space:
         """Return the space that is left once the earlier parts are decided."""
 
+    @property
+    def switches(self) -> frozenset[str] | None:
+        """As `Space.switches`, of this part's own decisions, whatever came earlier."""
+        return None
+
     @abstractmethod
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         """Return (n, d) features of this part's candidates, the same d whatever came earlier."""
@@ -74,11 +79,34 @@ class JointSpace(Space):
         return recombine(self, first, second, rng)
 
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-        blocks = [
-            part.encode([candidate.part(name) for candidate in candidates])
-            for name, part in self.parts.items()
-        ]
-        return np.concatenate(blocks, axis=1)
+        parts = self._parted(candidates)
+        return np.concatenate([p.encode(parts[name]) for name, p in self.parts.items()], axis=1)
+
+    def _parted(self, candidates: Sequence[Candidate]) -> dict[str, list[Candidate]]:
+        """Return what `Candidate.part` gives, for all parts of many candidates at once.
+
+        Paths are sorted, so the decisions of a part stand together; where they begin and end, and
+        what they are called there, is looked up once for all candidates with the same paths.
+        """
+        parted: dict[str, list[Candidate]] = {name: [] for name in self.parts}
+        known: dict[tuple[str, ...], list[tuple[str, slice, tuple[str, ...]]]] = {}
+        for candidate in candidates:
+            paths = tuple(path for path, _ in candidate.items)
+            if paths not in known:
+                known[paths] = [(name, *_stretch(paths, name + SEPARATOR)) for name in self.parts]
+            values = [value for _, value in candidate.items]
+            for name, stretch, inner in known[paths]:
+                parted[name].append(Candidate(tuple(zip(inner, values[stretch], strict=True))))
+        return parted
+
+    @cached_property
+    def switches(self) -> frozenset[str] | None:
+        found: set[str] = set()
+        for name, part in self.parts.items():
+            if part.switches is None:
+                return None
+            found |= {name + SEPARATOR + path for path in part.switches | self._read_of(name)}
+        return frozenset(found)
 
     @cached_property
     def size(self) -> int | float:
@@ -103,6 +131,15 @@ class JointSpace(Space):
     def _read_of(self, name: str) -> frozenset[str]:
         dependent = [part for part in self.parts.values() if isinstance(part, DependentSpace)]
         return frozenset().union(*(part.reads.get(name, frozenset()) for part in dependent))
+
+
+def _stretch(paths: tuple[str, ...], prefix: str) -> tuple[slice, tuple[str, ...]]:
+    """Return where the paths with this prefix stand, and what follows it in each."""
+    inside = [index for index, path in enumerate(paths) if path.startswith(prefix)]
+    if not inside:
+        return slice(0), ()
+    inner = tuple(paths[index][len(prefix) :] for index in inside)
+    return slice(inside[0], inside[-1] + 1), inner
 
 
 def _within(name: str, choose: Choose) -> Choose:

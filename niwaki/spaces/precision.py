@@ -56,6 +56,10 @@ class PrecisionSpace(DependentSpace):
     def given(self, earlier: Mapping[str, Candidate]) -> Space:
         return self._of(self.architecture.layers(earlier[ARCHITECTURE]))
 
+    @property
+    def switches(self) -> frozenset[str]:
+        return frozenset()
+
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         return self._everywhere.encode(candidates)
 

@@ -108,6 +108,10 @@ class SlimmableSpace(LayeredSpace):
         return self.choices.encode(candidates)
 
     @property
+    def switches(self) -> frozenset[str]:
+        return self.choices.switches
+
+    @property
     def size(self) -> int:
         return self.choices.size
 
