@@ -11,5 +11,10 @@ SPACES = Registry(
             "multi-task networks of elastic depth and width: shared encoder, a decoder per task",
             "niwaki.spaces.slimmable.space:SlimmableSettings",
         ),
+        Record(
+            "einspace",
+            "networks from fundamental operations: convolutions, attention, and what has no name",
+            "niwaki.spaces.einspace.settings:EinspaceSettings",
+        ),
     ),
 )

@@ -15,9 +15,14 @@ FOLDED_INTO = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.
 
 
 def can_fold(norm: nn.Module | None, layer: nn.Module | None) -> bool:
-    """Whether `norm` is a batch norm with running statistics, and `layer` can absorb it."""
+    """Whether `norm` is a batch norm with running statistics, and `layer` can absorb it.
+
+    A linear layer on images works along their rows, and a batch norm across their channels.
+    """
+    across = isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm2d)
     return (
-        isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
+        not across
+        and isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
         and norm.running_mean is not None
         and isinstance(layer, FOLDED_INTO)
     )

@@ -121,3 +121,42 @@ class Branch(Flow):
 
     def finish(self, state: Attribute) -> Attribute | None:
         return None if isinstance(state, _Branches) else state
+
+
+class _Nodes(NamedTuple):
+    """What the nodes of a cell hold so far; the last one may still wait for edges."""
+
+    values: tuple[Attribute, ...]
+    incoming: tuple[Attribute, ...]
+
+
+@dataclass(frozen=True)
+class Cell(Flow):
+    """A directed acyclic graph: each child is an edge, each node the sum of its edges.
+
+    Edges are listed by the node that they lead to, then by the one that they come from: 0-1, 0-2,
+    1-2, 0-3, 1-3, 2-3. Those that meet must give the same; the last node is the result.
+
+    References:
+        Dong and Yang, ICLR 2020, "NAS-Bench-201", section 2.1: such cells of four nodes.
+    """
+
+    def start(self, inherited: Attribute) -> Attribute:
+        return _Nodes((inherited,), ())
+
+    def enter(self, state: Attribute, place: Place) -> Attribute | None:  # noqa: ARG002
+        assert isinstance(state, _Nodes)
+        return state.values[len(state.incoming)]
+
+    def advance(self, state: Attribute, output: Attribute, place: Place) -> Attribute | None:
+        assert isinstance(state, _Nodes)
+        incoming = (*state.incoming, output)
+        if incoming[0] != output or place.copies != 1:
+            return None
+        if len(incoming) < len(state.values):
+            return _Nodes(state.values, incoming)
+        return _Nodes((*state.values, output), ())
+
+    def finish(self, state: Attribute) -> Attribute | None:
+        assert isinstance(state, _Nodes)
+        return state.values[-1] if not state.incoming else None

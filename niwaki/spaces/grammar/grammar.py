@@ -48,6 +48,7 @@ class Terminal:
             `symmetric`: splits into branches that are all alike.
         parameters: Values by name that a production may leave unsaid.
         line: Where it is declared; 0 if in Python.
+        builder: `package.module:function` that makes its module; empty if it is known otherwise.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Terminal:
     traits: frozenset[str] = frozenset()
     parameters: tuple[tuple[str, tuple[Parameter, ...]], ...] = ()
     line: int = 0
+    builder: str = ""
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class Production:
         label: What trees call it; of no use where there is one child only.
         flow: How attributes run through it.
         line: Where it is written; 0 if in Python.
+        builder: `package.module:function` that makes the module of its nodes; empty for flows
+            that are known.
     """
 
     symbol: str
@@ -111,6 +115,7 @@ class Production:
     label: str = ""
     flow: Flow = field(default_factory=Chain)
     line: int = 0
+    builder: str = ""
 
     @cached_property
     def _hash(self) -> int:

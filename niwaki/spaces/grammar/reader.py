@@ -16,23 +16,28 @@ goes on with the one before:
     M -> seq: M M [0.2] | B [0.2] | linear | relu | norm | identity
     B -> split@branch: clone(b=2) M M add | split4@branch: clone(b=4) M*4 add
 
+    include other.grammar                 # or my.package:file.grammar
+
 A weight belongs to each operation that an alternative stands for: `linear(d=16|32) [0.1]` is two
 productions of weight 0.1. An operation in quotes needs no declaration. Labels name the nodes of
-trees; flows are `chain` (the default), `branch`, or declared.
+trees; flows are `chain` (the default), `branch`, `cell`, or declared. What makes the module of a
+terminal, or of a flow's nodes, may stand behind `builds`:
+
+    terminal conv(k=3|5) = my_package.rules:conv builds my_package.layers:Conv
 """
 
 import importlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
 
 from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.core.registry import import_object, nearest
 from niwaki.spaces.grammar.findings import Finding, Level, error, warning
-from niwaki.spaces.grammar.flows import UNTYPED, Branch, Chain, Flow
+from niwaki.spaces.grammar.flows import UNTYPED, Branch, Cell, Chain, Flow
 from niwaki.spaces.grammar.grammar import (
     TRAITS,
     AttributeRule,
@@ -42,6 +47,8 @@ from niwaki.spaces.grammar.grammar import (
     Production,
     Terminal,
 )
+from niwaki.spaces.grammar.includes import included_in, statements_in
+from niwaki.spaces.grammar.statements import Statement
 from niwaki.spaces.grammar.syntax import (
     Alternative,
     GrammarSyntaxError,
@@ -52,18 +59,8 @@ from niwaki.spaces.grammar.syntax import (
     read_parameters,
 )
 
-DIRECTIVES = ("start", "input", "output", "functions", "terminal", "flow")
+DIRECTIVES = ("start", "input", "output", "functions", "terminal", "flow", "include")
 MOST_VARIANTS = 4096
-
-
-@dataclass(frozen=True)
-class Statement:
-    """One logical line: a directive with its text, or `->` with a symbol and its alternatives."""
-
-    line: int
-    kind: str
-    text: str
-    symbol: str = ""
 
 
 @dataclass
@@ -74,9 +71,12 @@ class Draft:
     start: str = ""
     input: object = UNTYPED
     output: object = None
-    module: str = ""
+    modules: list[str] = field(default_factory=list)
     terminals: dict[str, Terminal] = field(default_factory=dict)
-    flows: dict[str, Flow] = field(default_factory=lambda: {"chain": Chain(), "branch": Branch()})
+    flows: dict[str, Flow] = field(
+        default_factory=lambda: {"chain": Chain(), "branch": Branch(), "cell": Cell()}
+    )
+    builders: dict[str, str] = field(default_factory=dict)  # of flows
     productions: list[Production] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -87,18 +87,24 @@ class Draft:
         )
 
 
-def read_grammar(text: str, functions: Mapping[str, object] | None = None) -> Grammar:
+def read_grammar(
+    text: str, functions: Mapping[str, object] | None = None, *, folder: Path | None = None
+) -> Grammar:
     """Read a grammar from text.
 
     Args:
         text: As the module's docstring shows.
         functions: Attribute rules and flows by name, looked up before the module that the text
             names.
+        folder: Where files are that the text includes; by default the working directory.
 
     Raises:
         SpaceError: With every error in the text.
     """
-    return accepted(draft_of(statements_of(text), functions or {}))
+    statements, findings = included_in(text, folder or Path())
+    draft = draft_of(statements, functions or {})
+    draft.findings[:0] = findings
+    return accepted(draft)
 
 
 def accepted(draft: Draft) -> Grammar:
@@ -128,68 +134,10 @@ def draft_file(path: Path, functions: Mapping[str, object]) -> Draft:
     Raises:
         SpaceError: If the file is missing or no text.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as fault:
-        raise SpaceError(f"grammar file '{path}' cannot be read: {fault}") from fault
-    if path.suffix in (".yaml", ".yml"):
-        from niwaki.spaces.grammar.yaml_reader import yaml_statements
-
-        statements, findings = yaml_statements(text)
-        draft = draft_of(statements, functions)
-        draft.findings[:0] = findings
-        return draft
-    return draft_of(statements_of(text), functions)
-
-
-def statements_of(text: str) -> list[Statement]:
-    """Join continued lines and tell directives from productions."""
-    joined: list[tuple[int, str]] = []
-    for number, raw in enumerate(text.splitlines(), start=1):
-        line = _without_comment(raw)
-        if not line.strip():
-            continue
-        if joined and (line[0].isspace() or line.startswith("|")):
-            joined[-1] = (joined[-1][0], f"{joined[-1][1]}\n{number}\0{line}")
-        else:
-            joined.append((number, line))
-    return [each for number, line in joined for each in _statements(number, line)]
-
-
-def _without_comment(line: str) -> str:
-    quote = ""
-    for at, character in enumerate(line):
-        if quote:
-            quote = "" if character == quote else quote
-        elif character in "'\"":
-            quote = character
-        elif character == "#":
-            return line[:at].rstrip()
-    return line.rstrip()
-
-
-def _statements(number: int, line: str) -> Iterator[Statement]:
-    """Yield one statement per physical line, so that findings name the right one."""
-    head, *continued = line.split("\n")
-    symbol, arrow, alternatives = head.partition("->")
-    if not arrow:
-        rest = " ".join(part.partition("\0")[2].strip() for part in continued)
-        kind, _, text = head.strip().partition(" ")
-        yield Statement(number, kind, f"{text.strip()} {rest}".strip())
-        return
-    pieces = [(number, alternatives), *((int(n), t) for n, _, t in map(_cut, continued))]
-    open_number, open_text = pieces[0]
-    for next_number, piece in pieces[1:]:
-        if piece.strip().startswith("|"):
-            yield Statement(open_number, "->", open_text.strip().rstrip("|"), symbol.strip())
-            open_number, open_text = next_number, piece.strip()[1:]
-        else:
-            open_text = f"{open_text} {piece}"
-    yield Statement(open_number, "->", open_text.strip(), symbol.strip())
-
-
-def _cut(part: str) -> tuple[str, str, str]:
-    return part.partition("\0")
+    statements, findings = statements_in(path)
+    draft = draft_of(statements, functions)
+    draft.findings[:0] = findings
+    return draft
 
 
 def draft_of(statements: list[Statement], functions: Mapping[str, object]) -> Draft:
@@ -212,9 +160,15 @@ def _guarded(draft: Draft, statement: Statement, read: Callable[[Draft, Statemen
     try:
         read(draft, statement)
     except GrammarSyntaxError as fault:
-        draft.findings.append(error(statement.line, "syntax", str(fault)))
+        draft.findings.append(error(statement.line, "syntax", _placed(statement, str(fault))))
     except ConfigError as fault:
-        draft.findings.append(error(statement.line, "missing-function", str(fault)))
+        message = _placed(statement, str(fault))
+        draft.findings.append(error(statement.line, "missing-function", message))
+
+
+def _placed(statement: Statement, message: str) -> str:
+    """Return a message that says where, if the statement is from another file."""
+    return f"{statement.source}: {message}" if statement.source else message
 
 
 def _read_directive(draft: Draft, statement: Statement) -> None:
@@ -226,7 +180,7 @@ def _read_directive(draft: Draft, statement: Statement) -> None:
     elif kind == "output":
         draft.output = read_literal(text)
     elif kind == "functions":
-        draft.module = text
+        draft.modules.append(text)
     elif kind in ("terminal", "terminals"):
         _read_terminals(draft, statement)
     elif kind == "flow":
@@ -239,7 +193,8 @@ def _read_directive(draft: Draft, statement: Statement) -> None:
 
 
 def _read_terminals(draft: Draft, statement: Statement) -> None:
-    declared, _, path = (part.strip() for part in statement.text.partition(" = "))
+    text, builder = _with_builder(statement.text)
+    declared, _, path = (part.strip() for part in text.partition(" = "))
     scanner = Scanner(declared)
     while True:
         name = scanner.name("a terminal's name")
@@ -248,10 +203,17 @@ def _read_terminals(draft: Draft, statement: Statement) -> None:
         if name in draft.terminals:
             raise GrammarSyntaxError(f"terminal '{name}' is declared twice")
         rule = _function(draft, path or name, required=bool(path))
-        draft.terminals[name] = Terminal(name, rule, traits, parameters, statement.line)
+        built = f"{builder}:{name}" if builder and ":" not in builder else builder
+        draft.terminals[name] = Terminal(name, rule, traits, parameters, statement.line, built)
         if not scanner.skip(","):
             break
     scanner.end()
+
+
+def _with_builder(text: str) -> tuple[str, str]:
+    """Split `x = package.rules:x builds package.layers:x` before the last part."""
+    declared, _, builder = f" {text}".partition(" builds ")
+    return declared.strip(), builder.strip()
 
 
 def _read_traits(scanner: Scanner) -> frozenset[str]:
@@ -282,10 +244,12 @@ def _object(draft: Draft, name: str, *, required: bool) -> object:
     if ":" in name:
         found: object = import_object(name)
         return found
-    if draft.module and not required:
-        return getattr(_module(draft.module), name, None)
-    if draft.module:
-        found = import_object(f"{draft.module}:{name}")
+    for module in reversed(draft.modules):
+        found = getattr(_module(module), name, None)
+        if found is not None:
+            return found
+    if required and draft.modules:
+        found = import_object(f"{draft.modules[-1]}:{name}")
         return found
     if required:
         raise GrammarSyntaxError(
@@ -302,12 +266,14 @@ def _module(name: str) -> ModuleType:
 
 
 def _read_flow(draft: Draft, statement: Statement) -> None:
-    name, _, path = (part.strip() for part in statement.text.partition("="))
+    text, builder = _with_builder(statement.text)
+    name, _, path = (part.strip() for part in text.partition("="))
     found = _object(draft, path or name, required=True)
     flow = found() if isinstance(found, type) else found
     if not isinstance(flow, Flow):
         raise GrammarSyntaxError(f"'{path or name}' is not a Flow: derive it from Flow or Chain")
     draft.flows[name] = flow
+    draft.builders[name] = builder
 
 
 class _ProductionReader:
@@ -336,13 +302,14 @@ class _ProductionReader:
                 "move parameters into a symbol of their own"
             )
         flow = self._flow(alternative)
+        builder = self._draft.builders.get(alternative.flow, "")
         label = alternative.label
         for items in itertools.product(*variants):
-            draft = Production(symbol, items, alternative.weight, label, flow, line)
-            if not label and not draft.renames:
+            way = Production(symbol, items, alternative.weight, label, flow, line, builder)
+            if not label and not way.renames:
                 label = self._name(symbol)
-                draft = Production(symbol, items, alternative.weight, label, flow, line)
-            self._draft.productions.append(draft)
+                way = replace(way, label=label)
+            self._draft.productions.append(way)
 
     def _name(self, symbol: str) -> str:
         self._n_unlabelled[symbol] = self._n_unlabelled.get(symbol, 0) + 1

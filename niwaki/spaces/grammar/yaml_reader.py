@@ -12,9 +12,9 @@ productions:
 
 from niwaki.core.registry import nearest
 from niwaki.spaces.grammar.findings import Finding, error
-from niwaki.spaces.grammar.reader import Statement
+from niwaki.spaces.grammar.statements import Statement
 
-_KEYS = ("start", "input", "output", "functions", "terminals", "flows", "productions")
+_KEYS = ("include", "start", "input", "output", "functions", "terminals", "flows", "productions")
 
 
 def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:

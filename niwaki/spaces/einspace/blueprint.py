@@ -1,0 +1,249 @@
+"""Blueprints: what modules a network is built from, in order, before any is built.
+
+A tree says what is computed; a blueprint says by which modules, with everything fused and left out
+that can be. It is arithmetic only, so that parameters, multiply-accumulates and memory are known,
+and layers can be named, where no network exists yet.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+
+Setting: TypeAlias = "bool | int | float | str | tuple[int, ...]"
+Shape: TypeAlias = tuple[int, ...]
+
+CONVOLUTION = "conv"
+LINEAR = "linear"
+
+
+@dataclass(frozen=True)
+class Piece:
+    """One module.
+
+    Attributes:
+        kind: Which; `niwaki.spaces.einspace.build` has a factory for each.
+        gives: Shape of its output as it lies in memory, without the batch.
+        settings: Arguments of the factory.
+        parameters: Trained numbers.
+        weights: Those of them that are elements of a weight matrix or kernel.
+        macs: Multiply-accumulates of one example.
+        view: Whether its output shares the memory of its input.
+    """
+
+    kind: str
+    gives: Shape
+    settings: tuple[tuple[str, Setting], ...] = ()
+    parameters: int = 0
+    weights: int = 0
+    macs: int = 0
+    view: bool = False
+
+    @property
+    def elements(self) -> int:
+        """Numbers in its output, if they take new memory."""
+        return 0 if self.view else math.prod(self.gives)
+
+    def setting(self, name: str) -> Setting:
+        """Return one argument of the factory."""
+        return dict(self.settings)[name]
+
+
+@dataclass(frozen=True)
+class Line:
+    """Modules one after another.
+
+    Attributes:
+        pieces: In order; none at all hands on what comes.
+        given: Shape of the input as it lies in memory.
+    """
+
+    pieces: tuple["Piece | Fork", ...]
+    given: Shape
+
+    @cached_property
+    def gives(self) -> Shape:
+        """Shape of the output."""
+        return self.pieces[-1].gives if self.pieces else self.given
+
+    @cached_property
+    def totals(self) -> "Totals":
+        """Sums over everything in it."""
+        return sum((_totals(piece) for piece in self.pieces), Totals())
+
+    @cached_property
+    def peak(self) -> int:
+        """Most numbers alive at once while it runs, its input among them."""
+        size, most = math.prod(self.given), math.prod(self.given)
+        for piece in self.pieces:
+            inside = piece.peak(size) if isinstance(piece, Fork) else size + piece.elements
+            most = max(most, inside)
+            size = math.prod(piece.gives)
+        return most
+
+
+@dataclass(frozen=True)
+class Fork:
+    """A split, branches side by side, and a join.
+
+    Attributes:
+        split: Gives each branch its input.
+        branches: As many as there are; equal ones are one object, built as often as it stands here.
+        join: Makes one of their outputs.
+    """
+
+    split: Piece
+    branches: tuple[Line, ...]
+    join: Piece
+
+    @property
+    def gives(self) -> Shape:
+        """Shape of the output."""
+        return self.join.gives
+
+    @cached_property
+    def totals(self) -> "Totals":
+        """Sums over everything in it."""
+        parts = [_totals(self.split), *(line.totals for line in self.branches), _totals(self.join)]
+        return sum(parts, Totals())
+
+    def peak(self, size: int) -> int:
+        """Return the most numbers alive at once while it runs, `size` of its input included.
+
+        The input stays until the last branch has read it, each output until the join.
+        """
+        kept, most = size, size
+        for line in self.branches:
+            most = max(most, kept + line.peak - math.prod(line.given))
+            kept += math.prod(line.gives) if line.pieces else 0
+        return max(most, kept + self.join.elements)
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Sums over a part of a blueprint.
+
+    Attributes:
+        parameters: Trained numbers.
+        macs: Multiply-accumulates of one example.
+        elements: Numbers in all outputs of one example: what training keeps.
+    """
+
+    parameters: int = 0
+    macs: int = 0
+    elements: int = 0
+
+    def __add__(self, other: "Totals") -> "Totals":
+        return Totals(
+            self.parameters + other.parameters,
+            self.macs + other.macs,
+            self.elements + other.elements,
+        )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The end of the network for one task.
+
+    Attributes:
+        task: Name of the task.
+        branch: What is computed for this task alone, from the common features on.
+        head: From features to the answer.
+    """
+
+    task: str
+    branch: Line
+    head: Line
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """A whole network.
+
+    Attributes:
+        body: What all tasks share.
+        answers: One per task, in the order of the outputs.
+    """
+
+    body: Line
+    answers: tuple[Answer, ...] = field(default=())
+
+    @cached_property
+    def totals(self) -> Totals:
+        """Sums over the whole network."""
+        parts = [each.totals for answer in self.answers for each in (answer.branch, answer.head)]
+        return sum(parts, self.body.totals)
+
+    @cached_property
+    def peak(self) -> int:
+        """Most numbers of one example alive at once while it runs."""
+        common = math.prod(self.body.gives)
+        most = self.body.peak
+        for answer in self.answers:
+            inside = math.prod(answer.branch.gives) + answer.head.peak
+            most = max(most, common + answer.branch.peak, common + inside)
+        return most
+
+    def layers(self) -> tuple["LayerRow", ...]:
+        """Return the layers that can run in int8, in order of execution."""
+        rows = list(_rows(self.body, "body"))
+        for answer in self.answers:
+            rows += _rows(answer.branch, f"branches.{answer.task}_branch")
+            rows += _rows(answer.head, f"heads.{answer.task}_head")
+        return tuple(rows)
+
+
+@dataclass(frozen=True)
+class LayerRow:
+    """A layer that can run in int8.
+
+    Attributes:
+        path: Qualified name of its module, and of its node in the exported graph.
+        kind: `conv` or `linear`.
+        n_inputs: Channels or features that it reads.
+        n_outputs: Channels or features that it gives.
+        n_weights: Elements of its weight.
+        params: Weight and bias.
+        macs: Multiply-accumulates of one example.
+    """
+
+    path: str
+    kind: str
+    n_inputs: int
+    n_outputs: int
+    n_weights: int
+    params: int
+    macs: int
+
+
+LAYER_KINDS = {"conv1d": CONVOLUTION, "conv2d": CONVOLUTION, "linear": LINEAR}
+
+
+def _totals(piece: Piece | Fork) -> Totals:
+    if isinstance(piece, Fork):
+        return piece.totals
+    return Totals(piece.parameters, piece.macs, piece.elements)
+
+
+def _rows(line: Line, path: str) -> Iterator[LayerRow]:
+    for index, piece in enumerate(line.pieces):
+        here = f"{path}.{index}"
+        if isinstance(piece, Fork):
+            if piece.split.kind == "router":
+                yield _router_row(piece.split, f"{here}.split.gate")
+            for number, branch in enumerate(piece.branches):
+                yield from _rows(branch, f"{here}.branches.{number}")
+        elif piece.kind in LAYER_KINDS:
+            n_inputs, n_outputs = piece.setting("n_inputs"), piece.setting("n_outputs")
+            assert isinstance(n_inputs, int) and isinstance(n_outputs, int)
+            yield LayerRow(
+                here, LAYER_KINDS[piece.kind], n_inputs, n_outputs,
+                piece.weights, piece.parameters, piece.macs,
+            )  # fmt: skip
+
+
+def _router_row(piece: Piece, path: str) -> LayerRow:
+    n_inputs, n_outputs = piece.setting("width"), piece.setting("n")
+    assert isinstance(n_inputs, int) and isinstance(n_outputs, int)
+    return LayerRow(path, LINEAR, n_inputs, n_outputs, piece.weights, piece.parameters, piece.macs)

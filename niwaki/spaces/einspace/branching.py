@@ -1,0 +1,65 @@
+"""Branching and aggregation: one tensor to many, many to one."""
+
+import math
+
+from niwaki.spaces.einspace.attributes import (
+    Shape,
+    Typed,
+    common_grid,
+    effect,
+    without_axis,
+)
+from niwaki.spaces.grammar.grammar import Effect
+
+
+def clone(given: Typed, b: int) -> Effect:
+    """Give the same tensor to every branch."""
+    return Effect((given,) * b)
+
+
+def group(given: Typed, dim: int, b: int) -> Effect | str:
+    """Split an axis, counted from 1, into equal parts."""
+    shape, grid = given
+    if dim > len(shape):
+        return f"there is no axis {dim}"
+    if shape[dim - 1] % b:
+        return f"{shape[dim - 1]} along axis {dim} cannot be split into {b} equal parts"
+    part = (*shape[: dim - 1], shape[dim - 1] // b, *shape[dim:])
+    return Effect(((part, without_axis(grid, dim - 1)),) * b)
+
+
+def add(given: tuple[Typed, ...]) -> Effect | str:
+    """Add tensors of one shape."""
+    shapes = [shape for shape, _ in given]
+    if any(shape != shapes[0] for shape in shapes):
+        return "the branches differ in shape"
+    return effect(shapes[0], common_grid([grid for _, grid in given]))
+
+
+def concat(given: tuple[Typed, ...], dim: int) -> Effect | str:
+    """Join tensors along an axis, counted from 1; the others must agree."""
+    shapes = [shape for shape, _ in given]
+    if any(len(shape) != len(shapes[0]) for shape in shapes) or dim > len(shapes[0]):
+        return "the branches differ in rank, or have no such axis"
+    if len({_without(shape, dim) for shape in shapes}) > 1:
+        return "the branches differ along another axis"
+    total = sum(shape[dim - 1] for shape in shapes)
+    shape = (*shapes[0][: dim - 1], total, *shapes[0][dim:])
+    return effect(shape, without_axis(common_grid([grid for _, grid in given]), dim - 1))
+
+
+def _without(shape: Shape, dim: int) -> Shape:
+    return (*shape[: dim - 1], *shape[dim:])
+
+
+def matmul(given: tuple[Typed, ...], scaled: bool) -> Effect | str:  # noqa: ARG001
+    """Multiply the matrices in the last two axes of two tensors."""
+    if len(given) != 2:
+        return "a product has two factors"
+    (first, rows), (second, columns) = given
+    if len(first) != len(second) or first[:-2] != second[:-2]:
+        return "the factors differ in mode or in channels"
+    if first[-1] != second[-2]:
+        return f"the inner sizes are {first[-1]} and {second[-2]}"
+    grid = without_axis(rows, 1) or without_axis(columns, 0)
+    return effect((*first[:-1], second[-1]), grid, macs=math.prod(first) * second[-1])

@@ -1,0 +1,150 @@
+"""How a tensor lies in memory while its tree only says what it means.
+
+Tokens that stand for positions are kept as a map, features first, for as long as every operation on
+them has a module that works on maps: linear layers become convolutions of one pixel, and nothing is
+transposed. Other operations get them as tokens, features last.
+"""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from niwaki.spaces.einspace.attributes import Shape, Typed, is_image
+from niwaki.spaces.einspace.blueprint import Fork, Line, Piece, Setting
+
+IMAGE = "image"  # (C, H, W)
+MAP = "map"  # (D, H, W) or (D, L): tokens, their features first
+TOKENS = "tokens"  # (S, D)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One tensor.
+
+    Attributes:
+        kind: `IMAGE`, `MAP` or `TOKENS`.
+        shape: As it lies in memory, without the batch.
+    """
+
+    kind: str
+    shape: Shape
+
+    @property
+    def meaning(self) -> Shape:
+        """The shape that trees speak of."""
+        if self.kind == MAP:
+            return (math.prod(self.shape[1:]), self.shape[0])
+        return self.shape
+
+    @property
+    def features_axis(self) -> int:
+        """Axis of channels or features, counted from 0 without the batch."""
+        return 1 if self.kind == TOKENS else 0
+
+    def with_features(self, n: int) -> "Layout":
+        """Return the layout with another number of channels or features."""
+        axis = self.features_axis
+        return Layout(self.kind, (*self.shape[:axis], n, *self.shape[axis + 1 :]))
+
+
+def first_layout(given: Typed) -> Layout:
+    """Return how a network's input lies in memory: as data do, channels first.
+
+    Raises:
+        ValueError: If it is neither an image nor a sequence.
+    """
+    shape, grid = given
+    if is_image(shape):
+        return Layout(IMAGE, shape)
+    return Layout(MAP, (shape[1], *(grid[1:] if grid else shape[:1])))
+
+
+class Tape:
+    """Pieces being written one after another, with the layout of what comes out of the last."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._given = layout.shape
+        self._pieces: list[Piece | Fork] = []
+        self._patches: tuple[int, int, int] | None = None
+        self._layout = layout
+
+    @property
+    def layout(self) -> Layout:
+        """Layout of what comes out of the last piece."""
+        self._settle()
+        return self._layout
+
+    def line(self) -> Line:
+        """Return what was written."""
+        self._settle()
+        return Line(tuple(self._pieces), self._given)
+
+    def put(
+        self,
+        kind: str,
+        layout: Layout,
+        *,
+        parameters: int = 0,
+        weights: int = 0,
+        macs: int = 0,
+        view: bool = False,
+        settings: Iterable[tuple[str, Setting]] = (),
+    ) -> None:
+        """Write a piece that gives `layout`."""
+        self._settle()
+        self._write(
+            Piece(kind, layout.shape, tuple(settings), parameters, weights, macs, view), layout
+        )
+
+    def fork(self, fork: Fork, layout: Layout) -> None:
+        """Write a fork that gives `layout`."""
+        self._settle()
+        self._write(fork, layout)
+
+    def _write(self, piece: Piece | Fork, layout: Layout) -> None:
+        self._pieces.append(piece)
+        self._layout = layout
+
+    def rename(self, layout: Layout) -> None:
+        """Take what lies in memory for something else of as many numbers."""
+        self._settle()
+        self._layout = layout
+
+    def patches(self, k: int, s: int, p: int) -> None:
+        """Cut an image into patches; a linear layer that follows makes it a convolution."""
+        self._settle()
+        self._patches = (k, s, p)
+
+    def take_patches(self) -> tuple[int, int, int] | None:
+        """Return the patches that nothing has used yet: the caller makes a convolution of them."""
+        taken, self._patches = self._patches, None
+        return taken
+
+    def _settle(self) -> None:
+        """Write the patches that wait: as pixels where they are pixels, unfolded else."""
+        if self._patches is None:
+            return
+        (k, s, p), self._patches = self._patches, None
+        channels, height, width = self._layout.shape
+        h, w = (height + 2 * p - k) // s + 1, (width + 2 * p - k) // s + 1
+        gives = Layout(MAP, (channels * k * k, h, w))
+        if (k, s, p) == (1, 1, 0):
+            self._layout = gives
+            return
+        settings = (("k", k), ("s", s), ("p", p), ("h", h), ("w", w))
+        self._write(Piece("patches", gives.shape, settings, view=k == 1), gives)
+
+    def as_tokens(self) -> None:
+        """Bring a map into the layout of tokens; leave all else alone."""
+        layout = self.layout
+        if layout.kind == MAP:
+            self.put("to_tokens", Layout(TOKENS, layout.meaning), view=True)
+
+    def as_sequence(self) -> None:
+        """Bring tokens or a map into the layout of a map with one axis."""
+        layout = self.layout
+        n_tokens, width = layout.meaning
+        if layout.kind == TOKENS:
+            self.put("transpose", Layout(MAP, (width, n_tokens)), view=True)
+        elif len(layout.shape) != 2:
+            self.put("flatten", Layout(MAP, (width, n_tokens)), view=True)

@@ -1,0 +1,101 @@
+"""From a tree to its blueprint: a walk along the tree, with attributes at hand."""
+
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.einspace.joins import Branch, join, split
+from niwaki.spaces.einspace.layout import Layout, Tape, first_layout
+from niwaki.spaces.einspace.lowering import lower
+from niwaki.spaces.einspace.tasks import TASKS
+from niwaki.spaces.grammar.attributes import Attributes
+from niwaki.spaces.grammar.flows import Attribute, Place
+from niwaki.spaces.grammar.grammar import Operation, Production
+from niwaki.spaces.grammar.tree import Tree
+
+# A child with what it derives from and what it is given.
+_Child = tuple[str, Place, Tree, Attribute]
+
+
+class Planner:
+    """Writes trees of one grammar as lines of pieces.
+
+    Args:
+        attributes: Of the grammar.
+    """
+
+    def __init__(self, attributes: Attributes) -> None:
+        self._attributes = attributes
+        self._grammar = attributes.grammar
+
+    def plan(self, tree: Tree) -> tuple[Tape, tuple[Tape, ...]]:
+        """Write a whole tree.
+
+        Returns:
+            The tape of what all tasks share, and one for each task that has a branch of its own:
+            none where the tree does not branch by tasks.
+
+        Raises:
+            SpaceError: If the tree is not valid, or has an operation without a module.
+        """
+        grammar = self._grammar
+        if fault := self._attributes.whole(tree).fault:
+            raise SpaceError(fault)
+        given: Attribute = grammar.input
+        tape = Tape(first_layout(given))  # type: ignore[arg-type]  # einspace grammars are typed so
+        if tree.label != TASKS or not tree.children:
+            self._write(tape, grammar.start, tree, given)
+            return tape, ()
+        way = self._way(grammar.start, tree)
+        (symbol, _, trunk, inherited), *ends = self._children(way, tree, given)
+        self._write(tape, symbol, trunk, inherited)
+        tapes = []
+        for symbol, _, node, inherited in ends:
+            tapes.append(Tape(tape.layout))
+            self._write(tapes[-1], symbol, node, inherited)
+        return tape, tuple(tapes)
+
+    def _write(self, tape: Tape, symbol: str, node: Tree, given: Attribute) -> None:
+        """Write what is at one position."""
+        if not node.children:
+            self._leaf(tape, self._grammar.operations[node.label], given)
+            return
+        way = self._way(symbol, node)
+        children = self._children(way, node, given)
+        if way.flow.parallel:
+            self._fork(tape, children)
+            return
+        for below, place, child, inherited in children:
+            for _ in range(place.copies):
+                self._write(tape, below, child, inherited)
+
+    def _leaf(self, tape: Tape, operation: Operation, given: Attribute) -> None:
+        step = self._attributes.step(operation, given)
+        assert not isinstance(step, str) and isinstance(step.output, tuple)
+        lower(tape, operation, step.output[0])
+
+    def _fork(self, tape: Tape, children: list[_Child]) -> None:
+        first, *middle, last = children
+        splitting, layout = split(tape, self._grammar.operations[first[2].label])
+        branches = [self._branch(layout, child) for child in middle]
+        fork, gives = join(splitting, branches, self._grammar.operations[last[2].label])
+        tape.fork(fork, gives)
+
+    def _branch(self, layout: Layout, child: _Child) -> Branch:
+        symbol, place, node, given = child
+        tape = Tape(layout)
+        self._write(tape, symbol, node, given)
+        return Branch(tape, place.copies)
+
+    def _way(self, symbol: str, node: Tree) -> Production:
+        way = self._attributes.way(symbol, node)
+        assert way is not None, "the tree was found valid"
+        return way
+
+    def _children(self, way: Production, node: Tree, given: Attribute) -> list[_Child]:
+        found: list[_Child] = []
+        state: Attribute | None = way.flow.start(given)
+        for symbol, place, child in self._attributes.children(way, node):
+            inherited = way.flow.enter(state, place)
+            output = self._attributes.evaluate(symbol, child, inherited).output
+            assert inherited is not None and output is not None
+            found.append((symbol, place, child, inherited))
+            state = way.flow.advance(state, output, place)
+        return found
