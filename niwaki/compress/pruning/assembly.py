@@ -158,7 +158,8 @@ def _pinned(traced: Trace, solution: Solution) -> list[Refusal]:
     for axis in traced.state.atoms.axes:
         span = slice(axis.start, axis.start + axis.size)
         pinned = solution.pinned[span]
-        if axis.kind is AxisKind.TENSOR and pinned.any():
+        is_kernel = axis.dim > 1 and axis.owner in traced.state.kernels
+        if axis.kind is AxisKind.TENSOR and pinned.any() and not is_kernel:
             roots = np.unique(solution.root[span][pinned])
             why = next((reasons[int(r)] for r in roots if int(r) in reasons), "it is bound to such")
             found.append(Refusal(f"{axis.owner}[{axis.dim}]", int(pinned.sum()), why))

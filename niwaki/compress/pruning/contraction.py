@@ -184,7 +184,7 @@ def _merge(state: Provenance, call: Call, labels: list[Label]) -> Label | None:
     if len(labels) == 1:
         return labels[0]
     views = [_on_letters(label, order) for label in labels]
-    because = f"{call.described} takes them element by element"
+    because = f"{call.described} takes them together"
     for first, second in zip(views, views[1:], strict=False):
         state.atoms.unite(first, second, because)
     if not common:

@@ -143,6 +143,7 @@ class Provenance:
         edges: (source, destination) of the graph of values.
         nodes: Number of each parameter and buffer in that graph, by name.
         shapes: Of each parameter, by name.
+        kernels: Weights whose dimensions behind the second are positions.
         roles: What dimensions of weights are for, by name of the parameter and dimension.
     """
 
@@ -156,6 +157,7 @@ class Provenance:
     nodes: dict[str, int] = field(default_factory=dict)
     roles: dict[tuple[str, int], Role] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    kernels: set[str] = field(default_factory=set)
     _origins: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     _names: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     n_nodes: int = 0

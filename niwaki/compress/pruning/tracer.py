@@ -14,6 +14,10 @@ from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
 from niwaki.compress.pruning.rules.table import RULES, SILENT
 
 
+NOT_FOLLOWED = "was called in a way that niwaki does not follow"
+_UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError)
+
+
 @dataclass(frozen=True, eq=False)
 class Trace:
     """What one pass told.
@@ -85,8 +89,13 @@ class _Watch(TorchFunctionMode):
         rule = RULES.get(call.name)
         if rule is None or "out" in call.kwargs:
             self._state.record_fixed(call, f"{call.described} is not known to niwaki")
-        else:
+            return
+        try:
             rule(self._state, call)
+        except _UNFIT as error:
+            # An unusual way of calling: what it touches stays, and the reason says so.
+            reason = f"{call.described} {NOT_FOLLOWED}: {type(error).__name__} {error}"
+            self._state.record_fixed(call, reason)
 
     def _leaves(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Pin what leaves the world of tensors, as `tolist` and `numpy` do."""

@@ -122,6 +122,7 @@ def _keep_kernel(state: Provenance, call: Call, weight: Tensor) -> None:
     why = f"{call.described} has a kernel of fixed size"
     for label in state.labels(weight):
         if min(label.dims) > 1:
+            state.kernels.add(state.origin(weight).described)
             state.atoms.pin(label.atoms, why)
 
 

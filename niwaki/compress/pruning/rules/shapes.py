@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from niwaki.compress.pruning.call_sites import tag_of
 from niwaki.compress.pruning.labels import Label, label_of
-from niwaki.compress.pruning.provenance import BoxEvent, Call, Provenance, relabelled, tensors_in
+from niwaki.compress.pruning.provenance import BoxEvent, Call, Provenance, relabelled
 
 Move = Callable[..., Tensor]
 
@@ -178,10 +178,10 @@ def channel_shuffled(state: Provenance, call: Call) -> None:
 def unfolded(state: Provenance, call: Call) -> None:
     """`nn.functional.unfold`: each channel gives one column per position of the kernel."""
     source, out = call.arg(0, "input"), call.out
-    if source.ndim != 4 or isinstance(call.arg(1, "dimension"), int) and call.name != "im2col":
+    if (source.ndim, out.ndim) == (4, 3):
+        _columns(state, call, out.shape[1] // source.shape[1])
+    else:
         _windows(state, call)
-        return
-    _columns(state, call, out.shape[1] // source.shape[1])
 
 
 def _columns(state: Provenance, call: Call, n_positions: int) -> None:
@@ -209,9 +209,3 @@ def folded(state: Provenance, call: Call) -> None:
         state.atoms.unite(columns, columns[:, :1], why)
         labels.append(Label((1,), columns[:, 0]))
     state.record(call, out, labels)
-
-
-def copied(state: Provenance, call: Call) -> None:
-    """`meshgrid` and others of which each result is a broadcast view: nothing is known."""
-    for out in tensors_in(call.out):
-        state.record(call, out)

@@ -1,0 +1,126 @@
+"""The idioms by name, with inputs for each."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from niwaki.testing.pruning_idioms import convolutional, sequences, sharing
+
+
+@dataclass(frozen=True)
+class Idiom:
+    """One small network.
+
+    Attributes:
+        name: Its function's.
+        summary: What is special, for people.
+        make: Returns a new one, with random weights from torch's generator.
+        inputs: Returns inputs for it.
+        exact: Whether zeroed slices alone give what the pruned network computes; a norm over
+            channels counts zeros.
+        can_shrink: Whether anything in it can be pruned.
+    """
+
+    name: str
+    summary: str
+    make: Callable[[], nn.Module]
+    inputs: Callable[[], Any]
+    exact: bool = True
+    can_shrink: bool = True
+
+
+def _image() -> Any:
+    return torch.randn(2, 3, 8, 8)
+
+
+def _images() -> Any:
+    return torch.randn(2, 3, 8, 8), torch.randn(2, 3, 8, 8)
+
+
+def _image_and_vector() -> Any:
+    return torch.randn(2, 3, 8, 8), torch.randn(2, 7)
+
+
+def _sequence() -> Any:
+    return torch.randn(2, 7, 6)
+
+
+def _sequences() -> Any:
+    return torch.randn(2, 7, 6), torch.randn(2, 5, 10)
+
+
+def _words() -> Any:
+    return torch.randint(1, 50, (2, 7))
+
+
+_CONVOLUTIONAL = (
+    "plain residual chained_residuals projection_shortcut concatenation dense_block "
+    "nested_concatenation split_after_concatenation cross_stage_chunk split_by_attribute "
+    "slices_by_attribute half_slices strided_slices constant_slice channel_shuffle plain_shuffle "
+    "shuffle_layer channel_flip grouped many_groups depthwise depthwise_multiplier transposed "
+    "grouped_transposed depthwise_transposed squeeze_excite squeeze_excite_linear "
+    "efficient_channel_attention channel_and_spatial_attention selective_kernel gated_function "
+    "flattened multi_scale_flatten unflattened pixel_shuffle pixel_unshuffle repeated "
+    "repeated_interleaved padded_shortcut zeros_joined buffer_gain layer_scale group_normalised "
+    "instance_normalised slopes upsampled_skip blurred one_and_three_dimensions "
+    "neighbours_normalised"
+)
+_SHARING = (
+    "weight_used_twice module_used_twice tied_embedding shared_head siamese two_inputs "
+    "several_heads dataclass_output checkpointed detached frozen without_gradient in_place "
+    "own_function written_by_number through_numpy picked_by_index control_flow parameter_list "
+    "channel_softmax unit_length weight_norm spectral_norm standardised_weight"
+)
+_SEQUENCES = (
+    "tokens_with_positions gated_mlp fused_attention separate_attention constant_heads "
+    "grouped_query_attention multi_query_attention attention_layer encoder_layer cross_attention "
+    "biased_attention rotary_attention windowed patch_merging token_mixing channels_last_block "
+    "plain_layer_norm root_mean_square_norm response_norm batch_norm_of_features einsum_products "
+    "bare_matrices patches_by_unfold words_and_convolution long_short_term_memory "
+    "gated_recurrent_unit memory_alone"
+)
+_INPUTS: Mapping[str, Callable[[], Any]] = {
+    "siamese": _images,
+    "two_inputs": _image_and_vector,
+    "cross_attention": _sequences,
+    "tied_embedding": _words,
+    "words_and_convolution": _words,
+    "tokens_with_positions": _image,
+    "windowed": _image,
+    "patch_merging": _image,
+    "token_mixing": _image,
+    "channels_last_block": _image,
+    "patches_by_unfold": _image,
+}
+_CHANNEL_NORMS = frozenset(
+    "group_normalised tokens_with_positions patch_merging token_mixing channels_last_block "
+    "plain_layer_norm root_mean_square_norm".split()
+)
+
+
+def _idioms() -> dict[str, Idiom]:
+    found = {}
+    for module, names, usual in (
+        (convolutional, _CONVOLUTIONAL, _image),
+        (sharing, _SHARING, _image),
+        (sequences, _SEQUENCES, _sequence),
+    ):
+        for name in names.split():
+            make: Callable[[], nn.Module] = getattr(module, name)
+            summary = (make.__doc__ or "").splitlines()[0].rstrip(".")
+            found[name] = Idiom(
+                name,
+                summary,
+                make,
+                _INPUTS.get(name, usual),
+                exact=name not in _CHANNEL_NORMS,
+                can_shrink=name != "memory_alone",
+            )
+    return found
+
+
+IDIOMS: Mapping[str, Idiom] = _idioms()
+"""Every idiom by name."""

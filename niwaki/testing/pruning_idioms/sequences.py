@@ -1,0 +1,485 @@
+"""Idioms of transformers, recurrent networks and other models of sequences."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from niwaki.testing.pruning_idioms.composed import Composed, conv, conv_norm, head, parameter, relu
+
+_WIDTH, _HEADS = 24, 4
+
+
+def _mlp(width: int = _WIDTH) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+
+def tokens_with_positions() -> nn.Module:
+    """Patches, a class token, learnt positions, and a layer norm."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.patches(x).flatten(2).transpose(1, 2)
+        y = torch.cat([m.token.expand(len(y), -1, -1), y], 1) + m.positions
+        y = y + m.mlp(m.norm(y))
+        return m.head(y[:, 0])
+
+    parts = {
+        "patches": nn.Conv2d(3, _WIDTH, 2, 2),
+        "token": parameter(1, 1, _WIDTH),
+        "positions": parameter(1, 17, _WIDTH),
+        "norm": nn.LayerNorm(_WIDTH),
+        "mlp": _mlp(),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def gated_mlp() -> nn.Module:
+    """A hidden layer of which one half gates the other (SwiGLU)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        gate, value = m.up(y).chunk(2, dim=-1)
+        return m.head((y + m.down(functional.silu(gate) * value)).mean(1))
+
+    parts = {
+        "enter": nn.Linear(6, _WIDTH),
+        "up": nn.Linear(_WIDTH, 64),
+        "down": nn.Linear(32, _WIDTH),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def fused_attention() -> nn.Module:
+    """Queries, keys and values from one matrix; the number of heads is kept."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        n, t, _ = y.shape
+        qkv = m.qkv(y).reshape(n, t, 3, m.num_heads, -1).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)
+        out = functional.scaled_dot_product_attention(q, k, v)
+        return m.head((y + m.project(out.transpose(1, 2).flatten(2))).mean(1))
+
+    parts = {
+        "num_heads": _HEADS,
+        "enter": nn.Linear(6, _WIDTH),
+        "qkv": nn.Linear(_WIDTH, 3 * _WIDTH),
+        "project": nn.Linear(_WIDTH, _WIDTH),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def separate_attention() -> nn.Module:
+    """Queries, keys and values apart, and the scores by hand."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        n, t, _ = y.shape
+
+        def split(z: Tensor) -> Tensor:
+            return z.view(n, t, m.heads, m.head_dim).transpose(1, 2)
+
+        q, k, v = split(m.q(y)), split(m.k(y)), split(m.v(y))
+        scores = (q @ k.transpose(-2, -1)) * m.scale
+        out = scores.softmax(-1) @ v
+        return m.head((y + m.o(out.transpose(1, 2).reshape(n, t, -1))).mean(1))
+
+    parts: dict[str, Any] = {"heads": _HEADS, "head_dim": _WIDTH // _HEADS, "scale": 0.4}
+    parts |= {name: nn.Linear(_WIDTH, _WIDTH) for name in "qkvo"}
+    parts |= {"enter": nn.Linear(6, _WIDTH), "head": nn.Linear(_WIDTH, 5)}
+    return Composed(compute, parts)
+
+
+def constant_heads() -> nn.Module:
+    """The number of heads stands in the code, so that only their channels can go."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        n, t, _ = y.shape
+        q, k, v = (each(y).view(n, t, 4, -1).transpose(1, 2) for each in (m.q, m.k, m.v))
+        out = (q @ k.transpose(-2, -1) * 0.3).softmax(-1) @ v
+        return m.head((y + m.o(out.transpose(1, 2).flatten(2))).mean(1))
+
+    parts: dict[str, Any] = {name: nn.Linear(_WIDTH, _WIDTH) for name in "qkvo"}
+    parts |= {"enter": nn.Linear(6, _WIDTH), "head": nn.Linear(_WIDTH, 5)}
+    return Composed(compute, parts)
+
+
+def grouped_query_attention() -> nn.Module:
+    """Two heads of queries share one of keys and values."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        n, t, _ = y.shape
+        q = m.q(y).view(n, t, m.num_heads, m.head_dim).transpose(1, 2)
+        k = m.k(y).view(n, t, m.num_kv_heads, m.head_dim).transpose(1, 2)
+        v = m.v(y).view(n, t, m.num_kv_heads, m.head_dim).transpose(1, 2)
+        k, v = (z.repeat_interleave(2, dim=1) for z in (k, v))
+        out = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return m.head((y + m.o(out.transpose(1, 2).flatten(2))).mean(1))
+
+    parts = {
+        "num_heads": 8,
+        "num_kv_heads": 4,
+        "head_dim": 4,
+        "enter": nn.Linear(6, _WIDTH),
+        "q": nn.Linear(_WIDTH, 32),
+        "k": nn.Linear(_WIDTH, 16),
+        "v": nn.Linear(_WIDTH, 16),
+        "o": nn.Linear(32, _WIDTH),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def multi_query_attention() -> nn.Module:
+    """One head of keys and values for all queries."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        n, t, _ = y.shape
+        q = m.q(y).view(n, t, m.num_heads, -1).transpose(1, 2)
+        k, v = m.k(y)[:, None], m.v(y)[:, None]
+        out = (q @ k.transpose(-2, -1) * 0.3).softmax(-1) @ v
+        return m.head((y + m.o(out.transpose(1, 2).flatten(2))).mean(1))
+
+    parts = {
+        "num_heads": 4,
+        "enter": nn.Linear(6, _WIDTH),
+        "q": nn.Linear(_WIDTH, 32),
+        "k": nn.Linear(_WIDTH, 8),
+        "v": nn.Linear(_WIDTH, 8),
+        "o": nn.Linear(32, _WIDTH),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def attention_layer() -> nn.Module:
+    """`nn.MultiheadAttention`, whose width must stay, beside an MLP."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        y = y + m.attention(y, y, y, need_weights=False)[0]
+        return m.head((y + m.mlp(m.norm(y))).mean(1))
+
+    parts = {
+        "enter": nn.Linear(6, _WIDTH),
+        "attention": nn.MultiheadAttention(_WIDTH, _HEADS, batch_first=True),
+        "norm": nn.LayerNorm(_WIDTH),
+        "mlp": _mlp(),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def encoder_layer() -> nn.Module:
+    """`nn.TransformerEncoderLayer`."""
+    layer = nn.TransformerEncoderLayer(_WIDTH, _HEADS, 48, batch_first=True)
+    return nn.Sequential(nn.Linear(6, _WIDTH), layer, nn.Linear(_WIDTH, 5))
+
+
+def cross_attention() -> nn.Module:
+    """Queries of one sequence, keys and values of another."""
+
+    def compute(m: Any, x: Tensor, memory: Tensor) -> Any:
+        y = m.enter(x)
+        n, t, _ = y.shape
+        q = m.q(y).view(n, t, m.num_heads, -1).transpose(1, 2)
+        kv = m.kv(memory).view(n, memory.shape[1], 2, m.num_heads, -1)
+        k, v = kv[:, :, 0].transpose(1, 2), kv[:, :, 1].transpose(1, 2)
+        out = functional.scaled_dot_product_attention(q, k, v)
+        return m.head(y + m.o(out.transpose(1, 2).flatten(2)))
+
+    parts = {
+        "num_heads": 4,
+        "enter": nn.Linear(6, _WIDTH),
+        "q": nn.Linear(_WIDTH, 32),
+        "kv": nn.Linear(10, 64),
+        "o": nn.Linear(32, _WIDTH),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def biased_attention() -> nn.Module:
+    """Scores with a learnt bias for each head and distance (Swin)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        n, t, _ = y.shape
+        q, k, v = (each(y).view(n, t, m.num_heads, -1).transpose(1, 2) for each in (m.q, m.k, m.v))
+        bias = m.table[m.distance.view(-1)].view(t, t, -1).permute(2, 0, 1)
+        scores = q @ k.transpose(-2, -1) * 0.3 + bias.unsqueeze(0)
+        out = scores.softmax(-1) @ v
+        return m.head((y + m.o(out.transpose(1, 2).flatten(2))).mean(1))
+
+    steps = torch.arange(7)
+    parts: dict[str, Any] = {"num_heads": _HEADS, "table": parameter(13, _HEADS)}
+    parts |= {"distance": steps[:, None] - steps[None] + 6}
+    parts |= {name: nn.Linear(_WIDTH, _WIDTH) for name in "qkvo"}
+    parts |= {"enter": nn.Linear(6, _WIDTH), "head": nn.Linear(_WIDTH, 5)}
+    return Composed(compute, parts)
+
+
+def rotary_attention() -> nn.Module:
+    """Queries and keys turned by their position, half against half."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        n, t, _ = y.shape
+        q, k, v = (each(y).view(n, t, m.num_heads, -1).transpose(1, 2) for each in (m.q, m.k, m.v))
+
+        def turned(z: Tensor) -> Tensor:
+            first, second = z.chunk(2, dim=-1)
+            return z * m.cos + torch.cat([-second, first], dim=-1) * m.sin
+
+        out = functional.scaled_dot_product_attention(turned(q), turned(k), v)
+        return m.head((y + m.o(out.transpose(1, 2).flatten(2))).mean(1))
+
+    parts: dict[str, Any] = {"num_heads": _HEADS, "cos": torch.rand(7, 6), "sin": torch.rand(7, 6)}
+    parts |= {name: nn.Linear(_WIDTH, _WIDTH) for name in "qkvo"}
+    parts |= {"enter": nn.Linear(6, _WIDTH), "head": nn.Linear(_WIDTH, 5)}
+    return Composed(compute, parts)
+
+
+def windowed() -> nn.Module:
+    """Feature maps cut into windows and put together again."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.stem(x).permute(0, 2, 3, 1)
+        n, height, width, c = y.shape
+        windows = y.view(n, height // 4, 4, width // 4, 4, c).permute(0, 1, 3, 2, 4, 5)
+        tokens = windows.reshape(-1, 16, c)
+        tokens = tokens + m.mlp(tokens)
+        back = tokens.view(n, height // 4, width // 4, 4, 4, c).permute(0, 1, 3, 2, 4, 5)
+        return m.head(back.reshape(n, height, width, c).permute(0, 3, 1, 2))
+
+    return Composed(compute, {"stem": conv_norm(3, _WIDTH), "mlp": _mlp(), "head": head(_WIDTH)})
+
+
+def patch_merging() -> nn.Module:
+    """Four neighbours become one token of four times the width (Swin)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.stem(x).permute(0, 2, 3, 1)
+        parts = [y[:, i::2, j::2] for i in (0, 1) for j in (0, 1)]
+        return m.head(m.reduce(m.norm(torch.cat(parts, -1))).mean((1, 2)))
+
+    parts = {
+        "stem": conv_norm(3, 16),
+        "norm": nn.LayerNorm(64),
+        "reduce": nn.Linear(64, 32, bias=False),
+        "head": nn.Linear(32, 5),
+    }
+    return Composed(compute, parts)
+
+
+def token_mixing() -> nn.Module:
+    """Linear layers over the positions, then over the channels (Mixer)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.patches(x).flatten(2).transpose(1, 2)
+        y = y + m.tokens(m.first(y).transpose(1, 2)).transpose(1, 2)
+        y = y + m.channels(m.second(y))
+        return m.head(y.mean(1))
+
+    parts = {
+        "patches": nn.Conv2d(3, _WIDTH, 2, 2),
+        "first": nn.LayerNorm(_WIDTH),
+        "tokens": nn.Sequential(nn.Linear(16, 32), nn.GELU(), nn.Linear(32, 16)),
+        "second": nn.LayerNorm(_WIDTH),
+        "channels": _mlp(),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def channels_last_block() -> nn.Module:
+    """A depthwise convolution, a layer norm over the channels, and a scale (ConvNeXt)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.stem(x)
+        z = m.norm(m.depthwise(y).permute(0, 2, 3, 1))
+        z = (m.scale * m.mlp(z)).permute(0, 3, 1, 2)
+        return m.head(y + z)
+
+    parts = {
+        "stem": conv(3, _WIDTH),
+        "depthwise": conv(_WIDTH, _WIDTH, 7, groups=_WIDTH),
+        "norm": nn.LayerNorm(_WIDTH),
+        "mlp": _mlp(),
+        "scale": parameter(_WIDTH),
+        "head": head(_WIDTH),
+    }
+    return Composed(compute, parts)
+
+
+def plain_layer_norm() -> nn.Module:
+    """A layer norm without a scale."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        return m.head((y + m.mlp(m.norm(y))).mean(1))
+
+    parts = {
+        "enter": nn.Linear(6, _WIDTH),
+        "norm": nn.LayerNorm(_WIDTH, elementwise_affine=False),
+        "mlp": _mlp(),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def root_mean_square_norm() -> nn.Module:
+    """`nn.RMSNorm`."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        return m.head((y + m.mlp(m.norm(y))).mean(1))
+
+    parts = {
+        "enter": nn.Linear(6, _WIDTH),
+        "norm": nn.RMSNorm(_WIDTH),
+        "mlp": _mlp(),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def response_norm() -> nn.Module:
+    """The length of each channel over their mean (GRN of ConvNeXt V2): the channels must stay."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.up(m.enter(x))
+        length = y.norm(p=2, dim=1, keepdim=True)
+        y = m.gamma * (y * length / (length.mean(-1, keepdim=True) + 1e-6)) + m.beta + y
+        return m.head(m.down(y).mean(1))
+
+    parts = {
+        "enter": nn.Linear(6, 16),
+        "up": nn.Linear(16, _WIDTH),
+        "gamma": parameter(_WIDTH),
+        "beta": parameter(_WIDTH),
+        "down": nn.Linear(_WIDTH, 12),
+        "head": nn.Linear(12, 5),
+    }
+    return Composed(compute, parts)
+
+
+def batch_norm_of_features() -> nn.Module:
+    """Batch norms between linear layers."""
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(42, 32),
+        nn.BatchNorm1d(32),
+        nn.ReLU(),
+        nn.Linear(32, 24),
+        nn.BatchNorm1d(24),
+        nn.Linear(24, 5),
+    )
+
+
+def einsum_products() -> nn.Module:
+    """Products written as einsum."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = torch.einsum("bti,ih->bth", x, m.enter)
+        scores = torch.einsum("bth,bsh->bts", y, m.key(y)).softmax(-1)
+        return m.head(torch.einsum("bts,bsh->bth", scores, y).mean(1))
+
+    parts = {
+        "enter": parameter(6, _WIDTH),
+        "key": nn.Linear(_WIDTH, _WIDTH),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def bare_matrices() -> nn.Module:
+    """Parameters as matrices, also transposed."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = relu(x @ m.first + m.bias)
+        return torch.addmm(m.offset, relu(y.mean(1) @ m.second.t()), m.third)
+
+    parts = {
+        "first": parameter(6, 24),
+        "bias": parameter(24),
+        "second": parameter(32, 24),
+        "third": parameter(32, 5),
+        "offset": parameter(5),
+    }
+    return Composed(compute, parts)
+
+
+def patches_by_unfold() -> nn.Module:
+    """Columns of an unfolded feature map through a linear layer."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        columns = functional.unfold(m.stem(x), 3, padding=1, stride=2)
+        return m.head(relu(m.mix(columns.transpose(1, 2))).mean(1))
+
+    parts = {"stem": conv_norm(3, 12), "mix": nn.Linear(108, 24), "head": nn.Linear(24, 5)}
+    return Composed(compute, parts)
+
+
+def words_and_convolution() -> nn.Module:
+    """Embedded words through a convolution over time."""
+
+    def compute(m: Any, words: Tensor) -> Any:
+        y = relu(m.time(m.words(words).transpose(1, 2)))
+        return m.head(y.amax(2))
+
+    parts = {
+        "words": nn.Embedding(50, 24, padding_idx=0),
+        "time": nn.Conv1d(24, 32, 3, padding=1),
+        "head": nn.Linear(32, 5),
+    }
+    return Composed(compute, parts)
+
+
+def long_short_term_memory() -> nn.Module:
+    """An LSTM, which must stay, between linear layers."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y, _ = m.memory(relu(m.enter(x)))
+        return m.head(relu(m.after(y[:, -1])))
+
+    parts = {
+        "enter": nn.Linear(6, 16),
+        "memory": nn.LSTM(16, 12, batch_first=True),
+        "after": nn.Linear(12, 20),
+        "head": nn.Linear(20, 5),
+    }
+    return Composed(compute, parts)
+
+
+def gated_recurrent_unit() -> nn.Module:
+    """A GRU, which must stay, between linear layers."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y, _ = m.memory(relu(m.enter(x)))
+        return m.head(relu(m.after(y.mean(1))))
+
+    parts = {
+        "enter": nn.Linear(6, 16),
+        "memory": nn.GRU(16, 12, batch_first=True),
+        "after": nn.Linear(12, 20),
+        "head": nn.Linear(20, 5),
+    }
+    return Composed(compute, parts)
+
+
+def memory_alone() -> nn.Module:
+    """An LSTM and its head: nothing can be pruned."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        return m.head(m.memory(x)[0][:, -1])
+
+    parts = {"memory": nn.LSTM(6, 12, batch_first=True), "head": nn.Linear(12, 5)}
+    return Composed(compute, parts)
