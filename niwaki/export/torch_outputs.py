@@ -32,7 +32,7 @@ def torch_outputs(
             answer = module(*(torch.from_numpy(np.ascontiguousarray(x)) for x in inputs))
     finally:
         module.train(was_training)
-    named = _named(answer, names)
+    named = named_outputs(answer, names)
     if set(named) != set(names):
         raise ExportError(
             f"the torch module answers {sorted(named)}, but the ONNX model {sorted(names)}: "
@@ -41,7 +41,16 @@ def torch_outputs(
     return {name: named[name].detach().cpu().numpy() for name in names}
 
 
-def _named(answer: object, names: Sequence[str]) -> dict[str, torch.Tensor]:
+def named_outputs(answer: object, names: Sequence[str]) -> dict[str, torch.Tensor]:
+    """Return what a module answered by the names of its outputs.
+
+    Args:
+        answer: A tensor, a sequence of tensors in the order of `names`, or a mapping.
+        names: Of the outputs.
+
+    Raises:
+        ExportError: If it is something else.
+    """
     if isinstance(answer, torch.Tensor):
         return {names[0]: answer}
     if isinstance(answer, Mapping):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from niwaki.core.candidate import Candidate
 from niwaki.spaces.slimmable.layout import Head, HeadKind, Layer, Layout, side_after
@@ -251,8 +252,8 @@ def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
     References:
         Yu and Huang, ICCV 2019, section 3.3.
     """
-    kinds = (nn.BatchNorm1d, nn.BatchNorm2d)
-    norms = [module for module in network.modules() if isinstance(module, kinds)]
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None
@@ -261,5 +262,5 @@ def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
         for batch in images:
             network(batch)
     network.eval()
-    for norm in norms:
-        norm.momentum = 0.1
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum

@@ -1,0 +1,1 @@
+"""Somebody's trained model, made smaller: pruned, quantized, fine-tuned, and measured."""

@@ -1,0 +1,121 @@
+"""Which channels matter: to any of the tasks, by the gradients of each."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from niwaki.compress.pruning import ChannelGroups
+from niwaki.compress.pruning.criteria import (
+    L1,
+    L2,
+    BatchNormScale,
+    Fisher,
+    GeometricMedian,
+    GradientStatistics,
+    Taylor,
+    collect_gradients,
+    score_groups,
+)
+from niwaki.compress.pruning.criteria.base import Criterion, Scores
+from niwaki.core.errors import ConfigError
+from niwaki.core.randomness import stream
+from niwaki.core.registry import nearest
+from niwaki.evaluation.devices import to_tensors
+from niwaki.export.torch_outputs import named_outputs
+from niwaki.tasks.base import Batch, SplitName, TaskData
+from niwaki.tasks.losses import task_losses
+
+_BY_WEIGHTS: dict[str, Callable[[], Criterion]] = {
+    "l1": L1,
+    "l2": L2,
+    "batch_norm": BatchNormScale,
+    "geometric_median": GeometricMedian,
+}
+_BY_GRADIENTS: dict[str, Callable[[GradientStatistics], Criterion]] = {
+    "taylor": Taylor,
+    "fisher": Fisher,
+}
+CRITERIA = (*_BY_GRADIENTS, *_BY_WEIGHTS)
+
+
+def require_criterion(name: str) -> None:
+    """Raise if there is no criterion of that name.
+
+    Raises:
+        ConfigError: With the nearest name.
+    """
+    if name not in CRITERIA:
+        raise ConfigError(
+            f"there is no criterion '{name}'{nearest(name, CRITERIA)} Known: {', '.join(CRITERIA)}"
+        )
+
+
+def importance(
+    module: nn.Module,
+    groups: ChannelGroups,
+    data: TaskData,
+    *,
+    criterion: str = "taylor",
+    n_batches: int = 16,
+    batch_size: int = 32,
+    seed: int = 0,
+) -> dict[str, Scores]:
+    """Return how much each unit matters, (n_units,) by group, comparable between groups.
+
+    By gradients, a unit matters as much as to the task that it matters most to: what one task does
+    not need, another may. So each task's scores are divided by their mean over all groups, and the
+    largest over tasks is taken.
+
+    Args:
+        module: The whole model.
+        groups: Its channel groups.
+        data: Gradients are those of its train split.
+        criterion: One of `CRITERIA`.
+        n_batches: Batches that gradients are taken of.
+        batch_size: Their size.
+        seed: Of the order of the items.
+
+    Raises:
+        ConfigError: If there is no such criterion.
+    """
+    require_criterion(criterion)
+    if criterion in _BY_WEIGHTS:
+        return dict(score_groups(_BY_WEIGHTS[criterion](), module, groups))
+    batches = _batches(data, n_batches, batch_size, seed)
+    per_task = [
+        score_groups(
+            _BY_GRADIENTS[criterion](_gradients(module, groups, data, t, batches)), module, groups
+        )
+        for t in range(len(data.tasks))
+    ]
+    scales = [np.mean(np.abs(np.concatenate(list(scores.values())))) or 1.0 for scores in per_task]
+    return {
+        name: np.max([s[name] / k for s, k in zip(per_task, scales, strict=True)], axis=0)
+        for name in groups.names
+    }
+
+
+def _gradients(
+    module: nn.Module, groups: ChannelGroups, data: TaskData, task: int, batches: list[Batch]
+) -> GradientStatistics:
+    name = data.tasks[task].name
+    loss = task_losses(data)[name]
+    names = [each.name for each in data.tasks]
+
+    def of_task(model: nn.Module, batch: Batch) -> Tensor:
+        inputs, targets = to_tensors(batch, torch.device("cpu"))
+        return loss.against_targets(named_outputs(model(inputs), names)[name], targets[name])
+
+    return collect_gradients(module, groups, batches, loss=of_task)
+
+
+def _batches(data: TaskData, n_batches: int, batch_size: int, seed: int) -> list[Batch]:
+    found: list[Batch] = []
+    rng = stream(seed, "importance")
+    for batch in data[SplitName.TRAIN].batches(batch_size, rng=rng):
+        found.append(batch)
+        if len(found) == n_batches:
+            break
+    return found

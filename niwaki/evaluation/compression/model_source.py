@@ -1,0 +1,38 @@
+"""Where the model to be compressed comes from."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from niwaki.core.errors import ConfigError
+from niwaki.tasks.python_loaders import imported
+
+
+@dataclass(frozen=True, eq=False)
+class ModelSource:
+    """A trained model, by name or at hand.
+
+    Attributes:
+        reference: `path/to/file.py:function` or `package.module:function`; called without
+            arguments, it returns the model with its trained weights. Empty if `module` is given.
+        module: The model itself. It is copied before anything is done to it.
+    """
+
+    reference: str = ""
+    module: nn.Module | None = None
+
+    def load(self) -> nn.Module:
+        """Return the model, in evaluation mode.
+
+        Whatever the user's own code raises is not caught.
+
+        Raises:
+            ConfigError: If the function is not found, or returns something else.
+        """
+        found = self.module if self.module is not None else imported(self.reference)()
+        if not isinstance(found, nn.Module):
+            raise ConfigError(
+                f"'{self.reference}' returned a {type(found).__name__}, but a trained "
+                "torch.nn.Module is needed"
+            )
+        return found.eval()

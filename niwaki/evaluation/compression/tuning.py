@@ -1,0 +1,165 @@
+"""Fine-tuning of a pruned network: from the labels, and from the model that it was cut from."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from niwaki.core.limits import require_at_least, require_positive, require_share
+from niwaki.core.randomness import derived_seed, stream
+from niwaki.evaluation.batches import n_batches, sizable
+from niwaki.evaluation.devices import best_device, placed, to_tensors
+from niwaki.export.torch_outputs import named_outputs
+from niwaki.spaces.slimmable.build import recalibrate
+from niwaki.tasks.base import Batch, SplitName, TaskData
+from niwaki.tasks.losses import task_losses, total_distillation, total_loss
+
+_WARMUP = 0.1
+
+
+@dataclass(frozen=True)
+class TuningSettings:
+    """How a pruned network is fine-tuned.
+
+    Attributes:
+        epochs: Passes over the train split, 0 for none; a fraction is a part of one pass.
+        batch_size: Items per step, at least 2.
+        learning_rate: Peak of a one-cycle cosine schedule of AdamW.
+        weight_decay: Of AdamW.
+        distillation: Share of the original's answers in what is learnt; the labels are the rest.
+        gradient_clip: Largest norm of the gradient.
+        n_recalibration: Train items that batch-norm statistics are taken from before anything is
+            judged; 0 keeps the original's.
+
+    Raises:
+        ConfigError: On a number out of its range.
+    """
+
+    epochs: float = 3.0
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    distillation: float = 0.5
+    gradient_clip: float = 5.0
+    n_recalibration: int = 512
+
+    def __post_init__(self) -> None:
+        least = {"epochs": 0, "batch_size": 2, "weight_decay": 0, "n_recalibration": 0}
+        require_at_least(self, least)
+        require_positive(self, "learning_rate", "gradient_clip")
+        require_share(self, "distillation")
+
+
+class Tuning:
+    """Fine-tunes networks that were cut from one model.
+
+    Args:
+        original: The model itself, whose answers are learnt from.
+        data: Tasks in the order of the model's outputs.
+        settings: How.
+        seed: Of the order of the items.
+    """
+
+    def __init__(
+        self, original: nn.Module, data: TaskData, settings: TuningSettings, *, seed: int
+    ) -> None:
+        self._device = best_device()
+        self._original = placed(original, self._device, torch.channels_last).eval()
+        self._data, self._settings, self._seed = data, settings, seed
+        self._losses = task_losses(data)
+
+    def tuned(self, module: nn.Module, *, share: float = 1.0) -> nn.Module:
+        """Recalibrate and fine-tune a module in place; returned on the CPU, in evaluation mode.
+
+        Args:
+            module: Not the original itself.
+            share: Of the epochs.
+
+        Raises:
+            ArithmeticError: If the loss is no longer a finite number.
+        """
+        network = placed(module, self._device, torch.channels_last)
+        self.recalibrate(network)
+        n_steps = math.ceil(share * self._settings.epochs * self._n_batches())
+        if n_steps:
+            self._train(network, n_steps)
+            self.recalibrate(network)
+        return placed(network, torch.device("cpu"), torch.contiguous_format).eval()
+
+    def recalibrate(self, network: nn.Module) -> None:
+        """Take batch-norm statistics anew, if there are any, and leave the network in eval mode."""
+        has_norms = any(isinstance(m, _BatchNorm) for m in network.modules())
+        if has_norms and self._settings.n_recalibration:
+            recalibrate(network, self._first_inputs(self._settings.n_recalibration))
+        network.eval()
+
+    def _train(self, network: nn.Module, n_steps: int) -> None:
+        parameters = [p for p in network.parameters() if p.requires_grad]
+        if not parameters:
+            return
+        optimiser = torch.optim.AdamW(
+            parameters, lr=self._settings.learning_rate, weight_decay=self._settings.weight_decay
+        )
+        network.train()
+        for step, batch in enumerate(self._steps(n_steps)):
+            for group in optimiser.param_groups:
+                group["lr"] = self._settings.learning_rate * one_cycle((step + 1) / n_steps)
+            optimiser.zero_grad(set_to_none=True)
+            loss = self._loss(network, batch)
+            if not math.isfinite(loss.item()):
+                raise ArithmeticError(
+                    f"fine-tuning diverged: its loss became {loss.item()} in step {step + 1} of "
+                    f"{n_steps}. Lower the learning rate"
+                )
+            loss.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(parameters, self._settings.gradient_clip)
+            optimiser.step()
+
+    def _loss(self, network: nn.Module, batch: Batch) -> Tensor:
+        inputs, targets = to_tensors(batch, self._device)
+        names = [task.name for task in self._data.tasks]
+        answers = named_outputs(network(inputs), names)
+        share = self._settings.distillation
+        loss = (1.0 - share) * total_loss(self._losses, answers, targets)
+        if share:
+            with torch.no_grad():
+                wanted = named_outputs(self._original(inputs), names)
+            loss = loss + share * total_distillation(self._losses, answers, wanted)
+        return loss
+
+    def _steps(self, n_steps: int) -> Iterator[Batch]:
+        epoch = 0
+        while n_steps > 0:
+            shuffling = stream(self._seed, "fine-tuning", epoch)
+            train = self._data[SplitName.TRAIN]
+            for batch in sizable(train.batches(self._settings.batch_size, rng=shuffling)):
+                if n_steps <= 0:
+                    return
+                n_steps -= 1
+                yield batch
+            epoch += 1
+
+    def _n_batches(self) -> int:
+        return n_batches(self._data[SplitName.TRAIN], self._settings.batch_size)
+
+    def _first_inputs(self, n_items: int) -> Iterator[Tensor]:
+        left = n_items
+        train = self._data[SplitName.TRAIN]
+        # Shuffled: an ordered file would show one class alone.
+        rng = stream(derived_seed(self._seed, "recalibration"), "order")
+        for batch in sizable(train.batches(min(128, n_items), rng=rng)):
+            inputs, _ = to_tensors(batch, self._device)
+            yield inputs[:left]
+            left -= len(batch)
+            if left < 2:
+                return
+
+
+def one_cycle(progress: float) -> float:
+    """Return the factor of the learning rate: a short rise, then a cosine to zero."""
+    if progress < _WARMUP:
+        return progress / _WARMUP
+    return 0.5 * (1.0 + math.cos(math.pi * (progress - _WARMUP) / (1.0 - _WARMUP)))
