@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -37,9 +37,21 @@ class DependentSpace(ABC):
         """Return (n, d) features of this part's candidates, the same d whatever came earlier."""
 
 
+class WholeSpace(Space):
+    """A space that draws, spells and varies its candidates as wholes, trees for example.
+
+    Its candidates' decisions are not those that its walk asks for, so a joint space does not answer
+    the walk in its place, but leaves `sample`, `mutate`, `crossover` and `canonical` to it.
+    """
+
+
 @dataclass(frozen=True)
 class JointSpace(Space):
     """The product of named parts, such as architecture x quantization.
+
+    A neighbour differs in a few decisions of any parts; where there are whole parts, in one part,
+    with later ones kept as far as they still fit. A child takes decisions from either parent, and
+    of a whole part that part's own child, or a parent's.
 
     Attributes:
         parts: Parts by name, in the order of deciding. Paths get `name/` in front.
@@ -61,22 +73,69 @@ class JointSpace(Space):
             raise SpaceError(f"part '{first}' depends on earlier parts, but it is the first")
 
     def decide(self, choose: Choose) -> Candidate:
+        return self._walk(lambda name, space: space.decide(_within(name, choose)))
+
+    def _walk(self, decide: Callable[[str, Space], Candidate]) -> Candidate:
+        """Let `decide` fill the parts in order, each in the space that the earlier ones leave."""
         decided: dict[str, Candidate] = {}
         items: list[tuple[str, Value]] = []
         for name, part in self.parts.items():
             space = part.given(decided) if isinstance(part, DependentSpace) else part
-            decided[name] = space.decide(_within(name, choose))
+            decided[name] = decide(name, space)
             items.extend(decided[name].prefixed(name).items)
         return Candidate.of(items)
 
     def sample(self, rng: np.random.Generator) -> Candidate:
-        return self.decide(at_random(rng))
+        if not _is_whole(self):
+            return self.decide(at_random(rng))
+        return self._walk(lambda _, space: space.sample(rng))
 
     def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
-        return resample(self, candidate, rng)
+        if not _is_whole(self):
+            return resample(self, candidate, rng)
+        names = list(self.parts)
+        for index in rng.permutation(len(names)):
+            mutant = self._with_mutant(candidate, names[int(index)], rng)
+            if mutant != candidate:
+                return mutant
+        return candidate
+
+    def _with_mutant(
+        self, candidate: Candidate, changed: str, rng: np.random.Generator
+    ) -> Candidate:
+        """Mutate one part; parts behind it keep what still fits."""
+
+        def decide(name: str, space: Space) -> Candidate:
+            own = candidate.part(name)
+            return space.mutate(own, rng) if name == changed else _fitted(space, (own,), rng)
+
+        return self._walk(decide)
 
     def crossover(self, first: Candidate, second: Candidate, rng: np.random.Generator) -> Candidate:
-        return recombine(self, first, second, rng)
+        if not _is_whole(self):
+            return recombine(self, first, second, rng)
+
+        def decide(name: str, space: Space) -> Candidate:
+            parents = first.part(name), second.part(name)
+            both = all(space.contains(parent) for parent in parents)
+            if _is_whole(space) and both and rng.random() < 0.5:
+                return space.crossover(*parents, rng)
+            return _fitted(space, parents, rng)
+
+        return self._walk(decide)
+
+    def canonical(self, decisions: Mapping[str, Value]) -> Candidate:
+        if not _is_whole(self):
+            return super().canonical(decisions)
+        given = Candidate.of(decisions)
+
+        def spell(name: str, space: Space) -> Candidate:
+            try:
+                return space.canonical(given.part(name).decisions)
+            except SpaceError as fault:
+                raise SpaceError(f"in part '{name}': {fault}") from fault
+
+        return self._walk(spell)
 
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         parts = self._parted(candidates)
@@ -131,6 +190,28 @@ class JointSpace(Space):
     def _read_of(self, name: str) -> frozenset[str]:
         dependent = [part for part in self.parts.values() if isinstance(part, DependentSpace)]
         return frozenset().union(*(part.reads.get(name, frozenset()) for part in dependent))
+
+
+def _is_whole(space: Space) -> bool:
+    """Whether candidates of a space cannot be varied by answering its walk."""
+    if isinstance(space, JointSpace):
+        return any(isinstance(part, Space) and _is_whole(part) for part in space.parts.values())
+    return isinstance(space, WholeSpace)
+
+
+def _fitted(space: Space, parents: Sequence[Candidate], rng: np.random.Generator) -> Candidate:
+    """Return a candidate of `space` that takes its decisions from parents, as far as they fit."""
+    if _is_whole(space):
+        fitting = [parent for parent in parents if space.contains(parent)]
+        return fitting[int(rng.integers(len(fitting)))] if fitting else space.sample(rng)
+
+    def choose(path: str, options: Sequence[Value]) -> Value:
+        known = [each.decisions[path] for each in parents if path in each.decisions]
+        kept = [value for value in known if value in options]
+        pool = kept or options
+        return pool[int(rng.integers(len(pool)))]
+
+    return space.decide(choose)
 
 
 def _stretch(paths: tuple[str, ...], prefix: str) -> tuple[slice, tuple[str, ...]]:

@@ -14,6 +14,8 @@ from niwaki.core.candidate import Value
 from niwaki.core.errors import SpaceError
 from niwaki.core.randomness import stream
 from niwaki.spaces import Choice, ChoiceSpace, DependentSpace, JointSpace, Space
+from niwaki.spaces.base import Choose
+from niwaki.spaces.joint import WholeSpace
 from niwaki.spaces.walks import every_candidate
 from niwaki.testing.toys import DEPTHS, PRECISIONS, WIDTHS, joint_toy
 from tests.spaces.generated import choice_spaces, listed
@@ -101,6 +103,95 @@ def test_without_a_count_of_what_is_read_there_is_no_bound() -> None:
 
     inner = JointSpace({"only": first})
     assert math.isinf(JointSpace({"first": inner, "bits": OnePerDecision(("only/a",))}).size)
+
+
+class Word(WholeSpace):
+    """Words of up to three letters as one decision, which the walk spells letter by letter."""
+
+    def decide(self, choose: Choose) -> Candidate:
+        n = int(str(choose("n", ("1", "2", "3"))))
+        return self.of("".join(str(choose(f"letter{i}", ("a", "b"))) for i in range(n)))
+
+    @staticmethod
+    def of(word: str) -> Candidate:
+        return Candidate.of({"word": word})
+
+    def sample(self, rng: np.random.Generator) -> Candidate:
+        return self.of("".join(rng.choice(["a", "b"], size=3)))
+
+    def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
+        word = str(candidate.decisions["word"])
+        return self.of(word[:-1] if len(word) > 1 else word + "b")
+
+    def crossover(self, first: Candidate, second: Candidate, rng: np.random.Generator) -> Candidate:
+        return self.of(str(first.decisions["word"])[:1] + str(second.decisions["word"])[1:])
+
+    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        return np.array([[len(str(c.decisions["word"]))] for c in candidates], dtype=np.float64)
+
+    @property
+    def size(self) -> int:
+        return 14
+
+    def canonical(self, decisions: Mapping[str, Value]) -> Candidate:
+        if set(str(decisions.get("word"))) - {"a", "b"}:
+            raise SpaceError("letters are a and b")
+        return self.of(str(decisions["word"]))
+
+
+@dataclass(frozen=True)
+class BitPerLetter(DependentSpace):
+    @property
+    def reads(self) -> Mapping[str, frozenset[str]]:
+        return {"word": frozenset({"word"})}
+
+    def given(self, earlier: Mapping[str, Candidate]) -> Space:
+        n = len(str(earlier["word"].decisions["word"]))
+        return ChoiceSpace(tuple(Choice(f"bit{i}", (0, 1)) for i in range(n)))
+
+    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        return np.array([[len(c.items)] for c in candidates], dtype=np.float64)
+
+
+SPELLED = JointSpace({"word": Word(), "bits": BitPerLetter()})
+
+
+def spelled(word: str, *bits: int) -> Candidate:
+    return Candidate.of({"word/word": word, **{f"bits/bit{i}": b for i, b in enumerate(bits)}})
+
+
+def test_a_whole_part_is_sampled_and_spelled_by_itself() -> None:
+    for number in range(20):
+        candidate = SPELLED.sample(stream(number))
+        assert len(str(candidate.decisions["word/word"])) == 3  # the walk would give shorter ones
+        assert SPELLED.canonical(candidate.decisions) == candidate
+    assert "in part 'word': letters are a and b" in SPELLED.check(spelled("c", 0))
+    assert "in part 'bits': decision 'bit1' is missing" in SPELLED.check(spelled("ab", 0))
+
+
+def test_a_whole_part_mutates_by_its_own_operator_and_later_parts_keep_what_fits() -> None:
+    parent = spelled("aba", 1, 0, 1)
+    mutants = {SPELLED.mutate(parent, stream(number)) for number in range(40)}
+    assert parent not in mutants
+    words = {m.decisions["word/word"] for m in mutants}
+    assert words == {"aba", "ab"}
+    assert spelled("ab", 1, 0) in mutants
+    assert all(SPELLED.contains(mutant) for mutant in mutants)
+
+
+def test_a_whole_part_crosses_by_its_own_operator() -> None:
+    one, two = spelled("aaa", 0, 0, 0), spelled("bb", 1, 1)
+    children = [SPELLED.crossover(one, two, stream(number)) for number in range(60)]
+    assert all(SPELLED.contains(child) for child in children)
+    assert {c.decisions["word/word"] for c in children} == {"aaa", "bb", "ab"}
+    assert SPELLED.crossover(one, one, stream(0)) == one
+
+
+def test_a_joint_space_with_a_whole_part_is_whole() -> None:
+    nested = JointSpace({"both": SPELLED, "other": ChoiceSpace((Choice("a", (1, 2)),))})
+    parent = nested.sample(stream(0))
+    mutants = {nested.mutate(parent, stream(number)) for number in range(30)}
+    assert parent not in mutants and all(nested.contains(mutant) for mutant in mutants)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
-from niwaki.spaces.base import Choose, Space
+from niwaki.spaces.base import Choose
 from niwaki.spaces.grammar.attributes import Evaluation
 from niwaki.spaces.grammar.check import require_sound
 from niwaki.spaces.grammar.costs import Budget
@@ -27,6 +27,7 @@ from niwaki.spaces.grammar.rates import greatest_heights, require_termination, t
 from niwaki.spaces.grammar.spelling import read_tree
 from niwaki.spaces.grammar.tree import Tree, tree_from_value
 from niwaki.spaces.grammar.variation import Change, Engine
+from niwaki.spaces.joint import WholeSpace
 
 TREE = "tree"
 _MOST_LISTED = 2_000
@@ -34,7 +35,7 @@ _MOST_COUNTED = 20_000
 
 
 @dataclass(frozen=True)
-class GrammarSpace(Space):
+class GrammarSpace(WholeSpace):
     """The trees that a grammar derives within a budget.
 
     A candidate is `{"tree": nested tuples}`, always in canonical form, so two spellings of one
