@@ -197,7 +197,7 @@ class ScratchTraining:
         for epoch in range(self.steps_done // self._steps_per_epoch, self.n_steps):
             shuffling = stream(self._seed, "shuffling", epoch)
             number = epoch * self._steps_per_epoch
-            for batch in _sizable(self._split.batches(self._recipe.batch_size, rng=shuffling)):
+            for batch in sizable(self._split.batches(self._recipe.batch_size, rng=shuffling)):
                 if number >= self.n_steps:
                     return
                 number += 1
@@ -240,7 +240,7 @@ class ScratchTraining:
 
     def _first_images(self, n_images: int) -> Iterator[Tensor]:
         left = n_images
-        for batch in _sizable(self._split.batches(min(_RECALIBRATION_BATCH, n_images))):
+        for batch in sizable(self._split.batches(min(_RECALIBRATION_BATCH, n_images))):
             images, _ = to_tensors(batch, self._device)
             yield images[:left]
             left -= len(batch)
@@ -268,12 +268,12 @@ def part_of(split: Split, share: float) -> Split:
 def n_batches(split: Split, batch_size: int) -> int:
     """Return the batches of one pass, a last batch of a single item left out; at least 1."""
     if split.n_items is None:
-        return max(1, sum(1 for _ in _sizable(split.batches(batch_size))))
+        return max(1, sum(1 for _ in sizable(split.batches(batch_size))))
     whole, rest = divmod(split.n_items, batch_size)
     return max(1, whole + (rest > 1))
 
 
-def _sizable(batches: Iterator[Batch]) -> Iterator[Batch]:
+def sizable(batches: Iterator[Batch]) -> Iterator[Batch]:
     """Leave out batches of one item: batch statistics of one pixel do not exist."""
     return (batch for batch in batches if len(batch) > 1)
 
