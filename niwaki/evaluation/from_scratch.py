@@ -18,6 +18,7 @@ from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Objective
 from niwaki.core.randomness import stream
 from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.batches import n_batches
 from niwaki.evaluation.bundles import Exporter, export_of, time_exports
 from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.deployment import (
@@ -33,12 +34,7 @@ from niwaki.evaluation.devices import best_device, torch_threads
 from niwaki.evaluation.families import LayeredFamily, LayerRow, NetworkFamily, family_of
 from niwaki.evaluation.named_seeds import named_seed
 from niwaki.evaluation.registry import Ingredients
-from niwaki.evaluation.scratch_training import (
-    Progress,
-    RecipeSettings,
-    ScratchTraining,
-    n_batches,
-)
+from niwaki.evaluation.scratch_training import Progress, RecipeSettings, ScratchTraining
 from niwaki.evaluation.values import PEAK_BYTES, deployed_values
 from niwaki.spaces.base import Space
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
+from niwaki.evaluation.batches import n_batches, sizable
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.arrays import ArraySplit
@@ -263,19 +264,6 @@ def part_of(split: Split, share: float) -> Split:
     # The same for all seeds, and larger parts contain the smaller ones.
     order = stream(0, "part of the train split").permutation(split.n_items)
     return ArraySplit(split.arrays.take(order[:n_kept]), split.preprocessing)
-
-
-def n_batches(split: Split, batch_size: int) -> int:
-    """Return the batches of one pass, a last batch of a single item left out; at least 1."""
-    if split.n_items is None:
-        return max(1, sum(1 for _ in sizable(split.batches(batch_size))))
-    whole, rest = divmod(split.n_items, batch_size)
-    return max(1, whole + (rest > 1))
-
-
-def sizable(batches: Iterator[Batch]) -> Iterator[Batch]:
-    """Leave out batches of one item: batch statistics of one pixel do not exist."""
-    return (batch for batch in batches if len(batch) > 1)
 
 
 def _unit(losses: dict[str, TaskLoss]) -> float:

@@ -11,14 +11,10 @@ from torch import nn
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
+from niwaki.evaluation.batches import n_batches
 from niwaki.evaluation.devices import torch_threads
 from niwaki.evaluation.families import heads_of
-from niwaki.evaluation.scratch_training import (
-    RecipeSettings,
-    ScratchTraining,
-    n_batches,
-    part_of,
-)
+from niwaki.evaluation.scratch_training import RecipeSettings, ScratchTraining, part_of
 from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import SplitName, TaskData
 from tests.evaluation.shades import shades
