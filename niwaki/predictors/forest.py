@@ -9,35 +9,33 @@ from numpy.typing import NDArray
 
 from niwaki.predictors.state import State, array_of
 
-_CHUNK = 16384  # rows at a time, so that what is looked up stays in the caches
+_CHUNK = 8192  # rows at a time, so that what is looked up stays in the caches
 
 
 @dataclass(frozen=True)
 class Forest:
     """Regression trees.
 
-    A node sends a row to `left` if its feature, in single precision, is at most the threshold, and
-    to `right` otherwise; a leaf sends it to itself.
+    A node sends a row to its first child if the row's feature, in single precision, is at most the
+    threshold, and to its second otherwise; a leaf sends it to itself.
 
     Attributes:
         constant: Added to all means: deviations from it keep their digits.
         roots: (n_trees,) index of each tree's root.
-        depth: Steps from a root that reach every leaf.
+        depths: (n_trees,) steps from each root that reach all of its leaves.
         feature: (n_nodes,) which feature is looked at; 0 in leaves.
         threshold: (n_nodes,) float64.
-        left: (n_nodes,) index of a node.
-        right: (n_nodes,) index of a node.
+        children: (2 n_nodes,) indices of the first and the second child of each node, in turns.
         mean: (n_nodes,) mean deviation of the values that reached the node while growing.
         variance: (n_nodes,) their variance.
     """
 
     constant: float
     roots: NDArray[np.int64]
-    depth: int
+    depths: NDArray[np.int64]
     feature: NDArray[np.int64]
     threshold: NDArray[np.float64]
-    left: NDArray[np.int64]
-    right: NDArray[np.int64]
+    children: NDArray[np.int64]
     mean: NDArray[np.float64]
     variance: NDArray[np.float64]
 
@@ -47,11 +45,8 @@ class Forest:
         counts = [tree.node_count for tree in trees]
         roots = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
         parts = [_nodes(tree, int(root)) for tree, root in zip(trees, roots, strict=True)]
-        feature, threshold, left, right, mean, variance = map(
-            np.concatenate, zip(*parts, strict=True)
-        )
-        depth = max(int(tree.max_depth) for tree in trees)
-        return cls(constant, roots, depth, feature, threshold, left, right, mean, variance)
+        depths = np.array([int(tree.max_depth) for tree in trees])
+        return cls(constant, roots, depths, *map(np.concatenate, zip(*parts, strict=True)))
 
     def at(
         self, X: NDArray[np.float64], *, out_of: NDArray[np.bool_] | None = None
@@ -91,25 +86,18 @@ class Forest:
 
     def _leaves(self, X: NDArray[np.float32], tree: int) -> NDArray[np.int64]:
         """Return the (n,) leaf that each row falls into."""
-        rows = np.arange(len(X))
+        values, first = X.ravel(), np.arange(len(X)) * X.shape[1]
         nodes = np.full(len(X), self.roots[tree])
-        for _ in range(self.depth):
-            goes_left = X[rows, self.feature[nodes]] <= self.threshold[nodes]
-            nodes = np.where(goes_left, self.left[nodes], self.right[nodes])
+        for _ in range(self.depths[tree]):
+            looked_at = values.take(first + self.feature.take(nodes))
+            nodes = self.children.take(2 * nodes + (looked_at > self.threshold.take(nodes)))
         return nodes
 
     def state(self) -> State:
         """Return the arrays."""
         return {
             "constant": np.array(self.constant),
-            "roots": self.roots,
-            "depth": np.array(self.depth),
-            "feature": self.feature,
-            "threshold": self.threshold,
-            "left": self.left,
-            "right": self.right,
-            "mean": self.mean,
-            "variance": self.variance,
+            **{name: getattr(self, name) for name in _ARRAYS},
         }
 
     @classmethod
@@ -117,12 +105,12 @@ class Forest:
         """Read what `state` gave."""
         return cls(
             constant=float(array_of(state, "constant", n_dimensions=0)),
-            depth=int(array_of(state, "depth", n_dimensions=0)),
             **{name: array_of(state, name, n_dimensions=1) for name in _ARRAYS},
         )
 
 
-_ARRAYS = ("roots", "feature", "threshold", "left", "right", "mean", "variance")
+# Of one dimension each.
+_ARRAYS = ("roots", "depths", "feature", "threshold", "children", "mean", "variance")
 
 
 def _nodes(tree: Any, root: int) -> tuple[NDArray[Any], ...]:
@@ -132,8 +120,7 @@ def _nodes(tree: Any, root: int) -> tuple[NDArray[Any], ...]:
     return (
         np.where(leaf, 0, tree.feature).astype(np.int64),
         np.where(leaf, np.inf, tree.threshold),
-        np.where(leaf, own, tree.children_left + root),
-        np.where(leaf, own, tree.children_right + root),
+        np.where(leaf, own, [tree.children_left + root, tree.children_right + root]).T.ravel(),
         tree.value[:, 0, 0].astype(np.float64),
         np.maximum(tree.impurity, 0.0),
     )

@@ -1,5 +1,6 @@
 """How good predictions are: order, size of errors, and whether intervals hold what they promise."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,8 @@ from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
 from niwaki.core.jsonable import JSON, finite_or_none
-from niwaki.predictors.base import Prediction
+from niwaki.predictors.base import Prediction, Predictor
+from niwaki.predictors.held_out import folds
 
 LEVEL = 0.9
 
@@ -40,6 +42,19 @@ class Quality:
             "mean_width": finite_or_none(self.mean_width),
         }
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, JSON]) -> "Quality":
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError: If a field is missing or of the wrong type.
+        """
+        fields = ("kendall_tau", "rmse", "coverage", "mean_width")
+        n, numbers = data["n"], [data[name] for name in fields]
+        if not isinstance(n, int):
+            raise TypeError(f"a count was expected, but {n!r} came")
+        return cls(n, *(float("nan") if x is None else float(str(x)) for x in numbers))
+
     def __str__(self) -> str:
         return (
             f"tau {self.kendall_tau:.3f}, RMSE {self.rmse:.4g}, 90% intervals hold "
@@ -56,24 +71,62 @@ def quality(prediction: Prediction, y: NDArray[np.float64]) -> tuple[Quality, ..
     if prediction.mean.shape != y.shape:
         raise DataError(f"predictions of shape {prediction.mean.shape} for values of {y.shape}")
     low, high = prediction.interval(LEVEL)
-    found = []
-    for column, values in enumerate(y.T):
-        known = np.isfinite(values) & np.isfinite(prediction.mean[:, column])
-        mean, truth = prediction.mean[known, column], values[known]
-        lower, upper = low[known, column], high[known, column]
-        if not known.any():
-            found.append(Quality(0, np.nan, np.nan, np.nan, np.nan))
-            continue
-        found.append(
-            Quality(
-                n=int(known.sum()),
-                kendall_tau=kendall_tau(mean, truth),
-                rmse=float(np.sqrt(((mean - truth) ** 2).mean())),
-                coverage=float(((lower <= truth) & (truth <= upper)).mean()),
-                mean_width=float((upper - lower).mean()),
-            )
-        )
-    return tuple(found)
+    return _columns(prediction.mean, low, high, y)
+
+
+def cross_quality(
+    predictor: Predictor,
+    X: NDArray[np.float64],
+    y: NDArray[np.float64],
+    *,
+    n_folds: int = 5,
+    seed: int = 0,
+) -> tuple[Quality, ...]:
+    """Return how well a predictor does on folds that it was not fitted on, calibration included.
+
+    Args:
+        predictor: Fitted anew without each fold; fit it once more afterwards.
+        X: (n, d) features.
+        y: (n, m) values; NaN where there is none.
+        n_folds: How many.
+        seed: Of the folds.
+    """
+    fold_of = folds(len(X), n_folds, seed=seed)
+    mean, low, high = (np.full(y.shape, np.nan) for _ in range(3))
+    for fold in np.unique(fold_of):
+        held = fold_of == fold
+        predictor.fit(X[~held], y[~held])
+        there = predictor.predict(X[held])
+        mean[held], (low[held], high[held]) = there.mean, there.interval(LEVEL)
+    return _columns(mean, low, high, y)
+
+
+def _columns(
+    mean: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    y: NDArray[np.float64],
+) -> tuple[Quality, ...]:
+    return tuple(map(_one, mean.T, low.T, high.T, y.T))
+
+
+def _one(
+    mean: NDArray[np.float64],
+    low: NDArray[np.float64],
+    high: NDArray[np.float64],
+    y: NDArray[np.float64],
+) -> Quality:
+    known = np.isfinite(y) & np.isfinite(mean)
+    mean, low, high, y = mean[known], low[known], high[known], y[known]
+    if not len(y):
+        return Quality(0, np.nan, np.nan, np.nan, np.nan)
+    return Quality(
+        n=len(y),
+        kendall_tau=kendall_tau(mean, y),
+        rmse=float(np.sqrt(((mean - y) ** 2).mean())),
+        coverage=float(((low <= y) & (y <= high)).mean()),
+        mean_width=float((high - low).mean()),
+    )
 
 
 def kendall_tau(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

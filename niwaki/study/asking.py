@@ -1,0 +1,112 @@
+"""Candidates from files, and predictions as text and JSON: what `niwaki predict` reads and says."""
+
+import json
+from pathlib import Path
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError, SpaceError
+from niwaki.core.jsonable import JSON, finite_or_none
+from niwaki.predictors.base import Prediction
+from niwaki.study.prediction import RunPredictor
+
+_DECISIONS = "candidate"  # key of the decisions in lines of a ledger and in models of a front
+
+
+def read_candidates(candidate: Path | None, batch: Path | None) -> list[Candidate]:
+    """Read one candidate, or one per line.
+
+    A candidate is a JSON object of decisions, or one that holds them under `candidate`, as the
+    models of `pareto.json` do.
+
+    Args:
+        candidate: A JSON file.
+        batch: A JSON-lines file; empty lines are skipped.
+
+    Raises:
+        ConfigError: If neither or both are given, a file cannot be read, or it holds no candidate.
+        SpaceError: If a line holds no candidate, with its number from 1.
+    """
+    if (candidate is None) == (batch is None):
+        raise ConfigError("give either --candidate FILE or --batch FILE.jsonl")
+    if candidate is not None:
+        return [_candidate(_text(candidate), f"'{candidate}'")]
+    assert batch is not None
+    lines = enumerate(_text(batch).splitlines(), start=1)
+    return [_candidate(line, f"'{batch}', line {n}") for n, line in lines if line.strip()]
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"'{path}' cannot be read ({error}): give a file of JSON") from error
+
+
+def _candidate(text: str, where: str) -> Candidate:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise SpaceError(f"{where} is not JSON: {error}") from error
+    if isinstance(data, dict) and isinstance(data.get(_DECISIONS), dict):
+        data = data[_DECISIONS]
+    try:
+        return Candidate.from_json(data)
+    except SpaceError as error:
+        raise SpaceError(f"{where}: {error}") from error
+
+
+def predictions_json(
+    predictor: RunPredictor,
+    candidates: list[Candidate],
+    prediction: Prediction,
+    *,
+    level: float = 0.9,
+) -> dict[str, JSON]:
+    """Return predictions, their intervals and the predictor's quality, for programs.
+
+    What is not finite, such as the end of an interval that too few evaluations can promise, is
+    null.
+    """
+    low, high = prediction.interval(level)
+    columns = [x.tolist() for x in (prediction.mean, prediction.std, low, high)]
+    rows: list[JSON] = []
+    for candidate, mean, std, lows, highs in zip(candidates, *columns, strict=True):
+        values: dict[str, JSON] = {
+            name: {
+                "mean": finite_or_none(mean[m]),
+                "std": finite_or_none(std[m]),
+                "low": finite_or_none(lows[m]),
+                "high": finite_or_none(highs[m]),
+            }
+            for m, name in enumerate(predictor.names)
+        }
+        rows.append({"key": candidate.key, "values": values})
+    return {
+        "level": level,
+        "n_evaluations": predictor.n_rows,
+        "units": {value.name: value.unit for value in predictor.values},
+        "quality": predictor.quality_json(),
+        "predictions": rows,
+    }
+
+
+def predictions_text(
+    predictor: RunPredictor,
+    candidates: list[Candidate],
+    prediction: Prediction,
+    *,
+    level: float = 0.9,
+) -> str:
+    """Return predictions as lines for people: one per candidate and value, then the quality."""
+    low, high = prediction.interval(level)
+    lines = []
+    for row, candidate in enumerate(candidates):
+        for column, value in enumerate(predictor.values):
+            unit = f" {value.unit}" if value.unit else ""
+            lines.append(
+                f"{candidate.key[:8]}  {value.name:<20} {prediction.mean[row, column]:.5g}{unit}  "
+                f"{level:.0%} in [{low[row, column]:.5g}, {high[row, column]:.5g}]"
+            )
+    lines.append(f"fitted on {predictor.n_rows} evaluations; on held-out ones:")
+    lines += [f"  {name:<20} {found}" for name, found in predictor.quality.items()]
+    return "\n".join(lines)

@@ -1,0 +1,164 @@
+"""Asking a run: what its measurements say about candidates that were never measured."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError, DataError, RunFolderError, SpaceError, StudyError
+from niwaki.core.jsonable import JSON, fingerprint
+from niwaki.core.measurement import Trial
+from niwaki.core.objectives import Objective
+from niwaki.core.registry import nearest
+from niwaki.predictors.base import Prediction, Predictor
+from niwaki.predictors.quality import Quality, cross_quality
+from niwaki.predictors.standard import standard_predictor
+from niwaki.spaces.base import Space
+from niwaki.spaces.many import faults
+from niwaki.study.description import StudyDescription
+from niwaki.study.run import Run
+
+_Array: TypeAlias = NDArray[np.float64]
+
+FOLDER = "predictor"
+LEAST_ROWS = 10
+_SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class RunPredictor:
+    """Predicts the values of a run's candidates, measured or not.
+
+    Attributes:
+        space: Of the run.
+        values: What is predicted, m of them, each in the user's own direction and unit.
+        quality: By name, how good predictions are of evaluations that were held out. A search looks
+            where values are good, so these are better known there than elsewhere in the space.
+        n_rows: Evaluations that it was fitted on.
+        predictor: From features to values.
+    """
+
+    space: Space
+    values: tuple[Objective, ...]
+    quality: Mapping[str, Quality]
+    n_rows: int
+    predictor: Predictor
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the m values."""
+        return tuple(value.name for value in self.values)
+
+    def predict(self, candidates: Sequence[Candidate]) -> Prediction:
+        """Return what is believed of n candidates: (n, m), columns in the order of `names`.
+
+        Raises:
+            SpaceError: If a candidate is not of the run's space, with its position from 0 and the
+                first decision that is wrong.
+        """
+        for position, fault in enumerate(faults(self.space, candidates)):
+            if fault:
+                where = f"candidate {position}: " if len(candidates) > 1 else ""
+                raise SpaceError(f"{where}{fault}")
+        return self.predictor.predict(self.space.encode(candidates))
+
+    def quality_json(self) -> dict[str, JSON]:
+        """Return the quality of each value, and on how many evaluations it was judged."""
+        return {name: found.to_json() for name, found in self.quality.items()}
+
+
+def run_predictor(run: Run, space: Space, *, names: Sequence[str] = ()) -> RunPredictor:
+    """Return the predictor of a run: a cached one if nothing was measured since, or a new one.
+
+    Fitting a few hundred evaluations takes seconds; what was learned is kept in the run's folder
+    `predictor/`. Evaluations at a part of the full effort are left out.
+
+    Args:
+        run: Finished or not.
+        space: Its space.
+        names: Values to predict; the objectives and what constraints are on, if empty.
+
+    Raises:
+        ConfigError: If a name is of no value of the run.
+        StudyError: If too few evaluations are complete.
+    """
+    values = _values(run.description, names)
+    trials = _usable(run)
+    if len(trials) < LEAST_ROWS:
+        raise StudyError(
+            f"the run has {len(trials)} complete evaluations at full effort, and a predictor needs "
+            f"{LEAST_ROWS}: run the search for longer"
+        )
+    X = space.encode([trial.candidate for trial in trials])
+    wanted = [value.name for value in values]
+    y = _table(trials, wanted)
+    seed = run.description.seed
+    predictor = standard_predictor(seed=seed)
+    path = run.folder.path / FOLDER / f"{fingerprint(wanted)}.npz"
+    quality = _fitted(path, predictor, _digest(trials, y, X.shape[1]), (X, y), seed=seed)
+    known = dict(zip(wanted, quality, strict=True))
+    return RunPredictor(space, values, known, len(trials), predictor)
+
+
+def _values(description: StudyDescription, names: Sequence[str]) -> tuple[Objective, ...]:
+    known = {value.name: value for value in (*description.values, *description.objectives)}
+    wanted = [objective.name for objective in description.objectives]
+    wanted += [constraint.name for constraint in description.constraints]
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"'{name}' is no value of this run{nearest(name, list(known))} "
+                f"Known: {', '.join(known)}"
+            )
+    return tuple(known[name] for name in dict.fromkeys(names or wanted))
+
+
+def _usable(run: Run) -> list[Trial]:
+    """Return what was measured at full effort, the baseline included."""
+    baseline = [] if run.history.baseline is None else [run.history.baseline]
+    trials = [*baseline, *run.history.trials]
+    return [t for t in trials if t.measurement.complete and t.measurement.fidelity >= 1.0]
+
+
+def _table(trials: Sequence[Trial], names: Sequence[str]) -> NDArray[np.float64]:
+    rows = [[trial.measurement.values.get(name, np.nan) for name in names] for trial in trials]
+    return np.array(rows, dtype=np.float64)
+
+
+def _digest(trials: Sequence[Trial], y: NDArray[np.float64], n_features: int) -> str:
+    """Return the fingerprint of everything that a fit depends on."""
+    rows: list[JSON] = [
+        [trial.candidate.key, *map(repr, row)]
+        for trial, row in zip(trials, y.tolist(), strict=True)
+    ]
+    return fingerprint({"schema": _SCHEMA, "n_features": n_features, "rows": rows})
+
+
+def _fitted(
+    path: Path, predictor: Predictor, digest: str, examples: tuple[_Array, _Array], *, seed: int
+) -> tuple[Quality, ...]:
+    """Restore `predictor` from `path`, or fit it and write it there; return its quality."""
+    try:
+        return _qualities(predictor.load(path), digest)
+    except DataError:
+        pass  # missing, outdated or damaged: it is no more than a copy
+    X, y = examples
+    quality = cross_quality(predictor, X, y, seed=seed)
+    predictor.fit(X, y)
+    try:
+        path.parent.mkdir(exist_ok=True)
+        predictor.save(path, {"digest": digest, "quality": [one.to_json() for one in quality]})
+    except (OSError, RunFolderError):
+        pass  # a run that may only be read can be asked all the same
+    return quality
+
+
+def _qualities(about: Mapping[str, JSON], digest: str) -> tuple[Quality, ...]:
+    rows = about.get("quality")
+    if about.get("digest") != digest or not isinstance(rows, list):
+        raise DataError("the saved predictor was fitted on other evaluations: fit it again")
+    return tuple(map(Quality.from_json, rows))
