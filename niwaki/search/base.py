@@ -87,7 +87,15 @@ class Searcher(ABC):
     Laws, checked by `niwaki.testing.SearcherContract`: candidates are valid, never repeat one that
     was asked before or told from elsewhere, nor one of the same identity, and are the same in every
     process; failed and infeasible trials are survived; any number of candidates may be pending.
+
+    Attributes:
+        sees_fidelities: Whether trials of less than the full effort are told as they are, each
+            candidate perhaps several times, with `trial.measurement.fidelity` to tell them apart.
+            A searcher that does not is told one trial of each candidate, with values brought to
+            the scale of the full effort: see `niwaki.search.schedulers.full_effort_view`.
     """
+
+    sees_fidelities: ClassVar[bool] = False
 
     @abstractmethod
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
