@@ -13,6 +13,11 @@ SEARCHERS = Registry(
             "niwaki.search.random_search:RandomSearch",
         ),
         Record(
+            "surrogate",
+            "Gaussian processes and expected hypervolume: the fewest evaluations",
+            "niwaki.search.surrogate:Surrogate",
+        ),
+        Record(
             "nsga2",
             "evolution by rank and crowding (NSGA-II), asynchronous; the default",
             "niwaki.search.nsga2:NSGA2",

@@ -12,6 +12,7 @@ from niwaki.search.nsga2 import NSGA2
 from niwaki.search.optuna_sampler import OptunaSearcher, OptunaSettings
 from niwaki.search.random_search import RandomSearch
 from niwaki.search.regularized_evolution import RegularizedEvolution
+from niwaki.search.surrogate import Surrogate
 from niwaki.testing.searcher_contract import SearcherContract
 
 
@@ -79,3 +80,11 @@ class TestOptunaNSGA2Learns(TestOptunaNSGA2):
 class TestOptunaNSGA3Learns(TestOptunaNSGA3):
     beats_random = True
     n_evaluations = 400
+
+
+class TestSurrogate(SearcherContract):
+    n_evaluations = 40
+    n_seeds = 3
+
+    def make(self, problem: Problem) -> Searcher:
+        return Surrogate(problem)

@@ -1,0 +1,92 @@
+"""A Gaussian process for one column of values."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+
+from niwaki.predictors.gaussian_evidence import JITTER, Evidence
+from niwaki.predictors.kernels import Covariance
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class GaussianColumn:
+    """What is believed of one value, given rows where it is known.
+
+    Attributes:
+        covariance: With its hyper-parameters; of standardised values.
+        noise: Variance of what rows do not explain, of standardised values.
+        shift, scale: Standardised values times `scale` plus `shift` are the real ones.
+        rows: (n, d) features.
+        factor: (n, n) lower Cholesky factor of the rows' covariance, noise included.
+        weights: (n,) of the rows in a prediction.
+        log_evidence: Log posterior density of the hyper-parameters, of real values.
+        n_judged: How many values that density is of.
+    """
+
+    covariance: Covariance
+    noise: float
+    shift: float
+    scale: float
+    rows: Array
+    factor: Array
+    weights: Array
+    log_evidence: float
+    n_judged: int
+
+    @property
+    def noise_std(self) -> float:
+        """Standard deviation of what rows do not explain, in real units."""
+        return self.scale * float(np.sqrt(self.noise))
+
+    def predict(self, rows: Array) -> tuple[Array, Array]:
+        """Return (k,) means and standard deviations of the noise-free values at (k, d) rows."""
+        between = self.covariance.between(self.rows, rows)
+        mean = between.T @ self.weights
+        known = solve_triangular(self.factor, between, lower=True, check_finite=False)
+        left = self.covariance.own(rows) - np.einsum("nk,nk->k", known, known)
+        std = np.sqrt(np.maximum(left, JITTER))
+        return self.shift + self.scale * mean, self.scale * std
+
+    def given(self, rows: Array, values: Array) -> "GaussianColumn":
+        """Return the belief after other (n, d) rows and (n,) values, same hyper-parameters."""
+        total = self.covariance.between(rows, rows)
+        total[np.diag_indices_from(total)] += self.noise + JITTER
+        factor = cholesky(total, lower=True, check_finite=False)
+        standardised = (values - self.shift) / self.scale
+        weights = cho_solve((factor, True), standardised, check_finite=False)
+        return replace(self, rows=rows, factor=factor, weights=np.asarray(weights))
+
+
+def fit_column(
+    rows: Array, values: Array, *, shrinkage: float = 0.7, max_rows: int = 200, max_steps: int = 30
+) -> GaussianColumn:
+    """Learn hyper-parameters and values.
+
+    Args:
+        rows: (n, d) finite features, n >= 1.
+        values: (n,) finite.
+        shrinkage: How far columns may differ in relevance; see `Evidence`.
+        max_rows: Hyper-parameters are learned on at most so many rows, evenly taken.
+        max_steps: Of the optimiser.
+    """
+    shift, scale = float(values.mean()), float(values.std()) or 1.0
+    taken = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), max_rows)).round().astype(int))
+    evidence = Evidence(rows[taken], (values[taken] - shift) / scale, shrinkage)
+    logarithms, log_density = evidence.best(max_steps)
+    empty = np.empty((0, 0))
+    unfitted = GaussianColumn(
+        covariance=evidence.covariance(logarithms),
+        noise=float(np.exp(logarithms[2])),
+        shift=shift,
+        scale=scale,
+        rows=rows[:0],
+        factor=empty,
+        weights=empty[0:0, 0:0].reshape(0),
+        log_evidence=log_density - len(taken) * float(np.log(scale)),
+        n_judged=len(taken),
+    )
+    return unfitted.given(rows, values)

@@ -1,0 +1,124 @@
+"""How well hyper-parameters explain one column of values, and the ones that do so best.
+
+References:
+    Rasmussen and Williams, "Gaussian processes for machine learning", 2006, eq. 5.8 and 5.9 (the
+    marginal likelihood and its gradient). Hvarfner, Hellsten and Nardi, ICML 2024, "Vanilla
+    Bayesian optimization performs great in high dimensions", for length scales that grow with the
+    number of columns; here they grow with how far apart the rows really are, and each column's own
+    relevance is shrunk towards one that all share.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_solve, lapack
+from scipy.optimize import minimize
+
+from niwaki.predictors.kernels import Covariance, matern, squared_distances
+
+Array = NDArray[np.float64]
+
+JITTER = 1e-6
+N_SHARED = 4  # logarithms of amplitude, linear variance, noise variance and relevance
+PRIOR_MEAN = np.array([0.0, -1.0, np.log(1e-2), 0.0])
+PRIOR_STD = np.array([1.0, 1.5, 1.5, 1.5])
+REFUSED = 1e10  # in place of the evidence where the covariance is not positive definite
+FURTHEST = 12.0  # of a logarithm from 0: keeps line searches finite
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The log posterior density of hyper-parameters, given rows and standardised values.
+
+    Attributes:
+        rows: (n, d) features.
+        values: (n,) of mean 0 and variance 1.
+        shrinkage: How far a column's log relevance strays from the shared one: its prior's
+            standard deviation.
+    """
+
+    rows: Array
+    values: Array
+    shrinkage: float
+
+    @cached_property
+    def units(self) -> Array:
+        """(d,) inverse squared scales: 1 for columns of 0 and 1, else by their spread."""
+        binary = np.isin(self.rows, (0.0, 1.0)).all(axis=0)
+        variance = self.rows.var(axis=0)
+        return np.where(binary | (variance <= 0.0), 1.0, 1.0 / np.maximum(variance, 1e-300))
+
+    @cached_property
+    def spread(self) -> float:
+        """Total variance of the columns, each in its unit: half the mean squared distance."""
+        return float(self.rows.var(axis=0) @ self.units) or 1.0
+
+    @cached_property
+    def _gram(self) -> Array:
+        centred = self.rows - self.rows.mean(axis=0)
+        return np.asarray((centred * self.units) @ centred.T) / self.spread
+
+    def covariance(self, logarithms: Array) -> Covariance:
+        """Return the covariance that hyper-parameters stand for."""
+        amplitude, linear, _, relevance = np.exp(logarithms[:N_SHARED])
+        each = np.exp(logarithms[N_SHARED:]) * relevance
+        return Covariance(
+            amplitude=float(amplitude),
+            relevance=each * self.units / (2.0 * self.spread),
+            slopes=linear * self.units / self.spread,
+            centre=self.rows.mean(axis=0),
+        )
+
+    def best(self, max_steps: int) -> tuple[Array, float]:
+        """Return the most plausible logarithms, (4 + d,), and their log density."""
+        start = np.concatenate([PRIOR_MEAN, np.zeros(self.rows.shape[1])])
+        found = minimize(
+            self.cost_and_gradient,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(-FURTHEST, FURTHEST)] * len(start),
+            options={"maxiter": max_steps},
+        )
+        return np.asarray(found.x), -float(found.fun)
+
+    def cost_and_gradient(self, logarithms: Array) -> tuple[float, Array]:
+        """Return the negative log density at (4 + d,) logarithms, and its gradient."""
+        covariance = self.covariance(logarithms)
+        near, slope = matern(squared_distances(self.rows, self.rows, covariance.relevance))
+        amplitude, linear, noise = np.exp(logarithms[:3])
+        total = amplitude * near + linear * self._gram
+        total[np.diag_indices_from(total)] += noise + JITTER
+        factor, failed = lapack.dpotrf(total, lower=1, clean=1)
+        if failed:
+            return REFUSED, np.zeros_like(logarithms)
+        weights = cho_solve((factor, True), self.values, check_finite=False)
+        inverse = lapack.dpotri(factor, lower=1)[0]
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        pull = 0.5 * (inverse - np.outer(weights, weights))
+        cost = 0.5 * float(self.values @ weights) + float(np.log(np.diag(factor)).sum())
+        cost += 0.5 * len(self.values) * np.log(2.0 * np.pi)
+        gradient = np.empty_like(logarithms)
+        gradient[0] = amplitude * (pull * near).sum()
+        gradient[1] = linear * (pull * self._gram).sum()
+        gradient[2] = noise * np.trace(pull)
+        gradient[N_SHARED:] = self._relevance_gradient(
+            amplitude * pull * slope, covariance.relevance
+        )
+        gradient[3] = gradient[N_SHARED:].sum()
+        return self._with_prior(cost, gradient, logarithms)
+
+    def _relevance_gradient(self, pull: Array, relevance: Array) -> Array:
+        """Return (d,) sums over pairs of `pull` times the squared difference in each column."""
+        rows = self.rows
+        own = 2.0 * (pull.sum(axis=1) @ rows**2)
+        return np.asarray(relevance * (own - 2.0 * (rows * (pull @ rows)).sum(axis=0)))
+
+    def _with_prior(self, cost: float, gradient: Array, at: Array) -> tuple[float, Array]:
+        shared = (at[:N_SHARED] - PRIOR_MEAN) / PRIOR_STD
+        each = at[N_SHARED:] / self.shrinkage
+        gradient[:N_SHARED] += shared / PRIOR_STD
+        gradient[N_SHARED:] += each / self.shrinkage
+        return cost + 0.5 * float(shared @ shared + each @ each), gradient

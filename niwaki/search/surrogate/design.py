@@ -1,0 +1,41 @@
+"""The first candidates: the corners of the space, then each as far as can be from all before.
+
+References:
+    Gonzalez, Theoretical Computer Science 1985, "Clustering to minimize the maximum intercluster
+    distance", for choosing the farthest; over draws of the space, in features scaled to one spread.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import Candidate
+from niwaki.search.asked import Asked
+from niwaki.search.surrogate.pool import Catalogue
+from niwaki.spaces.walks import corners
+
+Array = NDArray[np.float64]
+
+N_DRAWS = 128
+
+
+def farthest(
+    catalogue: Catalogue, known: Array, rng: np.random.Generator, asked: Asked
+) -> Candidate:
+    """Return a candidate unlike those whose (k, d) features are known.
+
+    What a cheap value already rules out is not considered while there is anything else.
+    """
+    problem = catalogue.problem
+    for corner in corners(problem.space):
+        if corner not in asked and not catalogue.violations(catalogue.pool([corner]))[0]:
+            return corner
+    pool = catalogue.pool([problem.space.sample(rng) for _ in range(N_DRAWS)])
+    violations = catalogue.violations(pool)
+    pool = pool.at(np.flatnonzero(violations == violations.min()))
+    if len(known) == 0:
+        return pool.candidates[0]
+    spread = pool.features.std(axis=0)
+    scale = np.where(spread > 0.0, spread, 1.0)
+    ours, theirs = pool.features / scale, known / scale
+    squared = ((ours[:, None, :] - theirs[None, :, :]) ** 2).sum(axis=2)
+    return pool.candidates[int(squared.min(axis=1).argmax())]

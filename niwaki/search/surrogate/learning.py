@@ -1,0 +1,78 @@
+"""What is learned from trials once in a while, and brought up to date for each candidate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.pareto import non_dominated
+from niwaki.predictors.gaussian_column import fit_column
+from niwaki.search.surrogate.beliefs import Learned, learn
+from niwaki.search.surrogate.boxes import Decomposition
+from niwaki.search.surrogate.history import History, signs_of
+from niwaki.search.surrogate.outlook import Outlook
+from niwaki.search.surrogate.pool import Pool
+from niwaki.search.surrogate.warps import Straight
+
+Array = NDArray[np.float64]
+
+FEWEST = 3  # values of each objective, before anything is learned
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Warps and hyper-parameters, learned from the first trials.
+
+    Attributes:
+        values: By name, of values that are not cheap.
+        success: Of 1 for success and 0 for failure; None if nothing failed, or everything.
+    """
+
+    values: Mapping[str, Learned]
+    success: Learned | None
+
+    def outlook(self, history: History, pending: Pool) -> Outlook:
+        """Return what is believed after a history, each pending candidate taken as believed."""
+        known = {name: history.known(name) for name in self.values}
+        learned = {name: self.values[name].given(*known[name]) for name in known}
+        success = self.success.given(*history.outcomes()) if self.success else None
+        _, costs = history.feasible()
+        costs = costs[non_dominated(costs)]
+        parts = Decomposition.empty(costs.shape[1])
+        for point in costs:
+            parts = parts.with_point(point)
+        outlook = Outlook(history.problem, learned, success, costs, parts)
+        if len(pending) == 0:
+            return outlook
+        believed = {
+            name: learned[name].given(
+                np.concatenate([features, pending.features]),
+                np.append(values, learned[name].belief(pending.features).quantile()),
+            )
+            for name, (features, values) in known.items()
+        }
+        expected = np.stack([belief.quantile() for belief in outlook.beliefs(pending)], axis=1)
+        return Outlook(history.problem, believed, success, costs, parts).joined_by(expected)
+
+
+def lessons(history: History, cheap: frozenset[str]) -> Lessons | None:
+    """Learn every value that is not cheap; None if there is too little to learn from."""
+    values: dict[str, Learned] = {}
+    objectives = {objective.name for objective in history.problem.objectives}
+    for name in signs_of(history.problem):
+        if name in cheap:
+            continue
+        features, known = history.known(name)
+        if len(known) >= FEWEST:
+            values[name] = learn(features, known)
+        elif name in objectives:
+            return None
+    return Lessons(values, _success(history))
+
+
+def _success(history: History) -> Learned | None:
+    features, succeeded = history.outcomes()
+    if len(succeeded) == 0 or succeeded.min() == succeeded.max():
+        return None
+    return Learned(Straight(), fit_column(features, succeeded))

@@ -1,0 +1,178 @@
+"""The candidates that a searcher looks at, with everything about them that costs nothing."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import Candidate
+from niwaki.search.base import Problem
+from niwaki.spaces.walks import every_candidate
+
+Array = NDArray[np.float64]
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """n candidates, no two of one identity.
+
+    Attributes:
+        candidates: The first spelling met of each network.
+        identities: Their names.
+        features: (n, d), the mean over the spellings that were met.
+        cheap: (n,) values that cost nothing, by name; NaN where there is none.
+    """
+
+    candidates: Sequence[Candidate]
+    identities: Sequence[str]
+    features: Array
+    cheap: Mapping[str, Array]
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    def at(self, rows: Rows) -> "Pool":
+        """Return some of the candidates as a pool."""
+        return Pool(
+            [self.candidates[row] for row in rows],
+            [self.identities[row] for row in rows],
+            self.features[rows],
+            {name: values[rows] for name, values in self.cheap.items()},
+        )
+
+    def joined(self, other: "Pool") -> "Pool":
+        """Return both, without the identities of `other` that are here already."""
+        here = set(self.identities)
+        rows = [row for row, name in enumerate(other.identities) if name not in here]
+        new = other.at(np.array(rows, dtype=np.int64))
+        names = {**self.cheap, **new.cheap}
+        return Pool(
+            [*self.candidates, *new.candidates],
+            [*self.identities, *new.identities],
+            np.concatenate([self.features, new.features]),
+            {name: np.append(_column(self, name), _column(new, name)) for name in names},
+        )
+
+    def without(self, identities: "set[str]") -> "Pool":
+        """Return the pool without some candidates."""
+        rows = [row for row, name in enumerate(self.identities) if name not in identities]
+        return self.at(np.array(rows, dtype=np.int64)) if len(rows) < len(self) else self
+
+
+def _column(pool: Pool, name: str) -> Array:
+    return pool.cheap.get(name, np.full(len(pool), np.nan))
+
+
+@dataclass
+class Catalogue:
+    """Looks candidates up: identities, features and cheap values, each computed once.
+
+    Attributes:
+        problem: What is searched.
+    """
+
+    problem: Problem
+    _features: dict[str, Array] = field(default_factory=dict)
+    _cheap: dict[str, Mapping[str, float]] = field(default_factory=dict)
+
+    def pool(self, candidates: Sequence[Candidate]) -> Pool:
+        """Return candidates as a pool; of equal identities the first stands for all."""
+        first: dict[str, Candidate] = {}
+        for candidate in candidates:
+            first.setdefault(self.problem.identity(candidate), candidate)
+        new = [name for name in first if name not in self._features]
+        if new:
+            rows = self.problem.space.encode([first[name] for name in new])
+            self._features.update(zip(new, rows, strict=True))
+        for name in first:
+            if name not in self._cheap:
+                self._cheap[name] = self.problem.cheap(first[name])
+        return self._assembled(first)
+
+    def everything(self) -> Pool:
+        """Return all candidates of the space, which has to be small.
+
+        Different spellings of one network have different features; their mean is the network's.
+        """
+        spellings: dict[str, list[Candidate]] = {}
+        for candidate in every_candidate(self.problem.space):
+            spellings.setdefault(self.problem.identity(candidate), []).append(candidate)
+        rows = self.problem.space.encode([c for alike in spellings.values() for c in alike])
+        ends = np.cumsum([len(alike) for alike in spellings.values()])
+        means = np.add.reduceat(rows, np.concatenate([[0], ends[:-1]]), axis=0)
+        means /= np.diff(ends, prepend=0)[:, None]
+        self._features.update(zip(spellings, means, strict=True))
+        return self.pool([alike[0] for alike in spellings.values()])
+
+    def violations(self, pool: Pool) -> Array:
+        """Return (n,) by how much cheap values break the bounds; 0 if they do not."""
+        total = np.zeros(len(pool))
+        for bound in self.problem.bounds:
+            if bound.name in pool.cheap:
+                values = pool.cheap[bound.name]
+                total += [bound.violation({bound.name: float(value)}) for value in values]
+        return total
+
+    def _assembled(self, first: Mapping[str, Candidate]) -> Pool:
+        names = dict.fromkeys(name for identity in first for name in self._cheap[identity])
+        n_features = len(next(iter(self._features.values()), ()))
+        return Pool(
+            list(first.values()),
+            list(first),
+            np.array([self._features[identity] for identity in first]).reshape(
+                len(first), n_features
+            ),
+            {
+                name: np.array([self._cheap[identity].get(name, np.nan) for identity in first])
+                for name in names
+            },
+        )
+
+
+def grow(
+    catalogue: Catalogue,
+    parents: Sequence[Candidate],
+    rng: np.random.Generator,
+    *,
+    size: int,
+    score: Callable[[Pool], Array],
+) -> Pool:
+    """Return candidates that score well, found by evolution from `parents`.
+
+    Args:
+        catalogue: Of the problem.
+        parents: The best that were measured.
+        rng: Source of all chance.
+        size: About how many candidates to look at.
+        score: (n,) larger is better, of the pool so far.
+
+    References:
+        Evolution on a surrogate between two measurements is that of LINAS (Cummings et al., 2022,
+        "A hardware-aware framework for accelerating neural architecture search across modalities");
+        here it starts from the measured front, and its generations breed from all that were met.
+    """
+    space = catalogue.problem.space
+    share = max(size // 5, 1)
+    met = [space.sample(rng) for _ in range(share)]
+    met += [space.mutate(_any(parents, rng), rng) for _ in range(share if parents else 0)]
+    pool = catalogue.pool([*parents, *met])
+    for _ in range(3):
+        best = np.argsort(-score(pool), kind="stable")[: max(share // 2, 2)]
+        breeders = [pool.candidates[row] for row in best]
+        pool = pool.joined(catalogue.pool([_child(catalogue, breeders, rng) for _ in range(share)]))
+    return pool
+
+
+def _child(
+    catalogue: Catalogue, breeders: Sequence[Candidate], rng: np.random.Generator
+) -> Candidate:
+    space = catalogue.problem.space
+    if rng.random() < 0.5:
+        return space.mutate(_any(breeders, rng), rng)
+    return space.crossover(_any(breeders, rng), _any(breeders, rng), rng)
+
+
+def _any(candidates: Sequence[Candidate], rng: np.random.Generator) -> Candidate:
+    return candidates[int(rng.integers(len(candidates)))]
