@@ -11,7 +11,7 @@ from niwaki.compress.pruning.atoms import Axis, AxisKind, Ids
 from niwaki.compress.pruning.costs import CostModel, Products
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups, Member, Refusal
 from niwaki.compress.pruning.provenance import Role
-from niwaki.compress.pruning.solution import Solution, members_of
+from niwaki.compress.pruning.solution import Family, Solution, families
 from niwaki.compress.pruning.tracer import Trace
 
 _ROLE_ORDER = {Role.WRITES: 0, Role.SCALES: 1, Role.READS: 2}
@@ -43,30 +43,29 @@ def assemble(
         refused: Groups to leave alone, by signature, with the reason.
     """
     axes = traced.state.atoms.axes
-    classes = members_of(traced.state.atoms, solution)
-    by_signature: dict[Signature, list[int]] = defaultdict(list)
-    for root, members in classes.items():
-        if any(axes[number].kind is AxisKind.TENSOR for number, _ in members):
-            by_signature[tuple((number, len(part)) for number, part in members)].append(root)
+    found = families(traced.state.atoms, solution)
     reach = _reach(traced)
-    reasons = _reasons(traced, solution)
+    reasons = _reasons(traced, solution, [int(family.roots[0]) for family in found])
     groups, roots, left = [], {}, []
     names: set[str] = set()
-    for signature, mine in by_signature.items():
-        if len(mine) < 2 or signature in refused:
-            why = refused.get(signature, "it is a single unit, and one has to stay")
-            left += _refusals(axes, signature, len(mine), why)
+    for family in found:
+        if not any(axes[number].kind is AxisKind.TENSOR for number, _ in family.signature):
             continue
-        members = _members(traced, signature, [classes[root] for root in mine])
+        n_units = len(family.roots)
+        if n_units < 2 or family.signature in refused:
+            why = refused.get(family.signature, "it is a single unit, and one has to stay")
+            left += _refusals(axes, family.signature, n_units, why)
+            continue
+        members = _members(traced, family)
         group = ChannelGroup(
             _unique(_name(members), names),
-            len(mine),
+            n_units,
             members,
             tuple(sorted({o for m in members for o in reach.get(m.owner, ())})),
-            tuple(dict.fromkeys(why for root in mine[:1] for why in reasons.get(root, ()))),
+            reasons[int(family.roots[0])],
         )
         groups.append(group)
-        roots[group.name] = np.array(mine, np.int64)
+        roots[group.name] = family.roots
     left = _pinned(traced, solution) + left
     statistics = {s.owner: s for s in traced.state.statistics}
     costs = cost_model(traced, solution, groups, roots, batch=batch)
@@ -86,13 +85,10 @@ def _by_number(
     return sorted(group.members, key=lambda m: numbers[m.kind, m.owner, m.dim])
 
 
-def _members(
-    traced: Trace, signature: Signature, classes: list[list[tuple[int, Ids]]]
-) -> tuple[Member, ...]:
+def _members(traced: Trace, family: Family) -> tuple[Member, ...]:
     members = []
-    for position, (number, _) in enumerate(signature):
+    for (number, _), indices in zip(family.signature, family.indices, strict=True):
         axis = traced.state.atoms.axes[number]
-        indices = np.stack([members[position][1] for members in classes])
         role = traced.state.roles.get((axis.owner, axis.dim), Role.SCALES)
         members.append(Member(axis.kind, axis.owner, axis.dim, axis.size, indices, role))
     return tuple(sorted(members, key=lambda m: (m.kind is not AxisKind.TENSOR, _ROLE_ORDER[m.role])))
@@ -131,13 +127,17 @@ def _reach(traced: Trace) -> dict[str, set[str]]:
     return reach
 
 
-def _reasons(traced: Trace, solution: Solution) -> dict[int, list[str]]:
-    """Return what binds each class, in the order of execution."""
-    reasons: dict[int, list[str]] = defaultdict(list)
-    for bond in traced.state.atoms.bonds:
-        for root in np.unique(solution.root[bond.left]):
-            reasons[int(root)].append(bond.because)
-    return reasons
+def _reasons(traced: Trace, solution: Solution, roots: list[int]) -> dict[int, tuple[str, ...]]:
+    """Return what binds some classes, in the order of execution."""
+    bonds = traced.state.atoms.bonds
+    bound = solution.root[np.concatenate([bond.left for bond in bonds] or [np.zeros(0, np.int64)])]
+    number = np.repeat(np.arange(len(bonds)), [len(bond.left) for bond in bonds])
+    mine = np.isin(bound, roots)
+    pairs = np.unique(np.stack([number[mine], bound[mine]]), axis=1)
+    reasons: dict[int, dict[str, None]] = {root: {} for root in roots}
+    for bond, root in pairs.T.tolist():
+        reasons[root][bonds[bond].because] = None
+    return {root: tuple(found) for root, found in reasons.items()}
 
 
 def _refusals(axes: list[Axis], signature: Signature, n_units: int, why: str) -> list[Refusal]:

@@ -81,6 +81,10 @@ class CostModel:
         """Return (..., n_terms) multiply-accumulates, in the order of `macs_of.owners`."""
         return self._terms(self.macs_of, kept)
 
+    def params_per_tensor(self, kept: Ints | Floats) -> Floats:
+        """Return (..., n_terms) numbers of parameters, in the order of `params_of.owners`."""
+        return self._terms(self.params_of, kept)
+
     def widths_per_layer(self, kept: Ints | Floats) -> Floats:
         """Return (..., n_terms, n_factors) widths of each layer; 1 where there is no other.
 

@@ -214,6 +214,12 @@ class ChannelGroups:
     def report(self) -> str:
         """Return the groups and what is left alone, one per line."""
         lines = [str(group) for group in self.groups]
-        if self.refused:
-            lines += ["", "left alone:", *map(str, self.refused)]
+        by_reason: dict[str, list[str]] = {}
+        for refusal in self.refused:
+            by_reason.setdefault(refusal.reason, []).append(refusal.name)
+        if by_reason:
+            lines += ["", "left alone:"]
+        for reason, names in by_reason.items():
+            rest = f" and {len(names) - _N_SHOWN} more" if len(names) > _N_SHOWN else ""
+            lines.append(f"{', '.join(names[:_N_SHOWN])}{rest}: {reason}")
         return "\n".join(lines)

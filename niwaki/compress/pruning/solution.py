@@ -1,6 +1,5 @@
 """From bonds, pins and splits to classes of atoms that can only go together."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,6 @@ from numpy.typing import NDArray
 from niwaki.compress.pruning.atoms import Atoms, AxisKind, Bond, Ids
 from niwaki.compress.pruning.call_sites import CallSite
 from niwaki.compress.pruning.provenance import BoxEvent, Choice, Provenance
-
-MAX_ROUNDS = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,22 +106,76 @@ def _varies(classes: Ids, axis: int) -> bool:
     return bool((classes != np.take(classes, [0], axis)).any())
 
 
-def members_of(atoms: Atoms, solution: Solution) -> dict[int, list[tuple[int, Ids]]]:
-    """Return for each class that may go its indices along each axis.
+@dataclass(frozen=True, eq=False)
+class Family:
+    """Classes that have the same number of indices along the same axes.
 
-    Returns:
-        (number of the axis, indices) pairs by root; only axes of parameters, attributes and
-        statistics.
+    Attributes:
+        signature: (number of the axis, indices of one class) pairs, ascending.
+        roots: (n_classes,).
+        indices: For each axis of the signature, (n_classes, indices of one class).
     """
-    found: dict[int, list[tuple[int, Ids]]] = defaultdict(list)
-    for number, axis in enumerate(atoms.axes):
-        if axis.kind is AxisKind.INNER:
-            continue
-        span = slice(axis.start, axis.start + axis.size)
-        roots = np.where(solution.pinned[span], 0, solution.root[span])
-        order = np.argsort(roots, kind="stable")
-        values, starts = np.unique(roots[order], return_index=True)
-        for value, part in zip(values, np.split(order, starts[1:]), strict=True):
-            if value:
-                found[int(value)].append((number, np.sort(part)))
-    return found
+
+    signature: tuple[tuple[int, int], ...]
+    roots: Ids
+    indices: tuple[Ids, ...]
+
+
+def families(atoms: Atoms, solution: Solution) -> list[Family]:
+    """Return the classes that may go, by what they consist of, in the order of their atoms.
+
+    Axes without a name are left out.
+    """
+    axes = [(i, a) for i, a in enumerate(atoms.axes) if a.kind is not AxisKind.INNER]
+    if not axes:
+        return []
+    atom = np.concatenate([np.arange(a.start, a.start + a.size) for _, a in axes])
+    axis = np.repeat([i for i, _ in axes], [a.size for _, a in axes])
+    start = np.repeat([a.start for _, a in axes], [a.size for _, a in axes])
+    loose = ~solution.pinned[atom]
+    atom, axis, start = atom[loose], axis[loose], start[loose]
+    root = solution.root[atom]
+    order = np.lexsort((atom, axis, root))
+    index, axis, root = (atom - start)[order], axis[order], root[order]
+    return _by_signature(_Runs.of(root, axis), index)
+
+
+@dataclass(frozen=True, eq=False)
+class _Runs:
+    """Stretches of equal root and axis in sorted arrays; all of shape (n_runs,)."""
+
+    root: Ids
+    axis: Ids
+    start: Ids
+    length: Ids
+
+    @classmethod
+    def of(cls, root: Ids, axis: Ids) -> "_Runs":
+        changes = (np.diff(root) != 0) | (np.diff(axis) != 0)
+        start = np.concatenate([[0], np.flatnonzero(changes) + 1])[: len(root)]
+        return cls(root[start], axis[start], start, np.diff(np.append(start, len(root))))
+
+
+def _by_signature(runs: _Runs, index: Ids) -> list[Family]:
+    """Collect classes whose runs are alike.
+
+    Runs of one class follow each other, so classes of as many runs form a table, in which equal rows
+    are one family.
+    """
+    _, first, n_runs = np.unique(runs.root, return_index=True, return_counts=True)
+    found: list[Family] = []
+    for n in np.unique(n_runs):
+        rows = first[n_runs == n][:, None] + np.arange(n)  # (n_classes, n)
+        table = np.concatenate([runs.axis[rows], runs.length[rows]], axis=1)
+        kinds, family = np.unique(table, axis=0, return_inverse=True)
+        for number, kind in enumerate(kinds):
+            mine = rows[family.reshape(-1) == number]
+            starts, lengths = runs.start[mine], kind[n:]
+            parts = tuple(
+                index[starts[:, j, None] + np.arange(lengths[j])] for j in range(int(n))
+            )
+            signature = tuple(
+                (int(a), int(length)) for a, length in zip(kind[:n], lengths, strict=True)
+            )
+            found.append(Family(signature, runs.root[mine[:, 0]], parts))
+    return sorted(found, key=lambda family: int(family.roots[0]))

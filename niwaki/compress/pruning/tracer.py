@@ -87,7 +87,7 @@ class _Watch(TorchFunctionMode):
 
     def _apply(self, call: Call) -> None:
         rule = RULES.get(call.name)
-        if rule is None or "out" in call.kwargs:
+        if rule is None or call.kwargs.get("out") is not None:
             self._state.record_fixed(call, f"{call.described} is not known to niwaki")
             return
         try:
