@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TypeAlias
 
+from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar.grammar import Effect
 
 # (C, H, W) is an image, (S, D) are S tokens of D features each; the batch is left out.
@@ -38,3 +39,31 @@ def common_grid(grids: Sequence[Grid]) -> Grid:
     """Return the one grid that tensors which are joined know of; None if they know of several."""
     known = {grid for grid in grids if grid is not None}
     return known.pop() if len(known) == 1 else None
+
+
+def shape_of(attribute: object) -> Shape:
+    """Return the shape in an attribute: a shape itself, or a shape with its grid.
+
+    Raises:
+        SpaceError: If the attribute is of another kind, so that no network can be built for it.
+    """
+    found = attribute
+    if isinstance(attribute, tuple) and attribute and isinstance(attribute[0], tuple):
+        found = attribute[0]
+    if isinstance(found, tuple) and found and all(isinstance(size, int) for size in found):
+        return found
+    raise SpaceError(
+        f"a network can be built for shapes, (c, h, w) or (s, d), but the attribute {attribute!r} "
+        "came: let `input` and the attribute rules speak of shapes"
+    )
+
+
+def typed(attribute: object) -> Typed:
+    """Return an attribute as a shape with its grid; there is none where only a shape is known.
+
+    Raises:
+        SpaceError: If the attribute is of another kind.
+    """
+    shape = shape_of(attribute)
+    has_grid = isinstance(attribute, tuple) and attribute[0] == shape and len(attribute) == 2
+    return (shape, attribute[1] if has_grid else None)  # type: ignore[index]

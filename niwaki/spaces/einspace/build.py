@@ -259,6 +259,35 @@ class Experts(nn.Module):
         return total
 
 
+class Cell(nn.Module):
+    """A directed acyclic graph: each branch is an edge, each node the sum of its edges."""
+
+    def __init__(self, fork: Fork) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(build_line(line) for line in fork.branches)
+        self.n_nodes = _number(fork.join, "n_nodes")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, ...) to (B, ...)."""
+        nodes = [x]
+        edges = iter(self.branches)
+        while len(nodes) < self.n_nodes:
+            incoming = [next(edges)(node) for node in nodes]
+            total = incoming[0]
+            for term in incoming[1:]:
+                total = total + term
+            nodes.append(total)
+        return nodes[-1]
+
+
+class Zero(nn.Module):
+    """Gives zeros."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, ...) to (B, ...)."""
+        return x * 0.0
+
+
 class EinspaceNetwork(nn.Module):
     """A body that all tasks share, and for each a branch, perhaps empty, and a head."""
 
@@ -292,7 +321,8 @@ def build_line(line: Line) -> nn.Sequential:
 def build_piece(piece: Piece | Fork) -> nn.Module:
     """Build one module."""
     if isinstance(piece, Fork):
-        return Experts(piece) if piece.split.kind == "router" else Branching(piece)
+        kind = {"router": Experts}.get(piece.split.kind) or {"cell": Cell}.get(piece.join.kind)
+        return (kind or Branching)(piece)
     return FACTORIES[piece.kind](piece)
 
 
@@ -323,7 +353,7 @@ def _pool(piece: Piece) -> nn.Module:
     return nn.AdaptiveAvgPool1d(sides[0])
 
 
-def _custom(piece: Piece) -> nn.Module:
+def _own(piece: Piece) -> nn.Module:
     path, given = str(piece.setting("path")), _shape(piece, "given")
     parameters = {name: value for name, value in piece.settings if name not in ("path", "given")}
     module = import_object(path)(given, **parameters)
@@ -363,6 +393,14 @@ FACTORIES: Mapping[str, Callable[[Piece], nn.Module]] = MappingProxyType(
         "concat": lambda piece: Concat(_number(piece, "axis")),
         "product": lambda piece: Product(_number(piece, "scale")),
         "gate": lambda piece: Gate(str(piece.setting("by"))),
-        "custom": _custom,
+        "own": _own,
+        "zero": lambda piece: Zero(),  # noqa: ARG005
+        "window_mean": lambda piece: nn.AvgPool2d(
+            _number(piece, "k"),
+            _number(piece, "s"),
+            _number(piece, "k") // 2,
+            count_include_pad=False,
+        ),
+        "cell": lambda piece: nn.Identity(),  # noqa: ARG005
     }
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
 from niwaki.spaces.base import Space
 from niwaki.spaces.choices import Choice, ChoiceSpace
-from niwaki.spaces.einspace.attributes import is_image
+from niwaki.spaces.einspace.attributes import is_image, shape_of, typed
 from niwaki.spaces.einspace.blueprint import Answer, Blueprint, LayerRow, Line
 from niwaki.spaces.einspace.heads import write_head
 from niwaki.spaces.einspace.layout import Tape
@@ -139,10 +139,9 @@ class NetworkFamily:
         )
 
     def _head(self, tape: Tape, end: object, head: Head) -> Line:
-        given: Any = self.space.grammar.input
-        sides = given[0][1:] if is_image(given[0]) else given[0][:1]
-        typed: Any = end
-        return write_head((tape.layout, typed), head, sides, published=self.published)
+        given = shape_of(self.space.grammar.input)
+        sides = given[1:] if is_image(given) else given[:1]
+        return write_head((tape.layout, typed(end)), head, sides, published=self.published)
 
     def build(self, candidate: Candidate) -> "nn.Module":
         """Build a candidate's network, with fresh weights from torch's global generator.

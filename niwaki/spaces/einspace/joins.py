@@ -1,5 +1,6 @@
 """From branchings to forks: splits, branches and joins of a blueprint."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -74,7 +75,16 @@ def join(split_by: Piece, branches: Sequence[Branch], operation: Operation) -> t
     return Fork(split_by, tuple(lines), piece), layout
 
 
-def _alike(branches: Sequence[Branch]) -> Layout:
+def cell(nodes: Sequence[Layout], edges: Sequence[Branch]) -> Fork:
+    """Return the fork of a directed acyclic graph: its edges, and sums at its nodes."""
+    start, *sums = nodes
+    total = sum(math.prod(layout.shape) for layout in sums)
+    join_by = Piece("cell", sums[-1].shape, (("n_nodes", len(nodes)), ("elements", total)))
+    lines = tuple(edge.tape.line() for edge in edges)
+    return Fork(Piece("clone", start.shape, (("n", 1),), view=True), lines, join_by)
+
+
+def alike(branches: Sequence[Branch]) -> Layout:
     """Bring what branches give into one layout, if their meanings are one."""
     layouts = {branch.tape.layout for branch in branches}
     if len(layouts) > 1:
@@ -84,17 +94,17 @@ def _alike(branches: Sequence[Branch]) -> Layout:
 
 
 def _add(branches: Sequence[Branch], operation: Operation) -> tuple[Piece, Layout]:  # noqa: ARG001
-    layout = _alike(branches)
+    layout = alike(branches)
     return Piece("add", layout.shape), layout
 
 
 def _mix(branches: Sequence[Branch], operation: Operation) -> tuple[Piece, Layout]:  # noqa: ARG001
-    layout = _alike(branches)
+    layout = alike(branches)
     return Piece("mix", layout.shape), layout
 
 
 def _gate(branches: Sequence[Branch], operation: Operation) -> tuple[Piece, Layout]:
-    layout = _alike(branches)
+    layout = alike(branches)
     by = dict(operation.parameters)["by"]
     return Piece("gate", layout.shape, (("by", str(by)),)), layout
 
@@ -121,9 +131,7 @@ def _matmul(branches: Sequence[Branch], operation: Operation) -> tuple[Piece, La
         branch.tape.as_tokens()
     first, second = (b.tape.layout.shape for b in branches for _ in range(b.copies))
     shape = (*first[:-1], second[-1])
-    n = 1
-    for size in first:
-        n *= size
+    n = math.prod(first)
     kind = IMAGE if len(shape) == 3 else TOKENS
     scaled = bool(dict(operation.parameters)["scaled"])
     settings = (("scale", first[-1] if scaled else 0),)

@@ -48,11 +48,7 @@ class Layout:
 
 
 def first_layout(given: Typed) -> Layout:
-    """Return how a network's input lies in memory: as data do, channels first.
-
-    Raises:
-        ValueError: If it is neither an image nor a sequence.
-    """
+    """Return how a network's input lies in memory: as data do, channels first."""
     shape, grid = given
     if is_image(shape):
         return Layout(IMAGE, shape)

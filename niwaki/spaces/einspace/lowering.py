@@ -5,32 +5,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TypeAlias
 
-from niwaki.core.errors import SpaceError
 from niwaki.spaces.einspace.attributes import Shape
 from niwaki.spaces.einspace.blueprint import Setting
 from niwaki.spaces.einspace.layout import IMAGE, MAP, TOKENS, Layout, Tape
 from niwaki.spaces.einspace.routing import axes_of
-from niwaki.spaces.grammar.grammar import Operation
 
-# What an operation must give, as trees speak of it.
+# Writes an operation with these parameters, which gives this shape, as trees speak of it.
 Lower: TypeAlias = Callable[[Tape, Mapping[str, int], Shape], None]
-
-
-def lower(tape: Tape, operation: Operation, gives: Shape) -> None:
-    """Write one operation.
-
-    Args:
-        tape: Where to.
-        operation: Of einspace or of its extras.
-        gives: Shape of what it gives, as trees speak of it.
-
-    Raises:
-        SpaceError: If nobody knows how to build it.
-    """
-    known = OPERATIONS.get(operation.terminal)
-    if known is None:
-        raise SpaceError(f"'{operation.spelled}' has no module in einspace")
-    known(tape, dict(operation.parameters), gives)  # type: ignore[arg-type]  # all are whole numbers
 
 
 def identity(tape: Tape, parameters: Mapping[str, int], gives: Shape) -> None:

@@ -1,12 +1,14 @@
 """From a tree to its blueprint: a walk along the tree, with attributes at hand."""
 
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.einspace.joins import Branch, join, split
+from niwaki.spaces.einspace.attributes import shape_of, typed
+from niwaki.spaces.einspace.joins import Branch, alike, cell, join, split
 from niwaki.spaces.einspace.layout import Layout, Tape, first_layout
-from niwaki.spaces.einspace.lowering import lower
+from niwaki.spaces.einspace.lowering_extras import ALL_OPERATIONS
+from niwaki.spaces.einspace.own_modules import write_own
 from niwaki.spaces.einspace.tasks import TASKS
 from niwaki.spaces.grammar.attributes import Attributes
-from niwaki.spaces.grammar.flows import Attribute, Place
+from niwaki.spaces.grammar.flows import Attribute, Cell, Place
 from niwaki.spaces.grammar.grammar import Operation, Production
 from niwaki.spaces.grammar.tree import Tree
 
@@ -39,7 +41,7 @@ class Planner:
         if fault := self._attributes.whole(tree).fault:
             raise SpaceError(fault)
         given: Attribute = grammar.input
-        tape = Tape(first_layout(given))  # type: ignore[arg-type]  # einspace grammars are typed so
+        tape = Tape(first_layout(typed(given)))
         if tree.label != TASKS or not tree.children:
             self._write(tape, grammar.start, tree, given)
             return tape, ()
@@ -62,14 +64,29 @@ class Planner:
         if way.flow.parallel:
             self._fork(tape, children)
             return
+        if isinstance(way.flow, Cell):
+            self._cell(tape, children)
+            return
+        if not way.flow.linear:
+            raise SpaceError(f"nobody knows how to build '{way.label}', whose flow is {way.flow}")
         for below, place, child, inherited in children:
             for _ in range(place.copies):
                 self._write(tape, below, child, inherited)
 
     def _leaf(self, tape: Tape, operation: Operation, given: Attribute) -> None:
         step = self._attributes.step(operation, given)
-        assert not isinstance(step, str) and isinstance(step.output, tuple)
-        lower(tape, operation, step.output[0])
+        assert not isinstance(step, str)
+        terminal = self._grammar.terminals[operation.terminal]
+        if terminal.builder:
+            write_own(tape, operation, terminal.builder, step)
+            return
+        write = ALL_OPERATIONS.get(operation.terminal)
+        if write is None:
+            raise SpaceError(
+                f"'{operation.terminal}' has no module: say what makes it, "
+                f"`terminal {operation.terminal} = package.rules:name builds package.layers:name`"
+            )
+        write(tape, dict(operation.parameters), shape_of(step.output))  # type: ignore[arg-type]
 
     def _fork(self, tape: Tape, children: list[_Child]) -> None:
         first, *middle, last = children
@@ -77,6 +94,18 @@ class Planner:
         branches = [self._branch(layout, child) for child in middle]
         fork, gives = join(splitting, branches, self._grammar.operations[last[2].label])
         tape.fork(fork, gives)
+
+    def _cell(self, tape: Tape, children: list[_Child]) -> None:
+        nodes = [tape.layout]
+        edges: list[Branch] = []
+        while len(edges) < len(children):
+            incoming = [
+                self._branch(layout, child)
+                for layout, child in zip(nodes, children[len(edges) :], strict=False)
+            ]
+            nodes.append(alike(incoming))
+            edges += incoming
+        tape.fork(cell(nodes, edges), nodes[-1])
 
     def _branch(self, layout: Layout, child: _Child) -> Branch:
         symbol, place, node, given = child

@@ -103,20 +103,21 @@ def _copies(n: int, head: str) -> str:
     return f"{label}(clone(b={n}), {head}, concat(dim=2))"
 
 
-def mixer(layers: int, width: int, *, n_tokens: int, hidden: int) -> str:
+def mixer(layers: int, width: int, hidden: int, over_tokens: tuple[str, str]) -> str:
     """Spell layers that mix tokens, then features, with one sum around both.
 
     Args:
         layers: How many.
         width: Features of a token.
-        n_tokens: As many as there are.
         hidden: Width between the two linear layers over features.
+        over_tokens: The two linear layers over tokens: to four times as many, and back.
     """
+    wide, back = over_tokens
     layer = sequence(
         "norm",
-        f"route(permute(order=21), linear(d={4 * n_tokens}), identity)",
+        f"route(permute(order=21), {wide}, identity)",
         "relu",
-        f"route(identity, linear(d={n_tokens}), permute(order=21))",
+        f"route(identity, {back}, permute(order=21))",
         f"linear(d={hidden})",
         "relu",
         f"linear(d={width})",
@@ -124,33 +125,37 @@ def mixer(layers: int, width: int, *, n_tokens: int, hidden: int) -> str:
     return ", ".join([residual(layer)] * layers)
 
 
-def seeds_for(shape: Shape) -> Mapping[str, str]:
-    """Return known networks for an input of this shape, by name; not all may fit it."""
-    return dict(_for_images(shape) if len(shape) == 3 else _for_sequences(shape))
+def seeds_for(shape: Shape, *, relative: bool = False) -> Mapping[str, str]:
+    """Return known networks for an input of this shape, by name; not all may fit it.
+
+    Args:
+        shape: Of an image, or of tokens.
+        relative: Whether the grammar has linear layers that widen by a factor: without them, an
+            MLP-Mixer needs numbers of tokens that are widths of the grammar.
+    """
+    n_tokens = (shape[1] // 4) * (shape[2] // 4) if len(shape) == 3 else shape[0]
+    factors = ("widen(by=4)", "narrow(by=4)")
+    over_tokens = factors if relative else (f"linear(d={4 * n_tokens})", f"linear(d={n_tokens})")
+    return dict((_for_images if len(shape) == 3 else _for_sequences)(over_tokens))
 
 
-def _for_images(shape: Shape) -> Iterator[tuple[str, str]]:
-    _, height, width = shape
-    n_tokens = (height // 4) * (width // 4)
+def _for_images(over_tokens: tuple[str, str]) -> Iterator[tuple[str, str]]:
     yield "resnet18", resnet((64, 128, 256, 512))
     yield "wrn16_4", wide_resnet((64, 128, 256))
     embedded = f"{patch_embedding(4, 512)}, posenc"
     yield "vit", sequence(embedded, transformer(Attention(4, 512, 4, 64)))
-    mixed = mixer(8, 512, n_tokens=n_tokens, hidden=256)
-    yield "mlp_mixer", sequence(embedded, mixed)
+    yield "mlp_mixer", sequence(embedded, mixer(8, 512, 256, over_tokens))
     yield "resnet18_w16", resnet((16, 32, 64, 128))
     yield "resnet8_w16", resnet((16, 32, 64), blocks=1)
     yield "wrn10_1", wide_resnet((16, 32, 64), blocks=1)
     small = f"{patch_embedding(4, 64)}, posenc"
     yield "vit_small", sequence(small, transformer(Attention(2, 64, 2, 32)))
-    yield "mixer_small", sequence(small, mixer(2, 64, n_tokens=n_tokens, hidden=128))
+    yield "mixer_small", sequence(small, mixer(2, 64, 128, over_tokens))
 
 
-def _for_sequences(shape: Shape) -> Iterator[tuple[str, str]]:
-    n_tokens = shape[0]
+def _for_sequences(over_tokens: tuple[str, str]) -> Iterator[tuple[str, str]]:
     blocks = [residual(f"seq(conv1d(k=5,d={d}), {BNR}, conv1d(k=5,d={d}), norm)") for d in (32, 32)]
     yield "conv1d_small", sequence("conv1d(k=5,d=32)", BNR, blocks[0], "relu", blocks[1], "relu")
     yield "vit_small", sequence("linear(d=64), posenc", transformer(Attention(2, 64, 2, 32)))
     yield "vit", sequence("linear(d=512), posenc", transformer(Attention(4, 512, 4, 64)))
-    mixed = mixer(2, 64, n_tokens=n_tokens, hidden=128)
-    yield "mixer_small", sequence("linear(d=64), posenc", mixed)
+    yield "mixer_small", sequence("linear(d=64), posenc", mixer(2, 64, 128, over_tokens))

@@ -66,10 +66,10 @@ class EinspaceSettings:
         budget: What each network may cost.
         expected_operations: Mean size of random networks, attributes and budget aside; None leaves
             the published weights, by which sizes have no useful mean.
-        sampling: `weights`: as the grammar says. `convolutions`: with convolutions, residual blocks
-            and attention drawn as wholes, too. `sizes`: sizes alike, and trees of one size alike,
-            as far as shapes allow. `uniform`: exactly that up to `largest_sample` operations, by
-            counting; for sizes of up to 6.
+        sampling: `weights`: as the grammar says. `convolutions`: with convolutions and residual
+            blocks drawn as wholes. `sizes`: sizes alike, and trees of one size alike as far as
+            shapes allow. `uniform`: all trees alike, by exact counting; for a `largest_sample` of
+            up to 6, and a budget of operations, depth and network operations alone.
         largest_sample: Most operations of a random network; changes may go up to the budget.
         batch_size: Examples per training step that memory is estimated for.
         most_bytes: Networks that would take more while they are trained are not built.
@@ -104,8 +104,11 @@ class EinspaceSettings:
                 known = list(EXTRAS)
                 message = f"there is no extra grammar '{name}'{nearest(name, known)}"
                 raise SpaceError(f"{message} Known: {', '.join(known)}")
-        if self.faithful and self.extras:
-            raise SpaceError("`faithful` is the published grammar: leave out `extras`")
+        if self.faithful and (self.extras or self.sampling == "convolutions"):
+            raise SpaceError(
+                "`faithful` is the published grammar: leave out `extras`, and do not sample by "
+                "'convolutions'"
+            )
 
     def grammar(self, input_shape: Shape, n_tasks: int = 1) -> Grammar:
         """Return the grammar for one input.
@@ -117,14 +120,18 @@ class EinspaceSettings:
         Raises:
             SpaceError: If einspace has no such inputs, or an extra does not apply to them.
         """
+        return self._read(self._base(input_shape), input_shape, n_tasks)
+
+    def _read(self, base: str, input_shape: Shape, n_tasks: int) -> Grammar:
         given = input_of(input_shape, published=self.faithful)
-        lines = [f"include {self._base(input_shape)}"]
+        lines = [f"include {base}"]
         for name in self.extras:
             if name in _IMAGES_ONLY and len(input_shape) != 3:
                 raise SpaceError(f"the extra grammar '{name}' is for images only: leave it out")
             lines.append(f"include {name}.grammar")
         if "tasks" in self.extras:
-            lines += ["start Tasks", f"Tasks -> tasks@by_task: S {'M ' * n_tasks}"]
+            trunk = "S" if base == self._base(input_shape) else "Net"
+            lines += ["start Tasks", f"Tasks -> tasks@by_task: {trunk} {'M ' * n_tasks}"]
         return read_grammar("\n".join(lines), folder=GRAMMARS).on(given)
 
     def _base(self, input_shape: Shape) -> str:
@@ -139,10 +146,17 @@ class EinspaceSettings:
         Raises:
             SpaceError: If nothing is within the budget.
         """
+        proposal = None
+        if self.sampling == "convolutions":
+            name = "convolutional" + ("" if len(input_shape) == 3 else "_sequences")
+            proposal = self._read(f"{name}.grammar", input_shape, n_tasks)
         return GrammarSpace(
             self.grammar(input_shape, n_tasks),
             self.budget,
             expected_operations=self.expected_operations,
+            sampling="weights" if self.sampling == "convolutions" else self.sampling,
+            largest_sample=self.largest_sample,
+            proposal=proposal,
         )
 
     def family(self, input_shape: Shape, heads: Sequence[Head]) -> NetworkFamily:
@@ -158,7 +172,7 @@ class EinspaceSettings:
         if not heads:
             raise SpaceError("a network answers at least one task, but no heads came")
         shape, _ = input_of(input_shape)
-        spellings = seeds_for(shape)
+        spellings = seeds_for(shape, relative="relative" in self.extras)
         if "tasks" in self.extras:
             ends = ", identity" * len(heads)
             spellings = {name: f"tasks({text}{ends})" for name, text in spellings.items()}

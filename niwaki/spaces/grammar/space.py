@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Literal
 
@@ -24,6 +24,7 @@ from niwaki.spaces.grammar.encoding import Encoding
 from niwaki.spaces.grammar.grammar import Grammar, Production
 from niwaki.spaces.grammar.mutation import mutate
 from niwaki.spaces.grammar.rates import greatest_heights, require_termination, tilted
+from niwaki.spaces.grammar.sizes import SizeCounts, by_size
 from niwaki.spaces.grammar.spelling import read_tree
 from niwaki.spaces.grammar.tree import Tree, tree_from_value
 from niwaki.spaces.grammar.variation import Change, Engine
@@ -46,9 +47,15 @@ class GrammarSpace(WholeSpace):
         budget: What each may cost; held by construction.
         expected_operations: Weights are tilted so that derivations have this many operations on
             average (attributes and budget aside); None leaves them as they are.
-        sampling: `weights`: top-down, by the productions' weights. `uniform`: every tree of at most
-            `budget.operations` equally likely, by exact counting; for small budgets only, and
-            limits other than on operations cannot be set.
+        sampling: `weights`: top-down, by the productions' weights. `sizes`: every size equally
+            likely, and every tree of one size as far as attributes and the budget allow.
+            `uniform`: every tree of at most that size equally likely, by exact counting; for small
+            sizes only, and limits other than on operations cannot be set.
+        largest_sample: Most operations of a sample; None for those of the budget. Mutation and
+            crossover may go up to the budget.
+        proposal: Grammar that samples are drawn from, by its weights: it may draw as a whole what
+            `grammar` derives piece by piece, but all its trees must derive from `grammar`. Its
+            weights are tilted in place of the grammar's. None draws from `grammar`.
         slack: Lookahead beyond the lowest derivations; more finds more ways to a wanted output.
         encoding: Features for predictors.
 
@@ -59,25 +66,40 @@ class GrammarSpace(WholeSpace):
     grammar: Grammar
     budget: Budget = field(default_factory=Budget)
     expected_operations: float | None = None
-    sampling: Literal["weights", "uniform"] = "weights"
+    sampling: Literal["weights", "sizes", "uniform"] = "weights"
+    largest_sample: int | None = None
+    proposal: Grammar | None = None
     slack: int = 0
     encoding: Encoding = field(default_factory=Encoding)
 
     def __post_init__(self) -> None:
         require_sound(self.grammar)
-        if self.sampling not in ("weights", "uniform"):
-            raise SpaceError(f"sampling is 'weights' or 'uniform', but {self.sampling!r} came")
+        if self.sampling not in ("weights", "sizes", "uniform"):
+            known = "'weights', 'sizes' or 'uniform'"
+            raise SpaceError(f"sampling is {known}, but {self.sampling!r} came")
+        if self.proposal is not None:
+            self._require_proposal(self.proposal)
         if self.expected_operations is None and self.sampling == "weights":
-            require_termination(self.grammar)
+            require_termination(self.proposal or self.grammar)
         if self.sampling == "uniform":
             self._require_countable()
-        root = self.engine.root()
-        if self.engine.deriver.promise(root, self.budget.purse) is None:
+        for engine in (self.engine, self.sampler):
+            self._require_tree(engine)
+
+    def _require_tree(self, engine: Engine) -> None:
+        if engine.deriver.promise(engine.root(), engine.budget.purse) is None:
             raise SpaceError(
-                f"no tree is known to derive from '{self.grammar.start}' with the input "
-                f"{self.grammar.input!r} within {self.budget}: raise the budget or `slack`, or "
+                f"no tree is known to derive from '{engine.grammar.start}' with the input "
+                f"{self.grammar.input!r} within {engine.budget}: raise the budget or `slack`, or "
                 "see why operations do not apply"
             )
+
+    def _require_proposal(self, proposal: Grammar) -> None:
+        require_sound(proposal)
+        if self.sampling != "weights":
+            raise SpaceError("a proposal is drawn from by its weights: set sampling to 'weights'")
+        if proposal.input != self.grammar.input or proposal.output != self.grammar.output:
+            raise SpaceError("a proposal has the input and the output of the grammar itself")
 
     def _require_countable(self) -> None:
         limits = (self.budget.parameters, self.budget.macs, self.budget.elements)
@@ -88,8 +110,7 @@ class GrammarSpace(WholeSpace):
             )
 
     def __getstate__(self) -> dict[str, object]:
-        kept = ("grammar", "budget", "expected_operations", "sampling", "slack", "encoding")
-        return {name: getattr(self, name) for name in kept}
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     @cached_property
     def engine(self) -> Engine:
@@ -100,18 +121,50 @@ class GrammarSpace(WholeSpace):
         return Engine(grammar, self.budget, slack=self.slack)
 
     @cached_property
+    def sampler(self) -> Engine:
+        """The engine that samples are drawn with."""
+        most = self.budget.operations
+        most = most if self.largest_sample is None else min(most, self.largest_sample)
+        if self.proposal is None and most == self.budget.operations:
+            return self.engine
+        grammar = self.engine.grammar
+        if self.proposal is not None:
+            grammar = self.proposal
+            if self.expected_operations is not None:
+                grammar = tilted(grammar, operations=self.expected_operations)
+        return Engine(grammar, replace(self.budget, operations=most), slack=self.slack)
+
+    @cached_property
     def counting(self) -> Counting:
         """Exact counts of trees by size."""
         return Counting(self.engine.attributes)
 
     def decide(self, choose: Choose) -> Candidate:
-        return self.candidate(self.engine.grow(_asking(choose)))
+        return self.candidate(self.engine.derive(_asking(choose)))
 
     def sample(self, rng: np.random.Generator) -> Candidate:
+        sampler = self.sampler
+        if self.sampling == "uniform":
+            return self.candidate(self.counting.sample_up_to(rng, sampler.budget.operations))
         if self.sampling == "weights":
-            return self.candidate(self.engine.grow(by_weight(rng)))
-        tree = self.counting.sample_up_to(rng, self.budget.operations)
-        return self.candidate(tree)
+            tree = sampler.derive(by_weight(rng))
+        else:
+            tree = by_size(sampler, self._untyped, rng)
+        return self.candidate(tree if self.proposal is None else self._flattened(tree))
+
+    @cached_property
+    def _untyped(self) -> SizeCounts:
+        return SizeCounts(self.engine.grammar)
+
+    def _flattened(self, tree: Tree) -> Tree:
+        """Flatten the sequences of this grammar in a tree of the proposal."""
+        if not tree.children:
+            return tree
+        children: list[Tree] = []
+        for child in map(self._flattened, tree.children):
+            joins = child.children and child.label == tree.label in self.grammar.sequences
+            children.extend(child.children if joins else (child,))
+        return Tree(tree.label, tuple(children))
 
     def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
         return self.candidate(self.mutation(self.tree(candidate), rng).tree)

@@ -66,9 +66,13 @@ class Engine:
         start, given = self.grammar.start, self.grammar.input
         return Hole(start, given, Goal(accepts), 1, self.budget.depth)
 
+    def derive(self, pick: Pick) -> Tree:
+        """Derive a whole tree."""
+        return self.deriver.derive(pick, self.root(), self.budget.purse)
+
     def grow(self, pick: Pick) -> Tree:
         """Derive a whole tree, in canonical form."""
-        return self.canonical.of(self.deriver.derive(pick, self.root(), self.budget.purse))
+        return self.canonical.of(self.derive(pick))
 
     def fault(self, tree: Tree) -> str:
         """Return why a tree is not of this grammar and budget, or an empty string."""
