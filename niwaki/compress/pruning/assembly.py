@@ -91,7 +91,9 @@ def _members(traced: Trace, family: Family) -> tuple[Member, ...]:
         axis = traced.state.atoms.axes[number]
         role = traced.state.roles.get((axis.owner, axis.dim), Role.SCALES)
         members.append(Member(axis.kind, axis.owner, axis.dim, axis.size, indices, role))
-    return tuple(sorted(members, key=lambda m: (m.kind is not AxisKind.TENSOR, _ROLE_ORDER[m.role])))
+    return tuple(
+        sorted(members, key=lambda m: (m.kind is not AxisKind.TENSOR, _ROLE_ORDER[m.role]))
+    )
 
 
 def _name(members: tuple[Member, ...]) -> str:

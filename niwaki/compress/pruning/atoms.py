@@ -86,7 +86,8 @@ class Atoms:
 
     def unite(self, left: Tensor, right: Tensor, because: str) -> None:
         """Let atoms be removed only together; the shapes broadcast. FIXED pins its partner."""
-        a, b = torch.broadcast_tensors(left, right)
+        shape = np.broadcast_shapes(left.shape, right.shape)
+        a, b = left.expand(shape), right.expand(shape)
         for dim in range(a.ndim):  # what is repeated on both sides says nothing new
             if a.stride(dim) == 0 and b.stride(dim) == 0:
                 a, b = a.narrow(dim, 0, 1), b.narrow(dim, 0, 1)

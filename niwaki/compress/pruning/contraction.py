@@ -7,6 +7,7 @@ einsum: element-wise addition of (B, C, H, W) and (C, 1, 1) is `bchw,c->bchw`, a
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from torch import Tensor
 
@@ -129,14 +130,13 @@ def _split_at_sums(
         return pieces
     option = state.option(call.site, mixed[0].label.atoms, 2)
     why = f"{call.described} sums over a part of the channels"
-    found = []
-    for piece in pieces:
-        if piece in mixed:
-            inside = set(piece.label.dims) & kept
-            held = inside if option else set(piece.label.dims) - inside
-            piece = replace(piece, label=state.hold(piece.label, held, why))
-        found.append(piece)
-    return [p for p in found if p.label is not None]
+    found = [piece for piece in pieces if piece not in mixed]
+    for piece in mixed:
+        inside = set(piece.label.dims) & kept
+        held = state.hold(piece.label, inside if option else set(piece.label.dims) - inside, why)
+        if held is not None:
+            found.append(replace(piece, label=held))
+    return found
 
 
 def _hold_at_fixed(
@@ -185,7 +185,7 @@ def _merge(state: Provenance, call: Call, labels: list[Label]) -> Label | None:
         return labels[0]
     views = [_on_letters(label, order) for label in labels]
     because = f"{call.described} takes them together"
-    for first, second in zip(views, views[1:], strict=False):
+    for first, second in pairwise(views):
         state.atoms.unite(first, second, because)
     if not common:
         state.atoms.pin(labels[0].atoms, because)

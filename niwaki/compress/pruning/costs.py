@@ -1,7 +1,7 @@
 """Multiply-accumulates and parameters of a pruned model, from how many channels each group keeps.
 
-Nothing is rebuilt: each convolution costs a constant times the product of two widths, and each width
-is a sum over the groups that it is made of. A thousand candidates are a few matrix products.
+Nothing is rebuilt: each convolution costs a constant times the product of two widths, and each
+width is a sum over the groups that it is made of. A thousand candidates are a few matrix products.
 """
 
 from collections.abc import Sequence

@@ -195,8 +195,8 @@ class Provenance:
 
     def name_of(self, tensor: Tensor) -> str | None:
         """Return the name of a parameter or buffer, or None if it is neither."""
-        name: str | None = self._names.get(tensor)
-        return name
+        known: dict[Tensor, str] = self._names
+        return known.get(tensor)
 
     def labels(self, tensor: Tensor) -> tuple[Label, ...]:
         """Return the labels of a tensor."""
@@ -295,9 +295,7 @@ class Provenance:
     def follow(self, tag: str | None, atoms: Tensor, because: str) -> None:
         """Bind an attribute of a module to the (n,) indices that it counts."""
         if tag is not None:
-            self.atoms.unite(
-                self.atoms.axis(AxisKind.ATTRIBUTE, tag, len(atoms)), atoms, because
-            )
+            self.atoms.unite(self.atoms.axis(AxisKind.ATTRIBUTE, tag, len(atoms)), atoms, because)
 
     def option(self, site: CallSite, atoms: Tensor, n_options: int) -> int:
         """Return which of several ways to take at a site, and note that there are others."""

@@ -34,7 +34,7 @@ def normalised(
     A group whose scores are all zero keeps them: it goes first.
     """
     divisors: dict[Normalisation, Callable[[Scores], float]] = {
-        Normalisation.NONE: lambda s: 1.0,
+        Normalisation.NONE: lambda _: 1.0,
         Normalisation.MEAN: lambda s: float(np.abs(s).mean()),
         Normalisation.MAX: lambda s: float(np.abs(s).max()),
         Normalisation.L2: lambda s: float(np.sqrt((s**2).mean())),
@@ -131,8 +131,8 @@ def _largest_within(
     if not len(within):
         least = float(costs.min())
         raise StudyError(
-            f"a cost of {budget:.6g} was asked, but the least that these groups and counts reach is "
-            f"{least:.6g}: raise the budget, or allow smaller counts"
+            f"a cost of {budget:.6g} was asked, but the least that these groups and counts reach "
+            f"is {least:.6g}: raise the budget, or allow smaller counts"
         )
     best = within[np.argmax(costs[within])]
     return {name: int(n) for name, n in zip(groups.names, table[best], strict=True)}

@@ -159,8 +159,8 @@ class _Runs:
 def _by_signature(runs: _Runs, index: Ids) -> list[Family]:
     """Collect classes whose runs are alike.
 
-    Runs of one class follow each other, so classes of as many runs form a table, in which equal rows
-    are one family.
+    Runs of one class follow each other, so classes of as many runs form a table, in which equal
+    rows are one family.
     """
     _, first, n_runs = np.unique(runs.root, return_index=True, return_counts=True)
     found: list[Family] = []
@@ -171,9 +171,7 @@ def _by_signature(runs: _Runs, index: Ids) -> list[Family]:
         for number, kind in enumerate(kinds):
             mine = rows[family.reshape(-1) == number]
             starts, lengths = runs.start[mine], kind[n:]
-            parts = tuple(
-                index[starts[:, j, None] + np.arange(lengths[j])] for j in range(int(n))
-            )
+            parts = tuple(index[starts[:, j, None] + np.arange(lengths[j])] for j in range(int(n)))
             signature = tuple(
                 (int(a), int(length)) for a, length in zip(kind[:n], lengths, strict=True)
             )

@@ -13,7 +13,6 @@ from niwaki.compress.pruning.model_calls import Inputs, call_model, named_tensor
 from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
 from niwaki.compress.pruning.rules.table import RULES, SILENT
 
-
 NOT_FOLLOWED = "was called in a way that niwaki does not follow"
 _UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError)
 

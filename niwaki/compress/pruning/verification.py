@@ -11,7 +11,13 @@ from torch import Tensor, nn
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups
 from niwaki.compress.pruning.masking import masked
-from niwaki.compress.pruning.model_calls import Inputs, call_model, mapped, move_floats, named_tensors
+from niwaki.compress.pruning.model_calls import (
+    Inputs,
+    call_model,
+    mapped,
+    move_floats,
+    named_tensors,
+)
 from niwaki.compress.pruning.plan import PruningPlan
 from niwaki.compress.pruning.rebuilding import apply_plan
 from niwaki.core.randomness import derived_seed, stream

@@ -96,9 +96,9 @@ _INPUTS: Mapping[str, Callable[[], Any]] = {
     "t5": _two_sequences,
     "wavenet": _sound,
 }
-_CHANNEL_NORMS = frozenset(
+_CHANNEL_NORMS = (
     "vit_tiny deit_distilled vit_fixed swin_tiny mlp_mixer poolformer convnext_tiny convnext_v2 "
-    "mobilevit bert gpt llama".split()
+    "mobilevit bert gpt llama"
 )
 
 
@@ -109,7 +109,7 @@ def _zoo() -> dict[str, ZooModel]:
             make: Callable[[float], nn.Module] = getattr(module, name)
             source = (make.__doc__ or "").strip().rstrip(".")
             found[name] = ZooModel(
-                name, source, make, _INPUTS.get(name, _image), name not in _CHANNEL_NORMS
+                name, source, make, _INPUTS.get(name, _image), name not in _CHANNEL_NORMS.split()
             )
     return found
 

@@ -1,6 +1,7 @@
 """Networks from before and beside the residual ones."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -248,6 +249,6 @@ def xception(width: float = 1.0) -> nn.Module:
     """Chollet, CVPR 2017."""
     sizes = [scaled(c, width) for c in (32, 64, 128, 256, 728)]
     layers: list[nn.Module] = [ConvNorm(3, sizes[0], 3, 2), ConvNorm(sizes[0], sizes[1])]
-    layers += [XceptionBlock(a, b, 2) for a, b in zip(sizes[1:], sizes[2:], strict=False)]
+    layers += [XceptionBlock(a, b, 2) for a, b in pairwise(sizes[1:])]
     layers += [XceptionBlock(sizes[4], sizes[4], 1) for _ in range(4)]
     return nn.Sequential(*layers, nn.ReLU(), Classifier(sizes[4]))

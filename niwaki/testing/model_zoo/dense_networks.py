@@ -186,17 +186,19 @@ class HighResolution(nn.Module):
         """Map (B, 3, H, W) to (B, 5, H / 4, W / 4)."""
         x = self.stem(x)
         maps = [enter(x) for enter in self.enter]
-        for branches, fuse in zip(self.branches, self.fuse, strict=True):
-            maps = [branch(m) for branch, m in zip(branches, maps, strict=True)]  # type: ignore[arg-type]
-            maps = [
-                torch.relu(
-                    sum(  # type: ignore[arg-type]
-                        _resized(layer(m), maps[to]) for layer, m in zip(row, maps, strict=True)
-                    )
-                )
-                for to, row in enumerate(fuse)  # type: ignore[arg-type]
-            ]
+        for step in range(2):
+            branches: Any = self.branches[step]
+            fuse: Any = self.fuse[step]
+            maps = [branch(m) for branch, m in zip(branches, maps, strict=True)]
+            maps = [_fused(row, maps, maps[to]) for to, row in enumerate(fuse)]
         return self.head(torch.cat([_resized(m, maps[0]) for m in maps], 1))
+
+
+def _fused(layers: Any, maps: Sequence[Tensor], like: Tensor) -> Tensor:
+    total: Any = 0
+    for layer, m in zip(layers, maps, strict=True):
+        total = total + _resized(layer(m), like)
+    return torch.relu(total)
 
 
 def _exchange(sizes: Sequence[int], source: int, to: int) -> nn.Module:
@@ -321,10 +323,11 @@ class Yolo(nn.Module):
         n4 = self.out4(torch.cat([self.down4(n3), n4], 1))
         n5 = self.out5(torch.cat([self.down5(n4), p5], 1))
         outputs = []
-        for feature, (boxes, scores) in zip((n3, n4, n5), self.heads, strict=True):  # type: ignore[misc]
+        for feature, head in zip((n3, n4, n5), self.heads, strict=True):
+            boxes, scores = head  # type: ignore[misc]
             joined = torch.cat((boxes(feature), scores(feature)), 1)  # type: ignore[has-type]
             outputs.append(joined.view(len(x), self.n_outputs, -1))
-        return torch.cat(outputs, 2).split((16, 7), 1)
+        return torch.split(torch.cat(outputs, 2), [16, 7], 1)
 
 
 def yolo_c2f(width: float = 1.0) -> Yolo:
@@ -423,9 +426,7 @@ class SuperResolution(nn.Module):
             )
             for _ in range(4)
         )
-        self.up = nn.Sequential(
-            nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2)
-        )
+        self.up = nn.Sequential(nn.Conv2d(channels, 4 * channels, 3, padding=1), nn.PixelShuffle(2))
         self.out = nn.Conv2d(channels, 3, 3, padding=1)
 
     def forward(self, x: Tensor) -> Any:

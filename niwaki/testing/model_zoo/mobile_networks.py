@@ -41,9 +41,7 @@ class InvertedResidual(nn.Module):
         if expanded != n_in:
             layers.append(ConvNorm(n_in, expanded, 1, activation=activation()))
         layers.append(
-            ConvNorm(
-                expanded, expanded, kernel, stride, groups=expanded, activation=activation()
-            )
+            ConvNorm(expanded, expanded, kernel, stride, groups=expanded, activation=activation())
         )
         if squeeze:
             layers.append(SqueezeExcite(expanded, squeeze, gate()))
@@ -308,9 +306,7 @@ def ghostnet(width: float = 1.0) -> nn.Module:
     )
     for inner, channels, stride, squeeze in plan:
         n_out = scaled(channels, width)
-        layers.append(
-            GhostBottleneck(n_in, scaled(inner, width), n_out, stride, squeeze=squeeze)
-        )
+        layers.append(GhostBottleneck(n_in, scaled(inner, width), n_out, stride, squeeze=squeeze))
         n_in = n_out
     return nn.Sequential(*layers, Classifier(n_in))
 

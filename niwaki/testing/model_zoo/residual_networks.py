@@ -118,9 +118,7 @@ def _bottlenecks(
         for j in range(depth):
             stride = 2 if i and j == 0 else 1
             reduced = middle // 16 or 4 if squeeze else 0
-            blocks.append(
-                Bottleneck(n_in, middle, n_out, stride, groups=groups, squeeze=reduced)
-            )
+            blocks.append(Bottleneck(n_in, middle, n_out, stride, groups=groups, squeeze=reduced))
             n_in = n_out
         stages.append(nn.Sequential(*blocks))
     return ResNet(stem, stages, n_in)

@@ -95,9 +95,9 @@ _INPUTS: Mapping[str, Callable[[], Any]] = {
     "channels_last_block": _image,
     "patches_by_unfold": _image,
 }
-_CHANNEL_NORMS = frozenset(
+_CHANNEL_NORMS = (
     "group_normalised tokens_with_positions patch_merging token_mixing channels_last_block "
-    "plain_layer_norm root_mean_square_norm".split()
+    "plain_layer_norm root_mean_square_norm"
 )
 
 
@@ -116,7 +116,7 @@ def _idioms() -> dict[str, Idiom]:
                 summary,
                 make,
                 _INPUTS.get(name, usual),
-                exact=name not in _CHANNEL_NORMS,
+                exact=name not in _CHANNEL_NORMS.split(),
                 can_shrink=name != "memory_alone",
             )
     return found

@@ -208,9 +208,7 @@ def constant_slice() -> nn.Module:
     def compute(m: Any, x: Tensor) -> Any:
         return m.head(m.a(m.enter(x)[:, :10]))
 
-    return Composed(
-        compute, {"enter": conv_norm(3, 24), "a": conv_norm(10, 16), "head": head(16)}
-    )
+    return Composed(compute, {"enter": conv_norm(3, 24), "a": conv_norm(10, 16), "head": head(16)})
 
 
 def channel_shuffle() -> nn.Module:
@@ -241,9 +239,7 @@ def plain_shuffle() -> nn.Module:
         y = y.view(n, 2, c // 2, height, width).transpose(1, 2).contiguous()
         return m.head(m.b(y.view(n, -1, height, width)))
 
-    return Composed(
-        compute, {"stem": conv_norm(3, 32), "b": conv_norm(32, 24), "head": head(24)}
-    )
+    return Composed(compute, {"stem": conv_norm(3, 32), "b": conv_norm(32, 24), "head": head(24)})
 
 
 def shuffle_layer() -> nn.Module:
@@ -402,7 +398,12 @@ def gated_function() -> nn.Module:
 def flattened() -> nn.Module:
     """A linear layer on flattened feature maps."""
     return nn.Sequential(
-        conv_norm(3, 16), nn.MaxPool2d(4), nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 5)
+        conv_norm(3, 16),
+        nn.MaxPool2d(4),
+        nn.Flatten(),
+        nn.Linear(64, 32),
+        nn.ReLU(),
+        nn.Linear(32, 5),
     )
 
 

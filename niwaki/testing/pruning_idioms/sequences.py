@@ -80,7 +80,7 @@ def separate_attention() -> nn.Module:
         y = m.enter(x)
         n, t, _ = y.shape
 
-        def split(z: Tensor) -> Tensor:
+        def split(z: Tensor) -> Any:
             return z.view(n, t, m.heads, m.head_dim).transpose(1, 2)
 
         q, k, v = split(m.q(y)), split(m.k(y)), split(m.v(y))
@@ -234,7 +234,7 @@ def rotary_attention() -> nn.Module:
         n, t, _ = y.shape
         q, k, v = (each(y).view(n, t, m.num_heads, -1).transpose(1, 2) for each in (m.q, m.k, m.v))
 
-        def turned(z: Tensor) -> Tensor:
+        def turned(z: Tensor) -> Any:
             first, second = z.chunk(2, dim=-1)
             return z * m.cos + torch.cat([-second, first], dim=-1) * m.sin
 

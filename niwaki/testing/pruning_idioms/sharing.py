@@ -196,19 +196,20 @@ def in_place() -> nn.Module:
 
 class _Double(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
+    def forward(_: Any, x: Tensor) -> Tensor:
         return x * 2.0
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Any) -> Any:
+    def backward(_: Any, *gradients: Any) -> Any:
         return gradients[0] * 2.0
 
 
 def own_function() -> nn.Module:
     """A function with a gradient of its own."""
+    double: Any = _Double.apply
 
     def compute(m: Any, x: Tensor) -> Any:
-        return m.head(m.a(_Double.apply(m.stem(x))))
+        return m.head(m.a(double(m.stem(x))))
 
     return Composed(compute, {"stem": conv_norm(3, 16), "a": conv_norm(16, 24), "head": head(24)})
 

@@ -35,7 +35,9 @@ def score_groups(
     return {group.name: criterion.score(module, group) for group in groups.groups}
 
 
-def unit_slices(module: nn.Module, member: Member, *, of: Mapping[str, Tensor] | None = None) -> Tensor:
+def unit_slices(
+    module: nn.Module, member: Member, *, of: Mapping[str, Tensor] | None = None
+) -> Tensor:
     """Return (n_units, n) float64 values of a parameter, one row for each unit.
 
     Args:

@@ -94,12 +94,13 @@ def _gradients(
     if not bool(loss.isfinite().all()):
         raise DataError(f"the loss is {loss.detach()}: gradients need a finite scalar")
     used = [name for name, parameter in parameters.items() if parameter.requires_grad]
-    found = torch.autograd.grad(loss, [parameters[name] for name in used], allow_unused=True)
-    model.zero_grad()
-    return {
-        name: torch.zeros_like(parameters[name]) if gradient is None else gradient
-        for name, gradient in zip(used, found, strict=True)
-    }
+    found = torch.autograd.grad(
+        loss,
+        [parameters[name] for name in used],
+        allow_unused=True,
+        materialize_grads=True,
+    )
+    return dict(zip(used, found, strict=True))
 
 
 def gate_members(group: ChannelGroup) -> tuple[Member, ...]:

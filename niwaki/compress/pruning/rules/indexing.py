@@ -8,6 +8,7 @@ from torch import Tensor
 from niwaki.compress.pruning.call_sites import tag_of
 from niwaki.compress.pruning.labels import Label
 from niwaki.compress.pruning.provenance import Call, Provenance, relabelled, tensors_in
+from niwaki.compress.pruning.rules.shapes import in_parts
 
 
 def indexed(state: Provenance, call: Call) -> None:
@@ -20,7 +21,9 @@ def indexed(state: Provenance, call: Call) -> None:
 def narrowed(state: Provenance, call: Call) -> None:
     """`narrow(dim, start, length)`."""
     source: Tensor = call.arg(0, "input")
-    dim, start, length = (int(call.arg(i, n)) for i, n in enumerate(("", "dim", "start", "length")) if i)
+    dim, start, length = (
+        int(call.arg(i, n)) for i, n in enumerate(("", "dim", "start", "length")) if i
+    )
     index = [slice(None)] * source.ndim
     index[dim % source.ndim] = slice(start, start + length)
     _take(state, call, source, tuple(index))
@@ -63,14 +66,17 @@ def _take(state: Provenance, call: Call, source: Tensor, given: tuple[Any, ...])
 
 def _plain(index: Any) -> Any:
     if isinstance(index, slice):
-        return slice(*(None if v is None else int(v) for v in (index.start, index.stop, index.step)))
+        return slice(
+            *(None if v is None else int(v) for v in (index.start, index.stop, index.step))
+        )
     return index
 
 
 def _by_dim(given: tuple[Any, ...], n_dims: int) -> list[tuple[int, Any]]:
     """Return which index falls on which dimension of the source."""
     taken = sum(_n_taken(index) for index in given if index is not Ellipsis)
-    found, dim = [], 0
+    found: list[tuple[int, Any]] = []
+    dim = 0
     for index in given:
         if index is Ellipsis:
             dim += n_dims - taken
@@ -107,9 +113,7 @@ def _expand_held(state: Provenance, call: Call, label: Label, dim: int) -> Label
     return state.hold(label, (dim,), f"{call.described} picks channels by number")
 
 
-def _sliced(
-    state: Provenance, call: Call, label: Label, axis: int, index: slice
-) -> Label | None:
+def _sliced(state: Provenance, call: Call, label: Label, axis: int, index: slice) -> Label | None:
     size = label.atoms.shape[axis]
     start, stop, step = index.indices(size)
     if (start, step) == (0, 1) and stop == size:
@@ -120,13 +124,13 @@ def _sliced(
     length = len(range(start, stop, step))
     tags = (tag_of(index.start), tag_of(index.stop))
     if step > 1 and size % step == 0 and length == size // step:
-        parts = label.atoms.unflatten(axis, (length, step))
+        parts = in_parts(label.atoms, axis, (length, step))
         state.atoms.unite(parts, parts.narrow(axis + 1, 0, 1), why)
         return label
     if len(label.dims) == 1 and step == 1 and any(tags):
         return _follow_bounds(state, label, (start, stop), tags)
     if step == 1 and 0 < length < size and size % length == 0 and start % length == 0:
-        parts = label.atoms.unflatten(axis, (size // length, length))
+        parts = in_parts(label.atoms, axis, (size // length, length))
         state.atoms.unite(parts, parts.narrow(axis, 0, 1), why)
         return label
     state.atoms.pin(label.atoms, why)

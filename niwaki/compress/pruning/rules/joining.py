@@ -63,9 +63,7 @@ def stacked(state: Provenance, call: Call) -> None:
     """`stack`: the tensors must agree in everything."""
     tensors = tensors_in(call.args[:1] or call.kwargs)
     dim = int(call.arg(1, "dim", 0)) % (tensors[0].ndim + 1)
-    operands = [
-        Operand(tuple(range(t.ndim)), tuple(t.shape), state.origin(t)) for t in tensors
-    ]
+    operands = [Operand(tuple(range(t.ndim)), tuple(t.shape), state.origin(t)) for t in tensors]
     kept = contract(state, call, operands, range(tensors[0].ndim)).kept
     mapping = [d + (d >= dim) for d in range(tensors[0].ndim)]
     state.record(call, call.out, [label.moved(mapping) for label in kept])
@@ -95,7 +93,7 @@ def separated(state: Provenance, call: Call) -> None:
 
 def _pieces(label: Label, source: Tensor, dim: int, parts: list[Tensor]) -> list[Tensor]:
     sizes = [part.shape[dim] if part.ndim == source.ndim else 1 for part in parts]
-    return list(label.spread(source.shape).split(sizes, dim))
+    return list(torch.split(label.spread(source.shape), sizes, dim))
 
 
 def _balance(state: Provenance, call: Call, pieces: list[Tensor], axis: int) -> None:

@@ -21,7 +21,9 @@ def per_channel(state: Provenance, call: Call) -> None:
     other = [d for d in range(x.ndim) if d != 1]
     labels = state.hold_all(state.labels(x), other, why)
     mine = labels[0].atoms if labels else torch.full((x.shape[1],), FIXED)
-    for tensor in tensors_in((call.args[1:], {k: v for k, v in call.kwargs.items() if k != "input"})):
+    for tensor in tensors_in(
+        (call.args[1:], {k: v for k, v in call.kwargs.items() if k != "input"})
+    ):
         if tensor.numel() > 1:
             theirs = state.along(tensor, 0, why)
             state.atoms.unite(mine, theirs, f"{call.described} scales them")

@@ -102,8 +102,7 @@ def expanded(state: Provenance, call: Call) -> None:
         labels += [label for label in state.labels(like) if set(label.dims) <= grown]
     if call.name in ("repeat", "tile") and labels:
         ids = [
-            label.spread(out.shape[:shift] + source.shape)
-            .repeat(_n_repeats(out, source, shift))
+            label.spread(out.shape[:shift] + source.shape).repeat(_n_repeats(out, source, shift))
             for label in labels
         ]
         labels = relabelled(state, call, ids)
@@ -165,7 +164,7 @@ def channel_shuffled(state: Provenance, call: Call) -> None:
     for label in state.labels(source):
         if 1 in label.dims:
             axis = label.dims.index(1)
-            split = label.atoms.unflatten(axis, (groups, -1))
+            split = in_parts(label.atoms, axis, (groups, -1))
             why = f"{call.described} takes as many of each group"
             state.atoms.unite(split, split.narrow(axis, 0, 1), why)
             mixed = split.transpose(axis, axis + 1).flatten(axis, axis + 1)
@@ -197,6 +196,11 @@ def _windows(state: Provenance, call: Call) -> None:
     dim = int(call.arg(1, "dimension")) % source.ndim
     held = state.hold_all(state.labels(source), (dim,), f"{call.described} moves windows")
     state.record(call, call.out, held)
+
+
+def in_parts(atoms: Tensor, axis: int, sides: tuple[int, int]) -> Tensor:
+    """Return atoms with one axis split in two."""
+    return atoms.reshape(*atoms.shape[:axis], *sides, *atoms.shape[axis + 1 :])
 
 
 def folded(state: Provenance, call: Call) -> None:

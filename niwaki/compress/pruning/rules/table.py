@@ -127,10 +127,11 @@ RULES: Mapping[str, Rule] = MappingProxyType(
 )
 """Rules by canonical name."""
 
-SILENT = frozenset(
-    "size dim ndim numel nelement ndimension stride storage_offset is_contiguous is_floating_point "
-    "is_complex get_device element_size len is_tensor is_same_size has_names format repr hash "
-    "retain_grad register_hook is_nonzero_static type_static is_inference is_pinned is_signed "
-    "get_default_dtype set_grad_enabled result_type can_cast broadcast_shapes".split()
-)
+_SILENT = """
+    size dim ndim numel nelement ndimension stride storage_offset is_contiguous
+    is_floating_point is_complex get_device element_size len is_tensor is_same_size has_names
+    format repr hash retain_grad register_hook is_inference is_pinned is_signed
+    get_default_dtype set_grad_enabled result_type can_cast broadcast_shapes
+"""
+SILENT = frozenset(_SILENT.split())
 """Functions that tell only about shapes and types, so that they bind nothing."""
