@@ -1,0 +1,216 @@
+"""Searches in einspace, every network trained from scratch and measured on this machine.
+
+Parts:
+    sampling: the best of many random networks, by how they are drawn.
+    seeds: evolution that starts from known networks, against the best of these.
+    searchers: evaluations that another searcher needs for what regularised evolution ends with.
+    front: networks that are as good as the best known one, and how much faster they are.
+
+Networks are chosen by the search split (by the validation split among finalists) and trained anew
+from other seeds; what is printed is their score on the test split, which nothing is chosen by.
+Everything trained is kept under `--folder`: the same command goes on where it was stopped.
+
+Run: python -m benchmarks.einspace all --task language --small
+     python -m benchmarks.einspace all --task addnist
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from benchmarks.einspace_study import (
+    LATENCY,
+    SAMPLINGS,
+    SKILL,
+    TASKS,
+    Plan,
+    Scale,
+    Searched,
+    Setup,
+    split_skill,
+)
+
+Figures: TypeAlias = dict[str, object]
+
+SMALL = Scale(train=2000, epochs=4, evaluations=16, random=8, retrained=1, seeds=1, macs=6_000_000)
+FULL = Scale(train=4000, epochs=6, evaluations=80, random=50, retrained=2, seeds=3, macs=12_000_000)
+EVOLUTION = "regularized_evolution"
+N_FRONT_FINALISTS = 6
+
+
+def sampling(setup: Setup, _: str) -> Figures:
+    """Return test scores of the best random network, by sampling and seed."""
+    scale, figures = setup.scale, {}
+    for name in SAMPLINGS:
+        plan = Plan("random", scale.random, sampling=name, seeded=False)
+        runs = [setup.search(f"random-{name}", plan, seed) for seed in range(scale.seeds)]
+        figures[name] = {
+            "best_on_test": [_best_on_test(run, setup) for run in runs],
+            "median_on_search": [float(np.median(list(map(r.skill, r.trials)))) for r in runs],
+            "failed": [sum(not t.measurement.complete for t in r.trials) for r in runs],
+        }
+    return dict(figures)
+
+
+def seeds(setup: Setup, _: str) -> Figures:
+    """Return test scores of the best network that evolution found, and of the best seed."""
+    runs = [_evolved(setup, seed) for seed in range(setup.scale.seeds)]
+    n = setup.scale.retrained
+    return {
+        "best_seed_on_test": [run.test_skill(run.best_seed().candidate, n) for run in runs],
+        "evolved_on_test": [_best_on_test(run, setup) for run in runs],
+        "best_seed_macs": [run.best_seed().measurement.values["macs"] for run in runs],
+        "evolved_macs": [run.best().measurement.values["macs"] for run in runs],
+    }
+
+
+def searchers(setup: Setup, searcher: str) -> Figures:
+    """Return how soon `searcher` has what evolution ends with, and test scores of both.
+
+    The searcher is also judged at half of evolution's evaluations, by networks trained anew.
+    """
+    n, scale = setup.scale.evaluations, setup.scale
+    plan = Plan(searcher, n)
+    ours = [setup.search(f"search-{searcher}", plan, seed) for seed in range(scale.seeds)]
+    evolved = [_evolved(setup, seed) for seed in range(scale.seeds)]
+    half = [run.test_skill(run.best(n // 2).candidate, scale.retrained) for run in ours]
+    return {
+        "evaluations": n,
+        "evaluations_needed": [
+            _needed(run, other.curve[-1]) for run, other in zip(ours, evolved, strict=True)
+        ],
+        f"{searcher}_at_half_on_search": [run.curve[n // 2 - 1] for run in ours],
+        f"{EVOLUTION}_on_search": [run.curve[-1] for run in evolved],
+        f"{searcher}_at_half_on_test": half,
+        f"{EVOLUTION}_on_test": [_best_on_test(run, setup) for run in evolved],
+    }
+
+
+def front(setup: Setup, searcher: str) -> Figures:
+    """Return how much faster than the best seed a network is that is no worse.
+
+    Finalists are the fastest networks that the search split says are no worse; of them the fastest
+    is taken that is no worse on the validation split. Both are timed in one session.
+    """
+    plan = Plan(searcher, setup.scale.evaluations, (SKILL, LATENCY))
+    rows = []
+    for seed in range(setup.scale.seeds):
+        run = setup.search(f"front-{searcher}", plan, seed)
+        rows.append(_fastest_no_worse(run, setup))
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _fastest_no_worse(run: Searched, setup: Setup) -> Mapping[str, float]:
+    best_seed, n = run.best_seed(), setup.scale.retrained
+    rivals = [
+        trial
+        for trial in run.trials
+        if trial.measurement.complete and run.skill(trial) >= run.skill(best_seed)
+    ]
+    rivals.sort(key=lambda trial: trial.measurement.values[LATENCY])
+    chosen = [t.candidate for t in rivals[:N_FRONT_FINALISTS] if t != best_seed]
+    exports = [run.retrained(candidate, n) for candidate in (best_seed.candidate, *chosen)]
+    flat = [export for each in exports for export in each]
+    timed = iter(run.evaluator.measure_exports(flat, seed=0))
+    measured = [[next(timed) for _ in each] for each in exports]
+    scores = [
+        {s: float(np.mean([split_skill(e, s) for e in each])) for s in ("val", "test")}
+        for each in measured
+    ]
+    latencies = [float(np.mean([e.measurement.values[LATENCY] for e in each])) for each in measured]
+    able = [i for i, score in enumerate(scores) if score["val"] >= scores[0]["val"]]
+    fastest = min(able, key=lambda i: latencies[i])
+    return {
+        "best_seed_ms": latencies[0],
+        "fastest_no_worse_ms": latencies[fastest],
+        "speed_up": latencies[0] / latencies[fastest],
+        "best_seed_on_test": scores[0]["test"],
+        "fastest_no_worse_on_test": scores[fastest]["test"],
+    }
+
+
+def _evolved(setup: Setup, seed: int) -> Searched:
+    return setup.search("evolution", Plan(EVOLUTION, setup.scale.evaluations), seed)
+
+
+def _best_on_test(run: Searched, setup: Setup) -> float:
+    return run.test_skill(run.best().candidate, setup.scale.retrained)
+
+
+def _needed(run: Searched, wanted: float) -> int | None:
+    """Return how many evaluations it took to get at least `wanted`; None if it never did."""
+    return next((n for n, best in enumerate(run.curve, start=1) if best >= wanted), None)
+
+
+PARTS: Mapping[str, Callable[[Setup, str], Figures]] = {
+    "sampling": sampling,
+    "seeds": seeds,
+    "searchers": searchers,
+    "front": front,
+}
+
+
+def show(name: str, value: object, indent: str = "  ") -> None:
+    """Print figures, lists of numbers with their mean and spread."""
+    if isinstance(value, Mapping):
+        print(f"{indent}{name}")
+        for inner, each in value.items():
+            show(inner, each, indent + "  ")
+        return
+    text = str(value)
+    if isinstance(value, list):
+        text = "  ".join("never" if v is None else f"{v:.4g}" for v in value)
+        known = [v for v in value if v is not None]
+        if len(known) == len(value) > 1:
+            text += f"   mean {np.mean(known):.4g} +- {np.std(known, ddof=1):.2g}"
+    print(f"{indent}{name:<36} {text}")
+
+
+def read_arguments() -> argparse.Namespace:
+    """Return what the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", choices=[*PARTS, "all"])
+    parser.add_argument("--task", choices=TASKS, default="language")
+    parser.add_argument("--small", action="store_true", help="minutes in place of hours")
+    parser.add_argument("--searcher", default="nsga2", help="what is compared with evolution")
+    parser.add_argument("--front-searcher", default="nsga2", help="for the part `front`")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--folder", type=Path, default=Path("runs/benchmark-einspace"))
+    parser.add_argument("--json", type=Path, help="also write the figures here")
+    for name in vars(SMALL):
+        parser.add_argument(f"--{name}", type=int, help="in place of the scale's")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Run the parts that were asked for and print what they found."""
+    arguments = read_arguments()
+    scale = SMALL if arguments.small else FULL
+    given = {name: getattr(arguments, name) for name in vars(SMALL)}
+    scale = replace(scale, **{name: n for name, n in given.items() if n is not None})
+    size = "small" if arguments.small else "full"
+    folder = arguments.folder / f"{arguments.task}-{size}"
+    setup = Setup(arguments.task, scale, folder, arguments.workers)
+    names = list(PARTS) if arguments.part == "all" else [arguments.part]
+    figures: Figures = {}
+    for name in names:
+        searcher = arguments.front_searcher if name == "front" else arguments.searcher
+        figures[name] = PARTS[name](setup, searcher)
+        print(f"{arguments.task}, {name} ({scale})")
+        for key, value in figures[name].items():  # type: ignore[attr-defined]
+            show(key, value)
+        sys.stdout.flush()
+    if arguments.json:
+        arguments.json.write_text(json.dumps({"scale": vars(scale), **figures}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,263 @@
+"""Tasks, evaluators and studies that `benchmarks/einspace.py` is made of."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from niwaki import Candidate
+from niwaki.core.measurement import Trial
+from niwaki.core.registry import Record
+from niwaki.evaluation.base import Export, Provenance
+from niwaki.evaluation.deployment import DeploymentSettings
+from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
+from niwaki.evaluation.scratch_training import RecipeSettings
+from niwaki.search.registry import SEARCHERS
+from niwaki.spaces.einspace import EinspaceSettings
+from niwaki.spaces.grammar import Budget as TreeBudget
+from niwaki.study.budget import Budget
+from niwaki.study.executors.local_processes import LocalProcessExecutor, LocalProcessSettings
+from niwaki.study.run import Run
+from niwaki.study.study import Study, StudySettings
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.tasks.base import TaskData
+from niwaki.tasks.unseen import (
+    DigitTriplesSettings,
+    LanguageSettings,
+    load_addnist,
+    load_language,
+    load_multnist,
+)
+
+DATA_SEED = 0
+SKILL, LATENCY = "mean_skill", "latency_ms"
+LANGUAGES = (
+    "dutch",
+    "english",
+    "esperanto",
+    "estonian",
+    "finnish",
+    "indonesian",
+    "italian",
+    "portuguese",
+    "spanish",
+    "swedish",
+)
+MNIST = {"train": "mnist_train.npz", "test": "mnist_test.npz"}
+SEEDS = ("resnet8_w16", "resnet18_w16", "wrn10_1", "vit_small")
+SAMPLINGS: Mapping[str, EinspaceSettings] = {
+    "published": EinspaceSettings(faithful=True, expected_operations=None),
+    "weights": EinspaceSettings(),
+    "convolutions": EinspaceSettings(sampling="convolutions"),
+    "sizes": EinspaceSettings(sampling="sizes"),
+}
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much is trained.
+
+    Attributes:
+        train: Items.
+        epochs: Of every training.
+        evaluations: Of every search.
+        random: Random networks of each sampling.
+        retrained: How often a winner is trained anew, from other seeds.
+        seeds: Searches that differ in nothing but the seed.
+        macs: Most multiply-accumulates of a network.
+    """
+
+    train: int
+    epochs: int
+    evaluations: int
+    random: int
+    retrained: int
+    seeds: int
+    macs: int
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What all studies of one run of the benchmark share.
+
+    Attributes:
+        task: Name among `TASKS`.
+        scale: How much is trained.
+        folder: Of all run folders, and of models.
+        n_workers: Processes.
+    """
+
+    task: str
+    scale: Scale
+    folder: Path
+    n_workers: int
+
+    def load(self) -> TaskData:
+        """Return the data, the same for all seeds."""
+        return _load(self.task, self.scale.train)
+
+    def evaluator(self, sampling: str, *, seeded: bool, seed: int) -> FromScratchEvaluator:
+        """Return what trains and scores the networks of one way of sampling."""
+        recipe = RecipeSettings(epochs=self.scale.epochs, batch_size=64)
+        settings = FromScratchSettings(
+            recipe=recipe,
+            deployment=DeploymentSettings(batch_size=128),
+            seeds=SEEDS if seeded else (),
+            max_memory_mib=1024,
+        )
+        return FromScratchEvaluator(
+            partial(_load, self.task, self.scale.train),
+            _within(SAMPLINGS[sampling], self.scale.macs),
+            OnnxRuntimeCpu(),
+            settings=settings,
+            seed=seed,
+        )
+
+    def search(self, name: str, plan: "Plan", seed: int) -> "Searched":
+        """Run a study, or continue it, and return what it tried."""
+        evaluator = self.evaluator(plan.sampling, seeded=plan.seeded, seed=seed)
+        folder = self.folder / f"{name}-{seed}"
+        print(f"{folder.name}: {plan.evaluations} evaluations", file=sys.stderr, flush=True)
+        study = Study(
+            folder,
+            evaluator,
+            lambda problem: _searcher(plan.searcher).load()(problem, None),
+            StudySettings(
+                objectives=plan.objectives,
+                budget=Budget(plan.evaluations),
+                n_finalists=0,
+                seed=seed,
+                searcher=plan.searcher,
+                config={"scale": asdict(self.scale), "plan": asdict(plan), "task": self.task},
+            ),
+            make_executor=self._executor,
+        )
+        study.run()
+        return Searched(evaluator, Run.read(folder).history.trials, folder)
+
+    def _executor(self, evaluator: object) -> LocalProcessExecutor:
+        assert isinstance(evaluator, FromScratchEvaluator)
+        return LocalProcessExecutor(evaluator, LocalProcessSettings(n_workers=self.n_workers))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One kind of study.
+
+    Attributes:
+        searcher: Name in the registry.
+        evaluations: How many networks are trained.
+        objectives: What is wanted.
+        sampling: How random networks are drawn.
+        seeded: Whether it starts from `SEEDS`.
+    """
+
+    searcher: str
+    evaluations: int
+    objectives: tuple[str, ...] = (SKILL,)
+    sampling: str = "convolutions"
+    seeded: bool = True
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What came of a study.
+
+    Attributes:
+        evaluator: Of the study, prepared.
+        trials: In the order of telling.
+        folder: Of the run.
+    """
+
+    evaluator: FromScratchEvaluator
+    trials: Sequence[Trial]
+    folder: Path
+
+    def skill(self, trial: Trial) -> float:
+        """Return the score on the search split; that of chance for a failed training."""
+        measured = trial.measurement
+        return measured.values[SKILL] if measured.complete else 0.0
+
+    @property
+    def curve(self) -> list[float]:
+        """Best score so far, after each evaluation."""
+        return list(np.maximum.accumulate([self.skill(trial) for trial in self.trials]))
+
+    def best(self, n: int | None = None) -> Trial:
+        """Return the best trial by the search split, of the first `n` or of all."""
+        return max(self.trials[:n], key=self.skill)
+
+    def best_seed(self) -> Trial:
+        """Return the best of the networks that the search started with, by the search split."""
+        known = {candidate.key for candidate in self.evaluator.initial()}
+        return max((t for t in self.trials if t.candidate.key in known), key=self.skill)
+
+    def retrained(self, candidate: Candidate, n: int) -> list[Export]:
+        """Train a network anew n times, from seeds that no search used, and export it."""
+        provenance = Provenance(self.folder.name, (), "benchmark")
+        return [
+            self.evaluator.export(
+                candidate,
+                self.folder / "retrained" / f"{candidate.key}-{number}",
+                provenance=provenance,
+                seed=1_000_003 + number,
+            )
+            for number in range(n)
+        ]
+
+    def test_skill(self, candidate: Candidate, n: int) -> float:
+        """Return the mean score on the test split over n trainings anew."""
+        exports = self.retrained(candidate, n)
+        return float(np.mean([split_skill(export, "test") for export in exports]))
+
+
+def split_skill(export: Export, split: str) -> float:
+    """Return the score of an exported model on the `val` or `test` split."""
+    if split == "val":
+        return export.measurement.values[SKILL]
+    test = export.measurement.details["test"]
+    assert isinstance(test, dict)
+    return float(test[SKILL])
+
+
+def _load(task: str, train: int) -> TaskData:
+    match task:
+        case "addnist":
+            return load_addnist(DigitTriplesSettings(MNIST, train=train), seed=DATA_SEED)
+        case "multnist":
+            return load_multnist(DigitTriplesSettings(MNIST, train=train), seed=DATA_SEED)
+        case "language":
+            words = LanguageSettings("common_words.parquet", LANGUAGES, train=train)
+            return load_language(words, seed=DATA_SEED)
+        case "digits":
+            return load_addnist(DigitTriplesSettings(train=train), seed=DATA_SEED)
+        case _:
+            return load_language(LanguageSettings(train=train), seed=DATA_SEED)
+
+
+TASKS = ("addnist", "multnist", "language", "digits", "invented")
+"""The last two need no file."""
+
+
+def _within(space: EinspaceSettings, macs: int) -> EinspaceSettings:
+    """Return the space with the budget that all samplings and searches share."""
+    budget = TreeBudget(
+        operations=128,
+        network_operations=512,
+        parameters=2_000_000,
+        macs=macs,
+        elements=500_000,
+    )
+    return EinspaceSettings(
+        faithful=space.faithful,
+        budget=budget,
+        expected_operations=space.expected_operations,
+        sampling=space.sampling,
+    )
+
+
+def _searcher(name: str) -> Record:
+    return SEARCHERS.find(name)
