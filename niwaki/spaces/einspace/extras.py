@@ -3,8 +3,9 @@
 References:
     Chollet, CVPR 2017, "Xception" (depthwise convolution); Xie et al., CVPR 2017, "ResNeXt"
     (grouped ones); Dauphin et al., ICML 2017, "Language modeling with gated convolutional
-    networks", and Shazeer, 2020, "GLU variants improve transformer" (gates); Yu et al., ICLR 2019, "Slimmable
-    neural networks" (shares of a width); Jacobs et al., Neural Computation 1991 (experts).
+    networks", and Shazeer, 2020, "GLU variants improve transformer" (gates); Yu et al., ICLR 2019,
+    "Slimmable neural networks" (shares of a width); Jacobs et al., Neural Computation 1991
+    (experts).
 """
 
 import math

@@ -248,13 +248,18 @@ def _least_fixpoint(ways: list[tuple[int, float, list[int]]], n: int) -> NDArray
         monotone systems of nonlinear equations": Newton from zero rises to the least solution.
     """
     values = np.zeros(n)
+    # Most productions differ in their operations only.
+    merged: dict[tuple[int, tuple[int, ...]], float] = {}
+    for row, weight, below in ways:
+        key = (row, tuple(below))
+        merged[key] = merged.get(key, 0.0) + weight
     for _ in range(100):
         image, jacobian = np.zeros(n), np.zeros((n, n))
-        for row, weight, below in ways:
-            factors = values[below]
-            image[row] += weight * float(np.prod(factors))
-            for k, column in enumerate(below):
-                jacobian[row, column] += weight * float(np.prod(np.delete(factors, k)))
+        for (row, columns), weight in merged.items():
+            factors = [float(values[column]) for column in columns]
+            image[row] += weight * math.prod(factors)
+            for k, column in enumerate(columns):
+                jacobian[row, column] += weight * math.prod(factors[:k] + factors[k + 1 :])
         gap = image - values
         if not np.isfinite(image).all() or image.max() > 1e12:
             return None
