@@ -1,0 +1,1 @@
+"""Schedulers: how much effort each candidate gets, and which of them get more."""
