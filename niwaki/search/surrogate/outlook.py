@@ -124,28 +124,32 @@ class Outlook:
         below = self._belief(bound.name, pool).chance_below(sign * bound.limit)
         return below if sign == bound.sign else 1.0 - below
 
-    def extent(self, pool: Pool) -> Extent:
-        """Return where the front ends, as an optimist sees it before measuring the pool."""
+    def scored(self, pool: Pool) -> tuple[Array, Extent]:
+        """Return what `score` returns, and the extent as an optimist sees it before measuring."""
         beliefs, chance = self.beliefs(pool), self.chance(pool)
+        extent = self._extent(beliefs, chance)
+        return self._gains(beliefs, extent) * chance, extent
+
+    def score(self, pool: Pool, extent: Extent) -> Array:
+        """Return (n,) expected gains of hypervolume, each times the chance to be feasible."""
+        return self._gains(self.beliefs(pool), extent) * self.chance(pool)
+
+    def _extent(self, beliefs: list[Belief], chance: Array) -> Extent:
         hopeful = np.stack([belief.quantile(-OPTIMISM) for belief in beliefs], axis=1)
         hopeful = hopeful[chance >= min(0.5, float(chance.max()))]
         seen = np.concatenate([self.front, hopeful])
         best = seen[non_dominated(seen)]
         return Extent(best.min(axis=0), best.max(axis=0))
 
-    def score(self, pool: Pool, extent: Extent) -> Array:
-        """Return (n,) expected gains of hypervolume, each times the chance to be feasible."""
-        beliefs = self.beliefs(pool)
+    def _gains(self, beliefs: list[Belief], extent: Extent) -> Array:
         rows = self._hopeful(beliefs, extent.reference)
-        scores = np.zeros(len(pool))
-        lower, upper = self.parts.boxes(extent.reference)
-        step = max(_LARGEST_TABLE // (len(lower) + 1), 1)
+        gains = np.zeros(len(beliefs[0].mean))
+        boxes = self.parts.boxes(extent.reference)
+        step = max(_LARGEST_TABLE // (len(boxes[0]) + 1), 1)
         for start in range(0, len(rows), step):
             some = rows[start : start + step]
-            scores[some] = _expected_volume(
-                [belief.at(some) for belief in beliefs], (lower, upper), extent
-            )
-        return scores * self.chance(pool)
+            gains[some] = _expected_volume([belief.at(some) for belief in beliefs], boxes, extent)
+        return gains
 
     def _hopeful(self, beliefs: list[Belief], reference: Array) -> NDArray[np.int64]:
         """Return the candidates that are not dominated even where an optimist sees them."""
@@ -157,7 +161,7 @@ class Outlook:
 
 
 def _expected_volume(beliefs: list[Belief], boxes: tuple[Array, Array], extent: Extent) -> Array:
-    """Return (n,) expected volumes that candidates add: up to the reference, less what boxes hold."""
+    """Return (n,) volumes that candidates add: up to the reference, less what boxes hold."""
     lower, upper = boxes
     whole, shared = 1.0, 1.0
     for axis, belief in enumerate(beliefs):

@@ -118,16 +118,13 @@ class Catalogue:
     def _assembled(self, first: Mapping[str, Candidate]) -> Pool:
         names = dict.fromkeys(name for identity in first for name in self._cheap[identity])
         n_features = len(next(iter(self._features.values()), ()))
+        features = np.array([self._features[identity] for identity in first])
+        cheap = {
+            name: np.array([self._cheap[identity].get(name, np.nan) for identity in first])
+            for name in names
+        }
         return Pool(
-            list(first.values()),
-            list(first),
-            np.array([self._features[identity] for identity in first]).reshape(
-                len(first), n_features
-            ),
-            {
-                name: np.array([self._cheap[identity].get(name, np.nan) for identity in first])
-                for name in names
-            },
+            list(first.values()), list(first), features.reshape(len(first), n_features), cheap
         )
 
 

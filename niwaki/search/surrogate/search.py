@@ -18,12 +18,12 @@ from niwaki.search.base import Problem, Searcher
 from niwaki.search.surrogate.design import farthest
 from niwaki.search.surrogate.history import History
 from niwaki.search.surrogate.learning import Lessons, lessons
-from niwaki.search.surrogate.outlook import Extent, Outlook
+from niwaki.search.surrogate.outlook import Extent
 from niwaki.search.surrogate.pool import Catalogue, Pool, grow
 
 Array = NDArray[np.float64]
 
-GROWTH = 1.05  # of the number of trials, from one learning of hyper-parameters to the next
+GROWTH = 1.1  # of the number of trials, from one learning of hyper-parameters to the next
 MOST_TRIALS = 400  # that beliefs are conditioned on
 MOST_PARENTS = 64
 NEIGHBOURS = 32  # looked at beside the short list, in spaces too large to list
@@ -126,7 +126,7 @@ class Surrogate(Searcher):
         outlook = knowledge.lessons.outlook(history, waiting)
         pool = knowledge.shortlist
         if self._everything is None:
-            pool = pool.joined(self._neighbours(pool, outlook, rng))
+            pool = pool.joined(self._neighbours(pool, rng))
         pool = self._open(pool)
         if len(pool) == 0 and self._everything is not None:
             pool = self._open(self._everything)
@@ -143,7 +143,7 @@ class Surrogate(Searcher):
         violations = self._catalogue.violations(left)
         return left.at(np.flatnonzero(violations == violations.min()))
 
-    def _neighbours(self, pool: Pool, outlook: Outlook, rng: np.random.Generator) -> Pool:
+    def _neighbours(self, pool: Pool, rng: np.random.Generator) -> Pool:
         """Return neighbours of the best of the short list and of the front."""
         parents = [*pool.candidates[: NEIGHBOURS // 2], *self._front(self._history)]
         space = self._problem.space
@@ -172,7 +172,7 @@ class Surrogate(Searcher):
         outlook = learned.outlook(history, nothing)
 
         def score(pool: Pool) -> Array:
-            return outlook.score(pool, outlook.extent(pool))
+            return outlook.scored(pool)[0]
 
         if everything is None:
             rng = stream(self._problem.seed, "pool", n_trials)
@@ -184,8 +184,8 @@ class Surrogate(Searcher):
             pool = everything
         told = {self._problem.identity(trial.candidate) for trial in history.trials}
         pool = pool.without(told)
-        extent = outlook.extent(pool)
-        best = np.argsort(-outlook.score(pool, extent), kind="stable")
+        scores, extent = outlook.scored(pool)
+        best = np.argsort(-scores, kind="stable")
         return _Knowledge(n_trials, learned, pool.at(best[: self._settings.shortlist_size]), extent)
 
     def _cheap_names(self, history: History) -> frozenset[str]:
