@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from niwaki.compress.pruning.assembly import Assembled, Signature, assemble, signature_of
 from niwaki.compress.pruning.call_sites import CallSite
 from niwaki.compress.pruning.copying import copied
-from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups
+from niwaki.compress.pruning.groups import ChannelGroups
 from niwaki.compress.pruning.model_calls import Inputs, named_tensors
 from niwaki.compress.pruning.provenance import Choice
 from niwaki.compress.pruning.solution import Solution, solve
@@ -124,8 +124,3 @@ def _batch(inputs: Inputs) -> int:
     """Return the number of examples: the first size of the first input."""
     first: Tensor | None = next((t for _, t in named_tensors(inputs) if t.ndim), None)
     return len(first) if first is not None else 1
-
-
-def describe(group: ChannelGroup) -> str:
-    """Return a group as a sentence."""
-    return str(group)

@@ -66,7 +66,7 @@ def assemble(
         )
         groups.append(group)
         roots[group.name] = family.roots
-    left = _pinned(traced, solution) + left
+    left = _pinned(traced, solution) + left + _never_run(traced)
     statistics = {s.owner: s for s in traced.state.statistics}
     costs = cost_model(traced, solution, groups, roots, batch=batch)
     outputs = tuple(traced.outputs)
@@ -117,8 +117,8 @@ def _reach(traced: Trace) -> dict[str, set[str]]:
         before[destination].append(source)
     names = {node: name for name, node in traced.state.nodes.items()}
     reach: dict[str, set[str]] = defaultdict(set)
-    for output, node in traced.outputs.items():
-        seen, open_nodes = {node}, [node]
+    for output, nodes in traced.outputs.items():
+        seen, open_nodes = set(nodes), list(nodes)
         while open_nodes:
             for source in before[open_nodes.pop()]:
                 if source not in seen:
@@ -166,6 +166,15 @@ def _pinned(traced: Trace, solution: Solution) -> list[Refusal]:
             why = next((reasons[int(r)] for r in roots if int(r) in reasons), "it is bound to such")
             found.append(Refusal(f"{axis.owner}[{axis.dim}]", int(pinned.sum()), why))
     return found
+
+
+def _never_run(traced: Trace) -> list[Refusal]:
+    shapes = traced.state.shapes
+    why = (
+        "it never ran on the example inputs, so that nothing is known of it: if it can run on "
+        "others and reads pruned channels, give inputs on which it runs"
+    )
+    return [Refusal(name, max(shapes[name], default=1), why) for name in traced.unused]
 
 
 def cost_model(

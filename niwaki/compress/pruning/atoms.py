@@ -72,11 +72,11 @@ class Atoms:
     bonds: list[Bond] = field(default_factory=list)
     pins: list[Pin] = field(default_factory=list)
     n_atoms: int = 1  # atom 0 is FIXED
-    _known: dict[tuple[AxisKind, str, int], Axis] = field(default_factory=dict)
+    _known: dict[tuple[AxisKind, str, int, int], Axis] = field(default_factory=dict)
 
     def axis(self, kind: AxisKind, owner: str, size: int, *, dim: int = 0) -> Tensor:
         """Return the (size,) atoms of an axis, the same ones at every call."""
-        key = (kind, owner, dim)
+        key = (kind, owner, dim, size)
         if key not in self._known:
             self._known[key] = Axis(kind, owner, dim, self.n_atoms, size)
             self.axes.append(self._known[key])

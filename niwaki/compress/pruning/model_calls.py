@@ -11,6 +11,10 @@ Inputs: TypeAlias = "Tensor | tuple[Any, ...] | Mapping[str, Any]"
 """One tensor; a tuple of positional arguments; or a mapping of keyword arguments."""
 
 
+MODEL_ERRORS = (RuntimeError, ValueError, IndexError, AssertionError, TypeError, KeyError)
+"""What a forward pass raises when sizes do not fit; anything else is a defect to be seen."""
+
+
 def call_model(module: nn.Module, inputs: Inputs) -> Any:
     """Call a model with inputs as users give them."""
     if isinstance(inputs, Mapping):
@@ -64,6 +68,8 @@ def mapped(values: Any, function: Any) -> Any:
         return function(values)
     if isinstance(values, Mapping):
         return {name: mapped(value, function) for name, value in values.items()}
+    if isinstance(values, tuple) and isinstance(getattr(values, "_fields", None), tuple):
+        return type(values)(*(mapped(value, function) for value in values))
     if isinstance(values, tuple | list):
         return type(values)([mapped(value, function) for value in values])
     return values

@@ -13,6 +13,9 @@ from niwaki.compress.pruning.atoms import Atoms, AxisKind
 from niwaki.compress.pruning.call_sites import CallSite
 from niwaki.compress.pruning.labels import FIXED, Label, label_of
 
+PLAIN = "\0plain"
+"""In place of a name, for tensors that are attributes of modules but no parameters or buffers."""
+
 
 @dataclass(frozen=True, eq=False)
 class Origin:
@@ -161,6 +164,7 @@ class Provenance:
     _origins: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     _names: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     n_nodes: int = 0
+    _seen_until: int = 0
 
     def name_tensors(self, module: nn.Module) -> None:
         """Take note of the parameters and buffers; a tied one keeps its first name."""
@@ -168,6 +172,10 @@ class Provenance:
         for name, tensor in named:
             self._names[tensor] = name
             self.nodes[name] = self.new_node()
+        for child in module.modules():
+            for tensor in tensors_in(list(vars(child).values())):
+                if tensor not in self._names:
+                    self._names[tensor] = PLAIN
         self.shapes = {name: tuple(p.shape) for name, p in module.named_parameters()}
 
     def new_node(self) -> int:
@@ -184,8 +192,10 @@ class Provenance:
 
     def _first_seen(self, tensor: Tensor) -> Origin:
         if tensor not in self._names:
-            return Origin(node=self.new_node(), described="a tensor made outside of the trace")
+            return Origin(node=self._after_all(), described="a tensor made outside of the trace")
         name = self._names[tensor]
+        if name == PLAIN:
+            return Origin(node=self.new_node(), described="a tensor that is no parameter or buffer")
         labels = tuple(
             Label((dim,), self.atoms.axis(AxisKind.TENSOR, name, size, dim=dim))
             for dim, size in enumerate(tensor.shape)
@@ -193,10 +203,17 @@ class Provenance:
         )
         return Origin(labels, node=self.nodes[name], described=name)
 
-    def name_of(self, tensor: Tensor) -> str | None:
-        """Return the name of a parameter or buffer, or None if it is neither."""
-        known: dict[Tensor, str] = self._names
-        return known.get(tensor)
+    def _after_all(self) -> int:
+        """Return the node of a value that may depend on everything so far, unseen."""
+        node = self.new_node()
+        self.edges.extend((earlier, node) for earlier in range(self._seen_until, node))
+        self._seen_until = node
+        return node
+
+    def unused(self) -> list[str]:
+        """Return the names of the parameters that no operation has met."""
+        used = {self._names[t] for t in self._origins if t in self._names}
+        return [name for name in self.shapes if name not in used]
 
     def labels(self, tensor: Tensor) -> tuple[Label, ...]:
         """Return the labels of a tensor."""

@@ -9,7 +9,12 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from niwaki.compress.pruning.call_sites import CallSite, ModuleStack, tagged_attributes
-from niwaki.compress.pruning.model_calls import Inputs, call_model, named_tensors
+from niwaki.compress.pruning.model_calls import (
+    MODEL_ERRORS,
+    Inputs,
+    call_model,
+    named_tensors,
+)
 from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
 from niwaki.compress.pruning.rules.table import RULES, SILENT
 
@@ -19,19 +24,24 @@ _UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, Attri
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """What one pass told.
+    """What the passes told.
 
     Attributes:
         state: Atoms, events, costs.
-        outputs: Node of each output of the model, by name.
+        outputs: Nodes of each output of the model, by name.
+        unused: Names of the parameters that no pass used.
     """
 
     state: Provenance
-    outputs: Mapping[str, int]
+    outputs: Mapping[str, tuple[int, ...]]
+    unused: tuple[str, ...]
 
 
 def trace(module: nn.Module, inputs: Inputs, *, choices: Mapping[CallSite, int]) -> Trace:
     """Run the model once, and follow where every channel goes.
+
+    If parts of it do not run, as auxiliary heads only do in training, it is run in training mode
+    too, where it can.
 
     Args:
         module: Should be in evaluation mode. Its attributes are replaced by tagged integers of the
@@ -44,17 +54,41 @@ def trace(module: nn.Module, inputs: Inputs, *, choices: Mapping[CallSite, int])
     """
     state = Provenance(choices)
     state.name_tensors(module)
+    outputs: dict[str, tuple[int, ...]] = {}
+    _follow(module, inputs, state, outputs)
+    if state.unused():
+        costs = list(state.costs)
+        module.train()
+        try:
+            _follow(module, inputs, state, outputs)
+        except MODEL_ERRORS:
+            pass  # in training mode this model does not run on these inputs: nothing to learn
+        finally:
+            module.eval()
+            state.costs[:] = costs  # of what runs in evaluation mode
+    return Trace(state, outputs, tuple(state.unused()))
+
+
+def _follow(
+    module: nn.Module, inputs: Inputs, state: Provenance, outputs: dict[str, tuple[int, ...]]
+) -> None:
+    """Add one pass to `state` and `outputs`."""
     for name, tensor in named_tensors(inputs):
         state.describe_input(tensor, f"the model's input {name}".rstrip())
     stack = ModuleStack(module)
-    with tagged_attributes(module), stack.watching(), torch.no_grad(), _Watch(state, stack):
+    with (
+        torch.random.fork_rng(devices=[]),
+        tagged_attributes(module),
+        stack.watching(),
+        torch.no_grad(),
+        _Watch(state, stack),
+    ):
         results = call_model(module, inputs)
-    nodes = {}
     for name, tensor in named_tensors(results):
         for label in state.labels(tensor):
             state.atoms.pin(label.atoms, f"they are the model's output {name}".rstrip())
-        nodes[name or "output"] = state.origin(tensor).node
-    return Trace(state, nodes)
+        known = outputs.get(name or "output", ())
+        outputs[name or "output"] = (*known, state.origin(tensor).node)
 
 
 class _Watch(TorchFunctionMode):

@@ -1,7 +1,6 @@
 """Proof by trial: a pruned copy must compute what the masked original computes."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups
 from niwaki.compress.pruning.masking import masked
 from niwaki.compress.pruning.model_calls import (
+    MODEL_ERRORS,
     Inputs,
     call_model,
     mapped,
@@ -42,11 +42,13 @@ class Bench:
         module: In evaluation mode, with random values in place of trained ones where it works.
         inputs: Of a matching type.
         tolerance: Largest difference, relative to the spread of an output.
+        trains: Whether it runs in training mode on these inputs.
     """
 
     module: nn.Module
     inputs: Inputs
     tolerance: float
+    trains: bool = False
 
     def difference(self, plan: PruningPlan) -> str:
         """Return what is wrong with a plan; empty if the pruned model is the masked one."""
@@ -56,13 +58,20 @@ class Bench:
             try:
                 smaller = apply_plan(self.module, plan)
                 got = dict(named_tensors(_seeded(smaller, self.inputs)))
-            except _MODEL_ERRORS as error:
+            except MODEL_ERRORS as error:
                 return f"the smaller model fails: {_first_line(error)}"
-        return _compared(expected, got, self.tolerance)
+        return _compared(expected, got, self.tolerance) or self._in_training(smaller)
 
-
-# What a forward pass raises when sizes do not fit; anything else is a defect to be seen.
-_MODEL_ERRORS = (RuntimeError, ValueError, IndexError, AssertionError, TypeError, KeyError)
+    def _in_training(self, smaller: nn.Module) -> str:
+        """Return why a model that can be trained cannot any more; empty if nothing is wrong."""
+        if not self.trains:
+            return ""
+        try:
+            with torch.no_grad():
+                _seeded(smaller.train(), self.inputs)
+        except MODEL_ERRORS as error:
+            return f"the smaller model fails in training: {_first_line(error)}"
+        return ""
 
 
 def _first_line(error: Exception) -> str:
@@ -81,6 +90,8 @@ def _compared(expected: dict[str, Tensor], got: dict[str, Tensor], tolerance: fl
         if small is None or small.shape != whole.shape:
             return f"output '{name}' changes its shape to {None if small is None else small.shape}"
         if not whole.is_floating_point():
+            if not torch.equal(whole, small):
+                return f"output '{name}' differs from the masked model's"
             continue
         spread = float((whole - whole.mean()).abs().max()) or 1.0
         worst = float((small - whole).abs().max()) / spread if whole.numel() else 0.0
@@ -108,11 +119,20 @@ def bench(module: nn.Module, inputs: Inputs, *, seed: int) -> Bench:
         with torch.no_grad():
             try:
                 results = dict(named_tensors(_seeded(last.module, last.inputs)))
-            except _MODEL_ERRORS:
+            except MODEL_ERRORS:
                 continue
         if all(bool(t.isfinite().all()) for t in results.values() if t.is_floating_point()):
-            return last
+            return replace(last, trains=_trains(last))
     return last
+
+
+def _trains(on: Bench) -> bool:
+    try:
+        with torch.no_grad():
+            _seeded(copied(on.module).train(), on.inputs)
+    except MODEL_ERRORS:
+        return False
+    return True
 
 
 def _bench(
@@ -200,6 +220,3 @@ def random_plan(
         n_kept = int(rng.integers(least, min(most, (2 * group.n_units + 2) // 3), endpoint=True))
         kept[group.name] = np.sort(rng.choice(group.n_units, n_kept, replace=False))
     return groups.plan(kept)
-
-
-Check = Callable[[PruningPlan], str]

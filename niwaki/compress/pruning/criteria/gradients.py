@@ -70,7 +70,7 @@ def collect_gradients(
     weights = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in parameters.items()}
     n_batches = 0
     for batch in batches:
-        gradients = _gradients(model, loss(model, batch), parameters)
+        gradients = _gradients(loss(model, batch), parameters)
         for group in groups.groups:
             gate = _gate(model, group, gradients)
             mean[group.name] += gate
@@ -88,9 +88,7 @@ def collect_gradients(
     )
 
 
-def _gradients(
-    model: nn.Module, loss: Tensor, parameters: Mapping[str, Tensor]
-) -> dict[str, Tensor]:
+def _gradients(loss: Tensor, parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if not bool(loss.isfinite().all()):
         raise DataError(f"the loss is {loss.detach()}: gradients need a finite scalar")
     used = [name for name, parameter in parameters.items() if parameter.requires_grad]

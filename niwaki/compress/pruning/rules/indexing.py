@@ -55,9 +55,7 @@ def _take(state: Provenance, call: Call, source: Tensor, given: tuple[Any, ...])
         return
     for dim, index in _by_dim(given, source.ndim):
         labels = [
-            kept
-            for label in labels
-            if (kept := _check(state, call, label, dim, index, source.shape[dim])) is not None
+            kept for label in labels if (kept := _check(state, call, label, dim, index)) is not None
         ]
     plain = tuple(_plain(item) for item in given)
     ids = [label.spread(source.shape)[plain] for label in labels]
@@ -69,7 +67,7 @@ def _plain(index: Any) -> Any:
         return slice(
             *(None if v is None else int(v) for v in (index.start, index.stop, index.step))
         )
-    return index
+    return index.cpu() if isinstance(index, Tensor) else index
 
 
 def _by_dim(given: tuple[Any, ...], n_dims: int) -> list[tuple[int, Any]]:
@@ -95,21 +93,12 @@ def _n_taken(index: Any) -> int:
     return 1
 
 
-def _check(
-    state: Provenance, call: Call, label: Label, dim: int, index: Any, *sizes: int
-) -> Label | None:
+def _check(state: Provenance, call: Call, label: Label, dim: int, index: Any) -> Label | None:
     """Bind or pin what an index on `dim` asks of a label; None if nothing is left of it."""
     if dim not in label.dims:
         return label
-    size = sizes[0]
     if isinstance(index, slice):
         return _sliced(state, call, label, label.dims.index(dim), index)
-    del size
-    return _expand_held(state, call, label, dim)
-
-
-def _expand_held(state: Provenance, call: Call, label: Label, dim: int) -> Label | None:
-    """Hold along `dim`."""
     return state.hold(label, (dim,), f"{call.described} picks channels by number")
 
 
@@ -154,9 +143,7 @@ def assigned(state: Provenance, call: Call) -> None:
     """`x[...] = y`: nothing is known of the parts of x."""
     target, value = call.args[0], call.args[2]
     reason = f"{call.described} writes channels by number"
-    given = call.args[1] if isinstance(call.args[1], tuple) else (call.args[1],)
     for tensor in (target, value):
         for label in state.labels(tensor) if isinstance(tensor, Tensor) else ():
             state.atoms.pin(label.atoms, reason)
-    del given
     state.record(call, target)

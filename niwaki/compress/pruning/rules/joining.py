@@ -83,7 +83,7 @@ def separated(state: Provenance, call: Call) -> None:
                 labels.append(label.moved(shift))
             continue
         pieces = _pieces(label, source, dim, parts)
-        _balance(state, call, pieces, label.dims.index(dim))
+        _balance(state, call, pieces, dim)
         for labels, piece in zip(per_part, pieces, strict=True):
             ids = piece.squeeze(dim) if call.name == "unbind" else piece
             labels.extend(relabelled(state, call, [ids]))
@@ -96,31 +96,33 @@ def _pieces(label: Label, source: Tensor, dim: int, parts: list[Tensor]) -> list
     return list(torch.split(label.spread(source.shape), sizes, dim))
 
 
-def _balance(state: Provenance, call: Call, pieces: list[Tensor], axis: int) -> None:
+def _balance(state: Provenance, call: Call, pieces: list[Tensor], dim: int) -> None:
     """Take as much from each part as from the first, unless their sizes are numbers of the model.
 
     A size that is an attribute follows the part by itself, so that parts may differ.
     """
-    del axis
     because = f"{call.described} makes parts of one size"
-    asked = call.arg(1, "split_size_or_sections", call.arg(1, "split_size", None))
-    sizes = list(asked) if isinstance(asked, Sequence) else [asked] * len(pieces)
-    tags = [tag_of(size) for size in sizes] if call.name.startswith("split") else [None]
-    tags = tags if len(tags) == len(pieces) else [None] * len(pieces)
+    tags = _size_tags(call, len(pieces))
     known: dict[object, Tensor] = {}
     for piece, tag in zip(pieces, tags, strict=True):
         key = (piece.shape, tag)
         if key in known:
             state.atoms.unite(known[key], piece, because)
         known.setdefault(key, piece)
-    dim = int(call.arg(1 if call.name == "unbind" else 2, "dim", 0))
-    for piece, tag in zip(pieces, tags, strict=True):
         if tag is not None:
             label = label_of(piece)
-            dims = [d for d in label.dims if d != dim % piece.ndim]
-            held = state.hold(label, dims, because)
-            if held is not None and held.dims == (dim % piece.ndim,):
+            held = state.hold(label, set(label.dims) - {dim}, because)
+            if held is not None and held.dims == (dim,):
                 state.follow(tag, held.atoms, because)
+
+
+def _size_tags(call: Call, n_parts: int) -> list[str | None]:
+    """Return the attribute that the size of each part was given as, if it was."""
+    asked = call.arg(1, "split_size_or_sections", call.kwargs.get("split_size"))
+    sizes = list(asked) if isinstance(asked, Sequence) else [asked] * n_parts
+    if not call.name.startswith("split") or len(sizes) != n_parts:
+        return [None] * n_parts
+    return [tag_of(size) for size in sizes]
 
 
 def gated(state: Provenance, call: Call) -> None:
