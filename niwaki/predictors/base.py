@@ -45,9 +45,10 @@ class Prediction:
         """
         if not 0.0 < level < 1.0:
             raise DataError(f"the level of an interval is {level}: give a share between 0 and 1")
-        widths = self.std * self._half_width(level)
-        # Certainty (std 0) times an infinite half-width stays no promise at all.
-        widths = np.where(np.isnan(widths), np.inf, widths)
+        half_width = self._half_width(level)
+        # Certainty (a spread of 0) times an infinite half-width stays no promise at all.
+        finite = np.where(np.isfinite(half_width), half_width, 1.0)
+        widths = np.where(np.isfinite(half_width), self.std * finite, np.inf)
         return self.mean - widths, self.mean + widths
 
     def _half_width(self, level: float) -> NDArray[np.float64]:

@@ -63,7 +63,8 @@ def read_state(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], Mappi
         DataError: If the file is missing or damaged, holds objects, or is of another kind.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # Opened here: numpy leaves a damaged file open.
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop(_HEADER).tobytes())
         found, schema, about = header["kind"], header["schema"], header["about"]

@@ -1,0 +1,87 @@
+"""What zero-cost proxies are given, and what they share."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.utils.hooks import RemovableHandle
+
+from niwaki.core.errors import DataError
+
+Loss: TypeAlias = Callable[[Any, Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A few labelled inputs.
+
+    Attributes:
+        inputs: (B, ...) of the network, B >= 2.
+        targets: What `loss` compares its outputs with: (B,) classes for the default.
+        loss: Mean loss of a batch, from outputs and targets.
+    """
+
+    inputs: Tensor
+    targets: Any
+    loss: Loss = functional.cross_entropy
+
+
+# Takes an initialised network, which it leaves as it is, and gives one number: more is better.
+Proxy: TypeAlias = Callable[[nn.Module, Batch], float]
+
+WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
+
+
+def training_copy(module: nn.Module) -> nn.Module:
+    """Return a copy in training mode: batch-norm then uses the batch, not statistics it lacks."""
+    return copy.deepcopy(module).train()
+
+
+def weights_of(module: nn.Module) -> list[Tensor]:
+    """Return the weights of convolutions and linear layers, without biases, each once.
+
+    Raises:
+        DataError: If there is none.
+    """
+    layers = [layer for layer in module.modules() if isinstance(layer, WEIGHTED)]
+    weights = list({id(layer.weight): layer.weight for layer in layers}.values())
+    if not weights:
+        raise DataError("the network has no convolution and no linear layer: nothing can be judged")
+    return weights
+
+
+def gradients(value: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradient of `value` by each of `weights`, zeros where it does not depend on it."""
+    found: Sequence[Tensor | None] = torch.autograd.grad(value, weights, allow_unused=True)
+    return [
+        torch.zeros_like(weight) if gradient is None else gradient
+        for weight, gradient in zip(weights, found, strict=True)
+    ]
+
+
+def loss_gradients(module: nn.Module, batch: Batch, weights: Sequence[Tensor]) -> list[Tensor]:
+    """Return the gradient of the loss by each of `weights`."""
+    return gradients(batch.loss(module(batch.inputs), batch.targets), weights)
+
+
+def total(outputs: Any) -> Tensor:
+    """Return the sum of all numbers that a network puts out."""
+    if isinstance(outputs, Tensor):
+        return outputs.sum()
+    tensors = outputs.values() if isinstance(outputs, dict) else outputs
+    return torch.stack([total(each) for each in tensors]).sum()
+
+
+@contextmanager
+def hooks(handles: Sequence[RemovableHandle]) -> Iterator[None]:
+    """Remove hooks at the end of the block."""
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,36 @@
+"""Jacobian covariance: whether inputs that differ pull the network in different directions."""
+
+import torch
+from torch import Tensor, nn
+
+from niwaki.predictors.proxies.base import Batch, total, training_copy
+
+_LEAST = 1e-5
+
+
+def jacov(module: nn.Module, batch: Batch) -> float:
+    """Return the score of the correlations between the inputs' gradients; 0 at best, or below.
+
+    Needs at least two inputs. Minus infinity if a gradient is constant or not finite: then there
+    is no correlation.
+
+    References:
+        Mellor, Turner, Storkey and Crowley, 2020, "Neural architecture search without training",
+        arXiv 2006.04647 version 1, equation 3.
+    """
+    network = training_copy(module)
+    inputs = batch.inputs.detach().clone().requires_grad_()
+    [gradient] = torch.autograd.grad(total(network(inputs)), [inputs])
+    correlations = _correlations(gradient.flatten(1).double())
+    if not torch.isfinite(correlations).all():
+        return -float("inf")
+    eigenvalues = torch.linalg.eigvalsh(correlations).clamp_min(0.0) + _LEAST
+    return -float((eigenvalues.log() + 1.0 / eigenvalues).sum())
+
+
+def _correlations(rows: Tensor) -> Tensor:
+    """Return the (B, B) correlations of (B, d) rows; NaN for a constant one."""
+    centred = rows - rows.mean(dim=1, keepdim=True)
+    unit = centred / centred.norm(dim=1, keepdim=True)
+    correlations: Tensor = unit @ unit.T
+    return correlations

@@ -1,0 +1,44 @@
+"""The zero-cost proxies by name."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from niwaki.core.registry import Record, Registry
+from niwaki.predictors.proxies.base import Batch, Proxy
+
+_FOLDER = "niwaki.predictors.proxies"
+
+# Each path names a function of an initialised network and a batch; more is better.
+PROXIES = Registry(
+    "proxies",
+    (
+        Record("params", "number of parameters", f"{_FOLDER}.params:params"),
+        Record("macs", "number of multiply-accumulates", f"{_FOLDER}.macs:macs"),
+        Record("grad_norm", "norm of the loss's gradient", f"{_FOLDER}.grad_norm:grad_norm"),
+        Record("snip", "what cutting the weights would do to the loss", f"{_FOLDER}.snip:snip"),
+        Record(
+            "synflow", "what flows through the network, data aside", f"{_FOLDER}.synflow:synflow"
+        ),
+        Record("jacov", "correlation of the inputs' gradients", f"{_FOLDER}.jacov:jacov"),
+        Record("naswot", "how well linear regions tell inputs apart", f"{_FOLDER}.naswot:naswot"),
+        Record("zico", "size and steadiness of gradients", f"{_FOLDER}.zico:zico"),
+    ),
+)
+
+
+def proxy_scores(
+    module: nn.Module, batch: Batch, names: Sequence[str] | None = None
+) -> dict[str, float]:
+    """Return the scores of an initialised network, by name of the proxy.
+
+    Side by side they are features for any predictor; one alone ranks networks as it is.
+
+    Args:
+        module: Initialised; left as it is.
+        batch: A few labelled inputs.
+        names: All proxies if None.
+    """
+    chosen = PROXIES.names() if names is None else names
+    proxies: dict[str, Proxy] = {name: PROXIES.find(name).load() for name in chosen}
+    return {name: proxy(module, batch) for name, proxy in proxies.items()}

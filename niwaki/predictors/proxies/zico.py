@@ -1,0 +1,44 @@
+"""ZiCo: gradients that are large, and agree from one part of the data to the next."""
+
+import math
+
+import torch
+from torch import nn
+
+from niwaki.core.errors import DataError
+from niwaki.predictors.proxies.base import Batch, loss_gradients, training_copy, weights_of
+
+N_PARTS = 2
+
+
+def zico(module: nn.Module, batch: Batch) -> float:
+    """Return the sum over layers of log(sum over weights of mean |gradient| / its deviation).
+
+    Means and deviations are over `N_PARTS` parts of the batch, one after the other, as the authors
+    take two batches. Weights whose gradients do not differ are left out, and so are layers without
+    any other; 0 if no layer is left.
+
+    Raises:
+        DataError: If the batch is too small to be parted.
+
+    References:
+        Li, Yang, Bhardwaj and Marculescu, ICLR 2023, "ZiCo: zero-shot NAS via inverse coefficient
+        of variation on gradients".
+    """
+    if len(batch.inputs) < 2 * N_PARTS:
+        raise DataError(f"zico needs {2 * N_PARTS} inputs or more, but {len(batch.inputs)} came")
+    network = training_copy(module)
+    weights = weights_of(network)
+    inputs, targets = batch.inputs.chunk(N_PARTS), batch.targets.chunk(N_PARTS)
+    parts = [
+        loss_gradients(network, Batch(x, t, batch.loss), weights)
+        for x, t in zip(inputs, targets, strict=True)
+    ]
+    score = 0.0
+    for per_part in zip(*parts, strict=True):
+        sizes = torch.stack([gradient.abs() for gradient in per_part])
+        mean, deviation = sizes.mean(dim=0), sizes.std(dim=0, correction=0)
+        differs = deviation > 0.0
+        if differs.any():
+            score += math.log((mean[differs] / deviation[differs]).sum().item())
+    return score

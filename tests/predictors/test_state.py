@@ -1,0 +1,94 @@
+"""Saved predictors: what comes back, and what is refused."""
+
+import pickle
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from niwaki.core.errors import DataError, RunFolderError
+from niwaki.predictors.ridge import Ridge
+from niwaki.predictors.state import as_part, part_of, read_state, write_state
+from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
+from niwaki.testing.predictor_contract import examples
+
+MEMBER = "niwaki.json.npy"
+
+
+class Bomb:
+    """Goes off when unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return eval, ("1 / 0",)
+
+
+def test_arrays_come_back_bit_by_bit(tmp_path: Path) -> None:
+    state = {"a": np.array([0.1, -0.0, np.pi]), "part/b": np.array([[True], [False]])}
+    write_state(tmp_path / "x.npz", state, kind="Kind", about={"n": [1, None]})
+    found, about = read_state(tmp_path / "x.npz", kind="Kind")
+    assert {name: array.tobytes() for name, array in found.items()} == {
+        name: array.tobytes() for name, array in state.items()
+    }
+    assert about == {"n": [1, None]}
+    assert [path.name for path in tmp_path.iterdir()] == ["x.npz"]
+
+
+def test_parts_are_taken_out_as_they_were_put_in() -> None:
+    state = {"a": np.zeros(1), "b/c": np.ones(2)}
+    assert list(part_of(as_part(state, "inner"), "inner")) == ["a", "b/c"]
+
+
+def test_objects_are_neither_written_nor_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="allow_pickle"):
+        write_state(tmp_path / "x.npz", {"a": np.array([Bomb()])}, kind="Ridge", about={})
+    assert list(tmp_path.iterdir()) == []
+    with zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive, archive.open(MEMBER, "w") as file:
+        np.save(file, np.array([Bomb()], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match="is not a saved predictor"):
+        Ridge().load(tmp_path / "bomb.npz")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 damaged", pickle.dumps([1, 2])])
+def test_a_file_of_anything_else_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "x.npz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is not a saved predictor"):
+        Ridge().load(path)
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.npz"
+    predictor = Ridge()
+    predictor.fit(*examples(20))
+    predictor.save(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match="fit and save one again"):
+        Ridge().load(path)
+
+
+def test_another_kind_is_refused(tmp_path: Path) -> None:
+    predictor = Ridge()
+    predictor.fit(*examples(20))
+    predictor.save(tmp_path / "x.npz")
+    with pytest.raises(DataError, match="holds a Ridge of schema 1, but a TreeEnsemble"):
+        TreeEnsemble(TreeEnsembleSettings(n_trees=2)).load(tmp_path / "x.npz")
+
+
+def test_a_missing_array_is_named(tmp_path: Path) -> None:
+    write_state(tmp_path / "x.npz", {"n_columns": np.array(1)}, kind="Ridge", about={})
+    with pytest.raises(DataError, match="has no 'center'"):
+        Ridge().load(tmp_path / "x.npz")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="there is no saved predictor at"):
+        Ridge().load(tmp_path / "none.npz")
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    predictor = Ridge()
+    predictor.fit(*examples(20))
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        predictor.save(tmp_path / "none" / "x.npz")
