@@ -66,12 +66,17 @@ def unpack(packed: bytes, root: Path | None = None) -> Path:
     Args:
         packed: From `Artifacts.pack`.
         root: Where to make it; by default a folder of this user among the temporary files.
+
+    Raises:
+        StudyError: If that folder is somebody else's.
     """
     root = root or Path(tempfile.gettempdir()) / f"niwaki-{os.getuid()}"
     folder = root / f"artifacts-{hashlib.blake2b(packed, digest_size=8).hexdigest()}"
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if root.stat().st_uid != os.getuid():  # who could have put anything there
+        raise StudyError(f"'{root}' belongs to somebody else: remove it, or set TMPDIR")
     if folder.exists():
         return folder
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
     mine = Path(tempfile.mkdtemp(dir=root))
     with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
         archive.extractall(mine, filter="data")

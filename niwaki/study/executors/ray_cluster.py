@@ -64,11 +64,13 @@ class RayClusterSettings:
 
     def __post_init__(self) -> None:
         if find_spec("ray") is None:  # found out now, and not after hours of preparation
-            raise ConfigError("executor 'ray' needs Ray, which is not installed: pip install ray")
+            raise ConfigError(
+                "executor 'ray' needs Ray, which is not installed: pip install 'niwaki[ray]'"
+            )
         counts = {"n_workers": 1, "n_threads": 1, "n_retries": 0, "n_start_failures": 1}
         require_at_least(self, {**counts, "num_cpus": 0, "num_gpus": 0})
-        given = [name for name in ("timeout_s", "place_timeout_s") if getattr(self, name)]
-        require_positive(self, "start_timeout_s", *given)
+        limits = ("timeout_s", "start_timeout_s", "place_timeout_s")
+        require_positive(self, *(name for name in limits if getattr(self, name) is not None))
         if self.address.startswith("ray://"):
             raise ConfigError(
                 f"'address' is '{self.address}', which goes through Ray Client: start the search "

@@ -1,7 +1,8 @@
 """A driver process for crash tests: `python -m tests.study.executors.ray_driver MODE ADDRESS ...`.
 
 `study ADDRESS FOLDER` runs, or continues, a study of 30 evaluations in the folder `run` of FOLDER;
-`interrupt ADDRESS` waits for an evaluation, takes Ctrl-C, says what came of it, and hangs.
+`interrupt ADDRESS` waits for an evaluation, takes Ctrl-C, says what came of it, and hangs;
+`tune ADDRESS FOLDER` runs, or continues, 16 trials of `tune.Tuner`.
 """
 
 import os
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from niwaki.evaluation.base import Evaluator
 from niwaki.search.nsga2 import NSGA2
+from niwaki.search.ray_tune_searcher import RayTuneSearcher
 from niwaki.study.budget import Budget
 from niwaki.study.executors import Executor, Job
 from niwaki.study.executors.ray_cluster import RayClusterSettings, create
@@ -55,7 +57,36 @@ def interrupt(address: str, folder: Path) -> None:
     signal.pause()
 
 
+def tune(address: str, folder: Path) -> None:
+    import ray
+    from ray import tune as ray_tune
+
+    from niwaki.study.executors.ray_trainable import evaluation_trainable
+    from tests.study.executors.test_ray_trainable import TWO, Chronicled
+
+    ray.init(address=address, log_to_driver=False)
+    Chronicled.path = folder / "told"
+    trainable = evaluation_trainable(Sociable(seconds=0.3))
+    if ray_tune.Tuner.can_restore(str(folder / "run")):
+        tuner = ray_tune.Tuner.restore(str(folder / "run"), trainable)
+    else:
+        tuner = ray_tune.Tuner(
+            trainable,
+            tune_config=ray_tune.TuneConfig(
+                search_alg=RayTuneSearcher(Chronicled, TWO),
+                num_samples=16,
+                max_concurrent_trials=1,
+                reuse_actors=True,
+            ),
+            run_config=ray_tune.RunConfig(name="run", storage_path=str(folder), verbose=0),
+        )
+    results = tuner.fit()
+    say(*(results[i].metrics["trial_id"] for i in range(len(results))))
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    {"study": study, "interrupt": interrupt}[sys.argv[1]](sys.argv[2], Path(sys.argv[3]))
+    {"study": study, "interrupt": interrupt, "tune": tune}[sys.argv[1]](
+        sys.argv[2], Path(sys.argv[3])
+    )
     os._exit(0)

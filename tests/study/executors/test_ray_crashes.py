@@ -1,5 +1,6 @@
 """Ray on its own, started by the search: Ctrl-C, and a killed driver that leaves nothing."""
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,13 @@ pytest.importorskip("ray")
 from tests.study.executors.test_local_processes import gone, until
 
 ROOT = Path(__file__).parents[3]
+
+
+EVERY_SECOND = {"TUNE_GLOBAL_CHECKPOINT_S": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+
+
+def result_files(folder: Path) -> list[Path]:
+    return sorted(folder.glob("run/*/result.json"))
 
 
 def children_of(pid: int) -> list[int]:
@@ -51,3 +59,19 @@ def test_control_c_reaches_the_driver_alone_and_its_death_ends_ray(tmp_path: Pat
         output, errors = process.communicate(timeout=60)
     assert (output, errors) == ("", "")
     until(lambda: all(gone(child) for child in started))
+
+
+@pytest.mark.slow
+def test_tune_goes_on_with_our_search_after_a_kill(tmp_path: Path) -> None:
+    told = tmp_path / "told"
+    command = [sys.executable, "-m", "tests.study.executors.ray_driver", "tune", "local"]
+    command.append(str(tmp_path))
+    with subprocess.Popen(command, cwd=ROOT, env={**os.environ, **EVERY_SECOND}) as first:
+        until(lambda: told.exists() and len(told.read_text().splitlines()) >= 8)
+        first.send_signal(signal.SIGKILL)
+    subprocess.run(command, cwd=ROOT, check=True, env={**os.environ, **EVERY_SECOND})
+    results = [json.loads(file.read_text().splitlines()[-1]) for file in result_files(tmp_path)]
+    configurations = [tuple(sorted(result["config"].items())) for result in results]
+    assert len(configurations) == len(set(configurations)) == 16
+    keys = {json.loads(line)["key"] for line in told.read_text().splitlines()}
+    assert len(keys) == 16

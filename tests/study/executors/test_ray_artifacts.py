@@ -1,0 +1,73 @@
+"""Prepared files: recognised where they are seen, packed and unpacked where they are not."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from niwaki.core.errors import StudyError
+from niwaki.study.executors.ray_artifacts import Artifacts, unpack
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    inner = tmp_path / "artifacts" / "inner"
+    inner.mkdir(parents=True)
+    (inner / "weights").write_bytes(bytes(range(256)))
+    (tmp_path / "artifacts" / "target.json").write_text("{}")
+    return tmp_path / "artifacts"
+
+
+def test_files_are_recognised_beside_new_ones(folder: Path) -> None:
+    artifacts = Artifacts.of(folder)
+    (folder / "later").touch()
+    assert artifacts.seen_here()
+    assert [name for name, _, _ in artifacts.files] == ["inner/weights", "target.json"]
+
+
+@pytest.mark.parametrize("change", ["delete", "touch", "grow"])
+def test_other_files_at_the_same_path_are_not_mistaken_for_them(folder: Path, change: str) -> None:
+    artifacts = Artifacts.of(folder)
+    file = folder / "inner" / "weights"
+    match change:
+        case "delete":
+            file.unlink()
+        case "touch":
+            os.utime(file, (0, 0))
+        case "grow":
+            file.write_bytes(bytes(300))
+    assert not artifacts.seen_here()
+
+
+def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+    assert Artifacts.of(tmp_path / "nowhere").files == ()
+
+
+def test_what_is_unpacked_is_what_was_packed(folder: Path, tmp_path: Path) -> None:
+    copy = unpack(Artifacts.of(folder).pack(), tmp_path / "node")
+    assert (copy / "inner" / "weights").read_bytes() == bytes(range(256))
+    assert sorted(path.name for path in copy.iterdir()) == ["inner", "target.json"]
+    assert stat.S_IMODE(copy.parent.stat().st_mode) == 0o700
+
+
+def test_workers_of_one_node_share_one_copy(folder: Path, tmp_path: Path) -> None:
+    packed = Artifacts.of(folder).pack()
+    first, second = unpack(packed, tmp_path / "node"), unpack(packed, tmp_path / "node")
+    assert first == second
+    assert list((tmp_path / "node").iterdir()) == [first]
+
+
+def test_another_version_of_the_files_is_another_copy(folder: Path, tmp_path: Path) -> None:
+    first = unpack(Artifacts.of(folder).pack(), tmp_path / "node")
+    (folder / "target.json").write_text("[]")
+    second = unpack(Artifacts.of(folder).pack(), tmp_path / "node")
+    assert (first / "target.json").read_text() == "{}"
+    assert (second / "target.json").read_text() == "[]"
+
+
+def test_files_that_vanish_before_they_are_sent_are_an_error(folder: Path) -> None:
+    artifacts = Artifacts.of(folder)
+    (folder / "target.json").unlink()
+    with pytest.raises(StudyError, match=r"target\.json"):
+        artifacts.pack()

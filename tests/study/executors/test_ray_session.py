@@ -1,0 +1,79 @@
+"""Clusters that are not there are named at once."""
+
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+pytest.importorskip("ray")
+
+import ray
+
+from niwaki.core.errors import StudyError
+from niwaki.study.executors.ray_cluster import RayClusterSettings
+from niwaki.study.executors.ray_session import open_session
+
+
+def silent_address() -> str:
+    """Return an address at which nobody listens."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.fixture(autouse=True)
+def _no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+def test_a_dead_address_is_an_error_with_a_remedy() -> None:
+    address = silent_address()
+    with pytest.raises(StudyError, match=rf"no Ray cluster at '{address}'.*ray start --head"):
+        open_session(RayClusterSettings(address=address))
+
+
+def test_an_address_without_a_port_is_an_error() -> None:
+    with pytest.raises(StudyError, match=r"no Ray cluster at 'head'.*host:port"):
+        open_session(RayClusterSettings(address="head"))
+
+
+def test_the_address_of_the_environment_is_tried_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = silent_address()
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    with pytest.raises(StudyError, match=address):
+        open_session(RayClusterSettings(address="auto"))
+
+
+def failing(error: Exception) -> Callable[..., Any]:
+    def init(**_: object) -> None:
+        raise error
+
+    return init
+
+
+def test_no_running_cluster_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = ConnectionError("Could not find any running Ray instance.")
+    monkeypatch.setattr(ray, "init", failing(error))
+    with pytest.raises(StudyError, match=r"'auto' cannot be joined.*`ray start --head`.*local"):
+        open_session(RayClusterSettings(address="auto"))
+
+
+def test_the_answer_to_sigterm_stays_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    def init(**_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    monkeypatch.setattr(ray, "init", init)
+    before = signal.getsignal(signal.SIGTERM)
+    assert open_session(RayClusterSettings(address="local"))
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_connected_process_cannot_be_given_an_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    assert not open_session(RayClusterSettings())
+    with pytest.raises(StudyError, match=r"`runtime_env` comes too late"):
+        open_session(RayClusterSettings(runtime_env={"working_dir": "."}))
