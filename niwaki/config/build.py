@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from niwaki.config.reader import SECTIONS, ObjectiveConfig, StudyConfig, read_config
+from niwaki.core.fidelity import Fidelities
 from niwaki.core.objectives import Direction, Objective
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.registry import Ingredients
 from niwaki.search.base import Problem, Searcher
+from niwaki.search.schedulers.base import Scheduler
 from niwaki.study.budget import Budget
 from niwaki.study.executors.base import Executor
 from niwaki.study.observer import Observer, Silence
@@ -38,6 +40,7 @@ def build_study(config: StudyConfig, folder: Path, *, observer: Observer | None 
     """Return the study that `config` describes, in `folder`."""
     observer = observer or Silence()
     kind, settings = config.section("searcher")
+    scheduler = config.section("scheduler")
     return Study(
         folder,
         build_evaluator(config, notify=observer.say),
@@ -49,8 +52,10 @@ def build_study(config: StudyConfig, folder: Path, *, observer: Observer | None 
             n_finalists=config.finalists,
             seed=config.seed,
             searcher=kind,
+            scheduler=scheduler[0],
             config=config.resolved(),
         ),
+        make_scheduler=partial(_scheduler, *scheduler),
         make_executor=partial(_executor, *config.section("executor"), folder / "logs"),
         observer=observer,
     )
@@ -87,6 +92,13 @@ def _load_data(kind: str, settings: Any, seed: int) -> Any:  # the plug-in knows
 def _searcher(kind: str, settings: Any, problem: Problem) -> Searcher:
     searcher: Searcher = SECTIONS["searcher"].find(kind).load()(problem, settings)
     return searcher
+
+
+def _scheduler(kind: str, settings: Any, problem: Problem, fidelities: Fidelities) -> Scheduler:
+    make = SECTIONS["scheduler"].find(kind or "full").load()
+    arguments = (problem, fidelities) if settings is None else (problem, fidelities, settings)
+    scheduler: Scheduler = make(*arguments)
+    return scheduler
 
 
 def _executor(kind: str, settings: Any, logs: Path, evaluator: Evaluator) -> Executor:

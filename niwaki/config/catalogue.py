@@ -10,6 +10,7 @@ PLURALS = {
     "data": "data",
     "evaluators": "evaluator",
     "targets": "target",
+    "schedulers": "scheduler",
     "executors": "executor",
 }
 

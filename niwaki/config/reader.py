@@ -17,6 +17,7 @@ from niwaki.core.limits import require_at_least
 from niwaki.core.registry import Registry
 from niwaki.evaluation.registry import EVALUATORS
 from niwaki.search.registry import SEARCHERS
+from niwaki.search.schedulers.registry import SCHEDULERS
 from niwaki.spaces.registry import SPACES
 from niwaki.study.executors.registry import EXECUTORS
 from niwaki.targets.registry import TARGETS
@@ -28,6 +29,7 @@ SECTIONS: Mapping[str, Registry] = {
     "evaluator": EVALUATORS,
     "target": TARGETS,
     "searcher": SEARCHERS,
+    "scheduler": SCHEDULERS,
     "executor": EXECUTORS,
 }
 
@@ -104,6 +106,7 @@ class StudyConfig:
         target: Where they run.
         constraints: Bounds, such as `latency_ms <= 2` or `depth_rmse <= 1.1 * baseline`.
         searcher: What proposes candidates.
+        scheduler: What decides how much effort each of them gets; the full one if absent.
         executor: What runs evaluations.
         budget: When to stop.
         finalists: Models of the front that are exported and measured from their files.
@@ -119,6 +122,7 @@ class StudyConfig:
     target: Mapping[str, Any] | None = None
     constraints: tuple[str, ...] = ()
     searcher: Mapping[str, Any] = field(default_factory=lambda: {"kind": "nsga2"})
+    scheduler: Mapping[str, Any] | None = None
     executor: Mapping[str, Any] = field(default_factory=lambda: {"kind": "local_processes"})
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     finalists: int = 12
@@ -182,7 +186,7 @@ def read_config(path: Path | str, *, name: str = "", overrides: Sequence[str] = 
             f"'{path}' must hold settings (key: value), as configs/quickstart.yaml does"
         )
     for text in overrides:
-        data = _overridden(data, text)
+        data = with_override(data, text)
     config = parse_config(data)
     return dataclasses.replace(config, name=_folder_name(name or config.name or file.stem))
 
@@ -217,8 +221,12 @@ def _folder_name(name: str) -> str:
     return name
 
 
-def _overridden(data: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """Return `data` with one setting changed; sections on the way are created."""
+def with_override(data: Mapping[str, Any], text: str) -> dict[str, Any]:
+    """Return `data` with one setting changed; sections on the way are created.
+
+    Raises:
+        ConfigError: If the text is not `path=value`, or the path leads through a value.
+    """
     path, equals, value = text.partition("=")
     if not (path and equals):
         raise ConfigError(f"'--set {text}' cannot be read: write --set budget.evaluations=20")

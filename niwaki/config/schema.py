@@ -10,7 +10,7 @@ from niwaki.config.settings import settings_type
 from niwaki.core.registry import Record
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-OPTIONAL = ("data", "space", "target")
+OPTIONAL = ("data", "space", "target", "scheduler")
 OWN_KIND = {
     "type": "object",
     "properties": {"kind": {"type": "string", "pattern": "^[^:]+:[^:]+$"}},

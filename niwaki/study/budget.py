@@ -3,15 +3,28 @@
 import math
 from dataclasses import dataclass
 
+from niwaki.core.fidelity import FULL
+from niwaki.study.history import History
+
 
 @dataclass(frozen=True)
 class Budget:
     """When to stop, over all workers and all sessions together.
 
     Attributes:
-        evaluations: Evaluations that are paid for; those turned away by a cheap count are not.
+        evaluations: Evaluations that are paid for, in full ones: an evaluation with less effort
+            counts as that share of one. Those turned away by a cheap count cost nothing.
         seconds: Study time, pauses between sessions left out; infinite if there is no limit.
     """
 
     evaluations: int = 100
     seconds: float = math.inf
+
+
+def spent(history: History, limit: int, *, sign: str = " of ") -> str:
+    """Return what was paid for, in full evaluations, and at which fidelities if at several."""
+    text = f"{history.effort:.6g}{sign}{limit}"
+    counts = history.paid_by_fidelity()
+    if set(counts) <= {FULL}:
+        return text
+    return f"{text} ({', '.join(f'{n} at {fidelity:.3g}' for fidelity, n in counts.items())})"

@@ -25,6 +25,7 @@ class StudyDescription:
         constraints: Bounds as text, perhaps relative to the baseline.
         values: Every value that a complete measurement has.
         searcher: Name of the searcher.
+        scheduler: Name of the scheduler; empty if every evaluation is a full one.
         n_evaluations: Budget; 0 if there is no limit.
         seconds: Budget of wall time; 0 if there is no limit.
         seed: Seed of the whole study.
@@ -38,6 +39,7 @@ class StudyDescription:
     n_evaluations: int
     seconds: float
     seed: int
+    scheduler: str = ""
 
     def bounds(self, baseline: Mapping[str, float]) -> tuple[Bound, ...]:
         """Return the constraints with the baseline's values filled in."""
@@ -56,6 +58,7 @@ class StudyDescription:
             "constraints": [constraint.text for constraint in self.constraints],
             "values": [_objective_to_json(o) for o in self.values],
             "searcher": self.searcher,
+            "scheduler": self.scheduler,
             "budget": {"evaluations": self.n_evaluations, "seconds": self.seconds},
             "seed": self.seed,
         }
@@ -95,6 +98,7 @@ class StudyDescription:
             n_evaluations=int(data["budget"]["evaluations"]),
             seconds=float(data["budget"]["seconds"]),
             seed=int(data["seed"]),
+            scheduler=str(data.get("scheduler", "")),
         )
 
 

@@ -60,13 +60,15 @@ class Started:
 
 @dataclass(frozen=True)
 class Asked:
-    """A searcher proposed a candidate.
+    """An evaluation was asked for: of a new candidate, or of one that is to get more effort.
 
     Attributes:
         number: Position in the order of asking, from 0.
-        candidate: What was proposed.
+        candidate: What the searcher proposed, now or earlier.
         fidelity: Share of the full effort that it is to be evaluated with, in (0, 1].
-        seed: Seed of its evaluation.
+        seed: Seed of its evaluation; the same for all evaluations of a candidate.
+        effort: What it costs, in full evaluations: the fidelity, or less if the evaluation goes on
+            from an earlier one.
         at: When, ISO 8601 in UTC.
     """
 
@@ -75,6 +77,7 @@ class Asked:
     candidate: Candidate
     fidelity: float = 1.0
     seed: int = 0
+    effort: float = 1.0
     at: str = field(default_factory=utc_now)
 
     def to_json(self) -> dict[str, JSON]:
@@ -84,6 +87,7 @@ class Asked:
             "candidate": self.candidate.to_json(),
             "fidelity": self.fidelity,
             "seed": self.seed,
+            "effort": self.effort,
             "at": self.at,
         }
 
@@ -95,6 +99,8 @@ class Asked:
             candidate=Candidate.from_json(data["candidate"]),
             fidelity=_number(data["fidelity"]),
             seed=_integer(data["seed"]),
+            # Ledgers from before there were schedulers lack it: all their efforts were full.
+            effort=_number(data.get("effort", data["fidelity"])),
             at=str(data["at"]),
         )
 

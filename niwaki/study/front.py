@@ -192,12 +192,12 @@ def front_of(
 
     Once finalists were exported, they alone are on it, by the values of their files: a candidate
     whose file was not measured cannot be compared with them. Before that, it is the front of what
-    the search measured. The baseline competes like any other model.
+    the search measured at full effort. The baseline competes like any other model.
     """
     baseline = [] if history.baseline is None else [history.baseline]
     models = [
         FrontModel(t.number, t.candidate, t.measurement, history.finals.get(t.candidate.key))
-        for t in {t.candidate.key: t for t in (*history.trials, *baseline)}.values()
+        for t in {t.candidate.key: t for t in (*history.full_trials, *baseline)}.values()
         if t.measurement.complete
     ]
     measured = [m for m in models if m.final is not None and m.final.complete]

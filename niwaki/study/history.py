@@ -1,10 +1,12 @@
 """The state of a study, as its events tell it."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.study.events import Asked, Baseline, Event, Final, Note, Started, Told
 
@@ -22,7 +24,8 @@ class History:
         told_at: Seconds of study time at which each trial was told, pauses left out.
         baseline: The baseline with its measurement, once measured; its number is -1.
         finals: Measurements of exported models, by candidate key.
-        n_paid: Trials that an evaluation was paid for.
+        n_paid: Trials that an evaluation was paid for, at whatever fidelity.
+        effort: What they cost, in full evaluations.
         n_complete: Trials that ran to their end.
         n_infeasible_in_a_row: Trials turned away since the last one that was not.
         seconds: Study time so far, pauses between sessions left out.
@@ -36,11 +39,13 @@ class History:
     baseline: Trial | None = None
     finals: dict[str, Measurement] = field(default_factory=dict)
     n_paid: int = 0
+    effort: float = 0.0
     n_complete: int = 0
     n_infeasible_in_a_row: int = 0
     seconds: float = 0.0
     last_at: str = ""
     _open: dict[int, Asked] = field(default_factory=dict)
+    _last_of: dict[str, Asked] = field(default_factory=dict)
     _previous: datetime | None = None
 
     @classmethod
@@ -60,6 +65,7 @@ class History:
             case Asked():
                 self.asked[event.number] = event
                 self._open[event.number] = event
+                self._last_of[event.candidate.key] = event
             case Told():
                 self._add_trial(event)
             case Baseline():
@@ -76,6 +82,7 @@ class History:
         self._open.pop(event.number, None)
         turned_away = event.measurement.status is Status.INFEASIBLE
         self.n_paid += not turned_away
+        self.effort += 0.0 if turned_away else self.asked[event.number].effort
         self.n_complete += event.measurement.complete
         self.n_infeasible_in_a_row = self.n_infeasible_in_a_row + 1 if turned_away else 0
 
@@ -89,9 +96,29 @@ class History:
         """Number of proposals that nothing was told about."""
         return len(self._open)
 
+    @property
+    def pending_effort(self) -> float:
+        """What those proposals cost, in full evaluations."""
+        return sum(asked.effort for asked in self._open.values())
+
+    @property
+    def full_trials(self) -> list[Trial]:
+        """The trials at full effort, in the order of telling: those that results are made of."""
+        return [trial for trial in self.trials if trial.measurement.fidelity >= FULL]
+
     def candidates_asked(self) -> list[Candidate]:
-        """Return every proposal, in order of asking."""
-        return [self.asked[number].candidate for number in sorted(self.asked)]
+        """Return every proposal of the searcher, each once, in order of asking."""
+        in_order = (self.asked[number].candidate for number in sorted(self.asked))
+        return list({candidate.key: candidate for candidate in in_order}.values())
+
+    def last_asked(self, candidate: Candidate) -> Asked | None:
+        """Return the latest evaluation of a candidate that was asked for, if there is any."""
+        return self._last_of.get(candidate.key)
+
+    def paid_by_fidelity(self) -> dict[float, int]:
+        """Return how many trials were paid for, by fidelity, the highest first."""
+        paid = (t.measurement for t in self.trials if t.measurement.status is not Status.INFEASIBLE)
+        return dict(sorted(Counter(m.fidelity for m in paid).items(), reverse=True))
 
     def _advance(self, event: Event) -> None:
         """Count the time since the last event, unless a new session opens with this one."""

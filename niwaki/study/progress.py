@@ -13,9 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from niwaki.core.constraints import Bound
+from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Status, Trial
 from niwaki.core.objectives import minimised
 from niwaki.core.pareto import hypervolume, non_dominated
+from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
 from niwaki.study.history import History
 from niwaki.study.observer import Observer
@@ -41,7 +43,7 @@ class Tally:
         self._low = np.full(len(description.objectives), np.inf)
         self._high = -self._low
         self._started_at = time.monotonic()
-        self._n_before = history.n_paid
+        self._before = history.effort
         for trial in history.trials:
             self.add(trial)
 
@@ -50,7 +52,8 @@ class Tally:
         measurement = trial.measurement
         if measurement.status is Status.FAILED:
             self.reasons[measurement.reason] += 1
-        if measurement.complete and not any(b.violation(measurement.values) for b in self.bounds):
+        full = measurement.complete and measurement.fidelity >= FULL
+        if full and not any(b.violation(measurement.values) for b in self.bounds):
             costs = minimised([measurement.values], self.description.objectives)
             self._low, self._high = (
                 np.minimum(self._low, costs[0]),
@@ -61,9 +64,9 @@ class Tally:
 
     @property
     def rate_per_minute(self) -> float:
-        """Paid evaluations per minute in this session."""
+        """Paid evaluations per minute in this session, in full ones."""
         minutes = (time.monotonic() - self._started_at) / 60
-        return (self.history.n_paid - self._n_before) / max(minutes, 1e-9)
+        return (self.history.effort - self._before) / max(minutes, 1e-9)
 
     def front(self) -> tuple[int, float]:
         """Return the size of the front so far and its hypervolume."""
@@ -80,7 +83,7 @@ class Tally:
         n_infeasible = len(history.trials) - history.n_paid
         n_failed = history.n_paid - history.n_complete
         return (
-            f"{history.n_paid}/{limit} evaluations, {self.rate_per_minute:.0f}/min, "
+            f"{spent(history, limit, sign='/')} evaluations, {self.rate_per_minute:.0f}/min, "
             f"front {size}, hypervolume {volume:.3f}, {n_infeasible} infeasible, {n_failed} failed"
         )
 
@@ -180,10 +183,10 @@ class LiveProgress(Observer):
         table.add_column(style="dim")
         table.add_column()
         bar = ProgressBar(
-            total=max(1, description.n_evaluations), completed=history.n_paid, width=40
+            total=max(1, description.n_evaluations), completed=history.effort, width=40
         )
         table.add_row("budget", bar)
-        paid = f"{history.n_paid} of {description.n_evaluations}"
+        paid = spent(history, description.n_evaluations)
         table.add_row("evaluations", f"{paid}, {tally.rate_per_minute:.0f} per minute")
         table.add_row("front", f"{size} models, hypervolume {volume:.3f}")
         n_infeasible = len(history.trials) - history.n_paid

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from niwaki.core.fidelity import FULL
 from niwaki.core.files import cannot_write, write_text_atomically
+from niwaki.core.measurement import Trial
 from niwaki.report.data import ReportData
 from niwaki.report.page import build_report
 from niwaki.study.run import Run
@@ -36,10 +38,11 @@ def report_data(run: Run) -> ReportData:
     """Return what the report shows of a run."""
     history, description, front = run.history, run.description, run.front
     knee = front.knee
+    shown = [row for row, trial in enumerate(history.trials) if _belongs(trial)]
     return ReportData(
         study=description.name,
         objectives=description.objectives,
-        trials=history.trials,
+        trials=[history.trials[row] for row in shown],
         status="running" if run.running else "finished",
         created="" if history.started is None else history.started.at,
         finished="" if run.running else history.last_at,
@@ -56,12 +59,17 @@ def report_data(run: Run) -> ReportData:
         finals={key: final for key, final in history.finals.items() if final.complete},
         front_keys=tuple(model.key for model in front.models),
         knee_key="" if knee is None else knee.key,
-        hypervolume=run.hypervolume,
-        told_at_seconds=history.told_at,
+        hypervolume=[run.hypervolume[row] for row in shown],
+        told_at_seconds=[history.told_at[row] for row in shown],
         repeat_command=f"niwaki search runs/{description.name}/{run.folder.config.name} "
         f"--name {description.name}-again",
         export_command=f"niwaki export runs/{description.name} --to out/ --model {{key}}",
     )
+
+
+def _belongs(trial: Trial) -> bool:
+    """Whether the report counts a trial: at full effort; and failures at any, for their reasons."""
+    return trial.measurement.fidelity >= FULL or not trial.measurement.complete
 
 
 def _target_id(run: Run) -> str:

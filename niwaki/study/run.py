@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.constraints import Bound
+from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import minimised
 from niwaki.core.pareto import hypervolume, non_dominated
@@ -78,11 +79,15 @@ class Run:
 
     @cached_property
     def hypervolume(self) -> list[float]:
-        """Hypervolume after each trial, in [0, about 1.2^m]; see `hypervolume_curve`."""
+        """Hypervolume after each trial, in [0, about 1.2^m]; see `hypervolume_curve`.
+
+        What was measured with less than the full effort adds nothing.
+        """
         trials = self.history.trials
         costs = minimised([trial.measurement.values for trial in trials], self.front.objectives)
         usable = [
             trial.measurement.complete
+            and trial.measurement.fidelity >= FULL
             and not any(bound.violation(trial.measurement.values) > 0 for bound in self.bounds)
             for trial in trials
         ]

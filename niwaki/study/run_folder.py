@@ -159,7 +159,8 @@ class RunFolder:
                 )
             return
         stored = self.read_config()
-        changed = changed_fields(without(stored, free), without(config, free))
+        before, now = (_given(without(each, free)) for each in (stored, config))
+        changed = changed_fields(before, now)
         if changed:
             differences = _differences(stored, config, changed)
             raise RunFolderError(
@@ -187,6 +188,11 @@ def without(config: Mapping[str, JSON], free: Sequence[str]) -> dict[str, JSON]:
         below = [path.removeprefix(f"{key}.") for path in free if path.startswith(f"{key}.")]
         kept[key] = without(value, below) if below and isinstance(value, Mapping) else value
     return kept
+
+
+def _given(config: Mapping[str, JSON]) -> dict[str, JSON]:
+    """Return the sections that hold something: a run of old lacks those that came later."""
+    return {name: section for name, section in config.items() if section is not None}
 
 
 def _plain(config: Mapping[str, JSON]) -> dict[str, JSON]:

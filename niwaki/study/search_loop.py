@@ -1,13 +1,15 @@
-"""The loop: ask, turn away or evaluate, record, tell. No generations, so no worker waits."""
+"""The loop: promote or ask, turn away or evaluate, record, tell. No worker waits for another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from niwaki.core.candidate import Candidate
 from niwaki.core.constraints import Bound
 from niwaki.core.errors import StudyError
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.randomness import derived_seed
 from niwaki.evaluation.base import Evaluator
 from niwaki.search.base import Searcher
+from niwaki.search.schedulers.base import Scheduler, Step
 from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Told
 from niwaki.study.executors.base import Executor, Job
@@ -16,6 +18,7 @@ from niwaki.study.recorder import Recorder
 
 FAILURES_IN_A_ROW = 20
 INFEASIBLE_IN_A_ROW = 10_000
+ROUNDING = 1e-6  # of a budget, for sums of shares such as 0.06
 
 
 @dataclass
@@ -26,6 +29,7 @@ class SearchLoop:
         evaluator: For cheap counts; the executor has its own.
         executor: Runs evaluations.
         searcher: Already told what earlier sessions found.
+        scheduler: Told as well.
         recorder: Takes everything down.
         bounds: Constraints with their numbers.
         budget: When to stop asking.
@@ -36,11 +40,13 @@ class SearchLoop:
     evaluator: Evaluator
     executor: Executor
     searcher: Searcher
+    scheduler: Scheduler
     recorder: Recorder
     bounds: tuple[Bound, ...]
     budget: Budget
     seed: int
     observer: Observer
+    _exhausted: bool = field(default=False, init=False)  # whether the space has no more
 
     def run(self) -> None:
         """Search until the budget is spent or the space has no more.
@@ -50,34 +56,56 @@ class SearchLoop:
         """
         for asked in self.recorder.history.pending:
             self._place(asked)
-        exhausted = False
         while True:
-            while self.executor.n_free and not exhausted and self._affords_another():
-                exhausted = not self._ask()
+            while self.executor.n_free and self._start_another():
+                pass
             if not self.executor.n_unfinished:
                 break
             for finished in self.executor.wait():
                 self._tell(finished.job.number, finished.measurement)
         self._check_anything_found()
 
-    def _affords_another(self) -> bool:
+    def _start_another(self) -> bool:
+        """Place one more evaluation. False if there is none, or the budget does not cover it."""
+        step = self.scheduler.next(may_start=not self._exhausted)
+        if step is None or not self._affords(step):
+            return False
+        candidate = step.candidate or self._new_candidate()
+        if candidate is None:
+            self._exhausted = True
+            return self._start_another()
+        self._ask(candidate, step.fidelity)
+        return True
+
+    def _affords(self, step: Step) -> bool:
         """Whether the budget covers one more evaluation, counting those in flight."""
         history = self.recorder.history
-        n_committed = history.n_paid + history.n_pending
-        return n_committed < self.budget.evaluations and history.seconds < self.budget.seconds
+        committed = history.effort + history.pending_effort + self._effort(step)
+        within = committed <= self.budget.evaluations + ROUNDING
+        return within and history.seconds < self.budget.seconds
 
-    def _ask(self) -> bool:
-        """Ask for one candidate and place it. False if the space has no more."""
+    def _effort(self, step: Step) -> float:
+        """Return what a step costs, in full evaluations."""
+        last = step.candidate and self.recorder.history.last_asked(step.candidate)
+        reached = last.fidelity if last else 0.0
+        return self.evaluator.fidelities.effort(step.fidelity, reached=reached)
+
+    def _new_candidate(self) -> Candidate | None:
+        """Return what the searcher proposes; None if the space has no more."""
+        pending = [asked.candidate for asked in self.recorder.history.pending]
+        return next(iter(self.searcher.ask(1, pending)), None)
+
+    def _ask(self, candidate: Candidate, fidelity: float) -> None:
         history = self.recorder.history
-        proposals = self.searcher.ask(1, [asked.candidate for asked in history.pending])
-        if not proposals:
-            return False
         number = len(history.asked)
-        seed = derived_seed(self.seed, "evaluation", number)
-        asked = Asked(number, proposals[0], seed=seed)
+        last = history.last_asked(candidate)
+        # One seed for all evaluations of a candidate: so training can go on where it stopped.
+        seed = last.seed if last else derived_seed(self.seed, "evaluation", number)
+        effort = self._effort(Step(fidelity, candidate))
+        asked = Asked(number, candidate, fidelity, seed=seed, effort=effort)
         self.recorder.record(asked)
+        self.scheduler.asked(candidate, fidelity)
         self._place(asked)
-        return True
 
     def _place(self, asked: Asked) -> None:
         """Submit a candidate, or turn it away if a cheap count already breaks a bound."""
@@ -101,6 +129,7 @@ class SearchLoop:
         self.recorder.record(Told(number, measurement))
         trial = self.recorder.history.trials[-1]
         self.searcher.tell([trial])
+        self.scheduler.told([trial])
         self.observer.told(trial)
         self._check_hope(measurement)
 

@@ -10,6 +10,7 @@ from typing import TypeAlias
 
 from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.errors import ConfigError, StudyError
+from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
@@ -17,6 +18,9 @@ from niwaki.core.randomness import derived_seed
 from niwaki.core.registry import nearest
 from niwaki.evaluation.base import Evaluator, Provenance
 from niwaki.search.base import Problem, Searcher
+from niwaki.search.schedulers.base import Scheduler
+from niwaki.search.schedulers.full import FullEffort
+from niwaki.search.schedulers.full_effort_view import FullEffortView
 from niwaki.study.budget import Budget
 from niwaki.study.description import StudyDescription
 from niwaki.study.environment import describe_environment
@@ -33,6 +37,7 @@ from niwaki.study.run_folder import RunFolder, config_hash
 from niwaki.study.search_loop import SearchLoop
 
 SearcherFactory: TypeAlias = Callable[[Problem], Searcher]
+SchedulerFactory: TypeAlias = Callable[[Problem, Fidelities], Scheduler]
 ExecutorFactory: TypeAlias = Callable[[Evaluator], Executor]
 
 BASELINE_NUMBER = -1
@@ -51,6 +56,7 @@ class StudySettings:
         n_finalists: Models of the front that are exported and measured from their files.
         seed: Of everything random.
         searcher: Name of the searcher, for people.
+        scheduler: Name of the scheduler, for people; empty if every evaluation is a full one.
         config: The configuration as resolved, for the record; what it is compared with on resuming.
     """
 
@@ -60,6 +66,7 @@ class StudySettings:
     n_finalists: int = 12
     seed: int = 0
     searcher: str = ""
+    scheduler: str = ""
     config: Mapping[str, JSON] | None = None
 
 
@@ -75,6 +82,8 @@ class Study:
         make_searcher: Builds the searcher for the problem.
         settings: What is wanted.
         make_executor: Builds what runs evaluations; in this process if not given.
+        make_scheduler: Builds what decides on the effort of each evaluation; all are full ones if
+            not given.
         observer: Watches.
 
     Raises:
@@ -89,11 +98,13 @@ class Study:
         settings: StudySettings,
         *,
         make_executor: ExecutorFactory = InProcessExecutor,
+        make_scheduler: SchedulerFactory = FullEffort,
         observer: Observer | None = None,
     ) -> None:
         self.folder = RunFolder(Path(folder))
         self._evaluator, self._settings = evaluator, settings
-        self._make_searcher, self._make_executor = make_searcher, make_executor
+        self._make_searcher, self._make_scheduler = make_searcher, make_scheduler
+        self._make_executor = make_executor
         self._observer = observer or Silence()
 
     def run(self) -> Front:
@@ -137,6 +148,7 @@ class Study:
             constraints=constraints,
             values=values,
             searcher=settings.searcher,
+            scheduler=settings.scheduler,
             n_evaluations=settings.budget.evaluations,
             seconds=settings.budget.seconds if math.isfinite(settings.budget.seconds) else 0.0,
             seed=settings.seed,
@@ -173,13 +185,12 @@ class Study:
                 self._evaluator.cheap,
                 self._evaluator.identity,
             )
-            searcher = self._make_searcher(problem)
-            searcher.resume(recorder.history.candidates_asked())
-            searcher.tell(recorder.history.trials)
+            searcher, scheduler = self._resumed(problem, recorder.history)
             SearchLoop(
                 self._evaluator,
                 executor,
                 searcher,
+                scheduler,
                 recorder,
                 bounds,
                 settings.budget,
@@ -199,6 +210,20 @@ class Study:
         write_text_atomically(self.folder.pareto_json, json.dumps(front.to_json(), indent=2) + "\n")
         write_text_atomically(self.folder.pareto_csv, front.to_csv())
         return front
+
+    def _resumed(self, problem: Problem, history: History) -> tuple[Searcher, Scheduler]:
+        """Return a searcher and a scheduler that know what happened so far."""
+        scheduler = self._make_scheduler(problem, self._evaluator.fidelities)
+        searcher = self._make_searcher(problem)
+        if not (searcher.sees_fidelities or isinstance(scheduler, FullEffort)):
+            searcher = FullEffortView(problem, self._make_searcher)
+        searcher.resume(history.candidates_asked())
+        searcher.tell(history.trials)
+        for number in sorted(history.asked):
+            asked = history.asked[number]
+            scheduler.asked(asked.candidate, asked.fidelity)
+        scheduler.told(history.trials)
+        return searcher, scheduler
 
     def _measure_baseline(self, recorder: Recorder, executor: Executor) -> tuple[Bound, ...]:
         """Measure the baseline, unless that was done before, and fill in the constraints."""

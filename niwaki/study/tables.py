@@ -5,6 +5,8 @@ from collections.abc import Mapping
 
 from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
+from niwaki.study.budget import spent
+from niwaki.study.description import StudyDescription
 from niwaki.study.front import Front
 from niwaki.study.run import Run
 
@@ -35,8 +37,8 @@ def status_text(run: Run) -> str:
     failures = Counter(failure.reason for failure in run.failures)
     lines = [
         f"{description.name}: {'running' if run.running else 'not running'}, "
-        f"searcher {description.searcher}, seed {description.seed}",
-        f"{history.n_paid} of {description.n_evaluations} evaluations in {history.seconds:.0f} s, "
+        f"searcher {description.searcher}, {_scheduled(description)}seed {description.seed}",
+        f"{spent(history, description.n_evaluations)} evaluations in {history.seconds:.0f} s, "
         f"{history.n_pending} in flight, {len(history.trials) - history.n_paid} infeasible by "
         f"a cheap count, {len(run.failures)} failed",
         f"front: {len(run.front)} models, {len(history.finals)} exported, "
@@ -59,9 +61,12 @@ def status_json(run: Run) -> dict[str, JSON]:
         "name": description.name,
         "running": run.running,
         "searcher": description.searcher,
+        "scheduler": description.scheduler,
         "seed": description.seed,
         "budget": {"evaluations": description.n_evaluations, "seconds": description.seconds},
-        "evaluations": history.n_paid,
+        "evaluations": round(history.effort, 6),
+        "paid": history.n_paid,
+        "paid_by_fidelity": {f"{f:.6g}": n for f, n in history.paid_by_fidelity().items()},
         "in_flight": history.n_pending,
         "infeasible": len(history.trials) - history.n_paid,
         "failed": len(run.failures),
@@ -71,6 +76,10 @@ def status_json(run: Run) -> dict[str, JSON]:
         "exported": sum(final.complete for final in history.finals.values()),
         "hypervolume": run.hypervolume[-1] if run.hypervolume else 0.0,
     }
+
+
+def _scheduled(description: StudyDescription) -> str:
+    return f"scheduler {description.scheduler}, " if description.scheduler else ""
 
 
 def _head(objective: Objective) -> str:
