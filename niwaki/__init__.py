@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from niwaki.config import study_from_config
     from niwaki.core import Candidate, Constraint, Direction, Measurement, Objective
     from niwaki.study.budget import Budget
+    from niwaki.study.compression import compress
     from niwaki.study.front import Front
     from niwaki.study.run import Run, load_front
     from niwaki.study.study import Study, StudySettings
@@ -43,12 +44,15 @@ __all__ = [
     "Study",
     "StudySettings",
     "__version__",
+    "compress",
     "load_front",
     "study_from_config",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "compress":  # the folder of that name, which can be called
+        return import_module("niwaki.compress")
     if name not in _HOMES:
         raise AttributeError(f"module 'niwaki' has no attribute '{name}'")
     return getattr(import_module(_HOMES[name]), name)

@@ -96,6 +96,74 @@ def search(
 
 
 @app.command()
+def compress(
+    model: Annotated[
+        str, typer.Argument(help="my_model.py:build, which returns the trained torch module.")
+    ],
+    data: Annotated[
+        str,
+        typer.Option(help="my_data.py:loaders: {split: batches}, with targets or without."),
+    ],
+    target: Annotated[str, typer.Option(help="cpu, or what `niwaki list targets` names.")] = "cpu",
+    latency_ms: Annotated[
+        float | None, typer.Option(help="Budget on the target; none to see what there is.")
+    ] = None,
+    only: Annotated[str, typer.Option(help="prune or quantize; both if not given.")] = "",
+    search: Annotated[
+        int, typer.Option(help="Networks that a search may evaluate; 0 for the quick way.")
+    ] = 0,
+    override: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a setting: --set tuning.epochs=10."),
+    ] = None,
+    runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
+    name: Annotated[str, typer.Option(help="Name of the run.")] = "compress",
+    workers: Annotated[int, typer.Option(help="Processes that evaluate; 0 for this one.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Make a trained model smaller and faster: pruned, quantized, fine-tuned, verified."""
+    from rich.console import Console
+
+    from niwaki.config.compression import compression_request, named_target
+    from niwaki.study.compression import compress as compress_model
+    from niwaki.study.progress import progress_for
+    from niwaki.study.report_page import write_report
+    from niwaki.study.run import Run
+    from niwaki.study.tables import front_table
+
+    request = compression_request(
+        only=only,
+        latency_ms=latency_ms,
+        evaluations=search,
+        n_workers=workers,
+        seed=seed,
+        overrides=override or [],
+    )
+    folder = runs / name
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    try:
+        found = compress_model(
+            model,
+            tasks=data,
+            target=named_target(target),
+            folder=folder,
+            request=request,
+            observer=progress_for(console),
+        )
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; nothing is lost, and the same command continues\n")
+        raise typer.Exit(INTERRUPTED) from None
+    page = write_report(Run.read(folder))
+    if as_json:
+        result = {"run": str(folder), "report": str(page), **found.to_json()}
+        _print_json(result)
+        return
+    _print(f"{found.summary()}\n\n{front_table(found.front)}\n\nreport: {page}")
+    _print(f"export: niwaki export {folder} --to out/")
+
+
+@app.command()
 def status(run: RunPath, as_json: Json = False) -> None:
     """Show how far a search is, from any other terminal."""
     from niwaki.study.run import Run

@@ -35,6 +35,11 @@ EVALUATORS = Registry(
     "evaluators",
     (
         Record(
+            "compressed",
+            "smaller versions of one trained model: pruned, fine-tuned, quantized",
+            "niwaki.evaluation.compression.evaluator:create",
+        ),
+        Record(
             "supernet",
             "slices of one trained super-network, quantized and run on the target",
             "niwaki.evaluation.supernet:create",

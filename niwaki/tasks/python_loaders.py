@@ -62,7 +62,7 @@ def load(settings: PythonSettings, *, seed: int) -> TaskData:
         DataError: If what it returns is not as promised.
     """
     tasks = declared_tasks(settings.tasks)
-    loaders = _loaders(settings.function)
+    loaders = loaders_from(settings.function)
     reader = _BatchReader(tasks)
     if not settings.in_memory:
         return _streamed(settings, tasks, loaders, reader)
@@ -108,7 +108,13 @@ def _module_of(file: Path, path: str) -> Any:
     return module
 
 
-def _loaders(function: str) -> dict[SplitName, Iterable[Any]]:
+def loaders_from(function: str) -> dict[SplitName, Iterable[Any]]:
+    """Call the function of that name, and return its loaders; train is among them.
+
+    Raises:
+        ConfigError: If the function is not found.
+        DataError: If what it returns is not as promised.
+    """
     returned = imported(function)()
     if not isinstance(returned, Mapping):
         raise DataError(f"'{function}' returned a {type(returned).__name__}: {_CONTRACT}")
@@ -150,11 +156,11 @@ class _BatchReader:
                     f"mapping with {', '.join(task.name for task in self.tasks)}"
                 )
             targets = {self.tasks[0].name: targets}
-        named = {str(name): _array(values) for name, values in targets.items()}
-        return Given(Arrays(_array(inputs), named), origin)
+        named = {str(name): plain_array(values) for name, values in targets.items()}
+        return Given(Arrays(plain_array(inputs), named), origin)
 
 
-def _array(values: Any) -> NDArray[Any]:
+def plain_array(values: Any) -> NDArray[Any]:
     """Return numpy's view of an array, a list, or a torch tensor wherever it lies."""
     torch = sys.modules.get("torch")  # who holds a tensor has imported torch; we need not
     if torch is not None and isinstance(values, torch.Tensor):

@@ -1,0 +1,64 @@
+"""From the command line of `niwaki compress` to a request."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from niwaki.config.reader import SECTIONS, with_override
+from niwaki.config.settings import read_settings
+from niwaki.core.errors import ConfigError
+from niwaki.evaluation.compression.settings import CompressionSettings
+from niwaki.search.registry import SEARCHERS
+from niwaki.study.compression import CompressionRequest
+from niwaki.targets.base import Target
+
+TARGETS = {"cpu": "onnxruntime_cpu"}
+# What searches if the user does not say: the one that needs fewest evaluations.
+PREFERRED = ("surrogate", "nsga2")
+
+
+def compression_request(
+    *,
+    only: str,
+    latency_ms: float | None,
+    evaluations: int,
+    n_workers: int,
+    seed: int,
+    overrides: Sequence[str] = (),
+) -> CompressionRequest:
+    """Return the request.
+
+    Args:
+        only: `prune`, `quantize`, or empty.
+        latency_ms: Budget, if there is one.
+        evaluations: Of a search; 0 for none.
+        n_workers: Processes that evaluate; 0 for this one.
+        seed: Of everything random.
+        overrides: Settings of the evaluator to change: `tuning.epochs=10`; values are YAML.
+
+    Raises:
+        ConfigError: If anything is wrong.
+    """
+    data: dict[str, Any] = {"only": only}
+    for text in overrides:
+        data = with_override(data, text)
+    known = SEARCHERS.names()
+    return CompressionRequest(
+        latency_ms=latency_ms,
+        evaluations=evaluations,
+        searcher=next(name for name in PREFERRED if name in known),
+        n_workers=n_workers,
+        seed=seed,
+        settings=read_settings(CompressionSettings, data, ""),
+    )
+
+
+def named_target(name: str) -> Target:
+    """Return the target of that name with its default settings; `cpu` is ONNX Runtime here.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    target = SECTIONS["target"].find(TARGETS.get(name, name)).load()()
+    if not isinstance(target, Target):
+        raise ConfigError(f"'{name}' gives a {type(target).__name__}, which is no target")
+    return target

@@ -1,0 +1,430 @@
+"""Evaluation of a compressed model: pruned, fine-tuned, quantized, run on the target."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from niwaki.compress.allocation import Ladder
+from niwaki.compress.pruning import PruningPlan, apply_plan
+from niwaki.compress.pruning.copying import copied
+from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import ConfigError, StudyError
+from niwaki.core.fidelity import Fidelities
+from niwaki.core.files import write_text_atomically
+from niwaki.core.jsonable import JSON
+from niwaki.core.measurement import Measurement
+from niwaki.core.objectives import Objective
+from niwaki.core.randomness import stream
+from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.bundles import Exporter, export_of, time_exports
+from niwaki.evaluation.checkpoints import CheckpointStore
+from niwaki.evaluation.compression.importance import importance
+from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
+from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.evaluation.compression.original import Original, in_order_of_outputs
+from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
+from niwaki.evaluation.compression.proposals import Allocating, Proposals
+from niwaki.evaluation.compression.sensitivity import most_sensitive, sensitivities
+from niwaki.evaluation.compression.settings import CompressionSettings
+from niwaki.evaluation.compression.tuning import Tuning
+from niwaki.evaluation.deployment import (
+    Deployment,
+    calibrated_in,
+    layer_rows,
+    plan_of,
+    require_precisions,
+    require_same_data,
+)
+from niwaki.evaluation.devices import torch_threads
+from niwaki.evaluation.registry import Ingredients
+from niwaki.evaluation.values import deployed_values
+from niwaki.spaces import Choice, ChoiceSpace, JointSpace
+from niwaki.spaces.precision import FP32, INT8, QUANTIZATION
+from niwaki.targets.base import Effort, Target
+from niwaki.tasks.base import TaskData
+
+PRUNING = "pruning"
+PROPOSALS_FILE = "proposals.json"
+IMPORTANCE_FILE = "importance.npz"
+SENSITIVE_FILE = "sensitive.json"
+TUNED = "tuned"
+_MIB = 2**20
+_LEAST_FIDELITY = 0.1
+
+
+class CompressedEvaluator(Evaluator):
+    """Prunes, fine-tunes and quantizes one trained model.
+
+    A candidate says how many channels each group keeps, and in which precision each layer runs. It
+    is cut from the original, fine-tuned with the original as its teacher, written as an ONNX
+    graph, quantized, and run: its scores are those of the deployed model on the search split.
+
+    Args:
+        source: Gives the model.
+        load_data: Gives the data; picklable, called once per process.
+        target: Where models run.
+        precisions: What each layer may run in.
+        settings: How the model is compressed.
+        seed: The study's.
+        notify: Told of the progress of `prepare`, in sentences.
+    """
+
+    def __init__(
+        self,
+        source: ModelSource,
+        load_data: Callable[[], TaskData],
+        target: Target,
+        *,
+        precisions: tuple[str, ...] = (FP32, INT8),
+        settings: CompressionSettings | None = None,
+        seed: int = 0,
+        notify: Callable[[str], None] | None = None,
+    ) -> None:
+        self._source, self._load_data, self._target = source, load_data, target
+        self._settings = settings or CompressionSettings()
+        self._precisions = (FP32,) if self._settings.only == "prune" else precisions
+        self._seed, self._notify = seed, notify
+        self._folder: Path | None = None
+
+    def __getstate__(self) -> dict[str, object]:
+        """Travel light: what is heavy is loaded anew in each process."""
+        heavy = ("original", "ladder", "space", "_ranked", "_tuning", "_deployment", "_proposals")
+        state = {name: value for name, value in self.__dict__.items() if name not in heavy}
+        return {**state, "_notify": None}
+
+    @cached_property
+    def original(self) -> Original:
+        """The model, with its data and what can be done to it."""
+        module = self._source.load()
+        data = in_order_of_outputs(self._load_data(), module)
+        return Original(module, data, Deployment(data, self._target, self._settings.deployment))
+
+    @property
+    def data(self) -> TaskData:
+        """The tasks, in the order of the model's outputs, and their splits."""
+        return self.original.data
+
+    @cached_property
+    def ladder(self) -> Ladder:
+        """The counts that each channel group may keep; only the whole if nothing is pruned."""
+        pruning = self._settings.pruning
+        if self._settings.only == "quantize":
+            return Ladder(tuple((n,) for n in self.original.groups.n_units.tolist()))
+        return self.original.ladder(
+            self._target.capabilities.channel_grain.get(FP32, 1),
+            least_share=pruning.least_share,
+            n_steps=pruning.n_steps,
+        )
+
+    @cached_property
+    def space(self) -> JointSpace:
+        """Counts of every group that can be pruned, and the precision of every layer."""
+        named = zip(self.original.groups.names, self.ladder.steps, strict=True)
+        widths = ChoiceSpace(tuple(Choice(name, steps) for name, steps in named))
+        layers = ChoiceSpace(tuple(Choice(p, self._precisions) for p in self.original.layers))
+        return JointSpace({PRUNING: widths, QUANTIZATION: layers})
+
+    @property
+    def values(self) -> tuple[Objective, ...]:
+        return deployed_values(self.data)
+
+    @property
+    def exports(self) -> bool:
+        return True
+
+    @property
+    def fidelities(self) -> Fidelities:
+        """Shares of the epochs of fine-tuning."""
+        tunes = self._settings.tuning.epochs > 0 and self._settings.only != "quantize"
+        return Fidelities(any_from=_LEAST_FIDELITY if tunes else 1.0)
+
+    @cached_property
+    def _deployment(self) -> Deployment:
+        return Deployment(self.data, self._target, self._settings.deployment)
+
+    @cached_property
+    def _tuning(self) -> Tuning:
+        teacher = copied(self.original.module)
+        return Tuning(teacher, self.data, self._settings.tuning, seed=self._seed)
+
+    @cached_property
+    def _ranked(self) -> Ranked:
+        with np.load(self._in_folder(IMPORTANCE_FILE), allow_pickle=False) as arrays:
+            return Ranked(self.original.groups, {name: arrays[name] for name in arrays.files})
+
+    @cached_property
+    def _proposals(self) -> Proposals:
+        return Proposals.load(self._in_folder(PROPOSALS_FILE))
+
+    def prepare(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        require_same_data(folder, self.data)
+        for warning in self.data.warnings:
+            self._say(f"data: {warning}")
+        self._target = calibrated_in(folder, self._target)
+        with torch_threads(self._settings.n_threads):
+            self._report_groups()
+            self._rank()
+            self._propose()
+            self._find_sensitive()
+
+    def baseline(self) -> Candidate:
+        """Return the model as it was given, in fp32 if that is an option."""
+        return self._spell(self.ladder.whole, {})
+
+    def initial(self) -> tuple[Candidate, ...]:
+        """Return the model in int8, and its allocations in fp32, in int8, and mixed."""
+        counts = [self.ladder.whole, *(a.counts for a in self._proposals.allocations)]
+        int8 = dict.fromkeys(self.original.layers, INT8)
+        mixed = {layer: p for layer, p in int8.items() if layer not in self._sensitive()}
+        ways: list[dict[str, str]] = [int8, mixed, {}] if INT8 in self._precisions else [{}]
+        spelled = [self._spell(each, way) for way in ways for each in counts]
+        return tuple(dict.fromkeys(c for c in spelled if c != self.baseline()))
+
+    def cheap(self, candidate: Candidate) -> Mapping[str, float]:
+        counts = self._counts(candidate)
+        params = self.original.params_by_tensor(counts)
+        n_params = float(sum(params.values()))
+        asked = candidate.part(QUANTIZATION).decisions
+        n_int8 = sum(params.get(f"{p}.weight", 0.0) for p in asked if asked[p] == INT8)
+        return {
+            "macs": float(self.original.groups.costs.macs(counts)),
+            "params": n_params,
+            "weight_bytes": 4 * n_params - 3 * n_int8,
+        }
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
+        with torch_threads(self._settings.n_threads):
+            with self._target.computing():
+                module = self._module(candidate, share=fidelity)
+                graph = self._deployment.float_graph(module, quantizable=bool(plan.int8_layers))
+            deployed = self._deployment.measure(graph, plan, seed=seed)
+        return Measurement(
+            key=candidate.key,
+            values={**deployed.values, **self.cheap(candidate)},
+            fidelity=fidelity,
+            seed=seed,
+            target_id=self._target.target_id,
+            details={
+                "latency": deployed.latency.to_json(),
+                "layers": layer_rows(self._layer_counts(candidate), plan, deployed.realised),
+            },
+        )
+
+    def export(
+        self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
+    ) -> Export:
+        with torch_threads(self._settings.n_threads):
+            card = Exporter(self._deployment, provenance).write(
+                lambda: self._module(candidate, share=1.0),
+                plan_of(candidate.part(QUANTIZATION).decisions, self._target),
+                folder,
+                candidate=candidate,
+            )
+        return export_of(
+            card,
+            folder,
+            counts=self.cheap(candidate),
+            layers=self._layer_counts(candidate),
+            seed=seed,
+        )
+
+    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
+        return time_exports(exports, self._deployment, seed=seed)
+
+    def plan(self, candidate: Candidate) -> PruningPlan:
+        """Return what is removed from the original for a candidate."""
+        return self._ranked.plan(self._counts(candidate))
+
+    def _module(self, candidate: Candidate, *, share: float) -> nn.Module:
+        """Return the pruned network of a candidate, fine-tuned; kept, so that it is tuned once."""
+        plan = self.plan(candidate)
+        if not plan.cuts:
+            return self.original.module
+        module = apply_plan(self.original.module, plan)
+        store = CheckpointStore(self._in_folder(TUNED), _MIB * self._settings.tuned_mib)
+        name = f"{candidate.part(PRUNING).key}-{share:.4f}"
+        if (state := store.load(name)) is not None:
+            module.load_state_dict(state)
+            return module.eval()
+        module = self._tuning.tuned(module, share=share)
+        store.save(name, module.state_dict())
+        return module
+
+    def _report_groups(self) -> None:
+        groups, refused = self.original.groups, self.original.groups.refused
+        if self._settings.only == "quantize":
+            return
+        reasons = f"; left alone: {'; '.join(map(str, refused[:3]))}" if refused else ""
+        more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
+        self._say(f"{len(groups.groups)} channel groups can be pruned{reasons}{more}")
+
+    def _rank(self) -> None:
+        path = self._in_folder(IMPORTANCE_FILE)
+        if path.exists():
+            return
+        pruning = self._settings.pruning
+        scores = {}
+        if self._settings.only != "quantize":
+            scores = importance(
+                self.original.module,
+                self.original.groups,
+                self.data,
+                criterion=pruning.criterion,
+                seed=self._seed,
+            )
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, allow_pickle=False, **scores)
+        partial.replace(path)
+
+    def _propose(self) -> None:
+        path = self._in_folder(PROPOSALS_FILE)
+        if path.exists():
+            return
+        groups, pruning = self.original.groups, self._settings.pruning
+        if self._settings.only == "quantize" or not groups.groups:
+            Proposals(groups.names, ()).save(path)
+            return
+        oracle = MaskedOracle(
+            copied(self.original.module),
+            self._ranked,
+            self.data,
+            recalibrate=self._tuning.recalibrate,
+            n_items=pruning.n_judged,
+        )
+        price = self._latency_price() if pruning.price == "latency" else MacsPrice(groups.costs)
+        whole = float(price.of(self.ladder.whole))
+        budgets = sorted([*(s * whole for s in pruning.shares), *pruning.budgets], reverse=True)
+        allocating = Allocating(
+            groups,
+            dict(self._ranked.scores),
+            self.ladder,
+            oracle,
+            price,
+            pruning.greedy,
+            pruning.pagcp,
+        )
+        found = allocating.to_budgets(pruning.allocation, budgets, notify=self._say)
+        Proposals(groups.names, found).save(path)
+
+    def _latency_price(self) -> LatencyPrice:
+        """Measure pruned networks, as they will run, and fit what each layer costs."""
+        rng = stream(self._seed, "price")
+        steps = self.ladder.steps
+        drawn = [self.ladder.whole, self.ladder.least]
+        for _ in range(self._settings.pruning.n_priced - len(drawn)):
+            share = rng.random()
+            near = [min(len(s) - 1, int(rng.normal(share, 0.2) * len(s))) for s in steps]
+            drawn.append(np.array([s[max(0, i)] for s, i in zip(steps, near, strict=True)]))
+        asked = INT8 if INT8 in self._precisions else FP32
+        models = []
+        for counts in drawn:
+            graph = self._deployment.float_graph(
+                apply_plan(self.original.module, self._ranked.plan(counts))
+            )
+            plan = plan_of(dict.fromkeys(self.original.layers, asked), self._target)
+            models.append(self._deployment.quantized(graph.model, plan, graph.ranges))
+        feeds = [self._deployment.timing_feeds()] * len(models)
+        measured = self._target.measure(models, feeds, effort=Effort.QUICK, seed=self._seed)
+        latencies = [latency.latency_ms for latency in measured]
+        price = LatencyPrice(self.original.groups.costs, drawn, latencies)
+        self._say(
+            f"latency of {len(drawn)} pruned networks in {asked}: {min(latencies):.3g} to "
+            f"{max(latencies):.3g} ms; each is predicted from the others within "
+            f"{price.relative_error:.1%} (median)"
+        )
+        return price
+
+    def _find_sensitive(self) -> None:
+        """Look for the layers that the mixed candidates keep in fp32."""
+        path = self._in_folder(SENSITIVE_FILE)
+        if path.exists():
+            return
+        lost: Mapping[str, NDArray[np.float64]] = {}
+        if {FP32, INT8} <= set(self._precisions):
+            with self._target.computing():
+                graph = self._deployment.float_graph(self.original.module)
+                lost = sensitivities(self._deployment, graph, self.original.layers)
+        chosen = most_sensitive(lost)
+        tasks = [task.name for task in self.data.tasks]
+        rows = {layer: dict(zip(tasks, each.tolist(), strict=True)) for layer, each in lost.items()}
+        data = {"tasks": tasks, "lost_skill": rows, "kept_in_fp32": list(chosen)}
+        write_text_atomically(path, json.dumps(data, indent=1) + "\n")
+        if chosen:
+            self._say(f"most sensitive to int8: {', '.join(chosen[:5])}")
+
+    def _sensitive(self) -> tuple[str, ...]:
+        return tuple(json.loads(self._in_folder(SENSITIVE_FILE).read_text())["kept_in_fp32"])
+
+    def _spell(self, counts: NDArray[np.int64], asked: Mapping[str, str]) -> Candidate:
+        """Return the candidate of (n_groups,) counts; layers that are not named are in fp32."""
+        kept = dict(zip(self.original.groups.names, counts.tolist(), strict=True))
+        otherwise = FP32 if FP32 in self._precisions else self._precisions[0]
+
+        def answer(path: str, options: Sequence[Value]) -> Value:  # noqa: ARG001
+            part, _, inner = path.partition("/")
+            return kept[inner] if part == PRUNING else asked.get(inner, otherwise)
+
+        return self.space.decide(answer)
+
+    def _counts(self, candidate: Candidate) -> NDArray[np.int64]:
+        kept = candidate.part(PRUNING).decisions
+        return np.array([kept[name] for name in self.original.groups.names], np.int64)
+
+    def _layer_counts(self, candidate: Candidate) -> dict[str, dict[str, JSON]]:
+        counts = self._counts(candidate)
+        macs = self.original.macs_by_layer(counts)
+        widths = self.original.widths_by_layer(counts)
+        params = self.original.params_by_tensor(counts)
+        asked = candidate.part(QUANTIZATION).decisions
+        return {
+            path: {
+                "width": int(widths.get(path, 0)),
+                "macs": int(macs.get(path, 0)),
+                "size_bytes": int(
+                    params.get(f"{path}.weight", 0) * (1 if precision == INT8 else 4)
+                ),
+            }
+            for path, precision in asked.items()
+        }
+
+    def _in_folder(self, name: str) -> Path:
+        if self._folder is None:
+            raise StudyError("nothing is prepared yet: call `prepare` first")
+        return self._folder / name
+
+    def _say(self, sentence: str) -> None:
+        if self._notify is not None:
+            self._notify(sentence)
+
+
+def create(settings: CompressionSettings, ingredients: Ingredients) -> CompressedEvaluator:
+    """Return the evaluator that a configuration describes.
+
+    Raises:
+        ConfigError: If a section that it needs is absent, or no model is named.
+        TargetError: If the target does not run one of the precisions.
+    """
+    if not settings.model:
+        raise ConfigError("evaluator 'compressed' needs `evaluator.model`: my_model.py:build")
+    if ingredients.load_data is None:
+        raise ConfigError("evaluator 'compressed' needs a section `data`")
+    if ingredients.target is None:
+        raise ConfigError("evaluator 'compressed' needs a section `target`")
+    require_precisions(ingredients.precisions, ingredients.target)
+    return CompressedEvaluator(
+        ModelSource(settings.model),
+        ingredients.load_data,
+        ingredients.target,
+        precisions=ingredients.precisions,
+        settings=settings,
+        seed=ingredients.seed,
+        notify=ingredients.notify,
+    )

@@ -1,0 +1,188 @@
+"""Data for a model whose tasks nobody declared: told by its outputs and the targets, or by itself.
+
+Without targets, the model's own answers are what its smaller versions have to give: class scores
+become labels, so that the score is the share of inputs on which both name the same class, and other
+outputs become values.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from niwaki.core.errors import DataError
+from niwaki.export.torch_outputs import named_outputs
+from niwaki.tasks.arrays import Arrays
+from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.checks import Given
+from niwaki.tasks.paths import split_named
+from niwaki.tasks.python_loaders import loaders_from, plain_array
+from niwaki.tasks.task import TaskSettings
+
+_BATCH = 256
+_DECLARE = "declare the tasks in a configuration with `data: {kind: python, tasks: ...}`"
+
+
+def infer_data(function: str, module: nn.Module, *, seed: int) -> TaskData:
+    """Return tasks and splits for a model, from what a function's loaders give.
+
+    Args:
+        function: `path/to/file.py:name` or `package.module:name`; called without arguments, it
+            returns a mapping from split name to an iterable of batches: inputs alone, or pairs of
+            inputs and targets, targets by name where the model has several outputs. Splits that
+            are missing are carved from train.
+        module: The trained model, in evaluation mode.
+        seed: Of the carving.
+
+    Raises:
+        ConfigError: If the function is not found.
+        DataError: If what it gives does not fit the model's outputs.
+    """
+    return _inferred(loaders_from(function), module, f"'{function}'", seed=seed)
+
+
+def infer_from(loaders: Mapping[str, Iterable[Any]], module: nn.Module, *, seed: int) -> TaskData:
+    """Return tasks and splits as `infer_data` does, from the loaders themselves.
+
+    Raises:
+        DataError: If they do not fit the model's outputs, or there are none for train.
+    """
+    named = {split_named(str(name), "the loaders"): loader for name, loader in loaders.items()}
+    if SplitName.TRAIN not in named:
+        raise DataError("there is no loader for the train split: give at least that one")
+    return _inferred(named, module, "the loaders", seed=seed)
+
+
+def _inferred(
+    loaders: Mapping[SplitName, Iterable[Any]], module: nn.Module, origin: str, *, seed: int
+) -> TaskData:
+    gathered = {
+        split: _gathered(loader, f"{origin}, split {split}") for split, loader in loaders.items()
+    }
+    first = gathered[SplitName.TRAIN]
+    names = output_names(module, first.inputs[:2])
+    given = {
+        split: Given(_with_answers(items, module, names), f"{origin}, split {split}")
+        for split, items in gathered.items()
+    }
+    settings = _settings(module, first, given[SplitName.TRAIN].arrays, names)
+    shaped = {split: _shaped(items, settings) for split, items in given.items()}
+    return prepare(declared_tasks(settings), shaped, Preparation(standardise=False), seed=seed)
+
+
+def output_names(module: nn.Module, inputs: NDArray[Any]) -> list[str]:
+    """Return a name for each output of a model: keys of a mapping, or `output`, `output_1`, ..."""
+    with torch.no_grad():
+        answer = module(torch.from_numpy(inputs.astype(np.float32)))
+    if isinstance(answer, Mapping):
+        return [str(name) for name in answer]
+    n_outputs = len(answer) if isinstance(answer, tuple | list) else 1
+    return ["output", *(f"output_{i}" for i in range(1, n_outputs))]
+
+
+@dataclass(frozen=True, eq=False)
+class _Items:
+    """One split as given: targets by output name, under "" if there is one array of them."""
+
+    inputs: NDArray[Any]
+    targets: Mapping[str, NDArray[Any]]
+
+
+def _gathered(loader: Iterable[Any], origin: str) -> _Items:
+    inputs: list[NDArray[Any]] = []
+    targets: dict[str, list[NDArray[Any]]] = {}
+    for batch in loader:
+        is_pair = isinstance(batch, tuple | list) and len(batch) == 2
+        inputs.append(plain_array(batch[0] if isinstance(batch, tuple | list) else batch))
+        given = batch[1] if is_pair else {}
+        named = given if isinstance(given, Mapping) else {"": given}
+        for name, values in named.items():
+            targets.setdefault(str(name), []).append(plain_array(values))
+    if not inputs:
+        raise DataError(f"{origin} gave no batches: give at least one item")
+    joined = {name: np.concatenate(parts) for name, parts in targets.items()}
+    return _Items(np.concatenate(inputs), joined)
+
+
+def _with_answers(items: _Items, module: nn.Module, names: list[str]) -> Arrays:
+    """Return the items with a target for each output: the one given, else the model's answer."""
+    targets = dict(items.targets)
+    if "" in targets:
+        if len(names) > 1:
+            raise DataError(
+                f"the model has outputs {', '.join(names)}, but targets came as one array: give a "
+                "mapping by these names"
+            )
+        targets[names[0]] = targets.pop("")
+    if unknown := sorted(set(targets) - set(names)):
+        raise DataError(
+            f"there are targets for '{unknown[0]}', but the model's outputs are {', '.join(names)}"
+        )
+    if missing := [name for name in names if name not in targets]:
+        answers = _answers(module, items.inputs, names)
+        targets |= {name: _as_target(answers[name]) for name in missing}
+    return Arrays(items.inputs, targets)
+
+
+def _answers(
+    module: nn.Module, inputs: NDArray[Any], names: list[str]
+) -> dict[str, NDArray[np.float32]]:
+    pieces: list[dict[str, NDArray[np.float32]]] = []
+    with torch.no_grad():
+        for start in range(0, len(inputs), _BATCH):
+            batch = torch.from_numpy(inputs[start : start + _BATCH].astype(np.float32))
+            answer = named_outputs(module(batch), names)
+            pieces.append({name: values.numpy() for name, values in answer.items()})
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
+
+
+def _as_target(answer: NDArray[np.float32]) -> NDArray[Any]:
+    """Return class scores as labels, and anything else as it is."""
+    is_scores = answer.ndim == 2 and answer.shape[1] > 1
+    return answer.argmax(axis=1) if is_scores else answer
+
+
+def _settings(
+    module: nn.Module, items: _Items, arrays: Arrays, names: list[str]
+) -> dict[str, TaskSettings]:
+    outputs = _answers(module, items.inputs[:2], names)
+    return {name: _task(name, outputs[name], arrays.targets[name]) for name in names}
+
+
+def _task(name: str, output: NDArray[np.float32], target: NDArray[Any]) -> TaskSettings:
+    """Return the task that an output and its targets tell.
+
+    Raises:
+        DataError: If they tell none.
+    """
+    n_outputs = output.shape[1] if output.ndim > 1 else 0
+    if target.dtype.kind in "iub" and n_outputs > 1:
+        if (output.ndim, target.ndim) == (2, 1):
+            return TaskSettings("classification", classes=n_outputs)
+        if output.ndim == 4 and target.shape[1:] == output.shape[2:]:
+            return TaskSettings("segmentation", classes=n_outputs)
+    if target.dtype.kind == "f" and target.shape[1:] in (output.shape[1:], ()):
+        if output.ndim == 2:
+            return TaskSettings("regression", n_outputs=n_outputs)
+        if output.ndim == 4:
+            return TaskSettings("depth", n_outputs=n_outputs)
+    raise DataError(
+        f"output '{name}' has shape {output.shape} and its targets {target.shape} of type "
+        f"{target.dtype}, which is no task that can be told by itself: {_DECLARE}"
+    )
+
+
+def _shaped(given: Given, settings: Mapping[str, TaskSettings]) -> Given:
+    """Return the items with a column for targets that are single numbers."""
+    targets = {
+        name: values[:, None]
+        if settings[name].kind == "regression" and values.ndim == 1
+        else values
+        for name, values in given.arrays.targets.items()
+    }
+    return Given(Arrays(given.arrays.inputs, targets), given.origin)

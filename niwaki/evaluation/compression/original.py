@@ -1,0 +1,118 @@
+"""The model that was given, analysed: its outputs, its channel groups, its layers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from niwaki.compress.allocation import Ladder
+from niwaki.compress.pruning import ChannelGrain, ChannelGroups, allowed_counts, analyse
+from niwaki.core.errors import DataError
+from niwaki.evaluation.deployment import Deployment
+from niwaki.export.layers import quantizable_layers
+from niwaki.tasks.base import SplitName, TaskData
+
+
+@dataclass(frozen=True, eq=False)
+class Original:
+    """A trained model and what can be done to it.
+
+    Attributes:
+        module: In evaluation mode; never changed.
+        data: Tasks in the order of its outputs.
+        deployment: Where it is written and run.
+    """
+
+    module: nn.Module
+    data: TaskData
+    deployment: Deployment
+
+    @cached_property
+    def groups(self) -> ChannelGroups:
+        """Its channel groups."""
+        return analyse(self.module, example_of(self.data))
+
+    @cached_property
+    def layers(self) -> tuple[str, ...]:
+        """Paths of its layers that can run in int8, in the order of execution."""
+        graph = self.deployment.float_graph(self.module, quantizable=False)
+        return tuple(quantizable_layers(graph.model))
+
+    def ladder(self, grain: int, *, least_share: float, n_steps: int) -> Ladder:
+        """Return the counts that each group may keep.
+
+        Args:
+            grain: Of the target.
+            least_share: Of a group, that always stays.
+            n_steps: Of each group, at most.
+        """
+        steps = []
+        for group in self.groups.groups:
+            allowed = allowed_counts(self.groups, group.name, grain=ChannelGrain(grain))
+            enough = [n for n in allowed if n >= least_share * group.n_units]
+            steps.append(_thinned(enough, n_steps))
+        return Ladder(tuple(steps))
+
+    def macs_by_layer(self, counts: NDArray[np.int64]) -> Mapping[str, float]:
+        """Return multiply-accumulates by path of the layer, for (n_groups,) counts."""
+        costs = self.groups.costs
+        return _summed(costs.macs_of.owners, costs.macs_per_layer(counts))
+
+    def widths_by_layer(self, counts: NDArray[np.int64]) -> Mapping[str, float]:
+        """Return output channels by path of the layer, for (n_groups,) counts."""
+        costs = self.groups.costs
+        widths = costs.widths_per_layer(counts)[:, -1]
+        return dict(zip(costs.macs_of.owners, widths.tolist(), strict=True))
+
+    def params_by_tensor(self, counts: NDArray[np.int64]) -> Mapping[str, float]:
+        """Return numbers of parameters by name of the tensor, for (n_groups,) counts."""
+        costs = self.groups.costs
+        return _summed(costs.params_of.owners, costs.params_per_tensor(counts))
+
+
+def example_of(data: TaskData) -> torch.Tensor:
+    """Return two real inputs: (2, ...)."""
+    return torch.from_numpy(next(data[SplitName.CALIBRATION].batches(2)).inputs)
+
+
+def in_order_of_outputs(data: TaskData, module: nn.Module) -> TaskData:
+    """Return the data with tasks in the order in which the module answers them.
+
+    Raises:
+        DataError: If the module's outputs are not the tasks.
+    """
+    with torch.no_grad():
+        answer = module(example_of(data))
+    names = [task.name for task in data.tasks]
+    if isinstance(answer, Mapping):
+        given = [str(name) for name in answer]
+        if set(given) != set(names):
+            raise DataError(
+                f"the model answers {', '.join(given)}, but the tasks are {', '.join(names)}: "
+                "give one task for each output, of the same name"
+            )
+        return replace(data, tasks=tuple(sorted(data.tasks, key=lambda t: given.index(t.name))))
+    n_outputs = len(answer) if isinstance(answer, tuple | list) else 1
+    if n_outputs != len(names):
+        raise DataError(
+            f"the model returns {n_outputs} outputs, but there are {len(names)} tasks "
+            f"({', '.join(names)}): give one task for each output, in the same order"
+        )
+    return data
+
+
+def _thinned(counts: list[int], n_steps: int) -> tuple[int, ...]:
+    """Return at most so many of some ascending counts, the first and the last among them."""
+    chosen = np.linspace(0, len(counts) - 1, min(n_steps, len(counts))).round().astype(int)
+    return tuple(counts[i] for i in dict.fromkeys(chosen.tolist()))
+
+
+def _summed(owners: tuple[str, ...], terms: NDArray[np.float64]) -> dict[str, float]:
+    total: dict[str, float] = {}
+    for owner, term in zip(owners, terms, strict=True):
+        total[owner] = total.get(owner, 0.0) + float(term)
+    return total

@@ -1,0 +1,60 @@
+"""How much each task loses when one layer alone runs in int8."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.compress.quantization.plan import Precision, QuantizationPlan
+from niwaki.evaluation.deployment import Deployment, FloatGraph
+from niwaki.tasks.base import SplitName
+
+Floats = NDArray[np.float64]
+
+
+def sensitivities(
+    deployment: Deployment, graph: FloatGraph, layers: Sequence[str]
+) -> Mapping[str, Floats]:
+    """Return what each task loses of its skill, by layer: (t,) each, 0 for no loss.
+
+    Scored on the calibration split, by the runtime itself. Losses of single layers do not add up
+    exactly, but they tell which layers to keep in float first.
+
+    Args:
+        deployment: Tasks and target.
+        graph: Float, with the ranges of its activations.
+        layers: Paths of those to look at.
+    """
+    activation = deployment.target.capabilities.activation
+    whole = _skills(deployment, graph, QuantizationPlan({}, activation))
+    return {
+        layer: whole
+        - _skills(deployment, graph, QuantizationPlan({layer: Precision.INT8}, activation))
+        for layer in layers
+    }
+
+
+def most_sensitive(losses: Mapping[str, Floats], *, share: float = 0.5) -> tuple[str, ...]:
+    """Return the layers that together cause a share of what the worst-hit task loses.
+
+    Args:
+        losses: As `sensitivities` gives them.
+        share: Of the sum of each layer's largest loss over tasks.
+    """
+    worst = {layer: max(float(np.max(each)), 0.0) for layer, each in losses.items()}
+    wanted = share * sum(worst.values())
+    chosen: list[str] = []
+    for layer in sorted(worst, key=lambda name: -worst[name]):
+        if wanted <= 0.0:
+            break
+        chosen.append(layer)
+        wanted -= worst[layer]
+    return tuple(chosen)
+
+
+def _skills(deployment: Deployment, graph: FloatGraph, plan: QuantizationPlan) -> Floats:
+    model = deployment.quantized(graph.model, plan, graph.ranges)
+    data = deployment.data
+    values = deployment.score(model, SplitName.CALIBRATION)
+    metrics = [(task.metrics[0], task.value_name(task.metrics[0])) for task in data.tasks]
+    return np.array([metric.skill(values[name], data.chance[name]) for metric, name in metrics])

@@ -1,0 +1,297 @@
+"""Compressing somebody's own model: a study of its smaller versions, and what came of it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from niwaki.core.errors import ConfigError
+from niwaki.core.jsonable import JSON
+from niwaki.core.limits import require_at_least
+from niwaki.core.measurement import Measurement
+from niwaki.evaluation.base import Evaluator
+from niwaki.evaluation.compression.evaluator import CompressedEvaluator
+from niwaki.evaluation.compression.inferred_data import infer_data, infer_from
+from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.evaluation.compression.settings import CompressionSettings
+from niwaki.search.base import Problem, Searcher
+from niwaki.search.listed import Listed
+from niwaki.search.registry import SEARCHERS
+from niwaki.study.budget import Budget
+from niwaki.study.executors.base import Executor
+from niwaki.study.executors.in_process import InProcessExecutor
+from niwaki.study.executors.local_processes import LocalProcessExecutor, LocalProcessSettings
+from niwaki.study.front import Front, FrontModel
+from niwaki.study.observer import Observer
+from niwaki.study.run import Run
+from niwaki.study.study import Study, StudySettings
+from niwaki.targets.base import Target
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.tasks.base import TaskData
+
+OBJECTIVES = ("mean_skill", "latency_ms")
+_BELOW_BUDGET = 0.95  # a prediction that is a little off should still be within
+_WAYS = 3  # fp32, int8, mixed
+
+
+@dataclass(frozen=True)
+class CompressionRequest:
+    """What is wanted of a compression.
+
+    Attributes:
+        latency_ms: Budget on the target; None to see what there is.
+        evaluations: Networks that a search may evaluate; 0 for the quick way: a few allocations of
+            channels, each in fp32, int8 and mixed.
+        searcher: Proposes candidates if there is a search.
+        n_workers: Processes that evaluate; 0 for this one.
+        n_finalists: Models of the front that are exported and verified.
+        seed: Of everything random.
+        settings: How the model is compressed.
+
+    Raises:
+        ConfigError: On a number out of its range.
+    """
+
+    latency_ms: float | None = None
+    evaluations: int = 0
+    searcher: str = "nsga2"
+    n_workers: int = 0
+    n_finalists: int = 6
+    seed: int = 0
+    settings: CompressionSettings = field(default_factory=CompressionSettings)
+
+    def __post_init__(self) -> None:
+        require_at_least(self, {"evaluations": 0, "n_workers": 0, "n_finalists": 0, "seed": 0})
+        if self.latency_ms is not None and not self.latency_ms > 0.0:
+            raise ConfigError(f"'latency_ms' is {self.latency_ms}: give a number above 0")
+
+
+def compress(
+    model: nn.Module | str,
+    example_inputs: torch.Tensor | None = None,
+    tasks: TaskData | Mapping[str, Any] | str | None = None,
+    target: Target | None = None,
+    *,
+    folder: Path | str = "runs/compress",
+    request: CompressionRequest | None = None,
+    observer: Observer | None = None,
+) -> "Compressed":
+    """Make a trained model smaller and faster, and return the front of what came of it.
+
+    The model is pruned, fine-tuned with itself as the teacher, quantized, exported and verified; it
+    is not changed. Called again on the same folder, it continues where it stopped.
+
+    Args:
+        model: Trained; or `path/to/file.py:function`, which returns it.
+        example_inputs: (n, ...) inputs without labels; used if there are no `tasks`.
+        tasks: Tasks with their splits; or a mapping from split name to batches, as loaders give
+            them; or `path/to/file.py:function`, which returns such a mapping. Without targets, the
+            smaller models learn to agree with the original.
+        target: Where models run; ONNX Runtime on this processor if not given.
+        folder: The run folder.
+        request: Budget, search and settings.
+        observer: Watches.
+
+    Raises:
+        ConfigError: If there is neither `tasks` nor `example_inputs`.
+        DataError: If the data do not fit the model's outputs.
+    """
+    source = ModelSource(model) if isinstance(model, str) else ModelSource(module=model)
+    study = compression_study(
+        source,
+        data_loader(source, tasks, example_inputs, seed=(request or CompressionRequest()).seed),
+        target or OnnxRuntimeCpu(),
+        request or CompressionRequest(),
+        folder=Path(folder),
+        observer=observer,
+    )
+    return Compressed.of(study.run(), Run.read(Path(folder)), request or CompressionRequest())
+
+
+def data_loader(
+    source: ModelSource,
+    tasks: TaskData | Mapping[str, Any] | str | None,
+    example_inputs: torch.Tensor | None,
+    *,
+    seed: int,
+) -> Callable[[], TaskData]:
+    """Return what loads the data; picklable if what it is made from is.
+
+    Raises:
+        ConfigError: If there are no data.
+    """
+    if isinstance(tasks, TaskData):
+        return partial(_itself, tasks)
+    if isinstance(tasks, str):
+        return partial(_inferred, tasks, source, seed)
+    if tasks is None:
+        if example_inputs is None:
+            raise ConfigError(
+                "there are no data: give `tasks`, or `example_inputs` without labels, of which "
+                "the smaller models learn to agree with the original"
+            )
+        tasks = {"train": [example_inputs]}
+    return partial(_inferred_from, tasks, source, seed)
+
+
+def compression_study(
+    source: ModelSource,
+    load_data: Callable[[], TaskData],
+    target: Target,
+    request: CompressionRequest,
+    *,
+    folder: Path,
+    observer: Observer | None = None,
+) -> Study:
+    """Return the study; `run` starts or continues it."""
+    pruning = request.settings.pruning
+    if request.latency_ms is not None and pruning.price == "latency":
+        budgets = (*pruning.budgets, _BELOW_BUDGET * request.latency_ms)
+        pruning = replace(pruning, budgets=budgets)
+    evaluator = CompressedEvaluator(
+        source,
+        load_data,
+        target,
+        settings=replace(request.settings, pruning=pruning),
+        seed=request.seed,
+        notify=None if observer is None else observer.say,
+    )
+    settings = StudySettings(
+        OBJECTIVES,
+        budget=Budget(
+            request.evaluations or _WAYS * (1 + len(pruning.shares) + len(pruning.budgets))
+        ),
+        n_finalists=request.n_finalists,
+        seed=request.seed,
+        searcher=request.searcher if request.evaluations else "listed",
+    )
+    return Study(
+        folder,
+        evaluator,
+        partial(_searcher, request.searcher if request.evaluations else ""),
+        settings,
+        make_executor=partial(_executor, request.n_workers),
+        observer=observer,
+    )
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What came of a compression.
+
+    Attributes:
+        front: The front, the original among its competitors.
+        original: Measurement of the model as it was given, in fp32.
+        int8: Measurement of the same in int8; None if it was not tried.
+        chosen: The best model within the budget, or the knee; None if nothing was measured.
+        latency_ms: The budget, if there was one.
+    """
+
+    front: Front
+    original: Measurement
+    int8: Measurement | None
+    chosen: FrontModel | None
+    latency_ms: float | None
+
+    @classmethod
+    def of(cls, front: Front, run: Run, request: CompressionRequest) -> "Compressed":
+        """Read what a finished run found."""
+        baseline = run.history.baseline
+        assert baseline is not None
+        macs = baseline.measurement.values["macs"]
+        whole = [
+            t.measurement
+            for t in run.history.trials
+            if t.measurement.complete and t.measurement.values["macs"] == macs
+        ]
+        int8 = min(whole, key=lambda m: m.values["weight_bytes"], default=None)
+        return cls(
+            front,
+            baseline.measurement,
+            int8,
+            _chosen(front, request.latency_ms),
+            request.latency_ms,
+        )
+
+    def summary(self) -> str:
+        """Return what the chosen model costs and gains, in a sentence."""
+        if self.chosen is None:
+            return "no smaller model could be measured: see the failures in the report"
+        values, before = self.chosen.searched.values, self.original.values
+        faster = before["latency_ms"] / values["latency_ms"]
+        smaller = before["size_bytes"] / values["size_bytes"]
+        skill = values["mean_skill"] - before["mean_skill"]
+        text = (
+            f"{values['latency_ms']:.3g} ms, {faster:.1f}x faster and {smaller:.1f}x smaller than "
+            f"the original in fp32 ({before['latency_ms']:.3g} ms), at {skill:+.3f} of mean skill "
+            f"({before['mean_skill']:.3f})"
+        )
+        if self.int8 is not None:
+            plain = self.int8.values
+            text += (
+                f"; its plain int8 version: {plain['latency_ms']:.3g} ms at "
+                f"{plain['mean_skill'] - before['mean_skill']:+.3f}"
+            )
+        return text + self._missed()
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return the front, what it is compared with, and which model was chosen."""
+        return {
+            "summary": self.summary(),
+            "chosen": None if self.chosen is None else self.chosen.key,
+            "original": dict(self.original.values),
+            "int8": None if self.int8 is None else dict(self.int8.values),
+            **self.front.to_json(),
+        }
+
+    def _missed(self) -> str:
+        if self.latency_ms is None or self.chosen is None:
+            return ""
+        latency_ms = self.chosen.values["latency_ms"]
+        if latency_ms <= self.latency_ms:
+            return f". Within the budget of {self.latency_ms:g} ms"
+        fastest = min(model.values["latency_ms"] for model in self.front.models)
+        return (
+            f". The budget of {self.latency_ms:g} ms was not met: the fastest model found takes "
+            f"{fastest:.3g} ms"
+        )
+
+
+def _chosen(front: Front, latency_ms: float | None) -> FrontModel | None:
+    if not front.models:
+        return None
+    if latency_ms is None:
+        return front.knee
+    within = [m for m in front.models if m.values["latency_ms"] <= latency_ms]
+    if within:
+        return max(within, key=lambda m: m.values["mean_skill"])
+    return min(front.models, key=lambda m: m.values["latency_ms"])
+
+
+def _itself(data: TaskData) -> TaskData:
+    return data
+
+
+def _inferred(function: str, source: ModelSource, seed: int) -> TaskData:
+    return infer_data(function, source.load(), seed=seed)
+
+
+def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -> TaskData:
+    return infer_from(loaders, source.load(), seed=seed)
+
+
+def _searcher(name: str, problem: Problem) -> Searcher:
+    if not name:
+        return Listed(problem)
+    searcher: Searcher = SEARCHERS.find(name).load()(problem)
+    return searcher
+
+
+def _executor(n_workers: int, evaluator: Evaluator) -> Executor:
+    if not n_workers:
+        return InProcessExecutor(evaluator)
+    return LocalProcessExecutor(evaluator, LocalProcessSettings(n_workers=n_workers))
