@@ -1,0 +1,31 @@
+"""The predictor of latencies and sizes: from few measurements of whole networks."""
+
+from niwaki.predictors.bayesian_ridge import BayesianRidge
+from niwaki.predictors.calibrated import Calibrated, CalibratedSettings
+from niwaki.predictors.on_columns import OnColumns
+from niwaki.predictors.stacking import Stacking, StackingSettings
+from niwaki.predictors.transformed import Transformed, TransformedSettings
+from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
+
+
+def latency_predictor(n_decisions: int, n_costs: int, *, seed: int = 0) -> Calibrated:
+    """Return an unfitted predictor of positive values that layers add up to, such as latencies.
+
+    Logarithms are learned by a stack of three: a ridge on costs alone, which needs the fewest
+    measurements; one on decisions and costs, which finds out what single decisions do beyond them;
+    and trees on costs, for whatever is not smooth, such as the step from one kernel to another.
+    Never a sum of layers that were timed alone: what layers cost depends on their neighbours.
+
+    Args:
+        n_decisions: The first features, as `Space.encode` gives them.
+        n_costs: The features that follow, as `cost_features` gives them.
+        seed: Of trees and folds.
+    """
+    costs = range(n_decisions, n_decisions + n_costs)
+    trees = TreeEnsemble(TreeEnsembleSettings(seed=seed))
+    stack = Stacking(
+        StackingSettings(seed=seed),
+        [OnColumns(BayesianRidge(), costs), BayesianRidge(), OnColumns(trees, costs)],
+    )
+    learned = Transformed(stack, TransformedSettings(transforms=("log",), seed=seed))
+    return Calibrated(learned, CalibratedSettings(seed=seed))
