@@ -8,7 +8,7 @@ from niwaki.spaces.grammar.counting import Counting
 from niwaki.spaces.grammar.distance import distance, relative_distance
 from niwaki.spaces.grammar.encoding import Encoding
 from niwaki.spaces.grammar.findings import Finding, Level
-from niwaki.spaces.grammar.flows import Attribute, Branch, Chain, Flow, Place
+from niwaki.spaces.grammar.flows import Attribute, Branch, Cell, Chain, Flow, Place
 from niwaki.spaces.grammar.grammar import Effect, Grammar, Item, Operation, Production, Terminal
 from niwaki.spaces.grammar.picture import svg
 from niwaki.spaces.grammar.rates import (
@@ -18,6 +18,7 @@ from niwaki.spaces.grammar.rates import (
     tilted,
 )
 from niwaki.spaces.grammar.reader import load_grammar, read_grammar
+from niwaki.spaces.grammar.report import GrammarReport, check_report
 from niwaki.spaces.grammar.space import GrammarSpace
 from niwaki.spaces.grammar.spelling import read_tree
 from niwaki.spaces.grammar.totals import count_all
@@ -30,6 +31,7 @@ __all__ = [
     "Branch",
     "Budget",
     "Canonical",
+    "Cell",
     "Chain",
     "Change",
     "Cost",
@@ -40,6 +42,7 @@ __all__ = [
     "Finding",
     "Flow",
     "Grammar",
+    "GrammarReport",
     "GrammarSpace",
     "Item",
     "Level",
@@ -52,6 +55,7 @@ __all__ = [
     "branching_rate",
     "check_file",
     "check_grammar",
+    "check_report",
     "count_all",
     "distance",
     "expected_operations",

@@ -88,7 +88,13 @@ class Attributes:
         rule = self.grammar.terminals[operation.terminal].rule
         if rule is None:
             return Step(inherited, Cost(1, 1, 0, 0, 0, 0))
-        effect = rule(inherited, **dict(operation.parameters))
+        try:
+            effect = rule(inherited, **dict(operation.parameters))
+        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as fault:
+            raise SpaceError(
+                f"the attribute rule of '{operation.spelled}' fails for {inherited!r}: {fault!r}. "
+                "Return a sentence where an operation does not apply"
+            ) from fault
         if isinstance(effect, str):
             return effect or "it does not apply here"
         # What users' functions return is known here only.
@@ -97,6 +103,13 @@ class Attributes:
                 f"the attribute rule of '{operation.terminal}' returned {effect!r} for "
                 f"{inherited!r}: return an Effect, or a sentence that says why it does not apply"
             )
+        try:
+            hash(effect.output)
+        except TypeError as fault:
+            raise SpaceError(
+                f"the attribute rule of '{operation.terminal}' gives {effect.output!r}, which "
+                "cannot be hashed: give tuples, numbers and strings"
+            ) from fault
         return Step(effect.output, Cost(1, 1, effect.parameters, effect.macs, effect.elements, 0))
 
     def tidy(self) -> None:

@@ -57,7 +57,7 @@ class Budget:
 
     Attributes:
         operations: At least 1 and at most 500, so that every derivation ends.
-        depth: Levels of nesting; a sequence within a sequence is one level.
+        depth: Levels of nesting, at most 100; a sequence within a sequence is one level.
         network_operations: With copies. Nested repetition multiplies: limit it.
         parameters: Of all copies.
         macs: Of one example.
@@ -79,6 +79,10 @@ class Budget:
             raise SpaceError(
                 f"budget.operations is from 1 to 500, but {self.operations} came: "
                 "larger networks repeat a subtree instead (`M*4`)"
+            )
+        if self.depth > 100:
+            raise SpaceError(
+                f"budget.depth is at most 100, but {self.depth} came: flatten the grammar"
             )
         for each in fields(self):
             limit = getattr(self, each.name)

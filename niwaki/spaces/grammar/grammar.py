@@ -255,6 +255,7 @@ class Grammar:
         """
         pairs: dict[str, set[str]] = {}
         others: set[str] = set()
+        owners = {(way.label, way.symbol) for way in self.productions}
         for way in self.productions:
             if way.renames:
                 continue
@@ -272,7 +273,7 @@ class Grammar:
             for label, items in pairs.items()
             if len(items) == 1 and label not in others
             for item in items
-            if any(way.symbol == item for way in self.productions if way.label == label)
+            if (label, item) in owners
         }
 
     def reweighted(self, weights: Mapping[int, float]) -> "Grammar":

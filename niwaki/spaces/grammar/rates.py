@@ -12,60 +12,94 @@ References:
     for tilting: here on weighted grammars.
 """
 
+import heapq
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.errors import SpaceError
+from niwaki.spaces.grammar.components import components, recurring, uses
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
 
 CRITICAL_MARGIN = 1e-9
+# A mean matrix by rows, zeros left out.
+_Rows: TypeAlias = dict[str, dict[str, float]]
 
 
 def lowest_heights(grammar: Grammar) -> dict[str, int]:
     """Return the least height of a derivation of each productive symbol, attributes aside."""
     heights: dict[str, int] = {}
-    for height in range(1, len(grammar.by_symbol) + 1):
-        found = [
-            way.symbol
-            for way in grammar.productions
-            if way.weight > 0.0
-            and way.symbol not in heights
-            and all(symbol in heights for symbol, _ in way.holes)
-        ]
-        if not found:
-            break
-        heights.update(dict.fromkeys(found, height))
+    waiting = _Waiting(grammar)
+    ready = waiting.without_holes()
+    height = 1
+    while ready:
+        new = {way.symbol for way in ready if way.symbol not in heights}
+        heights.update(dict.fromkeys(new, height))
+        ready = [way for symbol in new for way in waiting.found(symbol)]
+        height += 1
     return heights
 
 
 def greatest_heights(grammar: Grammar) -> dict[str, int]:
     """Return the greatest height of a derivation of each symbol for which there is one."""
+    edges = uses(grammar)
+    endless = recurring(edges)
     heights: dict[str, int] = {}
-    for _ in grammar.by_symbol:
-        for symbol, ways in grammar.by_symbol.items():
-            below = [each for way in ways if way.weight > 0.0 for each, _ in way.holes]
-            if symbol not in heights and all(each in heights for each in below):
-                heights[symbol] = 1 + max((heights[each] for each in below), default=0)
+    for members in components(edges):
+        symbol = members[0]
+        below = edges[symbol]
+        if symbol not in endless and all(each in heights for each in below):
+            heights[symbol] = 1 + max((heights[each] for each in below), default=0)
     return heights
 
 
 def least_operations(grammar: Grammar) -> dict[str, int]:
-    """Return the least operations of a derivation of each productive symbol."""
+    """Return the least operations of a derivation of each productive symbol.
+
+    References:
+        Knuth, Information Processing Letters 1977, "A generalization of Dijkstra's algorithm".
+    """
     least: dict[str, int] = {}
-    for _ in range(len(grammar.by_symbol) + 1):
-        changed = False
-        for way in grammar.productions:
-            if way.weight > 0.0 and all(symbol in least for symbol, _ in way.holes):
-                size = n_operations(way) + sum(least[symbol] for symbol, _ in way.holes)
-                if size < least.get(way.symbol, size + 1):
-                    least[way.symbol] = size
-                    changed = True
-        if not changed:
-            break
+    waiting = _Waiting(grammar)
+    ready = [(n_operations(way), way.symbol) for way in waiting.without_holes()]
+    heapq.heapify(ready)
+    while ready:
+        size, symbol = heapq.heappop(ready)
+        if symbol in least:
+            continue
+        least[symbol] = size
+        for way in waiting.found(symbol):
+            whole = n_operations(way) + sum(least[below] for below, _ in way.holes)
+            heapq.heappush(ready, (whole, way.symbol))
     return least
+
+
+class _Waiting:
+    """Productions that wait for the symbols among their children."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self._ways = [way for way in grammar.productions if way.weight > 0.0]
+        self._n_missing = [len({symbol for symbol, _ in way.holes}) for way in self._ways]
+        self._users: dict[str, list[int]] = {}
+        for index, way in enumerate(self._ways):
+            for symbol in {symbol for symbol, _ in way.holes}:
+                self._users.setdefault(symbol, []).append(index)
+
+    def without_holes(self) -> list[Production]:
+        """Return those that wait for nothing."""
+        return [way for way, n in zip(self._ways, self._n_missing, strict=True) if not n]
+
+    def found(self, symbol: str) -> list[Production]:
+        """Return those that waited for `symbol` alone."""
+        complete = []
+        for index in self._users.pop(symbol, ()):
+            self._n_missing[index] -= 1
+            if not self._n_missing[index]:
+                complete.append(self._ways[index])
+        return complete
 
 
 def n_operations(way: Production) -> int:
@@ -84,6 +118,22 @@ def shares(grammar: Grammar) -> NDArray[np.float64]:
     )  # fmt: skip
 
 
+def _mean_rows(grammar: Grammar, *, copies: bool) -> _Rows:
+    """Return the mean matrix by rows, zeros left out.
+
+    Args:
+        grammar: With weights.
+        copies: Whether a repeated child counts as often as it is used.
+    """
+    rows: _Rows = {symbol: {} for symbol in grammar.by_symbol}
+    for way, share in zip(grammar.productions, shares(grammar), strict=True):
+        row = rows[way.symbol]
+        for symbol, times in way.holes if share > 0.0 else ():
+            if symbol in rows:
+                row[symbol] = row.get(symbol, 0.0) + share * (times if copies else 1)
+    return rows
+
+
 def mean_matrix(grammar: Grammar, *, copies: bool) -> NDArray[np.float64]:
     """Return (n, n): how many of the column's symbol one of the row's makes, on average.
 
@@ -91,13 +141,7 @@ def mean_matrix(grammar: Grammar, *, copies: bool) -> NDArray[np.float64]:
         grammar: Symbols are in the order of `grammar.by_symbol`.
         copies: Whether a repeated child counts as often as it is used.
     """
-    index = {symbol: i for i, symbol in enumerate(grammar.by_symbol)}
-    matrix = np.zeros((len(index), len(index)))
-    for way, share in zip(grammar.productions, shares(grammar), strict=True):
-        for symbol, times in way.holes:
-            if symbol in index:
-                matrix[index[way.symbol], index[symbol]] += share * (times if copies else 1)
-    return matrix
+    return _block(_mean_rows(grammar, copies=copies), list(grammar.by_symbol))
 
 
 def branching_rate(grammar: Grammar, *, copies: bool = False) -> float:
@@ -107,10 +151,21 @@ def branching_rate(grammar: Grammar, *, copies: bool = False) -> float:
         grammar: Symbols that the start cannot reach are left out.
         copies: False for derivations, True for the networks they build.
     """
+    rows = _mean_rows(grammar, copies=copies)
     reachable = reachable_symbols(grammar)
-    keep = [i for i, symbol in enumerate(grammar.by_symbol) if symbol in reachable]
-    matrix = mean_matrix(grammar, copies=copies)[np.ix_(keep, keep)]
-    return float(np.abs(np.linalg.eigvals(matrix)).max()) if keep else 0.0
+    edges = {symbol: list(rows[symbol]) for symbol in rows if symbol in reachable}
+    return max((_radius(rows, members) for members in components(edges)), default=0.0)
+
+
+def _radius(rows: _Rows, members: Sequence[str]) -> float:
+    """Return the spectral radius of the part of the mean matrix that these symbols make."""
+    if len(members) == 1:
+        return rows[members[0]].get(members[0], 0.0)
+    return float(np.abs(np.linalg.eigvals(_block(rows, members))).max())
+
+
+def _block(rows: _Rows, members: Sequence[str]) -> NDArray[np.float64]:
+    return np.array([[rows[row].get(column, 0.0) for column in members] for row in members])
 
 
 def return_rate(grammar: Grammar, symbol: str, *, copies: bool = False) -> float:
@@ -148,27 +203,23 @@ def expected_operations(grammar: Grammar, *, copies: bool = False) -> Mapping[st
         grammar: Probabilities are its weights; attributes and budgets are left aside.
         copies: False for derivations, True for the networks they build.
     """
-    matrix = mean_matrix(grammar, copies=copies)
-    index = {symbol: i for i, symbol in enumerate(grammar.by_symbol)}
-    direct = np.zeros(len(index))
+    rows = _mean_rows(grammar, copies=copies)
+    direct = dict.fromkeys(rows, 0.0)
     for way, share in zip(grammar.productions, shares(grammar), strict=True):
-        for item in way.items:
-            if isinstance(item.what, Operation):
-                direct[index[way.symbol]] += share * (item.copies if copies else 1)
-    means = {}
-    for symbol, i in index.items():
-        below = sorted(index[s] for s in reachable_symbols(_from(grammar, symbol)) if s in index)
-        block = matrix[np.ix_(below, below)]
-        if np.abs(np.linalg.eigvals(block)).max() >= 1.0 - CRITICAL_MARGIN:
-            means[symbol] = math.inf
+        fixed = [item for item in way.items if isinstance(item.what, Operation)]
+        direct[way.symbol] += share * sum(item.copies if copies else 1 for item in fixed)
+    means: dict[str, float] = {}
+    for members in components({symbol: list(row) for symbol, row in rows.items()}):
+        given = [
+            direct[row] + sum(n * means[s] for s, n in rows[row].items() if s not in members)
+            for row in members
+        ]
+        if _radius(rows, members) >= 1.0 - CRITICAL_MARGIN or not np.isfinite(given).all():
+            means.update(dict.fromkeys(members, math.inf))
         else:
-            solved = np.linalg.solve(np.eye(len(below)) - block, direct[below])
-            means[symbol] = float(solved[below.index(i)])
+            solved = np.linalg.solve(np.eye(len(members)) - _block(rows, members), given)
+            means.update(zip(members, map(float, solved), strict=True))
     return means
-
-
-def _from(grammar: Grammar, symbol: str) -> Grammar:
-    return Grammar(symbol, grammar.productions, grammar.terminals)
 
 
 def require_termination(grammar: Grammar) -> None:
@@ -225,51 +276,71 @@ def tilted(grammar: Grammar, *, operations: float) -> Grammar:
 
 def _boltzmann(grammar: Grammar, tilt: float) -> Grammar | None:
     """Tilt by `tilt` per operation; None if the generating functions diverge."""
-    index = {symbol: i for i, symbol in enumerate(grammar.by_symbol)}
-    ways = [
-        (index[w.symbol], w.weight * tilt ** n_operations(w), [index[s] for s, _ in w.holes])
-        for w in grammar.productions
-    ]
-    values = _least_fixpoint(ways, len(index))
-    if values is None:
-        return None
-    weights = {
-        i: weight * math.prod(values[b] for b in below) / values[row] if values[row] > 0.0 else 0.0
-        for i, (row, weight, below) in enumerate(ways)
-    }
+    # Most productions differ in their operations only.
+    merged: dict[str, dict[tuple[str, ...], float]] = {symbol: {} for symbol in grammar.by_symbol}
+    for way in grammar.productions:
+        below = tuple(symbol for symbol, _ in way.holes)
+        terms = merged[way.symbol]
+        terms[below] = terms.get(below, 0.0) + way.weight * tilt ** n_operations(way)
+    values: dict[str, float] = {}
+    for members in components({s: [b for t in terms for b in t] for s, terms in merged.items()}):
+        if not _solve(merged, members, values):
+            return None
+    weights = {}
+    for index, way in enumerate(grammar.productions):
+        weight = way.weight * tilt ** n_operations(way)
+        whole = values[way.symbol]
+        inside = math.prod(values.get(below, 0.0) for below, _ in way.holes)
+        weights[index] = weight * inside / whole if whole > 0.0 else 0.0
     return grammar.reweighted(weights)
 
 
-def _least_fixpoint(ways: list[tuple[int, float, list[int]]], n: int) -> NDArray[np.float64] | None:
-    """Solve G_X = sum of weight * product of G by Newton's method from zero; None if it diverges.
+def _solve(
+    terms: Mapping[str, Mapping[tuple[str, ...], float]],
+    members: Sequence[str],
+    values: dict[str, float],
+) -> bool:
+    """Solve G_X = sum of weight * product of G for some symbols, those below them solved already.
+
+    Newton's method from zero.
+
+    Args:
+        terms: Weights by the symbols that a production has as children.
+        members: Symbols to solve for together.
+        values: Solutions; those of `members` are added.
+
+    Returns:
+        Whether there is a solution.
 
     References:
         Etessami and Yannakakis, JACM 2009, "Recursive Markov chains, stochastic grammars, and
-        monotone systems of nonlinear equations": Newton from zero rises to the least solution.
+        monotone systems of nonlinear equations": Newton from zero, component by component, rises to
+        the least solution.
     """
-    values = np.zeros(n)
-    # Most productions differ in their operations only.
-    merged: dict[tuple[int, tuple[int, ...]], float] = {}
-    for row, weight, below in ways:
-        key = (row, tuple(below))
-        merged[key] = merged.get(key, 0.0) + weight
+    index = {symbol: i for i, symbol in enumerate(members)}
+    values.update(dict.fromkeys(members, 0.0))
     for _ in range(100):
-        image, jacobian = np.zeros(n), np.zeros((n, n))
-        for (row, columns), weight in merged.items():
-            factors = [float(values[column]) for column in columns]
-            image[row] += weight * math.prod(factors)
-            for k, column in enumerate(columns):
-                jacobian[row, column] += weight * math.prod(factors[:k] + factors[k + 1 :])
-        gap = image - values
+        image, jacobian = np.zeros(len(index)), np.zeros((len(index), len(index)))
+        for row, symbol in enumerate(members):
+            for below, weight in terms[symbol].items():
+                factors = [values.get(each, 0.0) for each in below]
+                image[row] += weight * math.prod(factors)
+                for k, each in enumerate(below):
+                    if each in index:
+                        others = math.prod(factors[:k] + factors[k + 1 :])
+                        jacobian[row, index[each]] += weight * others
+        known = np.array([values[symbol] for symbol in members])
+        gap = image - known
         if not np.isfinite(image).all() or image.max() > 1e12:
-            return None
-        if np.abs(gap).max() <= 1e-13 * max(1.0, values.max()):
-            return values
+            return False
+        if np.abs(gap).max() <= 1e-13 * max(1.0, known.max()):
+            return True
         try:
-            move = np.linalg.solve(np.eye(n) - jacobian, gap)
+            move = np.linalg.solve(np.eye(len(index)) - jacobian, gap)
         except np.linalg.LinAlgError:
-            return None
-        if (move < -1e-9 * max(1.0, values.max())).any():
-            return None
-        values = np.maximum(values + move, 0.0)
-    return None
+            return False
+        if (move < -1e-9 * max(1.0, known.max())).any():
+            return False
+        moved = np.maximum(known + move, 0.0)
+        values.update(zip(members, map(float, moved), strict=True))
+    return False

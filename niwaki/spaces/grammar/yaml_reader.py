@@ -1,5 +1,6 @@
 """Grammars in YAML: the same statements as in text, under keys, with their line numbers.
 
+include: [other.grammar]
 start: S
 input: [im, 3, 32, 32]
 functions: my_package.rules
@@ -45,6 +46,11 @@ def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:
         elif name == "terminals" and isinstance(value, yaml.SequenceNode):
             statements += [
                 Statement(each.start_mark.line + 1, "terminal", str(each.value))
+                for each in value.value
+            ]
+        elif name == "include" and isinstance(value, yaml.SequenceNode):
+            statements += [
+                Statement(each.start_mark.line + 1, "include", str(each.value))
                 for each in value.value
             ]
         elif name in ("input", "output"):

@@ -12,7 +12,7 @@ from tests.spaces.einspace import references
 from tests.spaces.einspace.conftest import DIGIT
 
 # Parameters of the backbones, Ericsson et al.; at 3 x 32 x 32 as the published code counts them.
-PUBLISHED = {
+PUBLISHED: dict[tuple[int, ...], dict[str, int]] = {
     (3, 64, 64): {
         "resnet18": 11_210_560, "wrn16_4": 2_748_576, "vit": 4_367_872, "mlp_mixer": 6_472_192,
     },

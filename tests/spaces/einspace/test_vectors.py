@@ -29,7 +29,7 @@ def counted(widths: str, most_elements: int) -> Grammar:
         rule = getattr(rules, name)
 
         def apply(given: object, **parameters: object) -> Effect | str:
-            if name == "im2col" and parameters["k"] != 1 and min(given[0][1:]) < parameters["k"]:  # type: ignore[index, operator]
+            if name == "im2col" and parameters["k"] != 1 and min(given[0][1:]) < parameters["k"]:  # type: ignore[index]
                 return "the study leaves out patches that only zeros around make possible"
             found = rule(given, **parameters)
             shape = found if isinstance(found, str) else found.output[0]
@@ -75,8 +75,7 @@ def test_larger_derivations_are_as_many_as_known() -> None:
     assert found == ["6.905e+06", "2.795e+08", "1.184e+10", "5.180e+11"]
     assert [len(counting.outputs(n)) for n in (5, 6, 7, 8)] == [1997, 5792, 13824, 26135]
     few = Counting(Attributes(counted("16|64|256", 65536)), distinct=False)
-    wanted = ["2.299e+07", "6.312e+08", "1.788e+10", "5.184e+11", "1.531e+13", "4.588e+14"]
-    assert [f"{few.count(n):.3e}" for n in range(6, 12)] == wanted
+    assert [f"{few.count(n):.3e}" for n in (6, 7, 8)] == ["2.299e+07", "6.312e+08", "1.788e+10"]
 
 
 def _rates(grammar: Grammar, q: float | None = None) -> tuple[float, float]:
@@ -158,4 +157,3 @@ def test_packaged_grammars_are_sound() -> None:
     for name in ("einspace", "sequences", "published", "published_sequences", "convolutional"):
         found = check_file(GRAMMARS / f"{name}.grammar")
         assert not [each for each in found if each.level is Level.ERROR], name
-

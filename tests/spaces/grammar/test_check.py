@@ -2,10 +2,19 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.grammar import GrammarSpace, Level, check_file, read_grammar
+from niwaki.spaces.grammar import (
+    Budget,
+    Effect,
+    GrammarSpace,
+    Level,
+    check_file,
+    check_report,
+    read_grammar,
+)
 
 MISTAKES = [
     ("terminal relu\nS -> relu\nS -> rleu", 3, "unknown-symbol", "did you mean 'relu'"),
@@ -70,6 +79,8 @@ HOSTILE = [
     (f"{DOUBLING}\nA200 -> 'a'", "smallest derivation has 1.6"),
     ("S -> A\nA -> B | 'a'\nB -> A", "renamed to itself"),
     ("S -> x: S S [9] | 'a'", "grow without end"),
+    ("S -> 'a' [1e308] | 'b' [1e308]", "add up to infinity"),
+    ("\n".join(f"A{i} -> A{i + 1}" for i in range(3000)) + "\nA3000 -> 'a'", "3001 levels"),
 ]
 
 
@@ -77,3 +88,78 @@ HOSTILE = [
 def test_hostile_grammars_are_refused(text: str, words: str) -> None:
     with pytest.raises(SpaceError, match=words):
         GrammarSpace(read_grammar(text))
+
+
+def failing(_: object) -> Effect:
+    raise KeyError("shape")
+
+
+def unhashable(_: object) -> Effect:
+    return Effect([1])  # type: ignore[arg-type]
+
+
+RULES = {"fail": failing, "odd": unhashable, "never": lambda _: "it never does"}
+FAULTY = [
+    ("S -> 'fail'", "the attribute rule of 'fail' fails for .1,.: KeyError"),
+    ("S -> 'odd'", "cannot be hashed"),
+    ("S -> x: M 'never'\nM -> seq: M M [0.5] | 'a'", "no tree is known to derive from 'S'"),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), FAULTY)
+def test_faulty_attribute_rules_are_refused(text: str, words: str) -> None:
+    with pytest.raises(SpaceError, match=words):
+        GrammarSpace(read_grammar(f"input (1)\n{text}", RULES))
+
+
+LARGE = [
+    "\n".join(f"A{i} -> n{i}: A{i + 1} 'x' | 'y'" for i in range(400)) + "\nA400 -> 'a'",
+    "\n".join(f"S -> x{i}: T{i} T{i}\nT{i} -> 'a'" for i in range(1000)),
+    "M -> x: M 'a' [50] | 'a'",
+    "M -> seq: M M [5] | 'a'",
+]
+
+
+@pytest.mark.parametrize("text", LARGE)
+def test_large_grammars_and_deep_recursion_are_bounded(text: str) -> None:
+    space = GrammarSpace(read_grammar(text), Budget(operations=500), expected_operations=4.0)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        candidate = space.sample(rng)
+        assert space.check(candidate) == space.check(space.mutate(candidate, rng)) == ""
+
+
+def test_depths_that_python_cannot_nest_are_refused() -> None:
+    with pytest.raises(SpaceError, match="at most 100"):
+        Budget(depth=400)
+
+
+def test_the_report_names_file_lines_and_outcome(tmp_path: Path) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text("terminal relu\nS -> relu\nS -> rleu\n")
+    report = check_report(path)
+    assert report.exit_code == 3
+    assert report.text.splitlines()[0].startswith("a.grammar:3: error [unknown-symbol]")
+    path.write_text("terminal a, b\nM -> seq: M M [0.2] | a | b")
+    report = check_report(path)
+    assert report.exit_code == 0
+    assert "a.grammar: no errors, no warnings" in report.text
+    assert report.to_json()["findings"] == [
+        {"level": "note", "line": 2, "code": "size", "message": report.findings[0].message}
+    ]
+
+
+def test_an_included_file_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "base.grammar").write_text("terminal relu\n\nS -> (\n")
+    (tmp_path / "own.grammar").write_text("include base.grammar\nS -> relu\n")
+    found = [each for each in check_file(tmp_path / "own.grammar") if each.code == "syntax"]
+    assert "'base.grammar', line 3" in found[0].message
+    (tmp_path / "own.grammar").write_text("\ninclude bse.grammar\nS -> 'relu'\n")
+    missing = check_file(tmp_path / "own.grammar")[0]
+    assert (missing.line, missing.code) == (2, "include")
+
+
+def test_files_that_include_each_other_are_read_once(tmp_path: Path) -> None:
+    (tmp_path / "a.grammar").write_text("include b.grammar\nS -> 'a'\n")
+    (tmp_path / "b.grammar").write_text("include a.grammar\nS -> 'b'\n")
+    assert {each.level for each in check_file(tmp_path / "a.grammar")} == {Level.NOTE}
