@@ -1,0 +1,40 @@
+"""niwaki's own searchers on a table, through their public interface: one candidate at a time."""
+
+from benchmarks.efficiency.scenario import Answer, Meter, Scenario
+from niwaki.core.candidate import Candidate
+from niwaki.core.measurement import Measurement, Status, Trial
+from niwaki.core.objectives import in_user_direction
+from niwaki.search.base import Problem
+from niwaki.search.registry import SEARCHERS
+
+
+def run(meter: Meter, seed: int, *, searcher: str) -> None:
+    """Search until the meter is done, or the space has no more."""
+    scenario = meter.scenario
+    asker = SEARCHERS.find(searcher).load()(problem_of(scenario, seed))
+    number = 0
+    while not meter.done:
+        asked = asker.ask(1)
+        if not asked:
+            return
+        answer = meter.evaluate_row(scenario.space.row(asked[0]))
+        asker.tell([Trial(number, asked[0], _measured(scenario, asked[0], answer))])
+        number += 1
+
+
+def problem_of(scenario: Scenario, seed: int) -> Problem:
+    """Return the scenario as our searchers see it: as a study of this table would tell them."""
+    return Problem(
+        scenario.space,
+        scenario.objectives,
+        seed=seed,
+        cheap=scenario.evaluator.cheap,
+        identity=scenario.evaluator.identity,
+    )
+
+
+def _measured(scenario: Scenario, candidate: Candidate, answer: Answer) -> Measurement:
+    if answer.costs is None:
+        return Measurement(candidate.key, status=Status.FAILED, reason="it had to fail")
+    values = in_user_direction(answer.costs, scenario.objectives).tolist()
+    return Measurement(candidate.key, dict(zip(scenario.wanted, values, strict=True)))
