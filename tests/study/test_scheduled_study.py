@@ -1,0 +1,197 @@
+"""Studies with several fidelities: what they pay, what they show, and what a kill costs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from niwaki.core.errors import ConfigError
+from niwaki.core.fidelity import Fidelities
+from niwaki.search.nsga2 import NSGA2
+from niwaki.search.schedulers.asha import ASHA
+from niwaki.study.budget import Budget
+from niwaki.study.events import Asked, Told
+from niwaki.study.ledger import encode_line, read_ledger
+from niwaki.study.report_page import report_data
+from niwaki.study.run import Run
+from niwaki.study.study import Study, StudySettings
+from niwaki.study.tables import status_json, status_text
+from tests.study.climbing import ClimbingEvaluator, climbing_study
+from tests.study.formulas import FormulaEvaluator, formula_study
+
+
+def evaluations(folder: Path) -> list[tuple[int, str, float, int, str]]:
+    """Return number, candidate, fidelity, seed and values of every told trial."""
+    events = read_ledger(folder / "trials.jsonl")
+    asked = {e.number: e for e in events if isinstance(e, Asked)}
+    return [
+        (
+            e.number,
+            asked[e.number].candidate.key,
+            asked[e.number].fidelity,
+            asked[e.number].seed,
+            str(dict(e.measurement.values)),
+        )
+        for e in events
+        if isinstance(e, Told)
+    ]
+
+
+def test_the_budget_counts_full_evaluations(tmp_path: Path) -> None:
+    climbing_study(tmp_path / "run", ClimbingEvaluator(), n=15).run()
+    history = Run.read(tmp_path / "run").history
+    by_hand = sum(fidelity for _, _, fidelity, _, _ in evaluations(tmp_path / "run"))
+    assert history.effort == pytest.approx(by_hand)
+    assert 14.0 < history.effort <= 15.0 + 1e-6
+    assert set(history.paid_by_fidelity()) == {1.0, 0.3, 0.1}
+
+
+def test_going_on_costs_the_difference_only(tmp_path: Path) -> None:
+    fidelities = Fidelities(levels=(0.1, 0.3, 1.0), continues=True)
+    climbing_study(tmp_path / "run", ClimbingEvaluator(fidelities=fidelities), n=10).run()
+    highest: dict[str, float] = defaultdict(float)
+    for _, key, fidelity, _, _ in evaluations(tmp_path / "run"):
+        highest[key] = max(highest[key], fidelity)
+    assert Run.read(tmp_path / "run").history.effort == pytest.approx(sum(highest.values()))
+
+
+def test_all_evaluations_of_a_candidate_have_one_seed(tmp_path: Path) -> None:
+    climbing_study(tmp_path / "run", ClimbingEvaluator(), n=10).run()
+    seeds: dict[str, set[int]] = defaultdict(set)
+    for _, key, _, seed, _ in evaluations(tmp_path / "run"):
+        seeds[key].add(seed)
+    assert {len(of_one) for of_one in seeds.values()} == {1}
+    assert len({min(of_one) for of_one in seeds.values()}) == len(seeds)
+
+
+def test_results_are_of_the_full_effort_alone(tmp_path: Path) -> None:
+    front = climbing_study(tmp_path / "run", ClimbingEvaluator(), n=12).run()
+    run = Run.read(tmp_path / "run")
+    assert front.models
+    assert {model.searched.fidelity for model in front.models} == {1.0}
+    full = [t.measurement.fidelity == 1.0 for t in run.history.trials]
+    steps = [after - before for before, after in zip([0.0, *run.hypervolume], run.hypervolume)]  # noqa: B905
+    assert all(is_full or step == 0.0 for is_full, step in zip(full, steps, strict=True))
+    shown = report_data(run)
+    assert {trial.measurement.fidelity for trial in shown.trials} == {1.0}
+    assert len(shown.hypervolume) == len(shown.trials) == sum(full)
+
+
+def test_the_status_says_what_was_paid_at_which_fidelity(tmp_path: Path) -> None:
+    climbing_study(tmp_path / "run", ClimbingEvaluator(), n=12).run()
+    run = Run.read(tmp_path / "run")
+    status = status_json(run)
+    assert status["scheduler"] == "asha"
+    assert status["evaluations"] == pytest.approx(run.history.effort)
+    counts = run.history.paid_by_fidelity()
+    assert status["paid_by_fidelity"] == {"1": counts[1.0], "0.3": counts[0.3], "0.1": counts[0.1]}
+    assert (
+        f"of 12 ({counts[1.0]} at 1, {counts[0.3]} at 0.3, {counts[0.1]} at 0.1) evaluations"
+        in (status_text(run))
+    )
+
+
+def test_the_searcher_hears_of_each_candidate_on_one_scale(tmp_path: Path) -> None:
+    heard: list[dict[str, float]] = []
+
+    class Listening(NSGA2):
+        def tell(self, trials):  # type: ignore[no-untyped-def]
+            heard.append({t.candidate.key: t.measurement.values["gain"] for t in trials})
+            super().tell(trials)
+
+    settings = StudySettings(objectives=("gain", "price"), budget=Budget(15))
+    make = {"make_scheduler": ASHA}
+    Study(tmp_path / "run", ClimbingEvaluator(), Listening, settings, **make).run()  # type: ignore[arg-type]
+    largest = max(heard, key=len)
+    trials = Run.read(tmp_path / "run").history.trials
+    low = {t.candidate.key: t for t in trials if t.measurement.fidelity < 1.0}
+    truths = {key: _full_gain(trial) for key, trial in low.items()}
+    off_as_told = [abs(largest[key] - truths[key]) for key in largest if key in low]
+    off_as_measured = [
+        abs(low[key].measurement.values["gain"] - truths[key]) for key in largest if key in low
+    ]
+    assert len(off_as_told) > 30
+    assert sum(off_as_told) < 0.6 * sum(off_as_measured)
+
+
+def _full_gain(trial) -> float:  # type: ignore[no-untyped-def]
+    full = FormulaEvaluator().evaluate(trial.candidate, fidelity=1.0, seed=0)
+    return full.values["gain"]
+
+
+def test_a_scheduler_needs_an_evaluator_with_several_fidelities(tmp_path: Path) -> None:
+    settings = StudySettings(objectives=("gain", "price"), budget=Budget(5))
+    study = Study(tmp_path / "run", FormulaEvaluator(), NSGA2, settings, make_scheduler=ASHA)
+    with pytest.raises(ConfigError, match="less than the full effort, and finds none"):
+        study.run()
+
+
+def test_ledgers_from_before_there_were_schedulers_are_read(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    formula_study(folder, FormulaEvaluator(), n=8).run()
+    whole = evaluations(folder)
+    lines = []
+    for event in read_ledger(folder / "trials.jsonl"):
+        data = json.loads(encode_line(event))
+        data.pop("effort", None)
+        data.pop("crc32")
+        lines.append(_line(data))
+    (folder / "trials.jsonl").write_bytes(b"".join(lines))
+    described = json.loads((folder / "study.json").read_text())
+    del described["scheduler"]
+    (folder / "study.json").write_text(json.dumps(described))
+    assert evaluations(folder) == whole
+    assert Run.read(folder).history.effort == 8.0
+    formula_study(folder, FormulaEvaluator(), n=12).run()
+    assert evaluations(folder)[:8] == whole
+    assert Run.read(folder).history.effort == 12.0
+
+
+def _line(data: dict[str, object]) -> bytes:
+    import zlib
+
+    body = json.dumps(data, separators=(",", ":")).encode()
+    return b'%s,"crc32":"%08x"}\n' % (body[:-1], zlib.crc32(body))
+
+
+@pytest.mark.parametrize(("scheduler", "n_told"), [("asha", 1), ("asha", 45), ("hyperband", 20)])
+def test_promotions_survive_a_kill(tmp_path: Path, scheduler: str, n_told: int) -> None:
+    kill_when(tmp_path / "cut" / "run", scheduler, n_told=n_told)
+    n_before = len(evaluations(tmp_path / "cut" / "run"))
+    run_to_the_end(tmp_path / "cut" / "run", scheduler)
+    run_to_the_end(tmp_path / "whole" / "run", scheduler)
+    whole = evaluations(tmp_path / "whole" / "run")
+    assert n_told <= n_before < len(whole)
+    assert evaluations(tmp_path / "cut" / "run") == whole
+    # Nothing is evaluated twice at one fidelity, and at most one was in flight.
+    assert len({(key, fidelity) for _, key, fidelity, _, _ in whole}) == len(whole)
+    visits = (tmp_path / "cut" / "visits").read_text().split()
+    assert len(visits) <= 1 + len(whole) + 1
+
+
+def run_to_the_end(folder: Path, scheduler: str) -> None:
+    done = subprocess.run(driver(folder, 0.0, scheduler), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def kill_when(folder: Path, scheduler: str, *, n_told: int) -> None:
+    """Start a study in another process, and kill -9 it once it has told so many trials."""
+    process = subprocess.Popen(driver(folder, 0.02, scheduler))
+    ledger = folder / "trials.jsonl"
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if ledger.exists() and ledger.stat().st_size and len(evaluations(folder)) >= n_told:
+            break
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def driver(folder: Path, pause: float, scheduler: str) -> list[str]:
+    return [sys.executable, "-m", "tests.study.climbing", str(folder), "16", str(pause), scheduler]
