@@ -1,5 +1,7 @@
 """Routing: tensors rearranged, between the two modes and within them."""
 
+from functools import lru_cache
+
 from niwaki.spaces.einspace.attributes import Grid, Shape, Typed, effect, is_image
 from niwaki.spaces.grammar.grammar import Effect
 
@@ -46,6 +48,7 @@ def permute(given: Typed, order: int) -> Effect | str:
     return effect(tuple(shape[axis] for axis in axes), _moved(grid, axes))
 
 
+@lru_cache(maxsize=64)
 def axes_of(order: int) -> tuple[int, ...]:
     """Return the axes, from 0, that a permutation's digits name."""
     return tuple(int(digit) - 1 for digit in str(order))

@@ -27,6 +27,8 @@ from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
 CRITICAL_MARGIN = 1e-9
 # A mean matrix by rows, zeros left out.
 _Rows: TypeAlias = dict[str, dict[str, float]]
+# How many operations a production has, and which symbols.
+_Term: TypeAlias = tuple[int, tuple[str, ...]]
 
 
 def lowest_heights(grammar: Grammar) -> dict[str, int]:
@@ -208,8 +210,15 @@ def expected_operations(grammar: Grammar, *, copies: bool = False) -> Mapping[st
     for way, share in zip(grammar.productions, shares(grammar), strict=True):
         fixed = [item for item in way.items if isinstance(item.what, Operation)]
         direct[way.symbol] += share * sum(item.copies if copies else 1 for item in fixed)
+    return _means(rows, direct, components({symbol: list(row) for symbol, row in rows.items()}))
+
+
+def _means(
+    rows: _Rows, direct: Mapping[str, float], order: Sequence[Sequence[str]]
+) -> dict[str, float]:
+    """Solve mean = direct + rows times means, component by component; infinite if it diverges."""
     means: dict[str, float] = {}
-    for members in components({symbol: list(row) for symbol, row in rows.items()}):
+    for members in order:
         given = [
             direct[row] + sum(n * means[s] for s, n in rows[row].items() if s not in members)
             for row in members
@@ -251,52 +260,92 @@ def tilted(grammar: Grammar, *, operations: float) -> Grammar:
     Raises:
         SpaceError: If no tilt gives this mean.
     """
-    base = grammar.reweighted(dict(enumerate(map(float, shares(grammar)))))
+    tilting = _Tilting(grammar)
     low, high = -60.0, 60.0
-    best: Grammar | None = None
+    best, reached = None, math.nan
     for _ in range(64):
         middle = (low + high) / 2.0
-        candidate = _boltzmann(base, math.exp(middle))
-        mean = math.inf
-        if candidate is not None:
-            mean = expected_operations(candidate)[grammar.start]
-        if mean <= operations:
-            low, best = middle, candidate
+        values = tilting.values(math.exp(middle))
+        mean = math.inf if values is None else tilting.mean(math.exp(middle), values)
+        if values is not None and mean <= operations:
+            low, best, reached = middle, values, mean
         else:
             high = middle
-    reached = expected_operations(best)[grammar.start] if best is not None else math.nan
     if best is None or abs(reached - operations) > 0.01 * operations:
         least = least_operations(grammar).get(grammar.start)
         raise SpaceError(
             f"no weights give {operations:g} expected operations (the nearest mean found is "
             f"{reached:g}, the smallest derivation has {least}): ask for a number in between"
         )
-    return best
+    return tilting.grammar(math.exp(low), best)
 
 
-def _boltzmann(grammar: Grammar, tilt: float) -> Grammar | None:
-    """Tilt by `tilt` per operation; None if the generating functions diverge."""
-    # Most productions differ in their operations only.
-    merged: dict[str, dict[tuple[str, ...], float]] = {symbol: {} for symbol in grammar.by_symbol}
-    for way in grammar.productions:
-        below = tuple(symbol for symbol, _ in way.holes)
-        terms = merged[way.symbol]
-        terms[below] = terms.get(below, 0.0) + way.weight * tilt ** n_operations(way)
-    values: dict[str, float] = {}
-    for members in components({s: [b for t in terms for b in t] for s, terms in merged.items()}):
-        if not _solve(merged, members, values):
-            return None
-    weights = {}
-    for index, way in enumerate(grammar.productions):
-        weight = way.weight * tilt ** n_operations(way)
-        whole = values[way.symbol]
-        inside = math.prod(values.get(below, 0.0) for below, _ in way.holes)
-        weights[index] = weight * inside / whole if whole > 0.0 else 0.0
-    return grammar.reweighted(weights)
+class _Tilting:
+    """A grammar's generating functions, for weights that are tilted by operations."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self._grammar = grammar
+        self._shares = [float(share) for share in shares(grammar)]
+        # Most productions differ in which operations they have, and not in how many.
+        self._terms: dict[str, dict[_Term, float]] = {symbol: {} for symbol in grammar.by_symbol}
+        for way, share in zip(grammar.productions, self._shares, strict=True):
+            term = (n_operations(way), tuple(symbol for symbol, _ in way.holes))
+            known = self._terms[way.symbol]
+            known[term] = known.get(term, 0.0) + share
+        edges = {s: [b for _, t in terms for b in t] for s, terms in self._terms.items()}
+        self._components = components(edges)
+
+    def values(self, tilt: float) -> dict[str, float] | None:
+        """Return the generating functions at `tilt`; None if they diverge."""
+        values: dict[str, float] = {}
+        for members in self._components:
+            terms = {
+                symbol: [(w * tilt**n, below) for (n, below), w in self._terms[symbol].items()]
+                for symbol in members
+            }
+            if not _solve(terms, members, values):
+                return None
+        return values
+
+    def mean(self, tilt: float, values: Mapping[str, float]) -> float:
+        """Return the mean operations from the start symbol."""
+        rows: _Rows = {symbol: {} for symbol in self._terms}
+        direct = dict.fromkeys(rows, 0.0)
+        for symbol, terms in self._terms.items():
+            for (n, below), weight in terms.items():
+                share = self._share(symbol, weight * tilt**n, below, values)
+                direct[symbol] += share * n
+                for each in below if share > 0.0 else ():
+                    if each in rows:
+                        rows[symbol][each] = rows[symbol].get(each, 0.0) + share
+        return _means(rows, direct, self._components)[self._grammar.start]
+
+    def grammar(self, tilt: float, values: Mapping[str, float]) -> Grammar:
+        """Return the grammar with tilted weights."""
+        pairs = enumerate(zip(self._grammar.productions, self._shares, strict=True))
+        return self._grammar.reweighted(
+            {
+                index: self._share(
+                    way.symbol,
+                    share * tilt ** n_operations(way),
+                    tuple(symbol for symbol, _ in way.holes),
+                    values,
+                )
+                for index, (way, share) in pairs
+            }
+        )
+
+    @staticmethod
+    def _share(
+        symbol: str, weight: float, below: tuple[str, ...], values: Mapping[str, float]
+    ) -> float:
+        whole = values[symbol]
+        inside = math.prod(values.get(each, 0.0) for each in below)
+        return weight * inside / whole if whole > 0.0 else 0.0
 
 
 def _solve(
-    terms: Mapping[str, Mapping[tuple[str, ...], float]],
+    terms: Mapping[str, Sequence[tuple[float, tuple[str, ...]]]],
     members: Sequence[str],
     values: dict[str, float],
 ) -> bool:
@@ -305,7 +354,7 @@ def _solve(
     Newton's method from zero.
 
     Args:
-        terms: Weights by the symbols that a production has as children.
+        terms: Weights, with the symbols that such productions have as children.
         members: Symbols to solve for together.
         values: Solutions; those of `members` are added.
 
@@ -322,7 +371,7 @@ def _solve(
     for _ in range(100):
         image, jacobian = np.zeros(len(index)), np.zeros((len(index), len(index)))
         for row, symbol in enumerate(members):
-            for below, weight in terms[symbol].items():
+            for weight, below in terms[symbol]:
                 factors = [values.get(each, 0.0) for each in below]
                 image[row] += weight * math.prod(factors)
                 for k, each in enumerate(below):

@@ -87,7 +87,7 @@ def test_an_impossible_size_is_refused() -> None:
 
 def test_sampled_sizes_have_the_predicted_mean() -> None:
     grammar = read_grammar("terminal a\nM -> seq: M M [0.3] | a [0.7]")
-    space = GrammarSpace(grammar, Budget(operations=300, depth=300))
+    space = GrammarSpace(grammar, Budget(operations=300, depth=100))
     rng = np.random.default_rng(1)
     sizes = [space.engine.grow(by_weight(rng)).n_leaves for _ in range(2000)]
     assert np.mean(sizes) == pytest.approx(expected_operations(grammar)["M"], abs=0.15)
