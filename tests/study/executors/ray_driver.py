@@ -80,8 +80,7 @@ def tune(address: str, folder: Path) -> None:
             ),
             run_config=ray_tune.RunConfig(name="run", storage_path=str(folder), verbose=0),
         )
-    results = tuner.fit()
-    say(*(results[i].metrics["trial_id"] for i in range(len(results))))
+    tuner.fit()
 
 
 if __name__ == "__main__":

@@ -1,12 +1,24 @@
 """A Ray on this machine for tests: quiet, offline, and shared by the tests of a module."""
 
 import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 ray = pytest.importorskip("ray")
+
+# Ray has a dozen processes to start, and a machine that runs tests may have other work.
+RAY_PATIENCE_S = 200.0
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that happens soon on an idle machine, or fail."""
+    deadline = time.monotonic() + RAY_PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not happen within {RAY_PATIENCE_S:g} s"
+        time.sleep(0.05)
 
 
 @contextmanager

@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("ray")
 
-from tests.study.executors.test_local_processes import gone, until
+from tests.study.executors.ray_local import until
+from tests.study.executors.test_local_processes import gone
 
 ROOT = Path(__file__).parents[3]
 

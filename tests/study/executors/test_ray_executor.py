@@ -21,8 +21,8 @@ from niwaki.study.executors.ray_executor import RayExecutor
 from niwaki.testing.executor_contract import PATIENCE_S, ExecutorContract, run_all
 from niwaki.testing.scripted_evaluator import ScriptedEvaluator, script
 from tests.study.executors.evaluators import Deadly, Heavy, Talkative, TorchThreads, Unloadable
-from tests.study.executors.ray_local import local_ray
-from tests.study.executors.test_local_processes import gone, pid_of, until
+from tests.study.executors.ray_local import local_ray, until
+from tests.study.executors.test_local_processes import gone, pid_of
 
 ONE = RayClusterSettings(n_workers=1)
 

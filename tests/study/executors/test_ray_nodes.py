@@ -30,7 +30,8 @@ from niwaki.study.study import Study, StudySettings
 from niwaki.testing.executor_contract import PATIENCE_S, run_all
 from niwaki.testing.scripted_evaluator import script
 from tests.study.executors.evaluators import Prepared, Sociable
-from tests.study.executors.test_local_processes import gone, until
+from tests.study.executors.ray_local import until
+from tests.study.executors.test_local_processes import gone
 
 ROOT = Path(__file__).parents[3]
 ON_BOARD = RayClusterSettings(n_workers=1, target_resource="board")
