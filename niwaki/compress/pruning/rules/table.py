@@ -35,7 +35,7 @@ _ELEMENTWISE = """
     add sub subtract mul multiply div divide true_divide truediv floordiv floor_divide pow
     remainder fmod mod maximum minimum fmax fmin atan2 hypot lerp addcmul addcdiv where masked_fill
     eq ne lt le gt ge equal_ logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor
-    and or xor invert copysign heaviside xlogy logaddexp copy rsub
+    and or xor invert copysign heaviside xlogy logaddexp copy rsub rdiv rpow
     clone contiguous detach alias to type type_as float half double bfloat16 int long bool cpu cuda
     requires_grad data real fill zero uniform normal bernoulli exponential
     fake_quantize_per_tensor_affine pin_memory

@@ -1,0 +1,121 @@
+"""What an analysis says, what it refuses, and how it fails."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from niwaki.compress.pruning import AnalysisSettings, analyse, apply_plan
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.testing.pruning_idioms import IDIOMS
+from niwaki.testing.pruning_idioms.composed import Composed, conv, conv_norm, head
+from tests.compress.pruning.equality import half_of_each, outputs
+
+IMAGE = torch.randn(2, 3, 8, 8)
+
+
+def test_a_group_says_which_layers_and_why() -> None:
+    groups = analyse(IDIOMS["residual"].make(), IMAGE)
+    said = str(groups["stem.0"])
+    assert "these 5 layers lose the same channel: stem.0, b, stem.1, a.0, head.2" in said
+    assert "'add' in the model itself" in said
+
+
+def test_what_stays_is_named_with_the_reason() -> None:
+    groups = analyse(IDIOMS["attention_layer"].make(), torch.randn(2, 7, 6))
+    reasons = {refusal.name: refusal.reason for refusal in groups.refused}
+    assert "nn.MultiheadAttention" in reasons["attention.in_proj_weight[0]"]
+    assert "model's output" in reasons["head.weight[0]"]
+    assert "model's input" in reasons["enter.weight[1]"]
+    assert "left alone:" in groups.report()
+
+
+def test_wrong_inputs_are_an_error_that_says_so() -> None:
+    with pytest.raises(DataError, match="fails on the example inputs"):
+        analyse(IDIOMS["residual"].make(), torch.randn(2, 4, 8, 8))
+
+
+def test_a_model_without_tensors_is_an_error() -> None:
+    with pytest.raises(DataError, match="returns no tensor"):
+        analyse(Composed(lambda m, x: None, {}), IMAGE)
+
+
+def test_settings_are_checked() -> None:
+    with pytest.raises(ConfigError):
+        AnalysisSettings(max_traces=0)
+
+
+def test_a_size_in_the_code_is_found_by_trial() -> None:
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.a(x)
+        return m.head(m.b(y).view(len(x), 24, 64).mean(2))
+
+    parts = {"a": conv_norm(3, 16), "b": conv(16, 24), "head": nn.Linear(24, 5)}
+    module = Composed(compute, parts)
+    assert len(analyse(module, IMAGE, settings=AnalysisSettings(verify=False)).groups) == 2
+    groups = analyse(module, IMAGE)
+    assert groups.names == ("a.0",)
+    reasons = {refusal.name: refusal.reason for refusal in groups.refused}
+    assert "the smaller model fails" in reasons["b.weight[0]"]
+
+
+def test_a_unit_count_in_the_code_is_found_by_trial() -> None:
+    module = Composed(
+        lambda m, x: m.head(m.a(x) / m.a[0].out_channels),
+        {"a": conv_norm(3, 16), "head": head(16)},
+    )
+    assert analyse(module, IMAGE).groups == ()
+
+
+def test_layers_that_run_only_in_training_are_pruned_along() -> None:
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.a(x)
+        return (m.main(y), m.auxiliary(y)) if m.training else m.main(y)
+
+    parts = {"a": conv_norm(3, 16), "main": head(16), "auxiliary": head(16)}
+    module = Composed(compute, parts)
+    smaller = apply_plan(module, half_of_each(analyse(module, IMAGE)))
+    assert [len(each) for each in smaller.train()(IMAGE)] == [2, 2]
+
+
+def test_layers_that_never_ran_are_named() -> None:
+    groups = analyse(IDIOMS["control_flow"].make(), IMAGE)
+    names = {refusal.name for refusal in groups.refused if "never ran" in refusal.reason}
+    assert "b.0.weight" in names
+
+
+def test_a_custom_operation_pins_what_it_touches() -> None:
+    module = Composed(
+        lambda m, x: m.head(m.b(torch.fft.fft2(m.a(x)).real)),
+        {"a": conv_norm(3, 16), "b": conv_norm(16, 24), "head": head(24)},
+    )
+    groups = analyse(module, IMAGE)
+    assert groups.names == ("b.0",)
+    assert any("not known to niwaki" in refusal.reason for refusal in groups.refused)
+
+
+def test_a_scripted_function_is_seen_by_trial() -> None:
+    with pytest.warns(DeprecationWarning):
+        scripted = torch.jit.script(functional.silu)  # type: ignore[no-untyped-call]
+    module = Composed(
+        lambda m, x: m.head(m.b(scripted(m.a(x)))),
+        {"a": conv_norm(3, 16), "b": conv_norm(16, 24), "head": head(24)},
+    )
+    groups = analyse(module, IMAGE)
+    assert groups.names == ("b.0",)
+    assert groups["b.0"].outputs == ("output",)
+
+
+def test_a_model_that_keeps_results_of_earlier_passes_is_copied() -> None:
+    module = IDIOMS["residual"].make()
+    module.cache = module.stem(IMAGE)  # type: ignore[assignment, operator]
+    smaller = apply_plan(module, half_of_each(analyse(module, IMAGE)))
+    assert outputs(smaller, IMAGE)[""].shape == (2, 5)
+
+
+def test_half_precision_is_analysed() -> None:
+    module = IDIOMS["residual"].make().bfloat16()
+    groups = analyse(module, IMAGE.bfloat16())
+    assert groups.n_units.tolist() == [16, 24]

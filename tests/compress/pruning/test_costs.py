@@ -1,0 +1,67 @@
+"""Costs without rebuilding, against torch's own counter of a rebuilt model."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from niwaki.compress.pruning import AnalysisSettings, analyse, apply_plan
+from niwaki.compress.pruning.model_calls import call_model
+from niwaki.core.randomness import stream
+from niwaki.testing.model_zoo import ZOO
+from niwaki.testing.pruning_idioms import IDIOMS
+
+N_EXAMPLES = 2
+
+
+def counted_macs(module: nn.Module, inputs: Any) -> float:
+    """Return what torch counts for one example."""
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        call_model(module.eval(), inputs)
+    return counter.get_total_flops() / 2 / N_EXAMPLES
+
+
+@pytest.mark.parametrize(
+    "name", ["residual", "dense_block", "many_groups", "grouped_transposed", "separate_attention"]
+)
+def test_macs_of_random_plans(name: str) -> None:
+    module, inputs = IDIOMS[name].make(), IDIOMS[name].inputs()
+    groups = analyse(module, inputs)
+    assert float(groups.costs.macs(groups.n_units)) == counted_macs(module, inputs)
+    for draw in range(3):
+        kept = [int(stream(draw, g.name).integers(1, g.n_units + 1)) for g in groups.groups]
+        plan = groups.plan({n: range(k) for n, k in zip(groups.names, kept, strict=True)})
+        smaller = apply_plan(module, plan)
+        assert float(groups.costs.macs(kept)) == counted_macs(smaller, inputs)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1", "resnext50", "mlp_mixer", "t5", "generator"])
+def test_macs_of_architectures(name: str) -> None:
+    module, inputs = ZOO[name].make(0.25), ZOO[name].inputs()
+    groups = analyse(module, inputs, settings=AnalysisSettings(verify=False))
+    assert float(groups.costs.macs(groups.n_units)) == counted_macs(module, inputs)
+
+
+def test_many_candidates_at_once_are_as_one_by_one() -> None:
+    groups = analyse(IDIOMS["concatenation"].make(), IDIOMS["concatenation"].inputs())
+    rng = np.random.default_rng(0)
+    table = rng.integers(1, groups.n_units + 1, size=(50, len(groups.groups)))
+    for cost in (groups.costs.macs, groups.costs.params):
+        together = cost(table)
+        assert together.shape == (50,)
+        assert np.allclose(together, [float(cost(row)) for row in table])
+
+
+def test_layers_add_up_and_widths_are_channels() -> None:
+    groups = analyse(IDIOMS["residual"].make(), IDIOMS["residual"].inputs())
+    costs = groups.costs
+    kept = np.array([8, 10])
+    per_layer = costs.macs_per_layer(kept)
+    assert per_layer.sum() == costs.macs(kept)
+    layer = costs.macs_of.owners.index("a.0")
+    assert costs.widths_per_layer(kept)[layer].tolist() == [8, 10]
+    assert per_layer[layer] == 8 * 10 * 9 * 64

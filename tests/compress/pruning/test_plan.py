@@ -1,0 +1,113 @@
+"""Plans are data: JSON both ways, checked against the model, for any of its checkpoints."""
+
+import copy
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from niwaki.compress.pruning import ChannelGroups, PruningPlan, analyse, apply_plan
+from niwaki.core.errors import ConfigError, SpaceError
+from niwaki.testing.pruning_idioms import IDIOMS
+from tests.compress.pruning.equality import half_of_each, outputs, worst_difference, zero_slices
+
+
+@pytest.fixture(scope="module")
+def module() -> nn.Module:
+    torch.manual_seed(0)
+    return IDIOMS["fused_attention"].make()
+
+
+@pytest.fixture(scope="module")
+def groups(module: nn.Module) -> ChannelGroups:
+    return analyse(module, IDIOMS["fused_attention"].inputs())
+
+
+def test_json_both_ways(groups: ChannelGroups) -> None:
+    plan = half_of_each(groups)
+    again = PruningPlan.from_json(json.loads(json.dumps(plan.to_json())))
+    assert again == plan
+    assert (again.key, hash(again)) == (plan.key, hash(plan))
+
+
+def test_equal_plans_have_equal_keys_and_others_do_not(groups: ChannelGroups) -> None:
+    name = groups.names[0]
+    assert groups.plan({name: [2, 0]}).key == groups.plan({name: [0, 2]}).key
+    assert groups.plan({name: [0, 2]}).key != groups.plan({name: [0, 1]}).key
+
+
+def test_another_checkpoint_of_the_model_is_pruned_the_same(
+    module: nn.Module, groups: ChannelGroups
+) -> None:
+    torch.manual_seed(7)
+    other = IDIOMS["fused_attention"].make()
+    inputs, plan = IDIOMS["fused_attention"].inputs(), half_of_each(groups)
+    smaller = apply_plan(other, PruningPlan.from_json(plan.to_json()))
+    zero_slices(other, plan)
+    assert worst_difference(outputs(other, inputs), outputs(smaller, inputs)) < 1e-4
+
+
+def test_an_empty_plan_changes_nothing(module: nn.Module, groups: ChannelGroups) -> None:
+    plan = groups.plan({name: range(groups[name].n_units) for name in groups.names})
+    assert plan == PruningPlan()
+    assert apply_plan(module, plan).state_dict().keys() == module.state_dict().keys()
+
+
+def test_attributes_follow(module: nn.Module, groups: ChannelGroups) -> None:
+    heads = next(group.name for group in groups.groups if group.n_units == 4)
+    smaller = apply_plan(module, groups.plan({heads: [1, 3, 2]}))
+    assert (smaller.num_heads, module.num_heads) == (3, 4)
+
+
+def test_a_pruned_model_is_not_pruned_again_by_mistake(
+    module: nn.Module, groups: ChannelGroups
+) -> None:
+    plan = half_of_each(groups)
+    with pytest.raises(SpaceError, match="before it was pruned"):
+        apply_plan(apply_plan(module, plan), plan)
+
+
+def test_a_plan_for_another_model_is_refused_and_nothing_is_changed(groups: ChannelGroups) -> None:
+    other = nn.Linear(3, 4)
+    before = copy.deepcopy(other.state_dict())
+    with pytest.raises(SpaceError, match="does not have"):
+        apply_plan(other, half_of_each(groups))
+    assert all(torch.equal(before[key], value) for key, value in other.state_dict().items())
+
+
+def test_a_plan_keeps_at_least_one_unit(groups: ChannelGroups) -> None:
+    with pytest.raises(SpaceError, match="at least one"):
+        groups.plan({groups.names[0]: []})
+
+
+def test_unknown_units_and_groups_are_refused(groups: ChannelGroups) -> None:
+    with pytest.raises(SpaceError, match="units 0 to"):
+        groups.plan({groups.names[0]: [0, 999]})
+    with pytest.raises(SpaceError, match="no channel group 'qkw'"):
+        groups.plan({"qkw": [0]})
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data | {"cut": []},
+        lambda data: data | {"cuts": [{"tensor": "a"}]},
+        lambda data: data | {"kept": {"a": ["x"]}},
+        lambda data: data | {"cuts": [{"tensor": "a", "dim": 0, "size": 4, "removed": [2, 2]}]},
+        lambda data: {"kept": {}},
+        lambda data: [data],
+    ],
+)
+def test_damaged_json_is_refused(groups: ChannelGroups, damage: object) -> None:
+    assert callable(damage)
+    with pytest.raises(ConfigError):
+        PruningPlan.from_json(damage(half_of_each(groups).to_json()))
+
+
+def test_tied_and_frozen_parameters_stay_so() -> None:
+    module = IDIOMS["tied_embedding"].make()
+    module.words.weight.requires_grad_(False)  # type: ignore[union-attr, operator]
+    smaller = apply_plan(module, half_of_each(analyse(module, IDIOMS["tied_embedding"].inputs())))
+    assert not smaller.words.weight.requires_grad  # type: ignore[union-attr]
+    assert smaller.words.weight.shape == (50, 12)  # type: ignore[union-attr]
