@@ -18,6 +18,11 @@ SEARCHERS = Registry(
             "niwaki.search.surrogate:Surrogate",
         ),
         Record(
+            "linas",
+            "rounds of measuring, learning and evolving on predictions (LINAS), mended or faithful",
+            "niwaki.search.linas:Linas",
+        ),
+        Record(
             "nsga2",
             "evolution by rank and crowding (NSGA-II), asynchronous; the default",
             "niwaki.search.nsga2:NSGA2",

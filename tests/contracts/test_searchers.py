@@ -8,6 +8,7 @@ short test of it instead.
 import pytest
 
 from niwaki.search.base import Problem, Searcher
+from niwaki.search.linas import Linas, LinasSettings
 from niwaki.search.nsga2 import NSGA2
 from niwaki.search.optuna_sampler import OptunaSearcher, OptunaSettings
 from niwaki.search.random_search import RandomSearch
@@ -80,6 +81,15 @@ class TestOptunaNSGA2Learns(TestOptunaNSGA2):
 class TestOptunaNSGA3Learns(TestOptunaNSGA3):
     beats_random = True
     n_evaluations = 400
+
+
+class TestLinas(SearcherContract):
+    resumes_with_pending = False
+    n_evaluations = 80
+    n_seeds = 3
+
+    def make(self, problem: Problem) -> Searcher:
+        return Linas(problem, LinasSettings(population_size=20, inner_evaluations=200, n_grid=2))
 
 
 class TestSurrogate(SearcherContract):

@@ -12,6 +12,7 @@ from niwaki.search.surrogate.warps import Straight, Warp, warps_for
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
+NOISE_SHARE = 1.0
 _CERTAIN = 1e-9  # standard deviation of what is known, relative to its size
 
 
@@ -73,7 +74,7 @@ class Learned:
         share of that too, and a table of deterministic costs consists of it in places.
         """
         mean, std = self.column.predict(features)
-        return Belief(self.warp, mean, np.hypot(std, self.column.noise_std))
+        return Belief(self.warp, mean, np.hypot(std, NOISE_SHARE * self.column.noise_std))
 
 
 def learn(features: Array, costs: Array) -> Learned:
