@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import cached_property
+from operator import mul
 from typing import TypeAlias
 
 import numpy as np
@@ -33,6 +34,7 @@ class RowIndex:
         self.steps = [np.arange(n + 1, dtype=codes.dtype) for n in n_options]
         random = stream(0, "row index").integers(2**63, size=len(n_options), dtype=np.uint64)
         self._factors = random * np.uint64(2) + np.uint64(1)
+        self._whole_factors: list[int] = self._factors.tolist()
         self._changed = np.repeat(np.arange(len(n_options)), n_options)
         self._code = np.concatenate([np.arange(n) for n in n_options])
 
@@ -45,13 +47,14 @@ class RowIndex:
         order = np.argsort(hashes, kind="stable")
         return hashes[order], order
 
-    def find(self, codes: NDArray[np.integer]) -> int:
+    def find(self, codes: Sequence[int]) -> int:
         """Return the row with these codes; -1 if there is none."""
-        wanted = (codes.astype(np.uint64) * self._factors).sum(dtype=np.uint64)
+        # Python's own numbers: a few of them are summed faster than an array is made.
+        wanted = sum(map(mul, codes, self._whole_factors)) % 2**64
         hashes, rows = self._sorted
-        at = int(np.searchsorted(hashes, wanted))
+        at = int(np.searchsorted(hashes, np.uint64(wanted)))
         while at < len(hashes) and hashes[at] == wanted:
-            if np.array_equal(self._codes[rows[at]], codes):
+            if self._codes[rows[at]].tolist() == list(codes):
                 return int(rows[at])
             at += 1
         return -1

@@ -128,7 +128,7 @@ class RowSpace(EnumerableSpace):
             return first
         for _ in range(MASKS):
             mixed = np.where(self._mask(rng), self.codes[parents[0]], self.codes[parents[1]])
-            row = self._index.find(mixed)
+            row = self._index.find(mixed.tolist())
             if row >= 0 and row not in parents:
                 return self.candidate(row)
         return self.candidate(self._nearest(mixed, rng, parents))
@@ -165,7 +165,7 @@ class RowSpace(EnumerableSpace):
         """
         decisions = candidate.decisions
         codes = [of.get(decisions.get(path), -1) for path, of in self._code_of]
-        row = self._index.find(np.array(codes)) if min(codes) >= 0 else -1
+        row = self._index.find(codes) if min(codes) >= 0 else -1
         if row < 0:
             raise SpaceError(f"the table has no row with {candidate}: {self._why_not(candidate)}")
         return row

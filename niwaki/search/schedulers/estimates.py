@@ -6,45 +6,48 @@ from itertools import pairwise
 from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from niwaki.core.measurement import Measurement, Trial
+from niwaki.core.measurement import Trial
 from niwaki.search.base import Problem
 from niwaki.search.schedulers.line_fit import SAME, Line, fit_line
 
-
-@dataclass(frozen=True)
-class Correction:
-    """Brings values of one fidelity to the scale of the full effort.
-
-    Attributes:
-        lines: By name of the value; a value without one needs no correction.
-    """
-
-    lines: Mapping[str, Line]
-
-    def of(self, measurement: Measurement) -> Measurement:
-        """Return the measurement with its values as they are expected at full effort."""
-        changed = {
-            name: line(measurement.values[name])
-            for name, line in self.lines.items()
-            if name in measurement.values
-        }
-        return replace(measurement, values={**measurement.values, **changed})
-
-    def spread(self, name: str) -> float:
-        """Return the standard deviation of a value's error; inf if nothing is known of it."""
-        return self.lines[name].spread if name in self.lines else 0.0
-
-
-Corrections: TypeAlias = Mapping[float, Correction]
+# By fidelity, then by the name of each value that effort changes.
+Corrections: TypeAlias = Mapping[float, Mapping[str, Line]]
 
 
 def at_full(trial: Trial, corrections: Corrections) -> Trial:
     """Return the trial with its values as they are expected at full effort."""
     measurement = trial.measurement
-    if not measurement.complete or measurement.fidelity not in corrections:
+    lines = corrections.get(measurement.fidelity, {})
+    if not (measurement.complete and lines):
         return trial
-    return replace(trial, measurement=corrections[measurement.fidelity].of(measurement))
+    values = {
+        name: lines[name](value) if name in lines else value
+        for name, value in measurement.values.items()
+    }
+    return replace(trial, measurement=replace(measurement, values=values))
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What n candidates are expected to be at full effort.
+
+    Attributes:
+        costs: (n, m) minimised; NaN where a value is missing.
+        spreads: (n, m) standard deviations of their errors; 0 for what effort does not change, inf
+            where nothing is known yet.
+        violations: (n,) summed relative violations of the bounds, 0 where a bound's value is
+            missing.
+    """
+
+    costs: NDArray[np.float64]
+    spreads: NDArray[np.float64]
+    violations: NDArray[np.float64]
+
+    def of(self, rows: NDArray[np.int64]) -> "Expected":
+        """Return some of the candidates."""
+        return Expected(self.costs[rows], self.spreads[rows], self.violations[rows])
 
 
 class Estimates:
@@ -56,23 +59,30 @@ class Estimates:
 
     Args:
         problem: Its objectives and bounds say which values are wanted.
+
+    Attributes:
+        n_pairs: How many trials were of candidates measured before, at another fidelity.
     """
 
     def __init__(self, problem: Problem) -> None:
-        self._names = tuple(
-            dict.fromkeys([o.name for o in problem.objectives] + [b.name for b in problem.bounds])
-        )
+        self._problem = problem
+        names = [o.name for o in problem.objectives] + [b.name for b in problem.bounds]
+        self._names = tuple(dict.fromkeys(names))
         self._trials: dict[str, dict[float, Trial]] = {}
+        self._raw: dict[tuple[str, float], NDArray[np.float64]] = {}
         self._corrections: Corrections | None = None
         self.n_pairs = 0
 
     def tell(self, trials: Sequence[Trial]) -> None:
         """Take note of finished evaluations."""
         for trial in trials:
-            known = self._trials.setdefault(trial.candidate.key, {})
-            known[trial.measurement.fidelity] = trial
+            key, fidelity = trial.candidate.key, trial.measurement.fidelity
+            known = self._trials.setdefault(key, {})
+            known[fidelity] = trial
+            self._raw[key, fidelity] = self._values(trial)
             self.n_pairs += len(known) > 1
-            self._corrections = None
+            if len(known) > 1 or fidelity not in (self._corrections or ()):
+                self._corrections = None
 
     def knows(self, key: str) -> bool:
         """Whether anything was told of a candidate."""
@@ -87,6 +97,23 @@ class Estimates:
         """Return one trial of each candidate, in the order in which they were first told."""
         return [at_full(self.highest(key), self.corrections) for key in self._trials]
 
+    def expected(self, trials: Sequence[Trial]) -> Expected:
+        """Return what candidates are expected to be, from trials that were told."""
+        keys = [(trial.candidate.key, trial.measurement.fidelity) for trial in trials]
+        values = np.array([self._raw[key] for key in keys]).reshape(-1, len(self._names))
+        spreads = np.zeros_like(values)
+        fidelities = np.array([fidelity for _, fidelity in keys])
+        for fidelity, lines in self.corrections.items():
+            rows = fidelities == fidelity
+            for column, name in enumerate(self._names):
+                if name in lines:
+                    values[rows, column] = lines[name](values[rows, column])
+                    spreads[rows, column] = lines[name].spread
+        signs = np.array([objective.sign for objective in self._problem.objectives])
+        n_objectives = len(signs)
+        violations = self._violations(values)
+        return Expected(signs * values[:, :n_objectives], spreads[:, :n_objectives], violations)
+
     @property
     def corrections(self) -> Corrections:
         """What brings values of each fidelity to the scale of the full effort."""
@@ -94,31 +121,40 @@ class Estimates:
             self._corrections = self._fitted()
         return self._corrections
 
+    def _values(self, trial: Trial) -> NDArray[np.float64]:
+        """Return the wanted values in the user's direction; NaN where there is none."""
+        values = trial.measurement.values if trial.measurement.complete else {}
+        return np.array([values.get(name, np.nan) for name in self._names], dtype=np.float64)
+
+    def _violations(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        violations = np.zeros(len(values))
+        for bound in self._problem.bounds:  # as `Bound.violation`, for many at once
+            column = values[:, self._names.index(bound.name)]
+            slack = bound.sign * (column - bound.limit) / (abs(bound.limit) or 1.0)
+            violations += np.fmax(slack, 0.0)
+        return violations
+
     def _fitted(self) -> Corrections:
         levels = sorted({level for known in self._trials.values() for level in known})
-        corrections = {level: Correction({}) for level in levels[-1:]}
+        corrections: dict[float, Mapping[str, Line]] = {level: {} for level in levels[-1:]}
         for low, high in reversed(list(pairwise(levels))):
-            steps = {name: self._line(name, low, high) for name in self._names}
-            further = corrections[high].lines
+            steps = self._lines(low, high)
+            further = corrections[high]
             lines = {n: _chained(line, further.get(n, SAME)) for n, line in steps.items()}
-            corrections[low] = Correction({n: line for n, line in lines.items() if line != SAME})
+            corrections[low] = {name: line for name, line in lines.items() if line != SAME}
         return corrections
 
-    def _line(self, name: str, low: float, high: float) -> Line:
-        pairs = [
-            (known[low].measurement.values[name], known[high].measurement.values[name])
-            for known in self._trials.values()
-            if low in known and high in known and _have(name, known[low], known[high])
-        ]
-        x, y = np.array(pairs, dtype=np.float64).reshape(-1, 2).T
-        return fit_line(x, y)
-
-
-def _have(name: str, *trials: Trial) -> bool:
-    return all(
-        trial.measurement.complete and np.isfinite(trial.measurement.values.get(name, np.nan))
-        for trial in trials
-    )
+    def _lines(self, low: float, high: float) -> dict[str, Line]:
+        """Return the line of each value from one fidelity to the next."""
+        both = [key for key, known in self._trials.items() if low in known and high in known]
+        shape = (-1, len(self._names))
+        x = np.array([self._raw[key, low] for key in both]).reshape(shape)
+        y = np.array([self._raw[key, high] for key in both]).reshape(shape)
+        fine = np.isfinite(x) & np.isfinite(y)
+        return {
+            name: fit_line(x[fine[:, column], column], y[fine[:, column], column])
+            for column, name in enumerate(self._names)
+        }
 
 
 def _chained(first: Line, second: Line) -> Line:

@@ -1,9 +1,13 @@
 """From a value measured with less effort to what more effort would give: a cautious line."""
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+# A number, or (n,) of them.
+Values = TypeVar("Values", float, NDArray[np.float64])
 
 CAUTION = 2.0  # pairs that are as strong as the belief in a mere shift
 LEAST_SLOPE = 0.05
@@ -17,7 +21,7 @@ class Line:
     slope: float = 1.0
     spread: float = np.inf
 
-    def __call__(self, x: float) -> float:
+    def __call__(self, x: Values) -> Values:
         return self.intercept + self.slope * x
 
 

@@ -11,7 +11,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Trial
 from niwaki.core.pareto import non_dominated
 from niwaki.search.base import Problem
-from niwaki.search.schedulers.estimates import Estimates, at_full
+from niwaki.search.schedulers.estimates import Estimates, Expected
 from niwaki.search.schedulers.promise import expected_gains
 
 TieBreak: TypeAlias = Literal["gain", "spread"]
@@ -48,41 +48,25 @@ class Promotion:
         """
         if not waiting:
             return None
-        trials = self._at_full(waiting)
-        violations = self.problem.violations(trials)
-        best = np.flatnonzero(violations == violations.min())
-        costs = self.problem.costs([trials[i] for i in best])
-        best = best[np.isfinite(costs).all(axis=1)]
-        if len(best) == 0:
+        expected = self.estimates.expected(waiting)
+        known = np.flatnonzero(np.isfinite(expected.costs).all(axis=1))
+        if len(known) == 0:
             return None
-        pool = best[_best_ranks(self.problem.costs([trials[i] for i in best]))]
-        front = self._front_ahead(ahead)
-        return waiting[self._pick([waiting[i] for i in pool], pool, front)].candidate
+        violations = expected.violations[known]
+        best = known[violations == violations.min()]
+        pool = best[_best_ranks(expected.costs[best])]
+        before = self.estimates.expected(ahead)
+        front = before.costs[before.violations == 0.0]
+        return waiting[int(pool[self._pick(expected.of(pool), front)])].candidate
 
-    def _pick(
-        self, waiting: Sequence[Trial], pool: NDArray[np.int64], front: NDArray[np.float64]
-    ) -> int:
-        costs = self.problem.costs(self._at_full(waiting))
+    def _pick(self, pool: Expected, ahead: NDArray[np.float64]) -> int:
+        front = ahead[non_dominated(ahead)]
         if self.tie_break == "gain":
-            gains = expected_gains(costs, self._spreads(waiting), front)
+            gains = expected_gains(pool.costs, pool.spreads, front)
             if gains.max() > 0.0:
-                return int(pool[gains.argmax()])
-        first = np.flatnonzero(non_dominated(costs))
-        return int(pool[first[_loneliest(costs[first], front)]])
-
-    def _front_ahead(self, ahead: Sequence[Trial]) -> NDArray[np.float64]:
-        """Return (n, m) costs of those ahead that are feasible, or expected to be."""
-        trials = self._at_full(ahead)
-        costs = self.problem.costs(trials)[self.problem.violations(trials) == 0.0]
-        return np.asarray(costs[non_dominated(costs)])
-
-    def _at_full(self, trials: Sequence[Trial]) -> list[Trial]:
-        return [at_full(trial, self.estimates.corrections) for trial in trials]
-
-    def _spreads(self, trials: Sequence[Trial]) -> NDArray[np.float64]:
-        names = [objective.name for objective in self.problem.objectives]
-        corrections = [self.estimates.corrections[trial.measurement.fidelity] for trial in trials]
-        return np.array([[correction.spread(name) for name in names] for correction in corrections])
+                return int(gains.argmax())
+        first = np.flatnonzero(non_dominated(pool.costs))
+        return int(first[_loneliest(pool.costs[first], front)])
 
 
 def _best_ranks(costs: NDArray[np.float64]) -> NDArray[np.int64]:
