@@ -26,7 +26,8 @@ class GreedySettings:
 
     Attributes:
         least_skill: Skill that every task keeps by the oracle's judgement, from 0 (chance) to 1 (as
-            good as the network that was given); a floor, before fine-tuning.
+            good as the network that was given). The oracle judges before fine-tuning, which brings
+            much of it back; so there is no floor, None, unless one is asked for.
         n_rounds: Steps to the budget; sensitivities are measured anew in each.
         worst_task: How much the worst-hit task counts beside the sum over tasks.
         curvature: Exponent of the damage as a function of the share removed: small cuts cost less
@@ -36,13 +37,14 @@ class GreedySettings:
         ConfigError: On a number out of its range.
     """
 
-    least_skill: float = 0.0
+    least_skill: float | None = None
     n_rounds: int = 6
     worst_task: float = 1.0
     curvature: float = 1.5
 
     def __post_init__(self) -> None:
-        require_share(self, "least_skill")
+        if self.least_skill is not None:
+            require_share(self, "least_skill")
         require_at_least(self, {"n_rounds": 1, "worst_task": 0, "curvature": 1})
         require_positive(self, "n_rounds")
 
@@ -122,7 +124,7 @@ class GreedyAllocator:
 
     def _damage(self, before: Floats, after: Floats) -> Floats:
         """Return (n,) damage of going from (t,) skills to (n, t) skills."""
-        left = np.maximum(before - self._settings.least_skill, 0.05)
+        left = np.maximum(before - (self._settings.least_skill or 0.0), 0.05)
         lost = np.maximum(before - np.nan_to_num(after, nan=-1.0), 0.0) / left  # (n, t)
         total: Floats = lost.mean(axis=1) + self._settings.worst_task * lost.max(axis=1)
         return np.maximum(total, _LEAST_DAMAGE)
@@ -136,7 +138,8 @@ class GreedyAllocator:
             aim = cost - (cost - target) / 2.0**halving
             reached = self._descend(state, damages, aim)
             after = self._oracle.judge([reached]).skills[0]
-            if np.all(after >= self._settings.least_skill):
+            floor = self._settings.least_skill
+            if floor is None or np.all(after >= floor):
                 return reached, after, halving + 1
         return state, skills, _N_HALVINGS
 
@@ -174,8 +177,9 @@ class GreedyAllocator:
         if cost <= budget:
             return ""
         least = float(self._price.of(self._ladder.least))
-        floor = f"every task keeps {self._settings.least_skill:.0%} of its skill"
+        floor = self._settings.least_skill
+        while_kept = "" if floor is None else f" while every task keeps {floor:.0%} of its skill"
         return (
-            f"the budget of {budget:.4g} {self._price.unit} cannot be met while {floor}: "
+            f"the budget of {budget:.4g} {self._price.unit} cannot be met{while_kept}: "
             f"{cost:.4g} was reached, and the smallest network of all costs {least:.4g}"
         )

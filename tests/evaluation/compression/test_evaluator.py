@@ -1,0 +1,151 @@
+"""A model compressed: what is judged is what is cut, and what is measured is what runs."""
+
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from niwaki.compress.allocation import PagcpSettings
+from niwaki.compress.pruning import apply_plan
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.evaluation.compression.evaluator import CompressedEvaluator
+from niwaki.evaluation.compression.masked_oracle import MaskedOracle
+from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.evaluation.compression.original import in_order_of_outputs
+from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
+from niwaki.evaluation.compression.proposals import ALLOCATORS
+from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
+from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from tests.evaluation.compression.small import TwoHeads, build, data
+
+SETTINGS = CompressionSettings(
+    model="tests.evaluation.compression.small:build",
+    pruning=PruningSettings(price="macs", shares=(0.6,), n_judged=64),
+    tuning=TuningSettings(epochs=2.0, batch_size=32, n_recalibration=128),
+)
+
+
+def make(settings: CompressionSettings = SETTINGS) -> CompressedEvaluator:
+    source = ModelSource("tests.evaluation.compression.small:build")
+    return CompressedEvaluator(source, data, OnnxRuntimeCpu(), settings=settings)
+
+
+@pytest.fixture(scope="module")
+def evaluator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[CompressedEvaluator]:
+    prepared = make()
+    prepared.prepare(tmp_path_factory.mktemp("artifacts"))
+    yield prepared
+
+
+def test_the_first_candidates_are_the_whole_and_allocations(evaluator: CompressedEvaluator) -> None:
+    costs = [evaluator.cheap(candidate)["macs"] for candidate in evaluator.initial()]
+    whole = evaluator.cheap(evaluator.baseline())["macs"]
+    assert costs[0] == whole
+    assert any(0.3 * whole < cost <= 0.6 * whole for cost in costs)
+
+
+def test_counts_are_those_of_the_module(evaluator: CompressedEvaluator) -> None:
+    for candidate in evaluator.initial():
+        module = apply_plan(build(), evaluator.plan(candidate))
+        n_params = sum(parameter.numel() for parameter in module.parameters())
+        assert evaluator.cheap(candidate)["params"] == n_params
+
+
+def test_a_pruned_model_is_measured_fine_tuned_and_smaller(evaluator: CompressedEvaluator) -> None:
+    before = evaluator.evaluate(evaluator.baseline(), fidelity=1.0, seed=0)
+    small = evaluator.evaluate(evaluator.initial()[-1], fidelity=1.0, seed=0)
+    assert before.complete and small.complete
+    assert small.values["size_bytes"] < 0.8 * before.values["size_bytes"]
+    assert small.values["mean_skill"] > before.values["mean_skill"] - 0.1
+
+
+def test_a_network_is_tuned_once_and_the_same_every_time(evaluator: CompressedEvaluator) -> None:
+    candidate = evaluator.initial()[-1]
+    first = evaluator.evaluate(candidate, fidelity=1.0, seed=0)
+    again = make()
+    again.prepare(Path(evaluator._in_folder("")))  # the same folder, as after a kill
+    second = again.evaluate(candidate, fidelity=1.0, seed=0)
+    assert first.values["mean_skill"] == second.values["mean_skill"]
+
+
+def test_the_original_is_never_changed(evaluator: CompressedEvaluator) -> None:
+    for name, value in build().state_dict().items():
+        torch.testing.assert_close(evaluator.original.module.state_dict()[name], value)
+
+
+def test_it_travels_to_workers(evaluator: CompressedEvaluator) -> None:
+    there = pickle.loads(pickle.dumps(evaluator))
+    assert there.initial() == evaluator.initial()
+
+
+def test_the_oracle_judges_what_would_be_cut(evaluator: CompressedEvaluator) -> None:
+    counts = evaluator.ladder.least
+    oracle = MaskedOracle(
+        build(), evaluator._ranked, evaluator.data, recalibrate=lambda _: None, n_items=64
+    )
+    judged = oracle.judge([evaluator.ladder.whole, counts])
+    np.testing.assert_allclose(judged.skills[0], 1.0)
+    cut = apply_plan(build(), evaluator._ranked.plan(counts)).eval()
+    truth = MaskedOracle(cut, evaluator._ranked, evaluator.data, recalibrate=lambda _: None)
+    whole = MaskedOracle(build(), evaluator._ranked, evaluator.data, recalibrate=lambda _: None)
+    np.testing.assert_allclose(judged.skills[1], truth._original / whole._original, atol=1e-5)
+
+
+@pytest.mark.parametrize("allocation", ALLOCATORS)
+def test_every_allocator_gives_smaller_networks(allocation: str, tmp_path: Path) -> None:
+    pruning = PruningSettings(
+        criterion="l1",
+        allocation=allocation,
+        price="macs",
+        shares=(0.5,),
+        n_judged=64,
+        pagcp=PagcpSettings(first_tolerance=500.0, global_tolerance=1000.0),
+    )
+    settings = CompressionSettings(only="prune", pruning=pruning, tuning=SETTINGS.tuning)
+    other = make(settings)
+    other.prepare(tmp_path)
+    whole = other.cheap(other.baseline())["macs"]
+    assert min(other.cheap(candidate)["macs"] for candidate in other.initial()) < whole
+
+
+def test_only_quantize_prunes_nothing(tmp_path: Path) -> None:
+    other = make(CompressionSettings(only="quantize"))
+    other.prepare(tmp_path)
+    macs = {other.cheap(candidate)["macs"] for candidate in other.initial()}
+    assert macs == {other.cheap(other.baseline())["macs"]}
+    assert not other.fidelities.several
+
+
+def test_latency_is_fitted_to_whole_networks(evaluator: CompressedEvaluator) -> None:
+    costs = evaluator.original.groups.costs
+    rng = np.random.default_rng(0)
+    counts = [np.array([rng.choice(s) for s in evaluator.ladder.steps]) for _ in range(24)]
+    truth = [0.02 + 1e-7 * float(MacsPrice(costs).of(c)) + 1e-4 * c.sum() for c in counts]
+    price = LatencyPrice(costs, counts[:16], truth[:16])
+    np.testing.assert_allclose(price.of(np.array(counts[16:])), truth[16:], rtol=0.05)
+    assert price.relative_error < 0.05
+
+
+def test_outputs_that_are_not_the_tasks_are_refused() -> None:
+    class Renamed(TwoHeads):
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            answer = super().forward(x)
+            return {"quarter": answer["quarter"], "light": answer["brightness"]}
+
+    with pytest.raises(
+        DataError, match="answers quarter, light, but the tasks are quarter, bright"
+    ):
+        in_order_of_outputs(data(), Renamed().eval())
+
+
+def test_wrong_settings_name_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="'tailor'; did you mean 'taylor'"):
+        PruningSettings(criterion="tailor")
+    with pytest.raises(ConfigError, match="'greedi'; did you mean 'greedy'"):
+        PruningSettings(allocation="greedi")
+    with pytest.raises(ConfigError, match="give prune or quantize"):
+        CompressionSettings(only="pruning")

@@ -1,0 +1,87 @@
+"""Tasks that nobody declared."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from niwaki.core.errors import DataError
+from niwaki.evaluation.compression.inferred_data import infer_data, infer_from
+from niwaki.tasks.base import SplitName
+from niwaki.tasks.task import TaskKind
+from tests.evaluation.compression.small import build, data, loaders, unlabelled
+
+
+def test_outputs_and_targets_tell_the_tasks() -> None:
+    found = data()
+    assert [(t.name, t.kind, t.n_outputs) for t in found.tasks] == [
+        ("quarter", TaskKind.CLASSIFICATION, 4),
+        ("brightness", TaskKind.REGRESSION, 1),
+    ]
+
+
+def test_without_targets_the_model_itself_is_the_wish() -> None:
+    found = infer_from(unlabelled(), build(), seed=0)
+    batch = next(found[SplitName.VAL].batches(64))
+    with torch.no_grad():
+        answer = build()(torch.from_numpy(batch.inputs))
+    np.testing.assert_array_equal(batch.targets["quarter"], answer["quarter"].argmax(1))
+    np.testing.assert_allclose(batch.targets["brightness"], answer["brightness"], atol=1e-6)
+
+
+def test_targets_of_some_outputs_are_completed_by_the_model() -> None:
+    partly = {
+        split: [(x, {"quarter": targets["quarter"]}) for x, targets in batches]
+        for split, batches in loaders().items()
+    }
+    assert {task.name for task in infer_from(partly, build(), seed=0).tasks} == {
+        "quarter",
+        "brightness",
+    }
+
+
+def test_splits_that_are_missing_are_carved() -> None:
+    found = infer_from({"train": loaders()["train"]}, build(), seed=0)
+    n_items = [found[split].n_items or 0 for split in SplitName]
+    assert sum(n_items) == 256
+    assert min(n_items) > 0
+
+
+class Masks(nn.Module):
+    """Scores every pixel."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([x, -x, 2 * x], dim=1)
+
+
+def test_labels_of_pixels_are_segmentation() -> None:
+    batches = [
+        (x, (x[:, 0] > 0.0).astype(np.int64) + (x[:, 0] > 0.5)) for x, _ in loaders()["train"]
+    ]
+    [task] = infer_from({"train": batches}, Masks(), seed=0).tasks
+    assert (task.kind, task.n_outputs) == (TaskKind.SEGMENTATION, 3)
+
+
+def test_what_fits_no_task_is_named() -> None:
+    odd = {"train": [(x, {"quarter": targets["brightness"]}) for x, targets in loaders()["train"]]}
+    with pytest.raises(DataError, match=r"'quarter' has shape \(2, 4\) .* declare the tasks"):
+        infer_from(
+            {"train": [(x, {"quarter": np.ones((len(x), 7, 7))}) for x, _ in odd["train"]]},
+            build(),
+            seed=0,
+        )
+    with pytest.raises(DataError, match="targets for 'colour'"):
+        infer_from(
+            {"train": [(x, {"colour": t["quarter"]}) for x, t in loaders()["train"]]},
+            build(),
+            seed=0,
+        )
+    with pytest.raises(DataError, match="targets came as one array"):
+        infer_from({"train": [(x, t["quarter"]) for x, t in loaders()["train"]]}, build(), seed=0)
+    with pytest.raises(DataError, match="no loader for the train split"):
+        infer_from({"val": loaders()["val"]}, build(), seed=0)
+
+
+def test_loaders_come_from_a_function_by_name() -> None:
+    name = "tests.evaluation.compression.small:loaders"
+    assert infer_data(name, build(), seed=0).fingerprint == data().fingerprint

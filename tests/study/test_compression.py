@@ -1,0 +1,50 @@
+"""`niwaki.compress`: from a trained model to verified files."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+import niwaki
+from niwaki.core.errors import ConfigError
+from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
+from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.export.bundle import find_bundles, verify_bundle
+from niwaki.study.compression import Compressed, CompressionRequest
+from tests.evaluation.compression.small import build, loaders, unlabelled
+
+SETTINGS = CompressionSettings(
+    pruning=PruningSettings(price="macs", shares=(0.5,), n_judged=64),
+    tuning=TuningSettings(epochs=1.0, batch_size=32, n_recalibration=128),
+)
+
+
+def test_a_model_is_compressed_exported_and_verified(tmp_path: Path) -> None:
+    request = CompressionRequest(n_finalists=2, settings=SETTINGS)
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    assert isinstance(found, Compressed)
+    assert "faster and" in found.summary()
+    assert found.int8 is not None
+    bundles = find_bundles(tmp_path / "run" / "artifacts")
+    assert bundles
+    for folder in bundles:
+        verify_bundle(folder).require(str(folder))
+
+
+def test_inputs_alone_will_do_and_an_impossible_budget_says_so(tmp_path: Path) -> None:
+    inputs = torch.from_numpy(unlabelled()["train"][0])
+    request = CompressionRequest(latency_ms=1e-6, n_finalists=0, settings=SETTINGS)
+    found = niwaki.compress(build(), inputs, folder=tmp_path / "run", request=request)
+    assert found.front.models
+    assert "was not met: the fastest model found takes" in found.summary()
+
+
+def test_a_search_goes_on_from_the_allocations(tmp_path: Path) -> None:
+    request = CompressionRequest(evaluations=10, n_finalists=0, settings=SETTINGS)
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    assert len(found.front.models) >= 2
+
+
+def test_no_data_at_all_is_refused() -> None:
+    with pytest.raises(ConfigError, match="give `tasks`, or `example_inputs`"):
+        niwaki.compress(build())
