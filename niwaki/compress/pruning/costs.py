@@ -6,12 +6,14 @@ width is a sum over the groups that it is made of. A thousand candidates are a f
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Kept: TypeAlias = Ints | Floats | Sequence[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +64,7 @@ class CostModel:
     macs_of: Products
     params_of: Products
 
-    def macs(self, kept: Ints | Floats) -> Floats:
+    def macs(self, kept: Kept) -> Floats:
         """Return the multiply-accumulates of one example, in convolutions and matrix products.
 
         Args:
@@ -73,19 +75,19 @@ class CostModel:
         """
         return self._sum(self.macs_of, kept)
 
-    def params(self, kept: Ints | Floats) -> Floats:
+    def params(self, kept: Kept) -> Floats:
         """Return the number of parameters, in the same way as `macs`."""
         return self._sum(self.params_of, kept)
 
-    def macs_per_layer(self, kept: Ints | Floats) -> Floats:
+    def macs_per_layer(self, kept: Kept) -> Floats:
         """Return (..., n_terms) multiply-accumulates, in the order of `macs_of.owners`."""
         return self._terms(self.macs_of, kept)
 
-    def params_per_tensor(self, kept: Ints | Floats) -> Floats:
+    def params_per_tensor(self, kept: Kept) -> Floats:
         """Return (..., n_terms) numbers of parameters, in the order of `params_of.owners`."""
         return self._terms(self.params_of, kept)
 
-    def widths_per_layer(self, kept: Ints | Floats) -> Floats:
+    def widths_per_layer(self, kept: Kept) -> Floats:
         """Return (..., n_terms, n_factors) widths of each layer; 1 where there is no other.
 
         For a convolution the first is its input channels (of one group), the second its outputs.
@@ -97,15 +99,15 @@ class CostModel:
         """(n_groups,) counts of the model as it is."""
         return self.n_units
 
-    def _widths(self, kept: Ints | Floats) -> Floats:
+    def _widths(self, kept: Kept) -> Floats:
         widths: Floats = np.asarray(kept, np.float64) @ self.per_unit.T + self.fixed
         return widths
 
-    def _terms(self, products: Products, kept: Ints | Floats) -> Floats:
+    def _terms(self, products: Products, kept: Kept) -> Floats:
         factors = self._widths(kept)[..., products.factors]
         terms: Floats = products.coefficients * factors.prod(-1)
         return terms
 
-    def _sum(self, products: Products, kept: Ints | Floats) -> Floats:
+    def _sum(self, products: Products, kept: Kept) -> Floats:
         total: Floats = self._terms(products, kept).sum(-1)
         return total

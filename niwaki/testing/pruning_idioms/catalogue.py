@@ -20,7 +20,7 @@ class Idiom:
         make: Returns a new one, with random weights from torch's generator.
         inputs: Returns inputs for it.
         exact: Whether zeroed slices alone give what the pruned network computes; a norm over
-            channels counts zeros.
+            channels, if it loses some, counts zeros.
         can_shrink: Whether anything in it can be pruned.
     """
 
@@ -97,7 +97,8 @@ _INPUTS: Mapping[str, Callable[[], Any]] = {
 }
 _CHANNEL_NORMS = (
     "group_normalised tokens_with_positions patch_merging token_mixing channels_last_block "
-    "plain_layer_norm root_mean_square_norm"
+    "plain_layer_norm root_mean_square_norm attention_layer encoder_layer channel_softmax "
+    "neighbours_normalised response_norm"
 )
 
 

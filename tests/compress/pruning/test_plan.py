@@ -57,7 +57,7 @@ def test_an_empty_plan_changes_nothing(module: nn.Module, groups: ChannelGroups)
 def test_attributes_follow(module: nn.Module, groups: ChannelGroups) -> None:
     heads = next(group.name for group in groups.groups if group.n_units == 4)
     smaller = apply_plan(module, groups.plan({heads: [1, 3, 2]}))
-    assert (smaller.num_heads, module.num_heads) == (3, 4)
+    assert [vars(each)["num_heads"] for each in (smaller, module)] == [3, 4]
 
 
 def test_a_pruned_model_is_not_pruned_again_by_mistake(
@@ -107,7 +107,7 @@ def test_damaged_json_is_refused(groups: ChannelGroups, damage: object) -> None:
 
 def test_tied_and_frozen_parameters_stay_so() -> None:
     module = IDIOMS["tied_embedding"].make()
-    module.words.weight.requires_grad_(False)  # type: ignore[union-attr, operator]
+    module.words.weight.requires_grad_(False)  # type: ignore[union-attr]
     smaller = apply_plan(module, half_of_each(analyse(module, IDIOMS["tied_embedding"].inputs())))
     assert not smaller.words.weight.requires_grad  # type: ignore[union-attr]
     assert smaller.words.weight.shape == (50, 12)  # type: ignore[union-attr]
