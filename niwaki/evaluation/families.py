@@ -22,9 +22,12 @@ class NetworkFamily(Protocol):
     def space(self) -> Space:
         """Where candidates come from; its mutation and crossover are the family's own."""
 
-    @property
-    def seeds(self) -> Mapping[str, Candidate]:
-        """Well-known networks by name, those that fit the inputs."""
+    def seed(self, name: str) -> Candidate:
+        """Return the well-known network of that name.
+
+        Raises:
+            SpaceError: If there is none, or why it does not fit the inputs or the budget.
+        """
 
     def counts(self, candidate: Candidate) -> Mapping[str, float]:
         """Return what is known without building: arithmetic alone.

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, SpaceError
-from niwaki.core.registry import nearest
 from niwaki.evaluation.families import NetworkFamily
 
 
@@ -18,17 +17,11 @@ def named_seed(name: str, family: NetworkFamily) -> Candidate:
         family: Where it should come from.
 
     Raises:
-        ConfigError: If there is no such seed or file.
-        SpaceError: If the candidate is not of the family's space.
+        ConfigError: If the file cannot be read.
+        SpaceError: If there is no such seed, or the candidate is not of the family's space.
     """
     if not name.endswith(".json"):
-        known = list(family.seeds)
-        if name not in known:
-            raise ConfigError(
-                f"there is no seed '{name}' for these inputs{nearest(name, known)} "
-                f"Known: {', '.join(known) or 'none'}; or name a .json file of a candidate"
-            )
-        return family.seeds[name]
+        return family.seed(name)
     try:
         data = json.loads(Path(name).expanduser().read_text())
     except (OSError, ValueError) as error:

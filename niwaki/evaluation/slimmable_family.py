@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from torch import nn
 
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import DataError
+from niwaki.core.errors import DataError, SpaceError
+from niwaki.core.registry import nearest
 from niwaki.spaces.joint import JointSpace
 from niwaki.spaces.precision import ARCHITECTURE, with_precisions
 from niwaki.spaces.slimmable.build import build
@@ -43,6 +44,19 @@ class SlimmableFamily:
         """The largest network, the deepest one of half its widths, and the smallest."""
         space = self.space
         return {"largest": space.largest, "half": space.uniform(0.5), "smallest": space.smallest}
+
+    def seed(self, name: str) -> Candidate:
+        """Return one of `seeds`.
+
+        Raises:
+            SpaceError: If there is none of that name.
+        """
+        if name not in self.seeds:
+            known = list(self.seeds)
+            raise SpaceError(
+                f"there is no seed '{name}'{nearest(name, known)} Known: {', '.join(known)}"
+            )
+        return self.seeds[name]
 
     def counts(self, candidate: Candidate) -> Mapping[str, float]:
         """Return parameters and MACs, and bounds on what stays in memory."""

@@ -189,7 +189,7 @@ def test_a_seed_may_be_a_candidate_in_a_file(folder: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"seeds": ("width_9",)}, "no seed 'width_9' for these inputs; did you mean 'width_"),
+        ({"seeds": ("width_9",)}, "there is no seed 'width_9'"),
         ({"seeds": ("none.json",)}, "the seed 'none.json' cannot be read"),
         ({"baseline": "width_4"}, "'width_4', which is none of the seeds: width_8"),
     ],
@@ -197,7 +197,7 @@ def test_a_seed_may_be_a_candidate_in_a_file(folder: Path, tmp_path: Path) -> No
 def test_seeds_that_are_not_there_are_refused_at_the_start(
     changes: dict[str, object], message: str, folder: Path
 ) -> None:
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises((ConfigError, SpaceError), match=message):
         make_evaluator(replace(SETTINGS, **changes)).prepare(folder)  # type: ignore[arg-type]
 
 
@@ -298,6 +298,12 @@ def test_slimmable_networks_are_trained_from_scratch_too_and_quantized(tmp_path:
     assert [row["realised"] for row in rows if row["kind"] == "conv"] == ["int8"] * 4
     module = evaluator.family.build(base.part("architecture"))
     assert sum(p.numel() for p in module.parameters()) == evaluator.cheap(base)["params"]
+
+
+def test_seeds_of_the_slimmable_space_have_names(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, seeds=("smallest", "largest", "halves"))
+    with pytest.raises(SpaceError, match="no seed 'halves'; did you mean 'half'"):
+        make_evaluator(settings, space=SLIM).prepare(tmp_path)
 
 
 def test_networks_without_named_layers_cannot_be_quantized() -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.errors import SpaceError
 from niwaki.spaces.choices import Choice, ChoiceSpace
 from niwaki.spaces.slimmable.layout import Head, HeadKind
 
@@ -40,13 +41,12 @@ class TinyFamily:
         faults = (FINE, DIVERGES, HUGE, EXHAUSTS)
         return ChoiceSpace((Choice("width", self.settings.widths), Choice("fault", faults)))
 
-    @property
-    def seeds(self) -> Mapping[str, Candidate]:
-        """Networks without a fault, by width."""
-        return {
-            f"width_{width}": Candidate.of({"width": width, "fault": FINE})
-            for width in self.settings.widths
-        }
+    def seed(self, name: str) -> Candidate:
+        """Return a network without a fault, by its width: `width_4`."""
+        width = int(name.removeprefix("width_"))
+        if width not in self.settings.widths:
+            raise SpaceError(f"there is no seed '{name}'")
+        return Candidate.of({"width": width, "fault": FINE})
 
     def counts(self, candidate: Candidate) -> Mapping[str, float]:
         """Return counts by hand."""
