@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.search.base import Problem
+from niwaki.search.surrogate.tallies import Tallies
 from niwaki.spaces.walks import every_candidate
 
 Array = NDArray[np.float64]
@@ -69,6 +71,8 @@ def _column(pool: Pool, name: str) -> Array:
 class Catalogue:
     """Looks candidates up: identities, features and cheap values, each computed once.
 
+    Features are the encoding of the space, and tallies of its decisions.
+
     Attributes:
         problem: What is searched.
     """
@@ -84,7 +88,7 @@ class Catalogue:
             first.setdefault(self.problem.identity(candidate), candidate)
         new = [name for name in first if name not in self._features]
         if new:
-            rows = self.problem.space.encode([first[name] for name in new])
+            rows = self._encoded([first[name] for name in new])
             self._features.update(zip(new, rows, strict=True))
         for name in first:
             if name not in self._cheap:
@@ -99,12 +103,20 @@ class Catalogue:
         spellings: dict[str, list[Candidate]] = {}
         for candidate in every_candidate(self.problem.space):
             spellings.setdefault(self.problem.identity(candidate), []).append(candidate)
-        rows = self.problem.space.encode([c for alike in spellings.values() for c in alike])
+        rows = self._encoded([c for alike in spellings.values() for c in alike])
         ends = np.cumsum([len(alike) for alike in spellings.values()])
         means = np.add.reduceat(rows, np.concatenate([[0], ends[:-1]]), axis=0)
         means /= np.diff(ends, prepend=0)[:, None]
         self._features.update(zip(spellings, means, strict=True))
         return self.pool([alike[0] for alike in spellings.values()])
+
+    @cached_property
+    def _tallies(self) -> Tallies:
+        return Tallies.of(self.problem.space)
+
+    def _encoded(self, candidates: Sequence[Candidate]) -> Array:
+        encoded = self.problem.space.encode(candidates)
+        return np.concatenate([encoded, self._tallies.encode(candidates)], axis=1)
 
     def violations(self, pool: Pool) -> Array:
         """Return (n,) by how much cheap values break the bounds; 0 if they do not."""
