@@ -8,6 +8,7 @@ from scipy.linalg import cho_solve, cholesky, solve_triangular
 
 from niwaki.predictors.gaussian_evidence import JITTER, Evidence
 from niwaki.predictors.kernels import Covariance
+from niwaki.predictors.state import State, array_of
 
 Array = NDArray[np.float64]
 
@@ -24,7 +25,7 @@ class GaussianColumn:
         factor: (n, n) lower Cholesky factor of the rows' covariance, noise included.
         weights: (n,) of the rows in a prediction.
         log_evidence: Log posterior density of the hyper-parameters, of real values.
-        n_judged: How many values that density is of.
+        n_judged: How many values that density is of; 0 if it is not known any more.
     """
 
     covariance: Covariance
@@ -50,6 +51,56 @@ class GaussianColumn:
         left = self.covariance.own(rows) - np.einsum("nk,nk->k", known, known)
         std = np.sqrt(np.maximum(left, JITTER))
         return self.shift + self.scale * mean, self.scale * std
+
+    def left_out(self) -> tuple[Array, Array]:
+        """Return (n,) means and standard deviations of each value, given all others.
+
+        References:
+            Rasmussen and Williams, 2006, eq. 5.12.
+        """
+        identity = np.eye(len(self.weights))
+        precision = np.diag(cho_solve((self.factor, True), identity, check_finite=False))
+        values = self.covariance.between(self.rows, self.rows) @ self.weights
+        values += (self.noise + JITTER) * self.weights
+        mean = values - self.weights / precision
+        return self.shift + self.scale * mean, self.scale / np.sqrt(precision)
+
+    def state(self) -> dict[str, Array]:
+        """Return everything as arrays by name."""
+        covariance = self.covariance
+        return {
+            "numbers": np.array([covariance.amplitude, self.noise, self.shift, self.scale]),
+            "relevance": covariance.relevance,
+            "slopes": covariance.slopes,
+            "centre": covariance.centre,
+            "rows": self.rows,
+            "factor": self.factor,
+            "weights": self.weights,
+        }
+
+    @classmethod
+    def of_state(cls, state: State) -> "GaussianColumn":
+        """Return what `state` gave.
+
+        Raises:
+            DataError: If an array is missing or misshapen.
+        """
+        amplitude, noise, shift, scale = array_of(state, "numbers", n_dimensions=1).tolist()
+        relevance, slopes, centre, weights = (
+            array_of(state, name, n_dimensions=1)
+            for name in ("relevance", "slopes", "centre", "weights")
+        )
+        return cls(
+            covariance=Covariance(amplitude, relevance, slopes, centre),
+            noise=noise,
+            shift=shift,
+            scale=scale,
+            rows=array_of(state, "rows", n_dimensions=2),
+            factor=array_of(state, "factor", n_dimensions=2),
+            weights=weights,
+            log_evidence=float("nan"),
+            n_judged=0,
+        )
 
     def given(self, rows: Array, values: Array) -> "GaussianColumn":
         """Return the belief after other (n, d) rows and (n,) values, same hyper-parameters."""
@@ -77,15 +128,14 @@ def fit_column(
     taken = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), max_rows)).round().astype(int))
     evidence = Evidence(rows[taken], (values[taken] - shift) / scale, shrinkage)
     logarithms, log_density = evidence.best(max_steps)
-    empty = np.empty((0, 0))
     unfitted = GaussianColumn(
         covariance=evidence.covariance(logarithms),
         noise=float(np.exp(logarithms[2])),
         shift=shift,
         scale=scale,
         rows=rows[:0],
-        factor=empty,
-        weights=empty[0:0, 0:0].reshape(0),
+        factor=np.empty((0, 0)),
+        weights=np.empty(0),
         log_evidence=log_density - len(taken) * float(np.log(scale)),
         n_judged=len(taken),
     )

@@ -3,6 +3,7 @@
 from niwaki.predictors.base import Predictor
 from niwaki.predictors.bayesian_ridge import BayesianRidge
 from niwaki.predictors.calibrated import Calibrated
+from niwaki.predictors.gaussian_process import GaussianProcess
 from niwaki.predictors.mlp_ensemble import MlpEnsemble, MlpEnsembleSettings
 from niwaki.predictors.on_columns import OnColumns
 from niwaki.predictors.ridge import Ridge
@@ -33,6 +34,13 @@ class TestBayesianRidge(PredictorContract):
 class TestTreeEnsemble(PredictorContract):
     def make(self) -> Predictor:
         return few_trees()
+
+
+class TestGaussianProcess(PredictorContract):
+    least_tau = 0.85
+
+    def make(self) -> Predictor:
+        return GaussianProcess()
 
 
 class TestMlpEnsemble(PredictorContract):

@@ -1,0 +1,99 @@
+"""The Gaussian process: against scikit-learn's, finite differences, and refitting without a row."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import check_grad
+from sklearn.gaussian_process import GaussianProcessRegressor
+from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
+
+from niwaki.core.errors import ConfigError
+from niwaki.core.randomness import stream
+from niwaki.predictors.gaussian_column import fit_column
+from niwaki.predictors.gaussian_evidence import JITTER, Evidence
+from niwaki.predictors.gaussian_process import GaussianProcess, GaussianProcessSettings
+from niwaki.testing.predictor_contract import examples
+
+Array = NDArray[np.float64]
+
+
+def some_rows(n: int) -> tuple[Array, Array]:
+    rng = stream(0, "rows", n)
+    rows = np.concatenate([np.eye(3)[rng.integers(3, size=n)], rng.normal(size=(n, 2))], axis=1)
+    return rows, rows @ np.array([1.0, 2.0, 0.5, 0.3, 0.0]) + np.sin(2.0 * rows[:, 3])
+
+
+def test_predictions_are_those_of_scikit_learn() -> None:
+    rows, values = some_rows(40)
+    column = fit_column(rows[:30], values[:30])
+    covariance = column.covariance
+    scales = 1.0 / np.sqrt(covariance.relevance)
+    slopes = np.sqrt(covariance.slopes)
+    kernel = ConstantKernel(covariance.amplitude) * Matern(scales / scales[0], nu=2.5)
+    theirs = GaussianProcessRegressor(kernel, alpha=column.noise + JITTER, optimizer=None)
+    # scikit-learn scales all of its inputs, so the linear part is compared by itself.
+    ours = replace(column, covariance=replace(covariance, slopes=0.0 * slopes))
+    ours = ours.given(rows[:30], values[:30])
+    theirs.fit(rows[:30] / scales[0], (values[:30] - column.shift) / column.scale)
+    mean, std = theirs.predict(rows[30:] / scales[0], return_std=True)
+    found = ours.predict(rows[30:])
+    assert found[0] == pytest.approx(column.shift + column.scale * mean)
+    assert found[1] == pytest.approx(column.scale * std)
+
+
+def test_the_linear_part_is_a_dot_product() -> None:
+    rows, values = some_rows(20)
+    covariance = replace(fit_column(rows, values).covariance, amplitude=0.0)
+    scaled = (rows - covariance.centre) * np.sqrt(covariance.slopes)
+    assert covariance.between(rows, rows) == pytest.approx(DotProduct(0.0)(scaled))
+    assert covariance.own(rows) == pytest.approx(np.diag(scaled @ scaled.T))
+
+
+def test_the_gradient_is_that_of_finite_differences() -> None:
+    rows, values = some_rows(25)
+    evidence = Evidence(rows, (values - values.mean()) / values.std(), 0.7)
+    at = stream(1, "at").normal(size=4 + rows.shape[1])
+    error = check_grad(
+        lambda x: evidence.cost_and_gradient(x)[0], lambda x: evidence.cost_and_gradient(x)[1], at
+    )
+    assert error < 1e-3
+
+
+def test_what_is_left_out_is_predicted_as_if_it_had_never_been_there() -> None:
+    rows, values = some_rows(15)
+    column = fit_column(rows, values)
+    mean, std = column.left_out()
+    rest = np.arange(15) != 4
+    without = column.given(rows[rest], values[rest])
+    expected_mean, expected_std = without.predict(rows[[4]])
+    assert mean[4] == pytest.approx(expected_mean[0])
+    jitter = column.scale**2 * JITTER
+    assert std[4] ** 2 == pytest.approx(expected_std[0] ** 2 + column.noise_std**2 + jitter)
+
+
+def test_a_column_that_says_nothing_becomes_irrelevant() -> None:
+    rows, values = some_rows(80)
+    relevance = fit_column(rows, values, shrinkage=2.0).covariance.relevance
+    assert relevance[4] < 0.2 * relevance[3]
+
+
+def test_it_is_less_sure_far_from_data() -> None:
+    X = np.linspace(0.0, 1.0, 12)[:, None]
+    predictor = GaussianProcess()
+    predictor.fit(X, np.sin(6.0 * X))
+    near, far = predictor.predict(np.array([[0.52], [3.0]])).std[:, 0]
+    assert far > 5.0 * near
+
+
+def test_of_many_rows_an_even_share_is_learned_from() -> None:
+    X, y = examples(60)
+    predictor = GaussianProcess(GaussianProcessSettings(max_rows=20, max_rows_of_evidence=10))
+    predictor.fit(X, y)
+    assert np.isfinite(predictor.held_out().mean).sum(axis=0).tolist() == [20, 20]
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'shrinkage' is 0"):
+        GaussianProcessSettings(shrinkage=0.0)
