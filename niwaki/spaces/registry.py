@@ -16,5 +16,10 @@ SPACES = Registry(
             "networks from fundamental operations: convolutions, attention, and what has no name",
             "niwaki.spaces.einspace.settings:EinspaceSettings",
         ),
+        Record(
+            "grammar",
+            "networks from your own grammar file, with your own modules",
+            "niwaki.spaces.einspace.own:GrammarSettings",
+        ),
     ),
 )

@@ -7,6 +7,14 @@ References:
 
 from niwaki.spaces.einspace.blueprint import Blueprint, LayerRow
 from niwaki.spaces.einspace.family import NetworkFamily
+from niwaki.spaces.einspace.own import GrammarSettings
 from niwaki.spaces.einspace.settings import EXTRAS, EinspaceSettings
 
-__all__ = ["EXTRAS", "Blueprint", "EinspaceSettings", "LayerRow", "NetworkFamily"]
+__all__ = [
+    "EXTRAS",
+    "Blueprint",
+    "EinspaceSettings",
+    "GrammarSettings",
+    "LayerRow",
+    "NetworkFamily",
+]

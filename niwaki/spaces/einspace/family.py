@@ -102,7 +102,10 @@ class NetworkFamily:
         }
 
     def layers(self, candidate: Candidate) -> tuple[LayerRow, ...]:
-        """Return the layers that can run in int8, in order of execution."""
+        """Return the layers that can run in int8, in order of execution.
+
+        Those inside modules that a grammar file names are nobody's to list: they stay in fp32.
+        """
         return self.blueprint(candidate).layers()
 
     def blueprint(self, candidate: Candidate) -> Blueprint:

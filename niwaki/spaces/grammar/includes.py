@@ -82,6 +82,6 @@ def _resolved(name: str, folder: Path) -> Path:
     if not colon:
         return folder / name
     try:
-        return Path(str(files(package))) / file
+        return Path(str(files(package).joinpath(file)))
     except (ImportError, TypeError) as fault:
         raise SpaceError(f"'{name}': the package '{package}' cannot be found") from fault

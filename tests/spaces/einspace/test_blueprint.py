@@ -1,0 +1,75 @@
+"""Which modules a tree becomes: fused where equal, and nothing that copies without need."""
+
+import pytest
+import torch
+
+from niwaki.spaces.einspace import NetworkFamily
+from niwaki.spaces.einspace.blueprint import Fork, Line
+
+
+def kinds(line: Line) -> list[str]:
+    return [piece.join.kind if isinstance(piece, Fork) else piece.kind for piece in line.pieces]
+
+
+CONV = "route(im2col(k=3,s=2,p=1), linear(d=16), col2im)"
+FUSED = [
+    (f"seq({CONV}, relu)", ["conv2d", "relu"]),
+    (f"seq({CONV}, {CONV})", ["conv2d", "conv2d"]),
+    ("route(im2col(k=4,s=4,p=0), linear(d=16), identity)", ["conv2d"]),
+    ("route(im2col(k=4,s=4,p=0), seq(linear(d=16), relu, linear(d=32)), col2im)",
+     ["conv2d", "relu", "conv2d"]),
+    ("route(im2col(k=1,s=1,p=0), relu, col2im)", ["relu"]),
+    ("route(im2col(k=3,s=1,p=1), relu, col2im)", ["patches", "relu"]),
+    ("route(im2col(k=4,s=4,p=0), seq(linear(d=16), norm, linear(d=16)), col2im)",
+     ["conv2d", "to_tokens", "layer_norm", "linear", "to_image"]),
+    ("seq(route(im2col(k=4,s=4,p=0), linear(d=16), permute(order=21)), relu)",
+     ["conv2d", "flatten", "relu"]),
+    ("seq(relu, identity)", ["relu"]),
+    ("seq(linear(d=16), norm)", ["linear", "batch_norm"]),
+    (f"two(clone(b=2), {CONV}, route(im2col(k=1,s=2,p=0), linear(d=16), col2im), add)", ["add"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("tree", "wanted"), FUSED)
+def test_what_is_equal_is_fused(tree: str, wanted: list[str], large: NetworkFamily) -> None:
+    assert kinds(large.blueprint(large.space.candidate(tree)).body) == wanted
+
+
+def test_unfused_patches_are_those_of_unfold(large: NetworkFamily) -> None:
+    for k, s, p in [(3, 1, 1), (3, 2, 1), (4, 4, 0), (1, 2, 0)]:
+        tree = f"route(im2col(k={k},s={s},p={p}), softmax, identity)"
+        network = large.build(large.space.candidate(tree))
+        images = torch.randn(2, 3, 32, 32)
+        columns = torch.nn.functional.unfold(images, k, stride=s, padding=p)
+        found = network.get_submodule("body")(images)
+        torch.testing.assert_close(found.flatten(2), columns.softmax(1))
+
+
+def test_a_convolution_is_patches_and_a_linear_layer(large: NetworkFamily) -> None:
+    network = large.build(large.space.candidate(f"seq({CONV}, relu)"))
+    conv = network.get_submodule("body.0")
+    assert isinstance(conv, torch.nn.Conv2d)
+    images = torch.randn(2, 3, 32, 32)
+    columns = torch.nn.functional.unfold(images, 3, stride=2, padding=1).transpose(1, 2)
+    tokens = torch.nn.functional.linear(columns, conv.weight.flatten(1), conv.bias)
+    image = tokens.transpose(1, 2).unflatten(2, (16, 16))  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(conv(images), image)
+
+
+def test_peak_memory_by_hand(large: NetworkFamily) -> None:
+    # 3 x 32 x 32 in, 16 x 16 x 16 out of each branch; the input stays for the second one.
+    tree = f"two(clone(b=2), {CONV}, route(im2col(k=1,s=2,p=0), linear(d=16), col2im), add)"
+    plan = large.blueprint(large.space.candidate(tree))
+    image, feature = 3 * 32 * 32, 16 * 16 * 16
+    assert plan.peak == image + 3 * feature
+    assert plan.totals.elements == 3 * feature + 16 + 10
+
+
+def test_copies_are_one_line_in_memory_and_many_modules(large: NetworkFamily) -> None:
+    candidate = large.space.candidate("eight(clone(b=8), seq(norm, norm), add)")
+    fork = large.blueprint(candidate).body.pieces[0]
+    assert isinstance(fork, Fork)
+    assert len({id(line) for line in fork.branches}) == 1
+    network = large.build(candidate)
+    branches = [network.get_submodule(f"body.0.branches.{index}") for index in range(8)]
+    assert len({id(branch) for branch in branches}) == 8

@@ -1,0 +1,84 @@
+"""Families: inputs, heads, precisions, and what travels."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+
+from niwaki.core.errors import ConfigError, SpaceError
+from niwaki.spaces.einspace import EinspaceSettings, NetworkFamily
+from niwaki.spaces.grammar import Budget
+from niwaki.spaces.precision import QUANTIZATION
+from tests.spaces.einspace.conftest import DEPTH, DIGIT
+
+
+def test_tokens_are_averaged_and_the_published_head_averages_features() -> None:
+    tree = "route(im2col(k=4,s=4,p=0), linear(d=16), identity)"
+    heads = {}
+    for faithful in (False, True):
+        family = EinspaceSettings(faithful=faithful).family((3, 32, 32), [DIGIT])
+        network = family.build(family.space.candidate(tree))
+        (heads[faithful],) = [m for n, m in network.named_modules() if n == "heads.digit_head.1"]
+    assert heads[False].in_features == 16
+    assert heads[True].in_features == 64
+
+
+def test_maps_of_tokens_know_where_they_stand() -> None:
+    tree = "seq(route(im2col(k=16,s=16,p=0), linear(d=16), identity), norm)"
+    family = EinspaceSettings().family((3, 32, 32), [DEPTH])
+    network = family.build(family.space.candidate(tree)).eval()
+    images = torch.zeros(1, 3, 32, 32)
+    changed = images.clone()
+    changed[..., :16, 16:] = 5.0
+    with torch.no_grad():
+        before, after = network(images)[0], network(changed)[0]
+    moved = (before - after).abs().sum((0, 1))
+    assert moved[:8, 24:].min() > 0.0  # the corner that changed
+    assert moved[24:, :8].max() == 0.0  # the one across
+
+
+def test_inputs_that_einspace_does_not_read_are_refused() -> None:
+    for shape in [(3,), (1, 3, 8, 8), (3, 0, 8)]:
+        with pytest.raises(SpaceError, match="reads images"):
+            EinspaceSettings().family(shape, [DIGIT])
+    with pytest.raises(SpaceError, match="at least one task"):
+        EinspaceSettings().family((3, 8, 8), [])
+
+
+def test_settings_that_make_no_sense_are_refused() -> None:
+    with pytest.raises(SpaceError, match="no extra grammar 'gate'; did you mean 'gates'"):
+        EinspaceSettings(extras=("gate",))
+    with pytest.raises(SpaceError, match="leave out `extras`"):
+        EinspaceSettings(faithful=True, extras=("gates",))
+    with pytest.raises(ConfigError, match="'batch_size' is 0"):
+        EinspaceSettings(batch_size=0)
+    with pytest.raises(SpaceError, match="'depthwise' is for images only"):
+        EinspaceSettings(extras=("depthwise",)).family((4, 64), [DIGIT])
+    with pytest.raises(SpaceError, match="no tree is known"):
+        EinspaceSettings(budget=Budget(operations=1)).family((3, 8, 8), [DIGIT])
+
+
+def test_a_family_travels(family: NetworkFamily) -> None:
+    candidate = family.space.sample(np.random.default_rng(0))
+    counts = family.counts(candidate)
+    again: NetworkFamily = pickle.loads(pickle.dumps(family))
+    assert again.counts(candidate) == counts
+    assert again.space.sample(np.random.default_rng(0)) == candidate
+    assert set(again.seeds) == set(family.seeds)
+
+
+def test_each_layer_has_a_precision_and_changes_keep_them(family: NetworkFamily) -> None:
+    joint = family.with_precisions(("fp32", "int8"))
+    rng = np.random.default_rng(0)
+    candidate = family.spell(family.space.sample(rng), "int8")
+    assert joint.check(candidate) == ""
+    for _ in range(30):
+        child = joint.mutate(candidate, rng)
+        assert child != candidate
+        assert joint.check(child) == ""
+        assert joint.check(joint.crossover(candidate, child, rng)) == ""
+        candidate = child
+    layers = family.layers(candidate.part("architecture"))
+    assert {row.path for row in layers} == set(candidate.part(QUANTIZATION).decisions)
+    assert joint.encode([candidate]).shape == joint.encode([joint.sample(rng)]).shape

@@ -1,0 +1,88 @@
+"""A user's own grammar: its rules, its modules, its files."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.einspace import GrammarSettings
+from niwaki.spaces.grammar import check_report, count_all
+from niwaki.spaces.grammar.attributes import Attributes
+from niwaki.spaces.grammar.reader import load_grammar
+from tests.spaces.einspace.conftest import DIGIT
+from tests.spaces.einspace.test_networks import check_network
+
+CONFIGS = Path(__file__).parents[3] / "configs/grammars"
+OWN = """start Net
+input (3, 32, 32)
+functions tests.spaces.einspace.own_rules
+terminal conv(k=3|5, d=8|16) builds tests.spaces.einspace.own_layers
+terminal halve builds tests.spaces.einspace.own_layers:halve
+Net -> seq: Net Net [0.3] | conv [0.15] | halve [0.1]
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> GrammarSettings:
+    (tmp_path / "own.grammar").write_text(OWN)
+    return GrammarSettings(str(tmp_path / "own.grammar"), seeds={"plain": "seq(halve, halve)"})
+
+
+def test_modules_of_ones_own_are_built(own: GrammarSettings) -> None:
+    family = own.family((3, 16, 16), [DIGIT])
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        check_network(family, family.space.sample(rng), (3, 16, 16))
+    assert list(family.seeds) == ["plain"]
+
+
+def test_an_operation_that_nobody_builds_is_named(tmp_path: Path) -> None:
+    (tmp_path / "own.grammar").write_text("input (3, 8, 8)\nterminal odd\nS -> odd")
+    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 8, 8), [DIGIT])
+    with pytest.raises(SpaceError, match="'odd' has no module: say what makes it"):
+        family.build(family.space.candidate("odd"))
+
+
+def test_a_grammar_without_shapes_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "own.grammar").write_text("terminal odd\nS -> odd")
+    with pytest.raises(SpaceError, match="let `input` and the attribute rules speak of shapes"):
+        GrammarSettings(str(tmp_path / "own.grammar")).family((3, 8, 8), [DIGIT])
+
+
+SHIPPED = [("cells.grammar", None), ("gated_einspace.grammar", 12.0), ("chain.yaml", None)]
+
+
+@pytest.mark.parametrize(("name", "operations"), SHIPPED)
+def test_shipped_grammars_are_sound_and_build(name: str, operations: float | None) -> None:
+    assert check_report(CONFIGS / name).exit_code == 0
+    settings = GrammarSettings(str(CONFIGS / name), expected_operations=operations)
+    family = settings.family((3, 16, 16), [DIGIT])
+    rng = np.random.default_rng(1)
+    small = [c for c in (family.space.sample(rng) for _ in range(20)) if _small(family.counts(c))]
+    assert len(small) > 4
+    for candidate in small:
+        check_network(family, candidate, (3, 16, 16))
+
+
+def _small(counts: dict[str, float]) -> bool:
+    return counts["elements"] < 1e6 and counts["params"] < 1e6
+
+
+def test_cells_are_as_many_as_in_the_benchmark() -> None:
+    assert count_all(Attributes(load_grammar(CONFIGS / "cells.grammar"))) == 5**6
+
+
+def test_a_cell_sums_at_its_nodes() -> None:
+    family = GrammarSettings(str(CONFIGS / "cells.grammar")).family((3, 8, 8), [DIGIT])
+    stem = "stem(im2col(k=3,s=1,p=1), linear(d=32), col2im, norm)"
+    edges = ["identity", "zero", "identity", "identity", "zero", "identity"]
+    tree = f"net({stem}, cell({', '.join(edges)}))"
+    network = family.build(family.space.candidate(tree)).eval()
+    images = torch.randn(2, 3, 8, 8)
+    body = network.get_submodule("body")
+    assert isinstance(body, torch.nn.Sequential)
+    stem_only, whole = body[:2](images), body(images)
+    # Edges 0-1 and 1-2 and 2-3 hand on, and so does 0-3: each cell doubles, and there are three.
+    torch.testing.assert_close(whole, 8 * stem_only)

@@ -1,0 +1,50 @@
+"""einspace keeps the laws of spaces, however it is sampled."""
+
+import numpy as np
+
+from niwaki.spaces.base import Space
+from niwaki.spaces.einspace import EinspaceSettings
+from tests.spaces.einspace.conftest import SMALL
+from tests.spaces.grammar.test_contract import GrammarContract
+
+
+class TestEinspace(GrammarContract):
+    def make(self) -> Space:
+        return EinspaceSettings(budget=SMALL).space((3, 32, 32))
+
+    def test_size_counts_the_candidates(self, space: Space, samples: object) -> None:
+        assert space.size == float("inf")
+
+
+class TestEverything(TestEinspace):
+    def make(self) -> Space:
+        settings = EinspaceSettings(
+            budget=SMALL, extras=("gates", "experts", "tasks"), sampling="convolutions"
+        )
+        return settings.space((3, 32, 32), n_tasks=2)
+
+
+class TestSequencesBySize(TestEinspace):
+    def make(self) -> Space:
+        return EinspaceSettings(budget=SMALL, sampling="sizes").space((4, 64))
+
+
+def test_convolution_aware_samples_hold_convolutions() -> None:
+    settings = EinspaceSettings(sampling="convolutions", expected_operations=24.0)
+    plain = EinspaceSettings(expected_operations=24.0)
+    shares = []
+    for each in (settings, plain):
+        space = each.space((3, 32, 32))
+        drawn = [str(space.tree(space.sample(np.random.default_rng(i)))) for i in range(60)]
+        shares.append(np.mean(["col2im" in tree and "im2col(k=3" in tree for tree in drawn]))
+    assert shares[0] > 0.8 > 0.3 > shares[1]
+
+
+def test_samples_by_size_have_all_sizes() -> None:
+    space = EinspaceSettings(sampling="sizes", largest_sample=40).space((3, 32, 32))
+    rng = np.random.default_rng(0)
+    sizes = [space.tree(space.sample(rng)).n_leaves for _ in range(120)]
+    quarters = np.histogram(sizes, bins=[1, 11, 21, 31, 41])[0]
+    # Shapes end some trees before their size is reached, so the largest are fewer.
+    assert quarters[:3].min() >= 20
+    assert quarters[3] >= 2
