@@ -67,12 +67,14 @@ def climb(
     pending: list[Trial] = []
     n_told_before: list[int] = []
     n_started = 0
+    samples = (TOY.space.sample(stream(0, "start", i)) for i in range(2 * n))
+    newcomers = list(dict.fromkeys(samples))
     while True:
         step = None
         if len(asked) < n and len(pending) < n_workers:
             step = scheduler.next(may_start=n_started < n_candidates)
         if step is not None:
-            candidate = step.candidate or TOY.space.sample(stream(0, "start", n_started))
+            candidate = step.candidate or newcomers[n_started]
             n_started += step.candidate is None
             scheduler.asked(candidate, step.fidelity)
             measurement = trouble(measure(candidate, step.fidelity))

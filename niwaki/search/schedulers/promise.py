@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.pareto import non_dominated
+from niwaki.core.randomness import stream
 
 N_POINTS = 4096  # of the objective space, at which dominance is looked at
 N_DRAWS = 16  # of the errors of a candidate's values
@@ -73,6 +74,13 @@ def _points(n: int, n_dimensions: int) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=8)
 def _normal_draws(n: int, n_dimensions: int) -> NDArray[np.float64]:
-    """Return (n, d) evenly spread draws of a standard normal distribution."""
-    quantile = np.vectorize(NormalDist().inv_cdf, otypes=[np.float64])
-    return np.asarray(quantile(np.clip(_points(n, n_dimensions), 1e-3, 1.0 - 1e-3)))
+    """Return (n, d) draws of a standard normal distribution, the same every time.
+
+    References:
+        McKay, Beckman and Conover, Technometrics 1979: a Latin hypercube, so that each column is
+        spread evenly, and has mean 0.
+    """
+    middles = (np.arange(n) + 0.5) / n
+    quantiles = np.array([NormalDist().inv_cdf(float(middle)) for middle in middles])
+    rng = stream(0, "normal draws", n_dimensions)
+    return np.stack([rng.permutation(quantiles) for _ in range(n_dimensions)], axis=1)
