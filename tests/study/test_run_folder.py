@@ -108,3 +108,10 @@ def test_the_environment_is_stored_when_it_changes(folder: RunFolder) -> None:
     assert folder.environment.read_text() == written
     assert folder.record_environment(second) == ["packages.torch"]
     assert folder.environment.read_text().count('"environment"') == 2
+
+
+def test_a_section_that_came_later_and_is_empty_is_no_other_setting(folder: RunFolder) -> None:
+    folder.claim(CONFIG).release()
+    folder.claim({**CONFIG, "scheduler": None}).release()
+    with pytest.raises(RunFolderError, match="scheduler was null and is now"):
+        folder.claim({**CONFIG, "scheduler": {"kind": "asha"}})

@@ -1,0 +1,124 @@
+"""A user's own table, from a configuration to a front, with a scheduler and without."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from niwaki.config.build import study_from_config
+from niwaki.config.reader import parse_config
+from niwaki.core.errors import ConfigError
+from niwaki.core.measurement import Status
+from niwaki.core.pareto import non_dominated
+from niwaki.core.randomness import stream
+from niwaki.study.run import Run
+
+CONFIG: dict[str, Any] = {
+    "evaluator": {
+        "kind": "table",
+        "file": "cells.csv.gz",
+        "decisions": {f"edge{i}": f"op{i}" for i in range(4)},
+        "values": {
+            "accuracy": {"direction": "maximize", "fidelities": {0.1: "accuracy_early"}},
+            "latency_ms": {"direction": "minimize"},
+        },
+        "baseline": {"op0": "conv", "op1": "conv", "op2": "conv", "op3": "conv"},
+    },
+    "objectives": ["accuracy", "latency_ms"],
+    "constraints": ["latency_ms <= 0.8 * baseline"],
+    "executor": {"kind": "in_process"},
+    "budget": {"evaluations": 81},
+}
+
+
+def write_table(folder: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Write all cells of four edges with three operations; return (81, 2) costs."""
+    import gzip
+
+    rng = stream(0, "table")
+    cells = np.indices((3, 3, 3, 3)).reshape(4, -1).T
+    latency = 1.0 + cells @ np.array([1.0, 2.0, 3.0, 4.0])
+    accuracy = 50.0 + 2.0 * latency + rng.normal(0.0, 3.0, size=81)
+    early = accuracy - 20.0 + rng.normal(0.0, 1.0, size=81)
+    lines = ["op0,op1,op2,op3,accuracy,accuracy_early,latency_ms"]
+    for cell, *values in zip(cells, accuracy, early, latency, strict=True):
+        names = [("none", "skip", "conv")[code] for code in cell]
+        lines.append(",".join([*names, *map(str, values)]))
+    (folder / "cells.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
+    return np.stack([-accuracy, latency], axis=1)
+
+
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Run:
+    """Run a study on the table, found by way of $NIWAKI_DATA."""
+    monkeypatch.setenv("NIWAKI_DATA", str(folder))
+    (folder / "cells.yaml").write_text(yaml.safe_dump({**CONFIG, **changes}))
+    study_from_config(folder / "cells.yaml", runs=folder / "runs").run()
+    return Run.read(folder / "runs" / "cells")
+
+
+def test_a_table_is_searched_to_its_true_front(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = write_table(tmp_path)
+    found = run(tmp_path, monkeypatch).front.costs
+    feasible = costs[costs[:, 1] <= 0.8 * costs[:, 1].max() + 1e-9]
+    truth = feasible[non_dominated(feasible)]
+    np.testing.assert_allclose(np.unique(found, axis=0), np.unique(truth, axis=0))
+
+
+@pytest.mark.parametrize("kind", ["asha", "hyperband"])
+def test_a_scheduler_looks_at_more_cells_for_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    write_table(tmp_path)
+    scheduled = run(tmp_path, monkeypatch, scheduler={"kind": kind}, budget={"evaluations": 12})
+    seen = {trial.candidate.key for trial in scheduled.history.trials}
+    assert scheduled.history.effort <= 12.0 + 1e-6
+    assert len(seen) > 25
+    assert len(scheduled.front) > 1
+
+
+def test_without_new_cells_every_cell_ends_at_full_effort(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(tmp_path)
+    whole = run(tmp_path, monkeypatch, scheduler={"kind": "asha"}, budget={"evaluations": 500})
+    assert whole.history.paid_by_fidelity() == {1.0: 81, 0.1: 81}
+    assert whole.history.effort == pytest.approx(81 * 1.1)
+
+
+def test_cheap_values_turn_cells_away_before_they_are_paid_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(tmp_path)
+    evaluator = {**CONFIG["evaluator"], "cheap": ["latency_ms"]}
+    found = run(tmp_path, monkeypatch, evaluator=evaluator, budget={"evaluations": 20})
+    away = [t for t in found.history.trials if t.measurement.status is Status.INFEASIBLE]
+    assert away
+    assert found.history.n_paid == 20
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "fault"),
+    [
+        ({"kind": "ahsa"}, "did you mean 'asha'"),
+        ({"kind": "asha", "redction": 3}, "unknown key 'scheduler.redction'.*'reduction'"),
+        ({"kind": "asha", "reduction": 1}, "in 'scheduler': 'reduction' is 1"),
+        ({"kind": "full", "keep": 0.5}, "takes no settings"),
+    ],
+)
+def test_a_wrong_scheduler_is_refused_when_read(scheduler: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        parse_config({**CONFIG, "scheduler": scheduler})
+
+
+def test_a_scheduler_without_fidelities_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_table(tmp_path)
+    values = {**CONFIG["evaluator"]["values"], "accuracy": {"direction": "maximize"}}
+    evaluator = {**CONFIG["evaluator"], "values": values}
+    with pytest.raises(ConfigError, match="Leave out 'scheduler'"):
+        run(tmp_path, monkeypatch, evaluator=evaluator, scheduler={"kind": "asha"})
