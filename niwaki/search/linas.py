@@ -15,6 +15,7 @@ from niwaki.core.randomness import stream
 from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.linas_predictor import LinasPredictor
+from niwaki.search.ranking import ranking
 from niwaki.search.surrogate.history import History, signs_of
 from niwaki.search.surrogate.pool import Catalogue, Pool
 
@@ -64,10 +65,6 @@ class Linas(Searcher):
     """
 
     def __init__(self, problem: Problem, settings: LinasSettings | None = None) -> None:
-        # pymoo takes more than a second to import: only who evolves pays for it.
-        from niwaki.search.pymoo_survival import ranking
-
-        self._ranking = ranking
         self._problem = problem
         self._settings = settings or LinasSettings()
         self._asked = Asked(problem)
@@ -176,4 +173,4 @@ class Linas(Searcher):
         if len(pool) == 0:
             return np.zeros(0, dtype=np.int64)
         costs, violations = predict(pool)
-        return self._ranking(costs, violations).best_first()
+        return ranking(costs, violations).best_first()

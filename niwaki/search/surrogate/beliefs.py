@@ -13,6 +13,7 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 NOISE_SHARE = 1.0
+AGAINST_WARPS = 0.0
 _CERTAIN = 1e-9  # standard deviation of what is known, relative to its size
 
 
@@ -81,8 +82,9 @@ def learn(features: Array, costs: Array) -> Learned:
     """Learn (n,) costs from (n, d) features under the transform that makes them most likely."""
 
     def evidence(learned: Learned) -> float:
-        density = learned.column.log_evidence / learned.column.n_judged
-        return density + float(learned.warp.log_slope(costs).mean())
+        slope = learned.column.n_judged * float(learned.warp.log_slope(costs).mean())
+        against = 0.0 if learned.warp == Straight() else AGAINST_WARPS
+        return learned.column.log_evidence + slope - against
 
     tried = [Learned(w, fit_column(features, w.warped(costs))) for w in warps_for(costs)]
     return max(tried, key=evidence)

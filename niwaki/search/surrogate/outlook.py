@@ -36,7 +36,7 @@ Array = NDArray[np.float64]
 OPTIMISM = 1.0  # standard deviations below the mean, for the extent of the front
 MARGIN = 0.1  # of the extent, out to the reference point
 HOPELESS = 3.0  # standard deviations: what is dominated even there gains nothing
-LEAST_CHANCE = 0.02  # of success: what always failed so far stays possible
+LEAST_CHANCE = 1e-4  # of success: what always failed so far stays possible
 _LARGEST_TABLE = 2_000_000
 
 
@@ -113,8 +113,10 @@ class Outlook:
         for bound in self.problem.bounds:
             chance *= self._chance_within(bound, pool)
         if self.success is not None:
-            mean = self.success.belief(pool.features).mean
-            chance *= np.clip(mean, LEAST_CHANCE, 1.0)
+            # Least-squares classification: Rasmussen and Williams, 2006, section 6.5.
+            chance *= np.maximum(
+                1.0 - self.success.belief(pool.features).chance_below(0.5), LEAST_CHANCE
+            )
         return chance
 
     def _chance_within(self, bound: Bound, pool: Pool) -> Array:
@@ -163,14 +165,15 @@ class Outlook:
 def _expected_volume(beliefs: list[Belief], boxes: tuple[Array, Array], extent: Extent) -> Array:
     """Return (n,) volumes that candidates add: up to the reference, less what boxes hold."""
     lower, upper = boxes
-    whole, shared = 1.0, 1.0
+    n_candidates = len(beliefs[0].mean)
+    whole, shared = np.ones(n_candidates), np.ones((n_candidates, len(lower)))
     for axis, belief in enumerate(beliefs):
         corners = np.concatenate([lower[:, axis], upper[:, axis], extent.reference[[axis]]])
         thresholds, where = np.unique(corners, return_inverse=True)
         finite = np.isfinite(thresholds)
-        gains = np.zeros((len(belief.mean), len(thresholds)))
+        gains = np.zeros((n_candidates, len(thresholds)))
         gains[:, finite] = belief.expected_gain(thresholds[finite]) / extent.span[axis]
         gains = gains[:, where]
-        whole = whole * gains[:, -1]
-        shared = shared * (gains[:, len(lower) : -1] - gains[:, : len(lower)])
+        whole *= gains[:, -1]
+        shared *= gains[:, len(lower) : -1] - gains[:, : len(lower)]
     return np.asarray(np.maximum(whole - shared.sum(axis=1), 0.0))

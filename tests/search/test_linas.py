@@ -1,0 +1,88 @@
+"""LINAS: what is peculiar to it."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from niwaki.core import Direction, Objective
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError
+from niwaki.core.measurement import Trial
+from niwaki.core.randomness import stream
+from niwaki.search import Problem
+from niwaki.search.linas import Linas, LinasSettings
+from niwaki.search.linas_predictor import LinasPredictor
+from niwaki.search.random_search import RandomSearch
+from niwaki.testing.toy_run import search
+from niwaki.testing.toy_troubles import all_toys
+from niwaki.testing.toys import Toy
+
+TOYS = {toy.name: toy for toy in all_toys()}
+
+
+def settings(*, faithful: bool) -> LinasSettings:
+    return LinasSettings(faithful=faithful, population_size=20, inner_evaluations=400, n_grid=2)
+
+
+def score(toy: Toy, *, faithful: bool) -> float:
+    run = search(Linas(toy.problem(seed=0), settings(faithful=faithful)), toy, 80)
+    return toy.score(run.asked)
+
+
+def test_mended_beats_faithful_beats_chance() -> None:
+    toy = TOYS["flat"]
+    by_chance = toy.score(search(RandomSearch(toy.problem(seed=0)), toy, 80).asked)
+    assert score(toy, faithful=False) > score(toy, faithful=True) > by_chance
+
+
+def test_the_first_round_is_drawn_at_random_and_the_second_is_not() -> None:
+    toy = TOYS["flat"]
+    asked = search(Linas(toy.problem(seed=0), settings(faithful=False)), toy, 40).asked
+    first, second = toy.score(asked[:20]), toy.score(asked[20:])
+    assert second > first
+
+
+def test_a_cheap_value_is_not_predicted() -> None:
+    toy = TOYS["flat"]
+
+    def cheap(candidate: Candidate) -> Mapping[str, float]:
+        return {"cost": -toy.truth(candidate).values["cost"]}  # the reverse of what is told
+
+    problem = Problem(toy.space, (Objective("cost", Direction.MINIMIZE),), cheap=cheap)
+    asked = search(Linas(problem, settings(faithful=False)), toy, 40).asked
+    costs = [toy.truth(candidate).values["cost"] for candidate in asked]
+    assert np.mean(costs[20:]) > np.mean(costs[:20])
+
+
+def test_a_faithful_predictor_takes_what_cross_validates_better() -> None:
+    rng = stream(0, "rows")
+    features = rng.integers(2, size=(60, 8)).astype(float)
+    linear = features @ np.arange(1.0, 9.0) + 10.0
+    predictor = LinasPredictor(4, None)
+    predictor.fit(features[:50], linear[:50])
+    assert predictor.predict(features[50:]) == pytest.approx(linear[50:], rel=0.02)
+    curved = 1.0 + (features[:, 0] != features[:, 1]) * 5.0
+    predictor.fit(features[:50], curved[:50])
+    errors = np.abs(predictor.predict(features[50:]) - curved[50:])
+    assert errors.mean() < 1.5
+
+
+def test_a_few_rows_are_enough_to_go_on() -> None:
+    predictor = LinasPredictor(2, stream(0, "folds"))
+    predictor.fit(np.eye(3), np.array([1.0, 2.0, 3.0]))
+    assert np.isfinite(predictor.predict(np.eye(3))).all()
+
+
+def test_a_round_does_not_wait_for_the_last_one() -> None:
+    toy = TOYS["flat"]
+    searcher = Linas(toy.problem(seed=0), settings(faithful=False))
+    asked = searcher.ask(20)
+    trials = [Trial(i, c, toy.measure(c)) for i, c in enumerate(asked[:15])]
+    searcher.tell(trials)
+    assert len(set(searcher.ask(10)) | set(asked)) == 30
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'population_size' is 1"):
+        LinasSettings(population_size=1)

@@ -1,0 +1,166 @@
+"""The surrogate searcher: what is peculiar to it."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import pytest
+
+from niwaki.core import Direction, Objective
+from niwaki.core.candidate import Candidate
+from niwaki.core.constraints import Bound
+from niwaki.core.errors import ConfigError
+from niwaki.core.measurement import Measurement, Status, Trial
+from niwaki.core.pareto import hypervolume
+from niwaki.core.randomness import stream
+from niwaki.search import Problem
+from niwaki.search.surrogate import Surrogate, SurrogateSettings
+from niwaki.search.surrogate.beliefs import Learned, learn
+from niwaki.search.surrogate.boxes import Decomposition
+from niwaki.search.surrogate.outlook import Extent, Outlook
+from niwaki.search.surrogate.pool import Catalogue, Pool
+from niwaki.search.surrogate.tallies import Tallies
+from niwaki.spaces import Choice, ChoiceSpace
+
+LAYERS = ChoiceSpace(tuple(Choice(f"layer{i}", ("none", "small", "large")) for i in range(6)))
+COSTS = {"none": 0.0, "small": 1.0, "large": 3.0}
+OBJECTIVES = (Objective("error", Direction.MINIMIZE), Objective("cost", Direction.MINIMIZE))
+
+
+def values(candidate: Candidate) -> dict[str, float]:
+    chosen = [str(value) for _, value in candidate.items]
+    cost = sum(COSTS[each] for each in chosen)
+    error = sum(np.exp(-COSTS[each]) / (i + 1) for i, each in enumerate(chosen))
+    return {"error": float(error), "cost": float(cost)}
+
+
+def searched(
+    searcher: Surrogate, n: int, fails: Callable[[Candidate], bool] = lambda _: False
+) -> list[tuple[Candidate, Mapping[str, float]]]:
+    """Return what a searcher asked for, with its values."""
+    found: list[tuple[Candidate, Mapping[str, float]]] = []
+    for number in range(n):
+        [candidate] = searcher.ask(1)
+        measured = values(candidate)
+        measurement = Measurement(candidate.key, measured)
+        if fails(candidate):
+            measurement = Measurement(candidate.key, status=Status.FAILED, reason="always")
+        searcher.tell([Trial(number, candidate, measurement)])
+        found.append((candidate, measured))
+    return found
+
+
+def test_the_expected_gain_is_that_of_draws() -> None:
+    rng = stream(0, "gain")
+    features = rng.random((12, 3))
+    costs = {"error": features @ [1.0, 2.0, 0.5], "cost": np.exp(features @ [1.0, -1.0, 1.0])}
+    learned: dict[str, Learned] = {name: learn(features, cost) for name, cost in costs.items()}
+    front = np.array([[1.2, 2.0], [1.6, 1.2]])
+    parts = Decomposition.empty(2).with_point(front[0]).with_point(front[1])
+    outlook = Outlook(Problem(LAYERS, OBJECTIVES), learned, None, front, parts)
+    pool = Pool([LAYERS.sample(rng)], ["it"], rng.random((1, 3)), {})
+    extent = Extent(np.array([1.0, 1.0]), np.array([2.0, 3.0]))
+    draws = np.stack(
+        [b.warp.unwarped(b.mean + b.std * rng.normal(size=4_000)) for b in outlook.beliefs(pool)],
+        axis=1,
+    )
+    reference, area = extent.reference, float(np.prod(extent.span))
+    before = hypervolume(front, reference)
+    gains = [hypervolume(np.vstack([front, draw]), reference) - before for draw in draws]
+    expected = outlook.score(pool, extent)[0]
+    assert expected == pytest.approx(np.mean(gains) / area, rel=0.1)
+
+
+def test_a_tiny_front_is_found_with_few_evaluations() -> None:
+    found = searched(Surrogate(Problem(LAYERS, OBJECTIVES, seed=1)), 60)
+    every = [values(c) for c in Catalogue(Problem(LAYERS, OBJECTIVES)).everything().candidates]
+    reference = np.array([2.5, 18.0])
+
+    def volume(some: Sequence[Mapping[str, float]]) -> float:
+        return hypervolume(np.array([[v["error"], v["cost"]] for v in some]), reference)
+
+    assert volume([v for _, v in found]) > 0.99 * volume(every)
+
+
+def test_nothing_that_a_cheap_count_rules_out_is_asked_for() -> None:
+    bound = Bound("cost", 1.0, 8.0)
+    problem = Problem(
+        LAYERS, OBJECTIVES, (bound,), cheap=lambda c: {"cost": values(c)["cost"]}, seed=2
+    )
+    assert all(measured["cost"] <= 8.0 for _, measured in searched(Surrogate(problem), 60))
+
+
+def test_a_large_space_obeys_cheap_counts_too() -> None:
+    bound = Bound("cost", 1.0, 8.0)
+    problem = Problem(
+        LAYERS, OBJECTIVES, (bound,), cheap=lambda c: {"cost": values(c)["cost"]}, seed=2
+    )
+    searcher = Surrogate(problem, SurrogateSettings(list_up_to=0, pool_size=60))
+    assert all(measured["cost"] <= 8.0 for _, measured in searched(searcher, 30))
+
+
+def test_it_learns_where_failures_are() -> None:
+    def fails(candidate: Candidate) -> bool:
+        return candidate.decisions["layer0"] == "small"
+
+    found = searched(Surrogate(Problem(LAYERS, OBJECTIVES, seed=3)), 50, fails)
+    assert sum(fails(candidate) for candidate, _ in found[20:]) <= 3
+
+
+def test_isomorphic_candidates_are_merged_and_share_their_mean_features() -> None:
+    def sorted_layers(candidate: Candidate) -> str:
+        return " ".join(sorted(str(value) for _, value in candidate.items))
+
+    catalogue = Catalogue(Problem(LAYERS, OBJECTIVES, identity=sorted_layers))
+    pool = catalogue.everything()
+    assert len(pool) == 28  # ways to put 6 layers into 3 kinds
+    one = catalogue.pool([LAYERS.decide(lambda path, options: "small")])
+    mixed = pool.features[[n == "large none none none none none" for n in pool.identities]]
+    assert one.features[0, :18].tolist() == [0.0, 1.0, 0.0] * 6
+    assert mixed[0, :18] == pytest.approx(np.tile([5 / 6, 0.0, 1 / 6], 6))
+
+
+def test_tallies_count_values_of_decisions_that_are_alike() -> None:
+    space = ChoiceSpace((*LAYERS.choices, Choice("head", (1, 2))))
+    tallies = Tallies.of(space)
+    candidate = space.decide(lambda path, options: options[int(path in ("layer1", "layer2"))])
+    counts = dict(zip(tallies.columns, tallies.encode([candidate])[0], strict=True))
+    assert {value: n for (_, value), n in counts.items()} == {"none": 4, "small": 2, "large": 0}
+
+
+def test_pending_candidates_are_spread_out() -> None:
+    searcher = Surrogate(Problem(LAYERS, OBJECTIVES, seed=4))
+    searched(searcher, 20)
+    asked = searcher.ask(8)
+    costs = {values(candidate)["cost"] for candidate in asked}
+    assert len(costs) >= 4
+
+
+def test_many_trials_are_condensed_to_those_that_matter() -> None:
+    searcher = Surrogate(Problem(LAYERS, OBJECTIVES, seed=5))
+    searched(searcher, 60)
+    condensed = searcher._history.condensed(30)
+    assert len(condensed) <= 30
+    assert len(condensed.feasible()[0]) == len(condensed)
+    best = min(each["error"] for each in searcher._history.values)
+    assert best in [each["error"] for each in condensed.values]
+
+
+def test_settings_out_of_range_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'n_initial' is 1"):
+        SurrogateSettings(n_initial=1)
+
+
+def test_five_objectives_are_searched() -> None:
+    objectives = tuple(Objective(f"layer{i}", Direction.MINIMIZE) for i in range(5))
+    searcher = Surrogate(Problem(LAYERS, objectives, seed=6))
+    for number in range(25):
+        [candidate] = searcher.ask(1)
+        measured = {path: COSTS[str(value)] + i for i, (path, value) in enumerate(candidate.items)}
+        searcher.tell([Trial(number, candidate, Measurement(candidate.key, measured))])
+    assert searcher.ask(2)[0] != candidate
+
+
+def test_one_objective_is_expected_improvement() -> None:
+    found = searched(Surrogate(Problem(LAYERS, OBJECTIVES[:1], seed=7)), 25)
+    best = values(LAYERS.decide(lambda path, options: "large"))["error"]
+    assert min(measured["error"] for _, measured in found) == best

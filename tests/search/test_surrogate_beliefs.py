@@ -1,0 +1,60 @@
+"""Warps and beliefs: what is in closed form agrees with draws."""
+
+import numpy as np
+import pytest
+
+from niwaki.core.randomness import stream
+from niwaki.search.surrogate.beliefs import Belief, learn
+from niwaki.search.surrogate.warps import LogAbove, LogBelow, Straight, Warp, warps_for
+
+WARPS = [Straight(), LogAbove(), LogAbove(-2.5), LogBelow()]
+
+
+@pytest.mark.parametrize("warp", WARPS, ids=str)
+def test_expected_gains_are_those_of_draws(warp: Warp) -> None:
+    mean, std = np.array([0.3, -0.2]), np.array([0.5, 0.8])
+    draws = warp.unwarped(mean + std * stream(0, "draws").normal(size=(200_000, 2)))
+    thresholds = np.array([-3.0, -1.1, -0.4, 0.7, 2.0])
+    gains = np.maximum(thresholds - draws[:, :, None], 0.0).mean(axis=0)
+    assert warp.expected_gain(thresholds, mean, std) == pytest.approx(gains, abs=0.02)
+
+
+@pytest.mark.parametrize("warp", WARPS, ids=str)
+def test_chances_are_those_of_draws(warp: Warp) -> None:
+    mean, std = np.array([0.3, -0.2]), np.array([0.5, 0.8])
+    draws = warp.unwarped(mean + std * stream(0, "draws").normal(size=(50_000, 2)))
+    for limit in (-3.0, -0.6, 0.0, 0.9):
+        chance = (draws <= limit).mean(axis=0)
+        assert Belief(warp, mean, std).chance_below(limit) == pytest.approx(chance, abs=0.01)
+
+
+@pytest.mark.parametrize("warp", WARPS, ids=str)
+def test_a_warp_can_be_undone_and_knows_its_slope(warp: Warp) -> None:
+    costs = np.array([-2.0, -1.0, -0.1]) if warp == LogBelow() else np.array([0.1, 1.0, 7.0])
+    assert warp.unwarped(warp.warped(costs)) == pytest.approx(costs)
+    slope = (warp.warped(costs + 1e-6) - warp.warped(costs - 1e-6)) / 2e-6
+    assert np.exp(warp.log_slope(costs)) == pytest.approx(slope, rel=1e-4)
+
+
+def test_what_multiplies_is_learned_on_a_logarithmic_scale() -> None:
+    features = stream(0, "features").integers(2, size=(40, 6)).astype(float)
+    costs = np.exp(features @ np.array([0.2, 0.5, 1.0, 1.5, 0.1, 0.7]))
+    assert learn(features, costs).warp == LogAbove()
+    assert learn(features, np.log(costs)).warp == Straight()
+    assert learn(features, -1.0 / costs).warp == LogBelow()
+
+
+def test_a_constant_is_learned() -> None:
+    learned = learn(np.eye(5), np.full(5, 3.0))
+    assert learned.belief(np.eye(5)).quantile() == pytest.approx(np.full(5, 3.0))
+
+
+def test_certainty_gains_what_there_is_to_gain() -> None:
+    gains = Belief.certain(np.array([1.0, 3.0])).expected_gain(np.array([2.0]))
+    assert gains == pytest.approx(np.array([[1.0], [0.0]]), abs=1e-6)
+
+
+def test_warps_suit_the_signs_of_costs() -> None:
+    assert LogBelow() in warps_for(np.array([-3.0, -2.0, -1.0]))
+    assert LogAbove() in warps_for(np.array([1.0, 2.0]))
+    assert warps_for(np.zeros(4)) == [Straight()]
