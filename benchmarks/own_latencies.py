@@ -2,9 +2,9 @@
 
 Networks are written as graphs straight from their decisions, untrained, quantized as each candidate
 says, and timed on real images. One JSON line per candidate goes to `--cache`; the same command goes
-on where it was stopped. The first `--again` candidates are measured a second time, after all others:
-no predictor can agree better with a measurement than another measurement does. 500 candidates of
-the quickstart, and 100 again, take about 15 minutes on two idle cores.
+on where it was stopped. The first `--again` candidates are measured a second time, after all
+others: a predictor can hardly agree better with a measurement than another measurement does. 500
+candidates of the quickstart, and 100 again, take about 15 minutes on two idle cores.
 
 Run: python -m benchmarks.own_latencies configs/quickstart.yaml --n 500 --cache runs/own_latencies
 """
@@ -49,7 +49,7 @@ def evaluator_of(config: Path) -> SupernetEvaluator:
 
 
 def measured(cache: Path, name: str = FIRST) -> list[dict[str, Any]]:
-    """Return what was measured so far; a line that was being written when it stopped is left out."""
+    """Return what was measured so far, but for a line that was cut off."""
     path = cache / name
     lines = path.read_text().splitlines() if path.exists() else []
     return [json.loads(line) for line in lines if line.endswith("}")]

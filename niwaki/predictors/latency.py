@@ -1,9 +1,11 @@
-"""The predictor of latencies and sizes: from few measurements of whole networks."""
+"""Predictors of latencies and sizes: from few measurements of whole networks."""
 
+from niwaki.predictors.base import Predictor
 from niwaki.predictors.bayesian_ridge import BayesianRidge
 from niwaki.predictors.calibrated import Calibrated, CalibratedSettings
 from niwaki.predictors.on_columns import OnColumns
 from niwaki.predictors.stacking import Stacking, StackingSettings
+from niwaki.predictors.transfer import Transferred
 from niwaki.predictors.transformed import Transformed, TransformedSettings
 from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
 
@@ -27,5 +29,24 @@ def latency_predictor(n_decisions: int, n_costs: int, *, seed: int = 0) -> Calib
         StackingSettings(seed=seed),
         [OnColumns(BayesianRidge(), costs), BayesianRidge(), OnColumns(trees, costs)],
     )
+    return _calibrated(stack, seed)
+
+
+def transferred_latency_predictor(source: Predictor, *, seed: int = 0) -> Calibrated:
+    """Return an unfitted predictor of latencies on a new device, for a few tens of measurements.
+
+    A stack of what the source makes of the features, corrected, and of a ridge on the features
+    alone: a source that has nothing to say gets no weight.
+
+    Args:
+        source: Predicts latencies of known devices from the same features; the more devices it has
+            as columns, the likelier one of them is like the new one.
+        seed: Of the folds.
+    """
+    members = [Transferred(source, logarithms=True), BayesianRidge()]
+    return _calibrated(Stacking(StackingSettings(seed=seed), members), seed)
+
+
+def _calibrated(stack: Stacking, seed: int) -> Calibrated:
     learned = Transformed(stack, TransformedSettings(transforms=("log",), seed=seed))
     return Calibrated(learned, CalibratedSettings(seed=seed))

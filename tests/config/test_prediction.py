@@ -1,0 +1,46 @@
+"""A run that was started from a file can be asked by its folder alone."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from niwaki.config.build import build_study
+from niwaki.config.prediction import load_predictor
+from niwaki.config.reader import parse_config
+from niwaki.core.errors import RunFolderError
+
+TABLE = {
+    "objectives": ["gain"],
+    "searcher": {"kind": "random"},
+    "executor": {"kind": "in_process"},
+    "budget": {"evaluations": 30},
+    "finalists": 0,
+}
+
+
+def test_a_run_is_asked_by_its_folder(tmp_path: Path) -> None:
+    lines = [
+        "a,b,c,gain",
+        *(f"{a},{b},{c},{a + 2 * b - c}" for a in range(4) for b in range(4) for c in range(4)),
+    ]
+    (tmp_path / "table.csv").write_text("\n".join(lines) + "\n")
+    evaluator = {
+        "kind": "table",
+        "file": str(tmp_path / "table.csv"),
+        "decisions": ["a", "b", "c"],
+        "values": {"gain": {"column": "gain", "direction": "maximize"}},
+        "baseline": {"a": 0, "b": 0, "c": 0},
+    }
+    config = parse_config({**TABLE, "evaluator": evaluator, "name": "asked"})
+    build_study(config, tmp_path / "asked").run()
+    predictor = load_predictor(tmp_path / "asked")
+    assert predictor.names == ("gain",)
+    candidate = predictor.space.canonical({"a": 3, "b": 3, "c": 0})
+    assert predictor.predict([candidate]).mean[0, 0] == pytest.approx(9.0, abs=2.0)
+    assert np.isfinite(predictor.predict([candidate]).interval()[0]).all()
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="there is no run at"):
+        load_predictor(tmp_path)

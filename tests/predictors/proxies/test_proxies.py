@@ -1,0 +1,177 @@
+"""Proxies on networks that are small enough to work out by hand."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from niwaki.core.errors import DataError
+from niwaki.predictors.proxies.base import Batch, Proxy
+from niwaki.predictors.proxies.grad_norm import grad_norm
+from niwaki.predictors.proxies.jacov import jacov
+from niwaki.predictors.proxies.macs import macs
+from niwaki.predictors.proxies.naswot import naswot
+from niwaki.predictors.proxies.params import params
+from niwaki.predictors.proxies.registry import PROXIES, proxy_scores
+from niwaki.predictors.proxies.snip import snip
+from niwaki.predictors.proxies.synflow import synflow
+from niwaki.predictors.proxies.zico import zico
+
+
+def squared(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return functional.mse_loss(outputs, targets)
+
+
+def line(*weights: float) -> nn.Module:
+    """Return a linear layer without bias, with these weights."""
+    layer = nn.Linear(len(weights), 1, bias=False)
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor([weights]))
+    return layer
+
+
+def conv_net() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.Conv2d(8, 8, 3, padding=1, groups=4),
+        nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(8, 5),
+    )
+
+
+def pictures(n: int = 12) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    inputs = torch.randn(n, 3, 16, 16, generator=generator)
+    return Batch(inputs, torch.randint(5, (n,), generator=generator))
+
+
+REGRESSION = Batch(
+    torch.tensor([[1.0, 2.0], [3.0, -1.0], [0.5, 1.0], [2.0, 2.0]]),
+    torch.tensor([[1.0], [0.0], [2.0], [0.0]]),
+    squared,
+)
+
+
+def gradient_by_hand(batch: Batch, weights: list[float]) -> np.ndarray:
+    x, y = batch.inputs.numpy(), batch.targets.numpy()
+    return np.asarray(2.0 * x.T @ (x @ np.array(weights)[:, None] - y) / len(x))[:, 0]
+
+
+def test_parameters_and_products_are_counted() -> None:
+    network = conv_net()
+    assert params(network, pictures()) == 3 * 8 * 9 + 16 + (2 * 8 * 9 + 8) + 8 * 5 + 5
+    # 16 x 16 with stride 2 leaves 8 x 8 positions.
+    assert macs(network, pictures()) == 64 * 8 * 27 + 64 * 8 * 2 * 9 + 8 * 5
+
+
+def test_products_of_a_transposed_convolution_are_counted_at_its_inputs() -> None:
+    network = nn.ConvTranspose2d(3, 4, 2, stride=2)
+    assert macs(network, pictures()) == 16 * 16 * 3 * 4 * 4
+
+
+def test_gradient_norm_and_snip_by_hand() -> None:
+    weights = [0.5, -1.5]
+    gradient = gradient_by_hand(REGRESSION, weights)
+    found = grad_norm(line(*weights), REGRESSION)
+    assert found == pytest.approx(np.linalg.norm(gradient), rel=1e-5)
+    expected = np.abs(gradient * weights).sum()
+    assert snip(line(*weights), REGRESSION) == pytest.approx(expected, rel=1e-5)
+
+
+def test_zico_by_hand() -> None:
+    weights = [0.5, -1.5]
+    halves = [
+        Batch(REGRESSION.inputs[i : i + 2], REGRESSION.targets[i : i + 2], squared) for i in (0, 2)
+    ]
+    sizes = np.abs([gradient_by_hand(half, weights) for half in halves])
+    expected = math.log((sizes.mean(axis=0) / sizes.std(axis=0)).sum())
+    assert zico(line(*weights), REGRESSION) == pytest.approx(expected, rel=1e-4)
+
+
+def test_synflow_by_hand() -> None:
+    # Two layers in a row: the flow is |w1| |w2|, and each weight contributes all of it.
+    network = nn.Sequential(line(-3.0), nn.BatchNorm1d(1), line(2.0))
+    batch = Batch(torch.zeros(4, 1), torch.zeros(4, dtype=torch.int64))
+    assert synflow(network, batch) == pytest.approx(math.log(6.0 + 6.0))
+    assert synflow(nn.Sequential(line(-3.0), line(0.0)), batch) == -math.inf
+
+
+def test_naswot_by_hand() -> None:
+    # Three rectifiers; the second input agrees with the first in one of them.
+    network = nn.Sequential(nn.Identity(), nn.ReLU())
+    inputs = torch.tensor([[1.0, 1.0, 1.0], [-1.0, 1.0, -1.0]])
+    expected = math.log(3 * 3 - 1 * 1)
+    assert naswot(network, Batch(inputs, torch.zeros(2))) == pytest.approx(expected)
+    alike = Batch(inputs[[0, 0]], torch.zeros(2))
+    assert naswot(network, alike) == -math.inf
+
+
+def test_jacov_by_hand() -> None:
+    # f(x) = sum of x^2 has gradient 2x: correlations are those of the inputs.
+    class Squares(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x**2).sum(dim=1)
+
+    inputs = torch.randn(5, 30, generator=torch.Generator().manual_seed(3))
+    eigenvalues = np.linalg.eigvalsh(np.corrcoef(inputs.numpy())) + 1e-5
+    expected = -(np.log(eigenvalues) + 1.0 / eigenvalues).sum()
+    found = jacov(Squares(), Batch(inputs, torch.zeros(5)))
+    assert found == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", PROXIES.names())
+def test_a_network_is_left_as_it_was(name: str) -> None:
+    network = conv_net()
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    proxy: Proxy = PROXIES.find(name).load()
+    first, second = proxy(network, pictures()), proxy(network, pictures())
+    assert math.isfinite(first)
+    assert first == second
+    assert network.training
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert not any(module._forward_hooks for module in network.modules())
+    for key, value in network.state_dict().items():
+        assert torch.equal(value, before[key])
+
+
+def test_scores_come_by_name_and_may_be_few() -> None:
+    assert list(proxy_scores(conv_net(), pictures())) == PROXIES.names()
+    assert list(proxy_scores(conv_net(), pictures(), ["snip"])) == ["snip"]
+
+
+def test_several_outputs_are_summed() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = conv_net()
+
+        def forward(self, x: torch.Tensor) -> dict[str, object]:
+            y = self.body(x)
+            return {"a": y, "b": (y, y)}
+
+    batch = pictures()
+    assert synflow(Two(), batch) == pytest.approx(synflow(conv_net(), batch) + math.log(3.0))
+
+
+@pytest.mark.parametrize(
+    ("proxy", "network", "said"),
+    [
+        (grad_norm, nn.Sequential(nn.ReLU()), "no convolution and no linear layer"),
+        (naswot, nn.Linear(2, 2), "no rectifier"),
+        (zico, nn.Linear(2, 2), "zico needs 4 inputs or more, but 2 came"),
+    ],
+)
+def test_what_cannot_be_judged_is_said(
+    proxy: Callable[[nn.Module, Batch], float], network: nn.Module, said: str
+) -> None:
+    with pytest.raises(DataError, match=said):
+        proxy(network, Batch(torch.ones(2, 2), torch.zeros(2, dtype=torch.int64)))

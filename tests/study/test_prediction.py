@@ -1,0 +1,160 @@
+"""Asking a run about candidates that it never measured."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError, RunFolderError, SpaceError, StudyError
+from niwaki.core.randomness import stream
+from niwaki.predictors.base import Predictor
+from niwaki.search.random_search import RandomSearch
+from niwaki.study.asking import predictions_json, predictions_text, read_candidates
+from niwaki.study.budget import Budget
+from niwaki.study.prediction import run_predictor
+from niwaki.study.run import Run
+from niwaki.study.study import Study, StudySettings
+from tests.study.formulas import SPACE, FormulaEvaluator
+
+
+def searched(folder: Path, n: int) -> Run:
+    """Run a study of n random evaluations, or continue it."""
+    settings = StudySettings(
+        objectives=("gain", "price"), constraints=("weight <= 29",), budget=Budget(n), n_finalists=0
+    )
+    Study(folder, FormulaEvaluator(fails=True), RandomSearch, settings).run()
+    return Run.read(folder)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    return searched(tmp_path_factory.mktemp("runs") / "asked", 80)
+
+
+@pytest.fixture
+def candidates() -> list[Candidate]:
+    return [SPACE.sample(stream(number, "asked")) for number in range(60)]
+
+
+def test_what_was_not_measured_is_predicted(run: Run, candidates: list[Candidate]) -> None:
+    predictor = run_predictor(run, SPACE)
+    assert predictor.names == ("gain", "price", "weight")
+    prediction = predictor.predict(candidates)
+    truth = np.array([[c.decisions[f"x{i}"] for i in range(6)] for c in candidates], dtype=float)
+    gain = truth @ np.arange(1.0, 7.0)
+    assert np.corrcoef(prediction.mean[:, 0], gain)[0, 1] > 0.97
+    low, high = prediction.interval()
+    assert ((low[:, 0] <= gain) & (gain <= high[:, 0])).mean() > 0.75
+    assert predictor.quality["gain"].kendall_tau > 0.8
+
+
+def test_failed_evaluations_are_left_out_and_the_baseline_counts(run: Run) -> None:
+    n_complete = sum(trial.measurement.complete for trial in run.history.trials)
+    assert n_complete < len(run.history.trials)
+    assert run_predictor(run, SPACE).n_rows == n_complete + 1
+
+
+def test_a_fit_is_kept_until_something_new_is_measured(
+    tmp_path: Path, candidates: list[Candidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run_predictor(searched(tmp_path / "run", 20), SPACE, names=["price"])
+
+    def never(self: Predictor, X: object, y: object) -> None:
+        raise AssertionError("it was fitted again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(first.predictor), "fit", never)
+        again = run_predictor(Run.read(tmp_path / "run"), SPACE, names=["price"])
+    there, here = first.predict(candidates), again.predict(candidates)
+    np.testing.assert_array_equal(there.mean, here.mean)
+    np.testing.assert_array_equal(there.interval()[0], here.interval()[0])
+    assert again.quality == first.quality
+    more = run_predictor(searched(tmp_path / "run", 30), SPACE, names=["price"])
+    assert more.n_rows > first.n_rows
+
+
+def test_a_damaged_copy_is_fitted_again(tmp_path: Path, candidates: list[Candidate]) -> None:
+    run = searched(tmp_path / "run", 20)
+    before = run_predictor(run, SPACE, names=["gain"]).predict(candidates)
+    [kept] = (tmp_path / "run" / "predictor").iterdir()
+    kept.write_bytes(b"not a predictor")
+    again = run_predictor(run, SPACE, names=["gain"]).predict(candidates)
+    np.testing.assert_array_equal(again.mean, before.mean)
+    assert kept.stat().st_size > 100
+
+
+def test_values_may_be_chosen(run: Run) -> None:
+    assert run_predictor(run, SPACE, names=["price"]).names == ("price",)
+    with pytest.raises(ConfigError, match="'prise' is no value of this run; did you mean 'price'"):
+        run_predictor(run, SPACE, names=["prise"])
+
+
+def test_too_few_evaluations_are_counted(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="complete evaluations at full effort, and a predictor"):
+        run_predictor(searched(tmp_path / "run", 4), SPACE)
+
+
+def test_a_candidate_outside_the_space_is_named(run: Run, candidates: list[Candidate]) -> None:
+    predictor = run_predictor(run, SPACE)
+    wrong = Candidate.of({**candidates[3].decisions, "x2": 9})
+    with pytest.raises(SpaceError, match=r"candidate 3: decision 'x2' is 9, which is not one of"):
+        predictor.predict([*candidates[:3], wrong])
+    with pytest.raises(SpaceError, match=r"^decision 'x2' is 9"):
+        predictor.predict([wrong])
+
+
+def test_candidates_come_from_files(tmp_path: Path, candidates: list[Candidate]) -> None:
+    one, many = tmp_path / "one.json", tmp_path / "many.jsonl"
+    one.write_text(json.dumps(candidates[0].to_json(), indent=2))
+    lines = [
+        json.dumps(candidates[0].to_json()),
+        "",
+        json.dumps({"candidate": candidates[1].to_json()}),
+    ]
+    many.write_text("\n".join(lines) + "\n")
+    assert read_candidates(one, None) == candidates[:1]
+    assert read_candidates(None, many) == candidates[:2]
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "said"),
+    [
+        ("{", SpaceError, "line 2' is not JSON"),
+        ("[1]", SpaceError, "line 2: a candidate is a JSON object"),
+        ('{"x0": {"a": 1}}', SpaceError, "line 2: decision 'x0' holds a dict"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path: Path, text: str, error: type[Exception], said: str) -> None:
+    path = tmp_path / "many.jsonl"
+    path.write_text('{"x0": 1}\n' + text + "\n")
+    with pytest.raises(error, match=said.replace("2' is", "2 is")):
+        read_candidates(None, path)
+
+
+def test_one_file_is_wanted(tmp_path: Path) -> None:
+    for arguments in ((None, None), (tmp_path, tmp_path)):
+        with pytest.raises(ConfigError, match="give either --candidate FILE or --batch"):
+            read_candidates(*arguments)
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_candidates(tmp_path / "none.json", None)
+
+
+def test_answers_carry_intervals_and_quality(run: Run, candidates: list[Candidate]) -> None:
+    predictor = run_predictor(run, SPACE)
+    prediction = predictor.predict(candidates[:2])
+    data = json.loads(json.dumps(predictions_json(predictor, candidates[:2], prediction)))
+    price = data["predictions"][1]["values"]["price"]
+    assert data["predictions"][1]["key"] == candidates[1].key
+    assert price["low"] < price["mean"] < price["high"]
+    assert data["units"]["price"] == "ms"
+    assert set(data["quality"]["gain"]) == {"n", "kendall_tau", "rmse", "coverage", "mean_width"}
+    text = predictions_text(predictor, candidates[:2], prediction)
+    assert candidates[1].key[:8] in text
+    assert " ms  90% in [" in text
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="there is no run at"):
+        Run.read(tmp_path)
