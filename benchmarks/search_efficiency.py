@@ -82,7 +82,7 @@ def run_all(jobs: Sequence[Job], n_processes: int) -> int:
     """Run jobs in processes, and return how many failed; what finished is in the cache."""
     n_failed = 0
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(n_processes, context, max_tasks_per_child=50) as pool:
+    with ProcessPoolExecutor(n_processes, context) as pool:
         running: dict[Future[bool], Job] = {pool.submit(run_job, job): job for job in jobs}
         for number, future in enumerate(as_completed(running), start=1):
             job = running[future]

@@ -59,6 +59,7 @@ def _evaluate(meter: Meter, row: int, rows: list[int], values: list[Tensor]) -> 
 
 def _best(X: Tensor, Y: Tensor, choices: Tensor, seed: int) -> int:
     """Return the position of the best choice."""
+    n_samples = SAMPLES.get(Y.shape[1], FEW_SAMPLES)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         models = [
@@ -80,7 +81,7 @@ def _best(X: Tensor, Y: Tensor, choices: Tensor, seed: int) -> int:
             ref_point=infer_reference_point(Y),
             X_baseline=X,
             sampler=SobolQMCNormalSampler(
-                torch.Size([SAMPLES.get(Y.shape[1], FEW_SAMPLES)]), seed=seed
+                torch.Size([n_samples]), seed=seed
             ),
             prune_baseline=True,
         )

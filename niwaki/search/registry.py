@@ -28,6 +28,21 @@ SEARCHERS = Registry(
             "niwaki.search.nsga2:NSGA2",
         ),
         Record(
+            "nsga3",
+            "NSGA-III, asynchronous: survivors near evenly spread directions, for 3+ objectives",
+            "niwaki.search.nsga3:NSGA3",
+        ),
+        Record(
+            "age_moea",
+            "AGE-MOEA, asynchronous: adapts to the shape of the front, for many objectives",
+            "niwaki.search.age_moea:AgeMoea",
+        ),
+        Record(
+            "sms_emoa",
+            "SMS-EMOA, asynchronous: whoever adds least to the hypervolume leaves",
+            "niwaki.search.sms_emoa:SMSEMOA",
+        ),
+        Record(
             "regularized_evolution",
             "evolution that retires the oldest (Real et al. 2019), for any number of objectives",
             "niwaki.search.regularized_evolution:RegularizedEvolution",

@@ -1,7 +1,6 @@
 """Regularized evolution: mutants of the young, and the oldest retires."""
 
 from collections import deque
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +8,9 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
-from niwaki.core.measurement import Trial
-from niwaki.search.asked import Asked
-from niwaki.search.base import Problem, Searcher
+from niwaki.search.base import Problem
+from niwaki.search.ranking import ranking
+from niwaki.search.steady_state import SteadyState
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class RegularizedEvolutionSettings:
             )
 
 
-class RegularizedEvolution(Searcher):
+class RegularizedEvolution(SteadyState):
     """Mutates the best of a random sample of the living; each newcomer retires the oldest.
 
     Dying of age, not of a bad score, keeps a lucky measurement from ruling forever: good under
@@ -55,34 +54,17 @@ class RegularizedEvolution(Searcher):
     def __init__(
         self, problem: Problem, settings: RegularizedEvolutionSettings | None = None
     ) -> None:
-        # pymoo takes more than a second to import: only who evolves pays for it.
-        from niwaki.search.pymoo_survival import ranking
-
-        self._ranking = ranking
-        self._problem = problem
+        super().__init__(problem)
         self._settings = settings or RegularizedEvolutionSettings()
-        self._asked = Asked(problem)
         # Oldest first: candidate, (m,) costs, violation.
         self._living: deque[tuple[Candidate, NDArray[np.float64], float]] = deque(
             maxlen=self._settings.population_size
         )
         self._places: NDArray[np.int64] | None = None
 
-    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
-        return self._asked.draw(n, self._propose)
-
-    def tell(self, trials: Sequence[Trial]) -> None:
-        self._asked.told(trials)
-        rows = zip(
-            trials, self._problem.costs(trials), self._problem.violations(trials), strict=True
-        )
-        for trial, costs, violation in rows:
-            if np.isfinite(violation):
-                self._living.append((trial.candidate, costs, violation))
-                self._places = None
-
-    def resume(self, asked: Sequence[Candidate]) -> None:
-        self._asked.resume(asked)
+    def _admit(self, candidate: Candidate, costs: NDArray[np.float64], violation: float) -> None:
+        self._living.append((candidate, costs, violation))
+        self._places = None
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
         space = self._problem.space
@@ -97,6 +79,6 @@ class RegularizedEvolution(Searcher):
         """Return each living candidate's place, 0 for the best, oldest first."""
         if self._places is None:
             _, costs, violations = zip(*self._living, strict=True)
-            order = self._ranking(np.array(costs), np.array(violations)).best_first()
+            order = ranking(np.array(costs), np.array(violations)).best_first()
             self._places = np.argsort(order)
         return self._places

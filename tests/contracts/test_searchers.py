@@ -7,13 +7,16 @@ short test of it instead.
 
 import pytest
 
+from niwaki.search.age_moea import AgeMoea
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.linas import Linas, LinasSettings
 from niwaki.search.nsga2 import NSGA2
+from niwaki.search.nsga3 import NSGA3
 from niwaki.search.optuna_sampler import OptunaSearcher, OptunaSettings
 from niwaki.search.random_search import RandomSearch
 from niwaki.search.regularized_evolution import RegularizedEvolution
-from niwaki.search.surrogate import Surrogate
+from niwaki.search.sms_emoa import SMSEMOA
+from niwaki.search.surrogate import Surrogate, SurrogateSettings
 from niwaki.testing.searcher_contract import SearcherContract
 
 
@@ -27,6 +30,21 @@ class TestRandomSearch(SearcherContract):
 class TestNSGA2(SearcherContract):
     def make(self, problem: Problem) -> Searcher:
         return NSGA2(problem)
+
+
+class TestNSGA3(SearcherContract):
+    def make(self, problem: Problem) -> Searcher:
+        return NSGA3(problem)
+
+
+class TestAgeMoea(SearcherContract):
+    def make(self, problem: Problem) -> Searcher:
+        return AgeMoea(problem)
+
+
+class TestSMSEMOA(SearcherContract):
+    def make(self, problem: Problem) -> Searcher:
+        return SMSEMOA(problem)
 
 
 class TestRegularizedEvolution(SearcherContract):
@@ -97,4 +115,4 @@ class TestSurrogate(SearcherContract):
     n_seeds = 3
 
     def make(self, problem: Problem) -> Searcher:
-        return Surrogate(problem)
+        return Surrogate(problem, SurrogateSettings(pool_size=150))

@@ -2,10 +2,7 @@
 
 from dataclasses import replace
 
-import pytest
-
 from niwaki.core import Bound
-from niwaki.core.errors import ConfigError
 from niwaki.search.nsga2 import NSGA2, NSGA2Settings
 from niwaki.search.random_search import RandomSearch
 from niwaki.testing.toy_run import search
@@ -47,16 +44,3 @@ def test_it_finds_a_small_feasible_region() -> None:
     )
     assert chance.mean() < 0.05
     assert own[-100:].mean() > 0.3
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"population_size": 1}, "'population_size' is 1: give at least 2"),
-        ({"crossover_probability": 1.5}, "'crossover_probability' is 1.5"),
-        ({"mutation_probability": -0.1}, "'mutation_probability' is -0.1"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, float], said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        NSGA2Settings(**settings)  # type: ignore[arg-type]

@@ -1,62 +1,57 @@
-"""The ranking against pymoo's own survival and against brute force."""
+"""pymoo's survivals as functions of costs."""
+
+import warnings
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
-from pymoo.core.population import Population
-from pymoo.core.problem import Problem
-from pymoo.operators.survival.rank_and_crowding import RankAndCrowding
 
-from niwaki.search.pymoo_survival import ranking
+from niwaki.core.pareto import hypervolume
+from niwaki.core.randomness import stream
+from niwaki.search.pymoo_survival import PymooSurvival, reference_directions
 
 
-def survivors_of_pymoo(
-    costs: NDArray[np.float64], violations: NDArray[np.float64], n: int
-) -> NDArray[np.int64]:
-    problem = Problem(n_var=1, n_obj=costs.shape[1], n_ieq_constr=1)
-    individuals = Population.new(
-        "F", costs, "G", violations[:, None], "index", np.arange(len(costs))
-    )
-    rng = np.random.default_rng(0)
-    kept = RankAndCrowding().do(problem, individuals, n_survive=n, random_state=rng)
-    return np.asarray(kept.get("index"), dtype=np.int64)
+@pytest.mark.parametrize(("m", "k"), [(1, 1), (2, 20), (3, 15), (4, 20), (5, 15), (9, 9), (30, 30)])
+def test_there_are_as_many_directions_as_fit(m: int, k: int) -> None:
+    directions = reference_directions(m, 20)
+    assert directions.shape == (k, m)
+    np.testing.assert_allclose(directions.sum(axis=1), 1.0)
 
 
-@pytest.mark.parametrize("m", [1, 2, 3])
-@pytest.mark.parametrize("n_kept", [1, 7, 20, 35])
-def test_the_best_are_those_that_pymoo_keeps(m: int, n_kept: int) -> None:
-    rng = np.random.default_rng(m)
-    costs = rng.random((40, m))
-    violations = np.maximum(rng.normal(size=40), 0.0)
-    own = ranking(costs, violations)
-    best = own.best_first()[:n_kept]
-    theirs = survivors_of_pymoo(costs, violations, n_kept)
-    # Of equally ranked and equally lonely ones, pymoo keeps any.
-    worth = [sorted(zip(own.rank[i], -own.crowding[i], strict=True)) for i in (best, theirs)]
-    assert worth[0] == worth[1]
+@pytest.mark.parametrize("m", [2, 3, 5])
+def test_whoever_adds_least_to_the_volume_leaves(m: int) -> None:
+    costs = stream(m, "costs").dirichlet(np.ones(m), size=9)  # all on one front
+    kept = PymooSurvival.by_hypervolume(m).keep(costs, 8)
+    scaled = (costs - costs.min(axis=0)) / np.ptp(costs, axis=0)
+    without = [hypervolume(np.delete(scaled, i, axis=0), np.full(m, 11.0)) for i in range(9)]
+    assert set(range(9)) - set(kept.tolist()) == {int(np.argmax(without))}
 
 
-def test_ranks_are_fronts_then_violations_then_failures() -> None:
-    costs = np.array([[2.0, 2.0], [1.0, 3.0], [3.0, 3.0], [0.0, 0.0], [np.nan, np.nan], [9.0, 9.0]])
-    violations = np.array([0.0, 0.0, 0.0, 0.5, 0.2, np.inf])
-    result = ranking(costs, violations)
-    assert result.rank.tolist() == [0, 0, 1, 3, 2, 4]
-    assert result.best_first().tolist()[2:] == [2, 4, 3, 5]
+def test_a_dominated_one_leaves_first() -> None:
+    costs = np.array([[0.0, 1.0], [1.0, 0.0], [0.6, 0.6], [0.7, 0.7]])
+    for survival in (PymooSurvival.by_hypervolume(2), PymooSurvival.by_reference_directions(2, 3)):
+        assert survival.keep(costs, 3, stream(0)).tolist() == [0, 1, 2]
 
 
-def test_the_ends_of_a_front_are_lonely() -> None:
-    costs = np.array([[0.0, 4.0], [1.9, 2.1], [2.0, 2.0], [4.0, 0.0]])
-    result = ranking(costs, np.zeros(4))
-    assert np.isinf(result.crowding[[0, 3]]).all()
-    assert result.crowding[1] == pytest.approx((2.0 / 4.0 + 2.0 / 4.0) / 2)
+def test_survivors_spread_along_the_directions() -> None:
+    # Three directions: both axes and the diagonal. Of those near the diagonal the nearest stays.
+    costs = np.array([[0.0, 1.0], [1.0, 0.0], [0.3, 0.7], [0.5, 0.5], [0.7, 0.3]])
+    survival = PymooSurvival.by_reference_directions(2, 3)
+    assert survival.keep(costs, 3, stream(0)).tolist() == [0, 1, 3]
 
 
-def test_of_equals_the_earlier_comes_first() -> None:
-    result = ranking(np.ones((5, 2)), np.zeros(5))
-    assert result.best_first().tolist()[0] == 0
-    assert result.rank.tolist() == [0] * 5
+def test_units_do_not_matter() -> None:
+    costs = stream(4, "costs").random((15, 3))
+    stretched = costs * [1e-6, 1.0, 1e6] + [0.0, -5.0, 2.0]
+    for survival in (
+        PymooSurvival.by_hypervolume(3),
+        PymooSurvival.by_reference_directions(3, 10),
+    ):
+        kept, again = (survival.keep(c, 10, stream(0)).tolist() for c in (costs, stretched))
+        assert kept == again
 
 
-def test_without_candidates_there_is_nothing_to_rank() -> None:
-    assert ranking(np.empty((0, 2)), np.empty(0)).best_first().tolist() == []
-    assert ranking(np.full((2, 2), np.nan), np.array([1.0, 2.0])).rank.tolist() == [0, 1]
+def test_pymoo_does_not_silence_the_warnings_of_others() -> None:
+    before = list(warnings.filters)
+    survival = PymooSurvival.by_reference_directions(3, 10)
+    survival.keep(stream(0).random((12, 3)), 10, stream(0))
+    assert warnings.filters == before

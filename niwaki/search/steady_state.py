@@ -1,0 +1,171 @@
+"""Searchers that evolve without generations: what they share."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError
+from niwaki.core.limits import require_share
+from niwaki.core.measurement import Trial
+from niwaki.search.asked import Asked
+from niwaki.search.base import Problem, Searcher
+
+
+class SteadyState(Searcher):
+    """Takes in one measured candidate at a time; failed ones never join.
+
+    Args:
+        problem: What is searched.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        self._asked = Asked(problem)
+
+    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
+        return self._asked.draw(n, self._propose)
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        self._asked.told(trials)
+        rows = zip(
+            trials, self._problem.costs(trials), self._problem.violations(trials), strict=True
+        )
+        for trial, costs, violation in rows:
+            if np.isfinite(violation):
+                self._admit(trial.candidate, costs, violation)
+
+    def resume(self, asked: Sequence[Candidate]) -> None:
+        self._asked.resume(asked)
+
+    @abstractmethod
+    def _admit(self, candidate: Candidate, costs: NDArray[np.float64], violation: float) -> None:
+        """Let a measured candidate join.
+
+        Args:
+            candidate: Was not failed.
+            costs: (m,) minimised; finite if the violation is 0.
+            violation: Finite; 0 is feasible.
+        """
+
+    @abstractmethod
+    def _propose(self, rng: np.random.Generator) -> Candidate:
+        """Return a candidate, perhaps one that is known; `rng` belongs to this ask alone."""
+
+
+@dataclass(frozen=True)
+class EvolutionSettings:
+    """Settings of `Evolution`; the defaults suit budgets of 100 to 300 evaluations.
+
+    Attributes:
+        population_size: How many survive; also how many candidates are drawn at random first.
+        crossover_probability: How often a child has two parents; else it is a mutant of one.
+        mutation_probability: How often a child of two parents is mutated as well. A child that was
+            asked for before always is, until it is new.
+
+    Raises:
+        ConfigError: If a population is smaller than 2, or a probability is not in [0, 1].
+    """
+
+    population_size: int = 20
+    crossover_probability: float = 0.9
+    mutation_probability: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.population_size < 2:
+            raise ConfigError(f"'population_size' is {self.population_size}: give at least 2")
+        require_share(self, "crossover_probability", "mutation_probability")
+
+
+@dataclass(frozen=True)
+class Survivors:
+    """Who stays, of n candidates.
+
+    Attributes:
+        kept: Indices.
+        standing: The same length; of two drawn at random, the one that stands lower is a parent.
+    """
+
+    kept: NDArray[np.int64]
+    standing: NDArray[np.int64]
+
+
+class Evolution(SteadyState):
+    """Breeds from survivors: a measured candidate joins, and the worst leaves, at once.
+
+    Subclasses say who of the feasible ones survives; infeasible ones only fill what places are
+    left. Crossover and mutation are the space's own.
+
+    Args:
+        problem: What is searched.
+        settings: Of breeding.
+
+    References:
+        Durillo, Nebro, Luna and Alba, EMO 2009, "On the effect of the steady-state selection scheme
+        in multi-objective genetic algorithms".
+    """
+
+    def __init__(self, problem: Problem, settings: EvolutionSettings) -> None:
+        super().__init__(problem)
+        self._settings = settings
+        self._survivors: list[Candidate] = []
+        self._costs = np.empty((0, len(problem.objectives)))
+        self._violations = np.empty(0)
+        self._standing = np.empty(0, dtype=np.int64)
+
+    @abstractmethod
+    def _choose(self, costs: NDArray[np.float64], n_survive: int) -> Survivors:
+        """Choose among feasible candidates.
+
+        Args:
+            costs: (n, m) minimised and finite, n >= 1.
+            n_survive: How many are kept; at most n.
+        """
+
+    def _admit(self, candidate: Candidate, costs: NDArray[np.float64], violation: float) -> None:
+        joined = [*self._survivors, candidate]
+        all_costs = np.vstack([self._costs, costs])
+        all_violations = np.append(self._violations, violation)
+        chosen = self._survive(all_costs, all_violations)
+        self._survivors = [joined[i] for i in chosen.kept]
+        self._costs, self._violations = all_costs[chosen.kept], all_violations[chosen.kept]
+        self._standing = chosen.standing
+
+    def _survive(self, costs: NDArray[np.float64], violations: NDArray[np.float64]) -> Survivors:
+        """Keep the feasible first, then the infeasible by violation (Deb et al. 2002)."""
+        size = self._settings.population_size
+        feasible = np.flatnonzero(violations == 0.0)
+        if len(feasible) == len(costs):
+            return self._choose(costs, min(size, len(costs)))
+        infeasible = np.flatnonzero(violations > 0.0)
+        infeasible = infeasible[np.argsort(violations[infeasible], kind="stable")]
+        nobody = np.empty(0, dtype=np.int64)
+        best = Survivors(nobody, nobody)
+        if len(feasible):
+            best = self._choose(costs[feasible], min(size, len(feasible)))
+        rest = infeasible[: size - len(best.kept)]
+        last = best.standing.max(initial=-1) + 1 + np.arange(len(rest))
+        return Survivors(
+            np.concatenate([feasible[best.kept], rest]), np.concatenate([best.standing, last])
+        )
+
+    def _propose(self, rng: np.random.Generator) -> Candidate:
+        space = self._problem.space
+        if len(self._asked) < self._settings.population_size or len(self._survivors) < 2:
+            return space.sample(rng)
+        parent = self._select(rng)
+        if rng.random() >= self._settings.crossover_probability:
+            return space.mutate(parent, rng)
+        child = space.crossover(parent, self._select(rng), rng)
+        if rng.random() < self._settings.mutation_probability:
+            return space.mutate(child, rng)
+        return child
+
+    def _select(self, rng: np.random.Generator) -> Candidate:
+        """Binary tournament: of two survivors drawn at random, the one that stands lower."""
+        first, second = map(int, rng.integers(len(self._survivors), size=2))
+        better = first if self._standing[first] <= self._standing[second] else second
+        return self._survivors[better]
