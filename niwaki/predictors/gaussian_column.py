@@ -113,7 +113,7 @@ class GaussianColumn:
 
 
 def fit_column(
-    rows: Array, values: Array, *, shrinkage: float = 0.7, max_rows: int = 200, max_steps: int = 30
+    rows: Array, values: Array, *, shrinkage: float = 0.7, max_rows: int = 120, max_steps: int = 30
 ) -> GaussianColumn:
     """Learn hyper-parameters and values.
 

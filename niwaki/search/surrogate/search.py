@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from math import ceil
 
 import numpy as np
@@ -24,7 +23,7 @@ from niwaki.search.surrogate.pool import Catalogue, Pool, grow
 Array = NDArray[np.float64]
 
 GROWTH = 1.1  # of the number of trials, from one learning of hyper-parameters to the next
-MOST_TRIALS = 400  # that beliefs are conditioned on
+MOST_TRIALS = 300  # that beliefs are conditioned on
 MOST_PARENTS = 64
 NEIGHBOURS = 32  # looked at beside the short list, in spaces too large to list
 
@@ -81,6 +80,9 @@ class Surrogate(Searcher):
         self._told: set[str] = set()
         self._pending: dict[str, Candidate] = {}
         self._knowledge: _Knowledge | None = None
+        # Listed now, so that no ask has to wait for it.
+        small = problem.space.size <= self._settings.list_up_to
+        self._everything = self._catalogue.everything() if small else None
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
         found: list[Candidate] = []
@@ -191,12 +193,6 @@ class Surrogate(Searcher):
     def _cheap_names(self, history: History) -> frozenset[str]:
         told = self._catalogue.pool([trial.candidate for trial in history.trials])
         return frozenset(name for name, v in told.cheap.items() if np.isfinite(v).all())
-
-    @cached_property
-    def _everything(self) -> Pool | None:
-        if self._problem.space.size > self._settings.list_up_to:
-            return None
-        return self._catalogue.everything()
 
 
 def _last_due(n_trials: int) -> int:
