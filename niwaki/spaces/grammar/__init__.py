@@ -15,12 +15,12 @@ from niwaki.spaces.grammar.rates import (
     branching_rate,
     expected_operations,
     return_rate,
-    tilted,
 )
 from niwaki.spaces.grammar.reader import load_grammar, read_grammar
 from niwaki.spaces.grammar.report import GrammarReport, check_report
 from niwaki.spaces.grammar.space import GrammarSpace
 from niwaki.spaces.grammar.spelling import read_tree
+from niwaki.spaces.grammar.tilting import tilted
 from niwaki.spaces.grammar.totals import count_all
 from niwaki.spaces.grammar.tree import Tree, shared, tree_from_json, tree_from_value
 from niwaki.spaces.grammar.variation import Change

@@ -11,7 +11,7 @@ from niwaki.spaces.grammar.attributes import Attributes
 from niwaki.spaces.grammar.components import recurring
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError
 from niwaki.spaces.grammar.findings import Finding, Level, error, note, warning
-from niwaki.spaces.grammar.flows import Branch, Chain
+from niwaki.spaces.grammar.flows import Branch, Cell, Chain
 from niwaki.spaces.grammar.grammar import Grammar, Production, Terminal
 from niwaki.spaces.grammar.lookahead import Lookahead
 from niwaki.spaces.grammar.rates import (
@@ -27,6 +27,7 @@ from niwaki.spaces.grammar.reader import draft_file
 MOST_LEAST_OPERATIONS = 500
 MOST_LEAST_HEIGHT = 50
 _MOST_COMPARED = 3000
+_FULL_CELLS = {n * (n - 1) // 2 for n in range(2, 33)}
 
 
 def check_file(path: Path | str) -> list[Finding]:
@@ -207,6 +208,12 @@ def _labels(grammar: Grammar) -> Iterator[Finding]:
             yield error(way.line, "label", message)
         if isinstance(way.flow, Branch) and len(way.items) < 3:
             message = f"'{way.spelled}' branches, so it needs a split, branches and a join"
+            yield error(way.line, "flow", message)
+        if isinstance(way.flow, Cell) and len(way.items) not in _FULL_CELLS:
+            message = (
+                f"'{way.spelled}' is a cell of {len(way.items)} edges: cells of 2, 3, 4, ... nodes "
+                "have 1, 3, 6, ... edges"
+            )
             yield error(way.line, "flow", message)
 
 

@@ -23,9 +23,10 @@ from niwaki.spaces.grammar.distance import distance
 from niwaki.spaces.grammar.encoding import Encoding
 from niwaki.spaces.grammar.grammar import Grammar, Production
 from niwaki.spaces.grammar.mutation import mutate
-from niwaki.spaces.grammar.rates import greatest_heights, require_termination, tilted
+from niwaki.spaces.grammar.rates import greatest_heights, require_termination
 from niwaki.spaces.grammar.sizes import SizeCounts, by_size
 from niwaki.spaces.grammar.spelling import read_tree
+from niwaki.spaces.grammar.tilting import tilted
 from niwaki.spaces.grammar.tree import Tree, tree_from_value
 from niwaki.spaces.grammar.variation import Change, Engine
 from niwaki.spaces.joint import WholeSpace

@@ -35,6 +35,8 @@ MISTAKES = [
     ("terminal a [identiy]\nS -> a", 1, "syntax", "did you mean 'identity'"),
     ("terminal a\nS -> a | ", 2, "syntax", "empty"),
     ("terminal a\nS -> x@brnch: a a a", 2, "syntax", "did you mean 'branch'"),
+    ("terminal a\nS -> x@cell: a a", 2, "flow", "a cell of 2 edges"),
+    ("terminal a\nS -> x@branch: a a", 2, "flow", "needs a split"),
     ("terminal a\nS -> a: a a", 2, "label", "also an operation"),
     ("terminal a\nS -> a [-1]", 2, "weight", "at least 0"),
     ("start T\nterminal a\nS -> a", 0, "unknown-symbol", "'T' has no productions"),
