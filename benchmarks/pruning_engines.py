@@ -56,6 +56,11 @@ def n_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
+def paths_of(module: nn.Module) -> dict[nn.Module, str]:
+    """Return the path of every module."""
+    return {child: path for path, child in module.named_modules()}
+
+
 def niwaki_engine(module: nn.Module, inputs: Any, exact: bool) -> Outcome:
     """Prune half of each group by niwaki; the weakest by L1."""
     del exact  # masks leave removed channels out of norms, so that all is compared
@@ -91,7 +96,9 @@ def torch_pruning_engine(module: nn.Module, inputs: Any, exact: bool) -> Outcome
 
     given, before = copy.deepcopy(module), outputs_of(module, inputs)
     reference = copy.deepcopy(module)
-    paths = {child: path for path, child in given.named_modules()}
+    paths = paths_of(given)
+    last = _last_layers(module, inputs)
+    ignored = [given.get_submodule(paths_of(module)[layer]) for layer in last]
     started = time.perf_counter()
     try:
         pruner = torch_pruning.pruner.BasePruner(
@@ -99,7 +106,7 @@ def torch_pruning_engine(module: nn.Module, inputs: Any, exact: bool) -> Outcome
             example_inputs=inputs,
             importance=torch_pruning.importance.MagnitudeImportance(p=1),
             pruning_ratio=0.5,
-            ignored_layers=_last_layers(given, inputs),
+            ignored_layers=ignored,
         )
         seconds = time.perf_counter() - started
         originals = _Originals(reference)
@@ -165,19 +172,14 @@ def _slices(layer: nn.Module, is_out: bool) -> list[tuple[str, int]]:
 
 
 def _last_layers(module: nn.Module, inputs: Any) -> list[nn.Module]:
-    """Return the layers that compute the outputs, which its users have to name."""
-    last: dict[int, nn.Module] = {}
-    hooks = [
-        child.register_forward_hook(lambda m, _, out: last.update({id(out): m}))
-        for child in module.modules()
-        if isinstance(child, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear | nn.ConvTranspose2d)
-    ]
-    with torch.no_grad():
-        results = [tensor for _, tensor in named_tensors(call_model(module, inputs))]
-    for hook in hooks:
-        hook.remove()
-    found = [last[id(tensor)] for tensor in results if id(tensor) in last]
-    return found or [child for child in module.modules() if isinstance(child, nn.Linear)][-1:]
+    """Return the layers that compute the outputs, which users of that engine have to name."""
+    refused = analyse(module, inputs, settings=AnalysisSettings(verify=False)).refused
+    paths = {
+        refusal.name.rpartition(".")[0]
+        for refusal in refused
+        if refusal.reason.startswith("they are the model's output")
+    }
+    return [child for path, child in module.named_modules() if path in paths]
 
 
 def _judged(

@@ -104,16 +104,21 @@ def _flip(
     failed: list[str],
     choices: dict[CallSite, int],
 ) -> bool:
-    """Take the next option wherever a failed group was decided; False if all were tried."""
-    changed = False
+    """Take the next option wherever a failed group was decided; False if all were tried.
+
+    Options that are to be tried first are taken alone, and given up when they did not help.
+    """
+    taken, decided = dict(choices), (*traced.state.alternatives, *solution.choices)
     for name in failed:
         mine = set(found.roots[name].tolist())
-        for choice in (*traced.state.alternatives, *solution.choices):
-            taken = choices.get(choice.site, 0)
-            if taken + 1 < choice.n_options and _touches(choice, solution, mine):
-                choices[choice.site] = taken + 1
-                changed = True
-    return changed
+        near = [choice for choice in decided if _touches(choice, solution, mine)]
+        untried = [c for c in near if taken.get(c.site, 0) + 1 < c.n_options]
+        first = [c for c in untried if c.first]
+        choices.update({c.site: taken.get(c.site, 0) + 1 for c in first or untried})
+        if not first:
+            # As many as there are options means the first again, for good.
+            choices.update({c.site: c.n_options for c in near if c.first})
+    return choices != taken
 
 
 def _touches(choice: Choice, solution: Solution, roots: set[int]) -> bool:

@@ -91,11 +91,28 @@ class Choice:
         site: Where.
         atoms: Those that the decision is about.
         n_options: How many ways there are.
+        first: Whether another way is tried here before other places, and given up before those.
     """
 
     site: CallSite
     atoms: Tensor
     n_options: int
+    first: bool = False
+
+
+class MeasuredInt(int):
+    """A size that was read from a tensor, which remembers the channels that it counts."""
+
+    atoms: Tensor
+
+    def __new__(cls, value: int, atoms: Tensor) -> "MeasuredInt":
+        """Make `value`, the number of `atoms`."""
+        measured = super().__new__(cls, value)
+        measured.atoms = atoms
+        return measured
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> int:
+        return int(self)
 
 
 class Role(StrEnum):
@@ -291,6 +308,13 @@ class Provenance:
         held = (self.hold(label, wanted, because) for label in labels)
         return tuple(label for label in held if label is not None)
 
+    def measured(self, tensor: Tensor, dim: int) -> int:
+        """Return a size that remembers its channels, if it has a label of its own."""
+        for label in self.labels(tensor):
+            if label.dims == (dim % tensor.ndim,):
+                return MeasuredInt(tensor.shape[dim], label.atoms)
+        return tensor.shape[dim]
+
     def along(self, tensor: Tensor, dim: int, because: str) -> Tensor:
         """Return the (size,) atoms along one dimension of a tensor, FIXED where there is none.
 
@@ -314,9 +338,9 @@ class Provenance:
         if tag is not None:
             self.atoms.unite(self.atoms.axis(AxisKind.ATTRIBUTE, tag, len(atoms)), atoms, because)
 
-    def option(self, site: CallSite, atoms: Tensor, n_options: int) -> int:
+    def option(self, site: CallSite, atoms: Tensor, n_options: int, *, first: bool = False) -> int:
         """Return which of several ways to take at a site, and note that there are others."""
-        self.alternatives.append(Choice(site, atoms, n_options))
+        self.alternatives.append(Choice(site, atoms, n_options, first))
         return self.choices.get(site, 0) % n_options
 
 

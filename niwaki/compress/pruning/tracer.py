@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from niwaki.compress.pruning.call_sites import CallSite, ModuleStack, tagged_attributes
@@ -15,7 +15,7 @@ from niwaki.compress.pruning.model_calls import (
     call_model,
     named_tensors,
 )
-from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
+from niwaki.compress.pruning.provenance import Call, MeasuredInt, Provenance, tensors_in
 from niwaki.compress.pruning.rules.table import RULES, SILENT
 
 NOT_FOLLOWED = "was called in a way that niwaki does not follow"
@@ -111,6 +111,8 @@ class _Watch(TorchFunctionMode):
         results = tensors_in(out)
         if name == "setitem":
             results = tensors_in(args[0])
+        if name in ("shape", "size") and args and isinstance(args[0], Tensor):
+            return self._measured(args[0], out)
         if results:
             call = Call(name, tuple(args), kwargs, out, self._stack.site())
             self._apply(call)
@@ -129,6 +131,17 @@ class _Watch(TorchFunctionMode):
             # An unusual way of calling: what it touches stays, and the reason says so.
             reason = f"{call.described} {NOT_FOLLOWED}: {type(error).__name__} {error}"
             self._state.record_fixed(call, reason)
+
+    def _measured(self, tensor: Tensor, sizes: Any) -> Any:
+        """Return the sizes of a tensor such that they remember what they count."""
+        labels = self._state.labels(tensor)
+        if not labels:
+            return sizes
+        if isinstance(sizes, torch.Size):
+            return torch.Size([self._state.measured(tensor, d) for d in range(tensor.ndim)])
+        found = [label.atoms for label in labels if len(label.dims) == 1]
+        same = [atoms for atoms in found if len(atoms) == sizes]
+        return MeasuredInt(sizes, same[0]) if len(same) == 1 else sizes
 
     def _leaves(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Pin what leaves the world of tensors, as `tolist` and `numpy` do."""

@@ -94,6 +94,48 @@ def separate_attention() -> nn.Module:
     return Composed(compute, parts)
 
 
+def attention_of_the_input_width() -> nn.Module:
+    """The result is reshaped to the width of the input, so that heads and stream go together."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        n, t, c = y.shape
+        qkv = m.qkv(y).reshape(n, t, 3, m.num_heads, c // m.num_heads).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv[0], qkv[1], qkv[2]
+        out = functional.scaled_dot_product_attention(q, k, v)
+        return m.head((y + m.o(out.transpose(1, 2).reshape(n, t, c))).mean(1))
+
+    parts = {
+        "num_heads": _HEADS,
+        "enter": nn.Linear(6, _WIDTH),
+        "qkv": nn.Linear(_WIDTH, 3 * _WIDTH),
+        "o": nn.Linear(_WIDTH, _WIDTH),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def channel_attention() -> nn.Module:
+    """Scores between the channels of each head (XCiT)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        n, t, _ = y.shape
+        q, k, v = m.qkv(y).reshape(n, t, 3, m.num_heads, -1).permute(2, 0, 3, 4, 1).unbind(0)
+        q, k = functional.normalize(q, dim=-1), functional.normalize(k, dim=-1)
+        out = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        return m.head((y + m.o(out.permute(0, 3, 1, 2).flatten(2))).mean(1))
+
+    parts = {
+        "num_heads": _HEADS,
+        "enter": nn.Linear(6, _WIDTH),
+        "qkv": nn.Linear(_WIDTH, 3 * _WIDTH),
+        "o": nn.Linear(_WIDTH, _WIDTH),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
 def constant_heads() -> nn.Module:
     """The number of heads stands in the code, so that only their channels can go."""
 

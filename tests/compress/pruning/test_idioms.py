@@ -100,6 +100,7 @@ UNITS = {
     "padded_shortcut": [16, 32],
     "fused_attention": [24, 4],
     "constant_heads": [24, 6, 6],
+    "attention_of_the_input_width": [4],
     "grouped_query_attention": [24, 4],
     "attention_layer": [48],
     "tied_embedding": [24, 48],

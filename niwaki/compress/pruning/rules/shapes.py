@@ -9,7 +9,13 @@ from torch.nn import functional
 
 from niwaki.compress.pruning.call_sites import tag_of
 from niwaki.compress.pruning.labels import Label, label_of
-from niwaki.compress.pruning.provenance import BoxEvent, Call, Provenance, relabelled
+from niwaki.compress.pruning.provenance import (
+    BoxEvent,
+    Call,
+    MeasuredInt,
+    Provenance,
+    relabelled,
+)
 
 Move = Callable[..., Tensor]
 
@@ -82,11 +88,28 @@ def _note_split(state: Provenance, call: Call, label: Label, sizes: list[Any]) -
     tags = tuple(tag_of(size) for size in asked)
     because = f"{call.described} needs the same number in every part"
     if len(label.dims) == 1:
+        _bind_measured(state, call, label, asked[0])
         state.follow(tags[0], label.atoms, because)
         return
     free = [axis for axis, size in enumerate(asked) if size == -1]
     preferred = free[0] if free else None
     state.events.append(BoxEvent(call.site, label.atoms, preferred, tags, because))
+
+
+def _bind_measured(state: Provenance, call: Call, label: Label, size: Any) -> None:
+    """Let the channels of a dimension go with those that its size was read from, if need be.
+
+    `x.reshape(shape_of_the_input)` works as long as both have as many channels. Often that comes by
+    itself; where it does not, binding them one to one is the way to prune both.
+    """
+    if not isinstance(size, MeasuredInt) or size != len(label.atoms):
+        return
+    if torch.equal(size.atoms.sort().values, label.atoms.sort().values):
+        return
+    both = torch.cat([size.atoms, label.atoms])
+    if state.option(call.site, both, 2, first=True):
+        because = f"{call.described} takes its size from them"
+        state.atoms.unite(size.atoms, label.atoms, because)
 
 
 def expanded(state: Provenance, call: Call) -> None:
