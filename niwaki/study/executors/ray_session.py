@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 from niwaki.core.errors import StudyError
 from niwaki.study.executors.failures import explain
@@ -91,7 +92,7 @@ def _init(settings: RayClusterSettings, address: str) -> None:
                 logging_level=logging.ERROR,
                 runtime_env=dict(settings.runtime_env) or None,
             )
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        except (RayError, RuntimeError, ValueError, OSError) as error:
             raise StudyError(_explained(error, settings)) from error
 
 

@@ -107,11 +107,13 @@ class Prepared(ScriptedEvaluator):
 
     Attributes:
         objection: What to raise when it is prepared in another process than its first.
+        seconds: How long an evaluation takes.
         home: Number of that process.
         folders: Where it was prepared, in order.
     """
 
     objection: str = ""
+    seconds: float = 0.0
     home: int = field(default_factory=os.getpid)
     folders: list[Path] = field(default_factory=list)
 
@@ -125,6 +127,7 @@ class Prepared(ScriptedEvaluator):
         self.folders.append(folder)
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        time.sleep(self.seconds)
         folder = self.folders[-1]
         value = float((folder / "inner" / "weights").read_text())
         return Measurement(candidate.key, {"value": value}, details={"folder": str(folder)})

@@ -36,6 +36,7 @@ def is_agent(pid: int) -> bool:
     return Path(f"/proc/{pid}/cmdline").read_text().rstrip("\0").endswith("Agent")
 
 
+@pytest.mark.slow
 def test_control_c_reaches_the_driver_alone_and_its_death_ends_ray(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tests.study.executors.ray_driver", "interrupt", "local"]
     with subprocess.Popen(

@@ -55,6 +55,7 @@ def test_a_candidate_that_kills_its_worker_every_time_fails() -> None:
     assert finished[1].measurement.complete
 
 
+@pytest.mark.slow
 def test_a_candidate_whose_worker_died_once_is_measured(tmp_path: Path) -> None:
     with executor() as pool:
         candidate = script("die_once", marker=str(tmp_path / "marker"), value=5)
@@ -104,6 +105,7 @@ def bring_up_both(pool: RayExecutor) -> set[int]:
     return pids
 
 
+@pytest.mark.slow
 def test_waiting_gives_up_when_the_time_is_up_and_closing_kills_what_runs() -> None:
     with executor() as pool:
         pid = pid_of(run_all(pool, [script("return")])[0].measurement)
@@ -113,6 +115,7 @@ def test_waiting_gives_up_when_the_time_is_up_and_closing_kills_what_runs() -> N
     until(lambda: gone(pid))
 
 
+@pytest.mark.slow
 def test_threads_are_limited_from_birth() -> None:
     with executor(RayClusterSettings(n_workers=1, n_threads=3), TorchThreads()) as pool:
         run_all(pool, [script("return")])  # imports torch
@@ -126,6 +129,7 @@ def test_what_workers_print_goes_to_the_logs(tmp_path: Path) -> None:
     assert (tmp_path / "ray-0.log").read_text() == "from Python\nfrom below\n"
 
 
+@pytest.mark.slow
 def test_megabytes_travel_both_ways() -> None:
     with executor(evaluator=Heavy(load=b"x" * 3_000_000)) as pool:
         finished = run_all(pool, [script("return", value=i) for i in range(3)])
@@ -133,6 +137,7 @@ def test_megabytes_travel_both_ways() -> None:
     assert len(str(finished[0].measurement.details["load"])) == 3_000_000
 
 
+@pytest.mark.slow
 def test_an_evaluator_of_a_script_travels() -> None:
     @dataclass(frozen=True)
     class Local(ScriptedEvaluator):
@@ -158,7 +163,7 @@ def test_an_evaluator_that_cannot_travel_is_refused_with_a_remedy() -> None:
     ("evaluator", "reason"),
     [
         (Unloadable(), "No module named 'somewhere_else'"),
-        (Deadly(), "its process was killed"),
+        pytest.param(Deadly(), "its process was killed", marks=pytest.mark.slow),
     ],
 )
 def test_workers_that_cannot_start_end_the_search(evaluator: Evaluator, reason: str) -> None:
@@ -187,6 +192,7 @@ def test_places_that_others_have_taken_end_the_search_if_nobody_leaves() -> None
                 second.wait(PATIENCE_S)
 
 
+@pytest.mark.slow
 def test_more_workers_than_places_take_turns() -> None:
     with executor(RayClusterSettings(n_workers=3, place_timeout_s=20.0)) as pool:
         candidates = [script("sleep", seconds=0.9, value=value) for value in range(6)]

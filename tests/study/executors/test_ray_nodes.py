@@ -102,6 +102,7 @@ def test_a_node_that_is_lost_costs_one_evaluation_one_try(
     assert retried[0].details["node"] != board.node_id
 
 
+@pytest.mark.slow
 def test_without_retries_a_lost_node_is_a_failed_evaluation(cluster: Any, board: Any) -> None:
     settings = RayClusterSettings(n_workers=1, n_retries=0, target_resource="board")
     with RayExecutor(Sociable(slow_node=board.node_id, slow_seconds=600.0), settings) as pool:
@@ -121,6 +122,7 @@ def test_evaluations_run_only_where_the_target_is(board: Any) -> None:
     assert {one.measurement.details["node"] for one in finished.values()} == {board.node_id}
 
 
+@pytest.mark.slow
 def test_another_node_reads_what_was_prepared_on_a_shared_disk(board: Any, tmp_path: Path) -> None:
     evaluator = Prepared()
     evaluator.prepare(tmp_path)
@@ -144,6 +146,20 @@ def test_what_was_prepared_is_sent_to_a_node_that_does_not_see_it(
     assert finished.measurement.details["folder"] != str(tmp_path)
 
 
+@pytest.mark.slow
+def test_a_worker_that_never_starts_is_given_up_and_the_others_go_on(
+    board: Any, tmp_path: Path
+) -> None:
+    evaluator = Prepared(objection="this run was measured on another device", seconds=1.0)
+    evaluator.prepare(tmp_path)
+    with RayExecutor(evaluator, RayClusterSettings(), artifacts=tmp_path) as pool:
+        with pytest.warns(RuntimeWarning, match=r"given up after 3.*measured on another device"):
+            finished = run_all(pool, [script("return", value=value) for value in range(15)])
+        assert pool.n_free == 1
+    assert all(one.measurement.complete for one in finished.values())
+
+
+@pytest.mark.slow
 def test_a_node_that_the_evaluator_objects_to_is_not_used(board: Any, tmp_path: Path) -> None:
     evaluator = Prepared(objection="this run was measured on another device")
     evaluator.prepare(tmp_path)
