@@ -54,8 +54,3 @@ def unit_slices(
 def named_tensors_of(module: nn.Module) -> dict[str, Tensor]:
     """Return parameters and buffers by name."""
     return {**dict(module.named_parameters()), **dict(module.named_buffers())}
-
-
-def weights_of(group: ChannelGroup) -> tuple[Member, ...]:
-    """Return the members whose size says something about the channels: what computes them."""
-    return group.writers

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from niwaki.compress.pruning.criteria.base import Criterion, Scores, unit_slices, weights_of
+from niwaki.compress.pruning.criteria.base import Criterion, Scores, unit_slices
 from niwaki.compress.pruning.groups import ChannelGroup
 
 
@@ -17,7 +17,7 @@ class GeometricMedian(Criterion):
     """
 
     def score(self, module: nn.Module, group: ChannelGroup) -> Scores:
-        slices = [unit_slices(module, member) for member in weights_of(group)]
+        slices = [unit_slices(module, member) for member in group.writers]
         rows = torch.cat(slices, dim=1)
         distances = torch.cdist(rows, rows, compute_mode="donot_use_mm_for_euclid_dist")
         scores: Scores = (distances.mean(1) / rows.shape[1] ** 0.5).numpy()

@@ -3,7 +3,7 @@
 import numpy as np
 from torch import nn
 
-from niwaki.compress.pruning.criteria.base import Criterion, Scores, unit_slices, weights_of
+from niwaki.compress.pruning.criteria.base import Criterion, Scores, unit_slices
 from niwaki.compress.pruning.groups import ChannelGroup
 
 
@@ -16,6 +16,6 @@ class L2(Criterion):
     """
 
     def score(self, module: nn.Module, group: ChannelGroup) -> Scores:
-        squares = [unit_slices(module, m).square().mean(1).sqrt() for m in weights_of(group)]
+        squares = [unit_slices(module, m).square().mean(1).sqrt() for m in group.writers]
         scores: Scores = np.mean([each.numpy() for each in squares], axis=0)
         return scores

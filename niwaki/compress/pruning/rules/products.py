@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from niwaki.compress.pruning.atoms import AxisKind
-from niwaki.compress.pruning.contraction import Operand, contract, cost_of, operand
+from niwaki.compress.pruning.contraction import Contraction, Operand, contract, cost_of, operand
 from niwaki.compress.pruning.labels import Label
 from niwaki.compress.pruning.provenance import Call, Origin, Provenance, Role, tensors_in
 
@@ -143,8 +143,7 @@ def _attention_costs(
         shape = tuple(sizes[letter] for letter in letters)
         inner = tuple(label for label in labels if set(label.dims) <= set(letters))
         whole = Operand(tuple(letters), shape, Origin())
-        outcome = type("Found", (), {"kept": inner, "summed": ()})
-        state.costs.append(cost_of(call, [whole], outcome))  # type: ignore[arg-type]
+        state.costs.append(cost_of(call, [whole], Contraction(inner, ())))
 
 
 def _shared_heads(state: Provenance, call: Call, each: Operand, query: Tensor) -> Operand:
