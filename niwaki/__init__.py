@@ -10,6 +10,7 @@ from niwaki._version import __version__
 
 if TYPE_CHECKING:
     from niwaki.config import study_from_config
+    from niwaki.config.prediction import load_predictor
     from niwaki.core import Candidate, Constraint, Direction, Measurement, Objective
     from niwaki.study.budget import Budget
     from niwaki.study.compression import compress
@@ -29,6 +30,7 @@ _HOMES = {
     "Study": "niwaki.study.study",
     "StudySettings": "niwaki.study.study",
     "load_front": "niwaki.study.run",
+    "load_predictor": "niwaki.config.prediction",
     "study_from_config": "niwaki.config",
 }
 
@@ -46,6 +48,7 @@ __all__ = [
     "__version__",
     "compress",
     "load_front",
+    "load_predictor",
     "study_from_config",
 ]
 

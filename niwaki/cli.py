@@ -20,6 +20,9 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+grammar = typer.Typer(help="Search spaces written as grammars.", no_args_is_help=True)
+app.add_typer(grammar, name="grammar")
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quickstart.")]
 
@@ -122,7 +125,7 @@ def compress(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Make a trained model smaller and faster: pruned, quantized, fine-tuned, verified."""
+    """Make a trained model smaller and faster."""
     from rich.console import Console
 
     from niwaki.config.compression import compression_request, named_target
@@ -251,6 +254,46 @@ def report(
         _print_json({"report": str(page), "size_bytes": page.stat().st_size})
     else:
         _print(str(page))
+
+
+@app.command()
+def predict(
+    run: RunPath,
+    candidate: Annotated[Path | None, typer.Option(help="A JSON file of decisions.")] = None,
+    batch: Annotated[Path | None, typer.Option(help="A JSON-lines file of many.")] = None,
+    value: Annotated[
+        list[str] | None, typer.Option(help="Value to predict; the objectives if not given.")
+    ] = None,
+    level: Annotated[float, typer.Option(help="Share of the truth in the interval.")] = 0.9,
+    as_json: Json = False,
+) -> None:
+    """Predict what candidates would measure."""
+    from niwaki.config.prediction import load_predictor
+    from niwaki.study.asking import predictions_json, predictions_text, read_candidates
+
+    candidates = read_candidates(candidate, batch)
+    predictor = load_predictor(run, names=value or ())
+    prediction = predictor.predict(candidates)
+    if as_json:
+        _print_json(predictions_json(predictor, candidates, prediction, level=level))
+    else:
+        _print(predictions_text(predictor, candidates, prediction, level=level))
+
+
+@grammar.command(name="check")
+def check_grammar(
+    file: Annotated[Path, typer.Argument(help="A grammar, as text or YAML.")],
+    as_json: Json = False,
+) -> None:
+    """Explain what is wrong with a grammar, by line."""
+    from niwaki.spaces.grammar.report import check_report
+
+    report = check_report(file)
+    if as_json:
+        _print_json(report.to_json())
+    else:
+        _print(report.text)
+    raise typer.Exit(report.exit_code)
 
 
 @app.command()

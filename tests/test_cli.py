@@ -29,8 +29,8 @@ from tests.command_line import (
 )
 
 COMMANDS = [
-    *("search", "status", "front", "export", "verify", "report", "bench", "list", "schema"),
-    "doctor",
+    *("search", "compress", "status", "front", "export", "verify", "report", "predict", "bench"),
+    *("list", "schema", "doctor", "grammar"),
 ]
 Call = Callable[..., Done]
 RUN_ERROR = ("RunFolderError", 8)
@@ -464,3 +464,39 @@ def test_the_same_front_is_read_from_python(searched: tuple[Path, Done]) -> None
     front = load_front(folder / "runs" / "tiny")
     assert isinstance(front, Front)
     assert front.to_json()["models"] == done.json["models"]
+
+
+def test_a_run_predicts_its_candidates(formulas: Path, call: Call, tmp_path: Path) -> None:
+    [model, *_] = call("front", str(formulas), "--json").json["models"]
+    (tmp_path / "one.json").write_text(json.dumps(model["candidate"]))
+    (tmp_path / "many.jsonl").write_text(f"{json.dumps(model)}\n" * 3)
+    one = call("predict", str(formulas), "--candidate", str(tmp_path / "one.json"), "--json").json
+    many = call("predict", str(formulas), "--batch", str(tmp_path / "many.jsonl"), "--json").json
+    assert many["predictions"] == one["predictions"] * 3
+    assert set(one["predictions"][0]["values"]) == set(one["quality"])
+    assert "held-out" in call("predict", str(formulas), "--batch", str(tmp_path / "many.jsonl")).out
+
+
+def test_a_candidate_of_another_space_is_refused(formulas: Path, call: Call) -> None:
+    Path("odd.json").write_text('{"colour": "green"}')
+    message = refused(
+        call("predict", str(formulas), "--candidate", "odd.json", "--json"), "SpaceError", 3
+    )
+    assert "is missing" in message
+
+
+def test_a_grammar_is_checked_by_line(call: Call) -> None:
+    Path("bad.yaml").write_text("start: S\nproductions:\n  S: [T S]\n")
+    done = call("grammar", "check", "bad.yaml")
+    assert done.code == 3
+    assert "error" in done.out
+
+
+def test_a_model_of_ones_own_is_compressed(call: Call) -> None:
+    small = "tests.evaluation.compression.small"
+    settings = ["pruning.price=macs", "pruning.shares=[0.5]", "tuning.epochs=1"]
+    overrides = [word for text in settings for word in ("--set", text)]
+    done = call("compress", f"{small}:build", "--data", f"{small}:unlabelled", *overrides, "--json")
+    assert done.code == 0, done.err
+    assert "faster and" in done.json["summary"]
+    assert call("verify", "runs/compress/artifacts").code == 0

@@ -32,7 +32,9 @@ PUBLIC = [
     "Study",
     "StudySettings",
     "__version__",
+    "compress",
     "load_front",
+    "load_predictor",
     "study_from_config",
 ]
 
