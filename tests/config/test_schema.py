@@ -92,7 +92,7 @@ def test_it_accepts_what_the_reader_accepts(config: dict[str, Any]) -> None:
         {"sed": 3},
         {"seed": "many"},
         {"budget": {"evaluation": 3}},
-        {"searcher": {"kind": "nsga3"}},
+        {"searcher": {"kind": "nsga9"}},
         {"searcher": {}},
         {"data": {"kind": "digit_scenes", "sizes": 32}},
         {"space": {"kind": "slimmable", "stages": [{"widths": [8], "hidden": [8], "x": 1}]}},

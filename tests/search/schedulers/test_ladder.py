@@ -65,7 +65,7 @@ def test_the_front_is_promoted_first_as_many_as_the_share_allows(tie_break: str)
 
 
 def test_a_share_of_zero_gives_every_rung_the_same_effort() -> None:
-    asked = climb(ASHA(TOY.problem(seed=0), Fidelities(levels=(0.05, 0.2, 1.0))), 800).asked
+    asked = climb(ASHA(TOY.problem(seed=0), Fidelities(levels=(0.05, 0.2, 1.0))), 500).asked
     effort: dict[float, float] = defaultdict(float)
     for _, fidelity in asked:
         effort[fidelity] += fidelity
@@ -104,7 +104,7 @@ def test_what_is_pending_above_counts() -> None:
 
 
 def test_hyperband_gives_each_bracket_the_same_effort() -> None:
-    run = climb(Hyperband(TOY.problem(seed=0), Fidelities(levels=(0.1, 0.3, 1.0))), 1500)
+    run = climb(Hyperband(TOY.problem(seed=0), Fidelities(levels=(0.1, 0.3, 1.0))), 800)
     first = {candidate.key: fidelity for candidate, fidelity in reversed(run.asked)}
     effort: dict[float, float] = defaultdict(float)
     for candidate, fidelity in run.asked:
