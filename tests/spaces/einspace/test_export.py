@@ -43,7 +43,7 @@ def test_random_networks_export(shape: tuple[int, ...], faithful: bool) -> None:
     heads = [DIGIT] if faithful else [DIGIT, DEPTH]  # published maps are pooled to odd sizes
     family = EinspaceSettings(budget=SMALL, faithful=faithful).family(shape, heads)
     rng = np.random.default_rng(1)
-    for _ in range(8):
+    for _ in range(5):
         check_export(family, family.space.sample(rng), shape)
 
 
@@ -61,7 +61,7 @@ def test_networks_of_all_extra_grammars_export() -> None:
         (12, 18, 18), [DIGIT, DEPTH]
     )
     rng = np.random.default_rng(3)
-    for _ in range(16):
+    for _ in range(10):
         check_export(family, family.space.sample(rng), (12, 18, 18))
 
 

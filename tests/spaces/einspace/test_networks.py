@@ -73,7 +73,7 @@ def _check_many(family: NetworkFamily, shape: tuple[int, ...], n: int, n_childre
 @pytest.mark.parametrize("shape", SHAPES)
 def test_random_networks_and_children_are_as_predicted(shape: tuple[int, ...]) -> None:
     heads = [DIGIT] if len(shape) == 2 else [DIGIT, DEPTH]
-    _check_many(EinspaceSettings(budget=SMALL).family(shape, heads), shape, 12, 12)
+    _check_many(EinspaceSettings(budget=SMALL).family(shape, heads), shape, 8, 8)
 
 
 @pytest.mark.slow
@@ -85,20 +85,20 @@ def test_a_thousand_networks_and_a_hundred_children_are(shape: tuple[int, ...]) 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (4, 128)])
 def test_networks_of_the_published_grammar_are_as_predicted(shape: tuple[int, ...]) -> None:
     settings = EinspaceSettings(faithful=True, budget=SMALL)
-    _check_many(settings.family(shape, [DIGIT, DEPTH]), shape, 12, 8)
+    _check_many(settings.family(shape, [DIGIT, DEPTH]), shape, 6, 4)
 
 
 @pytest.mark.parametrize("extra", [*EXTRAS, "all"])
 def test_networks_of_the_extra_grammars_are_as_predicted(extra: str) -> None:
     names = tuple(EXTRAS) if extra == "all" else (extra,)
     family = EinspaceSettings(extras=names, budget=SMALL).family((12, 18, 18), [DIGIT, DEPTH])
-    _check_many(family, (12, 18, 18), 8, 8)
+    _check_many(family, (12, 18, 18), 5, 5)
 
 
 @pytest.mark.parametrize("extra", ["gates", "slimmable", "experts", "relative", "tasks"])
 def test_extra_grammars_work_on_sequences(extra: str) -> None:
     family = EinspaceSettings(extras=(extra,), budget=SMALL).family((4, 128), [DIGIT])
-    _check_many(family, (4, 128), 6, 6)
+    _check_many(family, (4, 128), 4, 4)
 
 
 EXTRA_TREES = {

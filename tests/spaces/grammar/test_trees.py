@@ -32,7 +32,7 @@ def grow(space: GrammarSpace) -> Callable[[int], Tree]:
 
 
 @given(seed=seeds)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_text_json_and_value_give_the_tree_back(seed: int, grow: Callable[[int], Tree]) -> None:
     tree = grow(seed)
     assert read_tree(str(tree)) == tree
@@ -41,7 +41,7 @@ def test_text_json_and_value_give_the_tree_back(seed: int, grow: Callable[[int],
 
 
 @given(seed=seeds)
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_random_trees_are_valid_within_budget_and_canonical(
     seed: int, grow: Callable[[int], Tree], space: GrammarSpace
 ) -> None:
