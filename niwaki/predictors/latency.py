@@ -35,18 +35,14 @@ def latency_predictor(n_decisions: int, n_costs: int, *, seed: int = 0) -> Calib
 def transferred_latency_predictor(source: Predictor, *, seed: int = 0) -> Calibrated:
     """Return an unfitted predictor of latencies on a new device, for a few tens of measurements.
 
-    A stack of what the source makes of the features, corrected, and of a ridge on the features
-    alone: a source that has nothing to say gets no weight.
-
     Args:
         source: Predicts latencies of known devices from the same features; the more devices it has
             as columns, the likelier one of them is like the new one.
         seed: Of the folds.
     """
-    members = [Transferred(source, logarithms=True), BayesianRidge()]
-    return _calibrated(Stacking(StackingSettings(seed=seed), members), seed)
+    return _calibrated(Transferred(source, logarithms=True), seed)
 
 
-def _calibrated(stack: Stacking, seed: int) -> Calibrated:
-    learned = Transformed(stack, TransformedSettings(transforms=("log",), seed=seed))
+def _calibrated(inner: Predictor, seed: int) -> Calibrated:
+    learned = Transformed(inner, TransformedSettings(transforms=("log",), seed=seed))
     return Calibrated(learned, CalibratedSettings(seed=seed))

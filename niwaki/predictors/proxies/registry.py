@@ -1,11 +1,14 @@
 """The zero-cost proxies by name."""
 
 from collections.abc import Sequence
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from niwaki.core.registry import Record, Registry
-from niwaki.predictors.proxies.base import Batch, Proxy
+
+if TYPE_CHECKING:  # names can be listed without loading torch
+    from torch import nn
+
+    from niwaki.predictors.proxies.base import Batch, Proxy
 
 _FOLDER = "niwaki.predictors.proxies"
 
@@ -28,7 +31,7 @@ PROXIES = Registry(
 
 
 def proxy_scores(
-    module: nn.Module, batch: Batch, names: Sequence[str] | None = None
+    module: "nn.Module", batch: "Batch", names: Sequence[str] | None = None
 ) -> dict[str, float]:
     """Return the scores of an initialised network, by name of the proxy.
 
