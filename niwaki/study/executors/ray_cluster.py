@@ -32,7 +32,9 @@ class RayClusterSettings:
         resources: What else each worker reserves, by the names that the nodes were started with.
         target_resource: Resource that the nodes with the target device were started with, such as
             `raspi4` after `ray start --resources='{"raspi4": 1}'`. Each worker takes one unit, so
-            evaluations, and the latencies in them, happen on these nodes alone. Empty for any node.
+            evaluations, and the latencies in them, happen on these nodes alone. Start the search
+            on one of them, too: it calibrates the target, and times the finalists, where it runs.
+            Empty for any node.
         n_threads: Threads of each numeric library in each worker, at least 1.
         timeout_s: Longest evaluation, loading data on first use included; None has no limit.
         n_retries: How often a candidate whose worker or node was lost is tried again, on another
