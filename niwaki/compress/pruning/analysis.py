@@ -12,7 +12,7 @@ from niwaki.compress.pruning.model_calls import Inputs, named_tensors
 from niwaki.compress.pruning.provenance import Choice
 from niwaki.compress.pruning.solution import Solution, solve
 from niwaki.compress.pruning.tracer import Trace, trace
-from niwaki.compress.pruning.verification import bench, failures
+from niwaki.compress.pruning.verification import Bench, bench, failures
 from niwaki.core.errors import DataError
 from niwaki.core.limits import require_at_least
 
@@ -62,13 +62,15 @@ def analyse(
     model = copied(module).eval()
     choices: dict[CallSite, int] = {}
     refused: dict[Signature, str] = {}
-    on = bench(model, inputs, seed=settings.seed) if settings.verify else None
+    on: Bench | None = None
     for attempt in range(settings.max_traces):
         traced = _traced(model, inputs, choices)
         solution = solve(traced.state)
         found = assemble(traced, solution, batch=_batch(inputs), refused={})
-        if on is None:
+        if not settings.verify:
             break
+        if on is None:
+            on = bench(model, inputs, seed=settings.seed, in_training=traced.in_training)
         failed = {f.group: f.reason for f in failures(on, found.groups, seed=settings.seed)}
         axes = traced.state.atoms.axes
         refused = {signature_of(found.groups[name], axes): why for name, why in failed.items()}

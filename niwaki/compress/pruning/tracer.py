@@ -30,11 +30,13 @@ class Trace:
         state: Atoms, events, costs.
         outputs: Nodes of each output of the model, by name.
         unused: Names of the parameters that no pass used.
+        in_training: Whether there was a pass in training mode.
     """
 
     state: Provenance
     outputs: Mapping[str, tuple[int, ...]]
     unused: tuple[str, ...]
+    in_training: bool = False
 
 
 def trace(module: nn.Module, inputs: Inputs, *, choices: Mapping[CallSite, int]) -> Trace:
@@ -56,17 +58,19 @@ def trace(module: nn.Module, inputs: Inputs, *, choices: Mapping[CallSite, int])
     state.name_tensors(module)
     outputs: dict[str, tuple[int, ...]] = {}
     _follow(module, inputs, state, outputs)
+    in_training = False
     if state.unused():
         costs = list(state.costs)
         module.train()
         try:
             _follow(module, inputs, state, outputs)
+            in_training = True
         except MODEL_ERRORS:
             pass  # in training mode this model does not run on these inputs: nothing to learn
         finally:
             module.eval()
             state.costs[:] = costs  # of what runs in evaluation mode
-    return Trace(state, outputs, tuple(state.unused()))
+    return Trace(state, outputs, tuple(state.unused()), in_training)
 
 
 def _follow(

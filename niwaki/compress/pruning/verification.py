@@ -42,13 +42,13 @@ class Bench:
         module: In evaluation mode, with random values in place of trained ones where it works.
         inputs: Of a matching type.
         tolerance: Largest difference, relative to the spread of an output.
-        trains: Whether it runs in training mode on these inputs.
+        in_training: Whether smaller models have to run in training mode too.
     """
 
     module: nn.Module
     inputs: Inputs
     tolerance: float
-    trains: bool = False
+    in_training: bool = False
 
     def difference(self, plan: PruningPlan) -> str:
         """Return what is wrong with a plan; empty if the pruned model is the masked one."""
@@ -64,7 +64,7 @@ class Bench:
 
     def _in_training(self, smaller: nn.Module) -> str:
         """Return why a model that can be trained cannot any more; empty if nothing is wrong."""
-        if not self.trains:
+        if not self.in_training:
             return ""
         try:
             with torch.no_grad():
@@ -100,7 +100,7 @@ def _compared(expected: dict[str, Tensor], got: dict[str, Tensor], tolerance: fl
     return ""
 
 
-def bench(module: nn.Module, inputs: Inputs, *, seed: int) -> Bench:
+def bench(module: nn.Module, inputs: Inputs, *, seed: int, in_training: bool = False) -> Bench:
     """Return the strictest bench on which the whole model gives finite values.
 
     Random values make the proof strong: trained or fresh models have layers whose gain is zero,
@@ -113,26 +113,16 @@ def bench(module: nn.Module, inputs: Inputs, *, seed: int) -> Bench:
         (None, True),
         (None, False),
     ]
-    last = Bench(copied(module), inputs, _TOLERANCES[torch.float32])
     for dtype, random in trials:
-        last = _bench(module, inputs, dtype=dtype, seed=seed if random else None)
+        on = _bench(module, inputs, dtype=dtype, seed=seed if random else None)
         with torch.no_grad():
             try:
-                results = dict(named_tensors(_seeded(last.module, last.inputs)))
+                results = dict(named_tensors(_seeded(on.module, on.inputs)))
             except MODEL_ERRORS:
                 continue
         if all(bool(t.isfinite().all()) for t in results.values() if t.is_floating_point()):
-            return replace(last, trains=_trains(last))
-    return last
-
-
-def _trains(on: Bench) -> bool:
-    try:
-        with torch.no_grad():
-            _seeded(copied(on.module).train(), on.inputs)
-    except MODEL_ERRORS:
-        return False
-    return True
+            return replace(on, in_training=in_training)
+    return replace(_bench(module, inputs, dtype=None, seed=None), in_training=in_training)
 
 
 def _bench(
