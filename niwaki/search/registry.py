@@ -48,6 +48,12 @@ SEARCHERS = Registry(
             "niwaki.search.regularized_evolution:RegularizedEvolution",
         ),
         Record(
+            "botorch",
+            "Bayesian optimisation by BoTorch: noisy expected hypervolume improvement",
+            "niwaki.search.botorch_searcher:BotorchSearcher",
+            ("botorch",),
+        ),
+        Record(
             "optuna",
             "any sampler of Optuna: TPE, GP, NSGA-II, NSGA-III, QMC, ...",
             "niwaki.search.optuna_sampler:OptunaSearcher",

@@ -5,10 +5,13 @@ it: that part of the contract is marked slow. GP takes seconds per candidate: te
 short test of it instead.
 """
 
+from importlib.util import find_spec
+
 import pytest
 
 from niwaki.search.age_moea import AgeMoea
 from niwaki.search.base import Problem, Searcher
+from niwaki.search.botorch_searcher import BotorchSearcher, BotorchSettings
 from niwaki.search.linas import Linas, LinasSettings
 from niwaki.search.nsga2 import NSGA2
 from niwaki.search.nsga3 import NSGA3
@@ -116,3 +119,13 @@ class TestSurrogate(SearcherContract):
 
     def make(self, problem: Problem) -> Searcher:
         return Surrogate(problem, SurrogateSettings(pool_size=150))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(find_spec("botorch") is None, reason="needs the extra botorch")
+class TestBotorch(SearcherContract):
+    n_evaluations = 60
+    n_seeds = 3
+
+    def make(self, problem: Problem) -> Searcher:
+        return BotorchSearcher(problem, BotorchSettings(pool_size=60, n_samples=16))
