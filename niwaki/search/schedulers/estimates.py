@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 from niwaki.core.measurement import Trial
 from niwaki.search.base import Problem
-from niwaki.search.schedulers.line_fit import SAME, Line, fit_line
+from niwaki.search.schedulers.learning_curve import Curve, fit_curve
 
-# By fidelity, then by the name of each value that effort changes.
-Corrections: TypeAlias = Mapping[float, Mapping[str, Line]]
+# By fidelity, then by the name of each value that effort changes: from rung to rung up to the top.
+Corrections: TypeAlias = Mapping[float, Mapping[str, Sequence[Curve]]]
 
 
 def at_full(trial: Trial, corrections: Corrections) -> Trial:
     """Return the trial with its values as they are expected at full effort."""
     measurement = trial.measurement
-    lines = corrections.get(measurement.fidelity, {})
-    if not (measurement.complete and lines):
+    steps = corrections.get(measurement.fidelity, {})
+    if not (measurement.complete and steps):
         return trial
     values = {
-        name: lines[name](value) if name in lines else value
+        name: float(_climbed(np.array([value]), steps.get(name, ()))[0][0])
         for name, value in measurement.values.items()
     }
     return replace(trial, measurement=replace(measurement, values=values))
@@ -53,8 +53,8 @@ class Expected:
 class Estimates:
     """Learns from candidates that were measured at two fidelities what more effort does.
 
-    For each value that is wanted, and each step from one fidelity to the next, a line is fitted to
-    the candidates that were measured at both. What was promoted was promising, so that lines hold
+    For each value that is wanted, and each step from one fidelity to the next, a curve is fitted to
+    the candidates that were measured at both. What was promoted was promising, so that curves hold
     where they are needed; the worst are guessed less well.
 
     Args:
@@ -103,12 +103,11 @@ class Estimates:
         values = np.array([self._raw[key] for key in keys]).reshape(-1, len(self._names))
         spreads = np.zeros_like(values)
         fidelities = np.array([fidelity for _, fidelity in keys])
-        for fidelity, lines in self.corrections.items():
+        for fidelity, steps in self.corrections.items():
             rows = fidelities == fidelity
             for column, name in enumerate(self._names):
-                if name in lines:
-                    values[rows, column] = lines[name](values[rows, column])
-                    spreads[rows, column] = lines[name].spread
+                climbed = _climbed(values[rows, column], steps.get(name, ()))
+                values[rows, column], spreads[rows, column] = climbed
         signs = np.array([objective.sign for objective in self._problem.objectives])
         n_objectives = len(signs)
         violations = self._violations(values)
@@ -136,29 +135,35 @@ class Estimates:
 
     def _fitted(self) -> Corrections:
         levels = sorted({level for known in self._trials.values() for level in known})
-        corrections: dict[float, Mapping[str, Line]] = {level: {} for level in levels[-1:]}
+        corrections: dict[float, Mapping[str, Sequence[Curve]]] = {
+            level: {} for level in levels[-1:]
+        }
         for low, high in reversed(list(pairwise(levels))):
-            steps = self._lines(low, high)
-            further = corrections[high]
-            lines = {n: _chained(line, further.get(n, SAME)) for n, line in steps.items()}
-            corrections[low] = {name: line for name, line in lines.items() if line != SAME}
+            first = self._curves(low, high)
+            steps = {n: (*first.get(n, ()), *corrections[high].get(n, ())) for n in self._names}
+            corrections[low] = {name: curves for name, curves in steps.items() if curves}
         return corrections
 
-    def _lines(self, low: float, high: float) -> dict[str, Line]:
-        """Return the line of each value from one fidelity to the next."""
+    def _curves(self, low: float, high: float) -> dict[str, tuple[Curve, ...]]:
+        """Return the curve from one fidelity to the next, of each value that effort changes."""
         both = [key for key, known in self._trials.items() if low in known and high in known]
         shape = (-1, len(self._names))
         x = np.array([self._raw[key, low] for key in both]).reshape(shape)
         y = np.array([self._raw[key, high] for key in both]).reshape(shape)
         fine = np.isfinite(x) & np.isfinite(y)
-        return {
-            name: fit_line(x[fine[:, column], column], y[fine[:, column], column])
+        curves = {
+            name: fit_curve(x[fine[:, column], column], y[fine[:, column], column])
             for column, name in enumerate(self._names)
         }
+        return {name: (curve,) for name, curve in curves.items() if curve is not None}
 
 
-def _chained(first: Line, second: Line) -> Line:
-    """Return one line for two steps, their errors independent."""
-    spread = float(np.hypot(second.slope * first.spread, second.spread))
-    intercept = second.intercept + second.slope * first.intercept
-    return Line(intercept, second.slope * first.slope, spread)
+def _climbed(
+    values: NDArray[np.float64], steps: Sequence[Curve]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (n,) values after all steps, and (n,) spreads, errors of steps being independent."""
+    spreads = np.zeros_like(values)
+    for curve in steps:
+        spreads = np.hypot(curve.slope(values) * spreads, curve.spread(values))
+        values = curve.mean(values)
+    return values, spreads
