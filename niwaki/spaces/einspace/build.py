@@ -320,6 +320,10 @@ def build_line(line: Line) -> nn.Sequential:
 
 def build_piece(piece: Piece | Fork) -> nn.Module:
     """Build one module."""
+    if isinstance(piece, Fork) and piece.join.kind == "own":
+        children = [build_line(line) for line in piece.branches]
+        module: nn.Module = import_object(str(piece.join.setting("path")))(children)
+        return module
     if isinstance(piece, Fork):
         kind = {"router": Experts}.get(piece.split.kind) or {"cell": Cell}.get(piece.join.kind)
         return (kind or Branching)(piece)

@@ -47,6 +47,11 @@ class Layout:
         return Layout(self.kind, (*self.shape[:axis], n, *self.shape[axis + 1 :]))
 
 
+def plain(shape: Shape) -> Layout:
+    """Return the layout that modules outside of einspace are given: images, or tokens."""
+    return Layout(IMAGE if is_image(shape) else TOKENS, shape)
+
+
 def first_layout(given: Typed) -> Layout:
     """Return how a network's input lies in memory: as data do, channels first."""
     shape, grid = given

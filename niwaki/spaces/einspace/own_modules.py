@@ -1,8 +1,8 @@
 """Operations with modules of their own, which a grammar file names."""
 
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.einspace.attributes import is_image, shape_of
-from niwaki.spaces.einspace.layout import IMAGE, TOKENS, Layout, Tape
+from niwaki.spaces.einspace.attributes import shape_of
+from niwaki.spaces.einspace.layout import Tape, plain
 from niwaki.spaces.grammar.attributes import Step
 from niwaki.spaces.grammar.grammar import Operation
 
@@ -24,7 +24,7 @@ def write_own(tape: Tape, operation: Operation, builder: str, step: Step) -> Non
         )
     tape.put(
         "own",
-        Layout(IMAGE if is_image(gives) else TOKENS, gives),
+        plain(gives),
         parameters=step.cost.parameters,
         macs=step.cost.macs,
         settings=(("path", builder), ("given", tape.layout.shape), *operation.parameters),

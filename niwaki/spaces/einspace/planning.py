@@ -1,12 +1,13 @@
 """From a tree to its blueprint: a walk along the tree, with attributes at hand."""
 
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.einspace.attributes import shape_of, typed
+from niwaki.spaces.einspace.attributes import Shape, shape_of, typed
+from niwaki.spaces.einspace.blueprint import Fork, Piece
 from niwaki.spaces.einspace.joins import Branch, alike, cell, join, split
-from niwaki.spaces.einspace.layout import Layout, Tape, first_layout
+from niwaki.spaces.einspace.layout import Layout, Tape, first_layout, plain
 from niwaki.spaces.einspace.lowering_extras import ALL_OPERATIONS
 from niwaki.spaces.einspace.own_modules import write_own
-from niwaki.spaces.einspace.tasks import TASKS
+from niwaki.spaces.einspace.tasks import ByTask
 from niwaki.spaces.grammar.attributes import Attributes
 from niwaki.spaces.grammar.flows import Attribute, Cell, Place
 from niwaki.spaces.grammar.grammar import Operation, Production
@@ -42,10 +43,10 @@ class Planner:
             raise SpaceError(fault)
         given: Attribute = grammar.input
         tape = Tape(first_layout(typed(given)))
-        if tree.label != TASKS or not tree.children:
+        way = self._attributes.way(grammar.start, tree) if tree.children else None
+        if way is None or not isinstance(way.flow, ByTask):
             self._write(tape, grammar.start, tree, given)
             return tape, ()
-        way = self._way(grammar.start, tree)
         (symbol, _, trunk, inherited), *ends = self._children(way, tree, given)
         self._write(tape, symbol, trunk, inherited)
         tapes = []
@@ -61,6 +62,10 @@ class Planner:
             return
         way = self._way(symbol, node)
         children = self._children(way, node, given)
+        if way.builder:
+            output = self._attributes.evaluate(symbol, node, given).output
+            self._own(tape, way.builder, children, shape_of(output))
+            return
         if way.flow.parallel:
             self._fork(tape, children)
             return
@@ -68,7 +73,10 @@ class Planner:
             self._cell(tape, children)
             return
         if not way.flow.linear:
-            raise SpaceError(f"nobody knows how to build '{way.label}', whose flow is {way.flow}")
+            raise SpaceError(
+                f"nobody knows how to build '{way.label}': say what makes its module, "
+                "`flow name = package.flows:Flow builds package.layers:name`"
+            )
         for below, place, child, inherited in children:
             for _ in range(place.copies):
                 self._write(tape, below, child, inherited)
@@ -106,6 +114,17 @@ class Planner:
             nodes.append(alike(incoming))
             edges += incoming
         tape.fork(cell(nodes, edges), nodes[-1])
+
+    def _own(self, tape: Tape, builder: str, children: list[_Child], gives: Shape) -> None:
+        """Write a node whose module is made by a function that gets the children's modules."""
+        tape.as_tokens()
+        branches = [self._branch(plain(shape_of(child[3])), child) for child in children]
+        for branch in branches:
+            branch.tape.as_tokens()
+        lines = tuple(line for b in branches for line in [b.tape.line()] * b.copies)
+        splitting = Piece("clone", tape.layout.shape, (("n", len(lines)),), view=True)
+        joining = Piece("own", gives, (("path", builder),))
+        tape.fork(Fork(splitting, lines, joining), plain(gives))
 
     def _branch(self, layout: Layout, child: _Child) -> Branch:
         symbol, place, node, given = child

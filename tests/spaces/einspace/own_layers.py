@@ -1,6 +1,6 @@
 """Modules of a grammar of one's own."""
 
-from torch import nn
+from torch import Tensor, nn
 
 
 def conv(given: tuple[int, ...], k: int, d: int) -> nn.Module:
@@ -9,3 +9,12 @@ def conv(given: tuple[int, ...], k: int, d: int) -> nn.Module:
 
 def halve(given: tuple[int, ...]) -> nn.Module:
     return nn.MaxPool2d(2)
+
+
+class Twice(nn.Module):
+    def __init__(self, children: list[nn.Module]) -> None:
+        super().__init__()
+        self.one, self.two = children
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.one(x) + self.two(x)  # type: ignore[no-any-return]

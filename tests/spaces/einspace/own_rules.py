@@ -1,8 +1,9 @@
 """Attribute rules of a grammar of one's own: plain shapes."""
 
 import math
+from dataclasses import dataclass
 
-from niwaki.spaces.grammar import Effect
+from niwaki.spaces.grammar import Attribute, Effect, Flow, Place
 
 
 def conv(given: tuple[int, ...], k: int, d: int) -> Effect:
@@ -14,3 +15,24 @@ def conv(given: tuple[int, ...], k: int, d: int) -> Effect:
 def halve(given: tuple[int, ...]) -> Effect | str:
     channels, h, w = given
     return Effect((channels, h // 2, w // 2)) if min(h, w) > 1 else "there is nothing to halve"
+
+
+@dataclass(frozen=True)
+class Twice(Flow):
+    """Both children work on what comes; the one's output is added to the other's."""
+
+    def start(self, inherited: Attribute) -> Attribute:
+        return (inherited, ())
+
+    def enter(self, state: Attribute, place: Place) -> Attribute | None:
+        assert isinstance(state, tuple)
+        return state[0]
+
+    def advance(self, state: Attribute, output: Attribute, place: Place) -> Attribute | None:
+        assert isinstance(state, tuple)
+        return (state[0], (*state[1], output))
+
+    def finish(self, state: Attribute) -> Attribute | None:
+        assert isinstance(state, tuple)
+        first, second = state[1]
+        return first if first == second else None  # type: ignore[no-any-return]

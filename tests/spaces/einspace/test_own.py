@@ -38,6 +38,22 @@ def test_modules_of_ones_own_are_built(own: GrammarSettings) -> None:
     assert list(family.seeds) == ["plain"]
 
 
+BUILDER = " builds tests.spaces.einspace.own_layers:Twice"
+FLOW = f"flow twice = Twice{BUILDER}\nNet -> both@twice: Net Net [0.1]\n"
+
+
+def test_nodes_of_ones_own_flow_are_built(tmp_path: Path) -> None:
+    text = OWN + FLOW
+    (tmp_path / "own.grammar").write_text(text)
+    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
+    tree = "both(seq(conv(k=3,d=8), halve), seq(conv(k=5,d=8), halve))"
+    check_network(family, family.space.candidate(tree), (3, 16, 16))
+    (tmp_path / "own.grammar").write_text(text.replace(BUILDER, ""))
+    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
+    with pytest.raises(SpaceError, match="nobody knows how to build 'both'"):
+        family.build(family.space.candidate(tree))
+
+
 def test_an_operation_that_nobody_builds_is_named(tmp_path: Path) -> None:
     (tmp_path / "own.grammar").write_text("input (3, 8, 8)\nterminal odd\nS -> odd")
     family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 8, 8), [DIGIT])
