@@ -26,7 +26,8 @@ class Twice(Flow):
 
     def enter(self, state: Attribute, place: Place) -> Attribute | None:
         assert isinstance(state, tuple)
-        return state[0]
+        given: Attribute = state[0]
+        return given
 
     def advance(self, state: Attribute, output: Attribute, place: Place) -> Attribute | None:
         assert isinstance(state, tuple)
@@ -35,4 +36,4 @@ class Twice(Flow):
     def finish(self, state: Attribute) -> Attribute | None:
         assert isinstance(state, tuple)
         first, second = state[1]
-        return first if first == second else None  # type: ignore[no-any-return]
+        return first if first == second else None
