@@ -72,22 +72,25 @@ class Saboteur(Silence):
 
     def __init__(self, cluster: Any, node: Any) -> None:
         self._cluster, self._node = cluster, node
-        self._seen = False
+        self._n_told_since: int | None = None
         self.removed = False
 
     def told(self, trial: Trial) -> None:
-        there = trial.measurement.details["node"] == self._node.node_id
-        if self._seen and not there and not self.removed:
+        if trial.measurement.details["node"] == self._node.node_id:
+            self._n_told_since = 0
+        elif self._n_told_since is not None:
+            self._n_told_since += 1
+        # The first may have come together with the node's own: it has no new work yet.
+        if self._n_told_since == 3 and not self.removed:
             self._cluster.remove_node(self._node)
             self.removed = True
-        self._seen = self._seen or there
 
 
 def test_a_node_that_is_lost_costs_one_evaluation_one_try(
     cluster: Any, board: Any, tmp_path: Path
 ) -> None:
     saboteur = Saboteur(cluster, board)
-    evaluator = Sociable(seconds=0.2, slow_node=board.node_id)
+    evaluator = Sociable(seconds=0.2, slow_node=board.node_id, slow_seconds=5.0)
     settings = StudySettings(objectives=("gain", "price"), budget=Budget(24))
     study = Study(
         tmp_path / "run", evaluator, NSGA2, settings, make_executor=RayExecutor, observer=saboteur
