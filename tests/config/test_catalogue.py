@@ -2,15 +2,20 @@
 
 import pytest
 
-from niwaki.config.catalogue import PLURALS, catalogue
+from niwaki.config.catalogue import NOUNS, catalogue
 from niwaki.config.doctor import diagnose
 from niwaki.config.reader import SECTIONS
 from niwaki.core.errors import ConfigError
 
 
 def test_every_section_that_names_a_plug_in_is_listed() -> None:
-    assert set(PLURALS.values()) == set(SECTIONS)
-    assert list(catalogue()) == list(PLURALS)
+    assert all(registry in NOUNS.values() for registry in SECTIONS.values())
+    assert list(catalogue()) == list(NOUNS)
+
+
+def test_predictors_and_proxies_are_listed_too() -> None:
+    assert {"gaussian_process", "stacking"} <= set(catalogue("predictors")["predictors"])
+    assert {"synflow", "zico"} <= set(catalogue("proxies")["proxies"])
 
 
 def test_one_noun_can_be_asked_for() -> None:
