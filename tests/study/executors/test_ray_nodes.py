@@ -64,24 +64,18 @@ def board(cluster: Any) -> Iterator[Any]:
 
 
 class Saboteur(Silence):
-    """Takes a node away in the middle of its second evaluation.
+    """Takes a node away once an evaluation has begun there, which would not end by itself.
 
     Attributes:
         removed: Whether it is gone.
     """
 
-    def __init__(self, cluster: Any, node: Any) -> None:
-        self._cluster, self._node = cluster, node
-        self._n_told_since: int | None = None
+    def __init__(self, cluster: Any, node: Any, begun: Path) -> None:
+        self._cluster, self._node, self._begun = cluster, node, begun
         self.removed = False
 
     def told(self, trial: Trial) -> None:
-        if trial.measurement.details["node"] == self._node.node_id:
-            self._n_told_since = 0
-        elif self._n_told_since is not None:
-            self._n_told_since += 1
-        # The first may have come together with the node's own: it has no new work yet.
-        if self._n_told_since == 3 and not self.removed:
+        if self._begun.exists() and not self.removed:
             self._cluster.remove_node(self._node)
             self.removed = True
 
@@ -89,29 +83,32 @@ class Saboteur(Silence):
 def test_a_node_that_is_lost_costs_one_evaluation_one_try(
     cluster: Any, board: Any, tmp_path: Path
 ) -> None:
-    saboteur = Saboteur(cluster, board)
-    evaluator = Sociable(seconds=0.2, slow_node=board.node_id, slow_seconds=5.0)
-    settings = StudySettings(objectives=("gain", "price"), budget=Budget(24))
+    begun = tmp_path / "begun"
+    saboteur = Saboteur(cluster, board, begun)
+    evaluator = Sociable(seconds=0.2, slow_node=board.node_id, begun=begun)
+    settings = StudySettings(objectives=("gain", "price"), budget=Budget(50))
     study = Study(
         tmp_path / "run", evaluator, NSGA2, settings, make_executor=RayExecutor, observer=saboteur
     )
     study.run()
-    measurements = [trial.measurement for trial in Run.read(tmp_path / "run").history.trials]
+    measurements = [trial.measurement for trial in _trials(tmp_path / "run")]
     assert saboteur.removed
-    assert [m.complete for m in measurements] == [True] * 24
-    assert len({m.key for m in measurements}) == 24
-    retried = [m for m in measurements if "n_tries" in m.details]
-    assert [m.details["n_tries"] for m in retried] == [2]
-    assert retried[0].details["node"] != board.node_id
+    assert [m.complete for m in measurements] == [True] * 50
+    assert len({m.key for m in measurements}) == 50
+    retried = [m.details for m in measurements if "n_tries" in m.details]
+    assert [details["n_tries"] for details in retried] == [2]
+    assert retried[0]["node"] != board.node_id
 
 
 @pytest.mark.slow
-def test_without_retries_a_lost_node_is_a_failed_evaluation(cluster: Any, board: Any) -> None:
+def test_without_retries_a_lost_node_is_a_failed_evaluation(
+    cluster: Any, board: Any, tmp_path: Path
+) -> None:
+    begun = tmp_path / "begun"
     settings = RayClusterSettings(n_workers=1, n_retries=0, target_resource="board")
-    with RayExecutor(Sociable(slow_node=board.node_id, slow_seconds=600.0), settings) as pool:
+    with RayExecutor(Sociable(slow_node=board.node_id, begun=begun), settings) as pool:
         pool.submit(Job(0, Sociable().baseline()))
-        until(lambda: bool(pool.wait(0.1) or pool.busy_share))
-        assert pool.wait(0.5) == []  # it has begun by now
+        until(lambda: bool(pool.wait(0.1) or begun.exists()))
         cluster.remove_node(board)
         [finished] = pool.wait(PATIENCE_S)
     assert finished.measurement.reason == "worker died: its node was lost"
