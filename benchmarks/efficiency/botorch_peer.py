@@ -80,9 +80,7 @@ def _best(X: Tensor, Y: Tensor, choices: Tensor, seed: int) -> int:
             model=model,
             ref_point=infer_reference_point(Y),
             X_baseline=X,
-            sampler=SobolQMCNormalSampler(
-                torch.Size([n_samples]), seed=seed
-            ),
+            sampler=SobolQMCNormalSampler(torch.Size([n_samples]), seed=seed),
             prune_baseline=True,
         )
         best, _ = optimize_acqf_discrete(acquisition, q=1, choices=choices, max_batch_size=256)

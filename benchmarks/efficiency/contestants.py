@@ -59,6 +59,7 @@ class Peer:
 
 
 HERE = "benchmarks.efficiency"
+SPACE = "niwaki.spaces.rows"
 OURS = ("random", "nsga2", "regularized_evolution", "linas", "surrogate")
 PEERS = (
     Peer("pymoo-nsga2", "pymoo", f"{HERE}.pymoo_peer:run_nsga2"),
@@ -79,7 +80,9 @@ def contestants() -> dict[str, Contestant]:
 
 def _own(name: str) -> Contestant:
     module = SEARCHERS.find(name).path.partition(":")[0]
-    return Contestant(name, True, source_digest(module), lambda: partial(own.run, searcher=name))
+    # The operators of the space are a part of what searches.
+    digest = f"{source_digest(module)[:8]}-{source_digest(SPACE)[:8]}"
+    return Contestant(name, True, digest, lambda: partial(own.run, searcher=name))
 
 
 def _peer(peer: Peer) -> Contestant:

@@ -113,7 +113,7 @@ class RowSpace(EnumerableSpace):
             return candidate
         for _ in range(int(rng.geometric(1.0 / MEAN_STEPS))):
             neighbours, changed = self._index.neighbours(row)
-            columns = np.unique(changed[neighbours != start])
+            columns = np.flatnonzero(np.bincount(changed[neighbours != start]))
             if len(columns) == 0:
                 break
             here = (changed == columns[int(rng.integers(len(columns)))]) & (neighbours != start)
@@ -131,6 +131,8 @@ class RowSpace(EnumerableSpace):
             row = self._index.find(mixed.tolist())
             if row >= 0 and row not in parents:
                 return self.candidate(row)
+        if row >= 0:  # parents too much alike for a child of their own
+            return self.mutate(self.candidate(row), rng)
         return self.candidate(self._nearest(mixed, rng, parents))
 
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
