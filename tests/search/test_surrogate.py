@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from niwaki.core import Direction, Objective
 from niwaki.core.candidate import Candidate
@@ -14,7 +15,7 @@ from niwaki.core.pareto import hypervolume
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
 from niwaki.search.surrogate import Surrogate, SurrogateSettings
-from niwaki.search.surrogate.beliefs import Learned, learn
+from niwaki.search.surrogate.beliefs import Belief, Learned, learn
 from niwaki.search.surrogate.boxes import Decomposition
 from niwaki.search.surrogate.outlook import Extent, Outlook
 from niwaki.search.surrogate.pool import Catalogue, Pool
@@ -49,6 +50,13 @@ def searched(
     return found
 
 
+def drawn(belief: Belief, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Return 4,000 costs of the one candidate that a belief is about."""
+    chosen = rng.choice(len(belief.parts), size=4_000, p=belief.weights)
+    parts = [p.warp.unwarped(p.mean + p.std * rng.normal(size=4_000)) for p in belief.parts]
+    return np.choose(chosen, parts)
+
+
 def test_the_expected_gain_is_that_of_draws() -> None:
     rng = stream(0, "gain")
     features = rng.random((12, 3))
@@ -59,10 +67,7 @@ def test_the_expected_gain_is_that_of_draws() -> None:
     outlook = Outlook(Problem(LAYERS, OBJECTIVES), learned, None, front, parts)
     pool = Pool([LAYERS.sample(rng)], ["it"], rng.random((1, 3)), {})
     extent = Extent(np.array([1.0, 1.0]), np.array([2.0, 3.0]))
-    draws = np.stack(
-        [b.warp.unwarped(b.mean + b.std * rng.normal(size=4_000)) for b in outlook.beliefs(pool)],
-        axis=1,
-    )
+    draws = np.stack([drawn(belief, rng) for belief in outlook.beliefs(pool)], axis=1)
     reference, area = extent.reference, float(np.prod(extent.span))
     before = hypervolume(front, reference)
     gains = [hypervolume(np.vstack([front, draw]), reference) - before for draw in draws]

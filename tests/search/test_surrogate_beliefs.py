@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from niwaki.core.randomness import stream
-from niwaki.search.surrogate.beliefs import Belief, learn
+from niwaki.search.surrogate.beliefs import Belief, Normal, learn
 from niwaki.search.surrogate.warps import LogAbove, LogBelow, Straight, Warp, warps_for
 
 WARPS = [Straight(), LogAbove(), LogAbove(-2.5), LogBelow()]
@@ -25,7 +25,7 @@ def test_chances_are_those_of_draws(warp: Warp) -> None:
     draws = warp.unwarped(mean + std * stream(0, "draws").normal(size=(50_000, 2)))
     for limit in (-3.0, -0.6, 0.0, 0.9):
         chance = (draws <= limit).mean(axis=0)
-        assert Belief(warp, mean, std).chance_below(limit) == pytest.approx(chance, abs=0.01)
+        assert Normal(warp, mean, std).chance_below(limit) == pytest.approx(chance, abs=0.01)
 
 
 @pytest.mark.parametrize("warp", WARPS, ids=str)
@@ -39,9 +39,23 @@ def test_a_warp_can_be_undone_and_knows_its_slope(warp: Warp) -> None:
 def test_what_multiplies_is_learned_on_a_logarithmic_scale() -> None:
     features = stream(0, "features").integers(2, size=(40, 6)).astype(float)
     costs = np.exp(features @ np.array([0.2, 0.5, 1.0, 1.5, 0.1, 0.7]))
-    assert learn(features, costs).warp == LogAbove()
-    assert learn(features, np.log(costs)).warp == Straight()
-    assert learn(features, -1.0 / costs).warp == LogBelow()
+    assert learn(features, costs).parts[-1].warp == LogAbove()
+    assert learn(features, np.log(costs)).parts[0].warp == Straight()
+    assert learn(features, -1.0 / costs).parts[-1].warp == LogBelow()
+
+
+def test_with_few_rows_no_scale_is_believed_alone() -> None:
+    learned = learn(np.eye(6)[:, :3], np.array([1.0, 1.2, 1.5, 2.0, 1.1, 1.6]))
+    assert len(learned.parts) > 1
+    assert sum(learned.weights) == pytest.approx(1.0)
+
+
+def test_a_mixture_is_the_weighted_mean_of_its_parts() -> None:
+    mean, std, at = np.array([1.0]), np.array([0.5]), np.array([2.0, 4.0])
+    parts = (Normal(Straight(), mean, std), Normal(LogAbove(), mean, std))
+    gains = [Belief((part,)).expected_gain(at) for part in parts]
+    mixed = Belief(parts, (0.25, 0.75)).expected_gain(at)
+    assert mixed == pytest.approx(0.25 * gains[0] + 0.75 * gains[1])
 
 
 def test_a_constant_is_learned() -> None:

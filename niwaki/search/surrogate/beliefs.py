@@ -12,13 +12,12 @@ from niwaki.search.surrogate.warps import Straight, Warp, warps_for
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
-NOISE_SHARE = 1.0
-AGAINST_WARPS = 0.0
+LEAST_LIKELY = 0.05  # of a scale, relative to the likeliest one, to be looked at
 _CERTAIN = 1e-9  # standard deviation of what is known, relative to its size
 
 
 @dataclass(frozen=True)
-class Belief:
+class Normal:
     """A normal belief about the warped cost of each of n candidates.
 
     Attributes:
@@ -31,23 +30,9 @@ class Belief:
     mean: Array
     std: Array
 
-    @classmethod
-    def certain(cls, costs: Array) -> "Belief":
-        """Return the belief about (n,) costs that are known."""
-        size = max(float(np.abs(costs).max(initial=0.0)), 1e-30)
-        return cls(Straight(), costs, np.full(len(costs), _CERTAIN * size))
-
-    def at(self, rows: Rows) -> "Belief":
-        """Return the belief about some of the candidates."""
-        return replace(self, mean=self.mean[rows], std=self.std[rows])
-
-    def quantile(self, n_std: float = 0.0) -> Array:
+    def quantile(self, n_std: float) -> Array:
         """Return (n,) costs so many standard deviations above the median."""
         return self.warp.unwarped(self.mean + n_std * self.std)
-
-    def expected_gain(self, thresholds: Array) -> Array:
-        """Return (n, k): by how much the cost is expected below each of (k,) thresholds."""
-        return self.warp.expected_gain(thresholds, self.mean, self.std)
 
     def chance_below(self, limit: float) -> Array:
         """Return (n,) probabilities that the cost is at most `limit`."""
@@ -55,36 +40,116 @@ class Belief:
 
 
 @dataclass(frozen=True)
-class Learned:
+class Belief:
+    """A belief about the cost of each of n candidates: a mixture.
+
+    Attributes:
+        parts: One or more.
+        weights: Of the parts; their sum is 1.
+    """
+
+    parts: tuple[Normal, ...]
+    weights: tuple[float, ...] = (1.0,)
+
+    @classmethod
+    def certain(cls, costs: Array) -> "Belief":
+        """Return the belief about (n,) costs that are known."""
+        size = max(float(np.abs(costs).max(initial=0.0)), 1e-30)
+        return cls((Normal(Straight(), costs, np.full(len(costs), _CERTAIN * size)),))
+
+    def __len__(self) -> int:
+        return len(self.parts[0].mean)
+
+    def at(self, rows: Rows) -> "Belief":
+        """Return the belief about some of the candidates."""
+        parts = (replace(part, mean=part.mean[rows], std=part.std[rows]) for part in self.parts)
+        return replace(self, parts=tuple(parts))
+
+    def quantile(self, n_std: float = 0.0) -> Array:
+        """Return (n,) costs so many standard deviations above the median, by the mean part."""
+        return self._mixed([part.quantile(n_std) for part in self.parts])
+
+    def expected_gain(self, thresholds: Array) -> Array:
+        """Return (n, k): by how much the cost is expected below each of (k,) thresholds."""
+        gains = [part.warp.expected_gain(thresholds, part.mean, part.std) for part in self.parts]
+        return self._mixed(gains)
+
+    def chance_below(self, limit: float) -> Array:
+        """Return (n,) probabilities that the cost is at most `limit`."""
+        return self._mixed([part.chance_below(limit) for part in self.parts])
+
+    def _mixed(self, parts: list[Array]) -> Array:
+        pairs = zip(self.weights, parts, strict=True)
+        return np.asarray(sum(weight * part for weight, part in pairs))
+
+
+@dataclass(frozen=True)
+class Warped:
     """A warp, and a Gaussian process of the warped costs."""
 
     warp: Warp
     column: GaussianColumn
 
-    def given(self, features: Array, costs: Array) -> "Learned":
+    def given(self, features: Array, costs: Array) -> "Warped":
         """Return the same, after other (n, d) features and (n,) costs."""
         # A cost may lie beyond what the warp was made for: it counts as just within.
-        warped = np.nan_to_num(self.warp.warped(costs), nan=-np.inf)
-        low = self.column.shift - 6.0 * self.column.scale
-        return replace(self, column=self.column.given(features, np.maximum(warped, low)))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            warped = np.nan_to_num(self.warp.warped(costs), nan=-np.inf)
+        least = self.column.shift - 6.0 * self.column.scale
+        most = self.column.shift + 6.0 * self.column.scale
+        bounded = costs if self.warp == Straight() else np.clip(warped, least, most)
+        return replace(self, column=self.column.given(features, bounded))
 
-    def belief(self, features: Array) -> Belief:
+    def belief(self, features: Array) -> Normal:
         """Return what is believed about the costs of (n, d) rows.
 
         The spread of what features do not explain is part of it: the next measurement has its
         share of that too, and a table of deterministic costs consists of it in places.
         """
         mean, std = self.column.predict(features)
-        return Belief(self.warp, mean, np.hypot(std, NOISE_SHARE * self.column.noise_std))
+        return Normal(self.warp, mean, np.hypot(std, self.column.noise_std))
+
+    def evidence(self, costs: Array) -> float:
+        """Return the log density of the (n,) costs that it was learned from."""
+        slope = float(self.warp.log_slope(costs).mean())
+        return self.column.log_evidence + self.column.n_judged * slope
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What was learned of one value, on one or more scales.
+
+    Attributes:
+        parts: One or more.
+        weights: How likely each of them is; their sum is 1.
+    """
+
+    parts: tuple[Warped, ...]
+    weights: tuple[float, ...] = (1.0,)
+
+    def given(self, features: Array, costs: Array) -> "Learned":
+        """Return the same, after other (n, d) features and (n,) costs."""
+        return replace(self, parts=tuple(part.given(features, costs) for part in self.parts))
+
+    def belief(self, features: Array) -> Belief:
+        """Return what is believed about the costs of (n, d) rows."""
+        return Belief(tuple(part.belief(features) for part in self.parts), self.weights)
 
 
 def learn(features: Array, costs: Array) -> Learned:
-    """Learn (n,) costs from (n, d) features under the transform that makes them most likely."""
+    """Learn (n,) costs from (n, d) features under each transform, weighed by its evidence.
 
-    def evidence(learned: Learned) -> float:
-        slope = learned.column.n_judged * float(learned.warp.log_slope(costs).mean())
-        against = 0.0 if learned.warp == Straight() else AGAINST_WARPS
-        return learned.column.log_evidence + slope - against
+    With few rows several are likely; a transform that squeezes the good end, and so leaves little
+    room beyond the best, is not believed alone before the rows say so.
 
-    tried = [Learned(w, fit_column(features, w.warped(costs))) for w in warps_for(costs)]
-    return max(tried, key=evidence)
+    References:
+        Hoeting, Madigan, Raftery and Volinsky, Statistical Science 1999, "Bayesian model averaging:
+        a tutorial", eq. 1 to 3.
+    """
+    tried = [Warped(w, fit_column(features, w.warped(costs))) for w in warps_for(costs)]
+    evidence = np.array([part.evidence(costs) for part in tried])
+    likely = np.exp(evidence - evidence.max())
+    likely = np.where(likely >= LEAST_LIKELY, likely, 0.0)
+    kept = np.flatnonzero(likely)
+    weights = likely[kept] / likely.sum()
+    return Learned(tuple(tried[row] for row in kept), tuple(weights.tolist()))

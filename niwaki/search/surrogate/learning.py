@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.pareto import non_dominated
 from niwaki.predictors.gaussian_column import fit_column
-from niwaki.search.surrogate.beliefs import Learned, learn
+from niwaki.search.surrogate.beliefs import Learned, Warped, learn
 from niwaki.search.surrogate.boxes import Decomposition
 from niwaki.search.surrogate.history import History, signs_of
 from niwaki.search.surrogate.outlook import Outlook
@@ -75,4 +75,4 @@ def _success(history: History) -> Learned | None:
     features, succeeded = history.outcomes()
     if len(succeeded) == 0 or succeeded.min() == succeeded.max():
         return None
-    return Learned(Straight(), fit_column(features, succeeded))
+    return Learned((Warped(Straight(), fit_column(features, succeeded)),))

@@ -145,7 +145,7 @@ class Outlook:
 
     def _gains(self, beliefs: list[Belief], extent: Extent) -> Array:
         rows = self._hopeful(beliefs, extent.reference)
-        gains = np.zeros(len(beliefs[0].mean))
+        gains = np.zeros(len(beliefs[0]))
         boxes = self.parts.boxes(extent.reference)
         step = max(_LARGEST_TABLE // (len(boxes[0]) + 1), 1)
         for start in range(0, len(rows), step):
@@ -165,7 +165,7 @@ class Outlook:
 def _expected_volume(beliefs: list[Belief], boxes: tuple[Array, Array], extent: Extent) -> Array:
     """Return (n,) volumes that candidates add: up to the reference, less what boxes hold."""
     lower, upper = boxes
-    n_candidates = len(beliefs[0].mean)
+    n_candidates = len(beliefs[0])
     whole, shared = np.ones(n_candidates), np.ones((n_candidates, len(lower)))
     for axis, belief in enumerate(beliefs):
         corners = np.concatenate([lower[:, axis], upper[:, axis], extent.reference[[axis]]])

@@ -19,7 +19,6 @@ from scipy.special import ndtr
 
 Array = NDArray[np.float64]
 
-TAIL = True
 _ROOT = np.sqrt(2.0 * np.pi)
 _LARGEST_EXPONENT = 600.0
 
@@ -129,10 +128,10 @@ class LogBelow(Warp):
 
 
 def warps_for(costs: Array) -> list[Warp]:
-    """Return the transforms that these (n,) finite costs allow."""
+    """Return the transforms that these (n,) finite costs allow, `Straight` first."""
     found: list[Warp] = [Straight()]
     low, middle = float(costs.min()), float(np.median(costs))
-    if TAIL and middle > low:
+    if middle > low:
         found.append(LogAbove(low - (middle - low)))  # straight near the best, slow in the tail
     if low > 0.0:
         found.append(LogAbove())
