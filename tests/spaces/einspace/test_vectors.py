@@ -69,6 +69,7 @@ def test_derivations_with_fewer_widths_are_as_many_as_known() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_larger_derivations_are_as_many_as_known() -> None:
     counting = Counting(Attributes(counted(ALL_WIDTHS, 2**20)), distinct=False)
     found = [f"{counting.count(n):.3e}" for n in (5, 6, 7, 8)]
