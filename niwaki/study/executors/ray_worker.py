@@ -22,7 +22,7 @@ from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain
 from niwaki.study.executors.ray_artifacts import Artifacts, unpack
 from niwaki.study.executors.ray_cluster import RayClusterSettings
-from niwaki.study.executors.worker_main import _limit_torch
+from niwaki.study.executors.worker_main import limit_torch
 
 DYING_S = 5.0
 # What Ray says about a dead actor, and what it means.
@@ -108,7 +108,7 @@ class Actor:
                 return Missing()
         except (Exception, SystemExit) as error:
             return Refused(explain(error))
-        _limit_torch(self._n_threads)
+        limit_torch(self._n_threads)
         self._evaluator = evaluator
         return Ready()
 
@@ -119,7 +119,7 @@ class Actor:
     def evaluate(self, job: Job) -> Measurement:
         """Return what came of a job."""
         assert self._evaluator is not None
-        _limit_torch(self._n_threads)
+        limit_torch(self._n_threads)
         return attempt(self._evaluator, job, worker=self._name)
 
 

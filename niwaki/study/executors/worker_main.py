@@ -107,7 +107,7 @@ def run_worker(connection: "Connection[Any, Any]", settings: WorkerSettings) -> 
         while evaluator is not None:
             order: Order = connection.recv()
             connection.send(Began(order.number))
-            _limit_torch(settings.n_threads)
+            limit_torch(settings.n_threads)
             measurement = attempt(evaluator, order.job(), worker=settings.name)
             connection.send(Done(order.number, measurement))
 
@@ -119,7 +119,7 @@ def _load(connection: "Connection[Any, Any]", settings: WorkerSettings) -> Evalu
     except (Exception, SystemExit) as error:
         connection.send(Refused(explain(error)))
         return None
-    _limit_torch(settings.n_threads)
+    limit_torch(settings.n_threads)
     connection.send(Ready())
     return evaluator
 
@@ -159,7 +159,7 @@ def _die_with_the_driver(driver_pid: int) -> None:
     os.killpg(0, signal.SIGKILL)
 
 
-def _limit_torch(n_threads: int) -> None:
+def limit_torch(n_threads: int) -> None:
     """Limit torch, where something has imported it; the environment limits what comes later."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() != n_threads:
