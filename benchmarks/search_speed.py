@@ -12,7 +12,6 @@ Run: python -m benchmarks.search_speed
 import argparse
 import multiprocessing
 import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -103,7 +102,8 @@ def after(table: Path, searcher: str, *, limited: bool, n_told: int, n_asks: int
     asker = _made(searcher, problem)
     asker.resume(candidates)
     asker.tell([_trial(evaluator, number, c) for number, c in enumerate(candidates)])
-    seconds, told = [], []
+    seconds: list[float] = []
+    told: list[Trial] = []
     for number in range(n_asks + 1):
         started = time.perf_counter()
         asker.tell(told)
@@ -130,7 +130,8 @@ class Evolved:
     """What a long run cost.
 
     Attributes:
-        n_evaluations: Made before the time was up.
+        n_evaluations: Made before the time was up, repeats included.
+        n_distinct: Of them.
         first: Evaluations per second in the first tenth.
         last: In the last tenth.
         mean: All over.
@@ -139,6 +140,7 @@ class Evolved:
     """
 
     n_evaluations: int
+    n_distinct: int
     first: float
     last: float
     mean: float
@@ -175,6 +177,7 @@ def evolve(table: Path, searcher: str, *, n_evaluations: int, seconds: float) ->
     share = max(1, (len(times) - 1) // 10)
     return Evolved(
         n_evaluations=len(times) - 1,
+        n_distinct=len(clock.rows),
         first=share / (times[share] - times[0]),
         last=share / (times[-1] - times[-1 - share]),
         mean=(len(times) - 1) / (times[-1] - times[0]),
@@ -214,8 +217,8 @@ def asks(table: Path, searchers: Sequence[str], arguments: argparse.Namespace) -
 def runs(table: Path, searchers: Sequence[str], arguments: argparse.Namespace) -> Iterator[str]:
     """Yield the lines of the second part."""
     yield f"\n{arguments.evaluations} evaluations of a table, or {arguments.seconds:.0f} s\n"
-    yield "| searcher | evaluations | per second | first tenth | last tenth | MB before | MB after |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "| searcher | evaluations | distinct | per second | first | last | MB before | after |"
+    yield "|---|---|---|---|---|---|---|---|"
     for name in searchers:
         long = alone(
             evolve, table, name, n_evaluations=arguments.evaluations, seconds=arguments.seconds
@@ -223,7 +226,7 @@ def runs(table: Path, searchers: Sequence[str], arguments: argparse.Namespace) -
         assert isinstance(long, Evolved)
         speeds = f"{long.mean:.0f} | {long.first:.0f} | {long.last:.0f}"
         memory = f"{long.start_mb:.0f} | {long.end_mb:.0f}"
-        yield f"| {name} | {long.n_evaluations} | {speeds} | {memory} |"
+        yield f"| {name} | {long.n_evaluations} | {long.n_distinct} | {speeds} | {memory} |"
 
 
 def main() -> None:
@@ -252,4 +255,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

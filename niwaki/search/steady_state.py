@@ -13,6 +13,7 @@ from niwaki.core.limits import require_share
 from niwaki.core.measurement import Trial
 from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
+from niwaki.search.ranking import front_numbers
 
 
 class SteadyState(Searcher):
@@ -115,6 +116,7 @@ class Evolution(SteadyState):
         self._costs = np.empty((0, len(problem.objectives)))
         self._violations = np.empty(0)
         self._standing = np.empty(0, dtype=np.int64)
+        self._last_front: NDArray[np.float64] | None = None  # costs; None if not looked at
 
     @abstractmethod
     def _choose(self, costs: NDArray[np.float64], n_survive: int) -> Survivors:
@@ -126,6 +128,8 @@ class Evolution(SteadyState):
         """
 
     def _admit(self, candidate: Candidate, costs: NDArray[np.float64], violation: float) -> None:
+        if self._hopeless(costs, violation):
+            return
         joined = [*self._survivors, candidate]
         all_costs = np.vstack([self._costs, costs])
         all_violations = np.append(self._violations, violation)
@@ -133,6 +137,22 @@ class Evolution(SteadyState):
         self._survivors = [joined[i] for i in chosen.kept]
         self._costs, self._violations = all_costs[chosen.kept], all_violations[chosen.kept]
         self._standing = chosen.standing
+        self._last_front = None
+
+    def _hopeless(self, costs: NDArray[np.float64], violation: float) -> bool:
+        """Whether a newcomer would be the only one behind all survivors, who stay as they are.
+
+        That is what most become in a long run, and it is quicker to see than a new choice.
+        """
+        if len(self._survivors) < self._settings.population_size or self._violations.any():
+            return False
+        if violation > 0.0:
+            return True
+        if self._last_front is None:
+            fronts = front_numbers(self._costs)
+            self._last_front = self._costs[fronts == fronts.max()]
+        no_worse = (self._last_front <= costs).all(axis=1)
+        return bool((no_worse & (self._last_front < costs).any(axis=1)).any())
 
     def _survive(self, costs: NDArray[np.float64], violations: NDArray[np.float64]) -> Survivors:
         """Keep the feasible first, then the infeasible by violation (Deb et al. 2002)."""

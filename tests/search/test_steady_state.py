@@ -11,6 +11,7 @@ from niwaki.search import Problem
 from niwaki.search.age_moea import AgeMoea, AgeMoeaSettings
 from niwaki.search.nsga2 import NSGA2, NSGA2Settings
 from niwaki.search.nsga3 import NSGA3, NSGA3Settings
+from niwaki.search.ranking import front_numbers
 from niwaki.search.sms_emoa import SMSEMOA, SMSEMOASettings
 from niwaki.search.steady_state import Evolution
 from niwaki.spaces import Choice, ChoiceSpace
@@ -62,6 +63,24 @@ def test_of_infeasible_ones_those_that_break_less_survive(kind: str) -> None:
     searcher = made(kind, 2, 3)
     tell(searcher, np.zeros((5, 2)), [5.0, 2.0, 4.0, 0.5, 3.0])
     assert survivors(searcher) == {1, 3, 4}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_whoever_is_turned_away_at_once_would_have_left(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(7)
+    costs = rng.integers(0, 12, size=(40, 2)).astype(float)
+    loads = np.where(rng.random(40) < 0.3, 1.5, 0.0).tolist()
+    quick, thorough = made(kind, 2, 6), made(kind, 2, 6)
+    tell(quick, costs, loads)
+    monkeypatch.setattr(Evolution, "_hopeless", lambda *_: False)
+    tell(thorough, costs, loads)
+    if kind == "nsga3":  # its coins differ: whom a tie spares, not how good survivors are
+        assert front_numbers(quick._costs).tolist() == front_numbers(thorough._costs).tolist()
+    else:
+        assert quick._survivors == thorough._survivors
+        assert quick._standing.tolist() == thorough._standing.tolist()
 
 
 @pytest.mark.parametrize("kind", ["nsga2", "age_moea", "sms_emoa"])
