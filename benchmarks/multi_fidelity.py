@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +129,7 @@ def make(searcher: str, scheduler: str, case: Case, seed: int) -> tuple[Searcher
     make_searcher = SEARCHERS.find(searcher).load()
     found: Searcher = make_searcher(problem)
     if scheduler != "full" and not found.sees_fidelities:
-        found = FullEffortView(problem, partial(make_searcher))
+        found = FullEffortView(problem, make_searcher)
     return found, SCHEDULERS.find(scheduler).load()(problem, evaluator.fidelities)
 
 
