@@ -114,7 +114,7 @@ class TestLinas(SearcherContract):
 
 
 class TestSurrogate(SearcherContract):
-    n_evaluations = 40
+    n_evaluations = 60
     n_seeds = 3
 
     def make(self, problem: Problem) -> Searcher:
