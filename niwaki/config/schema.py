@@ -1,5 +1,6 @@
 """The JSON Schema of configuration files, for editors."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -35,12 +36,25 @@ def _kind_schema(record: Record, definitions: dict[str, Any]) -> dict[str, Any]:
     settings = settings_type(record.load())
     own: dict[str, Any] = {"type": "object", "properties": {}}
     if settings is not None:
-        own = TypeAdapter(settings).json_schema()
+        own = _without_clashes(TypeAdapter(settings).json_schema(), definitions, record.name)
         definitions.update(own.pop("$defs", {}))
     properties = {"kind": {"const": record.name}, **own.get("properties", {})}
     required = ["kind", *own.get("required", [])]
     section = {**own, "properties": properties, "required": required}
     return _closed({**section, "description": record.summary})
+
+
+def _without_clashes(
+    schema: dict[str, Any], known: Mapping[str, Any], prefix: str
+) -> dict[str, Any]:
+    """Rename definitions that another plug-in has under the same name, but otherwise."""
+    own = schema.get("$defs", {})
+    for name in [name for name, each in own.items() if known.get(name, each) != each]:
+        renamed = f"{prefix}.{name}"
+        text = json.dumps(schema).replace(f'"#/$defs/{name}"', f'"#/$defs/{renamed}"')
+        schema = json.loads(text)
+        schema["$defs"][renamed] = schema["$defs"].pop(name)
+    return schema
 
 
 def _closed(definition: Mapping[str, Any]) -> dict[str, Any]:
