@@ -42,7 +42,8 @@ class RecipeSettings:
         schedule: Over which steps the learning rate falls to zero: its `own`, so that every
             training ends as a whole one; or those of the `full` training, of which a lower fidelity
             is the beginning, so that it can be continued.
-        max_seconds: Longest training, waiting for measurements of others left out; 0 has no limit.
+        max_seconds: Longest training, in seconds of this process's processor time, so that a busy
+            machine condemns nobody; of wall time on a GPU. 0 has no limit.
         n_recalibration: Train items that batch-norm statistics are taken from at the end, so that
             they are right after few steps too; 0 keeps the moving averages.
 
@@ -86,7 +87,7 @@ class Progress:
         steps: Done, those of an earlier training that it continued included.
         continued_from: Steps that an earlier training had done.
         loss: Mean over the last epoch of its own, about 1 at chance; NaN if there was none.
-        seconds: Spent in steps.
+        seconds: Spent in steps, as `RecipeSettings.max_seconds` counts them.
         failure: Why it stopped early, a sentence; empty if it did not.
     """
 
@@ -147,15 +148,16 @@ class ScratchTraining:
         self,
         computing: Callable[[], AbstractContextManager[None]],
         *,
-        clock: Callable[[], float] = time.perf_counter,
+        clock: Callable[[], float] | None = None,
     ) -> Progress:
         """Train to the end, or until something goes wrong, and say which.
 
         Args:
             computing: Entered around each step, so that measurements on this machine can come in
                 between.
-            clock: Gives seconds.
+            clock: Gives seconds; by default of processor time, of wall time on a GPU.
         """
+        clock = clock or (time.process_time if self._device.type == "cpu" else time.perf_counter)
         self.network.train()
         begin, seconds = self.steps_done, 0.0
         losses: list[float] = []
