@@ -1,0 +1,135 @@
+"""The benchmark that judges searchers: what it counts, and what it says."""
+
+import itertools
+from dataclasses import replace
+from math import inf
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.efficiency.cache import Cache
+from benchmarks.efficiency.contestants import Contestant, source_digest
+from benchmarks.efficiency.scenario import SHARES, Meter, Scenario
+from benchmarks.efficiency.summary import Needed, ratio
+from niwaki.core.randomness import stream
+from niwaki.evaluation.table import TableEvaluator
+from niwaki.evaluation.table_settings import TableSettings, ValueColumn
+
+
+@pytest.fixture
+def scenario(tmp_path: Path) -> Scenario:
+    """A grid of 4 x 5 with a hole at (0, 0): quality against cost."""
+    rng = stream(0, "table")
+    lines = ["a,b,quality,guess,cost"]
+    for a, b in list(itertools.product(range(4), range(5)))[1:]:
+        quality, cost = rng.random(2)
+        lines.append(f"{a},{b},{quality},{quality + rng.normal()},{cost}")
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(lines) + "\n")
+    values = {
+        "quality": ValueColumn("maximize"),
+        "guess": ValueColumn("maximize"),
+        "cost": ValueColumn("minimize"),
+    }
+    table = TableEvaluator(TableSettings(file=str(path), decisions=("a", "b"), values=values))
+    return Scenario("test/table", "test", table, ("quality", "cost"))
+
+
+def test_a_repeat_is_free_and_a_hole_is_the_nearest_row(scenario: Scenario) -> None:
+    meter = Meter(scenario, 3)
+    rows = [meter.evaluate(point).row for point in ([3, 4], [0, 0], [3, 4], [0, 1])]
+    assert not scenario.complete
+    assert scenario.grid[rows].tolist() == [[3, 4], [0, 1], [3, 4], [0, 1]]
+    assert (len(meter.rows), meter.n_asks, meter.done) == (2, 4, False)
+
+
+def test_whoever_only_repeats_is_stopped(scenario: Scenario) -> None:
+    meter = Meter(scenario, 5, asks_per_evaluation=2)
+    while not meter.done:
+        meter.evaluate_row(0)
+    assert (len(meter.rows), meter.n_asks) == (1, 10)
+
+
+def test_the_count_is_that_of_going_through_all(scenario: Scenario) -> None:
+    rows = stream(1).permutation(len(scenario.grid)).tolist()
+    shares = [scenario.share(rows[: n + 1]) for n in range(len(rows))]
+    by_hand = [next(n + 1 for n, share in enumerate(shares) if share >= s) for s in SHARES]
+    assert shares[-1] == pytest.approx(1.0)
+    assert scenario.needed(rows) == by_hand
+    assert scenario.needed(rows[: by_hand[-1] - 1])[-1] is None
+
+
+def test_the_volume_is_scaled_to_the_true_front(scenario: Scenario) -> None:
+    ideal, nadir = scenario.box
+    costs = scenario.truth
+    dominated = [((costs <= row).all(1) & (costs < row).any(1)).any() for row in costs]
+    front = costs[~np.array(dominated)]
+    np.testing.assert_array_equal(ideal, front.min(axis=0))
+    np.testing.assert_array_equal(nadir, front.max(axis=0))
+    assert scenario.whole <= 1.1**2
+
+
+def test_with_noise_only_what_looks_best_counts(scenario: Scenario) -> None:
+    noisy = replace(scenario, wanted=("guess", "cost"), judged_by={"guess": "quality"})
+    np.testing.assert_array_equal(noisy.truth, scenario.truth)
+    everything = range(len(noisy.grid))
+    assert noisy.share(everything) < 1.0 == pytest.approx(scenario.share(everything))
+
+
+def test_failures_cost_and_are_no_part_of_the_front(scenario: Scenario) -> None:
+    failing = replace(scenario, failing_share=0.5)
+    assert 0 < failing.failing.sum() < len(failing.grid)
+    row = int(np.flatnonzero(failing.failing)[0])
+    meter = Meter(failing, 4)
+    assert meter.evaluate_row(row).costs is None
+    assert meter.rows == [row]
+    assert failing.share([row]) == 0.0
+    assert failing.share(np.flatnonzero(~failing.failing).tolist()) == pytest.approx(1.0)
+
+
+def test_a_finished_run_is_not_run_again(scenario: Scenario, tmp_path: Path) -> None:
+    n_runs = 0
+
+    def run(meter: Meter, seed: int) -> None:
+        nonlocal n_runs
+        n_runs += 1
+        for row in stream(seed).permutation(len(meter.scenario.grid)).tolist():
+            meter.evaluate_row(row)
+
+    cache = Cache(tmp_path / "cache")
+    one = Contestant("one", False, "1", lambda: run)
+    assert [cache.run(scenario, one, 0, 8) for _ in range(2)] == [True, False]
+    shorter = cache.find(scenario, one, 0, 5)
+    assert shorter is not None
+    assert shorter.rows == tuple(stream(0).permutation(len(scenario.grid))[:5])
+    for other in (replace(one, version="2"), replace(one, asks_per_evaluation=3)):
+        assert cache.find(scenario, other, 0, 5) is None
+    assert cache.find(replace(scenario, failing_share=0.5), one, 0, 5) is None
+    assert cache.find(scenario, one, 0, 9) is None
+    assert n_runs == 1
+
+
+def test_what_was_not_reached_is_never_a_number() -> None:
+    reached = Needed(((10.0,), (20.0,), (40.0,), (inf,)), 100, (1.0,) * 4, 0)
+    not_reached = Needed(((50.0,), (inf,), (inf,)), 100, (1.0,) * 3, 0)
+    assert reached.cell(0) == "30 (10, 40)"
+    assert not_reached.cell(0) == "> 100 (50, > 100)"
+    assert ratio(reached, {"peer": not_reached}, 0) == (0.3, "< 0.30 (no one)")
+    assert ratio(not_reached, {"peer": reached}, 0) == (inf, "not reached (peer did)")
+
+
+def test_a_version_follows_what_a_searcher_imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.efficiency import contestants
+
+    before = source_digest("niwaki.search.nsga2")
+    source_digest.cache_clear()
+    file_of = contestants._file
+    moved = file_of("niwaki.search.age_moea")
+    monkeypatch.setattr(
+        contestants,
+        "_file",
+        lambda name: moved if name == "niwaki.search.ranking" else file_of(name),
+    )
+    assert source_digest("niwaki.search.nsga2") != before
+    source_digest.cache_clear()
