@@ -14,6 +14,7 @@ from niwaki.spaces.base import Choose, EnumerableSpace
 from niwaki.spaces.row_index import Codes, RowIndex
 
 MEAN_STEPS = 1.5  # single changes of a mutation
+MOST_BRANCHES = 100_000  # of walks that are kept in mind
 MASKS = 4  # ways to mix two parents, before the nearest row has to do
 
 Rows: TypeAlias = NDArray[np.int64]
@@ -92,17 +93,33 @@ class RowSpace(EnumerableSpace):
         decided: dict[str, Value] = {}
         first, last = 0, len(self.codes)
         for j, path in enumerate(self.paths):
-            column = self.codes[first:last, j]
-            edges = np.searchsorted(column, self._index.steps[j])
-            there = np.flatnonzero(edges[1:] > edges[:-1])
-            offered = [self.options[j][code] for code in there]
+            branches = self._branches(j, first, last)
+            offered = list(branches)
             if offered == [None]:
                 continue
             value = choose(path, offered)
-            code = there[offered.index(value)]
             decided[path] = value
-            first, last = first + int(edges[code]), first + int(edges[code + 1])
+            first, last = branches[value]
         return Candidate.of(decided)
+
+    def _branches(self, j: int, first: int, last: int) -> Mapping[Value, tuple[int, int]]:
+        """Return the options of decision j that rows `first` to `last` have, and where."""
+        known = self._known_branches.get((j, first, last))
+        if known is not None:
+            return known
+        edges = first + np.searchsorted(self.codes[first:last, j], self._index.steps[j])
+        there = np.flatnonzero(edges[1:] > edges[:-1])
+        starts, stops = edges[there].tolist(), edges[there + 1].tolist()
+        options = [self.options[j][code] for code in there]
+        branches = dict(zip(options, zip(starts, stops, strict=True), strict=True))
+        if len(self._known_branches) < MOST_BRANCHES:
+            self._known_branches[j, first, last] = branches
+        return branches
+
+    @cached_property
+    def _known_branches(self) -> dict[tuple[int, int, int], Mapping[Value, tuple[int, int]]]:
+        """Those that walks came by: walks through all of a table pass most of them often."""
+        return {}
 
     def sample(self, rng: np.random.Generator) -> Candidate:
         return self.candidate(int(rng.integers(len(self.codes))))
