@@ -25,6 +25,7 @@ from typing import TypeAlias
 import numpy as np
 
 from benchmarks.einspace_study import (
+    EVOLUTION,
     LATENCY,
     SAMPLINGS,
     SKILL,
@@ -38,9 +39,8 @@ from benchmarks.einspace_study import (
 
 Figures: TypeAlias = dict[str, object]
 
-SMALL = Scale(train=2000, epochs=4, evaluations=16, random=8, retrained=1, seeds=1, macs=6_000_000)
-FULL = Scale(train=4000, epochs=6, evaluations=80, random=50, retrained=2, seeds=3, macs=12_000_000)
-EVOLUTION = "regularized_evolution"
+SMALL = Scale(train=2000, epochs=4, evaluations=16, random=8, retrained=1, seeds=1, macs=15_000_000)
+FULL = Scale(train=4000, epochs=6, evaluations=80, random=50, retrained=2, seeds=3, macs=15_000_000)
 N_FRONT_FINALISTS = 6
 
 
@@ -180,7 +180,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("part", choices=[*PARTS, "all"])
     parser.add_argument("--task", choices=TASKS, default="language")
     parser.add_argument("--small", action="store_true", help="minutes in place of hours")
-    parser.add_argument("--searcher", default="nsga2", help="what is compared with evolution")
+    parser.add_argument("--searcher", default="surrogate", help="what is compared with evolution")
     parser.add_argument("--front-searcher", default="nsga2", help="for the part `front`")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark-einspace"))

@@ -10,12 +10,14 @@ import numpy as np
 
 from niwaki import Candidate
 from niwaki.core.measurement import Trial
-from niwaki.core.registry import Record
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.deployment import DeploymentSettings
 from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
 from niwaki.evaluation.scratch_training import RecipeSettings
+from niwaki.search.base import Problem, Searcher
+from niwaki.search.nsga2 import NSGA2Settings
 from niwaki.search.registry import SEARCHERS
+from niwaki.search.regularized_evolution import RegularizedEvolutionSettings
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget as TreeBudget
 from niwaki.study.budget import Budget
@@ -34,6 +36,7 @@ from niwaki.tasks.unseen import (
 
 DATA_SEED = 0
 SKILL, LATENCY = "mean_skill", "latency_ms"
+EVOLUTION = "regularized_evolution"
 LANGUAGES = (
     "dutch",
     "english",
@@ -124,7 +127,7 @@ class Setup:
         study = Study(
             folder,
             evaluator,
-            lambda problem: _searcher(plan.searcher).load()(problem, None),
+            plan.make_searcher,
             StudySettings(
                 objectives=plan.objectives,
                 budget=Budget(plan.evaluations),
@@ -160,6 +163,20 @@ class Plan:
     objectives: tuple[str, ...] = (SKILL,)
     sampling: str = "convolutions"
     seeded: bool = True
+
+    def make_searcher(self, problem: Problem) -> Searcher:
+        """Return the searcher; those that evolve get a population that suits the evaluations.
+
+        Of what they are given, a fifth is for the seeds and random networks that they begin with.
+        """
+        population = max(4, self.evaluations // 5)
+        settings: object = None
+        if self.searcher == EVOLUTION:
+            settings = RegularizedEvolutionSettings(population, max(2, population // 3))
+        elif self.searcher == "nsga2":
+            settings = NSGA2Settings(population)
+        searcher: Searcher = SEARCHERS.find(self.searcher).load()(problem, settings)
+        return searcher
 
 
 @dataclass(frozen=True)
@@ -249,7 +266,7 @@ def _within(space: EinspaceSettings, macs: int) -> EinspaceSettings:
         network_operations=512,
         parameters=2_000_000,
         macs=macs,
-        elements=500_000,
+        elements=800_000,
     )
     return EinspaceSettings(
         faithful=space.faithful,
@@ -257,7 +274,3 @@ def _within(space: EinspaceSettings, macs: int) -> EinspaceSettings:
         expected_operations=space.expected_operations,
         sampling=space.sampling,
     )
-
-
-def _searcher(name: str) -> Record:
-    return SEARCHERS.find(name)
