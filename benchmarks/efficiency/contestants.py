@@ -94,7 +94,7 @@ def _peer(peer: Peer) -> Contestant:
         peer.name,
         False,
         said,
-        lambda: import_object(peer.path),  # type: ignore[no-any-return]
+        lambda: import_object(peer.path),
         peer.most_evaluations,
         peer.asks_per_evaluation,
     )
