@@ -87,8 +87,9 @@ class FromScratchSettings:
 
     @property
     def final_recipe(self) -> RecipeSettings:
-        """How finalists are trained."""
-        return replace(self.recipe, epochs=self.final_epochs or self.recipe.epochs)
+        """How finalists are trained: as long as it takes, for they have kept the limit before."""
+        epochs = self.final_epochs or self.recipe.epochs
+        return replace(self.recipe, epochs=epochs, max_seconds=0.0)
 
 
 class FromScratchEvaluator(Evaluator):
