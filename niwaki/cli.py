@@ -2,6 +2,8 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,6 +60,16 @@ def _version(
         _print(context.get_help())
 
 
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Say what Ctrl-C means for a study, and exit."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped; nothing is lost, and the same command continues\n")
+        raise typer.Exit(INTERRUPTED) from None
+
+
 @app.command()
 def search(
     config: Annotated[Path, typer.Argument(help="A configuration file.")],
@@ -81,11 +93,8 @@ def search(
     folder = runs / settings.name
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     study = build_study(settings, folder, observer=progress_for(console))
-    try:
+    with _interruptible():
         front = study.run()
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; nothing is lost, and the same command continues\n")
-        raise typer.Exit(INTERRUPTED) from None
     page = write_report(Run.read(folder))
     if as_json:
         _print_json({"run": str(folder), "report": str(page), **front.to_json()})
@@ -145,7 +154,7 @@ def compress(
     )
     folder = runs / name
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    try:
+    with _interruptible():
         found = compress_model(
             model,
             tasks=data,
@@ -154,9 +163,6 @@ def compress(
             request=request,
             observer=progress_for(console),
         )
-    except KeyboardInterrupt:
-        sys.stderr.write("stopped; nothing is lost, and the same command continues\n")
-        raise typer.Exit(INTERRUPTED) from None
     page = write_report(Run.read(folder))
     if as_json:
         result = {"run": str(folder), "report": str(page), **found.to_json()}

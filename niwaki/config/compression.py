@@ -7,13 +7,11 @@ from niwaki.config.reader import SECTIONS, with_override
 from niwaki.config.settings import read_settings
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.compression.settings import CompressionSettings
-from niwaki.search.registry import SEARCHERS
 from niwaki.study.compression import CompressionRequest
 from niwaki.targets.base import Target
 
 TARGETS = {"cpu": "onnxruntime_cpu"}
-# What searches if the user does not say: the one that needs fewest evaluations.
-PREFERRED = ("surrogate", "nsga2")
+SEARCHER = "surrogate"  # the one that needs fewest evaluations
 
 
 def compression_request(
@@ -41,11 +39,10 @@ def compression_request(
     data: dict[str, Any] = {"only": only}
     for text in overrides:
         data = with_override(data, text)
-    known = SEARCHERS.names()
     return CompressionRequest(
         latency_ms=latency_ms,
         evaluations=evaluations,
-        searcher=next(name for name in PREFERRED if name in known),
+        searcher=SEARCHER,
         n_workers=n_workers,
         seed=seed,
         settings=read_settings(CompressionSettings, data, ""),

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterator
 
+import torch
+from torch import Tensor
+
+from niwaki.evaluation.devices import to_tensors
 from niwaki.tasks.base import Batch, Split
 
 
@@ -16,3 +20,23 @@ def n_batches(split: Split, batch_size: int) -> int:
 def sizable(batches: Iterator[Batch]) -> Iterator[Batch]:
     """Leave out batches of one item: batch statistics of one pixel do not exist."""
     return (batch for batch in batches if len(batch) > 1)
+
+
+def first_inputs(
+    batches: Iterator[Batch], n_items: int, device: torch.device, *, fewest: int = 1
+) -> Iterator[Tensor]:
+    """Yield the inputs of up to `n_items`, as tensors, for batch-norm statistics.
+
+    Args:
+        batches: Of a split.
+        n_items: At least 1.
+        device: Where the tensors lie.
+        fewest: A last batch of fewer items is left out.
+    """
+    left = n_items
+    for batch in batches:
+        inputs, _ = to_tensors(batch, device)
+        yield inputs[:left]
+        left -= len(batch)
+        if left < fewest:
+            return

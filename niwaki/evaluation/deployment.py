@@ -14,10 +14,12 @@ from torch import nn
 
 from niwaki.compress.quantization.observers import new_observer
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
+from niwaki.core.candidate import Candidate
 from niwaki.core.errors import DataError, ExportError, TargetError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
+from niwaki.core.measurement import Measurement
 from niwaki.export.calibration import activation_ranges
 from niwaki.export.fx_graph import build_graph
 from niwaki.export.quantize import quantize_model
@@ -245,6 +247,40 @@ def require_precisions(precisions: Iterable[str], target: Target) -> None:
                 f"target '{target.target_id}' does not run {precision}: "
                 "leave it out of `quantization.precisions`"
             )
+
+
+def measurement_of(
+    candidate: Candidate,
+    deployed: Deployed,
+    plan: QuantizationPlan,
+    *,
+    counts: Mapping[str, float],
+    layers: Mapping[str, Mapping[str, JSON]],
+    fidelity: float,
+    seed: int,
+) -> Measurement:
+    """Return the measurement of a network that was run.
+
+    Args:
+        candidate: What was built.
+        deployed: What came of running it.
+        plan: Of its precisions.
+        counts: Values that are counted, not measured.
+        layers: Counts by path of the layer.
+        fidelity: That it was made with.
+        seed: That it was made with.
+    """
+    return Measurement(
+        key=candidate.key,
+        values={**deployed.values, **counts},
+        fidelity=fidelity,
+        seed=seed,
+        target_id=deployed.latency.target_id,
+        details={
+            "latency": deployed.latency.to_json(),
+            "layers": layer_rows(layers, plan, deployed.realised),
+        },
+    )
 
 
 def layer_rows(

@@ -25,7 +25,7 @@ from niwaki.evaluation.deployment import (
     Deployment,
     DeploymentSettings,
     calibrated_in,
-    layer_rows,
+    measurement_of,
     plan_of,
     require_precisions,
     require_same_data,
@@ -214,18 +214,17 @@ class FromScratchEvaluator(Evaluator):
                 module = training.finished()
                 graph = self._deployment.float_graph(module, quantizable=bool(plan.int8_layers))
             deployed = self._deployment.measure(graph, plan, seed=seed)
-        return Measurement(
-            key=candidate.key,
-            values={**deployed.values, **self.cheap(candidate)},
+        measurement = measurement_of(
+            candidate,
+            deployed,
+            plan,
+            counts=self.cheap(candidate),
+            layers=self._layer_counts(candidate),
             fidelity=fidelity,
             seed=seed,
-            target_id=self._target.target_id,
-            details={
-                "latency": deployed.latency.to_json(),
-                "layers": layer_rows(self._layer_counts(candidate), plan, deployed.realised),
-                "training": asdict(progress),
-            },
         )
+        details = {**measurement.details, "training": asdict(progress)}
+        return replace(measurement, details=details)
 
     def export(
         self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
@@ -389,15 +388,12 @@ def create(settings: FromScratchSettings, ingredients: Ingredients) -> FromScrat
     """
     if ingredients.space is None:
         raise ConfigError("evaluator 'from_scratch' needs a section `space`")
-    if ingredients.load_data is None:
-        raise ConfigError("evaluator 'from_scratch' needs a section `data`")
-    if ingredients.target is None:
-        raise ConfigError("evaluator 'from_scratch' needs a section `target`")
-    require_precisions(ingredients.precisions, ingredients.target)
+    load_data, target = ingredients.data_and_target("from_scratch")
+    require_precisions(ingredients.precisions, target)
     return FromScratchEvaluator(
-        ingredients.load_data,
+        load_data,
         ingredients.space,
-        ingredients.target,
+        target,
         precisions=ingredients.precisions,
         settings=settings,
         seed=ingredients.seed,

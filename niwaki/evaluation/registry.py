@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from niwaki.core.errors import ConfigError
 from niwaki.core.registry import Record, Registry
 from niwaki.targets.base import Target
 from niwaki.tasks.base import TaskData
@@ -28,6 +29,21 @@ class Ingredients:
     precisions: tuple[str, ...]
     seed: int
     notify: Callable[[str], None]
+
+    def data_and_target(self, evaluator: str) -> tuple[Callable[[], TaskData], Target]:
+        """Return what loads the data, and the target.
+
+        Args:
+            evaluator: Name of the evaluator that needs them.
+
+        Raises:
+            ConfigError: If one of the sections is absent.
+        """
+        if self.load_data is None:
+            raise ConfigError(f"evaluator '{evaluator}' needs a section `data`")
+        if self.target is None:
+            raise ConfigError(f"evaluator '{evaluator}' needs a section `target`")
+        return self.load_data, self.target
 
 
 # Each factory takes (settings, ingredients).

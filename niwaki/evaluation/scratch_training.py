@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
-from niwaki.evaluation.batches import n_batches, sizable
+from niwaki.evaluation.batches import first_inputs, n_batches, sizable
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.arrays import ArraySplit
@@ -242,13 +242,8 @@ class ScratchTraining:
         return ""
 
     def _first_images(self, n_images: int) -> Iterator[Tensor]:
-        left = n_images
-        for batch in sizable(self._split.batches(min(_RECALIBRATION_BATCH, n_images))):
-            images, _ = to_tensors(batch, self._device)
-            yield images[:left]
-            left -= len(batch)
-            if left < 2:
-                return
+        batches = sizable(self._split.batches(min(_RECALIBRATION_BATCH, n_images)))
+        return first_inputs(batches, n_images, self._device, fewest=2)
 
 
 def part_of(split: Split, share: float) -> Split:

@@ -1,16 +1,15 @@
 """Sub-networks of a trained super-network: extracted, recalibrated, and written as graphs."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
 from niwaki.core.candidate import Candidate
+from niwaki.evaluation.batches import first_inputs
 from niwaki.evaluation.deployment import Deployment, FloatGraph
-from niwaki.evaluation.devices import best_device, placed, to_tensors
+from niwaki.evaluation.devices import best_device, placed
 from niwaki.spaces.slimmable.build import MultiTaskNetwork, SuperNetwork, recalibrate
-from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.base import SplitName
 
 N_KEPT_GRAPHS = 64
 RECALIBRATION_BATCH = 128
@@ -31,7 +30,9 @@ class SubNetworks:
         self._device = best_device()
         self._supernet = placed(supernet, self._device, torch.channels_last)
         self._deployment = deployment
-        self._images = list(_first_images(deployment.data, n_recalibration, self._device))
+        train = deployment.data[SplitName.TRAIN]
+        batches = train.batches(min(RECALIBRATION_BATCH, n_recalibration))
+        self._images = list(first_inputs(batches, n_recalibration, self._device))
         self._graphs: OrderedDict[str, FloatGraph] = OrderedDict()
 
     def extract(self, architecture: Candidate) -> MultiTaskNetwork:
@@ -50,13 +51,3 @@ class SubNetworks:
                 self._graphs.popitem(last=False)
         self._graphs.move_to_end(architecture.key)
         return self._graphs[architecture.key]
-
-
-def _first_images(data: TaskData, n_images: int, device: torch.device) -> Iterator[Tensor]:
-    left = n_images
-    for batch in data[SplitName.TRAIN].batches(min(RECALIBRATION_BATCH, n_images)):
-        images, _ = to_tensors(batch, device)
-        yield images[:left]
-        left -= len(batch)
-        if left <= 0:
-            return

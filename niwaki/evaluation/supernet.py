@@ -20,7 +20,7 @@ from niwaki.evaluation.deployment import (
     Deployment,
     DeploymentSettings,
     calibrated_in,
-    layer_rows,
+    measurement_of,
     plan_of,
     require_precisions,
     require_same_data,
@@ -199,16 +199,14 @@ class SupernetEvaluator(Evaluator):
             with self._target.computing():
                 graph = self._subnetworks.graph(candidate.part(ARCHITECTURE))
             deployed = self._deployment.measure(graph, plan, seed=seed)
-        return Measurement(
-            key=candidate.key,
-            values={**deployed.values, **self.cheap(candidate)},
+        return measurement_of(
+            candidate,
+            deployed,
+            plan,
+            counts=self.cheap(candidate),
+            layers=self._layer_counts(candidate),
             fidelity=fidelity,
             seed=seed,
-            target_id=self._target.target_id,
-            details={
-                "latency": deployed.latency.to_json(),
-                "layers": layer_rows(self._layer_counts(candidate), plan, deployed.realised),
-            },
         )
 
     def export(
@@ -258,15 +256,12 @@ def create(settings: SupernetSettings, ingredients: Ingredients) -> SupernetEval
     """
     if not isinstance(ingredients.space, SlimmableSettings):
         raise ConfigError("evaluator 'supernet' needs a section `space` of kind 'slimmable'")
-    if ingredients.load_data is None:
-        raise ConfigError("evaluator 'supernet' needs a section `data`")
-    if ingredients.target is None:
-        raise ConfigError("evaluator 'supernet' needs a section `target`")
-    require_precisions(ingredients.precisions, ingredients.target)
+    load_data, target = ingredients.data_and_target("supernet")
+    require_precisions(ingredients.precisions, target)
     return SupernetEvaluator(
-        ingredients.load_data,
+        load_data,
         ingredients.space,
-        ingredients.target,
+        target,
         precisions=ingredients.precisions,
         settings=settings,
         seed=ingredients.seed,

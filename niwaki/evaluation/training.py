@@ -14,6 +14,7 @@ from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.devices import best_device, placed, to_tensors
+from niwaki.evaluation.learning_rate import one_cycle
 from niwaki.spaces.slimmable.build import SuperNetwork
 from niwaki.spaces.slimmable.space import SlimmableSpace
 from niwaki.tasks.base import Batch, SplitName, TaskData
@@ -179,11 +180,7 @@ class SuperNetworkTraining:
 
     def _set_learning_rate(self, step: int) -> None:
         progress = min(1.0, (step + 1) / self._n_steps)
-        warmup = self._settings.warmup
-        if progress < warmup:
-            factor = progress / warmup
-        else:
-            factor = 0.5 * (1.0 + math.cos(math.pi * (progress - warmup) / (1.0 - warmup)))
+        factor = one_cycle(progress, warmup=self._settings.warmup)
         for group in self._optimiser.param_groups:
             group["lr"] = self._settings.learning_rate * max(factor, 1e-3)
 

@@ -2,7 +2,6 @@
 
 import importlib
 import warnings
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 from types import ModuleType
@@ -14,13 +13,12 @@ from numpy.typing import NDArray
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_at_least
-from niwaki.core.measurement import Trial
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import derived_seed
-from niwaki.search.asked import Asked
-from niwaki.search.base import Problem, Searcher
+from niwaki.search.base import Problem
 from niwaki.search.surrogate.history import History
-from niwaki.search.surrogate.pool import Catalogue, Pool, grow
+from niwaki.search.surrogate.model_based import ModelBased
+from niwaki.search.surrogate.pool import Pool, grow
 
 if TYPE_CHECKING:
     from niwaki.search.botorch_model import Lessons
@@ -52,7 +50,7 @@ class BotorchSettings:
         require_at_least(self, {"n_initial": 2, "pool_size": 10, "n_samples": 0})
 
 
-class BotorchSearcher(Searcher):
+class BotorchSearcher(ModelBased):
     """Asks for the candidate with the largest qLogNEHVI, or qLogNEI for one objective.
 
     One Gaussian process per value: Matern 5/2 over the features of the space, which are ones and
@@ -78,39 +76,9 @@ class BotorchSearcher(Searcher):
 
     def __init__(self, problem: Problem, settings: BotorchSettings | None = None) -> None:
         self._model = _model()
-        self._problem = problem
+        super().__init__(problem)
         self._settings = settings or BotorchSettings()
-        self._asked = Asked(problem)
-        self._catalogue = Catalogue(problem)
-        self._history = History(problem)
-        self._told: set[str] = set()
-        self._pending: dict[str, Candidate] = {}
         self._lessons: tuple[int, Lessons | None] = (0, None)  # from how many trials
-
-    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
-        found: list[Candidate] = []
-        while len(found) < n and (drawn := self._asked.draw(1, self._propose)):
-            self._wait_for(drawn)
-            found += drawn
-        return found
-
-    def tell(self, trials: Sequence[Trial]) -> None:
-        self._asked.told(trials)
-        for trial in trials:
-            pool = self._catalogue.pool([trial.candidate])
-            self._history.add([trial], pool.features)
-            self._told.add(pool.identities[0])
-            self._pending.pop(pool.identities[0], None)
-
-    def resume(self, asked: Sequence[Candidate]) -> None:
-        self._asked.resume(asked)
-        self._wait_for(asked)
-
-    def _wait_for(self, candidates: Sequence[Candidate]) -> None:
-        for candidate in candidates:
-            name = self._problem.identity(candidate)
-            if name not in self._told:
-                self._pending[name] = candidate
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
         history = self._history.condensed(MOST_TRIALS)

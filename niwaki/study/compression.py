@@ -100,16 +100,17 @@ def compress(
         ConfigError: If there is neither `tasks` nor `example_inputs`.
         DataError: If the data do not fit the model's outputs.
     """
+    request = request or CompressionRequest()
     source = ModelSource(model) if isinstance(model, str) else ModelSource(module=model)
     study = compression_study(
         source,
-        data_loader(source, tasks, example_inputs, seed=(request or CompressionRequest()).seed),
+        data_loader(source, tasks, example_inputs, seed=request.seed),
         target or OnnxRuntimeCpu(),
-        request or CompressionRequest(),
+        request,
         folder=Path(folder),
         observer=observer,
     )
-    return Compressed.of(study.run(), Run.read(Path(folder)), request or CompressionRequest())
+    return Compressed.of(study.run(), Run.read(Path(folder)), request)
 
 
 def data_loader(

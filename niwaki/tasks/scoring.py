@@ -46,5 +46,12 @@ def mean_skill(
     tasks: Sequence[Task], values: Mapping[str, float], *, chance: Mapping[str, float]
 ) -> float:
     """Return the mean over tasks of the skill of each task's first metric."""
+    return float(np.mean(skills(tasks, values, chance=chance)))
+
+
+def skills(
+    tasks: Sequence[Task], values: Mapping[str, float], *, chance: Mapping[str, float]
+) -> NDArray[np.float64]:
+    """Return (t,) skills, those of each task's first metric: 1 is perfect, 0 is chance."""
     names = [(task.metrics[0], task.value_name(task.metrics[0])) for task in tasks]
-    return float(np.mean([metric.skill(values[name], chance[name]) for metric, name in names]))
+    return np.array([metric.skill(values[name], chance[name]) for metric, name in names])

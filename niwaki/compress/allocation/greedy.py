@@ -14,7 +14,7 @@ from niwaki.compress.allocation.base import (
     Price,
     with_count,
 )
-from niwaki.core.limits import require_at_least, require_positive, require_share
+from niwaki.core.limits import require_at_least, require_share
 
 _N_HALVINGS = 4
 _LEAST_DAMAGE = 1e-4
@@ -29,7 +29,7 @@ class GreedySettings:
             good as the network that was given). The oracle judges before fine-tuning, which brings
             much of it back; so there is no floor, None, unless one is asked for.
         n_rounds: Steps to the budget; sensitivities are measured anew in each.
-        worst_task: How much the worst-hit task counts beside the sum over tasks.
+        worst_task: How much the worst-hit task counts beside the mean over tasks.
         curvature: Exponent of the damage as a function of the share removed: small cuts cost less
             than in proportion.
 
@@ -46,7 +46,6 @@ class GreedySettings:
         if self.least_skill is not None:
             require_share(self, "least_skill")
         require_at_least(self, {"n_rounds": 1, "worst_task": 0, "curvature": 1})
-        require_positive(self, "n_rounds")
 
 
 class GreedyAllocator:

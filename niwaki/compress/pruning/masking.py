@@ -65,7 +65,6 @@ class _KeptStatistics(TorchFunctionMode):
         super().__init__()
         self._stack = stack
         self._cuts: dict[CallSite, StatisticsCut] = {cut.site: cut for cut in cuts}
-        self._busy = False
 
     def __torch_function__(
         self,

@@ -35,7 +35,7 @@ from niwaki.evaluation.compression.tuning import Tuning
 from niwaki.evaluation.deployment import (
     Deployment,
     calibrated_in,
-    layer_rows,
+    measurement_of,
     plan_of,
     require_precisions,
     require_same_data,
@@ -182,7 +182,8 @@ class CompressedEvaluator(Evaluator):
         """Return the model in int8, and its allocations in fp32, in int8, and mixed."""
         counts = [self.ladder.whole, *(a.counts for a in self._proposals.allocations)]
         int8 = dict.fromkeys(self.original.layers, INT8)
-        mixed = {layer: p for layer, p in int8.items() if layer not in self._sensitive()}
+        kept_in_float = self._sensitive()
+        mixed = {layer: p for layer, p in int8.items() if layer not in kept_in_float}
         ways: list[dict[str, str]] = [int8, mixed, {}] if INT8 in self._precisions else [{}]
         spelled = [self._spell(each, way) for way in ways for each in counts]
         return tuple(dict.fromkeys(c for c in spelled if c != self.baseline()))
@@ -206,16 +207,14 @@ class CompressedEvaluator(Evaluator):
                 module = self._module(candidate, share=fidelity)
                 graph = self._deployment.float_graph(module, quantizable=bool(plan.int8_layers))
             deployed = self._deployment.measure(graph, plan, seed=seed)
-        return Measurement(
-            key=candidate.key,
-            values={**deployed.values, **self.cheap(candidate)},
+        return measurement_of(
+            candidate,
+            deployed,
+            plan,
+            counts=self.cheap(candidate),
+            layers=self._layer_counts(candidate),
             fidelity=fidelity,
             seed=seed,
-            target_id=self._target.target_id,
-            details={
-                "latency": deployed.latency.to_json(),
-                "layers": layer_rows(self._layer_counts(candidate), plan, deployed.realised),
-            },
         )
 
     def export(
@@ -414,15 +413,12 @@ def create(settings: CompressionSettings, ingredients: Ingredients) -> Compresse
     """
     if not settings.model:
         raise ConfigError("evaluator 'compressed' needs `evaluator.model`: my_model.py:build")
-    if ingredients.load_data is None:
-        raise ConfigError("evaluator 'compressed' needs a section `data`")
-    if ingredients.target is None:
-        raise ConfigError("evaluator 'compressed' needs a section `target`")
-    require_precisions(ingredients.precisions, ingredients.target)
+    load_data, target = ingredients.data_and_target("compressed")
+    require_precisions(ingredients.precisions, target)
     return CompressedEvaluator(
         ModelSource(settings.model),
-        ingredients.load_data,
-        ingredients.target,
+        load_data,
+        target,
         precisions=ingredients.precisions,
         settings=settings,
         seed=ingredients.seed,

@@ -15,7 +15,7 @@ from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses
-from niwaki.tasks.scoring import score
+from niwaki.tasks.scoring import score, skills
 
 _LEAST_SKILL_LEFT = 1e-3
 
@@ -78,7 +78,7 @@ class MaskedOracle(Oracle):
         rows = [self._judged(np.asarray(state, np.int64)) for state in states]
         n_tasks = len(self.tasks)
         return Verdict(
-            np.array([skills for skills, _ in rows]).reshape(-1, n_tasks),
+            np.array([row for row, _ in rows]).reshape(-1, n_tasks),
             np.array([losses for _, losses in rows]).reshape(-1, n_tasks),
         )
 
@@ -113,8 +113,7 @@ class MaskedOracle(Oracle):
         return values, totals / sum(map(len, self._batches))
 
     def _skills_of(self, values: Mapping[str, float]) -> NDArray[np.float64]:
-        metrics = [(task.metrics[0], task.value_name(task.metrics[0])) for task in self._data.tasks]
-        return np.array([m.skill(values[name], self._data.chance[name]) for m, name in metrics])
+        return skills(self._data.tasks, values, chance=self._data.chance)
 
 
 def _first(data: TaskData, n_items: int, batch_size: int) -> Iterator[Batch]:

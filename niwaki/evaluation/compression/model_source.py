@@ -1,6 +1,7 @@
 """Where the model to be compressed comes from."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import nn
 
@@ -21,15 +22,24 @@ class ModelSource:
     reference: str = ""
     module: nn.Module | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        """Travel by name where there is one: a worker builds the model for itself."""
+        return {"reference": self.reference, "module": self.module}
+
+    @cached_property
+    def _built(self) -> object:
+        # Once in a process: a user's function may read, or even train, for long.
+        return imported(self.reference)()
+
     def load(self) -> nn.Module:
-        """Return the model, in evaluation mode.
+        """Return the model, in evaluation mode; the same object each time.
 
         Whatever the user's own code raises is not caught.
 
         Raises:
             ConfigError: If the function is not found, or returns something else.
         """
-        found = self.module if self.module is not None else imported(self.reference)()
+        found = self.module if self.module is not None else self._built
         if not isinstance(found, nn.Module):
             raise ConfigError(
                 f"'{self.reference}' returned a {type(found).__name__}, but a trained "

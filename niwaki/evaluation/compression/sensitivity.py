@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.evaluation.deployment import Deployment, FloatGraph
 from niwaki.tasks.base import SplitName
+from niwaki.tasks.scoring import skills
 
 Floats = NDArray[np.float64]
 
@@ -54,7 +55,5 @@ def most_sensitive(losses: Mapping[str, Floats], *, share: float = 0.5) -> tuple
 
 def _skills(deployment: Deployment, graph: FloatGraph, plan: QuantizationPlan) -> Floats:
     model = deployment.quantized(graph.model, plan, graph.ranges)
-    data = deployment.data
     values = deployment.score(model, SplitName.CALIBRATION)
-    metrics = [(task.metrics[0], task.value_name(task.metrics[0])) for task in data.tasks]
-    return np.array([metric.skill(values[name], data.chance[name]) for metric, name in metrics])
+    return skills(deployment.data.tasks, values, chance=deployment.data.chance)

@@ -10,14 +10,16 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
-from niwaki.evaluation.batches import n_batches, sizable
+from niwaki.evaluation.batches import first_inputs, n_batches, sizable
 from niwaki.evaluation.devices import best_device, placed, to_tensors
+from niwaki.evaluation.learning_rate import one_cycle
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses, total_distillation, total_loss
 
 _WARMUP = 0.1
+_RECALIBRATION_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,9 @@ class Tuning:
         network.train()
         for step, batch in enumerate(self._steps(n_steps)):
             for group in optimiser.param_groups:
-                group["lr"] = self._settings.learning_rate * one_cycle((step + 1) / n_steps)
+                group["lr"] = self._settings.learning_rate * one_cycle(
+                    (step + 1) / n_steps, warmup=_WARMUP
+                )
             optimiser.zero_grad(set_to_none=True)
             loss = self._loss(network, batch)
             if not math.isfinite(loss.item()):
@@ -146,20 +150,8 @@ class Tuning:
         return n_batches(self._data[SplitName.TRAIN], self._settings.batch_size)
 
     def _first_inputs(self, n_items: int) -> Iterator[Tensor]:
-        left = n_items
         train = self._data[SplitName.TRAIN]
         # Shuffled: an ordered file would show one class alone.
         rng = stream(derived_seed(self._seed, "recalibration"), "order")
-        for batch in sizable(train.batches(min(128, n_items), rng=rng)):
-            inputs, _ = to_tensors(batch, self._device)
-            yield inputs[:left]
-            left -= len(batch)
-            if left < 2:
-                return
-
-
-def one_cycle(progress: float) -> float:
-    """Return the factor of the learning rate: a short rise, then a cosine to zero."""
-    if progress < _WARMUP:
-        return progress / _WARMUP
-    return 0.5 * (1.0 + math.cos(math.pi * (progress - _WARMUP) / (1.0 - _WARMUP)))
+        batches = sizable(train.batches(min(_RECALIBRATION_BATCH, n_items), rng=rng))
+        return first_inputs(batches, n_items, self._device, fewest=2)

@@ -1,6 +1,5 @@
 """A searcher that measures what is expected to gain the most, and learns from each measurement."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import ceil
 
@@ -9,16 +8,15 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.limits import require_at_least
-from niwaki.core.measurement import Trial
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
-from niwaki.search.asked import Asked
-from niwaki.search.base import Problem, Searcher
+from niwaki.search.base import Problem
 from niwaki.search.surrogate.design import farthest
 from niwaki.search.surrogate.history import History
 from niwaki.search.surrogate.learning import Lessons, lessons
+from niwaki.search.surrogate.model_based import ModelBased
 from niwaki.search.surrogate.outlook import Extent
-from niwaki.search.surrogate.pool import Catalogue, Pool, grow
+from niwaki.search.surrogate.pool import Pool, grow
 
 Array = NDArray[np.float64]
 
@@ -65,49 +63,19 @@ class _Knowledge:
     extent: Extent | None
 
 
-class Surrogate(Searcher):
+class Surrogate(ModelBased):
     """Expected hypervolume improvement under Gaussian processes of warped values.
 
     What it is made of, and where that comes from, is in the README of this folder.
     """
 
     def __init__(self, problem: Problem, settings: SurrogateSettings | None = None) -> None:
-        self._problem = problem
+        super().__init__(problem)
         self._settings = settings or SurrogateSettings()
-        self._asked = Asked(problem)
-        self._catalogue = Catalogue(problem)
-        self._history = History(problem)
-        self._told: set[str] = set()
-        self._pending: dict[str, Candidate] = {}
         self._knowledge: _Knowledge | None = None
         # Listed now, so that no ask has to wait for it.
         small = problem.space.size <= self._settings.list_up_to
         self._everything = self._catalogue.everything() if small else None
-
-    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
-        found: list[Candidate] = []
-        while len(found) < n and (drawn := self._asked.draw(1, self._propose)):
-            self._wait_for(drawn)
-            found += drawn
-        return found
-
-    def tell(self, trials: Sequence[Trial]) -> None:
-        self._asked.told(trials)
-        for trial in trials:
-            pool = self._catalogue.pool([trial.candidate])
-            self._history.add([trial], pool.features)
-            self._told.add(pool.identities[0])
-            self._pending.pop(pool.identities[0], None)
-
-    def resume(self, asked: Sequence[Candidate]) -> None:
-        self._asked.resume(asked)
-        self._wait_for(asked)
-
-    def _wait_for(self, candidates: Sequence[Candidate]) -> None:
-        for candidate in candidates:
-            name = self._problem.identity(candidate)
-            if name not in self._told:
-                self._pending[name] = candidate
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
         waiting = self._catalogue.pool(list(self._pending.values()))
