@@ -281,7 +281,8 @@ def predict(
     predictor = load_predictor(run, names=value or ())
     prediction = predictor.predict(candidates)
     if as_json:
-        _print_json(predictions_json(predictor, candidates, prediction, level=level))
+        answer = predictions_json(predictor, candidates, prediction, level=level)
+        _print_json(answer, compact=batch is not None)
     else:
         _print(predictions_text(predictor, candidates, prediction, level=level))
 
@@ -375,5 +376,5 @@ def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
 
 
-def _print_json(value: Any) -> None:
-    _print(json.dumps(value, indent=2, default=str))
+def _print_json(value: Any, *, compact: bool = False) -> None:
+    _print(json.dumps(value, indent=None if compact else 2, default=str))

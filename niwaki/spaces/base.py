@@ -95,7 +95,7 @@ class Space(ABC):
         extra = sorted(set(candidate.decisions) - set(spelled.decisions))
         if extra:
             return f"decision '{extra[0]}' is unknown here, or inactive: leave it out"
-        if spelled == candidate:
+        if repr(spelled.items) == repr(candidate.items):  # as good as equal keys, and quicker
             return ""
         # Equal in Python, yet another key: -0.0 for 0.0, or (1,) for (True,).
         odd = next(
