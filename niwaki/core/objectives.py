@@ -7,6 +7,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from niwaki.core.jsonable import JSON
+
 
 class Direction(StrEnum):
     """Which way is better."""
@@ -33,6 +35,15 @@ class Objective:
     def sign(self) -> float:
         """+1 when minimised, -1 when maximised."""
         return 1.0 if self.direction is Direction.MINIMIZE else -1.0
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return name, direction and unit."""
+        return {"name": self.name, "direction": str(self.direction), "unit": self.unit}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, str]) -> "Objective":
+        """Read what `to_json` wrote."""
+        return cls(data["name"], Direction(data["direction"]), data["unit"])
 
 
 def minimised(

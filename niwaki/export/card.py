@@ -13,7 +13,7 @@ from niwaki._version import __version__
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ExportError, NiwakiError
 from niwaki.core.jsonable import JSON
-from niwaki.core.objectives import Direction, Objective
+from niwaki.core.objectives import Objective
 from niwaki.export.privacy import PREFIX, refuse_local_paths_in_json
 from niwaki.targets.latency import Latency
 from niwaki.tasks.preprocessing import Preprocessing
@@ -131,10 +131,7 @@ class ModelCard:
             "inputs": [_input_to_json(one) for one in self.inputs],
             "tasks": [{**asdict(task), "classes": list(task.classes)} for task in self.tasks],
             "candidate": self.candidate.to_json(),
-            "objectives": [
-                {"name": o.name, "direction": str(o.direction), "unit": o.unit}
-                for o in self.objectives
-            ],
+            "objectives": [objective.to_json() for objective in self.objectives],
             "metrics": {split: dict(values) for split, values in self.metrics.items()},
             "layers": {path: asdict(layer) for path, layer in self.layers.items()},
             "target_id": self.target_id,
@@ -246,9 +243,7 @@ def _card(data: Mapping[str, Any]) -> ModelCard:
         inputs=tuple(_input_from_json(one) for one in data["inputs"]),
         tasks=tuple(TaskCard(**{**t, "classes": tuple(t["classes"])}) for t in data["tasks"]),
         candidate=Candidate.from_json(data["candidate"]),
-        objectives=tuple(
-            Objective(o["name"], Direction(o["direction"]), o["unit"]) for o in data["objectives"]
-        ),
+        objectives=tuple(map(Objective.from_json, data["objectives"])),
         metrics={split: dict(values) for split, values in data["metrics"].items()},
         layers={path: LayerCard(**layer) for path, layer in data["layers"].items()},
         target_id=str(data["target_id"]),

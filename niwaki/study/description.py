@@ -8,8 +8,7 @@ from pathlib import Path
 from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.errors import LedgerError, RunFolderError
 from niwaki.core.files import write_text_atomically
-from niwaki.core.jsonable import JSON
-from niwaki.core.objectives import Direction, Objective
+from niwaki.core.objectives import Objective
 
 SCHEMA = 1
 FILE_NAME = "study.json"
@@ -54,9 +53,9 @@ class StudyDescription:
         data = {
             "schema": SCHEMA,
             "name": self.name,
-            "objectives": [_objective_to_json(o) for o in self.objectives],
+            "objectives": [Objective.to_json(o) for o in self.objectives],
             "constraints": [constraint.text for constraint in self.constraints],
-            "values": [_objective_to_json(o) for o in self.values],
+            "values": [Objective.to_json(o) for o in self.values],
             "searcher": self.searcher,
             "scheduler": self.scheduler,
             "budget": {"evaluations": self.n_evaluations, "seconds": self.seconds},
@@ -91,24 +90,12 @@ class StudyDescription:
             )
         return cls(
             name=str(data["name"]),
-            objectives=tuple(map(_objective_from_json, data["objectives"])),
+            objectives=tuple(map(Objective.from_json, data["objectives"])),
             constraints=tuple(map(Constraint.parse, data["constraints"])),
-            values=tuple(map(_objective_from_json, data["values"])),
+            values=tuple(map(Objective.from_json, data["values"])),
             searcher=str(data["searcher"]),
             n_evaluations=int(data["budget"]["evaluations"]),
             seconds=float(data["budget"]["seconds"]),
             seed=int(data["seed"]),
             scheduler=str(data.get("scheduler", "")),
         )
-
-
-def _objective_to_json(objective: Objective) -> dict[str, JSON]:
-    return {
-        "name": objective.name,
-        "direction": str(objective.direction),
-        "unit": objective.unit,
-    }
-
-
-def _objective_from_json(data: Mapping[str, str]) -> Objective:
-    return Objective(data["name"], Direction(data["direction"]), data["unit"])

@@ -3,12 +3,11 @@
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from niwaki.core.jsonable import JSON
+from niwaki.targets.machine import affinity, processor
 
 PACKAGES = (
     "niwaki",
@@ -48,9 +47,9 @@ def describe_environment() -> dict[str, JSON]:
             "libc": " ".join(platform.libc_ver()).strip(),
         },
         "cpu": {
-            "model": _cpu_model(),
+            "model": processor().model,
             "n_logical": os.cpu_count(),
-            "n_usable": _n_usable_cpus(),
+            "n_usable": len(affinity()),
         },
         "memory_bytes": _memory_bytes(),
         "packages": _package_versions(),
@@ -73,22 +72,6 @@ def changed_fields(before: JSON, after: JSON, *, path: str = "") -> list[str]:
         else:
             changed.append(inner)
     return changed
-
-
-def _cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return models[0] if models else platform.processor()
-
-
-def _n_usable_cpus() -> int:
-    """Return how many processors this process may run on, which a container may limit."""
-    if sys.platform == "linux":  # macOS cannot tell
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _memory_bytes() -> int | None:

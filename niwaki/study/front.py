@@ -148,10 +148,7 @@ class Front:
         best = self.knee
         return {
             "schema": 1,
-            "objectives": [
-                {"name": o.name, "direction": str(o.direction), "unit": o.unit}
-                for o in self.objectives
-            ],
+            "objectives": [objective.to_json() for objective in self.objectives],
             "knee": None if best is None else best.key,
             "models": [self._model_to_json(model) for model in self.models],
         }
