@@ -63,9 +63,10 @@ class Exporter:
         )
         check = verify_model(float_model, {INPUT_NAME: inputs}, torch_module=module)
         check.require(f"the float graph of {candidate.key}")
-        model = self._deployment.quantized(
-            float_model, plan, self._deployment.ranges(float_model) if plan.int8_layers else {}
-        )
+        model = float_model
+        if plan.int8_layers:
+            graph = self._deployment.calibrated(float_model)
+            model = self._deployment.quantized(graph.model, plan, graph.ranges, means=graph.means)
         realised = self._deployment.realised(model, plan)
         card = replace(
             self._card(candidate, plan, realised),

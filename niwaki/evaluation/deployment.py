@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,10 @@ from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
+from niwaki.export.bias_correction import Means, bias_corrected, input_means
 from niwaki.export.calibration import activation_ranges
+from niwaki.export.equalisation import equalised
+from niwaki.export.fake_quantization import FakeQuantized
 from niwaki.export.fx_graph import build_graph
 from niwaki.export.quantize import quantize_model
 from niwaki.export.realised import realised_precisions
@@ -43,6 +46,10 @@ class DeploymentSettings:
         n_calibration: Images of the calibration split that activation ranges are taken from.
         observer: Which range: see `niwaki.compress.quantization.observers`.
         batch_size: Images per run while scoring.
+        equalise: Whether channels between two layers are scaled to like ranges before layers are
+            quantized: see `niwaki.export.equalisation`.
+        correct_biases: Whether biases of int8 layers make up for the shift of rounded weights: see
+            `niwaki.export.bias_correction`.
 
     Raises:
         ConfigError: On a number below 1, or an unknown observer.
@@ -51,6 +58,8 @@ class DeploymentSettings:
     n_calibration: int = 128
     observer: str = "percentile"
     batch_size: int = 64
+    equalise: bool = False
+    correct_biases: bool = False
 
     def __post_init__(self) -> None:
         require_at_least(self, {"n_calibration": 1, "batch_size": 1})
@@ -62,13 +71,15 @@ class FloatGraph:
     """What all precisions of one trained network share.
 
     Attributes:
-        model: The float graph, batch-norm folded.
+        model: The float graph, batch-norm folded, equalised if that is asked for.
         ranges: Low and high of its activations on the calibration split, by tensor name; empty if
             none of its layers is to be quantized.
+        means: Of what each layer reads, by path of the layer; empty if biases are not corrected.
     """
 
     model: onnx.ModelProto
     ranges: Mapping[str, tuple[float, float]]
+    means: Means = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,14 +124,37 @@ class Deployment:
         Raises:
             ExportError: If it cannot be written.
         """
-        shape = (1, *self.data.input_shape)
-        names = {"input_names": [INPUT_NAME], "output_names": self.output_names}
+        names = self._names
         try:
-            model = build_graph(module, [shape], **names)
+            model = build_graph(module, [self._shape], **names)
         except ExportError:  # what cannot be traced symbolically takes torch's own, slow exporter
             example = torch.from_numpy(self.timing_feeds(n_images=2)[INPUT_NAME])
             model = export_module(module, (example,), **names)
-        return FloatGraph(model, self.ranges(model) if quantizable else {})
+        return self.calibrated(model) if quantizable else FloatGraph(model, {})
+
+    def fake_quantized(self, module: nn.Module, plan: QuantizationPlan) -> FakeQuantized:
+        """Return what rounds in torch as the deployed module will, its ranges not yet observed.
+
+        Raises:
+            ExportError: If the module cannot be followed.
+        """
+        return FakeQuantized(module, plan, [self._shape], **self._names)
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return (1, *self.data.input_shape)
+
+    @property
+    def _names(self) -> dict[str, list[str]]:
+        return {"input_names": [INPUT_NAME], "output_names": self.output_names}
+
+    def calibrated(self, float_model: onnx.ModelProto) -> FloatGraph:
+        """Return a float graph made ready to be quantized, in the ways of the settings."""
+        model = equalised(float_model) if self._settings.equalise else float_model
+        means: Means = {}
+        if self._settings.correct_biases:
+            means = input_means(model, self._calibration_feeds())
+        return FloatGraph(model, self.ranges(model), means)
 
     def measure(self, graph: FloatGraph, plan: QuantizationPlan, *, seed: int) -> Deployed:
         """Quantize a graph, score it on the search split, and time it.
@@ -131,7 +165,7 @@ class Deployment:
             seed: Of the timing.
         """
         with self.target.computing():
-            model = self.quantized(graph.model, plan, graph.ranges)
+            model = self.quantized(graph.model, plan, graph.ranges, means=graph.means)
             scores = self.score(model, SplitName.SEARCH)
             realised = self.realised(model, plan)
             feeds = self.timing_feeds()
@@ -141,17 +175,30 @@ class Deployment:
 
     def ranges(self, float_model: onnx.ModelProto) -> Mapping[str, tuple[float, float]]:
         """Return the activation ranges of a float graph on the calibration split."""
-        feeds = self.feeds(SplitName.CALIBRATION, self._settings.n_calibration)
-        return activation_ranges(float_model, feeds, observer=self._settings.observer)
+        return activation_ranges(
+            float_model, self._calibration_feeds(), observer=self._settings.observer
+        )
 
     def quantized(
         self,
         float_model: onnx.ModelProto,
         plan: QuantizationPlan,
         ranges: Mapping[str, tuple[float, float]],
+        *,
+        means: Means | None = None,
     ) -> onnx.ModelProto:
-        """Return the graph with the plan's layers in int8; the float graph if there are none."""
-        return quantize_model(float_model, plan, ranges) if plan.int8_layers else float_model
+        """Return the graph with the plan's layers in int8; the float graph if there are none.
+
+        Args:
+            float_model: As `calibrated` gives it.
+            plan: Names its layers.
+            ranges: Of its activations.
+            means: Of what its layers read; biases are corrected if they are given.
+        """
+        if not plan.int8_layers:
+            return float_model
+        model = bias_corrected(float_model, plan, means) if means else float_model
+        return quantize_model(model, plan, ranges)
 
     def score(self, model: onnx.ModelProto, split: SplitName) -> dict[str, float]:
         """Return the tasks' values of `model`, run on the target over a whole split."""
@@ -168,6 +215,9 @@ class Deployment:
         """Return the precision that each layer of the plan really runs in."""
         found = realised_precisions(self.target.optimised(model), model)
         return {layer: str(found[layer]) for layer in plan.precisions}
+
+    def _calibration_feeds(self) -> Iterator[dict[str, NDArray[np.float32]]]:
+        return self.feeds(SplitName.CALIBRATION, self._settings.n_calibration)
 
     def timing_feeds(self, *, n_images: int = 1) -> Feeds:
         """Return real images to time on: latency depends on values."""

@@ -6,6 +6,7 @@ What it cannot follow or write, it refuses by name: `export_module` is there for
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from inspect import signature
 from typing import Any, cast
 
@@ -19,6 +20,23 @@ from niwaki.export.operators import FUNCTIONS, MODULES, Call, Converter
 from niwaki.export.operators.normalisation import can_fold
 from niwaki.export.operators.table import to_numpy
 from niwaki.export.tracing import TensorShape, Trace, op_name, path_of, trace
+
+
+@dataclass(frozen=True)
+class WrittenGraph:
+    """A graph, and the calls that it was written from.
+
+    Attributes:
+        model: The float graph.
+        traced: The calls.
+        tensors: Name in the graph of what each call gives, for calls that give one tensor.
+        norms: The batch norm that was folded, by the layer that it was folded into.
+    """
+
+    model: onnx.ModelProto
+    traced: Trace
+    tensors: Mapping[fx.Node, str]
+    norms: Mapping[fx.Node, fx.Node]
 
 
 def build_graph(
@@ -47,12 +65,40 @@ def build_graph(
         ExportError: If the module cannot be traced, or an operation cannot be written: names the
             operation and the layer.
     """
+    return write_graph(
+        module, input_shapes, input_names=input_names, output_names=output_names
+    ).model
+
+
+def write_graph(
+    module: nn.Module,
+    input_shapes: Sequence[Sequence[int]],
+    *,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+) -> WrittenGraph:
+    """Return the graph as `build_graph` does, with the calls that it was written from.
+
+    Raises:
+        ExportError: As `build_graph` does.
+    """
     traced = trace(module, input_shapes)
     inputs = _inputs(traced, input_names)
     returned = _returned(traced, output_names)
+    norms = _foldable_norms(traced)
     writer = GraphWriter(list(inputs.values()), list(returned))
-    tensors = _write_calls(traced, writer, dict(inputs))
-    return writer.model({name: tensors[node] for name, node in returned.items()})
+    tensors = _write_calls(traced, writer, dict(inputs), norms)
+    model = writer.model({name: tensors[node] for name, node in returned.items()})
+    given = {name for node in model.graph.node for name in node.output} | {
+        info.name for info in model.graph.input
+    }
+    # Closing the graph gave outputs the names they shall have.
+    renamed = {tensors[node].name: name for name, node in reversed(returned.items())}
+    names = {
+        node: tensor.name if tensor.name in given else renamed.get(tensor.name, tensor.name)
+        for node, tensor in tensors.items()
+    }
+    return WrittenGraph(model, traced, names, norms)
 
 
 def _inputs(traced: Trace, names: Sequence[str] | None) -> dict[fx.Node, Tensor]:
@@ -101,10 +147,12 @@ def _leaves(value: object, name: str) -> "list[tuple[str, fx.Node]]":
 
 
 def _write_calls(
-    traced: Trace, writer: GraphWriter, results: dict[fx.Node, object]
+    traced: Trace,
+    writer: GraphWriter,
+    results: dict[fx.Node, object],
+    norms: Mapping[fx.Node, fx.Node],
 ) -> dict[fx.Node, Tensor]:
     """Write every call, and return the tensors that the calls gave."""
-    norms = _foldable_norms(traced)
     folded = {norm: layer for layer, norm in norms.items()}
     for node in traced.nodes:
         if node.op in ("placeholder", "output"):

@@ -51,7 +51,7 @@ def quantize_model(
     index = GraphIndex(model.graph)
     plan.check_layers(layer.path for layer in find_layers(index))
     regions = int8_regions(index, plan.int8_layers)
-    parameters = _parameters(index, regions, ranges, plan.activation)
+    parameters = scales(index, regions, ranges, plan.activation)
     graph = guarded(QdqWriter(index, regions, parameters).graph(model.graph))
     quantized = onnx.ModelProto()
     quantized.CopyFrom(model)
@@ -59,19 +59,23 @@ def quantize_model(
     return quantized
 
 
-def _parameters(
+def scales(
     index: GraphIndex,
     regions: Regions,
     ranges: Mapping[str, tuple[float, float]],
     activation: ActivationType,
 ) -> dict[str, tuple[str, Affine]]:
-    """Return the name and the numbers of the scale of each quantized tensor."""
+    """Return the name and the numbers of the scale of each quantized tensor.
+
+    Raises:
+        ExportError: If a range that is needed is missing or not finite.
+    """
     shared = SharedRanges(index, regions)
-    scales = {
+    known = {
         name: _affine(sorted(shared.sources(name)), ranges, activation) for name in shared.names
     }
     names = {tensor: shared.scale_of(tensor) for tensor in regions.quantized}
-    return {tensor: (name, scales[name]) for tensor, name in names.items()}
+    return {tensor: (name, known[name]) for tensor, name in names.items()}
 
 
 def _affine(

@@ -15,7 +15,7 @@ _DTYPES: dict[ActivationType, Any] = {
     ActivationType.U8: np.dtype(np.uint8),
     ActivationType.S8: np.dtype(np.int8),
 }
-_WEIGHT_LIMIT = 127
+WEIGHT_LIMIT = 127
 # Biases keep a bit of headroom below 2^31 for the sum of products they are added to.
 _BIAS_LIMIT = 2.0**30
 # Below this a scale is meaningless, and its products with other scales turn subnormal.
@@ -113,13 +113,7 @@ def quantize_weights(
         axis: Axis of `weight` that runs over the output channels.
         input_scale: Scale of the layer's input.
     """
-    others = tuple(a for a in range(weight.ndim) if a != axis % weight.ndim)
-    largest = np.abs(weight).max(axis=others)
-    scale = np.maximum(largest / _WEIGHT_LIMIT, _SMALLEST_SCALE)
-    if bias is not None:
-        # A channel of tiny weights may have a bias that would not fit in 32 bits of tiny steps.
-        scale = np.maximum(scale, np.abs(bias) / (float(input_scale) * _BIAS_LIMIT))
-    scale = scale.astype(np.float32)
+    scale = channel_scales(weight, bias, axis=axis, input_scale=input_scale)
     bias_scale = (scale * input_scale).astype(np.float32)
     return QuantizedWeights(
         weight=symmetric(weight, scale, axis=axis),
@@ -130,6 +124,24 @@ def quantize_weights(
     )
 
 
+def channel_scales(
+    weight: NDArray[np.float32],
+    bias: NDArray[np.float32] | None,
+    *,
+    axis: int,
+    input_scale: np.float32,
+) -> NDArray[np.float32]:
+    """Return (C_out,) the steps in which a layer's weight is written; see `quantize_weights`."""
+    others = tuple(a for a in range(weight.ndim) if a != axis % weight.ndim)
+    largest = np.abs(weight).max(axis=others)
+    scale = np.maximum(largest / WEIGHT_LIMIT, _SMALLEST_SCALE)
+    if bias is not None:
+        # A channel of tiny weights may have a bias that would not fit in 32 bits of tiny steps.
+        scale = np.maximum(scale, np.abs(bias) / (float(input_scale) * _BIAS_LIMIT))
+    steps: NDArray[np.float32] = scale.astype(np.float32)
+    return steps
+
+
 def symmetric(
     weight: NDArray[np.float32], scale: NDArray[np.float32], *, axis: int
 ) -> NDArray[np.int8]:
@@ -137,5 +149,5 @@ def symmetric(
     shape = [1] * weight.ndim
     shape[axis] = -1
     steps = np.rint(weight / scale.reshape(shape))
-    integers: NDArray[np.int8] = np.clip(steps, -_WEIGHT_LIMIT, _WEIGHT_LIMIT).astype(np.int8)
+    integers: NDArray[np.int8] = np.clip(steps, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int8)
     return integers

@@ -12,8 +12,9 @@ from torch import nn
 from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import PruningPlan, apply_plan
 from niwaki.compress.pruning.copying import copied
+from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import ConfigError, StudyError
+from niwaki.core.errors import ConfigError, ExportError, StudyError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
@@ -140,8 +141,13 @@ class CompressedEvaluator(Evaluator):
     @property
     def fidelities(self) -> Fidelities:
         """Shares of the epochs of fine-tuning."""
-        tunes = self._settings.tuning.epochs > 0 and self._settings.only != "quantize"
+        tuning, only = self._settings.tuning, self._settings.only
+        tunes = (tuning.epochs > 0 and only != "quantize") or self._trains_quantized
         return Fidelities(any_from=_LEAST_FIDELITY if tunes else 1.0)
+
+    @property
+    def _trains_quantized(self) -> bool:
+        return self._settings.tuning.quantized_epochs > 0 and INT8 in self._precisions
 
     @cached_property
     def _deployment(self) -> Deployment:
@@ -170,6 +176,7 @@ class CompressedEvaluator(Evaluator):
         self._target = calibrated_in(folder, self._target)
         with torch_threads(self._settings.n_threads):
             self._report_groups()
+            self._report_unfollowed()
             self._rank()
             self._propose()
             self._find_sensitive()
@@ -204,7 +211,7 @@ class CompressedEvaluator(Evaluator):
         plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
         with torch_threads(self._settings.n_threads):
             with self._target.computing():
-                module = self._module(candidate, share=fidelity)
+                module = self._module(candidate, plan, share=fidelity)
                 graph = self._deployment.float_graph(module, quantizable=bool(plan.int8_layers))
             deployed = self._deployment.measure(graph, plan, seed=seed)
         return measurement_of(
@@ -220,10 +227,11 @@ class CompressedEvaluator(Evaluator):
     def export(
         self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
     ) -> Export:
+        plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
         with torch_threads(self._settings.n_threads):
             card = Exporter(self._deployment, provenance).write(
-                lambda: self._module(candidate, share=1.0),
-                plan_of(candidate.part(QUANTIZATION).decisions, self._target),
+                lambda: self._module(candidate, plan, share=1.0),
+                plan,
                 folder,
                 candidate=candidate,
             )
@@ -242,20 +250,50 @@ class CompressedEvaluator(Evaluator):
         """Return what is removed from the original for a candidate."""
         return self._ranked.plan(self._counts(candidate))
 
-    def _module(self, candidate: Candidate, *, share: float) -> nn.Module:
-        """Return the pruned network of a candidate, fine-tuned; kept, so that it is tuned once."""
+    def _module(self, candidate: Candidate, plan: QuantizationPlan, *, share: float) -> nn.Module:
+        """Return the network of a candidate, trained with its plan if that is asked for."""
+        if not (plan.int8_layers and self._trains_quantized and self._unfollowed is None):
+            return self._pruned(candidate, share=share)
+        return self._kept(
+            f"{candidate.key}-{share:.4f}-quantized",
+            copied(self._pruned(candidate, share=share)),
+            lambda module: self._tuning.tuned_quantized(
+                module, plan, self._deployment, share=share
+            ),
+        )
+
+    def _pruned(self, candidate: Candidate, *, share: float) -> nn.Module:
+        """Return the pruned network of a candidate, fine-tuned in float."""
         plan = self.plan(candidate)
         if not plan.cuts:
             return self.original.module
-        module = apply_plan(self.original.module, plan)
+        return self._kept(
+            f"{candidate.part(PRUNING).key}-{share:.4f}",
+            apply_plan(self.original.module, plan),
+            lambda module: self._tuning.tuned(module, share=share),
+        )
+
+    def _kept(
+        self, name: str, module: nn.Module, tune: Callable[[nn.Module], nn.Module]
+    ) -> nn.Module:
+        """Return a module tuned, now or before: weights are kept, so that it is tuned once."""
         store = CheckpointStore(self._in_folder(TUNED), _MIB * self._settings.tuned_mib)
-        name = f"{candidate.part(PRUNING).key}-{share:.4f}"
         if (state := store.load(name)) is not None:
             module.load_state_dict(state)
             return module.eval()
-        module = self._tuning.tuned(module, share=share)
+        module = tune(module)
         store.save(name, module.state_dict())
         return module
+
+    @cached_property
+    def _unfollowed(self) -> str | None:
+        """Why the model cannot be trained with quantization; None if it can."""
+        plan = plan_of(dict.fromkeys(self.original.layers, INT8), self._target)
+        try:
+            self._deployment.fake_quantized(self.original.module, plan)
+        except ExportError as error:
+            return str(error)
+        return None
 
     def _report_groups(self) -> None:
         groups, refused = self.original.groups, self.original.groups.refused
@@ -264,6 +302,10 @@ class CompressedEvaluator(Evaluator):
         reasons = f"; left alone: {'; '.join(map(str, refused[:3]))}" if refused else ""
         more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
         self._say(f"{len(groups.groups)} channel groups can be pruned{reasons}{more}")
+
+    def _report_unfollowed(self) -> None:
+        if self._trains_quantized and self._unfollowed is not None:
+            self._say(f"quantized without training for it: {self._unfollowed}")
 
     def _rank(self) -> None:
         path = self._in_folder(IMPORTANCE_FILE)
@@ -329,7 +371,9 @@ class CompressedEvaluator(Evaluator):
                 apply_plan(self.original.module, self._ranked.plan(counts))
             )
             plan = plan_of(dict.fromkeys(self.original.layers, asked), self._target)
-            models.append(self._deployment.quantized(graph.model, plan, graph.ranges))
+            models.append(
+                self._deployment.quantized(graph.model, plan, graph.ranges, means=graph.means)
+            )
         feeds = [self._deployment.timing_feeds()] * len(models)
         measured = self._target.measure(models, feeds, effort=Effort.QUICK, seed=self._seed)
         latencies = [latency.latency_ms for latency in measured]

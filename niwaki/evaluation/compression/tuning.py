@@ -1,16 +1,18 @@
 """Fine-tuning of a pruned network: from the labels, and from the model that it was cut from."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import first_inputs, n_batches, sizable
+from niwaki.evaluation.deployment import Deployment
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
 from niwaki.export.torch_outputs import named_outputs
@@ -19,6 +21,7 @@ from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses, total_distillation, total_loss
 
 _WARMUP = 0.1
+_N_OBSERVATIONS = 8
 _RECALIBRATION_BATCH = 128
 
 
@@ -35,6 +38,9 @@ class TuningSettings:
         gradient_clip: Largest norm of the gradient.
         n_recalibration: Train items that batch-norm statistics are taken from before anything is
             judged; 0 keeps the original's.
+        quantized_epochs: Further passes in which what is to run in int8 is rounded as it will be,
+            for networks with int8 layers; 0 for none.
+        quantized_learning_rate: Peak of the schedule in these.
 
     Raises:
         ConfigError: On a number out of its range.
@@ -47,11 +53,13 @@ class TuningSettings:
     distillation: float = 0.5
     gradient_clip: float = 5.0
     n_recalibration: int = 512
+    quantized_epochs: float = 0.0
+    quantized_learning_rate: float = 1e-4
 
     def __post_init__(self) -> None:
         least = {"epochs": 0, "batch_size": 2, "weight_decay": 0, "n_recalibration": 0}
-        require_at_least(self, least)
-        require_positive(self, "learning_rate", "gradient_clip")
+        require_at_least(self, {**least, "quantized_epochs": 0})
+        require_positive(self, "learning_rate", "quantized_learning_rate", "gradient_clip")
         require_share(self, "distillation")
 
 
@@ -87,8 +95,36 @@ class Tuning:
         self.recalibrate(network)
         n_steps = math.ceil(share * self._settings.epochs * self._n_batches())
         if n_steps:
-            self._train(network, n_steps)
+            self._train(network.train(), n_steps, self._settings.learning_rate)
             self.recalibrate(network)
+        return placed(network, torch.device("cpu"), torch.contiguous_format).eval()
+
+    def tuned_quantized(
+        self, module: nn.Module, plan: QuantizationPlan, deployment: Deployment, *, share: float
+    ) -> nn.Module:
+        """Train a module in place, rounded by a plan; returned on the CPU, in evaluation mode.
+
+        Args:
+            module: Not the original itself. Batch-norm statistics stay as they are.
+            plan: By which the module will be quantized.
+            deployment: Observes the ranges of activations, as it will for the export.
+            share: Of the epochs.
+
+        Raises:
+            ArithmeticError: If the loss is no longer a finite number.
+            ExportError: If the module cannot be followed: see `FakeQuantized`.
+        """
+        n_steps = math.ceil(share * self._settings.quantized_epochs * self._n_batches())
+        network = placed(module, self._device, torch.channels_last)
+        rounded = deployment.fake_quantized(network, plan)
+        if n_steps:
+            every = max(1, n_steps // _N_OBSERVATIONS)
+
+            def observe(step: int) -> None:
+                if step % every == 0:
+                    rounded.observe(deployment.ranges)
+
+            self._train(rounded, n_steps, self._settings.quantized_learning_rate, observe)
         return placed(network, torch.device("cpu"), torch.contiguous_format).eval()
 
     def recalibrate(self, network: nn.Module) -> None:
@@ -98,19 +134,24 @@ class Tuning:
             recalibrate(network, self._first_inputs(self._settings.n_recalibration))
         network.eval()
 
-    def _train(self, network: nn.Module, n_steps: int) -> None:
+    def _train(
+        self,
+        network: nn.Module,
+        n_steps: int,
+        learning_rate: float,
+        before_step: Callable[[int], None] | None = None,
+    ) -> None:
         parameters = [p for p in network.parameters() if p.requires_grad]
         if not parameters:
             return
         optimiser = torch.optim.AdamW(
-            parameters, lr=self._settings.learning_rate, weight_decay=self._settings.weight_decay
+            parameters, lr=learning_rate, weight_decay=self._settings.weight_decay
         )
-        network.train()
         for step, batch in enumerate(self._steps(n_steps)):
+            if before_step is not None:
+                before_step(step)
             for group in optimiser.param_groups:
-                group["lr"] = self._settings.learning_rate * one_cycle(
-                    (step + 1) / n_steps, warmup=_WARMUP
-                )
+                group["lr"] = learning_rate * one_cycle((step + 1) / n_steps, warmup=_WARMUP)
             optimiser.zero_grad(set_to_none=True)
             loss = self._loss(network, batch)
             if not math.isfinite(loss.item()):
