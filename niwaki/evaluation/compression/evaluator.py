@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import PruningPlan, apply_plan
+from niwaki.compress.pruning.compensation import InputMoments, input_moments
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.candidate import Candidate, Value
@@ -24,10 +25,11 @@ from niwaki.core.randomness import stream
 from niwaki.evaluation.base import Evaluator, Export, Provenance
 from niwaki.evaluation.bundles import Exporter, export_of, time_exports
 from niwaki.evaluation.checkpoints import CheckpointStore
-from niwaki.evaluation.compression.importance import importance
+from niwaki.evaluation.compression.importance import importance, looked_at
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.original import Original, in_order_of_outputs
+from niwaki.evaluation.compression.plans import CompressionPlans
 from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
 from niwaki.evaluation.compression.proposals import Allocating, Proposals
 from niwaki.evaluation.compression.sensitivity import most_sensitive, sensitivities
@@ -54,6 +56,7 @@ PROPOSALS_FILE = "proposals.json"
 IMPORTANCE_FILE = "importance.npz"
 SENSITIVE_FILE = "sensitive.json"
 TUNED = "tuned"
+PLANS = "plans"
 _MIB = 2**20
 _LEAST_FIDELITY = 0.1
 
@@ -95,6 +98,7 @@ class CompressedEvaluator(Evaluator):
     def __getstate__(self) -> dict[str, object]:
         """Travel light: what is heavy is loaded anew in each process."""
         heavy = ("original", "ladder", "space", "_ranked", "_tuning", "_deployment", "_proposals")
+        heavy += ("_looked_at", "_moments")
         state = {name: value for name, value in self.__dict__.items() if name not in heavy}
         return {**state, "_notify": None}
 
@@ -157,6 +161,17 @@ class CompressedEvaluator(Evaluator):
     def _tuning(self) -> Tuning:
         teacher = copied(self.original.module)
         return Tuning(teacher, self.data, self._settings.tuning, seed=self._seed)
+
+    @cached_property
+    def _looked_at(self) -> list[Tensor]:
+        n_items = self._settings.pruning.n_recalibration
+        return looked_at(self.data, n_items, seed=self._seed)
+
+    @cached_property
+    def _moments(self) -> InputMoments | None:
+        if not self._settings.pruning.compensation:
+            return None
+        return input_moments(self.original.module, self._looked_at)
 
     @cached_property
     def _ranked(self) -> Ranked:
@@ -235,6 +250,8 @@ class CompressedEvaluator(Evaluator):
                 folder,
                 candidate=candidate,
             )
+        plans = CompressionPlans(self.plan(candidate), plan)
+        plans.save(self._in_folder(PLANS) / f"{candidate.key}.json")
         return export_of(
             card,
             folder,
@@ -337,7 +354,8 @@ class CompressedEvaluator(Evaluator):
             copied(self.original.module),
             self._ranked,
             self.data,
-            recalibrate=self._tuning.recalibrate,
+            recalibration=self._looked_at,
+            moments=self._moments,
             n_items=pruning.n_judged,
         )
         price = self._latency_price() if pruning.price == "latency" else MacsPrice(groups.costs)

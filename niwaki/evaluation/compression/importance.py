@@ -22,10 +22,13 @@ from niwaki.compress.pruning.criteria.base import Criterion, Scores
 from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
 from niwaki.core.registry import nearest
-from niwaki.evaluation.devices import to_tensors
+from niwaki.evaluation.batches import first_inputs, sizable
+from niwaki.evaluation.devices import best_device, to_tensors
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses
+
+_LOOKED_AT = 128  # items per batch
 
 _BY_WEIGHTS: dict[str, Callable[[], Criterion]] = {
     "l1": L1,
@@ -95,6 +98,20 @@ def importance(
         name: np.max([s[name] / k for s, k in zip(per_task, scales, strict=True)], axis=0)
         for name in groups.names
     }
+
+
+def looked_at(data: TaskData, n_items: int, *, seed: int) -> list[Tensor]:
+    """Return inputs of the train split, drawn at random, for statistics of channels.
+
+    Args:
+        data: Whose.
+        n_items: At most so many.
+        seed: Of the choice: an ordered file would show one class alone.
+    """
+    batches = sizable(
+        data[SplitName.TRAIN].batches(min(_LOOKED_AT, n_items), rng=stream(seed, "looked at"))
+    )
+    return list(first_inputs(batches, n_items, best_device(), fewest=2))
 
 
 def _gradients(

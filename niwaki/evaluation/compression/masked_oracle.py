@@ -1,23 +1,32 @@
 """The performance-aware oracle: a masked model, recalibrated, and judged task by task."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from niwaki.compress.allocation import Counts, Oracle, Verdict
 from niwaki.compress.pruning import ChannelGroups, PruningPlan, best_units, masked
+from niwaki.compress.pruning.compensation import (
+    InputMoments,
+    compensated_weights,
+    set_weights,
+)
 from niwaki.compress.pruning.criteria.base import Scores
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.export.torch_outputs import named_outputs
+from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses
 from niwaki.tasks.scoring import score, skills
 
 _LEAST_SKILL_LEFT = 1e-3
+_TINY = 1e-12
+_Answers = dict[str, Tensor]
 
 
 class Ranked:
@@ -40,14 +49,17 @@ class Ranked:
 class MaskedOracle(Oracle):
     """Judges pruned networks without building them, on the calibration split.
 
-    Channels are masked, batch-norm statistics are taken anew, and every task is scored. A state is
-    judged once. Skills are relative to those of the whole model, so that 1 is as good as it was.
+    Channels are masked, the weights that read them are fitted to those that stay, batch-norm
+    statistics are taken anew, and every task is scored. A state is judged once. Skills are relative
+    to those of the whole model, so that 1 is as good as it was.
 
     Args:
         module: The whole model.
         ranked: Its groups, and which units go first.
         data: Tasks in the order of the model's outputs.
-        recalibrate: Takes batch-norm statistics anew.
+        recalibration: Batches of inputs that batch-norm statistics are taken from; those of the
+            whole model are kept if there are none.
+        moments: For the fit of weights; None for none.
         n_items: Items of the calibration split that are looked at.
         batch_size: Items per forward pass.
     """
@@ -58,17 +70,23 @@ class MaskedOracle(Oracle):
         ranked: Ranked,
         data: TaskData,
         *,
-        recalibrate: Callable[[nn.Module], None],
+        recalibration: Sequence[Tensor] = (),
+        moments: InputMoments | None = None,
         n_items: int = 512,
         batch_size: int = 128,
     ) -> None:
         self._device = best_device()
         self._module = placed(module, self._device, torch.channels_last).eval()
-        self.ranked, self._data, self._recalibrate = ranked, data, recalibrate
+        self.ranked, self._data, self._moments = ranked, data, moments
+        self._recalibration = [inputs.to(self._device) for inputs in recalibration]
+        self._has_norms = any(isinstance(m, _BatchNorm) for m in module.modules())
         self._batches = list(_first(data, n_items, batch_size))
         self._losses = task_losses(data)
-        self._known: dict[bytes, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
-        self._original = self._skills_of(self._values(self._module)[0])
+        self._known: dict[bytes, _Row] = {}
+        with torch.no_grad():
+            self._answers = [self._answer(batch) for batch in self._batches]
+            self._constants = np.maximum(self._drifts_of(self._constant_answers()), _TINY)
+        self._original = self._scored(self._answers).skills
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -77,43 +95,82 @@ class MaskedOracle(Oracle):
     def judge(self, states: Sequence[Counts]) -> Verdict:
         rows = [self._judged(np.asarray(state, np.int64)) for state in states]
         n_tasks = len(self.tasks)
+        # A task that was at chance from the start has nothing to lose.
+        original = np.maximum(self._original, _LEAST_SKILL_LEFT)
         return Verdict(
-            np.array([row for row, _ in rows]).reshape(-1, n_tasks),
-            np.array([losses for _, losses in rows]).reshape(-1, n_tasks),
+            np.array([row.skills / original for row in rows]).reshape(-1, n_tasks),
+            np.array([row.losses for row in rows]).reshape(-1, n_tasks),
+            np.array([row.drifts for row in rows]).reshape(-1, n_tasks) / self._constants,
         )
 
-    def _judged(self, counts: Counts) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _judged(self, counts: Counts) -> "_Row":
         key = counts.tobytes()
         if key not in self._known:
             plan = self.ranked.plan(counts)
-            with masked(self._module, plan) as module:
-                if plan.cuts:
-                    self._recalibrate(module)
-                values, losses = self._values(module)
-            # A task that was at chance from the start has nothing to lose.
-            original = np.maximum(self._original, _LEAST_SKILL_LEFT)
-            self._known[key] = (self._skills_of(values) / original, losses)
+            fitted = {}
+            if self._moments is not None:
+                fitted = compensated_weights(self._module, plan, self._moments)
+            with masked(self._module, plan) as module, torch.no_grad():
+                set_weights(module, fitted)
+                if plan.cuts and self._has_norms and self._recalibration:
+                    recalibrate(module, iter(self._recalibration))
+                self._known[key] = self._scored([self._answer(batch) for batch in self._batches])
         return self._known[key]
 
-    def _values(self, module: nn.Module) -> tuple[dict[str, float], NDArray[np.float64]]:
-        """Return the values of every metric, and (t,) losses."""
+    def _answer(self, batch: Batch) -> _Answers:
+        inputs, _ = to_tensors(batch, self._device)
+        return dict(named_outputs(self._module(inputs), self.tasks))
+
+    def _scored(self, answers: Sequence[_Answers]) -> "_Row":
+        predictions = (
+            ({name: a.cpu().numpy() for name, a in answer.items()}, batch.targets)
+            for answer, batch in zip(answers, self._batches, strict=True)
+        )
+        values = score(self._data.tasks, predictions, chance=self._data.chance)
+        return _Row(
+            skills(self._data.tasks, values, chance=self._data.chance),
+            self._losses_of(answers),
+            self._drifts_of(answers),
+        )
+
+    def _losses_of(self, answers: Sequence[_Answers]) -> NDArray[np.float64]:
         totals = np.zeros(len(self.tasks))
+        for answer, batch in zip(answers, self._batches, strict=True):
+            _, targets = to_tensors(batch, self._device)
+            for i, (name, loss) in enumerate(self._losses.items()):
+                value = loss.against_targets(answer[name], targets[name])
+                totals[i] += value.item() * len(batch)
+        return totals / sum(map(len, self._batches))
 
-        def predictions() -> Iterator[tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]]:
-            for batch in self._batches:
-                inputs, targets = to_tensors(batch, self._device)
-                answers = named_outputs(module(inputs), self.tasks)
-                for i, (name, loss) in enumerate(self._losses.items()):
-                    value = loss.against_targets(answers[name], targets[name])
-                    totals[i] += value.item() * len(batch)
-                yield {name: a.cpu().numpy() for name, a in answers.items()}, batch.targets
+    def _drifts_of(self, answers: Sequence[_Answers]) -> NDArray[np.float64]:
+        """Return (t,) mean distances from the whole model's answers."""
+        totals = np.zeros(len(self.tasks))
+        for answer, wanted, batch in zip(answers, self._answers, self._batches, strict=True):
+            for i, (name, loss) in enumerate(self._losses.items()):
+                value = loss.against_teacher(answer[name], wanted[name])
+                totals[i] += value.item() * len(batch)
+        return totals / sum(map(len, self._batches))
 
-        with torch.no_grad():
-            values = score(self._data.tasks, predictions(), chance=self._data.chance)
-        return values, totals / sum(map(len, self._batches))
+    def _constant_answers(self) -> list[_Answers]:
+        """Return for each batch the whole model's mean answer, the same for all items."""
+        n_items = sum(map(len, self._batches))
+        means = {
+            name: torch.stack([answer[name].sum(0) for answer in self._answers]).sum(0) / n_items
+            for name in self.tasks
+        }
+        return [
+            {name: mean.expand(len(batch), *mean.shape) for name, mean in means.items()}
+            for batch in self._batches
+        ]
 
-    def _skills_of(self, values: Mapping[str, float]) -> NDArray[np.float64]:
-        return skills(self._data.tasks, values, chance=self._data.chance)
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """(t,) skills, losses and drifts of one network."""
+
+    skills: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    drifts: NDArray[np.float64]
 
 
 def _first(data: TaskData, n_items: int, batch_size: int) -> Iterator[Batch]:

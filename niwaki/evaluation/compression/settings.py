@@ -28,6 +28,10 @@ class PruningSettings:
         n_steps: Counts of each group that a search may choose from, at most.
         n_priced: Pruned networks whose latency is measured to fit the price.
         n_judged: Items of the calibration split that the oracle looks at.
+        n_recalibration: Train items that the oracle takes batch-norm statistics from, and
+            compensation its moments.
+        compensation: Whether the weights that read channels are fitted, in closed form, to those
+            that stay.
         greedy: Floors and rounds of `greedy`.
         pagcp: Tolerances of `pagcp`.
 
@@ -43,14 +47,19 @@ class PruningSettings:
     least_share: float = 0.125
     n_steps: int = 8
     n_priced: int = 20
-    n_judged: int = 512
+    n_judged: int = 256
+    n_recalibration: int = 128
+    compensation: bool = True
     greedy: GreedySettings = field(default_factory=GreedySettings)
     pagcp: PagcpSettings = field(default_factory=PagcpSettings)
 
     def __post_init__(self) -> None:
         require_criterion(self.criterion)
         require_allocator(self.allocation)
-        require_at_least(self, {"n_steps": 2, "n_priced": 2, "n_judged": 1, "least_share": 0})
+        require_at_least(
+            self,
+            {"n_steps": 2, "n_priced": 2, "n_judged": 1, "n_recalibration": 2, "least_share": 0},
+        )
         if self.price not in PRICES:
             raise ConfigError(f"'price' is '{self.price}': choose one of {', '.join(PRICES)}")
         if not all(0.0 < share < 1.0 for share in self.shares):

@@ -1,0 +1,129 @@
+"""What was done to a model, as data that can be done to another checkpoint of it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from niwaki.compress.pruning import PruningPlan, apply_plan
+from niwaki.compress.quantization.plan import QuantizationPlan
+from niwaki.core.errors import ConfigError, DataError, ExportError
+from niwaki.core.files import write_text_atomically
+from niwaki.core.jsonable import JSON
+from niwaki.core.registry import nearest
+from niwaki.export.calibration import activation_ranges
+from niwaki.export.fx_graph import build_graph
+from niwaki.export.graph_index import GraphIndex
+from niwaki.export.quantize import quantize_model
+from niwaki.export.torch_export import export_module
+
+_KEYS = ["pruning", "quantization"]
+
+
+@dataclass(frozen=True)
+class CompressionPlans:
+    """The plans of one compressed model. They hold no weights.
+
+    Attributes:
+        pruning: Which channels go.
+        quantization: Which of the layers that are left run in int8.
+    """
+
+    pruning: PruningPlan
+    quantization: QuantizationPlan
+
+    def prune(self, module: nn.Module) -> nn.Module:
+        """Return a smaller copy of a checkpoint of the model; it is not fine-tuned.
+
+        Raises:
+            SpaceError: If the plan does not fit: names the first layer that differs.
+        """
+        return apply_plan(module, self.pruning)
+
+    def quantize(
+        self,
+        module: nn.Module,
+        batches: Iterable[torch.Tensor],
+        *,
+        observer: str = "percentile",
+        output_names: list[str] | None = None,
+    ) -> onnx.ModelProto:
+        """Return the quantized graph of a module that was pruned by these plans.
+
+        Args:
+            module: As `prune` returns it, fine-tuned or not; with one input, in evaluation mode.
+            batches: (n, ...) real inputs, float32, that ranges of activations are taken from.
+            observer: See `niwaki.compress.quantization.observers`.
+            output_names: Of the graph.
+
+        Raises:
+            SpaceError: If the plan names a layer that the module does not have.
+            DataError: If there are no batches.
+            ExportError: If the module cannot be written.
+        """
+        arrays = [batch.detach().cpu().numpy().astype(np.float32) for batch in batches]
+        if not arrays:
+            raise DataError("there is no batch to calibrate on: give at least one")
+        model = _float_graph(module, arrays[0][:2], output_names)
+        if not self.quantization.int8_layers:
+            return model
+        (name,) = GraphIndex(model.graph).inputs
+        feeds = ({name: array} for array in arrays)
+        ranges = activation_ranges(model, feeds, observer=observer, plan=self.quantization)
+        return quantize_model(model, self.quantization, ranges)
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return the plans as a JSON object."""
+        return {"pruning": self.pruning.to_json(), "quantization": self.quantization.to_json()}
+
+    @classmethod
+    def from_json(cls, data: object) -> "CompressionPlans":
+        """Read what `to_json` wrote.
+
+        Raises:
+            ConfigError: If it is something else.
+        """
+        if not isinstance(data, Mapping) or not set(_KEYS) <= set(data):
+            raise ConfigError(
+                f"plans are a JSON object {{pruning, quantization}}, but this came: {str(data)[:80]}"
+            )
+        if unknown := [key for key in data if key not in _KEYS]:
+            raise ConfigError(f"plans have no key '{unknown[0]}'{nearest(str(unknown[0]), _KEYS)}")
+        return cls(
+            PruningPlan.from_json(data["pruning"]),
+            QuantizationPlan.from_json(data["quantization"]),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the plans as JSON, whole or not at all."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text_atomically(path, json.dumps(self.to_json()) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> "CompressionPlans":
+        """Read what `save` wrote.
+
+        Raises:
+            ConfigError: If the file cannot be read, or is something else.
+        """
+        try:
+            data: Any = json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"plans cannot be read from '{path}': {error}") from error
+        return cls.from_json(data)
+
+
+def _float_graph(
+    module: nn.Module, example: NDArray[np.float32], output_names: list[str] | None
+) -> onnx.ModelProto:
+    try:
+        return build_graph(module.eval(), [example.shape], output_names=output_names)
+    except ExportError:  # what cannot be traced symbolically takes torch's own, slow exporter
+        return export_module(module, (torch.from_numpy(example),), output_names=output_names)

@@ -1,0 +1,72 @@
+"""Plans are data: what was done to one checkpoint is done to another."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from niwaki.compress.pruning import analyse
+from niwaki.compress.quantization.plan import Precision, QuantizationPlan
+from niwaki.core.errors import ConfigError, SpaceError
+from niwaki.evaluation.compression.plans import CompressionPlans
+from niwaki.export.inference import infer
+from niwaki.targets.sessions import SessionSettings
+from tests.evaluation.compression.small import TwoHeads, build, spots
+
+LAYERS = ("enter.0", "middle.0", "quarter", "brightness")
+
+
+def plans() -> CompressionPlans:
+    groups = analyse(build(), torch.zeros(2, 1, 16, 16))
+    kept = {group.name: range(0, group.n_units, 2) for group in groups.groups}
+    return CompressionPlans(groups.plan(kept), QuantizationPlan.uniform(LAYERS[:3], Precision.INT8))
+
+
+def another() -> TwoHeads:
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        return TwoHeads().eval()
+
+
+def test_they_come_back_from_a_file(tmp_path: Path) -> None:
+    plans().save(tmp_path / "deep" / "plans.json")
+    assert CompressionPlans.load(tmp_path / "deep" / "plans.json") == plans()
+
+
+def test_another_checkpoint_is_pruned_and_quantized() -> None:
+    smaller = plans().prune(another())
+    images, _ = spots(32, 7)
+    model = plans().quantize(
+        smaller, [torch.from_numpy(images)], output_names=["quarter", "brightness"]
+    )
+    (name,) = [info.name for info in model.graph.input]
+    found = infer(model, {name: images}, settings=SessionSettings())
+    with torch.no_grad():
+        exact = smaller(torch.from_numpy(images))
+    for output, values in exact.items():
+        error = np.abs(found[output] - values.numpy()).max()
+        assert 0.0 < error < 0.1 * values.std()
+
+
+def test_a_model_with_other_layers_is_refused() -> None:
+    narrow = another()
+    narrow.middle[0] = nn.Conv2d(16, 24, 3, 2, 1)
+    with pytest.raises(SpaceError, match=r"'middle.0.weight' with 32 indices .* shape is \(24, 16"):
+        plans().prune(narrow)
+    renamed = dataclasses.replace(
+        plans(), quantization=QuantizationPlan({"enter.1": Precision.INT8})
+    )
+    with pytest.raises(SpaceError, match="names layer 'enter.1'.*did you mean 'enter.0'"):
+        renamed.quantize(another(), [torch.zeros(2, 1, 16, 16)])
+
+
+def test_what_is_no_plan_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="plans cannot be read from"):
+        CompressionPlans.load(tmp_path / "nothing.json")
+    with pytest.raises(ConfigError, match="plans have no key 'prunning'; did you mean 'pruning'"):
+        CompressionPlans.from_json({**plans().to_json(), "prunning": {}})
+    with pytest.raises(ConfigError, match="plans are a JSON object"):
+        CompressionPlans.from_json([])
