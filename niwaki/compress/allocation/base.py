@@ -23,10 +23,14 @@ class Verdict:
             output is not finite. Bounds belong here: a ratio of losses protects nothing where
             chance is but twice the trained loss.
         losses: (n, t) the tasks' losses, as PAGCP judges by.
+        drifts: (n, t) how far answers are from those of the network as it was given: 0 where they
+            are the same, 1 where nothing is left of them. Needs no labels, and tells small damage
+            apart where few items leave skills as they are.
     """
 
     skills: Floats
     losses: Floats
+    drifts: Floats
 
 
 class Oracle(ABC):

@@ -12,12 +12,16 @@ from niwaki.compress.allocation.base import (
     Ladder,
     Oracle,
     Price,
+    Verdict,
     with_count,
 )
 from niwaki.core.limits import require_at_least, require_share
 
 _N_HALVINGS = 4
 _LEAST_DAMAGE = 1e-4
+_LEAST_RELATIVE_DAMAGE = 0.1  # of the median group
+_PROBE = 0.75  # of a group's units: enough to tell damage from noise
+_LEAST_PER_ROUND = 0.5  # of a group's units: further is not known from a probe
 
 
 @dataclass(frozen=True)
@@ -30,8 +34,8 @@ class GreedySettings:
             much of it back; so there is no floor, None, unless one is asked for.
         n_rounds: Steps to the budget; sensitivities are measured anew in each.
         worst_task: How much the worst-hit task counts beside the mean over tasks.
-        curvature: Exponent of the damage as a function of the share removed: small cuts cost less
-            than in proportion.
+        curvature: Exponent of the damage as a function of the logarithm of what is kept: small
+            cuts cost less than in proportion, and the last units more than all others.
 
     Raises:
         ConfigError: On a number out of its range.
@@ -53,9 +57,13 @@ class GreedyAllocator:
 
     A round measures what every group's removal alone does to every task, from where the network
     stands. From that, steps are taken one by one, always that of the least damage per cost saved,
-    until the round's share of the way is gone. Then the whole is judged: if a task has fallen
-    below its floor, the round is halved. Damage is what a task loses of the skill that it has left
-    above its floor, so a task that has little left is spared.
+    until the round's share of the way is gone; no group loses more than half in a round, if that
+    is enough. Then the whole is judged: if a task has fallen below its floor, the round is halved.
+
+    Damage is what a task loses of the skill that it has left above its floor, so a task that has
+    little left is spared, and how far its answers drift, in equal parts: skills on few items are
+    coarse. No group is taken to be worth less than a tenth of the median one: the damage before
+    fine-tuning does not tell all that a layer's width is good for.
 
     Args:
         oracle: Judges states by their skills.
@@ -89,87 +97,97 @@ class GreedyAllocator:
             progress: Told the state after each round: the place to rank channels anew, or to train.
         """
         state = self._ladder.whole
-        skills = self._oracle.judge([state]).skills[0]
+        verdict = self._oracle.judge([state])
         start, n_judged = float(self._price.of(state)), 1
         for number in range(1, self._settings.n_rounds + 1):
             if float(self._price.of(state)) <= budget:
                 break
             share = number / self._settings.n_rounds
             target = budget if share == 1.0 else start * (budget / start) ** share
-            damages, n_probes = self._damages(state, skills)
-            state, skills, n_checks = self._round(state, skills, damages, target)
+            damages, n_probes = self._damages(state, verdict)
+            state, verdict, n_checks = self._round(state, verdict, damages, target)
             n_judged += n_probes + n_checks
             if progress is not None:
                 progress(state)
-        cost = float(self._price.of(state))
+        cost, skills = float(self._price.of(state)), verdict.skills[0]
         return Allocation(state, skills, cost, cost <= budget, n_judged, self._note(state, budget))
 
-    def _damages(self, state: Counts, skills: Floats) -> tuple[Floats, int]:
-        """Return (n_groups,) damage of removing everything of a group, extrapolated from a part."""
+    def _damages(self, state: Counts, verdict: Verdict) -> tuple[Floats, int]:
+        """Return (n_groups,) damage per unit of what `_removed` says, extrapolated from a part."""
         probed = [g for g in range(len(state)) if self._ladder.below(g, state[g])]
         counts = [self._probe(g, int(state[g])) for g in probed]
         states = [with_count(state, g, count) for g, count in zip(probed, counts, strict=True)]
         damages = np.full(len(state), np.inf)
         if not states:
             return damages, 0
-        after = self._oracle.judge(states).skills  # (n, t)
-        removed = np.array([1.0 - c / state[g] for g, c in zip(probed, counts, strict=True)])
-        damages[probed] = self._damage(skills, after) / removed**self._settings.curvature
+        removed = np.array(
+            [self._removed(state[g], count) for g, count in zip(probed, counts, strict=True)]
+        )
+        found = self._damage(verdict, self._oracle.judge(states)) / removed
+        damages[probed] = np.maximum(found, _LEAST_RELATIVE_DAMAGE * np.median(found))
         return damages, len(states)
 
     def _probe(self, group: int, count: int) -> int:
-        """Return a count about a quarter lower: enough to tell damage from noise."""
-        return min(self._ladder.at_most(group, 0.75 * count), self._ladder.below(group, count)[0])
+        """Return a count about a quarter lower."""
+        return min(self._ladder.at_most(group, _PROBE * count), self._ladder.below(group, count)[0])
 
-    def _damage(self, before: Floats, after: Floats) -> Floats:
-        """Return (n,) damage of going from (t,) skills to (n, t) skills."""
-        left = np.maximum(before - (self._settings.least_skill or 0.0), 0.05)
-        lost = np.maximum(before - np.nan_to_num(after, nan=-1.0), 0.0) / left  # (n, t)
-        total: Floats = lost.mean(axis=1) + self._settings.worst_task * lost.max(axis=1)
+    def _removed(self, start: int, count: int) -> float:
+        """Return how much is removed of a group: what damage is taken to be proportional to."""
+        return float(np.log(start / count) ** self._settings.curvature)
+
+    def _damage(self, before: Verdict, after: Verdict) -> Floats:
+        """Return (n,) damage of going from one verdict to n."""
+        skills = before.skills[0]
+        left = np.maximum(skills - (self._settings.least_skill or 0.0), 0.05)
+        lost = np.maximum(skills - np.nan_to_num(after.skills, nan=-1.0), 0.0) / left  # (n, t)
+        drifted = np.maximum(np.nan_to_num(after.drifts, nan=2.0) - before.drifts[0], 0.0)
+        harm = 0.5 * (lost + drifted)
+        total: Floats = harm.mean(axis=1) + self._settings.worst_task * harm.max(axis=1)
         return np.maximum(total, _LEAST_DAMAGE)
 
     def _round(
-        self, state: Counts, skills: Floats, damages: Floats, target: float
-    ) -> tuple[Counts, Floats, int]:
+        self, state: Counts, verdict: Verdict, damages: Floats, target: float
+    ) -> tuple[Counts, Verdict, int]:
         """Go to the target, or half the way, or a quarter, ... as far as every floor holds."""
         cost = float(self._price.of(state))
         for halving in range(_N_HALVINGS):
             aim = cost - (cost - target) / 2.0**halving
-            reached = self._descend(state, damages, aim)
-            after = self._oracle.judge([reached]).skills[0]
+            reached = self._descend(state, state, damages, aim, least=_LEAST_PER_ROUND)
+            reached = self._descend(state, reached, damages, aim, least=0.0)
+            after = self._oracle.judge([reached])
             floor = self._settings.least_skill
-            if floor is None or np.all(after >= floor):
+            if floor is None or np.all(after.skills[0] >= floor):
                 return reached, after, halving + 1
-        return state, skills, _N_HALVINGS
+        return state, verdict, _N_HALVINGS
 
-    def _descend(self, start: Counts, damages: Floats, target: float) -> Counts:
-        """Take ladder steps of the least damage per saving until the cost is at most `target`."""
-        state = start.copy()
+    def _descend(
+        self, start: Counts, state: Counts, damages: Floats, target: float, *, least: float
+    ) -> Counts:
+        """Take ladder steps of the least damage per saving until the cost is at most `target`.
+
+        Args:
+            start: Where the round began, which damages were measured from.
+            state: Where to go on from.
+            damages: (n_groups,).
+            target: In the price's unit.
+            least: Share of its units at the start that each group keeps.
+        """
         cost = float(self._price.of(state))
         while cost > target:
-            groups = [g for g in range(len(state)) if self._ladder.below(g, int(state[g]))]
-            if not groups:
+            steps = [(g, self._ladder.below(g, int(state[g]))[:1]) for g in range(len(state))]
+            allowed = [(g, c[0]) for g, c in steps if c and c[0] >= least * start[g]]
+            if not allowed:
                 break
-            states = np.array(
-                [with_count(state, g, self._ladder.below(g, state[g])[0]) for g in groups]
-            )
+            states = np.array([with_count(state, g, count) for g, count in allowed])
             saved = cost - self._price.of(states)
             added = [
-                self._added(start, state, after, g, damages)
-                for g, after in zip(groups, states, strict=True)
+                damages[g] * (self._removed(start[g], count) - self._removed(start[g], state[g]))
+                for g, count in allowed
             ]
             best = int(np.argmin(np.array(added) / np.maximum(saved, 1e-12)))
             state = states[best]
             cost = float(self._price.of(state))
         return state
-
-    def _added(
-        self, start: Counts, state: Counts, after: Counts, group: int, damages: Floats
-    ) -> float:
-        """Return the damage that one step adds to what its group has lost in this round."""
-        removed = [1.0 - counts[group] / start[group] for counts in (state, after)]
-        before, then = (share**self._settings.curvature for share in removed)
-        return float(damages[group] * (then - before))
 
     def _note(self, state: Counts, budget: float) -> str:
         cost = float(self._price.of(state))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import PruningPlan, apply_plan
@@ -97,8 +97,16 @@ class CompressedEvaluator(Evaluator):
 
     def __getstate__(self) -> dict[str, object]:
         """Travel light: what is heavy is loaded anew in each process."""
-        heavy = ("original", "ladder", "space", "_ranked", "_tuning", "_deployment", "_proposals")
-        heavy += ("_looked_at", "_moments")
+        heavy = (
+            "original",
+            "ladder",
+            "space",
+            "_ranked",
+            "_tuning",
+            "_deployment",
+            "_proposals",
+            "_moments",
+        )
         state = {name: value for name, value in self.__dict__.items() if name not in heavy}
         return {**state, "_notify": None}
 
@@ -163,15 +171,11 @@ class CompressedEvaluator(Evaluator):
         return Tuning(teacher, self.data, self._settings.tuning, seed=self._seed)
 
     @cached_property
-    def _looked_at(self) -> list[Tensor]:
-        n_items = self._settings.pruning.n_recalibration
-        return looked_at(self.data, n_items, seed=self._seed)
-
-    @cached_property
     def _moments(self) -> InputMoments | None:
-        if not self._settings.pruning.compensation:
+        n_items = self._settings.pruning.n_compensation
+        if not n_items:
             return None
-        return input_moments(self.original.module, self._looked_at)
+        return input_moments(self.original.module, looked_at(self.data, n_items, seed=self._seed))
 
     @cached_property
     def _ranked(self) -> Ranked:
@@ -354,7 +358,7 @@ class CompressedEvaluator(Evaluator):
             copied(self.original.module),
             self._ranked,
             self.data,
-            recalibration=self._looked_at,
+            recalibration=looked_at(self.data, pruning.n_recalibration, seed=self._seed),
             moments=self._moments,
             n_items=pruning.n_judged,
         )

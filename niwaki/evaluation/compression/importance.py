@@ -23,7 +23,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
 from niwaki.core.registry import nearest
 from niwaki.evaluation.batches import first_inputs, sizable
-from niwaki.evaluation.devices import best_device, to_tensors
+from niwaki.evaluation.devices import to_tensors
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses
@@ -105,13 +105,15 @@ def looked_at(data: TaskData, n_items: int, *, seed: int) -> list[Tensor]:
 
     Args:
         data: Whose.
-        n_items: At most so many.
+        n_items: At most so many; 0 for none.
         seed: Of the choice: an ordered file would show one class alone.
     """
+    if not n_items:
+        return []
     batches = sizable(
         data[SplitName.TRAIN].batches(min(_LOOKED_AT, n_items), rng=stream(seed, "looked at"))
     )
-    return list(first_inputs(batches, n_items, best_device(), fewest=2))
+    return list(first_inputs(batches, n_items, torch.device("cpu"), fewest=2))
 
 
 def _gradients(

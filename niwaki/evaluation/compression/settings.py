@@ -28,10 +28,9 @@ class PruningSettings:
         n_steps: Counts of each group that a search may choose from, at most.
         n_priced: Pruned networks whose latency is measured to fit the price.
         n_judged: Items of the calibration split that the oracle looks at.
-        n_recalibration: Train items that the oracle takes batch-norm statistics from, and
-            compensation its moments.
-        compensation: Whether the weights that read channels are fitted, in closed form, to those
-            that stay.
+        n_recalibration: Train items that the oracle takes batch-norm statistics from.
+        n_compensation: Train items by which the weights that read channels are fitted, in closed
+            form, to those that stay; 0 leaves the weights as they are.
         greedy: Floors and rounds of `greedy`.
         pagcp: Tolerances of `pagcp`.
 
@@ -49,7 +48,7 @@ class PruningSettings:
     n_priced: int = 20
     n_judged: int = 256
     n_recalibration: int = 128
-    compensation: bool = True
+    n_compensation: int = 1024
     greedy: GreedySettings = field(default_factory=GreedySettings)
     pagcp: PagcpSettings = field(default_factory=PagcpSettings)
 

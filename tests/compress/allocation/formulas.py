@@ -47,7 +47,7 @@ class FormulaOracle(Oracle):
         self.n_judged += len(states)
         removed = 1.0 - np.array(states) / LADDER.whole
         skills: Floats = 1.0 - removed**1.6 @ self.worth.T
-        return Verdict(skills, 1.0 + (1.0 - skills) * (self.chance_loss - 1.0))
+        return Verdict(skills, 1.0 + (1.0 - skills) * (self.chance_loss - 1.0), 1.0 - skills)
 
 
 def uneven(seed: int, n_tasks: int = 2) -> FormulaOracle:
