@@ -1,5 +1,6 @@
 """Attributes of trees: what each node is given, what it gives, what it costs."""
 
+import operator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -20,6 +21,18 @@ class Step(NamedTuple):
 
     output: Attribute
     cost: Cost
+
+
+class AttributeRuleError(SpaceError):
+    """The attribute rule of an operation does not do what it should.
+
+    Attributes:
+        line: Where the operation is declared; 0 if that is not known.
+    """
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 class Evaluation(NamedTuple):
@@ -61,6 +74,21 @@ class Spot:
     depth: int
 
 
+def _fault_of(effect: object) -> str:
+    """Return what is wrong with what an attribute rule returned, or an empty string."""
+    if not isinstance(effect, Effect) or effect.output is None:
+        return "return an Effect, or a sentence that says why it does not apply"
+    try:
+        hash(effect.output)
+    except TypeError:
+        return f"{effect.output!r} cannot be hashed: give tuples, numbers and strings"
+    try:
+        whole = all(operator.index(each) >= 0 for each in effect[1:])
+    except TypeError:
+        whole = False
+    return "" if whole else "parameters, macs and elements are whole numbers of at least 0"
+
+
 class Attributes:
     """Applies operations and trees to attributes, and remembers what came of it."""
 
@@ -75,7 +103,8 @@ class Attributes:
         """Apply one operation; a string says why it does not apply.
 
         Raises:
-            SpaceError: If the attribute rule returns neither an Effect nor a string.
+            AttributeRuleError: If the attribute rule fails, or returns neither an Effect with whole
+                numbers nor a string.
         """
         known = self._steps.setdefault(operation.spelled, {})
         found = known.get(inherited)
@@ -85,32 +114,26 @@ class Attributes:
         return found
 
     def _step(self, operation: Operation, inherited: Attribute) -> Step | str:
-        rule = self.grammar.terminals[operation.terminal].rule
-        if rule is None:
+        terminal = self.grammar.terminals[operation.terminal]
+        if terminal.rule is None:
             return Step(inherited, Cost(1, 1, 0, 0, 0, 0))
+        subject = f"the attribute rule of '{operation.spelled}'"
         try:
-            effect = rule(inherited, **dict(operation.parameters))
-        except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as fault:
-            raise SpaceError(
-                f"the attribute rule of '{operation.spelled}' fails for {inherited!r}: {fault!r}. "
-                "Return a sentence where an operation does not apply"
+            effect = terminal.rule(inherited, **dict(operation.parameters))
+        except Exception as fault:  # a user's code may raise anything
+            raise AttributeRuleError(
+                f"{subject} fails for {inherited!r}: {fault!r}. "
+                "Return a sentence where an operation does not apply",
+                terminal.line,
             ) from fault
         if isinstance(effect, str):
             return effect or "it does not apply here"
         # What users' functions return is known here only.
-        if type(effect) is not Effect or effect.output is None:
-            raise SpaceError(
-                f"the attribute rule of '{operation.terminal}' returned {effect!r} for "
-                f"{inherited!r}: return an Effect, or a sentence that says why it does not apply"
-            )
-        try:
-            hash(effect.output)
-        except TypeError as fault:
-            raise SpaceError(
-                f"the attribute rule of '{operation.terminal}' gives {effect.output!r}, which "
-                "cannot be hashed: give tuples, numbers and strings"
-            ) from fault
-        return Step(effect.output, Cost(1, 1, effect.parameters, effect.macs, effect.elements, 0))
+        if wrong := _fault_of(effect):
+            message = f"{subject} returned {effect!r} for {inherited!r}: {wrong}"
+            raise AttributeRuleError(message, terminal.line)
+        parameters, macs, elements = map(operator.index, effect[1:])
+        return Step(effect.output, Cost(1, 1, parameters, macs, elements, 0))
 
     def tidy(self) -> None:
         """Forget what was remembered, if it has become much."""

@@ -8,6 +8,7 @@ from niwaki.spaces.grammar.grammar import (
     Grammar,
     Production,
 )
+from niwaki.spaces.grammar.permutations import Permutations
 from niwaki.spaces.grammar.tree import Tree, shared
 
 
@@ -17,7 +18,7 @@ class Canonical:
     Sequences in sequences are flattened. Identities are left out of sequences and of other linear
     productions (pre-routing and post-routing that do nothing), as far as the grammar can do without
     them: `S -> M M` keeps one behind a single module. Branches that are split by a symmetric
-    operation and joined by a commutative one are sorted.
+    operation and joined by a commutative one are sorted. Permutations that meet are composed.
 
     Args:
         attributes: Of the grammar.
@@ -26,7 +27,9 @@ class Canonical:
     def __init__(self, attributes: Attributes) -> None:
         self._attributes = attributes
         self._grammar: Grammar = attributes.grammar
-        self._forms: dict[tuple[str, Tree], Tree] = {}
+        self._permutations = Permutations(attributes)
+        self._composes = bool(self._permutations)
+        self._forms: dict[tuple[str, Tree, bool], Tree] = {}
         self._spelled: dict[Tree, str] = {}
 
     def of(self, tree: Tree) -> Tree:
@@ -35,12 +38,23 @@ class Canonical:
         if len(self._forms) + len(self._spelled) > MOST_REMEMBERED:
             self._forms.clear()
             self._spelled.clear()
-        return shared(self._form(self._grammar.start, tree))
+        form = self._form(self._grammar.start, tree)
+        if self._composes and not self._alike(tree, form):
+            # Where attributes depend on the spelling, as in the published grammar.
+            self._composes = False
+            form = self._form(self._grammar.start, tree)
+            self._composes = True
+        return shared(form)
+
+    def _alike(self, tree: Tree, form: Tree) -> bool:
+        """Whether both give the same; what derives from nothing is nobody's to compare."""
+        output = self._attributes.whole(tree).output
+        return output is None or output == self._attributes.whole(form).output
 
     def _form(self, symbol: str, node: Tree) -> Tree:
         if not node.children:
             return node
-        key = (symbol, node)
+        key = (symbol, node, self._composes)
         if key not in self._forms:
             self._forms[key] = self._form_of_node(symbol, node)
         return self._forms[key]
@@ -62,9 +76,12 @@ class Canonical:
         return Tree(way.label, tuple(children))
 
     def _sequence(self, symbol: str, way: Production, children: list[Tree]) -> Tree:
-        flat: list[Tree] = []
-        for child in children:
-            flat.extend(child.children if child.label == way.label else (child,))
+        flat = _flattened(way.label, children)
+        item = self._grammar.sequences[way.label]
+        while self._composes and (
+            composed := self._permutations.composed([(item, child) for child in flat])
+        ):
+            flat = _flattened(way.label, [self._form(item, child) for child in composed])
         kept = [child for child in flat if not self._grammar.trait(child, IDENTITY)]
         dropped = [child for child in flat if self._grammar.trait(child, IDENTITY)]
         if len(kept) >= 2:
@@ -76,8 +93,18 @@ class Canonical:
         return Tree(way.label, (*kept, *padding[: 2 - len(kept)]))
 
     def _linear(self, symbol: str, way: Production, children: list[Tree]) -> Tree:
-        kept = [child for child in children if not self._grammar.trait(child, IDENTITY)]
         single = all(item.copies == 1 for item in way.items)
+        symbols = [item.what if isinstance(item.what, str) else "" for item in way.items]
+        while (
+            self._composes
+            and single
+            and (composed := self._permutations.composed(list(zip(symbols, children, strict=True))))
+        ):
+            children = [
+                self._form(each, child) if each else child
+                for each, child in zip(symbols, composed, strict=True)
+            ]
+        kept = [child for child in children if not self._grammar.trait(child, IDENTITY)]
         if single and len(kept) <= 1:
             alone = (kept or children)[0]
             if self._attributes.derives(symbol, alone):
@@ -105,3 +132,11 @@ class Canonical:
         if node not in self._spelled:
             self._spelled[node] = str(node)
         return self._spelled[node]
+
+
+def _flattened(label: str, children: list[Tree]) -> list[Tree]:
+    """Return the items of a sequence, those of sequences in it among them."""
+    flat: list[Tree] = []
+    for child in children:
+        flat.extend(child.children if child.label == label else (child,))
+    return flat

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
-from niwaki.spaces.grammar.attributes import Attributes
+from niwaki.spaces.grammar.attributes import AttributeRuleError, Attributes
 from niwaki.spaces.grammar.components import recurring
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError
 from niwaki.spaces.grammar.findings import Finding, Level, error, note, warning
@@ -26,6 +26,7 @@ from niwaki.spaces.grammar.reader import draft_file
 
 MOST_LEAST_OPERATIONS = 500
 MOST_LEAST_HEIGHT = 50
+MOST_LEAST_NETWORK = 1_000_000
 _MOST_COMPARED = 3000
 _FULL_CELLS = {n * (n - 1) // 2 for n in range(2, 33)}
 
@@ -140,6 +141,14 @@ def _growth(grammar: Grammar) -> Iterator[Finding]:
             "blow-up",
             f"the smallest derivation has {smallest:.6g} operations, above {MOST_LEAST_OPERATIONS}:"
             " repeat a derived child (`M*8`) instead of doubling symbols",
+        )
+    built = least_operations(grammar, copies=True).get(grammar.start, 0)
+    if built > MOST_LEAST_NETWORK:
+        yield error(
+            _line(grammar, grammar.start),
+            "blow-up",
+            f"the smallest network has {built:.6g} operations, copies counted, above "
+            f"{MOST_LEAST_NETWORK}: repeat less",
         )
     height = lowest_heights(grammar).get(grammar.start, 0)
     if height > MOST_LEAST_HEIGHT:
@@ -302,8 +311,8 @@ def _attributes(grammar: Grammar) -> Iterator[Finding]:
     try:
         outcomes = Lookahead(Attributes(grammar), slack=1).outcomes(grammar.start, grammar.input)
         found = any(True for _ in outcomes)
-    except SpaceError as fault:
-        yield error(0, "attribute-rule", str(fault))
+    except AttributeRuleError as fault:
+        yield error(fault.line, "attribute-rule", str(fault))
         return
     if not found:
         yield error(

@@ -7,15 +7,18 @@ repeated child counted once.
 
 import math
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar.attributes import Attributes
+from niwaki.spaces.grammar.components import components, recurring, uses
 from niwaki.spaces.grammar.derive import node_of
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
-from niwaki.spaces.grammar.rates import least_operations
+from niwaki.spaces.grammar.rates import least_operations, n_operations, reachable_symbols
 from niwaki.spaces.grammar.tree import Tree
 
 Counts = Mapping[Attribute, int]
@@ -49,6 +52,7 @@ class Counting:
         self._symbols: dict[tuple[str, Attribute, int, str], Counts] = {}
         self._ways: dict[tuple[Production, int, Attribute, int], Counts] = {}
         self._n_states = 0
+        self._endless = _endless(self._grammar)
 
     def _rest_sizes(self, way: Production) -> tuple[float, ...]:
         """Least operations of the children from each position on."""
@@ -62,10 +66,16 @@ class Counting:
         """Count by what they give the trees from the start symbol of exactly this size.
 
         Raises:
-            TooManyStatesError: If that would take too much memory.
+            TooManyStatesError: If that would take too much memory, or there is no end of them.
         """
         grammar = self._grammar
-        found = self._of_symbol(grammar.start, grammar.input, n_operations, "")
+        if self._endless:
+            raise TooManyStatesError(
+                f"'{self._endless}' can be repeated in itself without any operation, so there are "
+                "endlessly many trees of one size: give `x: M*2` an operation beside it"
+            )
+        with _nesting(n_operations):
+            found = self._of_symbol(grammar.start, grammar.input, n_operations, "")
         if grammar.output is None:
             return found
         return {output: n for output, n in found.items() if output == grammar.output}
@@ -178,11 +188,13 @@ class Counting:
 
         Raises:
             SpaceError: If there are not so many.
+            TooManyStatesError: If it nests too deeply.
         """
         for output, n in self.outputs(n_operations).items():
             if rank < n:
                 start, given = self._grammar.start, self._grammar.input
-                return self._unrank_symbol((start, given, n_operations, ""), output, rank)
+                with _nesting(n_operations):
+                    return self._unrank_symbol((start, given, n_operations, ""), output, rank)
             rank -= n
         raise SpaceError(
             f"rank {rank} is beyond the {self.count(n_operations)} trees of {n_operations} "
@@ -281,28 +293,51 @@ class Counting:
             yield self.unrank(rank, n_operations)
 
 
+@contextmanager
+def _nesting(n_operations: int) -> Iterator[None]:
+    """Explain why trees that nest more deeply than Python's calls can are not counted."""
+    try:
+        yield
+    except RecursionError as fault:
+        raise TooManyStatesError(
+            f"trees of {n_operations} operations nest too deeply to be counted: count smaller ones"
+        ) from fault
+
+
+def _endless(grammar: Grammar) -> str:
+    """Return a symbol that can be derived from itself at no size, or an empty string."""
+    edges = {
+        symbol: [below for way in ways if len(way.items) == 1 for below, _ in way.holes]
+        for symbol, ways in grammar.by_symbol.items()
+    }
+    cyclic = recurring(edges)
+    return next((symbol for symbol in edges if symbol in cyclic), "")
+
+
 def largest_size(grammar: Grammar) -> int | float:
     """Return the most operations of a tree, attributes aside; infinite if symbols recur."""
-    open_symbols: set[str] = set()
-    known: dict[str, float] = {}
     productive = least_operations(grammar)
-
-    def largest(symbol: str) -> float:
-        if symbol in open_symbols:
-            return math.inf
-        if symbol not in known:
-            open_symbols.add(symbol)
-            sizes = [0.0]
-            for way in grammar.by_symbol.get(symbol, ()):
-                if way.weight > 0.0 and all(below in productive for below, _ in way.holes):
-                    fixed = len(way.items) - len(way.holes)
-                    sizes.append(fixed + sum(largest(below) for below, _ in way.holes))
-            open_symbols.discard(symbol)
+    ways = tuple(
+        way
+        for way in grammar.productions
+        if way.weight > 0.0 and all(below in productive for below, _ in way.holes)
+    )
+    edges = uses(replace(grammar, productions=ways))
+    reachable = reachable_symbols(replace(grammar, productions=ways))
+    if reachable & recurring(edges):
+        return math.inf
+    known: dict[str, int] = {}
+    by_symbol: dict[str, list[Production]] = {}
+    for way in ways:
+        by_symbol.setdefault(way.symbol, []).append(way)
+    for symbol, *_ in components(edges):
+        if symbol in reachable:
+            sizes = (
+                n_operations(way) + sum(known[below] for below, _ in way.holes)
+                for way in by_symbol[symbol]
+            )
             known[symbol] = max(sizes)
-        return known[symbol]
-
-    size = largest(grammar.start)
-    return size if math.isinf(size) else int(size)
+    return known.get(grammar.start, 0)
 
 
 def below(rng: np.random.Generator, limit: int) -> int:

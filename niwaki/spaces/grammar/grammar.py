@@ -1,5 +1,6 @@
 """Grammars: symbols, productions with weights, and operations with parameters."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -9,6 +10,7 @@ from niwaki.spaces.grammar.flows import UNTYPED, Attribute, Chain, Flow, Place
 from niwaki.spaces.grammar.tree import Tree
 
 Parameter: TypeAlias = bool | int | float | str
+NAME = re.compile(r"[^\W\d][\w.-]*")  # what needs no quotes, in any script
 
 
 class Effect(NamedTuple):
@@ -34,7 +36,8 @@ AttributeRule: TypeAlias = Callable[..., Effect | str]
 IDENTITY = "identity"
 COMMUTATIVE = "commutative"
 SYMMETRIC = "symmetric"
-TRAITS = (IDENTITY, COMMUTATIVE, SYMMETRIC)
+PERMUTATION = "permutation"
+TRAITS = (IDENTITY, COMMUTATIVE, SYMMETRIC, PERMUTATION)
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Terminal:
         name: As productions spell it.
         rule: Attribute rule; None gives back what came, at no cost.
         traits: `identity`: changes nothing. `commutative`: joins branches in any order.
-            `symmetric`: splits into branches that are all alike.
+            `symmetric`: splits into branches that are all alike. `permutation`: reorders axes, as
+            the digits of its one parameter say; two in sequence are one, or nothing.
         parameters: Values by name that a production may leave unsaid.
         line: Where it is declared; 0 if in Python.
         builder: `package.module:function` that makes its module; empty if it is known otherwise.
@@ -69,10 +73,11 @@ class Operation:
     @cached_property
     def spelled(self) -> str:
         """As trees write it: `im2col(k=3,s=1)`."""
+        name = spell_name(self.terminal)
         if not self.parameters:
-            return self.terminal
+            return name
         inside = ",".join(f"{name}={spell(value)}" for name, value in self.parameters)
-        return f"{self.terminal}({inside})"
+        return f"{name}({inside})"
 
 
 @dataclass(frozen=True)
@@ -301,5 +306,15 @@ class Grammar:
 def spell(value: Parameter) -> str:
     """Spell a parameter so that reading gives it back."""
     if isinstance(value, str):
-        return value if value.isidentifier() and value not in ("True", "False") else repr(value)
+        plain = value.isidentifier() and value.lower() not in ("true", "false")
+        return value if plain else _quoted(value)
     return repr(value)
+
+
+def spell_name(name: str) -> str:
+    """Spell an operation's name so that reading gives it back: in quotes, if it needs them."""
+    return name if NAME.fullmatch(name) else _quoted(name)
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"' if "'" in text else f"'{text}'"

@@ -32,7 +32,7 @@ def included_in(text: str, folder: Path) -> tuple[list[Statement], list[Finding]
 
 def _read(path: Path, seen: set[Path]) -> tuple[list[Statement], list[Finding]]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as fault:
         raise SpaceError(f"grammar file '{path}' cannot be read: {fault}") from fault
     if path.suffix in (".yaml", ".yml"):

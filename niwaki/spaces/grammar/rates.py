@@ -54,15 +54,19 @@ def greatest_heights(grammar: Grammar) -> dict[str, int]:
     return heights
 
 
-def least_operations(grammar: Grammar) -> dict[str, int]:
+def least_operations(grammar: Grammar, *, copies: bool = False) -> dict[str, int]:
     """Return the least operations of a derivation of each productive symbol.
+
+    Args:
+        grammar: Productions of weight 0 are left out.
+        copies: Whether a repeated child counts as often as it is used.
 
     References:
         Knuth, Information Processing Letters 1977, "A generalization of Dijkstra's algorithm".
     """
     least: dict[str, int] = {}
     waiting = _Waiting(grammar)
-    ready = [(n_operations(way), way.symbol) for way in waiting.without_holes()]
+    ready = [(n_operations(way, copies=copies), way.symbol) for way in waiting.without_holes()]
     heapq.heapify(ready)
     while ready:
         size, symbol = heapq.heappop(ready)
@@ -70,7 +74,8 @@ def least_operations(grammar: Grammar) -> dict[str, int]:
             continue
         least[symbol] = size
         for way in waiting.found(symbol):
-            whole = n_operations(way) + sum(least[below] for below, _ in way.holes)
+            inside = (least[below] * (times if copies else 1) for below, times in way.holes)
+            whole = n_operations(way, copies=copies) + sum(inside)
             heapq.heappush(ready, (whole, way.symbol))
     return least
 
@@ -100,9 +105,10 @@ class _Waiting:
         return complete
 
 
-def n_operations(way: Production) -> int:
-    """Number of operations among the children, a repeated one counted once."""
-    return sum(isinstance(item.what, Operation) for item in way.items)
+def n_operations(way: Production, *, copies: bool = False) -> int:
+    """Number of operations among the children; a repeated one counts once, or as often as used."""
+    fixed = (item for item in way.items if isinstance(item.what, Operation))
+    return sum(item.copies if copies else 1 for item in fixed)
 
 
 def shares(grammar: Grammar) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ terminal, or of a flow's nodes, may stand behind `builds`:
 import importlib
 import itertools
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -143,6 +143,7 @@ def draft_file(path: Path, functions: Mapping[str, object]) -> Draft:
 def draft_of(statements: list[Statement], functions: Mapping[str, object]) -> Draft:
     """Read statements; what cannot be read becomes a finding."""
     draft = Draft(functions)
+    draft.findings += _said_twice(statements)
     for statement in statements:
         if statement.kind != "->":
             _guarded(draft, statement, _read_directive)
@@ -154,6 +155,17 @@ def draft_of(statements: list[Statement], functions: Mapping[str, object]) -> Dr
     if not draft.start and draft.productions:
         draft.start = draft.productions[0].symbol
     return draft
+
+
+def _said_twice(statements: list[Statement]) -> Iterator[Finding]:
+    """Yield what one file says twice; it may say otherwise than the files that it includes."""
+    seen: set[tuple[str, str]] = set()
+    for statement in statements:
+        file = statement.source.partition(", line ")[0]
+        if statement.kind in ("start", "input", "output") and (file, statement.kind) in seen:
+            message = f"'{statement.kind}' is said twice: leave one out"
+            yield error(statement.line, "syntax", _placed(statement, message))
+        seen.add((file, statement.kind))
 
 
 def _guarded(draft: Draft, statement: Statement, read: Callable[[Draft, Statement], None]) -> None:
@@ -242,6 +254,8 @@ def _object(draft: Draft, name: str, *, required: bool) -> object:
     if name in draft.functions:
         return draft.functions[name]
     if ":" in name:
+        if module := name.partition(":")[0]:
+            _module(module)
         found: object = import_object(name)
         return found
     for module in reversed(draft.modules):
@@ -263,6 +277,8 @@ def _module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as fault:
         raise ConfigError(f"module '{name}' cannot be imported: {fault}") from fault
+    except (Exception, SystemExit) as fault:  # a user's module may do anything
+        raise ConfigError(f"module '{name}' fails while it is imported: {fault!r}") from fault
 
 
 def _read_flow(draft: Draft, statement: Statement) -> None:

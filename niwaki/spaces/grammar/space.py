@@ -33,6 +33,7 @@ from niwaki.spaces.joint import WholeSpace
 
 TREE = "tree"
 _MOST_LISTED = 2_000
+_LARGEST_LISTED = 64
 _MOST_COUNTED = 20_000
 
 
@@ -196,7 +197,7 @@ class GrammarSpace(WholeSpace):
     def size(self) -> int | float:
         """Number of candidates, or infinity if it is not known.
 
-        Up to two thousand trees are listed, and their canonical forms counted. Beyond, the
+        Up to two thousand small trees are listed, and their canonical forms counted. Beyond, the
         number of trees is given if the grammar has no identities and no commuting branches, so that
         every tree is canonical, and only operations are limited; otherwise infinity.
         """
@@ -206,7 +207,7 @@ class GrammarSpace(WholeSpace):
             n_trees = counting.count_up_to(int(largest))
         except TooManyStatesError:
             return math.inf
-        if n_trees > _MOST_LISTED:
+        if n_trees > _MOST_LISTED or largest > _LARGEST_LISTED:
             plain = not any(each.traits for each in self.grammar.terminals.values())
             return n_trees if plain and not self._limits() else math.inf
         trees = (t for n in range(1, int(largest) + 1) for t in counting.enumerate(n))

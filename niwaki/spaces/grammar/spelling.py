@@ -3,7 +3,7 @@
 import re
 
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.grammar.grammar import spell
+from niwaki.spaces.grammar.grammar import spell, spell_name
 from niwaki.spaces.grammar.syntax import GrammarSyntaxError, Scanner, read_parameters
 from niwaki.spaces.grammar.tree import Tree
 
@@ -31,7 +31,8 @@ def read_tree(text: str) -> Tree:
 def _read_node(scanner: Scanner, depth: int) -> Tree:
     if depth > _DEEPEST:
         raise GrammarSyntaxError(f"it nests deeper than {_DEEPEST} levels")
-    name = scanner.take("an operation or a label").text.strip("'\"")
+    token = scanner.take("an operation or a label")
+    name = spell_name(token.text[1:-1]) if token.kind == "string" else token.text
     if scanner.peek() != "(":
         return Tree(name)
     if scanner.peek(2) == "=":

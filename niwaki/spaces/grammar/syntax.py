@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from niwaki.spaces.grammar.grammar import Parameter
+from niwaki.spaces.grammar.grammar import NAME, Parameter
 
+MOST_BRACKETS = 50  # within each other, in an attribute
 _TOKEN = re.compile(
-    r"""\s*(?:
-    (?P<name>[A-Za-z_][\w.-]*) |
+    rf"""\s*(?:
+    (?P<name>{NAME.pattern}) |
     (?P<number>[+-]?(?:\d+\.\d*|\.\d+|\d+)(?:[eE][+-]?\d+)?) |
     (?P<string>"[^"]*"|'[^']*') |
     (?P<mark>[|(),=*\[\]:@])
@@ -195,6 +196,10 @@ def _read_reference(scanner: Scanner) -> Reference:
         raise GrammarSyntaxError(f"a symbol was wanted, but '{token.text}' came")
     quoted = token.kind == "string"
     name = token.text[1:-1] if quoted else token.text
+    if quoted and not name.strip():
+        raise GrammarSyntaxError(f"{token.text} names no operation: write something in the quotes")
+    if not name.isprintable():
+        raise GrammarSyntaxError(f"{name!r} holds characters that cannot be seen: leave them out")
     values = read_parameters(scanner)
     copies: Parameter = 1
     if scanner.skip("*"):
@@ -212,13 +217,15 @@ def read_literal(text: str) -> object:
     return value
 
 
-def _read_literal(scanner: Scanner) -> object:
+def _read_literal(scanner: Scanner, depth: int = 0) -> object:
+    if depth > MOST_BRACKETS:
+        raise GrammarSyntaxError(f"brackets are at most {MOST_BRACKETS} within each other")
     if not scanner.skip("("):
         value = scanner.value()
         return None if value in ("None", "none") else value
     values: list[object] = []
     while not scanner.skip(")"):
-        values.append(_read_literal(scanner))
+        values.append(_read_literal(scanner, depth + 1))
         if scanner.peek() != ")":
             scanner.expect(",")
     return tuple(values)

@@ -28,6 +28,9 @@ def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:
     except yaml.MarkedYAMLError as fault:
         line = fault.problem_mark.line + 1 if fault.problem_mark else 0
         return [], [error(line, "syntax", f"this is not YAML: {fault.problem}")]
+    except (yaml.YAMLError, RecursionError) as fault:
+        message = "it nests too deeply" if isinstance(fault, RecursionError) else str(fault)
+        return [], [error(0, "syntax", f"this is not YAML: {message}")]
     if not isinstance(root, yaml.MappingNode):
         return [], [error(1, "syntax", f"a mapping was wanted, with keys {', '.join(_KEYS)}")]
     statements: list[Statement] = []

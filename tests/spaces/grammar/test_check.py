@@ -13,6 +13,7 @@ from niwaki.spaces.grammar import (
     Level,
     check_file,
     check_report,
+    load_grammar,
     read_grammar,
 )
 
@@ -40,6 +41,22 @@ MISTAKES = [
     ("terminal a\nS -> a: a a", 2, "label", "also an operation"),
     ("terminal a\nS -> a [-1]", 2, "weight", "at least 0"),
     ("start T\nterminal a\nS -> a", 0, "unknown-symbol", "'T' has no productions"),
+    ("start S\nstart S\nS -> 'a'", 2, "syntax", "said twice"),
+    ("S -> 'a' | ''", 1, "syntax", "names no operation"),
+    ("S -> 'a\u202e'", 1, "syntax", "cannot be seen"),
+    ("S -> 'a' [nan]", 1, "syntax", "a weight is a number"),
+    ("S -> 'a'*1000000000", 1, "blow-up", "copies counted"),
+    ("S -> x: 'a' M*1000000 \nM -> y: 'b' 'c'", 1, "blow-up", "copies counted"),
+    (f"input {'(' * 3000}1{')' * 3000}\nS -> 'a'", 1, "syntax", "within each other"),
+]
+RULE = "input (1)\nterminal a = tests.spaces.grammar.rules:"
+MISTAKES += [
+    (f"{RULE}explode\nS -> a", 2, "attribute-rule", "fails for (1,): RuntimeError('boom')"),
+    (f"{RULE}nothing\nS -> a", 2, "attribute-rule", "returned None for (1,)"),
+    (f"{RULE}negative\nS -> a", 2, "attribute-rule", "whole numbers of at least 0"),
+    (f"{RULE}no_number\nS -> a", 2, "attribute-rule", "whole numbers of at least 0"),
+    (f"{RULE}no_function\nS -> a", 2, "syntax", "not a function"),
+    ("functions tests.spaces.grammar.breaks\nterminal a\nS -> a", 2, "missing-function", "no"),
 ]
 
 
@@ -66,6 +83,28 @@ def test_yaml_mistakes_have_their_lines(tmp_path: Path) -> None:
     assert (first.line, first.code) == (6, "unknown-symbol")
     path.write_text("strat: S\n")
     assert "did you mean 'start'" in check_file(path)[0].message
+
+
+def test_yaml_that_is_none_is_a_finding(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    for text, words in (("[" * 600, "nests too deeply"), ("start: \x00", "not YAML")):
+        path.write_text(text)
+        assert words in check_file(path)[0].message
+
+
+def test_a_mark_of_byte_order_and_names_in_any_script_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text("\ufeffterminal 卷积\nStärt -> seq: Stärt Stärt [0.2] | 卷积", encoding="utf-8")
+    space = GrammarSpace(load_grammar(path))
+    assert str(space.tree(space.candidate("seq(卷积, 卷积)"))) == "seq(卷积, 卷积)"
+
+
+def test_names_in_quotes_are_read_back() -> None:
+    text = "S -> x: '3x3 conv' ')b' | \"it's\"(k='a b'|true) | '7'"
+    space = GrammarSpace(read_grammar(text))
+    assert space.size == 4
+    for candidate in map(space.sample, map(np.random.default_rng, range(20))):
+        assert space.candidate(str(space.tree(candidate))) == candidate
 
 
 def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
@@ -117,7 +156,9 @@ def test_faulty_attribute_rules_are_refused(text: str, words: str) -> None:
 LARGE = [
     ("\n".join(f"A{i} -> n{i}: A{i + 1} 'x' | 'y'" for i in range(300)) + "\nA300 -> 'a'", None),
     ("\n".join(f"S -> x{i}: T{i} T{i}\nT{i} -> 'a'" for i in range(1000)), None),
+    ("\n".join(f"A{i} -> n{i}: A{i + 1} 'x' | 'y'" for i in range(2000)) + "\nA2000 -> 'a'", None),
     ("M -> x: M 'a' [50] | 'a'", 200.0),
+    ("M -> again: M*2 [0.2] | 'a'", None),
     ("M -> seq: M M [5] | 'a' | 'b'", 200.0),
 ]
 
@@ -130,6 +171,7 @@ def test_large_grammars_and_deep_recursion_are_bounded(text: str, operations: fl
     for _ in range(3):
         candidate = space.sample(rng)
         assert space.check(candidate) == space.check(space.mutate(candidate, rng)) == ""
+    assert space.size > 1
 
 
 def test_depths_that_python_cannot_nest_are_refused() -> None:

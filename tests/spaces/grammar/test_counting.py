@@ -94,3 +94,16 @@ def test_a_rank_beyond_the_last_is_refused() -> None:
     counting = Counting(Attributes(load_grammar(EXAMPLES / "cell.grammar")))
     with pytest.raises(SpaceError, match="15625 trees"):
         counting.unrank(15625, 6)
+
+
+def test_sizes_that_nest_too_deeply_are_refused() -> None:
+    counting = Counting(Attributes(read_grammar("M -> x: M 'a' | 'b'")))
+    with pytest.raises(SpaceError, match="nest too deeply"):
+        counting.count(5000)
+    assert counting.count(20) == 1
+
+
+def test_repetition_without_operations_is_endless_and_said_to_be() -> None:
+    counting = Counting(Attributes(read_grammar("M -> again: M*2 | 'a'")))
+    with pytest.raises(SpaceError, match="endlessly many"):
+        counting.count(1)

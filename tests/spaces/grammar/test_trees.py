@@ -67,10 +67,36 @@ SAME = [
     ("seq(identity, relu)", "seq(relu, identity)"),
     ("seq(relu, route(identity, norm, identity))", "seq(relu, norm)"),
     ("two(clone(b=2), relu, norm, add)", "two(clone(b=2), norm, relu, add)"),
+    (  # a permutation and its inverse
+        "seq(route(identity, relu, permute(order=231)), route(permute(order=312), norm, identity))",
+        "seq(relu, norm)",
+    ),
+    (
+        "seq(route(permute(order=132), relu, permute(order=213)), "
+        "route(permute(order=321), norm, identity))",
+        "seq(route(permute(order=132), relu, identity), route(permute(order=312), norm, identity))",
+    ),
+    (  # in a route in a route
+        "seq(route(permute(order=213), route(permute(order=213), relu, identity), identity), norm)",
+        "seq(relu, norm)",
+    ),
+    (
+        "seq(relu, route(permute(order=231), seq(route(permute(order=231), norm, identity), relu), "
+        "identity))",
+        "seq(relu, seq(route(permute(order=312), norm, identity), relu))",
+    ),
+    (
+        "route(permute(order=231), route(identity, relu, permute(order=213)), permute(order=213))",
+        "route(permute(order=231), relu, identity)",
+    ),
 ]
 DIFFERENT = [
     ("seq(relu, norm)", "seq(norm, relu)"),
     ("two(group(dim=2,b=2), relu, norm, add)", "two(group(dim=2,b=2), norm, relu, add)"),
+    (
+        "seq(route(identity, relu, permute(order=231)), route(permute(order=231), norm, identity))",
+        "seq(relu, norm)",
+    ),
     ("two(clone(b=2), relu, norm, concat(dim=1))", "two(clone(b=2), norm, relu, concat(dim=1))"),
 ]
 
