@@ -42,7 +42,7 @@ class GreedySettings:
     """
 
     least_skill: float | None = None
-    n_rounds: int = 6
+    n_rounds: int = 4
     worst_task: float = 1.0
     curvature: float = 1.5
 
