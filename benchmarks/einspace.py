@@ -39,8 +39,29 @@ from benchmarks.einspace_study import (
 
 Figures: TypeAlias = dict[str, object]
 
-SMALL = Scale(train=2000, epochs=4, evaluations=16, random=8, retrained=1, seeds=1, macs=15_000_000)
-FULL = Scale(train=4000, epochs=6, evaluations=80, random=50, retrained=2, seeds=3, macs=15_000_000)
+SMALL = Scale(
+    train=1500,
+    epochs=4,
+    evaluations=24,
+    random=8,
+    retrained=1,
+    seeds=1,
+    macs=10_000_000,
+    elements=210_000,
+    max_seconds=60,
+)
+FULL = Scale(
+    train=4000,
+    epochs=6,
+    evaluations=80,
+    random=50,
+    retrained=2,
+    seeds=3,
+    macs=15_000_000,
+    elements=800_000,
+    max_seconds=300,
+)
+NUMBERS = [name for name in vars(FULL) if name != "known"]
 N_FRONT_FINALISTS = 6
 
 
@@ -185,8 +206,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark-einspace"))
     parser.add_argument("--json", type=Path, help="also write the figures here")
-    for name in vars(SMALL):
+    for name in NUMBERS:
         parser.add_argument(f"--{name}", type=int, help="in place of the scale's")
+    parser.add_argument("--known", help="networks to start from, with commas between them")
     return parser.parse_args()
 
 
@@ -194,8 +216,10 @@ def main() -> None:
     """Run the parts that were asked for and print what they found."""
     arguments = read_arguments()
     scale = SMALL if arguments.small else FULL
-    given = {name: getattr(arguments, name) for name in vars(SMALL)}
+    given = {name: getattr(arguments, name) for name in NUMBERS}
     scale = replace(scale, **{name: n for name, n in given.items() if n is not None})
+    if arguments.known:
+        scale = replace(scale, known=tuple(arguments.known.split(",")))
     size = "small" if arguments.small else "full"
     folder = arguments.folder / f"{arguments.task}-{size}"
     setup = Setup(arguments.task, scale, folder, arguments.workers)

@@ -18,6 +18,7 @@ from niwaki.search.base import Problem, Searcher
 from niwaki.search.nsga2 import NSGA2Settings
 from niwaki.search.registry import SEARCHERS
 from niwaki.search.regularized_evolution import RegularizedEvolutionSettings
+from niwaki.search.surrogate import SurrogateSettings
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget as TreeBudget
 from niwaki.study.budget import Budget
@@ -50,7 +51,6 @@ LANGUAGES = (
     "swedish",
 )
 MNIST = {"train": "mnist_train.npz", "test": "mnist_test.npz"}
-SEEDS = ("resnet8_w16", "resnet18_w16", "wrn10_1", "vit_small")
 SAMPLINGS: Mapping[str, EinspaceSettings] = {
     "published": EinspaceSettings(faithful=True, expected_operations=None),
     "weights": EinspaceSettings(),
@@ -71,6 +71,9 @@ class Scale:
         retrained: How often a winner is trained anew, from other seeds.
         seeds: Searches that differ in nothing but the seed.
         macs: Most multiply-accumulates of a network.
+        elements: Most numbers in all of its activations, for one example.
+        max_seconds: Longest training, of processor time; a longer one is a failure.
+        known: Networks that searches start from, which the budget must fit.
     """
 
     train: int
@@ -80,6 +83,9 @@ class Scale:
     retrained: int
     seeds: int
     macs: int
+    elements: int
+    max_seconds: int
+    known: tuple[str, ...] = ("resnet8_w16", "resnet18_w16", "wrn10_1", "vit_small")
 
 
 @dataclass(frozen=True)
@@ -104,16 +110,18 @@ class Setup:
 
     def evaluator(self, sampling: str, *, seeded: bool, seed: int) -> FromScratchEvaluator:
         """Return what trains and scores the networks of one way of sampling."""
-        recipe = RecipeSettings(epochs=self.scale.epochs, batch_size=64)
+        recipe = RecipeSettings(
+            epochs=self.scale.epochs, batch_size=64, max_seconds=self.scale.max_seconds
+        )
         settings = FromScratchSettings(
             recipe=recipe,
             deployment=DeploymentSettings(batch_size=128),
-            seeds=SEEDS if seeded else (),
+            seeds=self.scale.known if seeded else (),
             max_memory_mib=1024,
         )
         return FromScratchEvaluator(
             partial(_load, self.task, self.scale.train),
-            _within(SAMPLINGS[sampling], self.scale.macs),
+            _within(SAMPLINGS[sampling], self.scale),
             OnnxRuntimeCpu(),
             settings=settings,
             seed=seed,
@@ -155,7 +163,7 @@ class Plan:
         evaluations: How many networks are trained.
         objectives: What is wanted.
         sampling: How random networks are drawn.
-        seeded: Whether it starts from `SEEDS`.
+        seeded: Whether it starts from the known networks.
     """
 
     searcher: str
@@ -165,16 +173,20 @@ class Plan:
     seeded: bool = True
 
     def make_searcher(self, problem: Problem) -> Searcher:
-        """Return the searcher; those that evolve get a population that suits the evaluations.
+        """Return the searcher, with a population that suits the evaluations.
 
-        Of what they are given, a fifth is for the seeds and random networks that they begin with.
+        A search from seeds breeds from them at once. Half of what is evaluated lives, so that no
+        seed retires before it had its turn.
         """
-        population = max(4, self.evaluations // 5)
+        population = max(4, self.evaluations // 2)
+        n_random = 0 if self.seeded else None
         settings: object = None
         if self.searcher == EVOLUTION:
-            settings = RegularizedEvolutionSettings(population, max(2, population // 3))
+            settings = RegularizedEvolutionSettings(population, max(2, population // 3), n_random)
         elif self.searcher == "nsga2":
-            settings = NSGA2Settings(population)
+            settings = NSGA2Settings(population, n_random=n_random)
+        elif self.searcher == "surrogate":
+            settings = SurrogateSettings(n_initial=max(4, self.evaluations // 10))
         searcher: Searcher = SEARCHERS.find(self.searcher).load()(problem, settings)
         return searcher
 
@@ -259,14 +271,14 @@ TASKS = ("addnist", "multnist", "language", "digits", "invented")
 """The last two need no file."""
 
 
-def _within(space: EinspaceSettings, macs: int) -> EinspaceSettings:
+def _within(space: EinspaceSettings, scale: Scale) -> EinspaceSettings:
     """Return the space with the budget that all samplings and searches share."""
     budget = TreeBudget(
         operations=128,
         network_operations=512,
         parameters=2_000_000,
-        macs=macs,
-        elements=800_000,
+        macs=scale.macs,
+        elements=scale.elements,
     )
     return EinspaceSettings(
         faithful=space.faithful,

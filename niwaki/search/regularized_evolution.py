@@ -10,7 +10,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
 from niwaki.search.base import Problem
 from niwaki.search.ranking import ranking
-from niwaki.search.steady_state import SteadyState
+from niwaki.search.steady_state import SteadyState, require_random
 
 
 @dataclass(frozen=True)
@@ -18,19 +18,25 @@ class RegularizedEvolutionSettings:
     """Settings of `RegularizedEvolution`; the defaults suit budgets of 100 to 300 evaluations.
 
     Attributes:
-        population_size: How many live; also how many candidates are drawn at random first.
+        population_size: How many live.
         sample_size: How many of the living compete to become a parent.
+        n_random: How many candidates are drawn at random before any is bred, beside those that the
+            search starts with; 0 breeds from these at once, as the published search of einspace
+            does from its seeds. None fills the population.
 
     Raises:
-        ConfigError: If the population is smaller than 2, or the sample not within it.
+        ConfigError: If the population is smaller than 2, the sample not within it, or a number
+            negative.
     """
 
     population_size: int = 32
     sample_size: int = 8
+    n_random: int | None = None
 
     def __post_init__(self) -> None:
         if self.population_size < 2:
             raise ConfigError(f"'population_size' is {self.population_size}: give at least 2")
+        require_random(self.n_random)
         if not 1 <= self.sample_size <= self.population_size:
             raise ConfigError(
                 f"'sample_size' is {self.sample_size}: "
@@ -67,13 +73,16 @@ class RegularizedEvolution(SteadyState):
         self._places = None
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
-        space = self._problem.space
-        if len(self._asked) < self._settings.population_size or len(self._living) < 2:
-            return space.sample(rng)
-        sample_size = min(self._settings.sample_size, len(self._living))
+        settings, n_living = self._settings, len(self._living)
+        founder = self._founder(
+            rng, settings.n_random, full=settings.population_size, n_living=n_living
+        )
+        if founder is not None:
+            return founder
+        sample_size = min(settings.sample_size, n_living)
         sample = rng.choice(len(self._living), size=sample_size, replace=False)
         best = sample[np.argmin(self._place()[sample])]
-        return space.mutate(self._living[best][0], rng)
+        return self._problem.space.mutate(self._living[best][0], rng)
 
     def _place(self) -> NDArray[np.int64]:
         """Return each living candidate's place, 0 for the best, oldest first."""

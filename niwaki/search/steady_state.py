@@ -42,6 +42,31 @@ class SteadyState(Searcher):
     def resume(self, asked: Sequence[Candidate]) -> None:
         self._asked.resume(asked)
 
+    def _founder(
+        self, rng: np.random.Generator, n_random: int | None, *, full: int, n_living: int
+    ) -> Candidate | None:
+        """Return a candidate that has no parents yet, or None if it is time to breed.
+
+        Args:
+            rng: Of this ask.
+            n_random: How many are drawn at random beside the initial ones; None for as many as make
+                the population `full`, and until two are alive.
+            full: Size of the population.
+            n_living: How many are alive.
+        """
+        problem = self._problem
+        if n_random is None:
+            begins = len(self._asked) < full or n_living < 2
+            return problem.space.sample(rng) if begins else None
+        if len(self._asked) < len(problem.initial) + n_random:
+            return problem.space.sample(rng)
+        if n_living:
+            return None
+        known = problem.initial  # on their way, and all that is known to be any good
+        if not known:
+            return problem.space.sample(rng)
+        return problem.space.mutate(known[int(rng.integers(len(known)))], rng)
+
     @abstractmethod
     def _admit(self, candidate: Candidate, costs: NDArray[np.float64], violation: float) -> None:
         """Let a measured candidate join.
@@ -57,27 +82,42 @@ class SteadyState(Searcher):
         """Return a candidate, perhaps one that is known; `rng` belongs to this ask alone."""
 
 
+def require_random(n_random: int | None) -> None:
+    """Refuse a negative number of random candidates.
+
+    Raises:
+        ConfigError: If it is negative.
+    """
+    if n_random is not None and n_random < 0:
+        raise ConfigError(f"'n_random' is {n_random}: give at least 0, or null")
+
+
 @dataclass(frozen=True)
 class EvolutionSettings:
     """Settings of `Evolution`; the defaults suit budgets of 100 to 300 evaluations.
 
     Attributes:
-        population_size: How many survive; also how many candidates are drawn at random first.
+        population_size: How many survive.
         crossover_probability: How often a child has two parents; else it is a mutant of one.
         mutation_probability: How often a child of two parents is mutated as well. A child that was
             asked for before always is, until it is new.
+        n_random: How many candidates are drawn at random before any is bred, beside those that the
+            search starts with; 0 breeds from these at once. None fills the population.
 
     Raises:
-        ConfigError: If a population is smaller than 2, or a probability is not in [0, 1].
+        ConfigError: If a population is smaller than 2, a probability is not in [0, 1], or a number
+            is negative.
     """
 
     population_size: int = 20
     crossover_probability: float = 0.9
     mutation_probability: float = 0.2
+    n_random: int | None = None
 
     def __post_init__(self) -> None:
         if self.population_size < 2:
             raise ConfigError(f"'population_size' is {self.population_size}: give at least 2")
+        require_random(self.n_random)
         require_share(self, "crossover_probability", "mutation_probability")
 
 
@@ -173,9 +213,13 @@ class Evolution(SteadyState):
         )
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
-        space = self._problem.space
-        if len(self._asked) < self._settings.population_size or len(self._survivors) < 2:
-            return space.sample(rng)
+        space, settings = self._problem.space, self._settings
+        n_living = len(self._survivors)
+        founder = self._founder(
+            rng, settings.n_random, full=settings.population_size, n_living=n_living
+        )
+        if founder is not None:
+            return founder
         parent = self._select(rng)
         if rng.random() >= self._settings.crossover_probability:
             return space.mutate(parent, rng)

@@ -1,5 +1,6 @@
 """Regularized evolution: what is peculiar to it."""
 
+import numpy as np
 import pytest
 
 from niwaki.core import Candidate, Direction, Measurement, Objective, Trial
@@ -46,3 +47,22 @@ def test_the_oldest_retires_however_good_it_was() -> None:
 def test_settings_that_make_no_sense_are_refused(population: int, sample: int) -> None:
     with pytest.raises(ConfigError, match="give at least"):
         RegularizedEvolutionSettings(population, sample)
+
+
+def test_without_random_candidates_the_known_ones_breed_at_once() -> None:
+    known = tuple(SPACE.sample(np.random.default_rng(seed)) for seed in (1, 2))
+    problem = Problem(SPACE, PROBLEM.objectives, initial=known)
+    settings = RegularizedEvolutionSettings(5, 5, n_random=0)
+    searcher = RegularizedEvolution(problem, settings)
+    assert tuple(searcher.ask(2)) == known
+    (early,) = searcher.ask(1)  # nothing is known of any
+    assert max(n_same(early, each) for each in known) >= 6
+    values = [Measurement(c.key, {"value": float(n)}) for n, c in enumerate(known)]
+    searcher.tell([Trial(n, c, m) for n, (c, m) in enumerate(zip(known, values, strict=True))])
+    for mutant in searcher.ask(5):
+        assert n_same(mutant, known[1]) >= 6
+
+
+def test_a_negative_number_of_random_candidates_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'n_random' is -1"):
+        RegularizedEvolutionSettings(n_random=-1)
