@@ -166,7 +166,7 @@ def _write_calls(
             results[node] = value
         elif not _picks_part(node, results):
             norm = _module_of(traced, norms[node]) if node in norms else None
-            call = Call(writer, path_of(node), _shapes_in(value), norm)
+            call = Call(writer, path_of(node), _shapes_in(value, path_of(node)), norm)
             results[node] = _convert(traced, node, call, results)
     return {node: result for node, result in results.items() if isinstance(result, Tensor)}
 
@@ -237,8 +237,19 @@ def _holds_tensors(value: object) -> bool:
     )
 
 
-def _shapes_in(value: object) -> tuple[Shape, ...]:
+def _shapes_in(value: object, path: str) -> tuple[Shape, ...]:
+    """Return the shapes of what a call gives.
+
+    Raises:
+        ExportError: If it gives tuples of tuples, as recurrent layers do.
+    """
     if isinstance(value, TensorShape):
         return (value.dims,)
-    assert isinstance(value, tuple)
-    return tuple(_shape_of(item) for item in value)
+    items = value if isinstance(value, tuple) else ()
+    shapes = [item.dims for item in items if isinstance(item, TensorShape)]
+    if len(shapes) < len(items):
+        raise ExportError(
+            f"layer '{path}' cannot be written by the fast path: it gives more than tensors. "
+            "Use export_module, or replace the operation"
+        )
+    return tuple(shapes)

@@ -1,8 +1,9 @@
 """The general path from a module to ONNX: torch's own exporter, cleaned up.
 
-It follows Python control flow and knows every operator of torch, at seconds per network. What it
-writes is brought into the form of the fast path: the same opset, the same names of layers, batch
-norm folded, and nothing in the file that tells on whose machine it was made.
+It follows Python control flow and knows every operator of torch, at seconds per network. A module
+that decides by the values of tensors is followed the way that the examples go: see `decisions`.
+What it writes is brought into the form of the fast path: the same opset, the same names of layers,
+batch norm folded, and nothing in the file that tells on whose machine it was made.
 """
 
 import contextlib
@@ -16,9 +17,11 @@ import torch
 from torch import nn
 
 from niwaki.core.errors import ExportError
+from niwaki.export.decisions import decisions_of, repeated
 from niwaki.export.graph_writer import BATCH, OPSET, finished_model
 from niwaki.export.layer_names import named_by_layers
 from niwaki.export.simplification import simplified
+from niwaki.export.user_code import place_of
 
 _LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch.fx")
 
@@ -46,11 +49,28 @@ def export_module(
     """
     if module.training:
         raise ExportError("the module is in training mode: call its eval() before exporting it")
-    model = _exported(module, example_inputs, input_names, output_names)
+    model = _followed(module, example_inputs, input_names, output_names)
     _check_operators(model)
     graph = named_by_layers(simplified(model.graph), frozenset(module.state_dict()))
     graph.name = "niwaki"
     return finished_model(graph)
+
+
+def _followed(
+    module: nn.Module,
+    example_inputs: Sequence[torch.Tensor],
+    input_names: Sequence[str] | None,
+    output_names: Sequence[str] | None,
+) -> onnx.ModelProto:
+    """Export a module; if it decides by values of tensors, the way that the examples go."""
+    try:
+        return _exported(module, example_inputs, input_names, output_names)
+    except ExportError:
+        decisions = decisions_of(module, example_inputs)
+        if not decisions:
+            raise
+        with repeated(module, decisions):
+            return _exported(module, example_inputs, input_names, output_names)
 
 
 def _exported(
@@ -75,10 +95,13 @@ def _exported(
                 dynamic_shapes=_dynamic(module, len(examples), batch),
                 verbose=False,
             )
-    # torch wraps whatever went wrong, and lets some through as it was.
-    except (RuntimeError, TypeError, ValueError, AttributeError, KeyError) as error:
+    # torch wraps whatever went wrong, and lets some through as it was; the module's own code runs
+    # here, too, and may raise anything.
+    except Exception as error:
+        place = place_of(error)
+        where = f", at {place}" if place else ""
         raise ExportError(
-            f"torch cannot export {type(module).__name__}: {_reason(error)}"
+            f"torch cannot export {type(module).__name__}{where}: {_reason(error)}"
         ) from error
     assert program is not None
     model: onnx.ModelProto = program.model_proto

@@ -12,6 +12,7 @@ from torch.func import functional_call
 from niwaki.core.errors import ExportError
 from niwaki.export.graph_writer import Shape
 from niwaki.export.shape_rules import FUNCTION_RULES, MODULE_RULES
+from niwaki.export.user_code import place_of
 
 _BATCHES = (2, 3)
 
@@ -68,8 +69,10 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
         graph = fx.Tracer().trace(module)
     # The module's own code runs here, on stand-ins for tensors: it may raise anything.
     except Exception as error:
+        place = place_of(error)
+        where = f" at {place}" if place else ""
         raise ExportError(
-            f"{type(module).__name__} cannot be traced symbolically: {error}. "
+            f"{type(module).__name__} cannot be traced symbolically{where}: {error}. "
             "Use export_module, which follows Python control flow"
         ) from error
     nodes = tuple(graph.nodes)

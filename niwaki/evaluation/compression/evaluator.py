@@ -28,7 +28,7 @@ from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.compression.importance import importance, looked_at
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
 from niwaki.evaluation.compression.model_source import ModelSource
-from niwaki.evaluation.compression.original import Original, in_order_of_outputs
+from niwaki.evaluation.compression.original import Original, example_of, in_order_of_outputs
 from niwaki.evaluation.compression.plans import CompressionPlans
 from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
 from niwaki.evaluation.compression.proposals import Allocating, Proposals
@@ -46,6 +46,7 @@ from niwaki.evaluation.deployment import (
 from niwaki.evaluation.devices import torch_threads
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.values import deployed_values
+from niwaki.export.decisions import decisions_of
 from niwaki.spaces import Choice, ChoiceSpace, JointSpace
 from niwaki.spaces.precision import FP32, INT8, QUANTIZATION
 from niwaki.targets.base import Effort, Target
@@ -196,6 +197,7 @@ class CompressedEvaluator(Evaluator):
         with torch_threads(self._settings.n_threads):
             self._report_groups()
             self._report_unfollowed()
+            self._report_decisions()
             self._rank()
             self._propose()
             self._find_sensitive()
@@ -327,6 +329,15 @@ class CompressedEvaluator(Evaluator):
     def _report_unfollowed(self) -> None:
         if self._trains_quantized and self._unfollowed is not None:
             self._say(f"quantized without training for it: {self._unfollowed}")
+
+    def _report_decisions(self) -> None:
+        example = example_of(self.data)
+        places = dict.fromkeys(d.place for d in decisions_of(self.original.module, [example]))
+        if places:
+            self._say(
+                f"the model decides by the values of tensors at {', '.join(places)}: exported, it "
+                "goes the way that the calibration inputs go, and is verified on others"
+            )
 
     def _rank(self) -> None:
         path = self._in_folder(IMPORTANCE_FILE)

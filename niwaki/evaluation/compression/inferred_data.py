@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.core.errors import DataError
+from niwaki.evaluation.compression.plain_calls import take_integers
 from niwaki.export.torch_outputs import named_outputs
+from niwaki.export.user_code import place_of
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
@@ -65,6 +67,7 @@ def _inferred(
         split: _gathered(loader, f"{origin}, split {split}") for split, loader in loaders.items()
     }
     first = gathered[SplitName.TRAIN]
+    _try(module, first.inputs[:2], origin)
     names = output_names(module, first.inputs[:2])
     given = {
         split: Given(_with_answers(items, module, names), f"{origin}, split {split}")
@@ -73,6 +76,35 @@ def _inferred(
     settings = _settings(module, first, given[SplitName.TRAIN].arrays, names)
     shaped = {split: _shaped(items, settings) for split, items in given.items()}
     return prepare(declared_tasks(settings), shaped, Preparation(standardise=False), seed=seed)
+
+
+def _try(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
+    """Call the model once; one that fails on float inputs is given integers from then on.
+
+    Raises:
+        DataError: If it fails on these inputs: names the line of its code.
+    """
+    failure = _failure(module, inputs)
+    if failure is not None and inputs.dtype.kind in "iu":
+        take_integers(module)
+        failure = _failure(module, inputs)
+    if failure is not None:
+        place = place_of(failure)
+        where = f" at {place}" if place else ""
+        raise DataError(
+            f"the model fails on inputs of shape {inputs.shape} from {origin}{where}: "
+            f"{type(failure).__name__}: {failure}. Give it the inputs that it takes, batch first; "
+            "they arrive as one float32 tensor, or as integers if they are"
+        ) from failure
+
+
+def _failure(module: nn.Module, inputs: NDArray[Any]) -> Exception | None:
+    try:
+        with torch.no_grad():
+            module(torch.from_numpy(inputs.astype(np.float32)))
+    except Exception as error:  # the model's own code runs here: it may raise anything
+        return error
+    return None
 
 
 def output_names(module: nn.Module, inputs: NDArray[Any]) -> list[str]:

@@ -6,6 +6,7 @@ from functools import cached_property
 from torch import nn
 
 from niwaki.core.errors import ConfigError
+from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.tasks.python_loaders import imported
 
 
@@ -32,17 +33,21 @@ class ModelSource:
         return imported(self.reference)()
 
     def load(self) -> nn.Module:
-        """Return the model, in evaluation mode; the same object each time.
+        """Return the model in evaluation mode, called plainly; the same object each time.
 
         Whatever the user's own code raises is not caught.
 
         Raises:
             ConfigError: If the function is not found, or returns something else.
         """
+        return self._plain
+
+    @cached_property
+    def _plain(self) -> nn.Module:
         found = self.module if self.module is not None else self._built
         if not isinstance(found, nn.Module):
             raise ConfigError(
                 f"'{self.reference}' returned a {type(found).__name__}, but a trained "
                 "torch.nn.Module is needed"
             )
-        return found.eval()
+        return plainly_called(found).eval()

@@ -92,7 +92,8 @@ class CompressionPlans:
         """
         if not isinstance(data, Mapping) or not set(_KEYS) <= set(data):
             raise ConfigError(
-                f"plans are a JSON object {{pruning, quantization}}, but this came: {str(data)[:80]}"
+                "plans are a JSON object {pruning, quantization}, but this came: "
+                f"{str(data)[:80]}"
             )
         if unknown := [key for key in data if key not in _KEYS]:
             raise ConfigError(f"plans have no key '{unknown[0]}'{nearest(str(unknown[0]), _KEYS)}")

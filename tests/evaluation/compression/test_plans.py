@@ -59,7 +59,7 @@ def test_a_model_with_other_layers_is_refused() -> None:
     renamed = dataclasses.replace(
         plans(), quantization=QuantizationPlan({"enter.1": Precision.INT8})
     )
-    with pytest.raises(SpaceError, match="names layer 'enter.1'.*did you mean 'enter.0'"):
+    with pytest.raises(SpaceError, match=r"names layer 'enter.1'.*did you mean 'enter.0'"):
         renamed.quantize(another(), [torch.zeros(2, 1, 16, 16)])
 
 

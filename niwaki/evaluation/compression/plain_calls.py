@@ -1,0 +1,95 @@
+"""Somebody's model, called the way that everything here calls models: a tensor in, tensors out.
+
+Models return dataclasses, nested tuples and None; take flags besides their input; or want integers
+where data are float. The model stays what it is, with its own paths and parameters. Only its class
+is a subclass, whose `forward` takes one tensor and returns one, or a flat tuple or mapping of them.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from niwaki.core.errors import ConfigError
+
+_INTEGERS = "_niwaki_takes_integers"
+
+
+def plainly_called(module: nn.Module) -> nn.Module:
+    """Return the same model, sharing all it has, that takes one tensor and returns plain ones.
+
+    Raises:
+        ConfigError: If it is a scripted model, whose code cannot be followed.
+    """
+    if isinstance(module, torch.jit.ScriptModule):
+        raise ConfigError(
+            "the model is scripted (torch.jit): its layers cannot be changed. Give the "
+            "torch.nn.Module that it was made from"
+        )
+    kind = type(module)
+
+    def forward(self: Any, inputs: torch.Tensor) -> Any:
+        given = inputs.long() if vars(self).get(_INTEGERS) else inputs
+        return plain(kind.forward(self, given))
+
+    called = copy.copy(module)
+    called.__class__ = type(kind.__name__, (kind,), {"forward": forward})
+    return called
+
+
+def take_integers(module: nn.Module) -> None:
+    """Let a model that `plainly_called` returned get integers, whatever it is given."""
+    vars(module)[_INTEGERS] = True
+
+
+def plain(answer: Any) -> Any:
+    """Return a model's answer as a tensor, a flat sequence or a flat mapping of tensors.
+
+    What is flat stays as it is. In what is nested, tensors are named by their path with
+    underscores. Whatever is no tensor is left out.
+    """
+    if _is_tensor(answer):
+        return answer
+    parts = _parts(answer)
+    if (
+        parts
+        and isinstance(answer, Mapping | tuple | list)
+        and all(map(_is_tensor, parts.values()))
+    ):
+        return dict(answer) if isinstance(answer, Mapping) else tuple(answer)
+    found = _leaves(answer, "")
+    if not found:
+        return answer
+    if isinstance(answer, tuple | list) and all(name.isdigit() for name in found):
+        tensors = tuple(found.values())
+        return tensors if len(tensors) > 1 else tensors[0]
+    return {name if not name[0].isdigit() else f"output_{name}": t for name, t in found.items()}
+
+
+def _leaves(value: Any, name: str) -> dict[str, Any]:
+    if _is_tensor(value):
+        return {name: value}
+    found: dict[str, Any] = {}
+    for key, item in _parts(value).items():
+        found |= _leaves(item, f"{name}_{key}" if name else key)
+    return found
+
+
+def _parts(value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping):
+        return {str(key): item for key, item in value.items()}
+    if isinstance(value, tuple) and isinstance(getattr(value, "_fields", None), tuple):
+        return dict(zip(value._fields, value, strict=True))  # type: ignore[attr-defined]
+    if isinstance(value, tuple | list):
+        return {str(i): item for i, item in enumerate(value)}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return {}
+
+
+def _is_tensor(value: Any) -> bool:
+    # A proxy stands for a tensor while a model is traced.
+    return isinstance(value, torch.Tensor | fx.Proxy)

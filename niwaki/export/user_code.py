@@ -1,0 +1,48 @@
+"""Where in somebody's own code an error came from."""
+
+import sysconfig
+from pathlib import Path
+from types import TracebackType
+
+import niwaki
+
+_NOT_THEIRS = (
+    str(Path(niwaki.__file__).parent),
+    sysconfig.get_path("stdlib"),
+    sysconfig.get_path("purelib"),
+    sysconfig.get_path("platlib"),
+)
+_OWN_MODELS = str(Path(niwaki.__file__).parent / "testing")
+_MOST_CAUSES = 16
+
+
+def is_users(file: str) -> bool:
+    """Whether a file of code is neither niwaki's, nor Python's, nor of an installed package."""
+    is_file = not file.startswith("<")
+    return is_file and (file.startswith(_OWN_MODELS) or not file.startswith(_NOT_THEIRS))
+
+
+def place_of(error: BaseException) -> str:
+    """Return `file.py:line` of the innermost line of the user's code, or nothing if there is none.
+
+    Args:
+        error: Its causes are looked through as well, the first of them first.
+    """
+    chain: list[BaseException] = [error]
+    for _ in range(_MOST_CAUSES):
+        before = chain[-1].__cause__ or chain[-1].__context__
+        if before is None or before in chain:
+            break
+        chain.append(before)
+    places = [_innermost(each.__traceback__) for each in reversed(chain)]
+    return next((place for place in places if place), "")
+
+
+def _innermost(traceback: TracebackType | None) -> str:
+    place = ""
+    while traceback is not None:
+        file = traceback.tb_frame.f_code.co_filename
+        if is_users(file):
+            place = f"{file}:{traceback.tb_lineno}"
+        traceback = traceback.tb_next
+    return place
