@@ -24,6 +24,7 @@ class GaussianColumn:
         rows: (n, d) features.
         factor: (n, n) lower Cholesky factor of the rows' covariance, noise included.
         weights: (n,) of the rows in a prediction.
+        logarithms: (4 + d,) of the hyper-parameters, as in `Evidence`; none if read from disk.
         log_evidence: Log posterior density of the hyper-parameters, of real values.
         n_judged: How many values that density is of; 0 if it is not known any more.
     """
@@ -35,6 +36,7 @@ class GaussianColumn:
     rows: Array
     factor: Array
     weights: Array
+    logarithms: Array
     log_evidence: float
     n_judged: int
 
@@ -98,6 +100,7 @@ class GaussianColumn:
             rows=array_of(state, "rows", n_dimensions=2),
             factor=array_of(state, "factor", n_dimensions=2),
             weights=weights,
+            logarithms=np.empty(0),
             log_evidence=float("nan"),
             n_judged=0,
         )
@@ -113,7 +116,13 @@ class GaussianColumn:
 
 
 def fit_column(
-    rows: Array, values: Array, *, shrinkage: float = 0.7, max_rows: int = 120, max_steps: int = 30
+    rows: Array,
+    values: Array,
+    *,
+    shrinkage: float = 0.7,
+    max_rows: int = 120,
+    max_steps: int = 30,
+    start: Array | None = None,
 ) -> GaussianColumn:
     """Learn hyper-parameters and values.
 
@@ -123,11 +132,13 @@ def fit_column(
         shrinkage: How far columns may differ in relevance; see `Evidence`.
         max_rows: Hyper-parameters are learned on at most so many rows, evenly taken.
         max_steps: Of the optimiser.
+        start: (4 + d,) logarithms where the optimiser begins, such as those of similar values on
+            the same features; None is the mean of the prior.
     """
     shift, scale = float(values.mean()), float(values.std()) or 1.0
     taken = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), max_rows)).round().astype(int))
     evidence = Evidence(rows[taken], (values[taken] - shift) / scale, shrinkage)
-    logarithms, log_density = evidence.best(max_steps)
+    logarithms, log_density = evidence.best(max_steps, start)
     unfitted = GaussianColumn(
         covariance=evidence.covariance(logarithms),
         noise=float(np.exp(logarithms[2])),
@@ -136,6 +147,7 @@ def fit_column(
         rows=rows[:0],
         factor=np.empty((0, 0)),
         weights=np.empty(0),
+        logarithms=logarithms,
         log_evidence=log_density - len(taken) * float(np.log(scale)),
         n_judged=len(taken),
     )

@@ -71,9 +71,15 @@ class Evidence:
             centre=self.rows.mean(axis=0),
         )
 
-    def best(self, max_steps: int) -> tuple[Array, float]:
-        """Return the most plausible logarithms, (4 + d,), and their log density."""
-        start = np.concatenate([PRIOR_MEAN, np.zeros(self.rows.shape[1])])
+    def best(self, max_steps: int, start: Array | None = None) -> tuple[Array, float]:
+        """Return the most plausible logarithms, (4 + d,), and their log density.
+
+        Args:
+            max_steps: Of the optimiser.
+            start: (4 + d,) where it begins; None is the mean of the prior.
+        """
+        if start is None:
+            start = np.concatenate([PRIOR_MEAN, np.zeros(self.rows.shape[1])])
         found = minimize(
             self.cost_and_gradient,
             start,

@@ -13,6 +13,7 @@ Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 LEAST_LIKELY = 0.05  # of a scale, relative to the likeliest one, to be looked at
+FEW_STEPS = 10  # of the optimiser, from hyper-parameters of another scale
 _CERTAIN = 1e-9  # standard deviation of what is known, relative to its size
 
 
@@ -146,7 +147,14 @@ def learn(features: Array, costs: Array) -> Learned:
         Hoeting, Madigan, Raftery and Volinsky, Statistical Science 1999, "Bayesian model averaging:
         a tutorial", eq. 1 to 3.
     """
-    tried = [Warped(w, fit_column(features, w.warped(costs))) for w in warps_for(costs)]
+    straight, *bent = warps_for(costs)
+    tried = [Warped(straight, fit_column(features, straight.warped(costs)))]
+    # What matters on one scale mostly matters on another: a few steps lead from there.
+    start = tried[0].column.logarithms
+    tried += [
+        Warped(w, fit_column(features, w.warped(costs), max_steps=FEW_STEPS, start=start))
+        for w in bent
+    ]
     evidence = np.array([part.evidence(costs) for part in tried])
     likely = np.exp(evidence - evidence.max())
     likely = np.where(likely >= LEAST_LIKELY, likely, 0.0)

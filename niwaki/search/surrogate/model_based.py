@@ -18,12 +18,13 @@ class ModelBased(Searcher):
 
     Args:
         problem: What is searched.
+        learns_from_cheap: Whether cheap values are features of candidates.
     """
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, *, learns_from_cheap: bool = False) -> None:
         self._problem = problem
         self._asked = Asked(problem)
-        self._catalogue = Catalogue(problem)
+        self._catalogue = Catalogue(problem, learns_from_cheap)
         self._history = History(problem)
         self._told: set[str] = set()
         self._pending: dict[str, Candidate] = {}

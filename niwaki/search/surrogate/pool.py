@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.search.base import Problem
+from niwaki.search.surrogate.counts import Counts
 from niwaki.search.surrogate.tallies import Tallies
 from niwaki.spaces.walks import every_candidate
 
@@ -71,13 +72,16 @@ def _column(pool: Pool, name: str) -> Array:
 class Catalogue:
     """Looks candidates up: identities, features and cheap values, each computed once.
 
-    Features are the encoding of the space, and tallies of its decisions.
+    Features are the encoding of the space, tallies of its decisions and, if wanted, cheap values.
 
     Attributes:
         problem: What is searched.
+        learns_from_cheap: Whether cheap values are features: what is expensive mostly goes with
+            them, and they are known of every candidate.
     """
 
     problem: Problem
+    learns_from_cheap: bool = False
     _features: dict[str, Array] = field(default_factory=dict)
     _cheap: dict[str, Mapping[str, float]] = field(default_factory=dict)
 
@@ -86,13 +90,12 @@ class Catalogue:
         first: dict[str, Candidate] = {}
         for candidate in candidates:
             first.setdefault(self.problem.identity(candidate), candidate)
-        new = [name for name in first if name not in self._features]
-        if new:
-            rows = self._encoded([first[name] for name in new])
-            self._features.update(zip(new, rows, strict=True))
         for name in first:
             if name not in self._cheap:
                 self._cheap[name] = self.problem.cheap(first[name])
+        new = [name for name in first if name not in self._features]
+        if new:
+            self._take_down(new, self._encoded([first[name] for name in new]))
         return self._assembled(first)
 
     def everything(self) -> Pool:
@@ -107,8 +110,21 @@ class Catalogue:
         ends = np.cumsum([len(alike) for alike in spellings.values()])
         means = np.add.reduceat(rows, np.concatenate([[0], ends[:-1]]), axis=0)
         means /= np.diff(ends, prepend=0)[:, None]
-        self._features.update(zip(spellings, means, strict=True))
+        for name, alike in spellings.items():
+            self._cheap.setdefault(name, self.problem.cheap(alike[0]))
+        self._take_down(list(spellings), means)
         return self.pool([alike[0] for alike in spellings.values()])
+
+    def _take_down(self, names: Sequence[str], encoded: Array) -> None:
+        """Keep the features of networks whose cheap values are known."""
+        if self.learns_from_cheap:
+            counts = self._counts.encode([self._cheap[name] for name in names])
+            encoded = np.concatenate([encoded, counts], axis=1)
+        self._features.update(zip(names, encoded, strict=True))
+
+    @cached_property
+    def _counts(self) -> Counts:
+        return Counts.of(self.problem)
 
     @cached_property
     def _tallies(self) -> Tallies:

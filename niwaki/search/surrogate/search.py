@@ -70,7 +70,7 @@ class Surrogate(ModelBased):
     """
 
     def __init__(self, problem: Problem, settings: SurrogateSettings | None = None) -> None:
-        super().__init__(problem)
+        super().__init__(problem, learns_from_cheap=True)
         self._settings = settings or SurrogateSettings()
         self._knowledge: _Knowledge | None = None
         # Listed now, so that no ask has to wait for it.
