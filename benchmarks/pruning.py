@@ -20,7 +20,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +89,8 @@ class Bench:
         self._network, self._seed = network, seed
         self._cache: Path = arguments.cache
         self._scale: Scale = SCALES[arguments.scale][network.data]
+        if arguments.tuning_epochs is not None:
+            self._scale = replace(self._scale, tuning_epochs=arguments.tuning_epochs)
         self.data: TaskData = data_of(network, self._scale, arguments.data, seed=seed)
         self._module: nn.Module | None = None
         self._target = OnnxRuntimeCpu()
@@ -331,6 +333,8 @@ def main() -> None:
     )
     parser.add_argument("--arms", nargs="+", default=[*ARMS, SCRATCH])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--shares", nargs="*", type=float, default=[], help="of the MACs")
+    parser.add_argument("--tuning-epochs", type=float, help="of fine-tuning; the scale's if absent")
     parser.add_argument("--latency", nargs="*", choices=list(PARTS), default=["resnet18"])
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -343,9 +347,10 @@ def main() -> None:
             _print(next_size_rows(benches("tight"), benches("ample"), "niwaki"))
             continue
         ours = benches(part)
-        fill(ours, PARTS[part], arguments.arms)
+        shares = arguments.shares or PARTS[part]
+        fill(ours, shares, arguments.arms)
         print(f"\n{part}: {originals_row(ours)}")
-        for share in PARTS[part]:
+        for share in shares:
             _print(rows_of(ours, share, arguments.arms))
             if part in arguments.latency:
                 _print(latency_rows(ours, share, arguments.arms))

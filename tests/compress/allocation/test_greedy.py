@@ -1,9 +1,13 @@
 """Allocation to a budget: near the best, above every floor, honest when it cannot."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
-from niwaki.compress.allocation import GreedyAllocator, GreedySettings
+from niwaki.compress.allocation import Counts, GreedyAllocator, GreedySettings, Verdict
 from tests.compress.allocation.formulas import (
     LADDER,
     ChainPrice,
@@ -68,3 +72,32 @@ def test_a_budget_above_the_whole_changes_nothing() -> None:
     found = GreedyAllocator(uneven(2), ChainPrice(), LADDER).allocate(2.0 * WHOLE)
     assert found.counts.tolist() == LADDER.whole.tolist()
     assert found.n_judged == 1
+
+
+def test_no_group_loses_more_than_half_in_a_round() -> None:
+    oracle = FormulaOracle(np.array([[0.5, 0.0, 0.5, 0.5]]))
+    states = [LADDER.whole]
+    GreedyAllocator(oracle, ChainPrice(), LADDER).allocate(0.6 * WHOLE, progress=states.append)
+    assert len(states) > 2
+    for before, after in pairwise(states):
+        assert np.all(after >= before // 2)
+
+
+def test_one_round_is_enough_for_any_budget() -> None:
+    settings = GreedySettings(n_rounds=1)
+    found = GreedyAllocator(uneven(4), ChainPrice(), LADDER, settings).allocate(0.1 * WHOLE)
+    assert found.reached
+
+
+class _Coarse(FormulaOracle):
+    """Too few items for skills to tell anything; answers drift all the same."""
+
+    def judge(self, states: Sequence[Counts]) -> Verdict:
+        verdict = super().judge(states)
+        return replace(verdict, skills=np.ones_like(verdict.skills))
+
+
+def test_where_skills_tell_nothing_drift_does() -> None:
+    oracle = _Coarse(np.array([[0.5, 0.0, 0.5, 0.5]]))
+    found = GreedyAllocator(oracle, ChainPrice(), LADDER).allocate(0.75 * WHOLE)
+    assert found.counts[1] == 4
