@@ -10,6 +10,7 @@ import torch
 
 from niwaki.compress.allocation import PagcpSettings
 from niwaki.compress.pruning import apply_plan
+from niwaki.compress.pruning.compensation import compensated
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle
@@ -83,15 +84,14 @@ def test_it_travels_to_workers(evaluator: CompressedEvaluator) -> None:
 
 
 def test_the_oracle_judges_what_would_be_cut(evaluator: CompressedEvaluator) -> None:
-    counts = evaluator.ladder.least
-    oracle = MaskedOracle(
-        build(), evaluator._ranked, evaluator.data, recalibrate=lambda _: None, n_items=64
-    )
+    counts, moments = evaluator.ladder.least, evaluator._moments
+    oracle = MaskedOracle(build(), evaluator._ranked, evaluator.data, moments=moments, n_items=64)
     judged = oracle.judge([evaluator.ladder.whole, counts])
     np.testing.assert_allclose(judged.skills[0], 1.0)
-    cut = apply_plan(build(), evaluator._ranked.plan(counts)).eval()
-    truth = MaskedOracle(cut, evaluator._ranked, evaluator.data, recalibrate=lambda _: None)
-    whole = MaskedOracle(build(), evaluator._ranked, evaluator.data, recalibrate=lambda _: None)
+    cut = compensated(build(), evaluator._ranked.plan(counts), moments).eval()
+    truth, whole = (
+        MaskedOracle(module, evaluator._ranked, evaluator.data) for module in (cut, build())
+    )
     np.testing.assert_allclose(judged.skills[1], truth._original / whole._original, atol=1e-5)
 
 
