@@ -20,7 +20,8 @@ M = TypeVar("M", bound=nn.Module)
 
 _RIDGE = 1e-3  # of the mean square of the kept channels
 _TINY = 1e-12
-_MOST_CHANNELS = 4096  # of an input: the moments are its square
+_MOST_CHANNELS = 2048  # of an input: its moments are the square of it
+_MOST_ROWS = 2**15  # of input vectors per call: large images have far more than are needed
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -41,8 +42,8 @@ def input_moments(module: nn.Module, batches: Iterable[Any]) -> InputMoments:
     """Run a whole model over inputs and note how the channels of each layer's input vary together.
 
     Only of plain convolutions and linear layers, those whose weights multiply every input channel
-    with every output channel, and of none with more than 4096 inputs. A layer that is called
-    several times has the moments of all calls.
+    with every output channel, and of none with more than 2048 inputs. A layer that is called
+    several times has the moments of all calls. Layers whose inputs are not finite are left out.
 
     Args:
         module: In evaluation mode; not changed.
@@ -67,7 +68,7 @@ def input_moments(module: nn.Module, batches: Iterable[Any]) -> InputMoments:
             handle.remove()
     if not n_batches:
         raise DataError("moments of channels need at least one batch of inputs, and none came")
-    known = {path: s for path, s in sums.items() if s.n}
+    known = {path: s for path, s in sums.items() if s.n and s.mean().isfinite().all()}
     return InputMoments(
         {path: s.mean() for path, s in known.items()}, {path: s.n for path, s in known.items()}
     )
@@ -153,7 +154,7 @@ class _Sums:
 
     def add(self, channels: Tensor) -> None:
         """Take in (n, c) values."""
-        values = channels.double()
+        values = _some(channels).double()
         product = values.T @ values
         self._total = product if self._total is None else self._total + product
         self.n += len(values)
@@ -161,6 +162,14 @@ class _Sums:
     def mean(self) -> Tensor:
         assert self._total is not None
         return self._total / self.n
+
+
+def _some(rows: Tensor) -> Tensor:
+    """Return rows, or so many of them, drawn at random: a regular step might miss columns."""
+    if len(rows) <= _MOST_ROWS:
+        return rows
+    generator = torch.Generator().manual_seed(0)
+    return rows[torch.randint(len(rows), (_MOST_ROWS,), generator=generator).to(rows.device)]
 
 
 def _is_plain(layer: nn.Module) -> bool:

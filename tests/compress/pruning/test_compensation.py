@@ -120,3 +120,10 @@ def test_nothing_removed_changes_nothing() -> None:
 def test_no_inputs_are_an_error() -> None:
     with pytest.raises(DataError, match="at least one batch"):
         input_moments(chain()[0], [])
+
+
+def test_layers_whose_inputs_are_not_finite_are_left_alone() -> None:
+    module, groups = chain()
+    module.first.weight.data[2] = torch.nan
+    plan = groups.plan({"first": [0, 1], "second": [0, 1]})
+    assert compensated_weights(module, plan, input_moments(module, [INPUTS])) == {}
