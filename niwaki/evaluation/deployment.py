@@ -26,7 +26,7 @@ from niwaki.export.equalisation import equalised
 from niwaki.export.fake_quantization import FakeQuantized
 from niwaki.export.fx_graph import build_graph
 from niwaki.export.quantize import quantize_model
-from niwaki.export.realised import realised_precisions
+from niwaki.export.realised import Realised, realised_precisions
 from niwaki.export.torch_export import export_module
 from niwaki.targets.base import Effort, Feeds, Target
 from niwaki.targets.latency import Latency
@@ -214,7 +214,8 @@ class Deployment:
     def realised(self, model: onnx.ModelProto, plan: QuantizationPlan) -> Mapping[str, str]:
         """Return the precision that each layer of the plan really runs in."""
         found = realised_precisions(self.target.optimised(model), model)
-        return {layer: str(found[layer]) for layer in plan.precisions}
+        # The exporter of finalists may write an operation in other nodes than the fast path.
+        return {layer: str(found.get(layer, Realised.ABSENT)) for layer in plan.precisions}
 
     def _calibration_feeds(self) -> Iterator[dict[str, NDArray[np.float32]]]:
         return self.feeds(SplitName.CALIBRATION, self._settings.n_calibration)

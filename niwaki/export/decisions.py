@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ from torch.overrides import TorchFunctionMode
 
 from niwaki.export.user_code import is_users
 
-_READING = frozenset({"__bool__", "__float__", "__index__", "__int__", "item", "numpy", "tolist"})
+_TORCH = str(Path(torch.__file__).parent)
+_READING = frozenset({"__bool__", "__float__", "__index__", "__int__", "item"})
 
 
 @dataclass(frozen=True)
@@ -77,7 +79,7 @@ class _Noting(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         value = func(*args, **(kwargs or {}))
-        if getattr(func, "__name__", "") in _READING:
+        if _is_reading(func):
             self.decisions.append(Decision(_caller(), value))
         return value
 
@@ -90,12 +92,19 @@ class _Repeating(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        if getattr(func, "__name__", "") in _READING:
+        if _is_reading(func):
             decision = next(self._left, None)
             if decision is None:
                 raise RuntimeError("the model reads more values from tensors than before")
             return decision.value
         return func(*args, **(kwargs or {}))
+
+
+def _is_reading(func: Any) -> bool:
+    """Whether a model's code reads a value; torch's own code does, too, while it exports."""
+    if getattr(func, "__name__", "") not in _READING:
+        return False
+    return not sys._getframe(2).f_code.co_filename.startswith(_TORCH)
 
 
 def _caller() -> str:

@@ -7,6 +7,7 @@ batch norm folded, and nothing in the file that tells on whose machine it was ma
 """
 
 import contextlib
+import inspect
 import io
 import logging
 import warnings
@@ -20,6 +21,7 @@ from niwaki.core.errors import ExportError
 from niwaki.export.decisions import decisions_of, repeated
 from niwaki.export.graph_writer import BATCH, OPSET, finished_model
 from niwaki.export.layer_names import named_by_layers
+from niwaki.export.lengths import lengths_followed
 from niwaki.export.simplification import simplified
 from niwaki.export.user_code import place_of
 
@@ -83,7 +85,7 @@ def _exported(
     # A batch of one would be taken for a constant.
     examples = tuple(x.repeat(2, *[1] * (x.ndim - 1)) if len(x) == 1 else x for x in example_inputs)
     try:
-        with _quiet(), torch.no_grad():
+        with _quiet(), torch.no_grad(), lengths_followed(module):
             program = torch.onnx.export(
                 module,
                 examples,
@@ -105,13 +107,19 @@ def _exported(
         ) from error
     assert program is not None
     model: onnx.ModelProto = program.model_proto
+    for info in model.graph.input:
+        if not info.type.tensor_type.shape.dim[0].dim_param:
+            raise ExportError(
+                f"torch took the batch of input '{info.name}' for a constant of {len(examples[0])}:"
+                f" {type(module).__name__} turns it into a plain number. Read it as `x.shape[0]`"
+            )
     return model
 
 
 def _dynamic(module: nn.Module, n_inputs: int, batch: object) -> tuple[object, ...]:
     """Return the dynamic shapes in the form that the signature of `forward` asks for."""
     dims = tuple({0: batch} for _ in range(n_inputs))
-    code = module.forward.__code__
+    code = inspect.unwrap(module.forward).__code__
     takes_any_number = bool(code.co_flags & 0x04) and code.co_argcount <= 1
     return (dims,) if takes_any_number else dims
 

@@ -11,6 +11,7 @@ from torch.func import functional_call
 
 from niwaki.core.errors import ExportError
 from niwaki.export.graph_writer import Shape
+from niwaki.export.lengths import lengths_followed
 from niwaki.export.shape_rules import FUNCTION_RULES, MODULE_RULES
 from niwaki.export.user_code import place_of
 
@@ -66,7 +67,8 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
     if module.training:
         raise ExportError("the module is in training mode: call its eval() before exporting it")
     try:
-        graph = fx.Tracer().trace(module)
+        with lengths_followed(module):
+            graph = fx.Tracer().trace(module)
     # The module's own code runs here, on stand-ins for tensors: it may raise anything.
     except Exception as error:
         place = place_of(error)

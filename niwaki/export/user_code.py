@@ -1,8 +1,11 @@
 """Where in somebody's own code an error came from."""
 
+import re
 import sysconfig
 from pathlib import Path
 from types import TracebackType
+
+from torch import fx
 
 import niwaki
 
@@ -14,6 +17,7 @@ _NOT_THEIRS = (
 )
 _OWN_MODELS = str(Path(niwaki.__file__).parent / "testing")
 _MOST_CAUSES = 16
+_QUOTED = re.compile(r'File "([^"]+)", line (\d+)')
 
 
 def is_users(file: str) -> bool:
@@ -35,7 +39,26 @@ def place_of(error: BaseException) -> str:
             break
         chain.append(before)
     places = [_innermost(each.__traceback__) for each in reversed(chain)]
-    return next((place for place in places if place), "")
+    written = [_written(each.__traceback__) for each in reversed(chain)]
+    quoted = [_quoted(str(each)) for each in reversed(chain)]
+    return next((place for place in (*places, *written, *quoted) if place), "")
+
+
+def _written(traceback: TracebackType | None) -> str:
+    """Return the line behind the call that torch's exporter was writing when it failed."""
+    place = ""
+    while traceback is not None:
+        node = traceback.tb_frame.f_locals.get("node")
+        if isinstance(node, fx.Node):
+            place = _quoted(str(node.meta.get("stack_trace", ""))) or place
+        traceback = traceback.tb_next
+    return place
+
+
+def _quoted(message: str) -> str:
+    """Return the last line of the user's code that a message quotes, as torch's exporter does."""
+    found = [f"{file}:{line}" for file, line in _QUOTED.findall(message) if is_users(file)]
+    return found[-1] if found else ""
 
 
 def _innermost(traceback: TracebackType | None) -> str:

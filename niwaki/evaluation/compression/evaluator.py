@@ -331,6 +331,10 @@ class CompressedEvaluator(Evaluator):
             self._say(f"quantized without training for it: {self._unfollowed}")
 
     def _report_decisions(self) -> None:
+        if names := self._source.computed:
+            self._say(
+                f"taken as plain weights, which a norm or the like computes: {', '.join(names)}"
+            )
         example = example_of(self.data)
         places = dict.fromkeys(d.place for d in decisions_of(self.original.module, [example]))
         if places:

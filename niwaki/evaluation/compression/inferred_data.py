@@ -170,7 +170,16 @@ def _answers(
             batch = torch.from_numpy(inputs[start : start + _BATCH].astype(np.float32))
             answer = named_outputs(module(batch), names)
             pieces.append({name: values.numpy() for name, values in answer.items()})
-    return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
+    found = {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
+    for name, values in found.items():
+        n_lost = int((~np.isfinite(values.reshape(len(values), -1)).all(axis=1)).sum())
+        if n_lost:
+            raise DataError(
+                f"the model's output '{name}' is NaN or infinite for {n_lost} of {len(values)} "
+                "inputs: there is nothing to be learnt from it. Look for a division, a logarithm "
+                "or inputs of another scale than it was trained with"
+            )
+    return found
 
 
 def _as_target(answer: NDArray[np.float32]) -> NDArray[Any]:

@@ -5,8 +5,10 @@ from functools import cached_property
 
 from torch import nn
 
+from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.compression.plain_calls import plainly_called
+from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.tasks.python_loaders import imported
 
 
@@ -42,12 +44,23 @@ class ModelSource:
         """
         return self._plain
 
+    @property
+    def computed(self) -> tuple[str, ...]:
+        """Names of the weights that the model computes at each call, and `load` makes plain."""
+        return computed_weights(self._given())
+
     @cached_property
     def _plain(self) -> nn.Module:
+        given = self._given()
+        # What a caller holds is left as it is, its mode included.
+        own = copied(given) if self.module is not None else given
+        return plainly_called(with_plain_weights(own)).eval()
+
+    def _given(self) -> nn.Module:
         found = self.module if self.module is not None else self._built
         if not isinstance(found, nn.Module):
             raise ConfigError(
                 f"'{self.reference}' returned a {type(found).__name__}, but a trained "
                 "torch.nn.Module is needed"
             )
-        return plainly_called(found).eval()
+        return found

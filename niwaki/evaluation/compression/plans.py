@@ -18,6 +18,7 @@ from niwaki.core.errors import ConfigError, DataError, ExportError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.registry import nearest
+from niwaki.evaluation.compression.plain_weights import with_plain_weights
 from niwaki.export.calibration import activation_ranges
 from niwaki.export.fx_graph import build_graph
 from niwaki.export.graph_index import GraphIndex
@@ -45,7 +46,7 @@ class CompressionPlans:
         Raises:
             SpaceError: If the plan does not fit: names the first layer that differs.
         """
-        return apply_plan(module, self.pruning)
+        return apply_plan(with_plain_weights(module), self.pruning)
 
     def quantize(
         self,

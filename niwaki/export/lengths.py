@@ -1,0 +1,45 @@
+"""`len(x)` of a tensor, followed: Python turns it into a plain number, and so fixes the batch.
+
+`len` has to return an integer, so neither a symbolic trace nor torch's exporter can see that it
+grows with the batch. While a model is traced, its code therefore finds another `len`.
+"""
+
+import builtins
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+_NAME = "len"
+
+
+@contextmanager
+def lengths_followed(module: nn.Module) -> Iterator[None]:
+    """Let the code of all modules read `x.shape[0]` where it says `len(x)`, inside the block."""
+    spaces = {id(space): space for child in module.modules() for space in _namespaces(child)}
+    replaced = [space for space in spaces.values() if _NAME not in space]
+    for space in replaced:
+        space[_NAME] = _length
+    try:
+        yield
+    finally:
+        for space in replaced:
+            del space[_NAME]
+
+
+def _namespaces(module: nn.Module) -> Iterator[dict[str, Any]]:
+    """Yield the global names of the code that a module's forward pass is written in."""
+    for kind in type(module).__mro__:
+        forward = vars(kind).get("forward")
+        space = getattr(forward, "__globals__", None)
+        if space is not None and not str(space.get("__name__", "")).startswith("torch."):
+            yield space
+
+
+def _length(value: Any) -> Any:
+    if isinstance(value, torch.Tensor | fx.Proxy):
+        shape: Any = value.shape
+        return shape[0]
+    return builtins.len(value)

@@ -1,0 +1,140 @@
+"""Anybody's model, called like any other."""
+
+from collections import namedtuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations, spectral_norm
+
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.evaluation.compression.plain_calls import plain, plainly_called
+from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
+
+ONE, TWO = torch.ones(1), torch.zeros(2)
+Pair = namedtuple("Pair", "first second")
+
+
+@dataclass
+class Answer:
+    """What models of language return."""
+
+    logits: torch.Tensor
+    loss: torch.Tensor | None = None
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (ONE, ONE),
+        ([ONE, TWO], (ONE, TWO)),
+        ((ONE, None), ONE),
+        ({"a": ONE, "b": TWO}, {"a": ONE, "b": TWO}),
+        ({"a": ONE, "more": {"b": [TWO]}}, {"a": ONE, "more_b_0": TWO}),
+        (Answer(ONE), {"logits": ONE}),
+        ((ONE, {"b": TWO}), {"output_0": ONE, "output_1_b": TWO}),
+    ],
+)
+def test_answers_become_flat(answer: Any, expected: Any) -> None:
+    torch.testing.assert_close(plain(answer), expected)
+
+
+def test_a_named_tuple_is_a_tuple() -> None:
+    assert plain(Pair(ONE, TWO)) == (ONE, TWO)
+
+
+class Flagged(nn.Module):
+    """Takes more than its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(
+        self, x: torch.Tensor, mask: torch.Tensor | None = None, *, scale: float = 2.0
+    ) -> Answer:
+        return Answer(self.fc(x if mask is None else x * mask) * scale)
+
+
+def test_flags_keep_their_defaults_and_the_model_its_parameters() -> None:
+    model = Flagged().eval()
+    called = plainly_called(model)
+    answer = called(torch.ones(2, 4))
+    torch.testing.assert_close(answer, {"logits": model(torch.ones(2, 4)).logits})
+    assert called.fc is model.fc and type(model) is Flagged
+
+
+def test_the_model_that_was_given_is_left_as_it_is() -> None:
+    model = Flagged().train()
+    loaded = ModelSource(module=model).load()
+    assert model.training and model.fc.training
+    assert not loaded.training and loaded.fc is not model.fc
+
+
+class Words(nn.Module):
+    """Takes integers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.fc = nn.Embedding(50, 8), nn.Linear(8, 3)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.fc(self.table(ids).mean(1))
+        return scores
+
+
+def test_integers_arrive_as_integers() -> None:
+    module = plainly_called(Words().eval())
+    words = torch.randint(0, 50, (64, 5), generator=torch.Generator().manual_seed(0))
+    data = infer_from({"train": [(words, torch.arange(64) % 3)]}, module, seed=0)
+    assert data.input_shape == (5,)
+    torch.testing.assert_close(module(words.float()), Words.forward(module, words))  # type: ignore[arg-type]
+
+
+class Broken(Words):
+    """Fails, or answers nonsense."""
+
+    def __init__(self, answer: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        super().__init__()
+        self.answer = answer
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.answer(ids.float())
+
+
+def test_a_model_that_fails_is_told_with_its_line() -> None:
+    module = plainly_called(Broken(lambda x: x @ torch.ones(7, 2)))
+    with pytest.raises(
+        DataError, match=r"fails on inputs of shape \(2, 5\) .*test_plain_calls.py:"
+    ):
+        infer_from({"train": [torch.ones(8, 5)]}, module, seed=0)
+
+
+def test_a_model_that_answers_nan_is_refused() -> None:
+    module = plainly_called(Broken(lambda x: x / (x - x)))
+    with pytest.raises(DataError, match="'output' is NaN or infinite for 8 of 8 inputs"):
+        infer_from({"train": [torch.ones(8, 5)]}, module, seed=0)
+
+
+@pytest.mark.parametrize(
+    "norm", [parametrizations.weight_norm, parametrizations.spectral_norm, spectral_norm]
+)
+@pytest.mark.parametrize("trainable", [True, False])
+def test_normalised_weights_become_plain(norm: Callable[..., nn.Module], trainable: bool) -> None:
+    model = nn.Sequential(nn.Linear(4, 6), norm(nn.Linear(6, 3))).requires_grad_(trainable).eval()
+    plain_model = with_plain_weights(model)
+    assert computed_weights(model) == ("1.weight",) and not computed_weights(plain_model)
+    assert "1.weight" in dict(plain_model.named_parameters())
+    torch.testing.assert_close(plain_model(torch.ones(2, 4)), model(torch.ones(2, 4)))
+
+
+def test_scripted_models_are_refused() -> None:
+    with pytest.warns(DeprecationWarning):
+        scripted = torch.jit.script(nn.Linear(2, 2))
+    with pytest.raises(ConfigError, match="the model is scripted"):
+        plainly_called(scripted)
