@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from niwaki import Candidate
+from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Trial
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.deployment import DeploymentSettings
@@ -87,6 +88,12 @@ class Scale:
     max_seconds: int
     known: tuple[str, ...] = ("resnet8_w16", "resnet18_w16", "wrn10_1", "vit_small")
 
+    @property
+    def training(self) -> dict[str, JSON]:
+        """What single results depend on: a run may go on with more of all else."""
+        counts = ("evaluations", "random", "retrained", "seeds")
+        return {name: value for name, value in asdict(self).items() if name not in counts}
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -142,7 +149,7 @@ class Setup:
                 n_finalists=0,
                 seed=seed,
                 searcher=plan.searcher,
-                config={"scale": asdict(self.scale), "plan": asdict(plan), "task": self.task},
+                config={**self.scale.training, "plan": asdict(plan), "task": self.task},
             ),
             make_executor=self._executor,
         )

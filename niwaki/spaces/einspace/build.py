@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import Tensor, nn
 
+from niwaki.core.errors import NiwakiError, SpaceError
 from niwaki.core.registry import import_object
 from niwaki.spaces.einspace.blueprint import Blueprint, Fork, Line, Piece, Shape
 
@@ -322,8 +323,8 @@ def build_piece(piece: Piece | Fork) -> nn.Module:
     """Build one module."""
     if isinstance(piece, Fork) and piece.join.kind == "own":
         children = [build_line(line) for line in piece.branches]
-        module: nn.Module = import_object(str(piece.join.setting("path")))(children)
-        return module
+        path = str(piece.join.setting("path"))
+        return _made(path, lambda: import_object(path)(children))
     if isinstance(piece, Fork):
         kind = {"router": Experts}.get(piece.split.kind) or {"cell": Cell}.get(piece.join.kind)
         return (kind or Branching)(piece)
@@ -360,8 +361,48 @@ def _pool(piece: Piece) -> nn.Module:
 def _own(piece: Piece) -> nn.Module:
     path, given = str(piece.setting("path")), _shape(piece, "given")
     parameters = {name: value for name, value in piece.settings if name not in ("path", "given")}
-    module = import_object(path)(given, **parameters)
-    assert isinstance(module, nn.Module)
+    module = _made(path, lambda: import_object(path)(given, **parameters))
+    _require_as_said(module, path, piece)
+    return module
+
+
+def _require_as_said(module: nn.Module, path: str, piece: Piece) -> None:
+    """Compare a user's module with what its attribute rule says of it.
+
+    Raises:
+        SpaceError: If parameters or the output's shape differ, or it does not run.
+    """
+    given = _shape(piece, "given")
+    was_training = module.training
+    try:
+        with torch.no_grad():
+            gives = tuple(module.eval()(torch.zeros(1, *given)).shape[1:])
+    except Exception as fault:  # a user's code may raise anything
+        raise SpaceError(f"the module of '{path}' fails for {given}: {fault!r}") from fault
+    module.train(was_training)
+    made = (sum(weight.numel() for weight in module.parameters()), gives)
+    if made != (piece.parameters, piece.gives):
+        raise SpaceError(
+            f"for {given}, '{path}' makes a module of {made[0]} parameters that gives {made[1]}, "
+            f"but its attribute rule says {piece.parameters} and {piece.gives}: let both say the "
+            "same"
+        )
+
+
+def _made(path: str, make: Callable[[], object]) -> nn.Module:
+    """Return the module that a user's function makes.
+
+    Raises:
+        SpaceError: If it fails, or makes something else.
+    """
+    try:
+        module = make()
+    except NiwakiError:
+        raise
+    except Exception as fault:  # a user's code may raise anything
+        raise SpaceError(f"'{path}' fails to make its module: {fault!r}") from fault
+    if not isinstance(module, nn.Module):
+        raise SpaceError(f"'{path}' makes a {type(module).__name__}, but an nn.Module was wanted")
     return module
 
 

@@ -10,7 +10,7 @@ from niwaki.spaces.einspace.own_modules import write_own
 from niwaki.spaces.einspace.tasks import ByTask
 from niwaki.spaces.grammar.attributes import Attributes
 from niwaki.spaces.grammar.flows import Attribute, Cell, Place
-from niwaki.spaces.grammar.grammar import Operation, Production
+from niwaki.spaces.grammar.grammar import IDENTITY, Operation, Production
 from niwaki.spaces.grammar.tree import Tree
 
 # A child with what it derives from and what it is given.
@@ -89,6 +89,8 @@ class Planner:
             write_own(tape, operation, terminal.builder, step)
             return
         write = ALL_OPERATIONS.get(operation.terminal)
+        if write is None and IDENTITY in terminal.traits:
+            return
         if write is None:
             raise SpaceError(
                 f"'{operation.terminal}' has no module: say what makes it, "

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from niwaki.core.errors import SpaceError
+from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.core.registry import nearest
 from niwaki.spaces.grammar.attributes import AttributeRuleError, Attributes
 from niwaki.spaces.grammar.components import recurring
@@ -22,7 +22,7 @@ from niwaki.spaces.grammar.rates import (
     lowest_heights,
     reachable_symbols,
 )
-from niwaki.spaces.grammar.reader import draft_file
+from niwaki.spaces.grammar.reader import draft_file, imported
 
 MOST_LEAST_OPERATIONS = 500
 MOST_LEAST_HEIGHT = 50
@@ -54,7 +54,8 @@ def check_grammar(grammar: Grammar) -> list[Finding]:
     findings += [*_growth(grammar), *_labels(grammar)]
     if _broken(findings):
         return findings
-    findings += [*_ambiguity(grammar), *_rates(grammar), *_attributes(grammar)]
+    findings += [*_builders(grammar), *_ambiguity(grammar), *_rates(grammar)]
+    findings += _attributes(grammar)
     return findings
 
 
@@ -224,6 +225,18 @@ def _labels(grammar: Grammar) -> Iterator[Finding]:
                 "have 1, 3, 6, ... edges"
             )
             yield error(way.line, "flow", message)
+
+
+def _builders(grammar: Grammar) -> Iterator[Finding]:
+    """Yield makers of modules that are not there."""
+    used = [(each.line, each.builder) for each in grammar.terminals.values()]
+    used += [(way.line, way.builder) for way in grammar.productions]
+    for line, path in dict(zip((path for _, path in used), used, strict=True)).values():
+        try:
+            if path:
+                imported(path)
+        except ConfigError as fault:
+            yield error(line, "missing-function", str(fault))
 
 
 def _ambiguity(grammar: Grammar) -> Iterator[Finding]:

@@ -254,10 +254,7 @@ def _object(draft: Draft, name: str, *, required: bool) -> object:
     if name in draft.functions:
         return draft.functions[name]
     if ":" in name:
-        if module := name.partition(":")[0]:
-            _module(module)
-        found: object = import_object(name)
-        return found
+        return imported(name)
     for module in reversed(draft.modules):
         found = getattr(_module(module), name, None)
         if found is not None:
@@ -270,6 +267,18 @@ def _object(draft: Draft, name: str, *, required: bool) -> object:
             f"nothing says where '{name}' is: write 'package.module:name', or 'functions module'"
         )
     return None
+
+
+def imported(path: str) -> object:
+    """Import `package.module:name`.
+
+    Raises:
+        ConfigError: If the path is malformed, nothing is there, or the module fails.
+    """
+    if module := path.partition(":")[0]:
+        _module(module)
+    found: object = import_object(path)
+    return found
 
 
 def _module(name: str) -> ModuleType:

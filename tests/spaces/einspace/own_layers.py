@@ -11,6 +11,18 @@ def halve(given: tuple[int, ...]) -> nn.Module:
     return nn.MaxPool2d(2)
 
 
+def fails(given: tuple[int, ...]) -> nn.Module:
+    raise RuntimeError("no module today")
+
+
+def no_module(given: tuple[int, ...]) -> int:
+    return len(given)
+
+
+def breaks(given: tuple[int, ...]) -> nn.Module:
+    return nn.Conv2d(given[0] + 1, 1, 1)
+
+
 class Twice(nn.Module):
     def __init__(self, children: list[nn.Module]) -> None:
         super().__init__()

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from niwaki.core.errors import SpaceError
+from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.spaces.einspace import GrammarSettings
-from niwaki.spaces.grammar import check_report, count_all
+from niwaki.spaces.grammar import check_file, check_report, count_all
 from niwaki.spaces.grammar.attributes import Attributes
 from niwaki.spaces.grammar.reader import load_grammar
 from tests.spaces.einspace.conftest import DIGIT
@@ -65,6 +65,39 @@ def test_a_grammar_without_shapes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "own.grammar").write_text("terminal odd\nS -> odd")
     with pytest.raises(SpaceError, match="let `input` and the attribute rules speak of shapes"):
         GrammarSettings(str(tmp_path / "own.grammar")).family((3, 8, 8), [DIGIT])
+
+
+WRONG = [
+    ("fails", "fails to make its module: RuntimeError"),
+    ("no_module", "makes a int"),
+    ("halve", r"gives \(3, 4, 4\), but its attribute rule says 0 and \(3, 8, 8\)"),
+    ("breaks", "fails for \\(3, 8, 8\\)"),
+    ("nowhere", "has no 'nowhere'"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), WRONG)
+def test_modules_that_are_not_what_was_said_are_refused(
+    tmp_path: Path, name: str, words: str
+) -> None:
+    path = tmp_path / "own.grammar"
+    path.write_text(
+        f"input (3, 8, 8)\nterminal odd builds tests.spaces.einspace.own_layers:{name}\nS -> odd"
+    )
+    family = GrammarSettings(str(path)).family((3, 8, 8), [DIGIT])
+    with pytest.raises((SpaceError, ConfigError), match=words):
+        family.build(family.space.candidate("odd"))
+    missing = [each.line for each in check_file(path) if each.code == "missing-function"]
+    assert missing == ([2] if name == "nowhere" else [])
+
+
+def test_an_identity_needs_no_module(tmp_path: Path) -> None:
+    (tmp_path / "own.grammar").write_text(
+        OWN + "terminal nothing [identity]\nNet -> pair@cell: nothing nothing nothing [0.1]\n"
+    )
+    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
+    tree = "seq(conv(k=3,d=8), pair(nothing, nothing, nothing))"
+    check_network(family, family.space.candidate(tree), (3, 16, 16))
 
 
 SHIPPED = [("cells.grammar", None), ("gated_einspace.grammar", 12.0), ("chain.yaml", None)]
