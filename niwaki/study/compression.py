@@ -190,6 +190,7 @@ class Compressed:
         int8: Measurement of the same in int8; None if it was not tried.
         chosen: The best model within the budget, or the knee; None if nothing was measured.
         latency_ms: The budget, if there was one.
+        int8_trained: Whether that int8 version was trained with quantization.
     """
 
     front: Front
@@ -197,6 +198,7 @@ class Compressed:
     int8: Measurement | None
     chosen: FrontModel | None
     latency_ms: float | None
+    int8_trained: bool = False
 
     @classmethod
     def of(cls, front: Front, run: Run, request: CompressionRequest) -> "Compressed":
@@ -216,6 +218,7 @@ class Compressed:
             int8,
             _chosen(front, request.latency_ms),
             request.latency_ms,
+            int8_trained=request.settings.tuning.quantized_epochs > 0,
         )
 
     def summary(self) -> str:
@@ -233,8 +236,9 @@ class Compressed:
         )
         if self.int8 is not None:
             plain = self.int8.values
+            kind = "int8 version, trained so" if self.int8_trained else "plain int8 version"
             text += (
-                f"; its plain int8 version: {plain['latency_ms']:.3g} ms at "
+                f"; its {kind}: {plain['latency_ms']:.3g} ms at "
                 f"{plain['mean_skill'] - before['mean_skill']:+.3f}"
             )
         return text + self._missed()

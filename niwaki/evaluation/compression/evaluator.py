@@ -271,6 +271,8 @@ class CompressedEvaluator(Evaluator):
 
     def plan(self, candidate: Candidate) -> PruningPlan:
         """Return what is removed from the original for a candidate."""
+        if self._settings.only == "quantize":
+            return PruningPlan()
         return self._ranked.plan(self._counts(candidate))
 
     def _module(self, candidate: Candidate, plan: QuantizationPlan, *, share: float) -> nn.Module:

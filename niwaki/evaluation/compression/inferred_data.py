@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.core.errors import DataError
-from niwaki.evaluation.compression.plain_calls import take_integers
+from niwaki.evaluation.compression.plain_calls import note_columns, take_integers
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.export.user_code import place_of
 from niwaki.tasks.arrays import Arrays
@@ -96,6 +96,7 @@ def _try(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
             f"{type(failure).__name__}: {failure}. Give it the inputs that it takes, batch first; "
             "they arrive as one float32 tensor, or as integers if they are"
         ) from failure
+    note_columns(module, torch.from_numpy(inputs.astype(np.float32)))
 
 
 def _failure(module: nn.Module, inputs: NDArray[Any]) -> Exception | None:

@@ -12,6 +12,7 @@ from torch import nn
 from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import ChannelGrain, ChannelGroups, allowed_counts, analyse
 from niwaki.core.errors import DataError
+from niwaki.evaluation.compression.plain_calls import note_columns
 from niwaki.evaluation.deployment import Deployment
 from niwaki.export.layers import quantizable_layers
 from niwaki.tasks.base import SplitName, TaskData
@@ -85,6 +86,7 @@ def in_order_of_outputs(data: TaskData, module: nn.Module) -> TaskData:
     Raises:
         DataError: If the module's outputs are not the tasks.
     """
+    note_columns(module, example_of(data))
     with torch.no_grad():
         answer = module(example_of(data))
     names = [task.name for task in data.tasks]

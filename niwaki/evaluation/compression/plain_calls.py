@@ -16,6 +16,7 @@ from torch import fx, nn
 from niwaki.core.errors import ConfigError
 
 _INTEGERS = "_niwaki_takes_integers"
+_COLUMNS = "_niwaki_columns"
 
 
 def plainly_called(module: nn.Module) -> nn.Module:
@@ -33,7 +34,7 @@ def plainly_called(module: nn.Module) -> nn.Module:
 
     def forward(self: Any, inputs: torch.Tensor) -> Any:
         given = inputs.long() if vars(self).get(_INTEGERS) else inputs
-        return plain(kind.forward(self, given))
+        return _with_columns(plain(kind.forward(self, given)), vars(self).get(_COLUMNS, ()))
 
     called = copy.copy(module)
     called.__class__ = type(kind.__name__, (kind,), {"forward": forward})
@@ -43,6 +44,25 @@ def plainly_called(module: nn.Module) -> nn.Module:
 def take_integers(module: nn.Module) -> None:
     """Let a model that `plainly_called` returned get integers, whatever it is given."""
     vars(module)[_INTEGERS] = True
+
+
+def note_columns(module: nn.Module, inputs: torch.Tensor) -> None:
+    """Let a model that `plainly_called` returned answer (n, 1) where it answers (n,) on these."""
+    with torch.no_grad():
+        answer = module(inputs)
+    found = {"": answer} if _is_tensor(answer) else _parts(answer)
+    vectors = [name for name, values in found.items() if getattr(values, "ndim", 0) == 1]
+    vars(module)[_COLUMNS] = (*vars(module).get(_COLUMNS, ()), *vectors)
+
+
+def _with_columns(answer: Any, names: tuple[str, ...]) -> Any:
+    """Return a plain answer with another axis for outputs that are one number per item."""
+    if not names:
+        return answer
+    if _is_tensor(answer):
+        return answer.unsqueeze(1)
+    parts = {k: v.unsqueeze(1) if k in names else v for k, v in _parts(answer).items()}
+    return parts if isinstance(answer, Mapping) else tuple(parts.values())
 
 
 def plain(answer: Any) -> Any:

@@ -120,6 +120,41 @@ def test_only_quantize_prunes_nothing(tmp_path: Path) -> None:
     assert not other.fidelities.several
 
 
+def uneven() -> TwoHeads:
+    """Return the model with channels of unlike ranges; it computes the same in float."""
+    model = build()
+    with torch.no_grad():
+        factors = torch.logspace(-1.5, 1.5, 16)
+        model.enter[1].weight.mul_(factors)
+        model.enter[1].bias.mul_(factors)
+        model.middle[0].weight.div_(factors.reshape(1, -1, 1, 1))
+    return model
+
+
+def trained_with_quantization(epochs: float, folder: Path) -> tuple[float, float]:
+    """Return the mean skill of the uneven model in fp32 and in int8."""
+    tuning = TuningSettings(
+        batch_size=32, quantized_epochs=epochs, quantized_learning_rate=1e-3, distillation=0.9
+    )
+    settings = CompressionSettings(only="quantize", tuning=tuning)
+    source = ModelSource(module=uneven())
+    other = CompressedEvaluator(source, data, OnnxRuntimeCpu(), settings=settings)
+    other.prepare(folder)
+    measured = [
+        other.evaluate(candidate, fidelity=1.0, seed=0).values["mean_skill"]
+        for candidate in (other.baseline(), other.initial()[0])
+    ]
+    return measured[0], measured[1]
+
+
+def test_training_with_quantization_wins_back_what_int8_lost(tmp_path: Path) -> None:
+    whole, plain = trained_with_quantization(0.0, tmp_path / "plain")
+    same, trained = trained_with_quantization(6.0, tmp_path / "trained")
+    assert same == whole
+    assert plain < whole - 0.03
+    assert trained > plain + 0.4 * (whole - plain)
+
+
 def test_latency_is_fitted_to_whole_networks(evaluator: CompressedEvaluator) -> None:
     costs = evaluator.original.groups.costs
     rng = np.random.default_rng(0)

@@ -15,6 +15,7 @@ from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.plain_calls import plain, plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
+from niwaki.tasks.task import TaskKind
 
 ONE, TWO = torch.ones(1), torch.zeros(2)
 Pair = namedtuple("Pair", "first second")
@@ -105,6 +106,14 @@ class Broken(Words):
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         return self.answer(ids.float())
+
+
+def test_one_number_per_item_is_a_column() -> None:
+    module = plainly_called(Broken(lambda x: x.sum(1)))
+    inputs = torch.arange(40.0).reshape(8, 5)
+    [task] = infer_from({"train": [(inputs, inputs.sum(1) + 1.0)]}, module, seed=0).tasks
+    assert (task.kind, task.n_outputs) == (TaskKind.REGRESSION, 1)
+    assert module(inputs).shape == (8, 1)
 
 
 def test_a_model_that_fails_is_told_with_its_line() -> None:
