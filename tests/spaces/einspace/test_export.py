@@ -104,3 +104,18 @@ def test_a_convolution_leaves_nothing_of_patches(large: NetworkFamily) -> None:
     model = build_graph(network, [(1, 3, 32, 32)])
     found = {node.op_type for node in model.graph.node}
     assert found == {"Conv", "LeakyRelu", "Add", "GlobalAveragePool", "Flatten", "Gemm"}
+
+
+@pytest.mark.slow
+def test_published_maps_export_too() -> None:
+    # They are pooled to sizes that do not divide, which is for torch's own exporter.
+    family = EinspaceSettings(budget=SMALL, faithful=True).family((3, 6, 6), [DEPTH])
+    tree = "route(im2col(k=3,s=2,p=1), linear(d=16), identity)"
+    network = family.build(family.space.candidate(tree)).eval()
+    images = torch.randn(2, 3, 6, 6)
+    model = export_module(network, (images,), input_names=["image"], output_names=["depth"])
+    with torch.no_grad():
+        (wanted,) = network(images)
+    (answer,) = run(model.SerializeToString(), images)
+    assert answer.shape == (2, 3, 6, 6)
+    np.testing.assert_allclose(answer, wanted.numpy(), rtol=1e-4, atol=1e-5)
