@@ -31,6 +31,7 @@ from torch import nn
 
 from benchmarks.pruning_arms import ARMS, Arm, Subject, macs_of, uniform_l1
 from benchmarks.pruning_networks import (
+    LEARNING_RATE,
     NETWORKS,
     SCALES,
     Network,
@@ -92,6 +93,7 @@ class Bench:
         if arguments.tuning_epochs is not None:
             self._scale = replace(self._scale, tuning_epochs=arguments.tuning_epochs)
         self.data: TaskData = data_of(network, self._scale, arguments.data, seed=seed)
+        self._tuning_rate: float = arguments.tuning_rate
         self._module: nn.Module | None = None
         self._target = OnnxRuntimeCpu()
         self._deployment = Deployment(self.data, self._target, DeploymentSettings())
@@ -136,7 +138,7 @@ class Bench:
         if self._network.name == "resnet18":
             grain = self._target.capabilities.channel_grain.get(FP32, 1)
         found = arm(Subject(self.module, self.data, self._seed, grain), budget)
-        settings = TuningSettings(epochs=self._scale.tuning_epochs)
+        settings = TuningSettings(epochs=self._scale.tuning_epochs, learning_rate=self._tuning_rate)
         tuning = Tuning(self.module, self.data, settings, seed=self._seed)
         module = tuning.tuned(found.module)
         return module, found.cpu_seconds, found.n_judged, found.settings
@@ -176,11 +178,9 @@ class Bench:
     @property
     def _folder(self) -> Path:
         scale = self._scale
-        return (
-            self._cache
-            / "results"
-            / f"{self._network.name}-{scale.name}-{scale.tuning_epochs:g}-{self._seed}"
-        )
+        tuning = f"{scale.tuning_epochs:g}-{self._tuning_rate:g}"
+        name = f"{self._network.name}-{scale.name}-{tuning}-{self._seed}"
+        return self._cache / "results" / name
 
     def graphs(self, names: Sequence[str]) -> list[onnx.ModelProto]:
         """Return kept graphs: `<result>/fp32` or `<result>/int8`."""
@@ -335,6 +335,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--shares", nargs="*", type=float, default=[], help="of the MACs")
     parser.add_argument("--tuning-epochs", type=float, help="of fine-tuning; the scale's if absent")
+    parser.add_argument("--tuning-rate", type=float, default=LEARNING_RATE, help="of all arms")
     parser.add_argument("--latency", nargs="*", choices=list(PARTS), default=["resnet18"])
     arguments = parser.parse_args()
     torch.set_num_threads(1)

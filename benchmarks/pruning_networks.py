@@ -27,7 +27,7 @@ from niwaki.testing.model_zoo.dense_networks import MultiTask
 SCENES, CLOTHES = "scenes", "clothes"
 N_CALIBRATION, N_SEARCH = 512, 1000
 _N_CLASSES = 11  # ten digits and the background
-_LEARNING_RATE = 3e-3
+LEARNING_RATE = 3e-3
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def trained(
 
 def from_labels(module: nn.Module, data: TaskData, *, epochs: float, seed: int) -> nn.Module:
     """Train a module in place, without a teacher."""
-    settings = TuningSettings(epochs=epochs, learning_rate=_LEARNING_RATE, distillation=0.0)
+    settings = TuningSettings(epochs=epochs, learning_rate=LEARNING_RATE, distillation=0.0)
     return Tuning(module, data, settings, seed=seed).tuned(module)
 
 

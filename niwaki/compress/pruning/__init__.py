@@ -2,6 +2,7 @@
 
 from niwaki.compress.pruning.analysis import AnalysisSettings, analyse
 from niwaki.compress.pruning.channel_counts import ChannelGrain, allowed_counts
+from niwaki.compress.pruning.compensation import InputMoments, compensated, input_moments
 from niwaki.compress.pruning.costs import CostModel
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups, Member, Refusal
 from niwaki.compress.pruning.masking import masked
@@ -21,6 +22,7 @@ __all__ = [
     "ChannelGroup",
     "ChannelGroups",
     "CostModel",
+    "InputMoments",
     "Member",
     "Normalisation",
     "PruningPlan",
@@ -29,7 +31,9 @@ __all__ = [
     "analyse",
     "apply_plan",
     "best_units",
+    "compensated",
     "global_counts",
+    "input_moments",
     "masked",
     "normalised",
     "uniform_counts",
