@@ -22,9 +22,10 @@ from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
 from niwaki.export.bias_correction import Means, bias_corrected, input_means
 from niwaki.export.calibration import activation_ranges
-from niwaki.export.equalisation import equalised
+from niwaki.export.equalisation import LEAST_SPREAD, equalised
 from niwaki.export.fake_quantization import FakeQuantized
-from niwaki.export.fx_graph import build_graph
+from niwaki.export.fx_graph import build_graph, write_graph
+from niwaki.export.module_equalisation import equalise_module
 from niwaki.export.quantize import quantize_model
 from niwaki.export.realised import Realised, realised_precisions
 from niwaki.export.torch_export import export_module
@@ -46,8 +47,8 @@ class DeploymentSettings:
         n_calibration: Images of the calibration split that activation ranges are taken from.
         observer: Which range: see `niwaki.compress.quantization.observers`.
         batch_size: Images per run while scoring.
-        equalise: Whether channels between two layers are scaled to like ranges before layers are
-            quantized: see `niwaki.export.equalisation`.
+        equalise: Whether channels between two layers that are very unlike are scaled to like
+            ranges before layers are quantized: see `niwaki.export.equalisation`.
         correct_biases: Whether biases of int8 layers make up for the shift of rounded weights: see
             `niwaki.export.bias_correction`.
 
@@ -58,7 +59,7 @@ class DeploymentSettings:
     n_calibration: int = 128
     observer: str = "percentile"
     batch_size: int = 64
-    equalise: bool = False
+    equalise: bool = True
     correct_biases: bool = False
 
     def __post_init__(self) -> None:
@@ -135,9 +136,13 @@ class Deployment:
     def fake_quantized(self, module: nn.Module, plan: QuantizationPlan) -> FakeQuantized:
         """Return what rounds in torch as the deployed module will, its ranges not yet observed.
 
+        The module is equalised in place, as it would be for its deployment.
+
         Raises:
             ExportError: If the module cannot be followed.
         """
+        if self._settings.equalise:
+            equalise_module(module, write_graph(module, [self._shape]))
         return FakeQuantized(module, plan, [self._shape], **self._names)
 
     @property
@@ -150,7 +155,9 @@ class Deployment:
 
     def calibrated(self, float_model: onnx.ModelProto) -> FloatGraph:
         """Return a float graph made ready to be quantized, in the ways of the settings."""
-        model = equalised(float_model) if self._settings.equalise else float_model
+        model = float_model
+        if self._settings.equalise:
+            model = equalised(float_model, least_spread=LEAST_SPREAD)
         means: Means = {}
         if self._settings.correct_biases:
             means = input_means(model, self._calibration_feeds())

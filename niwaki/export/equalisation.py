@@ -32,6 +32,16 @@ _MOST_SWEEPS = 50
 _TOLERANCE = 1e-3
 _LARGEST_SCALE = 1e3
 
+LEAST_SPREAD = 10.0
+"""Spread from which on it pays.
+
+In mobilenet_v1, mobilenet_v2, mobilenet_v3_small, shufflenet_v2 and resnet20, trained on clothes,
+the median spread of a pair was 1.3 to 2 and the largest 6.9. Equalised all the same, their int8
+versions scored the same within 0.4 points, with outputs up to 6% further from the float ones. A
+depthwise network on digits whose channels were spread 300-fold, though it computed the same, fell
+from 0.965 to 0.529 in int8, and was at 0.960 equalised.
+"""
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -46,22 +56,60 @@ class Pair:
     second: Layer
 
 
-def equalised(model: onnx.ModelProto) -> onnx.ModelProto:
+def equalised(model: onnx.ModelProto, *, least_spread: float = 1.0) -> onnx.ModelProto:
     """Return a float graph that computes the same, with the weights of its layers equalised.
 
     Ranges of activations change with it: take them afterwards.
 
     Args:
         model: Float, as `build_graph` or `export_module` gives it.
+        least_spread: As for `equalising_scales`.
+
+    Returns:
+        The model itself if no pair is as uneven as that.
+    """
+    constants: dict[str, NDArray[np.float64]] = {}
+    scales = equalising_scales(model, least_spread=least_spread, constants=constants)
+    return with_constants(model, constants) if scales else model
+
+
+def equalising_scales(
+    model: onnx.ModelProto,
+    *,
+    least_spread: float = 1.0,
+    constants: dict[str, NDArray[np.float64]] | None = None,
+) -> dict[Pair, NDArray[np.float64]]:
+    """Return what the channels between two layers are divided by, by pair of layers: (C,) each.
+
+    Args:
+        model: Float.
+        least_spread: Pairs are left alone whose channels would be scaled more alike than this:
+            largest over smallest scale.
+        constants: Takes the scaled constants, by name.
     """
     index = GraphIndex(model.graph)
-    pairs = list(find_pairs(index))
-    constants = {name: index.values(name).astype(np.float64) for name in _names(pairs)}
+    uneven = []
+    for pair in find_pairs(index):
+        scale = _scale(*_ranges(index, pair, _values(index, [pair])))
+        if scale.max() / scale.min() >= least_spread:
+            uneven.append(pair)
+    values = _values(index, uneven)
+    total = {pair: np.ones(_n_given(index, pair.first)) for pair in uneven}
     for _ in range(_MOST_SWEEPS):
-        largest = max((_equalise(index, pair, constants) for pair in pairs), default=0.0)
+        largest = 0.0
+        for pair in uneven:
+            scale = _equalise(index, pair, values)
+            total[pair] *= scale
+            largest = max(largest, float(np.abs(np.log(scale)).max()))
         if largest < _TOLERANCE:
             break
-    return with_constants(model, constants)
+    if constants is not None:
+        constants.update(values)
+    return total
+
+
+def _values(index: GraphIndex, pairs: list[Pair]) -> dict[str, NDArray[np.float64]]:
+    return {name: index.values(name).astype(np.float64) for name in _names(pairs)}
 
 
 def find_pairs(index: GraphIndex) -> Iterator[Pair]:
@@ -124,28 +172,42 @@ def _names(pairs: list[Pair]) -> set[str]:
     return {name for layer in layers for name in (layer.weight, layer.bias) if name}
 
 
-def _equalise(index: GraphIndex, pair: Pair, constants: dict[str, NDArray[np.float64]]) -> float:
-    """Scale the channels between two layers; returns the largest change, as a logarithm."""
-    given = _by_output(constants[pair.first.weight], pair.first)  # (C, n)
+def _ranges(
+    index: GraphIndex, pair: Pair, constants: dict[str, NDArray[np.float64]]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (C, n) what gives each channel, and (C, n) what reads it."""
+    given = _by_output(constants[pair.first.weight], pair.first)
     read = _by_input(constants[pair.second.weight], pair.second, _n_groups(index, pair.second))
-    n_channels = len(given)
     # Behind a Flatten, each channel is read by a run of inputs.
-    read = read.reshape(n_channels, -1)  # (C, n)
+    return given, read.reshape(len(given), -1)
+
+
+def _scale(given: NDArray[np.float64], read: NDArray[np.float64]) -> NDArray[np.float64]:
     before, after = np.abs(given).max(axis=1), np.abs(read).max(axis=1)
     alive = (before > 0.0) & (after > 0.0)
-    ratio = np.divide(before, after, out=np.ones(n_channels), where=alive)
-    scale = np.clip(np.sqrt(ratio), 1.0 / _LARGEST_SCALE, _LARGEST_SCALE)  # (C,)
-    given /= scale[:, None]
-    read *= scale[:, None]
+    ratio = np.divide(before, after, out=np.ones(len(given)), where=alive)
+    scale: NDArray[np.float64] = np.clip(np.sqrt(ratio), 1.0 / _LARGEST_SCALE, _LARGEST_SCALE)
+    return scale
+
+
+def _equalise(
+    index: GraphIndex, pair: Pair, constants: dict[str, NDArray[np.float64]]
+) -> NDArray[np.float64]:
+    """Scale the channels between two layers, and return (C,) by how much."""
+    given, read = _ranges(index, pair, constants)
+    scale = _scale(given, read)
     constants[pair.first.weight] = _from_output(
-        given, constants[pair.first.weight].shape, pair.first
+        given / scale[:, None], constants[pair.first.weight].shape, pair.first
     )
     constants[pair.second.weight] = _from_input(
-        read, constants[pair.second.weight].shape, pair.second, _n_groups(index, pair.second)
+        read * scale[:, None],
+        constants[pair.second.weight].shape,
+        pair.second,
+        _n_groups(index, pair.second),
     )
     if pair.first.bias:
         constants[pair.first.bias] = constants[pair.first.bias] / scale
-    return float(np.abs(np.log(scale)).max())
+    return scale
 
 
 def _by_output(weight: NDArray[np.float64], layer: Layer) -> NDArray[np.float64]:

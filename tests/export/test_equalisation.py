@@ -4,11 +4,13 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from onnx import numpy_helper
 from torch import nn
 
 from niwaki.export.equalisation import equalised, find_pairs
-from niwaki.export.fx_graph import build_graph
+from niwaki.export.fx_graph import build_graph, write_graph
 from niwaki.export.graph_index import GraphIndex
+from niwaki.export.module_equalisation import equalise_module
 from tests.export.networks import INPUT_SHAPE, MultiTask, conv_bn_relu, images, run, settled
 
 
@@ -74,3 +76,20 @@ def test_channels_have_the_same_range_on_both_sides() -> None:
 def test_a_residual_stream_is_left_alone() -> None:
     pairs = find_pairs(GraphIndex(graph(MultiTask()).graph))
     assert not any("conv2" in pair.first.path for pair in pairs)
+
+
+def test_even_channels_are_left_alone() -> None:
+    model = graph(Chain())
+    assert equalised(model, least_spread=1e4) is model
+
+
+@pytest.mark.parametrize("make", [Chain, MultiTask])
+def test_a_module_is_equalised_as_its_graph_is(make: type[nn.Module]) -> None:
+    module = uneven(settled(make()))
+    written = write_graph(module, [INPUT_SHAPE], input_names=["image"])
+    expected = equalised(written.model)
+    equalise_module(module, written, least_spread=1.0)
+    found = build_graph(module, [INPUT_SHAPE], input_names=["image"])
+    for ours, theirs in zip(found.graph.initializer, expected.graph.initializer, strict=True):
+        values, wanted = map(numpy_helper.to_array, (ours, theirs))
+        np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-6)

@@ -315,7 +315,7 @@ class CompressedEvaluator(Evaluator):
         """Why the model cannot be trained with quantization; None if it can."""
         plan = plan_of(dict.fromkeys(self.original.layers, INT8), self._target)
         try:
-            self._deployment.fake_quantized(self.original.module, plan)
+            self._deployment.fake_quantized(copied(self.original.module), plan)
         except ExportError as error:
             return str(error)
         return None

@@ -20,6 +20,7 @@ from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
 from niwaki.evaluation.compression.proposals import ALLOCATORS
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.evaluation.deployment import DeploymentSettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.evaluation.compression.small import TwoHeads, build, data
 
@@ -123,20 +124,22 @@ def test_only_quantize_prunes_nothing(tmp_path: Path) -> None:
 def uneven() -> TwoHeads:
     """Return the model with channels of unlike ranges; it computes the same in float."""
     model = build()
-    with torch.no_grad():
-        factors = torch.logspace(-1.5, 1.5, 16)
-        model.enter[1].weight.mul_(factors)
-        model.enter[1].bias.mul_(factors)
-        model.middle[0].weight.div_(factors.reshape(1, -1, 1, 1))
+    state, factors = model.state_dict(), torch.logspace(-1.5, 1.5, 16)
+    state["enter.1.weight"] *= factors
+    state["enter.1.bias"] *= factors
+    state["middle.0.weight"] /= factors.reshape(1, -1, 1, 1)
+    model.load_state_dict({name: value.clone() for name, value in state.items()})
     return model
 
 
-def trained_with_quantization(epochs: float, folder: Path) -> tuple[float, float]:
+def quantized(epochs: float, folder: Path, *, equalise: bool = False) -> tuple[float, float]:
     """Return the mean skill of the uneven model in fp32 and in int8."""
     tuning = TuningSettings(
         batch_size=32, quantized_epochs=epochs, quantized_learning_rate=1e-3, distillation=0.9
     )
-    settings = CompressionSettings(only="quantize", tuning=tuning)
+    settings = CompressionSettings(
+        only="quantize", tuning=tuning, deployment=DeploymentSettings(equalise=equalise)
+    )
     source = ModelSource(module=uneven())
     other = CompressedEvaluator(source, data, OnnxRuntimeCpu(), settings=settings)
     other.prepare(folder)
@@ -148,11 +151,19 @@ def trained_with_quantization(epochs: float, folder: Path) -> tuple[float, float
 
 
 def test_training_with_quantization_wins_back_what_int8_lost(tmp_path: Path) -> None:
-    whole, plain = trained_with_quantization(0.0, tmp_path / "plain")
-    same, trained = trained_with_quantization(6.0, tmp_path / "trained")
+    whole, plain = quantized(0.0, tmp_path / "plain")
+    same, trained = quantized(6.0, tmp_path / "trained")
     assert same == whole
     assert plain < whole - 0.03
     assert trained > plain + 0.4 * (whole - plain)
+
+
+@pytest.mark.parametrize("epochs", [0.0, 1.0])
+def test_unlike_channels_are_equalised_before_they_are_rounded(
+    epochs: float, tmp_path: Path
+) -> None:
+    whole, equalised = quantized(epochs, tmp_path, equalise=True)
+    assert equalised > whole - 0.02
 
 
 def test_latency_is_fitted_to_whole_networks(evaluator: CompressedEvaluator) -> None:
