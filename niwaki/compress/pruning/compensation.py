@@ -4,6 +4,7 @@ A channel that is removed is rarely alone in what it says. What the others say o
 into the weights that read them, in closed form: no labels, no gradients, one pass over some inputs.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -43,7 +44,8 @@ def input_moments(module: nn.Module, batches: Iterable[Any]) -> InputMoments:
 
     Only of plain convolutions and linear layers, those whose weights multiply every input channel
     with every output channel, and of none with more than 2048 inputs. A layer that is called
-    several times has the moments of all calls. Layers whose inputs are not finite are left out.
+    several times has the moments of all calls. Layers whose inputs are not finite are left out, and
+    those that share their weight with another layer, which reads other channels.
 
     Args:
         module: In evaluation mode; not changed.
@@ -52,9 +54,14 @@ def input_moments(module: nn.Module, batches: Iterable[Any]) -> InputMoments:
     Raises:
         DataError: If there is no batch.
     """
-    sums = {path: _Sums() for path, layer in module.named_modules() if _is_plain(layer)}
+    owners = Counter(id(p) for m in module.modules() for p in m.parameters(recurse=False))
+    sums = {
+        path: _Sums()
+        for path, layer in module.named_modules()
+        if _is_plain(layer) and owners[id(layer.weight)] == 1
+    }
     handles = [
-        module.get_submodule(path).register_forward_pre_hook(_watching(total))
+        module.get_submodule(path).register_forward_pre_hook(_watching(total), with_kwargs=True)
         for path, total in sums.items()
     ]
     n_batches = 0
@@ -176,9 +183,9 @@ def _is_plain(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Linear) or (isinstance(layer, _CONVOLUTIONS) and layer.groups == 1)
 
 
-def _watching(total: _Sums) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-    def watch(layer: nn.Module, arguments: tuple[Any, ...]) -> None:
-        values: Tensor = arguments[0].detach()
+def _watching(total: _Sums) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+    def watch(layer: nn.Module, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
+        values: Tensor = (arguments[0] if arguments else named["input"]).detach()
         if isinstance(layer, _CONVOLUTIONS):
             values = values.movedim(-1 - len(layer.kernel_size), -1)
         total.add(values.reshape(-1, values.shape[-1]))

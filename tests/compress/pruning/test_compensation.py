@@ -127,3 +127,31 @@ def test_layers_whose_inputs_are_not_finite_are_left_alone() -> None:
     module.first.weight.data[2] = torch.nan
     plan = groups.plan({"first": [0, 1], "second": [0, 1]})
     assert compensated_weights(module, plan, input_moments(module, [INPUTS])) == {}
+
+
+def test_shared_weights_and_named_inputs_are_survived() -> None:
+    class Odd(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second, self.third = (nn.Linear(6, 6) for _ in range(3))
+            self.third.weight = self.second.weight
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.third(torch.relu(self.second(torch.relu(self.first(input=x)))))
+            return out
+
+    found = input_moments(Odd().eval(), [torch.randn(8, 6)])
+    assert list(found.second) == ["first"]
+
+
+def test_a_module_called_twice_is_shared_by_its_calls() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(6, 6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.layer(torch.relu(self.layer(x)))
+            return out
+
+    assert input_moments(Twice().eval(), [torch.randn(8, 6)]).n == {"layer": 16}
