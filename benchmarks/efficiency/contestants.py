@@ -81,7 +81,8 @@ def contestants() -> dict[str, Contestant]:
 def _own(name: str) -> Contestant:
     module = SEARCHERS.find(name).path.partition(":")[0]
     # The operators of the space are a part of what searches.
-    digest = f"{source_digest(module)[:8]}-{source_digest(SPACE)[:8]}"
+    digests = (source_digest(source)[:8] for source in (module, SPACE, own.__name__))
+    digest = "-".join(digests)
     return Contestant(name, True, digest, lambda: partial(own.run, searcher=name))
 
 

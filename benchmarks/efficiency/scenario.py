@@ -1,12 +1,13 @@
 """A table to search, what a search is told, and how it is judged."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from niwaki.core.candidate import Candidate
 from niwaki.core.jsonable import fingerprint
 from niwaki.core.objectives import Objective
 from niwaki.core.pareto import hypervolume, non_dominated
@@ -52,6 +53,11 @@ class Scenario:
     def space(self) -> RowSpace:
         """Of n candidates."""
         return self.evaluator.space
+
+    @property
+    def networks(self) -> Callable[[Candidate], str] | None:
+        """Gives equal names to isomorphic rows; None if the table does not say."""
+        return self.evaluator.identity if self.evaluator.rows.settings.identity else None
 
     @cached_property
     def grid(self) -> NDArray[np.int64]:

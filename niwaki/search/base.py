@@ -40,6 +40,9 @@ class Problem:
             searcher has to predict them.
         identity: Gives equal names to candidates that are one and the same network, such as
             isomorphic cells: what is known of one holds for the other, and only one is asked for.
+        alike: Gives equal names to candidates that are one network measured apart, such as cells
+            that were trained once per spelling: what is known of one says much about the other,
+            yet each may be asked for. None: there are no such candidates.
     """
 
     space: Space
@@ -49,6 +52,7 @@ class Problem:
     initial: tuple[Candidate, ...] = ()
     cheap: Callable[[Candidate], Mapping[str, float]] = nothing_is_cheap
     identity: Callable[[Candidate], str] = own_key
+    alike: Callable[[Candidate], str] | None = None
 
     def costs(self, trials: Sequence[Trial]) -> NDArray[np.float64]:
         """Return (n, m) minimised costs; NaN where a trial has no such value."""

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.efficiency.cache import Cache
 from benchmarks.efficiency.contestants import Contestant, source_digest
+from benchmarks.efficiency.own import problem_of
 from benchmarks.efficiency.scenario import SHARES, Meter, Scenario
 from benchmarks.efficiency.summary import Needed, ratio
 from niwaki.core.randomness import stream
@@ -68,6 +69,20 @@ def test_the_volume_is_scaled_to_the_true_front(scenario: Scenario) -> None:
     np.testing.assert_array_equal(ideal, front.min(axis=0))
     np.testing.assert_array_equal(nadir, front.max(axis=0))
     assert scenario.whole <= 1.1**2
+
+
+def test_isomorphic_rows_are_alike_and_with_noise_the_same(scenario: Scenario) -> None:
+    assert problem_of(scenario, 0).alike is None
+    table = TableEvaluator(replace(scenario.evaluator.rows.settings, identity="a"))
+    known = replace(scenario, evaluator=table)
+    noisy = replace(known, wanted=("guess", "cost"), judged_by={"guess": "quality"})
+    first, second = (scenario.space.candidate(row) for row in (0, 1))
+    apart, merged = problem_of(known, 0), problem_of(noisy, 0)
+    assert apart.alike is not None
+    assert merged.alike is None
+    assert apart.alike(first) == apart.alike(second) == merged.identity(first)
+    assert apart.identity(first) != apart.identity(second)
+    assert merged.identity(first) == merged.identity(second)
 
 
 def test_with_noise_only_what_looks_best_counts(scenario: Scenario) -> None:

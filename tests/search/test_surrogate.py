@@ -124,6 +124,25 @@ def test_isomorphic_candidates_are_merged_and_share_their_mean_features() -> Non
     assert mixed[0, :18] == pytest.approx(np.tile([5 / 6, 0.0, 1 / 6], 6))
 
 
+def test_candidates_that_are_alike_stay_apart_but_share_features() -> None:
+    def sorted_layers(candidate: Candidate) -> str:
+        return " ".join(sorted(str(value) for _, value in candidate.items))
+
+    pool = Catalogue(Problem(LAYERS, OBJECTIVES, alike=sorted_layers)).everything()
+    assert len(pool) == 3**6
+    own, kin = np.split(pool.features, 2, axis=1)
+    assert len(np.unique(own, axis=0)) == 3**6
+    assert len(np.unique(kin.round(9), axis=0)) == 28
+    alike = [sorted_layers(c) == "large none none none none none" for c in pool.candidates]
+    assert kin[alike].mean(axis=0) == pytest.approx(own[alike].mean(axis=0))
+
+
+def test_a_search_asks_for_alike_candidates_one_by_one() -> None:
+    problem = Problem(LAYERS, OBJECTIVES, seed=5, alike=lambda candidate: "the same")
+    found = searched(Surrogate(problem), 20)
+    assert len({candidate.key for candidate, _ in found}) == 20
+
+
 def test_tallies_count_values_of_decisions_that_are_alike() -> None:
     space = ChoiceSpace((*LAYERS.choices, Choice("head", (1, 2))))
     tallies = Tallies.of(space)

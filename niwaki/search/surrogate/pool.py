@@ -95,7 +95,9 @@ class Catalogue:
                 self._cheap[name] = self.problem.cheap(first[name])
         new = [name for name in first if name not in self._features]
         if new:
-            self._take_down(new, self._encoded([first[name] for name in new]))
+            rows = self._encoded([first[name] for name in new])
+            # Without a list of all, a candidate is the only one of its kin that is known.
+            self._take_down(new, np.tile(rows, 2) if self.problem.alike else rows)
         return self._assembled(first)
 
     def everything(self) -> Pool:
@@ -112,8 +114,18 @@ class Catalogue:
         means /= np.diff(ends, prepend=0)[:, None]
         for name, alike in spellings.items():
             self._cheap.setdefault(name, self.problem.cheap(alike[0]))
-        self._take_down(list(spellings), means)
+        self._take_down(list(spellings), self._with_kin(list(spellings.values()), means))
         return self.pool([alike[0] for alike in spellings.values()])
+
+    def _with_kin(self, spellings: Sequence[Sequence[Candidate]], encoded: Array) -> Array:
+        """Return (n, d) features beside their means over the candidates that are alike."""
+        if self.problem.alike is None:
+            return encoded
+        names = [self.problem.alike(each[0]) for each in spellings]
+        _, kin, sizes = np.unique(names, return_inverse=True, return_counts=True)
+        sums = np.zeros((len(sizes), encoded.shape[1]))
+        np.add.at(sums, kin, encoded)
+        return np.concatenate([encoded, (sums / sizes[:, None])[kin]], axis=1)
 
     def _take_down(self, names: Sequence[str], encoded: Array) -> None:
         """Keep the features of networks whose cheap values are known."""
