@@ -64,7 +64,7 @@ CASES: Mapping[str, Case] = {
         Case("shufflenet_v2", _zoo("shufflenet_v2", 0.5)),
         Case("convnext_tiny", _zoo("convnext_tiny", 0.25)),
         Case("vit_tiny", _zoo("vit_tiny", 0.5), pixels=64),
-        Case("multi_task", _multi_task, scenes=True, epochs=12.0),
+        Case("multi_task", _multi_task, scenes=True, epochs=5.0),
     )
 }
 
