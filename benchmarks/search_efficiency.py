@@ -33,6 +33,7 @@ from pathlib import Path
 from benchmarks.efficiency.cache import Cache, Finished
 from benchmarks.efficiency.catalogue import all_scenarios
 from benchmarks.efficiency.contestants import Contestant, contestants, settings_of
+from benchmarks.efficiency.oracle import Oracle
 from benchmarks.efficiency.scenario import Scenario
 from benchmarks.efficiency.summary import Needed, compared, of_scenario
 
@@ -124,6 +125,8 @@ def report(
         for scenario in members:
             results[scenario.name] = _results(arguments, scenario, taking_part)
             yield from of_scenario(scenario, results[scenario.name])
+            if arguments.oracle:
+                yield f"\n{Oracle.of(scenario).line()}"
         yield from compared(
             f"{arguments.ours} / best peer: {group}", results, arguments.ours, peers
         )
@@ -179,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--cache", type=Path, help="keeps finished runs")
     parser.add_argument("--ours", default="surrogate", help="whom to compare with the peers")
+    parser.add_argument("--oracle", action="store_true", help="say how hard each table is at best")
     parser.add_argument("--summarise", action="store_true", help="only print what is in the cache")
     return parser
 

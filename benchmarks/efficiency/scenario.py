@@ -143,7 +143,11 @@ class Scenario:
         valid = valid[~self.failing[valid]]
         if self.judged_by:
             valid = valid[non_dominated(self.told[valid])]
-        return self._volume(valid) / self.whole
+        return self.true_share(valid)
+
+    def true_share(self, rows: Sequence[int] | NDArray[np.int64]) -> float:
+        """Return the share that valid rows hold by what is judged, whatever was told of them."""
+        return self._volume(np.asarray(rows, dtype=np.int64)) / self.whole
 
     def _volume(self, rows: NDArray[np.int64]) -> float:
         low, high = self.box

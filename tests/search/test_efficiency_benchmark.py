@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.efficiency.cache import Cache
 from benchmarks.efficiency.contestants import Contestant, source_digest
+from benchmarks.efficiency.oracle import Oracle
 from benchmarks.efficiency.own import problem_of
 from benchmarks.efficiency.scenario import SHARES, Meter, Scenario
 from benchmarks.efficiency.summary import Needed, ratio
@@ -83,6 +84,17 @@ def test_isomorphic_rows_are_alike_and_with_noise_the_same(scenario: Scenario) -
     assert apart.alike(first) == apart.alike(second) == merged.identity(first)
     assert apart.identity(first) != apart.identity(second)
     assert merged.identity(first) == merged.identity(second)
+
+
+def test_an_oracle_takes_what_adds_the_most(scenario: Scenario) -> None:
+    oracle = Oracle.of(scenario)
+    rows = np.flatnonzero(~scenario.failing).tolist()
+    first = max(scenario.share([row]) for row in rows)
+    assert (oracle.needed[0] == 1) == (first >= SHARES[0])
+    assert 1 <= oracle.needed[0] <= oracle.needed[1] <= oracle.needed[2] <= oracle.n_front
+    assert oracle.n_front <= oracle.n_near <= len(scenario.grid)
+    without = [1.0 - scenario.share([r for r in rows if r != row]) for row in rows]
+    assert oracle.dearest >= max(without) - 1e-12
 
 
 def test_with_noise_only_what_looks_best_counts(scenario: Scenario) -> None:
