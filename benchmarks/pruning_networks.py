@@ -57,7 +57,7 @@ class Scale:
 SCALES: Mapping[str, Mapping[str, Scale]] = {
     "small": {
         SCENES: Scale(24, 4000, 2000, 10.0, 3.0),
-        CLOTHES: Scale(28, 8000, 5000, 3.0, 0.5),
+        CLOTHES: Scale(28, 8000, 5000, 3.0, 1.0),
     },
     "full": {
         SCENES: Scale(32, 20000, 4000, 40.0, 20.0),
