@@ -331,11 +331,12 @@ def _attributes(grammar: Grammar) -> Iterator[Finding]:
         yield error(
             _line(grammar, grammar.start),
             "infeasible",
-            f"no small tree applies to the input {grammar.input!r}: {_why(grammar)}",
+            f"no small tree applies to the input {grammar.input!r}: {why_nothing_applies(grammar)}",
         )
 
 
-def _why(grammar: Grammar) -> str:
+def why_nothing_applies(grammar: Grammar) -> str:
+    """Return a reason, as far as there is one to see, for which no tree fits the input."""
     attributes = Attributes(grammar)
     for operation in grammar.operations.values():
         step = attributes.step(operation, grammar.input)

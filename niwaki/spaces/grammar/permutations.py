@@ -38,13 +38,16 @@ class Permutations:
     def composed(self, parts: list[tuple[str, Tree]]) -> list[Tree] | None:
         """Return neighbours in a chain with the first meeting pair composed; None if there is none.
 
-        The second of two takes both, the first becomes an identity.
+        The second of two takes both, the first becomes an identity; identities in between are no
+        matter.
 
         Args:
             parts: Symbols and the trees that derive from them, in order; an operation that a
                 production fixes has no symbol, and stays.
         """
-        for at, (left, right) in enumerate(pairwise(parts)):
+        changing = [at for at, (_, tree) in enumerate(parts) if tree not in self._nothing]
+        for at, then in pairwise(changing):
+            left, right = parts[at], parts[then]
             end, start = self._edge(*left, -1), self._edge(*right, 0)
             if end is None or start is None:
                 continue
@@ -53,7 +56,8 @@ class Permutations:
             after = self._replaced(right, start, both)
             if before is not None and after is not None:
                 trees = [tree for _, tree in parts]
-                return [*trees[:at], before, after, *trees[at + 2 :]]
+                trees[at], trees[then] = before, after
+                return trees
         return None
 
     def _edge(self, symbol: str, node: Tree, side: int) -> TreePath | None:

@@ -14,7 +14,7 @@ from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
 from niwaki.spaces.base import Choose
 from niwaki.spaces.grammar.attributes import Evaluation
-from niwaki.spaces.grammar.check import require_sound
+from niwaki.spaces.grammar.check import require_sound, why_nothing_applies
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError, largest_size
 from niwaki.spaces.grammar.crossover import cross
@@ -93,7 +93,7 @@ class GrammarSpace(WholeSpace):
             raise SpaceError(
                 f"no tree is known to derive from '{engine.grammar.start}' with the input "
                 f"{self.grammar.input!r} within {engine.budget}: raise the budget or `slack`, or "
-                "see why operations do not apply"
+                f"see why operations do not apply ({why_nothing_applies(engine.grammar)})"
             )
 
     def _require_proposal(self, proposal: Grammar) -> None:

@@ -76,6 +76,12 @@ SAME = [
         "route(permute(order=321), norm, identity))",
         "seq(route(permute(order=132), relu, identity), route(permute(order=312), norm, identity))",
     ),
+    (  # with nothing in between
+        "seq(route(identity, relu, permute(order=132)), identity, "
+        "route(permute(order=132), norm, identity))",
+        "seq(relu, norm)",
+    ),
+    ("seq(relu, route(permute(order=132), identity, permute(order=132)))", "seq(relu, identity)"),
     (  # in a route in a route
         "seq(route(permute(order=213), route(permute(order=213), relu, identity), identity), norm)",
         "seq(relu, norm)",
