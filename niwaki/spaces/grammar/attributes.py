@@ -83,10 +83,10 @@ def _fault_of(effect: object) -> str:
     except TypeError:
         return f"{effect.output!r} cannot be hashed: give tuples, numbers and strings"
     try:
-        whole = all(operator.index(each) >= 0 for each in effect[1:])
+        least = min(map(operator.index, effect[1:]))
     except TypeError:
-        whole = False
-    return "" if whole else "parameters, macs and elements are whole numbers of at least 0"
+        least = -1
+    return "" if least >= 0 else "parameters, macs and elements are whole numbers of at least 0"
 
 
 class Attributes:
