@@ -9,6 +9,7 @@ goes on with the one before:
     terminal linear(d=16|32|64)
     terminal relu, norm
     terminal identity [identity]
+    terminal permute(order=132|213) [permutation]
     terminal add [commutative] = my_package.joins:add
     flow route = my_package.flows:Routing
 
@@ -19,9 +20,9 @@ goes on with the one before:
     include other.grammar                 # or my.package:file.grammar
 
 A weight belongs to each operation that an alternative stands for: `linear(d=16|32) [0.1]` is two
-productions of weight 0.1. An operation in quotes needs no declaration. Labels name the nodes of
-trees; flows are `chain` (the default), `branch`, `cell`, or declared. What makes the module of a
-terminal, or of a flow's nodes, may stand behind `builds`:
+productions of weight 0.1. An operation in quotes needs no declaration, and may have any name.
+Labels name the nodes of trees; flows are `chain` (the default), `branch`, `cell`, or declared. What
+makes the module of a terminal, or of a flow's nodes, may stand behind `builds`:
 
     terminal conv(k=3|5) = my_package.rules:conv builds my_package.layers:Conv
 """
