@@ -36,6 +36,7 @@ from niwaki.tasks.base import TaskData
 OBJECTIVES = ("mean_skill", "latency_ms")
 _BELOW_BUDGET = 0.95  # a prediction that is a little off should still be within
 _WAYS = 3  # fp32, int8, mixed
+_HARDLY_LOST = 0.01  # of mean skill, where no budget says what to choose
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class CompressionRequest:
 
     latency_ms: float | None = None
     evaluations: int = 0
-    searcher: str = "nsga2"
+    searcher: str = "surrogate"
     n_workers: int = 0
     n_finalists: int = 6
     seed: int = 0
@@ -188,7 +189,8 @@ class Compressed:
         front: The front, the original among its competitors.
         original: Measurement of the model as it was given, in fp32.
         int8: Measurement of the same in int8; None if it was not tried.
-        chosen: The best model within the budget, or the knee; None if nothing was measured.
+        chosen: The best model within the budget; without one, the fastest that loses at most 0.01
+            of mean skill, or the knee if all lose more. None if nothing was measured.
         latency_ms: The budget, if there was one.
         int8_trained: Whether that int8 version was trained with quantization.
     """
@@ -205,18 +207,20 @@ class Compressed:
         """Read what a finished run found."""
         baseline = run.history.baseline
         assert baseline is not None
-        macs = baseline.measurement.values["macs"]
-        whole = [
+        whole = baseline.measurement.values
+        quantized = [
             t.measurement
             for t in run.history.trials
-            if t.measurement.complete and t.measurement.values["macs"] == macs
+            if t.measurement.complete
+            and t.measurement.values["macs"] == whole["macs"]
+            and t.measurement.values["weight_bytes"] < whole["weight_bytes"]
         ]
-        int8 = min(whole, key=lambda m: m.values["weight_bytes"], default=None)
+        int8 = min(quantized, key=lambda m: m.values["weight_bytes"], default=None)
         return cls(
             front,
             baseline.measurement,
             int8,
-            _chosen(front, request.latency_ms),
+            _chosen(front, baseline.measurement, request.latency_ms),
             request.latency_ms,
             int8_trained=request.settings.tuning.quantized_epochs > 0,
         )
@@ -266,11 +270,13 @@ class Compressed:
         )
 
 
-def _chosen(front: Front, latency_ms: float | None) -> FrontModel | None:
+def _chosen(front: Front, original: Measurement, latency_ms: float | None) -> FrontModel | None:
     if not front.models:
         return None
     if latency_ms is None:
-        return front.knee
+        least = original.values["mean_skill"] - _HARDLY_LOST
+        as_good = [m for m in front.models if m.searched.values["mean_skill"] >= least]
+        return min(as_good, key=lambda m: m.values["latency_ms"]) if as_good else front.knee
     within = [m for m in front.models if m.values["latency_ms"] <= latency_ms]
     if within:
         return max(within, key=lambda m: m.values["mean_skill"])

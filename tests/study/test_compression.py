@@ -1,5 +1,6 @@
 """`niwaki.compress`: from a trained model to verified files."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,22 @@ def test_a_search_goes_on_from_the_allocations(tmp_path: Path) -> None:
 def test_no_data_at_all_is_refused() -> None:
     with pytest.raises(ConfigError, match="give `tasks`, or `example_inputs`"):
         niwaki.compress(build())
+
+
+def test_without_a_budget_the_fastest_that_hardly_loses_is_chosen(tmp_path: Path) -> None:
+    request = CompressionRequest(n_finalists=0, settings=SETTINGS)
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    assert found.chosen is not None
+    least = found.original.values["mean_skill"] - 0.01
+    good = [m for m in found.front.models if m.values["mean_skill"] >= least]
+    expected = min(good, key=lambda m: m.values["latency_ms"]) if good else found.front.knee
+    assert expected is not None
+    assert found.chosen.key == expected.key
+
+
+def test_a_network_that_is_only_pruned_has_no_int8_version(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, only="prune")
+    request = CompressionRequest(evaluations=4, n_finalists=0, settings=settings)
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    assert found.int8 is None
+    assert "int8" not in found.summary()
