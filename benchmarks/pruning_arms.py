@@ -19,7 +19,6 @@ from niwaki.compress.allocation import (
     GreedyAllocator,
     Ladder,
     Pagcp,
-    PagcpSettings,
 )
 from niwaki.compress.pruning import (
     AnalysisSettings,
@@ -44,7 +43,7 @@ from niwaki.tasks.losses import task_losses, total_loss
 
 LEAST_SHARE = 0.125
 _N_PAGCP_JUDGED = 128
-_PAGCP_TOLERANCES = (30.0, 3000.0)
+_MOST_PAGCP_ROUNDS = 6
 _N_BISECTIONS = 12
 _N_GRADIENT_BATCHES, _GRADIENT_BATCH = 16, 32
 
@@ -117,9 +116,10 @@ def global_taylor(subject: Subject, budget: float) -> Pruned:
 
 
 def pagcp(subject: Subject, budget: float) -> Pruned:
-    """Prune by PAGCP as published, whose tolerance is raised until the budget is met.
+    """Prune by PAGCP as published, run on its own result until the budget is met.
 
-    It knows no budgets, so what it removes beyond this one is given back, the same share to all.
+    It knows no budgets, so what the last round removes beyond this one is given back, the same
+    share to all. There is no fine-tuning between rounds: no arm has more of it than another.
     """
     started = time.process_time()
     ranked = Ranked(subject.groups, score_groups(L1(), subject.module, subject.groups))
@@ -130,16 +130,15 @@ def pagcp(subject: Subject, budget: float) -> Pruned:
         n_items=_N_PAGCP_JUDGED,
     )
     price, ladder = MacsPrice(subject.groups.costs), _ladder(subject, n_steps=20)
-    n_judged, tolerance, counts = 0, 0.0, ladder.whole
-    for tolerance in _PAGCP_TOLERANCES:
-        found = Pagcp(oracle, price, ladder, PagcpSettings(global_tolerance=tolerance)).allocate()
-        n_judged, counts = n_judged + found.n_judged, found.counts
-        if found.cost <= budget:
-            break
-    counts = _given_back(subject, counts, budget)
+    found, n_rounds = Pagcp(oracle, price, ladder).allocate(), 1
+    n_judged = found.n_judged
+    while found.cost > budget and n_rounds < _MOST_PAGCP_ROUNDS:
+        ladder = _up_to(ladder, found.counts)
+        found, n_rounds = Pagcp(oracle, price, ladder).allocate(), n_rounds + 1
+        n_judged += found.n_judged
+    counts = _given_back(subject, ladder.whole, found.counts, budget)
     module = apply_plan(subject.module, ranked.plan(counts))
-    seconds = time.process_time() - started
-    return Pruned(module, seconds, n_judged, f"tolerance {tolerance:g}")
+    return Pruned(module, time.process_time() - started, n_judged, f"{n_rounds} rounds")
 
 
 def niwaki(subject: Subject, budget: float) -> Pruned:
@@ -186,15 +185,24 @@ def _ladder(subject: Subject, *, n_steps: int) -> Ladder:
     return Ladder(tuple(steps))
 
 
-def _given_back(subject: Subject, counts: Counts, budget: float) -> Counts:
+def _up_to(ladder: Ladder, counts: Counts) -> Ladder:
+    """Return the ladder of a network that keeps `counts`."""
+    return Ladder(
+        tuple(
+            tuple(step for step in steps if step <= count)
+            for steps, count in zip(ladder.steps, counts, strict=True)
+        )
+    )
+
+
+def _given_back(subject: Subject, before: Counts, after: Counts, budget: float) -> Counts:
     """Return the smallest equal share of a removal that meets the budget; all if none does."""
     costs = subject.groups.costs
-    whole = np.asarray(costs.whole)
     for share in np.linspace(0.0, 1.0, 201):
-        scaled: Counts = np.floor(whole - share * (whole - counts) + 1e-9).astype(np.int64)
+        scaled: Counts = np.floor(before - share * (before - after) + 1e-9).astype(np.int64)
         if float(costs.macs(scaled)) <= budget:
             return scaled
-    return counts
+    return after
 
 
 def _torch_pruning(subject: Subject, budget: float, *, taylor: bool, is_global: bool) -> Pruned:
