@@ -4,7 +4,7 @@ from benchmarks.efficiency.scenario import Answer, Meter, Scenario
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.objectives import in_user_direction
-from niwaki.search.base import Problem, own_key
+from niwaki.search.base import Problem
 from niwaki.search.registry import SEARCHERS
 
 
@@ -25,18 +25,15 @@ def run(meter: Meter, seed: int, *, searcher: str) -> None:
 def problem_of(scenario: Scenario, seed: int) -> Problem:
     """Return the scenario as our searchers see it.
 
-    Isomorphic rows were measured apart and are paid for one by one. Where they are judged by what
-    is told, the true front holds the best of them: they are told to be alike. Where what is told is
-    only a noisy reading, another reading of the same network collects luck: they are the same.
+    Isomorphic rows were measured apart and are paid for one by one, and the true front holds the
+    best of them: our searchers are told that they are alike, not that they are the same.
     """
-    networks, noisy = scenario.networks, bool(scenario.judged_by)
     return Problem(
         scenario.space,
         scenario.objectives,
         seed=seed,
         cheap=scenario.evaluator.cheap,
-        identity=networks if networks and noisy else own_key,
-        alike=None if noisy else networks,
+        alike=scenario.networks,
     )
 
 

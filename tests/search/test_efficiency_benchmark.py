@@ -72,18 +72,14 @@ def test_the_volume_is_scaled_to_the_true_front(scenario: Scenario) -> None:
     assert scenario.whole <= 1.1**2
 
 
-def test_isomorphic_rows_are_alike_and_with_noise_the_same(scenario: Scenario) -> None:
+def test_isomorphic_rows_are_alike_but_not_the_same(scenario: Scenario) -> None:
     assert problem_of(scenario, 0).alike is None
     table = TableEvaluator(replace(scenario.evaluator.rows.settings, identity="a"))
-    known = replace(scenario, evaluator=table)
-    noisy = replace(known, wanted=("guess", "cost"), judged_by={"guess": "quality"})
+    problem = problem_of(replace(scenario, evaluator=table), 0)
     first, second = (scenario.space.candidate(row) for row in (0, 1))
-    apart, merged = problem_of(known, 0), problem_of(noisy, 0)
-    assert apart.alike is not None
-    assert merged.alike is None
-    assert apart.alike(first) == apart.alike(second) == merged.identity(first)
-    assert apart.identity(first) != apart.identity(second)
-    assert merged.identity(first) == merged.identity(second)
+    assert problem.alike is not None
+    assert problem.alike(first) == problem.alike(second)
+    assert problem.identity(first) != problem.identity(second)
 
 
 def test_an_oracle_takes_what_adds_the_most(scenario: Scenario) -> None:
