@@ -129,15 +129,30 @@ class RowSpace(EnumerableSpace):
         if len(self.codes) == 1:
             return candidate
         for _ in range(int(rng.geometric(1.0 / MEAN_STEPS))):
-            neighbours, changed = self._index.neighbours(row)
-            columns = np.flatnonzero(np.bincount(changed[neighbours != start]))
-            if len(columns) == 0:
+            changed = self._changed_once(row, start, rng)
+            if changed < 0:
                 break
-            here = (changed == columns[int(rng.integers(len(columns)))]) & (neighbours != start)
-            row = int(_one_of(neighbours[here], rng))
+            row = changed
         if row == start:
             row = self._nearest(self.codes[start], rng, (start,))
         return self.candidate(row)
+
+    def _changed_once(self, row: int, start: int, rng: np.random.Generator) -> int:
+        """Return a row that differs from `row` in one decision and is not `start`; -1 if none."""
+        # One guess, which a full table has: to list all neighbours takes ten times as long.
+        codes = self.codes[row].tolist()
+        j = int(rng.integers(len(codes)))
+        codes[j] = int(rng.integers(len(self.options[j])))
+        guess = self._index.find(codes)
+        if guess >= 0 and guess not in (row, start):
+            return guess
+        neighbours, changed = self._index.neighbours(row)
+        others = neighbours != start
+        columns = np.flatnonzero(np.bincount(changed[others]))
+        if len(columns) == 0:
+            return -1
+        here = (changed == columns[int(rng.integers(len(columns)))]) & others
+        return int(_one_of(neighbours[here], rng))
 
     def crossover(self, first: Candidate, second: Candidate, rng: np.random.Generator) -> Candidate:
         parents = (self.row(first), self.row(second))
