@@ -11,7 +11,8 @@ from torch import nn
 
 from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import ChannelGrain, ChannelGroups, allowed_counts, analyse
-from niwaki.core.errors import DataError
+from niwaki.core.errors import DataError, ExportError
+from niwaki.evaluation.compression.parts import exportable_parts
 from niwaki.evaluation.compression.plain_calls import note_columns
 from niwaki.evaluation.deployment import Deployment
 from niwaki.export.layers import quantizable_layers
@@ -39,8 +40,20 @@ class Original:
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
-        """Paths of its layers that can run in int8, in the order of execution."""
-        graph = self.deployment.float_graph(self.module, quantizable=False)
+        """Paths of its layers that can run in int8, in the order of execution.
+
+        Raises:
+            ExportError: If the model cannot be exported; names the parts of it that can.
+        """
+        try:
+            graph = self.deployment.float_graph(self.module, quantizable=False)
+        except ExportError as error:
+            parts = exportable_parts(self.module, example_of(self.data))
+            named = f"by themselves, these parts can be: {', '.join(parts)}" if parts else ""
+            raise ExportError(
+                f"{error}. What cannot be exported cannot run on the target: change that line"
+                f"{', or compress parts of the model; ' if named else ''}{named}"
+            ) from error
         return tuple(quantizable_layers(graph.model))
 
     def ladder(self, grain: int, *, least_share: float, n_steps: int) -> Ladder:

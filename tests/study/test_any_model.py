@@ -1,0 +1,179 @@
+"""Models that nobody thought of, through `niwaki.compress` and the command line."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from typer.testing import CliRunner
+
+import niwaki
+from niwaki.cli import app
+from niwaki.core.errors import DataError, ExportError
+from niwaki.evaluation.compression.plans import CompressionPlans
+from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
+from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.export.bundle import find_bundles, verify_bundle
+from niwaki.study.compression import Compressed, CompressionRequest
+from niwaki.study.run import Run
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.targets.protocol import Budget
+from tests.evaluation.compression.small import build, loaders
+
+BRIEF = Budget(1, 0.0, 1, 0.0, 0.01, 0.5)
+SETTINGS = CompressionSettings(
+    pruning=PruningSettings(
+        price="macs", shares=(0.5,), n_judged=64, criterion="l1", allocation="uniform"
+    ),
+    tuning=TuningSettings(epochs=0.5, batch_size=32, n_recalibration=64),
+)
+
+
+def compressed(model: nn.Module, folder: Path, tasks: Any = None, **wanted: Any) -> Compressed:
+    """Compress a model without labels, or with these, and check that no candidate failed."""
+    inputs = torch.randn(160, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    request = CompressionRequest(n_finalists=1, settings=SETTINGS, **wanted)
+    target = OnnxRuntimeCpu(quick=BRIEF, thorough=BRIEF, lock_path=folder / "lock")
+    found = niwaki.compress(model, inputs, tasks, target, folder=folder / "run", request=request)
+    trials = Run.read(folder / "run").history.trials
+    assert [t.measurement.reason for t in trials if not t.measurement.complete] == []
+    return found
+
+
+def verified(folder: Path) -> int:
+    """Return how many bundles there are, each verified."""
+    bundles = find_bundles(folder / "run" / "artifacts")
+    for bundle in bundles:
+        verify_bundle(bundle).require(str(bundle))
+    return len(bundles)
+
+
+class Plain(nn.Module):
+    """What the others vary."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.conv1, self.conv2 = nn.Conv2d(1, 16, 3, 2), nn.Conv2d(16, 16, 3)
+            self.fc = nn.Linear(16, 4)
+            nn.init.zeros_(self.fc.bias)
+
+    def features(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.relu(self.conv2(functional.relu(self.conv1(x))))
+
+    def scores(self, features: torch.Tensor) -> torch.Tensor:
+        # Differences, so that the largest is not the same for all inputs.
+        scores: torch.Tensor = self.fc(features.mean((2, 3)) - features[:, :, 0, 0])
+        return scores
+
+    def forward(self, x: torch.Tensor) -> Any:
+        return self.scores(self.features(x))
+
+
+class Deciding(Plain):
+    """Looks at its features before it goes on."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = self.features(x)
+        if features.abs().mean() > 1e3:
+            features = features / 1e3
+        return self.scores(features)
+
+
+class Nested(Plain):
+    """Returns more than anybody asked for, and counts how often."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("n_calls", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor, *, details: bool = True) -> dict[str, Any]:
+        self.n_calls += 1  # type: ignore[operator]
+        features = self.features(x)
+        inner = {"map": features} if details else {}
+        return {"scores": self.scores(features), "inner": inner, "loss": None}
+
+
+class Normalised(Plain):
+    """Has weights that are computed, a function of its own, and one number per item."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv2 = nn.utils.parametrizations.weight_norm(self.conv2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return Doubled.apply(self.scores(self.features(x)).sum(1))  # type: ignore[no-any-return, no-untyped-call]
+
+
+class Doubled(torch.autograd.Function):
+    """An operation with a gradient of its own."""
+
+    @staticmethod
+    def forward(context: Any, x: torch.Tensor) -> torch.Tensor:
+        return 2.0 * x
+
+    @staticmethod
+    def backward(context: Any, *gradients: torch.Tensor) -> torch.Tensor:
+        return 2.0 * gradients[0]
+
+
+@pytest.mark.parametrize("make", [Deciding, Nested, Normalised])
+def test_it_is_compressed_and_verified(make: Callable[[], nn.Module], tmp_path: Path) -> None:
+    model = make().train()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = compressed(model, tmp_path)
+    assert found.front.models and verified(tmp_path) == 1
+    for name, value in model.state_dict().items():
+        torch.testing.assert_close(value, before[name])
+    assert model.training
+
+
+def test_plans_of_the_front_fit_the_model(tmp_path: Path) -> None:
+    compressed(Normalised(), tmp_path)
+    [path] = (tmp_path / "run" / "artifacts" / "plans").glob("*.json")
+    plans = CompressionPlans.load(path)
+    images = torch.zeros(2, 1, 16, 16)
+    assert plans.prune(Normalised().eval())(images).shape == (2,)
+
+
+def test_a_budget_that_nothing_meets_says_what_is_there(tmp_path: Path) -> None:
+    found = compressed(build(), tmp_path, loaders(), latency_ms=1e-6)
+    fastest = min(model.values["latency_ms"] for model in found.front.models)
+    assert f"not met: the fastest model found takes {fastest:.3g} ms" in found.summary()
+    assert verified(tmp_path) == 1
+
+
+class Sorting(Plain):
+    """Leaves torch in the middle."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = self.features(x)
+        return self.scores(torch.from_numpy(np.sort(features.detach().numpy())))
+
+
+def test_what_cannot_run_on_the_target_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match=r"test_any_model.py:\d+.*parts can be: conv1, conv2, fc"):
+        compressed(Sorting(), tmp_path)
+
+
+def test_the_command_line_names_the_line_too(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import torch\n"
+        "class Net(torch.nn.Linear):\n"
+        "    def forward(self, x):\n"
+        "        return super().forward(x.flatten(1))\n"
+        "def build():\n"
+        "    return Net(7, 4)\n"
+        "def loaders():\n"
+        "    return {'train': [(torch.randn(64, 1, 4, 4), torch.arange(64) % 4)]}\n"
+    )
+    place = str(tmp_path / "mine.py")
+    arguments = ["compress", f"{place}:build", "--data", f"{place}:loaders"]
+    result = CliRunner().invoke(app, [*arguments, "--runs", str(tmp_path / "runs")])
+    assert isinstance(result.exception, DataError)  # the command turns it into its exit code
+    assert "mine.py:4" in str(result.exception)
