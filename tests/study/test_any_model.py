@@ -93,7 +93,7 @@ class Nested(Plain):
         self.register_buffer("n_calls", torch.zeros(()))
 
     def forward(self, x: torch.Tensor, *, details: bool = True) -> dict[str, Any]:
-        self.n_calls += 1  # type: ignore[operator]
+        self.n_calls.add_(1)  # type: ignore[operator]
         features = self.features(x)
         inner = {"map": features} if details else {}
         return {"scores": self.scores(features), "inner": inner, "loss": None}
