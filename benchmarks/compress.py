@@ -187,7 +187,8 @@ class Bench:
 
     def _quantized(self, model: onnx.ModelProto) -> onnx.ModelProto:
         plan = plan_of(dict.fromkeys(quantizable_layers(model), INT8), self.target)
-        return self.deployment.quantized(model, plan, self.deployment.ranges(model))
+        graph = self.deployment.calibrated(model)
+        return self.deployment.quantized(graph.model, plan, graph.ranges, means=graph.means)
 
 
 def volumes(points: Sequence[Point]) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """What every evaluator can do: a candidate in, a measurement out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,6 +99,11 @@ class Evaluator(ABC):
         are isomorphic.
         """
         return candidate.key
+
+    @property
+    def alike(self) -> Callable[[Candidate], str] | None:
+        """What names candidates that are one network measured apart; None if there are no such."""
+        return None
 
     @abstractmethod
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:

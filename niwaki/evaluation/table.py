@@ -1,6 +1,6 @@
 """Evaluation by looking up: candidates are rows of a table of networks measured before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -91,7 +91,16 @@ class TableEvaluator(Evaluator):
         return {name: value for name, value in values.items() if np.isfinite(value)}
 
     def identity(self, candidate: Candidate) -> str:
-        return self.rows.identity(self.space.row(candidate)) or candidate.key
+        name = self.rows.name_of(self.space.row(candidate), self._settings.identity)
+        return name or candidate.key
+
+    @property
+    def alike(self) -> Callable[[Candidate], str] | None:
+        return self._kin if self._settings.alike else None
+
+    def _kin(self, candidate: Candidate) -> str:
+        row = self.space.row(candidate)
+        return self.rows.name_of(row, self._settings.alike) or candidate.key
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         if not self.fidelities.allow(fidelity):

@@ -86,11 +86,11 @@ class TableRows:
         seconds = float(self.columns[self.settings.seconds][rows[0]])
         return seconds if np.isfinite(seconds) else 0.0
 
-    def identity(self, candidate: int) -> str:
-        """Return the name of the network; empty if the table has none."""
-        if not self.settings.identity:
+    def name_of(self, candidate: int, column: str) -> str:
+        """Return what a column calls a candidate; empty if it has no name, or there is no column."""
+        if not column:
             return ""
-        name = self.columns[self.settings.identity][self.order[self.starts[candidate]]]
+        name = self.columns[column][self.order[self.starts[candidate]]]
         return "" if _is_empty(name) else str(name)
 
     def fault(self, rows: Rows, fidelity: float) -> str:

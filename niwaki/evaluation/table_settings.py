@@ -56,7 +56,10 @@ class TableSettings:
         absent: Cells of decision columns that say that a row does not have that decision, as empty
             ones always do; or a list of such cells by column.
         ordered: Decisions whose options are amounts, such as widths: predictors hear of the order.
-        identity: Column that is equal for rows that are one and the same network.
+        identity: Column that is equal for rows that are one and the same network: what is known of
+            one row holds for all, and only one is evaluated.
+        alike: Column that is equal for rows that are one network measured apart, such as cells that
+            were trained once per spelling: each may be evaluated, and says much about the others.
         cheap: Values that cost nothing to know, such as parameters.
         seconds: Column of the time that an evaluation had taken at full effort.
         failed: Rows whose evaluation fails: those with this value, or one of these, in a column.
@@ -77,6 +80,7 @@ class TableSettings:
     absent: tuple[Cell, ...] | Mapping[str, tuple[Cell, ...]] = ("-",)
     ordered: tuple[str, ...] = ()
     identity: str = ""
+    alike: str = ""
     cheap: tuple[str, ...] = ()
     seconds: str = ""
     failed: Mapping[str, Cell | tuple[Cell, ...]] = field(default_factory=dict)
@@ -150,6 +154,6 @@ class TableSettings:
             for name in self.values
             for level in self.fidelities.levels
         )
-        optional = (name for name in (self.identity, self.seconds) if name)
+        optional = (name for name in (self.identity, self.alike, self.seconds) if name)
         named = (*self.column_of.values(), *measured, *optional)
         return tuple(dict.fromkeys((*named, *self.where, *self.failed, *baseline)))

@@ -7,15 +7,14 @@ from types import TracebackType
 
 from torch import fx
 
-import niwaki
-
+_NIWAKI = Path(__file__).parents[1]
 _NOT_THEIRS = (
-    str(Path(niwaki.__file__).parent),
+    str(_NIWAKI),
     sysconfig.get_path("stdlib"),
     sysconfig.get_path("purelib"),
     sysconfig.get_path("platlib"),
 )
-_OWN_MODELS = str(Path(niwaki.__file__).parent / "testing")
+_OWN_MODELS = str(_NIWAKI / "testing")
 _MOST_CAUSES = 16
 _QUOTED = re.compile(r'File "([^"]+)", line (\d+)')
 

@@ -12,21 +12,22 @@ class Listed(Searcher):
     """Asks for `Problem.initial` alone, in order: for evaluators that already know what is good."""
 
     def __init__(self, problem: Problem) -> None:
-        self._asked = Asked(problem)
-        self._n_left = len({problem.identity(candidate) for candidate in problem.initial})
+        self._problem, self._asked = problem, Asked(problem)
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
         # As long as one of them is left, none is proposed.
-        drawn = self._asked.draw(min(n, self._n_left), lambda rng: _nothing())  # noqa: ARG005
-        self._n_left -= len(drawn)
-        return drawn
+        return self._asked.draw(min(n, self._n_left), lambda rng: _nothing())  # noqa: ARG005
 
     def tell(self, trials: Sequence[Trial]) -> None:
         self._asked.told(trials)
 
     def resume(self, asked: Sequence[Candidate]) -> None:
         self._asked.resume(asked)
-        self._n_left -= len(asked)
+
+    @property
+    def _n_left(self) -> int:
+        left = (candidate for candidate in self._problem.initial if candidate not in self._asked)
+        return len(set(map(self._problem.identity, left)))
 
 
 def _nothing() -> Candidate:

@@ -184,6 +184,7 @@ class Study:
                 self._evaluator.initial(),
                 self._evaluator.cheap,
                 self._evaluator.identity,
+                self._evaluator.alike,
             )
             searcher, scheduler = self._resumed(problem, recorder.history)
             SearchLoop(
@@ -218,7 +219,9 @@ class Study:
         if not (searcher.sees_fidelities or isinstance(scheduler, FullEffort)):
             searcher = FullEffortView(problem, self._make_searcher)
         searcher.resume(history.candidates_asked())
-        searcher.tell(history.trials)
+        # The baseline was paid for: what it says is learned from, and it is not asked for again.
+        known = [] if history.baseline is None else [history.baseline]
+        searcher.tell([*known, *history.trials])
         for number in sorted(history.asked):
             asked = history.asked[number]
             scheduler.asked(asked.candidate, asked.fidelity)

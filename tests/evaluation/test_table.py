@@ -103,6 +103,15 @@ def test_cheap_values_and_identity_need_no_evaluation(tmp_path: Path) -> None:
     assert plain.identity(first) != plain.identity(second)
 
 
+def test_rows_of_one_network_may_be_said_to_be_measured_apart(tmp_path: Path) -> None:
+    evaluator = table(tmp_path, identity="", alike="name")
+    first, second = (Candidate.of({"depth": 2, "width": width}) for width in (8, 16))
+    assert evaluator.alike is not None
+    assert evaluator.alike(first) == evaluator.alike(second) == "two"
+    assert evaluator.identity(first) != evaluator.identity(second)
+    assert table(tmp_path).alike is None
+
+
 def test_the_time_an_evaluation_had_taken_is_a_column(tmp_path: Path) -> None:
     evaluator = table(tmp_path, seconds="hours")
     assert evaluate(evaluator, 2, 8).seconds == 3.0

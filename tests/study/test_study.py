@@ -19,7 +19,7 @@ from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Baseline, Told
 from niwaki.study.ledger import read_ledger
 from niwaki.study.run import Run, load_front
-from niwaki.study.study import Study, StudySettings
+from niwaki.study.study import BASELINE_NUMBER, Study, StudySettings
 from tests.study.formulas import SPACE, FormulaEvaluator, formula_study
 
 
@@ -216,7 +216,7 @@ def test_the_clock_ends_a_search(tmp_path: Path) -> None:
     assert 1 <= len(told(tmp_path / "run")) < 100
 
 
-def test_the_searcher_hears_every_trial_once(tmp_path: Path) -> None:
+def test_the_searcher_hears_the_baseline_and_every_trial_once(tmp_path: Path) -> None:
     heard: list[int] = []
 
     class Listening(NSGA2):
@@ -229,7 +229,7 @@ def test_the_searcher_hears_every_trial_once(tmp_path: Path) -> None:
 
     settings = StudySettings(objectives=("gain", "price"), budget=Budget(15))
     Study(tmp_path / "run", FormulaEvaluator(), make, settings).run()
-    assert heard == list(range(15))
+    assert heard == [BASELINE_NUMBER, *range(15)]
 
 
 def run_to_the_end(folder: Path, *, n: int) -> None:
