@@ -87,7 +87,7 @@ class TableRows:
         return seconds if np.isfinite(seconds) else 0.0
 
     def name_of(self, candidate: int, column: str) -> str:
-        """Return what a column calls a candidate; empty if it has no name, or there is no column."""
+        """Return what a column calls a candidate; empty if it has none, or there is no column."""
         if not column:
             return ""
         name = self.columns[column][self.order[self.starts[candidate]]]
