@@ -105,9 +105,10 @@ class Histogram:
         low, high = _finite_bounds(values)
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._widen()
-        bins = np.multiply(values, np.float32(1.0 / self.width)).ravel()
+        # In double precision, where the smallest float32 over the width is still a number.
+        bins = np.multiply(values, 1.0 / self.width, dtype=np.float64).ravel()
         np.floor(bins, out=bins)
-        bins -= np.float32(self._first)
+        bins -= self._first
         self.counts += np.bincount(bins.astype(np.intp), minlength=len(self.counts))
 
     def _widen(self) -> None:

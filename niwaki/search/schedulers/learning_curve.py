@@ -50,6 +50,8 @@ class Curve:
         return np.asarray(np.diff(self.y) / np.diff(self.x))
 
 
+_TINY = 1e-100  # the square of less is no number
+
 UNKNOWN = Curve(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([np.inf, np.inf]))
 
 
@@ -77,7 +79,7 @@ def fit_curve(x: Array, y: Array) -> Curve | None:
     if np.array_equal(x, y):
         return None
     scale = float(x.std())
-    if scale == 0.0:
+    if scale < _TINY:
         return _shift(x, y)
     # So wide that all pairs are neighbours: one straight line.
     straight = 1e3 * scale
