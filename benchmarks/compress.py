@@ -30,8 +30,8 @@ from torch import nn
 
 import niwaki
 from benchmarks.compress_models import CASES, Case, Loaders, loaders_of, trained
+from benchmarks.quickstart_front import scaled_volumes
 from niwaki.core.jsonable import fingerprint
-from niwaki.core.pareto import hypervolume
 from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.original import in_order_of_outputs
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
@@ -187,20 +187,16 @@ class Bench:
 
     def _quantized(self, model: onnx.ModelProto) -> onnx.ModelProto:
         plan = plan_of(dict.fromkeys(quantizable_layers(model), INT8), self.target)
-        graph = self.deployment.calibrated(model)
-        return self.deployment.quantized(graph.model, plan, graph.ranges, means=graph.means)
+        return self.deployment.quantized(self.deployment.calibrated(model), plan)
 
 
 def volumes(points: Sequence[Point]) -> dict[str, float]:
     """Return each group's hypervolume of test skill and log latency, scaled over all points."""
-    costs = np.array([[-p.test_skill, np.log(p.latency_ms)] for p in points])
-    low, high = costs.min(axis=0), costs.max(axis=0)
-    scaled = (costs - low) / np.where(high > low, high - low, 1.0)
-    groups = np.array([point.group for point in points])
-    return {
-        group: hypervolume(scaled[groups == group], np.full(2, 1.1))
-        for group in dict.fromkeys(groups.tolist())
+    costs = {
+        group: np.array([[-p.test_skill, np.log(p.latency_ms)] for p in points if p.group == group])
+        for group in dict.fromkeys(point.group for point in points)
     }
+    return scaled_volumes(costs)
 
 
 def chosen(points: Sequence[Point], group: str, *, loss: float) -> Point:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
+from benchmarks.trained_once import trained_once
 from niwaki.core.randomness import stream
 from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
@@ -92,18 +93,13 @@ def loaders_of(case: Case, folder: Path, *, n_train: int, seed: int) -> Loaders:
 
 def trained(case: Case, loaders: Loaders, cache: Path, *, seed: int) -> nn.Module:
     """Return the trained original, from the cache if it was trained before."""
-    torch.manual_seed(seed)
-    network = case.build()
-    path = cache / f"{case.name}-{seed}.pt"
-    if path.exists():
-        network.load_state_dict(torch.load(path, weights_only=True))
-        return network.eval()
-    data = infer_from(loaders, network.eval(), seed=seed)
-    settings = TuningSettings(epochs=case.epochs, learning_rate=2e-3, distillation=0.0)
-    network = Tuning(network, data, settings, seed=seed).tuned(network)
-    cache.mkdir(parents=True, exist_ok=True)
-    torch.save(network.state_dict(), path)
-    return network
+
+    def train(network: nn.Module) -> nn.Module:
+        data = infer_from(loaders, network.eval(), seed=seed)
+        settings = TuningSettings(epochs=case.epochs, learning_rate=2e-3, distillation=0.0)
+        return Tuning(network, data, settings, seed=seed).tuned(network)
+
+    return trained_once(cache / f"{case.name}-{seed}.pt", case.build, train, seed=seed)
 
 
 def _clothes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -26,6 +26,7 @@ from niwaki.evaluation.deployment import (
     INPUT_NAME,
     Deployment,
     DeploymentSettings,
+    FloatGraph,
     calibrated_in,
     plan_of,
 )
@@ -79,13 +80,12 @@ def measure(
                 continue
             torch.manual_seed(derived_seed(0, "weights", number))
             network = build(evaluator.architectures, candidate.part(ARCHITECTURE)).eval()
-            graph = build_graph(
+            written = build_graph(
                 network, sizes, input_names=[INPUT_NAME], output_names=deployment.output_names
             )
             plan = plan_of(candidate.part(QUANTIZATION).decisions, target)
-            model = deployment.quantized(
-                graph, plan, deployment.ranges(graph) if plan.int8_layers else {}
-            )
+            ranges = deployment.ranges(written) if plan.int8_layers else {}
+            model = deployment.quantized(FloatGraph(written, ranges), plan)
             [latency] = target.measure(
                 [model], [deployment.timing_feeds()], effort=effort, seed=number
             )

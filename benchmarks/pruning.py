@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -94,22 +95,19 @@ class Bench:
             self._scale = replace(self._scale, tuning_epochs=arguments.tuning_epochs)
         self.data: TaskData = data_of(network, self._scale, arguments.data, seed=seed)
         self._tuning_rate: float = arguments.tuning_rate
-        self._module: nn.Module | None = None
         self._target = OnnxRuntimeCpu()
         self._deployment = Deployment(self.data, self._target, DeploymentSettings())
 
-    @property
+    @cached_property
     def module(self) -> nn.Module:
         """The trained original."""
-        if self._module is None:
-            self._module = trained(
-                self._network,
-                self.data,
-                epochs=self._scale.epochs,
-                cache=self._cache / "originals",
-                seed=self._seed,
-            )
-        return self._module
+        return trained(
+            self._network,
+            self.data,
+            epochs=self._scale.epochs,
+            cache=self._cache / "originals",
+            seed=self._seed,
+        )
 
     def original(self) -> Result:
         """Score the original."""
@@ -161,7 +159,7 @@ class Bench:
             plan = plan_of(dict.fromkeys(quantizable_layers(graph.model), INT8), self._target)
             to.mkdir(parents=True, exist_ok=True)
             onnx.save(graph.model, to / "fp32.onnx")
-            onnx.save(self._deployment.quantized(graph.model, plan, graph.ranges), to / "int8.onnx")
+            onnx.save(self._deployment.quantized(graph, plan), to / "int8.onnx")
             result = Result(
                 name.rpartition("-")[0] or name,
                 macs_of(module, self.data),

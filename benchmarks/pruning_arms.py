@@ -22,9 +22,7 @@ from niwaki.compress.allocation import (
 )
 from niwaki.compress.pruning import (
     AnalysisSettings,
-    ChannelGrain,
     ChannelGroups,
-    allowed_counts,
     analyse,
     apply_plan,
 )
@@ -33,7 +31,7 @@ from niwaki.compress.pruning.criteria import L1, score_groups
 from niwaki.core.randomness import stream
 from niwaki.evaluation.compression.importance import importance, looked_at
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
-from niwaki.evaluation.compression.original import example_of
+from niwaki.evaluation.compression.original import example_of, ladder_of
 from niwaki.evaluation.compression.prices import MacsPrice
 from niwaki.evaluation.compression.settings import PruningSettings
 from niwaki.evaluation.devices import to_tensors
@@ -175,14 +173,7 @@ ARMS: Mapping[str, Arm] = {
 
 
 def _ladder(subject: Subject, *, n_steps: int) -> Ladder:
-    steps = []
-    for group in subject.groups.groups:
-        grain = ChannelGrain(subject.grain)
-        allowed = allowed_counts(subject.groups, group.name, grain=grain)
-        enough = [n for n in allowed if n >= LEAST_SHARE * group.n_units]
-        chosen = np.linspace(0, len(enough) - 1, min(n_steps, len(enough))).round().astype(int)
-        steps.append(tuple(enough[i] for i in dict.fromkeys(chosen.tolist())))
-    return Ladder(tuple(steps))
+    return ladder_of(subject.groups, subject.grain, least_share=LEAST_SHARE, n_steps=n_steps)
 
 
 def _up_to(ladder: Ladder, counts: Counts) -> Ladder:

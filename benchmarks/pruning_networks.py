@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from benchmarks.trained_once import trained_once
 from niwaki.core.randomness import stream
 from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
 from niwaki.tasks import digit_scenes
@@ -123,16 +123,12 @@ def trained(
         cache: Folder for weights.
         seed: Of initial weights, and of the order of the images.
     """
-    torch.manual_seed(seed)
-    module = network.build()
+
+    def train(module: nn.Module) -> nn.Module:
+        return from_labels(module, data, epochs=epochs, seed=seed)
+
     path = cache / f"{network.name}-{data.fingerprint}-{epochs:g}-{seed}.pt"
-    if path.exists():
-        module.load_state_dict(torch.load(path, weights_only=True))
-        return module.eval()
-    module = from_labels(module, data, epochs=epochs, seed=seed)
-    cache.mkdir(parents=True, exist_ok=True)
-    torch.save(module.state_dict(), path)
-    return module
+    return trained_once(path, network.build, train, seed=seed)
 
 
 def from_labels(module: nn.Module, data: TaskData, *, epochs: float, seed: int) -> nn.Module:

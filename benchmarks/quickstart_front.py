@@ -12,10 +12,12 @@ import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from niwaki import Candidate, Run, load_front
 from niwaki.config.build import build_evaluator
@@ -92,10 +94,16 @@ def compare(points: list[Point]) -> dict[str, float]:
         group: np.array([[-p.mean_skill, p.latency_ms] for p in points if p.group == group])
         for group in dict.fromkeys(p.group for p in points)
     }
+    return scaled_volumes(costs)
+
+
+def scaled_volumes(costs: Mapping[str, NDArray[np.float64]]) -> dict[str, float]:
+    """Return the hypervolume of each group's (n, m) costs up to 1.1, scaled over all groups."""
     everything = np.concatenate(list(costs.values()))
     low, high = everything.min(axis=0), everything.max(axis=0)
+    span = np.where(high > low, high - low, 1.0)
     return {
-        group: hypervolume((values - low) / (high - low), np.full(2, 1.1))
+        group: hypervolume((values - low) / span, np.full(len(low), 1.1))
         for group, values in costs.items()
     }
 

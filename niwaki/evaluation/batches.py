@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from niwaki.evaluation.devices import to_tensors
 from niwaki.tasks.base import Batch, Split
+
+STATISTICS_BATCH = 128
 
 
 def n_batches(split: Split, batch_size: int) -> int:
@@ -20,6 +23,21 @@ def n_batches(split: Split, batch_size: int) -> int:
 def sizable(batches: Iterator[Batch]) -> Iterator[Batch]:
     """Leave out batches of one item: batch statistics of one pixel do not exist."""
     return (batch for batch in batches if len(batch) > 1)
+
+
+def inputs_for_statistics(
+    split: Split, n_items: int, device: torch.device, *, rng: np.random.Generator | None = None
+) -> Iterator[Tensor]:
+    """Yield the inputs of up to `n_items` of a split, never of one alone.
+
+    Args:
+        split: Whose.
+        n_items: At least 2.
+        device: Where the tensors lie.
+        rng: Draws them at random; in the split's order if not given.
+    """
+    batches = sizable(split.batches(min(STATISTICS_BATCH, n_items), rng=rng))
+    return first_inputs(batches, n_items, device, fewest=2)
 
 
 def first_inputs(

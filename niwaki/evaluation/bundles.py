@@ -65,8 +65,7 @@ class Exporter:
         check.require(f"the float graph of {candidate.key}")
         model = float_model
         if plan.int8_layers:
-            graph = self._deployment.calibrated(float_model)
-            model = self._deployment.quantized(graph.model, plan, graph.ranges, means=graph.means)
+            model = self._deployment.quantized(self._deployment.calibrated(float_model), plan)
         realised = self._deployment.realised(model, plan)
         card = replace(
             self._card(candidate, plan, realised),

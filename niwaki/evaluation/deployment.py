@@ -15,7 +15,7 @@ from torch import nn
 from niwaki.compress.quantization.observers import new_observer
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import DataError, ExportError, TargetError
+from niwaki.core.errors import DataError, TargetError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
@@ -24,11 +24,11 @@ from niwaki.export.bias_correction import Means, bias_corrected, input_means
 from niwaki.export.calibration import activation_ranges
 from niwaki.export.equalisation import LEAST_SPREAD, equalised
 from niwaki.export.fake_quantization import FakeQuantized
-from niwaki.export.fx_graph import build_graph, write_graph
+from niwaki.export.float_graph import float_graph
+from niwaki.export.fx_graph import write_graph
 from niwaki.export.module_equalisation import equalise_module
 from niwaki.export.quantize import quantize_model
 from niwaki.export.realised import Realised, realised_precisions
-from niwaki.export.torch_export import export_module
 from niwaki.targets.base import Effort, Feeds, Target
 from niwaki.targets.latency import Latency
 from niwaki.tasks.base import SplitName, TaskData
@@ -125,12 +125,12 @@ class Deployment:
         Raises:
             ExportError: If it cannot be written.
         """
-        names = self._names
-        try:
-            model = build_graph(module, [self._shape], **names)
-        except ExportError:  # what cannot be traced symbolically takes torch's own, slow exporter
-            example = torch.from_numpy(self.timing_feeds(n_images=2)[INPUT_NAME])
-            model = export_module(module, (example,), **names)
+        model = float_graph(
+            module,
+            self._shape,
+            lambda: torch.from_numpy(self.timing_feeds(n_images=2)[INPUT_NAME]),
+            **self._names,
+        )
         return self.calibrated(model) if quantizable else FloatGraph(model, {})
 
     def fake_quantized(self, module: nn.Module, plan: QuantizationPlan) -> FakeQuantized:
@@ -172,7 +172,7 @@ class Deployment:
             seed: Of the timing.
         """
         with self.target.computing():
-            model = self.quantized(graph.model, plan, graph.ranges, means=graph.means)
+            model = self.quantized(graph, plan)
             scores = self.score(model, SplitName.SEARCH)
             realised = self.realised(model, plan)
             feeds = self.timing_feeds()
@@ -186,26 +186,17 @@ class Deployment:
             float_model, self._calibration_feeds(), observer=self._settings.observer
         )
 
-    def quantized(
-        self,
-        float_model: onnx.ModelProto,
-        plan: QuantizationPlan,
-        ranges: Mapping[str, tuple[float, float]],
-        *,
-        means: Means | None = None,
-    ) -> onnx.ModelProto:
+    def quantized(self, graph: FloatGraph, plan: QuantizationPlan) -> onnx.ModelProto:
         """Return the graph with the plan's layers in int8; the float graph if there are none.
 
         Args:
-            float_model: As `calibrated` gives it.
+            graph: As `calibrated` gives it; biases are corrected if it has means.
             plan: Names its layers.
-            ranges: Of its activations.
-            means: Of what its layers read; biases are corrected if they are given.
         """
         if not plan.int8_layers:
-            return float_model
-        model = bias_corrected(float_model, plan, means) if means else float_model
-        return quantize_model(model, plan, ranges)
+            return graph.model
+        model = bias_corrected(graph.model, plan, graph.means) if graph.means else graph.model
+        return quantize_model(model, plan, graph.ranges)
 
     def score(self, model: onnx.ModelProto, split: SplitName) -> dict[str, float]:
         """Return the tasks' values of `model`, run on the target over a whole split."""

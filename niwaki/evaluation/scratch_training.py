@@ -13,14 +13,12 @@ from torch import Tensor, nn
 from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
-from niwaki.evaluation.batches import first_inputs, n_batches, sizable
+from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import Batch, Split, SplitName, TaskData
 from niwaki.tasks.losses import ClassLoss, TaskLoss, task_losses, total_loss
-
-_RECALIBRATION_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -242,8 +240,7 @@ class ScratchTraining:
         return ""
 
     def _first_images(self, n_images: int) -> Iterator[Tensor]:
-        batches = sizable(self._split.batches(min(_RECALIBRATION_BATCH, n_images)))
-        return first_inputs(batches, n_images, self._device, fewest=2)
+        return inputs_for_statistics(self._split, n_images, self._device)
 
 
 def part_of(split: Split, share: float) -> Split:

@@ -5,14 +5,13 @@ from collections import OrderedDict
 import torch
 
 from niwaki.core.candidate import Candidate
-from niwaki.evaluation.batches import first_inputs
+from niwaki.evaluation.batches import STATISTICS_BATCH, first_inputs
 from niwaki.evaluation.deployment import Deployment, FloatGraph
 from niwaki.evaluation.devices import best_device, placed
 from niwaki.spaces.slimmable.build import MultiTaskNetwork, SuperNetwork, recalibrate
 from niwaki.tasks.base import SplitName
 
 N_KEPT_GRAPHS = 64
-RECALIBRATION_BATCH = 128
 
 
 class SubNetworks:
@@ -31,7 +30,7 @@ class SubNetworks:
         self._supernet = placed(supernet, self._device, torch.channels_last)
         self._deployment = deployment
         train = deployment.data[SplitName.TRAIN]
-        batches = train.batches(min(RECALIBRATION_BATCH, n_recalibration))
+        batches = train.batches(min(STATISTICS_BATCH, n_recalibration))
         self._images = list(first_inputs(batches, n_recalibration, self._device))
         self._graphs: OrderedDict[str, FloatGraph] = OrderedDict()
 

@@ -1,7 +1,7 @@
 """Evaluation by looking up: candidates are rows of a table of networks measured before."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -91,16 +91,14 @@ class TableEvaluator(Evaluator):
         return {name: value for name, value in values.items() if np.isfinite(value)}
 
     def identity(self, candidate: Candidate) -> str:
-        name = self.rows.name_of(self.space.row(candidate), self._settings.identity)
-        return name or candidate.key
+        return self._named(self._settings.identity, candidate)
 
     @property
     def alike(self) -> Callable[[Candidate], str] | None:
-        return self._kin if self._settings.alike else None
+        return partial(self._named, self._settings.alike) if self._settings.alike else None
 
-    def _kin(self, candidate: Candidate) -> str:
-        row = self.space.row(candidate)
-        return self.rows.name_of(row, self._settings.alike) or candidate.key
+    def _named(self, column: str, candidate: Candidate) -> str:
+        return self.rows.name_of(self.space.row(candidate), column) or candidate.key
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         if not self.fidelities.allow(fidelity):

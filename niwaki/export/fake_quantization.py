@@ -29,7 +29,7 @@ from niwaki.export.fx_graph import WrittenGraph, build_graph, write_graph
 from niwaki.export.graph_index import GraphIndex
 from niwaki.export.layers import Layer, find_layers
 from niwaki.export.quantize import scales
-from niwaki.export.regions import int8_regions
+from niwaki.export.regions import Regions, int8_regions
 
 Observe = Callable[[onnx.ModelProto], Mapping[str, tuple[float, float]]]
 """Gives the ranges of a float graph's activations, as `activation_ranges` does."""
@@ -73,9 +73,7 @@ class FakeQuantized(nn.Module):
         self._index = GraphIndex(written.model.graph)
         plan.check_layers(layer.path for layer in find_layers(self._index))
         self._regions = int8_regions(self._index, plan.int8_layers)
-        self._interpreter = _Rounding(written, self._index, self._regions.layers)
-        self._interpreter.produced = self._regions.produced
-        self._interpreter.inside = self._regions.nodes
+        self._interpreter = _Rounding(written, self._index, self._regions)
 
     def observe(self, ranges: Observe) -> None:
         """Take the ranges of all activations anew, with the weights of now."""
@@ -99,19 +97,17 @@ class _Rounding(fx.Interpreter):
 
     Attributes:
         scales: By name of the tensor.
-        produced: Tensors that all readers read rounded; others only those inside.
-        inside: Positions of the nodes that run in int8.
     """
 
     scales: Mapping[str, Affine]
-    produced: set[str]
-    inside: set[int]
 
-    def __init__(self, written: WrittenGraph, index: GraphIndex, layers: Sequence[Layer]) -> None:
+    def __init__(self, written: WrittenGraph, index: GraphIndex, regions: Regions) -> None:
         super().__init__(written.traced.module, graph=written.traced.nodes[0].graph)
         self.scales = {}
         self._tensors, self._index, self._norms = written.tensors, index, written.norms
-        self._layers = self._calls_of({layer.nodes[0]: layer for layer in layers})
+        # All readers of what is produced read it rounded; of other tensors, only those inside.
+        self._produced, self._inside = regions.produced, regions.nodes
+        self._layers = self._calls_of({layer.nodes[0]: layer for layer in regions.layers})
         self._folded = {self._norms[call]: call for call in self._layers if call in self._norms}
 
     def run_node(self, n: fx.Node) -> Any:
@@ -124,7 +120,7 @@ class _Rounding(fx.Interpreter):
         kwargs: Any = fx.map_arg(n.kwargs, lambda used: self._read(used, n))
         value = self._called(n, args, kwargs)
         name = self._tensors.get(n, "")
-        return self._rounded(value, name) if name in self.produced else value
+        return self._rounded(value, name) if name in self._produced else value
 
     def _called(self, n: fx.Node, args: Any, kwargs: Any) -> Any:
         if n in self._layers:
@@ -183,8 +179,8 @@ class _Rounding(fx.Interpreter):
         """Return what a call reads: rounded, where it runs in int8 itself."""
         value, name = self.env[used], self._tensors.get(used, "")
         given = self._tensors.get(reader, "")
-        is_inside = self._index.producer.get(given) in self.inside and given != name
-        if name in self.scales and name not in self.produced and is_inside:
+        is_inside = self._index.producer.get(given) in self._inside and given != name
+        if name in self.scales and name not in self._produced and is_inside:
             return self._rounded(value, name)
         return value
 

@@ -410,9 +410,7 @@ class CompressedEvaluator(Evaluator):
                 apply_plan(self.original.module, self._ranked.plan(counts))
             )
             plan = plan_of(dict.fromkeys(self.original.layers, asked), self._target)
-            models.append(
-                self._deployment.quantized(graph.model, plan, graph.ranges, means=graph.means)
-            )
+            models.append(self._deployment.quantized(graph, plan))
         feeds = [self._deployment.timing_feeds()] * len(models)
         measured = self._target.measure(models, feeds, effort=Effort.QUICK, seed=self._seed)
         latencies = [latency.latency_ms for latency in measured]

@@ -22,13 +22,11 @@ from niwaki.compress.pruning.criteria.base import Criterion, Scores
 from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
 from niwaki.core.registry import nearest
-from niwaki.evaluation.batches import first_inputs, sizable
+from niwaki.evaluation.batches import inputs_for_statistics
 from niwaki.evaluation.devices import to_tensors
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses
-
-_LOOKED_AT = 128  # items per batch
 
 _BY_WEIGHTS: dict[str, Callable[[], Criterion]] = {
     "l1": L1,
@@ -110,10 +108,8 @@ def looked_at(data: TaskData, n_items: int, *, seed: int) -> list[Tensor]:
     """
     if not n_items:
         return []
-    batches = sizable(
-        data[SplitName.TRAIN].batches(min(_LOOKED_AT, n_items), rng=stream(seed, "looked at"))
-    )
-    return list(first_inputs(batches, n_items, torch.device("cpu"), fewest=2))
+    train, rng = data[SplitName.TRAIN], stream(seed, "looked at")
+    return list(inputs_for_statistics(train, n_items, torch.device("cpu"), rng=rng))
 
 
 def _gradients(

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from niwaki.compress.allocation import Counts, Oracle, Verdict
 from niwaki.compress.pruning import ChannelGroups, PruningPlan, best_units, masked
@@ -79,7 +78,6 @@ class MaskedOracle(Oracle):
         self._module = placed(module, self._device, torch.channels_last).eval()
         self.ranked, self._data, self._moments = ranked, data, moments
         self._recalibration = [inputs.to(self._device) for inputs in recalibration]
-        self._has_norms = any(isinstance(m, _BatchNorm) for m in module.modules())
         self._batches = list(_first(data, n_items, batch_size))
         self._losses = task_losses(data)
         self._known: dict[bytes, _Row] = {}
@@ -112,7 +110,7 @@ class MaskedOracle(Oracle):
                 fitted = compensated_weights(self._module, plan, self._moments)
             with masked(self._module, plan) as module, torch.no_grad():
                 set_weights(module, fitted)
-                if plan.cuts and self._has_norms and self._recalibration:
+                if plan.cuts and self._recalibration:
                     recalibrate(module, iter(self._recalibration))
                 self._known[key] = self._scored([self._answer(batch) for batch in self._batches])
         return self._known[key]

@@ -57,19 +57,8 @@ class Original:
         return tuple(quantizable_layers(graph.model))
 
     def ladder(self, grain: int, *, least_share: float, n_steps: int) -> Ladder:
-        """Return the counts that each group may keep.
-
-        Args:
-            grain: Of the target.
-            least_share: Of a group, that always stays.
-            n_steps: Of each group, at most.
-        """
-        steps = []
-        for group in self.groups.groups:
-            allowed = allowed_counts(self.groups, group.name, grain=ChannelGrain(grain))
-            enough = [n for n in allowed if n >= least_share * group.n_units]
-            steps.append(_thinned(enough, n_steps))
-        return Ladder(tuple(steps))
+        """Return the counts that each group may keep: see `ladder_of`."""
+        return ladder_of(self.groups, grain, least_share=least_share, n_steps=n_steps)
 
     def macs_by_layer(self, counts: NDArray[np.int64]) -> Mapping[str, float]:
         """Return multiply-accumulates by path of the layer, for (n_groups,) counts."""
@@ -86,6 +75,23 @@ class Original:
         """Return numbers of parameters by name of the tensor, for (n_groups,) counts."""
         costs = self.groups.costs
         return _summed(costs.params_of.owners, costs.params_per_tensor(counts))
+
+
+def ladder_of(groups: ChannelGroups, grain: int, *, least_share: float, n_steps: int) -> Ladder:
+    """Return the counts that each group may keep.
+
+    Args:
+        groups: Of a model.
+        grain: Of the target.
+        least_share: Of a group, that always stays.
+        n_steps: Of each group, at most.
+    """
+    steps = []
+    for group in groups.groups:
+        allowed = allowed_counts(groups, group.name, grain=ChannelGrain(grain))
+        enough = [n for n in allowed if n >= least_share * group.n_units]
+        steps.append(_thinned(enough, n_steps))
+    return Ladder(tuple(steps))
 
 
 def example_of(data: TaskData) -> torch.Tensor:

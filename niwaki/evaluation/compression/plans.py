@@ -9,21 +9,19 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.compress.pruning import PruningPlan, apply_plan
 from niwaki.compress.quantization.plan import QuantizationPlan
-from niwaki.core.errors import ConfigError, DataError, ExportError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.registry import nearest
 from niwaki.evaluation.compression.plain_weights import with_plain_weights
 from niwaki.export.calibration import activation_ranges
-from niwaki.export.fx_graph import build_graph
+from niwaki.export.float_graph import float_graph
 from niwaki.export.graph_index import GraphIndex
 from niwaki.export.quantize import quantize_model
-from niwaki.export.torch_export import export_module
 
 _KEYS = ["pruning", "quantization"]
 
@@ -72,7 +70,13 @@ class CompressionPlans:
         arrays = [batch.detach().cpu().numpy().astype(np.float32) for batch in batches]
         if not arrays:
             raise DataError("there is no batch to calibrate on: give at least one")
-        model = _float_graph(module, arrays[0][:2], output_names)
+        example = arrays[0][:2]
+        model = float_graph(
+            module.eval(),
+            example.shape,
+            lambda: torch.from_numpy(example),
+            output_names=output_names,
+        )
         if not self.quantization.int8_layers:
             return model
         (name,) = GraphIndex(model.graph).inputs
@@ -120,12 +124,3 @@ class CompressionPlans:
         except (OSError, ValueError) as error:
             raise ConfigError(f"plans cannot be read from '{path}': {error}") from error
         return cls.from_json(data)
-
-
-def _float_graph(
-    module: nn.Module, example: NDArray[np.float32], output_names: list[str] | None
-) -> onnx.ModelProto:
-    try:
-        return build_graph(module.eval(), [example.shape], output_names=output_names)
-    except ExportError:  # what cannot be traced symbolically takes torch's own, slow exporter
-        return export_module(module, (torch.from_numpy(example),), output_names=output_names)

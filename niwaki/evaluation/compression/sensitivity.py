@@ -54,6 +54,6 @@ def most_sensitive(losses: Mapping[str, Floats], *, share: float = 0.5) -> tuple
 
 
 def _skills(deployment: Deployment, graph: FloatGraph, plan: QuantizationPlan) -> Floats:
-    model = deployment.quantized(graph.model, plan, graph.ranges, means=graph.means)
+    model = deployment.quantized(graph, plan)
     values = deployment.score(model, SplitName.CALIBRATION)
     return skills(deployment.data.tasks, values, chance=deployment.data.chance)

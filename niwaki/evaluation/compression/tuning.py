@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
-from niwaki.evaluation.batches import first_inputs, n_batches, sizable
+from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
 from niwaki.evaluation.deployment import Deployment
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
@@ -22,7 +21,6 @@ from niwaki.tasks.losses import task_losses, total_distillation, total_loss
 
 _WARMUP = 0.1
 _N_OBSERVATIONS = 8
-_RECALIBRATION_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -129,8 +127,7 @@ class Tuning:
 
     def recalibrate(self, network: nn.Module) -> None:
         """Take batch-norm statistics anew, if there are any, and leave the network in eval mode."""
-        has_norms = any(isinstance(m, _BatchNorm) for m in network.modules())
-        if has_norms and self._settings.n_recalibration:
+        if self._settings.n_recalibration:
             recalibrate(network, self._first_inputs(self._settings.n_recalibration))
         network.eval()
 
@@ -194,5 +191,4 @@ class Tuning:
         train = self._data[SplitName.TRAIN]
         # Shuffled: an ordered file would show one class alone.
         rng = stream(derived_seed(self._seed, "recalibration"), "order")
-        batches = sizable(train.batches(min(_RECALIBRATION_BATCH, n_items), rng=rng))
-        return first_inputs(batches, n_items, self._device, fewest=2)
+        return inputs_for_statistics(train, n_items, self._device, rng=rng)

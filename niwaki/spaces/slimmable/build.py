@@ -246,6 +246,8 @@ def _initialise(network: MultiTaskNetwork, generator: torch.Generator) -> None:
 def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
     """Set batch-norm statistics to those of `images`, and leave the network in evaluation mode.
 
+    A network without such statistics looks at none of them.
+
     Every sub-network sees other activations than the super-network, so it needs statistics of its
     own: a mean over batches, not a moving average.
 
@@ -253,6 +255,9 @@ def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
         Yu and Huang, ICCV 2019, section 3.3.
     """
     norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    if not norms:
+        network.eval()
+        return
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
