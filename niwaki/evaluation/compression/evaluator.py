@@ -11,7 +11,7 @@ from torch import nn
 
 from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import PruningPlan, apply_plan
-from niwaki.compress.pruning.compensation import InputMoments, input_moments
+from niwaki.compress.pruning.compensation import InputMoments, compensated, input_moments
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.candidate import Candidate, Value
@@ -294,7 +294,7 @@ class CompressedEvaluator(Evaluator):
             return self.original.module
         return self._kept(
             f"{candidate.part(PRUNING).key}-{share:.4f}",
-            apply_plan(self.original.module, plan),
+            compensated(self.original.module, plan, self._moments),
             lambda module: self._tuning.tuned(module, share=share),
         )
 

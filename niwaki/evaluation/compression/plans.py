@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import nn
 
-from niwaki.compress.pruning import PruningPlan, apply_plan
+from niwaki.compress.pruning import PruningPlan, apply_plan, compensated, input_moments
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.files import write_text_atomically
@@ -38,13 +38,22 @@ class CompressionPlans:
     pruning: PruningPlan
     quantization: QuantizationPlan
 
-    def prune(self, module: nn.Module) -> nn.Module:
+    def prune(self, module: nn.Module, batches: Iterable[torch.Tensor] = ()) -> nn.Module:
         """Return a smaller copy of a checkpoint of the model; it is not fine-tuned.
+
+        Args:
+            module: The checkpoint, in evaluation mode.
+            batches: (n, ...) real inputs, by which the weights that read channels are fitted to
+                those that stay; without any, weights are cut and not fitted.
 
         Raises:
             SpaceError: If the plan does not fit: names the first layer that differs.
         """
-        return apply_plan(with_plain_weights(module), self.pruning)
+        whole = with_plain_weights(module)
+        smaller = apply_plan(whole, self.pruning)
+        if not (seen := list(batches)):
+            return smaller
+        return compensated(whole, self.pruning, input_moments(whole, seen))
 
     def quantize(
         self,

@@ -29,7 +29,7 @@ class PruningSettings:
         n_priced: Pruned networks whose latency is measured to fit the price.
         n_judged: Items of the calibration split that the oracle looks at.
         n_recalibration: Train items that the oracle takes batch-norm statistics from.
-        n_compensation: Train items by which the oracle fits the weights that read channels, in
+        n_compensation: Train items by which the weights that read channels are fitted, in
             closed form, to those that stay; 0 leaves the weights as they are.
         greedy: Floors and rounds of `greedy`.
         pagcp: Tolerances of `pagcp`.

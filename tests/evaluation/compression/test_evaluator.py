@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,6 @@ import torch
 
 from niwaki.compress.allocation import PagcpSettings
 from niwaki.compress.pruning import apply_plan
-from niwaki.compress.pruning.compensation import compensated
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle
@@ -84,12 +84,15 @@ def test_it_travels_to_workers(evaluator: CompressedEvaluator) -> None:
     assert there.initial() == evaluator.initial()
 
 
-def test_the_oracle_judges_what_would_be_cut(evaluator: CompressedEvaluator) -> None:
+def test_the_oracle_judges_what_is_cut(tmp_path: Path) -> None:
+    untuned = TuningSettings(epochs=0.0, n_recalibration=0)
+    evaluator = make(replace(SETTINGS, tuning=untuned))
+    evaluator.prepare(tmp_path)
     counts, moments = evaluator.ladder.least, evaluator._moments
     oracle = MaskedOracle(build(), evaluator._ranked, evaluator.data, moments=moments, n_items=64)
     judged = oracle.judge([evaluator.ladder.whole, counts])
     np.testing.assert_allclose(judged.skills[0], 1.0)
-    cut = compensated(build(), evaluator._ranked.plan(counts), moments).eval()
+    cut = evaluator._pruned(evaluator._spell(counts, {}), share=1.0).eval()
     truth, whole = (
         MaskedOracle(module, evaluator._ranked, evaluator.data) for module in (cut, build())
     )

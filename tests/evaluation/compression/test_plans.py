@@ -51,6 +51,16 @@ def test_another_checkpoint_is_pruned_and_quantized() -> None:
         assert 0.0 < error < 0.1 * values.std()
 
 
+def test_with_inputs_the_weights_make_up_for_what_goes() -> None:
+    images = torch.from_numpy(spots(256, 7)[0])
+    checkpoint = build()
+    with torch.no_grad():
+        whole = checkpoint(images)["brightness"]
+        cut = plans().prune(checkpoint)(images)["brightness"]
+        fitted = plans().prune(checkpoint, [images])(images)["brightness"]
+    assert (fitted - whole).square().mean() < 0.5 * (cut - whole).square().mean()
+
+
 def test_a_model_with_other_layers_is_refused() -> None:
     narrow = another()
     narrow.middle[0] = nn.Conv2d(16, 24, 3, 2, 1)
