@@ -56,7 +56,7 @@ class Scale:
 
 SCALES: Mapping[str, Mapping[str, Scale]] = {
     "small": {
-        SCENES: Scale(24, 4000, 2000, 10.0, 3.0),
+        SCENES: Scale(24, 4000, 2000, 20.0, 3.0),
         CLOTHES: Scale(28, 8000, 5000, 3.0, 1.0),
     },
     "full": {

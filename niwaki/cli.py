@@ -124,6 +124,9 @@ def compress(
     search: Annotated[
         int, typer.Option(help="Networks that a search may evaluate; 0 for the quick way.")
     ] = 0,
+    scheduler: Annotated[
+        str, typer.Option(help="asha tunes all a little, the promising longer; full all alike.")
+    ] = "full",
     override: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a setting: --set tuning.epochs=10."),
@@ -148,6 +151,7 @@ def compress(
         only=only,
         latency_ms=latency_ms,
         evaluations=search,
+        scheduler=scheduler,
         n_workers=workers,
         seed=seed,
         overrides=override or [],

@@ -19,6 +19,7 @@ def compression_request(
     only: str,
     latency_ms: float | None,
     evaluations: int,
+    scheduler: str = "full",
     n_workers: int,
     seed: int,
     overrides: Sequence[str] = (),
@@ -29,6 +30,7 @@ def compression_request(
         only: `prune`, `quantize`, or empty.
         latency_ms: Budget, if there is one.
         evaluations: Of a search; 0 for none.
+        scheduler: Of a search.
         n_workers: Processes that evaluate; 0 for this one.
         seed: Of everything random.
         overrides: Settings of the evaluator to change: `tuning.epochs=10`; values are YAML.
@@ -43,6 +45,7 @@ def compression_request(
         latency_ms=latency_ms,
         evaluations=evaluations,
         searcher=SEARCHER,
+        scheduler=scheduler,
         n_workers=n_workers,
         seed=seed,
         settings=read_settings(CompressionSettings, data, ""),

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from niwaki.core.errors import ConfigError
+from niwaki.core.fidelity import Fidelities
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
@@ -21,6 +22,8 @@ from niwaki.evaluation.compression.settings import CompressionSettings
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.listed import Listed
 from niwaki.search.registry import SEARCHERS
+from niwaki.search.schedulers.base import Scheduler
+from niwaki.search.schedulers.registry import SCHEDULERS
 from niwaki.study.budget import Budget
 from niwaki.study.executors.base import Executor
 from niwaki.study.executors.in_process import InProcessExecutor
@@ -48,6 +51,8 @@ class CompressionRequest:
         evaluations: Networks that a search may evaluate; 0 for the quick way: a few allocations of
             channels, each in fp32, int8 and mixed.
         searcher: Proposes candidates if there is a search.
+        scheduler: Decides how long each candidate of a search is fine-tuned: `asha` or `hyperband`
+            tune all a little and the promising longer; `full` all alike.
         n_workers: Processes that evaluate; 0 for this one.
         n_finalists: Models of the front that are exported and verified.
         seed: Of everything random.
@@ -60,6 +65,7 @@ class CompressionRequest:
     latency_ms: float | None = None
     evaluations: int = 0
     searcher: str = "surrogate"
+    scheduler: str = "full"
     n_workers: int = 0
     n_finalists: int = 6
     seed: int = 0
@@ -69,6 +75,11 @@ class CompressionRequest:
         require_at_least(self, {"evaluations": 0, "n_workers": 0, "n_finalists": 0, "seed": 0})
         if self.latency_ms is not None and not self.latency_ms > 0.0:
             raise ConfigError(f"'latency_ms' is {self.latency_ms}: give a number above 0")
+        if self.scheduler != "full" and not self.evaluations:
+            raise ConfigError(
+                f"the scheduler '{self.scheduler}' needs a search: say how many evaluations it may "
+                "have, or leave the scheduler out"
+            )
 
 
 def compress(
@@ -170,12 +181,14 @@ def compression_study(
         n_finalists=request.n_finalists,
         seed=request.seed,
         searcher=request.searcher if request.evaluations else "listed",
+        scheduler=request.scheduler if request.scheduler != "full" else "",
     )
     return Study(
         folder,
         evaluator,
         partial(_searcher, request.searcher if request.evaluations else ""),
         settings,
+        make_scheduler=partial(_scheduler, request.scheduler),
         make_executor=partial(_executor, request.n_workers),
         observer=observer,
     )
@@ -300,6 +313,11 @@ def _searcher(name: str, problem: Problem) -> Searcher:
         return Listed(problem)
     searcher: Searcher = SEARCHERS.find(name).load()(problem)
     return searcher
+
+
+def _scheduler(name: str, problem: Problem, fidelities: Fidelities) -> Scheduler:
+    scheduler: Scheduler = SCHEDULERS.find(name).load()(problem, fidelities)
+    return scheduler
 
 
 def _executor(n_workers: int, evaluator: Evaluator) -> Executor:

@@ -12,6 +12,7 @@ from niwaki.evaluation.compression.settings import CompressionSettings, PruningS
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
 from niwaki.study.compression import Compressed, CompressionRequest
+from niwaki.study.run import Run
 from tests.evaluation.compression.small import build, loaders, unlabelled
 
 SETTINGS = CompressionSettings(
@@ -44,6 +45,22 @@ def test_a_search_goes_on_from_the_allocations(tmp_path: Path) -> None:
     request = CompressionRequest(evaluations=10, n_finalists=0, settings=SETTINGS)
     found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
     assert len(found.front.models) >= 2
+
+
+def test_a_scheduler_tunes_the_promising_longer(tmp_path: Path) -> None:
+    request = CompressionRequest(
+        evaluations=4, scheduler="asha", searcher="random", n_finalists=0, settings=SETTINGS
+    )
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    trials = Run.read(tmp_path / "run").history.trials
+    fidelities = sorted({trial.measurement.fidelity for trial in trials})
+    assert fidelities[0] < 0.2 and fidelities[-1] == 1.0
+    assert len(trials) > 4 and found.front.models
+
+
+def test_a_scheduler_without_a_search_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'asha' needs a search"):
+        CompressionRequest(scheduler="asha")
 
 
 def test_no_data_at_all_is_refused() -> None:
