@@ -1,9 +1,13 @@
-"""The first candidates: the corners of the space, then each as far as can be from all before.
+"""The first candidates: corners of the space, then each as far as can be from all before.
+
+Where known networks were given, most are mutants of those instead.
 
 References:
     Gonzalez, Theoretical Computer Science 1985, "Clustering to minimize the maximum intercluster
     distance", for choosing the farthest; over draws of the space, in features scaled to one spread.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +20,7 @@ from niwaki.spaces.walks import corners
 Array = NDArray[np.float64]
 
 N_DRAWS = 128
+N_MUTANTS = 16
 
 
 def farthest(
@@ -39,3 +44,13 @@ def farthest(
     ours, theirs = pool.features / scale, known / scale
     squared = ((ours[:, None, :] - theirs[None, :, :]) ** 2).sum(axis=2)
     return pool.candidates[int(squared.min(axis=1).argmax())]
+
+
+def neighbour(
+    catalogue: Catalogue, known: Sequence[Candidate], rng: np.random.Generator
+) -> Candidate:
+    """Return a mutant of known candidates, one that cheap values do not rule out if there is."""
+    space = catalogue.problem.space
+    drawn = [known[int(rng.integers(len(known)))] for _ in range(N_MUTANTS)]
+    pool = catalogue.pool([space.mutate(parent, rng) for parent in drawn])
+    return pool.candidates[int(catalogue.violations(pool).argmin())]

@@ -175,6 +175,7 @@ def grow(
     *,
     size: int,
     score: Callable[[Pool], Array],
+    roams: bool = True,
 ) -> Pool:
     """Return candidates that score well, found by evolution from `parents`.
 
@@ -184,6 +185,7 @@ def grow(
         rng: Source of all chance.
         size: About how many candidates to look at.
         score: (n,) larger is better, of the pool so far.
+        roams: Whether samples of the whole space are among them; else all descend from `parents`.
 
     References:
         Evolution on a surrogate between two measurements is that of LINAS (Cummings et al., 2022,
@@ -192,8 +194,9 @@ def grow(
     """
     space = catalogue.problem.space
     share = max(size // 5, 1)
-    met = [space.sample(rng) for _ in range(share)]
-    met += [space.mutate(_any(parents, rng), rng) for _ in range(share if parents else 0)]
+    met = [space.sample(rng) for _ in range(share if roams else 0)]
+    n_mutants = share if roams else 2 * share
+    met += [space.mutate(_any(parents, rng), rng) for _ in range(n_mutants if parents else 0)]
     pool = catalogue.pool([*parents, *met])
     for _ in range(3):
         best = np.argsort(-score(pool), kind="stable")[: max(share // 2, 2)]

@@ -1,7 +1,7 @@
 """A searcher that measures what is expected to gain the most, and learns from each measurement."""
 
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, isinf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,11 +11,11 @@ from niwaki.core.limits import require_at_least
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
 from niwaki.search.base import Problem
-from niwaki.search.surrogate.design import farthest
+from niwaki.search.surrogate.design import farthest, neighbour
 from niwaki.search.surrogate.history import History
 from niwaki.search.surrogate.learning import Lessons, lessons
 from niwaki.search.surrogate.model_based import ModelBased
-from niwaki.search.surrogate.outlook import Extent
+from niwaki.search.surrogate.outlook import Extent, Outlook
 from niwaki.search.surrogate.pool import Pool, grow
 
 Array = NDArray[np.float64]
@@ -23,6 +23,8 @@ Array = NDArray[np.float64]
 GROWTH = 1.1  # of the number of trials, from one learning of hyper-parameters to the next
 MOST_TRIALS = 300  # that beliefs are conditioned on
 MOST_PARENTS = 64
+FEWEST_PARENTS = 4  # of the kin; a front of one objective is a single candidate
+EVERY = 4  # of so many candidates one may come from anywhere, the others are kin of known ones
 NEIGHBOURS = 32  # looked at beside the short list, in spaces too large to list
 
 
@@ -54,13 +56,28 @@ class SurrogateSettings:
 
 
 @dataclass(frozen=True)
+class _Shortlist:
+    """Candidates that looked best, best first, and how far gains may reach."""
+
+    pool: Pool
+    extent: Extent
+
+
+@dataclass(frozen=True)
 class _Knowledge:
-    """What was learned from the first trials, and which candidates looked best then."""
+    """What was learned from the first trials, and which candidates looked best then.
+
+    Attributes:
+        n_trials: How many were learned from.
+        lessons: None if there was too little to learn from.
+        anywhere: The best of the space; None without lessons.
+        kin: The best relatives of what was measured, where the search keeps near them.
+    """
 
     n_trials: int
-    lessons: Lessons | None
-    shortlist: Pool
-    extent: Extent | None
+    lessons: Lessons | None = None
+    anywhere: _Shortlist | None = None
+    kin: _Shortlist | None = None
 
 
 class Surrogate(ModelBased):
@@ -76,6 +93,10 @@ class Surrogate(ModelBased):
         # Listed now, so that no ask has to wait for it.
         small = problem.space.size <= self._settings.list_up_to
         self._everything = self._catalogue.everything() if small else None
+        # Most of what a grammar derives does not work. What is far from the known networks is
+        # uncertain there, so that gains are expected of it, and bad. A space of which the size is
+        # known offers the same decisions everywhere, and little is lost by looking far away.
+        self._has_kin = bool(problem.initial) and isinf(problem.space.size)
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
         waiting = self._catalogue.pool(list(self._pending.values()))
@@ -83,18 +104,26 @@ class Surrogate(ModelBased):
             knowledge = self._latest_knowledge()
             if knowledge.lessons and (best := self._best(knowledge, waiting, rng)):
                 return best
+        if self._stays_near:
+            return neighbour(self._catalogue, self._problem.initial, rng)
         known = np.array([*self._history.features, *waiting.features])
         return farthest(self._catalogue, known, rng, self._asked)
+
+    @property
+    def _stays_near(self) -> bool:
+        """Whether the next candidate has to be kin of known ones."""
+        return self._has_kin and len(self._asked) % EVERY != EVERY - 1
 
     def _best(
         self, knowledge: _Knowledge, waiting: Pool, rng: np.random.Generator
     ) -> Candidate | None:
         """Return the new candidate of the largest expected gain; None if there is no new one."""
         assert knowledge.lessons is not None
-        assert knowledge.extent is not None
+        shortlist = knowledge.kin if self._stays_near else knowledge.anywhere
+        assert shortlist is not None
         history = self._history.condensed(MOST_TRIALS)
         outlook = knowledge.lessons.outlook(history, waiting)
-        pool = knowledge.shortlist
+        pool = shortlist.pool
         if self._everything is None:
             pool = pool.joined(self._neighbours(pool, rng))
         pool = self._open(pool)
@@ -102,7 +131,7 @@ class Surrogate(ModelBased):
             pool = self._open(self._everything)
         if len(pool) == 0:
             return None
-        scores = outlook.score(pool, knowledge.extent.widened(outlook.front))
+        scores = outlook.score(pool, shortlist.extent.widened(outlook.front))
         return pool.candidates[int(scores.argmax())]
 
     def _open(self, pool: Pool) -> Pool:
@@ -120,9 +149,15 @@ class Surrogate(ModelBased):
         drawn = [parents[int(rng.integers(len(parents)))] for _ in range(NEIGHBOURS)]
         return self._catalogue.pool([space.mutate(parent, rng) for parent in drawn])
 
-    def _front(self, history: History) -> list[Candidate]:
+    def _front(self, history: History, fewest: int = 1) -> list[Candidate]:
+        """Return the feasible candidates of the front, and of the next ones up to `fewest`."""
         candidates, costs = history.feasible()
-        return [candidates[row] for row in np.flatnonzero(non_dominated(costs))]
+        found: list[int] = []
+        while len(found) < min(fewest, len(candidates)):
+            best = np.flatnonzero(non_dominated(costs))
+            found += best.tolist()
+            costs[best] = np.nan
+        return [candidates[row] for row in found]
 
     def _latest_knowledge(self) -> _Knowledge:
         """Return what was learned when it was last due: a function of the first trials alone."""
@@ -133,30 +168,40 @@ class Surrogate(ModelBased):
 
     def _learn(self, history: History) -> _Knowledge:
         n_trials, history = len(history), history.condensed(MOST_TRIALS)
-        everything = self._everything
-        nothing = self._catalogue.pool([])
-        cheap = self._cheap_names(history)
-        learned = lessons(history, cheap)
+        learned = lessons(history, self._cheap_names(history))
         if learned is None:
-            return _Knowledge(n_trials, None, nothing, None)
-        outlook = learned.outlook(history, nothing)
+            return _Knowledge(n_trials)
+        outlook = learned.outlook(history, self._catalogue.pool([]))
+        if self._everything is not None:
+            return _Knowledge(
+                n_trials, learned, self._shortlist(outlook, history, self._everything)
+            )
+        rng = stream(self._problem.seed, "pool", n_trials)
+        pool = self._grown(outlook, self._front(history), rng, roams=True)
+        anywhere = self._shortlist(outlook, history, pool)
+        if not self._has_kin:
+            return _Knowledge(n_trials, learned, anywhere)
+        rng = stream(self._problem.seed, "kin", n_trials)
+        parents = self._front(history, FEWEST_PARENTS) or list(self._problem.initial)
+        pool = self._grown(outlook, parents, rng, roams=False)
+        return _Knowledge(n_trials, learned, anywhere, self._shortlist(outlook, history, pool))
 
+    def _grown(
+        self, outlook: Outlook, front: list[Candidate], rng: np.random.Generator, *, roams: bool
+    ) -> Pool:
         def score(pool: Pool) -> Array:
             return outlook.scored(pool)[0]
 
-        if everything is None:
-            rng = stream(self._problem.seed, "pool", n_trials)
-            front = self._front(history)
-            parents = [front[i] for i in rng.permutation(len(front))[:MOST_PARENTS]]
-            size = self._settings.pool_size
-            pool = grow(self._catalogue, parents, rng, size=size, score=score)
-        else:
-            pool = everything
+        parents = [front[i] for i in rng.permutation(len(front))[:MOST_PARENTS]]
+        size = self._settings.pool_size
+        return grow(self._catalogue, parents, rng, size=size, score=score, roams=roams)
+
+    def _shortlist(self, outlook: Outlook, history: History, pool: Pool) -> _Shortlist:
         told = {self._problem.identity(trial.candidate) for trial in history.trials}
         pool = pool.without(told)
         scores, extent = outlook.scored(pool)
         best = np.argsort(-scores, kind="stable")
-        return _Knowledge(n_trials, learned, pool.at(best[: self._settings.shortlist_size]), extent)
+        return _Shortlist(pool.at(best[: self._settings.shortlist_size]), extent)
 
     def _cheap_names(self, history: History) -> frozenset[str]:
         told = self._catalogue.pool([trial.candidate for trial in history.trials])

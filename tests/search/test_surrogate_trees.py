@@ -1,0 +1,88 @@
+"""The surrogate searcher on trees of a grammar: it keeps near the networks that are known."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from niwaki.core import Direction, Objective
+from niwaki.core.candidate import Candidate
+from niwaki.core.measurement import Measurement, Trial
+from niwaki.core.randomness import stream
+from niwaki.search import Problem
+from niwaki.search.surrogate import Surrogate, SurrogateSettings
+from niwaki.search.surrogate.pool import Catalogue, Pool, grow
+from niwaki.spaces import Choice, ChoiceSpace
+from niwaki.spaces.einspace import EinspaceSettings
+from niwaki.spaces.grammar import distance
+
+TREES = EinspaceSettings().space((3, 16, 16))
+KNOWN = max((TREES.sample(stream(i, "known")) for i in range(20)), key=lambda c: len(str(c)))
+ERROR = (Objective("error", Direction.MINIMIZE),)
+SETTINGS = SurrogateSettings(n_initial=8, pool_size=30)
+
+
+def away(candidate: Candidate) -> float:
+    """Return how far a tree is from the known one."""
+    return distance(TREES.tree(candidate), TREES.tree(KNOWN))
+
+
+def told(searcher: Surrogate, n: int, error: Callable[[Candidate], float]) -> list[Trial]:
+    """Return n trials that a searcher asked for and was told."""
+    trials = []
+    for number in range(n):
+        [candidate] = searcher.ask(1)
+        measured = Measurement(candidate.key, {"error": error(candidate)})
+        trials.append(Trial(number, candidate, measured))
+        searcher.tell(trials[-1:])
+    return trials
+
+
+def test_three_of_four_of_the_first_trees_are_mutants_of_the_known_ones() -> None:
+    asked = Surrogate(Problem(TREES, ERROR, seed=1, initial=(KNOWN,)), SETTINGS).ask(8)
+    assert asked[0] == KNOWN
+    near = [away(candidate) < 20 for candidate in asked[1:]]
+    assert near == [True, True, False, True, True, True, False]
+
+
+def test_kin_descend_from_their_parents_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def anywhere(space: ChoiceSpace, rng: np.random.Generator) -> Candidate:
+        raise AssertionError("a candidate came from anywhere")
+
+    space = ChoiceSpace(tuple(Choice(f"layer{i}", ("none", "small", "large")) for i in range(40)))
+    parent = space.decide(lambda path, options: options[-1])
+    catalogue = Catalogue(Problem(space, ERROR))
+    catalogue.pool([parent])
+    monkeypatch.setattr(ChoiceSpace, "sample", anywhere)
+
+    def grown(*, roams: bool) -> Pool:
+        def score(pool: Pool) -> NDArray[np.float64]:
+            return np.zeros(len(pool))
+
+        return grow(catalogue, [parent], stream(0), size=50, score=score, roams=roams)
+
+    assert len(grown(roams=False)) > 20
+    with pytest.raises(AssertionError, match="anywhere"):
+        grown(roams=True)
+
+
+def test_a_search_near_known_trees_goes_on_where_it_was_left() -> None:
+    problem = Problem(TREES, ERROR, seed=3, initial=(KNOWN,))
+    whole, again = Surrogate(problem, SETTINGS), Surrogate(problem, SETTINGS)
+    trials = told(whole, 12, away)
+    pending = whole.ask(2)
+    again.resume([*(trial.candidate for trial in trials), *pending])
+    again.tell(trials)
+    assert again.ask(3, pending) == whole.ask(3, pending)
+
+
+def test_a_space_of_known_size_is_searched_everywhere_whatever_is_known() -> None:
+    space = ChoiceSpace(tuple(Choice(f"layer{i}", ("none", "small", "large")) for i in range(40)))
+    known = space.decide(lambda path, options: options[int(path[5:]) % 3])
+    problem = Problem(space, ERROR, seed=4, initial=(known,))
+    asked = Surrogate(problem, SurrogateSettings(n_initial=8, list_up_to=0)).ask(8)[1:]
+    changed = [len(set(candidate.items) - set(known.items)) for candidate in asked]
+    assert math.isfinite(space.size)
+    assert np.median(changed) > 20
