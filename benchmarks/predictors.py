@@ -139,7 +139,7 @@ def print_case(
     """Print how well each kind does after `rows` rows."""
     print(f"\n{case.name}: {len(case.y)} rows, {case.X.shape[1]} features, {rows} learned")
     print(f"  {'predictor':<18}" + "".join(f"{value[:26]:>28}" for value in case.values))
-    spread = case.y.std(axis=0)
+    spread = np.nanstd(case.y, axis=0)
     for name, make in kinds.items():
         found, seconds = [], np.zeros(2)
         for seed in range(seeds):
