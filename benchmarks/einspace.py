@@ -24,6 +24,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from benchmarks.einspace_random import RandomNetworks
 from benchmarks.einspace_study import (
     EVOLUTION,
     LATENCY,
@@ -44,6 +45,7 @@ SMALL = Scale(
     epochs=4,
     evaluations=24,
     random=8,
+    screened=0,
     retrained=1,
     seeds=1,
     macs=10_000_000,
@@ -55,6 +57,7 @@ FULL = Scale(
     epochs=6,
     evaluations=80,
     random=50,
+    screened=0,
     retrained=2,
     seeds=3,
     macs=15_000_000,
@@ -65,16 +68,18 @@ NUMBERS = [name for name in vars(FULL) if name != "known"]
 N_FRONT_FINALISTS = 6
 
 
-def sampling(setup: Setup, _: str) -> Figures:
-    """Return test scores of the best random network, by sampling and seed."""
+def sampling(setup: Setup, samplings: str) -> Figures:
+    """Return scores of the best random network, by sampling and seed, all trained alike."""
     scale, figures = setup.scale, {}
-    for name in SAMPLINGS:
-        plan = Plan("random", scale.random, sampling=name, seeded=False)
-        runs = [setup.search(f"random-{name}", plan, seed) for seed in range(scale.seeds)]
+    for name in samplings.split(","):
+        drawn = [RandomNetworks(setup, name, seed) for seed in range(scale.seeds)]
+        print(f"random networks: {name}", file=sys.stderr, flush=True)
+        tried = [each.trained(scale.random) for each in drawn]
         figures[name] = {
-            "best_on_test": [_best_on_test(run, setup) for run in runs],
-            "median_on_search": [float(np.median(list(map(r.skill, r.trials)))) for r in runs],
-            "failed": [sum(not t.measurement.complete for t in r.trials) for r in runs],
+            "best_on_search": [max(t.skill for t in trained) for trained in tried],
+            "best_on_test": [each.test_skill(scale.random) for each in drawn],
+            "better_than_0.1": [sum(t.skill > 0.1 for t in trained) for trained in tried],
+            "failed": [sum(bool(t.failure) for t in trained) for trained in tried],
         }
     return dict(figures)
 
@@ -203,6 +208,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--small", action="store_true", help="minutes in place of hours")
     parser.add_argument("--searcher", default="surrogate", help="what is compared with evolution")
     parser.add_argument("--front-searcher", default="nsga2", help="for the part `front`")
+    parser.add_argument(
+        "--samplings", default=",".join(SAMPLINGS), help="for the part `sampling`, with commas"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark-einspace"))
     parser.add_argument("--json", type=Path, help="also write the figures here")
@@ -226,8 +234,8 @@ def main() -> None:
     names = list(PARTS) if arguments.part == "all" else [arguments.part]
     figures: Figures = {}
     for name in names:
-        searcher = arguments.front_searcher if name == "front" else arguments.searcher
-        figures[name] = PARTS[name](setup, searcher)
+        of_part = {"front": arguments.front_searcher, "sampling": arguments.samplings}
+        figures[name] = PARTS[name](setup, of_part.get(name, arguments.searcher))
         print(f"{arguments.task}, {name} ({scale})")
         for key, value in figures[name].items():  # type: ignore[attr-defined]
             show(key, value)

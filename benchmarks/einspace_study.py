@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.einspace_training import TrainedOnly
 from niwaki import Candidate
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Trial
-from niwaki.evaluation.base import Export, Provenance
+from niwaki.evaluation.base import Evaluator, Export, Provenance
 from niwaki.evaluation.deployment import DeploymentSettings
 from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
 from niwaki.evaluation.scratch_training import RecipeSettings
@@ -27,7 +28,10 @@ from niwaki.study.executors.local_processes import LocalProcessExecutor, LocalPr
 from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.tasks.base import TaskData
+from niwaki.tasks.arrays import Arrays, ArraySplit
+from niwaki.tasks.assembly import assemble
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.preprocessing import standardising
 from niwaki.tasks.unseen import (
     DigitTriplesSettings,
     LanguageSettings,
@@ -69,6 +73,8 @@ class Scale:
         epochs: Of every training.
         evaluations: Of every search.
         random: Random networks of each sampling.
+        screened: How many of them are trained in full, the best after a quarter of the training;
+            0 for all.
         retrained: How often a winner is trained anew, from other seeds.
         seeds: Searches that differ in nothing but the seed.
         macs: Most multiply-accumulates of a network.
@@ -81,6 +87,7 @@ class Scale:
     epochs: int
     evaluations: int
     random: int
+    screened: int
     retrained: int
     seeds: int
     macs: int
@@ -91,8 +98,13 @@ class Scale:
     @property
     def training(self) -> dict[str, JSON]:
         """What single results depend on: a run may go on with more of all else."""
-        counts = ("evaluations", "random", "retrained", "seeds")
+        counts = ("evaluations", "random", "screened", "retrained", "seeds")
         return {name: value for name, value in asdict(self).items() if name not in counts}
+
+    @property
+    def recipe(self) -> RecipeSettings:
+        """How every network is trained."""
+        return RecipeSettings(epochs=self.epochs, batch_size=64, max_seconds=self.max_seconds)
 
 
 @dataclass(frozen=True)
@@ -115,20 +127,21 @@ class Setup:
         """Return the data, the same for all seeds."""
         return _load(self.task, self.scale.train)
 
+    def space(self, sampling: str) -> EinspaceSettings:
+        """Return the space of one way of sampling, within the budget of the scale."""
+        return _within(SAMPLINGS[sampling], self.scale)
+
     def evaluator(self, sampling: str, *, seeded: bool, seed: int) -> FromScratchEvaluator:
         """Return what trains and scores the networks of one way of sampling."""
-        recipe = RecipeSettings(
-            epochs=self.scale.epochs, batch_size=64, max_seconds=self.scale.max_seconds
-        )
         settings = FromScratchSettings(
-            recipe=recipe,
+            recipe=self.scale.recipe,
             deployment=DeploymentSettings(batch_size=128),
             seeds=self.scale.known if seeded else (),
             max_memory_mib=1024,
         )
         return FromScratchEvaluator(
             partial(_load, self.task, self.scale.train),
-            _within(SAMPLINGS[sampling], self.scale),
+            self.space(sampling),
             OnnxRuntimeCpu(),
             settings=settings,
             seed=seed,
@@ -136,7 +149,9 @@ class Setup:
 
     def search(self, name: str, plan: "Plan", seed: int) -> "Searched":
         """Run a study, or continue it, and return what it tried."""
-        evaluator = self.evaluator(plan.sampling, seeded=plan.seeded, seed=seed)
+        deployed = self.evaluator(plan.sampling, seeded=plan.seeded, seed=seed)
+        timed = LATENCY in plan.objectives
+        evaluator = deployed if timed else TrainedOnly(deployed, self.scale.recipe)
         folder = self.folder / f"{name}-{seed}"
         print(f"{folder.name}: {plan.evaluations} evaluations", file=sys.stderr, flush=True)
         study = Study(
@@ -156,8 +171,7 @@ class Setup:
         study.run()
         return Searched(evaluator, Run.read(folder).history.trials, folder)
 
-    def _executor(self, evaluator: object) -> LocalProcessExecutor:
-        assert isinstance(evaluator, FromScratchEvaluator)
+    def _executor(self, evaluator: Evaluator) -> LocalProcessExecutor:
         return LocalProcessExecutor(evaluator, LocalProcessSettings(n_workers=self.n_workers))
 
 
@@ -203,12 +217,12 @@ class Searched:
     """What came of a study.
 
     Attributes:
-        evaluator: Of the study, prepared.
+        evaluator: Of the study, prepared; it times networks if latency was an objective.
         trials: In the order of telling.
         folder: Of the run.
     """
 
-    evaluator: FromScratchEvaluator
+    evaluator: Evaluator
     trials: Sequence[Trial]
     folder: Path
 
@@ -261,8 +275,9 @@ def split_skill(export: Export, split: str) -> float:
 
 def _load(task: str, train: int) -> TaskData:
     match task:
-        case "addnist":
-            return load_addnist(DigitTriplesSettings(MNIST, train=train), seed=DATA_SEED)
+        case "addnist" | "addnist_half":
+            data = load_addnist(DigitTriplesSettings(MNIST, train=train), seed=DATA_SEED)
+            return _halved(data) if task == "addnist_half" else data
         case "multnist":
             return load_multnist(DigitTriplesSettings(MNIST, train=train), seed=DATA_SEED)
         case "language":
@@ -274,7 +289,24 @@ def _load(task: str, train: int) -> TaskData:
             return load_language(LanguageSettings(train=train), seed=DATA_SEED)
 
 
-TASKS = ("addnist", "multnist", "language", "digits", "invented")
+def _halved(data: TaskData) -> TaskData:
+    """Return images of half the height and width, means of two by two pixels.
+
+    A network costs a quarter, and digits are as legible as they were.
+    """
+    splits = {}
+    for name in SplitName:
+        split = data[name]
+        assert isinstance(split, ArraySplit)
+        images = split.arrays.inputs
+        n, channels, height, width = images.shape
+        pixels = images.reshape(n, channels, height // 2, 2, width // 2, 2).mean(axis=(3, 5))
+        splits[name] = Arrays(pixels.round().astype(images.dtype), split.arrays.targets)
+    preprocessing = standardising(splits[SplitName.TRAIN].inputs, "NCHW")
+    return assemble(data.tasks, splits, preprocessing)
+
+
+TASKS = ("addnist", "addnist_half", "multnist", "language", "digits", "invented")
 """The last two need no file."""
 
 

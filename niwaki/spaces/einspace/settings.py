@@ -67,9 +67,10 @@ class EinspaceSettings:
         expected_operations: Mean size of random networks, attributes and budget aside; None leaves
             the published weights, by which sizes have no useful mean.
         sampling: `weights`: as the grammar says. `convolutions`: with convolutions and residual
-            blocks drawn as wholes. `sizes`: sizes alike, and trees of one size alike as far as
-            shapes allow. `uniform`: all trees alike, by exact counting; for a `largest_sample` of
-            up to 6, and a budget of operations, depth and network operations alone.
+            blocks drawn as wholes. `sizes`: small and large alike, and trees of one size alike as
+            far as shapes allow. `uniform`: all trees alike, by exact counting; for a
+            `largest_sample` of up to 6, and a budget of operations, depth and network operations
+            alone.
         largest_sample: Most operations of a random network; changes may go up to the budget.
         batch_size: Examples per training step that memory is estimated for.
         most_bytes: Networks that would take more while they are trained are not built.

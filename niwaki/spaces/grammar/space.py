@@ -49,8 +49,9 @@ class GrammarSpace(WholeSpace):
         budget: What each may cost; held by construction.
         expected_operations: Weights are tilted so that derivations have this many operations on
             average (attributes and budget aside); None leaves them as they are.
-        sampling: `weights`: top-down, by the productions' weights. `sizes`: every size equally
-            likely, and every tree of one size as far as attributes and the budget allow.
+        sampling: `weights`: top-down, by the productions' weights. `sizes`: sizes even
+            over their logarithm, and every tree of one size as far as attributes and the budget
+            allow.
             `uniform`: every tree of at most that size equally likely, by exact counting; for small
             sizes only, and limits other than on operations cannot be set.
         largest_sample: Most operations of a sample; None for those of the budget. Mutation and

@@ -1,6 +1,7 @@
 """einspace keeps the laws of spaces, however it is sampled."""
 
 import numpy as np
+import pytest
 
 from niwaki.spaces.base import Space
 from niwaki.spaces.einspace import EinspaceSettings
@@ -40,11 +41,20 @@ def test_convolution_aware_samples_hold_convolutions() -> None:
     assert shares[0] > 0.8 > 0.3 > shares[1]
 
 
+@pytest.mark.parametrize("shape", [(1, 24, 24), (4, 64)])
+def test_many_convolution_aware_samples_make_features_of_places(shape: tuple[int, ...]) -> None:
+    space = EinspaceSettings(sampling="convolutions").space(shape)
+    drawn = [space.tree(space.sample(np.random.default_rng(i))) for i in range(60)]
+    ends = [",".join(map(str, tree.children[-3:])) for tree in drawn]
+    by_place = np.mean(["permute(order=21)" in end for end in ends])
+    assert 0.25 < by_place < 0.75
+
+
 def test_samples_by_size_have_all_sizes() -> None:
     space = EinspaceSettings(sampling="sizes", largest_sample=40).space((3, 32, 32))
     rng = np.random.default_rng(0)
     sizes = [space.tree(space.sample(rng)).n_leaves for _ in range(120)]
-    quarters = np.histogram(sizes, bins=[1, 11, 21, 31, 41])[0]
+    doublings = np.histogram(sizes, bins=[2, 4, 8, 16, 32, 41])[0]
     # Shapes end some trees before their size is reached, so the largest are fewer.
-    assert quarters[:3].min() >= 20
-    assert quarters[3] >= 2
+    assert doublings[:3].min() >= 20
+    assert doublings[3] >= 10
