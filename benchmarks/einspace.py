@@ -3,7 +3,7 @@
 Parts:
     sampling: the best of many random networks, by how they are drawn.
     seeds: evolution that starts from known networks, against the best of these.
-    searchers: evaluations that another searcher needs for what regularised evolution ends with.
+    searchers: another searcher with half of the evaluations, against regularised evolution.
     front: networks that are as good as the best known one, and how much faster they are.
 
 Networks are chosen by the search split (by the validation split among finalists) and trained anew
@@ -97,23 +97,23 @@ def seeds(setup: Setup, _: str) -> Figures:
 
 
 def searchers(setup: Setup, searcher: str) -> Figures:
-    """Return how soon `searcher` has what evolution ends with, and test scores of both.
+    """Return whether `searcher` has what evolution ends with after half of its evaluations.
 
-    The searcher is also judged at half of evolution's evaluations, by networks trained anew.
+    Both are also judged by networks trained anew.
     """
     n, scale = setup.scale.evaluations, setup.scale
-    plan = Plan(searcher, n)
-    ours = [setup.search(f"search-{searcher}", plan, seed) for seed in range(scale.seeds)]
+    plan = Plan(searcher, n // 2)
+    ours = [setup.search(f"half-{searcher}", plan, seed) for seed in range(scale.seeds)]
     evolved = [_evolved(setup, seed) for seed in range(scale.seeds)]
-    half = [run.test_skill(run.best(n // 2).candidate, scale.retrained) for run in ours]
     return {
-        "evaluations": n,
+        "evaluations": {searcher: n // 2, EVOLUTION: n},
         "evaluations_needed": [
             _needed(run, other.curve[-1]) for run, other in zip(ours, evolved, strict=True)
         ],
-        f"{searcher}_at_half_on_search": [run.curve[n // 2 - 1] for run in ours],
+        f"{searcher}_on_search": [run.curve[-1] for run in ours],
         f"{EVOLUTION}_on_search": [run.curve[-1] for run in evolved],
-        f"{searcher}_at_half_on_test": half,
+        f"{EVOLUTION}_at_half_on_search": [run.curve[n // 2 - 1] for run in evolved],
+        f"{searcher}_on_test": [_best_on_test(run, setup) for run in ours],
         f"{EVOLUTION}_on_test": [_best_on_test(run, setup) for run in evolved],
     }
 
@@ -191,7 +191,7 @@ def show(name: str, value: object, indent: str = "  ") -> None:
         return
     text = str(value)
     if isinstance(value, list):
-        text = "  ".join("never" if v is None else f"{v:.4g}" for v in value)
+        text = "  ".join("not yet" if v is None else f"{v:.4g}" for v in value)
         known = [v for v in value if v is not None]
         if len(known) == len(value) > 1:
             text += f"   mean {np.mean(known):.4g} +- {np.std(known, ddof=1):.2g}"
