@@ -2,16 +2,18 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from niwaki.compress.pruning.assembly import Assembled, Signature, assemble, signature_of
 from niwaki.compress.pruning.call_sites import CallSite
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import ChannelGroups
-from niwaki.compress.pruning.model_calls import Inputs, named_tensors
+from niwaki.compress.pruning.model_calls import Inputs, call_model, named_tensors, repeatable
 from niwaki.compress.pruning.provenance import Choice
 from niwaki.compress.pruning.solution import Solution, solve
 from niwaki.compress.pruning.tracer import Trace, trace
+from niwaki.compress.pruning.unfollowed import Unfollowed
 from niwaki.compress.pruning.verification import Bench, bench, failures
 from niwaki.core.errors import DataError
 from niwaki.core.limits import require_at_least
@@ -61,10 +63,11 @@ def analyse(
     settings = settings or AnalysisSettings()
     model = copied(module).eval()
     choices: dict[CallSite, int] = {}
+    unfollowed = Unfollowed()
     refused: dict[Signature, str] = {}
     on: Bench | None = None
     for attempt in range(settings.max_traces):
-        traced = _traced(model, inputs, choices)
+        traced, unfollowed = _traced(model, inputs, choices, unfollowed)
         solution = solve(traced.state)
         found = assemble(traced, solution, batch=_batch(inputs), refused={})
         if not settings.verify:
@@ -82,21 +85,41 @@ def analyse(
     return found.groups
 
 
-def _traced(model: nn.Module, inputs: Inputs, choices: dict[CallSite, int]) -> Trace:
-    try:
-        traced = trace(model, inputs, choices=choices)
-    except Exception as error:
-        raise DataError(
-            f"the model fails on the example inputs: {type(error).__name__}: {error}. Give inputs "
-            "as the model takes them: one tensor, a tuple of positional arguments, or a mapping of "
-            "keyword arguments"
-        ) from error
+def _traced(
+    model: nn.Module, inputs: Inputs, choices: dict[CallSite, int], unfollowed: Unfollowed
+) -> tuple[Trace, Unfollowed]:
+    """Follow the model as far as it bears being watched, and say how far that is."""
+    while True:
+        try:
+            traced = trace(model, inputs, choices=choices, unfollowed=unfollowed)
+            break
+        except Exception as error:  # of the model's own code, which may raise anything
+            _require_running(model, inputs)
+            wider = unfollowed.widened(model, error)
+            if wider is None:
+                raise DataError(
+                    f"the model cannot be watched: {type(error).__name__}: {error}. It runs by "
+                    "itself, so that parts of it may be analysed alone"
+                ) from error
+            unfollowed = wider
     if not traced.outputs:
         raise DataError(
             "the model returns no tensor: it must return a tensor, or tuples, mappings or "
             "dataclasses of tensors"
         )
-    return traced
+    return traced, unfollowed
+
+
+def _require_running(model: nn.Module, inputs: Inputs) -> None:
+    try:
+        with torch.no_grad(), repeatable(model):
+            call_model(model, inputs)
+    except Exception as error:  # of the model's own code, which may raise anything
+        raise DataError(
+            f"the model fails on the example inputs: {type(error).__name__}: {error}. Give inputs "
+            "as the model takes them: one tensor, a tuple of positional arguments, or a mapping of "
+            "keyword arguments"
+        ) from error
 
 
 def _flip(

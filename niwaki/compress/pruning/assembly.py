@@ -170,11 +170,7 @@ def _pinned(traced: Trace, solution: Solution) -> list[Refusal]:
 
 def _never_run(traced: Trace) -> list[Refusal]:
     shapes = traced.state.shapes
-    why = (
-        "it never ran on the example inputs, so that nothing is known of it: if it can run on "
-        "others and reads pruned channels, give inputs on which it runs"
-    )
-    return [Refusal(name, max(shapes[name], default=1), why) for name in traced.unused]
+    return [Refusal(name, max(shapes[name], default=1), w) for name, w in traced.unused.items()]
 
 
 def cost_model(

@@ -1,10 +1,11 @@
 """Where in a model an operation is called, and which number of the model it was told."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
@@ -44,6 +45,11 @@ class ModuleStack:
         self._entered: dict[str, int] = {}
 
     @property
+    def entered(self) -> frozenset[str]:
+        """Paths of the modules that ran in this pass."""
+        return frozenset(self._entered)
+
+    @property
     def path(self) -> str:
         """Path of the module whose code runs."""
         return self._frames[-1].module if self._frames else ""
@@ -61,6 +67,8 @@ class ModuleStack:
         """Follow the forward passes inside the block."""
         handles: list[RemovableHandle] = []
         for path, module in self._module.named_modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                continue  # takes no hooks
             handles.append(module.register_forward_pre_hook(self._entering(path), prepend=True))
             handles.append(module.register_forward_hook(self._leaving, always_call=True))
         try:
@@ -110,10 +118,17 @@ def tag_of(value: object) -> str | None:
 
 
 @contextmanager
-def tagged_attributes(module: nn.Module) -> Iterator[None]:
-    """Tag the integers among the attributes of all modules, also inside tuples and lists."""
+def tagged_attributes(module: nn.Module, *, but: Collection[str] = ()) -> Iterator[None]:
+    """Tag the integers among the attributes of all modules, also inside tuples and lists.
+
+    Args:
+        module: The model.
+        but: Paths of modules that are left as they are.
+    """
     replaced: list[tuple[nn.Module, str, object]] = []
     for path, child in module.named_modules():
+        if path in but:
+            continue
         for attribute, value in list(vars(child).items()):
             tagged = _tagged(value, f"{path}:{attribute}")
             if tagged is not value and not attribute.startswith("_"):

@@ -1,18 +1,25 @@
-"""Copies of models, also of those that hold results of earlier passes."""
+"""Copies of models, also of those that hold what cannot be copied."""
 
 import copy
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def copied(module: M) -> M:
-    """Return a deep copy that shares nothing with `module`.
+def copied(module: M, *, replaced: Mapping[int, Tensor] | None = None) -> M:
+    """Return a deep copy that shares nothing with `module` that can be copied.
 
     `copy.deepcopy` refuses tensors that were computed under autograd, which some models keep as
-    caches; those are copied without their history. Gradients are not copied.
+    caches; those are copied without their history. Attributes that cannot be copied at all, such as
+    locks and open files, are shared. Gradients are not copied.
+
+    Args:
+        module: Any model.
+        replaced: What the copy has in place of tensors, by their id: these are not copied.
     """
     memo: dict[int, Any] = {}
     for child in module.modules():
@@ -20,9 +27,22 @@ def copied(module: M) -> M:
             for tensor in _computed(value):
                 memo[id(tensor)] = tensor.detach().clone()
     for parameter in module.parameters():
-        if parameter.grad is not None:
+        if parameter.is_leaf and parameter.grad is not None:
             memo[id(parameter.grad)] = None
-    return copy.deepcopy(module, memo)
+    memo |= replaced or {}
+    with torch.no_grad():  # scripted modules copy their parameters by a function of torch
+        try:
+            found = copy.deepcopy(module, dict(memo))
+        except Exception:  # of the model's attributes, which may raise anything
+            shared = _not_to_be_copied(module, memo)
+            if not shared:
+                raise
+            found = copy.deepcopy(module, {**memo, **shared})
+    for old, new in zip(module.modules(), found.modules(), strict=True):
+        if isinstance(old, torch.jit.ScriptModule):
+            for name, parameter in new.named_parameters(recurse=False):
+                parameter.requires_grad_(getattr(old, name).requires_grad)
+    return found
 
 
 def _computed(value: object) -> list[Tensor]:
@@ -33,3 +53,24 @@ def _computed(value: object) -> list[Tensor]:
     if isinstance(value, tuple | list):
         return [tensor for item in value for tensor in _computed(item)]
     return []
+
+
+def _not_to_be_copied(module: nn.Module, memo: Mapping[int, Any]) -> dict[int, Any]:
+    """Return the attributes of modules that do not bear being copied, by id."""
+    shared: dict[int, Any] = {}
+    own = {id(part) for child in module.modules() for part in (child, *child.parameters())}
+    for child in module.modules():
+        for name, value in vars(child).items():
+            if name in ("_parameters", "_buffers", "_modules") or id(value) in own:
+                continue
+            if not isinstance(value, torch.nn.Module) and not _is_copied(value, memo):
+                shared[id(value)] = value
+    return shared
+
+
+def _is_copied(value: object, memo: Mapping[int, Any]) -> bool:
+    try:
+        copy.deepcopy(value, dict(memo))
+    except Exception:  # of anybody's class, which may raise anything
+        return False
+    return True

@@ -1,27 +1,79 @@
 """How models are called, and what their inputs and outputs are called."""
 
+import random
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 Inputs: TypeAlias = "Tensor | tuple[Any, ...] | Mapping[str, Any]"
 """One tensor; a tuple of positional arguments; or a mapping of keyword arguments."""
 
-
-MODEL_ERRORS = (RuntimeError, ValueError, IndexError, AssertionError, TypeError, KeyError)
-"""What a forward pass raises when sizes do not fit; anything else is a defect to be seen."""
+_DYNAMO = "torch._dynamo"
 
 
 def call_model(module: nn.Module, inputs: Inputs) -> Any:
-    """Call a model with inputs as users give them."""
-    if isinstance(inputs, Mapping):
-        return module(**inputs)
-    if isinstance(inputs, tuple | list):
-        return module(*inputs)
-    return module(inputs)
+    """Call a model with inputs as users give them; what is compiled runs as it was written."""
+    is_any_compiled = _DYNAMO in sys.modules  # nothing can be, where it was never imported
+    with torch.compiler.set_stance("force_eager") if is_any_compiled else nullcontext():
+        if isinstance(inputs, Mapping):
+            return module(**inputs)
+        if isinstance(inputs, tuple | list):
+            return module(*inputs)
+        return module(inputs)
+
+
+@contextmanager
+def repeatable(module: nn.Module) -> Iterator[None]:
+    """Let passes inside the block be like the first ones, and undo what they leave behind.
+
+    Random numbers, also those of Python and numpy, are those of a fixed seed. On leaving, they are
+    as before, and so are the attributes of modules and the values of buffers: some models count
+    their calls, or keep what they computed for the next.
+    """
+    kept = _Kept(module)
+    python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002  (the model's)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            random.seed(0)
+            np.random.seed(0)  # noqa: NPY002  (the model's)
+            yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(arrays)  # noqa: NPY002  (the model's)
+        kept.restore()
+
+
+class _Kept:
+    """What modules hold besides parameters, to be put back."""
+
+    def __init__(self, module: nn.Module) -> None:
+        children = [m for m in module.modules() if not isinstance(m, torch.jit.ScriptModule)]
+        self._attributes = [(vars(child), dict(vars(child))) for child in children]
+        held = [value for _, before in self._attributes for value in before.values()]
+        self._lists = [(value, list(value)) for value in held if type(value) is list]
+        self._mappings = [(value, dict(value)) for value in held if type(value) is dict]
+        self._buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+
+    def restore(self) -> None:
+        for now, before in self._attributes:
+            now.clear()
+            now.update(before)
+        for items, old in self._lists:
+            items[:] = old
+        for mapping, was in self._mappings:
+            mapping.clear()
+            mapping.update(was)
+        with torch.no_grad():
+            for buffer, values in self._buffers:
+                if buffer.shape == values.shape:
+                    buffer.copy_(values)
 
 
 def named_tensors(values: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -1,7 +1,7 @@
 """The state of one trace: labels of every tensor met, and what was learnt about the atoms."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -279,6 +279,13 @@ class Provenance:
                 self.atoms.pin(label.atoms, reason)
         for out in tensors_in(call.out):
             self.record(call, out)
+
+    def close(self, tensor: Tensor, reason: str) -> None:
+        """Pin the labels of a tensor and forget them: what becomes of it is not followed."""
+        known = self.origin(tensor)
+        for label in known.labels:
+            self.atoms.pin(label.atoms, reason)
+        self._origins[tensor] = replace(known, labels=(), elastic=frozenset())
 
     def hold(self, label: Label, dims: Iterable[int], because: str) -> Label | None:
         """Make a label the same along some dimensions, so that those keep their size.

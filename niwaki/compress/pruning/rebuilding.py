@@ -1,7 +1,7 @@
 """From a model and a plan to a smaller model."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import TypeVar
 
 import torch
@@ -33,13 +33,14 @@ def apply_plan(module: M, plan: PruningPlan) -> M:
         SpaceError: If the plan does not fit the model.
     """
     check_fits(module, plan)
-    smaller = copied(module)
-    cut_tensors = _cut_tensors(smaller, plan.cuts)
-    touched = _replace(smaller, cut_tensors)
+    cut_tensors = _cut_tensors(module, plan.cuts)
+    smaller = copied(module, replaced=cut_tensors)
     for change in plan.attributes:
         _set_attribute(smaller, change)
-    for child in touched:
-        refresh_sizes(child)
+    changed = {id(tensor) for tensor in cut_tensors.values()}
+    for child in smaller.modules():
+        if any(id(tensor) in changed for tensor in _own_tensors(child)):
+            refresh_sizes(child)
     return smaller
 
 
@@ -110,15 +111,9 @@ def _memory_format(tensor: Tensor) -> torch.memory_format | None:
     return None
 
 
-def _replace(module: nn.Module, smaller: Mapping[int, Tensor]) -> list[nn.Module]:
-    touched = []
-    for child in module.modules():
-        for slots in (child._parameters, child._buffers):
-            for name, old in list(slots.items()):
-                if old is not None and id(old) in smaller:
-                    slots[name] = smaller[id(old)]  # type: ignore[assignment]
-                    touched.append(child)
-    return touched
+def _own_tensors(module: nn.Module) -> Iterator[Tensor]:
+    yield from module.parameters(recurse=False)
+    yield from module.buffers(recurse=False)
 
 
 def _parts(name: str) -> tuple[str, str, int | None]:

@@ -1,6 +1,6 @@
 """One forward pass, watched: every torch function that is called updates the labels."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +9,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from niwaki.compress.pruning.call_sites import CallSite, ModuleStack, tagged_attributes
-from niwaki.compress.pruning.model_calls import (
-    MODEL_ERRORS,
-    Inputs,
-    call_model,
-    named_tensors,
-)
+from niwaki.compress.pruning.model_calls import Inputs, call_model, named_tensors, repeatable
 from niwaki.compress.pruning.provenance import Call, MeasuredInt, Provenance, tensors_in
 from niwaki.compress.pruning.rules.table import RULES, SILENT
+from niwaki.compress.pruning.unfollowed import Borders, Unfollowed, own_tensors, sealed
 
 NOT_FOLLOWED = "was called in a way that niwaki does not follow"
 _UNFIT = (RuntimeError, ValueError, TypeError, IndexError, AssertionError, AttributeError)
@@ -29,17 +25,23 @@ class Trace:
     Attributes:
         state: Atoms, events, costs.
         outputs: Nodes of each output of the model, by name.
-        unused: Names of the parameters that no pass used.
+        unused: Why nothing is known of parameters that no pass used, by name.
         in_training: Whether there was a pass in training mode.
     """
 
     state: Provenance
     outputs: Mapping[str, tuple[int, ...]]
-    unused: tuple[str, ...]
+    unused: Mapping[str, str]
     in_training: bool = False
 
 
-def trace(module: nn.Module, inputs: Inputs, *, choices: Mapping[CallSite, int]) -> Trace:
+def trace(
+    module: nn.Module,
+    inputs: Inputs,
+    *,
+    choices: Mapping[CallSite, int],
+    unfollowed: Unfollowed | None = None,
+) -> Trace:
     """Run the model once, and follow where every channel goes.
 
     If parts of it do not run, as auxiliary heads only do in training, it is run in training mode
@@ -50,57 +52,90 @@ def trace(module: nn.Module, inputs: Inputs, *, choices: Mapping[CallSite, int])
             same values while it runs, so it should be a copy.
         inputs: As the model takes them.
         choices: Options to take where channels can be removed in several ways.
+        unfollowed: What does not bear being watched.
 
     Raises:
         Exception: Whatever the model raises on these inputs.
     """
     state = Provenance(choices)
     state.name_tensors(module)
-    outputs: dict[str, tuple[int, ...]] = {}
-    _follow(module, inputs, state, outputs)
-    in_training = False
-    if state.unused():
-        costs = list(state.costs)
-        module.train()
-        try:
-            _follow(module, inputs, state, outputs)
-            in_training = True
-        except MODEL_ERRORS:
-            pass  # in training mode this model does not run on these inputs: nothing to learn
-        finally:
-            module.eval()
-            state.costs[:] = costs  # of what runs in evaluation mode
-    return Trace(state, outputs, tuple(state.unused()), in_training)
+    following = _Following(state, unfollowed or Unfollowed())
+    with sealed(module) as scripted:
+        following.closed |= scripted
+        following.run(module, inputs)
+        in_training = bool(state.unused()) and _runs_in_training(following, module, inputs)
+    return Trace(state, following.outputs, following.unused(module), in_training)
 
 
-def _follow(
-    module: nn.Module, inputs: Inputs, state: Provenance, outputs: dict[str, tuple[int, ...]]
-) -> None:
-    """Add one pass to `state` and `outputs`."""
-    for name, tensor in named_tensors(inputs):
-        state.describe_input(tensor, f"the model's input {name}".rstrip())
-    stack = ModuleStack(module)
-    with (
-        torch.random.fork_rng(devices=[]),
-        tagged_attributes(module),
-        stack.watching(),
-        torch.no_grad(),
-        _Watch(state, stack),
-    ):
-        results = call_model(module, inputs)
-    for name, tensor in named_tensors(results):
-        for label in state.labels(tensor):
-            state.atoms.pin(label.atoms, f"they are the model's output {name}".rstrip())
-        known = outputs.get(name or "output", ())
-        outputs[name or "output"] = (*known, state.origin(tensor).node)
+def _runs_in_training(following: "_Following", module: nn.Module, inputs: Inputs) -> bool:
+    """Follow a pass in training mode as well, if the model runs in it on these inputs."""
+    costs = list(following.state.costs)
+    module.train()
+    try:
+        following.run(module, inputs)
+    except Exception:  # of the model's own code, which may raise anything: nothing to learn
+        return False
+    finally:
+        module.eval()
+        following.state.costs[:] = costs  # of what runs in evaluation mode
+    return True
+
+
+class _Following:
+    """What one pass after the other tells."""
+
+    def __init__(self, state: Provenance, unfollowed: Unfollowed) -> None:
+        self.state = state
+        self.plain, self.closed = unfollowed.plain, dict(unfollowed.closed)
+        self.outputs: dict[str, tuple[int, ...]] = {}
+        self._entered: set[str] = set()
+
+    def run(self, module: nn.Module, inputs: Inputs) -> None:
+        """Add one pass."""
+        for name, tensor in named_tensors(inputs):
+            self.state.describe_input(tensor, f"the model's input {name}".rstrip())
+        stack = ModuleStack(module)
+        watch = _Watch(self.state, stack, self.plain)
+        with (
+            repeatable(module),
+            tagged_attributes(module, but=self.plain),
+            stack.watching(),
+            Borders(self.state, stack, watch, self.closed).kept(module),
+            torch.no_grad(),
+            watch,
+        ):
+            results = call_model(module, inputs)
+        self._entered |= stack.entered
+        for name, tensor in named_tensors(results):
+            self.state.close(tensor, f"they are the model's output {name}".rstrip())
+            known = self.outputs.get(name or "output", ())
+            self.outputs[name or "output"] = (*known, self.state.origin(tensor).node)
+
+    def unused(self, module: nn.Module) -> dict[str, str]:
+        """Return why nothing is known of parameters that no pass met."""
+        closed = own_tensors(module, self.closed)
+        return {name: closed.get(name, self._unmet(name)) for name in self.state.unused()}
+
+    def _unmet(self, name: str) -> str:
+        if name.rpartition(".")[0] in self._entered:
+            return "no operation that reads it was seen, although the code of its module ran"
+        return (
+            "it never ran on the example inputs, so that nothing is known of it: if it can run on "
+            "others and reads pruned channels, give inputs on which it runs"
+        )
 
 
 class _Watch(TorchFunctionMode):
     """Applies the rule of each function that is called."""
 
-    def __init__(self, state: Provenance, stack: ModuleStack) -> None:
+    def __init__(
+        self,
+        state: Provenance,
+        stack: ModuleStack,
+        plain: Collection[str],
+    ) -> None:
         super().__init__()
-        self._state, self._stack = state, stack
+        self._state, self._stack, self._plain = state, stack, plain
 
     def __torch_function__(
         self,
@@ -139,7 +174,7 @@ class _Watch(TorchFunctionMode):
     def _measured(self, tensor: Tensor, sizes: Any) -> Any:
         """Return the sizes of a tensor such that they remember what they count."""
         labels = self._state.labels(tensor)
-        if not labels:
+        if not labels or self._stack.path in self._plain:
             return sizes
         if isinstance(sizes, torch.Size):
             return torch.Size([self._state.measured(tensor, d) for d in range(tensor.ndim)])
