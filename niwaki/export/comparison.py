@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from niwaki.core.jsonable import JSON
 
 _LEVELS = 255  # steps of 8 bits
+_SLACK = 1e-3  # of a quantum: counts of quanta are quotients of float32 numbers
 
 
 @dataclass(frozen=True)
@@ -22,15 +23,23 @@ class Tolerance:
     growing with depth: roundings that fall the other way. A wrong zero point would be one quantum
     on average, and products that saturate would be tens.
 
+    Where the last steps are fine and those before them coarse, one rounding that falls the other
+    way early on moves some values by many quanta: by up to 36 in one pixel of a thousand of an
+    encoder with decoders for depth. What these steps cost altogether is then the measure: how far
+    the int8 network is from the float one. There, the root mean squares had a ratio of 0.14 to 0.2.
+
     Attributes:
         float_relative: Largest difference over the range of the output, for networks in fp32.
         int8_max_quanta: Largest difference in quanta, for networks with int8 layers.
         int8_mean_quanta: Mean difference in quanta.
+        int8_of_error: Root mean square of the differences over that of the quantization error,
+            where it is known; a network that keeps to it may exceed `int8_max_quanta`.
     """
 
     float_relative: float = 1e-4
     int8_max_quanta: float = 4.0
     int8_mean_quanta: float = 0.5
+    int8_of_error: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,8 @@ class Difference:
             finite.
         max_quanta: Largest difference in quanta; None for networks in fp32.
         mean_quanta: Mean difference in quanta; None for networks in fp32.
+        of_error: Root mean square of the differences over that of the quantization error; None
+            where that is not known.
         argmax_agreement: Share of items, or pixels, with the same class; None without classes.
         limit: What was asked, in words; empty if this comparison only informs.
         passed: Whether it kept to the limit; true if it only informs.
@@ -58,6 +69,7 @@ class Difference:
     relative: float
     max_quanta: float | None
     mean_quanta: float | None
+    of_error: float | None
     argmax_agreement: float | None
     limit: str
     passed: bool
@@ -71,6 +83,8 @@ class Difference:
         size = f"{self.max_absolute:.3g} apart, {self.relative:.2e} of the range"
         if self.max_quanta is not None:
             size += f", at most {self.max_quanta:.2f} and on average {self.mean_quanta:.4f} quanta"
+        if self.of_error is not None:
+            size += f", {self.of_error:.2f} of the quantization error"
         if self.argmax_agreement is not None:
             size += f"; {self.argmax_agreement:.2%} of the classes agree"
         return f"output '{self.output}', {self.between[0]} and {self.between[1]}: {size}"
@@ -84,11 +98,13 @@ class OutputKind:
         int8: Whether the network has int8 layers.
         quantum: Step of the output's values; None if it does not end in a DequantizeLinear, which
             leaves 1/255 of its range.
+        error: Root mean square of the quantization error; None if it is not known.
         classes: Whether axis 1 holds scores of classes.
     """
 
     int8: bool = False
     quantum: float | None = None
+    error: float | None = None
     classes: bool = False
 
 
@@ -123,11 +139,17 @@ def compare(
         relative=largest / span if finite else float("inf"),
         max_quanta=largest / quantum if kind.int8 else None,
         mean_quanta=mean / quantum if kind.int8 else None,
+        of_error=root_mean_square(apart) / kind.error if kind.error else None,
         argmax_agreement=float((a.argmax(1) == b.argmax(1)).mean()) if kind.classes else None,
         limit="",
         passed=True,
     )
     return difference if tolerance is None else _judged(difference, tolerance)
+
+
+def root_mean_square(values: NDArray[np.float64]) -> float:
+    """Return the root of the mean of the squares."""
+    return float(np.sqrt(np.square(values).mean()))
 
 
 def _judged(difference: Difference, tolerance: Tolerance) -> Difference:
@@ -136,13 +158,14 @@ def _judged(difference: Difference, tolerance: Tolerance) -> Difference:
         passed = difference.relative <= tolerance.float_relative
     else:
         limit = (
-            f"at most {tolerance.int8_max_quanta:g} quanta, "
-            f"on average {tolerance.int8_mean_quanta:g}"
+            f"on average {tolerance.int8_mean_quanta:g} quanta, "
+            f"at most {tolerance.int8_max_quanta:g}"
         )
-        passed = (
-            difference.max_quanta <= tolerance.int8_max_quanta
-            and difference.mean_quanta <= tolerance.int8_mean_quanta
-        )
+        near = difference.max_quanta <= tolerance.int8_max_quanta + _SLACK
+        if difference.of_error is not None:
+            limit += f" or {tolerance.int8_of_error:g} of the quantization error"
+            near = near or difference.of_error <= tolerance.int8_of_error
+        passed = near and difference.mean_quanta <= tolerance.int8_mean_quanta + _SLACK
     return Difference(**{**vars(difference), "limit": limit, "passed": passed})
 
 

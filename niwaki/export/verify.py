@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from niwaki.core.errors import ExportError, VerificationError
 from niwaki.core.jsonable import JSON
-from niwaki.export.comparison import Difference, OutputKind, Tolerance, compare
+from niwaki.export.comparison import Difference, OutputKind, Tolerance, compare, root_mean_square
 from niwaki.export.inference import infer
 from niwaki.export.quantum import has_int8, output_quanta
 from niwaki.export.verification_data import Arrays, sampled
@@ -115,8 +117,8 @@ def verify_model(
 
     | comparison                     | fp32 network | network with int8 layers               |
     |--------------------------------|--------------|----------------------------------------|
-    | unoptimised with optimised     | judged       | judged, in quanta                      |
-    | recorded at export, with now   | judged       | judged, in quanta                      |
+    | unoptimised with optimised     | judged       | judged, in quanta and by that error    |
+    | recorded at export, with now   | judged       | judged, in quanta and by that error    |
     | torch, in float, with now      | judged       | told only: it is the quantization error |
 
     Args:
@@ -142,8 +144,10 @@ def verify_model(
     model = onnx.load(source) if isinstance(source, Path) else source
     if torch_module is not None:
         torch_outputs = _run_torch(torch_module, inputs, model)
-    kinds = _kinds(model, class_outputs)
     int8 = has_int8(model)
+    kinds = _kinds(model, class_outputs)
+    if int8 and torch_outputs is not None:
+        kinds = _with_errors(kinds, torch_outputs, unoptimised)
     runs: list[tuple[str, Arrays, Tolerance | None]] = [(UNOPTIMISED, unoptimised, tolerance)]
     if recorded is not None:
         runs.append((RECORDED, recorded, tolerance))
@@ -172,18 +176,38 @@ def _compare_all(
         )
     differences = []
     for name, kind in kinds.items():
-        computed = optimised[name]
-        expected = outputs[name][: len(computed)]
-        if expected.shape != computed.shape:
-            computed = sampled({name: computed})[name]
-        if expected.shape != computed.shape:
-            raise ExportError(
-                f"output '{name}' has shape {optimised[name].shape}, but {first_name} values have "
-                f"shape {expected.shape}: they are not of this model"
-            )
+        expected, computed = _alike(name, (first_name, outputs[name]), optimised[name])
         pair = (first_name, expected), (OPTIMISED, computed)
         differences.append(compare(name, *pair, kind=kind, tolerance=tolerance))
     return differences
+
+
+def _alike(
+    name: str, first: tuple[str, NDArray[Any]], computed: NDArray[Any]
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return two runs' values of an output, the second thinned out if the first is."""
+    first_name, expected = first
+    whole, expected = computed, expected[: len(computed)]
+    if expected.shape != computed.shape:
+        computed = sampled({name: computed})[name]
+    if expected.shape != computed.shape:
+        raise ExportError(
+            f"output '{name}' has shape {whole.shape}, but {first_name} values have "
+            f"shape {expected.shape}: they are not of this model"
+        )
+    return expected, computed
+
+
+def _with_errors(
+    kinds: Mapping[str, OutputKind], torch_outputs: Arrays, unoptimised: Arrays
+) -> dict[str, OutputKind]:
+    """Return the kinds, with the quantization error of each output."""
+    found = dict(kinds)
+    for name in kinds.keys() & torch_outputs.keys():
+        exact, rounded = _alike(name, (TORCH, torch_outputs[name]), unoptimised[name])
+        error = root_mean_square(rounded.astype(np.float64) - exact.astype(np.float64))
+        found[name] = replace(kinds[name], error=error if np.isfinite(error) else None)
+    return found
 
 
 def _kinds(model: onnx.ModelProto, class_outputs: Collection[str]) -> dict[str, OutputKind]:

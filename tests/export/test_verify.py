@@ -163,6 +163,32 @@ def test_a_comparison_counts_by_hand() -> None:
     assert not found.passed  # 2.25 quanta on average
 
 
+@pytest.mark.parametrize(("error", "passed"), [(None, False), (0.5, True), (0.1, False)])
+def test_few_far_values_are_judged_by_the_quantization_error(
+    error: float | None, passed: bool
+) -> None:
+    first = np.zeros((1, 1000))
+    second = first + np.where(np.arange(1000) < 10, 2.0, 0.0)  # 20 quanta apart, ten times
+    kind = OutputKind(int8=True, quantum=0.1, error=error)
+    found = compare("y", ("a", first), ("b", second), kind=kind, tolerance=Tolerance())
+    assert found.max_quanta == pytest.approx(20.0)
+    assert found.passed is passed
+
+
+def test_a_quantum_more_or_less_is_not_told_from_rounding() -> None:
+    first, second = np.zeros((1, 8)), np.full((1, 8), np.float32(0.1)) * (np.arange(8) == 0) * 4
+    kind = OutputKind(int8=True, quantum=0.1)
+    assert compare("y", ("a", first), ("b", second), kind=kind, tolerance=Tolerance()).passed
+
+
+def test_the_quantization_error_is_told_and_measured_by() -> None:
+    exact = {"y": verify_outputs(int8_conv())["y"] + np.float32(0.5)}  # ten quanta
+    itself, error = verify_model(int8_conv(), INPUTS, torch_outputs=exact).differences
+    assert error.of_error == pytest.approx(1.0, rel=0.01)
+    assert itself.of_error is not None
+    assert itself.of_error < 0.1
+
+
 def test_a_constant_output_has_a_scale_too() -> None:
     ones = np.ones((2, 3))
     found = compare("y", ("a", ones), ("b", ones), kind=OutputKind(), tolerance=Tolerance())
