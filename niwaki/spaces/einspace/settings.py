@@ -11,6 +11,7 @@ from niwaki.core.limits import require_at_least
 from niwaki.core.registry import nearest
 from niwaki.spaces.einspace.attributes import Shape, Typed
 from niwaki.spaces.einspace.family import NetworkFamily
+from niwaki.spaces.einspace.preferences import EnoughFeatures
 from niwaki.spaces.einspace.seeds import seeds_for
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.grammar import Grammar
@@ -147,6 +148,11 @@ class EinspaceSettings:
         Raises:
             SpaceError: If nothing is within the budget.
         """
+        return self._space(input_shape, n_tasks, None)
+
+    def _space(
+        self, input_shape: Shape, n_tasks: int, prefers: EnoughFeatures | None
+    ) -> GrammarSpace:
         proposal = None
         if self.sampling == "convolutions":
             name = "convolutional" + ("" if len(input_shape) == 3 else "_sequences")
@@ -158,10 +164,14 @@ class EinspaceSettings:
             sampling="weights" if self.sampling == "convolutions" else self.sampling,
             largest_sample=self.largest_sample,
             proposal=proposal,
+            prefers=prefers,
         )
 
     def family(self, input_shape: Shape, heads: Sequence[Head]) -> NetworkFamily:
         """Return the networks for one input and the answers of some tasks.
+
+        Random ones have as many features as a task has answers, unless they are drawn uniformly or
+        as published: see `EnoughFeatures`.
 
         Args:
             input_shape: (c, h, w) or (c, l), without the batch.
@@ -177,8 +187,10 @@ class EinspaceSettings:
         if "tasks" in self.extras:
             ends = ", identity" * len(heads)
             spellings = {name: f"tasks({text}{ends})" for name, text in spellings.items()}
+        as_drawn = self.faithful or self.sampling == "uniform"
+        prefers = None if as_drawn else EnoughFeatures.of(heads)
         return NetworkFamily(
-            self.space(input_shape, len(heads)),
+            self._space(input_shape, len(heads), prefers),
             tuple(heads),
             spellings,
             published=self.faithful,

@@ -1,7 +1,7 @@
 """A grammar as a search space: candidates hold one decision, the tree."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Literal
@@ -21,6 +21,7 @@ from niwaki.spaces.grammar.crossover import cross
 from niwaki.spaces.grammar.derive import Hole, Pick, by_weight
 from niwaki.spaces.grammar.distance import distance
 from niwaki.spaces.grammar.encoding import Encoding
+from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar, Production
 from niwaki.spaces.grammar.mutation import mutate
 from niwaki.spaces.grammar.rates import greatest_heights, require_termination
@@ -35,6 +36,7 @@ TREE = "tree"
 _MOST_LISTED = 2_000
 _LARGEST_LISTED = 64
 _MOST_COUNTED = 20_000
+_MOST_DRAWS = 16
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,9 @@ class GrammarSpace(WholeSpace):
             weights are tilted in place of the grammar's. None draws from `grammar`.
         slack: Lookahead beyond the lowest derivations; more finds more ways to a wanted output.
         encoding: Features for predictors.
+        prefers: Says of what a tree gives whether a sample of it is good enough; others are drawn
+            again, up to sixteen times. It changes nothing about which trees are candidates. None
+            takes the first.
 
     Raises:
         SpaceError: If the grammar has errors, does not end, or no tree is within the budget.
@@ -74,6 +79,7 @@ class GrammarSpace(WholeSpace):
     proposal: Grammar | None = None
     slack: int = 0
     encoding: Encoding = field(default_factory=Encoding)
+    prefers: Callable[[Attribute], bool] | None = None
 
     def __post_init__(self) -> None:
         require_sound(self.grammar)
@@ -86,6 +92,8 @@ class GrammarSpace(WholeSpace):
             require_termination(self.proposal or self.grammar)
         if self.sampling == "uniform":
             self._require_countable()
+            if self.prefers is not None:
+                raise SpaceError("uniform sampling has no preferences: leave out `prefers`")
         for engine in (self.engine, self.sampler):
             self._require_tree(engine)
 
@@ -146,6 +154,14 @@ class GrammarSpace(WholeSpace):
         return self.candidate(self.engine.derive(_asking(choose)))
 
     def sample(self, rng: np.random.Generator) -> Candidate:
+        candidate = self._drawn(rng)
+        for _ in range(_MOST_DRAWS - 1):
+            if self.prefers is None or self.prefers(self.evaluation(candidate).output):
+                break
+            candidate = self._drawn(rng)
+        return candidate
+
+    def _drawn(self, rng: np.random.Generator) -> Candidate:
         sampler = self.sampler
         if self.sampling == "uniform":
             return self.candidate(self.counting.sample_up_to(rng, sampler.budget.operations))

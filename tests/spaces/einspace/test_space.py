@@ -5,6 +5,8 @@ import pytest
 
 from niwaki.spaces.base import Space
 from niwaki.spaces.einspace import EinspaceSettings
+from niwaki.spaces.einspace.attributes import features, shape_of
+from niwaki.spaces.slimmable.layout import Head, HeadKind
 from tests.spaces.einspace.conftest import SMALL
 from tests.spaces.grammar.test_contract import GrammarContract
 
@@ -58,3 +60,28 @@ def test_samples_by_size_have_all_sizes() -> None:
     # Shapes end some trees before their size is reached, so the largest are fewer.
     assert doublings[:3].min() >= 20
     assert doublings[3] >= 10
+
+
+@pytest.mark.parametrize("sampling", ["weights", "convolutions", "sizes"])
+def test_random_networks_give_a_head_as_many_features_as_it_has_answers(sampling: str) -> None:
+    settings = EinspaceSettings(budget=SMALL, sampling=sampling)  # type: ignore[arg-type]
+    space = settings.family((3, 16, 16), [Head("answer", HeadKind.VECTOR, 20)]).space
+    rng = np.random.default_rng(0)
+    shapes = [shape_of(space.evaluation(space.sample(rng)).output) for _ in range(60)]
+    assert np.mean([features(shape) >= 20 for shape in shapes]) > 0.95
+
+
+def test_what_random_networks_should_be_rules_nothing_out() -> None:
+    heads = [Head("answer", HeadKind.VECTOR, 20)]
+    space = EinspaceSettings(budget=SMALL).family((3, 16, 16), heads).space
+    assert not space.check(space.candidate("seq(relu, norm)"))
+
+
+def test_samples_drawn_as_published_are_left_as_they_are() -> None:
+    settings = EinspaceSettings(budget=SMALL, faithful=True, expected_operations=None)
+    space = settings.family((3, 16, 16), [Head("answer", HeadKind.VECTOR, 20)]).space
+    plain = settings.space((3, 16, 16))
+    for seed in range(30):
+        assert space.sample(np.random.default_rng(seed)) == plain.sample(
+            np.random.default_rng(seed)
+        )
