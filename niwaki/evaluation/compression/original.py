@@ -12,7 +12,7 @@ from torch import nn
 from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import ChannelGrain, ChannelGroups, allowed_counts, analyse
 from niwaki.core.errors import DataError, ExportError
-from niwaki.evaluation.compression.parts import exportable_parts
+from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
 from niwaki.evaluation.compression.plain_calls import note_columns
 from niwaki.evaluation.deployment import Deployment
 from niwaki.export.layers import quantizable_layers
@@ -49,10 +49,9 @@ class Original:
             graph = self.deployment.float_graph(self.module, quantizable=False)
         except ExportError as error:
             parts = exportable_parts(self.module, example_of(self.data))
-            named = f"by themselves, these parts can be: {', '.join(parts)}" if parts else ""
             raise ExportError(
                 f"{error}. What cannot be exported cannot run on the target: change that line"
-                f"{', or compress parts of the model; ' if named else ''}{named}"
+                f"{recipe_for(parts)}"
             ) from error
         return tuple(quantizable_layers(graph.model))
 

@@ -1,59 +1,180 @@
-"""Which parts of a model can be exported where the whole cannot."""
+"""Parts of a model that cannot be exported as a whole: which can be, their data, and their use.
 
+Python in the middle of a model may do what no graph can: sort with numpy, ask a service, call an
+operation of one's own. What lies before and after it can be compressed all the same, part by part,
+each learning to answer as it did; and the runtime then computes these parts inside of the model.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from niwaki.core.errors import ExportError
+from niwaki.compress.pruning.copying import copied
+from niwaki.core.errors import DataError, ExportError
+from niwaki.export.bundle import read_bundle
 from niwaki.export.fx_graph import build_graph
+from niwaki.export.torch_export import export_module
+from niwaki.targets.sessions import open_session, run_session
+
+Call = tuple[Tensor, Tensor]  # what a part gets, and what it answers
 
 
-def exportable_parts(module: nn.Module, inputs: torch.Tensor) -> tuple[str, ...]:
-    """Return the paths of the largest parts of a model that can be written by themselves.
+def exportable_parts(module: nn.Module, inputs: Tensor) -> tuple[str, ...]:
+    """Return the paths of the largest parts of a model that can be compressed by themselves.
+
+    Those have weights, take one tensor and return one.
 
     Args:
         module: In evaluation mode.
         inputs: That it takes.
     """
-    shapes = _shapes(module, inputs)
+    calls = _calls(module, [inputs])
     found: list[str] = []
     for path, part in module.named_modules():  # outer ones first
         inside = any(path.startswith(f"{outer}.") for outer in found)
-        if path in shapes and not inside and _has_weights(part) and _is_written(part, shapes[path]):
+        if path in calls and not inside and _has_weights(part) and _is_written(part, calls[path]):
             found.append(path)
     return tuple(found)
 
 
-def _shapes(module: nn.Module, inputs: torch.Tensor) -> dict[str, tuple[int, ...]]:
-    """Return the shape of what each part gets, for those that get one tensor."""
-    shapes: dict[str, tuple[int, ...]] = {}
+def recipe_for(parts: tuple[str, ...]) -> str:
+    """Return what to do with parts, in Python; nothing if there are none."""
+    if not parts:
+        return ""
+    first = parts[0]
+    return (
+        f"; or compress parts of the model; by themselves, these parts can be: {', '.join(parts)}. "
+        f"In Python: niwaki.compress(model.get_submodule('{first}'), "
+        f"tasks=data_of_part(model, '{first}', inputs)), then with_part(model, '{first}', folder), "
+        "where `folder` is one of those in `artifacts` of the run folder, both from "
+        "niwaki.evaluation.compression.parts"
+    )
+
+
+def data_of_part(
+    module: nn.Module, path: str, batches: Tensor | Iterable[Tensor]
+) -> dict[str, list[Call]]:
+    """Return data to compress a part of a model with: what it gets, and what it answers.
+
+    Args:
+        module: The whole model, which is put into evaluation mode for the moment.
+        path: Of a part that takes one tensor and returns one, whatever number of times.
+        batches: Inputs of the model: one batch, or several.
+
+    Returns:
+        Batches for the train split, as `niwaki.compress` takes them for `tasks`.
+
+    Raises:
+        DataError: If the part does not run on these inputs, or takes or returns something else.
+    """
+    if path not in dict(module.named_modules()):
+        raise DataError(f"the model has no part '{path}'")
+    given = [batches] if isinstance(batches, Tensor) else list(batches)
+    calls = _calls(module, given).get(path)
+    if not calls:
+        raise DataError(
+            f"part '{path}' of the model does not take one tensor and return one on these inputs: "
+            "choose a part inside or around it that does"
+        )
+    return {"train": calls}
+
+
+def with_part(module: nn.Module, path: str, folder: Path | str) -> nn.Module:
+    """Return a copy of a model in which an exported model runs in the place of a part.
+
+    Args:
+        module: The whole model; not touched.
+        path: Of the part.
+        folder: A bundle that came of compressing the part.
+
+    Raises:
+        ExportError: If there is no bundle in the folder.
+    """
+    smaller = copied(module).eval()
+    parent, _, name = path.rpartition(".")
+    setattr(smaller.get_submodule(parent), name, DeployedPart(folder))
+    return smaller
+
+
+class DeployedPart(nn.Module):
+    """An exported model, run by ONNX Runtime, that is called as a module is.
+
+    Args:
+        folder: Of its bundle.
+
+    Raises:
+        ExportError: If there is no bundle in the folder.
+    """
+
+    def __init__(self, folder: Path | str) -> None:
+        super().__init__()
+        bundle = read_bundle(Path(folder))
+        self.folder = str(folder)
+        self._input, self._output = bundle.card.inputs[0].name, bundle.card.tasks[0].output
+        self._session = open_session(bundle.model_path, bundle.settings)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Return what the model answers; no gradients flow through it."""
+        feeds = {self._input: inputs.detach().cpu().float().numpy()}
+        answer = torch.from_numpy(run_session(self._session, feeds)[self._output])
+        return answer.to(inputs.device, inputs.dtype)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "DeployedPart":
+        return DeployedPart(self.folder)
+
+    def __reduce__(self) -> tuple[type["DeployedPart"], tuple[str]]:
+        return DeployedPart, (self.folder,)
+
+
+def _calls(module: nn.Module, batches: Iterable[Tensor]) -> dict[str, list[Call]]:
+    """Run a model, and return the calls of each part that takes one tensor and returns one."""
+    calls: dict[str, list[Call]] = {}
+    others: set[str] = set()
 
     def noting(path: str) -> Any:
-        def note(_: nn.Module, given: tuple[Any, ...]) -> None:
-            if len(given) == 1 and isinstance(given[0], torch.Tensor):
-                shapes[path] = tuple(given[0].shape)
+        def note(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any], answer: Any) -> None:
+            if named or [type(each) for each in given] != [Tensor] or type(answer) is not Tensor:
+                others.add(path)
+                return
+            calls.setdefault(path, []).append((given[0].clone(), answer.clone()))
 
         return note
 
-    parts = [(path, part) for path, part in module.named_modules() if path]
-    handles = [part.register_forward_pre_hook(noting(path)) for path, part in parts]
+    parts = [
+        (path, part)
+        for path, part in module.named_modules()
+        if path and not isinstance(part, torch.jit.ScriptModule)
+    ]
+    handles = [part.register_forward_hook(noting(path), with_kwargs=True) for path, part in parts]
+    modes = [(part, part.training) for part in module.modules()]
     try:
+        module.eval()
         with torch.no_grad():
-            module(inputs)
+            for batch in batches:
+                module(batch)
     finally:
         for handle in handles:
             handle.remove()
-    return shapes
+        for part, was_training in modes:
+            part.training = was_training
+    return {path: mine for path, mine in calls.items() if path not in others}
 
 
 def _has_weights(part: nn.Module) -> bool:
     return any(parameter.ndim > 1 for parameter in part.parameters())
 
 
-def _is_written(part: nn.Module, shape: tuple[int, ...]) -> bool:
+def _is_written(part: nn.Module, calls: list[Call]) -> bool:
+    inputs = calls[0][0]
+    alone = nn.Sequential(part).eval()
     try:
-        build_graph(nn.Sequential(part).eval(), [shape])
+        build_graph(alone, [tuple(inputs.shape)])
     except ExportError:
-        return False
+        try:
+            export_module(alone, [inputs])
+        except ExportError:
+            return False
     return True
