@@ -33,6 +33,7 @@ from pathlib import Path
 from benchmarks.efficiency.cache import Cache, Finished
 from benchmarks.efficiency.catalogue import all_scenarios
 from benchmarks.efficiency.contestants import Contestant, contestants, settings_of
+from benchmarks.efficiency.luck import Luck
 from benchmarks.efficiency.oracle import Oracle
 from benchmarks.efficiency.scenario import Scenario
 from benchmarks.efficiency.summary import Needed, compared, of_scenario
@@ -126,7 +127,7 @@ def report(
             results[scenario.name] = _results(arguments, scenario, taking_part)
             yield from of_scenario(scenario, results[scenario.name])
             if arguments.oracle:
-                yield f"\n{Oracle.of(scenario).line()}"
+                yield f"\n{Oracle.of(scenario).line()} {Luck.of(scenario).line()}"
         yield from compared(
             f"{arguments.ours} / best peer: {group}", results, arguments.ours, peers
         )

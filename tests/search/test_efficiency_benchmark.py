@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.efficiency.cache import Cache
 from benchmarks.efficiency.contestants import Contestant, source_digest
+from benchmarks.efficiency.luck import Luck
 from benchmarks.efficiency.oracle import Oracle
 from benchmarks.efficiency.own import problem_of
 from benchmarks.efficiency.scenario import SHARES, Meter, Scenario
@@ -91,6 +92,26 @@ def test_an_oracle_takes_what_adds_the_most(scenario: Scenario) -> None:
     assert oracle.n_front <= oracle.n_near <= len(scenario.grid)
     without = [1.0 - scenario.share([r for r in rows if r != row]) for row in rows]
     assert oracle.dearest >= max(without) - 1e-12
+
+
+def test_a_front_is_lucky_where_noise_made_it(tmp_path: Path) -> None:
+    rng = stream(0, "lucky")
+    lines = ["a,b,smooth,noisy,cost"]
+    for a, b in itertools.product(range(20), range(20)):
+        lines.append(f"{a},{b},{a + b},{rng.normal()},{a}")
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(lines) + "\n")
+    values = {name: ValueColumn("maximize") for name in ("smooth", "noisy")}
+    values["cost"] = ValueColumn("minimize")
+    table = TableEvaluator(
+        TableSettings(file=str(path), decisions=("a", "b"), values=values, cheap=("cost",))
+    )
+    smooth, noisy = (
+        Luck.of(Scenario(f"test/{name}", "test", table, (name, "cost")))
+        for name in ("smooth", "noisy")
+    )
+    assert abs(smooth.deviations) < 1.0
+    assert noisy.deviations > 1.5
 
 
 def test_with_noise_only_what_looks_best_counts(scenario: Scenario) -> None:
