@@ -7,6 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from niwaki.evaluation.narrow_convolutions import spared
 from niwaki.tasks.base import Batch
 
 M = TypeVar("M", bound=nn.Module)
@@ -18,9 +19,15 @@ def best_device() -> torch.device:
 
 
 def placed(module: M, device: torch.device, layout: torch.memory_format) -> M:
-    """Move a module to a device, its 4-D weights in the given memory layout."""
+    """Move a module to a device, its 4-D weights in the given memory layout.
+
+    Channels last, narrow convolutions that skip pixels keep the plain layout until the module is
+    placed in that altogether: see `spared`.
+    """
     # `Module.to` takes a layout, which its stubs leave out.
-    return module.to(device=device, memory_format=layout)  # type: ignore[call-overload, no-any-return]
+    moved: M = module.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+    on_cpu = device.type == "cpu"
+    return spared(moved, narrow=on_cpu and layout == torch.channels_last)
 
 
 def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
