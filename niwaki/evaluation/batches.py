@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from niwaki.core.errors import DataError
 from niwaki.evaluation.devices import to_tensors
 from niwaki.tasks.base import Batch, Split
 
@@ -13,11 +14,22 @@ STATISTICS_BATCH = 128
 
 
 def n_batches(split: Split, batch_size: int) -> int:
-    """Return the batches of one pass, a last batch of a single item left out; at least 1."""
+    """Return the batches of one pass over a train split, at least 1; none of a single item.
+
+    Raises:
+        DataError: If there is none: nothing can be trained on one item.
+    """
     if split.n_items is None:
-        return max(1, sum(1 for _ in sizable(split.batches(batch_size))))
-    whole, rest = divmod(split.n_items, batch_size)
-    return max(1, whole + (rest > 1))
+        n = sum(1 for _ in sizable(split.batches(batch_size)))
+    else:
+        whole, rest = divmod(split.n_items, batch_size)
+        n = whole + (rest > 1)
+    if not n:
+        raise DataError(
+            "the train split has fewer than two items, and nothing can be trained on one: give "
+            "more data, or splits of your own"
+        )
+    return n
 
 
 def sizable(batches: Iterator[Batch]) -> Iterator[Batch]:

@@ -1,5 +1,7 @@
 """States of training on disk: whole or not there at all, and not more bytes than allowed."""
 
+import os
+import warnings
 from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
@@ -16,7 +18,8 @@ def save_checkpoint(state: dict[str, Any], path: Path) -> None:
     Raises:
         RunFolderError: If the disk is full, or the folder cannot be written.
     """
-    partial = path.with_suffix(".partial")
+    # Its own name: another process may write the same state at the same time.
+    partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
             torch.save(state, file)
@@ -48,7 +51,8 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
 class CheckpointStore:
     """Keeps the states of many trainings, the youngest ones, within a number of bytes.
 
-    Several processes may use one folder. What is lost costs time alone: a training starts anew.
+    Several processes may use one folder. What is lost costs time alone: a training starts anew. So
+    a state that cannot be written is a warning, and no more.
 
     Args:
         folder: Created with the first state.
@@ -68,15 +72,15 @@ class CheckpointStore:
             return None
 
     def save(self, name: str, state: dict[str, Any]) -> None:
-        """Keep a state, and drop the oldest ones if there are too many bytes.
-
-        Raises:
-            RunFolderError: If the folder cannot be written.
-        """
+        """Keep a state, and drop the oldest ones if there are too many bytes."""
         if not self._most_bytes:
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        save_checkpoint(state, self._path(name))
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            save_checkpoint(state, self._path(name))
+        except (OSError, RunFolderError) as error:
+            warnings.warn(f"a trained network is not kept: {error}", RuntimeWarning, stacklevel=2)
+            return
         self._shrink()
 
     def _path(self, name: str) -> Path:

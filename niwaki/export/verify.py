@@ -205,8 +205,10 @@ def _with_errors(
     found = dict(kinds)
     for name in kinds.keys() & torch_outputs.keys():
         exact, rounded = _alike(name, (TORCH, torch_outputs[name]), unoptimised[name])
-        error = root_mean_square(rounded.astype(np.float64) - exact.astype(np.float64))
-        found[name] = replace(kinds[name], error=error if np.isfinite(error) else None)
+        apart = np.abs(rounded.astype(np.float64) - exact.astype(np.float64))
+        if np.isfinite(apart).all():
+            error = root_mean_square(apart)
+            found[name] = replace(kinds[name], error=error, worst_error=float(apart.max()))
     return found
 
 

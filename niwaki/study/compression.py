@@ -1,7 +1,8 @@
 """Compressing somebody's own model: a study of its smaller versions, and what came of it."""
 
+import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
 from niwaki.evaluation.compression.inferred_data import infer_data, infer_from
 from niwaki.evaluation.compression.model_source import ModelSource
-from niwaki.evaluation.compression.settings import CompressionSettings
+from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.listed import Listed
 from niwaki.search.registry import SEARCHERS
@@ -182,6 +183,7 @@ def compression_study(
         seed=request.seed,
         searcher=request.searcher if request.evaluations else "listed",
         scheduler=request.scheduler if request.scheduler != "full" else "",
+        config=_config(request, pruning, target),
     )
     return Study(
         folder,
@@ -192,6 +194,25 @@ def compression_study(
         make_executor=partial(_executor, request.n_workers),
         observer=observer,
     )
+
+
+def _config(
+    request: CompressionRequest, pruning: PruningSettings, target: Target
+) -> dict[str, JSON]:
+    """Return what must stay as it is while a compression continues, and what may change."""
+    asked = replace(request.settings, pruning=pruning)
+    plain: dict[str, JSON] = json.loads(json.dumps(asdict(asked)))
+    return {
+        "objectives": list(OBJECTIVES),
+        "target": type(target).__qualname__,
+        "compression": plain,
+        "searcher": request.searcher if request.evaluations else "listed",
+        "scheduler": request.scheduler,
+        "seed": request.seed,
+        "budget": {"evaluations": request.evaluations},
+        "finalists": request.n_finalists,
+        "executor": {"n_workers": request.n_workers},
+    }
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,12 @@ class Finals:
     def run(self, front: Front, n: int) -> None:
         """Export up to `n` models of the front and the baseline, unless that was done before.
 
-        A model whose export or verification fails is a failed final, named with its reason.
+        A model whose export or verification fails is a failed final, named with its reason; it is
+        tried again when the study is continued.
+
+        Args:
+            front: Of what the search measured.
+            n: How many.
 
         Raises:
             StudyError: If not one model could be exported.
@@ -50,7 +55,8 @@ class Finals:
         assert history.baseline is not None
         chosen = [front.models[row] for row in spread(front.costs, n)] if len(front) else []
         wanted = [history.baseline, *(Trial(m.number, m.candidate, m.searched) for m in chosen)]
-        todo = {t.candidate.key: t for t in wanted if t.candidate.key not in history.finals}
+        done = {key for key, final in history.finals.items() if final.complete}
+        todo = {t.candidate.key: t for t in wanted if t.candidate.key not in done}
         exports = [self._export(trial) for trial in todo.values()]
         timed = self.evaluator.measure_exports(
             [e for e in exports if e is not None], seed=self.seed

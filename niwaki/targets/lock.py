@@ -103,8 +103,6 @@ def _acquire(descriptor: int, kind: int, path: Path, timeout_seconds: float) -> 
             if time.monotonic() > deadline:
                 break
             time.sleep(_POLL_SECONDS)
-    holder = os.pread(descriptor, 32, 0).decode(errors="replace") or "unknown"
-    raise TargetError(
-        f"another measurement (process {holder}) has held '{path}' for {timeout_seconds:g} s: "
-        "wait for it, or stop it"
-    )
+    holder = os.pread(descriptor, 32, 0).decode(errors="replace")
+    who = f"another measurement (process {holder})" if holder else "a computation"
+    raise TargetError(f"{who} has held '{path}' for {timeout_seconds:g} s: wait for it, or stop it")

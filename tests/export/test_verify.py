@@ -163,13 +163,16 @@ def test_a_comparison_counts_by_hand() -> None:
     assert not found.passed  # 2.25 quanta on average
 
 
-@pytest.mark.parametrize(("error", "passed"), [(None, False), (0.5, True), (0.1, False)])
+@pytest.mark.parametrize(
+    ("error", "worst", "passed"),
+    [(None, None, False), (0.5, 1.5, True), (0.1, 1.5, False), (0.5, 0.9, False)],
+)
 def test_few_far_values_are_judged_by_the_quantization_error(
-    error: float | None, passed: bool
+    error: float | None, worst: float | None, passed: bool
 ) -> None:
     first = np.zeros((1, 1000))
     second = first + np.where(np.arange(1000) < 10, 2.0, 0.0)  # 20 quanta apart, ten times
-    kind = OutputKind(int8=True, quantum=0.1, error=error)
+    kind = OutputKind(int8=True, quantum=0.1, error=error, worst_error=worst)
     found = compare("y", ("a", first), ("b", second), kind=kind, tolerance=Tolerance())
     assert found.max_quanta == pytest.approx(20.0)
     assert found.passed is passed

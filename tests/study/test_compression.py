@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 import niwaki
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, RunFolderError
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
@@ -61,6 +62,23 @@ def test_a_scheduler_tunes_the_promising_longer(tmp_path: Path) -> None:
 def test_a_scheduler_without_a_search_is_refused() -> None:
     with pytest.raises(ConfigError, match="'asha' needs a search"):
         CompressionRequest(scheduler="asha")
+
+
+def test_another_model_or_other_settings_are_another_run(tmp_path: Path) -> None:
+    def run(model: nn.Module, settings: CompressionSettings, n_finalists: int) -> None:
+        request = CompressionRequest(n_finalists=n_finalists, settings=settings)
+        niwaki.compress(model, tasks=loaders(), folder=tmp_path / "run", request=request)
+
+    only = replace(SETTINGS, only="quantize")
+    run(build(), only, n_finalists=0)
+    run(build(), only, n_finalists=1)  # may change
+    with pytest.raises(RunFolderError, match=r"compression\.tuning\.epochs was 1\.0"):
+        run(build(), replace(only, tuning=replace(only.tuning, epochs=2.0)), n_finalists=1)
+    retrained = build()
+    with torch.no_grad():
+        next(retrained.parameters()).add_(0.01)
+    with pytest.raises(ConfigError, match="began with a model of fingerprint"):
+        run(retrained, only, n_finalists=1)
 
 
 def test_no_data_at_all_is_refused() -> None:

@@ -169,7 +169,13 @@ class CompressedEvaluator(Evaluator):
     @cached_property
     def _tuning(self) -> Tuning:
         teacher = copied(self.original.module)
-        return Tuning(teacher, self.data, self._settings.tuning, seed=self._seed)
+        return Tuning(
+            teacher,
+            self.data,
+            self._settings.tuning,
+            seed=self._seed,
+            computing=self._target.computing,
+        )
 
     @cached_property
     def _moments(self) -> InputMoments | None:
@@ -190,6 +196,7 @@ class CompressedEvaluator(Evaluator):
     def prepare(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self._source.require_same(folder)
         require_same_data(folder, self.data)
         for warning in self.data.warnings:
             self._say(f"data: {warning}")
@@ -231,8 +238,8 @@ class CompressedEvaluator(Evaluator):
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
         with torch_threads(self._settings.n_threads):
+            module = self._module(candidate, plan, share=fidelity)
             with self._target.computing():
-                module = self._module(candidate, plan, share=fidelity)
                 graph = self._deployment.float_graph(module, quantizable=bool(plan.int8_layers))
             deployed = self._deployment.measure(graph, plan, seed=seed)
         return measurement_of(

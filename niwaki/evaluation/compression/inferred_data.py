@@ -130,16 +130,40 @@ def _gathered(loader: Iterable[Any], origin: str) -> _Items:
     inputs: list[NDArray[Any]] = []
     targets: dict[str, list[NDArray[Any]]] = {}
     for batch in loader:
-        is_pair = isinstance(batch, tuple | list) and len(batch) == 2
-        inputs.append(plain_array(batch[0] if isinstance(batch, tuple | list) else batch))
-        given = batch[1] if is_pair else {}
-        named = given if isinstance(given, Mapping) else {"": given}
+        given, named = _in_and_out(batch, origin)
+        inputs.append(given)
         for name, values in named.items():
-            targets.setdefault(str(name), []).append(plain_array(values))
+            targets.setdefault(name, []).append(values)
     if not inputs:
         raise DataError(f"{origin} gave no batches: give at least one item")
-    joined = {name: np.concatenate(parts) for name, parts in targets.items()}
-    return _Items(np.concatenate(inputs), joined)
+    joined = {
+        name: _joined(parts, f"targets {name}".strip(), origin) for name, parts in targets.items()
+    }
+    return _Items(_joined(inputs, "inputs", origin), joined)
+
+
+def _in_and_out(batch: Any, origin: str) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
+    """Return the inputs of a batch, and its targets by name."""
+    parts = list(batch) if isinstance(batch, tuple | list) else [batch]
+    if isinstance(batch, Mapping) or len(parts) not in (1, 2):
+        found = f"keys {', '.join(map(str, batch))}" if isinstance(batch, Mapping) else len(parts)
+        raise DataError(
+            f"a batch of {origin} is (inputs, targets), or inputs alone, but a batch of {found} "
+            "came: yield (batch[...], batch[...]) with what the model reads and what it should say"
+        )
+    given = parts[1] if len(parts) == 2 else {}
+    named = given if isinstance(given, Mapping) else {"": given}
+    return plain_array(parts[0]), {str(name): plain_array(v) for name, v in named.items()}
+
+
+def _joined(parts: list[NDArray[Any]], what: str, origin: str) -> NDArray[Any]:
+    shapes = sorted({part.shape[1:] for part in parts})
+    if len(shapes) > 1 or any(part.ndim == 0 for part in parts):
+        raise DataError(
+            f"{what} of {origin} come in batches of items of different shapes, "
+            f"{', '.join(map(str, shapes))}: bring all to one shape, the batch first"
+        )
+    return np.concatenate(parts)
 
 
 def _with_answers(items: _Items, module: nn.Module, names: list[str]) -> Arrays:

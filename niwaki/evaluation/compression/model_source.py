@@ -1,15 +1,34 @@
 """Where the model to be compressed comes from."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
+import torch
 from torch import nn
 
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
+from niwaki.core.files import write_text_atomically
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.tasks.python_loaders import imported
+
+ORIGINAL_FILE = "original.json"
+
+
+def model_fingerprint(module: nn.Module) -> str:
+    """Return sixteen hexadecimal digits that follow a model's structure and its numbers."""
+    digest = hashlib.blake2b(digest_size=8)
+    for path, part in module.named_modules():
+        digest.update(f"{path} {type(part).__qualname__} {part.extra_repr()}\n".encode())
+    for name, value in module.state_dict().items():
+        digest.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
+        flat = value.detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +74,23 @@ class ModelSource:
         # What a caller holds is left as it is, its mode included.
         own = copied(given) if self.module is not None else given
         return plainly_called(with_plain_weights(own)).eval()
+
+    def require_same(self, folder: Path) -> None:
+        """Check that the model is the one that this folder began with; take note of it at first.
+
+        Raises:
+            ConfigError: If its structure or a weight has changed: results would not compare.
+        """
+        path, found = folder / ORIGINAL_FILE, model_fingerprint(self.load())
+        if not path.exists():
+            write_text_atomically(path, json.dumps({"fingerprint": found}) + "\n")
+            return
+        known = json.loads(path.read_text())["fingerprint"]
+        if known != found:
+            raise ConfigError(
+                f"this run began with a model of fingerprint {known}, and now it is {found}: "
+                "restore the model, or start a run with another name (--name)"
+            )
 
     def _given(self) -> nn.Module:
         found = self.module if self.module is not None else self._built

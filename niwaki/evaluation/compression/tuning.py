@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -69,14 +70,23 @@ class Tuning:
         data: Tasks in the order of the model's outputs.
         settings: How.
         seed: Of the order of the items.
+        computing: Entered around each step, so that measurements on this machine can come in
+            between.
     """
 
     def __init__(
-        self, original: nn.Module, data: TaskData, settings: TuningSettings, *, seed: int
+        self,
+        original: nn.Module,
+        data: TaskData,
+        settings: TuningSettings,
+        *,
+        seed: int,
+        computing: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._device = best_device()
         self._original = placed(original, self._device, torch.channels_last).eval()
         self._data, self._settings, self._seed = data, settings, seed
+        self._computing = computing
         self._losses = task_losses(data)
 
     def tuned(self, module: nn.Module, *, share: float = 1.0) -> nn.Module:
@@ -91,8 +101,7 @@ class Tuning:
         """
         network = placed(module, self._device, torch.channels_last)
         self.recalibrate(network)
-        n_steps = math.ceil(share * self._settings.epochs * self._n_batches())
-        if n_steps:
+        if n_steps := self._n_steps(share * self._settings.epochs):
             self._train(network.train(), n_steps, self._settings.learning_rate)
             self.recalibrate(network)
         return placed(network, torch.device("cpu"), torch.contiguous_format).eval()
@@ -112,7 +121,7 @@ class Tuning:
             ArithmeticError: If the loss is no longer a finite number.
             ExportError: If the module cannot be followed: see `FakeQuantized`.
         """
-        n_steps = math.ceil(share * self._settings.quantized_epochs * self._n_batches())
+        n_steps = self._n_steps(share * self._settings.quantized_epochs)
         network = placed(module, self._device, torch.channels_last)
         rounded = deployment.fake_quantized(network, plan)
         if n_steps:
@@ -128,7 +137,8 @@ class Tuning:
     def recalibrate(self, network: nn.Module) -> None:
         """Take batch-norm statistics anew, if there are any, and leave the network in eval mode."""
         if self._settings.n_recalibration:
-            recalibrate(network, self._first_inputs(self._settings.n_recalibration))
+            with self._computing():
+                recalibrate(network, self._first_inputs(self._settings.n_recalibration))
         network.eval()
 
     def _train(
@@ -145,20 +155,22 @@ class Tuning:
             parameters, lr=learning_rate, weight_decay=self._settings.weight_decay
         )
         for step, batch in enumerate(self._steps(n_steps)):
-            if before_step is not None:
-                before_step(step)
+            rate = learning_rate * one_cycle((step + 1) / n_steps, warmup=_WARMUP)
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate * one_cycle((step + 1) / n_steps, warmup=_WARMUP)
-            optimiser.zero_grad(set_to_none=True)
-            loss = self._loss(network, batch)
-            if not math.isfinite(loss.item()):
-                raise ArithmeticError(
-                    f"fine-tuning diverged: its loss became {loss.item()} in step {step + 1} of "
-                    f"{n_steps}. Lower the learning rate"
-                )
-            loss.backward()  # type: ignore[no-untyped-call]
-            nn.utils.clip_grad_norm_(parameters, self._settings.gradient_clip)
-            optimiser.step()
+                group["lr"] = rate
+            with self._computing():
+                if before_step is not None:
+                    before_step(step)
+                optimiser.zero_grad(set_to_none=True)
+                loss = self._loss(network, batch)
+                if not math.isfinite(loss.item()):
+                    raise ArithmeticError(
+                        f"fine-tuning diverged: its loss became {loss.item()} in step {step + 1} "
+                        f"of {n_steps}. Lower the learning rate"
+                    )
+                loss.backward()  # type: ignore[no-untyped-call]
+                nn.utils.clip_grad_norm_(parameters, self._settings.gradient_clip)
+                optimiser.step()
 
     def _loss(self, network: nn.Module, batch: Batch) -> Tensor:
         inputs, targets = to_tensors(batch, self._device)
@@ -184,8 +196,10 @@ class Tuning:
                 yield batch
             epoch += 1
 
-    def _n_batches(self) -> int:
-        return n_batches(self._data[SplitName.TRAIN], self._settings.batch_size)
+    def _n_steps(self, epochs: float) -> int:
+        if not epochs:
+            return 0
+        return math.ceil(epochs * n_batches(self._data[SplitName.TRAIN], self._settings.batch_size))
 
     def _first_inputs(self, n_items: int) -> Iterator[Tensor]:
         train = self._data[SplitName.TRAIN]

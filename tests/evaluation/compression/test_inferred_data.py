@@ -47,6 +47,25 @@ def test_splits_that_are_missing_are_carved() -> None:
     assert min(n_items) > 0
 
 
+@pytest.mark.parametrize(
+    ("batch", "message"),
+    [
+        ((torch.zeros(4, 1, 16, 16), torch.zeros(4), torch.zeros(4)), "a batch of 3 came"),
+        ({"image": torch.zeros(4, 1, 16, 16), "label": torch.zeros(4)}, "keys image, label"),
+        ((torch.zeros(1, 16, 16), 3), "inputs of .* bring all to one shape|batch first"),
+    ],
+)
+def test_batches_of_another_form_are_refused(batch: object, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        infer_from({"train": [batch]}, build(), seed=0)
+
+
+def test_items_of_several_shapes_are_refused() -> None:
+    batches = [torch.zeros(4, 1, 16, 16), torch.zeros(4, 1, 18, 18)]
+    with pytest.raises(DataError, match="items of different shapes"):
+        infer_from({"train": batches}, build(), seed=0)
+
+
 class Masks(nn.Module):
     """Scores every pixel."""
 

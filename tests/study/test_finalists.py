@@ -1,0 +1,89 @@
+"""Finalists are chosen from what was searched, and are complete whatever happened on the way."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ExportError, StudyError
+from niwaki.evaluation.base import Export, Provenance
+from niwaki.search.nsga2 import NSGA2
+from niwaki.study.budget import Budget
+from niwaki.study.front import Front
+from niwaki.study.run import Run
+from niwaki.study.study import Study, StudySettings
+from tests.study.formulas import FormulaEvaluator
+
+
+@dataclass(frozen=True)
+class Exporting(FormulaEvaluator):
+    """Writes nothing, unless there is a file that says that the disk is full.
+
+    Attributes:
+        full: That file.
+    """
+
+    full: Path | None = None
+
+    @property
+    def exports(self) -> bool:
+        return True
+
+    def export(
+        self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
+    ) -> Export:
+        if self.full is not None and self.full.exists():
+            raise ExportError("the disk is full")
+        return Export(self.evaluate(candidate, fidelity=1.0, seed=seed), folder)
+
+
+def front_after(
+    folder: Path, *, n: int = 30, n_finalists: int = 4, full: Path | None = None
+) -> Front:
+    settings = StudySettings(("gain", "price"), budget=Budget(n), n_finalists=n_finalists)
+    return Study(folder / "run", Exporting(full=full), NSGA2, settings).run()
+
+
+def exported(folder: Path) -> set[str]:
+    finals = Run.read(folder / "run").history.finals
+    return {key for key, final in finals.items() if final.complete}
+
+
+def test_more_finalists_are_exported_when_more_are_asked_for(tmp_path: Path) -> None:
+    front_after(tmp_path, n_finalists=1)
+    few = exported(tmp_path)
+    assert len(few) == 2  # and the baseline
+    front_after(tmp_path, n_finalists=6)
+    assert few < exported(tmp_path)
+    assert len(exported(tmp_path)) == 7
+
+
+def test_a_larger_budget_brings_new_finalists(tmp_path: Path) -> None:
+    before = front_after(tmp_path, n=20)
+    after = front_after(tmp_path, n=80)
+    best, better = (max(m.values["gain"] for m in front.models) for front in (before, after))
+    assert better > best
+    assert {m.key for m in after.models} <= exported(tmp_path)
+
+
+def test_killed_between_two_finalists_the_rest_is_exported(tmp_path: Path) -> None:
+    front_after(tmp_path)
+    whole = exported(tmp_path)
+    ledger = tmp_path / "run" / "trials.jsonl"
+    lines = ledger.read_text().splitlines(keepends=True)
+    finals = [number for number, line in enumerate(lines) if '"event":"final"' in line]
+    ledger.write_text("".join(lines[: finals[0] + 1]))
+    assert len(exported(tmp_path)) == 1
+    front_after(tmp_path)
+    assert exported(tmp_path) == whole
+
+
+def test_what_could_not_be_exported_is_tried_again(tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.touch()
+    with pytest.raises(StudyError, match="the disk is full"):
+        front_after(tmp_path, full=full)
+    full.unlink()
+    front_after(tmp_path, full=full)
+    assert len(exported(tmp_path)) == 5
