@@ -9,10 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from niwaki.compress.pruning import analyse, apply_plan
 from niwaki.core.errors import ExportError
 from niwaki.export.fx_graph import build_graph
 from niwaki.export.layers import quantizable_layers
 from niwaki.export.torch_export import export_module
+from niwaki.testing.pruning_idioms import IDIOMS
+from tests.compress.pruning.equality import half_of_each
 from tests.export.networks import INPUT_SHAPE, MultiTask, Transformer, flat, images, run, settled
 
 
@@ -119,3 +122,15 @@ def test_torchs_reason_is_given(capfd: pytest.CaptureFixture[str]) -> None:
 def test_a_module_in_training_mode_is_refused() -> None:
     with pytest.raises(ExportError, match="training mode"):
         export_module(nn.Linear(3, 2), [torch.randn(2, 3)])
+
+
+@pytest.mark.parametrize("name", ["memory_both_ways", "memory_of_columns", "cells_in_a_loop"])
+def test_pruned_recurrent_networks_are_written(name: str) -> None:
+    torch.manual_seed(0)
+    module, inputs = IDIOMS[name].make().eval(), IDIOMS[name].inputs()
+    smaller = apply_plan(module, half_of_each(analyse(module, inputs))).eval()
+    model = export_module(smaller, [inputs])
+    with torch.no_grad():
+        expected = smaller(inputs)
+    (got,) = run(model, inputs.numpy()).values()
+    np.testing.assert_allclose(got, expected, atol=1e-5, rtol=1e-4)

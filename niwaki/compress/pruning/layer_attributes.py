@@ -4,6 +4,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+_N_GATES = {"LSTM": 4, "GRU": 3, "RNN_TANH": 1, "RNN_RELU": 1}
+
 
 def refresh_sizes(layer: nn.Module) -> None:
     """Set a layer's `in_channels`, `num_features` and so on from the shapes of its parameters.
@@ -26,5 +28,13 @@ def refresh_sizes(layer: nn.Module) -> None:
         layer.num_channels = len(layer.weight)
     elif isinstance(layer, nn.PReLU):
         layer.num_parameters = len(layer.weight)
+    elif isinstance(layer, nn.RNNBase):
+        n_rows, layer.input_size = layer.get_parameter("weight_ih_l0").shape
+        layer.hidden_size = n_rows // _N_GATES[layer.mode]
+        if layer.proj_size:
+            layer.proj_size = len(layer.get_parameter("weight_hr_l0"))
+    elif isinstance(layer, nn.RNNCellBase):
+        layer.input_size = layer.get_parameter("weight_ih").shape[1]
+        layer.hidden_size = layer.get_parameter("weight_hh").shape[1]
     elif isinstance(layer, nn.Embedding):
         layer.embedding_dim = layer.weight.shape[1]

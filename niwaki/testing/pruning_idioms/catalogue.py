@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from niwaki.testing.pruning_idioms import convolutional, sequences, sharing
+from niwaki.testing.pruning_idioms import convolutional, recurrent, sequences, sharing
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,6 @@ class Idiom:
         inputs: Returns inputs for it.
         exact: Whether zeroed slices alone give what the pruned network computes; a norm over
             channels, if it loses some, counts zeros.
-        can_shrink: Whether anything in it can be pruned.
     """
 
     name: str
@@ -29,7 +28,6 @@ class Idiom:
     make: Callable[[], nn.Module]
     inputs: Callable[[], Any]
     exact: bool = True
-    can_shrink: bool = True
 
 
 def _image() -> Any:
@@ -80,8 +78,11 @@ _SEQUENCES = (
     "grouped_query_attention multi_query_attention attention_layer encoder_layer cross_attention "
     "biased_attention rotary_attention windowed patch_merging token_mixing channels_last_block "
     "plain_layer_norm root_mean_square_norm response_norm batch_norm_of_features einsum_products "
-    "bare_matrices patches_by_unfold words_and_convolution long_short_term_memory "
-    "gated_recurrent_unit memory_alone"
+    "bare_matrices patches_by_unfold words_and_convolution"
+)
+_RECURRENT = (
+    "long_short_term_memory gated_recurrent_unit memory_alone memory_both_ways projected_memory "
+    "packed_memory memory_with_a_start cells_in_a_loop memory_of_columns"
 )
 _INPUTS: Mapping[str, Callable[[], Any]] = {
     "siamese": _images,
@@ -95,6 +96,7 @@ _INPUTS: Mapping[str, Callable[[], Any]] = {
     "token_mixing": _image,
     "channels_last_block": _image,
     "patches_by_unfold": _image,
+    "memory_of_columns": _image,
 }
 _CHANNEL_NORMS = (
     "group_normalised tokens_with_positions patch_merging token_mixing channels_last_block "
@@ -109,6 +111,7 @@ def _idioms() -> dict[str, Idiom]:
         (convolutional, _CONVOLUTIONAL, _image),
         (sharing, _SHARING, _image),
         (sequences, _SEQUENCES, _sequence),
+        (recurrent, _RECURRENT, _sequence),
     ):
         for name in names.split():
             make: Callable[[], nn.Module] = getattr(module, name)
@@ -119,7 +122,6 @@ def _idioms() -> dict[str, Idiom]:
                 make,
                 _INPUTS.get(name, usual),
                 exact=name not in _CHANNEL_NORMS.split(),
-                can_shrink=name != "memory_alone",
             )
     return found
 

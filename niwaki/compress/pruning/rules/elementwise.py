@@ -2,9 +2,26 @@
 
 from torch import Tensor
 
+from niwaki.compress.pruning.atoms import AxisKind
+from niwaki.compress.pruning.call_sites import tag_of
 from niwaki.compress.pruning.contraction import contract, operand
 from niwaki.compress.pruning.labels import Label
 from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
+
+_SHAPED = frozenset(
+    [
+        "zeros",
+        "ones",
+        "empty",
+        "full",
+        "rand",
+        "randn",
+        "new_zeros",
+        "new_ones",
+        "new_empty",
+        "new_full",
+    ]
+)
 
 
 def elementwise(state: Provenance, call: Call) -> None:
@@ -55,10 +72,28 @@ def like(state: Provenance, call: Call) -> None:
 def made(state: Provenance, call: Call) -> None:
     """`zeros`, `ones`, `full`, `rand`: made from sizes alone, so that other sizes would do.
 
-    Whether the code asks for the right size afterwards is seen when the group is verified.
+    A size that is a number of the model follows what that number counts. Whether the code asks for
+    the right size afterwards is seen when the group is verified.
     """
     for out in tensors_in(call.out):
-        state.record(call, out, elastic=range(out.ndim))
+        tags = _asked_tags(call, out)
+        labels = [
+            Label((d,), state.atoms.axis(AxisKind.ATTRIBUTE, tag, out.shape[d]))
+            for d, tag in tags.items()
+        ]
+        state.record(call, out, labels, elastic=set(range(out.ndim)) - tags.keys())
+
+
+def _asked_tags(call: Call, out: Tensor) -> dict[int, str]:
+    """Return the numbers of the model that sizes were given as, by dimension."""
+    if call.name not in _SHAPED:
+        return {}
+    given = call.kwargs.get("size", call.args[1:] if call.name.startswith("new_") else call.args)
+    sizes = given[0] if given and isinstance(given[0], tuple | list) else given
+    if len(sizes) < out.ndim or any(int(s) != n for s, n in zip(sizes, out.shape, strict=False)):
+        return {}
+    tags = {d: tag_of(size) for d, size in enumerate(sizes[: out.ndim])}
+    return {d: tag for d, tag in tags.items() if tag is not None and out.shape[d] > 1}
 
 
 def prelu(state: Provenance, call: Call) -> None:

@@ -13,6 +13,7 @@ from niwaki.compress.pruning.rules import (
     joining,
     norms,
     products,
+    recurrence,
     reductions,
     shapes,
 )
@@ -98,6 +99,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             convolutions.convolution,
             "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
         ),
+        **_named(recurrence.recurrence, "lstm gru rnn_tanh rnn_relu"),
+        **_named(recurrence.cell, "lstm_cell gru_cell rnn_tanh_cell rnn_relu_cell"),
+        **_named(recurrence.packed, "_pack_padded_sequence _pad_packed_sequence"),
         **_named(norms.per_channel, "batch_norm instance_norm"),
         **_named(norms.layer_norm, "layer_norm rms_norm"),
         **_named(norms.group_norm, "group_norm"),
