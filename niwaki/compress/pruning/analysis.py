@@ -80,7 +80,8 @@ def analyse(
         is_last = attempt == settings.max_traces - 1
         flipped = False if is_last else _flip(traced, solution, found, list(failed), choices)
         if not flipped:
-            found = assemble(traced, solution, batch=_batch(inputs), refused=refused)
+            if refused:
+                found = assemble(traced, solution, batch=_batch(inputs), refused=refused)
             break
     return found.groups
 

@@ -174,11 +174,10 @@ class ChannelGroups:
                 lost.setdefault(key, []).append(member.indices[units].reshape(-1))
                 sizes[key] = member.size
         indices = {
-            key: tuple(int(i) for i in np.unique(np.concatenate(parts)))
-            for key, parts in lost.items()
+            key: tuple(np.unique(np.concatenate(parts)).tolist()) for key, parts in lost.items()
         }
         return PruningPlan(
-            kept={name: tuple(sorted(int(u) for u in set(kept[name]))) for name in removed},
+            kept={name: tuple(np.unique(kept[name]).tolist()) for name in removed},
             cuts=tuple(
                 Cut(owner, dim, sizes[kind, owner, dim], gone)
                 for (kind, owner, dim), gone in indices.items()
@@ -199,13 +198,13 @@ class ChannelGroups:
     def _removed(
         self, group: ChannelGroup, kept: Sequence[int] | NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        wanted = {int(unit) for unit in kept}
-        if not wanted or not all(0 <= unit < group.n_units for unit in wanted):
+        wanted = np.unique(np.asarray(kept, np.int64))
+        if not len(wanted) or wanted[0] < 0 or wanted[-1] >= group.n_units:
             raise SpaceError(
                 f"group '{group.name}' has units 0 to {group.n_units - 1}, of which at least one "
-                f"stays, but the units to keep are {sorted(wanted)[:10]}"
+                f"stays, but the units to keep are {wanted[:10].tolist()}"
             )
-        return np.array([u for u in range(group.n_units) if u not in wanted], np.int64)
+        return np.setdiff1d(np.arange(group.n_units), wanted, assume_unique=True)
 
     def _statistics_cut(self, owner: str, size: int, gone: tuple[int, ...]) -> StatisticsCut:
         known = self.statistics[owner]

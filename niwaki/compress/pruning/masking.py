@@ -36,10 +36,12 @@ def masked(module: nn.Module, plan: PruningPlan) -> Iterator[nn.Module]:
     check_fits(module, plan)
     parameters = dict(module.named_parameters())
     touched = {cut.tensor for cut in plan.cuts if cut.tensor in parameters}
-    saved = {name: parameters[name].detach().clone() for name in touched}
+    saved = {name: parameters[name].data for name in touched}
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     try:
         with torch.no_grad():
+            for name in touched:
+                parameters[name].data = saved[name].clone()
             for cut in plan.cuts:
                 if cut.tensor in touched:
                     index = torch.tensor(cut.removed, device=parameters[cut.tensor].device)
@@ -52,7 +54,7 @@ def masked(module: nn.Module, plan: PruningPlan) -> Iterator[nn.Module]:
     finally:
         with torch.no_grad():
             for name, values in saved.items():
-                parameters[name].copy_(values)
+                parameters[name].data = values
             for name, buffer in module.named_buffers():
                 if name in buffers and buffer.shape == buffers[name].shape:
                     buffer.copy_(buffers[name])
@@ -140,6 +142,28 @@ def _group_norm(
     )
 
 
+def _batch_norm(
+    cut: StatisticsCut,
+    x: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    del running_mean, running_var, training, momentum  # there are no running statistics
+    dims = tuple(d for d in range(x.ndim) if d != 1)
+    y = _standardised(x, _mask(cut, x).reshape(cut.shape), dims, eps)
+    sides = (-1, *(1,) * (x.ndim - 2))
+    return _affine(
+        y,
+        None if weight is None else weight.reshape(sides),
+        None if bias is None else bias.reshape(sides),
+    )
+
+
 def _standardised(x: Tensor, mask: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
     n_kept = _n_kept(x, mask, dims)
     mean = (x * mask).sum(dims, keepdim=True) / n_kept
@@ -158,6 +182,7 @@ def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
 
 
 _NORMS: Mapping[str, Callable[..., Tensor]] = {
+    "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "group_norm": _group_norm,

@@ -24,7 +24,7 @@ from niwaki.compress.pruning.model_calls import (
 from niwaki.compress.pruning.plan import PruningPlan
 from niwaki.compress.pruning.provenance import tensors_in
 from niwaki.compress.pruning.rebuilding import apply_plan
-from niwaki.core.randomness import derived_seed, stream
+from niwaki.core.randomness import stream
 
 _TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
 _N_DRAWS = 2
@@ -164,41 +164,54 @@ def _is_narrower(results: list[Tensor], arguments: list[Tensor]) -> bool:
 def _bench(
     module: nn.Module, inputs: Inputs, *, dtype: torch.dtype | None, seed: int | None
 ) -> Bench:
-    copy = copied(module).eval()
+    random = None if seed is None else stream(seed, "verification")
+    drawn = {} if random is None else _drawn_parameters(module, random, dtype)
+    copy = copied(module, replaced=drawn).eval()
     copy = copy if dtype is None else copy.to(dtype)
     inputs = inputs if dtype is None else move_floats(inputs, dtype)
-    if seed is not None:
-        generator = torch.Generator().manual_seed(derived_seed(seed, "verification"))
-        _randomise(copy, generator)
-        inputs = mapped(inputs, lambda t: _jittered(t, generator))
+    if random is not None:
+        _randomise_statistics(copy, random)
+        inputs = mapped(inputs, lambda t: _jittered(t, random))
     return Bench(copy, inputs, _TOLERANCES[torch.float64 if dtype else torch.float32])
 
 
-def _jittered(tensor: Tensor, generator: torch.Generator) -> Tensor:
+def _jittered(tensor: Tensor, random: np.random.Generator) -> Tensor:
     if not tensor.is_floating_point():
         return tensor
-    noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
-    return tensor + noise.to(tensor)
+    return tensor + torch.from_numpy(random.standard_normal(tuple(tensor.shape))).to(tensor)
 
 
-def _randomise(module: nn.Module, generator: torch.Generator) -> None:
+def _drawn_parameters(
+    module: nn.Module, random: np.random.Generator, dtype: torch.dtype | None
+) -> dict[int, Tensor]:
+    """Return random parameters in place of a model's, by their id, made in the right type at once.
+
+    Those of many dimensions are uniform around zero, of the spread that keeps signals as large.
+    """
+    drawn: dict[int, Tensor] = {}
+    for parameter in module.parameters():
+        if not parameter.is_floating_point() or type(parameter) is not nn.Parameter:
+            continue
+        if parameter.ndim > 1:
+            fan_in = max(parameter[0].numel(), 1)
+            noise = torch.from_numpy(random.random(tuple(parameter.shape), np.float32))
+            values = noise.sub_(0.5).mul_((24.0 / fan_in) ** 0.5)
+        else:
+            noise = torch.from_numpy(random.standard_normal(tuple(parameter.shape)))
+            values = 0.25 * noise + parameter.detach().cpu().clamp(-2, 2).double()
+        values = values.to(parameter.device, dtype or parameter.dtype)
+        drawn[id(parameter)] = nn.Parameter(values, parameter.requires_grad)
+    return drawn
+
+
+def _randomise_statistics(module: nn.Module, random: np.random.Generator) -> None:
     with torch.no_grad():
-        for parameter in module.parameters():
-            if not parameter.is_floating_point():
-                continue
-            fan_in = max(parameter[0].numel(), 1) if parameter.ndim > 1 else 1
-            noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
-            if parameter.ndim > 1:
-                noise = noise * (2.0 / fan_in) ** 0.5
-            else:
-                noise = 0.25 * noise + parameter.detach().cpu().clamp(-2, 2).double()
-            parameter.copy_(noise.to(parameter))
         for child in module.modules():
             if isinstance(child, nn.modules.batchnorm._NormBase) and child.running_var is not None:
                 assert child.running_mean is not None
                 n = len(child.running_var)
-                child.running_mean.copy_(0.2 * torch.randn(n, generator=generator))
-                child.running_var.copy_(0.5 + torch.rand(n, generator=generator))
+                child.running_mean.copy_(torch.from_numpy(0.2 * random.standard_normal(n)))
+                child.running_var.copy_(torch.from_numpy(0.5 + random.random(n)))
 
 
 def failures(on: Bench, groups: ChannelGroups, *, seed: int) -> list[Failure]:

@@ -19,7 +19,6 @@ from tests.compress.pruning.equality import (
 WIDTH = 0.25
 # What is left of the multiply-accumulates when half of each group goes, where that is much.
 LEFT = {
-    "nf_resnet26": 1.0,  # weights standardised over their inputs: nothing goes
     "shufflenet_v1": 0.9,
     "vit_fixed": 0.75,
     "convnext_v2": 0.6,

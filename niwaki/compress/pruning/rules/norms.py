@@ -15,12 +15,23 @@ from niwaki.compress.pruning.rules.products import inner_axis
 
 
 def per_channel(state: Provenance, call: Call) -> None:
-    """`batch_norm`, `instance_norm`: each channel by itself."""
+    """`batch_norm`, `instance_norm`: each channel by itself.
+
+    A batch norm of weights, which standardises them over their inputs, may lose some of these.
+    """
     x: Tensor = call.arg(0, "input")
     why = f"{call.described} averages over them"
     other = [d for d in range(x.ndim) if d != 1]
-    labels = state.hold_all(state.labels(x), other, why)
-    mine = labels[0].atoms if labels else torch.full((x.shape[1],), FIXED)
+    standardised = _standardised(state, call, x)
+    labels = tuple(
+        each
+        for label in state.labels(x)
+        for each in ((label,) if label is standardised else state.hold_all([label], other, why))
+    )
+    if standardised is not None:
+        _over_inputs(state, call, standardised)
+    channels = [label.atoms for label in labels if label.dims == (1,)]
+    mine = channels[0] if channels else torch.full((x.shape[1],), FIXED)
     for tensor in tensors_in(
         (call.args[1:], {k: v for k, v in call.kwargs.items() if k != "input"})
     ):
@@ -28,6 +39,18 @@ def per_channel(state: Provenance, call: Call) -> None:
             theirs = state.along(tensor, 0, why)
             state.atoms.unite(mine, theirs, f"{call.described} scales them")
     state.record(call, call.out, labels)
+
+
+def _standardised(state: Provenance, call: Call, x: Tensor) -> Label | None:
+    """Return the label of what a batch norm without running statistics averages over."""
+    is_plain = call.arg(1, "running_mean") is None and call.name == "batch_norm"
+    found = [label for label in state.labels(x) if len(label.dims) == 1 and label.dims[0] > 1]
+    return found[0] if is_plain and len(found) == 1 and x.shape[0] == 1 else None
+
+
+def _over_inputs(state: Provenance, call: Call, label: Label) -> None:
+    sides = tuple(n if d == label.dims[0] else 1 for d, n in enumerate(call.out.shape))
+    _note_statistics(state, call, label.atoms, 1, sides)
 
 
 def layer_norm(state: Provenance, call: Call) -> None:
