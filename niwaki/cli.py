@@ -141,6 +141,7 @@ def compress(
     from rich.console import Console
 
     from niwaki.config.compression import compression_request, named_target
+    from niwaki.config.reader import folder_name
     from niwaki.study.compression import compress as compress_model
     from niwaki.study.progress import progress_for
     from niwaki.study.report_page import write_report
@@ -156,7 +157,7 @@ def compress(
         seed=seed,
         overrides=override or [],
     )
-    folder = runs / name
+    folder = runs / folder_name(name)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     with _interruptible():
         found = compress_model(
@@ -196,9 +197,12 @@ def front(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
     """Show the Pareto front."""
+    from niwaki.core.errors import ConfigError
     from niwaki.study.run import Run
     from niwaki.study.tables import front_table
 
+    if as_json and as_csv:
+        raise ConfigError("give either --json or --csv")
     found = Run.read(run).front
     if as_json:
         _print_json(found.to_json())

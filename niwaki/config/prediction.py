@@ -1,10 +1,14 @@
 """From a run folder to what predicts its candidates."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from niwaki.config.build import build_evaluator
 from niwaki.config.reader import parse_config
+from niwaki.core.errors import ConfigError, RunFolderError
+from niwaki.spaces.base import Space
+from niwaki.spaces.described import space_from_json
 from niwaki.study.prediction import RunPredictor, run_predictor
 from niwaki.study.run import Run
 
@@ -13,15 +17,32 @@ def load_predictor(run: Path | str, *, names: Sequence[str] = ()) -> RunPredicto
     """Return what predicts the candidates of a run, fitted on everything that it measured.
 
     Args:
-        run: Folder of a run that was started from a configuration, finished or not.
+        run: Folder of a run, finished or not, that was started from a configuration, or whose
+            space is one of choices, as that of `niwaki compress` is.
         names: Values to predict; the objectives and what constraints are on, if empty.
 
     Raises:
         RunFolderError: If there is no run at `run`.
-        ConfigError: If a name is of no value of the run, or it was not started from a file.
+        ConfigError: If a name is of no value of the run, or its space is not known.
         StudyError: If too few evaluations are complete.
     """
     found = Run.read(Path(run))
-    config = parse_config(found.folder.read_config())
-    evaluator = build_evaluator(config, notify=lambda _: None)
-    return run_predictor(found, evaluator.space, names=names)
+    return run_predictor(found, _space(found), names=names)
+
+
+def _space(run: Run) -> Space:
+    config = run.folder.read_config()
+    if isinstance(config.get("evaluator"), Mapping):
+        return build_evaluator(parse_config(config), notify=lambda _: None).space
+    path = run.folder.space
+    if not path.exists():
+        raise ConfigError(
+            f"the run '{run.folder.path}' was started from Python over a space that no file "
+            "describes: build it again, and ask `run_predictor(run, space)`"
+        )
+    try:
+        return space_from_json(json.loads(path.read_text()))
+    except (OSError, ValueError) as error:
+        raise RunFolderError(
+            f"'{path}' cannot be read ({error}): start the same search again to rewrite it"
+        ) from error

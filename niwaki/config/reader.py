@@ -188,7 +188,7 @@ def read_config(path: Path | str, *, name: str = "", overrides: Sequence[str] = 
     for text in overrides:
         data = with_override(data, text)
     config = parse_config(data)
-    return dataclasses.replace(config, name=_folder_name(name or config.name or file.stem))
+    return dataclasses.replace(config, name=folder_name(name or config.name or file.stem))
 
 
 def parse_config(data: Mapping[str, Any]) -> StudyConfig:
@@ -211,8 +211,12 @@ def _kind_of(section: Mapping[str, Any], name: str) -> str:
     raise ConfigError(f"'{name}.kind' {found}: choose one of {', '.join(SECTIONS[name].names())}")
 
 
-def _folder_name(name: str) -> str:
-    """Return the name of a run if it can be that of a folder."""
+def folder_name(name: str) -> str:
+    """Return the name of a run if it can be that of a folder.
+
+    Raises:
+        ConfigError: If it cannot.
+    """
     if name in ("", ".", "..") or "/" in name or "\0" in name:
         raise ConfigError(
             f"a run cannot be called '{name}': its name is that of a folder below the folder of "

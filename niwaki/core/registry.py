@@ -2,12 +2,17 @@
 
 import difflib
 import importlib
+import importlib.util
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from niwaki.core.errors import ConfigError
+from niwaki.core.jsonable import fingerprint
 
 
 def nearest(name: str, known: "list[str] | tuple[str, ...]") -> str:
@@ -17,23 +22,51 @@ def nearest(name: str, known: "list[str] | tuple[str, ...]") -> str:
 
 
 def import_object(path: str) -> Any:
-    """Import `package.module:name`.
+    """Import `package.module:name`, or `path/to/file.py:name`.
 
     Raises:
         ConfigError: If the path is malformed, or nothing is there.
     """
-    module_name, colon, name = path.partition(":")
-    if not (module_name and colon and name):
-        raise ConfigError(f"'{path}' does not name a Python object: write 'package.module:name'")
+    place, colon, name = path.rpartition(":")
+    if not (place and colon and name):
+        raise ConfigError(
+            f"'{path}' does not name a Python object: write 'package.module:name', or "
+            "'path/to/file.py:name'"
+        )
+    module = _module_of(Path(place).expanduser()) if place.endswith(".py") else _module(place)
+    if not hasattr(module, name):
+        raise ConfigError(f"'{place}' has no '{name}'{nearest(name, dir(module))}")
+    return getattr(module, name)
+
+
+def _module(name: str) -> ModuleType:
     try:
-        module = importlib.import_module(module_name)
+        return importlib.import_module(name)
     except ImportError as error:
         raise ConfigError(
-            f"'{path}' cannot be imported: {error}. Install it, or add its folder to PYTHONPATH"
+            f"'{name}' cannot be imported: {error}. Install it, add its folder to PYTHONPATH, or "
+            "give the file: 'path/to/file.py:name'"
         ) from error
-    if not hasattr(module, name):
-        raise ConfigError(f"module '{module_name}' has no '{name}'{nearest(name, dir(module))}")
-    return getattr(module, name)
+
+
+def _module_of(file: Path) -> ModuleType:
+    if not file.is_file():
+        raise ConfigError(f"there is no file '{file}' in {Path.cwd()}")
+    # A name of its own for each file, registered so that its classes can be pickled.
+    name = f"niwaki_user_{fingerprint(str(file.resolve()))}"
+    if name in sys.modules:
+        return sys.modules[name]
+    specification = importlib.util.spec_from_file_location(name, file)
+    if specification is None or specification.loader is None:
+        raise ConfigError(f"'{file}' cannot be imported as a Python module")
+    module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module
+    try:
+        specification.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
 
 
 @dataclass(frozen=True)
@@ -93,5 +126,5 @@ class Registry:
         known = self.names()
         raise ConfigError(
             f"there is no '{name}' among the {self.noun}{nearest(name, known)} "
-            f"Known: {', '.join(known)}; or give 'package.module:factory'"
+            f"Known: {', '.join(known)}; or give 'package.module:factory', or 'file.py:factory'"
         )

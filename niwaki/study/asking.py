@@ -32,7 +32,10 @@ def read_candidates(candidate: Path | None, batch: Path | None) -> list[Candidat
         return [_candidate(_text(candidate), f"'{candidate}'")]
     assert batch is not None
     lines = enumerate(_text(batch).splitlines(), start=1)
-    return [_candidate(line, f"'{batch}', line {n}") for n, line in lines if line.strip()]
+    found = [_candidate(line, f"'{batch}', line {n}") for n, line in lines if line.strip()]
+    if not found:
+        raise ConfigError(f"'{batch}' holds no candidate: give one JSON object per line")
+    return found
 
 
 def _text(path: Path) -> str:

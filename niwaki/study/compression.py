@@ -177,6 +177,7 @@ def compression_study(
     settings = StudySettings(
         OBJECTIVES,
         budget=Budget(
+            # The quick way ends by itself, after at most so many.
             request.evaluations or _WAYS * (1 + len(pruning.shares) + len(pruning.budgets))
         ),
         n_finalists=request.n_finalists,
@@ -221,8 +222,10 @@ class Compressed:
 
     Attributes:
         front: The front, the original among its competitors.
-        original: Measurement of the model as it was given, in fp32.
-        int8: Measurement of the same in int8; None if it was not tried.
+        original: Measurement of the model as it was given, in fp32: of its exported file if it was
+            exported, as the models of the front are.
+        int8: Measurement of the same in int8 while searching; None if it was not tried.
+        int8_loss: What that loses of mean skill, both measured while searching.
         chosen: The best model within the budget; without one, the fastest that loses at most 0.01
             of mean skill, or the knee if all lose more. None if nothing was measured.
         latency_ms: The budget, if there was one.
@@ -232,6 +235,7 @@ class Compressed:
     front: Front
     original: Measurement
     int8: Measurement | None
+    int8_loss: float
     chosen: FrontModel | None
     latency_ms: float | None
     int8_trained: bool = False
@@ -250,11 +254,14 @@ class Compressed:
             and t.measurement.values["weight_bytes"] < whole["weight_bytes"]
         ]
         int8 = min(quantized, key=lambda m: m.values["weight_bytes"], default=None)
+        final = run.history.finals.get(baseline.candidate.key)
+        original = final if final is not None and final.complete else baseline.measurement
         return cls(
             front,
-            baseline.measurement,
+            original,
             int8,
-            _chosen(front, baseline.measurement, request.latency_ms),
+            0.0 if int8 is None else whole["mean_skill"] - int8.values["mean_skill"],
+            _chosen(front, original, request.latency_ms),
             request.latency_ms,
             int8_trained=request.settings.tuning.quantized_epochs > 0,
         )
@@ -263,22 +270,19 @@ class Compressed:
         """Return what the chosen model costs and gains, in a sentence."""
         if self.chosen is None:
             return "no smaller model could be measured: see the failures in the report"
-        values, before = self.chosen.searched.values, self.original.values
+        values, before = self.chosen.values, self.original.values
         faster = before["latency_ms"] / values["latency_ms"]
         smaller = before["size_bytes"] / values["size_bytes"]
         skill = values["mean_skill"] - before["mean_skill"]
         text = (
-            f"{values['latency_ms']:.3g} ms, {faster:.1f}x faster and {smaller:.1f}x smaller than "
-            f"the original in fp32 ({before['latency_ms']:.3g} ms), at {skill:+.3f} of mean skill "
-            f"({before['mean_skill']:.3f})"
+            f"{self.chosen.key[:8]}: {values['latency_ms']:.3g} ms, {faster:.1f}x faster and "
+            f"{smaller:.1f}x smaller than the original in fp32 ({before['latency_ms']:.3g} ms), "
+            f"at {skill:+.3f} of mean skill ({before['mean_skill']:.3f})"
         )
         if self.int8 is not None:
             plain = self.int8.values
             kind = "int8 version, trained so" if self.int8_trained else "plain int8 version"
-            text += (
-                f"; its {kind}: {plain['latency_ms']:.3g} ms at "
-                f"{plain['mean_skill'] - before['mean_skill']:+.3f}"
-            )
+            text += f"; its {kind}: {plain['latency_ms']:.3g} ms at {-self.int8_loss:+.3f}"
         return text + self._missed()
 
     def to_json(self) -> dict[str, JSON]:
@@ -309,7 +313,7 @@ def _chosen(front: Front, original: Measurement, latency_ms: float | None) -> Fr
         return None
     if latency_ms is None:
         least = original.values["mean_skill"] - _HARDLY_LOST
-        as_good = [m for m in front.models if m.searched.values["mean_skill"] >= least]
+        as_good = [m for m in front.models if m.values["mean_skill"] >= least]
         return min(as_good, key=lambda m: m.values["latency_ms"]) if as_good else front.knee
     within = [m for m in front.models if m.values["latency_ms"] <= latency_ms]
     if within:

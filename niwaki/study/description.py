@@ -83,19 +83,26 @@ class StudyDescription:
             raise RunFolderError(
                 f"'{path}' cannot be read ({error}): start the same search again to rewrite it"
             ) from error
+        if not isinstance(data, dict):
+            raise RunFolderError(f"'{path}' is damaged: start the same search again to rewrite it")
         if data.get("schema") != SCHEMA:
             raise LedgerError(
                 f"'{path}' has schema {data.get('schema')}, and this niwaki reads {SCHEMA}: "
                 "read the run with the version that wrote it, or start a new one"
             )
-        return cls(
-            name=str(data["name"]),
-            objectives=tuple(map(Objective.from_json, data["objectives"])),
-            constraints=tuple(map(Constraint.parse, data["constraints"])),
-            values=tuple(map(Objective.from_json, data["values"])),
-            searcher=str(data["searcher"]),
-            n_evaluations=int(data["budget"]["evaluations"]),
-            seconds=float(data["budget"]["seconds"]),
-            seed=int(data["seed"]),
-            scheduler=str(data.get("scheduler", "")),
-        )
+        try:
+            return cls(
+                name=str(data["name"]),
+                objectives=tuple(map(Objective.from_json, data["objectives"])),
+                constraints=tuple(map(Constraint.parse, data["constraints"])),
+                values=tuple(map(Objective.from_json, data["values"])),
+                searcher=str(data["searcher"]),
+                n_evaluations=int(data["budget"]["evaluations"]),
+                seconds=float(data["budget"]["seconds"]),
+                seed=int(data["seed"]),
+                scheduler=str(data.get("scheduler", "")),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise RunFolderError(
+                f"'{path}' is damaged ({error!r}): start the same search again to rewrite it"
+            ) from error

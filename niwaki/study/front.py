@@ -130,8 +130,8 @@ class Front:
         missing = [model.key for model in chosen if model.final is None]
         if missing:
             raise ExportError(
-                f"model {missing[0]} was not exported: raise `finalists` in the configuration and "
-                "start the same search again, or choose another model"
+                f"model {missing[0]} was not exported: raise `finalists` and start the same search "
+                "again, or choose another model. Runs over a table have no models at all"
             )
         run = RunFolder(self.folder)
         return [copy_bundle(run.artifact(model.key), Path(to) / model.key) for model in chosen]

@@ -1,9 +1,12 @@
 """From a run folder to its report page."""
 
 import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from niwaki.core.errors import RunFolderError
 from niwaki.core.fidelity import FULL
 from niwaki.core.files import cannot_write, write_text_atomically
 from niwaki.core.measurement import Trial
@@ -61,10 +64,18 @@ def report_data(run: Run) -> ReportData:
         knee_key="" if knee is None else knee.key,
         hypervolume=[run.hypervolume[row] for row in shown],
         told_at_seconds=[history.told_at[row] for row in shown],
-        repeat_command=f"niwaki search runs/{description.name}/{run.folder.config.name} "
-        f"--name {description.name}-again",
-        export_command=f"niwaki export runs/{description.name} --to out/ --model {{key}}",
+        repeat_command=_repeat_command(run),
+        export_command=f"niwaki export {shlex.quote(str(run.folder.path))} --to out/ "
+        "--model {key}",
     )
+
+
+def _repeat_command(run: Run) -> str:
+    """Return what does the same again; empty for a run that was started from Python."""
+    path = run.folder.config
+    if not path.exists() or not isinstance(run.folder.read_config().get("evaluator"), Mapping):
+        return ""
+    return f"niwaki search {shlex.quote(str(path))} --name {run.description.name}-again"
 
 
 def _belongs(trial: Trial) -> bool:
@@ -82,6 +93,12 @@ def _environment(run: Run) -> dict[str, Any]:
     """Return the environment of the last session."""
     if not run.folder.environment.exists():
         return {}
-    sessions = json.loads(run.folder.environment.read_text())["sessions"]
-    environment: dict[str, Any] = sessions[-1]["environment"]
+    try:
+        sessions = json.loads(run.folder.environment.read_text())["sessions"]
+        environment: dict[str, Any] = sessions[-1]["environment"]
+    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+        raise RunFolderError(
+            f"'{run.folder.environment}' is damaged ({error!r}): delete it; the next session "
+            "writes it anew"
+        ) from error
     return environment

@@ -36,6 +36,11 @@ class RunFolder:
         return self.path / "environment.json"
 
     @property
+    def space(self) -> Path:
+        """The space if it is one of choices, JSON."""
+        return self.path / "space.json"
+
+    @property
     def trials(self) -> Path:
         """The ledger, JSON lines."""
         return self.path / "trials.jsonl"

@@ -21,6 +21,7 @@ from niwaki.search.base import Problem, Searcher
 from niwaki.search.schedulers.base import Scheduler
 from niwaki.search.schedulers.full import FullEffort
 from niwaki.search.schedulers.full_effort_view import FullEffortView
+from niwaki.spaces.described import space_to_json
 from niwaki.study.budget import Budget
 from niwaki.study.description import StudyDescription
 from niwaki.study.environment import describe_environment
@@ -42,7 +43,7 @@ ExecutorFactory: TypeAlias = Callable[[Evaluator], Executor]
 
 BASELINE_NUMBER = -1
 # What may change between two sessions of one study: no single result depends on it.
-FREE_SETTINGS = ("budget", "executor", "finalists")
+FREE_SETTINGS = ("budget", "executor", "finalists", "name")
 
 
 @dataclass(frozen=True)
@@ -174,6 +175,8 @@ class Study:
     def _run(self, recorder: Recorder) -> Front:
         settings = self._settings
         self._evaluator.prepare(self.folder.artifacts)
+        if (space := space_to_json(self._evaluator.space)) is not None:
+            write_text_atomically(self.folder.space, json.dumps(space) + "\n")
         with self._make_executor(self._evaluator) as executor:
             bounds = self._measure_baseline(recorder, executor)
             problem = Problem(

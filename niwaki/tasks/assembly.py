@@ -115,7 +115,8 @@ def assemble(
 
 
 def _unscaled(preprocessing: Preprocessing) -> tuple[str, ...]:
-    if np.dtype(preprocessing.dtype).kind == "f" or preprocessing.scale != 1.0:
+    # Numbers of more than a byte are counts or names of things, such as tokens.
+    if np.dtype(preprocessing.dtype) not in (np.uint8, np.int8) or preprocessing.scale != 1.0:
         return ()
     if any(std != 1.0 for std in preprocessing.std):
         return ()

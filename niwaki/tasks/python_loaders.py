@@ -1,10 +1,8 @@
 """The data source `python`: loaders that a user's function returns, torch DataLoaders included."""
 
-import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import fingerprint
-from niwaki.core.registry import import_object, nearest
+from niwaki.core.registry import import_object
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
@@ -80,32 +78,11 @@ def imported(path: str) -> Callable[[], Any]:
     Raises:
         ConfigError: If there is no such module, file or function.
     """
-    place, colon, name = path.rpartition(":")
-    if not place.endswith(".py"):
-        found = import_object(path)
-    else:
-        module = _module_of(Path(place).expanduser(), path)
-        if not (colon and name in vars(module)):
-            raise ConfigError(f"'{place}' has no '{name}'{nearest(name, list(vars(module)))}")
-        found = vars(module)[name]
+    found = import_object(path)
     if not callable(found):
         raise ConfigError(f"'{path}' is a {type(found).__name__}, but a function is needed")
     function: Callable[[], Any] = found
     return function
-
-
-def _module_of(file: Path, path: str) -> Any:
-    if not file.is_file():
-        raise ConfigError(f"'{path}': there is no file {file} in {Path.cwd()}")
-    # A name of its own for each file, registered so that its classes can be pickled.
-    name = f"niwaki_user_{fingerprint(str(file.resolve()))}"
-    specification = importlib.util.spec_from_file_location(name, file)
-    if specification is None or specification.loader is None:
-        raise ConfigError(f"'{file}' cannot be imported as a Python module")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    specification.loader.exec_module(module)
-    return module
 
 
 def loaders_from(function: str) -> dict[SplitName, Iterable[Any]]:

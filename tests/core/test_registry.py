@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,27 @@ def test_plug_ins_are_found_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_path_that_leads_nowhere_is_refused(path: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         import_object(path)
+
+
+def test_a_plug_in_may_be_named_by_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("class Plum:\n    pass\n")
+    made = FRUITS.find(f"{file}:Plum").load()()
+    assert type(made).__name__ == "Plum"
+    assert FRUITS.find(f"{file}:Plum").load() is type(made)
+    with pytest.raises(ConfigError, match="did you mean 'Plum'"):
+        import_object(f"{file}:Plumm")
+    with pytest.raises(ConfigError, match="there is no file"):
+        import_object(f"{tmp_path}/other.py:Plum")
+
+
+def test_a_file_that_fails_is_read_again_once_it_is_mended(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("raise ValueError('unripe')\n")
+    with pytest.raises(ValueError, match="unripe"):
+        import_object(f"{file}:plum")
+    file.write_text("plum = 3\n")
+    assert import_object(f"{file}:plum") == 3
 
 
 def test_nothing_near_ends_the_sentence() -> None:

@@ -46,6 +46,9 @@ def test_a_search_goes_on_from_the_allocations(tmp_path: Path) -> None:
     request = CompressionRequest(evaluations=10, n_finalists=0, settings=SETTINGS)
     found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
     assert len(found.front.models) >= 2
+    predictor = niwaki.load_predictor(tmp_path / "run")
+    believed = predictor.predict([model.candidate for model in found.front.models])
+    assert believed.mean.shape == (len(found.front.models), 2)
 
 
 def test_a_scheduler_tunes_the_promising_longer(tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_one_array_for_two_tasks_is_refused() -> None:
         (f"{HERE}:NOT_A_FUNCTION", "is a int, but a function is needed"),
         (f"{HERE}:torch_loader", "did you mean 'torch_loaders'"),
         (f"{FILE}:torch_loader", "did you mean 'torch_loaders'"),
-        ("nowhere/data.py:loaders", "there is no file nowhere/data.py"),
+        ("nowhere/data.py:loaders", "there is no file 'nowhere/data.py'"),
         ("nowhere.at.all:loaders", "cannot be imported"),
         ("just_a_name", "does not name a Python object"),
     ],

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from torch import nn
 
@@ -31,7 +32,7 @@ from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.original import Original, example_of, in_order_of_outputs
 from niwaki.evaluation.compression.plans import CompressionPlans
 from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
-from niwaki.evaluation.compression.proposals import Allocating, Proposals
+from niwaki.evaluation.compression.proposals import Allocating, Proposals, reachable
 from niwaki.evaluation.compression.sensitivity import most_sensitive, sensitivities
 from niwaki.evaluation.compression.settings import CompressionSettings
 from niwaki.evaluation.compression.tuning import Tuning
@@ -387,8 +388,9 @@ class CompressedEvaluator(Evaluator):
             n_items=pruning.n_judged,
         )
         price = self._latency_price() if pruning.price == "latency" else MacsPrice(groups.costs)
-        whole = float(price.of(self.ladder.whole))
-        budgets = sorted([*(s * whole for s in pruning.shares), *pruning.budgets], reverse=True)
+        whole, least = float(price.of(self.ladder.whole)), float(price.of(self.ladder.least))
+        shares = (reachable(share, whole, least) for share in pruning.shares)
+        budgets = sorted({*shares, *pruning.budgets}, reverse=True)
         allocating = Allocating(
             groups,
             dict(self._ranked.scores),
@@ -410,17 +412,10 @@ class CompressedEvaluator(Evaluator):
             share = rng.random()
             near = [min(len(s) - 1, int(rng.normal(share, 0.2) * len(s))) for s in steps]
             drawn.append(np.array([s[max(0, i)] for s, i in zip(steps, near, strict=True)]))
-        asked = INT8 if INT8 in self._precisions else FP32
-        models = []
-        for counts in drawn:
-            graph = self._deployment.float_graph(
-                apply_plan(self.original.module, self._ranked.plan(counts))
-            )
-            plan = plan_of(dict.fromkeys(self.original.layers, asked), self._target)
-            models.append(self._deployment.quantized(graph, plan))
-        feeds = [self._deployment.timing_feeds()] * len(models)
-        measured = self._target.measure(models, feeds, effort=Effort.QUICK, seed=self._seed)
-        latencies = [latency.latency_ms for latency in measured]
+        whole = [self._pruned_graph(self.ladder.whole, p) for p in self._precisions]
+        # Small networks are slower in int8 on some machines: then nobody will run them so.
+        asked = self._precisions[int(np.argmin(self._latencies(whole)))]
+        latencies = self._latencies([self._pruned_graph(counts, asked) for counts in drawn])
         price = LatencyPrice(self.original.groups.costs, drawn, latencies)
         self._say(
             f"latency of {len(drawn)} pruned networks in {asked}: {min(latencies):.3g} to "
@@ -428,6 +423,17 @@ class CompressedEvaluator(Evaluator):
             f"{price.relative_error:.1%} (median)"
         )
         return price
+
+    def _pruned_graph(self, counts: NDArray[np.int64], precision: str) -> onnx.ModelProto:
+        """Return a pruned network as it will run, all layers in one precision."""
+        module = apply_plan(self.original.module, self._ranked.plan(counts))
+        plan = plan_of(dict.fromkeys(self.original.layers, precision), self._target)
+        return self._deployment.quantized(self._deployment.float_graph(module), plan)
+
+    def _latencies(self, models: Sequence[onnx.ModelProto]) -> list[float]:
+        feeds = [self._deployment.timing_feeds()] * len(models)
+        measured = self._target.measure(models, feeds, effort=Effort.QUICK, seed=self._seed)
+        return [latency.latency_ms for latency in measured]
 
     def _find_sensitive(self) -> None:
         """Look for the layers that the mixed candidates keep in fp32."""

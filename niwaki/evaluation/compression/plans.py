@@ -17,6 +17,7 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.registry import nearest
+from niwaki.evaluation.compression.plain_calls import plainly_called, take_integers
 from niwaki.evaluation.compression.plain_weights import with_plain_weights
 from niwaki.export.calibration import activation_ranges
 from niwaki.export.float_graph import float_graph
@@ -38,27 +39,29 @@ class CompressionPlans:
     pruning: PruningPlan
     quantization: QuantizationPlan
 
-    def prune(self, module: nn.Module, batches: Iterable[torch.Tensor] = ()) -> nn.Module:
+    def prune(
+        self, module: nn.Module, batches: torch.Tensor | Iterable[torch.Tensor] = ()
+    ) -> nn.Module:
         """Return a smaller copy of a checkpoint of the model; it is not fine-tuned.
 
         Args:
             module: The checkpoint, in evaluation mode.
-            batches: (n, ...) real inputs, by which the weights that read channels are fitted to
-                those that stay; without any, weights are cut and not fitted.
+            batches: (n, ...) real inputs, one tensor or several, by which the weights that read
+                channels are fitted to those that stay; without any, weights are cut, not fitted.
 
         Raises:
             SpaceError: If the plan does not fit: names the first layer that differs.
         """
         whole = with_plain_weights(module)
         smaller = apply_plan(whole, self.pruning)
-        if not (seen := list(batches)):
+        if not (seen := _several(batches)):
             return smaller
         return compensated(whole, self.pruning, input_moments(whole, seen))
 
     def quantize(
         self,
         module: nn.Module,
-        batches: Iterable[torch.Tensor],
+        batches: torch.Tensor | Iterable[torch.Tensor],
         *,
         observer: str = "percentile",
         output_names: list[str] | None = None,
@@ -67,7 +70,8 @@ class CompressionPlans:
 
         Args:
             module: As `prune` returns it, fine-tuned or not; with one input, in evaluation mode.
-            batches: (n, ...) real inputs, float32, that ranges of activations are taken from.
+            batches: (n, ...) real inputs, one tensor or several, that ranges of activations are
+                taken from. The graph takes float32, as all of ours do; integers are cast inside.
             observer: See `niwaki.compress.quantization.observers`.
             output_names: Of the graph.
 
@@ -76,9 +80,13 @@ class CompressionPlans:
             DataError: If there are no batches.
             ExportError: If the module cannot be written.
         """
-        arrays = [batch.detach().cpu().numpy().astype(np.float32) for batch in batches]
-        if not arrays:
+        given = _several(batches)
+        if not given:
             raise DataError("there is no batch to calibrate on: give at least one")
+        if not given[0].is_floating_point():
+            module = plainly_called(module)
+            take_integers(module)
+        arrays = [batch.detach().cpu().numpy().astype(np.float32) for batch in given]
         example = arrays[0][:2]
         model = float_graph(
             module.eval(),
@@ -133,3 +141,7 @@ class CompressionPlans:
         except (OSError, ValueError) as error:
             raise ConfigError(f"plans cannot be read from '{path}': {error}") from error
         return cls.from_json(data)
+
+
+def _several(batches: torch.Tensor | Iterable[torch.Tensor]) -> list[torch.Tensor]:
+    return [batches] if isinstance(batches, torch.Tensor) else list(batches)

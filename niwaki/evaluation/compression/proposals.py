@@ -89,6 +89,12 @@ class Proposals:
         )
 
 
+def reachable(share: float, whole: float, least: float) -> float:
+    """Return a share of the whole price; of the way above the least one if that is below it."""
+    wanted = share * whole
+    return wanted if wanted >= least else least + share * (whole - least)
+
+
 @dataclass(frozen=True)
 class Allocating:
     """Everything that an allocator may need.
@@ -159,8 +165,8 @@ class Allocating:
         unit = self.price.unit
         worst = int(np.nanargmin(allocation.skills)) if len(allocation.skills) else 0
         wanted = f" of at most {budget:.4g}" if budget else ""
+        kept = min(allocation.skills[worst], 1.0)
         return allocation.note or (
             f"{allocation.cost:.4g} {unit}{wanted} ({allocation.cost / whole:.0%} of the whole): "
-            f"before fine-tuning, '{self.oracle.tasks[worst]}' keeps least of its skill, "
-            f"{allocation.skills[worst]:.0%}"
+            f"before fine-tuning, '{self.oracle.tasks[worst]}' keeps least of its skill, {kept:.0%}"
         )

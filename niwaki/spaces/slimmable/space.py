@@ -219,7 +219,7 @@ def _check_settings(settings: SlimmableSettings, shape: Shape) -> None:
     named = set(settings.decoders or {}) - {head.task for head in shape.heads}
     if named:
         raise SpaceError(
-            f"decoder '{sorted(named)[0]}' belongs to no task; "
+            f"'space.decoders.{sorted(named)[0]}' belongs to no task; "
             f"the tasks are {', '.join(head.task for head in shape.heads)}"
         )
     options = {"stem_widths": settings.stem_widths, "default_decoder": settings.default_decoder}
@@ -228,10 +228,12 @@ def _check_settings(settings: SlimmableSettings, shape: Shape) -> None:
         for name in ("widths", "hidden", "depths"):
             options[f"stages[{index}].{name}"] = getattr(stage, name)
         if stage.stride not in (1, 2):
-            raise SpaceError(f"stages[{index}].stride is {stage.stride}: it must be 1 or 2")
+            raise SpaceError(f"'space.stages[{index}].stride' is {stage.stride}: give 1 or 2")
     for name, values in options.items():
         if not values or any(type(v) is not int or v < 1 for v in values):
-            raise SpaceError(f"{name} is {list(values)}: give one or more whole numbers from 1")
+            raise SpaceError(
+                f"'space.{name}' is {list(values)}: give one or more whole numbers from 1"
+            )
     strides = 2 * int(np.prod([stage.stride for stage in settings.stages]))
     for side in (shape.height, shape.width):
         if side % strides:

@@ -61,6 +61,40 @@ def test_with_inputs_the_weights_make_up_for_what_goes() -> None:
     assert (fitted - whole).square().mean() < 0.5 * (cut - whole).square().mean()
 
 
+class Tokens(nn.Module):
+    """Reads numbers of words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.hidden, self.fc = (
+            nn.Embedding(20, 8),
+            nn.Conv1d(8, 16, 3),
+            nn.Linear(16, 3),
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        hidden = torch.relu(self.hidden(self.words(x).transpose(1, 2)))
+        answer: torch.Tensor = self.fc(hidden.mean(2))
+        return answer
+
+
+def test_a_tensor_of_integers_will_do() -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        model, tokens = Tokens().eval(), torch.randint(0, 20, (64, 12))
+    groups = analyse(model, tokens[:2])
+    kept = {group.name: range(0, group.n_units, 2) for group in groups.groups}
+    int8 = QuantizationPlan.uniform(("hidden", "fc"), Precision.INT8)
+    made = CompressionPlans(groups.plan(kept), int8)
+    smaller = made.prune(model, tokens)
+    graph = made.quantize(smaller, tokens, output_names=["answer"])
+    (name,) = [info.name for info in graph.graph.input]
+    found = infer(graph, {name: tokens.numpy().astype(np.float32)}, settings=SessionSettings())
+    with torch.no_grad():
+        exact = smaller(tokens).numpy()
+    assert 0.0 < np.abs(found["answer"] - exact).max() < 0.1 * exact.std()
+
+
 def test_a_model_with_other_layers_is_refused() -> None:
     narrow = another()
     narrow.middle[0] = nn.Conv2d(16, 24, 3, 2, 1)

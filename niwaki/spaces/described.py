@@ -1,0 +1,45 @@
+"""Spaces of choices as JSON, so that a run can be asked about without what it was made from."""
+
+from collections.abc import Mapping, Sequence
+
+from niwaki.core.errors import SpaceError
+from niwaki.core.jsonable import JSON
+from niwaki.spaces.base import Space
+from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
+from niwaki.spaces.joint import JointSpace
+
+
+def space_to_json(space: object) -> dict[str, JSON] | None:
+    """Return a space of choices, or of named parts that are, as JSON; None for any other."""
+    if isinstance(space, ChoiceSpace):
+        return {"choices": [_choice_to_json(choice) for choice in space.choices]}
+    if isinstance(space, JointSpace):
+        parts = {name: space_to_json(part) for name, part in space.parts.items()}
+        return None if None in parts.values() else {"parts": parts}
+    return None
+
+
+def space_from_json(data: object) -> Space:
+    """Return the space that `space_to_json` described.
+
+    Raises:
+        SpaceError: If it is something else.
+    """
+    try:
+        if isinstance(data, Mapping) and "parts" in data:
+            return JointSpace({str(n): space_from_json(p) for n, p in data["parts"].items()})
+        if isinstance(data, Mapping):
+            return ChoiceSpace(tuple(map(_choice_from_json, data["choices"])))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise SpaceError(f"this describes no space: {error!r}") from error
+    raise SpaceError(f"this describes no space: {str(data)[:80]}")
+
+
+def _choice_to_json(choice: Choice) -> dict[str, JSON]:
+    when: Sequence[JSON] = [{"path": c.path, "values": list(c.values)} for c in choice.when]
+    return {"path": choice.path, "options": list(choice.options), "when": when}
+
+
+def _choice_from_json(data: Mapping[str, object]) -> Choice:
+    when = tuple(Condition(c["path"], tuple(c["values"])) for c in data["when"])  # type: ignore[attr-defined]
+    return Choice(str(data["path"]), tuple(data["options"]), when)  # type: ignore[arg-type]
