@@ -187,7 +187,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the rows here")
     arguments = parser.parse_args()
     print(f"per engine ({', '.join(arguments.engines)}): verdict, MACs removed, ")
-    print("seconds to find the groups, seconds with proofs and pruning\n")
+    print("seconds of the processor to find the groups, and with proofs and pruning\n")
     figures = {}
     tables: dict[str, Callable[[], list[Case]]] = {
         "battery": battery,

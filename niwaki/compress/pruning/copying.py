@@ -1,6 +1,7 @@
 """Copies of models, also of those that hold what cannot be copied."""
 
 import copy
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -24,6 +25,8 @@ def copied(module: M, *, replaced: Mapping[int, Tensor] | None = None) -> M:
     memo: dict[int, Any] = {}
     for child in module.modules():
         for value in vars(child).values():
+            if type(value) is OrderedDict and not value:
+                memo[id(value)] = OrderedDict()  # for hooks: most of what a copy would take
             for tensor in _computed(value):
                 memo[id(tensor)] = tensor.detach().clone()
     for parameter in module.parameters():
