@@ -47,9 +47,10 @@ def recipe_for(parts: tuple[str, ...]) -> str:
     first = parts[0]
     return (
         f"; or compress parts of the model; by themselves, these parts can be: {', '.join(parts)}. "
-        f"In Python: niwaki.compress(model.get_submodule('{first}'), "
-        f"tasks=data_of_part(model, '{first}', inputs)), then with_part(model, '{first}', folder), "
-        "where `folder` is one of those in `artifacts` of the run folder, both from "
+        f"In Python: found = niwaki.compress(model.get_submodule('{first}'), "
+        f"tasks=data_of_part(model, '{first}', inputs)); "
+        "(folder,) = found.front.export('out', which=found.chosen.key); "
+        f"smaller = with_part(model, '{first}', folder), with `data_of_part` and `with_part` from "
         "niwaki.evaluation.compression.parts"
     )
 

@@ -20,7 +20,7 @@ from niwaki.evaluation.compression.parts import (
 )
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
-from niwaki.export.bundle import find_bundles, read_bundle, verify_bundle
+from niwaki.export.bundle import read_bundle, verify_bundle
 from niwaki.study.compression import CompressionRequest
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.protocol import Budget
@@ -98,9 +98,10 @@ def test_the_recipe_works(tmp_path: Path) -> None:
         tasks=data_of_part(model, "body", inputs),
         target=target,
         folder=tmp_path / "run",
-        request=CompressionRequest(n_finalists=1, settings=SETTINGS),
+        request=CompressionRequest(settings=SETTINGS),
     )
-    (folder,) = find_bundles(tmp_path / "run" / "artifacts")
+    assert found.chosen is not None
+    (folder,) = found.front.export(tmp_path / "out", which=found.chosen.key)
     verify_bundle(folder).require("the part")
     smaller = with_part(model, "body", folder)
     fresh = images(16, 9)
@@ -110,7 +111,7 @@ def test_the_recipe_works(tmp_path: Path) -> None:
     torch.testing.assert_close(smaller(fresh), pruned)  # copies run the same file
     assert isinstance(model.body, Body)
     assert read_bundle(folder).card.metrics
-    assert found.chosen is not None and found.chosen.values["macs"] <= found.original.values["macs"]
+    assert found.chosen.values["macs"] <= found.original.values["macs"]
     assert float((whole - pruned).square().mean()) < 0.5 * float(whole.var())
     got = smaller.get_submodule("body")(fresh)
     assert float((got - expected).square().mean()) < 0.5 * float(expected.var())
