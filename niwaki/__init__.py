@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from niwaki.config.prediction import load_predictor
     from niwaki.core import Candidate, Constraint, Direction, Measurement, Objective
     from niwaki.study.budget import Budget
-    from niwaki.study.compression import compress
+    from niwaki.study.compression import CompressionRequest, compress
     from niwaki.study.front import Front
     from niwaki.study.run import Run, load_front
     from niwaki.study.study import Study, StudySettings
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Budget": "niwaki.study.budget",
     "Candidate": "niwaki.core",
+    "CompressionRequest": "niwaki.study.compression",
     "Constraint": "niwaki.core",
     "Direction": "niwaki.core",
     "Front": "niwaki.study.front",
@@ -37,6 +38,7 @@ _HOMES = {
 __all__ = [
     "Budget",
     "Candidate",
+    "CompressionRequest",
     "Constraint",
     "Direction",
     "Front",

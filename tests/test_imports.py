@@ -23,6 +23,7 @@ HEAVY = (
 PUBLIC = [
     "Budget",
     "Candidate",
+    "CompressionRequest",
     "Constraint",
     "Direction",
     "Front",

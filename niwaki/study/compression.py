@@ -60,7 +60,7 @@ class CompressionRequest:
         settings: How the model is compressed.
 
     Raises:
-        ConfigError: On a number out of its range.
+        ConfigError: On a number out of its range, or an unknown name.
     """
 
     latency_ms: float | None = None
@@ -76,6 +76,8 @@ class CompressionRequest:
         require_at_least(self, {"evaluations": 0, "n_workers": 0, "n_finalists": 0, "seed": 0})
         if self.latency_ms is not None and not self.latency_ms > 0.0:
             raise ConfigError(f"'latency_ms' is {self.latency_ms}: give a number above 0")
+        SCHEDULERS.find(self.scheduler)
+        SEARCHERS.find(self.searcher)
         if self.scheduler != "full" and not self.evaluations:
             raise ConfigError(
                 f"the scheduler '{self.scheduler}' needs a search: say how many evaluations it may "

@@ -11,7 +11,13 @@ from niwaki.core.randomness import stream
 from niwaki.tasks.arrays import Arrays, ArraySplit
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.carving import carve, chosen_fractions
-from niwaki.tasks.checks import Given, absent_classes, checked, require_same_shapes
+from niwaki.tasks.checks import (
+    Given,
+    absent_classes,
+    checked,
+    missing_values,
+    require_same_shapes,
+)
 from niwaki.tasks.digest import digest_of
 from niwaki.tasks.preprocessing import (
     Preprocessing,
@@ -78,7 +84,8 @@ def prepare(
     layout = preparation.layout or guessed_layout(train.inputs.shape)
     recipe = standardising if preparation.standardise else as_given
     preprocessing = recipe(train.inputs, layout)
-    odd = (*warnings, *absent_classes(tasks, train), *_unscaled(preprocessing))
+    told = (*absent_classes(tasks, train), *missing_values(tasks, train))
+    odd = (*warnings, *told, *_unscaled(preprocessing))
     return assemble(tasks, splits, preprocessing, warnings=odd)
 
 

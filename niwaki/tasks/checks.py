@@ -89,6 +89,20 @@ def absent_classes(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def missing_values(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
+    """Return a sentence for each task some of whose real train targets are NaN."""
+    sentences = []
+    for task in tasks:
+        if task.kind.has_classes:
+            continue
+        share = float(np.isnan(train.targets[task.name]).mean())
+        if share:
+            sentences.append(
+                f"task '{task.name}': {share:.1%} of the train targets are NaN and do not count"
+            )
+    return tuple(sentences)
+
+
 def _named(given: Given, task: Task) -> NDArray[Any]:
     targets = given.arrays.targets
     if task.name not in targets:
@@ -112,7 +126,7 @@ def _target(task: Task, values: NDArray[Any], *, inputs: NDArray[Any], origin: s
         return shaped
     if shaped.dtype.kind not in "uif":
         raise DataError(f"{where} has targets of type {values.dtype}, but numbers are needed")
-    _require_finite(shaped, f"{where}: targets")
+    _require_known(shaped, f"{where}: targets")
     return shaped if shaped.dtype.kind == "f" else shaped.astype(np.float32)
 
 
@@ -165,6 +179,20 @@ def _require_finite(values: NDArray[Any], what: str) -> None:
                 f"{what} hold {chunk[tuple(first)]} at index {_spelled(index)}: "
                 "remove such items, or fill them in"
             )
+
+
+def _require_known(values: NDArray[Any], what: str) -> None:
+    """Check that real targets are finite where they are known; NaN says that one is not."""
+    if values.dtype.kind != "f":
+        return
+    if np.isinf(values).any():
+        index = tuple(int(axis) for axis in np.argwhere(np.isinf(values))[0])
+        raise DataError(
+            f"{what} hold {values[index]} at index {_spelled(index)}: give numbers, or NaN where "
+            "there is no label"
+        )
+    if np.isnan(values).all():
+        raise DataError(f"{what} are NaN throughout: there is nothing to be learnt from them")
 
 
 def _spelled(index: tuple[int, ...]) -> str:

@@ -39,7 +39,8 @@ class TaskLoss(ABC):
 
         Args:
             outputs: As `TaskKind` says, (n, k) or (n, k, h, w), float.
-            targets: As `TaskKind` says: int64 labels, or floats shaped like `outputs`.
+            targets: As `TaskKind` says: int64 labels, or floats shaped like `outputs`, NaN where
+                there is no label.
         """
 
     @abstractmethod
@@ -106,8 +107,13 @@ class ValueLoss(TaskLoss):
                 "targets: resize a decoder's outputs to the labels"
             )
         std = outputs.new_tensor(self.std).view(1, -1, *(1,) * (outputs.ndim - 2))
-        error = functional.smooth_l1_loss(outputs / std, targets / std, beta=self.beta)
-        return error / self.chance
+        known = ~targets.isnan()
+        # Where there is no label, an output is right.
+        wanted = torch.where(known, targets, outputs.detach())
+        error = functional.smooth_l1_loss(
+            outputs / std, wanted / std, beta=self.beta, reduction="sum"
+        )
+        return error / known.sum().clamp(min=1) / self.chance
 
     def against_teacher(self, outputs: Tensor, teacher: Tensor) -> Tensor:
         return self.against_targets(outputs, teacher.detach())
@@ -169,6 +175,6 @@ def _chance_of(statistics: ValueStatistics, std: np.ndarray, beta: float) -> flo
     """Smooth L1 of the median, in standard deviations; it is close to that of the best constant."""
     error = statistics.deviation / std
     if beta == 0.0:
-        return float(error.mean())
+        return float(np.nanmean(error))
     parabola, line = 0.5 * error**2 / beta, error - 0.5 * beta
-    return float(np.where(error < beta, parabola, line).mean())
+    return float(np.nanmean(np.where(error < beta, parabola, line)))

@@ -23,7 +23,8 @@ class Accumulator(ABC):
 
         Args:
             outputs: What the network gave, (n, k) or (n, k, h, w).
-            targets: (n,) or (n, h, w) labels for classes, else of the shape of `outputs`.
+            targets: (n,) or (n, h, w) labels for classes, else of the shape of `outputs`, NaN
+                where there is none.
         """
 
     @abstractmethod
@@ -128,7 +129,7 @@ class MAE(Metric[ValueStatistics]):
         return _MeanError(power=1)
 
     def chance(self, statistics: ValueStatistics) -> float:
-        return float(statistics.deviation.mean(dtype=np.float64))
+        return float(np.nanmean(statistics.deviation, dtype=np.float64))
 
 
 class _Labels(Accumulator):
@@ -193,6 +194,7 @@ class _MeanIoU(_Labels):
 class _MeanError(Accumulator):
     def __init__(self, power: int) -> None:
         self._power = power
+        self._finite = True
         self._total = 0.0
         self._n = 0
 
@@ -201,11 +203,13 @@ class _MeanError(Accumulator):
             raise ValueError(
                 f"outputs {outputs.shape} must have the targets' shape {targets.shape}"
             )
+        self._finite = self._finite and bool(np.isfinite(outputs.sum(dtype=np.float64)))
         error = np.abs(outputs.astype(np.float64) - targets)
+        error = error[~np.isnan(targets)]
         self._total += float((error**self._power).sum())
         self._n += error.size
 
     def value(self) -> float:
-        if self._n == 0 or not math.isfinite(self._total):
+        if self._n == 0 or not (self._finite and math.isfinite(self._total)):
             return math.nan
         return float((self._total / self._n) ** (1 / self._power))

@@ -1,5 +1,6 @@
 """The data source `python`: loaders that a user's function returns, torch DataLoaders included."""
 
+import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -92,7 +93,15 @@ def loaders_from(function: str) -> dict[SplitName, Iterable[Any]]:
         ConfigError: If the function is not found.
         DataError: If what it returns is not as promised.
     """
-    returned = imported(function)()
+    make = imported(function)
+    try:
+        inspect.signature(make).bind()
+    except TypeError as error:
+        raise ConfigError(
+            f"'{function}' is called without arguments, but: {error}. Give a function that needs "
+            "none"
+        ) from error
+    returned = make()
     if not isinstance(returned, Mapping):
         raise DataError(f"'{function}' returned a {type(returned).__name__}: {_CONTRACT}")
     loaders = {split_named(str(name), function): loader for name, loader in returned.items()}

@@ -46,7 +46,8 @@ class ValueStatistics:
     Attributes:
         mean: (k,) float64.
         std: (k,) float64, of the population.
-        sample: (m, k) float32, the targets themselves, or a random sample where they are many.
+        sample: (m, k) float32, the targets themselves, or a random sample where they are many; NaN
+            where there is none.
     """
 
     mean: NDArray[np.float64]
@@ -61,7 +62,8 @@ class ValueStatistics:
     @property
     def deviation(self) -> NDArray[np.float32]:
         """(m, k) absolute distance of the sample from its median."""
-        return np.asarray(np.abs(self.sample - np.median(self.sample, axis=0)), dtype=np.float32)
+        median = np.nanmedian(self.sample, axis=0)
+        return np.asarray(np.abs(self.sample - median), dtype=np.float32)
 
 
 Statistics: TypeAlias = ClassStatistics | ValueStatistics
@@ -96,28 +98,32 @@ def class_statistics(
 class RunningMoments:
     """Mean and standard deviation along axis 1, of any number of batches, without cancellation.
 
+    NaN counts for nothing.
+
     References:
         Chan, Golub and LeVeque (1979), "Updating formulae and a pairwise algorithm for computing
         sample variances".
     """
 
     def __init__(self) -> None:
-        self.n = 0
+        self.n = np.zeros(1, np.int64)
         self._mean = np.zeros(1)
         self._squares = np.zeros(1)
 
     def update(self, values: NDArray[np.floating[Any]]) -> None:
         """Take in (n, k, ...) values, n at least 1."""
         axes = (0, *range(2, values.ndim))
-        n = values.size // values.shape[1]
-        mean = values.mean(axis=axes, dtype=np.float64)
+        known = ~np.isnan(values)
+        n = known.sum(axis=axes)
+        mean = values.sum(axis=axes, dtype=np.float64, where=known) / np.maximum(n, 1)
         pivot = mean.astype(values.dtype)
         centred = values - pivot.reshape(1, -1, *(1,) * (values.ndim - 2))
+        centred[~known] = 0.0
         squares = np.square(centred, out=centred).sum(axis=axes, dtype=np.float64)
         squares -= n * (mean - pivot) ** 2  # the pivot is the mean but for rounding
         shift, total = mean - self._mean, self.n + n
-        self._squares = self._squares + squares + shift**2 * (self.n * n / total)
-        self._mean = self._mean + shift * (n / total)
+        self._squares = self._squares + squares + shift**2 * (self.n * n / np.maximum(total, 1))
+        self._mean = self._mean + shift * (n / np.maximum(total, 1))
         self.n = total
 
     @property
@@ -128,17 +134,17 @@ class RunningMoments:
     @property
     def std(self) -> NDArray[np.float64]:
         """(k,) standard deviations of the population."""
-        return np.asarray(np.sqrt(self._squares / self.n))
+        return np.asarray(np.sqrt(self._squares / np.maximum(self.n, 1)))
 
 
 def value_statistics(targets: Iterable[NDArray[Any]]) -> ValueStatistics:
     """Sum up real targets.
 
     Args:
-        targets: Arrays (n, k) or (n, k, h, w), finite.
+        targets: Arrays (n, k) or (n, k, h, w), finite or NaN.
 
     Raises:
-        DataError: If there is none.
+        DataError: If there is none, of some output.
     """
     moments = RunningMoments()
     sample: list[NDArray[np.float32]] = []
@@ -149,6 +155,11 @@ def value_statistics(targets: Iterable[NDArray[Any]]) -> ValueStatistics:
         if len(rows) > _SAMPLE_PER_BATCH:
             rows = rows[rng.integers(len(rows), size=_SAMPLE_PER_BATCH)]
         sample.append(rows.astype(np.float32))
-    if moments.n == 0:
+    if not moments.n.any():
         raise DataError("the train split has no targets: give it at least one item")
+    if not moments.n.all():
+        raise DataError(
+            f"output {int(np.argmin(moments.n))} has no target in the train split, NaN throughout: "
+            "leave it out"
+        )
     return ValueStatistics(moments.mean, moments.std, np.concatenate(sample))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
 from niwaki.tasks.arrays import Arrays
-from niwaki.tasks.checks import Given, absent_classes, checked
+from niwaki.tasks.checks import Given, absent_classes, checked, missing_values
 from niwaki.tasks.task import Task, TaskSettings, declared
 from tests.tasks.made_up import DEPTH, DIGIT, MASK, POSE, raw_arrays
 
@@ -75,12 +75,21 @@ def test_labels_that_are_not_integers_are_refused() -> None:
         check(DIGIT, np.zeros(3))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_a_target_that_is_not_finite_is_named_with_its_index(bad: float) -> None:
+def test_a_target_that_is_infinite_is_named_with_its_index() -> None:
     depth = np.zeros((3, 4, 5), np.float32)
-    depth[1, 2, 3] = bad
-    with pytest.raises(DataError, match=rf"targets hold {bad} at index \(1, 0, 2, 3\)"):
+    depth[1, 2, 3] = np.inf
+    with pytest.raises(DataError, match=r"targets hold inf at index \(1, 0, 2, 3\): .* or NaN"):
         check(DEPTH, depth)
+
+
+def test_a_target_that_is_missing_is_nan_and_told() -> None:
+    depth = np.zeros((3, 4, 5), np.float32)
+    depth[0] = np.nan
+    check(DEPTH, depth)
+    told = missing_values([DEPTH], Arrays(np.zeros((3, 2)), {DEPTH.name: depth}))
+    assert told == (f"task '{DEPTH.name}': 33.3% of the train targets are NaN and do not count",)
+    with pytest.raises(DataError, match="NaN throughout"):
+        check(DEPTH, np.full((3, 4, 5), np.nan, np.float32))
 
 
 def test_an_input_that_is_not_finite_is_named_with_its_index() -> None:

@@ -128,3 +128,19 @@ def test_temperature_keeps_the_size_of_small_gradients() -> None:
         assert student.grad is not None
         sizes.append(float(student.grad.norm()))
     assert sizes[0] == pytest.approx(sizes[1], rel=0.02)
+
+
+def test_where_there_is_no_number_nothing_is_learnt() -> None:
+    generator = torch.Generator().manual_seed(0)
+    outputs = torch.randn(2, 1, 4, 4, generator=generator, requires_grad=True)
+    targets = torch.randn(2, 1, 4, 4, generator=generator)
+    loss = ValueLoss(weight=1.0, std=(2.0,), chance=0.7, beta=0.5)
+    half = targets.clone()
+    half[1] = torch.nan
+    found = loss.against_targets(outputs, half)
+    torch.testing.assert_close(found, loss.against_targets(outputs[:1], targets[:1]))
+    found.backward()  # type: ignore[no-untyped-call]
+    assert outputs.grad is not None
+    assert outputs.grad[0].abs().min() > 0.0
+    assert outputs.grad[1].abs().max() == 0.0
+    assert loss.against_targets(outputs, torch.full_like(targets, torch.nan)).item() == 0.0

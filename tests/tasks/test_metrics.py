@@ -137,3 +137,17 @@ def test_skill_is_one_if_perfect_and_zero_at_chance(metric: Metric[Any], chance:
     assert metric.skill(chance, chance) == 0.0
     halfway = (metric.perfect + chance) / 2
     assert metric.skill(halfway, chance) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("metric", [RMSE(), MAE()])
+def test_what_has_no_number_is_not_scored(metric: Metric[Any]) -> None:
+    rng = np.random.default_rng(0)
+    outputs, targets = rng.normal(size=(2, 8, 1, 3, 3))
+    expected, found = metric.accumulator(), metric.accumulator()
+    expected.update(outputs[:5], targets[:5])
+    targets[5:] = np.nan
+    found.update(outputs, targets)
+    assert found.value() == pytest.approx(expected.value())
+    nothing = metric.accumulator()
+    nothing.update(outputs[5:], targets[5:])
+    assert math.isnan(nothing.value())

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from niwaki.core.errors import DataError
+from niwaki.tasks.metrics import MAE
 from niwaki.tasks.statistics import class_statistics, value_statistics
 
 
@@ -46,3 +47,20 @@ def test_no_label_that_counts_is_an_error() -> None:
 def test_no_targets_is_an_error() -> None:
     with pytest.raises(DataError, match="no targets"):
         value_statistics([])
+
+
+def test_what_is_missing_counts_for_nothing() -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(3.0, 2.0, (60, 2)).astype(np.float32)
+    values[rng.random((60, 2)) < 0.3] = np.nan
+    values[:20, 1] = np.nan  # a whole batch without
+    found = value_statistics([values[:20], values[20:]])
+    np.testing.assert_allclose(found.mean, np.nanmean(values, axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found.std, np.nanstd(values, axis=0), rtol=1e-6)
+    chance = np.nanmean(np.abs(values - np.nanmedian(values, axis=0)))
+    assert MAE().chance(found) == pytest.approx(chance, rel=1e-6)
+
+
+def test_an_output_without_any_number_is_an_error() -> None:
+    with pytest.raises(DataError, match="output 1 has no target"):
+        value_statistics([np.array([[1.0, np.nan], [2.0, np.nan]])])

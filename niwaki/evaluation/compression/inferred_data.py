@@ -153,7 +153,13 @@ def _in_and_out(batch: Any, origin: str) -> tuple[NDArray[Any], dict[str, NDArra
         )
     given = parts[1] if len(parts) == 2 else {}
     named = given if isinstance(given, Mapping) else {"": given}
-    return plain_array(parts[0]), {str(name): plain_array(v) for name, v in named.items()}
+    targets = {str(name): plain_array(values) for name, values in named.items()}
+    if isinstance(parts[0], Mapping | tuple):
+        raise DataError(
+            f"{origin} gives several inputs, but models here have one input tensor: give one, and "
+            "wrap the model in a module that takes it apart"
+        )
+    return plain_array(parts[0]), targets
 
 
 def _joined(parts: list[NDArray[Any]], what: str, origin: str) -> NDArray[Any]:

@@ -52,6 +52,7 @@ def test_splits_that_are_missing_are_carved() -> None:
     [
         ((torch.zeros(4, 1, 16, 16), torch.zeros(4), torch.zeros(4)), "a batch of 3 came"),
         ({"image": torch.zeros(4, 1, 16, 16), "label": torch.zeros(4)}, "keys image, label"),
+        (((torch.zeros(4, 3), torch.zeros(4, 2)), torch.zeros(4)), "several inputs"),
         ((torch.zeros(1, 16, 16), 3), "inputs of .* bring all to one shape|batch first"),
     ],
 )
