@@ -154,7 +154,7 @@ def test_an_impossible_space_leaves_no_run_folder_behind(call: Call, tmp_path: P
     data = npz(tmp_path / "a.npz", 40)
     config = write_config(tmp_path / "a.yaml", TINY, data=data, objectives=["macs"])
     done = call("search", str(config), "--set", "space.default_decoder=[0]", "--json")
-    assert "default_decoder is [0]" in refused(done, "SpaceError", 3)
+    assert "'space.default_decoder' is [0]" in refused(done, "SpaceError", 3)
     assert not (tmp_path / "runs" / "a").exists()
 
 

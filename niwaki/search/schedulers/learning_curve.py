@@ -51,6 +51,7 @@ class Curve:
 
 
 _TINY = 1e-100  # the square of less is no number
+_HARDLY = 1e-9  # of the largest value: places nearer than this are one
 
 UNKNOWN = Curve(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([np.inf, np.inf]))
 
@@ -79,7 +80,7 @@ def fit_curve(x: Array, y: Array) -> Curve | None:
     if np.array_equal(x, y):
         return None
     scale = float(x.std())
-    if scale < _TINY:
+    if scale < max(_TINY, _HARDLY * float(max(np.abs(x).max(), np.abs(y).max()))):
         return _shift(x, y)
     # So wide that all pairs are neighbours: one straight line.
     straight = 1e3 * scale

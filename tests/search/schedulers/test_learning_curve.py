@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from niwaki.core.randomness import stream
@@ -71,6 +71,7 @@ def test_the_good_are_foretold_better_than_the_bad() -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example([(0.0, 0.0), (2.60517514883965e-40, -1.0)])
 @given(st.lists(st.tuples(st.floats(-50, 50), st.floats(-50, 50)), min_size=1, max_size=40))
 def test_better_is_never_taken_for_worse(pairs: list[tuple[float, float]]) -> None:
     x, y = np.array(pairs).T
