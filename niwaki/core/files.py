@@ -38,6 +38,17 @@ def write_text_atomically(path: Path, text: str) -> None:
         raise cannot_write(path, error) from error
 
 
+def noted_once(path: Path, text: str) -> str:
+    """Return what a file holds, once it was written with `text` if it was not there.
+
+    Raises:
+        RunFolderError: If the disk is full or the folder cannot be written.
+    """
+    if not path.exists():
+        write_text_atomically(path, text)
+    return path.read_text()
+
+
 def _replace(path: Path, data: bytes) -> None:
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
     temporary = Path(name)

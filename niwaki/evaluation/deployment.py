@@ -16,7 +16,7 @@ from niwaki.compress.quantization.observers import new_observer
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import DataError, TargetError
-from niwaki.core.files import write_text_atomically
+from niwaki.core.files import noted_once, write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
@@ -238,11 +238,8 @@ def require_same_data(folder: Path, data: TaskData) -> None:
     Raises:
         DataError: If they have changed: scores before and after would not compare.
     """
-    path = folder / DATA_FILE
-    if not path.exists():
-        write_text_atomically(path, json.dumps(data.to_json(), indent=2) + "\n")
-        return
-    known = json.loads(path.read_text())["fingerprint"]
+    noted = noted_once(folder / DATA_FILE, json.dumps(data.to_json(), indent=2) + "\n")
+    known = json.loads(noted)["fingerprint"]
     if known != data.fingerprint:
         raise DataError(
             f"this run began with data of fingerprint {known}, and now it is {data.fingerprint}: "

@@ -40,6 +40,7 @@ from niwaki.tasks.base import TaskData
 OBJECTIVES = ("mean_skill", "latency_ms")
 _BELOW_BUDGET = 0.95  # a prediction that is a little off should still be within
 _WAYS = 3  # fp32, int8, mixed
+_LISTED = "listed"  # what searches where no search was asked for
 _HARDLY_LOST = 0.01  # of mean skill, where no budget says what to choose
 
 
@@ -176,6 +177,7 @@ def compression_study(
         seed=request.seed,
         notify=None if observer is None else observer.say,
     )
+    searcher = request.searcher if request.evaluations else _LISTED
     settings = StudySettings(
         OBJECTIVES,
         budget=Budget(
@@ -184,14 +186,14 @@ def compression_study(
         ),
         n_finalists=request.n_finalists,
         seed=request.seed,
-        searcher=request.searcher if request.evaluations else "listed",
+        searcher=searcher,
         scheduler=request.scheduler if request.scheduler != "full" else "",
-        config=_config(request, pruning, target),
+        config=_config(request, pruning, target, searcher),
     )
     return Study(
         folder,
         evaluator,
-        partial(_searcher, request.searcher if request.evaluations else ""),
+        partial(_searcher, searcher),
         settings,
         make_scheduler=partial(_scheduler, request.scheduler),
         make_executor=partial(_executor, request.n_workers),
@@ -200,7 +202,7 @@ def compression_study(
 
 
 def _config(
-    request: CompressionRequest, pruning: PruningSettings, target: Target
+    request: CompressionRequest, pruning: PruningSettings, target: Target, searcher: str
 ) -> dict[str, JSON]:
     """Return what must stay as it is while a compression continues, and what may change."""
     asked = replace(request.settings, pruning=pruning)
@@ -209,7 +211,7 @@ def _config(
         "objectives": list(OBJECTIVES),
         "target": type(target).__qualname__,
         "compression": plain,
-        "searcher": request.searcher if request.evaluations else "listed",
+        "searcher": searcher,
         "scheduler": request.scheduler,
         "seed": request.seed,
         "budget": {"evaluations": request.evaluations},
@@ -256,8 +258,7 @@ class Compressed:
             and t.measurement.values["weight_bytes"] < whole["weight_bytes"]
         ]
         int8 = min(quantized, key=lambda m: m.values["weight_bytes"], default=None)
-        final = run.history.finals.get(baseline.candidate.key)
-        original = final if final is not None and final.complete else baseline.measurement
+        original = run.history.exported.get(baseline.candidate.key, baseline.measurement)
         return cls(
             front,
             original,
@@ -336,7 +337,7 @@ def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -
 
 
 def _searcher(name: str, problem: Problem) -> Searcher:
-    if not name:
+    if name == _LISTED:
         return Listed(problem)
     searcher: Searcher = SEARCHERS.find(name).load()(problem)
     return searcher

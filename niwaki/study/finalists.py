@@ -55,7 +55,7 @@ class Finals:
         assert history.baseline is not None
         chosen = [front.models[row] for row in spread(front.costs, n)] if len(front) else []
         wanted = [history.baseline, *(Trial(m.number, m.candidate, m.searched) for m in chosen)]
-        done = {key for key, final in history.finals.items() if final.complete}
+        done = history.exported
         todo = {t.candidate.key: t for t in wanted if t.candidate.key not in done}
         exports = [self._export(trial) for trial in todo.values()]
         timed = self.evaluator.measure_exports(
@@ -64,7 +64,7 @@ class Finals:
         for export in timed:
             number = todo[export.measurement.key].number
             self.recorder.record(Final(None if number < 0 else number, export.measurement))
-        if not any(final.complete for final in history.finals.values()):
+        if not history.exported:
             reasons = {final.reason for final in history.finals.values()}
             raise StudyError(f"no model of the front could be exported: {'; '.join(reasons)}")
 

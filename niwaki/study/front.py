@@ -2,8 +2,8 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -184,49 +184,34 @@ def front_of(
     objectives: tuple[Objective, ...],
     bounds: tuple[Bound, ...],
     folder: Path,
+    exported: bool = True,
 ) -> Front:
     """Return the front of a study.
 
     Once finalists were exported, they alone are on it, by the values of their files: a candidate
     whose file was not measured cannot be compared with them. Before that, it is the front of what
     the search measured at full effort. The baseline competes like any other model.
+
+    Args:
+        history: Of the study.
+        objectives: At least one.
+        bounds: That models of the front keep.
+        folder: Of the run.
+        exported: Whether exported files count; without, it is the front of the search itself.
     """
-    models = _models(history)
-    measured = [model for model in models if model.final is not None]
-    return Front(objectives, _best(measured or models, objectives, bounds), folder)
-
-
-def searched_front(
-    history: History,
-    *,
-    objectives: tuple[Objective, ...],
-    bounds: tuple[Bound, ...],
-    folder: Path,
-) -> Front:
-    """Return the front of what the search measured at full effort, exported or not."""
-    models = [replace(model, final=None) for model in _models(history)]
-    return Front(objectives, _best(models, objectives, bounds), folder)
-
-
-def _models(history: History) -> list[FrontModel]:
     baseline = [] if history.baseline is None else [history.baseline]
-    finals = {key: final for key, final in history.finals.items() if final.complete}
-    return [
+    finals = history.exported if exported else {}
+    models = [
         FrontModel(t.number, t.candidate, t.measurement, finals.get(t.candidate.key))
         for t in {t.candidate.key: t for t in (*history.full_trials, *baseline)}.values()
         if t.measurement.complete
     ]
-
-
-def _best(
-    models: Sequence[FrontModel], objectives: tuple[Objective, ...], bounds: tuple[Bound, ...]
-) -> tuple[FrontModel, ...]:
-    """Return the feasible models that no other beats, the best by the first objective first."""
+    models = [model for model in models if model.final is not None] or models
     feasible = [m for m in models if not any(b.violation(m.values) > 0 for b in bounds)]
     costs = minimised([model.values for model in feasible], objectives)
     kept = [model for model, on in zip(feasible, non_dominated(costs), strict=True) if on]
     kept.sort(key=lambda model: objectives[0].sign * model.values[objectives[0].name])
-    return tuple(kept)
+    return Front(objectives, tuple(kept), folder)
 
 
 def _plain(values: Mapping[str, float]) -> dict[str, JSON]:

@@ -106,6 +106,11 @@ class History:
         """The trials at full effort, in the order of telling: those that results are made of."""
         return [trial for trial in self.trials if trial.measurement.fidelity >= FULL]
 
+    @property
+    def exported(self) -> dict[str, Measurement]:
+        """The finals that were written, verified and measured, by candidate key."""
+        return {key: final for key, final in self.finals.items() if final.complete}
+
     def candidates_asked(self) -> list[Candidate]:
         """Return every proposal of the searcher, each once, in order of asking."""
         in_order = (self.asked[number].candidate for number in sorted(self.asked))

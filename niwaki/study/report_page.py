@@ -59,7 +59,7 @@ def report_data(run: Run) -> ReportData:
         bounds=run.bounds,
         baseline=None if history.baseline is None else history.baseline.measurement,
         baseline_candidate=None if history.baseline is None else history.baseline.candidate,
-        finals={key: final for key, final in history.finals.items() if final.complete},
+        finals=history.exported,
         front_keys=tuple(model.key for model in front.models),
         knee_key="" if knee is None else knee.key,
         hypervolume=[run.hypervolume[row] for row in shown],

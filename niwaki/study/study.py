@@ -29,7 +29,7 @@ from niwaki.study.events import Baseline, Note, Started
 from niwaki.study.executors.base import Executor, Job
 from niwaki.study.executors.in_process import InProcessExecutor
 from niwaki.study.finalists import Finals
-from niwaki.study.front import Front, front_of, searched_front
+from niwaki.study.front import Front, front_of
 from niwaki.study.history import SESSION, History
 from niwaki.study.ledger import Ledger
 from niwaki.study.observer import Observer, Silence
@@ -209,8 +209,8 @@ class Study:
                 self._provenance(recorder.history),
                 settings.seed,
                 self._observer,
-            ).run(self._front(searched_front, recorder.history, bounds), settings.n_finalists)
-        front = self._front(front_of, recorder.history, bounds)
+            ).run(self._front(recorder.history, bounds, exported=False), settings.n_finalists)
+        front = self._front(recorder.history, bounds)
         write_text_atomically(self.folder.pareto_json, json.dumps(front.to_json(), indent=2) + "\n")
         write_text_atomically(self.folder.pareto_csv, front.to_csv())
         return front
@@ -257,13 +257,14 @@ class Study:
         )
 
     def _front(
-        self, select: Callable[..., Front], history: History, bounds: tuple[Bound, ...]
+        self, history: History, bounds: tuple[Bound, ...], *, exported: bool = True
     ) -> Front:
-        return select(
+        return front_of(
             history,
             objectives=self.description.objectives,
             bounds=bounds,
             folder=self.folder.path,
+            exported=exported,
         )
 
 

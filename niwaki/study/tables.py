@@ -73,7 +73,7 @@ def status_json(run: Run) -> dict[str, JSON]:
         "failures": dict(Counter(failure.reason for failure in run.failures)),
         "seconds": round(history.seconds, 3),
         "front": len(run.front),
-        "exported": sum(final.complete for final in history.finals.values()),
+        "exported": len(history.exported),
         "hypervolume": run.hypervolume[-1] if run.hypervolume else 0.0,
     }
 

@@ -1,6 +1,6 @@
 """Checks of what users give, which also bring targets to the shapes of `TaskKind`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,30 +169,38 @@ def _require_labels(task: Task, labels: NDArray[Any], where: str) -> None:
 def _require_finite(values: NDArray[Any], what: str) -> None:
     if values.dtype.kind != "f":
         return
-    for start in range(0, len(values), _CHUNK):
-        chunk = values[start : start + _CHUNK]
-        finite = np.isfinite(chunk)
-        if not finite.all():
-            first = np.argwhere(~finite)[0]
-            index = (start + int(first[0]), *(int(axis) for axis in first[1:]))
-            raise DataError(
-                f"{what} hold {chunk[tuple(first)]} at index {_spelled(index)}: "
-                "remove such items, or fill them in"
-            )
+    _refuse(values, lambda chunk: ~np.isfinite(chunk), what, "remove such items, or fill them in")
 
 
 def _require_known(values: NDArray[Any], what: str) -> None:
     """Check that real targets are finite where they are known; NaN says that one is not."""
     if values.dtype.kind != "f":
         return
-    if np.isinf(values).any():
-        index = tuple(int(axis) for axis in np.argwhere(np.isinf(values))[0])
-        raise DataError(
-            f"{what} hold {values[index]} at index {_spelled(index)}: give numbers, or NaN where "
-            "there is no label"
-        )
-    if np.isnan(values).all():
+    _refuse(values, np.isinf, what, "give numbers, or NaN where there is no label")
+    if all(np.isnan(chunk).all() for _, chunk in _chunks(values)):
         raise DataError(f"{what} are NaN throughout: there is nothing to be learnt from them")
+
+
+def _refuse(
+    values: NDArray[Any],
+    is_bad: Callable[[NDArray[Any]], NDArray[np.bool_]],
+    what: str,
+    remedy: str,
+) -> None:
+    """Raise on the first value that is bad, with its index; in pieces, as arrays may be large."""
+    for start, chunk in _chunks(values):
+        bad = is_bad(chunk)
+        if bad.any():
+            first = np.argwhere(bad)[0]
+            index = (start + int(first[0]), *(int(axis) for axis in first[1:]))
+            raise DataError(
+                f"{what} hold {chunk[tuple(first)]} at index {_spelled(index)}: {remedy}"
+            )
+
+
+def _chunks(values: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+    for start in range(0, len(values), _CHUNK):
+        yield start, values[start : start + _CHUNK]
 
 
 def _spelled(index: tuple[int, ...]) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from niwaki.core.errors import RunFolderError
-from niwaki.core.files import write_text_atomically
+from niwaki.core.files import noted_once, write_text_atomically
 
 
 def test_the_text_replaces_what_was_there(tmp_path: Path) -> None:
@@ -42,3 +42,9 @@ def test_a_full_disk_leaves_the_old_text_and_no_litter(tmp_path: Path) -> None:
 def test_a_missing_folder_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="cannot be written"):
         write_text_atomically(tmp_path / "missing" / "file", "text")
+
+
+def test_what_was_noted_first_stays(tmp_path: Path) -> None:
+    path = tmp_path / "original.json"
+    assert noted_once(path, "first") == "first"
+    assert noted_once(path, "second") == "first"

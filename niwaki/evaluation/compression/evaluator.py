@@ -412,9 +412,7 @@ class CompressedEvaluator(Evaluator):
             share = rng.random()
             near = [min(len(s) - 1, int(rng.normal(share, 0.2) * len(s))) for s in steps]
             drawn.append(np.array([s[max(0, i)] for s, i in zip(steps, near, strict=True)]))
-        whole = [self._pruned_graph(self.ladder.whole, p) for p in self._precisions]
-        # Small networks are slower in int8 on some machines: then nobody will run them so.
-        asked = self._precisions[int(np.argmin(self._latencies(whole)))]
+        asked = self._fastest_precision()
         latencies = self._latencies([self._pruned_graph(counts, asked) for counts in drawn])
         price = LatencyPrice(self.original.groups.costs, drawn, latencies)
         self._say(
@@ -423,6 +421,13 @@ class CompressedEvaluator(Evaluator):
             f"{price.relative_error:.1%} (median)"
         )
         return price
+
+    def _fastest_precision(self) -> str:
+        """Return that of the whole model: small ones are slower in int8 on some machines."""
+        if len(self._precisions) == 1:
+            return self._precisions[0]
+        whole = [self._pruned_graph(self.ladder.whole, each) for each in self._precisions]
+        return self._precisions[int(np.argmin(self._latencies(whole)))]
 
     def _pruned_graph(self, counts: NDArray[np.int64], precision: str) -> onnx.ModelProto:
         """Return a pruned network as it will run, all layers in one precision."""

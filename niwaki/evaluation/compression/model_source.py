@@ -11,7 +11,7 @@ from torch import nn
 
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
-from niwaki.core.files import write_text_atomically
+from niwaki.core.files import noted_once
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.tasks.python_loaders import imported
@@ -81,11 +81,9 @@ class ModelSource:
         Raises:
             ConfigError: If its structure or a weight has changed: results would not compare.
         """
-        path, found = folder / ORIGINAL_FILE, model_fingerprint(self.load())
-        if not path.exists():
-            write_text_atomically(path, json.dumps({"fingerprint": found}) + "\n")
-            return
-        known = json.loads(path.read_text())["fingerprint"]
+        found = model_fingerprint(self.load())
+        noted = noted_once(folder / ORIGINAL_FILE, json.dumps({"fingerprint": found}) + "\n")
+        known = json.loads(noted)["fingerprint"]
         if known != found:
             raise ConfigError(
                 f"this run began with a model of fingerprint {known}, and now it is {found}: "

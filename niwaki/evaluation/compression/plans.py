@@ -11,7 +11,8 @@ import onnx
 import torch
 from torch import nn
 
-from niwaki.compress.pruning import PruningPlan, apply_plan, compensated, input_moments
+from niwaki.compress.pruning import PruningPlan, compensated, input_moments
+from niwaki.compress.pruning.rebuilding import check_fits
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.files import write_text_atomically
@@ -53,10 +54,9 @@ class CompressionPlans:
             SpaceError: If the plan does not fit: names the first layer that differs.
         """
         whole = with_plain_weights(module)
-        smaller = apply_plan(whole, self.pruning)
-        if not (seen := _several(batches)):
-            return smaller
-        return compensated(whole, self.pruning, input_moments(whole, seen))
+        check_fits(whole, self.pruning)
+        seen = _several(batches)
+        return compensated(whole, self.pruning, input_moments(whole, seen) if seen else None)
 
     def quantize(
         self,

@@ -1,5 +1,6 @@
 """Idioms of recurrent networks."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,30 +12,22 @@ from niwaki.testing.pruning_idioms.composed import Composed, conv_norm, relu
 
 def long_short_term_memory() -> nn.Module:
     """An LSTM between linear layers."""
-
-    def compute(m: Any, x: Tensor) -> Any:
-        y, _ = m.memory(relu(m.enter(x)))
-        return m.head(relu(m.after(y[:, -1])))
-
-    parts = {
-        "enter": nn.Linear(6, 16),
-        "memory": nn.LSTM(16, 12, batch_first=True),
-        "after": nn.Linear(12, 20),
-        "head": nn.Linear(20, 5),
-    }
-    return Composed(compute, parts)
+    return _between_linear(nn.LSTM(16, 12, batch_first=True), lambda y: y[:, -1])
 
 
 def gated_recurrent_unit() -> nn.Module:
     """A GRU between linear layers."""
+    return _between_linear(nn.GRU(16, 12, batch_first=True), lambda y: y.mean(1))
 
+
+def _between_linear(memory: nn.Module, read: Callable[[Tensor], Tensor]) -> nn.Module:
     def compute(m: Any, x: Tensor) -> Any:
         y, _ = m.memory(relu(m.enter(x)))
-        return m.head(relu(m.after(y.mean(1))))
+        return m.head(relu(m.after(read(y))))
 
     parts = {
         "enter": nn.Linear(6, 16),
-        "memory": nn.GRU(16, 12, batch_first=True),
+        "memory": memory,
         "after": nn.Linear(12, 20),
         "head": nn.Linear(20, 5),
     }
