@@ -57,16 +57,19 @@ def test_counts_are_those_of_the_modules(evaluator: FromScratchEvaluator) -> Non
         assert evaluator.cheap(candidate)["params"] == n_params
 
 
-@pytest.mark.parametrize("seed", range(4))
 def test_random_networks_and_their_children_are_trained_and_deployed(
-    evaluator: FromScratchEvaluator, seed: int
+    evaluator: FromScratchEvaluator,
 ) -> None:
-    rng = np.random.default_rng(seed)
-    candidate = evaluator.space.mutate(evaluator.space.sample(rng), rng)
-    measurement = evaluator.evaluate(candidate, fidelity=0.5, seed=seed)
-    assert measurement.complete or "diverged" in measurement.reason
-    if measurement.complete:
-        assert set(measurement.values) == {value.name for value in evaluator.values}
+    n_complete = 0
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        candidate = evaluator.space.mutate(evaluator.space.sample(rng), rng)
+        measurement = evaluator.evaluate(candidate, fidelity=0.5, seed=seed)
+        assert measurement.complete or "diverged" in measurement.reason
+        if measurement.complete:
+            assert set(measurement.values) == {value.name for value in evaluator.values}
+            n_complete += 1
+    assert n_complete > 0
 
 
 def test_a_seed_learns_and_runs_in_int8(evaluator: FromScratchEvaluator) -> None:
