@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import torch
@@ -94,27 +95,62 @@ class ModuleStack:
             self._frames.pop()
 
 
-class TaggedInt(int):
-    """An integer attribute of a module, which remembers its name wherever it is passed.
+@dataclass(frozen=True)
+class Tag:
+    """What an integer was computed from.
 
-    `view(batch, self.num_heads, -1)` then tells that this dimension is `num_heads` of that module.
+    Attributes:
+        name: An attribute of a module, such as `blocks.0.attention:num_heads`.
+        size: Its value.
+        share: How many times the attribute the integer is.
     """
 
     name: str
+    size: int
+    share: Fraction = Fraction(1)
 
-    def __new__(cls, value: int, name: str) -> "TaggedInt":
-        """Make `value`, which is the attribute `name`, such as `blocks.0.attention:num_heads`."""
+
+class TaggedInt(int):
+    """An integer attribute of a module, which remembers its name wherever it is passed.
+
+    `view(batch, self.num_heads, -1)` then tells that this dimension is `num_heads` of that module,
+    and `split(self.width // 2, 1)` that each part has half as many channels as `width` says.
+    """
+
+    tag: Tag
+
+    def __new__(cls, value: int, tag: Tag) -> "TaggedInt":
+        """Make `value`, which is what the tag says."""
         tagged = super().__new__(cls, value)
-        tagged.name = name
+        tagged.tag = tag
         return tagged
+
+    def __mul__(self, other: Any) -> Any:
+        return self._times(int(self) * other, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return self._times(other * int(self), other)
+
+    def __floordiv__(self, other: Any) -> Any:
+        quotient = int(self) // other
+        if type(other) is not int or self % other:
+            return quotient
+        return self._shared(quotient, Fraction(1, other))
+
+    def _times(self, product: Any, other: Any) -> Any:
+        return self._shared(product, Fraction(other)) if type(other) is int else product
+
+    def _shared(self, value: int, factor: Fraction) -> int:
+        tag = self.tag
+        return TaggedInt(value, Tag(tag.name, tag.size, tag.share * factor)) if value > 0 else value
 
     def __deepcopy__(self, memo: dict[int, Any]) -> int:
         return int(self)
 
 
-def tag_of(value: object) -> str | None:
-    """Return the attribute that an argument is, or None."""
-    return value.name if isinstance(value, TaggedInt) else None
+def tag_of(value: object) -> Tag | None:
+    """Return what an argument was computed from, or None."""
+    return value.tag if isinstance(value, TaggedInt) else None
 
 
 @contextmanager
@@ -143,7 +179,7 @@ def tagged_attributes(module: nn.Module, *, but: Collection[str] = ()) -> Iterat
 
 def _tagged(value: object, name: str) -> object:
     if type(value) is int:
-        return TaggedInt(value, name)
+        return TaggedInt(value, Tag(name, value))
     if type(value) in (tuple, list) and any(type(item) is int for item in value):  # type: ignore[attr-defined]
         items = [_tagged(item, f"{name}[{i}]") for i, item in enumerate(value)]  # type: ignore[arg-type, var-annotated]
         return tuple(items) if isinstance(value, tuple) else items

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from niwaki.compress.pruning.atoms import Atoms, AxisKind
-from niwaki.compress.pruning.call_sites import CallSite
+from niwaki.compress.pruning.call_sites import CallSite, Tag
 from niwaki.compress.pruning.labels import FIXED, Label, label_of
 
 PLAIN = "\0plain"
@@ -72,14 +72,14 @@ class BoxEvent:
         site: Where.
         atoms: One axis per dimension that the label varies along.
         preferred: Axis that follows by itself, as -1 in `view` does; None if there is none.
-        tags: For each axis, the attribute that its size was given as, or None.
+        tags: For each axis, what its size was computed from, or None.
         because: For people.
     """
 
     site: CallSite
     atoms: Tensor
     preferred: int | None
-    tags: tuple[str | None, ...]
+    tags: tuple[Tag | None, ...]
     because: str
 
 
@@ -340,10 +340,22 @@ class Provenance:
         if described in self.nodes:
             self.roles.setdefault((described, dim), role)
 
-    def follow(self, tag: str | None, atoms: Tensor, because: str) -> None:
-        """Bind an attribute of a module to the (n,) indices that it counts."""
+    def follow(self, tag: Tag | None, atoms: Tensor, because: str) -> None:
+        """Bind an attribute of a module to the (n,) indices that a multiple of it counts."""
         if tag is not None:
-            self.atoms.unite(self.atoms.axis(AxisKind.ATTRIBUTE, tag, len(atoms)), atoms, because)
+            self.atoms.unite(self.counted(tag, because), atoms, because)
+
+    def counted(self, tag: Tag, because: str) -> Tensor:
+        """Return the atoms of an attribute, as often as the multiple of it that a tag is.
+
+        For a fraction, the same goes from each part of the attribute, so that it stays a multiple.
+        """
+        atoms = self.atoms.axis(AxisKind.ATTRIBUTE, tag.name, tag.size)
+        if tag.share.denominator > 1:
+            parts = atoms.reshape(tag.share.denominator, -1)
+            self.atoms.unite(parts, parts[:1], because)
+            atoms = parts[0]
+        return atoms.repeat(tag.share.numerator)
 
     def option(self, site: CallSite, atoms: Tensor, n_options: int, *, first: bool = False) -> int:
         """Return which of several ways to take at a site, and note that there are others."""

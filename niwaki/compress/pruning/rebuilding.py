@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -77,9 +78,7 @@ def check_fits(module: nn.Module, plan: PruningPlan) -> None:
 
 def kept_indices(cut: Cut) -> Tensor:
     """Return the ascending indices that stay."""
-    keep = torch.ones(cut.size, dtype=torch.bool)
-    keep[list(cut.removed)] = False
-    return keep.nonzero().flatten()
+    return torch.from_numpy(np.delete(np.arange(cut.size), cut.removed))
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

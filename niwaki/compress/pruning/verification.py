@@ -57,13 +57,13 @@ class Bench:
     def difference(self, plan: PruningPlan) -> str:
         """Return what is wrong with a plan; empty if the pruned model is the masked one."""
         with torch.no_grad():
-            with masked(self.module, plan):
-                expected = dict(named_tensors(_seeded(self.module, self.inputs)))
             smaller = apply_plan(self.module, plan)
-            try:
+            try:  # first, since plans that are wrong mostly end here
                 got = dict(named_tensors(_seeded(smaller, self.inputs)))
             except Exception as error:  # of the model's own code, which may raise anything
                 return f"the smaller model fails: {_first_line(error)}"
+            with masked(self.module, plan):
+                expected = dict(named_tensors(_seeded(self.module, self.inputs)))
         return _compared(expected, got, self.tolerance) or self._in_training(smaller)
 
     def _in_training(self, smaller: nn.Module) -> str:
@@ -219,32 +219,41 @@ def failures(on: Bench, groups: ChannelGroups, *, seed: int) -> list[Failure]:
 
     All groups are tried together first, with a different share of each so that sizes cannot fit by
     chance; only if that fails are they tried in smaller sets, each together with all that are known
-    to be good.
+    to be good. In the end, those that are left have passed every draw together.
     """
+    failed: list[Failure] = []
+    left = list(groups.groups)
+    draws = list(range(_N_DRAWS))
+    while left and draws:
+        draw = draws.pop(0)
+        wrong = _sifted(on, groups, left, seed=seed, draw=draw)
+        if wrong:
+            failed += wrong
+            names = {failure.group for failure in wrong}
+            left = [group for group in left if group.name not in names]
+            draws = [each for each in range(_N_DRAWS) if each != draw]
+    return failed
+
+
+def _sifted(
+    on: Bench, groups: ChannelGroups, candidates: list[ChannelGroup], *, seed: int, draw: int
+) -> list[Failure]:
+    """Return those of the candidates that cannot go, by one draw; the others go together."""
     accepted: list[ChannelGroup] = []
     failed: list[Failure] = []
 
-    def wrong(candidates: list[ChannelGroup]) -> str:
-        for draw in range(_N_DRAWS):
-            plan = random_plan(groups, [*accepted, *candidates], seed=seed, draw=draw)
-            reason = on.difference(plan)
-            if reason:
-                return reason
-        return ""
-
-    def sift(candidates: list[ChannelGroup]) -> None:
-        reason = wrong(candidates)
+    def sift(tried: list[ChannelGroup]) -> None:
+        reason = on.difference(random_plan(groups, [*accepted, *tried], seed=seed, draw=draw))
         if not reason:
-            accepted.extend(candidates)
-        elif len(candidates) == 1:
-            failed.append(Failure(candidates[0].name, reason))
+            accepted.extend(tried)
+        elif len(tried) == 1:
+            failed.append(Failure(tried[0].name, reason))
         else:
-            middle = len(candidates) // 2
-            sift(candidates[:middle])
-            sift(candidates[middle:])
+            middle = len(tried) // 2
+            sift(tried[:middle])
+            sift(tried[middle:])
 
-    if groups.groups:
-        sift(list(groups.groups))
+    sift(candidates)
     return failed
 
 

@@ -2,8 +2,7 @@
 
 from torch import Tensor
 
-from niwaki.compress.pruning.atoms import AxisKind
-from niwaki.compress.pruning.call_sites import tag_of
+from niwaki.compress.pruning.call_sites import Tag, tag_of
 from niwaki.compress.pruning.contraction import contract, operand
 from niwaki.compress.pruning.labels import Label
 from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
@@ -78,14 +77,14 @@ def made(state: Provenance, call: Call) -> None:
     for out in tensors_in(call.out):
         tags = _asked_tags(call, out)
         labels = [
-            Label((d,), state.atoms.axis(AxisKind.ATTRIBUTE, tag, out.shape[d]))
+            Label((d,), state.counted(tag, f"{call.described} makes so many"))
             for d, tag in tags.items()
         ]
         state.record(call, out, labels, elastic=set(range(out.ndim)) - tags.keys())
 
 
-def _asked_tags(call: Call, out: Tensor) -> dict[int, str]:
-    """Return the numbers of the model that sizes were given as, by dimension."""
+def _asked_tags(call: Call, out: Tensor) -> dict[int, Tag]:
+    """Return what sizes were computed from, by dimension, where that is known."""
     if call.name not in _SHAPED:
         return {}
     given = call.kwargs.get("size", call.args[1:] if call.name.startswith("new_") else call.args)

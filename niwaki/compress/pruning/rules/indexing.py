@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from niwaki.compress.pruning.call_sites import tag_of
+from niwaki.compress.pruning.call_sites import Tag, tag_of
 from niwaki.compress.pruning.labels import Label
 from niwaki.compress.pruning.provenance import Call, Provenance, relabelled, tensors_in
 from niwaki.compress.pruning.rules.shapes import in_parts
@@ -130,7 +130,7 @@ def _follow_bounds(
     state: Provenance,
     label: Label,
     bounds: tuple[int, int],
-    tags: tuple[str | None, str | None],
+    tags: tuple[Tag | None, Tag | None],
 ) -> Label:
     """Let bounds that are attributes of a module count the channels before them."""
     for bound, tag in zip(bounds, tags, strict=True):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from niwaki.compress.pruning.call_sites import tag_of
+from niwaki.compress.pruning.call_sites import Tag, tag_of
 from niwaki.compress.pruning.contraction import Operand, contract
 from niwaki.compress.pruning.labels import FIXED, Label, label_of
 from niwaki.compress.pruning.provenance import Call, Origin, Provenance, relabelled, tensors_in
@@ -116,8 +116,8 @@ def _balance(state: Provenance, call: Call, pieces: list[Tensor], dim: int) -> N
                 state.follow(tag, held.atoms, because)
 
 
-def _size_tags(call: Call, n_parts: int) -> list[str | None]:
-    """Return the attribute that the size of each part was given as, if it was."""
+def _size_tags(call: Call, n_parts: int) -> list[Tag | None]:
+    """Return what the size of each part was computed from, if it is known."""
     asked = call.arg(1, "split_size_or_sections", call.kwargs.get("split_size"))
     sizes = list(asked) if isinstance(asked, Sequence) else [asked] * n_parts
     if not call.name.startswith("split") or len(sizes) != n_parts:
