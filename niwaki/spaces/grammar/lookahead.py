@@ -26,7 +26,7 @@ NO_LIMIT = 1 << 30
 # already, so this bounds time and forbids nothing.
 EFFORT = 6
 # Entries in the tables, which are emptied beyond: they only save time.
-MOST_REMEMBERED = 800
+MOST_REMEMBERED = 4_000
 
 
 class Outcome(NamedTuple):

@@ -34,6 +34,8 @@ class SizeCounts:
         self._grammar = grammar.without_duplicates()
         self._symbols: dict[tuple[str, int, str], float] = {}
         self._ways: dict[tuple[Production, int, int], float] = {}
+        self._numbers: dict[tuple[str, int, str], tuple[float, ...]] = {}
+        self._splits: dict[tuple[Production, int, int], tuple[list[int], list[float]]] = {}
 
     def of_symbol(self, symbol: str, size: int, without: str = "") -> float:
         """Count the derivations of `symbol` of this size, none with the label `without`."""
@@ -43,6 +45,21 @@ class SizeCounts:
             ways = self._grammar.by_symbol.get(symbol, ())
             self._symbols[key] = sum(self.of_way(way, size, without) for way in ways)
         return self._symbols[key]
+
+    def numbers(self, ways: Sequence[Production], size: int, without: str) -> tuple[float, ...]:
+        """Count by way the derivations of this size; `ways` are all that its symbol ever has."""
+        key = (ways[0].symbol, size, without)
+        if key not in self._numbers:
+            self._numbers[key] = tuple(self.of_way(way, size, without) for way in ways)
+        return self._numbers[key]
+
+    def split(self, way: Production, position: int, size: int) -> tuple[list[int], list[float]]:
+        """Return `shares` as sizes and numbers, each found once."""
+        key = (way, position, size)
+        if key not in self._splits:
+            shares = self.shares(way, position, size)
+            self._splits[key] = ([taken for taken, _ in shares], [n for _, n in shares])
+        return self._splits[key]
 
     def of_way(self, way: Production, size: int, without: str = "") -> float:
         """Count the derivations of this size that start with `way`."""
@@ -109,7 +126,7 @@ def _following(counts: SizeCounts, wanted: int, rng: np.random.Generator) -> Pic
     ) -> Production | None:
         size, without = sizes.get(hole.path, (1, ""))
         left = list(ways)
-        numbers = [counts.of_way(way, size, without) for way in left]
+        numbers = list(counts.numbers(ways, size, without))
         while left:
             if sum(numbers) <= 0.0:
                 numbers = [way.weight for way in left]  # nothing of that size fits any more
@@ -127,9 +144,8 @@ def _following(counts: SizeCounts, wanted: int, rng: np.random.Generator) -> Pic
             return
         size = given[0]
         for position in range(len(way.items)):
-            shares = counts.shares(way, position, size)
-            numbers = [n for _, n in shares]
-            taken = shares[_drawn(numbers, rng)][0] if sum(numbers) > 0.0 else 1
+            sizes_of_child, numbers = counts.split(way, position, size)
+            taken = sizes_of_child[_drawn(numbers, rng)] if any(numbers) else 1
             sizes[(*path, position)] = (taken, counts.excluded(way, position))
             size -= taken
 
