@@ -121,6 +121,9 @@ def compress(
         float | None, typer.Option(help="Budget on the target; none to see what there is.")
     ] = None,
     only: Annotated[str, typer.Option(help="prune or quantize; both if not given.")] = "",
+    part: Annotated[
+        str, typer.Option(help="A part of the model to compress alone, such as backbone.")
+    ] = "",
     search: Annotated[
         int, typer.Option(help="Networks that a search may evaluate; 0 for the quick way.")
     ] = 0,
@@ -164,6 +167,7 @@ def compress(
             model,
             tasks=data,
             target=named_target(target),
+            part=part,
             folder=folder,
             request=request,
             observer=progress_for(console),

@@ -24,8 +24,10 @@ def placed(module: M, device: torch.device, layout: torch.memory_format) -> M:
     Channels last, narrow convolutions that skip pixels keep the plain layout until the module is
     placed in that altogether: see `spared`.
     """
-    # `Module.to` takes a layout, which its stubs leave out.
-    moved: M = module.to(device=device, memory_format=layout)  # type: ignore[call-overload]
+    moved = module.to(device)
+    for tensor in (*moved.parameters(), *moved.buffers()):
+        if tensor.ndim == 4:  # `Module.to` would ask the same of volumes, which have another
+            tensor.data = tensor.data.to(memory_format=layout)
     on_cpu = device.type == "cpu"
     return spared(moved, narrow=on_cpu and layout == torch.channels_last)
 

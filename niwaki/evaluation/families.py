@@ -12,6 +12,7 @@ from niwaki.spaces.base import Space
 from niwaki.spaces.slimmable.layout import Head, HeadKind
 from niwaki.spaces.slimmable.space import SlimmableSettings
 from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.task import TaskKind
 
 
 @runtime_checkable
@@ -122,10 +123,16 @@ def heads_of(data: TaskData) -> tuple[Head, ...]:
     """Return the heads that `data` need: one vector or one map per task.
 
     Raises:
-        DataError: If masks and maps are not as high and wide as the inputs: networks answer there.
+        DataError: If masks and maps are not as high and wide as the inputs: networks answer there;
+            or if there are sequences to label.
     """
     targets = next(data[SplitName.TRAIN].targets(1))
     for task in data.tasks:
+        if task.kind is TaskKind.TAGGING:
+            raise DataError(
+                f"task '{task.name}' labels the places of a sequence, and no space has heads for "
+                "that: `niwaki compress` takes models that have"
+            )
         found = targets[task.name].shape[-2:]
         if task.kind.dense and found != data.input_shape[1:]:
             wanted = " x ".join(map(str, data.input_shape[1:]))

@@ -17,7 +17,7 @@ from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
-from niwaki.evaluation.compression.inferred_data import infer_data, infer_from
+from niwaki.evaluation.compression.inferred_data import infer_data, infer_for_part, infer_from
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.search.base import Problem, Searcher
@@ -36,6 +36,7 @@ from niwaki.study.study import Study, StudySettings
 from niwaki.targets.base import Target
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
+from niwaki.tasks.python_loaders import loaders_from
 
 OBJECTIVES = ("mean_skill", "latency_ms")
 _BELOW_BUDGET = 0.95  # a prediction that is a little off should still be within
@@ -92,6 +93,7 @@ def compress(
     tasks: TaskData | Mapping[str, Any] | str | None = None,
     target: Target | None = None,
     *,
+    part: str = "",
     folder: Path | str = "runs/compress",
     request: CompressionRequest | None = None,
     observer: Observer | None = None,
@@ -108,16 +110,19 @@ def compress(
             them; or `path/to/file.py:function`, which returns such a mapping. Without targets, the
             smaller models learn to agree with the original.
         target: Where models run; ONNX Runtime on this processor if not given.
+        part: Path of a part of the model, such as `backbone`, to compress alone: it learns to
+            answer as it does inside of the model, on the model's data.
         folder: The run folder.
         request: Budget, search and settings.
         observer: Watches.
 
     Raises:
-        ConfigError: If there is neither `tasks` nor `example_inputs`.
+        ConfigError: If there is neither `tasks` nor `example_inputs`, or no such part.
         DataError: If the data do not fit the model's outputs.
     """
     request = request or CompressionRequest()
-    source = ModelSource(model) if isinstance(model, str) else ModelSource(module=model)
+    reference, module = (model, None) if isinstance(model, str) else ("", model)
+    source = ModelSource(reference, module, part)
     study = compression_study(
         source,
         data_loader(source, tasks, example_inputs, seed=request.seed),
@@ -142,6 +147,11 @@ def data_loader(
         ConfigError: If there are no data.
     """
     if isinstance(tasks, TaskData):
+        if source.part:
+            raise ConfigError(
+                "a part of a model learns from what it gets inside of the model: give `tasks` as "
+                "batches or as a function, or `example_inputs`"
+            )
         return partial(_itself, tasks)
     if isinstance(tasks, str):
         return partial(_inferred, tasks, source, seed)
@@ -329,10 +339,15 @@ def _itself(data: TaskData) -> TaskData:
 
 
 def _inferred(function: str, source: ModelSource, seed: int) -> TaskData:
+    if source.part:
+        loaders = {str(name): loader for name, loader in loaders_from(function).items()}
+        return _inferred_from(loaders, source, seed)
     return infer_data(function, source.load(), seed=seed)
 
 
 def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -> TaskData:
+    if source.part:
+        return infer_for_part(loaders, source.whole(), source.part, source.load(), seed=seed)
     return infer_from(loaders, source.load(), seed=seed)
 
 

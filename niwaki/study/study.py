@@ -188,6 +188,7 @@ class Study:
                 self._evaluator.cheap,
                 self._evaluator.identity,
                 self._evaluator.alike,
+                self._evaluator.promises,
             )
             searcher, scheduler = self._resumed(problem, recorder.history)
             SearchLoop(

@@ -16,7 +16,8 @@ from niwaki.tasks.task import Task, TaskKind
 _CHUNK = 1024  # items looked at together, so that a check needs little memory beside the data
 _SHAPES = {
     TaskKind.CLASSIFICATION: "(n,)",
-    TaskKind.SEGMENTATION: "(n, h, w)",
+    TaskKind.SEGMENTATION: "(n, h, w) or (n, length)",
+    TaskKind.TAGGING: "(n, length)",
     TaskKind.DEPTH: "(n, h, w) or (n, n_outputs, h, w)",
     TaskKind.REGRESSION: "(n, n_outputs)",
 }
@@ -133,14 +134,16 @@ def _target(task: Task, values: NDArray[Any], *, inputs: NDArray[Any], origin: s
 def _shaped(task: Task, values: NDArray[Any], where: str) -> NDArray[Any]:
     """Add or drop an axis of one, where that is all that is missing."""
     match task.kind, values.ndim:
-        case (TaskKind.CLASSIFICATION, 1) | (TaskKind.SEGMENTATION, 3):
+        case (TaskKind.CLASSIFICATION, 1) | (TaskKind.SEGMENTATION, 2 | 3) | (TaskKind.TAGGING, 2):
             return values
         case (TaskKind.CLASSIFICATION, 2) | (TaskKind.SEGMENTATION, 4) if values.shape[1] == 1:
             return values[:, 0]
+        case (TaskKind.REGRESSION, 2) if values.shape[1] == task.n_outputs:
+            return values
+        case (TaskKind.DEPTH, n) if n > 2 and values.shape[1] == task.n_outputs:
+            return values
         case (TaskKind.DEPTH, 3) | (TaskKind.REGRESSION, 1) if task.n_outputs == 1:
             return values[:, None]
-        case (TaskKind.DEPTH, 4) | (TaskKind.REGRESSION, 2) if values.shape[1] == task.n_outputs:
-            return values
     n_outputs = "" if task.kind.has_classes else f" with n_outputs = {task.n_outputs}"
     raise DataError(
         f"{where} has targets of shape {values.shape}, but a {task.kind} task{n_outputs} needs "

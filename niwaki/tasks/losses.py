@@ -38,7 +38,7 @@ class TaskLoss(ABC):
         """Return the scalar loss, about 1 at chance and 0 if perfect.
 
         Args:
-            outputs: As `TaskKind` says, (n, k) or (n, k, h, w), float.
+            outputs: As `TaskKind` says, (n, k) or (n, k, ...), float.
             targets: As `TaskKind` says: int64 labels, or floats shaped like `outputs`, NaN where
                 there is no label.
         """
@@ -55,11 +55,12 @@ class TaskLoss(ABC):
 
 @dataclass(frozen=True)
 class ClassLoss(TaskLoss):
-    """Cross-entropy over axis 1, by item or by pixel, over the entropy of the train labels.
+    """Cross-entropy, by item, pixel or place, over the entropy of the train labels.
 
     Attributes:
         chance_nats: Cross-entropy of the best constant prediction.
         ignore_index: Label that does not count; None if all do.
+        axis: Of the outputs, along which the classes lie.
         temperature: Softens both sides of distillation; its gradient keeps its size.
 
     References:
@@ -69,20 +70,22 @@ class ClassLoss(TaskLoss):
 
     chance_nats: float
     ignore_index: int | None = None
+    axis: int = 1
     temperature: float = 1.0
 
     def against_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
         ignored = _NO_LABEL if self.ignore_index is None else self.ignore_index
-        nats = functional.cross_entropy(outputs, targets, ignore_index=ignored, reduction="sum")
+        scores = outputs.movedim(self.axis, 1)
+        nats = functional.cross_entropy(scores, targets, ignore_index=ignored, reduction="sum")
         # A batch may have no label that counts; its loss is 0, not 0 / 0.
         n_counted = targets.ne(ignored).sum().clamp(min=1)
         return nats / n_counted / self.chance_nats
 
     def against_teacher(self, outputs: Tensor, teacher: Tensor) -> Tensor:
-        student = functional.log_softmax(outputs / self.temperature, dim=1)
-        wanted = functional.log_softmax(teacher.detach() / self.temperature, dim=1)
+        student = functional.log_softmax(outputs / self.temperature, dim=self.axis)
+        wanted = functional.log_softmax(teacher.detach() / self.temperature, dim=self.axis)
         divergence = functional.kl_div(student, wanted, reduction="sum", log_target=True)
-        n_answers = outputs.numel() // outputs.shape[1]
+        n_answers = outputs.numel() // outputs.shape[self.axis]
         return divergence * (self.temperature**2 / n_answers / self.chance_nats)
 
 
@@ -159,7 +162,10 @@ def _loss_of(task: Task, data: TaskData) -> TaskLoss:
     statistics = data.statistics[task.name]
     if isinstance(statistics, ClassStatistics):
         return ClassLoss(
-            weight=task.weight, chance_nats=statistics.entropy, ignore_index=task.ignore_index
+            weight=task.weight,
+            chance_nats=statistics.entropy,
+            ignore_index=task.ignore_index,
+            axis=task.kind.class_axis,
         )
     beta = {"smooth_l1": _SMOOTH_L1_BETA, "l1": 0.0}[task.loss]
     std = np.where(statistics.std > 0.0, statistics.std, 1.0)

@@ -67,15 +67,17 @@ class Accuracy(Metric[ClassStatistics]):
 
     Attributes:
         ignore_index: Label that does not count; None if all do.
+        axis: Of the outputs, along which the classes lie.
     """
 
     name = "accuracy"
     direction = Direction.MAXIMIZE
     perfect = 1.0
     ignore_index: int | None = None
+    axis: int = 1
 
     def accumulator(self) -> Accumulator:
-        return _Accuracy(self.ignore_index)
+        return _Accuracy(self.ignore_index, self.axis)
 
     def chance(self, statistics: ClassStatistics) -> float:
         return float(statistics.frequencies.max())
@@ -135,18 +137,19 @@ class MAE(Metric[ValueStatistics]):
 class _Labels(Accumulator):
     """What metrics on classes share: labels that count, and an eye on outputs gone wrong."""
 
-    def __init__(self, ignore_index: int | None) -> None:
+    def __init__(self, ignore_index: int | None, axis: int = 1) -> None:
         self._ignore_index = ignore_index
+        self._axis = axis
         self._finite = True
 
     def update(self, outputs: NDArray[Any], targets: NDArray[Any]) -> None:
         # argmax would take a NaN for the largest output, and call it a prediction.
         self._finite = self._finite and bool(np.isfinite(outputs.sum(dtype=np.float64)))
-        predicted, truth = outputs.argmax(axis=1), targets
+        predicted, truth = outputs.argmax(axis=self._axis), targets
         if self._ignore_index is not None:
             counted = targets != self._ignore_index
             predicted, truth = predicted[counted], truth[counted]
-        self.count(predicted.reshape(-1), truth.reshape(-1), outputs.shape[1])
+        self.count(predicted.reshape(-1), truth.reshape(-1), outputs.shape[self._axis])
 
     def value(self) -> float:
         return self.ratio() if self._finite else math.nan
@@ -161,8 +164,8 @@ class _Labels(Accumulator):
 
 
 class _Accuracy(_Labels):
-    def __init__(self, ignore_index: int | None) -> None:
-        super().__init__(ignore_index)
+    def __init__(self, ignore_index: int | None, axis: int) -> None:
+        super().__init__(ignore_index, axis)
         self._n_right = 0
         self._n = 0
 

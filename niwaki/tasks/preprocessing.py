@@ -12,7 +12,10 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.registry import nearest
 from niwaki.tasks.statistics import RunningMoments
 
-LAYOUTS = ("NCHW", "NHWC", "NHW", "NC", "NCL", "NLC")
+AS_GIVEN = "as_given"
+"""In place of a layout: inputs of any shape that networks take as they are."""
+
+LAYOUTS = ("NCHW", "NHWC", "NHW", "NC", "NCL", "NLC", AS_GIVEN)
 """Layouts of raw inputs: N items, C channels or features, H x W pixels, L positions."""
 
 _MOMENTS_CHUNK = 64
@@ -24,7 +27,8 @@ class Preprocessing:
 
     Attributes:
         dtype: Type of the raw values, such as `uint8`.
-        layout: Layout of the raw inputs, one of `LAYOUTS`. Networks take channels first.
+        layout: Layout of the raw inputs, one of `LAYOUTS`. Networks take channels first, but for
+            `AS_GIVEN`.
         scale: Brings raw values into a small range; 1/255 for bytes.
         mean: Of each channel, after scaling.
         std: Of each channel, after scaling; never 0.
@@ -39,7 +43,7 @@ class Preprocessing:
     def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Return (n, c, ...) float32 for raw inputs in `layout`."""
         inputs = channels_first(raw, self.layout).astype(np.float32, order="C")
-        shape = (1, -1, *(1,) * (inputs.ndim - 2))
+        shape = (1, -1, *(1,) * (inputs.ndim - 2))[: inputs.ndim]
         std = np.array(self.std)
         inputs *= (self.scale / std).astype(np.float32).reshape(shape)
         inputs -= (np.array(self.mean) / std).astype(np.float32).reshape(shape)
@@ -82,6 +86,8 @@ def channels_first(raw: NDArray[Any], layout: str) -> NDArray[Any]:
         raise ConfigError(
             f"layout is '{layout}'{nearest(layout, LAYOUTS)} Choose one of {', '.join(LAYOUTS)}"
         )
+    if layout == AS_GIVEN:
+        return raw
     if raw.ndim != len(layout):
         raise DataError(
             f"inputs have shape {raw.shape}, which is not {layout}: set 'layout' to one of "
@@ -119,7 +125,7 @@ def default_scale(dtype: np.dtype[Any]) -> float:
 
 def as_given(raw: NDArray[Any], layout: str) -> Preprocessing:
     """Return the preprocessing of users who prepare inputs themselves: a cast, channels first."""
-    n_channels = channels_first(raw, layout).shape[1]
+    n_channels = 1 if layout == AS_GIVEN else channels_first(raw, layout).shape[1]
     return Preprocessing(str(raw.dtype), layout, 1.0, (0.0,) * n_channels, (1.0,) * n_channels)
 
 

@@ -16,29 +16,40 @@ AnyMetric: TypeAlias = Metric[Any]
 IGNORE_INDEX = 255
 """Label of the pixels of a mask that neither losses nor metrics look at."""
 
+IGNORED_TOKEN = -100
+"""Label of the places of a sequence that neither losses nor metrics look at, as in torch."""
+
 
 class TaskKind(StrEnum):
     """What the outputs and targets of a task are.
 
-    | kind           | outputs                 | targets                         |
-    |----------------|-------------------------|---------------------------------|
-    | classification | (n, n_outputs) logits   | (n,) int64                      |
-    | segmentation   | (n, n_outputs, h, w)    | (n, h, w) int64, 255 is ignored |
-    | depth          | (n, n_outputs, h, w)    | (n, n_outputs, h, w) float32    |
-    | regression     | (n, n_outputs)          | (n, n_outputs) float32          |
+    | kind           | outputs                 | targets                            |
+    |----------------|-------------------------|------------------------------------|
+    | classification | (n, n_outputs) logits   | (n,) int64                         |
+    | segmentation   | (n, n_outputs, h, w)    | (n, h, w) int64, 255 is ignored    |
+    | tagging        | (n, length, n_outputs)  | (n, length) int64, -100 is ignored |
+    | depth          | (n, n_outputs, h, w)    | (n, n_outputs, h, w) float32       |
+    | regression     | (n, n_outputs)          | (n, n_outputs) float32             |
 
     h and w are those of the labels: a decoder that works on a coarser grid resizes its outputs.
+    Instead of h and w there may be any dimensions.
     """
 
     CLASSIFICATION = "classification"
     SEGMENTATION = "segmentation"
+    TAGGING = "tagging"  # a label for each place of a sequence
     DEPTH = "depth"  # any dense regression
     REGRESSION = "regression"
 
     @property
     def has_classes(self) -> bool:
         """Whether targets are labels; if not, they are real numbers."""
-        return self in (TaskKind.CLASSIFICATION, TaskKind.SEGMENTATION)
+        return self in (TaskKind.CLASSIFICATION, TaskKind.SEGMENTATION, TaskKind.TAGGING)
+
+    @property
+    def class_axis(self) -> int:
+        """Axis of the outputs along which the classes lie."""
+        return -1 if self is TaskKind.TAGGING else 1
 
     @property
     def dense(self) -> bool:
@@ -52,6 +63,7 @@ METRICS: Mapping[TaskKind, tuple[AnyMetric, ...]] = {
         MeanIoU(ignore_index=IGNORE_INDEX),
         Accuracy(ignore_index=IGNORE_INDEX),
     ),
+    TaskKind.TAGGING: (Accuracy(ignore_index=IGNORED_TOKEN, axis=-1),),
     TaskKind.DEPTH: (RMSE(), MAE()),
     TaskKind.REGRESSION: (RMSE(), MAE()),
 }
@@ -60,10 +72,14 @@ METRICS: Mapping[TaskKind, tuple[AnyMetric, ...]] = {
 LOSSES: Mapping[TaskKind, tuple[str, ...]] = {
     TaskKind.CLASSIFICATION: ("cross_entropy",),
     TaskKind.SEGMENTATION: ("cross_entropy",),
+    TaskKind.TAGGING: ("cross_entropy",),
     TaskKind.DEPTH: ("smooth_l1", "l1"),
     TaskKind.REGRESSION: ("smooth_l1", "l1"),
 }
 """Losses by kind, implemented in `niwaki.tasks.losses`; the first is the default."""
+
+
+_IGNORED = {TaskKind.SEGMENTATION: IGNORE_INDEX, TaskKind.TAGGING: IGNORED_TOKEN}
 
 
 @dataclass(frozen=True)
@@ -91,7 +107,7 @@ class Task:
     @property
     def ignore_index(self) -> int | None:
         """Label that does not count; None if all do, or if targets are real."""
-        return IGNORE_INDEX if self.kind is TaskKind.SEGMENTATION else None
+        return _IGNORED.get(self.kind)
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
@@ -124,7 +140,7 @@ class TaskSettings:
     """A task as a user declares it.
 
     Attributes:
-        kind: classification, segmentation, depth (any dense regression) or regression.
+        kind: classification, segmentation, tagging, depth (any dense regression) or regression.
         classes: Names of the classes, or their number; only for classes.
         n_outputs: Real values per item or pixel; only for real targets.
         metrics: Names; empty for the kind's default. The first one's skill stands for the task.

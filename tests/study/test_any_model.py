@@ -152,6 +152,76 @@ def test_a_budget_that_nothing_meets_says_what_is_there(tmp_path: Path) -> None:
     require_verified(tmp_path)
 
 
+class Tokens(nn.Module):
+    """Reads features place by place, and answers at each place."""
+
+    def __init__(self, n_outputs: int = 3) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.up, self.down = nn.Linear(6, 16), nn.Linear(16, n_outputs)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.down(functional.relu(self.up(x)))
+        return answer
+
+
+class ChannelsLast(Plain):
+    """Takes images as files hold them."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.scores(self.features(x.permute(0, 3, 1, 2)))
+
+
+class Volumes(nn.Sequential):
+    """Convolves in three dimensions."""
+
+    def __init__(self) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            super().__init__(nn.Conv3d(2, 16, 3), nn.ReLU(), nn.Conv3d(16, 2, 1))
+
+
+class Signals(nn.Sequential):
+    """Labels every moment of a signal, the classes second."""
+
+    def __init__(self) -> None:
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            super().__init__(nn.Conv1d(2, 16, 3, 1, 1), nn.ReLU(), nn.Conv1d(16, 3, 1))
+
+
+def drawn(*shape: int) -> torch.Tensor:
+    return torch.randn(160, *shape, generator=torch.Generator().manual_seed(1))
+
+
+def labelled(*shape: int) -> torch.Tensor:
+    return torch.randint(0, 3, (160, *shape), generator=torch.Generator().manual_seed(2))
+
+
+def tags() -> torch.Tensor:
+    return torch.where(torch.arange(5) > 0, labelled(5), -100)
+
+
+@pytest.mark.parametrize(
+    ("make", "batch"),
+    [
+        (Tokens, drawn(5, 6)),
+        (Tokens, (drawn(5, 6), tags())),
+        (ChannelsLast, drawn(16, 16, 1)),
+        (Volumes, drawn(2, 4, 5, 5)),
+        (Signals, (drawn(2, 9), labelled(9))),
+    ],
+    ids=["values of places", "tags", "channels last", "volumes", "labels of moments"],
+)
+def test_inputs_and_outputs_have_any_shape(
+    make: Callable[[], nn.Module], batch: Any, tmp_path: Path
+) -> None:
+    found = compressed(make(), tmp_path, {"train": [batch]})
+    assert found.front.models
+    require_verified(tmp_path)
+
+
 class Sorting(Plain):
     """Leaves torch in the middle."""
 

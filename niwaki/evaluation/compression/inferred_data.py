@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from niwaki.core.errors import DataError
+from niwaki.evaluation.compression.parts import calls_of_part
 from niwaki.evaluation.compression.plain_calls import note_columns, take_integers
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.export.user_code import place_of
@@ -23,6 +24,7 @@ from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.checks import Given
 from niwaki.tasks.paths import split_named
+from niwaki.tasks.preprocessing import AS_GIVEN
 from niwaki.tasks.python_loaders import loaders_from, plain_array
 from niwaki.tasks.task import TaskSettings
 
@@ -60,6 +62,37 @@ def infer_from(loaders: Mapping[str, Iterable[Any]], module: nn.Module, *, seed:
     return _inferred(named, module, "the loaders", seed=seed)
 
 
+def infer_for_part(
+    loaders: Mapping[str, Iterable[Any]],
+    whole: nn.Module,
+    path: str,
+    part: nn.Module,
+    *,
+    seed: int,
+) -> TaskData:
+    """Return data for a part of a model: to answer as it does inside of the model.
+
+    Args:
+        loaders: Batches by split name, as the whole model takes them; targets are not used.
+        whole: The model, in evaluation mode.
+        path: Of the part in it.
+        part: What is to be compressed.
+        seed: Of the carving.
+
+    Raises:
+        DataError: If the model does not run on the inputs, or the part takes or returns something
+            else than one tensor.
+    """
+    calls: dict[str, list[tuple[Tensor, Tensor]]] = {}
+    for name, loader in loaders.items():
+        inputs = _gathered(loader, f"the loaders, split {name}").inputs
+        _try(whole, inputs[:2], "the loaders")
+        pieces = (inputs[start : start + _BATCH] for start in range(0, len(inputs), _BATCH))
+        batches = (torch.from_numpy(piece.astype(np.float32)) for piece in pieces)
+        calls[name] = calls_of_part(whole, path, batches)
+    return infer_from(calls, part, seed=seed)
+
+
 def _inferred(
     loaders: Mapping[SplitName, Iterable[Any]], module: nn.Module, origin: str, *, seed: int
 ) -> TaskData:
@@ -75,7 +108,8 @@ def _inferred(
     }
     settings = _settings(module, first, given[SplitName.TRAIN].arrays, names)
     shaped = {split: _shaped(items, settings) for split, items in given.items()}
-    return prepare(declared_tasks(settings), shaped, Preparation(standardise=False), seed=seed)
+    preparation = Preparation(AS_GIVEN, standardise=False)
+    return prepare(declared_tasks(settings), shaped, preparation, seed=seed)
 
 
 def _try(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
@@ -236,12 +270,14 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any]) -> TaskS
     if target.dtype.kind in "iub" and n_outputs > 1:
         if (output.ndim, target.ndim) == (2, 1):
             return TaskSettings("classification", classes=n_outputs)
-        if output.ndim == 4 and target.shape[1:] == output.shape[2:]:
+        if output.ndim == 3 and target.shape[1:] == output.shape[1:2]:
+            return TaskSettings("tagging", classes=output.shape[2])
+        if output.ndim in (3, 4) and target.shape[1:] == output.shape[2:]:
             return TaskSettings("segmentation", classes=n_outputs)
     if target.dtype.kind == "f" and target.shape[1:] in (output.shape[1:], ()):
         if output.ndim == 2:
             return TaskSettings("regression", n_outputs=n_outputs)
-        if output.ndim == 4:
+        if output.ndim > 2:
             return TaskSettings("depth", n_outputs=n_outputs)
     raise DataError(
         f"output '{name}' has shape {output.shape} and its targets {target.shape} of type "

@@ -12,6 +12,7 @@ from torch import nn
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import noted_once
+from niwaki.core.registry import nearest
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.tasks.python_loaders import imported
@@ -39,14 +40,16 @@ class ModelSource:
         reference: `path/to/file.py:function` or `package.module:function`; called without
             arguments, it returns the model with its trained weights. Empty if `module` is given.
         module: The model itself. It is copied before anything is done to it.
+        part: Path of the part of it that is to be compressed; empty for all of it.
     """
 
     reference: str = ""
     module: nn.Module | None = None
+    part: str = ""
 
     def __getstate__(self) -> dict[str, object]:
         """Travel by name where there is one: a worker builds the model for itself."""
-        return {"reference": self.reference, "module": self.module}
+        return {"reference": self.reference, "module": self.module, "part": self.part}
 
     @cached_property
     def _built(self) -> object:
@@ -54,14 +57,19 @@ class ModelSource:
         return imported(self.reference)()
 
     def load(self) -> nn.Module:
-        """Return the model in evaluation mode, called plainly; the same object each time.
+        """Return what is to be compressed in evaluation mode, called plainly; always the same.
 
         Whatever the user's own code raises is not caught.
 
         Raises:
-            ConfigError: If the function is not found, or returns something else.
+            ConfigError: If the function is not found, or returns something else; or if the model
+                has no such part.
         """
         return self._plain
+
+    def whole(self) -> nn.Module:
+        """Return a copy of the model that the part is of, in evaluation mode, called plainly."""
+        return plainly_called(with_plain_weights(copied(self._model()))).eval()
 
     @property
     def computed(self) -> tuple[str, ...]:
@@ -91,6 +99,14 @@ class ModelSource:
             )
 
     def _given(self) -> nn.Module:
+        parts: dict[str, nn.Module] = dict(self._model().named_modules())
+        if self.part not in parts:
+            raise ConfigError(
+                f"the model has no part '{self.part}'{nearest(self.part, list(parts)[1:])}"
+            )
+        return parts[self.part]
+
+    def _model(self) -> nn.Module:
         found = self.module if self.module is not None else self._built
         if not isinstance(found, nn.Module):
             raise ConfigError(

@@ -47,40 +47,30 @@ def recipe_for(parts: tuple[str, ...]) -> str:
     first = parts[0]
     return (
         f"; or compress parts of the model; by themselves, these parts can be: {', '.join(parts)}. "
-        f"In Python: found = niwaki.compress(model.get_submodule('{first}'), "
-        f"tasks=data_of_part(model, '{first}', inputs)); "
-        "(folder,) = found.front.export('out', which=found.chosen.key); "
-        f"smaller = with_part(model, '{first}', folder), with `data_of_part` and `with_part` from "
-        "niwaki.evaluation.compression.parts"
+        f"Say which: --part {first}, in Python niwaki.compress(..., part='{first}'). Afterwards, "
+        f"with_part(model, '{first}', folder) from niwaki.evaluation.compression.parts is the "
+        "model with an exported part in its place"
     )
 
 
-def data_of_part(
-    module: nn.Module, path: str, batches: Tensor | Iterable[Tensor]
-) -> dict[str, list[Call]]:
+def calls_of_part(module: nn.Module, path: str, batches: Iterable[Tensor]) -> list[Call]:
     """Return data to compress a part of a model with: what it gets, and what it answers.
 
     Args:
         module: The whole model, which is put into evaluation mode for the moment.
         path: Of a part that takes one tensor and returns one, whatever number of times.
-        batches: Inputs of the model: one batch, or several.
-
-    Returns:
-        Batches for the train split, as `niwaki.compress` takes them for `tasks`.
+        batches: Inputs of the model.
 
     Raises:
         DataError: If the part does not run on these inputs, or takes or returns something else.
     """
-    if path not in dict(module.named_modules()):
-        raise DataError(f"the model has no part '{path}'")
-    given = [batches] if isinstance(batches, Tensor) else list(batches)
-    calls = _calls(module, given).get(path)
+    calls = _calls(module, batches, only=path).get(path)
     if not calls:
         raise DataError(
             f"part '{path}' of the model does not take one tensor and return one on these inputs: "
             "choose a part inside or around it that does"
         )
-    return {"train": calls}
+    return calls
 
 
 def with_part(module: nn.Module, path: str, folder: Path | str) -> nn.Module:
@@ -130,8 +120,13 @@ class DeployedPart(nn.Module):
         return DeployedPart, (self.folder,)
 
 
-def _calls(module: nn.Module, batches: Iterable[Tensor]) -> dict[str, list[Call]]:
-    """Run a model, and return the calls of each part that takes one tensor and returns one."""
+def _calls(
+    module: nn.Module, batches: Iterable[Tensor], *, only: str = ""
+) -> dict[str, list[Call]]:
+    """Run a model, and return the calls of each part that takes one tensor and returns one.
+
+    If `only` one part is wanted, nothing is kept of the others.
+    """
     calls: dict[str, list[Call]] = {}
     others: set[str] = set()
 
@@ -147,7 +142,7 @@ def _calls(module: nn.Module, batches: Iterable[Tensor]) -> dict[str, list[Call]
     parts = [
         (path, part)
         for path, part in module.named_modules()
-        if path and not isinstance(part, torch.jit.ScriptModule)
+        if path and only in ("", path) and not isinstance(part, torch.jit.ScriptModule)
     ]
     handles = [part.register_forward_hook(noting(path), with_kwargs=True) for path, part in parts]
     modes = [(part, part.training) for part in module.modules()]

@@ -13,7 +13,7 @@ from torch.nn import functional
 import niwaki
 from niwaki.core.errors import DataError, ExportError
 from niwaki.evaluation.compression.parts import (
-    data_of_part,
+    calls_of_part,
     exportable_parts,
     recipe_for,
     with_part,
@@ -71,13 +71,13 @@ def images(n: int, seed: int = 0) -> Tensor:
 def test_the_largest_parts_are_found_with_what_to_do() -> None:
     parts = exportable_parts(Sorting().eval(), images(2))
     assert parts == ("body", "head")
-    assert "niwaki.compress(model.get_submodule('body')" in recipe_for(parts)
+    assert "--part body" in recipe_for(parts)
     assert recipe_for(()) == ""
 
 
 def test_data_of_a_part_are_what_it_gets_and_answers() -> None:
     model = Sorting().train()
-    data = data_of_part(model, "body", [images(3), images(2, 1)])["train"]
+    data = calls_of_part(model, "body", [images(3), images(2, 1)])
     assert [len(x) for x, _ in data] == [3, 3, 2, 2]  # it is called twice
     torch.testing.assert_close(data[1][0], images(3).flip(-1))
     torch.testing.assert_close(data[2][1], model.body(images(2, 1)))
@@ -87,16 +87,17 @@ def test_data_of_a_part_are_what_it_gets_and_answers() -> None:
 @pytest.mark.parametrize("path", ["pair", "nothing"])
 def test_a_part_that_is_called_otherwise_is_an_error(path: str) -> None:
     with pytest.raises(DataError, match=path):
-        data_of_part(Sorting(), path, images(2))
+        calls_of_part(Sorting(), path, [images(2)])
 
 
 def test_the_recipe_works(tmp_path: Path) -> None:
     model, inputs = Sorting().eval(), images(96)
     target = OnnxRuntimeCpu(quick=BRIEF, thorough=BRIEF, lock_path=tmp_path / "lock")
     found = niwaki.compress(
-        model.get_submodule("body"),
-        tasks=data_of_part(model, "body", inputs),
+        model,
+        tasks={"train": [(inputs, torch.zeros(96))]},
         target=target,
+        part="body",
         folder=tmp_path / "run",
         request=CompressionRequest(settings=SETTINGS),
     )
