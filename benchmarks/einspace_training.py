@@ -4,9 +4,9 @@ Where latency is no objective, a network then costs its training alone.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from niwaki import Candidate
+from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Evaluator, Export, Provenance
@@ -89,6 +90,10 @@ class TrainedOnly(Evaluator):
     def exports(self) -> bool:
         return True
 
+    @property
+    def fidelities(self) -> Fidelities:
+        return replace(self._deployed.fidelities, continues=False)
+
     def prepare(self, folder: Path) -> None:
         self._deployed.prepare(folder)
 
@@ -101,6 +106,10 @@ class TrainedOnly(Evaluator):
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         return self._deployed.cheap(candidate)
 
+    @property
+    def promises(self) -> Callable[[Candidate], Mapping[str, float]] | None:
+        return self._deployed.promises
+
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         deployed = self._deployed
         skill, progress = trained_skill(
@@ -110,6 +119,7 @@ class TrainedOnly(Evaluator):
             recipe=self._recipe,
             seed=seed,
             split=SplitName.SEARCH,
+            share=fidelity,
         )
         failed = not math.isfinite(skill)
         return Measurement(

@@ -105,6 +105,15 @@ class Evaluator(ABC):
         """What names candidates that are one network measured apart; None if there are no such."""
         return None
 
+    @property
+    def promises(self) -> Callable[[Candidate], Mapping[str, float]] | None:
+        """What guesses how good a candidate is, for much less than it costs to measure it.
+
+        It gives guesses by name, more for better, and none of what it cannot judge; always the same
+        ones. None if there are no guesses.
+        """
+        return None
+
     @abstractmethod
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         """Return all values.

@@ -33,6 +33,7 @@ from niwaki.evaluation.deployment import (
 from niwaki.evaluation.devices import best_device, torch_threads
 from niwaki.evaluation.families import LayeredFamily, LayerRow, NetworkFamily, family_of
 from niwaki.evaluation.named_seeds import named_seed
+from niwaki.evaluation.proxy_scores import ProxyScores, require_proxies
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.scratch_training import Progress, RecipeSettings, ScratchTraining
 from niwaki.evaluation.values import PEAK_BYTES, deployed_values
@@ -60,6 +61,9 @@ class FromScratchSettings:
         seeds: Networks that the search starts with: names that the space knows (resnet18, ...), or
             `.json` files of candidates. None to search from scratch.
         baseline: The seed that relative constraints refer to; the first one if empty.
+        proxies: Zero-cost proxies by which searchers sort out what would learn nothing before they
+            choose, such as [snip, synflow]. Each costs about as much as a step or two of training,
+            for some dozens of candidates per evaluation. None: nobody guesses.
         max_memory_mib: A candidate whose training is estimated to need more is not built.
         checkpoints_mib: Disk for trainings that can be continued, with `recipe.schedule: full`; 0
             keeps none.
@@ -75,6 +79,7 @@ class FromScratchSettings:
     deployment: DeploymentSettings = field(default_factory=DeploymentSettings)
     seeds: tuple[str, ...] = ()
     baseline: str = ""
+    proxies: tuple[str, ...] = ()
     max_memory_mib: float = 2048.0
     checkpoints_mib: float = 256.0
     n_threads: int = 1
@@ -84,6 +89,7 @@ class FromScratchSettings:
         least = {"final_epochs": 0, "checkpoints_mib": 0, "n_threads": 0, "final_threads": 0}
         require_at_least(self, least)
         require_positive(self, "max_memory_mib")
+        require_proxies(self.proxies)
 
     @property
     def final_recipe(self) -> RecipeSettings:
@@ -130,7 +136,7 @@ class FromScratchEvaluator(Evaluator):
 
     def __getstate__(self) -> dict[str, object]:
         """Travel light: what is heavy is loaded anew in each process."""
-        heavy = ("data", "family", "space", "fidelities", "_deployment", "_seeds")
+        heavy = ("data", "family", "space", "fidelities", "_deployment", "_seeds", "_proxies")
         state = {name: value for name, value in self.__dict__.items() if name not in heavy}
         return {**state, "_notify": None}
 
@@ -199,6 +205,21 @@ class FromScratchEvaluator(Evaluator):
             "weight_bytes": 4 * counts["params"] - 3 * n_int8,
             "peak_bytes": counts["peak_bytes"],
         }
+
+    @property
+    def promises(self) -> Callable[[Candidate], Mapping[str, float]] | None:
+        return self._promises_of if self._settings.proxies else None
+
+    def _promises_of(self, candidate: Candidate) -> Mapping[str, float]:
+        """Return the proxies of its architecture, in fp32; none of one that is not to be built."""
+        if self._refusal(candidate):
+            return {}
+        return self._proxies(self._architecture(candidate))
+
+    @cached_property
+    def _proxies(self) -> ProxyScores:
+        names = self._settings.proxies
+        return ProxyScores(names, self.data, self.family.build, seed=self._seed)
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         refusal = self._refusal(candidate)

@@ -43,6 +43,9 @@ class Problem:
         alike: Gives equal names to candidates that are one network measured apart, such as cells
             that were trained once per spelling: what is known of one says much about the other,
             yet each may be asked for. None: there are no such candidates.
+        promises: Guesses how good a candidate is, by name, more for better; what cannot be judged
+            is left out. A guess costs much less than a measurement, but more than nothing. None:
+            nobody guesses.
     """
 
     space: Space
@@ -53,6 +56,7 @@ class Problem:
     cheap: Callable[[Candidate], Mapping[str, float]] = nothing_is_cheap
     identity: Callable[[Candidate], str] = own_key
     alike: Callable[[Candidate], str] | None = None
+    promises: Callable[[Candidate], Mapping[str, float]] | None = None
 
     def costs(self, trials: Sequence[Trial]) -> NDArray[np.float64]:
         """Return (n, m) minimised costs; NaN where a trial has no such value."""

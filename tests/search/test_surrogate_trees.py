@@ -1,7 +1,8 @@
 """The surrogate searcher on trees of a grammar: it keeps near the networks that are known."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from niwaki.core.measurement import Measurement, Trial
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
 from niwaki.search.surrogate import Surrogate, SurrogateSettings
+from niwaki.search.surrogate.guessed import FIRST_DRAWN, MOST_KEPT, Guessed
 from niwaki.search.surrogate.pool import Catalogue, Pool, grow
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.spaces.einspace import EinspaceSettings
@@ -86,3 +88,40 @@ def test_a_space_of_known_size_is_searched_everywhere_whatever_is_known() -> Non
     changed = [len(set(candidate.items) - set(known.items)) for candidate in asked]
     assert math.isfinite(space.size)
     assert np.median(changed) > 20
+
+
+def small(candidate: Candidate) -> Mapping[str, float]:
+    """Guess that small trees are good."""
+    return {"size": -float(TREES.tree(candidate).n_leaves)}
+
+
+def test_guesses_choose_from_everywhere_and_among_kin_before_the_model_does() -> None:
+    problem = Problem(TREES, ERROR, seed=5, initial=(KNOWN,))
+    guessing = replace(problem, promises=small)
+    sizes = [
+        np.mean(
+            [TREES.tree(t.candidate).n_leaves for t in told(Surrogate(each, SETTINGS), 14, away)]
+        )
+        for each in (guessing, problem)
+    ]
+    assert sizes[0] < 0.7 * sizes[1]
+
+
+def test_a_search_with_guesses_goes_on_where_it_was_left() -> None:
+    problem = Problem(TREES, ERROR, seed=6, promises=small)
+    whole, again = Surrogate(problem, SETTINGS), Surrogate(problem, SETTINGS)
+    trials = told(whole, 12, away)
+    pending = whole.ask(2)
+    again.resume([*(trial.candidate for trial in trials), *pending])
+    again.tell(trials)
+    assert again.ask(3, pending) == whole.ask(3, pending)
+
+
+def test_with_several_objectives_guesses_leave_half() -> None:
+    both = (*ERROR, Objective("latency", Direction.MINIMIZE))
+    pools = [
+        Guessed(Catalogue(Problem(TREES, objectives, promises=small))).anywhere(0, set())
+        for objectives in (ERROR, both)
+    ]
+    assert len(pools[0]) == MOST_KEPT
+    assert len(pools[1]) >= FIRST_DRAWN // 4 > MOST_KEPT

@@ -155,6 +155,13 @@ class Catalogue:
                 total += [bound.violation({bound.name: float(value)}) for value in values]
         return total
 
+    def least_violating(self, pool: Pool) -> Pool:
+        """Return the candidates of which cheap values break the bounds least."""
+        if len(pool) == 0:
+            return pool
+        violations = self.violations(pool)
+        return pool.at(np.flatnonzero(violations == violations.min()))
+
     def _assembled(self, first: Mapping[str, Candidate]) -> Pool:
         names = dict.fromkeys(name for identity in first for name in self._cheap[identity])
         n_features = len(next(iter(self._features.values()), ()))

@@ -12,6 +12,7 @@ from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
 from niwaki.search.base import Problem
 from niwaki.search.surrogate.design import farthest, neighbour
+from niwaki.search.surrogate.guessed import Guessed
 from niwaki.search.surrogate.history import History
 from niwaki.search.surrogate.learning import Lessons, lessons
 from niwaki.search.surrogate.model_based import ModelBased
@@ -25,6 +26,7 @@ MOST_TRIALS = 300  # that beliefs are conditioned on
 MOST_PARENTS = 64
 FEWEST_PARENTS = 4  # of the kin; a front of one objective is a single candidate
 EVERY = 4  # of so many candidates one may come from anywhere, the others are kin of known ones
+EVERY_GUESSED = 2  # the same, where guesses sort out what would learn nothing
 NEIGHBOURS = 32  # looked at beside the short list, in spaces too large to list
 
 
@@ -97,6 +99,8 @@ class Surrogate(ModelBased):
         # uncertain there, so that gains are expected of it, and bad. A space of which the size is
         # known offers the same decisions everywhere, and little is lost by looking far away.
         self._has_kin = bool(problem.initial) and isinf(problem.space.size)
+        guesses = problem.promises is not None and isinf(problem.space.size)
+        self._guessed = Guessed(self._catalogue) if guesses else None
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
         waiting = self._catalogue.pool(list(self._pending.values()))
@@ -104,6 +108,8 @@ class Surrogate(ModelBased):
             knowledge = self._latest_knowledge()
             if knowledge.lessons and (best := self._best(knowledge, waiting, rng)):
                 return best
+        if self._guessed is not None and len(pool := self._guesses(self._guessed)):
+            return pool.candidates[0]
         if self._stays_near:
             return neighbour(self._catalogue, self._problem.initial, rng)
         known = np.array([*self._history.features, *waiting.features])
@@ -114,15 +120,26 @@ class Surrogate(ModelBased):
         """Whether the next candidate has to be kin of known ones."""
         return self._has_kin and len(self._asked) % EVERY != EVERY - 1
 
+    def _guesses(self, guessed: Guessed) -> Pool:
+        """Return candidates that promise much: kin of the best, and from anywhere, in turn."""
+        out, n_asked = self._told | set(self._pending), len(self._asked)
+        parents = self._front(self._history, FEWEST_PARENTS) or list(self._problem.initial)
+        if parents and n_asked % EVERY_GUESSED != EVERY_GUESSED - 1:
+            return guessed.kin(parents, n_asked, out)
+        return guessed.anywhere(n_asked, out)
+
     def _best(
         self, knowledge: _Knowledge, waiting: Pool, rng: np.random.Generator
     ) -> Candidate | None:
         """Return the new candidate of the largest expected gain; None if there is no new one."""
         assert knowledge.lessons is not None
-        shortlist = knowledge.kin if self._stays_near else knowledge.anywhere
-        assert shortlist is not None
         history = self._history.condensed(MOST_TRIALS)
         outlook = knowledge.lessons.outlook(history, waiting)
+        if self._guessed is not None:
+            pool = self._guesses(self._guessed)
+            return pool.candidates[int(outlook.scored(pool)[0].argmax())] if len(pool) else None
+        shortlist = knowledge.kin if self._stays_near else knowledge.anywhere
+        assert shortlist is not None
         pool = shortlist.pool
         if self._everything is None:
             pool = pool.joined(self._neighbours(pool, rng))
@@ -136,11 +153,7 @@ class Surrogate(ModelBased):
 
     def _open(self, pool: Pool) -> Pool:
         """Return what is left of a pool: neither told nor pending, and not ruled out."""
-        left = pool.without(self._told | set(self._pending))
-        if len(left) == 0:
-            return left
-        violations = self._catalogue.violations(left)
-        return left.at(np.flatnonzero(violations == violations.min()))
+        return self._catalogue.least_violating(pool.without(self._told | set(self._pending)))
 
     def _neighbours(self, pool: Pool, rng: np.random.Generator) -> Pool:
         """Return neighbours of the best of the short list and of the front."""
@@ -169,8 +182,8 @@ class Surrogate(ModelBased):
     def _learn(self, history: History) -> _Knowledge:
         n_trials, history = len(history), history.condensed(MOST_TRIALS)
         learned = lessons(history, self._cheap_names(history))
-        if learned is None:
-            return _Knowledge(n_trials)
+        if learned is None or self._guessed is not None:
+            return _Knowledge(n_trials, learned)
         outlook = learned.outlook(history, self._catalogue.pool([]))
         if self._everything is not None:
             return _Knowledge(

@@ -1,0 +1,108 @@
+"""Zero-cost proxies of candidates that were not trained, on one batch of the train split."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError, NiwakiError
+from niwaki.core.randomness import derived_seed, stream
+from niwaki.core.registry import nearest
+from niwaki.evaluation.devices import to_tensors, torch_threads
+from niwaki.predictors.proxies.base import Batch
+from niwaki.predictors.proxies.registry import PROXIES, proxy_scores
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.losses import task_losses, total_loss
+
+N_ITEMS = 32  # of the batch
+MOST_REMEMBERED = 20_000  # candidates
+_COUNTED = ("params", "macs")  # which cheap values are already
+_ONE_TASK = ("zico",)  # which parts the targets of a batch
+
+
+def require_proxies(names: Sequence[str]) -> None:
+    """Refuse names that are no proxies, or that every candidate's cheap values have anyway.
+
+    Raises:
+        ConfigError: With the nearest name.
+    """
+    known = [name for name in PROXIES.names() if name not in _COUNTED]
+    for name in names:
+        if name not in known:
+            raise ConfigError(
+                f"'proxies' has '{name}', which is none{nearest(name, known)} "
+                f"Known: {', '.join(known)}"
+            )
+
+
+class ProxyScores:
+    """Scores untrained networks, each once, all with the same seed, on the CPU.
+
+    Args:
+        names: Of the proxies.
+        data: Gives the batch and the losses.
+        build: Makes a candidate's network, its weights drawn by torch's global generator.
+        seed: Of the batch and of all weights.
+
+    Raises:
+        ConfigError: If one of the proxies is for a single task, and there are several.
+    """
+
+    def __init__(
+        self,
+        names: Sequence[str],
+        data: TaskData,
+        build: Callable[[Candidate], nn.Module],
+        *,
+        seed: int,
+    ) -> None:
+        if len(data.tasks) > 1 and (alone := [name for name in names if name in _ONE_TASK]):
+            raise ConfigError(
+                f"the proxy '{alone[0]}' is for one task, and there are {len(data.tasks)}: "
+                "take it out of 'proxies'"
+            )
+        self._names, self._data, self._build, self._seed = tuple(names), data, build, seed
+        self._known: dict[str, Mapping[str, float]] = {}
+
+    def __call__(self, candidate: Candidate) -> Mapping[str, float]:
+        """Return the scores by name, more for better; without those that cannot be had.
+
+        A network without weights has no gradient by them, and one without rectifiers no regions:
+        such a proxy says nothing of it.
+        """
+        if candidate.key not in self._known:
+            if len(self._known) >= MOST_REMEMBERED:
+                self._known.clear()
+            self._known[candidate.key] = self._scores(candidate)
+        return self._known[candidate.key]
+
+    def _scores(self, candidate: Candidate) -> dict[str, float]:
+        found: dict[str, float] = {}
+        with torch_threads(1), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derived_seed(self._seed, "proxies"))
+            network = self._build(candidate)
+            for name in self._names:
+                try:
+                    found |= proxy_scores(network, self._batch, [name])
+                except (NiwakiError, RuntimeError, ArithmeticError):
+                    continue
+        return found
+
+    @cached_property
+    def _batch(self) -> Batch:
+        """The first items of the shuffled train split; a mapping of targets if of several tasks."""
+        split, losses = self._data[SplitName.TRAIN], task_losses(self._data)
+        batch = next(iter(split.batches(N_ITEMS, rng=stream(self._seed, "proxies"))))
+        inputs, targets = to_tensors(batch, torch.device("cpu"))
+        names = [task.name for task in self._data.tasks]
+
+        def loss(outputs: Any, wanted: Any) -> Tensor:
+            listed = (outputs,) if isinstance(outputs, Tensor) else outputs
+            answers = dict(zip(names, listed, strict=True))
+            by_task = wanted if isinstance(wanted, dict) else {names[0]: wanted}
+            return total_loss(losses, answers, by_task)
+
+        return Batch(inputs, targets if len(names) > 1 else targets[names[0]], loss)
