@@ -100,7 +100,7 @@ def test_guesses_choose_from_everywhere_and_among_kin_before_the_model_does() ->
     guessing = replace(problem, promises=small)
     sizes = [
         np.mean(
-            [TREES.tree(t.candidate).n_leaves for t in told(Surrogate(each, SETTINGS), 14, away)]
+            [TREES.tree(t.candidate).n_leaves for t in told(Surrogate(each, SETTINGS), 10, away)]
         )
         for each in (guessing, problem)
     ]

@@ -1,10 +1,12 @@
 """Candidates of which the model chooses where guesses have sorted out most of them already.
 
 A model of a dozen trials cannot tell which of a grammar's trees learn anything; zero-cost proxies
-can. So many are drawn, the few that promise most are kept, and among these the model chooses.
+can. So many trees are drawn, the few that promise most are kept, and among these the model chooses.
+Mutants of what was good are mostly good: of these only those that promise least are left out.
 """
 
 from collections.abc import Sequence
+from math import ceil
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
@@ -15,8 +17,9 @@ FIRST_DRAWN = 64  # samples of the space that are looked at for the first candid
 DRAWN_PER_ASK = 8  # and how many more for each further one
 FIRST_MUTANTS = 16  # of each parent
 ASKS_PER_MUTANT = 4
-MOST_KEPT = 8
-KEPT_SHARE = 0.5  # at least, of those drawn, where there are several objectives
+MOST_KEPT = 3  # samples
+LEAST_SHARE_KEPT = 0.5  # of samples, where there are several objectives
+KIN_SHARE_KEPT = 0.75
 
 
 class Guessed:
@@ -44,7 +47,11 @@ class Guessed:
         space = self._catalogue.problem.space
         for number in range(len(self._drawn), FIRST_DRAWN + DRAWN_PER_ASK * n_asked):
             self._drawn.append(space.sample(stream(self._seed, "anywhere", number)))
-        return self._kept(self._drawn, out)
+        pool = self._open(self._drawn, out)
+        # Guesses speak of what is learned; who is fast may promise less.
+        several = len(self._catalogue.problem.objectives) > 1
+        most = max(MOST_KEPT, int(LEAST_SHARE_KEPT * len(pool))) if several else MOST_KEPT
+        return self._kept(pool, most)
 
     def kin(self, parents: Sequence[Candidate], n_asked: int, out: "set[str]") -> Pool:
         """Return mutants of each of some parents.
@@ -62,14 +69,12 @@ class Guessed:
             for number in range(len(mutants), FIRST_MUTANTS + n_asked // ASKS_PER_MUTANT):
                 rng = stream(self._seed, "kin", name, number)
                 mutants.append(problem.space.mutate(parent, rng))
-        return self._kept([each for some in self._mutants.values() for each in some], out)
+        pool = self._open([each for some in self._mutants.values() for each in some], out)
+        return self._kept(pool, ceil(KIN_SHARE_KEPT * len(pool)))
 
-    def _kept(self, candidates: Sequence[Candidate], out: "set[str]") -> Pool:
-        """Return those that promise most, of those that break bounds least."""
-        pool = self._catalogue.pool(candidates).without(out)
-        pool = self._catalogue.least_violating(pool)
-        problem, most = self._catalogue.problem, MOST_KEPT
-        if len(problem.objectives) > 1:
-            # Guesses speak of what is learned; who is fast may promise less.
-            most = max(most, int(KEPT_SHARE * len(pool)))
-        return pool.at(most_promising(problem, pool.candidates, most))
+    def _open(self, candidates: Sequence[Candidate], out: "set[str]") -> Pool:
+        """Return those that are wanted, and that break bounds least."""
+        return self._catalogue.least_violating(self._catalogue.pool(candidates).without(out))
+
+    def _kept(self, pool: Pool, most: int) -> Pool:
+        return pool.at(most_promising(self._catalogue.problem, pool.candidates, most))

@@ -109,7 +109,7 @@ class Surrogate(ModelBased):
             if knowledge.lessons and (best := self._best(knowledge, waiting, rng)):
                 return best
         if self._guessed is not None and len(pool := self._guesses(self._guessed)):
-            return pool.candidates[0]
+            return pool.candidates[int(rng.integers(len(pool)))]
         if self._stays_near:
             return neighbour(self._catalogue, self._problem.initial, rng)
         known = np.array([*self._history.features, *waiting.features])
