@@ -15,7 +15,9 @@ from niwaki.search.surrogate.pool import Catalogue, Pool
 
 FIRST_DRAWN = 64  # samples of the space that are looked at for the first candidate
 DRAWN_PER_ASK = 8  # and how many more for each further one
+MOST_DRAWN = 512  # the latest
 FIRST_MUTANTS = 16  # of each parent
+MOST_MUTANTS = 48
 ASKS_PER_MUTANT = 4
 MOST_KEPT = 3  # samples
 LEAST_SHARE_KEPT = 0.5  # of samples, where there are several objectives
@@ -34,7 +36,7 @@ class Guessed:
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self._seed = catalogue.problem.seed
-        self._drawn: list[Candidate] = []
+        self._drawn: dict[int, Candidate] = {}
         self._mutants: dict[str, list[Candidate]] = {}
 
     def anywhere(self, n_asked: int, out: "set[str]") -> Pool:
@@ -45,9 +47,12 @@ class Guessed:
             out: Identities that are not wanted.
         """
         space = self._catalogue.problem.space
-        for number in range(len(self._drawn), FIRST_DRAWN + DRAWN_PER_ASK * n_asked):
-            self._drawn.append(space.sample(stream(self._seed, "anywhere", number)))
-        pool = self._open(self._drawn, out)
+        end, known = FIRST_DRAWN + DRAWN_PER_ASK * n_asked, self._drawn
+        self._drawn = {
+            number: known.get(number) or space.sample(stream(self._seed, "anywhere", number))
+            for number in range(max(0, end - MOST_DRAWN), end)
+        }
+        pool = self._open(list(self._drawn.values()), out)
         # Guesses speak of what is learned; who is fast may promise less.
         several = len(self._catalogue.problem.objectives) > 1
         most = max(MOST_KEPT, int(LEAST_SHARE_KEPT * len(pool))) if several else MOST_KEPT
@@ -66,7 +71,8 @@ class Guessed:
         for parent in parents:
             name = problem.identity(parent)
             mutants = self._mutants[name] = known.get(name, [])
-            for number in range(len(mutants), FIRST_MUTANTS + n_asked // ASKS_PER_MUTANT):
+            wanted = min(MOST_MUTANTS, FIRST_MUTANTS + n_asked // ASKS_PER_MUTANT)
+            for number in range(len(mutants), wanted):
                 rng = stream(self._seed, "kin", name, number)
                 mutants.append(problem.space.mutate(parent, rng))
         pool = self._open([each for some in self._mutants.values() for each in some], out)

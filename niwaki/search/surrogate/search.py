@@ -124,8 +124,9 @@ class Surrogate(ModelBased):
         """Return candidates that promise much: kin of the best, and from anywhere, in turn."""
         out, n_asked = self._told | set(self._pending), len(self._asked)
         parents = self._front(self._history, FEWEST_PARENTS) or list(self._problem.initial)
-        if parents and n_asked % EVERY_GUESSED != EVERY_GUESSED - 1:
-            return guessed.kin(parents, n_asked, out)
+        near = parents and n_asked % EVERY_GUESSED != EVERY_GUESSED - 1
+        if near and len(kin := guessed.kin(parents, n_asked, out)):
+            return kin
         return guessed.anywhere(n_asked, out)
 
     def _best(
