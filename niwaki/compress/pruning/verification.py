@@ -1,6 +1,8 @@
 """Proof by trial: a pruned copy must compute what the masked original computes."""
 
-from collections.abc import Mapping
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +30,7 @@ from niwaki.core.randomness import stream
 
 _TOLERANCES = {torch.float64: 1e-8, torch.float32: 1e-3}
 _N_DRAWS = 2
+_N_SAMPLED = 3  # of the groups of like blocks
 
 
 @dataclass(frozen=True)
@@ -219,7 +222,8 @@ def failures(on: Bench, groups: ChannelGroups, *, seed: int) -> list[Failure]:
 
     All groups are tried together first, with a different share of each so that sizes cannot fit by
     chance; only if that fails are they tried in smaller sets, each together with all that are known
-    to be good. In the end, those that are left have passed every draw together.
+    to be good. Of groups of like blocks, a sample that fails for one reason speaks for all. In the
+    end, those that are left have passed every draw together.
     """
     failed: list[Failure] = []
     left = list(groups.groups)
@@ -242,19 +246,42 @@ def _sifted(
     accepted: list[ChannelGroup] = []
     failed: list[Failure] = []
 
-    def sift(tried: list[ChannelGroup]) -> None:
-        reason = on.difference(random_plan(groups, [*accepted, *tried], seed=seed, draw=draw))
+    def wrong(tried: Iterable[ChannelGroup]) -> str:
+        return on.difference(random_plan(groups, [*accepted, *tried], seed=seed, draw=draw))
+
+    def sift(alike: list[list[ChannelGroup]]) -> None:
+        tried = [group for each in alike for group in each]
+        reason = wrong(tried)
         if not reason:
             accepted.extend(tried)
         elif len(tried) == 1:
             failed.append(Failure(tried[0].name, reason))
+        elif len(alike) > 1:
+            sift(alike[: len(alike) // 2])
+            sift(alike[len(alike) // 2 :])
+        elif why := common_cause(tried):
+            failed.extend(Failure(group.name, why) for group in tried)
         else:
-            middle = len(tried) // 2
-            sift(tried[:middle])
-            sift(tried[middle:])
+            sift([tried[: len(tried) // 2]])
+            sift([tried[len(tried) // 2 :]])
 
-    sift(candidates)
+    def common_cause(tried: list[ChannelGroup]) -> str:
+        if len(tried) <= _N_SAMPLED:
+            return ""
+        sample = [tried[0], tried[len(tried) // 2], tried[-1]]
+        reasons = [wrong([group]) for group in sample]
+        return reasons[0] if len({_without_numbers(why) for why in reasons}) == 1 else ""
+
+    by_place: dict[str, list[ChannelGroup]] = defaultdict(list)
+    for group in candidates:
+        by_place[_without_numbers(group.name)].append(group)
+    sift(list(by_place.values()))
     return failed
+
+
+def _without_numbers(text: str) -> str:
+    """Return what is equal for like blocks: `blocks.*.fc` for `blocks.3.fc`."""
+    return re.sub(r"\d+", "*", text)
 
 
 def random_plan(
