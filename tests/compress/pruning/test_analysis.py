@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from niwaki.compress.pruning import AnalysisSettings, analyse, apply_plan
+from niwaki.compress.pruning import AnalysisSettings, PruningPlan, analyse, apply_plan
+from niwaki.compress.pruning.verification import Bench
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.testing.pruning_idioms import IDIOMS
 from niwaki.testing.pruning_idioms.composed import Composed, conv, conv_norm, head
@@ -119,3 +120,36 @@ def test_half_precision_is_analysed() -> None:
     module = IDIOMS["residual"].make().bfloat16()
     groups = analyse(module, IMAGE.bfloat16())
     assert groups.n_units.tolist() == [16, 24]
+
+
+class Block(nn.Module):
+    """Attention with the number of heads in the code, so that a pruned one fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.proj = nn.Linear(16, 48), nn.Linear(16, 16)
+        self.fc1, self.fc2 = nn.Linear(16, 32), nn.Linear(32, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.qkv(x).reshape(2, 7, 3, 4, 4).permute(2, 0, 3, 1, 4)
+        mixed = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        x = x + self.proj(mixed.transpose(1, 2).reshape(2, 7, 16))
+        found: Tensor = x + self.fc2(functional.relu(self.fc1(x)))
+        return found
+
+
+def test_like_blocks_that_fail_alike_are_told_by_a_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[PruningPlan] = []
+    difference = Bench.difference
+
+    def noted(on: Bench, plan: PruningPlan) -> str:
+        tried.append(plan)
+        return difference(on, plan)
+
+    monkeypatch.setattr(Bench, "difference", noted)
+    module = nn.Sequential(nn.Linear(5, 16), *(Block() for _ in range(24)), nn.Linear(16, 3))
+    groups = analyse(module, torch.randn(2, 7, 5))
+    assert groups.names == ("0", *(f"{i}.fc1" for i in range(1, 25)))
+    reasons = {refusal.name: refusal.reason for refusal in groups.refused}
+    assert all("the smaller model fails" in reasons[f"{i}.qkv.weight[0]"] for i in range(1, 25))
+    assert len(tried) < 40  # one by one, it would be more than 100
