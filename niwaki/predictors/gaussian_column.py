@@ -4,13 +4,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import blas, cho_solve, cholesky
 
 from niwaki.predictors.gaussian_evidence import JITTER, Evidence
 from niwaki.predictors.kernels import Covariance
 from niwaki.predictors.state import State, array_of
 
 Array = NDArray[np.float64]
+
+_ROWS_AT_ONCE = 512  # as many as a cache holds, with what lies between them and known rows
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class GaussianColumn:
         rows: (n, d) features.
         factor: (n, n) lower Cholesky factor of the rows' covariance, noise included.
         weights: (n,) of the rows in a prediction.
-        logarithms: (4 + d,) of the hyper-parameters, as in `Evidence`; none if read from disk.
+        logarithms: Of the hyper-parameters, as in `Evidence`; none if read from disk.
         log_evidence: Log posterior density of the hyper-parameters, of real values.
         n_judged: How many values that density is of; 0 if it is not known any more.
     """
@@ -47,12 +49,18 @@ class GaussianColumn:
 
     def predict(self, rows: Array) -> tuple[Array, Array]:
         """Return (k,) means and standard deviations of the noise-free values at (k, d) rows."""
-        between = self.covariance.between(self.rows, rows)
-        mean = between.T @ self.weights
-        known = solve_triangular(self.factor, between, lower=True, check_finite=False)
-        left = self.covariance.own(rows) - np.einsum("nk,nk->k", known, known)
-        std = np.sqrt(np.maximum(left, JITTER))
+        mean, std = np.empty(len(rows)), np.empty(len(rows))
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = slice(start, start + _ROWS_AT_ONCE)
+            mean[some], std[some] = self._standardised(rows[some])
         return self.shift + self.scale * mean, self.scale * std
+
+    def _standardised(self, rows: Array) -> tuple[Array, Array]:
+        between = self.covariance.between(self.rows, rows)
+        # From the right, so that nothing is copied: the transpose lies as BLAS wants it.
+        known = blas.dtrsm(1.0, self.factor, between.T, side=1, lower=1, trans_a=1)  # (k, n)
+        left = self.covariance.own(rows) - np.einsum("kn,kn->k", known, known)
+        return between.T @ self.weights, np.sqrt(np.maximum(left, JITTER))
 
     def left_out(self) -> tuple[Array, Array]:
         """Return (n,) means and standard deviations of each value, given all others.
@@ -119,6 +127,7 @@ def fit_column(
     rows: Array,
     values: Array,
     *,
+    kinds: NDArray[np.int64] | None = None,
     shrinkage: float = 0.7,
     max_rows: int = 120,
     max_steps: int = 30,
@@ -129,15 +138,16 @@ def fit_column(
     Args:
         rows: (n, d) finite features, n >= 1.
         values: (n,) finite.
+        kinds: (d,) numbers of the columns' kinds; see `Evidence`.
         shrinkage: How far columns may differ in relevance; see `Evidence`.
         max_rows: Hyper-parameters are learned on at most so many rows, evenly taken.
         max_steps: Of the optimiser.
-        start: (4 + d,) logarithms where the optimiser begins, such as those of similar values on
+        start: Logarithms where the optimiser begins, such as those of similar values on
             the same features; None is the mean of the prior.
     """
     shift, scale = float(values.mean()), float(values.std()) or 1.0
     taken = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), max_rows)).round().astype(int))
-    evidence = Evidence(rows[taken], (values[taken] - shift) / scale, shrinkage)
+    evidence = Evidence(rows[taken], (values[taken] - shift) / scale, shrinkage, kinds)
     logarithms, log_density = evidence.best(max_steps, start)
     unfitted = GaussianColumn(
         covariance=evidence.covariance(logarithms),

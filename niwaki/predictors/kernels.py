@@ -35,9 +35,10 @@ class Covariance:
 
     def between(self, rows: Array, others: Array) -> Array:
         """Return (n, k) covariances of (n, d) rows with (k, d) others."""
-        near, _ = matern(squared_distances(rows, others, self.relevance))
-        linear = ((rows - self.centre) * self.slopes) @ (others - self.centre).T
-        return self.amplitude * near + linear
+        total = matern_correlation(squared_distances(rows, others, self.relevance))
+        total *= self.amplitude
+        total += ((rows - self.centre) * self.slopes) @ (others - self.centre).T
+        return total
 
     def own(self, rows: Array) -> Array:
         """Return (n,) prior variances."""
@@ -47,8 +48,11 @@ class Covariance:
 def squared_distances(rows: Array, others: Array, relevance: Array) -> Array:
     """Return (n, k) squared distances, each column weighted by its relevance."""
     weighted = rows * relevance
-    own = (weighted * rows).sum(axis=1)[:, None] + ((others * relevance) * others).sum(axis=1)
-    return np.asarray(np.maximum(own - 2.0 * (weighted @ others.T), 0.0))
+    squared = weighted @ others.T
+    squared *= -2.0
+    squared += (weighted * rows).sum(axis=1)[:, None]
+    squared += ((others * relevance) * others).sum(axis=1)
+    return np.asarray(np.maximum(squared, 0.0, out=squared))
 
 
 def matern(squared: Array) -> tuple[Array, Array]:
@@ -56,3 +60,15 @@ def matern(squared: Array) -> tuple[Array, Array]:
     scaled = np.sqrt(5.0 * squared)
     decay = np.exp(-scaled)
     return (1.0 + scaled + scaled**2 / 3.0) * decay, (-5.0 / 6.0) * (1.0 + scaled) * decay
+
+
+def matern_correlation(squared: Array) -> Array:
+    """Return the Matern 5/2 correlation alone, of many pairs: without arrays in between."""
+    scaled = np.sqrt(5.0 * squared)
+    total = scaled / 3.0
+    total += 1.0
+    total *= scaled
+    total += 1.0
+    np.negative(scaled, out=scaled)
+    total *= np.exp(scaled, out=scaled)
+    return np.asarray(total)

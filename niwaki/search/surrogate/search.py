@@ -46,10 +46,10 @@ class SurrogateSettings:
         ConfigError: On a number out of its range.
     """
 
-    n_initial: int = 10
+    n_initial: int = 5
     pool_size: int = 500
     list_up_to: int = 20_000
-    shortlist_size: int = 1_000
+    shortlist_size: int = 300
 
     def __post_init__(self) -> None:
         require_at_least(
@@ -182,7 +182,7 @@ class Surrogate(ModelBased):
 
     def _learn(self, history: History) -> _Knowledge:
         n_trials, history = len(history), history.condensed(MOST_TRIALS)
-        learned = lessons(history, self._cheap_names(history))
+        learned = lessons(history, self._cheap_names(history), self._catalogue.kinds)
         if learned is None or self._guessed is not None:
             return _Knowledge(n_trials, learned)
         outlook = learned.outlook(history, self._catalogue.pool([]))
