@@ -132,6 +132,19 @@ class TrainedOnly(Evaluator):
             details={"training": asdict(progress)},
         )
 
+    def test_skill(self, candidate: Candidate, *, seed: int) -> float:
+        """Return the score on the test split after one training; that of chance if it fails."""
+        deployed = self._deployed
+        skill, _ = trained_skill(
+            deployed.family,
+            deployed.data,
+            candidate,
+            recipe=self._recipe,
+            seed=seed,
+            split=SplitName.TEST,
+        )
+        return skill if math.isfinite(skill) else 0.0
+
     def export(
         self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
     ) -> Export:
