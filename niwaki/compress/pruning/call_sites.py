@@ -133,9 +133,9 @@ class TaggedInt(int):
 
     def __floordiv__(self, other: Any) -> Any:
         quotient = int(self) // other
-        if type(other) is not int or self % other:
+        if not isinstance(other, int) or int(self) % other:
             return quotient
-        return self._shared(quotient, Fraction(1, other))
+        return self._shared(quotient, Fraction(1, int(other)))
 
     def _times(self, product: Any, other: Any) -> Any:
         return self._shared(product, Fraction(other)) if type(other) is int else product

@@ -169,6 +169,23 @@ def split_by_half_of_attribute() -> nn.Module:
     return Composed(compute, parts)
 
 
+def split_by_ratio_of_attributes() -> nn.Module:
+    """The size of the split is one number that the module keeps over another (selective kernels)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        parts = m.enter(x).split(m.c // m.n_paths, 1)
+        return m.head(sum(path(part) for path, part in zip(m.paths, parts, strict=True)))
+
+    parts = {
+        "c": 24,
+        "n_paths": 2,
+        "enter": conv_norm(3, 24),
+        "paths": nn.ModuleList(conv_norm(12, 16) for _ in range(2)),
+        "head": head(16),
+    }
+    return Composed(compute, parts)
+
+
 def slices_by_multiple_of_attribute() -> nn.Module:
     """A slice ends at twice a number that the module keeps, another where the first ends."""
 
