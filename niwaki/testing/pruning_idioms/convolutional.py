@@ -170,7 +170,7 @@ def split_by_half_of_attribute() -> nn.Module:
 
 
 def split_by_ratio_of_attributes() -> nn.Module:
-    """The size of the split is one number that the module keeps over another (selective kernels)."""
+    """The size of the split is one number of the module over another (selective kernels)."""
 
     def compute(m: Any, x: Tensor) -> Any:
         parts = m.enter(x).split(m.c // m.n_paths, 1)
