@@ -181,7 +181,9 @@ class Setup:
         study.run()
         history = Run.read(folder).history
         efforts = [history.asked[trial.number].effort for trial in history.trials]
-        return Searched(evaluator, history.trials, list(np.cumsum(efforts)), folder)
+        assert history.baseline is not None
+        trials = history.trials
+        return Searched(evaluator, history.baseline, trials, list(np.cumsum(efforts)), folder)
 
     def _executor(self, evaluator: Evaluator) -> LocalProcessExecutor:
         return LocalProcessExecutor(evaluator, LocalProcessSettings(n_workers=self.n_workers))
@@ -245,12 +247,14 @@ class Searched:
 
     Attributes:
         evaluator: Of the study, prepared; it times networks if latency was an objective.
+        baseline: One of the networks that the search started with, measured before it.
         trials: In the order of telling.
         efforts: Whole trainings spent, up to each trial.
         folder: Of the run.
     """
 
     evaluator: Evaluator
+    baseline: Trial
     trials: Sequence[Trial]
     efforts: Sequence[float]
     folder: Path
@@ -273,7 +277,8 @@ class Searched:
     def best_seed(self) -> Trial:
         """Return the best of the networks that the search started with, by the search split."""
         known = {candidate.key for candidate in self.evaluator.initial()}
-        return max((t for t in self.trials if t.candidate.key in known), key=self.skill)
+        tried = (self.baseline, *self.trials)
+        return max((trial for trial in tried if trial.candidate.key in known), key=self.skill)
 
     def retrained(self, candidate: Candidate, n: int) -> list[Export]:
         """Train a network anew n times, from seeds that no search used, and export it."""
