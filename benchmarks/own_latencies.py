@@ -4,7 +4,7 @@ Networks are written as graphs straight from their decisions, untrained, quantiz
 says, and timed on real images. One JSON line per candidate goes to `--cache`; the same command goes
 on where it was stopped. The first `--again` candidates are measured a second time, after all
 others: a predictor can hardly agree better with a measurement than another measurement does. 500
-candidates of the quickstart, and 100 again, take about 15 minutes on two idle cores.
+candidates of the quickstart, and 100 again, take about 3 minutes on two idle cores.
 
 Run: python -m benchmarks.own_latencies configs/quickstart.yaml --n 500 --cache runs/own_latencies
 """
