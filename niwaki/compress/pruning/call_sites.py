@@ -140,17 +140,18 @@ class TaggedInt(int):
     def _times(self, product: Any, other: Any) -> Any:
         return self._shared(product, Fraction(other)) if type(other) is int else product
 
-    def _shared(self, value: int, factor: Fraction) -> int:
-        tag = self.tag
-        return TaggedInt(value, Tag(tag.name, tag.size, tag.share * factor)) if value > 0 else value
+    def _shared(self, value: int, factor: Fraction) -> "TaggedInt":
+        return TaggedInt(value, Tag(self.tag.name, self.tag.size, self.tag.share * factor))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> int:
         return int(self)
 
 
 def tag_of(value: object) -> Tag | None:
-    """Return what an argument was computed from, or None."""
-    return value.tag if isinstance(value, TaggedInt) else None
+    """Return what a number of things was computed from, or None."""
+    if isinstance(value, TaggedInt) and min(value, value.tag.size) > 0:
+        return value.tag
+    return None
 
 
 @contextmanager

@@ -64,8 +64,8 @@ _CONVOLUTIONAL = (
     "grouped_transposed depthwise_transposed squeeze_excite squeeze_excite_linear "
     "efficient_channel_attention channel_and_spatial_attention selective_kernel gated_function "
     "flattened multi_scale_flatten unflattened pixel_shuffle pixel_unshuffle repeated "
-    "repeated_interleaved padded_shortcut zeros_joined buffer_gain layer_scale group_normalised "
-    "instance_normalised slopes upsampled_skip blurred one_and_three_dimensions "
+    "repeated_interleaved padded_shortcut zeros_joined buffer_gain gain_of_open_shape layer_scale "
+    "group_normalised instance_normalised slopes upsampled_skip blurred one_and_three_dimensions "
     "neighbours_normalised"
 )
 _SHARING = (

@@ -545,6 +545,16 @@ def buffer_gain() -> nn.Module:
     return Composed(compute, parts)
 
 
+def gain_of_open_shape() -> nn.Module:
+    """A gain is viewed in a shape that the module keeps, with -1 for the channels."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        return m.head(m.stem(x) * m.gain.view(m.shape))
+
+    parts = {"shape": (1, -1, 1, 1), "stem": conv(3, 16), "gain": parameter(16), "head": head(16)}
+    return Composed(compute, parts)
+
+
 def layer_scale() -> nn.Module:
     """A parameter with one value per channel on a residual branch."""
 
