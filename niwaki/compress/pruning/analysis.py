@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -74,7 +75,9 @@ def analyse(
             break
         if on is None:
             on = bench(model, inputs, seed=settings.seed, in_training=traced.in_training)
-        failed = {f.group: f.reason for f in failures(on, found.groups, seed=settings.seed)}
+        unsure = _decided(traced, solution, found)
+        wrong = failures(on, found.groups, seed=settings.seed, unsure=unsure)
+        failed = {failure.group: failure.reason for failure in wrong}
         axes = traced.state.atoms.axes
         refused = {signature_of(found.groups[name], axes): why for name, why in failed.items()}
         is_last = attempt == settings.max_traces - 1
@@ -145,6 +148,16 @@ def _flip(
             # As many as there are options means the first again, for good.
             choices.update({c.site: c.n_options for c in near if c.first})
     return choices != taken
+
+
+def _decided(traced: Trace, solution: Solution, found: Assembled) -> set[str]:
+    """Return the names of the groups that were decided somewhere, so that there is another way."""
+    decided = [
+        solution.root[choice.atoms.reshape(-1).numpy()]
+        for choice in (*traced.state.alternatives, *solution.choices)
+    ]
+    touched = np.unique(np.concatenate(decided)) if decided else np.zeros(0, np.int64)
+    return {name for name, roots in found.roots.items() if np.isin(roots, touched).any()}
 
 
 def _touches(choice: Choice, solution: Solution, roots: set[int]) -> bool:

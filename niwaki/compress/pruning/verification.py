@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -217,20 +217,30 @@ def _randomise_statistics(module: nn.Module, random: np.random.Generator) -> Non
                 child.running_var.copy_(torch.from_numpy(0.5 + random.random(n)))
 
 
-def failures(on: Bench, groups: ChannelGroups, *, seed: int) -> list[Failure]:
+def failures(
+    on: Bench, groups: ChannelGroups, *, seed: int, unsure: Collection[str] = ()
+) -> list[Failure]:
     """Return the groups that cannot be removed as they were found.
 
     All groups are tried together first, with a different share of each so that sizes cannot fit by
     chance; only if that fails are they tried in smaller sets, each together with all that are known
     to be good. Of groups of like blocks, a sample that fails for one reason speaks for all. In the
     end, those that are left have passed every draw together.
+
+    Args:
+        on: Where plans are tried.
+        groups: As they were found.
+        seed: Of the shares.
+        unsure: Names of groups that there is another way for, which fail more often than others.
     """
     failed: list[Failure] = []
     left = list(groups.groups)
     draws = list(range(_N_DRAWS))
     while left and draws:
         draw = draws.pop(0)
-        wrong = _sifted(on, groups, left, seed=seed, draw=draw)
+        sure = [group for group in left if group.name not in unsure]
+        tried = [sure, [group for group in left if group.name in unsure]]
+        wrong = _sifted(on, groups, [each for each in tried if each], seed=seed, draw=draw)
         if wrong:
             failed += wrong
             names = {failure.group for failure in wrong}
@@ -240,9 +250,12 @@ def failures(on: Bench, groups: ChannelGroups, *, seed: int) -> list[Failure]:
 
 
 def _sifted(
-    on: Bench, groups: ChannelGroups, candidates: list[ChannelGroup], *, seed: int, draw: int
+    on: Bench, groups: ChannelGroups, candidates: list[list[ChannelGroup]], *, seed: int, draw: int
 ) -> list[Failure]:
-    """Return those of the candidates that cannot go, by one draw; the others go together."""
+    """Return those of the candidates that cannot go, by one draw; the others go together.
+
+    If not all can, one list of candidates is sifted after the other.
+    """
     accepted: list[ChannelGroup] = []
     failed: list[Failure] = []
 
@@ -272,11 +285,19 @@ def _sifted(
         reasons = [wrong([group]) for group in sample]
         return reasons[0] if len({_without_numbers(why) for why in reasons}) == 1 else ""
 
-    by_place: dict[str, list[ChannelGroup]] = defaultdict(list)
-    for group in candidates:
-        by_place[_without_numbers(group.name)].append(group)
-    sift(list(by_place.values()))
+    places = [_by_place(each) for each in candidates]
+    if len(places) == 1 or wrong(group for each in candidates for group in each):
+        for each in places:
+            sift(each)
     return failed
+
+
+def _by_place(groups: list[ChannelGroup]) -> list[list[ChannelGroup]]:
+    """Return groups of like blocks together."""
+    alike: dict[str, list[ChannelGroup]] = defaultdict(list)
+    for group in groups:
+        alike[_without_numbers(group.name)].append(group)
+    return list(alike.values())
 
 
 def _without_numbers(text: str) -> str:
