@@ -6,9 +6,11 @@ each in fp32, int8 and mixed); a joint search of channel counts and precisions; 
 channel counts alone, whose front is then quantized throughout, at as many evaluations. All models
 of a network are scored on its test split from their files and timed together in one session. The
 chosen model is the fastest that loses at most `--loss` on the search split; nothing is chosen on
-test data. What was trained and found is kept in `--cache`.
+test data. `useful` is the hypervolume of those models alone that lose at most a tenth of skill: the
+whole one also pays for models that nobody would run. What was trained and found is kept in
+`--cache`.
 
-Run: python -m benchmarks.compress --data ../shared/data --cache /tmp/compress
+Run: python -m benchmarks.compress --data ../shared/data --cache runs/compress_benchmark
 """
 
 import argparse
@@ -48,6 +50,7 @@ FP32_ORIGINAL = "original fp32"
 ORT_INT8 = {"onnxruntime int8": QuantType.QInt8, "onnxruntime uint8": QuantType.QUInt8}
 QUICK, JOINT, IN_TURN = "quick", "joint search", "prune then quantize"
 ARMS = (QUICK, JOINT, IN_TURN)
+_USEFUL = 0.1  # of test skill, which a model may lose at most to be worth running
 
 
 @dataclass(frozen=True)
@@ -190,13 +193,22 @@ class Bench:
         return self.deployment.quantized(self.deployment.calibrated(model), plan)
 
 
-def volumes(points: Sequence[Point]) -> dict[str, float]:
-    """Return each group's hypervolume of test skill and log latency, scaled over all points."""
+def volumes(points: Sequence[Point], *, most_lost: float = np.inf) -> dict[str, float]:
+    """Return each group's hypervolume of test skill and log latency, scaled over all points.
+
+    Models that lose more than `most_lost` of the original's test skill are left out.
+    """
+    least = _original(points).test_skill - most_lost
+    kept = [point for point in points if point.test_skill >= least]
     costs = {
-        group: np.array([[-p.test_skill, np.log(p.latency_ms)] for p in points if p.group == group])
-        for group in dict.fromkeys(point.group for point in points)
+        group: np.array([[-p.test_skill, np.log(p.latency_ms)] for p in kept if p.group == group])
+        for group in dict.fromkeys(point.group for point in kept)
     }
     return scaled_volumes(costs)
+
+
+def _original(points: Sequence[Point]) -> Point:
+    return next(point for point in points if point.group == FP32_ORIGINAL)
 
 
 def chosen(points: Sequence[Point], group: str, *, loss: float) -> Point:
@@ -204,7 +216,7 @@ def chosen(points: Sequence[Point], group: str, *, loss: float) -> Point:
 
     If there is none, the most skilful.
     """
-    original = next(p for p in points if p.group == FP32_ORIGINAL)
+    original = _original(points)
     ours = [point for point in points if point.group == group]
     within = [p for p in ours if p.search_skill >= original.search_skill - loss]
     if within:
@@ -213,16 +225,16 @@ def chosen(points: Sequence[Point], group: str, *, loss: float) -> Point:
 
 
 def print_rows(name: str, points: Sequence[Point], *, loss: float) -> None:
-    """Print a row per group: the chosen model, beside the original, and the group's volume."""
-    original = next(p for p in points if p.group == FP32_ORIGINAL)
-    found = volumes(points)
+    """Print a row per group: the chosen model, beside the original, and the group's volumes."""
+    original = _original(points)
+    found, useful = volumes(points), volumes(points, most_lost=_USEFUL)
     for group, volume in found.items():
         best = chosen(points, group, loss=loss)
         print(
             f"| {name} | {group} | {best.latency_ms:.3f} | "
             f"{original.latency_ms / best.latency_ms:.2f}x | {best.size_bytes / 1024:.0f} | "
             f"{best.test_skill:.4f} | {best.test_skill - original.test_skill:+.4f} | "
-            f"{volume:.3f} |",
+            f"{volume:.3f} | {useful.get(group, 0.0):.3f} |",
             flush=True,
         )
 
@@ -246,8 +258,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     figures: dict[str, Any] = {}
-    print("| network | models | ms | faster | KiB | skill (test) | change | hypervolume |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| network | models | ms | faster | KiB | skill (test) | change | hypervolume | useful |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name in arguments.networks:
         _say(name)
         points = Bench(CASES[name], arguments).points()

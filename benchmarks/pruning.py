@@ -12,7 +12,7 @@ when it is there, so that a run that was stopped goes on.
 of it over tasks is Delta. Latency is that of the exported networks on ONNX Runtime, all in one
 session, interleaved: the ratio of the original to each.
 
-Run: python -m benchmarks.pruning --data ../shared/data --cache /tmp/pruning
+Run: python -m benchmarks.pruning --data ../shared/data --cache runs/pruning_benchmark
 """
 
 import argparse
