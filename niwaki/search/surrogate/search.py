@@ -35,7 +35,8 @@ class SurrogateSettings:
     """Settings of `Surrogate`.
 
     Attributes:
-        n_initial: How many candidates are spread over the space before anything is learned.
+        n_initial: How many candidates are spread over the space before anything is learned. Those
+            that fail are not counted, up to as many again.
         pool_size: How many candidates are looked at when hyper-parameters were learned, in spaces
             that are too large to list.
         list_up_to: Spaces of at most so many candidates are listed.
@@ -46,7 +47,7 @@ class SurrogateSettings:
         ConfigError: On a number out of its range.
     """
 
-    n_initial: int = 5
+    n_initial: int = 8
     pool_size: int = 500
     list_up_to: int = 20_000
     shortlist_size: int = 300
@@ -104,7 +105,7 @@ class Surrogate(ModelBased):
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
         waiting = self._catalogue.pool(list(self._pending.values()))
-        if len(self._told) + len(waiting) >= self._settings.n_initial:
+        if self._is_spread_out(len(waiting)):
             knowledge = self._latest_knowledge()
             if knowledge.lessons and (best := self._best(knowledge, waiting, rng)):
                 return best
@@ -114,6 +115,15 @@ class Surrogate(ModelBased):
             return neighbour(self._catalogue, self._problem.initial, rng)
         known = np.array([*self._history.features, *waiting.features])
         return farthest(self._catalogue, known, rng, self._asked)
+
+    def _is_spread_out(self, n_waiting: int) -> bool:
+        """Whether enough is known to learn from: failed candidates do not count, or half at most.
+
+        A failure says nothing of values; yet where nearly all fail, that alone has to be learned.
+        """
+        n_wanted, n_asked = self._settings.n_initial, len(self._told) + n_waiting
+        n_failed = int(np.isinf(self._history.violations).sum())
+        return n_asked - n_failed >= n_wanted or n_asked >= 2 * n_wanted
 
     @property
     def _stays_near(self) -> bool:
