@@ -28,7 +28,6 @@ from benchmarks.einspace_random import RandomNetworks
 from benchmarks.einspace_study import (
     EVOLUTION,
     LATENCY,
-    NO_SCHEDULER,
     SAMPLINGS,
     SKILL,
     TASKS,
@@ -100,14 +99,11 @@ def seeds(setup: Setup, _: str) -> Figures:
 def searchers(setup: Setup, searcher: str) -> Figures:
     """Return whether `searcher` has what evolution ends with after half of its evaluations.
 
-    With a scheduler, half is counted in whole trainings: one of a quarter is a quarter. Both are
-    also judged by networks trained anew.
+    Both are also judged by networks trained anew.
     """
     n, scale = setup.scale.evaluations, setup.scale
-    searcher, _, scheduler = searcher.partition("+")
-    plan = Plan(searcher, n // 2, scheduler=scheduler or NO_SCHEDULER)
-    name = f"half-{searcher}" + (f"-{scheduler}" if scheduler else "")
-    ours = [setup.search(name, plan, seed) for seed in range(scale.seeds)]
+    plan = Plan(searcher, n // 2)
+    ours = [setup.search(f"half-{searcher}", plan, seed) for seed in range(scale.seeds)]
     evolved = [_evolved(setup, seed) for seed in range(scale.seeds)]
     return {
         "evaluations": {searcher: n // 2, EVOLUTION: n},
@@ -173,10 +169,9 @@ def _best_on_test(run: Searched, setup: Setup) -> float:
     return run.test_skill(run.best().candidate, setup.scale.retrained)
 
 
-def _needed(run: Searched, wanted: float) -> float | None:
-    """Return how many whole trainings it took to get at least `wanted`; None if it never did."""
-    pairs = zip(run.efforts, run.curve, strict=True)
-    return next((effort for effort, best in pairs if best >= wanted), None)
+def _needed(run: Searched, wanted: float) -> int | None:
+    """Return how many evaluations it took to get at least `wanted`; None if it never did."""
+    return next((n for n, best in enumerate(run.curve, start=1) if best >= wanted), None)
 
 
 PARTS: Mapping[str, Callable[[Setup, str], Figures]] = {
@@ -211,11 +206,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("part", choices=[*PARTS, "all"])
     parser.add_argument("--task", choices=TASKS, default="language")
     parser.add_argument("--small", action="store_true", help="minutes in place of hours")
-    parser.add_argument(
-        "--searcher",
-        default="surrogate",
-        help="what is compared with evolution; with a scheduler as in surrogate+asha",
-    )
+    parser.add_argument("--searcher", default="surrogate", help="what is compared with evolution")
     parser.add_argument("--front-searcher", default="nsga2", help="for the part `front`")
     parser.add_argument(
         "--samplings", default=",".join(SAMPLINGS), help="for the part `sampling`, with commas"

@@ -11,7 +11,6 @@ import numpy as np
 
 from benchmarks.einspace_training import TrainedOnly
 from niwaki import Candidate
-from niwaki.core.fidelity import FULL, Fidelities
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Trial
 from niwaki.evaluation.base import Evaluator, Export, Provenance
@@ -22,8 +21,6 @@ from niwaki.search.base import Problem, Searcher
 from niwaki.search.nsga2 import NSGA2Settings
 from niwaki.search.registry import SEARCHERS
 from niwaki.search.regularized_evolution import RegularizedEvolutionSettings
-from niwaki.search.schedulers.base import Scheduler
-from niwaki.search.schedulers.registry import SCHEDULERS
 from niwaki.search.surrogate import SurrogateSettings
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget as TreeBudget
@@ -48,8 +45,7 @@ DATA_SEED = 0
 ANEW = 1_000_003  # seeds from here on were used by no search
 SKILL, LATENCY = "mean_skill", "latency_ms"
 EVOLUTION = "regularized_evolution"
-NO_SCHEDULER = "full"
-PROXIES = ("snip", "synflow")  # of those that were published, the two that fit unseen tasks best
+PROXIES = ("snip", "synflow")  # chosen by ranks of networks trained on Language and AddNIST
 LANGUAGES = (
     "dutch",
     "english",
@@ -172,18 +168,14 @@ class Setup:
                 n_finalists=0,
                 seed=seed,
                 searcher=plan.searcher,
-                scheduler=plan.scheduler if plan.scheduler != NO_SCHEDULER else "",
-                config={**self.scale.training, "plan": plan.described, "task": self.task},
+                config={**self.scale.training, "plan": asdict(plan), "task": self.task},
             ),
             make_executor=self._executor,
-            make_scheduler=plan.make_scheduler,
         )
         study.run()
         history = Run.read(folder).history
-        efforts = [history.asked[trial.number].effort for trial in history.trials]
         assert history.baseline is not None
-        trials = history.trials
-        return Searched(evaluator, history.baseline, trials, list(np.cumsum(efforts)), folder)
+        return Searched(evaluator, history.baseline, history.trials, folder)
 
     def _executor(self, evaluator: Evaluator) -> LocalProcessExecutor:
         return LocalProcessExecutor(evaluator, LocalProcessSettings(n_workers=self.n_workers))
@@ -195,11 +187,10 @@ class Plan:
 
     Attributes:
         searcher: Name in the registry.
-        evaluations: How many whole trainings it may spend.
+        evaluations: How many networks are trained.
         objectives: What is wanted.
         sampling: How random networks are drawn.
         seeded: Whether it starts from the known networks.
-        scheduler: Decides how long each network is trained.
     """
 
     searcher: str
@@ -207,20 +198,6 @@ class Plan:
     objectives: tuple[str, ...] = (SKILL,)
     sampling: str = "convolutions"
     seeded: bool = True
-    scheduler: str = NO_SCHEDULER
-
-    @property
-    def described(self) -> dict[str, JSON]:
-        """What a run folder notes: without a scheduler, what it noted before there were any."""
-        plan: dict[str, JSON] = asdict(self)
-        if self.scheduler == NO_SCHEDULER:
-            del plan["scheduler"]
-        return plan
-
-    def make_scheduler(self, problem: Problem, fidelities: Fidelities) -> Scheduler:
-        """Return the scheduler, as it is by default."""
-        scheduler: Scheduler = SCHEDULERS.find(self.scheduler).load()(problem, fidelities)
-        return scheduler
 
     def make_searcher(self, problem: Problem) -> Searcher:
         """Return the searcher, with a population that suits the evaluations.
@@ -249,25 +226,22 @@ class Searched:
         evaluator: Of the study, prepared; it times networks if latency was an objective.
         baseline: One of the networks that the search started with, measured before it.
         trials: In the order of telling.
-        efforts: Whole trainings spent, up to each trial.
         folder: Of the run.
     """
 
     evaluator: Evaluator
     baseline: Trial
     trials: Sequence[Trial]
-    efforts: Sequence[float]
     folder: Path
 
     def skill(self, trial: Trial) -> float:
-        """Return the score on the search split; that of chance for one not trained to its end."""
+        """Return the score on the search split; that of chance for a failed training."""
         measured = trial.measurement
-        whole = measured.complete and measured.fidelity == FULL
-        return measured.values[SKILL] if whole else 0.0
+        return measured.values[SKILL] if measured.complete else 0.0
 
     @property
     def curve(self) -> list[float]:
-        """Best score so far, after each trial."""
+        """Best score so far, after each evaluation."""
         return list(np.maximum.accumulate([self.skill(trial) for trial in self.trials]))
 
     def best(self, n: int | None = None) -> Trial:

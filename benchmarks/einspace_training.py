@@ -6,7 +6,7 @@ Where latency is no objective, a network then costs its training alone.
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from niwaki import Candidate
-from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Evaluator, Export, Provenance
@@ -90,10 +89,6 @@ class TrainedOnly(Evaluator):
     def exports(self) -> bool:
         return True
 
-    @property
-    def fidelities(self) -> Fidelities:
-        return replace(self._deployed.fidelities, continues=False)
-
     def prepare(self, folder: Path) -> None:
         self._deployed.prepare(folder)
 
@@ -119,7 +114,6 @@ class TrainedOnly(Evaluator):
             recipe=self._recipe,
             seed=seed,
             split=SplitName.SEARCH,
-            share=fidelity,
         )
         failed = not math.isfinite(skill)
         return Measurement(
