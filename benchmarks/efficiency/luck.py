@@ -37,8 +37,7 @@ class Luck:
     @classmethod
     def of(cls, scenario: Scenario) -> "Luck":
         """Look at a scenario: at what a search is told."""
-        catalogue = Catalogue(problem_of(scenario, 0), learns_from_cheap=True)
-        pool = catalogue.everything()
+        pool = Catalogue(problem_of(scenario, 0), learns_from_cheap=True).everything()
         rows = [scenario.space.row(candidate) for candidate in pool.candidates]
         costs = np.where(scenario.failing[:, None], np.nan, scenario.told)[rows]
         front = non_dominated(costs)
@@ -48,7 +47,7 @@ class Luck:
         deviations = [np.full(int(front.sum()), np.nan)]
         for axis, name in enumerate(scenario.wanted):
             if name not in pool.cheap:
-                learned = learn(pool.features[known], costs[known, axis], catalogue.kinds)
+                learned = learn(pool.features[known], costs[known, axis])
                 likeliest = learned.parts[int(np.argmax(learned.weights))]
                 mean, spread = likeliest.column.left_out()
                 better = (mean - likeliest.warp.warped(costs[known, axis])) / spread

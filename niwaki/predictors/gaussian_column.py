@@ -127,7 +127,6 @@ def fit_column(
     rows: Array,
     values: Array,
     *,
-    kinds: NDArray[np.int64] | None = None,
     shrinkage: float = 0.7,
     max_rows: int = 120,
     max_steps: int = 30,
@@ -138,7 +137,6 @@ def fit_column(
     Args:
         rows: (n, d) finite features, n >= 1.
         values: (n,) finite.
-        kinds: (d,) numbers of the columns' kinds; see `Evidence`.
         shrinkage: How far columns may differ in relevance; see `Evidence`.
         max_rows: Hyper-parameters are learned on at most so many rows, evenly taken.
         max_steps: Of the optimiser.
@@ -147,7 +145,7 @@ def fit_column(
     """
     shift, scale = float(values.mean()), float(values.std()) or 1.0
     taken = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), max_rows)).round().astype(int))
-    evidence = Evidence(rows[taken], (values[taken] - shift) / scale, shrinkage, kinds)
+    evidence = Evidence(rows[taken], (values[taken] - shift) / scale, shrinkage)
     logarithms, log_density = evidence.best(max_steps, start)
     unfitted = GaussianColumn(
         covariance=evidence.covariance(logarithms),

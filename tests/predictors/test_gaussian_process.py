@@ -61,42 +61,6 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
     assert error < 1e-3
 
 
-def test_the_gradient_is_that_of_finite_differences_with_kinds_of_columns() -> None:
-    rows, values = some_rows(25)
-    kinds = np.array([0, 0, 0, 1, 2])
-    evidence = Evidence(rows, (values - values.mean()) / values.std(), 0.7, kinds)
-    at = stream(1, "at").normal(size=4 + 5 + 2 * 3)
-    error = check_grad(
-        lambda x: evidence.cost_and_gradient(x)[0], lambda x: evidence.cost_and_gradient(x)[1], at
-    )
-    assert error < 1e-3
-
-
-def test_each_kind_of_columns_gives_an_equal_part_of_a_distance_before_data_speak() -> None:
-    rows, values = some_rows(50)
-    evidence = Evidence(rows, values, 0.7, np.array([0, 0, 0, 1, 1]))
-    covariance = evidence.covariance(np.zeros(4 + 5 + 2 * 2))
-    for weights in (covariance.relevance * 2.0, covariance.slopes):
-        parts = weights * rows.var(axis=0)
-        assert (parts[:3].sum(), parts[3:].sum()) == pytest.approx((0.5, 0.5))
-
-
-def test_one_kind_of_columns_is_as_none() -> None:
-    rows, values = some_rows(30)
-    alone, told = fit_column(rows, values), fit_column(rows, values, kinds=np.zeros(5, int))
-    assert told.predict(rows[:3])[0].tolist() == alone.predict(rows[:3])[0].tolist()
-
-
-def test_a_kind_that_says_everything_is_found_among_many_columns_with_few_rows() -> None:
-    rng = stream(0, "kinds")
-    rows = np.concatenate([rng.integers(2, size=(200, 30)), rng.normal(size=(200, 1))], axis=1)
-    values, kinds = 3.0 * rows[:, 30], np.repeat([0, 1], [30, 1])
-    alone = fit_column(rows[:12], values[:12])
-    apart = fit_column(rows[:12], values[:12], kinds=kinds)
-    errors = [np.abs(each.predict(rows[12:])[0] - values[12:]).mean() for each in (apart, alone)]
-    assert errors[0] < 0.5 * errors[1]
-
-
 def test_many_rows_are_predicted_as_one_by_one() -> None:
     rows, values = some_rows(1_500)
     column = fit_column(rows[:20], values[:20])

@@ -1,7 +1,6 @@
 """The surrogate searcher: what is peculiar to it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import count
 
 import numpy as np
 import pytest
@@ -110,21 +109,6 @@ def test_it_learns_where_failures_are() -> None:
 
     found = searched(Surrogate(Problem(LAYERS, OBJECTIVES, seed=3)), 50, fails)
     assert sum(fails(candidate) for candidate, _ in found[20:]) <= 3
-
-
-@pytest.mark.parametrize(("every", "n_spread"), [(1, 10), (2, 9), (50, 5)])
-def test_failed_candidates_do_not_count_among_the_first_ones_up_to_as_many_again(
-    every: int, n_spread: int
-) -> None:
-    def asked(n_initial: int) -> list[Candidate]:
-        numbers = count(1)
-        problem = Problem(LAYERS, OBJECTIVES)
-        searcher = Surrogate(problem, SurrogateSettings(n_initial=n_initial))
-        return [c for c, _ in searched(searcher, 14, lambda _: next(numbers) % every == 0)]
-
-    few, many = asked(5), asked(30)
-    assert few[:n_spread] == many[:n_spread]
-    assert few != many or every == 1  # where everything failed there is nothing to learn from
 
 
 def test_isomorphic_candidates_are_merged_and_share_their_mean_features() -> None:

@@ -50,16 +50,6 @@ def test_with_few_rows_no_scale_is_believed_alone() -> None:
     assert sum(learned.weights) == pytest.approx(1.0)
 
 
-def test_features_of_several_kinds_are_believed_apart_and_alike_with_equal_weight() -> None:
-    features = stream(0, "features").integers(2, size=(20, 5)).astype(float)
-    costs = features @ np.array([0.2, 0.5, 1.0, 1.5, 0.1])
-    alone, both = learn(features, costs), learn(features, costs, np.array([0, 0, 0, 1, 1]))
-    n_alone = len(alone.parts)
-    assert sum(both.weights[:n_alone]) == pytest.approx(0.5)
-    assert sum(both.weights[n_alone:]) == pytest.approx(0.5)
-    assert learn(features, costs, np.zeros(5, int)).weights == alone.weights
-
-
 def test_a_mixture_is_the_weighted_mean_of_its_parts() -> None:
     mean, std, at = np.array([1.0]), np.array([0.5]), np.array([2.0, 4.0])
     parts = (Normal(Straight(), mean, std), Normal(LogAbove(), mean, std))

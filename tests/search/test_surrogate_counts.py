@@ -1,7 +1,5 @@
 """Cheap values as features."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -50,16 +48,3 @@ def test_features_do_not_hang_on_the_way_a_candidate_was_met() -> None:
     assert other.pool([candidate]).features[0] == pytest.approx(listed.features[5])
     plain = Catalogue(PROBLEM).pool([candidate]).features
     assert other.pool([candidate]).features.shape[1] == plain.shape[1] + 2
-
-
-def test_encoding_tallies_and_counts_are_features_of_different_kinds() -> None:
-    n_encoded = SPACE.encode([SPACE.sample(np.random.default_rng(0))]).shape[1]
-    sizes = [n_encoded, 3, 2]  # widths, how often each is chosen, macs and change
-    assert np.bincount(Catalogue(PROBLEM, learns_from_cheap=True).kinds).tolist() == sizes
-    assert np.bincount(Catalogue(PROBLEM).kinds).tolist() == sizes[:2]
-
-
-def test_features_of_all_that_are_alike_are_kinds_of_their_own() -> None:
-    catalogue = Catalogue(replace(PROBLEM, alike=lambda _: "one"), learns_from_cheap=True)
-    assert len(np.unique(catalogue.kinds)) == 5
-    assert len(catalogue.kinds) == catalogue.everything().features.shape[1]

@@ -137,44 +137,24 @@ class Learned:
         return Belief(tuple(part.belief(features) for part in self.parts), self.weights)
 
 
-def learn(features: Array, costs: Array, kinds: Rows | None = None) -> Learned:
+def learn(features: Array, costs: Array) -> Learned:
     """Learn (n,) costs from (n, d) features under each transform, weighed by its evidence.
 
     With few rows several are likely; a transform that squeezes the good end, and so leaves little
     room beyond the best, is not believed alone before the rows say so.
 
-    Where features are of several kinds there are two opinions, each with half of the weight: that
-    the kinds matter differently, and that they do not. The first learns faster, and is too sure of
-    itself with few rows; where they differ, the mixture knows that it does not know. Their evidence
-    does not decide: a maximum tells nothing of how many hyper-parameters had to be chosen for it.
-
-    Args:
-        features: (n, d) finite.
-        costs: (n,) finite.
-        kinds: (d,) numbers of the features' kinds, from 0 without gaps; None if there is one.
-
     References:
         Hoeting, Madigan, Raftery and Volinsky, Statistical Science 1999, "Bayesian model averaging:
         a tutorial", eq. 1 to 3.
     """
-    alone = _opinion(features, costs, None)
-    if kinds is None or kinds.max(initial=0) == 0:
-        return alone
-    apart = _opinion(features, costs, kinds)
-    weights = (weight / 2.0 for weight in (*alone.weights, *apart.weights))
-    return Learned((*alone.parts, *apart.parts), tuple(weights))
-
-
-def _opinion(features: Array, costs: Array, kinds: Rows | None) -> Learned:
     straight, *bent = warps_for(costs)
-    tried = [Warped(straight, fit_column(features, straight.warped(costs), kinds=kinds))]
+    tried = [Warped(straight, fit_column(features, straight.warped(costs)))]
     # What matters on one scale mostly matters on another: a few steps lead from there.
     start = tried[0].column.logarithms
-    for warp in bent:
-        column = fit_column(
-            features, warp.warped(costs), kinds=kinds, max_steps=FEW_STEPS, start=start
-        )
-        tried.append(Warped(warp, column))
+    tried += [
+        Warped(w, fit_column(features, w.warped(costs), max_steps=FEW_STEPS, start=start))
+        for w in bent
+    ]
     evidence = np.array([part.evidence(costs) for part in tried])
     likely = np.exp(evidence - evidence.max())
     likely = np.where(likely >= LEAST_LIKELY, likely, 0.0)

@@ -56,16 +56,8 @@ class Lessons:
         return Outlook(history.problem, believed, success, costs, parts).joined_by(expected)
 
 
-def lessons(
-    history: History, cheap: frozenset[str], kinds: NDArray[np.int64] | None = None
-) -> Lessons | None:
-    """Learn every value that is not cheap; None if there is too little to learn from.
-
-    Args:
-        history: The trials.
-        cheap: Names of the values that are not learned.
-        kinds: (d,) numbers of the features' kinds; see `learn`.
-    """
+def lessons(history: History, cheap: frozenset[str]) -> Lessons | None:
+    """Learn every value that is not cheap; None if there is too little to learn from."""
     values: dict[str, Learned] = {}
     objectives = {objective.name for objective in history.problem.objectives}
     for name in signs_of(history.problem):
@@ -73,7 +65,7 @@ def lessons(
             continue
         features, known = history.known(name)
         if len(known) >= FEWEST:
-            values[name] = learn(features, known, kinds)
+            values[name] = learn(features, known)
         elif name in objectives:
             return None
     return Lessons(values, _success(history))

@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.randomness import stream
 from niwaki.search.base import Problem
 from niwaki.search.surrogate.counts import Counts
 from niwaki.search.surrogate.tallies import Tallies
@@ -85,17 +84,6 @@ class Catalogue:
     learns_from_cheap: bool = False
     _features: dict[str, Array] = field(default_factory=dict)
     _cheap: dict[str, Mapping[str, float]] = field(default_factory=dict)
-
-    @cached_property
-    def kinds(self) -> Rows:
-        """(d,) what each feature is: encoding, tally, either of them over all alike, or cheap."""
-        example = self.problem.space.sample(stream(0, "kinds"))
-        n_encoded = self.problem.space.encode([example]).shape[1]
-        own = [n_encoded, len(self._tallies.columns)]
-        n_counts = len(self._counts.units) if self.learns_from_cheap else 0
-        sizes = [*own, *(own if self.problem.alike else []), n_counts]
-        sizes = [size for size in sizes if size]
-        return np.repeat(np.arange(len(sizes)), sizes)
 
     def pool(self, candidates: Sequence[Candidate]) -> Pool:
         """Return candidates as a pool; of equal identities the first stands for all."""

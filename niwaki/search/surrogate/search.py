@@ -35,8 +35,7 @@ class SurrogateSettings:
     """Settings of `Surrogate`.
 
     Attributes:
-        n_initial: How many candidates are spread over the space before anything is learned. Those
-            that fail are not counted, up to as many again.
+        n_initial: How many candidates are spread over the space before anything is learned.
         pool_size: How many candidates are looked at when hyper-parameters were learned, in spaces
             that are too large to list.
         list_up_to: Spaces of at most so many candidates are listed.
@@ -47,10 +46,10 @@ class SurrogateSettings:
         ConfigError: On a number out of its range.
     """
 
-    n_initial: int = 8
+    n_initial: int = 10
     pool_size: int = 500
     list_up_to: int = 20_000
-    shortlist_size: int = 300
+    shortlist_size: int = 1_000
 
     def __post_init__(self) -> None:
         require_at_least(
@@ -105,7 +104,7 @@ class Surrogate(ModelBased):
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
         waiting = self._catalogue.pool(list(self._pending.values()))
-        if self._is_spread_out(len(waiting)):
+        if len(self._told) + len(waiting) >= self._settings.n_initial:
             knowledge = self._latest_knowledge()
             if knowledge.lessons and (best := self._best(knowledge, waiting, rng)):
                 return best
@@ -115,15 +114,6 @@ class Surrogate(ModelBased):
             return neighbour(self._catalogue, self._problem.initial, rng)
         known = np.array([*self._history.features, *waiting.features])
         return farthest(self._catalogue, known, rng, self._asked)
-
-    def _is_spread_out(self, n_waiting: int) -> bool:
-        """Whether enough is known to learn from: failed candidates do not count, or half at most.
-
-        A failure says nothing of values; yet where nearly all fail, that alone has to be learned.
-        """
-        n_wanted, n_asked = self._settings.n_initial, len(self._told) + n_waiting
-        n_failed = int(np.isinf(self._history.violations).sum())
-        return n_asked - n_failed >= n_wanted or n_asked >= 2 * n_wanted
 
     @property
     def _stays_near(self) -> bool:
@@ -192,7 +182,7 @@ class Surrogate(ModelBased):
 
     def _learn(self, history: History) -> _Knowledge:
         n_trials, history = len(history), history.condensed(MOST_TRIALS)
-        learned = lessons(history, self._cheap_names(history), self._catalogue.kinds)
+        learned = lessons(history, self._cheap_names(history))
         if learned is None or self._guessed is not None:
             return _Knowledge(n_trials, learned)
         outlook = learned.outlook(history, self._catalogue.pool([]))
