@@ -3,7 +3,6 @@
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import torch
@@ -102,12 +101,12 @@ class Tag:
     Attributes:
         name: An attribute of a module, such as `blocks.0.attention:num_heads`.
         size: Its value.
-        share: How many times the attribute the integer is.
+        n_parts: By what it was divided; 1 if the integer is the attribute.
     """
 
     name: str
     size: int
-    share: Fraction = Fraction(1)
+    n_parts: int = 1
 
 
 class TaggedInt(int):
@@ -115,6 +114,7 @@ class TaggedInt(int):
 
     `view(batch, self.num_heads, -1)` then tells that this dimension is `num_heads` of that module,
     and `split(self.width // 2, 1)` that each part has half as many channels as `width` says.
+    Multiples are plain integers: much is multiplied by sizes that have nothing to do with channels.
     """
 
     tag: Tag
@@ -125,23 +125,12 @@ class TaggedInt(int):
         tagged.tag = tag
         return tagged
 
-    def __mul__(self, other: Any) -> Any:
-        return self._times(int(self) * other, other)
-
-    def __rmul__(self, other: Any) -> Any:
-        return self._times(other * int(self), other)
-
     def __floordiv__(self, other: Any) -> Any:
         quotient = int(self) // other
         if not isinstance(other, int) or int(self) % other:
             return quotient
-        return self._shared(quotient, Fraction(1, int(other)))
-
-    def _times(self, product: Any, other: Any) -> Any:
-        return self._shared(product, Fraction(other)) if type(other) is int else product
-
-    def _shared(self, value: int, factor: Fraction) -> "TaggedInt":
-        return TaggedInt(value, Tag(self.tag.name, self.tag.size, self.tag.share * factor))
+        tag = self.tag
+        return TaggedInt(quotient, Tag(tag.name, tag.size, tag.n_parts * int(other)))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> int:
         return int(self)

@@ -341,21 +341,19 @@ class Provenance:
             self.roles.setdefault((described, dim), role)
 
     def follow(self, tag: Tag | None, atoms: Tensor, because: str) -> None:
-        """Bind an attribute of a module to the (n,) indices that a multiple of it counts."""
+        """Bind an attribute of a module to the (n,) indices that it, or a part of it, counts."""
         if tag is not None:
             self.atoms.unite(self.counted(tag, because), atoms, because)
 
     def counted(self, tag: Tag, because: str) -> Tensor:
-        """Return the atoms of an attribute, as often as the multiple of it that a tag is.
+        """Return the atoms of an attribute, or those of its first part.
 
-        For a fraction, the same goes from each part of the attribute, so that it stays a multiple.
+        The same goes from each part, so that the attribute can be divided as before.
         """
-        atoms = self.atoms.axis(AxisKind.ATTRIBUTE, tag.name, tag.size)
-        if tag.share.denominator > 1:
-            parts = atoms.reshape(tag.share.denominator, -1)
+        parts = self.atoms.axis(AxisKind.ATTRIBUTE, tag.name, tag.size).reshape(tag.n_parts, -1)
+        if tag.n_parts > 1:
             self.atoms.unite(parts, parts[:1], because)
-            atoms = parts[0]
-        return atoms.repeat(tag.share.numerator)
+        return parts[0]
 
     def option(self, site: CallSite, atoms: Tensor, n_options: int, *, first: bool = False) -> int:
         """Return which of several ways to take at a site, and note that there are others."""

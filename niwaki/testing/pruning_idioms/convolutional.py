@@ -186,17 +186,6 @@ def split_by_ratio_of_attributes() -> nn.Module:
     return Composed(compute, parts)
 
 
-def slices_by_multiple_of_attribute() -> nn.Module:
-    """A slice ends at twice a number that the module keeps, another where the first ends."""
-
-    def compute(m: Any, x: Tensor) -> Any:
-        y = m.enter(x)
-        return m.head(torch.cat([m.block(y[:, : 2 * m.c]), y[:, m.c * 2 :]], 1))
-
-    parts = {"c": 8, "enter": conv_norm(3, 32), "block": conv_norm(16, 8), "head": head(24)}
-    return Composed(compute, parts)
-
-
 def slices_by_attribute() -> nn.Module:
     """Both sides of a slice at a number that the module keeps."""
 
