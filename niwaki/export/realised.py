@@ -45,6 +45,8 @@ _LAYER_OPS = ("Conv", "Gemm", "MatMul")
 _DECORATION = re.compile(
     r"^fused |(_nchwc|/MatMulAddFusion|_gemm|/duplicated|_s8_2_u8|_token_\d+)+$"
 )
+# A normalisation that nothing could be fused with becomes a convolution of this name.
+_NORM, _AS_CONV = "BatchNormalization", "_bn"
 _MAX_FUSED = 6
 
 
@@ -80,7 +82,9 @@ def realised_precisions(
     """
     loaded = onnx.load(str(optimised)) if isinstance(optimised, Path) else optimised
     layers = _layers(GraphIndex(model.graph))
-    kernels = _kernels(GraphIndex(loaded.graph))
+    norms = {node.name + _AS_CONV for node in model.graph.node if node.op_type == _NORM}
+    found_kernels = _kernels(GraphIndex(loaded.graph))
+    kernels = {i: kernel for i, kernel in found_kernels.items() if not kernel.names & norms}
     found = _matched({path: traces.own for path, traces in layers.items()}, kernels)
     rest = {path: traces.given for path, traces in layers.items() if path not in found}
     left = {i: kernel for i, kernel in kernels.items() if i not in found.values()}

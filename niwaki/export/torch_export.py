@@ -17,6 +17,7 @@ import onnx
 import torch
 from torch import nn
 
+from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.decisions import decisions_of, repeated
 from niwaki.export.graph_writer import BATCH, OPSET, finished_model
@@ -85,7 +86,8 @@ def _exported(
     # A batch of one would be taken for a constant.
     examples = tuple(x.repeat(2, *[1] * (x.ndim - 1)) if len(x) == 1 else x for x in example_inputs)
     try:
-        with _quiet(), torch.no_grad(), lengths_followed(module):
+        # Some models keep what they computed for the next pass: here, stand-ins for tensors.
+        with _quiet(), torch.no_grad(), repeatable(module), lengths_followed(module):
             program = torch.onnx.export(
                 module,
                 examples,

@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import fx, nn
 from torch.func import functional_call
 
+from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.graph_writer import Shape
 from niwaki.export.lengths import lengths_followed
@@ -67,7 +68,8 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
     if module.training:
         raise ExportError("the module is in training mode: call its eval() before exporting it")
     try:
-        with lengths_followed(module):
+        # Some models keep what they computed for the next pass: here, stand-ins for tensors.
+        with repeatable(module), lengths_followed(module):
             graph = fx.Tracer().trace(module)
     # The module's own code runs here, on stand-ins for tensors: it may raise anything.
     except Exception as error:

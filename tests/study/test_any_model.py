@@ -100,6 +100,34 @@ class Nested(Plain):
         return {"scores": self.scores(features), "inner": inner, "loss": None}
 
 
+class Remembering(Plain):
+    """Keeps what it computed in evaluation for the next time, and normalises after a gate.
+
+    It also has a layer whose answer is always the same.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.kept: dict[str, torch.Tensor] = {}
+            self.offsets = nn.Parameter(torch.randn(1, 16, 1, 1))
+            self.norm = nn.BatchNorm2d(16)
+            self.place = nn.Conv2d(1, 16, 1)
+
+    def offset(self) -> torch.Tensor:
+        if torch.is_grad_enabled():
+            return self.offsets.tanh()
+        if "offset" not in self.kept:
+            self.kept["offset"] = self.offsets.tanh()
+        return self.kept["offset"]
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        places = torch.linspace(-1, 1, 25).reshape(1, 1, 5, 5)
+        features = self.norm(functional.gelu(self.features(x))) + 0.01 * self.place(places)
+        return self.scores(features + self.offset())
+
+
 class Normalised(Plain):
     """Has weights that are computed, a function of its own, and one number per item."""
 
@@ -123,7 +151,7 @@ class Doubled(torch.autograd.Function):
         return 2.0 * gradients[0]
 
 
-@pytest.mark.parametrize("make", [Deciding, Nested, Normalised])
+@pytest.mark.parametrize("make", [Deciding, Nested, Remembering, Normalised])
 def test_it_is_compressed_and_verified(make: Callable[[], nn.Module], tmp_path: Path) -> None:
     model = make().train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
