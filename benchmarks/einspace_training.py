@@ -106,15 +106,7 @@ class TrainedOnly(Evaluator):
         return self._deployed.promises
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
-        deployed = self._deployed
-        skill, progress = trained_skill(
-            deployed.family,
-            deployed.data,
-            candidate,
-            recipe=self._recipe,
-            seed=seed,
-            split=SplitName.SEARCH,
-        )
+        skill, progress = self._trained(candidate, seed=seed, split=SplitName.SEARCH)
         failed = not math.isfinite(skill)
         return Measurement(
             key=candidate.key,
@@ -128,16 +120,21 @@ class TrainedOnly(Evaluator):
 
     def test_skill(self, candidate: Candidate, *, seed: int) -> float:
         """Return the score on the test split after one training; that of chance if it fails."""
+        skill, _ = self._trained(candidate, seed=seed, split=SplitName.TEST)
+        return skill if math.isfinite(skill) else 0.0
+
+    def _trained(
+        self, candidate: Candidate, *, seed: int, split: SplitName
+    ) -> tuple[float, Progress]:
         deployed = self._deployed
-        skill, _ = trained_skill(
+        return trained_skill(
             deployed.family,
             deployed.data,
             candidate,
             recipe=self._recipe,
             seed=seed,
-            split=SplitName.TEST,
+            split=split,
         )
-        return skill if math.isfinite(skill) else 0.0
 
     def export(
         self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int

@@ -63,7 +63,7 @@ METRICS: Mapping[TaskKind, tuple[AnyMetric, ...]] = {
         MeanIoU(ignore_index=IGNORE_INDEX),
         Accuracy(ignore_index=IGNORE_INDEX),
     ),
-    TaskKind.TAGGING: (Accuracy(ignore_index=IGNORED_TOKEN, axis=-1),),
+    TaskKind.TAGGING: (Accuracy(ignore_index=IGNORED_TOKEN, axis=TaskKind.TAGGING.class_axis),),
     TaskKind.DEPTH: (RMSE(), MAE()),
     TaskKind.REGRESSION: (RMSE(), MAE()),
 }

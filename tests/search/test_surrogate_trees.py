@@ -70,16 +70,6 @@ def test_kin_descend_from_their_parents_alone(monkeypatch: pytest.MonkeyPatch) -
         grown(roams=True)
 
 
-def test_a_search_near_known_trees_goes_on_where_it_was_left() -> None:
-    problem = Problem(TREES, ERROR, seed=3, initial=(KNOWN,))
-    whole, again = Surrogate(problem, SETTINGS), Surrogate(problem, SETTINGS)
-    trials = told(whole, 12, away)
-    pending = whole.ask(2)
-    again.resume([*(trial.candidate for trial in trials), *pending])
-    again.tell(trials)
-    assert again.ask(3, pending) == whole.ask(3, pending)
-
-
 def test_a_space_of_known_size_is_searched_everywhere_whatever_is_known() -> None:
     space = ChoiceSpace(tuple(Choice(f"layer{i}", ("none", "small", "large")) for i in range(40)))
     known = space.decide(lambda path, options: options[int(path[5:]) % 3])
@@ -107,8 +97,15 @@ def test_guesses_choose_from_everywhere_and_among_kin_before_the_model_does() ->
     assert sizes[0] < 0.7 * sizes[1]
 
 
-def test_a_search_with_guesses_goes_on_where_it_was_left() -> None:
-    problem = Problem(TREES, ERROR, seed=6, promises=small)
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Problem(TREES, ERROR, seed=3, initial=(KNOWN,)),
+        Problem(TREES, ERROR, seed=6, promises=small),
+    ],
+    ids=["near known trees", "with guesses"],
+)
+def test_a_search_goes_on_where_it_was_left(problem: Problem) -> None:
     whole, again = Surrogate(problem, SETTINGS), Surrogate(problem, SETTINGS)
     trials = told(whole, 12, away)
     pending = whole.ask(2)

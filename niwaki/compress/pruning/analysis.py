@@ -1,8 +1,8 @@
 """The analysis of a model: which channels can be removed, proven on a copy."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -75,13 +75,13 @@ def analyse(
             break
         if on is None:
             on = bench(model, inputs, seed=settings.seed, in_training=traced.in_training)
-        unsure = _decided(traced, solution, found)
-        wrong = failures(on, found.groups, seed=settings.seed, unsure=unsure)
+        decided = _decided(traced, solution, found)
+        wrong = failures(on, found.groups, seed=settings.seed, unsure=decided)
         failed = {failure.group: failure.reason for failure in wrong}
         axes = traced.state.atoms.axes
         refused = {signature_of(found.groups[name], axes): why for name, why in failed.items()}
         is_last = attempt == settings.max_traces - 1
-        flipped = False if is_last else _flip(traced, solution, found, list(failed), choices)
+        flipped = False if is_last else _flip(decided, list(failed), choices)
         if not flipped:
             if refused:
                 found = assemble(traced, solution, batch=_batch(inputs), refused=refused)
@@ -127,20 +127,15 @@ def _require_running(model: nn.Module, inputs: Inputs) -> None:
 
 
 def _flip(
-    traced: Trace,
-    solution: Solution,
-    found: Assembled,
-    failed: list[str],
-    choices: dict[CallSite, int],
+    decided: Mapping[str, list[Choice]], failed: list[str], choices: dict[CallSite, int]
 ) -> bool:
     """Take the next option wherever a failed group was decided; False if all were tried.
 
     Options that are to be tried first are taken alone, and given up when they did not help.
     """
-    taken, decided = dict(choices), (*traced.state.alternatives, *solution.choices)
+    taken = dict(choices)
     for name in failed:
-        mine = set(found.roots[name].tolist())
-        near = [choice for choice in decided if _touches(choice, solution, mine)]
+        near = decided.get(name, [])
         untried = [c for c in near if taken.get(c.site, 0) + 1 < c.n_options]
         first = [c for c in untried if c.first]
         choices.update({c.site: taken.get(c.site, 0) + 1 for c in first or untried})
@@ -150,18 +145,17 @@ def _flip(
     return choices != taken
 
 
-def _decided(traced: Trace, solution: Solution, found: Assembled) -> set[str]:
-    """Return the names of the groups that were decided somewhere, so that there is another way."""
-    decided = [
-        solution.root[choice.atoms.reshape(-1).numpy()]
-        for choice in (*traced.state.alternatives, *solution.choices)
-    ]
-    touched = np.unique(np.concatenate(decided)) if decided else np.zeros(0, np.int64)
-    return {name for name, roots in found.roots.items() if np.isin(roots, touched).any()}
-
-
-def _touches(choice: Choice, solution: Solution, roots: set[int]) -> bool:
-    return not roots.isdisjoint(solution.root[choice.atoms.reshape(-1).numpy()].tolist())
+def _decided(traced: Trace, solution: Solution, found: Assembled) -> dict[str, list[Choice]]:
+    """Return the decisions that each group hangs on, by its name, where there are any."""
+    choices = (*traced.state.alternatives, *solution.choices)
+    touched = [set(solution.root[choice.atoms.reshape(-1).numpy()].tolist()) for choice in choices]
+    near: dict[str, list[Choice]] = {}
+    for name, roots in found.roots.items():
+        mine = roots.tolist()
+        for choice, theirs in zip(choices, touched, strict=True):
+            if not theirs.isdisjoint(mine):
+                near.setdefault(name, []).append(choice)
+    return near
 
 
 def _batch(inputs: Inputs) -> int:

@@ -5,7 +5,7 @@ become labels, so that the score is the share of inputs on which both name the s
 outputs become values.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -87,9 +87,7 @@ def infer_for_part(
     for name, loader in loaders.items():
         inputs = _gathered(loader, f"the loaders, split {name}").inputs
         _try(whole, inputs[:2], "the loaders")
-        pieces = (inputs[start : start + _BATCH] for start in range(0, len(inputs), _BATCH))
-        batches = (torch.from_numpy(piece.astype(np.float32)) for piece in pieces)
-        calls[name] = calls_of_part(whole, path, batches)
+        calls[name] = calls_of_part(whole, path, _batches(inputs))
     return infer_from(calls, part, seed=seed)
 
 
@@ -226,13 +224,17 @@ def _with_answers(items: _Items, module: nn.Module, names: list[str]) -> Arrays:
     return Arrays(items.inputs, targets)
 
 
+def _batches(inputs: NDArray[Any]) -> Iterator[Tensor]:
+    for start in range(0, len(inputs), _BATCH):
+        yield torch.from_numpy(inputs[start : start + _BATCH].astype(np.float32))
+
+
 def _answers(
     module: nn.Module, inputs: NDArray[Any], names: list[str]
 ) -> dict[str, NDArray[np.float32]]:
     pieces: list[dict[str, NDArray[np.float32]]] = []
     with torch.no_grad():
-        for start in range(0, len(inputs), _BATCH):
-            batch = torch.from_numpy(inputs[start : start + _BATCH].astype(np.float32))
+        for batch in _batches(inputs):
             answer = named_outputs(module(batch), names)
             pieces.append({name: values.numpy() for name, values in answer.items()})
     found = {name: np.concatenate([piece[name] for piece in pieces]) for name in names}

@@ -35,8 +35,7 @@ def farthest(
         if corner not in asked and not catalogue.violations(catalogue.pool([corner]))[0]:
             return corner
     pool = catalogue.pool([problem.space.sample(rng) for _ in range(N_DRAWS)])
-    violations = catalogue.violations(pool)
-    pool = pool.at(np.flatnonzero(violations == violations.min()))
+    pool = catalogue.least_violating(pool)
     if len(known) == 0:
         return pool.candidates[0]
     spread = pool.features.std(axis=0)
