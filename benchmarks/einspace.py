@@ -42,6 +42,7 @@ Figures: TypeAlias = dict[str, object]
 
 SMALL = Scale(
     train=1500,
+    scored=0,
     epochs=4,
     evaluations=24,
     random=8,
@@ -54,6 +55,7 @@ SMALL = Scale(
 )
 FULL = Scale(
     train=4000,
+    scored=0,
     epochs=6,
     evaluations=80,
     random=50,

@@ -3,9 +3,10 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -59,6 +60,7 @@ LANGUAGES = (
     "swedish",
 )
 MNIST = {"train": "mnist_train.npz", "test": "mnist_test.npz"}
+_MadeSettings = TypeVar("_MadeSettings", DigitTriplesSettings, LanguageSettings)
 SAMPLINGS: Mapping[str, EinspaceSettings] = {
     "published": EinspaceSettings(faithful=True, expected_operations=None),
     "weights": EinspaceSettings(),
@@ -73,6 +75,7 @@ class Scale:
 
     Attributes:
         train: Items.
+        scored: Items of every split that networks are scored on; 0 for the task's own.
         epochs: Of every training.
         evaluations: Of every search.
         random: Random networks of each sampling.
@@ -87,6 +90,7 @@ class Scale:
     """
 
     train: int
+    scored: int
     epochs: int
     evaluations: int
     random: int
@@ -128,7 +132,7 @@ class Setup:
 
     def load(self) -> TaskData:
         """Return the data, the same for all seeds."""
-        return _load(self.task, self.scale.train)
+        return _load(self.task, self.scale.train, self.scale.scored)
 
     def space(self, sampling: str) -> EinspaceSettings:
         """Return the space of one way of sampling, within the budget of the scale."""
@@ -144,7 +148,7 @@ class Setup:
             max_memory_mib=1024,
         )
         return FromScratchEvaluator(
-            partial(_load, self.task, self.scale.train),
+            partial(_load, self.task, self.scale.train, self.scale.scored),
             self.space(sampling),
             OnnxRuntimeCpu(),
             settings=settings,
@@ -292,20 +296,26 @@ def split_skill(export: Export, split: str) -> float:
     return float(test[SKILL])
 
 
-def _load(task: str, train: int) -> TaskData:
+def _load(task: str, train: int, scored: int) -> TaskData:
     match task:
         case "addnist" | "addnist_half":
-            data = load_addnist(DigitTriplesSettings(MNIST, train=train), seed=DATA_SEED)
+            data = load_addnist(_sized(DigitTriplesSettings(MNIST), train, scored), seed=DATA_SEED)
             return _halved(data) if task == "addnist_half" else data
         case "multnist":
-            return load_multnist(DigitTriplesSettings(MNIST, train=train), seed=DATA_SEED)
+            return load_multnist(_sized(DigitTriplesSettings(MNIST), train, scored), seed=DATA_SEED)
         case "language":
-            words = LanguageSettings("common_words.parquet", LANGUAGES, train=train)
-            return load_language(words, seed=DATA_SEED)
+            words = LanguageSettings("common_words.parquet", LANGUAGES)
+            return load_language(_sized(words, train, scored), seed=DATA_SEED)
         case "digits":
-            return load_addnist(DigitTriplesSettings(train=train), seed=DATA_SEED)
+            return load_addnist(_sized(DigitTriplesSettings(), train, scored), seed=DATA_SEED)
         case _:
-            return load_language(LanguageSettings(train=train), seed=DATA_SEED)
+            return load_language(_sized(LanguageSettings(), train, scored), seed=DATA_SEED)
+
+
+def _sized(settings: _MadeSettings, train: int, scored: int) -> _MadeSettings:
+    if not scored:
+        return replace(settings, train=train)
+    return replace(settings, train=train, search=scored, val=scored, test=scored)
 
 
 def _halved(data: TaskData) -> TaskData:
