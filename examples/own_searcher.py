@@ -1,6 +1,7 @@
 """A searcher of one's own, on a problem that costs nothing: `python examples/own_searcher.py`.
 
-In a configuration it would be named by its path: `searcher: {kind: "own_searcher:HillClimbing"}`.
+In a configuration it is named by its file:
+`searcher: {kind: "examples/own_searcher.py:HillClimbing", exploration: 0.3}`.
 """
 
 import sys

@@ -18,6 +18,7 @@ from niwaki.study.run import Run
 from niwaki.study.run_lock import RunLock
 from tests.command_line import (
     FORMULAS,
+    ROOT,
     TINY,
     Done,
     count,
@@ -27,6 +28,7 @@ from tests.command_line import (
     start,
     write_config,
 )
+from tests.study.executors.own_plugin import write_plugin
 
 COMMANDS = [
     *("search", "compress", "status", "front", "export", "verify", "report", "predict", "bench"),
@@ -316,6 +318,25 @@ def test_a_killed_search_continues_with_the_same_command(tmp_path: Path, executo
     assert niwaki("status", "runs/a", "--json", cwd=tmp_path).json["evaluations"] == 20
     # The baseline, what was told, and again what was in flight: one for each of two workers.
     assert len(visits.read_text().splitlines()) <= 1 + 20 + 2
+
+
+def test_plug_ins_in_files_work_in_worker_processes(tmp_path: Path) -> None:
+    file = write_plugin(tmp_path / "mine")
+    settings = {
+        "evaluator": {"kind": "mine/shop_of_mine.py:create"},
+        "objectives": ["value", "seed"],
+        "searcher": {"kind": f"{ROOT}/examples/own_searcher.py:HillClimbing", "exploration": 1},
+        "executor": {"kind": "local_processes", "n_workers": 1},
+        "budget": {"evaluations": 3},
+    }
+    config = write_config(tmp_path / "own.yaml", settings)
+    done = niwaki("search", str(config), cwd=tmp_path)
+    assert done.code == 0, done.err
+    assert count(tmp_path / "runs/own", "told") >= 3
+    file.write_text(file.read_text() + "# other\n")
+    again = niwaki("search", str(config), "--set", "budget.evaluations=4", cwd=tmp_path)
+    assert again.code == 0, again.err
+    assert "changed since the last session: shop_of_mine.py" in again.err
 
 
 def test_an_interrupted_search_continues_with_the_same_command(tmp_path: Path) -> None:

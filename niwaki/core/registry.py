@@ -2,8 +2,6 @@
 
 import difflib
 import importlib
-import importlib.util
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -12,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from niwaki.core.errors import ConfigError
-from niwaki.core.jsonable import fingerprint
+from niwaki.core.user_files import import_file
 
 
 def nearest(name: str, known: "list[str] | tuple[str, ...]") -> str:
@@ -33,7 +31,7 @@ def import_object(path: str) -> Any:
             f"'{path}' does not name a Python object: write 'package.module:name', or "
             "'path/to/file.py:name'"
         )
-    module = _module_of(Path(place).expanduser()) if place.endswith(".py") else _module(place)
+    module = import_file(Path(place).expanduser()) if place.endswith(".py") else _module(place)
     if not hasattr(module, name):
         raise ConfigError(f"'{place}' has no '{name}'{nearest(name, dir(module))}")
     return getattr(module, name)
@@ -47,26 +45,6 @@ def _module(name: str) -> ModuleType:
             f"'{name}' cannot be imported: {error}. Install it, add its folder to PYTHONPATH, or "
             "give the file: 'path/to/file.py:name'"
         ) from error
-
-
-def _module_of(file: Path) -> ModuleType:
-    if not file.is_file():
-        raise ConfigError(f"there is no file '{file}' in {Path.cwd()}")
-    # A name of its own for each file, registered so that its classes can be pickled.
-    name = f"niwaki_user_{fingerprint(str(file.resolve()))}"
-    if name in sys.modules:
-        return sys.modules[name]
-    specification = importlib.util.spec_from_file_location(name, file)
-    if specification is None or specification.loader is None:
-        raise ConfigError(f"'{file}' cannot be imported as a Python module")
-    module = importlib.util.module_from_spec(specification)
-    sys.modules[name] = module
-    try:
-        specification.loader.exec_module(module)
-    except BaseException:
-        del sys.modules[name]
-        raise
-    return module
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ import subprocess
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
-from niwaki.core.jsonable import JSON
+from niwaki.core.jsonable import JSON, fingerprint
+from niwaki.core.user_files import user_code
 from niwaki.targets.machine import affinity, processor
 
 PACKAGES = (
@@ -24,6 +25,7 @@ PACKAGES = (
     "torch",
     "torchvision",
 )
+USER_FILES = "user_files"
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -34,7 +36,7 @@ THREAD_VARIABLES = (
 
 
 def describe_environment() -> dict[str, JSON]:
-    """Return Python, platform, processor, package versions, threads and the user's git commit.
+    """Return Python, platform, processor, packages, threads, git commit and files of the user.
 
     Nothing is imported to find out its version.
     """
@@ -57,6 +59,7 @@ def describe_environment() -> dict[str, JSON]:
             name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ
         },
         "git": _git_state(),
+        USER_FILES: _user_files(),
     }
 
 
@@ -89,6 +92,12 @@ def _package_versions() -> dict[str, JSON]:
         except PackageNotFoundError:
             continue
     return versions
+
+
+def _user_files() -> dict[str, JSON]:
+    """Return the fingerprints of files that were imported by their path, by name."""
+    files = sorted(user_code().files, key=lambda file: file.path)
+    return {file.path.name: fingerprint(file.text.decode(errors="replace")) for file in files}
 
 
 def _git_state() -> dict[str, JSON] | None:

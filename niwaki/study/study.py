@@ -24,7 +24,7 @@ from niwaki.search.schedulers.full_effort_view import FullEffortView
 from niwaki.spaces.described import space_to_json
 from niwaki.study.budget import Budget
 from niwaki.study.description import StudyDescription
-from niwaki.study.environment import describe_environment
+from niwaki.study.environment import USER_FILES, describe_environment
 from niwaki.study.events import Baseline, Note, Started
 from niwaki.study.executors.base import Executor, Job
 from niwaki.study.executors.in_process import InProcessExecutor
@@ -121,12 +121,13 @@ class Study:
         _ = self._evaluator.space  # a space that cannot be should not leave a run folder behind
         config = self._settings.config or self._own_config(description)
         with self.folder.claim(config, free=FREE_SETTINGS):
-            self.folder.record_environment(describe_environment())
+            changed = self.folder.record_environment(describe_environment())
             description.save(self.folder.path)
             with Ledger.open(self.folder.trials) as ledger:
                 recorder = Recorder(ledger, History.of(ledger.events))
                 self._start(recorder, config)
                 self._observer.begin(description, recorder.history)
+                self._warn_of(changed, recorder)
                 try:
                     return self._run(recorder)
                 finally:
@@ -171,6 +172,18 @@ class Study:
             recorder.record(Started(self.description.name, fingerprint, self._settings.seed))
         n_told = len(recorder.history.trials)
         recorder.record(Note(f"{SESSION} starts with {n_told} trials told"))
+
+    def _warn_of(self, changed: Sequence[str], recorder: Recorder) -> None:
+        """Say which files of the user are not what they were in the last session."""
+        prefix = f"{USER_FILES}."
+        files = [path.removeprefix(prefix) for path in changed if path.startswith(prefix)]
+        if files and recorder.history.trials:
+            sentence = (
+                f"changed since the last session: {', '.join(files)}. If what it computes has "
+                "changed, give the run another name: old and new results would not compare"
+            )
+            recorder.record(Note(sentence))
+            self._observer.say(sentence)
 
     def _run(self, recorder: Recorder) -> Front:
         settings = self._settings

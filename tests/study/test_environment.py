@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from niwaki.core.jsonable import JSON
+from niwaki.core.jsonable import JSON, fingerprint
+from niwaki.core.registry import import_object
 from niwaki.study.environment import changed_fields, describe_environment
 
 
@@ -62,3 +63,12 @@ def test_changed_fields_are_named_by_their_path() -> None:
     before: dict[str, JSON] = {"a": 1, "b": {"c": [1, 2], "d": None}, "e": 3}
     after: dict[str, JSON] = {"a": 1, "b": {"c": [1, 3], "d": None}, "f": {"g": 1}}
     assert changed_fields(before, after) == ["b.c", "e", "f"]
+
+
+def test_files_that_were_imported_by_their_path_are_told_by_name(tmp_path: Path) -> None:
+    file = tmp_path / "hedgehog.py"
+    file.write_text("SPINES = 5000\n")
+    import_object(f"{file}:SPINES")
+    files = describe_environment()["user_files"]
+    assert isinstance(files, dict)
+    assert files["hedgehog.py"] == fingerprint("SPINES = 5000\n")

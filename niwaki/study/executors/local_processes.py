@@ -1,7 +1,6 @@
 """Evaluations in worker processes on this machine."""
 
 import atexit
-import pickle
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -14,6 +13,7 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.attempt import failure
 from niwaki.study.executors.base import Executor, Finished, Job
 from niwaki.study.executors.failures import explain
+from niwaki.study.executors.travel import packed
 from niwaki.study.executors.worker_main import (
     Began,
     Done,
@@ -76,7 +76,8 @@ class LocalProcessExecutor(Executor):
     replaced when they die. When this process dies, however it does, they end too.
 
     Args:
-        evaluator: Pickled once; must be importable in a fresh process.
+        evaluator: Pickled once; its class must be importable in a fresh process, or be in a file
+            that was imported by its path.
         settings: How many workers, and how patient to be with them.
         logs: Existing folder for what the workers print; None leaves it on the terminal.
     """
@@ -89,7 +90,7 @@ class LocalProcessExecutor(Executor):
         logs: Path | None = None,
     ) -> None:
         self._evaluator = evaluator
-        self._pickled: bytes | None = None
+        self._packed: bytes | None = None
         self._settings = settings or LocalProcessSettings()
         self._logs = logs
         self._workers: dict[str, WorkerProcess] = {}
@@ -122,7 +123,7 @@ class LocalProcessExecutor(Executor):
         if self._closed_at is not None:
             raise StudyError("the executor is closed: make a new one to run more jobs")
         if self._started_at is None:
-            self._pickled = _pickle(self._evaluator)
+            self._packed = packed(self._evaluator)
             self._started_at = time.monotonic()
             # Registered after multiprocessing's own hook, so it runs before that waits for workers.
             atexit.register(self.close)
@@ -216,8 +217,8 @@ class LocalProcessExecutor(Executor):
     def _answer(self, worker: WorkerProcess, message: Message) -> None:
         match message:
             case Hello():
-                assert self._pickled is not None
-                worker.load(self._pickled)
+                assert self._packed is not None
+                worker.load(self._packed)
             case Ready():
                 worker.ready = True
             case Refused(reason=reason):
@@ -319,14 +320,4 @@ def _start(settings: WorkerSettings) -> WorkerProcess:
         raise StudyError(
             f"a worker process cannot be started ({explain(error)}): free some memory, or use "
             "fewer workers, and run the same command again"
-        ) from error
-
-
-def _pickle(evaluator: Evaluator) -> bytes:
-    try:
-        return pickle.dumps(evaluator)
-    except (pickle.PicklingError, TypeError, AttributeError) as error:
-        raise StudyError(
-            f"the evaluator cannot travel to worker processes ({explain(error)}): define its class "
-            "at the top of an importable module, and load what is heavy or open on first use"
         ) from error

@@ -44,7 +44,7 @@ class RayClusterSettings:
             waits as long as it takes.
         n_start_failures: How many starts in a row may fail before a worker is given up.
         runtime_env: Ray's description of what workers need, if they do not have it: `working_dir`,
-            `pip`, `env_vars` and so on.
+            `py_modules`, `pip`, `env_vars` and so on.
 
     Raises:
         ConfigError: On what cannot work, or if Ray is not installed.

@@ -31,6 +31,7 @@ from niwaki.study.executors.ray_worker import (
     Refused,
     cause_of_death,
 )
+from niwaki.study.executors.travel import packed
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class RayExecutor(Executor):
     must be on every node, or come with `runtime_env`.
 
     Args:
-        evaluator: Pickled once (cloudpickle); its modules must be importable on the nodes.
+        evaluator: Pickled once (cloudpickle). Its modules must be importable on the nodes; files
+            that were imported by their path are sent along.
         settings: How many workers, what they take, and how patient to be with them.
         logs: Existing folder for what workers print; those that do not see it leave it to Ray.
         artifacts: Where the evaluator has prepared what it needs; None if it needs nothing.
@@ -143,14 +145,14 @@ class RayExecutor(Executor):
 
     def _open(self) -> None:
         """Connect to Ray, and put the evaluator where every worker can fetch it."""
-        pickled = _pickle(self._evaluator)
+        evaluator = packed(self._evaluator, cloudpickle.dumps)
         artifacts = Artifacts.of(self._artifacts) if self._artifacts else None
         self._owns_session = open_session(self._settings)
         # Registered after Ray's own hook, so it runs before that.
         atexit.register(self.close)
         shipped = "working_dir" in self._settings.runtime_env
         parcel = Parcel(
-            evaluator=pickled,
+            evaluator=evaluator,
             artifacts=artifacts if artifacts and artifacts.files else None,
             node=ray.get_runtime_context().get_node_id(),
             working_directory="" if shipped else str(Path.cwd()),
@@ -285,8 +287,10 @@ class RayExecutor(Executor):
             raise StudyError(
                 f"no worker can be started on the Ray cluster, {self._failed_starts[name]} failed "
                 f"in a row; the last one: {cause}. niwaki and the evaluator's modules must be "
-                "importable on every node that workers are placed on; `resources` and "
-                "`target_resource` say which nodes these are"
+                "importable on every node that workers are placed on: install them there, send "
+                "a package with `runtime_env: {py_modules: [folder]}`, or name the plug-in by its "
+                "file, which is sent along. `resources` and `target_resource` say which nodes "
+                "these are"
             )
         self._names.remove(name)
         warnings.warn(
@@ -337,14 +341,3 @@ class RayExecutor(Executor):
         if limit_s is not None and not any(worker.node for worker in self._workers.values()):
             ends.append(self._placed_at + limit_s)
         return max(0.0, min(ends) - time.monotonic()) if ends else None
-
-
-def _pickle(evaluator: Evaluator) -> bytes:
-    try:
-        pickled: bytes = cloudpickle.dumps(evaluator)  # type: ignore[no-untyped-call]
-    except Exception as error:
-        raise StudyError(
-            f"the evaluator cannot travel to the nodes ({explain(error)}): load what is heavy or "
-            "open, such as files, locks and sessions, on first use"
-        ) from error
-    return pickled

@@ -3,13 +3,14 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ray import tune
+from ray import cloudpickle, tune
 
 from niwaki.core.errors import StudyError
 from niwaki.evaluation.base import Evaluator
 from niwaki.search.ray_tune_searcher import FIDELITY, candidate_of
 from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
+from niwaki.study.executors.travel import packed, unpacked
 
 
 def evaluation_trainable(
@@ -31,18 +32,22 @@ def evaluation_trainable(
     """
     rungs = evaluator.fidelities.ladder(reduction=reduction, least=least)
     function: Callable[[Mapping[str, Any]], None] = tune.with_parameters(
-        _evaluate, evaluator=evaluator, rungs=rungs, seed=seed
+        _evaluate,
+        evaluator=packed(evaluator, cloudpickle.dumps),
+        rungs=rungs,
+        seed=seed,
     )
     return function
 
 
 def _evaluate(
-    config: Mapping[str, Any], evaluator: Evaluator, rungs: tuple[float, ...], seed: int
+    config: Mapping[str, Any], evaluator: bytes, rungs: tuple[float, ...], seed: int
 ) -> None:
-    candidate = candidate_of(config, evaluator.space)
+    there = unpacked(evaluator)
+    candidate = candidate_of(config, there.space)
     for number, fidelity in enumerate(rungs):
         job = Job(number, candidate, fidelity, seed)
-        measurement = attempt(evaluator, job, worker="ray-tune")
+        measurement = attempt(there, job, worker="ray-tune")
         if not measurement.complete:
             raise StudyError(measurement.reason)
         tune.report({**measurement.values, FIDELITY: fidelity})

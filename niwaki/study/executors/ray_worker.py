@@ -1,7 +1,6 @@
 """One worker of a Ray cluster: what runs in its actor, and how the driver sees it."""
 
 import os
-import pickle
 import signal
 import sys
 import time
@@ -22,6 +21,7 @@ from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain
 from niwaki.study.executors.ray_artifacts import Artifacts, unpack
 from niwaki.study.executors.ray_cluster import RayClusterSettings
+from niwaki.study.executors.travel import unpacked
 from niwaki.study.executors.worker_main import limit_torch
 
 DYING_S = 5.0
@@ -40,7 +40,7 @@ class Parcel:
     """What a worker is sent once.
 
     Attributes:
-        evaluator: Pickled.
+        evaluator: Packed, with the users' files that it needs.
         artifacts: What it has prepared; None if nothing.
         node: Of the driver.
         working_directory: Of the driver; empty if the workers have one of their own.
@@ -103,7 +103,7 @@ class Actor:
                 return Refused(f"it has niwaki {__version__}, and the search {parcel.version}")
             if parcel.working_directory and Path(parcel.working_directory).is_dir():
                 os.chdir(parcel.working_directory)
-            evaluator: Evaluator = pickle.loads(parcel.evaluator)
+            evaluator = unpacked(parcel.evaluator)
             if not _sees_artifacts(evaluator, parcel, packed):
                 return Missing()
         except (Exception, SystemExit) as error:

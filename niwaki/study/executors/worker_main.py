@@ -4,7 +4,6 @@ import contextlib
 import faulthandler
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -20,6 +19,7 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain
+from niwaki.study.executors.travel import unpacked
 
 ORPHAN_POLL_S = 1.0
 # Out of memory, the kernel should choose a worker over the search itself.
@@ -115,7 +115,7 @@ def run_worker(connection: "Connection[Any, Any]", settings: WorkerSettings) -> 
 def _load(connection: "Connection[Any, Any]", settings: WorkerSettings) -> Evaluator | None:
     data = connection.recv_bytes()
     try:
-        evaluator: Evaluator = pickle.loads(data)
+        evaluator = unpacked(data)
     except (Exception, SystemExit) as error:
         connection.send(Refused(explain(error)))
         return None

@@ -70,7 +70,7 @@ class WorkerProcess:
         return self.ready and self.job is None
 
     def load(self, evaluator: bytes) -> None:
-        """Send the pickled evaluator; the answer is `Ready` or `Refused`.
+        """Send the packed evaluator; the answer is `Ready` or `Refused`.
 
         Raises:
             OSError: If the process is gone.

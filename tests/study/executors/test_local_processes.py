@@ -1,6 +1,7 @@
 """Worker processes die, hang and refuse; the search goes on, or says why not."""
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from tests.study.executors.evaluators import (
     Unloadable,
     Unpicklable,
 )
+from tests.study.executors.own_plugin import own_evaluator
 
 ONE = LocalProcessSettings(n_workers=1)
 NO_RETRY = LocalProcessSettings(n_workers=1, n_retries=0)
@@ -256,7 +258,17 @@ def test_an_evaluator_that_cannot_travel_is_refused_with_a_remedy() -> None:
     with executor(evaluator=Unpicklable()) as pool, pytest.raises(StudyError) as caught:
         pool.submit(Job(0, script("return")))
     assert "cannot travel" in str(caught.value)
-    assert "top of an importable module" in str(caught.value)
+    assert "at the top of a module" in str(caught.value)
+
+
+def test_an_evaluator_in_a_file_travels_also_once_the_file_is_gone(tmp_path: Path) -> None:
+    with executor(evaluator=own_evaluator(tmp_path / "mine")) as pool:
+        pool.submit(Job(0, script("return", value=3)))
+        shutil.rmtree(tmp_path / "mine")
+        assert only(pool).values["value"] == 29.0
+        run_all(pool, [script("die"), script("return", value=3)])
+        pool.submit(Job(3, script("return", value=3)))
+        assert only(pool).values["value"] == 29.0
 
 
 def test_workers_that_cannot_load_the_evaluator_end_the_search_with_their_reason() -> None:

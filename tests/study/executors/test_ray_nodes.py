@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,8 @@ pytest.importorskip("ray")
 import ray
 from ray.cluster_utils import Cluster
 
+from niwaki.config.build import build_study
+from niwaki.config.reader import parse_config
 from niwaki.core.errors import StudyError
 from niwaki.core.measurement import Trial
 from niwaki.search.nsga2 import NSGA2
@@ -30,6 +33,7 @@ from niwaki.study.study import Study, StudySettings
 from niwaki.testing.executor_contract import PATIENCE_S, run_all
 from niwaki.testing.scripted_evaluator import script
 from tests.study.executors.evaluators import Prepared, Sociable
+from tests.study.executors.own_plugin import own_evaluator, write_plugin
 from tests.study.executors.ray_local import until
 from tests.study.executors.test_local_processes import gone
 
@@ -144,6 +148,34 @@ def test_what_was_prepared_is_sent_to_a_node_that_does_not_see_it(
         [finished] = pool.wait(PATIENCE_S)
     assert finished.measurement.values == {"value": 7.0}
     assert finished.measurement.details["folder"] != str(tmp_path)
+
+
+def test_an_evaluator_in_a_file_is_sent_to_a_node_that_does_not_see_it(
+    board: Any, tmp_path: Path
+) -> None:
+    with RayExecutor(own_evaluator(tmp_path / "mine"), ON_BOARD) as pool:
+        pool.submit(Job(0, script("return", value=3)))
+        shutil.rmtree(tmp_path / "mine")
+        [finished] = pool.wait(PATIENCE_S)
+    assert finished.measurement.values["value"] == 29.0
+    assert finished.measurement.details["file"] == str(tmp_path / "mine" / "shop_of_mine.py")
+
+
+def test_a_configuration_that_names_files_runs_on_the_cluster(board: Any, tmp_path: Path) -> None:
+    file = write_plugin(tmp_path / "mine")
+    config = {
+        "evaluator": {"kind": f"{file}:create"},
+        "objectives": ["value", "seed"],
+        "searcher": {"kind": f"{ROOT / 'examples' / 'own_searcher.py'}:HillClimbing"},
+        "executor": {"kind": "ray", "n_workers": 2},
+        "budget": {"evaluations": 6},
+        "finalists": 0,
+    }
+    build_study(parse_config({"name": "own", **config}), tmp_path / "run").run()
+    trials = _trials(tmp_path / "run")
+    assert len(trials) == 6
+    values = {trial.measurement.values.get("value") for trial in trials}
+    assert values <= {None, *(10.0 * value - 1.0 for value in range(10))}
 
 
 @pytest.mark.slow

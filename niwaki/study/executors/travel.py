@@ -1,0 +1,43 @@
+"""An evaluator on its way to other processes, with the users' files that it needs there."""
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+from niwaki.core.errors import StudyError
+from niwaki.core.user_files import receive, user_code
+from niwaki.evaluation.base import Evaluator
+from niwaki.study.executors.failures import explain
+
+
+def packed(evaluator: Evaluator, dumps: Callable[[Any], bytes] = pickle.dumps) -> bytes:
+    """Return an evaluator in a form that `unpacked` takes, in any process that has niwaki.
+
+    Args:
+        evaluator: Its class is in a module that can be imported there, or in a file that was
+            imported by its path.
+        dumps: What pickles it.
+
+    Raises:
+        StudyError: If it cannot be pickled.
+    """
+    try:
+        pickled = dumps(evaluator)
+    except Exception as error:  # pickling runs code of the evaluator
+        raise StudyError(
+            f"the evaluator cannot travel to other processes ({explain(error)}): define its class "
+            "at the top of a module or of a file, and load what is heavy or open, such as files, "
+            "locks and sessions, on first use"
+        ) from error
+    return pickle.dumps((user_code(), pickled))
+
+
+def unpacked(data: bytes) -> Evaluator:
+    """Return the evaluator; from here on, users' files are those of the process that packed it.
+
+    Whatever unpickling raises is not caught.
+    """
+    code, pickled = pickle.loads(data)
+    receive(code)
+    evaluator: Evaluator = pickle.loads(pickled)
+    return evaluator
