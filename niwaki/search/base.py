@@ -105,6 +105,11 @@ class Searcher(ABC):
 
     sees_fidelities: ClassVar[bool] = False
 
+    @property
+    def n_left(self) -> int | None:
+        """How many candidates it still proposes; None if it goes on as long as there are any."""
+        return None
+
     @abstractmethod
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
         """Return up to `n` new candidates; fewer, or none, only if the space has no more.

@@ -16,7 +16,7 @@ class Listed(Searcher):
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
         # As long as one of them is left, none is proposed.
-        return self._asked.draw(min(n, self._n_left), lambda rng: _nothing())  # noqa: ARG005
+        return self._asked.draw(min(n, self.n_left), lambda rng: _nothing())  # noqa: ARG005
 
     def tell(self, trials: Sequence[Trial]) -> None:
         self._asked.told(trials)
@@ -25,7 +25,7 @@ class Listed(Searcher):
         self._asked.resume(asked)
 
     @property
-    def _n_left(self) -> int:
+    def n_left(self) -> int:
         left = (candidate for candidate in self._problem.initial if candidate not in self._asked)
         return len(set(map(self._problem.identity, left)))
 

@@ -20,6 +20,9 @@ class Observer(Protocol):
     def baseline(self, values: Mapping[str, float]) -> None:
         """Take note of the baseline's values."""
 
+    def plan(self, n_evaluations: int) -> None:
+        """Take note that the search ends by itself after so many evaluations at most."""
+
     def told(self, trial: Trial) -> None:
         """Take note of a finished trial; it is in the history already."""
 
@@ -37,6 +40,9 @@ class Silence:
         """Do nothing."""
 
     def baseline(self, values: Mapping[str, float]) -> None:
+        """Do nothing."""
+
+    def plan(self, n_evaluations: int) -> None:
         """Do nothing."""
 
     def told(self, trial: Trial) -> None:

@@ -5,20 +5,17 @@ import time
 from collections import Counter
 from collections.abc import Mapping
 
-import numpy as np
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from niwaki.core.constraints import Bound
-from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Status, Trial
 from niwaki.core.objectives import minimised
-from niwaki.core.pareto import hypervolume, non_dominated
 from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
+from niwaki.study.growth import Growth, counts
 from niwaki.study.history import History
 from niwaki.study.observer import Observer
 
@@ -30,18 +27,24 @@ N_REASONS = 3
 class Tally:
     """The numbers that a display shows, kept up to date trial by trial.
 
-    The hypervolume is of costs scaled by everything measured so far, so it may shrink when a new
-    extreme is found; the report has the exact curve.
+    Attributes:
+        description: Of the study.
+        history: Grows while the study runs.
+        limit: Evaluations that there will be, at most; 0 if there is no limit.
+        bounds: Constraints with their numbers; empty before the baseline.
+        growth: Of the front.
+        reasons: Of failures, with their counts.
+        step: What was said last.
     """
 
     def __init__(self, description: StudyDescription, history: History) -> None:
         self.description, self.history = description, history
-        self.bounds: tuple[Bound, ...] = ()
+        self.limit = description.n_evaluations
+        known = history.baseline
+        self.bounds = () if known is None else description.bounds(known.measurement.values)
+        self.growth = Growth(len(description.objectives))
         self.reasons: Counter[str] = Counter()
         self.step = ""
-        self._front = np.empty((0, len(description.objectives)))
-        self._low = np.full(len(description.objectives), np.inf)
-        self._high = -self._low
         self._started_at = time.monotonic()
         self._before = history.effort
         for trial in history.trials:
@@ -52,15 +55,8 @@ class Tally:
         measurement = trial.measurement
         if measurement.status is Status.FAILED:
             self.reasons[measurement.reason] += 1
-        full = measurement.complete and measurement.fidelity >= FULL
-        if full and not any(b.violation(measurement.values) for b in self.bounds):
-            costs = minimised([measurement.values], self.description.objectives)
-            self._low, self._high = (
-                np.minimum(self._low, costs[0]),
-                np.maximum(self._high, costs[0]),
-            )
-            grown = np.unique(np.vstack([self._front, costs]), axis=0)
-            self._front = grown[non_dominated(grown)]
+        if counts(measurement, self.bounds):
+            self.growth.add(minimised([measurement.values], self.description.objectives)[0])
 
     @property
     def rate_per_minute(self) -> float:
@@ -68,23 +64,14 @@ class Tally:
         minutes = (time.monotonic() - self._started_at) / 60
         return (self.history.effort - self._before) / max(minutes, 1e-9)
 
-    def front(self) -> tuple[int, float]:
-        """Return the size of the front so far and its hypervolume."""
-        if len(self._front) == 0:
-            return 0, 0.0
-        span = np.where(self._high > self._low, self._high - self._low, 1.0)
-        reference = np.full(self._front.shape[1], 1.1)
-        return len(self._front), hypervolume((self._front - self._low) / span, reference)
-
     def line(self) -> str:
         """Return everything in one line."""
-        history, limit = self.history, self.description.n_evaluations
-        size, volume = self.front()
+        history = self.history
         n_infeasible = len(history.trials) - history.n_paid
         n_failed = history.n_paid - history.n_complete
         return (
-            f"{spent(history, limit, sign='/')} evaluations, {self.rate_per_minute:.0f}/min, "
-            f"front {size}, hypervolume {volume:.3f}, {n_infeasible} infeasible, {n_failed} failed"
+            f"{spent(history, self.limit, sign='/')} evaluations, {self.rate_per_minute:.0f}/min, "
+            f"front: {self.growth}, {n_infeasible} infeasible, {n_failed} failed"
         )
 
 
@@ -112,6 +99,10 @@ class PlainProgress(Observer):
         assert self._tally is not None
         self._tally.bounds = self._tally.description.bounds(values)
         self.say(f"baseline: {_named(self._tally.description, values)}")
+
+    def plan(self, n_evaluations: int) -> None:
+        assert self._tally is not None
+        self._tally.limit = n_evaluations
 
     def told(self, trial: Trial) -> None:
         assert self._tally is not None
@@ -157,6 +148,10 @@ class LiveProgress(Observer):
         self._tally.step = f"baseline: {_named(self._tally.description, values)}"
         self._show(always=True)
 
+    def plan(self, n_evaluations: int) -> None:
+        assert self._tally is not None
+        self._tally.limit = n_evaluations
+
     def told(self, trial: Trial) -> None:
         assert self._tally is not None
         self._tally.add(trial)
@@ -178,17 +173,14 @@ class LiveProgress(Observer):
         tally = self._tally
         assert tally is not None
         history, description = tally.history, tally.description
-        size, volume = tally.front()
         table = Table.grid(padding=(0, 2))
         table.add_column(style="dim")
         table.add_column()
-        bar = ProgressBar(
-            total=max(1, description.n_evaluations), completed=history.effort, width=40
-        )
+        bar = ProgressBar(total=max(1, tally.limit), completed=history.effort, width=40)
         table.add_row("budget", bar)
-        paid = spent(history, description.n_evaluations)
+        paid = spent(history, tally.limit)
         table.add_row("evaluations", f"{paid}, {tally.rate_per_minute:.0f} per minute")
-        table.add_row("front", f"{size} models, hypervolume {volume:.3f}")
+        table.add_row("front", str(tally.growth))
         n_infeasible = len(history.trials) - history.n_paid
         table.add_row("turned away", f"{n_infeasible} by a cheap count, at no cost")
         for reason, n in tally.reasons.most_common(N_REASONS):

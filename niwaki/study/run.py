@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.constraints import Bound
-from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import minimised
 from niwaki.core.pareto import hypervolume, non_dominated
 from niwaki.study.description import StudyDescription
 from niwaki.study.front import Front, front_of
+from niwaki.study.growth import Growth, counts
 from niwaki.study.history import History
 from niwaki.study.ledger import read_ledger
 from niwaki.study.run_folder import RunFolder
@@ -78,6 +78,15 @@ class Run:
         return [m for m in measurements if m.status is Status.FAILED]
 
     @cached_property
+    def growth(self) -> Growth:
+        """How much the front of the search has grown."""
+        growth = Growth(len(self.description.objectives))
+        for trial in self.history.trials:
+            if counts(trial.measurement, self.bounds):
+                growth.add(minimised([trial.measurement.values], self.description.objectives)[0])
+        return growth
+
+    @cached_property
     def hypervolume(self) -> list[float]:
         """Hypervolume after each trial, in [0, about 1.2^m]; see `hypervolume_curve`.
 
@@ -85,12 +94,7 @@ class Run:
         """
         trials = self.history.trials
         costs = minimised([trial.measurement.values for trial in trials], self.front.objectives)
-        usable = [
-            trial.measurement.complete
-            and trial.measurement.fidelity >= FULL
-            and not any(bound.violation(trial.measurement.values) > 0 for bound in self.bounds)
-            for trial in trials
-        ]
+        usable = [counts(trial.measurement, self.bounds) for trial in trials]
         return hypervolume_curve(costs, np.array(usable, dtype=bool))
 
 

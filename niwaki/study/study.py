@@ -204,6 +204,7 @@ class Study:
                 self._evaluator.promises,
             )
             searcher, scheduler = self._resumed(problem, recorder.history)
+            self._announce(searcher, recorder.history)
             SearchLoop(
                 self._evaluator,
                 executor,
@@ -228,6 +229,14 @@ class Study:
         write_text_atomically(self.folder.pareto_json, json.dumps(front.to_json(), indent=2) + "\n")
         write_text_atomically(self.folder.pareto_csv, front.to_csv())
         return front
+
+    def _announce(self, searcher: Searcher, history: History) -> None:
+        """Tell how many evaluations there will be, if that is known to be less than the budget."""
+        if searcher.n_left is None:
+            return
+        n_evaluations = min(len(history.asked) + searcher.n_left, self._settings.budget.evaluations)
+        replace(self.description, n_evaluations=n_evaluations).save(self.folder.path)
+        self._observer.plan(n_evaluations)
 
     def _resumed(self, problem: Problem, history: History) -> tuple[Searcher, Scheduler]:
         """Return a searcher and a scheduler that know what happened so far."""

@@ -41,8 +41,8 @@ def status_text(run: Run) -> str:
         f"{spent(history, description.n_evaluations)} evaluations in {history.seconds:.0f} s, "
         f"{history.n_pending} in flight, {len(history.trials) - history.n_paid} infeasible by "
         f"a cheap count, {len(run.failures)} failed",
-        f"front: {len(run.front)} models, {len(history.finals)} exported, "
-        f"hypervolume {run.hypervolume[-1] if run.hypervolume else 0.0:.4f}",
+        f"front while searching: {run.growth}",
+        f"front: {len(run.front)} models, {len(history.exported)} exported",
     ]
     lines += [f"bound: {bound}" for bound in run.bounds]
     lines += [f"failed x{n}: {reason}" for reason, n in failures.most_common(N_REASONS)]
@@ -74,7 +74,7 @@ def status_json(run: Run) -> dict[str, JSON]:
         "seconds": round(history.seconds, 3),
         "front": len(run.front),
         "exported": len(history.exported),
-        "hypervolume": run.hypervolume[-1] if run.hypervolume else 0.0,
+        "growth": run.growth.factor,
     }
 
 

@@ -1,0 +1,44 @@
+"""The growth of a front: it never falls, and it is what it says."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from niwaki.core.pareto import non_dominated
+from niwaki.study.growth import N_FIRST, Growth
+
+COSTS = arrays(np.float64, (30, 2), elements=st.floats(-100, 100, width=32))
+
+
+@given(COSTS)
+def test_it_begins_at_one_and_never_falls(costs: np.ndarray) -> None:
+    growth, factors = Growth(2), []
+    for row in costs:
+        growth.add(row)
+        factors.append(growth.factor)
+    assert factors[: N_FIRST - 1] == [None] * (N_FIRST - 1)
+    known = [factor for factor in factors if factor is not None]
+    assert known[0] == 1.0
+    assert all(after >= before * (1 - 1e-9) for before, after in pairwise(known))
+    assert len(growth) == len(np.unique(costs[non_dominated(costs)], axis=0))
+
+
+def test_it_is_the_ratio_of_two_areas() -> None:
+    growth = Growth(2)
+    for x in range(N_FIRST):
+        growth.add(np.array([float(x), 9.0 - x]))  # the worst corner is at 9.9
+    before = sum(9.9 - (9.0 - x) if x == 0 else 1.0 * (9.9 - (9.0 - x)) for x in range(9))
+    before += 0.9 * 9.9
+    growth.add(np.array([0.0, 0.0]))
+    assert growth.factor == pytest.approx(9.9**2 / before)
+    assert str(growth) == f"1 model, hypervolume {9.9**2 / before:.2f} times that of the first 10"
+
+
+def test_a_model_without_a_value_does_not_count() -> None:
+    growth = Growth(2)
+    growth.add(np.array([np.nan, 0.0]))
+    assert len(growth) == 0 and str(growth) == "0 models"

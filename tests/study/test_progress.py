@@ -1,0 +1,89 @@
+"""What people are shown while a search runs."""
+
+import io
+from pathlib import Path
+
+from rich.console import Console
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.measurement import Trial
+from niwaki.search.base import Problem
+from niwaki.search.listed import Listed
+from niwaki.search.nsga2 import NSGA2
+from niwaki.study.budget import Budget
+from niwaki.study.observer import Silence
+from niwaki.study.progress import LiveProgress, PlainProgress, Tally
+from niwaki.study.run import Run
+from niwaki.study.study import Study, StudySettings
+from tests.study.formulas import SPACE, FormulaEvaluator
+
+SETTINGS = StudySettings(("gain", "price"), ("price <= 0.5 * baseline",), Budget(30))
+
+
+class Watcher(Silence):
+    """Keeps the number of evaluations that were announced."""
+
+    def __init__(self) -> None:
+        self.planned: list[int] = []
+        self.n_told = 0
+
+    def plan(self, n_evaluations: int) -> None:
+        self.planned.append(n_evaluations)
+
+    def told(self, trial: Trial) -> None:
+        self.n_told += 1
+
+
+class ThreeNetworks(FormulaEvaluator):
+    """Knows three networks, and the baseline."""
+
+    def initial(self) -> tuple[Candidate, ...]:
+        low = SPACE.decide(lambda _, options: options[0])
+        high = SPACE.decide(lambda _, options: options[-1])
+        middle = SPACE.decide(lambda _, options: options[2])
+        return (self.baseline(), low, high, middle)
+
+
+def test_a_search_that_ends_by_itself_says_how_many_evaluations_it_takes(tmp_path: Path) -> None:
+    watcher = Watcher()
+    settings = StudySettings(("gain", "price"), budget=Budget(15))
+    study = Study(tmp_path / "run", ThreeNetworks(), Listed, settings, observer=watcher)
+    study.run()
+    assert (watcher.planned, watcher.n_told) == ([3], 3)
+    assert Run.read(tmp_path / "run").description.n_evaluations == 3
+    study.run()
+    assert watcher.planned == [3, 3]
+
+
+def test_a_search_that_may_go_on_is_shown_against_its_budget(tmp_path: Path) -> None:
+    watcher = Watcher()
+    Study(tmp_path / "run", FormulaEvaluator(), NSGA2, SETTINGS, observer=watcher).run()
+    assert watcher.planned == []
+    assert Run.read(tmp_path / "run").description.n_evaluations == 30
+
+
+def test_what_continues_is_tallied_as_what_was_never_interrupted(tmp_path: Path) -> None:
+    Study(tmp_path / "run", FormulaEvaluator(), NSGA2, SETTINGS).run()
+    run = Run.read(tmp_path / "run")
+    tally = Tally(run.description, run.history)
+    assert tally.growth.factor == run.growth.factor
+    feasible = [t for t in run.history.trials if t.measurement.values["price"] <= 48.0]
+    assert 0 < len(tally.growth) <= len(feasible) < 30
+
+
+def test_both_displays_show_the_evaluations_that_there_will_be(tmp_path: Path) -> None:
+    for display in (PlainProgress, LiveProgress):
+        text = io.StringIO()
+        observer = display(Console(file=text, width=200))
+        settings = StudySettings(("gain", "price"), budget=Budget(15))
+        folder = tmp_path / display.__name__
+        Study(folder, ThreeNetworks(), Listed, settings, observer=observer).run()
+        assert "3/3 evaluations" in text.getvalue() or "3 of 3" in text.getvalue()
+
+
+def test_nothing_is_left_to_a_list_whose_end_was_reached() -> None:
+    evaluator = ThreeNetworks()
+    listed = Listed(Problem(SPACE, evaluator.values[:2], initial=evaluator.initial()))
+    assert listed.n_left == 4
+    listed.ask(3)
+    assert listed.n_left == 1
