@@ -125,6 +125,21 @@ class Mean(nn.Module):
         return means if self.flat else means.flatten(1)
 
 
+class Standardise(nn.Module):
+    """Gives each feature the mean 0 and the deviation 1, by batch norm without weights."""
+
+    def __init__(self, n: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(n, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, n) to (B, n)."""
+        if self.training and x.shape[0] < 2:  # one example has no deviation
+            return F.batch_norm(x, self.norm.running_mean, self.norm.running_var, eps=self.norm.eps)
+        normed: Tensor = self.norm(x)
+        return normed
+
+
 class Resize(nn.Module):
     """Enlarges or shrinks a map, interpolating linearly."""
 
@@ -427,6 +442,7 @@ FACTORIES: Mapping[str, Callable[[Piece], nn.Module]] = MappingProxyType(
             (_number(piece, "before"), _number(piece, "after")), 0.0
         ),
         "mean": lambda piece: Mean(_shape(piece, "axes"), flat=bool(piece.setting("flat"))),
+        "standardise": lambda piece: Standardise(_number(piece, "n")),
         "resize": lambda piece: Resize(_shape(piece, "sides")),
         "pool": _pool,
         "glu": lambda piece: nn.GLU(_number(piece, "axis") + 1),

@@ -16,7 +16,7 @@ from niwaki.spaces.base import Space
 from niwaki.spaces.choices import Choice, ChoiceSpace
 from niwaki.spaces.einspace.attributes import is_image, shape_of, typed
 from niwaki.spaces.einspace.blueprint import Answer, Blueprint, LayerRow, Line
-from niwaki.spaces.einspace.heads import write_head
+from niwaki.spaces.einspace.heads import HeadStyle, write_head
 from niwaki.spaces.einspace.layout import Tape
 from niwaki.spaces.einspace.planning import Planner
 from niwaki.spaces.einspace.tasks import Ends
@@ -43,7 +43,7 @@ class NetworkFamily:
         heads: The tasks' answers, in the order of the network's outputs.
         spellings: Trees that a search may start from, by name; those that do not fit the input or
             the budget are left out of `seeds`.
-        published: Whether heads are the published ones.
+        style: Of the heads; see `write_head`.
         batch_size: Examples per step that memory is estimated for.
         most_bytes: Networks that would take more while they are trained are not built.
     """
@@ -51,12 +51,12 @@ class NetworkFamily:
     space: GrammarSpace
     heads: tuple[Head, ...]
     spellings: Mapping[str, str] = field(default_factory=dict)
-    published: bool = False
+    style: HeadStyle = "standardised"
     batch_size: int = 64
     most_bytes: int = 8 * 2**30
 
     def __getstate__(self) -> dict[str, object]:
-        names = ("space", "heads", "spellings", "published", "batch_size", "most_bytes")
+        names = ("space", "heads", "spellings", "style", "batch_size", "most_bytes")
         return {name: getattr(self, name) for name in names}
 
     @cached_property
@@ -144,7 +144,7 @@ class NetworkFamily:
     def _head(self, tape: Tape, end: object, head: Head) -> Line:
         given = shape_of(self.space.grammar.input)
         sides = given[1:] if is_image(given) else given[:1]
-        return write_head((tape.layout, typed(end)), head, sides, published=self.published)
+        return write_head((tape.layout, typed(end)), head, sides, style=self.style)
 
     def build(self, candidate: Candidate) -> "nn.Module":
         """Build a candidate's network, with fresh weights from torch's global generator.

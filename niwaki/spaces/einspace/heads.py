@@ -1,51 +1,70 @@
 """Heads: from features to one task's answer."""
 
 import math
+from typing import Literal, TypeAlias
 
+from niwaki.core.errors import SpaceError
 from niwaki.spaces.einspace.attributes import Shape, Typed
 from niwaki.spaces.einspace.blueprint import Line
 from niwaki.spaces.einspace.layout import IMAGE, MAP, TOKENS, Layout, Tape
 from niwaki.spaces.einspace.lowering import write_convolution, write_linear
 from niwaki.spaces.slimmable.layout import Head, HeadKind
 
+HeadStyle: TypeAlias = Literal["standardised", "plain", "published"]
+
+
+def require_style(heads: str) -> None:
+    """Raise a SpaceError unless this is a style of heads that settings may name."""
+    if heads not in ("standardised", "plain"):
+        raise SpaceError(f"heads are 'standardised' or 'plain', but {heads!r} came")
+
 
 def write_head(
-    features: tuple[Layout, Typed], head: Head, sides: Shape, *, published: bool = False
+    features: tuple[Layout, Typed], head: Head, sides: Shape, *, style: HeadStyle = "plain"
 ) -> Line:
     """Return the head of one task.
 
     Vectors come from the mean over all positions: pixels of an image, or tokens. Maps come from a
     convolution of one pixel where features stand for positions, enlarged to the input's size.
 
+    Means over positions hardly differ between examples in most random networks, so that a linear
+    layer learns nothing from them in any reasonable time. Standardised, each feature has the mean 0
+    and the deviation 1 over a batch.
+
     Args:
         features: How they lie in memory, and what they mean.
         head: Of the task.
         sides: The input's extents, (h, w) or (l,).
-        published: Take the published head: tokens are averaged over their features, and classified
-            by position; maps are pooled to the input's size first.
+        style: `standardised`: features of vectors are standardised. `plain`: they are taken as
+            they are. `published`: tokens are averaged over their features, and classified by
+            position; maps are pooled to the input's size first.
 
     References:
         Ericsson et al., NeurIPS 2024, and the code that came with it, for the published head.
+        Ioffe and Szegedy, ICML 2015, "Batch normalization", for statistics in training and after
+        it: ours has no scale and offset of its own, which the linear layer has.
     """
     layout, (_, grid) = features
     tape = Tape(layout)
     if head.kind is HeadKind.VECTOR:
-        _write_vector(tape, head, published=published)
-    elif published:
+        _write_vector(tape, head, style)
+    elif style == "published":
         _write_published_map(tape, head, sides)
     else:
         _write_map(tape, head, sides, _positions(layout, grid, len(sides)))
     return tape.line()
 
 
-def _write_vector(tape: Tape, head: Head, *, published: bool) -> None:
+def _write_vector(tape: Tape, head: Head, style: HeadStyle) -> None:
     layout = tape.layout
     features = layout.features_axis
     positions = tuple(axis for axis in range(len(layout.shape)) if axis != features)
-    over = (features,) if published and layout.kind != IMAGE else positions
+    over = (features,) if style == "published" and layout.kind != IMAGE else positions
     kept = math.prod(size for axis, size in enumerate(layout.shape) if axis not in over)
     flat = len(over) == len(layout.shape) - 1
     tape.put("mean", Layout(TOKENS, (kept,)), settings=(("axes", over), ("flat", flat)))
+    if style == "standardised":
+        tape.put("standardise", tape.layout, settings=(("n", kept),))
     write_linear(tape, head.n_outputs)
 
 

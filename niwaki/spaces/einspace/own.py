@@ -9,6 +9,7 @@ from niwaki.core.errors import SpaceError
 from niwaki.core.limits import require_at_least
 from niwaki.spaces.einspace.attributes import Shape, shape_of
 from niwaki.spaces.einspace.family import NetworkFamily
+from niwaki.spaces.einspace.heads import require_style
 from niwaki.spaces.einspace.settings import input_of
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.flows import Attribute
@@ -35,6 +36,7 @@ class GrammarSettings:
             leaves them.
         sampling: `weights`, `sizes` or `uniform`, as `GrammarSpace` has them.
         largest_sample: Most operations of a random network; None for those of the budget.
+        heads: `standardised` or `plain`, as `EinspaceSettings` has them.
         batch_size: Examples per training step that memory is estimated for.
         most_bytes: Networks that would take more while they are trained are not built.
 
@@ -48,10 +50,12 @@ class GrammarSettings:
     expected_operations: float | None = None
     sampling: Literal["weights", "sizes", "uniform"] = "weights"
     largest_sample: int | None = None
+    heads: Literal["standardised", "plain"] = "standardised"
     batch_size: int = 64
     most_bytes: int = 8 * 2**30
 
     def __post_init__(self) -> None:
+        require_style(self.heads)
         require_at_least(self, {"batch_size": 1, "most_bytes": 1})
 
     def grammar(self, input_shape: Shape) -> Grammar:
@@ -94,6 +98,7 @@ class GrammarSettings:
             self.space(input_shape),
             tuple(heads),
             dict(self.seeds or {}),
+            style=self.heads,
             batch_size=self.batch_size,
             most_bytes=self.most_bytes,
         )

@@ -11,6 +11,7 @@ from niwaki.core.limits import require_at_least
 from niwaki.core.registry import nearest
 from niwaki.spaces.einspace.attributes import Shape, Typed
 from niwaki.spaces.einspace.family import NetworkFamily
+from niwaki.spaces.einspace.heads import require_style
 from niwaki.spaces.einspace.preferences import EnoughFeatures
 from niwaki.spaces.einspace.seeds import seeds_for
 from niwaki.spaces.grammar.costs import Budget
@@ -73,6 +74,10 @@ class EinspaceSettings:
             `largest_sample` of up to 6, and a budget of operations, depth and network operations
             alone.
         largest_sample: Most operations of a random network; changes may go up to the budget.
+        heads: `standardised`: features are standardised before the linear layer that answers, by
+            batch statistics in training, so that networks learn whose features hardly differ
+            between examples. `plain`: taken as they are; known networks are then what they are
+            elsewhere. Maps, and `faithful`, know no such difference.
         batch_size: Examples per training step that memory is estimated for.
         most_bytes: Networks that would take more while they are trained are not built.
 
@@ -96,10 +101,12 @@ class EinspaceSettings:
     expected_operations: float | None = 16.0
     sampling: Literal["weights", "convolutions", "sizes", "uniform"] = "weights"
     largest_sample: int = 48
+    heads: Literal["standardised", "plain"] = "standardised"
     batch_size: int = 64
     most_bytes: int = 8 * 2**30
 
     def __post_init__(self) -> None:
+        require_style(self.heads)
         require_at_least(self, {"largest_sample": 1, "batch_size": 1, "most_bytes": 1})
         for name in self.extras:
             if name not in EXTRAS:
@@ -193,7 +200,7 @@ class EinspaceSettings:
             self._space(input_shape, len(heads), prefers),
             tuple(heads),
             spellings,
-            published=self.faithful,
+            style="published" if self.faithful else self.heads,
             batch_size=self.batch_size,
             most_bytes=self.most_bytes,
         )

@@ -19,9 +19,44 @@ def test_tokens_are_averaged_and_the_published_head_averages_features() -> None:
     for faithful in (False, True):
         family = EinspaceSettings(faithful=faithful).family((3, 32, 32), [DIGIT])
         network = family.build(family.space.candidate(tree))
-        (heads[faithful],) = [m for n, m in network.named_modules() if n == "heads.digit_head.1"]
+        *_, heads[faithful] = network.get_submodule("heads.digit_head").children()
     assert heads[False].in_features == 16
     assert heads[True].in_features == 64
+
+
+def test_features_of_standardised_heads_have_mean_0_and_deviation_1() -> None:
+    network = _of_patches(EinspaceSettings())
+    seen: list[torch.Tensor] = []
+    *_, linear = network.get_submodule("heads.digit_head").children()
+    linear.register_forward_hook(lambda _, given, answer: seen.append(given[0]))
+    network.train()(torch.randn(64, 3, 32, 32))
+    torch.testing.assert_close(seen[0].mean(0), torch.zeros(16), rtol=0, atol=1e-5)
+    torch.testing.assert_close(seen[0].std(0, correction=0), torch.ones(16), rtol=1e-2, atol=0)
+
+
+def test_standardised_heads_have_the_parameters_of_plain_ones_and_take_one_example() -> None:
+    plain, standardised = (
+        _of_patches(EinspaceSettings(heads=heads)) for heads in ("plain", "standardised")
+    )
+    standardised.load_state_dict(plain.state_dict(), strict=False)
+    assert len(list(plain.parameters())) == len(list(standardised.parameters()))
+    image = torch.randn(1, 3, 32, 32)
+    for network in (plain, standardised):
+        network.train()(image)[0].sum().backward()
+    for other, one in zip(plain.parameters(), standardised.parameters(), strict=True):
+        assert one.grad is not None and other.grad is not None
+        assert one.grad.shape == other.grad.shape
+
+
+def _of_patches(settings: EinspaceSettings) -> torch.nn.Module:
+    family = settings.family((3, 32, 32), [DIGIT])
+    tree = "route(im2col(k=4,s=4,p=0), linear(d=16), identity)"
+    return family.build(family.space.candidate(tree))
+
+
+def test_heads_of_no_style_are_refused() -> None:
+    with pytest.raises(SpaceError, match="'standardised' or 'plain', but 'norm' came"):
+        EinspaceSettings(heads="norm")  # type: ignore[arg-type]
 
 
 def test_maps_of_tokens_know_where_they_stand() -> None:
