@@ -134,8 +134,8 @@ class Standardise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, n) to (B, n)."""
-        if self.training and x.shape[0] < 2:  # one example has no deviation
-            return F.batch_norm(x, self.norm.running_mean, self.norm.running_var, eps=self.norm.eps)
+        alone = self.training and x.shape[0] < 2
+        self.norm.train(self.training and not alone)  # one example has no deviation
         normed: Tensor = self.norm(x)
         return normed
 
