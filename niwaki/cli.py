@@ -219,7 +219,8 @@ def export(
     run: RunPath,
     to: Annotated[Path, typer.Option(help="Folder for the models; created if need be.")],
     model: Annotated[
-        str, typer.Option(help="all, knee, best:<objective>, or the first digits of a key.")
+        str,
+        typer.Option(help="all, chosen, knee, best:<objective>, or the first digits of a key."),
     ] = "all",
     as_json: Json = False,
 ) -> None:

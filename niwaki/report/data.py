@@ -39,7 +39,9 @@ class ReportData:
             The baseline's key may be among them: then exported models are compared with that one.
         front_keys: Candidate keys of the front.
         knee_key: Candidate key of the front's knee; empty if there is no front.
-        chosen_keys: Candidate keys of the models that were chosen for use.
+        chosen_keys: Candidate keys of the models that were chosen for use; the page is about the
+            first of them.
+        chosen_because: Why that one was chosen, in a few words; empty if nobody said.
         hypervolume: Hypervolume after each trial of `trials`; empty if not known.
         told_at_seconds: Seconds from the study's beginning to the telling of each trial, never
             falling; empty if not known, and then progress is shown by number of evaluations.
@@ -70,6 +72,7 @@ class ReportData:
     front_keys: tuple[str, ...] = ()
     knee_key: str = ""
     chosen_keys: tuple[str, ...] = ()
+    chosen_because: str = ""
     hypervolume: Sequence[float] = ()
     told_at_seconds: Sequence[float] = ()
     repeat_command: str = ""

@@ -58,13 +58,13 @@ def headline(models: Models) -> Headline:
 
 
 def compared(models: Models) -> Comparison:
-    """Set the knee beside the baseline.
+    """Set the chosen model, or the knee if none was chosen, beside the baseline.
 
     Exported models are compared only if both were exported: numbers of two data splits side by side
     would claim a change that nobody measured.
     """
     data = models.data
-    row = (models.find([data.knee_key]) or models.front)[0]
+    row = (models.find([*data.chosen_keys, data.knee_key]) or models.front)[0]
     found = models.rows[row].measurement
     exported = data.finals.get(found.key)
     if exported is not None and exported.complete:
@@ -78,11 +78,14 @@ def compared(models: Models) -> Comparison:
 
 
 def _subject(models: Models) -> str:
-    if len(models.data.objectives) == 1:
+    data = models.data
+    if len(data.objectives) == 1:
         return f"The best of {len(models.measured)} measured models"
     if len(models.front) == 1:
         return "One model on the front. It"
-    return f"{len(models.front)} models on the front. The knee"
+    why = f" ({data.chosen_because})" if data.chosen_because else ""
+    which = f"The chosen one{why}" if models.find(data.chosen_keys) else "The knee"
+    return f"{len(models.front)} models on the front. {which}"
 
 
 def _predicate(data: ReportData, shown: Comparison) -> str:

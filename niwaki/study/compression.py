@@ -26,12 +26,14 @@ from niwaki.search.registry import SEARCHERS
 from niwaki.search.schedulers.base import Scheduler
 from niwaki.search.schedulers.registry import SCHEDULERS
 from niwaki.study.budget import Budget
+from niwaki.study.choice import Choice
 from niwaki.study.executors.base import Executor
 from niwaki.study.executors.in_process import InProcessExecutor
 from niwaki.study.executors.local_processes import LocalProcessExecutor, LocalProcessSettings
 from niwaki.study.front import Front, FrontModel
 from niwaki.study.observer import Observer
 from niwaki.study.run import Run
+from niwaki.study.run_folder import RunFolder
 from niwaki.study.study import Study, StudySettings
 from niwaki.targets.base import Target
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
@@ -131,7 +133,10 @@ def compress(
         folder=Path(folder),
         observer=observer,
     )
-    return Compressed.of(study.run(), Run.read(Path(folder)), request)
+    found = Compressed.of(study.run(), Run.read(Path(folder)), request)
+    if found.front.choice is not None:
+        found.front.choice.save(RunFolder(Path(folder)).chosen)
+    return found
 
 
 def data_loader(
@@ -240,8 +245,6 @@ class Compressed:
             exported, as the models of the front are.
         int8: Measurement of the same in int8 while searching; None if it was not tried.
         int8_loss: What that loses of mean skill, both measured while searching.
-        chosen: The best model within the budget; without one, the fastest that loses at most 0.01
-            of mean skill, or the knee if all lose more. None if nothing was measured.
         latency_ms: The budget, if there was one.
         int8_trained: Whether that int8 version was trained with quantization.
     """
@@ -250,7 +253,6 @@ class Compressed:
     original: Measurement
     int8: Measurement | None
     int8_loss: float
-    chosen: FrontModel | None
     latency_ms: float | None
     int8_trained: bool = False
 
@@ -270,14 +272,22 @@ class Compressed:
         int8 = min(quantized, key=lambda m: m.values["weight_bytes"], default=None)
         original = run.history.exported.get(baseline.candidate.key, baseline.measurement)
         return cls(
-            front,
+            replace(front, choice=_choice(front, original, request.latency_ms)),
             original,
             int8,
             0.0 if int8 is None else whole["mean_skill"] - int8.values["mean_skill"],
-            _chosen(front, original, request.latency_ms),
             request.latency_ms,
             int8_trained=request.settings.tuning.quantized_epochs > 0,
         )
+
+    @property
+    def chosen(self) -> FrontModel | None:
+        """The model to use; None if nothing was measured.
+
+        The best within the budget; without one, the fastest that loses at most 0.01 of mean skill,
+        or the knee if all lose more.
+        """
+        return self.front.chosen
 
     def summary(self) -> str:
         """Return what the chosen model costs and gains, in a sentence."""
@@ -302,7 +312,6 @@ class Compressed:
         """Return the front, what it is compared with, and which model was chosen."""
         return {
             "summary": self.summary(),
-            "chosen": None if self.chosen is None else self.chosen.key,
             "original": dict(self.original.values),
             "int8": None if self.int8 is None else dict(self.int8.values),
             **self.front.to_json(),
@@ -321,17 +330,23 @@ class Compressed:
         )
 
 
-def _chosen(front: Front, original: Measurement, latency_ms: float | None) -> FrontModel | None:
+def _choice(front: Front, original: Measurement, latency_ms: float | None) -> Choice | None:
     if not front.models:
         return None
-    if latency_ms is None:
-        least = original.values["mean_skill"] - _HARDLY_LOST
-        as_good = [m for m in front.models if m.values["mean_skill"] >= least]
-        return min(as_good, key=lambda m: m.values["latency_ms"]) if as_good else front.knee
-    within = [m for m in front.models if m.values["latency_ms"] <= latency_ms]
-    if within:
-        return max(within, key=lambda m: m.values["mean_skill"])
-    return min(front.models, key=lambda m: m.values["latency_ms"])
+    fastest = min(front.models, key=lambda m: m.values["latency_ms"])
+    if latency_ms is not None:
+        within = [m for m in front.models if m.values["latency_ms"] <= latency_ms]
+        if not within:
+            return Choice(fastest.key, f"the fastest: none is within {latency_ms:g} ms")
+        best = max(within, key=lambda m: m.values["mean_skill"])
+        return Choice(best.key, f"the best within {latency_ms:g} ms")
+    least = original.values["mean_skill"] - _HARDLY_LOST
+    as_good = [m for m in front.models if m.values["mean_skill"] >= least]
+    if as_good:
+        fastest = min(as_good, key=lambda m: m.values["latency_ms"])
+        return Choice(fastest.key, f"the fastest that loses at most {_HARDLY_LOST:g} of mean skill")
+    assert front.knee is not None
+    return Choice(front.knee.key, f"the knee: all lose more than {_HARDLY_LOST:g} of mean skill")
 
 
 def _itself(data: TaskData) -> TaskData:

@@ -16,10 +16,12 @@ from niwaki.core.jsonable import JSON, finite_or_none
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective, minimised
 from niwaki.core.pareto import hypervolume, knee, non_dominated
+from niwaki.study.choice import Choice
 from niwaki.study.history import History
 from niwaki.study.run_folder import RunFolder
 
 KNEE = "knee"
+CHOSEN = "chosen"
 ALL = "all"
 BEST = "best:"
 
@@ -59,11 +61,13 @@ class Front:
         objectives: m of them.
         models: Sorted by the first objective, best first.
         folder: The run folder they come from.
+        choice: Which model was chosen for use, if any was; it may have left the front since.
     """
 
     objectives: tuple[Objective, ...]
     models: tuple[FrontModel, ...]
     folder: Path
+    choice: Choice | None = None
 
     def __len__(self) -> int:
         return len(self.models)
@@ -78,6 +82,12 @@ class Front:
         """The model nearest to the ideal after scaling; None if the front is empty."""
         return self.models[knee(self.costs)] if self.models else None
 
+    @property
+    def chosen(self) -> FrontModel | None:
+        """The model that a compression chose; None if none was, or if it left the front."""
+        key = "" if self.choice is None else self.choice.key
+        return next((model for model in self.models if model.key == key), None)
+
     def hypervolume(self, reference: Mapping[str, float]) -> float:
         """Return the volume dominated up to a reference point, in the user's own directions."""
         corner = minimised([reference], self.objectives)[0]
@@ -90,7 +100,7 @@ class Front:
         """Return the models that `which` names.
 
         Args:
-            which: `all`, `knee`, `best:<value>`, or the first digits of a model's key.
+            which: `all`, `chosen`, `knee`, `best:<value>`, or the first digits of a model's key.
 
         Raises:
             ConfigError: If nothing fits, with what would.
@@ -99,6 +109,8 @@ class Front:
             return self.models
         if not self.models:
             raise ConfigError("the front is empty: no feasible model was found")
+        if which == CHOSEN:
+            return (self._chosen(),)
         if which == KNEE:
             return (self.models[knee(self.costs)],)
         if which.startswith(BEST):
@@ -107,7 +119,9 @@ class Front:
         if len(found) != 1:
             keys = ", ".join(model.key for model in self.models)
             fault = "names more than one model" if found else "is no model of the front"
-            raise ConfigError(f"'{which}' {fault}: give all, knee, best:<value> or one of {keys}")
+            raise ConfigError(
+                f"'{which}' {fault}: give all, chosen, knee, best:<value> or one of {keys}"
+            )
         return (found[0],)
 
     def export(self, to: Path | str, *, which: str = ALL) -> list[Path]:
@@ -136,6 +150,15 @@ class Front:
         run = RunFolder(self.folder)
         return [copy_bundle(run.artifact(model.key), Path(to) / model.key) for model in chosen]
 
+    def _chosen(self) -> FrontModel:
+        chosen = self.chosen
+        if chosen is None:
+            raise ConfigError(
+                "no model of the front was chosen: only `niwaki compress` chooses one. Give all, "
+                "knee, best:<value> or the first digits of a key"
+            )
+        return chosen
+
     def _best(self, name: str) -> FrontModel:
         known = {objective.name: objective for objective in self.objectives}
         if name not in known:
@@ -150,6 +173,7 @@ class Front:
             "schema": 1,
             "objectives": [objective.to_json() for objective in self.objectives],
             "knee": None if best is None else best.key,
+            "chosen": None if self.chosen is None else self.chosen.key,
             "models": [self._model_to_json(model) for model in self.models],
         }
 

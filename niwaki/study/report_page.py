@@ -40,7 +40,7 @@ def write_report(run: Run, to: Path | None = None) -> Path:
 def report_data(run: Run) -> ReportData:
     """Return what the report shows of a run."""
     history, description, front = run.history, run.description, run.front
-    knee = front.knee
+    knee, chosen = front.knee, front.chosen
     shown = [row for row, trial in enumerate(history.trials) if _belongs(trial)]
     return ReportData(
         study=description.name,
@@ -62,6 +62,8 @@ def report_data(run: Run) -> ReportData:
         finals=history.exported,
         front_keys=tuple(model.key for model in front.models),
         knee_key="" if knee is None else knee.key,
+        chosen_keys=() if chosen is None else (chosen.key,),
+        chosen_because="" if chosen is None or front.choice is None else front.choice.why,
         hypervolume=[run.hypervolume[row] for row in shown],
         told_at_seconds=[history.told_at[row] for row in shown],
         repeat_command=_repeat_command(run),

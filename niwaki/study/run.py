@@ -1,7 +1,7 @@
 """Reading a run folder: what was found, finished or not."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from niwaki.core.constraints import Bound
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import minimised
 from niwaki.core.pareto import hypervolume, non_dominated
+from niwaki.study.choice import Choice
 from niwaki.study.description import StudyDescription
 from niwaki.study.front import Front, front_of
 from niwaki.study.growth import Growth, counts
@@ -64,12 +65,13 @@ class Run:
     @cached_property
     def front(self) -> Front:
         """The front so far."""
-        return front_of(
+        found = front_of(
             self.history,
             objectives=self.description.objectives,
             bounds=self.bounds,
             folder=self.folder.path,
         )
+        return replace(found, choice=Choice.load(self.folder.chosen))
 
     @property
     def failures(self) -> Sequence[Measurement]:

@@ -61,6 +61,11 @@ class RunFolder:
         return self.path / "logs"
 
     @property
+    def chosen(self) -> Path:
+        """Which model a compression chose, and why."""
+        return self.path / "chosen.json"
+
+    @property
     def pareto_json(self) -> Path:
         """The front, for programs."""
         return self.path / "pareto.json"

@@ -17,14 +17,16 @@ def front_table(front: Front) -> str:
     """Return the front as a table: a row per model, a column per objective."""
     if not front.models:
         return "the front is empty: no feasible model yet"
-    knee = front.knee
+    roles = {"chosen": front.chosen, "knee": front.knee}
     heads = ["model", "trial", *(_head(o) for o in front.objectives), ""]
     rows = [
         [
             model.key[:8],
             "baseline" if model.number < 0 else str(model.number),
             *(f"{model.values[o.name]:.4g}" for o in front.objectives),
-            "knee" if knee is not None and model.key == knee.key else "",
+            ", ".join(
+                role for role, one in roles.items() if one is not None and one.key == model.key
+            ),
         ]
         for model in front.models
     ]
@@ -49,6 +51,9 @@ def status_text(run: Run) -> str:
     if history.baseline is not None:
         values = history.baseline.measurement.values
         lines.append("baseline: " + _named(values, description.objectives))
+    if run.front.chosen is not None and run.front.choice is not None:
+        values = run.front.chosen.values
+        lines.append(f"chosen: {_named(values, description.objectives)} ({run.front.choice.why})")
     if run.front.knee is not None:
         lines.append(f"knee: {_named(run.front.knee.values, description.objectives)}")
     return "\n".join(lines)

@@ -77,3 +77,20 @@ def test_no_front_counts_what_happened() -> None:
     assert said(data) == (
         "No model is on the front: of 2 evaluations, 1 failed, 1 were turned away by a cheap count."
     )
+
+
+def test_the_page_is_about_the_model_that_was_chosen() -> None:
+    other = Candidate.of({"width": 4})
+    data = found({"latency_ms": 0.42, "mean_skill": 0.71}, SKILL, LATENCY)
+    cheaper = Measurement(other.key, {"latency_ms": 0.2, "mean_skill": 0.6})
+    both = replace(
+        data,
+        trials=[*data.trials, Trial(1, other, cheaper)],
+        front_keys=(FOUND.key, other.key),
+        knee_key=other.key,
+    )
+    assert said(both).startswith("2 models on the front. The knee runs in 0.200 ms")
+    chosen = replace(both, chosen_keys=(FOUND.key,), chosen_because="the best within 1 ms")
+    assert said(chosen).startswith(
+        "2 models on the front. The chosen one (the best within 1 ms) runs in 0.420 ms"
+    )

@@ -13,7 +13,9 @@ from niwaki.evaluation.compression.settings import CompressionSettings, PruningS
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
 from niwaki.study.compression import Compressed, CompressionRequest
-from niwaki.study.run import Run
+from niwaki.study.report_page import report_data
+from niwaki.study.run import Run, load_front
+from niwaki.study.tables import front_table
 from tests.evaluation.compression.small import build, loaders, unlabelled
 
 SETTINGS = CompressionSettings(
@@ -98,6 +100,13 @@ def test_without_a_budget_the_fastest_that_hardly_loses_is_chosen(tmp_path: Path
     expected = min(good, key=lambda m: m.values["latency_ms"]) if good else found.front.knee
     assert expected is not None
     assert found.chosen.key == expected.key
+    # The run folder knows as well: for the front, the export and the report.
+    front = load_front(tmp_path / "run")
+    assert [model.key for model in front.choose("chosen")] == [expected.key]
+    shown = report_data(Run.read(tmp_path / "run"))
+    assert shown.chosen_keys == (expected.key,)
+    assert front.choice is not None and shown.chosen_because == front.choice.why
+    assert "chosen" in front_table(front)
 
 
 def test_a_network_that_is_only_pruned_has_no_int8_version(tmp_path: Path) -> None:
