@@ -217,7 +217,10 @@ def main() -> None:
     parser.add_argument("--children", type=int, default=100, help="successive mutants per shape")
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=list(SHAPES))
     parser.add_argument(
-        "--samplings", nargs="+", default=["weights"], choices=["weights", "convolutions", "sizes"]
+        "--samplings",
+        nargs="+",
+        default=["weights"],
+        choices=["weights", "convolutions", "sizes", "trees"],
     )
     parser.add_argument(
         "--elements", type=int, default=1_000_000, help="most numbers in all outputs of one example"

@@ -63,9 +63,11 @@ MNIST = {"train": "mnist_train.npz", "test": "mnist_test.npz"}
 _MadeSettings = TypeVar("_MadeSettings", DigitTriplesSettings, LanguageSettings)
 SAMPLINGS: Mapping[str, EinspaceSettings] = {
     "published": EinspaceSettings(faithful=True, expected_operations=None),
+    "published_weights": EinspaceSettings(expected_operations=None),
     "weights": EinspaceSettings(),
     "convolutions": EinspaceSettings(sampling="convolutions"),
     "sizes": EinspaceSettings(sampling="sizes"),
+    "trees": EinspaceSettings(sampling="trees"),
 }
 
 
@@ -353,4 +355,5 @@ def _within(space: EinspaceSettings, scale: Scale) -> EinspaceSettings:
         budget=budget,
         expected_operations=space.expected_operations,
         sampling=space.sampling,
+        heads=space.heads,
     )

@@ -34,7 +34,7 @@ class GrammarSettings:
         budget: What each network may cost.
         expected_operations: Mean size of random networks, to which the weights are tilted; None
             leaves them.
-        sampling: `weights`, `sizes` or `uniform`, as `GrammarSpace` has them.
+        sampling: `weights`, `sizes`, `trees` or `uniform`, as `GrammarSpace` has them.
         largest_sample: Most operations of a random network; None for those of the budget.
         heads: `standardised` or `plain`, as `EinspaceSettings` has them.
         batch_size: Examples per training step that memory is estimated for.
@@ -48,7 +48,7 @@ class GrammarSettings:
     seeds: Mapping[str, str] | None = None
     budget: Budget = field(default_factory=Budget)
     expected_operations: float | None = None
-    sampling: Literal["weights", "sizes", "uniform"] = "weights"
+    sampling: Literal["weights", "sizes", "trees", "uniform"] = "weights"
     largest_sample: int | None = None
     heads: Literal["standardised", "plain"] = "standardised"
     batch_size: int = 64

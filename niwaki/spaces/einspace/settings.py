@@ -69,10 +69,10 @@ class EinspaceSettings:
         expected_operations: Mean size of random networks, attributes and budget aside; None leaves
             the published weights, by which sizes have no useful mean.
         sampling: `weights`: as the grammar says. `convolutions`: with convolutions and residual
-            blocks drawn as wholes. `sizes`: small and large alike, and trees of one size alike as
-            far as shapes allow. `uniform`: all trees alike, by exact counting; for a
-            `largest_sample` of up to 6, and a budget of operations, depth and network operations
-            alone.
+            blocks drawn as wholes. `sizes`: small and large alike, and trees of one size as the
+            grammar says, as far as shapes allow. `trees`: the same, but all trees of one size
+            alike. `uniform`: all trees alike, by exact counting; for a `largest_sample` of up to 6,
+            and a budget of operations, depth and network operations alone.
         largest_sample: Most operations of a random network; changes may go up to the budget.
         heads: `standardised`: features are standardised before the linear layer that answers, by
             batch statistics in training, so that networks learn whose features hardly differ
@@ -99,7 +99,7 @@ class EinspaceSettings:
         )
     )
     expected_operations: float | None = 16.0
-    sampling: Literal["weights", "convolutions", "sizes", "uniform"] = "weights"
+    sampling: Literal["weights", "convolutions", "sizes", "trees", "uniform"] = "weights"
     largest_sample: int = 48
     heads: Literal["standardised", "plain"] = "standardised"
     batch_size: int = 64

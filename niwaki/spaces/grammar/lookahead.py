@@ -26,7 +26,7 @@ NO_LIMIT = 1 << 30
 # already, so this bounds time and forbids nothing.
 EFFORT = 6
 # Entries in the tables, which are emptied beyond: they only save time.
-MOST_REMEMBERED = 4_000
+MOST_REMEMBERED = 16_000
 
 
 class Outcome(NamedTuple):
@@ -41,6 +41,9 @@ class Outcome(NamedTuple):
     output: Attribute
     cost: Cost
     way: Production | None = None
+
+
+_EXHAUSTED: Iterator[Outcome] = iter(())
 
 
 class _Lazy:
@@ -60,7 +63,7 @@ class _Lazy:
                 at += 1
             outcome = next(self._source, None)
             if outcome is None:
-                self._source = iter(())  # let go of its frame
+                self._source = _EXHAUSTED  # let go of its frame
                 return
             self._known.append(outcome)
 

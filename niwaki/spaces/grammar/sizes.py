@@ -1,44 +1,76 @@
-"""Sampling by size: small and large alike, and every tree of one size as far as attributes allow.
+"""Sampling by size: small and large alike, and the trees of one size by weight, or all alike.
 
-Trees are counted by size with attributes left aside, which takes no time at all, and a derivation
-follows the counts from the top: at each hole it draws a production, and how many operations each of
-its children gets, in proportion to the number of trees that this leaves. Where attributes or the
-budget rule the draw out, another production is drawn, so the tree may come out smaller.
+Trees are counted by size with attributes left aside, which takes no time at all, each as much as
+its productions weigh; and a derivation follows the counts from the top: at each hole it draws a
+production, and how many operations each of its children gets, in proportion to what this leaves.
+Where attributes or the budget rule the draw out, another production is drawn, so the tree may come
+out smaller.
 
 References:
     Flajolet, Zimmermann and Van Cutsem, Theoretical Computer Science 1994, "A calculus for the
     random generation of labelled combinatorial structures": the recursive method, here without
-    labels, on the trees of a grammar.
+    labels, on the weighted trees of a grammar.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 
 from niwaki.spaces.grammar.derive import Hole, Pick
-from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
+from niwaki.spaces.grammar.grammar import Grammar, Item, Operation, Production
+from niwaki.spaces.grammar.rates import shares
 from niwaki.spaces.grammar.tree import Tree, TreePath
 from niwaki.spaces.grammar.variation import Engine
 
 
-class SizeCounts:
-    """Numbers of derivations by size, attributes aside; unweighted, in floating point.
+class Odds(NamedTuple):
+    """Numbers to draw in proportion to, with their sums so far."""
 
-    A sequence is counted by its derivation that nests to the right alone, as in exact counting.
+    numbers: tuple[float, ...]
+    sums: tuple[float, ...]
+
+    @classmethod
+    def of(cls, numbers: Sequence[float]) -> "Odds":
+        """Return the odds of some numbers, none of them negative."""
+        return cls(tuple(numbers), tuple(accumulate(numbers)))
+
+    @property
+    def total(self) -> float:
+        """Return the sum of all."""
+        return self.sums[-1]
+
+    def draw(self, rng: np.random.Generator) -> int:
+        """Draw an index in proportion to the numbers, not all of which are 0."""
+        index = bisect_right(self.sums, rng.random() * self.total)
+        # Rounding may reach the end, and what has no chance there must not be drawn.
+        return index if index < len(self.sums) else bisect_left(self.sums, self.total)
+
+
+class SizeCounts:
+    """How much the derivations of each size weigh together, attributes aside.
+
+    The weight of a derivation is the product of its productions' shares of their symbols' weights,
+    so that the counts of a symbol are the probabilities of its sizes; or it is 1, and derivations
+    are counted. A sequence has one derivation here, that nests to the right, as in exact counting.
 
     Args:
-        grammar: Productions of weight 0 are left out, and those written twice count once.
+        grammar: Productions of weight 0 are left out.
+        alike: Let all derivations weigh the same, and productions written twice be one.
     """
 
-    def __init__(self, grammar: Grammar) -> None:
-        self._grammar = grammar.without_duplicates()
+    def __init__(self, grammar: Grammar, *, alike: bool = False) -> None:
+        self._grammar = grammar
+        self._shares = _shares(grammar, alike=alike)
         self._symbols: dict[tuple[str, int, str], float] = {}
         self._ways: dict[tuple[Production, int, int], float] = {}
-        self._numbers: dict[tuple[str, int, str], tuple[float, ...]] = {}
-        self._splits: dict[tuple[Production, int, int], tuple[list[int], list[float]]] = {}
+        self._odds: dict[tuple[str, int, str], Odds] = {}
+        self._splits: dict[tuple[Production, int, int], tuple[list[int], Odds]] = {}
 
     def of_symbol(self, symbol: str, size: int, without: str = "") -> float:
-        """Count the derivations of `symbol` of this size, none with the label `without`."""
+        """Weigh the derivations of `symbol` of this size, none with the label `without`."""
         key = (symbol, size, without)
         if key not in self._symbols:
             self._symbols[key] = 0.0  # renaming cycles are refused, so this only guards
@@ -46,42 +78,44 @@ class SizeCounts:
             self._symbols[key] = sum(self.of_way(way, size, without) for way in ways)
         return self._symbols[key]
 
-    def numbers(self, ways: Sequence[Production], size: int, without: str) -> tuple[float, ...]:
-        """Count by way the derivations of this size; `ways` are all that its symbol ever has."""
+    def odds(self, ways: Sequence[Production], size: int, without: str) -> Odds:
+        """Return the weights of this size by way; `ways` are all that its symbol ever has."""
         key = (ways[0].symbol, size, without)
-        if key not in self._numbers:
-            self._numbers[key] = tuple(self.of_way(way, size, without) for way in ways)
-        return self._numbers[key]
+        if key not in self._odds:
+            self._odds[key] = Odds.of([self.of_way(way, size, without) for way in ways])
+        return self._odds[key]
 
-    def split(self, way: Production, position: int, size: int) -> tuple[list[int], list[float]]:
-        """Return `shares` as sizes and numbers, each found once."""
+    def split(self, way: Production, position: int, size: int) -> tuple[list[int], Odds]:
+        """Return `parts` as sizes and odds, each found once."""
         key = (way, position, size)
         if key not in self._splits:
-            shares = self.shares(way, position, size)
-            self._splits[key] = ([taken for taken, _ in shares], [n for _, n in shares])
+            parts = self.parts(way, position, size)
+            odds = Odds.of([n for _, n in parts] or [0.0])
+            self._splits[key] = ([taken for taken, _ in parts], odds)
         return self._splits[key]
 
     def of_way(self, way: Production, size: int, without: str = "") -> float:
-        """Count the derivations of this size that start with `way`."""
-        if way.weight <= 0.0 or (without and not way.renames and way.label == without):
+        """Weigh the derivations of this size that start with `way`."""
+        share = self._shares.get(way, 0.0)
+        if share <= 0.0 or (without and not way.renames and way.label == without):
             return 0.0
         if way.renames and isinstance(way.items[0].what, str):
-            return self.of_symbol(way.items[0].what, size, without)
-        return self.of_rest(way, 0, size)
+            return share * self.of_symbol(way.items[0].what, size, without)
+        return share * self.of_rest(way, 0, size)
 
     def of_rest(self, way: Production, position: int, size: int) -> float:
-        """Count how the children from `position` on can use exactly `size` operations."""
+        """Weigh how the children from `position` on can use exactly `size` operations."""
         if position == len(way.items):
             return float(size == 0)
         if size < len(way.items) - position:
             return 0.0
         key = (way, position, size)
         if key not in self._ways:
-            self._ways[key] = sum(n for _, n in self.shares(way, position, size))
+            self._ways[key] = sum(n for _, n in self.parts(way, position, size))
         return self._ways[key]
 
-    def shares(self, way: Production, position: int, size: int) -> list[tuple[int, float]]:
-        """Return how many operations the child at `position` may get, with the trees it leaves."""
+    def parts(self, way: Production, position: int, size: int) -> list[tuple[int, float]]:
+        """Return how many operations the child at `position` may get, with what this leaves."""
         what = way.items[position].what
         if isinstance(what, Operation):
             return [(1, self.of_rest(way, position + 1, size - 1))]
@@ -98,6 +132,19 @@ class SizeCounts:
         return way.label if position == 0 and way.label in self._grammar.sequences else ""
 
 
+def _shares(grammar: Grammar, *, alike: bool) -> dict[Production, float]:
+    """Return what each production weighs."""
+    if not alike:
+        return dict(zip(grammar.productions, map(float, shares(grammar)), strict=True))
+    ones: dict[Production, float] = {}
+    known: set[tuple[str, tuple[Item, ...], str]] = set()
+    for way in grammar.productions:
+        key = (way.symbol, way.items, "" if way.renames else way.label)
+        ones[way] = float(way.weight > 0.0 and key not in known)
+        known.add(key)
+    return ones
+
+
 def by_size(engine: Engine, counts: SizeCounts, rng: np.random.Generator) -> Tree:
     """Draw a size, up to the engine's budget, and a tree of about that size.
 
@@ -106,18 +153,18 @@ def by_size(engine: Engine, counts: SizeCounts, rng: np.random.Generator) -> Tre
     networks few can be trained.
 
     Args:
-        engine: Its weights are not looked at.
-        counts: Of its grammar.
+        engine: Of the grammar that was counted.
+        counts: Say how the trees of one size are weighed.
         rng: Source of chance.
     """
     start, most = engine.grammar.start, engine.budget.operations
     sizes = [n for n in range(1, most + 1) if counts.of_symbol(start, n) > 0.0]
-    wanted = sizes[_drawn([1.0 / n for n in sizes], rng)]
+    wanted = sizes[Odds.of([1.0 / n for n in sizes]).draw(rng)]
     return engine.derive(_following(counts, wanted, rng))
 
 
 def _following(counts: SizeCounts, wanted: int, rng: np.random.Generator) -> Pick:
-    """Pick by the numbers of trees of the size that a hole was given."""
+    """Pick by the weights of the trees of the size that a hole was given."""
     # Position among derivation steps: size, and the label that must not come.
     sizes: dict[TreePath, tuple[int, str]] = {(): (wanted, "")}
 
@@ -125,17 +172,16 @@ def _following(counts: SizeCounts, wanted: int, rng: np.random.Generator) -> Pic
         hole: Hole, ways: Sequence[Production], possible: Callable[[Production], bool]
     ) -> Production | None:
         size, without = sizes.get(hole.path, (1, ""))
-        left = list(ways)
-        numbers = list(counts.numbers(ways, size, without))
+        left, odds = list(ways), counts.odds(ways, size, without)
         while left:
-            if sum(numbers) <= 0.0:
-                numbers = [way.weight for way in left]  # nothing of that size fits any more
-            chosen = _drawn(numbers, rng)
+            if odds.total <= 0.0:
+                odds = Odds.of([way.weight for way in left])  # nothing of that size fits any more
+            chosen = odds.draw(rng)
             way = left.pop(chosen)
-            numbers.pop(chosen)
             if possible(way):
                 _allot(way, hole.path, (size, without))
                 return way
+            odds = Odds.of([*odds.numbers[:chosen], *odds.numbers[chosen + 1 :]] or [0.0])
         return None
 
     def _allot(way: Production, path: TreePath, given: tuple[int, str]) -> None:
@@ -144,19 +190,9 @@ def _following(counts: SizeCounts, wanted: int, rng: np.random.Generator) -> Pic
             return
         size = given[0]
         for position in range(len(way.items)):
-            sizes_of_child, numbers = counts.split(way, position, size)
-            taken = sizes_of_child[_drawn(numbers, rng)] if any(numbers) else 1
+            sizes_of_child, odds = counts.split(way, position, size)
+            taken = sizes_of_child[odds.draw(rng)] if odds.total > 0.0 else 1
             sizes[(*path, position)] = (taken, counts.excluded(way, position))
             size -= taken
 
     return pick
-
-
-def _drawn(numbers: Sequence[float], rng: np.random.Generator) -> int:
-    """Draw an index in proportion to numbers, not all of which are 0."""
-    mark = rng.random() * sum(numbers)
-    for index, number in enumerate(numbers):
-        mark -= number
-        if mark < 0.0:
-            return index
-    return max(index for index, number in enumerate(numbers) if number > 0.0)

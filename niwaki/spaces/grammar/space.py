@@ -51,9 +51,9 @@ class GrammarSpace(WholeSpace):
         budget: What each may cost; held by construction.
         expected_operations: Weights are tilted so that derivations have this many operations on
             average (attributes and budget aside); None leaves them as they are.
-        sampling: `weights`: top-down, by the productions' weights. `sizes`: sizes even
-            over their logarithm, and every tree of one size as far as attributes and the budget
-            allow.
+        sampling: `weights`: top-down, by the productions' weights. `sizes`: sizes even over their
+            logarithm, and among the trees of one size by the weights, as far as attributes and the
+            budget allow. `trees`: the same, but all trees of one size alike.
             `uniform`: every tree of at most that size equally likely, by exact counting; for small
             sizes only, and limits other than on operations cannot be set.
         largest_sample: Most operations of a sample; None for those of the budget. Mutation and
@@ -74,7 +74,7 @@ class GrammarSpace(WholeSpace):
     grammar: Grammar
     budget: Budget = field(default_factory=Budget)
     expected_operations: float | None = None
-    sampling: Literal["weights", "sizes", "uniform"] = "weights"
+    sampling: Literal["weights", "sizes", "trees", "uniform"] = "weights"
     largest_sample: int | None = None
     proposal: Grammar | None = None
     slack: int = 0
@@ -83,8 +83,8 @@ class GrammarSpace(WholeSpace):
 
     def __post_init__(self) -> None:
         require_sound(self.grammar)
-        if self.sampling not in ("weights", "sizes", "uniform"):
-            known = "'weights', 'sizes' or 'uniform'"
+        if self.sampling not in ("weights", "sizes", "trees", "uniform"):
+            known = "'weights', 'sizes', 'trees' or 'uniform'"
             raise SpaceError(f"sampling is {known}, but {self.sampling!r} came")
         if self.proposal is not None:
             self._require_proposal(self.proposal)
@@ -154,26 +154,25 @@ class GrammarSpace(WholeSpace):
         return self.candidate(self.engine.derive(_asking(choose)))
 
     def sample(self, rng: np.random.Generator) -> Candidate:
-        candidate = self._drawn(rng)
+        tree = self._drawn(rng)
         for _ in range(_MOST_DRAWS - 1):
-            if self.prefers is None or self.prefers(self.evaluation(candidate).output):
+            if self.prefers is None or self.prefers(self.engine.attributes.whole(tree).output):
                 break
-            candidate = self._drawn(rng)
-        return candidate
+            tree = self._drawn(rng)
+        return self.candidate(tree)
 
-    def _drawn(self, rng: np.random.Generator) -> Candidate:
+    def _drawn(self, rng: np.random.Generator) -> Tree:
         sampler = self.sampler
         if self.sampling == "uniform":
-            return self.candidate(self.counting.sample_up_to(rng, sampler.budget.operations))
-        if self.sampling == "weights":
-            tree = sampler.derive(by_weight(rng))
-        else:
-            tree = by_size(sampler, self._untyped, rng)
-        return self.candidate(tree if self.proposal is None else self._flattened(tree))
+            return self.counting.sample_up_to(rng, sampler.budget.operations)
+        if self.sampling != "weights":
+            return by_size(sampler, self._untyped, rng)
+        tree = sampler.derive(by_weight(rng))
+        return tree if self.proposal is None else self._flattened(tree)
 
     @cached_property
     def _untyped(self) -> SizeCounts:
-        return SizeCounts(self.engine.grammar)
+        return SizeCounts(self.engine.grammar, alike=self.sampling == "trees")
 
     def _flattened(self, tree: Tree) -> Tree:
         """Flatten the sequences of this grammar in a tree of the proposal."""
