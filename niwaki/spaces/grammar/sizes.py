@@ -12,7 +12,9 @@ References:
     labels, on the weighted trees of a grammar.
 """
 
+import math
 from bisect import bisect_left, bisect_right
+from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -20,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 
 from niwaki.spaces.grammar.derive import Hole, Pick
-from niwaki.spaces.grammar.grammar import Grammar, Item, Operation, Production
+from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
 from niwaki.spaces.grammar.rates import shares
 from niwaki.spaces.grammar.tree import Tree, TreePath
 from niwaki.spaces.grammar.variation import Engine
@@ -68,6 +70,17 @@ class SizeCounts:
         self._ways: dict[tuple[Production, int, int], float] = {}
         self._odds: dict[tuple[str, int, str], Odds] = {}
         self._splits: dict[tuple[Production, int, int], tuple[list[int], Odds]] = {}
+        self._sizes: dict[tuple[str, int], tuple[list[int], Odds]] = {}
+
+    def sizes(self, symbol: str, most: int) -> tuple[list[int], Odds]:
+        """Return the sizes that `symbol` has up to `most`, even over their logarithm.
+
+        Sizes of more trees than floating point can count are left out.
+        """
+        if (symbol, most) not in self._sizes:
+            sizes = [n for n in range(1, most + 1) if 0.0 < self.of_symbol(symbol, n) < math.inf]
+            self._sizes[symbol, most] = (sizes, Odds.of([1.0 / n for n in sizes]))
+        return self._sizes[symbol, most]
 
     def of_symbol(self, symbol: str, size: int, without: str = "") -> float:
         """Weigh the derivations of `symbol` of this size, none with the label `without`."""
@@ -136,13 +149,12 @@ def _shares(grammar: Grammar, *, alike: bool) -> dict[Production, float]:
     """Return what each production weighs."""
     if not alike:
         return dict(zip(grammar.productions, map(float, shares(grammar)), strict=True))
-    ones: dict[Production, float] = {}
-    known: set[tuple[str, tuple[Item, ...], str]] = set()
-    for way in grammar.productions:
-        key = (way.symbol, way.items, "" if way.renames else way.label)
-        ones[way] = float(way.weight > 0.0 and key not in known)
-        known.add(key)
-    return ones
+    keys = [
+        (way.symbol, way.items, "" if way.renames else way.label) for way in grammar.productions
+    ]
+    times = Counter(keys)
+    each = zip(grammar.productions, keys, strict=True)
+    return {way: 1.0 / times[key] if way.weight > 0.0 else 0.0 for way, key in each}
 
 
 def by_size(engine: Engine, counts: SizeCounts, rng: np.random.Generator) -> Tree:
@@ -157,9 +169,8 @@ def by_size(engine: Engine, counts: SizeCounts, rng: np.random.Generator) -> Tre
         counts: Say how the trees of one size are weighed.
         rng: Source of chance.
     """
-    start, most = engine.grammar.start, engine.budget.operations
-    sizes = [n for n in range(1, most + 1) if counts.of_symbol(start, n) > 0.0]
-    wanted = sizes[Odds.of([1.0 / n for n in sizes]).draw(rng)]
+    sizes, odds = counts.sizes(engine.grammar.start, engine.budget.operations)
+    wanted = sizes[odds.draw(rng)]
     return engine.derive(_following(counts, wanted, rng))
 
 

@@ -12,7 +12,7 @@ from niwaki.spaces.grammar.space import GrammarSpace
 from niwaki.spaces.grammar.tree import Tree, tree_from_json, tree_from_value
 from tests.spaces.einspace.conftest import SHAPES, SMALL
 
-SAMPLINGS = ["weights", "convolutions", "sizes"]
+SAMPLINGS = ["weights", "convolutions", "sizes", "trees"]
 
 
 def drawn(shape: tuple[int, ...], sampling: str, n: int) -> tuple[GrammarSpace, list[Candidate]]:
