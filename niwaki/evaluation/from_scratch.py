@@ -10,33 +10,26 @@ import torch
 from torch import nn
 
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import ConfigError, ExportError, StudyError
+from niwaki.core.errors import ConfigError, ExportError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least, require_positive
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Objective
 from niwaki.core.randomness import stream
-from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.batches import n_batches
-from niwaki.evaluation.bundles import Exporter, export_of, time_exports
+from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
-from niwaki.evaluation.deployment import (
-    Deployment,
-    DeploymentSettings,
-    calibrated_in,
-    measurement_of,
-    plan_of,
-    require_precisions,
-    require_same_data,
-)
+from niwaki.evaluation.deployed import DeployedEvaluator
+from niwaki.evaluation.deployment import DeploymentSettings, plan_of, require_precisions
 from niwaki.evaluation.devices import best_device, torch_threads
 from niwaki.evaluation.families import LayeredFamily, LayerRow, NetworkFamily, family_of
 from niwaki.evaluation.named_seeds import named_seed
 from niwaki.evaluation.proxy_scores import ProxyScores, require_proxies
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.scratch_training import Progress, RecipeSettings, ScratchTraining
-from niwaki.evaluation.values import PEAK_BYTES, deployed_values
+from niwaki.evaluation.values import PEAK_BYTES
 from niwaki.spaces.base import Space
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION
 from niwaki.targets.base import Target
@@ -98,7 +91,7 @@ class FromScratchSettings:
         return replace(self.recipe, epochs=epochs, max_seconds=0.0)
 
 
-class FromScratchEvaluator(Evaluator):
+class FromScratchEvaluator(DeployedEvaluator):
     """Trains every candidate, deploys it on the target, and scores it there.
 
     A candidate is trained on the train split, written as an ONNX graph, quantized as its plan says,
@@ -129,16 +122,10 @@ class FromScratchEvaluator(Evaluator):
         seed: int = 0,
         notify: Callable[[str], None] | None = None,
     ) -> None:
-        self._load_data, self._space_options, self._target = load_data, space, target
-        self._precisions, self._seed, self._notify = precisions, seed, notify
         self._settings = settings or FromScratchSettings()
-        self._folder: Path | None = None
-
-    def __getstate__(self) -> dict[str, object]:
-        """Travel light: what is heavy is loaded anew in each process."""
-        heavy = ("data", "family", "space", "fidelities", "_deployment", "_seeds", "_proxies")
-        state = {name: value for name, value in self.__dict__.items() if name not in heavy}
-        return {**state, "_notify": None}
+        super().__init__(target, self._settings.deployment, seed=seed, notify=notify)
+        self._load_data, self._space_options = load_data, space
+        self._precisions = precisions
 
     @cached_property
     def data(self) -> TaskData:
@@ -157,11 +144,7 @@ class FromScratchEvaluator(Evaluator):
 
     @property
     def values(self) -> tuple[Objective, ...]:
-        return (*deployed_values(self.data), PEAK_BYTES)
-
-    @property
-    def exports(self) -> bool:
-        return True
+        return (*super().values, PEAK_BYTES)
 
     @cached_property
     def fidelities(self) -> Fidelities:
@@ -174,13 +157,8 @@ class FromScratchEvaluator(Evaluator):
         return Fidelities(any_from=1 / n_steps, continues=kept)
 
     def prepare(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        require_same_data(folder, self.data)
-        for warning in self.data.warnings:
-            self._say(f"data: {warning}")
         _ = self._seeds  # a seed that does not fit should be known before anything is trained
-        self._target = calibrated_in(folder, self._target)
+        self._settle(folder)
 
     def baseline(self) -> Candidate:
         """Return the seed that was named, else the first; with no seeds, a small random network."""
@@ -235,15 +213,7 @@ class FromScratchEvaluator(Evaluator):
                 module = training.finished()
                 graph = self._deployment.float_graph(module, quantizable=bool(plan.int8_layers))
             deployed = self._deployment.measure(graph, plan, seed=seed)
-        measurement = measurement_of(
-            candidate,
-            deployed,
-            plan,
-            counts=self.cheap(candidate),
-            layers=self._layer_counts(candidate),
-            fidelity=fidelity,
-            seed=seed,
-        )
+        measurement = self._measured(candidate, deployed, plan, fidelity=fidelity, seed=seed)
         details = {**measurement.details, "training": asdict(progress)}
         return replace(measurement, details=details)
 
@@ -261,16 +231,7 @@ class FromScratchEvaluator(Evaluator):
         with self._computing(self._settings.final_threads):
             exporter = Exporter(self._deployment, provenance)
             card = exporter.write(trained, plan, folder, candidate=candidate)
-        return export_of(
-            card,
-            folder,
-            counts=self.cheap(candidate),
-            layers=self._layer_counts(candidate),
-            seed=seed,
-        )
-
-    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
-        return time_exports(exports, self._deployment, seed=seed)
+        return self._exported(card, folder, seed=seed)
 
     def _train(
         self, candidate: Candidate, recipe: RecipeSettings, fidelity: float, seed: int
@@ -298,9 +259,8 @@ class FromScratchEvaluator(Evaluator):
 
     @property
     def _store(self) -> CheckpointStore:
-        if self._folder is None:
-            raise StudyError("there is no folder for checkpoints yet: call `prepare` first")
-        return CheckpointStore(self._folder / CHECKPOINTS, _MIB * self._settings.checkpoints_mib)
+        size_bytes = _MIB * self._settings.checkpoints_mib
+        return CheckpointStore(self._in_folder(CHECKPOINTS), size_bytes)
 
     @contextmanager
     def _computing(self, n_threads: int) -> Iterator[None]:
@@ -336,10 +296,6 @@ class FromScratchEvaluator(Evaluator):
             fidelity=fidelity,
             seed=seed,
         )
-
-    @cached_property
-    def _deployment(self) -> Deployment:
-        return Deployment(self.data, self._target, self._settings.deployment)
 
     @cached_property
     def _seeds(self) -> Mapping[str, Candidate]:
@@ -394,10 +350,6 @@ class FromScratchEvaluator(Evaluator):
             }
             for row in self._rows(candidate)
         }
-
-    def _say(self, sentence: str) -> None:
-        if self._notify is not None:
-            self._notify(sentence)
 
 
 def create(settings: FromScratchSettings, ingredients: Ingredients) -> FromScratchEvaluator:

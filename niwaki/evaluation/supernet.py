@@ -8,30 +8,21 @@ from pathlib import Path
 import torch
 
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import ConfigError, StudyError
+from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
-from niwaki.core.objectives import Objective
-from niwaki.evaluation.base import Evaluator, Export, Provenance
-from niwaki.evaluation.bundles import Exporter, export_of, time_exports
+from niwaki.evaluation.base import Export, Provenance
+from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
-from niwaki.evaluation.deployment import (
-    Deployment,
-    DeploymentSettings,
-    calibrated_in,
-    measurement_of,
-    plan_of,
-    require_precisions,
-    require_same_data,
-)
+from niwaki.evaluation.deployed import DeployedEvaluator
+from niwaki.evaluation.deployment import DeploymentSettings, plan_of, require_precisions
 from niwaki.evaluation.devices import torch_threads
 from niwaki.evaluation.families import heads_of
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.slimmable_family import image_shape
 from niwaki.evaluation.subnetworks import SubNetworks
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
-from niwaki.evaluation.values import deployed_values
 from niwaki.spaces.joint import JointSpace
 from niwaki.spaces.precision import ARCHITECTURE, FP32, QUANTIZATION, with_precisions
 from niwaki.spaces.slimmable.build import SuperNetwork
@@ -66,7 +57,7 @@ class SupernetSettings:
         require_at_least(self, {"n_recalibration": 1, "n_threads": 0})
 
 
-class SupernetEvaluator(Evaluator):
+class SupernetEvaluator(DeployedEvaluator):
     """Trains one super-network, then scores slices of it on the target's runtime.
 
     A candidate is extracted, gets batch-norm statistics of its own, is written as an ONNX graph,
@@ -94,16 +85,10 @@ class SupernetEvaluator(Evaluator):
         seed: int = 0,
         notify: Callable[[str], None] | None = None,
     ) -> None:
-        self._load_data, self._space_settings, self._target = load_data, space, target
-        self._precisions, self._seed, self._notify = precisions, seed, notify
         self._settings = settings or SupernetSettings()
-        self._folder: Path | None = None
-
-    def __getstate__(self) -> dict[str, object]:
-        """Travel light: what is heavy is loaded anew in each process."""
-        heavy = ("data", "architectures", "space", "_deployment", "_subnetworks")
-        state = {name: value for name, value in self.__dict__.items() if name not in heavy}
-        return {**state, "_notify": None}
+        super().__init__(target, self._settings.deployment, seed=seed, notify=notify)
+        self._load_data, self._space_settings = load_data, space
+        self._precisions = precisions
 
     @cached_property
     def data(self) -> TaskData:
@@ -120,35 +105,16 @@ class SupernetEvaluator(Evaluator):
         """Architectures, and the precision of each of their layers."""
         return with_precisions(self.architectures, self._precisions)
 
-    @property
-    def values(self) -> tuple[Objective, ...]:
-        return deployed_values(self.data)
-
-    @property
-    def exports(self) -> bool:
-        return True
-
-    @cached_property
-    def _deployment(self) -> Deployment:
-        return Deployment(self.data, self._target, self._settings.deployment)
-
     @cached_property
     def _subnetworks(self) -> SubNetworks:
-        if self._folder is None:
-            raise StudyError("the super-network is not trained yet: call `prepare` first")
         supernet = SuperNetwork(self.architectures, torch.Generator())
-        supernet.full.load_state_dict(load_checkpoint(self._folder / CHECKPOINT)["network"])
+        supernet.full.load_state_dict(load_checkpoint(self._in_folder(CHECKPOINT))["network"])
         return SubNetworks(
             supernet, self._deployment, n_recalibration=self._settings.n_recalibration
         )
 
     def prepare(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
-        require_same_data(folder, self.data)
-        for warning in self.data.warnings:
-            self._say(f"data: {warning}")
-        self._target = calibrated_in(folder, self._target)
+        self._settle(folder)
         path = folder / CHECKPOINT
         settings = self._settings.training
         with torch_threads(settings.n_threads):
@@ -199,15 +165,7 @@ class SupernetEvaluator(Evaluator):
             with self._target.computing():
                 graph = self._subnetworks.graph(candidate.part(ARCHITECTURE))
             deployed = self._deployment.measure(graph, plan, seed=seed)
-        return measurement_of(
-            candidate,
-            deployed,
-            plan,
-            counts=self.cheap(candidate),
-            layers=self._layer_counts(candidate),
-            fidelity=fidelity,
-            seed=seed,
-        )
+        return self._measured(candidate, deployed, plan, fidelity=fidelity, seed=seed)
 
     def export(
         self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
@@ -219,16 +177,7 @@ class SupernetEvaluator(Evaluator):
                 folder,
                 candidate=candidate,
             )
-        return export_of(
-            card,
-            folder,
-            counts=self.cheap(candidate),
-            layers=self._layer_counts(candidate),
-            seed=seed,
-        )
-
-    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
-        return time_exports(exports, self._deployment, seed=seed)
+        return self._exported(card, folder, seed=seed)
 
     def _layer_counts(self, candidate: Candidate) -> dict[str, dict[str, JSON]]:
         asked = candidate.part(QUANTIZATION).decisions
@@ -241,10 +190,6 @@ class SupernetEvaluator(Evaluator):
             }
             for layer in self.architectures.layer_table(candidate.part(ARCHITECTURE))
         }
-
-    def _say(self, sentence: str) -> None:
-        if self._notify is not None:
-            self._notify(sentence)
 
 
 def create(settings: SupernetSettings, ingredients: Ingredients) -> SupernetEvaluator:

@@ -16,15 +16,14 @@ from niwaki.compress.pruning.compensation import InputMoments, compensated, inpu
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import ConfigError, ExportError, StudyError
+from niwaki.core.errors import ConfigError, ExportError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
-from niwaki.core.objectives import Objective
 from niwaki.core.randomness import stream
-from niwaki.evaluation.base import Evaluator, Export, Provenance
-from niwaki.evaluation.bundles import Exporter, export_of, time_exports
+from niwaki.evaluation.base import Export, Provenance
+from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.compression.importance import importance, looked_at
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
@@ -36,17 +35,10 @@ from niwaki.evaluation.compression.proposals import Allocating, Proposals, reach
 from niwaki.evaluation.compression.sensitivity import most_sensitive, sensitivities
 from niwaki.evaluation.compression.settings import CompressionSettings
 from niwaki.evaluation.compression.tuning import Tuning
-from niwaki.evaluation.deployment import (
-    Deployment,
-    calibrated_in,
-    measurement_of,
-    plan_of,
-    require_precisions,
-    require_same_data,
-)
+from niwaki.evaluation.deployed import DeployedEvaluator
+from niwaki.evaluation.deployment import Deployment, plan_of, require_precisions
 from niwaki.evaluation.devices import torch_threads
 from niwaki.evaluation.registry import Ingredients
-from niwaki.evaluation.values import deployed_values
 from niwaki.export.decisions import decisions_of
 from niwaki.spaces import Choice, ChoiceSpace, JointSpace
 from niwaki.spaces.precision import FP32, INT8, QUANTIZATION
@@ -63,7 +55,7 @@ _MIB = 2**20
 _LEAST_FIDELITY = 0.1
 
 
-class CompressedEvaluator(Evaluator):
+class CompressedEvaluator(DeployedEvaluator):
     """Prunes, fine-tunes and quantizes one trained model.
 
     A candidate says how many channels each group keeps, and in which precision each layer runs. It
@@ -91,26 +83,10 @@ class CompressedEvaluator(Evaluator):
         seed: int = 0,
         notify: Callable[[str], None] | None = None,
     ) -> None:
-        self._source, self._load_data, self._target = source, load_data, target
         self._settings = settings or CompressionSettings()
+        super().__init__(target, self._settings.deployment, seed=seed, notify=notify)
+        self._source, self._load_data = source, load_data
         self._precisions = (FP32,) if self._settings.only == "prune" else precisions
-        self._seed, self._notify = seed, notify
-        self._folder: Path | None = None
-
-    def __getstate__(self) -> dict[str, object]:
-        """Travel light: what is heavy is loaded anew in each process."""
-        heavy = (
-            "original",
-            "ladder",
-            "space",
-            "_ranked",
-            "_tuning",
-            "_deployment",
-            "_proposals",
-            "_moments",
-        )
-        state = {name: value for name, value in self.__dict__.items() if name not in heavy}
-        return {**state, "_notify": None}
 
     @cached_property
     def original(self) -> Original:
@@ -145,14 +121,6 @@ class CompressedEvaluator(Evaluator):
         return JointSpace({PRUNING: widths, QUANTIZATION: layers})
 
     @property
-    def values(self) -> tuple[Objective, ...]:
-        return deployed_values(self.data)
-
-    @property
-    def exports(self) -> bool:
-        return True
-
-    @property
     def fidelities(self) -> Fidelities:
         """Shares of the epochs of fine-tuning."""
         tuning, only = self._settings.tuning, self._settings.only
@@ -162,10 +130,6 @@ class CompressedEvaluator(Evaluator):
     @property
     def _trains_quantized(self) -> bool:
         return self._settings.tuning.quantized_epochs > 0 and INT8 in self._precisions
-
-    @cached_property
-    def _deployment(self) -> Deployment:
-        return Deployment(self.data, self._target, self._settings.deployment)
 
     @cached_property
     def _tuning(self) -> Tuning:
@@ -196,12 +160,8 @@ class CompressedEvaluator(Evaluator):
 
     def prepare(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder
         self._source.require_same(folder)
-        require_same_data(folder, self.data)
-        for warning in self.data.warnings:
-            self._say(f"data: {warning}")
-        self._target = calibrated_in(folder, self._target)
+        self._settle(folder)
         with torch_threads(self._settings.n_threads):
             self._report_groups()
             self._report_unfollowed()
@@ -243,15 +203,7 @@ class CompressedEvaluator(Evaluator):
             with self._target.computing():
                 graph = self._deployment.float_graph(module, quantizable=bool(plan.int8_layers))
             deployed = self._deployment.measure(graph, plan, seed=seed)
-        return measurement_of(
-            candidate,
-            deployed,
-            plan,
-            counts=self.cheap(candidate),
-            layers=self._layer_counts(candidate),
-            fidelity=fidelity,
-            seed=seed,
-        )
+        return self._measured(candidate, deployed, plan, fidelity=fidelity, seed=seed)
 
     def export(
         self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
@@ -266,16 +218,7 @@ class CompressedEvaluator(Evaluator):
             )
         plans = CompressionPlans(self.plan(candidate), plan)
         plans.save(self._in_folder(PLANS) / f"{candidate.key}.json")
-        return export_of(
-            card,
-            folder,
-            counts=self.cheap(candidate),
-            layers=self._layer_counts(candidate),
-            seed=seed,
-        )
-
-    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
-        return time_exports(exports, self._deployment, seed=seed)
+        return self._exported(card, folder, seed=seed)
 
     def plan(self, candidate: Candidate) -> PruningPlan:
         """Return what is removed from the original for a candidate."""
@@ -492,15 +435,6 @@ class CompressedEvaluator(Evaluator):
             }
             for path, precision in asked.items()
         }
-
-    def _in_folder(self, name: str) -> Path:
-        if self._folder is None:
-            raise StudyError("nothing is prepared yet: call `prepare` first")
-        return self._folder / name
-
-    def _say(self, sentence: str) -> None:
-        if self._notify is not None:
-            self._notify(sentence)
 
 
 def create(settings: CompressionSettings, ingredients: Ingredients) -> CompressedEvaluator:
