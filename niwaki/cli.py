@@ -95,13 +95,14 @@ def search(
     study = build_study(settings, folder, observer=progress_for(console))
     with _interruptible():
         front = study.run()
-    page = write_report(Run.read(folder))
+    run = Run.read(folder)
+    page = write_report(run)
     if as_json:
         _print_json({"run": str(folder), "report": str(page), **front.to_json()})
         return
-    from niwaki.study.tables import front_table
+    from niwaki.study.tables import front_text
 
-    _print(front_table(front))
+    _print(front_text(run))
     _print(f"\nreport: {page}")
     if any(model.final is not None for model in front.models):
         _print(f"export: niwaki export {folder} --to out/")
@@ -203,15 +204,15 @@ def front(
     """Show the Pareto front."""
     from niwaki.core.errors import ConfigError
     from niwaki.study.run import Run
-    from niwaki.study.tables import front_table
+    from niwaki.study.tables import front_text
 
     if as_json and as_csv:
         raise ConfigError("give either --json or --csv")
-    found = Run.read(run).front
+    found = Run.read(run)
     if as_json:
-        _print_json(found.to_json())
+        _print_json(found.front.to_json())
     else:
-        _print(found.to_csv().rstrip() if as_csv else front_table(found))
+        _print(found.front.to_csv().rstrip() if as_csv else front_text(found))
 
 
 @app.command()

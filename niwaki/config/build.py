@@ -1,12 +1,14 @@
 """From a configuration to a study."""
 
+import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from niwaki.config.reader import SECTIONS, ObjectiveConfig, StudyConfig, read_config
+from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.objectives import Direction, Objective
 from niwaki.evaluation.base import Evaluator
@@ -17,6 +19,21 @@ from niwaki.study.budget import Budget
 from niwaki.study.executors.base import Executor
 from niwaki.study.observer import Observer, Silence
 from niwaki.study.study import Study, StudySettings
+from niwaki.targets.base import Target
+
+# How plug-ins are called, and what they make.
+CALLS = {
+    "target": "factory()",
+    "evaluator": "factory(settings, ingredients)",
+    "searcher": "factory(problem, settings)",
+    "scheduler": "factory(problem, fidelities), with settings behind if it has any",
+}
+PRODUCTS: Mapping[str, type] = {
+    "target": Target,
+    "evaluator": Evaluator,
+    "searcher": Searcher,
+    "scheduler": Scheduler,
+}
 
 
 def study_from_config(
@@ -41,6 +58,9 @@ def build_study(config: StudyConfig, folder: Path, *, observer: Observer | None 
     observer = observer or Silence()
     kind, settings = config.section("searcher")
     scheduler = config.section("scheduler")
+    # They are made after long preparations: what cannot be called should be known now.
+    checked_factory("searcher", kind, None, settings)
+    checked_factory("scheduler", scheduler[0] or "full", None, None, *given_settings(scheduler[1]))
     return Study(
         folder,
         build_evaluator(config, notify=observer.say),
@@ -67,7 +87,12 @@ def build_evaluator(config: StudyConfig, *, notify: Callable[[str], None]) -> Ev
     _, space = config.section("space")
     target_kind, target = config.section("target")
     if target_kind and target is None:
-        target = SECTIONS["target"].find(target_kind).load()()
+        target = _made("target", target_kind)
+    if config.space is not None and space is None:
+        raise ConfigError(
+            f"'space.kind' is '{config.space['kind']}', which has no settings: name the dataclass "
+            "of the space's options, or a factory with an argument `settings` of that type"
+        )
     ingredients = Ingredients(
         space=space,
         load_data=_data_loader(config),
@@ -76,7 +101,7 @@ def build_evaluator(config: StudyConfig, *, notify: Callable[[str], None]) -> Ev
         seed=config.seed,
         notify=notify,
     )
-    evaluator: Evaluator = SECTIONS["evaluator"].find(kind).load()(settings, ingredients)
+    evaluator: Evaluator = _made("evaluator", kind, settings, ingredients)
     return evaluator
 
 
@@ -90,15 +115,52 @@ def _load_data(kind: str, settings: Any, seed: int) -> Any:  # the plug-in knows
 
 
 def _searcher(kind: str, settings: Any, problem: Problem) -> Searcher:
-    searcher: Searcher = SECTIONS["searcher"].find(kind).load()(problem, settings)
+    searcher: Searcher = _made("searcher", kind, problem, settings)
     return searcher
 
 
 def _scheduler(kind: str, settings: Any, problem: Problem, fidelities: Fidelities) -> Scheduler:
-    make = SECTIONS["scheduler"].find(kind or "full").load()
-    arguments = (problem, fidelities) if settings is None else (problem, fidelities, settings)
-    scheduler: Scheduler = make(*arguments)
+    scheduler: Scheduler = _made(
+        "scheduler", kind or "full", problem, fidelities, *given_settings(settings)
+    )
     return scheduler
+
+
+def given_settings(settings: object | None) -> tuple[object, ...]:
+    """Return what a scheduler is called with behind its other arguments: settings if it has any."""
+    return () if settings is None else (settings,)
+
+
+def _made(section: str, kind: str, *arguments: object) -> Any:  # what it is called for says what
+    """Return what a plug-in makes.
+
+    Raises:
+        ConfigError: If it makes something else than plug-ins of its section do.
+    """
+    made = checked_factory(section, kind, *arguments)(*arguments)
+    wanted = PRODUCTS[section]
+    if not isinstance(made, wanted):
+        raise ConfigError(
+            f"'{section}.kind' is '{kind}', which made a {type(made).__name__}: it must be a "
+            f"{wanted.__module__}.{wanted.__qualname__}"
+        )
+    return made
+
+
+def checked_factory(section: str, kind: str, *arguments: object) -> Callable[..., Any]:
+    """Return the factory of a plug-in that takes as many arguments as these.
+
+    Raises:
+        ConfigError: If it takes others.
+    """
+    make = SECTIONS[section].find(kind).load()
+    try:
+        inspect.signature(make).bind(*arguments)
+    except TypeError as error:
+        raise ConfigError(
+            f"'{section}.kind' is '{kind}', which is called as {CALLS[section]}, but: {error}"
+        ) from error
+    return make
 
 
 def _executor(kind: str, settings: Any, logs: Path, evaluator: Evaluator) -> Executor:

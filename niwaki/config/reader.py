@@ -148,7 +148,11 @@ class StudyConfig:
             return "", None
         rest = {key: value for key, value in given.items() if key != "kind"}
         record = SECTIONS[name].find(_kind_of(given, name))
-        settings = settings_type(record.load())
+        factory = record.load()
+        try:
+            settings = settings_type(factory)
+        except ConfigError as error:
+            raise ConfigError(f"'{name}.kind' is '{record.name}', but {error}") from error
         if settings is None:
             if rest:
                 key = next(iter(rest))

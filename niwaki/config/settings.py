@@ -40,14 +40,27 @@ def read_settings(kind: type[S], data: object, where: str) -> S:
 
 
 def settings_type(factory: Callable[..., Any]) -> type[Any] | None:
-    """Return the dataclass of a factory's settings: itself, or its argument `settings`."""
+    """Return the dataclass of a factory's settings: itself, or its argument `settings`.
+
+    Raises:
+        ConfigError: If that argument has no type, or it is no factory at all.
+    """
+    if not callable(factory):
+        raise ConfigError(
+            f"it is a {type(factory).__name__}: give a class or a function that makes the plug-in"
+        )
     if dataclasses.is_dataclass(factory) and isinstance(factory, type):
         return factory
     if "settings" not in inspect.signature(factory).parameters:
         return None
     call = getattr(factory, "__init__") if isinstance(factory, type) else factory  # noqa: B009
-    hinted = typing.get_type_hints(call)["settings"]
-    return next((t for t in _alternatives(hinted) if _is_dataclass_type(t)), None)
+    hints = typing.get_type_hints(call)
+    if "settings" not in hints:
+        raise ConfigError(
+            "its argument `settings` has no type: annotate it with a frozen dataclass, or with "
+            "None if there are no settings"
+        )
+    return next((t for t in _alternatives(hints["settings"]) if _is_dataclass_type(t)), None)
 
 
 def check_keys(kind: object, data: object, where: str) -> None:

@@ -18,7 +18,8 @@ def cannot_write(path: Path, error: OSError) -> RunFolderError:
     elif error.errno in _FORBIDDEN:
         remedy = "permission is denied; choose a folder that you may write to"
     else:
-        remedy = f"the system says '{error.strerror or error}'; check the disk and run it again"
+        said = error.strerror or error
+        remedy = f"the system says '{said}'; check the path and the disk, and run it again"
     return RunFolderError(f"'{path}' cannot be written: {remedy}. What was there before is intact")
 
 

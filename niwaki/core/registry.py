@@ -31,10 +31,22 @@ def import_object(path: str) -> Any:
             f"'{path}' does not name a Python object: write 'package.module:name', or "
             "'path/to/file.py:name'"
         )
-    module = import_file(Path(place).expanduser()) if place.endswith(".py") else _module(place)
+    module = _file(place) if place.endswith(".py") else _module(place)
     if not hasattr(module, name):
         raise ConfigError(f"'{place}' has no '{name}'{nearest(name, dir(module))}")
     return getattr(module, name)
+
+
+def _file(place: str) -> ModuleType:
+    try:
+        return import_file(Path(place).expanduser())
+    except SyntaxError as error:
+        raise ConfigError(f"'{place}' is not Python: {error}") from error
+    except ImportError as error:
+        raise ConfigError(
+            f"'{place}' cannot be imported: {error}. Install it, put it beside the file, or add "
+            "its folder to PYTHONPATH"
+        ) from error
 
 
 def _module(name: str) -> ModuleType:

@@ -60,10 +60,10 @@ class Growth:
 
     def __str__(self) -> str:
         factor = self.factor
-        size = f"{len(self)} model{'' if len(self) == 1 else 's'}"
+        size = f"{len(self)} point{'' if len(self) == 1 else 's'}"
         if factor is None:
             return size
-        return f"{size}, hypervolume {factor:.2f} times that of the first {N_FIRST}"
+        return f"{size}, hypervolume {factor:.2f} times that of the first {N_FIRST} models"
 
 
 def counts(measurement: Measurement, bounds: Sequence[Bound]) -> bool:

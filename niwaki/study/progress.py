@@ -11,6 +11,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from niwaki.core.constraints import Bound
 from niwaki.core.measurement import Status, Trial
 from niwaki.core.objectives import minimised
 from niwaki.study.budget import spent
@@ -40,15 +41,25 @@ class Tally:
     def __init__(self, description: StudyDescription, history: History) -> None:
         self.description, self.history = description, history
         self.limit = description.n_evaluations
-        known = history.baseline
-        self.bounds = () if known is None else description.bounds(known.measurement.values)
+        self.bounds: tuple[Bound, ...] = ()
         self.growth = Growth(len(description.objectives))
         self.reasons: Counter[str] = Counter()
         self.step = ""
+        self._has_baseline = False
         self._started_at = time.monotonic()
         self._before = history.effort
+        if history.baseline is not None:
+            self.add_baseline()
         for trial in history.trials:
             self.add(trial)
+
+    def add_baseline(self) -> None:
+        """Take note of the baseline, once: from here on, constraints have numbers."""
+        baseline = self.history.baseline
+        if baseline is not None and not self._has_baseline:
+            self._has_baseline = True
+            self.bounds = self.description.bounds(baseline.measurement.values)
+            self.add(baseline)
 
     def add(self, trial: Trial) -> None:
         """Take note of a told trial."""
@@ -97,7 +108,7 @@ class PlainProgress(Observer):
 
     def baseline(self, values: Mapping[str, float]) -> None:
         assert self._tally is not None
-        self._tally.bounds = self._tally.description.bounds(values)
+        self._tally.add_baseline()
         self.say(f"baseline: {_named(self._tally.description, values)}")
 
     def plan(self, n_evaluations: int) -> None:
@@ -144,7 +155,7 @@ class LiveProgress(Observer):
 
     def baseline(self, values: Mapping[str, float]) -> None:
         assert self._tally is not None
-        self._tally.bounds = self._tally.description.bounds(values)
+        self._tally.add_baseline()
         self._tally.step = f"baseline: {_named(self._tally.description, values)}"
         self._show(always=True)
 

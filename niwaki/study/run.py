@@ -83,7 +83,8 @@ class Run:
     def growth(self) -> Growth:
         """How much the front of the search has grown."""
         growth = Growth(len(self.description.objectives))
-        for trial in self.history.trials:
+        first = [] if self.history.baseline is None else [self.history.baseline]
+        for trial in [*first, *self.history.trials]:
             if counts(trial.measurement, self.bounds):
                 growth.add(minimised([trial.measurement.values], self.description.objectives)[0])
         return growth

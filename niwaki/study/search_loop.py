@@ -1,6 +1,6 @@
 """The loop: promote or ask, turn away or evaluate, record, tell. No worker waits for another."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.constraints import Bound
@@ -13,11 +13,13 @@ from niwaki.search.schedulers.base import Scheduler, Step
 from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Told
 from niwaki.study.executors.base import Executor, Job
+from niwaki.study.misses import nearest_miss
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
 
 FAILURES_IN_A_ROW = 20
 INFEASIBLE_IN_A_ROW = 10_000
+MEND = "Mend the cause and start again under another name; every failure is in the ledger"
 ROUNDING = 1e-6  # of a budget, for sums of shares such as 0.06
 
 
@@ -32,6 +34,7 @@ class SearchLoop:
         scheduler: Told as well.
         recorder: Takes everything down.
         bounds: Constraints with their numbers.
+        wanted: Values that a complete measurement must have: of objectives and constraints.
         budget: When to stop asking.
         seed: The study's.
         observer: Watches.
@@ -43,6 +46,7 @@ class SearchLoop:
     scheduler: Scheduler
     recorder: Recorder
     bounds: tuple[Bound, ...]
+    wanted: tuple[str, ...]
     budget: Budget
     seed: int
     observer: Observer
@@ -62,7 +66,7 @@ class SearchLoop:
             if not self.executor.n_unfinished:
                 break
             for finished in self.executor.wait():
-                self._tell(finished.job.number, finished.measurement)
+                self._tell(finished.job.number, whole(finished.measurement, self.wanted))
         self._check_anything_found()
 
     def _start_another(self) -> bool:
@@ -138,19 +142,38 @@ class SearchLoop:
         if history.n_complete == 0 and history.n_paid >= FAILURES_IN_A_ROW:
             raise StudyError(
                 f"the first {history.n_paid} evaluations all failed, the last one because "
-                f"{last.reason}. Mend the cause and start again under another name; every failure "
-                "is in the ledger"
+                f"{last.reason}. {MEND}"
             )
         if history.n_infeasible_in_a_row >= INFEASIBLE_IN_A_ROW:
             raise StudyError(
-                f"{INFEASIBLE_IN_A_ROW} candidates in a row were infeasible by a cheap count, the "
-                f"last one because {last.reason}: loosen that constraint"
+                f"{INFEASIBLE_IN_A_ROW} candidates in a row were infeasible by a cheap count; of "
+                f"the nearest, {nearest_miss(history.trials, self.bounds)}: loosen that constraint"
             )
 
     def _check_anything_found(self) -> None:
         history = self.recorder.history
-        if history.trials and history.n_complete == 0:
+        if not history.trials or history.n_complete:
+            return
+        if not history.n_paid:
             raise StudyError(
-                f"none of {len(history.trials)} candidates could be evaluated, the last one "
-                f"because {history.trials[-1].measurement.reason}"
+                f"none of {len(history.trials)} candidates keeps to the constraints, and there "
+                f"are no more; of the nearest, {nearest_miss(history.trials, self.bounds)}: "
+                "loosen that constraint"
             )
+        failed = [t.measurement for t in history.trials if t.measurement.status is Status.FAILED]
+        raise StudyError(
+            f"none of {len(history.trials)} candidates could be evaluated, the last one because "
+            f"{failed[-1].reason}. {MEND}"
+        )
+
+
+def whole(measurement: Measurement, wanted: tuple[str, ...]) -> Measurement:
+    """Return a measurement as it is, or as failed if it claims to be complete and is not."""
+    missing = [name for name in wanted if name not in measurement.values]
+    if not missing or not measurement.complete:
+        return measurement
+    reason = (
+        f"the evaluator gave no value of {', '.join(missing)}: a complete measurement has every "
+        "value that the evaluator lists in `values`"
+    )
+    return replace(measurement, status=Status.FAILED, reason=reason)

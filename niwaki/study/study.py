@@ -35,7 +35,7 @@ from niwaki.study.ledger import Ledger
 from niwaki.study.observer import Observer, Silence
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder, config_hash
-from niwaki.study.search_loop import SearchLoop
+from niwaki.study.search_loop import SearchLoop, whole
 
 SearcherFactory: TypeAlias = Callable[[Problem], Searcher]
 SchedulerFactory: TypeAlias = Callable[[Problem, Fidelities], Scheduler]
@@ -212,6 +212,7 @@ class Study:
                 scheduler,
                 recorder,
                 bounds,
+                self._wanted,
                 settings.budget,
                 settings.seed,
                 self._observer,
@@ -261,7 +262,7 @@ class Study:
             candidate = self._evaluator.baseline()
             seed = derived_seed(self._settings.seed, "evaluation", BASELINE_NUMBER)
             executor.submit(Job(BASELINE_NUMBER, candidate, seed=seed))
-            measurement = executor.wait()[0].measurement
+            measurement = whole(executor.wait()[0].measurement, self._wanted)
             if not measurement.complete:
                 raise StudyError(
                     f"the baseline could not be evaluated: {measurement.reason}. "
@@ -272,6 +273,13 @@ class Study:
         values = history.baseline.measurement.values
         self._observer.baseline(values)
         return self.description.bounds(values)
+
+    @property
+    def _wanted(self) -> tuple[str, ...]:
+        description = self.description
+        objectives = [objective.name for objective in description.objectives]
+        bounded = [constraint.name for constraint in description.constraints]
+        return tuple(dict.fromkeys(objectives + bounded))
 
     def _provenance(self, history: History) -> Provenance:
         assert history.started is not None

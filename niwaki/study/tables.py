@@ -2,15 +2,36 @@
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 
 from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
 from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
 from niwaki.study.front import Front
+from niwaki.study.misses import nearest_miss
 from niwaki.study.run import Run
 
 N_REASONS = 5
+
+
+def front_text(run: Run) -> str:
+    """Return the front of a run as a table, or why it is empty."""
+    if run.front.models:
+        return front_table(run.front)
+    finals = run.history.exported
+    trials = [trial for trial in run.history.full_trials if trial.measurement.complete]
+    if finals:  # then these alone are on the front, by what their files measured
+        exported = [trial for trial in trials if trial.candidate.key in finals]
+        trials = [replace(t, measurement=finals[t.candidate.key]) for t in exported]
+    judged = trials or run.history.trials
+    miss = nearest_miss(judged, run.bounds)
+    if miss:
+        return (
+            f"the front is empty: none of {len(judged)} models keeps to the constraints. Of the "
+            f"nearest, {miss}: loosen that, or search on with a larger budget"
+        )
+    return "the front is empty: no model has been measured yet"
 
 
 def front_table(front: Front) -> str:

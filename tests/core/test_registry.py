@@ -82,3 +82,17 @@ def test_a_file_that_fails_is_read_again_once_it_is_mended(tmp_path: Path) -> No
 def test_nothing_near_ends_the_sentence() -> None:
     assert nearest("latncy_ms", ["latency_ms", "macs"]) == "; did you mean 'latency_ms'?"
     assert nearest("zzz", ["latency_ms"]) == "."
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def make(\n", r"mine\.py' is not Python: .*line 1"),
+        ("import no_such_module\n", r"mine\.py' cannot be imported: No module named 'no_such_"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        import_object(f"{file}:make")

@@ -35,10 +35,13 @@ def test_it_is_the_ratio_of_two_areas() -> None:
     before += 0.9 * 9.9
     growth.add(np.array([0.0, 0.0]))
     assert growth.factor == pytest.approx(9.9**2 / before)
-    assert str(growth) == f"1 model, hypervolume {9.9**2 / before:.2f} times that of the first 10"
+    assert (
+        str(growth)
+        == f"1 point, hypervolume {9.9**2 / before:.2f} times that of the first 10 models"
+    )
 
 
 def test_a_model_without_a_value_does_not_count() -> None:
     growth = Growth(2)
     growth.add(np.array([np.nan, 0.0]))
-    assert len(growth) == 0 and str(growth) == "0 models"
+    assert len(growth) == 0 and str(growth) == "0 points"

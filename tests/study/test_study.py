@@ -6,20 +6,24 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, RunFolderError, StudyError
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem, Searcher
+from niwaki.search.listed import Listed
 from niwaki.search.nsga2 import NSGA2
 from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Baseline, Told
 from niwaki.study.ledger import read_ledger
 from niwaki.study.run import Run, load_front
 from niwaki.study.study import BASELINE_NUMBER, Study, StudySettings
+from niwaki.study.tables import front_text
 from tests.study.formulas import SPACE, FormulaEvaluator, formula_study
 
 
@@ -252,3 +256,43 @@ def kill_when(folder: Path, *, n_told: int, n: int) -> None:
 
 def driver(folder: Path, n: int, *, pause: float) -> list[str]:
     return [sys.executable, "-m", "tests.study.formulas", str(folder), str(n), str(pause)]
+
+
+@dataclass(frozen=True)
+class Forgetful(FormulaEvaluator):
+    """Leaves a value out of every measurement but the baseline's."""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        whole = super().evaluate(candidate, fidelity=fidelity, seed=seed)
+        if candidate == self.baseline():
+            return whole
+        return replace(whole, values={"gain": whole.values["gain"]})
+
+
+def test_a_measurement_without_a_wanted_value_is_a_failed_one(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"no value of price: .*Mend the cause"):
+        formula_study(tmp_path / "run", Forgetful(), n=5).run()
+    failures = Run.read(tmp_path / "run").failures
+    assert len(failures) == 5
+    assert failures[0].values["gain"] > 0.0
+
+
+def test_constraints_that_nothing_keeps_are_told_with_the_nearest(tmp_path: Path) -> None:
+    study = formula_study(
+        tmp_path / "run", FormulaEvaluator(), n=20, constraints=["gain >= 1000", "price <= 9999"]
+    )
+    assert len(study.run()) == 0
+    run = Run.read(tmp_path / "run")
+    best = max(trial.measurement.values["gain"] for trial in run.history.trials)
+    assert f"Of the nearest, gain is {best:g}, wanted gain >= 1000: loosen that" in front_text(run)
+
+
+def test_a_space_that_a_count_turns_away_altogether_names_the_nearest(tmp_path: Path) -> None:
+    class TwoNetworks(FormulaEvaluator):
+        def initial(self) -> tuple[Candidate, ...]:
+            return tuple(SPACE.decide(lambda _, options, i=i: options[i]) for i in (1, 2))
+
+    settings = StudySettings(("gain", "price"), ("weight <= 1",), Budget(9))
+    study = Study(tmp_path / "run", TwoNetworks(), Listed, settings)
+    with pytest.raises(StudyError, match=r"none of 2 .* weight is 6, wanted weight <= 1: loosen"):
+        study.run()

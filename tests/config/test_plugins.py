@@ -1,0 +1,56 @@
+"""Plug-ins that are not what their section needs: known before anything is prepared."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from niwaki.config.build import build_study
+from niwaki.config.reader import parse_config
+from niwaki.core.errors import ConfigError
+from tests.command_line import FORMULAS
+
+FILE = """
+from dataclasses import dataclass
+
+NUMBER = 3
+
+@dataclass(frozen=True)
+class Options:
+    width: int = 8
+
+def no_arguments():
+    return NUMBER
+
+def untyped(settings, ingredients):
+    return NUMBER
+
+def number(settings: Options, ingredients: object) -> int:
+    return NUMBER
+
+def without_options(settings: None) -> None:
+    return None
+"""
+
+
+@pytest.mark.parametrize(
+    ("section", "name", "said"),
+    [
+        ("evaluator", "no_arguments", r"called as factory\(settings, ingredients\), but: too many"),
+        ("evaluator", "untyped", "its argument `settings` has no type: annotate it"),
+        ("evaluator", "number", r"made a int: it must be a .*base\.Evaluator"),
+        ("evaluator", "NUMBER", "it is a int: give a class or a function"),
+        ("searcher", "no_arguments", r"called as factory\(problem, settings\), but"),
+        ("scheduler", "no_arguments", r"called as factory\(problem, fidelities\)"),
+        ("space", "without_options", "has no settings: name the dataclass of the space's options"),
+    ],
+)
+def test_it_is_refused_with_what_is_wanted(
+    section: str, name: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "mine.py").write_text(FILE)
+    kind: dict[str, Any] = {"kind": f"{tmp_path}/mine.py:{name}"}
+    with pytest.raises(ConfigError, match=said) as caught:
+        build_study(parse_config({**FORMULAS, section: kind}), tmp_path / "run")
+    assert f"'{section}.kind' is" in str(caught.value)
+    assert not (tmp_path / "run").exists()
