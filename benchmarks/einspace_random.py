@@ -37,7 +37,7 @@ class Trained:
         key: Of the candidate.
         seed: Of the training.
         split: That it was scored on.
-        share: Of the steps of a whole training.
+        share: Of the steps of a whole training; above 1 for a longer one.
         skill: 0 is chance, 1 is perfect; chance for one that failed.
         failure: Why there is no score; empty if there is one.
         loss: Mean of the last epoch, about 1 at chance.
@@ -105,7 +105,11 @@ class RandomNetworks:
         best = max(whole, key=lambda each: each.skill)
         candidate = next(c for c in self._drawn(n) if c.key == best.key)
         seeds = [_ANEW + number for number in range(self._setup.scale.retrained)]
-        anew = [self._result(candidate, seed, split=SplitName.TEST).skill for seed in seeds]
+        scale = self._setup.scale
+        share = (scale.final_epochs or scale.epochs) / scale.epochs
+        anew = [
+            self._result(candidate, seed, split=SplitName.TEST, share=share).skill for seed in seeds
+        ]
         return sum(anew) / len(anew)
 
     def _drawn(self, n: int) -> list[Candidate]:
@@ -132,15 +136,17 @@ class RandomNetworks:
         return self._known[begun.name]
 
     def _train(self, candidate: Candidate, begun: Trained) -> Trained:
-        started = time.process_time()
+        started, recipe = time.process_time(), self._setup.scale.recipe
+        longer = max(1.0, begun.share)
+        epochs, seconds = round(recipe.epochs * longer), recipe.max_seconds * longer
         skill, progress = trained_skill(
             self._family,
             self._data,
             candidate,
-            recipe=self._setup.scale.recipe,
+            recipe=replace(recipe, epochs=epochs, max_seconds=seconds),
             seed=begun.seed,
             split=SplitName(begun.split),
-            share=begun.share,
+            share=begun.share / longer,
         )
         tree = self._family.space.tree(candidate)
         return replace(

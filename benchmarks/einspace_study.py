@@ -84,6 +84,7 @@ class Scale:
         screened: How many of them are trained in full, the best after a quarter of the training;
             0 for all.
         retrained: How often a winner is trained anew, from other seeds.
+        final_epochs: Of the winners among random networks when trained anew; 0 for as many as all.
         seeds: Searches that differ in nothing but the seed.
         macs: Most multiply-accumulates of a network.
         elements: Most numbers in all of its activations, for one example.
@@ -98,6 +99,7 @@ class Scale:
     random: int
     screened: int
     retrained: int
+    final_epochs: int
     seeds: int
     macs: int
     elements: int
@@ -107,7 +109,7 @@ class Scale:
     @property
     def training(self) -> dict[str, JSON]:
         """What single results depend on: a run may go on with more of all else."""
-        counts = ("evaluations", "random", "screened", "retrained", "seeds")
+        counts = ("evaluations", "random", "screened", "retrained", "final_epochs", "seeds")
         return {name: value for name, value in asdict(self).items() if name not in counts}
 
     @property
