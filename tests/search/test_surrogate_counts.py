@@ -1,13 +1,18 @@
 """Cheap values as features."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from niwaki.core import Direction, Objective
 from niwaki.core.candidate import Candidate
+from niwaki.core.randomness import stream
 from niwaki.search import Problem
+from niwaki.search.surrogate import Surrogate
 from niwaki.search.surrogate.counts import Counts
 from niwaki.search.surrogate.pool import Catalogue
+from niwaki.search.surrogate.tallies import Tallies
 from niwaki.spaces import Choice, ChoiceSpace
 
 SPACE = ChoiceSpace(tuple(Choice(f"width{i}", (1, 2, 4)) for i in range(4)))
@@ -48,3 +53,38 @@ def test_features_do_not_hang_on_the_way_a_candidate_was_met() -> None:
     assert other.pool([candidate]).features[0] == pytest.approx(listed.features[5])
     plain = Catalogue(PROBLEM).pool([candidate]).features
     assert other.pool([candidate]).features.shape[1] == plain.shape[1] + 2
+
+
+def test_every_column_of_features_has_its_kind() -> None:
+    catalogue = Catalogue(PROBLEM, learns_from_cheap=True)
+    n_columns = catalogue.everything().features.shape[1]
+    n_counts = 2
+    tallies = Tallies.of(SPACE).columns
+    kinds = catalogue.kinds(n_columns).tolist()
+    assert kinds[-n_counts:] == [2, 2]
+    assert kinds.count(1) == len(tallies) == 3
+    assert kinds.count(0) == len(SPACE.encode([SPACE.sample(stream(0, "any"))])[0])
+
+
+def test_both_features_of_a_candidate_and_of_its_kin_have_kinds() -> None:
+    catalogue = Catalogue(replace(PROBLEM, alike=lambda _: "kin"), learns_from_cheap=True)
+    kinds = catalogue.kinds(catalogue.everything().features.shape[1]).tolist()
+    assert kinds.count(1) == 6
+    assert kinds.count(0) == 2 * Catalogue(PROBLEM).kinds(
+        Catalogue(PROBLEM).everything().features.shape[1]
+    ).tolist().count(0)
+
+
+def test_first_candidates_are_spread_over_what_they_cost() -> None:
+    """One cheap value is not lost among the columns of thirty decisions that cost nothing."""
+    free = tuple(Choice(f"op{i}", (f"a{i}", f"b{i}")) for i in range(30))
+    space = ChoiceSpace((*free, Choice("log_macs", tuple(range(33)))))
+
+    def macs(candidate: Candidate) -> dict[str, float]:
+        return {"macs": 2.0 ** float(str(candidate.decisions["log_macs"]))}
+
+    for seed in range(5):
+        problem = replace(PROBLEM, space=space, cheap=macs, seed=seed)
+        costs = [np.log2(macs(each)["macs"]) for each in Surrogate(problem).ask(3)]
+        assert costs[:2] == [0.0, 32.0]
+        assert 10.0 < costs[2] < 22.0

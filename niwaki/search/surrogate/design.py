@@ -5,6 +5,8 @@ Where known networks were given, most are mutants of those instead.
 References:
     Gonzalez, Theoretical Computer Science 1985, "Clustering to minimize the maximum intercluster
     distance", for choosing the farthest; over draws of the space, in features scaled to one spread.
+    Kinds of features have equal shares of a distance: a few cheap values would be lost among a
+    hundred columns of an encoding, and trade-offs stretch along them.
 """
 
 from collections.abc import Sequence
@@ -39,7 +41,9 @@ def farthest(
     if len(known) == 0:
         return pool.candidates[0]
     spread = pool.features.std(axis=0)
-    scale = np.where(spread > 0.0, spread, 1.0)
+    kinds = catalogue.kinds(len(spread))
+    n_of_kind = np.maximum(np.bincount(kinds, spread > 0.0), 1.0)[kinds]
+    scale = np.where(spread > 0.0, spread, 1.0) * np.sqrt(n_of_kind)
     ours, theirs = pool.features / scale, known / scale
     squared = ((ours[:, None, :] - theirs[None, :, :]) ** 2).sum(axis=2)
     return pool.candidates[int(squared.min(axis=1).argmax())]

@@ -134,6 +134,13 @@ class Catalogue:
             encoded = np.concatenate([encoded, counts], axis=1)
         self._features.update(zip(names, encoded, strict=True))
 
+    def kinds(self, n_columns: int) -> Rows:
+        """Return (d,) kinds of the `n_columns` features: 0 encoded, 1 a tally, 2 a cheap value."""
+        n_counts = len(self._counts.units) if self.learns_from_cheap else 0
+        n_tallies, n_times = len(self._tallies.columns), 2 if self.problem.alike else 1
+        n_encoded = (n_columns - n_counts) // n_times - n_tallies
+        return np.repeat([0, 1] * n_times + [2], [n_encoded, n_tallies] * n_times + [n_counts])
+
     @cached_property
     def _counts(self) -> Counts:
         return Counts.of(self.problem)

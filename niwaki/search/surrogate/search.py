@@ -46,7 +46,7 @@ class SurrogateSettings:
         ConfigError: On a number out of its range.
     """
 
-    n_initial: int = 10
+    n_initial: int = 6
     pool_size: int = 500
     list_up_to: int = 20_000
     shortlist_size: int = 1_000
