@@ -58,7 +58,12 @@ def named_target(name: str) -> Target:
     Raises:
         ConfigError: If there is none.
     """
-    target = SECTIONS["target"].find(TARGETS.get(name, name)).load()()
+    try:
+        record = SECTIONS["target"].find(TARGETS.get(name, name))
+    except ConfigError as error:
+        short = ", ".join(f"{each} for {full}" for each, full in TARGETS.items())
+        raise ConfigError(f"{error}; or {short}") from error
+    target = record.load()()
     if not isinstance(target, Target):
         raise ConfigError(f"'{name}' gives a {type(target).__name__}, which is no target")
     return target

@@ -85,7 +85,7 @@ class CompressionRequest:
         if self.scheduler != "full" and not self.evaluations:
             raise ConfigError(
                 f"the scheduler '{self.scheduler}' needs a search: say how many evaluations it may "
-                "have, or leave the scheduler out"
+                "have (`evaluations`, --search 30), or leave the scheduler out"
             )
 
 

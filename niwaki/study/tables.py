@@ -65,7 +65,7 @@ def status_text(run: Run) -> str:
         f"{history.n_pending} in flight, {len(history.trials) - history.n_paid} infeasible by "
         f"a cheap count, {len(run.failures)} failed",
         f"front while searching: {run.growth}",
-        f"front: {len(run.front)} models, {len(history.exported)} exported",
+        _front_line(run),
     ]
     lines += [f"bound: {bound}" for bound in run.bounds]
     lines += [f"failed x{n}: {reason}" for reason, n in failures.most_common(N_REASONS)]
@@ -102,6 +102,14 @@ def status_json(run: Run) -> dict[str, JSON]:
         "exported": len(history.exported),
         "growth": run.growth.factor,
     }
+
+
+def _front_line(run: Run) -> str:
+    n_models, n_exported = len(run.front), len(run.history.exported)
+    return (
+        f"front: {n_models} model{'' if n_models == 1 else 's'}, "
+        f"{f'of {n_exported} that were' if n_exported else 'none'} exported"
+    )
 
 
 def _scheduled(description: StudyDescription) -> str:

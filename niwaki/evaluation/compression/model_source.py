@@ -101,8 +101,11 @@ class ModelSource:
     def _given(self) -> nn.Module:
         parts: dict[str, nn.Module] = dict(self._model().named_modules())
         if self.part not in parts:
+            known = [name for name in parts if name]
+            top = ", ".join(name for name in known if "." not in name)
             raise ConfigError(
-                f"the model has no part '{self.part}'{nearest(self.part, list(parts)[1:])}"
+                f"the model has no part '{self.part}'{nearest(self.part, known)} Its outermost "
+                f"parts: {top or 'none'}"
             )
         return parts[self.part]
 
