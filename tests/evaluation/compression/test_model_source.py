@@ -1,0 +1,13 @@
+"""Where a model comes from."""
+
+import pytest
+from torch import nn
+
+from niwaki.core.errors import ConfigError
+from niwaki.evaluation.compression.model_source import ModelSource
+
+
+def test_a_part_that_is_not_there_is_refused_with_those_there_are() -> None:
+    model = nn.ModuleDict({"body": nn.Sequential(nn.Linear(2, 2)), "head": nn.Linear(2, 2)})
+    with pytest.raises(ConfigError, match=r"no part 'heads'; did you mean 'head'\? .*: body, head"):
+        ModelSource(module=model, part="heads").load()
