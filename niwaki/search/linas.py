@@ -18,6 +18,7 @@ from niwaki.search.linas_predictor import LinasPredictor
 from niwaki.search.ranking import ranking
 from niwaki.search.surrogate.history import History, signs_of
 from niwaki.search.surrogate.pool import Catalogue, Pool
+from niwaki.search.threads import one_thread
 
 Array = NDArray[np.float64]
 
@@ -76,9 +77,10 @@ class Linas(Searcher):
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
         found: list[Candidate] = []
-        while len(found) < n and (drawn := self._asked.draw(1, self._propose)):
-            self._names += map(self._problem.identity, drawn)
-            found += drawn
+        with one_thread():
+            while len(found) < n and (drawn := self._asked.draw(1, self._propose)):
+                self._names += map(self._problem.identity, drawn)
+                found += drawn
         return found
 
     def tell(self, trials: Sequence[Trial]) -> None:

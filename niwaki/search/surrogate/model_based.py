@@ -11,6 +11,7 @@ from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.surrogate.history import History
 from niwaki.search.surrogate.pool import Catalogue
+from niwaki.search.threads import one_thread
 
 
 class ModelBased(Searcher):
@@ -35,9 +36,10 @@ class ModelBased(Searcher):
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
         found: list[Candidate] = []
-        while len(found) < n and (drawn := self._asked.draw(1, self._propose)):
-            self._wait_for(drawn)
-            found += drawn
+        with one_thread():
+            while len(found) < n and (drawn := self._asked.draw(1, self._propose)):
+                self._wait_for(drawn)
+                found += drawn
         return found
 
     def tell(self, trials: Sequence[Trial]) -> None:
