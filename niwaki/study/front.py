@@ -119,9 +119,8 @@ class Front:
         if len(found) != 1:
             keys = ", ".join(model.key for model in self.models)
             fault = "names more than one model" if found else "is no model of the front"
-            raise ConfigError(
-                f"'{which}' {fault}: give all, chosen, knee, best:<value> or one of {keys}"
-            )
+            names = "all, chosen, knee" if self.chosen is not None else "all, knee"
+            raise ConfigError(f"'{which}' {fault}: give {names}, best:<value> or one of {keys}")
         return (found[0],)
 
     def export(self, to: Path | str, *, which: str = ALL) -> list[Path]:
