@@ -58,6 +58,15 @@ def test_a_mixture_is_the_weighted_mean_of_its_parts() -> None:
     assert mixed == pytest.approx(0.25 * gains[0] + 0.75 * gains[1])
 
 
+def test_alike_in_certainty_the_better_mean_gains_more() -> None:
+    belief = Belief((Normal(Straight(), np.array([1.0, 1.5, 2.0]), np.array([0.1, 0.5, 2.0])),))
+    limit = np.array([1.0])
+    assert belief.expected_gain(limit)[:, 0].argmax() == 2
+    levelled = belief.levelled()
+    assert levelled.expected_gain(limit)[:, 0].argmax() == 0
+    assert levelled.parts[0].std == pytest.approx(np.full(3, 0.5))
+
+
 def test_a_constant_is_learned() -> None:
     learned = learn(np.eye(5), np.full(5, 3.0))
     assert learned.belief(np.eye(5)).quantile() == pytest.approx(np.full(5, 3.0))

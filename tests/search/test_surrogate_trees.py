@@ -14,7 +14,7 @@ from niwaki.core.measurement import Measurement, Trial
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
 from niwaki.search.surrogate import Surrogate, SurrogateSettings
-from niwaki.search.surrogate.guessed import FIRST_DRAWN, MOST_KEPT, Guessed
+from niwaki.search.surrogate.guessed import FIRST_DRAWN, LEAST_SHARE_OF_TURNS, MOST_KEPT, Guessed
 from niwaki.search.surrogate.pool import Catalogue, Pool, grow
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.spaces.einspace import EinspaceSettings
@@ -112,6 +112,26 @@ def test_a_search_goes_on_where_it_was_left(problem: Problem) -> None:
     again.resume([*(trial.candidate for trial in trials), *pending])
     again.tell(trials)
     assert again.ask(3, pending) == whole.ask(3, pending)
+
+
+def test_samples_and_kin_have_turns_as_often_as_theirs_turned_out_well() -> None:
+    problem = Problem(TREES, ERROR, seed=8, promises=small)
+    guessed = Guessed(Catalogue(problem))
+    samples = [TREES.sample(stream(8, "anywhere", number)) for number in range(6)]
+    kin = [TREES.mutate(KNOWN, stream(8, "mutant", number)) for number in range(6)]
+    trials = [*samples, *kin]
+    assert len({problem.identity(each) for each in trials}) == 12
+    assert guessed.share_of_samples([], np.zeros(0, dtype=np.int64), 0) == 0.5
+    kin_is_good, samples_are_good = np.arange(12)[::-1], np.arange(12)
+    assert guessed.share_of_samples(trials, kin_is_good, 12) == pytest.approx(
+        (0.5 / 8) / (0.5 / 8 + 3.5 / 8)
+    )
+    assert guessed.share_of_samples(trials, samples_are_good, 12) == pytest.approx(
+        (3.5 / 8) / (0.5 / 8 + 3.5 / 8)
+    )
+    assert (
+        guessed.share_of_samples(kin * 3 + samples * 7, np.arange(60), 12) == LEAST_SHARE_OF_TURNS
+    )
 
 
 def test_with_several_objectives_guesses_leave_half() -> None:

@@ -31,6 +31,10 @@ class Normal:
     mean: Array
     std: Array
 
+    def levelled(self) -> "Normal":
+        """Return the belief with one standard deviation for all: what is typical of them."""
+        return replace(self, std=np.full_like(self.std, np.median(self.std)))
+
     def quantile(self, n_std: float) -> Array:
         """Return (n,) costs so many standard deviations above the median."""
         return self.warp.unwarped(self.mean + n_std * self.std)
@@ -60,6 +64,10 @@ class Belief:
 
     def __len__(self) -> int:
         return len(self.parts[0].mean)
+
+    def levelled(self) -> "Belief":
+        """Return the belief with one uncertainty for all candidates."""
+        return replace(self, parts=tuple(part.levelled() for part in self.parts))
 
     def at(self, rows: Rows) -> "Belief":
         """Return the belief about some of the candidates."""

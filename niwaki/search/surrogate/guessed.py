@@ -3,15 +3,25 @@
 A model of a dozen trials cannot tell which of a grammar's trees learn anything; zero-cost proxies
 can. So many trees are drawn, the few that promise most are kept, and among these the model chooses.
 Mutants of what was good are mostly good: of these only those that promise least are left out.
+
+Where a known network is hard to match, most samples are not worth their training; where it is poor,
+they are what finds a better one. So samples and mutants have turns as often as theirs turned out
+well so far.
+
+References:
+    Thierens, GECCO 2005, "An adaptive pursuit strategy for allocating operator probabilities", for
+    probability matching with a least share.
 """
 
 from collections.abc import Sequence
 from math import ceil
 
+import numpy as np
+
 from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
 from niwaki.search.promising import most_promising
-from niwaki.search.surrogate.pool import Catalogue, Pool
+from niwaki.search.surrogate.pool import Catalogue, Pool, Rows
 
 FIRST_DRAWN = 64  # samples of the space that are looked at for the first candidate
 DRAWN_PER_ASK = 8  # and how many more for each further one
@@ -22,6 +32,9 @@ ASKS_PER_MUTANT = 4
 MOST_KEPT = 3  # samples
 LEAST_SHARE_KEPT = 0.5  # of samples, where there are several objectives
 KIN_SHARE_KEPT = 0.75
+GOOD_SHARE = 0.25  # of all trials, the best ones: what a turn is for
+PRIOR_TRIALS = 2.0  # of either kind, of which `GOOD_SHARE` are taken to be good
+LEAST_SHARE_OF_TURNS = 0.125
 
 
 class Guessed:
@@ -46,17 +59,40 @@ class Guessed:
             n_asked: Candidates asked for so far.
             out: Identities that are not wanted.
         """
+        pool = self._open(self._samples(n_asked), out)
+        # Guesses speak of what is learned; who is fast may promise less.
+        several = len(self._catalogue.problem.objectives) > 1
+        most = max(MOST_KEPT, int(LEAST_SHARE_KEPT * len(pool))) if several else MOST_KEPT
+        return self._kept(pool, most)
+
+    def _samples(self, n_asked: int) -> list[Candidate]:
         space = self._catalogue.problem.space
         end, known = FIRST_DRAWN + DRAWN_PER_ASK * n_asked, self._drawn
         self._drawn = {
             number: known.get(number) or space.sample(stream(self._seed, "anywhere", number))
             for number in range(max(0, end - MOST_DRAWN), end)
         }
-        pool = self._open(list(self._drawn.values()), out)
-        # Guesses speak of what is learned; who is fast may promise less.
-        several = len(self._catalogue.problem.objectives) > 1
-        most = max(MOST_KEPT, int(LEAST_SHARE_KEPT * len(pool))) if several else MOST_KEPT
-        return self._kept(pool, most)
+        return list(self._drawn.values())
+
+    def share_of_samples(self, told: Sequence[Candidate], ranks: Rows, n_asked: int) -> float:
+        """Return how often a sample should have its turn.
+
+        Args:
+            told: What was measured, known networks left out.
+            ranks: (n,) of each, less is better.
+            n_asked: Candidates asked for so far.
+        """
+        identity = self._catalogue.problem.identity
+        samples = {identity(candidate) for candidate in self._samples(n_asked)}
+        is_sample = np.array([identity(candidate) in samples for candidate in told], dtype=bool)
+        limit = np.sort(ranks)[ceil(GOOD_SHARE * len(ranks)) - 1] if len(ranks) else 0
+        good = ranks <= limit
+        # Before anything is known, both are as good.
+        chances = [
+            (PRIOR_TRIALS * GOOD_SHARE + good[each].sum()) / (PRIOR_TRIALS + each.sum())
+            for each in (is_sample, ~is_sample)
+        ]
+        return max(float(chances[0] / sum(chances)), LEAST_SHARE_OF_TURNS)
 
     def kin(self, parents: Sequence[Candidate], n_asked: int, out: "set[str]") -> Pool:
         """Return mutants of each of some parents.

@@ -136,6 +136,11 @@ class Outlook:
         """Return (n,) expected gains of hypervolume, each times the chance to be feasible."""
         return self._gains(self.beliefs(pool), extent) * self.chance(pool)
 
+    def scored_alike(self, pool: Pool) -> Array:
+        """Return (n,) expected gains as if all candidates were equally uncertain."""
+        beliefs, chance = [belief.levelled() for belief in self.beliefs(pool)], self.chance(pool)
+        return self._gains(beliefs, self._extent(beliefs, chance)) * chance
+
     def _extent(self, beliefs: list[Belief], chance: Array) -> Extent:
         hopeful = np.stack([belief.quantile(-OPTIMISM) for belief in beliefs], axis=1)
         hopeful = hopeful[chance >= min(0.5, float(chance.max()))]

@@ -11,6 +11,7 @@ from niwaki.core.limits import require_at_least
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
 from niwaki.search.base import Problem
+from niwaki.search.ranking import ranking
 from niwaki.search.surrogate.design import farthest, neighbour
 from niwaki.search.surrogate.guessed import Guessed
 from niwaki.search.surrogate.history import History
@@ -26,7 +27,6 @@ MOST_TRIALS = 300  # that beliefs are conditioned on
 MOST_PARENTS = 64
 FEWEST_PARENTS = 4  # of the kin; a front of one objective is a single candidate
 EVERY = 4  # of so many candidates one may come from anywhere, the others are kin of known ones
-EVERY_GUESSED = 2  # the same, where guesses sort out what would learn nothing
 NEIGHBOURS = 32  # looked at beside the short list, in spaces too large to list
 
 
@@ -121,13 +121,27 @@ class Surrogate(ModelBased):
         return self._has_kin and len(self._asked) % EVERY != EVERY - 1
 
     def _guesses(self, guessed: Guessed) -> Pool:
-        """Return candidates that promise much: kin of the best, and from anywhere, in turn."""
+        """Return candidates that promise much: kin of the best, or samples of the space."""
         out, n_asked = self._told | set(self._pending), len(self._asked)
         parents = self._front(self._history, FEWEST_PARENTS) or list(self._problem.initial)
-        near = parents and n_asked % EVERY_GUESSED != EVERY_GUESSED - 1
-        if near and len(kin := guessed.kin(parents, n_asked, out)):
-            return kin
+        if parents and self._is_turn_of_kin(guessed, n_asked):
+            kin = guessed.kin(parents, n_asked, out)
+            if len(kin):
+                return kin
         return guessed.anywhere(n_asked, out)
+
+    def _is_turn_of_kin(self, guessed: Guessed, n_asked: int) -> bool:
+        known = {self._problem.identity(candidate) for candidate in self._problem.initial}
+        trials = self._history.trials
+        rows = [
+            row
+            for row, trial in enumerate(trials)
+            if self._problem.identity(trial.candidate) not in known
+        ]
+        costs, violations = np.array(self._history.costs), np.array(self._history.violations)
+        ranks = ranking(costs, violations).rank[rows] if rows else np.zeros(0, dtype=np.int64)
+        share = guessed.share_of_samples([trials[row].candidate for row in rows], ranks, n_asked)
+        return bool(stream(self._problem.seed, "turn", n_asked).random() >= share)
 
     def _best(
         self, knowledge: _Knowledge, waiting: Pool, rng: np.random.Generator
@@ -138,7 +152,8 @@ class Surrogate(ModelBased):
         outlook = knowledge.lessons.outlook(history, waiting)
         if self._guessed is not None:
             pool = self._guesses(self._guessed)
-            return pool.candidates[int(outlook.scored(pool)[0].argmax())] if len(pool) else None
+            # Chance has made these; among them, being far from what is known is no merit.
+            return pool.candidates[int(outlook.scored_alike(pool).argmax())] if len(pool) else None
         shortlist = knowledge.kin if self._stays_near else knowledge.anywhere
         assert shortlist is not None
         pool = shortlist.pool
