@@ -126,20 +126,22 @@ class Outlook:
         below = self._belief(bound.name, pool).chance_below(sign * bound.limit)
         return below if sign == bound.sign else 1.0 - below
 
-    def scored(self, pool: Pool) -> tuple[Array, Extent]:
-        """Return what `score` returns, and the extent as an optimist sees it before measuring."""
+    def scored(self, pool: Pool, *, levelled: bool = False) -> tuple[Array, Extent]:
+        """Return what `score` returns, and the extent as an optimist sees it before measuring.
+
+        Args:
+            pool: n candidates.
+            levelled: Take all of them to be equally uncertain.
+        """
         beliefs, chance = self.beliefs(pool), self.chance(pool)
+        if levelled:
+            beliefs = [belief.levelled() for belief in beliefs]
         extent = self._extent(beliefs, chance)
         return self._gains(beliefs, extent) * chance, extent
 
     def score(self, pool: Pool, extent: Extent) -> Array:
         """Return (n,) expected gains of hypervolume, each times the chance to be feasible."""
         return self._gains(self.beliefs(pool), extent) * self.chance(pool)
-
-    def scored_alike(self, pool: Pool) -> Array:
-        """Return (n,) expected gains as if all candidates were equally uncertain."""
-        beliefs, chance = [belief.levelled() for belief in self.beliefs(pool)], self.chance(pool)
-        return self._gains(beliefs, self._extent(beliefs, chance)) * chance
 
     def _extent(self, beliefs: list[Belief], chance: Array) -> Extent:
         hopeful = np.stack([belief.quantile(-OPTIMISM) for belief in beliefs], axis=1)

@@ -152,8 +152,11 @@ class Surrogate(ModelBased):
         outlook = knowledge.lessons.outlook(history, waiting)
         if self._guessed is not None:
             pool = self._guesses(self._guessed)
+            if len(pool) == 0:
+                return None
             # Chance has made these; among them, being far from what is known is no merit.
-            return pool.candidates[int(outlook.scored_alike(pool).argmax())] if len(pool) else None
+            scores, _ = outlook.scored(pool, levelled=True)
+            return pool.candidates[int(scores.argmax())]
         shortlist = knowledge.kin if self._stays_near else knowledge.anywhere
         assert shortlist is not None
         pool = shortlist.pool

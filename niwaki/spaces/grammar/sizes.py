@@ -42,7 +42,7 @@ class Odds(NamedTuple):
     @property
     def total(self) -> float:
         """Return the sum of all."""
-        return self.sums[-1]
+        return self.sums[-1] if self.sums else 0.0
 
     def draw(self, rng: np.random.Generator) -> int:
         """Draw an index in proportion to the numbers, not all of which are 0."""
@@ -103,7 +103,7 @@ class SizeCounts:
         key = (way, position, size)
         if key not in self._splits:
             parts = self.parts(way, position, size)
-            odds = Odds.of([n for _, n in parts] or [0.0])
+            odds = Odds.of([n for _, n in parts])
             self._splits[key] = ([taken for taken, _ in parts], odds)
         return self._splits[key]
 
@@ -192,7 +192,7 @@ def _following(counts: SizeCounts, wanted: int, rng: np.random.Generator) -> Pic
             if possible(way):
                 _allot(way, hole.path, (size, without))
                 return way
-            odds = Odds.of([*odds.numbers[:chosen], *odds.numbers[chosen + 1 :]] or [0.0])
+            odds = Odds.of([*odds.numbers[:chosen], *odds.numbers[chosen + 1 :]])
         return None
 
     def _allot(way: Production, path: TreePath, given: tuple[int, str]) -> None:
