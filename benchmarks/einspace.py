@@ -17,8 +17,12 @@ Run: python -m benchmarks.einspace all --task language --small
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
+from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeAlias
 
@@ -74,8 +78,9 @@ N_FRONT_FINALISTS = 6
 
 def sampling(setup: Setup, samplings: str) -> Figures:
     """Return scores of the best random network, by sampling and seed, all trained alike."""
-    scale, figures = setup.scale, {}
-    for name in samplings.split(","):
+    scale, figures, names = setup.scale, {}, samplings.split(",")
+    _train_at_once(setup, list(product(names, range(scale.seeds))))
+    for name in names:
         drawn = [RandomNetworks(setup, name, seed) for seed in range(scale.seeds)]
         print(f"random networks: {name}", file=sys.stderr, flush=True)
         tried = [each.trained(scale.random) for each in drawn]
@@ -86,6 +91,19 @@ def sampling(setup: Setup, samplings: str) -> Figures:
             "failed": [sum(bool(t.failure) for t in trained) for trained in tried],
         }
     return dict(figures)
+
+
+def _train_at_once(setup: Setup, drawings: Sequence[tuple[str, int]]) -> None:
+    """Train the random networks of all samplings and seeds, in as many processes as are allowed."""
+    if setup.n_workers > 1:
+        with ProcessPoolExecutor(setup.n_workers, get_context("spawn")) as pool:
+            for _ in pool.map(partial(_train_drawing, setup), drawings):
+                pass
+
+
+def _train_drawing(setup: Setup, drawing: tuple[str, int]) -> None:
+    """Train what `sampling` will ask one sampling and seed for; it is kept in their file."""
+    RandomNetworks(setup, *drawing).test_skill(setup.scale.random)
 
 
 def seeds(setup: Setup, _: str) -> Figures:

@@ -18,7 +18,7 @@ from niwaki import Candidate
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Evaluator, Export, Provenance
-from niwaki.evaluation.devices import torch_threads
+from niwaki.evaluation.devices import best_device, placed, torch_threads
 from niwaki.evaluation.families import NetworkFamily
 from niwaki.evaluation.from_scratch import FromScratchEvaluator
 from niwaki.evaluation.scratch_training import Progress, RecipeSettings, ScratchTraining
@@ -53,15 +53,16 @@ def trained_skill(
 
 
 def _skill(training: ScratchTraining, data: TaskData, split: SplitName) -> float:
-    network = training.finished()
+    device = best_device()
+    network = placed(training.finished(), device, torch.contiguous_format)
 
     @torch.no_grad()
     def predictions() -> Iterator[tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]]:
         for batch in data[split].batches(_BATCH):
-            answers = network(torch.from_numpy(batch.inputs))
+            answers = network(torch.from_numpy(batch.inputs).to(device))
             listed = (answers,) if isinstance(answers, Tensor) else answers
             named = zip(data.tasks, listed, strict=True)
-            yield {task.name: answer.numpy() for task, answer in named}, batch.targets
+            yield {task.name: answer.cpu().numpy() for task, answer in named}, batch.targets
 
     return score(data.tasks, predictions(), chance=data.chance)[MEAN_SKILL.name]
 

@@ -14,7 +14,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
-from niwaki.evaluation.devices import best_device, placed, to_tensors
+from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
 from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import Batch, Split, SplitName, TaskData
@@ -205,6 +205,7 @@ class ScratchTraining:
                 if number > self.steps_done:
                     yield batch
 
+    @repeatable()
     def _step(self, batch: Batch) -> float:
         rate = self._learning_rate()
         for group in self._optimiser.param_groups:

@@ -13,7 +13,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
-from niwaki.evaluation.devices import best_device, placed, to_tensors
+from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
 from niwaki.spaces.slimmable.build import SuperNetwork
 from niwaki.spaces.slimmable.space import SlimmableSpace
@@ -132,6 +132,7 @@ class SuperNetworkTraining:
         self._optimiser.load_state_dict(state["optimiser"])
         self.epochs_done = int(state["epochs_done"])
 
+    @repeatable()
     def _step(self, batch: Batch, sampling: np.random.Generator) -> float:
         images, targets = to_tensors(batch, self._device)
         self._optimiser.zero_grad(set_to_none=True)

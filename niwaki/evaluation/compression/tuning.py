@@ -13,7 +13,7 @@ from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
 from niwaki.evaluation.deployment import Deployment
-from niwaki.evaluation.devices import best_device, placed, to_tensors
+from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.spaces.slimmable.build import recalibrate
@@ -141,6 +141,7 @@ class Tuning:
                 recalibrate(network, self._first_inputs(self._settings.n_recalibration))
         network.eval()
 
+    @repeatable()
     def _train(
         self,
         network: nn.Module,
