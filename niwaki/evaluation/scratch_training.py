@@ -173,6 +173,7 @@ class ScratchTraining:
 
     def finished(self) -> nn.Module:
         """Return the network on the CPU, in evaluation mode, batch-norm statistics taken anew."""
+        self.network = placed(self.network, self._device, torch.channels_last)
         if self._recipe.n_recalibration:
             seed = derived_seed(self._seed, "recalibration")
             with _seeded(seed, self._device):

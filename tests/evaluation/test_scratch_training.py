@@ -12,7 +12,7 @@ from torch import nn
 from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
 from niwaki.evaluation.batches import n_batches
-from niwaki.evaluation.devices import torch_threads
+from niwaki.evaluation.devices import best_device, to_tensors, torch_threads
 from niwaki.evaluation.families import heads_of
 from niwaki.evaluation.scratch_training import RecipeSettings, ScratchTraining, part_of
 from niwaki.tasks.arrays import ArraySplit
@@ -185,9 +185,9 @@ def test_the_gradient_is_that_of_the_plain_cross_entropy(items: TaskData) -> Non
     taken, wanted = (training(items, recipe, fidelity=1 / 24, p_drop=0.0) for _ in range(2))
     taken.run(nullcontext)
     batch = next(items[SplitName.TRAIN].batches(16, rng=stream(0, "shuffling", 0)))
-    answers = wanted.network.train()(torch.from_numpy(batch.inputs))[0]
-    labels = torch.from_numpy(batch.targets["bright"])
-    nn.functional.cross_entropy(answers, labels).backward()  # type: ignore[no-untyped-call]
+    inputs, targets = to_tensors(batch, best_device())
+    answers = wanted.network.train()(inputs)[0]
+    nn.functional.cross_entropy(answers, targets["bright"]).backward()  # type: ignore[no-untyped-call]
     with torch.no_grad():
         for weight in wanted.network.parameters():
             assert weight.grad is not None
