@@ -13,6 +13,7 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.attempt import failure
 from niwaki.study.executors.base import Executor, Finished, Job
 from niwaki.study.executors.failures import explain
+from niwaki.study.executors.gpus import gpu_of
 from niwaki.study.executors.travel import packed
 from niwaki.study.executors.worker_main import (
     Began,
@@ -73,7 +74,8 @@ class LocalProcessExecutor(Executor):
     """Our own pool of spawned processes, each with one pipe to the driver.
 
     Workers start with the first jobs that need them, keep their evaluator from job to job, and are
-    replaced when they die. When this process dies, however it does, they end too.
+    replaced when they die. Where there are several GPUs, each worker sees one of them, in turn.
+    When this process dies, however it does, the workers end too.
 
     Args:
         evaluator: Pickled once; its class must be importable in a fresh process, or be in a file
@@ -176,7 +178,7 @@ class LocalProcessExecutor(Executor):
             name = f"local-{slot}"
             if name not in self._workers:
                 log = self._logs / f"{name}.log" if self._logs else None
-                settings = WorkerSettings(name, self._settings.n_threads, log)
+                settings = WorkerSettings(name, self._settings.n_threads, log, gpu_of(slot))
                 self._workers[name] = _start(settings)
                 n_starting += 1
 

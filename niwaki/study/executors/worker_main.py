@@ -7,7 +7,8 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from io import TextIOWrapper
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -88,11 +89,13 @@ class WorkerSettings:
         name: Name that its measurements carry.
         n_threads: Threads of each numeric library.
         log: File that its output is appended to; None leaves it on the driver's terminal.
+        environment: Variables that it is born with, beside those of the driver.
     """
 
     name: str
     n_threads: int
     log: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def run_worker(connection: "Connection[Any, Any]", settings: WorkerSettings) -> None:

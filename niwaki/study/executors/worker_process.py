@@ -49,10 +49,10 @@ class WorkerProcess:
         self._process = context.Process(
             target=run_worker, args=(theirs, settings), name=f"niwaki {settings.name}"
         )
-        variables = dict.fromkeys(THREAD_VARIABLES, str(settings.n_threads))
+        threads = dict.fromkeys(THREAD_VARIABLES, str(settings.n_threads))
         # Both are inherited at birth: numeric libraries read the variables when they are imported,
         # and a Ctrl-C while the child is starting is not meant for it.
-        with _environment(variables), _interrupts_held_back():
+        with _environment({**threads, **settings.environment}), _interrupts_held_back():
             self._process.start()
         theirs.close()
         self.sentinel = _open_sentinel(self._process)
