@@ -3,7 +3,6 @@
 import math
 
 from niwaki.spaces.einspace.attributes import (
-    Shape,
     Typed,
     common_grid,
     effect,
@@ -30,26 +29,25 @@ def group(given: Typed, dim: int, b: int) -> Effect | str:
 
 def add(given: tuple[Typed, ...]) -> Effect | str:
     """Add tensors of one shape."""
-    shapes = [shape for shape, _ in given]
-    if any(shape != shapes[0] for shape in shapes):
-        return "the branches differ in shape"
-    return effect(shapes[0], common_grid([grid for _, grid in given]))
+    first = given[0][0]
+    for shape, _ in given:
+        if shape != first:
+            return "the branches differ in shape"
+    return effect(first, common_grid([grid for _, grid in given]))
 
 
 def concat(given: tuple[Typed, ...], dim: int) -> Effect | str:
     """Join tensors along an axis, counted from 1; the others must agree."""
-    shapes = [shape for shape, _ in given]
-    if any(len(shape) != len(shapes[0]) for shape in shapes) or dim > len(shapes[0]):
-        return "the branches differ in rank, or have no such axis"
-    if len({_without(shape, dim) for shape in shapes}) > 1:
-        return "the branches differ along another axis"
-    total = sum(shape[dim - 1] for shape in shapes)
-    shape = (*shapes[0][: dim - 1], total, *shapes[0][dim:])
-    return effect(shape, without_axis(common_grid([grid for _, grid in given]), dim - 1))
-
-
-def _without(shape: Shape, dim: int) -> Shape:
-    return (*shape[: dim - 1], *shape[dim:])
+    first = given[0][0]
+    if dim > len(first):
+        return "the branches have no such axis"
+    before, after, total = first[: dim - 1], first[dim:], 0
+    for shape, _ in given:
+        if shape[dim:] != after or shape[: dim - 1] != before or len(shape) != len(first):
+            return "the branches differ in rank, or along another axis"
+        total += shape[dim - 1]
+    grid = without_axis(common_grid([grid for _, grid in given]), dim - 1)
+    return effect((*before, total, *after), grid)
 
 
 def matmul(given: tuple[Typed, ...], scaled: bool) -> Effect | str:  # noqa: ARG001
@@ -57,7 +55,7 @@ def matmul(given: tuple[Typed, ...], scaled: bool) -> Effect | str:  # noqa: ARG
     if len(given) != 2:
         return "a product has two factors"
     (first, rows), (second, columns) = given
-    if len(first) != len(second) or first[:-2] != second[:-2]:
+    if first[:-2] != second[:-2]:
         return "the factors differ in mode or in channels"
     if first[-1] != second[-2]:
         return f"the inner sizes are {first[-1]} and {second[-2]}"

@@ -1,7 +1,9 @@
 """Attributes of trees: what each node is given, what it gives, what it costs."""
 
 import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from niwaki.core.errors import SpaceError
@@ -21,6 +23,17 @@ class Step(NamedTuple):
 
     output: Attribute
     cost: Cost
+
+
+class Rules(NamedTuple):
+    """Some operations, and their attribute rules with the parameters filled in."""
+
+    operations: tuple[Operation, ...]
+    functions: tuple[Callable[[Attribute], object], ...]
+
+
+# No operation applies.
+NOWHERE = (-1, Step(None, NOTHING))
 
 
 class AttributeRuleError(SpaceError):
@@ -74,19 +87,22 @@ class Spot:
     depth: int
 
 
-def _fault_of(effect: object) -> str:
-    """Return what is wrong with what an attribute rule returned, or an empty string."""
+def _step_of(effect: object) -> Step | str:
+    """Return what an attribute rule returned as a step, or what is wrong with it."""
     if not isinstance(effect, Effect) or effect.output is None:
         return "return an Effect, or a sentence that says why it does not apply"
+    output, *counts = effect
     try:
-        hash(effect.output)
+        hash(output)
     except TypeError:
-        return f"{effect.output!r} cannot be hashed: give tuples, numbers and strings"
+        return f"{output!r} cannot be hashed: give tuples, numbers and strings"
     try:
-        least = min(map(operator.index, effect[1:]))
+        parameters, macs, elements = map(operator.index, counts)
     except TypeError:
-        least = -1
-    return "" if least >= 0 else "parameters, macs and elements are whole numbers of at least 0"
+        parameters = macs = elements = -1
+    if parameters < 0 or macs < 0 or elements < 0:
+        return "parameters, macs and elements are whole numbers of at least 0"
+    return Step(output, Cost(1, 1, parameters, macs, elements, 0))
 
 
 class Attributes:
@@ -109,31 +125,66 @@ class Attributes:
         known = self._steps.setdefault(operation.spelled, {})
         found = known.get(inherited)
         if found is None:
-            found = known[inherited] = self._step(operation, inherited)
+            found = known[inherited] = self._apply(operation, inherited)
             self._n_steps += 1
         return found
 
-    def _step(self, operation: Operation, inherited: Attribute) -> Step | str:
-        terminal = self.grammar.terminals[operation.terminal]
-        if terminal.rule is None:
-            return Step(inherited, Cost(1, 1, 0, 0, 0, 0))
-        subject = f"the attribute rule of '{operation.spelled}'"
+    def first_step(self, rules: Rules, inherited: Attribute, start: int = 0) -> tuple[int, Step]:
+        """Apply operations until one applies; nothing is remembered.
+
+        Args:
+            rules: Of the operations.
+            inherited: What they are applied to.
+            start: Index of the first to be tried.
+
+        Returns:
+            Its index, and what it does; `NOWHERE` if none applies.
+        """
+        for index in range(start, len(rules.functions)):
+            try:
+                effect = rules.functions[index](inherited)
+            except Exception as fault:  # a user's code may raise anything
+                raise self._failure(rules.operations[index], inherited, fault) from fault
+            if not isinstance(effect, str):
+                return index, self._step(rules.operations[index], inherited, effect)
+        return NOWHERE
+
+    def rules(self, operations: Sequence[Operation]) -> Rules:
+        """Return the attribute rules of some operations, their parameters filled in."""
+        return Rules(tuple(operations), tuple(map(self._rule, operations)))
+
+    def _rule(self, operation: Operation) -> Callable[[Attribute], object]:
+        rule = self.grammar.terminals[operation.terminal].rule
+        return Effect if rule is None else partial(rule, **dict(operation.parameters))
+
+    def _apply(self, operation: Operation, inherited: Attribute) -> Step | str:
         try:
-            effect = terminal.rule(inherited, **dict(operation.parameters))
+            effect = self._rule(operation)(inherited)
         except Exception as fault:  # a user's code may raise anything
-            raise AttributeRuleError(
-                f"{subject} fails for {inherited!r}: {fault!r}. "
-                "Return a sentence where an operation does not apply",
-                terminal.line,
-            ) from fault
+            raise self._failure(operation, inherited, fault) from fault
         if isinstance(effect, str):
             return effect or "it does not apply here"
-        # What users' functions return is known here only.
-        if wrong := _fault_of(effect):
-            message = f"{subject} returned {effect!r} for {inherited!r}: {wrong}"
-            raise AttributeRuleError(message, terminal.line)
-        parameters, macs, elements = map(operator.index, effect[1:])
-        return Step(effect.output, Cost(1, 1, parameters, macs, elements, 0))
+        return self._step(operation, inherited, effect)
+
+    def _failure(
+        self, operation: Operation, inherited: Attribute, fault: Exception
+    ) -> AttributeRuleError:
+        return AttributeRuleError(
+            f"the attribute rule of '{operation.spelled}' fails for {inherited!r}: {fault!r}. "
+            "Return a sentence where an operation does not apply",
+            self.grammar.terminals[operation.terminal].line,
+        )
+
+    def _step(self, operation: Operation, inherited: Attribute, effect: object) -> Step:
+        """Check what a rule returned: what users' functions return is known here only."""
+        step = _step_of(effect)
+        if isinstance(step, str):
+            raise AttributeRuleError(
+                f"the attribute rule of '{operation.spelled}' returned {effect!r} for "
+                f"{inherited!r}: {step}",
+                self.grammar.terminals[operation.terminal].line,
+            )
+        return step
 
     def tidy(self) -> None:
         """Forget what was remembered, if it has become much."""

@@ -1,6 +1,7 @@
 """The canonical form: one tree for all spellings of one network."""
 
 from niwaki.spaces.grammar.attributes import MOST_REMEMBERED, Attributes
+from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import (
     COMMUTATIVE,
     IDENTITY,
@@ -32,23 +33,29 @@ class Canonical:
         self._forms: dict[tuple[str, Tree, bool], Tree] = {}
         self._spelled: dict[Tree, str] = {}
 
-    def of(self, tree: Tree) -> Tree:
-        """Return the canonical form of a tree that derives from the start symbol."""
+    def of(self, tree: Tree, output: Attribute | None = None) -> Tree:
+        """Return the canonical form of a tree that derives from the start symbol.
+
+        Args:
+            tree: Any spelling.
+            output: What it gives, if that is known.
+        """
         self._attributes.tidy()
         if len(self._forms) + len(self._spelled) > MOST_REMEMBERED:
             self._forms.clear()
             self._spelled.clear()
         form = self._form(self._grammar.start, tree)
-        if self._composes and not self._alike(tree, form):
+        if self._composes and not self._alike(tree, form, output):
             # Where attributes depend on the spelling, as in the published grammar.
             self._composes = False
             form = self._form(self._grammar.start, tree)
             self._composes = True
         return shared(form)
 
-    def _alike(self, tree: Tree, form: Tree) -> bool:
+    def _alike(self, tree: Tree, form: Tree, output: Attribute | None) -> bool:
         """Whether both give the same; what derives from nothing is nobody's to compare."""
-        output = self._attributes.whole(tree).output
+        if output is None:
+            output = self._attributes.whole(tree).output
         return output is None or output == self._attributes.whole(form).output
 
     def _form(self, symbol: str, node: Tree) -> Tree:

@@ -120,6 +120,16 @@ def spend(purse: Purse, cost: Cost, copies: int) -> Purse:
     )
 
 
+def paid(purse: Purse, cost: Cost, copies: int) -> Purse | None:
+    """Return what is left after `copies` of `cost`; None where it does not suffice."""
+    a = purse[0] - cost[0]
+    b = purse[1] - copies * cost[1]
+    c = purse[2] - copies * cost[2]
+    d = purse[3] - copies * cost[3]
+    e = purse[4] - copies * cost[4]
+    return (a, b, c, d, e) if a >= 0 and b >= 0 and c >= 0 and d >= 0 and e >= 0 else None
+
+
 def plus(price: Purse, cost: Cost, copies: int) -> Purse:
     """Return a price with `copies` of `cost` added; operations count once."""
     return (
@@ -129,6 +139,12 @@ def plus(price: Purse, cost: Cost, copies: int) -> Purse:
         price[3] + copies * cost[3],
         price[4] + copies * cost[4],
     )
+
+
+def covers(purse: Purse, price: Purse) -> bool:
+    """Whether what is left suffices for a price."""
+    a, b = purse, price
+    return a[0] >= b[0] and a[1] >= b[1] and a[2] >= b[2] and a[3] >= b[3] and a[4] >= b[4]
 
 
 def solvent(purse: Purse) -> bool:

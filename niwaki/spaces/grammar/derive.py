@@ -3,14 +3,13 @@
 import contextlib
 import gc
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar.attributes import Attributes, Step
-from niwaki.spaces.grammar.costs import Cost, Purse, no_worse, solvent, spend
+from niwaki.spaces.grammar.costs import Cost, Purse, no_worse, paid, spend
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
 from niwaki.spaces.grammar.lookahead import (
@@ -27,8 +26,7 @@ from niwaki.spaces.grammar.tree import Tree, TreePath
 MOST_EFFORT = 2_000
 
 
-@dataclass(frozen=True)
-class Hole:
+class Hole(NamedTuple):
     """A place in a derivation where a symbol waits for its production.
 
     Attributes:
@@ -83,13 +81,19 @@ def by_weight(rng: np.random.Generator) -> Pick:
     return pick
 
 
-@dataclass(frozen=True)
-class Promise:
+class Promise(NamedTuple):
     """What a hole can give, at what cost, and how all that is open can then be completed."""
 
     output: Attribute
     cost: Cost
     rest: Rest
+
+
+class Derived(NamedTuple):
+    """A tree, and what it gives."""
+
+    tree: Tree
+    output: Attribute
 
 
 class Deriver:
@@ -98,18 +102,21 @@ class Deriver:
     Args:
         attributes: Of the grammar.
         lookahead: Of the same.
+
+    Attributes:
+        lookahead: Holds what is left of the effort for the last question.
     """
 
     def __init__(self, attributes: Attributes, lookahead: Lookahead) -> None:
         self._attributes = attributes
         self._grammar = attributes.grammar
-        self._lookahead = lookahead
+        self.lookahead = lookahead
         self._ways = {
             symbol: tuple(way for way in ways if way.weight > 0.0)
             for symbol, ways in self._grammar.by_symbol.items()
         }
 
-    def derive(self, pick: Pick, hole: Hole, purse: Purse) -> Tree:
+    def derive(self, pick: Pick, hole: Hole, purse: Purse) -> Derived:
         """Fill `hole` completely.
 
         Args:
@@ -124,42 +131,46 @@ class Deriver:
             try:
                 return _Derivation(self, pick, purse).run(hole)
             finally:
-                self._lookahead.tidy()
+                self.lookahead.tidy()
 
     def promise(self, hole: Hole, purse: Purse) -> Promise | None:
         """Return some way to fill `hole`, if lookahead knows one within the budget."""
-        for output, cost, _ in self._lookahead.outcomes(hole.symbol, hole.inherited):
-            self._lookahead.effort = EFFORT
-            found = _after(output, cost, hole, purse, level=0)
+        for output, cost, _ in self.lookahead.outcomes(hole.symbol, hole.inherited):
+            self.lookahead.effort = EFFORT
+            found = _after(output, cost, hole, purse)
             if found is not None:
                 return found
         return None
 
     def promise_of(self, hole: Hole, way: Production, purse: Purse) -> Promise | None:
         """Return a way to fill `hole` that starts with `way`, if one is soon found."""
-        outcomes = self._lookahead.completions(way, 0, way.flow.start(hole.inherited))
-        level = self._level(hole, way)
-        self._lookahead.effort = EFFORT
+        lookahead = self.lookahead
+        lookahead.effort = EFFORT
+        if way.renames and not isinstance(what := way.whats[0], str):
+            step = self._attributes.step(what, hole.inherited)
+            if isinstance(step, str):
+                return None
+            lookahead.effort -= 1
+            return _after(*step, hole, purse)
+        outcomes = lookahead.completions(way, 0, way.flow.start(hole.inherited))
+        level = 0 if way.renames else self._level(hole, way)
         for output, cost, _ in outcomes:
-            self._lookahead.effort -= 1
-            found = _after(output, cost, hole, purse, level=level)
-            if found is not None or self._lookahead.effort <= 0:
+            lookahead.effort -= 1
+            found = _after(output, cost, hole, purse, level)
+            if found is not None or lookahead.effort <= 0:
                 return found
         return None
 
     def kept(self, hole: Hole, promise: Promise) -> tuple[Production, Promise]:
         """Return a production for `hole` that keeps the promise, with the cost it then has."""
-        for output, cost, way in self._lookahead.outcomes(hole.symbol, hole.inherited):
+        for output, cost, way in self.lookahead.outcomes(hole.symbol, hole.inherited):
             if output == promise.output and no_worse(cost, promise.cost):
+                if way is not None and way.symbol != hole.symbol:
+                    way = self.lookahead.leaves[hole.symbol].through
                 assert way is not None
                 inside = cost if way.renames else cost._replace(depth=cost.depth - 1)
                 return way, Promise(output, inside, promise.rest)
         raise AssertionError("lookahead broke a promise")
-
-    @property
-    def effort_spent(self) -> int:
-        """Completions that the last question looked at."""
-        return EFFORT - self._lookahead.effort
 
     def _level(self, hole: Hole, way: Production) -> int:
         """Levels of nesting that `way` adds at `hole`: none if it is merged with its sequence."""
@@ -178,7 +189,7 @@ class Deriver:
     def frame(self, way: Production, hole: Hole) -> Frame:
         """Return the frame for the children of `way`, derived at `hole`."""
         frame = Frame(
-            self._lookahead, way, hole.above, copies=hole.copies,
+            self.lookahead, way, hole.above, copies=hole.copies,
             depth_left=hole.depth_left - self._level(hole, way),
         )  # fmt: skip
         frame.to(0, way.flow.start(hole.inherited))
@@ -227,19 +238,18 @@ def node_of(grammar: Grammar, way: Production, children: list[Tree]) -> Tree:
 
 
 def _after(
-    output: Attribute, cost: Cost, hole: Hole, purse: Purse, *, level: int
+    output: Attribute, cost: Cost, hole: Hole, purse: Purse, level: int = 0
 ) -> Promise | None:
     """Return how all that is open can be completed once `hole` gave `output` at this cost."""
-    left = spend(purse, cost, hole.copies)
-    if solvent(left) and cost.depth + level <= hole.depth_left:
+    left = paid(purse, cost, hole.copies)
+    if left is not None and cost[5] + level <= hole.depth_left:
         rest = hole.above.rest(output, left)
         if rest is not None:
             return Promise(output, cost, rest)
     return None
 
 
-@dataclass
-class _Open:
+class _Open(NamedTuple):
     """A production whose children are being derived."""
 
     hole: Hole
@@ -265,19 +275,19 @@ class _Derivation:
         self._before: Rest | None = None
         self._effort_left = MOST_EFFORT
 
-    def run(self, hole: Hole) -> Tree:
+    def run(self, hole: Hole) -> Derived:
         self._promise = self._deriver.promise(hole, self._purse)
         if self._promise is None:
             raise SpaceError(
                 f"nothing that is known to derive from '{hole.symbol}' fits {hole.inherited!r} "
                 "within the budget: raise the budget, or the lookahead"
             )
-        following: Hole | Tree = hole
+        following: Hole | Derived = hole
         while isinstance(following, Hole):
             following = self._fill(following)
         return following
 
-    def _fill(self, hole: Hole) -> Hole | Tree:
+    def _fill(self, hole: Hole) -> Hole | Derived:
         """Choose a production for `hole`, and return what is to be filled next."""
         way, promise = self._choose(hole)
         what = way.items[0].what
@@ -288,19 +298,23 @@ class _Derivation:
             self._apply(what, hole.inherited, hole.copies)
             return self._close(self._deriver.leaf(what), promise.output, promise.rest)
         self._promise = promise
-        return replace(hole, symbol=what, path=(*hole.path, 0))
+        return hole._replace(symbol=what, path=(*hole.path, 0))
 
     def _choose(self, hole: Hole) -> tuple[Production, Promise]:
         ways = self._deriver.ways(hole.symbol)
-        found: dict[Production, Promise | None] = {}
+        found: dict[int, Promise] = {}  # by identity, which costs less than a production's hash
+        deriver, purse = self._deriver, self._purse
 
         def possible(way: Production) -> bool:
-            found[way] = self._deriver.promise_of(hole, way, self._purse)
-            self._effort_left -= self._deriver.effort_spent
-            return found[way] is not None
+            promise = deriver.promise_of(hole, way, purse)
+            self._effort_left -= EFFORT - deriver.lookahead.effort
+            if promise is None:
+                return False
+            found[id(way)] = promise
+            return True
 
         way = self._pick(hole, ways, possible) if self._effort_left > 0 else None
-        chosen = found[way] if way is not None else None
+        chosen = found.get(id(way)) if way is not None else None
         if way is None or chosen is None:
             return self._deriver.kept(hole, self._promise or self._promised(hole))
         return way, chosen
@@ -308,17 +322,18 @@ class _Derivation:
     def _promised(self, hole: Hole) -> Promise:
         assert isinstance(hole.above, Frame) and self._before is not None
         outcome, rest = hole.above.remaining(self._before)
-        return Promise(outcome.output, outcome.cost, rest)
+        output, cost, _ = outcome
+        return Promise(output, cost, rest)
 
     def _apply(self, operation: Operation, inherited: Attribute, copies: int) -> Step:
         step = self._deriver.step(operation, inherited)
         self._purse = spend(self._purse, step.cost, copies)
         return step
 
-    def _close(self, node: Tree, output: Attribute, rest: Rest) -> Hole | Tree:
+    def _close(self, node: Tree, output: Attribute, rest: Rest) -> Hole | Derived:
         """Hand a finished subtree up; `rest` is how to go on after it."""
         if not self._stack:
-            return node
+            return Derived(node, output)
         top = self._stack[-1]
         frame = top.frame
         top.children.append(node)
@@ -326,7 +341,7 @@ class _Derivation:
         frame.to(frame.position + 1, state)
         return self._go_on(rest)
 
-    def _go_on(self, before: Rest) -> Hole | Tree:
+    def _go_on(self, before: Rest) -> Hole | Derived:
         """Apply fixed operations of the top production, up to its next hole or its end."""
         top = self._stack[-1]
         frame, way = top.frame, top.frame.way

@@ -107,7 +107,7 @@ class Branch(Flow):
         if place.last:
             return None if state.inputs else state.outputs
         taken = state.inputs[: place.copies]
-        alike = len(taken) == place.copies and all(one == taken[0] for one in taken)
+        alike = bool(taken) and taken.count(taken[0]) == place.copies
         return taken[0] if alike else None
 
     def advance(self, state: Attribute, output: Attribute, place: Place) -> Attribute | None:

@@ -139,6 +139,16 @@ class Production:
         return len(self.items) == 1 and self.items[0].copies == 1
 
     @cached_property
+    def whats(self) -> tuple[str | Operation, ...]:
+        """What its children are, without their copies."""
+        return tuple(item.what for item in self.items)
+
+    @cached_property
+    def last(self) -> int:
+        """Position of the last child."""
+        return len(self.items) - 1
+
+    @cached_property
     def places(self) -> tuple[Place, ...]:
         """The places of its children, as flows want them."""
         last = len(self.items) - 1

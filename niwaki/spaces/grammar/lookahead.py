@@ -10,13 +10,24 @@ The lists hold part of the truth (derivations of the lowest height at which ther
 recursion, so left recursion is harmless here.
 """
 
-from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeAlias
 
 from niwaki.spaces.grammar.attributes import Attributes
-from niwaki.spaces.grammar.costs import NOTHING, Cost, Purse, beside, no_worse, plus, solvent, spend
-from niwaki.spaces.grammar.flows import Attribute
-from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
+from niwaki.spaces.grammar.costs import (
+    NOTHING,
+    Cost,
+    Purse,
+    beside,
+    covers,
+    no_worse,
+    paid,
+    plus,
+    solvent,
+)
+from niwaki.spaces.grammar.flows import Attribute, Chain
+from niwaki.spaces.grammar.grammar import Grammar, Production
+from niwaki.spaces.grammar.leaves import Leaves, single_operations
 from niwaki.spaces.grammar.rates import greatest_heights, lowest_heights
 
 # How much higher than the lowest derivation without attributes one with attributes may be.
@@ -29,19 +40,10 @@ EFFORT = 6
 MOST_REMEMBERED = 16_000
 
 
-class Outcome(NamedTuple):
-    """What a derivation can give, at what cost, and by which production it begins.
-
-    Attributes:
-        output: What it gives.
-        cost: What it costs.
-        way: The production of the symbol asked for; None where none was asked for.
-    """
-
-    output: Attribute
-    cost: Cost
-    way: Production | None = None
-
+# What a derivation can give, at what cost, and by which production it begins: of the symbol asked
+# for, or of one that this is renamed to; None where none was asked for. A plain tuple, for nothing
+# is made as often.
+Outcome: TypeAlias = tuple[Attribute, Cost, Production | None]
 
 _EXHAUSTED: Iterator[Outcome] = iter(())
 
@@ -51,8 +53,8 @@ class _Lazy:
 
     __slots__ = ("_known", "_source")
 
-    def __init__(self, source: Iterator[Outcome]) -> None:
-        self._known: list[Outcome] = []
+    def __init__(self, source: Iterator[Outcome], *known: Outcome) -> None:
+        self._known = list(known)
         self._source = source
 
     def __iter__(self) -> Iterator[Outcome]:
@@ -66,6 +68,10 @@ class _Lazy:
                 self._source = _EXHAUSTED  # let go of its frame
                 return
             self._known.append(outcome)
+
+
+# Truthy if there are any, or if nobody knows yet.
+Outcomes: TypeAlias = _Lazy | tuple[Outcome, ...]
 
 
 class Lookahead:
@@ -83,6 +89,9 @@ class Lookahead:
         self._slack = slack
         self._lowest = lowest_heights(self._grammar)
         self._greatest = greatest_heights(self._grammar)
+        self.leaves = single_operations(attributes, self._lowest)
+        self._applied: dict[tuple[str, Attribute], Outcomes] = {}
+        self._lowest_outcomes: dict[tuple[str, Attribute], Outcomes] = {}
         self._heights: dict[tuple[str, Attribute], tuple[int, int]] = {}
         self._outcomes: dict[tuple[str, Attribute, int], _Lazy] = {}
         self._completions: dict[tuple[Production, int, Attribute, int], _Lazy] = {}
@@ -92,19 +101,59 @@ class Lookahead:
 
     def tidy(self) -> None:
         """Forget what was remembered, if it has become much."""
-        if len(self._outcomes) + len(self._completions) > MOST_REMEMBERED:
+        if len(self._applied) + len(self._outcomes) + len(self._completions) > MOST_REMEMBERED:
+            self._applied.clear()
             self._heights.clear()
+            self._lowest_outcomes.clear()
             self._outcomes.clear()
             self._completions.clear()
 
-    def outcomes(
-        self, symbol: str, inherited: Attribute, below: int = NO_LIMIT
-    ) -> "_Lazy | tuple[Outcome, ...]":
+    def outcomes(self, symbol: str, inherited: Attribute, below: int = NO_LIMIT) -> Outcomes:
         """Return what small derivations of `symbol` can give, of height at most `below`."""
+        leaves = self.leaves.get(symbol)
+        if leaves is not None and below >= leaves.height:
+            single = self._of_leaves(leaves, inherited)
+            if leaves.through is None or (single and not self._slack):
+                return single
+        if below != NO_LIMIT:
+            return self._of_lowest(symbol, inherited, below)
+        key = (symbol, inherited)
+        found = self._lowest_outcomes.get(key)
+        if found is None:
+            found = self._lowest_outcomes[key] = self._of_lowest(symbol, inherited, below)
+        return found
+
+    def _of_lowest(self, symbol: str, inherited: Attribute, below: int) -> Outcomes:
         first = self._first_height(symbol, inherited, below)
         if first > below:
             return ()
         return self._of_height(symbol, inherited, min(first + self._slack, below))
+
+    def _of_leaves(self, leaves: Leaves, inherited: Attribute) -> Outcomes:
+        """Return what single operations can give: often nothing, where branches meet."""
+        key = (leaves.symbol, inherited)
+        found = self._applied.get(key)
+        if found is None:
+            index, step = self._attributes.first_step(leaves.rules, inherited)
+            if index < 0:
+                return ()  # most such questions come once
+            first = (step.output, step.cost, leaves.ways[index])
+            found = _Lazy(self._others(leaves, inherited, index, first), first)
+            self._applied[key] = found
+        return found
+
+    def _others(
+        self, leaves: Leaves, inherited: Attribute, index: int, first: Outcome
+    ) -> Iterator[Outcome]:
+        kept = [first]
+        while True:
+            index, step = self._attributes.first_step(leaves.rules, inherited, index + 1)
+            if index < 0:
+                return
+            output, cost = step
+            if not any(known == output and no_worse(less, cost) for known, less, _ in kept):
+                kept.append((output, cost, leaves.ways[index]))
+                yield kept[-1]
 
     def _first_height(self, symbol: str, inherited: Attribute, below: int) -> int:
         """Return the least height of a derivation, or more than `below` if there is none."""
@@ -132,23 +181,25 @@ class Lookahead:
                 continue
             if way.renames:
                 for output, cost, _ in self.child(way, 0, inherited, height):
-                    yield Outcome(output, cost, way)
+                    yield output, cost, way
                 continue
             for output, cost, _ in self.completions(way, 0, way.flow.start(inherited), height):
-                yield Outcome(output, cost._replace(depth=cost.depth + 1), way)
+                yield output, cost._replace(depth=cost.depth + 1), way
 
     def completions(
         self, way: Production, position: int, state: Attribute, height: int = NO_LIMIT
-    ) -> "_Lazy | tuple[Outcome, ...]":
+    ) -> Iterable[Outcome]:
         """Return how the children from `position` on can end, with what it costs.
 
         The depth of a cost counts from the production's children.
         """
-        if position == len(way.items):
+        if position > way.last:
             output = way.flow.finish(state)
-            return () if output is None else (Outcome(output, NOTHING),)
+            return () if output is None else ((output, NOTHING, None),)
         if way.renames:
             return self.child(way, 0, state, height)
+        if position == way.last:
+            return self._last(way, position, state, height)
         key = (way, position, state, height)
         found = self._completions.get(key)
         if found is None:
@@ -156,27 +207,50 @@ class Lookahead:
             found = self._completions[key] = _Lazy(source)
         return found
 
+    def _last(
+        self, way: Production, position: int, state: Attribute, height: int
+    ) -> Iterable[Outcome]:
+        """Return how the last child can end: found in what it can give, so not remembered."""
+        given = way.flow.enter(state, way.places[position])
+        if given is None:
+            return ()
+        outcomes = self.child(way, position, given, height)
+        if not outcomes or (type(way.flow) is Chain and way.places[-1].copies == 1):
+            return outcomes  # a chain ends in what its last child gives
+        return self._ended(way, state, outcomes)
+
+    def _ended(
+        self, way: Production, state: Attribute, outcomes: Iterable[Outcome]
+    ) -> Iterator[Outcome]:
+        place = way.places[-1]
+        for output, cost, _ in outcomes:
+            after = way.flow.advance(state, output, place)
+            end = None if after is None else way.flow.finish(after)
+            if end is not None:
+                yield end, cost if place.copies == 1 else beside(NOTHING, cost, place.copies), None
+
     def _completed(
         self, way: Production, position: int, state: Attribute, height: int
     ) -> Iterator[Outcome]:
-        place = way.places[position]
-        given = way.flow.enter(state, place)
+        flow, place = way.flow, way.places[position]
+        given = flow.enter(state, place)
         if given is None:
             return
+        following = self._last if position + 1 == way.last else self.completions
         for output, cost, _ in self.child(way, position, given, height):
-            after = way.flow.advance(state, output, place)
+            after = flow.advance(state, output, place)
             if after is not None:
-                for end, rest, _ in self.completions(way, position + 1, after, height):
-                    yield Outcome(end, beside(rest, cost, place.copies))
+                for end, rest, _ in following(way, position + 1, after, height):
+                    yield end, beside(rest, cost, place.copies), None
 
     def child(
         self, way: Production, position: int, given: Attribute, height: int = NO_LIMIT
-    ) -> "_Lazy | tuple[Outcome, ...]":
+    ) -> Outcomes:
         """Return what the child at `position` can give."""
-        what = way.items[position].what
-        if isinstance(what, Operation):
+        what = way.whats[position]
+        if not isinstance(what, str):
             step = self._attributes.step(what, given)
-            return () if isinstance(step, str) else (Outcome(step.output, step.cost),)
+            return () if isinstance(step, str) else ((*step, None),)
         return self.outcomes(what, given, height if height == NO_LIMIT else height - 1)
 
 
@@ -184,9 +258,10 @@ def _pareto(source: Iterator[Outcome]) -> Iterator[Outcome]:
     """Leave out what costs no less than an outcome before it that gives the same."""
     kept: dict[Attribute, list[Cost]] = {}
     for outcome in source:
-        known = kept.setdefault(outcome.output, [])
-        if not any(no_worse(cost, outcome.cost) for cost in known):
-            known.append(outcome.cost)
+        output, cost, _ = outcome
+        known = kept.setdefault(output, [])
+        if not any(no_worse(less, cost) for less in known):
+            known.append(cost)
             yield outcome
 
 
@@ -277,29 +352,27 @@ class Frame:
         search = self._rests.get(output)
         if search is None:
             after = self.way.flow.advance(self.state, output, self.way.places[self.position])
-            ends: Iterator[Outcome] = iter(())
+            ends: Iterable[Outcome] = ()
             if after is not None:
-                ends = iter(self._lookahead.completions(self.way, self.position + 1, after))
-            search = self._rests[output] = _Search(ends, [])
-        for rest in search.found:
-            if all(a >= b for a, b in zip(purse, rest.price, strict=True)):
+                ends = self._lookahead.completions(self.way, self.position + 1, after)
+            search = self._rests[output] = (iter(ends), []) if ends else _NOWHERE
+        ends, found = search
+        for rest in found:
+            if covers(purse, rest.price):
                 return rest
-        return self._go_on(search, purse)
-
-    def _go_on(self, search: "_Search", purse: Purse) -> Rest | None:
-        """Look further, until something fits the purse or the effort is spent."""
-        while self._lookahead.effort > 0:
-            outcome = next(search.ends, None)
+        lookahead = self._lookahead
+        while lookahead.effort > 0:
+            outcome = next(ends, None)
             if outcome is None:
                 return None
-            self._lookahead.effort -= 1
+            lookahead.effort -= 1
             end, cost, _ = outcome
-            left = spend(purse, cost, self.copies)
-            if solvent(left) and cost.depth <= self.depth_left:
+            left = paid(purse, cost, self.copies)
+            if left is not None and cost[5] <= self.depth_left:
                 above = self.above.rest(end, left)
                 if above is not None:
                     rest = Rest(plus(above.price, cost, self.copies), end, cost, above)
-                    search.found.append(rest)
+                    found.append(rest)
                     return rest
         return None
 
@@ -312,9 +385,9 @@ class Frame:
         way, place = self.way, self.way.places[self.position]
         given = way.flow.enter(self.state, place)
         for outcome in self._lookahead.child(way, self.position, given):
-            after = way.flow.advance(self.state, outcome.output, place)
+            after = way.flow.advance(self.state, outcome[0], place)
             if after is not None:
-                rest = self.rest_after(after, outcome.cost, before)
+                rest = self.rest_after(after, outcome[1], before)
                 if rest is not None:
                     return outcome, rest
         raise AssertionError(f"the promise for '{way.spelled}' cannot be kept")
@@ -328,8 +401,6 @@ class Frame:
         return None
 
 
-class _Search(NamedTuple):
-    """A search for ways to complete what is open, to be gone on with; and what it found."""
-
-    ends: Iterator[Outcome]
-    found: list[Rest]
+# A search for ways to complete what is open, to be gone on with; and what it found.
+_Search: TypeAlias = tuple[Iterator[Outcome], list[Rest]]
+_NOWHERE: _Search = (iter(()), [])

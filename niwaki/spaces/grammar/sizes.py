@@ -21,28 +21,31 @@ from typing import NamedTuple
 
 import numpy as np
 
-from niwaki.spaces.grammar.derive import Hole, Pick
+from niwaki.spaces.grammar.derive import Derived, Hole, Pick
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
 from niwaki.spaces.grammar.rates import shares
-from niwaki.spaces.grammar.tree import Tree, TreePath
+from niwaki.spaces.grammar.tree import TreePath
 from niwaki.spaces.grammar.variation import Engine
 
 
 class Odds(NamedTuple):
     """Numbers to draw in proportion to, with their sums so far."""
 
-    numbers: tuple[float, ...]
-    sums: tuple[float, ...]
+    numbers: Sequence[float]
+    sums: Sequence[float]
+    total: float
 
     @classmethod
     def of(cls, numbers: Sequence[float]) -> "Odds":
         """Return the odds of some numbers, none of them negative."""
-        return cls(tuple(numbers), tuple(accumulate(numbers)))
+        sums = list(accumulate(numbers))
+        return cls(numbers, sums, sums[-1] if sums else 0.0)
 
-    @property
-    def total(self) -> float:
-        """Return the sum of all."""
-        return self.sums[-1] if self.sums else 0.0
+    def without(self, index: int) -> "Odds":
+        """Return these odds with one number set to 0."""
+        numbers = list(self.numbers)
+        numbers[index] = 0.0
+        return Odds.of(numbers)
 
     def draw(self, rng: np.random.Generator) -> int:
         """Draw an index in proportion to the numbers, not all of which are 0."""
@@ -94,18 +97,20 @@ class SizeCounts:
     def odds(self, ways: Sequence[Production], size: int, without: str) -> Odds:
         """Return the weights of this size by way; `ways` are all that its symbol ever has."""
         key = (ways[0].symbol, size, without)
-        if key not in self._odds:
-            self._odds[key] = Odds.of([self.of_way(way, size, without) for way in ways])
-        return self._odds[key]
+        found = self._odds.get(key)
+        if found is None:
+            found = self._odds[key] = Odds.of([self.of_way(way, size, without) for way in ways])
+        return found
 
     def split(self, way: Production, position: int, size: int) -> tuple[list[int], Odds]:
         """Return `parts` as sizes and odds, each found once."""
         key = (way, position, size)
-        if key not in self._splits:
+        found = self._splits.get(key)
+        if found is None:
             parts = self.parts(way, position, size)
             odds = Odds.of([n for _, n in parts])
-            self._splits[key] = ([taken for taken, _ in parts], odds)
-        return self._splits[key]
+            found = self._splits[key] = ([taken for taken, _ in parts], odds)
+        return found
 
     def of_way(self, way: Production, size: int, without: str = "") -> float:
         """Weigh the derivations of this size that start with `way`."""
@@ -157,7 +162,7 @@ def _shares(grammar: Grammar, *, alike: bool) -> dict[Production, float]:
     return {way: 1.0 / times[key] if way.weight > 0.0 else 0.0 for way, key in each}
 
 
-def by_size(engine: Engine, counts: SizeCounts, rng: np.random.Generator) -> Tree:
+def by_size(engine: Engine, counts: SizeCounts, rng: np.random.Generator) -> Derived:
     """Draw a size, up to the engine's budget, and a tree of about that size.
 
     Sizes are even over their logarithm: from 4 to 8 operations as often as from 16 to 32. Were all
@@ -182,17 +187,17 @@ def _following(counts: SizeCounts, wanted: int, rng: np.random.Generator) -> Pic
     def pick(
         hole: Hole, ways: Sequence[Production], possible: Callable[[Production], bool]
     ) -> Production | None:
-        size, without = sizes.get(hole.path, (1, ""))
-        left, odds = list(ways), counts.odds(ways, size, without)
-        while left:
-            if odds.total <= 0.0:
-                odds = Odds.of([way.weight for way in left])  # nothing of that size fits any more
+        given = sizes.get(hole.path, (1, ""))
+        odds, struck = counts.odds(ways, *given), set[int]()
+        while len(struck) < len(ways):
+            if odds.total <= 0.0:  # nothing of that size fits any more
+                odds = Odds.of([0.0 if i in struck else w.weight for i, w in enumerate(ways)])
             chosen = odds.draw(rng)
-            way = left.pop(chosen)
-            if possible(way):
-                _allot(way, hole.path, (size, without))
-                return way
-            odds = Odds.of([*odds.numbers[:chosen], *odds.numbers[chosen + 1 :]])
+            if possible(ways[chosen]):
+                _allot(ways[chosen], hole.path, given)
+                return ways[chosen]
+            struck.add(chosen)
+            odds = odds.without(chosen)
         return None
 
     def _allot(way: Production, path: TreePath, given: tuple[int, str]) -> None:

@@ -18,7 +18,7 @@ from niwaki.spaces.grammar.check import require_sound, why_nothing_applies
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError, largest_size
 from niwaki.spaces.grammar.crossover import cross
-from niwaki.spaces.grammar.derive import Hole, Pick, by_weight
+from niwaki.spaces.grammar.derive import Derived, Hole, Pick, by_weight
 from niwaki.spaces.grammar.distance import distance
 from niwaki.spaces.grammar.encoding import Encoding
 from niwaki.spaces.grammar.flows import Attribute
@@ -151,24 +151,33 @@ class GrammarSpace(WholeSpace):
         return Counting(self.engine.attributes)
 
     def decide(self, choose: Choose) -> Candidate:
-        return self.candidate(self.engine.derive(_asking(choose)))
+        return self.candidate(self.engine.derive(_asking(choose)).tree)
 
     def sample(self, rng: np.random.Generator) -> Candidate:
-        tree = self._drawn(rng)
+        drawn = self._drawn(rng)
         for _ in range(_MOST_DRAWS - 1):
-            if self.prefers is None or self.prefers(self.engine.attributes.whole(tree).output):
+            if self.prefers is None or self.prefers(drawn.output):
                 break
-            tree = self._drawn(rng)
-        return self.candidate(tree)
+            drawn = self._drawn(rng)
+        return self._of_form(self.engine.canonical.of(*drawn))
 
-    def _drawn(self, rng: np.random.Generator) -> Tree:
+    def _drawn(self, rng: np.random.Generator) -> Derived:
         sampler = self.sampler
         if self.sampling == "uniform":
-            return self.counting.sample_up_to(rng, sampler.budget.operations)
+            tree = self.counting.sample_up_to(rng, sampler.budget.operations)
+            return Derived(tree, self.engine.attributes.whole(tree).output)
         if self.sampling != "weights":
             return by_size(sampler, self._untyped, rng)
-        tree = sampler.derive(by_weight(rng))
-        return tree if self.proposal is None else self._flattened(tree)
+        drawn = sampler.derive(by_weight(rng))
+        return drawn if self.proposal is None else self._retold(drawn.tree)
+
+    def _retold(self, tree: Tree) -> Derived:
+        """Take a tree of the proposal for one of this grammar."""
+        own = self._flattened(tree)
+        found = self.engine.attributes.whole(own)
+        if found.fault:
+            raise SpaceError(found.fault)
+        return Derived(own, found.output)
 
     @cached_property
     def _untyped(self) -> SizeCounts:
@@ -270,7 +279,9 @@ class GrammarSpace(WholeSpace):
         spelled = read_tree(tree) if isinstance(tree, str) else tree
         if fault := self.engine.attributes.whole(spelled).fault:
             raise SpaceError(fault)
-        form = self.engine.canonical.of(spelled)
+        return self._of_form(self.engine.canonical.of(spelled))
+
+    def _of_form(self, form: Tree) -> Candidate:
         if fault := self.engine.fault(form):
             raise SpaceError(fault)
         return Candidate.of({TREE: form.to_value()})

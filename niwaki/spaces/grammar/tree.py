@@ -31,10 +31,15 @@ class Tree:
     _hash: int = field(init=False)
 
     def __post_init__(self) -> None:
-        below = self.children
-        object.__setattr__(self, "n_leaves", sum(child.n_leaves for child in below) or 1)
-        object.__setattr__(self, "n_nodes", 1 + sum(child.n_nodes for child in below))
-        object.__setattr__(self, "_hash", hash((self.label, tuple(c._hash for c in below))))
+        n_leaves, n_nodes = 0, 1
+        hashes: list[object] = [self.label]
+        for child in self.children:
+            n_leaves += child.n_leaves
+            n_nodes += child.n_nodes
+            hashes.append(child._hash)
+        object.__setattr__(self, "n_leaves", n_leaves or 1)
+        object.__setattr__(self, "n_nodes", n_nodes)
+        object.__setattr__(self, "_hash", hash(tuple(hashes)))
 
     def __hash__(self) -> int:
         return self._hash

@@ -10,7 +10,7 @@ from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar.attributes import Attributes, Spot
 from niwaki.spaces.grammar.canonical import Canonical
 from niwaki.spaces.grammar.costs import Budget, Cost, Purse
-from niwaki.spaces.grammar.derive import Deriver, Hole, Pick, by_weight
+from niwaki.spaces.grammar.derive import Derived, Deriver, Hole, Pick, by_weight
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar
 from niwaki.spaces.grammar.lookahead import Goal, Lookahead
@@ -66,13 +66,13 @@ class Engine:
         start, given = self.grammar.start, self.grammar.input
         return Hole(start, given, Goal(accepts), 1, self.budget.depth)
 
-    def derive(self, pick: Pick) -> Tree:
+    def derive(self, pick: Pick) -> Derived:
         """Derive a whole tree."""
         return self.deriver.derive(pick, self.root(), self.budget.purse)
 
     def grow(self, pick: Pick) -> Tree:
         """Derive a whole tree, in canonical form."""
-        return self.canonical.of(self.derive(pick))
+        return self.canonical.of(*self.derive(pick))
 
     def fault(self, tree: Tree) -> str:
         """Return why a tree is not of this grammar and budget, or an empty string."""
@@ -100,7 +100,8 @@ class Engine:
         depth = min(self.budget.depth - spot.depth, limits[1])
         hole = Hole(spot.symbol, spot.inherited, Goal(accepts), spot.copies, depth)
         try:
-            return self.deriver.derive(by_weight(rng), hole, (min(purse[0], limits[0]), *purse[1:]))
+            purse = (min(purse[0], limits[0]), *purse[1:])
+            return self.deriver.derive(by_weight(rng), hole, purse).tree
         except SpaceError:
             return None
 

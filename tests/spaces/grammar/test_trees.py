@@ -54,7 +54,7 @@ def test_canonical_form_keeps_what_a_tree_gives(space: GrammarSpace) -> None:
     engine = space.engine
     for seed in range(300):
         rng = np.random.default_rng(seed)
-        raw = engine.deriver.derive(by_weight(rng), engine.root(), engine.budget.purse)
+        raw = engine.derive(by_weight(rng)).tree
         form = engine.canonical.of(raw)
         before, after = engine.attributes.whole(raw), engine.attributes.whole(form)
         assert before.output == after.output
