@@ -124,7 +124,8 @@ def searchers(setup: Setup, searcher: str) -> Figures:
     Both are also judged by networks trained anew.
     """
     n, scale = setup.scale.evaluations, setup.scale
-    plan = Plan(searcher, n // 2)
+    kind, _, scheduler = searcher.partition("+")
+    plan = Plan(kind, n // 2, scheduler=scheduler)
     ours = [setup.search(f"half-{searcher}", plan, seed) for seed in range(scale.seeds)]
     evolved = [_evolved(setup, seed) for seed in range(scale.seeds)]
     return {
@@ -191,9 +192,10 @@ def _best_on_test(run: Searched, setup: Setup) -> float:
     return run.test_skill(run.best().candidate, setup.scale.retrained)
 
 
-def _needed(run: Searched, wanted: float) -> int | None:
+def _needed(run: Searched, wanted: float) -> float | None:
     """Return how many evaluations it took to get at least `wanted`; None if it never did."""
-    return next((n for n, best in enumerate(run.curve, start=1) if best >= wanted), None)
+    reached = zip(run.efforts, run.curve, strict=True)
+    return next((effort for effort, best in reached if best >= wanted), None)
 
 
 PARTS: Mapping[str, Callable[[Setup, str], Figures]] = {

@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.einspace_training import TrainedOnly
 from niwaki import Candidate
+from niwaki.core.fidelity import Fidelities
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Trial
 from niwaki.evaluation.base import Evaluator, Export, Provenance
@@ -22,6 +23,10 @@ from niwaki.search.base import Problem, Searcher
 from niwaki.search.nsga2 import NSGA2Settings
 from niwaki.search.registry import SEARCHERS
 from niwaki.search.regularized_evolution import RegularizedEvolutionSettings
+from niwaki.search.schedulers.base import Scheduler
+from niwaki.search.schedulers.full import FullEffort
+from niwaki.search.schedulers.ladder import LadderSettings
+from niwaki.search.schedulers.registry import SCHEDULERS
 from niwaki.search.surrogate import SurrogateSettings
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget as TreeBudget
@@ -46,6 +51,7 @@ DATA_SEED = 0
 ANEW = 1_000_003  # seeds from here on were used by no search
 SKILL, LATENCY = "mean_skill", "latency_ms"
 EVOLUTION = "regularized_evolution"
+SHORT = 0.25  # of a training, where a scheduler decides who is trained in full
 PROXIES = ("snip", "synflow")  # chosen by ranks of networks trained on Language and AddNIST
 LANGUAGES = (
     "dutch",
@@ -176,8 +182,10 @@ class Setup:
                 n_finalists=0,
                 seed=seed,
                 searcher=plan.searcher,
+                scheduler=plan.scheduler,
                 config={**self.scale.training, "plan": asdict(plan), "task": self.task},
             ),
+            make_scheduler=plan.make_scheduler,
             make_executor=self._executor,
         )
         study.run()
@@ -195,10 +203,11 @@ class Plan:
 
     Attributes:
         searcher: Name in the registry.
-        evaluations: How many networks are trained.
+        evaluations: How many networks are trained; a shorter training counts as its share.
         objectives: What is wanted.
         sampling: How random networks are drawn.
         seeded: Whether it starts from the known networks.
+        scheduler: Name in the registry; empty for trainings of full length alone.
     """
 
     searcher: str
@@ -206,6 +215,7 @@ class Plan:
     objectives: tuple[str, ...] = (SKILL,)
     sampling: str = "convolutions"
     seeded: bool = True
+    scheduler: str = ""
 
     def make_searcher(self, problem: Problem) -> Searcher:
         """Return the searcher, with a population that suits the evaluations.
@@ -225,6 +235,14 @@ class Plan:
         searcher: Searcher = SEARCHERS.find(self.searcher).load()(problem, settings)
         return searcher
 
+    def make_scheduler(self, problem: Problem, fidelities: Fidelities) -> Scheduler:
+        """Return the scheduler, with one rung beneath the full training."""
+        if not self.scheduler:
+            return FullEffort(problem, fidelities)
+        settings = LadderSettings(reduction=1.0 / SHORT, least_fidelity=SHORT)
+        scheduler: Scheduler = SCHEDULERS.find(self.scheduler).load()(problem, fidelities, settings)
+        return scheduler
+
 
 @dataclass(frozen=True)
 class Searched:
@@ -243,14 +261,19 @@ class Searched:
     folder: Path
 
     def skill(self, trial: Trial) -> float:
-        """Return the score on the search split; that of chance for a failed training."""
+        """Return the score on the search split; that of chance if it was not trained in full."""
         measured = trial.measurement
-        return measured.values[SKILL] if measured.complete else 0.0
+        return measured.values[SKILL] if measured.complete and measured.fidelity == 1.0 else 0.0
 
     @property
     def curve(self) -> list[float]:
         """Best score so far, after each evaluation."""
         return list(np.maximum.accumulate([self.skill(trial) for trial in self.trials]))
+
+    @property
+    def efforts(self) -> list[float]:
+        """Full trainings so far, after each evaluation; a shorter one counts as its share."""
+        return list(np.cumsum([trial.measurement.fidelity for trial in self.trials]))
 
     def best(self, n: int | None = None) -> Trial:
         """Return the best trial by the search split, of the first `n` or of all."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from niwaki import Candidate
+from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Evaluator, Export, Provenance
@@ -90,6 +91,10 @@ class TrainedOnly(Evaluator):
     def exports(self) -> bool:
         return True
 
+    @property
+    def fidelities(self) -> Fidelities:
+        return self._deployed.fidelities
+
     def prepare(self, folder: Path) -> None:
         self._deployed.prepare(folder)
 
@@ -107,7 +112,8 @@ class TrainedOnly(Evaluator):
         return self._deployed.promises
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
-        skill, progress = self._trained(candidate, seed=seed, split=SplitName.SEARCH)
+        split = SplitName.SEARCH
+        skill, progress = self._trained(candidate, seed=seed, split=split, share=fidelity)
         failed = not math.isfinite(skill)
         return Measurement(
             key=candidate.key,
@@ -125,7 +131,7 @@ class TrainedOnly(Evaluator):
         return skill if math.isfinite(skill) else 0.0
 
     def _trained(
-        self, candidate: Candidate, *, seed: int, split: SplitName
+        self, candidate: Candidate, *, seed: int, split: SplitName, share: float = 1.0
     ) -> tuple[float, Progress]:
         deployed = self._deployed
         return trained_skill(
@@ -135,6 +141,7 @@ class TrainedOnly(Evaluator):
             recipe=self._recipe,
             seed=seed,
             split=split,
+            share=share,
         )
 
     def export(
