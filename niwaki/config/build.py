@@ -1,6 +1,5 @@
 """From a configuration to a study."""
 
-import inspect
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from niwaki.config.reader import SECTIONS, ObjectiveConfig, StudyConfig, read_config
+from niwaki.config.settings import signature_of
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.objectives import Direction, Objective
@@ -27,13 +27,16 @@ CALLS = {
     "evaluator": "factory(settings, ingredients)",
     "searcher": "factory(problem, settings)",
     "scheduler": "factory(problem, fidelities), with settings behind if it has any",
+    "executor": "factory(evaluator, settings, logs=folder)",
 }
 PRODUCTS: Mapping[str, type] = {
     "target": Target,
     "evaluator": Evaluator,
     "searcher": Searcher,
     "scheduler": Scheduler,
+    "executor": Executor,
 }
+NONE: Mapping[str, object] = {}
 
 
 def study_from_config(
@@ -61,6 +64,8 @@ def build_study(config: StudyConfig, folder: Path, *, observer: Observer | None 
     # They are made after long preparations: what cannot be called should be known now.
     checked_factory("searcher", kind, None, settings)
     checked_factory("scheduler", scheduler[0] or "full", None, None, *given_settings(scheduler[1]))
+    executor = config.section("executor")
+    checked_factory("executor", executor[0], None, executor[1], named={"logs": None})
     return Study(
         folder,
         build_evaluator(config, notify=observer.say),
@@ -76,7 +81,7 @@ def build_study(config: StudyConfig, folder: Path, *, observer: Observer | None 
             config=config.resolved(),
         ),
         make_scheduler=partial(_scheduler, *scheduler),
-        make_executor=partial(_executor, *config.section("executor"), folder / "logs"),
+        make_executor=partial(_executor, *executor, folder / "logs"),
         observer=observer,
     )
 
@@ -86,8 +91,9 @@ def build_evaluator(config: StudyConfig, *, notify: Callable[[str], None]) -> Ev
     kind, settings = config.section("evaluator")
     _, space = config.section("space")
     target_kind, target = config.section("target")
-    if target_kind and target is None:
-        target = _made("target", target_kind)
+    if target_kind:
+        made = _made("target", target_kind) if target is None else target
+        target = _checked_product("target", target_kind, made)
     if config.space is not None and space is None:
         raise ConfigError(
             f"'space.kind' is '{config.space['kind']}', which has no settings: name the dataclass "
@@ -131,13 +137,17 @@ def given_settings(settings: object | None) -> tuple[object, ...]:
     return () if settings is None else (settings,)
 
 
-def _made(section: str, kind: str, *arguments: object) -> Any:  # what it is called for says what
-    """Return what a plug-in makes.
+def _made(section: str, kind: str, *arguments: object, named: Mapping[str, object] = NONE) -> Any:
+    """Return what a plug-in makes, called with arguments by position and by name.
 
     Raises:
         ConfigError: If it makes something else than plug-ins of its section do.
     """
-    made = checked_factory(section, kind, *arguments)(*arguments)
+    make = checked_factory(section, kind, *arguments, named=named)
+    return _checked_product(section, kind, make(*arguments, **named))
+
+
+def _checked_product(section: str, kind: str, made: object) -> Any:  # what it is depends on section
     wanted = PRODUCTS[section]
     if not isinstance(made, wanted):
         raise ConfigError(
@@ -147,15 +157,23 @@ def _made(section: str, kind: str, *arguments: object) -> Any:  # what it is cal
     return made
 
 
-def checked_factory(section: str, kind: str, *arguments: object) -> Callable[..., Any]:
-    """Return the factory of a plug-in that takes as many arguments as these.
+def checked_factory(
+    section: str, kind: str, *arguments: object, named: Mapping[str, object] = NONE
+) -> Callable[..., Any]:
+    """Return the factory of a plug-in that takes arguments such as these.
 
     Raises:
-        ConfigError: If it takes others.
+        ConfigError: If it takes others, or is a class of something else.
     """
     make = SECTIONS[section].find(kind).load()
+    wanted = PRODUCTS[section]
+    if isinstance(make, type) and not issubclass(make, wanted):
+        raise ConfigError(
+            f"'{section}.kind' is '{kind}', a class of something else: it must be a "
+            f"{wanted.__module__}.{wanted.__qualname__}, or a function that makes one"
+        )
     try:
-        inspect.signature(make).bind(*arguments)
+        signature_of(make).bind(*arguments, **named)
     except TypeError as error:
         raise ConfigError(
             f"'{section}.kind' is '{kind}', which is called as {CALLS[section]}, but: {error}"
@@ -165,7 +183,7 @@ def checked_factory(section: str, kind: str, *arguments: object) -> Callable[...
 
 def _executor(kind: str, settings: Any, logs: Path, evaluator: Evaluator) -> Executor:
     logs.mkdir(parents=True, exist_ok=True)
-    executor: Executor = SECTIONS["executor"].find(kind).load()(evaluator, settings, logs=logs)
+    executor: Executor = _made("executor", kind, evaluator, settings, named={"logs": logs})
     return executor
 
 

@@ -43,7 +43,8 @@ def settings_type(factory: Callable[..., Any]) -> type[Any] | None:
     """Return the dataclass of a factory's settings: itself, or its argument `settings`.
 
     Raises:
-        ConfigError: If that argument has no type, or it is no factory at all.
+        ConfigError: If that argument has no type, or one that cannot be found, or it is no factory
+            at all.
     """
     if not callable(factory):
         raise ConfigError(
@@ -51,16 +52,38 @@ def settings_type(factory: Callable[..., Any]) -> type[Any] | None:
         )
     if dataclasses.is_dataclass(factory) and isinstance(factory, type):
         return factory
-    if "settings" not in inspect.signature(factory).parameters:
+    if "settings" not in signature_of(factory).parameters:
         return None
     call = getattr(factory, "__init__") if isinstance(factory, type) else factory  # noqa: B009
-    hints = typing.get_type_hints(call)
+    try:
+        hints = typing.get_type_hints(call)
+    except NameError as error:
+        raise ConfigError(
+            f"its types cannot be found when it is called: {error}. Import them, or define them, "
+            "outside of `if TYPE_CHECKING`"
+        ) from error
     if "settings" not in hints:
         raise ConfigError(
             "its argument `settings` has no type: annotate it with a frozen dataclass, or with "
             "None if there are no settings"
         )
     return next((t for t in _alternatives(hints["settings"]) if _is_dataclass_type(t)), None)
+
+
+def signature_of(factory: Callable[..., Any]) -> inspect.Signature:
+    """Return what a factory can be called with.
+
+    Raises:
+        ConfigError: If Python does not know, as of types that are built into it.
+    """
+    try:
+        return inspect.signature(factory)
+    except ValueError as error:
+        name = getattr(factory, "__name__", type(factory).__name__)
+        raise ConfigError(
+            f"Python does not know what `{name}` is called with: give a class or a function that "
+            "makes the plug-in"
+        ) from error
 
 
 def check_keys(kind: object, data: object, where: str) -> None:

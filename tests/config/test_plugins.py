@@ -11,7 +11,13 @@ from niwaki.core.errors import ConfigError
 from tests.command_line import FORMULAS
 
 FILE = """
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from elsewhere import Unseen
 
 NUMBER = 3
 
@@ -30,6 +36,9 @@ def number(settings: Options, ingredients: object) -> int:
 
 def without_options(settings: None) -> None:
     return None
+
+def unseen(settings: Unseen, ingredients: object) -> None:
+    return None
 """
 
 
@@ -42,6 +51,9 @@ def without_options(settings: None) -> None:
         ("evaluator", "NUMBER", "it is a int: give a class or a function"),
         ("searcher", "no_arguments", r"called as factory\(problem, settings\), but"),
         ("scheduler", "no_arguments", r"called as factory\(problem, fidelities\)"),
+        ("evaluator", "unseen", "'Unseen' is not defined. Import them, .* outside of"),
+        ("executor", "no_arguments", r"called as factory\(evaluator, settings, logs=folder\), but"),
+        ("target", "Options", r"made a Options: it must be a .*base\.Target"),
         ("space", "without_options", "has no settings: name the dataclass of the space's options"),
     ],
 )
@@ -54,3 +66,16 @@ def test_it_is_refused_with_what_is_wanted(
         build_study(parse_config({**FORMULAS, section: kind}), tmp_path / "run")
     assert f"'{section}.kind' is" in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("section", ["evaluator", "searcher", "scheduler", "target", "executor"])
+@pytest.mark.parametrize("kind", ["collections:OrderedDict", "builtins:int", "typing:Any"])
+def test_what_python_brings_along_is_no_plug_in(section: str, kind: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"'{section}.kind' is '{kind}'"):
+        build_study(parse_config({**FORMULAS, section: {"kind": kind}}), tmp_path / "run")
+
+
+@pytest.mark.parametrize("section", ["data", "space"])
+def test_what_cannot_be_called_by_name_is_said(section: str) -> None:
+    with pytest.raises(ConfigError, match="Python does not know what `int` is called with"):
+        parse_config({**FORMULAS, section: {"kind": "builtins:int"}})
