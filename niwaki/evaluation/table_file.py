@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import IO, TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,9 +57,10 @@ def read_columns(path: Path, wanted: Collection[str]) -> dict[str, Column]:
         Columns by name, all of one length.
 
     Raises:
-        ConfigError: If there is no such column, or the file's kind is unknown, or pyarrow is
-            missing and needed.
-        DataError: If the file is damaged.
+        ConfigError: If there is no such column, or more than one, or the file's kind is unknown, or
+            pyarrow is missing and needed.
+        DataError: If the file is damaged, or a column of parquet holds neither numbers nor
+            booleans nor text.
     """
     name = path.name.lower()
     if name.endswith(PARQUET):
@@ -83,10 +84,30 @@ def _read_parquet(path: Path, wanted: Collection[str]) -> dict[str, Column]:
         known = pyarrow.parquet.read_schema(path).names
         _check_known(wanted, known, path)
         table = pyarrow.parquet.read_table(path, columns=list(wanted))
-        columns = {name: table.column(name).combine_chunks() for name in wanted}
+        columns = {name: _simple(table.column(name), name, path) for name in wanted}
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"'{path}' cannot be read as parquet: {error}") from error
     return {name: _plain(column.to_numpy(zero_copy_only=False)) for name, column in columns.items()}
+
+
+def _simple(column: Any, name: str, path: Path) -> Any:  # arrays of pyarrow, imported on use
+    """Return a column in one piece, decimal fractions and nothing at all as numbers.
+
+    Raises:
+        DataError: If its cells cannot be decisions, values or conditions.
+    """
+    from pyarrow import float64, types
+
+    kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    if types.is_decimal(kind) or types.is_null(kind):
+        return column.cast(float64()).combine_chunks()
+    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
+        return column.combine_chunks()
+    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
+        raise DataError(
+            f"column '{name}' of '{path.name}' holds {kind}: numbers, booleans or text are wanted"
+        )
+    return column.combine_chunks()
 
 
 def _read_text(path: Path, wanted: Collection[str]) -> dict[str, Column]:
@@ -125,7 +146,13 @@ def _whole_lines(lines: Iterator[list[str]], n_columns: int, path: Path) -> Iter
 
 
 def _check_known(wanted: Collection[str], known: Sequence[str], path: Path) -> None:
+    if not known:
+        raise DataError(f"'{path.name}' names no columns: its first line has their names")
     for name in wanted:
+        if known.count(name) > 1:
+            raise ConfigError(
+                f"'{path.name}' has {known.count(name)} columns '{name}': give each its own name"
+            )
         if name not in known:
             shown = ", ".join(islice(known, 40)) + (", ..." if len(known) > 40 else "")
             raise ConfigError(
@@ -135,14 +162,15 @@ def _check_known(wanted: Collection[str], known: Sequence[str], path: Path) -> N
 
 
 def _parsed(cells: Sequence[str]) -> Column:
-    """Return text cells as what all of them are: whole numbers, numbers, booleans, or text."""
+    """Return text cells as what all that are not empty are: numbers, booleans, or text."""
     filled = [cell for cell in cells if cell != ""]
     complete = len(filled) == len(cells)
     for read in (int, float) if complete else (float,):
         if _all(filled, read):
             return np.array([read(cell) if cell else np.nan for cell in cells])
-    if filled and complete and all(cell.lower() in TRUTHS for cell in filled):
-        return np.array([TRUTHS[cell.lower()] for cell in cells])
+    if all(cell.lower() in TRUTHS for cell in filled):
+        truths = [TRUTHS[cell.lower()] if cell else None for cell in cells]
+        return np.array(truths, dtype=bool if complete else object)
     return np.array([cell or None for cell in cells], dtype=object)
 
 
@@ -152,9 +180,13 @@ def _all(cells: Sequence[str], read: Callable[[str], object]) -> bool:
             read(cell)
     except ValueError:
         return False
-    return bool(cells)
+    return True
 
 
 def _plain(values: Column) -> Column:
-    """Return numbers and booleans as they are, and everything else as objects."""
-    return values if values.dtype.kind in "iufb" else values.astype(object)
+    """Return numbers and booleans as they are, empty text as no numbers, the rest as objects."""
+    if values.dtype.kind in "iufb":
+        return values
+    if all(value is None for value in values):
+        return np.full(len(values), np.nan)
+    return values.astype(object)

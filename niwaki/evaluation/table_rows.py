@@ -45,10 +45,10 @@ class TableRows:
             DataError: If the file is missing or damaged, no row counts, or a value is no number.
         """
         columns = read_columns(find_table(settings.file), settings.columns)
-        kept = _matching(columns, settings.where, default=True)
+        kept = _matching(columns, settings.where)
         if not kept.any():
-            conditions = dict(settings.where) or "no condition"
-            raise DataError(f"'{settings.file}' has no row with {conditions}: nothing to search")
+            missing = f"no row with {dict(settings.where)}" if settings.where else "no rows"
+            raise DataError(f"'{settings.file}' has {missing}: nothing to search")
         columns = {name: column[kept] for name, column in columns.items()}
         for name in settings.values:
             for level in settings.fidelities.levels:
@@ -96,9 +96,10 @@ class TableRows:
     def fault(self, rows: Rows, fidelity: float) -> str:
         """Return why an evaluation of these rows fails; empty if it does not."""
         for column, cells in self.settings.failed.items():
-            if _matching({column: self.columns[column][rows]}, {column: cells}).any():
-                found = self.columns[column][rows[0]]
-                return f"the table says that it failed: '{column}' is {found}"
+            found = self.columns[column][rows]
+            bad = found[_is_one_of(found, _as_tuple(cells))]
+            if len(bad):
+                return f"the table says that it failed: '{column}' is {bad[0]}"
         for name in self.settings.values:
             if not np.isfinite(self.value(name, rows, fidelity)):
                 column = self.settings.value_column(name, fidelity)
@@ -126,7 +127,9 @@ class TableRows:
         Raises:
             DataError: If all of them fail.
         """
-        bad = _matching(self.columns, self.settings.failed)
+        bad = np.zeros(len(self.order), dtype=bool)
+        for column, cells in self.settings.failed.items():
+            bad |= _is_one_of(self.columns[column], _as_tuple(cells))
         whole = ~np.logical_or.reduceat(bad[self.order], self.starts[:-1])
         for each in self.settings.values:
             whole &= np.isfinite(self._of_candidates(each))
@@ -155,18 +158,18 @@ class TableRows:
 
 
 def _matching(
-    columns: Mapping[str, Column],
-    conditions: Mapping[str, Cell | tuple[Cell, ...]],
-    *,
-    default: bool = False,
+    columns: Mapping[str, Column], conditions: Mapping[str, Cell | tuple[Cell, ...]]
 ) -> NDArray[np.bool_]:
-    """Mark the rows that meet all conditions; without any, mark all or none."""
+    """Mark the rows that meet all conditions."""
     n_rows = len(next(iter(columns.values())))
-    met = np.full(n_rows, default or bool(conditions))
+    met = np.full(n_rows, fill_value=True)
     for name, cells in conditions.items():
-        wanted = cells if isinstance(cells, tuple) else (cells,)
-        met &= _is_one_of(columns[name], wanted)
+        met &= _is_one_of(columns[name], _as_tuple(cells))
     return met
+
+
+def _as_tuple(cells: Cell | tuple[Cell, ...]) -> tuple[Cell, ...]:
+    return cells if isinstance(cells, tuple) else (cells,)
 
 
 def _is_one_of(column: Column, wanted: Sequence[Cell]) -> NDArray[np.bool_]:
@@ -183,11 +186,21 @@ def _is_one_of(column: Column, wanted: Sequence[Cell]) -> NDArray[np.bool_]:
 def _check_numbers(columns: Mapping[str, Column], name: str, file: str) -> None:
     column = columns[name]
     if column.dtype.kind not in "iuf":
-        shown = next((cell for cell in column if not _is_empty(cell)), None)
+        there = [cell for cell in column if not _is_empty(cell)]
+        shown = next((cell for cell in there if not _is_number(cell)), there[0])
         raise DataError(
             f"column '{name}' of '{file}' holds {shown!r}: a value needs numbers in all its cells, "
             "or empty ones"
         )
+
+
+def _is_number(cell: object) -> bool:
+    """Tell whether a cell of text is a number by itself."""
+    try:
+        float(str(cell))
+    except ValueError:
+        return False
+    return True
 
 
 def _decisions(column: Column, absent: Sequence[Cell]) -> list[Value]:

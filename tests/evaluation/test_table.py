@@ -94,6 +94,38 @@ def test_rows_can_be_said_to_fail(tmp_path: Path) -> None:
     assert evaluate(failing, 2, 8).complete
 
 
+def test_rows_fail_by_any_of_several_columns_and_the_best_is_none_of_them(tmp_path: Path) -> None:
+    evaluator = table(tmp_path, failed={"name": "four", "hours": 3}, baseline="best:score")
+    assert evaluate(evaluator, 2, 8).reason == "the table says that it failed: 'hours' is 3.0"
+    assert dict(evaluator.baseline().items) == {"depth": 1, "width": 8}
+
+
+def test_the_repetition_that_failed_is_named(tmp_path: Path) -> None:
+    text = "a,y,state\n1,2,fine\n1,3,broken\n"
+    settings = {"decisions": ["a"], "values": {"y": {"direction": "maximize"}}, "where": {}}
+    rest = {"cheap": [], "identity": "", "duplicates": "mean", "failed": {"state": "broken"}}
+    evaluator = table(tmp_path, text, **settings, **rest)
+    measurement = evaluator.evaluate(Candidate.of({"a": 1}), fidelity=1.0, seed=0)
+    assert measurement.reason.endswith("'state' is broken")
+
+
+@pytest.mark.parametrize(
+    ("cells", "fault"),
+    [
+        (["1", "n/a", "2"], "holds 'n/a': a value needs numbers"),
+        (["", "", ""], "has no row with all values: nothing to search"),
+        ([], "has no rows: nothing to search"),
+    ],
+)
+def test_a_column_without_values_says_what_is_wrong(
+    tmp_path: Path, cells: list[str], fault: str
+) -> None:
+    text = "\n".join(["a,y", *(f"{row},{cell}" for row, cell in enumerate(cells))])
+    settings = {"decisions": ["a"], "values": {"y": {"direction": "maximize"}}, "where": {}}
+    with pytest.raises(DataError, match=fault):
+        table(tmp_path, text, **settings, cheap=[], identity="").baseline()
+
+
 def test_cheap_values_and_identity_need_no_evaluation(tmp_path: Path) -> None:
     evaluator = table(tmp_path)
     first, second = (Candidate.of({"depth": 2, "width": width}) for width in (8, 16))

@@ -1,6 +1,8 @@
 """Reading tables: what is in a cell, and what is wrong with a file."""
 
 import gzip
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +55,54 @@ def test_parquet_is_the_same_as_text(tmp_path: Path) -> None:
     for name in names:
         assert read[name].dtype.kind == text[name].dtype.kind
         np.testing.assert_array_equal(read[name], text[name])
+
+
+def test_booleans_stay_so_beside_empty_cells_and_nothing_is_no_number(tmp_path: Path) -> None:
+    columns = read_columns(write(tmp_path / "t.csv", "a,b,c\ntrue,,1\n,,2\n"), ["a", "b"])
+    assert columns["a"].tolist() == [True, None]
+    assert np.isnan(columns["b"].astype(np.float64)).all()
+
+
+def test_parquet_may_hold_decimal_fractions_categories_and_nothing(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table(
+        {
+            "price": [Decimal("1.25"), None],
+            "kind": pyarrow.array(["a", "b"]).dictionary_encode(),
+            "nothing": [None, None],
+            "no_text": pyarrow.array([None, None], pyarrow.string()),
+        }
+    )
+    parquet.write_table(table, tmp_path / "t.parquet")
+    columns = read_columns(tmp_path / "t.parquet", table.column_names)
+    np.testing.assert_array_equal(columns["price"], [1.25, np.nan])
+    assert columns["kind"].tolist() == ["a", "b"]
+    np.testing.assert_array_equal(columns["nothing"], columns["no_text"])
+
+
+@pytest.mark.parametrize("cells", [[[1], [2]], [b"1", b"2"], [{"k": 1}, {"k": 2}], [date.min] * 2])
+def test_parquet_of_what_is_no_cell_is_refused(tmp_path: Path, cells: list[object]) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    parquet.write_table(pyarrow.table({"a": cells}), tmp_path / "t.parquet")
+    with pytest.raises(DataError, match=r"column 'a' .* numbers, booleans or text are wanted"):
+        read_columns(tmp_path / "t.parquet", ["a"])
+
+
+def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.table([pyarrow.array([1])] * 2, names=["a", "a"])
+    parquet.write_table(table, tmp_path / "t.parquet")
+    for path in (tmp_path / "t.parquet", write(tmp_path / "t.csv", "a,a\n1,2\n")):
+        with pytest.raises(ConfigError, match="has 2 columns 'a': give each its own name"):
+            read_columns(path, ["a"])
+
+
+def test_an_empty_file_names_no_columns(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="names no columns"):
+        read_columns(write(tmp_path / "t.csv", ""), ["a"])
 
 
 def test_an_unknown_column_is_named_with_the_nearest(tmp_path: Path) -> None:
