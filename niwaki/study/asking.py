@@ -40,7 +40,7 @@ def read_candidates(candidate: Path | None, batch: Path | None) -> list[Candidat
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"'{path}' cannot be read ({error}): give a file of JSON") from error
 
@@ -108,7 +108,7 @@ def predictions_text(
             unit = f" {value.unit}" if value.unit else ""
             lines.append(
                 f"{candidate.key[:8]}  {value.name:<20} {prediction.mean[row, column]:.5g}{unit}  "
-                f"{level:.0%} in [{low[row, column]:.5g}, {high[row, column]:.5g}]"
+                f"{100 * level:.6g}% in [{low[row, column]:.5g}, {high[row, column]:.5g}]"
             )
     lines.append(f"fitted on {predictor.n_rows} evaluations; on held-out ones:")
     lines += [f"  {name:<20} {found}" for name, found in predictor.quality.items()]

@@ -57,12 +57,13 @@ class RunPredictor:
         """Return what is believed of n candidates: (n, m), columns in the order of `names`.
 
         Raises:
-            SpaceError: If a candidate is not of the run's space, with its position from 0 and the
+            SpaceError: If a candidate is not of the run's space, with its position from 1 and the
                 first decision that is wrong.
         """
-        for position, fault in enumerate(faults(self.space, candidates)):
+        n = len(candidates)
+        for position, fault in enumerate(faults(self.space, candidates), start=1):
             if fault:
-                where = f"candidate {position}: " if len(candidates) > 1 else ""
+                where = f"candidate {position} of {n}: " if n > 1 else ""
                 raise SpaceError(f"{where}{fault}")
         return self.predictor.predict(self.space.encode(candidates))
 

@@ -99,7 +99,7 @@ def test_too_few_evaluations_are_counted(tmp_path: Path) -> None:
 def test_a_candidate_outside_the_space_is_named(run: Run, candidates: list[Candidate]) -> None:
     predictor = run_predictor(run, SPACE)
     wrong = Candidate.of({**candidates[3].decisions, "x2": 9})
-    with pytest.raises(SpaceError, match=r"candidate 3: decision 'x2' is 9, which is not one of"):
+    with pytest.raises(SpaceError, match=r"candidate 4 of 4: decision 'x2' is 9, which is not one of"):
         predictor.predict([*candidates[:3], wrong])
     with pytest.raises(SpaceError, match=r"^decision 'x2' is 9"):
         predictor.predict([wrong])
@@ -113,7 +113,7 @@ def test_candidates_come_from_files(tmp_path: Path, candidates: list[Candidate])
         "",
         json.dumps({"candidate": candidates[1].to_json()}),
     ]
-    many.write_text("\n".join(lines) + "\n")
+    many.write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
     assert read_candidates(one, None) == candidates[:1]
     assert read_candidates(None, many) == candidates[:2]
 
@@ -153,6 +153,7 @@ def test_answers_carry_intervals_and_quality(run: Run, candidates: list[Candidat
     text = predictions_text(predictor, candidates[:2], prediction)
     assert candidates[1].key[:8] in text
     assert " ms  90% in [" in text
+    assert "99.9% in" in predictions_text(predictor, candidates[:2], prediction, level=0.999)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
