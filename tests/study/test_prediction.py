@@ -99,7 +99,9 @@ def test_too_few_evaluations_are_counted(tmp_path: Path) -> None:
 def test_a_candidate_outside_the_space_is_named(run: Run, candidates: list[Candidate]) -> None:
     predictor = run_predictor(run, SPACE)
     wrong = Candidate.of({**candidates[3].decisions, "x2": 9})
-    with pytest.raises(SpaceError, match=r"candidate 4 of 4: decision 'x2' is 9, which is not one of"):
+    with pytest.raises(
+        SpaceError, match=r"candidate 4 of 4: decision 'x2' is 9, which is not one of"
+    ):
         predictor.predict([*candidates[:3], wrong])
     with pytest.raises(SpaceError, match=r"^decision 'x2' is 9"):
         predictor.predict([wrong])
