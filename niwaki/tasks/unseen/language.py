@@ -201,6 +201,12 @@ def _chosen(
                 f"'{language}' has {len(words)} words of {WORD_LENGTH} letters from a to x that no "
                 f"other language here has, and `n_words` is {n_words}: lower it, or 0"
             )
+        if len(words) < _LEAST_WORDS * len(SplitName):
+            raise DataError(
+                f"'{language}' has {len(words)} words of {WORD_LENGTH} letters from a to x that no "
+                f"other language here has, and {_LEAST_WORDS} are needed for each of "
+                f"{len(SplitName)} splits: give a longer list, or leave this language out"
+            )
     n_shared = sum(count > 1 for count in counts.values())
     return {language: words[:n_words] for language, words in alone.items()}, n_shared
 

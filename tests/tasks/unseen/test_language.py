@@ -100,6 +100,14 @@ def test_too_few_words_are_an_error_with_a_remedy(tmp_path: Path) -> None:
         load_language(chosen, seed=0)
 
 
+def test_a_language_of_other_letters_is_named(tmp_path: Path) -> None:
+    for name, words in {**LISTS, "russian": ["слово"] * 99}.items():
+        (tmp_path / f"{name}.txt").write_text("\n".join(words), encoding="utf-8")
+    chosen = replace(SMALL, words=str(tmp_path), cache=str(tmp_path / "cache"))
+    with pytest.raises(DataError, match="'russian' has 0 words .* leave this language out"):
+        load_language(chosen, seed=0)
+
+
 def test_more_groups_than_words_can_give_are_refused() -> None:
     lists = {name: words[:160] for name, words in LISTS.items()}
     sizes = {**SIZES, SplitName.CALIBRATION: 3 * 840}  # eight words give 8 * 7 * 6 * 5 = 1,680
