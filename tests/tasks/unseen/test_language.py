@@ -104,7 +104,7 @@ def test_a_language_of_other_letters_is_named(tmp_path: Path) -> None:
     for name, words in {**LISTS, "russian": ["слово"] * 99}.items():
         (tmp_path / f"{name}.txt").write_text("\n".join(words), encoding="utf-8")
     chosen = replace(SMALL, words=str(tmp_path), cache=str(tmp_path / "cache"))
-    with pytest.raises(DataError, match="'russian' has 0 words .* leave this language out"):
+    with pytest.raises(DataError, match=r"'russian' has 0 words .* leave this language out"):
         load_language(chosen, seed=0)
 
 
