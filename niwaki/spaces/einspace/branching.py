@@ -41,8 +41,8 @@ def concat(given: tuple[Typed, ...], dim: int) -> Effect | str:
     first = given[0][0]
     if dim > len(first):
         return "the branches have no such axis"
-    before, after, total = first[: dim - 1], first[dim:], 0
-    for shape, _ in given:
+    before, total, after = first[: dim - 1], first[dim - 1], first[dim:]
+    for shape, _ in given[1:]:
         if shape[dim:] != after or shape[: dim - 1] != before or len(shape) != len(first):
             return "the branches differ in rank, or along another axis"
         total += shape[dim - 1]
@@ -58,6 +58,6 @@ def matmul(given: tuple[Typed, ...], scaled: bool) -> Effect | str:  # noqa: ARG
     if first[:-2] != second[:-2]:
         return "the factors differ in mode or in channels"
     if first[-1] != second[-2]:
-        return f"the inner sizes are {first[-1]} and {second[-2]}"
+        return "the inner sizes differ"
     grid = without_axis(rows, 1) or without_axis(columns, 0)
     return effect((*first[:-1], second[-1]), grid, macs=math.prod(first) * second[-1])

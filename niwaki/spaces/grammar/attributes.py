@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 from niwaki.core.errors import SpaceError
@@ -122,7 +122,9 @@ class Attributes:
             AttributeRuleError: If the attribute rule fails, or returns neither an Effect with whole
                 numbers nor a string.
         """
-        known = self._steps.setdefault(operation.spelled, {})
+        known = self._steps.get(operation.spelled)
+        if known is None:
+            known = self._steps[operation.spelled] = {}
         found = known.get(inherited)
         if found is None:
             found = known[inherited] = self._apply(operation, inherited)
@@ -140,26 +142,32 @@ class Attributes:
         Returns:
             Its index, and what it does; `NOWHERE` if none applies.
         """
-        for index in range(start, len(rules.functions)):
+        index = start
+        for function in rules.functions[start:]:
             try:
-                effect = rules.functions[index](inherited)
+                effect = function(inherited)
             except Exception as fault:  # a user's code may raise anything
                 raise self._failure(rules.operations[index], inherited, fault) from fault
             if not isinstance(effect, str):
                 return index, self._step(rules.operations[index], inherited, effect)
+            index += 1
         return NOWHERE
 
     def rules(self, operations: Sequence[Operation]) -> Rules:
         """Return the attribute rules of some operations, their parameters filled in."""
-        return Rules(tuple(operations), tuple(map(self._rule, operations)))
+        return Rules(tuple(operations), tuple(self._rules[each.spelled] for each in operations))
 
-    def _rule(self, operation: Operation) -> Callable[[Attribute], object]:
-        rule = self.grammar.terminals[operation.terminal].rule
-        return Effect if rule is None else partial(rule, **dict(operation.parameters))
+    @cached_property
+    def _rules(self) -> dict[str, Callable[[Attribute], object]]:
+        return {
+            spelled: partial(rule, **dict(operation.parameters)) if rule is not None else Effect
+            for spelled, operation in self.grammar.operations.items()
+            for rule in (self.grammar.terminals[operation.terminal].rule,)
+        }
 
     def _apply(self, operation: Operation, inherited: Attribute) -> Step | str:
         try:
-            effect = self._rule(operation)(inherited)
+            effect = self._rules[operation.spelled](inherited)
         except Exception as fault:  # a user's code may raise anything
             raise self._failure(operation, inherited, fault) from fault
         if isinstance(effect, str):

@@ -11,15 +11,9 @@ from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar.attributes import Attributes, Step
 from niwaki.spaces.grammar.costs import Cost, Purse, no_worse, paid, spend
 from niwaki.spaces.grammar.flows import Attribute
+from niwaki.spaces.grammar.frames import FREE, Frame, Goal, Rest
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
-from niwaki.spaces.grammar.lookahead import (
-    EFFORT,
-    FREE,
-    Frame,
-    Goal,
-    Lookahead,
-    Rest,
-)
+from niwaki.spaces.grammar.lookahead import EFFORT, Lookahead
 from niwaki.spaces.grammar.tree import Tree, TreePath
 
 # Completions looked at for one tree; beyond, it is completed as promised.

@@ -117,7 +117,11 @@ class Branch(Flow):
             return _Branches(output, ()) if isinstance(output, tuple) else None
         if place.last:
             return output
-        return _Branches(state.inputs[place.copies :], state.outputs + (output,) * place.copies)
+        inputs, outputs = state
+        # `_Branches(...)` takes twice as long, and lookahead asks this of every pair of branches.
+        return tuple.__new__(
+            _Branches, (inputs[place.copies :], outputs + (output,) * place.copies)
+        )
 
     def finish(self, state: Attribute) -> Attribute | None:
         return None if isinstance(state, _Branches) else state

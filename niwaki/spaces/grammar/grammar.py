@@ -144,6 +144,11 @@ class Production:
         return tuple(item.what for item in self.items)
 
     @cached_property
+    def passes(self) -> bool:
+        """Whether it gives what its last child gives: a chain whose last child is used once."""
+        return type(self.flow) is Chain and self.items[-1].copies == 1
+
+    @cached_property
     def last(self) -> int:
         """Position of the last child."""
         return len(self.items) - 1

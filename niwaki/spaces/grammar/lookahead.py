@@ -2,30 +2,21 @@
 
 For a nonterminal and what it inherits, `outcomes` lists what its lowest derivations can give, and
 at what cost; for a production and the state before one of its children, `completions` lists how the
-rest can end; for what is open above a hole, `Frame.rests` lists how all of it can end. All are
-remembered and computed only as far as someone looks.
+rest can end. Both are computed only as far as someone looks, and remembered, but for what is found
+at once: how a last child ends, and that no operation of a symbol applies. Where branches meet, this
+is asked of pairs of tensors by the dozen, each pair once.
 
 The lists hold part of the truth (derivations of the lowest height at which there are any, plus
 `slack`; a few ways to end), and that suffices, for what they promise can be kept. Heights bound the
 recursion, so left recursion is harmless here.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 from niwaki.spaces.grammar.attributes import Attributes
-from niwaki.spaces.grammar.costs import (
-    NOTHING,
-    Cost,
-    Purse,
-    beside,
-    covers,
-    no_worse,
-    paid,
-    plus,
-    solvent,
-)
-from niwaki.spaces.grammar.flows import Attribute, Chain
+from niwaki.spaces.grammar.costs import NOTHING, Cost, beside, no_worse
+from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar, Production
 from niwaki.spaces.grammar.leaves import Leaves, single_operations
 from niwaki.spaces.grammar.rates import greatest_heights, lowest_heights
@@ -38,7 +29,6 @@ NO_LIMIT = 1 << 30
 EFFORT = 6
 # Entries in the tables, which are emptied beyond: they only save time.
 MOST_REMEMBERED = 16_000
-
 
 # What a derivation can give, at what cost, and by which production it begins: of the symbol asked
 # for, or of one that this is renamed to; None where none was asked for. A plain tuple, for nothing
@@ -58,6 +48,9 @@ class _Lazy:
         self._source = source
 
     def __iter__(self) -> Iterator[Outcome]:
+        return iter(self._known) if self._source is _EXHAUSTED else self._read()
+
+    def _read(self) -> Iterator[Outcome]:
         at = 0
         while True:
             while at < len(self._known):
@@ -136,7 +129,7 @@ class Lookahead:
         if found is None:
             index, step = self._attributes.first_step(leaves.rules, inherited)
             if index < 0:
-                return ()  # most such questions come once
+                return ()
             first = (step.output, step.cost, leaves.ways[index])
             found = _Lazy(self._others(leaves, inherited, index, first), first)
             self._applied[key] = found
@@ -215,8 +208,8 @@ class Lookahead:
         if given is None:
             return ()
         outcomes = self.child(way, position, given, height)
-        if not outcomes or (type(way.flow) is Chain and way.places[-1].copies == 1):
-            return outcomes  # a chain ends in what its last child gives
+        if not outcomes or way.passes:
+            return outcomes
         return self._ended(way, state, outcomes)
 
     def _ended(
@@ -232,15 +225,46 @@ class Lookahead:
     def _completed(
         self, way: Production, position: int, state: Attribute, height: int
     ) -> Iterator[Outcome]:
-        flow, place = way.flow, way.places[position]
-        given = flow.enter(state, place)
+        place = way.places[position]
+        given = way.flow.enter(state, place)
         if given is None:
             return
-        following = self._last if position + 1 == way.last else self.completions
-        for output, cost, _ in self.child(way, position, given, height):
-            after = flow.advance(state, output, place)
+        outcomes = self.child(way, position, given, height)
+        if position + 1 == way.last:
+            yield from self._before_last(way, state, outcomes, height)
+            return
+        for output, cost, _ in outcomes:
+            after = way.flow.advance(state, output, place)
             if after is not None:
-                for end, rest, _ in following(way, position + 1, after, height):
+                for end, rest, _ in self.completions(way, position + 1, after, height):
+                    yield end, beside(rest, cost, place.copies), None
+
+    def _before_last(
+        self, way: Production, state: Attribute, outcomes: Outcomes, height: int
+    ) -> Iterator[Outcome]:
+        """Complete what the last child but one gives: by far the most frequent, so without detours.
+
+        Args:
+            way: The production.
+            state: Of its flow, before that child.
+            outcomes: What that child can give.
+            height: Most that a child may have, and one.
+        """
+        flow, place, last, what = way.flow, way.places[-2], way.places[-1], way.whats[-1]
+        leaves = self.leaves.get(what) if isinstance(what, str) and height > 1 else None
+        if leaves is not None and leaves.through is not None:
+            leaves = None
+        for output, cost, _ in outcomes:
+            after = flow.advance(state, output, place)
+            given = None if after is None else flow.enter(after, last)
+            if given is None:
+                continue
+            if leaves is not None:
+                ends = self._of_leaves(leaves, given)
+            else:
+                ends = self.child(way, way.last, given, height)
+            if ends:
+                for end, rest, _ in ends if way.passes else self._ended(way, after, ends):
                     yield end, beside(rest, cost, place.copies), None
 
     def child(
@@ -263,144 +287,3 @@ def _pareto(source: Iterator[Outcome]) -> Iterator[Outcome]:
         if not any(no_worse(less, cost) for less in known):
             known.append(cost)
             yield outcome
-
-
-class Rest(NamedTuple):
-    """One way to complete all that is open, from some child of some production on.
-
-    Attributes:
-        price: Of everything, all the way up: what must be left of the budget.
-        end: What the production then gives.
-        cost: Of its remaining children, used once.
-        above: How to go on above it; None above the root.
-    """
-
-    price: Purse
-    end: Attribute
-    cost: Cost
-    above: "Rest | None"
-
-
-FREE: Purse = (0, 0, 0, 0, 0)
-_DONE = Rest(FREE, None, NOTHING, None)
-
-
-class Goal:
-    """What a whole derivation must give: stands above the root.
-
-    Args:
-        accepts: Says whether an output will do; None if anything will.
-    """
-
-    __slots__ = ("_accepts",)
-
-    def __init__(self, accepts: Callable[[Attribute], bool] | None = None) -> None:
-        self._accepts = accepts
-
-    def rest(self, output: Attribute, purse: Purse) -> Rest | None:
-        """Return that nothing is left to do, if `output` is wanted and paid for."""
-        wanted = self._accepts is None or self._accepts(output)
-        return _DONE if wanted and solvent(purse) else None
-
-
-class Frame:
-    """A production whose children are being derived, from left to right.
-
-    Attributes:
-        way: The production.
-        above: What is open above it.
-        copies: How often it is used in the network.
-        depth_left: Levels of nesting that its children may have.
-        position: The child being derived.
-        state: The flow's state before it.
-    """
-
-    __slots__ = (
-        "_lookahead", "_rests", "above", "copies", "depth_left", "position", "state", "way",
-    )  # fmt: skip
-
-    def __init__(
-        self,
-        lookahead: Lookahead,
-        way: Production,
-        above: "Frame | Goal",
-        *,
-        copies: int,
-        depth_left: int,
-    ) -> None:
-        self._lookahead = lookahead
-        self.way = way
-        self.above = above
-        self.copies = copies
-        self.depth_left = depth_left
-        self.position = 0
-        self.state: Attribute | None = None
-        self._rests: dict[Attribute, _Search] = {}
-
-    def to(self, position: int, state: Attribute | None) -> None:
-        """Move on to the child at `position`."""
-        self.position, self.state = position, state
-        self._rests = {}
-
-    def rest(self, output: Attribute, purse: Purse) -> Rest | None:
-        """Return a way to complete all that is open once the present child gave `output`.
-
-        Args:
-            output: Of the present child.
-            purse: What is left of the budget then.
-        """
-        search = self._rests.get(output)
-        if search is None:
-            after = self.way.flow.advance(self.state, output, self.way.places[self.position])
-            ends: Iterable[Outcome] = ()
-            if after is not None:
-                ends = self._lookahead.completions(self.way, self.position + 1, after)
-            search = self._rests[output] = (iter(ends), []) if ends else _NOWHERE
-        ends, found = search
-        for rest in found:
-            if covers(purse, rest.price):
-                return rest
-        lookahead = self._lookahead
-        while lookahead.effort > 0:
-            outcome = next(ends, None)
-            if outcome is None:
-                return None
-            lookahead.effort -= 1
-            end, cost, _ = outcome
-            left = paid(purse, cost, self.copies)
-            if left is not None and cost[5] <= self.depth_left:
-                above = self.above.rest(end, left)
-                if above is not None:
-                    rest = Rest(plus(above.price, cost, self.copies), end, cost, above)
-                    found.append(rest)
-                    return rest
-        return None
-
-    def remaining(self, before: Rest) -> tuple[Outcome, Rest]:
-        """Return an outcome of the present child, and a rest after it, that keep a promise.
-
-        Args:
-            before: A way to complete the present child and all after it.
-        """
-        way, place = self.way, self.way.places[self.position]
-        given = way.flow.enter(self.state, place)
-        for outcome in self._lookahead.child(way, self.position, given):
-            after = way.flow.advance(self.state, outcome[0], place)
-            if after is not None:
-                rest = self.rest_after(after, outcome[1], before)
-                if rest is not None:
-                    return outcome, rest
-        raise AssertionError(f"the promise for '{way.spelled}' cannot be kept")
-
-    def rest_after(self, after: Attribute, spent: Cost, before: Rest) -> Rest | None:
-        """Return a rest from the next child on, if `before` can be kept once `spent` is spent."""
-        copies = self.way.places[self.position].copies
-        for end, cost, _ in self._lookahead.completions(self.way, self.position + 1, after):
-            if end == before.end and no_worse(beside(cost, spent, copies), before.cost):
-                return Rest(FREE, end, cost, before.above)
-        return None
-
-
-# A search for ways to complete what is open, to be gone on with; and what it found.
-_Search: TypeAlias = tuple[Iterator[Outcome], list[Rest]]
-_NOWHERE: _Search = (iter(()), [])

@@ -45,7 +45,8 @@ class Odds(NamedTuple):
         """Return these odds with one number set to 0."""
         numbers = list(self.numbers)
         numbers[index] = 0.0
-        return Odds.of(numbers)
+        sums = list(accumulate(numbers))
+        return Odds(numbers, sums, sums[-1])
 
     def draw(self, rng: np.random.Generator) -> int:
         """Draw an index in proportion to the numbers, not all of which are 0."""
@@ -64,11 +65,15 @@ class SizeCounts:
     Args:
         grammar: Productions of weight 0 are left out.
         alike: Let all derivations weigh the same, and productions written twice be one.
+        unwanted: Sizes that are not drawn, unless there are no others.
     """
 
-    def __init__(self, grammar: Grammar, *, alike: bool = False) -> None:
+    def __init__(
+        self, grammar: Grammar, *, alike: bool = False, unwanted: frozenset[int] = frozenset()
+    ) -> None:
         self._grammar = grammar
         self._shares = _shares(grammar, alike=alike)
+        self._unwanted = unwanted
         self._symbols: dict[tuple[str, int, str], float] = {}
         self._ways: dict[tuple[Production, int, int], float] = {}
         self._odds: dict[tuple[str, int, str], Odds] = {}
@@ -82,6 +87,7 @@ class SizeCounts:
         """
         if (symbol, most) not in self._sizes:
             sizes = [n for n in range(1, most + 1) if 0.0 < self.of_symbol(symbol, n) < math.inf]
+            sizes = [n for n in sizes if n not in self._unwanted] or sizes
             self._sizes[symbol, most] = (sizes, Odds.of([1.0 / n for n in sizes]))
         return self._sizes[symbol, most]
 
@@ -188,15 +194,16 @@ def _following(counts: SizeCounts, wanted: int, rng: np.random.Generator) -> Pic
         hole: Hole, ways: Sequence[Production], possible: Callable[[Production], bool]
     ) -> Production | None:
         given = sizes.get(hole.path, (1, ""))
-        odds, struck = counts.odds(ways, *given), set[int]()
-        while len(struck) < len(ways):
+        odds = counts.odds(ways, *given)
+        struck: list[int] = []
+        for _ in ways:
             if odds.total <= 0.0:  # nothing of that size fits any more
                 odds = Odds.of([0.0 if i in struck else w.weight for i, w in enumerate(ways)])
             chosen = odds.draw(rng)
             if possible(ways[chosen]):
                 _allot(ways[chosen], hole.path, given)
                 return ways[chosen]
-            struck.add(chosen)
+            struck.append(chosen)
             odds = odds.without(chosen)
         return None
 

@@ -1,7 +1,7 @@
 """A grammar as a search space: candidates hold one decision, the tree."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Literal
@@ -37,6 +37,7 @@ _MOST_LISTED = 2_000
 _LARGEST_LISTED = 64
 _MOST_COUNTED = 20_000
 _MOST_DRAWS = 16
+_LARGEST_FORESEEN = 3
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,21 @@ class GrammarSpace(WholeSpace):
 
     @cached_property
     def _untyped(self) -> SizeCounts:
-        return SizeCounts(self.engine.grammar, alike=self.sampling == "trees")
+        grammar, alike = self.engine.grammar, self.sampling == "trees"
+        return SizeCounts(grammar, alike=alike, unwanted=frozenset(self._unwanted()))
+
+    def _unwanted(self) -> Iterator[int]:
+        """Yield small sizes of which no tree is preferred: they would be drawn again for sure."""
+        if self.prefers is None:
+            return
+        counting = Counting(self.engine.attributes, most_states=_MOST_COUNTED)
+        for size in range(1, _LARGEST_FORESEEN + 1):
+            try:
+                outputs = counting.outputs(size)
+            except TooManyStatesError:
+                return
+            if not any(map(self.prefers, outputs)):
+                yield size
 
     def _flattened(self, tree: Tree) -> Tree:
         """Flatten the sequences of this grammar in a tree of the proposal."""

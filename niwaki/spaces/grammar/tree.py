@@ -1,6 +1,7 @@
 """Derivation trees: immutable, flattened, shared where they are equal."""
 
 import json
+import operator
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -130,10 +131,12 @@ def shared(tree: Tree) -> Tree:
 
 
 def _shared(tree: Tree, pool: dict[Tree, Tree]) -> Tree:
-    if tree not in pool:
-        children = tuple(_shared(child, pool) for child in tree.children)
-        pool[tree] = Tree(tree.label, children) if children else tree
-    return pool[tree]
+    found = pool.get(tree)
+    if found is None:
+        children = tuple([_shared(child, pool) for child in tree.children])
+        as_it_is = all(map(operator.is_, children, tree.children))
+        found = pool[tree] = tree if as_it_is else Tree(tree.label, children)
+    return found
 
 
 def _from_value(value: object, pool: dict[Tree, Tree]) -> Tree:

@@ -71,6 +71,23 @@ def test_random_networks_give_a_head_as_many_features_as_it_has_answers(sampling
     assert np.mean([features(shape) >= 20 for shape in shapes]) > 0.95
 
 
+def test_sizes_that_cannot_please_are_never_tried() -> None:
+    heads = [Head("answer", HeadKind.VECTOR, 10)]
+    space = EinspaceSettings(budget=SMALL, sampling="sizes").family((1, 16, 16), heads).space
+    drawn = [space._drawn(np.random.default_rng(seed)) for seed in range(300)]
+    sizes = [each.tree.n_leaves for each in drawn]
+    # Two operations in sequence keep an image's one channel; three may be a route.
+    assert min(sizes) == 3
+    assert 0.06 < sizes.count(3) / len(sizes) < 0.17
+
+
+def test_what_is_derived_gives_what_its_tree_gives() -> None:
+    space = EinspaceSettings(budget=SMALL, sampling="sizes").space((3, 16, 16))
+    for seed in range(60):
+        tree, output = space._drawn(np.random.default_rng(seed))
+        assert space.engine.attributes.whole(tree).output == output
+
+
 def test_what_random_networks_should_be_rules_nothing_out() -> None:
     heads = [Head("answer", HeadKind.VECTOR, 20)]
     space = EinspaceSettings(budget=SMALL).family((3, 16, 16), heads).space

@@ -89,6 +89,13 @@ def test_what_has_no_odds_is_never_drawn() -> None:
     assert {odds.draw(rng) for _ in range(200)} == {1, 3}
 
 
+def test_sizes_that_are_not_wanted_are_not_drawn_unless_there_are_no_others() -> None:
+    grammar = load_grammar(EXAMPLES / "chain.grammar")
+    counts = SizeCounts(grammar, unwanted=frozenset((2, 4)))
+    assert counts.sizes(grammar.start, 5)[0] == [1, 3, 5]
+    assert SizeCounts(grammar, unwanted=frozenset((1, 2))).sizes(grammar.start, 2)[0] == [1, 2]
+
+
 def _drawn(space: GrammarSpace, n: int) -> list[str]:
     rng = np.random.default_rng(0)
     return [str(space.tree(space.sample(rng))) for _ in range(n)]

@@ -1,0 +1,78 @@
+"""Lookahead: what single operations can give, and where they stop being all there is."""
+
+import pytest
+
+from niwaki.spaces.grammar import Attributes, read_grammar
+from niwaki.spaces.grammar.attributes import AttributeRuleError
+from niwaki.spaces.grammar.grammar import Effect
+from niwaki.spaces.grammar.lookahead import Lookahead
+from niwaki.spaces.grammar.rates import lowest_heights
+
+TEXT = f"""
+start M
+input 3
+functions {__name__}
+terminal one, two, odd, split, join
+M -> seq: M M | C | two@branch: split M M Join
+C -> one | two | odd | one
+Join -> join
+"""
+
+
+def one(given: int) -> Effect:
+    return Effect(given, parameters=1)
+
+
+def two(given: int) -> Effect:
+    return Effect(2 * given, parameters=2)
+
+
+def odd(given: int) -> Effect | str:
+    return Effect(given, parameters=3) if given % 2 else "only odd numbers"
+
+
+def split(given: int) -> Effect:
+    return Effect((given, given))
+
+
+def join(given: tuple[int, int]) -> Effect | str:
+    if given == (6, 6):
+        raise ValueError("six")
+    return Effect(given[0]) if given[0] == given[1] else "unequal"
+
+
+def _attributes() -> Attributes:
+    return Attributes(read_grammar(TEXT))
+
+
+@pytest.mark.parametrize("symbol", ["M", "C"])
+def test_outcomes_of_single_operations_leave_out_what_costs_more_for_the_same(symbol: str) -> None:
+    found = list(Lookahead(_attributes()).outcomes(symbol, 3))
+    assert [(output, cost.parameters) for output, cost, _ in found] == [(3, 1), (6, 2)]
+
+
+def test_a_renamed_symbol_has_the_leaves_of_the_other_at_a_height_of_its_own() -> None:
+    attributes = _attributes()
+    leaves = Lookahead(attributes).leaves
+    assert {symbol: each.height for symbol, each in leaves.items()} == {"C": 1, "M": 2, "Join": 1}
+    assert {symbol: each.symbol for symbol, each in leaves.items()}["M"] == "C"
+    assert leaves["M"].through is attributes.grammar.by_symbol["M"][1]
+    assert lowest_heights(attributes.grammar)["M"] == leaves["M"].height
+
+
+def test_height_limits_leave_single_operations_out() -> None:
+    lookahead = Lookahead(_attributes())
+    assert list(lookahead.outcomes("M", 3, 1)) == []
+    assert len(list(lookahead.outcomes("M", 3, 2))) == 2
+    assert list(lookahead.outcomes("C", 3, 0)) == []
+
+
+def test_branches_that_do_not_meet_have_no_outcome() -> None:
+    lookahead = Lookahead(_attributes())
+    assert list(lookahead.outcomes("Join", (3, 6))) == []
+    assert [output for output, _, _ in lookahead.outcomes("Join", (3, 3))] == [3]
+
+
+def test_a_rule_that_fails_where_branches_meet_is_named() -> None:
+    with pytest.raises(AttributeRuleError, match=r"rule of 'join' fails for \(6, 6\).*six"):
+        list(Lookahead(_attributes()).outcomes("Join", (6, 6)))
