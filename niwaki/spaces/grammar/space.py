@@ -65,8 +65,9 @@ class GrammarSpace(WholeSpace):
         slack: Lookahead beyond the lowest derivations; more finds more ways to a wanted output.
         encoding: Features for predictors.
         prefers: Says of what a tree gives whether a sample of it is good enough; others are drawn
-            again, up to sixteen times. It changes nothing about which trees are candidates. None
-            takes the first.
+            again, up to sixteen times, and sizes that have no such tree are not drawn, as far as
+            this can be counted. It changes nothing about which trees are candidates. None takes the
+            first.
 
     Raises:
         SpaceError: If the grammar has errors, does not end, or no tree is within the budget.
