@@ -190,8 +190,10 @@ class Front:
         }
 
     def to_csv(self) -> str:
-        """Return one line per model: key, trial number and every value."""
-        names = list(dict.fromkeys(name for model in self.models for name in model.values))
+        """Return one line per model: key, trial number and every value, objectives first."""
+        wanted = [objective.name for objective in self.objectives]
+        found = [name for model in self.models for name in model.values]
+        names = list(dict.fromkeys(wanted + found))
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(["key", "number", *names])

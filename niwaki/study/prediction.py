@@ -91,8 +91,8 @@ def run_predictor(run: Run, space: Space, *, names: Sequence[str] = ()) -> RunPr
     trials = _usable(run)
     if len(trials) < LEAST_ROWS:
         raise StudyError(
-            f"the run has {len(trials)} complete evaluations at full effort, and a predictor needs "
-            f"{LEAST_ROWS}: run the search for longer"
+            f"a predictor needs {LEAST_ROWS} complete evaluations at full effort, and the run has "
+            f"{len(trials)}: run the search for longer"
         )
     X = space.encode([trial.candidate for trial in trials])
     wanted = [value.name for value in values]

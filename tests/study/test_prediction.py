@@ -92,7 +92,7 @@ def test_values_may_be_chosen(run: Run) -> None:
 
 
 def test_too_few_evaluations_are_counted(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="complete evaluations at full effort, and a predictor"):
+    with pytest.raises(StudyError, match=r"needs 10 complete evaluations .*, and the run has 5"):
         run_predictor(searched(tmp_path / "run", 4), SPACE)
 
 
