@@ -4,12 +4,14 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from botorch import fit_gpytorch_mll
 from botorch.acquisition.logei import qLogNoisyExpectedImprovement
+from botorch.acquisition.multi_objective import logei
 from botorch.acquisition.multi_objective.logei import qLogNoisyExpectedHypervolumeImprovement
 from botorch.acquisition.multi_objective.objective import GenericMCMultiOutputObjective
 from botorch.acquisition.multi_objective.utils import get_default_partitioning_alpha
@@ -23,6 +25,7 @@ from gpytorch.mlls import ExactMarginalLogLikelihood
 from linear_operator.utils.warnings import NumericalWarning
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils import cpp_extension
 
 from niwaki.core.pareto import non_dominated, reference_point
 from niwaki.search.surrogate.history import History, signs_of
@@ -35,6 +38,7 @@ N_STEPS = 75  # of a fit: after these, it hardly improves
 N_SAMPLES: Mapping[int, int] = {1: 128, 2: 128, 3: 32, 4: 16}  # by number of objectives
 FEW_SAMPLES = 8
 AT_ONCE = 128  # candidates that are scored together
+_KERNEL = "logei_fused_ext"  # BoTorch compiles it at the first acquisition of all
 LEAST_KNOWN = 3  # values, without which nothing is learned
 
 
@@ -199,6 +203,7 @@ def _acquisition(
     gain, worst = _gains(lessons, history)
     if n_objectives == 1:
         return qLogNoisyExpectedImprovement(objective=GenericMCObjective(gain), **shared)
+    _spared_of_waiting()
     return qLogNoisyExpectedHypervolumeImprovement(
         objective=GenericMCMultiOutputObjective(gain),
         ref_point=(-worst).tolist(),
@@ -265,6 +270,16 @@ def _constraints(lessons: Lessons, history: History) -> list[Callable[[Tensor], 
 
         found.append(slack)
     return found
+
+
+def _spared_of_waiting() -> None:
+    """Let BoTorch do without its compiled kernel while somebody compiles it, or died doing so.
+
+    Torch would wait for that without an end. Only times differ without the kernel.
+    """
+    folder = cpp_extension._get_build_directory(_KERNEL, verbose=False)
+    if (Path(folder) / "lock").exists():
+        logei._load_attempted = True
 
 
 @contextmanager

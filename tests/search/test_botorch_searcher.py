@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -126,3 +127,16 @@ def test_without_the_extra_the_message_says_what_to_install(
     monkeypatch.setitem(sys.modules, "niwaki.search.botorch_model", None)
     with pytest.raises(ConfigError, match=r"pip install 'niwaki\[botorch\]'"):
         BotorchSearcher(PROBLEM)
+
+
+def test_a_kernel_that_nobody_compiles_any_more_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from botorch.acquisition.multi_objective import logei
+
+    for name, value in (("_C", None), ("_load_attempted", False)):
+        monkeypatch.setattr(logei, name, value)
+    monkeypatch.setenv("TORCH_EXTENSIONS_DIR", str(tmp_path))
+    (tmp_path / "logei_fused_ext").mkdir()
+    (tmp_path / "logei_fused_ext" / "lock").touch()
+    assert len(run(PROBLEM, 13)[1]) == 13
