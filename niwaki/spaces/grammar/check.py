@@ -68,6 +68,8 @@ def require_sound(grammar: Grammar) -> None:
     quick = [*_symbols(grammar), *_weights(grammar)]
     if not _broken(quick):
         quick += [*_growth(grammar), *_labels(grammar)]
+        if not grammar.typed:
+            quick += _rules_without_input(grammar)
     errors = [str(finding) for finding in quick if finding.level is Level.ERROR]
     if errors:
         raise SpaceError("the grammar cannot be used:\n  " + "\n  ".join(errors))
@@ -311,6 +313,7 @@ def _rates(grammar: Grammar) -> Iterator[Finding]:
 
 def _attributes(grammar: Grammar) -> Iterator[Finding]:
     if not grammar.typed:
+        yield from _rules_without_input(grammar)
         return
     for name, terminal in grammar.terminals.items():
         used = any(operation.terminal == name for operation in grammar.operations.values())
@@ -333,6 +336,20 @@ def _attributes(grammar: Grammar) -> Iterator[Finding]:
             "infeasible",
             f"no small tree applies to the input {grammar.input!r}: {why_nothing_applies(grammar)}",
         )
+
+
+def _rules_without_input(grammar: Grammar) -> Iterator[Finding]:
+    """Yield the first operation of which the rule has nothing to start from."""
+    for operation in grammar.operations.values():
+        terminal = grammar.terminals[operation.terminal]
+        if terminal.rule is not None:
+            yield error(
+                terminal.line,
+                "missing-input",
+                f"'{terminal.name}' has an attribute rule, but the grammar has no input: say what "
+                "attribute networks start from, `input (3, 32, 32)`",
+            )
+            return
 
 
 def why_nothing_applies(grammar: Grammar) -> str:

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.grammar.findings import Finding, error
+from niwaki.spaces.grammar.findings import Finding, error, warning
 from niwaki.spaces.grammar.statements import Statement, statements_of
 
 INCLUDE = "include"
@@ -27,7 +27,7 @@ def included_in(text: str, folder: Path) -> tuple[list[Statement], list[Finding]
         text: Of the grammar.
         folder: Where included files are looked for.
     """
-    return _expanded(statements_of(text), folder, set())
+    return _expanded(statements_of(text), folder, set(), None)
 
 
 def _read(path: Path, seen: set[Path]) -> tuple[list[Statement], list[Finding]]:
@@ -41,12 +41,12 @@ def _read(path: Path, seen: set[Path]) -> tuple[list[Statement], list[Finding]]:
         statements, findings = yaml_statements(text)
     else:
         statements, findings = statements_of(text), []
-    expanded, more = _expanded(statements, path.parent, seen)
+    expanded, more = _expanded(statements, path.parent, seen, path.resolve())
     return expanded, findings + more
 
 
 def _expanded(
-    statements: list[Statement], folder: Path, seen: set[Path]
+    statements: list[Statement], folder: Path, seen: set[Path], reading: Path | None
 ) -> tuple[list[Statement], list[Finding]]:
     """Put what is included in the place of its statement; no file comes twice."""
     found: list[Statement] = []
@@ -58,6 +58,9 @@ def _expanded(
         try:
             path = _resolved(statement.text, folder)
             if path.resolve() in seen:
+                if path.resolve() == reading:
+                    message = "this file includes itself: leave the line out"
+                    findings.append(warning(statement.line, "include", message))
                 continue
             seen.add(path.resolve())
             inside, faults = _read(path, seen)

@@ -1,5 +1,6 @@
 """The syntax of one alternative, one declaration, one value: tokens in, parts out."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -109,12 +110,22 @@ class Scanner:
         """Take a parameter: a number, true or false, a name or a quoted string."""
         token = self.take("a value")
         if token.kind == "number":
-            return float(token.text) if re.search(r"[.eE]", token.text) else int(token.text)
+            return _number(token.text)
         if token.kind == "string":
             return token.text[1:-1]
         if token.kind == "name":
             return token.text in ("True", "true") if token.text in _BOOLEANS else token.text
         raise GrammarSyntaxError(f"a value was wanted, but '{token.text}' came")
+
+
+def _number(text: str) -> int | float:
+    try:
+        number = float(text) if re.search(r"[.eE]", text) else int(text)
+    except ValueError as fault:  # Python reads no integers of thousands of digits
+        raise GrammarSyntaxError(f"{text[:12]}... is too large a number") from fault
+    if math.isinf(number):
+        raise GrammarSyntaxError(f"{text} is too large a number")
+    return number
 
 
 _BOOLEANS = ("True", "true", "False", "false")

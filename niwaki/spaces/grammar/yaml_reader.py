@@ -11,6 +11,8 @@ productions:
   M: ["seq: M M [0.2]", "linear | relu"]
 """
 
+from collections.abc import Iterator
+
 from niwaki.core.registry import nearest
 from niwaki.spaces.grammar.findings import Finding, error
 from niwaki.spaces.grammar.statements import Statement
@@ -34,6 +36,7 @@ def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:
     if not isinstance(root, yaml.MappingNode):
         return [], [error(1, "syntax", f"a mapping was wanted, with keys {', '.join(_KEYS)}")]
     statements: list[Statement] = []
+    findings += _given_twice(root)
     for key, value in root.value:
         line, name = key.start_mark.line + 1, str(key.value)
         if name not in _KEYS:
@@ -63,6 +66,22 @@ def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:
         else:
             findings.append(error(line, "syntax", f"'{name}' holds the wrong kind of YAML"))
     return statements, findings
+
+
+def _given_twice(node: object) -> Iterator[Finding]:
+    """Yield the keys of a mapping, and of those inside of it, that an earlier line has already."""
+    import yaml
+
+    if not isinstance(node, yaml.MappingNode):
+        return
+    first: dict[str, int] = {}
+    for key, value in node.value:
+        line, name = key.start_mark.line + 1, str(key.value)
+        if name in first:
+            message = f"the key '{name}' is also on line {first[name]}: put both under one"
+            yield error(line, "syntax", message)
+        first.setdefault(name, line)
+        yield from _given_twice(value)
 
 
 def _productions(node: object, findings: list[Finding]) -> list[Statement]:

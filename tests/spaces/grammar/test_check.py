@@ -47,6 +47,9 @@ MISTAKES = [
     ("S -> 'a' [nan]", 1, "syntax", "a weight is a number"),
     ("S -> 'a'*1000000000", 1, "blow-up", "copies counted"),
     ("S -> x: 'a' M*1000000 \nM -> y: 'b' 'c'", 1, "blow-up", "copies counted"),
+    ("terminal a(d=1e400)\nS -> a", 1, "syntax", "1e400 is too large a number"),
+    (f"terminal a(d={'9' * 5000})\nS -> a", 1, "syntax", "999999999999... is too large"),
+    ("terminal a = tests.spaces.grammar.rules:nothing\nS -> a", 1, "missing-input", "no input"),
     (f"input {'(' * 3000}1{')' * 3000}\nS -> 'a'", 1, "syntax", "within each other"),
 ]
 RULE = "input (1)\nterminal a = tests.spaces.grammar.rules:"
@@ -208,3 +211,18 @@ def test_files_that_include_each_other_are_read_once(tmp_path: Path) -> None:
     (tmp_path / "a.grammar").write_text("include b.grammar\nS -> 'a'\n")
     (tmp_path / "b.grammar").write_text("include a.grammar\nS -> 'b'\n")
     assert {each.level for each in check_file(tmp_path / "a.grammar")} == {Level.NOTE}
+
+
+def test_keys_of_yaml_that_are_given_twice_are_named_with_both_lines(tmp_path: Path) -> None:
+    path = tmp_path / "twice.yaml"
+    path.write_text("start: S\nproductions:\n  S: [\"'a'\"]\n  S: [\"'b'\"]\n")
+    (found,) = check_file(path)
+    assert (found.line, found.level) == (4, Level.ERROR)
+    assert "the key 'S' is also on line 3" in found.message
+
+
+def test_a_file_that_includes_itself_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "self.grammar"
+    path.write_text("include self.grammar\nS -> 'a'")
+    assert "includes itself" in check_file(path)[0].message
+    assert load_grammar(path).start == "S"
