@@ -78,6 +78,11 @@ class Predictor(ABC):
         * a saved state predicts the same bits after loading, and needs no pickle.
     """
 
+    @property
+    def n_least(self) -> int:
+        """How many values each column needs, as far as that is known before fitting."""
+        return 1
+
     @abstractmethod
     def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
         """Fit anew.

@@ -70,8 +70,12 @@ class Calibrated(SelfValidating):
         """What learns."""
         return self._inner
 
+    @property
+    def n_least(self) -> int:
+        return max(3, self._inner.n_least)
+
     def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-        X, y = require_examples(X, y, n_least=3)
+        X, y = require_examples(X, y, n_least=self.n_least)
         some = np.isfinite(y).any(axis=1)
         found = held_out_predictions(
             self._inner, X[some], y[some], n_folds=self._settings.n_folds, seed=self._settings.seed

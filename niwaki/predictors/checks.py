@@ -5,6 +5,10 @@ from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
 
+# Trees keep features in single precision; squares of values must stay finite, and their sums.
+_LARGEST_FEATURE = 1e38
+_LARGEST_VALUE = 1e100
+
 
 def require_examples(
     X: NDArray[np.float64], y: NDArray[np.float64], *, n_least: int = 1
@@ -17,7 +21,8 @@ def require_examples(
         n_least: How many values each column needs.
 
     Raises:
-        DataError: If shapes do not agree, something is infinite, or a column has too few values.
+        DataError: If shapes do not agree, there is no column of values, something is infinite or
+            too large to be squared, or a column has too few values.
     """
     X, y = require_features(X), np.asarray(y, dtype=np.float64)
     if y.ndim != 2 or len(y) != len(X):
@@ -25,10 +30,19 @@ def require_examples(
             f"a predictor learns from X of shape (n, d) and y of shape (n, m), but {X.shape} and "
             f"{y.shape} came: give one row of values per row of features"
         )
+    if not y.shape[1]:
+        raise DataError(
+            f"y of shape {y.shape} has no column to learn: give one column or more of values"
+        )
     if np.isinf(y).any():
         raise DataError("a value to learn from is infinite: write NaN where there is no value")
+    if np.nanmax(np.abs(y), initial=0.0) > _LARGEST_VALUE:
+        raise DataError(
+            f"a value to learn from is {np.nanmax(np.abs(y)):.3g} in size, but {_LARGEST_VALUE:g} "
+            "is the most: give the values in larger units"
+        )
     counts = np.isfinite(y).sum(axis=0)
-    if y.shape[1] and counts.min() < n_least:
+    if counts.min() < n_least:
         raise DataError(
             f"column {int(counts.argmin())} has {counts.min()} values to learn from, but at least "
             f"{n_least} are needed: measure more, or choose another predictor"
@@ -44,7 +58,7 @@ def require_features(X: NDArray[np.float64], n_features: int | None = None) -> N
         n_features: The d that is wanted; any if None.
 
     Raises:
-        DataError: If the shape is another, or a feature is not finite.
+        DataError: If the shape is another, or a feature is not finite or too large.
     """
     X = np.asarray(X, dtype=np.float64)
     if X.ndim != 2 or (n_features is not None and X.shape[1] != n_features):
@@ -52,6 +66,12 @@ def require_features(X: NDArray[np.float64], n_features: int | None = None) -> N
         raise DataError(f"features of shape (n, {wanted}) are wanted, but {X.shape} came")
     if not np.isfinite(X).all():
         raise DataError("a feature is not finite: leave that row out, or give it a number")
+    largest = float(np.abs(X).max(initial=0.0))
+    if largest > _LARGEST_FEATURE:
+        raise DataError(
+            f"a feature is {largest:.3g} in size, but {_LARGEST_FEATURE:g} is the most: "
+            "give the features in larger units"
+        )
     return X
 
 

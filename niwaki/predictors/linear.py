@@ -68,8 +68,9 @@ class LinearPredictor(SelfValidating):
     """Ridge regression on scaled features and their pairwise products, column by column.
 
     Subclasses say how strong the ridge should be. The spread of a prediction is the noise plus what
-    the rows leave open there. Fitting n rows takes about n^3 operations, so n may be a few
-    thousands; predicting takes n^2 a row.
+    the rows leave open there. Fitting n rows takes about n p^2 operations with p features and
+    products, or n^3 where that is less, so n may be a few thousands; predicting takes at most n^2 a
+    row.
 
     Args:
         settings: Which pair weights are tried.

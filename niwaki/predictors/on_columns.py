@@ -35,8 +35,12 @@ class OnColumns(SelfValidating):
         self._n_features: int | None = None
         self._held_out: Prediction | None = None
 
+    @property
+    def n_least(self) -> int:
+        return self._inner.n_least
+
     def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-        X, y = require_examples(X, y)
+        X, y = require_examples(X, y, n_least=self.n_least)
         if self._columns.max(initial=-1) >= X.shape[1]:
             raise ConfigError(
                 f"feature {self._columns.max()} is wanted, but there are {X.shape[1]}: "

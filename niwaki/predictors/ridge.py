@@ -23,7 +23,7 @@ class Ridge(LinearPredictor):
         super().__init__(settings)
 
     def strength(self, decomposition: Decomposition, y: NDArray[np.float64]) -> Strength:
-        scale = max(float(decomposition.values.mean()), 1e-12)
+        scale = max(decomposition.mean_value, 1e-12)
         tried = [_judged(decomposition, y, each * scale) for each in STRENGTHS]
         return min(tried, key=lambda one: one.cost)
 

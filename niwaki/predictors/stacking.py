@@ -76,8 +76,12 @@ class Stacking(SelfValidating):
         """(n_members, m) weights; every column adds up to 1."""
         return self._weights
 
+    @property
+    def n_least(self) -> int:
+        return max(4, *(member.n_least for member in self._members))
+
     def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-        X, y = require_examples(X, y, n_least=4)
+        X, y = require_examples(X, y, n_least=self.n_least)
         some = np.isfinite(y).any(axis=1)
         n_folds, seed = self._settings.n_folds, self._settings.seed
         unseen = [

@@ -65,8 +65,12 @@ class Transformed(SelfValidating):
         """The transform of each column, once fitted."""
         return tuple(self._chosen)
 
+    @property
+    def n_least(self) -> int:
+        return self._inner.n_least
+
     def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
-        X, y = require_examples(X, y, n_least=1)
+        X, y = require_examples(X, y, n_least=self.n_least)
         names = self._settings.transforms * (
             y.shape[1] if len(self._settings.transforms) == 1 else 1
         )

@@ -123,3 +123,25 @@ def test_held_out_spreads_fit_held_out_errors() -> None:
 def test_pair_weights_are_checked(weights: tuple[float, ...]) -> None:
     with pytest.raises(ConfigError, match="'pair_weights' is"):
         LinearSettings(weights)
+
+
+@pytest.mark.parametrize("pair_weight", [0.0, 0.3])
+@pytest.mark.parametrize("kind", [Ridge, BayesianRidge])
+def test_many_rows_are_decomposed_by_their_few_products(
+    pair_weight: float, kind: type[Ridge | BayesianRidge]
+) -> None:
+    rng = stream(3, "many")
+    rows = np.eye(3)[rng.integers(0, 3, size=(90, 2))].reshape(90, 6)  # one-hot: rank deficient
+    y = rows @ rng.normal(size=6) + rows[:, 0] * rows[:, 4] + 0.1 * rng.normal(size=90)
+    few = Decomposition.of(rows, pair_weight)
+    centred = listed(rows, pair_weight) if pair_weight else rows
+    centred = centred - centred.mean(axis=0)
+    values, vectors = np.linalg.eigh(centred @ centred.T)
+    full = Decomposition(np.maximum(values, 0.0), vectors, pair_weight)
+    assert few.vectors.shape[1] < 21
+    found, expected = (kind().strength(each, y) for each in (few, full))
+    assert found.strength == pytest.approx(expected.strength)
+    assert found.noise == pytest.approx(expected.noise)
+    assert found.cost == pytest.approx(expected.cost)
+    for own, wanted in zip(few.leave_one_out(y, 2.0), full.leave_one_out(y, 2.0), strict=True):
+        np.testing.assert_allclose(own, wanted, atol=1e-10)
