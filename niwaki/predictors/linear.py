@@ -10,7 +10,8 @@ from niwaki.core.errors import ConfigError
 from niwaki.predictors.base import Prediction
 from niwaki.predictors.checks import not_fitted, require_examples, require_features
 from niwaki.predictors.held_out import SelfValidating
-from niwaki.predictors.pairwise import Decomposition, Doubt, Weights
+from niwaki.predictors.listed_doubt import ListedDoubt
+from niwaki.predictors.pairwise import Decomposition, Doubt, Weights, worth_listing
 from niwaki.predictors.scaling import Scaling
 from niwaki.predictors.state import State, array_of, as_part, part_of
 
@@ -60,7 +61,7 @@ class _Column:
     """The model of one column."""
 
     weights: Weights
-    doubt: Doubt
+    doubt: Doubt | ListedDoubt
     noise: float
 
 
@@ -69,8 +70,8 @@ class LinearPredictor(SelfValidating):
 
     Subclasses say how strong the ridge should be. The spread of a prediction is the noise plus what
     the rows leave open there. Fitting n rows takes about n p^2 operations with p features and
-    products, or n^3 where that is less, so n may be a few thousands; predicting takes at most n^2 a
-    row.
+    products, or n^3 where that is less, so n may be a few thousands; predicting takes p^2 a row, or
+    n^2.
 
     Args:
         settings: Which pair weights are tried.
@@ -162,23 +163,25 @@ def _column(
         decomposition.coefficients(y, found.strength),
         pair_weight=decomposition.pair_weight,
     )
+    kind = ListedDoubt if worth_listing(rows, decomposition.pair_weight) else Doubt
     return _Column(
         weights.moved(y.mean() - weights.at(rows).mean()),
-        Doubt.left_by(rows, decomposition, found.strength),
+        kind.left_by(rows, decomposition, found.strength),
         found.noise,
     )
 
 
 def _column_state(column: _Column) -> State:
     weights, doubt = column.weights, column.doubt
-    return {
+    arrays = {
         "scalars": np.array([weights.constant, column.noise, doubt.strength, doubt.pair_weight]),
         "single": weights.single,
         "pairs": weights.pairs,
-        "rows": doubt.rows,
-        "means": doubt.means,
         "directions": doubt.directions,
     }
+    if isinstance(doubt, ListedDoubt):
+        return arrays | {"center": doubt.center, "n_rows": np.array(doubt.n_rows)}
+    return arrays | {"rows": doubt.rows, "means": doubt.means}
 
 
 def _column_from_state(state: State) -> _Column:
@@ -188,11 +191,14 @@ def _column_from_state(state: State) -> _Column:
         array_of(state, "single", n_dimensions=1),
         array_of(state, "pairs", n_dimensions=2),
     )
-    doubt = Doubt(
-        array_of(state, "rows", n_dimensions=2),
-        array_of(state, "means", n_dimensions=1),
-        array_of(state, "directions", n_dimensions=2),
-        strength,
-        pair_weight,
-    )
-    return _Column(weights, doubt, noise)
+    directions = array_of(state, "directions", n_dimensions=2)
+    if "n_rows" in state:
+        center, n_rows = (
+            array_of(state, "center", n_dimensions=1),
+            array_of(state, "n_rows", n_dimensions=0),
+        )
+        listed = ListedDoubt(center, directions, strength, pair_weight, int(n_rows))
+        return _Column(weights, listed, noise)
+    rows = array_of(state, "rows", n_dimensions=2)
+    means = array_of(state, "means", n_dimensions=1)
+    return _Column(weights, Doubt(rows, means, directions, strength, pair_weight), noise)

@@ -48,6 +48,13 @@ def listed_products(rows: NDArray[np.float64], pair_weight: float) -> NDArray[np
     return np.concatenate([rows, np.sqrt(pair_weight) * rows[:, first] * rows[:, second]], axis=1)
 
 
+def worth_listing(rows: NDArray[np.float64], pair_weight: float) -> bool:
+    """Return whether (n, d) rows outnumber features and products by far."""
+    n_features = int(rows.shape[1])
+    n_products = n_features * (n_features + 1) // 2 if pair_weight else n_features
+    return 0 < 2 * n_products <= len(rows)
+
+
 @dataclass(frozen=True)
 class Weights:
     """A fitted model of one column.
@@ -110,9 +117,7 @@ class Decomposition:
     @classmethod
     def of(cls, rows: NDArray[np.float64], pair_weight: float) -> "Decomposition":
         """Decompose (n, d) scaled features; takes n p^2 operations with p products, or n^3."""
-        n_rows, n_features = rows.shape
-        n_products = n_features * (n_features + 1) // 2 if pair_weight else n_features
-        if 0 < 2 * n_products <= n_rows:
+        if worth_listing(rows, pair_weight):
             return cls._of_listed(listed_products(rows, pair_weight), pair_weight)
         products = inner_products(rows, rows, pair_weight)
         products -= products.mean(axis=0)
