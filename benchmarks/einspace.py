@@ -125,8 +125,9 @@ def searchers(setup: Setup, searcher: str) -> Figures:
     """
     n, scale = setup.scale.evaluations, setup.scale
     kind, _, scheduler = searcher.partition("+")
-    plan = Plan(kind, n // 2, scheduler=scheduler)
-    ours = [setup.search(f"half-{searcher}", plan, seed) for seed in range(scale.seeds)]
+    plan = Plan(kind, n // 2, seeded=setup.seeded, scheduler=scheduler)
+    name = _named(f"half-{searcher}", setup)
+    ours = [setup.search(name, plan, seed) for seed in range(scale.seeds)]
     evolved = [_evolved(setup, seed) for seed in range(scale.seeds)]
     return {
         "evaluations": {searcher: n // 2, EVOLUTION: n},
@@ -185,7 +186,12 @@ def _fastest_no_worse(run: Searched, setup: Setup) -> Mapping[str, float]:
 
 
 def _evolved(setup: Setup, seed: int) -> Searched:
-    return setup.search("evolution", Plan(EVOLUTION, setup.scale.evaluations), seed)
+    plan = Plan(EVOLUTION, setup.scale.evaluations, seeded=setup.seeded)
+    return setup.search(_named("evolution", setup), plan, seed)
+
+
+def _named(search: str, setup: Setup) -> str:
+    return search if setup.seeded else f"{search}-from-scratch"
 
 
 def _best_on_test(run: Searched, setup: Setup) -> float:
@@ -235,6 +241,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--samplings", default=",".join(SAMPLINGS), help="for the part `sampling`, with commas"
     )
+    parser.add_argument(
+        "--from_scratch", action="store_true", help="for the part `searchers`: no known networks"
+    )
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--folder", type=Path, default=Path("runs/benchmark-einspace"))
     parser.add_argument("--json", type=Path, help="also write the figures here")
@@ -254,8 +263,12 @@ def main() -> None:
         scale = replace(scale, known=tuple(arguments.known.split(",")))
     size = "small" if arguments.small else "full"
     folder = arguments.folder / f"{arguments.task}-{size}"
-    setup = Setup(arguments.task, scale, folder, arguments.workers)
+    setup = Setup(arguments.task, scale, folder, arguments.workers, not arguments.from_scratch)
     names = list(PARTS) if arguments.part == "all" else [arguments.part]
+    if arguments.from_scratch and names != ["searchers"]:
+        raise SystemExit(
+            "--from_scratch is for the part `searchers` alone"
+        )
     figures: Figures = {}
     for name in names:
         of_part = {"front": arguments.front_searcher, "sampling": arguments.samplings}

@@ -133,12 +133,14 @@ class Setup:
         scale: How much is trained.
         folder: Of all run folders, and of models.
         n_workers: Processes.
+        seeded: Whether searches start from the known networks.
     """
 
     task: str
     scale: Scale
     folder: Path
     n_workers: int
+    seeded: bool = True
 
     def load(self) -> TaskData:
         """Return the data, the same for all seeds."""
