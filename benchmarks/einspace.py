@@ -266,9 +266,7 @@ def main() -> None:
     setup = Setup(arguments.task, scale, folder, arguments.workers, not arguments.from_scratch)
     names = list(PARTS) if arguments.part == "all" else [arguments.part]
     if arguments.from_scratch and names != ["searchers"]:
-        raise SystemExit(
-            "--from_scratch is for the part `searchers` alone"
-        )
+        raise SystemExit("--from_scratch is for the part `searchers` alone")
     figures: Figures = {}
     for name in names:
         of_part = {"front": arguments.front_searcher, "sampling": arguments.samplings}
