@@ -99,11 +99,10 @@ def _simple(column: Any, name: str, path: Path) -> Any:  # arrays of pyarrow, im
     from pyarrow import float64, types
 
     kind = column.type.value_type if types.is_dictionary(column.type) else column.type
+    text = types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)
     if types.is_decimal(kind) or types.is_null(kind):
-        return column.cast(float64()).combine_chunks()
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return column.combine_chunks()
-    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
+        column = column.cast(float64())
+    elif not (text or types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)):
         raise DataError(
             f"column '{name}' of '{path.name}' holds {kind}: numbers, booleans or text are wanted"
         )

@@ -57,12 +57,13 @@ def _expanded(
             continue
         try:
             path = _resolved(statement.text, folder)
-            if path.resolve() in seen:
-                if path.resolve() == reading:
-                    message = "this file includes itself: leave the line out"
-                    findings.append(warning(statement.line, "include", message))
+            resolved = path.resolve()
+            if resolved == reading:
+                message = "this file includes itself: leave the line out"
+                findings.append(warning(statement.line, "include", message))
+            if resolved in seen:
                 continue
-            seen.add(path.resolve())
+            seen.add(resolved)
             inside, faults = _read(path, seen)
         except SpaceError as fault:
             findings.append(error(statement.line, "include", str(fault)))
