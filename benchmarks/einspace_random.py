@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.einspace_study import DATA_SEED, Setup
-from benchmarks.einspace_training import trained_skill
+from benchmarks.einspace_training import trained_skills
 from niwaki import Candidate
 from niwaki.core.randomness import stream
 from niwaki.evaluation.families import family_of
@@ -139,13 +139,13 @@ class RandomNetworks:
         started, recipe = time.process_time(), self._setup.scale.recipe
         longer = max(1.0, begun.share)
         epochs, seconds = round(recipe.epochs * longer), recipe.max_seconds * longer
-        skill, progress = trained_skill(
+        (skill,), progress = trained_skills(
             self._family,
             self._data,
             candidate,
             recipe=replace(recipe, epochs=epochs, max_seconds=seconds),
             seed=begun.seed,
-            split=SplitName(begun.split),
+            splits=[SplitName(begun.split)],
             share=begun.share / longer,
         )
         tree = self._family.space.tree(candidate)

@@ -3,8 +3,10 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TypeVar
 
@@ -13,9 +15,10 @@ import numpy as np
 from benchmarks.einspace_training import TrainedOnly
 from niwaki import Candidate
 from niwaki.core.fidelity import Fidelities
+from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Trial
-from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.deployment import DeploymentSettings
 from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
 from niwaki.evaluation.scratch_training import RecipeSettings
@@ -92,6 +95,8 @@ class Scale:
         retrained: How often a winner is trained anew, from other seeds.
         final_epochs: Of the winners among random networks when trained anew; 0 for as many as all.
         seeds: Searches that differ in nothing but the seed.
+        batch_size: Items per step.
+        parameters: Most weights of a network.
         macs: Most multiply-accumulates of a network.
         elements: Most numbers in all of its activations, for one example.
         max_seconds: Longest training, of processor time; a longer one is a failure.
@@ -107,6 +112,8 @@ class Scale:
     retrained: int
     final_epochs: int
     seeds: int
+    batch_size: int
+    parameters: int
     macs: int
     elements: int
     max_seconds: int
@@ -121,7 +128,9 @@ class Scale:
     @property
     def recipe(self) -> RecipeSettings:
         """How every network is trained."""
-        return RecipeSettings(epochs=self.epochs, batch_size=64, max_seconds=self.max_seconds)
+        return RecipeSettings(
+            epochs=self.epochs, batch_size=self.batch_size, max_seconds=self.max_seconds
+        )
 
 
 @dataclass(frozen=True)
@@ -170,8 +179,8 @@ class Setup:
     def search(self, name: str, plan: "Plan", seed: int) -> "Searched":
         """Run a study, or continue it, and return what it tried."""
         deployed = self.evaluator(plan.sampling, seeded=plan.seeded, seed=seed)
-        timed = LATENCY in plan.objectives
-        evaluator = deployed if timed else TrainedOnly(deployed, self.scale.recipe)
+        target = OnnxRuntimeCpu() if LATENCY in plan.objectives else None
+        evaluator = TrainedOnly(deployed, self.scale.recipe, target)
         folder = self.folder / f"{name}-{seed}"
         print(f"{folder.name}: {plan.evaluations} evaluations", file=sys.stderr, flush=True)
         study = Study(
@@ -193,7 +202,7 @@ class Setup:
         study.run()
         history = Run.read(folder).history
         assert history.baseline is not None
-        return Searched(evaluator, history.baseline, history.trials, folder)
+        return Searched(evaluator, history.baseline, history.trials, folder, self.n_workers)
 
     def _executor(self, evaluator: Evaluator) -> LocalProcessExecutor:
         return LocalProcessExecutor(evaluator, LocalProcessSettings(n_workers=self.n_workers))
@@ -251,16 +260,18 @@ class Searched:
     """What came of a study.
 
     Attributes:
-        evaluator: Of the study, prepared; it times networks if latency was an objective.
+        evaluator: Of the study; it times networks if latency was an objective.
         baseline: One of the networks that the search started with, measured before it.
         trials: In the order of telling.
         folder: Of the run.
+        n_workers: Processes that train winners anew.
     """
 
-    evaluator: Evaluator
+    evaluator: TrainedOnly
     baseline: Trial
     trials: Sequence[Trial]
     folder: Path
+    n_workers: int = 1
 
     def skill(self, trial: Trial) -> float:
         """Return the score on the search split; that of chance if it was not trained in full."""
@@ -287,42 +298,32 @@ class Searched:
         tried = (self.baseline, *self.trials)
         return max((trial for trial in tried if trial.candidate.key in known), key=self.skill)
 
-    def retrained(self, candidate: Candidate, n: int) -> list[Export]:
-        """Train a network anew n times, from seeds that no search used, and export it."""
-        provenance = Provenance(self.folder.name, (), "benchmark")
+    def anew(self, candidates: Sequence[Candidate], n: int) -> list[dict[str, float]]:
+        """Return mean scores on `val` and `test` over n trainings from seeds that no search used.
+
+        What was trained is kept in the run's folder.
+        """
+        jobs = [(candidate, ANEW + number) for candidate in candidates for number in range(n)]
+        left = [job for job in jobs if not self._file(*job).exists()]
+        if self.n_workers > 1 and len(left) > 1:
+            with ProcessPoolExecutor(self.n_workers, get_context("spawn")) as pool:
+                list(pool.map(self._anew, *zip(*left, strict=True)))
+        scores = [self._anew(*job) for job in jobs]
+        by_candidate = [scores[at : at + n] for at in range(0, len(scores), n)]
         return [
-            self.evaluator.export(
-                candidate,
-                self.folder / "retrained" / f"{candidate.key}-{number}",
-                provenance=provenance,
-                seed=ANEW + number,
-            )
-            for number in range(n)
+            {split: float(np.mean([score[split] for score in each])) for split in each[0]}
+            for each in by_candidate
         ]
 
-    def test_skill(self, candidate: Candidate, n: int) -> float:
-        """Return the mean score on the test split over n trainings anew.
+    def _anew(self, candidate: Candidate, seed: int) -> dict[str, float]:
+        file = self._file(candidate, seed)
+        if not file.exists():
+            write_text_atomically(file, json.dumps(self.evaluator.anew(candidate, seed=seed)))
+        scores: dict[str, float] = json.loads(file.read_text())
+        return scores
 
-        Where networks were neither exported nor timed in the search, these are not either.
-        """
-        if isinstance(self.evaluator, TrainedOnly):
-            file = self.folder / f"test-{candidate.key}.json"
-            known: list[float] = json.loads(file.read_text()) if file.exists() else []
-            for number in range(len(known), n):
-                known.append(self.evaluator.test_skill(candidate, seed=ANEW + number))
-                file.write_text(json.dumps(known))
-            return float(np.mean(known[:n]))
-        exports = self.retrained(candidate, n)
-        return float(np.mean([split_skill(export, "test") for export in exports]))
-
-
-def split_skill(export: Export, split: str) -> float:
-    """Return the score of an exported model on the `val` or `test` split."""
-    if split == "val":
-        return export.measurement.values[SKILL]
-    test = export.measurement.details["test"]
-    assert isinstance(test, dict)
-    return float(test[SKILL])
+    def _file(self, candidate: Candidate, seed: int) -> Path:
+        return self.folder / f"anew-{candidate.key}-{seed}.json"
 
 
 def _load(task: str, train: int, scored: int) -> TaskData:
@@ -373,7 +374,7 @@ def _within(space: EinspaceSettings, scale: Scale) -> EinspaceSettings:
     budget = TreeBudget(
         operations=128,
         network_operations=512,
-        parameters=2_000_000,
+        parameters=scale.parameters,
         macs=scale.macs,
         elements=scale.elements,
     )

@@ -1,6 +1,7 @@
-"""Networks of einspace that are trained and scored in torch, neither exported nor timed.
+"""Networks of einspace that are trained and scored in torch, and timed if that is asked for.
 
-Where latency is no objective, a network then costs its training alone.
+A network then costs its training, and little else: scoring a deployed model takes longer on a
+processor than training it on a GPU. What is timed is the graph that would be deployed.
 """
 
 import math
@@ -12,19 +13,21 @@ from typing import Any
 
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from niwaki import Candidate
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.deployment import Deployment, DeploymentSettings
 from niwaki.evaluation.devices import best_device, placed, torch_threads
 from niwaki.evaluation.families import NetworkFamily
 from niwaki.evaluation.from_scratch import FromScratchEvaluator
 from niwaki.evaluation.scratch_training import Progress, RecipeSettings, ScratchTraining
-from niwaki.evaluation.values import MACS, PARAMS, PEAK_BYTES, WEIGHT_BYTES
+from niwaki.evaluation.values import LATENCY, MACS, PARAMS, PEAK_BYTES, WEIGHT_BYTES
 from niwaki.spaces.base import Space
+from niwaki.targets.base import Effort, Target
 from niwaki.tasks import MEAN_SKILL
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.scoring import score
@@ -32,30 +35,30 @@ from niwaki.tasks.scoring import score
 _BATCH = 256
 
 
-def trained_skill(
+def trained_skills(
     family: NetworkFamily,
     data: TaskData,
     candidate: Candidate,
     *,
     recipe: RecipeSettings,
     seed: int,
-    split: SplitName,
+    splits: Sequence[SplitName],
     share: float = 1.0,
-) -> tuple[float, Progress]:
-    """Train a network and return its mean skill on a split, NaN if that failed, and how it went."""
+) -> tuple[list[float], Progress]:
+    """Train a network; return its mean skill on splits, NaN if that failed, and how it went."""
     with torch_threads(1):
         training = ScratchTraining(
             lambda: family.build(candidate), data, recipe, fidelity=share, seed=seed
         )
         progress = training.run(nullcontext)
         if progress.failure:
-            return math.nan, progress
-        return _skill(training, data, split), progress
+            return [math.nan] * len(splits), progress
+        network = placed(training.finished(), best_device(), torch.contiguous_format)
+        return [_skill(network, data, split) for split in splits], progress
 
 
-def _skill(training: ScratchTraining, data: TaskData, split: SplitName) -> float:
+def _skill(network: nn.Module, data: TaskData, split: SplitName) -> float:
     device = best_device()
-    network = placed(training.finished(), device, torch.contiguous_format)
 
     @torch.no_grad()
     def predictions() -> Iterator[tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]]:
@@ -69,15 +72,18 @@ def _skill(training: ScratchTraining, data: TaskData, split: SplitName) -> float
 
 
 class TrainedOnly(Evaluator):
-    """Scores candidates by their trained weights; exports them as the evaluator beneath does.
+    """Scores candidates in torch; otherwise it does what the evaluator beneath does.
 
     Args:
-        deployed: Trains, exports and times the same networks.
+        deployed: Of the same networks.
         recipe: How they are trained.
+        target: Times each of them; None if latency is no objective.
     """
 
-    def __init__(self, deployed: FromScratchEvaluator, recipe: RecipeSettings) -> None:
-        self._deployed, self._recipe = deployed, recipe
+    def __init__(
+        self, deployed: FromScratchEvaluator, recipe: RecipeSettings, target: Target | None = None
+    ) -> None:
+        self._deployed, self._recipe, self._target = deployed, recipe, target
 
     @property
     def space(self) -> Space:
@@ -85,7 +91,8 @@ class TrainedOnly(Evaluator):
 
     @property
     def values(self) -> tuple[Objective, ...]:
-        return (MEAN_SKILL, MACS, PARAMS, WEIGHT_BYTES, PEAK_BYTES)
+        timed = (LATENCY,) if self._target else ()
+        return (MEAN_SKILL, *timed, MACS, PARAMS, WEIGHT_BYTES, PEAK_BYTES)
 
     @property
     def exports(self) -> bool:
@@ -112,12 +119,18 @@ class TrainedOnly(Evaluator):
         return self._deployed.promises
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
-        split = SplitName.SEARCH
-        skill, progress = self._trained(candidate, seed=seed, split=split, share=fidelity)
+        (skill,), progress = self._trained(
+            candidate, seed=seed, splits=[SplitName.SEARCH], share=fidelity
+        )
         failed = not math.isfinite(skill)
+        values = dict(self.cheap(candidate))
+        if not failed:
+            values[MEAN_SKILL.name] = skill
+            if self._target:
+                (values[LATENCY.name],) = self.latencies([candidate], seed=seed)
         return Measurement(
             key=candidate.key,
-            values={**self.cheap(candidate), **({} if failed else {MEAN_SKILL.name: skill})},
+            values=values,
             status=Status.FAILED if failed else Status.COMPLETE,
             reason=(progress.failure or "its answers are not finite") if failed else "",
             fidelity=fidelity,
@@ -125,22 +138,45 @@ class TrainedOnly(Evaluator):
             details={"training": asdict(progress)},
         )
 
-    def test_skill(self, candidate: Candidate, *, seed: int) -> float:
-        """Return the score on the test split after one training; that of chance if it fails."""
-        skill, _ = self._trained(candidate, seed=seed, split=SplitName.TEST)
-        return skill if math.isfinite(skill) else 0.0
+    def anew(self, candidate: Candidate, *, seed: int) -> dict[str, float]:
+        """Return the scores on `val` and `test` after a training; those of chance if it fails."""
+        splits = (SplitName.VAL, SplitName.TEST)
+        skills, _ = self._trained(candidate, seed=seed, splits=splits)
+        return {
+            str(split): skill if math.isfinite(skill) else 0.0
+            for split, skill in zip(splits, skills, strict=True)
+        }
+
+    def latencies(
+        self, candidates: Sequence[Candidate], *, seed: int, effort: Effort = Effort.QUICK
+    ) -> list[float]:
+        """Return latencies in ms of networks, timed in one session; weights do not change them."""
+        assert self._target is not None
+        deployment = Deployment(self._deployed.data, self._target, DeploymentSettings())
+        models = []
+        for candidate in candidates:
+            module = self._deployed.family.build(candidate).eval()
+            models.append(deployment.float_graph(module, quantizable=False).model)
+        feeds = [deployment.timing_feeds()] * len(models)
+        timed = self._target.measure(models, feeds, effort=effort, seed=seed)
+        return [each.latency_ms for each in timed]
 
     def _trained(
-        self, candidate: Candidate, *, seed: int, split: SplitName, share: float = 1.0
-    ) -> tuple[float, Progress]:
+        self,
+        candidate: Candidate,
+        *,
+        seed: int,
+        splits: Sequence[SplitName],
+        share: float = 1.0,
+    ) -> tuple[list[float], Progress]:
         deployed = self._deployed
-        return trained_skill(
+        return trained_skills(
             deployed.family,
             deployed.data,
             candidate,
             recipe=self._recipe,
             seed=seed,
-            split=split,
+            splits=splits,
             share=share,
         )
 

@@ -1,16 +1,21 @@
 """Batches that a network with batch norm can be trained on."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from niwaki.core.errors import DataError
-from niwaki.evaluation.devices import to_tensors
+from niwaki.evaluation.devices import Tensors, to_tensors
+from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import Batch, Split
 
 STATISTICS_BATCH = 128
+
+_MOST_RESIDENT = 2**30  # bytes of prepared inputs
+_PREPARED_AT_ONCE = 1024
 
 
 def n_batches(split: Split, batch_size: int) -> int:
@@ -30,6 +35,45 @@ def n_batches(split: Split, batch_size: int) -> int:
             "more data, or splits of your own"
         )
     return n
+
+
+def train_batches(
+    split: Split, batch_size: int, device: torch.device, *, rng: np.random.Generator
+) -> Iterator[Tensors]:
+    """Go through a train split once, in random order, without batches of one item.
+
+    A split in memory is put on a GPU as a whole, if it is not too large, and remembered: preparing
+    and sending a batch takes longer there than learning from it.
+
+    Args:
+        split: Whose items.
+        batch_size: Items per batch.
+        device: Where the tensors lie.
+        rng: Shuffles. The same state gives the same batches on every device.
+    """
+    if device.type == "cpu" or not isinstance(split, ArraySplit) or _bytes(split) > _MOST_RESIDENT:
+        for batch in sizable(split.batches(batch_size, rng=rng)):
+            yield to_tensors(batch, device)
+        return
+    inputs, targets = _resident(split, device)
+    order = torch.from_numpy(split.order(rng)).to(device)
+    for chosen in torch.split(order, batch_size):
+        if len(chosen) > 1:
+            yield inputs[chosen], {name: values[chosen] for name, values in targets.items()}
+
+
+def _bytes(split: ArraySplit) -> int:
+    """Return how much its prepared inputs take."""
+    return 4 * split.arrays.inputs.size
+
+
+@lru_cache(maxsize=1)
+def _resident(split: ArraySplit, device: torch.device) -> Tensors:
+    """Return all items of a split, prepared, on a device."""
+    batches = [to_tensors(batch, device) for batch in split.batches(_PREPARED_AT_ONCE)]
+    names = batches[0][1]
+    targets = {name: torch.cat([each[1][name] for each in batches]) for name in names}
+    return torch.cat([inputs for inputs, _ in batches]), targets
 
 
 def sizable(batches: Iterator[Batch]) -> Iterator[Batch]:

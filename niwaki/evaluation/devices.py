@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,9 @@ from niwaki.evaluation.narrow_convolutions import spared
 from niwaki.tasks.base import Batch
 
 M = TypeVar("M", bound=nn.Module)
+
+# Inputs, and targets by task.
+Tensors: TypeAlias = tuple[Tensor, dict[str, Tensor]]
 
 
 def best_device() -> torch.device:
@@ -32,7 +35,7 @@ def placed(module: M, device: torch.device, layout: torch.memory_format) -> M:
     return spared(moved, narrow=on_cpu and layout == torch.channels_last)
 
 
-def to_tensors(batch: Batch, device: torch.device) -> tuple[Tensor, dict[str, Tensor]]:
+def to_tensors(batch: Batch, device: torch.device) -> Tensors:
     """Return a batch as tensors on `device`; images are laid out channels-last."""
     images = torch.from_numpy(batch.inputs).to(device)
     if images.ndim == 4:

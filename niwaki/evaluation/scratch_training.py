@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,11 +13,12 @@ from torch import Tensor, nn
 from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
-from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
-from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
+from niwaki.evaluation.batches import inputs_for_statistics, n_batches, train_batches
+from niwaki.evaluation.captured import CapturedGradients, captured
+from niwaki.evaluation.devices import Tensors, best_device, placed, repeatable
 from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.arrays import ArraySplit
-from niwaki.tasks.base import Batch, Split, SplitName, TaskData
+from niwaki.tasks.base import Split, SplitName, TaskData
 from niwaki.tasks.losses import ClassLoss, TaskLoss, task_losses, total_loss
 
 
@@ -141,6 +142,8 @@ class ScratchTraining:
             weight_decay=recipe.weight_decay,
         )
         self.steps_done = 0
+        self._capturable = self._device.type == "cuda"
+        self._captured: CapturedGradients | None = None
 
     def run(
         self,
@@ -157,6 +160,14 @@ class ScratchTraining:
         """
         clock = clock or (time.process_time if self._device.type == "cpu" else time.perf_counter)
         self.network.train()
+        try:
+            return self._run(computing, clock)
+        finally:
+            self._captured = None  # it holds memory, and knows where the weights lie
+
+    def _run(
+        self, computing: Callable[[], AbstractContextManager[None]], clock: Callable[[], float]
+    ) -> Progress:
         begin, seconds = self.steps_done, 0.0
         losses: list[float] = []
         for batch in self._batches():
@@ -194,12 +205,13 @@ class ScratchTraining:
         self._optimiser.load_state_dict(state["optimiser"])
         self.steps_done = int(state["steps_done"])
 
-    def _batches(self) -> Iterator[Batch]:
+    def _batches(self) -> Iterator[Tensors]:
         """Yield the batches that are still to be learnt from."""
         for epoch in range(self.steps_done // self._steps_per_epoch, self.n_steps):
             shuffling = stream(self._seed, "shuffling", epoch)
             number = epoch * self._steps_per_epoch
-            for batch in sizable(self._split.batches(self._recipe.batch_size, rng=shuffling)):
+            size = self._recipe.batch_size
+            for batch in train_batches(self._split, size, self._device, rng=shuffling):
                 if number >= self.n_steps:
                     return
                 number += 1
@@ -207,21 +219,35 @@ class ScratchTraining:
                     yield batch
 
     @repeatable()
-    def _step(self, batch: Batch) -> float:
+    def _step(self, batch: Tensors) -> float:
         rate = self._learning_rate()
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        images, targets = to_tensors(batch, self._device)
         with _seeded(derived_seed(self._seed, "step", self.steps_done), self._device):
             self._optimiser.zero_grad(set_to_none=True)
-            loss = total_loss(self._losses, self._answers(images), targets)
-            if loss.requires_grad:
-                (loss * self._unit).backward()  # type: ignore[no-untyped-call]
+            loss = self._gradients(*batch)
         if self._recipe.gradient_clip:
             nn.utils.clip_grad_norm_(self._parameters, self._recipe.gradient_clip)
         self._optimiser.step()
         self.steps_done += 1
         return loss.item()
+
+    def _gradients(self, images: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        """Return the loss, and leave its gradients in the parameters."""
+        if self._capturable and len(images) == self._recipe.batch_size:
+            if self._captured is None:
+                with _seeded(0, self._device):  # what it draws is not what this step draws
+                    self._captured = captured(self._computed, self.network, images, targets)
+                self._capturable = self._captured is not None
+            if self._captured is not None:
+                return self._captured(images, targets)
+        return self._computed(images, targets)
+
+    def _computed(self, images: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
+        loss = total_loss(self._losses, self._answers(images), targets)
+        if loss.requires_grad:
+            (loss * self._unit).backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
 
     def _answers(self, images: Tensor) -> dict[str, Tensor]:
         outputs = self.network(images)

@@ -66,10 +66,14 @@ class ArraySplit(Split):
     def batches(
         self, batch_size: int, *, rng: np.random.Generator | None = None
     ) -> Iterator[Batch]:
-        order = None if rng is None else rng.permutation(self.n_items)
+        order = None if rng is None else self.order(rng)
         for chosen in _chosen(self.n_items, batch_size, order):
             inputs = self.preprocessing.apply(self.arrays.inputs[chosen])
             yield Batch(inputs, self._targets(chosen))
+
+    def order(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Return the order in which `batches` goes through the items, given the same state."""
+        return rng.permutation(self.n_items)
 
     def targets(self, batch_size: int) -> Iterator[Mapping[str, NDArray[Any]]]:
         for chosen in _chosen(self.n_items, batch_size, None):

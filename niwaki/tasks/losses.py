@@ -7,6 +7,7 @@ The scale makes tasks comparable: without it a depth error of 0.05 would drown i
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import torch
@@ -109,7 +110,8 @@ class ValueLoss(TaskLoss):
                 f"outputs {tuple(outputs.shape)} must have the shape {tuple(targets.shape)} of the "
                 "targets: resize a decoder's outputs to the labels"
             )
-        std = outputs.new_tensor(self.std).view(1, -1, *(1,) * (outputs.ndim - 2))
+        std = _constant(self.std, outputs.device, outputs.dtype)
+        std = std.view(1, -1, *(1,) * (outputs.ndim - 2))
         known = ~targets.isnan()
         # Where there is no label, an output is right.
         wanted = torch.where(known, targets, outputs.detach())
@@ -156,6 +158,12 @@ def total_distillation(
         for name, loss in losses.items()
     ]
     return torch.stack(terms).sum()
+
+
+@lru_cache(maxsize=64)
+def _constant(values: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
+    """Return a tensor that is sent to its device once: a GPU would have to wait for each."""
+    return torch.tensor(values, device=device, dtype=dtype)
 
 
 def _loss_of(task: Task, data: TaskData) -> TaskLoss:

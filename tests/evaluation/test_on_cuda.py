@@ -1,7 +1,7 @@
 """On a CUDA device: what is trained there is repeatable, comes back, and fails alone."""
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch import nn
 
 from niwaki.core.measurement import Status
 from niwaki.core.randomness import stream
+from niwaki.evaluation.batches import train_batches
 from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
 from niwaki.evaluation.deployment import DeploymentSettings
 from niwaki.evaluation.devices import best_device, placed
@@ -29,7 +30,7 @@ from niwaki.spaces.slimmable import SlimmableSpace
 from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.tasks.base import TaskData
+from niwaki.tasks.base import SplitName, TaskData
 from tests.evaluation.conftest import SPACE, TRAINING
 from tests.evaluation.shades import shades
 from tests.evaluation.tiny_family import same_weights
@@ -93,6 +94,84 @@ def test_a_training_goes_on_from_a_file(
     rest.restore(load_checkpoint(tmp_path / "state.pt"))
     assert rest.run(nullcontext).steps == whole.n_steps
     assert same_weights(whole.network, rest.network)
+
+
+class Waiting(nn.Module):
+    """Looks at a number on the host, in the middle of everything."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * (1.0 if x.sum().item() > 0.0 else 0.5)
+
+
+class Noisy(nn.Module):
+    """Adds noise, and remembers some of it."""
+
+    last: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("last", torch.zeros(()))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        noise = torch.randn_like(x)
+        self.last.copy_(noise.flatten()[0])
+        return x + 0.1 * noise
+
+
+@pytest.mark.parametrize("first", [nn.Identity, Waiting])
+def test_captured_steps_learn_what_single_kernels_do(
+    family: NetworkFamily,
+    items: TaskData,
+    monkeypatch: pytest.MonkeyPatch,
+    first: type[nn.Module],
+) -> None:
+    seed = named_seed("resnet8_w16", family)
+
+    def weights(*, capturing: bool) -> list[torch.Tensor]:
+        run = ScratchTraining(
+            lambda: nn.Sequential(first(), family.build(seed)), items, RECIPE, fidelity=1.0, seed=0
+        )
+        monkeypatch.setattr(run, "_capturable", capturing)
+        run.run(nullcontext)
+        assert run._capturable == (capturing and first is not Waiting)
+        return [value.float() for value in run.finished().state_dict().values()]
+
+    for a, b in zip(weights(capturing=True), weights(capturing=False), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+
+
+def test_what_a_network_draws_differs_by_step_and_is_the_same_again(
+    family: NetworkFamily, items: TaskData
+) -> None:
+    seed = named_seed("resnet8_w16", family)
+
+    def drawn() -> list[float]:
+        noisy, found = Noisy(), list[float]()
+        run = ScratchTraining(
+            lambda: nn.Sequential(noisy, family.build(seed)), items, RECIPE, fidelity=1.0, seed=0
+        )
+
+        @contextmanager
+        def looking() -> Iterator[None]:
+            yield
+            found.append(noisy.last.item())
+
+        run.run(looking)
+        return found
+
+    first = drawn()
+    assert len(set(first)) == len(first)
+    assert drawn() == first
+
+
+def test_batches_there_are_those_of_the_split(items: TaskData) -> None:
+    split = items[SplitName.TRAIN]
+    there = list(train_batches(split, 16, best_device(), rng=stream(0, "order")))
+    here = list(split.batches(16, rng=stream(0, "order")))
+    for (inputs, targets), batch in zip(there, here, strict=True):
+        assert np.array_equal(inputs.cpu().numpy(), batch.inputs)
+        for name, values in batch.targets.items():
+            assert np.array_equal(targets[name].cpu().numpy(), values)
 
 
 @pytest.mark.parametrize("sampling", ["weights", "convolutions", "sizes"])
