@@ -13,6 +13,7 @@ from niwaki.spaces.grammar.attributes import Spot
 from niwaki.spaces.grammar.costs import NOTHING
 from niwaki.spaces.grammar.derive import by_weight
 from niwaki.spaces.grammar.grammar import IDENTITY, Operation, Production
+from niwaki.spaces.grammar.retune_all import retune_all
 from niwaki.spaces.grammar.tree import Tree, TreePath
 from niwaki.spaces.grammar.variation import Change, Engine, change
 
@@ -207,4 +208,5 @@ OPERATORS: dict[str, Operator] = {
     "delete": delete,
     "swap": swap,
     "retune": retune,
+    "retune_all": retune_all,
 }

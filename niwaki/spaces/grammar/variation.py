@@ -15,6 +15,7 @@ from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.frames import Goal
 from niwaki.spaces.grammar.grammar import Grammar
 from niwaki.spaces.grammar.lookahead import Lookahead
+from niwaki.spaces.grammar.options import Options
 from niwaki.spaces.grammar.tree import Tree, TreePath
 
 
@@ -24,7 +25,7 @@ class Change:
 
     Attributes:
         tree: The child, in canonical form.
-        operator: What was done: resample, insert, delete, swap, retune or cross.
+        operator: What was done: resample, insert, delete, swap, retune, retune_all or cross.
         path: Where in the parent.
         removed: Operations taken out.
         added: Operations put in.
@@ -53,6 +54,7 @@ class Engine:
         self.budget = budget
         self.attributes = Attributes(grammar)
         self.canonical = Canonical(self.attributes)
+        self.options = Options(grammar)
         self._slack = slack
 
     @cached_property

@@ -47,12 +47,12 @@ def test_changes_say_what_was_done_and_how_local(space: GrammarSpace) -> None:
     rng = np.random.default_rng(5)
     tree = space.tree(space.sample(rng))
     seen = set()
-    for _ in range(150):
+    for _ in range(200):
         change = space.mutation(tree, rng)
         assert 0.0 <= change.locality < 1.0
         seen.add(change.operator)
         tree = change.tree
-    assert seen == {"resample", "insert", "delete", "swap", "retune"}
+    assert seen == {"resample", "insert", "delete", "swap", "retune", "retune_all"}
 
 
 def test_a_wanted_output_is_met_by_construction(einspace: Grammar) -> None:

@@ -1,0 +1,100 @@
+"""Which operations can stand where another one stands: the options of its parameters, in order."""
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from niwaki.spaces.grammar.grammar import Grammar, Operation, Parameter, Production
+
+
+class Options:
+    """The operations of one terminal that productions put in places alike.
+
+    Places are alike if the productions have the same label and the same operations, parameters
+    aside, around the same holes; whatever symbols the holes have, since grammars often have one
+    symbol for each width. So `clone(b=4)` is no option for the `clone(b=2)` of `two: clone(b=2) M M
+    add` if `four: clone(b=4) M*4 add` alone has it.
+
+    Args:
+        grammar: Its productions.
+    """
+
+    def __init__(self, grammar: Grammar) -> None:
+        self._grammar = grammar
+
+    def others(self, spelled: str) -> tuple[str, ...]:
+        """Return the operations of the same terminal that can stand where this one stands."""
+        return tuple(each for each in self._alike.get(spelled, ()) if each != spelled)
+
+    def along(self, spelled: str, parameter: str) -> tuple[str, ...]:
+        """Return the operations that differ in one parameter alone, this one among them, in order.
+
+        Numbers are in numeric order, all else in the order of the grammar file. Empty if the
+        operation has no such parameter.
+        """
+        key = (spelled, parameter)
+        if key not in self._lines:
+            self._lines[key] = tuple(self._along(spelled, parameter))
+        return self._lines[key]
+
+    def parameters(self, spelled: str) -> list[str]:
+        """Return the parameters of an operation that have more than one option."""
+        names = [name for name, _ in self._grammar.operations[spelled].parameters]
+        return [name for name in names if len(self.along(spelled, name)) > 1]
+
+    @cached_property
+    def _lines(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        return {}
+
+    def _along(self, spelled: str, parameter: str) -> list[str]:
+        operations = self._grammar.operations
+        own = operations[spelled]
+        if parameter not in dict(own.parameters):
+            return []
+        rest = _without(own, parameter)
+        line = [
+            each
+            for each in (spelled, *self.others(spelled))
+            if _without(operations[each], parameter) == rest
+        ]
+        values = {each: dict(operations[each].parameters)[parameter] for each in line}
+        if all(map(_is_number, values.values())):
+            return sorted(line, key=values.__getitem__)
+        declared = dict(self._grammar.terminals[own.terminal].parameters).get(parameter, ())
+        order = list(operations)
+        return sorted(line, key=lambda each: (_rank(values[each], declared), order.index(each)))
+
+    @cached_property
+    def _alike(self) -> Mapping[str, Mapping[str, None]]:
+        places: dict[object, dict[str, None]] = {}
+        for way in self._grammar.productions:
+            for place, spelled in _places(way):
+                places.setdefault(place, {})[spelled] = None
+        alike: dict[str, dict[str, None]] = {}
+        for operations in places.values():
+            for spelled in operations:
+                alike.setdefault(spelled, {}).update(operations)
+        return alike
+
+
+def _places(way: Production) -> Iterator[tuple[object, str]]:
+    """Yield each operation of a production, with what its place is like."""
+    shape = tuple(
+        ("" if isinstance(item.what, str) else item.what.terminal, item.copies)
+        for item in way.items
+    )
+    label = "" if way.renames else way.label
+    for index, item in enumerate(way.items):
+        if isinstance(item.what, Operation):
+            yield (label, shape, index), item.what.spelled
+
+
+def _without(operation: Operation, parameter: str) -> list[tuple[str, Parameter]]:
+    return [item for item in operation.parameters if item[0] != parameter]
+
+
+def _is_number(value: Parameter) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _rank(value: Parameter, declared: tuple[Parameter, ...]) -> int:
+    return declared.index(value) if value in declared else len(declared)
