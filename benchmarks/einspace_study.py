@@ -159,18 +159,18 @@ class Setup:
         """Return the space of one way of sampling, within the budget of the scale."""
         return _within(SAMPLINGS[sampling], self.scale)
 
-    def evaluator(self, sampling: str, *, seeded: bool, seed: int) -> FromScratchEvaluator:
-        """Return what trains and scores the networks of one way of sampling."""
+    def evaluator(self, plan: "Plan", seed: int) -> FromScratchEvaluator:
+        """Return what trains and scores the networks of a study."""
         settings = FromScratchSettings(
             recipe=self.scale.recipe,
             deployment=DeploymentSettings(batch_size=128),
-            seeds=self.scale.known if seeded else (),
-            proxies=PROXIES,
+            seeds=self.scale.known if plan.seeded else (),
+            proxies=PROXIES if plan.objectives == (SKILL,) else (),
             max_memory_mib=1024,
         )
         return FromScratchEvaluator(
             partial(_load, self.task, self.scale.train, self.scale.scored),
-            self.space(sampling),
+            self.space(plan.sampling),
             OnnxRuntimeCpu(),
             settings=settings,
             seed=seed,
@@ -178,7 +178,7 @@ class Setup:
 
     def search(self, name: str, plan: "Plan", seed: int) -> "Searched":
         """Run a study, or continue it, and return what it tried."""
-        deployed = self.evaluator(plan.sampling, seeded=plan.seeded, seed=seed)
+        deployed = self.evaluator(plan, seed)
         target = OnnxRuntimeCpu() if LATENCY in plan.objectives else None
         evaluator = TrainedOnly(deployed, self.scale.recipe, target)
         folder = self.folder / f"{name}-{seed}"
