@@ -30,7 +30,17 @@ def cross(engine: Engine, first: Tree, second: Tree, rng: np.random.Generator) -
         child = engine.accepted((one, two), one.replaced(spot.path, node))
         if child is not None:
             return change(one, child, "cross", spot.path, (spot.node.n_leaves, node.n_leaves))
-    return mutate(engine, one, rng)
+    return _mutant(engine, one, two, rng)
+
+
+def _mutant(engine: Engine, one: Tree, two: Tree, rng: np.random.Generator) -> Change:
+    """Mutate `one`, again where it becomes `two`; only a space of two trees has nothing else."""
+    mutant = mutate(engine, one, rng)
+    for _ in range(_TRIES):
+        if mutant.tree != two:
+            break
+        mutant = mutate(engine, one, rng)
+    return mutant
 
 
 def _pairs(

@@ -43,6 +43,13 @@ def test_crossover_is_valid_and_neither_parent(space: GrammarSpace) -> None:
         assert child not in (first, second)
 
 
+def test_crossover_of_what_has_nothing_to_exchange_is_neither_parent() -> None:
+    space = GrammarSpace(read_grammar("start S\nS -> 'a' | 'b' | 'c'"))
+    first, second = space.candidate("a"), space.candidate("b")
+    children = {space.crossover(first, second, np.random.default_rng(i)) for i in range(20)}
+    assert children == {space.candidate("c")}
+
+
 def test_changes_say_what_was_done_and_how_local(space: GrammarSpace) -> None:
     rng = np.random.default_rng(5)
     tree = space.tree(space.sample(rng))
