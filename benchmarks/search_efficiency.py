@@ -10,11 +10,16 @@ that asks for a hole gets the nearest row, free of charge, and is told where tha
 Finished runs are kept in `--cache`: a run that was interrupted goes on, more seeds or searchers
 only cost what is new, and several processes, started in any order, share the work.
 
+With `--proxies` (computed by `benchmarks.table_proxies`), ours that learn from cheap values take
+part a second time, and are told the scores of untrained networks: what a user has whose networks
+can be built. Peers have no way to be told.
+
 The tables are read from the folder NIWAKI_DATA (default: ../shared/data).
 
 Run: python -m benchmarks.search_efficiency --seeds 10 --processes 2 --cache runs/efficiency
      python -m benchmarks.search_efficiency --tables 'nasbench201/*' --searchers surrogate linas
      python -m benchmarks.search_efficiency --cache runs/efficiency --summarise
+     python -m benchmarks.search_efficiency --proxies naswot --ours surrogate+naswot
 """
 
 import argparse
@@ -35,6 +40,7 @@ from benchmarks.efficiency.catalogue import all_scenarios
 from benchmarks.efficiency.contestants import Contestant, contestants, settings_of
 from benchmarks.efficiency.luck import Luck
 from benchmarks.efficiency.oracle import Oracle
+from benchmarks.efficiency.proxies import ProxyColumns
 from benchmarks.efficiency.scenario import Scenario
 from benchmarks.efficiency.summary import Needed, compared, of_scenario
 
@@ -48,13 +54,14 @@ class Job:
     searcher: str
     seed: int
     n_evaluations: int
+    columns: ProxyColumns | None
 
 
 def main() -> int:
     """Run what is missing, and print the tables."""
     arguments = _parser().parse_args()
     scenarios = [s for s in all_scenarios().values() if _wanted(s, arguments.tables)]
-    everyone = contestants()
+    everyone = contestants(_columns(arguments))
     taking_part = [everyone[name] for name in arguments.searchers or everyone]
     if not arguments.cache:
         with tempfile.TemporaryDirectory() as folder:
@@ -69,7 +76,7 @@ def _work(
     n_failed = 0
     if not arguments.summarise:
         jobs = [
-            Job(arguments.cache, s.name, c.name, seed, _budget(c, arguments))
+            Job(arguments.cache, s.name, c.name, seed, _budget(c, arguments), _columns(arguments))
             for seed in range(arguments.first_seed, arguments.seeds)
             for c in taking_part
             for s in scenarios
@@ -100,7 +107,7 @@ def run_all(jobs: Sequence[Job], n_processes: int) -> int:
 def run_job(job: Job) -> bool:
     """Run one job, in a process of the pool."""
     scenario = _scenarios()[job.scenario]
-    contestant = contestants()[job.searcher]
+    contestant = contestants(job.columns)[job.searcher]
     return Cache(job.cache).run(scenario, contestant, job.seed, job.n_evaluations)
 
 
@@ -167,6 +174,11 @@ def _budget(contestant: Contestant, arguments: argparse.Namespace) -> int:
     return min(allowed, contestant.most_evaluations or allowed)
 
 
+def _columns(arguments: argparse.Namespace) -> ProxyColumns | None:
+    proxies = tuple(arguments.proxies)
+    return ProxyColumns(arguments.proxy_scores, proxies) if proxies else None
+
+
 def _wanted(scenario: Scenario, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatch(scenario.name, pattern) for pattern in patterns)
 
@@ -177,6 +189,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--tables", nargs="*", default=[], help="patterns, such as 'noise/*'")
     parser.add_argument("--searchers", nargs="*", default=[], help="default: all that there are")
+    parser.add_argument(
+        "--proxies", nargs="*", default=[], help="scores told to one more row of ours, as 'naswot'"
+    )
+    parser.add_argument(
+        "--proxy-scores",
+        type=Path,
+        default=Path("runs/table_proxies"),
+        help="where benchmarks.table_proxies has put them",
+    )
     parser.add_argument("--seeds", type=int, default=10, help="how many, from 0")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--evaluations", type=int, default=500)

@@ -13,6 +13,7 @@ from niwaki.evaluation.table_settings import TableSettings, ValueColumn
 Source: TypeAlias = Callable[[], Iterator[Scenario]]
 
 DEVICES = ("raspi4", "pixel3", "gold_6226", "1080ti_1", "titan_rtx_32", "samsung_a50")
+CELLS = "nasbench201"
 FAILING_SHARE = 1 / 3
 TASKS = {
     "class": "class_object__valid_top1",
@@ -34,7 +35,7 @@ def nasbench201() -> Iterator[Scenario]:
         for device in DEVICES:
             table = _cells(f"{data}_val", data, device)
             name = f"nasbench201/{data}/{device}"
-            yield Scenario(name, "nasbench201", table, ("accuracy", "latency_ms"))
+            yield Scenario(name, "nasbench201", table, ("accuracy", "latency_ms"), family=CELLS)
 
 
 def noisy() -> Iterator[Scenario]:
@@ -51,6 +52,7 @@ def noisy() -> Iterator[Scenario]:
             table,
             ("accuracy", "latency_ms"),
             judged_by={"accuracy": "mean_accuracy"},
+            family=CELLS,
         )
 
 
@@ -63,6 +65,7 @@ def failing() -> Iterator[Scenario]:
             _cells("c100_val", "c100", device),
             ("accuracy", "latency_ms"),
             failing_share=FAILING_SHARE,
+            family=CELLS,
         )
 
 
@@ -113,7 +116,8 @@ def _tasks(space: str, wanted: Sequence[str]) -> Scenario:
         )
     )
     group = f"transnas, {len(wanted)} objectives"
-    return Scenario(f"transnas/{space}/{'+'.join(wanted)}", group, table, tuple(wanted))
+    name = f"transnas/{space}/{'+'.join(wanted)}"
+    return Scenario(name, group, table, tuple(wanted), family=f"transnas-{space}")
 
 
 def accelerators() -> Iterator[Scenario]:
@@ -137,7 +141,8 @@ def accelerators() -> Iterator[Scenario]:
             )
         )
         name = f"accelerators/{column.removesuffix('_mean')}"
-        yield Scenario(name, "accelerators", table, ("accuracy", "speed"))
+        wanted = ("accuracy", "speed")
+        yield Scenario(name, "accelerators", table, wanted, family="accelerators")
 
 
 SOURCES: Mapping[str, Source] = {

@@ -3,7 +3,7 @@
 import ast
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from benchmarks.efficiency import own
+from benchmarks.efficiency.proxies import ProxyColumns
 from benchmarks.efficiency.scenario import Meter
 from niwaki.core.registry import import_object
 from niwaki.search.registry import SEARCHERS
@@ -61,6 +62,7 @@ class Peer:
 HERE = "benchmarks.efficiency"
 SPACE = "niwaki.spaces.rows"
 OURS = ("random", "nsga2", "regularized_evolution", "linas", "surrogate")
+LEARN_FROM_CHEAP = ("surrogate",)
 PEERS = (
     Peer("pymoo-nsga2", "pymoo", f"{HERE}.pymoo_peer:run_nsga2"),
     Peer("optuna-nsga2", "optuna", f"{HERE}.optuna_peer:run_nsga2"),
@@ -70,12 +72,27 @@ PEERS = (
 )
 
 
-def contestants() -> dict[str, Contestant]:
-    """Return who can take part here, by name: ours that exist, peers that are installed."""
+def contestants(columns: ProxyColumns | None = None) -> dict[str, Contestant]:
+    """Return who can take part here, by name: ours that exist, peers that are installed.
+
+    Args:
+        columns: What ours that learn from cheap values are told beside the table, in a row of their
+            own: `surrogate+naswot`. Peers have no way to be told.
+    """
     known = SEARCHERS.names()
     ours = [_own(name) for name in OURS if name in known]
+    told = [_told(_own(name), columns) for name in LEARN_FROM_CHEAP] if columns else []
     peers = [_peer(peer) for peer in PEERS if _installed(peer.distribution)]
-    return {contestant.name: contestant for contestant in [*ours, *peers]}
+    return {contestant.name: contestant for contestant in [*ours, *told, *peers]}
+
+
+def _told(contestant: Contestant, columns: ProxyColumns) -> Contestant:
+    return replace(
+        contestant,
+        name="+".join([contestant.name, *columns.proxies]),
+        version=f"{contestant.version}-{columns.version}",
+        load=lambda: partial(own.run, searcher=contestant.name, columns=columns),
+    )
 
 
 def _own(name: str) -> Contestant:
@@ -106,7 +123,8 @@ def settings_of(name: str) -> str:
     for peer in PEERS:
         if peer.name == name:
             return str(import_object(f"{peer.path.partition(':')[0]}:SETTINGS"))
-    return "niwaki's own, default settings"
+    told = ", and told the scores of untrained networks" if "+" in name else ""
+    return f"niwaki's own, default settings{told}"
 
 
 def _installed(distribution: str) -> bool:

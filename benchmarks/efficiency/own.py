@@ -1,5 +1,8 @@
 """niwaki's own searchers on a table, through their public interface: one candidate at a time."""
 
+from dataclasses import replace
+
+from benchmarks.efficiency.proxies import ProxyColumns
 from benchmarks.efficiency.scenario import Answer, Meter, Scenario
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Measurement, Status, Trial
@@ -8,10 +11,20 @@ from niwaki.search.base import Problem
 from niwaki.search.registry import SEARCHERS
 
 
-def run(meter: Meter, seed: int, *, searcher: str) -> None:
-    """Search until the meter is done, or the space has no more."""
+def run(meter: Meter, seed: int, *, searcher: str, columns: ProxyColumns | None = None) -> None:
+    """Search until the meter is done, or the space has no more.
+
+    Args:
+        meter: What is searched.
+        seed: Of the searcher.
+        searcher: Its name.
+        columns: Scores of untrained networks that it is told beside the cheap values of the table.
+    """
     scenario = meter.scenario
-    asker = SEARCHERS.find(searcher).load()(problem_of(scenario, seed))
+    problem = problem_of(scenario, seed)
+    if columns is not None:
+        problem = replace(problem, cheap=columns.cheap(scenario))
+    asker = SEARCHERS.find(searcher).load()(problem)
     number = 0
     while not meter.done:
         asked = asker.ask(1)

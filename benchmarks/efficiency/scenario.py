@@ -34,6 +34,8 @@ class Scenario:
             were evaluated: having evaluated a good row is worth nothing if it is not chosen.
         failing_share: Share of the evaluations that fail: which, hangs on the candidate's key. A
             failed one is paid for like any other.
+        family: Of the networks that the rows are, for scores of untrained networks; empty if they
+            cannot be built.
     """
 
     name: str
@@ -42,6 +44,7 @@ class Scenario:
     wanted: tuple[str, ...]
     judged_by: Mapping[str, str] = field(default_factory=dict)
     failing_share: float = 0.0
+    family: str = ""
 
     @property
     def objectives(self) -> tuple[Objective, ...]:
