@@ -121,13 +121,17 @@ class NetworkFamily:
         return self._blueprints[candidate]
 
     @cached_property
+    def _planner(self) -> Planner:
+        return Planner(self.space.engine.attributes)
+
+    @cached_property
     def _blueprints(self) -> dict[Candidate, Blueprint]:
         return {}
 
     def _plan(self, candidate: Candidate) -> Blueprint:
         tree = self.space.tree(candidate)
         attributes = self.space.engine.attributes
-        trunk, branches = Planner(attributes).plan(tree)
+        trunk, branches = self._planner.plan(tree)
         output = attributes.whole(tree).output
         ends = output.outputs if isinstance(output, Ends) else (output,) * len(self.heads)
         tapes = branches or tuple(Tape(trunk.layout) for _ in self.heads)

@@ -69,6 +69,12 @@ class Tape:
         self._patches: tuple[int, int, int] | None = None
         self._layout = layout
 
+    def copy(self) -> "Tape":
+        """Return a tape of its own that goes on from here."""
+        copy = Tape(self._layout)
+        copy._given, copy._pieces, copy._patches = self._given, [*self._pieces], self._patches
+        return copy
+
     @property
     def layout(self) -> Layout:
         """Layout of what comes out of the last piece."""

@@ -8,7 +8,7 @@ from niwaki.spaces.einspace.layout import Layout, Tape, first_layout, plain
 from niwaki.spaces.einspace.lowering_extras import ALL_OPERATIONS
 from niwaki.spaces.einspace.own_modules import write_own
 from niwaki.spaces.einspace.tasks import ByTask
-from niwaki.spaces.grammar.attributes import Attributes
+from niwaki.spaces.grammar.attributes import MOST_REMEMBERED, Attributes
 from niwaki.spaces.grammar.flows import Attribute, Cell, Place
 from niwaki.spaces.grammar.grammar import IDENTITY, Operation, Production
 from niwaki.spaces.grammar.tree import Tree
@@ -18,7 +18,7 @@ _Child = tuple[str, Place, Tree, Attribute]
 
 
 class Planner:
-    """Writes trees of one grammar as lines of pieces.
+    """Writes trees of one grammar as lines of pieces, and remembers branches: kin share most.
 
     Args:
         attributes: Of the grammar.
@@ -27,6 +27,7 @@ class Planner:
     def __init__(self, attributes: Attributes) -> None:
         self._attributes = attributes
         self._grammar = attributes.grammar
+        self._tapes: dict[tuple[Layout, str, Tree, Attribute], Tape] = {}
 
     def plan(self, tree: Tree) -> tuple[Tape, tuple[Tape, ...]]:
         """Write a whole tree.
@@ -38,6 +39,8 @@ class Planner:
         Raises:
             SpaceError: If the tree is not valid, or has an operation without a module.
         """
+        if len(self._tapes) > MOST_REMEMBERED:
+            self._tapes.clear()
         grammar = self._grammar
         if fault := self._attributes.whole(tree).fault:
             raise SpaceError(fault)
@@ -130,9 +133,12 @@ class Planner:
 
     def _branch(self, layout: Layout, child: _Child) -> Branch:
         symbol, place, node, given = child
-        tape = Tape(layout)
-        self._write(tape, symbol, node, given)
-        return Branch(tape, place.copies)
+        key = (layout, symbol, node, given)
+        written = self._tapes.get(key)
+        if written is None:
+            written = self._tapes[key] = Tape(layout)
+            self._write(written, symbol, node, given)
+        return Branch(written.copy(), place.copies)
 
     def _way(self, symbol: str, node: Tree) -> Production:
         way = self._attributes.way(symbol, node)

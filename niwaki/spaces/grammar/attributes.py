@@ -16,6 +16,7 @@ from niwaki.spaces.grammar.tree import Tree, TreePath
 # Entries in tables of trees. Tables only save time, so they are emptied now and then: a long search
 # must not fill the memory, nor keep the garbage collector busy.
 MOST_REMEMBERED = 5_000
+MOST_WITH_SPOTS = 128
 
 
 class Step(NamedTuple):
@@ -114,6 +115,7 @@ class Attributes:
         self._steps: dict[str, dict[Attribute, Step | str]] = {}
         self._n_steps = 0
         self._evaluations: dict[tuple[str, Tree, Attribute], Evaluation] = {}
+        self._spots: dict[Tree, Sequence[Spot]] = {}
 
     def step(self, operation: Operation, inherited: Attribute) -> Step | str:
         """Apply one operation; a string says why it does not apply.
@@ -199,6 +201,8 @@ class Attributes:
         if len(self._evaluations) + len(self._ways) > MOST_REMEMBERED:
             self._evaluations.clear()
             self._ways.clear()
+        if len(self._spots) > MOST_WITH_SPOTS:
+            self._spots.clear()
         if self._n_steps > MOST_REMEMBERED:
             self._steps.clear()
             self._n_steps = 0
@@ -304,12 +308,18 @@ class Attributes:
             return Evaluation(None, NOTHING, fault)
         return found
 
-    def spots(self, tree: Tree) -> list[Spot]:
+    def spots(self, tree: Tree) -> Sequence[Spot]:
         """Return every position of a valid tree, parents first.
 
         Raises:
             SpaceError: If the tree is not valid.
         """
+        found = self._spots.get(tree)
+        if found is None:
+            found = self._spots[tree] = self._spots_of(tree)
+        return found
+
+    def _spots_of(self, tree: Tree) -> list[Spot]:
         top = self.whole(tree)
         if top.output is None:
             raise SpaceError(f"the tree is not of this grammar: {top.fault}")

@@ -32,6 +32,7 @@ class Canonical:
         self._composes = bool(self._permutations)
         self._forms: dict[tuple[str, Tree, bool], Tree] = {}
         self._spelled: dict[Tree, str] = {}
+        self._pool: dict[Tree, Tree] = {}
 
     def of(self, tree: Tree, output: Attribute | None = None) -> Tree:
         """Return the canonical form of a tree that derives from the start symbol.
@@ -44,13 +45,15 @@ class Canonical:
         if len(self._forms) + len(self._spelled) > MOST_REMEMBERED:
             self._forms.clear()
             self._spelled.clear()
+        if len(self._pool) > MOST_REMEMBERED:
+            self._pool.clear()
         form = self._form(self._grammar.start, tree)
         if self._composes and not self._alike(tree, form, output):
             # Where attributes depend on the spelling, as in the published grammar.
             self._composes = False
             form = self._form(self._grammar.start, tree)
             self._composes = True
-        return shared(form)
+        return shared(form, self._pool)
 
     def _alike(self, tree: Tree, form: Tree, output: Attribute | None) -> bool:
         """Whether both give the same; what derives from nothing is nobody's to compare."""

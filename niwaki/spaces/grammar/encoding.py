@@ -10,11 +10,12 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.spaces.grammar.attributes import Attributes
+from niwaki.spaces.grammar.attributes import MOST_REMEMBERED, Attributes
 from niwaki.spaces.grammar.tree import Tree
 
 
@@ -48,23 +49,61 @@ class Encoding:
 
     def of(self, attributes: Attributes, tree: Tree) -> NDArray[np.float64]:
         """Return (d,) features of a valid tree."""
-        uses = _uses(attributes, tree)
-        blocks: list[NDArray[np.float64]] = []
-        if self.counts:
-            index = {name: i for i, name in enumerate(_vocabulary(attributes))}
-            blocks.append(np.zeros(len(index)))
-            for node, copies in uses:
-                blocks[-1][index[node.label]] += copies
-        if self.costs:
-            cost = attributes.whole(tree).cost
+        return Encoder(self, attributes).of(tree)
+
+
+class Encoder:
+    """Encodes trees of one grammar, and remembers what subtrees add: kin share most of theirs.
+
+    Args:
+        encoding: Which features.
+        attributes: Of the grammar.
+    """
+
+    def __init__(self, encoding: Encoding, attributes: Attributes) -> None:
+        self._encoding, self._attributes = encoding, attributes
+        names = _vocabulary(attributes) if encoding.counts else ()
+        self._column_of = {name: i for i, name in enumerate(names)}
+        self._sums: dict[tuple[str, Tree], NDArray[np.float64]] = {}
+
+    def of(self, tree: Tree) -> NDArray[np.float64]:
+        """Return (d,) features of a valid tree."""
+        if len(self._sums) > MOST_REMEMBERED:
+            self._sums.clear()
+        summed = self._sum(self._attributes.grammar.start, tree)
+        n_counts = len(self._column_of)
+        blocks = [summed[:n_counts]]
+        if self._encoding.costs:
+            cost = self._attributes.whole(tree).cost
             logarithms = [math.log1p(each) for each in cost[:-1]]
             blocks.append(np.array([*logarithms, float(cost.depth)]))
-        if self.n_neighbourhoods:
-            words = (word for node, _ in uses for word in _neighbourhoods(node, self.rounds))
-            blocks.append(_folded(words, self.n_neighbourhoods))
-        if self.n_paths:
-            blocks.append(_folded(_paths(tree), self.n_paths))
-        return np.concatenate(blocks) if blocks else np.zeros(0)
+        blocks.append(summed[n_counts:])
+        if self._encoding.n_paths:
+            blocks.append(_folded(_paths(tree), self._encoding.n_paths))
+        return np.concatenate(blocks)
+
+    def _sum(self, symbol: str, node: Tree) -> NDArray[np.float64]:
+        """Return counts of operations and labels, then neighbourhoods, of a node and all below."""
+        key = (symbol, node)
+        found = self._sums.get(key)
+        if found is None:
+            found = self._sums[key] = self._sum_of(symbol, node)
+        return found
+
+    def _sum_of(self, symbol: str, node: Tree) -> NDArray[np.float64]:
+        n_counts, width = len(self._column_of), self._encoding.n_neighbourhoods
+        total = np.zeros(n_counts + width)
+        if n_counts:
+            total[self._column_of[node.label]] += 1.0
+        if width:
+            total[n_counts:] += _folded(_neighbourhoods(node, self._encoding.rounds), width)
+        way = self._attributes.way(symbol, node) if node.children else None
+        if way is not None:
+            for below, place, child in self._attributes.children(way, node):
+                part = self._sum(below, child)
+                total[:n_counts] += place.copies * part[:n_counts]
+                total[n_counts:] += part[n_counts:]
+        return total
 
 
 _COSTS = ("operations", "network_operations", "parameters", "macs", "elements", "depth")
@@ -74,11 +113,6 @@ def _vocabulary(attributes: Attributes) -> list[str]:
     grammar = attributes.grammar
     labels = dict.fromkeys(way.label for way in grammar.productions if not way.renames)
     return [*grammar.operations, *labels]
-
-
-def _uses(attributes: Attributes, tree: Tree) -> list[tuple[Tree, int]]:
-    """Return every node with how often it is used in the network."""
-    return [(spot.node, spot.copies) for spot in attributes.spots(tree)]
 
 
 def _neighbourhoods(node: Tree, rounds: int) -> Iterator[str]:
@@ -107,6 +141,10 @@ def _folded(words: Iterator[str], width: int) -> NDArray[np.float64]:
     """Count words in `width` buckets, the same in every process."""
     counts = np.zeros(width)
     for word in words:
-        digest = hashlib.blake2b(word.encode(), digest_size=8).digest()
-        counts[int.from_bytes(digest, "little") % width] += 1.0
+        counts[_number(word) % width] += 1.0
     return counts
+
+
+@lru_cache(maxsize=20_000)
+def _number(word: str) -> int:
+    return int.from_bytes(hashlib.blake2b(word.encode(), digest_size=8).digest(), "little")

@@ -4,7 +4,7 @@ Every edit is checked by arithmetic before it counts, in the canonical form, aga
 no child is invalid, too expensive, or its own parent.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -19,7 +19,7 @@ from niwaki.spaces.grammar.variation import Change, Engine, change
 
 # An edit: where, the node to put there, operations removed and added.
 Edit: TypeAlias = tuple[TreePath, Tree, int, int]
-Operator: TypeAlias = Callable[[Engine, list[Spot], np.random.Generator], Iterator[Edit]]
+Operator: TypeAlias = Callable[[Engine, Sequence[Spot], np.random.Generator], Iterator[Edit]]
 
 _TRIES = 12
 _FRESH_TRIES = 64
@@ -61,13 +61,13 @@ def _some(edits: Iterator[Edit]) -> Iterator[Edit]:
         yield edit
 
 
-def _shuffled(spots: list[Spot], rng: np.random.Generator) -> Iterator[Spot]:
+def _shuffled(spots: Sequence[Spot], rng: np.random.Generator) -> Iterator[Spot]:
     for index in rng.permutation(len(spots)):
         if spots[int(index)].symbol:
             yield spots[int(index)]
 
 
-def resample(engine: Engine, spots: list[Spot], rng: np.random.Generator) -> Iterator[Edit]:
+def resample(engine: Engine, spots: Sequence[Spot], rng: np.random.Generator) -> Iterator[Edit]:
     """Draw a subtree anew, between the same attributes."""
     whole = spots[0].cost
     for spot in _shuffled(spots, rng):
@@ -83,7 +83,7 @@ def _accepting(engine: Engine, wanted: object) -> Callable[[object], bool]:
     return lambda output: goal is None or output == goal
 
 
-def insert(engine: Engine, spots: list[Spot], rng: np.random.Generator) -> Iterator[Edit]:
+def insert(engine: Engine, spots: Sequence[Spot], rng: np.random.Generator) -> Iterator[Edit]:
     """Put something new before or after a node, where the grammar has sequences."""
     whole = spots[0].cost
     for spot in _shuffled(spots, rng):
@@ -117,7 +117,7 @@ def _joined(label: str, node: Tree, new: Tree, before: bool) -> Tree:
     return Tree(label, tuple(children))
 
 
-def delete(engine: Engine, spots: list[Spot], rng: np.random.Generator) -> Iterator[Edit]:
+def delete(engine: Engine, spots: Sequence[Spot], rng: np.random.Generator) -> Iterator[Edit]:
     """Take an item out of a sequence, or put a subtree in the place of what is above it."""
     for spot in _shuffled(spots, rng):
         node = spot.node
@@ -132,7 +132,7 @@ def delete(engine: Engine, spots: list[Spot], rng: np.random.Generator) -> Itera
                 yield spot.path, child, node.n_leaves - child.n_leaves, 0
 
 
-def swap(engine: Engine, spots: list[Spot], rng: np.random.Generator) -> Iterator[Edit]:
+def swap(engine: Engine, spots: Sequence[Spot], rng: np.random.Generator) -> Iterator[Edit]:
     """Exchange an operation for another one, or two neighbours in a sequence."""
     for spot in _shuffled(spots, rng):
         node = spot.node
@@ -150,7 +150,7 @@ def _twice(pair: tuple[Tree, Tree]) -> tuple[int, int]:
     return n_moved, n_moved
 
 
-def retune(engine: Engine, spots: list[Spot], rng: np.random.Generator) -> Iterator[Edit]:
+def retune(engine: Engine, spots: Sequence[Spot], rng: np.random.Generator) -> Iterator[Edit]:
     """Change a parameter: of an operation alone, or of one that a production fixes."""
     for spot in _shuffled(spots, rng):
         if not spot.node.children:

@@ -25,7 +25,7 @@ _SHORT = 2.0 / 3.0  # probability that no further step is taken along a paramete
 
 
 def retune_all(
-    engine: Engine, spots: list[Spot], rng: np.random.Generator
+    engine: Engine, spots: Sequence[Spot], rng: np.random.Generator
 ) -> Iterator[tuple[TreePath, Tree, int, int]]:
     """Rename all operations of a kind within a subtree, and whatever else has to go with them.
 
@@ -33,7 +33,9 @@ def retune_all(
     the way down to the operation.
     """
     grammar, options = engine.grammar, engine.options
-    leaves = [spot for spot in spots if not spot.node.children and options.others(spot.node.label)]
+    leaves = [
+        spot for spot in spots if not spot.node.children and options.any_other(spot.node.label)
+    ]
     present = list(dict.fromkeys(spot.node.label for spot in leaves))
     by_path = {spot.path: spot for spot in spots}
     for index in rng.permutation(len(leaves))[:_STARTS]:

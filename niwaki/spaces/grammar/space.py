@@ -20,7 +20,7 @@ from niwaki.spaces.grammar.counting import Counting, TooManyStatesError, largest
 from niwaki.spaces.grammar.crossover import cross
 from niwaki.spaces.grammar.derive import Derived, Hole, Pick, by_weight
 from niwaki.spaces.grammar.distance import distance
-from niwaki.spaces.grammar.encoding import Encoding
+from niwaki.spaces.grammar.encoding import Encoder, Encoding
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar, Production
 from niwaki.spaces.grammar.mutation import mutate
@@ -36,8 +36,10 @@ TREE = "tree"
 _MOST_LISTED = 2_000
 _LARGEST_LISTED = 64
 _MOST_COUNTED = 20_000
+_MOST_SUMS = 500_000
 _MOST_DRAWS = 16
 _LARGEST_FORESEEN = 3
+_MOST_TREES = 2_000
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,7 @@ class GrammarSpace(WholeSpace):
         """Yield small sizes of which no tree is preferred: they would be drawn again for sure."""
         if self.prefers is None:
             return
-        counting = Counting(self.engine.attributes, most_states=_MOST_COUNTED)
+        counting = Counting(self.engine.attributes, most_states=_MOST_COUNTED, most_sums=_MOST_SUMS)
         for size in range(1, _LARGEST_FORESEEN + 1):
             try:
                 outputs = counting.outputs(size)
@@ -226,8 +228,12 @@ class GrammarSpace(WholeSpace):
 
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         trees = [self.tree(candidate) for candidate in candidates]
-        rows = [self.encoding.of(self.engine.attributes, tree) for tree in trees]
+        rows = [self._encoder.of(tree) for tree in trees]
         return np.array(rows).reshape(len(rows), len(self.columns))
+
+    @cached_property
+    def _encoder(self) -> Encoder:
+        return Encoder(self.encoding, self.engine.attributes)
 
     @cached_property
     def columns(self) -> list[str]:
@@ -243,7 +249,7 @@ class GrammarSpace(WholeSpace):
         every tree is canonical, and only operations are limited; otherwise infinity.
         """
         largest = min(largest_size(self.grammar), self.budget.operations)
-        counting = Counting(self.engine.attributes, most_states=_MOST_COUNTED)
+        counting = Counting(self.engine.attributes, most_states=_MOST_COUNTED, most_sums=_MOST_SUMS)
         try:
             n_trees = counting.count_up_to(int(largest))
         except TooManyStatesError:
@@ -284,7 +290,13 @@ class GrammarSpace(WholeSpace):
         """Return the tree that a candidate holds."""
         if TREE not in candidate.decisions:
             raise SpaceError(f"the candidate has no decision '{TREE}': it is of another space")
-        return tree_from_value(candidate.decisions[TREE])
+        tree = self._trees.get(candidate)
+        return tree_from_value(candidate.decisions[TREE]) if tree is None else tree
+
+    @cached_property
+    def _trees(self) -> dict[Candidate, Tree]:
+        """Trees of candidates that were made lately: reading one takes long."""
+        return {}
 
     def candidate(self, tree: Tree | str) -> Candidate:
         """Return the candidate of a tree, or of a tree's text, in canonical form.
@@ -300,7 +312,11 @@ class GrammarSpace(WholeSpace):
     def _of_form(self, form: Tree) -> Candidate:
         if fault := self.engine.fault(form):
             raise SpaceError(fault)
-        return Candidate.of({TREE: form.to_value()})
+        candidate = Candidate.of({TREE: form.to_value()})
+        if len(self._trees) >= _MOST_TREES:
+            self._trees.clear()
+        self._trees[candidate] = form
+        return candidate
 
     def evaluation(self, candidate: Candidate) -> Evaluation:
         """Return what a candidate's network gives, and what it costs."""

@@ -125,15 +125,16 @@ def tree_from_json(text: str) -> Tree:
         raise SpaceError(f"a tree in JSON was wanted, but it cannot be read: {error}") from error
 
 
-def shared(tree: Tree) -> Tree:
-    """Return an equal tree in which equal subtrees are one object."""
-    return _shared(tree, {})
+def shared(tree: Tree, pool: dict[Tree, Tree]) -> Tree:
+    """Return an equal tree in which equal subtrees are one object, that of `pool` if it is there.
 
-
-def _shared(tree: Tree, pool: dict[Tree, Tree]) -> Tree:
+    Args:
+        tree: Of any form.
+        pool: Trees by themselves; what is missing is added. Trees of one pool compare quickly.
+    """
     found = pool.get(tree)
     if found is None:
-        children = tuple([_shared(child, pool) for child in tree.children])
+        children = tuple([shared(child, pool) for child in tree.children])
         as_it_is = all(map(operator.is_, children, tree.children))
         found = pool[tree] = tree if as_it_is else Tree(tree.label, children)
     return found
