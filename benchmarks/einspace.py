@@ -79,6 +79,7 @@ FULL = Scale(
 )
 NUMBERS = [name for name in vars(FULL) if name != "known"]
 N_FRONT_FINALISTS = 6
+ALMOST = 0.9
 
 
 def sampling(setup: Setup, samplings: str) -> Figures:
@@ -153,15 +154,21 @@ def front(setup: Setup, searcher: str) -> Figures:
     Finalists are the fastest networks that the search split says are no worse; of them the fastest
     is taken that is no worse on the validation split. All are timed in one session.
     """
-    plan = Plan(searcher, setup.scale.evaluations, (SKILL, LATENCY))
     rows = []
     for seed in range(setup.scale.seeds):
-        run = setup.search(f"front-{searcher}", plan, seed)
-        rows.append(_fastest_no_worse(run, setup))
+        run = setup.search(f"front-{searcher}", front_plan(setup, searcher), seed)
+        rows.append(fastest_no_worse(run, setup))
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def _fastest_no_worse(run: Searched, setup: Setup) -> Mapping[str, float]:
+def front_plan(setup: Setup, searcher: str) -> Plan:
+    """Return the search of `front`: networks that are far worse than the first seed are nothing."""
+    bound = f"{SKILL} >= {ALMOST} * baseline"
+    return Plan(searcher, setup.scale.evaluations, (SKILL, LATENCY), constraints=(bound,))
+
+
+def fastest_no_worse(run: Searched, setup: Setup) -> Mapping[str, float]:
+    """Return the latencies and scores of the best seed, and of the fastest that is no worse."""
     best_seed = run.best_seed()
     rivals = [
         trial
@@ -237,7 +244,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--task", choices=TASKS, default="language")
     parser.add_argument("--small", action="store_true", help="minutes in place of hours")
     parser.add_argument("--searcher", default="surrogate", help="what is compared with evolution")
-    parser.add_argument("--front-searcher", default="nsga2", help="for the part `front`")
+    parser.add_argument("--front-searcher", default="surrogate", help="for the part `front`")
     parser.add_argument(
         "--samplings", default=",".join(SAMPLINGS), help="for the part `sampling`, with commas"
     )

@@ -189,6 +189,7 @@ class Setup:
             plan.make_searcher,
             StudySettings(
                 objectives=plan.objectives,
+                constraints=plan.constraints,
                 budget=Budget(plan.evaluations),
                 n_finalists=0,
                 seed=seed,
@@ -219,6 +220,7 @@ class Plan:
         sampling: How random networks are drawn.
         seeded: Whether it starts from the known networks.
         scheduler: Name in the registry; empty for trainings of full length alone.
+        constraints: Bounds on values, as text.
     """
 
     searcher: str
@@ -227,6 +229,7 @@ class Plan:
     sampling: str = "convolutions"
     seeded: bool = True
     scheduler: str = ""
+    constraints: tuple[str, ...] = ()
 
     def make_searcher(self, problem: Problem) -> Searcher:
         """Return the searcher, with a population that suits the evaluations.
