@@ -37,10 +37,16 @@ class Counting:
         distinct: Count trees: each flattened sequence once. Otherwise count derivations: each way
             of nesting a sequence is one, and so is each production written twice.
         most_states: Give up beyond so many table entries.
+        most_sums: Give up beyond so many additions, which is time; None never does.
     """
 
     def __init__(
-        self, attributes: Attributes, *, distinct: bool = True, most_states: int = 5_000_000
+        self,
+        attributes: Attributes,
+        *,
+        distinct: bool = True,
+        most_states: int = 5_000_000,
+        most_sums: int | None = None,
     ) -> None:
         grammar = attributes.grammar
         self._grammar = grammar.without_duplicates() if distinct else grammar
@@ -51,7 +57,9 @@ class Counting:
         self._rests = {way: self._rest_sizes(way) for way in self._grammar.productions}
         self._symbols: dict[tuple[str, Attribute, int, str], Counts] = {}
         self._ways: dict[tuple[Production, int, Attribute, int], Counts] = {}
+        self._most_sums = math.inf if most_sums is None else most_sums
         self._n_states = 0
+        self._n_sums = 0
         self._endless = _endless(self._grammar)
 
     def _rest_sizes(self, way: Production) -> tuple[float, ...]:
@@ -134,8 +142,14 @@ class Counting:
                     total[end] = total.get(end, 0) + n
             return total
         for after, taken, n in self._children(way, position, state, size):
-            for output, rest in self._of_rest(way, position + 1, after, size - taken).items():
+            rests = self._of_rest(way, position + 1, after, size - taken)
+            for output, rest in rests.items():
                 total[output] = total.get(output, 0) + n * rest
+            self._n_sums += 1 + len(rests)
+            if self._n_sums > self._most_sums:
+                raise TooManyStatesError(
+                    f"counting needs more than {self._most_sums} additions: count smaller trees"
+                )
         return total
 
     def _children(

@@ -2,7 +2,9 @@
 
 import contextlib
 import gc
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,11 +15,12 @@ from niwaki.spaces.grammar.costs import Cost, Purse, no_worse, paid, spend
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.frames import FREE, Frame, Goal, Rest
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
-from niwaki.spaces.grammar.lookahead import EFFORT, Lookahead
+from niwaki.spaces.grammar.lookahead import Lookahead
 from niwaki.spaces.grammar.tree import Tree, TreePath
 
 # Completions looked at for one tree; beyond, it is completed as promised.
 MOST_EFFORT = 2_000
+_MANY = 64  # productions of one symbol, beyond which scanning them costs the most
 
 
 class Hole(NamedTuple):
@@ -54,6 +57,8 @@ def by_weight(rng: np.random.Generator) -> Pick:
         ways: Sequence[Production],
         possible: Callable[[Production], bool],
     ) -> Production | None:
+        if len(ways) > _MANY:
+            return _pick_of_many(rng, ways, possible)
         left = list(ways)
         total = sum(way.weight for way in left)
         # An impossible draw is struck off the list: equal to drawing among the possible ones, and
@@ -73,6 +78,32 @@ def by_weight(rng: np.random.Generator) -> Pick:
         return None
 
     return pick
+
+
+def _pick_of_many(
+    rng: np.random.Generator,
+    ways: Sequence[Production],
+    possible: Callable[[Production], bool],
+) -> Production | None:
+    """Pick with the same probabilities, in time that hardly grows with the productions.
+
+    One that was struck off the list is drawn again in vain, until half of the weight is struck.
+    """
+    left = list(ways)
+    while left:
+        ends = list(accumulate(way.weight for way in left))
+        struck: set[int] = set()
+        weight_left = ends[-1]
+        while 2.0 * weight_left >= ends[-1]:
+            chosen = min(bisect_right(ends, rng.random() * ends[-1]), len(left) - 1)
+            if chosen in struck:
+                continue
+            if possible(left[chosen]):
+                return left[chosen]
+            struck.add(chosen)
+            weight_left -= left[chosen].weight
+        left = [way for index, way in enumerate(left) if index not in struck]
+    return None
 
 
 class Promise(NamedTuple):
@@ -130,7 +161,7 @@ class Deriver:
     def promise(self, hole: Hole, purse: Purse) -> Promise | None:
         """Return some way to fill `hole`, if lookahead knows one within the budget."""
         for output, cost, _ in self.lookahead.outcomes(hole.symbol, hole.inherited):
-            self.lookahead.effort = EFFORT
+            self.lookahead.effort = self.lookahead.full_effort
             found = _after(output, cost, hole, purse)
             if found is not None:
                 return found
@@ -139,7 +170,7 @@ class Deriver:
     def promise_of(self, hole: Hole, way: Production, purse: Purse) -> Promise | None:
         """Return a way to fill `hole` that starts with `way`, if one is soon found."""
         lookahead = self.lookahead
-        lookahead.effort = EFFORT
+        lookahead.effort = lookahead.full_effort
         if way.renames and not isinstance(what := way.whats[0], str):
             step = self._attributes.step(what, hole.inherited)
             if isinstance(step, str):
@@ -267,7 +298,7 @@ class _Derivation:
         # How the open hole can be completed: either a promise, or a rest that includes the hole.
         self._promise: Promise | None = None
         self._before: Rest | None = None
-        self._effort_left = MOST_EFFORT
+        self._effort_left = MOST_EFFORT * deriver.lookahead.thoroughness
 
     def run(self, hole: Hole) -> Derived:
         self._promise = self._deriver.promise(hole, self._purse)
@@ -301,7 +332,7 @@ class _Derivation:
 
         def possible(way: Production) -> bool:
             promise = deriver.promise_of(hole, way, purse)
-            self._effort_left -= EFFORT - deriver.lookahead.effort
+            self._effort_left -= deriver.lookahead.full_effort - deriver.lookahead.effort
             if promise is None:
                 return False
             found[id(way)] = promise

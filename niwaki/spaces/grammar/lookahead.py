@@ -12,6 +12,7 @@ recursion, so left recursion is harmless here.
 """
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import TypeAlias
 
 from niwaki.spaces.grammar.attributes import Attributes
@@ -87,10 +88,13 @@ class Lookahead:
         self._lowest_outcomes: dict[tuple[str, Attribute], Outcomes] = {}
         self._heights: dict[tuple[str, Attribute], tuple[int, int]] = {}
         self._outcomes: dict[tuple[str, Attribute, int], _Lazy] = {}
+        self._rising: dict[tuple[str, Attribute, int, int], _Lazy] = {}
         self._completions: dict[tuple[Production, int, Attribute, int], _Lazy] = {}
+        # What takes several steps is far down in the lists.
+        self.thoroughness = (1 + slack) ** 2
         # Completions that the present question may still look at. Counted the same whether they
         # are remembered or not, so that answers do not depend on what was asked before.
-        self.effort = EFFORT
+        self.effort = self.full_effort = EFFORT * self.thoroughness
 
     def tidy(self) -> None:
         """Forget what was remembered, if it has become much."""
@@ -99,6 +103,7 @@ class Lookahead:
             self._heights.clear()
             self._lowest_outcomes.clear()
             self._outcomes.clear()
+            self._rising.clear()
             self._completions.clear()
 
     def outcomes(self, symbol: str, inherited: Attribute, below: int = NO_LIMIT) -> Outcomes:
@@ -120,7 +125,15 @@ class Lookahead:
         first = self._first_height(symbol, inherited, below)
         if first > below:
             return ()
-        return self._of_height(symbol, inherited, min(first + self._slack, below))
+        last = min(first + self._slack, below)
+        if first == last:
+            return self._of_height(symbol, inherited, first)
+        key = (symbol, inherited, first, last)
+        if key not in self._rising:
+            # What is low first: searches look at a few outcomes, whatever the slack.
+            heights = (self._of_height(symbol, inherited, each) for each in range(first, last + 1))
+            self._rising[key] = _Lazy(_pareto(chain.from_iterable(heights)))
+        return self._rising[key]
 
     def _of_leaves(self, leaves: Leaves, inherited: Attribute) -> Outcomes:
         """Return what single operations can give: often nothing, where branches meet."""

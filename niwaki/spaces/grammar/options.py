@@ -21,6 +21,10 @@ class Options:
     def __init__(self, grammar: Grammar) -> None:
         self._grammar = grammar
 
+    def any_other(self, spelled: str) -> bool:
+        """Whether there is another operation that can stand where this one stands."""
+        return len(self._alike.get(spelled, ())) > 1
+
     def others(self, spelled: str) -> tuple[str, ...]:
         """Return the operations of the same terminal that can stand where this one stands."""
         return tuple(each for each in self._alike.get(spelled, ()) if each != spelled)
@@ -46,22 +50,26 @@ class Options:
         return {}
 
     def _along(self, spelled: str, parameter: str) -> list[str]:
-        operations = self._grammar.operations
-        own = operations[spelled]
-        if parameter not in dict(own.parameters):
-            return []
-        rest = _without(own, parameter)
+        own = self._grammar.operations[spelled]
+        alike = self._alike.get(spelled, {})
         line = [
-            each
-            for each in (spelled, *self.others(spelled))
-            if _without(operations[each], parameter) == rest
+            (value, each)
+            for value, each in self._differing.get(_without(own, parameter), ())
+            if each in alike
         ]
-        values = {each: dict(operations[each].parameters)[parameter] for each in line}
-        if all(map(_is_number, values.values())):
-            return sorted(line, key=values.__getitem__)
+        if all(_is_number(value) for value, _ in line):
+            return [each for _, each in sorted(line)]
         declared = dict(self._grammar.terminals[own.terminal].parameters).get(parameter, ())
-        order = list(operations)
-        return sorted(line, key=lambda each: (_rank(values[each], declared), order.index(each)))
+        return [each for _, each in sorted(line, key=lambda item: _rank(item[0], declared))]
+
+    @cached_property
+    def _differing(self) -> Mapping[object, list[tuple[Parameter, str]]]:
+        """Operations by all that they are but one parameter, in the order of the file."""
+        found: dict[object, list[tuple[Parameter, str]]] = {}
+        for spelled, operation in self._grammar.operations.items():
+            for name, value in operation.parameters:
+                found.setdefault(_without(operation, name), []).append((value, spelled))
+        return found
 
     @cached_property
     def _alike(self) -> Mapping[str, Mapping[str, None]]:
@@ -88,8 +96,10 @@ def _places(way: Production) -> Iterator[tuple[object, str]]:
             yield (label, shape, index), item.what.spelled
 
 
-def _without(operation: Operation, parameter: str) -> list[tuple[str, Parameter]]:
-    return [item for item in operation.parameters if item[0] != parameter]
+def _without(operation: Operation, parameter: str) -> object:
+    """Return all that an operation is but one parameter, with that parameter's name."""
+    rest = tuple(item for item in operation.parameters if item[0] != parameter)
+    return operation.terminal, parameter, rest
 
 
 def _is_number(value: Parameter) -> bool:

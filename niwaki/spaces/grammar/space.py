@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
+from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -13,7 +14,7 @@ from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
 from niwaki.spaces.base import Choose
-from niwaki.spaces.grammar.attributes import Evaluation
+from niwaki.spaces.grammar.attributes import Attributes, Evaluation
 from niwaki.spaces.grammar.check import require_sound, why_nothing_applies
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError, largest_size
@@ -23,6 +24,7 @@ from niwaki.spaces.grammar.distance import distance
 from niwaki.spaces.grammar.encoding import Encoder, Encoding
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar, Production
+from niwaki.spaces.grammar.lookahead import Lookahead
 from niwaki.spaces.grammar.mutation import mutate
 from niwaki.spaces.grammar.rates import greatest_heights, require_termination
 from niwaki.spaces.grammar.sizes import SizeCounts, by_size
@@ -39,6 +41,8 @@ _MOST_COUNTED = 20_000
 _MOST_SUMS = 500_000
 _MOST_DRAWS = 16
 _LARGEST_FORESEEN = 3
+_MORE_SLACK = 8
+_MOST_OUTCOMES = 500
 _MOST_TREES = 2_000
 
 
@@ -64,7 +68,8 @@ class GrammarSpace(WholeSpace):
         proposal: Grammar that samples are drawn from, by its weights: it may draw as a whole what
             `grammar` derives piece by piece, but all its trees must derive from `grammar`. Its
             weights are tilted in place of the grammar's. None draws from `grammar`.
-        slack: Lookahead beyond the lowest derivations; more finds more ways to a wanted output.
+        slack: Lookahead beyond the lowest derivations; more finds more ways to a wanted output. It
+            is raised by itself as far as it takes to know of one, if few attributes are on the way.
         encoding: Features for predictors.
         prefers: Says of what a tree gives whether a sample of it is good enough; others are drawn
             again, up to sixteen times, and sizes that have no such tree are not drawn, as far as
@@ -103,10 +108,13 @@ class GrammarSpace(WholeSpace):
 
     def _require_tree(self, engine: Engine) -> None:
         if engine.deriver.promise(engine.root(), engine.budget.purse) is None:
+            wanted = self.grammar.output
+            output = "" if wanted is None else f" and the output {wanted!r}"
             raise SpaceError(
                 f"no tree is known to derive from '{engine.grammar.start}' with the input "
-                f"{self.grammar.input!r} within {engine.budget}: raise the budget or `slack`, or "
-                f"see why operations do not apply ({why_nothing_applies(engine.grammar)})"
+                f"{self.grammar.input!r}{output} within {engine.budget}: raise the budget or "
+                f"`slack`, or see why operations do not apply "
+                f"({why_nothing_applies(engine.grammar)})"
             )
 
     def _require_proposal(self, proposal: Grammar) -> None:
@@ -133,7 +141,23 @@ class GrammarSpace(WholeSpace):
         grammar = self.grammar
         if self.expected_operations is not None:
             grammar = tilted(grammar, operations=self.expected_operations)
-        return Engine(grammar, self.budget, slack=self.slack)
+        return Engine(grammar, self.budget, slack=self._slack)
+
+    @cached_property
+    def _slack(self) -> int:
+        """The slack, and more where only more of it is known to reach the wanted output."""
+        wanted = self.grammar.output
+        if wanted is None:
+            return self.slack
+        for slack in range(self.slack, self.slack + _MORE_SLACK):
+            lookahead = Lookahead(Attributes(self.grammar), slack=slack)
+            outcomes = lookahead.outcomes(self.grammar.start, self.grammar.input)
+            found = [output for output, _, _ in islice(outcomes, _MOST_OUTCOMES)]
+            if wanted in found:
+                return slack
+            if len(found) == _MOST_OUTCOMES:  # the next ones would take minutes
+                break
+        return self.slack
 
     @cached_property
     def sampler(self) -> Engine:
@@ -147,7 +171,7 @@ class GrammarSpace(WholeSpace):
             grammar = self.proposal
             if self.expected_operations is not None:
                 grammar = tilted(grammar, operations=self.expected_operations)
-        return Engine(grammar, replace(self.budget, operations=most), slack=self.slack)
+        return Engine(grammar, replace(self.budget, operations=most), slack=self._slack)
 
     @cached_property
     def counting(self) -> Counting:

@@ -1,8 +1,9 @@
 """Lookahead: what single operations can give, and where they stop being all there is."""
 
+import numpy as np
 import pytest
 
-from niwaki.spaces.grammar import Attributes, read_grammar
+from niwaki.spaces.grammar import Attributes, Budget, GrammarSpace, read_grammar
 from niwaki.spaces.grammar.attributes import AttributeRuleError
 from niwaki.spaces.grammar.grammar import Effect
 from niwaki.spaces.grammar.lookahead import Lookahead
@@ -76,3 +77,22 @@ def test_branches_that_do_not_meet_have_no_outcome() -> None:
 def test_a_rule_that_fails_where_branches_meet_is_named() -> None:
     with pytest.raises(AttributeRuleError, match=r"rule of 'join' fails for \(6, 6\).*six"):
         list(Lookahead(_attributes()).outcomes("Join", (6, 6)))
+
+
+def lower(given: tuple[int, int], bits: int) -> Effect | str:
+    return Effect((bits, given[1])) if bits <= given[0] else "bits are not won back"
+
+
+def shrink(given: tuple[int, int]) -> Effect | str:
+    return Effect((given[0], given[1] - 1)) if given[1] else "nothing is left to shrink"
+
+
+@pytest.mark.parametrize("slack", [0, 2, 3, 5])
+def test_what_takes_several_steps_is_found_and_slack_takes_no_choice_away(slack: int) -> None:
+    text = f"input (32, 2)\noutput (8, 0)\nfunctions {__name__}\n"
+    text += "terminal lower(bits=4|8|16|32), shrink\nterminal act = niwaki.spaces.grammar:Effect\n"
+    grammar = read_grammar(f"start P\n{text}P -> p: P P | lower | shrink | act")
+    space = GrammarSpace(grammar, Budget(operations=20), expected_operations=8.0, slack=slack)
+    found = [space.sample(np.random.default_rng(seed)) for seed in range(60)]
+    assert {space.evaluation(each).output for each in found} == {(8, 0)}
+    assert len(set(found)) > 30

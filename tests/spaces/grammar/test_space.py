@@ -11,7 +11,7 @@ import pytest
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.grammar import Budget, Grammar, GrammarSpace, load_grammar, read_grammar
+from niwaki.spaces.grammar import Budget, Effect, Grammar, GrammarSpace, load_grammar, read_grammar
 
 HERE = Path(__file__).parent
 CELL = Path(__file__).parents[3] / "niwaki/spaces/grammar/examples/cell.grammar"
@@ -124,6 +124,18 @@ def test_sizes_are_exact() -> None:
     merged = read_grammar("terminal split [symmetric], join [commutative], a, b\n"
                           "S -> x@branch: split X X join\nX -> a | b")  # fmt: skip
     assert GrammarSpace(merged).size == 3
+
+
+def wide(given: int, d: int) -> Effect:
+    """Take any width, and give another."""
+    return Effect(d, parameters=given * d)
+
+
+def test_the_size_of_a_grammar_of_many_attributes_is_given_up_soon() -> None:
+    widths = "|".join(map(str, range(1, 300)))
+    text = f"start S\ninput 3\nterminal wide(d={widths})\nS -> seq: S S [100] | wide"
+    space = GrammarSpace(read_grammar(text, {"wide": wide}), Budget(operations=40))
+    assert space.size == float("inf")
 
 
 def test_uniform_sampling_finds_all(einspace: Grammar) -> None:
