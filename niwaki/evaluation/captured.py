@@ -14,17 +14,21 @@ from torch import Tensor, nn
 # From inputs and targets by task to the loss, its gradients in the weights.
 Gradients: TypeAlias = Callable[[Tensor, Mapping[str, Tensor]], Tensor]
 
+# Modules of these packages do the same in every step.
+_KNOWN = ("torch.nn.", "niwaki.")
 _N_WARM_UP = 2  # before capturing, libraries set up what they cannot set up during it
 
 
 def captured(
     compute: Gradients, network: nn.Module, images: Tensor, targets: Mapping[str, Tensor]
 ) -> "CapturedGradients | None":
-    """Return the function as a graph; None if it cannot be one, and has to run step by step.
+    """Return the function as a graph; None if it cannot be one, and has to run kernel by kernel.
 
-    It cannot if it waits for numbers on the host, as modules of a user's own may. What goes wrong
-    in running it is raised there.
+    A user's own modules may do something else in each step, or wait for numbers on the host, so
+    networks with such are none. What goes wrong in running a function is raised there.
     """
+    if not all(type(module).__module__.startswith(_KNOWN) for module in network.modules()):
+        return None
     try:
         return CapturedGradients(compute, network, images, targets)
     except torch.cuda.OutOfMemoryError:

@@ -109,6 +109,12 @@ class ScratchTraining:
         recipe: How.
         fidelity: Share of the full training, in (0, 1].
         seed: Of everything random.
+
+    Attributes:
+        network: As far as it is trained.
+        n_steps: Where `run` ends.
+        steps_done: So far.
+        captures: Whether steps run as a CUDA graph: on a GPU, until one turns out to be none.
     """
 
     def __init__(
@@ -142,7 +148,7 @@ class ScratchTraining:
             weight_decay=recipe.weight_decay,
         )
         self.steps_done = 0
-        self._capturable = self._device.type == "cuda"
+        self.captures = self._device.type == "cuda"
         self._captured: CapturedGradients | None = None
 
     def run(
@@ -234,11 +240,11 @@ class ScratchTraining:
 
     def _gradients(self, images: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         """Return the loss, and leave its gradients in the parameters."""
-        if self._capturable and len(images) == self._recipe.batch_size:
+        if self.captures and len(images) == self._recipe.batch_size:
             if self._captured is None:
                 with _seeded(0, self._device):  # what it draws is not what this step draws
                     self._captured = captured(self._computed, self.network, images, targets)
-                self._capturable = self._captured is not None
+                self.captures = self._captured is not None
             if self._captured is not None:
                 return self._captured(images, targets)
         return self._computed(images, targets)

@@ -1,7 +1,7 @@
 """On a CUDA device: what is trained there is repeatable, comes back, and fails alone."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -96,72 +96,55 @@ def test_a_training_goes_on_from_a_file(
     assert same_weights(whole.network, rest.network)
 
 
-class Waiting(nn.Module):
-    """Looks at a number on the host, in the middle of everything."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return x * (1.0 if x.sum().item() > 0.0 else 0.5)
-
-
-class Noisy(nn.Module):
-    """Adds noise, and remembers some of it."""
-
-    last: torch.Tensor
+class Counting(nn.Module):
+    """Does something else in each step, as a module of a user's own may."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("last", torch.zeros(()))
+        self.n_steps = 0
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        noise = torch.randn_like(x)
-        self.last.copy_(noise.flatten()[0])
-        return x + 0.1 * noise
+        self.n_steps += 1
+        return x * (1.0 if x.sum().item() > 0.0 else 0.5)
 
 
-@pytest.mark.parametrize("first", [nn.Identity, Waiting])
-def test_captured_steps_learn_what_single_kernels_do(
-    family: NetworkFamily,
-    items: TaskData,
-    monkeypatch: pytest.MonkeyPatch,
-    first: type[nn.Module],
-) -> None:
+def trained(
+    family: NetworkFamily, items: TaskData, first: nn.Module, *, captures: bool = True
+) -> ScratchTraining:
     seed = named_seed("resnet8_w16", family)
-
-    def weights(*, capturing: bool) -> list[torch.Tensor]:
-        run = ScratchTraining(
-            lambda: nn.Sequential(first(), family.build(seed)), items, RECIPE, fidelity=1.0, seed=0
-        )
-        monkeypatch.setattr(run, "_capturable", capturing)
-        run.run(nullcontext)
-        assert run._capturable == (capturing and first is not Waiting)
-        return [value.float() for value in run.finished().state_dict().values()]
-
-    for a, b in zip(weights(capturing=True), weights(capturing=False), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-4)
+    run = ScratchTraining(
+        lambda: nn.Sequential(first, family.build(seed)), items, RECIPE, fidelity=1.0, seed=0
+    )
+    run.captures &= captures
+    run.run(nullcontext)
+    return run
 
 
-def test_what_a_network_draws_differs_by_step_and_is_the_same_again(
+def test_captured_steps_learn_what_single_kernels_do(
     family: NetworkFamily, items: TaskData
 ) -> None:
-    seed = named_seed("resnet8_w16", family)
+    captured, alone = (
+        trained(family, items, nn.Identity(), captures=each) for each in (True, False)
+    )
+    assert captured.captures and not alone.captures
+    weights = (run.finished().state_dict().values() for run in (captured, alone))
+    for a, b in zip(*weights, strict=True):
+        torch.testing.assert_close(a.float(), b.float(), rtol=1e-3, atol=1e-4)
 
-    def drawn() -> list[float]:
-        noisy, found = Noisy(), list[float]()
-        run = ScratchTraining(
-            lambda: nn.Sequential(noisy, family.build(seed)), items, RECIPE, fidelity=1.0, seed=0
-        )
 
-        @contextmanager
-        def looking() -> Iterator[None]:
-            yield
-            found.append(noisy.last.item())
+def test_modules_of_a_user_run_in_every_step(family: NetworkFamily, items: TaskData) -> None:
+    module = Counting()
+    run = trained(family, items, module)
+    assert not run.captures
+    assert module.n_steps == run.n_steps
 
-        run.run(looking)
-        return found
 
-    first = drawn()
-    assert len(set(first)) == len(first)
-    assert drawn() == first
+def test_what_is_dropped_is_drawn_again(family: NetworkFamily, items: TaskData) -> None:
+    first, second, other = (
+        trained(family, items, nn.Dropout(share)).network for share in (0.5, 0.5, 0.25)
+    )
+    assert same_weights(first, second)
+    assert not same_weights(first, other)
 
 
 def test_batches_there_are_those_of_the_split(items: TaskData) -> None:
