@@ -14,7 +14,13 @@ from niwaki.core.measurement import Measurement, Trial
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
 from niwaki.search.surrogate import Surrogate, SurrogateSettings
-from niwaki.search.surrogate.guessed import FIRST_DRAWN, LEAST_SHARE_OF_TURNS, MOST_KEPT, Guessed
+from niwaki.search.surrogate.guessed import (
+    FIRST_DRAWN,
+    LEAST_SHARE_OF_TURNS,
+    MOST_KEPT,
+    Guessed,
+    Told,
+)
 from niwaki.search.surrogate.pool import Catalogue, Pool, grow
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.spaces.einspace import EinspaceSettings
@@ -121,16 +127,18 @@ def test_samples_and_kin_have_turns_as_often_as_theirs_turned_out_well() -> None
     kin = [TREES.mutate(KNOWN, stream(8, "mutant", number)) for number in range(6)]
     trials = [*samples, *kin]
     assert len({problem.identity(each) for each in trials}) == 12
-    assert guessed.share_of_samples([], np.zeros(0, dtype=np.int64), 0) == 0.5
+
+    def share(candidates: list[Candidate], ranks: np.ndarray, known_rank: int = 60) -> float:
+        return guessed.share_of_samples(Told(candidates, ranks, known_rank), 12)
+
+    assert share([], np.zeros(0, dtype=np.int64)) == 0.5
     kin_is_good, samples_are_good = np.arange(12)[::-1], np.arange(12)
-    assert guessed.share_of_samples(trials, kin_is_good, 12) == pytest.approx(
-        (0.5 / 8) / (0.5 / 8 + 3.5 / 8)
-    )
-    assert guessed.share_of_samples(trials, samples_are_good, 12) == pytest.approx(
-        (3.5 / 8) / (0.5 / 8 + 3.5 / 8)
-    )
-    assert (
-        guessed.share_of_samples(kin * 3 + samples * 7, np.arange(60), 12) == LEAST_SHARE_OF_TURNS
+    assert share(trials, kin_is_good) == pytest.approx((0.5 / 8) / (0.5 / 8 + 3.5 / 8))
+    assert share(trials, samples_are_good) == pytest.approx((3.5 / 8) / (0.5 / 8 + 3.5 / 8))
+    assert share(kin * 3 + samples * 7, np.arange(60)) == LEAST_SHARE_OF_TURNS
+    # The best of samples alone are no good where a known network is better than all of them.
+    assert share(samples, np.arange(1, 7), known_rank=0) == pytest.approx(
+        (0.5 / 8) / (0.5 / 8 + 0.5 / 2)
     )
 
 

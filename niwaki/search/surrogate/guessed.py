@@ -14,6 +14,7 @@ References:
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
@@ -32,9 +33,24 @@ ASKS_PER_MUTANT = 4
 MOST_KEPT = 3  # samples
 LEAST_SHARE_KEPT = 0.5  # of samples, where there are several objectives
 KIN_SHARE_KEPT = 0.875  # the last are those that learn nothing; of the others guesses know little
-GOOD_SHARE = 0.25  # of all trials, the best ones: what a turn is for
+GOOD_SHARE = 0.25  # of all trials, the best ones, if no known network is better: what turns are for
 PRIOR_TRIALS = 2.0  # of either kind, of which `GOOD_SHARE` are taken to be good
 LEAST_SHARE_OF_TURNS = 0.125
+
+
+@dataclass(frozen=True)
+class Told:
+    """What was measured so far.
+
+    Attributes:
+        candidates: n of them, known networks left out.
+        ranks: (n,) of each, less is better.
+        known_rank: Of the best known network; n or more if none was measured.
+    """
+
+    candidates: Sequence[Candidate]
+    ranks: Rows
+    known_rank: int
 
 
 class Guessed:
@@ -74,19 +90,18 @@ class Guessed:
         }
         return list(self._drawn.values())
 
-    def share_of_samples(self, told: Sequence[Candidate], ranks: Rows, n_asked: int) -> float:
+    def share_of_samples(self, told: Told, n_asked: int) -> float:
         """Return how often a sample should have its turn.
 
         Args:
-            told: What was measured, known networks left out.
-            ranks: (n,) of each, less is better.
+            told: What was measured.
             n_asked: Candidates asked for so far.
         """
-        identity = self._catalogue.problem.identity
+        identity, ranks = self._catalogue.problem.identity, told.ranks
         samples = {identity(candidate) for candidate in self._samples(n_asked)}
-        is_sample = np.array([identity(candidate) in samples for candidate in told], dtype=bool)
+        is_sample = np.array([identity(each) in samples for each in told.candidates], dtype=bool)
         limit = np.sort(ranks)[ceil(GOOD_SHARE * len(ranks)) - 1] if len(ranks) else 0
-        good = ranks <= limit
+        good = ranks <= min(limit, told.known_rank)
         # Before anything is known, both are as good.
         chances = [
             (PRIOR_TRIALS * GOOD_SHARE + good[each].sum()) / (PRIOR_TRIALS + each.sum())

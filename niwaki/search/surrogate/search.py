@@ -13,7 +13,7 @@ from niwaki.core.randomness import stream
 from niwaki.search.base import Problem
 from niwaki.search.ranking import ranking
 from niwaki.search.surrogate.design import farthest, neighbour
-from niwaki.search.surrogate.guessed import Guessed
+from niwaki.search.surrogate.guessed import Guessed, Told
 from niwaki.search.surrogate.history import History
 from niwaki.search.surrogate.learning import Lessons, lessons
 from niwaki.search.surrogate.model_based import ModelBased
@@ -131,17 +131,20 @@ class Surrogate(ModelBased):
         return guessed.anywhere(n_asked, out)
 
     def _is_turn_of_kin(self, guessed: Guessed, n_asked: int) -> bool:
-        known = {self._problem.identity(candidate) for candidate in self._problem.initial}
-        trials = self._history.trials
-        rows = [
-            row
-            for row, trial in enumerate(trials)
-            if self._problem.identity(trial.candidate) not in known
-        ]
+        trials, known = self._history.trials, self._known_rows()
         costs, violations = np.array(self._history.costs), np.array(self._history.violations)
-        ranks = ranking(costs, violations).rank[rows] if rows else np.zeros(0, dtype=np.int64)
-        share = guessed.share_of_samples([trials[row].candidate for row in rows], ranks, n_asked)
+        ranks = ranking(costs, violations).rank if trials else np.zeros(0, dtype=np.int64)
+        found = [trials[row].candidate for row in np.flatnonzero(~known)]
+        told = Told(found, ranks[~known], int(ranks[known].min(initial=len(trials))))
+        share = guessed.share_of_samples(told, n_asked)
         return bool(stream(self._problem.seed, "turn", n_asked).random() >= share)
+
+    def _known_rows(self) -> NDArray[np.bool_]:
+        """Return which trials are of networks that were known before."""
+        identity = self._problem.identity
+        initial = {identity(candidate) for candidate in self._problem.initial}
+        known = [identity(trial.candidate) in initial for trial in self._history.trials]
+        return np.array(known, dtype=bool)
 
     def _best(
         self, knowledge: _Knowledge, waiting: Pool, rng: np.random.Generator
