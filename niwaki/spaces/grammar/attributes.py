@@ -215,7 +215,8 @@ class Attributes:
         return self._ways[key]
 
     def _way(self, symbol: str, node: Tree) -> Production | None:
-        for way in self.grammar.nodes_of.get(symbol, {}).get(node.label, ()):
+        children = [child.label for child in node.children]
+        for way in self.grammar.ways_to(symbol, node.label, children):
             if self._matches(way, node):
                 return way
         return None

@@ -23,6 +23,7 @@ from niwaki.spaces.grammar.tree import Tree
 
 Counts = Mapping[Attribute, int]
 _NONE: Counts = {}
+_SUMS_OF_WAY = 4  # additions that take as long as to look at a production
 
 
 class TooManyStatesError(SpaceError):
@@ -109,6 +110,7 @@ class Counting:
                     total[output] = total.get(output, 0) + n
             found = self._symbols[key] = total
             self._visit()
+            self._added(_SUMS_OF_WAY * len(self._grammar.by_symbol[symbol]))
         return found
 
     def _of_way(self, way: Production, inherited: Attribute, size: int, without: str) -> Counts:
@@ -145,11 +147,7 @@ class Counting:
             rests = self._of_rest(way, position + 1, after, size - taken)
             for output, rest in rests.items():
                 total[output] = total.get(output, 0) + n * rest
-            self._n_sums += 1 + len(rests)
-            if self._n_sums > self._most_sums:
-                raise TooManyStatesError(
-                    f"counting needs more than {self._most_sums} additions: count smaller trees"
-                )
+            self._added(1 + len(rests))
         return total
 
     def _children(
@@ -189,6 +187,13 @@ class Counting:
         """A sequence is counted once: by its derivation that nests to the right."""
         first = self._distinct and position == 0 and way.label in self._grammar.sequences
         return way.label if first else ""
+
+    def _added(self, n: int) -> None:
+        self._n_sums += n
+        if self._n_sums > self._most_sums:
+            raise TooManyStatesError(
+                f"counting needs more than {self._most_sums} additions: count smaller trees"
+            )
 
     def _visit(self) -> None:
         self._n_states += 1

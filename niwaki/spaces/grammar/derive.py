@@ -2,12 +2,10 @@
 
 import contextlib
 import gc
-from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
-from itertools import accumulate
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple, TypeAlias
-
-import numpy as np
 
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar.attributes import Attributes, Step
@@ -16,11 +14,12 @@ from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.frames import FREE, Frame, Goal, Rest
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
 from niwaki.spaces.grammar.lookahead import Lookahead
+from niwaki.spaces.grammar.rates import least_operations
 from niwaki.spaces.grammar.tree import Tree, TreePath
 
 # Completions looked at for one tree; beyond, it is completed as promised.
 MOST_EFFORT = 2_000
-_MANY = 64  # productions of one symbol, beyond which scanning them costs the most
+MANY = 64  # productions of one symbol, beyond which trying them all costs the most
 
 
 class Hole(NamedTuple):
@@ -47,63 +46,6 @@ class Hole(NamedTuple):
 Pick: TypeAlias = Callable[
     [Hole, Sequence[Production], Callable[[Production], bool]], Production | None
 ]
-
-
-def by_weight(rng: np.random.Generator) -> Pick:
-    """Pick with probabilities proportional to the weights of the productions that are possible."""
-
-    def pick(
-        hole: Hole,  # noqa: ARG001
-        ways: Sequence[Production],
-        possible: Callable[[Production], bool],
-    ) -> Production | None:
-        if len(ways) > _MANY:
-            return _pick_of_many(rng, ways, possible)
-        left = list(ways)
-        total = sum(way.weight for way in left)
-        # An impossible draw is struck off the list: equal to drawing among the possible ones, and
-        # most draws are possible, so most productions are never looked at.
-        while left:
-            mark = rng.random() * total
-            chosen = len(left) - 1
-            for index, way in enumerate(left):
-                mark -= way.weight
-                if mark < 0.0:
-                    chosen = index
-                    break
-            way = left.pop(chosen)
-            if possible(way):
-                return way
-            total = sum(each.weight for each in left)
-        return None
-
-    return pick
-
-
-def _pick_of_many(
-    rng: np.random.Generator,
-    ways: Sequence[Production],
-    possible: Callable[[Production], bool],
-) -> Production | None:
-    """Pick with the same probabilities, in time that hardly grows with the productions.
-
-    One that was struck off the list is drawn again in vain, until half of the weight is struck.
-    """
-    left = list(ways)
-    while left:
-        ends = list(accumulate(way.weight for way in left))
-        struck: set[int] = set()
-        weight_left = ends[-1]
-        while 2.0 * weight_left >= ends[-1]:
-            chosen = min(bisect_right(ends, rng.random() * ends[-1]), len(left) - 1)
-            if chosen in struck:
-                continue
-            if possible(left[chosen]):
-                return left[chosen]
-            struck.add(chosen)
-            weight_left -= left[chosen].weight
-        left = [way for index, way in enumerate(left) if index not in struck]
-    return None
 
 
 class Promise(NamedTuple):
@@ -140,6 +82,7 @@ class Deriver:
             symbol: tuple(way for way in ways if way.weight > 0.0)
             for symbol, ways in self._grammar.by_symbol.items()
         }
+        self._least_of_many: dict[str, dict[int, float]] = {}
 
     def derive(self, pick: Pick, hole: Hole, purse: Purse) -> Derived:
         """Fill `hole` completely.
@@ -210,6 +153,30 @@ class Deriver:
     def ways(self, symbol: str) -> tuple[Production, ...]:
         """Return the productions of `symbol` that have any weight."""
         return self._ways.get(symbol, ())
+
+    def least_of_many(self, symbol: str) -> Mapping[int, float]:
+        """Return the least operations of a symbol's productions, by identity, if these are many.
+
+        To look ahead from each would take long, and most do not fit where little is left.
+        """
+        ways = self.ways(symbol)
+        if len(ways) <= MANY:
+            return {}
+        if symbol not in self._least_of_many:
+            self._least_of_many[symbol] = {id(way): self._least_from(way, 0) for way in ways}
+        return self._least_of_many[symbol]
+
+    def least_behind(self, place: "_Open") -> float:
+        """Return the least operations of the children that come after the present one."""
+        return self._least_from(place.frame.way, place.frame.position + 1)
+
+    def _least_from(self, way: Production, position: int) -> float:
+        whats = way.whats[position:]
+        return sum(self._least.get(w, math.inf) if isinstance(w, str) else 1 for w in whats)
+
+    @cached_property
+    def _least(self) -> dict[str, int]:
+        return least_operations(self._grammar)
 
     def frame(self, way: Production, hole: Hole) -> Frame:
         """Return the frame for the children of `way`, derived at `hole`."""
@@ -330,7 +297,12 @@ class _Derivation:
         found: dict[int, Promise] = {}  # by identity, which costs less than a production's hash
         deriver, purse = self._deriver, self._purse
 
+        least = deriver.least_of_many(hole.symbol)
+        most = purse[0] - sum(map(deriver.least_behind, self._stack)) if least else 0.0
+
         def possible(way: Production) -> bool:
+            if least and (least[id(way)] > most or self._effort_left <= 0):
+                return False
             promise = deriver.promise_of(hole, way, purse)
             self._effort_left -= deriver.lookahead.full_effort - deriver.lookahead.effort
             if promise is None:

@@ -1,7 +1,7 @@
 """Grammars: symbols, productions with weights, and operations with parameters."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
@@ -37,6 +37,7 @@ IDENTITY = "identity"
 COMMUTATIVE = "commutative"
 SYMMETRIC = "symmetric"
 PERMUTATION = "permutation"
+_MANY = 16  # productions, beyond which looking one up costs less than trying them all
 TRAITS = (IDENTITY, COMMUTATIVE, SYMMETRIC, PERMUTATION)
 
 
@@ -144,6 +145,19 @@ class Production:
         return tuple(item.what for item in self.items)
 
     @cached_property
+    def shape(self) -> tuple[str, ...]:
+        """What it has at each place: a symbol, or an operation, parameters aside."""
+        return tuple(
+            what if isinstance(what, str) else f"={spell_name(what.terminal)}"
+            for what in self.whats
+        )
+
+    @cached_property
+    def fixed(self) -> tuple[str | None, ...]:
+        """The operation at each place, spelled; None for nonterminals."""
+        return tuple(None if isinstance(what, str) else what.spelled for what in self.whats)
+
+    @cached_property
     def passes(self) -> bool:
         """Whether it gives what its last child gives: a chain whose last child is used once."""
         return type(self.flow) is Chain and self.items[-1].copies == 1
@@ -242,15 +256,13 @@ class Grammar:
         return tuple(found)
 
     @cached_property
-    def leaves_of(self) -> Mapping[str, tuple[str, ...]]:
-        """For each symbol, the operations that it derives alone, spelled."""
+    def leaves_of(self) -> Mapping[str, Mapping[str, None]]:
+        """For each symbol, the operations that it derives alone, spelled, in order."""
         return {
-            symbol: tuple(
-                dict.fromkeys(
-                    way.items[0].what.spelled
-                    for way in ways
-                    if way.renames and isinstance(way.items[0].what, Operation)
-                )
+            symbol: dict.fromkeys(
+                way.items[0].what.spelled
+                for way in ways
+                if way.renames and isinstance(way.items[0].what, Operation)
             )
             for symbol, ways in self.reach.items()
         }
@@ -265,6 +277,29 @@ class Grammar:
                 if not way.renames:
                     labels.setdefault(way.label, []).append(way)
         return {s: {k: tuple(v) for k, v in labels.items()} for s, labels in found.items()}
+
+    def ways_to(self, symbol: str, label: str, children: Sequence[str]) -> Iterable[Production]:
+        """Return the productions that may leave a node: those that fix what its leaves are.
+
+        Args:
+            symbol: Which derives the node.
+            label: Of the node.
+            children: Labels of its children.
+        """
+        ways = self.nodes_of.get(symbol, {}).get(label, ())
+        if len(ways) < _MANY:
+            return ways
+        if (symbol, label) not in self._by_fixed:
+            self._by_fixed[symbol, label] = _by_fixed(ways)
+        found: list[Production] = []
+        for places, fixing in self._by_fixed[symbol, label].items():
+            if not places or places[-1] < len(children):
+                found += fixing.get(tuple(children[place] for place in places), ())
+        return found
+
+    @cached_property
+    def _by_fixed(self) -> dict[tuple[str, str], "_ByFixed"]:
+        return {}
 
     @cached_property
     def sequences(self) -> Mapping[str, str]:
@@ -316,6 +351,19 @@ class Grammar:
             weight = way.weight + (merged[key].weight if key in merged else 0.0)
             merged[key] = replace(merged.get(key, way), weight=weight)
         return replace(self, productions=tuple(merged.values()))
+
+
+# Productions by the places where they have operations, and by these operations.
+_ByFixed: TypeAlias = dict[tuple[int, ...], dict[tuple[str, ...], list[Production]]]
+
+
+def _by_fixed(ways: Sequence[Production]) -> _ByFixed:
+    found: _ByFixed = {}
+    for way in ways:
+        fixed = {place: spelled for place, spelled in enumerate(way.fixed) if spelled is not None}
+        alike = found.setdefault(tuple(fixed), {})
+        alike.setdefault(tuple(fixed.values()), []).append(way)
+    return found
 
 
 def spell(value: Parameter) -> str:

@@ -11,8 +11,8 @@ import numpy as np
 
 from niwaki.spaces.grammar.attributes import Spot
 from niwaki.spaces.grammar.costs import NOTHING
-from niwaki.spaces.grammar.derive import by_weight
 from niwaki.spaces.grammar.grammar import IDENTITY, Operation, Production
+from niwaki.spaces.grammar.picking import by_weight
 from niwaki.spaces.grammar.retune_all import retune_all
 from niwaki.spaces.grammar.tree import Tree, TreePath
 from niwaki.spaces.grammar.variation import Change, Engine, change
@@ -183,7 +183,7 @@ def _siblings(engine: Engine, spot: Spot, rng: np.random.Generator) -> Iterator[
     siblings = [
         other
         for other in engine.grammar.reach.get(spot.symbol, ())
-        if other is not way and not other.renames and _shape(other) == _shape(way)
+        if other is not way and not other.renames and other.shape == way.shape
     ]
     for index in rng.permutation(len(siblings))[:3]:
         other = siblings[int(index)]
@@ -192,13 +192,6 @@ def _siblings(engine: Engine, spot: Spot, rng: np.random.Generator) -> Iterator[
             for item, child in zip(other.items, spot.node.children, strict=True)
         )
         yield spot.path, Tree(other.label, children), 1, 1
-
-
-def _shape(way: Production) -> list[str]:
-    """What a production has at each place, parameters aside."""
-    return [
-        item.what if isinstance(item.what, str) else f"={item.what.terminal}" for item in way.items
-    ]
 
 
 _NOWHERE = Tree("")

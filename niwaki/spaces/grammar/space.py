@@ -19,13 +19,14 @@ from niwaki.spaces.grammar.check import require_sound, why_nothing_applies
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError, largest_size
 from niwaki.spaces.grammar.crossover import cross
-from niwaki.spaces.grammar.derive import Derived, Hole, Pick, by_weight
+from niwaki.spaces.grammar.derive import Derived, Hole, Pick
 from niwaki.spaces.grammar.distance import distance
 from niwaki.spaces.grammar.encoding import Encoder, Encoding
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar, Production
 from niwaki.spaces.grammar.lookahead import Lookahead
 from niwaki.spaces.grammar.mutation import mutate
+from niwaki.spaces.grammar.picking import by_weight
 from niwaki.spaces.grammar.rates import greatest_heights, require_termination
 from niwaki.spaces.grammar.sizes import SizeCounts, by_size
 from niwaki.spaces.grammar.spelling import read_tree

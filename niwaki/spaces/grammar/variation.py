@@ -10,12 +10,13 @@ from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar.attributes import Attributes, Spot
 from niwaki.spaces.grammar.canonical import Canonical
 from niwaki.spaces.grammar.costs import Budget, Cost, Purse
-from niwaki.spaces.grammar.derive import Derived, Deriver, Hole, Pick, by_weight
+from niwaki.spaces.grammar.derive import Derived, Deriver, Hole, Pick
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.frames import Goal
 from niwaki.spaces.grammar.grammar import Grammar
 from niwaki.spaces.grammar.lookahead import Lookahead
 from niwaki.spaces.grammar.options import Options
+from niwaki.spaces.grammar.picking import by_weight
 from niwaki.spaces.grammar.tree import Tree, TreePath
 
 

@@ -16,7 +16,7 @@ from niwaki.spaces.grammar import (
     return_rate,
     tilted,
 )
-from niwaki.spaces.grammar.derive import by_weight
+from niwaki.spaces.grammar.picking import by_weight
 
 
 def branching(text: str, q: float = 0.32) -> Grammar:

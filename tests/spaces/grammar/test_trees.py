@@ -21,7 +21,7 @@ from niwaki.spaces.grammar import (
     tree_from_json,
     tree_from_value,
 )
-from niwaki.spaces.grammar.derive import by_weight
+from niwaki.spaces.grammar.picking import by_weight
 
 seeds = st.integers(0, 2**32 - 1)
 

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from niwaki.spaces.grammar import read_grammar
-from niwaki.spaces.grammar.derive import Hole, by_weight
+from niwaki.spaces.grammar.derive import Hole
 from niwaki.spaces.grammar.frames import Goal
+from niwaki.spaces.grammar.picking import by_weight
 
 
 @pytest.mark.parametrize("n_ways", [6, 200])
