@@ -2,8 +2,9 @@
 
 References:
     TransNAS-Bench-101: Duan, Chen, Xu, Chen, Liang, Zhang and Li, CVPR 2021, sections 3.1 and 3.2.
-    Accel-NASBench: Ahmad, Fang, Xu et al., DAC 2024, appendix B: the blocks of EfficientNet-B0 (Tan
-    and Le, ICML 2019, table 1), each with its own expansion, kernel, depth and squeeze-excitation.
+    Accel-NASBench: Ahmad, Du, Xie and Zhang, DAC 2024, appendix B: the blocks of EfficientNet-B0
+    (Tan and Le, ICML 2019, table 1), each with its own expansion, kernel, depth and
+    squeeze-excitation.
     What the papers leave open follows from the parameters in the tables, which agree.
 """
 

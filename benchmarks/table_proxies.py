@@ -167,6 +167,9 @@ def prepare(way: Way, folder: Path) -> dict[str, Scores]:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(wanted) + "\n")
+    whole, _, unfinished = path.read_text().rpartition("\n")
+    if unfinished:  # a line that a kill cut short
+        path.write_text(whole + "\n")
     found, scores = read_scores(path)
     if found != wanted:
         raise DataError(f"'{path}' has {found}, but {wanted} is asked for: take another --cache")

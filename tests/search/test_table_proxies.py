@@ -12,6 +12,7 @@ from benchmarks.efficiency.contestants import contestants
 from benchmarks.efficiency.proxies import ProxyColumns
 from benchmarks.efficiency.scenario import Scenario
 from benchmarks.table_networks import accelerators, transnas_macro, transnas_micro
+from benchmarks.table_proxies import Way, prepare
 from niwaki.core.errors import DataError
 from niwaki.evaluation.table import TableEvaluator
 from niwaki.evaluation.table_settings import TableSettings, ValueColumn
@@ -87,6 +88,16 @@ def test_a_network_without_scores_is_an_error(scenario: Scenario, tmp_path: Path
         ProxyColumns(tmp_path, ("naswot",)).cheap(scenario)(scenario.space.candidate(2))
     with pytest.raises(DataError, match="table_proxies"):
         ProxyColumns(tmp_path / "nowhere", ("naswot",)).cheap(scenario)
+
+
+def test_a_file_goes_on_after_a_line_that_was_cut_short(tmp_path: Path) -> None:
+    way = Way("test", 16, 32)
+    assert prepare(way, tmp_path) == {}
+    with (tmp_path / "test.jsonl").open("a") as file:
+        file.write('{"network": "a", "scores": {"naswot": 1.0}}\n{"network": "b", "sco')
+    assert prepare(way, tmp_path) == {"a": {"naswot": 1.0}}
+    with pytest.raises(DataError, match="another --cache"):
+        prepare(Way("test", 16, 64), tmp_path)
 
 
 def test_who_is_told_scores_has_a_row_of_its_own(scenario: Scenario, tmp_path: Path) -> None:
