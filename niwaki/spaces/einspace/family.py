@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 _BYTES = 4  # of a number in fp32
-_MOST_REMEMBERED = 64  # blueprints
+_MOST_REMEMBERED = 512  # blueprints
+_MOST_IDENTITIES = 50_000
 _WIDTH = 32  # of the features of precisions
 _COPIES = 4  # weights, their gradients, the optimizer's momentum, and one more on the way
 
@@ -107,6 +108,27 @@ class NetworkFamily:
         Those inside modules that a grammar file names are nobody's to list: they stay in fp32.
         """
         return self.blueprint(candidate).layers()
+
+    def identity(self, candidate: Candidate) -> str:
+        """Return a name that candidates share if their networks are built of the same modules.
+
+        Trees in canonical form may differ and still compile to one network: `route(im2col(k=1, s=1,
+        p=0), linear(d=16), col2im)` is the same as with `identity` in the last place where only a
+        head follows.
+
+        Raises:
+            SpaceError: If the candidate is not valid.
+        """
+        if candidate not in self._identities:
+            if len(self._identities) >= _MOST_IDENTITIES:
+                self._identities.clear()
+            spelled = repr(self.blueprint(candidate)).encode()
+            self._identities[candidate] = blake2b(spelled, digest_size=16).hexdigest()
+        return self._identities[candidate]
+
+    @cached_property
+    def _identities(self) -> dict[Candidate, str]:
+        return {}
 
     def blueprint(self, candidate: Candidate) -> Blueprint:
         """Return the modules of a candidate's network, unbuilt.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.spaces.einspace import EinspaceSettings, NetworkFamily
 from niwaki.spaces.grammar import Budget
@@ -117,3 +118,35 @@ def test_each_layer_has_a_precision_and_changes_keep_them(family: NetworkFamily)
     layers = family.layers(candidate.part("architecture"))
     assert {row.path for row in layers} == set(candidate.part(QUANTIZATION).decisions)
     assert joint.encode([candidate]).shape == joint.encode([joint.sample(rng)]).shape
+
+
+ALIKE = [
+    ("route(im2col(k=1,s=1,p=0), linear(d=16), identity)",
+     "route(im2col(k=1,s=1,p=0), linear(d=16), col2im)"),
+    ("route(im2col(k=3,s=2,p=1), seq(linear(d=16), posenc), identity)",
+     "seq(route(im2col(k=3,s=2,p=1), linear(d=16), identity), posenc)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("first", "second"), ALIKE)
+def test_trees_of_one_network_share_a_name(first: str, second: str, family: NetworkFamily) -> None:
+    one, two = map(family.space.candidate, (first, second))
+    assert one != two
+    assert family.identity(one) == family.identity(two)
+    torch.manual_seed(0)
+    networks = [family.build(candidate) for candidate in (one, two)]
+    networks[1].load_state_dict(networks[0].state_dict())
+    images = torch.randn(4, 3, 32, 32)
+    answers = [network(images)[0] for network in networks]
+    torch.testing.assert_close(answers[0], answers[1])
+
+
+def test_networks_that_differ_have_names_of_their_own(family: NetworkFamily) -> None:
+    rng = np.random.default_rng(0)
+    candidates = list({family.space.sample(rng) for _ in range(150)})
+    by_name: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        by_name.setdefault(family.identity(candidate), []).append(candidate)
+    assert len(by_name) > 0.9 * len(candidates)
+    for alike in by_name.values():
+        assert len({str(family.counts(each)) for each in alike}) == 1
