@@ -89,6 +89,14 @@ class LayeredFamily(NetworkFamily, Protocol):
 
 
 @runtime_checkable
+class NamingFamily(NetworkFamily, Protocol):
+    """A family that knows which of its architectures are one and the same network."""
+
+    def identity(self, candidate: Candidate) -> str:
+        """Return a name that architectures share if their networks are built alike."""
+
+
+@runtime_checkable
 class FamilySettings(Protocol):
     """Options of a space that describe a family."""
 

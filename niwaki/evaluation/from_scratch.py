@@ -24,7 +24,13 @@ from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.deployed import DeployedEvaluator
 from niwaki.evaluation.deployment import DeploymentSettings, plan_of, require_precisions
 from niwaki.evaluation.devices import best_device, torch_threads
-from niwaki.evaluation.families import LayeredFamily, LayerRow, NetworkFamily, family_of
+from niwaki.evaluation.families import (
+    LayeredFamily,
+    LayerRow,
+    NamingFamily,
+    NetworkFamily,
+    family_of,
+)
 from niwaki.evaluation.named_seeds import named_seed
 from niwaki.evaluation.proxy_scores import ProxyScores, require_proxies
 from niwaki.evaluation.registry import Ingredients
@@ -183,6 +189,16 @@ class FromScratchEvaluator(DeployedEvaluator):
             "weight_bytes": 4 * counts["params"] - 3 * n_int8,
             "peak_bytes": counts["peak_bytes"],
         }
+
+    def identity(self, candidate: Candidate) -> str:
+        """Return the name of its network, and its precisions; the key if the family has no names.
+
+        Trees of a grammar may differ and yet compile to one network: it is trained once.
+        """
+        if not isinstance(self.family, NamingFamily):
+            return candidate.key
+        name = self.family.identity(self._architecture(candidate))
+        return f"{name} {candidate.part(QUANTIZATION).key}" if self._joint else name
 
     @property
     def promises(self) -> Callable[[Candidate], Mapping[str, float]] | None:

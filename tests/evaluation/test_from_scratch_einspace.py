@@ -14,6 +14,7 @@ from niwaki.evaluation.devices import torch_threads
 from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
 from niwaki.evaluation.scratch_training import RecipeSettings
 from niwaki.export.bundle import verify_bundle
+from niwaki.spaces import einspace
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget
 from niwaki.spaces.precision import FP32, INT8
@@ -103,3 +104,19 @@ def test_a_small_memory_limit_refuses_what_would_not_fit(evaluator: FromScratchE
     )
     measurement = strict.evaluate(evaluator.baseline(), fidelity=1.0, seed=0)
     assert "above `max_memory_mib`" in measurement.reason
+
+
+def test_trees_of_one_network_are_one_and_so_are_their_precisions(
+    evaluator: FromScratchEvaluator,
+) -> None:
+    texts = [f"route(im2col(k=1,s=1,p=0), linear(d=16), {end})" for end in ("identity", "col2im")]
+    family = evaluator.family
+    assert isinstance(family, einspace.NetworkFamily)
+    one, two = (family.space.candidate(text) for text in texts)
+    assert one != two
+    names = [
+        evaluator.identity(family.spell(architecture, precision))
+        for precision in (FP32, INT8)
+        for architecture in (one, two)
+    ]
+    assert names[0] == names[1] != names[2] == names[3]
