@@ -109,6 +109,7 @@ def asks(searcher: str, n_told: int, n_asks: int) -> list[float]:
         seed=0,
         cheap=lambda candidate: cheap(networks, candidate),
         initial=tuple(known[: len(SEEDS)]),
+        identity=networks.identity,
     )
     asker: Searcher = SEARCHERS.find(searcher).load()(problem)
     asker.resume(known)

@@ -5,6 +5,7 @@ that can be. It is arithmetic only, so that parameters, multiply-accumulates and
 and layers can be named, where no network exists yet.
 """
 
+import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import TypeAlias
 Setting: TypeAlias = "bool | int | float | str | tuple[int, ...]"
 Shape: TypeAlias = tuple[int, ...]
 
+_DIGEST_BYTES = 16
 CONVOLUTION = "conv"
 LINEAR = "linear"
 
@@ -73,6 +75,11 @@ class Line:
         return sum((_totals(piece) for piece in self.pieces), Totals())
 
     @cached_property
+    def name(self) -> str:
+        """Thirty-two hexadecimal digits, the same for lines of the same modules."""
+        return _digest(self.given, *map(_named, self.pieces))
+
+    @cached_property
     def peak(self) -> int:
         """Most numbers alive at once while it runs, its input among them."""
         size, most = math.prod(self.given), math.prod(self.given)
@@ -107,6 +114,12 @@ class Fork:
         """Sums over everything in it."""
         parts = [_totals(self.split), *(line.totals for line in self.branches), _totals(self.join)]
         return sum(parts, Totals())
+
+    @cached_property
+    def name(self) -> str:
+        """Thirty-two hexadecimal digits, the same for forks of the same modules."""
+        branches = (line.name for line in self.branches)
+        return _digest(_named(self.split), *branches, _named(self.join))
 
     def peak(self, size: int) -> int:
         """Return the most numbers alive at once while it runs, `size` of its input included.
@@ -176,6 +189,12 @@ class Blueprint:
         return sum(parts, self.body.totals)
 
     @cached_property
+    def name(self) -> str:
+        """Thirty-two hexadecimal digits, the same for networks of the same modules."""
+        ends = ((each.task, each.branch.name, each.head.name) for each in self.answers)
+        return _digest(self.body.name, *ends)
+
+    @cached_property
     def peak(self) -> int:
         """Most numbers of one example alive at once while it runs."""
         common = math.prod(self.body.gives)
@@ -192,6 +211,14 @@ class Blueprint:
             rows += _rows(answer.branch, f"branches.{answer.task}_branch")
             rows += _rows(answer.head, f"heads.{answer.task}_head")
         return tuple(rows)
+
+
+def _named(piece: Piece | Fork) -> object:
+    return piece.name if isinstance(piece, Fork) else piece
+
+
+def _digest(*parts: object) -> str:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=_DIGEST_BYTES).hexdigest()
 
 
 @dataclass(frozen=True)

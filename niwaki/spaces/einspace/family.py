@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 _BYTES = 4  # of a number in fp32
-_MOST_REMEMBERED = 512  # blueprints
+_MOST_REMEMBERED = 64  # blueprints
 _MOST_IDENTITIES = 50_000
 _WIDTH = 32  # of the features of precisions
 _COPIES = 4  # weights, their gradients, the optimizer's momentum, and one more on the way
@@ -122,8 +122,7 @@ class NetworkFamily:
         if candidate not in self._identities:
             if len(self._identities) >= _MOST_IDENTITIES:
                 self._identities.clear()
-            spelled = repr(self.blueprint(candidate)).encode()
-            self._identities[candidate] = blake2b(spelled, digest_size=16).hexdigest()
+            self._identities[candidate] = self.blueprint(candidate).name
         return self._identities[candidate]
 
     @cached_property

@@ -68,11 +68,13 @@ class Tape:
         self._pieces: list[Piece | Fork] = []
         self._patches: tuple[int, int, int] | None = None
         self._layout = layout
+        self._line: Line | None = None
 
     def copy(self) -> "Tape":
         """Return a tape of its own that goes on from here."""
         copy = Tape(self._layout)
         copy._given, copy._pieces, copy._patches = self._given, [*self._pieces], self._patches
+        copy._line = self._line
         return copy
 
     @property
@@ -84,7 +86,9 @@ class Tape:
     def line(self) -> Line:
         """Return what was written."""
         self._settle()
-        return Line(tuple(self._pieces), self._given)
+        if self._line is None:  # one object, which remembers its sums
+            self._line = Line(tuple(self._pieces), self._given)
+        return self._line
 
     def put(
         self,
@@ -111,6 +115,7 @@ class Tape:
     def _write(self, piece: Piece | Fork, layout: Layout) -> None:
         self._pieces.append(piece)
         self._layout = layout
+        self._line = None
 
     def rename(self, layout: Layout) -> None:
         """Take what lies in memory for something else of as many numbers."""

@@ -138,6 +138,7 @@ class Planner:
         if written is None:
             written = self._tapes[key] = Tape(layout)
             self._write(written, symbol, node, given)
+            written.line()
         return Branch(written.copy(), place.copies)
 
     def _way(self, symbol: str, node: Tree) -> Production:
