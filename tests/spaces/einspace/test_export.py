@@ -27,9 +27,12 @@ def check_export(family: NetworkFamily, candidate: Candidate, shape: tuple[int, 
     images = torch.randn(3, *shape)
     answers = run(model.SerializeToString(), images)
     with torch.no_grad():
-        expected = [answer.numpy() for answer in network(images)]
-    for answer, wanted in zip(answers, expected, strict=True):
-        np.testing.assert_allclose(answer, wanted, rtol=2e-3, atol=2e-4 * np.abs(wanted).max())
+        rounded = [answer.numpy() for answer in network(images)]
+        exact = [answer.numpy() for answer in network.double()(images.double())]
+    for answer, torchs, wanted in zip(answers, rounded, exact, strict=True):
+        # A norm of features that hardly differ enlarges rounding errors, torch's own as well.
+        allowed = 2e-4 * np.abs(wanted).max() + 4.0 * np.abs(torchs - wanted).max()
+        np.testing.assert_allclose(answer, wanted, rtol=2e-3, atol=allowed)
 
 
 def run(model: bytes, images: torch.Tensor) -> list[NDArray[np.float32]]:
