@@ -136,9 +136,10 @@ class Planner:
         key = (layout, symbol, node, given)
         written = self._tapes.get(key)
         if written is None:
-            written = self._tapes[key] = Tape(layout)
+            written = Tape(layout)
             self._write(written, symbol, node, given)
             written.line()
+            self._tapes[key] = written  # a branch that cannot be written is none
         return Branch(written.copy(), place.copies)
 
     def _way(self, symbol: str, node: Tree) -> Production:

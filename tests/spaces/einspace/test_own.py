@@ -61,6 +61,15 @@ def test_an_operation_that_nobody_builds_is_named(tmp_path: Path) -> None:
         family.build(family.space.candidate("odd"))
 
 
+def test_a_branch_that_nobody_builds_is_named_every_time(tmp_path: Path) -> None:
+    (tmp_path / "own.grammar").write_text(OWN + FLOW + "terminal odd\nNet -> odd [0.1]\n")
+    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
+    candidate = family.space.candidate("both(odd, odd)")
+    for _ in range(2):
+        with pytest.raises(SpaceError, match="'odd' has no module: say what makes it"):
+            family.counts(candidate)
+
+
 def test_a_grammar_without_shapes_is_refused(tmp_path: Path) -> None:
     (tmp_path / "own.grammar").write_text("terminal odd\nS -> odd")
     with pytest.raises(SpaceError, match="let `input` and the attribute rules speak of shapes"):
