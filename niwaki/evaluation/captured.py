@@ -34,6 +34,7 @@ def captured(
     except torch.cuda.OutOfMemoryError:
         raise
     except RuntimeError:
+        network.zero_grad(set_to_none=True)  # of a trial that failed half way
         return None
 
 
@@ -64,10 +65,8 @@ class CapturedGradients:
         self._targets = {name: values.clone() for name, values in targets.items()}
         self._parameters = list(network.parameters())
         with _unchanged(list(network.buffers())):
-            try:
-                self._warm_up(compute)
-            finally:
-                self._forget()  # so that the graph writes gradients, and does not add to them
+            self._warm_up(compute)
+            network.zero_grad(set_to_none=True)  # the graph writes gradients, and adds to none
             self._graph = torch.cuda.CUDAGraph()
             with torch.cuda.graph(self._graph):
                 self._loss = compute(self._images, self._targets)
@@ -91,10 +90,6 @@ class CapturedGradients:
             for _ in range(_N_WARM_UP):
                 compute(self._images, self._targets)
         torch.cuda.current_stream().wait_stream(beside)
-
-    def _forget(self) -> None:
-        for parameter in self._parameters:
-            parameter.grad = None
 
 
 @contextmanager
