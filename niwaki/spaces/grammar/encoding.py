@@ -47,10 +47,6 @@ class Encoding:
             *(f"path{i}" for i in range(self.n_paths)),
         ]
 
-    def of(self, attributes: Attributes, tree: Tree) -> NDArray[np.float64]:
-        """Return (d,) features of a valid tree."""
-        return Encoder(self, attributes).of(tree)
-
 
 class Encoder:
     """Encodes trees of one grammar, and remembers what subtrees add: kin share most of theirs.

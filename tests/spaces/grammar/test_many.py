@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from niwaki.spaces.grammar import Budget, GrammarSpace, Tree, read_grammar
+from tests.spaces.grammar.descendants import check_descendants
 
 WIDTHS = "|".join(map(str, range(1, 61)))
 GRAMMAR = f"""
@@ -19,13 +20,7 @@ def space() -> GrammarSpace:
 
 
 def test_samples_and_children_are_valid_and_new(space: GrammarSpace) -> None:
-    rng = np.random.default_rng(0)
-    candidate = space.sample(rng)
-    for _ in range(60):
-        child = space.mutate(candidate, rng)
-        assert child != candidate
-        assert space.check(child) == ""
-        candidate = child
+    check_descendants(space)
 
 
 def test_a_node_derives_by_the_production_that_fixes_its_leaves(space: GrammarSpace) -> None:

@@ -12,6 +12,7 @@ import pytest
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar import Budget, Effect, Grammar, GrammarSpace, load_grammar, read_grammar
+from tests.spaces.grammar.descendants import check_descendants
 
 HERE = Path(__file__).parent
 CELL = Path(__file__).parents[3] / "niwaki/spaces/grammar/examples/cell.grammar"
@@ -22,14 +23,7 @@ INPUTS = [(3, 32, 32), (1, 28, 28), (3, 64, 64), (12, 18, 18), (64, 48)]
 def test_samples_and_children_are_valid_and_new(shape: tuple[int, ...], einspace: Grammar) -> None:
     budget = Budget(operations=30, depth=10, parameters=10**7, macs=10**9, elements=10**6)
     grammar = einspace.on((shape, None))
-    space = GrammarSpace(grammar, budget, expected_operations=12.0)
-    rng = np.random.default_rng(0)
-    candidate = space.sample(rng)
-    for _ in range(60):
-        child = space.mutate(candidate, rng)
-        assert child != candidate
-        assert space.check(child) == ""
-        candidate = child
+    check_descendants(GrammarSpace(grammar, budget, expected_operations=12.0))
 
 
 def test_crossover_is_valid_and_neither_parent(space: GrammarSpace) -> None:
