@@ -1,6 +1,6 @@
 """A searcher that measures what is expected to gain the most, and learns from each measurement."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import ceil, isinf
 
 import numpy as np
@@ -72,14 +72,13 @@ class _Knowledge:
     Attributes:
         n_trials: How many were learned from.
         lessons: None if there was too little to learn from.
-        anywhere: The best of the space; None without lessons.
-        kin: The best relatives of what was measured, where the search keeps near them.
+        shortlists: The best of the space (False), and of the relatives of what was measured
+            (True), each from when it is first wanted.
     """
 
     n_trials: int
-    lessons: Lessons | None = None
-    anywhere: _Shortlist | None = None
-    kin: _Shortlist | None = None
+    lessons: Lessons | None
+    shortlists: dict[bool, _Shortlist] = field(default_factory=dict)
 
 
 class Surrogate(ModelBased):
@@ -160,8 +159,7 @@ class Surrogate(ModelBased):
             # Chance has made these; among them, being far from what is known is no merit.
             scores, _ = outlook.scored(pool, levelled=True)
             return pool.candidates[int(scores.argmax())]
-        shortlist = knowledge.kin if self._stays_near else knowledge.anywhere
-        assert shortlist is not None
+        shortlist = self._shortlist(knowledge, near=self._stays_near)
         pool = shortlist.pool
         if self._everything is None:
             pool = pool.joined(self._neighbours(pool, rng))
@@ -202,24 +200,34 @@ class Surrogate(ModelBased):
         return self._knowledge
 
     def _learn(self, history: History) -> _Knowledge:
-        n_trials, history = len(history), history.condensed(MOST_TRIALS)
-        learned = lessons(history, self._cheap_names(history))
-        if learned is None or self._guessed is not None:
-            return _Knowledge(n_trials, learned)
-        outlook = learned.outlook(history, self._catalogue.pool([]))
-        if self._everything is not None:
-            return _Knowledge(
-                n_trials, learned, self._shortlist(outlook, history, self._everything)
-            )
-        rng = stream(self._problem.seed, "pool", n_trials)
-        pool = self._grown(outlook, self._front(history), rng, roams=True)
-        anywhere = self._shortlist(outlook, history, pool)
-        if not self._has_kin:
-            return _Knowledge(n_trials, learned, anywhere)
-        rng = stream(self._problem.seed, "kin", n_trials)
-        parents = self._front(history, FEWEST_PARENTS) or list(self._problem.initial)
-        pool = self._grown(outlook, parents, rng, roams=False)
-        return _Knowledge(n_trials, learned, anywhere, self._shortlist(outlook, history, pool))
+        condensed = history.condensed(MOST_TRIALS)
+        return _Knowledge(len(history), lessons(condensed, self._cheap_names(condensed)))
+
+    def _shortlist(self, knowledge: _Knowledge, *, near: bool) -> _Shortlist:
+        """Return what looked best when it was learned: of the kin of what was measured, or of all.
+
+        In a space that is too large to list, either costs hundreds of new candidates: an ask pays
+        for the one that it needs.
+        """
+        found = knowledge.shortlists.get(near)
+        if found is None:
+            found = knowledge.shortlists[near] = self._best_then(knowledge, near=near)
+        return found
+
+    def _best_then(self, knowledge: _Knowledge, *, near: bool) -> _Shortlist:
+        assert knowledge.lessons is not None
+        history = self._history.first(knowledge.n_trials).condensed(MOST_TRIALS)
+        outlook = knowledge.lessons.outlook(history, self._catalogue.pool([]))
+        pool = self._everything
+        if pool is None:
+            rng = stream(self._problem.seed, "kin" if near else "pool", knowledge.n_trials)
+            parents = self._front(history, FEWEST_PARENTS if near else 1)
+            pool = self._grown(outlook, parents or list(self._problem.initial), rng, roams=not near)
+        told = {self._problem.identity(trial.candidate) for trial in history.trials}
+        pool = pool.without(told)
+        scores, extent = outlook.scored(pool)
+        best = np.argsort(-scores, kind="stable")
+        return _Shortlist(pool.at(best[: self._settings.shortlist_size]), extent)
 
     def _grown(
         self, outlook: Outlook, front: list[Candidate], rng: np.random.Generator, *, roams: bool
@@ -230,13 +238,6 @@ class Surrogate(ModelBased):
         parents = [front[i] for i in rng.permutation(len(front))[:MOST_PARENTS]]
         size = self._settings.pool_size
         return grow(self._catalogue, parents, rng, size=size, score=score, roams=roams)
-
-    def _shortlist(self, outlook: Outlook, history: History, pool: Pool) -> _Shortlist:
-        told = {self._problem.identity(trial.candidate) for trial in history.trials}
-        pool = pool.without(told)
-        scores, extent = outlook.scored(pool)
-        best = np.argsort(-scores, kind="stable")
-        return _Shortlist(pool.at(best[: self._settings.shortlist_size]), extent)
 
     def _cheap_names(self, history: History) -> frozenset[str]:
         told = self._catalogue.pool([trial.candidate for trial in history.trials])
