@@ -114,6 +114,9 @@ class TrainedOnly(Evaluator):
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         return self._deployed.cheap(candidate)
 
+    def identity(self, candidate: Candidate) -> str:
+        return self._deployed.identity(candidate)
+
     @property
     def promises(self) -> Callable[[Candidate], Mapping[str, float]] | None:
         return self._deployed.promises
