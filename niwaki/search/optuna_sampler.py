@@ -101,13 +101,8 @@ class OptunaSearcher(Searcher):
                 self._finish(trial)
 
     def resume(self, asked: Sequence[Candidate]) -> None:
-        if not self._fresh:
-            self._to_replay = list(asked)
-            return
-        self._asked.resume(asked)
-        with quiet():
-            for candidate in asked:
-                self._trials[candidate.key] = self._enqueued(candidate)
+        # Not before the next ask: what was told first, such as a baseline, is Optuna's first trial.
+        self._to_replay = list(asked)
 
     def _ask_one(self) -> list[Candidate]:
         """Return one new candidate, or none if there is no more."""
@@ -182,7 +177,7 @@ class OptunaSearcher(Searcher):
         return [float(value) for value in in_user_direction(worst, objectives)]
 
     def _replay(self) -> None:
-        """Bring a sampler with a state to where the earlier process left it."""
+        """Bring the study, and a sampler with a state, to where the earlier process left them."""
         asked, told = self._to_replay, self._told_meanwhile
         self._to_replay, self._told_meanwhile = [], []
         if not asked:
@@ -193,8 +188,8 @@ class OptunaSearcher(Searcher):
             while n_told < len(told) and told[n_told].candidate.key not in unasked:
                 self._finish(told[n_told])
                 n_told += 1
-            initial = candidate in self._problem.initial
-            self._keep(candidate, [] if initial else [self._proposal()])
+            unproposed = self._fresh or candidate in self._problem.initial
+            self._keep(candidate, [] if unproposed else [self._proposal()])
             self._asked.resume([candidate])
             unasked.remove(candidate.key)
         for trial in told[n_told:]:

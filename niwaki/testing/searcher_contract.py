@@ -109,6 +109,17 @@ class SearcherContract(ABC):
         resumed = self.resumed("bounded", whole, n_before, whole.n_told_before[n_before])
         assert resumed.ask(1) == [whole.asked[n_before]]
 
+    def test_resuming_after_a_trial_from_elsewhere_is_going_on(self) -> None:
+        toy = TOYS["bounded"]
+        stranger = corners(toy.space)[0]
+        baseline = Trial(0, stranger, toy.measure(stranger))
+        first, resumed = (self.make(toy.problem(seed=0)) for _ in range(2))
+        first.tell([baseline])
+        whole = search(first, toy, 30)
+        resumed.resume(whole.asked[:10])
+        resumed.tell([baseline, *whole.told[:10]])
+        assert search(resumed, toy, 20).asked == whole.asked[10:]
+
     def test_pending_candidates_can_be_told_after_resuming(self) -> None:
         whole = self.run("bounded", 30)
         resumed = self.make(TOYS["bounded"].problem(seed=0))
