@@ -38,6 +38,7 @@ from pathlib import Path
 from benchmarks.efficiency.cache import Cache, Finished
 from benchmarks.efficiency.catalogue import all_scenarios
 from benchmarks.efficiency.contestants import Contestant, contestants, settings_of
+from benchmarks.efficiency.foresight import Foresight
 from benchmarks.efficiency.luck import Luck
 from benchmarks.efficiency.oracle import Oracle
 from benchmarks.efficiency.proxies import ProxyColumns
@@ -135,6 +136,7 @@ def report(
             yield from of_scenario(scenario, results[scenario.name])
             if arguments.oracle:
                 yield f"\n{Oracle.of(scenario).line()} {Luck.of(scenario).line()}"
+                yield Foresight.of(scenario, arguments.evaluations).line()
         yield from compared(
             f"{arguments.ours} / best peer: {group}", results, arguments.ours, peers
         )

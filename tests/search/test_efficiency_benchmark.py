@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks.efficiency.cache import Cache
 from benchmarks.efficiency.contestants import Contestant, source_digest
+from benchmarks.efficiency.foresight import Foresight
 from benchmarks.efficiency.luck import Luck
 from benchmarks.efficiency.oracle import Oracle
 from benchmarks.efficiency.own import problem_of
@@ -94,7 +95,9 @@ def test_an_oracle_takes_what_adds_the_most(scenario: Scenario) -> None:
     assert oracle.dearest >= max(without) - 1e-12
 
 
-def test_a_front_is_lucky_where_noise_made_it(tmp_path: Path) -> None:
+@pytest.fixture
+def smooth_and_noisy(tmp_path: Path) -> list[Scenario]:
+    """A grid of 20 x 20: what follows from the decisions, and what is chance, against cost."""
     rng = stream(0, "lucky")
     lines = ["a,b,smooth,noisy,cost"]
     for a, b in itertools.product(range(20), range(20)):
@@ -106,12 +109,23 @@ def test_a_front_is_lucky_where_noise_made_it(tmp_path: Path) -> None:
     table = TableEvaluator(
         TableSettings(file=str(path), decisions=("a", "b"), values=values, cheap=("cost",))
     )
-    smooth, noisy = (
-        Luck.of(Scenario(f"test/{name}", "test", table, (name, "cost")))
-        for name in ("smooth", "noisy")
-    )
+    return [Scenario(f"test/{name}", "test", table, (name, "cost")) for name in ("smooth", "noisy")]
+
+
+def test_a_front_is_lucky_where_noise_made_it(smooth_and_noisy: list[Scenario]) -> None:
+    smooth, noisy = map(Luck.of, smooth_and_noisy)
     assert abs(smooth.deviations) < 1.0
     assert noisy.deviations > 1.5
+
+
+def test_foresight_helps_as_far_as_there_is_something_to_foresee(
+    smooth_and_noisy: list[Scenario],
+) -> None:
+    smooth, noisy = (Foresight.of(scenario, 30) for scenario in smooth_and_noisy)
+    best = Oracle.of(smooth_and_noisy[0]).needed
+    assert smooth.needed[0] is not None
+    assert best[0] <= smooth.needed[0] <= best[0] + 1
+    assert noisy.needed[1:] == [None, None]
 
 
 def test_with_noise_only_what_looks_best_counts(scenario: Scenario) -> None:
