@@ -176,10 +176,12 @@ def acquisition(
         function = _acquisition(lessons, history, waiting, n_samples=n_samples, seed=seed)
 
     def score(features: Array) -> Array:
+        if not len(features):
+            return np.empty(0)  # BoTorch cannot reshape what is not there
         points = torch.from_numpy(features / lessons.scale)[:, None, :]
         with _on_its_own(seed), torch.no_grad():
             scores = [function(part) for part in torch.split(points, AT_ONCE)]
-        return np.asarray(torch.cat(scores).numpy()) if scores else np.empty(0)
+        return np.asarray(torch.cat(scores).numpy())
 
     return score
 

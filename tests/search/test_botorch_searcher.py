@@ -113,6 +113,16 @@ def test_what_breaks_a_bound_promises_less() -> None:
     assert score[latencies > 6.0].max() < score[latencies <= 3.0].max() - 2.0
 
 
+@pytest.mark.parametrize("n_objectives", [1, 2])
+def test_a_pool_without_anything_new_is_survived(n_objectives: int) -> None:
+    def network(candidate: Candidate) -> str:
+        return ",".join(str(value) for path, value in candidate.items if path in ("c0", "c1"))
+
+    merged = replace(PROBLEM, objectives=PROBLEM.objectives[:n_objectives], identity=network)
+    _, trials = run(merged, 13)
+    assert len({network(trial.candidate) for trial in trials}) == 13
+
+
 def test_a_warp_is_chosen_by_how_normal_values_become() -> None:
     normal = stream(0).normal(size=200)
     assert isinstance(_model().most_normal(np.exp(normal)), LogAbove)
