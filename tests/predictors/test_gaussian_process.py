@@ -106,3 +106,16 @@ def test_of_many_rows_an_even_share_is_learned_from() -> None:
 def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigError, match="'shrinkage' is 0"):
         GaussianProcessSettings(shrinkage=0.0)
+
+
+@pytest.mark.parametrize("offset", [1e5, 1e9])
+def test_features_far_from_zero_say_the_same_as_near_it(offset: float) -> None:
+    rng = stream(2, "far")
+    X, there = rng.normal(size=(40, 3)), rng.normal(size=(20, 3))
+    y = np.sin(X[:, :1]) + X[:, 1:2] * X[:, 2:]
+    near, far = GaussianProcess(), GaussianProcess()
+    near.fit(X, y)
+    far.fit(X + offset, y)
+    found, expected = far.predict(there + offset), near.predict(there)
+    np.testing.assert_allclose(found.mean, expected.mean, atol=1e-4)
+    np.testing.assert_allclose(found.std, expected.std, atol=1e-4)
