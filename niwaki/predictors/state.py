@@ -1,8 +1,10 @@
 """What predictors learned, as files: plain arrays and JSON, never pickle."""
 
+import hashlib
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -17,8 +19,22 @@ from niwaki.core.jsonable import JSON
 # Arrays by name; those of a part of a predictor have `<part>/` in front.
 State: TypeAlias = Mapping[str, NDArray[Any]]
 
-SCHEMA = 1
+SCHEMA = 2
 _HEADER = "niwaki.json"
+# What zipfile, numpy and json raise on a file that is damaged, or something else altogether.
+# A RuntimeError is a member that seems encrypted or packed by unknown means, or JSON too deep.
+_UNREADABLE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def write_state(path: Path, state: State, *, kind: str, about: Mapping[str, JSON]) -> None:
@@ -33,7 +49,8 @@ def write_state(path: Path, state: State, *, kind: str, about: Mapping[str, JSON
     Raises:
         RunFolderError: If the file cannot be written.
     """
-    header = json.dumps({"schema": SCHEMA, "kind": kind, "about": about})
+    said = {"schema": SCHEMA, "kind": kind, "arrays": _digest(state), "about": about}
+    header = json.dumps(said)
     arrays = {_HEADER: np.frombuffer(header.encode(), dtype=np.uint8), **state}
     try:
         _replace(path, arrays)
@@ -60,7 +77,7 @@ def read_state(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], Mappi
         The arrays, and what was kept beside them.
 
     Raises:
-        DataError: If the file is missing or damaged, holds objects, or is of another kind.
+        DataError: If the file is missing, damaged or changed, holds objects, or is of another kind.
     """
     try:
         # Opened here: numpy leaves a damaged file open.
@@ -68,9 +85,10 @@ def read_state(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], Mappi
             arrays: dict[str, NDArray[Any]] = {name: file[name] for name in file.files}
         header = json.loads(arrays.pop(_HEADER).tobytes())
         found, schema, about = header["kind"], header["schema"], header["about"]
+        written = header.get("arrays")  # of schema 2 and later
     except FileNotFoundError as error:
         raise DataError(f"there is no saved predictor at '{path}': fit and save one") from error
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise DataError(
             f"'{path}' is not a saved predictor ({error}): fit and save one again"
         ) from error
@@ -79,7 +97,21 @@ def read_state(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], Mappi
             f"'{path}' holds a {found} of schema {schema}, but a {kind} of schema {SCHEMA} was "
             "wanted: fit and save one again"
         )
+    if written != _digest(arrays):
+        raise DataError(
+            f"the arrays of '{path}' are not those that were saved: fit and save one again"
+        )
     return arrays, about
+
+
+def _digest(state: State) -> str:
+    """Return what tells arrays from any others, by name, type, shape and content."""
+    digest = hashlib.blake2b(digest_size=16)
+    for name in sorted(state):
+        array = np.asarray(state[name])
+        digest.update(f"{name} {array.dtype.str} {array.shape} ".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
 
 
 def part_of(state: State, part: str) -> dict[str, NDArray[Any]]:

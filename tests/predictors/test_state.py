@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError, RunFolderError
 from niwaki.predictors.ridge import Ridge
@@ -68,11 +69,58 @@ def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
         Ridge().load(path)
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        (4, 255),  # the version of zip that is needed
+        (6, 1),  # encrypted
+        (8, 99),  # the means of compression
+    ],
+)
+def test_one_damaged_byte_of_the_list_of_members_is_refused(
+    tmp_path: Path, damage: tuple[int, int]
+) -> None:
+    path = tmp_path / "x.npz"
+    write_state(path, {"a": np.arange(3.0)}, kind="Kind", about={})
+    content = bytearray(path.read_bytes())
+    for start, shift in ((content.find(b"PK\3\4"), 0), (content.find(b"PK\1\2"), 2)):
+        content[start + shift + damage[0]] = damage[1]
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is not a saved predictor"):
+        read_state(path, kind="Kind")
+
+
+@pytest.mark.parametrize("header", [b"[" * 100_000, b"[1, 2]", b'"text"', b"{}", b"\xff"])
+def test_a_header_that_says_nothing_is_refused(tmp_path: Path, header: bytes) -> None:
+    path = tmp_path / "x.npz"
+    np.savez(path, allow_pickle=False, **{"niwaki.json": np.frombuffer(header, dtype=np.uint8)})
+    with pytest.raises(DataError, match="is not a saved predictor"):
+        read_state(path, kind="Kind")
+
+
+@pytest.mark.parametrize("change", ["value", "shape", "type", "name", "one more"])
+def test_arrays_that_were_changed_since_are_refused(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "x.npz"
+    write_state(path, {"a": np.arange(4.0)}, kind="Kind", about={})
+    with np.load(path) as file:
+        arrays = {name: file[name] for name in file.files}
+    changed: dict[str, dict[str, NDArray[np.generic]]] = {
+        "value": {"a": np.arange(4.0) + 1e-9},
+        "shape": {"a": np.arange(4.0).reshape(2, 2)},
+        "type": {"a": np.arange(4.0).view(np.int64)},
+        "name": {"b": np.arange(4.0)},
+        "one more": {"a": np.arange(4.0), "b": np.zeros(1)},
+    }
+    np.savez(path, allow_pickle=False, **{MEMBER[:-4]: arrays[MEMBER[:-4]], **changed[change]})
+    with pytest.raises(DataError, match="are not those that were saved"):
+        read_state(path, kind="Kind")
+
+
 def test_another_kind_is_refused(tmp_path: Path) -> None:
     predictor = Ridge()
     predictor.fit(*examples(20))
     predictor.save(tmp_path / "x.npz")
-    with pytest.raises(DataError, match="holds a Ridge of schema 1, but a TreeEnsemble"):
+    with pytest.raises(DataError, match="holds a Ridge of schema 2, but a TreeEnsemble"):
         TreeEnsemble(TreeEnsembleSettings(n_trees=2)).load(tmp_path / "x.npz")
 
 
