@@ -1,19 +1,15 @@
 """Evaluations in worker processes on this machine."""
 
-import atexit
 import time
-from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import connection
 from pathlib import Path
 
 from niwaki.core.errors import ConfigError, StudyError
-from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Evaluator
-from niwaki.study.executors.attempt import failure
-from niwaki.study.executors.base import Executor, Finished, Job
 from niwaki.study.executors.failures import explain
 from niwaki.study.executors.gpus import gpu_of
+from niwaki.study.executors.pool import Queued, WorkerPool
 from niwaki.study.executors.travel import packed
 from niwaki.study.executors.worker_main import (
     Began,
@@ -62,15 +58,7 @@ class LocalProcessSettings:
                 raise ConfigError(f"{name} must be a positive number of seconds, not {value}")
 
 
-@dataclass(frozen=True)
-class _Queued:
-    """A job that waits for a worker, and how many workers it has already cost."""
-
-    job: Job
-    n_tries: int = 0
-
-
-class LocalProcessExecutor(Executor):
+class LocalProcessExecutor(WorkerPool[WorkerProcess]):
     """Our own pool of spawned processes, each with one pipe to the driver.
 
     Workers start with the first jobs that need them, keep their evaluator from job to job, and are
@@ -91,65 +79,30 @@ class LocalProcessExecutor(Executor):
         *,
         logs: Path | None = None,
     ) -> None:
+        self._settings = settings or LocalProcessSettings()
+        names = [f"local-{slot}" for slot in range(self._settings.n_workers)]
+        super().__init__(self._settings, names)
         self._evaluator = evaluator
         self._packed: bytes | None = None
-        self._settings = settings or LocalProcessSettings()
         self._logs = logs
-        self._workers: dict[str, WorkerProcess] = {}
-        self._queue: deque[_Queued] = deque()
-        self._finished: deque[Finished] = deque()
         self._n_failures_in_a_row = 0
-        self._busy_s = 0.0
-        self._started_at: float | None = None
-        self._closed_at: float | None = None
 
-    @property
-    def n_free(self) -> int:
-        if self._closed_at is not None:
-            return 0
-        return max(0, self._settings.n_workers - len(self._queue) - len(self._busy()))
+    def _open(self) -> None:
+        self._packed = packed(self._evaluator)
 
-    @property
-    def n_unfinished(self) -> int:
-        return len(self._queue) + len(self._busy()) + len(self._finished)
+    def _start(self, name: str) -> WorkerProcess:
+        log = self._logs / f"{name}.log" if self._logs else None
+        gpu = gpu_of(self._names.index(name))
+        settings = WorkerSettings(name, self._settings.n_threads, log, gpu)
+        try:
+            return WorkerProcess(settings)
+        except OSError as error:
+            raise StudyError(
+                f"a worker process cannot be started ({explain(error)}): free some memory, or use "
+                "fewer workers, and run the same command again"
+            ) from error
 
-    @property
-    def busy_share(self) -> float:
-        if self._started_at is None:
-            return 0.0
-        now = time.monotonic() if self._closed_at is None else self._closed_at
-        busy_s = self._busy_s + sum(now - worker.since for worker in self._busy())
-        return min(1.0, busy_s / max(self._settings.n_workers * (now - self._started_at), 1e-9))
-
-    def submit(self, job: Job) -> None:
-        if self._closed_at is not None:
-            raise StudyError("the executor is closed: make a new one to run more jobs")
-        if self._started_at is None:
-            self._packed = packed(self._evaluator)
-            self._started_at = time.monotonic()
-            # Registered after multiprocessing's own hook, so it runs before that waits for workers.
-            atexit.register(self.close)
-        self._queue.append(_Queued(job))
-        self._put_to_work()
-
-    def wait(self, timeout_s: float | None = None) -> list[Finished]:
-        deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while not self._finished and self.n_unfinished:
-            self._put_to_work()
-            self._listen(deadline)
-            self._stop_overdue()
-            if deadline is not None and time.monotonic() >= deadline:
-                break
-        self._put_to_work()
-        # Taken one by one, so that an interruption leaves the others for the next call.
-        return [self._finished.popleft() for _ in range(len(self._finished))]
-
-    def close(self) -> None:
-        if self._closed_at is not None:
-            return
-        self._closed_at = time.monotonic()
-        self._busy_s += sum(self._closed_at - worker.since for worker in self._busy())
-        atexit.unregister(self.close)
+    def _dismiss(self) -> None:
         idle = [worker for worker in self._workers.values() if worker.idle]
         for worker in idle:
             worker.dismiss()
@@ -159,39 +112,21 @@ class LocalProcessExecutor(Executor):
         deadline = time.monotonic() + CLOSING_PATIENCE_S
         for worker in idle:
             worker.leave(max(0.0, deadline - time.monotonic()))
-        self._workers.clear()
-        self._queue.clear()
-        self._finished.clear()
 
-    def _busy(self) -> list[WorkerProcess]:
-        return [worker for worker in self._workers.values() if worker.job is not None]
-
-    def _put_to_work(self) -> None:
-        """Give queued jobs to idle workers, and start workers for the rest."""
+    def _give_out(self) -> None:
         for worker in list(self._workers.values()):
             if self._queue and worker.idle:
                 self._give(worker, self._queue[0])
-        n_starting = sum(not worker.ready for worker in self._workers.values())
-        for slot in range(self._settings.n_workers):
-            if n_starting >= len(self._queue):
-                return
-            name = f"local-{slot}"
-            if name not in self._workers:
-                log = self._logs / f"{name}.log" if self._logs else None
-                settings = WorkerSettings(name, self._settings.n_threads, log, gpu_of(slot))
-                self._workers[name] = _start(settings)
-                n_starting += 1
 
-    def _give(self, worker: WorkerProcess, queued: _Queued) -> None:
+    def _give(self, worker: WorkerProcess, queued: Queued) -> None:
         try:
-            worker.give(queued.job, n_tries=queued.n_tries + 1)
+            worker.give(queued)
         except OSError:
             self._bury(worker, worker.cause_of_death())
         else:
             self._queue.popleft()
 
     def _listen(self, deadline: float | None) -> None:
-        """Wait for the first sign of any worker, and deal with all there are."""
         workers = list(self._workers.values())
         listened = [sign for worker in workers for sign in (worker.connection, worker.sentinel)]
         signs = connection.wait(listened, self._patience_s(deadline))
@@ -233,93 +168,19 @@ class LocalProcessExecutor(Executor):
                 self._n_failures_in_a_row = 0
                 self._finish(worker, measurement)
 
-    def _finish(self, worker: WorkerProcess, measurement: Measurement) -> None:
-        job, n_tries = worker.job, worker.n_tries
-        assert job is not None
-        self._busy_s += worker.rest()
-        if n_tries > 1:
-            measurement = replace(measurement, details={**measurement.details, "n_tries": n_tries})
-        self._finished.append(Finished(job, measurement))
-
-    def _bury(self, worker: WorkerProcess, cause: str) -> None:
-        """Take a dead worker out, and decide what its death means for its job."""
-        worker.kill()
-        del self._workers[worker.name]
-        job = worker.job
-        if job is None or not worker.began:
-            self._take_back(worker)
-            self._note_failed_start(cause)
-        elif worker.n_tries <= self._settings.n_retries:
-            self._busy_s += worker.rest()
-            self._queue.appendleft(_Queued(job, worker.n_tries))
-        else:
-            tries = f", {worker.n_tries} times" if worker.n_tries > 1 else ""
-            self._fail(worker, f"worker died{tries}: {cause}")
-
     def _give_up_on(self, worker: WorkerProcess) -> None:
         """Take a worker out through no fault of its own; its job keeps its tries."""
-        if self._workers.get(worker.name) is not worker:
-            return
-        worker.kill()
-        del self._workers[worker.name]
-        self._take_back(worker)
+        if self._workers.get(worker.name) is worker:
+            self._take_out(worker)
+            self._queue_again(worker, begun=False)
 
-    def _take_back(self, worker: WorkerProcess) -> None:
-        """Queue the job of a worker that is out, if it had one, at no cost of a try."""
-        if worker.job is not None:
-            self._queue.appendleft(_Queued(worker.job, worker.n_tries - 1))
-            self._busy_s += worker.rest()
-
-    def _fail(self, worker: WorkerProcess, reason: str) -> None:
-        assert worker.job is not None
-        seconds = time.monotonic() - worker.since
-        self._finish(worker, failure(worker.job, reason, seconds=seconds, worker=worker.name))
-
-    def _note_failed_start(self, cause: str) -> None:
+    def _note_failed_start(self, worker: WorkerProcess, cause: str) -> None:
         self._n_failures_in_a_row += 1
         if self._n_failures_in_a_row >= self._settings.n_start_failures:
             where = f"see the files in {self._logs.name}/" if self._logs else "see its output above"
             raise StudyError(
                 f"no worker process can be started, {self._n_failures_in_a_row} died in a row; the "
-                f"last one: {cause}. For more, {where}; the evaluator's module must be importable "
-                "in a fresh process, and a script must start its study below "
+                f"last one ({worker.name}): {cause}. For more, {where}; the evaluator's module "
+                "must be importable in a fresh process, and a script must start its study below "
                 "`if __name__ == '__main__':`"
             )
-
-    def _stop_overdue(self) -> None:
-        now = time.monotonic()
-        for worker in list(self._workers.values()):
-            limit_s = self._limit_s(worker)
-            if limit_s is None or now < worker.since + limit_s:
-                continue
-            if worker.job is None:
-                self._bury(worker, f"it was not ready within {limit_s:g} s")
-                continue
-            worker.kill()
-            del self._workers[worker.name]
-            self._fail(worker, f"stopped after {limit_s:g} s, the longest evaluation allowed")
-
-    def _limit_s(self, worker: WorkerProcess) -> float | None:
-        """Return how long the worker may go on with what it does now."""
-        if not worker.ready:
-            return self._settings.start_timeout_s
-        return None if worker.job is None else self._settings.timeout_s
-
-    def _patience_s(self, deadline: float | None) -> float | None:
-        """Return the time until the first deadline of all, at least 0."""
-        ends = [] if deadline is None else [deadline]
-        for worker in self._workers.values():
-            limit_s = self._limit_s(worker)
-            if limit_s is not None:
-                ends.append(worker.since + limit_s)
-        return max(0.0, min(ends) - time.monotonic()) if ends else None
-
-
-def _start(settings: WorkerSettings) -> WorkerProcess:
-    try:
-        return WorkerProcess(settings)
-    except OSError as error:
-        raise StudyError(
-            f"a worker process cannot be started ({explain(error)}): free some memory, or use "
-            "fewer workers, and run the same command again"
-        ) from error

@@ -4,7 +4,7 @@ import os
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -19,6 +19,7 @@ from niwaki.study.environment import THREAD_VARIABLES
 from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain
+from niwaki.study.executors.pool import Queued, Worker
 from niwaki.study.executors.ray_artifacts import Artifacts, unpack
 from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.travel import unpacked
@@ -156,34 +157,16 @@ def _write_to(log: Path) -> None:
         sys.stdout.reconfigure(line_buffering=True)
 
 
-@dataclass
-class RayWorker:
+class RayWorker(Worker):
     """An actor as the driver sees it, and the job that it is running.
 
     Attributes:
-        name: Name that its measurements carry.
-        actor: Ray's handle.
         awaited: What it has been asked and not answered; None if it is idle.
-        node: Where it runs; empty until it is placed.
-        ready: Whether it has loaded the evaluator.
-        job: What it is running; None if nothing.
-        n_tries: How many workers have begun that job, this one included.
-        since: `time.monotonic()` when it was started or placed, or when its job was sent.
     """
 
-    name: str
-    actor: Any
-    awaited: Any
-    node: str = ""
-    ready: bool = False
-    job: Job | None = None
-    n_tries: int = 0
-    since: float = field(default_factory=time.monotonic)
-    _began: Any = None
-
-    @classmethod
-    def start(cls, name: str, settings: RayClusterSettings, log: Path | None) -> "RayWorker":
+    def __init__(self, name: str, settings: RayClusterSettings, log: Path | None) -> None:
         """Ask Ray for an actor; it answers `Placed` once there is a place for it."""
+        super().__init__(name)
         if log is not None:
             log.touch()
         threads = dict.fromkeys(THREAD_VARIABLES, str(settings.n_threads))
@@ -199,12 +182,9 @@ class RayWorker:
             max_task_retries=0,
         )
         started: Any = actor.remote(name, settings.n_threads, log)
-        return cls(name, started, started.place.remote())
-
-    @property
-    def idle(self) -> bool:
-        """Whether it could take a job now."""
-        return self.ready and self.job is None
+        self._actor = started
+        self.awaited: Any = self._actor.place.remote()
+        self._began: Any = None
 
     def load(self, parcel: Any, packed: Any = None) -> None:
         """Send the evaluator; the answer is `Ready`, `Refused` or `Missing`.
@@ -213,18 +193,17 @@ class RayWorker:
             parcel: Reference of a `Parcel` in the object store.
             packed: Reference of packed artifacts.
         """
-        self.awaited = self.actor.load.remote(parcel, packed)
+        self.awaited = self._actor.load.remote(parcel, packed)
         self.since = time.monotonic()
 
-    def give(self, job: Job, *, n_tries: int) -> None:
+    def give(self, queued: Queued) -> None:
         """Send a job; the answer is its measurement."""
         # Answered at once: if the worker is lost, this tells whether it ever began.
-        began, measurement = self.actor.begin.remote(job.number), self.actor.evaluate.remote(job)
-        self._began, self.awaited = began, measurement
-        self.job, self.n_tries, self.since = job, n_tries, time.monotonic()
+        self._began = self._actor.begin.remote(queued.job.number)
+        self.awaited = self._actor.evaluate.remote(queued.job)
+        self.take(queued)
 
-    def began(self) -> bool:
-        """Whether a lost worker had begun its job."""
+    def has_begun(self) -> bool:
         try:
             ray.get(self._began, timeout=DYING_S)
         except RayError:
@@ -232,13 +211,11 @@ class RayWorker:
         return True
 
     def rest(self) -> float:
-        """Take note that the job is over; returns its seconds."""
-        self.job = self.awaited = self._began = None
-        return time.monotonic() - self.since
+        self.awaited = self._began = None
+        return super().rest()
 
     def kill(self) -> None:
-        """End the process and its children now."""
-        ray.kill(self.actor)
+        ray.kill(self._actor)
 
 
 def cause_of_death(error: RayError) -> str:

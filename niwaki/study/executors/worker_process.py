@@ -5,7 +5,6 @@ import multiprocessing
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -13,35 +12,26 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 
 from niwaki.study.environment import THREAD_VARIABLES
-from niwaki.study.executors.base import Job
+from niwaki.study.executors.pool import Queued, Worker
 from niwaki.study.executors.worker_main import Message, Order, WorkerSettings, run_worker
 
 # Between a worker's pipe closing and its exit code there is only the kernel's clean-up.
 EXIT_PATIENCE_S = 2.0
 
 
-class WorkerProcess:
+class WorkerProcess(Worker):
     """A spawned process, the pipe to it, and the job it is running.
 
     Attributes:
-        settings: What it was started with.
-        ready: Whether it has loaded the evaluator.
-        job: What it is running; None if nothing.
-        began: Whether it has said that it evaluates that job.
-        n_tries: How many workers have been given that job, this one included.
-        since: `time.monotonic()` of the start of the process or of its job.
+        began: Whether it has said that it evaluates its job.
         connection: Becomes readable when the process says something or closes it.
         sentinel: File descriptor that becomes readable when the process ends.
     """
 
     def __init__(self, settings: WorkerSettings) -> None:
         """Start the process; it says `Hello` when it is up."""
-        self.settings = settings
-        self.ready = False
-        self.job: Job | None = None
+        super().__init__(settings.name)
         self.began = False
-        self.n_tries = 0
-        self.since = time.monotonic()
         context = multiprocessing.get_context("spawn")
         self.connection: Connection[Any, Any]
         self.connection, theirs = context.Pipe()
@@ -59,16 +49,6 @@ class WorkerProcess:
         self._gone = False
         self._exit_code: int | None = None
 
-    @property
-    def name(self) -> str:
-        """Name that its measurements carry."""
-        return self.settings.name
-
-    @property
-    def idle(self) -> bool:
-        """Whether it could take a job now."""
-        return self.ready and self.job is None
-
     def load(self, evaluator: bytes) -> None:
         """Send the packed evaluator; the answer is `Ready` or `Refused`.
 
@@ -77,7 +57,7 @@ class WorkerProcess:
         """
         self.connection.send_bytes(evaluator)
 
-    def give(self, job: Job, *, n_tries: int) -> None:
+    def give(self, queued: Queued) -> None:
         """Send a job; the answers are `Began` and `Done`.
 
         A process can be dead a moment before its pipe is: only `Began` says that somebody reads.
@@ -85,14 +65,12 @@ class WorkerProcess:
         Raises:
             OSError: If the process is gone; it then has no job.
         """
-        self.connection.send(Order.of(job))
-        self.job, self.began = job, False
-        self.n_tries, self.since = n_tries, time.monotonic()
+        self.connection.send(Order.of(queued.job))
+        self.began = False
+        self.take(queued)
 
-    def rest(self) -> float:
-        """Take note that the job is over; returns its seconds."""
-        self.job = None
-        return time.monotonic() - self.since
+    def has_begun(self) -> bool:
+        return self.began
 
     def messages(self) -> Iterator[Message]:
         """Yield what has come, without waiting.
