@@ -31,7 +31,8 @@ def read_candidates(candidate: Path | None, batch: Path | None) -> list[Candidat
     if candidate is not None:
         return [_candidate(_text(candidate), f"'{candidate}'")]
     assert batch is not None
-    lines = enumerate(_text(batch).splitlines(), start=1)
+    # Not `splitlines`: text within JSON may hold other separators of lines as they are.
+    lines = enumerate(_text(batch).split("\n"), start=1)
     found = [_candidate(line, f"'{batch}', line {n}") for n, line in lines if line.strip()]
     if not found:
         raise ConfigError(f"'{batch}' holds no candidate: give one JSON object per line")
@@ -48,7 +49,7 @@ def _text(path: Path) -> str:
 def _candidate(text: str, where: str) -> Candidate:
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise SpaceError(f"{where} is not JSON: {error}") from error
     if isinstance(data, dict) and isinstance(data.get(_DECISIONS), dict):
         data = data[_DECISIONS]

@@ -124,6 +124,7 @@ def test_candidates_come_from_files(tmp_path: Path, candidates: list[Candidate])
     ("text", "error", "said"),
     [
         ("{", SpaceError, "line 2' is not JSON"),
+        ("[" * 100_000, SpaceError, "line 2' is not JSON"),
         ("[1]", SpaceError, "line 2: a candidate is a JSON object"),
         ('{"x0": {"a": 1}}', SpaceError, "line 2: decision 'x0' holds a dict"),
     ],
@@ -133,6 +134,13 @@ def test_a_bad_line_is_named(tmp_path: Path, text: str, error: type[Exception], 
     path.write_text('{"x0": 1}\n' + text + "\n")
     with pytest.raises(error, match=said.replace("2' is", "2 is")):
         read_candidates(None, path)
+
+
+def test_text_may_hold_separators_of_lines(tmp_path: Path) -> None:
+    path = tmp_path / "many.jsonl"
+    path.write_bytes('{"x0": "a\u2028b"}\r\n{"x0": 1}\r\n'.encode())
+    found = [candidate.decisions["x0"] for candidate in read_candidates(None, path)]
+    assert found == ["a\u2028b", 1]
 
 
 def test_one_file_is_wanted(tmp_path: Path) -> None:
