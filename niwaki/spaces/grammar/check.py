@@ -13,7 +13,7 @@ from niwaki.spaces.grammar.counting import Counting, TooManyStatesError
 from niwaki.spaces.grammar.findings import Finding, Level, error, note, warning
 from niwaki.spaces.grammar.flows import Branch, Cell, Chain
 from niwaki.spaces.grammar.grammar import Grammar, Production, Terminal
-from niwaki.spaces.grammar.lookahead import Lookahead
+from niwaki.spaces.grammar.lookahead import MOST_WORK, OVERWORKED, Lookahead
 from niwaki.spaces.grammar.rates import (
     CRITICAL_MARGIN,
     branching_rate,
@@ -27,7 +27,9 @@ from niwaki.spaces.grammar.reader import draft_file, imported
 MOST_LEAST_OPERATIONS = 500
 MOST_LEAST_HEIGHT = 50
 MOST_LEAST_NETWORK = 1_000_000
-_MOST_COMPARED = 3000
+_MOST_COMPARED = 3000  # trees
+_MOST_LOOKED_AT = 6_000_000  # productions, each for each tree
+MOST_CHILDREN = 250
 _FULL_CELLS = {n * (n - 1) // 2 for n in range(2, 33)}
 
 
@@ -135,7 +137,7 @@ def _growth(grammar: Grammar) -> Iterator[Finding]:
                 _line(grammar, symbol),
                 "unproductive",
                 f"no derivation of '{symbol}' ends: each of its productions needs a symbol that "
-                "does not end either. Give it a production of operations alone",
+                "does not end either, or has weight 0. Give it a production of operations alone",
             )
     smallest = least.get(grammar.start, 0)
     if smallest > MOST_LEAST_OPERATIONS:
@@ -161,6 +163,13 @@ def _growth(grammar: Grammar) -> Iterator[Finding]:
             f"the lowest derivation has {height} levels, above {MOST_LEAST_HEIGHT}: leave out "
             "symbols that only hand on to the next",
         )
+    for way in grammar.productions:
+        if len(way.items) > MOST_CHILDREN:
+            message = (
+                f"'{way.symbol} -> {way.label}: ...' has {len(way.items)} children, and at most "
+                f"{MOST_CHILDREN} were wanted: repeat a child (`M*8`), or give some a symbol"
+            )
+            yield error(way.line, "blow-up", message)
     yield from _renaming_cycles(grammar)
     yield from _left_recursion(grammar)
 
@@ -268,6 +277,7 @@ def _derived_twice(grammar: Grammar) -> str:
     untyped = Grammar(grammar.start, tuple(ways), {n: Terminal(n) for n in grammar.terminals})
     counting = Counting(Attributes(untyped), most_states=20_000)
     n_compared = 0
+    most_compared = min(_MOST_COMPARED, _MOST_LOOKED_AT // len(grammar.productions))
     try:
         for size in range(1, 9):
             seen: set[str] = set()
@@ -277,7 +287,7 @@ def _derived_twice(grammar: Grammar) -> str:
                     return text
                 seen.add(text)
                 n_compared += 1
-                if n_compared > _MOST_COMPARED:
+                if n_compared > most_compared:
                     return ""
     except TooManyStatesError:
         pass
@@ -324,17 +334,20 @@ def _attributes(grammar: Grammar) -> Iterator[Finding]:
                 f"'{name}' has no attribute rule, so it is taken to change nothing: name its "
                 "function, `terminal x = package.module:function`, or give it the trait identity",
             )
+    lookahead = Lookahead(Attributes(grammar), slack=1)
+    lookahead.work_left = MOST_WORK
     try:
-        outcomes = Lookahead(Attributes(grammar), slack=1).outcomes(grammar.start, grammar.input)
-        found = any(True for _ in outcomes)
+        found = any(True for _ in lookahead.outcomes(grammar.start, grammar.input))
     except AttributeRuleError as fault:
         yield error(fault.line, "attribute-rule", str(fault))
         return
+    except OVERWORKED:
+        found = False
     if not found:
         yield error(
             _line(grammar, grammar.start),
             "infeasible",
-            f"no small tree applies to the input {grammar.input!r}: {why_nothing_applies(grammar)}",
+            f"no small tree is known to apply to the input {grammar.input!r}: {why_nothing_applies(grammar)}",
         )
 
 

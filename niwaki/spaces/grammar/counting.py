@@ -37,7 +37,7 @@ class Counting:
         attributes: Of the grammar.
         distinct: Count trees: each flattened sequence once. Otherwise count derivations: each way
             of nesting a sequence is one, and so is each production written twice.
-        most_states: Give up beyond so many table entries.
+        most_states: Give up beyond so many table entries, and counts in them, which is memory.
         most_sums: Give up beyond so many additions, which is time; None never does.
     """
 
@@ -109,7 +109,7 @@ class Counting:
                 for output, n in self._of_way(way, inherited, size, without).items():
                     total[output] = total.get(output, 0) + n
             found = self._symbols[key] = total
-            self._visit()
+            self._visit(found)
             self._added(_SUMS_OF_WAY * len(self._grammar.by_symbol[symbol]))
         return found
 
@@ -132,7 +132,7 @@ class Counting:
         found = self._ways.get(key)
         if found is None:
             found = self._ways[key] = self._sum_rest(way, position, state, size)
-            self._visit()
+            self._visit(found)
         return found
 
     def _sum_rest(self, way: Production, position: int, state: Attribute, size: int) -> Counts:
@@ -195,8 +195,8 @@ class Counting:
                 f"counting needs more than {self._most_sums} additions: count smaller trees"
             )
 
-    def _visit(self) -> None:
-        self._n_states += 1
+    def _visit(self, found: Counts) -> None:
+        self._n_states += 1 + len(found)
         if self._n_states > self._most_states:
             raise TooManyStatesError(
                 f"counting needs more than {self._most_states} table entries: count smaller trees"

@@ -13,7 +13,7 @@ from niwaki.spaces.grammar.costs import Cost, Purse, no_worse, paid, spend
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.frames import FREE, Frame, Goal, Rest
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
-from niwaki.spaces.grammar.lookahead import Lookahead
+from niwaki.spaces.grammar.lookahead import MOST_WORK, OVERWORKED, Lookahead
 from niwaki.spaces.grammar.rates import least_operations
 from niwaki.spaces.grammar.tree import Tree, TreePath
 
@@ -72,12 +72,14 @@ class Deriver:
 
     Attributes:
         lookahead: Holds what is left of the effort for the last question.
+        overworked: Whether a promise was ever given up because it took too long to find one.
     """
 
     def __init__(self, attributes: Attributes, lookahead: Lookahead) -> None:
         self._attributes = attributes
         self._grammar = attributes.grammar
         self.lookahead = lookahead
+        self.overworked = False
         self._ways = {
             symbol: tuple(way for way in ways if way.weight > 0.0)
             for symbol, ways in self._grammar.by_symbol.items()
@@ -102,12 +104,20 @@ class Deriver:
                 self.lookahead.tidy()
 
     def promise(self, hole: Hole, purse: Purse) -> Promise | None:
-        """Return some way to fill `hole`, if lookahead knows one within the budget."""
-        for output, cost, _ in self.lookahead.outcomes(hole.symbol, hole.inherited):
-            self.lookahead.effort = self.lookahead.full_effort
-            found = _after(output, cost, hole, purse)
-            if found is not None:
-                return found
+        """Return some way to fill `hole`, if lookahead soon knows one within the budget."""
+        lookahead = self.lookahead
+        lookahead.work_left = MOST_WORK
+        try:
+            for output, cost, _ in lookahead.outcomes(hole.symbol, hole.inherited):
+                lookahead.effort = lookahead.full_effort
+                found = _after(output, cost, hole, purse)
+                if found is not None:
+                    return found
+        except OVERWORKED:
+            lookahead.forget()
+            self.overworked = True
+        finally:
+            lookahead.work_left = math.inf
         return None
 
     def promise_of(self, hole: Hole, way: Production, purse: Purse) -> Promise | None:
@@ -120,13 +130,19 @@ class Deriver:
                 return None
             lookahead.effort -= 1
             return _after(*step, hole, purse)
-        outcomes = lookahead.completions(way, 0, way.flow.start(hole.inherited))
         level = 0 if way.renames else self._level(hole, way)
-        for output, cost, _ in outcomes:
-            lookahead.effort -= 1
-            found = _after(output, cost, hole, purse, level)
-            if found is not None or lookahead.effort <= 0:
-                return found
+        lookahead.work_left = MOST_WORK
+        try:
+            for output, cost, _ in lookahead.completions(way, 0, way.flow.start(hole.inherited)):
+                lookahead.effort -= 1
+                found = _after(output, cost, hole, purse, level)
+                if found is not None or lookahead.effort <= 0:
+                    return found
+        except OVERWORKED:
+            lookahead.forget()
+            lookahead.effort = -MOST_EFFORT * lookahead.thoroughness  # no more for this tree
+        finally:
+            lookahead.work_left = math.inf
         return None
 
     def kept(self, hole: Hole, promise: Promise) -> tuple[Production, Promise]:

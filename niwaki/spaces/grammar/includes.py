@@ -9,6 +9,7 @@ from niwaki.spaces.grammar.findings import Finding, error, warning
 from niwaki.spaces.grammar.statements import Statement, statements_of
 
 INCLUDE = "include"
+MOST_CHARACTERS = 2_000_000
 
 
 def statements_in(path: Path) -> tuple[list[Statement], list[Finding]]:
@@ -32,9 +33,14 @@ def included_in(text: str, folder: Path) -> tuple[list[Statement], list[Finding]
 
 def _read(path: Path, seen: set[Path]) -> tuple[list[Statement], list[Finding]]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(MOST_CHARACTERS + 1)
     except (OSError, UnicodeDecodeError) as fault:
         raise SpaceError(f"grammar file '{path}' cannot be read: {fault}") from fault
+    if len(text) > MOST_CHARACTERS:
+        raise SpaceError(
+            f"grammar file '{path}' has more than {MOST_CHARACTERS} characters: is it a grammar?"
+        )
     if path.suffix in (".yaml", ".yml"):
         from niwaki.spaces.grammar.yaml_reader import yaml_statements
 

@@ -11,16 +11,22 @@ The lists hold part of the truth (derivations of the lowest height at which ther
 recursion, so left recursion is harmless here.
 """
 
+import math
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import TypeAlias
 
 from niwaki.spaces.grammar.attributes import Attributes
-from niwaki.spaces.grammar.costs import NOTHING, Cost, beside, no_worse
+from niwaki.spaces.grammar.costs import NOTHING, Budget, Cost, beside, no_worse
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar, Production
 from niwaki.spaces.grammar.leaves import Leaves, single_operations
-from niwaki.spaces.grammar.rates import greatest_heights, lowest_heights
+from niwaki.spaces.grammar.rates import (
+    greatest_heights,
+    least_operations,
+    lowest_heights,
+    n_operations,
+)
 
 # How much higher than the lowest derivation without attributes one with attributes may be.
 HEIGHT_REACH = 6
@@ -30,6 +36,17 @@ NO_LIMIT = 1 << 30
 EFFORT = 6
 # Entries in the tables, which are emptied beyond: they only save time.
 MOST_REMEMBERED = 16_000
+# Outcomes looked at and compared to answer one question. Ordinary ones need some dozens; but there may be
+# exponentially many that cost more and less in different ways, and none of them within the budget.
+MOST_WORK = 50_000
+
+
+class OverworkedError(Exception):
+    """A question would take too long: the lists that were being computed are cut, so forget all."""
+
+
+# What ends a question that is asked with `work_left` limited.
+OVERWORKED = (OverworkedError, RecursionError)
 
 # What a derivation can give, at what cost, and by which production it begins: of the symbol asked
 # for, or of one that this is renamed to; None where none was asked for. A plain tuple, for nothing
@@ -75,15 +92,22 @@ class Lookahead:
         attributes: Of the grammar.
         slack: Heights above the lowest that are looked at too. More finds more ways to end in a
             wanted attribute, and costs more.
+        budget: Operations that take less of what it limits are looked at first.
+
+    Attributes:
+        work_left: Outcomes that may still be looked at and compared. Whoever limits it forgets all tables when
+            that ends a question, and takes the limit away.
     """
 
-    def __init__(self, attributes: Attributes, *, slack: int = 0) -> None:
+    def __init__(
+        self, attributes: Attributes, *, slack: int = 0, budget: Budget | None = None
+    ) -> None:
         self._attributes = attributes
         self._grammar: Grammar = attributes.grammar
         self._slack = slack
         self._lowest = lowest_heights(self._grammar)
         self._greatest = greatest_heights(self._grammar)
-        self.leaves = single_operations(attributes, self._lowest)
+        self.leaves = single_operations(attributes, self._lowest, budget or Budget())
         self._applied: dict[tuple[str, Attribute], Outcomes] = {}
         self._lowest_outcomes: dict[tuple[str, Attribute], Outcomes] = {}
         self._heights: dict[tuple[str, Attribute], tuple[int, int]] = {}
@@ -95,16 +119,37 @@ class Lookahead:
         # Completions that the present question may still look at. Counted the same whether they
         # are remembered or not, so that answers do not depend on what was asked before.
         self.effort = self.full_effort = EFFORT * self.thoroughness
+        self.work_left = math.inf
+        self._least = least_operations(self._grammar, copies=True)
+        self._ways = {symbol: self._cheap_first(symbol) for symbol in self._grammar.by_symbol}
+
+    def _cheap_first(self, symbol: str) -> tuple[Production, ...]:
+        """Return the productions of a symbol that have any weight, small derivations first.
+
+        What costs more for the same is then never listed. The other way round, `A -> x: B B | B`,
+        `B -> x: C C | C` and so on would be listed in all sizes, from 2 to the power of n down.
+        """
+
+        def least(way: Production) -> float:
+            below = (n * self._least.get(each, math.inf) for each, n in way.holes)
+            return n_operations(way, copies=True) + sum(below)
+
+        ways = (way for way in self._grammar.by_symbol[symbol] if way.weight > 0.0)
+        return tuple(sorted(ways, key=least))
 
     def tidy(self) -> None:
         """Forget what was remembered, if it has become much."""
         if len(self._applied) + len(self._outcomes) + len(self._completions) > MOST_REMEMBERED:
-            self._applied.clear()
-            self._heights.clear()
-            self._lowest_outcomes.clear()
-            self._outcomes.clear()
-            self._rising.clear()
-            self._completions.clear()
+            self.forget()
+
+    def forget(self) -> None:
+        """Forget what was remembered."""
+        self._applied.clear()
+        self._heights.clear()
+        self._lowest_outcomes.clear()
+        self._outcomes.clear()
+        self._rising.clear()
+        self._completions.clear()
 
     def outcomes(self, symbol: str, inherited: Attribute, below: int = NO_LIMIT) -> Outcomes:
         """Return what small derivations of `symbol` can give, of height at most `below`."""
@@ -132,7 +177,7 @@ class Lookahead:
         if key not in self._rising:
             # What is low first: searches look at a few outcomes, whatever the slack.
             heights = (self._of_height(symbol, inherited, each) for each in range(first, last + 1))
-            self._rising[key] = _Lazy(_pareto(chain.from_iterable(heights)))
+            self._rising[key] = _Lazy(self._pareto(chain.from_iterable(heights)))
         return self._rising[key]
 
     def _of_leaves(self, leaves: Leaves, inherited: Attribute) -> Outcomes:
@@ -178,13 +223,11 @@ class Lookahead:
     def _of_height(self, symbol: str, inherited: Attribute, height: int) -> _Lazy:
         key = (symbol, inherited, height)
         if key not in self._outcomes:
-            self._outcomes[key] = _Lazy(_pareto(self._derived(symbol, inherited, height)))
+            self._outcomes[key] = _Lazy(self._pareto(self._derived(symbol, inherited, height)))
         return self._outcomes[key]
 
     def _derived(self, symbol: str, inherited: Attribute, height: int) -> Iterator[Outcome]:
-        for way in self._grammar.by_symbol.get(symbol, ()):
-            if way.weight <= 0.0:
-                continue
+        for way in self._ways.get(symbol, ()):
             if way.renames:
                 for output, cost, _ in self.child(way, 0, inherited, height):
                     yield output, cost, way
@@ -209,7 +252,7 @@ class Lookahead:
         key = (way, position, state, height)
         found = self._completions.get(key)
         if found is None:
-            source = _pareto(self._completed(way, position, state, height))
+            source = self._pareto(self._completed(way, position, state, height))
             found = self._completions[key] = _Lazy(source)
         return found
 
@@ -247,6 +290,7 @@ class Lookahead:
             yield from self._before_last(way, state, outcomes, height)
             return
         for output, cost, _ in outcomes:
+            self._work(1)
             after = way.flow.advance(state, output, place)
             if after is not None:
                 for end, rest, _ in self.completions(way, position + 1, after, height):
@@ -268,6 +312,7 @@ class Lookahead:
         if leaves is not None and leaves.through is not None:
             leaves = None
         for output, cost, _ in outcomes:
+            self._work(1)
             after = flow.advance(state, output, place)
             given = None if after is None else flow.enter(after, last)
             if given is None:
@@ -290,13 +335,18 @@ class Lookahead:
             return () if isinstance(step, str) else ((*step, None),)
         return self.outcomes(what, given, height if height == NO_LIMIT else height - 1)
 
+    def _work(self, n: int) -> None:
+        self.work_left -= n
+        if self.work_left < 0:
+            raise OverworkedError
 
-def _pareto(source: Iterator[Outcome]) -> Iterator[Outcome]:
-    """Leave out what costs no less than an outcome before it that gives the same."""
-    kept: dict[Attribute, list[Cost]] = {}
-    for outcome in source:
-        output, cost, _ = outcome
-        known = kept.setdefault(output, [])
-        if not any(no_worse(less, cost) for less in known):
-            known.append(cost)
-            yield outcome
+    def _pareto(self, source: Iterator[Outcome]) -> Iterator[Outcome]:
+        """Leave out what costs no less than an outcome before it that gives the same."""
+        kept: dict[Attribute, list[Cost]] = {}
+        for outcome in source:
+            output, cost, _ = outcome
+            known = kept.setdefault(output, [])
+            self._work(len(known))
+            if not any(no_worse(less, cost) for less in known):
+                known.append(cost)
+                yield outcome

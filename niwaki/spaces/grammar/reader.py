@@ -62,6 +62,7 @@ from niwaki.spaces.grammar.syntax import (
 
 DIRECTIVES = ("start", "input", "output", "functions", "terminal", "flow", "include")
 MOST_VARIANTS = 4096
+MOST_PRODUCTIONS = 100_000
 
 
 @dataclass
@@ -321,12 +322,17 @@ class _ProductionReader:
             self._add(statement.line, symbol, alternative)
 
     def _add(self, line: int, symbol: str, alternative: Alternative) -> None:
-        variants = [self._variants(line, each) for each in alternative.references]
-        if math.prod(len(each) for each in variants) > MOST_VARIANTS:
+        if math.prod(map(self._n_variants, alternative.references)) > MOST_VARIANTS:
             raise GrammarSyntaxError(
-                f"the alternative stands for more than {MOST_VARIANTS} productions: "
-                "move parameters into a symbol of their own"
+                f"the alternative stands for more than {MOST_VARIANTS} productions: move operations"
+                " into symbols of their own, or give parameters fewer values"
             )
+        if len(self._draft.productions) > MOST_PRODUCTIONS:
+            raise GrammarSyntaxError(
+                f"the grammar has more than {MOST_PRODUCTIONS} productions: give parameters fewer "
+                "values, or leave out what is said with few of them"
+            )
+        variants = [self._variants(line, each) for each in alternative.references]
         flow = self._flow(alternative)
         builder = self._draft.builders.get(alternative.flow, "")
         label = alternative.label
@@ -347,6 +353,12 @@ class _ProductionReader:
             known = list(self._draft.flows)
             raise GrammarSyntaxError(f"there is no flow '{name}'{nearest(name, known)}")
         return self._draft.flows[name]
+
+    def _n_variants(self, reference: Reference) -> int:
+        """Return how many operations a reference stands for, before any of them is made."""
+        declared = self._draft.terminals.get(reference.name)
+        sets = {**dict(declared.parameters if declared else ()), **dict(reference.values)}
+        return math.prod(map(len, sets.values()))
 
     def _variants(self, line: int, reference: Reference) -> list[Item]:
         name, terminals = reference.name, self._draft.terminals

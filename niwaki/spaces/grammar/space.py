@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from itertools import islice
 from typing import Literal
 
 import numpy as np
@@ -14,7 +13,7 @@ from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
 from niwaki.spaces.base import Choose
-from niwaki.spaces.grammar.attributes import Attributes, Evaluation
+from niwaki.spaces.grammar.attributes import Evaluation
 from niwaki.spaces.grammar.check import require_sound, why_nothing_applies
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError, largest_size
@@ -24,10 +23,13 @@ from niwaki.spaces.grammar.distance import distance
 from niwaki.spaces.grammar.encoding import Encoder, Encoding
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar, Production
-from niwaki.spaces.grammar.lookahead import Lookahead
 from niwaki.spaces.grammar.mutation import mutate
 from niwaki.spaces.grammar.picking import by_weight
-from niwaki.spaces.grammar.rates import greatest_heights, require_termination
+from niwaki.spaces.grammar.rates import (
+    greatest_heights,
+    least_operations,
+    require_termination,
+)
 from niwaki.spaces.grammar.sizes import SizeCounts, by_size
 from niwaki.spaces.grammar.spelling import read_tree
 from niwaki.spaces.grammar.tilting import tilted
@@ -113,10 +115,27 @@ class GrammarSpace(WholeSpace):
             output = "" if wanted is None else f" and the output {wanted!r}"
             raise SpaceError(
                 f"no tree is known to derive from '{engine.grammar.start}' with the input "
-                f"{self.grammar.input!r}{output} within {engine.budget}: raise the budget or "
-                f"`slack`, or see why operations do not apply "
-                f"({why_nothing_applies(engine.grammar)})"
+                f"{self.grammar.input!r}{output} within {engine.budget}: {self._why_none(engine)}"
             )
+
+    def _why_none(self, engine: Engine) -> str:
+        """Return what to do where nothing is known to be within the budget."""
+        least = least_operations(engine.grammar)[engine.grammar.start]
+        if least > engine.budget.operations:
+            return f"the smallest has {least} operations: raise budget.operations"
+        if engine.deriver.overworked:
+            return (
+                "there are too many small ones that cost more and less in different ways to look "
+                "at all: raise the budget, or give productions fewer alternatives"
+            )
+        lookahead = engine.deriver.lookahead
+        for _, cost, _ in lookahead.outcomes(engine.grammar.start, engine.grammar.input):
+            if excess := engine.budget.excess(cost):
+                return f"a small one costs too much ({excess}): raise the budget"
+        return (
+            "raise the budget or `slack`, or see why operations do not apply "
+            f"({why_nothing_applies(engine.grammar)})"
+        )
 
     def _require_proposal(self, proposal: Grammar) -> None:
         require_sound(proposal)
@@ -146,17 +165,12 @@ class GrammarSpace(WholeSpace):
 
     @cached_property
     def _slack(self) -> int:
-        """The slack, and more where only more of it is known to reach the wanted output."""
-        wanted = self.grammar.output
-        if wanted is None:
-            return self.slack
+        """The slack, and more where only more of it is known to keep the budget and the output."""
         for slack in range(self.slack, self.slack + _MORE_SLACK):
-            lookahead = Lookahead(Attributes(self.grammar), slack=slack)
-            outcomes = lookahead.outcomes(self.grammar.start, self.grammar.input)
-            found = [output for output, _, _ in islice(outcomes, _MOST_OUTCOMES)]
-            if wanted in found:
+            engine = Engine(self.grammar, self.budget, slack=slack)
+            if engine.deriver.promise(engine.root(), engine.budget.purse) is not None:
                 return slack
-            if len(found) == _MOST_OUTCOMES:  # the next ones would take minutes
+            if engine.deriver.overworked:  # the next ones would take longer still
                 break
         return self.slack
 

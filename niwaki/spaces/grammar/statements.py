@@ -55,8 +55,8 @@ def _statements(number: int, line: str) -> Iterator[Statement]:
     symbol, arrow, alternatives = head.partition("->")
     if not arrow:
         rest = " ".join(part.partition("\0")[2].strip() for part in continued)
-        kind, _, text = head.strip().partition(" ")
-        yield Statement(number, kind, f"{text.strip()} {rest}".strip())
+        kind, *text = head.split(maxsplit=1)
+        yield Statement(number, kind, " ".join([*text, rest]).strip())
         return
     pieces = [(number, alternatives), *((int(n), t) for n, _, t in map(_cut, continued))]
     open_number, open_text = pieces[0]

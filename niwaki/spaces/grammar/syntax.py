@@ -121,10 +121,12 @@ class Scanner:
 def _number(text: str) -> int | float:
     try:
         number = float(text) if re.search(r"[.eE]", text) else int(text)
-    except ValueError as fault:  # Python reads no integers of thousands of digits
-        raise GrammarSyntaxError(f"{text[:12]}... is too large a number") from fault
-    if math.isinf(number):
-        raise GrammarSyntaxError(f"{text} is too large a number")
+        finite = math.isfinite(float(number))  # weights, and what users' rules compute, are floats
+    except (ValueError, OverflowError):  # Python reads no integers of thousands of digits
+        finite = False
+    if not finite:
+        spelled = text if len(text) <= 24 else f"{text[:12]}..."
+        raise GrammarSyntaxError(f"{spelled} is too large a number")
     return number
 
 
@@ -139,7 +141,10 @@ def tokens_of(text: str) -> list[Token]:
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
-            raise GrammarSyntaxError(f"'{text[at:].strip()[:12]}' cannot be read")
+            raise GrammarSyntaxError(
+                f"{text[at:].strip()[:12]!r} cannot be read: names are letters, digits, '_', '.' "
+                "and '-'; in a production, any other name goes in quotes"
+            )
         kind = match.lastgroup or ""
         found.append(Token(kind, match.group(kind)))
         at = match.end()

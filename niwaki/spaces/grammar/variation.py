@@ -61,7 +61,8 @@ class Engine:
     @cached_property
     def deriver(self) -> Deriver:
         """Derives trees; its tables grow with use."""
-        return Deriver(self.attributes, Lookahead(self.attributes, slack=self._slack))
+        lookahead = Lookahead(self.attributes, slack=self._slack, budget=self.budget)
+        return Deriver(self.attributes, lookahead)
 
     def root(self) -> Hole:
         """Return the hole that whole trees fill."""

@@ -11,12 +11,15 @@ productions:
   M: ["seq: M M [0.2]", "linear | relu"]
 """
 
+import itertools
 from collections.abc import Iterator
 
 from niwaki.core.registry import nearest
 from niwaki.spaces.grammar.findings import Finding, error
 from niwaki.spaces.grammar.statements import Statement
 
+MOST_NODES = 200_000
+_KINDS = {"include": "a list", "terminals": "a list", "flows": "a mapping"}
 _KEYS = ("include", "start", "input", "output", "functions", "terminals", "flows", "productions")
 
 
@@ -33,6 +36,8 @@ def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:
     except (yaml.YAMLError, RecursionError) as fault:
         message = "it nests too deeply" if isinstance(fault, RecursionError) else str(fault)
         return [], [error(0, "syntax", f"this is not YAML: {message}")]
+    if fault := _unfolded(root):
+        return [], [fault]
     if not isinstance(root, yaml.MappingNode):
         return [], [error(1, "syntax", f"a mapping was wanted, with keys {', '.join(_KEYS)}")]
     statements: list[Statement] = []
@@ -64,8 +69,28 @@ def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:
         elif isinstance(value, yaml.ScalarNode) and name not in ("flows", "terminals"):
             statements.append(Statement(line, name, str(value.value)))
         else:
-            findings.append(error(line, "syntax", f"'{name}' holds the wrong kind of YAML"))
+            wanted = _KINDS.get(name, "one text")
+            findings.append(error(line, "syntax", f"'{name}' holds {wanted}: write it so"))
     return statements, findings
+
+
+def _unfolded(root: object) -> Finding | None:
+    """Return what is wrong if aliases (`*a`) make the file endless, or far larger than it looks."""
+    import yaml
+
+    n_nodes, waiting = 0, [root]
+    while waiting:
+        node = waiting.pop()
+        n_nodes += 1
+        if n_nodes > MOST_NODES:
+            message = f"with its aliases it has more than {MOST_NODES} values: write them out"
+            line = node.start_mark.line + 1 if isinstance(node, yaml.Node) else 0
+            return error(line, "syntax", message)
+        if isinstance(node, yaml.MappingNode):
+            waiting += itertools.chain.from_iterable(node.value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return None
 
 
 def _given_twice(node: object) -> Iterator[Finding]:
