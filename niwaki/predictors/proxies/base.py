@@ -38,8 +38,14 @@ WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
 
 
 def training_copy(module: nn.Module) -> nn.Module:
-    """Return a copy in training mode: batch-norm then uses the batch, not statistics it lacks."""
-    return copy.deepcopy(module).train()
+    """Return a copy in training mode: batch-norm then uses the batch, not statistics it lacks.
+
+    What is frozen in the network is not in the copy.
+    """
+    network = copy.deepcopy(module).train()
+    for parameter in network.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+    return network
 
 
 def weights_of(module: nn.Module) -> list[Tensor]:

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from niwaki.core.errors import DataError
 from niwaki.predictors.proxies.base import Batch, total, training_copy
 
 _LEAST = 1e-5
@@ -14,10 +15,18 @@ def jacov(module: nn.Module, batch: Batch) -> float:
     Needs at least two inputs. Minus infinity if a gradient is constant or not finite: then there
     is no correlation.
 
+    Raises:
+        DataError: If the inputs are whole numbers: there is no gradient by words.
+
     References:
         Mellor, Turner, Storkey and Crowley, 2020, "Neural architecture search without training",
         arXiv 2006.04647 version 1, equation 3.
     """
+    if not batch.inputs.is_floating_point():
+        raise DataError(
+            f"jacov takes gradients by the inputs, but those are of {batch.inputs.dtype}: choose "
+            "another proxy, or give inputs of floating point"
+        )
     network = training_copy(module)
     inputs = batch.inputs.detach().clone().requires_grad_()
     [gradient] = torch.autograd.grad(total(network(inputs)), [inputs])

@@ -5,8 +5,10 @@ import math
 import torch
 from torch import nn
 
+from niwaki.core.errors import DataError
 from niwaki.predictors.proxies.base import Batch, gradients, total, training_copy, weights_of
 
+INDICES = (torch.int32, torch.int64)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
@@ -17,11 +19,20 @@ def synflow(module: nn.Module, batch: Batch) -> float:
     absolute value, and batch-norms taken out. Only the shape of the batch matters. A network
     through which nothing flows has minus infinity.
 
+    Raises:
+        DataError: If the network has no weights, or its inputs are indices, as of words: nothing
+            flows out of an index.
+
     References:
         Tanaka, Kunin, Yamins and Ganguli, NeurIPS 2020, "Pruning neural networks without any data
         by iteratively conserving synaptic flow", equation 3; summed over the network as in
         Abdelfattah et al., ICLR 2021. The logarithm is ours: sums of deep networks overflow.
     """
+    if batch.inputs.dtype in INDICES:
+        raise DataError(
+            f"synflow lets ones flow into the network, but its inputs are of {batch.inputs.dtype}, "
+            "as indices are: choose another proxy"
+        )
     network = without_norms(training_copy(module)).double()
     with torch.no_grad():
         for parameter in network.parameters():

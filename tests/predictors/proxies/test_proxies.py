@@ -148,6 +148,23 @@ def test_scores_come_by_name_and_may_be_few() -> None:
     assert list(proxy_scores(conv_net(), pictures(), ["snip"])) == ["snip"]
 
 
+def test_frozen_weights_have_gradients_like_any_others() -> None:
+    frozen = conv_net().requires_grad_(requires_grad=False)
+    names = [name for name in PROXIES.names() if name != "params"]
+    found, expected = (proxy_scores(each, pictures(), names) for each in (frozen, conv_net()))
+    assert found == expected
+    assert not any(parameter.requires_grad for parameter in frozen.parameters())
+
+
+@pytest.mark.parametrize("proxy", [jacov, synflow])
+def test_words_have_no_gradient(proxy: Proxy) -> None:
+    network = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(20, 3))
+    words = Batch(torch.zeros(6, 5, dtype=torch.int64), torch.zeros(6, dtype=torch.int64))
+    with pytest.raises(DataError, match=r"torch\.int64.*choose another proxy"):
+        proxy(network, words)
+    assert snip(network, words) > 0.0
+
+
 def test_several_outputs_are_summed() -> None:
     class Two(nn.Module):
         def __init__(self) -> None:
