@@ -11,6 +11,7 @@ from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
 from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import ConfigError
 from niwaki.core.measurement import Trial
 from niwaki.core.objectives import in_user_direction
 from niwaki.core.randomness import derived_seed
@@ -123,8 +124,14 @@ class OptunaSearcher(Searcher):
         if self._fresh:
             seed = derived_seed(self._problem.seed, "ask", len(self._asked))
             self._study.sampler = self._make(seed)
-        trial = self._study.ask()
-        return _Proposal(trial, self._problem.space.decide(suggested(trial)))
+        try:
+            trial = self._study.ask()
+            return _Proposal(trial, self._problem.space.decide(suggested(trial)))
+        except ValueError as error:  # such as CMA-ES about several objectives
+            raise ConfigError(
+                f"Optuna's {type(self._study.sampler).__name__} can propose nothing for this "
+                f"problem: {error} Choose another sampler"
+            ) from error
 
     def _keep(self, candidate: Candidate, proposals: Sequence["_Proposal"]) -> None:
         """Let a trial of `candidate` run: the proposed one, if any, or one made for it."""

@@ -159,6 +159,12 @@ def test_settings_that_make_no_sense_are_refused(
         OptunaSettings(sampler, options)
 
 
+def test_a_sampler_for_one_objective_says_so() -> None:
+    searcher = OptunaSearcher(TOYS["flat"].problem(seed=0), OptunaSettings("CmaEsSampler"))
+    with pytest.raises(ConfigError, match=r"CmaEsSampler.*multi-objective.*another sampler"):
+        searcher.ask(1)
+
+
 def test_a_proposal_that_was_asked_before_is_replaced_by_its_neighbour() -> None:
     space = ChoiceSpace((Choice("a", tuple(range(40))),))
     problem = Problem(space, (Objective("value", Direction.MINIMIZE),))
