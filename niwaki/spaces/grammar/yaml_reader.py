@@ -36,8 +36,8 @@ def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:
     except (yaml.YAMLError, RecursionError) as fault:
         message = "it nests too deeply" if isinstance(fault, RecursionError) else str(fault)
         return [], [error(0, "syntax", f"this is not YAML: {message}")]
-    if fault := _unfolded(root):
-        return [], [fault]
+    if endless := _unfolded(root):
+        return [], [endless]
     if not isinstance(root, yaml.MappingNode):
         return [], [error(1, "syntax", f"a mapping was wanted, with keys {', '.join(_KEYS)}")]
     statements: list[Statement] = []
