@@ -13,7 +13,7 @@ from niwaki.spaces.grammar.counting import Counting, TooManyStatesError
 from niwaki.spaces.grammar.findings import Finding, Level, error, note, warning
 from niwaki.spaces.grammar.flows import Branch, Cell, Chain
 from niwaki.spaces.grammar.grammar import Grammar, Production, Terminal
-from niwaki.spaces.grammar.lookahead import MOST_WORK, OVERWORKED, Lookahead
+from niwaki.spaces.grammar.lookahead import MOST_WORK_FOR_ALL, OVERWORKED, Lookahead
 from niwaki.spaces.grammar.rates import (
     CRITICAL_MARGIN,
     branching_rate,
@@ -335,7 +335,7 @@ def _attributes(grammar: Grammar) -> Iterator[Finding]:
                 "function, `terminal x = package.module:function`, or give it the trait identity",
             )
     lookahead = Lookahead(Attributes(grammar), slack=1)
-    lookahead.work_left = MOST_WORK
+    lookahead.work_left = MOST_WORK_FOR_ALL
     try:
         found = any(True for _ in lookahead.outcomes(grammar.start, grammar.input))
     except AttributeRuleError as fault:
@@ -347,7 +347,8 @@ def _attributes(grammar: Grammar) -> Iterator[Finding]:
         yield error(
             _line(grammar, grammar.start),
             "infeasible",
-            f"no small tree is known to apply to the input {grammar.input!r}: {why_nothing_applies(grammar)}",
+            f"no small tree is known to apply to the input {grammar.input!r}: "
+            f"{why_nothing_applies(grammar)}",
         )
 
 

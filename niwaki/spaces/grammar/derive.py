@@ -13,7 +13,7 @@ from niwaki.spaces.grammar.costs import Cost, Purse, no_worse, paid, spend
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.frames import FREE, Frame, Goal, Rest
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Production
-from niwaki.spaces.grammar.lookahead import MOST_WORK, OVERWORKED, Lookahead
+from niwaki.spaces.grammar.lookahead import MOST_WORK, MOST_WORK_FOR_ALL, OVERWORKED, Lookahead
 from niwaki.spaces.grammar.rates import least_operations
 from niwaki.spaces.grammar.tree import Tree, TreePath
 
@@ -106,7 +106,8 @@ class Deriver:
     def promise(self, hole: Hole, purse: Purse) -> Promise | None:
         """Return some way to fill `hole`, if lookahead soon knows one within the budget."""
         lookahead = self.lookahead
-        lookahead.work_left = MOST_WORK
+        whole = hole.symbol == self._grammar.start and hole.inherited == self._grammar.input
+        lookahead.work_left = MOST_WORK_FOR_ALL if whole else MOST_WORK
         try:
             for output, cost, _ in lookahead.outcomes(hole.symbol, hole.inherited):
                 lookahead.effort = lookahead.full_effort

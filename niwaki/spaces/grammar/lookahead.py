@@ -36,9 +36,10 @@ NO_LIMIT = 1 << 30
 EFFORT = 6
 # Entries in the tables, which are emptied beyond: they only save time.
 MOST_REMEMBERED = 16_000
-# Outcomes looked at and compared to answer one question. Ordinary ones need some dozens; but there may be
-# exponentially many that cost more and less in different ways, and none of them within the budget.
-MOST_WORK = 50_000
+# Outcomes looked at and compared to answer one question. Ordinary ones need some dozens; but there
+# may be exponentially many that cost more and less in different ways, all of them above the budget.
+MOST_WORK = 5_000
+MOST_WORK_FOR_ALL = 20_000  # where all trees are asked about: nothing else can be done instead
 
 
 class OverworkedError(Exception):
@@ -95,8 +96,8 @@ class Lookahead:
         budget: Operations that take less of what it limits are looked at first.
 
     Attributes:
-        work_left: Outcomes that may still be looked at and compared. Whoever limits it forgets all tables when
-            that ends a question, and takes the limit away.
+        work_left: Outcomes that may still be looked at and compared. Whoever limits it forgets all
+            tables when that ends a question, and takes the limit away.
     """
 
     def __init__(
@@ -346,7 +347,7 @@ class Lookahead:
         for outcome in source:
             output, cost, _ = outcome
             known = kept.setdefault(output, [])
-            self._work(len(known))
+            self._work(1 + len(known))
             if not any(no_worse(less, cost) for less in known):
                 known.append(cost)
                 yield outcome

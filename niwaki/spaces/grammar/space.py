@@ -18,7 +18,7 @@ from niwaki.spaces.grammar.check import require_sound, why_nothing_applies
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError, largest_size
 from niwaki.spaces.grammar.crossover import cross
-from niwaki.spaces.grammar.derive import Derived, Hole, Pick
+from niwaki.spaces.grammar.derive import Derived, Hole, Pick, Promise
 from niwaki.spaces.grammar.distance import distance
 from niwaki.spaces.grammar.encoding import Encoder, Encoding
 from niwaki.spaces.grammar.flows import Attribute
@@ -43,6 +43,7 @@ _LARGEST_LISTED = 64
 _MOST_COUNTED = 20_000
 _MOST_SUMS = 500_000
 _MOST_DRAWS = 16
+_MOST_ALIKE = 1_000
 _LARGEST_FORESEEN = 3
 _MORE_SLACK = 8
 _MOST_OUTCOMES = 500
@@ -110,7 +111,7 @@ class GrammarSpace(WholeSpace):
             self._require_tree(engine)
 
     def _require_tree(self, engine: Engine) -> None:
-        if engine.deriver.promise(engine.root(), engine.budget.purse) is None:
+        if _promised(engine) is None:
             wanted = self.grammar.output
             output = "" if wanted is None else f" and the output {wanted!r}"
             raise SpaceError(
@@ -120,9 +121,9 @@ class GrammarSpace(WholeSpace):
 
     def _why_none(self, engine: Engine) -> str:
         """Return what to do where nothing is known to be within the budget."""
-        least = least_operations(engine.grammar)[engine.grammar.start]
+        least = _least(engine)
         if least > engine.budget.operations:
-            return f"the smallest has {least} operations: raise budget.operations"
+            return f"the smallest has {least} operations: raise the budget, or `largest_sample`"
         if engine.deriver.overworked:
             return (
                 "there are too many small ones that cost more and less in different ways to look "
@@ -168,10 +169,10 @@ class GrammarSpace(WholeSpace):
         """The slack, and more where only more of it is known to keep the budget and the output."""
         for slack in range(self.slack, self.slack + _MORE_SLACK):
             engine = Engine(self.grammar, self.budget, slack=slack)
-            if engine.deriver.promise(engine.root(), engine.budget.purse) is not None:
+            if _promised(engine) is not None:
                 return slack
-            if engine.deriver.overworked:  # the next ones would take longer still
-                break
+            if engine.deriver.overworked or _least(engine) > engine.budget.operations:
+                break  # the next ones would take longer still, or find nothing either
         return self.slack
 
     @cached_property
@@ -207,12 +208,24 @@ class GrammarSpace(WholeSpace):
     def _drawn(self, rng: np.random.Generator) -> Derived:
         sampler = self.sampler
         if self.sampling == "uniform":
-            tree = self.counting.sample_up_to(rng, sampler.budget.operations)
-            return Derived(tree, self.engine.attributes.whole(tree).output)
+            return self._drawn_alike(rng)
         if self.sampling != "weights":
             return by_size(sampler, self._untyped, rng)
         drawn = sampler.derive(by_weight(rng))
         return drawn if self.proposal is None else self._retold(drawn.tree)
+
+    def _drawn_alike(self, rng: np.random.Generator) -> Derived:
+        """Draw among all trees, and again where one nests or repeats more than the budget has."""
+        for _ in range(_MOST_ALIKE):
+            tree = self.counting.sample_up_to(rng, self.sampler.budget.operations)
+            found = self.engine.attributes.whole(tree)
+            excess = self.budget.excess(found.cost)
+            if not excess:
+                return Derived(tree, found.output)
+        raise SpaceError(
+            f"of {_MOST_ALIKE} trees drawn alike none is within the budget (the last: {excess}): "
+            "lower `largest_sample`, raise the budget, or sample by sizes"
+        )
 
     def _retold(self, tree: Tree) -> Derived:
         """Take a tree of the proposal for one of this grammar."""
@@ -364,6 +377,18 @@ class GrammarSpace(WholeSpace):
     def distance(self, first: Candidate, second: Candidate) -> float:
         """Return how many nodes have to be edited to turn one into the other; a metric."""
         return distance(self.tree(first), self.tree(second))
+
+
+def _promised(engine: Engine) -> Promise | None:
+    """Return that there is a tree within the budget, if that is known."""
+    if _least(engine) > engine.budget.operations:
+        return None
+    return engine.deriver.promise(engine.root(), engine.budget.purse)
+
+
+def _least(engine: Engine) -> int:
+    """Return the operations of the smallest tree, attributes aside."""
+    return least_operations(engine.grammar)[engine.grammar.start]
 
 
 def _asking(choose: Choose) -> Pick:

@@ -1,5 +1,6 @@
 """Every mistake is found, on its line; hostile grammars are refused."""
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from niwaki.spaces.grammar import (
     GrammarSpace,
     Level,
     check_file,
+    check_grammar,
     check_report,
     load_grammar,
     read_grammar,
@@ -175,6 +177,64 @@ def test_large_grammars_and_deep_recursion_are_bounded(text: str, operations: fl
         candidate = space.sample(rng)
         assert space.check(candidate) == space.check(space.mutate(candidate, rng)) == ""
     assert space.size > 1
+
+
+MANY = ", ".join(f"{name}={'|'.join(map(str, range(20)))}" for name in "abcdefgh")
+BOMBS = [
+    (f"terminal conv({MANY})\nS -> conv", 2, "more than 4096 productions"),
+    (f"S -> 'conv'({MANY})", 1, "more than 4096 productions"),
+    (f"terminal x(d={'9' * 4000})\nS -> x", 1, "too large a number"),
+    ("S -> wide: " + "T " * 300 + "\nT -> 'a' | 'b'", 1, "has 300 children"),
+    ("S -> 🌳", 1, "goes in quotes"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "words"), BOMBS)
+def test_what_stands_for_too_much_is_refused_by_line(
+    tmp_path: Path, text: str, line: int, words: str
+) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text(text)
+    assert [each for each in check_file(path) if each.line == line and words in each.message]
+
+
+LAUGHS = "".join(f"  - &{b} [{', '.join([f'*{a}'] * 10)}]\n" for a, b in pairwise("abcdefghij"))
+
+
+@pytest.mark.parametrize("value", ["&a [*a]", f"\n  - &a [1]\n{LAUGHS}"])
+def test_yaml_whose_aliases_have_no_end_is_refused(tmp_path: Path, value: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"start: S\nproductions: {{S: [x]}}\nterminals: [x]\ninput: {value}\n")
+    assert "with its aliases" in check_file(path)[0].message
+
+
+def test_a_file_without_an_end_is_refused() -> None:
+    assert "is it a grammar?" in check_file("/dev/zero")[0].message
+
+
+def test_a_directive_may_be_followed_by_a_tab() -> None:
+    assert list(read_grammar("terminal\tx\nS\t->\tx").terminals) == ["x"]
+
+
+def doubled(given: int) -> Effect:
+    return Effect(given * 2, 5, 5)
+
+
+def raised(given: int) -> Effect:
+    return Effect(given + 1, 4, 6)
+
+
+DEEP = "\n".join(f"A{i} -> p{i}: X A{i + 1}" for i in range(24)) + "\nA24 -> {}\nX -> 'd' | 'r'"
+
+
+@pytest.mark.parametrize("last", ["X", "q: X 'never'"])
+def test_exponentially_many_outcomes_of_which_none_fits_are_given_up_soon(last: str) -> None:
+    rules = {"d": doubled, "r": raised, "never": lambda _: "it never does"}
+    grammar = read_grammar(f"input 3\n{DEEP.format(last)}", rules)
+    with pytest.raises(SpaceError, match="no tree is known to derive"):
+        GrammarSpace(grammar, Budget(operations=100, depth=60, parameters=99))
+    found = [each.code for each in check_grammar(grammar) if each.level is Level.ERROR]
+    assert found == ([] if last == "X" else ["infeasible"])
 
 
 def test_depths_that_python_cannot_nest_are_refused() -> None:

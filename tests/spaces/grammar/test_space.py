@@ -80,6 +80,40 @@ def test_a_budget_that_nothing_meets_is_refused(einspace: Grammar) -> None:
         GrammarSpace(einspace, Budget(operations=1))
 
 
+def test_a_budget_that_only_higher_trees_meet_is_met() -> None:
+    rules = {"dear": lambda given: Effect(given, 100), "cheap": lambda given: Effect(given, 5)}
+    grammar = read_grammar("input 3\nS -> 'dear' | Low\nLow -> low: 'cheap' 'cheap'", rules)
+    space = GrammarSpace(grammar, Budget(parameters=20))
+    assert space.sample(np.random.default_rng(0)) == space.candidate("low(cheap, cheap)")
+
+
+def layer(given: int, d: int) -> Effect:
+    return Effect(d, given * d, given * d)
+
+
+@pytest.mark.parametrize("limit", [{"parameters": 96}, {"macs": 96}])
+def test_tight_budgets_are_met_however_options_are_ordered(limit: dict[str, int]) -> None:
+    text = "input 8\nterminal layer(d=64|32|16|8|4|2|1)\nS -> net: " + "L " * 40 + "\nL -> layer"
+    space = GrammarSpace(read_grammar(text, {"layer": layer}), Budget(**limit))
+    costs = [space.evaluation(space.sample(np.random.default_rng(n))).cost for n in range(20)]
+    assert max(cost.parameters for cost in costs) <= 96
+
+
+def test_stages_that_may_double_are_no_blow_up() -> None:
+    stages = "\n".join(f"A{i} -> x{i}: A{i + 1} A{i + 1} | A{i + 1}" for i in range(20))
+    space = GrammarSpace(read_grammar(f"{stages}\nA20 -> 'a' | 'b'"), Budget(operations=8))
+    drawn = [space.tree(space.sample(np.random.default_rng(n))).n_leaves for n in range(20)]
+    assert max(drawn) == 8
+
+
+def test_uniform_draws_keep_all_of_the_budget() -> None:
+    grammar = read_grammar("S -> deep: S 'a' | 'a' | 'b' | twice: 'a' T*100\nT -> t: 'b' 'b'")
+    budget = Budget(operations=12, depth=4, network_operations=150)
+    space = GrammarSpace(grammar, budget, sampling="uniform")
+    drawn = [space.sample(np.random.default_rng(n)) for n in range(200)]
+    assert len(set(drawn)) == 10 and not any(map(space.check, drawn))
+
+
 def test_any_answers_give_a_valid_candidate_and_paths_keep_their_options(
     space: GrammarSpace,
 ) -> None:
