@@ -57,6 +57,12 @@ def no_place(demand: Mapping[str, float]) -> str:
     if any(_fits(demand, total) for total in totals):
         available: dict[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
         free = {name: available.get(name, 0.0) for name in demand}
+        if _fits(demand, free):
+            return (
+                f"no worker has started, although the cluster has free what one takes ({wanted}): "
+                "starting processes takes long there, or what is free is not on one node. Wait "
+                "longer (`place_timeout_s`)"
+            )
         return (
             f"all places for a worker ({wanted}) are taken; of these the cluster has free: "
             f"{_spelled(free)}. Wait until others are done, or wait longer (`place_timeout_s`)"

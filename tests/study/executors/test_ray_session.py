@@ -1,5 +1,6 @@
 """Clusters that are not there are named at once."""
 
+import re
 import signal
 import socket
 from collections.abc import Callable
@@ -14,7 +15,7 @@ import ray
 
 from niwaki.core.errors import StudyError
 from niwaki.study.executors.ray_cluster import RayClusterSettings
-from niwaki.study.executors.ray_session import open_session
+from niwaki.study.executors.ray_session import no_place, open_session
 
 
 def silent_address() -> str:
@@ -77,3 +78,22 @@ def test_a_connected_process_cannot_be_given_an_environment(
     assert not open_session(RayClusterSettings())
     with pytest.raises(StudyError, match=r"`runtime_env` comes too late"):
         open_session(RayClusterSettings(runtime_env={"working_dir": "."}))
+
+
+@pytest.mark.parametrize(
+    ("offered", "free", "said"),
+    [
+        ({"CPU": 2.0}, {"CPU": 2.0}, "no node of the cluster can hold a worker"),
+        ({"CPU": 2.0, "raspi4": 1.0}, {"CPU": 2.0}, "are taken.*free: CPU 2, raspi4 0"),
+        ({"CPU": 2.0, "raspi4": 1.0}, {"CPU": 2.0, "raspi4": 1.0}, "no worker has started"),
+    ],
+)
+def test_why_there_is_no_place(
+    offered: dict[str, float],
+    free: dict[str, float],
+    said: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(ray, "nodes", lambda: [{"Alive": True, "Resources": offered}])
+    monkeypatch.setattr(ray, "available_resources", lambda: free)
+    assert re.search(said, no_place({"CPU": 1.0, "raspi4": 1.0}))
