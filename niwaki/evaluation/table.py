@@ -86,8 +86,8 @@ class TableEvaluator(Evaluator):
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         if not self._settings.cheap:
             return {}
-        row = self.rows.first_of(self.space.row(candidate))
-        values = {name: self.rows.value(name, row) for name in self._settings.cheap}
+        rows = self.rows.all_of(self.space.row(candidate))
+        values = {name: self.rows.value(name, rows) for name in self._settings.cheap}
         return {name: value for name, value in values.items() if np.isfinite(value)}
 
     def identity(self, candidate: Candidate) -> str:

@@ -68,10 +68,6 @@ class TableRows:
         """Return the rows of a candidate; more than one only if the table repeats it."""
         return self.order[self.starts[candidate] : self.starts[candidate + 1]]
 
-    def first_of(self, candidate: int) -> Rows:
-        """Return the first row of a candidate, as an array of one."""
-        return self.order[self.starts[candidate] : self.starts[candidate] + 1]
-
     def value(self, name: str, rows: Rows, fidelity: float = FULL) -> float:
         """Return a value: the mean over the rows, or that of the first, as the settings say."""
         values = self.columns[self.settings.value_column(name, fidelity)][rows]

@@ -69,8 +69,8 @@ class TableSettings:
             `median` (of the first value), or `best:<value>`, `median:<value>`.
 
     Raises:
-        ConfigError: If there are no decisions or values, a name is repeated or unknown, or values
-            have different shares of effort.
+        ConfigError: If there are no decisions or values, a name is repeated or unknown, values
+            have different shares of effort, or one that is cheap has noise.
     """
 
     file: str
@@ -100,6 +100,11 @@ class TableSettings:
             for name in names:
                 if name not in known:
                     raise ConfigError(f"'{where}' names '{name}': known are {', '.join(known)}")
+        if noisy := [name for name in self.cheap if self.values[name].noise]:
+            raise ConfigError(
+                f"'cheap' names '{noisy[0]}', which has noise: what is known without an evaluation "
+                "is exact. Take it out of 'cheap', or leave out its noise"
+            )
         levels = {name: sorted(v.fidelities) for name, v in self.values.items() if v.fidelities}
         if len({tuple(shares) for shares in levels.values()}) > 1:
             raise ConfigError(

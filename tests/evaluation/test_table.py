@@ -208,6 +208,16 @@ def test_rows_that_decide_alike_are_refused_unless_one_says_what_to_do(tmp_path:
     assert pairs == {(0.7, 20.0), (0.9, 22.0)}
 
 
+@pytest.mark.parametrize("duplicates", ["first", "mean"])
+def test_a_cheap_value_is_the_evaluated_one_also_of_several_rows(
+    tmp_path: Path, duplicates: str
+) -> None:
+    evaluator = table(tmp_path, TABLE + "a,2,8,two,0.9,0.5,22,260,3\n", duplicates=duplicates)
+    cheap = dict(evaluator.cheap(Candidate.of({"depth": 2, "width": 8})))
+    assert cheap == {"params": {"first": 200.0, "mean": 230.0}[duplicates]}
+    assert cheap["params"] == evaluate(evaluator, 2, 8).values["params"]
+
+
 def _of_seeds(evaluator: TableEvaluator, n: int) -> list[Measurement]:
     return [evaluate(evaluator, 2, 8, seed=seed) for seed in range(n)]
 
@@ -242,6 +252,10 @@ def test_whole_numbers_stay_whole_beside_empty_cells(tmp_path: Path) -> None:
             "'one': a value needs numbers",
         ),
         ({"cheap": ["parms"]}, "'cheap' names 'parms'"),
+        (
+            {"values": {**SETTINGS["values"], "params": {"direction": "minimize", "noise": 1}}},
+            "'cheap' names 'params', which has noise",
+        ),
         ({"decisions": []}, "at least one"),
         ({"decisions": {"x": "depth", "y": "depth"}}, "twice"),
         ({"ordered": ["height"]}, "'ordered' names 'height'"),
