@@ -237,7 +237,7 @@ def test_a_report_that_cannot_be_written_says_so(call: Call, formulas: Path) -> 
 
 def test_what_was_not_exported_says_so(call: Call, formulas: Path) -> None:
     done = call("export", str(formulas), "--to", "out", "--json")
-    assert "was not exported" in refused(done, "ExportError", 6)
+    assert "no model of the front was exported yet" in refused(done, "ExportError", 6)
 
 
 def test_an_unknown_noun_is_an_error(call: Call) -> None:

@@ -134,17 +134,16 @@ class Front:
             The models' folders.
 
         Raises:
-            ExportError: If a chosen model has no exported file.
+            ExportError: If the search has not exported its finalists.
             RunFolderError: If `to` cannot be written.
         """
         from niwaki.export.bundle import copy_bundle
 
         chosen = self.choose(which)
-        missing = [model.key for model in chosen if model.final is None]
-        if missing:
+        if any(model.final is None for model in chosen):
             raise ExportError(
-                f"model {missing[0]} was not exported: raise `finalists` and start the same search "
-                "again, or choose another model. Runs over a table have no models at all"
+                "no model of the front was exported yet, a search ends with that: start the same "
+                "search again, with `finalists` above 0. Runs over a table have no models at all"
             )
         run = RunFolder(self.folder)
         return [copy_bundle(run.artifact(model.key), Path(to) / model.key) for model in chosen]

@@ -7,7 +7,7 @@ transposed. Other operations get them as tokens, features last.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from niwaki.spaces.einspace.attributes import Shape, Typed, is_image
 from niwaki.spaces.einspace.blueprint import Fork, Line, Piece, Setting
@@ -15,6 +15,9 @@ from niwaki.spaces.einspace.blueprint import Fork, Line, Piece, Setting
 IMAGE = "image"  # (C, H, W)
 MAP = "map"  # (D, H, W) or (D, L): tokens, their features first
 TOKENS = "tokens"  # (S, D)
+
+ELEMENTWISE = frozenset({"relu"})  # one number from each number, without weights
+REORDERINGS = frozenset({"permute", "transpose", "to_tokens", "flatten", "to_image", "reshape"})
 
 
 @dataclass(frozen=True)
@@ -103,14 +106,48 @@ class Tape:
     ) -> None:
         """Write a piece that gives `layout`."""
         self._settle()
-        self._write(
-            Piece(kind, layout.shape, tuple(settings), parameters, weights, macs, view), layout
-        )
+        piece = Piece(kind, layout.shape, tuple(settings), parameters, weights, macs, view)
+        if kind in ELEMENTWISE:
+            self._write_early(piece)
+        elif kind in ("permute", "transpose") and self._ends_with(kind):
+            self._write_composed(piece, layout)
+        else:
+            self._write(piece, layout)
 
     def fork(self, fork: Fork, layout: Layout) -> None:
         """Write a fork that gives `layout`."""
         self._settle()
-        self._write(fork, layout)
+        if layout == self._layout and (pieces := _same_for_all_parts(fork)) is not None:
+            for piece in pieces:
+                self._write_early(piece)
+        else:
+            self._write(fork, layout)
+
+    def _ends_with(self, kind: str) -> bool:
+        last = self._pieces[-1] if self._pieces else None
+        return isinstance(last, Piece) and last.kind == kind
+
+    def _write_early(self, piece: Piece) -> None:
+        """Write an elementwise piece before reorderings, which may then meet and cancel."""
+        place = len(self._pieces)
+        while place and _reorders(self._pieces[place - 1]):
+            place -= 1
+        given = self._pieces[place - 1].gives if place else self._given
+        self._pieces.insert(place, replace(piece, gives=given))
+        self._line = None
+
+    def _write_composed(self, piece: Piece, layout: Layout) -> None:
+        """Write a reordering of axes behind another of its kind: both are one, or none."""
+        last = self._pieces.pop()
+        assert isinstance(last, Piece)
+        self._layout, self._line = layout, None
+        if piece.kind == "transpose":
+            return
+        first, second = last.setting("axes"), piece.setting("axes")
+        assert isinstance(first, tuple) and isinstance(second, tuple)
+        axes = tuple(first[axis] for axis in second)
+        if axes != tuple(sorted(axes)):
+            self._write(replace(piece, settings=(("axes", axes),)), layout)
 
     def _write(self, piece: Piece | Fork, layout: Layout) -> None:
         self._pieces.append(piece)
@@ -160,3 +197,20 @@ class Tape:
             self.put("transpose", Layout(MAP, (width, n_tokens)), view=True)
         elif len(layout.shape) != 2:
             self.put("flatten", Layout(MAP, (width, n_tokens)), view=True)
+
+
+def _reorders(piece: Piece | Fork) -> bool:
+    return isinstance(piece, Piece) and piece.kind in REORDERINGS
+
+
+def _same_for_all_parts(fork: Fork) -> tuple[Piece, ...] | None:
+    """Return what a fork does to each number, if it cuts, treats all parts alike and joins them."""
+    cuts = fork.split.kind == "chunk" and fork.join.kind == "concat"
+    if not cuts or fork.split.setting("axis") != fork.join.setting("axis"):
+        return None
+    first, *others = fork.branches
+    if any(line.name != first.name for line in others):
+        return None
+    pieces = tuple(piece for piece in first.pieces if isinstance(piece, Piece))
+    simple = len(pieces) == len(first.pieces) and all(p.kind in ELEMENTWISE for p in pieces)
+    return pieces if simple else None

@@ -23,7 +23,15 @@ FUSED = [
     ("route(im2col(k=4,s=4,p=0), seq(linear(d=16), norm, linear(d=16)), col2im)",
      ["conv2d", "to_tokens", "layer_norm", "linear", "to_image"]),
     ("seq(route(im2col(k=4,s=4,p=0), linear(d=16), permute(order=21)), relu)",
-     ["conv2d", "flatten", "relu"]),
+     ["conv2d", "relu", "flatten"]),
+    (f"seq({CONV}, route(permute(order=231), relu, permute(order=312)))", ["conv2d", "relu"]),
+    ("route(permute(order=231), relu, permute(order=231))", ["relu", "permute"]),
+    ("route(permute(order=132), softmax, permute(order=132))", ["permute", "softmax", "permute"]),
+    (f"seq({CONV}, two(group(dim=1,b=2), relu, relu, concat(dim=1)))", ["conv2d", "relu"]),
+    (f"seq({CONV}, eight(group(dim=1,b=8), route(permute(order=132), relu, permute(order=132)), "
+     "concat(dim=1)))", ["conv2d", "relu"]),
+    (f"seq({CONV}, two(group(dim=1,b=2), relu, identity, concat(dim=1)))", ["conv2d", "concat"]),
+    (f"seq({CONV}, two(group(dim=2,b=2), relu, relu, concat(dim=1)))", ["conv2d", "concat"]),
     ("seq(relu, identity)", ["relu"]),
     ("seq(linear(d=16), norm)", ["linear", "batch_norm"]),
     (f"two(clone(b=2), {CONV}, route(im2col(k=1,s=2,p=0), linear(d=16), col2im), add)", ["add"]),
@@ -33,6 +41,17 @@ FUSED = [
 @pytest.mark.parametrize(("tree", "wanted"), FUSED)
 def test_what_is_equal_is_fused(tree: str, wanted: list[str], large: NetworkFamily) -> None:
     assert kinds(large.blueprint(large.space.candidate(tree)).body) == wanted
+
+
+def test_reorderings_that_meet_are_one(large: NetworkFamily) -> None:
+    images = torch.randn(2, 3, 32, 32)
+    for first, second in [("231", "231"), ("213", "132"), ("312", "213"), ("321", "231")]:
+        tree = f"route(permute(order={first}), relu, permute(order={second}))"
+        found = large.build(large.space.candidate(tree)).get_submodule("body")(images)
+        wanted = torch.nn.functional.leaky_relu(images)
+        for order in (first, second):
+            wanted = wanted.permute(0, *(int(digit) for digit in order))
+        torch.testing.assert_close(found, wanted)
 
 
 def test_unfused_patches_are_those_of_unfold(large: NetworkFamily) -> None:
