@@ -47,7 +47,7 @@ class SurrogateSettings:
     """
 
     n_initial: int = 6
-    pool_size: int = 500
+    pool_size: int = 350
     list_up_to: int = 20_000
     shortlist_size: int = 1_000
 
