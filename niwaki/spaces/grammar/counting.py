@@ -37,7 +37,8 @@ class Counting:
         attributes: Of the grammar.
         distinct: Count trees: each flattened sequence once. Otherwise count derivations: each way
             of nesting a sequence is one, and so is each production written twice.
-        most_states: Give up beyond so many table entries, and counts in them, which is memory.
+        most_states: Give up beyond so many table entries and counts in them: a gigabyte is about
+            twelve million.
         most_sums: Give up beyond so many additions, which is time; None never does.
     """
 
@@ -46,7 +47,7 @@ class Counting:
         attributes: Attributes,
         *,
         distinct: bool = True,
-        most_states: int = 5_000_000,
+        most_states: int = 24_000_000,
         most_sums: int | None = None,
     ) -> None:
         grammar = attributes.grammar
