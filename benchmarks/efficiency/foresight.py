@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.efficiency.own import problem_of
+from benchmarks.efficiency.own import listed, problem_of
 from benchmarks.efficiency.scenario import Scenario
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
@@ -20,7 +20,7 @@ from niwaki.search.surrogate.beliefs import Belief, Normal, learn
 from niwaki.search.surrogate.boxes import Decomposition
 from niwaki.search.surrogate.history import signs_of
 from niwaki.search.surrogate.outlook import Outlook
-from niwaki.search.surrogate.pool import Catalogue, Pool
+from niwaki.search.surrogate.pool import Pool
 
 Array = NDArray[np.float64]
 
@@ -45,9 +45,7 @@ class Foresight:
     def of(cls, scenario: Scenario, n_evaluations: int) -> "Foresight":
         """Search a scenario by what a search is told of all its rows."""
         problem = problem_of(scenario, 0)
-        pool = Catalogue(problem, learns_from_cheap=True).everything()
-        rows = np.array([scenario.space.row(candidate) for candidate in pool.candidates])
-        costs = np.where(scenario.failing[:, None], np.nan, scenario.told)[rows]
+        pool, rows, costs = listed(scenario)
         valid = np.flatnonzero(np.isfinite(costs).all(axis=1))
         known = np.sort(stream(0, "foresight").permutation(valid)[:N_KNOWN])
         beliefs = [

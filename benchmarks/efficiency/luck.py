@@ -9,12 +9,11 @@ from statistics import NormalDist
 
 import numpy as np
 
-from benchmarks.efficiency.own import problem_of
+from benchmarks.efficiency.own import listed
 from benchmarks.efficiency.scenario import Scenario
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
 from niwaki.search.surrogate.beliefs import learn
-from niwaki.search.surrogate.pool import Catalogue
 
 N_OTHERS = 500  # rows off the front that the model learns from
 
@@ -37,9 +36,7 @@ class Luck:
     @classmethod
     def of(cls, scenario: Scenario) -> "Luck":
         """Look at a scenario: at what a search is told."""
-        pool = Catalogue(problem_of(scenario, 0), learns_from_cheap=True).everything()
-        rows = [scenario.space.row(candidate) for candidate in pool.candidates]
-        costs = np.where(scenario.failing[:, None], np.nan, scenario.told)[rows]
+        pool, _, costs = listed(scenario)
         front = non_dominated(costs)
         others = np.flatnonzero(np.isfinite(costs).all(axis=1) & ~front)
         seen = stream(0, "luck").permutation(others)[:N_OTHERS]

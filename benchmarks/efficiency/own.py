@@ -1,6 +1,10 @@
 """niwaki's own searchers on a table, through their public interface: one candidate at a time."""
 
 from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks.efficiency.proxies import ProxyColumns
 from benchmarks.efficiency.scenario import Answer, Meter, Scenario
@@ -9,6 +13,7 @@ from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.objectives import in_user_direction
 from niwaki.search.base import Problem
 from niwaki.search.registry import SEARCHERS
+from niwaki.search.surrogate.pool import Catalogue, Pool
 
 
 def run(meter: Meter, seed: int, *, searcher: str, columns: ProxyColumns | None = None) -> None:
@@ -48,6 +53,18 @@ def problem_of(scenario: Scenario, seed: int) -> Problem:
         cheap=scenario.evaluator.cheap,
         alike=scenario.networks,
     )
+
+
+@lru_cache(maxsize=1)
+def listed(scenario: Scenario) -> tuple[Pool, NDArray[np.int64], NDArray[np.float64]]:
+    """Return all n candidates with their features, their rows, and what a search is told of them.
+
+    Returns:
+        The pool, (n,) rows of the table, and (n, m) minimised costs; NaN where an evaluation fails.
+    """
+    pool = Catalogue(problem_of(scenario, 0), learns_from_cheap=True).everything()
+    rows = np.array([scenario.space.row(candidate) for candidate in pool.candidates])
+    return pool, rows, np.where(scenario.failing[:, None], np.nan, scenario.told)[rows]
 
 
 def _measured(scenario: Scenario, candidate: Candidate, answer: Answer) -> Measurement:

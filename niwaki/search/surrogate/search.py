@@ -70,13 +70,15 @@ class _Knowledge:
     """What was learned from the first trials, and which candidates looked best then.
 
     Attributes:
-        n_trials: How many were learned from.
+        n_trials: How many there were.
+        history: What was learned from: those of them that matter.
         lessons: None if there was too little to learn from.
         shortlists: The best of the space (False), and of the relatives of what was measured
             (True), each from when it is first wanted.
     """
 
     n_trials: int
+    history: History
     lessons: Lessons | None
     shortlists: dict[bool, _Shortlist] = field(default_factory=dict)
 
@@ -200,8 +202,8 @@ class Surrogate(ModelBased):
         return self._knowledge
 
     def _learn(self, history: History) -> _Knowledge:
-        condensed = history.condensed(MOST_TRIALS)
-        return _Knowledge(len(history), lessons(condensed, self._cheap_names(condensed)))
+        n_trials, history = len(history), history.condensed(MOST_TRIALS)
+        return _Knowledge(n_trials, history, lessons(history, self._cheap_names(history)))
 
     def _shortlist(self, knowledge: _Knowledge, *, near: bool) -> _Shortlist:
         """Return what looked best when it was learned: of the kin of what was measured, or of all.
@@ -216,7 +218,7 @@ class Surrogate(ModelBased):
 
     def _best_then(self, knowledge: _Knowledge, *, near: bool) -> _Shortlist:
         assert knowledge.lessons is not None
-        history = self._history.first(knowledge.n_trials).condensed(MOST_TRIALS)
+        history = knowledge.history
         outlook = knowledge.lessons.outlook(history, self._catalogue.pool([]))
         pool = self._everything
         if pool is None:
