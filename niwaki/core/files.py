@@ -3,9 +3,14 @@
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from niwaki.core.errors import RunFolderError
+
+UNFINISHED = ".tmp"  # how the name of a file ends that is not whole yet
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -34,7 +39,8 @@ def write_text_atomically(path: Path, text: str) -> None:
         RunFolderError: If the disk is full or the folder cannot be written.
     """
     try:
-        _replace(path, text.encode())
+        with replacing(path) as file:
+            file.write(text.encode())
     except OSError as error:
         raise cannot_write(path, error) from error
 
@@ -50,12 +56,18 @@ def noted_once(path: Path, text: str) -> str:
     return path.read_text()
 
 
-def _replace(path: Path, data: bytes) -> None:
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a new file that takes the place of `path` once it is whole and on disk.
+
+    Raises:
+        OSError: If the disk is full or the folder cannot be written; `path` is as it was.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
     temporary = Path(name)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         # mkstemp makes private files; a result is as readable as any other new file.
@@ -64,12 +76,12 @@ def _replace(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync_to_disk(path.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make new names in `folder` survive a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_to_disk(path: Path) -> None:
+    """Make what a file holds, or the new names in a folder, survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

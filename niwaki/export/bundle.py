@@ -1,7 +1,6 @@
 """Bundles: a folder with a model, its card, and the data that verify it."""
 
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import onnx
 
 from niwaki.core.errors import ExportError
+from niwaki.core.files import sync_to_disk
 from niwaki.export.card import (
     CARD_FILE,
     FileCard,
@@ -250,18 +250,10 @@ def _explained(folder: Path) -> Iterator[None]:
 def _put_in_place(draft: Path, folder: Path) -> None:
     """Make `draft` the bundle. A kill leaves the old bundle, the new one, or none; never half."""
     for path in (*draft.iterdir(), draft):
-        _flush(path)
+        sync_to_disk(path)
     draft.chmod(0o755)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-old-", dir=folder.parent) as old:
         if folder.exists():
             folder.rename(Path(old) / "bundle")
         draft.rename(folder)
-    _flush(folder.parent)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync_to_disk(folder.parent)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import zipfile
 import zlib
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
-from niwaki.core.files import cannot_write
+from niwaki.core.files import cannot_write, replacing
 from niwaki.core.jsonable import JSON
 
 # Arrays by name; those of a part of a predictor have `<part>/` in front.
@@ -53,21 +52,10 @@ def write_state(path: Path, state: State, *, kind: str, about: Mapping[str, JSON
     header = json.dumps(said)
     arrays = {_HEADER: np.frombuffer(header.encode(), dtype=np.uint8), **state}
     try:
-        _replace(path, arrays)
+        with replacing(path) as file:
+            np.savez(file, allow_pickle=False, **arrays)
     except OSError as error:
         raise cannot_write(path, error) from error
-
-
-def _replace(path: Path, arrays: State) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_state(path: Path, *, kind: str) -> tuple[dict[str, NDArray[Any]], Mapping[str, JSON]]:

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from niwaki.core.errors import LedgerError, RunFolderError
-from niwaki.core.files import cannot_write, sync_folder
+from niwaki.core.files import cannot_write, sync_to_disk
 from niwaki.study.events import (
     SCHEMA,
     Asked,
@@ -130,7 +130,7 @@ class Ledger:
         ledger = cls(path, sync_interval_s=sync_interval_s)
         try:
             ledger._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-            sync_folder(path.parent)
+            sync_to_disk(path.parent)
             ledger.events = ledger._recover()
         except OSError as error:
             ledger.close()

@@ -1,18 +1,19 @@
 """Arrays kept on disk: written at once or not at all, rebuilt when damaged."""
 
+import glob
 import os
-import secrets
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
+from niwaki.core.files import UNFINISHED, replacing
 
 ArrayTable = Mapping[str, NDArray[Any]]
 
@@ -66,7 +67,8 @@ def _write(file: Path, arrays: ArrayTable) -> None:
     members: dict[str, Any] = {**arrays, _SEAL: np.array(_seal(file, arrays))}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with _replacing(file) as stream:
+        _clear_abandoned(file)
+        with replacing(file) as stream:
             np.savez(stream, **members)
     except OSError as error:
         n_mib = sum(array.nbytes for array in arrays.values()) / 2**20
@@ -81,19 +83,9 @@ def _seal(file: Path, arrays: ArrayTable) -> str:
     return f"{file.stem}: {' '.join(sorted(arrays))}"
 
 
-@contextmanager
-def _replacing(file: Path) -> Iterator[IO[bytes]]:
-    """Open a new file that takes the place of `file` once it is whole and on disk."""
-    for other in file.parent.glob(f".{file.stem}-*.part"):
+def _clear_abandoned(file: Path) -> None:
+    """Remove what processes left that were killed while they wrote `file`."""
+    for other in file.parent.glob(f".{glob.escape(file.name)}.*{UNFINISHED}"):
         with suppress(FileNotFoundError):  # finished, or cleared, by the process it belongs to
             if time.time() - other.stat().st_mtime > _ABANDONED_S:
                 other.unlink()
-    part = file.with_name(f".{file.stem}-{secrets.token_hex(8)}.part")
-    try:
-        with part.open("xb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)

@@ -95,12 +95,12 @@ def test_a_full_disk_is_an_error_and_leaves_nothing(
 def test_what_a_killed_process_left_is_cleared_and_what_is_being_written_is_not(
     tmp_path: Path,
 ) -> None:
-    abandoned, busy = tmp_path / ".x-1.part", tmp_path / ".x-2.part"
+    abandoned, busy = tmp_path / ".x.npz.1.tmp", tmp_path / ".x.npz.2.tmp"
     abandoned.write_bytes(b"half")
     busy.write_bytes(b"half")
     os.utime(abandoned, (0, 0))
     cached_arrays(tmp_path / "x.npz", build)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".x-2.part", "x.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".x.npz.2.tmp", "x.npz"]
 
 
 def _race(file: Path) -> bool:
