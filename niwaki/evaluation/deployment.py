@@ -271,14 +271,14 @@ def calibrated_in(folder: Path, target: Target) -> Target:
 
 
 def plan_of(precisions: Mapping[str, Any], target: Target) -> QuantizationPlan:
-    """Return the plan for a candidate's decisions, with the activation type the target prefers.
+    """Return the plan for a candidate's decisions, in the integers that suit the target.
 
     Raises:
         TargetError: If a precision is asked for that the target does not run.
     """
     asked = {layer: Precision(str(precision)) for layer, precision in precisions.items()}
     require_precisions(set(asked.values()), target)
-    return QuantizationPlan(asked, target.capabilities.activation)
+    return target.capabilities.plan(asked)
 
 
 def require_precisions(precisions: Iterable[str], target: Target) -> None:

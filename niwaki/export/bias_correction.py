@@ -83,7 +83,7 @@ def bias_corrected(model: onnx.ModelProto, plan: QuantizationPlan, means: Means)
             raise ExportError(f"layer '{path}' has no input means: take them of this very model")
         name = f"{path}.corrected_bias"
         old = index.values(layer.bias).astype(np.float64) if layer.bias else 0.0
-        biases[name] = old - output_shift(index, layer, means[path])
+        biases[name] = old - output_shift(index, layer, means[path], limit=plan.weight_limit)
         named[layer.nodes[0]] = name
     corrected = with_constants(model, biases)
     for position, name in named.items():
@@ -93,7 +93,7 @@ def bias_corrected(model: onnx.ModelProto, plan: QuantizationPlan, means: Means)
 
 
 def output_shift(
-    index: GraphIndex, layer: Layer, means: NDArray[np.float64]
+    index: GraphIndex, layer: Layer, means: NDArray[np.float64], *, limit: int
 ) -> NDArray[np.float64]:
     """Return (C_out,) how far rounding a layer's weights moves the mean of its output.
 
@@ -101,9 +101,12 @@ def output_shift(
         index: Of the float graph.
         layer: With constant weights.
         means: (C_in,) of its input.
+        limit: Largest integer of a weight, as `QuantizationPlan.weight_limit`.
     """
     weight = index.values(layer.weight)
-    rounded = quantize_weights(weight, None, axis=layer.weight_axis, input_scale=np.float32(1.0))
+    rounded = quantize_weights(
+        weight, None, axis=layer.weight_axis, input_scale=np.float32(1.0), limit=limit
+    )
     shape = [1] * weight.ndim
     shape[layer.weight_axis] = -1
     error = rounded.weight * rounded.weight_scale.reshape(shape).astype(np.float64) - weight

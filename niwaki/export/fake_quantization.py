@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import Tensor, fx, nn
 
-from niwaki.compress.quantization.arithmetic import WEIGHT_LIMIT, Affine, channel_scales
+from niwaki.compress.quantization.arithmetic import Affine, channel_scales
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ExportError
 from niwaki.export.fx_graph import WrittenGraph, build_graph, write_graph
@@ -73,7 +73,7 @@ class FakeQuantized(nn.Module):
         self._index = GraphIndex(written.model.graph)
         plan.check_layers(layer.path for layer in find_layers(self._index))
         self._regions = int8_regions(self._index, plan.int8_layers)
-        self._interpreter = _Rounding(written, self._index, self._regions)
+        self._interpreter = _Rounding(written, self._index, self._regions, plan.weight_limit)
 
     def observe(self, ranges: Observe) -> None:
         """Take the ranges of all activations anew, with the weights of now."""
@@ -101,9 +101,12 @@ class _Rounding(fx.Interpreter):
 
     scales: Mapping[str, Affine]
 
-    def __init__(self, written: WrittenGraph, index: GraphIndex, regions: Regions) -> None:
+    def __init__(
+        self, written: WrittenGraph, index: GraphIndex, regions: Regions, limit: int
+    ) -> None:
         super().__init__(written.traced.module, graph=written.traced.nodes[0].graph)
         self.scales = {}
+        self._limit = limit
         self._tensors, self._index, self._norms = written.tensors, index, written.norms
         # All readers of what is produced read it rounded; of other tensors, only those inside.
         self._produced, self._inside = regions.produced, regions.nodes
@@ -167,11 +170,12 @@ class _Rounding(fx.Interpreter):
                 None if bias is None or not layer.bias else bias.detach().cpu().numpy(),
                 axis=layer.weight_axis,
                 input_scale=input_scale,
+                limit=self._limit,
             )
         ).to(weight.device)
         zeros = torch.zeros_like(steps, dtype=torch.int32)
         rounded = torch.fake_quantize_per_channel_affine(
-            weight, steps, zeros, layer.weight_axis, -WEIGHT_LIMIT, WEIGHT_LIMIT
+            weight, steps, zeros, layer.weight_axis, -self._limit, self._limit
         )
         return rounded, steps * float(input_scale)
 

@@ -20,6 +20,7 @@ class QdqWriter:
         index: Of the float graph.
         regions: What runs in int8.
         parameters: Name and numbers of the scale of each quantized tensor.
+        weight_limit: Largest integer of a weight.
     """
 
     def __init__(
@@ -27,8 +28,10 @@ class QdqWriter:
         index: GraphIndex,
         regions: Regions,
         parameters: Mapping[str, tuple[str, Affine]],
+        weight_limit: int,
     ) -> None:
         self._index = index
+        self._weight_limit = weight_limit
         self._regions = regions
         self._parameters = parameters
         self._layers = {layer.nodes[0]: layer for layer in regions.layers}
@@ -101,6 +104,7 @@ class QdqWriter:
             self._index.values(layer.bias) if has_bias else None,
             axis=layer.weight_axis,
             input_scale=self._parameters[layer.input][1].scale,
+            limit=self._weight_limit,
         )
         weight = self._dequantized_constant(
             f"{path}.weight", numbers.weight, numbers.weight_scale, axis=numbers.axis

@@ -1,9 +1,10 @@
-"""The step between neighbouring values of a quantized output."""
+"""The integers of a quantized network: the steps of its outputs, the width of its weights."""
 
 from collections.abc import Mapping
 
+import numpy as np
 import onnx
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 
 # Operators that only move values about, so that a step before them is a step after them.
 _TRANSPARENT = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
@@ -13,6 +14,13 @@ _QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QL
 def has_int8(model: onnx.ModelProto) -> bool:
     """Whether any part of the model computes in integers of 8 bits."""
     return any(node.op_type in _QUANTIZED for node in model.graph.node)
+
+
+def largest_weight(model: onnx.ModelProto) -> int:
+    """Return the largest magnitude among weights that are written as int8; 0 if there are none."""
+    tensors = model.graph.initializer
+    integers = [numpy_helper.to_array(t) for t in tensors if t.data_type == TensorProto.INT8]
+    return max((int(np.abs(each.astype(int)).max(initial=0)) for each in integers), default=0)
 
 
 def output_quanta(model: onnx.ModelProto) -> Mapping[str, float | None]:

@@ -15,8 +15,10 @@ from niwaki.core.errors import ExportError, VerificationError
 from niwaki.core.jsonable import JSON
 from niwaki.export.comparison import Difference, OutputKind, Tolerance, compare, root_mean_square
 from niwaki.export.inference import infer
-from niwaki.export.quantum import has_int8, output_quanta
+from niwaki.export.quantum import has_int8, largest_weight, output_quanta
 from niwaki.export.verification_data import Arrays, sampled
+from niwaki.targets.cpu_capabilities import cpu_capabilities
+from niwaki.targets.machine import processor
 from niwaki.targets.sessions import Optimisation, SessionSettings
 
 if TYPE_CHECKING:
@@ -25,6 +27,12 @@ if TYPE_CHECKING:
 TORCH, RECORDED = "torch", "recorded"
 UNOPTIMISED, OPTIMISED = "unoptimised", "optimised"
 
+_OTHER_LAYERS = "; keep the named layers in fp32, or update onnxruntime"
+_OTHER_WEIGHTS = (
+    " here: this processor adds pairs of 8-bit products up in 16 bits, and its weights are too "
+    "wide for that. Run it where there is VNNI, or search on a machine like this one: weights "
+    "then keep to 7 bits"
+)
 _DEFAULT_TOLERANCE = Tolerance()
 _DEFAULT_SETTINGS = SessionSettings()
 
@@ -37,11 +45,13 @@ class Verification:
         n_items: Items of real data that it ran on.
         int8: Whether the model has int8 layers.
         differences: Every comparison of every output.
+        saturates: Whether products of its weights may not fit where this processor adds them up.
     """
 
     n_items: int
     int8: bool
     differences: tuple[Difference, ...]
+    saturates: bool = False
 
     @property
     def passed(self) -> bool:
@@ -63,9 +73,9 @@ class Verification:
             details = "; ".join(
                 f"{failed}, but {failed.limit} is allowed" for failed in self.failures
             )
+            remedy = _OTHER_WEIGHTS if self.saturates else _OTHER_LAYERS
             raise VerificationError(
-                f"{what} does not compute what was searched: {details}. Do not deploy it; "
-                "keep the named layers in fp32, or update onnxruntime"
+                f"{what} does not compute what was searched: {details}. Do not deploy it{remedy}"
             )
 
     def __str__(self) -> str:
@@ -159,7 +169,8 @@ def verify_model(
         for difference in _compare_all((name, outputs), optimised, kinds=kinds, tolerance=asked)
     ]
     n_items = min(len(values) for values in optimised.values())
-    return Verification(n_items, int8, tuple(differences))
+    saturates = largest_weight(model) > cpu_capabilities(processor()).weight_limit
+    return Verification(n_items, int8, tuple(differences), saturates)
 
 
 def _compare_all(

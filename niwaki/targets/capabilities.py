@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from niwaki.compress.quantization.plan import ActivationType
+from niwaki.compress.quantization.plan import ActivationType, Precision, QuantizationPlan
 from niwaki.core.jsonable import JSON
 
 
@@ -55,6 +55,15 @@ class Capabilities:
     channel_grain: Mapping[str, int]
     activation: ActivationType
     reduce_range: bool
+
+    @property
+    def weight_limit(self) -> int:
+        """The largest integer that weights may be written as."""
+        return self.plan({}).weight_limit
+
+    def plan(self, precisions: Mapping[str, Precision]) -> QuantizationPlan:
+        """Return the plan for precisions by layer, in the integers that suit the target."""
+        return QuantizationPlan(precisions, self.activation, self.reduce_range)
 
     def find(
         self, operation: str, precision: str, granularity: Granularity | None = None

@@ -39,7 +39,7 @@ def test_the_shift_of_a_rounded_layer_is_taken_back() -> None:
     plan = QuantizationPlan.uniform(["conv"], Precision.INT8)
     corrected = bias_corrected(model, plan, input_means(model, [{"image": flat}]))
     weight = GraphIndex(model.graph).values("conv.weight")
-    numbers = quantize_weights(weight, None, axis=0, input_scale=np.float32(1.0))
+    numbers = quantize_weights(weight, None, axis=0, input_scale=np.float32(1.0), limit=127)
     rounded = numbers.weight.astype(np.float64) * numbers.weight_scale.reshape(-1, 1, 1, 1)
     [wanted] = run(model, flat).values()
     [shifted] = run(with_constants(model, {"conv.weight": rounded}), flat).values()

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 from torch import nn
 
-from niwaki.compress.quantization.plan import ActivationType, Precision, QuantizationPlan
-from niwaki.core.errors import ExportError, SpaceError
+from niwaki.compress.quantization.plan import LIMIT, ActivationType, Precision, QuantizationPlan
+from niwaki.core.errors import ExportError, SpaceError, VerificationError
 from niwaki.export.calibration import activation_ranges
 from niwaki.export.fx_graph import build_graph
 from niwaki.export.layers import quantizable_layers
 from niwaki.export.quantize import quantize_model
+from niwaki.export.quantum import largest_weight
 from niwaki.export.realised import Realised, realised_precisions
+from niwaki.export.verify import verify_model
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.export.networks import (
     INPUT_SHAPE,
     MultiTask,
@@ -29,6 +32,9 @@ from tests.export.networks import (
     run,
     settled,
 )
+
+HERE = OnnxRuntimeCpu().capabilities
+MOST_ERROR = 0.06 * LIMIT / HERE.weight_limit  # of the range: coarser weights are farther off
 
 Ranges = dict[str, tuple[float, float]]
 
@@ -43,9 +49,15 @@ class Calibrated:
         self.ranges = activation_ranges(self.model, [{"image": self.images}], observer="minmax")
 
     def quantized(
-        self, int8: Iterable[str], activation: ActivationType = ActivationType.U8
+        self,
+        int8: Iterable[str],
+        activation: ActivationType = ActivationType.U8,
+        *,
+        reduce_range: bool = HERE.reduce_range,
     ) -> onnx.ModelProto:
-        plan = QuantizationPlan.uniform(int8, Precision.INT8, activation=activation)
+        plan = QuantizationPlan.uniform(
+            int8, Precision.INT8, activation=activation, reduce_range=reduce_range
+        )
         return quantize_model(self.model, plan, self.ranges)
 
 
@@ -110,7 +122,7 @@ def test_each_layer_runs_in_the_precision_it_was_asked_for(
     model = network.quantized(int8)
     onnx.checker.check_model(model, full_check=True)
     assert realised(model, tmp_path) == as_asked(network, int8)
-    assert max(relative_errors(network, model)) < 0.06
+    assert max(relative_errors(network, model)) < MOST_ERROR
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -119,7 +131,7 @@ def test_a_transformer_too(transformer: Calibrated, name: str, tmp_path: Path) -
     model = transformer.quantized(int8)
     onnx.checker.check_model(model, full_check=True)
     assert realised(model, tmp_path) == as_asked(transformer, int8)
-    assert max(relative_errors(transformer, model)) < 0.06
+    assert max(relative_errors(transformer, model)) < MOST_ERROR
 
 
 @pytest.mark.parametrize("name", PLANS)
@@ -130,6 +142,37 @@ def test_optimising_changes_roundings_only(network: Calibrated, name: str) -> No
         low, high = plain[output].min(), plain[output].max()
         quantum = (high - low) / 255
         assert np.abs(fused - plain[output]).mean() < quantum
+
+
+def saturating() -> Calibrated:
+    """Two layers whose products of neighbouring channels are as large as they can be."""
+    convolution = nn.Conv2d(16, 8, 3, padding=1)
+    linear = nn.Linear(8 * 64, 6)
+    for weight in (convolution.weight, linear.weight):
+        nn.init.constant_(weight, 0.05)
+    network = Calibrated(nn.Sequential(convolution, nn.Flatten(), linear), (1, 16, 8, 8))
+    network.images = np.float32(4.0) + np.float32(0.1) * network.images
+    network.ranges = activation_ranges(network.model, [{"image": network.images}])
+    return network
+
+
+def test_what_suits_this_processor_is_computed_as_it_is_written() -> None:
+    network = saturating()
+    int8 = dict.fromkeys(network.layers, Precision.INT8)
+    plan = HERE.plan(int8)
+    model = quantize_model(network.model, plan, network.ranges)
+    assert largest_weight(model) == plan.weight_limit
+    verify_model(model, {"image": network.images}).require("it")
+
+
+def test_weights_too_wide_for_a_processor_are_said_to_be_the_cause() -> None:
+    network = saturating()
+    model = network.quantized(network.layers, reduce_range=False)
+    found = verify_model(model, {"image": network.images})
+    assert found.saturates == HERE.reduce_range
+    if found.saturates:
+        with pytest.raises(VerificationError, match="Run it where there is VNNI"):
+            found.require("it")
 
 
 def test_all_int8_leaves_no_island_of_floats(tmp_path: Path) -> None:
@@ -246,7 +289,7 @@ def test_signed_activations_with_several_readers_need_signed_kernels(tmp_path: P
     """The trap that `ActivationType` tells of; on ARM the signed kernels are on by themselves."""
     network = Calibrated(MultiTask())
     model = network.quantized(network.layers, ActivationType.S8)
-    assert max(relative_errors(network, model)) < 0.06
+    assert max(relative_errors(network, model)) < MOST_ERROR
     found = realised(model, tmp_path, signed_kernels=True)
     assert found == as_asked(network, network.layers)
 
@@ -296,6 +339,7 @@ def test_the_error_is_that_of_onnxruntimes_own_quantizer(tmp_path: Path) -> None
         per_channel=True,
         weight_type=quantization.QuantType.QInt8,
         activation_type=quantization.QuantType.QUInt8,
+        reduce_range=HERE.reduce_range,
     )
     theirs = relative_errors(network, onnx.load(str(target)))
     ours = relative_errors(network, network.quantized(network.layers))

@@ -15,7 +15,6 @@ _DTYPES: dict[ActivationType, Any] = {
     ActivationType.U8: np.dtype(np.uint8),
     ActivationType.S8: np.dtype(np.int8),
 }
-WEIGHT_LIMIT = 127
 # Biases keep a bit of headroom below 2^31 for the sum of products they are added to.
 _BIAS_LIMIT = 2.0**30
 # Below this a scale is meaningless, and its products with other scales turn subnormal.
@@ -104,6 +103,7 @@ def quantize_weights(
     *,
     axis: int,
     input_scale: np.float32,
+    limit: int,
 ) -> QuantizedWeights:
     """Quantize a layer's constants: symmetric, one scale per output channel.
 
@@ -112,11 +112,12 @@ def quantize_weights(
         bias: (C_out,), or None.
         axis: Axis of `weight` that runs over the output channels.
         input_scale: Scale of the layer's input.
+        limit: Largest integer, as `QuantizationPlan.weight_limit`.
     """
-    scale = channel_scales(weight, bias, axis=axis, input_scale=input_scale)
+    scale = channel_scales(weight, bias, axis=axis, input_scale=input_scale, limit=limit)
     bias_scale = (scale * input_scale).astype(np.float32)
     return QuantizedWeights(
-        weight=symmetric(weight, scale, axis=axis),
+        weight=symmetric(weight, scale, axis=axis, limit=limit),
         weight_scale=scale,
         bias=None if bias is None else np.rint(bias / bias_scale.astype(np.float64)).astype("i4"),
         bias_scale=bias_scale,
@@ -130,11 +131,12 @@ def channel_scales(
     *,
     axis: int,
     input_scale: np.float32,
+    limit: int,
 ) -> NDArray[np.float32]:
     """Return (C_out,) the steps in which a layer's weight is written; see `quantize_weights`."""
     others = tuple(a for a in range(weight.ndim) if a != axis % weight.ndim)
     largest = np.abs(weight).max(axis=others)
-    scale = np.maximum(largest / WEIGHT_LIMIT, _SMALLEST_SCALE)
+    scale = np.maximum(largest / limit, _SMALLEST_SCALE)
     if bias is not None:
         # A channel of tiny weights may have a bias that would not fit in 32 bits of tiny steps.
         scale = np.maximum(scale, np.abs(bias) / (float(input_scale) * _BIAS_LIMIT))
@@ -143,11 +145,11 @@ def channel_scales(
 
 
 def symmetric(
-    weight: NDArray[np.float32], scale: NDArray[np.float32], *, axis: int
+    weight: NDArray[np.float32], scale: NDArray[np.float32], *, axis: int, limit: int
 ) -> NDArray[np.int8]:
-    """Return `weight` in steps of `scale` along `axis`, within -127 to 127."""
+    """Return `weight` in steps of `scale` along `axis`, within -limit to limit."""
     shape = [1] * weight.ndim
     shape[axis] = -1
     steps = np.rint(weight / scale.reshape(shape))
-    integers: NDArray[np.int8] = np.clip(steps, -WEIGHT_LIMIT, WEIGHT_LIMIT).astype(np.int8)
+    integers: NDArray[np.int8] = np.clip(steps, -limit, limit).astype(np.int8)
     return integers

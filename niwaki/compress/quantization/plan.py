@@ -12,6 +12,9 @@ from niwaki.core.registry import nearest
 
 E = TypeVar("E", bound=StrEnum)
 
+LIMIT, REDUCED_LIMIT = 127, 64  # of weights; 2 * 255 * 64 fits in 16 bits
+_KEYS = ("precisions", "activation", "reduce_range")
+
 
 class Precision(StrEnum):
     """The arithmetic a layer is asked to run in."""
@@ -44,10 +47,13 @@ class QuantizationPlan:
         precisions: Precision by qualified path of the layer, such as `encoder.stages.1.0.conv1`.
             A layer that is not named stays fp32.
         activation: The integers of the activations.
+        reduce_range: Whether weights keep to 7 bits. x86 processors without VNNI add two products
+            of 8 bits in 16, and what does not fit is cut off: networks then compute something else.
     """
 
     precisions: Mapping[str, Precision]
     activation: ActivationType = ActivationType.U8
+    reduce_range: bool = False
 
     def __post_init__(self) -> None:
         frozen = {layer: Precision(precision) for layer, precision in self.precisions.items()}
@@ -61,9 +67,15 @@ class QuantizationPlan:
         precision: Precision,
         *,
         activation: ActivationType = ActivationType.U8,
+        reduce_range: bool = False,
     ) -> "QuantizationPlan":
         """Return the plan that gives every one of `layers` the same precision."""
-        return cls(dict.fromkeys(layers, precision), activation)
+        return cls(dict.fromkeys(layers, precision), activation, reduce_range)
+
+    @property
+    def weight_limit(self) -> int:
+        """The largest integer that a weight is written as."""
+        return REDUCED_LIMIT if self.reduce_range else LIMIT
 
     def precision_of(self, layer: str) -> Precision:
         """Return the precision of `layer`; fp32 if the plan does not name it."""
@@ -97,6 +109,7 @@ class QuantizationPlan:
         """Return the plan as a JSON object."""
         return {
             "activation": self.activation.value,
+            "reduce_range": self.reduce_range,
             "precisions": {layer: p.value for layer, p in self.precisions.items()},
         }
 
@@ -110,23 +123,25 @@ class QuantizationPlan:
         """
         if not isinstance(data, Mapping) or not isinstance(data.get("precisions"), Mapping):
             raise ConfigError(
-                "a quantization plan is a JSON object {precisions: {layer: precision}, activation}"
-                f", but this came: {str(data)[:80]}"
+                "a quantization plan is a JSON object {precisions: {layer: precision}, activation, "
+                f"reduce_range}}, but this came: {str(data)[:80]}"
             )
         for key in data:
-            if key not in ("precisions", "activation"):
-                hint = nearest(str(key), ["precisions", "activation"])
-                raise ConfigError(f"a quantization plan has no key '{key}'{hint}")
+            if key not in _KEYS:
+                raise ConfigError(f"a quantization plan has no key '{key}'{nearest(key, _KEYS)}")
+        if not isinstance(reduce_range := data.get("reduce_range", False), bool):
+            raise ConfigError(f"the reduce_range is {reduce_range!r}: write true or false")
         return cls(
             {
                 str(layer): _member(Precision, value, f"precision of layer '{layer}'")
                 for layer, value in data["precisions"].items()
             },
             _member(ActivationType, data.get("activation", "u8"), "activation type"),
+            reduce_range,
         )
 
     def __hash__(self) -> int:
-        return hash((frozenset(self.precisions.items()), self.activation))
+        return hash((frozenset(self.precisions.items()), self.activation, self.reduce_range))
 
 
 def _member(kind: type[E], value: object, what: str) -> E:

@@ -26,11 +26,10 @@ def sensitivities(
         graph: Float, with the ranges of its activations.
         layers: Paths of those to look at.
     """
-    activation = deployment.target.capabilities.activation
-    whole = _skills(deployment, graph, QuantizationPlan({}, activation))
+    plan = deployment.target.capabilities.plan
+    whole = _skills(deployment, graph, plan({}))
     return {
-        layer: whole
-        - _skills(deployment, graph, QuantizationPlan({layer: Precision.INT8}, activation))
+        layer: whole - _skills(deployment, graph, plan({layer: Precision.INT8}))
         for layer in layers
     }
 

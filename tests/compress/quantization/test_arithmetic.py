@@ -59,12 +59,13 @@ def test_a_range_that_is_not_finite_is_refused() -> None:
         Affine.of_range(0.0, np.inf, ActivationType.U8)
 
 
-def test_each_channel_uses_all_its_integers() -> None:
+@pytest.mark.parametrize("limit", [127, 64])
+def test_each_channel_uses_all_its_integers(limit: int) -> None:
     weight = RNG.normal(size=(4, 3, 3, 3)) * np.array([1e-3, 1.0, 10.0, 1e3]).reshape(4, 1, 1, 1)
     numbers = quantize_weights(
-        weight.astype(np.float32), None, axis=0, input_scale=np.float32(0.02)
+        weight.astype(np.float32), None, axis=0, input_scale=np.float32(0.02), limit=limit
     )
-    assert np.abs(numbers.weight).max(axis=(1, 2, 3)).tolist() == [127] * 4
+    assert np.abs(numbers.weight).max(axis=(1, 2, 3)).tolist() == [limit] * 4
     back = numbers.weight * numbers.weight_scale.reshape(4, 1, 1, 1)
     half_steps = 0.501 * numbers.weight_scale.reshape(4, 1, 1, 1)
     assert (np.abs(back - weight) <= half_steps).all()
@@ -72,14 +73,14 @@ def test_each_channel_uses_all_its_integers() -> None:
 
 def test_the_output_axis_may_be_the_last() -> None:
     weight = RNG.normal(size=(5, 3)).astype(np.float32)
-    plain = quantize_weights(weight, None, axis=1, input_scale=np.float32(1.0))
-    turned = quantize_weights(weight.T.copy(), None, axis=0, input_scale=np.float32(1.0))
+    plain = quantize_weights(weight, None, axis=1, input_scale=np.float32(1.0), limit=127)
+    turned = quantize_weights(weight.T.copy(), None, axis=0, input_scale=np.float32(1.0), limit=127)
     np.testing.assert_array_equal(plain.weight, turned.weight.T)
 
 
 def test_the_bias_is_written_in_steps_of_the_products() -> None:
     weight, bias = np.array([[1.27], [2.54]], np.float32), np.array([0.5, -3.0], np.float32)
-    numbers = quantize_weights(weight, bias, axis=0, input_scale=np.float32(0.1))
+    numbers = quantize_weights(weight, bias, axis=0, input_scale=np.float32(0.1), limit=127)
     np.testing.assert_allclose(numbers.bias_scale, [0.001, 0.002], rtol=1e-6)
     assert numbers.bias is not None
     assert numbers.bias.tolist() == [500, -1500]
@@ -87,6 +88,6 @@ def test_the_bias_is_written_in_steps_of_the_products() -> None:
 
 def test_a_channel_of_zeros_keeps_its_bias() -> None:
     weight, bias = np.zeros((2, 4), np.float32), np.array([7.25, 0.0], np.float32)
-    numbers = quantize_weights(weight, bias, axis=0, input_scale=np.float32(0.01))
+    numbers = quantize_weights(weight, bias, axis=0, input_scale=np.float32(0.01), limit=127)
     assert numbers.bias is not None and (numbers.weight_scale > 0).all()
     np.testing.assert_allclose(numbers.bias * numbers.bias_scale, bias, rtol=1e-6)
