@@ -143,7 +143,14 @@ class Bench:
         quant_pre_process(plain, ready, skip_symbolic_shape=True)
         n_images = DeploymentSettings().n_calibration
         reader = _Reader(self.deployment.feeds(SplitName.CALIBRATION, n_images))
-        quantize_static(ready, quantized, reader, per_channel=True, activation_type=activations)
+        quantize_static(
+            ready,
+            quantized,
+            reader,
+            per_channel=True,
+            reduce_range=self.deployment.target.capabilities.reduce_range,
+            activation_type=activations,
+        )
         return onnx.load(quantized)
 
     def _searched(self, arm: str) -> list[onnx.ModelProto]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from niwaki.config.reader import SECTIONS
 from niwaki.core.jsonable import JSON
-from niwaki.targets.machine import describe_machine
+from niwaki.targets.cpu_capabilities import cpu_capabilities
+from niwaki.targets.machine import describe_machine, processor
 
 NEEDED = ("numpy", "torch", "onnx", "onnxruntime", "onnxscript", "optuna", "pymoo", "scikit-learn")
 
@@ -16,6 +17,7 @@ def diagnose() -> dict[str, JSON]:
     free = shutil.disk_usage(Path.cwd()).free
     return {
         "machine": describe_machine(),
+        "int8": _int8(),
         "packages": {name: _version(name) or "missing: install niwaki again" for name in NEEDED},
         "extras": {
             name: _version(name) or f"not installed; needed for {use}: pip install {name}"
@@ -42,6 +44,12 @@ def _version(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return ""
+
+
+def _int8() -> str:
+    able = cpu_capabilities(processor())
+    width = "7 bits, as wider products saturate without VNNI" if able.reduce_range else "8 bits"
+    return f"weights of {width}; activations {able.activation}"
 
 
 def _device() -> str:
