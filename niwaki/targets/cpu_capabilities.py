@@ -12,15 +12,19 @@ _FLOAT_ONLY = ("silu", "hard_swish", "gelu", "layer_norm", "softmax", "resize")
 def cpu_capabilities(cpu: Processor) -> Capabilities:
     """Return the table of ONNX Runtime's processor back end.
 
-    The facts come from timing single layers and whole networks on x86 with AVX512-VNNI, and from
-    the runtime's source for other processors; the notes say which.
+    The facts come from timing single layers and whole networks on x86, with AVX512-VNNI and with
+    AVX2 alone, and from the runtime's source for other processors; the notes say which.
     """
     return Capabilities(
         rows=(*_layer_rows(cpu), *_other_rows()),
         channel_grain={"fp32": _grain(cpu), "int8": _grain(cpu)},
         activation=ActivationType.U8 if cpu.is_x86 else ActivationType.S8,
-        reduce_range=cpu.is_x86 and not cpu.has_fast_int8,
+        reduce_range=_lacks_vnni(cpu),
     )
+
+
+def _lacks_vnni(cpu: Processor) -> bool:
+    return cpu.is_x86 and not cpu.has_fast_int8
 
 
 def _grain(cpu: Processor) -> int:
@@ -29,15 +33,17 @@ def _grain(cpu: Processor) -> int:
 
 
 def _layer_rows(cpu: Processor) -> list[Capability]:
-    measured = cpu.is_x86 and cpu.has_fast_int8
-    note = "static Q/DQ, signed weights" + ("" if measured else "; not measured here")
+    note = "static Q/DQ, signed weights" + ("" if cpu.is_x86 else "; not measured here")
+    slow = {"depthwise_conv"} if _lacks_vnni(cpu) else set()
     tensor, channel = Granularity.PER_TENSOR, Granularity.PER_CHANNEL
     rows = []
     for layer in _LAYERS:
+        fast = layer not in slow
+        said = note if fast else f"{note}; half to three quarters as fast as fp32, without VNNI"
         rows += [
             Capability(layer, "fp32", Granularity.NONE, supported=True, fast=True),
-            Capability(layer, "int8", channel, supported=True, fast=True, note=note),
-            Capability(layer, "int8", tensor, supported=True, fast=True, note=note),
+            Capability(layer, "int8", channel, supported=True, fast=fast, note=said),
+            Capability(layer, "int8", tensor, supported=True, fast=fast, note=said),
             Capability(layer, "fp16", Granularity.NONE, False, False, "cast back to fp32"),
             Capability(layer, "int16", channel, False, False, "runs in fp32, at half its speed"),
             Capability(layer, "int4", channel, False, False, "smaller file; runs in fp32"),

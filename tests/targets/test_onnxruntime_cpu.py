@@ -157,6 +157,16 @@ def test_vnni_needs_no_reduced_range() -> None:
     plain = cpu_capabilities(Processor("x", "x86_64", ("avx2",)))
     assert (vnni.reduce_range, plain.reduce_range) == (False, True)
     assert (vnni.channel_grain["fp32"], plain.channel_grain["fp32"]) == (16, 8)
+    assert plain.plan({}).reduce_range and (vnni.weight_limit, plain.weight_limit) == (127, 64)
+
+
+def test_depthwise_layers_are_faster_in_int8_with_vnni_alone() -> None:
+    vnni = cpu_capabilities(Processor("x", "x86_64", ("avx2", "avx512f", "avx512_vnni")))
+    plain = cpu_capabilities(Processor("x", "x86_64", ("avx2",)))
+    assert vnni.fast_precisions("depthwise_conv") == ("fp32", "int8")
+    assert plain.fast_precisions("depthwise_conv") == ("fp32",)
+    assert plain.supports("depthwise_conv", "int8")
+    assert plain.fast_precisions("conv") == ("fp32", "int8")
 
 
 def test_arm_wants_signed_activations() -> None:
