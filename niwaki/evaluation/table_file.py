@@ -2,7 +2,7 @@
 
 import csv
 import gzip
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -22,6 +22,7 @@ DATA_VARIABLE = "${NIWAKI_DATA}"
 PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".csv.gz")
 TRUTHS = {"true": True, "false": False}
+NO_MARKS: Mapping[str, Collection[str]] = {}
 
 
 def find_table(typed: str) -> Path:
@@ -44,7 +45,9 @@ def find_table(typed: str) -> Path:
     )
 
 
-def read_columns(path: Path, wanted: Collection[str]) -> dict[str, Column]:
+def read_columns(
+    path: Path, wanted: Collection[str], *, marks: Mapping[str, Collection[str]] = NO_MARKS
+) -> dict[str, Column]:
     """Read some columns of a table.
 
     Args:
@@ -52,6 +55,8 @@ def read_columns(path: Path, wanted: Collection[str]) -> dict[str, Column]:
             the first line; a column is of whole numbers, numbers or true/false if all its cells
             that are not empty are.
         wanted: Names of columns.
+        marks: Cells by column, such as `-`, that stay text and leave it to the others what the
+            column is of. Columns of parquet are of one type anyway.
 
     Returns:
         Columns by name, all of one length.
@@ -66,7 +71,7 @@ def read_columns(path: Path, wanted: Collection[str]) -> dict[str, Column]:
     if name.endswith(PARQUET):
         return _read_parquet(path, wanted)
     if name.endswith(TEXT):
-        return _read_text(path, wanted)
+        return _read_text(path, wanted, marks)
     raise ConfigError(
         f"'{path.name}' is no kind of table known here: give one of {', '.join(PARQUET + TEXT)}"
     )
@@ -109,7 +114,9 @@ def _simple(column: Any, name: str, path: Path) -> Any:  # arrays of pyarrow, im
     return column.combine_chunks()
 
 
-def _read_text(path: Path, wanted: Collection[str]) -> dict[str, Column]:
+def _read_text(
+    path: Path, wanted: Collection[str], marks: Mapping[str, Collection[str]]
+) -> dict[str, Column]:
     try:
         with _opened(path) as file:
             lines = csv.reader(file)
@@ -119,7 +126,9 @@ def _read_text(path: Path, wanted: Collection[str]) -> dict[str, Column]:
             cells = list(zip(*_whole_lines(lines, len(known), path), strict=True))
     except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"'{path}' cannot be read as comma-separated text: {error}") from error
-    return {name: _parsed(cells[at]) if cells else np.empty(0) for name, at in places.items()}
+    if not cells:
+        return {name: np.empty(0) for name in wanted}
+    return {name: _marked(cells[at], marks.get(name, ())) for name, at in places.items()}
 
 
 @contextmanager
@@ -158,6 +167,15 @@ def _check_known(wanted: Collection[str], known: Sequence[str], path: Path) -> N
                 f"'{path.name}' has no column '{name}'{nearest(name, list(known))} "
                 f"Its columns: {shown}"
             )
+
+
+def _marked(cells: Sequence[str], marks: Collection[str]) -> Column:
+    """Return text cells as what those are that are no marks."""
+    others = [cell for cell in cells if cell not in marks]
+    if len(others) == len(cells):
+        return _parsed(cells)
+    read = iter(_parsed(others).tolist())
+    return np.array([cell if cell in marks else next(read) for cell in cells], dtype=object)
 
 
 def _parsed(cells: Sequence[str]) -> Column:

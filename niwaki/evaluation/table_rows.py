@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from typing import TypeAlias
 
 import numpy as np
@@ -44,18 +45,20 @@ class TableRows:
                 do not say what to do with them.
             DataError: If the file is missing or damaged, no row counts, or a value is no number.
         """
-        columns = read_columns(find_table(settings.file), settings.columns)
+        path = find_table(settings.file)
+        columns = read_columns(path, settings.columns, marks=settings.marks)
         kept = _matching(columns, settings.where)
         if not kept.any():
             missing = f"no row with {dict(settings.where)}" if settings.where else "no rows"
             raise DataError(f"'{settings.file}' has {missing}: nothing to search")
         columns = {name: column[kept] for name, column in columns.items()}
-        for name in settings.values:
-            for level in settings.fidelities.levels:
-                _check_numbers(columns, settings.value_column(name, level), settings.file)
+        for name in (*settings.value_columns, *filter(None, [settings.seconds])):
+            _check_numbers(columns, name, settings.file)
+        if settings.incomplete == "leave_out":
+            columns = _without_gaps(columns, settings)
         decided = {
-            path: _decisions(columns[column], settings.absent_in(column))
-            for path, column in settings.column_of.items()
+            decision: _decisions(columns, column, settings)
+            for decision, column in settings.column_of.items()
         }
         space, candidate = RowSpace.of(decided, ordered=settings.ordered)
         order = np.argsort(candidate, kind="stable")
@@ -97,9 +100,14 @@ class TableRows:
             if len(bad):
                 return f"the table says that it failed: '{column}' is {bad[0]}"
         for name in self.settings.values:
-            if not np.isfinite(self.value(name, rows, fidelity)):
+            value = self.value(name, rows, fidelity)
+            if not np.isfinite(value):
                 column = self.settings.value_column(name, fidelity)
-                return f"the table has no '{name}' for it: its cell in column '{column}' is empty"
+                return (
+                    f"the table has no '{name}' for it: its cell in column '{column}' is "
+                    f"{'empty' if np.isnan(value) else 'infinite'} (`incomplete: leave_out` "
+                    "searches only rows with all values)"
+                )
         return ""
 
     def only_one_with(self, cells: Mapping[str, Cell]) -> int:
@@ -170,13 +178,33 @@ def _as_tuple(cells: Cell | tuple[Cell, ...]) -> tuple[Cell, ...]:
 
 def _is_one_of(column: Column, wanted: Sequence[Cell]) -> NDArray[np.bool_]:
     """Mark the cells that are one of those wanted, of the same type: 1 is not true, nor '1'."""
-    kinds = {"b": bool, "i": int | float, "u": int | float, "f": int | float}
-    kind = kinds.get(column.dtype.kind, str | bool)
+    kinds = {"b": bool, "i": float, "u": float, "f": float}
+    kind = kinds.get(column.dtype.kind)  # none: its cells may be of several
     found = np.zeros(len(column), dtype=bool)
     for cell in wanted:
-        if isinstance(cell, kind) and not (isinstance(cell, bool) and column.dtype.kind in "iuf"):
-            found |= np.asarray(column == cell, dtype=bool)
+        if kind in (None, _kind(cell)):
+            same = np.asarray(column == cell, dtype=bool)
+            if kind is None:
+                same[same] = [_kind(one) is _kind(cell) for one in column[same]]
+            found |= same
     return found
+
+
+def _kind(cell: object) -> type:
+    """Return the type of a cell, float for any number."""
+    return float if type(cell) is int else type(cell)
+
+
+def _without_gaps(columns: Mapping[str, Column], settings: TableSettings) -> dict[str, Column]:
+    """Return the rows that have every value, at every effort.
+
+    Raises:
+        DataError: If there is none.
+    """
+    whole = np.all([np.isfinite(columns[name]) for name in settings.value_columns], axis=0)
+    if not whole.any():
+        raise DataError(f"'{settings.file}' has no row with all values: nothing to search")
+    return {name: column[whole] for name, column in columns.items()}
 
 
 def _check_numbers(columns: Mapping[str, Column], name: str, file: str) -> None:
@@ -185,7 +213,7 @@ def _check_numbers(columns: Mapping[str, Column], name: str, file: str) -> None:
         there = [cell for cell in column if not _is_empty(cell)]
         shown = next((cell for cell in there if not _is_number(cell)), there[0])
         raise DataError(
-            f"column '{name}' of '{file}' holds {shown!r}: a value needs numbers in all its cells, "
+            f"column '{name}' of '{file}' holds '{shown}': a value needs numbers in all its cells, "
             "or empty ones"
         )
 
@@ -199,18 +227,28 @@ def _is_number(cell: object) -> bool:
     return True
 
 
-def _decisions(column: Column, absent: Sequence[Cell]) -> list[Value]:
-    """Return the cells as decisions; None where there is none."""
-    none = _is_one_of(column, absent)
-    if column.dtype.kind == "f":
-        none |= np.isnan(column.astype(np.float64))
-        # Whole numbers are read as fractions where a cell of the column is empty.
-        there = column[~none]
-        column = column.astype(object)
-        whole = bool((there == np.round(there.astype(np.float64))).all())
-        column[~none] = [int(cell) if whole else float(cell) for cell in there]
-    values = column.tolist()
-    return [None if n or v is None else v for n, v in zip(none.tolist(), values, strict=True)]
+def _decisions(columns: Mapping[str, Column], name: str, settings: TableSettings) -> list[Value]:
+    """Return the cells of a column as decisions; None where there is none.
+
+    Raises:
+        DataError: If one of them is infinite.
+    """
+    none = _is_one_of(columns[name], settings.absent_in(name)).tolist()
+    cells = columns[name].tolist()
+    values = [
+        None if absent or _is_empty(cell) else cell
+        for cell, absent in zip(cells, none, strict=True)
+    ]
+    fractions = [value for value in values if isinstance(value, float)]
+    if not all(map(isfinite, fractions)):
+        raise DataError(
+            f"column '{name}' of '{settings.file}' holds an infinite number: a decision needs "
+            "finite ones, text, true or false, or an empty cell where there is none"
+        )
+    # Whole numbers are read as fractions where a cell of the column is empty.
+    if fractions and all(map(float.is_integer, fractions)):
+        return [int(value) if isinstance(value, float) else value for value in values]
+    return values
 
 
 def _is_empty(cell: object) -> bool:

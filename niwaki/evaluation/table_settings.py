@@ -63,6 +63,8 @@ class TableSettings:
         cheap: Values that cost nothing to know, such as parameters.
         seconds: Column of the time that an evaluation had taken at full effort.
         failed: Rows whose evaluation fails: those with this value, or one of these, in a column.
+        incomplete: Of rows that lack a value, at any effort: their evaluation fails, or they are
+            no candidates.
         duplicates: Of several rows that decide everything alike: refuse the table, take the first,
             take the mean of each value, or draw one for each evaluation.
         baseline: What relative constraints refer to: cells that only one candidate has, `best` or
@@ -84,6 +86,7 @@ class TableSettings:
     cheap: tuple[str, ...] = ()
     seconds: str = ""
     failed: Mapping[str, Cell | tuple[Cell, ...]] = field(default_factory=dict)
+    incomplete: Literal["fail", "leave_out"] = "fail"
     duplicates: Literal["error", "first", "mean", "draw"] = "error"
     baseline: str | Mapping[str, Cell] = "median"
 
@@ -124,6 +127,14 @@ class TableSettings:
         return self._absent_columns.get(column, self._absent_anywhere)
 
     @property
+    def marks(self) -> Mapping[str, tuple[str, ...]]:
+        """Text that says that there is no decision, by the columns in which it does."""
+        return {
+            column: tuple(cell for cell in self.absent_in(column) if isinstance(cell, str))
+            for column in self.column_of.values()
+        }
+
+    @property
     def _absent_columns(self) -> Mapping[str, tuple[Cell, ...]]:
         return self.absent if isinstance(self.absent, Mapping) else {}
 
@@ -151,14 +162,18 @@ class TableSettings:
         return value.fidelities.get(fidelity, value.column or name)
 
     @property
-    def columns(self) -> tuple[str, ...]:
-        """Every column that is needed, each once."""
-        baseline = () if isinstance(self.baseline, str) else tuple(self.baseline)
-        measured = (
+    def value_columns(self) -> tuple[str, ...]:
+        """The columns of all values, at all fidelities."""
+        return tuple(
             self.value_column(name, level)
             for name in self.values
             for level in self.fidelities.levels
         )
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that is needed, each once."""
+        baseline = () if isinstance(self.baseline, str) else tuple(self.baseline)
         optional = (name for name in (self.identity, self.alike, self.seconds) if name)
-        named = (*self.column_of.values(), *measured, *optional)
+        named = (*self.column_of.values(), *self.value_columns, *optional)
         return tuple(dict.fromkeys((*named, *self.where, *self.failed, *baseline)))

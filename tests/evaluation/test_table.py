@@ -241,6 +241,60 @@ def test_whole_numbers_stay_whole_beside_empty_cells(tmp_path: Path) -> None:
     assert isinstance(space.options[0][0], int)
 
 
+ONE_DECISION: dict[str, Any] = {
+    "decisions": ["a"],
+    "where": {},
+    "cheap": [],
+    "identity": "",
+    "values": {"y": {"direction": "minimize"}},
+}
+
+
+def test_numbers_beside_what_says_absent_are_numbers(tmp_path: Path) -> None:
+    text = "a,y\n16,1\n-,2\n8,3\n,4\n128,5\n"
+    given = {**ONE_DECISION, "ordered": ["a"], "duplicates": "first", "baseline": {"a": 128}}
+    evaluator = table(tmp_path, text, **given)
+    assert evaluator.space.options == ((8, 16, 128, None),)
+    assert dict(evaluator.baseline().items) == {"a": 128}
+
+
+def test_what_says_absent_can_be_conditions_of_rows(tmp_path: Path) -> None:
+    text = "a,y\n16,1\n-,2\n8,3\n1,4\n"
+    space = table(tmp_path, text, **{**ONE_DECISION, "where": {"a": ["-", 8, True]}}).space
+    assert space.options == ((8, None),)
+
+
+@pytest.mark.parametrize("cells", [("1", "inf"), ("1.5", "-inf", "")])
+def test_infinite_decisions_are_refused(tmp_path: Path, cells: tuple[str, ...]) -> None:
+    text = "a,y\n" + "".join(f"{cell},1\n" for cell in cells)
+    with pytest.raises(DataError, match=r"'a' of .* holds an infinite number"):
+        _ = table(tmp_path, text, **ONE_DECISION).space
+
+
+def test_seconds_that_are_no_numbers_are_refused_with_their_column(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"'s' of .* holds '2 min': a value needs numbers"):
+        _ = table(tmp_path, "a,y,s\n1,2,1\n2,3,2 min\n", **ONE_DECISION, seconds="s").space
+
+
+def test_rows_without_a_value_fail_with_the_remedy_or_are_left_out(tmp_path: Path) -> None:
+    text = "a,y,early\n1,2,1\n2,,1\n3,-inf,1\n4,1,\n"
+    values = {"y": {"direction": "minimize", "fidelities": {0.1: "early"}}}
+    given = {**ONE_DECISION, "values": values}
+    failing = table(tmp_path, text, **given)
+    reasons = [
+        failing.evaluate(Candidate.of({"a": a}), fidelity=1.0, seed=0).reason for a in (1, 2, 3, 4)
+    ]
+    assert (reasons[0], reasons[3]) == ("", "")
+    assert "is empty (`incomplete: leave_out`" in reasons[1]
+    assert "is infinite (`incomplete: leave_out`" in reasons[2]
+    assert table(tmp_path, text, **given, incomplete="leave_out").space.options == ((1,),)
+
+
+def test_a_table_without_a_whole_row_has_nothing_to_search(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no row with all values"):
+        _ = table(tmp_path, "a,y\n1,\n", **ONE_DECISION, incomplete="leave_out").space
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [

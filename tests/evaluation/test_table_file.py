@@ -63,6 +63,15 @@ def test_booleans_stay_so_beside_empty_cells_and_nothing_is_no_number(tmp_path: 
     assert np.isnan(columns["b"].astype(np.float64)).all()
 
 
+def test_marks_leave_it_to_other_cells_what_a_column_is_of(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "a,b,c\n1,-,-\n-,x,\n2,true,0.5\n")
+    columns = read_columns(path, ["a", "b", "c"], marks={"a": ["-"], "b": ["-"], "c": ["-"]})
+    assert columns["a"].tolist() == [1, "-", 2]
+    assert columns["b"].tolist() == ["-", "x", "true"]
+    assert columns["c"][0] == "-"
+    np.testing.assert_array_equal(columns["c"][1:].astype(np.float64), [np.nan, 0.5])
+
+
 def test_parquet_may_hold_decimal_fractions_categories_and_nothing(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
