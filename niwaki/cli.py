@@ -291,8 +291,9 @@ def predict(
     from niwaki.config.prediction import load_predictor
     from niwaki.study.asking import predictions_json, predictions_text, read_candidates
 
-    candidates = read_candidates(candidate, batch)
+    places, written = read_candidates(candidate, batch)
     predictor = load_predictor(run, names=value or ())
+    candidates = predictor.spelled(written, places=places)
     prediction = predictor.predict(candidates)
     if as_json:
         answer = predictions_json(predictor, candidates, prediction, level=level)

@@ -19,6 +19,17 @@ class Choose(Protocol):
         ...
 
 
+def same(first: Value, second: Value) -> bool:
+    """Whether two values are one to people and to JSON: 3 and 3.0 are, 1 and true are not."""
+    if isinstance(first, tuple) and isinstance(second, tuple):
+        return len(first) == len(second) and all(map(same, first, second))
+    return first == second and _kind(first) is _kind(second)
+
+
+def _kind(value: Value) -> type:
+    return float if type(value) is int else type(value)
+
+
 class Space(ABC):
     """A set of candidates. Builds nothing: it knows decisions, not networks.
 
@@ -70,6 +81,8 @@ class Space(ABC):
     def canonical(self, decisions: Mapping[str, Value]) -> Candidate:
         """Return the candidate that these decisions spell, inactive ones left out.
 
+        Values are found by `same`: 3.0 spells the option 3.
+
         Raises:
             SpaceError: If an active decision is missing, or its value is not one of its options.
         """
@@ -78,7 +91,7 @@ class Space(ABC):
             if path not in decisions:
                 raise SpaceError(f"decision '{path}' is missing: choose one of {list(options)}")
             for option in options:
-                if type(option) is type(decisions[path]) and option == decisions[path]:
+                if same(option, decisions[path]):
                     return option
             raise SpaceError(
                 f"decision '{path}' is {decisions[path]!r}, which is not one of {list(options)}"
@@ -97,7 +110,7 @@ class Space(ABC):
             return f"decision '{extra[0]}' is unknown here, or inactive: leave it out"
         if repr(spelled.items) == repr(candidate.items):  # as good as equal keys, and quicker
             return ""
-        # Equal in Python, yet another key: -0.0 for 0.0, or (1,) for (True,).
+        # The same value, yet another key: 3.0 for 3, or -0.0 for 0.0.
         odd = next(
             item for item in spelled.items if repr(candidate.decisions[item[0]]) != repr(item[1])
         )

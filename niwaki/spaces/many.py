@@ -1,10 +1,11 @@
 """Checks of many candidates at once, as quick as reading them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from niwaki.core.candidate import Candidate, Value
-from niwaki.spaces.base import Space
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.base import Space, same
 
 # A value as it is written: 1, 1.0 and True are equal in Python, but not the same decision.
 _Spelled: TypeAlias = tuple[type, object]
@@ -21,6 +22,33 @@ def faults(space: Space, candidates: Iterable[Candidate]) -> list[str]:
     if switches is None:
         return [space.check(candidate) for candidate in candidates]
     return _Memory(switches).faults(space, candidates)
+
+
+def spelled(space: Space, candidates: Sequence[Candidate]) -> list[tuple[Candidate, str]]:
+    """Return candidates that people or programs wrote, as the space spells them: 3 for 3.0.
+
+    Returns:
+        For each its own spelling and an empty string, or the candidate as it came and what is wrong
+        with it.
+    """
+    found = []
+    for candidate, fault in zip(candidates, faults(space, candidates), strict=True):
+        own = _respelled(space, candidate) if fault else None
+        found.append((candidate, fault) if own is None else (own, ""))
+    return found
+
+
+def _respelled(space: Space, candidate: Candidate) -> Candidate | None:
+    """Return the candidate of the space that has the same values; None if there is none."""
+    try:
+        own = space.canonical(candidate.decisions)
+    except SpaceError:
+        return None
+    given = candidate.decisions
+    alike = own.decisions.keys() == given.keys() and all(
+        same(value, given[path]) for path, value in own.items
+    )
+    return own if alike else None
 
 
 class _Memory:

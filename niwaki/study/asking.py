@@ -12,7 +12,9 @@ from niwaki.study.prediction import RunPredictor
 _DECISIONS = "candidate"  # key of the decisions in lines of a ledger and in models of a front
 
 
-def read_candidates(candidate: Path | None, batch: Path | None) -> list[Candidate]:
+def read_candidates(
+    candidate: Path | None, batch: Path | None
+) -> tuple[list[str], list[Candidate]]:
     """Read one candidate, or one per line.
 
     A candidate is a JSON object of decisions, or one that holds them under `candidate`, as the
@@ -22,6 +24,9 @@ def read_candidates(candidate: Path | None, batch: Path | None) -> list[Candidat
         candidate: A JSON file.
         batch: A JSON-lines file; empty lines are skipped.
 
+    Returns:
+        Where each candidate is written, for messages, and the candidates.
+
     Raises:
         ConfigError: If neither or both are given, a file cannot be read, or it holds no candidate.
         SpaceError: If a line holds no candidate, with its number from 1.
@@ -29,14 +34,15 @@ def read_candidates(candidate: Path | None, batch: Path | None) -> list[Candidat
     if (candidate is None) == (batch is None):
         raise ConfigError("give either --candidate FILE or --batch FILE.jsonl")
     if candidate is not None:
-        return [_candidate(_text(candidate), f"'{candidate}'")]
-    assert batch is not None
-    # Not `splitlines`: text within JSON may hold other separators of lines as they are.
-    lines = enumerate(_text(batch).split("\n"), start=1)
-    found = [_candidate(line, f"'{batch}', line {n}") for n, line in lines if line.strip()]
-    if not found:
+        texts = {f"'{candidate}'": _text(candidate)}
+    else:
+        assert batch is not None
+        # Not `splitlines`: text within JSON may hold other separators of lines as they are.
+        lines = enumerate(_text(batch).split("\n"), start=1)
+        texts = {f"'{batch}', line {n}": line for n, line in lines if line.strip()}
+    if not texts:
         raise ConfigError(f"'{batch}' holds no candidate: give one JSON object per line")
-    return found
+    return list(texts), [_candidate(text, where) for where, text in texts.items()]
 
 
 def _text(path: Path) -> str:

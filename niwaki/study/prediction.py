@@ -18,7 +18,7 @@ from niwaki.predictors.base import Prediction, Predictor
 from niwaki.predictors.quality import Quality, cross_quality
 from niwaki.predictors.standard import standard_predictor
 from niwaki.spaces.base import Space
-from niwaki.spaces.many import faults
+from niwaki.spaces.many import spelled
 from niwaki.study.description import StudyDescription
 from niwaki.study.run import Run
 
@@ -60,12 +60,30 @@ class RunPredictor:
             SpaceError: If a candidate is not of the run's space, with its position from 1 and the
                 first decision that is wrong.
         """
-        n = len(candidates)
-        for position, fault in enumerate(faults(self.space, candidates), start=1):
+        return self.predictor.predict(self.space.encode(self.spelled(candidates)))
+
+    def spelled(
+        self, candidates: Sequence[Candidate], *, places: Sequence[str] = ()
+    ) -> list[Candidate]:
+        """Return candidates as the space spells them, 3 for 3.0, so that their keys are right.
+
+        Args:
+            candidates: n of them.
+            places: Where each is written, for messages; none for positions from 1.
+
+        Raises:
+            SpaceError: If one is not of the run's space, with its place and the first decision that
+                is wrong.
+        """
+        found = spelled(self.space, candidates)
+        n = len(found)
+        for position, (_, fault) in enumerate(found):
+            if fault and (places or n > 1):
+                place = places[position] if places else f"candidate {position + 1} of {n}"
+                raise SpaceError(f"{place}: {fault}")
             if fault:
-                where = f"candidate {position} of {n}: " if n > 1 else ""
-                raise SpaceError(f"{where}{fault}")
-        return self.predictor.predict(self.space.encode(candidates))
+                raise SpaceError(fault)
+        return [candidate for candidate, _ in found]
 
     def quality_json(self) -> dict[str, JSON]:
         """Return the quality of each value, and on how many evaluations it was judged."""

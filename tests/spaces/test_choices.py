@@ -98,7 +98,7 @@ def test_the_encoding_is_one_hot() -> None:
         ({}, "'depth' is missing: choose one of [1, 2, 3]"),
         ({"depth": 4}, "'depth' is 4, which is not one of [1, 2, 3]"),
         ({"depth": True}, "'depth' is True, which is not one of"),
-        ({"depth": 1.0}, "'depth' is 1.0, which is not one of"),
+        ({"depth": 1.0}, "'depth' is spelled 1.0: write 1"),
         ({"depth": 2}, "'second' is missing"),
         ({"depth": 1, "second": "a"}, "'second' is unknown here, or inactive: leave it out"),
         ({"depth": 1, "depht": 1}, "'depht' is unknown here"),
@@ -111,11 +111,11 @@ def test_check_says_what_is_wrong(decisions: dict[str, Value], said: str) -> Non
         TREE.validate(candidate)
 
 
-@pytest.mark.parametrize(("option", "written"), [(0.0, -0.0), ((1,), (True,))])
+@pytest.mark.parametrize(("option", "written"), [(0.0, -0.0), (3, 3.0), (1.0, 1), ((1,), (1.0,))])
 def test_check_refuses_another_spelling_of_an_option(option: Value, written: Value) -> None:
     space = ChoiceSpace((Choice("a", (option, "other")),))
     candidate = Candidate.of({"a": written})
-    assert candidate != space.canonical(candidate.decisions)
+    assert candidate != space.canonical(candidate.decisions) == Candidate.of({"a": option})
     assert f"is spelled {written!r}: write {option!r}" in space.check(candidate)
 
 
@@ -141,3 +141,13 @@ def test_a_list_that_makes_no_sense_is_refused(choices: list[Choice], said: str)
 
 def test_it_can_be_restricted() -> None:
     assert TREE.restricted({"depth", "second"}).size == 5
+
+
+@pytest.mark.parametrize(
+    ("option", "written"),
+    [(1, True), (False, 0), (1.0, True), ((1,), (True,)), (3, "3"), (3, (3,))],
+)
+def test_what_json_tells_apart_is_another_value(option: Value, written: Value) -> None:
+    space = ChoiceSpace((Choice("a", (option, "other")),))
+    with pytest.raises(SpaceError, match="is not one of"):
+        space.canonical({"a": written})

@@ -8,7 +8,7 @@ from niwaki.core.candidate import Candidate, Value
 from niwaki.core.randomness import stream
 from niwaki.spaces import Choice, ChoiceSpace, Condition, JointSpace
 from niwaki.spaces.base import Space
-from niwaki.spaces.many import faults
+from niwaki.spaces.many import faults, spelled
 from niwaki.spaces.precision import with_precisions
 from niwaki.testing.toys import joint_toy
 from tests.spaces.generated import choice_spaces
@@ -59,6 +59,19 @@ def test_another_spelling_is_found_also_after_a_right_one(option: Value, written
     fine, odd = Candidate.of({"a": option}), Candidate.of({"a": written})
     assert faults(space, [fine, odd, fine]) == ["", space.check(odd), ""]
     assert space.check(odd)
+
+
+def test_numbers_may_be_spelled_as_json_may() -> None:
+    space = ChoiceSpace((Choice("a", (1, 3)), Choice("b", (0.5, 2.0)), Choice("c", (True, False))))
+    own = Candidate.of({"a": 3, "b": 2.0, "c": True})
+    written = [Candidate.of({"a": 3.0, "b": 2, "c": True}), own]
+    assert [(c.key, fault) for c, fault in spelled(space, written)] == [(own.key, "")] * 2
+    for wrong in ({"a": 3, "b": 2, "c": 1}, {"a": True, "b": 2, "c": True}, {"a": 3.5}):
+        [(same, fault)] = spelled(space, [Candidate.of(wrong)])
+        assert same.to_json() == wrong
+        assert "is not one of" in fault
+    [(_, fault)] = spelled(space, [Candidate.of({"a": 3.0, "b": 2.0, "c": True, "d": 1})])
+    assert "'d' is unknown" in fault
 
 
 def test_most_candidates_are_not_walked_through(monkeypatch: pytest.MonkeyPatch) -> None:

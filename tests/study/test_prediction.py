@@ -107,6 +107,21 @@ def test_a_candidate_outside_the_space_is_named(run: Run, candidates: list[Candi
         predictor.predict([wrong])
 
 
+def test_a_number_may_be_spelled_as_json_may(run: Run, candidates: list[Candidate]) -> None:
+    predictor = run_predictor(run, SPACE)
+    whole = candidates[0]
+    fractions = Candidate.of({path: float(str(value)) for path, value in whole.items})
+    assert predictor.spelled([fractions]) == [whole] != [fractions]
+    mean = predictor.predict([whole, fractions]).mean
+    np.testing.assert_array_equal(mean[0], mean[1])
+
+
+def test_a_wrong_candidate_is_named_by_its_place(run: Run, candidates: list[Candidate]) -> None:
+    wrong = Candidate.of({**candidates[1].decisions, "x2": True})
+    with pytest.raises(SpaceError, match=r"^line 7: decision 'x2' is True, which is not one of"):
+        run_predictor(run, SPACE).spelled([candidates[0], wrong], places=["line 5", "line 7"])
+
+
 def test_candidates_come_from_files(tmp_path: Path, candidates: list[Candidate]) -> None:
     one, many = tmp_path / "one.json", tmp_path / "many.jsonl"
     one.write_text(json.dumps(candidates[0].to_json(), indent=2))
@@ -116,8 +131,9 @@ def test_candidates_come_from_files(tmp_path: Path, candidates: list[Candidate])
         json.dumps({"candidate": candidates[1].to_json()}),
     ]
     many.write_text("\n".join(lines) + "\n", encoding="utf-8-sig")
-    assert read_candidates(one, None) == candidates[:1]
-    assert read_candidates(None, many) == candidates[:2]
+    assert read_candidates(one, None) == ([f"'{one}'"], candidates[:1])
+    places = [f"'{many}', line {n}" for n in (1, 3)]
+    assert read_candidates(None, many) == (places, candidates[:2])
 
 
 @pytest.mark.parametrize(
@@ -139,7 +155,7 @@ def test_a_bad_line_is_named(tmp_path: Path, text: str, error: type[Exception], 
 def test_text_may_hold_separators_of_lines(tmp_path: Path) -> None:
     path = tmp_path / "many.jsonl"
     path.write_bytes('{"x0": "a\u2028b"}\r\n{"x0": 1}\r\n'.encode())
-    found = [candidate.decisions["x0"] for candidate in read_candidates(None, path)]
+    found = [candidate.decisions["x0"] for candidate in read_candidates(None, path)[1]]
     assert found == ["a\u2028b", 1]
 
 
