@@ -21,6 +21,7 @@ from niwaki.predictors.kernels import Covariance, matern, squared_distances
 Array = NDArray[np.float64]
 
 JITTER = 1e-6
+ROUNDING = 1e-12  # of its largest number, by which a column may differ that is taken for constant
 N_SHARED = 4  # logarithms of amplitude, linear variance, noise variance and relevance
 PRIOR_MEAN = np.array([0.0, -1.0, np.log(1e-2), 0.0])
 PRIOR_STD = np.array([1.0, 1.5, 1.5, 1.5])
@@ -44,21 +45,30 @@ class Evidence:
     shrinkage: float
 
     @cached_property
+    def _centre(self) -> Array:
+        return np.asarray(self.rows.mean(axis=0))
+
+    @cached_property
+    def _centred(self) -> Array:
+        return self.rows - self._centre
+
+    @cached_property
     def units(self) -> Array:
-        """(d,) inverse squared scales: 1 for columns of 0 and 1, else by their spread."""
+        """(d,) inverse squared scales: 1 for columns of 0 and 1 or of one value, else by spread."""
         binary = np.isin(self.rows, (0.0, 1.0)).all(axis=0)
-        variance = self.rows.var(axis=0)
-        return np.where(binary | (variance <= 0.0), 1.0, 1.0 / np.maximum(variance, 1e-300))
+        # Of equal numbers the mean may be another one, by the last digit.
+        constant = np.abs(self._centred).max(axis=0) <= ROUNDING * np.abs(self.rows).max(axis=0)
+        variance = np.maximum(self._centred.var(axis=0), 1e-300)
+        return np.where(binary | constant, 1.0, 1.0 / variance)
 
     @cached_property
     def spread(self) -> float:
         """Total variance of the columns, each in its unit: half the mean squared distance."""
-        return float(self.rows.var(axis=0) @ self.units) or 1.0
+        return float(self._centred.var(axis=0) @ self.units) or 1.0
 
     @cached_property
     def _gram(self) -> Array:
-        centred = self.rows - self.rows.mean(axis=0)
-        return np.asarray((centred * self.units) @ centred.T) / self.spread
+        return np.asarray((self._centred * self.units) @ self._centred.T) / self.spread
 
     def covariance(self, logarithms: Array) -> Covariance:
         """Return the covariance that hyper-parameters stand for."""
@@ -68,7 +78,7 @@ class Evidence:
             amplitude=float(amplitude),
             relevance=each * self.units / (2.0 * self.spread),
             slopes=linear * self.units / self.spread,
-            centre=self.rows.mean(axis=0),
+            centre=self._centre,
         )
 
     def best(self, max_steps: int, start: Array | None = None) -> tuple[Array, float]:
@@ -93,7 +103,7 @@ class Evidence:
     def cost_and_gradient(self, logarithms: Array) -> tuple[float, Array]:
         """Return the negative log density at (4 + d,) logarithms, and its gradient."""
         covariance = self.covariance(logarithms)
-        near, slope = matern(squared_distances(self.rows, self.rows, covariance.relevance))
+        near, slope = matern(squared_distances(self._centred, self._centred, covariance.relevance))
         amplitude, linear, noise = np.exp(logarithms[:3])
         total = amplitude * near + linear * self._gram
         total[np.diag_indices_from(total)] += noise + JITTER
@@ -118,7 +128,7 @@ class Evidence:
 
     def _relevance_gradient(self, pull: Array, relevance: Array) -> Array:
         """Return (d,) sums over pairs of `pull` times the squared difference in each column."""
-        rows = self.rows
+        rows = self._centred
         own = 2.0 * (pull.sum(axis=1) @ rows**2)
         return np.asarray(relevance * (own - 2.0 * (rows * (pull @ rows)).sum(axis=0)))
 

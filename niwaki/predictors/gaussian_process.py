@@ -13,7 +13,6 @@ from niwaki.predictors.held_out import SelfValidating
 from niwaki.predictors.state import State, array_of, as_part, part_of
 
 _ROWS_AT_ONCE = 10_000
-_FAR = 1e3  # standard deviations from 0, beyond which squared distances lose digits
 
 
 @dataclass(frozen=True)
@@ -51,26 +50,24 @@ class GaussianProcess(SelfValidating):
 
     def __init__(self, settings: GaussianProcessSettings | None = None) -> None:
         self._settings = settings or GaussianProcessSettings()
-        self._origin = np.zeros(0)  # (d,) what counts as 0
         self._columns: list[GaussianColumn] = []
         self._held_out: Prediction | None = None
 
     def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
         X, y = require_examples(X, y, n_least=2)
         mean, std = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
-        origin = _origin(X)
-        near, columns = X - origin, []
+        columns = []
         for number, values in enumerate(y.T):
             rows = self._chosen(np.flatnonzero(np.isfinite(values)))
             column = fit_column(
-                near[rows],
+                X[rows],
                 values[rows],
                 shrinkage=self._settings.shrinkage,
                 max_rows=self._settings.max_rows_of_evidence,
             )
             mean[rows, number], std[rows, number] = column.left_out()
             columns.append(column)
-        self._origin, self._columns = origin, columns
+        self._columns = columns
         self._held_out = Prediction(mean, std)
 
     def _chosen(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -87,32 +84,25 @@ class GaussianProcess(SelfValidating):
     def predict(self, X: NDArray[np.float64]) -> Prediction:
         if not self._columns:
             raise not_fitted(self)
-        near = require_features(X, len(self._origin)) - self._origin
-        mean = np.empty((len(near), len(self._columns)))
+        X = require_features(X, self._columns[0].rows.shape[1])
+        mean = np.empty((len(X), len(self._columns)))
         std = np.empty_like(mean)
-        for start in range(0, len(near), _ROWS_AT_ONCE):
+        for start in range(0, len(X), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
             for number, column in enumerate(self._columns):
-                mean[rows, number], spread = column.predict(near[rows])
+                mean[rows, number], spread = column.predict(X[rows])
                 std[rows, number] = np.hypot(spread, column.noise_std)
         return Prediction(mean, std)
 
     def state(self) -> State:
         if not self._columns:
             raise not_fitted(self)
-        arrays = {"origin": self._origin, "n_columns": np.array(len(self._columns))}
+        arrays = {"n_columns": np.array(len(self._columns))}
         for number, column in enumerate(self._columns):
             arrays |= as_part(column.state(), str(number))
         return arrays
 
     def restore(self, state: State) -> None:
-        origin = array_of(state, "origin", n_dimensions=1)
         n_columns = int(array_of(state, "n_columns", n_dimensions=0))
         columns = [GaussianColumn.of_state(part_of(state, str(i))) for i in range(n_columns)]
-        self._origin, self._columns, self._held_out = origin, columns, None
-
-
-def _origin(X: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return (d,) means of the columns that are far from 0 for how much they vary; else 0."""
-    mean, std = X.mean(axis=0), X.std(axis=0)
-    return np.where(np.abs(mean) > _FAR * std, mean, 0.0)
+        self._columns, self._held_out = columns, None

@@ -25,7 +25,8 @@ class Covariance:
         amplitude: Variance of the part that decays with distance.
         relevance: (d,) inverse squared length scales, one per column.
         slopes: (d,) variances of the linear coefficients.
-        centre: (d,) where the linear part is zero.
+        centre: (d,) where the linear part is zero. Distances are taken from there too: of features
+            far from 0, squares would leave few digits for what is between them.
     """
 
     amplitude: float
@@ -35,9 +36,10 @@ class Covariance:
 
     def between(self, rows: Array, others: Array) -> Array:
         """Return (n, k) covariances of (n, d) rows with (k, d) others."""
+        rows, others = rows - self.centre, others - self.centre
         total = matern_correlation(squared_distances(rows, others, self.relevance))
         total *= self.amplitude
-        total += ((rows - self.centre) * self.slopes) @ (others - self.centre).T
+        total += (rows * self.slopes) @ others.T
         return total
 
     def own(self, rows: Array) -> Array:
@@ -46,7 +48,10 @@ class Covariance:
 
 
 def squared_distances(rows: Array, others: Array, relevance: Array) -> Array:
-    """Return (n, k) squared distances, each column weighted by its relevance."""
+    """Return (n, k) squared distances, each column weighted by its relevance.
+
+    Rounded as squares are: features should not lie far from 0 for how much they vary.
+    """
     weighted = rows * relevance
     squared = weighted @ others.T
     squared *= -2.0

@@ -119,3 +119,30 @@ def test_features_far_from_zero_say_the_same_as_near_it(offset: float) -> None:
     found, expected = far.predict(there + offset), near.predict(there)
     np.testing.assert_allclose(found.mean, expected.mean, atol=1e-4)
     np.testing.assert_allclose(found.std, expected.std, atol=1e-4)
+
+
+@pytest.mark.parametrize("same", [1 / 3, 0.1, 1e9 / 7, -2.2])
+@pytest.mark.parametrize("n", [3, 19, 64])
+def test_a_column_of_one_value_says_nothing(same: float, n: int) -> None:
+    """The mean of equal numbers is often another one, by the last digit: no scale to measure by."""
+    rng = stream(3, "one value", n)
+    rows = rng.random((n, 2))
+    values = rows @ [1.0, -2.0]
+    column = np.full((n, 1), same)
+    alone, beside = fit_column(rows, values), fit_column(np.hstack([rows, column]), values)
+    there = rng.random((20, 2))
+    elsewhere = np.hstack([there, np.full((20, 1), same)])
+    for found, expected in zip(beside.predict(elsewhere), alone.predict(there), strict=True):
+        assert found == pytest.approx(expected, abs=0.02)
+    nearby = np.hstack([there, np.full((20, 1), same * (1.0 + 1e-15))])
+    assert beside.predict(nearby)[0] == pytest.approx(beside.predict(elsewhere)[0], abs=1e-6)
+
+
+def test_a_column_far_from_zero_keeps_its_distances() -> None:
+    rng = stream(4, "far column")
+    rows = rng.random((30, 2))
+    values = np.sin(4.0 * rows[:, 0]) + rows[:, 1]
+    near, far = fit_column(rows, values), fit_column(rows * 1e-8 + 20.0, values)
+    there = rng.random((20, 2))
+    found, expected = far.predict(there * 1e-8 + 20.0), near.predict(there)
+    assert found[0] == pytest.approx(expected[0], abs=0.02)
