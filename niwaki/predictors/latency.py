@@ -1,5 +1,7 @@
 """Predictors of latencies and sizes: from few measurements of whole networks."""
 
+from collections.abc import Sequence
+
 from niwaki.predictors.base import Predictor
 from niwaki.predictors.bayesian_ridge import BayesianRidge
 from niwaki.predictors.calibrated import Calibrated, CalibratedSettings
@@ -32,15 +34,23 @@ def latency_predictor(n_decisions: int, n_costs: int, *, seed: int = 0) -> Calib
     return _calibrated(stack, seed)
 
 
-def transferred_latency_predictor(source: Predictor, *, seed: int = 0) -> Calibrated:
+def transferred_latency_predictor(
+    source: Predictor, *, costs: Sequence[int] = (), seed: int = 0
+) -> Calibrated:
     """Return an unfitted predictor of latencies on a new device, for a few tens of measurements.
 
     Args:
         source: Predicts latencies of known devices from the same features; the more devices it has
             as columns, the likelier one of them is like the new one.
+        costs: Which features are costs, if any: then what the source says is weighed against a
+            ridge on these alone, so that a source unlike the new device does not do harm.
         seed: Of the folds.
     """
-    return _calibrated(Transferred(source, logarithms=True), seed)
+    moved = Transferred(source, logarithms=True)
+    if not costs:
+        return _calibrated(moved, seed)
+    alone = OnColumns(BayesianRidge(), costs)
+    return _calibrated(Stacking(StackingSettings(seed=seed), [moved, alone]), seed)
 
 
 def _calibrated(inner: Predictor, seed: int) -> Calibrated:

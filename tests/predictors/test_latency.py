@@ -1,5 +1,7 @@
 """Latency predictors on devices that are made up: time is limited by work, memory, or starting."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -77,3 +79,32 @@ def test_known_devices_help_a_new_one(
         predictor.fit(X[few], y[few])
         errors.append(float(np.median(np.abs(predictor.predict(X[there]).mean / y[there] - 1.0))))
     assert errors[1] < 0.8 * errors[0]
+
+
+def test_a_source_unlike_the_new_device_does_no_harm(
+    costs: tuple[NDArray[np.float64], NDArray[np.float64], LayerCosts], tmp_path: Path
+) -> None:
+    decisions, counted, layers = costs
+    X = np.concatenate([decisions, counted], axis=1)
+    n_decisions, n_costs = decisions.shape[1], counted.shape[1]
+    columns = range(n_decisions, n_decisions + n_costs)
+    source = latency_predictor(n_decisions, n_costs)
+    source.fit(X[:400], times(layers, macs=9e9, elements=1e5, seed=1, oddity=9.0)[:400])
+    y = times(layers, macs=2e7, elements=9e9, seed=2)
+    few, there = slice(400, 430), slice(430, 900)
+    weighed = transferred_latency_predictor(source, costs=columns)
+    errors = []
+    for predictor in (
+        latency_predictor(n_decisions, n_costs),
+        transferred_latency_predictor(source),
+        weighed,
+    ):
+        predictor.fit(X[few], y[few])
+        errors.append(float(np.median(np.abs(predictor.predict(X[there]).mean / y[there] - 1.0))))
+    alone, moved, best = errors
+    assert moved > 1.5 * alone
+    assert best < 1.1 * alone
+    weighed.save(tmp_path / "weighed.npz", {})
+    loaded = transferred_latency_predictor(latency_predictor(n_decisions, n_costs), costs=columns)
+    loaded.load(tmp_path / "weighed.npz")
+    np.testing.assert_array_equal(loaded.predict(X[there]).mean, weighed.predict(X[there]).mean)
