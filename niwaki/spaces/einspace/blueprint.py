@@ -10,9 +10,9 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
-Setting: TypeAlias = "bool | int | float | str | tuple[int, ...]"
+Setting: TypeAlias = "bool | int | float | str | tuple[int, ...] | tuple[Shape, ...]"
 Shape: TypeAlias = tuple[int, ...]
 
 _DIGEST_BYTES = 16
@@ -50,6 +50,12 @@ class Piece:
     def setting(self, name: str) -> Setting:
         """Return one argument of the factory."""
         return dict(self.settings)[name]
+
+    def sizes(self, name: str) -> Shape:
+        """Return one argument of the factory that is a shape, or axes."""
+        value = self.setting(name)
+        assert isinstance(value, tuple)
+        return cast(Shape, value)
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ class Fork:
 
         The input stays until the last branch has read it, each output until the join.
         """
-        kept, most = size, size
+        kept = most = size + self.split.elements
         for line in self.branches:
             most = max(most, kept + line.peak - math.prod(line.given))
             kept += math.prod(line.gives) if line.pieces else 0

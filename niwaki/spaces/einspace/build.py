@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from niwaki.core.errors import NiwakiError, SpaceError
 from niwaki.core.registry import import_object
 from niwaki.spaces.einspace.blueprint import Blueprint, Fork, Line, Piece, Shape
+from niwaki.spaces.grammar.attributes import FAULTS
 
 # Of the published code, whose `relu` leaks.
 SLOPE = 0.01
@@ -241,7 +242,7 @@ class Branching(nn.Module):
         self.split = build_piece(fork.split)
         self.branches = nn.ModuleList(build_line(line) for line in fork.branches)
         self.join = build_piece(fork.join)
-        self.parts = fork.split.kind == "chunk"
+        self.parts = fork.split.kind in ("chunk", "own_split")
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, ...) to (B, ...)."""
@@ -352,12 +353,6 @@ def _number(piece: Piece, name: str) -> int:
     return value
 
 
-def _shape(piece: Piece, name: str) -> Shape:
-    value = piece.setting(name)
-    assert isinstance(value, tuple)
-    return value
-
-
 def _convolution(piece: Piece) -> nn.Module:
     kind = nn.Conv2d if piece.kind == "conv2d" else nn.Conv1d
     n_inputs, n_outputs, k, s, p, groups = (
@@ -367,18 +362,26 @@ def _convolution(piece: Piece) -> nn.Module:
 
 
 def _pool(piece: Piece) -> nn.Module:
-    sides = _shape(piece, "sides")
+    sides = piece.sizes("sides")
     if len(sides) == 2:
         return nn.AdaptiveAvgPool2d(sides)
     return nn.AdaptiveAvgPool1d(sides[0])
 
 
 def _own(piece: Piece) -> nn.Module:
-    path, given = str(piece.setting("path")), _shape(piece, "given")
-    parameters = {name: value for name, value in piece.settings if name not in ("path", "given")}
+    path, given = str(piece.setting("path")), piece.setting("given")
+    said = ("path", "given", "parts")
+    parameters = {name: value for name, value in piece.settings if name not in said}
     module = _made(path, lambda: import_object(path)(given, **parameters))
     _require_as_said(module, path, piece)
     return module
+
+
+def _zeros(shape: object) -> object:
+    """Return zeros of a shape, or of each of some shapes: one example."""
+    assert isinstance(shape, tuple)
+    nested = bool(shape) and isinstance(shape[0], tuple)
+    return [_zeros(each) for each in shape] if nested else torch.zeros(1, *shape)
 
 
 def _require_as_said(module: nn.Module, path: str, piece: Piece) -> None:
@@ -387,20 +390,22 @@ def _require_as_said(module: nn.Module, path: str, piece: Piece) -> None:
     Raises:
         SpaceError: If parameters or the output's shape differ, or it does not run.
     """
-    given = _shape(piece, "given")
+    given = piece.setting("given")
+    splits = piece.kind == "own_split"
+    wanted = piece.setting("parts") if splits else piece.gives
     was_training = module.training
     try:
         with torch.no_grad():
-            gives = tuple(module.eval()(torch.zeros(1, *given)).shape[1:])
-    except Exception as fault:  # a user's code may raise anything
+            output = module.eval()(_zeros(given))
+        gives = tuple(tuple(part.shape[1:]) for part in (output if splits else [output]))
+    except FAULTS as fault:
         raise SpaceError(f"the module of '{path}' fails for {given}: {fault!r}") from fault
     module.train(was_training)
-    made = (sum(weight.numel() for weight in module.parameters()), gives)
-    if made != (piece.parameters, piece.gives):
+    made = (sum(weight.numel() for weight in module.parameters()), gives if splits else gives[0])
+    if made != (piece.parameters, wanted):
         raise SpaceError(
             f"for {given}, '{path}' makes a module of {made[0]} parameters that gives {made[1]}, "
-            f"but its attribute rule says {piece.parameters} and {piece.gives}: let both say the "
-            "same"
+            f"but its attribute rule says {piece.parameters} and {wanted}: let both say the same"
         )
 
 
@@ -414,7 +419,7 @@ def _made(path: str, make: Callable[[], object]) -> nn.Module:
         module = make()
     except NiwakiError:
         raise
-    except Exception as fault:  # a user's code may raise anything
+    except FAULTS as fault:
         raise SpaceError(f"'{path}' fails to make its module: {fault!r}") from fault
     if not isinstance(module, nn.Module):
         raise SpaceError(f"'{path}' makes a {type(module).__name__}, but an nn.Module was wanted")
@@ -430,20 +435,20 @@ FACTORIES: Mapping[str, Callable[[Piece], nn.Module]] = MappingProxyType(
         "layer_norm": lambda piece: nn.LayerNorm(_number(piece, "n")),
         "relu": lambda piece: nn.LeakyReLU(SLOPE),  # noqa: ARG005
         "softmax": lambda piece: nn.Softmax(_number(piece, "axis") + 1),
-        "position": lambda piece: Position(_shape(piece, "shape")),
+        "position": lambda piece: Position(piece.sizes("shape")),
         "patches": Patches,
         "to_tokens": lambda piece: ToTokens(),  # noqa: ARG005
-        "to_image": lambda piece: ToImage(_shape(piece, "shape")),
-        "reshape": lambda piece: Reshape(_shape(piece, "shape")),
-        "permute": lambda piece: Permute(_shape(piece, "axes")),
+        "to_image": lambda piece: ToImage(piece.sizes("shape")),
+        "reshape": lambda piece: Reshape(piece.sizes("shape")),
+        "permute": lambda piece: Permute(piece.sizes("axes")),
         "transpose": lambda piece: Transpose(),  # noqa: ARG005
         "flatten": lambda piece: nn.Flatten(2),  # noqa: ARG005
         "pad": lambda piece: nn.ConstantPad1d(
             (_number(piece, "before"), _number(piece, "after")), 0.0
         ),
-        "mean": lambda piece: Mean(_shape(piece, "axes"), flat=bool(piece.setting("flat"))),
+        "mean": lambda piece: Mean(piece.sizes("axes"), flat=bool(piece.setting("flat"))),
         "standardise": lambda piece: Standardise(_number(piece, "n")),
-        "resize": lambda piece: Resize(_shape(piece, "sides")),
+        "resize": lambda piece: Resize(piece.sizes("sides")),
         "pool": _pool,
         "glu": lambda piece: nn.GLU(_number(piece, "axis") + 1),
         "clone": lambda piece: nn.Identity(),  # noqa: ARG005
@@ -455,6 +460,8 @@ FACTORIES: Mapping[str, Callable[[Piece], nn.Module]] = MappingProxyType(
         "product": lambda piece: Product(_number(piece, "scale")),
         "gate": lambda piece: Gate(str(piece.setting("by"))),
         "own": _own,
+        "own_split": _own,
+        "own_join": _own,
         "zero": lambda piece: Zero(),  # noqa: ARG005
         "window_mean": lambda piece: nn.AvgPool2d(
             _number(piece, "k"),

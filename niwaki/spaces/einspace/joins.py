@@ -29,6 +29,8 @@ def split(tape: Tape, operation: Operation) -> tuple[Piece, Layout]:
     Raises:
         SpaceError: If nobody knows how to build it.
     """
+    if operation.terminal not in ("clone", "router", "group"):
+        raise without_module(operation)
     parameters = dict(operation.parameters)
     n = int(parameters["b"])
     if operation.terminal == "clone":
@@ -39,9 +41,16 @@ def split(tape: Tape, operation: Operation) -> tuple[Piece, Layout]:
         settings = (("n", n), ("width", width), ("axis", layout.features_axis))
         gate = Piece("router", layout.shape, settings, (width + 1) * n, width * n, width * n, True)
         return gate, layout
-    if operation.terminal == "group":
-        return _chunks(tape, int(parameters["dim"]), n)
-    raise SpaceError(f"'{operation.spelled}' has no module in einspace")
+    return _chunks(tape, int(parameters["dim"]), n)
+
+
+def without_module(operation: Operation) -> SpaceError:
+    """Return what to say of an operation that nobody knows how to build."""
+    name = operation.terminal
+    return SpaceError(
+        f"'{name}' has no module: say what makes it, "
+        f"`terminal {name} = package.rules:name builds package.layers:name`"
+    )
 
 
 def _chunks(tape: Tape, dim: int, n: int) -> tuple[Piece, Layout]:
@@ -67,7 +76,7 @@ def join(split_by: Piece, branches: Sequence[Branch], operation: Operation) -> t
     """
     known = {"add": _add, "concat": _concat, "matmul": _matmul, "gate": _gate, "mix": _mix}
     if operation.terminal not in known:
-        raise SpaceError(f"'{operation.spelled}' has no module in einspace")
+        raise without_module(operation)
     piece, layout = known[operation.terminal](branches, operation)
     lines: list[Line] = []
     for branch in branches:

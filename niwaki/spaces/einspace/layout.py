@@ -143,8 +143,7 @@ class Tape:
         self._layout, self._line = layout, None
         if piece.kind == "transpose":
             return
-        first, second = last.setting("axes"), piece.setting("axes")
-        assert isinstance(first, tuple) and isinstance(second, tuple)
+        first, second = last.sizes("axes"), piece.sizes("axes")
         axes = tuple(first[axis] for axis in second)
         if axes != tuple(sorted(axes)):
             self._write(replace(piece, settings=(("axes", axes),)), layout)

@@ -26,7 +26,9 @@ class GrammarSettings:
     Attributes are shapes without the batch, (c, h, w) of an image or (s, d) of tokens, or pairs of
     a shape and a grid as einspace has them. Operations of einspace and of its extras are known by
     their names; others say `builds package.module:function`, called with the shape that is given
-    and with the parameters, for a module that maps (B, *given) to (B, *output).
+    and with the parameters, for a module that maps (B, *given) to (B, *output). The module of what
+    splits gives a sequence of tensors, one for each branch. That of what joins is given a list of
+    them, and the function that makes it the tuple of their shapes.
 
     Attributes:
         file: The grammar, text or YAML.

@@ -3,12 +3,12 @@
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.einspace.attributes import Shape, shape_of, typed
 from niwaki.spaces.einspace.blueprint import Fork, Piece
-from niwaki.spaces.einspace.joins import Branch, alike, cell, join, split
+from niwaki.spaces.einspace.joins import Branch, alike, cell, join, split, without_module
 from niwaki.spaces.einspace.layout import Layout, Tape, first_layout, plain
 from niwaki.spaces.einspace.lowering_extras import ALL_OPERATIONS
-from niwaki.spaces.einspace.own_modules import write_own
+from niwaki.spaces.einspace.own_modules import join_own, split_own, write_own
 from niwaki.spaces.einspace.tasks import ByTask
-from niwaki.spaces.grammar.attributes import MOST_REMEMBERED, Attributes
+from niwaki.spaces.grammar.attributes import MOST_REMEMBERED, Attributes, Step
 from niwaki.spaces.grammar.flows import Attribute, Cell, Place
 from niwaki.spaces.grammar.grammar import IDENTITY, Operation, Production
 from niwaki.spaces.grammar.tree import Tree
@@ -85,8 +85,7 @@ class Planner:
                 self._write(tape, below, child, inherited)
 
     def _leaf(self, tape: Tape, operation: Operation, given: Attribute) -> None:
-        step = self._attributes.step(operation, given)
-        assert not isinstance(step, str)
+        step = self._step(operation, given)
         terminal = self._grammar.terminals[operation.terminal]
         if terminal.builder:
             write_own(tape, operation, terminal.builder, step)
@@ -95,18 +94,30 @@ class Planner:
         if write is None and IDENTITY in terminal.traits:
             return
         if write is None:
-            raise SpaceError(
-                f"'{operation.terminal}' has no module: say what makes it, "
-                f"`terminal {operation.terminal} = package.rules:name builds package.layers:name`"
-            )
+            raise without_module(operation)
         write(tape, dict(operation.parameters), shape_of(step.output))  # type: ignore[arg-type]
 
     def _fork(self, tape: Tape, children: list[_Child]) -> None:
         first, *middle, last = children
-        splitting, layout = split(tape, self._grammar.operations[first[2].label])
-        branches = [self._branch(layout, child) for child in middle]
-        fork, gives = join(splitting, branches, self._grammar.operations[last[2].label])
+        splits, joins = (self._grammar.operations[node.label] for _, _, node, _ in (first, last))
+        if builder := self._grammar.terminals[splits.terminal].builder:
+            parts = [shape_of(given) for _, place, _, given in middle for _ in range(place.copies)]
+            splitting = split_own(tape, splits, builder, self._step(splits, first[3]), parts)
+            branches = [self._branch(plain(shape_of(child[3])), child) for child in middle]
+        else:
+            splitting, layout = split(tape, splits)
+            branches = [self._branch(layout, child) for child in middle]
+        if builder := self._grammar.terminals[joins.terminal].builder:
+            step = self._step(joins, last[3])
+            fork, gives = join_own(splitting, branches, joins, builder, step)
+        else:
+            fork, gives = join(splitting, branches, joins)
         tape.fork(fork, gives)
+
+    def _step(self, operation: Operation, given: Attribute) -> Step:
+        step = self._attributes.step(operation, given)
+        assert not isinstance(step, str)
+        return step
 
     def _cell(self, tape: Tape, children: list[_Child]) -> None:
         nodes = [tape.layout]

@@ -1,5 +1,6 @@
 """Modules of a grammar of one's own."""
 
+import torch
 from torch import Tensor, nn
 
 
@@ -30,3 +31,34 @@ class Twice(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.one(x) + self.two(x)  # type: ignore[no-any-return]
+
+
+class Thirds(nn.Module):
+    def forward(self, x: Tensor) -> list[Tensor]:
+        n = x.shape[1] // 3
+        return [x[:, :n], x[:, n:]]
+
+
+def thirds(given: tuple[int, ...]) -> nn.Module:
+    return Thirds()
+
+
+def halves(given: tuple[int, ...]) -> nn.Module:
+    class Halves(nn.Module):
+        def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+            return x.chunk(2, 1)
+
+    return Halves()
+
+
+class Weighted(nn.Module):
+    def __init__(self, given: tuple[tuple[int, ...], ...], times: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(sum(shape[0] for shape in given), 1, 1))
+        self.times = times
+
+    def forward(self, parts: list[Tensor]) -> Tensor:
+        return (torch.cat(parts, 1) * self.weight).repeat(1, self.times, 1, 1)
+
+
+weighted = Weighted

@@ -37,3 +37,20 @@ class Twice(Flow):
         assert isinstance(state, tuple)
         first, second = state[1]
         return first if first == second else None
+
+
+def thirds(given: tuple[int, ...]) -> Effect | str:
+    """Split channels into the first third and the others."""
+    channels, *sides = given
+    if channels % 3:
+        return "the channels have no thirds"
+    n = channels // 3
+    return Effect(((n, *sides), (channels - n, *sides)))
+
+
+def weighted(given: tuple[tuple[int, ...], ...], times: int) -> Effect | str:
+    """Join channels, each times a trained number."""
+    if len({tuple(sides) for _, *sides in given}) > 1:
+        return "branches have other sides"
+    channels, sides = sum(each[0] for each in given), given[0][1:]
+    return Effect((times * channels, *sides), parameters=channels, elements=times * channels)

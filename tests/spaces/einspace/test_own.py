@@ -54,6 +54,52 @@ def test_nodes_of_ones_own_flow_are_built(tmp_path: Path) -> None:
         family.build(family.space.candidate(tree))
 
 
+SPLIT = """terminal thirds builds tests.spaces.einspace.own_layers
+terminal weighted(times=1|2) builds tests.spaces.einspace.own_layers
+Net -> ways@branch: thirds Net Net weighted [0.1]
+"""
+
+
+def test_splits_and_joins_of_ones_own_are_built(tmp_path: Path) -> None:
+    (tmp_path / "own.grammar").write_text(OWN + SPLIT)
+    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
+    tree = "ways(thirds, conv(k=3,d=8), seq(halve, conv(k=5,d=16)), weighted(times=2))"
+    with pytest.raises(SpaceError, match="other sides"):
+        family.space.candidate(tree)
+    tree = tree.replace("conv(k=3,d=8)", "seq(conv(k=3,d=8), halve)")
+    check_network(family, family.space.candidate(tree), (3, 16, 16))
+    samples = map(family.space.sample, map(np.random.default_rng, range(60)))
+    drawn = [each for each in samples if "ways" in str(family.space.tree(each))]
+    assert len(drawn) > 4
+    for candidate in drawn:
+        check_network(family, candidate, (3, 16, 16))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (SPLIT.replace("thirds builds tests.spaces.einspace.own_layers", "thirds"), "'thirds' has"),
+        (
+            SPLIT.replace("(times=1|2) builds tests.spaces.einspace.own_layers", ""),
+            "'weighted' has",
+        ),
+        (
+            SPLIT.replace("own_layers\n", "own_layers:halves\n", 1),
+            r"gives \(\(2, 16, 16\), \(1, 16, 16\)\), but its attribute rule says 0 and \(\(1, 16",
+        ),
+    ],
+)
+def test_splits_and_joins_that_cannot_be_built_are_named(
+    tmp_path: Path, text: str, words: str
+) -> None:
+    text = text.replace("weighted [", "weighted(times=1) [")
+    (tmp_path / "own.grammar").write_text(OWN + text)
+    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
+    tree = "ways(thirds, conv(k=3,d=8), conv(k=5,d=8), weighted(times=1))"
+    with pytest.raises(SpaceError, match=words):
+        family.build(family.space.candidate(tree))
+
+
 def test_an_operation_that_nobody_builds_is_named(tmp_path: Path) -> None:
     (tmp_path / "own.grammar").write_text("input (3, 8, 8)\nterminal odd\nS -> odd")
     family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 8, 8), [DIGIT])
