@@ -1,6 +1,7 @@
 """Attributes of trees: what each node is given, what it gives, what it costs."""
 
 import operator
+import reprlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -17,6 +18,12 @@ from niwaki.spaces.grammar.tree import Tree, TreePath
 # must not fill the memory, nor keep the garbage collector busy.
 MOST_REMEMBERED = 5_000
 MOST_WITH_SPOTS = 128
+# Of one operation; sums over any network are numbers still.
+MOST_COUNTED = 10**18
+# A user's code may raise anything, and may end the process.
+FAULTS = (Exception, SystemExit)
+_SHORT = reprlib.Repr()
+_SHORT.maxother = 200
 
 
 class Step(NamedTuple):
@@ -101,8 +108,8 @@ def _step_of(effect: object) -> Step | str:
         parameters, macs, elements = map(operator.index, counts)
     except TypeError:
         parameters = macs = elements = -1
-    if parameters < 0 or macs < 0 or elements < 0:
-        return "parameters, macs and elements are whole numbers of at least 0"
+    if not all(0 <= count <= MOST_COUNTED for count in (parameters, macs, elements)):
+        return f"parameters, macs and elements are whole numbers of at least 0, to {MOST_COUNTED:g}"
     return Step(output, Cost(1, 1, parameters, macs, elements, 0))
 
 
@@ -148,7 +155,7 @@ class Attributes:
         for function in rules.functions[start:]:
             try:
                 effect = function(inherited)
-            except Exception as fault:  # a user's code may raise anything
+            except FAULTS as fault:
                 raise self._failure(rules.operations[index], inherited, fault) from fault
             if not isinstance(effect, str):
                 return index, self._step(rules.operations[index], inherited, effect)
@@ -170,14 +177,14 @@ class Attributes:
     def _apply(self, operation: Operation, inherited: Attribute) -> Step | str:
         try:
             effect = self._rules[operation.spelled](inherited)
-        except Exception as fault:  # a user's code may raise anything
+        except FAULTS as fault:
             raise self._failure(operation, inherited, fault) from fault
         if isinstance(effect, str):
             return effect or "it does not apply here"
         return self._step(operation, inherited, effect)
 
     def _failure(
-        self, operation: Operation, inherited: Attribute, fault: Exception
+        self, operation: Operation, inherited: Attribute, fault: BaseException
     ) -> AttributeRuleError:
         return AttributeRuleError(
             f"the attribute rule of '{operation.spelled}' fails for {inherited!r}: {fault!r}. "
@@ -190,7 +197,7 @@ class Attributes:
         step = _step_of(effect)
         if isinstance(step, str):
             raise AttributeRuleError(
-                f"the attribute rule of '{operation.spelled}' returned {effect!r} for "
+                f"the attribute rule of '{operation.spelled}' returned {_SHORT.repr(effect)} for "
                 f"{inherited!r}: {step}",
                 self.grammar.terminals[operation.terminal].line,
             )

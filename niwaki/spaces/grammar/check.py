@@ -1,7 +1,8 @@
 """Explains what is wrong with a grammar: errors forbid it, the rest is for its author."""
 
 import math
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,9 @@ from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.core.registry import nearest
 from niwaki.spaces.grammar.attributes import AttributeRuleError, Attributes
 from niwaki.spaces.grammar.components import recurring
+from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError
+from niwaki.spaces.grammar.derive import Hole
 from niwaki.spaces.grammar.findings import Finding, Level, error, note, warning
 from niwaki.spaces.grammar.flows import Branch, Cell, Chain
 from niwaki.spaces.grammar.grammar import Grammar, Production, Terminal
@@ -23,6 +26,7 @@ from niwaki.spaces.grammar.rates import (
     reachable_symbols,
 )
 from niwaki.spaces.grammar.reader import draft_file, imported
+from niwaki.spaces.grammar.variation import Engine
 
 MOST_LEAST_OPERATIONS = 500
 MOST_LEAST_HEIGHT = 50
@@ -30,6 +34,8 @@ MOST_LEAST_NETWORK = 1_000_000
 _MOST_COMPARED = 3000  # trees
 _MOST_LOOKED_AT = 6_000_000  # productions, each for each tree
 MOST_CHILDREN = 250
+_MOST_TRIED = 24  # trees
+_MOST_TRIED_AMONG = 40_000  # productions, each for each tree
 _FULL_CELLS = {n * (n - 1) // 2 for n in range(2, 33)}
 
 
@@ -93,7 +99,8 @@ def _symbols(grammar: Grammar) -> Iterator[Finding]:
     known = [*grammar.by_symbol, *grammar.terminals]
     if grammar.start not in grammar.by_symbol:
         message = f"the start symbol '{grammar.start}' has no productions"
-        yield error(0, "unknown-symbol", message + nearest(grammar.start, known))
+        message += nearest(grammar.start, list(grammar.by_symbol))
+        yield error(0, "unknown-symbol", message)
         return
     for way in grammar.productions:
         for item in way.items:
@@ -350,6 +357,34 @@ def _attributes(grammar: Grammar) -> Iterator[Finding]:
             f"no small tree is known to apply to the input {grammar.input!r}: "
             f"{why_nothing_applies(grammar)}",
         )
+    else:
+        yield from _failing_rules(grammar)
+
+
+def _failing_rules(grammar: Grammar) -> Iterator[Finding]:
+    """Yield an attribute rule that fails in trees that take their productions by turns."""
+    least = least_operations(grammar)[grammar.start]
+    engine = Engine(grammar, Budget(operations=max(least, Budget().operations)))
+    n_taken: Counter[Production] = Counter()
+
+    def take_turns(
+        hole: Hole,  # noqa: ARG001
+        ways: Sequence[Production],
+        possible: Callable[[Production], bool],
+    ) -> Production | None:
+        rarely = sorted(ways, key=n_taken.__getitem__)
+        way = next((way for way in rarely if possible(way)), None)
+        n_taken.update([way] if way else [])
+        return way
+
+    n_trees = min(_MOST_TRIED, _MOST_TRIED_AMONG // len(grammar.productions))
+    try:
+        for _ in range(n_trees):
+            engine.derive(take_turns)
+    except AttributeRuleError as fault:
+        yield error(fault.line, "attribute-rule", str(fault))
+    except SpaceError:
+        return  # nothing is known to give the wanted output: a space says more
 
 
 def _rules_without_input(grammar: Grammar) -> Iterator[Finding]:

@@ -37,6 +37,7 @@ from types import ModuleType
 
 from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.core.registry import import_object, nearest
+from niwaki.spaces.grammar.attributes import FAULTS
 from niwaki.spaces.grammar.findings import Finding, Level, error, warning
 from niwaki.spaces.grammar.flows import UNTYPED, Branch, Cell, Chain, Flow
 from niwaki.spaces.grammar.grammar import (
@@ -150,6 +151,11 @@ def draft_of(statements: list[Statement], functions: Mapping[str, object]) -> Dr
         if statement.kind != "->":
             _guarded(draft, statement, _read_directive)
     symbols = {statement.symbol for statement in statements if statement.kind == "->"}
+    starts = [statement for statement in statements if statement.kind == "start"]
+    if symbols and draft.start and draft.start not in symbols:
+        message = f"the start symbol '{draft.start}' has no productions"
+        message = _placed(starts[-1], message + nearest(draft.start, list(symbols)))
+        draft.findings.append(error(starts[-1].line, "unknown-symbol", message))
     reader = _ProductionReader(draft, symbols)
     for statement in statements:
         if statement.kind == "->":
@@ -288,7 +294,7 @@ def _module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ImportError as fault:
         raise ConfigError(f"module '{name}' cannot be imported: {fault}") from fault
-    except (Exception, SystemExit) as fault:  # a user's module may do anything
+    except FAULTS as fault:
         raise ConfigError(f"module '{name}' fails while it is imported: {fault!r}") from fault
 
 

@@ -22,3 +22,13 @@ def negative(given: tuple[int, ...]) -> Effect:
 def no_number(given: tuple[int, ...]) -> Effect:
     """Count what cannot be counted."""
     return Effect(given, macs=float("nan"))  # type: ignore[arg-type]
+
+
+def quits(given: object) -> Effect:
+    """End the process."""
+    raise SystemExit(0)
+
+
+def countless(given: tuple[int, ...]) -> Effect:
+    """Count more than there can be."""
+    return Effect(given, parameters=10**5000)
