@@ -1,5 +1,7 @@
 """The canonical form: one tree for all spellings of one network."""
 
+from collections.abc import Sequence
+
 from niwaki.spaces.grammar.attributes import MOST_REMEMBERED, Attributes
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import (
@@ -7,8 +9,10 @@ from niwaki.spaces.grammar.grammar import (
     IDENTITY,
     SYMMETRIC,
     Grammar,
+    Item,
     Production,
 )
+from niwaki.spaces.grammar.matching import first_matching
 from niwaki.spaces.grammar.permutations import Permutations
 from niwaki.spaces.grammar.tree import Tree, shared
 
@@ -19,7 +23,8 @@ class Canonical:
     Sequences in sequences are flattened. Identities are left out of sequences and of other linear
     productions (pre-routing and post-routing that do nothing), as far as the grammar can do without
     them: `S -> M M` keeps one behind a single module. Branches that are split by a symmetric
-    operation and joined by a commutative one are sorted. Permutations that meet are composed.
+    operation and joined by a commutative one are sorted, as far as one's symbol derives another's
+    branch. Permutations that meet are composed.
 
     Args:
         attributes: Of the grammar.
@@ -82,7 +87,7 @@ class Canonical:
         if way.flow.linear:
             return self._linear(symbol, way, children)
         if way.flow.parallel and self._commutes(children):
-            children = self._sorted(way, children)
+            children = self._sorted(symbol, way, children)
         return Tree(way.label, tuple(children))
 
     def _sequence(self, symbol: str, way: Production, children: list[Tree]) -> Tree:
@@ -125,18 +130,41 @@ class Canonical:
         trait = self._grammar.trait
         return trait(children[0], SYMMETRIC) and trait(children[-1], COMMUTATIVE)
 
-    def _sorted(self, way: Production, children: list[Tree]) -> list[Tree]:
-        """Sort the branches among those of equal symbol and copies."""
-        places: dict[tuple[object, int], list[int]] = {}
-        for index in range(1, len(children) - 1):
-            item = way.items[index]
-            places.setdefault((item.what, item.copies), []).append(index)
-        ordered = list(children)
-        for indices in places.values():
-            branches = sorted((children[i] for i in indices), key=self._spell)
-            for index, branch in zip(indices, branches, strict=True):
-                ordered[index] = branch
-        return ordered
+    def _sorted(self, symbol: str, way: Production, children: list[Tree]) -> list[Tree]:
+        """Sort the branches, as far as the grammar derives them in that order.
+
+        A branch changes its place with one of another symbol if that derives it too, in the same
+        form; another production of the node may be what derives the sorted ones.
+        """
+        first, *middle, last = children
+        copies = [item.copies for item in way.items[1:-1]]
+        branches = sorted(zip(middle, copies, strict=True), key=lambda each: self._spell(each[0]))
+        labels = [child.label for child in (first, *(branch for branch, _ in branches), last)]
+        for other in (way, *self._grammar.ways_to(symbol, way.label, labels)):
+            fits = self._fits(other, first, branches, last)
+            if fits and all(fits[place][place] for place in range(len(fits))):
+                return [first, *(branch for branch, _ in branches), last]
+        order = first_matching(self._fits(way, first, branches, last))
+        return [first, *(branches[index][0] for index in order), last]
+
+    def _fits(
+        self, way: Production, first: Tree, branches: Sequence[tuple[Tree, int]], last: Tree
+    ) -> list[list[bool]]:
+        """Return which place takes which branch; nothing if a production is for other nodes."""
+        if len(way.items) != len(branches) + 2 or not way.flow.parallel:
+            return []
+        if not (self._takes(way.items[0], first) and self._takes(way.items[-1], last)):
+            return []
+        return [
+            [item.copies == copies and self._takes(item, branch) for branch, copies in branches]
+            for item in way.items[1:-1]
+        ]
+
+    def _takes(self, item: Item, node: Tree) -> bool:
+        """Whether a place derives a node in just this form."""
+        if not isinstance(item.what, str):
+            return item.what.spelled == node.label
+        return self._attributes.derives(item.what, node) and self._form(item.what, node) == node
 
     def _spell(self, node: Tree) -> str:
         if node not in self._spelled:

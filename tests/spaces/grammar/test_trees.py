@@ -11,10 +11,12 @@ from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar import (
     Attributes,
     Canonical,
+    Counting,
     Grammar,
     GrammarSpace,
     Tree,
     distance,
+    read_grammar,
     read_tree,
     relative_distance,
     svg,
@@ -172,3 +174,30 @@ def test_picture_shows_every_node_and_escapes() -> None:
     root = ElementTree.fromstring(svg(Tree("seq", (Tree("a<b>&c"), Tree("d")))))
     texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
     assert texts == ["seq", "a<b>&c", "d"]
+
+
+def _as_bag(node: Tree) -> tuple[object, ...]:
+    """Return what a tree is if the order of branches says nothing."""
+    below = [_as_bag(child) for child in node.children]
+    if node.label in ("pair", "three"):
+        below[1:-1] = sorted(below[1:-1], key=repr)
+    return (node.label, *below)
+
+
+def test_branches_of_unlike_symbols_have_one_order() -> None:
+    grammar = read_grammar(
+        "terminal split [symmetric], join [commutative], a, b, c, d\n"
+        "N -> pair@branch: split X Y join | three@branch: split X Y Z join | seq: N N [0.2] | a\n"
+        "X -> a | b | N\nY -> b | c | N | a [0.3]\nZ -> d | a"
+    )
+    attributes = Attributes(grammar)
+    canonical = Canonical(attributes)
+    forms: dict[object, set[Tree]] = {}
+    for size in range(1, 7):
+        for tree in Counting(attributes).enumerate(size):
+            form = canonical.of(tree)
+            assert canonical.of(form) == form
+            assert not attributes.whole(form).fault
+            forms.setdefault(_as_bag(tree), set()).add(form)
+    assert len(forms) == 85
+    assert all(len(alike) == 1 for alike in forms.values())
