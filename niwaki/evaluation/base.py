@@ -78,6 +78,9 @@ class Evaluator(ABC):
         """Do the one-time work, such as training a super-network, and keep it under `folder`.
 
         Idempotent, and resumable after a kill: what is already there is not done again.
+
+        Args:
+            folder: There already, and the study's own.
         """
 
     @abstractmethod

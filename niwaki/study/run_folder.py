@@ -100,7 +100,7 @@ class RunFolder:
                 another configuration, or if it cannot be written.
         """
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
+            self.artifacts.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(self.path, error) from error
         lock = RunLock(self.lock).acquire()

@@ -42,6 +42,16 @@ def test_the_budget_is_spent_exactly(tmp_path: Path) -> None:
     assert len(told(tmp_path / "run")) == 25
 
 
+class _Prepares(FormulaEvaluator):
+    def prepare(self, folder: Path) -> None:
+        (folder / "weights").write_text("trained")
+
+
+def test_an_evaluator_finds_the_folder_where_it_keeps_what_it_prepares(tmp_path: Path) -> None:
+    formula_study(tmp_path / "run", _Prepares(), n=2).run()
+    assert (tmp_path / "run" / "artifacts" / "weights").read_text() == "trained"
+
+
 def test_no_candidate_is_evaluated_twice(tmp_path: Path) -> None:
     visits = tmp_path / "visits"
     formula_study(tmp_path / "run", FormulaEvaluator(visits), n=60).run()
