@@ -17,6 +17,7 @@ from niwaki.spaces.grammar import (
     tilted,
 )
 from niwaki.spaces.grammar.picking import by_weight
+from niwaki.spaces.grammar.rates import mean_matrix
 
 
 def branching(text: str, q: float = 0.32) -> Grammar:
@@ -91,3 +92,19 @@ def test_sampled_sizes_have_the_predicted_mean() -> None:
     rng = np.random.default_rng(1)
     sizes = [space.engine.grow(by_weight(rng)).n_leaves for _ in range(2000)]
     assert np.mean(sizes) == pytest.approx(expected_operations(grammar)["M"], abs=0.15)
+
+
+def test_sizes_are_finite_exactly_where_the_radius_is_below_one() -> None:
+    finite = []
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+        n, weight = int(rng.integers(1, 6)), rng.uniform(0.05, 0.7)
+        lines = [
+            f"S{i} -> x{i}: a S{(i + 1) % n} S{rng.integers(n)} [{weight}] | a [{1 - weight}]"
+            for i in range(n)
+        ]
+        grammar = read_grammar("\n".join(["start S0", "terminal a", *lines]))
+        radius = np.abs(np.linalg.eigvals(mean_matrix(grammar, copies=False))).max()
+        finite.append(np.isfinite(expected_operations(grammar)["S0"]))
+        assert finite[-1] == (radius < 1.0)
+    assert 50 < sum(finite) < 150
