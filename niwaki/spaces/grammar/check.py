@@ -122,8 +122,8 @@ def _weights(grammar: Grammar) -> Iterator[Finding]:
             message = f"the weight of '{way.symbol} -> {way.spelled}' is {way.weight}"
             yield error(way.line, "weight", f"{message}: give a finite number of at least 0")
         elif way.weight == 0.0:
-            message = f"'{way.symbol} -> {way.spelled}' has weight 0: it is never drawn"
-            yield warning(way.line, "zero-weight", message)
+            message = f"'{way.symbol} -> {way.spelled}' has weight 0: only uniform sampling, which "
+            yield warning(way.line, "zero-weight", f"{message}knows no weights, draws it")
     for symbol, ways in grammar.by_symbol.items():
         if not any(way.weight > 0.0 for way in ways):
             message = f"all productions of '{symbol}' have weight 0: give one some weight"

@@ -25,6 +25,7 @@ MISTAKES = [
     ("terminal a\nS -> a | x: S X\nX -> y: X a", 3, "unproductive", "no derivation of 'X' ends"),
     ("terminal a\nS -> A\nA -> B | a\nB -> A", 3, "renaming-cycle", "renamed to itself"),
     ("terminal a\nS -> a [0]", 2, "zero-weight", "all productions of 'S'"),
+    ("terminal a\nS -> a | 'b' [0]", 2, "zero-weight", "only uniform sampling"),
     ("terminal a\nS -> a\n | a", 3, "duplicate", "also on line 2"),
     ("terminal a\nS -> a | go: S a [0.2]", 2, "left-recursion", "start with itself"),
     ("terminal a\nS -> A | B\nA -> a\nB -> a", 2, "ambiguous", "'a' has more than one"),
