@@ -13,6 +13,7 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.fidelity import FULL
 from niwaki.evaluation.table_file import Column, find_table, read_columns
 from niwaki.evaluation.table_settings import Cell, TableSettings
+from niwaki.spaces.base import same
 from niwaki.spaces.rows import RowSpace
 
 Rows: TypeAlias = NDArray[np.int64]
@@ -178,21 +179,12 @@ def _as_tuple(cells: Cell | tuple[Cell, ...]) -> tuple[Cell, ...]:
 
 def _is_one_of(column: Column, wanted: Sequence[Cell]) -> NDArray[np.bool_]:
     """Mark the cells that are one of those wanted, of the same type: 1 is not true, nor '1'."""
-    kinds = {"b": bool, "i": float, "u": float, "f": float}
-    kind = kinds.get(column.dtype.kind)  # none: its cells may be of several
     found = np.zeros(len(column), dtype=bool)
     for cell in wanted:
-        if kind in (None, _kind(cell)):
-            same = np.asarray(column == cell, dtype=bool)
-            if kind is None:
-                same[same] = [_kind(one) is _kind(cell) for one in column[same]]
-            found |= same
+        equal = np.asarray(column == cell, dtype=bool)
+        equal[equal] = [same(one, cell) for one in column[equal].tolist()]
+        found |= equal
     return found
-
-
-def _kind(cell: object) -> type:
-    """Return the type of a cell, float for any number."""
-    return float if type(cell) is int else type(cell)
 
 
 def _without_gaps(columns: Mapping[str, Column], settings: TableSettings) -> dict[str, Column]:
