@@ -28,6 +28,7 @@ from niwaki.predictors.base import Predictor
 from niwaki.predictors.bayesian_ridge import BayesianRidge
 from niwaki.predictors.costs import LayerCosts, cost_features
 from niwaki.predictors.latency import latency_predictor, transferred_latency_predictor
+from niwaki.predictors.on_columns import OnColumns
 from niwaki.predictors.quality import kendall_tau, quality
 from niwaki.predictors.transformed import Transformed, TransformedSettings
 from niwaki.spaces.precision import ARCHITECTURE, QUANTIZATION
@@ -316,33 +317,29 @@ def print_table(name: str, table: Table, arguments: argparse.Namespace) -> None:
 def print_transfer(name: str, table: Table, arguments: argparse.Namespace) -> None:
     """Print 30 measurements alone, with each single other device, and with all others."""
     print(f"\n{name}: 30 measurements; sources have {arguments.many_source}; tau, in 10%")
-    X, y = table.costs, table.latencies
-    n_devices = len(table.devices)
-    for target in range(n_devices):
-        found: dict[str, list[Array]] = {"alone": [], "one source": [], "all sources": []}
-        wins = []
+    X, y = table.features, table.latencies
+    costs = range(table.decisions.shape[1], X.shape[1])
+    for target, device in enumerate(table.devices):
+        alone, one_source, all_sources, wins = [], [], [], []
+        others = [other for other in range(len(table.devices)) if other != target]
         for seed in range(arguments.seeds):
             order = stream(seed, "split").permutation(len(y))
             n = arguments.many_source
             train, few, test = order[:n], order[n : n + 30], order[n + 30 : n + 30 + N_TEST]
-            others = [device for device in range(n_devices) if device != target]
-            alone = learned(Transformed(BayesianRidge(), LOG), X, y[:, [target]], few, test)
-            everyone = Transformed(BayesianRidge(), LOG)
-            everyone.fit(X[train], y[np.ix_(train, others)])
-            found["alone"].append(alone)
-            moved = transferred_latency_predictor(everyone, seed=seed)
-            found["all sources"].append(learned(moved, X, y[:, [target]], few, test))
-            for other in others:
-                source = Transformed(BayesianRidge(), LOG)
-                source.fit(X[train], y[np.ix_(train, [other])])
-                moved = transferred_latency_predictor(source, seed=seed)
-                found["one source"].append(learned(moved, X, y[:, [target]], few, test))
-                wins.append(found["one source"][-1][0] > alone[0])
-        line = "   ".join(
-            f"{kind} {np.mean([f[0] for f in each]):.3f} {np.mean([f[1] for f in each]):6.1%}"
-            for kind, each in found.items()
-        )
-        print(f"  {table.devices[target]:<20} {line}   one source better: {np.mean(wins):.0%}")
+            found = []
+            for sources in (others, *([other] for other in others)):
+                source = Transformed(OnColumns(BayesianRidge(), costs), LOG)
+                source.fit(X[train], y[np.ix_(train, sources)])
+                moved = transferred_latency_predictor(source, costs=costs, seed=seed)
+                found.append(learned(moved, X, y[:, [target]], few, test))
+            alone.append(learned(table.predictor(seed), X, y[:, [target]], few, test))
+            all_sources.append(found[0])
+            one_source += found[1:]
+            wins += [tau > alone[-1][0] for tau, _ in found[1:]]
+        named = {"alone": alone, "one source": one_source, "all sources": all_sources}
+        means = {kind: np.mean(each, axis=0) for kind, each in named.items()}
+        line = "   ".join(f"{kind} {tau:.3f} {near:6.1%}" for kind, (tau, near) in means.items())
+        print(f"  {device:<20} {line}   one source better: {np.mean(wins):.0%}", flush=True)
 
 
 def learned(
