@@ -29,8 +29,7 @@ def sensitivities(
     plan = deployment.target.capabilities.plan
     whole = _skills(deployment, graph, plan({}))
     return {
-        layer: whole - _skills(deployment, graph, plan({layer: Precision.INT8}))
-        for layer in layers
+        layer: whole - _skills(deployment, graph, plan({layer: Precision.INT8})) for layer in layers
     }
 
 
