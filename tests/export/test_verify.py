@@ -13,6 +13,7 @@ from niwaki.export.inference import infer
 from niwaki.export.quantum import has_int8, output_quanta
 from niwaki.export.verification_data import Arrays, sampled
 from niwaki.export.verify import verify_model
+from niwaki.targets.machine import Processor
 from niwaki.targets.sessions import SessionSettings
 from tests.export.modules import Convolution, answers, images
 from tests.targets.networks import Info, int8_conv, model
@@ -88,6 +89,19 @@ def test_int8_agrees_with_itself_and_tells_the_quantization_error() -> None:
     assert error.limit == ""
     assert error.max_quanta is not None
     assert error.max_quanta > 20
+
+
+@pytest.mark.parametrize(("flags", "saturates"), [(("avx2",), True), (("avx512_vnni",), False)])
+def test_any_weight_of_8_bits_fits_where_there_is_vnni(
+    flags: tuple[str, ...], saturates: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widest = int8_conv()
+    weight = next(t for t in widest.graph.initializer if t.name == "w")
+    integers = numpy_helper.to_array(weight).copy()
+    integers.flat[0] = -128
+    weight.CopyFrom(numpy_helper.from_array(integers, "w"))
+    monkeypatch.setattr("niwaki.export.verify.processor", lambda: Processor("x", "x86_64", flags))
+    assert verify_model(widest, INPUTS).saturates is saturates
 
 
 def test_int8_that_answers_otherwise_than_at_export_fails() -> None:

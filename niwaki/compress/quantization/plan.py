@@ -128,7 +128,8 @@ class QuantizationPlan:
             )
         for key in data:
             if key not in _KEYS:
-                raise ConfigError(f"a quantization plan has no key '{key}'{nearest(key, _KEYS)}")
+                hint = nearest(str(key), _KEYS)
+                raise ConfigError(f"a quantization plan has no key '{key}'{hint}")
         if not isinstance(reduce_range := data.get("reduce_range", False), bool):
             raise ConfigError(f"the reduce_range is {reduce_range!r}: write true or false")
         return cls(
