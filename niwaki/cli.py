@@ -294,7 +294,7 @@ def predict(
     places, written = read_candidates(candidate, batch)
     predictor = load_predictor(run, names=value or ())
     candidates = predictor.spelled(written, places=places)
-    prediction = predictor.predict(candidates)
+    prediction = predictor.predict_spelled(candidates)
     if as_json:
         answer = predictions_json(predictor, candidates, prediction, level=level)
         _print_json(answer, compact=batch is not None)

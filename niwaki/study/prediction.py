@@ -60,7 +60,11 @@ class RunPredictor:
             SpaceError: If a candidate is not of the run's space, with its position from 1 and the
                 first decision that is wrong.
         """
-        return self.predictor.predict(self.space.encode(self.spelled(candidates)))
+        return self.predict_spelled(self.spelled(candidates))
+
+    def predict_spelled(self, candidates: Sequence[Candidate]) -> Prediction:
+        """Return what `predict` does, of candidates as `spelled` gives them: not checked again."""
+        return self.predictor.predict(self.space.encode(candidates))
 
     def spelled(
         self, candidates: Sequence[Candidate], *, places: Sequence[str] = ()

@@ -25,7 +25,7 @@ from niwaki.spaces.grammar.rates import (
     lowest_heights,
     reachable_symbols,
 )
-from niwaki.spaces.grammar.reader import draft_file, imported
+from niwaki.spaces.grammar.reader import draft_file, imported, no_start
 from niwaki.spaces.grammar.variation import Engine
 
 MOST_LEAST_OPERATIONS = 500
@@ -98,9 +98,7 @@ def _symbols(grammar: Grammar) -> Iterator[Finding]:
         return
     known = [*grammar.by_symbol, *grammar.terminals]
     if grammar.start not in grammar.by_symbol:
-        message = f"the start symbol '{grammar.start}' has no productions"
-        message += nearest(grammar.start, list(grammar.by_symbol))
-        yield error(0, "unknown-symbol", message)
+        yield error(0, "unknown-symbol", no_start(grammar.start, grammar.by_symbol))
         return
     for way in grammar.productions:
         for item in way.items:

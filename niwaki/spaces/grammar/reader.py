@@ -30,7 +30,7 @@ makes the module of a terminal, or of a flow's nodes, may stand behind `builds`:
 import importlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType
@@ -153,8 +153,7 @@ def draft_of(statements: list[Statement], functions: Mapping[str, object]) -> Dr
     symbols = {statement.symbol for statement in statements if statement.kind == "->"}
     starts = [statement for statement in statements if statement.kind == "start"]
     if symbols and draft.start and draft.start not in symbols:
-        message = f"the start symbol '{draft.start}' has no productions"
-        message = _placed(starts[-1], message + nearest(draft.start, list(symbols)))
+        message = _placed(starts[-1], no_start(draft.start, symbols))
         draft.findings.append(error(starts[-1].line, "unknown-symbol", message))
     reader = _ProductionReader(draft, symbols)
     for statement in statements:
@@ -184,6 +183,11 @@ def _guarded(draft: Draft, statement: Statement, read: Callable[[Draft, Statemen
     except ConfigError as fault:
         message = _placed(statement, str(fault))
         draft.findings.append(error(statement.line, "missing-function", message))
+
+
+def no_start(start: str, symbols: Collection[str]) -> str:
+    """Return what to say of a start that is none of the symbols with productions."""
+    return f"the start symbol '{start}' has no productions{nearest(start, list(symbols))}"
 
 
 def _placed(statement: Statement, message: str) -> str:
