@@ -1,8 +1,9 @@
 """The page in a real browser: it draws, it answers, it complains about nothing."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -152,6 +153,33 @@ def test_dragging_along_an_axis_keeps_part_of_the_front(page: Page, tmp_path: Pa
     n_front = page.run("document.querySelectorAll('.scatter .front-point').length")
     assert said.startswith(f"{n_front - n_faded} of {n_front} models kept")
     assert 0 < n_faded < n_front
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_long_names_of_axes_keep_apart(page: Page, tmp_path: Path, width: int) -> None:
+    long = tuple(replace(o, name=f"{o.name}_of_a_task_that_has_a_long_name") for o in FIVE)
+    names = {short.name: o.name for short, o in zip(FIVE, long, strict=True)}
+    data = study(20, FIVE)
+    trials = [
+        replace(t, measurement=replace(t.measurement, values=_renamed(t.measurement.values, names)))
+        for t in data.trials
+    ]
+    bare = replace(data, objectives=long, trials=trials, baseline=None, finals={}, bounds=())
+    opened(page, tmp_path, bare, width=width)
+    boxes = page.run(
+        """[...document.querySelectorAll('.parallel .axis-name')].map((name) => {
+             const box = name.getBoundingClientRect();
+             return [box.left, box.right, Math.round(box.top)];
+           })"""
+    )
+    assert len(boxes) == len(FIVE)
+    for top in {box[2] for box in boxes}:
+        line = sorted(box for box in boxes if box[2] == top)
+        assert all(left[1] < right[0] for left, right in pairwise(line))
+
+
+def _renamed(values: Mapping[str, float], names: Mapping[str, str]) -> dict[str, float]:
+    return {names.get(name, name): value for name, value in values.items()}
 
 
 def test_layers_show_asked_and_realised(page: Page, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ const MARGIN = { top: 54, bottom: 16, side: 46 };
 const GRIP = 22; // width of the strip around an axis that can be brushed
 const REACH = 10;
 const MAX_QUIET = 800; // more dominated lines make one grey mass
+const NAME_ROOM = 11; // per letter, 7.3 wide: a name at the edge and half of the next share one gap
 const MANY = 60; // front lines beyond this number grow fainter
 
 /** Draw the parallel coordinates into `host`; dragging along an axis keeps part of the front. */
@@ -129,7 +130,7 @@ function axisOf(chart, axis, index) {
     { class: "axis-name", x: nameAt, y: 32 - raised, "text-anchor": anchor },
     shortened(
       column.name,
-      Math.max(10, Math.floor((raised || room < 110 ? 2 * room : room) / 7.5)),
+      Math.max(10, Math.floor((room < 110 ? 2 * room : room) / NAME_ROOM)),
     ),
   );
   name.append(svg("title", {}, column.name));
