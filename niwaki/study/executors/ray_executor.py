@@ -19,6 +19,7 @@ from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.ray_session import no_place, open_session
 from niwaki.study.executors.ray_worker import (
     Answer,
+    Begun,
     Missing,
     Parcel,
     Placed,
@@ -28,6 +29,8 @@ from niwaki.study.executors.ray_worker import (
     cause_of_death,
 )
 from niwaki.study.executors.travel import packed
+
+TAKING_S = 0.1  # to wait for a worker that takes a job
 
 
 class RayExecutor(WorkerPool[RayWorker]):
@@ -102,6 +105,9 @@ class RayExecutor(WorkerPool[RayWorker]):
         while self._queue and (worker := self._idle_worker(self._queue[0].nodes)):
             worker.give(self._queue[0])
             self._queue.popleft()
+            # Sent on now and not at the next wait: until then the driver may think for long.
+            if ray.wait([worker.awaited], timeout=TAKING_S)[0]:
+                self._hear(worker)
 
     def _idle_worker(self, avoided: frozenset[str]) -> RayWorker | None:
         """Return a worker without a job, on another node than the avoided ones if there is one."""
@@ -136,6 +142,8 @@ class RayExecutor(WorkerPool[RayWorker]):
                 worker.ready, worker.awaited = True, None
             case Refused(reason=reason):
                 self._bury(worker, f"it cannot use the evaluator ({reason})")
+            case Begun():
+                worker.evaluate()
             case Measurement() as measurement:
                 self._failed_starts[worker.name] = 0
                 self._check_target(measurement)

@@ -25,7 +25,6 @@ from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.travel import unpacked
 from niwaki.study.executors.worker_main import limit_torch
 
-DYING_S = 5.0
 # What Ray says about a dead actor, and what it means.
 CAUSES = {
     "node has died": "its node was lost",
@@ -79,7 +78,12 @@ class Missing:
     """What the evaluator has prepared is not to be seen there, and must be sent."""
 
 
-Answer: TypeAlias = Placed | Ready | Refused | Missing | Measurement
+@dataclass(frozen=True)
+class Begun:
+    """The worker has a job, and waits to be sent on: from here on, a death is the job's."""
+
+
+Answer: TypeAlias = Placed | Ready | Refused | Missing | Begun | Measurement
 
 
 class Actor:
@@ -90,6 +94,7 @@ class Actor:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._name, self._n_threads = name, n_threads
         self._evaluator: Evaluator | None = None
+        self._job: Job | None = None
         if log is not None:
             _write_to(log)
 
@@ -113,13 +118,15 @@ class Actor:
         self._evaluator = evaluator
         return Ready()
 
-    def begin(self, number: int) -> int:
-        """Return the number of the job that comes next: from here on, a death is the job's."""
-        return number
+    def begin(self, job: Job) -> Begun:
+        """Take a job, and say so. A job may end this process before any later answer is out."""
+        self._job = job
+        return Begun()
 
-    def evaluate(self, job: Job) -> Measurement:
-        """Return what came of a job."""
-        assert self._evaluator is not None
+    def evaluate(self) -> Measurement:
+        """Return what came of the job."""
+        job, self._job = self._job, None
+        assert self._evaluator is not None and job is not None
         limit_torch(self._n_threads)
         return attempt(self._evaluator, job, worker=self._name)
 
@@ -184,7 +191,7 @@ class RayWorker(Worker):
         started: Any = actor.remote(name, settings.n_threads, log)
         self._actor = started
         self.awaited: Any = self._actor.place.remote()
-        self._began: Any = None
+        self._has_begun = False
 
     def load(self, parcel: Any, packed: Any = None) -> None:
         """Send the evaluator; the answer is `Ready`, `Refused` or `Missing`.
@@ -197,21 +204,20 @@ class RayWorker(Worker):
         self.since = time.monotonic()
 
     def give(self, queued: Queued) -> None:
-        """Send a job; the answer is its measurement."""
-        # Answered at once: if the worker is lost, this tells whether it ever began.
-        self._began = self._actor.begin.remote(queued.job.number)
-        self.awaited = self._actor.evaluate.remote(queued.job)
+        """Send a job; the answer is `Begun`."""
+        self.awaited = self._actor.begin.remote(queued.job)
         self.take(queued)
 
+    def evaluate(self) -> None:
+        """Have the job done that the worker has; the answer is its measurement."""
+        self._has_begun = True
+        self.awaited = self._actor.evaluate.remote()
+
     def has_begun(self) -> bool:
-        try:
-            ray.get(self._began, timeout=DYING_S)
-        except RayError:
-            return False
-        return True
+        return self._has_begun
 
     def rest(self) -> float:
-        self.awaited = self._began = None
+        self.awaited, self._has_begun = None, False
         return super().rest()
 
     def kill(self) -> None:
