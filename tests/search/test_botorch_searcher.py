@@ -56,7 +56,7 @@ def test_it_climbs_where_chance_does_not() -> None:
 
 
 def test_going_on_from_a_ledger_is_going_on() -> None:
-    searcher, trials = run(PROBLEM, 15)
+    searcher, trials = run(PROBLEM, 13)
     again = BotorchSearcher(PROBLEM, QUICK)
     again.resume([trial.candidate for trial in trials])
     again.tell(trials)

@@ -105,6 +105,8 @@ class Deriver:
 
     def promise(self, hole: Hole, purse: Purse) -> Promise | None:
         """Return some way to fill `hole`, if lookahead soon knows one within the budget."""
+        if self._least.get(hole.symbol, math.inf) > purse[0]:
+            return None
         lookahead = self.lookahead
         whole = hole.symbol == self._grammar.start and hole.inherited == self._grammar.input
         lookahead.work_left = MOST_WORK_FOR_ALL if whole else MOST_WORK
