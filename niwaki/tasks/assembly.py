@@ -16,6 +16,7 @@ from niwaki.tasks.checks import (
     absent_classes,
     checked,
     missing_values,
+    require_one_scale,
     require_same_shapes,
 )
 from niwaki.tasks.digest import digest_of
@@ -82,6 +83,8 @@ def prepare(
     splits = _with_missing(splits, tasks, preparation.fractions, seed=seed)
     train = splits[SplitName.TRAIN]
     layout = preparation.layout or guessed_layout(train.inputs.shape)
+    if preparation.standardise:
+        require_one_scale(splits)
     recipe = standardising if preparation.standardise else as_given
     preprocessing = recipe(train.inputs, layout)
     told = (*absent_classes(tasks, train), *missing_values(tasks, train))

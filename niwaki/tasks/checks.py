@@ -11,6 +11,7 @@ from niwaki.core.errors import DataError
 from niwaki.core.registry import nearest
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.base import SplitName
+from niwaki.tasks.preprocessing import default_scale
 from niwaki.tasks.task import Task, TaskKind
 
 _CHUNK = 1024  # items looked at together, so that a check needs little memory beside the data
@@ -72,6 +73,22 @@ def require_same_shapes(splits: Mapping[SplitName, Arrays]) -> None:
                     f"{name} have shape {train[name]} per item in the train split, but {shape} in "
                     f"the {split} split: make them equal"
                 )
+
+
+def require_one_scale(splits: Mapping[SplitName, Arrays]) -> None:
+    """Check that what scales the train inputs suits those of all splits.
+
+    Raises:
+        DataError: With two splits whose inputs have ranges of their own, such as bytes and floats.
+    """
+    train = splits[SplitName.TRAIN].inputs.dtype
+    for split, arrays in splits.items():
+        dtype = arrays.inputs.dtype
+        if default_scale(dtype) != default_scale(train):
+            raise DataError(
+                f"inputs are of type {train} in the train split, but {dtype} in the {split} split, "
+                "and all are scaled alike: give them one type and range"
+            )
 
 
 def absent_classes(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
@@ -173,6 +190,7 @@ def _require_finite(values: NDArray[Any], what: str) -> None:
     if values.dtype.kind != "f":
         return
     _refuse(values, lambda chunk: ~np.isfinite(chunk), what, "remove such items, or fill them in")
+    _require_float32(values, what)
 
 
 def _require_known(values: NDArray[Any], what: str) -> None:
@@ -180,8 +198,16 @@ def _require_known(values: NDArray[Any], what: str) -> None:
     if values.dtype.kind != "f":
         return
     _refuse(values, np.isinf, what, "give numbers, or NaN where there is no label")
+    _require_float32(values, what)
     if all(np.isnan(chunk).all() for _, chunk in _chunks(values)):
         raise DataError(f"{what} are NaN throughout: there is nothing to be learnt from them")
+
+
+def _require_float32(values: NDArray[Any], what: str) -> None:
+    if values.dtype.itemsize > np.dtype(np.float32).itemsize:
+        largest = float(np.finfo(np.float32).max)
+        remedy = f"networks compute in float32, which ends at {largest:.2g}: scale them down"
+        _refuse(values, lambda chunk: np.abs(chunk) > largest, what, remedy)
 
 
 def _refuse(

@@ -99,6 +99,15 @@ def test_an_input_that_is_not_finite_is_named_with_its_index() -> None:
         check(DIGIT, np.zeros(3, int), inputs)
 
 
+@pytest.mark.parametrize("task", [DIGIT, DEPTH])
+def test_numbers_beyond_float32_are_named_with_their_index(task: Task) -> None:
+    inputs, depth = np.zeros((3, 2)), np.zeros((3, 4, 5))
+    inputs[1, 0] = depth[1, 0, 0] = -1e39
+    given = (np.zeros(3, int), inputs) if task is DIGIT else (depth, None)
+    with pytest.raises(DataError, match=r"hold -1e\+39 at index \(1, 0.*ends at 3.4e\+38"):
+        check(task, *given)
+
+
 def test_numbers_of_items_that_differ_are_both_named() -> None:
     with pytest.raises(DataError, match=r"shape \(5,\) for inputs of shape \(6, 2\)"):
         check(DIGIT, np.zeros(5, int), np.zeros((6, 2)))

@@ -41,6 +41,16 @@ def test_a_file_for_each_split_is_kept_whole(tmp_path: Path) -> None:
     assert [data[name].n_items for name in SplitName] == [20, 21, 22, 23, 24]
 
 
+def test_splits_that_one_scale_does_not_suit_are_refused(tmp_path: Path) -> None:
+    inputs = np.zeros((9, 6, 7, 3), np.float32)
+    path = {
+        "train": write(tmp_path / "train.npz", 20),
+        "test": write(tmp_path / "test.npz", 9, inputs=inputs),
+    }
+    with pytest.raises(DataError, match="uint8 in the train split, but float32 in the test split"):
+        load(NpzSettings(path, TASKS), seed=0)
+
+
 def test_arrays_may_have_other_names(tmp_path: Path) -> None:
     path = write(tmp_path / "a.npz", 50, x=np.ones((50, 4)), y=np.arange(50) % 2)
     settings = NpzSettings(path, {"kind": TASKS["kind"]}, inputs="x", targets={"kind": "y"})
