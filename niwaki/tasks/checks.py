@@ -51,12 +51,24 @@ def checked(given: Given, tasks: Sequence[Task]) -> Arrays:
         )
     if inputs.dtype.kind not in "uif":
         raise DataError(f"{origin}: inputs are of type {inputs.dtype}, but numbers are needed")
-    _require_finite(inputs, f"{origin}: inputs")
+    require_finite(inputs, f"{origin}: inputs")
     targets = {
         task.name: _target(task, _named(given, task), inputs=inputs, origin=origin)
         for task in tasks
     }
     return Arrays(inputs, targets)
+
+
+def require_finite(values: NDArray[Any], what: str) -> None:
+    """Check that numbers are finite, in float32 too.
+
+    Raises:
+        DataError: With the first that is not, and its index.
+    """
+    if values.dtype.kind != "f":
+        return
+    _refuse(values, lambda chunk: ~np.isfinite(chunk), what, "remove such items, or fill them in")
+    _require_float32(values, what)
 
 
 def require_same_shapes(splits: Mapping[SplitName, Arrays]) -> None:
@@ -184,13 +196,6 @@ def _require_labels(task: Task, labels: NDArray[Any], where: str) -> None:
                 f"{task.n_outputs} classes are 0 to {task.n_outputs - 1}: correct the label, or "
                 "declare more classes"
             )
-
-
-def _require_finite(values: NDArray[Any], what: str) -> None:
-    if values.dtype.kind != "f":
-        return
-    _refuse(values, lambda chunk: ~np.isfinite(chunk), what, "remove such items, or fill them in")
-    _require_float32(values, what)
 
 
 def _require_known(values: NDArray[Any], what: str) -> None:

@@ -22,7 +22,7 @@ from niwaki.export.user_code import place_of
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
-from niwaki.tasks.checks import Given
+from niwaki.tasks.checks import Given, require_finite
 from niwaki.tasks.paths import split_named
 from niwaki.tasks.preprocessing import AS_GIVEN
 from niwaki.tasks.python_loaders import loaders_from, plain_array
@@ -171,7 +171,9 @@ def _gathered(loader: Iterable[Any], origin: str) -> _Items:
     joined = {
         name: _joined(parts, f"targets {name}".strip(), origin) for name, parts in targets.items()
     }
-    return _Items(_joined(inputs, "inputs", origin), joined)
+    whole = _joined(inputs, "inputs", origin)
+    require_finite(whole, f"{origin}: inputs")
+    return _Items(whole, joined)
 
 
 def _in_and_out(batch: Any, origin: str) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:

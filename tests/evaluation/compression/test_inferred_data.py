@@ -67,6 +67,13 @@ def test_items_of_several_shapes_are_refused() -> None:
         infer_from({"train": batches}, build(), seed=0)
 
 
+def test_inputs_that_are_not_finite_are_named_and_not_the_model() -> None:
+    inputs = torch.zeros(4, 1, 16, 16)
+    inputs[2, 0, 3, 4] = torch.nan
+    with pytest.raises(DataError, match=r"split train: inputs hold nan at index \(2, 0, 3, 4\)"):
+        infer_from({"train": [inputs]}, build(), seed=0)
+
+
 class Masks(nn.Module):
     """Scores every pixel."""
 
