@@ -10,15 +10,17 @@ import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
-from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import ConfigError
+from niwaki.core.candidate import SEPARATOR, Candidate, Value
+from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.core.measurement import Trial
 from niwaki.core.objectives import in_user_direction
 from niwaki.core.randomness import derived_seed
 from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.optuna_factory import quiet, refuse_listing, sampler_factory
-from niwaki.spaces.base import Choose
+from niwaki.spaces.base import Choose, Space
+from niwaki.spaces.grammar import GrammarSpace
+from niwaki.spaces.joint import DependentSpace, JointSpace
 
 # They keep nothing between two asks but a random state and caches, so that a fresh one per ask does
 # the same job. Any other keeps a state in the study, or in itself.
@@ -136,32 +138,50 @@ class OptunaSearcher(Searcher):
     def _keep(self, candidate: Candidate, proposals: Sequence["_Proposal"]) -> None:
         """Let a trial of `candidate` run: the proposed one, if any, or one made for it."""
         if proposals and proposals[0].candidate == candidate:
-            self._trials[candidate.key] = proposals[0].trial
-            return
+            own = proposals[0].trial
+            # Several walks may end at one tree. Whoever resumes will not know which one this was.
+            if not self._fresh or own.params == self._parameters(candidate):
+                self._trials[candidate.key] = own
+                return
         self._drop(proposals)
-        self._trials[candidate.key] = self._enqueued(candidate)
+        if (trial := self._enqueued(candidate)) is not None:
+            self._trials[candidate.key] = trial
 
     def _drop(self, proposals: Sequence["_Proposal"]) -> None:
         for proposal in proposals:
             self._study.tell(proposal.trial, state=TrialState.FAIL)
 
-    def _enqueued(self, candidate: Candidate) -> optuna.Trial:
-        """Return a running trial of a candidate that no sampler proposed."""
-        parameters: dict[str, int] = {}
-
-        def answer(path: str, options: Sequence[Value]) -> Value:
-            index = options.index(candidate.decisions[path])
-            parameters[_name(path, options)] = index
-            return options[index]
-
-        self._problem.space.decide(answer)
+    def _enqueued(self, candidate: Candidate) -> optuna.Trial | None:
+        """Return a running trial of a candidate that no sampler proposed, if a walk is known."""
+        parameters = self._parameters(candidate)
+        if parameters is None:
+            return None
         self._study.enqueue_trial(parameters)
         trial = self._study.ask()
         self._problem.space.decide(suggested(trial))
         return trial
 
+    def _parameters(self, candidate: Candidate) -> dict[str, int] | None:
+        """Return Optuna's parameters of a candidate; None if no walk is known to end there."""
+        try:
+            answers = answers_to(self._problem.space, candidate)
+        except SpaceError:
+            return None
+        parameters: dict[str, int] = {}
+
+        def answer(path: str, options: Sequence[Value]) -> Value:
+            index = options.index(answers[path])
+            if len(options) > 1:
+                parameters[_name(path, options)] = index
+            return options[index]
+
+        self._problem.space.decide(answer)
+        return parameters
+
     def _finish(self, trial: Trial) -> None:
         own = self._trials.pop(trial.candidate.key, None) or self._enqueued(trial.candidate)
+        if own is None:
+            return
         violation = float(self._problem.violations([trial])[0])
         if math.isinf(violation):
             self._study.tell(own, state=TrialState.FAIL)
@@ -209,6 +229,23 @@ class _Proposal:
 
     trial: optuna.Trial
     candidate: Candidate
+
+
+def answers_to(space: Space | DependentSpace, candidate: Candidate) -> Mapping[str, Value]:
+    """Return, by path, how to answer the walk of `space` so that it ends at `candidate`.
+
+    Raises:
+        SpaceError: If no such answers are known.
+    """
+    if isinstance(space, GrammarSpace):
+        return space.answers(candidate)
+    if not isinstance(space, JointSpace):
+        return candidate.decisions
+    return {
+        f"{name}{SEPARATOR}{path}": value
+        for name, part in space.parts.items()
+        for path, value in answers_to(part, candidate.part(name)).items()
+    }
 
 
 def suggested(trial: optuna.Trial) -> Choose:

@@ -3,17 +3,19 @@
 import logging
 from collections.abc import Sequence
 
+import numpy as np
 import optuna
 import pytest
 from optuna.trial import TrialState
 
-from niwaki.core import Direction, Objective
-from niwaki.core.candidate import Value
+from niwaki.core import Direction, Measurement, Objective, Trial
+from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError
 from niwaki.search import Problem
 from niwaki.search.optuna_factory import SAMPLERS
 from niwaki.search.optuna_sampler import OptunaSearcher, OptunaSettings, suggested
-from niwaki.spaces import Choice, ChoiceSpace
+from niwaki.spaces import Choice, ChoiceSpace, JointSpace, Space
+from niwaki.spaces.grammar import Budget, GrammarSpace, read_grammar
 from niwaki.testing.toy_run import search
 from niwaki.testing.toy_troubles import all_toys
 from niwaki.testing.toys import Toy
@@ -177,3 +179,44 @@ def test_a_proposal_that_was_asked_before_is_replaced_by_its_neighbour() -> None
     asked = searcher.ask(40)
     assert asked[0].decisions["a"] == 7
     assert len(set(asked)) == 40
+
+
+TREES = GrammarSpace(
+    read_grammar(
+        "start N\nterminal a(k=1|2|3), b, split [symmetric], add [commutative]\n"
+        "N -> chain: N N [0.4] | a | b | fork@branch: split N N add [0.3]"
+    ),
+    Budget(operations=12),
+    expected_operations=4.0,
+)
+PRECISION = ChoiceSpace((Choice("precision", ("fp32", "int8")),))
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "nsga2"])
+@pytest.mark.parametrize(
+    "space",
+    [TREES, JointSpace({"tree": TREES, "layers": PRECISION})],
+    ids=["trees", "trees and precisions"],
+)
+def test_trees_that_optuna_did_not_propose_are_told_and_resumed(space: Space, sampler: str) -> None:
+    problem = Problem(space, (Objective("length", Direction.MINIMIZE),), seed=1)
+    settings = OptunaSettings(sampler)
+    elsewhere = space.sample(np.random.default_rng(5))
+
+    def told(number: int, candidate: Candidate) -> list[Trial]:
+        length = {"length": float(abs(len(str(candidate)) - 60))}
+        return [Trial(number, candidate, Measurement(candidate.key, length))]
+
+    searcher, asked = OptunaSearcher(problem, settings), []
+    searcher.tell(told(-1, elsewhere))
+    for number in range(30):
+        asked += searcher.ask(1)
+        searcher.tell(told(number, asked[-1]))
+    assert len(set(asked)) == 30
+
+    resumed = OptunaSearcher(problem, settings)
+    resumed.resume(asked[:20])
+    resumed.tell(told(-1, elsewhere))
+    for number, candidate in enumerate(asked[:20]):
+        resumed.tell(told(number, candidate))
+    assert resumed.ask(1) == [asked[20]]

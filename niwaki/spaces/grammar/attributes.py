@@ -228,6 +228,13 @@ class Attributes:
                 return way
         return None
 
+    def leaves(self, way: Production, node: Tree) -> bool:
+        """Whether `way` itself leaves `node`, attributes aside."""
+        if way.renames:
+            what = way.whats[0]
+            return not node.children and not isinstance(what, str) and what.spelled == node.label
+        return way.label == node.label and self._matches(way, node)
+
     def _matches(self, way: Production, node: Tree) -> bool:
         item = self.grammar.sequences.get(way.label)
         if item is not None:

@@ -30,6 +30,7 @@ from niwaki.spaces.grammar.rates import (
     least_operations,
     require_termination,
 )
+from niwaki.spaces.grammar.retracing import Retracing
 from niwaki.spaces.grammar.sizes import SizeCounts, by_size
 from niwaki.spaces.grammar.spelling import read_tree
 from niwaki.spaces.grammar.tilting import tilted
@@ -195,6 +196,31 @@ class GrammarSpace(WholeSpace):
 
     def decide(self, choose: Choose) -> Candidate:
         return self.candidate(self.engine.derive(_asking(choose)).tree)
+
+    def answers(self, candidate: Candidate) -> Mapping[str, Value]:
+        """Return, by path, what `decide` has to be answered so that it ends at `candidate`.
+
+        Raises:
+            SpaceError: If lookahead knows no derivation of it, as may be where it takes nearly all
+                of the budget.
+        """
+        tree, found = self.tree(candidate), dict[str, Value]()
+        retracing = Retracing(self.engine.attributes, tree)
+
+        def pick(
+            hole: Hole, ways: Sequence[Production], possible: Callable[[Production], bool]
+        ) -> Production | None:
+            name = _names(ways)[ways.index(retracing.way(hole, ways))]
+
+            def answer(path: str, options: Sequence[Value]) -> Value:  # noqa: ARG001
+                found[path] = name
+                return name
+
+            return _asking(answer)(hole, ways, possible)
+
+        if self.engine.derive(pick).tree != tree:
+            raise SpaceError(f"no derivation of '{tree}' is known")
+        return found
 
     def sample(self, rng: np.random.Generator) -> Candidate:
         drawn = self._drawn(rng)

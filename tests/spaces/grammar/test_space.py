@@ -1,9 +1,11 @@
 """The laws of a space, operators, budgets, encodings."""
 
+import contextlib
 import pickle
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,22 @@ def test_samples_and_children_are_valid_and_new(shape: tuple[int, ...], einspace
     budget = Budget(operations=30, depth=10, parameters=10**7, macs=10**9, elements=10**6)
     grammar = einspace.on((shape, None))
     check_descendants(GrammarSpace(grammar, budget, expected_operations=12.0))
+
+
+def test_answers_lead_to_their_candidate(space: GrammarSpace) -> None:
+    rng = np.random.default_rng(2)
+    candidates = [space.sample(rng) for _ in range(20)]
+    candidates += [space.mutate(candidate, rng) for candidate in candidates]
+    found = []
+    for candidate in candidates:
+        with contextlib.suppress(SpaceError):  # of those that take nearly all of the budget
+            found.append((candidate, space.answers(candidate)))
+    assert len(found) > 30
+    assert all(space.decide(partial(_answered, known)) == candidate for candidate, known in found)
+
+
+def _answered(answers: Mapping[str, Value], path: str, options: Sequence[Value]) -> Value:
+    return options[options.index(answers[path])]
 
 
 def test_crossover_is_valid_and_neither_parent(space: GrammarSpace) -> None:
