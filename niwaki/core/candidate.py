@@ -14,6 +14,7 @@ from niwaki.core.jsonable import JSON, fingerprint
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
 
 SEPARATOR = "/"
+DEEPEST = 200  # levels of nesting of one value; more would overflow the stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ class Candidate:
         """Read what `to_json` wrote.
 
         Raises:
-            SpaceError: If `data` is not a JSON object of decisions.
+            SpaceError: If `data` is not a JSON object of decisions, or one nests too deeply.
         """
         if not isinstance(data, Mapping):
             raise SpaceError(
@@ -102,9 +103,11 @@ def _to_json(value: Value) -> JSON:
     return [_to_json(v) for v in value] if isinstance(value, tuple) else value
 
 
-def _from_json(value: object, path: str) -> Value:
+def _from_json(value: object, path: str, depth: int = 0) -> Value:
+    if depth > DEEPEST:
+        raise SpaceError(f"decision '{path}' nests deeper than {DEEPEST} levels")
     if isinstance(value, list | tuple):
-        return tuple(_from_json(v, path) for v in value)
+        return tuple(_from_json(v, path, depth + 1) for v in value)
     if isinstance(value, float) and not math.isfinite(value):
         raise SpaceError(f"decision '{path}' is {value}: a number must be finite")
     if value is None or isinstance(value, bool | int | float | str):

@@ -90,6 +90,7 @@ def test_a_path_decided_twice_is_refused() -> None:
         ({"a": [1, {"b": 1}]}, "'a' holds a dict"),
         ({"a": float("nan")}, "'a' is nan"),
         ({"a": [float("inf")]}, "'a' is inf"),
+        ({"a": json.loads("[" * 700 + "]" * 700)}, "'a' nests deeper than 200 levels"),
     ],
 )
 def test_what_is_no_candidate_is_refused(data: object, said: str) -> None:

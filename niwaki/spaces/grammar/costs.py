@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from typing import NamedTuple
 
 from niwaki.core.errors import SpaceError
+from niwaki.spaces.grammar.tree import DEEPEST
 
 
 class Cost(NamedTuple):
@@ -83,9 +84,9 @@ class Budget:
                 f"budget.operations is from 1 to 500, but {self.operations} came: "
                 "larger networks repeat a subtree instead (`M*4`)"
             )
-        if self.depth > 100:
+        if self.depth > DEEPEST:
             raise SpaceError(
-                f"budget.depth is at most 100, but {self.depth} came: flatten the grammar"
+                f"budget.depth is at most {DEEPEST}, but {self.depth} came: flatten the grammar"
             )
         for each in fields(self):
             limit = getattr(self, each.name)

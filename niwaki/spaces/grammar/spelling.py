@@ -5,9 +5,7 @@ import re
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar.grammar import spell, spell_name
 from niwaki.spaces.grammar.syntax import GrammarSyntaxError, Scanner, read_parameters
-from niwaki.spaces.grammar.tree import Tree
-
-_DEEPEST = 400
+from niwaki.spaces.grammar.tree import DEEPEST, Tree
 
 
 def read_tree(text: str) -> Tree:
@@ -29,8 +27,8 @@ def read_tree(text: str) -> Tree:
 
 
 def _read_node(scanner: Scanner, depth: int) -> Tree:
-    if depth > _DEEPEST:
-        raise GrammarSyntaxError(f"it nests deeper than {_DEEPEST} levels")
+    if depth > DEEPEST:
+        raise GrammarSyntaxError(f"it nests deeper than {DEEPEST} levels")
     token = scanner.take("an operation or a label")
     name = spell_name(token.text[1:-1]) if token.kind == "string" else token.text
     if scanner.peek() != "(":

@@ -10,6 +10,8 @@ from niwaki.core.errors import SpaceError
 
 TreePath = tuple[int, ...]
 
+DEEPEST = 100  # levels of nesting that any budget allows
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Tree:
@@ -108,9 +110,10 @@ def tree_from_value(value: object) -> Tree:
     """Read nested tuples or lists, sharing subtrees that are equal.
 
     Raises:
-        SpaceError: If `value` is not a string, or a label followed by children.
+        SpaceError: If `value` is not a string, or a label followed by children, or nests deeper
+            than any budget allows.
     """
-    return _from_value(value, {})
+    return _from_value(value, {}, 0)
 
 
 def tree_from_json(text: str) -> Tree:
@@ -140,12 +143,14 @@ def shared(tree: Tree, pool: dict[Tree, Tree]) -> Tree:
     return found
 
 
-def _from_value(value: object, pool: dict[Tree, Tree]) -> Tree:
+def _from_value(value: object, pool: dict[Tree, Tree], depth: int) -> Tree:
+    if depth > DEEPEST:
+        raise SpaceError(f"the tree nests deeper than {DEEPEST} levels, which no budget allows")
     if isinstance(value, str):
         leaf = Tree(value)
         return pool.setdefault(leaf, leaf)
     if isinstance(value, tuple | list) and len(value) > 1 and isinstance(value[0], str):
-        node = Tree(value[0], tuple(_from_value(child, pool) for child in value[1:]))
+        node = Tree(value[0], tuple(_from_value(child, pool, depth + 1) for child in value[1:]))
         return pool.setdefault(node, node)
     raise SpaceError(
         f"a tree is a string, or a label followed by its children, but {value!r} came: "

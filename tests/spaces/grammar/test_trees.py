@@ -1,5 +1,6 @@
 """Trees: text and JSON round trips, canonical forms, distances; properties of random trees."""
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -166,6 +167,14 @@ def test_broken_text_is_refused(text: str) -> None:
 def test_broken_values_are_refused(value: object) -> None:
     with pytest.raises(SpaceError, match="a tree is"):
         tree_from_value(value)
+
+
+@pytest.mark.parametrize("n_levels", [101, 700])
+def test_trees_deeper_than_any_budget_are_refused(n_levels: int) -> None:
+    with pytest.raises(SpaceError, match="nests deeper than 100 levels"):
+        tree_from_value(json.loads('["seq", "a", ' * n_levels + '"b"' + "]" * n_levels))
+    with pytest.raises(SpaceError, match="nests deeper than 100 levels"):
+        read_tree("seq(a, " * n_levels + "b" + ")" * n_levels)
 
 
 def test_picture_shows_every_node_and_escapes() -> None:
