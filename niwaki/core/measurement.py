@@ -8,6 +8,8 @@ from enum import StrEnum
 from niwaki.core.candidate import Candidate
 from niwaki.core.jsonable import JSON, finite_or_none
 
+LARGEST_VALUE = 1e100  # in size: squares stay finite, and their sums
+
 
 class Status(StrEnum):
     """How an evaluation ended."""
@@ -23,7 +25,8 @@ class Measurement:
 
     Attributes:
         key: Key of the candidate.
-        values: Finite numbers by name, in the user's own direction and unit.
+        values: Finite numbers by name, at most `LARGEST_VALUE` in size, in the user's own direction
+            and unit.
         status: How the evaluation ended.
         reason: A sentence for people; empty when complete.
         fidelity: Share of the full effort, in (0, 1].

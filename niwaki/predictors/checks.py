@@ -4,10 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
+from niwaki.core.measurement import LARGEST_VALUE
 
-# Trees keep features in single precision; squares of values must stay finite, and their sums.
-_LARGEST_FEATURE = 1e38
-_LARGEST_VALUE = 1e100
+_LARGEST_FEATURE = 1e38  # trees keep features in single precision
 
 
 def require_examples(
@@ -36,9 +35,9 @@ def require_examples(
         )
     if np.isinf(y).any():
         raise DataError("a value to learn from is infinite: write NaN where there is no value")
-    if np.nanmax(np.abs(y), initial=0.0) > _LARGEST_VALUE:
+    if np.nanmax(np.abs(y), initial=0.0) > LARGEST_VALUE:
         raise DataError(
-            f"a value to learn from is {np.nanmax(np.abs(y)):.3g} in size, but {_LARGEST_VALUE:g} "
+            f"a value to learn from is {np.nanmax(np.abs(y)):.3g} in size, but {LARGEST_VALUE:g} "
             "is the most: give the values in larger units"
         )
     counts = np.isfinite(y).sum(axis=0)

@@ -1,6 +1,5 @@
 """One evaluation, from a job to a measurement, whatever happens in between."""
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -8,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from niwaki.core.jsonable import JSON, finite_or_none
-from niwaki.core.measurement import Measurement, Status
+from niwaki.core.measurement import LARGEST_VALUE, Measurement, Status
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain, traceback_lines
@@ -27,7 +26,8 @@ def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
     Returns:
         The evaluator's measurement, with the job's fidelity and seed, the worker, and the wall
         time unless the evaluator filled it in itself (a table knows what training had cost).
-        Failed, with a reason, if the evaluator raised or returned something that is not finite.
+        Failed, with a reason, if the evaluator raised or returned something that is not finite, or
+        as large as what overflows next.
     """
     start = time.perf_counter()
     try:
@@ -67,7 +67,7 @@ def failure(
 
 
 def _checked(measurement: Measurement, job: Job) -> Measurement:
-    """Return the measurement in plain types; failed if it is not finite or not the job's."""
+    """Return the measurement in plain types; failed if a value is not finite, or too large."""
     if not isinstance(measurement, Measurement):
         raise TypeError(
             f"the evaluator returned a {type(measurement).__name__}: evaluate must return a "
@@ -79,12 +79,13 @@ def _checked(measurement: Measurement, job: Job) -> Measurement:
             f"{job.candidate.key} was asked for: set key=candidate.key"
         )
     values = {str(name): float(value) for name, value in measurement.values.items()}
-    finite = {name: value for name, value in values.items() if math.isfinite(value)}
-    plain = replace(measurement, values=finite, details=_plain_object(measurement.details))
-    if len(finite) == len(values) or not measurement.complete:
+    sound = {name: value for name, value in values.items() if abs(value) <= LARGEST_VALUE}
+    plain = replace(measurement, values=sound, details=_plain_object(measurement.details))
+    if len(sound) == len(values) or not measurement.complete:
         return plain
-    bad = ", ".join(f"'{name}' is {values[name]}" for name in values if name not in finite)
-    reason = f"{bad}: a value must be finite; the training may have diverged"
+    bad = ", ".join(f"'{name}' is {values[name]}" for name in values if name not in sound)
+    wanted = f"finite, and at most {LARGEST_VALUE:g} in size"
+    reason = f"{bad}: a value must be {wanted}; the training may have diverged"
     return replace(plain, status=Status.FAILED, reason=reason)
 
 

@@ -71,6 +71,13 @@ def test_all_values_that_are_not_finite_are_named_and_the_others_kept() -> None:
     assert measurement.values == {"latency_ms": 2.0}
 
 
+def test_a_value_that_would_overflow_next_fails() -> None:
+    measurement = attempt_returning(values={"loss": 1e308, "latency_ms": -1e100})
+    assert measurement.status is Status.FAILED
+    assert measurement.reason.startswith("'loss' is 1e+308: a value must be finite, and at most")
+    assert measurement.values == {"latency_ms": -1e100}
+
+
 def test_a_failure_that_the_evaluator_reports_keeps_its_reason() -> None:
     values = {"loss": math.nan}
     measurement = attempt_returning(status=Status.FAILED, reason="no export", values=values)
