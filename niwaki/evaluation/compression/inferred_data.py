@@ -125,10 +125,20 @@ def _try(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
         where = f" at {place}" if place else ""
         raise DataError(
             f"the model fails on inputs of shape {inputs.shape} from {origin}{where}: "
-            f"{type(failure).__name__}: {failure}. Give it the inputs that it takes, batch first; "
-            "they arrive as one float32 tensor, or as integers if they are"
+            f"{type(failure).__name__}: {failure}. {_remedy(module)}"
         ) from failure
     note_columns(module, torch.from_numpy(inputs.astype(np.float32)))
+
+
+def _remedy(module: nn.Module) -> str:
+    for name, tensor in (*module.named_parameters(), *module.named_buffers()):
+        if tensor.is_floating_point() and tensor.dtype != torch.float32:
+            kind = str(tensor.dtype).removeprefix("torch.")
+            return f"Its '{name}' is {kind}, and inputs arrive as float32: give `model.float()`"
+    return (
+        "Give it the inputs that it takes, batch first; they arrive as one float32 tensor, or as "
+        "integers if they are"
+    )
 
 
 def _failure(module: nn.Module, inputs: NDArray[Any]) -> Exception | None:

@@ -1,6 +1,7 @@
 """Criteria against values by hand, brute force and numerical derivatives."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -145,3 +146,28 @@ def test_no_data_and_no_finite_loss_are_errors(network: Network) -> None:
         collect_gradients(module, groups, [], loss=_loss("mask"))
     with pytest.raises(DataError, match="finite"):
         collect_gradients(module, groups, [inputs * float("nan")], loss=_loss("mask"))
+
+
+class Untrainable(nn.Module):
+    """Runs, but gradients do not flow: the input of a layer is overwritten, or `no_grad`."""
+
+    def __init__(self, *, in_place: bool) -> None:
+        super().__init__()
+        self.in_place = in_place
+        self.enter, self.inner, self.leave = nn.Linear(4, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        with nullcontext() if self.in_place else torch.no_grad():
+            x = self.enter(x)
+            y = self.inner(x)
+            x += y
+            return self.leave(x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("in_place", [False, True])
+def test_a_model_that_cannot_be_trained_is_told_what_can_be_done(in_place: bool) -> None:
+    module, inputs = Untrainable(in_place=in_place), torch.randn(2, 4)
+    with pytest.raises(DataError, match=r"cannot be trained as it is written.*--only quantize"):
+        collect_gradients(
+            module, analyse(module, inputs), [inputs], loss=lambda m, b: m(b).square().mean()
+        )

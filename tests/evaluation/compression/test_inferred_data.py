@@ -74,6 +74,13 @@ def test_inputs_that_are_not_finite_are_named_and_not_the_model() -> None:
         infer_from({"train": [inputs]}, build(), seed=0)
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+def test_a_model_of_another_precision_is_told_the_remedy(dtype: torch.dtype) -> None:
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).to(dtype)
+    with pytest.raises(DataError, match=r"Its '0.weight' is (float64|bfloat16).*model\.float\(\)"):
+        infer_from({"train": [torch.zeros(8, 4, dtype=dtype)]}, model, seed=0)
+
+
 class Masks(nn.Module):
     """Scores every pixel."""
 

@@ -59,7 +59,7 @@ def collect_gradients(
             for that task.
 
     Raises:
-        DataError: If there is no batch, or a loss is not finite.
+        DataError: If there is no batch, a loss is not finite, or none can be differentiated.
     """
     model = copied(module).eval()
     for parameter in model.parameters():
@@ -92,12 +92,19 @@ def _gradients(loss: Tensor, parameters: Mapping[str, Tensor]) -> dict[str, Tens
     if not bool(loss.isfinite().all()):
         raise DataError(f"the loss is {loss.detach()}: gradients need a finite scalar")
     used = [name for name, parameter in parameters.items() if parameter.requires_grad]
-    found = torch.autograd.grad(
-        loss,
-        [parameters[name] for name in used],
-        allow_unused=True,
-        materialize_grads=True,
-    )
+    try:
+        found = torch.autograd.grad(
+            loss,
+            [parameters[name] for name in used],
+            allow_unused=True,
+            materialize_grads=True,
+        )
+    except RuntimeError as error:  # from torch: only the model decides what its code allows
+        raise DataError(
+            f"the model cannot be trained as it is written: {error}. Take `no_grad` and operations "
+            "in place (`x += y`) out of its `forward`; as it is, layers can be quantized alone "
+            "(--only quantize, `only: quantize`)"
+        ) from error
     return dict(zip(used, found, strict=True))
 
 
