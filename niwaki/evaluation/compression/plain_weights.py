@@ -1,11 +1,17 @@
 """Weights that are computed at each call, as weight norm does, turned into plain ones."""
 
 from torch import nn
-from torch.nn.utils import parametrize
-from torch.nn.utils.spectral_norm import SpectralNorm, remove_spectral_norm
+from torch.nn.utils import parametrize, prune
+from torch.nn.utils.spectral_norm import (
+    SpectralNorm,
+    SpectralNormLoadStateDictPreHook,
+    remove_spectral_norm,
+)
 from torch.nn.utils.weight_norm import WeightNorm, remove_weight_norm
 
 from niwaki.compress.pruning.copying import copied
+
+_Hook = WeightNorm | SpectralNorm | prune.BasePruningMethod
 
 
 def computed_weights(module: nn.Module) -> tuple[str, ...]:
@@ -13,7 +19,7 @@ def computed_weights(module: nn.Module) -> tuple[str, ...]:
     return tuple(
         f"{path}.{name}" if path else name
         for path, child in module.named_modules()
-        for name in (*_parametrized(child), *(hook.name for hook in _hooks(child)))
+        for name in (*_parametrized(child), *(_computed_by(hook) for hook in _hooks(child)))
     )
 
 
@@ -32,10 +38,7 @@ def with_plain_weights(module: nn.Module) -> nn.Module:
             parametrize.remove_parametrizations(child, name, leave_parametrized=True)
             _own(child, name)
         for hook in _hooks(child):
-            if isinstance(hook, WeightNorm):
-                remove_weight_norm(child, hook.name)
-            else:
-                remove_spectral_norm(child, hook.name)
+            _remove(child, hook)
     return plain
 
 
@@ -63,6 +66,28 @@ def _parametrized(module: nn.Module) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _hooks(module: nn.Module) -> tuple[WeightNorm | SpectralNorm, ...]:
-    hooks = module._forward_pre_hooks.values()
-    return tuple(hook for hook in hooks if isinstance(hook, WeightNorm | SpectralNorm))
+def _hooks(module: nn.Module) -> tuple[_Hook, ...]:
+    return tuple(h for h in module._forward_pre_hooks.values() if isinstance(h, _Hook))
+
+
+def _computed_by(hook: _Hook) -> str:
+    return hook._tensor_name if isinstance(hook, prune.BasePruningMethod) else hook.name
+
+
+def _remove(module: nn.Module, hook: _Hook) -> None:
+    match hook:
+        case WeightNorm():
+            remove_weight_norm(module, hook.name)
+        case prune.BasePruningMethod():
+            prune.remove(module, _computed_by(hook))  # type: ignore[no-untyped-call]
+        case SpectralNorm():
+            remove_spectral_norm(module, hook.name)
+            _load_plainly(module, hook)
+
+
+def _load_plainly(module: nn.Module, removed: SpectralNorm) -> None:
+    """Forget a hook that torch leaves behind: it would look for the norm in each saved state."""
+    for key, kept in list(module._load_state_dict_pre_hooks.items()):
+        inner = getattr(kept, "hook", kept)  # torch wraps it
+        if isinstance(inner, SpectralNormLoadStateDictPreHook) and inner.fn is removed:
+            del module._load_state_dict_pre_hooks[key]

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import parametrizations, spectral_norm
+from torch.nn.utils import parametrizations, prune, spectral_norm
 
+from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.model_source import ModelSource
@@ -130,8 +131,14 @@ def test_a_model_that_answers_nan_is_refused() -> None:
         infer_from({"train": [torch.ones(8, 5)]}, module, seed=0)
 
 
+def half_zeroed(layer: nn.Module) -> nn.Module:
+    """Return a layer whose weight torch masks at each call."""
+    return prune.l1_unstructured(layer, "weight", 0.5)  # type: ignore[no-any-return,no-untyped-call]
+
+
 @pytest.mark.parametrize(
-    "norm", [parametrizations.weight_norm, parametrizations.spectral_norm, spectral_norm]
+    "norm",
+    [parametrizations.weight_norm, parametrizations.spectral_norm, spectral_norm, half_zeroed],
 )
 @pytest.mark.parametrize("trainable", [True, False])
 def test_normalised_weights_become_plain(norm: Callable[..., nn.Module], trainable: bool) -> None:
@@ -140,6 +147,7 @@ def test_normalised_weights_become_plain(norm: Callable[..., nn.Module], trainab
     assert computed_weights(model) == ("1.weight",) and not computed_weights(plain_model)
     assert "1.weight" in dict(plain_model.named_parameters())
     torch.testing.assert_close(plain_model(torch.ones(2, 4)), model(torch.ones(2, 4)))
+    plain_model.load_state_dict(copied(plain_model).state_dict())
 
 
 def test_scripted_models_are_refused() -> None:
