@@ -82,6 +82,8 @@ def importance(
         ConfigError: If there is no such criterion.
     """
     require_criterion(criterion)
+    if not groups.groups:
+        return {}
     if criterion in _BY_WEIGHTS:
         return dict(score_groups(_BY_WEIGHTS[criterion](), module, groups))
     batches = _batches(data, n_batches, batch_size, seed)
