@@ -158,7 +158,7 @@ class ModelCard:
         fields = _known_schema(data)
         try:
             return _card(fields)
-        except (KeyError, TypeError, ValueError, NiwakiError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, NiwakiError) as error:
             raise ExportError(
                 f"the model card is damaged, at {error}: export the model again"
             ) from error
@@ -188,7 +188,10 @@ class ModelCard:
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ExportError(f"model card '{path}' cannot be read: {error}") from error
-        return cls.from_json(data)
+        try:
+            return cls.from_json(data)
+        except ExportError as error:
+            raise ExportError(f"'{path}': {error}") from error
 
 
 def current_versions(model: onnx.ModelProto) -> dict[str, str]:

@@ -68,10 +68,18 @@ def test_a_missing_field_is_named() -> None:
         ModelCard.from_json(data)
 
 
-@pytest.mark.parametrize("change", [{"latency": {"ratio": 1}}, {"tasks": [{"name": "x"}]}])
+@pytest.mark.parametrize(
+    "change", [{"latency": {"ratio": 1}}, {"tasks": [{"name": "x"}]}, {"metrics": None}]
+)
 def test_a_damaged_field_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ExportError, match="damaged"):
         ModelCard.from_json({**CARD.to_json(), **change})
+
+
+def test_among_several_the_damaged_card_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("{}")
+    with pytest.raises(ExportError, match=r"model\.json': this is no model card"):
+        ModelCard.load(tmp_path / "model.json")
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
