@@ -188,3 +188,14 @@ def test_one_objective_is_expected_improvement() -> None:
     found = searched(Surrogate(Problem(LAYERS, OBJECTIVES[:1], seed=7)), 25)
     best = values(LAYERS.decide(lambda path, options: "large"))["error"]
     assert min(measured["error"] for _, measured in found) == best
+
+
+@pytest.mark.parametrize("n_candidates", [8, 30])
+def test_it_ends_when_all_was_told_at_a_moment_of_learning(n_candidates: int) -> None:
+    space = ChoiceSpace((Choice("width", tuple(range(n_candidates))),))
+    searcher = Surrogate(Problem(space, (Objective("cost", Direction.MINIMIZE),)))
+    for number in range(n_candidates):
+        [candidate] = searcher.ask(1)
+        cost = {"cost": float(str(candidate.decisions["width"])) % 7}
+        searcher.tell([Trial(number, candidate, Measurement(candidate.key, cost))])
+    assert searcher.ask(1) == []

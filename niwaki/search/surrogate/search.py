@@ -74,13 +74,13 @@ class _Knowledge:
         history: What was learned from: those of them that matter.
         lessons: None if there was too little to learn from.
         shortlists: The best of the space (False), and of the relatives of what was measured
-            (True), each from when it is first wanted.
+            (True), each from when it is first wanted; None if nothing was left to ask for.
     """
 
     n_trials: int
     history: History
     lessons: Lessons | None
-    shortlists: dict[bool, _Shortlist] = field(default_factory=dict)
+    shortlists: dict[bool, _Shortlist | None] = field(default_factory=dict)
 
 
 class Surrogate(ModelBased):
@@ -162,6 +162,8 @@ class Surrogate(ModelBased):
             scores, _ = outlook.scored(pool, levelled=True)
             return pool.candidates[int(scores.argmax())]
         shortlist = self._shortlist(knowledge, near=self._stays_near)
+        if shortlist is None:
+            return None
         pool = shortlist.pool
         if self._everything is None:
             pool = pool.joined(self._neighbours(pool, rng))
@@ -205,18 +207,17 @@ class Surrogate(ModelBased):
         n_trials, history = len(history), history.condensed(MOST_TRIALS)
         return _Knowledge(n_trials, history, lessons(history, self._cheap_names(history)))
 
-    def _shortlist(self, knowledge: _Knowledge, *, near: bool) -> _Shortlist:
+    def _shortlist(self, knowledge: _Knowledge, *, near: bool) -> _Shortlist | None:
         """Return what looked best when it was learned: of the kin of what was measured, or of all.
 
         In a space that is too large to list, either costs hundreds of new candidates: an ask pays
         for the one that it needs.
         """
-        found = knowledge.shortlists.get(near)
-        if found is None:
-            found = knowledge.shortlists[near] = self._best_then(knowledge, near=near)
-        return found
+        if near not in knowledge.shortlists:
+            knowledge.shortlists[near] = self._best_then(knowledge, near=near)
+        return knowledge.shortlists[near]
 
-    def _best_then(self, knowledge: _Knowledge, *, near: bool) -> _Shortlist:
+    def _best_then(self, knowledge: _Knowledge, *, near: bool) -> _Shortlist | None:
         assert knowledge.lessons is not None
         history = knowledge.history
         outlook = knowledge.lessons.outlook(history, self._catalogue.pool([]))
@@ -227,6 +228,8 @@ class Surrogate(ModelBased):
             pool = self._grown(outlook, parents or list(self._problem.initial), rng, roams=not near)
         told = {self._problem.identity(trial.candidate) for trial in history.trials}
         pool = pool.without(told)
+        if len(pool) == 0:
+            return None
         scores, extent = outlook.scored(pool)
         best = np.argsort(-scores, kind="stable")
         return _Shortlist(pool.at(best[: self._settings.shortlist_size]), extent)
