@@ -131,6 +131,7 @@ def fit_column(
     max_rows: int = 120,
     max_steps: int = 30,
     start: Array | None = None,
+    views: tuple[slice, ...] = (),
 ) -> GaussianColumn:
     """Learn hyper-parameters and values.
 
@@ -142,10 +143,11 @@ def fit_column(
         max_steps: Of the optimiser.
         start: Logarithms where the optimiser begins, such as those of similar values on
             the same features; None is the mean of the prior.
+        views: See `Evidence`.
     """
     shift, scale = float(values.mean()), float(values.std()) or 1.0
     taken = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), max_rows)).round().astype(int))
-    evidence = Evidence(rows[taken], (values[taken] - shift) / scale, shrinkage)
+    evidence = Evidence(rows[taken], (values[taken] - shift) / scale, shrinkage, views)
     logarithms, log_density = evidence.best(max_steps, start)
     unfitted = GaussianColumn(
         covariance=evidence.covariance(logarithms),

@@ -5,7 +5,7 @@ References:
     marginal likelihood and its gradient). Hvarfner, Hellsten and Nardi, ICML 2024, "Vanilla
     Bayesian optimization performs great in high dimensions", for length scales that grow with the
     number of columns; here they grow with how far apart the rows really are, and each column's own
-    relevance is shrunk towards one that all share.
+    relevance is shrunk towards one that all share, or that its view shares.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ N_SHARED = 4  # logarithms of amplitude, linear variance, noise variance and rel
 PRIOR_MEAN = np.array([0.0, -1.0, np.log(1e-2), 0.0])
 PRIOR_STD = np.array([1.0, 1.5, 1.5, 1.5])
 REFUSED = 1e10  # in place of the evidence where the covariance is not positive definite
+VIEW_STD = 1.5  # of the log relevance that the columns of a view have in common, a priori
 FURTHEST = 12.0  # of a logarithm from 0: keeps line searches finite
 
 
@@ -38,11 +39,14 @@ class Evidence:
         values: (n,) of mean 0 and variance 1.
         shrinkage: How far a column's log relevance strays from the shared one: its prior's
             standard deviation.
+        views: Runs of columns that describe a row each in their own way. None weighs more than
+            another before the values say so, however many columns vary in it and how.
     """
 
     rows: Array
     values: Array
     shrinkage: float
+    views: tuple[slice, ...] = ()
 
     @cached_property
     def _centre(self) -> Array:
@@ -54,12 +58,19 @@ class Evidence:
 
     @cached_property
     def units(self) -> Array:
-        """(d,) inverse squared scales: 1 for columns of 0 and 1 or of one value, else by spread."""
+        """(d,) inverse squared scales: 1 for columns of 0 and 1 or of one value, else by spread.
+
+        All views have the total variance of the first.
+        """
         binary = np.isin(self.rows, (0.0, 1.0)).all(axis=0)
         # Of equal numbers the mean may be another one, by the last digit.
         constant = np.abs(self._centred).max(axis=0) <= ROUNDING * np.abs(self.rows).max(axis=0)
         variance = np.maximum(self._centred.var(axis=0), 1e-300)
-        return np.where(binary | constant, 1.0, 1.0 / variance)
+        units = np.where(binary | constant, 1.0, 1.0 / variance)
+        totals = [float((variance * units)[view] @ ~constant[view]) for view in self.views]
+        for view, total in zip(self.views, totals, strict=True):
+            units[view] *= totals[0] / total if totals[0] and total else 1.0
+        return units
 
     @cached_property
     def spread(self) -> float:
@@ -137,4 +148,11 @@ class Evidence:
         each = at[N_SHARED:] / self.shrinkage
         gradient[:N_SHARED] += shared / PRIOR_STD
         gradient[N_SHARED:] += each / self.shrinkage
-        return cost + 0.5 * float(shared @ shared + each @ each), gradient
+        cost += 0.5 * float(shared @ shared + each @ each)
+        for view in self.views:
+            common = each[view].sum()
+            # What all of them have in common is cheap: the inverse of their prior's covariance.
+            discount = VIEW_STD**2 / (self.shrinkage**2 + len(each[view]) * VIEW_STD**2)
+            gradient[N_SHARED:][view] -= discount * common / self.shrinkage
+            cost -= 0.5 * float(discount * common**2)
+        return cost, gradient

@@ -61,6 +61,60 @@ def test_the_gradient_is_that_of_finite_differences() -> None:
     assert error < 1e-3
 
 
+VIEWS = (slice(0, 3), slice(3, 6))
+
+
+def seen_twice(n: int) -> tuple[Array, Array]:
+    """Return rows of three bits and of three blurred ones, and values that follow the bits."""
+    rng = stream(2, "seen")
+    bits = rng.integers(0, 2, size=(n, 3)).astype(float)
+    return np.hstack([bits, 0.5 + 0.1 * rng.normal(size=(n, 3))]), bits @ [3.0, 2.0, 1.0]
+
+
+def test_the_gradient_is_that_of_finite_differences_with_views() -> None:
+    rows, values = seen_twice(25)
+    evidence = Evidence(rows, (values - values.mean()) / values.std(), 0.7, VIEWS)
+    at = stream(1, "at").normal(size=4 + rows.shape[1])
+    error = check_grad(
+        lambda x: evidence.cost_and_gradient(x)[0], lambda x: evidence.cost_and_gradient(x)[1], at
+    )
+    assert error < 1e-3
+
+
+def test_relevances_of_a_view_rise_and_fall_together() -> None:
+    """Their prior is a normal one in which all of a view have a part in common."""
+    rows, values = seen_twice(25)
+    plain, viewed = (Evidence(rows, values, 0.7, views) for views in ((), VIEWS))
+    at = stream(1, "at").normal(size=6)
+    each = 0.7**2 * np.eye(6)
+    together = each + 1.5**2 * np.kron(np.eye(2), np.ones((3, 3)))
+    wanted = 0.5 * at @ (np.linalg.inv(together) - np.linalg.inv(each)) @ at
+    full, nothing = np.concatenate([np.zeros(4), at]), np.zeros(10)
+    costs = [each._with_prior(0.0, nothing.copy(), full)[0] for each in (plain, viewed)]
+    assert costs[1] - costs[0] == pytest.approx(wanted)
+
+
+def test_no_view_weighs_more_than_another() -> None:
+    rows, values = seen_twice(40)
+    shares = Evidence(rows, values, 0.7, VIEWS).units * rows.var(axis=0)
+    assert shares[VIEWS[0]].sum() == pytest.approx(shares[VIEWS[1]].sum())
+    assert shares[VIEWS[0]] == pytest.approx(
+        Evidence(rows, values, 0.7).units[:3] * rows[:, :3].var(axis=0)
+    )
+    rows[:, 3:] = 1 / 3  # a view that says nothing
+    assert np.isfinite(fit_column(rows, values, views=VIEWS).predict(rows + 0.1)[0]).all()
+
+
+def test_what_a_view_says_is_found_among_two() -> None:
+    rows, values = seen_twice(30)
+    new, truth = seen_twice(60)
+    errors = [
+        np.abs(fit_column(rows[:12], values[:12], views=v).predict(new)[0] - truth).mean()
+        for v in ((), VIEWS)
+    ]
+    assert errors[1] < 0.7 * errors[0]
+
+
 def test_many_rows_are_predicted_as_one_by_one() -> None:
     rows, values = some_rows(1_500)
     column = fit_column(rows[:20], values[:20])

@@ -73,6 +73,17 @@ def test_both_features_of_a_candidate_and_of_its_kin_have_kinds() -> None:
     assert kinds.count(0) == 2 * Catalogue(PROBLEM).kinds(
         Catalogue(PROBLEM).everything().features.shape[1]
     ).tolist().count(0)
+    own, kin = catalogue.views(len(kinds))
+    assert kinds[own] == kinds[kin]
+    assert kinds[kin.stop :] == [2, 2]
+
+
+def test_first_candidates_do_not_hang_on_who_is_alike() -> None:
+    """How unlike two candidates are is said by themselves."""
+    alike = replace(
+        PROBLEM, alike=lambda candidate: str(sorted(map(str, candidate.decisions.values())))
+    )
+    assert Surrogate(alike).ask(6) == Surrogate(PROBLEM).ask(6)
 
 
 def test_first_candidates_are_spread_over_what_they_cost() -> None:

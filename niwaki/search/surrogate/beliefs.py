@@ -145,22 +145,26 @@ class Learned:
         return Belief(tuple(part.belief(features) for part in self.parts), self.weights)
 
 
-def learn(features: Array, costs: Array) -> Learned:
+def learn(features: Array, costs: Array, views: tuple[slice, ...] = ()) -> Learned:
     """Learn (n,) costs from (n, d) features under each transform, weighed by its evidence.
 
     With few rows several are likely; a transform that squeezes the good end, and so leaves little
-    room beyond the best, is not believed alone before the rows say so.
+    room beyond the best, is not believed alone before the rows say so. `views` are those of
+    `Catalogue.views`.
 
     References:
         Hoeting, Madigan, Raftery and Volinsky, Statistical Science 1999, "Bayesian model averaging:
         a tutorial", eq. 1 to 3.
     """
     straight, *bent = warps_for(costs)
-    tried = [Warped(straight, fit_column(features, straight.warped(costs)))]
+    tried = [Warped(straight, fit_column(features, straight.warped(costs), views=views))]
     # What matters on one scale mostly matters on another: a few steps lead from there.
     start = tried[0].column.logarithms
     tried += [
-        Warped(w, fit_column(features, w.warped(costs), max_steps=FEW_STEPS, start=start))
+        Warped(
+            w,
+            fit_column(features, w.warped(costs), max_steps=FEW_STEPS, start=start, views=views),
+        )
         for w in bent
     ]
     evidence = np.array([part.evidence(costs) for part in tried])

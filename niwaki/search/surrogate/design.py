@@ -40,11 +40,15 @@ def farthest(
     pool = catalogue.least_violating(pool)
     if len(known) == 0:
         return pool.candidates[0]
-    spread = pool.features.std(axis=0)
-    kinds = catalogue.kinds(len(spread))
+    # What its kin is in the mean says no more of how unlike a candidate is.
+    own = np.ones(known.shape[1], dtype=bool)
+    for view in catalogue.views(len(own))[1:]:
+        own[view] = False
+    ours, theirs, kinds = pool.features[:, own], known[:, own], catalogue.kinds(len(own))[own]
+    spread = ours.std(axis=0)
     n_of_kind = np.maximum(np.bincount(kinds, spread > 0.0), 1.0)[kinds]
     scale = np.where(spread > 0.0, spread, 1.0) * np.sqrt(n_of_kind)
-    ours, theirs = pool.features / scale, known / scale
+    ours, theirs = ours / scale, theirs / scale
     squared = ((ours[:, None, :] - theirs[None, :, :]) ** 2).sum(axis=2)
     return pool.candidates[int(squared.min(axis=1).argmax())]
 

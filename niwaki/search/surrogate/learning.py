@@ -56,8 +56,16 @@ class Lessons:
         return Outlook(history.problem, believed, success, costs, parts).joined_by(expected)
 
 
-def lessons(history: History, cheap: frozenset[str]) -> Lessons | None:
-    """Learn every value that is not cheap; None if there is too little to learn from."""
+def lessons(
+    history: History, cheap: frozenset[str], views: tuple[slice, ...] = ()
+) -> Lessons | None:
+    """Learn every value that is not cheap; None if there is too little to learn from.
+
+    Args:
+        history: What was measured.
+        cheap: Names of values that are known of every candidate.
+        views: Of the features, as in `Catalogue.views`.
+    """
     values: dict[str, Learned] = {}
     objectives = {objective.name for objective in history.problem.objectives}
     for name in signs_of(history.problem):
@@ -65,14 +73,14 @@ def lessons(history: History, cheap: frozenset[str]) -> Lessons | None:
             continue
         features, known = history.known(name)
         if len(known) >= FEWEST:
-            values[name] = learn(features, known)
+            values[name] = learn(features, known, views)
         elif name in objectives:
             return None
-    return Lessons(values, _success(history))
+    return Lessons(values, _success(history, views))
 
 
-def _success(history: History) -> Learned | None:
+def _success(history: History, views: tuple[slice, ...]) -> Learned | None:
     features, succeeded = history.outcomes()
     if len(succeeded) == 0 or succeeded.min() == succeeded.max():
         return None
-    return Learned((Warped(Straight(), fit_column(features, succeeded)),))
+    return Learned((Warped(Straight(), fit_column(features, succeeded, views=views)),))

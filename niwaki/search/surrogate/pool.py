@@ -134,12 +134,24 @@ class Catalogue:
             encoded = np.concatenate([encoded, counts], axis=1)
         self._features.update(zip(names, encoded, strict=True))
 
+    def views(self, n_columns: int) -> tuple[slice, ...]:
+        """Return where of `n_columns` features a candidate's own are, and the means over its kin.
+
+        Accuracy goes with the kin, latency mostly with the candidate itself. None without kin.
+        """
+        n = (n_columns - self._n_counts) // 2
+        return (slice(0, n), slice(n, 2 * n)) if self.problem.alike else ()
+
     def kinds(self, n_columns: int) -> Rows:
         """Return (d,) kinds of the `n_columns` features: 0 encoded, 1 a tally, 2 a cheap value."""
-        n_counts = len(self._counts.units) if self.learns_from_cheap else 0
         n_tallies, n_times = len(self._tallies.columns), 2 if self.problem.alike else 1
-        n_encoded = (n_columns - n_counts) // n_times - n_tallies
-        return np.repeat([0, 1] * n_times + [2], [n_encoded, n_tallies] * n_times + [n_counts])
+        n_encoded = (n_columns - self._n_counts) // n_times - n_tallies
+        n_of_each = [n_encoded, n_tallies] * n_times + [self._n_counts]
+        return np.repeat([0, 1] * n_times + [2], n_of_each)
+
+    @property
+    def _n_counts(self) -> int:
+        return len(self._counts.units) if self.learns_from_cheap else 0
 
     @cached_property
     def _counts(self) -> Counts:

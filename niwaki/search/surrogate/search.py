@@ -205,7 +205,9 @@ class Surrogate(ModelBased):
 
     def _learn(self, history: History) -> _Knowledge:
         n_trials, history = len(history), history.condensed(MOST_TRIALS)
-        return _Knowledge(n_trials, history, lessons(history, self._cheap_names(history)))
+        views = self._catalogue.views(len(history.features[0])) if len(history) else ()
+        learned = lessons(history, self._cheap_names(history), views)
+        return _Knowledge(n_trials, history, learned)
 
     def _shortlist(self, knowledge: _Knowledge, *, near: bool) -> _Shortlist | None:
         """Return what looked best when it was learned: of the kin of what was measured, or of all.
