@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.efficiency.own import listed, problem_of
+from benchmarks.efficiency.own import listed, problem_of, views
 from benchmarks.efficiency.scenario import Scenario
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
@@ -48,10 +48,11 @@ class Foresight:
         pool, rows, costs = listed(scenario)
         valid = np.flatnonzero(np.isfinite(costs).all(axis=1))
         known = np.sort(stream(0, "foresight").permutation(valid)[:N_KNOWN])
+        seen = views(scenario, pool.features.shape[1])
         beliefs = [
             Belief.certain(signs_of(problem)[name] * pool.cheap[name])
             if name in pool.cheap
-            else _foretold(pool.features, costs[:, axis], known)
+            else _foretold(pool.features, costs[:, axis], known, seen)
             for axis, name in enumerate(scenario.wanted)
         ]
         picked = _picked(
@@ -68,9 +69,11 @@ class Foresight:
         )
 
 
-def _foretold(features: Array, costs: Array, known: NDArray[np.int64]) -> Belief:
+def _foretold(
+    features: Array, costs: Array, known: NDArray[np.int64], seen: tuple[slice, ...]
+) -> Belief:
     """Return what the known rows say of all, and of a known one the others."""
-    learned = learn(features[known], costs[known])
+    learned = learn(features[known], costs[known], seen)
     parts = []
     for part in learned.parts:
         told = part.belief(features)

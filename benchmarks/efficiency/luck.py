@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from benchmarks.efficiency.own import listed
+from benchmarks.efficiency.own import listed, views
 from benchmarks.efficiency.scenario import Scenario
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
@@ -44,7 +44,8 @@ class Luck:
         deviations = [np.full(int(front.sum()), np.nan)]
         for axis, name in enumerate(scenario.wanted):
             if name not in pool.cheap:
-                learned = learn(pool.features[known], costs[known, axis])
+                features = pool.features[known]
+                learned = learn(features, costs[known, axis], views(scenario, features.shape[1]))
                 likeliest = learned.parts[int(np.argmax(learned.weights))]
                 mean, spread = likeliest.column.left_out()
                 better = (mean - likeliest.warp.warped(costs[known, axis])) / spread

@@ -67,6 +67,11 @@ def listed(scenario: Scenario) -> tuple[Pool, NDArray[np.int64], NDArray[np.floa
     return pool, rows, np.where(scenario.failing[:, None], np.nan, scenario.told)[rows]
 
 
+def views(scenario: Scenario, n_columns: int) -> tuple[slice, ...]:
+    """Return where the views are among `n_columns` features."""
+    return Catalogue(problem_of(scenario, 0), learns_from_cheap=True).views(n_columns)
+
+
 def _measured(scenario: Scenario, candidate: Candidate, answer: Answer) -> Measurement:
     if answer.costs is None:
         return Measurement(candidate.key, status=Status.FAILED, reason="it had to fail")
