@@ -5,7 +5,7 @@ above it for all else. What it found for an output is remembered until the next 
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from niwaki.spaces.grammar.costs import (
     NOTHING,
@@ -117,35 +117,70 @@ class Frame:
             ends: Iterable[Outcome] = ()
             if after is not None:
                 ends = self._lookahead.completions(self.way, self.position + 1, after)
-            search = self._rests[output] = (iter(ends), []) if ends else _NOWHERE
-        ends, found = search
-        for rest in found:
+            search = self._rests[output] = _Search(iter(ends), [], []) if ends else _NOWHERE
+        for rest in search.found:
             if covers(purse, rest.price):
                 return rest
+        if search.found:
+            self._lookahead.short = True
+        return self._searched(search, purse)
+
+    def _searched(self, search: "_Search", purse: Purse) -> Rest | None:
+        """Go on with a search: first with what a smaller purse did not suffice for."""
         lookahead = self._lookahead
-        while lookahead.effort > 0:
-            outcome = next(ends, None)
-            if outcome is None:
+        for at, (outcome, tried) in enumerate(search.dear):
+            lookahead.short = True
+            if lookahead.effort <= 0:
                 return None
-            lookahead.effort -= 1
-            end, cost, _ = outcome
-            left = paid(purse, cost, self.copies)
-            if left is not None and cost[5] <= self.depth_left:
-                above = self.above.rest(end, left)
-                if above is not None:
-                    rest = Rest(plus(above.price, cost, self.copies), end, cost, above)
-                    found.append(rest)
+            if not covers(tried, purse):
+                rest = self._rest_of(outcome, purse)
+                search.dear[at] = (outcome, purse)
+                if rest is not None:
+                    del search.dear[at]
+                    search.found.append(rest)
                     return rest
+        while lookahead.effort > 0:
+            following = next(search.ends, None)
+            if following is None:
+                return None
+            before, lookahead.short = lookahead.short, False
+            rest = self._rest_of(following, purse)
+            if rest is not None:
+                search.found.append(rest)
+                return rest
+            if lookahead.short:
+                search.dear.append((following, purse))
+            lookahead.short |= before
         return None
+
+    def _rest_of(self, outcome: Outcome, purse: Purse) -> Rest | None:
+        """Return a rest that begins with an outcome of what is left of this production."""
+        lookahead = self._lookahead
+        lookahead.effort -= 1
+        end, cost, _ = outcome
+        left = paid(purse, cost, self.copies)
+        if left is None:
+            lookahead.short = True
+            return None
+        if cost[5] > self.depth_left:
+            return None
+        above = self.above.rest(end, left)
+        if above is None:
+            return None
+        return Rest(plus(above.price, cost, self.copies), end, cost, above)
 
     def _passed_on(self, output: Attribute, purse: Purse) -> Rest | None:
         """Go on above a chain, which ends in what its last child gives."""
-        if self._lookahead.effort <= 0:
+        lookahead = self._lookahead
+        if lookahead.effort <= 0:
             return None
-        self._lookahead.effort -= 1
+        lookahead.effort -= 1
+        before, lookahead.short = lookahead.short, False
         above = self.above.rest(output, purse)
         rest = None if above is None else Rest(above.price, output, NOTHING, above)
-        self._rests[output] = (iter(()), [] if rest is None else [rest])
+        if rest is not None or not lookahead.short:  # else a larger purse may do
+            self._rests[output] = _Search(iter(()), [] if rest is None else [rest], [])
+        lookahead.short |= before
         return rest
 
     def remaining(self, before: Rest) -> tuple[Outcome, Rest]:
@@ -173,6 +208,18 @@ class Frame:
         return None
 
 
-# A search for ways to complete what is open, to be gone on with; and what it found.
-_Search: TypeAlias = tuple[Iterator[Outcome], list[Rest]]
-_NOWHERE: _Search = (iter(()), [])
+class _Search(NamedTuple):
+    """A search for ways to complete what is open, to be gone on with.
+
+    Attributes:
+        ends: Outcomes that were not looked at yet.
+        found: Ways that were affordable once.
+        dear: Outcomes that were not, with the largest purse that they were tried with.
+    """
+
+    ends: Iterator[Outcome]
+    found: list[Rest]
+    dear: list[tuple[Outcome, Purse]]
+
+
+_NOWHERE = _Search(iter(()), [], [])

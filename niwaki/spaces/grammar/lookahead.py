@@ -98,6 +98,7 @@ class Lookahead:
     Attributes:
         work_left: Outcomes that may still be looked at and compared. Whoever limits it forgets all
             tables when that ends a question, and takes the limit away.
+        short: Set where something was found that the budget did not suffice for.
     """
 
     def __init__(
@@ -121,6 +122,7 @@ class Lookahead:
         # are remembered or not, so that answers do not depend on what was asked before.
         self.effort = self.full_effort = EFFORT * self.thoroughness
         self.work_left = math.inf
+        self.short = False
         self._least = least_operations(self._grammar, copies=True)
         self._ways = {symbol: self._cheap_first(symbol) for symbol in self._grammar.by_symbol}
 

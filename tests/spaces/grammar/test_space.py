@@ -1,9 +1,11 @@
 """The laws of a space, operators, budgets, encodings."""
 
 import contextlib
+import itertools
 import pickle
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -14,6 +16,7 @@ import pytest
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar import Budget, Effect, Grammar, GrammarSpace, load_grammar, read_grammar
+from niwaki.spaces.walks import every_candidate
 from tests.spaces.grammar.descendants import check_descendants
 
 HERE = Path(__file__).parent
@@ -26,6 +29,34 @@ def test_samples_and_children_are_valid_and_new(shape: tuple[int, ...], einspace
     budget = Budget(operations=30, depth=10, parameters=10**7, macs=10**9, elements=10**6)
     grammar = einspace.on((shape, None))
     check_descendants(GrammarSpace(grammar, budget, expected_operations=12.0))
+
+
+def test_a_tight_budget_leaves_every_tree_its_probability() -> None:
+    text = "start N\nN -> chain: N N [0.45] | 'a' [0.3] | 'b' [0.25]"
+    space = GrammarSpace(read_grammar(text), Budget(operations=3))
+    a = 0.3 / 0.55  # where there is room for one more operation only
+    chance = {"a": a, "b": 1.0 - a}
+    expected = {"a": 0.3, "b": 0.25}
+    for x, y in itertools.product("ab", "ab"):
+        expected[f"chain({x}, {y})"] = 0.45 * expected[x] * expected[y]
+    for x, y, z in itertools.product("ab", repeat=3):
+        either = (
+            0.45 * chance[x] * chance[y] * chance[z],
+            expected[x] * 0.45 * chance[y] * chance[z],
+        )
+        expected[f"chain({x}, {y}, {z})"] = 0.45 * sum(either)
+    rng = np.random.default_rng(0)
+    drawn = Counter(str(space.tree(space.sample(rng))) for _ in range(4000))
+    assert drawn.keys() == expected.keys()
+    excess = sum((drawn[tree] - 4000 * p) ** 2 / (4000 * p) for tree, p in expected.items())
+    assert excess < 34.5  # chi-square of 13 degrees of freedom: one in a thousand is above
+
+
+@pytest.mark.parametrize("n_operations", [2, 3, 4])
+def test_the_walk_reaches_every_tree(n_operations: int) -> None:
+    text = "start N\nterminal i [identity]\nN -> chain: N N [0.3] | 'a' | 'b' | i"
+    space = GrammarSpace(read_grammar(text), Budget(operations=n_operations))
+    assert len(set(every_candidate(space))) == space.size
 
 
 def test_answers_lead_to_their_candidate(space: GrammarSpace) -> None:
