@@ -10,7 +10,7 @@ import optuna
 from optuna.samplers import BaseSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState
 
-from niwaki.core.candidate import SEPARATOR, Candidate, Value
+from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.core.measurement import Trial
 from niwaki.core.objectives import in_user_direction
@@ -18,9 +18,7 @@ from niwaki.core.randomness import derived_seed
 from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.optuna_factory import quiet, refuse_listing, sampler_factory
-from niwaki.spaces.base import Choose, Space
-from niwaki.spaces.grammar import GrammarSpace
-from niwaki.spaces.joint import DependentSpace, JointSpace
+from niwaki.spaces.base import Choose
 
 # They keep nothing between two asks but a random state and caches, so that a fresh one per ask does
 # the same job. Any other keeps a state in the study, or in itself.
@@ -164,7 +162,7 @@ class OptunaSearcher(Searcher):
     def _parameters(self, candidate: Candidate) -> dict[str, int] | None:
         """Return Optuna's parameters of a candidate; None if no walk is known to end there."""
         try:
-            answers = answers_to(self._problem.space, candidate)
+            answers = self._problem.space.answers(candidate)
         except SpaceError:
             return None
         parameters: dict[str, int] = {}
@@ -229,23 +227,6 @@ class _Proposal:
 
     trial: optuna.Trial
     candidate: Candidate
-
-
-def answers_to(space: Space | DependentSpace, candidate: Candidate) -> Mapping[str, Value]:
-    """Return, by path, how to answer the walk of `space` so that it ends at `candidate`.
-
-    Raises:
-        SpaceError: If no such answers are known.
-    """
-    if isinstance(space, GrammarSpace):
-        return space.answers(candidate)
-    if not isinstance(space, JointSpace):
-        return candidate.decisions
-    return {
-        f"{name}{SEPARATOR}{path}": value
-        for name, part in space.parts.items()
-        for path, value in answers_to(part, candidate.part(name)).items()
-    }
 
 
 def suggested(trial: optuna.Trial) -> Choose:

@@ -78,6 +78,14 @@ class Space(ABC):
         """
         return None
 
+    def answers(self, candidate: Candidate) -> Mapping[str, Value]:
+        """Return, by path, what `decide` has to be answered so that it ends at `candidate`.
+
+        Raises:
+            SpaceError: If that is not known, as may be where candidates are derived.
+        """
+        return candidate.decisions
+
     def canonical(self, decisions: Mapping[str, Value]) -> Candidate:
         """Return the candidate that these decisions spell, inactive ones left out.
 

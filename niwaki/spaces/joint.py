@@ -85,6 +85,17 @@ class JointSpace(Space):
             items.extend(decided[name].prefixed(name).items)
         return Candidate.of(items)
 
+    def answers(self, candidate: Candidate) -> Mapping[str, Value]:
+        found: dict[str, Value] = {}
+
+        def retrace(name: str, space: Space) -> Candidate:
+            own = candidate.part(name)
+            found.update({f"{name}{SEPARATOR}{p}": v for p, v in space.answers(own).items()})
+            return own
+
+        self._walk(retrace)
+        return found
+
     def sample(self, rng: np.random.Generator) -> Candidate:
         if not _is_whole(self):
             return self.decide(at_random(rng))

@@ -3,7 +3,9 @@
 import math
 import pickle
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
 from itertools import islice
 
 import numpy as np
@@ -46,6 +48,15 @@ class SpaceContract(ABC):
 
     def test_decisions_spell_their_candidate(self, space: Space, samples: list[Candidate]) -> None:
         assert [space.canonical(candidate.decisions) for candidate in samples] == samples
+
+    def test_answers_lead_to_their_candidate(self, space: Space, samples: list[Candidate]) -> None:
+        n_known = 0
+        for candidate in samples:
+            with suppress(SpaceError):  # where candidates are derived, some ways are not known
+                answers = space.answers(candidate)
+                n_known += 1
+                assert space.decide(partial(_answered, answers)) == candidate
+        assert n_known > N_SAMPLES // 2
 
     def test_json_brings_a_candidate_back(self, samples: list[Candidate]) -> None:
         again = [Candidate.from_json(candidate.to_json()) for candidate in samples]
@@ -147,6 +158,10 @@ def breed(space: Space, n: int) -> list[Candidate]:
     mutants = [space.mutate(parent, rng) for parent in parents]
     children = [space.crossover(a, b, rng) for a, b in zip(parents, mutants, strict=True)]
     return [*parents, *mutants, *children]
+
+
+def _answered(answers: Mapping[str, Value], path: str, options: Sequence[Value]) -> Value:
+    return options[options.index(answers[path])]
 
 
 def first_asked(space: Space) -> str:

@@ -198,12 +198,6 @@ class GrammarSpace(WholeSpace):
         return self.candidate(self.engine.derive(_asking(choose)).tree)
 
     def answers(self, candidate: Candidate) -> Mapping[str, Value]:
-        """Return, by path, what `decide` has to be answered so that it ends at `candidate`.
-
-        Raises:
-            SpaceError: If lookahead knows no derivation of it, as may be where it takes nearly all
-                of the budget.
-        """
         tree, found = self.tree(candidate), dict[str, Value]()
         retracing = Retracing(self.engine.attributes, tree)
 
