@@ -26,6 +26,7 @@ N_SHARED = 4  # logarithms of amplitude, linear variance, noise variance and rel
 PRIOR_MEAN = np.array([0.0, -1.0, np.log(1e-2), 0.0])
 PRIOR_STD = np.array([1.0, 1.5, 1.5, 1.5])
 REFUSED = 1e10  # in place of the evidence where the covariance is not positive definite
+OTHER_VIEWS = 2.0  # total variance of each view after the first, of that of the first
 VIEW_STD = 1.5  # of the log relevance that the columns of a view have in common, a priori
 FURTHEST = 12.0  # of a logarithm from 0: keeps line searches finite
 
@@ -39,8 +40,8 @@ class Evidence:
         values: (n,) of mean 0 and variance 1.
         shrinkage: How far a column's log relevance strays from the shared one: its prior's
             standard deviation.
-        views: Runs of columns that describe a row each in their own way. None weighs more than
-            another before the values say so, however many columns vary in it and how.
+        views: Runs of columns that describe a row each in their own way. What each weighs, before
+            the values say more, does not hang on how many columns vary in it, and how.
     """
 
     rows: Array
@@ -60,7 +61,7 @@ class Evidence:
     def units(self) -> Array:
         """(d,) inverse squared scales: 1 for columns of 0 and 1 or of one value, else by spread.
 
-        All views have the total variance of the first.
+        Views after the first have a total variance that is a multiple of the first's.
         """
         binary = np.isin(self.rows, (0.0, 1.0)).all(axis=0)
         # Of equal numbers the mean may be another one, by the last digit.
@@ -68,8 +69,8 @@ class Evidence:
         variance = np.maximum(self._centred.var(axis=0), 1e-300)
         units = np.where(binary | constant, 1.0, 1.0 / variance)
         totals = [float((variance * units)[view] @ ~constant[view]) for view in self.views]
-        for view, total in zip(self.views, totals, strict=True):
-            units[view] *= totals[0] / total if totals[0] and total else 1.0
+        for view, total in zip(self.views[1:], totals[1:], strict=True):
+            units[view] *= OTHER_VIEWS * totals[0] / total if totals[0] and total else 1.0
         return units
 
     @cached_property
