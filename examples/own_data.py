@@ -1,4 +1,4 @@
-"""Data of one's own, searched from Python: `python examples/own_data.py`. About half a minute.
+"""Data of one's own, searched from Python: `python examples/own_data.py`. About a minute.
 
 Pictures of one bright square: where it is (segmentation), and how large (regression).
 """

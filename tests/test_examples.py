@@ -129,7 +129,7 @@ def example(name: str, *arguments: str, cwd: Path) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
