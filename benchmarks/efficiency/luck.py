@@ -41,11 +41,12 @@ class Luck:
         others = np.flatnonzero(np.isfinite(costs).all(axis=1) & ~front)
         seen = stream(0, "luck").permutation(others)[:N_OTHERS]
         known = np.sort(np.concatenate([np.flatnonzero(front), seen]))
+        features = pool.features[known]
+        parts = views(scenario, features.shape[1])
         deviations = [np.full(int(front.sum()), np.nan)]
         for axis, name in enumerate(scenario.wanted):
             if name not in pool.cheap:
-                features = pool.features[known]
-                learned = learn(features, costs[known, axis], views(scenario, features.shape[1]))
+                learned = learn(features, costs[known, axis], parts)
                 likeliest = learned.parts[int(np.argmax(learned.weights))]
                 mean, spread = likeliest.column.left_out()
                 better = (mean - likeliest.warp.warped(costs[known, axis])) / spread
