@@ -89,10 +89,11 @@ class Catalogue:
         """Return candidates as a pool; of equal identities the first stands for all."""
         first: dict[str, Candidate] = {}
         for candidate in candidates:
-            first.setdefault(self.problem.identity(candidate), candidate)
-        for name in first:
+            name = self.problem.identity(candidate)
+            first.setdefault(name, candidate)
+            # At once: spaces remember the last few networks that they were asked about.
             if name not in self._cheap:
-                self._cheap[name] = self.problem.cheap(first[name])
+                self._cheap[name] = self.problem.cheap(candidate)
         new = [name for name in first if name not in self._features]
         if new:
             rows = self._encoded([first[name] for name in new])
