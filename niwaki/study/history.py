@@ -9,6 +9,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.study.events import Asked, Baseline, Event, Final, Note, Started, Told
+from niwaki.study.soundness import sound
 
 SESSION = "session"  # first word of the note that opens each session
 
@@ -77,13 +78,14 @@ class History:
 
     def _add_trial(self, event: Told) -> None:
         candidate = self.asked[event.number].candidate
-        self.trials.append(Trial(event.number, candidate, event.measurement))
+        measurement = sound(event.measurement)  # older ledgers hold values of any size
+        self.trials.append(Trial(event.number, candidate, measurement))
         self.told_at.append(self.seconds)
         self._open.pop(event.number, None)
-        turned_away = event.measurement.status is Status.INFEASIBLE
+        turned_away = measurement.status is Status.INFEASIBLE
         self.n_paid += not turned_away
         self.effort += 0.0 if turned_away else self.asked[event.number].effort
-        self.n_complete += event.measurement.complete
+        self.n_complete += measurement.complete
         self.n_infeasible_in_a_row = self.n_infeasible_in_a_row + 1 if turned_away else 0
 
     @property

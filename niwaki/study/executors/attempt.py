@@ -7,10 +7,11 @@ from dataclasses import replace
 import numpy as np
 
 from niwaki.core.jsonable import JSON, finite_or_none
-from niwaki.core.measurement import LARGEST_VALUE, Measurement, Status
+from niwaki.core.measurement import Measurement, Status
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain, traceback_lines
+from niwaki.study.soundness import sound
 
 MAX_REPR_CHARACTERS = 200
 
@@ -79,14 +80,8 @@ def _checked(measurement: Measurement, job: Job) -> Measurement:
             f"{job.candidate.key} was asked for: set key=candidate.key"
         )
     values = {str(name): float(value) for name, value in measurement.values.items()}
-    sound = {name: value for name, value in values.items() if abs(value) <= LARGEST_VALUE}
-    plain = replace(measurement, values=sound, details=_plain_object(measurement.details))
-    if len(sound) == len(values) or not measurement.complete:
-        return plain
-    bad = ", ".join(f"'{name}' is {values[name]}" for name in values if name not in sound)
-    wanted = f"finite, and at most {LARGEST_VALUE:g} in size"
-    reason = f"{bad}: a value must be {wanted}; the training may have diverged"
-    return replace(plain, status=Status.FAILED, reason=reason)
+    plain = replace(measurement, values=values, details=_plain_object(measurement.details))
+    return sound(plain)
 
 
 def _plain_object(details: Mapping[str, object]) -> dict[str, JSON]:
