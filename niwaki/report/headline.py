@@ -140,10 +140,10 @@ def _nothing_found(models: Models) -> str:
         return f"All {n_trials} evaluations failed, most often because: {reason}"
     counts = {
         "failed": n_failed,
-        "were turned away by a cheap count": models.count(State.INFEASIBLE),
-        "were measured outside a constraint": models.count(State.OUTSIDE),
+        "turned away by a cheap count": models.count(State.INFEASIBLE),
+        "measured outside a constraint": models.count(State.OUTSIDE),
     }
-    return f"No model is on the front: of {n_trials} evaluations, {_told(counts)}."
+    return f"No model is on the front. Of {n_trials} tried: {_told(counts)}."
 
 
 def _told(counts: Mapping[str, int]) -> str:
