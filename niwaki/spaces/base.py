@@ -1,5 +1,6 @@
 """What every search space can do."""
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
@@ -118,11 +119,10 @@ class Space(ABC):
             return f"decision '{extra[0]}' is unknown here, or inactive: leave it out"
         if repr(spelled.items) == repr(candidate.items):  # as good as equal keys, and quicker
             return ""
-        # The same value, yet another key: 3.0 for 3, or -0.0 for 0.0.
-        odd = next(
-            item for item in spelled.items if repr(candidate.decisions[item[0]]) != repr(item[1])
-        )
-        return f"decision '{odd[0]}' is spelled {candidate.decisions[odd[0]]!r}: write {odd[1]!r}"
+        # The same value, yet another key: 3.0 for 3, -0.0 for 0.0, or another form of a tree.
+        path = next(p for p, v in spelled.items if repr(candidate.decisions[p]) != repr(v))
+        given, own = (json.dumps(each.to_json()[path]) for each in (candidate, spelled))
+        return f"decision '{path}' is spelled {given}: write {own}"
 
     def contains(self, candidate: Candidate) -> bool:
         """Whether `candidate` is of this space."""

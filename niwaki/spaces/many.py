@@ -25,7 +25,10 @@ def faults(space: Space, candidates: Iterable[Candidate]) -> list[str]:
 
 
 def spelled(space: Space, candidates: Sequence[Candidate]) -> list[tuple[Candidate, str]]:
-    """Return candidates that people or programs wrote, as the space spells them: 3 for 3.0.
+    """Return candidates that people or programs wrote, as the space spells them.
+
+    3 for 3.0, and the canonical form of a tree, if it is all that a candidate decides: other
+    decisions, such as the precisions of its layers, may hang on how it is spelled.
 
     Returns:
         For each its own spelling and an empty string, or the candidate as it came and what is wrong
@@ -39,15 +42,15 @@ def spelled(space: Space, candidates: Sequence[Candidate]) -> list[tuple[Candida
 
 
 def _respelled(space: Space, candidate: Candidate) -> Candidate | None:
-    """Return the candidate of the space that has the same values; None if there is none."""
+    """Return the candidate of the space that is meant; None if there is none."""
     try:
         own = space.canonical(candidate.decisions)
     except SpaceError:
         return None
     given = candidate.decisions
-    alike = own.decisions.keys() == given.keys() and all(
-        same(value, given[path]) for path, value in own.items
-    )
+    if own.decisions.keys() != given.keys():
+        return None
+    alike = len(own.items) == 1 or all(same(value, given[path]) for path, value in own.items)
     return own if alike else None
 
 

@@ -1,5 +1,7 @@
 """Spaces of choices against plain listing."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -116,7 +118,8 @@ def test_check_refuses_another_spelling_of_an_option(option: Value, written: Val
     space = ChoiceSpace((Choice("a", (option, "other")),))
     candidate = Candidate.of({"a": written})
     assert candidate != space.canonical(candidate.decisions) == Candidate.of({"a": option})
-    assert f"is spelled {written!r}: write {option!r}" in space.check(candidate)
+    given, own = (json.dumps(value) for value in (written, option))
+    assert f"is spelled {given}: write {own}" in space.check(candidate)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from niwaki.core.candidate import Candidate, Value
 from niwaki.core.randomness import stream
 from niwaki.spaces import Choice, ChoiceSpace, Condition, JointSpace
 from niwaki.spaces.base import Space
+from niwaki.spaces.grammar import Budget, GrammarSpace, read_grammar
 from niwaki.spaces.many import faults, spelled
 from niwaki.spaces.precision import with_precisions
 from niwaki.testing.toys import joint_toy
@@ -72,6 +73,25 @@ def test_numbers_may_be_spelled_as_json_may() -> None:
         assert "is not one of" in fault
     [(_, fault)] = spelled(space, [Candidate.of({"a": 3.0, "b": 2.0, "c": True, "d": 1})])
     assert "'d' is unknown" in fault
+
+
+def test_a_tree_gets_its_canonical_form_where_nothing_else_hangs_on_it() -> None:
+    grammar = read_grammar(
+        "start S\n"
+        "terminal split [symmetric], join [commutative], a, b\n"
+        "S -> pair@branch: split M M join\n"
+        "M -> a | b\n"
+    )
+    space = GrammarSpace(grammar, Budget(operations=8))
+    own = space.candidate("pair(split, a, b, join)")
+    other = Candidate.of({"tree": ("pair", "split", "b", "a", "join")})
+    assert spelled(space, [other, own]) == [(own, ""), (own, "")] != [(other, "")]
+    [(_, fault)] = spelled(space, [Candidate.of({**other.decisions, "rate": 1})])
+    assert "'rate' is unknown" in fault
+    joint = JointSpace({"network": space, "rate": ChoiceSpace((Choice("a", (1, 2)),))})
+    beside = Candidate.of({"network/tree": other.decisions["tree"], "rate/a": 1})
+    [(_, fault)] = spelled(joint, [beside])
+    assert fault.endswith('write ["pair", "split", "a", "b", "join"]')
 
 
 def test_most_candidates_are_not_walked_through(monkeypatch: pytest.MonkeyPatch) -> None:
