@@ -289,8 +289,14 @@ def predict(
 ) -> None:
     """Predict what candidates would measure."""
     from niwaki.config.prediction import load_predictor
-    from niwaki.study.asking import predictions_json, predictions_text, read_candidates
+    from niwaki.study.asking import (
+        predictions_json,
+        predictions_text,
+        read_candidates,
+        require_level,
+    )
 
+    require_level(level)
     places, written = read_candidates(candidate, batch)
     predictor = load_predictor(run, names=value or ())
     candidates = predictor.spelled(written, places=places)
@@ -323,7 +329,7 @@ def bench(
     path: Annotated[
         Path, typer.Argument(help="An ONNX file, an exported model's folder, or one of several.")
     ],
-    threads: Annotated[int, typer.Option(help="Threads inside one operator.")] = 1,
+    threads: Annotated[int, typer.Option(help="Threads inside one operator.", min=1)] = 1,
     as_json: Json = False,
 ) -> None:
     """Measure the latency of models so that one can believe it."""

@@ -516,6 +516,18 @@ def test_a_candidate_of_another_space_is_refused(formulas: Path, call: Call) -> 
     assert message.startswith("'odd.jsonl', line 3: decision")
 
 
+@pytest.mark.parametrize("level", ["1.0", "0", "nan"])
+def test_a_level_out_of_range_is_wrong_usage(formulas: Path, call: Call, level: str) -> None:
+    Path("one.json").write_text("{}")
+    arguments = ("--candidate", "one.json", "--level", level, "--json")
+    message = refused(call("predict", str(formulas), *arguments), "ConfigError", 2)
+    assert "give a share between 0 and 1" in message
+
+
+def test_a_session_without_threads_is_wrong_usage(call: Call) -> None:
+    assert call("bench", "model.onnx", "--threads", "0").code == 2
+
+
 def test_a_grammar_is_checked_by_line(call: Call) -> None:
     Path("bad.yaml").write_text("start: S\nproductions:\n  S: [T S]\n")
     done = call("grammar", "check", "bad.yaml")

@@ -16,6 +16,8 @@ from niwaki.study.run import Run
 def load_predictor(run: Path | str, *, names: Sequence[str] = ()) -> RunPredictor:
     """Return what predicts the candidates of a run, fitted on everything that it measured.
 
+    Values that cost nothing to know are computed where the run was started from a configuration.
+
     Args:
         run: Folder of a run, finished or not, that was started from a configuration, or whose
             space is one of choices, as that of `niwaki compress` is.
@@ -27,13 +29,14 @@ def load_predictor(run: Path | str, *, names: Sequence[str] = ()) -> RunPredicto
         StudyError: If too few evaluations are complete.
     """
     found = Run.read(Path(run))
-    return run_predictor(found, _space(found), names=names)
-
-
-def _space(run: Run) -> Space:
-    config = run.folder.read_config()
+    config = found.folder.read_config()
     if isinstance(config.get("evaluator"), Mapping):
-        return build_evaluator(parse_config(config), notify=lambda _: None).space
+        evaluator = build_evaluator(parse_config(config), notify=lambda _: None)
+        return run_predictor(found, evaluator.space, names=names, cheap=evaluator.cheap)
+    return run_predictor(found, _described_space(found), names=names)
+
+
+def _described_space(run: Run) -> Space:
     path = run.folder.space
     if not path.exists():
         raise ConfigError(

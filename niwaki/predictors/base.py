@@ -24,11 +24,14 @@ class Prediction:
         errors: (k, m) float64, absolute errors on held-out rows in units of their `std`, each
             column sorted, NaN after its last; None if there are none: then errors are taken to be
             normal.
+        exact: (m,) whether a column was computed: its intervals have no width at any level. None if
+            all were predicted.
     """
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     errors: NDArray[np.float64] | None = None
+    exact: NDArray[np.bool_] | None = None
 
     def interval(self, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (n, m) lower and upper ends of intervals that hold a share `level` of the truth.
@@ -46,6 +49,8 @@ class Prediction:
         if not 0.0 < level < 1.0:
             raise DataError(f"the level of an interval is {level}: give a share between 0 and 1")
         half_width = self._half_width(level)
+        if self.exact is not None:
+            half_width = np.where(self.exact, 0.0, half_width)
         # Certainty (a spread of 0) times an infinite half-width stays no promise at all.
         finite = np.where(np.isfinite(half_width), half_width, 1.0)
         widths = np.where(np.isfinite(half_width), self.std * finite, np.inf)

@@ -65,6 +65,18 @@ def _candidate(text: str, where: str) -> Candidate:
         raise SpaceError(f"{where}: {error}") from error
 
 
+def require_level(level: float) -> None:
+    """Raise if intervals cannot have such a level.
+
+    Raises:
+        ConfigError: If it is not strictly between 0 and 1.
+    """
+    if not 0.0 < level < 1.0:
+        raise ConfigError(
+            f"the level of an interval is {level}: give a share between 0 and 1, such as 0.9"
+        )
+
+
 def predictions_json(
     predictor: RunPredictor,
     candidates: list[Candidate],
@@ -75,7 +87,7 @@ def predictions_json(
     """Return predictions, their intervals and the predictor's quality, for programs.
 
     What is not finite, such as the end of an interval that too few evaluations can promise, is
-    null.
+    null. Values under `computed` are exact, and their intervals have no width.
     """
     low, high = prediction.interval(level)
     columns = [x.tolist() for x in (prediction.mean, prediction.std, low, high)]
@@ -94,6 +106,7 @@ def predictions_json(
     return {
         "level": level,
         "n_evaluations": predictor.n_rows,
+        "computed": list(predictor.computed),
         "units": {value.name: value.unit for value in predictor.values},
         "quality": predictor.quality_json(),
         "predictions": rows,
@@ -113,10 +126,18 @@ def predictions_text(
     for row, candidate in enumerate(candidates):
         for column, value in enumerate(predictor.values):
             unit = f" {value.unit}" if value.unit else ""
-            lines.append(
-                f"{candidate.key[:8]}  {value.name:<20} {prediction.mean[row, column]:.5g}{unit}  "
-                f"{100 * level:.6g}% in [{low[row, column]:.5g}, {high[row, column]:.5g}]"
-            )
-    lines.append(f"fitted on {predictor.n_rows} evaluations; on held-out ones:")
-    lines += [f"  {name:<20} {found}" for name, found in predictor.quality.items()]
-    return "\n".join(lines)
+            mean, name = prediction.mean[row, column], f"{candidate.key[:8]}  {value.name:<20}"
+            if value.name in predictor.computed:
+                lines.append(f"{name} {mean:.12g}{unit}  computed")
+                continue
+            ends = f"[{low[row, column]:.5g}, {high[row, column]:.5g}]"
+            lines.append(f"{name} {mean:.5g}{unit}  {100 * level:.6g}% in {ends}")
+    return "\n".join([*lines, *_quality_lines(predictor)])
+
+
+def _quality_lines(predictor: RunPredictor) -> list[str]:
+    predicted = {n: q for n, q in predictor.quality.items() if n not in predictor.computed}
+    if not predicted:
+        return []
+    title = f"fitted on {predictor.n_rows} evaluations; on held-out ones:"
+    return [title, *(f"  {name:<20} {found}" for name, found in predicted.items())]

@@ -1,6 +1,6 @@
 """Asking a run: what its measurements say about candidates that were never measured."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -15,7 +15,7 @@ from niwaki.core.measurement import Trial
 from niwaki.core.objectives import Objective
 from niwaki.core.registry import nearest
 from niwaki.predictors.base import Prediction, Predictor
-from niwaki.predictors.quality import Quality, cross_quality
+from niwaki.predictors.quality import Quality, cross_quality, quality
 from niwaki.predictors.standard import standard_predictor
 from niwaki.spaces.base import Space
 from niwaki.spaces.many import spelled
@@ -23,10 +23,15 @@ from niwaki.study.description import StudyDescription
 from niwaki.study.run import Run
 
 _Array: TypeAlias = NDArray[np.float64]
+Cheap: TypeAlias = Callable[[Candidate], Mapping[str, float]]
 
 FOLDER = "predictor"
 LEAST_ROWS = 10
 _SCHEMA = 1
+
+
+def _nothing(candidate: Candidate) -> Mapping[str, float]:  # noqa: ARG001
+    return {}
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,9 @@ class RunPredictor:
         quality: By name, how good predictions are of evaluations that were held out. A search looks
             where values are good, so these are better known there than elsewhere in the space.
         n_rows: Evaluations that it was fitted on.
-        predictor: From features to values.
+        predictor: From features to those values that are not computed.
+        cheap: What costs nothing to know about a candidate.
+        computed: Names of the values that `cheap` gives: exact, and never predicted.
     """
 
     space: Space
@@ -47,6 +54,8 @@ class RunPredictor:
     quality: Mapping[str, Quality]
     n_rows: int
     predictor: Predictor
+    cheap: Cheap = _nothing
+    computed: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -64,7 +73,19 @@ class RunPredictor:
 
     def predict_spelled(self, candidates: Sequence[Candidate]) -> Prediction:
         """Return what `predict` does, of candidates as `spelled` gives them: not checked again."""
-        return self.predictor.predict(self.space.encode(candidates))
+        exact = np.array([name in self.computed for name in self.names])
+        if exact.all():
+            return _counted(self.cheap, candidates, self.names)
+        found = self.predictor.predict(self.space.encode(candidates))
+        if not exact.any():
+            return found
+        counted = _counted(self.cheap, candidates, self.names)
+        counted.mean[:, ~exact], counted.std[:, ~exact] = found.mean, found.std
+        errors = None
+        if found.errors is not None:
+            errors = np.full((len(found.errors), len(exact)), np.nan)
+            errors[:, ~exact] = found.errors
+        return Prediction(counted.mean, counted.std, errors, exact)
 
     def spelled(
         self, candidates: Sequence[Candidate], *, places: Sequence[str] = ()
@@ -94,7 +115,17 @@ class RunPredictor:
         return {name: found.to_json() for name, found in self.quality.items()}
 
 
-def run_predictor(run: Run, space: Space, *, names: Sequence[str] = ()) -> RunPredictor:
+def _counted(cheap: Cheap, candidates: Sequence[Candidate], names: Sequence[str]) -> Prediction:
+    """Return what `cheap` gives, as (n, m) values that are exact; NaN where it gives none."""
+    counts = [cheap(candidate) for candidate in candidates]
+    mean = np.array([[count.get(name, np.nan) for name in names] for count in counts])
+    mean = mean.reshape(len(candidates), len(names))
+    return Prediction(mean, np.zeros_like(mean), exact=np.ones(len(names), dtype=bool))
+
+
+def run_predictor(
+    run: Run, space: Space, *, names: Sequence[str] = (), cheap: Cheap = _nothing
+) -> RunPredictor:
     """Return the predictor of a run: a cached one if nothing was measured since, or a new one.
 
     Fitting a few hundred evaluations takes seconds; what was learned is kept in the run's folder
@@ -104,6 +135,8 @@ def run_predictor(run: Run, space: Space, *, names: Sequence[str] = ()) -> RunPr
         run: Finished or not.
         space: Its space.
         names: Values to predict; the objectives and what constraints are on, if empty.
+        cheap: What costs nothing to know about a candidate, as `Evaluator.cheap` says: such values
+            are computed, however few evaluations there are.
 
     Raises:
         ConfigError: If a name is of no value of the run.
@@ -111,20 +144,36 @@ def run_predictor(run: Run, space: Space, *, names: Sequence[str] = ()) -> RunPr
     """
     values = _values(run.description, names)
     trials = _usable(run)
-    if len(trials) < LEAST_ROWS:
+    wanted = [value.name for value in values]
+    computed = _computed(trials, wanted, cheap)
+    learned = [name for name in wanted if name not in computed]
+    if len(trials) < LEAST_ROWS and learned:
         raise StudyError(
             f"a predictor needs {LEAST_ROWS} complete evaluations at full effort, and the run has "
             f"{len(trials)}: run the search for longer"
         )
-    X = space.encode([trial.candidate for trial in trials])
-    wanted = [value.name for value in values]
-    y = _table(trials, wanted)
     seed = run.description.seed
     predictor = standard_predictor(seed=seed)
-    path = run.folder.path / FOLDER / f"{fingerprint(wanted)}.npz"
-    quality = _fitted(path, predictor, _digest(trials, y, X.shape[1]), (X, y), seed=seed)
-    known = dict(zip(wanted, quality, strict=True))
-    return RunPredictor(space, values, known, len(trials), predictor)
+    known = _checked(trials, computed, cheap)
+    if learned:
+        X, y = space.encode([trial.candidate for trial in trials]), _table(trials, learned)
+        path = run.folder.path / FOLDER / f"{fingerprint(learned)}.npz"
+        digest = _digest(trials, y, X.shape[1])
+        known |= zip(learned, _fitted(path, predictor, digest, (X, y), seed=seed), strict=True)
+    ordered = {name: known[name] for name in wanted}
+    return RunPredictor(space, values, ordered, len(trials), predictor, cheap, computed)
+
+
+def _computed(trials: Sequence[Trial], names: Sequence[str], cheap: Cheap) -> tuple[str, ...]:
+    """Return the names that `cheap` gives for every candidate that was measured."""
+    counts = [cheap(trial.candidate) for trial in trials]
+    return tuple(name for name in names if counts and all(name in count for count in counts))
+
+
+def _checked(trials: Sequence[Trial], names: Sequence[str], cheap: Cheap) -> dict[str, Quality]:
+    """Return how well computed values agree with those that were measured."""
+    counted = _counted(cheap, [trial.candidate for trial in trials], names)
+    return dict(zip(names, quality(counted, _table(trials, names)), strict=True))
 
 
 def _values(description: StudyDescription, names: Sequence[str]) -> tuple[Objective, ...]:
@@ -149,7 +198,7 @@ def _usable(run: Run) -> list[Trial]:
 
 def _table(trials: Sequence[Trial], names: Sequence[str]) -> NDArray[np.float64]:
     rows = [[trial.measurement.values.get(name, np.nan) for name in names] for trial in trials]
-    return np.array(rows, dtype=np.float64)
+    return np.array(rows, dtype=np.float64).reshape(len(trials), len(names))
 
 
 def _digest(trials: Sequence[Trial], y: NDArray[np.float64], n_features: int) -> str:

@@ -29,7 +29,11 @@ def test_a_run_is_asked_by_its_folder(tmp_path: Path) -> None:
         "kind": "table",
         "file": str(tmp_path / "table.csv"),
         "decisions": ["a", "b", "c"],
-        "values": {"gain": {"column": "gain", "direction": "maximize"}},
+        "values": {
+            "gain": {"column": "gain", "direction": "maximize"},
+            "size": {"column": "b", "direction": "minimize"},
+        },
+        "cheap": ["size"],
         "baseline": {"a": 0, "b": 0, "c": 0},
     }
     config = parse_config({**TABLE, "evaluator": evaluator, "name": "asked"})
@@ -39,6 +43,8 @@ def test_a_run_is_asked_by_its_folder(tmp_path: Path) -> None:
     candidate = predictor.space.canonical({"a": 3, "b": 3, "c": 0})
     assert predictor.predict([candidate]).mean[0, 0] == pytest.approx(9.0, abs=2.0)
     assert np.isfinite(predictor.predict([candidate]).interval()[0]).all()
+    counted = load_predictor(tmp_path / "asked", names=["size"])
+    assert (counted.computed, counted.predict([candidate]).mean.tolist()) == (("size",), [[3.0]])
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
 from tests.study.formulas import SPACE, FormulaEvaluator
 
+CHEAP = FormulaEvaluator().cheap
+
 
 def searched(folder: Path, n: int) -> Run:
     """Run a study of n random evaluations, or continue it."""
@@ -180,6 +182,38 @@ def test_answers_carry_intervals_and_quality(run: Run, candidates: list[Candidat
     assert candidates[1].key[:8] in text
     assert " ms  90% in [" in text
     assert "99.9% in" in predictions_text(predictor, candidates[:2], prediction, level=0.999)
+
+
+def test_what_costs_nothing_is_computed(run: Run, candidates: list[Candidate]) -> None:
+    predictor = run_predictor(run, SPACE, names=["weight", "price"], cheap=CHEAP)
+    assert predictor.computed == ("weight",)
+    prediction = predictor.predict(candidates)
+    weights = [CHEAP(candidate)["weight"] for candidate in candidates]
+    low, high = prediction.interval(0.999)
+    for column in (prediction.mean, low, high):
+        np.testing.assert_array_equal(column[:, 0], weights)
+    assert np.isinf(high[:, 1]).all()
+    assert (predictor.quality["weight"].rmse, predictor.quality["weight"].coverage) == (0.0, 1.0)
+    alone = run_predictor(run, SPACE, names=["price"]).predict(candidates)
+    np.testing.assert_array_equal(prediction.mean[:, 1:], alone.mean)
+    np.testing.assert_array_equal(prediction.interval()[0][:, 1:], alone.interval()[0])
+
+
+def test_what_is_computed_needs_few_evaluations(
+    tmp_path: Path, candidates: list[Candidate]
+) -> None:
+    run = searched(tmp_path / "run", 2)
+    predictor = run_predictor(run, SPACE, names=["weight"], cheap=CHEAP)
+    prediction = predictor.predict(candidates[:1])
+    weight = CHEAP(candidates[0])["weight"]
+    text = predictions_text(predictor, candidates[:1], prediction)
+    assert text == f"{candidates[0].key[:8]}  {'weight':<20} {weight:.12g}  computed"
+    data = json.loads(json.dumps(predictions_json(predictor, candidates[:1], prediction)))
+    assert data["computed"] == ["weight"]
+    expected = {"mean": weight, "std": 0.0, "low": weight, "high": weight}
+    assert data["predictions"][0]["values"] == {"weight": expected}
+    with pytest.raises(StudyError, match="and the run has 3"):
+        run_predictor(run, SPACE, names=["weight", "gain"], cheap=CHEAP)
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from math import prod
 
 
@@ -114,12 +115,12 @@ class Layer:
     n_positions: int
     norm: str
 
-    @property
+    @cached_property
     def n_inputs(self) -> int:
         """Input channels."""
         return sum(segment.n for segment in self.inputs)
 
-    @property
+    @cached_property
     def n_weights(self) -> int:
         """Elements of the weight tensor."""
         return self.n_inputs * self.n_outputs * self.kernel**2

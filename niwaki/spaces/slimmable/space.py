@@ -164,7 +164,11 @@ class SlimmableSpace(LayeredSpace):
 
     def layer_table(self, candidate: Candidate) -> tuple[Layer, ...]:
         """Return every convolution and linear layer of `candidate`, with exact counts."""
-        return layers_of(self.layout(candidate), full=self.layout(self.largest))
+        return layers_of(self.layout(candidate), full=self._full)
+
+    @cached_property
+    def _full(self) -> Layout:
+        return self.layout(self.largest)
 
     @cached_property
     def all_layers(self) -> tuple[str, ...]:
