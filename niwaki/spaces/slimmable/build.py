@@ -1,5 +1,6 @@
 """From layouts to modules: plain networks, and the super-network they are slices of."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -9,8 +10,11 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.errors import SpaceError
 from niwaki.spaces.slimmable.layout import Head, HeadKind, Layer, Layout, side_after
 from niwaki.spaces.slimmable.space import SlimmableSpace
+
+_BYTES_PER_PARAMETER = 16  # itself, its gradient, and the two moments of AdamW, in float32
 
 
 class ConvNorm(nn.Module):
@@ -132,6 +136,20 @@ def _decoder(head: Head, layers: Mapping[str, Layer], layout: Layout) -> nn.Modu
     return MapDecoder(layers, path, layout)
 
 
+def _require_memory(space: SlimmableSpace) -> None:
+    n_params = sum(layer.params for layer in space.layer_table(space.largest))
+    wanted, there = n_params * _BYTES_PER_PARAMETER, _memory_bytes()
+    if wanted > there:
+        raise SpaceError(
+            f"the super-network has {n_params:,} parameters, which take {wanted / 2**30:,.0f} GiB "
+            f"in training, but this machine has {there / 2**30:,.0f}: give smaller widths"
+        )
+
+
+def _memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 class SuperNetwork(nn.Module):
     """The largest network of a space; every candidate is a slice of its weights.
 
@@ -142,10 +160,14 @@ class SuperNetwork(nn.Module):
     Args:
         space: Its largest candidate is built.
         generator: Draws the initial weights.
+
+    Raises:
+        SpaceError: If this machine's memory does not hold it while it is trained.
     """
 
     def __init__(self, space: SlimmableSpace, generator: torch.Generator) -> None:
         super().__init__()
+        _require_memory(space)
         self.space = space
         self.full = build(space, space.largest)
         self._skeletons: dict[str, tuple[MultiTaskNetwork, tuple[Layer, ...]]] = {}

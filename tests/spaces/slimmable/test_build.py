@@ -1,11 +1,14 @@
 """Networks and super-networks: slices, masks and extracted modules are the same function."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.errors import SpaceError
 from niwaki.spaces.slimmable.build import SuperNetwork, build, recalibrate
 from niwaki.spaces.slimmable.space import SlimmableSpace
 from tests.spaces.slimmable.networks import Masked, small_space
@@ -106,3 +109,11 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     second = SuperNetwork(small_space(), torch.Generator().manual_seed(5))
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+def test_what_no_memory_holds_is_not_built() -> None:
+    small = small_space()
+    vast = replace(small.settings, default_decoder=[4, 10**9])
+    space = SlimmableSpace(replace(vast, decoders=None), small.shape)
+    with pytest.raises(SpaceError, match=r"GiB in training, but this machine has .*smaller widths"):
+        SuperNetwork(space, torch.Generator())
