@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.errors import DataError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import JSON
 from niwaki.tasks.preprocessing import Preprocessing
 from niwaki.tasks.statistics import Statistics, class_statistics, value_statistics
@@ -82,6 +82,9 @@ class TaskData:
         preprocessing: How raw inputs became `Batch.inputs`.
         fingerprint: Sixteen hexadecimal digits that follow content, splits and preprocessing.
         warnings: What is odd about the data, in sentences, yet no reason to stop.
+
+    Raises:
+        ConfigError: If no task has a weight above 0.
     """
 
     tasks: tuple[Task, ...]
@@ -90,6 +93,13 @@ class TaskData:
     preprocessing: Preprocessing
     fingerprint: str
     warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not any(task.weight > 0.0 for task in self.tasks):
+            names = ", ".join(task.name for task in self.tasks)
+            raise ConfigError(
+                f"every task has weight 0 ({names}), so nothing would be learnt: give one more"
+            )
 
     def __getitem__(self, name: SplitName) -> Split:
         return self.splits[name]
@@ -133,7 +143,12 @@ class TaskData:
         targets = (batch[task.name] for batch in batches)
         statistics: Statistics
         if task.kind.has_classes:
-            statistics = class_statistics(targets, task.n_outputs, ignore_index=task.ignore_index)
+            try:
+                statistics = class_statistics(
+                    targets, task.n_outputs, ignore_index=task.ignore_index
+                )
+            except DataError as error:
+                raise DataError(f"task '{task.name}': {error}") from error
         else:
             statistics = value_statistics(targets)
         if statistics.constant:

@@ -1,11 +1,12 @@
 """From a user's arrays to `TaskData`."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from niwaki.core.errors import DataError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.tasks.arrays import Arrays, ArraySplit
 from niwaki.tasks.assembly import Preparation, prepare
 from niwaki.tasks.base import SplitName, TaskData
@@ -102,3 +103,19 @@ def test_bytes_that_reach_the_network_unscaled_are_a_warning(
     given = {SplitName.TRAIN: Given(raw_arrays(60), "a")}
     data = prepare((DIGIT,), given, Preparation(standardise=standardise), seed=0)
     assert len(data.warnings) == n_warnings
+
+
+def test_a_mask_that_is_ignored_throughout_names_its_task() -> None:
+    raw = raw_arrays(60)
+    raw.targets[MASK.name][:] = 255
+    data = prepare((DIGIT, MASK), {SplitName.TRAIN: Given(raw, "a")}, Preparation(), seed=0)
+    with pytest.raises(DataError, match=f"task '{MASK.name}': the train split has no labels"):
+        _ = data.statistics
+
+
+def test_one_task_at_least_has_a_weight() -> None:
+    given = {SplitName.TRAIN: Given(raw_arrays(60), "a")}
+    idle = tuple(replace(task, weight=0.0) for task in (DIGIT, MASK))
+    assert prepare((idle[0], MASK), given, Preparation(), seed=0).tasks[0].weight == 0.0
+    with pytest.raises(ConfigError, match=r"every task has weight 0 \(digit, "):
+        prepare(idle, given, Preparation(), seed=0)
