@@ -113,7 +113,7 @@ def test_the_same_seed_gives_the_same_weights() -> None:
 
 def test_what_no_memory_holds_is_not_built() -> None:
     small = small_space()
-    vast = replace(small.settings, default_decoder=[4, 10**9])
+    vast = replace(small.settings, default_decoder=(4, 10**9))
     space = SlimmableSpace(replace(vast, decoders=None), small.shape)
     with pytest.raises(SpaceError, match=r"GiB in training, but this machine has .*smaller widths"):
         SuperNetwork(space, torch.Generator())
