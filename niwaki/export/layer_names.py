@@ -19,16 +19,22 @@ _NUMBER = re.compile(r"(_\d+)+$")
 _WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
-def named_by_layers(graph: onnx.GraphProto, parameters: frozenset[str]) -> onnx.GraphProto:
+def named_by_layers(
+    graph: onnx.GraphProto, parameters: frozenset[str], ends: Mapping[str, str]
+) -> onnx.GraphProto:
     """Return a graph with nodes and tensors named by layer paths, and without notes.
 
     Args:
         graph: As torch exported it.
         parameters: Names of the module's parameters and buffers.
+        ends: The names that the graph's inputs and outputs shall have, by those they have now.
     """
     index = GraphIndex(graph)
     node_names = _node_names(index, parameters)
-    renamed = _tensor_names(index, node_names) | _constant_names(index, node_names, parameters)
+    kept = parameters.intersection(index.constants) - set(ends.values())
+    taken = {*ends.values(), *kept}
+    renamed = {**ends, **_tensor_names(index, node_names, taken)}
+    renamed |= _constant_names(index, node_names, kept, taken)
     nodes = [_node(node, name, renamed) for node, name in zip(index.nodes, node_names, strict=True)]
     read = {name for node in nodes for name in node.input}
     constants = [_constant(tensor, renamed) for tensor in graph.initializer]
@@ -36,8 +42,8 @@ def named_by_layers(graph: onnx.GraphProto, parameters: frozenset[str]) -> onnx.
     return onnx.helper.make_graph(
         nodes,
         graph.name,
-        [_info(info, {}) for info in graph.input],
-        [_info(info, {}) for info in graph.output],
+        [_info(info, ends) for info in graph.input],
+        [_info(info, ends) for info in graph.output],
         [tensor for tensor in constants if tensor.name in read],
         value_info=[info for info in infos if info.name not in {c.name for c in constants}],
     )
@@ -57,13 +63,15 @@ def _path(index: GraphIndex, node: onnx.NodeProto, parameters: frozenset[str]) -
         if kind == "weight" and weight in parameters and owner:
             return owner
     scopes, classes = _noted(node, _SCOPES), _noted(node, _CLASSES)
-    if node.op_type in _WEIGHTED and len(scopes) > 1 and index.is_constant(node.input[1]):
-        return scopes[-2]
-    if len(classes) > 1 and classes[-2].startswith(_LEAVES) and _CONTAINERS not in classes[-2]:
-        return scopes[-2]
     operation = _NUMBER.sub("", scopes[-1]) if scopes else node.op_type.lower()
     scope = scopes[-2] if len(scopes) > 1 else ""
-    return f"{scope}.{operation}" if scope else operation
+    if not scope:  # the whole module, whose path is empty
+        return operation
+    if node.op_type in _WEIGHTED and index.is_constant(node.input[1]):
+        return scope
+    if classes[-2].startswith(_LEAVES) and _CONTAINERS not in classes[-2]:
+        return scope
+    return f"{scope}.{operation}"
 
 
 def _noted(node: onnx.NodeProto, key: str) -> list[str]:
@@ -71,9 +79,8 @@ def _noted(node: onnx.NodeProto, key: str) -> list[str]:
     return [str(item) for item in ast.literal_eval(noted)]
 
 
-def _tensor_names(index: GraphIndex, node_names: list[str]) -> dict[str, str]:
+def _tensor_names(index: GraphIndex, node_names: list[str], taken: set[str]) -> dict[str, str]:
     """Name each tensor after the node that gives it; inputs and outputs keep their names."""
-    taken = {*index.inputs, *index.outputs}
     renamed = {}
     for node, name in zip(index.nodes, node_names, strict=True):
         for i, tensor in enumerate(node.output):
@@ -83,15 +90,14 @@ def _tensor_names(index: GraphIndex, node_names: list[str]) -> dict[str, str]:
 
 
 def _constant_names(
-    index: GraphIndex, node_names: list[str], parameters: frozenset[str]
+    index: GraphIndex, node_names: list[str], kept: frozenset[str], taken: set[str]
 ) -> dict[str, str]:
     """Name a constant after the layer it is the weight or bias of, or after its first reader."""
-    taken = {name for name in index.constants if name in parameters}
     renamed: dict[str, str] = {}
     for node, name in zip(index.nodes, node_names, strict=True):
         roles = ("input", "weight", "bias") if node.op_type in _WEIGHTED else ()
         for i, constant in enumerate(node.input):
-            if not index.is_constant(constant) or constant in renamed or constant in parameters:
+            if not index.is_constant(constant) or constant in renamed or constant in kept:
                 continue
             role = roles[i] if i < len(roles) else f"constant_{i}"
             renamed[constant] = _unique(f"{name}.{role}", taken)

@@ -26,6 +26,7 @@ from niwaki.export.lengths import lengths_followed
 from niwaki.export.simplification import simplified
 from niwaki.export.user_code import place_of
 
+_APART = ":end"
 _LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch.fx")
 
 
@@ -52,11 +53,23 @@ def export_module(
     """
     if module.training:
         raise ExportError("the module is in training mode: call its eval() before exporting it")
-    model = _followed(module, example_inputs, input_names, output_names)
+    model = _followed(module, example_inputs, _apart(input_names), _apart(output_names))
     _check_operators(model)
-    graph = named_by_layers(simplified(model.graph), frozenset(module.state_dict()))
+    ends = {info.name: _told(info) for info in (*model.graph.input, *model.graph.output)}
+    graph = named_by_layers(simplified(model.graph), frozenset(module.state_dict()), ends)
     graph.name = "niwaki"
     return finished_model(graph)
+
+
+def _apart(names: Sequence[str] | None) -> list[str] | None:
+    """Return names that no buffer has: torch would give both the same."""
+    return None if names is None else [f"{name}{_APART}" for name in names]
+
+
+def _told(info: onnx.ValueInfoProto) -> str:
+    """Return the name that was asked for."""
+    name: str = info.name
+    return name.removesuffix(_APART)
 
 
 def _followed(
@@ -112,8 +125,9 @@ def _exported(
     for info in model.graph.input:
         if not info.type.tensor_type.shape.dim[0].dim_param:
             raise ExportError(
-                f"torch took the batch of input '{info.name}' for a constant of {len(examples[0])}:"
-                f" {type(module).__name__} turns it into a plain number. Read it as `x.shape[0]`"
+                f"torch took the batch of input '{_told(info)}' for a constant of "
+                f"{len(examples[0])}: {type(module).__name__} turns it into a plain number. "
+                "Read it as `x.shape[0]`"
             )
     return model
 

@@ -134,3 +134,43 @@ def test_pruned_recurrent_networks_are_written(name: str) -> None:
         expected = smaller(inputs)
     (got,) = run(model, inputs.numpy()).values()
     np.testing.assert_allclose(got, expected, atol=1e-5, rtol=1e-4)
+
+
+class Bare(nn.Module):
+    """Parameters of its own, named like an operation, like the input and like an output."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mixing = nn.Parameter(torch.randn(6, 8))
+        self.weight = nn.Parameter(torch.randn(4, 8))
+        self.relu = nn.Parameter(torch.randn(8))
+        self.given = nn.Parameter(torch.randn(6))
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        hidden = torch.relu((x - self.given) @ self.mixing) * self.relu
+        return {"mixing": nn.functional.linear(hidden, self.weight), "rest": hidden.mean(1)}
+
+
+@pytest.fixture(scope="module")
+def bare() -> tuple[nn.Module, onnx.ModelProto]:
+    module = Bare().eval()
+    names = {"input_names": ["given"], "output_names": ["mixing", "rest"]}
+    return module, export_module(module, [torch.randn(2, 6)], **names)
+
+
+def test_parameters_may_have_the_names_of_anything(
+    bare: tuple[nn.Module, onnx.ModelProto],
+) -> None:
+    module, model = bare
+    onnx.checker.check_model(model, full_check=True)
+    inputs = images(3)[:, 0, 0, :6]
+    with torch.no_grad():
+        expected = module(torch.from_numpy(inputs))
+    for name, values in run(model, inputs).items():
+        np.testing.assert_allclose(values, expected[name].numpy(), atol=1e-5, rtol=1e-4)
+
+
+def test_weights_of_the_whole_module_are_layers(bare: tuple[nn.Module, onnx.ModelProto]) -> None:
+    assert quantizable_layers(bare[1]) == ["matmul", "linear"]
+    alone = export_module(nn.Linear(6, 4).eval(), [torch.randn(2, 6)])
+    assert quantizable_layers(alone) == ["linear"]
