@@ -47,7 +47,7 @@ class VerificationData:
         """Read what `save` wrote.
 
         Raises:
-            ExportError: If the file is missing or damaged.
+            ExportError: If the file is missing or damaged, or part of it is not there.
         """
         groups: dict[str, dict[str, NDArray[Any]]] = {group: {} for group in _GROUPS}
         try:
@@ -59,6 +59,8 @@ class VerificationData:
             raise ExportError(
                 f"'{path}' cannot be read ({error}): export the model again"
             ) from error
+        if empty := [group for group, values in groups.items() if not values]:
+            raise ExportError(f"'{path}' holds no {empty[0]} arrays: export the model again")
         return cls(groups["inputs"], groups["torch"], groups["recorded"])
 
 

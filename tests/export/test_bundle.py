@@ -117,6 +117,14 @@ def test_damaged_data_are_refused(tmp_path: Path) -> None:
         verify_bundle(tmp_path / "out")
 
 
+@pytest.mark.parametrize("group", ["inputs", "torch", "recorded"])
+def test_data_of_which_a_part_is_missing_are_refused(tmp_path: Path, group: str) -> None:
+    parts = {name: {"x": np.ones((2, 3))} for name in ("inputs", "torch", "recorded")}
+    VerificationData(**{**parts, group: {}}).save(tmp_path / VERIFICATION_FILE)
+    with pytest.raises(ExportError, match=rf"{VERIFICATION_FILE}' holds no {group} arrays"):
+        VerificationData.load(tmp_path / VERIFICATION_FILE)
+
+
 def test_an_older_bundle_is_replaced(tmp_path: Path) -> None:
     write(tmp_path / "out", int8_conv())
     write(tmp_path / "out")
