@@ -82,35 +82,21 @@ def sizable(batches: Iterator[Batch]) -> Iterator[Batch]:
 
 
 def inputs_for_statistics(
-    split: Split, n_items: int, device: torch.device, *, rng: np.random.Generator | None = None
+    split: Split, n_items: int, device: torch.device, *, rng: np.random.Generator
 ) -> Iterator[Tensor]:
-    """Yield the inputs of up to `n_items` of a split, never of one alone.
+    """Yield the inputs of up to `n_items` of a split, for batch-norm statistics.
 
     Args:
         split: Whose.
-        n_items: At least 2.
+        n_items: Two are taken if it is 1, and one that would be alone in its batch is left out:
+            batch statistics of one pixel do not exist.
         device: Where the tensors lie.
-        rng: Draws them at random; in the split's order if not given.
+        rng: Draws the items: the first ones of an ordered file are all of one class.
     """
-    batches = sizable(split.batches(min(STATISTICS_BATCH, n_items), rng=rng))
-    return first_inputs(batches, n_items, device, fewest=2)
-
-
-def first_inputs(
-    batches: Iterator[Batch], n_items: int, device: torch.device, *, fewest: int = 1
-) -> Iterator[Tensor]:
-    """Yield the inputs of up to `n_items`, as tensors, for batch-norm statistics.
-
-    Args:
-        batches: Of a split.
-        n_items: At least 1.
-        device: Where the tensors lie.
-        fewest: A last batch of fewer items is left out.
-    """
-    left = n_items
-    for batch in batches:
+    left = max(2, n_items)
+    for batch in sizable(split.batches(min(STATISTICS_BATCH, left), rng=rng)):
         inputs, _ = to_tensors(batch, device)
         yield inputs[:left]
         left -= len(batch)
-        if left < fewest:
+        if left < 2:
             return

@@ -274,7 +274,8 @@ class ScratchTraining:
         return ""
 
     def _first_images(self, n_images: int) -> Iterator[Tensor]:
-        return inputs_for_statistics(self._split, n_images, self._device)
+        rng = stream(derived_seed(self._seed, "recalibration"), "order")
+        return inputs_for_statistics(self._split, n_images, self._device, rng=rng)
 
 
 def part_of(split: Split, share: float) -> Split:

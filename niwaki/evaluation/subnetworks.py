@@ -5,7 +5,8 @@ from collections import OrderedDict
 import torch
 
 from niwaki.core.candidate import Candidate
-from niwaki.evaluation.batches import STATISTICS_BATCH, first_inputs
+from niwaki.core.randomness import stream
+from niwaki.evaluation.batches import inputs_for_statistics
 from niwaki.evaluation.deployment import Deployment, FloatGraph
 from niwaki.evaluation.devices import best_device, placed
 from niwaki.spaces.slimmable.build import MultiTaskNetwork, SuperNetwork, recalibrate
@@ -21,17 +22,18 @@ class SubNetworks:
         supernet: Trained.
         deployment: Where graphs are calibrated.
         n_recalibration: Train images that batch-norm statistics are taken from.
+        seed: Draws these images, the same for all sub-networks.
     """
 
     def __init__(
-        self, supernet: SuperNetwork, deployment: Deployment, *, n_recalibration: int
+        self, supernet: SuperNetwork, deployment: Deployment, *, n_recalibration: int, seed: int
     ) -> None:
         self._device = best_device()
         self._supernet = placed(supernet, self._device, torch.channels_last)
         self._deployment = deployment
         train = deployment.data[SplitName.TRAIN]
-        batches = train.batches(min(STATISTICS_BATCH, n_recalibration))
-        self._images = list(first_inputs(batches, n_recalibration, self._device))
+        rng = stream(seed, "recalibration")
+        self._images = list(inputs_for_statistics(train, n_recalibration, self._device, rng=rng))
         self._graphs: OrderedDict[str, FloatGraph] = OrderedDict()
 
     def extract(self, architecture: Candidate) -> MultiTaskNetwork:

@@ -110,7 +110,10 @@ class SupernetEvaluator(DeployedEvaluator):
         supernet = SuperNetwork(self.architectures, torch.Generator())
         supernet.full.load_state_dict(load_checkpoint(self._in_folder(CHECKPOINT))["network"])
         return SubNetworks(
-            supernet, self._deployment, n_recalibration=self._settings.n_recalibration
+            supernet,
+            self._deployment,
+            n_recalibration=self._settings.n_recalibration,
+            seed=self._seed,
         )
 
     def prepare(self, folder: Path) -> None:

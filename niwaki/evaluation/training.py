@@ -13,6 +13,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
+from niwaki.evaluation.batches import n_batches, sizable
 from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
 from niwaki.spaces.slimmable.build import SuperNetwork
@@ -92,7 +93,8 @@ class SuperNetworkTraining:
         )
         self._losses = task_losses(data)
         self.epochs_done = 0
-        self._n_steps = _n_batches(data, settings.batch_size) * settings.epochs
+        n_steps = n_batches(data[SplitName.TRAIN], settings.batch_size)
+        self._n_steps = n_steps * settings.epochs
 
     def run_epoch(self) -> float:
         """Train one epoch.
@@ -108,15 +110,12 @@ class SuperNetworkTraining:
         shuffling = stream(self._seed, "shuffling", epoch)
         train = self._data[SplitName.TRAIN]
         step = epoch * self._n_steps // self._settings.epochs
-        total, n_batches = 0.0, 0
-        for batch in train.batches(self._settings.batch_size, rng=shuffling):
-            if len(batch) < 2:
-                continue  # batch statistics of one image at one pixel do not exist
-            self._set_learning_rate(step + n_batches)
-            total += self._step(batch, sampling)
-            n_batches += 1
+        losses: list[float] = []
+        for batch in sizable(train.batches(self._settings.batch_size, rng=shuffling)):
+            self._set_learning_rate(step + len(losses))
+            losses.append(self._step(batch, sampling))
         self.epochs_done += 1
-        return total / max(1, n_batches)
+        return sum(losses) / max(1, len(losses))
 
     def state(self) -> dict[str, Any]:
         """Return everything that the rest of the run depends on."""
@@ -197,12 +196,3 @@ def _best_constant(statistics: Statistics) -> list[float]:
         frequencies = np.maximum(statistics.frequencies, 1e-4)
         return [float(value) for value in np.log(frequencies)]
     return [float(value) for value in statistics.mean]
-
-
-def _n_batches(data: TaskData, batch_size: int) -> int:
-    """Batches per epoch; a split that does not know its length is gone through once."""
-    train = data[SplitName.TRAIN]
-    n_items = train.n_items
-    if n_items is None:
-        return sum(1 for _ in train.batches(batch_size))
-    return math.ceil(n_items / batch_size)

@@ -1,0 +1,85 @@
+"""Batches for batch-norm statistics: of all classes, and never of one item."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from niwaki.core.randomness import stream
+from niwaki.evaluation.batches import inputs_for_statistics
+from niwaki.evaluation.deployment import Deployment, DeploymentSettings
+from niwaki.evaluation.scratch_training import RecipeSettings, ScratchTraining
+from niwaki.evaluation.slimmable_family import SlimmableFamily
+from niwaki.evaluation.subnetworks import SubNetworks
+from niwaki.evaluation.supernet import network_shape
+from niwaki.spaces.slimmable import SlimmableSettings, SlimmableSpace, StageSettings
+from niwaki.spaces.slimmable.build import MultiTaskNetwork, SuperNetwork
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.tasks.arrays import ArraySplit
+from niwaki.tasks.base import SplitName, TaskData
+from tests.evaluation.shades import shades
+
+CPU = torch.device("cpu")
+SPACE = SlimmableSettings((4,), (StageSettings((4, 8), (4,), (1,)),), default_decoder=(4,))
+
+
+@pytest.fixture(scope="module")
+def data() -> TaskData:
+    return shades()
+
+
+@pytest.fixture(scope="module")
+def ordered(data: TaskData) -> TaskData:
+    """The train split as a file of one class after the other, as image folders are."""
+    train = data[SplitName.TRAIN]
+    assert isinstance(train, ArraySplit)
+    by_class = np.argsort(train.arrays.targets["bright"], kind="stable")
+    sorted_train = ArraySplit(train.arrays.take(by_class), train.preprocessing)
+    return replace(data, splits={**data.splits, SplitName.TRAIN: sorted_train})
+
+
+@pytest.mark.parametrize(("n_items", "sizes"), [(1, [2]), (20, [20]), (200, [83])])
+def test_as_many_as_are_wanted_and_never_one(
+    data: TaskData, n_items: int, sizes: list[int]
+) -> None:
+    found = inputs_for_statistics(data[SplitName.TRAIN], n_items, CPU, rng=stream(0, "x"))
+    assert [len(batch) for batch in found] == sizes
+
+
+def test_an_item_that_is_left_alone_is_left_out() -> None:
+    train = shades()[SplitName.TRAIN]
+    assert isinstance(train, ArraySplit)
+    many = ArraySplit(train.arrays.take(np.arange(140) % 83), train.preprocessing)
+    found = inputs_for_statistics(many, 129, CPU, rng=stream(0, "x"))
+    assert [len(batch) for batch in found] == [128]
+
+
+def first_means(network: torch.nn.Module, data: TaskData) -> list[torch.Tensor]:
+    """Return the first norm's mean, that of all train items, and that of the first 24."""
+    (batch,) = data[SplitName.TRAIN].batches(83)
+    assert isinstance(network, MultiTaskNetwork)
+    stem = network.get_submodule("stem")
+    with torch.no_grad():
+        features = stem.get_submodule("conv")(torch.from_numpy(batch.inputs))
+    means = [part.mean(dim=(0, 2, 3)) for part in (features, features[:24])]
+    return [dict(stem.named_buffers())["norm.running_mean"], *means]
+
+
+def test_sub_networks_have_statistics_of_all_classes(ordered: TaskData) -> None:
+    supernet = SuperNetwork(SlimmableSpace(SPACE, network_shape(ordered)), torch.Generator())
+    deployment = Deployment(ordered, OnnxRuntimeCpu(), DeploymentSettings())
+    networks = SubNetworks(supernet, deployment, n_recalibration=24, seed=0)
+    mean, of_all, of_first = first_means(networks.extract(supernet.space.smallest), ordered)
+    assert (mean - of_all).norm() < 0.5 * (of_first - of_all).norm()
+
+
+def test_networks_from_scratch_have_statistics_of_all_classes(ordered: TaskData) -> None:
+    shape = network_shape(ordered)
+    family = SlimmableFamily(SlimmableSpace(SPACE, shape))
+    recipe = RecipeSettings(epochs=1, batch_size=64, n_recalibration=24)
+    training = ScratchTraining(
+        lambda: family.build(family.space.smallest), ordered, recipe, fidelity=1.0, seed=0
+    )
+    mean, of_all, of_first = first_means(training.finished(), ordered)
+    assert (mean - of_all).norm() < 0.5 * (of_first - of_all).norm()
