@@ -182,6 +182,8 @@ def _gathered(loader: Iterable[Any], origin: str) -> _Items:
         name: _joined(parts, f"targets {name}".strip(), origin) for name, parts in targets.items()
     }
     whole = _joined(inputs, "inputs", origin)
+    if not len(whole):
+        raise DataError(f"{origin} gave batches without items: give at least one item")
     require_finite(whole, f"{origin}: inputs")
     return _Items(whole, joined)
 

@@ -61,6 +61,13 @@ def test_batches_of_another_form_are_refused(batch: object, message: str) -> Non
         infer_from({"train": [batch]}, build(), seed=0)
 
 
+@pytest.mark.parametrize("split", ["train", "val"])
+def test_a_split_without_items_is_named(split: str) -> None:
+    batches = {"train": [torch.zeros(4, 1, 16, 16)], split: [torch.zeros(0, 1, 16, 16)]}
+    with pytest.raises(DataError, match=f"split {split} gave batches without items"):
+        infer_from(batches, build(), seed=0)
+
+
 def test_items_of_several_shapes_are_refused() -> None:
     batches = [torch.zeros(4, 1, 16, 16), torch.zeros(4, 1, 18, 18)]
     with pytest.raises(DataError, match="items of different shapes"):
