@@ -104,14 +104,24 @@ def loaders_from(function: str) -> dict[SplitName, Iterable[Any]]:
     returned = make()
     if not isinstance(returned, Mapping):
         raise DataError(f"'{function}' returned a {type(returned).__name__}: {_CONTRACT}")
-    loaders = {split_named(str(name), function): loader for name, loader in returned.items()}
+    return loaders_by_split(returned, function)
+
+
+def loaders_by_split(given: Mapping[str, Any], origin: str) -> dict[SplitName, Iterable[Any]]:
+    """Return loaders by split; train is among them.
+
+    Raises:
+        ConfigError: If a name is not that of a split.
+        DataError: If what is given for a split cannot be gone through, or nothing for train.
+    """
+    loaders = {split_named(str(name), origin): loader for name, loader in given.items()}
     for split, loader in loaders.items():
         if not isinstance(loader, Iterable):
             raise DataError(
-                f"'{function}' gave a {type(loader).__name__} for the {split} split: {_CONTRACT}"
+                f"'{origin}' gave a {type(loader).__name__} for the {split} split: {_CONTRACT}"
             )
     if SplitName.TRAIN not in loaders:
-        raise DataError(f"'{function}' gave no loader for the train split: give at least that one")
+        raise DataError(f"'{origin}' gave no loader for the train split: give at least that one")
     return loaders
 
 
@@ -142,18 +152,31 @@ class _BatchReader:
                     f"mapping with {', '.join(task.name for task in self.tasks)}"
                 )
             targets = {self.tasks[0].name: targets}
-        named = {str(name): plain_array(values) for name, values in targets.items()}
-        return Given(Arrays(plain_array(inputs), named), origin)
+        named = {
+            str(name): plain_array(values, f"{origin}: targets {name}")
+            for name, values in targets.items()
+        }
+        return Given(Arrays(plain_array(inputs, f"{origin}: inputs"), named), origin)
 
 
-def plain_array(values: Any) -> NDArray[Any]:
-    """Return numpy's view of an array, a list, or a torch tensor wherever it lies."""
+def plain_array(values: Any, what: str) -> NDArray[Any]:
+    """Return numpy's view of an array, a list, or a torch tensor wherever it lies.
+
+    Raises:
+        DataError: If it is not one array: a list of several shapes, a sparse tensor.
+    """
     torch = sys.modules.get("torch")  # who holds a tensor has imported torch; we need not
-    if torch is not None and isinstance(values, torch.Tensor):
-        values = values.detach().cpu()
-        values = values.float() if values.dtype == torch.bfloat16 else values
-        return np.asarray(values.numpy())
-    return np.asarray(values)
+    try:
+        if torch is not None and isinstance(values, torch.Tensor):
+            values = values.detach().cpu()
+            values = values.float() if values.dtype == torch.bfloat16 else values
+            return np.asarray(values.numpy())
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:  # numpy's and torch's, by kind of tensor
+        raise DataError(
+            f"{what} are no plain array, but a {type(values).__name__} ({error}): give one dense "
+            "array or tensor for each batch"
+        ) from error
 
 
 def _gathered(loader: Iterable[Any], reader: _BatchReader, origin: str) -> Given:

@@ -77,6 +77,7 @@ def test_half_precision_and_gradients_are_no_obstacle() -> None:
         ("no_train", "no loader for the train split"),
         ("empty_search", "split search gave no batches"),
         ("bad_label_in_second_batch", "split train, batch 1: task 'label' has label 3 at index 2"),
+        ("several_inputs", "split train, batch 0: inputs are no plain array, but a list"),
         ("shapes_that_differ", "batch 1 has items of shapes .*, but batch 0 has"),
     ],
 )

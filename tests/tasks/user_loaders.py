@@ -55,6 +55,11 @@ def shapes_that_differ() -> Mapping[str, Any]:
     return {"train": [(inputs, labels), (inputs[:, :, :2], labels)]}
 
 
+def several_inputs() -> Mapping[str, Any]:
+    inputs, labels = _items(9)
+    return {"train": [([inputs, inputs[:, :2]], labels)]}
+
+
 def not_a_mapping() -> list[int]:
     return [1]
 

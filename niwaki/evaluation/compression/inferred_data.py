@@ -23,9 +23,8 @@ from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.checks import Given, require_finite
-from niwaki.tasks.paths import split_named
 from niwaki.tasks.preprocessing import AS_GIVEN
-from niwaki.tasks.python_loaders import loaders_from, plain_array
+from niwaki.tasks.python_loaders import loaders_by_split, loaders_from, plain_array
 from niwaki.tasks.task import TaskSettings
 
 _BATCH = 256
@@ -56,10 +55,7 @@ def infer_from(loaders: Mapping[str, Iterable[Any]], module: nn.Module, *, seed:
     Raises:
         DataError: If they do not fit the model's outputs, or there are none for train.
     """
-    named = {split_named(str(name), "the loaders"): loader for name, loader in loaders.items()}
-    if SplitName.TRAIN not in named:
-        raise DataError("there is no loader for the train split: give at least that one")
-    return _inferred(named, module, "the loaders", seed=seed)
+    return _inferred(loaders_by_split(loaders, "the loaders"), module, "the loaders", seed=seed)
 
 
 def infer_for_part(
@@ -84,7 +80,7 @@ def infer_for_part(
             else than one tensor.
     """
     calls: dict[str, list[tuple[Tensor, Tensor]]] = {}
-    for name, loader in loaders.items():
+    for name, loader in loaders_by_split(loaders, "the loaders").items():
         inputs = _gathered(loader, f"the loaders, split {name}").inputs
         _try(whole, inputs[:2], "the loaders")
         calls[name] = calls_of_part(whole, path, _batches(inputs))
@@ -98,6 +94,7 @@ def _inferred(
         split: _gathered(loader, f"{origin}, split {split}") for split, loader in loaders.items()
     }
     first = gathered[SplitName.TRAIN]
+    _require_targets(gathered, origin)
     _try(module, first.inputs[:2], origin)
     names = output_names(module, first.inputs[:2])
     given = {
@@ -188,6 +185,22 @@ def _gathered(loader: Iterable[Any], origin: str) -> _Items:
     return _Items(whole, joined)
 
 
+def _require_targets(gathered: Mapping[SplitName, _Items], origin: str) -> None:
+    """Check that what is learnt from labels is not scored by the model's own answers.
+
+    Raises:
+        DataError: If a split that is scored lacks targets that train has.
+    """
+    for split in (SplitName.SEARCH, SplitName.VAL, SplitName.TEST):
+        items = gathered.get(split, gathered[SplitName.TRAIN])
+        if lacking := sorted(set(gathered[SplitName.TRAIN].targets) - set(items.targets)):
+            raise DataError(
+                f"{origin}, split {split} has no targets {lacking[0]}".rstrip()
+                + ", but the train split has: give them, or leave the split out, and it is carved "
+                "from train"
+            )
+
+
 def _in_and_out(batch: Any, origin: str) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
     """Return the inputs of a batch, and its targets by name."""
     parts = list(batch) if isinstance(batch, tuple | list) else [batch]
@@ -199,18 +212,36 @@ def _in_and_out(batch: Any, origin: str) -> tuple[NDArray[Any], dict[str, NDArra
         )
     given = parts[1] if len(parts) == 2 else {}
     named = given if isinstance(given, Mapping) else {"": given}
-    targets = {str(name): plain_array(values) for name, values in named.items()}
-    if isinstance(parts[0], Mapping | tuple):
+    targets = {
+        str(name): plain_array(values, f"{origin}: targets {name}".strip())
+        for name, values in named.items()
+    }
+    if _is_several(parts[0], targets):
         raise DataError(
             f"{origin} gives several inputs, but models here have one input tensor: give one, and "
             "wrap the model in a module that takes it apart"
         )
-    return plain_array(parts[0]), targets
+    return plain_array(parts[0], f"{origin}: inputs"), targets
+
+
+def _is_several(inputs: Any, targets: Mapping[str, NDArray[Any]]) -> bool:
+    """Whether these are several inputs; torch's DataLoader makes a list of a sample's tuple."""
+    if isinstance(inputs, Mapping | tuple):
+        return True
+    n_items = {len(values) for values in targets.values() if values.ndim}
+    if not isinstance(inputs, list) or len(inputs) in n_items:
+        return False
+    return bool(inputs) and {len(x) if getattr(x, "ndim", 0) else 0 for x in inputs} == n_items
 
 
 def _joined(parts: list[NDArray[Any]], what: str, origin: str) -> NDArray[Any]:
+    if singles := [part for part in parts if part.ndim == 0]:
+        raise DataError(
+            f"{what} of {origin} hold {singles[0]} in place of a batch: give an entry for each "
+            "item, the batch first"
+        )
     shapes = sorted({part.shape[1:] for part in parts})
-    if len(shapes) > 1 or any(part.ndim == 0 for part in parts):
+    if len(shapes) > 1:
         raise DataError(
             f"{what} of {origin} come in batches of items of different shapes, "
             f"{', '.join(map(str, shapes))}: bring all to one shape, the batch first"

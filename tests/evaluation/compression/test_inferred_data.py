@@ -1,5 +1,7 @@
 """Tasks that nobody declared."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -53,7 +55,12 @@ def test_splits_that_are_missing_are_carved() -> None:
         ((torch.zeros(4, 1, 16, 16), torch.zeros(4), torch.zeros(4)), "a batch of 3 came"),
         ({"image": torch.zeros(4, 1, 16, 16), "label": torch.zeros(4)}, "keys image, label"),
         (((torch.zeros(4, 3), torch.zeros(4, 2)), torch.zeros(4)), "several inputs"),
-        ((torch.zeros(1, 16, 16), 3), "inputs of .* bring all to one shape|batch first"),
+        ([[torch.zeros(4, 3), torch.zeros(4, 3)], torch.zeros(4)], "several inputs"),
+        ([[torch.zeros(4, 3), torch.zeros(4, 2)], torch.zeros(4)], "several inputs"),
+        (([[0.0, 1.0], [2.0]], torch.zeros(2)), "train: inputs are no plain array, but a list"),
+        (torch.zeros(4, 1, 16, 16).to_sparse(), "train: inputs are no plain array, but a Tensor"),
+        ((torch.zeros(1, 16, 16), 3), "targets of .*split train hold 3 .*batch first"),
+        ((torch.zeros(4, 1, 16, 16), None), "targets of .*split train hold None .*batch first"),
     ],
 )
 def test_batches_of_another_form_are_refused(batch: object, message: str) -> None:
@@ -66,6 +73,26 @@ def test_a_split_without_items_is_named(split: str) -> None:
     batches = {"train": [torch.zeros(4, 1, 16, 16)], split: [torch.zeros(0, 1, 16, 16)]}
     with pytest.raises(DataError, match=f"split {split} gave batches without items"):
         infer_from(batches, build(), seed=0)
+
+
+def test_what_cannot_be_gone_through_is_no_loader() -> None:
+    given: dict[str, Any] = {**unlabelled(), "val": 3}
+    with pytest.raises(DataError, match="gave a int for the val split: return"):
+        infer_from(given, build(), seed=0)
+
+
+def test_labels_are_not_replaced_by_answers_in_a_split_that_is_scored() -> None:
+    mixed: dict[str, Any] = {**loaders(), "val": unlabelled()["train"]}
+    with pytest.raises(DataError, match="split val has no targets brightness, but the train split"):
+        infer_from(mixed, build(), seed=0)
+    one: dict[str, Any] = {
+        split: [(x, t["quarter"]) for x, t in batches] for split, batches in loaders().items()
+    }
+    model = nn.Sequential(nn.Flatten(), nn.Linear(256, 4)).eval()
+    with pytest.raises(DataError, match="split test has no targets, but the train split"):
+        infer_from({**one, "test": unlabelled()["train"]}, model, seed=0)
+    free = {**one, "calibration": unlabelled()["train"]}
+    assert infer_from(free, model, seed=0)[SplitName.CALIBRATION].n_items
 
 
 def test_items_of_several_shapes_are_refused() -> None:
