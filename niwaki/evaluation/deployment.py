@@ -20,6 +20,7 @@ from niwaki.core.files import noted_once, write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
+from niwaki.core.randomness import stream
 from niwaki.export.bias_correction import Means, bias_corrected, input_means
 from niwaki.export.calibration import activation_ranges
 from niwaki.export.equalisation import LEAST_SPREAD, equalised
@@ -216,16 +217,23 @@ class Deployment:
         return {layer: str(found.get(layer, Realised.ABSENT)) for layer in plan.precisions}
 
     def _calibration_feeds(self) -> Iterator[dict[str, NDArray[np.float32]]]:
-        return self.feeds(SplitName.CALIBRATION, self._settings.n_calibration)
+        """Yield images of all classes, the same each time: the first of a file may be of one."""
+        rng = stream(0, "calibration images")
+        return self.feeds(SplitName.CALIBRATION, self._settings.n_calibration, rng=rng)
 
     def timing_feeds(self, *, n_images: int = 1) -> Feeds:
         """Return real images to time on: latency depends on values."""
         return next(self.feeds(SplitName.CALIBRATION, n_images))
 
-    def feeds(self, split: SplitName, n_images: int) -> Iterator[dict[str, NDArray[np.float32]]]:
-        """Yield up to `n_images` of a split, as inputs of the model, in batches."""
-        left = n_images
-        for batch in self.data[split].batches(min(n_images, self._settings.batch_size)):
+    def feeds(
+        self, split: SplitName, n_images: int, *, rng: np.random.Generator | None = None
+    ) -> Iterator[dict[str, NDArray[np.float32]]]:
+        """Yield up to `n_images` of a split, as inputs of the model, in batches.
+
+        The first ones, or some that `rng` draws.
+        """
+        left, size = n_images, min(n_images, self._settings.batch_size)
+        for batch in self.data[split].batches(size, rng=rng):
             yield {INPUT_NAME: batch.inputs[:left]}
             left -= len(batch)
             if left <= 0:

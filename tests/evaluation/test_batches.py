@@ -8,7 +8,7 @@ import torch
 
 from niwaki.core.randomness import stream
 from niwaki.evaluation.batches import inputs_for_statistics
-from niwaki.evaluation.deployment import Deployment, DeploymentSettings
+from niwaki.evaluation.deployment import INPUT_NAME, Deployment, DeploymentSettings
 from niwaki.evaluation.scratch_training import RecipeSettings, ScratchTraining
 from niwaki.evaluation.slimmable_family import SlimmableFamily
 from niwaki.evaluation.subnetworks import SubNetworks
@@ -83,3 +83,18 @@ def test_networks_from_scratch_have_statistics_of_all_classes(ordered: TaskData)
     )
     mean, of_all, of_first = first_means(training.finished(), ordered)
     assert (mean - of_all).norm() < 0.5 * (of_first - of_all).norm()
+
+
+def test_ranges_are_not_those_of_the_first_images(data: TaskData) -> None:
+    split = data[SplitName.CALIBRATION]
+    assert isinstance(split, ArraySplit)
+    dim = split.arrays.inputs.copy()
+    dim[:10] //= 4
+    calibration = ArraySplit(replace(split.arrays, inputs=dim), split.preprocessing)
+    splits = {**data.splits, SplitName.CALIBRATION: calibration}
+    settings = DeploymentSettings(n_calibration=10, batch_size=5)
+    deployment = Deployment(replace(data, splits=splits), OnnxRuntimeCpu(), settings)
+    family = SlimmableFamily(SlimmableSpace(SPACE, network_shape(data)))
+    graph = deployment.float_graph(family.build(family.space.smallest).eval())
+    (batch,) = calibration.batches(20)
+    assert graph.ranges[INPUT_NAME][1] > batch.inputs[:10].max() + 0.5

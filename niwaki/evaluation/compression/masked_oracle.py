@@ -16,6 +16,7 @@ from niwaki.compress.pruning.compensation import (
     set_weights,
 )
 from niwaki.compress.pruning.criteria.base import Scores
+from niwaki.core.randomness import stream
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.spaces.slimmable.build import recalibrate
@@ -78,7 +79,7 @@ class MaskedOracle(Oracle):
         self._module = placed(module, self._device, torch.channels_last).eval()
         self.ranked, self._data, self._moments = ranked, data, moments
         self._recalibration = [inputs.to(self._device) for inputs in recalibration]
-        self._batches = list(_first(data, n_items, batch_size))
+        self._batches = list(_drawn(data, n_items, batch_size))
         self._losses = task_losses(data)
         self._known: dict[bytes, _Row] = {}
         with torch.no_grad():
@@ -171,9 +172,10 @@ class _Row:
     drifts: NDArray[np.float64]
 
 
-def _first(data: TaskData, n_items: int, batch_size: int) -> Iterator[Batch]:
-    left = n_items
-    for batch in data[SplitName.CALIBRATION].batches(batch_size):
+def _drawn(data: TaskData, n_items: int, batch_size: int) -> Iterator[Batch]:
+    """Yield items of all classes, the same each time: the first of a file may be of one."""
+    left, rng = n_items, stream(0, "judged items")
+    for batch in data[SplitName.CALIBRATION].batches(batch_size, rng=rng):
         yield batch
         left -= len(batch)
         if left <= 0:

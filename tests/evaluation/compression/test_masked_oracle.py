@@ -9,6 +9,7 @@ from niwaki.compress.pruning import ChannelGroups, analyse
 from niwaki.compress.pruning.compensation import input_moments
 from niwaki.compress.pruning.criteria import L1, score_groups
 from niwaki.evaluation.compression.importance import looked_at
+from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
 from niwaki.evaluation.compression.original import example_of
 from tests.evaluation.compression import small
@@ -63,3 +64,14 @@ def test_judging_leaves_no_trace() -> None:
     first = judge.judge([HALF])
     assert all(torch.equal(v, before[n]) for n, v in judge._module.state_dict().items())
     np.testing.assert_array_equal(judge.judge([HALF]).skills, first.skills)
+
+
+def test_what_is_judged_is_of_all_classes_also_in_an_ordered_file() -> None:
+    images, targets = small.spots(128, 7)
+    order = np.argsort(targets["quarter"], kind="stable")
+    ordered = images[order], {name: values[order] for name, values in targets.items()}
+    data = infer_from({**small.loaders(), "calibration": [ordered]}, small.build(), seed=0)
+    ranked = Ranked(groups(), score_groups(L1(), small.build(), groups()))
+    judge = MaskedOracle(small.build(), ranked, data, n_items=24, batch_size=8)
+    seen = np.concatenate([batch.targets["quarter"] for batch in judge._batches])
+    assert set(seen.tolist()) == {0, 1, 2, 3}
