@@ -194,7 +194,7 @@ class ScratchTraining:
         if self._recipe.n_recalibration:
             seed = derived_seed(self._seed, "recalibration")
             with _seeded(seed, self._device):
-                recalibrate(self.network, self._first_images(self._recipe.n_recalibration))
+                recalibrate(self.network, self._drawn_images(self._recipe.n_recalibration))
         return placed(self.network, torch.device("cpu"), torch.contiguous_format).eval()
 
     def state(self) -> dict[str, Any]:
@@ -273,7 +273,7 @@ class ScratchTraining:
             return f"the training is too slow: {done} took {seconds:.3g} s, of {limit:g} s allowed"
         return ""
 
-    def _first_images(self, n_images: int) -> Iterator[Tensor]:
+    def _drawn_images(self, n_images: int) -> Iterator[Tensor]:
         rng = stream(derived_seed(self._seed, "recalibration"), "order")
         return inputs_for_statistics(self._split, n_images, self._device, rng=rng)
 

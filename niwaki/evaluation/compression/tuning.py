@@ -138,7 +138,7 @@ class Tuning:
         """Take batch-norm statistics anew, if there are any, and leave the network in eval mode."""
         if self._settings.n_recalibration:
             with self._computing():
-                recalibrate(network, self._first_inputs(self._settings.n_recalibration))
+                recalibrate(network, self._drawn_inputs(self._settings.n_recalibration))
         network.eval()
 
     @repeatable()
@@ -202,7 +202,7 @@ class Tuning:
             return 0
         return math.ceil(epochs * n_batches(self._data[SplitName.TRAIN], self._settings.batch_size))
 
-    def _first_inputs(self, n_items: int) -> Iterator[Tensor]:
+    def _drawn_inputs(self, n_items: int) -> Iterator[Tensor]:
         train = self._data[SplitName.TRAIN]
         # Shuffled: an ordered file would show one class alone.
         rng = stream(derived_seed(self._seed, "recalibration"), "order")
