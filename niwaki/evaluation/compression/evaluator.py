@@ -189,7 +189,8 @@ class CompressedEvaluator(DeployedEvaluator):
         params = self.original.params_by_tensor(counts)
         n_params = float(sum(params.values()))
         asked = candidate.part(QUANTIZATION).decisions
-        n_int8 = sum(params.get(f"{p}.weight", 0.0) for p in asked if asked[p] == INT8)
+        in_int8 = {self.original.weights[path] for path in asked if asked[path] == INT8}
+        n_int8 = sum(params.get(weight, 0.0) for weight in in_int8)
         return {
             "macs": float(self.original.groups.costs.macs(counts)),
             "params": n_params,
@@ -430,7 +431,7 @@ class CompressedEvaluator(DeployedEvaluator):
                 "width": int(widths.get(path, 0)),
                 "macs": int(macs.get(path, 0)),
                 "size_bytes": int(
-                    params.get(f"{path}.weight", 0) * (1 if precision == INT8 else 4)
+                    params.get(self.original.weights[path], 0) * (1 if precision == INT8 else 4)
                 ),
             }
             for path, precision in asked.items()

@@ -3,8 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 
 import numpy as np
+import onnx
 import torch
 from numpy.typing import NDArray
 from torch import nn
@@ -15,7 +17,8 @@ from niwaki.core.errors import DataError, ExportError
 from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
 from niwaki.evaluation.compression.plain_calls import note_columns
 from niwaki.evaluation.deployment import Deployment
-from niwaki.export.layers import quantizable_layers
+from niwaki.export.graph_index import GraphIndex
+from niwaki.export.layers import Layer, find_layers
 from niwaki.tasks.base import SplitName, TaskData
 
 
@@ -45,6 +48,17 @@ class Original:
         Raises:
             ExportError: If the model cannot be exported; names the parts of it that can.
         """
+        return tuple(self.weights)
+
+    @cached_property
+    def weights(self) -> Mapping[str, str]:
+        """By path of each of these layers, the parameter that is its weight.
+
+        Empty where it cannot be told: where the layer computes with a part of one, for instance.
+
+        Raises:
+            ExportError: As of `layers`.
+        """
         try:
             graph = self.deployment.float_graph(self.module, quantizable=False)
         except ExportError as error:
@@ -53,7 +67,7 @@ class Original:
                 f"{error}. What cannot be exported cannot run on the target: change that line"
                 f"{recipe_for(parts)}"
             ) from error
-        return tuple(quantizable_layers(graph.model))
+        return weights_in(graph.model, self.module)
 
     def ladder(self, grain: int, *, least_share: float, n_steps: int) -> Ladder:
         """Return the counts that each group may keep: see `ladder_of`."""
@@ -74,6 +88,37 @@ class Original:
         """Return numbers of parameters by name of the tensor, for (n_groups,) counts."""
         costs = self.groups.costs
         return _summed(costs.params_of.owners, costs.params_per_tensor(counts))
+
+
+def weights_in(model: onnx.ModelProto, module: nn.Module) -> Mapping[str, str]:
+    """Return the parameter that is the weight of each layer that can run in int8, by its path.
+
+    Empty where it cannot be told.
+
+    Args:
+        model: As the module was exported.
+        module: Whose parameters they are.
+    """
+    index = GraphIndex(model.graph)
+    sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
+    return {
+        layer.path: _parameter_of(layer, prod(index.constants[layer.weight].dims), sizes)
+        for layer in find_layers(index)
+    }
+
+
+def _parameter_of(layer: Layer, n_weights: int, sizes: Mapping[str, int]) -> str:
+    """Return which of the parameters, given by their sizes, is the weight of a layer."""
+    if layer.weight in sizes:
+        return layer.weight
+    # Written in another form, as the projections of attention are: the only one of its size there.
+    path, _, _ = layer.path.partition(":")
+    above, _, _ = path.rpartition(".")  # of operations that are no module
+    near = [
+        name for name, n in sizes.items()
+        if n == n_weights and name.rpartition(".")[0] in (path, above)
+    ]  # fmt: skip
+    return near[0] if len(near) == 1 else ""
 
 
 def ladder_of(groups: ChannelGroups, grain: int, *, least_share: float, n_steps: int) -> Ladder:
