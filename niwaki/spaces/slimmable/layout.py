@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
+
+
+# Networks of one space consist of the same few layers, whose costs are asked for again and again.
+_MOST_LAYERS = 1 << 14
 
 
 class HeadKind(StrEnum):
@@ -125,12 +129,12 @@ class Layer:
         """Elements of the weight tensor."""
         return self.n_inputs * self.n_outputs * self.kernel**2
 
-    @property
+    @cached_property
     def macs(self) -> int:
         """Multiply-accumulates for one image."""
         return self.n_weights * self.n_positions
 
-    @property
+    @cached_property
     def params(self) -> int:
         """Trained parameters: weights, and the bias or the batch-norm's scale and shift."""
         return self.n_weights + self.n_outputs * (2 if self.norm else 1)
@@ -154,6 +158,7 @@ def side_after(layout: Layout, n_stages: int) -> tuple[int, int]:
     return layout.shape.height // factor, layout.shape.width // factor
 
 
+@lru_cache(_MOST_LAYERS)
 def _conv(
     path: str,
     inputs: tuple[Segment, ...],
@@ -177,10 +182,12 @@ def _conv(
     )
 
 
+@lru_cache(_MOST_LAYERS)
 def _linear(path: str, n_inputs: int, n_outputs: int) -> Layer:
     return Layer(path, LayerKind.LINEAR, (Segment(0, n_inputs),), n_outputs, 1, 1, 1, "")
 
 
+@lru_cache(_MOST_LAYERS)
 def _first(n: int) -> tuple[Segment, ...]:
     return (Segment(0, n),)
 
