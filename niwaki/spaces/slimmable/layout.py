@@ -5,7 +5,6 @@ from enum import StrEnum
 from functools import cached_property, lru_cache
 from math import prod
 
-
 # Networks of one space consist of the same few layers, whose costs are asked for again and again.
 _MOST_LAYERS = 1 << 14
 
