@@ -164,7 +164,7 @@ def test_candidates_survive_json_and_bad_ones_are_explained(space: GrammarSpace)
     assert Candidate.from_json(candidate.to_json()) == candidate
     assert "cannot derive 'rleu'" in space.check(Candidate.of({"tree": "rleu"}))
     assert "'tree' is missing" in space.check(Candidate.of({"tre": "relu"}))
-    assert "write ('seq', 'relu', 'norm')" in space.check(
+    assert 'write ["seq", "relu", "norm"]' in space.check(
         Candidate.of({"tree": ("seq", "relu", "identity", "norm")})
     )
     wrong = Candidate.of({"tree": ("seq", "relu", "permute(order=21)")})
