@@ -1,6 +1,6 @@
 """Asking a run: what its measurements say about candidates that were never measured."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -75,11 +75,11 @@ class RunPredictor:
         """Return what `predict` does, of candidates as `spelled` gives them: not checked again."""
         exact = np.array([name in self.computed for name in self.names])
         if exact.all():
-            return _counted(self.cheap, candidates, self.names)
+            return _counted(map(self.cheap, candidates), self.names)
         found = self.predictor.predict(self.space.encode(candidates))
         if not exact.any():
             return found
-        counted = _counted(self.cheap, candidates, self.names)
+        counted = _counted(map(self.cheap, candidates), self.names)
         counted.mean[:, ~exact], counted.std[:, ~exact] = found.mean, found.std
         errors = None
         if found.errors is not None:
@@ -115,11 +115,10 @@ class RunPredictor:
         return {name: found.to_json() for name, found in self.quality.items()}
 
 
-def _counted(cheap: Cheap, candidates: Sequence[Candidate], names: Sequence[str]) -> Prediction:
-    """Return what `cheap` gives, as (n, m) values that are exact; NaN where it gives none."""
-    counts = [cheap(candidate) for candidate in candidates]
-    mean = np.array([[count.get(name, np.nan) for name in names] for count in counts])
-    mean = mean.reshape(len(candidates), len(names))
+def _counted(counts: Iterable[Mapping[str, float]], names: Sequence[str]) -> Prediction:
+    """Return (n, m) values that cost nothing to know, as exact; NaN where there is none."""
+    rows = [[count.get(name, np.nan) for name in names] for count in counts]
+    mean = np.array(rows).reshape(len(rows), len(names))
     return Prediction(mean, np.zeros_like(mean), exact=np.ones(len(names), dtype=bool))
 
 
@@ -145,7 +144,8 @@ def run_predictor(
     values = _values(run.description, names)
     trials = _usable(run)
     wanted = [value.name for value in values]
-    computed = _computed(trials, wanted, cheap)
+    counts = [cheap(trial.candidate) for trial in trials]
+    computed = tuple(n for n in wanted if counts and all(n in count for count in counts))
     learned = [name for name in wanted if name not in computed]
     if len(trials) < LEAST_ROWS and learned:
         raise StudyError(
@@ -154,7 +154,8 @@ def run_predictor(
         )
     seed = run.description.seed
     predictor = standard_predictor(seed=seed)
-    known = _checked(trials, computed, cheap)
+    agreement = quality(_counted(counts, computed), _table(trials, computed))
+    known = dict(zip(computed, agreement, strict=True))
     if learned:
         X, y = space.encode([trial.candidate for trial in trials]), _table(trials, learned)
         path = run.folder.path / FOLDER / f"{fingerprint(learned)}.npz"
@@ -162,18 +163,6 @@ def run_predictor(
         known |= zip(learned, _fitted(path, predictor, digest, (X, y), seed=seed), strict=True)
     ordered = {name: known[name] for name in wanted}
     return RunPredictor(space, values, ordered, len(trials), predictor, cheap, computed)
-
-
-def _computed(trials: Sequence[Trial], names: Sequence[str], cheap: Cheap) -> tuple[str, ...]:
-    """Return the names that `cheap` gives for every candidate that was measured."""
-    counts = [cheap(trial.candidate) for trial in trials]
-    return tuple(name for name in names if counts and all(name in count for count in counts))
-
-
-def _checked(trials: Sequence[Trial], names: Sequence[str], cheap: Cheap) -> dict[str, Quality]:
-    """Return how well computed values agree with those that were measured."""
-    counted = _counted(cheap, [trial.candidate for trial in trials], names)
-    return dict(zip(names, quality(counted, _table(trials, names)), strict=True))
 
 
 def _values(description: StudyDescription, names: Sequence[str]) -> tuple[Objective, ...]:
