@@ -1,17 +1,20 @@
 """The state of one trace: labels of every tensor met, and what was learnt about the atoms."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from niwaki.compress.pruning.atoms import Atoms, AxisKind
 from niwaki.compress.pruning.call_sites import CallSite, Tag
 from niwaki.compress.pruning.labels import FIXED, Label, label_of
+from niwaki.compress.pruning.model_calls import mapped
 
 PLAIN = "\0plain"
 """In place of a name, for tensors that are attributes of modules but no parameters or buffers."""
@@ -44,6 +47,7 @@ class Call:
         kwargs: As called.
         out: What it returned.
         site: Where.
+        function: Which was called.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Call:
     kwargs: Mapping[str, Any]
     out: Any
     site: CallSite
+    function: Callable[..., Any]
 
     def arg(self, position: int, name: str, default: Any = None) -> Any:
         """Return an argument, however it was given."""
@@ -273,12 +278,18 @@ class Provenance:
         )
 
     def record_fixed(self, call: Call, reason: str) -> None:
-        """Pin the labels of all arguments, and give the results none."""
+        """Pin the labels of all arguments, and give the results none; its cost is fixed, too."""
+        self.pin_arguments(call, reason)
+        for out in tensors_in(call.out):
+            self.record(call, out)
+        if macs := _counted_macs(call):
+            self.costs.append(CostTerm(call.site.module, macs, ()))
+
+    def pin_arguments(self, call: Call, reason: str) -> None:
+        """Pin the labels of all arguments."""
         for tensor in tensors_in((call.args, call.kwargs)):
             for label in self.labels(tensor):
                 self.atoms.pin(label.atoms, reason)
-        for out in tensors_in(call.out):
-            self.record(call, out)
 
     def close(self, tensor: Tensor, reason: str) -> None:
         """Pin the labels of a tensor and forget them: what becomes of it is not followed."""
@@ -368,6 +379,16 @@ def relabelled(state: Provenance, call: Call, ids: Sequence[Tensor]) -> list[Lab
         if not label.dims:
             state.atoms.pin(label.atoms, f"{call.described} picks a single channel")
     return [label for label in labels if label.dims]
+
+
+def _counted_macs(call: Call) -> float:
+    """Return the multiply-accumulates of a call, which torch counts while it is made again."""
+    args, kwargs = mapped((call.args, dict(call.kwargs)), torch.clone)
+    # torch counts attention where it is made of products, as its kernel for processors is not.
+    counter = FlopCounterMode(display=False)
+    with torch.random.fork_rng(devices=[]), sdpa_kernel(SDPBackend.MATH), counter:
+        call.function(*args, **kwargs)
+    return counter.get_total_flops() / 2
 
 
 def tensors_in(values: Any) -> list[Tensor]:

@@ -153,7 +153,7 @@ class _Watch(TorchFunctionMode):
         if name in ("shape", "size") and args and isinstance(args[0], Tensor):
             return self._measured(args[0], out)
         if results:
-            call = Call(name, tuple(args), kwargs, out, self._stack.site())
+            call = Call(name, tuple(args), kwargs, out, self._stack.site(), func)
             self._apply(call)
         elif name not in SILENT and not _is_property(func):
             self._leaves(name, args, kwargs)
@@ -164,9 +164,11 @@ class _Watch(TorchFunctionMode):
         if rule is None or call.kwargs.get("out") is not None:
             self._state.record_fixed(call, f"{call.described} is not known to niwaki")
             return
+        n_costs = len(self._state.costs)
         try:
             rule(self._state, call)
         except _UNFIT as error:
+            del self._state.costs[n_costs:]
             # An unusual way of calling: what it touches stays, and the reason says so.
             reason = f"{call.described} {NOT_FOLLOWED}: {type(error).__name__} {error}"
             self._state.record_fixed(call, reason)

@@ -46,6 +46,25 @@ def test_macs_of_architectures(name: str) -> None:
     assert float(groups.costs.macs(groups.n_units)) == counted_macs(module, inputs)
 
 
+class _Unfollowed(nn.Module):
+    """Computes in layers and functions that no rule follows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(12, 3, batch_first=True)
+        self.weight = nn.Parameter(torch.randn(12, 5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mixed, _ = self.attention(x, x, x, need_weights=False)
+        return torch.einsum("...i,ij->...j", mixed, self.weight)
+
+
+def test_macs_of_what_is_not_followed() -> None:
+    groups = analyse(_Unfollowed(), torch.randn(N_EXAMPLES, 7, 12))
+    projections, products, last = 4 * 7 * 12 * 12, 2 * 7 * 7 * 12, 7 * 12 * 5
+    assert float(groups.costs.macs(groups.n_units)) == projections + products + last
+
+
 def test_many_candidates_at_once_are_as_one_by_one() -> None:
     groups = analyse(IDIOMS["concatenation"].make(), IDIOMS["concatenation"].inputs())
     rng = np.random.default_rng(0)

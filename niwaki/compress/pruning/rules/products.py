@@ -158,7 +158,7 @@ def _shared_heads(state: Provenance, call: Call, each: Operand, query: Tensor) -
     )
     shape = (*each.shape[:dim], each.shape[dim] * n_shared, *each.shape[dim + 1 :])
     if n_shared > 1 and each.shape[dim] == 1:
-        state.record_fixed(call, f"{call.described} has one head for all queries")
+        state.pin_arguments(call, f"{call.described} has one head for all queries")
     return Operand(each.letters, shape, Origin(labels, each.origin.elastic, described="keys"))
 
 
