@@ -13,7 +13,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Export, Provenance
-from niwaki.evaluation.deployment import INPUT_NAME, Deployment, layer_rows
+from niwaki.evaluation.deployment import INPUT_NAME, Deployment, FloatGraph, layer_rows
 from niwaki.export.bundle import read_bundle, write_bundle
 from niwaki.export.card import CARD_FILE, InputCard, LayerCard, ModelCard, TaskCard
 from niwaki.export.torch_export import export_module
@@ -63,9 +63,10 @@ class Exporter:
         )
         check = verify_model(float_model, {INPUT_NAME: inputs}, torch_module=module)
         check.require(f"the float graph of {candidate.key}")
-        model = float_model
+        graph = FloatGraph(float_model, {})
         if plan.int8_layers:
-            model = self._deployment.quantized(self._deployment.calibrated(float_model), plan)
+            graph = self._deployment.calibrated(float_model)
+        model = self._deployment.quantized(graph, plan)
         realised = self._deployment.realised(model, plan)
         card = replace(
             self._card(candidate, plan, realised),

@@ -30,6 +30,7 @@ from niwaki.export.fx_graph import write_graph
 from niwaki.export.module_equalisation import equalise_module
 from niwaki.export.quantize import quantize_model
 from niwaki.export.realised import Realised, realised_precisions
+from niwaki.export.tied_weights import tied
 from niwaki.targets.base import Effort, Feeds, Target
 from niwaki.targets.latency import Latency
 from niwaki.tasks.base import SplitName, TaskData
@@ -188,14 +189,14 @@ class Deployment:
         )
 
     def quantized(self, graph: FloatGraph, plan: QuantizationPlan) -> onnx.ModelProto:
-        """Return the graph with the plan's layers in int8; the float graph if there are none.
+        """Return the graph with the plan's layers in int8, or as a float graph if there are none.
 
         Args:
             graph: As `calibrated` gives it; biases are corrected if it has means.
             plan: Names its layers.
         """
         if not plan.int8_layers:
-            return graph.model
+            return tied(graph.model)
         model = bias_corrected(graph.model, plan, graph.means) if graph.means else graph.model
         return quantize_model(model, plan, graph.ranges)
 

@@ -30,6 +30,7 @@ from niwaki.export.layers import find_layers
 from niwaki.export.qdq_writer import QdqWriter
 from niwaki.export.regions import Regions, int8_regions
 from niwaki.export.shared_ranges import SharedRanges
+from niwaki.export.tied_weights import tied
 
 
 def quantize_model(
@@ -57,7 +58,7 @@ def quantize_model(
     quantized = onnx.ModelProto()
     quantized.CopyFrom(model)
     quantized.graph.CopyFrom(graph)
-    return quantized
+    return tied(quantized)
 
 
 def scales(

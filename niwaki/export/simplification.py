@@ -7,6 +7,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from niwaki.export.computed_weights import fold_computed_weights
 from niwaki.export.graph_index import GraphIndex
 
 _FOLDING = ("Conv", "ConvTranspose", "Gemm")
@@ -14,10 +15,12 @@ _IMAGE_RANK = 4
 
 
 def simplified(graph: onnx.GraphProto) -> onnx.GraphProto:
-    """Return a graph with batch norm folded, and global means written as GlobalAveragePool.
+    """Return a graph with weights as constants, batch norm folded, and means as pooling.
 
-    The mean is the same, but the runtime has an integer kernel for the pooling alone.
+    A global mean is the same as GlobalAveragePool, but the runtime has an integer kernel for the
+    pooling alone.
     """
+    fold_computed_weights(graph)
     for i, norm in enumerate(graph.node):
         if norm.op_type == "BatchNormalization":
             _fold(graph, i)

@@ -24,6 +24,7 @@ from niwaki.export.calibration import activation_ranges
 from niwaki.export.float_graph import float_graph
 from niwaki.export.graph_index import GraphIndex
 from niwaki.export.quantize import quantize_model
+from niwaki.export.tied_weights import tied
 
 _KEYS = ["pruning", "quantization"]
 
@@ -95,7 +96,7 @@ class CompressionPlans:
             output_names=output_names,
         )
         if not self.quantization.int8_layers:
-            return model
+            return tied(model)
         (name,) = GraphIndex(model.graph).inputs
         feeds = ({name: array} for array in arrays)
         ranges = activation_ranges(model, feeds, observer=observer, plan=self.quantization)

@@ -1,0 +1,70 @@
+"""Weights that are computed from constants, as constants.
+
+`F.linear(x, self.encoder.weight.t())`, a head tied to an embedding, a standardised or masked
+kernel: torch's exporter leaves the computation in the graph unless it is tiny, and only what is
+constant can be quantized.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from niwaki.export.graph_index import GraphIndex
+from niwaki.export.graph_writer import finished_model
+from niwaki.targets.sessions import SessionSettings, open_session, run_session
+
+_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
+
+def fold_computed_weights(graph: onnx.GraphProto) -> None:
+    """Turn weights and biases that are computed from constants into constants, in place."""
+    index = GraphIndex(graph)
+    computed = _computed(index)
+    read = [n for node in index.nodes if node.op_type in _WEIGHTED for n in node.input[1:]]
+    names = [name for name in dict.fromkeys(read) if index.producer.get(name) in computed]
+    if not names:
+        return
+    graph.initializer.extend(_values(index, computed, names))
+    folded = {tensor.name for tensor in graph.initializer}
+    _keep(graph, [node for node in index.nodes if not folded.intersection(node.output)])
+
+
+def _computed(index: GraphIndex) -> set[int]:
+    """Return the nodes that read constants, or what such nodes give, and nothing else."""
+    found: set[int] = set()
+    for i, node in enumerate(index.nodes):
+        read = [name for name in node.input if name]
+        known = all(index.is_constant(name) or index.producer.get(name) in found for name in read)
+        if read and known:
+            found.add(i)
+    return found
+
+
+def _values(
+    index: GraphIndex, computed: set[int], names: Sequence[str]
+) -> Iterator[onnx.TensorProto]:
+    """Yield what nodes give, by these names."""
+    part = helper.make_graph(
+        [index.nodes[i] for i in sorted(computed)],
+        "weights",
+        [],
+        [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names],
+        list(index.constants.values()),
+    )
+    values = run_session(open_session(finished_model(part), SessionSettings()), {})
+    for name in names:
+        yield numpy_helper.from_array(np.ascontiguousarray(values[name]), name)
+
+
+def _keep(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
+    """Leave these nodes in a graph, but those whose results nobody reads any more."""
+    read = {info.name for info in graph.output}
+    kept: list[onnx.NodeProto] = []
+    for node in reversed(nodes):
+        if read.intersection(node.output):
+            read.update(node.input)
+            kept.append(node)
+    del graph.node[:]
+    graph.node.extend(reversed(kept))
