@@ -8,6 +8,7 @@ from niwaki.export.graph_index import GraphIndex
 
 # onnxruntime has no integer kernel for ConvTranspose: behind Q/DQ it runs in float.
 _LAYER_OPS = ("Conv", "Gemm", "MatMul")
+_OTHER_OPS = ("ConvTranspose", "Einsum", "GRU", "LSTM", "RNN")
 # What the runtime drops between a layer and a QuantizeLinear whose integers end where it clips.
 ABSORBED = ("Relu", "Clip")
 
@@ -45,6 +46,24 @@ def quantizable_layers(model: onnx.ModelProto) -> list[str]:
     onnxruntime runs it in float only.
     """
     return [layer.path for layer in find_layers(GraphIndex(model.graph))]
+
+
+def layers_in_float(model: onnx.ModelProto) -> dict[str, str]:
+    """Return why products and recurrences cannot run in int8, by name of the node."""
+    index = GraphIndex(model.graph)
+    return {
+        node.name: _why_in_float(index, node)
+        for i, node in enumerate(index.nodes)
+        if node.op_type in (*_LAYER_OPS, *_OTHER_OPS) and not _is_layer(index, i)
+    }
+
+
+def _why_in_float(index: GraphIndex, node: onnx.NodeProto) -> str:
+    if node.op_type in _OTHER_OPS:
+        return f"the runtime has no integer kernel for {node.op_type}"
+    if not any(index.is_constant(name) for name in node.input[:2]):
+        return "both of its factors are computed from the input"
+    return f"it is a {node.op_type} of a form that is not quantized"
 
 
 def find_layers(index: GraphIndex) -> list[Layer]:

@@ -26,6 +26,7 @@ from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.compression.importance import importance, looked_at
+from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.original import Original, example_of, in_order_of_outputs
@@ -163,7 +164,7 @@ class CompressedEvaluator(DeployedEvaluator):
         self._source.require_same(folder)
         self._settle(folder)
         with torch_threads(self._settings.n_threads):
-            self._report_groups()
+            self._report_left_alone()
             self._report_unfollowed()
             self._report_decisions()
             self._rank()
@@ -272,13 +273,18 @@ class CompressedEvaluator(DeployedEvaluator):
             return str(error)
         return None
 
-    def _report_groups(self) -> None:
-        groups, refused = self.original.groups, self.original.groups.refused
-        if self._settings.only == "quantize":
-            return
-        reasons = f"; left alone: {'; '.join(map(str, refused[:3]))}" if refused else ""
-        more = f" and {len(refused) - 3} more" if len(refused) > 3 else ""
-        self._say(f"{len(groups.groups)} channel groups can be pruned{reasons}{more}")
+    def _report_left_alone(self) -> None:
+        prunes, quantizes = self._settings.only != "quantize", INT8 in self._precisions
+        original = self.original
+        left = LeftAlone(
+            original.groups.refused if prunes else (), original.in_float if quantizes else {}
+        )
+        left.save(self._in_folder(LEFT_ALONE_FILE))
+        if prunes:
+            n_groups = len(original.groups.groups)
+            self._say(f"{n_groups} channel groups can be pruned{left.by_pruning}")
+        if quantizes:
+            self._say(f"{len(original.layers)} layers can run in int8{left.by_quantization}")
 
     def _report_unfollowed(self) -> None:
         if self._trains_quantized and self._unfollowed is not None:

@@ -18,7 +18,7 @@ from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
 from niwaki.evaluation.compression.plain_calls import note_columns
 from niwaki.evaluation.deployment import Deployment
 from niwaki.export.graph_index import GraphIndex
-from niwaki.export.layers import Layer, find_layers
+from niwaki.export.layers import Layer, find_layers, layers_in_float
 from niwaki.tasks.base import SplitName, TaskData
 
 
@@ -59,15 +59,27 @@ class Original:
         Raises:
             ExportError: As of `layers`.
         """
+        return weights_in(self._graph, self.module)
+
+    @cached_property
+    def in_float(self) -> Mapping[str, str]:
+        """Why other products and recurrences cannot run in int8, by path.
+
+        Raises:
+            ExportError: As of `layers`.
+        """
+        return layers_in_float(self._graph)
+
+    @cached_property
+    def _graph(self) -> onnx.ModelProto:
         try:
-            graph = self.deployment.float_graph(self.module, quantizable=False)
+            return self.deployment.float_graph(self.module, quantizable=False).model
         except ExportError as error:
             parts = exportable_parts(self.module, example_of(self.data))
             raise ExportError(
                 f"{error}. What cannot be exported cannot run on the target: change that line"
                 f"{recipe_for(parts)}"
             ) from error
-        return weights_in(graph.model, self.module)
 
     def ladder(self, grain: int, *, least_share: float, n_steps: int) -> Ladder:
         """Return the counts that each group may keep: see `ladder_of`."""

@@ -1,0 +1,54 @@
+"""What is neither pruned nor quantized is named, with its place and the reason."""
+
+import json
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from niwaki.compress.pruning.groups import Refusal
+from niwaki.evaluation.compression.evaluator import CompressedEvaluator
+from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
+from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
+from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from tests.evaluation.compression.small import TwoHeads, data
+
+SETTINGS = CompressionSettings(
+    pruning=PruningSettings(criterion="l1", allocation="uniform", price="macs", shares=(0.5,)),
+    tuning=TuningSettings(epochs=0.0),
+)
+
+
+class Odd(TwoHeads):
+    """Goes up before it goes down, and multiplies what it computed with itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.ConvTranspose2d(1, 1, 1)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        y = self.up(x)
+        return super().forward(y @ y.transpose(2, 3))
+
+
+def test_what_stays_is_said_and_written(tmp_path: Path) -> None:
+    said: list[str] = []
+    CompressedEvaluator(
+        ModelSource("", Odd().eval()), data, OnnxRuntimeCpu(), settings=SETTINGS, notify=said.append
+    ).prepare(tmp_path)
+    (pruned,) = (text for text in said if "channel groups can be pruned" in text)
+    (quantized,) = (text for text in said if "layers can run in int8" in text)
+    assert "quarter.weight[0]: 4 stay, because they are the model's output" in pruned
+    assert quantized.startswith("4 layers") and "up, because the runtime has no" in quantized
+    assert "matmul, because both of its factors are computed" in quantized
+    left = json.loads((tmp_path / LEFT_ALONE_FILE).read_text())
+    assert all(each in pruned for each in left["pruning"])
+    assert list(left["int8"]) == ["up", "matmul"]
+
+
+def test_sentences_name_the_first_and_the_file_of_all() -> None:
+    left = LeftAlone([Refusal(f"layer{i}.weight[0]", 8, "so") for i in range(5)], {})
+    assert left.by_pruning.endswith(f"8 stay, because so and 2 more ({LEFT_ALONE_FILE})")
+    assert "layer2" in left.by_pruning and "layer3" not in left.by_pruning
