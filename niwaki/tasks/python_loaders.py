@@ -77,11 +77,17 @@ def imported(path: str) -> Callable[[], Any]:
     """Import the function named by `package.module:name` or `path/to/file.py:name`.
 
     Raises:
-        ConfigError: If there is no such module, file or function.
+        ConfigError: If there is no such module, file or function, or if it needs arguments.
     """
     found = import_object(path)
     if not callable(found):
         raise ConfigError(f"'{path}' is a {type(found).__name__}, but a function is needed")
+    try:
+        inspect.signature(found).bind()
+    except TypeError as error:
+        raise ConfigError(
+            f"'{path}' is called without arguments, but: {error}. Give a function that needs none"
+        ) from error
     function: Callable[[], Any] = found
     return function
 
@@ -93,15 +99,7 @@ def loaders_from(function: str) -> dict[SplitName, Iterable[Any]]:
         ConfigError: If the function is not found.
         DataError: If what it returns is not as promised.
     """
-    make = imported(function)
-    try:
-        inspect.signature(make).bind()
-    except TypeError as error:
-        raise ConfigError(
-            f"'{function}' is called without arguments, but: {error}. Give a function that needs "
-            "none"
-        ) from error
-    returned = make()
+    returned = imported(function)()
     if not isinstance(returned, Mapping):
         raise DataError(f"'{function}' returned a {type(returned).__name__}: {_CONTRACT}")
     return loaders_by_split(returned, function)

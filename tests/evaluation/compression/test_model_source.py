@@ -11,3 +11,8 @@ def test_a_part_that_is_not_there_is_refused_with_those_there_are() -> None:
     model = nn.ModuleDict({"body": nn.Sequential(nn.Linear(2, 2)), "head": nn.Linear(2, 2)})
     with pytest.raises(ConfigError, match=r"no part 'heads'; did you mean 'head'\? .*: body, head"):
         ModelSource(module=model, part="heads").load()
+
+
+def test_a_function_that_needs_arguments_is_refused() -> None:
+    with pytest.raises(ConfigError, match="without arguments, but: missing a required argument"):
+        ModelSource("torch.nn:Linear").load()
