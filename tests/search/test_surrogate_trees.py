@@ -1,5 +1,6 @@
 """The surrogate searcher on trees of a grammar: it keeps near the networks that are known."""
 
+import gc
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -74,6 +75,16 @@ def test_kin_descend_from_their_parents_alone(monkeypatch: pytest.MonkeyPatch) -
     assert len(grown(roams=False)) > 20
     with pytest.raises(AssertionError, match="anywhere"):
         grown(roams=True)
+
+
+def test_the_cycle_collector_is_paused_while_a_pool_grows() -> None:
+    def score(pool: Pool) -> NDArray[np.float64]:
+        assert not gc.isenabled()
+        return np.zeros(len(pool))
+
+    catalogue = Catalogue(Problem(TREES, ERROR))
+    assert len(grow(catalogue, [KNOWN], stream(0), size=20, score=score)) > 10
+    assert gc.isenabled()
 
 
 def test_a_space_of_known_size_is_searched_everywhere_whatever_is_known() -> None:

@@ -11,6 +11,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.search.base import Problem
 from niwaki.search.surrogate.counts import Counts
 from niwaki.search.surrogate.tallies import Tallies
+from niwaki.spaces.collector import collector_paused
 from niwaki.spaces.walks import every_candidate
 
 Array = NDArray[np.float64]
@@ -195,6 +196,7 @@ class Catalogue:
         )
 
 
+@collector_paused()
 def grow(
     catalogue: Catalogue,
     parents: Sequence[Candidate],

@@ -19,6 +19,7 @@ from niwaki.search.surrogate.learning import Lessons, lessons
 from niwaki.search.surrogate.model_based import ModelBased
 from niwaki.search.surrogate.outlook import Extent, Outlook
 from niwaki.search.surrogate.pool import Pool, grow
+from niwaki.spaces.collector import collector_paused
 
 Array = NDArray[np.float64]
 
@@ -179,6 +180,7 @@ class Surrogate(ModelBased):
         """Return what is left of a pool: neither told nor pending, and not ruled out."""
         return self._catalogue.least_violating(pool.without(self._told | set(self._pending)))
 
+    @collector_paused()
     def _neighbours(self, pool: Pool, rng: np.random.Generator) -> Pool:
         """Return neighbours of the best of the short list and of the front."""
         parents = [*pool.candidates[: NEIGHBOURS // 2], *self._front(self._history)]

@@ -1,13 +1,12 @@
 """Deriving a tree from the top: hole by hole, left to right, with no step ever taken back."""
 
-import contextlib
-import gc
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from niwaki.core.errors import SpaceError
+from niwaki.spaces.collector import collector_paused
 from niwaki.spaces.grammar.attributes import Attributes, Step
 from niwaki.spaces.grammar.costs import Cost, Purse, no_worse, paid, spend
 from niwaki.spaces.grammar.flows import Attribute
@@ -97,7 +96,7 @@ class Deriver:
         Raises:
             SpaceError: If nothing that lookahead knows fits the hole and keeps the budget.
         """
-        with _collector_paused():
+        with collector_paused():
             try:
                 return _Derivation(self, pick, purse).run(hole)
             finally:
@@ -219,23 +218,6 @@ class Deriver:
         step = self._attributes.step(operation, inherited)
         assert not isinstance(step, str), f"lookahead let '{operation.spelled}' through: {step}"
         return step
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep Python's cycle collector from running.
-
-    A derivation makes thousands of small objects that die with it. Counted as survivors, they would
-    set off full collections, and one takes a tenth of a second where torch is loaded: fifty times
-    the derivation.
-    """
-    running = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if running:
-            gc.enable()
 
 
 def node_of(grammar: Grammar, way: Production, children: list[Tree]) -> Tree:
