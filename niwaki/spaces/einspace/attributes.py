@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from niwaki.core.errors import SpaceError
@@ -41,6 +42,7 @@ def common_grid(grids: Sequence[Grid]) -> Grid:
     return known.pop() if len(known) == 1 else None
 
 
+@lru_cache(maxsize=4_096)
 def shape_of(attribute: object) -> Shape:
     """Return the shape in an attribute: a shape itself, or a shape with its grid.
 

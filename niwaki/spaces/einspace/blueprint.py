@@ -7,10 +7,10 @@ and layers can be named, where no network exists yet.
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias, cast
+from typing import NamedTuple, TypeAlias, cast
 
 Setting: TypeAlias = "bool | int | float | str | tuple[int, ...] | tuple[Shape, ...]"
 Shape: TypeAlias = tuple[int, ...]
@@ -20,8 +20,7 @@ CONVOLUTION = "conv"
 LINEAR = "linear"
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """One module.
 
     Attributes:
@@ -78,7 +77,7 @@ class Line:
     @cached_property
     def totals(self) -> "Totals":
         """Sums over everything in it."""
-        return sum((_totals(piece) for piece in self.pieces), Totals())
+        return Totals.of(_totals(piece) for piece in self.pieces)
 
     @cached_property
     def name(self) -> str:
@@ -119,7 +118,7 @@ class Fork:
     def totals(self) -> "Totals":
         """Sums over everything in it."""
         parts = [_totals(self.split), *(line.totals for line in self.branches), _totals(self.join)]
-        return sum(parts, Totals())
+        return Totals.of(parts)
 
     @cached_property
     def name(self) -> str:
@@ -139,8 +138,7 @@ class Fork:
         return max(most, kept + self.join.elements)
 
 
-@dataclass(frozen=True)
-class Totals:
+class Totals(NamedTuple):
     """Sums over a part of a blueprint.
 
     Attributes:
@@ -153,12 +151,10 @@ class Totals:
     macs: int = 0
     elements: int = 0
 
-    def __add__(self, other: "Totals") -> "Totals":
-        return Totals(
-            self.parameters + other.parameters,
-            self.macs + other.macs,
-            self.elements + other.elements,
-        )
+    @classmethod
+    def of(cls, parts: Iterable["Totals"]) -> "Totals":
+        """Add up some."""
+        return cls(*map(sum, zip(cls(), *parts, strict=True)))
 
 
 @dataclass(frozen=True)
@@ -191,8 +187,8 @@ class Blueprint:
     @cached_property
     def totals(self) -> Totals:
         """Sums over the whole network."""
-        parts = [each.totals for answer in self.answers for each in (answer.branch, answer.head)]
-        return sum(parts, self.body.totals)
+        ends = [each.totals for answer in self.answers for each in (answer.branch, answer.head)]
+        return Totals.of([self.body.totals, *ends])
 
     @cached_property
     def name(self) -> str:

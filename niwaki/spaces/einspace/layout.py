@@ -7,7 +7,7 @@ transposed. Other operations get them as tokens, features last.
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from niwaki.spaces.einspace.attributes import Shape, Typed, is_image
 from niwaki.spaces.einspace.blueprint import Fork, Line, Piece, Setting
@@ -20,8 +20,7 @@ ELEMENTWISE = frozenset({"relu"})  # one number from each number, without weight
 REORDERINGS = frozenset({"permute", "transpose", "to_tokens", "flatten", "to_image", "reshape"})
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """One tensor.
 
     Attributes:
@@ -133,7 +132,7 @@ class Tape:
         while place and _reorders(self._pieces[place - 1]):
             place -= 1
         given = self._pieces[place - 1].gives if place else self._given
-        self._pieces.insert(place, replace(piece, gives=given))
+        self._pieces.insert(place, piece._replace(gives=given))
         self._line = None
 
     def _write_composed(self, piece: Piece, layout: Layout) -> None:
@@ -146,7 +145,7 @@ class Tape:
         first, second = last.sizes("axes"), piece.sizes("axes")
         axes = tuple(first[axis] for axis in second)
         if axes != tuple(sorted(axes)):
-            self._write(replace(piece, settings=(("axes", axes),)), layout)
+            self._write(piece._replace(settings=(("axes", axes),)), layout)
 
     def _write(self, piece: Piece | Fork, layout: Layout) -> None:
         self._pieces.append(piece)

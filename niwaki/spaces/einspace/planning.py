@@ -1,5 +1,7 @@
 """From a tree to its blueprint: a walk along the tree, with attributes at hand."""
 
+from typing import NamedTuple
+
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.einspace.attributes import Shape, shape_of, typed
 from niwaki.spaces.einspace.blueprint import Fork, Piece
@@ -15,10 +17,22 @@ from niwaki.spaces.grammar.tree import Tree
 
 # A child with what it derives from and what it is given.
 _Child = tuple[str, Place, Tree, Attribute]
+# What comes in, as it lies in memory; a symbol, what it derives, and what that is given.
+_Place = tuple[Layout, str, Tree, Attribute]
+
+
+class _Forked(NamedTuple):
+    """A fork, the layout that it begins with, and the one that it gives."""
+
+    given: Layout
+    fork: Fork
+    gives: Layout
 
 
 class Planner:
-    """Writes trees of one grammar as lines of pieces, and remembers branches: kin share most.
+    """Writes trees of one grammar as lines of pieces.
+
+    It remembers branches, and what they make together: kin share most.
 
     Args:
         attributes: Of the grammar.
@@ -27,7 +41,8 @@ class Planner:
     def __init__(self, attributes: Attributes) -> None:
         self._attributes = attributes
         self._grammar = attributes.grammar
-        self._tapes: dict[tuple[Layout, str, Tree, Attribute], Tape] = {}
+        self._tapes: dict[_Place, Tape] = {}
+        self._forks: dict[_Place, _Forked] = {}
 
     def plan(self, tree: Tree) -> tuple[Tape, tuple[Tape, ...]]:
         """Write a whole tree.
@@ -39,8 +54,9 @@ class Planner:
         Raises:
             SpaceError: If the tree is not valid, or has an operation without a module.
         """
-        if len(self._tapes) > MOST_REMEMBERED:
+        if len(self._tapes) + len(self._forks) > MOST_REMEMBERED:
             self._tapes.clear()
+            self._forks.clear()
         grammar = self._grammar
         if fault := self._attributes.whole(tree).fault:
             raise SpaceError(fault)
@@ -64,25 +80,36 @@ class Planner:
             self._leaf(tape, self._grammar.operations[node.label], given)
             return
         way = self._way(symbol, node)
+        if way.flow.linear and not way.builder:
+            for below, place, child, inherited in self._children(way, node, given):
+                for _ in range(place.copies):
+                    self._write(tape, below, child, inherited)
+            return
+        key = (tape.layout, symbol, node, given)
+        forked = self._forks.get(key)
+        if forked is None:
+            forked = self._forks[key] = self._fork(Tape(tape.layout), symbol, node, given)
+        if forked.given != tape.layout:
+            tape.as_tokens()
+        tape.fork(forked.fork, forked.gives)
+
+    def _fork(self, tape: Tape, symbol: str, node: Tree, given: Attribute) -> _Forked:
+        """Return what is at a position where branches meet; the tape only says where they begin."""
+        way = self._way(symbol, node)
         children = self._children(way, node, given)
         if way.builder:
             output = self._attributes.evaluate(symbol, node, given).output
-            self._own(tape, way.builder, children, shape_of(output))
-            return
-        if way.flow.parallel:
-            self._fork(tape, children)
-            return
-        if isinstance(way.flow, Cell):
-            self._cell(tape, children)
-            return
-        if not way.flow.linear:
+            fork, gives = self._own(tape, way.builder, children, shape_of(output))
+        elif way.flow.parallel:
+            fork, gives = self._branching(tape, children)
+        elif isinstance(way.flow, Cell):
+            fork, gives = self._cell(tape, children)
+        else:
             raise SpaceError(
                 f"nobody knows how to build '{way.label}': say what makes its module, "
                 "`flow name = package.flows:Flow builds package.layers:name`"
             )
-        for below, place, child, inherited in children:
-            for _ in range(place.copies):
-                self._write(tape, below, child, inherited)
+        return _Forked(tape.layout, fork, gives)
 
     def _leaf(self, tape: Tape, operation: Operation, given: Attribute) -> None:
         step = self._step(operation, given)
@@ -97,7 +124,7 @@ class Planner:
             raise without_module(operation)
         write(tape, dict(operation.parameters), shape_of(step.output))  # type: ignore[arg-type]
 
-    def _fork(self, tape: Tape, children: list[_Child]) -> None:
+    def _branching(self, tape: Tape, children: list[_Child]) -> tuple[Fork, Layout]:
         first, *middle, last = children
         splits, joins = (self._grammar.operations[node.label] for _, _, node, _ in (first, last))
         if builder := self._grammar.terminals[splits.terminal].builder:
@@ -109,17 +136,15 @@ class Planner:
             branches = [self._branch(layout, child) for child in middle]
         if builder := self._grammar.terminals[joins.terminal].builder:
             step = self._step(joins, last[3])
-            fork, gives = join_own(splitting, branches, joins, builder, step)
-        else:
-            fork, gives = join(splitting, branches, joins)
-        tape.fork(fork, gives)
+            return join_own(splitting, branches, joins, builder, step)
+        return join(splitting, branches, joins)
 
     def _step(self, operation: Operation, given: Attribute) -> Step:
         step = self._attributes.step(operation, given)
         assert not isinstance(step, str)
         return step
 
-    def _cell(self, tape: Tape, children: list[_Child]) -> None:
+    def _cell(self, tape: Tape, children: list[_Child]) -> tuple[Fork, Layout]:
         nodes = [tape.layout]
         edges: list[Branch] = []
         while len(edges) < len(children):
@@ -129,9 +154,11 @@ class Planner:
             ]
             nodes.append(alike(incoming))
             edges += incoming
-        tape.fork(cell(nodes, edges), nodes[-1])
+        return cell(nodes, edges), nodes[-1]
 
-    def _own(self, tape: Tape, builder: str, children: list[_Child], gives: Shape) -> None:
+    def _own(
+        self, tape: Tape, builder: str, children: list[_Child], gives: Shape
+    ) -> tuple[Fork, Layout]:
         """Write a node whose module is made by a function that gets the children's modules."""
         tape.as_tokens()
         branches = [self._branch(plain(shape_of(child[3])), child) for child in children]
@@ -140,7 +167,7 @@ class Planner:
         lines = tuple(line for b in branches for line in [b.tape.line()] * b.copies)
         splitting = Piece("clone", tape.layout.shape, (("n", len(lines)),), view=True)
         joining = Piece("own", gives, (("path", builder),))
-        tape.fork(Fork(splitting, lines, joining), plain(gives))
+        return Fork(splitting, lines, joining), plain(gives)
 
     def _branch(self, layout: Layout, child: _Child) -> Branch:
         symbol, place, node, given = child

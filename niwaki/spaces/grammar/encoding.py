@@ -8,9 +8,10 @@ References:
 
 import hashlib
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,11 +62,13 @@ class Encoder:
         names = _vocabulary(attributes) if encoding.counts else ()
         self._column_of = {name: i for i, name in enumerate(names)}
         self._sums: dict[tuple[str, Tree], NDArray[np.float64]] = {}
+        self._paths: dict[tuple[str, Tree], NDArray[np.float64]] = {}
 
     def of(self, tree: Tree) -> NDArray[np.float64]:
         """Return (d,) features of a valid tree."""
-        if len(self._sums) > MOST_REMEMBERED:
+        if len(self._sums) + len(self._paths) > MOST_REMEMBERED:
             self._sums.clear()
+            self._paths.clear()
         summed = self._sum(self._attributes.grammar.start, tree)
         n_counts = len(self._column_of)
         blocks = [summed[:n_counts]]
@@ -75,7 +78,7 @@ class Encoder:
             blocks.append(np.array([*logarithms, float(cost.depth)]))
         blocks.append(summed[n_counts:])
         if self._encoding.n_paths:
-            blocks.append(_folded(_paths(tree), self._encoding.n_paths))
+            blocks.append(self._paths_into("", tree))
         return np.concatenate(blocks)
 
     def _sum(self, symbol: str, node: Tree) -> NDArray[np.float64]:
@@ -95,10 +98,28 @@ class Encoder:
             total[n_counts:] += _folded(_neighbourhoods(node, self._encoding.rounds), width)
         way = self._attributes.way(symbol, node) if node.children else None
         if way is not None:
-            for below, place, child in self._attributes.children(way, node):
-                part = self._sum(below, child)
-                total[:n_counts] += place.copies * part[:n_counts]
-                total[n_counts:] += part[n_counts:]
+            below = self._attributes.children(way, node)
+            parts = np.array([self._sum(inner, child) for inner, _, child in below])
+            copies = np.array([float(place.copies) for _, place, _ in below])
+            total[:n_counts] += copies @ parts[:, :n_counts]
+            total[n_counts:] += parts[:, n_counts:].sum(axis=0)
+        return total
+
+    def _paths_into(self, above: str, node: Tree) -> NDArray[np.float64]:
+        """Return counts of paths through a node, with the labels above it, and of neighbours."""
+        key = (above, node)
+        found = self._paths.get(key)
+        if found is None:
+            found = self._paths[key] = self._paths_of(f"{above}/{node.label}", node.children)
+        return found
+
+    def _paths_of(self, way: str, children: Sequence[Tree]) -> NDArray[np.float64]:
+        width = self._encoding.n_paths
+        if not children:
+            return _folded([way], width)
+        neighbours = (f"{left.label}>{right.label}" for left, right in pairwise(children))
+        below = [self._paths_into(way, child) for child in children]
+        total: NDArray[np.float64] = np.array([_folded(neighbours, width), *below]).sum(axis=0)
         return total
 
 
@@ -123,22 +144,12 @@ def _seen(node: Tree, radius: int) -> str:
     return f"{node.label}<{' '.join(_seen(child, radius - 1) for child in node.children)}>"
 
 
-def _paths(tree: Tree, above: str = "") -> Iterator[str]:
-    way = f"{above}/{tree.label}"
-    if not tree.children:
-        yield way
-    for child in tree.children:
-        yield from _paths(child, way)
-    for left, right in zip(tree.children, tree.children[1:], strict=False):
-        yield f"{left.label}>{right.label}"
-
-
-def _folded(words: Iterator[str], width: int) -> NDArray[np.float64]:
+def _folded(words: Iterable[str], width: int) -> NDArray[np.float64]:
     """Count words in `width` buckets, the same in every process."""
-    counts = np.zeros(width)
+    counts = [0.0] * width
     for word in words:
         counts[_number(word) % width] += 1.0
-    return counts
+    return np.array(counts)
 
 
 @lru_cache(maxsize=20_000)

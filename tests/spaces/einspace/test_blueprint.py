@@ -1,5 +1,8 @@
 """Which modules a tree becomes: fused where equal, and nothing that copies without need."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -92,3 +95,29 @@ def test_copies_are_one_line_in_memory_and_many_modules(large: NetworkFamily) ->
     network = large.build(candidate)
     branches = [network.get_submodule(f"body.0.branches.{index}") for index in range(8)]
     assert len({id(branch) for branch in branches}) == 8
+
+
+def test_forks_of_kin_are_as_if_written_anew(large: NetworkFamily) -> None:
+    rng = np.random.default_rng(0)
+    found = [large.seed("resnet18"), large.seed("vit_small")]
+    for _ in range(25):
+        first, second = (found[int(rng.integers(len(found)))] for _ in range(2))
+        found += [large.space.mutate(first, rng), large.space.crossover(first, second, rng)]
+    for candidate in found:
+        assert large.blueprint(candidate) == replace(large).blueprint(candidate)
+
+
+def test_a_fork_that_wants_tokens_gets_them_wherever_it_is_met_again(large: NetworkFamily) -> None:
+    fork = "two(group(dim=1,b=2), softmax, norm, concat(dim=1))"
+    tokens = "route(im2col(k=4,s=4,p=0), linear(d=16), identity)"
+    for tree in (f"seq({tokens}, {fork})", f"seq({tokens}, {fork}, softmax)"):
+        found = kinds(large.blueprint(large.space.candidate(tree)).body)
+        assert found[:3] == ["conv2d", "to_tokens", "concat"]
+
+
+def test_a_fork_is_written_once(large: NetworkFamily) -> None:
+    start = f"{CONV}, two(clone(b=2), norm, relu, add)"
+    first, second = (
+        large.blueprint(large.space.candidate(f"seq({start}, {end})")) for end in ("norm", "relu")
+    )
+    assert first.body.pieces[1] is second.body.pieces[1]
