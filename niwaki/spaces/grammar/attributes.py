@@ -3,14 +3,14 @@
 import operator
 import reprlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import repeat
 from typing import NamedTuple
 
 from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
-from niwaki.spaces.grammar.costs import NOTHING, Cost, beside
-from niwaki.spaces.grammar.flows import Attribute, Place
+from niwaki.spaces.grammar.costs import NOTHING, Cost, above, repeated
+from niwaki.spaces.grammar.flows import Attribute, Place, places_of
 from niwaki.spaces.grammar.grammar import Effect, Grammar, Operation, Production
 from niwaki.spaces.grammar.tree import Tree, TreePath
 
@@ -70,8 +70,7 @@ class Evaluation(NamedTuple):
     fault: str
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(NamedTuple):
     """One position in a tree, with its interface.
 
     Attributes:
@@ -108,7 +107,8 @@ def _step_of(effect: object) -> Step | str:
         parameters, macs, elements = map(operator.index, counts)
     except TypeError:
         parameters = macs = elements = -1
-    if not all(0 <= count <= MOST_COUNTED for count in (parameters, macs, elements)):
+    least, most = min(parameters, macs, elements), max(parameters, macs, elements)
+    if not 0 <= least <= most <= MOST_COUNTED:
         return f"parameters, macs and elements are whole numbers of at least 0, to {MOST_COUNTED:g}"
     return Step(output, Cost(1, 1, parameters, macs, elements, 0))
 
@@ -217,9 +217,11 @@ class Attributes:
     def way(self, symbol: str, node: Tree) -> Production | None:
         """Return the production by which `symbol` derives an inner node, attributes aside."""
         key = (symbol, node)
-        if key not in self._ways:
-            self._ways[key] = self._way(symbol, node)
-        return self._ways[key]
+        try:
+            return self._ways[key]
+        except KeyError:
+            found = self._ways[key] = self._way(symbol, node)
+        return found
 
     def _way(self, symbol: str, node: Tree) -> Production | None:
         children = [child.label for child in node.children]
@@ -258,10 +260,9 @@ class Attributes:
         """Return symbol (empty for a fixed operation), place and node of every child."""
         item = self.grammar.sequences.get(way.label)
         if item is None:
-            symbols = [each.what if isinstance(each.what, str) else "" for each in way.items]
-            return list(zip(symbols, way.places, node.children, strict=True))
-        last = len(node.children) - 1
-        return [(item, Place(i, 1, i == last), child) for i, child in enumerate(node.children)]
+            return list(zip(way.symbols, way.places, node.children, strict=True))
+        n = len(node.children)
+        return list(zip(repeat(item, n), places_of(n), node.children, strict=True))
 
     def evaluate(self, symbol: str, node: Tree, inherited: Attribute) -> Evaluation:
         """Apply a tree that derives from `symbol`; `symbol` is empty for a fixed operation."""
@@ -277,7 +278,7 @@ class Attributes:
         way = self.way(symbol, node)
         if way is None:
             return Evaluation(None, NOTHING, self._underivable(symbol, node))
-        state, cost = way.flow.start(inherited), NOTHING
+        state, costs = way.flow.start(inherited), list[Cost]()
         for child_symbol, place, child in self.children(way, node):
             given = way.flow.enter(state, place)
             if given is None:
@@ -285,7 +286,7 @@ class Attributes:
             below = self.evaluate(child_symbol, child, given)
             if below.output is None:
                 return below
-            cost = beside(cost, below.cost, place.copies)
+            costs.append(repeated(below.cost, place.copies))
             after = way.flow.advance(state, below.output, place)
             if after is None:
                 fault = f"'{way.label}' cannot go on after '{child}' gave {below.output!r}"
@@ -294,7 +295,7 @@ class Attributes:
         output = way.flow.finish(state)
         if output is None:
             return Evaluation(None, NOTHING, f"'{way.label}' cannot end here")
-        return Evaluation(output, cost._replace(depth=cost.depth + 1), "")
+        return Evaluation(output, above(costs), "")
 
     def _evaluate_leaf(self, symbol: str, node: Tree, inherited: Attribute) -> Evaluation:
         operation = self.grammar.operations.get(node.label)

@@ -1,6 +1,7 @@
 """The canonical form: one tree for all spellings of one network."""
 
 from collections.abc import Sequence
+from itertools import repeat
 
 from niwaki.spaces.grammar.attributes import MOST_REMEMBERED, Attributes
 from niwaki.spaces.grammar.flows import Attribute
@@ -50,15 +51,20 @@ class Canonical:
         if len(self._forms) + len(self._spelled) > MOST_REMEMBERED:
             self._forms.clear()
             self._spelled.clear()
-        if len(self._pool) > MOST_REMEMBERED:
-            self._pool.clear()
+        tree = self.shared(tree)
         form = self._form(self._grammar.start, tree)
         if self._composes and not self._alike(tree, form, output):
             # Where attributes depend on the spelling, as in the published grammar.
             self._composes = False
             form = self._form(self._grammar.start, tree)
             self._composes = True
-        return shared(form, self._pool)
+        return self.shared(form)
+
+    def shared(self, tree: Tree) -> Tree:
+        """Return the equal tree that is met again: tables find it without comparing its nodes."""
+        if len(self._pool) > MOST_REMEMBERED:
+            self._pool.clear()
+        return shared(tree, self._pool)
 
     def _alike(self, tree: Tree, form: Tree, output: Attribute | None) -> bool:
         """Whether both give the same; what derives from nothing is nobody's to compare."""
@@ -83,48 +89,47 @@ class Canonical:
             for child_symbol, _, child in self._attributes.children(way, node)
         ]
         if way.label in self._grammar.sequences:
-            return self._sequence(symbol, way, children)
+            return self._sequence(symbol, node, children)
         if way.flow.linear:
-            return self._linear(symbol, way, children)
+            return self._linear(symbol, way, node.having(children))
         if way.flow.parallel and self._commutes(children):
             children = self._sorted(symbol, way, children)
-        return Tree(way.label, tuple(children))
+        return node.having(children)
 
-    def _sequence(self, symbol: str, way: Production, children: list[Tree]) -> Tree:
-        flat = _flattened(way.label, children)
-        item = self._grammar.sequences[way.label]
-        while self._composes and (
-            composed := self._permutations.composed([(item, child) for child in flat])
-        ):
-            flat = _flattened(way.label, [self._form(item, child) for child in composed])
+    def _sequence(self, symbol: str, node: Tree, children: list[Tree]) -> Tree:
+        flat = _flattened(node.label, children)
+        item = self._grammar.sequences[node.label]
+        symbols = repeat(item)
+        while self._composes and (composed := self._permutations.composed(symbols, flat)):
+            flat = _flattened(node.label, [self._form(item, child) for child in composed])
         kept = [child for child in flat if not self._grammar.trait(child, IDENTITY)]
         dropped = [child for child in flat if self._grammar.trait(child, IDENTITY)]
         if len(kept) >= 2:
-            return Tree(way.label, tuple(kept))
+            return node.having(kept)
         alone = kept or dropped[:1]
         if self._attributes.derives(symbol, alone[0]):
             return alone[0]
         padding = sorted(dropped, key=lambda leaf: leaf.label)
-        return Tree(way.label, (*kept, *padding[: 2 - len(kept)]))
+        return node.having((*kept, *padding[: 2 - len(kept)]))
 
-    def _linear(self, symbol: str, way: Production, children: list[Tree]) -> Tree:
+    def _linear(self, symbol: str, way: Production, node: Tree) -> Tree:
+        children: Sequence[Tree] = node.children
         single = all(item.copies == 1 for item in way.items)
-        symbols = [item.what if isinstance(item.what, str) else "" for item in way.items]
         while (
             self._composes
             and single
-            and (composed := self._permutations.composed(list(zip(symbols, children, strict=True))))
+            and (composed := self._permutations.composed(way.symbols, children))
         ):
             children = [
                 self._form(each, child) if each else child
-                for each, child in zip(symbols, composed, strict=True)
+                for each, child in zip(way.symbols, composed, strict=True)
             ]
         kept = [child for child in children if not self._grammar.trait(child, IDENTITY)]
         if single and len(kept) <= 1:
             alone = (kept or children)[0]
             if self._attributes.derives(symbol, alone):
                 return alone
-        return Tree(way.label, tuple(children))
+        return node.having(children)
 
     def _commutes(self, children: list[Tree]) -> bool:
         trait = self._grammar.trait

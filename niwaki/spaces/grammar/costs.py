@@ -1,7 +1,9 @@
 """What a tree costs, and how much it may cost."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import NamedTuple
 
 from niwaki.core.errors import SpaceError
@@ -44,6 +46,22 @@ def beside(first: Cost, second: Cost, copies: int = 1) -> Cost:
     )
     # `Cost(...)` takes twice as long, and nothing is done as often while trees are derived.
     return tuple.__new__(Cost, counts)
+
+
+def repeated(cost: Cost, copies: int) -> Cost:
+    """Return the cost of a child that is used as often."""
+    return cost if copies == 1 else beside(NOTHING, cost, copies)
+
+
+def above(costs: Sequence[Cost]) -> Cost:
+    """Return the cost of a node above children that cost this: at least one, side by side."""
+    *counts, depths = zip(*costs, strict=True)
+    return tuple.__new__(Cost, (*map(sum, counts), max(depths) + 1))
+
+
+def nested(cost: Cost) -> Cost:
+    """Return a cost one level further down."""
+    return tuple.__new__(Cost, (*cost[:5], cost[5] + 1))
 
 
 def no_worse(first: Cost, second: Cost) -> bool:
@@ -93,7 +111,7 @@ class Budget:
             if limit is not None and limit < 0:
                 raise SpaceError(f"budget.{each.name} is {limit}: give a number of at least 0")
 
-    @property
+    @cached_property
     def purse(self) -> "Purse":
         """The budget in the form that is spent while deriving."""
         limits = (self.network_operations, self.parameters, self.macs, self.elements)
@@ -102,6 +120,8 @@ class Budget:
 
     def excess(self, cost: Cost) -> str:
         """Return which limit `cost` breaks, or an empty string."""
+        if covers(self.purse, cost[:5]) and cost.depth <= self.depth:
+            return ""
         for each in fields(self):
             limit, spent = getattr(self, each.name), getattr(cost, each.name)
             if limit is not None and spent > limit:

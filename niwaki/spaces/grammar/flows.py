@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar, NamedTuple, TypeAlias
 
 # What a hole is given and what its subtree gives back: a tensor's mode and shape, say. Any hashable
@@ -25,6 +26,12 @@ class Place(NamedTuple):
     position: int
     copies: int
     last: bool
+
+
+@lru_cache(maxsize=512)
+def places_of(n: int) -> tuple[Place, ...]:
+    """Return the places of n children that are used once each."""
+    return tuple(Place(i, 1, i == n - 1) for i in range(n))
 
 
 class Flow(ABC):

@@ -174,6 +174,11 @@ class Production:
         return tuple(Place(i, item.copies, i == last) for i, item in enumerate(self.items))
 
     @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        """The nonterminal at each place; empty for operations."""
+        return tuple(what if isinstance(what, str) else "" for what in self.whats)
+
+    @cached_property
     def holes(self) -> tuple[tuple[str, int], ...]:
         """Nonterminals among its children, with their copies."""
         return tuple((i.what, i.copies) for i in self.items if isinstance(i.what, str))
@@ -236,8 +241,16 @@ class Grammar:
 
     def trait(self, leaf: Tree, trait: str) -> bool:
         """Whether `leaf` is an operation with this trait."""
-        operation = self.operations.get(leaf.label) if not leaf.children else None
-        return operation is not None and trait in self.terminals[operation.terminal].traits
+        return not leaf.children and leaf.label in self._having[trait]
+
+    @cached_property
+    def _having(self) -> Mapping[str, set[str]]:
+        """Operations with each trait, spelled."""
+        found: dict[str, set[str]] = {trait: set() for trait in TRAITS}
+        for spelled, operation in self.operations.items():
+            for trait in self.terminals[operation.terminal].traits:
+                found[trait].add(spelled)
+        return found
 
     @cached_property
     def reach(self) -> Mapping[str, tuple[Production, ...]]:

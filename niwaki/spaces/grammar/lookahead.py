@@ -17,7 +17,7 @@ from itertools import chain
 from typing import TypeAlias
 
 from niwaki.spaces.grammar.attributes import Attributes
-from niwaki.spaces.grammar.costs import NOTHING, Budget, Cost, beside, no_worse
+from niwaki.spaces.grammar.costs import NOTHING, Budget, Cost, beside, nested, no_worse, repeated
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar, Production
 from niwaki.spaces.grammar.leaves import Leaves, single_operations
@@ -236,7 +236,7 @@ class Lookahead:
                     yield output, cost, way
                 continue
             for output, cost, _ in self.completions(way, 0, way.flow.start(inherited), height):
-                yield output, cost._replace(depth=cost.depth + 1), way
+                yield output, nested(cost), way
 
     def completions(
         self, way: Production, position: int, state: Attribute, height: int = NO_LIMIT
@@ -279,7 +279,7 @@ class Lookahead:
             after = way.flow.advance(state, output, place)
             end = None if after is None else way.flow.finish(after)
             if end is not None:
-                yield end, cost if place.copies == 1 else beside(NOTHING, cost, place.copies), None
+                yield end, repeated(cost, place.copies), None
 
     def _completed(
         self, way: Production, position: int, state: Attribute, height: int

@@ -1,5 +1,6 @@
 """Permutations that meet: two in sequence are one, and one with its inverse is nothing."""
 
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from niwaki.spaces.grammar.attributes import Attributes
@@ -35,29 +36,33 @@ class Permutations:
         """Whether there is anything to compose, and something to put in its place."""
         return bool(self._known and self._nothing)
 
-    def composed(self, parts: list[tuple[str, Tree]]) -> list[Tree] | None:
+    def composed(self, symbols: Iterable[str], trees: Sequence[Tree]) -> list[Tree] | None:
         """Return neighbours in a chain with the first meeting pair composed; None if there is none.
 
         The second of two takes both, the first becomes an identity; identities in between are no
         matter.
 
         Args:
-            parts: Symbols and the trees that derive from them, in order; an operation that a
-                production fixes has no symbol, and stays.
+            symbols: What each tree derives from, at least as many; empty for an operation that a
+                production fixes, which stays.
+            trees: In order.
         """
-        changing = [at for at, (_, tree) in enumerate(parts) if tree not in self._nothing]
+        parts = list(zip(symbols, trees, strict=False))
+        trait = self._grammar.trait
+        changing = [at for at, (_, tree) in enumerate(parts) if not trait(tree, IDENTITY)]
         for at, then in pairwise(changing):
             left, right = parts[at], parts[then]
-            end, start = self._edge(*left, -1), self._edge(*right, 0)
+            end = self._edge(*left, -1)
+            start = None if end is None else self._edge(*right, 0)
             if end is None or start is None:
                 continue
             both = self._product(left[1].at(end).label, right[1].at(start).label)
             before = self._replaced(left, end, self._nothing)
             after = self._replaced(right, start, both)
             if before is not None and after is not None:
-                trees = [tree for _, tree in parts]
-                trees[at], trees[then] = before, after
-                return trees
+                found = [*trees]
+                found[at], found[then] = before, after
+                return found
         return None
 
     def _edge(self, symbol: str, node: Tree, side: int) -> TreePath | None:

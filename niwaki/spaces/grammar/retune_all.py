@@ -125,9 +125,7 @@ class _Spread:
         if not node.children:
             return Tree(self._renaming[node.label]) if node.label in self._renaming else node
         if node not in self._renamed:
-            children = tuple(map(self._all_of, node.children))
-            same = all(a is b for a, b in zip(children, node.children, strict=True))
-            self._renamed[node] = node if same else Tree(node.label, children)
+            self._renamed[node] = node.having(map(self._all_of, node.children))
         return self._renamed[node]
 
     def _output(self, symbol: str, node: Tree, inherited: Attribute) -> Attribute | None:

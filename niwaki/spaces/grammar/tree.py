@@ -1,9 +1,9 @@
 """Derivation trees: immutable, flattened, shared where they are equal."""
 
 import json
-import operator
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from operator import is_
 
 from niwaki.core.candidate import Value
 from niwaki.core.errors import SpaceError
@@ -32,6 +32,7 @@ class Tree:
     n_leaves: int = field(init=False)
     n_nodes: int = field(init=False)
     _hash: int = field(init=False)
+    _value: Value = field(init=False, default=None, repr=False)
 
     def __post_init__(self) -> None:
         n_leaves, n_nodes = 0, 1
@@ -91,6 +92,12 @@ class Tree:
         child = self.children[position].replaced(path[1:], node)
         return Tree(self.label, (*self.children[:position], child, *self.children[position + 1 :]))
 
+    def having(self, children: Iterable["Tree"]) -> "Tree":
+        """Return this node with other children; itself if they are those that it has."""
+        others = tuple(children)
+        as_it_is = len(others) == len(self.children) and all(map(is_, others, self.children))
+        return self if as_it_is else Tree(self.label, others)
+
     def distinct(self) -> int:
         """Number of different subtrees: what a shared tree takes in memory."""
         return len({node for _, node in self.walk()})
@@ -99,7 +106,10 @@ class Tree:
         """Return the tree as nested tuples: a string for a leaf, (label, child, ...) else."""
         if not self.children:
             return self.label
-        return (self.label, *(child.to_value() for child in self.children))
+        if self._value is None:  # kept, for trees have most of their subtrees in common
+            value = (self.label, *[child.to_value() for child in self.children])
+            object.__setattr__(self, "_value", value)
+        return self._value
 
     def to_json(self) -> str:
         """Return the tree as JSON: a string for a leaf, [label, child, ...] else."""
@@ -137,9 +147,7 @@ def shared(tree: Tree, pool: dict[Tree, Tree]) -> Tree:
     """
     found = pool.get(tree)
     if found is None:
-        children = tuple([shared(child, pool) for child in tree.children])
-        as_it_is = all(map(operator.is_, children, tree.children))
-        found = pool[tree] = tree if as_it_is else Tree(tree.label, children)
+        found = pool[tree] = tree.having([shared(child, pool) for child in tree.children])
     return found
 
 

@@ -112,6 +112,7 @@ class Engine:
 
     def accepted(self, parents: tuple[Tree, ...], child: Tree) -> Tree | None:
         """Return the child's canonical form if it is valid, affordable and new."""
+        child = self.canonical.shared(child)
         if self.fault(child):
             return None
         tree = self.canonical.of(child)
