@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
@@ -169,6 +170,7 @@ class Provenance:
         nodes: Number of each parameter and buffer in that graph, by name.
         shapes: Of each parameter, by name.
         kernels: Weights whose dimensions behind the second are positions.
+        counted_by: The `num_features` of norms without parameters, by path of the norm.
         roles: What dimensions of weights are for, by name of the parameter and dimension.
     """
 
@@ -183,18 +185,24 @@ class Provenance:
     roles: dict[tuple[str, int], Role] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     kernels: set[str] = field(default_factory=set)
+    counted_by: dict[str, Tag] = field(default_factory=dict)
     _origins: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     _names: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     n_nodes: int = 0
     _seen_until: int = 0
 
     def name_tensors(self, module: nn.Module) -> None:
-        """Take note of the parameters and buffers; a tied one keeps its first name."""
+        """Take note of the parameters and buffers; a tied one keeps its first name.
+
+        And of norms that have none: torch warns if they are as wide as before.
+        """
         named = [*module.named_parameters(), *module.named_buffers()]
         for name, tensor in named:
             self._names[tensor] = name
             self.nodes[name] = self.new_node()
-        for child in module.modules():
+        for path, child in module.named_modules():
+            if isinstance(child, _InstanceNorm) and child.weight is child.running_mean is None:
+                self.counted_by[path] = Tag(f"{path}:num_features", child.num_features)
             for tensor in tensors_in(list(vars(child).values())):
                 if tensor not in self._names:
                     self._names[tensor] = PLAIN

@@ -568,9 +568,9 @@ def group_normalised() -> nn.Module:
 
 
 def instance_normalised() -> nn.Module:
-    """An instance norm with a scale."""
-    norm = nn.InstanceNorm2d(16, affine=True)
-    return nn.Sequential(conv(3, 16), norm, nn.ReLU(), conv_norm(16, 24), head(24))
+    """An instance norm with a scale, and one without."""
+    norm, plain = nn.InstanceNorm2d(16, affine=True), nn.InstanceNorm2d(24)
+    return nn.Sequential(conv(3, 16), norm, nn.ReLU(), conv(16, 24), plain, nn.ReLU(), head(24))
 
 
 def slopes() -> nn.Module:

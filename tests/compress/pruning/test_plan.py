@@ -60,6 +60,14 @@ def test_attributes_follow(module: nn.Module, groups: ChannelGroups) -> None:
     assert [vars(each)["num_heads"] for each in (smaller, module)] == [3, 4]
 
 
+def test_the_width_of_a_norm_without_parameters_follows() -> None:
+    module, inputs = IDIOMS["instance_normalised"].make(), IDIOMS["instance_normalised"].inputs()
+    found = analyse(module, inputs)
+    smaller = apply_plan(module, half_of_each(found))
+    norms = [layer for layer in smaller.children() if isinstance(layer, nn.InstanceNorm2d)]
+    assert [norm.num_features for norm in norms] == [8, 12]
+
+
 def test_a_pruned_model_is_not_pruned_again_by_mistake(
     module: nn.Module, groups: ChannelGroups
 ) -> None:

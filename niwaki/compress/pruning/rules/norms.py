@@ -38,6 +38,9 @@ def per_channel(state: Provenance, call: Call) -> None:
         if tensor.numel() > 1:
             theirs = state.along(tensor, 0, why)
             state.atoms.unite(mine, theirs, f"{call.described} scales them")
+    counted = state.counted_by.get(call.site.module)
+    if channels and counted is not None and counted.size == len(mine):
+        state.follow(counted, mine, f"{call.described} has that many")
     state.record(call, call.out, labels)
 
 
