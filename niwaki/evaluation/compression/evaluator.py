@@ -166,6 +166,7 @@ class CompressedEvaluator(DeployedEvaluator):
         with torch_threads(self._settings.n_threads):
             self._report_left_alone()
             self._report_unfollowed()
+            self._report_training()
             self._report_decisions()
             self._rank()
             self._propose()
@@ -289,6 +290,14 @@ class CompressedEvaluator(DeployedEvaluator):
     def _report_unfollowed(self) -> None:
         if self._trains_quantized and self._unfollowed is not None:
             self._say(f"quantized without training for it: {self._unfollowed}")
+
+    def _report_training(self) -> None:
+        tunes = self._settings.tuning.epochs > 0 and self._settings.only != "quantize"
+        if tunes and (otherwise := self._tuning.otherwise_in_training):
+            self._say(
+                f"in training mode the model is another: {otherwise}. Its own code stays in "
+                "evaluation mode while it is fine-tuned"
+            )
 
     def _report_decisions(self) -> None:
         if names := self._source.computed:

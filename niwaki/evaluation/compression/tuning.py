@@ -1,13 +1,16 @@
 """Fine-tuning of a pruned network: from the labels, and from the model that it was cut from."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
+from niwaki.compress.pruning.model_calls import named_tensors
+from niwaki.compress.pruning.model_calls import repeatable as repeatable_passes
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
@@ -102,9 +105,36 @@ class Tuning:
         network = placed(module, self._device, torch.channels_last)
         self.recalibrate(network)
         if n_steps := self._n_steps(share * self._settings.epochs):
-            self._train(network.train(), n_steps, self._settings.learning_rate)
+            network.train()
+            if self.otherwise_in_training:
+                _put_own_code_in_evaluation(network)
+            self._train(network, n_steps, self._settings.learning_rate)
             self.recalibrate(network)
         return placed(network, torch.device("cpu"), torch.contiguous_format).eval()
+
+    @cached_property
+    def otherwise_in_training(self) -> str:
+        """How the model's answers in training mode are none of its tasks; empty if they are.
+
+        Then its own code stays in evaluation mode while it is tuned, in which it will run, and
+        torch's layers alone (norms, dropout) are in training mode.
+        """
+        network = self._original
+        inputs = next(self._drawn_inputs(2))
+        with torch.no_grad(), repeatable_passes(network):
+            expected = network(inputs)
+            network.train()
+            try:
+                found = network(inputs)
+            except Exception as error:  # of the model's own code, which may raise anything
+                return f"it raises {type(error).__name__}: {error}"
+            finally:
+                network.eval()
+        wanted, given = _shapes(expected), _shapes(found)
+        # What a mapping holds besides is not looked at.
+        if wanted == given or (isinstance(found, Mapping) and wanted.items() <= given.items()):
+            return ""
+        return f"it answers {_form(given)} in place of {_form(wanted)}"
 
     def tuned_quantized(
         self, module: nn.Module, plan: QuantizationPlan, deployment: Deployment, *, share: float
@@ -207,3 +237,18 @@ class Tuning:
         # Shuffled: an ordered file would show one class alone.
         rng = stream(derived_seed(self._seed, "recalibration"), "order")
         return inputs_for_statistics(train, n_items, self._device, rng=rng)
+
+
+def _shapes(answer: object) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in named_tensors(answer)}
+
+
+def _form(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    parts = [f"{name} {shape}".strip() for name, shape in shapes.items()]
+    return " and ".join(parts) or "no tensor"
+
+
+def _put_own_code_in_evaluation(network: nn.Module) -> None:
+    for module in network.modules():
+        if not type(module).__module__.startswith("torch.nn."):
+            module.training = False
