@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.constraints import Bound
+from niwaki.core.constraints import Constraint
 from niwaki.core.errors import ConfigError, ExportError
 from niwaki.core.jsonable import JSON, finite_or_none
 from niwaki.core.measurement import Measurement
@@ -206,7 +206,7 @@ def front_of(
     history: History,
     *,
     objectives: tuple[Objective, ...],
-    bounds: tuple[Bound, ...],
+    constraints: tuple[Constraint, ...],
     folder: Path,
     exported: bool = True,
 ) -> Front:
@@ -219,7 +219,8 @@ def front_of(
     Args:
         history: Of the study.
         objectives: At least one.
-        bounds: That models of the front keep.
+        constraints: That models of the front keep, relative to the baseline as it was measured
+            like them: from its own file, once it was exported.
         folder: Of the run.
         exported: Whether exported files count; without, it is the front of the search itself.
     """
@@ -231,6 +232,7 @@ def front_of(
         if t.measurement.complete
     ]
     models = [model for model in models if model.final is not None] or models
+    bounds = history.bounds(constraints, exported=exported)
     feasible = [m for m in models if not any(b.violation(m.values) > 0 for b in bounds)]
     costs = minimised([model.values for model in feasible], objectives)
     kept = [model for model, on in zip(feasible, non_dominated(costs), strict=True) if on]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.study.events import Asked, Baseline, Event, Final, Note, Started, Told
@@ -112,6 +113,23 @@ class History:
     def exported(self) -> dict[str, Measurement]:
         """The finals that were written, verified and measured, by candidate key."""
         return {key: final for key, final in self.finals.items() if final.complete}
+
+    def bounds(
+        self, constraints: Iterable[Constraint], *, exported: bool = False
+    ) -> tuple[Bound, ...]:
+        """Return constraints with the baseline's values filled in; before those, the absolute ones.
+
+        Args:
+            constraints: Of the study.
+            exported: Whether they bind values of exported files, which are scored on another split:
+                then the baseline's are those of its own file, where there is one.
+        """
+        values: dict[str, float] = {}
+        if self.baseline is not None and self.baseline.measurement.complete:
+            values.update(self.baseline.measurement.values)
+            final = self.exported.get(self.baseline.candidate.key)
+            values.update(final.values if exported and final is not None else {})
+        return tuple(c.resolve(values) for c in constraints if values or not c.relative)
 
     def candidates_asked(self) -> list[Candidate]:
         """Return every proposal of the searcher, each once, in order of asking."""

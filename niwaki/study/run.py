@@ -55,12 +55,13 @@ class Run:
 
     @cached_property
     def bounds(self) -> tuple[Bound, ...]:
-        """The constraints that can be filled in: all, or the absolute ones before the baseline."""
-        baseline = self.history.baseline
-        if baseline is not None and baseline.measurement.complete:
-            return self.description.bounds(baseline.measurement.values)
-        absolute = [c for c in self.description.constraints if not c.relative]
-        return tuple(constraint.resolve({}) for constraint in absolute)
+        """What the search keeps to: all constraints, or the absolute ones before the baseline."""
+        return self.history.bounds(self.description.constraints)
+
+    @cached_property
+    def front_bounds(self) -> tuple[Bound, ...]:
+        """What models of the front keep to: see `front_of`."""
+        return self.history.bounds(self.description.constraints, exported=True)
 
     @cached_property
     def front(self) -> Front:
@@ -68,7 +69,7 @@ class Run:
         found = front_of(
             self.history,
             objectives=self.description.objectives,
-            bounds=self.bounds,
+            constraints=self.description.constraints,
             folder=self.folder.path,
         )
         return replace(found, choice=Choice.load(self.folder.chosen))

@@ -225,8 +225,8 @@ class Study:
                 self._provenance(recorder.history),
                 settings.seed,
                 self._observer,
-            ).run(self._front(recorder.history, bounds, exported=False), settings.n_finalists)
-        front = self._front(recorder.history, bounds)
+            ).run(self._front(recorder.history, exported=False), settings.n_finalists)
+        front = self._front(recorder.history)
         write_text_atomically(self.folder.pareto_json, json.dumps(front.to_json(), indent=2) + "\n")
         write_text_atomically(self.folder.pareto_csv, front.to_csv())
         return front
@@ -287,13 +287,11 @@ class Study:
             self.description.name, self.description.objectives, history.started.config_hash
         )
 
-    def _front(
-        self, history: History, bounds: tuple[Bound, ...], *, exported: bool = True
-    ) -> Front:
+    def _front(self, history: History, *, exported: bool = True) -> Front:
         return front_of(
             history,
             objectives=self.description.objectives,
-            bounds=bounds,
+            constraints=self.description.constraints,
             folder=self.folder.path,
             exported=exported,
         )

@@ -25,7 +25,7 @@ def front_text(run: Run) -> str:
         exported = [trial for trial in trials if trial.candidate.key in finals]
         trials = [replace(t, measurement=finals[t.candidate.key]) for t in exported]
     judged = trials or run.history.trials
-    miss = nearest_miss(judged, run.bounds)
+    miss = nearest_miss(judged, run.front_bounds)
     if miss:
         return (
             f"the front is empty: none of {len(judged)} models keeps to the constraints. Of the "

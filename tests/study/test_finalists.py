@@ -1,12 +1,14 @@
 """Finalists are chosen from what was searched, and are complete whatever happened on the way."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ExportError, StudyError
+from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.search.nsga2 import NSGA2
 from niwaki.study.budget import Budget
@@ -87,3 +89,28 @@ def test_what_could_not_be_exported_is_tried_again(tmp_path: Path) -> None:
     full.unlink()
     front_after(tmp_path, full=full)
     assert len(exported(tmp_path)) == 5
+
+
+class Dearer(Exporting):
+    """Files are scored on other data, which are harder for all networks alike."""
+
+    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
+        assert seed >= 0
+        return [replace(e, measurement=_dearer(e.measurement)) for e in exports]
+
+
+def _dearer(measurement: Measurement) -> Measurement:
+    values = measurement.values
+    return replace(measurement, values={**values, "price": 10.0 * values["price"]})
+
+
+def test_files_are_held_against_the_file_of_the_baseline(tmp_path: Path) -> None:
+    settings = StudySettings(("gain", "price"), ("price <= 0.5 * baseline",), Budget(30))
+    front = Study(tmp_path / "run", Dearer(), NSGA2, settings).run()
+    finals = Run.read(tmp_path / "run").history.exported
+    limit = 0.5 * max(final.values["price"] for final in finals.values())
+    assert {m.key for m in front.models} == {
+        key for key, final in finals.items() if final.values["price"] <= limit
+    }
+    assert len(front) == len(finals) - 1  # the baseline does not keep to it
+    assert len(Run.read(tmp_path / "run").front) == len(front)
