@@ -27,8 +27,13 @@ def fold_computed_weights(graph: onnx.GraphProto) -> None:
     if not names:
         return
     graph.initializer.extend(_values(index, computed, names))
-    folded = {tensor.name for tensor in graph.initializer}
-    _keep(graph, [node for node in index.nodes if not folded.intersection(node.output)])
+    for node in graph.node:
+        if node.op_type in _WEIGHTED:
+            read = [_folded(name) if name in names else name for name in node.input[1:]]
+            node.input[:] = [node.input[0], *read]
+    needed = _needed(graph.node, {info.name for info in graph.output})
+    del graph.node[:]
+    graph.node.extend(needed)
 
 
 def _computed(index: GraphIndex) -> set[int]:
@@ -45,26 +50,30 @@ def _computed(index: GraphIndex) -> set[int]:
 def _values(
     index: GraphIndex, computed: set[int], names: Sequence[str]
 ) -> Iterator[onnx.TensorProto]:
-    """Yield what nodes give, by these names."""
+    """Yield what nodes give by these names, under names of their own."""
+    nodes = _needed([index.nodes[i] for i in sorted(computed)], set(names))
+    read = {name for node in nodes for name in node.input}
     part = helper.make_graph(
-        [index.nodes[i] for i in sorted(computed)],
+        nodes,
         "weights",
         [],
         [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names],
-        list(index.constants.values()),
+        [tensor for name, tensor in index.constants.items() if name in read],
     )
     values = run_session(open_session(finished_model(part), SessionSettings()), {})
     for name in names:
-        yield numpy_helper.from_array(np.ascontiguousarray(values[name]), name)
+        yield numpy_helper.from_array(np.ascontiguousarray(values[name]), _folded(name))
 
 
-def _keep(graph: onnx.GraphProto, nodes: list[onnx.NodeProto]) -> None:
-    """Leave these nodes in a graph, but those whose results nobody reads any more."""
-    read = {info.name for info in graph.output}
-    kept: list[onnx.NodeProto] = []
+def _folded(name: str) -> str:
+    return f"{name}:folded"
+
+
+def _needed(nodes: Sequence[onnx.NodeProto], results: set[str]) -> list[onnx.NodeProto]:
+    """Return the nodes that some results are computed by, in order."""
+    read, kept = set(results), list[onnx.NodeProto]()
     for node in reversed(nodes):
         if read.intersection(node.output):
             read.update(node.input)
             kept.append(node)
-    del graph.node[:]
-    graph.node.extend(reversed(kept))
+    return kept[::-1]

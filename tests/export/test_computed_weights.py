@@ -84,3 +84,24 @@ def test_what_stays_in_float_beside_int8_is_kept_once(exported: Exported) -> Non
     ranges = activation_ranges(model, [{"image": inputs.numpy()}], plan=plan)
     quantized = quantize_model(model, plan, ranges)
     assert [len(constant.dims) for constant in quantized.graph.initializer].count(2) == 1
+
+
+class Parted(nn.Module):
+    """One matrix, of which one part is the weight of a layer, and another is added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = nn.Parameter(torch.randn(2 * 96, 96))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weight, offsets = self.both.chunk(2)
+        return F.linear(x, weight) + offsets[0]
+
+
+def test_other_parts_of_what_is_computed_stay() -> None:
+    module, inputs = Parted().eval(), torch.randn(4, 96)
+    model = export_module(module, [inputs])
+    onnx.checker.check_model(model, full_check=True)
+    assert len(quantizable_layers(model)) == 1
+    (got,) = run(model, inputs.numpy()).values()
+    np.testing.assert_allclose(got, module(inputs).detach(), atol=1e-4, rtol=1e-4)
