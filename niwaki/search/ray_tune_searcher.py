@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from math import isfinite, nan
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -12,10 +11,11 @@ from ray.tune.search import Searcher as TuneSearcher
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import write_text_atomically
-from niwaki.core.jsonable import JSON
-from niwaki.core.measurement import Measurement, Status, Trial
+from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Direction
 from niwaki.search.base import Problem, Searcher
+from niwaki.search.ray_tune_log import TuneLog
+from niwaki.search.schedulers.full_effort_view import FullEffortView
 from niwaki.spaces.base import Space
 
 MakeSearcher: TypeAlias = Callable[[Problem], Searcher]
@@ -31,7 +31,8 @@ class RayTuneSearcher(TuneSearcher):
     `param_space` holds; `candidate_of` turns it back. A trial reports the problem's objectives, and
     what its bounds name, under these names. It is told once, with its last result: as failed if it
     failed, or never reported them; and with a fidelity below 1 if a scheduler of Tune stopped it
-    early, or it ended early by itself.
+    early, or it ended early by itself. Values of little effort are brought to the scale of the full
+    one before a searcher hears of them, by what became of trials that went on: `FullEffortView`.
 
     What was asked and told is all there is to save: a restored search replays it. So the factory
     and the problem must be picklable, and `Tuner.restore` goes on where the search was.
@@ -74,7 +75,7 @@ class RayTuneSearcher(TuneSearcher):
             raise ConfigError(f"'max_t' is {max_t}: give a number above 0")
         self._make, self._problem = make_searcher, problem
         self._time_attr, self._max_t = time_attr, max_t
-        self._log = _Log()
+        self._log = TuneLog()
         self._live: Searcher | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -89,13 +90,25 @@ class RayTuneSearcher(TuneSearcher):
         self._log.ask(trial_id, proposed[0])
         return dict(proposed[0].decisions)
 
+    def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Take note of how far a trial has come."""
+        if self._fidelity(result) is not None:
+            self._log.see(trial_id, self._measurement(trial_id, result))
+
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:
         """Tell the searcher what came of a trial."""
-        measurement = self._measurement(self._log.asked[trial_id], {} if error else result or {})
+        seen = self._log.seen.get(trial_id)
+        if seen and not (result or error):  # stopped while it was paused: as `HyperBandScheduler`
+            measurement = seen[-1]
+        else:
+            measurement = self._measurement(trial_id, {} if error else result or {})
         searcher = self._searcher
-        searcher.tell([self._log.tell(trial_id, measurement)])
+        if self._log.tell(trial_id, measurement):
+            self._live = None
+        else:
+            searcher.tell(list(self._log.lessons(len(self._log.told) - 1)))
 
     def save(self, checkpoint_path: str) -> None:
         """Write what was asked and told, as JSON."""
@@ -103,7 +116,7 @@ class RayTuneSearcher(TuneSearcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Go on from what `save` wrote."""
-        self._log = _Log.from_json(json.loads(Path(checkpoint_path).read_text()))
+        self._log = TuneLog.from_json(json.loads(Path(checkpoint_path).read_text()))
         self._live = None
 
     @property
@@ -111,20 +124,27 @@ class RayTuneSearcher(TuneSearcher):
         """The searcher, brought to where the log is."""
         if self._live is None:
             self._live = self._make(self._problem)
+            if not self._live.sees_fidelities:
+                self._live = FullEffortView(self._problem, self._make)
             if self._log.asked:
                 self._live.resume(list(self._log.asked.values()))
-                self._live.tell([trial for _, trial in self._log.told])
+                self._live.tell(list(self._log.lessons()))
         return self._live
 
-    def _measurement(self, candidate: Candidate, result: Mapping[str, Any]) -> Measurement:
-        """Return what the last result of a trial says; an empty one is of a trial that failed."""
+    def _measurement(self, trial_id: str, result: Mapping[str, Any]) -> Measurement:
+        """Return what a result of a trial says; an empty one is of a trial that failed."""
         wanted = [o.name for o in self._problem.objectives] + [b.name for b in self._problem.bounds]
-        values = {name: float(result[name]) for name in wanted if name in result}
+        values = {name: _number(result[name]) for name in wanted if name in result}
         odd = [name for name in wanted if not isfinite(values.get(name, nan))]
         reason = f"its last result has no finite '{odd[0]}'" if odd else ""
         fidelity = self._fidelity(result) if result else 1.0
+        if fidelity is None:
+            raise ConfigError(
+                f"results have no '{self._time_attr}', which `time_attr` names, above 0: report "
+                "it, or name what tells how far a trial is"
+            )
         return Measurement(
-            key=candidate.key,
+            key=self._log.asked[trial_id].key,
             values={name: value for name, value in values.items() if name not in odd},
             status=Status.FAILED if odd else Status.COMPLETE,
             reason=reason if result else "the trial failed, or ended without a result",
@@ -134,18 +154,15 @@ class RayTuneSearcher(TuneSearcher):
             details={"stopped_early": True} if fidelity < 1.0 else {},
         )
 
-    def _fidelity(self, result: Mapping[str, Any]) -> float:
-        """Return the share of the full effort that a result comes from."""
+    def _fidelity(self, result: Mapping[str, Any]) -> float | None:
+        """Return the share of the full effort that a result comes from; None if it is not said."""
         if FIDELITY in result:
-            return float(result[FIDELITY])
-        if self._max_t is None:
+            share = _number(result[FIDELITY])
+        elif self._max_t is None:
             return 1.0
-        if self._time_attr not in result:
-            raise ConfigError(
-                f"results have no '{self._time_attr}', which `time_attr` names: report it, or name "
-                "what tells how far a trial is"
-            )
-        return min(1.0, float(result[self._time_attr]) / self._max_t)
+        else:
+            share = _number(result.get(self._time_attr)) / self._max_t
+        return min(1.0, share) if share > 0.0 else None
 
 
 def candidate_of(config: Mapping[str, Any], space: Space) -> Candidate:
@@ -161,51 +178,14 @@ def candidate_of(config: Mapping[str, Any], space: Space) -> Candidate:
     return space.canonical({path: _tuples(value) for path, value in config.items()})
 
 
+def _number(value: Any) -> float:
+    """Return what a result reports as a number; NaN if it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return nan
+
+
 def _tuples(value: Any) -> Value:
     """Undo JSON, which Tune keeps configurations in: its lists were tuples."""
     return tuple(map(_tuples, value)) if isinstance(value, list | tuple) else value
-
-
-@dataclass
-class _Log:
-    """What was asked and told, by Tune's names of the trials.
-
-    Attributes:
-        asked: Candidates, in order of asking.
-        told: Names and trials, in order of telling.
-        pending: What was asked and not told.
-    """
-
-    asked: dict[str, Candidate] = field(default_factory=dict)
-    told: list[tuple[str, Trial]] = field(default_factory=list)
-    pending: dict[str, Candidate] = field(default_factory=dict)
-    _numbers: dict[str, int] = field(default_factory=dict)
-
-    def ask(self, name: str, candidate: Candidate) -> None:
-        """Take note of a candidate that was asked for."""
-        self._numbers[name] = len(self.asked)
-        self.asked[name] = self.pending[name] = candidate
-
-    def tell(self, name: str, measurement: Measurement) -> Trial:
-        """Take note of a measurement; a trial that Tune runs again is told again."""
-        trial = Trial(self._numbers[name], self.asked[name], measurement)
-        self.told.append((name, trial))
-        self.pending.pop(name, None)
-        return trial
-
-    def to_json(self) -> dict[str, JSON]:
-        """Return everything, as a JSON object."""
-        return {
-            "asked": [[name, candidate.to_json()] for name, candidate in self.asked.items()],
-            "told": [[name, trial.measurement.to_json()] for name, trial in self.told],
-        }
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> "_Log":
-        """Read what `to_json` wrote."""
-        log = cls()
-        for name, candidate in data["asked"]:
-            log.ask(name, Candidate.from_json(candidate))
-        for name, measurement in data["told"]:
-            log.tell(name, Measurement.from_json(measurement))
-        return log

@@ -53,19 +53,27 @@ class Listener(RandomSearch):
         self.told.extend(trials)
 
 
+class Listeners(list[Listener]):
+    """Every listener that was made; the last one is asked and told."""
+
+    def __call__(self, problem: Problem) -> Searcher:
+        self.append(Listener(problem))
+        return self[-1]
+
+
 def told(result: dict[str, object] | None, *, error: bool = False, max_t: int = 27) -> Trial:
     """Return what a searcher is told when a trial ends with `result`."""
-    listeners: list[Listener] = []
-
-    def listening(problem: Problem) -> Searcher:
-        listeners.append(Listener(problem))
-        return listeners[0]
-
-    adapter = RayTuneSearcher(listening, TWO, max_t=max_t)
+    listeners = Listeners()
+    adapter = RayTuneSearcher(listeners, TWO, max_t=max_t)
     adapter.suggest("a")
     adapter.on_trial_complete("a", result, error)
-    [trial] = listeners[0].told
+    adapter.suggest("b")
+    [trial] = listeners[-1].told
     return trial
+
+
+def result(gain: float | None, iteration: int) -> dict[str, object]:
+    return {"gain": gain, "price": 1.0, "weight": 1.0, "training_iteration": iteration}
 
 
 def results(candidate: Candidate) -> dict[str, float]:
@@ -93,8 +101,19 @@ def drive(
         running.append((str(number), candidate_of(config, SPACE)))
         if len(running) == 3:
             name, candidate = running.pop(1)
-            adapter.on_trial_complete(name, results(candidate))
+            end(adapter, name, results(candidate))
     return suggested
+
+
+def end(adapter: TuneSearcher, name: str, last: dict[str, float]) -> None:
+    """End a trial: one that gains little has been stopped by then, paused or not."""
+    reached = 27 if last["gain"] > -16 else 3 + 6 * (int(name) % 2)
+    for iteration in (1, 3, 9, 27):
+        part = {**last, "gain": last["gain"] - 27 / iteration, "training_iteration": iteration}
+        if iteration < reached or (iteration == reached == 9):
+            adapter.on_trial_result(name, part)
+        if iteration == reached:
+            adapter.on_trial_complete(name, None if reached == 9 else part)
 
 
 def test_a_suggestion_is_the_decisions_of_a_valid_candidate() -> None:
@@ -155,6 +174,8 @@ def test_a_result_may_say_its_fidelity_itself() -> None:
             False,
             "no finite 'gain'",
         ),
+        (result(None, 27), False, "no finite 'gain'"),
+        ({**result(1.0, 27), "price": "cheap"}, False, "no finite 'price'"),
         ({"gain": 1.0, "price": 1.0, "training_iteration": 27}, False, "no finite 'weight'"),
     ],
 )
@@ -164,6 +185,52 @@ def test_a_trial_without_what_is_wanted_has_failed(
     measurement = told(result, error=error).measurement
     assert measurement.status is Status.FAILED
     assert reason in measurement.reason
+
+
+def test_a_trial_that_was_stopped_while_it_was_paused_is_told_with_its_last_result() -> None:
+    listeners = Listeners()
+    adapter = RayTuneSearcher(listeners, TWO, max_t=27)
+    adapter.suggest("a")
+    for iteration in range(1, 10):
+        adapter.on_trial_result("a", result(float(iteration), iteration))
+    adapter.on_trial_complete("a")  # as `HyperBandScheduler` ends it
+    adapter.suggest("b")
+    [trial] = listeners[-1].told
+    assert (trial.measurement.status, trial.measurement.values["gain"]) == (Status.COMPLETE, 9.0)
+    assert trial.measurement.fidelity == pytest.approx(1 / 3)
+
+
+@pytest.mark.parametrize("stopped_first", [True, False])
+def test_values_of_little_effort_are_told_on_the_scale_of_the_full_one(stopped_first: bool) -> None:
+    listeners = Listeners()
+    adapter = RayTuneSearcher(listeners, TWO, max_t=27)
+    names = "abcd"
+    for name in names:
+        adapter.suggest(name)
+    for name in reversed(names) if stopped_first else names:
+        for iteration in range(1, 9):
+            adapter.on_trial_result(name, result(1.0, iteration))
+        if name == "d":  # stopped where the others had gained as much
+            adapter.on_trial_complete(name, result(5.0, 9))
+            continue
+        adapter.on_trial_result(name, result(5.0, 9))
+        adapter.on_trial_complete(name, result(20.0, 27))
+    adapter.suggest("e")
+    assert len(listeners[-1].told) == 4
+    assert [trial.measurement.values["gain"] for trial in listeners[-1].told] == pytest.approx(
+        [20] * 4
+    )
+
+
+def test_few_results_of_a_long_trial_are_kept(tmp_path: Path) -> None:
+    adapter = RayTuneSearcher(RandomSearch, TWO, max_t=1000)
+    adapter.suggest("a")
+    for iteration in range(1, 1000):
+        adapter.on_trial_result("a", result(1.0, iteration))
+    adapter.save(str(tmp_path / "state"))
+    seen = json.loads((tmp_path / "state").read_text())["seen"]["a"]
+    assert 10 < len(seen) < 100
+    assert seen[-1]["fidelity"] == 0.999
 
 
 def test_results_without_the_time_attribute_are_an_error() -> None:

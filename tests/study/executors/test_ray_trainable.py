@@ -53,6 +53,7 @@ class Gradual(FormulaEvaluator):
 class Chronicled(NSGA2):
     """Writes what it is told into a file: Tune works with copies of what it is given."""
 
+    sees_fidelities = True  # and so is told values as they were reported
     path = Path()
 
     def __init__(self, problem: Problem) -> None:
@@ -65,7 +66,9 @@ class Chronicled(NSGA2):
 
 
 def chronicle(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    """Return what was told last of each candidate; before that, what it was on its way."""
+    told = [json.loads(line) for line in path.read_text().splitlines()]
+    return list({one["key"]: one for one in told}.values())
 
 
 def tuned(
