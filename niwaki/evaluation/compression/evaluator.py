@@ -292,8 +292,16 @@ class CompressedEvaluator(DeployedEvaluator):
             self._say(f"quantized without training for it: {self._unfollowed}")
 
     def _report_training(self) -> None:
-        tunes = self._settings.tuning.epochs > 0 and self._settings.only != "quantize"
-        if tunes and (otherwise := self._tuning.otherwise_in_training):
+        if self._settings.tuning.epochs == 0 or self._settings.only == "quantize":
+            return
+        parameters = dict(self.original.module.named_parameters())
+        frozen = [name for name, each in parameters.items() if not each.requires_grad]
+        if frozen:
+            self._say(
+                f"{len(frozen)} of {len(parameters)} parameters are frozen (requires_grad is "
+                f"False), {frozen[0]} first, and are not fine-tuned"
+            )
+        if otherwise := self._tuning.otherwise_in_training:
             self._say(
                 f"in training mode the model is another: {otherwise}. Its own code stays in "
                 "evaluation mode while it is fine-tuned"

@@ -17,7 +17,7 @@ from tests.evaluation.compression.small import TwoHeads, data
 
 SETTINGS = CompressionSettings(
     pruning=PruningSettings(criterion="l1", allocation="uniform", price="macs", shares=(0.5,)),
-    tuning=TuningSettings(epochs=0.0),
+    tuning=TuningSettings(epochs=0.1),
 )
 
 
@@ -35,14 +35,17 @@ class Odd(TwoHeads):
 
 def test_what_stays_is_said_and_written(tmp_path: Path) -> None:
     said: list[str] = []
+    model = Odd().eval()
+    model.enter.requires_grad_(False)
     CompressedEvaluator(
-        ModelSource("", Odd().eval()), data, OnnxRuntimeCpu(), settings=SETTINGS, notify=said.append
+        ModelSource("", model), data, OnnxRuntimeCpu(), settings=SETTINGS, notify=said.append
     ).prepare(tmp_path)
     (pruned,) = (text for text in said if "channel groups can be pruned" in text)
     (quantized,) = (text for text in said if "layers can run in int8" in text)
     assert "quarter.weight[0]: 4 stay, because they are the model's output" in pruned
     assert quantized.startswith("4 layers") and "up, because the runtime has no" in quantized
     assert "matmul, because both of its factors are computed" in quantized
+    assert any(text.startswith("4 of 14 parameters are frozen") for text in said)
     left = json.loads((tmp_path / LEFT_ALONE_FILE).read_text())
     assert all(each in pruned for each in left["pruning"])
     assert list(left["int8"]) == ["up", "matmul"]
