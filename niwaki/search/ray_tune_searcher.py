@@ -13,6 +13,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Direction
+from niwaki.core.refusals import INFEASIBLE_IN_A_ROW, refusal
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.ray_tune_log import TuneLog
 from niwaki.search.schedulers.full_effort_view import FullEffortView
@@ -29,10 +30,12 @@ class RayTuneSearcher(TuneSearcher):
 
     The configuration of a trial is the candidate's decisions by path, beside whatever constants
     `param_space` holds; `candidate_of` turns it back. A trial reports the problem's objectives, and
-    what its bounds name, under these names. It is told once, with its last result: as failed if it
-    failed, or never reported them; and with a fidelity below 1 if a scheduler of Tune stopped it
-    early, or it ended early by itself. Values of little effort are brought to the scale of the full
-    one before a searcher hears of them, by what became of trials that went on: `FullEffortView`.
+    what its bounds name, under these names, but for what the problem computes at no cost
+    (`Problem.cheap`): candidates of which that breaks a bound are never run. A trial is told once,
+    with its last result: as failed if it failed, or never reported them; and with a fidelity below
+    1 if a scheduler of Tune stopped it early, or it ended early by itself. Values of little effort
+    are brought to the scale of the full one before a searcher hears of them, by what became of
+    trials that went on: `FullEffortView`.
 
     What was asked and told is all there is to save: a restored search replays it. So the factory
     and the problem must be picklable, and `Tuner.restore` goes on where the search was.
@@ -83,12 +86,27 @@ class RayTuneSearcher(TuneSearcher):
         return {**self.__dict__, "_live": None}
 
     def suggest(self, trial_id: str) -> Any:
-        """Return the decisions of a new candidate; `FINISHED` if the space has no more."""
-        proposed = self._searcher.ask(1, list(self._log.pending.values()))
-        if not proposed:
-            return TuneSearcher.FINISHED
-        self._log.ask(trial_id, proposed[0])
-        return dict(proposed[0].decisions)
+        """Return the decisions of a new candidate; `FINISHED` if the space has no more.
+
+        Raises:
+            ConfigError: If what costs nothing to know breaks the bounds again and again.
+        """
+        for _ in range(INFEASIBLE_IN_A_ROW):
+            proposed = self._searcher.ask(1, list(self._log.pending.values()))
+            if not proposed:
+                return TuneSearcher.FINISHED
+            (candidate,) = proposed
+            refused = refusal(candidate, self._problem.cheap(candidate), self._problem.bounds)
+            name = f"turned away {len(self._log.asked)}" if refused else trial_id
+            self._log.ask(name, candidate)
+            if refused is None:
+                return dict(candidate.decisions)
+            self._tell(name, refused)
+        bounds = ", ".join(map(str, self._problem.bounds))
+        raise ConfigError(
+            f"{INFEASIBLE_IN_A_ROW} candidates in a row were infeasible by a cheap count: loosen "
+            f"what they broke of {bounds}"
+        )
 
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Take note of how far a trial has come."""
@@ -104,8 +122,11 @@ class RayTuneSearcher(TuneSearcher):
             measurement = seen[-1]
         else:
             measurement = self._measurement(trial_id, {} if error else result or {})
+        self._tell(trial_id, measurement)
+
+    def _tell(self, name: str, measurement: Measurement) -> None:
         searcher = self._searcher
-        if self._log.tell(trial_id, measurement):
+        if self._log.tell(name, measurement):
             self._live = None
         else:
             searcher.tell(list(self._log.lessons(len(self._log.told) - 1)))
@@ -134,7 +155,8 @@ class RayTuneSearcher(TuneSearcher):
     def _measurement(self, trial_id: str, result: Mapping[str, Any]) -> Measurement:
         """Return what a result of a trial says; an empty one is of a trial that failed."""
         wanted = [o.name for o in self._problem.objectives] + [b.name for b in self._problem.bounds]
-        values = {name: _number(result[name]) for name in wanted if name in result}
+        known = {**result, **self._problem.cheap(self._log.asked[trial_id])} if result else {}
+        values = {name: _number(known[name]) for name in wanted if name in known}
         odd = [name for name in wanted if not isfinite(values.get(name, nan))]
         reason = f"its last result has no finite '{odd[0]}'" if odd else ""
         fidelity = self._fidelity(result) if result else 1.0

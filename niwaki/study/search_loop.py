@@ -7,6 +7,7 @@ from niwaki.core.constraints import Bound
 from niwaki.core.errors import StudyError
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.randomness import derived_seed
+from niwaki.core.refusals import INFEASIBLE_IN_A_ROW, refusal
 from niwaki.evaluation.base import Evaluator
 from niwaki.search.base import Searcher
 from niwaki.search.schedulers.base import Scheduler, Step
@@ -18,7 +19,6 @@ from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
 
 FAILURES_IN_A_ROW = 20
-INFEASIBLE_IN_A_ROW = 10_000
 MEND = "Mend the cause and start again under another name; every failure is in the ledger"
 ROUNDING = 1e-6  # of a budget, for sums of shares such as 0.06
 
@@ -113,21 +113,12 @@ class SearchLoop:
 
     def _place(self, asked: Asked) -> None:
         """Submit a candidate, or turn it away if a cheap count already breaks a bound."""
-        counts = self.evaluator.cheap(asked.candidate)
-        broken = [bound for bound in self.bounds if bound.violation(counts) > 0.0]
-        if not broken:
+        refused = refusal(asked.candidate, self.evaluator.cheap(asked.candidate), self.bounds)
+        if refused is None:
             self.executor.submit(Job(asked.number, asked.candidate, asked.fidelity, asked.seed))
-            return
-        reasons = [f"{bound.name} is {counts[bound.name]:.6g}, wanted {bound}" for bound in broken]
-        refusal = Measurement(
-            key=asked.candidate.key,
-            values=counts,
-            status=Status.INFEASIBLE,
-            reason="; ".join(reasons),
-            fidelity=asked.fidelity,
-            seed=asked.seed,
-        )
-        self._tell(asked.number, refusal)
+        else:
+            refused = replace(refused, fidelity=asked.fidelity, seed=asked.seed)
+            self._tell(asked.number, refused)
 
     def _tell(self, number: int, measurement: Measurement) -> None:
         self.recorder.record(Told(number, measurement))

@@ -22,7 +22,7 @@ from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.nsga2 import NSGA2, NSGA2Settings
 from niwaki.search.random_search import RandomSearch
-from niwaki.search.ray_tune_searcher import RayTuneSearcher, candidate_of
+from niwaki.search.ray_tune_searcher import FIDELITY, RayTuneSearcher, candidate_of
 from niwaki.spaces import Choice, ChoiceSpace, Condition
 
 SPACE = ChoiceSpace(
@@ -231,6 +231,36 @@ def test_few_results_of_a_long_trial_are_kept(tmp_path: Path) -> None:
     seen = json.loads((tmp_path / "state").read_text())["seen"]["a"]
     assert 10 < len(seen) < 100
     assert seen[-1]["fidelity"] == 0.999
+
+
+def weight_of(candidate: Candidate) -> dict[str, float]:
+    return {"weight": results(candidate)["weight"]}
+
+
+def test_what_costs_nothing_is_computed_and_turns_candidates_away(tmp_path: Path) -> None:
+    listeners = Listeners()
+    problem = Problem(SPACE, (GAIN, PRICE), (Bound("weight", 1.0, 5.0),), cheap=weight_of)
+    adapter = RayTuneSearcher(listeners, problem, max_t=27)
+    for number in range(40):
+        candidate = candidate_of(adapter.suggest(str(number)), SPACE)
+        assert results(candidate)["weight"] <= 5.0
+        adapter.on_trial_complete(str(number), {"gain": 1.0, "price": 1.0, FIDELITY: 1.0})
+    heard = [trial.measurement for trial in listeners[-1].told]
+    assert sum(each.complete for each in heard) == 40
+    away = [each for each in heard if each.status is Status.INFEASIBLE]
+    assert away
+    assert all(each.values["weight"] > 5.0 for each in away)
+    adapter.save(str(tmp_path / "saved"))
+    again = RayTuneSearcher(listeners, problem, max_t=27)
+    again.restore(str(tmp_path / "saved"))
+    assert again.suggest("next") == adapter.suggest("next")
+    assert [each.measurement for each in listeners[-1].told[: len(heard)]] == heard
+
+
+def test_where_every_candidate_breaks_a_bound_the_run_is_over() -> None:
+    bounds = (Bound("weight", 1.0, -1.0),)
+    adapter = RayTuneSearcher(Listeners(), Problem(SPACE, (GAIN,), bounds, cheap=weight_of))
+    assert adapter.suggest("a") == TuneSearcher.FINISHED
 
 
 def test_results_without_the_time_attribute_are_an_error() -> None:
