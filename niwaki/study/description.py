@@ -1,11 +1,10 @@
 """What a study is about, as its run folder tells it: `study.json`."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from niwaki.core.constraints import Bound, Constraint
+from niwaki.core.constraints import Constraint
 from niwaki.core.errors import LedgerError, RunFolderError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.objectives import Objective
@@ -39,10 +38,6 @@ class StudyDescription:
     seconds: float
     seed: int
     scheduler: str = ""
-
-    def bounds(self, baseline: Mapping[str, float]) -> tuple[Bound, ...]:
-        """Return the constraints with the baseline's values filled in."""
-        return tuple(constraint.resolve(baseline) for constraint in self.constraints)
 
     def save(self, folder: Path) -> None:
         """Write `study.json`.

@@ -58,7 +58,7 @@ class Tally:
         baseline = self.history.baseline
         if baseline is not None and not self._has_baseline:
             self._has_baseline = True
-            self.bounds = self.description.bounds(baseline.measurement.values)
+            self.bounds = self.history.bounds(self.description.constraints)
             self.add(baseline)
 
     def add(self, trial: Trial) -> None:

@@ -270,9 +270,8 @@ class Study:
                 )
             recorder.record(Baseline(candidate, measurement))
         assert history.baseline is not None
-        values = history.baseline.measurement.values
-        self._observer.baseline(values)
-        return self.description.bounds(values)
+        self._observer.baseline(history.baseline.measurement.values)
+        return history.bounds(self.description.constraints)
 
     @property
     def _wanted(self) -> tuple[str, ...]:
