@@ -1,4 +1,4 @@
-"""The scenarios: real tables, tidy, noisy and failing, with two to four objectives.
+"""The scenarios: real tables, tidy, noisy and failing, with two to four objectives; made-up ones.
 
 Adding one is a function that yields `Scenario`s, and its name in `SOURCES`.
 """
@@ -6,6 +6,7 @@ Adding one is a function that yields `Scenario`s, and its name in `SOURCES`.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from benchmarks.efficiency.made import made
 from benchmarks.efficiency.scenario import Scenario
 from niwaki.evaluation.table import TableEvaluator
 from niwaki.evaluation.table_settings import TableSettings, ValueColumn
@@ -151,6 +152,7 @@ SOURCES: Mapping[str, Source] = {
     "accelerators": accelerators,
     "noise": noisy,
     "failing": failing,
+    "made": made,
 }
 
 

@@ -12,6 +12,7 @@ from benchmarks.efficiency.cache import Cache
 from benchmarks.efficiency.contestants import Contestant, source_digest
 from benchmarks.efficiency.foresight import Foresight
 from benchmarks.efficiency.luck import Luck
+from benchmarks.efficiency.made import KINDS, made_scenario
 from benchmarks.efficiency.oracle import Oracle
 from benchmarks.efficiency.own import problem_of
 from benchmarks.efficiency.scenario import SHARES, Meter, Scenario
@@ -191,3 +192,24 @@ def test_a_version_follows_what_a_searcher_imports(monkeypatch: pytest.MonkeyPat
     )
     assert source_digest("niwaki.search.nsga2") != before
     source_digest.cache_clear()
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_made_up_table_is_the_same_every_time_and_another_by_draw(name: str) -> None:
+    make = KINDS[name].make
+    (rows, columns), (again, same), (_, other) = (make(stream(draw)) for draw in (0, 0, 1))
+    assert rows == again
+    assert len(set(rows)) == len(rows)
+    assert set(columns) == set(KINDS[name].values)
+    for column, values in columns.items():
+        assert np.array_equal(values, same[column], equal_nan=True)
+        assert np.isfinite(values).mean() > 0.8
+    assert any(not np.array_equal(columns[name], other[name], equal_nan=True) for name in columns)
+
+
+def test_what_a_made_up_table_lacks_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIWAKI_CACHE", str(tmp_path))
+    scenario = made_scenario("kernels", 1)
+    _, columns = KINDS["kernels"].make(stream(1, "made", "kernels"))
+    assert scenario.failing.tolist() == np.isnan(columns["time"]).tolist()
+    assert np.array_equal(scenario.told[:, 0], columns["time"], equal_nan=True)
