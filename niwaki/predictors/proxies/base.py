@@ -34,15 +34,26 @@ class Batch:
 # Takes an initialised network, which it leaves as it is, and gives one number: more is better.
 Proxy: TypeAlias = Callable[[nn.Module, Batch], float]
 
-WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.Linear)
+TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED, nn.Linear)
+RECURRENT = (nn.RNNBase, nn.RNNCellBase)
 
 
 def training_copy(module: nn.Module) -> nn.Module:
     """Return a copy in training mode: batch-norm then uses the batch, not statistics it lacks.
 
     What is frozen in the network is not in the copy.
+
+    Raises:
+        DataError: If it cannot be copied.
     """
-    network = copy.deepcopy(module).train()
+    try:
+        network = copy.deepcopy(module).train()
+    except RuntimeError as error:
+        raise DataError(
+            f"the network cannot be copied ({error}): let its modules hold parameters and buffers "
+            "alone, none computed from others"
+        ) from error
     for parameter in network.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
     return network
@@ -51,14 +62,26 @@ def training_copy(module: nn.Module) -> nn.Module:
 def weights_of(module: nn.Module) -> list[Tensor]:
     """Return the weights of convolutions and linear layers, without biases, each once.
 
+    The projections of attention, and the linear maps of recurrent layers, are such layers too.
+
     Raises:
         DataError: If there is none.
     """
-    layers = [layer for layer in module.modules() if isinstance(layer, WEIGHTED)]
-    weights = list({id(layer.weight): layer.weight for layer in layers}.values())
+    found = [weight for layer in module.modules() for weight in weights_in(layer)]
+    weights = list({id(weight): weight for weight in found}.values())
     if not weights:
         raise DataError("the network has no convolution and no linear layer: nothing can be judged")
     return weights
+
+
+def weights_in(layer: nn.Module) -> list[Tensor]:
+    """Return the weights that a layer has itself: none if it is of another kind."""
+    if isinstance(layer, WEIGHTED):
+        return [layer.weight]
+    if isinstance(layer, (nn.MultiheadAttention, *RECURRENT)):
+        own = layer.named_parameters(recurse=False)
+        return [parameter for name, parameter in own if "weight" in name]
+    return []
 
 
 def gradients(value: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:

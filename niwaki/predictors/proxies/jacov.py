@@ -29,7 +29,8 @@ def jacov(module: nn.Module, batch: Batch) -> float:
         )
     network = training_copy(module)
     inputs = batch.inputs.detach().clone().requires_grad_()
-    [gradient] = torch.autograd.grad(total(network(inputs)), [inputs])
+    # A copy, which networks that work in place may overwrite.
+    [gradient] = torch.autograd.grad(total(network(inputs.clone())), [inputs])
     correlations = _correlations(gradient.flatten(1).double())
     if not torch.isfinite(correlations).all():
         return -float("inf")

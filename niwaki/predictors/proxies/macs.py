@@ -5,26 +5,55 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from niwaki.predictors.proxies.base import WEIGHTED, Batch, hooks, training_copy
+from niwaki.predictors.proxies.base import (
+    RECURRENT,
+    TRANSPOSED,
+    WEIGHTED,
+    Batch,
+    hooks,
+    training_copy,
+    weights_in,
+)
+
+_COUNTED = (*WEIGHTED, nn.MultiheadAttention, *RECURRENT)
+_ATTENDED = ("query", "key", "value")
 
 
 def macs(module: nn.Module, batch: Batch) -> float:
-    """Return the multiply-accumulates of convolutions and linear layers, for one input."""
+    """Return the multiply-accumulates of convolutions and linear layers, for one input.
+
+    Those of attention's projections and of recurrent layers are among them; the products of
+    queries, keys and values are not.
+    """
     network = training_copy(module).eval()
     counted = 0
 
-    def count(layer: nn.Module, inputs: Any, output: Tensor) -> None:
+    def count(layer: nn.Module, inputs: Any, named: dict[str, Any], output: Any) -> None:
         nonlocal counted
-        assert isinstance(layer, WEIGHTED)
-        if isinstance(layer, nn.Linear):
+        given = (*inputs, *named.values())
+        if isinstance(layer, nn.MultiheadAttention):
+            counted += _of_attention(layer, **dict(zip(_ATTENDED, inputs, strict=False)) | named)
+        elif isinstance(layer, RECURRENT):
+            n_steps = given[0].data.numel() // layer.input_size  # of a packed sequence, too
+            counted += n_steps * sum(weight.numel() for weight in weights_in(layer))
+        elif isinstance(layer, nn.Linear):
             counted += output.numel() * layer.in_features
-            return
-        n_positions = inputs[0] if isinstance(layer, nn.ConvTranspose2d) else output
-        # Each position of a channel of the output (of the input, if transposed) takes one product
-        # for every weight that its channel has.
-        counted += n_positions.numel() * layer.weight[0].numel()
+        else:
+            # Each position of a channel of the output (of the input, if transposed) takes one
+            # product for every weight that its channel has.
+            positions = given[0] if isinstance(layer, TRANSPOSED) else output
+            counted += positions.numel() * weights_in(layer)[0][0].numel()
 
-    layers = [layer for layer in network.modules() if isinstance(layer, WEIGHTED)]
-    with torch.no_grad(), hooks([layer.register_forward_hook(count) for layer in layers]):
+    layers = [layer for layer in network.modules() if isinstance(layer, _COUNTED)]
+    handles = [layer.register_forward_hook(count, with_kwargs=True) for layer in layers]
+    with torch.no_grad(), hooks(handles):
         network(batch.inputs[:1])
     return float(counted)
+
+
+def _of_attention(
+    layer: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, **_: Any
+) -> int:
+    """Return the products of the projections in and out."""
+    projected = query.numel() + key.numel() + value.numel()
+    return (projected + query.numel()) * int(layer.embed_dim)

@@ -1,6 +1,7 @@
 """The zero-cost proxies by name."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from niwaki.core.registry import Record, Registry
@@ -35,13 +36,26 @@ def proxy_scores(
 ) -> dict[str, float]:
     """Return the scores of an initialised network, by name of the proxy.
 
-    Side by side they are features for any predictor; one alone ranks networks as it is.
+    Side by side they are features for any predictor; one alone ranks networks as it is. What a
+    network draws at random, as dropout does, is drawn alike for every proxy, and torch's generators
+    go on as if nothing was drawn.
 
     Args:
         module: Initialised; left as it is.
-        batch: A few labelled inputs.
+        batch: A few labelled inputs; left as they are, also by networks that work in place.
         names: All proxies if None.
     """
     chosen = PROXIES.names() if names is None else names
     proxies: dict[str, Proxy] = {name: PROXIES.find(name).load() for name in chosen}
-    return {name: proxy(module, batch) for name, proxy in proxies.items()}
+    return {name: _score(proxy, module, batch) for name, proxy in proxies.items()}
+
+
+def _score(proxy: "Proxy", module: "nn.Module", batch: "Batch") -> float:
+    import torch
+    from torch.nn.utils import parametrize
+
+    devices = list(range(torch.cuda.device_count())) if batch.inputs.is_cuda else []
+    # Cached, a weight that is computed from others is one tensor, which has a gradient.
+    with torch.random.fork_rng(devices), parametrize.cached():
+        torch.manual_seed(0)
+        return proxy(module, replace(batch, inputs=batch.inputs.clone()))

@@ -1,6 +1,8 @@
 """ZiCo: gradients that are large, and agree from one part of the data to the next."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
@@ -29,7 +31,7 @@ def zico(module: nn.Module, batch: Batch) -> float:
         raise DataError(f"zico needs {2 * N_PARTS} inputs or more, but {len(batch.inputs)} came")
     network = training_copy(module)
     weights = weights_of(network)
-    inputs, targets = batch.inputs.chunk(N_PARTS), batch.targets.chunk(N_PARTS)
+    inputs, targets = batch.inputs.chunk(N_PARTS), _parted(batch.targets)
     parts = [
         loss_gradients(network, Batch(x, t, batch.loss), weights)
         for x, t in zip(inputs, targets, strict=True)
@@ -42,3 +44,11 @@ def zico(module: nn.Module, batch: Batch) -> float:
         if differs.any():
             score += math.log((mean[differs] / deviation[differs]).sum().item())
     return score
+
+
+def _parted(targets: Any) -> list[Any]:
+    """Return the targets of each part; of several tasks, a mapping for each."""
+    if not isinstance(targets, Mapping):
+        return list(targets.chunk(N_PARTS))
+    parts = {name: _parted(each) for name, each in targets.items()}
+    return [{name: each[part] for name, each in parts.items()} for part in range(N_PARTS)]

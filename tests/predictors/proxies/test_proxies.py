@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from niwaki.core.errors import DataError
-from niwaki.predictors.proxies.base import Batch, Proxy
+from niwaki.predictors.proxies.base import Batch, Proxy, weights_of
 from niwaki.predictors.proxies.grad_norm import grad_norm
 from niwaki.predictors.proxies.jacov import jacov
 from niwaki.predictors.proxies.macs import macs
@@ -192,3 +192,89 @@ def test_what_cannot_be_judged_is_said(
 ) -> None:
     with pytest.raises(DataError, match=said):
         proxy(network, Batch(torch.ones(2, 2), torch.zeros(2, dtype=torch.int64)))
+
+
+class Attention(nn.Module):
+    """Queries of 6 values attend to 3 tokens of 4."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attend = nn.MultiheadAttention(6, 2, kdim=4, vdim=4, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = x[:, :3, :4]
+        found, _ = self.attend(x, value=tokens, key=tokens)
+        return torch.as_tensor(found).mean(dim=(1, 2))
+
+
+def scores_of(network: nn.Module, batch: Batch, name: str) -> float:
+    return proxy_scores(network, batch, [name])[name]
+
+
+def test_products_of_attention_recurrence_and_sequences_are_counted() -> None:
+    sequences = Batch(torch.randn(4, 5, 6), torch.zeros(4))
+    n_projections = 5 * 6 * 6 + 2 * 3 * 4 * 6 + 5 * 6 * 6
+    assert macs(Attention(), sequences) == n_projections
+    gru = nn.GRU(6, 7, num_layers=2, batch_first=True)
+    assert macs(gru, sequences) == 5 * (21 * 6 + 21 * 7 + 21 * 7 + 21 * 7)
+    assert macs(nn.ConvTranspose1d(5, 4, 3, stride=2), sequences) == 6 * 5 * 4 * 3
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        nn.utils.parametrizations.weight_norm(nn.Linear(6, 1)),
+        nn.utils.parametrizations.spectral_norm(nn.Linear(6, 1)),
+    ],
+)
+def test_weights_that_are_computed_from_others_are_judged(network: nn.Module) -> None:
+    plain = nn.Linear(6, 1)
+    with torch.no_grad():
+        plain.weight.copy_(torch.as_tensor(network.weight))
+        plain.bias.copy_(torch.as_tensor(network.bias))
+    batch = Batch(torch.randn(4, 6), torch.ones(4, 1), squared)
+    assert scores_of(network, batch, "snip") == pytest.approx(
+        scores_of(plain, batch, "snip"), rel=1e-2
+    )
+
+
+def test_projections_of_attention_and_recurrent_maps_are_judged_like_linear_layers() -> None:
+    def shapes(network: nn.Module) -> list[tuple[int, ...]]:
+        return [tuple(weight.shape) for weight in weights_of(network)]
+
+    assert shapes(Attention()) == [(6, 6), (6, 4), (6, 4), (6, 6)]
+    assert shapes(nn.GRU(6, 7)) == [(21, 6), (21, 7)]
+    assert shapes(nn.ConvTranspose1d(5, 4, 3)) == [(5, 4, 3)]
+
+
+@pytest.mark.parametrize("name", PROXIES.names())
+def test_scores_do_not_depend_on_what_was_drawn_before(name: str) -> None:
+    network = nn.Sequential(conv_net(), nn.Dropout(), nn.Linear(5, 5), nn.ReLU())
+    first = scores_of(network, pictures(), name)
+    before = torch.random.get_rng_state()
+    assert scores_of(network, pictures(), name) == first
+    assert torch.equal(torch.random.get_rng_state(), before)
+    torch.rand(3)
+    assert proxy_scores(network, pictures(), ["snip", name])[name] == first
+
+
+@pytest.mark.parametrize("name", PROXIES.names())
+def test_networks_that_work_in_place_leave_the_batch_as_it_was(name: str) -> None:
+    network, batch = nn.Sequential(nn.LeakyReLU(0.5, inplace=True), conv_net()), pictures()
+    assert math.isfinite(scores_of(network, batch, name))
+    assert torch.equal(batch.inputs, pictures().inputs)
+
+
+def test_zico_parts_the_targets_of_several_tasks() -> None:
+    def loss(outputs: torch.Tensor, targets: dict[str, torch.Tensor]) -> torch.Tensor:
+        return squared(outputs, targets["line"])
+
+    several = Batch(REGRESSION.inputs, {"line": REGRESSION.targets}, loss)
+    assert zico(line(0.5, -1.5), several) == zico(line(0.5, -1.5), REGRESSION)
+
+
+def test_a_network_that_cannot_be_copied_is_refused() -> None:
+    network = line(1.0, 2.0)
+    network.computed = torch.as_tensor(network.weight) * 2.0
+    with pytest.raises(DataError, match="cannot be copied"):
+        snip(network, REGRESSION)
