@@ -25,6 +25,7 @@ from niwaki.search.listed import Listed
 from niwaki.search.registry import SEARCHERS
 from niwaki.search.schedulers.base import Scheduler
 from niwaki.search.schedulers.registry import SCHEDULERS
+from niwaki.spaces.precision import INT8
 from niwaki.study.budget import Budget
 from niwaki.study.choice import Choice
 from niwaki.study.executors.base import Executor
@@ -267,7 +268,7 @@ class Compressed:
             for t in run.history.trials
             if t.measurement.complete
             and t.measurement.values["macs"] == whole["macs"]
-            and t.measurement.values["weight_bytes"] < whole["weight_bytes"]
+            and INT8 in t.candidate.decisions.values()
         ]
         int8 = min(quantized, key=lambda m: m.values["weight_bytes"], default=None)
         original = run.history.exported.get(baseline.candidate.key, baseline.measurement)

@@ -188,15 +188,12 @@ class CompressedEvaluator(DeployedEvaluator):
 
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         counts = self._counts(candidate)
-        params = self.original.params_by_tensor(counts)
-        n_params = float(sum(params.values()))
         asked = candidate.part(QUANTIZATION).decisions
-        in_int8 = {self.original.weights[path] for path in asked if asked[path] == INT8}
-        n_int8 = sum(params.get(weight, 0.0) for weight in in_int8)
+        in_int8 = {path for path in asked if asked[path] == INT8}
         return {
             "macs": float(self.original.groups.costs.macs(counts)),
-            "params": n_params,
-            "weight_bytes": 4 * n_params - 3 * n_int8,
+            "params": float(self.original.groups.costs.params(counts)),
+            "weight_bytes": self.original.weight_bytes(counts, in_int8),
         }
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
@@ -444,20 +441,14 @@ class CompressedEvaluator(DeployedEvaluator):
         return np.array([kept[name] for name in self.original.groups.names], np.int64)
 
     def _layer_counts(self, candidate: Candidate) -> dict[str, dict[str, JSON]]:
-        counts = self._counts(candidate)
-        macs = self.original.macs_by_layer(counts)
-        widths = self.original.widths_by_layer(counts)
-        params = self.original.params_by_tensor(counts)
         asked = candidate.part(QUANTIZATION).decisions
         return {
             path: {
-                "width": int(widths.get(path, 0)),
-                "macs": int(macs.get(path, 0)),
-                "size_bytes": int(
-                    params.get(self.original.weights[path], 0) * (1 if precision == INT8 else 4)
-                ),
+                "width": layer.width,
+                "macs": round(layer.macs),
+                "size_bytes": round(layer.n_weights * (1 if asked[path] == INT8 else 4)),
             }
-            for path, precision in asked.items()
+            for path, layer in self.original.layer_counts(self._counts(candidate)).items()
         }
 
 

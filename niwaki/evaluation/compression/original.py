@@ -1,9 +1,8 @@
 """The model that was given, analysed: its outputs, its channel groups, its layers."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
 
 import numpy as np
 import onnx
@@ -17,9 +16,18 @@ from niwaki.core.errors import DataError, ExportError
 from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
 from niwaki.evaluation.compression.plain_calls import note_columns
 from niwaki.evaluation.deployment import Deployment
-from niwaki.export.graph_index import GraphIndex
-from niwaki.export.layers import Layer, find_layers, layers_in_float
+from niwaki.export.layer_weights import LayerWeight, layer_weights, n_applied, read_in_float
+from niwaki.export.layers import layers_in_float
 from niwaki.tasks.base import SplitName, TaskData
+
+
+@dataclass(frozen=True)
+class LayerCounts:
+    """Of one layer: output channels, multiply-accumulates of one item, values of its weight."""
+
+    width: int
+    macs: float
+    n_weights: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,15 +59,13 @@ class Original:
         return tuple(self.weights)
 
     @cached_property
-    def weights(self) -> Mapping[str, str]:
-        """By path of each of these layers, the parameter that is its weight.
-
-        Empty where it cannot be told: where the layer computes with a part of one, for instance.
+    def weights(self) -> Mapping[str, LayerWeight]:
+        """The weight of each of these layers, by path.
 
         Raises:
             ExportError: As of `layers`.
         """
-        return weights_in(self._graph, self.module)
+        return layer_weights(self._graph, self.module)
 
     @cached_property
     def in_float(self) -> Mapping[str, str]:
@@ -85,52 +91,66 @@ class Original:
         """Return the counts that each group may keep: see `ladder_of`."""
         return ladder_of(self.groups, grain, least_share=least_share, n_steps=n_steps)
 
-    def macs_by_layer(self, counts: NDArray[np.int64]) -> Mapping[str, float]:
-        """Return multiply-accumulates by path of the layer, for (n_groups,) counts."""
-        costs = self.groups.costs
-        return _summed(costs.macs_of.owners, costs.macs_per_layer(counts))
+    @cached_property
+    def _read_in_float(self) -> frozenset[str]:
+        return read_in_float(self._graph)
 
-    def widths_by_layer(self, counts: NDArray[np.int64]) -> Mapping[str, float]:
-        """Return output channels by path of the layer, for (n_groups,) counts."""
-        costs = self.groups.costs
-        widths = costs.widths_per_layer(counts)[:, -1]
-        return dict(zip(costs.macs_of.owners, widths.tolist(), strict=True))
+    @cached_property
+    def _n_applied(self) -> Mapping[str, int]:
+        return n_applied(self._graph, self.deployment.timing_feeds())
+
+    def layer_counts(self, counts: NDArray[np.int64]) -> Mapping[str, LayerCounts]:
+        """Return what each layer that can run in int8 has and does, for (n_groups,) counts."""
+        sizes = self._weight_sizes(counts)
+        return {
+            path: LayerCounts(
+                round(weight.width * self._kept_share(weight, counts)),
+                self._n_applied[path] * sizes[weight.constant],
+                sizes[weight.constant],
+            )
+            for path, weight in self.weights.items()
+        }
+
+    def weight_bytes(self, counts: NDArray[np.int64], in_int8: Collection[str]) -> float:
+        """Return the bytes of all weights, for (n_groups,) counts and the paths in int8.
+
+        A parameter that layers in int8 read and something in float as well is there in both.
+        """
+        sizes, params = self._weight_sizes(counts), self.params_by_tensor(counts)
+        weights = {weight.constant: weight for weight in self.weights.values()}
+        integers = {w.constant for path, w in self.weights.items() if path in in_int8}
+        in_float = {w.constant for path, w in self.weights.items() if path not in in_int8}
+        in_float |= self._read_in_float
+        whole = {w.parameter for w in weights.values() if w.constant in in_float and w.share == 1.0}
+        saved = dict.fromkeys(params, 0.0)
+        for name in integers - in_float:
+            owner = weights[name].parameter
+            if owner not in {*whole, *in_float}:
+                saved[owner] = saved.get(owner, 0.0) + sizes[name]
+        n_saved = sum(min(n, params.get(owner, n)) for owner, n in saved.items())
+        return 4 * (sum(params.values()) - n_saved) + sum(sizes[name] for name in integers)
+
+    def _weight_sizes(self, counts: NDArray[np.int64]) -> Mapping[str, float]:
+        """Return the number of values of each layer's weight, by its constant."""
+        params = self.params_by_tensor(counts)
+        return {
+            w.constant: w.share * params[w.parameter] if w.parameter else float(w.n_values)
+            for w in self.weights.values()
+        }
+
+    def _kept_share(self, weight: LayerWeight, counts: NDArray[np.int64]) -> float:
+        """Return the part of a layer's output channels that stays."""
+        lost = 0.0
+        for group, kept in zip(self.groups.groups, counts.tolist(), strict=True):
+            for member in group.members:
+                if (member.owner, member.dim) == (weight.parameter, weight.axis):
+                    lost += (1 - kept / group.n_units) * member.indices.size / member.size
+        return 1.0 - lost
 
     def params_by_tensor(self, counts: NDArray[np.int64]) -> Mapping[str, float]:
         """Return numbers of parameters by name of the tensor, for (n_groups,) counts."""
         costs = self.groups.costs
         return _summed(costs.params_of.owners, costs.params_per_tensor(counts))
-
-
-def weights_in(model: onnx.ModelProto, module: nn.Module) -> Mapping[str, str]:
-    """Return the parameter that is the weight of each layer that can run in int8, by its path.
-
-    Empty where it cannot be told.
-
-    Args:
-        model: As the module was exported.
-        module: Whose parameters they are.
-    """
-    index = GraphIndex(model.graph)
-    sizes = {name: parameter.numel() for name, parameter in module.named_parameters()}
-    return {
-        layer.path: _parameter_of(layer, prod(index.constants[layer.weight].dims), sizes)
-        for layer in find_layers(index)
-    }
-
-
-def _parameter_of(layer: Layer, n_weights: int, sizes: Mapping[str, int]) -> str:
-    """Return which of the parameters, given by their sizes, is the weight of a layer."""
-    if layer.weight in sizes:
-        return layer.weight
-    # Written in another form, as the projections of attention are: the only one of its size there.
-    path, _, _ = layer.path.partition(":")
-    above, _, _ = path.rpartition(".")  # of operations that are no module
-    near = [
-        name for name, n in sizes.items()
-        if n == n_weights and name.rpartition(".")[0] in (path, above)
-    ]  # fmt: skip
-    return near[0] if len(near) == 1 else ""
 
 
 def ladder_of(groups: ChannelGroups, grain: int, *, least_share: float, n_steps: int) -> Ladder:

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from niwaki.compress.allocation import PagcpSettings
 from niwaki.compress.pruning import apply_plan
@@ -16,13 +15,12 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle
 from niwaki.evaluation.compression.model_source import ModelSource
-from niwaki.evaluation.compression.original import in_order_of_outputs, weights_in
+from niwaki.evaluation.compression.original import in_order_of_outputs
 from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
 from niwaki.evaluation.compression.proposals import ALLOCATORS
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.evaluation.deployment import DeploymentSettings
-from niwaki.export.torch_export import export_module
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.evaluation.compression.small import TwoHeads, build, data
 
@@ -200,27 +198,3 @@ def test_wrong_settings_name_the_nearest() -> None:
         PruningSettings(allocation="greedi")
     with pytest.raises(ConfigError, match="give prune or quantize"):
         CompressionSettings(only="pruning")
-
-
-class _Attending(nn.Module):
-    """Items of a sequence attend to each other."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.mixer = nn.MultiheadAttention(16, 2, batch_first=True)
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        mixed: torch.Tensor = self.mixer(x, x, x, need_weights=False)[0]
-        return mixed
-
-
-@pytest.mark.parametrize(
-    ("module", "weights"),
-    [
-        (nn.Linear(16, 4), ["weight"]),
-        (_Attending(), ["mixer.in_proj_weight", "mixer.out_proj.weight"]),
-    ],
-)
-def test_weights_are_known_wherever_they_lie(module: nn.Module, weights: list[str]) -> None:
-    exported = export_module(module.eval(), [torch.randn(2, 5, 16)])
-    assert list(weights_in(exported, module).values()) == weights

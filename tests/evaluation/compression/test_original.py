@@ -1,0 +1,95 @@
+"""What is said of a model's layers is what their file has, however their weights are named."""
+
+from collections.abc import Collection
+from dataclasses import astuple, dataclass
+
+import numpy as np
+import onnx
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+from numpy.typing import NDArray
+from torch import nn
+
+from niwaki.compress.pruning import apply_plan
+from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.compression.original import Original
+from niwaki.evaluation.deployment import (
+    INPUT_NAME,
+    Deployment,
+    DeploymentSettings,
+    FloatGraph,
+    plan_of,
+)
+from niwaki.export.layer_weights import layer_weights, n_applied
+from niwaki.spaces.precision import FP32, INT8
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+
+LAST = "linear:2"
+LAYERS = ("linear", "twice", "twice:2", "matmul", LAST)
+
+
+class Own(nn.Module):
+    """Products with bare parameters, one of them also added; a layer that is called twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = nn.Parameter(torch.randn(40, 40))
+        self.wide = nn.Parameter(torch.randn(20, 40))
+        self.twice = nn.Linear(20, 20, bias=False)
+        self.back = nn.Parameter(torch.randn(20, 40))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        inner = F.relu(F.linear(x + self.both, self.wide))
+        inner = self.twice(F.relu(self.twice(inner)))
+        return F.linear(inner @ self.back, self.both)
+
+
+@pytest.fixture(scope="module")
+def original() -> Original:
+    torch.manual_seed(0)
+    module = Own().eval()
+    data = infer_from({"train": [torch.randn(64, 40, 40)]}, module, seed=0)
+    return Original(module, data, Deployment(data, OnnxRuntimeCpu(), DeploymentSettings()))
+
+
+@dataclass(frozen=True)
+class Network:
+    """One of its networks, deployed."""
+
+    counts: NDArray[np.int64]
+    module: nn.Module
+    graph: FloatGraph
+
+
+@pytest.fixture(scope="module", params=["whole", "half"])
+def network(original: Original, request: pytest.FixtureRequest) -> Network:
+    groups = original.groups
+    counts = groups.n_units if request.param == "whole" else groups.n_units // 2
+    kept = {name: range(n) for name, n in zip(groups.names, counts.tolist(), strict=True)}
+    module = apply_plan(original.module, groups.plan(kept))
+    return Network(counts, module, original.deployment.float_graph(module))
+
+
+def test_layers_are_those_of_the_graph(original: Original, network: Network) -> None:
+    graph = network.graph.model
+    weights = layer_weights(graph, network.module)
+    applied = n_applied(graph, {INPUT_NAME: np.zeros((1, 40, 40), np.float32)})
+    written = {p: (w.width, applied[p] * w.n_values, w.n_values) for p, w in weights.items()}
+    told = original.layer_counts(network.counts)
+    assert tuple(told) == LAYERS
+    assert {path: astuple(layer) for path, layer in told.items()} == written
+    n_macs = original.groups.costs.macs(network.counts)
+    assert sum(layer.macs for layer in told.values()) == n_macs
+
+
+@pytest.mark.parametrize("in_int8", [(), (LAST,), ("twice",), LAYERS[:-1], LAYERS])
+def test_weight_bytes_are_those_of_the_file(
+    original: Original, network: Network, in_int8: Collection[str]
+) -> None:
+    asked = {path: INT8 if path in in_int8 else FP32 for path in LAYERS}
+    deployment = original.deployment
+    model = deployment.quantized(network.graph, plan_of(asked, deployment.target))
+    weights = [onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
+    in_file = sum(each.nbytes for each in weights if each.ndim > 1)
+    assert original.weight_bytes(network.counts, in_int8) == in_file
