@@ -20,6 +20,8 @@ def refresh_sizes(layer: nn.Module) -> None:
         layer.in_channels = layer.weight.shape[1] * layer.groups
     elif isinstance(layer, nn.Linear):
         layer.out_features, layer.in_features = layer.weight.shape
+    elif isinstance(layer, nn.Bilinear):
+        layer.out_features, layer.in1_features, layer.in2_features = layer.weight.shape
     elif isinstance(layer, _NormBase):
         for tensor in (layer.weight, layer.running_mean):
             if tensor is not None:

@@ -290,8 +290,18 @@ class Provenance:
         self.pin_arguments(call, reason)
         for out in tensors_in(call.out):
             self.record(call, out)
-        if macs := _counted_macs(call):
-            self.costs.append(CostTerm(call.site.module, macs, ()))
+        self.count(call.site.module, call.function, call.args, call.kwargs)
+
+    def count(
+        self,
+        module: str,
+        function: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        """Take note of what a function costs that is not followed; it is called once more."""
+        if macs := _counted_macs(function, args, kwargs):
+            self.costs.append(CostTerm(module, macs, ()))
 
     def pin_arguments(self, call: Call, reason: str) -> None:
         """Pin the labels of all arguments."""
@@ -389,13 +399,15 @@ def relabelled(state: Provenance, call: Call, ids: Sequence[Tensor]) -> list[Lab
     return [label for label in labels if label.dims]
 
 
-def _counted_macs(call: Call) -> float:
+def _counted_macs(
+    function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> float:
     """Return the multiply-accumulates of a call, which torch counts while it is made again."""
-    args, kwargs = mapped((call.args, dict(call.kwargs)), torch.clone)
+    args, kwargs = mapped((args, dict(kwargs)), torch.clone)
     # torch counts attention where it is made of products, as its kernel for processors is not.
     counter = FlopCounterMode(display=False)
     with torch.random.fork_rng(devices=[]), sdpa_kernel(SDPBackend.MATH), counter:
-        call.function(*args, **kwargs)
+        function(*args, **kwargs)
     return counter.get_total_flops() / 2
 
 

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode, _pop_mode, _push_mode
 from torch.utils.hooks import RemovableHandle
 
 from niwaki.compress.pruning.call_sites import ModuleStack
+from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.compress.pruning.provenance import Provenance, tensors_in
 
 SCRIPTED = "it is scripted (torch.jit)"
@@ -127,13 +128,16 @@ class Borders:
                 handle.remove()
 
     def _entering(self, path: str) -> Any:
-        def enter(_: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        def enter(child: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             before = _taken_modes()
             self._modes.append(before)
             others = [mode for mode in before if mode is not self._watch]
             if path in self._closed:
                 self._pin((args, kwargs), path)
                 _push(others)
+                if isinstance(child, _Sealed):
+                    with repeatable(child):
+                        self._state.count(path, child.forward, args, kwargs)
             else:
                 _push([*others, self._watch])
 

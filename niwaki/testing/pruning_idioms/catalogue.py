@@ -74,8 +74,8 @@ _SHARING = (
     "channel_softmax unit_length weight_norm spectral_norm standardised_weight"
 )
 _SEQUENCES = (
-    "tokens_with_positions gated_mlp fused_attention separate_attention constant_heads "
-    "attention_of_the_input_width channel_attention "
+    "tokens_with_positions gated_mlp bilinear_fusion fused_attention separate_attention "
+    "constant_heads attention_of_the_input_width channel_attention "
     "grouped_query_attention multi_query_attention attention_layer encoder_layer cross_attention "
     "biased_attention rotary_attention windowed patch_merging token_mixing channels_last_block "
     "plain_layer_norm root_mean_square_norm response_norm batch_norm_of_features einsum_products "

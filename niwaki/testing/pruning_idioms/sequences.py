@@ -52,6 +52,22 @@ def gated_mlp() -> nn.Module:
     return Composed(compute, parts)
 
 
+def bilinear_fusion() -> nn.Module:
+    """Two branches that meet in a bilinear layer (as in visual question answering)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        left, right = functional.relu(m.left(x)), functional.relu(m.right(x))
+        return m.head(functional.relu(m.fusion(left, right)).mean(1))
+
+    parts = {
+        "left": nn.Linear(6, 10),
+        "right": nn.Linear(6, 12),
+        "fusion": nn.Bilinear(10, 12, 8),
+        "head": nn.Linear(8, 5),
+    }
+    return Composed(compute, parts)
+
+
 def fused_attention() -> nn.Module:
     """Queries, keys and values from one matrix; the number of heads is kept."""
 

@@ -65,6 +65,17 @@ def test_macs_of_what_is_not_followed() -> None:
     assert float(groups.costs.macs(groups.n_units)) == projections + products + last
 
 
+def test_macs_of_bilinear_layers() -> None:
+    idiom = IDIOMS["bilinear_fusion"]
+    groups = analyse(idiom.make(), idiom.inputs())
+    n_items, n_features = idiom.inputs().shape[1:]
+    branches, fusion = n_features * (10 + 12), 8 * 10 * 12
+    assert float(groups.costs.macs(groups.n_units)) == n_items * (branches + fusion) + 8 * 5
+    fewer = groups.n_units // 2
+    branches, fusion = n_features * (5 + 6), 4 * 5 * 6
+    assert float(groups.costs.macs(fewer)) == n_items * (branches + fusion) + 4 * 5
+
+
 def test_many_candidates_at_once_are_as_one_by_one() -> None:
     groups = analyse(IDIOMS["concatenation"].make(), IDIOMS["concatenation"].inputs())
     rng = np.random.default_rng(0)

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from niwaki.compress.pruning import ChannelGroups, analyse, apply_plan, masked
 from niwaki.compress.pruning.model_calls import call_model, named_tensors, repeatable
@@ -61,6 +62,15 @@ def test_code_that_is_not_followed_is_named_with_its_line() -> None:
 def test_scripted_parts_are_named() -> None:
     reasons = _reasons(analyse(_made(Scripted), IMAGES))
     assert "body is not followed: it is scripted (torch.jit)" in reasons["body.a.0.weight"]
+
+
+def test_what_scripted_parts_cost_is_counted() -> None:
+    module = _made(Scripted)
+    counter = FlopCounterMode(display=False)
+    with counter:
+        module(IMAGES[:1])
+    costs = analyse(module, IMAGES).costs
+    assert float(costs.macs(costs.whole)) == counter.get_total_flops() / 2
 
 
 def test_what_a_model_remembers_is_left_as_it_was() -> None:

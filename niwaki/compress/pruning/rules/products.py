@@ -1,4 +1,4 @@
-"""Matrix products: `linear`, `matmul`, `einsum`, attention, embeddings."""
+"""Matrix products: `linear`, `bilinear`, `matmul`, `einsum`, attention, embeddings."""
 
 from collections.abc import Sequence
 
@@ -44,6 +44,22 @@ def linear(state: Provenance, call: Call) -> None:
         operands.append(operand(state, bias, [outside]))
     result = [*range(x.ndim - 1), outside] if weight.ndim == 2 else [*range(x.ndim - 1)]
     product(state, call, operands, result)
+
+
+def bilinear(state: Provenance, call: Call) -> None:
+    """`bilinear`: a product of two inputs with each matrix of the weight."""
+    names = ("input1", "input2", "weight", "bias")
+    first, second, weight, bias = (call.arg(i, name) for i, name in enumerate(names))
+    batch = list(range(first.ndim - 1))
+    row, column, outside = range(first.ndim - 1, first.ndim + 2)
+    operands = [
+        operand(state, first, [*batch, row]),
+        operand(state, second, [*batch, column]),
+        operand(state, weight, [outside, row, column]),
+    ]
+    if bias is not None:
+        operands.append(operand(state, bias, [outside]))
+    product(state, call, operands, [*batch, outside])
 
 
 def matmul(state: Provenance, call: Call) -> None:

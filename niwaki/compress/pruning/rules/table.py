@@ -89,6 +89,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         ),
         **_named(joining.gated, "glu"),
         **_named(products.linear, "linear"),
+        **_named(products.bilinear, "bilinear"),
         **_named(products.matmul, "matmul mm bmm mv dot rmatmul"),
         **_named(products.added_product, "addmm baddbmm"),
         **_named(products.einsum, "einsum"),
