@@ -119,6 +119,7 @@ def _exported(
         where = f", at {place}" if place else ""
         raise ExportError(
             f"torch cannot export {type(module).__name__}{where}: {_reason(error)}"
+            f"{_about_scripted(module)}"
         ) from error
     assert program is not None
     model: onnx.ModelProto = program.model_proto
@@ -166,6 +167,16 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
+
+
+def _about_scripted(module: nn.Module) -> str:
+    """Return what to do about the first scripted module, as the end of an error."""
+    named = module.named_modules()
+    scripted = [path for path, child in named if isinstance(child, torch.jit.ScriptModule)]
+    if not scripted:
+        return ""
+    what = f"'{scripted[0]}'" if scripted[0] else "It"
+    return f". {what} is scripted (torch.jit): give the module that it was scripted from"
 
 
 def _check_operators(model: onnx.ModelProto) -> None:

@@ -119,6 +119,13 @@ def test_torchs_reason_is_given(capfd: pytest.CaptureFixture[str]) -> None:
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of torch.jit
+def test_scripted_modules_are_named() -> None:
+    module = nn.Sequential(nn.Linear(3, 4), torch.jit.script(nn.Linear(4, 2))).eval()
+    with pytest.raises(ExportError, match=r"'1' is scripted \(torch.jit\): give the module"):
+        export_module(module, [torch.randn(2, 3)])
+
+
 def test_a_module_in_training_mode_is_refused() -> None:
     with pytest.raises(ExportError, match="training mode"):
         export_module(nn.Linear(3, 2), [torch.randn(2, 3)])
