@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
@@ -115,25 +116,33 @@ class Linas(Searcher):
         return [met.candidates[row] for row in best[: self._settings.population_size]]
 
     def _learn(self, history: History, number: int) -> Predict | None:
-        """Fit a predictor per value that is not cheap."""
+        """Return what predicts; a value is learned once one is wanted that is not computed."""
         faithful = self._settings.faithful
         objectives = [objective.name for objective in self._problem.objectives]
-        learned: dict[str, LinasPredictor] = {}
-        for name in signs_of(self._problem):
-            features, values = history.known(name)
-            if len(values):
-                rng = None if faithful else stream(self._problem.seed, "folds", number, name)
-                learned[name] = LinasPredictor(self._settings.n_grid, rng)
-                learned[name].fit(features, values)
-            elif name in objectives:
-                return None
+        signs = signs_of(self._problem)
+        lessons = {name: history.known(name) for name in signs}
+        lessons = {name: (X, values) for name, (X, values) in lessons.items() if len(values)}
+        if not lessons.keys() >= set(objectives):
+            return None
+
+        @cache
+        def learned(name: str) -> LinasPredictor:
+            rng = None if faithful else stream(self._problem.seed, "folds", number, name)
+            predictor = LinasPredictor(self._settings.n_grid, rng)
+            predictor.fit(*lessons[name])
+            return predictor
+
+        def expected(pool: Pool, name: str) -> Array:
+            values = np.full(len(pool), np.nan)
+            if not faithful:
+                values = signs[name] * pool.cheap.get(name, values)
+            unknown = np.isnan(values)
+            if unknown.any():
+                values = np.where(unknown, learned(name).predict(pool.features), values)
+            return values
 
         def predict(pool: Pool) -> tuple[Array, Array]:
-            signs = signs_of(self._problem)
-            found = {name: one.predict(pool.features) for name, one in learned.items()}
-            for name in found if not faithful else ():
-                known = pool.cheap.get(name, np.full(len(pool), np.nan)) * signs[name]
-                found[name] = np.where(np.isnan(known), found[name], known)
+            found = {name: expected(pool, name) for name in lessons}
             violations = np.zeros(len(pool))
             for bound in self._problem.bounds:
                 if bound.name in found:

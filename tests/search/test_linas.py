@@ -1,9 +1,12 @@
 """LINAS: what is peculiar to it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
+from sklearn.linear_model import Ridge
 
 from niwaki.core import Direction, Objective
 from niwaki.core.candidate import Candidate
@@ -12,11 +15,13 @@ from niwaki.core.measurement import Trial
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
 from niwaki.search.linas import Linas, LinasSettings
-from niwaki.search.linas_predictor import LinasPredictor
+from niwaki.search.linas_predictor import LinasPredictor, ridge_predictions
 from niwaki.search.random_search import RandomSearch
 from niwaki.testing.toy_run import search
 from niwaki.testing.toy_troubles import all_toys
 from niwaki.testing.toys import Toy
+
+Array = NDArray[np.float64]
 
 TOYS = {toy.name: toy for toy in all_toys()}
 
@@ -53,6 +58,36 @@ def test_a_cheap_value_is_not_predicted() -> None:
     asked = search(Linas(problem, settings(faithful=False)), toy, 40).asked
     costs = [toy.truth(candidate).values["cost"] for candidate in asked]
     assert np.mean(costs[20:]) > np.mean(costs[:20])
+
+
+def test_what_is_computed_for_all_is_not_learned(monkeypatch: pytest.MonkeyPatch) -> None:
+    toy = TOYS["bounded"]
+    learned: list[list[float]] = []
+    fit = LinasPredictor.fit
+
+    def noting(self: LinasPredictor, features: Array, values: Array) -> None:
+        learned.append(values.tolist())
+        fit(self, features, values)
+
+    def cheap(candidate: Candidate) -> Mapping[str, float]:
+        return {"cost": toy.truth(candidate).values["cost"]}
+
+    monkeypatch.setattr(LinasPredictor, "fit", noting)
+    problem = replace(toy.problem(seed=0), cheap=cheap)
+    search(Linas(problem, settings(faithful=False)), toy, 22)
+    assert len(learned) == 1
+    assert min(learned[0]) >= 0.0  # errors: accuracies with their signs flipped
+
+
+def test_ridges_of_all_strengths_are_those_of_scikit_learn() -> None:
+    rng = stream(0, "ridges")
+    X, at, y = rng.normal(size=(12, 20)), rng.normal(size=(5, 20)), rng.normal(size=12)
+    X[:, 3] = 1.0
+    strengths = np.array([0.1, 10.0])
+    found = ridge_predictions(X, y, at, strengths)
+    for strength, predicted in zip(strengths, found, strict=True):
+        wanted = Ridge(alpha=strength).fit(X, y).predict(at)
+        assert predicted == pytest.approx(wanted, abs=1e-10)
 
 
 def test_a_faithful_predictor_takes_what_cross_validates_better() -> None:
