@@ -50,6 +50,8 @@ def survival_scores(costs: NDArray[np.float64], fronts: NDArray[np.int64]) -> ND
     first = fronts == 0
     ideal = costs[first].min(axis=0)
     ranges = np.ptp(costs[first], axis=0)
+    # A front may be one point, or of one width: then all that are known give the scale.
+    ranges = np.where(ranges > 0.0, ranges, np.ptp(costs, axis=0))
     scaled = (costs - ideal) / np.where(ranges > 0.0, ranges, 1.0)
     corners = _corners(scaled[first])
     scaled = scaled / _intercepts(scaled[first], corners)

@@ -54,3 +54,11 @@ def test_scale_and_offset_of_an_objective_do_not_matter() -> None:
     np.testing.assert_allclose(
         survival_scores(costs, fronts), survival_scores(stretched, fronts), rtol=1e-6
     )
+
+
+def test_scale_does_not_matter_behind_a_front_of_one_point() -> None:
+    costs = np.array([[0.0, 0.0], [3.0, 1.0], [1.0, 2.0], [2.0, 1.5]])
+    fronts = front_numbers(costs)
+    assert fronts.tolist() == [0, 1, 1, 1]
+    small = survival_scores(costs * [1e-12, 1.0], fronts)
+    np.testing.assert_allclose(small, survival_scores(costs, fronts), rtol=1e-6)
