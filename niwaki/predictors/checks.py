@@ -1,7 +1,7 @@
 """Checks of what predictors are given, with messages that say what to do."""
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from niwaki.core.errors import DataError
 from niwaki.core.measurement import LARGEST_VALUE
@@ -20,10 +20,10 @@ def require_examples(
         n_least: How many values each column needs.
 
     Raises:
-        DataError: If shapes do not agree, there is no column of values, something is infinite or
-            too large to be squared, or a column has too few values.
+        DataError: If something is no number, shapes do not agree, there is no column of values,
+            something is infinite or too large to be squared, or a column has too few values.
     """
-    X, y = require_features(X), np.asarray(y, dtype=np.float64)
+    X, y = require_features(X), _numbers(y, "values")
     if y.ndim != 2 or len(y) != len(X):
         raise DataError(
             f"a predictor learns from X of shape (n, d) and y of shape (n, m), but {X.shape} and "
@@ -57,9 +57,9 @@ def require_features(X: NDArray[np.float64], n_features: int | None = None) -> N
         n_features: The d that is wanted; any if None.
 
     Raises:
-        DataError: If the shape is another, or a feature is not finite or too large.
+        DataError: If a feature is no number, not finite or too large, or the shape is another.
     """
-    X = np.asarray(X, dtype=np.float64)
+    X = _numbers(X, "features")
     if X.ndim != 2 or (n_features is not None and X.shape[1] != n_features):
         wanted = "d" if n_features is None else str(n_features)
         raise DataError(f"features of shape (n, {wanted}) are wanted, but {X.shape} came")
@@ -72,6 +72,21 @@ def require_features(X: NDArray[np.float64], n_features: int | None = None) -> N
             "give the features in larger units"
         )
     return X
+
+
+def _numbers(given: ArrayLike, what: str) -> NDArray[np.float64]:
+    """Return what was given as an array of numbers."""
+    try:
+        numbers = np.asarray(given)
+        if not np.iscomplexobj(numbers):
+            return np.asarray(numbers, dtype=np.float64)
+        reason = "they are complex"
+    except (TypeError, ValueError) as error:
+        reason = str(error)
+    raise DataError(
+        f"{what} are no table of numbers ({reason}): give rows of equal length, and a column of 0 "
+        "and 1 for each word that a cell may hold"
+    )
 
 
 def not_fitted(predictor: object) -> DataError:

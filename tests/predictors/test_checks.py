@@ -26,6 +26,10 @@ def kind(name: str) -> Predictor:
         (X * 1e200, Y, "a feature is .* give the features in larger units"),
         (X, Y * 1e160, "a value to learn from is .* give the values in larger units"),
         (X, np.zeros((30, 0)), "has no column to learn"),
+        (np.full((30, 3), "conv"), Y, "features are no table of numbers .*'conv'"),
+        (X, np.full((30, 1), "fast"), "values are no table of numbers .*'fast'"),
+        ([[1.0], [2.0, 3.0]], Y, "features are no table of numbers .* rows of equal length"),
+        (X + 1j, Y, "they are complex"),
     ],
 )
 def test_every_kind_refuses_the_same(
