@@ -40,13 +40,22 @@ class Forest:
     variance: NDArray[np.float64]
 
     @classmethod
-    def of_trees(cls, trees: Sequence[Any], *, constant: float) -> "Forest":
-        """Copy trees that scikit-learn grew (`estimator.tree_`) on deviations from a constant."""
+    def of_trees(cls, trees: Sequence[Any], *, constant: float, scale: float = 1.0) -> "Forest":
+        """Copy trees that scikit-learn grew (`estimator.tree_`) on scaled deviations.
+
+        Args:
+            trees: What values less `constant`, over `scale`, were learned by.
+            constant: Of the values.
+            scale: Of the values.
+        """
         counts = [tree.node_count for tree in trees]
         roots = np.concatenate([[0], np.cumsum(counts)[:-1]]).astype(np.int64)
         parts = [_nodes(tree, int(root)) for tree, root in zip(trees, roots, strict=True)]
         depths = np.array([int(tree.max_depth) for tree in trees])
-        return cls(constant, roots, depths, *map(np.concatenate, zip(*parts, strict=True)))
+        feature, threshold, children, mean, variance = map(np.concatenate, zip(*parts, strict=True))
+        return cls(
+            constant, roots, depths, feature, threshold, children, mean * scale, variance * scale**2
+        )
 
     def at(
         self, X: NDArray[np.float64], *, out_of: NDArray[np.bool_] | None = None

@@ -78,6 +78,8 @@ class TreeEnsemble(SelfValidating):
         settings = self._settings
         # Without features there is nothing to split on; sklearn wants one all the same.
         inputs = X if X.shape[1] else np.zeros((len(X), 1))
+        # scikit-learn takes variances below 2e-16 for none. A power of two rounds nothing.
+        scale = float(np.ldexp(1.0, np.frexp(y.std())[1]))
         # Deviations from a mean of zero do not lose digits to a large constant.
         model = ExtraTreesRegressor(
             n_estimators=settings.n_trees,
@@ -85,12 +87,12 @@ class TreeEnsemble(SelfValidating):
             max_features=min(settings.feature_share, 1.0),
             bootstrap=True,
             random_state=derived_seed(settings.seed, "trees", column),
-        ).fit(inputs, y - y.mean())
+        ).fit(inputs, (y - y.mean()) / scale)
         left_out = np.ones((settings.n_trees, len(X)), dtype=bool)
         for tree, drawn in enumerate(model.estimators_samples_):
             left_out[tree, drawn] = False
         trees: list[Any] = [each.tree_ for each in model.estimators_]
-        return Forest.of_trees(trees, constant=float(y.mean())), left_out
+        return Forest.of_trees(trees, constant=float(y.mean()), scale=scale), left_out
 
     def held_out(self) -> Prediction:
         if self._held_out is None:

@@ -64,3 +64,12 @@ def test_without_features_it_is_the_mean() -> None:
 def test_settings_are_checked(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=f"'{name}'"):
         TreeEnsembleSettings(**{name: value})  # type: ignore[arg-type]
+
+
+def test_tiny_values_are_learned_like_any_others() -> None:
+    scale = 2.0**-60  # about 1e-18
+    plain, tiny = TreeEnsemble(), TreeEnsemble()
+    plain.fit(X, Y[:, None])
+    tiny.fit(X, scale * Y[:, None])
+    np.testing.assert_array_equal(tiny.predict(THERE).mean, scale * plain.predict(THERE).mean)
+    np.testing.assert_array_equal(tiny.predict(THERE).std, scale * plain.predict(THERE).std)
