@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.limits import require_at_least, require_positive
 from niwaki.core.randomness import derived_seed
 from niwaki.predictors.base import Prediction
@@ -164,7 +164,8 @@ class MlpEnsemble(SelfValidating):
         return {**arrays, "noise": self._noise}
 
     def restore(self, state: State) -> None:
-        names = [f"layer{index}" for index in range(len(self._settings.widths) + 1)]
+        n_layers = sum(name.startswith("layer") and name.endswith("/biases") for name in state)
+        names = [f"layer{index}" for index in range(n_layers)]
         layers = [
             (
                 array_of(state, f"{name}/weights", n_dimensions=3),
@@ -174,5 +175,13 @@ class MlpEnsemble(SelfValidating):
         ]
         inputs, outputs = (Scaling.from_state(part_of(state, p)) for p in ("inputs", "outputs"))
         noise = array_of(state, "noise", n_dimensions=1)
+        n_networks, widths = self._settings.n_networks, (*self._settings.widths, len(noise))
+        found = [biases.shape for _, biases in layers]
+        if found != [(n_networks, 1, width) for width in widths]:
+            raise DataError(
+                f"the settings say {n_networks} networks of widths {list(widths)}, outputs "
+                f"included, but biases of shapes {found} were saved: build the predictor with the "
+                "settings that it was saved with"
+            )
         self._layers, self._noise, self._held_out = layers, noise, None
         self._inputs, self._outputs = inputs, outputs

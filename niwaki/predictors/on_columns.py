@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.predictors.base import Prediction, Predictor
 from niwaki.predictors.checks import not_fitted, require_examples, require_features
 from niwaki.predictors.held_out import SelfValidating, held_out_predictions
@@ -67,9 +67,16 @@ class OnColumns(SelfValidating):
     def state(self) -> State:
         if self._n_features is None:
             raise not_fitted(self)
-        return {"n_features": np.array(self._n_features), **as_part(self._inner.state(), "inner")}
+        own = {"n_features": np.array(self._n_features), "columns": self._columns}
+        return own | as_part(self._inner.state(), "inner")
 
     def restore(self, state: State) -> None:
         n_features = int(array_of(state, "n_features", n_dimensions=0))
+        columns = array_of(state, "columns", n_dimensions=1).tolist()
+        if columns != self._columns.tolist():
+            raise DataError(
+                f"the saved predictor looks at features {columns}, this one at "
+                f"{self._columns.tolist()}: build it with those that it was saved with"
+            )
         self._inner.restore(part_of(state, "inner"))
         self._n_features, self._held_out = n_features, None

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.limits import require_at_least
 from niwaki.predictors.base import Prediction, Predictor
 from niwaki.predictors.checks import not_fitted, require_examples
@@ -132,6 +132,11 @@ class Stacking(SelfValidating):
 
     def restore(self, state: State) -> None:
         weights = array_of(state, "weights", n_dimensions=2)
+        if len(weights) != len(self._members):
+            raise DataError(
+                f"the saved stack has {len(weights)} members, this one {len(self._members)}: "
+                "build it with those that it was saved with"
+            )
         for index, member in enumerate(self._members):
             member.restore(part_of(state, f"member{index}"))
         self._weights, self._held_out = weights, None

@@ -9,7 +9,12 @@ import pytest
 from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError, RunFolderError
+from niwaki.core.randomness import stream
+from niwaki.predictors.base import Predictor
+from niwaki.predictors.mlp_ensemble import MlpEnsemble, MlpEnsembleSettings
+from niwaki.predictors.on_columns import OnColumns
 from niwaki.predictors.ridge import Ridge
+from niwaki.predictors.stacking import Stacking
 from niwaki.predictors.state import as_part, part_of, read_state, write_state
 from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
 from niwaki.testing.predictor_contract import examples
@@ -140,3 +145,28 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     predictor.fit(*examples(20))
     with pytest.raises(RunFolderError, match="cannot be written"):
         predictor.save(tmp_path / "none" / "x.npz")
+
+
+def networks(n_networks: int, *widths: int) -> Predictor:
+    return MlpEnsemble(MlpEnsembleSettings(n_networks, widths, n_steps=2))
+
+
+@pytest.mark.parametrize(
+    ("saved", "built"),
+    [
+        (networks(2, 4, 4), networks(2, 4)),
+        (networks(2, 4, 2), networks(2, 4)),
+        (networks(2, 4), networks(2, 5)),
+        (networks(2, 4), networks(3, 4)),
+        (Stacking(members=[Ridge(), Ridge()]), Stacking(members=[Ridge()])),
+        (OnColumns(Ridge(), [0, 1]), OnColumns(Ridge(), [1, 2])),
+    ],
+)
+def test_what_was_saved_with_other_settings_is_refused(
+    saved: Predictor, built: Predictor, tmp_path: Path
+) -> None:
+    rng = stream(0, "saved")
+    saved.fit(rng.normal(size=(20, 3)), rng.normal(size=(20, 2)))
+    saved.save(tmp_path / "saved.npz")
+    with pytest.raises(DataError, match="it was saved with"):
+        built.load(tmp_path / "saved.npz")
