@@ -42,10 +42,12 @@ class Calibrated(SelfValidating):
     on average.
 
     What is promised: for new rows drawn as the learned ones were, an interval of level a holds a
-    share of about a, also if errors are not normal; it is on the safe side with few rows, since
-    each held-out prediction learned from fewer rows than the final one. This is no finite-sample
-    guarantee (that needs rows that nothing is learned from), and nothing is promised for rows that
-    a search picked because their predictions look good: those are not drawn as the learned ones.
+    share of about a, also if errors are not normal. This is no finite-sample guarantee (that needs
+    rows that nothing is learned from): predictors choose their hyper-parameters on the rows that
+    are then held out, so that with fewer rows than features intervals of 90% may hold 80%. Nothing
+    is promised for rows that a search picked because their predictions look good: those are not
+    drawn as the learned ones. A copy of a row tells what is held out, and makes intervals of other
+    rows too narrow: give each measurement once.
 
     Args:
         inner: What learns; built unfitted.
