@@ -11,19 +11,22 @@ from niwaki.evaluation.devices import placed
 
 CPU = torch.device("cpu")
 CHILD = """
+import sys
 import torch
 from torch import nn
 from niwaki.evaluation.devices import placed
-network = placed(nn.Conv2d(3, 16, 1, stride=2), torch.device("cpu"), torch.channels_last)
-images = torch.randn(2, 3, 192, 32).to(memory_format=torch.channels_last).requires_grad_()
+channels = int(sys.argv[1])
+network = placed(nn.Conv2d(channels, 16, 1, stride=2), torch.device("cpu"), torch.channels_last)
+images = torch.randn(2, channels, 192, 32).to(memory_format=torch.channels_last).requires_grad_()
 network(images).square().sum().backward()
 print("alive")
 """
 
 
-def test_a_training_step_that_crashes_channels_last_is_survived() -> None:
+@pytest.mark.parametrize("channels", ["1", "3"])
+def test_a_training_step_that_crashes_channels_last_is_survived(channels: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", CHILD], capture_output=True, text=True, check=False
+        [sys.executable, "-c", CHILD, channels], capture_output=True, text=True, check=False
     )
     assert done.stdout == "alive\n", done.stderr
 

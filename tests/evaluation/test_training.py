@@ -1,6 +1,8 @@
 """Training the super-network: it learns, it resumes exactly, and it says so when it breaks."""
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,26 @@ from niwaki.evaluation.supernet import network_shape
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.spaces.slimmable import SlimmableSpace
 from niwaki.tasks.base import TaskData
+from niwaki.tasks.digit_scenes import DigitScenesSettings
 from tests.evaluation.conftest import SPACE, TRAINING
+
+NARROW_CHILD = """
+import sys
+from niwaki.evaluation.supernet import network_shape
+from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
+from niwaki.spaces.slimmable import SlimmableSettings, SlimmableSpace, StageSettings
+from niwaki.tasks.digit_scenes import DigitScenesSettings, load
+scenes = DigitScenesSettings(
+    train=96, search=48, val=48, test=48, calibration=32, size=32, cache=sys.argv[1]
+)
+data = load(scenes, seed=0)
+stage = StageSettings(widths=(4, 16), hidden=(4,), depths=(1,))
+options = SlimmableSettings(stem_widths=(4, 16), stages=(stage, stage), default_decoder=(4,))
+space = SlimmableSpace(options, network_shape(data))
+training = SuperNetworkTraining(space, data, TrainingSettings(batch_size=16), seed=0)
+training.run_epoch()
+print("alive")
+"""
 
 
 def training(data: TaskData, settings: TrainingSettings = TRAINING) -> SuperNetworkTraining:
@@ -45,6 +66,18 @@ def test_small_networks_learn_too(data: TaskData) -> None:
     run.run_epoch()
     after = run.network.extract(space.smallest).stem.conv.weight
     assert not torch.equal(before, after)
+
+
+def test_slices_too_narrow_to_be_trained_channels_last_are_survived(
+    scenes: DigitScenesSettings,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", NARROW_CHILD, scenes.cache],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "alive\n", done.stderr
 
 
 def test_a_loss_that_is_not_finite_is_an_error_with_a_remedy(data: TaskData) -> None:
