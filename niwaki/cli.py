@@ -226,9 +226,14 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write models of the front as ONNX, with cards, and verify."""
+    from niwaki.core.errors import ExportError
     from niwaki.study.run import Run
+    from niwaki.study.tables import front_text
 
-    folders = Run.read(run).front.export(to, which=model)
+    found = Run.read(run)
+    folders = found.front.export(to, which=model)
+    if not folders:
+        raise ExportError(front_text(found))
     _verify(folders, as_json=as_json)
 
 

@@ -241,6 +241,13 @@ def test_what_was_not_exported_says_so(call: Call, formulas: Path) -> None:
     assert "no model of the front was exported yet" in refused(done, "ExportError", 6)
 
 
+def test_an_empty_front_cannot_be_exported(call: Call, tmp_path: Path) -> None:
+    config = write_config(tmp_path / "formulas.yaml", FORMULAS, constraints=["gain >= 1000000"])
+    assert call("search", str(config)).code == 0
+    message = refused(call("export", "runs/formulas", "--to", "out", "--json"), "ExportError", 6)
+    assert "keeps to the constraints" in message
+
+
 def test_an_unknown_noun_is_an_error(call: Call) -> None:
     message = refused(call("list", "serchers", "--json"), "ConfigError", 2)
     assert "did you mean 'searchers'? Known: searchers, spaces" in message
