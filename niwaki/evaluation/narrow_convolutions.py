@@ -35,26 +35,6 @@ def spared(module: M, *, narrow: bool) -> M:
     return module
 
 
-def in_plain_layout(images: Tensor) -> Tensor:
-    """Return a copy of (B, C, H, W) images that torch convolves in the plain layout.
-
-    A copy also where `contiguous` makes none: it ignores strides of single channels, but
-    convolutions tell the layout by them.
-    """
-    return images.clone(memory_format=torch.contiguous_format)
-
-
-def trainable_layout(network: nn.Module, device: torch.device) -> torch.memory_format:
-    """Return the memory layout in which a network, and any that is wider, can be trained.
-
-    For networks that are called with weights of others, where `spared` changes nothing.
-    """
-    convolutions = (layer for layer in network.modules() if isinstance(layer, nn.Conv2d))
-    if device.type == "cpu" and any(map(_is_affected, convolutions)):
-        return torch.contiguous_format
-    return torch.channels_last
-
-
 def _is_affected(layer: nn.Conv2d) -> bool:
     skips = max(layer.stride) > 1 and max(layer.kernel_size) == 1
     return skips and layer.in_channels // layer.groups < _VECTOR
@@ -68,4 +48,5 @@ def _let_go(layer: nn.Conv2d) -> None:
 
 def _plain(layer: nn.Module, inputs: tuple[Any, ...]) -> tuple[Tensor]:  # noqa: ARG001
     [images] = inputs
-    return (in_plain_layout(images),)
+    # Not `contiguous`: that ignores strides of single channels, by which the layout is told.
+    return (images.clone(memory_format=torch.contiguous_format),)

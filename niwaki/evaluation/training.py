@@ -16,8 +16,7 @@ from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import n_batches, sizable
 from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
-from niwaki.evaluation.narrow_convolutions import in_plain_layout, trainable_layout
-from niwaki.spaces.slimmable.build import SuperNetwork, build
+from niwaki.spaces.slimmable.build import SuperNetwork
 from niwaki.spaces.slimmable.space import SlimmableSpace
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses, total_distillation, total_loss
@@ -86,11 +85,7 @@ class SuperNetworkTraining:
         generator = torch.Generator().manual_seed(derived_seed(seed, "weights"))
         network = SuperNetwork(space, generator)
         network.start_at({name: _best_constant(s) for name, s in data.statistics.items()})
-        # Slices of a wide convolution are narrow, and all of them share its weights' layout.
-        with torch.device("meta"):
-            smallest = build(space, space.smallest)
-        self._layout = trainable_layout(smallest, self._device)
-        self.network = placed(network, self._device, self._layout)
+        self.network = placed(network, self._device, torch.channels_last)
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(),
             lr=settings.learning_rate,
@@ -139,8 +134,6 @@ class SuperNetworkTraining:
     @repeatable()
     def _step(self, batch: Batch, sampling: np.random.Generator) -> float:
         images, targets = to_tensors(batch, self._device)
-        if self._layout == torch.contiguous_format:
-            images = in_plain_layout(images)
         self._optimiser.zero_grad(set_to_none=True)
         space = self.network.space
         answers = self._answers(images, space.largest)

@@ -228,6 +228,8 @@ class SuperNetwork(nn.Module):
                 # Running statistics of one sub-network mean nothing to another.
                 module.track_running_stats = False
                 module.running_mean = module.running_var = module.num_batches_tracked = None
+            if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
+                _skip_first(module)
         skeleton = network, self.space.layer_table(candidate)
         if candidate in (self.space.largest, self.space.smallest):
             self._skeletons[candidate.key] = skeleton
@@ -237,6 +239,18 @@ class SuperNetwork(nn.Module):
 def build(space: SlimmableSpace, candidate: Candidate) -> MultiTaskNetwork:
     """Build the plain network that `candidate` decides, with torch's default weights."""
     return MultiTaskNetwork(space.layout(candidate), space.layer_table(candidate))
+
+
+def _skip_first(convolution: nn.Conv2d) -> None:
+    """Let a convolution of one pixel get only the pixels that it does not skip: the same, sooner.
+
+    On processors, torch writes the gradient of narrow ones that skip beyond its memory (oneDNN,
+    issue 6035).
+    """
+    down, across = convolution.stride
+    if (down, across) != (1, 1):
+        convolution.stride = (1, 1)
+        convolution.register_forward_pre_hook(lambda _, x: (x[0][:, :, ::down, ::across],))
 
 
 def _slices(full: Mapping[str, Tensor], layers: tuple[Layer, ...]) -> Iterator[tuple[str, Tensor]]:
