@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils import cpp_extension
 
-from niwaki.core.pareto import non_dominated, reference_point
+from niwaki.core.pareto import non_dominated
 from niwaki.search.surrogate.history import History, signs_of
 from niwaki.search.surrogate.warps import LogAbove, LogBelow, Straight, Warp
 
@@ -39,6 +39,7 @@ N_SAMPLES: Mapping[int, int] = {1: 128, 2: 128, 3: 32, 4: 16}  # by number of ob
 FEW_SAMPLES = 8
 AT_ONCE = 128  # candidates that are scored together
 _KERNEL = "logei_fused_ext"  # BoTorch compiles it at the first acquisition of all
+MARGIN = 0.1  # of the span, from the front's worst corner to the reference point
 LEAST_KNOWN = 3  # values, without which nothing is learned
 
 
@@ -226,7 +227,7 @@ def _conditioned(lessons: Lessons, history: History) -> ModelListGP:
 
 
 def _gains(lessons: Lessons, history: History) -> tuple[Gain, Array]:
-    """Return what maps samples to gains, scaled to the front's range, and the worst scaled costs.
+    """Return what maps samples to gains, scaled to the front's range, and the reference point.
 
     Gains are to be maximised: minus costs. Of one objective they have no axis for objectives.
     """
@@ -238,8 +239,10 @@ def _gains(lessons: Lessons, history: History) -> tuple[Gain, Array]:
         costs = np.array(history.costs)
         costs = costs[np.isfinite(costs).all(axis=1)]
     front = costs[non_dominated(costs)]
-    low = front.min(axis=0)
-    span = np.where(np.ptp(front, axis=0) > 0.0, np.ptp(front, axis=0), 1.0)
+    low, width = front.min(axis=0), np.ptp(front, axis=0)
+    # Of one objective a front is one point. BoTorch takes gains below a millionth for nothing.
+    span = np.where(width > 0.0, width, np.ptp(costs, axis=0))
+    span = np.where(span > 0.0, span, 1.0)
 
     def gain(samples: Tensor, X: Tensor | None = None) -> Tensor:  # noqa: ARG001 - as BoTorch calls it
         unscaled = [
@@ -248,7 +251,7 @@ def _gains(lessons: Lessons, history: History) -> tuple[Gain, Array]:
         ]
         return unscaled[0] if len(unscaled) == 1 else torch.stack(unscaled, dim=-1)
 
-    return gain, (reference_point(front) - low) / span
+    return gain, width / span + MARGIN
 
 
 def _constraints(lessons: Lessons, history: History) -> list[Callable[[Tensor], Tensor]]:

@@ -55,6 +55,18 @@ def test_it_climbs_where_chance_does_not() -> None:
     assert max(skills[12:]) >= 60.0  # of 63: the best of 4,096
 
 
+def test_units_of_a_single_objective_do_not_matter() -> None:
+    def next_of(unit: float) -> list[Candidate]:
+        searcher = BotorchSearcher(replace(PROBLEM, objectives=PROBLEM.objectives[:1]), QUICK)
+        for number, candidate in enumerate(searcher.ask(12)):
+            skill = unit * measured(number, candidate).measurement.values["skill"]
+            found = Measurement(candidate.key, {"skill": skill})
+            searcher.tell([Trial(number, candidate, found)])
+        return searcher.ask(1)
+
+    assert next_of(2.0**-40) == next_of(1.0)
+
+
 def test_going_on_from_a_ledger_is_going_on() -> None:
     searcher, trials = run(PROBLEM, 13)
     again = BotorchSearcher(PROBLEM, QUICK)
