@@ -16,6 +16,7 @@ from niwaki.tasks.checks import (
     absent_classes,
     checked,
     missing_values,
+    require_known_targets,
     require_one_scale,
     require_same_shapes,
 )
@@ -81,6 +82,7 @@ def prepare(
     splits = {name: checked(items, tasks) for name, items in given.items()}
     require_same_shapes(splits)
     splits = _with_missing(splits, tasks, preparation.fractions, seed=seed)
+    require_known_targets(splits, tasks)
     train = splits[SplitName.TRAIN]
     layout = preparation.layout or guessed_layout(train.inputs.shape)
     if preparation.standardise:

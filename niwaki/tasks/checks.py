@@ -103,6 +103,32 @@ def require_one_scale(splits: Mapping[SplitName, Arrays]) -> None:
             )
 
 
+def require_known_targets(splits: Mapping[SplitName, Arrays], tasks: Sequence[Task]) -> None:
+    """Check that each split that is learnt from or judged by has a known target of each task.
+
+    Raises:
+        DataError: With a split and a task for which all of them are to be ignored.
+    """
+    for split, arrays in splits.items():
+        if split is SplitName.CALIBRATION:  # of which the inputs alone are looked at
+            continue
+        for task in tasks:
+            if not any(
+                _known(chunk, task).any() for _, chunk in _chunks(arrays.targets[task.name])
+            ):
+                nothing = "NaN" if task.ignore_index is None else str(task.ignore_index)
+                raise DataError(
+                    f"task '{task.name}' has no known target in the {split} split, where all are "
+                    f"{nothing}: label some of its {len(arrays)} items, or divide them otherwise"
+                )
+
+
+def _known(targets: NDArray[Any], task: Task) -> NDArray[np.bool_]:
+    if not task.kind.has_classes:
+        return np.asarray(~np.isnan(targets))
+    return np.asarray(targets != task.ignore_index)
+
+
 def absent_classes(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
     """Return a sentence for each task some of whose classes never occur in the train targets."""
     sentences = []

@@ -11,6 +11,7 @@ from niwaki.tasks.arrays import Arrays, ArraySplit
 from niwaki.tasks.assembly import Preparation, prepare
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.checks import Given
+from niwaki.tasks.task import Task
 from tests.tasks.made_up import DEPTH, DIGIT, MASK, POSE, raw_arrays, task_data
 
 
@@ -105,12 +106,26 @@ def test_bytes_that_reach_the_network_unscaled_are_a_warning(
     assert len(data.warnings) == n_warnings
 
 
-def test_a_mask_that_is_ignored_throughout_names_its_task() -> None:
-    raw = raw_arrays(60)
-    raw.targets[MASK.name][:] = 255
-    data = prepare((DIGIT, MASK), {SplitName.TRAIN: Given(raw, "a")}, Preparation(), seed=0)
-    with pytest.raises(DataError, match=f"task '{MASK.name}': the train split has no labels"):
-        _ = data.statistics
+@pytest.mark.parametrize("split", [name for name in SplitName if name != "calibration"])
+@pytest.mark.parametrize(("task", "unknown"), [(MASK, 255), (DEPTH, np.nan)])
+def test_a_split_without_a_known_target_is_named(
+    task: Task, unknown: float, split: SplitName
+) -> None:
+    given = {name: Given(raw_arrays(20), name) for name in SplitName}
+    given[split].arrays.targets[task.name][:-1] = unknown
+    prepare((DIGIT, task), given, Preparation(), seed=0)
+    given[split].arrays.targets[task.name][-1] = unknown
+    with pytest.raises(DataError, match=f"'{task.name}'.*({split} split|NaN throughout)"):
+        prepare((DIGIT, task), given, Preparation(), seed=0)
+
+
+def test_a_carved_split_without_a_known_target_is_named() -> None:
+    sparse = raw_arrays(60)
+    sparse.targets["pose"][1:] = np.nan
+    given = {name: Given(raw_arrays(9), name) for name in (SplitName.TRAIN, SplitName.TEST)}
+    given[SplitName.TRAIN] = Given(sparse, "sparse")
+    with pytest.raises(DataError, match=r"'pose' has no known target in the .* label some"):
+        prepare((POSE,), given, Preparation(), seed=0)
 
 
 def test_one_task_at_least_has_a_weight() -> None:
