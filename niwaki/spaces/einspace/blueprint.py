@@ -31,6 +31,7 @@ class Piece(NamedTuple):
         weights: Those of them that are elements of a weight matrix or kernel.
         macs: Multiply-accumulates of one example.
         view: Whether its output shares the memory of its input.
+        inside: Numbers of one example that it keeps beside its output while it runs.
     """
 
     kind: str
@@ -40,11 +41,12 @@ class Piece(NamedTuple):
     weights: int = 0
     macs: int = 0
     view: bool = False
+    inside: int = 0
 
     @property
     def elements(self) -> int:
-        """Numbers in its output, if they take new memory."""
-        return 0 if self.view else math.prod(self.gives)
+        """Numbers that take new memory: in its output, and inside."""
+        return self.inside + (0 if self.view else math.prod(self.gives))
 
     def setting(self, name: str) -> Setting:
         """Return one argument of the factory."""
@@ -85,12 +87,30 @@ class Line:
         return _digest(self.given, *map(_named, self.pieces))
 
     @cached_property
+    def shares_input(self) -> bool:
+        """Whether the output is in the memory of the input."""
+        return all(map(_shares_input, self.pieces))
+
+    @cached_property
     def peak(self) -> int:
-        """Most numbers alive at once while it runs, its input among them."""
-        size, most = math.prod(self.given), math.prod(self.given)
+        """Most numbers alive at once while it runs, its input among them until it is read."""
+        return self._peak(0)
+
+    @cached_property
+    def peak_beside(self) -> int:
+        """Most numbers alive at once beside its input, which stays for others to read."""
+        given = math.prod(self.given)
+        return self._peak(given) - given
+
+    def _peak(self, stays: int) -> int:
+        """Return the most numbers alive at once, if so many of the input's stay to the end."""
+        size = most = math.prod(self.given)
+        kept = 0  # beside the last output
         for piece in self.pieces:
             inside = piece.peak(size) if isinstance(piece, Fork) else size + piece.elements
-            most = max(most, inside)
+            most = max(most, kept + inside)
+            if not _shares_input(piece):
+                kept = stays
             size = math.prod(piece.gives)
         return most
 
@@ -133,8 +153,8 @@ class Fork:
         """
         kept = most = size + self.split.elements
         for line in self.branches:
-            most = max(most, kept + line.peak - math.prod(line.given))
-            kept += math.prod(line.gives) if line.pieces else 0
+            most = max(most, kept + line.peak_beside)
+            kept += 0 if line.shares_input else math.prod(line.gives)
         return max(most, kept + self.join.elements)
 
 
@@ -199,11 +219,13 @@ class Blueprint:
     @cached_property
     def peak(self) -> int:
         """Most numbers of one example alive at once while it runs."""
-        common = math.prod(self.body.gives)
         most = self.body.peak
+        common, given = math.prod(self.body.gives), 0
         for answer in self.answers:
-            inside = math.prod(answer.branch.gives) + answer.head.peak
-            most = max(most, common + answer.branch.peak, common + inside)
+            end = Line((*answer.branch.pieces, *answer.head.pieces), answer.branch.given)
+            last = answer is self.answers[-1]
+            most = max(most, given + (end.peak if last else common + end.peak_beside))
+            given += math.prod(end.gives)
         return most
 
     def layers(self) -> tuple["LayerRow", ...]:
@@ -213,6 +235,10 @@ class Blueprint:
             rows += _rows(answer.branch, f"branches.{answer.task}_branch")
             rows += _rows(answer.head, f"heads.{answer.task}_head")
         return tuple(rows)
+
+
+def _shares_input(piece: Piece | Fork) -> bool:
+    return isinstance(piece, Piece) and piece.view
 
 
 def _named(piece: Piece | Fork) -> object:

@@ -101,11 +101,12 @@ class Tape:
         weights: int = 0,
         macs: int = 0,
         view: bool = False,
+        inside: int = 0,
         settings: Iterable[tuple[str, Setting]] = (),
     ) -> None:
         """Write a piece that gives `layout`."""
         self._settle()
-        piece = Piece(kind, layout.shape, tuple(settings), parameters, weights, macs, view)
+        piece = Piece(kind, layout.shape, tuple(settings), parameters, weights, macs, view, inside)
         if kind in ELEMENTWISE:
             self._write_early(piece)
         elif kind in ("permute", "transpose") and self._ends_with(kind):

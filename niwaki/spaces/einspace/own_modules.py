@@ -22,11 +22,13 @@ def write_own(tape: Tape, operation: Operation, builder: str, step: Step) -> Non
         SpaceError: If what it gives is neither an image nor tokens.
     """
     tape.as_tokens()
+    layout = _given_by(operation, step)
     tape.put(
         "own",
-        _given_by(operation, step),
+        layout,
         parameters=step.cost.parameters,
         macs=step.cost.macs,
+        inside=_inside(step, math.prod(layout.shape)),
         settings=(("path", builder), ("given", tape.layout.shape), *operation.parameters),
     )
 
@@ -38,6 +40,11 @@ def _given_by(operation: Operation, step: Step) -> Layout:
             f"'{operation.spelled}' gives {gives}: let it give an image (c, h, w) or tokens (s, d)"
         )
     return plain(gives)
+
+
+def _inside(step: Step, given: int) -> int:
+    """Return how many of the elements that an attribute rule says are not in the output."""
+    return max(0, step.cost.elements - given)
 
 
 def split_own(
@@ -54,13 +61,15 @@ def split_own(
     """
     tape.as_tokens()
     given = tape.layout.shape
+    given_on = sum(map(math.prod, parts))
     return Piece(
         "own_split",
-        (sum(map(math.prod, parts)),),
+        (given_on,),
         (("path", builder), ("given", given), ("parts", tuple(parts)), *operation.parameters),
         parameters=step.cost.parameters,
         macs=step.cost.macs,
         view=step.cost.elements == 0,
+        inside=_inside(step, given_on),
     )
 
 
@@ -85,5 +94,6 @@ def join_own(
         (("path", builder), ("given", given), *operation.parameters),
         parameters=step.cost.parameters,
         macs=step.cost.macs,
+        inside=_inside(step, math.prod(layout.shape)),
     )
     return Fork(split_by, lines, piece), layout

@@ -20,7 +20,7 @@ class Effect(NamedTuple):
         output: What it gives.
         parameters: Trained numbers.
         macs: Multiply-accumulates of one example.
-        elements: Numbers in its output, of one example.
+        elements: Numbers of one example in new memory: its output, and what it works in.
     """
 
     output: Attribute

@@ -54,3 +54,8 @@ def weighted(given: tuple[tuple[int, ...], ...], times: int) -> Effect | str:
         return "branches have other sides"
     channels, sides = sum(each[0] for each in given), given[0][1:]
     return Effect((times * channels, *sides), parameters=channels, elements=times * channels)
+
+
+def roomy(given: tuple[int, ...], times: int) -> Effect:
+    """Work in so many times what comes."""
+    return Effect(given, elements=times * math.prod(given))

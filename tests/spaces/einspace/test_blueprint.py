@@ -6,8 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from niwaki.spaces.einspace import NetworkFamily
+from niwaki.spaces.einspace import EinspaceSettings, NetworkFamily
 from niwaki.spaces.einspace.blueprint import Fork, Line
+from niwaki.spaces.slimmable.layout import Head
+from tests.spaces.einspace.conftest import DEPTH, DIGIT, SMALL
+from tests.spaces.einspace.live_memory import live_bytes
 
 
 def kinds(line: Line) -> list[str]:
@@ -85,6 +88,29 @@ def test_peak_memory_by_hand(large: NetworkFamily) -> None:
     image, feature = 3 * 32 * 32, 16 * 16 * 16
     assert plan.peak == image + 3 * feature
     assert plan.totals.elements == 3 * feature + 16 + 10
+
+
+def test_what_others_read_stays(large: NetworkFamily) -> None:
+    def tokens(*layers: str) -> str:
+        return f"route(im2col(k=4,s=4,p=0), seq({', '.join(layers)}), col2im)"
+
+    swollen = tokens("linear(d=16)", "linear(d=256)", "linear(d=16)")
+    tree = f"two(clone(b=2), {swollen}, {tokens('linear(d=16)', 'relu')}, add)"
+    plan = large.blueprint(large.space.candidate(tree))
+    assert plan.peak == 3 * 32 * 32 + (16 + 256) * 8 * 8  # the image is for the other branch
+
+
+@pytest.mark.parametrize("heads", [[DIGIT], [DEPTH, DIGIT]])
+def test_peak_memory_is_what_torch_has_in_use(heads: list[Head]) -> None:
+    family = EinspaceSettings(budget=SMALL).family((3, 32, 32), heads)
+    ratios = []
+    for seed in range(30):
+        candidate = family.space.sample(np.random.default_rng(seed))
+        found = live_bytes(family.build(candidate).eval(), torch.randn(1, 3, 32, 32))
+        ratios.append(family.counts(candidate)["peak_bytes"] / found)
+    # Less where torch adds a bias apart, or adds up branches one by one.
+    assert 0.45 < min(ratios) < max(ratios) < 1.01
+    assert np.median(ratios) > 0.9
 
 
 def test_copies_are_one_line_in_memory_and_many_modules(large: NetworkFamily) -> None:

@@ -38,6 +38,19 @@ def test_modules_of_ones_own_are_built(own: GrammarSettings) -> None:
     assert list(family.seeds) == ["plain"]
 
 
+def test_what_a_module_of_ones_own_works_in_counts(tmp_path: Path) -> None:
+    text = OWN + "terminal roomy(times=1|3) builds tests.spaces.einspace.own_layers:roomy\n"
+    (tmp_path / "own.grammar").write_text(text + "Net -> roomy [0.1]\n")
+    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
+    small, large = (
+        family.counts(family.space.candidate(f"roomy(times={times})")) for times in (1, 3)
+    )
+    given = 3 * 16 * 16
+    assert large["elements"] == small["elements"] + 2 * given
+    assert small["peak_bytes"] == 4 * (1 + 1) * given
+    assert large["peak_bytes"] == 4 * (1 + 3) * given
+
+
 BUILDER = " builds tests.spaces.einspace.own_layers:Twice"
 FLOW = f"flow twice = Twice{BUILDER}\nNet -> both@twice: Net Net [0.1]\n"
 
