@@ -1,6 +1,6 @@
 """What is learned from trials once in a while, and brought up to date for each candidate."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +10,7 @@ from niwaki.core.pareto import non_dominated
 from niwaki.predictors.gaussian_column import fit_column
 from niwaki.search.surrogate.beliefs import Learned, Warped, learn
 from niwaki.search.surrogate.boxes import Decomposition
+from niwaki.search.surrogate.far_out import drawn_in
 from niwaki.search.surrogate.history import History, signs_of
 from niwaki.search.surrogate.outlook import Outlook
 from niwaki.search.surrogate.pool import Pool
@@ -34,7 +35,7 @@ class Lessons:
 
     def outlook(self, history: History, pending: Pool) -> Outlook:
         """Return what is believed after a history, each pending candidate taken as believed."""
-        known = {name: history.known(name) for name in self.values}
+        known = _known(history, self.values)
         learned = {name: self.values[name].given(*known[name]) for name in known}
         success = self.success.given(*history.outcomes()) if self.success else None
         _, costs = history.feasible()
@@ -68,15 +69,27 @@ def lessons(
     """
     values: dict[str, Learned] = {}
     objectives = {objective.name for objective in history.problem.objectives}
-    for name in signs_of(history.problem):
-        if name in cheap:
-            continue
-        features, known = history.known(name)
+    wanted = [name for name in signs_of(history.problem) if name not in cheap]
+    for name, (features, known) in _known(history, wanted).items():
         if len(known) >= FEWEST:
             values[name] = learn(features, known, views)
         elif name in objectives:
             return None
     return Lessons(values, _success(history, views))
+
+
+def _known(history: History, names: Iterable[str]) -> dict[str, tuple[Array, Array]]:
+    """Return features and values by name; of objectives that no bound is on, none is far out."""
+    problem, known = history.problem, {name: history.known(name) for name in names}
+    _, costs = history.feasible()
+    ends = costs[non_dominated(costs)].max(axis=0, initial=-np.inf)
+    bounded = {bound.name for bound in problem.bounds}
+    for objective, good in zip(problem.objectives, ends, strict=True):
+        name = objective.name
+        if name in known and name not in bounded and len(known[name][1]):
+            features, values = known[name]
+            known[name] = features, drawn_in(values, float(good))
+    return known
 
 
 def _success(history: History, views: tuple[slice, ...]) -> Learned | None:
