@@ -7,7 +7,7 @@ Array = NDArray[np.float64]
 
 # Spreads above the median from which on a cost is far out, and how many of them are left of it.
 # Half of all costs lie within one spread, from the best to the median.
-BY_RATIOS = (5.0, 2.0)  # of costs above zero
+BY_RATIOS = (10.0, 2.0)  # of costs above zero
 STRAIGHT = (100.0, 10.0)  # of others: how bad networks are that fail to learn tells who is good
 _LARGEST_EXPONENT = 600.0
 
@@ -15,8 +15,8 @@ _LARGEST_EXPONENT = 600.0
 def drawn_in(costs: Array, good: float) -> Array:
     """Return (n,) costs of which those that are far out say no more than that they are bad.
 
-    A training that diverged has an error of 90%, and a failure may have been given a million. A
-    model that has to explain how bad they are has no room for who is best among the others.
+    A failure may have been given a million. A model that has to explain how bad it is has no room
+    for who is best among the others.
 
     Args:
         costs: (n,) finite.
