@@ -25,10 +25,10 @@ def test_what_nature_gives_stays_as_it_is() -> None:
 @pytest.mark.parametrize("shift", [0.0, -20.0])
 def test_how_large_a_penalty_is_does_not_matter(shift: float) -> None:
     costs = np.append(stream(1, "costs").uniform(8.0, 13.0, 30), np.nan) + shift
-    found = [drawn_in(np.nan_to_num(costs, nan=penalty), NOWHERE) for penalty in (1e4, 1e30)]
-    assert np.array_equal(*found)
-    assert np.array_equal(found[0][:-1], costs[:-1])
-    assert costs[:-1].max() < found[0][-1] < 40.0
+    one, other = (drawn_in(np.nan_to_num(costs, nan=penalty), NOWHERE) for penalty in (1e4, 1e30))
+    assert np.array_equal(one, other)
+    assert np.array_equal(one[:-1], costs[:-1])
+    assert costs[:-1].max() < one[-1] < 40.0
 
 
 def test_a_front_may_end_far_out() -> None:
