@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
         default=Path("runs/table_proxies"),
         help="where benchmarks.table_proxies has put them",
     )
-    parser.add_argument("--seeds", type=int, default=10, help="up to this one, left out, from --first-seed")
+    parser.add_argument("--seeds", type=int, default=10, help="the last, and one more")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--evaluations", type=int, default=500)
     parser.add_argument("--processes", type=int, default=1)
