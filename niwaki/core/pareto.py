@@ -88,6 +88,20 @@ def knee(costs: Costs) -> int:
     return int(np.argmin(np.linalg.norm(scaled, axis=1)))
 
 
+def scale_of(front: Costs, costs: Costs) -> NDArray[np.float64]:
+    """Return (m,) ranges of the front, of all costs where it has none, and 1 where these have none.
+
+    A front may be one point, or of one width: then all that is known gives the scale.
+
+    Args:
+        front: (k, m) rows of `costs`, k >= 1.
+        costs: (n, m) finite.
+    """
+    width = np.ptp(front, axis=0)
+    ranges = np.where(width > 0.0, width, np.ptp(costs, axis=0))
+    return np.asarray(np.where(ranges > 0.0, ranges, 1.0))
+
+
 def reference_point(costs: Costs, *, margin: float = 0.1) -> NDArray[np.float64]:
     """Return the worst corner of `costs`, moved out by `margin` of each objective's range.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from niwaki.core.pareto import scale_of
 from niwaki.search.base import Problem
 from niwaki.search.ranking import front_numbers
 from niwaki.search.steady_state import Evolution, EvolutionSettings, Survivors
@@ -49,10 +50,7 @@ def survival_scores(costs: NDArray[np.float64], fronts: NDArray[np.int64]) -> ND
     """
     first = fronts == 0
     ideal = costs[first].min(axis=0)
-    ranges = np.ptp(costs[first], axis=0)
-    # A front may be one point, or of one width: then all that are known give the scale.
-    ranges = np.where(ranges > 0.0, ranges, np.ptp(costs, axis=0))
-    scaled = (costs - ideal) / np.where(ranges > 0.0, ranges, 1.0)
+    scaled = (costs - ideal) / scale_of(costs[first], costs)
     corners = _corners(scaled[first])
     scaled = scaled / _intercepts(scaled[first], corners)
     power = curvature(scaled[first], corners)

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils import cpp_extension
 
-from niwaki.core.pareto import non_dominated
+from niwaki.core.pareto import non_dominated, scale_of
 from niwaki.search.surrogate.history import History, signs_of
 from niwaki.search.surrogate.warps import LogAbove, LogBelow, Straight, Warp
 
@@ -240,9 +240,7 @@ def _gains(lessons: Lessons, history: History) -> tuple[Gain, Array]:
         costs = costs[np.isfinite(costs).all(axis=1)]
     front = costs[non_dominated(costs)]
     low, width = front.min(axis=0), np.ptp(front, axis=0)
-    # Of one objective a front is one point. BoTorch takes gains below a millionth for nothing.
-    span = np.where(width > 0.0, width, np.ptp(costs, axis=0))
-    span = np.where(span > 0.0, span, 1.0)
+    span = scale_of(front, costs)  # BoTorch takes gains below a millionth for nothing
 
     def gain(samples: Tensor, X: Tensor | None = None) -> Tensor:  # noqa: ARG001 - as BoTorch calls it
         unscaled = [

@@ -119,6 +119,15 @@ def test_a_split_without_a_known_target_is_named(
         prepare((DIGIT, task), given, Preparation(), seed=0)
 
 
+def test_a_mask_that_is_ignored_throughout_names_its_task() -> None:
+    data = task_data()
+    train = data[SplitName.TRAIN]
+    assert isinstance(train, ArraySplit)
+    train.arrays.targets[MASK.name][:] = 255
+    with pytest.raises(DataError, match=f"task '{MASK.name}': the train split has no labels"):
+        _ = data.statistics
+
+
 def test_a_carved_split_without_a_known_target_is_named() -> None:
     sparse = raw_arrays(60)
     sparse.targets["pose"][1:] = np.nan

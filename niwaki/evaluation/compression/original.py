@@ -101,7 +101,7 @@ class Original:
 
     def layer_counts(self, counts: NDArray[np.int64]) -> Mapping[str, LayerCounts]:
         """Return what each layer that can run in int8 has and does, for (n_groups,) counts."""
-        sizes = self._weight_sizes(counts)
+        sizes = self._weight_sizes(self.params_by_tensor(counts))
         return {
             path: LayerCounts(
                 round(weight.width * self._kept_share(weight, counts)),
@@ -116,7 +116,8 @@ class Original:
 
         A parameter that layers in int8 read and something in float as well is there in both.
         """
-        sizes, params = self._weight_sizes(counts), self.params_by_tensor(counts)
+        params = self.params_by_tensor(counts)
+        sizes = self._weight_sizes(params)
         weights = {weight.constant: weight for weight in self.weights.values()}
         integers = {w.constant for path, w in self.weights.items() if path in in_int8}
         in_float = {w.constant for path, w in self.weights.items() if path not in in_int8}
@@ -130,9 +131,8 @@ class Original:
         n_saved = sum(min(n, params.get(owner, n)) for owner, n in saved.items())
         return 4 * (sum(params.values()) - n_saved) + sum(sizes[name] for name in integers)
 
-    def _weight_sizes(self, counts: NDArray[np.int64]) -> Mapping[str, float]:
+    def _weight_sizes(self, params: Mapping[str, float]) -> Mapping[str, float]:
         """Return the number of values of each layer's weight, by its constant."""
-        params = self.params_by_tensor(counts)
         return {
             w.constant: w.share * params[w.parameter] if w.parameter else float(w.n_values)
             for w in self.weights.values()

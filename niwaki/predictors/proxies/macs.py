@@ -8,14 +8,12 @@ from torch import Tensor, nn
 from niwaki.predictors.proxies.base import (
     RECURRENT,
     TRANSPOSED,
-    WEIGHTED,
     Batch,
     hooks,
     training_copy,
     weights_in,
 )
 
-_COUNTED = (*WEIGHTED, nn.MultiheadAttention, *RECURRENT)
 _ATTENDED = ("query", "key", "value")
 
 
@@ -44,7 +42,7 @@ def macs(module: nn.Module, batch: Batch) -> float:
             positions = given[0] if isinstance(layer, TRANSPOSED) else output
             counted += positions.numel() * weights_in(layer)[0][0].numel()
 
-    layers = [layer for layer in network.modules() if isinstance(layer, _COUNTED)]
+    layers = [layer for layer in network.modules() if weights_in(layer)]
     handles = [layer.register_forward_hook(count, with_kwargs=True) for layer in layers]
     with torch.no_grad(), hooks(handles):
         network(batch.inputs[:1])

@@ -35,15 +35,14 @@ class Lessons:
 
     def outlook(self, history: History, pending: Pool) -> Outlook:
         """Return what is believed after a history, each pending candidate taken as believed."""
-        known = _known(history, self.values)
+        front = _front(history)
+        known = _known(history, self.values, front)
         learned = {name: self.values[name].given(*known[name]) for name in known}
         success = self.success.given(*history.outcomes()) if self.success else None
-        _, costs = history.feasible()
-        costs = costs[non_dominated(costs)]
-        parts = Decomposition.empty(costs.shape[1])
-        for point in costs:
+        parts = Decomposition.empty(front.shape[1])
+        for point in front:
             parts = parts.with_point(point)
-        outlook = Outlook(history.problem, learned, success, costs, parts)
+        outlook = Outlook(history.problem, learned, success, front, parts)
         if len(pending) == 0:
             return outlook
         believed = {
@@ -54,7 +53,7 @@ class Lessons:
             for name, (features, values) in known.items()
         }
         expected = np.stack([belief.quantile() for belief in outlook.beliefs(pending)], axis=1)
-        return Outlook(history.problem, believed, success, costs, parts).joined_by(expected)
+        return Outlook(history.problem, believed, success, front, parts).joined_by(expected)
 
 
 def lessons(
@@ -70,7 +69,7 @@ def lessons(
     values: dict[str, Learned] = {}
     objectives = {objective.name for objective in history.problem.objectives}
     wanted = [name for name in signs_of(history.problem) if name not in cheap]
-    for name, (features, known) in _known(history, wanted).items():
+    for name, (features, known) in _known(history, wanted, _front(history)).items():
         if len(known) >= FEWEST:
             values[name] = learn(features, known, views)
         elif name in objectives:
@@ -78,11 +77,16 @@ def lessons(
     return Lessons(values, _success(history, views))
 
 
-def _known(history: History, names: Iterable[str]) -> dict[str, tuple[Array, Array]]:
+def _front(history: History) -> Array:
+    """Return the (k, m) costs of the feasible candidates that none dominates."""
+    _, costs = history.feasible()
+    return costs[non_dominated(costs)]
+
+
+def _known(history: History, names: Iterable[str], front: Array) -> dict[str, tuple[Array, Array]]:
     """Return features and values by name; of objectives that no bound is on, none is far out."""
     problem, known = history.problem, {name: history.known(name) for name in names}
-    _, costs = history.feasible()
-    ends = costs[non_dominated(costs)].max(axis=0, initial=-np.inf)
+    ends = front.max(axis=0, initial=-np.inf)
     bounded = {bound.name for bound in problem.bounds}
     for objective, good in zip(problem.objectives, ends, strict=True):
         name = objective.name
