@@ -19,9 +19,12 @@ from niwaki.tasks.checks import (
     require_known_targets,
     require_one_scale,
     require_same_shapes,
+    unlike_types,
 )
+from niwaki.tasks.copies import copied_items
 from niwaki.tasks.digest import digest_of
 from niwaki.tasks.preprocessing import (
+    AS_GIVEN,
     Preprocessing,
     as_given,
     channels_first,
@@ -89,8 +92,9 @@ def prepare(
         require_one_scale(splits)
     recipe = standardising if preparation.standardise else as_given
     preprocessing = recipe(train.inputs, layout)
-    told = (*absent_classes(tasks, train), *missing_values(tasks, train))
-    odd = (*warnings, *told, *_unscaled(preprocessing))
+    told = (*absent_classes(tasks, train), *missing_values(tasks, train), *copied_items(splits))
+    scaled = () if preparation.standardise else unlike_types(splits)
+    odd = (*warnings, *told, *_unscaled(preprocessing), *scaled)
     return assemble(tasks, splits, preprocessing, warnings=odd)
 
 
@@ -127,6 +131,8 @@ def assemble(
 
 
 def _unscaled(preprocessing: Preprocessing) -> tuple[str, ...]:
+    if preprocessing.layout == AS_GIVEN:  # which is what was asked for
+        return ()
     # Numbers of more than a byte are counts or names of things, such as tokens.
     if np.dtype(preprocessing.dtype) not in (np.uint8, np.int8) or preprocessing.scale != 1.0:
         return ()

@@ -159,6 +159,17 @@ def missing_values(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def unlike_types(splits: Mapping[SplitName, Arrays]) -> tuple[str, ...]:
+    """Return a sentence for each split whose inputs seem to be scaled unlike those of train."""
+    train = splits[SplitName.TRAIN].inputs.dtype
+    return tuple(
+        f"inputs are of type {train} in the train split, but {arrays.inputs.dtype} in the {split} "
+        "split, and reach the network as they are: give them one type and range"
+        for split, arrays in splits.items()
+        if default_scale(arrays.inputs.dtype) != default_scale(train)
+    )
+
+
 def _named(given: Given, task: Task) -> NDArray[Any]:
     targets = given.arrays.targets
     if task.name not in targets:
@@ -230,8 +241,6 @@ def _require_known(values: NDArray[Any], what: str) -> None:
         return
     _refuse(values, np.isinf, what, "give numbers, or NaN where there is no label")
     _require_float32(values, what)
-    if all(np.isnan(chunk).all() for _, chunk in _chunks(values)):
-        raise DataError(f"{what} are NaN throughout: there is nothing to be learnt from them")
 
 
 def _require_float32(values: NDArray[Any], what: str) -> None:

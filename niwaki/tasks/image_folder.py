@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _READER_VERSION = 1  # raise it with every change of the pixels that a file gives
 _MODES = ("RGB", "L")
+_SIXTEEN_BITS = 2**16 - 1  # the largest value
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,7 @@ def read_image(path: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8
     except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(
-            f"'{path}' cannot be read as an image: {error}. Repair it or move it away"
-        ) from error
+        raise _unreadable(path, error) from error
     height, width = size
     resized = image.resize((width, height), image_module.Resampling.BILINEAR)
     return np.asarray(resized, dtype=np.uint8).reshape(height, width, -1)
@@ -163,9 +162,19 @@ def _eight_bits(image: "Image.Image", path: Path) -> "Image.Image":
     if not image.mode.startswith("I"):
         return image
     image_module, _ = _pillow()
-    high = (np.asarray(image).astype(np.int64) >> 8).astype(np.uint8)
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > _SIXTEEN_BITS:
+        raise DataError(
+            f"'{path}' holds pixels from {values.min()} to {values.max()}, but 0 to "
+            f"{_SIXTEEN_BITS} is what greyscale has: convert it, or use an .npz file"
+        )
+    high = (values >> 8).astype(np.uint8)
     shrunk: Image.Image = image_module.fromarray(high)
     return shrunk
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    return DataError(f"'{path}' cannot be read as an image: {error}. Repair it or move it away")
 
 
 def _pillow() -> tuple[Any, Any]:
@@ -198,5 +207,8 @@ def _beside(folder: Path, split: SplitName) -> list[str]:
 
 
 def _stamp(path: Path) -> tuple[int, int]:
-    status = path.stat()
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from error
     return status.st_size, status.st_mtime_ns

@@ -90,8 +90,8 @@ def channels_first(raw: NDArray[Any], layout: str) -> NDArray[Any]:
         return raw
     if raw.ndim != len(layout):
         raise DataError(
-            f"inputs have shape {raw.shape}, which is not {layout}: set 'layout' to one of "
-            f"{', '.join(name for name in LAYOUTS if len(name) == raw.ndim) or ', '.join(LAYOUTS)}"
+            f"inputs have shape {raw.shape}, which is not {layout}: set 'layout' to "
+            f"{_fitting(raw.ndim)}"
         )
     if "C" not in layout:
         return raw[:, None]
@@ -114,8 +114,12 @@ def guessed_layout(shape: tuple[int, ...]) -> str:
             return "NCHW" if first in few else "NHWC"
     raise DataError(
         f"inputs of shape {shape} do not show which axis holds the channels: "
-        f"set 'layout' to one of {', '.join(LAYOUTS)}"
+        f"set 'layout' to {_fitting(len(shape))}"
     )
+
+
+def _fitting(n_axes: int) -> str:
+    return " or ".join(name for name in LAYOUTS if len(name) == n_axes or name == AS_GIVEN)
 
 
 def default_scale(dtype: np.dtype[Any]) -> float:

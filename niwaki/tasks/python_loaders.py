@@ -18,7 +18,7 @@ from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.checks import Given, checked, require_same_shapes
 from niwaki.tasks.paths import split_named
 from niwaki.tasks.preprocessing import as_given, channels_first, guessed_layout
-from niwaki.tasks.streams import StreamSplit, joined
+from niwaki.tasks.streams import StreamSplit, joined, require_shapes_of_first
 from niwaki.tasks.task import Task, TaskSettings
 
 _CONTRACT = "return {split name: iterable of (inputs, targets) batches}"
@@ -182,11 +182,7 @@ def _gathered(loader: Iterable[Any], reader: _BatchReader, origin: str) -> Given
     for number, batch in enumerate(loader):
         given = reader(batch, f"{origin}, batch {number}")
         pieces.append(checked(given, reader.tasks))
-        if pieces[0].shapes != pieces[-1].shapes:
-            raise DataError(
-                f"{given.origin} has items of shapes {pieces[-1].shapes}, but batch 0 has "
-                f"{pieces[0].shapes}: make them equal"
-            )
+        require_shapes_of_first(pieces[-1], pieces[0], given.origin)
     if not pieces:
         raise DataError(f"{origin} gave no batches: give at least one item")
     return Given(joined(pieces), origin)

@@ -52,13 +52,30 @@ class StreamSplit(Split):
             yield {name: canonical(values) for name, values in arrays.targets.items()}
 
     def _arrays(self) -> Iterator[Arrays]:
-        n_batches = 0
-        for n_batches, batch in enumerate(self.loader, start=1):
-            yield checked(self.read(batch, f"{self.origin}, batch {n_batches - 1}"), self.tasks)
-        if n_batches == 0:
+        first: Arrays | None = None
+        for number, batch in enumerate(self.loader):
+            given = self.read(batch, f"{self.origin}, batch {number}")
+            arrays = checked(given, self.tasks)
+            first = arrays if first is None else first
+            require_shapes_of_first(arrays, first, given.origin)
+            yield arrays
+        if first is None:
             raise DataError(
                 f"{self.origin} gave no batches: it is empty, or can be gone through only once"
             )
+
+
+def require_shapes_of_first(arrays: Arrays, first: Arrays, origin: str) -> None:
+    """Check that items of a batch have the shapes of those of the first.
+
+    Raises:
+        DataError: If they differ.
+    """
+    if arrays.shapes != first.shapes:
+        raise DataError(
+            f"{origin} has items of shapes {arrays.shapes}, but batch 0 has {first.shapes}: make "
+            "them equal"
+        )
 
 
 def regrouped(pieces: Iterable[Arrays], batch_size: int) -> Iterator[Arrays]:

@@ -106,6 +106,14 @@ def test_bytes_that_reach_the_network_unscaled_are_a_warning(
     assert len(data.warnings) == n_warnings
 
 
+def test_inputs_of_another_type_than_those_of_train_are_a_warning() -> None:
+    train, test = raw_arrays(60), raw_arrays(9, seed=1)
+    as_floats = Arrays(train.inputs / np.float32(255.0), train.targets)
+    given = {SplitName.TRAIN: Given(as_floats, "a"), SplitName.TEST: Given(test, "b")}
+    (warning,) = prepare((DIGIT,), given, Preparation(standardise=False), seed=0).warnings
+    assert "float32 in the train split, but uint8 in the test split" in warning
+
+
 @pytest.mark.parametrize("split", [name for name in SplitName if name != "calibration"])
 @pytest.mark.parametrize(("task", "unknown"), [(MASK, 255), (DEPTH, np.nan)])
 def test_a_split_without_a_known_target_is_named(
@@ -115,7 +123,7 @@ def test_a_split_without_a_known_target_is_named(
     given[split].arrays.targets[task.name][:-1] = unknown
     prepare((DIGIT, task), given, Preparation(), seed=0)
     given[split].arrays.targets[task.name][-1] = unknown
-    with pytest.raises(DataError, match=f"'{task.name}'.*({split} split|NaN throughout)"):
+    with pytest.raises(DataError, match=f"'{task.name}'.*{split} split, where all are"):
         prepare((DIGIT, task), given, Preparation(), seed=0)
 
 

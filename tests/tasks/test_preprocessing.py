@@ -65,11 +65,16 @@ def test_a_shape_that_does_not_tell_is_an_error(shape: tuple[int, ...]) -> None:
         guessed_layout(shape)
 
 
+def test_only_layouts_of_as_many_axes_are_proposed() -> None:
+    with pytest.raises(DataError, match=r"set 'layout' to as_given$"):
+        guessed_layout((9, 3, 8, 16, 16))
+
+
 def test_an_unknown_layout_is_an_error_with_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'NHWC'"):
         channels_first(np.zeros((1, 2, 3, 4)), "NWHC")
 
 
 def test_a_layout_of_another_number_of_axes_is_an_error() -> None:
-    with pytest.raises(DataError, match="one of NHW, NCL, NLC"):
+    with pytest.raises(DataError, match=r"to NHW or NCL or NLC or as_given$"):
         channels_first(np.zeros((1, 2, 3)), "NCHW")

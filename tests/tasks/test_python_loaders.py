@@ -128,6 +128,21 @@ def test_a_bad_batch_of_a_stream_is_met_when_it_comes() -> None:
         list(data[SplitName.TRAIN].batches(2))
 
 
+def test_items_of_another_shape_are_met_when_they_come_too() -> None:
+    data = load(settings("shapes_that_differ_late", in_memory=False), seed=0)
+    with pytest.raises(DataError, match=r"split train, batch 1 has items of shapes.*batch 0 has"):
+        list(data[SplitName.TRAIN].batches(20))
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_batch_may_lack_labels_as_long_as_its_split_has_some(in_memory: bool) -> None:
+    tasks = {"age": TaskSettings(kind="regression")}
+    changes = {"tasks": tasks, "in_memory": in_memory}
+    data = load(settings("a_batch_without_ages", **changes), seed=0)
+    (batch,) = data[SplitName.VAL].batches(60)
+    assert np.isnan(batch.targets["age"]).sum() == 30
+
+
 def test_streams_cannot_be_standardised() -> None:
     with pytest.raises(ConfigError, match="set in_memory: true"):
         load(settings("torch_loaders", in_memory=False, standardise=True), seed=0)

@@ -55,6 +55,17 @@ def shapes_that_differ() -> Mapping[str, Any]:
     return {"train": [(inputs, labels), (inputs[:, :, :2], labels)]}
 
 
+def shapes_that_differ_late() -> Mapping[str, Any]:
+    return {**torch_loaders(), **shapes_that_differ()}
+
+
+def a_batch_without_ages() -> Mapping[str, Any]:
+    rng = np.random.default_rng(0)
+    ages = (np.full(30, np.nan), rng.normal(size=30))
+    batches = [(rng.normal(size=(30, 5)), {"age": age}) for age in ages]
+    return dict.fromkeys(SPLITS, batches)
+
+
 def several_inputs() -> Mapping[str, Any]:
     inputs, labels = _items(9)
     return {"train": [([inputs, inputs[:, :2]], labels)]}
