@@ -25,7 +25,7 @@ from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.checks import Given, require_finite
 from niwaki.tasks.preprocessing import AS_GIVEN
 from niwaki.tasks.python_loaders import loaders_by_split, loaders_from, plain_array
-from niwaki.tasks.task import TaskSettings
+from niwaki.tasks.task import TaskKind, TaskSettings
 
 _BATCH = 256
 _DECLARE = "declare the tasks in a configuration with `data: {kind: python, tasks: ...}`"
@@ -97,11 +97,12 @@ def _inferred(
     _require_targets(gathered, origin)
     _try(module, first.inputs[:2], origin)
     names = output_names(module, first.inputs[:2])
+    named = {split: _by_output(items, names) for split, items in gathered.items()}
+    settings = _settings(module, named[SplitName.TRAIN], names)
     given = {
-        split: Given(_with_answers(items, module, names), f"{origin}, split {split}")
-        for split, items in gathered.items()
+        split: Given(_with_answers(items, module, settings), f"{origin}, split {split}")
+        for split, items in named.items()
     }
-    settings = _settings(module, first, given[SplitName.TRAIN].arrays, names)
     shaped = {split: _shaped(items, settings) for split, items in given.items()}
     preparation = Preparation(AS_GIVEN, standardise=False)
     return prepare(declared_tasks(settings), shaped, preparation, seed=seed)
@@ -249,8 +250,12 @@ def _joined(parts: list[NDArray[Any]], what: str, origin: str) -> NDArray[Any]:
     return np.concatenate(parts)
 
 
-def _with_answers(items: _Items, module: nn.Module, names: list[str]) -> Arrays:
-    """Return the items with a target for each output: the one given, else the model's answer."""
+def _by_output(items: _Items, names: list[str]) -> _Items:
+    """Return the items with their targets by output name.
+
+    Raises:
+        DataError: If they do not fit the names.
+    """
     targets = dict(items.targets)
     if "" in targets:
         if len(names) > 1:
@@ -263,9 +268,15 @@ def _with_answers(items: _Items, module: nn.Module, names: list[str]) -> Arrays:
         raise DataError(
             f"there are targets for '{unknown[0]}', but the model's outputs are {', '.join(names)}"
         )
-    if missing := [name for name in names if name not in targets]:
-        answers = _answers(module, items.inputs, names)
-        targets |= {name: _as_target(answers[name]) for name in missing}
+    return _Items(items.inputs, targets)
+
+
+def _with_answers(items: _Items, module: nn.Module, settings: Mapping[str, TaskSettings]) -> Arrays:
+    """Return the items with a target for each output: the one given, else the model's answer."""
+    targets = dict(items.targets)
+    if missing := [name for name in settings if name not in targets]:
+        answers = _answers(module, items.inputs, list(settings))
+        targets |= {name: _as_target(answers[name], settings[name]) for name in missing}
     return Arrays(items.inputs, targets)
 
 
@@ -281,6 +292,7 @@ def _answers(
     with torch.no_grad():
         for batch in _batches(inputs):
             answer = named_outputs(module(batch), names)
+            _require_batch_first(answer, len(batch))
             pieces.append({name: values.numpy() for name, values in answer.items()})
     found = {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
     for name, values in found.items():
@@ -294,26 +306,39 @@ def _answers(
     return found
 
 
-def _as_target(answer: NDArray[np.float32]) -> NDArray[Any]:
-    """Return class scores as labels, and anything else as it is."""
-    is_scores = answer.ndim == 2 and answer.shape[1] > 1
-    return answer.argmax(axis=1) if is_scores else answer
+def _require_batch_first(answer: Mapping[str, Tensor], n_items: int) -> None:
+    for name, values in answer.items():
+        if values.ndim < 2 or len(values) != n_items:
+            raise DataError(
+                f"the model's output '{name}' has shape {tuple(values.shape)} for {n_items} "
+                "inputs, but the batch comes first and values second: return (n, 1), for example, "
+                "in place of (n,)"
+            )
 
 
-def _settings(
-    module: nn.Module, items: _Items, arrays: Arrays, names: list[str]
-) -> dict[str, TaskSettings]:
+def _as_target(answer: NDArray[np.float32], task: TaskSettings) -> NDArray[Any]:
+    """Return scores of classes as labels, and anything else as it is."""
+    if not TaskKind(task.kind).has_classes:
+        return answer
+    labels: NDArray[np.int64] = answer.argmax(axis=TaskKind(task.kind).class_axis)
+    return labels
+
+
+def _settings(module: nn.Module, items: _Items, names: list[str]) -> dict[str, TaskSettings]:
     outputs = _answers(module, items.inputs[:2], names)
-    return {name: _task(name, outputs[name], arrays.targets[name]) for name in names}
+    return {name: _task(name, outputs[name], items.targets.get(name)) for name in names}
 
 
-def _task(name: str, output: NDArray[np.float32], target: NDArray[Any]) -> TaskSettings:
-    """Return the task that an output and its targets tell.
+def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -> TaskSettings:
+    """Return the task that an output and its targets tell; without targets, scores are of classes.
 
     Raises:
         DataError: If they tell none.
     """
-    n_outputs = output.shape[1] if output.ndim > 1 else 0
+    n_outputs = output.shape[1]
+    if target is None:
+        is_scores = output.ndim == 2 and n_outputs > 1
+        target = output.argmax(axis=1) if is_scores else output
     if target.dtype.kind in "iub" and n_outputs > 1:
         if (output.ndim, target.ndim) == (2, 1):
             return TaskSettings("classification", classes=n_outputs)
@@ -321,11 +346,10 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any]) -> TaskS
             return TaskSettings("tagging", classes=output.shape[2])
         if output.ndim in (3, 4) and target.shape[1:] == output.shape[2:]:
             return TaskSettings("segmentation", classes=n_outputs)
-    if target.dtype.kind == "f" and target.shape[1:] in (output.shape[1:], ()):
-        if output.ndim == 2:
-            return TaskSettings("regression", n_outputs=n_outputs)
-        if output.ndim > 2:
-            return TaskSettings("depth", n_outputs=n_outputs)
+    shapes = [output.shape[1:], ()] if output.shape[1:] == (1,) else [output.shape[1:]]
+    if target.dtype.kind == "f" and target.shape[1:] in shapes:
+        kind = "regression" if output.ndim == 2 else "depth"
+        return TaskSettings(kind, n_outputs=n_outputs)
     raise DataError(
         f"output '{name}' has shape {output.shape} and its targets {target.shape} of type "
         f"{target.dtype}, which is no task that can be told by itself: {_DECLARE}"

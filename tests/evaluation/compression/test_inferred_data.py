@@ -1,5 +1,6 @@
 """Tasks that nobody declared."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from niwaki.core.errors import DataError
+from niwaki.core.errors import DataError, ExportError
 from niwaki.evaluation.compression.inferred_data import infer_data, infer_from
 from niwaki.tasks.base import SplitName
 from niwaki.tasks.task import TaskKind
@@ -128,6 +129,60 @@ def test_labels_of_pixels_are_segmentation() -> None:
     ]
     [task] = infer_from({"train": batches}, Masks(), seed=0).tasks
     assert (task.kind, task.n_outputs) == (TaskKind.SEGMENTATION, 3)
+
+
+@pytest.mark.parametrize("kind", ["segmentation", "tagging", "regression"])
+def test_calibration_needs_no_labels_whatever_the_task(kind: str) -> None:
+    torch.manual_seed(0)
+    inputs = torch.randn(40, 3, 6, 6) if kind == "segmentation" else torch.randn(40, 6, 3)
+    targets, model = {
+        "segmentation": (torch.randint(0, 5, (40, 6, 6)), nn.Conv2d(3, 5, 1)),
+        "tagging": (torch.randint(0, 5, (40, 6)), nn.Linear(3, 5)),
+        "regression": (torch.rand(40, 2), nn.Sequential(nn.Flatten(), nn.Linear(18, 2))),
+    }[kind]
+    given: dict[str, Any] = {"train": [(inputs, targets)], "calibration": [inputs[:8] + 1.0]}
+    found = infer_from(given, model.eval(), seed=0)
+    assert [str(task.kind) for task in found.tasks] == [kind]
+    assert found[SplitName.CALIBRATION].n_items == 8
+
+
+class Returns(nn.Module):
+    """Returns what a function makes of its features."""
+
+    def __init__(self, make: Callable[[torch.Tensor], object]) -> None:
+        super().__init__()
+        self.layer, self.make = nn.Linear(3, 4), make
+
+    def forward(self, x: torch.Tensor) -> object:
+        return self.make(self.layer(x))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda y: (y, (y, y)), "output 'output_1' of the torch module is a tuple, not a tensor"),
+        (lambda y: {"a": y, "b": None}, "output 'b' of the torch module is a NoneType"),
+        (lambda y: y.mean(), r"output 'output' has shape \(\) for 2 inputs"),
+        (lambda y: y.mean(1), r"has shape \(2,\) for 2 inputs.*return \(n, 1\)"),
+        (lambda y: y.t(), r"has shape \(4, 2\) for 2 inputs, but the batch comes first"),
+    ],
+)
+def test_answers_that_are_not_one_row_for_each_input_are_refused(
+    make: Callable[[torch.Tensor], object], message: str
+) -> None:
+    with pytest.raises((DataError, ExportError), match=message):
+        infer_from({"train": [torch.randn(20, 3)]}, Returns(make).eval(), seed=0)
+
+
+def test_one_real_number_for_several_scores_is_no_task() -> None:
+    batches = [(torch.randn(20, 3), torch.rand(20))]
+    with pytest.raises(DataError, match=r"shape \(2, 4\) and its targets \(20,\) of type float32"):
+        infer_from({"train": batches}, nn.Linear(3, 4).eval(), seed=0)
+
+
+def test_a_model_gets_bytes_as_it_is_used_to_without_a_warning() -> None:
+    batches = [torch.randint(0, 256, (40, 3), dtype=torch.uint8)]
+    assert infer_from({"train": batches}, nn.Linear(3, 2).eval(), seed=0).warnings == ()
 
 
 def test_what_fits_no_task_is_named() -> None:
