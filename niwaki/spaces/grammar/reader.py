@@ -6,6 +6,7 @@ goes on with the one before:
     start S
     input (im, 3, 32, 32)
     functions my_package.rules            # where attribute rules and flows are looked up by name
+    functions my_folder/rules.py          # or a file; its path starts from the current folder
     terminal linear(d=16|32|64)
     terminal relu, norm
     terminal identity [identity]
@@ -37,6 +38,7 @@ from types import ModuleType
 
 from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.core.registry import import_object, nearest
+from niwaki.core.user_files import import_file
 from niwaki.spaces.grammar.attributes import FAULTS
 from niwaki.spaces.grammar.findings import Finding, Level, error, warning
 from niwaki.spaces.grammar.flows import UNTYPED, Branch, Cell, Chain, Flow
@@ -204,6 +206,7 @@ def _read_directive(draft: Draft, statement: Statement) -> None:
     elif kind == "output":
         draft.output = read_literal(text)
     elif kind == "functions":
+        _module(text)  # said to be missing here, once, and not by each terminal
         draft.modules.append(text)
     elif kind in ("terminal", "terminals"):
         _read_terminals(draft, statement)
@@ -226,9 +229,11 @@ def _read_terminals(draft: Draft, statement: Statement) -> None:
         traits = _read_traits(scanner)
         if name in draft.terminals:
             raise GrammarSyntaxError(f"terminal '{name}' is declared twice")
-        rule = _function(draft, path or name, required=bool(path))
         built = f"{builder}:{name}" if builder and ":" not in builder else builder
-        draft.terminals[name] = Terminal(name, rule, traits, parameters, statement.line, built)
+        terminal = Terminal(name, None, traits, parameters, statement.line, built)
+        draft.terminals[name] = terminal  # whatever its rule is: it has been declared
+        rule = _function(draft, path or name, required=bool(path))
+        draft.terminals[name] = replace(terminal, rule=rule)
         if not scanner.skip(","):
             break
     scanner.end()
@@ -282,7 +287,7 @@ def _object(draft: Draft, name: str, *, required: bool) -> object:
 
 
 def imported(path: str) -> object:
-    """Import `package.module:name`.
+    """Import `package.module:name`, or `path/to/file.py:name`.
 
     Raises:
         ConfigError: If the path is malformed, nothing is there, or the module fails.
@@ -295,9 +300,16 @@ def imported(path: str) -> object:
 
 def _module(name: str) -> ModuleType:
     try:
+        if name.endswith(".py"):
+            return import_file(Path(name).expanduser())
         return importlib.import_module(name)
     except ImportError as fault:
-        raise ConfigError(f"module '{name}' cannot be imported: {fault}") from fault
+        raise ConfigError(
+            f"module '{name}' cannot be imported: {fault}. Install it, add its folder to "
+            "PYTHONPATH, or give the file: 'path/to/file.py'"
+        ) from fault
+    except ConfigError:  # there is no such file
+        raise
     except FAULTS as fault:
         raise ConfigError(f"module '{name}' fails while it is imported: {fault!r}") from fault
 

@@ -51,6 +51,20 @@ def test_what_a_module_of_ones_own_works_in_counts(tmp_path: Path) -> None:
     assert large["peak_bytes"] == 4 * (1 + 3) * given
 
 
+def test_rules_and_modules_may_be_in_files_of_ones_own(tmp_path: Path) -> None:
+    folder = Path(__file__).parent
+    path = tmp_path / "own.grammar"
+    path.write_text(
+        f"start Net\ninput (3, 16, 16)\nfunctions {folder / 'own_rules.py'}\n"
+        f"terminal conv(k=3, d=8) builds {folder / 'own_layers.py'}\n"
+        f"terminal less = {folder / 'own_rules.py'}:halve builds {folder / 'own_layers.py'}:halve\n"
+        "Net -> seq: conv less\n"
+    )
+    assert check_report(path).exit_code == 0
+    family = GrammarSettings(str(path)).family((3, 16, 16), [DIGIT])
+    check_network(family, family.space.candidate("seq(conv(k=3,d=8), less)"), (3, 16, 16))
+
+
 BUILDER = " builds tests.spaces.einspace.own_layers:Twice"
 FLOW = f"flow twice = Twice{BUILDER}\nNet -> both@twice: Net Net [0.1]\n"
 
