@@ -141,12 +141,13 @@ def heads_of(data: TaskData) -> tuple[Head, ...]:
                 f"task '{task.name}' labels the places of a sequence, and no space has heads for "
                 "that: `niwaki compress` takes models that have"
             )
-        found = targets[task.name].shape[-2:]
-        if task.kind.dense and found != data.input_shape[1:]:
-            wanted = " x ".join(map(str, data.input_shape[1:]))
+        wanted = data.input_shape[1:]
+        found = targets[task.name].shape[1:][-len(wanted) :]
+        if task.kind.dense and found != wanted:
+            given, places = (" x ".join(map(str, sides)) for sides in (found, wanted))
             raise DataError(
-                f"task '{task.name}' has targets of {found[0]} x {found[1]} pixels for inputs of "
-                f"{wanted}: resize one of them"
+                f"task '{task.name}' has targets of {given} places for inputs of {places}: resize "
+                "one of them"
             )
     return tuple(
         Head(task.name, HeadKind.MAP if task.kind.dense else HeadKind.VECTOR, task.n_outputs)

@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import DataError
 from niwaki.evaluation.base import Provenance
 from niwaki.evaluation.deployment import DeploymentSettings
 from niwaki.evaluation.devices import torch_threads
+from niwaki.evaluation.families import heads_of
 from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
 from niwaki.evaluation.scratch_training import RecipeSettings
 from niwaki.export.bundle import verify_bundle
@@ -19,6 +22,11 @@ from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget
 from niwaki.spaces.precision import FP32, INT8
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.tasks.arrays import Arrays
+from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.checks import Given
+from niwaki.tasks.task import TaskSettings
 from tests.evaluation.shades import shades
 
 WIDE_ENOUGH = partial(shades, 2, side=16)  # the seed halves its inputs three times
@@ -92,6 +100,28 @@ def test_a_mutant_of_a_seed_is_exported_and_verified(
     export = evaluator.export(mutant, tmp_path, provenance=provenance, seed=0)
     assert verify_bundle(export.folder).passed
     assert evaluator.measure_exports([export], seed=0)[0].measurement.values["latency_ms"] > 0
+
+
+def labelled(length: int = 12) -> TaskData:
+    """Return sequences of 12 steps, and for each step which of two channels is higher."""
+    steps = np.random.default_rng(0).normal(size=(160, 2, 12)).astype(np.float32)
+    tasks = declared_tasks({"higher": TaskSettings("segmentation", classes=2)})
+    higher = steps.argmax(axis=1)[:, :length]
+    given = {SplitName.TRAIN: Given(Arrays(steps, {"higher": higher}), "sequences")}
+    return prepare(tasks, given, Preparation("NCL"), seed=0)
+
+
+def test_each_step_of_a_sequence_is_labelled(tmp_path: Path) -> None:
+    recipe = replace(SETTINGS.recipe, epochs=8, learning_rate=0.05)
+    settings = replace(SETTINGS, recipe=recipe, seeds=())
+    evaluator = FromScratchEvaluator(
+        labelled, SPACE, OnnxRuntimeCpu(), precisions=(FP32,), settings=settings
+    )
+    evaluator.prepare(tmp_path)
+    candidate = Candidate.of({"tree": ("seq", "linear(d=16)", "relu")})
+    assert evaluator.evaluate(candidate, fidelity=1.0, seed=0).values["mean_skill"] > 0.6
+    with pytest.raises(DataError, match="targets of 7 places for inputs of 12"):
+        heads_of(labelled(7))
 
 
 def test_a_small_memory_limit_refuses_what_would_not_fit(evaluator: FromScratchEvaluator) -> None:

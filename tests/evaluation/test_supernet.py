@@ -132,7 +132,7 @@ def test_inputs_that_are_no_images_are_refused(data: TaskData) -> None:
 
 
 def test_masks_of_another_size_than_the_inputs_are_refused(data: TaskData) -> None:
-    with pytest.raises(DataError, match="'segmentation' has targets of 32 x 32 pixels for inputs"):
+    with pytest.raises(DataError, match="'segmentation' has targets of 32 x 32 places for inputs"):
         network_shape(replace(data, input_shape=(3, 64, 64)))
 
 
