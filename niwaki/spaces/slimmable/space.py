@@ -238,6 +238,8 @@ def _check_settings(settings: SlimmableSettings, shape: Shape) -> None:
             raise SpaceError(
                 f"'space.{name}' is {list(values)}: give one or more whole numbers from 1"
             )
+        if len(set(values)) != len(values):
+            raise SpaceError(f"'space.{name}' is {list(values)}: give each option once")
     strides = 2 * int(np.prod([stage.stride for stage in settings.stages]))
     for side in (shape.height, shape.width):
         if side % strides:

@@ -76,6 +76,10 @@ def test_a_decoder_reads_its_skip_at_the_full_offset() -> None:
         (SlimmableSettings(stem_widths=(0,)), "stem_widths"),
         (SlimmableSettings(decoders={"edges": (8,)}), "edges"),
         (SlimmableSettings(stages=(StageSettings((8,), (8,), stride=3),)), "stride"),
+        (
+            SlimmableSettings(stages=(StageSettings((8, 16), (8, 8)),)),
+            r"'space.stages\[0\].hidden' is \[8, 8\]: give each option once",
+        ),
         (SlimmableSettings(stages=(StageSettings((8,), (8,)),) * 4), "multiples of 32"),
     ],
 )
