@@ -2,6 +2,7 @@
 
 import math
 
+from niwaki.core.errors import SpaceError
 from niwaki.spaces.einspace.attributes import (
     Typed,
     common_grid,
@@ -13,13 +14,17 @@ from niwaki.spaces.grammar.grammar import Effect
 
 def clone(given: Typed, b: int) -> Effect:
     """Give the same tensor to every branch."""
+    if b < 1:
+        raise SpaceError("b is at least 1")
     return Effect((given,) * b)
 
 
 def group(given: Typed, dim: int, b: int) -> Effect | str:
     """Split an axis, counted from 1, into equal parts."""
+    if b < 1:
+        raise SpaceError("b is at least 1")
     shape, grid = given
-    if dim > len(shape):
+    if not 1 <= dim <= len(shape):
         return f"there is no axis {dim}"
     if shape[dim - 1] % b:
         return f"{shape[dim - 1]} along axis {dim} cannot be split into {b} equal parts"
@@ -39,7 +44,7 @@ def add(given: tuple[Typed, ...]) -> Effect | str:
 def concat(given: tuple[Typed, ...], dim: int) -> Effect | str:
     """Join tensors along an axis, counted from 1; the others must agree."""
     first = given[0][0]
-    if dim > len(first):
+    if not 1 <= dim <= len(first):
         return "the branches have no such axis"
     before, total, after = first[: dim - 1], first[dim - 1], first[dim:]
     for shape, _ in given[1:]:

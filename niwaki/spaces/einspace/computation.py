@@ -2,12 +2,15 @@
 
 import math
 
+from niwaki.core.errors import SpaceError
 from niwaki.spaces.einspace.attributes import Typed, effect, features, is_image, without_axis
 from niwaki.spaces.grammar.grammar import Effect
 
 
 def linear(given: Typed, d: int) -> Effect:
     """Map the last axis to `d` values: the features of tokens, the rows of images."""
+    if d < 1:
+        raise SpaceError("d is at least 1")
     shape, grid = given
     last = len(shape) - 1
     parameters = (shape[last] + 1) * d
@@ -42,6 +45,8 @@ def posenc(given: Typed) -> Effect:
 
 def conv1d(given: Typed, k: int, d: int) -> Effect | str:
     """Convolve along the tokens of a sequence, which stays as long as it is."""
+    if k < 1 or d < 1:
+        raise SpaceError("k and d are at least 1")
     shape, grid = given
     if is_image(shape):
         return "conv1d wants tokens"

@@ -10,6 +10,7 @@ References:
 
 import math
 
+from niwaki.core.errors import SpaceError
 from niwaki.spaces.einspace import computation
 from niwaki.spaces.einspace.attributes import Typed, effect, features, is_image, without_axis
 from niwaki.spaces.einspace.branching import add
@@ -25,6 +26,8 @@ def depthwise(given: Typed, k: int, s: int) -> Effect | str:
 
 def grouped(given: Typed, k: int, s: int, g: int, d: int) -> Effect | str:
     """Convolve `g` groups of an image's channels, each for itself, to `d` channels in all."""
+    if min(k, s, g, d) < 1:
+        raise SpaceError("k, s, g and d are at least 1")
     shape, _ = given
     if not is_image(shape):
         return "a convolution wants an image"
@@ -92,6 +95,8 @@ def zero(given: Typed) -> Effect:
 
 def pool(given: Typed, k: int, s: int) -> Effect | str:
     """Average over windows of an image."""
+    if k < 1 or s < 1:
+        raise SpaceError("k and s are at least 1")
     shape, grid = given
     if not is_image(shape):
         return "pooling wants an image"

@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+from niwaki.core.errors import SpaceError
 from niwaki.spaces.einspace.attributes import Grid, Shape, Typed, effect, is_image
 from niwaki.spaces.grammar.grammar import Effect
 
@@ -13,6 +14,8 @@ def identity(given: Typed) -> Effect:
 
 def im2col(given: Typed, k: int, s: int, p: int) -> Effect | str:
     """Turn the patches of an image into tokens: (C, H, W) to (h w, C k k)."""
+    if k < 1 or s < 1 or p < 0:
+        raise SpaceError("k and s are at least 1, and p is at least 0")
     shape, _ = given
     if not is_image(shape):
         return "im2col wants an image"
@@ -50,8 +53,15 @@ def permute(given: Typed, order: int) -> Effect | str:
 
 @lru_cache(maxsize=64)
 def axes_of(order: int) -> tuple[int, ...]:
-    """Return the axes, from 0, that a permutation's digits name."""
-    return tuple(int(digit) - 1 for digit in str(order))
+    """Return the axes, from 0, that a permutation's digits name.
+
+    Raises:
+        SpaceError: If they are no permutation.
+    """
+    axes = tuple(int(digit) - 1 for digit in str(order) if digit.isdigit())
+    if sorted(axes) != list(range(len(str(order)))):
+        raise SpaceError("each axis has its digit in `order`, counted from 1, as in 213")
+    return axes
 
 
 def _moved(grid: Grid, axes: Shape) -> Grid:

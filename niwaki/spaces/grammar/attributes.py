@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from itertools import repeat
 from typing import NamedTuple
 
-from niwaki.core.errors import SpaceError
+from niwaki.core.errors import NiwakiError, SpaceError
 from niwaki.core.registry import nearest
 from niwaki.spaces.grammar.costs import NOTHING, Cost, above, repeated
 from niwaki.spaces.grammar.flows import Attribute, Place, places_of
@@ -63,11 +63,13 @@ class Evaluation(NamedTuple):
         output: What it gives; None if it does not apply.
         cost: What it costs; zero if it does not apply.
         fault: Why it does not apply; empty if it does.
+        place: Which node does not, seen from this one.
     """
 
     output: Attribute | None
     cost: Cost
     fault: str
+    place: TreePath = ()
 
 
 class Spot(NamedTuple):
@@ -186,10 +188,13 @@ class Attributes:
     def _failure(
         self, operation: Operation, inherited: Attribute, fault: BaseException
     ) -> AttributeRuleError:
+        line = self.grammar.terminals[operation.terminal].line
+        if isinstance(fault, NiwakiError):  # a sentence for whoever wrote the grammar
+            return AttributeRuleError(f"'{operation.spelled}' makes no sense: {fault}", line)
         return AttributeRuleError(
             f"the attribute rule of '{operation.spelled}' fails for {inherited!r}: {fault!r}. "
             "Return a sentence where an operation does not apply",
-            self.grammar.terminals[operation.terminal].line,
+            line,
         )
 
     def _step(self, operation: Operation, inherited: Attribute, effect: object) -> Step:
@@ -277,20 +282,21 @@ class Attributes:
             return self._evaluate_leaf(symbol, node, inherited)
         way = self.way(symbol, node)
         if way is None:
-            return Evaluation(None, NOTHING, self._underivable(symbol, node))
+            return self._underivable(symbol, node)
         state, costs = way.flow.start(inherited), list[Cost]()
-        for child_symbol, place, child in self.children(way, node):
+        for index, (child_symbol, place, child) in enumerate(self.children(way, node)):
             given = way.flow.enter(state, place)
             if given is None:
-                return Evaluation(None, NOTHING, f"'{child}' fits nowhere in '{way.label}'")
+                fault = f"'{child.shown}' fits nowhere in '{way.label}'"
+                return Evaluation(None, NOTHING, fault, (index,))
             below = self.evaluate(child_symbol, child, given)
             if below.output is None:
-                return below
+                return below._replace(place=(index, *below.place))
             costs.append(repeated(below.cost, place.copies))
             after = way.flow.advance(state, below.output, place)
             if after is None:
-                fault = f"'{way.label}' cannot go on after '{child}' gave {below.output!r}"
-                return Evaluation(None, NOTHING, fault)
+                fault = f"'{way.label}' cannot go on after '{child.shown}' gave {below.output!r}"
+                return Evaluation(None, NOTHING, fault, (index,))
             state = after
         output = way.flow.finish(state)
         if output is None:
@@ -300,7 +306,7 @@ class Attributes:
     def _evaluate_leaf(self, symbol: str, node: Tree, inherited: Attribute) -> Evaluation:
         operation = self.grammar.operations.get(node.label)
         if operation is None or (symbol and not self.derives(symbol, node)):
-            return Evaluation(None, NOTHING, self._underivable(symbol, node))
+            return self._underivable(symbol, node)
         step = self.step(operation, inherited)
         if isinstance(step, str):
             return Evaluation(
@@ -308,20 +314,57 @@ class Attributes:
             )
         return Evaluation(step.output, step.cost, "")
 
-    def _underivable(self, symbol: str, node: Tree) -> str:
-        labels = list(self.grammar.nodes_of.get(symbol, {}))
-        known = [*self.grammar.leaves_of.get(symbol, ()), *labels]
-        if node.label in labels:
-            return f"no production '{node.label}' of '{symbol}' has the children of '{node}'"
-        return f"'{symbol}' cannot derive '{node.label}'{nearest(node.label, known)}"
+    def _underivable(self, symbol: str, node: Tree) -> Evaluation:
+        """Return which part of a node keeps it from being derived, and where."""
+        ways = self.grammar.nodes_of.get(symbol, {})
+        if not node.children or node.label not in ways:
+            known = [*self.grammar.leaves_of.get(symbol, ()), *ways]
+            fault = f"'{symbol}' cannot derive '{node.label}'{nearest(node.label, known)}"
+            return Evaluation(None, NOTHING, fault)
+        fitting = [self._unfitting(way, node) for way in ways[node.label]]
+        # In the production that fits farthest, the part that does not.
+        at, what = max(fitting, key=lambda found: found[0])
+        if at < 0:
+            fault = f"no '{node.label}' of '{symbol}' has {len(node.children)} children"
+            return Evaluation(None, NOTHING, fault)
+        child = node.children[at]
+        if isinstance(what, str) and not self.derives(what, child):
+            below = self._underivable(what, child)
+            return below._replace(place=(at, *below.place))
+        wanted = "its own children were" if isinstance(what, str) else f"'{what.spelled}' was"
+        fault = f"'{child.shown}' stands in '{node.label}', where {wanted} wanted"
+        return Evaluation(None, NOTHING, fault, (at,))
+
+    def _unfitting(self, way: Production, node: Tree) -> tuple[int, str | Operation]:
+        """Return the first child of a node that a production cannot have, and what it can have.
+
+        The index is -1 if it cannot have as many.
+        """
+        item, n = self.grammar.sequences.get(way.label), len(node.children)
+        whats = [each.what for each in way.items] if item is None else [item] * max(n, 2)
+        if len(whats) == n:
+            for at, (what, child) in enumerate(zip(whats, node.children, strict=True)):
+                if isinstance(what, str):
+                    fits = self.derives(what, child) and (not item or child.label != way.label)
+                else:
+                    fits = not child.children and what.spelled == child.label
+                if not fits:
+                    return at, what
+        return -1, way.label
 
     def whole(self, tree: Tree) -> Evaluation:
-        """Apply a whole tree to the grammar's input; a wrong output is a fault."""
+        """Apply a whole tree to the grammar's input; a wrong output is a fault.
+
+        The place of a fault below the top is said as in a candidate: `tree[2][1]`.
+        """
         found = self.evaluate(self.grammar.start, tree, self.grammar.input)
         wanted = self.grammar.output
         if found.output is not None and wanted is not None and found.output != wanted:
             fault = f"the network gives {found.output!r}, but {wanted!r} is wanted"
             return Evaluation(None, NOTHING, fault)
+        if found.place:
+            where = "".join(f"[{index + 1}]" for index in found.place)
+            return found._replace(fault=f"tree{where}: {found.fault}")
         return found
 
     def spots(self, tree: Tree) -> Sequence[Spot]:

@@ -26,6 +26,7 @@ from niwaki.spaces.grammar.rates import (
     reachable_symbols,
 )
 from niwaki.spaces.grammar.reader import draft_file, imported, no_start
+from niwaki.spaces.grammar.tree import DEEPEST
 from niwaki.spaces.grammar.variation import Engine
 
 MOST_LEAST_OPERATIONS = 500
@@ -275,12 +276,7 @@ def _ambiguity(grammar: Grammar) -> Iterator[Finding]:
 
 def _derived_twice(grammar: Grammar) -> str:
     """Return a small tree with two derivations, attributes aside, if there is one."""
-    ways = (
-        way if type(way.flow) is Chain else replace(way, flow=Branch())
-        for way in grammar.productions
-    )
-    untyped = Grammar(grammar.start, tuple(ways), {n: Terminal(n) for n in grammar.terminals})
-    counting = Counting(Attributes(untyped), most_states=20_000)
+    counting = Counting(Attributes(_untyped(grammar)), most_states=20_000)
     n_compared = 0
     most_compared = min(_MOST_COMPARED, _MOST_LOOKED_AT // len(grammar.productions))
     try:
@@ -297,6 +293,15 @@ def _derived_twice(grammar: Grammar) -> str:
     except TooManyStatesError:
         pass
     return ""
+
+
+def _untyped(grammar: Grammar) -> Grammar:
+    """Return the grammar without attributes: flows of one's own say nothing about shapes then."""
+    ways = (
+        way if type(way.flow) is Chain else replace(way, flow=Branch())
+        for way in grammar.productions
+    )
+    return Grammar(grammar.start, tuple(ways), {n: Terminal(n) for n in grammar.terminals})
 
 
 def _rates(grammar: Grammar) -> Iterator[Finding]:
@@ -339,24 +344,29 @@ def _attributes(grammar: Grammar) -> Iterator[Finding]:
                 f"'{name}' has no attribute rule, so it is taken to change nothing: name its "
                 "function, `terminal x = package.module:function`, or give it the trait identity",
             )
-    lookahead = Lookahead(Attributes(grammar), slack=1)
-    lookahead.work_left = MOST_WORK_FOR_ALL
     try:
-        found = any(True for _ in lookahead.outcomes(grammar.start, grammar.input))
+        if _applies(grammar):
+            yield from _failing_rules(grammar)
+            return
+        why = why_nothing_applies(grammar)
     except AttributeRuleError as fault:
         yield error(fault.line, "attribute-rule", str(fault))
         return
+    yield error(
+        _line(grammar, grammar.start),
+        "infeasible",
+        f"no small tree is known to apply to the input {grammar.input!r}: {why}",
+    )
+
+
+def _applies(grammar: Grammar) -> bool:
+    """Whether a small tree is known to apply to the input."""
+    lookahead = Lookahead(Attributes(grammar), slack=1)
+    lookahead.work_left = MOST_WORK_FOR_ALL
+    try:
+        return any(True for _ in lookahead.outcomes(grammar.start, grammar.input))
     except OVERWORKED:
-        found = False
-    if not found:
-        yield error(
-            _line(grammar, grammar.start),
-            "infeasible",
-            f"no small tree is known to apply to the input {grammar.input!r}: "
-            f"{why_nothing_applies(grammar)}",
-        )
-    else:
-        yield from _failing_rules(grammar)
+        return False
 
 
 def _failing_rules(grammar: Grammar) -> Iterator[Finding]:
@@ -400,10 +410,14 @@ def _rules_without_input(grammar: Grammar) -> Iterator[Finding]:
 
 
 def why_nothing_applies(grammar: Grammar) -> str:
-    """Return a reason, as far as there is one to see, for which no tree fits the input."""
-    attributes = Attributes(grammar)
-    for operation in grammar.operations.values():
-        step = attributes.step(operation, grammar.input)
-        if isinstance(step, str):
-            return f"'{operation.spelled}' cannot be applied: {step}"
-    return "no production's attributes fit together"
+    """Return why a smallest tree does not fit the input, as an example of all.
+
+    Raises:
+        AttributeRuleError: If a rule fails there.
+    """
+    least = least_operations(grammar)[grammar.start]
+    smallest = Engine(_untyped(grammar), Budget(operations=least, depth=DEEPEST)).derive(
+        lambda hole, ways, possible: next(filter(possible, ways), None)  # noqa: ARG005
+    )
+    fault = Attributes(grammar).whole(smallest.tree).fault
+    return fault or "no production's attributes fit together"

@@ -213,7 +213,7 @@ class GrammarSpace(WholeSpace):
             return _asking(answer)(hole, ways, possible)
 
         if self.engine.derive(pick).tree != tree:
-            raise SpaceError(f"no derivation of '{tree}' is known")
+            raise SpaceError(f"no derivation of '{tree.shown}' is known")
         return found
 
     def sample(self, rng: np.random.Generator) -> Candidate:

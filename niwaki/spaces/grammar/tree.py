@@ -11,6 +11,7 @@ from niwaki.core.errors import SpaceError
 TreePath = tuple[int, ...]
 
 DEEPEST = 100  # levels of nesting that any budget allows
+_MOST_SHOWN = 100  # characters
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -62,6 +63,11 @@ class Tree:
         if not self.children:
             return self.label
         return f"{self.label}({', '.join(str(child) for child in self.children)})"
+
+    @property
+    def shown(self) -> str:
+        """Text for messages, cut short: trees may fill pages."""
+        return shorten(str(self))
 
     def __reduce__(self) -> tuple[type["Tree"], tuple[str, tuple["Tree", ...]]]:
         return Tree, (self.label, self.children)
@@ -116,6 +122,11 @@ class Tree:
         return json.dumps(self.to_value(), separators=(",", ":"))
 
 
+def shorten(text: str) -> str:
+    """Cut a text that is too long for a message."""
+    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
+
+
 def tree_from_value(value: object) -> Tree:
     """Read nested tuples or lists, sharing subtrees that are equal.
 
@@ -161,6 +172,6 @@ def _from_value(value: object, pool: dict[Tree, Tree], depth: int) -> Tree:
         node = Tree(value[0], tuple(_from_value(child, pool, depth + 1) for child in value[1:]))
         return pool.setdefault(node, node)
     raise SpaceError(
-        f"a tree is a string, or a label followed by its children, but {value!r} came: "
-        "write ['seq', 'relu', 'linear(d=64)']"
+        f"a tree is a string, or a label followed by its children, but {shorten(repr(value))} "
+        "came: write ['seq', 'relu', 'linear(d=64)']"
     )

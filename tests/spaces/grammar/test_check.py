@@ -66,7 +66,9 @@ MISTAKES += [
     (f"{RULE}quits\nS -> a", 2, "attribute-rule", "SystemExit(0)"),
     (f"{RULE}explode\nS -> x [3] | s: S S | a\nterminal x [identity]", 2, "attribute-rule", "boom"),
     (f"{RULE}no_function\nS -> a", 2, "syntax", "not a function"),
-    ("functions tests.spaces.grammar.breaks\nterminal a\nS -> a", 2, "missing-function", "no"),
+    ("functions tests.spaces.grammar.breaks\nterminal a\nS -> a", 1, "missing-function", "no"),
+    ("functions nowhere\nS -> 'a'", 1, "missing-function", "or give the file"),
+    ("functions nowhere.py\nS -> 'a'", 1, "missing-function", "there is no file 'nowhere.py'"),
 ]
 
 
@@ -78,6 +80,47 @@ def test_a_mistake_is_explained(
     path.write_text(text)
     found = [each for each in check_file(path) if each.code == code]
     assert [each for each in found if each.line == line and words in each.message], found
+
+
+EINSPACE = "input ((4, 8, 8), none)\nfunctions niwaki.spaces.einspace.rules\n"
+SENSELESS = (
+    "linear(d=0)", "im2col(k=0, s=1, p=0)", "im2col(k=1, s=0, p=0)", "im2col(k=1, s=1, p=-1)",
+    "conv1d(k=0, d=8)", "permute(order=111)", "permute(order=129)", "clone(b=0)",
+    "group(dim=1, b=0)", "pool(k=0, s=1)", "grouped(k=3, s=1, g=0, d=8)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("operation", SENSELESS)
+def test_parameters_out_of_range_are_found(tmp_path: Path, operation: str) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text(
+        f"{EINSPACE}functions niwaki.spaces.einspace.extras\nterminal {operation}\n"
+        f"S -> {operation.partition('(')[0]}"
+    )
+    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    assert (found.line, found.code) == (4, "attribute-rule")
+    assert "makes no sense" in found.message
+
+
+JOINED = f"""{EINSPACE}terminal clone(b=2), linear(d=8|16), add
+S -> pair@branch: clone linear(d=8) linear(d=16) add
+"""
+
+
+def test_branches_that_never_fit_are_explained(tmp_path: Path) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text(JOINED)
+    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    assert (found.line, found.code) == (4, "infeasible")
+    assert "tree[4]: 'add' cannot be applied to" in found.message
+    with pytest.raises(SpaceError, match=r"'add' cannot be applied to .*differ in shape"):
+        GrammarSpace(load_grammar(path))
+
+
+def test_what_is_missing_is_said_once(tmp_path: Path) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text("functions nowhere\nterminal a\nterminal b = nowhere:b\nS -> a | x: a b")
+    assert [each.line for each in check_file(path)] == [1, 3]
 
 
 def test_a_sound_grammar_has_notes_only(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import pytest
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar import Budget, Effect, Grammar, GrammarSpace, load_grammar, read_grammar
+from niwaki.spaces.grammar.spelling import read_tree
 from niwaki.spaces.walks import every_candidate
 from tests.spaces.grammar.descendants import check_descendants
 
@@ -168,7 +169,27 @@ def test_candidates_survive_json_and_bad_ones_are_explained(space: GrammarSpace)
         Candidate.of({"tree": ("seq", "relu", "identity", "norm")})
     )
     wrong = Candidate.of({"tree": ("seq", "relu", "permute(order=21)")})
-    assert "no production 'seq'" in space.check(wrong)
+    assert "tree[2]: 'M' cannot derive 'permute(order=21)'" in space.check(wrong)
+
+
+IN_TWO = [  # one node of a branch within sequences, and what is said of it
+    ("relUU", "tree[1][2]: 'M' cannot derive 'relUU'; did you mean 'relu'?"),
+    ("two(clone(b=4), relu, norm, add)", "tree[1][2][1]: 'clone(b=4)' stands in 'two', where"),
+    ("two(clone(b=2), add)", "tree[1][2]: no 'two' of 'M' has 2 children"),
+    ("seq(relu)", "tree[1][2]: no 'seq' of 'M' has 1 children"),
+    ("seq(relu, seq(relu, norm))", "tree[1][2][2]: 'seq(relu, norm)' stands in 'seq', where"),
+    ("route(col2im, relu, identity)", "tree[1][2][1]: 'P' cannot derive 'col2im'"),
+    ("route(im2col(k=4,s=4,p=0), relu, identity)", "tree[1][4]: 'add' cannot be applied to"),
+]
+
+
+@pytest.mark.parametrize(("node", "words"), IN_TWO)
+def test_a_fault_of_a_tree_is_shown_where_it_is(space: GrammarSpace, node: str, words: str) -> None:
+    others = ", ".join(["relu, norm"] * 40)
+    tree = read_tree(f"seq(two(clone(b=2), {node}, norm, add), {others})")
+    fault = space.check(Candidate.of({"tree": tree.to_value()}))
+    assert words in fault
+    assert len(fault) < 300
 
 
 def test_two_spellings_are_one_candidate(space: GrammarSpace) -> None:
