@@ -8,6 +8,7 @@ from typing import Any
 
 from niwaki.config.reader import SECTIONS, ObjectiveConfig, StudyConfig, read_config
 from niwaki.config.settings import signature_of
+from niwaki.core.blame import raised_by
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.objectives import Direction, Objective
@@ -144,7 +145,9 @@ def _made(section: str, kind: str, *arguments: object, named: Mapping[str, objec
         ConfigError: If it makes something else than plug-ins of its section do.
     """
     make = checked_factory(section, kind, *arguments, named=named)
-    return _checked_product(section, kind, make(*arguments, **named))
+    with raised_by(f"'{kind}', which '{section}.kind' names"):
+        made = make(*arguments, **named)
+    return _checked_product(section, kind, made)
 
 
 def _checked_product(section: str, kind: str, made: object) -> Any:  # what it is depends on section

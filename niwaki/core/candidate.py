@@ -54,8 +54,17 @@ class Candidate:
 
     @cached_property
     def key(self) -> str:
-        """Sixteen hexadecimal digits that name this candidate, stable across processes."""
-        return fingerprint(self.to_json())
+        """Sixteen hexadecimal digits that name this candidate, stable across processes.
+
+        Raises:
+            SpaceError: If a decision is not of the types of JSON, such as one of numpy's integers.
+        """
+        data = self.to_json()
+        try:
+            return fingerprint(data)
+        except TypeError:
+            Candidate.from_json(data)  # says which decision it is
+            raise
 
     def part(self, name: str) -> "Candidate":
         """Return the decisions of one part of a joint space, without the part's name."""

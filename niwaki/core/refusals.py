@@ -23,4 +23,5 @@ def refusal(
     if not broken:
         return None
     reasons = [f"{bound.name} is {counts[bound.name]:.6g}, wanted {bound}" for bound in broken]
-    return Measurement(candidate.key, counts, Status.INFEASIBLE, "; ".join(reasons))
+    plain = {name: float(count) for name, count in counts.items()}  # numpy's are no JSON
+    return Measurement(candidate.key, plain, Status.INFEASIBLE, "; ".join(reasons))

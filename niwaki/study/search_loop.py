@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 
+from niwaki.core.blame import raised_by
 from niwaki.core.candidate import Candidate
 from niwaki.core.constraints import Bound
 from niwaki.core.errors import StudyError
@@ -17,6 +18,7 @@ from niwaki.study.executors.base import Executor, Job
 from niwaki.study.misses import nearest_miss
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
+from niwaki.study.vetting import proposed
 
 FAILURES_IN_A_ROW = 20
 MEND = "Mend the cause and start again under another name; every failure is in the ledger"
@@ -96,8 +98,16 @@ class SearchLoop:
 
     def _new_candidate(self) -> Candidate | None:
         """Return what the searcher proposes; None if the space has no more."""
-        pending = [asked.candidate for asked in self.recorder.history.pending]
-        return next(iter(self.searcher.ask(1, pending)), None)
+        history = self.recorder.history
+        with raised_by("`ask` of the searcher"):
+            answer = self.searcher.ask(1, [asked.candidate for asked in history.pending])
+        candidate = proposed(answer, self.evaluator.space)
+        if candidate is not None and history.last_asked(candidate):
+            raise StudyError(
+                f"the searcher proposed {candidate.key} ({candidate}) again: let it remember what "
+                "it gave and what it resumed with, and give an empty list once nothing is new"
+            )
+        return candidate
 
     def _ask(self, candidate: Candidate, fidelity: float) -> None:
         history = self.recorder.history
@@ -113,7 +123,9 @@ class SearchLoop:
 
     def _place(self, asked: Asked) -> None:
         """Submit a candidate, or turn it away if a cheap count already breaks a bound."""
-        refused = refusal(asked.candidate, self.evaluator.cheap(asked.candidate), self.bounds)
+        with raised_by("`cheap` of the evaluator"):
+            counts = self.evaluator.cheap(asked.candidate)
+        refused = refusal(asked.candidate, counts, self.bounds)
         if refused is None:
             self.executor.submit(Job(asked.number, asked.candidate, asked.fidelity, asked.seed))
         else:
@@ -123,7 +135,8 @@ class SearchLoop:
     def _tell(self, number: int, measurement: Measurement) -> None:
         self.recorder.record(Told(number, measurement))
         trial = self.recorder.history.trials[-1]
-        self.searcher.tell([trial])
+        with raised_by("`tell` of the searcher"):
+            self.searcher.tell([trial])
         self.scheduler.told([trial])
         self.observer.told(trial)
         self._check_hope(measurement)
@@ -133,7 +146,7 @@ class SearchLoop:
         if history.n_complete == 0 and history.n_paid >= FAILURES_IN_A_ROW:
             raise StudyError(
                 f"the first {history.n_paid} evaluations all failed, the last one because "
-                f"{last.reason}. {MEND}"
+                f"{last.reason.removesuffix('.')}. {MEND}"
             )
         if history.n_infeasible_in_a_row >= INFEASIBLE_IN_A_ROW:
             raise StudyError(
@@ -154,7 +167,7 @@ class SearchLoop:
         failed = [t.measurement for t in history.trials if t.measurement.status is Status.FAILED]
         raise StudyError(
             f"none of {len(history.trials)} candidates could be evaluated, the last one because "
-            f"{failed[-1].reason}. {MEND}"
+            f"{failed[-1].reason.removesuffix('.')}. {MEND}"
         )
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TypeAlias
 
+from niwaki.core.blame import raised_by
 from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.fidelity import Fidelities
@@ -36,6 +37,7 @@ from niwaki.study.observer import Observer, Silence
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder, config_hash
 from niwaki.study.search_loop import SearchLoop, whole
+from niwaki.study.vetting import require_answers, require_declared
 
 SearcherFactory: TypeAlias = Callable[[Problem], Searcher]
 SchedulerFactory: TypeAlias = Callable[[Problem, Fidelities], Scheduler]
@@ -117,8 +119,8 @@ class Study:
             RunFolderError: If the folder is in use, damaged, of another study, or not writable.
             StudyError: If the search cannot go on.
         """
+        require_declared(self._evaluator)  # a mistake there should not leave a run folder behind
         description = self.description
-        _ = self._evaluator.space  # a space that cannot be should not leave a run folder behind
         config = self._settings.config or self._own_config(description)
         with self.folder.claim(config, free=FREE_SETTINGS):
             changed = self.folder.record_environment(describe_environment())
@@ -187,7 +189,9 @@ class Study:
 
     def _run(self, recorder: Recorder) -> Front:
         settings = self._settings
-        self._evaluator.prepare(self.folder.artifacts)
+        with raised_by("`prepare` of the evaluator"):
+            self._evaluator.prepare(self.folder.artifacts)
+        require_answers(self._evaluator)
         if (space := space_to_json(self._evaluator.space)) is not None:
             write_text_atomically(self.folder.space, json.dumps(space) + "\n")
         with self._make_executor(self._evaluator) as executor:
@@ -245,10 +249,11 @@ class Study:
         searcher = self._make_searcher(problem)
         if not (searcher.sees_fidelities or isinstance(scheduler, FullEffort)):
             searcher = FullEffortView(problem, self._make_searcher)
-        searcher.resume(history.candidates_asked())
         # The baseline was paid for: what it says is learned from, and it is not asked for again.
         known = [] if history.baseline is None else [history.baseline]
-        searcher.tell([*known, *history.trials])
+        with raised_by("the searcher, which was told what earlier sessions found"):
+            searcher.resume(history.candidates_asked())
+            searcher.tell([*known, *history.trials])
         for number in sorted(history.asked):
             asked = history.asked[number]
             scheduler.asked(asked.candidate, asked.fidelity)
@@ -264,8 +269,9 @@ class Study:
             executor.submit(Job(BASELINE_NUMBER, candidate, seed=seed))
             measurement = whole(executor.wait()[0].measurement, self._wanted)
             if not measurement.complete:
+                reason = measurement.reason.removesuffix(".")
                 raise StudyError(
-                    f"the baseline could not be evaluated: {measurement.reason}. "
+                    f"the baseline could not be evaluated: {reason}. "
                     "Mend the cause and start again: nothing is searched without a baseline"
                 )
             recorder.record(Baseline(candidate, measurement))

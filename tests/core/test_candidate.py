@@ -2,7 +2,9 @@
 
 import json
 import pickle
+from typing import cast
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,3 +102,8 @@ def test_what_is_no_candidate_is_refused(data: object, said: str) -> None:
 
 def test_it_prints_as_its_decisions() -> None:
     assert str(Candidate.of({"b": 2, "a": "x"})) == "a=x, b=2"
+
+
+def test_a_decision_that_is_no_json_is_named() -> None:
+    with pytest.raises(SpaceError, match="decision 'width' holds a int64: a decision is"):
+        _ = Candidate.of({"depth": 2, "width": cast("int", np.int64(8))}).key

@@ -133,6 +133,18 @@ def test_a_failed_baseline_stops_the_study(tmp_path: Path) -> None:
         formula_study(tmp_path / "run", Broken()).run()
 
 
+class _SaysSoWithAFullStop(FormulaEvaluator):
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        if candidate == self.baseline():
+            return super().evaluate(candidate, fidelity=fidelity, seed=seed)
+        raise ValueError("The device is gone.")
+
+
+def test_a_reason_that_ends_with_a_full_stop_keeps_to_one(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match=r"The device is gone\. Mend the cause"):
+        formula_study(tmp_path / "run", _SaysSoWithAFullStop(), n=25).run()
+
+
 def test_a_small_space_is_searched_to_its_end(tmp_path: Path) -> None:
     class Tiny(FormulaEvaluator):
         @property

@@ -1,0 +1,110 @@
+"""Searchers and evaluators that do not answer as they must: named, with what is wanted."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError, StudyError
+from niwaki.core.measurement import Trial
+from niwaki.search.base import Problem, Searcher
+from niwaki.study.budget import Budget
+from niwaki.study.run import Run
+from niwaki.study.study import Study, StudySettings
+from tests.study.formulas import SPACE, FormulaEvaluator
+
+FIRST = SPACE.decide(lambda _, options: options[0])
+SETTINGS = StudySettings(("gain", "price"), ("weight <= 20",), budget=Budget(5))
+
+
+class _Says(Searcher):
+    """Gives one candidate, and then whatever it was told to."""
+
+    def __init__(self, problem: Problem, answers: Any) -> None:
+        self._answers = iter([[FIRST], answers])
+
+    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
+        answer: list[Candidate] = next(self._answers)
+        return answer
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        pass
+
+    def resume(self, asked: Sequence[Candidate]) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (None, r"`ask\(1, pending\)` of the searcher gave None: it must be a list"),
+        (FIRST, "must be a list of one Candidate"),
+        ([dict(FIRST.items)], "must be a list of one Candidate"),
+        ([SPACE.decide(lambda _, o: o[1]), SPACE.decide(lambda _, o: o[2])], "a list of one Can"),
+        ([Candidate.of({**FIRST.decisions, "x0": 7})], "'x0' is 7, which is not one of"),
+        ([Candidate.of({**FIRST.decisions, "x0": cast("int", np.int64(1))})], "'x0' is np.int64"),
+        ([Candidate.of({**FIRST.decisions, "colour": "red"})], "'colour' is unknown here"),
+        ([FIRST], rf"proposed {FIRST.key} \(x0=0, .*\) again: let it remember"),
+    ],
+)
+def test_a_searcher_that_proposes_something_else_is_told(
+    answer: object, said: str, tmp_path: Path
+) -> None:
+    study = Study(tmp_path / "run", FormulaEvaluator(), lambda p: _Says(p, answer), SETTINGS)
+    with pytest.raises(StudyError, match=said):
+        study.run()
+    assert len(Run.read(tmp_path / "run").history.asked) == 1
+
+
+class _Raises(_Says):
+    def tell(self, trials: Sequence[Trial]) -> None:
+        raise ZeroDivisionError("division by zero")
+
+
+def test_what_a_plug_in_raises_says_who_was_asked_for_what(tmp_path: Path) -> None:
+    study = Study(tmp_path / "run", FormulaEvaluator(), lambda p: _Raises(p, []), SETTINGS)
+    with pytest.raises(ZeroDivisionError) as caught:
+        study.run()
+    assert "raised by the searcher" in caught.value.__notes__[0]
+    assert "the same command continues" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize(
+    ("member", "answer", "wanted"),
+    [
+        ("space", None, "niwaki.spaces.base.Space"),
+        ("values", ("gain", "price"), "one Objective or more"),
+        ("fidelities", (0.1, 1.0), "Fidelities"),
+        ("baseline", None, "a Candidate"),
+        ("initial", None, "a tuple of Candidates"),
+        ("initial", (Candidate.of({"x0": 9}),), "of its space"),
+        ("cheap", {"weight": "heavy"}, "a mapping from names to numbers"),
+        ("identity", None, "text"),
+    ],
+)
+def test_an_evaluator_that_gives_something_else_is_told_before_anything_is_paid(
+    member: str, answer: object, wanted: str, tmp_path: Path
+) -> None:
+    is_method = callable(getattr(FormulaEvaluator, member))
+    gives = (lambda *_: answer) if is_method else property(lambda _: answer)
+    evaluator = type("Odd", (FormulaEvaluator,), {member: gives})(tmp_path / "visits")
+    with pytest.raises(ConfigError, match=rf"`{member}.*` of the evaluator Odd gave .*{wanted}"):
+        Study(tmp_path / "run", evaluator, lambda p: _Says(p, []), SETTINGS).run()
+    assert not (tmp_path / "visits").exists()
+
+
+class _CountsWithNumpy(FormulaEvaluator):
+    def cheap(self, candidate: Candidate) -> dict[str, float]:
+        return {"weight": cast("float", np.float32(super().cheap(candidate)["weight"]))}
+
+
+def test_counts_of_numpy_turn_candidates_away_as_well(tmp_path: Path) -> None:
+    heavy = SPACE.decide(lambda _, options: options[-1])
+    study = Study(tmp_path / "run", _CountsWithNumpy(), lambda p: _Says(p, [heavy]), SETTINGS)
+    with pytest.raises(StopIteration):
+        study.run()
+    turned_away = Run.read(tmp_path / "run").history.trials[1].measurement
+    assert turned_away.values == {"weight": 30.0}
