@@ -147,12 +147,12 @@ class StudyConfig:
         if given is None:
             return "", None
         rest = {key: value for key, value in given.items() if key != "kind"}
-        record = SECTIONS[name].find(_kind_of(given, name))
-        factory = record.load()
+        kind = _kind_of(given, name)
         try:
-            settings = settings_type(factory)
+            record = SECTIONS[name].find(kind)
+            settings = settings_type(record.load())
         except ConfigError as error:
-            raise ConfigError(f"'{name}.kind' is '{record.name}', but {error}") from error
+            raise ConfigError(f"'{name}.kind' is '{kind}', but {error}") from error
         if settings is None:
             if rest:
                 key = next(iter(rest))

@@ -12,11 +12,25 @@ from typing import Any
 from niwaki.core.errors import ConfigError
 from niwaki.core.user_files import import_file
 
+SHORTEST = 3  # beginning, in letters, that says anything
+
 
 def nearest(name: str, known: "list[str] | tuple[str, ...]") -> str:
-    """Return the end of a sentence: `; did you mean 'x'?` for the nearest known name, or `.`."""
-    matches = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    """Return the end of a sentence: `; did you mean 'x'?` for the nearest known name, or `.`.
+
+    One that begins alike, and is longer or shorter, is nearer than any other: `val` for
+    `validation`.
+    """
+    related = [each for each in known if _continues(each, name)]
+    cutoff = 0.0 if related else 0.5
+    matches = difflib.get_close_matches(name, related or known, n=1, cutoff=cutoff)
     return f"; did you mean '{matches[0]}'?" if matches else "."
+
+
+def _continues(first: str, second: str) -> bool:
+    """Whether one of two names begins with the whole of the other."""
+    short, long = sorted((first, second), key=len)
+    return len(short) >= SHORTEST and long.startswith(short)
 
 
 def import_object(path: str) -> Any:

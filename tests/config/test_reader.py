@@ -151,7 +151,8 @@ def test_every_section_wants_a_kind_and_knows_the_nearest(section: str) -> None:
     with pytest.raises(ConfigError, match=f"'{section}.kind' is 3: choose one of"):
         parse_config({**TINY, section: {"kind": 3}})
     name = SECTIONS[section].names()[0]
-    with pytest.raises(ConfigError, match=f"no '{name}x' among .* did you mean '{name}'"):
+    said = f"'{section}.kind' is '{name}x', but there is no '{name}x' among .* mean '{name}'"
+    with pytest.raises(ConfigError, match=said):
         parse_config({**TINY, section: {"kind": f"{name}x"}})
 
 

@@ -35,6 +35,14 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         FRUITS.find("xyz")
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("validation", "val"), ("training", "train"), ("calib", "calibration"), ("tets", "test")],
+)
+def test_what_begins_alike_is_nearer_than_what_only_looks_alike(name: str, meant: str) -> None:
+    assert f"'{meant}'" in nearest(name, ["train", "search", "val", "test", "calibration"])
+
+
 def test_plug_ins_are_found_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
     point = EntryPoint("fig", "collections:OrderedDict", "niwaki.fruits")
     monkeypatch.setattr(
