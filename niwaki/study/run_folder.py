@@ -97,8 +97,10 @@ class RunFolder:
 
         Raises:
             RunFolderError: If another process holds the folder, if it belongs to a study with
-                another configuration, or if it cannot be written.
+                another configuration, if it is none but holds other files, or if it cannot be
+                written.
         """
+        self._require_run_or_nothing()
         try:
             self.artifacts.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -159,6 +161,19 @@ class RunFolder:
             raise RunFolderError(
                 f"'{self.environment}' cannot be read ({error}): delete it, no result depends on it"
             ) from error
+
+    def _require_run_or_nothing(self) -> None:
+        """Raise on a folder of something else; a session may have died before `config.yaml`."""
+        if self.config.exists() or self.trials.exists() or not self.path.is_dir():
+            return
+        own = {self.artifacts.name, self.logs.name, self.lock.name}
+        names = sorted(each.name for each in self.path.iterdir())
+        others = [name for name in names if name not in own and not name.startswith(".")]
+        if others:
+            raise RunFolderError(
+                f"'{self.path}' is no run, and holds other files, such as {others[0]}: give the "
+                "run another name, or another folder of runs (--runs)"
+            )
 
     def _check_same_study(self, config: Mapping[str, JSON], free: Sequence[str]) -> None:
         if not self.config.exists():

@@ -37,6 +37,26 @@ def test_the_same_study_continues(folder: RunFolder) -> None:
     folder.claim(CONFIG).release()
 
 
+def test_an_empty_folder_will_do_and_one_of_something_else_will_not(folder: RunFolder) -> None:
+    folder.path.mkdir(parents=True)
+    (folder.path / ".gitignore").touch()
+    folder.claim(CONFIG).release()
+    other = RunFolder(folder.path.parent / "photographs")
+    other.path.mkdir()
+    (other.path / "garden.jpg").touch()
+    with pytest.raises(RunFolderError, match=r"is no run, and holds other files, .* garden\.jpg"):
+        other.claim(CONFIG)
+    assert [each.name for each in other.path.iterdir()] == ["garden.jpg"]
+
+
+def test_a_session_that_died_before_it_began_leaves_a_folder_that_will_do(
+    folder: RunFolder,
+) -> None:
+    folder.artifacts.mkdir(parents=True)
+    folder.lock.touch()
+    folder.claim(CONFIG).release()
+
+
 def test_a_claimed_folder_cannot_be_claimed_again(folder: RunFolder) -> None:
     with folder.claim(CONFIG), pytest.raises(RunFolderError, match="in use"):
         folder.claim(CONFIG)
