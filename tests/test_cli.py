@@ -408,6 +408,18 @@ def test_a_report_is_written_where_one_wants(searched: tuple[Path, Done]) -> Non
     assert (folder / "pages" / "tiny.html").stat().st_size == done.json["size_bytes"]
 
 
+def test_a_report_takes_the_place_of_a_report_and_of_nothing_else(
+    searched: tuple[Path, Done],
+) -> None:
+    folder, _ = searched
+    (folder / "thesis.html").write_text("<!doctype html><title>Years of work</title>")
+    refusal = niwaki("report", "runs/tiny", "--to", "thesis.html", "--json", cwd=folder)
+    assert "'thesis.html' exists and is no report of niwaki" in refused(refusal, "ConfigError", 2)
+    assert "Years of work" in (folder / "thesis.html").read_text()
+    for _ in range(2):
+        assert niwaki("report", "runs/tiny", "--to", "again.html", cwd=folder).code == 0
+
+
 def test_searching_again_evaluates_nothing(searched: tuple[Path, Done]) -> None:
     folder, first = searched
     before = events(folder / "runs" / "tiny")

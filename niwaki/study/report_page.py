@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from niwaki.core.errors import RunFolderError
+from niwaki.core.errors import ConfigError, RunFolderError
 from niwaki.core.fidelity import FULL
 from niwaki.core.files import cannot_write, write_text_atomically
 from niwaki.core.measurement import Trial
 from niwaki.report.data import ReportData
 from niwaki.report.page import build_report
 from niwaki.study.run import Run
+
+TITLE_END = b"niwaki report</title>"  # within so much of every report's beginning:
+HEAD_BYTES = 4096
 
 
 def write_report(run: Run, to: Path | None = None) -> Path:
@@ -26,15 +29,28 @@ def write_report(run: Run, to: Path | None = None) -> Path:
         The file.
 
     Raises:
+        ConfigError: If there is a file already that is no report.
         RunFolderError: If it cannot be written.
     """
     page = to or run.folder.report
+    _require_report_or_nothing(page)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(page, error) from error
     write_text_atomically(page, build_report(report_data(run)))
     return page
+
+
+def _require_report_or_nothing(page: Path) -> None:
+    """Raise on a file of the user's: a slip of the keyboard should not cost it."""
+    if not page.is_file():
+        return
+    with page.open("rb") as file:
+        if TITLE_END not in file.read(HEAD_BYTES):
+            raise ConfigError(
+                f"'{page}' exists and is no report of niwaki: give another file, or delete it"
+            )
 
 
 def report_data(run: Run) -> ReportData:
