@@ -79,11 +79,12 @@ class RayTuneSearcher(TuneSearcher):
         self._make, self._problem = make_searcher, problem
         self._time_attr, self._max_t = time_attr, max_t
         self._log = TuneLog()
+        self._counts: dict[str, Mapping[str, float]] = {}  # of trials on their way, at no cost
         self._live: Searcher | None = None
 
     def __getstate__(self) -> dict[str, object]:
         """Travel as what was asked and told, from which a searcher is made anew."""
-        return {**self.__dict__, "_live": None}
+        return {**self.__dict__, "_live": None, "_counts": {}}
 
     def suggest(self, trial_id: str) -> Any:
         """Return the decisions of a new candidate; `FINISHED` if the space has no more.
@@ -96,10 +97,12 @@ class RayTuneSearcher(TuneSearcher):
             if not proposed:
                 return TuneSearcher.FINISHED
             (candidate,) = proposed
-            refused = refusal(candidate, self._problem.cheap(candidate), self._problem.bounds)
+            counts = self._problem.cheap(candidate)
+            refused = refusal(candidate, counts, self._problem.bounds)
             name = f"turned away {len(self._log.asked)}" if refused else trial_id
             self._log.ask(name, candidate)
             if refused is None:
+                self._counts[trial_id] = counts
                 return dict(candidate.decisions)
             self._tell(name, refused)
         bounds = ", ".join(map(str, self._problem.bounds))
@@ -125,6 +128,7 @@ class RayTuneSearcher(TuneSearcher):
         self._tell(trial_id, measurement)
 
     def _tell(self, name: str, measurement: Measurement) -> None:
+        self._counts.pop(name, None)
         searcher = self._searcher
         if self._log.tell(name, measurement):
             self._live = None
@@ -155,7 +159,7 @@ class RayTuneSearcher(TuneSearcher):
     def _measurement(self, trial_id: str, result: Mapping[str, Any]) -> Measurement:
         """Return what a result of a trial says; an empty one is of a trial that failed."""
         wanted = [o.name for o in self._problem.objectives] + [b.name for b in self._problem.bounds]
-        known = {**result, **self._problem.cheap(self._log.asked[trial_id])} if result else {}
+        known = {**result, **self._counts_of(trial_id)} if result else {}
         values = {name: _number(known[name]) for name in wanted if name in known}
         odd = [name for name in wanted if not isfinite(values.get(name, nan))]
         reason = f"its last result has no finite '{odd[0]}'" if odd else ""
@@ -175,6 +179,12 @@ class RayTuneSearcher(TuneSearcher):
             worker="ray-tune",
             details={"stopped_early": True} if fidelity < 1.0 else {},
         )
+
+    def _counts_of(self, trial_id: str) -> Mapping[str, float]:
+        """Return what costs nothing, computed once for all results of a trial."""
+        if trial_id not in self._counts:  # after a search was restored
+            self._counts[trial_id] = self._problem.cheap(self._log.asked[trial_id])
+        return self._counts[trial_id]
 
     def _fidelity(self, result: Mapping[str, Any]) -> float | None:
         """Return the share of the full effort that a result comes from; None if it is not said."""

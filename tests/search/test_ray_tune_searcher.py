@@ -257,6 +257,23 @@ def test_what_costs_nothing_is_computed_and_turns_candidates_away(tmp_path: Path
     assert [each.measurement for each in listeners[-1].told[: len(heard)]] == heard
 
 
+def test_what_costs_nothing_is_computed_once_per_trial() -> None:
+    counted: list[Candidate] = []
+
+    def weight(candidate: Candidate) -> dict[str, float]:
+        counted.append(candidate)
+        return weight_of(candidate)
+
+    problem = Problem(SPACE, (GAIN,), (Bound("weight", 1.0, 99.0),), cheap=weight)
+    adapter = RayTuneSearcher(RandomSearch, problem, max_t=27)
+    for name in "ab":
+        candidate = candidate_of(adapter.suggest(name), SPACE)
+        for iteration in range(1, 28):
+            adapter.on_trial_result(name, {"gain": 1.0, "training_iteration": iteration})
+        adapter.on_trial_complete(name, {"gain": 1.0, "training_iteration": 27})
+        assert counted.count(candidate) == 1
+
+
 def test_where_every_candidate_breaks_a_bound_the_run_is_over() -> None:
     bounds = (Bound("weight", 1.0, -1.0),)
     adapter = RayTuneSearcher(Listeners(), Problem(SPACE, (GAIN,), bounds, cheap=weight_of))
