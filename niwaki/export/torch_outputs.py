@@ -54,20 +54,10 @@ def named_outputs(answer: object, names: Sequence[str]) -> dict[str, torch.Tenso
     if isinstance(answer, torch.Tensor):
         return {names[0]: answer}
     if isinstance(answer, Mapping):
-        return _all_tensors({str(name): value for name, value in answer.items()})
+        return {str(name): value for name, value in answer.items()}
     if isinstance(answer, Sequence) and len(answer) == len(names):
-        return _all_tensors(dict(zip(names, answer, strict=True)))
+        return dict(zip(names, answer, strict=True))
     raise ExportError(
         f"the torch module returns a {type(answer).__name__}, which is not {len(names)} outputs "
         f"({', '.join(names)}): return a tensor, a sequence, or a mapping by these names"
     )
-
-
-def _all_tensors(named: dict[str, Any]) -> dict[str, torch.Tensor]:
-    for name, value in named.items():
-        if not isinstance(value, torch.Tensor):
-            raise ExportError(
-                f"output '{name}' of the torch module is a {type(value).__name__}, not a tensor: "
-                "wrap the model in a module that returns its tensors alone, one beside the other"
-            )
-    return named

@@ -20,6 +20,7 @@ from niwaki.tasks.paths import split_named
 from niwaki.tasks.preprocessing import as_given, channels_first, guessed_layout
 from niwaki.tasks.streams import StreamSplit, joined, require_shapes_of_first
 from niwaki.tasks.task import Task, TaskSettings
+from niwaki.tasks.user_randomness import seeded
 
 _CONTRACT = "return {split name: iterable of (inputs, targets) batches}"
 
@@ -99,7 +100,9 @@ def loaders_from(function: str) -> dict[SplitName, Iterable[Any]]:
         ConfigError: If the function is not found.
         DataError: If what it returns is not as promised.
     """
-    returned = imported(function)()
+    give = imported(function)
+    with seeded():
+        returned = give()
     if not isinstance(returned, Mapping):
         raise DataError(f"'{function}' returned a {type(returned).__name__}: {_CONTRACT}")
     return loaders_by_split(returned, function)
@@ -179,10 +182,11 @@ def plain_array(values: Any, what: str) -> NDArray[Any]:
 
 def _gathered(loader: Iterable[Any], reader: _BatchReader, origin: str) -> Given:
     pieces: list[Arrays] = []
-    for number, batch in enumerate(loader):
-        given = reader(batch, f"{origin}, batch {number}")
-        pieces.append(checked(given, reader.tasks))
-        require_shapes_of_first(pieces[-1], pieces[0], given.origin)
+    with seeded():
+        for number, batch in enumerate(loader):
+            given = reader(batch, f"{origin}, batch {number}")
+            pieces.append(checked(given, reader.tasks))
+            require_shapes_of_first(pieces[-1], pieces[0], given.origin)
     if not pieces:
         raise DataError(f"{origin} gave no batches: give at least one item")
     return Given(joined(pieces), origin)

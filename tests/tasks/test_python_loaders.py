@@ -1,5 +1,6 @@
 """Loaders that a user's function returns."""
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.tasks.base import SplitName
@@ -47,6 +49,14 @@ def test_streamed_and_held_batches_are_equal() -> None:
 def test_missing_splits_are_carved_from_train() -> None:
     data = load(settings("only_train"), seed=0)
     assert [data[name].n_items for name in SplitName] == [48, 8, 8, 12, 4]
+
+
+def test_what_is_drawn_and_shuffled_is_the_same_every_time() -> None:
+    tensors, numbers = torch.get_rng_state(), random.getstate()
+    found = [load(settings("drawn_anew"), seed=0).fingerprint for _ in range(2)]
+    assert found[0] == found[1]
+    assert torch.equal(tensors, torch.get_rng_state())
+    assert numbers == random.getstate()
 
 
 def test_several_tasks_come_by_name() -> None:

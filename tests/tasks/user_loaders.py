@@ -1,11 +1,12 @@
 """What a user's own file of loaders may look like."""
 
+import random
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, TensorDataset, random_split
 
 SPLITS = {"train": 40, "search": 11, "val": 12, "test": 13, "calibration": 14}
 
@@ -21,6 +22,13 @@ def torch_loaders() -> Mapping[str, Any]:
 
 def only_train() -> Mapping[str, Any]:
     return {"train": DataLoader(TensorDataset(*_items(80)), batch_size=7, shuffle=True)}
+
+
+def drawn_anew() -> Mapping[str, Any]:
+    train, test = random_split(TensorDataset(*_items(80)), [60, 20])
+    noise = np.random.normal() + random.random()  # noqa: NPY002
+    batches = [(x + noise, y) for x, y in DataLoader(test, batch_size=7)]
+    return {"train": DataLoader(train, batch_size=7, shuffle=True), "test": batches}
 
 
 def two_tasks() -> Mapping[str, Any]:

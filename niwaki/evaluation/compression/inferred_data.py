@@ -26,6 +26,7 @@ from niwaki.tasks.checks import Given, require_finite
 from niwaki.tasks.preprocessing import AS_GIVEN
 from niwaki.tasks.python_loaders import loaders_by_split, loaders_from, plain_array
 from niwaki.tasks.task import TaskKind, TaskSettings
+from niwaki.tasks.user_randomness import seeded
 
 _BATCH = 256
 _DECLARE = "declare the tasks in a configuration with `data: {kind: python, tasks: ...}`"
@@ -169,11 +170,12 @@ class _Items:
 def _gathered(loader: Iterable[Any], origin: str) -> _Items:
     inputs: list[NDArray[Any]] = []
     targets: dict[str, list[NDArray[Any]]] = {}
-    for batch in loader:
-        given, named = _in_and_out(batch, origin)
-        inputs.append(given)
-        for name, values in named.items():
-            targets.setdefault(name, []).append(values)
+    with seeded():
+        for batch in loader:
+            given, named = _in_and_out(batch, origin)
+            inputs.append(given)
+            for name, values in named.items():
+                targets.setdefault(name, []).append(values)
     if not inputs:
         raise DataError(f"{origin} gave no batches: give at least one item")
     joined = {
@@ -311,8 +313,7 @@ def _require_batch_first(answer: Mapping[str, Tensor], n_items: int) -> None:
         if values.ndim < 2 or len(values) != n_items:
             raise DataError(
                 f"the model's output '{name}' has shape {tuple(values.shape)} for {n_items} "
-                "inputs, but the batch comes first and values second: return (n, 1), for example, "
-                "in place of (n,)"
+                "inputs, but the batch comes first: return one row for each input"
             )
 
 

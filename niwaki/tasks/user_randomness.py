@@ -1,0 +1,33 @@
+"""What a user's own code draws at random: the same in every process, and after every restart."""
+
+import random
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+_SEED = 0
+
+
+@contextmanager
+def seeded() -> Iterator[None]:
+    """Let code draw the same from Python's, numpy's and torch's global generators each time.
+
+    Loaders that shuffle then give one order, and splits that are drawn on the spot are the same.
+    The generators are put back afterwards.
+    """
+    torch = sys.modules.get("torch")  # code that draws from it has imported it; we need not
+    python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002
+    tensors = torch.get_rng_state() if torch else None
+    random.seed(_SEED)
+    np.random.seed(_SEED)  # noqa: NPY002
+    if torch:
+        torch.default_generator.manual_seed(_SEED)
+    try:
+        yield
+    finally:
+        random.setstate(python)
+        np.random.set_state(arrays)  # noqa: NPY002
+        if torch:
+            torch.set_rng_state(tensors)
