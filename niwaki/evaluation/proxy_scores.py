@@ -20,7 +20,6 @@ from niwaki.tasks.losses import task_losses, total_loss
 N_ITEMS = 32  # of the batch
 MOST_REMEMBERED = 20_000  # candidates
 _COUNTED = ("params", "macs")  # which cheap values are already
-_ONE_TASK = ("zico",)  # which parts the targets of a batch
 
 
 def require_proxies(names: Sequence[str]) -> None:
@@ -46,9 +45,6 @@ class ProxyScores:
         data: Gives the batch and the losses.
         build: Makes a candidate's network, its weights drawn by torch's global generator.
         seed: Of the batch and of all weights.
-
-    Raises:
-        ConfigError: If one of the proxies is for a single task, and there are several.
     """
 
     def __init__(
@@ -59,11 +55,6 @@ class ProxyScores:
         *,
         seed: int,
     ) -> None:
-        if len(data.tasks) > 1 and (alone := [name for name in names if name in _ONE_TASK]):
-            raise ConfigError(
-                f"the proxy '{alone[0]}' is for one task, and there are {len(data.tasks)}: "
-                "take it out of 'proxies'"
-            )
         self._names, self._data, self._build, self._seed = tuple(names), data, build, seed
         self._known: dict[str, Mapping[str, float]] = {}
 

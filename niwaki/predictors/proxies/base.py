@@ -37,6 +37,8 @@ Proxy: TypeAlias = Callable[[nn.Module, Batch], float]
 TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOSED, nn.Linear)
 RECURRENT = (nn.RNNBase, nn.RNNCellBase)
+# What torch, and modules and losses of one's own, raise on what does not fit.
+_FAULTS = (RuntimeError, ValueError, TypeError, LookupError, AttributeError)
 
 
 def training_copy(module: nn.Module) -> nn.Module:
@@ -55,7 +57,7 @@ def training_copy(module: nn.Module) -> nn.Module:
             "alone, none computed from others"
         ) from error
     for parameter in network.parameters():
-        parameter.requires_grad_(parameter.is_floating_point())
+        parameter.requires_grad_(parameter.is_floating_point() or parameter.is_complex())
     return network
 
 
@@ -94,8 +96,51 @@ def gradients(value: Tensor, weights: Sequence[Tensor]) -> list[Tensor]:
 
 
 def loss_gradients(module: nn.Module, batch: Batch, weights: Sequence[Tensor]) -> list[Tensor]:
-    """Return the gradient of the loss by each of `weights`."""
-    return gradients(batch.loss(module(batch.inputs), batch.targets), weights)
+    """Return the gradient of the loss by each of `weights`.
+
+    Raises:
+        DataError: If the network, the targets and the loss do not fit.
+    """
+    return gradients(_loss(answers(module, batch.inputs), batch), weights)
+
+
+def answers(module: nn.Module, inputs: Tensor) -> Any:
+    """Return what a network puts out.
+
+    Raises:
+        DataError: If it fails.
+    """
+    try:
+        return module(inputs)
+    except _FAULTS as fault:
+        raise DataError(
+            f"the network fails on inputs of {kind_of(inputs)}: {fault}. Give a batch of what it "
+            "was made for"
+        ) from fault
+
+
+def _loss(outputs: Any, batch: Batch) -> Tensor:
+    try:
+        found = batch.loss(outputs, batch.targets)
+    except _FAULTS as fault:
+        raise DataError(
+            f"the loss fails for outputs of {kind_of(outputs)} and targets of "
+            f"{kind_of(batch.targets)}: {fault}. Give targets and a loss that fit the network: "
+            "`Batch(inputs, targets, loss)`"
+        ) from fault
+    if not isinstance(found, Tensor) or found.numel() != 1 or not found.requires_grad:
+        raise DataError(
+            f"the loss gives {kind_of(found)}, but one number that depends on the weights was "
+            "wanted: give the mean loss of a batch, not detached"
+        )
+    return found
+
+
+def kind_of(value: Any) -> str:
+    """Return what to say of a value in a message: shape and type of a tensor, type of others."""
+    if isinstance(value, Tensor):
+        return f"shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"
+    return f"type {type(value).__name__}"
 
 
 def total(outputs: Any) -> Tensor:

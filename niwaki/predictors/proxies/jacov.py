@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from niwaki.core.errors import DataError
-from niwaki.predictors.proxies.base import Batch, total, training_copy
+from niwaki.predictors.proxies.base import Batch, answers, total, training_copy
 
 _LEAST = 1e-5
 
@@ -30,7 +30,7 @@ def jacov(module: nn.Module, batch: Batch) -> float:
     network = training_copy(module)
     inputs = batch.inputs.detach().clone().requires_grad_()
     # A copy, which networks that work in place may overwrite.
-    [gradient] = torch.autograd.grad(total(network(inputs.clone())), [inputs])
+    [gradient] = torch.autograd.grad(total(answers(network, inputs.clone())), [inputs])
     correlations = _correlations(gradient.flatten(1).double())
     if not torch.isfinite(correlations).all():
         return -float("inf")

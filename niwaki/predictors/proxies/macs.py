@@ -9,6 +9,7 @@ from niwaki.predictors.proxies.base import (
     RECURRENT,
     TRANSPOSED,
     Batch,
+    answers,
     hooks,
     training_copy,
     weights_in,
@@ -45,7 +46,7 @@ def macs(module: nn.Module, batch: Batch) -> float:
     layers = [layer for layer in network.modules() if weights_in(layer)]
     handles = [layer.register_forward_hook(count, with_kwargs=True) for layer in layers]
     with torch.no_grad(), hooks(handles):
-        network(batch.inputs[:1])
+        answers(network, batch.inputs[:1])
     return float(counted)
 
 

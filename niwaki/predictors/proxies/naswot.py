@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from niwaki.core.errors import DataError
-from niwaki.predictors.proxies.base import Batch, hooks, training_copy
+from niwaki.predictors.proxies.base import Batch, answers, hooks, training_copy
 
 RECTIFIERS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish)
 
@@ -38,5 +38,5 @@ def naswot(module: nn.Module, batch: Batch) -> float:
     if not layers:
         raise DataError("the network has no rectifier among its modules, which naswot looks at")
     with torch.no_grad(), hooks([each.register_forward_pre_hook(compare) for each in layers]):
-        network(batch.inputs)
+        answers(network, batch.inputs)
     return float(torch.linalg.slogdet(alike).logabsdet)

@@ -6,7 +6,14 @@ import torch
 from torch import nn
 
 from niwaki.core.errors import DataError
-from niwaki.predictors.proxies.base import Batch, gradients, total, training_copy, weights_of
+from niwaki.predictors.proxies.base import (
+    Batch,
+    answers,
+    gradients,
+    total,
+    training_copy,
+    weights_of,
+)
 
 INDICES = (torch.int32, torch.int64)
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
@@ -36,9 +43,9 @@ def synflow(module: nn.Module, batch: Batch) -> float:
     network = without_norms(training_copy(module)).double()
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter.abs_()
+            parameter.copy_(parameter.abs())
     weights = weights_of(network)
-    flow = total(network(torch.ones_like(batch.inputs[:1], dtype=torch.float64)))
+    flow = total(answers(network, torch.ones_like(batch.inputs[:1], dtype=torch.float64)))
     found = gradients(flow, weights)
     summed = sum((g * w).abs().sum().item() for g, w in zip(found, weights, strict=True))
     return math.log(summed) if summed > 0.0 else -math.inf

@@ -5,10 +5,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from niwaki.core.errors import DataError
-from niwaki.predictors.proxies.base import Batch, loss_gradients, training_copy, weights_of
+from niwaki.predictors.proxies.base import (
+    Batch,
+    kind_of,
+    loss_gradients,
+    training_copy,
+    weights_of,
+)
 
 N_PARTS = 2
 
@@ -21,7 +27,7 @@ def zico(module: nn.Module, batch: Batch) -> float:
     any other; 0 if no layer is left.
 
     Raises:
-        DataError: If the batch is too small to be parted.
+        DataError: If the batch is too small to be parted, or its targets cannot be.
 
     References:
         Li, Yang, Bhardwaj and Marculescu, ICLR 2023, "ZiCo: zero-shot NAS via inverse coefficient
@@ -48,7 +54,12 @@ def zico(module: nn.Module, batch: Batch) -> float:
 
 def _parted(targets: Any) -> list[Any]:
     """Return the targets of each part; of several tasks, a mapping for each."""
-    if not isinstance(targets, Mapping):
+    if isinstance(targets, Tensor):
         return list(targets.chunk(N_PARTS))
+    if not isinstance(targets, Mapping):
+        raise DataError(
+            f"zico parts the targets of a batch, but those are of {kind_of(targets)}: give a "
+            "tensor, or a mapping of tensors"
+        )
     parts = {name: _parted(each) for name, each in targets.items()}
     return [{name: each[part] for name, each in parts.items()} for part in range(N_PARTS)]

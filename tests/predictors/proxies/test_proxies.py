@@ -278,3 +278,52 @@ def test_a_network_that_cannot_be_copied_is_refused() -> None:
     network.computed = torch.as_tensor(network.weight) * 2.0
     with pytest.raises(DataError, match="cannot be copied"):
         snip(network, REGRESSION)
+
+
+def classes(n: int = 12, most: int = 5) -> torch.Tensor:
+    return torch.arange(n) % most
+
+
+UNFIT = [  # a batch, and what is said of it
+    (Batch(torch.ones(12, 3, 16, 16), torch.rand(12)), "targets of shape (12,), float32"),
+    (Batch(torch.ones(12, 3, 16, 16), classes(9)), "the loss fails for outputs of shape"),
+    (Batch(torch.ones(12, 3, 16, 16), classes(most=9)), "the loss fails for outputs of shape"),
+    (Batch(torch.ones(12, 3, 16, 16), {}), "targets of type dict"),
+    (Batch(torch.ones(12, 2, 16, 16), classes()), "the network fails on inputs of shape"),
+    (
+        Batch(torch.ones(12, 3, 16, 16), classes(), lambda outputs, targets: outputs[:, 0]),
+        "but one number that depends on the weights was wanted",
+    ),
+    (
+        Batch(torch.ones(12, 3, 16, 16), classes(), lambda outputs, targets: torch.ones(())),
+        "but one number that depends on the weights was wanted",
+    ),
+]
+
+
+@pytest.mark.parametrize(("batch", "words"), UNFIT)
+def test_what_does_not_fit_the_network_is_said(batch: Batch, words: str) -> None:
+    for proxy in (grad_norm, snip, zico) if "network fails" not in words else (jacov, naswot, macs):
+        with pytest.raises(DataError) as fault:
+            proxy(conv_net(), batch)
+        assert words.replace("(12,)", f"({6 if proxy is zico else 12},)") in str(fault.value)
+    with pytest.raises(DataError, match="give a tensor, or a mapping of tensors"):
+        zico(conv_net(), Batch(batch.inputs, "words"))
+
+
+def test_complex_weights_are_judged_by_their_size() -> None:
+    class Turning(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.turn = nn.Linear(1, 1, bias=False, dtype=torch.complex64)
+            with torch.no_grad():
+                self.turn.weight.fill_(3.0 + 4.0j)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.view_as_real(self.turn(x.to(torch.complex64)))[..., 0]
+
+    batch = Batch(torch.tensor([[1.0], [2.0], [3.0], [4.0]]), torch.zeros(4, 1), squared)
+    # The loss is the mean of (3 x)^2 by the real part of the weight alone: 2 * 3 * 7.5.
+    assert grad_norm(Turning(), batch) == pytest.approx(45.0)
+    assert snip(Turning(), batch) == pytest.approx(45.0 * 5.0)
+    assert synflow(Turning(), batch) == pytest.approx(math.log(5.0))
