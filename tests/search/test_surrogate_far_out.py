@@ -1,54 +1,69 @@
-"""Values that are bad beyond all others: what is left of them, and what a search makes of that."""
+"""Values that say that a candidate is bad, and no more, and what a search makes of them."""
 
 import numpy as np
 import pytest
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.measurement import Measurement, Trial
+from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
 from niwaki.search.surrogate import Surrogate
-from niwaki.search.surrogate.far_out import drawn_in
+from niwaki.search.surrogate.far_out import far_out
 from tests.search.test_surrogate import LAYERS, OBJECTIVES, values
 
 NOWHERE = -np.inf
 
 
-def test_what_nature_gives_stays_as_it_is() -> None:
+def test_what_nature_gives_is_not_far_out() -> None:
     rng = stream(0, "costs")
     latencies = rng.lognormal(0.0, 1.0, 500)
-    accuracies = -np.append(rng.normal(65.0, 3.0, 480), np.full(20, 1.0))  # 20 learned nothing
-    for costs in (latencies, accuracies, np.full(9, 3.0), np.array([2.0])):
-        assert np.array_equal(drawn_in(costs, NOWHERE), costs)
+    accuracies = -np.append(rng.normal(65.0, 3.0, 480), rng.uniform(30.0, 45.0, 20))
+    doubling = np.repeat([1.0, 2.0, 4.0, 8.0, 16.0], 3)
+    levels = np.repeat([1.0, 2.0, 3.0], 3)
+    for costs in (latencies, accuracies, doubling, levels, np.full(9, 3.0), np.array([2.0])):
+        assert not far_out(costs, NOWHERE).any()
 
 
 @pytest.mark.parametrize("shift", [0.0, -20.0])
-def test_how_large_a_penalty_is_does_not_matter(shift: float) -> None:
-    costs = np.append(stream(1, "costs").uniform(8.0, 13.0, 30), np.nan) + shift
-    one, other = (drawn_in(np.nan_to_num(costs, nan=penalty), NOWHERE) for penalty in (1e4, 1e30))
-    assert np.array_equal(one, other)
-    assert np.array_equal(one[:-1], costs[:-1])
-    assert costs[:-1].max() < one[-1] < 40.0
+@pytest.mark.parametrize("penalty", [1e4, 1e30])
+def test_a_penalty_is_far_out(shift: float, penalty: float) -> None:
+    costs = np.append(stream(1, "costs").uniform(8.0, 13.0, 30) + shift, penalty)
+    assert np.flatnonzero(far_out(costs, NOWHERE)).tolist() == [30]
 
 
-def test_a_front_may_end_far_out() -> None:
+@pytest.mark.parametrize("bad", [[0.0, 0.0], [-10.0, -10.2, -9.9]])
+def test_what_learned_nothing_is_far_out_once_two_are_alike(bad: list[float]) -> None:
+    good = stream(2, "costs").uniform(-72.0, -55.0, 8)
+    assert not far_out(np.append(good, bad[:1]), NOWHERE).any()
+    assert np.flatnonzero(far_out(np.append(good, bad), NOWHERE)).tolist() == [
+        *range(8, 8 + len(bad))
+    ]
+
+
+def test_a_front_may_end_behind_a_gap() -> None:
     costs = np.array([8.0, 9.0, 10.0, 11.0, 12.0, 500.0, 1e6])
-    assert drawn_in(costs, 500.0).tolist() == [8.0, 9.0, 10.0, 11.0, 12.0, 500.0, 500.0]
+    assert far_out(costs, 12.0).tolist() == [*[False] * 5, True, True]
+    assert not far_out(costs, 1e6).any()
 
 
-def asked(penalty: float) -> list[Candidate]:
-    """Return what is asked for where networks whose first layer is small get a penalty."""
+def asked(penalty: float | None) -> list[Candidate]:
+    """Return what is asked for where networks whose first layer is small get a penalty, or fail."""
     searcher = Surrogate(Problem(LAYERS, OBJECTIVES, seed=1))
     found = []
     for number in range(25):
         [candidate] = searcher.ask(1)
         measured = {name: 1.0 + value for name, value in values(candidate).items()}
+        status = Status.COMPLETE
         if candidate.decisions["layer0"] == "small":
-            measured["error"] = penalty
-        searcher.tell([Trial(number, candidate, Measurement(candidate.key, measured))])
+            if penalty is None:
+                measured, status = {}, Status.FAILED
+            else:
+                measured = dict.fromkeys(measured, penalty)
+        measurement = Measurement(candidate.key, measured, status=status)
+        searcher.tell([Trial(number, candidate, measurement)])
         found.append(candidate)
     return found
 
 
-def test_a_search_does_not_see_how_large_a_penalty_is() -> None:
-    assert asked(1e6) == asked(1e12)
+def test_penalties_are_taken_for_failures() -> None:
+    assert asked(1e6) == asked(1e12) == asked(None)

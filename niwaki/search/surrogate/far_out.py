@@ -1,33 +1,41 @@
-"""Values that are bad beyond all others, such as penalties, and what is left of them."""
+"""Values that say that a candidate is bad, and no more: penalties, and where divergence ends."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 LEAST_GAP = np.log(10.0)  # of logarithms of costs above zero
-LEAST_RANGES = 10.0  # of other costs: how bad networks are that learn nothing tells who is good
+LEAST_RANGES = 10.0  # of other costs
+LEAST_RANGES_TO_ALIKE = 1.5  # more than from 4 to 8 after 1 and 2: amounts that double go on
+ALIKE = 0.05  # of the gap before them, at most: how far apart costs are that are alike
 
 
-def drawn_in(costs: Array, good: float) -> Array:
-    """Return (n,) costs of which those that are far out say no more than that they are bad.
+def far_out(costs: Array, good: float) -> Mask:
+    """Return (n,) whether a cost tells that a candidate is bad, and not how bad.
 
-    A failure may have been given a million. A model that has to explain how bad it is has no room
-    for who is best among the others. What is far out lies behind a gap that is wider than the range
-    of all costs before it, at least half of them all; half that range is left of the gap. Costs
-    above zero are compared by their ratios.
+    A failure may have been given a million, or an accuracy of 0, and whatever diverges may end at
+    the same error. A model of such costs has no room for who is best among the others. They lie
+    behind a gap that is wide beside the range of all costs before it: ten times as wide, or, of
+    costs above zero, wider by their ratios and tenfold, where at least half of all are before it;
+    one and a half times as wide, where two or more are alike behind it, and a quarter before.
 
     Args:
         costs: (n,) finite.
-        good: Up to here nothing is drawn in: the front may end far out.
+        good: Up to here nothing is far out: the front may end behind a gap.
     """
-    by_ratios = costs.min() > 0.0
-    levels = np.sort(np.log(costs) if by_ratios else costs)
-    ranges, gaps = levels[:-1] - levels[0], np.diff(levels)
-    wide = gaps > (np.maximum(ranges, LEAST_GAP) if by_ratios else LEAST_RANGES * ranges)
-    wide &= (ranges > 0.0) & (np.arange(1, len(levels)) >= len(levels) / 2)
-    if not wide.any():
-        return costs
-    last = int(np.argmax(wide))
-    end = float(levels[last] + 0.5 * ranges[last])
-    return np.minimum(costs, max(good, float(np.exp(end)) if by_ratios else end))
+    levels = np.sort(costs)
+    gaps, ranges = np.diff(levels), levels[:-1] - levels[0]
+    share = np.arange(1, len(levels)) / len(levels)
+    if levels[0] > 0.0:
+        ratios = np.log(levels)
+        alone = np.diff(ratios) > np.maximum(ratios[:-1] - ratios[0], LEAST_GAP)
+    else:
+        alone = gaps > LEAST_RANGES * ranges
+    alike = (levels[-1] - levels[1:] <= ALIKE * gaps) & (gaps > LEAST_RANGES_TO_ALIKE * ranges)
+    alike[-1:] = False  # a single cost is like no other
+    behind = (alone & (share >= 0.5)) | (alike & (share >= 0.25))
+    behind &= (ranges > 0.0) & (levels[1:] > good)
+    last = levels[np.argmax(behind)] if behind.any() else np.inf
+    return np.asarray(costs > last)

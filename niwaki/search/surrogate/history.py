@@ -12,6 +12,7 @@ from niwaki.core.pareto import non_dominated
 from niwaki.search.base import Problem
 
 Array = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 def signs_of(problem: Problem) -> Mapping[str, float]:
@@ -86,24 +87,37 @@ class History:
             [self.values[row] for row in rows],
         )
 
-    def known(self, name: str) -> tuple[Array, Array]:
-        """Return (k, d) features and (k,) signed values of the trials that have this value."""
-        values = np.array([each[name] for each in self.values])
-        rows = np.flatnonzero(np.isfinite(values))
+    def column(self, name: str) -> Array:
+        """Return (n,) signed values by this name, NaN where there is none."""
+        return np.array([each[name] for each in self.values])
+
+    def known(self, name: str, but: Mask | None = None) -> tuple[Array, Array]:
+        """Return (k, d) features and (k,) signed values of the trials that have this value.
+
+        Args:
+            name: Of the value.
+            but: (n,) trials that are left out.
+        """
+        values = self.column(name)
+        wanted = np.isfinite(values) if but is None else np.isfinite(values) & ~but
+        rows = np.flatnonzero(wanted)
         return np.array([self.features[row] for row in rows]), values[rows]
 
-    def outcomes(self) -> tuple[Array, Array]:
+    def outcomes(self, hopeless: Mask) -> tuple[Array, Array]:
         """Return (k, d) features, and (k,) 1 for success and 0 for failure.
 
         What a cheap count turned away was never tried.
+
+        Args:
+            hopeless: (n,) trials that are failures whatever their status says.
         """
         tried = [
             row
             for row, trial in enumerate(self.trials)
             if trial.measurement.status is not Status.INFEASIBLE
         ]
-        succeeded = np.array([float(np.isfinite(self.violations[row])) for row in tried])
-        return np.array([self.features[row] for row in tried]), succeeded
+        succeeded = np.isfinite(np.array(self.violations)) & ~hopeless
+        return np.array([self.features[row] for row in tried]), succeeded[tried].astype(float)
 
     def feasible(self) -> tuple[list[Candidate], Array]:
         """Return the feasible candidates, and their (k, m) costs."""
