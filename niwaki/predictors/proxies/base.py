@@ -121,7 +121,7 @@ def answers(module: nn.Module, inputs: Tensor) -> Any:
 
 def _loss(outputs: Any, batch: Batch) -> Tensor:
     try:
-        found = batch.loss(outputs, batch.targets)
+        found: object = batch.loss(outputs, batch.targets)  # of the user
     except _FAULTS as fault:
         raise DataError(
             f"the loss fails for outputs of {kind_of(outputs)} and targets of "
