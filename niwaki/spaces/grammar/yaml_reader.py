@@ -3,7 +3,7 @@
 include: [other.grammar]
 start: S
 input: [im, 3, 32, 32]
-functions: my_package.rules
+functions: [my_package.rules, my_rules.py]
 terminals: ["linear(d=16|32|64)", "relu, norm", "identity [identity]"]
 flows: {route: "my_package.flows:Routing"}
 productions:
@@ -19,7 +19,13 @@ from niwaki.spaces.grammar.findings import Finding, error
 from niwaki.spaces.grammar.statements import Statement
 
 MOST_NODES = 200_000
-_KINDS = {"include": "a list", "terminals": "a list", "flows": "a mapping"}
+_LISTS = {"include": "include", "functions": "functions", "terminals": "terminal"}
+_KINDS = {
+    "include": "a list",
+    "functions": "one text or a list",
+    "terminals": "a list",
+    "flows": "a mapping",
+}
 _KEYS = ("include", "start", "input", "output", "functions", "terminals", "flows", "productions")
 
 
@@ -54,14 +60,9 @@ def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:
                 Statement(k.start_mark.line + 1, "flow", f"{k.value} = {v.value}")
                 for k, v in value.value
             ]
-        elif name == "terminals" and isinstance(value, yaml.SequenceNode):
+        elif name in _LISTS and isinstance(value, yaml.SequenceNode):
             statements += [
-                Statement(each.start_mark.line + 1, "terminal", str(each.value))
-                for each in value.value
-            ]
-        elif name == "include" and isinstance(value, yaml.SequenceNode):
-            statements += [
-                Statement(each.start_mark.line + 1, "include", str(each.value))
+                Statement(each.start_mark.line + 1, _LISTS[name], str(each.value))
                 for each in value.value
             ]
         elif name in ("input", "output"):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar import (
     Budget,
@@ -136,6 +137,17 @@ def test_yaml_mistakes_have_their_lines(tmp_path: Path) -> None:
     assert (first.line, first.code) == (6, "unknown-symbol")
     path.write_text("strat: S\n")
     assert "did you mean 'start'" in check_file(path)[0].message
+
+
+def test_yaml_may_name_several_modules_of_rules(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    rules = "[niwaki.spaces.einspace.rules,\n  niwaki.spaces.einspace.extras]"
+    text = f"input: [[3, 8, 8], null]\nfunctions: {rules}\nterminals: [relu, glu]\n"
+    path.write_text(text + 'productions:\n  S: ["seq: glu relu", relu]\n')
+    fault = GrammarSpace(load_grammar(path)).check(Candidate.of({"tree": ("seq", "glu", "relu")}))
+    assert "3 features have no halves" in fault
+    path.write_text(text.replace("extras", "nowhere"))
+    assert [each.line for each in check_file(path) if each.code == "missing-function"] == [3]
 
 
 def test_yaml_that_is_none_is_a_finding(tmp_path: Path) -> None:
