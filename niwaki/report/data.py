@@ -22,7 +22,7 @@ class ReportData:
         study: Name of the study.
         objectives: m of them, m >= 1, in the order in which the page lists them.
         trials: Finished trials in the order in which they were told.
-        status: `running` or `finished`.
+        status: `running`, or `finished` if no process works on it: it ended, or was stopped.
         created: When the study began, ISO 8601; empty if unknown.
         finished: When it ended, ISO 8601; empty while it runs.
         seed: The study's seed.

@@ -49,8 +49,8 @@ def headline(models: Models) -> Headline:
     """Say what the study found, or why it found nothing."""
     data = models.data
     if not data.trials:
-        running = data.status == "running"
-        return Headline("Nothing has been evaluated yet." if running else "Nothing was evaluated.")
+        so_far = " so far" if data.status == "running" else ""
+        return Headline(f"Nothing was evaluated with full effort{so_far}.")
     if not models.front:
         return Headline(_nothing_found(models))
     shown = compared(models)

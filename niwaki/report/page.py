@@ -68,6 +68,8 @@ def _render(models: Models, payload: JSON) -> str:
     slots = {
         "title": html.escape(models.data.study),
         "status": html.escape(models.data.status),
+        # A run that was killed looks like one that ended: neither has a process.
+        "state": "running" if models.data.status == "running" else "not running",
         "headline": html.escape(said.text),
         "source": html.escape(said.source),
         "style": (folder / "report.css").read_text(encoding="utf-8"),

@@ -63,8 +63,8 @@ def test_exported_models_are_compared_with_an_exported_baseline_only() -> None:
 
 def test_nothing_found_is_explained() -> None:
     data = study(0)
-    assert said(data) == "Nothing was evaluated."
-    assert said(replace(data, status="running")) == "Nothing has been evaluated yet."
+    assert said(data) == "Nothing was evaluated with full effort."
+    assert said(replace(data, status="running")) == "Nothing was evaluated with full effort so far."
     assert said(study(12, failing=1.0)).startswith("All 12 evaluations failed, most often because:")
 
 

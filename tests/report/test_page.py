@@ -5,7 +5,7 @@ import json
 import re
 from dataclasses import replace
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -135,3 +135,11 @@ def test_exported_names_are_unique() -> None:
     names = [name for group in exported for name in group.split(", ") if name]
     assert len(names) == len(set(names))
     assert {"html", "mountScatter", "readStudy"} <= set(names)
+
+
+@pytest.mark.parametrize(("status", "said"), [("running", "running"), ("finished", "not running")])
+def test_a_run_that_was_killed_is_not_called_finished(
+    status: Literal["running", "finished"], said: str
+) -> None:
+    page = build_report(replace(study(5), status=status))
+    assert f'<span class="status status-{status}">{said}</span>' in page

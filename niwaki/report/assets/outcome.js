@@ -14,7 +14,7 @@ export function mountFailures(host, study) {
       html(
         "p",
         { class: "note" },
-        study.n_told > 0 ? "Every evaluation counted." : "Nothing has been evaluated yet.",
+        study.n_told > 0 ? "Every evaluation counted." : "Nothing was evaluated with full effort so far.",
       ),
     );
   const heads = ["What", "How many", "Why, in one case", "Trials"].map((text, i) =>

@@ -13,7 +13,7 @@ const MAX_BINS = 50;
 /** Build the two charts of progress. */
 export function mountProgress(host, study, tooltip) {
   const n = study.n_told;
-  if (n === 0) return fill(host, html("p", { class: "note" }, "Nothing has been evaluated yet."));
+  if (n === 0) return fill(host, html("p", { class: "note" }, "Nothing was evaluated with full effort so far."));
   const look = { by: "evaluations" };
   const [left, right] = [html("div", { class: "plot" }), html("div", { class: "plot" })];
   const draw = () => (drawHypervolume(left, study, look, tooltip), drawStates(right, study, look));
