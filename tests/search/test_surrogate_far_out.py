@@ -35,6 +35,7 @@ def test_a_penalty_is_far_out(shift: float, penalty: float) -> None:
 def test_what_learned_nothing_is_far_out_once_two_are_alike(bad: list[float]) -> None:
     good = stream(2, "costs").uniform(-72.0, -55.0, 8)
     assert not far_out(np.append(good, bad[:1]), NOWHERE).any()
+    assert not far_out(np.append(good[:5], bad), NOWHERE).any()
     assert np.flatnonzero(far_out(np.append(good, bad), NOWHERE)).tolist() == [
         *range(8, 8 + len(bad))
     ]
