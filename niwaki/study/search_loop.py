@@ -18,7 +18,7 @@ from niwaki.study.executors.base import Executor, Job
 from niwaki.study.misses import nearest_miss
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
-from niwaki.study.vetting import proposed
+from niwaki.study.vetting import planned, proposed
 
 FAILURES_IN_A_ROW = 20
 MEND = "Mend the cause and start again under another name; every failure is in the ledger"
@@ -73,7 +73,7 @@ class SearchLoop:
 
     def _start_another(self) -> bool:
         """Place one more evaluation. False if there is none, or the budget does not cover it."""
-        step = self.scheduler.next(may_start=not self._exhausted)
+        step = self._next_step()
         if step is None or not self._affords(step):
             return False
         candidate = step.candidate or self._new_candidate()
@@ -82,6 +82,14 @@ class SearchLoop:
             return self._start_another()
         self._ask(candidate, step.fidelity)
         return True
+
+    def _next_step(self) -> Step | None:
+        """Return what the scheduler has planned."""
+        may_start = not self._exhausted
+        with raised_by("`next` of the scheduler"):
+            answer = self.scheduler.next(may_start=may_start)
+        fidelities = self.evaluator.fidelities
+        return planned(answer, self.recorder.history, fidelities, may_start=may_start)
 
     def _affords(self, step: Step) -> bool:
         """Whether the budget covers one more evaluation, counting those in flight."""

@@ -1,16 +1,20 @@
-"""Searchers and evaluators that do not answer as they must: named, with what is wanted."""
+"""Plug-ins that do not answer a study as they must: told what they gave, and what is wanted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.measurement import Trial
 from niwaki.search.base import Problem, Searcher
+from niwaki.search.schedulers.base import Scheduler, Step
+from niwaki.spaces import ChoiceSpace
 from niwaki.study.budget import Budget
 from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
@@ -70,6 +74,64 @@ def test_what_a_plug_in_raises_says_who_was_asked_for_what(tmp_path: Path) -> No
         study.run()
     assert "raised by the searcher" in caught.value.__notes__[0]
     assert "the same command continues" in caught.value.__notes__[0]
+
+
+class _Plans(Scheduler):
+    """Starts one candidate, and then plans whatever it was told to."""
+
+    def __init__(self, step: object) -> None:
+        self._steps: Iterator[Any] = chain([Step(1.0)], repeat(step))
+
+    def next(self, *, may_start: bool = True) -> Step | None:
+        step: Step | None = next(self._steps)
+        return step
+
+    def asked(self, candidate: Candidate, fidelity: float) -> None:
+        pass
+
+    def told(self, trials: Sequence[Trial]) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        (1.0, r"`next` of the scheduler gave 1\.0: it must be a Step, or None"),
+        (Step(0.5), r"of fidelity 0\.5, but the evaluator can be asked for \[1\.0\]"),
+        (Step(1.0, FIRST), f"of fidelity 1, with {FIRST.key}, which was asked for at 1 already"),
+        (Step(1.0, Candidate.of({"x0": 9})), "which was never begun: give None for a new"),
+        (Step(1.0), r"may_start=False.* with a new candidate, but there are no more: give None"),
+    ],
+)
+def test_a_scheduler_that_plans_what_cannot_be_is_told(
+    step: object, said: str, tmp_path: Path
+) -> None:
+    study = Study(
+        tmp_path / "run",
+        FormulaEvaluator(),
+        lambda p: _Says(p, []),
+        SETTINGS,
+        make_scheduler=lambda *_: _Plans(step),
+    )
+    with pytest.raises(StudyError, match=said):
+        study.run()
+
+
+class _Features(ChoiceSpace):
+    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        return super().encode(candidates)[:, 0]
+
+
+class _OfAWrongSpace(FormulaEvaluator):
+    @property
+    def space(self) -> ChoiceSpace:
+        return _Features(SPACE.choices)
+
+
+def test_features_of_another_shape_are_told_before_anything_is_paid(tmp_path: Path) -> None:
+    study = Study(tmp_path / "run", _OfAWrongSpace(), lambda p: _Says(p, []), SETTINGS)
+    with pytest.raises(ConfigError, match=r"encode.* gave array\(\[.*must be .* shape \(1, d\)"):
+        study.run()
 
 
 @pytest.mark.parametrize(
