@@ -416,8 +416,12 @@ def why_nothing_applies(grammar: Grammar) -> str:
         AttributeRuleError: If a rule fails there.
     """
     least = least_operations(grammar)[grammar.start]
-    smallest = Engine(_untyped(grammar), Budget(operations=least, depth=DEEPEST)).derive(
-        lambda hole, ways, possible: next(filter(possible, ways), None)  # noqa: ARG005
-    )
+    budget = Budget(operations=least, depth=DEEPEST, network_operations=MOST_LEAST_NETWORK)
+    try:
+        smallest = Engine(_untyped(grammar), budget).derive(
+            lambda hole, ways, possible: next(filter(possible, ways), None)  # noqa: ARG005
+        )
+    except SpaceError:  # it nests too deeply, or repeats too much
+        return "no production's attributes fit together"
     fault = Attributes(grammar).whole(smallest.tree).fault
     return fault or "no production's attributes fit together"

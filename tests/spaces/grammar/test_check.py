@@ -118,6 +118,20 @@ def test_branches_that_never_fit_are_explained(tmp_path: Path) -> None:
         GrammarSpace(load_grammar(path))
 
 
+def test_what_repeats_much_and_never_fits_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text(f"{EINSPACE}terminal linear(d=8), col2im\nS -> x: linear*200000 col2im")
+    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    assert "tree[2]: 'col2im' cannot be applied" in found.message
+    deep = "\n".join(f"S{i} -> d{i}: linear S{i + 1} | w{i}: W W" for i in range(120))
+    wide = "W -> v: V V V V\nV -> u: " + "col2im " * 40
+    path.write_text(
+        f"{EINSPACE}terminal linear(d=8), col2im\n{deep}\nS120 -> e: linear col2im\n{wide}"
+    )
+    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    assert found.code == "infeasible"
+
+
 def test_what_is_missing_is_said_once(tmp_path: Path) -> None:
     path = tmp_path / "a.grammar"
     path.write_text("functions nowhere\nterminal a\nterminal b = nowhere:b\nS -> a | x: a b")
