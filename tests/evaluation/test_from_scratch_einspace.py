@@ -112,7 +112,7 @@ def labelled(length: int = 12) -> TaskData:
 
 
 def test_each_step_of_a_sequence_is_labelled(tmp_path: Path) -> None:
-    recipe = replace(SETTINGS.recipe, epochs=8, learning_rate=0.05)
+    recipe = replace(SETTINGS.recipe, epochs=4, learning_rate=0.05)
     settings = replace(SETTINGS, recipe=recipe, seeds=())
     evaluator = FromScratchEvaluator(
         labelled, SPACE, OnnxRuntimeCpu(), precisions=(FP32,), settings=settings
