@@ -1,6 +1,7 @@
 """The command line: parse, call, print. No logic."""
 
 import json
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -105,7 +106,7 @@ def search(
     _print(front_text(run))
     _print(f"\nreport: {page}")
     if any(model.final is not None for model in front.models):
-        _print(f"export: niwaki export {folder} --to out/")
+        _print(f"export: niwaki export {shlex.quote(str(folder))} --to out/")
 
 
 @app.command()
@@ -179,7 +180,7 @@ def compress(
         _print_json(result)
         return
     _print(f"{found.summary()}\n\n{front_table(found.front)}\n\nreport: {page}")
-    _print(f"export: niwaki export {folder} --to out/")
+    _print(f"export: niwaki export {shlex.quote(str(folder))} --to out/")
 
 
 @app.command()

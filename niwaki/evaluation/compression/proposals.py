@@ -165,7 +165,7 @@ class Allocating:
         unit = self.price.unit
         worst = int(np.nanargmin(allocation.skills)) if len(allocation.skills) else 0
         wanted = f" of at most {budget:.4g}" if budget else ""
-        kept = min(allocation.skills[worst], 1.0)
+        kept = np.clip(allocation.skills[worst], 0.0, 1.0)
         return allocation.note or (
             f"{allocation.cost:.4g} {unit}{wanted} ({allocation.cost / whole:.0%} of the whole): "
             f"before fine-tuning, '{self.oracle.tasks[worst]}' keeps least of its skill, {kept:.0%}"
