@@ -278,6 +278,7 @@ def _with_answers(items: _Items, module: nn.Module, settings: Mapping[str, TaskS
     targets = dict(items.targets)
     if missing := [name for name in settings if name not in targets]:
         answers = _answers(module, items.inputs, list(settings))
+        _require_finite(answers)
         targets |= {name: _as_target(answers[name], settings[name]) for name in missing}
     return Arrays(items.inputs, targets)
 
@@ -296,8 +297,11 @@ def _answers(
             answer = named_outputs(module(batch), names)
             _require_batch_first(answer, len(batch))
             pieces.append({name: values.numpy() for name, values in answer.items()})
-    found = {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
-    for name, values in found.items():
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
+
+
+def _require_finite(answers: Mapping[str, NDArray[np.float32]]) -> None:
+    for name, values in answers.items():
         n_lost = int((~np.isfinite(values.reshape(len(values), -1)).all(axis=1)).sum())
         if n_lost:
             raise DataError(
@@ -305,7 +309,6 @@ def _answers(
                 "inputs: there is nothing to be learnt from it. Look for a division, a logarithm "
                 "or inputs of another scale than it was trained with"
             )
-    return found
 
 
 def _require_batch_first(answer: Mapping[str, Tensor], n_items: int) -> None:
@@ -327,6 +330,7 @@ def _as_target(answer: NDArray[np.float32], task: TaskSettings) -> NDArray[Any]:
 
 def _settings(module: nn.Module, items: _Items, names: list[str]) -> dict[str, TaskSettings]:
     outputs = _answers(module, items.inputs[:2], names)
+    _require_finite({name: outputs[name] for name in items.targets})  # others are counted later
     return {name: _task(name, outputs[name], items.targets.get(name)) for name in names}
 
 
