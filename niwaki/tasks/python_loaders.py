@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import fingerprint
 from niwaki.core.registry import import_object
+from niwaki.core.user_randomness import seeded
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
@@ -20,7 +21,6 @@ from niwaki.tasks.paths import split_named
 from niwaki.tasks.preprocessing import as_given, channels_first, guessed_layout
 from niwaki.tasks.streams import StreamSplit, joined, require_shapes_of_first
 from niwaki.tasks.task import Task, TaskSettings
-from niwaki.tasks.user_randomness import seeded
 
 _CONTRACT = "return {split name: iterable of (inputs, targets) batches}"
 

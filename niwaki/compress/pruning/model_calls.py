@@ -1,15 +1,15 @@
 """How models are called, and what their inputs and outputs are called."""
 
-import random
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeAlias
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+
+from niwaki.core.user_randomness import seeded
 
 Inputs: TypeAlias = "Tensor | tuple[Any, ...] | Mapping[str, Any]"
 """One tensor; a tuple of positional arguments; or a mapping of keyword arguments."""
@@ -37,16 +37,11 @@ def repeatable(module: nn.Module) -> Iterator[None]:
     their calls, or keep what they computed for the next.
     """
     kept = _Kept(module)
-    python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002  (the model's)
     try:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)
-            random.seed(0)
-            np.random.seed(0)  # noqa: NPY002  (the model's)
+        with seeded():
+            torch.manual_seed(0)  # on GPUs too
             yield
     finally:
-        random.setstate(python)
-        np.random.set_state(arrays)  # noqa: NPY002  (the model's)
         kept.restore()
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from niwaki.core.errors import DataError
+from niwaki.core.user_randomness import seeded
 from niwaki.evaluation.compression.parts import calls_of_part
 from niwaki.evaluation.compression.plain_calls import note_columns, take_integers
 from niwaki.export.torch_outputs import named_outputs
@@ -26,7 +27,6 @@ from niwaki.tasks.checks import Given, require_finite
 from niwaki.tasks.preprocessing import AS_GIVEN
 from niwaki.tasks.python_loaders import loaders_by_split, loaders_from, plain_array
 from niwaki.tasks.task import TaskKind, TaskSettings
-from niwaki.tasks.user_randomness import seeded
 
 _BATCH = 256
 _DECLARE = "declare the tasks in a configuration with `data: {kind: python, tasks: ...}`"
