@@ -53,6 +53,11 @@ class Measurement:
         """Whether the evaluation ran to its end."""
         return self.status is Status.COMPLETE
 
+    @property
+    def cause(self) -> str:
+        """The reason without a full stop of its own, for within a sentence."""
+        return self.reason.removesuffix(".")
+
     def to_json(self) -> dict[str, JSON]:
         """Return a JSON object; values that are not finite become null."""
         return {

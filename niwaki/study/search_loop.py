@@ -154,7 +154,7 @@ class SearchLoop:
         if history.n_complete == 0 and history.n_paid >= FAILURES_IN_A_ROW:
             raise StudyError(
                 f"the first {history.n_paid} evaluations all failed, the last one because "
-                f"{last.reason.removesuffix('.')}. {MEND}"
+                f"{last.cause}. {MEND}"
             )
         if history.n_infeasible_in_a_row >= INFEASIBLE_IN_A_ROW:
             raise StudyError(
@@ -175,7 +175,7 @@ class SearchLoop:
         failed = [t.measurement for t in history.trials if t.measurement.status is Status.FAILED]
         raise StudyError(
             f"none of {len(history.trials)} candidates could be evaluated, the last one because "
-            f"{failed[-1].reason.removesuffix('.')}. {MEND}"
+            f"{failed[-1].cause}. {MEND}"
         )
 
 

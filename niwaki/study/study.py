@@ -269,9 +269,8 @@ class Study:
             executor.submit(Job(BASELINE_NUMBER, candidate, seed=seed))
             measurement = whole(executor.wait()[0].measurement, self._wanted)
             if not measurement.complete:
-                reason = measurement.reason.removesuffix(".")
                 raise StudyError(
-                    f"the baseline could not be evaluated: {reason}. "
+                    f"the baseline could not be evaluated: {measurement.cause}. "
                     "Mend the cause and start again: nothing is searched without a baseline"
                 )
             recorder.record(Baseline(candidate, measurement))
