@@ -31,11 +31,17 @@ class TuneLog:
     seen: dict[str, list[Measurement]] = field(default_factory=dict)
     levels: list[float] = field(default_factory=list)
     _numbers: dict[str, int] = field(default_factory=dict)
+    _keys: set[str] = field(default_factory=set)
 
     def ask(self, name: str, candidate: Candidate) -> None:
         """Take note of a candidate that was asked for."""
         self._numbers[name] = len(self.asked)
         self.asked[name] = self.pending[name] = candidate
+        self._keys.add(candidate.key)
+
+    def __contains__(self, candidate: Candidate) -> bool:
+        """Return whether a candidate was asked for."""
+        return candidate.key in self._keys
 
     def see(self, name: str, measurement: Measurement) -> None:
         """Take note of a result; one of no more effort than before is of a trial that runs anew."""

@@ -17,6 +17,7 @@ from niwaki.core.refusals import INFEASIBLE_IN_A_ROW, refusal
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.ray_tune_log import TuneLog
 from niwaki.search.schedulers.full_effort_view import FullEffortView
+from niwaki.search.vetting import proposed
 from niwaki.spaces.base import Space
 
 MakeSearcher: TypeAlias = Callable[[Problem], Searcher]
@@ -91,12 +92,13 @@ class RayTuneSearcher(TuneSearcher):
 
         Raises:
             ConfigError: If what costs nothing to know breaks the bounds again and again.
+            StudyError: If the searcher proposes what is not of the space, or anything again.
         """
         for _ in range(INFEASIBLE_IN_A_ROW):
-            proposed = self._searcher.ask(1, list(self._log.pending.values()))
-            if not proposed:
+            answer = self._searcher.ask(1, list(self._log.pending.values()))
+            candidate = proposed(answer, self._problem.space, self._log.__contains__)
+            if candidate is None:
                 return TuneSearcher.FINISHED
-            (candidate,) = proposed
             counts = self._problem.cheap(candidate)
             refused = refusal(candidate, counts, self._problem.bounds)
             name = f"turned away {len(self._log.asked)}" if refused else trial_id

@@ -4,21 +4,21 @@ from dataclasses import dataclass, field, replace
 
 from niwaki.core.blame import raised_by
 from niwaki.core.candidate import Candidate
-from niwaki.core.constraints import Bound
 from niwaki.core.errors import StudyError
+from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.randomness import derived_seed
 from niwaki.core.refusals import INFEASIBLE_IN_A_ROW, refusal
-from niwaki.evaluation.base import Evaluator
-from niwaki.search.base import Searcher
+from niwaki.search.base import Problem, Searcher
 from niwaki.search.schedulers.base import Scheduler, Step
+from niwaki.search.vetting import proposed
 from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Told
 from niwaki.study.executors.base import Executor, Job
 from niwaki.study.misses import nearest_miss
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
-from niwaki.study.vetting import planned, proposed
+from niwaki.study.vetting import planned
 
 FAILURES_IN_A_ROW = 20
 MEND = "Mend the cause and start again under another name; every failure is in the ledger"
@@ -30,27 +30,25 @@ class SearchLoop:
     """One session of searching.
 
     Attributes:
-        evaluator: For cheap counts; the executor has its own.
+        problem: What the searcher was made for.
+        fidelities: That the evaluator can be asked for.
         executor: Runs evaluations.
         searcher: Already told what earlier sessions found.
         scheduler: Told as well.
         recorder: Takes everything down.
-        bounds: Constraints with their numbers.
         wanted: Values that a complete measurement must have: of objectives and constraints.
         budget: When to stop asking.
-        seed: The study's.
         observer: Watches.
     """
 
-    evaluator: Evaluator
+    problem: Problem
+    fidelities: Fidelities
     executor: Executor
     searcher: Searcher
     scheduler: Scheduler
     recorder: Recorder
-    bounds: tuple[Bound, ...]
     wanted: tuple[str, ...]
     budget: Budget
-    seed: int
     observer: Observer
     _exhausted: bool = field(default=False, init=False)  # whether the space has no more
 
@@ -88,8 +86,7 @@ class SearchLoop:
         may_start = not self._exhausted
         with raised_by("`next` of the scheduler"):
             answer = self.scheduler.next(may_start=may_start)
-        fidelities = self.evaluator.fidelities
-        return planned(answer, self.recorder.history, fidelities, may_start=may_start)
+        return planned(answer, self.recorder.history, self.fidelities, may_start=may_start)
 
     def _affords(self, step: Step) -> bool:
         """Whether the budget covers one more evaluation, counting those in flight."""
@@ -102,27 +99,21 @@ class SearchLoop:
         """Return what a step costs, in full evaluations."""
         last = step.candidate and self.recorder.history.last_asked(step.candidate)
         reached = last.fidelity if last else 0.0
-        return self.evaluator.fidelities.effort(step.fidelity, reached=reached)
+        return self.fidelities.effort(step.fidelity, reached=reached)
 
     def _new_candidate(self) -> Candidate | None:
         """Return what the searcher proposes; None if the space has no more."""
         history = self.recorder.history
         with raised_by("`ask` of the searcher"):
             answer = self.searcher.ask(1, [asked.candidate for asked in history.pending])
-        candidate = proposed(answer, self.evaluator.space)
-        if candidate is not None and history.last_asked(candidate):
-            raise StudyError(
-                f"the searcher proposed {candidate.key} ({candidate}) again: let it remember what "
-                "it gave and what it resumed with, and give an empty list once nothing is new"
-            )
-        return candidate
+        return proposed(answer, self.problem.space, history.last_asked)
 
     def _ask(self, candidate: Candidate, fidelity: float) -> None:
         history = self.recorder.history
         number = len(history.asked)
         last = history.last_asked(candidate)
         # One seed for all evaluations of a candidate: so training can go on where it stopped.
-        seed = last.seed if last else derived_seed(self.seed, "evaluation", number)
+        seed = last.seed if last else derived_seed(self.problem.seed, "evaluation", number)
         effort = self._effort(Step(fidelity, candidate))
         asked = Asked(number, candidate, fidelity, seed=seed, effort=effort)
         self.recorder.record(asked)
@@ -132,8 +123,8 @@ class SearchLoop:
     def _place(self, asked: Asked) -> None:
         """Submit a candidate, or turn it away if a cheap count already breaks a bound."""
         with raised_by("`cheap` of the evaluator"):
-            counts = self.evaluator.cheap(asked.candidate)
-        refused = refusal(asked.candidate, counts, self.bounds)
+            counts = self.problem.cheap(asked.candidate)
+        refused = refusal(asked.candidate, counts, self.problem.bounds)
         if refused is None:
             self.executor.submit(Job(asked.number, asked.candidate, asked.fidelity, asked.seed))
         else:
@@ -159,7 +150,7 @@ class SearchLoop:
         if history.n_infeasible_in_a_row >= INFEASIBLE_IN_A_ROW:
             raise StudyError(
                 f"{INFEASIBLE_IN_A_ROW} candidates in a row were infeasible by a cheap count; of "
-                f"the nearest, {nearest_miss(history.trials, self.bounds)}: loosen that constraint"
+                f"the nearest, {self._nearest_miss}: loosen that constraint"
             )
 
     def _check_anything_found(self) -> None:
@@ -169,14 +160,17 @@ class SearchLoop:
         if not history.n_paid:
             raise StudyError(
                 f"none of {len(history.trials)} candidates keeps to the constraints, and there "
-                f"are no more; of the nearest, {nearest_miss(history.trials, self.bounds)}: "
-                "loosen that constraint"
+                f"are no more; of the nearest, {self._nearest_miss}: loosen that constraint"
             )
         failed = [t.measurement for t in history.trials if t.measurement.status is Status.FAILED]
         raise StudyError(
             f"none of {len(history.trials)} candidates could be evaluated, the last one because "
             f"{failed[-1].cause}. {MEND}"
         )
+
+    @property
+    def _nearest_miss(self) -> str:
+        return nearest_miss(self.recorder.history.trials, self.problem.bounds)
 
 
 def whole(measurement: Measurement, wanted: tuple[str, ...]) -> Measurement:

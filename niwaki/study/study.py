@@ -37,7 +37,7 @@ from niwaki.study.observer import Observer, Silence
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder, config_hash
 from niwaki.study.search_loop import SearchLoop, whole
-from niwaki.study.vetting import require_answers, require_declared
+from niwaki.study.vetting import require_answers, require_declared, vetted_cheap
 
 SearcherFactory: TypeAlias = Callable[[Problem], Searcher]
 SchedulerFactory: TypeAlias = Callable[[Problem, Fidelities], Scheduler]
@@ -202,7 +202,7 @@ class Study:
                 bounds,
                 settings.seed,
                 self._evaluator.initial(),
-                self._evaluator.cheap,
+                vetted_cheap(self._evaluator),
                 self._evaluator.identity,
                 self._evaluator.alike,
                 self._evaluator.promises,
@@ -210,15 +210,14 @@ class Study:
             searcher, scheduler = self._resumed(problem, recorder.history)
             self._announce(searcher, recorder.history)
             SearchLoop(
-                self._evaluator,
+                problem,
+                self._evaluator.fidelities,
                 executor,
                 searcher,
                 scheduler,
                 recorder,
-                bounds,
                 self._wanted,
                 settings.budget,
-                settings.seed,
                 self._observer,
             ).run()
         if self._evaluator.exports and settings.n_finalists:

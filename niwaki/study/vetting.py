@@ -1,43 +1,20 @@
-"""What plug-ins answer to a study, checked where it hears it: anybody may write one."""
+"""What schedulers and evaluators answer, checked where it is heard: anybody may write one."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
-from typing import TypeGuard
 
 import numpy as np
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.fidelity import Fidelities
+from niwaki.core.measurement import LARGEST_VALUE
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Evaluator
 from niwaki.search.schedulers.base import Step
+from niwaki.search.vetting import are_candidates, shown
 from niwaki.spaces.base import Space
 from niwaki.study.history import History
-
-MAX_SHOWN_CHARACTERS = 80
-
-
-def proposed(answer: object, space: Space) -> Candidate | None:
-    """Return the candidate that a searcher gave when it was asked for one; None if it has no more.
-
-    Raises:
-        StudyError: If it gave anything but a list of at most one candidate of the space.
-    """
-    if not _are_candidates(answer) or len(answer) > 1:
-        raise StudyError(
-            f"`ask(1, pending)` of the searcher gave {_shown(answer)}: it must be a list of "
-            "one Candidate, or an empty one if there are no more"
-        )
-    if not answer:
-        return None
-    if fault := space.check(answer[0]):
-        raise StudyError(
-            f"the searcher proposed a candidate that is not of its space: {fault}. "
-            "Candidates come from `decide`, `sample`, `mutate` and `crossover` of `problem.space`; "
-            "if this one does, it is the space that has to be mended"
-        )
-    return answer[0]
 
 
 def planned(
@@ -52,13 +29,18 @@ def planned(
         may_start: What `next` was told.
 
     Raises:
-        StudyError: If it gave something else, or a step that cannot be taken.
+        StudyError: If it gave something else, a step that cannot be taken, or none to begin with.
     """
     if answer is None:
+        if may_start and not history.asked:
+            raise StudyError(
+                "`next(may_start=True)` of the scheduler gave None before anything was evaluated, "
+                "which ends the search: it must be a Step that starts a new candidate"
+            )
         return None
     if not isinstance(answer, Step):
         raise StudyError(
-            f"`next` of the scheduler gave {_shown(answer)}: it must be a Step, or None"
+            f"`next` of the scheduler gave {shown(answer)}: it must be a Step, or None"
         )
     fault = _fault_of(answer, history, fidelities, may_start=may_start)
     if fault:
@@ -92,7 +74,8 @@ def require_declared(evaluator: Evaluator) -> None:
     """
     space, values = evaluator.space, evaluator.values
     _require(evaluator, "space", space, isinstance(space, Space), "a niwaki.spaces.base.Space")
-    _require(evaluator, "values", values, _are_objectives(values), "one Objective or more")
+    wanted = "one Objective or more, each of another name"
+    _require(evaluator, "values", values, _are_objectives(values), wanted)
 
 
 def require_answers(evaluator: Evaluator) -> None:
@@ -105,18 +88,36 @@ def require_answers(evaluator: Evaluator) -> None:
     _require(evaluator, "baseline()", baseline, isinstance(baseline, Candidate), "a Candidate")
     _require_features(evaluator, baseline)
     initial = evaluator.initial()
-    fine = _are_candidates(initial)
+    fine = are_candidates(initial)
     _require(evaluator, "initial()", initial, fine, "a tuple of Candidates, or an empty one")
     for candidate in initial:
         fault = evaluator.space.check(candidate)
         _require(evaluator, "initial()", candidate, not fault, f"of its space ({fault})")
-    counts = evaluator.cheap(baseline)
-    fine = _are_numbers(counts)
-    _require(evaluator, "cheap(candidate)", counts, fine, "a mapping from names to numbers")
+    vetted_cheap(evaluator)(baseline)
     identity = evaluator.identity(baseline)
     _require(evaluator, "identity(candidate)", identity, isinstance(identity, str), "text")
     levels = evaluator.fidelities
     _require(evaluator, "fidelities", levels, isinstance(levels, Fidelities), "Fidelities")
+
+
+def vetted_cheap(evaluator: Evaluator) -> Callable[[Candidate], Mapping[str, float]]:
+    """Return `cheap` of an evaluator, which raises ConfigError on what it must not answer."""
+    names = [value.name for value in evaluator.values]
+    wanted = (
+        f"finite numbers of at most {LARGEST_VALUE:g} in size, by names of its values "
+        f"({', '.join(names)}), without those that are not known"
+    )
+    known = frozenset(names)
+
+    def cheap(candidate: Candidate) -> Mapping[str, float]:
+        counts = evaluator.cheap(candidate)
+        is_mapping = isinstance(counts, Mapping)
+        _require(evaluator, "cheap(candidate)", counts, is_mapping, f"a mapping: {wanted}")
+        odd = {n: count for n, count in counts.items() if n not in known or not _is_sound(count)}
+        _require(evaluator, "cheap(candidate)", odd, not odd, wanted)
+        return counts
+
+    return cheap
 
 
 def _require_features(evaluator: Evaluator, candidate: Candidate) -> None:
@@ -132,17 +133,14 @@ def _require(evaluator: Evaluator, asked: str, found: object, fine: bool, wanted
     if not fine:
         name = type(evaluator).__qualname__
         raise ConfigError(
-            f"`{asked}` of the evaluator {name} gave {_shown(found)}: it must be {wanted}"
+            f"`{asked}` of the evaluator {name} gave {shown(found)}: it must be {wanted}"
         )
 
 
-def _are_candidates(found: object) -> TypeGuard[Sequence[Candidate]]:
-    return isinstance(found, Sequence) and all(isinstance(each, Candidate) for each in found)
-
-
 def _are_objectives(found: object) -> bool:
-    fine = isinstance(found, Sequence) and all(isinstance(each, Objective) for each in found)
-    return fine and bool(found)
+    if not isinstance(found, Sequence) or not all(isinstance(each, Objective) for each in found):
+        return False
+    return 0 < len(found) == len({objective.name for objective in found})
 
 
 def _is_a_finite_row(found: object) -> bool:
@@ -151,10 +149,5 @@ def _is_a_finite_row(found: object) -> bool:
     return found.ndim == 2 and len(found) == 1 and bool(np.isfinite(found).all())
 
 
-def _are_numbers(found: object) -> bool:
-    return isinstance(found, Mapping) and all(isinstance(each, Real) for each in found.values())
-
-
-def _shown(found: object) -> str:
-    text = repr(found)
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]} ..."
+def _is_sound(count: object) -> bool:
+    return isinstance(count, Real) and abs(float(count)) <= LARGEST_VALUE

@@ -5,6 +5,7 @@ import math
 import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from ray.tune.search import Searcher as TuneSearcher
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.constraints import Bound
-from niwaki.core.errors import ConfigError, SpaceError
+from niwaki.core.errors import ConfigError, SpaceError, StudyError
 from niwaki.core.measurement import Status, Trial
 from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem, Searcher
@@ -324,3 +325,37 @@ def test_a_search_goes_on_as_if_it_had_not_been_interrupted(
     before = drive(first, range(18), running)
     second = interrupted(first, tmp_path / "state")
     assert before + drive(second, range(18, 30), running) == whole
+
+
+class _Says(RandomSearch):
+    """Proposes whatever it was told to."""
+
+    def __init__(self, problem: Problem, answers: Sequence[object]) -> None:
+        super().__init__(problem)
+        self._answers = iter(answers)
+
+    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
+        return cast("list[Candidate]", next(self._answers))
+
+
+FIRST = SPACE.decide(lambda _, options: options[0])
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ([FIRST], "again: let it remember"),
+        ([Candidate.of({**FIRST.decisions, "x0": 9})], "not of its space: decision 'x0' is 9"),
+        ([FIRST, FIRST], "it must be a list of one Candidate"),
+    ],
+)
+def test_a_searcher_that_proposes_something_else_is_told(
+    answer: list[Candidate], said: str, tmp_path: Path
+) -> None:
+    asked = RayTuneSearcher(lambda p: _Says(p, [[FIRST]]), TWO)
+    asked.suggest("a")
+    asked.save(str(tmp_path / "state"))
+    adapter = RayTuneSearcher(lambda p: _Says(p, [answer]), TWO)
+    adapter.restore(str(tmp_path / "state"))
+    with pytest.raises(StudyError, match=said):
+        adapter.suggest("b")

@@ -1,5 +1,6 @@
 """Plug-ins that do not answer a study as they must: told what they gave, and what is wanted."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import chain, repeat
 from pathlib import Path
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.measurement import Trial
+from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.schedulers.base import Scheduler, Step
 from niwaki.spaces import ChoiceSpace
@@ -117,6 +119,20 @@ def test_a_scheduler_that_plans_what_cannot_be_is_told(
         study.run()
 
 
+def test_a_scheduler_that_plans_nothing_at_all_is_told(tmp_path: Path) -> None:
+    scheduler = _Plans(None)
+    scheduler.next()
+    study = Study(
+        tmp_path / "run",
+        FormulaEvaluator(),
+        lambda p: _Says(p, []),
+        SETTINGS,
+        make_scheduler=lambda *_: scheduler,
+    )
+    with pytest.raises(StudyError, match=r"gave None before anything was evaluated"):
+        study.run()
+
+
 class _Features(ChoiceSpace):
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         return super().encode(candidates)[:, 0]
@@ -139,11 +155,16 @@ def test_features_of_another_shape_are_told_before_anything_is_paid(tmp_path: Pa
     [
         ("space", None, "niwaki.spaces.base.Space"),
         ("values", ("gain", "price"), "one Objective or more"),
+        ("values", 2 * (Objective("gain", Direction.MAXIMIZE),), "each of another name"),
         ("fidelities", (0.1, 1.0), "Fidelities"),
         ("baseline", None, "a Candidate"),
         ("initial", None, "a tuple of Candidates"),
         ("initial", (Candidate.of({"x0": 9}),), "of its space"),
-        ("cheap", {"weight": "heavy"}, "a mapping from names to numbers"),
+        ("cheap", None, "a mapping: finite numbers"),
+        ("cheap", {"weight": "heavy"}, "finite numbers"),
+        ("cheap", {"weight": math.nan}, "without those that are not known"),
+        ("cheap", {"weight": math.inf}, "finite numbers of at most 1e.100"),
+        ("cheap", {"wieght": 3.0}, r"names of its values \(gain, price, weight\)"),
         ("identity", None, "text"),
     ],
 )
@@ -156,6 +177,17 @@ def test_an_evaluator_that_gives_something_else_is_told_before_anything_is_paid(
     with pytest.raises(ConfigError, match=rf"`{member}.*` of the evaluator Odd gave .*{wanted}"):
         Study(tmp_path / "run", evaluator, lambda p: _Says(p, []), SETTINGS).run()
     assert not (tmp_path / "visits").exists()
+
+
+class _CountsNothingOfTheFirst(FormulaEvaluator):
+    def cheap(self, candidate: Candidate) -> dict[str, float]:
+        return {"weight": math.nan if candidate == FIRST else 1.0}
+
+
+def test_every_count_of_an_evaluator_is_checked(tmp_path: Path) -> None:
+    evaluator = _CountsNothingOfTheFirst(tmp_path / "visits")
+    with pytest.raises(ConfigError, match=r"`cheap\(candidate\)` .* gave \{'weight': nan\}"):
+        Study(tmp_path / "run", evaluator, lambda p: _Says(p, []), SETTINGS).run()
 
 
 class _CountsWithNumpy(FormulaEvaluator):
