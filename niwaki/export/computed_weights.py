@@ -11,24 +11,22 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from niwaki.export.graph_index import GraphIndex
+from niwaki.export.graph_index import WEIGHTED, GraphIndex
 from niwaki.export.graph_writer import finished_model
 from niwaki.targets.sessions import SessionSettings, open_session, run_session
-
-_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def fold_computed_weights(graph: onnx.GraphProto) -> None:
     """Turn weights and biases that are computed from constants into constants, in place."""
     index = GraphIndex(graph)
     computed = _computed(index)
-    read = [n for node in index.nodes if node.op_type in _WEIGHTED for n in node.input[1:]]
+    read = [n for node in index.nodes if node.op_type in WEIGHTED for n in node.input[1:]]
     names = [name for name in dict.fromkeys(read) if index.producer.get(name) in computed]
     if not names:
         return
     graph.initializer.extend(_values(index, computed, names))
     for node in graph.node:
-        if node.op_type in _WEIGHTED:
+        if node.op_type in WEIGHTED:
             read = [_folded(name) if name in names else name for name in node.input[1:]]
             node.input[:] = [node.input[0], *read]
     needed = _needed(graph.node, {info.name for info in graph.output})

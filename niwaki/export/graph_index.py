@@ -8,6 +8,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+# The operators that have weights: their inputs from the second on.
+WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+
 
 class GraphIndex:
     """A read-only view of a graph; nodes are known by their position.

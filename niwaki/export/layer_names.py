@@ -10,13 +10,12 @@ from collections.abc import Mapping
 
 import onnx
 
-from niwaki.export.graph_index import GraphIndex
+from niwaki.export.graph_index import WEIGHTED, GraphIndex
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _CLASSES = "pkg.torch.onnx.class_hierarchy"
 _LEAVES, _CONTAINERS = "torch.nn.modules.", ".container."
 _NUMBER = re.compile(r"(_\d+)+$")
-_WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def named_by_layers(
@@ -56,7 +55,7 @@ def _node_names(index: GraphIndex, parameters: frozenset[str]) -> list[str]:
 
 def _path(index: GraphIndex, node: onnx.NodeProto, parameters: frozenset[str]) -> str:
     """Return the path of a layer that owns weights, or of an operation in its module."""
-    if node.op_type in _WEIGHTED and len(node.input) > 1:
+    if node.op_type in WEIGHTED and len(node.input) > 1:
         # With batch norm folded in, the notes speak of the norm, but the weight is still its own.
         weight: str = node.input[1]
         owner, _, kind = weight.rpartition(".")
@@ -67,7 +66,7 @@ def _path(index: GraphIndex, node: onnx.NodeProto, parameters: frozenset[str]) -
     scope = scopes[-2] if len(scopes) > 1 else ""
     if not scope:  # the whole module, whose path is empty
         return operation
-    if node.op_type in _WEIGHTED and index.is_constant(node.input[1]):
+    if node.op_type in WEIGHTED and index.is_constant(node.input[1]):
         return scope
     if classes[-2].startswith(_LEAVES) and _CONTAINERS not in classes[-2]:
         return scope
@@ -95,7 +94,7 @@ def _constant_names(
     """Name a constant after the layer it is the weight or bias of, or after its first reader."""
     renamed: dict[str, str] = {}
     for node, name in zip(index.nodes, node_names, strict=True):
-        roles = ("input", "weight", "bias") if node.op_type in _WEIGHTED else ()
+        roles = ("input", "weight", "bias") if node.op_type in WEIGHTED else ()
         for i, constant in enumerate(node.input):
             if not index.is_constant(constant) or constant in renamed or constant in kept:
                 continue

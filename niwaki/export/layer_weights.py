@@ -5,7 +5,7 @@ projections of attention are, and need not have its name. So weights are looked 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -24,7 +24,7 @@ class LayerWeight:
     """The weight of one layer that can run in int8.
 
     Attributes:
-        constant: Its name in the graph; that of the first if several are equal.
+        constant: Its name in the graph; that of the first if a parameter is there several times.
         n_values: In it.
         width: Output channels.
         parameter: The parameter that it is, or is a part of; empty where it cannot be told.
@@ -50,10 +50,14 @@ def layer_weights(model: onnx.ModelProto, module: nn.Module) -> dict[str, LayerW
     index = GraphIndex(model.graph)
     parameters = {n: p.detach().cpu().numpy() for n, p in module.named_parameters()}
     same = same_weights(index)
-    return {
-        layer.path: _weight(index, layer, parameters, same.get(layer.weight, layer.weight))
-        for layer in find_layers(index)
-    }
+    found: dict[str, LayerWeight] = {}
+    first: dict[tuple[str, str], str] = {}
+    for layer in find_layers(index):
+        weight = _weight(index, layer, parameters)
+        # Of two parameters that happen to be equal, each counts.
+        content = same.get(layer.weight, layer.weight), weight.parameter
+        found[layer.path] = replace(weight, constant=first.setdefault(content, layer.weight))
+    return found
 
 
 def read_in_float(model: onnx.ModelProto) -> frozenset[str]:
@@ -94,17 +98,17 @@ def _width(index: GraphIndex, layer: Layer) -> int:
 
 
 def _weight(
-    index: GraphIndex, layer: Layer, parameters: Mapping[str, NDArray[np.float32]], constant: str
+    index: GraphIndex, layer: Layer, parameters: Mapping[str, NDArray[np.float32]]
 ) -> LayerWeight:
     values, width = index.values(layer.weight), _width(index, layer)
     name = _parameter_of(layer, values, parameters)
     if not name:
-        return LayerWeight(constant, values.size, width, "")
+        return LayerWeight(layer.weight, values.size, width, "")
     whole = parameters[name]
     axis = layer.weight_axis if values.ndim == whole.ndim else 0
     if values.ndim == whole.ndim == 2 and _is_turned(values, whole):
         axis = 1 - axis
-    return LayerWeight(constant, values.size, width, name, values.size / whole.size, axis)
+    return LayerWeight(layer.weight, values.size, width, name, values.size / whole.size, axis)
 
 
 def _is_turned(values: NDArray[np.float32], whole: NDArray[np.float32]) -> bool:
@@ -120,17 +124,15 @@ def _parameter_of(
     """Return the parameter that a weight is; empty if none is like it."""
     if layer.weight in parameters:
         return layer.weight
+    path, _, _ = layer.path.partition(":")
+    owners = (path, path.rpartition(".")[0])  # the latter of operations that are no module
+    near = {name for name in parameters if name.rpartition(".")[0] in owners}
     holding = [name for name, whole in parameters.items() if _holds(whole, values)]
     if holding:
-        return min(holding, key=lambda name: parameters[name].size)
+        return min(holding, key=lambda name: (name not in near, parameters[name].size))
     # Computed from a parameter: the only one of its size there.
-    path, _, _ = layer.path.partition(":")
-    above, _, _ = path.rpartition(".")  # of operations that are no module
-    near = [
-        name for name, whole in parameters.items()
-        if whole.size == values.size and name.rpartition(".")[0] in (path, above)
-    ]  # fmt: skip
-    return near[0] if len(near) == 1 else ""
+    alike = [name for name in near if parameters[name].size == values.size]
+    return alike[0] if len(alike) == 1 else ""
 
 
 def _holds(whole: NDArray[np.float32], values: NDArray[np.float32]) -> bool:

@@ -25,6 +25,7 @@ from niwaki.export.layer_names import named_by_layers
 from niwaki.export.lengths import lengths_followed
 from niwaki.export.simplification import simplified
 from niwaki.export.user_code import place_of
+from niwaki.export.weights_apart import weights_apart
 
 _APART = ":end"
 _LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch.fx")
@@ -100,7 +101,13 @@ def _exported(
     examples = tuple(x.repeat(2, *[1] * (x.ndim - 1)) if len(x) == 1 else x for x in example_inputs)
     try:
         # Some models keep what they computed for the next pass: here, stand-ins for tensors.
-        with _quiet(), torch.no_grad(), repeatable(module), lengths_followed(module):
+        with (
+            _quiet(),
+            torch.no_grad(),
+            weights_apart(),
+            repeatable(module),
+            lengths_followed(module),
+        ):
             program = torch.onnx.export(
                 module,
                 examples,

@@ -72,3 +72,19 @@ def test_macs_are_values_times_places() -> None:
     applied = n_applied(model, {"image": torch.randn(1, 4, 9, 9).numpy()})
     macs = {p: applied[p] * w.n_values for p, w in layer_weights(model, module).items()}
     assert macs == {"0": 16 * 8 * 2 * 9, "1": 16 * 8 * 6}
+
+
+def test_clones_have_weights_of_their_own() -> None:
+    layer = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+    module = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False).eval()
+    weights = layer_weights(export_module(module, [torch.randn(2, 5, 16)]), module)
+    owners = [weight.parameter for weight in weights.values()]
+    assert owners == [
+        f"layers.{i}.{name}"
+        for i in range(2)
+        for name in (
+            *("self_attn.in_proj_weight", "self_attn.out_proj.weight"),
+            *("linear1.weight", "linear2.weight"),
+        )
+    ]
+    assert len({weight.constant for weight in weights.values()}) == len(owners)

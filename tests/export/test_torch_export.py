@@ -181,3 +181,29 @@ def test_weights_of_the_whole_module_are_layers(bare: tuple[nn.Module, onnx.Mode
     assert quantizable_layers(bare[1]) == ["matmul", "linear"]
     alone = export_module(nn.Linear(6, 4).eval(), [torch.randn(2, 6)])
     assert quantizable_layers(alone) == ["linear"]
+
+
+class Alike(nn.Module):
+    """Layers cloned from one, and two heads that start at zero on the same features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8))
+        self.body[2].load_state_dict(self.body[0].state_dict())
+        self.box, self.score = nn.Linear(8, 4), nn.Linear(8, 4)
+        for head in (self.box, self.score):
+            nn.init.zeros_(head.weight)
+            nn.init.zeros_(head.bias)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        features = self.body(x)
+        return self.box(features), self.score(features)
+
+
+def test_layers_with_equal_weights_are_layers_of_their_own() -> None:
+    module = Alike().eval()
+    exported = export_module(module, [torch.randn(2, 8)])
+    layers = ["body.0", "body.2", "box", "score"]
+    assert quantizable_layers(exported) == layers
+    read = [node.input[1] for node in exported.graph.node if node.name in layers]
+    assert read == [f"{layer}.weight" for layer in layers]
