@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from types import MethodType
 
 import torch
 from torch import Tensor, nn
@@ -229,7 +230,7 @@ class SuperNetwork(nn.Module):
                 module.track_running_stats = False
                 module.running_mean = module.running_var = module.num_batches_tracked = None
             if isinstance(module, nn.Conv2d) and module.kernel_size == (1, 1):
-                _skip_first(module)
+                skip_first(module)
         skeleton = network, self.space.layer_table(candidate)
         if candidate in (self.space.largest, self.space.smallest):
             self._skeletons[candidate.key] = skeleton
@@ -241,16 +242,28 @@ def build(space: SlimmableSpace, candidate: Candidate) -> MultiTaskNetwork:
     return MultiTaskNetwork(space.layout(candidate), space.layer_table(candidate))
 
 
-def _skip_first(convolution: nn.Conv2d) -> None:
+def skip_first(convolution: nn.Conv2d) -> None:
     """Let a convolution of one pixel get only the pixels that it does not skip: the same, sooner.
 
     On processors, torch writes the gradient of narrow ones that skip beyond its memory (oneDNN,
     issue 6035).
     """
-    down, across = convolution.stride
-    if (down, across) != (1, 1):
-        convolution.stride = (1, 1)
-        convolution.register_forward_pre_hook(lambda _, x: (x[0][:, :, ::down, ::across],))
+    # Below the module's hooks: what calls this, as training with quantization does, is spared too.
+    convolution._conv_forward = MethodType(_convolve_kept, convolution)  # type: ignore[method-assign]
+
+
+def skip_inside(convolution: nn.Conv2d) -> None:
+    """Take back what `skip_first` did, if it did."""
+    convolution.__dict__.pop("_conv_forward", None)
+
+
+def _convolve_kept(layer: nn.Conv2d, images: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    margins = layer._reversed_padding_repeated_twice
+    if any(margins):
+        mode = "constant" if layer.padding_mode == "zeros" else layer.padding_mode
+        images = functional.pad(images, margins, mode=mode)
+    down, across = layer.stride
+    return functional.conv2d(images[..., ::down, ::across], weight, bias, groups=layer.groups)
 
 
 def _slices(full: Mapping[str, Tensor], layers: tuple[Layer, ...]) -> Iterator[tuple[str, Tensor]]:
