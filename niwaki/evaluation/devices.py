@@ -24,8 +24,8 @@ def best_device() -> torch.device:
 def placed(module: M, device: torch.device, layout: torch.memory_format) -> M:
     """Move a module to a device, its 4-D weights in the given memory layout.
 
-    Channels last, narrow convolutions that skip pixels keep the plain layout until the module is
-    placed in that altogether: see `spared`.
+    Channels last on a processor, narrow convolutions that skip pixels get only the others: see
+    `spared`.
     """
     moved = module.to(device)
     for tensor in (*moved.parameters(), *moved.buffers()):
@@ -36,7 +36,10 @@ def placed(module: M, device: torch.device, layout: torch.memory_format) -> M:
 
 
 def to_tensors(batch: Batch, device: torch.device) -> Tensors:
-    """Return a batch as tensors on `device`; images are laid out channels-last."""
+    """Return a batch as tensors on `device`; images are laid out channels-last.
+
+    What is trained on them, or differentiated, must be `placed` channels-last, too.
+    """
     images = torch.from_numpy(batch.inputs).to(device)
     if images.ndim == 4:
         images = images.to(memory_format=torch.channels_last)

@@ -11,7 +11,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, NiwakiError
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.core.registry import nearest
-from niwaki.evaluation.devices import to_tensors, torch_threads
+from niwaki.evaluation.devices import placed, to_tensors, torch_threads
 from niwaki.predictors.proxies.base import Batch
 from niwaki.predictors.proxies.registry import PROXIES, proxy_scores
 from niwaki.tasks.base import SplitName, TaskData
@@ -74,7 +74,7 @@ class ProxyScores:
         found: dict[str, float] = {}
         with torch_threads(1), torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self._seed, "proxies"))
-            network = self._build(candidate)
+            network = placed(self._build(candidate), torch.device("cpu"), torch.channels_last)
             for name in self._names:
                 try:
                     found |= proxy_scores(network, self._batch, [name])

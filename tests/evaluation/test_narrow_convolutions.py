@@ -42,12 +42,38 @@ images = images.to(memory_format=torch.channels_last).requires_grad_()
 rounded(images).square().sum().backward()
 print("alive")
 """
+IMPORTANCE = """
+import sys
+import torch
+from torch import nn
+from niwaki.compress.pruning import analyse
+from niwaki.core.candidate import Candidate
+from niwaki.evaluation.compression.importance import importance
+from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.proxy_scores import ProxyScores
+channels = int(sys.argv[1])
+layers = [nn.Conv2d(channels, 16, 1, stride=2), nn.Conv2d(16, 3, 1), nn.AdaptiveAvgPool2d(1)]
+network = nn.Sequential(*layers, nn.Flatten()).eval()
+images = torch.randn(64, channels, 192, 32)
+data = infer_from({"train": [(images, torch.randint(3, (64,)))]}, network, seed=0)
+if sys.argv[2:]:
+    ProxyScores(["grad_norm"], data, lambda _: network, seed=0)(Candidate(()))
+else:
+    importance(network, analyse(network, images[:2]), data, n_batches=2)
+print("alive")
+"""
 
 
-@pytest.mark.parametrize(("step", "channels"), [(STEP, "1"), (STEP, "3"), (ROUNDED, "3")])
-def test_a_training_step_that_crashes_channels_last_is_survived(step: str, channels: str) -> None:
+@pytest.mark.parametrize(
+    ("step", "arguments"),
+    [
+        *((STEP, ["1"]), (STEP, ["3"]), (ROUNDED, ["3"])),
+        *((IMPORTANCE, ["3"]), (IMPORTANCE, ["3", "by proxies"])),
+    ],
+)
+def test_a_step_that_crashes_channels_last_is_survived(step: str, arguments: list[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", step, channels], capture_output=True, text=True, check=False
+        [sys.executable, "-c", step, *arguments], capture_output=True, text=True, check=False
     )
     assert done.stdout == "alive\n", done.stderr
 

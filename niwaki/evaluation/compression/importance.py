@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from niwaki.compress.pruning import ChannelGroups
+from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.criteria import (
     L1,
     L2,
@@ -23,7 +24,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
 from niwaki.core.registry import nearest
 from niwaki.evaluation.batches import inputs_for_statistics
-from niwaki.evaluation.devices import to_tensors
+from niwaki.evaluation.devices import placed, to_tensors
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses
@@ -87,9 +88,10 @@ def importance(
     if criterion in _BY_WEIGHTS:
         return dict(score_groups(_BY_WEIGHTS[criterion](), module, groups))
     batches = _batches(data, n_batches, batch_size, seed)
+    network = placed(copied(module), torch.device("cpu"), torch.channels_last)
     per_task = [
         score_groups(
-            _BY_GRADIENTS[criterion](_gradients(module, groups, data, t, batches)), module, groups
+            _BY_GRADIENTS[criterion](_gradients(network, groups, data, t, batches)), module, groups
         )
         for t in range(len(data.tasks))
     ]
