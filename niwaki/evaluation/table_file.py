@@ -197,7 +197,7 @@ def _all(cells: Sequence[str], read: Callable[[str], object]) -> bool:
             read(cell)
     except ValueError:
         return False
-    return True
+    return not any("_" in cell for cell in cells)  # Python takes 3_6 for 36: here it is a name
 
 
 def _plain(values: Column) -> Column:

@@ -31,6 +31,13 @@ def test_columns_of_text_are_what_all_their_cells_are(tmp_path: Path) -> None:
     assert np.isnan(columns["gap"][1])
 
 
+def test_digits_with_underscores_between_them_are_text(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "block,gap\n3_6,1_0\n36,\n")
+    columns = read_columns(path, ["block", "gap"])
+    assert columns["block"].tolist() == ["3_6", "36"]
+    assert columns["gap"].tolist() == ["1_0", None]
+
+
 def test_compressed_text_is_the_same(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(CSV.encode()))
     assert read_columns(tmp_path / "t.csv.gz", ["n"])["n"].tolist() == [1, 2]
