@@ -2,16 +2,22 @@
 
 import math
 
-from niwaki.core.errors import SpaceError
-from niwaki.spaces.einspace.attributes import Typed, effect, features, is_image, without_axis
+from niwaki.spaces.einspace.attributes import (
+    Typed,
+    effect,
+    features,
+    given_as,
+    is_image,
+    require_amounts,
+    without_axis,
+)
 from niwaki.spaces.grammar.grammar import Effect
 
 
 def linear(given: Typed, d: int) -> Effect:
     """Map the last axis to `d` values: the features of tokens, the rows of images."""
-    if d < 1:
-        raise SpaceError("d is at least 1")
-    shape, grid = given
+    require_amounts(d=d)
+    shape, grid = given_as(given)
     last = len(shape) - 1
     parameters = (shape[last] + 1) * d
     macs = math.prod(shape) * d
@@ -20,7 +26,7 @@ def linear(given: Typed, d: int) -> Effect:
 
 def norm(given: Typed) -> Effect | str:
     """Batch norm over an image's channels, layer norm over a token's features."""
-    shape, grid = given
+    shape, grid = given_as(given)
     if is_image(shape) and shape[1:] == (1, 1):
         # A batch of one would leave one value to take the variance of.
         return "batch norm needs more than one pixel"
@@ -29,25 +35,24 @@ def norm(given: Typed) -> Effect | str:
 
 def relu(given: Typed) -> Effect:
     """Leaky ReLU."""
-    return effect(*given)
+    return effect(*given_as(given))
 
 
 def softmax(given: Typed) -> Effect:
     """Softmax over the last axis."""
-    return effect(*given)
+    return effect(*given_as(given))
 
 
 def posenc(given: Typed) -> Effect:
     """Add a trained tensor."""
-    shape, grid = given
+    shape, grid = given_as(given)
     return effect(shape, grid, math.prod(shape))
 
 
 def conv1d(given: Typed, k: int, d: int) -> Effect | str:
     """Convolve along the tokens of a sequence, which stays as long as it is."""
-    if k < 1 or d < 1:
-        raise SpaceError("k and d are at least 1")
-    shape, grid = given
+    require_amounts(k=k, d=d)
+    shape, grid = given_as(given)
     if is_image(shape):
         return "conv1d wants tokens"
     n_tokens, width = shape

@@ -11,24 +11,36 @@ References:
 import math
 
 from niwaki.core.errors import SpaceError
+from niwaki.core.registry import nearest
 from niwaki.spaces.einspace import computation
-from niwaki.spaces.einspace.attributes import Typed, effect, features, is_image, without_axis
+from niwaki.spaces.einspace.attributes import (
+    Typed,
+    effect,
+    features,
+    given_as,
+    is_image,
+    joined,
+    require_amounts,
+    require_branches,
+    without_axis,
+)
 from niwaki.spaces.einspace.branching import add
 from niwaki.spaces.einspace.routing import patches_along
 from niwaki.spaces.grammar.grammar import Effect
 
+GATES = ("sigmoid", "silu", "gelu", "none")
+
 
 def depthwise(given: Typed, k: int, s: int) -> Effect | str:
     """Convolve each channel of an image for itself."""
-    channels = features(given[0])
+    channels = features(given_as(given)[0])
     return grouped(given, k=k, s=s, g=channels, d=channels)
 
 
 def grouped(given: Typed, k: int, s: int, g: int, d: int) -> Effect | str:
     """Convolve `g` groups of an image's channels, each for itself, to `d` channels in all."""
-    if min(k, s, g, d) < 1:
-        raise SpaceError("k, s, g and d are at least 1")
-    shape, _ = given
+    require_amounts(k=k, s=s, g=g, d=d)
+    shape, _ = given_as(given)
     if not is_image(shape):
         return "a convolution wants an image"
     channels, *sides = shape
@@ -41,7 +53,7 @@ def grouped(given: Typed, k: int, s: int, g: int, d: int) -> Effect | str:
 
 def glu(given: Typed) -> Effect | str:
     """Gate one half of the channels or features by the other."""
-    shape, grid = given
+    shape, grid = given_as(given)
     axis = 0 if is_image(shape) else 1
     if shape[axis] % 2:
         return f"{shape[axis]} features have no halves"
@@ -49,14 +61,30 @@ def glu(given: Typed) -> Effect | str:
     return effect(halved, without_axis(grid, axis))
 
 
-def gate(given: tuple[Typed, ...], by: str) -> Effect | str:  # noqa: ARG001
+def gate(given: tuple[Typed, ...], by: str) -> Effect | str:
     """Multiply one branch by a function of the other."""
-    return add(given) if len(given) == 2 else "a gate and what it lets through are two branches"
+    if by not in GATES:
+        raise SpaceError(f"by is {by}{nearest(str(by), GATES)} Known: {', '.join(GATES)}")
+    if len(joined(given)) != 2:
+        return "a gate and what it lets through are two branches"
+    return add(given)
 
 
 def slimmable(given: Typed, d: int, ratio: float) -> Effect | str:
     """Map the last axis to a share of `d` values."""
+    require_amounts(d=d)
+    require_share(ratio)
     return computation.linear(given, slimmed(d, ratio))
+
+
+def require_share(ratio: object) -> None:
+    """Check a share of a width.
+
+    Raises:
+        SpaceError: If it is no number above 0, up to 1.
+    """
+    if not (isinstance(ratio, int | float) and 0.0 < ratio <= 1.0):
+        raise SpaceError(f"ratio is {ratio}: give a number above 0, up to 1")
 
 
 def slimmed(d: int, ratio: float) -> int:
@@ -66,12 +94,14 @@ def slimmed(d: int, ratio: float) -> int:
 
 def widen(given: Typed, by: int) -> Effect:
     """Map the last axis to `by` times as many values."""
-    return computation.linear(given, given[0][-1] * by)
+    require_amounts(by=by)
+    return computation.linear(given, given_as(given)[0][-1] * by)
 
 
 def narrow(given: Typed, by: int) -> Effect | str:
     """Map the last axis to a `by`-th of its values."""
-    width = given[0][-1]
+    require_amounts(by=by)
+    width = given_as(given)[0][-1]
     return (
         f"{width} has no part of 1 / {by}" if width % by else computation.linear(given, width // by)
     )
@@ -79,7 +109,8 @@ def narrow(given: Typed, by: int) -> Effect | str:
 
 def router(given: Typed, b: int) -> Effect:
     """Give the same tensor to every expert, and weigh them by its mean features."""
-    width = features(given[0])
+    require_branches(b)
+    width = features(given_as(given)[0])
     return Effect((given,) * b, (width + 1) * b, width * b, b)
 
 
@@ -90,14 +121,13 @@ def mix(given: tuple[Typed, ...]) -> Effect | str:
 
 def zero(given: Typed) -> Effect:
     """Give zeros."""
-    return effect(*given)
+    return effect(*given_as(given))
 
 
 def pool(given: Typed, k: int, s: int) -> Effect | str:
     """Average over windows of an image."""
-    if k < 1 or s < 1:
-        raise SpaceError("k and s are at least 1")
-    shape, grid = given
+    require_amounts(k=k, s=s)
+    shape, grid = given_as(given)
     if not is_image(shape):
         return "pooling wants an image"
     sizes = [patches_along(side, k, s, k // 2) for side in shape[1:]]

@@ -13,7 +13,7 @@ References:
 import math
 
 from niwaki.spaces.einspace import branching, computation, routing
-from niwaki.spaces.einspace.attributes import Typed, effect, is_image
+from niwaki.spaces.einspace.attributes import Typed, effect, given_as, is_image
 from niwaki.spaces.einspace.branching import clone
 from niwaki.spaces.einspace.computation import norm, posenc, relu, softmax
 from niwaki.spaces.einspace.routing import identity
@@ -45,7 +45,7 @@ def conv1d(given: Typed, k: int, d: int) -> Effect | str:
 
 def permute(given: Typed, order: int) -> Effect | str:
     """Reorder axes."""
-    return _scoped(routing.permute((given[0], None), order), given)
+    return _scoped(routing.permute((given_as(given)[0], None), order), given)
 
 
 def im2col(given: Typed, k: int, s: int, p: int) -> Effect | str:
@@ -55,7 +55,7 @@ def im2col(given: Typed, k: int, s: int, p: int) -> Effect | str:
 
 def col2im(given: Typed) -> Effect | str:
     """Cut the values of the transposed tokens into images of the grid in scope."""
-    shape, grid = given
+    shape, grid = given_as(given)
     if is_image(shape) or grid is None:
         return "col2im wants tokens, and a grid in scope"
     _, h, w = grid
@@ -67,7 +67,7 @@ def col2im(given: Typed) -> Effect | str:
 
 def group(given: Typed, dim: int, b: int) -> Effect | str:
     """Split an axis, unless some axis is shorter than the number of parts."""
-    shape, grid = given
+    shape, grid = given_as(given)
     if min(shape) < b:
         return f"an axis of {shape} is shorter than {b}"
     found = branching.group((shape, None), dim, b)

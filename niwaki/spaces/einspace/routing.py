@@ -3,7 +3,15 @@
 from functools import lru_cache
 
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.einspace.attributes import Grid, Shape, Typed, effect, is_image
+from niwaki.spaces.einspace.attributes import (
+    Grid,
+    Shape,
+    Typed,
+    effect,
+    given_as,
+    is_image,
+    require_amounts,
+)
 from niwaki.spaces.grammar.grammar import Effect
 
 
@@ -14,9 +22,9 @@ def identity(given: Typed) -> Effect:
 
 def im2col(given: Typed, k: int, s: int, p: int) -> Effect | str:
     """Turn the patches of an image into tokens: (C, H, W) to (h w, C k k)."""
-    if k < 1 or s < 1 or p < 0:
-        raise SpaceError("k and s are at least 1, and p is at least 0")
-    shape, _ = given
+    require_amounts(k=k, s=s)
+    require_amounts(0, p=p)
+    shape, _ = given_as(given)
     if not is_image(shape):
         return "im2col wants an image"
     channels, height, width = shape
@@ -33,7 +41,7 @@ def patches_along(size: int, k: int, s: int, p: int) -> int:
 
 def col2im(given: Typed) -> Effect | str:
     """Turn tokens back into an image: (h w, D) to (D, h, w)."""
-    shape, grid = given
+    shape, grid = given_as(given)
     if is_image(shape) or grid is None or len(grid) != 3 or grid[0] != 0:
         return "col2im wants tokens that stand for the pixels of an image"
     _, h, w = grid
@@ -44,7 +52,7 @@ def col2im(given: Typed) -> Effect | str:
 
 def permute(given: Typed, order: int) -> Effect | str:
     """Reorder axes: digit i of `order` names the axis, from 1, that becomes axis i."""
-    shape, grid = given
+    shape, grid = given_as(given)
     axes = axes_of(order)
     if len(axes) != len(shape):
         return f"a permutation of {len(axes)} axes does not fit {len(shape)}"

@@ -11,7 +11,13 @@ from niwaki.core.errors import NiwakiError, SpaceError
 from niwaki.core.registry import nearest
 from niwaki.spaces.grammar.costs import NOTHING, Cost, above, repeated
 from niwaki.spaces.grammar.flows import Attribute, Place, places_of
-from niwaki.spaces.grammar.grammar import Effect, Grammar, Operation, Production
+from niwaki.spaces.grammar.grammar import (
+    Effect,
+    ForeignAttributeError,
+    Grammar,
+    Operation,
+    Production,
+)
 from niwaki.spaces.grammar.tree import Tree, TreePath
 
 # Entries in tables of trees. Tables only save time, so they are emptied now and then: a long search
@@ -48,7 +54,8 @@ class AttributeRuleError(SpaceError):
     """The attribute rule of an operation does not do what it should.
 
     Attributes:
-        line: Where the operation is declared; 0 if that is not known.
+        line: Where the operation is declared, or the input if the rule speaks of others; 0 if that
+            is not known.
     """
 
     def __init__(self, message: str, line: int) -> None:
@@ -190,7 +197,11 @@ class Attributes:
     ) -> AttributeRuleError:
         line = self.grammar.terminals[operation.terminal].line
         if isinstance(fault, NiwakiError):  # a sentence for whoever wrote the grammar
-            return AttributeRuleError(f"'{operation.spelled}' makes no sense: {fault}", line)
+            foreign = isinstance(fault, ForeignAttributeError) and inherited == self.grammar.input
+            return AttributeRuleError(
+                f"'{operation.spelled}' makes no sense here: {fault}",
+                self.grammar.input_line if foreign else line,
+            )
         return AttributeRuleError(
             f"the attribute rule of '{operation.spelled}' fails for {inherited!r}: {fault!r}. "
             "Return a sentence where an operation does not apply",

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
+from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar.flows import UNTYPED, Attribute, Chain, Flow, Place
 from niwaki.spaces.grammar.tree import Tree
 
@@ -27,6 +28,10 @@ class Effect(NamedTuple):
     parameters: int = 0
     macs: int = 0
     elements: int = 0
+
+
+class ForeignAttributeError(SpaceError):
+    """An attribute of another kind than a rule speaks of, with the kind that it wants."""
 
 
 # The attribute rule of a terminal: (inherited, **parameters) -> Effect, or a sentence that says
@@ -203,6 +208,7 @@ class Grammar:
         terminals: By name.
         input: What the start symbol inherits: the network's input.
         output: What networks must give; None if anything will do.
+        input_line: Where the input is written; 0 if in Python, or in a file that is included.
     """
 
     start: str
@@ -210,9 +216,10 @@ class Grammar:
     terminals: Mapping[str, Terminal] = field(default_factory=dict)
     input: Attribute = UNTYPED
     output: Attribute | None = None
+    input_line: int = 0
 
     def __getstate__(self) -> dict[str, object]:
-        names = ("start", "productions", "terminals", "input", "output")
+        names = ("start", "productions", "terminals", "input", "output", "input_line")
         return {name: getattr(self, name) for name in names}
 
     @cached_property
@@ -354,7 +361,7 @@ class Grammar:
 
     def on(self, inherited: Attribute, *, output: Attribute | None = None) -> "Grammar":
         """Return this grammar for networks with another input, and perhaps a wanted output."""
-        return replace(self, input=inherited, output=output)
+        return replace(self, input=inherited, output=output, input_line=0)
 
     def without_duplicates(self) -> "Grammar":
         """Return this grammar with productions that are written twice merged, weights added."""

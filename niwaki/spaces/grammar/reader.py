@@ -76,6 +76,7 @@ class Draft:
     start: str = ""
     input: object = UNTYPED
     output: object = None
+    input_line: int = 0
     modules: list[str] = field(default_factory=list)
     terminals: dict[str, Terminal] = field(default_factory=dict)
     flows: dict[str, Flow] = field(
@@ -88,7 +89,12 @@ class Draft:
     def grammar(self) -> Grammar:
         """Return what was read; meaningless if there are errors among the findings."""
         return Grammar(
-            self.start, tuple(self.productions), dict(self.terminals), self.input, self.output
+            self.start,
+            tuple(self.productions),
+            dict(self.terminals),
+            self.input,
+            self.output,
+            self.input_line,
         )
 
 
@@ -202,7 +208,7 @@ def _read_directive(draft: Draft, statement: Statement) -> None:
     if kind == "start":
         draft.start = Scanner(text).name("a symbol")
     elif kind == "input":
-        draft.input = read_literal(text)
+        draft.input, draft.input_line = read_literal(text), statement.line
     elif kind == "output":
         draft.output = read_literal(text)
     elif kind == "functions":
@@ -318,7 +324,10 @@ def _read_flow(draft: Draft, statement: Statement) -> None:
     text, builder = _with_builder(statement.text)
     name, _, path = (part.strip() for part in text.partition("="))
     found = _object(draft, path or name, required=True)
-    flow = found() if isinstance(found, type) else found
+    try:
+        flow = found() if isinstance(found, type) else found
+    except FAULTS as fault:
+        raise GrammarSyntaxError(f"'{path or name}' cannot be made: {fault!r}") from fault
     if not isinstance(flow, Flow):
         raise GrammarSyntaxError(f"'{path or name}' is not a Flow: derive it from Flow or Chain")
     draft.flows[name] = flow

@@ -5,7 +5,7 @@ import re
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar.grammar import spell, spell_name
 from niwaki.spaces.grammar.syntax import GrammarSyntaxError, Scanner, read_parameters
-from niwaki.spaces.grammar.tree import DEEPEST, Tree
+from niwaki.spaces.grammar.tree import DEEPEST, Tree, tree_from_json
 
 
 def read_tree(text: str) -> Tree:
@@ -21,9 +21,19 @@ def read_tree(text: str) -> Tree:
     except GrammarSyntaxError as fault:
         shown = re.sub(r"\s+", " ", text.strip())[:60]
         raise SpaceError(
-            f"a tree such as 'seq(relu, linear(d=64))' was wanted, but '{shown}' came: {fault}"
+            f"a tree such as 'seq(relu, linear(d=64))' was wanted, but '{shown}' came: "
+            f"{_as_text(text) or fault}"
         ) from fault
     return tree
+
+
+def _as_text(text: str) -> str:
+    """Return how a tree in JSON is written as text; empty if the text is none."""
+    try:
+        tree = tree_from_json(text)
+    except SpaceError:
+        return ""
+    return f"that is JSON, and the same tree is written {tree}"
 
 
 def _read_node(scanner: Scanner, depth: int) -> Tree:

@@ -227,9 +227,15 @@ def _read_reference(scanner: Scanner) -> Reference:
 
 def read_literal(text: str) -> object:
     """Read an attribute: numbers, names and nested round brackets, `(im, 3, 32, 32)`."""
-    scanner = Scanner(text)
-    value = _read_literal(scanner)
-    scanner.end()
+    try:
+        scanner = Scanner(text)
+        value = _read_literal(scanner)
+        scanner.end()
+    except GrammarSyntaxError as fault:
+        raise GrammarSyntaxError(
+            f"{fault}: an attribute is a number, a name, or some of them in round brackets, with "
+            "commas, `((3, 32, 32), none)`"
+        ) from fault
     return value
 
 

@@ -19,6 +19,12 @@ from niwaki.spaces.grammar.findings import Finding, error
 from niwaki.spaces.grammar.statements import Statement
 
 MOST_NODES = 200_000
+_MERGE = "tag:yaml.org,2002:merge"
+_NO_MERGE = (
+    "a grammar has no place for shared mappings, so '<<' is not read: put what is shared into a "
+    "grammar file of its own, and say 'include: [shared.yaml]'. Productions of one symbol add up; "
+    "an alias of a list, `Conv: *net`, is read"
+)
 _LISTS = {"include": "include", "functions": "functions", "terminals": "terminal"}
 _KINDS = {
     "include": "a list",
@@ -42,8 +48,8 @@ def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:
     except (yaml.YAMLError, RecursionError) as fault:
         message = "it nests too deeply" if isinstance(fault, RecursionError) else str(fault)
         return [], [error(0, "syntax", f"this is not YAML: {message}")]
-    if endless := _unfolded(root):
-        return [], [endless]
+    if unread := _unfolded(root):
+        return [], [unread]
     if not isinstance(root, yaml.MappingNode):
         return [], [error(1, "syntax", f"a mapping was wanted, with keys {', '.join(_KEYS)}")]
     statements: list[Statement] = []
@@ -76,7 +82,10 @@ def yaml_statements(text: str) -> tuple[list[Statement], list[Finding]]:
 
 
 def _unfolded(root: object) -> Finding | None:
-    """Return what is wrong if aliases (`*a`) make the file endless, or far larger than it looks."""
+    """Return what is wrong with aliases (`*a`) and with merges of mappings (`<<: *a`), if anything.
+
+    Aliases may make a file endless, or far larger than it looks.
+    """
     import yaml
 
     n_nodes, waiting = 0, [root]
@@ -88,6 +97,9 @@ def _unfolded(root: object) -> Finding | None:
             line = node.start_mark.line + 1 if isinstance(node, yaml.Node) else 0
             return error(line, "syntax", message)
         if isinstance(node, yaml.MappingNode):
+            for key, _ in node.value:
+                if key.tag == _MERGE:
+                    return error(key.start_mark.line + 1, "syntax", _NO_MERGE)
             waiting += itertools.chain.from_iterable(node.value)
         elif isinstance(node, yaml.SequenceNode):
             waiting += node.value
@@ -137,5 +149,8 @@ def _literal(node: object) -> str:
     if isinstance(node, yaml.SequenceNode):
         return f"({', '.join(_literal(each) for each in node.value)})"
     if isinstance(node, yaml.ScalarNode):
-        return f'"{node.value}"' if node.tag.endswith(":str") else str(node.value)
+        if node.tag.endswith(":null"):
+            return "none"
+        plain = not node.tag.endswith(":str") or node.value.startswith("(")  # as in text
+        return str(node.value) if plain else f'"{node.value}"'
     return "?"

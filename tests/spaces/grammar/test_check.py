@@ -85,7 +85,10 @@ def test_a_mistake_is_explained(
 
 EINSPACE = "input ((4, 8, 8), none)\nfunctions niwaki.spaces.einspace.rules\n"
 SENSELESS = (
-    "linear(d=0)", "im2col(k=0, s=1, p=0)", "im2col(k=1, s=0, p=0)", "im2col(k=1, s=1, p=-1)",
+    "linear(d=0)", "linear(d=64.0)", "linear(d=true)", "linear(d=wide)", "clone(b=100000000)",
+    "widen(by=0)", "narrow(by=0)", "router(b=0)", "slimmable(d=0, ratio=0.5)",
+    "slimmable(d=8, ratio=-1)", "gate(by=tanh)", "im2col(k=0, s=1, p=0)",
+    "im2col(k=1, s=0, p=0)", "im2col(k=1, s=1, p=-1)",
     "conv1d(k=0, d=8)", "permute(order=111)", "permute(order=129)", "clone(b=0)",
     "group(dim=1, b=0)", "pool(k=0, s=1)", "grouped(k=3, s=1, g=0, d=8)",
 )  # fmt: skip
@@ -100,7 +103,52 @@ def test_parameters_out_of_range_are_found(tmp_path: Path, operation: str) -> No
     )
     (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
     assert (found.line, found.code) == (4, "attribute-rule")
-    assert "makes no sense" in found.message
+    assert "makes no sense here" in found.message
+
+
+WRONG_INPUTS = (
+    "(3, 32, 32)", "(im, 3, 32, 32)", "3", "none", "((3, 32, 32),)", "((3, 0, 32), none)",
+    "((3.0, 32, 32), none)", "((3, 32, 32), true)", "((8,), none)",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("given", WRONG_INPUTS)
+@pytest.mark.parametrize("rules", ["rules", "published"])
+def test_inputs_that_rules_of_einspace_do_not_speak_of_are_named_with_the_remedy(
+    tmp_path: Path, given: str, rules: str
+) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text(
+        f"functions niwaki.spaces.einspace.{rules}\ninput {given}\n"
+        "terminal relu, clone(b=2), add\nS -> seq: S S [0.2] | relu | b@branch: clone S S add [0.1]"
+    )
+    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    assert (found.line, found.code) == (2, "attribute-rule")
+    assert "write `input ((3, 32, 32), none)`" in found.message
+
+
+@pytest.mark.parametrize("given", ["3, 32, 32", "[3, 32, 32]", "(3 32 32)"])
+def test_inputs_that_cannot_be_read_show_how_to_write_them(tmp_path: Path, given: str) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text(f"input {given}\nS -> 'a'")
+    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    assert found.line == 1
+    assert "in round brackets, with commas" in found.message
+
+
+@pytest.mark.parametrize(
+    ("production", "line"), [("x: clone relu relu add", 4), ("x: relu add", 5)]
+)
+def test_branches_without_their_flow_are_told_of_it(
+    tmp_path: Path, production: str, line: int
+) -> None:
+    path = tmp_path / "a.grammar"
+    path.write_text(
+        f"{EINSPACE}terminal clone(b=2)\nterminal relu\nterminal add\nS -> {production}"
+    )
+    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    assert found.line == line
+    assert "label@branch: clone(b=2) M M add" in found.message
 
 
 JOINED = f"""{EINSPACE}terminal clone(b=2), linear(d=8|16), add
@@ -162,6 +210,21 @@ def test_yaml_may_name_several_modules_of_rules(tmp_path: Path) -> None:
     assert "3 features have no halves" in fault
     path.write_text(text.replace("extras", "nowhere"))
     assert [each.line for each in check_file(path) if each.code == "missing-function"] == [3]
+
+
+@pytest.mark.parametrize("given", ["[[3, 8, 8], null]", "[[3, 8, 8], ~]", "((3, 8, 8), none)"])
+def test_yaml_says_inputs_in_its_own_way_or_as_text(tmp_path: Path, given: str) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(f"input: {given}\nproductions: {{S: [\"'a'\"]}}\n")
+    assert load_grammar(path).input == ((3, 8, 8), None)
+
+
+def test_merges_in_yaml_are_told_of_includes(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("productions:\n  <<: &base\n    T: [\"'a'\"]\n  S: [T]\n")
+    (found,) = check_file(path)
+    assert (found.line, found.level) == (2, Level.ERROR)
+    assert "include: [shared.yaml]" in found.message
 
 
 def test_yaml_that_is_none_is_a_finding(tmp_path: Path) -> None:

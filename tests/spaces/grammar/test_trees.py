@@ -1,6 +1,7 @@
 """Trees: text and JSON round trips, canonical forms, distances; properties of random trees."""
 
 import json
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -161,6 +162,12 @@ def test_equal_subtrees_are_one_object_in_memory() -> None:
 def test_broken_text_is_refused(text: str) -> None:
     with pytest.raises(SpaceError, match="a tree such as"):
         read_tree(text)
+
+
+def test_a_tree_in_json_is_shown_as_text() -> None:
+    for tree in (read_tree("seq(relu, linear(d=64))"), read_tree("a(b, c(d, 'e f'(k=1)))")):
+        with pytest.raises(SpaceError, match=re.escape(f"the same tree is written {tree}")):
+            read_tree(tree.to_json())
 
 
 @pytest.mark.parametrize("value", [3, (), ("a",), ("a", 1), None, (("a", "b"), "c")])
