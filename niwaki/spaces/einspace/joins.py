@@ -1,8 +1,9 @@
 """From branchings to forks: splits, branches and joins of a blueprint."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.einspace.blueprint import Fork, Line, Piece
@@ -29,7 +30,7 @@ def split(tape: Tape, operation: Operation) -> tuple[Piece, Layout]:
     Raises:
         SpaceError: If nobody knows how to build it.
     """
-    if operation.terminal not in ("clone", "router", "group"):
+    if operation.terminal not in SPLITS:
         raise without_module(operation)
     parameters = dict(operation.parameters)
     n = int(parameters["b"])
@@ -74,10 +75,9 @@ def join(split_by: Piece, branches: Sequence[Branch], operation: Operation) -> t
     Raises:
         SpaceError: If nobody knows how to build it.
     """
-    known = {"add": _add, "concat": _concat, "matmul": _matmul, "gate": _gate, "mix": _mix}
-    if operation.terminal not in known:
+    if operation.terminal not in JOINS:
         raise without_module(operation)
-    piece, layout = known[operation.terminal](branches, operation)
+    piece, layout = JOINS[operation.terminal](branches, operation)
     lines: list[Line] = []
     for branch in branches:
         lines += [branch.tape.line()] * branch.copies
@@ -145,3 +145,11 @@ def _matmul(branches: Sequence[Branch], operation: Operation) -> tuple[Piece, La
     scaled = bool(dict(operation.parameters)["scaled"])
     settings = (("scale", first[-1] if scaled else 0),)
     return Piece("product", shape, settings, macs=n * second[-1]), Layout(kind, shape)
+
+
+SPLITS = frozenset(("clone", "router", "group"))
+JOINS: Mapping[str, Callable[[Sequence[Branch], Operation], tuple[Piece, Layout]]] = (
+    MappingProxyType(
+        {"add": _add, "concat": _concat, "matmul": _matmul, "gate": _gate, "mix": _mix}
+    )
+)

@@ -7,10 +7,12 @@ from typing import Literal
 
 from niwaki.core.errors import SpaceError
 from niwaki.core.limits import require_at_least
-from niwaki.spaces.einspace.attributes import Shape, shape_of
+from niwaki.spaces.einspace.attributes import Shape, is_image, shape_of
 from niwaki.spaces.einspace.family import NetworkFamily
 from niwaki.spaces.einspace.heads import require_style
+from niwaki.spaces.einspace.planning import require_modules
 from niwaki.spaces.einspace.settings import input_of
+from niwaki.spaces.grammar.calls import require_builders
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar
@@ -91,13 +93,17 @@ class GrammarSettings:
             heads: At least one; maps are as large as the input.
 
         Raises:
-            SpaceError: If the grammar has errors, its attributes are no shapes, or nothing is
-                within the budget.
+            SpaceError: If the grammar has errors, its attributes are no shapes, a maker of modules
+                is missing or takes other parameters, an operation has none, or nothing is within
+                the budget.
         """
         if not heads:
             raise SpaceError("a network answers at least one task, but no heads came")
+        space = self.space(input_shape)
+        require_builders(space.grammar)
+        require_modules(space.grammar)
         return NetworkFamily(
-            self.space(input_shape),
+            space,
             tuple(heads),
             dict(self.seeds or {}),
             style=self.heads,
@@ -110,8 +116,19 @@ def _like(example: Attribute, input_shape: Shape) -> Attribute:
     """Return the attribute of an input in the form that the grammar's own has.
 
     Raises:
-        SpaceError: If that is no form of a shape.
+        SpaceError: If that is no form of a shape, or of images where sequences come, or the other
+            way round.
     """
     shape = shape_of(example)
     given = input_of(input_shape)
+    if len(shape) != len(given[0]):
+        raise SpaceError(
+            f"the grammar's `input` is of {_kind(shape)}, {shape}, but the data are "
+            f"{_kind(given[0])}, {given[0]}: write an `input` of theirs, or say how they lie, such "
+            "as `data.layout: NCL` for sequences"
+        )
     return given[0] if example == shape else given
+
+
+def _kind(shape: Shape) -> str:
+    return "images" if is_image(shape) else "sequences"

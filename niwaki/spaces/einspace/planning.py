@@ -5,15 +5,26 @@ from typing import NamedTuple
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.einspace.attributes import Shape, shape_of, typed
 from niwaki.spaces.einspace.blueprint import Fork, Piece
-from niwaki.spaces.einspace.joins import Branch, alike, cell, join, split, without_module
+from niwaki.spaces.einspace.joins import (
+    JOINS,
+    SPLITS,
+    Branch,
+    alike,
+    cell,
+    join,
+    split,
+    without_module,
+)
 from niwaki.spaces.einspace.layout import Layout, Tape, first_layout, plain
 from niwaki.spaces.einspace.lowering_extras import ALL_OPERATIONS
 from niwaki.spaces.einspace.own_modules import join_own, split_own, write_own
 from niwaki.spaces.einspace.tasks import ByTask
 from niwaki.spaces.grammar.attributes import MOST_REMEMBERED, Attributes, Step
 from niwaki.spaces.grammar.flows import Attribute, Cell, Place
-from niwaki.spaces.grammar.grammar import IDENTITY, Operation, Production
+from niwaki.spaces.grammar.grammar import IDENTITY, Grammar, Operation, Production
 from niwaki.spaces.grammar.tree import Tree
+
+_KNOWN = {*ALL_OPERATIONS, *SPLITS, *JOINS}
 
 # A child with what it derives from and what it is given.
 _Child = tuple[str, Place, Tree, Attribute]
@@ -27,6 +38,31 @@ class _Forked(NamedTuple):
     given: Layout
     fork: Fork
     gives: Layout
+
+
+def require_modules(grammar: Grammar) -> None:
+    """Raise if a grammar has operations, or nodes, that nobody knows how to build.
+
+    Raises:
+        SpaceError: On the first, with what to say of it.
+    """
+    for operation in grammar.operations.values():
+        terminal = grammar.terminals[operation.terminal]
+        known = terminal.builder or IDENTITY in terminal.traits or terminal.name in _KNOWN
+        if not known:
+            raise without_module(operation)
+    for way in grammar.productions:
+        flow = way.flow
+        known_flow = flow.linear or flow.parallel or isinstance(flow, Cell | ByTask)
+        if not (way.renames or way.builder or known_flow):
+            raise _unbuilt(way)
+
+
+def _unbuilt(way: Production) -> SpaceError:
+    return SpaceError(
+        f"nobody knows how to build '{way.label}': say what makes its module, "
+        "`flow name = package.flows:Flow builds package.layers:name`"
+    )
 
 
 class Planner:
@@ -105,10 +141,7 @@ class Planner:
         elif isinstance(way.flow, Cell):
             fork, gives = self._cell(tape, children)
         else:
-            raise SpaceError(
-                f"nobody knows how to build '{way.label}': say what makes its module, "
-                "`flow name = package.flows:Flow builds package.layers:name`"
-            )
+            raise _unbuilt(way)
         return _Forked(tape.layout, fork, gives)
 
     def _leaf(self, tape: Tape, operation: Operation, given: Attribute) -> None:

@@ -1,14 +1,16 @@
 """Explains what is wrong with a grammar: errors forbid it, the rest is for its author."""
 
 import math
+import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from niwaki.core.errors import ConfigError, SpaceError
+from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
-from niwaki.spaces.grammar.attributes import AttributeRuleError, Attributes
+from niwaki.spaces.grammar.attributes import FAULTS, AttributeRuleError, Attributes
+from niwaki.spaces.grammar.calls import builders_that_misfit, rules_that_misfit
 from niwaki.spaces.grammar.components import recurring
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError
@@ -25,7 +27,7 @@ from niwaki.spaces.grammar.rates import (
     lowest_heights,
     reachable_symbols,
 )
-from niwaki.spaces.grammar.reader import draft_file, imported, no_start
+from niwaki.spaces.grammar.reader import draft_file, no_start
 from niwaki.spaces.grammar.tree import DEEPEST
 from niwaki.spaces.grammar.variation import Engine
 
@@ -37,6 +39,7 @@ _MOST_LOOKED_AT = 6_000_000  # productions, each for each tree
 MOST_CHILDREN = 250
 _MOST_TRIED = 24  # trees
 _MOST_TRIED_AMONG = 40_000  # productions, each for each tree
+_SHIPPED = "niwaki."
 _FULL_CELLS = {n * (n - 1) // 2 for n in range(2, 33)}
 
 
@@ -51,8 +54,24 @@ def check_file(path: Path | str) -> list[Finding]:
         return [error(0, "unreadable", str(fault))]
     findings = list(draft.findings)
     if not any(finding.level is Level.ERROR for finding in findings):
-        findings += check_grammar(draft.grammar())
+        findings += _checked(draft.grammar())
     return sorted(findings, key=lambda finding: finding.line)
+
+
+def _checked(grammar: Grammar) -> list[Finding]:
+    """Check a grammar; that a flow of one's own fails is a finding, too."""
+    own = [way for way in grammar.productions if not type(way.flow).__module__.startswith(_SHIPPED)]
+    try:
+        return check_grammar(grammar)
+    except FAULTS as fault:
+        if not own:
+            raise
+        where = traceback.extract_tb(fault.__traceback__)[-1]
+        message = (
+            f"the flow '{type(own[0].flow).__name__}' fails: {fault!r} ({Path(where.filename).name}"
+            f", line {where.lineno}). Let its methods give what can be hashed, or None"
+        )
+        return [error(own[0].line, "flow", message)]
 
 
 def check_grammar(grammar: Grammar) -> list[Finding]:
@@ -63,8 +82,11 @@ def check_grammar(grammar: Grammar) -> list[Finding]:
     findings += [*_growth(grammar), *_labels(grammar)]
     if _broken(findings):
         return findings
-    findings += [*_builders(grammar), *_ambiguity(grammar), *_rates(grammar)]
-    findings += _attributes(grammar)
+    misfits = rules_that_misfit(grammar)
+    findings += [*misfits, *builders_that_misfit(grammar)]
+    findings += [*_ambiguity(grammar), *_rates(grammar)]
+    if not misfits:
+        findings += _attributes(grammar)
     return findings
 
 
@@ -76,7 +98,7 @@ def require_sound(grammar: Grammar) -> None:
     """
     quick = [*_symbols(grammar), *_weights(grammar)]
     if not _broken(quick):
-        quick += [*_growth(grammar), *_labels(grammar)]
+        quick += [*_growth(grammar), *_labels(grammar), *rules_that_misfit(grammar)]
         if not grammar.typed:
             quick += _rules_without_input(grammar)
     errors = [str(finding) for finding in quick if finding.level is Level.ERROR]
@@ -242,18 +264,6 @@ def _labels(grammar: Grammar) -> Iterator[Finding]:
                 "have 1, 3, 6, ... edges"
             )
             yield error(way.line, "flow", message)
-
-
-def _builders(grammar: Grammar) -> Iterator[Finding]:
-    """Yield makers of modules that are not there."""
-    used = [(each.line, each.builder) for each in grammar.terminals.values()]
-    used += [(way.line, way.builder) for way in grammar.productions]
-    for line, path in dict(zip((path for _, path in used), used, strict=True)).values():
-        try:
-            if path:
-                imported(path)
-        except ConfigError as fault:
-            yield error(line, "missing-function", str(fault))
 
 
 def _ambiguity(grammar: Grammar) -> Iterator[Finding]:

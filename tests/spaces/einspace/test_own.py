@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from niwaki.core.errors import ConfigError, SpaceError
-from niwaki.spaces.einspace import GrammarSettings
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.einspace import GrammarSettings, NetworkFamily
 from niwaki.spaces.grammar import check_file, check_report, count_all
 from niwaki.spaces.grammar.attributes import Attributes
+from niwaki.spaces.grammar.findings import Level
 from niwaki.spaces.grammar.reader import load_grammar
 from tests.spaces.einspace.conftest import DIGIT
 from tests.spaces.einspace.test_networks import check_network
@@ -76,9 +77,8 @@ def test_nodes_of_ones_own_flow_are_built(tmp_path: Path) -> None:
     tree = "both(seq(conv(k=3,d=8), halve), seq(conv(k=5,d=8), halve))"
     check_network(family, family.space.candidate(tree), (3, 16, 16))
     (tmp_path / "own.grammar").write_text(text.replace(BUILDER, ""))
-    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
     with pytest.raises(SpaceError, match="nobody knows how to build 'both'"):
-        family.build(family.space.candidate(tree))
+        GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
 
 
 SPLIT = """terminal thirds builds tests.spaces.einspace.own_layers
@@ -121,22 +121,23 @@ def test_splits_and_joins_that_cannot_be_built_are_named(
 ) -> None:
     text = text.replace("weighted [", "weighted(times=1) [")
     (tmp_path / "own.grammar").write_text(OWN + text)
-    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
     tree = "ways(thirds, conv(k=3,d=8), conv(k=5,d=8), weighted(times=1))"
     with pytest.raises(SpaceError, match=words):
+        family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
         family.build(family.space.candidate(tree))
 
 
 def test_an_operation_that_nobody_builds_is_named(tmp_path: Path) -> None:
-    (tmp_path / "own.grammar").write_text("input (3, 8, 8)\nterminal odd\nS -> odd")
-    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 8, 8), [DIGIT])
+    text = "input (3, 8, 8)\nterminal odd\nterminal nothing [identity]\nS -> nothing | odd [0.01]"
+    (tmp_path / "own.grammar").write_text(text)
     with pytest.raises(SpaceError, match="'odd' has no module: say what makes it"):
-        family.build(family.space.candidate("odd"))
+        GrammarSettings(str(tmp_path / "own.grammar")).family((3, 8, 8), [DIGIT])
 
 
 def test_a_branch_that_nobody_builds_is_named_every_time(tmp_path: Path) -> None:
     (tmp_path / "own.grammar").write_text(OWN + FLOW + "terminal odd\nNet -> odd [0.1]\n")
-    family = GrammarSettings(str(tmp_path / "own.grammar")).family((3, 16, 16), [DIGIT])
+    space = GrammarSettings(str(tmp_path / "own.grammar")).space((3, 16, 16))
+    family = NetworkFamily(space, (DIGIT,))
     candidate = family.space.candidate("both(odd, odd)")
     for _ in range(2):
         with pytest.raises(SpaceError, match="'odd' has no module: say what makes it"):
@@ -149,12 +150,21 @@ def test_a_grammar_without_shapes_is_refused(tmp_path: Path) -> None:
         GrammarSettings(str(tmp_path / "own.grammar")).family((3, 8, 8), [DIGIT])
 
 
+def test_images_for_a_grammar_of_sequences_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "own.grammar").write_text(
+        "input (32, 4)\nterminal nothing [identity]\nS -> nothing"
+    )
+    settings = GrammarSettings(str(tmp_path / "own.grammar"))
+    assert settings.family((4, 16), [DIGIT]).space.grammar.input == (16, 4)
+    with pytest.raises(SpaceError, match=r"of sequences, \(32, 4\), but the data are images"):
+        settings.family((1, 4, 32), [DIGIT])
+
+
 WRONG = [
     ("fails", "fails to make its module: RuntimeError"),
     ("no_module", "makes a int"),
     ("halve", r"gives \(3, 4, 4\), but its attribute rule says 0 and \(3, 8, 8\)"),
     ("breaks", "fails for \\(3, 8, 8\\)"),
-    ("nowhere", "has no 'nowhere'"),
 ]
 
 
@@ -167,10 +177,25 @@ def test_modules_that_are_not_what_was_said_are_refused(
         f"input (3, 8, 8)\nterminal odd builds tests.spaces.einspace.own_layers:{name}\nS -> odd"
     )
     family = GrammarSettings(str(path)).family((3, 8, 8), [DIGIT])
-    with pytest.raises((SpaceError, ConfigError), match=words):
+    with pytest.raises(SpaceError, match=words):
         family.build(family.space.candidate("odd"))
-    missing = [each.line for each in check_file(path) if each.code == "missing-function"]
-    assert missing == ([2] if name == "nowhere" else [])
+
+
+UNBUILT = [
+    ("odd builds tests.spaces.einspace.own_layers:nowhere", "has no 'nowhere'"),
+    ("odd(k=3) builds tests.spaces.einspace.own_layers:conv", "missing a required argument: 'd'"),
+]
+
+
+@pytest.mark.parametrize(("terminal", "words"), UNBUILT)
+def test_makers_that_are_missing_or_take_other_parameters_are_refused_before_a_search(
+    tmp_path: Path, terminal: str, words: str
+) -> None:
+    path = tmp_path / "own.grammar"
+    path.write_text(f"input (3, 8, 8)\nterminal halve\nterminal {terminal}\nS -> halve | odd")
+    with pytest.raises(SpaceError, match=words):
+        GrammarSettings(str(path)).family((3, 8, 8), [DIGIT])
+    assert [each.line for each in check_file(path) if each.level is Level.ERROR] == [3]
 
 
 def test_an_identity_needs_no_module(tmp_path: Path) -> None:
