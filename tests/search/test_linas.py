@@ -1,6 +1,6 @@
 """LINAS: what is peculiar to it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +11,13 @@ from sklearn.linear_model import Ridge
 from niwaki.core import Direction, Objective
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
-from niwaki.core.measurement import Trial
+from niwaki.core.measurement import Measurement, Trial
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
 from niwaki.search.linas import Linas, LinasSettings
 from niwaki.search.linas_predictor import LinasPredictor, ridge_predictions
 from niwaki.search.random_search import RandomSearch
+from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.testing.toy_run import search
 from niwaki.testing.toy_troubles import all_toys
 from niwaki.testing.toys import Toy
@@ -121,3 +122,29 @@ def test_a_round_does_not_wait_for_the_last_one() -> None:
 def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigError, match="'population_size' is 1"):
         LinasSettings(population_size=1)
+
+
+def test_spellings_of_one_network_do_not_change_what_is_resumed() -> None:
+    space = ChoiceSpace(tuple(Choice(name, tuple(range(6))) for name in "abc"))
+    cost = Objective("cost", Direction.MINIMIZE)
+    problem = Problem(
+        space, (cost,), identity=lambda c: str(sorted(map(str, c.decisions.values())))
+    )
+
+    def tell(searcher: Linas, candidates: Sequence[Candidate]) -> None:
+        for number, candidate in enumerate(candidates):
+            low, middle, high = sorted(float(str(value)) for value in candidate.decisions.values())
+            measurement = Measurement(candidate.key, {"cost": 9.0 + low * high - 3.0 * middle})
+            searcher.tell([Trial(number, candidate, measurement)])
+
+    small = LinasSettings(population_size=8, inner_evaluations=80, n_grid=2)
+    whole = Linas(problem, small)
+    asked: list[Candidate] = []
+    for _ in range(32):
+        asked += whole.ask(1)
+        tell(whole, asked[-1:])
+    for killed_after in (12, 20, 28):
+        resumed = Linas(problem, small)
+        resumed.resume(asked[:killed_after])
+        tell(resumed, asked[:killed_after])
+        assert resumed.ask(4) == asked[killed_after : killed_after + 4]

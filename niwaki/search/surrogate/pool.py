@@ -25,7 +25,7 @@ class Pool:
     Attributes:
         candidates: The first spelling met of each network.
         identities: Their names.
-        features: (n, d), the mean over the spellings that were met.
+        features: (n, d) of these spellings; the mean over all if the space is listed.
         cheap: (n,) values that cost nothing, by name; NaN where there is none.
     """
 
@@ -85,22 +85,31 @@ class Catalogue:
     learns_from_cheap: bool = False
     _features: dict[str, Array] = field(default_factory=dict)
     _cheap: dict[str, Mapping[str, float]] = field(default_factory=dict)
+    _is_listed: bool = False  # whether `everything` was called: then by identity, else by spelling
 
     def pool(self, candidates: Sequence[Candidate]) -> Pool:
         """Return candidates as a pool; of equal identities the first stands for all."""
         first: dict[str, Candidate] = {}
         for candidate in candidates:
             name = self.problem.identity(candidate)
-            first.setdefault(name, candidate)
+            if name in first:
+                continue
+            first[name] = candidate
             # At once: spaces remember the last few networks that they were asked about.
-            if name not in self._cheap:
-                self._cheap[name] = self.problem.cheap(candidate)
-        new = [name for name in first if name not in self._features]
+            entry = self._entry(name, candidate)
+            if entry not in self._cheap:
+                self._cheap[entry] = self.problem.cheap(candidate)
+        entries = {self._entry(name, candidate): candidate for name, candidate in first.items()}
+        new = [entry for entry in entries if entry not in self._features]
         if new:
-            rows = self._encoded([first[name] for name in new])
+            rows = self._encoded([entries[entry] for entry in new])
             # Without a list of all, a candidate is the only one of its kin that is known.
             self._take_down(new, np.tile(rows, 2) if self.problem.alike else rows)
-        return self._assembled(first)
+        return self._assembled(first, list(entries))
+
+    def _entry(self, identity: str, candidate: Candidate) -> str:
+        """Return the name under which a candidate is kept: never what depends on who came first."""
+        return identity if self._is_listed else candidate.key
 
     def everything(self) -> Pool:
         """Return all candidates of the space, which has to be small.
@@ -117,6 +126,7 @@ class Catalogue:
         for name, alike in spellings.items():
             self._cheap.setdefault(name, self.problem.cheap(alike[0]))
         self._take_down(list(spellings), self._with_kin(list(spellings.values()), means))
+        self._is_listed = True
         return self.pool([alike[0] for alike in spellings.values()])
 
     def _with_kin(self, spellings: Sequence[Sequence[Candidate]], encoded: Array) -> Array:
@@ -183,12 +193,12 @@ class Catalogue:
         violations = self.violations(pool)
         return pool.at(np.flatnonzero(violations == violations.min()))
 
-    def _assembled(self, first: Mapping[str, Candidate]) -> Pool:
-        names = dict.fromkeys(name for identity in first for name in self._cheap[identity])
+    def _assembled(self, first: Mapping[str, Candidate], entries: Sequence[str]) -> Pool:
+        names = dict.fromkeys(name for entry in entries for name in self._cheap[entry])
         n_features = len(next(iter(self._features.values()), ()))
-        features = np.array([self._features[identity] for identity in first])
+        features = np.array([self._features[entry] for entry in entries])
         cheap = {
-            name: np.array([self._cheap[identity].get(name, np.nan) for identity in first])
+            name: np.array([self._cheap[entry].get(name, np.nan) for entry in entries])
             for name in names
         }
         return Pool(
