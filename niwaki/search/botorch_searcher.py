@@ -16,7 +16,7 @@ from niwaki.core.limits import require_at_least
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import derived_seed
 from niwaki.search.base import Problem
-from niwaki.search.surrogate.history import History
+from niwaki.search.surrogate.history import History, signs_of
 from niwaki.search.surrogate.model_based import ModelBased
 from niwaki.search.surrogate.pool import Pool, grow
 
@@ -59,7 +59,7 @@ class BotorchSearcher(ModelBased):
     bounds are outcome constraints, and the candidates that are compared are bred by the space's own
     operators. Hyper-parameters are fitted when there are 15% more trials. All values are predicted,
     those that a cheap count gives too; but what a cheap count turns away is never asked for while
-    there is anything else. Failed trials teach nothing.
+    there is anything else. Failed trials teach nothing, and penalties are taken for failures.
 
     Needs the extra `botorch`.
 
@@ -81,7 +81,7 @@ class BotorchSearcher(ModelBased):
         self._lessons: tuple[int, Lessons | None] = (0, None)  # from how many trials
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
-        history = self._history.condensed(MOST_TRIALS)
+        history = _lesson_of(self._history)
         lessons = self._latest_lessons(history)
         if len(self._asked) < self._settings.n_initial or lessons is None:
             return self._problem.space.sample(rng)
@@ -124,7 +124,7 @@ class BotorchSearcher(ModelBased):
         return self._learned(len(self._history))
 
     def _learned(self, n_trials: int) -> "Lessons | None":
-        history = self._history.first(n_trials).condensed(MOST_TRIALS)
+        history = _lesson_of(self._history.first(n_trials))
         seed = derived_seed(self._problem.seed, "lessons", n_trials)
         lessons: Lessons | None = self._model.learned(history, seed=seed)
         return lessons
@@ -146,6 +146,12 @@ def _model() -> ModuleType:
             f"the searcher 'botorch' cannot be imported: {error}. Install the extra: "
             "pip install 'niwaki[botorch]'"
         ) from error
+
+
+def _lesson_of(history: History) -> History:
+    """Return what a model is conditioned on."""
+    condensed = history.condensed(MOST_TRIALS)
+    return condensed.without_penalties(signs_of(history.problem))
 
 
 def _last_due(n_trials: int) -> int:

@@ -37,8 +37,8 @@ class LinasSettings:
         n_grid: Strengths tried for ridge, and penalties for support vectors.
         faithful: As published: the evolution starts from the same random population in each round,
             crosses over only (which is what rounding leaves of the published operators), its last
-            population is measured as it is, cheap values are predicted like others, and folds are
-            not shuffled. Otherwise these are mended.
+            population is measured as it is, cheap values are predicted like others, penalties are
+            learned as they are, and folds are not shuffled. Otherwise these are mended.
 
     Raises:
         ConfigError: On a number out of its range.
@@ -58,7 +58,8 @@ class Linas(Searcher):
 
     The round of the i-th candidate learns from the trials that were told when it began. Mended, if
     not `faithful`: evolution starts from the measured front too, mutates as well as crosses over,
-    looks at computed cheap values, and the best that were never asked for make the next round.
+    looks at computed cheap values, the best that were never asked for make the next round, and
+    penalties are taken for failures, which teach nothing.
 
     References:
         Cummings, Sridhar, Sarah and Szankin, 2022, "A hardware-aware framework for accelerating
@@ -120,6 +121,8 @@ class Linas(Searcher):
         faithful = self._settings.faithful
         objectives = [objective.name for objective in self._problem.objectives]
         signs = signs_of(self._problem)
+        if not faithful:
+            history = history.without_penalties(signs)
         lessons = {name: history.known(name) for name in signs}
         lessons = {name: (X, values) for name, (X, values) in lessons.items() if len(values)}
         if not lessons.keys() >= set(objectives):

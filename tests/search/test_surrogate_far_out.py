@@ -1,5 +1,7 @@
 """Values that say that a candidate is bad, and no more, and what a search makes of them."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,12 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
+from niwaki.search.base import Searcher
+from niwaki.search.botorch_searcher import BotorchSearcher, BotorchSettings
+from niwaki.search.linas import Linas, LinasSettings
 from niwaki.search.surrogate import Surrogate
 from niwaki.search.surrogate.far_out import far_out
+from niwaki.search.surrogate.history import History
 from tests.search.test_surrogate import LAYERS, OBJECTIVES, values
 
 NOWHERE = -np.inf
@@ -49,12 +55,17 @@ def test_a_front_may_end_behind_a_gap() -> None:
     assert not far_out(costs, 1e6).any()
 
 
-def asked(penalty: float | None) -> list[Candidate]:
+def small_linas(problem: Problem) -> Searcher:
+    return Linas(problem, LinasSettings(population_size=12, inner_evaluations=200, n_grid=2))
+
+
+def asked(make: Callable[[Problem], Searcher], penalty: float | None) -> list[Candidate]:
     """Return what is asked for where networks whose first layer is small get a penalty, or fail."""
-    searcher = Surrogate(Problem(LAYERS, OBJECTIVES, seed=1))
-    found = []
-    for number in range(25):
-        [candidate] = searcher.ask(1)
+    rng = stream(4, "candidates")
+    known = list({candidate: None for candidate in (LAYERS.sample(rng) for _ in range(40))})[:24]
+    searcher = make(Problem(LAYERS, OBJECTIVES, seed=1))
+    searcher.resume(known)
+    for number, candidate in enumerate(known):
         measured = {name: 1.0 + value for name, value in values(candidate).items()}
         status = Status.COMPLETE
         if candidate.decisions["layer0"] == "small":
@@ -64,9 +75,39 @@ def asked(penalty: float | None) -> list[Candidate]:
                 measured = dict.fromkeys(measured, penalty)
         measurement = Measurement(candidate.key, measured, status=status)
         searcher.tell([Trial(number, candidate, measurement)])
-        found.append(candidate)
-    return found
+    return searcher.ask(3)
 
 
-def test_penalties_are_taken_for_failures() -> None:
-    assert asked(1e6) == asked(1e12) == asked(None)
+@pytest.mark.parametrize("make", [Surrogate, small_linas])
+def test_penalties_are_taken_for_failures(make: Callable[[Problem], Searcher]) -> None:
+    assert asked(make, 1e6) == asked(make, 1e12) == asked(make, None)
+
+
+def test_botorch_takes_penalties_for_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("botorch")
+    # Fits are stopped early: what they are given is the question.
+    monkeypatch.setattr("niwaki.search.botorch_model.N_STEPS", 2)
+    settings = BotorchSettings(n_initial=12, pool_size=20, n_samples=8)
+
+    def small_botorch(problem: Problem) -> Searcher:
+        return BotorchSearcher(problem, settings)
+
+    assert asked(small_botorch, 1e6) == asked(small_botorch, None)
+
+
+def test_a_penalty_for_one_value_says_nothing_against_the_others() -> None:
+    history = History(Problem(LAYERS, OBJECTIVES))
+    rng = stream(3, "candidates")
+    for number in range(10):
+        candidate = LAYERS.sample(rng)
+        measured = {name: 10.0 + value for name, value in values(candidate).items()}
+        if number == 7:
+            measured[OBJECTIVES[1].name] = 1e6 * OBJECTIVES[1].sign
+        trial = Trial(number, candidate, Measurement(candidate.key, measured))
+        history.add([trial], LAYERS.encode([candidate]))
+    judged = history.without_penalties([objective.name for objective in OBJECTIVES])
+    one, other = (judged.column(objective.name) for objective in OBJECTIVES)
+    assert np.isfinite(one).all()
+    assert np.flatnonzero(np.isnan(other)).tolist() == [7]
+    assert judged.outcomes()[1].tolist() == [*[1.0] * 7, 0.0, 1.0, 1.0]
+    assert np.isfinite(history.violations).all()

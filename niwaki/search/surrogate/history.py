@@ -1,7 +1,7 @@
 """What was measured, as arrays that grow."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Status, Trial
 from niwaki.core.pareto import non_dominated
 from niwaki.search.base import Problem
+from niwaki.search.surrogate.far_out import far_out
 
 Array = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -91,33 +92,63 @@ class History:
         """Return (n,) signed values by this name, NaN where there is none."""
         return np.array([each[name] for each in self.values])
 
-    def known(self, name: str, but: Mask | None = None) -> tuple[Array, Array]:
-        """Return (k, d) features and (k,) signed values of the trials that have this value.
-
-        Args:
-            name: Of the value.
-            but: (n,) trials that are left out.
-        """
+    def known(self, name: str) -> tuple[Array, Array]:
+        """Return (k, d) features and (k,) signed values of the trials that have this value."""
         values = self.column(name)
-        wanted = np.isfinite(values) if but is None else np.isfinite(values) & ~but
-        rows = np.flatnonzero(wanted)
+        rows = np.flatnonzero(np.isfinite(values))
         return np.array([self.features[row] for row in rows]), values[rows]
 
-    def outcomes(self, hopeless: Mask) -> tuple[Array, Array]:
+    def outcomes(self) -> tuple[Array, Array]:
         """Return (k, d) features, and (k,) 1 for success and 0 for failure.
 
         What a cheap count turned away was never tried.
-
-        Args:
-            hopeless: (n,) trials that are failures whatever their status says.
         """
         tried = [
             row
             for row, trial in enumerate(self.trials)
             if trial.measurement.status is not Status.INFEASIBLE
         ]
-        succeeded = np.isfinite(np.array(self.violations)) & ~hopeless
+        succeeded = np.isfinite(np.array(self.violations))
         return np.array([self.features[row] for row in tried]), succeeded[tried].astype(float)
+
+    def without_penalties(self, names: Iterable[str]) -> "History":
+        """Return the history in which values that are far out are none, and their trials failed.
+
+        Args:
+            names: Of the values that are looked at. What has a bound is never far out.
+        """
+        far = self._far_out(names)
+        anywhere = np.zeros(len(self), dtype=np.bool_)
+        for mask in far.values():
+            anywhere |= mask
+        values, costs, violations = list(self.values), list(self.costs), list(self.violations)
+        for row in np.flatnonzero(anywhere):
+            penalties = {name: np.nan for name, mask in far.items() if mask[row]}
+            values[row] = {**values[row], **penalties}
+            lost = [objective.name in penalties for objective in self.problem.objectives]
+            costs[row] = np.where(lost, np.nan, costs[row])
+            violations[row] = np.inf
+        return replace(self, values=values, costs=costs, violations=violations)
+
+    def _far_out(self, names: Iterable[str]) -> dict[str, Mask]:
+        """Return by name (n,) whether the value is far out."""
+        ends = self.front().max(axis=0, initial=-np.inf)
+        objectives = self.problem.objectives
+        good = {obj.name: float(end) for obj, end in zip(objectives, ends, strict=True)}
+        bounded = {bound.name for bound in self.problem.bounds}
+        masks = {}
+        for name in (name for name in names if name not in bounded):
+            values = self.column(name)
+            masks[name] = mask = np.zeros(len(values), dtype=np.bool_)
+            measured = np.isfinite(values)
+            if measured.any():
+                mask[measured] = far_out(values[measured], good[name])
+        return masks
+
+    def front(self) -> Array:
+        """Return the (k, m) costs of the feasible candidates that none dominates."""
+        _, costs = self.feasible()
+        return costs[non_dominated(costs)]
 
     def feasible(self) -> tuple[list[Candidate], Array]:
         """Return the feasible candidates, and their (k, m) costs."""

@@ -1,17 +1,15 @@
 """What is learned from trials once in a while, and brought up to date for each candidate."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.pareto import non_dominated
 from niwaki.predictors.gaussian_column import fit_column
 from niwaki.search.surrogate.beliefs import Learned, Warped, learn
 from niwaki.search.surrogate.boxes import Decomposition
-from niwaki.search.surrogate.far_out import far_out
-from niwaki.search.surrogate.history import History, Mask, signs_of
+from niwaki.search.surrogate.history import History, signs_of
 from niwaki.search.surrogate.outlook import Outlook
 from niwaki.search.surrogate.pool import Pool
 from niwaki.search.surrogate.warps import Straight
@@ -35,11 +33,11 @@ class Lessons:
 
     def outlook(self, history: History, pending: Pool) -> Outlook:
         """Return what is believed after a history, each pending candidate taken as believed."""
-        front = _front(history)
-        hopeless = _hopeless(history, self.values, front)
-        known = {name: history.known(name, hopeless[name]) for name in self.values}
+        history = history.without_penalties(self.values)
+        front = history.front()
+        known = {name: history.known(name) for name in self.values}
         learned = {name: self.values[name].given(*known[name]) for name in known}
-        success = self.success.given(*_outcomes(history, hopeless)) if self.success else None
+        success = self.success.given(*history.outcomes()) if self.success else None
         parts = Decomposition.empty(front.shape[1])
         for point in front:
             parts = parts.with_point(point)
@@ -70,50 +68,18 @@ def lessons(
     values: dict[str, Learned] = {}
     objectives = {objective.name for objective in history.problem.objectives}
     wanted = [name for name in signs_of(history.problem) if name not in cheap]
-    hopeless = _hopeless(history, wanted, _front(history))
+    history = history.without_penalties(wanted)
     for name in wanted:
-        features, known = history.known(name, hopeless[name])
+        features, known = history.known(name)
         if len(known) >= FEWEST:
             values[name] = learn(features, known, views)
         elif name in objectives:
             return None
-    return Lessons(values, _success(history, hopeless, views))
+    return Lessons(values, _success(history, views))
 
 
-def _front(history: History) -> Array:
-    """Return the (k, m) costs of the feasible candidates that none dominates."""
-    _, costs = history.feasible()
-    return costs[non_dominated(costs)]
-
-
-def _hopeless(history: History, names: Iterable[str], front: Array) -> dict[str, Mask]:
-    """Return by name (n,) whether the value is far out; never if a bound is on it."""
-    problem = history.problem
-    ends = front.max(axis=0, initial=-np.inf)
-    good = {obj.name: float(end) for obj, end in zip(problem.objectives, ends, strict=True)}
-    bounded = {bound.name for bound in problem.bounds}
-    masks = {}
-    for name in names:
-        values = history.column(name)
-        masks[name] = mask = np.zeros(len(values), dtype=np.bool_)
-        measured = np.isfinite(values)
-        if name not in bounded and measured.any():
-            mask[measured] = far_out(values[measured], good[name])
-    return masks
-
-
-def _outcomes(history: History, hopeless: Mapping[str, Mask]) -> tuple[Array, Array]:
-    """Return the outcomes of trials, of which none of these values is far out in a success."""
-    anywhere = np.zeros(len(history), dtype=np.bool_)
-    for mask in hopeless.values():
-        anywhere |= mask
-    return history.outcomes(anywhere)
-
-
-def _success(
-    history: History, hopeless: Mapping[str, Mask], views: tuple[slice, ...]
-) -> Learned | None:
-    features, succeeded = _outcomes(history, hopeless)
+def _success(history: History, views: tuple[slice, ...]) -> Learned | None:
+    features, succeeded = history.outcomes()
     if len(succeeded) == 0 or succeeded.min() == succeeded.max():
         return None
     return Learned((Warped(Straight(), fit_column(features, succeeded, views=views)),))
