@@ -268,7 +268,8 @@ def _by_output(items: _Items, names: list[str]) -> _Items:
         targets[names[0]] = targets.pop("")
     if unknown := sorted(set(targets) - set(names)):
         raise DataError(
-            f"there are targets for '{unknown[0]}', but the model's outputs are {', '.join(names)}"
+            f"there are targets for '{unknown[0]}', but the model's outputs are "
+            f"{', '.join(names)}: give targets these names, or return a mapping with yours"
         )
     return _Items(items.inputs, targets)
 
