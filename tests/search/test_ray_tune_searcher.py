@@ -347,10 +347,11 @@ FIRST = SPACE.decide(lambda _, options: options[0])
         ([FIRST], "again: let it remember"),
         ([Candidate.of({**FIRST.decisions, "x0": 9})], "not of its space: decision 'x0' is 9"),
         ([FIRST, FIRST], "it must be a list of one Candidate"),
+        (None, "gave None: it must be a list of one Candidate"),
     ],
 )
 def test_a_searcher_that_proposes_something_else_is_told(
-    answer: list[Candidate], said: str, tmp_path: Path
+    answer: list[Candidate] | None, said: str, tmp_path: Path
 ) -> None:
     asked = RayTuneSearcher(lambda p: _Says(p, [[FIRST]]), TWO)
     asked.suggest("a")

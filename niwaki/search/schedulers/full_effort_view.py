@@ -6,6 +6,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Trial
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.schedulers.estimates import Corrections, Estimates, at_full
+from niwaki.search.vetting import are_candidates
 
 PATIENCE = 0.1  # growth of the number of promotions after which all estimates are made anew
 
@@ -44,7 +45,8 @@ class FullEffortView(Searcher):
             self._searcher.tell(self._told)
             self._stale = False
         proposed = self._searcher.ask(n, pending)
-        self._asked.extend(proposed)
+        if are_candidates(proposed):  # if not, whoever asked says so
+            self._asked.extend(proposed)
         return proposed
 
     def tell(self, trials: Sequence[Trial]) -> None:
