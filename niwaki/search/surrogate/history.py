@@ -121,6 +121,8 @@ class History:
         anywhere = np.zeros(len(self), dtype=np.bool_)
         for mask in far.values():
             anywhere |= mask
+        if not anywhere.any():
+            return self
         values, costs, violations = list(self.values), list(self.costs), list(self.violations)
         for row in np.flatnonzero(anywhere):
             penalties = {name: np.nan for name, mask in far.items() if mask[row]}

@@ -11,6 +11,7 @@ from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar import (
     Budget,
     Effect,
+    Finding,
     GrammarSpace,
     Level,
     check_file,
@@ -83,6 +84,12 @@ def test_a_mistake_is_explained(
     assert [each for each in found if each.line == line and words in each.message], found
 
 
+def only_error(path: Path) -> Finding:
+    """Return what is wrong with a grammar file in which one thing is."""
+    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    return found
+
+
 EINSPACE = "input ((4, 8, 8), none)\nfunctions niwaki.spaces.einspace.rules\n"
 SENSELESS = (
     "linear(d=0)", "linear(d=64.0)", "linear(d=true)", "linear(d=wide)", "clone(b=100000000)",
@@ -101,7 +108,7 @@ def test_parameters_out_of_range_are_found(tmp_path: Path, operation: str) -> No
         f"{EINSPACE}functions niwaki.spaces.einspace.extras\nterminal {operation}\n"
         f"S -> {operation.partition('(')[0]}"
     )
-    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    found = only_error(path)
     assert (found.line, found.code) == (4, "attribute-rule")
     assert "makes no sense here" in found.message
 
@@ -122,7 +129,7 @@ def test_inputs_that_rules_of_einspace_do_not_speak_of_are_named_with_the_remedy
         f"functions niwaki.spaces.einspace.{rules}\ninput {given}\n"
         "terminal relu, clone(b=2), add\nS -> seq: S S [0.2] | relu | b@branch: clone S S add [0.1]"
     )
-    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    found = only_error(path)
     assert (found.line, found.code) == (2, "attribute-rule")
     assert "write `input ((3, 32, 32), none)`" in found.message
 
@@ -131,7 +138,7 @@ def test_inputs_that_rules_of_einspace_do_not_speak_of_are_named_with_the_remedy
 def test_inputs_that_cannot_be_read_show_how_to_write_them(tmp_path: Path, given: str) -> None:
     path = tmp_path / "a.grammar"
     path.write_text(f"input {given}\nS -> 'a'")
-    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    found = only_error(path)
     assert found.line == 1
     assert "in round brackets, with commas" in found.message
 
@@ -146,7 +153,7 @@ def test_branches_without_their_flow_are_told_of_it(
     path.write_text(
         f"{EINSPACE}terminal clone(b=2)\nterminal relu\nterminal add\nS -> {production}"
     )
-    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    found = only_error(path)
     assert found.line == line
     assert "label@branch: clone(b=2) M M add" in found.message
 
@@ -159,7 +166,7 @@ S -> pair@branch: clone linear(d=8) linear(d=16) add
 def test_branches_that_never_fit_are_explained(tmp_path: Path) -> None:
     path = tmp_path / "a.grammar"
     path.write_text(JOINED)
-    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    found = only_error(path)
     assert (found.line, found.code) == (4, "infeasible")
     assert "tree[4]: 'add' cannot be applied to" in found.message
     with pytest.raises(SpaceError, match=r"'add' cannot be applied to .*differ in shape"):
@@ -169,14 +176,14 @@ def test_branches_that_never_fit_are_explained(tmp_path: Path) -> None:
 def test_what_repeats_much_and_never_fits_is_explained(tmp_path: Path) -> None:
     path = tmp_path / "a.grammar"
     path.write_text(f"{EINSPACE}terminal linear(d=8), col2im\nS -> x: linear*200000 col2im")
-    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    found = only_error(path)
     assert "tree[2]: 'col2im' cannot be applied" in found.message
     deep = "\n".join(f"S{i} -> d{i}: linear S{i + 1} | w{i}: W W" for i in range(120))
     wide = "W -> v: V V V V\nV -> u: " + "col2im " * 40
     path.write_text(
         f"{EINSPACE}terminal linear(d=8), col2im\n{deep}\nS120 -> e: linear col2im\n{wide}"
     )
-    (found,) = [each for each in check_file(path) if each.level is Level.ERROR]
+    found = only_error(path)
     assert found.code == "infeasible"
 
 
