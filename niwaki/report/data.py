@@ -27,7 +27,9 @@ class ReportData:
         finished: When it ended, ISO 8601; empty while it runs.
         seed: The study's seed.
         searcher: Name of the searcher.
-        n_trials: Budget: how many trials the study may run; 0 for no limit.
+        n_partial: Trials measured with less than full effort, which the page leaves out.
+        effort: What all trials cost, in full evaluations; those turned away cost nothing.
+        budget: How many full evaluations the study may spend; 0 for no limit.
         seconds: Wall time spent so far.
         config_yaml: The resolved configuration.
         environment: Versions and hardware, by name; nested values are shown as `name value` pairs.
@@ -60,7 +62,9 @@ class ReportData:
     finished: str = ""
     seed: int = 0
     searcher: str = ""
-    n_trials: int = 0
+    n_partial: int = 0
+    effort: float = 0.0
+    budget: int = 0
     seconds: float = 0.0
     config_yaml: str = ""
     environment: Mapping[str, JSON] = field(default_factory=dict)

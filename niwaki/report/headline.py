@@ -133,15 +133,18 @@ def _values(measurement: Measurement | None) -> Mapping[str, float]:
 
 
 def _nothing_found(models: Models) -> str:
-    n_trials = len(models.data.trials)
+    n_trials = len(models.data.trials) + models.data.n_partial
     n_failed = models.count(State.FAILED)
     if n_failed == n_trials:
         reason = group_failures(models.rows)[0].reason
+        if n_failed == 1:
+            return f"The only evaluation failed: {reason}"
         return f"All {n_trials} evaluations failed, most often because: {reason}"
     counts = {
         "failed": n_failed,
         "turned away by a cheap count": models.count(State.INFEASIBLE),
         "measured outside a constraint": models.count(State.OUTSIDE),
+        "measured with less than full effort": models.data.n_partial,
     }
     return f"No model is on the front. Of {n_trials} tried: {_told(counts)}."
 

@@ -66,6 +66,14 @@ def test_nothing_found_is_explained() -> None:
     assert said(data) == "Nothing was evaluated with full effort."
     assert said(replace(data, status="running")) == "Nothing was evaluated with full effort so far."
     assert said(study(12, failing=1.0)).startswith("All 12 evaluations failed, most often because:")
+    assert said(study(1, failing=1.0)).startswith("The only evaluation failed: ")
+
+
+def test_what_was_measured_with_less_effort_did_not_fail() -> None:
+    text = said(replace(study(2, failing=1.0), n_partial=15))
+    assert text == (
+        "No model is on the front. Of 17 tried: 2 failed, 15 measured with less than full effort."
+    )
 
 
 def test_no_front_counts_what_happened() -> None:

@@ -117,6 +117,11 @@ def test_every_kind_of_study_has_a_page(data: ReportData) -> None:
     assert payload["study"]["n_told"] == len(data.trials)
 
 
+def test_what_was_paid_for_is_not_how_many_trials_there_were() -> None:
+    told = payload_of(build_report(replace(study(66), effort=19.02, budget=40)))["study"]
+    assert (told["effort"], told["budget"], told["n_told"]) == (19.02, 40, 66)
+
+
 def test_no_slot_is_left_open() -> None:
     assert not re.findall(r"\{\{\w+\}\}", build_report(study(5)))
 

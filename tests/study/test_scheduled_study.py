@@ -81,6 +81,8 @@ def test_results_are_of_the_full_effort_alone(tmp_path: Path) -> None:
     shown = report_data(run)
     assert {trial.measurement.fidelity for trial in shown.trials} == {1.0}
     assert len(shown.hypervolume) == len(shown.trials) == sum(full)
+    assert shown.effort == run.history.effort
+    assert shown.n_partial == len(full) - sum(full)
 
 
 def test_the_status_says_what_was_paid_at_which_fidelity(tmp_path: Path) -> None:

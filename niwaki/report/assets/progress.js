@@ -1,4 +1,4 @@
-// How the search went: hypervolume, and what became of the evaluations.
+// How the search went: hypervolume, and what became of the trials.
 
 import { xAxis, yAxis } from "./axes.js";
 import { fill, html, on, onWidth, select, svg } from "./dom.js";
@@ -14,7 +14,7 @@ const MAX_BINS = 50;
 export function mountProgress(host, study, tooltip) {
   const n = study.n_told;
   if (n === 0) return fill(host, html("p", { class: "note" }, "Nothing was evaluated with full effort so far."));
-  const look = { by: "evaluations" };
+  const look = { by: "trials" };
   const [left, right] = [html("div", { class: "plot" }), html("div", { class: "plot" })];
   const draw = () => (drawHypervolume(left, study, look, tooltip), drawStates(right, study, look));
   const control =
@@ -22,7 +22,7 @@ export function mountProgress(host, study, tooltip) {
       ? select(
           "By",
           [
-            ["evaluations", "evaluations"],
+            ["trials", "trials"],
             ["time", "time"],
           ],
           look.by,
@@ -40,9 +40,9 @@ export function mountProgress(host, study, tooltip) {
 }
 
 function across(study, look) {
-  if (look.by === "evaluations")
+  if (look.by === "trials")
     return {
-      name: "evaluations",
+      name: "trials",
       unit: "",
       direction: 0,
       whole: true,
@@ -104,7 +104,7 @@ function drawHypervolume(host, study, look, tooltip) {
   const cursor = svg("path", { class: "crosshair" });
   const root = chart(
     frame,
-    `Hypervolume after each of ${known.length} evaluations, ${significant(final, 4)} at the end`,
+    `Hypervolume after each of ${known.length} trials, ${significant(final, 4)} at the end`,
     [
       xAxis(xScale, x, frame),
       yAxis(yScale, column, frame),
@@ -129,10 +129,10 @@ function pointAt(root, frame, event, { study, x, xScale, known, cursor, tooltip 
   cursor.setAttribute("d", `M${xScale(x.at(index))} ${frame.top}V${frame.bottom}`);
   const lines = [["hypervolume", significant(known[index], 4)]];
   if (study.toldAt.length > 0) lines.push(["after", duration(study.toldAt[index])]);
-  tooltip.show(event.clientX, event.clientY, { title: `${index + 1} evaluations`, lines });
+  tooltip.show(event.clientX, event.clientY, { title: `${index + 1} trials`, lines });
 }
 
-// Stacked bars: what became of the evaluations of each stretch of the search.
+// Stacked bars: what became of the trials of each stretch of the search.
 function drawStates(host, study, look) {
   const frame = frameOf(host);
   const x = across(study, look);
@@ -141,7 +141,7 @@ function drawStates(host, study, look) {
   const bins = Array.from({ length: n_bins }, () => STATES.map(() => 0));
   for (let i = 0; i < study.n_told; i++) {
     const bin =
-      look.by === "evaluations"
+      look.by === "trials"
         ? Math.floor(i / size)
         : Math.floor((x.at(i) / (x.end || 1)) * n_bins);
     bins[Math.min(n_bins - 1, bin)][study.states[i]] += 1;
@@ -149,9 +149,9 @@ function drawStates(host, study, look) {
   const most = highest(bins.map((bin) => bin.reduce((a, b) => a + b, 0)));
   const xScale = makeScale({ low: 0, high: x.end || 1, from: frame.left, to: frame.right });
   const yScale = makeScale({ low: 0, high: most * 1.06 || 1, from: frame.bottom, to: frame.top });
-  // The last bar of a row by evaluations may hold fewer, and is as much narrower.
+  // The last bar of a row by trials may hold fewer, and is as much narrower.
   const wide =
-    (frame.right - frame.left) * (look.by === "evaluations" ? size / study.n_told : 1 / n_bins);
+    (frame.right - frame.left) * (look.by === "trials" ? size / study.n_told : 1 / n_bins);
   const bars = bins.flatMap((bin, i) =>
     stackOf(
       bin,
@@ -161,16 +161,16 @@ function drawStates(host, study, look) {
     ),
   );
   const per =
-    look.by === "evaluations"
+    look.by === "trials"
       ? size === 1
         ? "one by one"
         : `${size} to a bar`
       : "when they were told";
   fill(
     host,
-    chart(frame, "What became of the evaluations", [
+    chart(frame, "What became of the trials", [
       xAxis(xScale, x, frame),
-      yAxis(yScale, { name: `evaluations, ${per}`, unit: "", direction: 0, whole: true }, frame),
+      yAxis(yScale, { name: `trials, ${per}`, unit: "", direction: 0, whole: true }, frame),
       ...bars,
     ]),
   );

@@ -54,7 +54,7 @@ function firstState(study) {
 
 function facts(study) {
   const n = (state) => study.states.slice(0, study.n_told).filter((s) => s === state).length;
-  const budget = study.n_trials > 0 ? ` of ${count(study.n_trials)}` : "";
+  const budget = study.budget > 0 ? ` of ${count(study.budget)}` : "";
   const lost = [
     [n(FAILED), "failed"],
     [n(INFEASIBLE), "turned away"],
@@ -64,8 +64,13 @@ function facts(study) {
   return [
     fact(
       "Evaluations",
-      `${count(study.n_told)}${budget}`,
-      study.n_trials > 0 ? share(study.n_told, study.n_trials) + " of the budget" : "",
+      `${count(Math.round(100 * study.effort) / 100)}${budget}`,
+      [
+        study.budget > 0 ? `${share(study.effort, study.budget)} of the budget` : "",
+        study.n_partial > 0 ? `${count(study.n_partial)} with less than full effort` : "",
+      ]
+        .filter(Boolean)
+        .join(", "),
     ),
     fact("Front", count(study.front.length), study.front.length === 1 ? "model" : "models"),
     fact(
