@@ -2,9 +2,9 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import inf, isfinite, nan
-from typing import ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from niwaki.core.constraints import Bound
 from niwaki.core.measurement import Status, Trial
 from niwaki.core.objectives import Objective, minimised
 from niwaki.spaces.base import Space
+
+T = TypeVar("T")
 
 
 def nothing_is_cheap(candidate: Candidate) -> Mapping[str, float]:  # noqa: ARG001
@@ -57,6 +59,16 @@ class Problem:
     identity: Callable[[Candidate], str] = own_key
     alike: Callable[[Candidate], str] | None = None
     promises: Callable[[Candidate], Mapping[str, float]] | None = None
+    _once: dict[Callable[["Problem"], Any], Any] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def once(self, make: Callable[["Problem"], T]) -> T:
+        """Return what follows from the problem alone: made once, for all searchers of it."""
+        if make not in self._once:
+            self._once[make] = make(self)
+        found: T = self._once[make]
+        return found
 
     def costs(self, trials: Sequence[Trial]) -> NDArray[np.float64]:
         """Return (n, m) minimised costs; NaN where a trial has no such value."""

@@ -155,7 +155,13 @@ class SearchLoop:
 
     def _check_anything_found(self) -> None:
         history = self.recorder.history
-        if not history.trials or history.n_complete:
+        if not history.trials:
+            if self._exhausted:
+                self.observer.say(
+                    "the searcher had no candidate to propose: there is the baseline alone"
+                )
+            return
+        if history.n_complete:
             return
         if not history.n_paid:
             raise StudyError(

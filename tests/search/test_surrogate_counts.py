@@ -55,6 +55,22 @@ def test_features_do_not_hang_on_the_way_a_candidate_was_met() -> None:
     assert other.pool([candidate]).features.shape[1] == plain.shape[1] + 2
 
 
+def test_a_small_space_is_listed_once_for_all_searchers_of_a_problem() -> None:
+    asked: list[str] = []
+
+    def noted(candidate: Candidate) -> dict[str, float]:
+        asked.append(candidate.key)
+        return counted(candidate)
+
+    problem = replace(PROBLEM, cheap=noted)
+    first = [Surrogate(problem).ask(3) for _ in range(2)]
+    assert first[0] == first[1]
+    n_of_one = len(asked)
+    assert n_of_one < 2 * SPACE.size
+    Surrogate(replace(problem, seed=1)).ask(1)
+    assert len(asked) == 2 * n_of_one
+
+
 def test_every_column_of_features_has_its_kind() -> None:
     catalogue = Catalogue(PROBLEM, learns_from_cheap=True)
     n_columns = catalogue.everything().features.shape[1]

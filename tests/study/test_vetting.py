@@ -18,6 +18,7 @@ from niwaki.search.base import Problem, Searcher
 from niwaki.search.schedulers.base import Scheduler, Step
 from niwaki.spaces import ChoiceSpace
 from niwaki.study.budget import Budget
+from niwaki.study.observer import Silence
 from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
 from tests.study.formulas import SPACE, FormulaEvaluator
@@ -63,6 +64,34 @@ def test_a_searcher_that_proposes_something_else_is_told(
     with pytest.raises(StudyError, match=said):
         study.run()
     assert len(Run.read(tmp_path / "run").history.asked) == 1
+
+
+class _HasNothing(_Says):
+    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
+        return []
+
+
+class _Listens(Silence):
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+
+    def say(self, sentence: str) -> None:
+        self.heard.append(sentence)
+
+
+def test_that_a_searcher_has_nothing_from_the_start_is_said(tmp_path: Path) -> None:
+    observer = _Listens()
+    study = Study(
+        tmp_path / "run",
+        FormulaEvaluator(),
+        lambda p: _HasNothing(p, []),
+        SETTINGS,
+        observer=observer,
+    )
+    assert len(study.run()) <= 1
+    assert observer.heard == [
+        "the searcher had no candidate to propose: there is the baseline alone"
+    ]
 
 
 class _Raises(_Says):

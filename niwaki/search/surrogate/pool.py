@@ -206,6 +206,12 @@ class Catalogue:
         )
 
 
+def listed(problem: Problem) -> tuple[Catalogue, Pool]:
+    """Return a catalogue that learns from cheap values, and all candidates of a small space."""
+    catalogue = Catalogue(problem, learns_from_cheap=True)
+    return catalogue, catalogue.everything()
+
+
 @collector_paused()
 def grow(
     catalogue: Catalogue,

@@ -18,7 +18,7 @@ from niwaki.search.surrogate.history import History
 from niwaki.search.surrogate.learning import Lessons, lessons
 from niwaki.search.surrogate.model_based import ModelBased
 from niwaki.search.surrogate.outlook import Extent, Outlook
-from niwaki.search.surrogate.pool import Pool, grow
+from niwaki.search.surrogate.pool import Pool, grow, listed
 from niwaki.spaces.collector import collector_paused
 
 Array = NDArray[np.float64]
@@ -94,9 +94,10 @@ class Surrogate(ModelBased):
         super().__init__(problem, learns_from_cheap=True)
         self._settings = settings or SurrogateSettings()
         self._knowledge: _Knowledge | None = None
-        # Listed now, so that no ask has to wait for it.
-        small = problem.space.size <= self._settings.list_up_to
-        self._everything = self._catalogue.everything() if small else None
+        self._everything: Pool | None = None
+        if problem.space.size <= self._settings.list_up_to:
+            # Now, so that no ask has to wait for it; shared, as a searcher may be made anew often.
+            self._catalogue, self._everything = problem.once(listed)
         # Most of what a grammar derives does not work. What is far from the known networks is
         # uncertain there, so that gains are expected of it, and bad. A space of which the size is
         # known offers the same decisions everywhere, and little is lost by looking far away.
