@@ -7,23 +7,24 @@ from contextlib import contextmanager
 
 import numpy as np
 
-_SEED = 0
-
 
 @contextmanager
-def seeded() -> Iterator[None]:
+def seeded(seed: int = 0) -> Iterator[None]:
     """Let code draw the same from Python's, numpy's and torch's global generators each time.
 
     Loaders that shuffle then give one order, and splits that are drawn on the spot are the same.
     The generators are put back afterwards.
+
+    Args:
+        seed: Of all of them, below 2^32.
     """
     torch = sys.modules.get("torch")  # code that draws from it has imported it; we need not
     python, arrays = random.getstate(), np.random.get_state()  # noqa: NPY002
     tensors = torch.get_rng_state() if torch else None
-    random.seed(_SEED)
-    np.random.seed(_SEED)  # noqa: NPY002
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002
     if torch:
-        torch.default_generator.manual_seed(_SEED)
+        torch.default_generator.manual_seed(seed)
     try:
         yield
     finally:

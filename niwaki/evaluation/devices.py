@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 
+from niwaki.core.user_randomness import seeded
 from niwaki.evaluation.narrow_convolutions import spared
 from niwaki.tasks.base import Batch
 
@@ -59,6 +60,18 @@ def repeatable() -> Iterator[None]:
         yield
     finally:
         cudnn.deterministic, cudnn.benchmark = before
+
+
+@contextmanager
+def drawing(seed: int, device: torch.device) -> Iterator[None]:
+    """Let a network draw what belongs to `seed` inside the block, and leave no trace of it outside.
+
+    Dropout, and code of the user's own, draw from the global generators: those of torch on the
+    CPU and on `device`, numpy's and Python's.
+    """
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), seeded(seed):
+        torch.manual_seed(seed)
+        yield
 
 
 @contextmanager

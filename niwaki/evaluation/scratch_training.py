@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, train_batches
 from niwaki.evaluation.captured import CapturedGradients, captured
-from niwaki.evaluation.devices import Tensors, best_device, placed, repeatable
+from niwaki.evaluation.devices import Tensors, best_device, drawing, placed, repeatable
 from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import Split, SplitName, TaskData
@@ -137,7 +137,7 @@ class ScratchTraining:
         self._n_annealed = n_full if recipe.schedule == "full" else self.n_steps
         self._losses = task_losses(data)
         self._unit = _unit(self._losses)
-        with _seeded(derived_seed(seed, "weights"), self._device):
+        with drawing(derived_seed(seed, "weights"), self._device):
             network = build()
         self.network = placed(network, self._device, torch.channels_last)
         self._parameters = [p for p in self.network.parameters() if p.requires_grad]
@@ -193,7 +193,7 @@ class ScratchTraining:
         self.network = placed(self.network, self._device, torch.channels_last)
         if self._recipe.n_recalibration:
             seed = derived_seed(self._seed, "recalibration")
-            with _seeded(seed, self._device):
+            with drawing(seed, self._device):
                 recalibrate(self.network, self._drawn_images(self._recipe.n_recalibration))
         return placed(self.network, torch.device("cpu"), torch.contiguous_format).eval()
 
@@ -229,7 +229,7 @@ class ScratchTraining:
         rate = self._learning_rate()
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        with _seeded(derived_seed(self._seed, "step", self.steps_done), self._device):
+        with drawing(derived_seed(self._seed, "step", self.steps_done), self._device):
             self._optimiser.zero_grad(set_to_none=True)
             loss = self._gradients(*batch)
         if self._recipe.gradient_clip:
@@ -242,7 +242,7 @@ class ScratchTraining:
         """Return the loss, and leave its gradients in the parameters."""
         if self.captures and len(images) == self._recipe.batch_size:
             if self._captured is None:
-                with _seeded(0, self._device):  # what it draws is not what this step draws
+                with drawing(0, self._device):  # what it draws is not what this step draws
                     self._captured = captured(self._computed, self.network, images, targets)
                 self.captures = self._captured is not None
             if self._captured is not None:
@@ -303,11 +303,3 @@ def _unit(losses: dict[str, TaskLoss]) -> float:
     """
     nats = [loss.chance_nats for loss in losses.values() if isinstance(loss, ClassLoss)]
     return sum(nats) / len(nats) if nats else 1.0
-
-
-@contextmanager
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's global generators inside the block, and leave no trace of it outside."""
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        torch.manual_seed(seed)
-        yield

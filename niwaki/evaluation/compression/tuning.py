@@ -16,7 +16,7 @@ from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
 from niwaki.evaluation.deployment import Deployment
-from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
+from niwaki.evaluation.devices import best_device, drawing, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.spaces.slimmable.build import recalibrate
@@ -72,7 +72,7 @@ class Tuning:
         original: The model itself, whose answers are learnt from.
         data: Tasks in the order of the model's outputs.
         settings: How.
-        seed: Of the order of the items.
+        seed: Of the order of the items, and of what the networks draw, such as dropout.
         computing: Entered around each step, so that measurements on this machine can come in
             between.
     """
@@ -193,7 +193,8 @@ class Tuning:
                 if before_step is not None:
                     before_step(step)
                 optimiser.zero_grad(set_to_none=True)
-                loss = self._loss(network, batch)
+                with drawing(derived_seed(self._seed, "fine-tuning", step), self._device):
+                    loss = self._loss(network, batch)
                 if not math.isfinite(loss.item()):
                     raise ArithmeticError(
                         f"fine-tuning diverged: its loss became {loss.item()} in step {step + 1} "

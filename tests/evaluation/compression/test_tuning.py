@@ -8,7 +8,7 @@ import torch
 from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
 from tests.evaluation.compression.small import TwoHeads, data, trained_state
 
-SETTINGS = TuningSettings(epochs=0.5, batch_size=32, n_recalibration=0)
+SETTINGS = TuningSettings(epochs=0.5, batch_size=32, n_recalibration=32)
 
 
 class Auxiliary(TwoHeads):
@@ -58,3 +58,20 @@ def test_own_code_runs_as_it_will(
     assert set(network.modes) == {mode}
     assert not tuned.training
     assert not torch.equal(tuned.state_dict()["quarter.weight"], trained_state()["quarter.weight"])
+
+
+class Dropping(TwoHeads):
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_state_dict(trained_state())
+        self.enter.append(torch.nn.Dropout(0.5))
+
+
+def test_what_is_drawn_follows_the_seed_and_nothing_else() -> None:
+    tuned = []
+    for seed in (0, 0, 1):
+        network = Tuning(Dropping().eval(), data(), SETTINGS, seed=seed).tuned(Dropping())
+        tuned.append(network.state_dict()["quarter.weight"])
+        torch.rand(1)  # as another evaluation in this process might
+    assert torch.equal(tuned[0], tuned[1])
+    assert not torch.equal(tuned[0], tuned[2])
