@@ -1,6 +1,7 @@
 """Compressing somebody's own model: a study of its smaller versions, and what came of it."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -79,8 +80,13 @@ class CompressionRequest:
 
     def __post_init__(self) -> None:
         require_at_least(self, {"evaluations": 0, "n_workers": 0, "n_finalists": 0, "seed": 0})
-        if self.latency_ms is not None and not self.latency_ms > 0.0:
-            raise ConfigError(f"'latency_ms' is {self.latency_ms}: give a number above 0")
+        if self.latency_ms is not None and not 0.0 < self.latency_ms < math.inf:
+            raise ConfigError(f"'latency_ms' is {self.latency_ms}: give a finite number above 0")
+        if self.settings.model:
+            raise ConfigError(
+                f"the setting 'model' is '{self.settings.model}': it is for configurations; here, "
+                "the model is what is given to be compressed"
+            )
         SCHEDULERS.find(self.scheduler)
         SEARCHERS.find(self.searcher)
         if self.scheduler != "full" and not self.evaluations:

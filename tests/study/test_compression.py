@@ -69,6 +69,13 @@ def test_a_scheduler_without_a_search_is_refused() -> None:
         CompressionRequest(scheduler="asha")
 
 
+def test_a_budget_without_end_and_a_second_model_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'latency_ms' is inf: give a finite number above 0"):
+        CompressionRequest(latency_ms=float("inf"))
+    with pytest.raises(ConfigError, match="what is given to be compressed"):
+        CompressionRequest(settings=CompressionSettings(model="other.py:build"))
+
+
 def test_another_model_or_other_settings_are_another_run(tmp_path: Path) -> None:
     def run(model: nn.Module, settings: CompressionSettings, n_finalists: int) -> None:
         request = CompressionRequest(n_finalists=n_finalists, settings=settings)
