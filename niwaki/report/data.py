@@ -35,6 +35,7 @@ class ReportData:
         environment: Versions and hardware, by name; nested values are shown as `name value` pairs.
         target_id: Where latency was measured; empty if nowhere.
         bounds: Constraints with their numbers filled in.
+        final_bounds: The same as they bind `finals`: relative to the baseline's own file.
         baseline: What relative constraints and comparisons refer to, measured as trials are.
         baseline_candidate: Its decisions; None if they are not known.
         finals: Measurements of exported models on data the search did not see, by candidate key.
@@ -70,6 +71,7 @@ class ReportData:
     environment: Mapping[str, JSON] = field(default_factory=dict)
     target_id: str = ""
     bounds: tuple[Bound, ...] = ()
+    final_bounds: tuple[Bound, ...] = ()
     baseline: Measurement | None = None
     baseline_candidate: Candidate | None = None
     finals: Mapping[str, Measurement] = field(default_factory=dict)

@@ -10,6 +10,7 @@ import numpy as np
 
 from niwaki._version import __version__
 from niwaki.core.candidate import Candidate, Value
+from niwaki.core.constraints import Bound
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import minimised
@@ -44,9 +45,7 @@ def pack(models: Models, *, with_layers: Collection[int]) -> dict[str, JSON]:
             }
             for objective in data.objectives
         ],
-        "bounds": [
-            {"name": b.name, "sign": b.sign, "limit": _number(b.limit)} for b in data.bounds
-        ],
+        "bounds": _bounds(data.bounds),
         "models": _models(models),
         "search": _columns([row.measurement for row in models.rows], data),
         "exported": _exported(models),
@@ -103,6 +102,10 @@ def _models(models: Models) -> dict[str, JSON]:
     }
 
 
+def _bounds(bounds: Sequence[Bound]) -> list[JSON]:
+    return [{"name": b.name, "sign": b.sign, "limit": _number(b.limit)} for b in bounds]
+
+
 def _columns(measurements: Sequence[Measurement], data: ReportData) -> list[JSON]:
     """One column per value: objectives first, then the others by name."""
     measured = {name for m in measurements for name in m.values}
@@ -125,6 +128,7 @@ def _exported(models: Models) -> dict[str, JSON]:
         "rows": models.find(keys),
         "reasons": [final.reason for final in finals],
         "columns": _columns(finals, models.data) if finals else [],
+        "bounds": _bounds(models.data.final_bounds),
     }
 
 

@@ -75,6 +75,7 @@ def report_data(run: Run) -> ReportData:
         environment=_environment(run),
         target_id=_target_id(run),
         bounds=run.bounds,
+        final_bounds=run.front_bounds,
         baseline=None if history.baseline is None else history.baseline.measurement,
         baseline_candidate=None if history.baseline is None else history.baseline.candidate,
         finals=history.exported,

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
+from niwaki.core.constraints import Bound
 from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
 from niwaki.study.budget import spent
@@ -67,7 +68,7 @@ def status_text(run: Run) -> str:
         f"front while searching: {run.growth}",
         _front_line(run),
     ]
-    lines += [f"bound: {bound}" for bound in run.bounds]
+    lines += [_bound_line(*pair) for pair in zip(run.bounds, run.front_bounds, strict=True)]
     lines += [f"failed x{n}: {reason}" for reason, n in failures.most_common(N_REASONS)]
     if history.baseline is not None:
         values = history.baseline.measurement.values
@@ -110,6 +111,12 @@ def _front_line(run: Run) -> str:
         f"front: {n_models} model{'' if n_models == 1 else 's'}, "
         f"{f'of {n_exported} that were' if n_exported else 'none'} exported"
     )
+
+
+def _bound_line(searched: Bound, exported: Bound) -> str:
+    if searched == exported:
+        return f"bound: {searched}"
+    return f"bound: {searched} while searching, {exported} of exported files"
 
 
 def _scheduled(description: StudyDescription) -> str:

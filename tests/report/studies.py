@@ -167,6 +167,7 @@ def study(
         environment={"python": "3.11.2", "onnxruntime": "1.32.0", "cpu": {"cores": 2}},
         target_id="ort-cpu-1t-3f9a2c41",
         bounds=bounds,
+        final_bounds=bounds,
         baseline=baseline,
         baseline_candidate=wide.candidate(),
         finals={**finals, baseline.key: baseline},

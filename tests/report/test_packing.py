@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from string import ascii_letters, digits
 from typing import Any
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.constraints import Bound
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement, Trial
 from niwaki.report import ReportData
@@ -90,6 +92,13 @@ def test_exported_values_point_at_their_models() -> None:
     latency = next(c for c in payload["exported"]["columns"] if c["name"] == "latency_ms")
     expected = [float(f"{final.values['latency_ms']:.6g}") for final in data.finals.values()]
     assert latency["values"] == expected
+
+
+def test_exported_values_have_limits_of_their_own() -> None:
+    data = replace(study(20), final_bounds=(Bound("latency_ms", 1.0, 5.5),))
+    payload = packed(data)
+    assert payload["exported"]["bounds"] == [{"name": "latency_ms", "sign": 1.0, "limit": 5.5}]
+    assert {"name": "latency_ms", "sign": 1.0, "limit": 4.5} in payload["bounds"]
 
 
 def test_layer_tables_of_exported_models_take_precedence() -> None:

@@ -13,8 +13,10 @@ from niwaki.evaluation.base import Export, Provenance
 from niwaki.search.nsga2 import NSGA2
 from niwaki.study.budget import Budget
 from niwaki.study.front import Front
+from niwaki.study.report_page import report_data
 from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
+from niwaki.study.tables import status_text
 from tests.study.formulas import FormulaEvaluator
 
 
@@ -113,4 +115,11 @@ def test_files_are_held_against_the_file_of_the_baseline(tmp_path: Path) -> None
         key for key, final in finals.items() if final.values["price"] <= limit
     }
     assert len(front) == len(finals) - 1  # the baseline does not keep to it
-    assert len(Run.read(tmp_path / "run").front) == len(front)
+    run = Run.read(tmp_path / "run")
+    assert len(run.front) == len(front)
+    shown = report_data(run)
+    assert [b.limit for b in shown.final_bounds] == [limit]
+    assert [b.limit for b in shown.bounds] == [limit / 10]
+    assert f"bound: price <= {limit / 10:.6g} while searching, price <= {limit:.6g} of exported" in (
+        status_text(run)
+    )

@@ -4,8 +4,8 @@ import { svg } from "./dom.js";
 import { quantity } from "./format.js";
 
 /** The limits on the two values shown, as far as they lie in view. */
-export function limits({ study, x, y, xScale, yScale, frame }) {
-  return study.bounds.flatMap((bound) => [
+export function limits({ study, store, x, y, xScale, yScale, frame }) {
+  return study.sources[store.source].bounds.flatMap((bound) => [
     ...(bound.name === x.name ? limit(bound, x, xScale, frame, verticalLimit) : []),
     ...(bound.name === y.name ? limit(bound, y, yScale, frame, horizontalLimit) : []),
   ]);

@@ -108,7 +108,7 @@ function visiblePoints({ study, x, y, xScale, yScale }) {
 }
 
 // What is in view, and what has no place here.
-function account({ study, x, y, xScale, yScale, points }) {
+function account({ study, store, x, y, xScale, yScale, points }) {
   const placed = study.rows.filter(
     (row) => x.values[row] !== null && y.values[row] !== null,
   ).length;
@@ -125,7 +125,7 @@ function account({ study, x, y, xScale, yScale, points }) {
     baseline: points.some((p) => p.row === study.baseline),
     outOfView: placed - points.length,
     withoutValues: study.rows.length - placed,
-    farLimits: study.bounds.filter(
+    farLimits: study.sources[store.source].bounds.filter(
       ({ name, limit }) => scales.has(name) && !within(scales.get(name), limit),
     ),
   };

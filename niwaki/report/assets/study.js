@@ -16,7 +16,6 @@ export function readStudy(packed) {
   const study = {
     ...packed.study,
     objectives: packed.objectives,
-    bounds: packed.bounds,
     rows: states.map((_, row) => row),
     numbers: models.numbers,
     keys: models.keys,
@@ -100,7 +99,11 @@ function sources(packed, study) {
   );
   const complete = (column) => ({ ...column, direction: directions.get(column.name) ?? 0 });
   const number = { name: "evaluation", unit: "", direction: 0, whole: true, values: study.numbers };
-  const search = { label: "the search", columns: [...packed.search.map(complete), number] };
+  const search = {
+    label: "the search",
+    columns: [...packed.search.map(complete), number],
+    bounds: packed.bounds,
+  };
   if (packed.exported.rows.length === 0) return { search };
   const spread = (column) => ({
     ...complete(column),
@@ -108,7 +111,11 @@ function sources(packed, study) {
   });
   return {
     search,
-    exported: { label: "the exported models", columns: packed.exported.columns.map(spread) },
+    exported: {
+      label: "the exported models",
+      columns: packed.exported.columns.map(spread),
+      bounds: packed.exported.bounds,
+    },
   };
 }
 
