@@ -120,6 +120,5 @@ def test_files_are_held_against_the_file_of_the_baseline(tmp_path: Path) -> None
     shown = report_data(run)
     assert [b.limit for b in shown.final_bounds] == [limit]
     assert [b.limit for b in shown.bounds] == [limit / 10]
-    assert f"bound: price <= {limit / 10:.6g} while searching, price <= {limit:.6g} of exported" in (
-        status_text(run)
-    )
+    said = f"price <= {limit / 10:.6g} while searching, price <= {limit:.6g} of exported files"
+    assert f"bound: {said}" in status_text(run)
