@@ -9,7 +9,7 @@ from niwaki.core.objectives import Direction, Objective
 from niwaki.report.data import ReportData
 from niwaki.report.failures import group_failures
 from niwaki.report.models import Models, State
-from niwaki.report.units import COUNT, TIMES, difference, quantity, unit_of
+from niwaki.report.units import BYTES, COUNT, TIMES, difference, quantity, unit_of
 
 MAX_OBJECTIVES = 4
 # Below this factor a ratio tells less than the two numbers.
@@ -64,28 +64,45 @@ def compared(models: Models) -> Comparison:
     would claim a change that nobody measured.
     """
     data = models.data
-    row = (models.find([*data.chosen_keys, data.knee_key]) or models.front)[0]
-    found = models.rows[row].measurement
+    found = _shown(models)
+    other = None if _is_baseline(models) else data.baseline
     exported = data.finals.get(found.key)
     if exported is not None and exported.complete:
-        if data.baseline is None:
+        if other is None:
             return Comparison(exported.values, {}, "Values of the exported model.")
-        if data.baseline.key in data.finals:
-            reference = data.finals[data.baseline.key].values
+        if other.key in data.finals:
+            reference = data.finals[other.key].values
             source = "Values of the exported models, this one's and the baseline's."
             return Comparison(exported.values, reference, source)
-    return Comparison(found.values, _values(data.baseline), "Values as measured in the search.")
+    return Comparison(found.values, _values(other), "Values as measured in the search.")
+
+
+def _shown(models: Models) -> Measurement:
+    """The model that the page is about, as the search measured it."""
+    data = models.data
+    row = (models.find([*data.chosen_keys, data.knee_key]) or models.front)[0]
+    return models.rows[row].measurement
+
+
+def _is_baseline(models: Models) -> bool:
+    """Whether the model that the page is about is the baseline: nothing is compared with itself."""
+    baseline = models.data.baseline
+    return baseline is not None and _shown(models).key == baseline.key
 
 
 def _subject(models: Models) -> str:
-    data = models.data
-    if len(data.objectives) == 1:
-        return f"The best of {len(models.measured)} measured models"
+    data, is_baseline, n_measured = models.data, _is_baseline(models), len(models.measured)
+    if len(data.objectives) == 1 and n_measured:
+        if is_baseline:
+            return f"None of {n_measured} measured models is better than the baseline, which"
+        return f"The best of {n_measured} measured models"
     if len(models.front) == 1:
-        return "One model on the front. It"
+        which = "The baseline alone is" if is_baseline else "One model"
+        return f"{which} on the front. It"
     why = f" ({data.chosen_because})" if data.chosen_because else ""
     which = f"The chosen one{why}" if models.find(data.chosen_keys) else "The knee"
-    return f"{len(models.front)} models on the front. {which}"
+    itself = ", the baseline itself," if is_baseline else ""
+    return f"{len(models.front)} models on the front. {which}{itself}"
 
 
 def _predicate(data: ReportData, shown: Comparison) -> str:
@@ -117,7 +134,7 @@ def _said(objective: Objective, shown: Comparison, *, first: bool) -> str:
 
 def _ratio(objective: Objective, unit: str, pair: tuple[float, float]) -> str:
     """Return `3.1x faster` for costs on a ratio scale that clearly changed, or an empty string."""
-    on_ratio_scale = unit in TIMES or unit in {"bytes", COUNT}
+    on_ratio_scale = unit in TIMES or unit in {BYTES, COUNT}
     if objective.direction is Direction.MAXIMIZE or not on_ratio_scale or min(pair) <= 0.0:
         return ""
     ratio = max(pair) / min(pair)

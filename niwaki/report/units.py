@@ -5,21 +5,24 @@ from collections.abc import Sequence
 
 from niwaki.core.objectives import Objective
 
-# Endings of names that carry their unit, as the house writes names.
-_ENDINGS = {"_ms": "ms", "_us": "us", "_seconds": "s", "_bytes": "bytes", "_percent": "%"}
-_COUNTS = frozenset({"macs", "flops", "params", "parameters", "n_params", "n_layers"})
 TIMES = frozenset({"ns", "us", "ms", "s"})
+BYTES = "bytes"
 COUNT = "count"
+# Endings of names that carry their unit, as the house writes names.
+_ENDINGS = {"_ms": "ms", "_us": "us", "_seconds": "s", "_bytes": BYTES, "_percent": "%"}
+_COUNTS = frozenset({"macs", "flops", "params", "parameters", "n_params", "n_layers"})
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def unit_of(name: str, objectives: Sequence[Objective]) -> str:
     """Return the unit of the value `name`: its objective's, or what the name tells; may be empty.
 
-    Dimensionless counts that grow large, such as MACs, have the unit `count`.
+    Dimensionless counts that grow large, such as MACs, have the unit `count`; sizes have `bytes`.
     """
     for objective in objectives:
         if objective.name == name and objective.unit:
+            if objective.unit == "B":
+                return BYTES
             return COUNT if objective.unit.lower() in _COUNTS else objective.unit
     if name in _COUNTS or name.rpartition("_")[2] in _COUNTS:
         return COUNT
@@ -30,7 +33,7 @@ def quantity(value: float, unit: str) -> str:
     """Return `value` as people read it: `0.42 ms`, `84.2 kB`, `1.3 M`, `0.712`."""
     if not math.isfinite(value):
         return "not measured"
-    if unit == "bytes":
+    if unit == BYTES:
         return _prefixed(value, "B")
     if unit == COUNT:
         return _prefixed(value, "").rstrip()

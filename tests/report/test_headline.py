@@ -43,6 +43,22 @@ def test_without_a_baseline_nothing_is_compared() -> None:
     assert said(data) == "The best of 1 measured models has mean_skill 0.710."
 
 
+def test_a_baseline_that_nothing_beats_is_not_compared_with_itself() -> None:
+    data = found({"mean_skill": 0.7}, SKILL)
+    beaten = replace(data, front_keys=("base",), knee_key="base")
+    assert said(beaten) == (
+        "None of 1 measured models is better than the baseline, which has mean_skill 0.722."
+    )
+    two = replace(beaten, objectives=(SKILL, LATENCY))
+    assert said(two) == (
+        "The baseline alone is on the front. It runs in 1.30 ms, with mean_skill 0.722."
+    )
+    among = replace(two, front_keys=("base", FOUND.key))
+    assert said(among).startswith(
+        "2 models on the front. The knee, the baseline itself, runs in 1.30 ms, with"
+    )
+
+
 def test_a_maximised_rate_is_told_by_its_difference() -> None:
     rate = Objective("mean_skill", Direction.MAXIMIZE)
     other = Objective("depth_rmse", Direction.MINIMIZE, "m")

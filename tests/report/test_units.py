@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from niwaki.evaluation import values as evaluation
 from niwaki.report.units import COUNT, difference, quantity, unit_of
 from tests.report.studies import LATENCY, SKILL
 
@@ -42,3 +43,8 @@ def test_units_come_from_the_objective_then_from_the_name() -> None:
     objectives = (SKILL, LATENCY)
     names = ("latency_ms", "size_bytes", "encoder_macs", "mean_skill")
     assert [unit_of(name, objectives) for name in names] == ["ms", "bytes", COUNT, ""]
+
+
+def test_sizes_read_alike_whether_or_not_they_are_objectives() -> None:
+    for size in (evaluation.SIZE, evaluation.WEIGHT_BYTES, evaluation.PEAK_BYTES):
+        assert unit_of(size.name, [size]) == unit_of(size.name, []) == "bytes"
