@@ -12,7 +12,7 @@ from torch import nn
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import noted_once
-from niwaki.core.registry import nearest
+from niwaki.evaluation.compression.parts import part_of
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.tasks.python_loaders import imported
@@ -99,15 +99,7 @@ class ModelSource:
             )
 
     def _given(self) -> nn.Module:
-        parts: dict[str, nn.Module] = dict(self._model().named_modules())
-        if self.part not in parts:
-            known = [name for name in parts if name]
-            top = ", ".join(name for name in known if "." not in name)
-            raise ConfigError(
-                f"the model has no part '{self.part}'{nearest(self.part, known)} Its outermost "
-                f"parts: {top or 'none'}"
-            )
-        return parts[self.part]
+        return part_of(self._model(), self.part)
 
     def _model(self) -> nn.Module:
         found = self.module if self.module is not None else self._built

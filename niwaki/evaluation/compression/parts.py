@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from niwaki.compress.pruning.copying import copied
-from niwaki.core.errors import DataError, ExportError
+from niwaki.core.errors import ConfigError, DataError, ExportError
+from niwaki.core.registry import nearest
 from niwaki.export.bundle import read_bundle
 from niwaki.export.fx_graph import build_graph
 from niwaki.export.torch_export import export_module
@@ -73,20 +74,43 @@ def calls_of_part(module: nn.Module, path: str, batches: Iterable[Tensor]) -> li
     return calls
 
 
+def part_of(module: nn.Module, path: str) -> nn.Module:
+    """Return the part of a model at a path; one that is shared has several.
+
+    Raises:
+        ConfigError: If there is none.
+    """
+    parts: dict[str, nn.Module] = dict(module.named_modules(remove_duplicate=False))
+    if path not in parts:
+        known = [name for name in parts if name]
+        top = ", ".join(name for name in known if "." not in name)
+        raise ConfigError(
+            f"the model has no part '{path}'{nearest(path, known)} Its outermost parts: "
+            f"{top or 'none'}"
+        )
+    return parts[path]
+
+
 def with_part(module: nn.Module, path: str, folder: Path | str) -> nn.Module:
     """Return a copy of a model in which an exported model runs in the place of a part.
 
     Args:
         module: The whole model; not touched.
-        path: Of the part.
+        path: Of the part. Where the model shares it, it is replaced at its other paths, too.
         folder: A bundle that came of compressing the part.
 
     Raises:
+        ConfigError: If the model has no such part, or it is the model itself.
         ExportError: If there is no bundle in the folder.
     """
+    if not path:
+        raise ConfigError("a part has a path in the model, such as 'backbone', but '' came")
     smaller = copied(module).eval()
-    parent, _, name = path.rpartition(".")
-    setattr(smaller.get_submodule(parent), name, DeployedPart(folder))
+    replaced, deployed = part_of(smaller, path), DeployedPart(folder)
+    for each, part in list(smaller.named_modules(remove_duplicate=False)):
+        if part is replaced:
+            parent, _, name = each.rpartition(".")
+            setattr(smaller.get_submodule(parent), name, deployed)
     return smaller
 
 
@@ -139,9 +163,10 @@ def _calls(
 
         return note
 
+    every = module.named_modules(remove_duplicate=not only)  # a shared part has several paths
     parts = [
         (path, part)
-        for path, part in module.named_modules()
+        for path, part in every
         if path and only in ("", path) and not isinstance(part, torch.jit.ScriptModule)
     ]
     handles = [part.register_forward_hook(noting(path), with_kwargs=True) for path, part in parts]

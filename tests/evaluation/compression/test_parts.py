@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import niwaki
-from niwaki.core.errors import DataError, ExportError
+from niwaki.core.errors import ConfigError, DataError, ExportError
+from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.parts import (
     calls_of_part,
     exportable_parts,
@@ -84,6 +85,23 @@ def test_data_of_a_part_are_what_it_gets_and_answers() -> None:
     assert model.training
 
 
+class Sharing(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = self.right = Body()
+
+    def forward(self, x: Tensor) -> Any:
+        return self.left(x), self.right(x.flip(-1))
+
+
+def test_a_shared_part_is_found_by_each_of_its_paths() -> None:
+    model = Sharing().eval()
+    found = [calls_of_part(model, path, [images(2)]) for path in ("left", "right")]
+    assert [len(calls) for calls in found] == [2, 2]
+    part = ModelSource(module=model, part="right").load()
+    torch.testing.assert_close(part(images(2)), model.left(images(2)))
+
+
 @pytest.mark.parametrize("path", ["pair", "nothing"])
 def test_a_part_that_is_called_otherwise_is_an_error(path: str) -> None:
     with pytest.raises(DataError, match=path):
@@ -111,6 +129,12 @@ def test_the_recipe_works(tmp_path: Path) -> None:
         expected = model.body(fresh)
     torch.testing.assert_close(smaller(fresh), pruned)  # copies run the same file
     assert isinstance(model.body, Body)
+    shared = with_part(Sharing(), "right", folder)
+    assert shared.left is shared.right and not isinstance(shared.left, Body)
+    with pytest.raises(ConfigError, match=r"no part 'bodi'; did you mean 'body'\?"):
+        with_part(model, "bodi", folder)
+    with pytest.raises(ConfigError, match="a part has a path"):
+        with_part(model, "", folder)
     assert read_bundle(folder).card.metrics
     assert found.chosen.values["macs"] <= found.original.values["macs"]
     assert float((whole - pruned).square().mean()) < 0.5 * float(whole.var())
