@@ -46,6 +46,7 @@ def influences(
     """Compare what the front decides with what all models do, the most telling decision first.
 
     A search is no designed experiment: decisions that were varied together share their influence.
+    What every model decides alike says nothing, nor what no two do, such as the tree of a grammar.
 
     Args:
         candidates: n measured models.
@@ -54,7 +55,7 @@ def influences(
     """
     paths = sorted({path for candidate in candidates for path, _ in candidate.items})
     found = [_influence(path, candidates, on_front, costs) for path in paths]
-    varied = [influence for influence in found if len(influence.options) > 1]
+    varied = [i for i in found if len(i.options) > 1 and max(i.n_all) > 1]
     return sorted(varied, key=lambda i: (-i.surprise, -sum(i.explained), i.path))
 
 
@@ -150,7 +151,7 @@ def _binned(values: Sequence[Value]) -> list[str]:
 
 def _most_frequent(labels: Sequence[str]) -> list[str]:
     ranked = sorted(Counter(labels).items(), key=lambda item: (-item[1], item[0]))
-    kept = {label for label, _ in ranked[: MAX_OPTIONS - 1]}
+    kept = {label for label, n_models in ranked[: MAX_OPTIONS - 1] if n_models > 1}
     return [label if label in kept else OTHER for label in labels]
 
 

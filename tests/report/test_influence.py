@@ -52,8 +52,9 @@ def test_shift_by_chance_is_what_random_draws_show() -> None:
 
 
 def test_inactive_decisions_are_an_option_of_their_own() -> None:
-    candidates = [Candidate.of({"depth": 1}), Candidate.of({"depth": 2, "layer2": "int8"})]
-    found = influences(candidates, np.array([True, False]), np.zeros((2, 1)))
+    deep = [Candidate.of({"depth": 2, "layer2": "int8", "width": w}) for w in (8, 16)]
+    candidates = [Candidate.of({"depth": 1}), *deep]
+    found = influences(candidates, np.array([True, False, False]), np.zeros((3, 1)))
     layer = next(i for i in found if i.path == "layer2")
     assert layer.options == ("int8", ABSENT)
     assert layer.n_front == (0, 1)
@@ -72,6 +73,21 @@ def test_many_options_are_gathered() -> None:
 
 
 def test_a_decision_that_never_varies_is_left_out() -> None:
-    candidates = [Candidate.of({"depth": 1, "width": w}) for w in (8, 16)]
-    found = influences(candidates, np.array([True, False]), np.zeros((2, 1)))
+    candidates = [Candidate.of({"depth": 1, "width": w}) for w in (8, 16, 16)]
+    found = influences(candidates, np.array([True, False, False]), np.zeros((3, 1)))
     assert [influence.path for influence in found] == ["width"]
+
+
+@pytest.mark.parametrize("n_models", [MAX_OPTIONS - 1, 3 * MAX_OPTIONS])
+def test_trees_of_which_no_two_are_alike_explain_nothing(n_models: int) -> None:
+    trees = [("seq", f"linear(d={width})", "relu") for width in range(n_models)]
+    candidates = [Candidate.of({"tree": tree}) for tree in trees]
+    costs = np.arange(float(n_models))[:, None]
+    assert influences(candidates, np.arange(n_models) < 5, costs) == []
+
+
+def test_what_one_model_alone_decides_is_gathered_with_the_rest() -> None:
+    names = ["common"] * 20 + [f"n{number}" for number in range(20)]
+    candidates = [Candidate.of({"name": name}) for name in names]
+    (found,) = influences(candidates, np.arange(40) < 5, np.zeros((40, 1)))
+    assert (found.options, found.n_all) == (("common", OTHER), (20, 20))

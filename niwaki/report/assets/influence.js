@@ -18,7 +18,7 @@ export function mountInfluence(host, study) {
 
 function content(study, look, draw) {
   if (study.influences.length === 0)
-    return [html("p", { class: "note" }, "Too few measured models to compare decisions.")];
+    return [html("p", { class: "note" }, "Too few measured models share a decision to compare any.")];
   const ranked =
     look.by < 0
       ? study.influences
