@@ -49,7 +49,8 @@ class ReportData:
         told_at_seconds: Seconds from the study's beginning to the telling of each trial, never
             falling; empty if not known, and then progress is shown by number of evaluations.
         repeat_command: Shell command that runs the same study again.
-        export_command: Shell command that exports one model, `{key}` standing for its key.
+        export_command: Shell command that exports one model, `{key}` standing for its key; shown
+            for models of the front that are among `finals`, as it takes no others.
 
     Raises:
         ConfigError: If there is no objective, or a sequence does not match the trials.

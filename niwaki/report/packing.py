@@ -99,6 +99,7 @@ def _models(models: Models) -> dict[str, JSON]:
         "knee": next(iter(models.find([data.knee_key])), None),
         "baseline": next(iter(baseline), None),
         "chosen": models.find(data.chosen_keys),
+        "exportable": models.find([key for key in data.front_keys if key in data.finals]),
     }
 
 

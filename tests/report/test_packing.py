@@ -94,6 +94,16 @@ def test_exported_values_point_at_their_models() -> None:
     assert latency["values"] == expected
 
 
+def test_what_can_be_exported_are_the_files_of_the_front() -> None:
+    data = study(60)
+    first, *others = data.front_keys
+    left = {key: final for key, final in data.finals.items() if key != first}
+    payload = packed(replace(data, finals=left))
+    assert others
+    assert [payload["models"]["keys"][row] for row in payload["models"]["exportable"]] == others
+    assert packed(replace(data, finals={}))["models"]["exportable"] == []
+
+
 def test_exported_values_have_limits_of_their_own() -> None:
     data = replace(study(20), final_bounds=(Bound("latency_ms", 1.0, 5.5),))
     payload = packed(data)

@@ -171,7 +171,9 @@ function comparedWith(study, row) {
 
 function recipe(study, row) {
   const json = JSON.stringify(decisionsOf(study, row), null, 1);
-  const command = study.export.replaceAll("{key}", study.keys[row]);
+  const command = study.exportable.has(row)
+    ? study.export.replaceAll("{key}", study.keys[row])
+    : "";
   const decided =
     json === "{}"
       ? html("p", { class: "note" }, "The decisions of this model were not recorded.")

@@ -28,6 +28,7 @@ export function readStudy(packed) {
     knee: models.knee,
     baseline: models.baseline,
     chosen: new Set(models.chosen),
+    exportable: new Set(models.exportable),
     decisions: packed.decisions,
     layers: packed.layers,
     failures: packed.failures,
