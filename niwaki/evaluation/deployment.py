@@ -118,22 +118,28 @@ class Deployment:
         return [task.name for task in self.data.tasks]
 
     def float_graph(self, module: nn.Module, *, quantizable: bool = True) -> FloatGraph:
-        """Return the float graph of a trained module in evaluation mode, on the CPU.
+        """Return a trained module as `float_model` writes it, made ready as `prepared` says."""
+        return self.prepared(self.float_model(module), quantizable=quantizable)
+
+    def float_model(self, module: nn.Module) -> onnx.ModelProto:
+        """Return a trained module in evaluation mode, on the CPU, as a graph.
 
         Args:
             module: Maps a batch of inputs to one output per task, in their order.
-            quantizable: Whether ranges will be needed.
 
         Raises:
             ExportError: If it cannot be written.
         """
-        model = float_graph(
+        return float_graph(
             module,
             self._shape,
             lambda: torch.from_numpy(self.timing_feeds(n_images=2)[INPUT_NAME]),
             **self._names,
         )
-        return self.calibrated(model) if quantizable else FloatGraph(model, {})
+
+    def prepared(self, float_model: onnx.ModelProto, *, quantizable: bool) -> FloatGraph:
+        """Return a float graph, with the ranges that are needed if layers are to be quantized."""
+        return self.calibrated(float_model) if quantizable else FloatGraph(float_model, {})
 
     def fake_quantized(self, module: nn.Module, plan: QuantizationPlan) -> FakeQuantized:
         """Return what rounds in torch as the deployed module will, its ranges not yet observed.

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -199,9 +200,9 @@ class CompressedEvaluator(DeployedEvaluator):
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
         with torch_threads(self._settings.n_threads):
-            module = self._module(candidate, plan, share=fidelity)
+            model = self._float_model(candidate, plan, share=fidelity)
             with self._target.computing():
-                graph = self._deployment.float_graph(module, quantizable=bool(plan.int8_layers))
+                graph = self._deployment.prepared(model, quantizable=bool(plan.int8_layers))
             deployed = self._deployment.measure(graph, plan, seed=seed)
         return self._measured(candidate, deployed, plan, fidelity=fidelity, seed=seed)
 
@@ -226,9 +227,29 @@ class CompressedEvaluator(DeployedEvaluator):
             return PruningPlan()
         return self._ranked.plan(self._counts(candidate))
 
+    def _float_model(
+        self, candidate: Candidate, plan: QuantizationPlan, *, share: float
+    ) -> onnx.ModelProto:
+        """Return the float graph of a candidate, written once for all that share its weights."""
+        name = f"{candidate.part(PRUNING).key}-{share:.4f}-graph"
+        shared = not self._trains_with(plan)
+        if shared and (state := self._store.load(name)) is not None:
+            return onnx.load_from_string(state["model"].numpy().tobytes())
+        module = self._module(candidate, plan, share=share)
+        with self._target.computing():
+            model = self._deployment.float_model(module)
+        if shared:
+            written = np.frombuffer(model.SerializeToString(), np.uint8)
+            self._store.save(name, {"model": torch.from_numpy(written.copy())})
+        return model
+
+    def _trains_with(self, plan: QuantizationPlan) -> bool:
+        """Whether a candidate is trained with its quantization, so that its weights are its own."""
+        return bool(plan.int8_layers) and self._trains_quantized and self._unfollowed is None
+
     def _module(self, candidate: Candidate, plan: QuantizationPlan, *, share: float) -> nn.Module:
         """Return the network of a candidate, trained with its plan if that is asked for."""
-        if not (plan.int8_layers and self._trains_quantized and self._unfollowed is None):
+        if not self._trains_with(plan):
             return self._pruned(candidate, share=share)
         return self._kept(
             f"{candidate.key}-{share:.4f}-quantized",
@@ -253,13 +274,16 @@ class CompressedEvaluator(DeployedEvaluator):
         self, name: str, module: nn.Module, tune: Callable[[nn.Module], nn.Module]
     ) -> nn.Module:
         """Return a module tuned, now or before: weights are kept, so that it is tuned once."""
-        store = CheckpointStore(self._in_folder(TUNED), _MIB * self._settings.tuned_mib)
-        if (state := store.load(name)) is not None:
+        if (state := self._store.load(name)) is not None:
             module.load_state_dict(state)
             return module.eval()
         module = tune(module)
-        store.save(name, module.state_dict())
+        self._store.save(name, module.state_dict())
         return module
+
+    @property
+    def _store(self) -> CheckpointStore:
+        return CheckpointStore(self._in_folder(TUNED), _MIB * self._settings.tuned_mib)
 
     @cached_property
     def _unfollowed(self) -> str | None:

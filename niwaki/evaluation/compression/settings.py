@@ -80,7 +80,7 @@ class CompressionSettings:
         pruning: How channels are removed.
         tuning: How what is left is fine-tuned.
         deployment: How int8 models are calibrated, and models scored.
-        tuned_mib: Disk for fine-tuned weights, so that a network is tuned once for all precisions.
+        tuned_mib: Disk for tuned weights and graphs, so that each is made once for all precisions.
         n_threads: Torch's threads in a worker; 0 leaves torch's own choice.
 
     Raises:

@@ -6,13 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
+from torch import nn
 
 from niwaki.compress.allocation import PagcpSettings
 from niwaki.compress.pruning import apply_plan
 from niwaki.core.errors import ConfigError, DataError
-from niwaki.evaluation.compression.evaluator import CompressedEvaluator
+from niwaki.evaluation.compression.evaluator import PRUNING, CompressedEvaluator
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.original import in_order_of_outputs
@@ -20,7 +22,7 @@ from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
 from niwaki.evaluation.compression.proposals import ALLOCATORS
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
-from niwaki.evaluation.deployment import DeploymentSettings
+from niwaki.evaluation.deployment import Deployment, DeploymentSettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.evaluation.compression.small import TwoHeads, build, data
 
@@ -72,6 +74,35 @@ def test_a_network_is_tuned_once_and_the_same_every_time(evaluator: CompressedEv
     again.prepare(Path(evaluator._in_folder("")))  # the same folder, as after a kill
     second = again.evaluate(candidate, fidelity=1.0, seed=0)
     assert first.values["mean_skill"] == second.values["mean_skill"]
+
+
+def test_a_network_is_written_once_for_all_its_precisions(
+    evaluator: CompressedEvaluator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[nn.Module] = []
+    write = Deployment.float_model
+
+    def noted(deployment: Deployment, module: nn.Module) -> onnx.ModelProto:
+        written.append(module)
+        return write(deployment, module)
+
+    keeps = make()
+    keeps.prepare(tmp_path / "keeps")
+    keeps_nothing = make(replace(SETTINGS, tuned_mib=0.0))
+    keeps_nothing.prepare(tmp_path / "keeps nothing")
+    least = evaluator.initial()[-1].part(PRUNING)
+    alike = [c for c in evaluator.initial() if c.part(PRUNING) == least]
+    assert len(alike) == 3  # int8, mixed, fp32
+    monkeypatch.setattr(Deployment, "float_model", noted)
+    for candidate in alike:
+        found, anew = (
+            each.evaluate(candidate, fidelity=1.0, seed=0) for each in (keeps, keeps_nothing)
+        )
+        timed = {"latency_ms"}
+        assert {name: v for name, v in found.values.items() if name not in timed} == {
+            name: v for name, v in anew.values.items() if name not in timed
+        }
+    assert len(written) == 1 + len(alike)
 
 
 def test_the_original_is_never_changed(evaluator: CompressedEvaluator) -> None:
