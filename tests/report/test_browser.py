@@ -86,6 +86,15 @@ def test_every_measured_model_is_a_point(page: Page, tmp_path: Path) -> None:
     )
 
 
+def test_a_baseline_that_is_the_best_is_in_the_table(page: Page, tmp_path: Path) -> None:
+    data = study(30, (LATENCY,))
+    assert data.baseline is not None
+    best = data.baseline.key
+    opened(page, tmp_path, replace(data, front_keys=(best,), knee_key=best, chosen_keys=()))
+    links = "document.querySelectorAll('.front-table a[href=\"#baseline\"]').length"
+    assert page.run(links) == 1
+
+
 def test_a_click_selects_in_plot_table_panel_and_address(page: Page, tmp_path: Path) -> None:
     data = study(200)
     opened(page, tmp_path, data)

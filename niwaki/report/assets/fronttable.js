@@ -55,9 +55,9 @@ function tableOf(study, store, sorting, draw) {
 function membersOf(study, store) {
   const column = columnOf(study, store.source, study.objectives[0].name);
   if (study.objectives.length > 1 || !column) return study.front;
+  const competes = (row) => study.numbers[row] !== null || study.onFront.has(row);
   const measured = study.rows.filter(
-    (row) =>
-      study.states[row] === FEASIBLE && study.numbers[row] !== null && column.values[row] !== null,
+    (row) => study.states[row] === FEASIBLE && competes(row) && column.values[row] !== null,
   );
   const cost = (row) => column.direction * column.values[row];
   return measured.sort((a, b) => cost(a) - cost(b)).slice(0, RUNNERS_UP);
