@@ -32,7 +32,7 @@ def front_text(run: Run) -> str:
             f"the front is empty: none of {len(judged)} models keeps to the constraints. Of the "
             f"nearest, {miss}: loosen that, or search on with a larger budget"
         )
-    return "the front is empty: no model has been measured yet"
+    return "the front is empty: no model has been measured with full effort yet"
 
 
 def front_table(front: Front) -> str:

@@ -21,7 +21,7 @@ from niwaki.study.ledger import encode_line, read_ledger
 from niwaki.study.report_page import report_data
 from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
-from niwaki.study.tables import status_json, status_text
+from niwaki.study.tables import front_text, status_json, status_text
 from tests.study.climbing import ClimbingEvaluator, climbing_study
 from tests.study.formulas import FormulaEvaluator, formula_study
 
@@ -83,6 +83,14 @@ def test_results_are_of_the_full_effort_alone(tmp_path: Path) -> None:
     assert len(shown.hypervolume) == len(shown.trials) == sum(full)
     assert shown.effort == run.history.effort
     assert shown.n_partial == len(full) - sum(full)
+
+
+def test_an_empty_front_says_that_full_effort_is_missing(tmp_path: Path) -> None:
+    settings = StudySettings(("gain", "price"), ("price <= 60",), Budget(1))
+    Study(tmp_path / "run", ClimbingEvaluator(), NSGA2, settings, make_scheduler=ASHA).run()
+    run = Run.read(tmp_path / "run")
+    assert min(trial.measurement.values["price"] for trial in run.history.trials) <= 60
+    assert front_text(run) == "the front is empty: no model has been measured with full effort yet"
 
 
 def test_the_status_says_what_was_paid_at_which_fidelity(tmp_path: Path) -> None:
