@@ -189,6 +189,32 @@ def test_all_int8_leaves_no_island_of_floats(tmp_path: Path) -> None:
     assert ops["QLinearGlobalAveragePool"] == 1
 
 
+class Lateral(nn.Module):
+    """Joins a small map, resized by no whole number, to a large one, as feature pyramids do."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.enter, self.narrow = conv_bn_relu(3, 8), nn.Conv2d(8, 8, 3, stride=6, padding=1)
+        self.leave = nn.Conv2d(16, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        wide = self.enter(x)[..., : self.side, : self.side]
+        resized = nn.functional.interpolate(self.narrow(wide), size=self.side)
+        y: torch.Tensor = self.leave(torch.cat([wide, resized], 1))
+        return y
+
+
+@pytest.mark.parametrize("side", [7, 22])
+def test_maps_of_odd_sizes_are_resized_between_int8_layers(side: int) -> None:
+    network = Calibrated(Lateral(side))
+    model = network.quantized(network.layers)
+    expected = run(network.model, network.images)["output"]
+    found = run(model, network.images)["output"]
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() < 2 * MOST_ERROR * np.ptp(expected)
+
+
 def test_all_float_is_the_float_graph(network: Calibrated) -> None:
     model = network.quantized([])
     assert [n.op_type for n in model.graph.node] == [n.op_type for n in network.model.graph.node]

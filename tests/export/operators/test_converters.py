@@ -89,7 +89,18 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
     "global mean kept": lambda x: x.mean([-1, -2], keepdim=True),
     "mean of channels": lambda x: torch.mean(x, 1),
     "nearest to a size": lambda x: F.interpolate(x, size=(5, 7)),
+    "nearest to a size that float32 misses": lambda x: F.interpolate(x[..., :7, :7], size=31),
+    "nearest by no scale": lambda x: F.interpolate(F.pad(x, (4, 0, 2, 0)), size=62),
+    "centred by no scale": lambda x: F.interpolate(
+        F.pad(x, (4, 0, 2, 0)), size=62, mode="nearest-exact"
+    ),
+    "bilinear to a size that float32 misses": lambda x: F.interpolate(
+        x[..., :7, :7], size=31, mode="bilinear"
+    ),
     "nearest-exact": lambda x: F.interpolate(x, scale_factor=2.5, mode="nearest-exact"),
+    "by factors that float32 cuts": lambda x: (
+        F.interpolate(x, scale_factor=(0.7, 1.9)) + F.interpolate(x, (8, 19), mode="bilinear")
+    ),
     "nearest by a factor": lambda x: F.interpolate(x, scale_factor=1.7),
     "bilinear down": lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear"),
     "aligned": lambda x: F.interpolate(x, (24, 20), mode="bilinear", align_corners=True),
