@@ -35,6 +35,10 @@ def _read(path: Path, seen: set[Path]) -> tuple[list[Statement], list[Finding]]:
     try:
         with path.open(encoding="utf-8-sig") as file:
             text = file.read(MOST_CHARACTERS + 1)
+    except FileNotFoundError as fault:
+        raise SpaceError(
+            f"there is no grammar file '{path}': relative paths start from {Path.cwd()}"
+        ) from fault
     except (OSError, UnicodeDecodeError) as fault:
         raise SpaceError(f"grammar file '{path}' cannot be read: {fault}") from fault
     if len(text) > MOST_CHARACTERS:

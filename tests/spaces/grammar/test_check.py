@@ -256,6 +256,15 @@ def test_names_in_quotes_are_read_back() -> None:
         assert space.candidate(str(space.tree(candidate))) == candidate
 
 
+def test_a_missing_file_tells_where_its_path_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SpaceError, match="there is no grammar file") as raised:
+        load_grammar(Path("my.grammar"))
+    assert str(raised.value).endswith(f"relative paths start from {Path.cwd()}")
+
+
 def test_a_missing_file_is_a_finding(tmp_path: Path) -> None:
     assert check_file(tmp_path / "none.grammar")[0].code == "unreadable"
 
