@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from niwaki.compress.pruning import PruningPlan, compensated, input_moments
+from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.rebuilding import check_fits
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ConfigError, DataError
@@ -44,17 +45,17 @@ class CompressionPlans:
     def prune(
         self, module: nn.Module, batches: torch.Tensor | Iterable[torch.Tensor] = ()
     ) -> nn.Module:
-        """Return a smaller copy of a checkpoint of the model; it is not fine-tuned.
+        """Return a smaller copy of a checkpoint of the model, in evaluation mode, not fine-tuned.
 
         Args:
-            module: The checkpoint, in evaluation mode.
+            module: The checkpoint, in any mode; not touched.
             batches: (n, ...) real inputs, one tensor or several, by which the weights that read
                 channels are fitted to those that stay; without any, weights are cut, not fitted.
 
         Raises:
             SpaceError: If the plan does not fit: names the first layer that differs.
         """
-        whole = with_plain_weights(module)
+        whole = with_plain_weights(copied(module)).eval()
         check_fits(whole, self.pruning)
         seen = _several(batches)
         return compensated(whole, self.pruning, input_moments(whole, seen) if seen else None)
@@ -70,7 +71,8 @@ class CompressionPlans:
         """Return the quantized graph of a module that was pruned by these plans.
 
         Args:
-            module: As `prune` returns it, fine-tuned or not; with one input, in evaluation mode.
+            module: As `prune` returns it, fine-tuned or not; with one input, in any mode; not
+                touched.
             batches: (n, ...) real inputs, one tensor or several, that ranges of activations are
                 taken from. The graph takes float32, as all of ours do; integers are cast inside.
             observer: See `niwaki.compress.quantization.observers`.
@@ -84,13 +86,14 @@ class CompressionPlans:
         given = _several(batches)
         if not given:
             raise DataError("there is no batch to calibrate on: give at least one")
+        module = copied(module).eval()
         if not given[0].is_floating_point():
             module = plainly_called(module)
             take_integers(module)
         arrays = [batch.detach().cpu().numpy().astype(np.float32) for batch in given]
         example = arrays[0][:2]
         model = float_graph(
-            module.eval(),
+            module,
             example.shape,
             lambda: torch.from_numpy(example),
             output_names=output_names,

@@ -65,6 +65,18 @@ def test_with_inputs_the_weights_make_up_for_what_goes() -> None:
     assert (fitted - whole).square().mean() < 0.5 * (cut - whole).square().mean()
 
 
+def test_a_checkpoint_in_training_mode_is_not_touched() -> None:
+    images = torch.from_numpy(spots(64, 7)[0])
+    wanted = plans().prune(build(), images)
+    checkpoint = build().train()
+    state = {name: values.clone() for name, values in checkpoint.state_dict().items()}
+    smaller = plans().prune(checkpoint, images)
+    torch.testing.assert_close(smaller.state_dict(), wanted.state_dict())
+    torch.testing.assert_close(checkpoint.state_dict(), state)
+    plans().quantize(smaller.train(), images)
+    assert checkpoint.training and smaller.training
+
+
 class Tokens(nn.Module):
     """Reads numbers of words."""
 
