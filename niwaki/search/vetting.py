@@ -5,9 +5,8 @@ from typing import TypeGuard
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import StudyError
+from niwaki.core.excerpt import excerpt
 from niwaki.spaces.base import Space
-
-MAX_SHOWN_CHARACTERS = 80
 
 
 def proposed(
@@ -25,7 +24,7 @@ def proposed(
     """
     if not are_candidates(answer) or len(answer) > 1:
         raise StudyError(
-            f"`ask(1, pending)` of the searcher gave {shown(answer)}: it must be a list of "
+            f"`ask(1, pending)` of the searcher gave {excerpt(repr(answer))}: it must be a list of "
             "one Candidate, or an empty one if there are no more"
         )
     if not answer:
@@ -48,9 +47,3 @@ def proposed(
 def are_candidates(found: object) -> TypeGuard[Sequence[Candidate]]:
     """Tell whether an answer is candidates in a row, perhaps none."""
     return isinstance(found, Sequence) and all(isinstance(each, Candidate) for each in found)
-
-
-def shown(found: object) -> str:
-    """Return an answer as text for a message, cut if it is long."""
-    text = repr(found)
-    return text if len(text) <= MAX_SHOWN_CHARACTERS else f"{text[:MAX_SHOWN_CHARACTERS]} ..."

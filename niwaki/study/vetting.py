@@ -7,12 +7,13 @@ import numpy as np
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, StudyError
+from niwaki.core.excerpt import excerpt
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import LARGEST_VALUE
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Evaluator
 from niwaki.search.schedulers.base import Step
-from niwaki.search.vetting import are_candidates, shown
+from niwaki.search.vetting import are_candidates
 from niwaki.spaces.base import Space
 from niwaki.study.history import History
 
@@ -40,7 +41,7 @@ def planned(
         return None
     if not isinstance(answer, Step):
         raise StudyError(
-            f"`next` of the scheduler gave {shown(answer)}: it must be a Step, or None"
+            f"`next` of the scheduler gave {excerpt(repr(answer))}: it must be a Step, or None"
         )
     fault = _fault_of(answer, history, fidelities, may_start=may_start)
     if fault:
@@ -133,7 +134,7 @@ def _require(evaluator: Evaluator, asked: str, found: object, fine: bool, wanted
     if not fine:
         name = type(evaluator).__qualname__
         raise ConfigError(
-            f"`{asked}` of the evaluator {name} gave {shown(found)}: it must be {wanted}"
+            f"`{asked}` of the evaluator {name} gave {excerpt(repr(found))}: it must be {wanted}"
         )
 
 

@@ -6,8 +6,8 @@ from functools import lru_cache
 from typing import TypeAlias, TypeGuard
 
 from niwaki.core.errors import SpaceError
+from niwaki.core.excerpt import excerpt
 from niwaki.spaces.grammar.grammar import Effect, ForeignAttributeError
-from niwaki.spaces.grammar.tree import shorten
 
 # (C, H, W) is an image, (S, D) are S tokens of D features each; the batch is left out.
 Shape: TypeAlias = tuple[int, ...]
@@ -38,7 +38,7 @@ def given_as(attribute: object) -> Typed:
             "production, `label@branch: clone(b=2) M M add`"
         )
     raise ForeignAttributeError(
-        f"rules of einspace speak of shapes with their grids, but {shorten(repr(attribute))} came: "
+        f"rules of einspace speak of shapes with their grids, but {excerpt(repr(attribute))} came: "
         "write `input ((3, 32, 32), none)` for images, `input ((128, 4), (0, 128))` for sequences, "
         "in YAML `input: [[3, 32, 32], null]`, and let rules of your own give such pairs"
     )
@@ -53,7 +53,7 @@ def joined(attributes: object) -> tuple[Typed, ...]:
     """
     if not _are_branches(attributes):
         raise SpaceError(
-            f"the branches of a split were wanted, but {shorten(repr(attributes))} came: name the "
+            f"the branches of a split were wanted, but {excerpt(repr(attributes))} came: name the "
             "flow of the production, `label@branch: clone(b=2) M M add`"
         )
     return tuple(map(given_as, attributes))

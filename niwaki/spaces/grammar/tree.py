@@ -7,11 +7,11 @@ from operator import is_
 
 from niwaki.core.candidate import Value
 from niwaki.core.errors import SpaceError
+from niwaki.core.excerpt import excerpt
 
 TreePath = tuple[int, ...]
 
 DEEPEST = 100  # levels of nesting that any budget allows
-_MOST_SHOWN = 100  # characters
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -67,7 +67,7 @@ class Tree:
     @property
     def shown(self) -> str:
         """Text for messages, cut short: trees may fill pages."""
-        return shorten(str(self))
+        return excerpt(str(self))
 
     def __reduce__(self) -> tuple[type["Tree"], tuple[str, tuple["Tree", ...]]]:
         return Tree, (self.label, self.children)
@@ -122,11 +122,6 @@ class Tree:
         return json.dumps(self.to_value(), separators=(",", ":"))
 
 
-def shorten(text: str) -> str:
-    """Cut a text that is too long for a message."""
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
-
-
 def tree_from_value(value: object) -> Tree:
     """Read nested tuples or lists, sharing subtrees that are equal.
 
@@ -172,6 +167,6 @@ def _from_value(value: object, pool: dict[Tree, Tree], depth: int) -> Tree:
         node = Tree(value[0], tuple(_from_value(child, pool, depth + 1) for child in value[1:]))
         return pool.setdefault(node, node)
     raise SpaceError(
-        f"a tree is a string, or a label followed by its children, but {shorten(repr(value))} "
+        f"a tree is a string, or a label followed by its children, but {excerpt(repr(value))} "
         "came: write ['seq', 'relu', 'linear(d=64)']"
     )
