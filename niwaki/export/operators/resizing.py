@@ -39,6 +39,8 @@ def convert_interpolate(
     axes = [_Axis(mode, *each) for each in zip(before, after, factors, strict=True)]
     scales = [scale for axis in axes if (scale := axis.scale()) is not None]
     if len(scales) < len(axes):
+        if not mode.startswith("nearest"):
+            raise call.unsupported(f"interpolation from {before} to {after} by {factors}")
         return _picked(call, input, axes)
     name = call.writer.constant(f"{call.path}.scales", _float_vector([1.0, 1.0, *scales]))
     return call.writer.node("Resize", [input, "", name], call.shape, name=call.path, **attributes)

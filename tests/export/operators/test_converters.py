@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import Tensor, nn
 
+from niwaki.core.errors import ExportError
+from niwaki.export.fx_graph import build_graph
 from niwaki.export.operators import FUNCTIONS, MODULES
 from tests.export.networks import settled
 from tests.export.test_fx_graph import check_equal
@@ -141,6 +143,13 @@ def test_a_layer(layer: nn.Module, shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("name", list(FUNCTIONALS))
 def test_a_function(name: str) -> None:
     check_equal(Functional(FUNCTIONALS[name]).eval(), IMAGE)
+
+
+def test_interpolation_that_no_scale_gives_is_left_to_torch() -> None:
+    almost = Functional(lambda x: F.interpolate(x, scale_factor=1.99999999, mode="bilinear")).eval()
+    assert almost(torch.zeros(IMAGE)).shape == (1, 8, 23, 19)  # float32 says twice the size
+    with pytest.raises(ExportError, match=r"interpolation from \[12, 10\] to \[23, 19\]"):
+        build_graph(almost, [IMAGE])
 
 
 def test_every_layer_of_the_table_is_tested() -> None:
