@@ -68,5 +68,5 @@ def existing(typed: str, split: SplitName, *, kind: str = "file") -> Path:
     found = "is no " + kind if path.exists() else "does not exist"
     raise DataError(
         f"'{typed}' ({kind} of the {split} split) {found}. Relative paths start from {Path.cwd()}, "
-        f"then from {data_folder()} (the folder in $NIWAKI_DATA)"
+        f"then from the folder of shared data, {data_folder()} ($NIWAKI_DATA names another)"
     )
