@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from niwaki.export.graph_index import WEIGHTED, GraphIndex
+from niwaki.export.graph_index import WEIGHTED, GraphIndex, needed
 from niwaki.export.graph_writer import finished_model
 from niwaki.targets.sessions import SessionSettings, open_session, run_session
 
@@ -29,9 +29,9 @@ def fold_computed_weights(graph: onnx.GraphProto) -> None:
         if node.op_type in WEIGHTED:
             read = [_folded(name) if name in names else name for name in node.input[1:]]
             node.input[:] = [node.input[0], *read]
-    needed = _needed(graph.node, {info.name for info in graph.output})
+    left = needed(graph.node, {info.name for info in graph.output})
     del graph.node[:]
-    graph.node.extend(needed)
+    graph.node.extend(left)
 
 
 def _computed(index: GraphIndex) -> set[int]:
@@ -49,7 +49,7 @@ def _values(
     index: GraphIndex, computed: set[int], names: Sequence[str]
 ) -> Iterator[onnx.TensorProto]:
     """Yield what nodes give by these names, under names of their own."""
-    nodes = _needed([index.nodes[i] for i in sorted(computed)], set(names))
+    nodes = needed([index.nodes[i] for i in sorted(computed)], set(names))
     read = {name for node in nodes for name in node.input}
     part = helper.make_graph(
         nodes,
@@ -65,13 +65,3 @@ def _values(
 
 def _folded(name: str) -> str:
     return f"{name}:folded"
-
-
-def _needed(nodes: Sequence[onnx.NodeProto], results: set[str]) -> list[onnx.NodeProto]:
-    """Return the nodes that some results are computed by, in order."""
-    read, kept = set(results), list[onnx.NodeProto]()
-    for node in reversed(nodes):
-        if read.intersection(node.output):
-            read.update(node.input)
-            kept.append(node)
-    return kept[::-1]

@@ -123,6 +123,12 @@ def _returned(traced: Trace, names: Sequence[str] | None) -> dict[str, fx.Node]:
     found = list(_leaves(result, ""))
     if not found or not all(isinstance(node, fx.Node) for _, node in found):
         raise ExportError(f"the module returns {result}: only tensors can be outputs of a graph")
+    for _, node in found:
+        if not isinstance(traced.values[node], TensorShape):
+            raise ExportError(
+                f"the module returns all that '{path_of(node)}' gives, which is not one tensor. "
+                "Use export_module, or return its parts"
+            )
     defaults = [name or "output" for name, _ in found]
     chosen = defaults if names is None else list(names)
     if len(chosen) != len(found) or len(set(chosen)) != len(chosen):
@@ -233,23 +239,21 @@ def _attribute(traced: Trace, writer: GraphWriter, node: fx.Node) -> object:
 
 def _holds_tensors(value: object) -> bool:
     return isinstance(value, TensorShape) or (
-        isinstance(value, tuple) and any(isinstance(item, TensorShape) for item in value)
+        isinstance(value, tuple) and any(_holds_tensors(item) for item in value)
     )
 
 
 def _shapes_in(value: object, path: str) -> tuple[Shape, ...]:
-    """Return the shapes of what a call gives.
+    """Return the shapes of what a call gives, in tuples of tuples or not.
 
     Raises:
-        ExportError: If it gives tuples of tuples, as recurrent layers do.
+        ExportError: If it gives anything else beside tensors.
     """
     if isinstance(value, TensorShape):
         return (value.dims,)
-    items = value if isinstance(value, tuple) else ()
-    shapes = [item.dims for item in items if isinstance(item, TensorShape)]
-    if len(shapes) < len(items):
-        raise ExportError(
-            f"layer '{path}' cannot be written by the fast path: it gives more than tensors. "
-            "Use export_module, or replace the operation"
-        )
-    return tuple(shapes)
+    if isinstance(value, tuple):
+        return tuple(shape for item in value for shape in _shapes_in(item, path))
+    raise ExportError(
+        f"layer '{path}' cannot be written by the fast path: it gives more than tensors. "
+        "Use export_module, or replace the operation"
+    )

@@ -51,3 +51,13 @@ class GraphIndex:
     def data_inputs(self, node: int) -> list[str]:
         """Return the inputs of a node that are computed, not constant."""
         return [name for name in self.nodes[node].input if name and not self.is_constant(name)]
+
+
+def needed(nodes: Sequence[onnx.NodeProto], results: set[str]) -> list[onnx.NodeProto]:
+    """Return the nodes that some results are computed by, in order."""
+    read, kept = set(results), list[onnx.NodeProto]()
+    for node in reversed(nodes):
+        if read.intersection(node.output):
+            read.update(node.input)
+            kept.append(node)
+    return kept[::-1]

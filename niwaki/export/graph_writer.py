@@ -18,7 +18,7 @@ _SMALL_BYTES = 64
 # Each keeps a node of its own, which its path names.
 _LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
-Attribute = int | float | str | Sequence[int] | Sequence[float]
+Attribute = int | float | str | Sequence[int] | Sequence[float] | Sequence[str]
 # One dimension: its size, or None where it grows with the batch.
 Shape = tuple[int | None, ...]
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from niwaki.export.computed_weights import fold_computed_weights
+from niwaki.export.fixed_sizes import fix_sizes
 from niwaki.export.graph_index import GraphIndex
 
 _FOLDING = ("Conv", "ConvTranspose", "Gemm")
@@ -15,7 +16,7 @@ _IMAGE_RANK = 4
 
 
 def simplified(graph: onnx.GraphProto) -> onnx.GraphProto:
-    """Return a graph with weights as constants, batch norm folded, and means as pooling.
+    """Return a graph with weights and known sizes constant, batch norm folded, means as pooling.
 
     A global mean is the same as GlobalAveragePool, but the runtime has an integer kernel for the
     pooling alone.
@@ -33,6 +34,7 @@ def simplified(graph: onnx.GraphProto) -> onnx.GraphProto:
     kept = [node for node in graph.node if node.op_type]
     del graph.node[:]
     graph.node.extend(kept)
+    fix_sizes(graph)
     return graph
 
 

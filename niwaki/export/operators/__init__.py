@@ -9,6 +9,7 @@ from niwaki.export.operators import (
     normalisation,
     padding,
     pooling,
+    recurrent,
     reshaping,
     resizing,
 )
@@ -27,6 +28,7 @@ __all__ = [
     "normalisation",
     "padding",
     "pooling",
+    "recurrent",
     "reshaping",
     "resizing",
 ]

@@ -20,7 +20,7 @@ class Call:
     Attributes:
         writer: The graph being written.
         path: Qualified path of the called layer, or of the operation in its module.
-        shapes: Shape of each tensor that the call returns.
+        shapes: Shape of each tensor that the call returns, in tuples or not.
         norm: The batch norm that is to be folded into the layer, if one is.
     """
 
@@ -43,7 +43,8 @@ class Call:
         )
 
 
-Converter = Callable[..., Tensor | Sequence[Tensor]]
+# What the call returns: tensors in tuples as torch returns them.
+Converter = Callable[..., Tensor | Sequence[Tensor | Sequence[Tensor]]]
 C = TypeVar("C", bound=Converter)
 
 # Modules by class; functions by themselves; tensor methods by name.

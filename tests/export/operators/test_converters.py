@@ -15,7 +15,28 @@ from tests.export.test_fx_graph import check_equal
 
 IMAGE = (1, 8, 12, 10)
 
+
+class Recurrent(nn.Module):
+    """Gives the outputs of a recurrent layer, and every one of its last states."""
+
+    def __init__(self, layer: nn.RNNBase) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        if isinstance(self.layer, nn.LSTM):
+            outputs, (hidden, cells) = self.layer(x)
+            return outputs, hidden[-1], cells.transpose(0, 1)
+        outputs, hidden = self.layer(x)
+        return outputs, hidden[-1]
+
+
 LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
+    (Recurrent(nn.LSTM(6, 5, 2, batch_first=True, bidirectional=True)), (1, 7, 6)),
+    (Recurrent(nn.GRU(6, 5, bias=False, bidirectional=True, batch_first=True)), (1, 7, 6)),
+    (Recurrent(nn.GRU(6, 5, 3)), (1, 7, 6)),
+    (Recurrent(nn.RNN(6, 5, 2, batch_first=True)), (1, 7, 6)),
+    (Recurrent(nn.RNN(6, 5, nonlinearity="relu", batch_first=True)), (1, 7, 6)),
     (nn.Conv1d(8, 4, 3, 2, 1), (1, 8, 11)),
     (nn.Conv2d(8, 4, 3, 2, 1, dilation=2), IMAGE),
     (nn.Conv2d(8, 8, 3, padding="same", groups=8), IMAGE),
@@ -150,6 +171,20 @@ def test_interpolation_that_no_scale_gives_is_left_to_torch() -> None:
     assert almost(torch.zeros(IMAGE)).shape == (1, 8, 23, 19)  # float32 says twice the size
     with pytest.raises(ExportError, match=r"interpolation from \[12, 10\] to \[23, 19\]"):
         build_graph(almost, [IMAGE])
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        (lambda x: x.chunk(2, -1), "returns all that 'chunk' gives"),
+        (lambda x: nn.LSTM(10, 4, proj_size=2)(x[:, 0])[0], None),
+    ],
+)
+def test_what_is_not_written_is_left_to_torch(
+    function: Callable[[Tensor], object], said: str | None
+) -> None:
+    with pytest.raises(ExportError, match=said):
+        build_graph(Functional(function).eval(), [IMAGE])
 
 
 def test_every_layer_of_the_table_is_tested() -> None:
