@@ -401,7 +401,8 @@ class CompressedEvaluator(DeployedEvaluator):
             near = [min(len(s) - 1, int(rng.normal(share, 0.2) * len(s))) for s in steps]
             drawn.append(np.array([s[max(0, i)] for s, i in zip(steps, near, strict=True)]))
         asked = self._fastest_precision()
-        latencies = self._latencies([self._pruned_graph(counts, asked) for counts in drawn])
+        graphs = [each for counts in drawn for each in self._pruned_graphs(counts, [asked])]
+        latencies = self._latencies(graphs)
         price = LatencyPrice(self.original.groups.costs, drawn, latencies)
         self._say(
             f"latency of {len(drawn)} pruned networks in {asked}: {min(latencies):.3g} to "
@@ -414,14 +415,17 @@ class CompressedEvaluator(DeployedEvaluator):
         """Return that of the whole model: small ones are slower in int8 on some machines."""
         if len(self._precisions) == 1:
             return self._precisions[0]
-        whole = [self._pruned_graph(self.ladder.whole, each) for each in self._precisions]
+        whole = self._pruned_graphs(self.ladder.whole, self._precisions)
         return self._precisions[int(np.argmin(self._latencies(whole)))]
 
-    def _pruned_graph(self, counts: NDArray[np.int64], precision: str) -> onnx.ModelProto:
-        """Return a pruned network as it will run, all layers in one precision."""
+    def _pruned_graphs(
+        self, counts: NDArray[np.int64], precisions: Sequence[str]
+    ) -> list[onnx.ModelProto]:
+        """Return a pruned network as it will run, all layers in one precision, for each of some."""
         module = apply_plan(self.original.module, self._ranked.plan(counts))
-        plan = plan_of(dict.fromkeys(self.original.layers, precision), self._target)
-        return self._deployment.quantized(self._deployment.float_graph(module), plan)
+        graph = self._deployment.float_graph(module)
+        asked = (dict.fromkeys(self.original.layers, each) for each in precisions)
+        return [self._deployment.quantized(graph, plan_of(each, self._target)) for each in asked]
 
     def _latencies(self, models: Sequence[onnx.ModelProto]) -> list[float]:
         feeds = [self._deployment.timing_feeds()] * len(models)

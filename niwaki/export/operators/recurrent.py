@@ -49,20 +49,16 @@ def _layer(call: Call, module: nn.RNNBase, layer: int, x: Tensor) -> list[Tensor
         call.writer.constant(f"{call.path}.{kind}_l{layer}", _parameters(module, kind, layer))
         for kind in kinds
     ]
-    state = (n_directions, batch, n_hidden)
+    state, n_states = (n_directions, batch, n_hidden), 2 if isinstance(module, nn.LSTM) else 1
     return call.writer.node_with_outputs(
         type(module).__name__,
         [x, *names],
-        [(steps, n_directions, batch, n_hidden)] + [state] * len(_states(module)),
+        [(steps, n_directions, batch, n_hidden)] + [state] * n_states,
         name=call.path,
         hidden_size=n_hidden,
         direction="bidirectional" if module.bidirectional else "forward",
         **_attributes(module, n_directions),
     )
-
-
-def _states(module: nn.RNNBase) -> Sequence[str]:
-    return ("hidden", "cell") if isinstance(module, nn.LSTM) else ("hidden",)
 
 
 def _attributes(module: nn.RNNBase, n_directions: int) -> dict[str, Attribute]:
