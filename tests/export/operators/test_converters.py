@@ -173,18 +173,29 @@ def test_interpolation_that_no_scale_gives_is_left_to_torch() -> None:
         build_graph(almost, [IMAGE])
 
 
+class Started(nn.Module):
+    """Begins the second layer with the last states of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.GRU(6, 5), nn.GRU(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.second(x, self.first(x)[1])[0]
+        return outputs
+
+
 @pytest.mark.parametrize(
-    ("function", "said"),
+    ("module", "said"),
     [
-        (lambda x: x.chunk(2, -1), "returns all that 'chunk' gives"),
-        (lambda x: nn.LSTM(10, 4, proj_size=2)(x[:, 0])[0], None),
+        (Functional(lambda x: x.chunk(2, -1)), "returns all that 'chunk' gives"),
+        (Recurrent(nn.LSTM(6, 5, proj_size=2)), "layer 'layer' .* its outputs are projected"),
+        (Started(), "layer 'second' .* it starts from states that it is given"),
     ],
 )
-def test_what_is_not_written_is_left_to_torch(
-    function: Callable[[Tensor], object], said: str | None
-) -> None:
+def test_what_is_not_written_is_left_to_torch(module: nn.Module, said: str) -> None:
     with pytest.raises(ExportError, match=said):
-        build_graph(Functional(function).eval(), [IMAGE])
+        build_graph(module.eval(), [(1, 7, 6)])
 
 
 def test_every_layer_of_the_table_is_tested() -> None:
