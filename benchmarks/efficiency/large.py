@@ -7,7 +7,6 @@ Each follows the rules of thumb of its kind, with constants that a draw decides,
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +19,7 @@ from pymoo.operators.repair.rounding import RoundingRepair
 from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.optimize import minimize
 
+from benchmarks.efficiency.scenario import REFERENCE
 from niwaki.core.candidate import Candidate
 from niwaki.core.pareto import hypervolume, non_dominated
 from niwaki.core.randomness import stream
@@ -30,7 +30,8 @@ Array: TypeAlias = NDArray[np.float64]
 Codes: TypeAlias = NDArray[np.int64]  # (n, k) positions of options
 
 ACCURACY, LATENCY, MACS = "accuracy", "latency", "macs"
-REFERENCE = 1.1  # of objectives that are scaled to [0, 1] between the corners of the front
+WIDTHS = np.array([8.0, 16.0, 24.0, 32.0, 48.0, 64.0])  # that each of 24 layers may have
+PIXELS = np.repeat([16.0, 4.0, 1.0, 0.25], 6)  # that each of them sees
 LONG_RUNS, GENERATIONS, POPULATION = 3, 1_200, 300  # of the evolution that looks for the front
 
 
@@ -50,20 +51,19 @@ class Formula:
 
 def widths(rng: np.random.Generator) -> Formula:
     """24 layers of six widths, as the six layers of `made.widths`."""
-    options = np.array([8.0, 16.0, 24.0, 32.0, 48.0, 64.0])
-    weight, pixels = rng.lognormal(0.0, 0.8, 24), np.repeat([16.0, 4.0, 1.0, 0.25], 6)
+    weight = rng.lognormal(0.0, 0.8, 24)
 
     def values(codes: Codes) -> Mapping[str, Array]:
-        width = options[codes]
+        width = WIDTHS[codes]
         worth = np.log(width / 8.0) @ weight / 24.0
         uneven = np.abs(np.diff(np.log(width), axis=1)).clip(0.5).mean(axis=1)
         return {
             ACCURACY: 95.0 - 8.0 * np.exp(-worth) - 3.0 * uneven,
-            LATENCY: 0.3 + _times(width, pixels).sum(axis=1),
-            MACS: (width[:, :-1] * width[:, 1:]) @ pixels[1:],
+            LATENCY: 0.3 + _times(width).sum(axis=1),
+            MACS: (width[:, :-1] * width[:, 1:]) @ PIXELS[1:],
         }
 
-    choices = [Choice(f"layer{i}.width", tuple(int(w) for w in options)) for i in range(24)]
+    choices = [Choice(f"layer{i}.width", tuple(int(w) for w in WIDTHS)) for i in range(24)]
     return Formula(choices, values)
 
 
@@ -93,13 +93,11 @@ def policies(rng: np.random.Generator) -> Formula:
 def both(rng: np.random.Generator) -> Formula:
     """The 24 widths, and whether each layer runs in int8."""
     shape = widths(rng)
-    options = np.array([8.0, 16.0, 24.0, 32.0, 48.0, 64.0])
-    pixels = np.repeat([16.0, 4.0, 1.0, 0.25], 6)
     drops, saved = rng.lognormal(-2.5, 1.3, 24) / 4.0, rng.uniform(0.2, 0.75, 24)
 
     def values(codes: Codes) -> Mapping[str, Array]:
         plain, int8 = shape.values(codes[:, :24]), codes[:, 24:].astype(float)
-        times = _times(options[codes[:, :24]], pixels)
+        times = _times(WIDTHS[codes[:, :24]])
         changes = np.abs(np.diff(int8, axis=1)).sum(axis=1)
         return {
             ACCURACY: plain[ACCURACY] - int8 @ drops,
@@ -162,10 +160,10 @@ def supernet(rng: np.random.Generator) -> Formula:
     return Formula(choices, values)
 
 
-def _times(width: Array, pixels: Array) -> Array:
+def _times(width: Array) -> Array:
     """Return (n, layers) times of layers, which climb in steps of 16 channels."""
     tiles = np.ceil(width / 16.0) * 16.0
-    later = tiles[:, :-1] * tiles[:, 1:] * pixels[1:] / 8000.0
+    later = tiles[:, :-1] * tiles[:, 1:] * PIXELS[1:] / 8000.0
     return np.concatenate([tiles[:, :1] / 50.0, later], axis=1)
 
 
@@ -196,10 +194,15 @@ class LargeSpace:
 
     def share(self, costs: Array) -> float:
         """Return the share of the front's hypervolume, of (n, 2) minimised costs."""
+        return self._volume(costs) / self._whole
+
+    @cached_property
+    def _whole(self) -> float:
+        return self._volume(self.front)
+
+    def _volume(self, costs: Array) -> float:
         ideal, nadir = self.front.min(axis=0), self.front.max(axis=0)
-        corner = np.full(2, REFERENCE)
-        whole = hypervolume((self.front - ideal) / (nadir - ideal), corner)
-        return hypervolume((costs - ideal) / (nadir - ideal), corner) / whole
+        return hypervolume((costs - ideal) / (nadir - ideal), np.full(2, REFERENCE))
 
     @cached_property
     def front(self) -> Array:
@@ -230,12 +233,10 @@ class LargeSpace:
 
     def _codes(self, candidates: Sequence[Candidate]) -> Codes:
         codes = np.zeros((len(candidates), len(self.space.choices)), dtype=np.int64)
-        for (row, candidate), (column, choice) in product(
-            enumerate(candidates), enumerate(self.space.choices)
-        ):
-            decided = candidate.decisions
-            if choice.path in decided:
-                codes[row, column] = choice.options.index(decided[choice.path])
+        for row, candidate in enumerate(candidates):
+            for column, choice in enumerate(self.space.choices):
+                if choice.path in candidate.decisions:
+                    codes[row, column] = choice.options.index(candidate.decisions[choice.path])
         return codes
 
 
