@@ -274,22 +274,29 @@ def _warm_up(run: Run, budget: Budget, clock: Clock) -> float:
     times: list[int] = []
     deadline = time.perf_counter() + budget.warmup_seconds
     while len(times) < budget.warmup_runs or time.perf_counter() < deadline:
-        started = clock()
-        run()
-        times.append(clock() - started)
-    # The later half is warm. A clock that does not tick within a run must not divide by zero.
+        times.append(_time(run, clock)[1])
+    # The later half is warm. Clocks that are coarse must not divide by zero.
     return max(float(np.median(times[len(times) // 2 :])) / 1e6, 1e-4)
 
 
 def _time_block(run: Run, n_runs: int, clock: Clock) -> tuple[Times, Times]:
     """Return wall and clock time of each of `n_runs` runs, in ms."""
-    wall, ticks = np.empty(n_runs), np.empty(n_runs)
-    for index in range(n_runs):
-        wall_started, started = time.perf_counter_ns(), clock()
-        run()
-        ticks[index] = clock() - started
-        wall[index] = time.perf_counter_ns() - wall_started
-    return wall / 1e6, ticks / 1e6
+    times = np.array([_time(run, clock) for _ in range(n_runs)]) / 1e6
+    return times[:, 0], times[:, 1]
+
+
+def _time(run: Run, clock: Clock) -> tuple[int, int]:
+    """Return wall and clock time of one run, in ns; that of the wall where the clock stood still.
+
+    A virtual machine whose processors are taken away charges that late: processor time may then
+    stand still through whole runs that did compute. Where the system counts it in ticks of
+    milliseconds, most short runs see none.
+    """
+    wall_started, started = time.perf_counter_ns(), clock()
+    run()
+    elapsed = clock() - started
+    wall = time.perf_counter_ns() - wall_started
+    return wall, elapsed if elapsed > 0 else wall
 
 
 @contextmanager

@@ -1,7 +1,9 @@
 """The protocol, on clocks and runs that are made of numbers."""
 
 import os
+import time
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -138,11 +140,15 @@ def test_a_model_that_is_known_well_makes_room_for_others() -> None:
     assert len(quiet.clock_ms) < len(loud.clock_ms)
 
 
-def test_a_clock_that_stands_still_does_not_divide_by_zero() -> None:
-    assert time_alone(lambda: None, budget=BUDGET_SHORT, clock=lambda: 0) == 0.0
-
-
-BUDGET_SHORT = replace(BUDGET, max_seconds=0.01)
+def test_where_the_clock_stands_still_a_run_took_what_it_took() -> None:
+    world = World()
+    budget = replace(BUDGET, min_runs=1, max_seconds=0.02)
+    wait = partial(time.sleep, 0.001)
+    assert 1.0 <= time_alone(wait, budget=budget, clock=world.clock) < 100.0
+    [samples] = interleave([wait], wait, budget=budget, clock=world.clock, seed=0)
+    assert samples.clock_ms.min() >= 1.0
+    assert samples.reference_ms.min() >= 1.0
+    assert 0.1 < samples.ratio.low <= samples.ratio.high < 10.0
 
 
 def test_one_thread_is_timed_by_its_own_clock() -> None:
