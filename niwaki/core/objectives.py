@@ -1,13 +1,17 @@
 """Objectives: what is wanted, and the only place where a sign is flipped."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.jsonable import JSON
+
+_NO_LIMITS = (-math.inf, math.inf)
 
 
 class Direction(StrEnum):
@@ -25,11 +29,15 @@ class Objective:
         name: Name of a measured value, such as `latency_ms` or `digit_accuracy`.
         direction: Which way is better.
         unit: For people; empty for a ratio.
+        least: No value can be below; -inf if nothing is known.
+        most: No value can be above; inf if nothing is known.
     """
 
     name: str
     direction: Direction
     unit: str = ""
+    least: float = -math.inf
+    most: float = math.inf
 
     @property
     def sign(self) -> float:
@@ -37,13 +45,16 @@ class Objective:
         return 1.0 if self.direction is Direction.MINIMIZE else -1.0
 
     def to_json(self) -> dict[str, JSON]:
-        """Return name, direction and unit."""
-        return {"name": self.name, "direction": str(self.direction), "unit": self.unit}
+        """Return name, direction and unit, and what limits there are."""
+        limits: dict[str, JSON] = {"least": self.least, "most": self.most}
+        known = {key: limit for key, limit in limits.items() if limit not in _NO_LIMITS}
+        return {"name": self.name, "direction": str(self.direction), "unit": self.unit, **known}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, str]) -> "Objective":
+    def from_json(cls, data: Mapping[str, Any]) -> "Objective":
         """Read what `to_json` wrote."""
-        return cls(data["name"], Direction(data["direction"]), data["unit"])
+        least, most = float(data.get("least", -math.inf)), float(data.get("most", math.inf))
+        return cls(data["name"], Direction(data["direction"]), data["unit"], least, most)
 
 
 def minimised(

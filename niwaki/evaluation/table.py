@@ -112,7 +112,7 @@ class TableEvaluator(Evaluator):
             rows = rows[[int(rng.integers(len(rows)))]]
         reason = self.rows.fault(rows, fidelity)
         values = {
-            name: self.rows.value(name, rows, fidelity) + column.noise * float(rng.normal())
+            name: column.read(self.rows.value(name, rows, fidelity), rng)
             for name, column in self._settings.values.items()
         }
         return Measurement(

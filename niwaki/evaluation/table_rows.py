@@ -55,6 +55,7 @@ class TableRows:
         columns = {name: column[kept] for name, column in columns.items()}
         for name in (*settings.value_columns, *filter(None, [settings.seconds])):
             _check_numbers(columns, name, settings.file)
+        _check_limits(columns, settings)
         if settings.incomplete == "leave_out":
             columns = _without_gaps(columns, settings)
         decided = {
@@ -208,6 +209,20 @@ def _check_numbers(columns: Mapping[str, Column], name: str, file: str) -> None:
             f"column '{name}' of '{file}' holds '{shown}': a value needs numbers in all its cells, "
             "or empty ones"
         )
+
+
+def _check_limits(columns: Mapping[str, Column], settings: TableSettings) -> None:
+    for name, value in settings.values.items():
+        least, most = value.limits
+        for column in {settings.value_column(name, level) for level in settings.fidelities.levels}:
+            cells = columns[column].astype(np.float64)
+            beyond = cells[np.isfinite(cells) & ((cells < least) | (cells > most))]
+            if len(beyond):
+                raise DataError(
+                    f"column '{column}' of '{settings.file}' holds {beyond[0]:g}, but '{name}' "
+                    f"has `least: {value.least}` and `most: {value.most}`: mend these, or leave "
+                    "the cells of failures empty"
+                )
 
 
 def _is_number(cell: object) -> bool:

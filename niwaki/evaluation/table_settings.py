@@ -1,8 +1,11 @@
 """How a user's table is read: which columns decide, which are values, which rows count."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
+
+import numpy as np
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import FULL, Fidelities
@@ -23,9 +26,13 @@ class ValueColumn:
         fidelities: Columns that hold it after less than the full effort, by share of that effort:
             `{0.06: accuracy_after_12_of_200_epochs}`. Without any, it does not depend on effort.
         noise: Standard deviation of a normal error that each evaluation adds, in the value's unit.
+        least: No value can be below, and no prediction will be; none if that is not known. Noise
+            does not carry a value beyond.
+        most: The same, above.
 
     Raises:
-        ConfigError: If a share is not in (0, 1), or the noise is negative.
+        ConfigError: If a share is not in (0, 1), the noise is negative, or `least` is not below
+            `most`.
     """
 
     direction: Literal["maximize", "minimize"]
@@ -33,14 +40,31 @@ class ValueColumn:
     unit: str = ""
     fidelities: Mapping[float, str] = field(default_factory=dict)
     noise: float = 0.0
+    least: float | None = None
+    most: float | None = None
 
     def __post_init__(self) -> None:
         require_at_least(self, {"noise": 0})
+        if not self.limits[0] < self.limits[1]:
+            raise ConfigError(
+                f"'least' is {self.least} and 'most' {self.most}: give the smaller one as 'least'"
+            )
         for share in self.fidelities:
             if not 0.0 < share < FULL:
                 raise ConfigError(
                     f"'fidelities' has {share}: give shares of the full effort, above 0 and below 1"
                 )
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """Least and most that a value can be; infinite where nothing is known."""
+        least = -math.inf if self.least is None else self.least
+        return least, math.inf if self.most is None else self.most
+
+    def read(self, value: float, rng: np.random.Generator) -> float:
+        """Return what one evaluation reads: the value with its noise, within the limits."""
+        least, most = self.limits
+        return min(max(value + self.noise * float(rng.normal()), least), most)
 
 
 @dataclass(frozen=True)
@@ -152,7 +176,7 @@ class TableSettings:
     def objectives(self) -> tuple[Objective, ...]:
         """The values with their directions."""
         return tuple(
-            Objective(name, Direction(value.direction), value.unit)
+            Objective(name, Direction(value.direction), value.unit, *value.limits)
             for name, value in self.values.items()
         )
 

@@ -4,12 +4,12 @@ from niwaki.core.objectives import Direction, Objective
 from niwaki.tasks import MEAN_SKILL
 from niwaki.tasks.base import TaskData
 
-LATENCY = Objective("latency_ms", Direction.MINIMIZE, "ms")
-SIZE = Objective("size_bytes", Direction.MINIMIZE, "B")
-MACS = Objective("macs", Direction.MINIMIZE)
-PARAMS = Objective("params", Direction.MINIMIZE)
-WEIGHT_BYTES = Objective("weight_bytes", Direction.MINIMIZE, "B")
-PEAK_BYTES = Objective("peak_bytes", Direction.MINIMIZE, "B")
+LATENCY = Objective("latency_ms", Direction.MINIMIZE, "ms", least=0.0)
+SIZE = Objective("size_bytes", Direction.MINIMIZE, "B", least=0.0)
+MACS = Objective("macs", Direction.MINIMIZE, least=0.0)
+PARAMS = Objective("params", Direction.MINIMIZE, least=0.0)
+WEIGHT_BYTES = Objective("weight_bytes", Direction.MINIMIZE, "B", least=0.0)
+PEAK_BYTES = Objective("peak_bytes", Direction.MINIMIZE, "B", least=0.0)
 
 
 def deployed_values(data: TaskData) -> tuple[Objective, ...]:

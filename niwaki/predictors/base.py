@@ -26,12 +26,15 @@ class Prediction:
             normal.
         exact: (m,) whether a column was computed: its intervals have no width at any level. None if
             all were predicted.
+        limits: (2, m) least and most that the values can be: no interval goes beyond. None if
+            nothing is known.
     """
 
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     errors: NDArray[np.float64] | None = None
     exact: NDArray[np.bool_] | None = None
+    limits: NDArray[np.float64] | None = None
 
     def interval(self, level: float = 0.9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (n, m) lower and upper ends of intervals that hold a share `level` of the truth.
@@ -54,7 +57,11 @@ class Prediction:
         # Certainty (a spread of 0) times an infinite half-width stays no promise at all.
         finite = np.where(np.isfinite(half_width), half_width, 1.0)
         widths = np.where(np.isfinite(half_width), self.std * finite, np.inf)
-        return self.mean - widths, self.mean + widths
+        low, high = self.mean - widths, self.mean + widths
+        if self.limits is None:
+            return low, high
+        # No truth lies beyond the limits: what is cut off held none.
+        return np.maximum(low, self.limits[0]), np.minimum(high, self.limits[1])
 
     def _half_width(self, level: float) -> NDArray[np.float64]:
         """Return (m,) half-widths in standard deviations."""

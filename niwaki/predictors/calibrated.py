@@ -92,7 +92,7 @@ class Calibrated(SelfValidating):
         self._errors = np.sort(quotients / self._factor, axis=0)
         mean, std = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
         mean[some], std[some] = found.mean, self._scaled(found.std)
-        self._held_out = Prediction(mean, std, self._errors)
+        self._held_out = Prediction(mean, std, self._errors, limits=found.limits)
 
     def _scaled(self, std: NDArray[np.float64]) -> NDArray[np.float64]:
         floored = np.maximum(std, self._floor)
@@ -105,7 +105,8 @@ class Calibrated(SelfValidating):
 
     def predict(self, X: NDArray[np.float64]) -> Prediction:
         found = self._inner.predict(X)
-        return Prediction(found.mean, self._scaled(found.std), self._errors)
+        std = self._scaled(found.std)
+        return Prediction(found.mean, std, self._errors, limits=found.limits)
 
     def state(self) -> State:
         own = {"errors": self._errors, "factor": self._factor, "floor": self._floor}

@@ -48,7 +48,8 @@ class TransformedSettings:
 class Transformed(SelfValidating):
     """Learns logarithms of latencies and sizes, say, and answers in their own units.
 
-    `auto` takes logarithms of a column where that makes it closer to normal.
+    `auto` takes logarithms of a column where that makes it closer to normal. What has no place on
+    a column's scale is in none of its intervals: no latency below 0 where logarithms are learned.
 
     Args:
         inner: What learns; built unfitted.
@@ -100,7 +101,8 @@ class Transformed(SelfValidating):
             mean[:, column], std[:, column] = TRANSFORMS[name].back(
                 found.mean[:, column], found.std[:, column]
             )
-        return Prediction(mean, std)
+        limits = np.array([TRANSFORMS[name].limits for name in self._chosen]).reshape(-1, 2).T
+        return Prediction(mean, std, limits=limits)
 
     def held_out(self) -> Prediction:
         if self._held_out is None:

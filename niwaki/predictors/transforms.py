@@ -1,6 +1,7 @@
 """Scales on which values are easier to learn: the logarithm, and the log-odds."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +12,13 @@ _MOST_SPREAD = 2.0  # a log-spread beyond this says no more than: unknown
 
 
 class Transform(ABC):
-    """A smooth, rising change of scale."""
+    """A smooth, rising change of scale.
+
+    Attributes:
+        limits: Between which values have a place on the new scale.
+    """
+
+    limits: ClassVar[tuple[float, float]]
 
     @abstractmethod
     def allows(self, y: NDArray[np.float64]) -> bool:
@@ -31,6 +38,8 @@ class Transform(ABC):
 class Plain(Transform):
     """No change."""
 
+    limits = (-np.inf, np.inf)
+
     def allows(self, y: NDArray[np.float64]) -> bool:  # noqa: ARG002
         return True
 
@@ -45,6 +54,8 @@ class Plain(Transform):
 
 class Log(Transform):
     """The logarithm: effects multiply, errors are relative. For latencies, sizes, counts."""
+
+    limits = (0.0, np.inf)
 
     def allows(self, y: NDArray[np.float64]) -> bool:
         return bool((y > 0.0).all())
@@ -63,6 +74,8 @@ class Log(Transform):
 
 class LogOdds(Transform):
     """The logarithm of y / (1 - y): for shares strictly between 0 and 1."""
+
+    limits = (0.0, 1.0)
 
     def allows(self, y: NDArray[np.float64]) -> bool:
         return bool(((y > 0.0) & (y < 1.0)).all())

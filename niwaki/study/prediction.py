@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, DataError, RunFolderError, SpaceError, StudyError
@@ -15,6 +15,7 @@ from niwaki.core.measurement import Trial
 from niwaki.core.objectives import Objective
 from niwaki.core.registry import nearest
 from niwaki.predictors.base import Prediction, Predictor
+from niwaki.predictors.bounded import Bounded
 from niwaki.predictors.quality import Quality, cross_quality, quality
 from niwaki.predictors.standard import standard_predictor
 from niwaki.spaces.base import Space
@@ -27,7 +28,8 @@ Cheap: TypeAlias = Callable[[Candidate], Mapping[str, float]]
 
 FOLDER = "predictor"
 LEAST_ROWS = 10
-_SCHEMA = 1
+_SCHEMA = 2
+_NO_LIMITS = np.array([[-np.inf], [np.inf]])
 
 
 def _nothing(candidate: Candidate) -> Mapping[str, float]:  # noqa: ARG001
@@ -81,11 +83,9 @@ class RunPredictor:
             return found
         counted = _counted(map(self.cheap, candidates), self.names)
         counted.mean[:, ~exact], counted.std[:, ~exact] = found.mean, found.std
-        errors = None
-        if found.errors is not None:
-            errors = np.full((len(found.errors), len(exact)), np.nan)
-            errors[:, ~exact] = found.errors
-        return Prediction(counted.mean, counted.std, errors, exact)
+        errors = _among(found.errors, ~exact, np.nan)
+        limits = _among(found.limits, ~exact, _NO_LIMITS)
+        return Prediction(counted.mean, counted.std, errors, exact, limits)
 
     def spelled(
         self, candidates: Sequence[Candidate], *, places: Sequence[str] = ()
@@ -113,6 +113,16 @@ class RunPredictor:
     def quality_json(self) -> dict[str, JSON]:
         """Return the quality of each value, and on how many evaluations it was judged."""
         return {name: found.to_json() for name, found in self.quality.items()}
+
+
+def _among(learned: _Array | None, which: NDArray[np.bool_], rest: ArrayLike) -> _Array | None:
+    """Return (k, n_learned) columns in their places among all m; `rest` is in the others."""
+    if learned is None:
+        return None
+    columns = np.empty((len(learned), len(which)))
+    columns[:] = rest
+    columns[:, which] = learned
+    return columns
 
 
 def _counted(counts: Iterable[Mapping[str, float]], names: Sequence[str]) -> Prediction:
@@ -153,13 +163,14 @@ def run_predictor(
             f"{len(trials)}: run the search for longer"
         )
     seed = run.description.seed
-    predictor = standard_predictor(seed=seed)
     agreement = quality(_counted(counts, computed), _table(trials, computed))
     known = dict(zip(computed, agreement, strict=True))
+    limits = _limits(value for value in values if value.name in learned)
+    predictor = Bounded(standard_predictor(seed=seed), limits)
     if learned:
         X, y = space.encode([trial.candidate for trial in trials]), _table(trials, learned)
         path = run.folder.path / FOLDER / f"{fingerprint(learned)}.npz"
-        digest = _digest(trials, y, X.shape[1])
+        digest = _digest(trials, y, X.shape[1], limits)
         known |= zip(learned, _fitted(path, predictor, digest, (X, y), seed=seed), strict=True)
     ordered = {name: known[name] for name in wanted}
     return RunPredictor(space, values, ordered, len(trials), predictor, cheap, computed)
@@ -190,13 +201,19 @@ def _table(trials: Sequence[Trial], names: Sequence[str]) -> NDArray[np.float64]
     return np.array(rows, dtype=np.float64).reshape(len(trials), len(names))
 
 
-def _digest(trials: Sequence[Trial], y: NDArray[np.float64], n_features: int) -> str:
+def _limits(values: Iterable[Objective]) -> _Array:
+    """Return the (2, m) least and most that values can be."""
+    return np.array([(value.least, value.most) for value in values]).reshape(-1, 2).T
+
+
+def _digest(trials: Sequence[Trial], y: _Array, n_features: int, limits: _Array) -> str:
     """Return the fingerprint of everything that a fit depends on."""
     rows: list[JSON] = [
         [trial.candidate.key, *map(repr, row)]
         for trial, row in zip(trials, y.tolist(), strict=True)
     ]
-    return fingerprint({"schema": _SCHEMA, "n_features": n_features, "rows": rows})
+    about: dict[str, JSON] = {"schema": _SCHEMA, "n_features": n_features, "rows": rows}
+    return fingerprint({**about, "limits": [*map(repr, limits.ravel().tolist())]})
 
 
 def _fitted(

@@ -309,7 +309,9 @@ def _objectives(
     for objective in wanted:
         name = objective if isinstance(objective, str) else objective.name
         known = _known(name, values, f"objective '{name}'")
-        found.append(known if isinstance(objective, str) else replace(objective, unit=known.unit))
+        found.append(
+            known if isinstance(objective, str) else replace(known, direction=objective.direction)
+        )
     if len({objective.name for objective in found}) < len(found):
         raise ConfigError(f"an objective is listed twice: {', '.join(o.name for o in found)}")
     return tuple(found)

@@ -40,12 +40,14 @@ class Metric(ABC, Generic[S]):
         name: Last part of the value's name, such as `accuracy` in `digit_accuracy`.
         direction: Which way is better.
         perfect: Value of a perfect prediction.
+        worst: Value that no prediction is beyond; infinite if there is none.
         unit: Unit of the value; empty for a ratio.
     """
 
     name: ClassVar[str]
     direction: ClassVar[Direction]
     perfect: ClassVar[float]
+    worst: ClassVar[float]
     unit: str = ""
 
     @abstractmethod
@@ -73,6 +75,7 @@ class Accuracy(Metric[ClassStatistics]):
     name = "accuracy"
     direction = Direction.MAXIMIZE
     perfect = 1.0
+    worst = 0.0
     ignore_index: int | None = None
     axis: int = 1
 
@@ -94,6 +97,7 @@ class MeanIoU(Metric[ClassStatistics]):
     name = "miou"
     direction = Direction.MAXIMIZE
     perfect = 1.0
+    worst = 0.0
     ignore_index: int | None = None
 
     def accumulator(self) -> Accumulator:
@@ -111,6 +115,7 @@ class RMSE(Metric[ValueStatistics]):
     name = "rmse"
     direction = Direction.MINIMIZE
     perfect = 0.0
+    worst = math.inf
 
     def accumulator(self) -> Accumulator:
         return _MeanError(power=2)
@@ -126,6 +131,7 @@ class MAE(Metric[ValueStatistics]):
     name = "mae"
     direction = Direction.MINIMIZE
     perfect = 0.0
+    worst = math.inf
 
     def accumulator(self) -> Accumulator:
         return _MeanError(power=1)

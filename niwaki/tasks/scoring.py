@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from niwaki.core.objectives import Direction, Objective
 from niwaki.tasks.task import Task
 
-MEAN_SKILL = Objective("mean_skill", Direction.MAXIMIZE)
+MEAN_SKILL = Objective("mean_skill", Direction.MAXIMIZE, most=1.0)
 """Mean over tasks of the skill of each task's first metric: 1 is perfect, 0 is chance."""
 
 

@@ -113,7 +113,13 @@ class Task:
     def objectives(self) -> tuple[Objective, ...]:
         """Its values as objectives, one for each metric: `<task>_<metric>`."""
         return tuple(
-            Objective(self.value_name(metric), metric.direction, metric.unit)
+            Objective(
+                self.value_name(metric),
+                metric.direction,
+                metric.unit,
+                least=min(metric.perfect, metric.worst),
+                most=max(metric.perfect, metric.worst),
+            )
             for metric in self.metrics
         )
 

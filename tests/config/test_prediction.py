@@ -47,6 +47,34 @@ def test_a_run_is_asked_by_its_folder(tmp_path: Path) -> None:
     assert (counted.computed, counted.predict([candidate]).mean.tolist()) == (("size",), [[3.0]])
 
 
+def test_predictions_keep_to_what_a_value_can_be(tmp_path: Path) -> None:
+    text = "".join(f"{a},{b},{max(0, a * a - 9 * b)},{b}\n" for a in range(8) for b in range(8))
+    (tmp_path / "table.csv").write_text("a,b,error,size\n" + text)
+    evaluator = {
+        "kind": "table",
+        "file": str(tmp_path / "table.csv"),
+        "decisions": ["a", "b"],
+        "values": {
+            "error": {"direction": "minimize", "least": 0},
+            "size": {"direction": "minimize"},
+        },
+        "cheap": ["size"],
+    }
+    objectives = ["error", "size"]
+    config = parse_config(
+        {**TABLE, "evaluator": evaluator, "objectives": objectives, "name": "asked"}
+    )
+    build_study(config, tmp_path / "asked").run()
+    predictor = load_predictor(tmp_path / "asked")
+    everything = [{"a": a, "b": b} for a in range(8) for b in range(8)]
+    candidates = [predictor.space.canonical(decisions) for decisions in everything]
+    prediction = predictor.predict(candidates)
+    low, high = prediction.interval()
+    assert low[:, 0].min() == prediction.mean[:, 0].min() == 0.0
+    assert (high[:, 0] > 0.0).all()
+    np.testing.assert_array_equal(low[:, 1], high[:, 1])
+
+
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="there is no run at"):
         load_predictor(tmp_path)

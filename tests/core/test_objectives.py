@@ -1,5 +1,8 @@
 """The one place where a sign is flipped."""
 
+import json
+import math
+
 import numpy as np
 
 from niwaki.core import Direction, Objective
@@ -22,3 +25,13 @@ def test_a_missing_value_is_nan() -> None:
 def test_the_way_back() -> None:
     costs = np.array([[-0.9, 2.0], [0.1, np.inf]])
     assert in_user_direction(costs, WANTED).tolist() == [[0.9, 2.0], [-0.1, np.inf]]
+
+
+def test_limits_survive_json_and_are_not_there_where_nothing_is_known() -> None:
+    share = Objective("share", Direction.MAXIMIZE, least=0.0, most=1.0)
+    error = Objective("error", Direction.MINIMIZE, "m", least=0.0)
+    for objective in (*WANTED, share, error):
+        text = json.dumps(objective.to_json(), allow_nan=False)
+        assert Objective.from_json(json.loads(text)) == objective
+    assert error.to_json() == {"name": "error", "direction": "minimize", "unit": "m", "least": 0.0}
+    assert Objective.from_json({"name": "x", "direction": "minimize", "unit": ""}).most == math.inf

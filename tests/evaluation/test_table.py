@@ -391,3 +391,24 @@ def test_public_tables_are_read(given: dict[str, Any], n_candidates: int) -> Non
     candidates = [evaluator.space.candidate(row) for row in range(0, n_candidates, 97)]
     assert [evaluator.space.check(candidate) for candidate in candidates] == [""] * len(candidates)
     assert all(evaluator.evaluate(c, fidelity=1.0, seed=0).complete for c in candidates)
+
+
+def test_values_keep_to_their_limits(tmp_path: Path) -> None:
+    score = {"direction": "maximize", "least": 0, "most": 1, "noise": 1.0}
+    evaluator = table(tmp_path, values={"score": score}, cheap=[])
+    assert (evaluator.values[0].least, evaluator.values[0].most) == (0.0, 1.0)
+    read = {evaluate(evaluator, 2, 8, seed=seed).values["score"] for seed in range(40)}
+    assert {0.0, 1.0} <= read
+    assert min(read) == 0.0
+    assert max(read) == 1.0
+
+
+def test_a_cell_beyond_the_limits_is_named(tmp_path: Path) -> None:
+    score = {"direction": "maximize", "most": 0.75}
+    with pytest.raises(DataError, match=r"column 'score' of .* holds 0.8, but 'score' has .*0.75"):
+        _ = table(tmp_path, values={"score": score}, cheap=[]).space
+    early = {"direction": "maximize", "least": 0.3, "fidelities": {0.1: "score_early"}}
+    with pytest.raises(DataError, match=r"column 'score_early' of .* holds 0.2"):
+        _ = table(tmp_path, values={"score": early}, cheap=[]).space
+    with pytest.raises(ConfigError, match="give the smaller one as 'least'"):
+        table(tmp_path, values={"score": {"direction": "maximize", "least": 1, "most": 0}})

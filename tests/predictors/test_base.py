@@ -38,6 +38,16 @@ def test_each_column_has_errors_of_its_own() -> None:
     assert np.isfinite(high).tolist() == [[True, False]]
 
 
+def test_intervals_end_where_values_do() -> None:
+    limits = np.array([[0.5, -np.inf], [np.inf, 11.0]])
+    prediction = Prediction(MEAN, STD, np.ones((9, 2)) * 3.0, limits=limits)
+    low, high = prediction.interval(0.9)
+    assert low.tolist() == [[0.5, 4.0]]
+    assert high.tolist() == [[2.5, 11.0]]
+    low, high = Prediction(MEAN, STD, np.ones((8, 2)), limits=limits).interval(0.9)
+    assert (low[0, 0], high[0, 0]) == (0.5, np.inf)
+
+
 @pytest.mark.parametrize("level", [0.0, 1.0, -1.0, float("nan")])
 def test_a_level_that_is_no_share_is_refused(level: float) -> None:
     with pytest.raises(DataError, match="a share between 0 and 1"):

@@ -23,12 +23,15 @@ def test_every_kind_has_a_default_loss_and_metric(kind: TaskKind) -> None:
     assert [metric.name for metric in task.metrics] == [METRICS[kind][0].name]
 
 
-def test_objectives_carry_direction_and_unit() -> None:
+def test_objectives_carry_direction_unit_and_limits() -> None:
     task = declared("depth", TaskSettings(kind="depth", metrics=("mae", "rmse"), unit="m"))
     assert task.objectives == (
-        Objective("depth_mae", Direction.MINIMIZE, "m"),
-        Objective("depth_rmse", Direction.MINIMIZE, "m"),
+        Objective("depth_mae", Direction.MINIMIZE, "m", least=0.0),
+        Objective("depth_rmse", Direction.MINIMIZE, "m", least=0.0),
     )
+    task = declared("x", TaskSettings(kind="classification", classes=2))
+    [accuracy] = task.objectives
+    assert (accuracy.least, accuracy.most) == (0.0, 1.0)
 
 
 @pytest.mark.parametrize(
