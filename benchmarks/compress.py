@@ -5,10 +5,10 @@ and with unsigned activations, which are faster on x86; our quick way (four allo
 each in fp32, int8 and mixed); a joint search of channel counts and precisions; and a search of
 channel counts alone, whose front is then quantized throughout, at as many evaluations. All models
 of a network are scored on its test split from their files and timed together in one session. The
-chosen model is the fastest that loses at most `--loss` on the search split; nothing is chosen on
-test data. `useful` is the hypervolume of those models alone that lose at most a tenth of skill: the
-whole one also pays for models that nobody would run. What was trained and found is kept in
-`--cache`.
+chosen model is the fastest that loses at most `--loss` on the val split, which no search has seen;
+nothing is chosen on test data. `useful` is the hypervolume of those models alone that lose at most
+a tenth of skill: the whole one also pays for models that nobody would run. What was trained and
+found is kept in `--cache`.
 
 Run: python -m benchmarks.compress --data ../shared/data --cache runs/compress_benchmark
 """
@@ -59,14 +59,14 @@ class Point:
 
     Attributes:
         group: What made it.
-        search_skill: Mean skill on the search split, which choices are made by.
+        val_skill: Mean skill on the val split, which choices are made by.
         test_skill: Mean skill on the test split.
         latency_ms: Of one input.
         size_bytes: Of the file.
     """
 
     group: str
-    search_skill: float
+    val_skill: float
     test_skill: float
     latency_ms: float
     size_bytes: int
@@ -124,11 +124,11 @@ class Bench:
         ]
 
     def _point(self, group: str, model: onnx.ModelProto, latency_ms: float) -> Point:
-        search, test = (
+        val, test = (
             self.deployment.score(model, split)["mean_skill"]
-            for split in (SplitName.SEARCH, SplitName.TEST)
+            for split in (SplitName.VAL, SplitName.TEST)
         )
-        return Point(group, search, test, latency_ms, model.ByteSize())
+        return Point(group, val, test, latency_ms, model.ByteSize())
 
     def _original(self) -> onnx.ModelProto:
         return self.deployment.float_graph(self.module, quantizable=False).model
@@ -219,16 +219,16 @@ def _original(points: Sequence[Point]) -> Point:
 
 
 def chosen(points: Sequence[Point], group: str, *, loss: float) -> Point:
-    """Return the group's fastest model within `loss` of the original on the search split.
+    """Return the group's fastest model within `loss` of the original on the val split.
 
     If there is none, the most skilful.
     """
     original = _original(points)
     ours = [point for point in points if point.group == group]
-    within = [p for p in ours if p.search_skill >= original.search_skill - loss]
+    within = [p for p in ours if p.val_skill >= original.val_skill - loss]
     if within:
         return min(within, key=lambda p: p.latency_ms)
-    return max(ours, key=lambda p: p.search_skill)
+    return max(ours, key=lambda p: p.val_skill)
 
 
 def print_rows(name: str, points: Sequence[Point], *, loss: float) -> None:
@@ -257,7 +257,7 @@ def main() -> None:
     parser.add_argument("--search-epochs", type=float, default=0.3, help="of fine-tuning, searches")
     parser.add_argument("--evaluations", type=int, default=30, help="of each search")
     parser.add_argument("--finalists", type=int, default=8)
-    parser.add_argument("--searcher", default="nsga2")
+    parser.add_argument("--searcher", default="surrogate")
     parser.add_argument("--allocation", default="greedy")
     parser.add_argument("--loss", type=float, default=0.01, help="of mean skill, at most")
     parser.add_argument("--seed", type=int, default=0)
