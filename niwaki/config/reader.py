@@ -93,7 +93,8 @@ class QuantizationConfig:
 class StudyConfig:
     """A configuration file.
 
-    Each section with a `kind` names a plug-in; its other keys are that plug-in's settings.
+    Each section with a `kind` names a plug-in; its other keys are that plug-in's settings. Where
+    there is a default, a section may leave its `kind` out.
 
     Attributes:
         evaluator: How candidates are scored.
@@ -121,7 +122,7 @@ class StudyConfig:
     quantization: QuantizationConfig = field(default_factory=QuantizationConfig)
     target: Mapping[str, Any] | None = None
     constraints: tuple[str, ...] = ()
-    searcher: Mapping[str, Any] = field(default_factory=lambda: {"kind": "nsga2"})
+    searcher: Mapping[str, Any] = field(default_factory=lambda: {"kind": "surrogate"})
     scheduler: Mapping[str, Any] | None = None
     executor: Mapping[str, Any] = field(default_factory=lambda: {"kind": "local_processes"})
     budget: BudgetConfig = field(default_factory=BudgetConfig)
@@ -141,7 +142,8 @@ class StudyConfig:
             The kind, empty if the section is absent, and its settings, None if it takes none.
 
         Raises:
-            ConfigError: If the kind is missing or unknown, or a setting is wrong.
+            ConfigError: If the kind is unknown, or missing where there is no default, or a setting
+                is wrong.
         """
         given: Mapping[str, Any] | None = getattr(self, name)
         if given is None:
@@ -160,7 +162,12 @@ class StudyConfig:
                     f"unknown key '{name}.{key}': '{record.name}' takes no settings but 'kind'"
                 )
             return record.name, None
-        return record.name, read_settings(settings, rest, name)
+        try:
+            return record.name, read_settings(settings, rest, name)
+        except ConfigError as error:
+            if "kind" in given:
+                raise
+            raise ConfigError(f"{error} ('{name}.kind' is missing: '{kind}' is meant)") from error
 
     def resolved(self) -> dict[str, JSON]:
         """Return the whole configuration with every default filled in, as plain JSON."""
@@ -207,8 +214,15 @@ def parse_config(data: Mapping[str, Any]) -> StudyConfig:
     return config
 
 
+def default_kind(name: str) -> str | None:
+    """Return the kind of a section that gives none; None if it has to give one."""
+    [default] = [f.default_factory for f in dataclasses.fields(StudyConfig) if f.name == name]
+    section = {} if default is dataclasses.MISSING else default()
+    return section.get("kind") if isinstance(section, Mapping) else None
+
+
 def _kind_of(section: Mapping[str, Any], name: str) -> str:
-    kind = section.get("kind")
+    kind = section.get("kind", default_kind(name))
     if isinstance(kind, str):
         return kind
     found = f"is {kind!r}" if "kind" in section else "is missing"

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from niwaki.config.reader import SECTIONS, StudyConfig
+from niwaki.config.reader import SECTIONS, StudyConfig, default_kind
 from niwaki.config.settings import settings_type
 from niwaki.core.registry import Record
 
@@ -25,21 +25,25 @@ def config_schema() -> dict[str, Any]:
     schema = TypeAdapter(StudyConfig).json_schema()
     definitions: dict[str, Any] = schema.pop("$defs", {})
     for name, registry in SECTIONS.items():
-        kinds = [_kind_schema(record, definitions) for record in registry]
+        default = default_kind(name)
+        kinds = [_kind_schema(record, definitions, default=default) for record in registry]
         absent = [{"type": "null"}] if name in OPTIONAL else []
         schema["properties"][name] = {"oneOf": [*kinds, OWN_KIND, *absent]}
     closed = {name: _closed(definition) for name, definition in sorted(definitions.items())}
     return {"$schema": DIALECT, **_closed(schema), "title": "niwaki", "$defs": closed}
 
 
-def _kind_schema(record: Record, definitions: dict[str, Any]) -> dict[str, Any]:
+def _kind_schema(
+    record: Record, definitions: dict[str, Any], *, default: str | None
+) -> dict[str, Any]:
     settings = settings_type(record.load())
     own: dict[str, Any] = {"type": "object", "properties": {}}
     if settings is not None:
         own = _without_clashes(TypeAdapter(settings).json_schema(), definitions, record.name)
         definitions.update(own.pop("$defs", {}))
     properties = {"kind": {"const": record.name}, **own.get("properties", {})}
-    required = ["kind", *own.get("required", [])]
+    kind = [] if record.name == default else ["kind"]
+    required = [*kind, *own.get("required", [])]
     section = {**own, "properties": properties, "required": required}
     return _closed({**section, "description": record.summary})
 

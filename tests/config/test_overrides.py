@@ -33,6 +33,14 @@ def test_sections_on_the_way_are_made(tmp_path: Path) -> None:
     )
 
 
+def test_a_section_that_is_not_there_is_of_the_default_kind(tmp_path: Path) -> None:
+    formulas = {key: value for key, value in FORMULAS.items() if key != "executor"}
+    path = write_config(tmp_path / "a.yaml", formulas)
+    config = read_config(path, overrides=["executor.n_workers=1"])
+    kind, settings = config.section("executor")
+    assert (kind, settings.n_workers) == ("local_processes", 1)
+
+
 def test_a_value_may_hold_an_equals_sign(tmp_path: Path) -> None:
     assert overridden(tmp_path, "constraints=['gain >= 3']").constraints == ("gain >= 3",)
 

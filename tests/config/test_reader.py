@@ -145,15 +145,30 @@ def test_what_a_plug_in_refuses_is_refused_when_read(
 
 
 @pytest.mark.parametrize("section", list(SECTIONS))
-def test_every_section_wants_a_kind_and_knows_the_nearest(section: str) -> None:
-    with pytest.raises(ConfigError, match=f"'{section}.kind' is missing: choose one of"):
-        parse_config({**TINY, section: {}})
+def test_every_section_has_a_kind_and_knows_the_nearest(section: str) -> None:
     with pytest.raises(ConfigError, match=f"'{section}.kind' is 3: choose one of"):
         parse_config({**TINY, section: {"kind": 3}})
+    with pytest.raises(ConfigError, match=f"'{section}.kind' is None: choose one of"):
+        parse_config({**TINY, section: {"kind": None}})
     name = SECTIONS[section].names()[0]
     said = f"'{section}.kind' is '{name}x', but there is no '{name}x' among .* mean '{name}'"
     with pytest.raises(ConfigError, match=said):
         parse_config({**TINY, section: {"kind": f"{name}x"}})
+
+
+@pytest.mark.parametrize("section", ["data", "space", "evaluator", "target", "scheduler"])
+def test_a_section_without_a_default_wants_a_kind(section: str) -> None:
+    with pytest.raises(ConfigError, match=f"'{section}.kind' is missing: choose one of"):
+        parse_config({**TINY, section: {}})
+
+
+@pytest.mark.parametrize("section", ["searcher", "executor"])
+def test_a_section_with_a_default_may_leave_its_kind_out(section: str) -> None:
+    without = {key: value for key, value in TINY.items() if key != section}
+    assert parse_config({**without, section: {}}).resolved() == parse_config(without).resolved()
+    wrong = rf"unknown key '{section}\.x'.* \('{section}\.kind' is missing: '.*' is meant\)"
+    with pytest.raises(ConfigError, match=wrong):
+        parse_config({**without, section: {"x": 1}})
 
 
 def test_numbers_may_be_written_as_yaml_does_not_read_them() -> None:

@@ -84,6 +84,7 @@ def test_it_accepts_shipped_configurations(path: Path) -> None:
 def test_it_accepts_what_the_reader_accepts(config: dict[str, Any]) -> None:
     assert accepts(SCHEMA, config)
     assert accepts(SCHEMA, {**config, "data": None})
+    assert accepts(SCHEMA, {**config, "searcher": {}, "executor": {"n_workers": 1}})
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,8 @@ def test_it_accepts_what_the_reader_accepts(config: dict[str, Any]) -> None:
         {"seed": "many"},
         {"budget": {"evaluation": 3}},
         {"searcher": {"kind": "nsga9"}},
-        {"searcher": {}},
+        {"scheduler": {}},
+        {"executor": {"address": "auto"}},
         {"data": {"kind": "digit_scenes", "sizes": 32}},
         {"space": {"kind": "slimmable", "stages": [{"widths": [8], "hidden": [8], "x": 1}]}},
         {"evaluator": {"kind": "supernet", "training": {"epoch": 3}}},

@@ -95,7 +95,9 @@ def test_cheap_values_turn_cells_away_before_they_are_paid_for(
 ) -> None:
     write_table(tmp_path)
     evaluator = {**CONFIG["evaluator"], "cheap": ["latency_ms"]}
-    found = run(tmp_path, monkeypatch, evaluator=evaluator, budget={"evaluations": 20})
+    # Searchers with a model do not ask for them.
+    changes = {"evaluator": evaluator, "searcher": {"kind": "random"}}
+    found = run(tmp_path, monkeypatch, **changes, budget={"evaluations": 20})
     away = [t for t in found.history.trials if t.measurement.status is Status.INFEASIBLE]
     assert away
     assert found.history.n_paid == 20
