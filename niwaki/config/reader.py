@@ -208,7 +208,7 @@ def parse_config(data: Mapping[str, Any]) -> StudyConfig:
     Raises:
         ConfigError: If anything in it is wrong.
     """
-    config = read_settings(StudyConfig, dict(data), "")
+    config = read_settings(StudyConfig, _spelled_out(data), "")
     for name in SECTIONS:
         config.section(name)
     return config
@@ -252,7 +252,7 @@ def with_override(data: Mapping[str, Any], text: str) -> dict[str, Any]:
     path, equals, value = text.partition("=")
     if not (path and equals):
         raise ConfigError(f"'--set {text}' cannot be read: write --set budget.evaluations=20")
-    changed = dict(data)
+    changed = _spelled_out(data)
     section = changed
     *outer, last = path.split(".")
     for key in outer:
@@ -264,6 +264,14 @@ def with_override(data: Mapping[str, Any], text: str) -> dict[str, Any]:
         section = section[key]
     section[last] = parse_yaml(value, f"the value of '--set {text}'")
     return changed
+
+
+def _spelled_out(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration; sections that are a kind alone, `executor: ray`, as settings."""
+    return {
+        key: {"kind": value} if key in SECTIONS and isinstance(value, str) else value
+        for key, value in data.items()
+    }
 
 
 def _plain(settings: object) -> dict[str, Any]:

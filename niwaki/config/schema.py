@@ -12,9 +12,10 @@ from niwaki.core.registry import Record
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 OPTIONAL = ("data", "space", "target", "scheduler")
+OWN_NAME = {"type": "string", "pattern": "^[^:]+:[^:]+$"}
 OWN_KIND = {
     "type": "object",
-    "properties": {"kind": {"type": "string", "pattern": "^[^:]+:[^:]+$"}},
+    "properties": {"kind": OWN_NAME},
     "required": ["kind"],
     "description": "package.module:factory, with settings of its own",
 }
@@ -28,7 +29,9 @@ def config_schema() -> dict[str, Any]:
         default = default_kind(name)
         kinds = [_kind_schema(record, definitions, default=default) for record in registry]
         absent = [{"type": "null"}] if name in OPTIONAL else []
-        schema["properties"][name] = {"oneOf": [*kinds, OWN_KIND, *absent]}
+        alone = [kind["properties"]["kind"]["const"] for kind in kinds if _works_alone(kind)]
+        short = [{"enum": alone, "description": "a kind alone"}] if alone else []
+        schema["properties"][name] = {"oneOf": [*kinds, OWN_KIND, *short, OWN_NAME, *absent]}
     closed = {name: _closed(definition) for name, definition in sorted(definitions.items())}
     return {"$schema": DIALECT, **_closed(schema), "title": "niwaki", "$defs": closed}
 
@@ -46,6 +49,10 @@ def _kind_schema(
     required = [*kind, *own.get("required", [])]
     section = {**own, "properties": properties, "required": required}
     return _closed({**section, "description": record.summary})
+
+
+def _works_alone(kind: Mapping[str, Any]) -> bool:
+    return set(kind["required"]) <= {"kind"}
 
 
 def _without_clashes(

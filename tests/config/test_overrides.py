@@ -41,6 +41,15 @@ def test_a_section_that_is_not_there_is_of_the_default_kind(tmp_path: Path) -> N
     assert (kind, settings.n_workers) == ("local_processes", 1)
 
 
+def test_a_kind_alone_stands_for_its_section(tmp_path: Path) -> None:
+    config = overridden(tmp_path, "searcher=linas", "searcher.n_grid=4", "executor=in_process")
+    kind, settings = config.section("searcher")
+    assert (kind, settings.n_grid) == ("linas", 4)
+    assert config.executor == {"kind": "in_process"}
+    with pytest.raises(ConfigError, match=r"'searcher.kind' is 'lina', but .* 'linas'\?"):
+        overridden(tmp_path, "searcher=lina")
+
+
 def test_a_value_may_hold_an_equals_sign(tmp_path: Path) -> None:
     assert overridden(tmp_path, "constraints=['gain >= 3']").constraints == ("gain >= 3",)
 

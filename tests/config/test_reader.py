@@ -88,7 +88,7 @@ def test_an_unknown_key_of_a_task_is_named_too() -> None:
             [{"name": "macs", "direction": "down"}],
             r"'objectives\[0\].direction' is 'down': give 'maximize' or 'minimize'",
         ),
-        ("searcher", "random", r"'searcher' is 'random': give settings \(key: value\)"),
+        ("searcher", ["random"], r"'searcher' is \['random'\]: give settings \(key: value\)"),
         ("space.stages", [{"widths": [8]}], r"'space.stages\[0\].hidden' is missing"),
         ("space.stem_widths", ["wide"], r"'space.stem_widths\[0\]' is 'wide': give a whole"),
         ("target.threads", 0, "at least 1 thread"),

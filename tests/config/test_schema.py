@@ -85,6 +85,7 @@ def test_it_accepts_what_the_reader_accepts(config: dict[str, Any]) -> None:
     assert accepts(SCHEMA, config)
     assert accepts(SCHEMA, {**config, "data": None})
     assert accepts(SCHEMA, {**config, "searcher": {}, "executor": {"n_workers": 1}})
+    assert accepts(SCHEMA, {**config, "searcher": "nsga2", "executor": "my_package.pool:make"})
 
 
 @pytest.mark.parametrize(
@@ -94,6 +95,7 @@ def test_it_accepts_what_the_reader_accepts(config: dict[str, Any]) -> None:
         {"seed": "many"},
         {"budget": {"evaluation": 3}},
         {"searcher": {"kind": "nsga9"}},
+        {"searcher": "nsga9"},
         {"scheduler": {}},
         {"executor": {"address": "auto"}},
         {"data": {"kind": "digit_scenes", "sizes": 32}},
