@@ -33,6 +33,7 @@ from niwaki.study.finalists import Finals
 from niwaki.study.front import Front, front_of
 from niwaki.study.history import SESSION, History
 from niwaki.study.ledger import Ledger
+from niwaki.study.notices import forwarded
 from niwaki.study.observer import Observer, Silence
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder, config_hash
@@ -131,7 +132,8 @@ class Study:
                 self._observer.begin(description, recorder.history)
                 self._warn_of(changed, recorder)
                 try:
-                    return self._run(recorder)
+                    with forwarded(self._observer.say):
+                        return self._run(recorder)
                 finally:
                     self._observer.end()
 

@@ -1,16 +1,21 @@
 """One measurement at a time on a machine, and nothing of ours computing beside it."""
 
 import fcntl
+import logging
+import math
 import os
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 from niwaki.core.errors import TargetError
+from niwaki.targets.lock_holders import described, holders, run_of
 
 _POLL_SECONDS = 0.005
+_QUIET_SECONDS = 10.0  # a wait that lasts longer is told
+_log = logging.getLogger(__name__)
 
 
 def default_lock_path() -> Path:
@@ -26,6 +31,7 @@ def measurement_lock(path: Path | None = None, *, timeout_seconds: float = 600.0
     """Hold the machine while measuring: alone, once all who are `computing` have come to a stop.
 
     The kernel drops the lock when its holder dies, however it dies: nothing stale is left behind.
+    Who waits for another run for some seconds is told so, by a warning in the log.
 
     Args:
         path: Lock file; by default `default_lock_path()`.
@@ -74,12 +80,20 @@ def _held(path: Path, kind: int, timeout_seconds: float) -> Iterator[None]:
     descriptor = _open(path)
     try:
         _acquire(descriptor, kind, path, timeout_seconds)
-        if kind == fcntl.LOCK_EX:
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-        yield
+        with _naming_this_process(descriptor) if kind == fcntl.LOCK_EX else nullcontext():
+            yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _naming_this_process(descriptor: int) -> Iterator[None]:
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+    try:
+        yield
+    finally:
+        os.ftruncate(descriptor, 0)
 
 
 def _open(path: Path) -> int:
@@ -94,15 +108,41 @@ def _open(path: Path) -> int:
 
 
 def _acquire(descriptor: int, kind: int, path: Path, timeout_seconds: float) -> None:
-    deadline = time.monotonic() + timeout_seconds
-    while True:
-        try:
-            fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                break
-            time.sleep(_POLL_SECONDS)
-    holder = os.pread(descriptor, 32, 0).decode(errors="replace")
-    who = f"another measurement (process {holder})" if holder else "a computation"
-    raise TargetError(f"{who} has held '{path}' for {timeout_seconds:g} s: wait for it, or stop it")
+    started, tell_after, told = time.monotonic(), _QUIET_SECONDS, False
+    while not _taken(descriptor, kind):
+        waited = time.monotonic() - started
+        if waited > timeout_seconds:
+            who = _named(holders(path)) or "a computation"
+            raise TargetError(
+                f"{who} has held '{path}' for {timeout_seconds:g} s: wait for it, or stop it"
+            )
+        if waited > tell_after:
+            told, tell_after = _told(path), math.inf
+        time.sleep(_POLL_SECONDS)
+    if told:
+        _log.warning("the wait is over")
+
+
+def _taken(descriptor: int, kind: int) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _told(path: Path) -> bool:
+    """Say who is waited for, unless it is this very run; tell whether something was said."""
+    holding = holders(path)
+    others = [process for process in holding if process != run_of(os.getpid())]
+    if holding and not others:
+        return False
+    who = _named(others) or "another process"
+    _log.warning(
+        "waiting for %s, which holds '%s': while one run measures, others stand still", who, path
+    )
+    return True
+
+
+def _named(processes: Sequence[int]) -> str:
+    return " and ".join(map(described, processes))

@@ -1,27 +1,46 @@
 """One measurement at a time, and nothing stale after a kill."""
 
+import multiprocessing
+import os
 import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
 from niwaki.core.errors import TargetError
+from niwaki.targets import lock, lock_holders
 from niwaki.targets.lock import computing, default_lock_path, measurement_lock
+from niwaki.targets.lock_holders import holders
 
 _HOLD = (
     "import sys, time; from pathlib import Path\n"
-    "from niwaki.targets.lock import measurement_lock\n"
-    "with measurement_lock(Path(sys.argv[1])):\n"
+    "from niwaki.targets import lock\n"
+    "with getattr(lock, sys.argv[2])(Path(sys.argv[1])):\n"
     "    print('held', flush=True); time.sleep(60)\n"
 )
 
 
-def holder(path: Path) -> "subprocess.Popen[str]":
+Wait = Callable[[Path], AbstractContextManager[None]]
+
+
+def _hold(path: Path) -> None:
+    with measurement_lock(path):
+        time.sleep(60)
+
+
+def waiting(path: Path) -> AbstractContextManager[None]:
+    return measurement_lock(path, timeout_seconds=0.3)
+
+
+def holder(path: Path, how: str = "measurement_lock") -> "subprocess.Popen[str]":
     process = subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _HOLD, str(path), how], stdout=subprocess.PIPE, text=True
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "held\n"
@@ -41,6 +60,90 @@ def test_who_waits_in_vain_learns_who_holds_it(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tell of every wait that is not over at once."""
+    monkeypatch.setattr(lock, "_QUIET_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("at_once")
+@pytest.mark.parametrize("wait", [measurement_lock, computing])
+def test_who_waits_for_another_run_is_told_once(
+    wait: Wait, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "measure.lock"
+    process = holder(path)
+    threading.Timer(0.3, process.kill).start()
+    with wait(path):
+        process.wait()
+    told, over = caplog.messages
+    assert told.startswith(f"waiting for process {process.pid} (-c ")
+    assert f"which holds '{path}'" in told
+    assert over == "the wait is over"
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_holder_that_was_stopped_is_said_to_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "measure.lock"
+    process = holder(path)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(TargetError, match=f"`kill -CONT {process.pid}`"), waiting(path):
+            pass
+    finally:
+        process.kill()
+        process.wait()
+    assert "it is stopped" in caplog.text
+
+
+@pytest.mark.usefixtures("at_once")
+def test_who_waits_for_those_who_compute_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "measure.lock"
+    process = holder(path, "computing")
+    try:
+        with pytest.raises(TargetError, match=f"process {process.pid} .* has held"), waiting(path):
+            pass
+    finally:
+        process.kill()
+        process.wait()
+    assert f"waiting for process {process.pid} " in caplog.text
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_run_that_waits_for_itself_says_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "measure.lock"
+    with computing(path), pytest.raises(TargetError, match="held"), waiting(path):
+        pass
+    context = multiprocessing.get_context("spawn")
+    worker = context.Process(target=_hold, args=(path,))
+    worker.start()
+    try:
+        while not path.exists() or not path.read_text():
+            time.sleep(0.01)
+        with pytest.raises(TargetError, match=f"process {os.getpid()} "), waiting(path):
+            pass
+    finally:
+        worker.kill()
+        worker.join()
+    assert not caplog.messages
+
+
+def test_where_the_system_lists_no_locks_the_file_names_the_holder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lock_holders, "_LOCKS", tmp_path / "none")
+    path = tmp_path / "measure.lock"
+    with measurement_lock(path):
+        assert holders(path) == (os.getpid(),)
+    assert holders(path) == ()
 
 
 def test_a_killed_holder_leaves_nothing_behind(tmp_path: Path) -> None:

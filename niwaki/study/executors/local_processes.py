@@ -1,5 +1,6 @@
 """Evaluations in worker processes on this machine."""
 
+import logging
 import time
 from dataclasses import dataclass
 from multiprocessing import connection
@@ -16,6 +17,7 @@ from niwaki.study.executors.worker_main import (
     Done,
     Hello,
     Message,
+    Noticed,
     Ready,
     Refused,
     WorkerSettings,
@@ -23,6 +25,7 @@ from niwaki.study.executors.worker_main import (
 from niwaki.study.executors.worker_process import WorkerProcess
 
 CLOSING_PATIENCE_S = 2.0
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -167,6 +170,8 @@ class LocalProcessExecutor(WorkerPool[WorkerProcess]):
                 assert worker.job is not None and worker.job.number == number
                 self._n_failures_in_a_row = 0
                 self._finish(worker, measurement)
+            case Noticed(sentence=sentence):
+                _log.warning("%s", sentence)
 
     def _give_up_on(self, worker: WorkerProcess) -> None:
         """Take a worker out through no fault of its own; its job keeps its tries."""

@@ -21,6 +21,7 @@ from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain
 from niwaki.study.executors.travel import unpacked
+from niwaki.study.notices import forwarded
 
 ORPHAN_POLL_S = 1.0
 # Out of memory, the kernel should choose a worker over the search itself.
@@ -59,7 +60,14 @@ class Done:
     measurement: Measurement
 
 
-Message: TypeAlias = Hello | Ready | Refused | Began | Done
+@dataclass(frozen=True)
+class Noticed:
+    """Something that whoever watches the study should know."""
+
+    sentence: str
+
+
+Message: TypeAlias = Hello | Ready | Refused | Began | Done | Noticed
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,10 @@ def run_worker(connection: "Connection[Any, Any]", settings: WorkerSettings) -> 
     _volunteer_for_the_out_of_memory_killer()
     threading.Thread(target=_die_with_the_driver, args=(os.getppid(),), daemon=True).start()
     # The driver going away in the middle of a message is the normal end of a worker.
-    with contextlib.suppress(EOFError, OSError):
+    with (
+        contextlib.suppress(EOFError, OSError),
+        forwarded(lambda sentence: connection.send(Noticed(sentence))),
+    ):
         connection.send(Hello())
         evaluator = _load(connection, settings)
         while evaluator is not None:

@@ -1,5 +1,6 @@
 """Evaluators that worker processes import."""
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -21,6 +22,15 @@ class Talkative(ScriptedEvaluator):
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         print("from Python")  # noqa: T201
         os.write(2, b"from below\n")
+        return super().evaluate(candidate, fidelity=fidelity, seed=seed)
+
+
+@dataclass(frozen=True)
+class Waiting(ScriptedEvaluator):
+    """Logs what it waits for, as the lock of measurements does."""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        logging.getLogger("niwaki.targets.lock").warning("waiting for process %d", 4711)
         return super().evaluate(candidate, fidelity=fidelity, seed=seed)
 
 

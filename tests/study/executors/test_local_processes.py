@@ -15,6 +15,7 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors import Job, LocalProcessExecutor, LocalProcessSettings
 from niwaki.study.executors.worker_main import Message
 from niwaki.study.executors.worker_process import WorkerProcess
+from niwaki.study.notices import forwarded
 from niwaki.testing.executor_contract import PATIENCE_S, run_all
 from niwaki.testing.scripted_evaluator import ScriptedEvaluator, script
 from tests.study.executors.evaluators import (
@@ -24,6 +25,7 @@ from tests.study.executors.evaluators import (
     TorchThreads,
     Unloadable,
     Unpicklable,
+    Waiting,
 )
 from tests.study.executors.own_plugin import own_evaluator
 
@@ -240,6 +242,18 @@ def test_what_workers_print_goes_to_the_logs(tmp_path: Path) -> None:
     with LocalProcessExecutor(Talkative(), ONE, logs=tmp_path) as pool:
         run_all(pool, [script("return")])
     assert (tmp_path / "local-0.log").read_text() == "from Python\nfrom below\n"
+
+
+def test_what_a_worker_waits_for_is_told_by_the_driver(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    said: list[str] = []
+    settings = LocalProcessSettings(n_workers=2)
+    with forwarded(said.append), LocalProcessExecutor(Waiting(), settings, logs=tmp_path) as pool:
+        run_all(pool, [script("return", value=i) for i in range(4)])
+    assert said == ["waiting for process 4711"]
+    assert {path.read_text() for path in tmp_path.iterdir()} == {""}
+    assert set(caplog.messages) == set(said)
 
 
 def test_a_crash_of_native_code_leaves_its_stack_in_the_log(tmp_path: Path) -> None:
