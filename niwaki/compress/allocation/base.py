@@ -98,6 +98,10 @@ class Ladder:
         """Return the allowed counts smaller than `count`, largest first."""
         return tuple(step for step in reversed(self.steps[group]) if step < count)
 
+    def above(self, group: int, count: int) -> tuple[int, ...]:
+        """Return the allowed counts larger than `count`, smallest first."""
+        return tuple(step for step in self.steps[group] if step > count)
+
 
 @dataclass(frozen=True)
 class Allocation:

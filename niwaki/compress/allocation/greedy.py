@@ -1,9 +1,10 @@
 """Allocation over all groups at once, to a budget, with a bound on the skill of every task."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from niwaki.compress.allocation.base import (
     Allocation,
@@ -52,6 +53,14 @@ class GreedySettings:
         require_at_least(self, {"n_rounds": 1, "worst_task": 0, "curvature": 1})
 
 
+@dataclass(frozen=True)
+class _Goal:
+    """What a round goes to, and what all of them do, in the price's unit."""
+
+    target: float
+    budget: float
+
+
 class GreedyAllocator:
     """Walks to the budget in rounds; in each, the cheapest damage per saving goes first.
 
@@ -59,6 +68,8 @@ class GreedyAllocator:
     stands. From that, steps are taken one by one, always that of the least damage per cost saved,
     until the round's share of the way is gone; no group loses more than half in a round, if that
     is enough. Then the whole is judged: if a task has fallen below its floor, the round is halved.
+    What is saved beyond the budget counts for nothing, and where steps are wide, what still fits
+    the budget in the end is given back: always the step whose return mends most, by the oracle.
 
     Damage is what a task loses of the skill that it has left above its floor, so a task that has
     little left is spared, and how far its answers drift, in equal parts: skills on few items are
@@ -97,7 +108,7 @@ class GreedyAllocator:
             progress: Told the state after each round: the place to rank channels anew, or to train.
         """
         state = self._ladder.whole
-        verdict = self._oracle.judge([state])
+        whole = verdict = self._oracle.judge([state])
         start, n_judged = float(self._price.of(state)), 1
         for number in range(1, self._settings.n_rounds + 1):
             if float(self._price.of(state)) <= budget:
@@ -105,10 +116,13 @@ class GreedyAllocator:
             share = number / self._settings.n_rounds
             target = budget if share == 1.0 else start * (budget / start) ** share
             damages, n_probes = self._damages(state, verdict)
-            state, verdict, n_checks = self._round(state, verdict, damages, target)
+            goal = _Goal(target, budget)
+            state, verdict, n_checks = self._round(state, verdict, damages, goal)
             n_judged += n_probes + n_checks
             if progress is not None:
                 progress(state)
+        state, verdict, n_returns = self._given_back(state, verdict, whole, budget)
+        n_judged += n_returns
         cost, skills = float(self._price.of(state)), verdict.skills[0]
         return Allocation(state, skills, cost, cost <= budget, n_judged, self._note(state, budget))
 
@@ -146,40 +160,68 @@ class GreedyAllocator:
         return np.maximum(total, _LEAST_DAMAGE)
 
     def _round(
-        self, state: Counts, verdict: Verdict, damages: Floats, target: float
+        self, state: Counts, verdict: Verdict, damages: Floats, goal: "_Goal"
     ) -> tuple[Counts, Verdict, int]:
         """Go to the target, or half the way, or a quarter, ... as far as every floor holds."""
         cost = float(self._price.of(state))
         for halving in range(_N_HALVINGS):
-            aim = cost - (cost - target) / 2.0**halving
+            aim = replace(goal, target=cost - (cost - goal.target) / 2.0**halving)
             reached = self._descend(state, state, damages, aim, least=_LEAST_PER_ROUND)
             reached = self._descend(state, reached, damages, aim, least=0.0)
             after = self._oracle.judge([reached])
-            floor = self._settings.least_skill
-            if floor is None or np.all(after.skills[0] >= floor):
+            if self._holds(after)[0]:
                 return reached, after, halving + 1
         return state, verdict, _N_HALVINGS
 
+    def _given_back(
+        self, state: Counts, verdict: Verdict, whole: Verdict, budget: float
+    ) -> tuple[Counts, Verdict, int]:
+        """Return ladder steps to the groups while the cost is at most the budget, and it helps."""
+        n_judged = 0
+        while returned := self._returns(state, budget):
+            after = self._oracle.judge(returned)
+            n_judged += len(returned)
+            damages = np.where(self._holds(after), self._damage(whole, after), np.inf)
+            best = int(np.argmin(damages))
+            if damages[best] >= self._damage(whole, verdict)[0]:
+                break
+            state, verdict = returned[best], _row(after, best)
+        return state, verdict, n_judged
+
+    def _returns(self, state: Counts, budget: float) -> list[Counts]:
+        """Return the states of one ladder step more, of one group, within the budget."""
+        above = [(g, self._ladder.above(g, int(state[g]))[:1]) for g in range(len(state))]
+        states = [with_count(state, g, counts[0]) for g, counts in above if counts]
+        return [each for each in states if float(self._price.of(each)) <= budget]
+
+    def _holds(self, verdict: Verdict) -> NDArray[np.bool_]:
+        """Return (n,) whether every task is above its floor."""
+        floor = self._settings.least_skill
+        if floor is None:
+            return np.ones(len(verdict.skills), np.bool_)
+        held: NDArray[np.bool_] = np.all(verdict.skills >= floor, axis=1)
+        return held
+
     def _descend(
-        self, start: Counts, state: Counts, damages: Floats, target: float, *, least: float
+        self, start: Counts, state: Counts, damages: Floats, goal: "_Goal", *, least: float
     ) -> Counts:
-        """Take ladder steps of the least damage per saving until the cost is at most `target`.
+        """Take ladder steps of the least damage per saving until the target is met.
 
         Args:
             start: Where the round began, which damages were measured from.
             state: Where to go on from.
             damages: (n_groups,).
-            target: In the price's unit.
+            goal: How far.
             least: Share of its units at the start that each group keeps.
         """
         cost = float(self._price.of(state))
-        while cost > target:
+        while cost > goal.target:
             steps = [(g, self._ladder.below(g, int(state[g]))[:1]) for g in range(len(state))]
             allowed = [(g, c[0]) for g, c in steps if c and c[0] >= least * start[g]]
             if not allowed:
                 break
             states = np.array([with_count(state, g, count) for g, count in allowed])
-            saved = cost - self._price.of(states)
+            saved = np.minimum(cost - self._price.of(states), cost - goal.budget)
             added = [
                 damages[g] * (self._removed(start[g], count) - self._removed(start[g], state[g]))
                 for g, count in allowed
@@ -200,3 +242,9 @@ class GreedyAllocator:
             f"the budget of {budget:.4g} {self._price.unit} cannot be met{while_kept}: "
             f"{cost:.4g} was reached, and the smallest network of all costs {least:.4g}"
         )
+
+
+def _row(verdict: Verdict, index: int) -> Verdict:
+    """Return the verdict on one of several states."""
+    chosen = slice(index, index + 1)
+    return Verdict(verdict.skills[chosen], verdict.losses[chosen], verdict.drifts[chosen])

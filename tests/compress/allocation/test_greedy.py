@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from niwaki.compress.allocation import Counts, GreedyAllocator, GreedySettings, Verdict
+from niwaki.compress.allocation.base import with_count
 from tests.compress.allocation.formulas import (
     LADDER,
     ChainPrice,
@@ -72,6 +73,38 @@ def test_a_budget_above_the_whole_changes_nothing() -> None:
     found = GreedyAllocator(uneven(2), ChainPrice(), LADDER).allocate(2.0 * WHOLE)
     assert found.counts.tolist() == LADDER.whole.tolist()
     assert found.n_judged == 1
+
+
+@pytest.mark.parametrize("share", [0.9, 0.7, 0.5, 0.35])
+def test_nothing_that_fits_the_budget_is_left_out(share: float) -> None:
+    budget = share * WHOLE
+    for seed in range(12):
+        counts = GreedyAllocator(uneven(seed), ChainPrice(), LADDER).allocate(budget).counts
+        for group, count in enumerate(counts):
+            for more in LADDER.above(group, count)[:1]:
+                assert ChainPrice().of(with_count(counts, group, more)) > budget
+
+
+def test_what_fits_but_does_not_help_is_not_given_back() -> None:
+    oracle = FormulaOracle(np.array([[0.5, 0.0, 0.5, 0.5]]))
+    allocator = GreedyAllocator(oracle, ChainPrice(), LADDER)
+    for share in (0.7, 0.5, 0.35):
+        assert allocator.allocate(share * WHOLE).counts[1] == 4
+
+
+def test_what_is_given_back_leaves_every_task_above_its_floor() -> None:
+    settings = GreedySettings(least_skill=0.8)
+    for seed in range(12):
+        found = GreedyAllocator(uneven(seed), ChainPrice(), LADDER, settings).allocate(0.6 * WHOLE)
+        assert found.skills.min() >= 0.8
+
+
+def test_what_is_saved_beyond_the_budget_counts_for_nothing() -> None:
+    # Per saving, the last group is the cheaper one; a step of the first is enough and harms less.
+    oracle = FormulaOracle(np.array([[0.4, 1.0, 1.0, 0.5]]))
+    step = float(ChainPrice().of(with_count(LADDER.whole, 0, 12)))
+    found = GreedyAllocator(oracle, ChainPrice(), LADDER).allocate(step)
+    assert found.counts.tolist() == [12, 16, 16, 32]
 
 
 def test_no_group_loses_more_than_half_in_a_round() -> None:
