@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Value
 from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.excerpt import excerpt
 from niwaki.core.fidelity import FULL
 from niwaki.evaluation.table_file import Column, find_table, read_columns
 from niwaki.evaluation.table_settings import Cell, TableSettings
@@ -50,8 +51,7 @@ class TableRows:
         columns = read_columns(path, settings.columns, marks=settings.marks)
         kept = _matching(columns, settings.where)
         if not kept.any():
-            missing = f"no row with {dict(settings.where)}" if settings.where else "no rows"
-            raise DataError(f"'{settings.file}' has {missing}: nothing to search")
+            raise DataError(f"'{settings.file}' has {_missing(columns, settings.where)}")
         columns = {name: column[kept] for name, column in columns.items()}
         for name in (*settings.value_columns, *filter(None, [settings.seconds])):
             _check_numbers(columns, name, settings.file)
@@ -172,6 +172,19 @@ def _matching(
     for name, cells in conditions.items():
         met &= _is_one_of(columns[name], _as_tuple(cells))
     return met
+
+
+def _missing(columns: Mapping[str, Column], where: Mapping[str, Cell | tuple[Cell, ...]]) -> str:
+    """Return which rows there are none of, with what is there instead."""
+    if not where:
+        return "no rows: nothing to search"
+    for name, cells in where.items():
+        if not _matching(columns, {name: cells}).any():
+            there = list(dict.fromkeys(c for c in columns[name].tolist() if not _is_empty(c)))
+            shown = excerpt(", ".join(map(repr, there))) or "no cell that is not empty"
+            wanted = " or ".join(map(repr, _as_tuple(cells)))
+            return f"no row with {wanted} in column '{name}', which holds {shown}: correct 'where'"
+    return f"no row that meets all of 'where' at once, {dict(where)}: leave a condition out"
 
 
 def _as_tuple(cells: Cell | tuple[Cell, ...]) -> tuple[Cell, ...]:

@@ -299,8 +299,12 @@ def test_a_table_without_a_whole_row_has_nothing_to_search(tmp_path: Path) -> No
     ("changes", "fault"),
     [
         ({"decisions": ["depht"]}, "did you mean 'depth'"),
-        ({"where": {"family": "c"}}, "no row with"),
-        ({"where": {"depth": True}}, "no row with"),
+        (
+            {"where": {"family": ["c", "a "]}},
+            "no row with 'c' or 'a ' in column 'family', which holds 'a', 'b': correct 'where'",
+        ),
+        ({"where": {"depth": True}}, "no row with True in column 'depth', which holds 1, 2"),
+        ({"where": {"depth": 2, "family": "b"}}, "no row that meets all of 'where' at once"),
         (
             {"values": {"name": {"direction": "minimize"}}, "cheap": []},
             "'one': a value needs numbers",
