@@ -4,7 +4,7 @@ What torch's exporter writes may be the transpose of a parameter, or a block of 
 projections of attention are, and need not have its name. So weights are looked for by their values.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -40,15 +40,19 @@ class LayerWeight:
     axis: int = 0
 
 
-def layer_weights(model: onnx.ModelProto, module: nn.Module) -> dict[str, LayerWeight]:
+def layer_weights(
+    model: onnx.ModelProto, module: nn.Module, *, but: Collection[str] = ()
+) -> dict[str, LayerWeight]:
     """Return the weight of each layer that can run in int8, by its path, in order.
 
     Args:
         model: As the module was exported.
         module: Whose parameters they are.
+        but: Parameters that the model does not read, whatever their values.
     """
     index = GraphIndex(model.graph)
-    parameters = {n: p.detach().cpu().numpy() for n, p in module.named_parameters()}
+    named = module.named_parameters()
+    parameters = {name: p.detach().cpu().numpy() for name, p in named if name not in but}
     same = same_weights(index)
     found: dict[str, LayerWeight] = {}
     first: dict[tuple[str, str], str] = {}

@@ -193,7 +193,7 @@ class CompressedEvaluator(DeployedEvaluator):
         in_int8 = {path for path in asked if asked[path] == INT8}
         return {
             "macs": float(self.original.groups.costs.macs(counts)),
-            "params": float(self.original.groups.costs.params(counts)),
+            "params": self.original.params(counts),
             "weight_bytes": self.original.weight_bytes(counts, in_int8),
         }
 

@@ -15,6 +15,7 @@ from niwaki.compress.pruning import ChannelGrain, ChannelGroups, allowed_counts,
 from niwaki.core.errors import DataError, ExportError
 from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
 from niwaki.evaluation.compression.plain_calls import note_columns
+from niwaki.evaluation.compression.unread import unread_parameters
 from niwaki.evaluation.deployment import Deployment
 from niwaki.export.layer_weights import LayerWeight, layer_weights, n_applied, read_in_float
 from niwaki.export.layers import layers_in_float
@@ -65,7 +66,7 @@ class Original:
         Raises:
             ExportError: As of `layers`.
         """
-        return layer_weights(self._graph, self.module)
+        return layer_weights(self._graph, self.module, but=self._unread)
 
     @cached_property
     def in_float(self) -> Mapping[str, str]:
@@ -75,6 +76,10 @@ class Original:
             ExportError: As of `layers`.
         """
         return layers_in_float(self._graph)
+
+    @cached_property
+    def _unread(self) -> frozenset[str]:
+        return unread_parameters(self.module, example_of(self.data))
 
     @cached_property
     def _graph(self) -> onnx.ModelProto:
@@ -98,6 +103,10 @@ class Original:
     @cached_property
     def _n_applied(self) -> Mapping[str, int]:
         return n_applied(self._graph, self.deployment.timing_feeds())
+
+    def params(self, counts: NDArray[np.int64]) -> float:
+        """Return the number of parameters, for (n_groups,) counts."""
+        return sum(self.params_by_tensor(counts).values())
 
     def layer_counts(self, counts: NDArray[np.int64]) -> Mapping[str, LayerCounts]:
         """Return what each layer that can run in int8 has and does, for (n_groups,) counts."""
@@ -148,9 +157,13 @@ class Original:
         return 1.0 - lost
 
     def params_by_tensor(self, counts: NDArray[np.int64]) -> Mapping[str, float]:
-        """Return numbers of parameters by name of the tensor, for (n_groups,) counts."""
+        """Return numbers of parameters by name of the tensor, for (n_groups,) counts.
+
+        Those that no answer depends on are not among them, as they are not in what is deployed.
+        """
         costs = self.groups.costs
-        return _summed(costs.params_of.owners, costs.params_per_tensor(counts))
+        summed = _summed(costs.params_of.owners, costs.params_per_tensor(counts))
+        return {name: n for name, n in summed.items() if name not in self._unread}
 
 
 def ladder_of(groups: ChannelGroups, grain: int, *, least_share: float, n_steps: int) -> Ladder:

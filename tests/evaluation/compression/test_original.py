@@ -30,14 +30,19 @@ LAYERS = ("linear", "twice", "twice:2", "matmul", LAST)
 
 
 class Own(nn.Module):
-    """Products with bare parameters, one of them also added; a layer that is called twice."""
+    """Products with bare parameters, one of them also added; a layer that is called twice.
+
+    One layer is never called; its weight is that of another.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self.never = nn.Linear(40, 20)
         self.both = nn.Parameter(torch.randn(40, 40))
         self.wide = nn.Parameter(torch.randn(20, 40))
         self.twice = nn.Linear(20, 20, bias=False)
         self.back = nn.Parameter(torch.randn(20, 40))
+        self.never.weight.data.copy_(self.wide)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         inner = F.relu(F.linear(x + self.both, self.wide))
@@ -93,3 +98,9 @@ def test_weight_bytes_are_those_of_the_file(
     weights = [onnx.numpy_helper.to_array(tensor) for tensor in model.graph.initializer]
     in_file = sum(each.nbytes for each in weights if each.ndim > 1)
     assert original.weight_bytes(network.counts, in_int8) == in_file
+
+
+def test_params_are_those_of_the_file(original: Original, network: Network) -> None:
+    weights = layer_weights(network.graph.model, network.module, but=["never.weight"])
+    in_file = {weight.constant: weight.n_values for weight in weights.values()}
+    assert original.params(network.counts) == sum(in_file.values())
