@@ -1,6 +1,6 @@
 """Parameters that no answer of a model depends on: they are in no file that is deployed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import torch
 from torch import Tensor, nn
@@ -32,14 +32,14 @@ def _not_reached(model: nn.Module, inputs: Tensor) -> list[str]:
     """Return the names of parameters that autograd does not reach; all where it does not run."""
     named = {name: p for name, p in model.named_parameters() if p.is_floating_point()}
     wanted = {name: p.requires_grad for name, p in named.items()}
-    gradients: Sequence[Tensor | None]
     try:
         for parameter in named.values():
             parameter.requires_grad_(True)
         with torch.enable_grad(), repeatable(model):
             answers = [t for _, t in named_tensors(call_model(model, inputs)) if t.requires_grad]
             total = torch.stack([answer.abs().sum().double() for answer in answers]).sum()
-            gradients = torch.autograd.grad(total, list(named.values()), allow_unused=True)
+            found = torch.autograd.grad(total, list(named.values()), allow_unused=True)
+            gradients = list[Tensor | None](found)
     except Exception:  # of the model's own code under autograd, which may raise anything
         return list(named)
     finally:
