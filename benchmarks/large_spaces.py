@@ -60,7 +60,7 @@ def shares(large: LargeSpace, searcher: str, *, seed: int, after: Sequence[int])
         front = np.vstack([front, [-accuracy, latency]])
         front = front[non_dominated(front)]
         if number + 1 in after:
-            found.append(large.share(front))
+            found.append(large.front.share(front))
     return found
 
 
@@ -78,7 +78,7 @@ def main() -> None:
     for kind in options.kinds:
         large = LargeSpace(kind, options.draw)
         size = f"{len(large.space.choices)} choices, {large.space.size:.1e} candidates"
-        print(f"{large.name}: {size}, a front of {len(large.front)}", flush=True)
+        print(f"{large.name}: {size}, a front of {len(large.front.costs)}", flush=True)
         for searcher in options.searchers:
             started = time.process_time()
             found = [shares(large, searcher, seed=s, after=after) for s in range(options.seeds)]

@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from benchmarks.efficiency.true_front import TrueFront
 from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Trial
 from niwaki.core.objectives import minimised
-from niwaki.core.pareto import hypervolume, non_dominated
+from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import derived_seed
 from niwaki.evaluation.table import TableEvaluator
 from niwaki.evaluation.table_settings import TableSettings, ValueColumn
@@ -47,20 +47,12 @@ class Case:
     Attributes:
         name: For people.
         evaluator: Of the table.
-        ideal, nadir: (m,) corners of the true front.
-        whole: Hypervolume of the true front.
+        front: Of all its rows.
     """
 
     name: str
     evaluator: TableEvaluator
-    ideal: NDArray[np.float64]
-    nadir: NDArray[np.float64]
-    whole: float
-
-    def share(self, costs: NDArray[np.float64]) -> float:
-        """Return the share of the true front's hypervolume."""
-        scaled = (costs - self.ideal) / (self.nadir - self.ideal)
-        return hypervolume(scaled, np.full(costs.shape[1], 1.1)) / self.whole
+    front: TrueFront
 
 
 def case(data: str, device: str) -> Case:
@@ -80,11 +72,7 @@ def case(data: str, device: str) -> Case:
         evaluator.evaluate(space.candidate(row), fidelity=FULL, seed=0).values
         for row in range(space.size)
     ]
-    costs = minimised(everything, evaluator.values)
-    front = costs[non_dominated(costs)]
-    ideal, nadir = front.min(axis=0), front.max(axis=0)
-    whole = hypervolume((front - ideal) / (nadir - ideal), np.full(2, 1.1))
-    return Case(f"{data}/{device}", evaluator, ideal, nadir, whole)
+    return Case(f"{data}/{device}", evaluator, TrueFront(minimised(everything, evaluator.values)))
 
 
 def search(
@@ -114,7 +102,7 @@ def search(
         grown = grown[non_dominated(grown)]
         if not np.array_equal(grown, front):
             front = grown
-            curve.append((spent, case.share(front)))
+            curve.append((spent, case.front.share(front)))
         if curve[-1][1] >= SHARES[-1]:
             return curve
 

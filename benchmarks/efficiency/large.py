@@ -19,9 +19,8 @@ from pymoo.operators.repair.rounding import RoundingRepair
 from pymoo.operators.sampling.rnd import IntegerRandomSampling
 from pymoo.optimize import minimize
 
-from benchmarks.efficiency.scenario import REFERENCE
+from benchmarks.efficiency.true_front import TrueFront
 from niwaki.core.candidate import Candidate
-from niwaki.core.pareto import hypervolume, non_dominated
 from niwaki.core.randomness import stream
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.spaces.choices import Condition
@@ -192,21 +191,9 @@ class LargeSpace:
         """Return (n,) values by name."""
         return self._formula.values(self._codes(candidates))
 
-    def share(self, costs: Array) -> float:
-        """Return the share of the front's hypervolume, of (n, 2) minimised costs."""
-        return self._volume(costs) / self._whole
-
     @cached_property
-    def _whole(self) -> float:
-        return self._volume(self.front)
-
-    def _volume(self, costs: Array) -> float:
-        ideal, nadir = self.front.min(axis=0), self.front.max(axis=0)
-        return hypervolume((costs - ideal) / (nadir - ideal), np.full(2, REFERENCE))
-
-    @cached_property
-    def front(self) -> Array:
-        """(n, 2) minimised costs of the best that long runs of pymoo's NSGA-II find."""
+    def front(self) -> TrueFront:
+        """The best that long runs of pymoo's NSGA-II find."""
         rounding = RoundingRepair()
         found = []
         for seed in range(LONG_RUNS):
@@ -223,8 +210,7 @@ class LargeSpace:
                 ),
             )
             found.append(minimize(_Codes(self), algorithm, ("n_gen", GENERATIONS), seed=seed).F)
-        costs = np.concatenate(found)
-        return costs[non_dominated(costs)]
+        return TrueFront(np.concatenate(found))
 
     def costs_of(self, codes: Codes) -> Array:
         """Return (n, 2) minimised costs."""

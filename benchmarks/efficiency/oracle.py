@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.efficiency.scenario import REFERENCE, SHARES, Scenario
+from benchmarks.efficiency.scenario import SHARES, Scenario
+from benchmarks.efficiency.true_front import REFERENCE
 from niwaki.core.pareto import non_dominated
 
 
@@ -30,9 +31,7 @@ class Oracle:
         valid = np.flatnonzero(~scenario.failing)
         costs = scenario.truth[valid]
         front = valid[non_dominated(costs)].tolist()
-        low, high = scenario.box
-        span = np.where(high > low, high - low, 1.0)
-        near = ((costs - low) / span < REFERENCE).all(axis=1)
+        near = (scenario.front.scaled(costs) < REFERENCE).all(axis=1)
         lost = [1.0 - scenario.true_share([r for r in front if r != row]) for row in front]
         return cls(len(front), int(near.sum()), max(lost), _greedy(scenario, front))
 

@@ -7,15 +7,15 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.efficiency.true_front import TrueFront
 from niwaki.core.candidate import Candidate
 from niwaki.core.jsonable import fingerprint
 from niwaki.core.objectives import Objective
-from niwaki.core.pareto import hypervolume, non_dominated
+from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
 from niwaki.evaluation.table import TableEvaluator
 from niwaki.spaces.rows import RowSpace
 
-REFERENCE = 1.1  # of objectives that are scaled to [0, 1] between ideal and nadir
 SHARES = (0.90, 0.95, 0.99)
 ASKS_PER_EVALUATION = 40  # a searcher that only repeats itself is stopped in the end
 
@@ -124,16 +124,9 @@ class Scenario:
         return int(np.argmin(distance))
 
     @cached_property
-    def box(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Ideal and nadir point of the true front: two of (m,)."""
-        costs = self.truth[~self.failing]
-        front = costs[non_dominated(costs)]
-        return front.min(axis=0), front.max(axis=0)
-
-    @cached_property
-    def whole(self) -> float:
-        """Hypervolume of the true front."""
-        return self._volume(np.flatnonzero(~self.failing))
+    def front(self) -> TrueFront:
+        """The best of all rows that do not fail, by what is judged."""
+        return TrueFront(self.truth[~self.failing])
 
     @cached_property
     def ceiling(self) -> float:
@@ -150,12 +143,7 @@ class Scenario:
 
     def true_share(self, rows: Sequence[int] | NDArray[np.int64]) -> float:
         """Return the share that valid rows hold by what is judged, whatever was told of them."""
-        return self._volume(np.asarray(rows, dtype=np.int64)) / self.whole
-
-    def _volume(self, rows: NDArray[np.int64]) -> float:
-        low, high = self.box
-        scaled = (self.truth[rows] - low) / np.where(high > low, high - low, 1.0)
-        return hypervolume(scaled, np.full(len(low), REFERENCE))
+        return self.front.share(self.truth[np.asarray(rows, dtype=np.int64)])
 
     def needed(self, rows: Sequence[int]) -> list[int | None]:
         """Return, for each of `SHARES`, after how many evaluations it was first reached."""

@@ -66,13 +66,12 @@ def test_the_count_is_that_of_going_through_all(scenario: Scenario) -> None:
 
 
 def test_the_volume_is_scaled_to_the_true_front(scenario: Scenario) -> None:
-    ideal, nadir = scenario.box
     costs = scenario.truth
     dominated = [((costs <= row).all(1) & (costs < row).any(1)).any() for row in costs]
     front = costs[~np.array(dominated)]
-    np.testing.assert_array_equal(ideal, front.min(axis=0))
-    np.testing.assert_array_equal(nadir, front.max(axis=0))
-    assert scenario.whole <= 1.1**2
+    np.testing.assert_array_equal(scenario.front.ideal, front.min(axis=0))
+    np.testing.assert_array_equal(scenario.front.nadir, front.max(axis=0))
+    assert scenario.front.volume <= 1.1**2
 
 
 def test_isomorphic_rows_are_alike_but_not_the_same(scenario: Scenario) -> None:
