@@ -14,11 +14,10 @@ from onnx import numpy_helper
 from onnx.helper import make_graph, make_tensor_value_info
 from onnx.shape_inference import infer_shapes
 
-from niwaki.export.graph_index import GraphIndex, needed
+from niwaki.export.graph_index import RECURRENT, GraphIndex, needed
 from niwaki.export.graph_writer import finished_model
 
 _FEW = 64  # elements of what may be a size
-_RECURRENT = ("GRU", "LSTM", "RNN")
 _STATES = slice(5, 7)  # inputs of these that are states; absent, they are zeros
 _MOVING = ("Expand", "Identity", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze")
 
@@ -37,7 +36,7 @@ def fix_sizes(graph: onnx.GraphProto) -> None:
             node.input[1] = name
             del node.attribute[:]  # `allowzero` would read a 0 as none
     for node in graph.node:
-        if node.op_type in _RECURRENT:
+        if node.op_type in RECURRENT:
             states = ["" if _is_zero(index, name) else name for name in node.input[_STATES]]
             node.input[_STATES] = states
     left = needed(graph.node, {info.name for info in graph.output})

@@ -51,7 +51,8 @@ def build_graph(
     Nodes and their outputs are named by the qualified path of their layer, such as
     `encoder.stages.1.0.conv1`, and its weights `<path>.weight` and `<path>.bias`. An operation
     without a module of its own is named after the module it is in and itself: `encoder.add`.
-    A name that occurs again is numbered: `encoder.act:2`.
+    A name that occurs again is numbered: `encoder.act:2`. A recurrent module of several layers has
+    a node for each: `rnn.l0`, `rnn.l1`, as torch names their weights.
 
     Args:
         module: In eval mode. May take several tensors, and return a tensor or a tuple, list or

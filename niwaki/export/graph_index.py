@@ -10,6 +10,7 @@ from onnx import numpy_helper
 
 # The operators that have weights: their inputs from the second on.
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+RECURRENT = ("GRU", "LSTM", "RNN")
 
 
 class GraphIndex:

@@ -5,12 +5,14 @@ it comes from. The names are read from those notes; then the notes go.
 """
 
 import ast
+import itertools
 import re
+from collections import Counter
 from collections.abc import Mapping
 
 import onnx
 
-from niwaki.export.graph_index import WEIGHTED, GraphIndex
+from niwaki.export.graph_index import RECURRENT, WEIGHTED, GraphIndex
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _CLASSES = "pkg.torch.onnx.class_hierarchy"
@@ -48,9 +50,29 @@ def named_by_layers(
     )
 
 
+def recurrent_layer(path: str, layer: int, n_layers: int) -> str:
+    """Return the path of one layer of a recurrent module, told as its weights are: `rnn.l1`."""
+    return path if n_layers == 1 else f"{path}.l{layer}"
+
+
 def _node_names(index: GraphIndex, parameters: frozenset[str]) -> list[str]:
     taken: set[str] = set()
-    return [_unique(_path(index, node, parameters), taken) for node in index.nodes]
+    n_met: Counter[str] = Counter()
+    names = []
+    for node in index.nodes:
+        path = _path(index, node, parameters)
+        if node.op_type in RECURRENT:
+            n_layers = _n_layers(path, parameters)
+            n_met[path] += 1
+            path = recurrent_layer(path, (n_met[path] - 1) % n_layers, n_layers)
+        names.append(_unique(path, taken))
+    return names
+
+
+def _n_layers(path: str, parameters: frozenset[str]) -> int:
+    """Return how many layers a recurrent module has; 1 where it is none of torch's."""
+    numbers = itertools.count()
+    return max(1, next(n for n in numbers if f"{path}.weight_ih_l{n}" not in parameters))
 
 
 def _path(index: GraphIndex, node: onnx.NodeProto, parameters: frozenset[str]) -> str:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import onnx
 
-from niwaki.export.graph_index import GraphIndex
+from niwaki.export.graph_index import RECURRENT, GraphIndex
 
 # onnxruntime has no integer kernel for ConvTranspose: behind Q/DQ it runs in float.
 _LAYER_OPS = ("Conv", "Gemm", "MatMul")
-_OTHER_OPS = ("ConvTranspose", "Einsum", "GRU", "LSTM", "RNN")
+_OTHER_OPS = ("ConvTranspose", "Einsum", *RECURRENT)
 # What the runtime drops between a layer and a QuantizeLinear whose integers end where it clips.
 ABSORBED = ("Relu", "Clip")
 

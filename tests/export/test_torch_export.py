@@ -12,7 +12,7 @@ from torch import nn
 from niwaki.compress.pruning import analyse, apply_plan
 from niwaki.core.errors import ExportError
 from niwaki.export.fx_graph import build_graph
-from niwaki.export.layers import quantizable_layers
+from niwaki.export.layers import layers_in_float, quantizable_layers
 from niwaki.export.torch_export import export_module
 from niwaki.testing.pruning_idioms import IDIOMS
 from tests.compress.pruning.equality import half_of_each
@@ -141,6 +141,28 @@ def test_pruned_recurrent_networks_are_written(name: str) -> None:
         expected = smaller(inputs)
     (got,) = run(model, inputs.numpy()).values()
     np.testing.assert_allclose(got, expected, atol=1e-5, rtol=1e-4)
+
+
+class Memories(nn.Module):
+    """A recurrent module of two layers, called twice, and one of one layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deep = nn.LSTM(6, 6, 2, batch_first=True)
+        self.last = nn.GRU(6, 4, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answers: torch.Tensor = self.last(self.deep(self.deep(x)[0])[0])[0]
+        return answers
+
+
+def test_layers_of_a_recurrent_module_are_named_as_their_weights_are() -> None:
+    module, x = Memories().eval(), torch.randn(2, 7, 6)
+    for model in (build_graph(module, [x.shape]), export_module(module, [x])):
+        assert list(layers_in_float(model)) == [
+            *("deep.l0", "deep.l1", "deep.l0:2", "deep.l1:2"),
+            "last",
+        ]
 
 
 class Bare(nn.Module):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.export.graph_writer import Attribute, Tensor
+from niwaki.export.layer_names import recurrent_layer
 from niwaki.export.operators.table import Call, module_converter, to_numpy
 
 # Where torch has the gates that ONNX wants first, second and so on.
@@ -54,7 +55,7 @@ def _layer(call: Call, module: nn.RNNBase, layer: int, x: Tensor) -> list[Tensor
         type(module).__name__,
         [x, *names],
         [(steps, n_directions, batch, n_hidden)] + [state] * n_states,
-        name=call.path,
+        name=recurrent_layer(call.path, layer, module.num_layers),
         hidden_size=n_hidden,
         direction="bidirectional" if module.bidirectional else "forward",
         **_attributes(module, n_directions),
