@@ -248,12 +248,14 @@ class Compressed:
 
     Attributes:
         front: The front, the original among its competitors.
-        original: Measurement of the model as it was given, in fp32: of its exported file if it was
-            exported, as the models of the front are.
+        original: Measurement of the model as it was given, in fp32: of its exported file, as the
+            models of the front are; of the search if it could not be exported.
         int8: Measurement of the same in int8 while searching; None if it was not tried.
         int8_loss: What that loses of mean skill, both measured while searching.
         latency_ms: The budget, if there was one.
         int8_trained: Whether that int8 version was trained with quantization.
+        by_files: Whether the original was exported, so that files are compared with files; if not,
+            models are compared with it as the search measured both, which is on another split.
     """
 
     front: Front
@@ -262,6 +264,7 @@ class Compressed:
     int8_loss: float
     latency_ms: float | None
     int8_trained: bool = False
+    by_files: bool = True
 
     @classmethod
     def of(cls, front: Front, run: Run, request: CompressionRequest) -> "Compressed":
@@ -277,14 +280,18 @@ class Compressed:
             and INT8 in t.candidate.decisions.values()
         ]
         int8 = min(quantized, key=lambda m: m.values["weight_bytes"], default=None)
-        original = run.history.exported.get(baseline.candidate.key, baseline.measurement)
+        original = run.history.exported.get(baseline.candidate.key)
+        by_files = original is not None
+        original = original or baseline.measurement
+        choice = _choice(front, original, request.latency_ms, by_files=by_files)
         return cls(
-            replace(front, choice=_choice(front, original, request.latency_ms)),
+            replace(front, choice=choice),
             original,
             int8,
             0.0 if int8 is None else whole["mean_skill"] - int8.values["mean_skill"],
             request.latency_ms,
             int8_trained=request.settings.tuning.quantized_epochs > 0,
+            by_files=by_files,
         )
 
     @property
@@ -300,12 +307,15 @@ class Compressed:
         """Return what the chosen model costs and gains, in a sentence."""
         if self.chosen is None:
             return "no smaller model could be measured: see the failures in the report"
-        values, before = self.chosen.values, self.original.values
+        values, before = _alike(self.chosen, by_files=self.by_files), self.original.values
         faster = before["latency_ms"] / values["latency_ms"]
         smaller = before["size_bytes"] / values["size_bytes"]
         skill = values["mean_skill"] - before["mean_skill"]
+        is_unlike = not self.by_files and self.chosen.final is not None
+        apart = ". Its original could not be exported: as the search measured both, it is"
         text = (
-            f"{self.chosen.key[:8]}: {values['latency_ms']:.3g} ms, {faster:.1f}x faster and "
+            f"{self.chosen.key[:8]}: {self.chosen.values['latency_ms']:.3g} ms"
+            f"{apart if is_unlike else ','} {faster:.1f}x faster and "
             f"{smaller:.1f}x smaller than the original in fp32 ({before['latency_ms']:.3g} ms), "
             f"at {skill:+.3f} of mean skill ({before['mean_skill']:.3f})"
         )
@@ -337,7 +347,14 @@ class Compressed:
         )
 
 
-def _choice(front: Front, original: Measurement, latency_ms: float | None) -> Choice | None:
+def _alike(model: FrontModel, *, by_files: bool) -> Mapping[str, float]:
+    """Return a model's values to be compared with the original's."""
+    return model.values if by_files else model.searched.values
+
+
+def _choice(
+    front: Front, original: Measurement, latency_ms: float | None, *, by_files: bool
+) -> Choice | None:
     if not front.models:
         return None
     fastest = min(front.models, key=lambda m: m.values["latency_ms"])
@@ -348,7 +365,8 @@ def _choice(front: Front, original: Measurement, latency_ms: float | None) -> Ch
         best = max(within, key=lambda m: m.values["mean_skill"])
         return Choice(best.key, f"the best within {latency_ms:g} ms")
     least = original.values["mean_skill"] - _HARDLY_LOST
-    as_good = [m for m in front.models if m.values["mean_skill"] >= least]
+    skills = [(m, _alike(m, by_files=by_files)["mean_skill"]) for m in front.models]
+    as_good = [model for model, skill in skills if skill >= least]
     if as_good:
         fastest = min(as_good, key=lambda m: m.values["latency_ms"])
         return Choice(fastest.key, f"the fastest that loses at most {_HARDLY_LOST:g} of mean skill")

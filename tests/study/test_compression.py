@@ -36,6 +36,23 @@ def test_a_model_is_compressed_exported_and_verified(tmp_path: Path) -> None:
         verify_bundle(folder).require(str(folder))
 
 
+def test_where_the_original_was_not_exported_all_are_compared_as_in_the_search(
+    tmp_path: Path,
+) -> None:
+    request = CompressionRequest(n_finalists=2, settings=SETTINGS)
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    run = Run.read(tmp_path / "run")
+    assert found.by_files and run.history.baseline is not None
+    del run.history.finals[run.history.baseline.candidate.key]
+    found = Compressed.of(found.front, run, request)
+    assert found.chosen is not None and found.chosen.final is not None
+    searched, before = found.chosen.searched.values, run.history.baseline.measurement.values
+    assert found.original.values == before
+    change = searched["mean_skill"] - before["mean_skill"]
+    assert f"at {change:+.3f} of mean skill ({before['mean_skill']:.3f})" in found.summary()
+    assert "could not be exported: as the search measured both, it is" in found.summary()
+
+
 def test_inputs_alone_will_do_and_an_impossible_budget_says_so(tmp_path: Path) -> None:
     inputs = torch.from_numpy(unlabelled()["train"][0])
     request = CompressionRequest(latency_ms=1e-6, n_finalists=0, settings=SETTINGS)
