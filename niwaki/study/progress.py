@@ -197,7 +197,9 @@ class LiveProgress(Observer):
         for reason, n in tally.reasons.most_common(N_REASONS):
             table.add_row(Text(f"failed x{n}", style="red"), Text(reason))
         title = Text.assemble((description.name, "bold"), f"  {description.searcher}")
-        return Group(title, table, Text(tally.step, style="dim"))
+        # The console wraps nothing by itself, so that what is piped stays in one line.
+        step = Text(tally.step, style="dim", no_wrap=False, overflow="fold")
+        return Group(title, table, step)
 
 
 def progress_for(console: Console) -> Observer:

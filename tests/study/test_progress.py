@@ -11,6 +11,7 @@ from niwaki.search.base import Problem
 from niwaki.search.listed import Listed
 from niwaki.search.nsga2 import NSGA2
 from niwaki.study.budget import Budget
+from niwaki.study.history import History
 from niwaki.study.observer import Silence
 from niwaki.study.progress import LiveProgress, PlainProgress, Tally
 from niwaki.study.run import Run
@@ -79,6 +80,17 @@ def test_both_displays_show_the_evaluations_that_there_will_be(tmp_path: Path) -
         folder = tmp_path / display.__name__
         Study(folder, ThreeNetworks(), Listed, settings, observer=observer).run()
         assert "3/3 evaluations" in text.getvalue() or "3 of 3" in text.getvalue()
+
+
+def test_a_long_sentence_is_read_to_its_end_on_a_narrow_terminal(tmp_path: Path) -> None:
+    text = io.StringIO()
+    console = Console(file=text, width=50, force_terminal=True, soft_wrap=True, highlight=False)
+    observer = LiveProgress(console)
+    study = Study(tmp_path / "run", FormulaEvaluator(), NSGA2, SETTINGS, observer=observer)
+    observer.begin(study.description, History.of([]))
+    observer.say("waiting for process 4711, which holds the machine, and the remedy is at its end")
+    observer.end()
+    assert "the remedy is at its end" in " ".join(text.getvalue().split())
 
 
 def test_nothing_is_left_to_a_list_whose_end_was_reached() -> None:
