@@ -250,7 +250,8 @@ class Compressed:
         front: The front, the original among its competitors.
         original: Measurement of the model as it was given, in fp32: of its exported file, as the
             models of the front are; of the search if it could not be exported.
-        int8: Measurement of the same in int8 while searching; None if it was not tried.
+        int8: Measurement of the same in int8 while searching, tuned longest where it is tuned; None
+            if it was not tried.
         int8_loss: What that loses of mean skill, both measured while searching.
         latency_ms: The budget, if there was one.
         int8_trained: Whether that int8 version was trained with quantization.
@@ -279,7 +280,7 @@ class Compressed:
             and t.measurement.values["macs"] == whole["macs"]
             and INT8 in t.candidate.decisions.values()
         ]
-        int8 = min(quantized, key=lambda m: m.values["weight_bytes"], default=None)
+        int8 = min(quantized, key=lambda m: (m.values["weight_bytes"], -m.fidelity), default=None)
         original = run.history.exported.get(baseline.candidate.key)
         by_files = original is not None
         original = original or baseline.measurement

@@ -53,6 +53,16 @@ def test_where_the_original_was_not_exported_all_are_compared_as_in_the_search(
     assert "could not be exported: as the search measured both, it is" in found.summary()
 
 
+def test_the_int8_version_is_the_one_that_was_tuned_longest(tmp_path: Path) -> None:
+    request = CompressionRequest(n_finalists=0, settings=replace(SETTINGS, only="quantize"))
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    run = Run.read(tmp_path / "run")
+    trials = run.history.trials
+    brief = [replace(t, measurement=replace(t.measurement, fidelity=0.1)) for t in trials]
+    trials[:0] = brief
+    assert Compressed.of(found.front, run, request).int8 == found.int8
+
+
 def test_inputs_alone_will_do_and_an_impossible_budget_says_so(tmp_path: Path) -> None:
     inputs = torch.from_numpy(unlabelled()["train"][0])
     request = CompressionRequest(latency_ms=1e-6, n_finalists=0, settings=SETTINGS)
