@@ -308,18 +308,7 @@ class Compressed:
         """Return what the chosen model costs and gains, in a sentence."""
         if self.chosen is None:
             return "no smaller model could be measured: see the failures in the report"
-        values, before = _alike(self.chosen, by_files=self.by_files), self.original.values
-        faster = before["latency_ms"] / values["latency_ms"]
-        smaller = before["size_bytes"] / values["size_bytes"]
-        skill = values["mean_skill"] - before["mean_skill"]
-        is_unlike = not self.by_files and self.chosen.final is not None
-        apart = ". Its original could not be exported: as the search measured both, it is"
-        text = (
-            f"{self.chosen.key[:8]}: {self.chosen.values['latency_ms']:.3g} ms"
-            f"{apart if is_unlike else ','} {faster:.1f}x faster and "
-            f"{smaller:.1f}x smaller than the original in fp32 ({before['latency_ms']:.3g} ms), "
-            f"at {skill:+.3f} of mean skill ({before['mean_skill']:.3f})"
-        )
+        text = f"{self.chosen.key[:8]}: {self._gain(self.chosen)}"
         if self.int8 is not None:
             plain = self.int8.values
             kind = "int8 version, trained so" if self.int8_trained else "plain int8 version"
@@ -334,6 +323,26 @@ class Compressed:
             "int8": None if self.int8 is None else dict(self.int8.values),
             **self.front.to_json(),
         }
+
+    def _gain(self, model: FrontModel) -> str:
+        before, latency_ms = self.original.values, model.values["latency_ms"]
+        if model.number < 0:
+            why = "" if self.front.choice is None else f": it is {self.front.choice.why}"
+            return (
+                f"the original itself, {latency_ms:.3g} ms in fp32, at "
+                f"{before['mean_skill']:.3f} of mean skill{why}"
+            )
+        values = _alike(model, by_files=self.by_files)
+        faster = before["latency_ms"] / values["latency_ms"]
+        smaller = before["size_bytes"] / values["size_bytes"]
+        skill = values["mean_skill"] - before["mean_skill"]
+        is_unlike = not self.by_files and model.final is not None
+        apart = ". Its original could not be exported: as the search measured both, it is"
+        return (
+            f"{latency_ms:.3g} ms{apart if is_unlike else ','} {faster:.1f}x faster and "
+            f"{smaller:.1f}x smaller than the original in fp32 ({before['latency_ms']:.3g} ms), "
+            f"at {skill:+.3f} of mean skill ({before['mean_skill']:.3f})"
+        )
 
     def _missed(self) -> str:
         if self.latency_ms is None or self.chosen is None:
