@@ -336,14 +336,20 @@ def bench(
         Path, typer.Argument(help="An ONNX file, an exported model's folder, or one of several.")
     ],
     threads: Annotated[int, typer.Option(help="Threads inside one operator.", min=1)] = 1,
+    dim: Annotated[
+        list[str] | None,
+        typer.Option(help="Size of a dimension that an ONNX file leaves open: --dim height=224."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Measure the latency of models so that one can believe it."""
     from niwaki.export.timing import time_models
+    from niwaki.targets.bench import sizes_by_name
     from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 
+    dims = sizes_by_name(dim or ())
     target = OnnxRuntimeCpu(threads=threads)
-    found = time_models(path, target.calibrated(target.calibrate()))
+    found = time_models(path, target.calibrated(target.calibrate()), dims=dims)
     if as_json:
         _print_json({"models": [{"path": str(p), **x.to_json()} for p, x in found.items()]})
         return

@@ -464,6 +464,8 @@ def test_exported_models_are_timed(models: Path, call: Call) -> None:
     assert all(each["latency_low_ms"] <= each["latency_ms"] for each in timed)
     one = call("bench", str(next(models.iterdir()) / "model.onnx"))
     assert (one.code, one.out.count(" ms (")) == (0, 1)
+    done = call("bench", str(models), "--dim", "height=32", "--json")
+    assert "measured on the inputs that they carry" in refused(done, "ConfigError", 2)
 
 
 def copy_of_a_model(models: Path, to: Path) -> Path:

@@ -1,9 +1,10 @@
 """The latency of exported models, on the real inputs that they carry."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from niwaki.core.errors import ConfigError
 from niwaki.export.bundle import Bundle, find_bundles, read_bundle
 from niwaki.targets.base import Effort, Feeds
 from niwaki.targets.bench import bench
@@ -11,7 +12,9 @@ from niwaki.targets.latency import Latency
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 
 
-def time_models(path: Path, target: OnnxRuntimeCpu, *, seed: int = 0) -> dict[Path, Latency]:
+def time_models(
+    path: Path, target: OnnxRuntimeCpu, *, dims: Mapping[str, int] | None = None, seed: int = 0
+) -> dict[Path, Latency]:
     """Measure an ONNX file, or the exported models in a folder.
 
     Models of a folder are measured in one session, so that their latencies compare, and run as
@@ -20,17 +23,24 @@ def time_models(path: Path, target: OnnxRuntimeCpu, *, seed: int = 0) -> dict[Pa
     Args:
         path: An ONNX file, an exported model's folder, or a folder of several.
         target: Calibrated. Optimizers that a card leaves out are left out.
+        dims: Sizes of dynamic dimensions by name, for the made-up inputs of a bare file.
         seed: Of made-up inputs, and of the measurement.
 
     Returns:
         Latencies by file, or by the model's folder.
 
     Raises:
+        ConfigError: If `dims` are given for exported models, which carry their inputs.
         ExportError: If the folder holds no exported model, or a damaged one.
         TargetError: If a model cannot be loaded or run.
     """
     if not path.is_dir():
-        return {path: bench(path, target=target, seed=seed)}
+        return {path: bench(path, target=target, dims=dims, seed=seed)}
+    if dims:
+        raise ConfigError(
+            f"exported models, as in '{path}', are measured on the inputs that they carry: leave "
+            "out the sizes of dimensions"
+        )
     bundles = [read_bundle(folder) for folder in find_bundles(path)]
     found: dict[Path, Latency] = {}
     for disabled in sorted({bundle.settings.disabled_optimizers for bundle in bundles}):

@@ -63,13 +63,13 @@ def synthesise_feeds(
 
     Args:
         session: From `sessions.open_session`.
-        dims: Size of each dynamic dimension by name; others are 1. `input:axis` names one that has
-            no name.
+        dims: Size of each dynamic dimension by name, `input:axis` for one that has no name. Only
+            that of the first axis, the batch, may be left out, and is 1 then.
         rng: Draws the values.
 
     Raises:
-        TargetError: If an input is no tensor of numbers, a size is not positive, a name in `dims`
-            is no dimension of the model, or the inputs would not fit in memory.
+        TargetError: If an input is no tensor of numbers, a size is missing or not positive, a name
+            in `dims` is no dimension of the model, or the inputs would not fit in memory.
     """
     used: set[str] = set()
     feeds = {}
@@ -107,7 +107,14 @@ def _resolved_shape(
         if isinstance(size, int) and size > 0:
             sizes.append(size)
             continue
-        known = [key for key in (f"{name}:{axis}", size) if isinstance(key, str) and key in dims]
+        names = [key for key in (size, f"{name}:{axis}") if isinstance(key, str) and key]
+        known = [key for key in reversed(names) if key in dims]
+        if axis and not known:
+            raise TargetError(
+                f"dimension '{names[0]}' of input '{name}' may have any size, and the latency "
+                f"depends on it: give the one that is meant, such as `--dim {names[0]}=64` on the "
+                f"command line, or `dims={{'{names[0]}': 64}}`"
+            )
         used.update(known)
         sizes.append(dims[known[0]] if known else 1)
         if sizes[-1] < 1:

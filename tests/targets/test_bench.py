@@ -7,8 +7,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from niwaki.core.errors import TargetError
-from niwaki.targets.bench import bench
+from niwaki.core.errors import ConfigError, TargetError
+from niwaki.targets.bench import bench, sizes_by_name
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.protocol import Budget
 from tests.targets.networks import conv_net, int8_conv, model
@@ -74,3 +74,10 @@ def test_external_data_are_found(tmp_path: Path) -> None:
     (tmp_path / "weights.bin").unlink()
     with pytest.raises(TargetError, match="cannot load"):
         bench(path, target=TARGET)
+
+
+def test_sizes_are_read_from_the_command_line() -> None:
+    assert sizes_by_name(["height=224", "a=b=3"]) == {"height": 224, "a=b": 3}
+    for text in ("height", "=3", "height=many", "height=-1", "height="):
+        with pytest.raises(ConfigError, match=f"'--dim {text}' cannot be read"):
+            sizes_by_name([text])

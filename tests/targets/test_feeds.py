@@ -67,11 +67,19 @@ def test_made_up_integers_are_small(kind: int) -> None:
     assert set(values.tolist()) == {0, 1}
 
 
-def test_dynamic_dimensions_are_one_unless_given() -> None:
+def test_a_batch_is_of_one_unless_given() -> None:
     session = identity(TensorProto.FLOAT, ["batch", 3])
     assert synthesise_feeds(session, {}, RNG)["x"].shape == (1, 3)
     assert synthesise_feeds(session, {"batch": 5}, RNG)["x"].shape == (5, 3)
     assert synthesise_feeds(session, {"x:0": 7}, RNG)["x"].shape == (7, 3)
+
+
+def test_other_open_dimensions_are_to_be_given() -> None:
+    session = identity(TensorProto.FLOAT, ["batch", 3, "height", "width"])
+    with pytest.raises(TargetError, match=r"dimension 'width' of input 'x' .* `--dim width=64`"):
+        synthesise_feeds(session, {"height": 5}, RNG)
+    feeds = synthesise_feeds(session, {"height": 5, "x:3": 7}, RNG)
+    assert feeds["x"].shape == (1, 3, 5, 7)
 
 
 def test_a_dimension_that_is_not_there_is_an_error() -> None:
