@@ -36,7 +36,7 @@ def run(meter: Meter, seed: int, *, searcher: str, columns: ProxyColumns | None 
         if not asked:
             return
         answer = meter.evaluate_row(scenario.space.row(asked[0]))
-        asker.tell([Trial(number, asked[0], _measured(scenario, asked[0], answer))])
+        asker.tell([Trial(number, asked[0], measured(scenario, asked[0], answer))])
         number += 1
 
 
@@ -72,7 +72,8 @@ def views(scenario: Scenario, n_columns: int) -> tuple[slice, ...]:
     return Catalogue(problem_of(scenario, 0), learns_from_cheap=True).views(n_columns)
 
 
-def _measured(scenario: Scenario, candidate: Candidate, answer: Answer) -> Measurement:
+def measured(scenario: Scenario, candidate: Candidate, answer: Answer) -> Measurement:
+    """Return an answer as our searchers are told it."""
     if answer.costs is None:
         return Measurement(candidate.key, status=Status.FAILED, reason="it had to fail")
     values = in_user_direction(answer.costs, scenario.objectives).tolist()
