@@ -121,10 +121,13 @@ def _read_text(
         with _opened(path) as file:
             lines = csv.reader(file)
             known = next(lines, [])
+            _check_commas(known, path)
             _check_known(wanted, known, path)
             places = {name: known.index(name) for name in wanted}
-            cells = list(zip(*_whole_lines(lines, len(known), path), strict=True))
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error) as error:
+            cells = list(zip(*_whole_lines(lines, path, n_columns=len(known)), strict=True))
+    except UnicodeDecodeError as error:
+        raise DataError(f"'{path}' is not in UTF-8 ({error}): save it in that encoding") from error
+    except (OSError, EOFError, csv.Error) as error:
         raise DataError(f"'{path}' cannot be read as comma-separated text: {error}") from error
     if not cells:
         return {name: np.empty(0) for name in wanted}
@@ -142,15 +145,23 @@ def _opened(path: Path) -> Iterator[IO[str]]:
         yield file
 
 
-def _whole_lines(lines: Iterator[list[str]], n_columns: int, path: Path) -> Iterator[Sequence[str]]:
-    for number, cells in enumerate(lines, 2):
+def _whole_lines(lines: Any, path: Path, *, n_columns: int) -> Iterator[Sequence[str]]:
+    for cells in lines:  # a reader of the module csv
         if cells and len(cells) != n_columns:
             raise DataError(
-                f"line {number} of '{path}' has {len(cells)} cells, and its first line names "
-                f"{n_columns} columns"
+                f"line {lines.line_num} of '{path}' has {len(cells)} cells, and its first line "
+                f"names {n_columns} columns: a cell that holds a comma is written in quotes"
             )
         if cells:
             yield cells
+
+
+def _check_commas(known: Sequence[str], path: Path) -> None:
+    if len(known) == 1 and (other := next((sign for sign in ";\t|" if sign in known[0]), "")):
+        raise DataError(
+            f"the first line of '{path.name}' has no comma, but {other!r}: write the table with "
+            "commas between cells"
+        )
 
 
 def _check_known(wanted: Collection[str], known: Sequence[str], path: Path) -> None:

@@ -54,7 +54,7 @@ class TableRows:
             raise DataError(f"'{settings.file}' has {_missing(columns, settings.where)}")
         columns = {name: column[kept] for name, column in columns.items()}
         for name in (*settings.value_columns, *filter(None, [settings.seconds])):
-            _check_numbers(columns, name, settings.file)
+            columns[name] = _numbers(columns[name], name, settings.file)
         _check_limits(columns, settings)
         if settings.incomplete == "leave_out":
             columns = _without_gaps(columns, settings)
@@ -213,15 +213,23 @@ def _without_gaps(columns: Mapping[str, Column], settings: TableSettings) -> dic
     return {name: column[whole] for name, column in columns.items()}
 
 
-def _check_numbers(columns: Mapping[str, Column], name: str, file: str) -> None:
-    column = columns[name]
-    if column.dtype.kind not in "iuf":
-        there = [cell for cell in column if not _is_empty(cell)]
-        shown = next((cell for cell in there if not _is_number(cell)), there[0])
-        raise DataError(
-            f"column '{name}' of '{file}' holds '{shown}': a value needs numbers in all its cells, "
-            "or empty ones"
-        )
+def _numbers(column: Column, name: str, file: str) -> Column:
+    """Return a column of numbers: as it is, or whole ones that are too large for the machine's.
+
+    Raises:
+        DataError: If a cell is none.
+    """
+    if column.dtype.kind in "iuf":
+        return column
+    others = [cell for cell in column if type(cell) is not int]
+    if not others:
+        return column.astype(np.float64)
+    there = [cell for cell in others if not _is_empty(cell)]
+    shown = next((cell for cell in there if not _is_number(cell)), there[0])
+    raise DataError(
+        f"column '{name}' of '{file}' holds '{shown}': a value needs numbers in all its cells, "
+        "or empty ones"
+    )
 
 
 def _check_limits(columns: Mapping[str, Column], settings: TableSettings) -> None:
@@ -244,7 +252,7 @@ def _is_number(cell: object) -> bool:
         float(str(cell))
     except ValueError:
         return False
-    return True
+    return "_" not in str(cell)
 
 
 def _decisions(columns: Mapping[str, Column], name: str, settings: TableSettings) -> list[Value]:

@@ -397,6 +397,13 @@ def test_public_tables_are_read(given: dict[str, Any], n_candidates: int) -> Non
     assert all(evaluator.evaluate(c, fidelity=1.0, seed=0).complete for c in candidates)
 
 
+def test_numbers_of_any_size_are_values_and_what_is_none_is_shown(tmp_path: Path) -> None:
+    large = table(tmp_path, f"a,y\n1,{10**30}\n2,5\n", **ONE_DECISION)
+    assert large.evaluate(Candidate.of({"a": 1}), fidelity=1.0, seed=0).values["y"] == 1e30
+    with pytest.raises(DataError, match=r"column 'y' of .* holds '1_000'"):
+        _ = table(tmp_path, "a,y\n1,1e3\n2,1_000\n", **ONE_DECISION).space
+
+
 def test_values_keep_to_their_limits(tmp_path: Path) -> None:
     score = {"direction": "maximize", "least": 0, "most": 1, "noise": 1.0}
     evaluator = table(tmp_path, values={"score": score}, cheap=[])

@@ -38,6 +38,24 @@ def test_digits_with_underscores_between_them_are_text(tmp_path: Path) -> None:
     assert columns["gap"].tolist() == ["1_0", None]
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (b"a;y\n1;2\n", "has no comma, but ';': write the table with commas"),
+        (b"a\ty\n1\t2\n", r"has no comma, but '\\t'"),
+        (
+            "a,y\ngr\u00f6\u00dfe,2\n".encode("latin-1"),
+            r"is not in UTF-8 .* save it in that encoding",
+        ),
+        (b'a,y\n"two\nlines",2\n\n3\n', "line 5 of .* has 1 cells, .* names 2 columns"),
+    ],
+)
+def test_text_that_is_written_otherwise_is_told_how(tmp_path: Path, text: bytes, said: str) -> None:
+    (tmp_path / "t.csv").write_bytes(text)
+    with pytest.raises(DataError, match=said):
+        read_columns(tmp_path / "t.csv", ["a"])
+
+
 def test_compressed_text_is_the_same(tmp_path: Path) -> None:
     (tmp_path / "t.csv.gz").write_bytes(gzip.compress(CSV.encode()))
     assert read_columns(tmp_path / "t.csv.gz", ["n"])["n"].tolist() == [1, 2]
