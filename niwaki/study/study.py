@@ -120,8 +120,12 @@ class Study:
             RunFolderError: If the folder is in use, damaged, of another study, or not writable.
             StudyError: If the search cannot go on.
         """
-        require_declared(self._evaluator)  # a mistake there should not leave a run folder behind
+        # A mistake here should cost no super-network, nor leave a run folder behind.
+        require_declared(self._evaluator)
         description = self.description
+        self._make_scheduler(
+            Problem(self._evaluator.space, description.objectives), self._evaluator.fidelities
+        )
         config = self._settings.config or self._own_config(description)
         with self.folder.claim(config, free=FREE_SETTINGS):
             changed = self.folder.record_environment(describe_environment())

@@ -68,7 +68,7 @@ def _fault_of(step: Step, history: History, fidelities: Fidelities, *, may_start
 
 
 def require_declared(evaluator: Evaluator) -> None:
-    """Raise if an evaluator's space or values are not what they must be.
+    """Raise if an evaluator's space, values or fidelities are not what they must be.
 
     Raises:
         ConfigError: With what it gave, and what is wanted.
@@ -77,6 +77,8 @@ def require_declared(evaluator: Evaluator) -> None:
     _require(evaluator, "space", space, isinstance(space, Space), "a niwaki.spaces.base.Space")
     wanted = "one Objective or more, each of another name"
     _require(evaluator, "values", values, _are_objectives(values), wanted)
+    levels = evaluator.fidelities
+    _require(evaluator, "fidelities", levels, isinstance(levels, Fidelities), "Fidelities")
 
 
 def require_answers(evaluator: Evaluator) -> None:
@@ -97,8 +99,6 @@ def require_answers(evaluator: Evaluator) -> None:
     vetted_cheap(evaluator)(baseline)
     identity = evaluator.identity(baseline)
     _require(evaluator, "identity(candidate)", identity, isinstance(identity, str), "text")
-    levels = evaluator.fidelities
-    _require(evaluator, "fidelities", levels, isinstance(levels, Fidelities), "Fidelities")
 
 
 def vetted_cheap(evaluator: Evaluator) -> Callable[[Candidate], Mapping[str, float]]:

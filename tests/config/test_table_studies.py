@@ -125,3 +125,4 @@ def test_a_scheduler_without_fidelities_says_so(
     evaluator = {**CONFIG["evaluator"], "values": values}
     with pytest.raises(ConfigError, match="Leave out 'scheduler'"):
         run(tmp_path, monkeypatch, evaluator=evaluator, scheduler={"kind": "asha"})
+    assert not (tmp_path / "runs").exists()  # it said so before anything was prepared
