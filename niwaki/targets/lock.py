@@ -114,7 +114,8 @@ def _acquire(descriptor: int, kind: int, path: Path, timeout_seconds: float) -> 
         if waited > timeout_seconds:
             who = _named(holders(path)) or "a computation"
             raise TargetError(
-                f"{who} has held '{path}' for {timeout_seconds:g} s: wait for it, or stop it"
+                f"{who} has held '{path}' for {timeout_seconds:g} s, and one run measures at a "
+                "time: wait for it, or stop it"
             )
         if waited > tell_after:
             told, tell_after = _told(path), math.inf

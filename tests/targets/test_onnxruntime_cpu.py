@@ -103,7 +103,7 @@ def test_no_threads_are_refused() -> None:
 def test_measuring_waits_for_the_machine(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     target = replace(TARGET, lock_path=path, lock_timeout_seconds=0.05)
-    with measurement_lock(path), pytest.raises(TargetError, match="another measurement"):
+    with measurement_lock(path), pytest.raises(TargetError, match="one run measures at a time"):
         target.measure([conv_net(8, 16, 1)], [image(16)])
 
 
