@@ -7,6 +7,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.core.jsonable import JSON, finite_or_none
 from niwaki.predictors.base import Prediction
+from niwaki.predictors.quality import LEVEL
 from niwaki.study.prediction import RunPredictor
 
 _DECISIONS = "candidate"  # key of the decisions in lines of a ledger and in models of a front
@@ -87,7 +88,8 @@ def predictions_json(
     """Return predictions, their intervals and the predictor's quality, for programs.
 
     What is not finite, such as the end of an interval that too few evaluations can promise, is
-    null. Values under `computed` are exact, and their intervals have no width.
+    null. Values under `computed` are exact, and their intervals have no width. `quality` is of
+    intervals of `quality_level`, whatever `level` is.
     """
     low, high = prediction.interval(level)
     columns = [x.tolist() for x in (prediction.mean, prediction.std, low, high)]
@@ -109,6 +111,7 @@ def predictions_json(
         "computed": list(predictor.computed),
         "units": {value.name: value.unit for value in predictor.values},
         "quality": predictor.quality_json(),
+        "quality_level": LEVEL,
         "predictions": rows,
     }
 

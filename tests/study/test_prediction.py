@@ -172,11 +172,13 @@ def test_one_file_is_wanted(tmp_path: Path) -> None:
 def test_answers_carry_intervals_and_quality(run: Run, candidates: list[Candidate]) -> None:
     predictor = run_predictor(run, SPACE)
     prediction = predictor.predict(candidates[:2])
-    data = json.loads(json.dumps(predictions_json(predictor, candidates[:2], prediction)))
+    answer = predictions_json(predictor, candidates[:2], prediction, level=0.5)
+    data = json.loads(json.dumps(answer))
     price = data["predictions"][1]["values"]["price"]
     assert data["predictions"][1]["key"] == candidates[1].key
     assert price["low"] < price["mean"] < price["high"]
     assert data["units"]["price"] == "ms"
+    assert (data["level"], data["quality_level"]) == (0.5, 0.9)
     assert set(data["quality"]["gain"]) == {"n", "kendall_tau", "rmse", "coverage", "mean_width"}
     text = predictions_text(predictor, candidates[:2], prediction)
     assert candidates[1].key[:8] in text
