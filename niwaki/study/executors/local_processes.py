@@ -35,7 +35,8 @@ class LocalProcessSettings:
     Attributes:
         n_workers: Processes, at least 1.
         n_threads: Threads of each numeric library in each process, at least 1.
-        timeout_s: Longest evaluation, loading data on first use included; None has no limit.
+        timeout_s: Longest evaluation, loading data on first use, and waiting for the
+            measurements of other runs, included; None has no limit.
         n_retries: How often a candidate whose worker died is tried again on a fresh one. A
             transient death should not condemn a candidate; a repeated one should.
         start_timeout_s: Longest start of a worker, imports included.

@@ -36,7 +36,8 @@ class RayClusterSettings:
             on one of them, too: it calibrates the target, and times the finalists, where it runs.
             Empty for any node.
         n_threads: Threads of each numeric library in each worker, at least 1.
-        timeout_s: Longest evaluation, loading data on first use included; None has no limit.
+        timeout_s: Longest evaluation, loading data on first use, and waiting for the
+            measurements of other runs, included; None has no limit.
         n_retries: How often a candidate whose worker or node was lost is tried again, on another
             node if one is free.
         start_timeout_s: Longest time from a worker's first sign of life until it is ready.
