@@ -216,8 +216,12 @@ def without(config: Mapping[str, JSON], free: Sequence[str]) -> dict[str, JSON]:
 
 
 def _given(config: Mapping[str, JSON]) -> dict[str, JSON]:
-    """Return the sections that hold something: a run of old lacks those that came later."""
-    return {name: section for name, section in config.items() if section is not None}
+    """Return the settings that hold something: a run of old lacks those that came later."""
+    return {
+        name: _given(value) if isinstance(value, Mapping) else value
+        for name, value in config.items()
+        if value is not None
+    }
 
 
 def _plain(config: Mapping[str, JSON]) -> dict[str, JSON]:
