@@ -92,17 +92,17 @@ def _seeded(module: nn.Module, inputs: Inputs) -> Any:
 
 def _compared(expected: dict[str, Tensor], got: dict[str, Tensor], tolerance: float) -> str:
     for name, whole in expected.items():
-        small = got.get(name)
+        small, output = got.get(name), f"output '{name}'" if name else "the output"
         if small is None or small.shape != whole.shape:
-            return f"output '{name}' changes its shape to {None if small is None else small.shape}"
+            return f"{output} changes its shape to {None if small is None else small.shape}"
         if not whole.is_floating_point():
             if not torch.equal(whole, small):
-                return f"output '{name}' differs from the masked model's"
+                return f"{output} differs from the masked model's"
             continue
         spread = float((whole - whole.mean()).abs().max()) or 1.0
         worst = float((small - whole).abs().max()) / spread if whole.numel() else 0.0
         if not worst <= tolerance:
-            return f"output '{name}' differs by {worst:.1e} of its spread from the masked model"
+            return f"{output} differs by {worst:.1e} of its spread from the masked model"
     return ""
 
 

@@ -48,6 +48,13 @@ def test_settings_are_checked() -> None:
         AnalysisSettings(max_traces=0)
 
 
+def test_a_number_of_channels_in_the_code_is_a_reason() -> None:
+    parts = {"a": conv(3, 16), "head": nn.Linear(16, 5)}
+    module = Composed(lambda m, x: m.head(m.a(x).mean((2, 3)) / m.a.out_channels**0.5), parts)
+    (reason,) = {r.reason for r in analyse(module, IMAGE).refused if r.name == "head.weight[1]"}
+    assert reason.startswith("the output differs by ")
+
+
 def test_a_size_in_the_code_is_found_by_trial() -> None:
     def compute(m: Any, x: Tensor) -> Any:
         y = m.a(x)
