@@ -312,7 +312,8 @@ class Compressed:
         if self.int8 is not None:
             plain = self.int8.values
             kind = "int8 version, trained so" if self.int8_trained else "plain int8 version"
-            text += f"; its {kind}: {plain['latency_ms']:.3g} ms at {-self.int8_loss:+.3f}"
+            change = 0.0 - self.int8_loss  # never -0.0, which would be written as a loss
+            text += f"; its {kind}: {plain['latency_ms']:.3g} ms at {change:+.3f}"
         return text + self._missed()
 
     def to_json(self) -> dict[str, JSON]:
