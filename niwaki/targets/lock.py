@@ -83,6 +83,8 @@ def _held(path: Path, kind: int, timeout_seconds: float) -> Iterator[None]:
         with _naming_this_process(descriptor) if kind == fcntl.LOCK_EX else nullcontext():
             yield
     finally:
+        # Closing alone would leave the lock to children that were forked meanwhile.
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 

@@ -25,6 +25,16 @@ _HOLD = (
     "    print('held', flush=True); time.sleep(60)\n"
 )
 
+# The child lives as long as it is not told to end, as a loader's persistent workers do.
+_FORK = (
+    "import os, sys; from pathlib import Path\n"
+    "from niwaki.targets import lock\n"
+    "with getattr(lock, sys.argv[2])(Path(sys.argv[1])):\n"
+    "    child = os.fork()\n"
+    "    if not child: sys.stdin.read(); os._exit(0)\n"
+    "print('let go', flush=True)\n"
+    "os.waitpid(child, 0)\n"
+)
 
 Wait = Callable[[Path], AbstractContextManager[None]]
 
@@ -171,6 +181,17 @@ def test_threads_of_one_process_exclude_each_other(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert most == [1]
+
+
+@pytest.mark.parametrize("hold", ["measurement_lock", "computing"])
+def test_a_child_that_was_forked_inside_keeps_nothing(hold: str, tmp_path: Path) -> None:
+    path = tmp_path / "measure.lock"
+    command = [sys.executable, "-c", _FORK, str(path), hold]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "let go\n"
+    with waiting(path):
+        process.communicate("end")
 
 
 def test_an_error_inside_frees_the_machine(tmp_path: Path) -> None:
