@@ -64,6 +64,8 @@ class RunLock:
             return
         # The file stays: removing it would let two processes lock two files of one name.
         os.ftruncate(self._descriptor, 0)
+        # Closing alone would leave the lock to children that were forked meanwhile.
+        fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         os.close(self._descriptor)
         self._descriptor = -1
 

@@ -1,5 +1,6 @@
 """One writer, however the last one ended."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -19,6 +20,8 @@ child = os.fork() if len(sys.argv) > 2 else -1
 if child == 0:
     time.sleep(float(sys.argv[2]))
     os._exit(0)
+if len(sys.argv) > 3:
+    lock.release()
 print("held", flush=True)
 time.sleep(600)
 """
@@ -26,7 +29,7 @@ time.sleep(600)
 
 def start_holder(path: Path, *arguments: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", HOLDER, str(path), *arguments]
-    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    holder = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
     return holder
@@ -73,6 +76,16 @@ def test_patience_with_a_dead_holders_child_ends(path: Path) -> None:
     kill(start_holder(path, "20"))
     with pytest.raises(RunFolderError, match="died and left a child running"):
         RunLock(path).acquire(patience_s=0.1)
+
+
+def test_a_released_lock_is_not_left_to_children(path: Path) -> None:
+    holder = start_holder(path, "600", "released")
+    try:
+        assert not is_locked(path)
+        RunLock(path).acquire(patience_s=0.0).release()
+    finally:
+        os.killpg(holder.pid, signal.SIGKILL)
+        kill(holder)
 
 
 def test_two_locks_in_one_process_exclude_each_other(path: Path) -> None:
