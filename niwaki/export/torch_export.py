@@ -28,6 +28,7 @@ from niwaki.export.user_code import place_of
 from niwaki.export.weights_apart import weights_apart
 
 _APART = ":end"
+_QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")
 _LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch.fx")
 
 
@@ -126,7 +127,7 @@ def _exported(
         where = f", at {place}" if place else ""
         raise ExportError(
             f"torch cannot export {type(module).__name__}{where}: {_reason(error)}"
-            f"{_about_scripted(module)}"
+            f"{_about_scripted(module)}{_about_quantized(module)}"
         ) from error
     assert program is not None
     model: onnx.ModelProto = program.model_proto
@@ -184,6 +185,14 @@ def _about_scripted(module: nn.Module) -> str:
         return ""
     what = f"'{scripted[0]}'" if scripted[0] else "It"
     return f". {what} is scripted (torch.jit): give the module that it was scripted from"
+
+
+def _about_quantized(module: nn.Module) -> str:
+    """Return what to do about the first module that torch quantized, as the end of an error."""
+    for path, child in module.named_modules():
+        if type(child).__module__.startswith(_QUANTIZED):
+            return f". '{path}' was quantized by torch: give the float model that it was made from"
+    return ""
 
 
 def _check_operators(model: onnx.ModelProto) -> None:

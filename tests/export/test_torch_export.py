@@ -126,6 +126,15 @@ def test_scripted_modules_are_named() -> None:
         export_module(module, [torch.randn(2, 3)])
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # of torch.ao
+def test_modules_that_torch_quantized_are_named() -> None:
+    module = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
+    quantize = torch.ao.quantization.quantize_dynamic
+    quantized: nn.Module = quantize(module, {nn.Linear})  # type: ignore[no-untyped-call]
+    with pytest.raises(ExportError, match=r"'0' was quantized by torch: give the float model"):
+        export_module(quantized.eval(), [torch.randn(2, 3)])
+
+
 def test_a_module_in_training_mode_is_refused() -> None:
     with pytest.raises(ExportError, match="training mode"):
         export_module(nn.Linear(3, 2), [torch.randn(2, 3)])
