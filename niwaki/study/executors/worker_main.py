@@ -109,6 +109,9 @@ class WorkerSettings:
 def run_worker(connection: "Connection[Any, Any]", settings: WorkerSettings) -> None:
     """Serve jobs until the driver closes the pipe or dies."""
     _leave_the_terminal(settings.log)
+    # What is started here, by data loaders for one, starts as it does in the driver. By default it
+    # would be spawned as this process was, and cannot import a module that came from a user's file.
+    multiprocessing.set_start_method(None, force=True)
     _volunteer_for_the_out_of_memory_killer()
     threading.Thread(target=_die_with_the_driver, args=(os.getppid(),), daemon=True).start()
     # The driver going away in the middle of a message is the normal end of a worker.

@@ -33,6 +33,32 @@ def create(settings: None, ingredients: object) -> Shop:
     """Return the evaluator that a configuration describes."""
     return Shop(discount=1.0)
 '''
+
+# As a data loader's workers do, its child calls a function of the file.
+PARENT = """
+import multiprocessing
+from dataclasses import dataclass
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.measurement import Measurement
+from niwaki.testing.scripted_evaluator import ScriptedEvaluator
+
+
+def double(value):
+    return 2.0 * value
+
+
+@dataclass(frozen=True)
+class Parent(ScriptedEvaluator):
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        with multiprocessing.Pool(1) as pool:
+            value = pool.apply_async(double, (21.0,)).get(timeout=60)
+        return Measurement(candidate.key, {"value": value})
+
+
+def create(settings: None, ingredients: object) -> Parent:
+    return Parent()
+"""
 TARIFF = "def price(value):\n    return 10.0 * value\n"
 
 
@@ -43,6 +69,13 @@ def write_plugin(folder: Path) -> Path:
     file = folder / "shop_of_mine.py"
     file.write_text(EVALUATOR)
     return file
+
+
+def parent_evaluator(file: Path) -> Evaluator:
+    """Write a file, and return an evaluator that was made from it; its children find 42."""
+    file.write_text(PARENT)
+    made: Evaluator = import_object(f"{file}:create")(None, None)
+    return made
 
 
 def own_evaluator(folder: Path) -> Evaluator:

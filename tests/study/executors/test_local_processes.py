@@ -27,7 +27,7 @@ from tests.study.executors.evaluators import (
     Unpicklable,
     Waiting,
 )
-from tests.study.executors.own_plugin import own_evaluator
+from tests.study.executors.own_plugin import own_evaluator, parent_evaluator
 
 ONE = LocalProcessSettings(n_workers=1)
 NO_RETRY = LocalProcessSettings(n_workers=1, n_retries=0)
@@ -338,3 +338,10 @@ def test_settings_that_cannot_work_are_refused(settings: dict[str, int]) -> None
     [name] = settings
     with pytest.raises(ConfigError, match=name):
         LocalProcessSettings(**settings)
+
+
+def test_children_of_a_worker_know_a_users_file(tmp_path: Path) -> None:
+    with executor(evaluator=parent_evaluator(tmp_path / "parent_of_mine.py")) as pool:
+        [done] = run_all(pool, [script("return")]).values()
+    assert done.measurement.reason == ""
+    assert done.measurement.values == {"value": 42.0}
