@@ -46,15 +46,12 @@ def test_where_the_original_was_not_exported_all_are_compared_as_in_the_search(
     run = Run.read(tmp_path / "run")
     history = run.history
     assert found.by_files and history.baseline is not None
-    del history.finals[history.baseline.candidate.key]
-    exported = [trial for trial in history.trials if trial.candidate.key in history.finals]
-    models = [
-        FrontModel(t.number, t.candidate, t.measurement, history.finals[t.candidate.key])
-        for t in exported[:1]
-    ]
-    found = Compressed.of(replace(found.front, models=tuple(models)), run, request)
+    final = history.finals.pop(history.baseline.candidate.key)
+    trial = next(trial for trial in history.trials if trial.measurement.complete)
+    model = FrontModel(trial.number, trial.candidate, trial.measurement, final)
+    found = Compressed.of(replace(found.front, models=(model,)), run, request)
     before = history.baseline.measurement.values
-    change = models[0].searched.values["mean_skill"] - before["mean_skill"]
+    change = model.searched.values["mean_skill"] - before["mean_skill"]
     assert found.original.values == before
     assert f"at {change:+.3f} of mean skill ({before['mean_skill']:.3f})" in found.summary()
     assert "could not be exported: as the search measured both, it is" in found.summary()
