@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from niwaki.core.errors import ConfigError
+from niwaki.core.numerals import numeral
 
 BASELINE = "baseline"
 _FORM = "write `name <= bound` or `name >= bound`, where bound is a number or uses `baseline`"
@@ -39,7 +40,7 @@ class Bound:
         return self.slack(values) / (abs(self.limit) or 1.0)
 
     def __str__(self) -> str:
-        return f"{self.name} {'<=' if self.sign > 0 else '>='} {self.limit:.6g}"
+        return f"{self.name} {'<=' if self.sign > 0 else '>='} {numeral(self.limit, digits=6)}"
 
 
 @dataclass(frozen=True)

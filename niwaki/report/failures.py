@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from niwaki.report.models import Model, State
 
 # Numbers and addresses differ between failures that are one and the same.
-_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")
 MAX_REASON_CHARACTERS = 300
 UNKNOWN = "no reason was given"
 

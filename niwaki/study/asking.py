@@ -6,6 +6,7 @@ from pathlib import Path
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.core.jsonable import JSON, finite_or_none
+from niwaki.core.numerals import numeral
 from niwaki.predictors.base import Prediction
 from niwaki.predictors.quality import LEVEL
 from niwaki.study.prediction import RunPredictor
@@ -131,10 +132,11 @@ def predictions_text(
             unit = f" {value.unit}" if value.unit else ""
             mean, name = prediction.mean[row, column], f"{candidate.key[:8]}  {value.name:<20}"
             if value.name in predictor.computed:
-                lines.append(f"{name} {mean:.12g}{unit}  computed")
+                lines.append(f"{name} {numeral(mean, digits=12)}{unit}  computed")
                 continue
-            ends = f"[{low[row, column]:.5g}, {high[row, column]:.5g}]"
-            lines.append(f"{name} {mean:.5g}{unit}  {100 * level:.6g}% in {ends}")
+            least, most = (numeral(end[row, column], digits=5) for end in (low, high))
+            expected = f"{name} {numeral(mean, digits=5)}{unit}"
+            lines.append(f"{expected}  {100 * level:.6g}% in [{least}, {most}]")
     return "\n".join([*lines, *_quality_lines(predictor)])
 
 

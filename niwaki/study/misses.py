@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from niwaki.core.constraints import Bound
 from niwaki.core.measurement import Trial
+from niwaki.core.numerals import numeral
 
 
 def nearest_miss(trials: Sequence[Trial], bounds: Sequence[Bound]) -> str:
@@ -22,7 +23,7 @@ def nearest_miss(trials: Sequence[Trial], bounds: Sequence[Bound]) -> str:
         return ""
     nearest = min(rows, key=lambda values: sum(bound.violation(values) for bound in bounds))
     return "; ".join(
-        f"{bound.name} is {nearest[bound.name]:.6g}, wanted {bound}"
+        f"{bound.name} is {numeral(nearest[bound.name], digits=6)}, wanted {bound}"
         for bound in bounds
         if bound.violation(nearest) > 0.0
     )

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from niwaki.core.constraints import Bound
 from niwaki.core.measurement import Status, Trial
+from niwaki.core.numerals import numeral
 from niwaki.core.objectives import minimised
 from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
@@ -210,5 +211,5 @@ def progress_for(console: Console) -> Observer:
 def _named(description: StudyDescription, values: Mapping[str, float]) -> str:
     wanted = [o for o in description.objectives if o.name in values]
     return ", ".join(
-        f"{o.name} {values[o.name]:.4g}{' ' + o.unit if o.unit else ''}" for o in wanted
+        f"{o.name} {numeral(values[o.name])}{' ' + o.unit if o.unit else ''}" for o in wanted
     )

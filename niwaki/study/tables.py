@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from niwaki.core.constraints import Bound
 from niwaki.core.jsonable import JSON
+from niwaki.core.numerals import numeral
 from niwaki.core.objectives import Objective
 from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
@@ -45,7 +46,7 @@ def front_table(front: Front) -> str:
         [
             model.key[:8],
             "baseline" if model.number < 0 else str(model.number),
-            *(f"{model.values[o.name]:.4g}" for o in front.objectives),
+            *(numeral(model.values[o.name]) for o in front.objectives),
             ", ".join(
                 role for role, one in roles.items() if one is not None and one.key == model.key
             ),
@@ -128,7 +129,7 @@ def _head(objective: Objective) -> str:
 
 
 def _named(values: Mapping[str, float], objectives: tuple[Objective, ...]) -> str:
-    return ", ".join(f"{o.name} {values[o.name]:.4g}" for o in objectives if o.name in values)
+    return ", ".join(f"{o.name} {numeral(values[o.name])}" for o in objectives if o.name in values)
 
 
 def _columns(rows: list[list[str]]) -> str:

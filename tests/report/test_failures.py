@@ -23,12 +23,13 @@ def test_reasons_that_differ_in_numbers_are_one() -> None:
         (Status.FAILED, "loss is NaN at step 3"),
         (Status.FAILED, "out of memory at 0xfe01"),
         (Status.FAILED, "loss is NaN at step 41"),
+        (Status.INFEASIBLE, "macs 91,234,567 > 3e7"),
         (Status.COMPLETE, ""),
     )
     assert found == [
         (State.FAILED, "loss is NaN at step 3", 2),
         (State.FAILED, "out of memory at 0xfe01", 1),
-        (State.INFEASIBLE, "macs 9.1e+07 > 3e7", 1),
+        (State.INFEASIBLE, "macs 9.1e+07 > 3e7", 2),
     ]
 
 
