@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -219,6 +219,7 @@ def compression_study(
         settings,
         make_scheduler=partial(_scheduler, request.scheduler),
         make_executor=partial(_executor, request.n_workers),
+        favourites=partial(_favourites, request.latency_ms),
         observer=observer,
     )
 
@@ -363,8 +364,22 @@ def _alike(model: FrontModel, *, by_files: bool) -> Mapping[str, float]:
     return model.values if by_files else model.searched.values
 
 
+def _favourites(latency_ms: float | None, front: Front, original: Measurement) -> Sequence[str]:
+    """Return who would be chosen by what the search measured, and who if files fall short of it."""
+    if latency_ms is None:
+        choices = [_choice(front, original, None, lost=x) for x in (_HARDLY_LOST, _HARDLY_LOST / 2)]
+    else:
+        choices = [_choice(front, original, x) for x in (latency_ms, _BELOW_BUDGET * latency_ms)]
+    return [choice.key for choice in choices if choice is not None]
+
+
 def _choice(
-    front: Front, original: Measurement, latency_ms: float | None, *, by_files: bool
+    front: Front,
+    original: Measurement,
+    latency_ms: float | None,
+    *,
+    by_files: bool = True,
+    lost: float = _HARDLY_LOST,
 ) -> Choice | None:
     if not front.models:
         return None
@@ -375,14 +390,14 @@ def _choice(
             return Choice(fastest.key, f"the fastest: none is within {latency_ms:g} ms")
         best = max(within, key=lambda m: m.values["mean_skill"])
         return Choice(best.key, f"the best within {latency_ms:g} ms")
-    least = original.values["mean_skill"] - _HARDLY_LOST
+    least = original.values["mean_skill"] - lost
     skills = [(m, _alike(m, by_files=by_files)["mean_skill"]) for m in front.models]
     as_good = [model for model, skill in skills if skill >= least]
     if as_good:
         fastest = min(as_good, key=lambda m: m.values["latency_ms"])
-        return Choice(fastest.key, f"the fastest that loses at most {_HARDLY_LOST:g} of mean skill")
+        return Choice(fastest.key, f"the fastest that loses at most {lost:g} of mean skill")
     assert front.knee is not None
-    return Choice(front.knee.key, f"the knee: all lose more than {_HARDLY_LOST:g} of mean skill")
+    return Choice(front.knee.key, f"the knee: all lose more than {lost:g} of mean skill")
 
 
 def _itself(data: TaskData) -> TaskData:

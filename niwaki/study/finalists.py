@@ -1,7 +1,8 @@
 """The last step of a study: finalists become files, and are measured from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,18 @@ from niwaki.core.pareto import hypervolume, knee
 from niwaki.core.randomness import derived_seed
 from niwaki.evaluation.base import Evaluator, Export, Provenance
 from niwaki.study.events import Final
-from niwaki.study.front import Front
+from niwaki.study.front import Front, FrontModel
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder
+
+# From the front that was searched and the baseline's measurement to keys of its models.
+Favourites: TypeAlias = Callable[[Front, Measurement], Sequence[str]]
+
+
+def nobody(front: Front, baseline: Measurement) -> Sequence[str]:  # noqa: ARG001
+    """Return no favourites: finalists are spread over the front."""
+    return ()
 
 
 @dataclass
@@ -29,6 +38,7 @@ class Finals:
         provenance: For the cards of models.
         seed: The study's.
         observer: Watches.
+        favourites: Models that are finalists before others.
     """
 
     evaluator: Evaluator
@@ -37,6 +47,7 @@ class Finals:
     provenance: Provenance
     seed: int
     observer: Observer
+    favourites: Favourites = nobody
 
     def run(self, front: Front, n: int) -> None:
         """Export up to `n` models of the front and the baseline, unless that was done before.
@@ -53,7 +64,7 @@ class Finals:
         """
         history = self.recorder.history
         assert history.baseline is not None
-        chosen = [front.models[row] for row in spread(front.costs, n)] if len(front) else []
+        chosen = self._chosen(front, n, history.baseline)
         wanted = [history.baseline, *(Trial(m.number, m.candidate, m.searched) for m in chosen)]
         done = history.exported
         todo = {t.candidate.key: t for t in wanted if t.candidate.key not in done}
@@ -67,6 +78,14 @@ class Finals:
         if not history.exported:
             reasons = {final.reason for final in history.finals.values()}
             raise StudyError(f"no model of the front could be exported: {'; '.join(reasons)}")
+
+    def _chosen(self, front: Front, n: int, baseline: Trial) -> list[FrontModel]:
+        if not len(front):
+            return []
+        rows = {model.key: row for row, model in enumerate(front.models)}
+        keys = self.favourites(front, baseline.measurement)
+        first = [rows[key] for key in keys if key != baseline.candidate.key]
+        return [front.models[row] for row in spread(front.costs, n, first=first)]
 
     def _export(self, trial: Trial) -> Export | None:
         key = trial.candidate.key
@@ -86,14 +105,16 @@ class Finals:
             return None
 
 
-def spread(costs: NDArray[np.float64], n: int) -> Sequence[int]:
+def spread(costs: NDArray[np.float64], n: int, *, first: Sequence[int] = ()) -> Sequence[int]:
     """Return up to `n` rows that keep as much of the front's hypervolume as possible, greedily.
 
-    The knee and the best row of each objective come first; each next row is the one that adds most.
+    After those that are named come the knee and the best row of each objective; each next row is
+    the one that adds most.
 
     Args:
         costs: (n_rows, m) minimised, all on the front, at least one row.
         n: How many rows are wanted, at least 1.
+        first: Rows that are wanted before others.
 
     Returns:
         Distinct rows in the order of choosing.
@@ -106,7 +127,7 @@ def spread(costs: NDArray[np.float64], n: int) -> Sequence[int]:
     scaled = (costs - low) / np.where(high > low, high - low, 1.0)
     reference = np.full(costs.shape[1], 1.1)
     corners = [knee(costs), *(int(row) for row in scaled.argmin(axis=0))]
-    chosen = list(dict.fromkeys(corners))[:n]
+    chosen = list(dict.fromkeys([*first, *corners]))[:n]
     while len(chosen) < min(n, len(costs)):
         rest = [row for row in range(len(costs)) if row not in chosen]
         gains = [hypervolume(scaled[[*chosen, row]], reference) for row in rest]

@@ -29,7 +29,7 @@ from niwaki.study.environment import USER_FILES, describe_environment
 from niwaki.study.events import Baseline, Note, Started
 from niwaki.study.executors.base import Executor, Job
 from niwaki.study.executors.in_process import InProcessExecutor
-from niwaki.study.finalists import Finals
+from niwaki.study.finalists import Favourites, Finals, nobody
 from niwaki.study.front import Front, front_of
 from niwaki.study.history import SESSION, History
 from niwaki.study.ledger import Ledger
@@ -88,6 +88,7 @@ class Study:
         make_executor: Builds what runs evaluations; in this process if not given.
         make_scheduler: Builds what decides on the effort of each evaluation; all are full ones if
             not given.
+        favourites: Names models of the front that are finalists before others.
         observer: Watches.
 
     Raises:
@@ -103,12 +104,13 @@ class Study:
         *,
         make_executor: ExecutorFactory = InProcessExecutor,
         make_scheduler: SchedulerFactory = FullEffort,
+        favourites: Favourites = nobody,
         observer: Observer | None = None,
     ) -> None:
         self.folder = RunFolder(Path(folder))
         self._evaluator, self._settings = evaluator, settings
         self._make_searcher, self._make_scheduler = make_searcher, make_scheduler
-        self._make_executor = make_executor
+        self._make_executor, self._favourites = make_executor, favourites
         self._observer = observer or Silence()
 
     def run(self) -> Front:
@@ -234,6 +236,7 @@ class Study:
                 self._provenance(recorder.history),
                 settings.seed,
                 self._observer,
+                self._favourites,
             ).run(self._front(recorder.history, exported=False), settings.n_finalists)
         front = self._front(recorder.history)
         write_text_atomically(self.folder.pareto_json, json.dumps(front.to_json(), indent=2) + "\n")

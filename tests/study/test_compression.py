@@ -88,6 +88,16 @@ def test_inputs_alone_will_do_and_an_impossible_budget_says_so(tmp_path: Path) -
     assert "was not met: the fastest model found takes" in found.summary()
 
 
+def test_who_is_best_within_a_budget_is_a_finalist(tmp_path: Path) -> None:
+    request = CompressionRequest(n_finalists=0, settings=SETTINGS)
+    searched = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    assert len(searched.front.models) > 2
+    for model in searched.front.models:
+        wanted = replace(request, n_finalists=1, latency_ms=model.values["latency_ms"])
+        niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=wanted)
+        assert model.key in Run.read(tmp_path / "run").history.exported
+
+
 def test_a_search_goes_on_from_the_allocations(tmp_path: Path) -> None:
     request = CompressionRequest(evaluations=10, n_finalists=0, settings=SETTINGS)
     found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)

@@ -63,6 +63,21 @@ def test_more_finalists_are_exported_when_more_are_asked_for(tmp_path: Path) -> 
     assert len(exported(tmp_path)) == 7
 
 
+@pytest.mark.parametrize("which", [0, -1], ids=["the first", "the last"])
+def test_favourites_are_finalists_before_others(tmp_path: Path, which: int) -> None:
+    named: list[str] = []
+
+    def favourites(front: Front, baseline: Measurement) -> Sequence[str]:
+        assert baseline.complete
+        named.append(front.models[which].key)
+        return named
+
+    settings = StudySettings(("gain", "price"), budget=Budget(30), n_finalists=1)
+    Study(tmp_path / "run", Exporting(), NSGA2, settings, favourites=favourites).run()
+    assert set(named) < exported(tmp_path)
+    assert len(exported(tmp_path)) == 2  # the other is the baseline
+
+
 def test_a_larger_budget_brings_new_finalists(tmp_path: Path) -> None:
     before = front_after(tmp_path, n=20)
     after = front_after(tmp_path, n=80)
