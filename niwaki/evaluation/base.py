@@ -73,6 +73,14 @@ class Evaluator(ABC):
         """
         return Fidelities()
 
+    def gains_by_effort(self, candidate: Candidate) -> bool:  # noqa: ARG002
+        """Return whether more effort can change what `evaluate` gives; true unless it is known.
+
+        What cannot gain, such as an original that nothing is tuned of, is told as of the full
+        effort, at whatever fidelity it was asked for.
+        """
+        return True
+
     @abstractmethod
     def prepare(self, folder: Path) -> None:
         """Do the one-time work, such as training a super-network, and keep it under `folder`.

@@ -141,9 +141,10 @@ class History:
         return self._last_of.get(candidate.key)
 
     def paid_by_fidelity(self) -> dict[float, int]:
-        """Return how many trials were paid for, by fidelity, the highest first."""
-        paid = (t.measurement for t in self.trials if t.measurement.status is not Status.INFEASIBLE)
-        return dict(sorted(Counter(m.fidelity for m in paid).items(), reverse=True))
+        """Return how many trials were paid for, by the fidelity asked for, the highest first."""
+        paid = (t.number for t in self.trials if t.measurement.status is not Status.INFEASIBLE)
+        counts = Counter(self.asked[number].fidelity for number in paid)
+        return dict(sorted(counts.items(), reverse=True))
 
     def _advance(self, event: Event) -> None:
         """Count the time since the last event, unless a new session opens with this one."""

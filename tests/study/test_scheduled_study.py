@@ -2,17 +2,21 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections import defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
+from niwaki.core.measurement import Measurement
 from niwaki.search.nsga2 import NSGA2
 from niwaki.search.schedulers.asha import ASHA
 from niwaki.study.budget import Budget
@@ -22,7 +26,7 @@ from niwaki.study.report_page import report_data
 from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
 from niwaki.study.tables import front_text, status_json, status_text
-from tests.study.climbing import ClimbingEvaluator, climbing_study
+from tests.study.climbing import SCHEDULERS, ClimbingEvaluator, climbing_study
 from tests.study.formulas import FormulaEvaluator, formula_study
 
 
@@ -133,6 +137,45 @@ def test_the_searcher_hears_of_each_candidate_on_one_scale(tmp_path: Path) -> No
 def _full_gain(trial) -> float:  # type: ignore[no-untyped-def]
     full = FormulaEvaluator().evaluate(trial.candidate, fidelity=1.0, seed=0)
     return full.values["gain"]
+
+
+@dataclass(frozen=True)
+class PartlyFlat(ClimbingEvaluator):
+    """Gives half of its candidates at once what they will ever have."""
+
+    def gains_by_effort(self, candidate: Candidate) -> bool:
+        return int(candidate.key[0], 16) % 2 == 0
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        share = fidelity if self.gains_by_effort(candidate) else 1.0
+        return super().evaluate(candidate, fidelity=share, seed=seed)
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_who_gains_nothing_by_effort_is_told_as_of_the_full_one(
+    tmp_path: Path, scheduler: str
+) -> None:
+    evaluator = PartlyFlat()
+    climbing_study(tmp_path / "run", evaluator, n=8, scheduler=scheduler).run()
+    run = Run.read(tmp_path / "run")
+    flat = [t for t in run.history.trials if not evaluator.gains_by_effort(t.candidate)]
+    assert {trial.measurement.fidelity for trial in flat} == {1.0}
+    assert len({trial.candidate.key for trial in flat}) == len(flat)  # never asked for again
+    paid = [run.history.asked[trial.number].effort for trial in flat]
+    assert min(paid) < 0.5  # and yet paid for as what was asked
+    assert run.history.effort <= 8.0 + 1e-6
+    assert {t.candidate.key for t in flat} & {m.key for m in run.front.models}
+    # A run that is cut goes on as it would have.
+    lines = (tmp_path / "run" / "trials.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "cut").mkdir()
+    (tmp_path / "cut" / "trials.jsonl").write_text("".join(lines[: len(lines) // 2]))
+    for name in ("config.yaml", "study.json"):
+        shutil.copy(tmp_path / "run" / name, tmp_path / "cut" / name)
+    climbing_study(tmp_path / "cut", evaluator, n=8, scheduler=scheduler).run()
+    again = Run.read(tmp_path / "cut").history
+    assert [a.candidate for a in again.asked.values()] == [
+        a.candidate for a in run.history.asked.values()
+    ]
 
 
 def test_a_scheduler_needs_an_evaluator_with_several_fidelities(tmp_path: Path) -> None:

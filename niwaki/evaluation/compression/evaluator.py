@@ -129,6 +129,11 @@ class CompressedEvaluator(DeployedEvaluator):
         tunes = (tuning.epochs > 0 and only != "quantize") or self._trains_quantized
         return Fidelities(any_from=_LEAST_FIDELITY if tunes else 1.0)
 
+    def gains_by_effort(self, candidate: Candidate) -> bool:
+        plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
+        tunes = self._settings.tuning.epochs > 0 and bool(self.plan(candidate).cuts)
+        return tunes or self._trains_with(plan)
+
     @property
     def _trains_quantized(self) -> bool:
         return self._settings.tuning.quantized_epochs > 0 and INT8 in self._precisions

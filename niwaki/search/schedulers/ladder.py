@@ -103,7 +103,10 @@ class LadderScheduler(Scheduler):
     def told(self, trials: Sequence[Trial]) -> None:
         self._estimates.tell(trials)
         for trial in trials:
-            self._bracket_of[trial.candidate.key].told(trial)
+            key, fidelity = trial.candidate.key, trial.measurement.fidelity
+            self._bracket_of[key].told(trial)
+            # Who gains nothing by effort is told at the full one at once.
+            self._reached[key] = max(self._reached[key], fidelity)
 
     @property
     def _next_bracket(self) -> Bracket:

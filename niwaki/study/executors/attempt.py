@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from niwaki.core.fidelity import FULL
 from niwaki.core.jsonable import JSON, finite_or_none
 from niwaki.core.measurement import Measurement, Status
 from niwaki.evaluation.base import Evaluator
@@ -25,21 +26,24 @@ def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
         worker: Name to leave in the measurement.
 
     Returns:
-        The evaluator's measurement, with the job's fidelity and seed, the worker, and the wall
-        time unless the evaluator filled it in itself (a table knows what training had cost).
+        The evaluator's measurement, with the job's seed, the worker, and the wall time unless the
+        evaluator filled it in itself (a table knows what training had cost). Its fidelity is the
+        job's, or the full one where the candidate gains nothing by effort.
         Failed, with a reason, if the evaluator raised or returned something that is not finite, or
         as large as what overflows next.
     """
-    start = time.perf_counter()
+    start, fidelity = time.perf_counter(), job.fidelity
     try:
         measurement = evaluator.evaluate(job.candidate, fidelity=job.fidelity, seed=job.seed)
         measurement = _checked(measurement, job)
+        if not evaluator.gains_by_effort(job.candidate):
+            fidelity = FULL
     except (Exception, SystemExit) as error:
         details: dict[str, JSON] = {"traceback": traceback_lines(error)}
         measurement = failure(job, explain(error), details=details)
     return replace(
         measurement,
-        fidelity=job.fidelity,
+        fidelity=fidelity,
         seed=job.seed,
         seconds=measurement.seconds or time.perf_counter() - start,
         worker=worker,
