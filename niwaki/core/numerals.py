@@ -8,6 +8,6 @@ def numeral(value: float, *, digits: int = 4) -> str:
 
     It is for people alone: programs are told numbers as JSON.
     """
-    if 10.0**digits <= abs(value) < _LARGEST_WHOLE:
+    if 10**digits <= abs(value) + 0.5 and abs(value) < _LARGEST_WHOLE:
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"

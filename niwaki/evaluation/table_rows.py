@@ -223,7 +223,14 @@ def _numbers(column: Column, name: str, file: str) -> Column:
         return column
     others = [cell for cell in column if type(cell) is not int]
     if not others:
-        return column.astype(np.float64)
+        try:
+            return column.astype(np.float64)
+        except OverflowError as error:
+            largest = excerpt(str(max(column, key=abs)))
+            raise DataError(
+                f"column '{name}' of '{file}' holds {largest}, beyond the largest number that can "
+                "be computed with: leave the cells of failures empty"
+            ) from error
     there = [cell for cell in others if not _is_empty(cell)]
     shown = next((cell for cell in there if not _is_number(cell)), there[0])
     raise DataError(

@@ -217,11 +217,13 @@ def without(config: Mapping[str, JSON], free: Sequence[str]) -> dict[str, JSON]:
 
 def _given(config: Mapping[str, JSON]) -> dict[str, JSON]:
     """Return the settings that hold something: a run of old lacks those that came later."""
-    return {
-        name: _given(value) if isinstance(value, Mapping) else value
-        for name, value in config.items()
-        if value is not None
-    }
+    return {name: _held(value) for name, value in config.items() if value is not None}
+
+
+def _held(value: JSON) -> JSON:
+    if isinstance(value, Mapping):
+        return _given(value)
+    return [_held(item) for item in value] if isinstance(value, list) else value
 
 
 def _plain(config: Mapping[str, JSON]) -> dict[str, JSON]:

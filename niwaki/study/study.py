@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -138,7 +139,9 @@ class Study:
                 self._observer.begin(description, recorder.history)
                 self._warn_of(changed, recorder)
                 try:
-                    with forwarded(self._observer.say):
+                    # Where nobody watches, what is logged is left to the log.
+                    watched = not isinstance(self._observer, Silence)
+                    with forwarded(self._observer.say) if watched else nullcontext():
                         return self._run(recorder)
                 finally:
                     self._observer.end()

@@ -120,7 +120,8 @@ def _acquire(descriptor: int, kind: int, path: Path, timeout_seconds: float) -> 
                 "time: wait for it, or stop it"
             )
         if waited > tell_after:
-            told, tell_after = _told(path), math.inf
+            told = _told(path)
+            tell_after = math.inf if told else waited + _QUIET_SECONDS
         time.sleep(_POLL_SECONDS)
     if told:
         _log.warning("the wait is over")

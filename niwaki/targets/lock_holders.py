@@ -2,13 +2,14 @@
 
 import os
 import shlex
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
 from niwaki.core.excerpt import excerpt
 
 _LOCKS = Path("/proc/locks")
-_WORKER = "multiprocessing"  # in the command of a process that Python started to work for another
+_WORKER = "from multiprocessing"  # how the code begins that Python starts worker processes with
 
 
 def holders(path: Path) -> tuple[int, ...]:
@@ -19,14 +20,15 @@ def holders(path: Path) -> tuple[int, ...]:
     found = _listed(path)
     if not found:
         with suppress(OSError, ValueError):
-            found = [int(path.read_text())]
+            named = int(path.read_text())
+            found = [named] if _exists(named) else []  # who was killed could not take it back
     return tuple(dict.fromkeys(map(run_of, found)))
 
 
 def run_of(process: int) -> int:
     """Return the process that a worker process works for; itself if it is none."""
     seen = {process}
-    while _WORKER in " ".join(_command(process)):
+    while _is_worker(_command(process)):
         parent = _parent(process)
         if parent in (0, 1) or parent in seen:
             break
@@ -45,6 +47,21 @@ def described(process: int) -> str:
     name = excerpt(" ".join(shlex.join([Path(words[0]).name, *words[1:]]).split()))
     stopped = f"; it is stopped, and `kill -CONT {process}` lets it go on"
     return f"process {process} ({name}{stopped if _state(process) == 'T' else ''})"
+
+
+def _is_worker(command: Sequence[str]) -> bool:
+    code = command[command.index("-c") + 1 :] if "-c" in command else []
+    return bool(code) and code[0].startswith(_WORKER)
+
+
+def _exists(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _listed(path: Path) -> list[int]:

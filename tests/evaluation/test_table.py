@@ -398,6 +398,8 @@ def test_public_tables_are_read(given: dict[str, Any], n_candidates: int) -> Non
 
 
 def test_numbers_of_any_size_are_values_and_what_is_none_is_shown(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"column 'y' .* holds 1000.*, beyond the largest number"):
+        _ = table(tmp_path, f"a,y\n1,{10**400}\n2,5\n", **ONE_DECISION).space
     large = table(tmp_path, f"a,y\n1,{10**30}\n2,5\n", **ONE_DECISION)
     assert large.evaluate(Candidate.of({"a": 1}), fidelity=1.0, seed=0).values["y"] == 1e30
     with pytest.raises(DataError, match=r"column 'y' of .* holds '1_000'"):

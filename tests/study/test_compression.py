@@ -91,7 +91,7 @@ def test_inputs_alone_will_do_and_an_impossible_budget_says_so(tmp_path: Path) -
 def test_who_is_best_within_a_budget_is_a_finalist(tmp_path: Path) -> None:
     request = CompressionRequest(n_finalists=0, settings=SETTINGS)
     searched = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
-    assert len(searched.front.models) > 2
+    assert searched.front.models
     for model in searched.front.models:
         wanted = replace(request, n_finalists=1, latency_ms=model.values["latency_ms"])
         niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=wanted)

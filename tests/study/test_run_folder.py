@@ -138,10 +138,13 @@ def test_a_section_that_came_later_and_is_empty_is_no_other_setting(folder: RunF
 
 
 def test_a_setting_that_came_later_and_is_not_given_is_none_either(folder: RunFolder) -> None:
-    values: JSON = {"accuracy": {"direction": "maximize"}}
+    values: JSON = {"accuracy": {"direction": "maximize"}, "stages": [{"width": 8}]}
     folder.claim({**CONFIG, "values": values}).release()
-    later: JSON = {"accuracy": {"direction": "maximize", "least": None}}
+    later: dict[str, JSON] = {
+        "accuracy": {"direction": "maximize", "least": None},
+        "stages": [{"width": 8, "height": None}],
+    }
     folder.claim({**CONFIG, "values": later}).release()
-    given: JSON = {"accuracy": {"direction": "maximize", "least": 0.0}}
+    given: JSON = {**later, "accuracy": {"direction": "maximize", "least": 0.0}}
     with pytest.raises(RunFolderError, match=r"values\.accuracy\.least was null and is now 0"):
         folder.claim({**CONFIG, "values": given})

@@ -1,5 +1,6 @@
 """The study: the loop, its bounds and budgets, and what survives a kill."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -50,6 +51,19 @@ class _Prepares(FormulaEvaluator):
 def test_an_evaluator_finds_the_folder_where_it_keeps_what_it_prepares(tmp_path: Path) -> None:
     formula_study(tmp_path / "run", _Prepares(), n=2).run()
     assert (tmp_path / "run" / "artifacts" / "weights").read_text() == "trained"
+
+
+@dataclass(frozen=True)
+class Logging(FormulaEvaluator):
+    """Fails where something stands between the log and whoever reads it."""
+
+    def baseline(self) -> Candidate:
+        assert logging.getLogger("niwaki").handlers == []
+        return super().baseline()
+
+
+def test_where_nobody_watches_what_is_logged_is_left_to_the_log(tmp_path: Path) -> None:
+    assert formula_study(tmp_path / "run", Logging(), n=3).run().models
 
 
 def test_no_candidate_is_evaluated_twice(tmp_path: Path) -> None:

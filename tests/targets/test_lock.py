@@ -16,7 +16,7 @@ import pytest
 from niwaki.core.errors import TargetError
 from niwaki.targets import lock, lock_holders
 from niwaki.targets.lock import computing, default_lock_path, measurement_lock
-from niwaki.targets.lock_holders import holders
+from niwaki.targets.lock_holders import holders, run_of
 
 _HOLD = (
     "import sys, time; from pathlib import Path\n"
@@ -95,6 +95,24 @@ def test_who_waits_for_another_run_is_told_once(
 
 
 @pytest.mark.usefixtures("at_once")
+def test_who_waits_for_itself_first_is_told_of_another_run_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "measure.lock"
+    process = holder(path)
+    found = [(os.getpid(),), (os.getpid(),)]
+    monkeypatch.setattr(lock, "holders", lambda of: found.pop() if found else holders(of))
+    try:
+        with pytest.raises(TargetError), measurement_lock(path, timeout_seconds=1.0):
+            pass
+    finally:
+        process.kill()
+        process.wait()
+    [told] = caplog.messages
+    assert told.startswith(f"waiting for process {process.pid} ")
+
+
+@pytest.mark.usefixtures("at_once")
 def test_a_holder_that_was_stopped_is_said_to_be(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -136,7 +154,9 @@ def test_a_run_that_waits_for_itself_says_nothing(
     worker = context.Process(target=_hold, args=(path,))
     worker.start()
     try:
+        deadline = time.monotonic() + 30.0
         while not path.exists() or not path.read_text():
+            assert worker.is_alive() and time.monotonic() < deadline
             time.sleep(0.01)
         with pytest.raises(TargetError, match=f"process {os.getpid()} "), waiting(path):
             pass
@@ -146,6 +166,17 @@ def test_a_run_that_waits_for_itself_says_nothing(
     assert not caplog.messages
 
 
+def test_a_script_is_no_worker_whatever_it_is_called(tmp_path: Path) -> None:
+    script = tmp_path / "my_multiprocessing_search.py"
+    script.write_text("input()")
+    process = subprocess.Popen([sys.executable, script], stdin=subprocess.PIPE)
+    try:
+        assert run_of(process.pid) == process.pid
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_where_the_system_lists_no_locks_the_file_names_the_holder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,6 +184,11 @@ def test_where_the_system_lists_no_locks_the_file_names_the_holder(
     path = tmp_path / "measure.lock"
     with measurement_lock(path):
         assert holders(path) == (os.getpid(),)
+    assert holders(path) == ()
+    process = holder(path)
+    process.kill()  # it could not take its number back
+    process.wait()
+    assert path.read_text() == str(process.pid)
     assert holders(path) == ()
 
 

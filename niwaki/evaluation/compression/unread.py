@@ -8,13 +8,16 @@ from torch import Tensor, nn
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.model_calls import call_model, named_tensors, repeatable
 
+_FAR_OFF = 1e3
+
 
 def unread_parameters(module: nn.Module, inputs: Tensor) -> frozenset[str]:
     """Return the names of the parameters without which the model answers the same.
 
     Auxiliary heads are such, that run in training alone, and layers that are defined and not
-    called. Those that autograd does not reach are looked at: with NaN in their place, the answers
-    change if the model's code reads them in a way that autograd does not see.
+    called. Those that autograd does not reach are looked at: with NaN in their place, or with large
+    numbers of either sign, the answers change if the model's code reads them in a way that autograd
+    does not see. Classes and masks need the latter: of NaN they may be what they were.
 
     Args:
         module: In evaluation mode; it is not changed.
@@ -51,14 +54,18 @@ def _not_reached(model: nn.Module, inputs: Tensor) -> list[str]:
 def _is_same(
     model: nn.Module, inputs: Tensor, expected: list[Tensor], *, without: Collection[str]
 ) -> bool:
-    """Whether a model answers the same with NaN in the place of some parameters."""
+    """Whether a model answers the same with others in the place of some parameters."""
     parameters = dict(model.named_parameters())
     kept = {name: parameters[name].detach().clone() for name in without}
     try:
-        with torch.no_grad():
-            for name in without:
-                parameters[name].fill_(torch.nan)
-        return _all_equal(_answers(model, inputs), expected)
+        for factor in (torch.nan, _FAR_OFF, -_FAR_OFF):
+            with torch.no_grad():
+                for name, values in kept.items():
+                    ramp = torch.linspace(1.0, 2.0, values.numel()).reshape(values.shape)
+                    parameters[name].copy_(factor * ramp)
+            if not _all_equal(_answers(model, inputs), expected):
+                return False
+        return True
     except Exception:  # of the model's own code on such values: it reads them
         return False
     finally:

@@ -61,3 +61,24 @@ def test_what_is_read_without_gradients_is_read() -> None:
     for module in (Detached(), NeverWithGradients()):
         found = unread_parameters(module.eval(), torch.randn(2, 4))
         assert found == {"never.weight", "never.bias"}
+
+
+class Deciding(nn.Module):
+    """Answers with a mask and a class as well, which have no gradients."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.scores = nn.Linear(4, 8), nn.Linear(8, 3)
+        self.mask, self.label, self.never = nn.Linear(8, 1), nn.Linear(8, 3), nn.Linear(8, 3)
+        nn.init.zeros_(self.label.bias)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        features = self.body(x)
+        return self.scores(features), self.mask(features) > 0, self.label(features).argmax(1)
+
+
+def test_what_decides_is_read() -> None:
+    for seed in range(20):
+        torch.manual_seed(seed)
+        found = unread_parameters(Deciding().eval(), torch.randn(2, 4))
+        assert found == {"never.weight", "never.bias"}
