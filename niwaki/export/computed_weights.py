@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from niwaki.export.graph_index import WEIGHTED, GraphIndex, needed
+from niwaki.export.graph_index import WEIGHTED, GraphIndex, leave_out_unneeded, needed
 from niwaki.export.graph_writer import finished_model
 from niwaki.targets.sessions import SessionSettings, open_session, run_session
 
@@ -29,9 +29,7 @@ def fold_computed_weights(graph: onnx.GraphProto) -> None:
         if node.op_type in WEIGHTED:
             read = [_folded(name) if name in names else name for name in node.input[1:]]
             node.input[:] = [node.input[0], *read]
-    left = needed(graph.node, {info.name for info in graph.output})
-    del graph.node[:]
-    graph.node.extend(left)
+    leave_out_unneeded(graph)
 
 
 def _computed(index: GraphIndex) -> set[int]:

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 from onnx.helper import make_graph, make_tensor_value_info
 from onnx.shape_inference import infer_shapes
 
-from niwaki.export.graph_index import RECURRENT, GraphIndex, needed
+from niwaki.export.graph_index import RECURRENT, GraphIndex, leave_out_unneeded
 from niwaki.export.graph_writer import finished_model
 
 _FEW = 64  # elements of what may be a size
@@ -39,9 +39,7 @@ def fix_sizes(graph: onnx.GraphProto) -> None:
         if node.op_type in RECURRENT:
             states = ["" if _is_zero(index, name) else name for name in node.input[_STATES]]
             node.input[_STATES] = states
-    left = needed(graph.node, {info.name for info in graph.output})
-    del graph.node[:]
-    graph.node.extend(left)
+    leave_out_unneeded(graph)
 
 
 def _inferred(graph: onnx.GraphProto) -> dict[str, onnx.ValueInfoProto]:

@@ -54,6 +54,13 @@ class GraphIndex:
         return [name for name in self.nodes[node].input if name and not self.is_constant(name)]
 
 
+def leave_out_unneeded(graph: onnx.GraphProto) -> None:
+    """Keep the nodes alone that the outputs of a graph are computed by, in place."""
+    left = needed(graph.node, {info.name for info in graph.output})
+    del graph.node[:]
+    graph.node.extend(left)
+
+
 def needed(nodes: Sequence[onnx.NodeProto], results: set[str]) -> list[onnx.NodeProto]:
     """Return the nodes that some results are computed by, in order."""
     read, kept = set(results), list[onnx.NodeProto]()

@@ -12,6 +12,7 @@ from typing import Self
 
 from niwaki.core.errors import RunFolderError
 from niwaki.core.files import cannot_write
+from niwaki.core.locks import is_alive, try_lock
 from niwaki.study.events import utc_now
 
 _POLL_S = 0.05
@@ -81,7 +82,7 @@ class RunLock:
         self.release()
 
     def _wait_for(self, descriptor: int, deadline: float) -> None:
-        while not _try_lock(descriptor):
+        while not try_lock(descriptor, fcntl.LOCK_EX):
             holder = _read_holder(descriptor)
             # No name at all: a new holder is about to write it, or `is_locked` is looking.
             alive = holder is not None and not holder.dead
@@ -101,12 +102,9 @@ def is_locked(path: Path) -> bool:
         return False
     try:
         # Taken for a moment and shared, so that several may look; `acquire` waits for this.
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not try_lock(descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
-    return False
 
 
 @dataclass(frozen=True)
@@ -120,28 +118,12 @@ class _Holder:
     @property
     def dead(self) -> bool:
         """Whether it surely runs no more; unknown for another host."""
-        if self.host != socket.gethostname():
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:
-            return False
-        return False
+        return self.host == socket.gethostname() and not is_alive(self.pid)
 
     def __str__(self) -> str:
         place = "" if self.host == socket.gethostname() else f" on {self.host}"
         state = ", which died and left a child running" if self.dead else ""
         return f"process {self.pid}{place} since {self.since}{state}"
-
-
-def _try_lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _write_holder(descriptor: int) -> None:

@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 from niwaki.core.errors import TargetError
+from niwaki.core.locks import try_lock
 from niwaki.targets.lock_holders import described, holders, run_of
 
 _POLL_SECONDS = 0.005
@@ -111,7 +112,7 @@ def _open(path: Path) -> int:
 
 def _acquire(descriptor: int, kind: int, path: Path, timeout_seconds: float) -> None:
     started, tell_after, told = time.monotonic(), _QUIET_SECONDS, False
-    while not _taken(descriptor, kind):
+    while not try_lock(descriptor, kind):
         waited = time.monotonic() - started
         if waited > timeout_seconds:
             who = _named(holders(path)) or "a computation"
@@ -125,14 +126,6 @@ def _acquire(descriptor: int, kind: int, path: Path, timeout_seconds: float) -> 
         time.sleep(_POLL_SECONDS)
     if told:
         _log.warning("the wait is over")
-
-
-def _taken(descriptor: int, kind: int) -> bool:
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _told(path: Path) -> bool:

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from niwaki.core.excerpt import excerpt
+from niwaki.core.locks import is_alive
 
 _LOCKS = Path("/proc/locks")
 _WORKER = "from multiprocessing"  # how the code begins that Python starts worker processes with
@@ -21,7 +22,7 @@ def holders(path: Path) -> tuple[int, ...]:
     if not found:
         with suppress(OSError, ValueError):
             named = int(path.read_text())
-            found = [named] if _exists(named) else []  # who was killed could not take it back
+            found = [named] if is_alive(named) else []  # who was killed could not take it back
     return tuple(dict.fromkeys(map(run_of, found)))
 
 
@@ -52,16 +53,6 @@ def described(process: int) -> str:
 def _is_worker(command: Sequence[str]) -> bool:
     code = command[command.index("-c") + 1 :] if "-c" in command else []
     return bool(code) and code[0].startswith(_WORKER)
-
-
-def _exists(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _listed(path: Path) -> list[int]:

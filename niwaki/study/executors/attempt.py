@@ -36,7 +36,7 @@ def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
     try:
         measurement = evaluator.evaluate(job.candidate, fidelity=job.fidelity, seed=job.seed)
         measurement = _checked(measurement, job)
-        if not evaluator.gains_by_effort(job.candidate):
+        if fidelity < FULL and not evaluator.gains_by_effort(job.candidate):
             fidelity = FULL
     except (Exception, SystemExit) as error:
         details: dict[str, JSON] = {"traceback": traceback_lines(error)}
