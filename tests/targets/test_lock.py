@@ -7,8 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -48,28 +48,27 @@ def waiting(path: Path) -> AbstractContextManager[None]:
     return measurement_lock(path, timeout_seconds=0.3)
 
 
-def holder(path: Path, how: str = "measurement_lock") -> "subprocess.Popen[str]":
-    process = subprocess.Popen(
-        [sys.executable, "-c", _HOLD, str(path), how], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "held\n"
-    process.stdout.close()
-    return process
+@contextmanager
+def holder(path: Path, how: str = "measurement_lock") -> "Iterator[subprocess.Popen[str]]":
+    """Let another process hold the lock, and kill it in the end, if it lives."""
+    command = [sys.executable, "-c", _HOLD, str(path), how]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "held\n"
+            yield process
+        finally:
+            process.kill()
 
 
 def test_who_waits_in_vain_learns_who_holds_it(tmp_path: Path) -> None:
     path = tmp_path / "measure.lock"
-    process = holder(path)
-    try:
-        with (
-            pytest.raises(TargetError, match=f"process {process.pid}"),
-            measurement_lock(path, timeout_seconds=0.05),
-        ):
-            pass
-    finally:
-        process.kill()
-        process.wait()
+    with (
+        holder(path) as process,
+        pytest.raises(TargetError, match=f"process {process.pid}"),
+        measurement_lock(path, timeout_seconds=0.05),
+    ):
+        pass
 
 
 @pytest.fixture
@@ -84,10 +83,10 @@ def test_who_waits_for_another_run_is_told_once(
     wait: Wait, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "measure.lock"
-    process = holder(path)
-    threading.Timer(0.3, process.kill).start()
-    with wait(path):
-        process.wait()
+    with holder(path) as process:
+        threading.Timer(0.3, process.kill).start()
+        with wait(path):
+            process.wait()
     told, over = caplog.messages
     assert told.startswith(f"waiting for process {process.pid} (-c ")
     assert f"which holds '{path}'" in told
@@ -99,15 +98,14 @@ def test_who_waits_for_itself_first_is_told_of_another_run_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "measure.lock"
-    process = holder(path)
     found = [(os.getpid(),), (os.getpid(),)]
     monkeypatch.setattr(lock, "holders", lambda of: found.pop() if found else holders(of))
-    try:
-        with pytest.raises(TargetError), measurement_lock(path, timeout_seconds=1.0):
-            pass
-    finally:
-        process.kill()
-        process.wait()
+    with (
+        holder(path) as process,
+        pytest.raises(TargetError),
+        measurement_lock(path, timeout_seconds=1.0),
+    ):
+        pass
     [told] = caplog.messages
     assert told.startswith(f"waiting for process {process.pid} ")
 
@@ -117,14 +115,10 @@ def test_a_holder_that_was_stopped_is_said_to_be(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "measure.lock"
-    process = holder(path)
-    process.send_signal(signal.SIGSTOP)
-    try:
+    with holder(path) as process:
+        process.send_signal(signal.SIGSTOP)
         with pytest.raises(TargetError, match=f"`kill -CONT {process.pid}`"), waiting(path):
             pass
-    finally:
-        process.kill()
-        process.wait()
     assert "it is stopped" in caplog.text
 
 
@@ -133,13 +127,12 @@ def test_who_waits_for_those_who_compute_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = tmp_path / "measure.lock"
-    process = holder(path, "computing")
-    try:
-        with pytest.raises(TargetError, match=f"process {process.pid} .* has held"), waiting(path):
-            pass
-    finally:
-        process.kill()
-        process.wait()
+    with (
+        holder(path, "computing") as process,
+        pytest.raises(TargetError, match=f"process {process.pid} .* has held"),
+        waiting(path),
+    ):
+        pass
     assert f"waiting for process {process.pid} " in caplog.text
 
 
@@ -185,18 +178,16 @@ def test_where_the_system_lists_no_locks_the_file_names_the_holder(
     with measurement_lock(path):
         assert holders(path) == (os.getpid(),)
     assert holders(path) == ()
-    process = holder(path)
-    process.kill()  # it could not take its number back
-    process.wait()
+    with holder(path) as process:
+        process.kill()  # it could not take its number back
     assert path.read_text() == str(process.pid)
     assert holders(path) == ()
 
 
 def test_a_killed_holder_leaves_nothing_behind(tmp_path: Path) -> None:
     path = tmp_path / "measure.lock"
-    process = holder(path)
-    process.send_signal(signal.SIGKILL)
-    process.wait()
+    with holder(path) as process:
+        process.send_signal(signal.SIGKILL)
     with measurement_lock(path, timeout_seconds=5.0):
         assert path.exists()
 
