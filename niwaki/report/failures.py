@@ -1,13 +1,11 @@
 """Why trials did not count: their reasons, alike ones together."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from niwaki.report.models import Model, State
+from niwaki.report.reasons import pattern_of
 
-# Numbers and addresses differ between failures that are one and the same.
-_VARYING = re.compile(r"0x[0-9a-fA-F]+|\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?")
 MAX_REASON_CHARACTERS = 300
 UNKNOWN = "no reason was given"
 
@@ -46,7 +44,7 @@ def group_failures(rows: Sequence[Model]) -> list[Failure]:
     groups: dict[tuple[State, str], list[int]] = {}
     for row, model in enumerate(rows):
         if model.state is not State.FEASIBLE and model.number is not None:
-            pattern = _VARYING.sub("#", reason_of(model))
+            pattern = pattern_of(reason_of(model))
             groups.setdefault((model.state, pattern), []).append(row)
     failures = [
         Failure(state, reason_of(rows[members[0]]), tuple(members))

@@ -2,7 +2,6 @@
 
 import sys
 import time
-from collections import Counter
 from collections.abc import Mapping
 
 from rich.console import Console, Group
@@ -15,6 +14,7 @@ from niwaki.core.constraints import Bound
 from niwaki.core.measurement import Status, Trial
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import minimised
+from niwaki.report.reasons import ReasonCounts
 from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
 from niwaki.study.growth import Growth, counts
@@ -35,7 +35,7 @@ class Tally:
         limit: Evaluations that there will be, at most; 0 if there is no limit.
         bounds: Constraints with their numbers; empty before the baseline.
         growth: Of the front.
-        reasons: Of failures, with their counts.
+        reasons: Of failures, counted.
         step: What was said last.
     """
 
@@ -44,7 +44,7 @@ class Tally:
         self.limit = description.n_evaluations
         self.bounds: tuple[Bound, ...] = ()
         self.growth = Growth(len(description.objectives))
-        self.reasons: Counter[str] = Counter()
+        self.reasons = ReasonCounts()
         self.step = ""
         self._has_baseline = False
         self._started_at = time.monotonic()
@@ -66,7 +66,7 @@ class Tally:
         """Take note of a told trial."""
         measurement = trial.measurement
         if measurement.status is Status.FAILED:
-            self.reasons[measurement.reason] += 1
+            self.reasons.add(measurement.reason)
         if counts(measurement, self.bounds):
             self.growth.add(minimised([measurement.values], self.description.objectives)[0])
 
@@ -195,7 +195,7 @@ class LiveProgress(Observer):
         table.add_row("front", str(tally.growth))
         n_infeasible = len(history.trials) - history.n_paid
         table.add_row("turned away", f"{n_infeasible} by a cheap count, at no cost")
-        for reason, n in tally.reasons.most_common(N_REASONS):
+        for n, reason in tally.reasons.lines(N_REASONS):
             table.add_row(Text(f"failed x{n}", style="red"), Text(reason))
         title = Text.assemble((description.name, "bold"), f"  {description.searcher}")
         # The console wraps nothing by itself, so that what is piped stays in one line.

@@ -8,6 +8,7 @@ from niwaki.core.constraints import Bound
 from niwaki.core.jsonable import JSON
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import Objective
+from niwaki.report.reasons import ReasonCounts
 from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
 from niwaki.study.front import Front
@@ -59,7 +60,9 @@ def front_table(front: Front) -> str:
 def status_text(run: Run) -> str:
     """Return how far a run is, in lines for people."""
     history, description = run.history, run.description
-    failures = Counter(failure.reason for failure in run.failures)
+    reasons = ReasonCounts()
+    for failure in run.failures:
+        reasons.add(failure.reason)
     lines = [
         f"{description.name}: {'running' if run.running else 'not running'}, "
         f"searcher {description.searcher}, {_scheduled(description)}seed {description.seed}",
@@ -70,7 +73,7 @@ def status_text(run: Run) -> str:
         _front_line(run),
     ]
     lines += [_bound_line(*pair) for pair in zip(run.bounds, run.front_bounds, strict=True)]
-    lines += [f"failed x{n}: {reason}" for reason, n in failures.most_common(N_REASONS)]
+    lines += [f"failed x{n}: {reason}" for n, reason in reasons.lines(N_REASONS)]
     if history.baseline is not None:
         values = history.baseline.measurement.values
         lines.append("baseline: " + _named(values, description.objectives))

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.measurement import Trial
+from niwaki.core.measurement import Measurement, Trial
 from niwaki.search.base import Problem
 from niwaki.search.listed import Listed
 from niwaki.search.nsga2 import NSGA2
@@ -16,6 +16,7 @@ from niwaki.study.observer import Silence
 from niwaki.study.progress import LiveProgress, PlainProgress, Tally
 from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
+from niwaki.study.tables import status_text
 from tests.study.formulas import SPACE, FormulaEvaluator
 
 SETTINGS = StudySettings(("gain", "price"), ("price <= 0.5 * baseline",), Budget(30))
@@ -45,6 +46,15 @@ class ThreeNetworks(FormulaEvaluator):
         return (self.baseline(), low, high, middle)
 
 
+class Diverging(FormulaEvaluator):
+    """Fails now and then, each time after another number of steps."""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        if seed % 3 == 0 and candidate != self.baseline():
+            raise RuntimeError(f"diverged after {seed} steps")
+        return super().evaluate(candidate, fidelity=fidelity, seed=seed)
+
+
 def test_a_search_that_ends_by_itself_says_how_many_evaluations_it_takes(tmp_path: Path) -> None:
     watcher = Watcher()
     settings = StudySettings(("gain", "price"), budget=Budget(15))
@@ -70,6 +80,16 @@ def test_what_continues_is_tallied_as_what_was_never_interrupted(tmp_path: Path)
     assert tally.growth.factor == run.growth.factor
     feasible = [t for t in run.history.trials if t.measurement.values["price"] <= 48.0]
     assert 0 < len(tally.growth) <= len(feasible) < 30
+
+
+def test_failures_that_differ_in_numbers_are_told_in_one_line(tmp_path: Path) -> None:
+    Study(tmp_path / "run", Diverging(), NSGA2, SETTINGS).run()
+    run = Run.read(tmp_path / "run")
+    (said,) = [line for line in status_text(run).splitlines() if line.startswith("failed x")]
+    assert len(run.failures) > 1
+    assert said == f"failed x{len(run.failures)}: {run.failures[0].reason}"
+    (shown,) = Tally(run.description, run.history).reasons.lines(3)
+    assert shown == (len(run.failures), run.failures[0].reason)
 
 
 def test_both_displays_show_the_evaluations_that_there_will_be(tmp_path: Path) -> None:
