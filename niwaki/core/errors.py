@@ -3,7 +3,6 @@
 NiwakiError                      exit code 1
 +-- ConfigError    (ValueError)             2   the YAML, or a setting, is wrong
 +-- SpaceError     (ValueError)             3   a candidate is outside its space
-|   +-- SpaceExhaustedError                 3   every candidate has been tried
 +-- DataError      (ValueError)             4   a task's data are missing, empty or misshapen
 +-- TargetError    (RuntimeError)           5   the runtime cannot measure what was asked
 +-- ExportError    (RuntimeError)           6   a network cannot be written as ONNX
@@ -34,10 +33,6 @@ class SpaceError(NiwakiError, ValueError):
     """A candidate, or a description of one, lies outside its space."""
 
     exit_code = 3
-
-
-class SpaceExhaustedError(SpaceError):
-    """Every candidate of the space has been asked for."""
 
 
 class DataError(NiwakiError, ValueError):
