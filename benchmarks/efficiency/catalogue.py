@@ -1,4 +1,4 @@
-"""The scenarios: real tables, tidy, noisy and failing, with two to four objectives; made-up ones.
+"""The scenarios: real tables, tidy, noisy and failing, with two to four objectives; made ones.
 
 Adding one is a function that yields `Scenario`s, and its name in `SOURCES`.
 """
@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from benchmarks.efficiency.made import made
 from benchmarks.efficiency.scenario import Scenario
+from benchmarks.efficiency.trained import trained
 from niwaki.evaluation.table import TableEvaluator
 from niwaki.evaluation.table_settings import TableSettings, ValueColumn
 
@@ -153,6 +154,7 @@ SOURCES: Mapping[str, Source] = {
     "noise": noisy,
     "failing": failing,
     "made": made,
+    "trained": trained,
 }
 
 

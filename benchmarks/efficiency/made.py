@@ -4,45 +4,17 @@ Each follows the rules of thumb of its kind (what a layer's width is worth, what
 precision costs, which blocks of threads fit), with constants that a draw decides.
 """
 
-import csv
-import io
 import itertools
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.efficiency.made_table import DOWN, UP, Columns, Kind, MadeTable, Rows
 from benchmarks.efficiency.scenario import Scenario
-from niwaki.core.files import write_text_atomically
-from niwaki.core.randomness import stream
-from niwaki.evaluation.table import TableEvaluator
-from niwaki.evaluation.table_settings import TableSettings, ValueColumn
-from niwaki.tasks.cache import default_cache
-
-Rows: TypeAlias = list[tuple[Any, ...]]
-Columns: TypeAlias = Mapping[str, NDArray[np.float64]]
 
 RECIPE = 1  # counts changes of what the tables hold
 DRAWS = 2
-
-
-@dataclass(frozen=True)
-class Kind:
-    """Tables that differ by draw.
-
-    Attributes:
-        make: Gives n rows of options and (n,) values by name, of which NaN fails.
-        values: By name; the first two are wanted.
-        ordered: Whether options are amounts.
-        cheap: Values that cost nothing to know.
-    """
-
-    make: Callable[[np.random.Generator], tuple[Rows, Columns]]
-    values: Mapping[str, ValueColumn]
-    ordered: bool = True
-    cheap: tuple[str, ...] = ()
 
 
 def widths(rng: np.random.Generator) -> tuple[Rows, Columns]:
@@ -154,14 +126,13 @@ def rugged(rng: np.random.Generator) -> tuple[Rows, Columns]:
     return rows, {"one": landscape(), "other": landscape()}
 
 
-UP, DOWN = ValueColumn("maximize"), ValueColumn("minimize")
 KINDS: Mapping[str, Kind] = {
     "widths": Kind(widths, {"accuracy": UP, "latency": DOWN, "macs": DOWN}, cheap=("macs",)),
-    "bits": Kind(bits, {"accuracy": UP, "latency": DOWN}, ordered=False),
+    "bits": Kind(bits, {"accuracy": UP, "latency": DOWN}, unordered=range(14)),
     "training": Kind(training, {"error": DOWN, "seconds": DOWN}),
     "kernels": Kind(kernels, {"time": DOWN, "energy": DOWN}),
     "depths": Kind(depths, {"accuracy": UP, "latency": DOWN}),
-    "rugged": Kind(rugged, {"one": UP, "other": UP}, ordered=False),
+    "rugged": Kind(rugged, {"one": UP, "other": UP}, unordered=range(7)),
 }
 
 
@@ -174,29 +145,6 @@ def made() -> Iterator[Scenario]:
 
 def made_scenario(name: str, draw: int) -> Scenario:
     """Return one, whose table is made if the cache has none."""
-    kind = KINDS[name]
-    file = default_cache() / f"made-table-{name}-{draw}-{RECIPE}.csv"
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(file, _table(*kind.make(stream(draw, "made", name))))
-    with file.open(newline="") as lines:
-        decisions = tuple(column for column in next(csv.reader(lines)) if column not in kind.values)
-    settings = TableSettings(
-        file=str(file),
-        decisions=decisions,
-        values=kind.values,
-        ordered=decisions if kind.ordered else (),
-        cheap=kind.cheap,
-    )
-    wanted = tuple(kind.values)[:2]
-    return Scenario(f"made/{name}/{draw}", "made", TableEvaluator(settings), wanted)
-
-
-def _table(rows: Rows, columns: Columns) -> str:
-    """Return CSV: decisions, then values, empty where the evaluation fails."""
-    text = io.StringIO()
-    lines = csv.writer(text)
-    lines.writerow([*(f"d{position}" for position in range(len(rows[0]))), *columns])
-    for row, values in zip(rows, np.array(list(columns.values())).T, strict=True):
-        lines.writerow([*row, *("" if np.isnan(value) else value for value in values)])
-    return text.getvalue()
+    table = MadeTable("made", name, KINDS[name], draw, RECIPE)
+    table.make()
+    return table.scenario()

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from torch import Tensor
 
 from benchmarks.efficiency.cache import Cache
 from benchmarks.efficiency.contestants import Contestant, source_digest
@@ -17,6 +19,8 @@ from benchmarks.efficiency.oracle import Oracle
 from benchmarks.efficiency.own import problem_of
 from benchmarks.efficiency.scenario import SHARES, Meter, Scenario
 from benchmarks.efficiency.summary import Needed, ratio
+from benchmarks.efficiency.trained_networks import Layer, tried
+from benchmarks.efficiency.trained_settings import Perceptrons
 from niwaki.core.randomness import stream
 from niwaki.evaluation.table import TableEvaluator
 from niwaki.evaluation.table_settings import TableSettings, ValueColumn
@@ -212,3 +216,36 @@ def test_what_a_made_up_table_lacks_fails(tmp_path: Path, monkeypatch: pytest.Mo
     _, columns = KINDS["kernels"].make(stream(1, "made", "kernels"))
     assert scenario.failing.tolist() == np.isnan(columns["time"]).tolist()
     assert np.array_equal(scenario.told[:, 0], columns["time"], equal_nan=True)
+
+
+@pytest.mark.parametrize("n_layers", [1, 3])
+def test_layers_that_rows_share_are_computed_once_and_rows_keep_their_order(n_layers: int) -> None:
+    images = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    computed = []
+
+    def options(depth: int, row: tuple[float, ...]) -> list[Layer]:
+        def kept(seen: Tensor) -> Tensor:
+            computed.append(depth)
+            return seen
+
+        return [kept, lambda seen: 1.0 - seen]
+
+    found = tried(images, torch.tensor([0, 1]), options, n_layers)
+    swaps = [sum(row) % 2 for row in itertools.product((0, 1), repeat=n_layers)]
+    assert found.tolist() == [0.0 if swapped else 100.0 for swapped in swaps]
+    assert len(computed) == 2**n_layers - 1
+
+
+def test_a_network_trained_beside_wider_ones_is_as_wide_as_it_says() -> None:
+    settings = np.array([[0.1, 0.9, 1e-3, width, 0.0, 1.0] for width in (2, 8)])
+    networks = Perceptrons(settings, stream(0))
+    rng = stream(1)
+    inputs = torch.from_numpy(rng.random((64, 64))).float()
+    labels = (inputs[:, 0] > 0.5).long()
+    assert networks.errors(inputs, labels)[1] > 50.0
+    for _ in range(60):
+        networks.learn(inputs, labels)
+    assert networks.errors(inputs, labels)[1] < 10.0
+    first, second, last = networks.weights
+    assert not first[0, :, 2:].any() and not second[0, 2:].any() and not last[0, 2:].any()
+    assert first[1].all() and last[1].all()
