@@ -204,7 +204,23 @@ def cost_model(
         np.stack(widths.per_unit) if widths.per_unit else np.zeros((0, len(groups))),
         Products.of(macs),
         Products.of(params),
+        _weights(traced),
     )
+
+
+def _weights(traced: Trace) -> tuple[tuple[frozenset[str], ...], ...]:
+    """Return the parameters that operands of each costly call were made of without any input."""
+    state = traced.state
+    made_of: list[frozenset[str] | None] = [frozenset()] * state.n_nodes
+    for name in state.shapes:
+        made_of[state.nodes[name]] = frozenset({name})
+    for node in state.inputs:
+        made_of[node] = None
+    for source, destination in state.edges:  # in the order of execution
+        before, after = made_of[source], made_of[destination]
+        made_of[destination] = None if before is None or after is None else before | after
+    found = [[made_of[node] for node in term.operands] for term in state.costs]
+    return tuple(tuple(each for each in operands if each) for operands in found)
 
 
 class _Widths:

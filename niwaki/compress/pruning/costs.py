@@ -4,8 +4,8 @@ Nothing is rebuilt: each convolution costs a constant times the product of two w
 width is a sum over the groups that it is made of. A thousand candidates are a few matrix products.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -43,6 +43,12 @@ class Products:
             tuple(owner for owner, _, _ in terms),
         )
 
+    def only(self, terms: Sequence[int]) -> "Products":
+        """Return the sum of some of the products, by their numbers."""
+        rows = np.array(terms, np.int64)
+        owners = tuple(self.owners[row] for row in terms)
+        return Products(self.coefficients[rows], self.factors[rows], owners)
+
 
 @dataclass(frozen=True, eq=False)
 class CostModel:
@@ -55,6 +61,8 @@ class CostModel:
         per_unit: (n_widths, n_groups) channels that one unit of each group adds to each width.
         macs_of: Products for multiply-accumulates of one example.
         params_of: Products for parameters.
+        weights_of: For each product of `macs_of`, the names of the parameters that an operand was
+            made of; one set for each operand that no input has a part in.
     """
 
     groups: tuple[str, ...]
@@ -63,6 +71,37 @@ class CostModel:
     per_unit: Floats
     macs_of: Products
     params_of: Products
+    weights_of: tuple[tuple[frozenset[str], ...], ...]
+
+    def without(self, parameters: Collection[str]) -> "CostModel":
+        """Return the costs of a model in which some parameters, by name, are not there.
+
+        Neither is a product, one operand of which was made of nothing else.
+        """
+        gone = frozenset(parameters)
+        terms = [
+            term
+            for term, weights in enumerate(self.weights_of)
+            if not any(weight <= gone for weight in weights)
+        ]
+        names = self.params_of.owners
+        return replace(
+            self,
+            macs_of=self.macs_of.only(terms),
+            params_of=self.params_of.only([i for i, name in enumerate(names) if name not in gone]),
+            weights_of=tuple(self.weights_of[term] for term in terms),
+        )
+
+    def of_groups(self, columns: Sequence[int]) -> "CostModel":
+        """Return the costs as functions of some groups, by their columns; others stay whole."""
+        others = np.setdiff1d(np.arange(len(self.groups)), columns)
+        return replace(
+            self,
+            groups=tuple(self.groups[column] for column in columns),
+            n_units=self.n_units[list(columns)],
+            fixed=self.fixed + self.per_unit[:, others] @ self.n_units[others],
+            per_unit=self.per_unit[:, list(columns)],
+        )
 
     def macs(self, kept: Kept) -> Floats:
         """Return the multiply-accumulates of one example, in convolutions and matrix products.

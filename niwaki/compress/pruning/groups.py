@@ -1,7 +1,7 @@
 """Channel groups: sets of channels in many layers that can only be removed together."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -154,6 +154,19 @@ class ChannelGroups:
             if group.name == name:
                 return group
         raise SpaceError(f"there is no channel group '{name}'{nearest(name, list(self.names))}")
+
+    def without(self, parameters: Collection[str]) -> "ChannelGroups":
+        """Return what is left of groups and costs if some parameters, by name, do not matter.
+
+        Groups of nothing else are left out, and what is multiplied by nothing else costs nothing.
+        """
+        numbers = [
+            number
+            for number, group in enumerate(self.groups)
+            if not {member.owner for member in group.tensors} <= set(parameters)
+        ]
+        groups = tuple(self.groups[number] for number in numbers)
+        return replace(self, groups=groups, costs=self.costs.without(parameters).of_groups(numbers))
 
     def plan(self, kept: Mapping[str, Sequence[int] | NDArray[np.int64]]) -> PruningPlan:
         """Return the plan that keeps these units of these groups; other groups stay whole.

@@ -131,11 +131,19 @@ class Role(StrEnum):
 
 @dataclass(frozen=True)
 class CostTerm:
-    """Multiply-accumulates of one call: `coefficient` times the kept atoms of each factor."""
+    """Multiply-accumulates of one call: `coefficient` times the kept atoms of each factor.
+
+    Attributes:
+        module: Path of the module that calls.
+        coefficient: See above.
+        factors: See above.
+        operands: Numbers of what was multiplied in the graph of values, before the call.
+    """
 
     module: str
     coefficient: float
     factors: tuple[Tensor, ...]
+    operands: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -168,6 +176,7 @@ class Provenance:
         statistics: Normalisations over labelled positions.
         edges: (source, destination) of the graph of values.
         nodes: Number of each parameter and buffer in that graph, by name.
+        inputs: Numbers of the model's inputs in that graph.
         shapes: Of each parameter, by name.
         kernels: Weights whose dimensions behind the second are positions.
         counted_by: The `num_features` of norms without parameters, by path of the norm.
@@ -182,6 +191,7 @@ class Provenance:
     statistics: list[Statistics] = field(default_factory=list)
     edges: list[tuple[int, int]] = field(default_factory=list)
     nodes: dict[str, int] = field(default_factory=dict)
+    inputs: list[int] = field(default_factory=list)
     roles: dict[tuple[str, int], Role] = field(default_factory=dict)
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
     kernels: set[str] = field(default_factory=set)
@@ -251,7 +261,8 @@ class Provenance:
 
     def describe_input(self, tensor: Tensor, described: str) -> None:
         """Take note of an input of the model: all its dimensions are fixed."""
-        self._origins[tensor] = Origin(node=self.new_node(), described=described)
+        self.inputs.append(self.new_node())
+        self._origins[tensor] = Origin(node=self.inputs[-1], described=described)
 
     def record(
         self,

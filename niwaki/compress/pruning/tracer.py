@@ -1,7 +1,7 @@
 """One forward pass, watched: every torch function that is called updates the labels."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -160,6 +160,13 @@ class _Watch(TorchFunctionMode):
         return out
 
     def _apply(self, call: Call) -> None:
+        n_costs = len(self._state.costs)
+        operands = tuple(self._state.origin(t).node for t in tensors_in((call.args, call.kwargs)))
+        self._record(call)
+        costs = self._state.costs[n_costs:]
+        self._state.costs[n_costs:] = [replace(cost, operands=operands) for cost in costs]
+
+    def _record(self, call: Call) -> None:
         rule = RULES.get(call.name)
         if rule is None or call.kwargs.get("out") is not None:
             self._state.record_fixed(call, f"{call.described} is not known to niwaki")

@@ -47,8 +47,8 @@ class Original:
 
     @cached_property
     def groups(self) -> ChannelGroups:
-        """Its channel groups."""
-        return analyse(self.module, example_of(self.data))
+        """Its channel groups, without what no answer depends on: it is not deployed."""
+        return analyse(self.module, example_of(self.data)).without(self._unread)
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
@@ -157,13 +157,9 @@ class Original:
         return 1.0 - lost
 
     def params_by_tensor(self, counts: NDArray[np.int64]) -> Mapping[str, float]:
-        """Return numbers of parameters by name of the tensor, for (n_groups,) counts.
-
-        Those that no answer depends on are not among them, as they are not in what is deployed.
-        """
+        """Return numbers of parameters by name of the tensor, for (n_groups,) counts."""
         costs = self.groups.costs
-        summed = _summed(costs.params_of.owners, costs.params_per_tensor(counts))
-        return {name: n for name, n in summed.items() if name not in self._unread}
+        return _summed(costs.params_of.owners, costs.params_per_tensor(counts))
 
 
 def ladder_of(groups: ChannelGroups, grain: int, *, least_share: float, n_steps: int) -> Ladder:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import FlopCounterMode
 
 from niwaki.compress.pruning import AnalysisSettings, analyse, apply_plan
@@ -95,3 +96,42 @@ def test_layers_add_up_and_widths_are_channels() -> None:
     layer = costs.macs_of.owners.index("a.0")
     assert costs.widths_per_layer(kept)[layer].tolist() == [8, 10]
     assert per_layer[layer] == 8 * 10 * 9 * 64
+
+
+class _Idle(nn.Module):
+    """Has two layers whose results are dropped; the weight of one is computed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.inner, self.head = nn.Linear(6, 8), nn.Linear(8, 4), nn.Linear(4, 3)
+        self.normed, self.plain = weight_norm(nn.Linear(6, 5), dim=1), nn.Linear(8, 7)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        features = torch.relu(self.body(x))
+        self.normed(x)
+        self.plain(features)
+        answer: torch.Tensor = self.head(self.inner(features))
+        return answer
+
+
+IDLE = ["plain.weight", "plain.bias", "normed.bias"]
+IDLE += [f"normed.parametrizations.weight.original{number}" for number in (0, 1)]
+
+
+def test_what_is_multiplied_by_parameters_that_do_not_matter_is_not_counted() -> None:
+    costs = analyse(_Idle(), torch.randn(N_EXAMPLES, 6)).costs
+    used, normed, plain = 6 * 8 + 8 * 4 + 4 * 3, 6 * 5, 8 * 7
+    assert float(costs.macs(costs.whole)) == used + normed + plain
+    assert float(costs.without(["plain.weight"]).macs(costs.whole)) == used + normed
+    assert float(costs.without(IDLE).macs(costs.whole)) == used
+    assert float(costs.without(IDLE).params(costs.whole)) == used + 8 + 4 + 3
+
+
+def test_channels_of_parameters_that_do_not_matter_are_no_groups() -> None:
+    groups = analyse(_Idle(), torch.randn(N_EXAMPLES, 6))
+    assert set(groups.names) == {"body", "inner", "plain"}
+    left = groups.without(IDLE)
+    assert left.names == left.costs.groups == ("body", "inner")
+    assert float(left.costs.macs([3, 2])) == 6 * 3 + 3 * 2 + 2 * 3
+    alone = groups.costs.of_groups([groups.names.index("inner")])
+    assert float(alone.macs([2])) == 6 * 8 + 8 * 2 + 2 * 3 + 6 * 5 + 8 * 7

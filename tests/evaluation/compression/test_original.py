@@ -104,3 +104,23 @@ def test_params_are_those_of_the_file(original: Original, network: Network) -> N
     weights = layer_weights(network.graph.model, network.module, but=["never.weight"])
     in_file = {weight.constant: weight.n_values for weight in weights.values()}
     assert original.params(network.counts) == sum(in_file.values())
+
+
+def test_layers_that_no_answer_depends_on_cost_nothing() -> None:
+    class Dropped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body, self.head, self.dropped = nn.Linear(6, 8), nn.Linear(8, 3), nn.Linear(8, 5)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            features = F.relu(self.body(x))
+            self.dropped(features)
+            answer: torch.Tensor = self.head(features)
+            return answer
+
+    module = Dropped().eval()
+    data = infer_from({"train": [torch.randn(64, 6)]}, module, seed=0)
+    found = Original(module, data, Deployment(data, OnnxRuntimeCpu(), DeploymentSettings()))
+    assert found.groups.names == ("body",)
+    assert float(found.groups.costs.macs([8])) == 8 * (6 + 3)
+    assert found.params(np.array([8])) == 8 * (6 + 3) + 8 + 3
