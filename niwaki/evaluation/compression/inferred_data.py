@@ -29,6 +29,7 @@ from niwaki.tasks.python_loaders import loaders_by_split, loaders_from, plain_ar
 from niwaki.tasks.task import TaskKind, TaskSettings
 
 _BATCH = 256
+_ORIGIN = "the loaders"
 _DECLARE = "declare the tasks in a configuration with `data: {kind: python, tasks: ...}`"
 
 
@@ -38,8 +39,8 @@ def infer_data(function: str, module: nn.Module, *, seed: int) -> TaskData:
     Args:
         function: `path/to/file.py:name` or `package.module:name`; called without arguments, it
             returns a mapping from split name to an iterable of batches: inputs alone, or pairs of
-            inputs and targets, targets by name where the model has several outputs. Splits that
-            are missing are carved from train.
+            inputs and targets, targets by name where the model has several outputs, or in order
+            where it returns a tuple. Splits that are missing are carved from train.
         module: The trained model, in evaluation mode.
         seed: Of the carving.
 
@@ -56,7 +57,7 @@ def infer_from(loaders: Mapping[str, Iterable[Any]], module: nn.Module, *, seed:
     Raises:
         DataError: If they do not fit the model's outputs, or there are none for train.
     """
-    return _inferred(loaders_by_split(loaders, "the loaders"), module, "the loaders", seed=seed)
+    return _inferred(_by_split(loaders), module, _ORIGIN, seed=seed)
 
 
 def infer_for_part(
@@ -81,11 +82,20 @@ def infer_for_part(
             else than one tensor.
     """
     calls: dict[str, list[tuple[Tensor, Tensor]]] = {}
-    for name, loader in loaders_by_split(loaders, "the loaders").items():
-        inputs = _gathered(loader, f"the loaders, split {name}").inputs
-        _try(whole, inputs[:2], "the loaders")
+    for name, loader in _by_split(loaders).items():
+        inputs = _gathered(loader, f"{_ORIGIN}, split {name}").inputs
+        _try(whole, inputs[:2], _ORIGIN)
         calls[name] = calls_of_part(whole, path, _batches(inputs))
     return infer_from(calls, part, seed=seed)
+
+
+def _by_split(loaders: object) -> dict[SplitName, Iterable[Any]]:
+    if not isinstance(loaders, Mapping):
+        raise DataError(
+            f"the tasks are a {type(loaders).__name__}, but loaders are given by split: give "
+            '{"train": batches}, and "test" and others where there are any'
+        )
+    return loaders_by_split(loaders, _ORIGIN)
 
 
 def _inferred(
@@ -155,8 +165,11 @@ def output_names(module: nn.Module, inputs: NDArray[Any]) -> list[str]:
         answer = module(torch.from_numpy(inputs.astype(np.float32)))
     if isinstance(answer, Mapping):
         return [str(name) for name in answer]
-    n_outputs = len(answer) if isinstance(answer, tuple | list) else 1
-    return ["output", *(f"output_{i}" for i in range(1, n_outputs))]
+    return _names_by_position(len(answer) if isinstance(answer, tuple | list) else 1)
+
+
+def _names_by_position(n: int) -> list[str]:
+    return ["output", *(f"output_{i}" for i in range(1, n))]
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +228,8 @@ def _in_and_out(batch: Any, origin: str) -> tuple[NDArray[Any], dict[str, NDArra
         )
     given = parts[1] if len(parts) == 2 else {}
     named = given if isinstance(given, Mapping) else {"": given}
+    if _are_arrays(given, getattr(parts[0], "shape", ())[:1]):  # of a tuple's, in its order
+        named = dict(zip(_names_by_position(len(given)), given, strict=True))
     targets = {
         str(name): plain_array(values, f"{origin}: targets {name}".strip())
         for name, values in named.items()
@@ -225,6 +240,14 @@ def _in_and_out(batch: Any, origin: str) -> tuple[NDArray[Any], dict[str, NDArra
             "wrap the model in a module that takes it apart"
         )
     return plain_array(parts[0], f"{origin}: inputs"), targets
+
+
+def _are_arrays(values: Any, n_items: tuple[int, ...]) -> bool:
+    """Whether these are several arrays, each with an entry for every item."""
+    return isinstance(values, tuple | list) and all(
+        isinstance(each, np.ndarray | Tensor) and each.ndim and each.shape[:1] == n_items
+        for each in values
+    )
 
 
 def _is_several(inputs: Any, targets: Mapping[str, NDArray[Any]]) -> bool:

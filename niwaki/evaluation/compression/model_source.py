@@ -104,8 +104,9 @@ class ModelSource:
     def _model(self) -> nn.Module:
         found = self.module if self.module is not None else self._built
         if not isinstance(found, nn.Module):
+            came = f"'{self.reference}' returned" if self.reference else "the model is"
             raise ConfigError(
-                f"'{self.reference}' returned a {type(found).__name__}, but a trained "
-                "torch.nn.Module is needed"
+                f"{came} a {type(found).__name__}, but a trained torch.nn.Module is needed: give "
+                "the module itself, with its weights loaded"
             )
         return found

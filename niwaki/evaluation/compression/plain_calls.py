@@ -30,6 +30,8 @@ def plainly_called(module: nn.Module) -> nn.Module:
             "the model is scripted (torch.jit): its layers cannot be changed. Give the "
             "torch.nn.Module that it was made from"
         )
+    if isinstance(module, fx.GraphModule):
+        module = _with_fixed_code(module)
     kind = type(module)
 
     def forward(self: Any, inputs: torch.Tensor) -> Any:
@@ -39,6 +41,15 @@ def plainly_called(module: nn.Module) -> nn.Module:
     called = copy.copy(module)
     called.__class__ = type(kind.__name__, (kind,), {"forward": forward})
     return called
+
+
+def _with_fixed_code(module: fx.GraphModule) -> nn.Module:
+    """Return an ordinary module with what a graph module has: copies of those make code anew."""
+    given = type(module)
+    kind: type[nn.Module] = type(given.__name__, (nn.Module,), {"forward": given.forward})
+    ordinary = kind.__new__(kind)
+    vars(ordinary).update({k: v for k, v in vars(module).items() if k != "_graph"})
+    return ordinary
 
 
 def take_integers(module: nn.Module) -> None:

@@ -45,6 +45,33 @@ def test_targets_of_some_outputs_are_completed_by_the_model() -> None:
     }
 
 
+class Twice(nn.Module):
+    """Answers twice."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return x[:, :4], x[:, :1]
+
+
+@pytest.mark.parametrize("kind", [tuple, list])
+def test_targets_of_a_tuple_may_come_in_its_order(kind: Callable[..., Any]) -> None:
+    rows = torch.arange(40)
+    batches = [(torch.randn(n, 6), kind([rows[:n] % 4, torch.randn(n)])) for n in (40, 40, 2)]
+    found = infer_from({"train": batches}, Twice(), seed=0)
+    assert {task.name: task.kind for task in found.tasks} == {
+        "output": TaskKind.CLASSIFICATION,
+        "output_1": TaskKind.REGRESSION,
+    }
+    three = [(x, kind([*targets, targets[0]])) for x, targets in batches]
+    with pytest.raises(DataError, match="targets for 'output_2', but the model's outputs are"):
+        infer_from({"train": three}, Twice(), seed=0)
+
+
+def test_one_loader_for_all_is_refused_with_what_to_give() -> None:
+    loader: Any = unlabelled()["train"]
+    with pytest.raises(DataError, match=r"are a list, but .* by split: give \{\"train\": batches"):
+        infer_from(loader, build(), seed=0)
+
+
 def test_splits_that_are_missing_are_carved() -> None:
     found = infer_from({"train": loaders()["train"]}, build(), seed=0)
     n_items = [found[split].n_items or 0 for split in SplitName]

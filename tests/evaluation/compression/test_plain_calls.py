@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.nn.utils import parametrizations, prune, spectral_norm
 
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.model_source import ModelSource
-from niwaki.evaluation.compression.plain_calls import plain, plainly_called
+from niwaki.evaluation.compression.plain_calls import note_columns, plain, plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.tasks.task import TaskKind
 
@@ -148,6 +148,14 @@ def test_normalised_weights_become_plain(norm: Callable[..., nn.Module], trainab
     assert "1.weight" in dict(plain_model.named_parameters())
     torch.testing.assert_close(plain_model(torch.ones(2, 4)), model(torch.ones(2, 4)))
     plain_model.load_state_dict(copied(plain_model).state_dict())
+
+
+def test_graph_modules_are_copied_as_they_are_called() -> None:
+    model = fx.symbolic_trace(nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1), nn.Flatten(0)))
+    called = plainly_called(model)
+    note_columns(called, torch.ones(2, 4))
+    for each in (called, copied(called), copied(copied(called))):
+        torch.testing.assert_close(each(torch.ones(2, 4)), model(torch.ones(2, 4))[:, None])
 
 
 def test_scripted_models_are_refused() -> None:
