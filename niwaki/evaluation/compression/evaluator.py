@@ -26,6 +26,7 @@ from niwaki.core.randomness import stream
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
+from niwaki.evaluation.compression.at_chance import at_chance
 from niwaki.evaluation.compression.importance import importance, looked_at
 from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
@@ -170,6 +171,8 @@ class CompressedEvaluator(DeployedEvaluator):
         self._source.require_same(folder)
         self._settle(folder)
         with torch_threads(self._settings.n_threads):
+            for each in at_chance(self.original.module, self.data):
+                self._say(each)
             self._report_left_alone()
             self._report_unfollowed()
             self._report_training()

@@ -1,0 +1,51 @@
+"""Tasks at which the model that was given is no better than an answer that is always the same."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from niwaki.export.torch_outputs import named_outputs
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.scoring import score, skills
+
+_BATCH = 64
+_N_BATCHES = 16
+_Arrays = Mapping[str, NDArray[Any]]
+
+
+def at_chance(module: nn.Module, data: TaskData) -> list[str]:
+    """Return a sentence for each such task, from some items of the search split.
+
+    Mostly it is not the model that is at fault, but what it is given or asked for.
+
+    Args:
+        module: Trained, in evaluation mode.
+        data: Its tasks, in the order of its outputs.
+    """
+    values = score(data.tasks, _answered(module, data), chance=data.chance)
+    skill = skills(data.tasks, values, chance=data.chance)
+    found = []
+    for i in np.flatnonzero(skill <= 0.0):
+        task = data.tasks[i]
+        metric = task.metrics[0].name
+        reached, chance = (v[task.value_name(task.metrics[0])] for v in (values, data.chance))
+        found.append(
+            f"the model is no better at '{task.name}' than one answer to everything: {metric} "
+            f"{reached:.3g}, and that has {chance:.3g}. If it was trained for this, see whether "
+            "its weights are loaded, inputs are prepared as they were, and targets are of the "
+            f"kind that it answers; here they are taken for {task.kind}"
+        )
+    return found
+
+
+def _answered(module: nn.Module, data: TaskData) -> Iterator[tuple[_Arrays, _Arrays]]:
+    names = [task.name for task in data.tasks]
+    for batch in islice(data[SplitName.SEARCH].batches(_BATCH), _N_BATCHES):
+        with torch.no_grad():
+            answer = named_outputs(module(torch.from_numpy(batch.inputs)), names)
+        yield {name: values.numpy() for name, values in answer.items()}, batch.targets

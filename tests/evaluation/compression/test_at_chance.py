@@ -1,0 +1,29 @@
+"""A model that cannot do its tasks is told before anything is done with it."""
+
+import torch
+
+from niwaki.evaluation.compression.at_chance import at_chance
+from niwaki.evaluation.compression.inferred_data import infer_from
+from tests.evaluation.compression.small import build, data, loaders
+
+
+def test_a_trained_model_is_better_than_chance() -> None:
+    assert at_chance(build(), data()) == []
+
+
+def test_a_task_at_chance_is_named_with_both_values_and_its_kind() -> None:
+    model = build()
+    with torch.no_grad():
+        model.brightness.bias.add_(5.0)
+    (said,) = at_chance(model, data())
+    assert said.startswith("the model is no better at 'brightness' than one answer to everything")
+    assert "taken for regression" in said
+
+
+def test_scores_of_classes_are_no_numbers_to_be_met() -> None:
+    batches = {
+        split: [(x, {"quarter": torch.eye(4)[targets["quarter"]]}) for x, targets in given]
+        for split, given in loaders().items()
+    }
+    (said,) = at_chance(build(), infer_from(batches, build(), seed=0))
+    assert "'quarter'" in said and "taken for regression" in said
