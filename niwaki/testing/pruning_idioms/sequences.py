@@ -499,3 +499,73 @@ def words_and_convolution() -> nn.Module:
         "head": nn.Linear(32, 5),
     }
     return Composed(compute, parts)
+
+
+def message_passing() -> nn.Module:
+    """Nodes of a graph that hear the mean of their neighbours."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = relu(m.enter(x))
+        along = torch.cat([y.index_select(1, m.source), y.index_select(1, m.target)], -1)
+        said = m.message(along)
+        nothing = torch.zeros(len(x), x.shape[1], said.shape[-1]).to(x)
+        heard = nothing.index_add(1, m.target, said) / m.degree
+        return m.head((y + relu(m.update(heard))).mean(1))
+
+    target = torch.tensor([1, 2, 3, 4, 5, 6, 0, 3, 3])
+    parts = {
+        "source": torch.tensor([0, 1, 2, 3, 4, 5, 6, 0, 6]),
+        "target": target,
+        "degree": torch.bincount(target).double()[:, None],
+        "enter": nn.Linear(6, 24),
+        "message": nn.Sequential(nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, 16)),
+        "update": nn.Linear(16, 24),
+        "head": nn.Linear(24, 5),
+    }
+    return Composed(compute, parts)
+
+
+def graph_attention() -> nn.Module:
+    """Nodes that weigh what their neighbours say."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.values(relu(m.enter(x)))
+        said = y[:, m.source]
+        weight = torch.sigmoid(m.score(torch.cat([said, y[:, m.target]], -1)))
+        place = m.target[None, :, None].expand(len(x), -1, 1)
+        total = torch.ones(len(x), x.shape[1], 1).to(x).scatter_add(1, place, weight)
+        heard = torch.zeros_like(y).scatter_reduce(
+            1, place.expand(-1, -1, y.shape[-1]), weight * said, "sum"
+        )
+        return m.head((heard / total).amax(1))
+
+    parts = {
+        "source": torch.tensor([0, 1, 2, 3, 4, 5, 6, 0, 6]),
+        "target": torch.tensor([1, 2, 3, 4, 5, 6, 0, 3, 3]),
+        "enter": nn.Linear(6, 24),
+        "values": nn.Linear(24, 16),
+        "score": nn.Linear(32, 1),
+        "head": nn.Linear(16, 5),
+    }
+    return Composed(compute, parts)
+
+
+def chosen_experts() -> nn.Module:
+    """Each position takes the answers of its two best experts of three."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        share, which = m.gate(y).softmax(-1).topk(2, -1)
+        inner = relu(torch.einsum("ntc,ech->nteh", y, m.up))
+        answers = torch.einsum("nteh,ehc->ntec", inner, m.down)
+        taken = answers.gather(2, which[..., None].expand(-1, -1, -1, answers.shape[-1]))
+        return m.head((y + (share[..., None] * taken).sum(2)).mean(1))
+
+    parts = {
+        "enter": nn.Linear(6, 24),
+        "gate": nn.Linear(24, 3),
+        "up": parameter(3, 24, 32),
+        "down": parameter(3, 32, 24),
+        "head": nn.Linear(24, 5),
+    }
+    return Composed(compute, parts)

@@ -113,6 +113,9 @@ UNITS = {
     "memory_with_a_start": [12, 16],
     "cells_in_a_loop": [8, 10, 12, 16],
     "memory_of_columns": [12, 16, 24],
+    "message_passing": [16, 24, 32],
+    "graph_attention": [16, 24],
+    "chosen_experts": [24, 32],
 }
 
 

@@ -34,6 +34,11 @@ def elementwise(state: Provenance, call: Call) -> None:
             return
 
 
+def cast(state: Provenance, call: Call) -> None:
+    """`to`, `type_as`: another tensor that is given is asked for its type and device alone."""
+    meet(state, call, [call.arg(0, "input")], call.out)
+
+
 def meet(state: Provenance, call: Call, inputs: list[Tensor], out: Tensor) -> None:
     """Label `out`, of the broadcast shape of `inputs`."""
     if len(inputs) == 1 and inputs[0].shape == out.shape:
@@ -44,12 +49,13 @@ def meet(state: Provenance, call: Call, inputs: list[Tensor], out: Tensor) -> No
         operand(state, tensor, range(out.ndim - tensor.ndim, out.ndim)) for tensor in inputs
     ]
     outcome = contract(state, call, operands, range(out.ndim))
-    labels = [_in_order(label) for label in outcome.kept]
+    labels = [in_order(label) for label in outcome.kept]
     present = set().union(*(each.present for each in operands))
     state.record(call, out, labels, elastic=set(range(out.ndim)) - present)
 
 
-def _in_order(label: Label) -> Label:
+def in_order(label: Label) -> Label:
+    """Return the same label with its dimensions in ascending order."""
     return Label(label.dims, label.atoms).moved(range(max(label.dims) + 1))
 
 
@@ -103,4 +109,4 @@ def prelu(state: Provenance, call: Call) -> None:
     if weight.numel() > 1:
         operands.append(operand(state, weight, (channel,)))
     outcome = contract(state, call, operands, range(x.ndim))
-    state.record(call, call.out, [_in_order(label) for label in outcome.kept])
+    state.record(call, call.out, [in_order(label) for label in outcome.kept])

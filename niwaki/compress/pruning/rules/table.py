@@ -15,6 +15,7 @@ from niwaki.compress.pruning.rules import (
     products,
     recurrence,
     reductions,
+    scattering,
     shapes,
 )
 
@@ -37,7 +38,7 @@ _ELEMENTWISE = """
     remainder fmod mod maximum minimum fmax fmin atan2 hypot lerp addcmul addcdiv where masked_fill
     eq ne lt le gt ge equal_ logical_and logical_or logical_xor bitwise_and bitwise_or bitwise_xor
     and or xor invert copysign heaviside xlogy logaddexp copy rsub rdiv rpow
-    clone contiguous detach alias to type type_as float half double bfloat16 int long bool cpu cuda
+    clone contiguous detach alias type float half double bfloat16 int long bool cpu cuda
     requires_grad data real fill zero uniform normal bernoulli exponential
     fake_quantize_per_tensor_affine pin_memory
 """
@@ -68,6 +69,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
             "zeros ones empty full rand randn arange linspace tensor as_tensor scalar_tensor eye "
             "new_zeros new_ones new_empty new_full new_tensor randint randperm from_numpy",
         ),
+        **_named(elementwise.cast, "to type_as"),
         **_named(elementwise.prelu, "prelu"),
         **{name: shapes.moved_by(function) for name, function in _MOVES.items()},
         **_named(shapes.transposed, "T mT H mH t adjoint"),
@@ -128,6 +130,9 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         **_named(indexing.selected, "select"),
         **_named(indexing.index_selected, "index_select"),
         **_named(indexing.assigned, "setitem"),
+        **_named(scattering.gathered, "gather"),
+        **_named(scattering.scattered, "scatter scatter_add scatter_reduce"),
+        **_named(scattering.scattered_in_slices, "index_add index_copy index_reduce index_fill"),
     }
 )
 """Rules by canonical name."""

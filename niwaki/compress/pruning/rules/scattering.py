@@ -1,0 +1,54 @@
+"""Gathering and scattering by number along one dimension: along the others, channels pass."""
+
+from dataclasses import replace
+
+from torch import Tensor
+
+from niwaki.compress.pruning.contraction import Operand, contract, operand
+from niwaki.compress.pruning.provenance import Call, Provenance
+from niwaki.compress.pruning.rules.elementwise import in_order
+
+
+def gathered(state: Provenance, call: Call) -> None:
+    """`gather(dim, index)`: an index for each element of the result."""
+    _pass(state, call, [call.arg(0, "input"), call.arg(2, "index")])
+
+
+def scattered(state: Provenance, call: Call) -> None:
+    """`scatter(dim, index, src)` and its kin: an index for each element of the source."""
+    given = [call.arg(0, "input"), call.arg(2, "index"), call.arg(3, "src")]
+    _pass(state, call, [each for each in given if isinstance(each, Tensor)])
+
+
+def scattered_in_slices(state: Provenance, call: Call) -> None:
+    """`index_add(dim, index, source)` and its kin: an index for each slice of the source."""
+    for label in state.labels(call.arg(2, "index")):
+        state.atoms.pin(label.atoms, f"{call.described} writes by them")
+    given = [call.arg(0, "input"), call.arg(3, "source")]
+    _pass(state, call, [each for each in given if isinstance(each, Tensor)])
+
+
+def _pass(state: Provenance, call: Call, tensors: list[Tensor]) -> None:
+    """Unite the channels of all tensors that meet, along all dimensions but the one in question."""
+    out: Tensor = call.out
+    dim = int(call.arg(1, "dim")) % max(out.ndim, 1)
+    if any(_but(dim, tensor) != _but(dim, out) for tensor in tensors):
+        state.record_fixed(call, f"{call.described} leaves a part of the channels out")
+        return
+    operands = [_held(state, call, tensor, dim) for tensor in tensors]
+    outcome = contract(state, call, operands, range(out.ndim))
+    present = set().union(*(each.present for each in operands))
+    labels = [in_order(label) for label in outcome.kept]
+    state.record(call, out, labels, elastic=set(range(out.ndim)) - present - {dim})
+
+
+def _but(dim: int, tensor: Tensor) -> tuple[int, ...]:
+    """Return the sizes of the other dimensions."""
+    return tuple(size for d, size in enumerate(tensor.shape) if d != dim)
+
+
+def _held(state: Provenance, call: Call, tensor: Tensor, dim: int) -> Operand:
+    why = f"{call.described} finds them by number"
+    known = operand(state, tensor, range(tensor.ndim))
+    labels = state.hold_all(known.origin.labels, (dim,), why)
+    return replace(known, origin=replace(known.origin, labels=labels))
