@@ -171,22 +171,33 @@ class SuperNetwork(nn.Module):
         _require_memory(space)
         self.space = space
         self.full = build(space, space.largest)
+        _give_units(self.full)
         self._skeletons: dict[str, tuple[MultiTaskNetwork, tuple[Layer, ...]]] = {}
         _initialise(self.full, generator)
 
-    def start_at(self, answers: Mapping[str, Sequence[float]]) -> None:
+    def start_at(
+        self,
+        answers: Mapping[str, Sequence[float]],
+        units: Mapping[str, Sequence[float]] | None = None,
+    ) -> None:
         """Let every network answer with a constant at first, so that training starts from there.
 
         Args:
             answers: Outputs by task, one for each of the task's.
+            units: How far outputs are from these constants, about, by task: what is trained counts
+                in them, so that prices in euros are learned like those in millions. 1 where nothing
+                is said.
         """
+        given = units or {}
         for task, values in answers.items():
             decoder = self.full.decoders[task]
             assert isinstance(decoder, VectorDecoder | MapDecoder)
-            bias = decoder.leave.bias
+            unit, bias = decoder.get_buffer("unit"), decoder.leave.bias
             assert bias is not None
             with torch.no_grad():
-                bias.copy_(torch.tensor(values))
+                spread = torch.tensor(given.get(task, [1.0] * len(values)))
+                unit.copy_(spread)
+                bias.copy_(torch.tensor(values) / spread)
 
     def forward(self, image: Tensor, candidate: Candidate) -> tuple[Tensor, ...]:
         """Run the sub-network of `candidate` in training mode, on batch statistics.
@@ -196,7 +207,7 @@ class SuperNetwork(nn.Module):
             candidate: Of the super-network's space.
         """
         network, layers = self._skeleton(candidate)
-        weights = dict(_slices(dict(self.full.named_parameters()), layers))
+        weights = dict(_slices(self._tensors, layers))
         outputs: tuple[Tensor, ...] = functional_call(network, weights, (image,))
         return outputs
 
@@ -206,14 +217,17 @@ class SuperNetwork(nn.Module):
         Its batch-norm statistics are fresh: recalibrate before evaluation.
         """
         network = build(self.space, candidate)
-        weights = dict(
-            _slices(dict(self.full.named_parameters()), self.space.layer_table(candidate))
-        )
+        weights = dict(_slices(self._tensors, self.space.layer_table(candidate)))
         parameters = dict(network.named_parameters())
         with torch.no_grad():
             for name, weight in weights.items():
                 parameters[name].copy_(weight)
         return network
+
+    @property
+    def _tensors(self) -> dict[str, Tensor]:
+        """Parameters and units by their names."""
+        return {**dict(self.full.named_parameters()), **dict(self.full.named_buffers())}
 
     def _skeleton(self, candidate: Candidate) -> tuple[MultiTaskNetwork, tuple[Layer, ...]]:
         """Return a module of the right shapes, to be called with the shared weights.
@@ -271,13 +285,32 @@ def _slices(full: Mapping[str, Tensor], layers: tuple[Layer, ...]) -> Iterator[t
     for layer in layers:
         n = layer.n_outputs
         weight = full[f"{layer.path}.weight"][:n]
+        bias = None if layer.norm else full[f"{layer.path}.bias"][:n]
+        unit = full.get(f"{layer.path.removesuffix('.leave')}.unit")
+        if unit is not None and bias is not None:
+            weight, bias = weight * unit.view(-1, *(1,) * (weight.ndim - 1)), bias * unit
         pieces = [weight[:, s.offset : s.offset + s.n] for s in layer.inputs]
         yield f"{layer.path}.weight", pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim=1)
         if layer.norm:
             yield f"{layer.norm}.weight", full[f"{layer.norm}.weight"][:n]
             yield f"{layer.norm}.bias", full[f"{layer.norm}.bias"][:n]
-        else:
-            yield f"{layer.path}.bias", full[f"{layer.path}.bias"][:n]
+        if bias is not None:
+            yield f"{layer.path}.bias", bias
+
+
+def _give_units(network: MultiTaskNetwork) -> None:
+    """Let each decoder have a unit for each of its outputs, 1 until it is set.
+
+    Checkpoints of earlier versions have none: theirs were 1.
+    """
+    for decoder in network.decoders.values():
+        assert isinstance(decoder, VectorDecoder | MapDecoder)
+        decoder.register_buffer("unit", torch.ones(decoder.leave.weight.shape[0]))
+        decoder.register_load_state_dict_pre_hook(_with_unit)  # type: ignore[no-untyped-call]
+
+
+def _with_unit(decoder: nn.Module, state: dict[str, Tensor], prefix: str, *_: object) -> None:
+    state.setdefault(f"{prefix}unit", torch.ones_like(decoder.get_buffer("unit")))
 
 
 def _initialise(network: MultiTaskNetwork, generator: torch.Generator) -> None:

@@ -33,7 +33,14 @@ def candidates(space: SlimmableSpace, n: int = 12) -> list[Candidate]:
     return [space.largest, space.smallest, *(space.sample(rng) for _ in range(n))]
 
 
+def outputs(supernet: SuperNetwork) -> tuple[Tensor, ...]:
+    """Answers of the largest network, as it is extracted."""
+    answers: tuple[Tensor, ...] = supernet.extract(supernet.space.largest).train()(IMAGE)
+    return answers
+
+
 def test_extracted_equals_shared(supernet: SuperNetwork) -> None:
+    supernet.start_at({"depth": [7.0]}, {"depth": [3.0]})
     for candidate in candidates(supernet.space):
         shared = supernet(IMAGE, candidate)
         extracted = supernet.extract(candidate).train()(IMAGE)
@@ -65,6 +72,30 @@ def test_gradients_flow_into_the_active_share_only(supernet: SuperNetwork) -> No
     assert gradient[4:].abs().sum() == 0
     assert gradient[:, 4:].abs().sum() == 0
     assert supernet.full.stages[0][1].enter.conv.weight.grad is None  # type: ignore[index]
+
+
+def test_answers_start_at_constants_and_move_in_their_units(supernet: SuperNetwork) -> None:
+    supernet.start_at({"digit": [3e5] * 5, "depth": [7.0]}, {"digit": [1e5] * 5, "depth": [1e-6]})
+    for name, constant, unit in (("digit", 3e5, 1e5), ("depth", 7.0, 1e-6)):
+        leave = supernet.full.get_submodule(f"decoders.{name}.leave")
+        with torch.no_grad():
+            leave.get_parameter("weight").zero_()
+            before = dict(zip(("digit", "map", "depth"), outputs(supernet), strict=True))[name]
+            leave.get_parameter("bias").add_(1.0)
+            after = dict(zip(("digit", "map", "depth"), outputs(supernet), strict=True))[name]
+        torch.testing.assert_close(before, torch.full_like(before, constant))
+        torch.testing.assert_close(after, torch.full_like(after, constant + unit))
+
+
+def test_a_state_without_units_is_one_of_units_of_1(supernet: SuperNetwork) -> None:
+    before = outputs(supernet)
+    state = supernet.full.state_dict()
+    earlier = {name: v.clone() for name, v in state.items() if not name.endswith(".unit")}
+    assert len(earlier) < len(state)
+    supernet.start_at({"depth": [7.0]}, {"depth": [9.0]})
+    supernet.full.load_state_dict(earlier)
+    for a, b in zip(before, outputs(supernet), strict=True):
+        torch.testing.assert_close(a, b)
 
 
 def test_counts_are_those_of_the_module() -> None:
