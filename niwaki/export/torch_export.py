@@ -23,6 +23,7 @@ from niwaki.export.decisions import decisions_of, repeated
 from niwaki.export.graph_writer import BATCH, OPSET, finished_model
 from niwaki.export.layer_names import named_by_layers
 from niwaki.export.lengths import lengths_followed
+from niwaki.export.reserved_names import reserved_names_free, with_names_of_the_model
 from niwaki.export.simplification import simplified
 from niwaki.export.user_code import place_of
 from niwaki.export.weights_apart import weights_apart
@@ -108,6 +109,7 @@ def _exported(
             weights_apart(),
             repeatable(module),
             lengths_followed(module),
+            reserved_names_free(module),
         ):
             program = torch.onnx.export(
                 module,
@@ -131,6 +133,7 @@ def _exported(
         ) from error
     assert program is not None
     model: onnx.ModelProto = program.model_proto
+    with_names_of_the_model(model.graph)
     for info in model.graph.input:
         if not info.type.tensor_type.shape.dim[0].dim_param:
             raise ExportError(

@@ -238,3 +238,33 @@ def test_layers_with_equal_weights_are_layers_of_their_own() -> None:
     assert quantizable_layers(exported) == layers
     read = [node.input[1] for node in exported.graph.node if node.name in layers]
     assert read == [f"{layer}.weight" for layer in layers]
+
+
+class Reserved(nn.Module):
+    """Calls its parts what torch's graph modules call theirs."""
+
+    graph: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meta, self.code = nn.Linear(4, 6), nn.Parameter(torch.randn(6, 3))
+        self.register_buffer("graph", torch.rand(4, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = torch.relu(self.meta(x @ self.graph)) @ self.code
+        return answer
+
+
+def test_parts_may_have_the_names_of_a_graph_module() -> None:
+    module = Reserved().eval()
+    before = list(module.state_dict())
+    model = export_module(module, [torch.randn(2, 4)], input_names=["x"])
+    assert type(module) is Reserved and list(module.state_dict()) == before
+    inputs = torch.randn(3, 4)
+    (found,) = run(model, inputs.numpy()).values()
+    with torch.no_grad():
+        np.testing.assert_allclose(found, module(inputs).numpy(), atol=1e-6)
+    assert {"meta.weight", "meta.bias", "code", "graph"} <= {
+        c.name for c in model.graph.initializer
+    }
+    assert "meta" in {node.name for node in model.graph.node}
