@@ -103,10 +103,11 @@ def _init(settings: RayClusterSettings, address: str) -> None:
 
 
 def _explained(error: Exception, settings: RayClusterSettings) -> str:
+    cause = explain(error).rstrip(".")
     if settings.local:
-        return f"Ray cannot be started on this machine: {explain(error)}"
+        return f"Ray cannot be started on this machine: {cause}"
     return (
-        f"the Ray cluster at '{settings.address}' cannot be joined: {explain(error)}. Start one "
+        f"the Ray cluster at '{settings.address}' cannot be joined: {cause}. Start one "
         "with `ray start --head` and run the same command again, or set `address: local`"
     )
 
