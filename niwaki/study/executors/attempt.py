@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from niwaki.core.excerpt import excerpt
 from niwaki.core.fidelity import FULL
 from niwaki.core.jsonable import JSON, finite_or_none
 from niwaki.core.measurement import Measurement, Status
@@ -83,9 +84,17 @@ def _checked(measurement: Measurement, job: Job) -> Measurement:
             f"the evaluator returned the measurement of candidate {measurement.key}, but "
             f"{job.candidate.key} was asked for: set key=candidate.key"
         )
-    values = {str(name): float(value) for name, value in measurement.values.items()}
+    values = {str(name): _number(name, value) for name, value in measurement.values.items()}
     plain = replace(measurement, values=values, details=_plain_object(measurement.details))
     return sound(plain)
+
+
+def _number(name: str, value: object) -> float:
+    """Return a value as a plain number: users' may be of numpy, or of torch."""
+    try:
+        return float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise TypeError(f"'{name}' is {excerpt(repr(value))}: a value must be a number") from error
 
 
 def _plain_object(details: Mapping[str, object]) -> dict[str, JSON]:

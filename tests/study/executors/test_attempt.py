@@ -71,6 +71,13 @@ def test_all_values_that_are_not_finite_are_named_and_the_others_kept() -> None:
     assert measurement.values == {"latency_ms": 2.0}
 
 
+@pytest.mark.parametrize("value", [None, [0.5], np.zeros(2), {"mean": 0.5}])
+def test_a_value_that_is_no_number_is_named(value: object) -> None:
+    measurement = attempt_returning(values={"accuracy": value})
+    assert measurement.status is Status.FAILED
+    assert measurement.reason == f"TypeError: 'accuracy' is {value!r}: a value must be a number"
+
+
 def test_a_value_that_would_overflow_next_fails() -> None:
     measurement = attempt_returning(values={"loss": 1e308, "latency_ms": -1e100})
     assert measurement.status is Status.FAILED
@@ -101,7 +108,10 @@ def test_the_job_decides_fidelity_and_seed() -> None:
         (None, "returned a NoneType"),
         ({"loss": 1.0}, "returned a dict"),
         (Measurement(key="other"), "of candidate other"),
-        (Measurement(JOB.candidate.key, {"loss": "low"}), "could not convert"),  # type: ignore[dict-item]
+        (
+            Measurement(JOB.candidate.key, {"loss": "low"}),
+            "'loss' is 'low': a value must be a number",
+        ),  # type: ignore[dict-item]
     ],
 )
 def test_what_is_no_measurement_of_the_job_is_a_failure(result: object, reason: str) -> None:

@@ -57,7 +57,10 @@ def failing(error: Exception) -> Callable[..., Any]:
 def test_no_running_cluster_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     error = ConnectionError("Could not find any running Ray instance.")
     monkeypatch.setattr(ray, "init", failing(error))
-    with pytest.raises(StudyError, match=r"'auto' cannot be joined.*[^.]\. Start one with `ray start --head`.*local"):
+    with pytest.raises(
+        StudyError,
+        match=r"'auto' cannot be joined.*[^.]\. Start one with `ray start --head`.*local",
+    ):
         open_session(RayClusterSettings(address="auto"))
 
 
