@@ -109,9 +109,9 @@ def test_the_job_decides_fidelity_and_seed() -> None:
         ({"loss": 1.0}, "returned a dict"),
         (Measurement(key="other"), "of candidate other"),
         (
-            Measurement(JOB.candidate.key, {"loss": "low"}),
+            Measurement(JOB.candidate.key, {"loss": "low"}),  # type: ignore[dict-item]
             "'loss' is 'low': a value must be a number",
-        ),  # type: ignore[dict-item]
+        ),
     ],
 )
 def test_what_is_no_measurement_of_the_job_is_a_failure(result: object, reason: str) -> None:
