@@ -48,4 +48,4 @@ def _answered(module: nn.Module, data: TaskData) -> Iterator[tuple[_Arrays, _Arr
     for batch in islice(data[SplitName.SEARCH].batches(_BATCH), _N_BATCHES):
         with torch.no_grad():
             answer = named_outputs(module(torch.from_numpy(batch.inputs)), names)
-        yield {name: values.numpy() for name, values in answer.items()}, batch.targets
+        yield {name: values.detach().numpy() for name, values in answer.items()}, batch.targets

@@ -27,7 +27,11 @@ from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.compression.at_chance import at_chance
-from niwaki.evaluation.compression.importance import importance, looked_at
+from niwaki.evaluation.compression.importance import (
+    importance,
+    looked_at,
+    not_differentiable,
+)
 from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
 from niwaki.evaluation.compression.model_source import ModelSource
@@ -329,6 +333,12 @@ class CompressedEvaluator(DeployedEvaluator):
             self._say(
                 f"{len(frozen)} of {len(parameters)} parameters are frozen (requires_grad is "
                 f"False), {frozen[0]} first, and are not fine-tuned"
+            )
+        unreached = not_differentiable(self.original.module, self.data)
+        if 0 < len(unreached) < len(self.data.tasks):
+            self._say(
+                f"no gradient of {', '.join(unreached)} reaches a parameter: channels are ranked, "
+                "and networks fine-tuned, by the other answers"
             )
         if otherwise := self._tuning.otherwise_in_training:
             self._say(

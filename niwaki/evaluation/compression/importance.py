@@ -68,7 +68,7 @@ def importance(
 
     By gradients, a unit matters as much as to the task that it matters most to: what one task does
     not need, another may. So each task's scores are divided by their mean over all groups, and the
-    largest over tasks is taken.
+    largest over tasks is taken. Tasks that have no gradient at all are left out, if others have.
 
     Args:
         module: The whole model.
@@ -89,17 +89,36 @@ def importance(
         return dict(score_groups(_BY_WEIGHTS[criterion](), module, groups))
     batches = _batches(data, n_batches, batch_size, seed)
     network = placed(copied(module), torch.device("cpu"), torch.channels_last)
+    unreached = not_differentiable(module, data)
     per_task = [
         score_groups(
             _BY_GRADIENTS[criterion](_gradients(network, groups, data, t, batches)), module, groups
         )
-        for t in range(len(data.tasks))
+        for t, task in enumerate(data.tasks)
+        if task.name not in unreached or len(unreached) == len(data.tasks)
     ]
     scales = [np.mean(np.abs(np.concatenate(list(scores.values())))) or 1.0 for scores in per_task]
     return {
         name: np.max([s[name] / k for s, k in zip(per_task, scales, strict=True)], axis=0)
         for name in groups.names
     }
+
+
+def not_differentiable(module: nn.Module, data: TaskData) -> tuple[str, ...]:
+    """Return the names of the tasks whose answers no parameter changes, as far as autograd sees.
+
+    Grids, anchors and inputs that a model returns as they are, are such.
+
+    Args:
+        module: In evaluation mode; it is not changed.
+        data: Its tasks, in the order of its outputs.
+    """
+    network, names = copied(module), [task.name for task in data.tasks]
+    for parameter in network.parameters():
+        parameter.requires_grad_(parameter.is_floating_point())
+    (inputs, *_) = looked_at(data, 2, seed=0)
+    answer = named_outputs(network(inputs), names)
+    return tuple(name for name in names if not answer[name].requires_grad)
 
 
 def looked_at(data: TaskData, n_items: int, *, seed: int) -> list[Tensor]:

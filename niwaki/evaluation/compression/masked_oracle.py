@@ -118,7 +118,8 @@ class MaskedOracle(Oracle):
 
     def _answer(self, batch: Batch) -> _Answers:
         inputs, _ = to_tensors(batch, self._device)
-        return dict(named_outputs(self._module(inputs), self.tasks))
+        answer = named_outputs(self._module(inputs), self.tasks)
+        return {name: values.detach() for name, values in answer.items()}
 
     def _scored(self, answers: Sequence[_Answers]) -> "_Row":
         predictions = (

@@ -1,11 +1,17 @@
 """How much channels matter to a whole model."""
 
+from typing import Any
+
+import numpy as np
 import torch
 from torch import nn
 
 from niwaki.compress.pruning import analyse
-from niwaki.evaluation.compression.importance import importance
+from niwaki.compress.pruning.criteria import L1, score_groups
+from niwaki.evaluation.compression.at_chance import at_chance
+from niwaki.evaluation.compression.importance import importance, not_differentiable
 from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
 
 
 def test_a_model_without_channels_to_remove_has_no_importance() -> None:
@@ -14,3 +20,36 @@ def test_a_model_without_channels_to_remove_has_no_importance() -> None:
     groups = analyse(module, inputs)
     assert not groups.groups
     assert importance(module, groups, data) == {}
+
+
+class WithAnchors(nn.Module):
+    """Answers what it computes, and beside it what it was given and what it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 8), nn.Linear(8, 3)
+        self.anchors = nn.Parameter(torch.rand(3, 2))
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        scores = self.head(torch.relu(self.body(x)))
+        return {"class": scores, "given": x, "anchors": self.anchors.expand(len(x), -1, -1)}
+
+
+def test_answers_that_no_parameter_changes_have_no_say() -> None:
+    torch.manual_seed(0)
+    module, inputs = WithAnchors().eval(), torch.randn(160, 4)
+    batches: dict[str, Any] = {"train": [(inputs, {"class": inputs.argmax(1) % 3})]}
+    data = infer_from(batches, module, seed=0)
+    assert not_differentiable(module, data) == ("given",)
+    groups = analyse(module, inputs[:2])
+    scores = importance(module, groups, data)
+    assert scores["body"].shape == (8,) and scores["body"].min() >= 0.0 < scores["body"].max()
+
+
+def test_answers_that_are_views_of_parameters_are_scored() -> None:
+    module, inputs = WithAnchors().eval(), torch.randn(160, 4)
+    data = infer_from({"train": [inputs]}, module, seed=0)
+    assert at_chance(module, data) == []
+    groups = analyse(module, inputs[:2])
+    oracle = MaskedOracle(module, Ranked(groups, score_groups(L1(), module, groups)), data)
+    np.testing.assert_allclose(oracle.judge([groups.n_units]).skills, 1.0)
