@@ -56,17 +56,27 @@ def recurrent_layer(path: str, layer: int, n_layers: int) -> str:
 
 
 def _node_names(index: GraphIndex, parameters: frozenset[str]) -> list[str]:
-    taken: set[str] = set()
+    """Return a name for each node; what surrounds a layer, such as its padding, comes second."""
     n_met: Counter[str] = Counter()
-    names = []
+    paths = []
     for node in index.nodes:
         path = _path(index, node, parameters)
         if node.op_type in RECURRENT:
             n_layers = _n_layers(path, parameters)
             n_met[path] += 1
             path = recurrent_layer(path, (n_met[path] - 1) % n_layers, n_layers)
-        names.append(_unique(path, taken))
-    return names
+        paths.append(path)
+    taken: set[str] = set()
+    names: dict[int, str] = {}
+    for number in sorted(range(len(paths)), key=lambda i: not _is_layer(index, index.nodes[i])):
+        names[number] = _unique(paths[number], taken)
+    return [names[number] for number in range(len(paths))]
+
+
+def _is_layer(index: GraphIndex, node: onnx.NodeProto) -> bool:
+    if node.op_type in RECURRENT:
+        return True
+    return node.op_type in WEIGHTED and len(node.input) > 1 and index.is_constant(node.input[1])
 
 
 def _n_layers(path: str, parameters: frozenset[str]) -> int:

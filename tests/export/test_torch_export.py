@@ -268,3 +268,25 @@ def test_parts_may_have_the_names_of_a_graph_module() -> None:
         c.name for c in model.graph.initializer
     }
     assert "meta" in {node.name for node in model.graph.node}
+
+
+class Surrounded(nn.Module):
+    """Layers that torch's exporter pads, transposes and reshapes around."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ring = nn.Conv1d(2, 4, 3, padding=1, padding_mode="circular")
+        self.mirror = nn.Conv1d(4, 4, 3, padding=1, padding_mode="reflect")
+        self.both_ways = nn.GRU(4, 5, batch_first=True, bidirectional=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.both_ways(self.mirror(self.ring(x)).transpose(1, 2))[0]
+        return answer
+
+
+def test_a_layer_has_its_name_before_what_surrounds_it() -> None:
+    model = export_module(Surrounded().eval(), [torch.randn(2, 2, 6)])
+    operators = {node.name: node.op_type for node in model.graph.node}
+    assert operators["ring"] == operators["mirror"] == "Conv"
+    assert operators["both_ways"] == "GRU"
+    assert quantizable_layers(model) == ["ring", "mirror"]
