@@ -15,6 +15,7 @@ from niwaki.tasks.checks import (
     Given,
     absent_classes,
     checked,
+    constant_outputs,
     missing_values,
     require_known_targets,
     require_one_scale,
@@ -92,7 +93,12 @@ def prepare(
         require_one_scale(splits)
     recipe = standardising if preparation.standardise else as_given
     preprocessing = recipe(train.inputs, layout)
-    told = (*absent_classes(tasks, train), *missing_values(tasks, train), *copied_items(splits))
+    told = (
+        *absent_classes(tasks, train),
+        *missing_values(tasks, train),
+        *constant_outputs(tasks, train),
+        *copied_items(splits),
+    )
     scaled = () if preparation.standardise else unlike_types(splits)
     odd = (*warnings, *told, *_unscaled(preprocessing), *scaled)
     return assemble(tasks, splits, preprocessing, warnings=odd)

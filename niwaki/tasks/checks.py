@@ -159,6 +159,25 @@ def missing_values(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def constant_outputs(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
+    """Return a sentence for each task of which some outputs, not all, never change in train."""
+    sentences = []
+    for task in tasks:
+        targets = train.targets[task.name]
+        if task.kind.has_classes or targets.shape[1] == 1:
+            continue
+        axes = (0, *range(2, targets.ndim))
+        least, most = np.fmin.reduce(targets, axis=axes), np.fmax.reduce(targets, axis=axes)
+        same = [str(output) for output in np.flatnonzero(least == most)]
+        if same:
+            outputs = "output" if len(same) == 1 else "outputs"
+            sentences.append(
+                f"task '{task.name}': the train targets of {outputs} {_some(same)} never change, "
+                "and yet they count in its scores"
+            )
+    return tuple(sentences)
+
+
 def unlike_types(splits: Mapping[SplitName, Arrays]) -> tuple[str, ...]:
     """Return a sentence for each split whose inputs seem to be scaled unlike those of train."""
     train = splits[SplitName.TRAIN].inputs.dtype
