@@ -143,7 +143,8 @@ class Front:
         if any(model.final is None for model in chosen):
             raise ExportError(
                 "no model of the front was exported yet, a search ends with that: start the same "
-                "search again, with `finalists` above 0. Runs over a table have no models at all"
+                "search again, with `finalists` above 0. Runs whose evaluator makes no networks, "
+                "such as those over a table, have no models at all"
             )
         run = RunFolder(self.folder)
         return [copy_bundle(run.artifact(model.key), Path(to) / model.key) for model in chosen]
