@@ -158,6 +158,18 @@ def split_by_attribute() -> nn.Module:
     return Composed(compute, parts)
 
 
+def split_by_measured_size() -> nn.Module:
+    """As many channels are taken as another tensor has (WaveNet)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        value, gate = m.both(y).split(y.shape[1], 1)
+        return m.head(y + m.back(torch.tanh(value) * torch.sigmoid(gate)))
+
+    parts = {"enter": conv_norm(3, 16), "both": conv(16, 32), "back": conv(16, 16, 1)}
+    return Composed(compute, {**parts, "head": head(16)})
+
+
 def split_by_half_of_attribute() -> nn.Module:
     """The size of the split is half of a number that the module keeps (CSP in timm)."""
 

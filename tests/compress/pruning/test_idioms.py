@@ -95,6 +95,7 @@ UNITS = {
     "dense_block": [16, 8, 8, 8],
     "cross_stage_chunk": [16, 16, 24],
     "constant_slice": [16],
+    "split_by_measured_size": [16],
     "channel_flip": [8, 24],
     "depthwise_multiplier": [16, 24],
     "padded_shortcut": [16, 32],

@@ -5,10 +5,18 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from niwaki.compress.pruning.call_sites import Tag, tag_of
+from niwaki.compress.pruning.call_sites import tag_of
 from niwaki.compress.pruning.contraction import Operand, contract
 from niwaki.compress.pruning.labels import FIXED, Label, label_of
-from niwaki.compress.pruning.provenance import Call, Origin, Provenance, relabelled, tensors_in
+from niwaki.compress.pruning.provenance import (
+    Call,
+    MeasuredInt,
+    Origin,
+    Provenance,
+    relabelled,
+    tensors_in,
+)
+from niwaki.compress.pruning.rules.shapes import bind_measured
 
 
 def concatenated(state: Provenance, call: Call) -> None:
@@ -99,30 +107,34 @@ def _pieces(label: Label, source: Tensor, dim: int, parts: list[Tensor]) -> list
 def _balance(state: Provenance, call: Call, pieces: list[Tensor], dim: int) -> None:
     """Take as much from each part as from the first, unless their sizes are numbers of the model.
 
-    A size that is an attribute follows the part by itself, so that parts may differ.
+    A size that is an attribute follows the part by itself, so that parts may differ. A part as
+    large as another tensor loses the channels that this one loses.
     """
     because = f"{call.described} makes parts of one size"
-    tags = _size_tags(call, len(pieces))
     known: dict[object, Tensor] = {}
-    for piece, tag in zip(pieces, tags, strict=True):
+    for piece, size in zip(pieces, _sizes(call, len(pieces)), strict=True):
+        tag = tag_of(size)
         key = (piece.shape, tag)
         if key in known:
             state.atoms.unite(known[key], piece, because)
         known.setdefault(key, piece)
-        if tag is not None:
-            label = label_of(piece)
-            held = state.hold(label, set(label.dims) - {dim}, because)
-            if held is not None and held.dims == (dim,):
-                state.follow(tag, held.atoms, because)
+        if tag is None and not isinstance(size, MeasuredInt):
+            continue
+        label = label_of(piece)
+        held = state.hold(label, set(label.dims) - {dim}, because)
+        if held is None or held.dims != (dim,):
+            continue
+        state.follow(tag, held.atoms, because)
+        bind_measured(state, call, held, size)
 
 
-def _size_tags(call: Call, n_parts: int) -> list[Tag | None]:
-    """Return what the size of each part was computed from, if it is known."""
+def _sizes(call: Call, n_parts: int) -> list[object]:
+    """Return the size of each part as it was asked for; None where it was not."""
     asked = call.arg(1, "split_size_or_sections", call.kwargs.get("split_size"))
     sizes = list(asked) if isinstance(asked, Sequence) else [asked] * n_parts
     if not call.name.startswith("split") or len(sizes) != n_parts:
         return [None] * n_parts
-    return [tag_of(size) for size in sizes]
+    return sizes
 
 
 def gated(state: Provenance, call: Call) -> None:

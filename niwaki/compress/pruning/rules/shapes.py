@@ -88,7 +88,7 @@ def _note_split(state: Provenance, call: Call, label: Label, sizes: list[Any]) -
     tags = tuple(tag_of(size) for size in asked)
     because = f"{call.described} needs the same number in every part"
     if len(label.dims) == 1:
-        _bind_measured(state, call, label, asked[0])
+        bind_measured(state, call, label, asked[0])
         state.follow(tags[0], label.atoms, because)
         return
     free = [axis for axis, size in enumerate(asked) if size == -1]
@@ -96,7 +96,7 @@ def _note_split(state: Provenance, call: Call, label: Label, sizes: list[Any]) -
     state.events.append(BoxEvent(call.site, label.atoms, preferred, tags, because))
 
 
-def _bind_measured(state: Provenance, call: Call, label: Label, size: Any) -> None:
+def bind_measured(state: Provenance, call: Call, label: Label, size: Any) -> None:
     """Let the channels of a dimension go with those that its size was read from, if need be.
 
     `x.reshape(shape_of_the_input)` works as long as both have as many channels. Often that comes by
