@@ -160,10 +160,11 @@ class ChannelGroups:
 
         Groups of nothing else are left out, and what is multiplied by nothing else costs nothing.
         """
+        mattering = set(self.costs.params_of.owners) - set(parameters)
         numbers = [
             number
             for number, group in enumerate(self.groups)
-            if not {member.owner for member in group.tensors} <= set(parameters)
+            if mattering & {member.owner for member in group.tensors}
         ]
         groups = tuple(self.groups[number] for number in numbers)
         return replace(self, groups=groups, costs=self.costs.without(parameters).of_groups(numbers))

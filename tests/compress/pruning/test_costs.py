@@ -105,16 +105,17 @@ class _Idle(nn.Module):
         super().__init__()
         self.body, self.inner, self.head = nn.Linear(6, 8), nn.Linear(8, 4), nn.Linear(4, 3)
         self.normed, self.plain = weight_norm(nn.Linear(6, 5), dim=1), nn.Linear(8, 7)
+        self.norm = nn.BatchNorm1d(7)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         features = torch.relu(self.body(x))
         self.normed(x)
-        self.plain(features)
+        self.norm(self.plain(features))
         answer: torch.Tensor = self.head(self.inner(features))
         return answer
 
 
-IDLE = ["plain.weight", "plain.bias", "normed.bias"]
+IDLE = ["plain.weight", "plain.bias", "normed.bias", "norm.weight", "norm.bias"]
 IDLE += [f"normed.parametrizations.weight.original{number}" for number in (0, 1)]
 
 
