@@ -84,7 +84,10 @@ class SuperNetworkTraining:
         self._device = best_device()
         generator = torch.Generator().manual_seed(derived_seed(seed, "weights"))
         network = SuperNetwork(space, generator)
-        network.start_at({name: _best_constant(s) for name, s in data.statistics.items()})
+        network.start_at(
+            {name: _best_constant(s) for name, s in data.statistics.items()},
+            {name: _spread(s) for name, s in data.statistics.items()},
+        )
         self.network = placed(network, self._device, torch.channels_last)
         self._optimiser = torch.optim.AdamW(
             self.network.parameters(),
@@ -196,3 +199,10 @@ def _best_constant(statistics: Statistics) -> list[float]:
         frequencies = np.maximum(statistics.frequencies, 1e-4)
         return [float(value) for value in np.log(frequencies)]
     return [float(value) for value in statistics.mean]
+
+
+def _spread(statistics: Statistics) -> list[float]:
+    """Return how far from their means the targets of each output are; 1 for classes."""
+    if isinstance(statistics, ClassStatistics):
+        return [1.0] * len(statistics.frequencies)
+    return [float(value) or 1.0 for value in statistics.std]

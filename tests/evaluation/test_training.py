@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -16,7 +17,12 @@ from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.spaces.slimmable import SlimmableSpace
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings
+from niwaki.tasks.npz import NpzSettings
+from niwaki.tasks.npz import load as load_npz
+from niwaki.tasks.task import TaskSettings
 from tests.evaluation.conftest import SPACE, TRAINING
+
+REGRESSION = TaskSettings("regression")
 
 NARROW_CHILD = """
 import sys
@@ -66,6 +72,21 @@ def test_small_networks_learn_too(data: TaskData) -> None:
     run.run_epoch()
     after = run.network.extract(space.smallest).stem.conv.weight
     assert not torch.equal(before, after)
+
+
+@pytest.mark.parametrize("unit", [1e6, 1e-6])
+def test_values_are_learned_alike_in_any_unit(unit: float, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    levels = rng.normal(size=200)
+    images = (rng.normal(size=(200, 1, 16, 16)) + levels[:, None, None, None]).astype(np.float32)
+    losses = []
+    for name, values in (("plain", levels), ("scaled", unit * (levels + 3.0))):
+        np.savez(tmp_path / f"{name}.npz", inputs=images, level=values)
+        settings = NpzSettings(str(tmp_path / f"{name}.npz"), {"level": REGRESSION})
+        run = training(load_npz(settings, seed=0), replace(TRAINING, epochs=5))
+        losses.append([run.run_epoch() for _ in range(5)])
+    assert losses[0][-1] < 0.5 * losses[0][0]
+    assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
 
 def test_slices_too_narrow_to_be_trained_channels_last_are_survived(
