@@ -212,7 +212,13 @@ def _all(cells: Sequence[str], read: Callable[[str], object]) -> bool:
 
 
 def _plain(values: Column) -> Column:
-    """Return numbers and booleans as they are, empty text as no numbers, the rest as objects."""
+    """Return numbers and booleans as they are, empty text as no numbers, the rest as objects.
+
+    Fractions of less than double precision become what people write for them, 0.9 and not
+    0.8999999761581421: decisions and conditions are compared with what is written.
+    """
+    if values.dtype.kind == "f" and values.dtype.itemsize < np.dtype(np.float64).itemsize:
+        return values.astype(np.str_).astype(np.float64)
     if values.dtype.kind in "iufb":
         return values
     if all(value is None for value in values):

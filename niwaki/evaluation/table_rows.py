@@ -70,8 +70,9 @@ class TableRows:
         return rows
 
     def all_of(self, candidate: int) -> Rows:
-        """Return the rows of a candidate; more than one only if the table repeats it."""
-        return self.order[self.starts[candidate] : self.starts[candidate + 1]]
+        """Return the rows of a candidate that count; more than one only if the table repeats it."""
+        rows = self.order[self.starts[candidate] : self.starts[candidate + 1]]
+        return rows[:1] if self.settings.duplicates == "first" else rows
 
     def value(self, name: str, rows: Rows, fidelity: float = FULL) -> float:
         """Return a value: the mean over the rows, or that of the first, as the settings say."""
@@ -118,7 +119,10 @@ class TableRows:
         Raises:
             ConfigError: If none has, or more than one.
         """
-        found = np.flatnonzero(_matching(self.columns, cells)[self.order])
+        met = _matching(self.columns, cells)
+        if not met.any():
+            raise ConfigError(f"'baseline': there is {_missing(self.columns, cells, 'baseline')}")
+        found = np.flatnonzero(met[self.order])
         candidates = np.unique(np.searchsorted(self.starts, found, side="right") - 1)
         if len(candidates) != 1:
             raise ConfigError(
@@ -136,7 +140,11 @@ class TableRows:
         bad = np.zeros(len(self.order), dtype=bool)
         for column, cells in self.settings.failed.items():
             bad |= _is_one_of(self.columns[column], _as_tuple(cells))
-        whole = ~np.logical_or.reduceat(bad[self.order], self.starts[:-1])
+        bad = bad[self.order]
+        if self.settings.duplicates == "first":
+            whole = ~bad[self.starts[:-1]]
+        else:
+            whole = ~np.logical_or.reduceat(bad, self.starts[:-1])
         for each in self.settings.values:
             whole &= np.isfinite(self._of_candidates(each))
         if not whole.any():
@@ -174,7 +182,11 @@ def _matching(
     return met
 
 
-def _missing(columns: Mapping[str, Column], where: Mapping[str, Cell | tuple[Cell, ...]]) -> str:
+def _missing(
+    columns: Mapping[str, Column],
+    where: Mapping[str, Cell | tuple[Cell, ...]],
+    setting: str = "where",
+) -> str:
     """Return which rows there are none of, with what is there instead."""
     if not where:
         return "no rows: nothing to search"
@@ -183,8 +195,10 @@ def _missing(columns: Mapping[str, Column], where: Mapping[str, Cell | tuple[Cel
             there = list(dict.fromkeys(c for c in columns[name].tolist() if not _is_empty(c)))
             shown = excerpt(", ".join(map(repr, there))) or "no cell that is not empty"
             wanted = " or ".join(map(repr, _as_tuple(cells)))
-            return f"no row with {wanted} in column '{name}', which holds {shown}: correct 'where'"
-    return f"no row that meets all of 'where' at once, {dict(where)}: leave a condition out"
+            return (
+                f"no row with {wanted} in column '{name}', which holds {shown}: correct '{setting}'"
+            )
+    return f"no row that meets all of '{setting}' at once, {dict(where)}: leave a condition out"
 
 
 def _as_tuple(cells: Cell | tuple[Cell, ...]) -> tuple[Cell, ...]:
@@ -242,7 +256,8 @@ def _numbers(column: Column, name: str, file: str) -> Column:
 def _check_limits(columns: Mapping[str, Column], settings: TableSettings) -> None:
     for name, value in settings.values.items():
         least, most = value.limits
-        for column in {settings.value_column(name, level) for level in settings.fidelities.levels}:
+        levels = settings.fidelities.levels
+        for column in dict.fromkeys(settings.value_column(name, level) for level in levels):
             cells = columns[column].astype(np.float64)
             beyond = cells[np.isfinite(cells) & ((cells < least) | (cells > most))]
             if len(beyond):

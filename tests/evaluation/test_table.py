@@ -181,7 +181,8 @@ def test_the_baseline_is_a_row_of_ones_choice(
     ("baseline", "fault"),
     [
         ({"name": "two"}, "2 candidates of the table have that"),
-        ({"name": "six"}, "0 candidates"),
+        ({"name": "six"}, "'baseline': there is no row with 'six' in column 'name', which holds"),
+        ({"name": "one", "depth": 2}, "meets all of 'baseline' at once"),
         ("best:scores", "did you mean 'score'"),
         ("worst", "Give best, median"),
     ],
@@ -206,6 +207,17 @@ def test_rows_that_decide_alike_are_refused_unless_one_says_what_to_do(tmp_path:
     drawing = table(tmp_path, TWICE, duplicates="draw")
     pairs = {(m.values["score"], m.values["latency_ms"]) for m in _of_seeds(drawing, 30)}
     assert pairs == {(0.7, 20.0), (0.9, 22.0)}
+
+
+def test_where_the_first_row_is_taken_a_later_one_may_have_failed(tmp_path: Path) -> None:
+    rows = "depth,width,score,state\n1,8,0.5,fine\n1,8,0.1,broken\n2,8,0.7,broken\n2,8,0.9,fine\n"
+    rest = {"where": {}, "values": {"score": {"direction": "maximize"}}, "cheap": []}
+    evaluator = table(
+        tmp_path, rows, duplicates="first", failed={"state": "broken"}, identity="", **rest
+    )
+    assert dict(evaluate(evaluator, 1, 8).values) == {"score": 0.5}
+    assert evaluate(evaluator, 2, 8).status is Status.FAILED
+    assert evaluator.baseline().decisions["depth"] == 1
 
 
 @pytest.mark.parametrize("duplicates", ["first", "mean"])

@@ -4,6 +4,7 @@ import gzip
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,6 +96,19 @@ def test_marks_leave_it_to_other_cells_what_a_column_is_of(tmp_path: Path) -> No
     assert columns["b"].tolist() == ["-", "x", "true"]
     assert columns["c"][0] == "-"
     np.testing.assert_array_equal(columns["c"][1:].astype(np.float64), [np.nan, 0.5])
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_fractions_of_less_precision_are_those_that_people_write(
+    tmp_path: Path, kind: type[np.floating[Any]]
+) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"lr": np.array([0.9, 0.001, np.nan], kind)})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    np.testing.assert_array_equal(
+        read_columns(tmp_path / "t.parquet", ["lr"])["lr"], [0.9, 0.001, np.nan]
+    )
 
 
 def test_parquet_may_hold_decimal_fractions_categories_and_nothing(tmp_path: Path) -> None:
