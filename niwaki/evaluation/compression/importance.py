@@ -20,12 +20,13 @@ from niwaki.compress.pruning.criteria import (
     score_groups,
 )
 from niwaki.compress.pruning.criteria.base import Criterion, Scores
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.randomness import stream
 from niwaki.core.registry import nearest
 from niwaki.evaluation.batches import inputs_for_statistics
 from niwaki.evaluation.devices import placed, to_tensors
 from niwaki.export.torch_outputs import named_outputs
+from niwaki.export.user_code import place_of
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses
 
@@ -112,12 +113,25 @@ def not_differentiable(module: nn.Module, data: TaskData) -> tuple[str, ...]:
     Args:
         module: In evaluation mode; it is not changed.
         data: Its tasks, in the order of its outputs.
+
+    Raises:
+        DataError: If it does not run where autograd follows, such as one that changes its weights
+            in place; names the line.
     """
     network, names = copied(module), [task.name for task in data.tasks]
     for parameter in network.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
     (inputs, *_) = looked_at(data, 2, seed=0)
-    answer = named_outputs(network(inputs), names)
+    try:
+        answer = named_outputs(network(inputs), names)
+    except Exception as error:  # of the model's own code, which runs without autograd
+        place = place_of(error)
+        where = f", at {place}" if place else ""
+        raise DataError(
+            f"the model cannot be trained as it is written{where}: {type(error).__name__}: {error} "
+            "Change that line, such as to work on `weight.data`; as it is, layers can be quantized "
+            "alone (--only quantize, `only: quantize`)"
+        ) from error
     return tuple(name for name in names if not answer[name].requires_grad)
 
 

@@ -3,11 +3,13 @@
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
 from niwaki.compress.pruning import analyse
 from niwaki.compress.pruning.criteria import L1, score_groups
+from niwaki.core.errors import DataError
 from niwaki.evaluation.compression.at_chance import at_chance
 from niwaki.evaluation.compression.importance import importance, not_differentiable
 from niwaki.evaluation.compression.inferred_data import infer_from
@@ -53,3 +55,23 @@ def test_answers_that_are_views_of_parameters_are_scored() -> None:
     groups = analyse(module, inputs[:2])
     oracle = MaskedOracle(module, Ranked(groups, score_groups(L1(), module, groups)), data)
     np.testing.assert_allclose(oracle.judge([groups.n_units]).skills, 1.0)
+
+
+class Clipped(nn.Module):
+    """Keeps its weights small, in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = nn.Linear(4, 8), nn.Linear(8, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.body.weight.clamp_(-1, 1)
+        answer: torch.Tensor = self.head(torch.relu(self.body(x)))
+        return answer
+
+
+def test_a_model_that_autograd_cannot_follow_is_told_with_its_line() -> None:
+    module, inputs = Clipped().eval(), torch.randn(160, 4)
+    data = infer_from({"train": [inputs]}, module, seed=0)
+    with pytest.raises(DataError, match=r"as it is written, at .*test_importance\.py:\d+: Runtime"):
+        importance(module, analyse(module, inputs[:2]), data)
