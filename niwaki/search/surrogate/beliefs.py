@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from niwaki.predictors.gaussian_column import GaussianColumn, fit_column
+from niwaki.search.surrogate.censored import imputed, plateau
 from niwaki.search.surrogate.warps import Straight, Warp, warps_for
 
 Array = NDArray[np.float64]
@@ -94,10 +95,17 @@ class Belief:
 
 @dataclass(frozen=True)
 class Warped:
-    """A warp, and a Gaussian process of the warped costs."""
+    """A warp, and a Gaussian process of the warped costs.
+
+    Attributes:
+        warp: From the cost.
+        column: Of the warped costs.
+        edge: Warped costs from here on are only known to be beyond it.
+    """
 
     warp: Warp
     column: GaussianColumn
+    edge: float = np.inf
 
     def given(self, features: Array, costs: Array) -> "Warped":
         """Return the same, after other (n, d) features and (n,) costs."""
@@ -107,7 +115,8 @@ class Warped:
         least = self.column.shift - 6.0 * self.column.scale
         most = self.column.shift + 6.0 * self.column.scale
         bounded = costs if self.warp == Straight() else np.clip(warped, least, most)
-        return replace(self, column=self.column.given(features, bounded))
+        taken = imputed(self.column, features, bounded, self.edge)
+        return replace(self, column=self.column.given(features, taken))
 
     def belief(self, features: Array) -> Normal:
         """Return what is believed about the costs of (n, d) rows.
@@ -145,31 +154,48 @@ class Learned:
         return Belief(tuple(part.belief(features) for part in self.parts), self.weights)
 
 
-def learn(features: Array, costs: Array, views: tuple[slice, ...] = ()) -> Learned:
+def learn(
+    features: Array,
+    costs: Array,
+    views: tuple[slice, ...] = (),
+    *,
+    has_plateaus: bool = True,
+) -> Learned:
     """Learn (n,) costs from (n, d) features under each transform, weighed by its evidence.
 
     With few rows several are likely; a transform that squeezes the good end, and so leaves little
-    room beyond the best, is not believed alone before the rows say so. `views` are those of
-    `Catalogue.views`.
+    room beyond the best, is not believed alone before the rows say so.
+
+    Args:
+        features: (n, d) of what was measured.
+        costs: (n,) finite.
+        views: Those of `Catalogue.views`.
+        has_plateaus: Whether costs at a plateau may lie anywhere beyond its edge.
 
     References:
         Hoeting, Madigan, Raftery and Volinsky, Statistical Science 1999, "Bayesian model averaging:
         a tutorial", eq. 1 to 3.
     """
-    straight, *bent = warps_for(costs)
+    warps = warps_for(costs)
+    straight, *bent = warps
     tried = [Warped(straight, fit_column(features, straight.warped(costs), views=views))]
     # What matters on one scale mostly matters on another: a few steps lead from there.
     start = tried[0].column.logarithms
-    tried += [
-        Warped(
-            w,
-            fit_column(features, w.warped(costs), max_steps=FEW_STEPS, start=start, views=views),
-        )
-        for w in bent
-    ]
+
+    def fitted(values: Array, start: Array) -> GaussianColumn:
+        return fit_column(features, values, max_steps=FEW_STEPS, start=start, views=views)
+
+    def censored(part: Warped, edge: float) -> Warped:
+        values = imputed(part.column, features, part.warp.warped(costs), edge)
+        return Warped(part.warp, fitted(values, part.column.logarithms), edge)
+
+    tried += [Warped(warp, fitted(warp.warped(costs), start)) for warp in bent]
     evidence = np.array([part.evidence(costs) for part in tried])
     likely = np.exp(evidence - evidence.max())
     likely = np.where(likely >= LEAST_LIKELY, likely, 0.0)
     kept = np.flatnonzero(likely)
-    weights = likely[kept] / likely.sum()
-    return Learned(tuple(tried[row] for row in kept), tuple(weights.tolist()))
+    parts, weights = [tried[row] for row in kept], likely[kept] / likely.sum()
+    edge = plateau(costs, warps) if has_plateaus else np.inf
+    if np.isfinite(edge):
+        parts = [censored(part, part.warp.edge(edge)) for part in parts]
+    return Learned(tuple(parts), tuple(weights.tolist()))

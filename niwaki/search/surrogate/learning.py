@@ -67,12 +67,13 @@ def lessons(
     """
     values: dict[str, Learned] = {}
     objectives = {objective.name for objective in history.problem.objectives}
+    bounded = {bound.name for bound in history.problem.bounds}
     wanted = [name for name in signs_of(history.problem) if name not in cheap]
     history = history.without_penalties(wanted)
     for name in wanted:
         features, known = history.known(name)
         if len(known) >= FEWEST:
-            values[name] = learn(features, known, views)
+            values[name] = learn(features, known, views, has_plateaus=name not in bounded)
         elif name in objectives:
             return None
     return Lessons(values, _success(history, views))
