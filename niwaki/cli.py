@@ -27,6 +27,14 @@ grammar = typer.Typer(help="Search spaces written as grammars.", no_args_is_help
 app.add_typer(grammar, name="grammar")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+Within = Annotated[
+    list[str] | None,
+    typer.Option(help="A further constraint, such as 'latency_ms <= 2'; may be repeated."),
+]
+Weigh = Annotated[
+    list[str] | None,
+    typer.Option(help="objective=number: how much it matters where the knee is; may be repeated."),
+]
 RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quickstart.")]
 
 
@@ -199,17 +207,20 @@ def status(run: RunPath, as_json: Json = False) -> None:
 @app.command()
 def front(
     run: RunPath,
+    within: Within = None,
+    weigh: Weigh = None,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
 ) -> None:
     """Show the Pareto front."""
     from niwaki.core.errors import ConfigError
+    from niwaki.study.front import weights_of
     from niwaki.study.run import Run
     from niwaki.study.tables import front_text
 
     if as_json and as_csv:
         raise ConfigError("give either --json or --csv")
-    found = Run.read(run)
+    found = Run.read(run).wishing(within or (), weights_of(weigh or ()))
     if as_json:
         _print_json(found.front.to_json())
     else:
@@ -224,14 +235,19 @@ def export(
         str,
         typer.Option(help="all, chosen, knee, best:<objective>, or the first digits of a key."),
     ] = "all",
+    within: Within = None,
+    weigh: Weigh = None,
     as_json: Json = False,
 ) -> None:
     """Write models of the front as ONNX, with cards, and verify."""
-    from niwaki.core.errors import ExportError
+    from niwaki.core.errors import ConfigError, ExportError
+    from niwaki.study.front import KNEE, weights_of
     from niwaki.study.run import Run
     from niwaki.study.tables import front_text
 
-    found = Run.read(run)
+    if weigh and model != KNEE:
+        raise ConfigError(f"'--weigh' says which model is the knee: give '--model {KNEE}' with it")
+    found = Run.read(run).wishing(within or (), weights_of(weigh or ()))
     folders = found.front.export(to, which=model)
     if not folders:
         raise ExportError(front_text(found))

@@ -449,6 +449,38 @@ def test_an_unknown_model_names_those_there_are(call: Call, searched: tuple[Path
     assert not Path("out").exists()
 
 
+def test_a_budget_and_preferences_may_be_chosen_afterwards(formulas: Path, call: Call) -> None:
+    whole = call("front", str(formulas), "--json").json
+    first, second = (objective["name"] for objective in whole["objectives"])
+    costs = sorted(model["values"][second] for model in whole["models"])
+    wish = f"{second} <= {costs[-2]}"
+    within = call("front", str(formulas), "--within", wish, "--json").json
+    assert len(within["models"]) == len(whole["models"]) - 1
+    ends = [
+        call("front", str(formulas), "--weigh", f"{name}=0", "--json").json["knee"]
+        for name in (second, first)
+    ]
+    assert ends == [whole["models"][0]["key"], whole["models"][-1]["key"]]
+    empty = call("front", str(formulas), "--within", f"{second} <= {costs[0] / 2}")
+    assert (empty.code, "the front is empty" in empty.out) == (0, True)
+
+
+@pytest.mark.parametrize(
+    ("options", "fault"),
+    [
+        (["front", "--within", "nowhere <= 1"], "on a value that no model has"),
+        (["front", "--within", "nowhere"], "is not one comparison"),
+        (["front", "--weigh", "nowhere=1"], "no objective 'nowhere' to weigh"),
+        (["export", "--to", "out", "--weigh", "nowhere=1"], "give '--model knee' with it"),
+    ],
+)
+def test_a_wish_that_cannot_be_met_is_told(
+    formulas: Path, call: Call, options: list[str], fault: str
+) -> None:
+    command, *rest = options
+    assert fault in refused(call(command, str(formulas), *rest, "--json"), "ConfigError", 2)
+
+
 def test_exported_models_are_verified(models: Path, call: Call) -> None:
     done = call("verify", str(models))
     assert done.code == 0

@@ -1,5 +1,7 @@
 """Fronts of minimised costs: dominance, hypervolume, the knee."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,15 +79,16 @@ def _volume(points: Costs, reference: NDArray[np.float64]) -> float:
     return total
 
 
-def knee(costs: Costs) -> int:
+def knee(costs: Costs, weights: Sequence[float] | None = None) -> int:
     """Return the row of the front's knee: nearest to the ideal point after scaling to [0, 1].
 
     Args:
         costs: (n, m) with n >= 1, all rows on the front.
+        weights: m factors of the distance in each objective; 1 each if not given.
     """
     low, high = costs.min(axis=0), costs.max(axis=0)
     scaled = (costs - low) / np.where(high > low, high - low, 1.0)
-    return int(np.argmin(np.linalg.norm(scaled, axis=1)))
+    return int(np.argmin(np.linalg.norm(scaled * np.asarray(weights or 1.0), axis=1)))
 
 
 def scale_of(front: Costs, costs: Costs) -> NDArray[np.float64]:

@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from niwaki.core.jsonable import JSON, finite_or_none
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective, minimised
 from niwaki.core.pareto import hypervolume, knee, non_dominated
+from niwaki.core.registry import nearest
 from niwaki.study.choice import Choice
 from niwaki.study.history import History
 from niwaki.study.run_folder import RunFolder
@@ -62,12 +64,34 @@ class Front:
         models: Sorted by the first objective, best first.
         folder: The run folder they come from.
         choice: Which model was chosen for use, if any was; it may have left the front since.
+        weights: Of objectives by name, where the knee is looked for; 1 where there is none.
+
+    Raises:
+        ConfigError: If a weight is of no objective, is negative or not finite, or all are 0.
     """
 
     objectives: tuple[Objective, ...]
     models: tuple[FrontModel, ...]
     folder: Path
     choice: Choice | None = None
+    weights: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        known = [objective.name for objective in self.objectives]
+        for name, weight in self.weights.items():
+            if name not in known:
+                raise ConfigError(
+                    f"there is no objective '{name}' to weigh{nearest(name, known)} There are "
+                    f"{', '.join(known)}"
+                )
+            if not (math.isfinite(weight) and weight >= 0.0):
+                raise ConfigError(f"the weight of '{name}' is {weight}: give a number from 0 on")
+        if not any(self._weights):
+            raise ConfigError("all objectives weigh 0: leave one out that matters")
+
+    @property
+    def _weights(self) -> list[float]:
+        return [self.weights.get(objective.name, 1.0) for objective in self.objectives]
 
     def __len__(self) -> int:
         return len(self.models)
@@ -79,8 +103,8 @@ class Front:
 
     @property
     def knee(self) -> FrontModel | None:
-        """The model nearest to the ideal after scaling; None if the front is empty."""
-        return self.models[knee(self.costs)] if self.models else None
+        """The model nearest to the ideal after scaling, by weights; None if the front is empty."""
+        return self.models[knee(self.costs, self._weights)] if self.models else None
 
     @property
     def chosen(self) -> FrontModel | None:
@@ -112,7 +136,7 @@ class Front:
         if which == CHOSEN:
             return (self._chosen(),)
         if which == KNEE:
-            return (self.models[knee(self.costs)],)
+            return (self.models[knee(self.costs, self._weights)],)
         if which.startswith(BEST):
             return (self._best(which.removeprefix(BEST)),)
         found = [model for model in self.models if model.key.startswith(which)]
@@ -201,6 +225,25 @@ class Front:
             row = [model.values.get(name) for name in names]
             writer.writerow([model.key, model.number, *row])
         return buffer.getvalue()
+
+
+def weights_of(texts: Iterable[str]) -> dict[str, float]:
+    """Read weights of objectives, each as `name=number`.
+
+    Raises:
+        ConfigError: If one is not of that form, or a name comes twice.
+    """
+    weights: dict[str, float] = {}
+    for text in texts:
+        name, _, number = (part.strip() for part in text.partition("="))
+        try:
+            weight = float(number)
+        except ValueError:
+            raise ConfigError(f"weight '{text}' cannot be read: write `objective=number`") from None
+        if name in weights:
+            raise ConfigError(f"'{name}' is weighed twice: give one number")
+        weights[name] = weight
+    return weights
 
 
 def front_of(

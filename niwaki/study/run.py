@@ -1,17 +1,19 @@
 """Reading a run folder: what was found, finished or not."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.constraints import Bound
+from niwaki.core.constraints import Bound, Constraint
+from niwaki.core.errors import ConfigError
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import minimised
 from niwaki.core.pareto import hypervolume, non_dominated
+from niwaki.core.registry import nearest
 from niwaki.study.choice import Choice
 from niwaki.study.description import StudyDescription
 from niwaki.study.front import Front, front_of
@@ -30,11 +32,13 @@ class Run:
         folder: Where it lives.
         description: What it is about.
         history: What happened so far.
+        weights: Of objectives by name, where the knee is looked for.
     """
 
     folder: RunFolder
     description: StudyDescription
     history: History
+    weights: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> "Run":
@@ -47,6 +51,33 @@ class Run:
         description = StudyDescription.load(path)
         events = read_ledger(folder.trials) if folder.trials.exists() else []
         return cls(folder, description, History.of(events))
+
+    def wishing(
+        self, within: Sequence[str] = (), weights: Mapping[str, float] | None = None
+    ) -> "Run":
+        """Return the run as if more had been wished for: a budget and preferences chosen after it.
+
+        Args:
+            within: Further constraints on any measured value, such as `latency_ms <= 2`.
+            weights: How much each objective matters where the knee is looked for; 1 if not said.
+
+        Raises:
+            ConfigError: If a constraint cannot be read, or is on a value that nothing has.
+        """
+        further = [Constraint.parse(text) for text in within]
+        baseline = [] if self.history.baseline is None else [self.history.baseline]
+        measured = [trial.measurement for trial in (*self.history.full_trials, *baseline)]
+        measured += self.history.exported.values()
+        known = list(dict.fromkeys(name for each in measured for name in each.values))
+        for constraint in further:
+            if known and constraint.name not in known:
+                raise ConfigError(
+                    f"constraint '{constraint}' is on a value that no model has"
+                    f"{nearest(constraint.name, known)} There are {', '.join(sorted(known))}"
+                )
+        constraints = (*self.description.constraints, *further)
+        described = replace(self.description, constraints=constraints)
+        return replace(self, description=described, weights=weights or {})
 
     @property
     def running(self) -> bool:
@@ -72,7 +103,7 @@ class Run:
             constraints=self.description.constraints,
             folder=self.folder.path,
         )
-        return replace(found, choice=Choice.load(self.folder.chosen))
+        return replace(found, choice=Choice.load(self.folder.chosen), weights=self.weights)
 
     @property
     def failures(self) -> Sequence[Measurement]:
@@ -129,10 +160,21 @@ def hypervolume_curve(costs: NDArray[np.float64], usable: NDArray[np.bool_]) -> 
     return curve
 
 
-def load_front(folder: Path | str) -> Front:
+def load_front(
+    folder: Path | str,
+    *,
+    within: Sequence[str] = (),
+    weights: Mapping[str, float] | None = None,
+) -> Front:
     """Read the front of a run, finished or not.
+
+    Args:
+        folder: Of the run.
+        within: Further constraints that models of the front keep, as text.
+        weights: How much each objective matters where the knee is looked for; 1 if not said.
 
     Raises:
         RunFolderError: If there is no run at `folder`.
+        ConfigError: If a constraint or a weight is wrong.
     """
-    return Run.read(Path(folder)).front
+    return Run.read(Path(folder)).wishing(within, weights).front

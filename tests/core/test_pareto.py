@@ -95,6 +95,13 @@ def test_the_knee_is_nearest_to_the_ideal_after_scaling() -> None:
     assert knee(np.array([[3.0, 4.0]])) == 0
 
 
+def test_the_knee_follows_what_matters() -> None:
+    costs = np.array([[0.0, 1000.0], [0.2, 300.0], [1.0, 0.0]])
+    assert knee(costs, [10.0, 1.0]) == 0
+    assert knee(costs, [1.0, 10.0]) == 2
+    assert knee(costs, [0.0, 1.0]) == 2
+
+
 def test_the_reference_lies_a_margin_beyond_the_worst() -> None:
     costs = np.array([[0.0, 5.0], [10.0, 5.0], [np.nan, 5.0]])
     assert reference_point(costs, margin=0.1) == pytest.approx([11.0, 5.5])

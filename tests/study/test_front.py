@@ -1,11 +1,64 @@
 """What a front hands out, also when nothing is on it."""
 
+from math import inf, nan
 from pathlib import Path
 
+import pytest
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError
+from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Direction, Objective
-from niwaki.study.front import Front
+from niwaki.study.front import Front, FrontModel, weights_of
+
+OBJECTIVES = (Objective("gain", Direction.MAXIMIZE), Objective("price", Direction.MINIMIZE))
+
+
+def model(number: int, gain: float, price: float) -> FrontModel:
+    candidate = Candidate.of({"number": number})
+    measured = Measurement(candidate.key, {"gain": gain, "price": price})
+    return FrontModel(number, candidate, measured, None)
+
+
+MODELS = (model(0, 9.0, 90.0), model(1, 8.0, 30.0), model(2, 1.0, 10.0))
 
 
 def test_an_empty_front_names_its_columns_all_the_same() -> None:
-    objectives = (Objective("gain", Direction.MAXIMIZE), Objective("price", Direction.MINIMIZE))
-    assert Front(objectives, (), Path("run")).to_csv() == "key,number,gain,price\n"
+    assert Front(OBJECTIVES, (), Path("run")).to_csv() == "key,number,gain,price\n"
+
+
+@pytest.mark.parametrize(
+    ("weights", "wanted"),
+    [({}, 1), ({"gain": 9.0}, 0), ({"price": 9.0}, 2), ({"gain": 0.0}, 2), ({"price": 0}, 0)],
+)
+def test_the_knee_is_where_what_matters_is_near(weights: dict[str, float], wanted: int) -> None:
+    front = Front(OBJECTIVES, MODELS, Path("run"), weights=weights)
+    assert front.knee is MODELS[wanted]
+    assert front.choose("knee") == (MODELS[wanted],)
+    assert front.to_json()["knee"] == MODELS[wanted].key
+
+
+@pytest.mark.parametrize(
+    ("weights", "fault"),
+    [
+        ({"gains": 1.0}, "no objective 'gains' to weigh; did you mean 'gain'"),
+        ({"gain": -1.0}, "'gain' is -1.0: give a number from 0 on"),
+        ({"gain": nan}, "give a number from 0 on"),
+        ({"gain": inf}, "give a number from 0 on"),
+        ({"gain": 0.0, "price": 0.0}, "all objectives weigh 0"),
+    ],
+)
+def test_weights_that_say_nothing_are_told(weights: dict[str, float], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        Front(OBJECTIVES, MODELS, Path("run"), weights=weights)
+
+
+def test_weights_are_read_from_text() -> None:
+    assert weights_of(["gain=2", " price = .5 "]) == {"gain": 2.0, "price": 0.5}
+    for texts, fault in (
+        (["gain"], "write `objective=number`"),
+        (["gain=much"], "'gain=much' cannot be read"),
+        (["gain=1", "gain=2"], "'gain' is weighed twice"),
+    ):
+        with pytest.raises(ConfigError, match=fault):
+            weights_of(texts)
