@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from niwaki import cli
+from niwaki.core.errors import ConfigError
 from niwaki.study.front import Front
 from niwaki.study.run import Run
 from niwaki.study.run_lock import RunLock
@@ -479,6 +480,14 @@ def test_a_wish_that_cannot_be_met_is_told(
 ) -> None:
     command, *rest = options
     assert fault in refused(call(command, str(formulas), *rest, "--json"), "ConfigError", 2)
+
+
+def test_a_wish_beside_a_baseline_that_nobody_measured_is_told(formulas: Path) -> None:
+    run = Run.read(formulas)
+    assert run.wishing(["price <= baseline"]).front.models
+    run.history.baseline = None
+    with pytest.raises(ConfigError, match="the baseline, which was not measured: give a number"):
+        run.wishing(["price <= baseline"])
 
 
 def test_exported_models_are_verified(models: Path, call: Call) -> None:

@@ -79,7 +79,7 @@ def _volume(points: Costs, reference: NDArray[np.float64]) -> float:
     return total
 
 
-def knee(costs: Costs, weights: Sequence[float] | None = None) -> int:
+def knee(costs: Costs, weights: Sequence[float] | NDArray[np.float64] | None = None) -> int:
     """Return the row of the front's knee: nearest to the ideal point after scaling to [0, 1].
 
     Args:
@@ -88,7 +88,8 @@ def knee(costs: Costs, weights: Sequence[float] | None = None) -> int:
     """
     low, high = costs.min(axis=0), costs.max(axis=0)
     scaled = (costs - low) / np.where(high > low, high - low, 1.0)
-    return int(np.argmin(np.linalg.norm(scaled * np.asarray(weights or 1.0), axis=1)))
+    factors = np.ones(costs.shape[1]) if weights is None else np.asarray(weights)
+    return int(np.argmin(np.linalg.norm(scaled * factors, axis=1)))
 
 
 def scale_of(front: Costs, costs: Costs) -> NDArray[np.float64]:

@@ -75,6 +75,11 @@ class Run:
                     f"constraint '{constraint}' is on a value that no model has"
                     f"{nearest(constraint.name, known)} There are {', '.join(sorted(known))}"
                 )
+            if constraint.relative and not (baseline and baseline[0].measurement.complete):
+                raise ConfigError(
+                    f"constraint '{constraint}' is relative to the baseline, which was not "
+                    "measured: give a number"
+                )
         constraints = (*self.description.constraints, *further)
         described = replace(self.description, constraints=constraints)
         return replace(self, description=described, weights=weights or {})

@@ -98,7 +98,7 @@ def test_the_knee_is_nearest_to_the_ideal_after_scaling() -> None:
 def test_the_knee_follows_what_matters() -> None:
     costs = np.array([[0.0, 1000.0], [0.2, 300.0], [1.0, 0.0]])
     assert knee(costs, [10.0, 1.0]) == 0
-    assert knee(costs, [1.0, 10.0]) == 2
+    assert knee(costs, np.array([1.0, 10.0])) == 2
     assert knee(costs, [0.0, 1.0]) == 2
 
 

@@ -27,7 +27,8 @@ def test_what_nature_gives_has_no_plateau() -> None:
     even, latencies = rng.uniform(1.0, 2.0, 400), rng.lognormal(0.0, 1.0, 400)
     accuracies, throughputs = -rng.normal(65.0, 3.0, 400), -rng.lognormal(5.0, 1.0, 400)
     lone = np.append(rng.normal(30.0, 3.0, 30), [90.0, 90.0, 90.0])
-    for costs in (even, latencies, accuracies, throughputs, lone, np.full(9, 3.0), np.ones(1)):
+    levels = rng.integers(1, 4, 60).astype(float)
+    for costs in (even, latencies, accuracies, throughputs, lone, levels, -levels, np.ones(9)):
         assert edge_of(costs) == np.inf
 
 

@@ -26,6 +26,7 @@ Array = NDArray[np.float64]
 WIDTH = 0.1  # of the range of costs, up to which a plateau reaches from the worst one
 LEAST_SHARE = 0.2  # of all costs that are at it: twice what evenly spread ones would have there
 FEWEST, FEWEST_BEFORE = 4, 3  # costs at a plateau, and better than it
+LEAST_DISTINCT = 0.5  # of the costs better than it: the worst of a few levels is known exactly
 FURTHEST = 2.0  # standard deviations of the costs before the edge, from it to an expected value
 _SUREST = 8.0  # standard deviations that an edge may be above a mean: beyond, nothing is left
 
@@ -34,7 +35,7 @@ def plateau(costs: Array, warps: Sequence[Warp]) -> float:
     """Return the cost from which on (n,) costs are at a plateau; infinity if there is none.
 
     On each scale the plateau is narrow, so that the slow half of latencies that double and double
-    again is none.
+    again is none; nor is the worst of a few levels.
     """
     low, high = float(costs.min()), float(costs.max())
     edges = []
@@ -42,9 +43,11 @@ def plateau(costs: Array, warps: Sequence[Warp]) -> float:
         best, worst = warp.warped(np.array([low, high]))
         edges.append(float(warp.unwarped(np.array([worst - WIDTH * (worst - best)]))[0]))
     edge = max(edges)
-    n_at, n_before = int((costs >= edge).sum()), int((costs < edge).sum())
-    enough = n_at >= max(FEWEST, LEAST_SHARE * len(costs)) and n_before >= FEWEST_BEFORE
-    return edge if enough else np.inf
+    before = costs[costs < edge]
+    n_at = len(costs) - len(before)
+    enough = n_at >= max(FEWEST, LEAST_SHARE * len(costs)) and len(before) >= FEWEST_BEFORE
+    varied = len(np.unique(before)) >= LEAST_DISTINCT * len(before)
+    return edge if enough and varied else np.inf
 
 
 def imputed(column: GaussianColumn, features: Array, values: Array, edge: float) -> Array:
