@@ -70,12 +70,7 @@ class Perceptrons:
 
     def learn(self, inputs: Tensor, labels: Tensor) -> None:
         """Take a step of gradient descent."""
-        output = inputs.expand(len(self._kept), -1, -1)
-        for weight in self.weights[:-1]:
-            output = relu(output @ weight)
-            draws = torch.rand(output.shape, generator=self._generator)
-            output = output * (draws < self._kept) / self._kept
-        logits = (output @ self.weights[-1]).flatten(0, 1)
+        logits = self._logits(inputs, drops=True).flatten(0, 1)
         loss = cross_entropy(logits, labels.repeat(len(self._kept)), reduction="sum")
         gradients = torch.autograd.grad(loss / len(labels), self.weights)
         with torch.no_grad():
@@ -88,11 +83,17 @@ class Perceptrons:
     def errors(self, inputs: Tensor, labels: Tensor) -> NDArray[np.float64]:
         """Return (n,) percentages."""
         with torch.no_grad():
-            output = inputs.expand(len(self._kept), -1, -1)
-            for weight in self.weights[:-1]:
-                output = relu(output @ weight)
-            wrong = (output @ self.weights[-1]).argmax(dim=2) != labels
+            wrong = self._logits(inputs, drops=False).argmax(dim=2) != labels
         return 100.0 * wrong.double().mean(dim=1).numpy()
+
+    def _logits(self, inputs: Tensor, *, drops: bool) -> Tensor:
+        output = inputs.expand(len(self._kept), -1, -1)
+        for weight in self.weights[:-1]:
+            output = relu(output @ weight)
+            if drops:
+                draws = torch.rand(output.shape, generator=self._generator)
+                output = output * (draws < self._kept) / self._kept
+        return output @ self.weights[-1]
 
     def _drawn(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self._generator)

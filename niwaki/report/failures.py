@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from niwaki.core.reasons import pattern_of
 from niwaki.report.models import Model, State
-from niwaki.report.reasons import pattern_of
 
 MAX_REASON_CHARACTERS = 300
 UNKNOWN = "no reason was given"

@@ -104,7 +104,7 @@ class Front:
     @property
     def knee(self) -> FrontModel | None:
         """The model nearest to the ideal after scaling, by weights; None if the front is empty."""
-        return self.models[knee(self.costs, self._weights)] if self.models else None
+        return self._knee() if self.models else None
 
     @property
     def chosen(self) -> FrontModel | None:
@@ -136,7 +136,7 @@ class Front:
         if which == CHOSEN:
             return (self._chosen(),)
         if which == KNEE:
-            return (self.models[knee(self.costs, self._weights)],)
+            return (self._knee(),)
         if which.startswith(BEST):
             return (self._best(which.removeprefix(BEST)),)
         found = [model for model in self.models if model.key.startswith(which)]
@@ -172,6 +172,9 @@ class Front:
             )
         run = RunFolder(self.folder)
         return [copy_bundle(run.artifact(model.key), Path(to) / model.key) for model in chosen]
+
+    def _knee(self) -> FrontModel:
+        return self.models[knee(self.costs, self._weights)]
 
     def _chosen(self) -> FrontModel:
         chosen = self.chosen

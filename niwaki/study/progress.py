@@ -14,7 +14,7 @@ from niwaki.core.constraints import Bound
 from niwaki.core.measurement import Status, Trial
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import minimised
-from niwaki.report.reasons import ReasonCounts
+from niwaki.core.reasons import ReasonCounts
 from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
 from niwaki.study.growth import Growth, counts

@@ -65,11 +65,18 @@ class Run:
             ConfigError: If a constraint cannot be read, or is on a value that nothing has.
         """
         further = [Constraint.parse(text) for text in within]
+        if further:
+            self._require_measured(further)
+        constraints = (*self.description.constraints, *further)
+        described = replace(self.description, constraints=constraints)
+        return replace(self, description=described, weights=weights or {})
+
+    def _require_measured(self, constraints: Sequence[Constraint]) -> None:
         baseline = [] if self.history.baseline is None else [self.history.baseline]
         measured = [trial.measurement for trial in (*self.history.full_trials, *baseline)]
         measured += self.history.exported.values()
         known = list(dict.fromkeys(name for each in measured for name in each.values))
-        for constraint in further:
+        for constraint in constraints:
             if known and constraint.name not in known:
                 raise ConfigError(
                     f"constraint '{constraint}' is on a value that no model has"
@@ -80,9 +87,6 @@ class Run:
                     f"constraint '{constraint}' is relative to the baseline, which was not "
                     "measured: give a number"
                 )
-        constraints = (*self.description.constraints, *further)
-        described = replace(self.description, constraints=constraints)
-        return replace(self, description=described, weights=weights or {})
 
     @property
     def running(self) -> bool:

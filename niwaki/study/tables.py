@@ -8,7 +8,7 @@ from niwaki.core.constraints import Bound
 from niwaki.core.jsonable import JSON
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import Objective
-from niwaki.report.reasons import ReasonCounts
+from niwaki.core.reasons import ReasonCounts
 from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
 from niwaki.study.front import Front

@@ -227,7 +227,9 @@ class SuperNetwork(nn.Module):
     @property
     def _tensors(self) -> dict[str, Tensor]:
         """Parameters and units by their names."""
-        return {**dict(self.full.named_parameters()), **dict(self.full.named_buffers())}
+        decoders = self.full.decoders.items()
+        units = {f"decoders.{task}.unit": each.get_buffer("unit") for task, each in decoders}
+        return {**dict(self.full.named_parameters()), **units}
 
     def _skeleton(self, candidate: Candidate) -> tuple[MultiTaskNetwork, tuple[Layer, ...]]:
         """Return a module of the right shapes, to be called with the shared weights.

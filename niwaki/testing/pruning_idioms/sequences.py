@@ -501,6 +501,11 @@ def words_and_convolution() -> nn.Module:
     return Composed(compute, parts)
 
 
+def _edges() -> tuple[Tensor, Tensor]:
+    """Return where the edges of a graph of seven nodes begin and end: a circle, and two chords."""
+    return torch.tensor([0, 1, 2, 3, 4, 5, 6, 0, 6]), torch.tensor([1, 2, 3, 4, 5, 6, 0, 3, 3])
+
+
 def message_passing() -> nn.Module:
     """Nodes of a graph that hear the mean of their neighbours."""
 
@@ -512,9 +517,9 @@ def message_passing() -> nn.Module:
         heard = nothing.index_add(1, m.target, said) / m.degree
         return m.head((y + relu(m.update(heard))).mean(1))
 
-    target = torch.tensor([1, 2, 3, 4, 5, 6, 0, 3, 3])
+    source, target = _edges()
     parts = {
-        "source": torch.tensor([0, 1, 2, 3, 4, 5, 6, 0, 6]),
+        "source": source,
         "target": target,
         "degree": torch.bincount(target).double()[:, None],
         "enter": nn.Linear(6, 24),
@@ -539,9 +544,10 @@ def graph_attention() -> nn.Module:
         )
         return m.head((heard / total).amax(1))
 
+    source, target = _edges()
     parts = {
-        "source": torch.tensor([0, 1, 2, 3, 4, 5, 6, 0, 6]),
-        "target": torch.tensor([1, 2, 3, 4, 5, 6, 0, 3, 3]),
+        "source": source,
+        "target": target,
         "enter": nn.Linear(6, 24),
         "values": nn.Linear(24, 16),
         "score": nn.Linear(32, 1),

@@ -1,9 +1,11 @@
 """Functions of one element at a time, of one tensor or of several that are broadcast."""
 
+from collections.abc import Collection
+
 from torch import Tensor
 
 from niwaki.compress.pruning.call_sites import Tag, tag_of
-from niwaki.compress.pruning.contraction import contract, operand
+from niwaki.compress.pruning.contraction import Operand, contract, operand
 from niwaki.compress.pruning.labels import Label
 from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
 
@@ -48,14 +50,25 @@ def meet(state: Provenance, call: Call, inputs: list[Tensor], out: Tensor) -> No
     operands = [
         operand(state, tensor, range(out.ndim - tensor.ndim, out.ndim)) for tensor in inputs
     ]
+    record_united(state, call, operands, out)
+
+
+def record_united(
+    state: Provenance,
+    call: Call,
+    operands: list[Operand],
+    out: Tensor,
+    *,
+    apart: Collection[int] = (),
+) -> None:
+    """Unite operands along the dimensions of `out`, and label it; none in `apart` is elastic."""
     outcome = contract(state, call, operands, range(out.ndim))
-    labels = [in_order(label) for label in outcome.kept]
-    present = set().union(*(each.present for each in operands))
+    labels = [_in_order(label) for label in outcome.kept]
+    present = set(apart).union(*(each.present for each in operands))
     state.record(call, out, labels, elastic=set(range(out.ndim)) - present)
 
 
-def in_order(label: Label) -> Label:
-    """Return the same label with its dimensions in ascending order."""
+def _in_order(label: Label) -> Label:
     return Label(label.dims, label.atoms).moved(range(max(label.dims) + 1))
 
 
@@ -109,4 +122,4 @@ def prelu(state: Provenance, call: Call) -> None:
     if weight.numel() > 1:
         operands.append(operand(state, weight, (channel,)))
     outcome = contract(state, call, operands, range(x.ndim))
-    state.record(call, call.out, [in_order(label) for label in outcome.kept])
+    state.record(call, call.out, [_in_order(label) for label in outcome.kept])

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from torch import Tensor
 
-from niwaki.compress.pruning.contraction import Operand, contract, operand
+from niwaki.compress.pruning.contraction import Operand, operand
 from niwaki.compress.pruning.provenance import Call, Provenance
-from niwaki.compress.pruning.rules.elementwise import in_order
+from niwaki.compress.pruning.rules.elementwise import record_united
 
 
 def gathered(state: Provenance, call: Call) -> None:
@@ -36,10 +36,7 @@ def _pass(state: Provenance, call: Call, tensors: list[Tensor]) -> None:
         state.record_fixed(call, f"{call.described} leaves a part of the channels out")
         return
     operands = [_held(state, call, tensor, dim) for tensor in tensors]
-    outcome = contract(state, call, operands, range(out.ndim))
-    present = set().union(*(each.present for each in operands))
-    labels = [in_order(label) for label in outcome.kept]
-    state.record(call, out, labels, elastic=set(range(out.ndim)) - present - {dim})
+    record_united(state, call, operands, out, apart={dim})
 
 
 def _but(dim: int, tensor: Tensor) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 """Reasons that are counted as one."""
 
-from niwaki.report.reasons import ReasonCounts
+from niwaki.core.reasons import ReasonCounts
 
 
 def counts_of(*reasons: str) -> ReasonCounts:
