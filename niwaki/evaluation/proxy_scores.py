@@ -12,6 +12,7 @@ from niwaki.core.errors import ConfigError, NiwakiError
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.core.registry import nearest
 from niwaki.evaluation.devices import placed, to_tensors, torch_threads
+from niwaki.evaluation.units import Units
 from niwaki.predictors.proxies.base import Batch
 from niwaki.predictors.proxies.registry import PROXIES, proxy_scores
 from niwaki.tasks.base import SplitName, TaskData
@@ -86,13 +87,13 @@ class ProxyScores:
     def _batch(self) -> Batch:
         """The first items of the shuffled train split; a mapping of targets if of several tasks."""
         split, losses = self._data[SplitName.TRAIN], task_losses(self._data)
+        units = Units(self._data.statistics[task.name] for task in self._data.tasks)
         batch = next(iter(split.batches(N_ITEMS, rng=stream(self._seed, "proxies"))))
         inputs, targets = to_tensors(batch, torch.device("cpu"))
         names = [task.name for task in self._data.tasks]
 
         def loss(outputs: Any, wanted: Any) -> Tensor:
-            listed = (outputs,) if isinstance(outputs, Tensor) else outputs
-            answers = dict(zip(names, listed, strict=True))
+            answers = dict(zip(names, units(outputs), strict=True))
             by_task = wanted if isinstance(wanted, dict) else {names[0]: wanted}
             return total_loss(losses, answers, by_task)
 

@@ -16,6 +16,7 @@ from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, train_batches
 from niwaki.evaluation.captured import CapturedGradients, captured
 from niwaki.evaluation.devices import Tensors, best_device, drawing, placed, repeatable
+from niwaki.evaluation.units import Units
 from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import Split, SplitName, TaskData
@@ -100,6 +101,9 @@ class Progress:
 class ScratchTraining:
     """One training run.
 
+    Real targets are learned in standard deviations from their means, and answered in their own
+    units.
+
     Everything random follows from the seed: weights, the order of the items, and whatever the
     network draws in a step. So a training that was continued gives what an unbroken one gives.
 
@@ -136,10 +140,11 @@ class ScratchTraining:
         self.n_steps = max(1, round(n_full * fidelity)) if by_steps else n_full
         self._n_annealed = n_full if recipe.schedule == "full" else self.n_steps
         self._losses = task_losses(data)
-        self._unit = _unit(self._losses)
+        self._nats = _nats(self._losses)
         with drawing(derived_seed(seed, "weights"), self._device):
             network = build()
         self.network = placed(network, self._device, torch.channels_last)
+        self._units = Units(data.statistics[task.name] for task in data.tasks).to(self._device)
         self._parameters = [p for p in self.network.parameters() if p.requires_grad]
         self._optimiser = torch.optim.SGD(
             self._parameters or [torch.zeros(1)],  # a network without parameters is one, too
@@ -189,13 +194,20 @@ class ScratchTraining:
         return Progress(self.steps_done, begin, mean, seconds)
 
     def finished(self) -> nn.Module:
-        """Return the network on the CPU, in evaluation mode, batch-norm statistics taken anew."""
+        """Return the network on the CPU, in evaluation mode, batch-norm statistics taken anew.
+
+        It answers in the targets' own units. The training has ended.
+        """
         self.network = placed(self.network, self._device, torch.channels_last)
         if self._recipe.n_recalibration:
             seed = derived_seed(self._seed, "recalibration")
             with drawing(seed, self._device):
                 recalibrate(self.network, self._drawn_images(self._recipe.n_recalibration))
-        return placed(self.network, torch.device("cpu"), torch.contiguous_format).eval()
+        finished = placed(self.network, torch.device("cpu"), torch.contiguous_format).eval()
+        if self._units.differ:
+            (images, *_) = self._drawn_images(2)
+            self._units.cpu().give(finished, images.cpu())
+        return finished
 
     def state(self) -> dict[str, Any]:
         """Return everything that the rest of the training depends on."""
@@ -203,10 +215,13 @@ class ScratchTraining:
             "steps_done": self.steps_done,
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
+            "in_units": True,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` returned."""
+        """Continue from what `state` returned here, or in a version without units."""
+        if not state.get("in_units"):
+            self._units.drop()
         self.network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.steps_done = int(state["steps_done"])
@@ -252,13 +267,13 @@ class ScratchTraining:
     def _computed(self, images: Tensor, targets: Mapping[str, Tensor]) -> Tensor:
         loss = total_loss(self._losses, self._answers(images), targets)
         if loss.requires_grad:
-            (loss * self._unit).backward()  # type: ignore[no-untyped-call]
+            (loss * self._nats).backward()  # type: ignore[no-untyped-call]
         return loss.detach()
 
     def _answers(self, images: Tensor) -> dict[str, Tensor]:
         outputs = self.network(images)
-        listed = (outputs,) if isinstance(outputs, Tensor) else outputs
-        return dict(zip((task.name for task in self._data.tasks), listed, strict=True))
+        names = (task.name for task in self._data.tasks)
+        return dict(zip(names, self._units(outputs), strict=True))
 
     def _learning_rate(self) -> float:
         progress = self.steps_done / self._n_annealed
@@ -295,7 +310,7 @@ def part_of(split: Split, share: float) -> Split:
     return ArraySplit(split.arrays.take(order[:n_kept]), split.preprocessing)
 
 
-def _unit(losses: dict[str, TaskLoss]) -> float:
+def _nats(losses: dict[str, TaskLoss]) -> float:
     """Return the factor that brings losses of about 1 to nats, the unit of the published recipe.
 
     The gradient of one classification task is then that of its plain cross-entropy, and learning

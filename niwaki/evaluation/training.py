@@ -16,6 +16,7 @@ from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import n_batches, sizable
 from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
+from niwaki.evaluation.units import spread
 from niwaki.spaces.slimmable.build import SuperNetwork
 from niwaki.spaces.slimmable.space import SlimmableSpace
 from niwaki.tasks.base import Batch, SplitName, TaskData
@@ -86,7 +87,7 @@ class SuperNetworkTraining:
         network = SuperNetwork(space, generator)
         network.start_at(
             {name: _best_constant(s) for name, s in data.statistics.items()},
-            {name: _spread(s) for name, s in data.statistics.items()},
+            {name: spread(s) for name, s in data.statistics.items()},
         )
         self.network = placed(network, self._device, torch.channels_last)
         self._optimiser = torch.optim.AdamW(
@@ -199,10 +200,3 @@ def _best_constant(statistics: Statistics) -> list[float]:
         frequencies = np.maximum(statistics.frequencies, 1e-4)
         return [float(value) for value in np.log(frequencies)]
     return [float(value) for value in statistics.mean]
-
-
-def _spread(statistics: Statistics) -> list[float]:
-    """Return how far from their means the targets of each output are; 1 for classes."""
-    if isinstance(statistics, ClassStatistics):
-        return [1.0] * len(statistics.frequencies)
-    return [float(value) or 1.0 for value in statistics.std]

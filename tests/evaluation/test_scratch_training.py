@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,8 +16,13 @@ from niwaki.evaluation.batches import n_batches
 from niwaki.evaluation.devices import best_device, to_tensors, torch_threads
 from niwaki.evaluation.families import heads_of
 from niwaki.evaluation.scratch_training import RecipeSettings, ScratchTraining, part_of
+from niwaki.export.torch_export import export_module
+from niwaki.export.verify import verify_model
 from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.npz import NpzSettings
+from niwaki.tasks.npz import load as load_npz
+from niwaki.tasks.task import TaskSettings
 from tests.evaluation.shades import shades
 from tests.evaluation.tiny_family import DIVERGES, FINE, TinyNetwork, same_weights
 
@@ -214,3 +220,46 @@ def test_a_last_batch_of_one_item_is_left_out(items: TaskData) -> None:
 def test_settings_are_checked(changes: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         RecipeSettings(**changes)  # type: ignore[arg-type]
+
+
+def levels(folder: Path, scale: float, offset: float) -> TaskData:
+    """Return noisy images, and a number for each that says how bright it is."""
+    rng = np.random.default_rng(0)
+    level = rng.normal(size=200)
+    inputs = (rng.normal(size=(200, 3, 8, 8)) + level[:, None, None, None]).astype(np.float32)
+    path = folder / f"levels-{scale}.npz"
+    np.savez(path, inputs=inputs, level=scale * (level + offset))
+    return load_npz(NpzSettings(str(path), {"level": TaskSettings("regression")}), seed=0)
+
+
+@pytest.mark.parametrize("scale", [1e6, 1e-6])
+def test_values_are_learned_alike_in_any_unit(scale: float, tmp_path: Path) -> None:
+    answers = []
+    for unit, offset in ((1.0, 0.0), (scale, 3.0)):
+        run = training(levels(tmp_path, unit, offset))
+        progress = run.run(nullcontext)
+        images = torch.randn(16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+        (level,) = run.finished()(images)
+        assert progress.loss < 0.5
+        answers.append(level.detach() / unit - offset)
+    torch.testing.assert_close(answers[0], answers[1], atol=0.05, rtol=0.05)
+
+
+def test_units_cost_the_exported_graph_nothing(tmp_path: Path) -> None:
+    run = training(levels(tmp_path, 1e6, 3.0))
+    run.run(nullcontext)
+    network, images = run.finished(), torch.randn(2, 3, 8, 8)
+    model = export_module(network, (images,), input_names=["input"], output_names=["level"])
+    assert [node.op_type for node in model.graph.node][-1] == "Gemm"
+    check = verify_model(model, {"input": images.numpy()}, torch_module=network)
+    check.require("the graph")
+
+
+def test_a_training_of_an_earlier_version_goes_on_without_units(tmp_path: Path) -> None:
+    data = levels(tmp_path, 1e6, 3.0)
+    state = training(data).state()
+    del state["in_units"]
+    earlier = training(data)
+    earlier.restore(state)
+    (level,) = earlier.finished()(torch.randn(2, 3, 8, 8))
+    assert level.abs().max() < 10.0
