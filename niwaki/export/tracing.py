@@ -80,6 +80,7 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
             "Use export_module, which follows Python control flow"
         ) from error
     nodes = tuple(graph.nodes)
+    _require_no_hooks(module, nodes)
     n_inputs = sum(node.op == "placeholder" for node in nodes)
     if n_inputs != len(input_shapes):
         raise ExportError(
@@ -89,6 +90,20 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
     first, second = (_values_at(module, graph, input_shapes, batch) for batch in _BATCHES)
     values = {node: _merged(first[node], second[node]) for node in nodes if node.op != "output"}
     return Trace(nodes, values, module)
+
+
+def _require_no_hooks(module: nn.Module, nodes: Sequence[fx.Node]) -> None:
+    """Refuse a module of which hooks may change what it computes: they are not followed."""
+    called = {"": module}
+    called |= {
+        str(n.target): module.get_submodule(n.target) for n in nodes if n.op == "call_module"
+    }
+    for path, part in called.items():
+        if part._forward_hooks or part._forward_pre_hooks or "forward" in part.__dict__:
+            raise ExportError(
+                f"{path or 'the module'} ({type(part).__name__}) has hooks or a `forward` of its "
+                "own, which are not followed symbolically. Use export_module, which calls them"
+            )
 
 
 def path_of(node: fx.Node) -> str:

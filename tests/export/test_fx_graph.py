@@ -187,3 +187,20 @@ class Same(nn.Module):
 def test_two_outputs_may_be_one_tensor() -> None:
     model = check_equal(Same().eval(), (1, 3))
     assert [info.name for info in model.graph.output] == ["output_0", "output_1"]
+
+
+@pytest.mark.parametrize("place", ["", "0"])
+def test_hooks_are_not_passed_over(place: str) -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.ReLU()).eval()
+    handle = module.get_submodule(place).register_forward_hook(lambda _, __, y: 2.0 * y)
+    with pytest.raises(ExportError, match="hooks"):
+        build_graph(module, [(1, 4)])
+    handle.remove()
+    build_graph(module, [(1, 4)])
+
+
+def test_a_forward_of_the_modules_own_is_not_passed_over() -> None:
+    module = nn.Sequential(nn.Linear(4, 4)).eval()
+    module.forward = lambda x: x  # type: ignore[method-assign]
+    with pytest.raises(ExportError, match="forward"):
+        build_graph(module, [(1, 4)])
