@@ -94,11 +94,9 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
 
 def _require_no_hooks(module: nn.Module, nodes: Sequence[fx.Node]) -> None:
     """Refuse a module of which hooks may change what it computes: they are not followed."""
-    called = {"": module}
-    called |= {
-        str(n.target): module.get_submodule(n.target) for n in nodes if n.op == "call_module"
-    }
-    for path, part in called.items():
+    called = {str(node.target) for node in nodes if node.op == "call_module"}
+    for path in ("", *sorted(called)):
+        part = module.get_submodule(path)
         if part._forward_hooks or part._forward_pre_hooks or "forward" in part.__dict__:
             raise ExportError(
                 f"{path or 'the module'} ({type(part).__name__}) has hooks or a `forward` of its "
