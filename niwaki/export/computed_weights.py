@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
+from niwaki.export.branches import read_by
 from niwaki.export.graph_index import WEIGHTED, GraphIndex, leave_out_unneeded, needed
 from niwaki.export.graph_writer import finished_model
 from niwaki.targets.sessions import SessionSettings, open_session, run_session
@@ -36,7 +37,7 @@ def _computed(index: GraphIndex) -> set[int]:
     """Return the nodes that read constants, or what such nodes give, and nothing else."""
     found: set[int] = set()
     for i, node in enumerate(index.nodes):
-        read = [name for name in node.input if name]
+        read = [name for name in read_by(node) if name]
         known = all(index.is_constant(name) or index.producer.get(name) in found for name in read)
         if read and known:
             found.add(i)
@@ -48,7 +49,7 @@ def _values(
 ) -> Iterator[onnx.TensorProto]:
     """Yield what nodes give by these names, under names of their own."""
     nodes = needed([index.nodes[i] for i in sorted(computed)], set(names))
-    read = {name for node in nodes for name in node.input}
+    read = {name for node in nodes for name in read_by(node)}
     part = helper.make_graph(
         nodes,
         "weights",

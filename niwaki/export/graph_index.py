@@ -8,6 +8,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
+from niwaki.export.branches import read_by
+
 # The operators that have weights: their inputs from the second on.
 WEIGHTED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 RECURRENT = ("GRU", "LSTM", "RNN")
@@ -28,7 +30,7 @@ class GraphIndex:
         self.producer = {name: i for i, node in enumerate(self.nodes) for name in node.output}
         self._consumers: dict[str, list[int]] = defaultdict(list)
         for i, node in enumerate(self.nodes):
-            for name in dict.fromkeys(node.input):
+            for name in dict.fromkeys(read_by(node)):
                 self._consumers[name].append(i)
 
     def consumers(self, tensor: str) -> Sequence[int]:
@@ -66,6 +68,6 @@ def needed(nodes: Sequence[onnx.NodeProto], results: set[str]) -> list[onnx.Node
     read, kept = set(results), list[onnx.NodeProto]()
     for node in reversed(nodes):
         if read.intersection(node.output):
-            read.update(node.input)
+            read.update(read_by(node))
             kept.append(node)
     return kept[::-1]

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import onnx
 
+from niwaki.export.branches import name_branches, read_by, rename_read
 from niwaki.export.graph_index import RECURRENT, WEIGHTED, GraphIndex
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
@@ -37,7 +38,7 @@ def named_by_layers(
     renamed = {**ends, **_tensor_names(index, node_names, taken)}
     renamed |= _constant_names(index, node_names, kept, taken)
     nodes = [_node(node, name, renamed) for node, name in zip(index.nodes, node_names, strict=True)]
-    read = {name for node in nodes for name in node.input}
+    read = {name for node in nodes for name in read_by(node)}
     constants = [_constant(tensor, renamed) for tensor in graph.initializer]
     infos = [_info(info, renamed) for info in graph.value_info if info.name in renamed]
     return onnx.helper.make_graph(
@@ -127,7 +128,7 @@ def _constant_names(
     renamed: dict[str, str] = {}
     for node, name in zip(index.nodes, node_names, strict=True):
         roles = ("input", "weight", "bias") if node.op_type in WEIGHTED else ()
-        for i, constant in enumerate(node.input):
+        for i, constant in enumerate(read_by(node)):
             if not index.is_constant(constant) or constant in renamed or constant in kept:
                 continue
             role = roles[i] if i < len(roles) else f"constant_{i}"
@@ -145,11 +146,13 @@ def _unique(name: str, taken: set[str]) -> str:
 
 def _node(node: onnx.NodeProto, name: str, renamed: Mapping[str, str]) -> onnx.NodeProto:
     plain = onnx.NodeProto(op_type=node.op_type, name=name)
-    plain.input.extend(renamed.get(tensor, tensor) for tensor in node.input)
+    plain.input.extend(node.input)
     plain.output.extend(renamed.get(tensor, tensor) for tensor in node.output)
     plain.attribute.extend(sorted(node.attribute, key=lambda attribute: attribute.name))
     for attribute in plain.attribute:
         attribute.ClearField("doc_string")
+    name_branches(plain)
+    rename_read(plain, renamed)
     return plain
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from niwaki.compress.quantization.arithmetic import Affine, quantize_weights
+from niwaki.export.branches import read_by
 from niwaki.export.graph_index import GraphIndex
 from niwaki.export.layers import Layer
 from niwaki.export.regions import Regions
@@ -44,7 +45,7 @@ class QdqWriter:
             self._quantize(name, name)
         for i in range(len(self._index.nodes)):
             self._write(i)
-        read = {name for node in self._nodes for name in node.input}
+        read = {name for node in self._nodes for name in read_by(node)}
         constants = {**self._index.constants, **self._constants}
         kept = [tensor for name, tensor in constants.items() if name in read]
         written = {name for node in self._nodes for name in node.output}

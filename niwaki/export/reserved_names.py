@@ -5,12 +5,14 @@ fails where the graph module has an attribute of that name. While a model is exp
 have other names, under which its own code finds them all the same.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import onnx
 from torch import fx, nn
+
+from niwaki.export.branches import branches
 
 _MARK = "__of_the_model"
 
@@ -19,23 +21,31 @@ _MARK = "__of_the_model"
 def reserved_names_free(module: nn.Module) -> Iterator[None]:
     """Let the parts of a module have no name that a graph module has, inside the block."""
     kind = type(module)
-    own: list[dict[str, Any]] = [module._parameters, module._buffers, module._modules]
-    taken = {name for parts in own for name in parts if _is_reserved(name)}
-    if not taken:
+    parts = (module._parameters, module._buffers, module._modules)
+    marked = {name: f"{name}{_MARK}" for own in parts for name in own if _is_reserved(name)}
+    if not marked:
         yield
         return
-    _rename(own, {name: f"{name}{_MARK}" for name in taken})
-    found = {name: _under_another(f"{name}{_MARK}") for name in taken}
-    module.__class__ = type(kind.__name__, (kind,), found)
+    _rename(module, marked)
+    module.__class__ = type(kind.__name__, (kind,), _reached_by_own_names(kind, marked))
     try:
         yield
     finally:
         module.__class__ = kind
-        _rename(own, {f"{name}{_MARK}": name for name in taken})
+        _rename(module, {mark: name for name, mark in marked.items()})
 
 
 def _is_reserved(name: str) -> bool:
     return name == "meta" or hasattr(fx.GraphModule, name)
+
+
+def _reached_by_own_names(kind: type[nn.Module], marked: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a class needs for its code to read and assign parts by the names it gave them."""
+
+    def assign(self: nn.Module, name: str, value: Any) -> None:
+        kind.__setattr__(self, marked.get(name, name), value)
+
+    return {name: _under_another(mark) for name, mark in marked.items()} | {"__setattr__": assign}
 
 
 def _under_another(name: str) -> property:
@@ -45,11 +55,15 @@ def _under_another(name: str) -> property:
     return property(get)
 
 
-def _rename(own: Sequence[dict[str, Any]], names: Mapping[str, str]) -> None:
+def _rename(module: nn.Module, names: Mapping[str, str]) -> None:
+    own: list[dict[str, Any]] = [module._parameters, module._buffers, module._modules]
     for parts in own:
         renamed = {names.get(name, name): part for name, part in parts.items()}
         parts.clear()
         parts.update(renamed)
+    unsaved = {names.get(name, name) for name in module._non_persistent_buffers_set}
+    module._non_persistent_buffers_set.clear()
+    module._non_persistent_buffers_set.update(unsaved)
 
 
 def with_names_of_the_model(graph: onnx.GraphProto) -> None:
@@ -60,3 +74,5 @@ def with_names_of_the_model(graph: onnx.GraphProto) -> None:
         node.input[:] = [name.replace(_MARK, "") for name in node.input]
         for note in node.metadata_props:
             note.value = note.value.replace(_MARK, "")
+        for branch in branches(node):
+            with_names_of_the_model(branch)

@@ -14,6 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from niwaki.export.branches import rename_read
 from niwaki.export.graph_index import GraphIndex
 
 _LEAST_BYTES = 4096  # of a transposed one: below, a node more takes more than it saves
@@ -35,7 +36,7 @@ def tied(model: onnx.ModelProto) -> onnx.ModelProto:
     smaller.CopyFrom(model)
     graph = smaller.graph
     for node in graph.node:
-        node.input[:] = [same.get(name, name) for name in node.input]
+        rename_read(node, same)
     nodes = [helper.make_node("Transpose", [o], [n], f"{n}.tied") for n, o in transposed.items()]
     kept = [tensor for tensor in graph.initializer if tensor.name not in {*same, *transposed}]
     del graph.initializer[:]

@@ -13,6 +13,7 @@ from niwaki.compress.pruning import analyse, apply_plan
 from niwaki.core.errors import ExportError
 from niwaki.export.fx_graph import build_graph
 from niwaki.export.layers import layers_in_float, quantizable_layers
+from niwaki.export.reserved_names import reserved_names_free
 from niwaki.export.torch_export import export_module
 from niwaki.testing.pruning_idioms import IDIOMS
 from tests.compress.pruning.equality import half_of_each
@@ -268,6 +269,43 @@ def test_parts_may_have_the_names_of_a_graph_module() -> None:
         c.name for c in model.graph.initializer
     }
     assert "meta" in {node.name for node in model.graph.node}
+
+
+class Assigning(nn.Module):
+    """Assigns what torch's graph modules have, too, in a branch and outside of it."""
+
+    graph: torch.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.code = nn.Parameter(torch.randn(4, 4))
+        self.register_buffer("graph", torch.rand(4, 4), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.graph = self.graph * 0.5
+        answer: torch.Tensor = torch.cond(
+            x.sum() > 0, lambda x: x @ self.code, lambda x: x - self.code[0], (x,)
+        )
+        return answer @ self.graph
+
+
+def test_parts_of_such_names_may_be_assigned_and_read_in_a_branch() -> None:
+    module = Assigning().eval()
+    before = module.graph.clone()
+    model = export_module(module, [torch.ones(2, 4)], input_names=["x"])
+    assert "of_the_model" not in str(model)
+    for inputs in (torch.ones(3, 4), -torch.ones(3, 4)):
+        (found,) = run(model, inputs.numpy()).values()
+        module.graph = before
+        with torch.no_grad():
+            np.testing.assert_allclose(found, module(inputs).numpy(), atol=1e-6)
+
+
+def test_what_is_not_saved_is_not_saved_after_an_export_either() -> None:
+    module = Assigning().eval()
+    with reserved_names_free(module):
+        inside = list(module.state_dict())
+    assert inside == ["code__of_the_model"] and list(module.state_dict()) == ["code"]
 
 
 class Surrounded(nn.Module):
