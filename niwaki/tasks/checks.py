@@ -12,6 +12,7 @@ from niwaki.core.registry import nearest
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.base import SplitName
 from niwaki.tasks.preprocessing import default_scale
+from niwaki.tasks.statistics import RunningMoments, spread_of
 from niwaki.tasks.task import Task, TaskKind
 
 _CHUNK = 1024  # items looked at together, so that a check needs little memory beside the data
@@ -166,9 +167,10 @@ def constant_outputs(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
         targets = train.targets[task.name]
         if task.kind.has_classes or targets.shape[1] == 1:
             continue
-        axes = (0, *range(2, targets.ndim))
-        least, most = np.fmin.reduce(targets, axis=axes), np.fmax.reduce(targets, axis=axes)
-        same = [str(output) for output in np.flatnonzero(least == most)]
+        moments = RunningMoments()
+        moments.update(targets)
+        still = (spread_of(moments) == 0.0) & (moments.n > 0)
+        same = [str(output) for output in np.flatnonzero(still)]
         if same:
             outputs = "output" if len(same) == 1 else "outputs"
             sentences.append(

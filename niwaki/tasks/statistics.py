@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from niwaki.core.errors import DataError
 
 _SAMPLE_PER_BATCH = 16_384
+# Of a mean: networks answer in float32, and numbers that are the same were rounded on their way.
+_ROUNDING = 4.0 * float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,7 @@ class ValueStatistics:
 
     Attributes:
         mean: (k,) float64.
-        std: (k,) float64, of the population.
+        std: (k,) float64, of the population; 0 where targets are the same but for rounding.
         sample: (m, k) float32, the targets themselves, or a random sample where they are many; NaN
             where there is none.
     """
@@ -120,7 +122,8 @@ class RunningMoments:
         centred = values - pivot.reshape(1, -1, *(1,) * (values.ndim - 2))
         centred[~known] = 0.0
         squares = np.square(centred, out=centred).sum(axis=axes, dtype=np.float64)
-        squares -= n * (mean - pivot) ** 2  # the pivot is the mean but for rounding
+        # The pivot is the mean but for rounding; squares of tiny numbers are 0 in float32.
+        squares = np.maximum(squares - n * (mean - pivot) ** 2, 0.0)
         shift, total = mean - self._mean, self.n + n
         self._squares = self._squares + squares + shift**2 * (self.n * n / np.maximum(total, 1))
         self._mean = self._mean + shift * (n / np.maximum(total, 1))
@@ -162,4 +165,10 @@ def value_statistics(targets: Iterable[NDArray[Any]]) -> ValueStatistics:
             f"output {int(np.argmin(moments.n))} has no target in the train split, NaN throughout: "
             "leave it out"
         )
-    return ValueStatistics(moments.mean, moments.std, np.concatenate(sample))
+    return ValueStatistics(moments.mean, spread_of(moments), np.concatenate(sample))
+
+
+def spread_of(moments: RunningMoments) -> NDArray[np.float64]:
+    """Return the standard deviation of real targets, (k,); 0 where it is that of rounding."""
+    rounding = _ROUNDING * np.abs(moments.mean)
+    return np.where(moments.std > rounding, moments.std, 0.0)

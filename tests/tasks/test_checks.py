@@ -94,6 +94,8 @@ def test_an_output_that_never_changes_is_told() -> None:
     pose = np.array([[1.0, 5.0], [np.nan, np.nan], [2.0, 5.0]], np.float32)
     (told,) = constant_outputs([POSE], Arrays(np.zeros((3, 2)), {POSE.name: pose}))
     assert told.startswith(f"task '{POSE.name}': the train targets of output 1 never change")
+    pose[0, 1] = np.nextafter(np.float32(5.0), np.float32(6.0))
+    assert constant_outputs([POSE], Arrays(np.zeros((3, 2)), {POSE.name: pose})) == (told,)
     pose[0, 1] = 6.0
     assert constant_outputs([POSE], Arrays(np.zeros((3, 2)), {POSE.name: pose})) == ()
 

@@ -61,6 +61,16 @@ def test_what_is_missing_counts_for_nothing() -> None:
     assert MAE().chance(found) == pytest.approx(chance, rel=1e-6)
 
 
+@pytest.mark.parametrize("level", [0.3, 7e-20, -1e5])
+def test_what_changes_by_rounding_alone_is_constant(level: float) -> None:
+    rng = np.random.default_rng(0)
+    rounded = level * (1.0 + 1e-7 * rng.integers(-1, 2, (50, 1)))
+    found = value_statistics([np.hstack([rounded, rng.normal(size=(50, 1))]).astype(np.float32)])
+    assert found.std[0] == 0.0 < found.std[1]
+    assert value_statistics([rounded]).constant
+    assert not value_statistics([level * (1.0 + 1e-5 * rng.normal(size=(50, 1)))]).constant
+
+
 def test_an_output_without_any_number_is_an_error() -> None:
     with pytest.raises(DataError, match="output 1 has no target"):
         value_statistics([np.array([[1.0, np.nan], [2.0, np.nan]])])
