@@ -83,7 +83,7 @@ def infer_for_part(
     """
     calls: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for name, loader in _by_split(loaders).items():
-        inputs = _gathered(loader, f"{_ORIGIN}, split {name}").inputs
+        inputs = _read(loader, f"{_ORIGIN}, split {name}").inputs
         _try(whole, inputs[:2], _ORIGIN)
         calls[name] = calls_of_part(whole, path, _batches(inputs))
     return infer_from(calls, part, seed=seed)
@@ -101,13 +101,15 @@ def _by_split(loaders: object) -> dict[SplitName, Iterable[Any]]:
 def _inferred(
     loaders: Mapping[SplitName, Iterable[Any]], module: nn.Module, origin: str, *, seed: int
 ) -> TaskData:
+    read = {split: _read(loader, f"{origin}, split {split}") for split, loader in loaders.items()}
+    first = read[SplitName.TRAIN].inputs[:2]
+    _try(module, first, origin)
+    names = output_names(module, first)
     gathered = {
-        split: _gathered(loader, f"{origin}, split {split}") for split, loader in loaders.items()
+        split: _gathered(batches, len(names), f"{origin}, split {split}")
+        for split, batches in read.items()
     }
-    first = gathered[SplitName.TRAIN]
     _require_targets(gathered, origin)
-    _try(module, first.inputs[:2], origin)
-    names = output_names(module, first.inputs[:2])
     named = {split: _by_output(items, names) for split, items in gathered.items()}
     settings = _settings(module, named[SplitName.TRAIN], names)
     given = {
@@ -173,6 +175,14 @@ def _names_by_position(n: int) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False)
+class _Batches:
+    """One split as read: the targets of each batch by name, or one array each of something."""
+
+    inputs: NDArray[Any]
+    targets: list[dict[str, NDArray[Any]] | list[NDArray[Any]]]
+
+
+@dataclass(frozen=True, eq=False)
 class _Items:
     """One split as given: targets by output name, under "" if there is one array of them."""
 
@@ -180,25 +190,58 @@ class _Items:
     targets: Mapping[str, NDArray[Any]]
 
 
-def _gathered(loader: Iterable[Any], origin: str) -> _Items:
+def _read(loader: Iterable[Any], origin: str) -> _Batches:
     inputs: list[NDArray[Any]] = []
-    targets: dict[str, list[NDArray[Any]]] = {}
+    targets: list[dict[str, NDArray[Any]] | list[NDArray[Any]]] = []
     with seeded():
         for batch in loader:
-            given, named = _in_and_out(batch, origin)
+            given, wanted = _in_and_out(batch, origin)
             inputs.append(given)
-            for name, values in named.items():
-                targets.setdefault(name, []).append(values)
+            targets.append(wanted)
     if not inputs:
         raise DataError(f"{origin} gave no batches: give at least one item")
-    joined = {
-        name: _joined(parts, f"targets {name}".strip(), origin) for name, parts in targets.items()
-    }
     whole = _joined(inputs, "inputs", origin)
     if not len(whole):
         raise DataError(f"{origin} gave batches without items: give at least one item")
     require_finite(whole, f"{origin}: inputs")
-    return _Items(whole, joined)
+    return _Batches(whole, targets)
+
+
+def _gathered(batches: _Batches, n_outputs: int, origin: str) -> _Items:
+    """Return a split with the targets of all its batches joined, by name."""
+    targets: dict[str, list[NDArray[Any]]] = {}
+    by_item = _are_by_item(batches.targets, n_outputs)
+    for given in batches.targets:
+        if isinstance(given, dict):
+            named = given
+        elif by_item and _may_be_by_item(given):
+            named = {"": np.stack(given)}
+        else:
+            named = dict(zip(_names_by_position(len(given)), given, strict=True))
+        for name, values in named.items():
+            targets.setdefault(name, []).append(values)
+    joined = {
+        name: _joined(parts, f"targets {name}".strip(), origin) for name, parts in targets.items()
+    }
+    return _Items(batches.inputs, joined)
+
+
+def _are_by_item(
+    targets: Iterable[dict[str, NDArray[Any]] | list[NDArray[Any]]], n_outputs: int
+) -> bool:
+    """Whether several arrays are one for each item, not one for each output of a model.
+
+    A short last batch may have as many items as an array has entries: the others tell.
+    """
+    listed = [given for given in targets if isinstance(given, list)]
+    if any("" in given for given in targets if isinstance(given, dict)):
+        return True
+    return all(_may_be_by_item(arrays) and len(arrays) != n_outputs for arrays in listed)
+
+
+def _may_be_by_item(arrays: list[NDArray[Any]]) -> bool:
+    """Whether there are as many alike arrays as items; each has an entry for every item."""
+    return len(arrays) == len(arrays[0]) and len({array.shape for array in arrays}) == 1
 
 
 def _require_targets(gathered: Mapping[SplitName, _Items], origin: str) -> None:
@@ -217,8 +260,10 @@ def _require_targets(gathered: Mapping[SplitName, _Items], origin: str) -> None:
             )
 
 
-def _in_and_out(batch: Any, origin: str) -> tuple[NDArray[Any], dict[str, NDArray[Any]]]:
-    """Return the inputs of a batch, and its targets by name."""
+def _in_and_out(
+    batch: Any, origin: str
+) -> tuple[NDArray[Any], dict[str, NDArray[Any]] | list[NDArray[Any]]]:
+    """Return the inputs of a batch, and its targets: by name, or as several arrays."""
     parts = list(batch) if isinstance(batch, tuple | list) else [batch]
     if isinstance(batch, Mapping) or len(parts) not in (1, 2):
         found = f"keys {', '.join(map(str, batch))}" if isinstance(batch, Mapping) else len(parts)
@@ -227,26 +272,43 @@ def _in_and_out(batch: Any, origin: str) -> tuple[NDArray[Any], dict[str, NDArra
             "came: yield (batch[...], batch[...]) with what the model reads and what it should say"
         )
     given = parts[1] if len(parts) == 2 else {}
+    if _are_arrays(given, getattr(parts[0], "shape", ())[:1]):
+        arrays = [plain_array(values, f"{origin}: targets") for values in given]
+        return plain_array(parts[0], f"{origin}: inputs"), arrays
     named = given if isinstance(given, Mapping) else {"": given}
-    if _are_arrays(given, getattr(parts[0], "shape", ())[:1]):  # of a tuple's, in its order
-        named = dict(zip(_names_by_position(len(given)), given, strict=True))
     targets = {
         str(name): plain_array(values, f"{origin}: targets {name}".strip())
         for name, values in named.items()
     }
+    for name, values in targets.items():
+        _require_entries(values, f"targets {name}".strip(), origin)
     if _is_several(parts[0], targets):
         raise DataError(
             f"{origin} gives several inputs, but models here have one input tensor: give one, and "
             "wrap the model in a module that takes it apart"
         )
-    return plain_array(parts[0], f"{origin}: inputs"), targets
+    inputs = plain_array(parts[0], f"{origin}: inputs")
+    _require_entries(inputs, "inputs", origin)
+    return inputs, targets
+
+
+def _require_entries(values: NDArray[Any], what: str, origin: str) -> None:
+    if values.ndim == 0:
+        raise DataError(
+            f"{what} of {origin} hold {values} in place of a batch: give an entry for each item, "
+            "the batch first"
+        )
 
 
 def _are_arrays(values: Any, n_items: tuple[int, ...]) -> bool:
     """Whether these are several arrays, each with an entry for every item."""
-    return isinstance(values, tuple | list) and all(
-        isinstance(each, np.ndarray | Tensor) and each.ndim and each.shape[:1] == n_items
-        for each in values
+    return (
+        isinstance(values, tuple | list)
+        and len(values) > 0
+        and all(
+            isinstance(each, np.ndarray | Tensor) and each.ndim and each.shape[:1] == n_items
+            for each in values
+        )
     )
 
 
@@ -261,11 +323,6 @@ def _is_several(inputs: Any, targets: Mapping[str, NDArray[Any]]) -> bool:
 
 
 def _joined(parts: list[NDArray[Any]], what: str, origin: str) -> NDArray[Any]:
-    if singles := [part for part in parts if part.ndim == 0]:
-        raise DataError(
-            f"{what} of {origin} hold {singles[0]} in place of a batch: give an entry for each "
-            "item, the batch first"
-        )
     shapes = sorted({part.shape[1:] for part in parts})
     if len(shapes) > 1:
         raise DataError(

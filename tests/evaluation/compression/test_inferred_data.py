@@ -66,6 +66,22 @@ def test_targets_of_a_tuple_may_come_in_its_order(kind: Callable[..., Any]) -> N
         infer_from({"train": three}, Twice(), seed=0)
 
 
+@pytest.mark.parametrize("sizes", [(40, 4), (4, 4), (4,)])
+def test_a_short_batch_of_one_target_per_item_is_read_as_the_others_are(
+    sizes: tuple[int, ...],
+) -> None:
+    model = nn.Linear(6, 4)
+    batches = [(torch.randn(n, 6), [torch.randn(4) for _ in range(n)]) for n in sizes]
+    found = infer_from({"train": 8 * batches}, model, seed=0)
+    assert [(task.name, task.n_outputs) for task in found.tasks] == [("output", 4)]
+
+
+def test_no_targets_of_no_items_are_no_targets_of_none() -> None:
+    batches: list[Any] = [(torch.randn(4, 6), [])]
+    with pytest.raises(DataError, match=r"targets \(0,\)"):
+        infer_from({"train": batches}, nn.Linear(6, 4), seed=0)
+
+
 def test_one_loader_for_all_is_refused_with_what_to_give() -> None:
     loader: Any = unlabelled()["train"]
     with pytest.raises(DataError, match=r"are a list, but .* by split: give \{\"train\": batches"):
