@@ -1,10 +1,9 @@
 """Evaluation by looking up: candidates are rows of a table of networks measured before."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-
-import numpy as np
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, ExportError
@@ -18,6 +17,8 @@ from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.table_rows import TableRows
 from niwaki.evaluation.table_settings import TableSettings
 from niwaki.spaces.rows import RowSpace
+
+_log = logging.getLogger(__name__)
 
 
 class TableEvaluator(Evaluator):
@@ -62,8 +63,10 @@ class TableEvaluator(Evaluator):
     def fidelities(self) -> Fidelities:
         return self._settings.fidelities
 
-    def prepare(self, folder: Path) -> None:
-        """Do nothing: everything was measured already."""
+    def prepare(self, folder: Path) -> None:  # noqa: ARG002
+        """Say what is odd about the table; everything was measured already."""
+        for sentence in self.rows.oddities:
+            _log.warning("%s", sentence)
 
     def baseline(self) -> Candidate:
         wanted = self._settings.baseline
@@ -87,8 +90,11 @@ class TableEvaluator(Evaluator):
         if not self._settings.cheap:
             return {}
         rows = self.rows.all_of(self.space.row(candidate))
-        values = {name: self.rows.value(name, rows) for name in self._settings.cheap}
-        return {name: value for name, value in values.items() if np.isfinite(value)}
+        return {
+            name: self.rows.value(name, rows)
+            for name in self._settings.cheap
+            if self.rows.is_known(name, rows)
+        }
 
     def identity(self, candidate: Candidate) -> str:
         return self._named(self._settings.identity, candidate)

@@ -30,6 +30,7 @@ class TableRows:
         space: Of the candidates.
         order: (n,) rows, those of the first candidate first.
         starts: (n_candidates + 1,) where in `order` the rows of each candidate start.
+        oddities: What may be a mistake in the settings, a sentence each.
     """
 
     settings: TableSettings
@@ -37,6 +38,7 @@ class TableRows:
     space: RowSpace
     order: Rows
     starts: Rows
+    oddities: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, settings: TableSettings) -> "TableRows":
@@ -52,6 +54,7 @@ class TableRows:
         kept = _matching(columns, settings.where)
         if not kept.any():
             raise DataError(f"'{settings.file}' has {_missing(columns, settings.where)}")
+        oddities = _never_failing(columns, settings)
         columns = {name: column[kept] for name, column in columns.items()}
         for name in (*settings.value_columns, *filter(None, [settings.seconds])):
             columns[name] = _numbers(columns[name], name, settings.file)
@@ -65,7 +68,7 @@ class TableRows:
         space, candidate = RowSpace.of(decided, ordered=settings.ordered)
         order = np.argsort(candidate, kind="stable")
         starts = np.searchsorted(candidate[order], np.arange(space.size + 1))
-        rows = cls(settings, columns, space, order, starts)
+        rows = cls(settings, columns, space, order, starts, oddities)
         rows._check_duplicates()
         return rows
 
@@ -80,6 +83,13 @@ class TableRows:
         if self.settings.duplicates != "mean":
             return float(values[0])
         return float(values.astype(np.float64).mean())
+
+    def is_known(self, name: str, rows: Rows) -> bool:
+        """Whether every evaluation of these rows at full effort gives the same value."""
+        if self.settings.duplicates != "draw":
+            return isfinite(self.value(name, rows))
+        values = self.columns[self.settings.value_column(name)][rows].astype(np.float64)
+        return bool(np.isfinite(values).all() and (values == values[0]).all())
 
     def seconds(self, rows: Rows) -> float:
         """Return how long the evaluation had taken; 0 if the table does not say."""
@@ -199,6 +209,17 @@ def _missing(
                 f"no row with {wanted} in column '{name}', which holds {shown}: correct '{setting}'"
             )
     return f"no row that meets all of '{setting}' at once, {dict(where)}: leave a condition out"
+
+
+def _never_failing(columns: Mapping[str, Column], settings: TableSettings) -> tuple[str, ...]:
+    """Return what is said of cells by which rows would fail, and that no row of the file has."""
+    return tuple(
+        f"nothing failed by it: '{settings.file}' has {_missing(columns, {name: cell}, 'failed')} "
+        "if it is misspelled"
+        for name, cells in settings.failed.items()
+        for cell in _as_tuple(cells)
+        if not _is_one_of(columns[name], (cell,)).any()
+    )
 
 
 def _as_tuple(cells: Cell | tuple[Cell, ...]) -> tuple[Cell, ...]:

@@ -94,6 +94,16 @@ def test_rows_can_be_said_to_fail(tmp_path: Path) -> None:
     assert evaluate(failing, 2, 8).complete
 
 
+def test_a_failure_that_no_row_has_is_told_with_what_there_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    table(tmp_path, failed={"name": ["one", "twoo"], "family": "b"}).prepare(tmp_path)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"nothing failed by it: '{tmp_path / 't.csv'}' has no row with 'twoo' in column 'name', "
+        "which holds 'one', 'two', 'four', 'five': correct 'failed' if it is misspelled"
+    ]
+
+
 def test_rows_fail_by_any_of_several_columns_and_the_best_is_none_of_them(tmp_path: Path) -> None:
     evaluator = table(tmp_path, failed={"name": "four", "hours": 3}, baseline="best:score")
     assert evaluate(evaluator, 2, 8).reason == "the table says that it failed: 'hours' is 3.0"
@@ -228,6 +238,14 @@ def test_a_cheap_value_is_the_evaluated_one_also_of_several_rows(
     cheap = dict(evaluator.cheap(Candidate.of({"depth": 2, "width": 8})))
     assert cheap == {"params": {"first": 200.0, "mean": 230.0}[duplicates]}
     assert cheap["params"] == evaluate(evaluator, 2, 8).values["params"]
+
+
+def test_of_rows_that_are_drawn_only_what_all_of_them_have_is_known(tmp_path: Path) -> None:
+    candidate = Candidate.of({"depth": 2, "width": 8})
+    alike = table(tmp_path, TWICE, duplicates="draw")
+    assert dict(alike.cheap(candidate)) == {"params": 200.0}
+    unlike = table(tmp_path, TABLE + "a,2,8,two,0.9,0.5,22,260,3\n", duplicates="draw")
+    assert dict(unlike.cheap(candidate)) == {}
 
 
 def _of_seeds(evaluator: TableEvaluator, n: int) -> list[Measurement]:
