@@ -1,11 +1,12 @@
 """The loop: promote or ask, turn away or evaluate, record, tell. No worker waits for another."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from niwaki.core.blame import raised_by
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import StudyError
-from niwaki.core.fidelity import Fidelities
+from niwaki.core.fidelity import FULL, Fidelities
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.randomness import derived_seed
 from niwaki.core.refusals import INFEASIBLE_IN_A_ROW, refusal
@@ -14,11 +15,11 @@ from niwaki.search.schedulers.base import Scheduler, Step
 from niwaki.search.vetting import proposed
 from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Told
-from niwaki.study.executors.base import Executor, Job
+from niwaki.study.executors.base import Executor, Finished, Job
 from niwaki.study.misses import nearest_miss
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
-from niwaki.study.vetting import planned
+from niwaki.study.vetting import miscounted, planned
 
 FAILURES_IN_A_ROW = 20
 MEND = "Mend the cause and start again under another name; every failure is in the ledger"
@@ -51,6 +52,8 @@ class SearchLoop:
     budget: Budget
     observer: Observer
     _exhausted: bool = field(default=False, init=False)  # whether the space has no more
+    _counts: dict[int, Mapping[str, float]] = field(default_factory=dict, init=False)
+    _miscounted: bool = field(default=False, init=False)  # whether that was told
 
     def run(self) -> None:
         """Search until the budget is spent or the space has no more.
@@ -66,6 +69,7 @@ class SearchLoop:
             if not self.executor.n_unfinished:
                 break
             for finished in self.executor.wait():
+                self._check_counts(finished)
                 self._tell(finished.job.number, whole(finished.measurement, self.wanted))
         self._check_anything_found()
 
@@ -126,10 +130,21 @@ class SearchLoop:
             counts = self.problem.cheap(asked.candidate)
         refused = refusal(asked.candidate, counts, self.problem.bounds)
         if refused is None:
+            self._counts[asked.number] = counts
             self.executor.submit(Job(asked.number, asked.candidate, asked.fidelity, asked.seed))
         else:
             refused = replace(refused, fidelity=asked.fidelity, seed=asked.seed)
             self._tell(asked.number, refused)
+
+    def _check_counts(self, finished: Finished) -> None:
+        """Say once that what was known without an evaluation is not what it gave."""
+        job, measurement = finished.job, finished.measurement
+        counts = self._counts.pop(job.number)
+        if self._miscounted or not measurement.complete or measurement.fidelity < FULL:
+            return
+        if sentence := miscounted(job.candidate, counts, measurement.values):
+            self._miscounted = True
+            self.observer.say(sentence)
 
     def _tell(self, number: int, measurement: Measurement) -> None:
         self.recorder.record(Told(number, measurement))

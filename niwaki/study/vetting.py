@@ -1,10 +1,12 @@
 """What schedulers and evaluators answer, checked where it is heard: anybody may write one."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 
 import numpy as np
 
+from niwaki.core.blame import raised_by
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.excerpt import excerpt
@@ -16,6 +18,8 @@ from niwaki.search.schedulers.base import Step
 from niwaki.search.vetting import are_candidates
 from niwaki.spaces.base import Space
 from niwaki.study.history import History
+
+COUNTING_TOLERANCE = 1e-6  # relative: one of two equal counts may be of single precision
 
 
 def planned(
@@ -96,9 +100,23 @@ def require_answers(evaluator: Evaluator) -> None:
     for candidate in initial:
         fault = evaluator.space.check(candidate)
         _require(evaluator, "initial()", candidate, not fault, f"of its space ({fault})")
-    vetted_cheap(evaluator)(baseline)
-    identity = evaluator.identity(baseline)
+    of_it = f"asked about its baseline{_outside(evaluator, baseline)}"
+    with raised_by(f"`cheap` of the evaluator, {of_it}"):
+        vetted_cheap(evaluator)(baseline)
+    with raised_by(f"`identity` of the evaluator, {of_it}"):
+        identity = evaluator.identity(baseline)
     _require(evaluator, "identity(candidate)", identity, isinstance(identity, str), "text")
+
+
+def _outside(evaluator: Evaluator, baseline: Candidate) -> str:
+    """Return that a baseline is not of its space, and what to do about it; empty if it is."""
+    fault = evaluator.space.check(baseline)
+    if not fault:
+        return ""
+    return (
+        f", which is outside its space ({fault}): give a baseline of the space, or let the "
+        "evaluator answer for this one too"
+    )
 
 
 def vetted_cheap(evaluator: Evaluator) -> Callable[[Candidate], Mapping[str, float]]:
@@ -119,6 +137,28 @@ def vetted_cheap(evaluator: Evaluator) -> Callable[[Candidate], Mapping[str, flo
         return counts
 
     return cheap
+
+
+def miscounted(
+    candidate: Candidate, counts: Mapping[str, float], values: Mapping[str, float]
+) -> str:
+    """Return what an evaluator gives differently in `cheap` and in `evaluate`; empty if nothing.
+
+    Args:
+        candidate: That both were asked about.
+        counts: What `cheap` gave.
+        values: What `evaluate` gave.
+    """
+    for name, count in counts.items():
+        value = values.get(name, count)
+        if not math.isclose(count, value, rel_tol=COUNTING_TOLERANCE):
+            return (
+                f"`cheap` of the evaluator says that '{name}' of {candidate.key} is "
+                f"{count:.10g}, and `evaluate` that it is {value:.10g}. What is cheap is never "
+                "predicted, and turns candidates away unmeasured: let both give the same, or "
+                f"leave '{name}' out of `cheap`"
+            )
+    return ""
 
 
 def _require_features(evaluator: Evaluator, candidate: Candidate) -> None:

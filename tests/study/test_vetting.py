@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, StudyError
-from niwaki.core.measurement import Trial
+from niwaki.core.measurement import Measurement, Trial
 from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem, Searcher
+from niwaki.search.nsga2 import NSGA2
 from niwaki.search.schedulers.base import Scheduler, Step
 from niwaki.spaces import ChoiceSpace
 from niwaki.study.budget import Budget
@@ -206,6 +207,51 @@ def test_an_evaluator_that_gives_something_else_is_told_before_anything_is_paid(
     with pytest.raises(ConfigError, match=rf"`{member}.*` of the evaluator Odd gave .*{wanted}"):
         Study(tmp_path / "run", evaluator, lambda p: _Says(p, []), SETTINGS).run()
     assert not (tmp_path / "visits").exists()
+
+
+class _NamesWhatItKnows(FormulaEvaluator):
+    def identity(self, candidate: Candidate) -> str:
+        return str(candidate.decisions["x5"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "member"), [(FormulaEvaluator, "cheap"), (_NamesWhatItKnows, "identity")]
+)
+def test_a_baseline_outside_the_space_is_told_where_nothing_is_known_of_it(
+    kind: type[FormulaEvaluator], member: str, tmp_path: Path
+) -> None:
+    members: dict[str, Any] = {"baseline": lambda _: Candidate.of({"x0": 1})}
+    if member == "identity":
+        members["cheap"] = lambda *_: {}
+    study = Study(tmp_path / "run", type("Odd", (kind,), members)(), NSGA2, SETTINGS)
+    with pytest.raises(KeyError) as caught:
+        study.run()
+    note = caught.value.__notes__[0]
+    assert f"raised by `{member}` of the evaluator, asked about its baseline, which is out" in note
+    assert "(decision 'x1' i" in note
+    assert "give a baseline of the space, or let the evaluator answer for this one too" in note
+
+
+class _Miscounts(FormulaEvaluator):
+    def cheap(self, candidate: Candidate) -> dict[str, float]:
+        return {"weight": super().cheap(candidate)["weight"] + 1.0}
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        values = {"gain": 1.0, "price": 1.0, **super().cheap(candidate)}
+        return Measurement(key=candidate.key, values=values)
+
+
+def test_what_cheap_and_evaluate_give_differently_is_said_once(tmp_path: Path) -> None:
+    observer = _Listens()
+    settings = StudySettings(("gain", "price"), budget=Budget(4))
+    Study(tmp_path / "run", _Miscounts(), NSGA2, settings, observer=observer).run()
+    (said,) = observer.heard
+    first = Run.read(tmp_path / "run").history.trials[0]
+    weight = first.measurement.values["weight"]
+    assert said.startswith(
+        f"`cheap` of the evaluator says that 'weight' of {first.candidate.key} is "
+        f"{weight + 1:g}, and `evaluate` that it is {weight:g}. "
+    )
 
 
 class _CountsNothingOfTheFirst(FormulaEvaluator):
