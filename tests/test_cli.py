@@ -318,6 +318,9 @@ def test_a_killed_search_continues_with_the_same_command(tmp_path: Path, executo
     wait_for(tmp_path / "runs" / "a", "told", 5)
     killed.kill()
     finish(killed)
+    status = niwaki("status", "runs/a", "--json", cwd=tmp_path).json
+    assert (status["running"], status["in_flight"]) == (False, 0)
+    assert status["interrupted"] in (0, 1, 2)
     done = niwaki("search", "a.yaml", "--json", cwd=tmp_path)
     assert done.code == 0, done.err
     told = [

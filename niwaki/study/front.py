@@ -26,6 +26,7 @@ KNEE = "knee"
 CHOSEN = "chosen"
 ALL = "all"
 BEST = "best:"
+ROLE = "role"  # column of the CSV
 
 
 @dataclass(frozen=True)
@@ -111,6 +112,15 @@ class Front:
         """The model that a compression chose; None if none was, or if it left the front."""
         key = "" if self.choice is None else self.choice.key
         return next((model for model in self.models if model.key == key), None)
+
+    @property
+    def roles(self) -> Mapping[str, list[str]]:
+        """Which models are `chosen`, `knee` or both, by key; others are left out."""
+        roles: dict[str, list[str]] = {}
+        for role, model in ((CHOSEN, self.chosen), (KNEE, self.knee)):
+            if model is not None:
+                roles.setdefault(model.key, []).append(role)
+        return roles
 
     def hypervolume(self, reference: Mapping[str, float]) -> float:
         """Return the volume dominated up to a reference point, in the user's own directions."""
@@ -217,16 +227,20 @@ class Front:
         }
 
     def to_csv(self) -> str:
-        """Return one line per model: key, trial number and every value, objectives first."""
+        """Return one line per model: key, trial number, every value, objectives first, and roles.
+
+        The last column, `role`, is `chosen`, `knee`, both or empty.
+        """
         wanted = [objective.name for objective in self.objectives]
         found = [name for model in self.models for name in model.values]
         names = list(dict.fromkeys(wanted + found))
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["key", "number", *names])
+        writer.writerow(["key", "number", *names, ROLE])
+        roles = self.roles
         for model in self.models:
             row = [model.values.get(name) for name in names]
-            writer.writerow([model.key, model.number, *row])
+            writer.writerow([model.key, model.number, *row, " ".join(roles.get(model.key, ()))])
         return buffer.getvalue()
 
 

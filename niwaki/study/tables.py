@@ -41,16 +41,14 @@ def front_table(front: Front) -> str:
     """Return the front as a table: a row per model, a column per objective."""
     if not front.models:
         return "the front is empty: no feasible model yet"
-    roles = {"chosen": front.chosen, "knee": front.knee}
+    roles = front.roles
     heads = ["model", "trial", *(_head(o) for o in front.objectives), ""]
     rows = [
         [
             model.key[:8],
             "baseline" if model.number < 0 else str(model.number),
             *(numeral(model.values[o.name]) for o in front.objectives),
-            ", ".join(
-                role for role, one in roles.items() if one is not None and one.key == model.key
-            ),
+            ", ".join(roles.get(model.key, ())),
         ]
         for model in front.models
     ]
@@ -59,16 +57,16 @@ def front_table(front: Front) -> str:
 
 def status_text(run: Run) -> str:
     """Return how far a run is, in lines for people."""
-    history, description = run.history, run.description
+    history, description, running = run.history, run.description, run.running
     reasons = ReasonCounts()
     for failure in run.failures:
         reasons.add(failure.reason)
     lines = [
-        f"{description.name}: {'running' if run.running else 'not running'}, "
+        f"{description.name}: {'running' if running else 'not running'}, "
         f"searcher {description.searcher}, {_scheduled(description)}seed {description.seed}",
         f"{spent(history, description.n_evaluations)} evaluations in {history.seconds:.0f} s, "
-        f"{history.n_pending} in flight, {len(history.trials) - history.n_paid} infeasible by "
-        f"a cheap count, {len(run.failures)} failed",
+        f"{_pending(history.n_pending, running=running)}, "
+        f"{len(history.trials) - history.n_paid} infeasible by a cheap count, {len(run.failures)} failed",
         f"front while searching: {run.growth}",
         _front_line(run),
     ]
@@ -87,10 +85,10 @@ def status_text(run: Run) -> str:
 
 def status_json(run: Run) -> dict[str, JSON]:
     """Return how far a run is, for programs."""
-    history, description = run.history, run.description
+    history, description, running = run.history, run.description, run.running
     return {
         "name": description.name,
-        "running": run.running,
+        "running": running,
         "searcher": description.searcher,
         "scheduler": description.scheduler,
         "seed": description.seed,
@@ -98,7 +96,8 @@ def status_json(run: Run) -> dict[str, JSON]:
         "evaluations": round(history.effort, 6),
         "paid": history.n_paid,
         "paid_by_fidelity": {f"{f:.6g}": n for f, n in history.paid_by_fidelity().items()},
-        "in_flight": history.n_pending,
+        "in_flight": history.n_pending if running else 0,
+        "interrupted": 0 if running else history.n_pending,
         "infeasible": len(history.trials) - history.n_paid,
         "failed": len(run.failures),
         "failures": dict(Counter(failure.reason for failure in run.failures)),
@@ -107,6 +106,13 @@ def status_json(run: Run) -> dict[str, JSON]:
         "exported": len(history.exported),
         "growth": run.growth.factor,
     }
+
+
+def _pending(n: int, *, running: bool) -> str:
+    """Return what n evaluations are that were asked for and not told."""
+    if running or not n:
+        return f"{n} in flight"
+    return f"{n} interrupted (repeated when the search continues)"
 
 
 def _front_line(run: Run) -> str:

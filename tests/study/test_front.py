@@ -24,7 +24,7 @@ MODELS = (model(0, 9.0, 90.0), model(1, 8.0, 30.0), model(2, 1.0, 10.0))
 
 
 def test_an_empty_front_names_its_columns_all_the_same() -> None:
-    assert Front(OBJECTIVES, (), Path("run")).to_csv() == "key,number,gain,price\n"
+    assert Front(OBJECTIVES, (), Path("run")).to_csv() == "key,number,gain,price,role\n"
 
 
 @pytest.mark.parametrize(
@@ -36,6 +36,8 @@ def test_the_knee_is_where_what_matters_is_near(weights: dict[str, float], wante
     assert front.knee is MODELS[wanted]
     assert front.choose("knee") == (MODELS[wanted],)
     assert front.to_json()["knee"] == MODELS[wanted].key
+    rows = front.to_csv().splitlines()[1:]
+    assert [row.rpartition(",")[2] for row in rows].index("knee") == wanted
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+import pytest
 from rich.console import Console
 
 from niwaki.core.candidate import Candidate
@@ -15,9 +16,10 @@ from niwaki.study.history import History
 from niwaki.study.observer import Silence
 from niwaki.study.progress import LiveProgress, PlainProgress, Tally
 from niwaki.study.run import Run
+from niwaki.study.run_lock import RunLock
 from niwaki.study.study import Study, StudySettings
-from niwaki.study.tables import status_text
-from tests.study.formulas import SPACE, FormulaEvaluator
+from niwaki.study.tables import status_json, status_text
+from tests.study.formulas import SPACE, FormulaEvaluator, formula_study
 
 SETTINGS = StudySettings(("gain", "price"), ("price <= 0.5 * baseline",), Budget(30))
 
@@ -53,6 +55,24 @@ class Diverging(FormulaEvaluator):
         if seed % 3 == 0 and candidate != self.baseline():
             raise RuntimeError(f"diverged after {seed} steps")
         return super().evaluate(candidate, fidelity=fidelity, seed=seed)
+
+
+class _Interrupted(FormulaEvaluator):
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        if candidate != self.baseline():
+            raise KeyboardInterrupt
+        return super().evaluate(candidate, fidelity=fidelity, seed=seed)
+
+
+def test_what_a_search_that_ended_had_in_flight_is_repeated(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        formula_study(tmp_path / "run", _Interrupted()).run()
+    run = Run.read(tmp_path / "run")
+    assert "1 interrupted (repeated when the search continues), 0 infeas" in status_text(run)
+    assert (status_json(run)["in_flight"], status_json(run)["interrupted"]) == (0, 1)
+    with RunLock(run.folder.lock).acquire():
+        assert ", 1 in flight, 0 infeas" in status_text(run)
+        assert (status_json(run)["in_flight"], status_json(run)["interrupted"]) == (1, 0)
 
 
 def test_a_search_that_ends_by_itself_says_how_many_evaluations_it_takes(tmp_path: Path) -> None:
