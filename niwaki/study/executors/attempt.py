@@ -92,6 +92,8 @@ def _checked(measurement: Measurement, job: Job) -> Measurement:
 def _number(name: str, value: object) -> float:
     """Return a value as a plain number: users' may be of numpy, or of torch."""
     try:
+        if isinstance(value, str | bytes | bytearray):
+            raise TypeError("text is no number, even if it spells one")
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError, RuntimeError) as error:
         raise TypeError(f"'{name}' is {excerpt(repr(value))}: a value must be a number") from error

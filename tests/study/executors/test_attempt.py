@@ -71,7 +71,7 @@ def test_all_values_that_are_not_finite_are_named_and_the_others_kept() -> None:
     assert measurement.values == {"latency_ms": 2.0}
 
 
-@pytest.mark.parametrize("value", [None, [0.5], np.zeros(2), {"mean": 0.5}])
+@pytest.mark.parametrize("value", [None, [0.5], np.zeros(2), {"mean": 0.5}, "0.5", b"1"])
 def test_a_value_that_is_no_number_is_named(value: object) -> None:
     measurement = attempt_returning(values={"accuracy": value})
     assert measurement.status is Status.FAILED
