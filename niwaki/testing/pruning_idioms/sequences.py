@@ -575,3 +575,21 @@ def chosen_experts() -> nn.Module:
         "head": nn.Linear(24, 5),
     }
     return Composed(compute, parts)
+
+
+def picked_positions() -> nn.Module:
+    """The positions that matter most go on, of all channels: twice fewer of them."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = relu(m.enter(x))
+        most = m.score(x).topk(4, 1).indices
+        y = relu(m.middle(y.gather(-2, most.expand(-1, -1, y.shape[2]))))
+        return m.head(torch.take_along_dim(y, most[:, :2] % 4, dim=1).mean(1))
+
+    parts = {
+        "enter": nn.Linear(6, 24),
+        "score": nn.Linear(6, 1),
+        "middle": nn.Linear(24, 32),
+        "head": nn.Linear(32, 5),
+    }
+    return Composed(compute, parts)

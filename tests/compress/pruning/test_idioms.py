@@ -117,6 +117,7 @@ UNITS = {
     "message_passing": [16, 24, 32],
     "graph_attention": [16, 24],
     "chosen_experts": [24, 32],
+    "picked_positions": [24, 32],
 }
 
 

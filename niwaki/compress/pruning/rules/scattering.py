@@ -14,6 +14,15 @@ def gathered(state: Provenance, call: Call) -> None:
     _pass(state, call, [call.arg(0, "input"), call.arg(2, "index")])
 
 
+def taken_along(state: Provenance, call: Call) -> None:
+    """`take_along_dim(indices, dim)`: as `gather`, but the other dimensions broadcast."""
+    dim = call.arg(2, "dim", None)
+    if dim is None:
+        state.record_fixed(call, f"{call.described} counts through all dimensions")
+        return
+    _pass(state, call, [call.arg(0, "input"), call.arg(1, "indices")], dim=dim)
+
+
 def scattered(state: Provenance, call: Call) -> None:
     """`scatter(dim, index, src)` and its kin: an index for each element of the source."""
     given = [call.arg(0, "input"), call.arg(2, "index"), call.arg(3, "src")]
@@ -28,11 +37,11 @@ def scattered_in_slices(state: Provenance, call: Call) -> None:
     _pass(state, call, [each for each in given if isinstance(each, Tensor)])
 
 
-def _pass(state: Provenance, call: Call, tensors: list[Tensor]) -> None:
+def _pass(state: Provenance, call: Call, tensors: list[Tensor], dim: int | None = None) -> None:
     """Unite the channels of all tensors that meet, along all dimensions but the one in question."""
     out: Tensor = call.out
-    dim = int(call.arg(1, "dim")) % max(out.ndim, 1)
-    if any(_but(dim, tensor) != _but(dim, out) for tensor in tensors):
+    dim = int(call.arg(1, "dim") if dim is None else dim) % max(out.ndim, 1)
+    if not all(_reaches(_but(dim, tensor), _but(dim, out)) for tensor in tensors):
         state.record_fixed(call, f"{call.described} leaves a part of the channels out")
         return
     operands = [_held(state, call, tensor, dim) for tensor in tensors]
@@ -42,6 +51,13 @@ def _pass(state: Provenance, call: Call, tensors: list[Tensor]) -> None:
 def _but(dim: int, tensor: Tensor) -> tuple[int, ...]:
     """Return the sizes of the other dimensions."""
     return tuple(size for d, size in enumerate(tensor.shape) if d != dim)
+
+
+def _reaches(sizes: tuple[int, ...], wanted: tuple[int, ...]) -> bool:
+    """Whether sizes are as wanted, or 1 for any."""
+    return len(sizes) == len(wanted) and all(
+        size in (1, all_of_them) for size, all_of_them in zip(sizes, wanted, strict=True)
+    )
 
 
 def _held(state: Provenance, call: Call, tensor: Tensor, dim: int) -> Operand:

@@ -131,6 +131,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         **_named(indexing.index_selected, "index_select"),
         **_named(indexing.assigned, "setitem"),
         **_named(scattering.gathered, "gather"),
+        **_named(scattering.taken_along, "take_along_dim"),
         **_named(scattering.scattered, "scatter scatter_add scatter_reduce"),
         **_named(scattering.scattered_in_slices, "index_add index_copy index_reduce index_fill"),
     }
