@@ -66,7 +66,8 @@ def status_text(run: Run) -> str:
         f"searcher {description.searcher}, {_scheduled(description)}seed {description.seed}",
         f"{spent(history, description.n_evaluations)} evaluations in {history.seconds:.0f} s, "
         f"{_pending(history.n_pending, running=running)}, "
-        f"{len(history.trials) - history.n_paid} infeasible by a cheap count, {len(run.failures)} failed",
+        f"{len(history.trials) - history.n_paid} infeasible by a cheap count, "
+        f"{len(run.failures)} failed",
         f"front while searching: {run.growth}",
         _front_line(run),
     ]
