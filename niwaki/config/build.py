@@ -83,6 +83,7 @@ def build_study(config: StudyConfig, folder: Path, *, observer: Observer | None 
         ),
         make_scheduler=partial(_scheduler, *scheduler),
         make_executor=partial(_executor, *executor, folder / "logs"),
+        check_executor=partial(SECTIONS["executor"].find(executor[0]).examine, executor[1]),
         observer=observer,
     )
 

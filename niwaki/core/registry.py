@@ -82,17 +82,25 @@ class Record:
         summary: One line for `niwaki list`.
         path: `package.module:name` of its factory, imported on use.
         needs: Distributions that it needs beyond niwaki's own, for `niwaki doctor`.
+        check: `package.module:name` of what is called with its settings before long preparations,
+            and raises if they would be for nothing; empty if there is nothing to check.
     """
 
     name: str
     summary: str
     path: str
     needs: tuple[str, ...] = ()
+    check: str = ""
 
     def load(self) -> Callable[..., Any]:
         """Import the factory."""
         factory: Callable[..., Any] = import_object(self.path)
         return factory
+
+    def examine(self, settings: object) -> None:
+        """Raise if the plug-in cannot work now with these settings, as far as that is known."""
+        if self.check:
+            import_object(self.check)(settings)
 
 
 class Registry:

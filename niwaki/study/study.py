@@ -50,6 +50,10 @@ BASELINE_NUMBER = -1
 FREE_SETTINGS = ("budget", "executor", "finalists", "name")
 
 
+def _in_reach() -> None:
+    """Know nothing that evaluations need beyond this machine."""
+
+
 @dataclass(frozen=True)
 class StudySettings:
     """What is wanted of a study.
@@ -87,6 +91,8 @@ class Study:
         make_searcher: Builds the searcher for the problem.
         settings: What is wanted.
         make_executor: Builds what runs evaluations; in this process if not given.
+        check_executor: Called before the evaluator prepares anything, if nothing was evaluated yet;
+            raises if what runs evaluations is out of reach.
         make_scheduler: Builds what decides on the effort of each evaluation; all are full ones if
             not given.
         favourites: Names models of the front that are finalists before others.
@@ -104,6 +110,7 @@ class Study:
         settings: StudySettings,
         *,
         make_executor: ExecutorFactory = InProcessExecutor,
+        check_executor: Callable[[], None] = _in_reach,
         make_scheduler: SchedulerFactory = FullEffort,
         favourites: Favourites = nobody,
         observer: Observer | None = None,
@@ -111,7 +118,8 @@ class Study:
         self.folder = RunFolder(Path(folder))
         self._evaluator, self._settings = evaluator, settings
         self._make_searcher, self._make_scheduler = make_searcher, make_scheduler
-        self._make_executor, self._favourites = make_executor, favourites
+        self._make_executor, self._check_executor = make_executor, check_executor
+        self._favourites = favourites
         self._observer = observer or Silence()
 
     def run(self) -> Front:
@@ -200,6 +208,8 @@ class Study:
 
     def _run(self, recorder: Recorder) -> Front:
         settings = self._settings
+        if recorder.history.baseline is None:
+            self._check_executor()
         with raised_by("`prepare` of the evaluator"):
             self._evaluator.prepare(self.folder.artifacts)
         require_answers(self._evaluator)

@@ -112,6 +112,20 @@ class RayClusterSettings:
         return {name: amount for name, amount in reserved.items() if amount > 0}
 
 
+def require_cluster(settings: RayClusterSettings) -> None:
+    """Raise if there is no cluster to join: better known before a network is trained for hours.
+
+    Raises:
+        StudyError: If it cannot be joined. A Ray of one's own is not tried.
+    """
+    if settings.local:
+        return
+    _keep_ray_quiet()
+    from niwaki.study.executors.ray_session import visit_session
+
+    visit_session(settings)
+
+
 def create(evaluator: Evaluator, settings: RayClusterSettings, *, logs: Path) -> Executor:
     """Return the executor that a configuration describes.
 
@@ -120,10 +134,14 @@ def create(evaluator: Evaluator, settings: RayClusterSettings, *, logs: Path) ->
         settings: What the file says.
         logs: The folder `logs` of a run folder.
     """
-    # Ray prints what befalls its nodes and processes on standard output, where results belong, and
-    # reads this when it is imported. What matters is in the reason of the evaluation that it cost.
-    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
+    _keep_ray_quiet()
     from niwaki.study.executors.ray_executor import RayExecutor
 
     artifacts = RunFolder(logs.parent).artifacts
     return RayExecutor(evaluator, settings, logs=logs, artifacts=artifacts)
+
+
+def _keep_ray_quiet() -> None:
+    # Ray prints what befalls its nodes and processes on standard output, where results belong, and
+    # reads this when it is imported. What matters is in the reason of the evaluation that it cost.
+    os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")

@@ -49,6 +49,16 @@ def open_session(settings: RayClusterSettings) -> bool:
     return True
 
 
+def visit_session(settings: RayClusterSettings) -> None:
+    """Connect this process to Ray as `open_session` does, and leave again what it did not find.
+
+    Raises:
+        StudyError: As `open_session` does.
+    """
+    if open_session(settings):
+        ray.shutdown()
+
+
 def no_place(demand: Mapping[str, float]) -> str:
     """Return why no worker has a place in the cluster, and what to do about it."""
     wanted = _spelled(demand)

@@ -20,6 +20,7 @@ EXECUTORS = Registry(
             "worker processes on a Ray cluster, or on a Ray of its own",
             "niwaki.study.executors.ray_cluster:create",
             needs=("ray",),
+            check="niwaki.study.executors.ray_cluster:require_cluster",
         ),
         Record(
             "in_process",

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +14,13 @@ pytest.importorskip("ray")
 
 import ray
 
+from niwaki.config.build import build_study
+from niwaki.config.reader import parse_config
 from niwaki.core.errors import StudyError
 from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.ray_session import no_place, open_session
+from tests.command_line import FORMULAS
+from tests.study.formulas import FormulaEvaluator
 
 
 def silent_address() -> str:
@@ -35,6 +40,16 @@ def test_a_dead_address_is_an_error_with_a_remedy() -> None:
         open_session(RayClusterSettings(address=address))
 
 
+def test_a_cluster_that_is_not_there_is_told_before_anything_is_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FormulaEvaluator, "prepare", failing(AssertionError("too early")))
+    executor = {"kind": "ray", "address": silent_address()}
+    study = build_study(parse_config({**FORMULAS, "executor": executor}), tmp_path / "run")
+    with pytest.raises(StudyError, match="there is no Ray cluster at"):
+        study.run()
+
+
 def test_an_address_without_a_port_is_an_error() -> None:
     with pytest.raises(StudyError, match=r"no Ray cluster at 'head'.*host:port"):
         open_session(RayClusterSettings(address="head"))
@@ -48,10 +63,10 @@ def test_the_address_of_the_environment_is_tried_first(monkeypatch: pytest.Monke
 
 
 def failing(error: Exception) -> Callable[..., Any]:
-    def init(**_: object) -> None:
+    def call(*_: object, **__: object) -> None:
         raise error
 
-    return init
+    return call
 
 
 def test_no_running_cluster_is_an_error_with_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
