@@ -1,5 +1,6 @@
 """Evaluations on the nodes of a Ray cluster."""
 
+import logging
 import time
 import warnings
 from pathlib import Path
@@ -27,10 +28,12 @@ from niwaki.study.executors.ray_worker import (
     Ready,
     Refused,
     cause_of_death,
+    started_mailbox,
 )
 from niwaki.study.executors.travel import packed
 
 TAKING_S = 0.1  # to wait for a worker that takes a job
+_log = logging.getLogger(__name__)
 
 
 class RayExecutor(WorkerPool[RayWorker]):
@@ -69,6 +72,8 @@ class RayExecutor(WorkerPool[RayWorker]):
         self._artifacts = artifacts
         self._parcel: Any = None  # references of what is in the object store
         self._packed: Any = None
+        self._mailbox: Any = None  # takes what workers have to say
+        self._mail: Any = None  # reference of the next sentence; None once the mailbox is lost
         self._owns_session = False
         self._failed_starts = dict.fromkeys(self._names, 0)
         self._target_id = ""
@@ -79,11 +84,15 @@ class RayExecutor(WorkerPool[RayWorker]):
         evaluator = packed(self._evaluator, cloudpickle.dumps)
         artifacts = Artifacts.of(self._artifacts) if self._artifacts else None
         self._owns_session = open_session(self._settings)
+        node = ray.get_runtime_context().get_node_id()
+        self._mailbox = started_mailbox(node)
+        self._mail = self._mailbox.take.remote()
         shipped = "working_dir" in self._settings.runtime_env
         parcel = Parcel(
             evaluator=evaluator,
             artifacts=artifacts if artifacts and artifacts.files else None,
-            node=ray.get_runtime_context().get_node_id(),
+            mailbox=self._mailbox,
+            node=node,
             working_directory="" if shipped else str(Path.cwd()),
         )
         self._parcel = ray.put(parcel)
@@ -97,9 +106,11 @@ class RayExecutor(WorkerPool[RayWorker]):
         if ray.is_initialized():
             for worker in self._workers.values():
                 worker.kill()
+            if self._mailbox is not None:
+                ray.kill(self._mailbox)
             if self._owns_session:
                 ray.shutdown()
-        self._parcel = self._packed = None
+        self._parcel = self._packed = self._mailbox = self._mail = None
 
     def _give_out(self) -> None:
         while self._queue and (worker := self._idle_worker(self._queue[0].nodes)):
@@ -116,12 +127,26 @@ class RayExecutor(WorkerPool[RayWorker]):
 
     def _listen(self, deadline: float | None) -> None:
         awaited = {w.awaited: w for w in self._workers.values() if w.awaited is not None}
+        mail = [] if self._mail is None else [self._mail]
         patience_s = self._patience_s(deadline)
-        first, others = ray.wait(list(awaited), num_returns=1, timeout=patience_s)
+        first, others = ray.wait([*awaited, *mail], num_returns=1, timeout=patience_s)
         if first and others:
             first += ray.wait(others, num_returns=len(others), timeout=0)[0]
         for reference in first:
-            self._hear(awaited[reference])
+            if reference in awaited:
+                self._hear(awaited[reference])
+            else:
+                self._read_mail()
+
+    def _read_mail(self) -> None:
+        """Hand on what a worker has said."""
+        try:
+            _log.warning("%s", ray.get(self._mail))
+        except RayError as error:
+            self._mail = None
+            _log.warning("what workers say is in their logs alone: %s", cause_of_death(error))
+        else:
+            self._mail = self._mailbox.take.remote()
 
     def _hear(self, worker: RayWorker) -> None:
         try:

@@ -1,5 +1,6 @@
 """One worker of a Ray cluster: what runs in its actor, and how the driver sees it."""
 
+import asyncio
 import os
 import signal
 import sys
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias
 
 import ray
 from ray.exceptions import ActorUnavailableError, RayError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from niwaki._version import __version__
 from niwaki.core.measurement import Measurement
@@ -24,6 +26,7 @@ from niwaki.study.executors.ray_artifacts import Artifacts, unpack
 from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.travel import unpacked
 from niwaki.study.executors.worker_main import limit_torch
+from niwaki.study.notices import forwarded
 
 # What Ray says about a dead actor, and what it means.
 CAUSES = {
@@ -42,6 +45,7 @@ class Parcel:
     Attributes:
         evaluator: Packed, with the users' files that it needs.
         artifacts: What it has prepared; None if nothing.
+        mailbox: Handle of the actor that takes what workers have to say.
         node: Of the driver.
         working_directory: Of the driver; empty if the workers have one of their own.
         version: Of the driver's niwaki.
@@ -49,6 +53,7 @@ class Parcel:
 
     evaluator: bytes
     artifacts: Artifacts | None
+    mailbox: Any
     node: str
     working_directory: str
     version: str = __version__
@@ -86,6 +91,27 @@ class Begun:
 Answer: TypeAlias = Placed | Ready | Refused | Missing | Begun | Measurement
 
 
+class Mailbox:
+    """Holds what workers have to say to whoever watches the study, until the driver takes it."""
+
+    def __init__(self) -> None:
+        self._sentences: asyncio.Queue[str] = asyncio.Queue()
+
+    async def post(self, sentence: str) -> None:
+        """Take a sentence."""
+        await self._sentences.put(sentence)
+
+    async def take(self) -> str:
+        """Return the next sentence, once there is one."""
+        return await self._sentences.get()
+
+
+def started_mailbox(node: str) -> Any:
+    """Return the handle of a mailbox that lives on a node, such as the driver's."""
+    place = NodeAffinitySchedulingStrategy(node, soft=True)
+    return ray.remote(Mailbox).options(num_cpus=0, scheduling_strategy=place).remote()
+
+
 class Actor:
     """Keeps an evaluator in a process of the cluster, and evaluates one job after the other."""
 
@@ -95,6 +121,7 @@ class Actor:
         self._name, self._n_threads = name, n_threads
         self._evaluator: Evaluator | None = None
         self._job: Job | None = None
+        self._mailbox: Any = None
         if log is not None:
             _write_to(log)
 
@@ -104,14 +131,16 @@ class Actor:
 
     def load(self, parcel: Parcel, packed: bytes | None = None) -> Answer:
         """Get ready for jobs."""
+        self._mailbox = parcel.mailbox
         try:
             if parcel.version != __version__:
                 return Refused(f"it has niwaki {__version__}, and the search {parcel.version}")
             if parcel.working_directory and Path(parcel.working_directory).is_dir():
                 os.chdir(parcel.working_directory)
             evaluator = unpacked(parcel.evaluator)
-            if not _sees_artifacts(evaluator, parcel, packed):
-                return Missing()
+            with forwarded(self._say):
+                if not _sees_artifacts(evaluator, parcel, packed):
+                    return Missing()
         except (Exception, SystemExit) as error:
             return Refused(explain(error))
         limit_torch(self._n_threads)
@@ -128,7 +157,12 @@ class Actor:
         job, self._job = self._job, None
         assert self._evaluator is not None and job is not None
         limit_torch(self._n_threads)
-        return attempt(self._evaluator, job, worker=self._name)
+        with forwarded(self._say):
+            return attempt(self._evaluator, job, worker=self._name)
+
+    def _say(self, sentence: str) -> None:
+        # Nobody waits for the answer: should the mailbox be lost, the evaluation goes on.
+        self._mailbox.post.remote(sentence)
 
 
 def _sees_artifacts(evaluator: Evaluator, parcel: Parcel, packed: bytes | None) -> bool:

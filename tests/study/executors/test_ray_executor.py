@@ -12,15 +12,25 @@ import pytest
 
 pytest.importorskip("ray")
 
+import ray
+
 from niwaki.core.errors import StudyError
 from niwaki.core.measurement import Measurement, Status
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors import Executor, Job
 from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.ray_executor import RayExecutor
+from niwaki.study.notices import forwarded
 from niwaki.testing.executor_contract import PATIENCE_S, ExecutorContract, run_all
 from niwaki.testing.scripted_evaluator import ScriptedEvaluator, script
-from tests.study.executors.evaluators import Deadly, Heavy, Talkative, TorchThreads, Unloadable
+from tests.study.executors.evaluators import (
+    Deadly,
+    Heavy,
+    Talkative,
+    TorchThreads,
+    Unloadable,
+    Waiting,
+)
 from tests.study.executors.ray_local import local_ray, until
 from tests.study.executors.test_local_processes import gone, pid_of
 
@@ -62,6 +72,30 @@ def test_a_candidate_whose_worker_died_once_is_measured(tmp_path: Path) -> None:
         measurement = run_all(pool, [candidate])[0].measurement
     assert measurement.values["value"] == 5
     assert measurement.details["n_tries"] == 2
+
+
+def _heard(pool: RayExecutor, said: list[str]) -> bool:
+    """Evaluate once more, and tell whether anything was said so far."""
+    pool.submit(Job(pool.n_unfinished, script("return")))
+    assert pool.wait()[0].measurement.complete
+    return bool(said)
+
+
+def test_what_workers_say_reaches_who_watches_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    with forwarded(said.append), RayExecutor(Waiting(), ONE, logs=tmp_path) as pool:
+        until(lambda: _heard(pool, said))
+        assert _heard(pool, said)
+    assert said == ["waiting for process 4711"]
+    assert {path.read_text() for path in tmp_path.iterdir()} == {""}
+
+
+def test_evaluations_go_on_without_the_mailbox(caplog: pytest.LogCaptureFixture) -> None:
+    with RayExecutor(Waiting(), ONE) as pool:
+        run_all(pool, [script("return")])
+        ray.kill(pool._mailbox)
+        until(lambda: _heard(pool, caplog.messages) and "what workers" in caplog.messages[-1])
+        assert _heard(pool, caplog.messages)
 
 
 def test_an_idle_worker_that_is_killed_costs_nothing() -> None:
