@@ -361,7 +361,24 @@ def _with_answers(items: _Items, module: nn.Module, settings: Mapping[str, TaskS
         answers = _answers(module, items.inputs, list(settings))
         _require_finite(answers)
         targets |= {name: _as_target(answers[name], settings[name]) for name in missing}
+        for name in missing:
+            _require_different(targets[name], name)
     return Arrays(items.inputs, targets)
+
+
+def _require_different(answers: NDArray[Any], name: str) -> None:
+    """Check that there is something to agree about.
+
+    Raises:
+        DataError: If a model answers several inputs alike.
+    """
+    if len(answers) > 1 and (answers == answers[:1]).all():
+        what = f"class {answers[0]}" if answers.ndim == 1 else "the same values"
+        raise DataError(
+            f"the model's output '{name}' is {what} for all of {len(answers)} inputs, so a smaller "
+            "one would have nothing to learn from it: give inputs that it tells apart, as it was "
+            "trained on, or targets"
+        )
 
 
 def _batches(inputs: NDArray[Any]) -> Iterator[Tensor]:

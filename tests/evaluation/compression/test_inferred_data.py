@@ -76,6 +76,14 @@ def test_a_short_batch_of_one_target_per_item_is_read_as_the_others_are(
     assert [(task.name, task.n_outputs) for task in found.tasks] == [("output", 4)]
 
 
+def test_a_model_that_answers_all_inputs_alike_is_told() -> None:
+    always = nn.Linear(6, 4)
+    nn.init.zeros_(always.weight)
+    batches: list[Any] = [torch.randn(8, 6)]
+    with pytest.raises(DataError, match=r"'output' is class \d for all of 8 inputs"):
+        infer_from({"train": batches}, always, seed=0)
+
+
 def test_no_targets_of_no_items_are_no_targets_of_none() -> None:
     batches: list[Any] = [(torch.randn(4, 6), [])]
     with pytest.raises(DataError, match=r"targets \(0,\)"):
