@@ -1,7 +1,7 @@
 """Asking a run: what its measurements say about candidates that were never measured."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -29,6 +29,7 @@ Cheap: TypeAlias = Callable[[Candidate], Mapping[str, float]]
 FOLDER = "predictor"
 LEAST_ROWS = 10
 _SCHEMA = 2
+_AT_ONCE = 4096  # candidates whose features are in memory together
 _NO_LIMITS = np.array([[-np.inf], [np.inf]])
 
 
@@ -78,7 +79,7 @@ class RunPredictor:
         exact = np.array([name in self.computed for name in self.names])
         if exact.all():
             return _counted(map(self.cheap, candidates), self.names)
-        found = self.predictor.predict(self.space.encode(candidates))
+        found = self._learned(candidates)
         if not exact.any():
             return found
         counted = _counted(map(self.cheap, candidates), self.names)
@@ -86,6 +87,16 @@ class RunPredictor:
         errors = _among(found.errors, ~exact, np.nan)
         limits = _among(found.limits, ~exact, _NO_LIMITS)
         return Prediction(counted.mean, counted.std, errors, exact, limits)
+
+    def _learned(self, candidates: Sequence[Candidate]) -> Prediction:
+        """Return what the predictor says; features of all at once might fill the memory."""
+        starts = range(0, max(1, len(candidates)), _AT_ONCE)
+        parts = [
+            self.predictor.predict(self.space.encode(candidates[start : start + _AT_ONCE]))
+            for start in starts
+        ]
+        mean = np.concatenate([part.mean for part in parts])
+        return replace(parts[0], mean=mean, std=np.concatenate([part.std for part in parts]))
 
     def spelled(
         self, candidates: Sequence[Candidate], *, places: Sequence[str] = ()

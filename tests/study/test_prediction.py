@@ -1,16 +1,20 @@
 """Asking a run about candidates that it never measured."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, RunFolderError, SpaceError, StudyError
 from niwaki.core.randomness import stream
 from niwaki.predictors.base import Predictor
 from niwaki.search.random_search import RandomSearch
+from niwaki.spaces import ChoiceSpace
+from niwaki.study import prediction
 from niwaki.study.asking import predictions_json, predictions_text, read_candidates
 from niwaki.study.budget import Budget
 from niwaki.study.prediction import run_predictor
@@ -50,6 +54,26 @@ def test_what_was_not_measured_is_predicted(run: Run, candidates: list[Candidate
     low, high = prediction.interval()
     assert ((low[:, 0] <= gain) & (gain <= high[:, 0])).mean() > 0.75
     assert predictor.quality["gain"].kendall_tau > 0.8
+
+
+def test_many_are_predicted_a_few_at_a_time(
+    run: Run, candidates: list[Candidate], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run_predictor(run, SPACE).predict(candidates)
+    n_encoded: list[int] = []
+
+    class Counting(ChoiceSpace):
+        def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+            n_encoded.append(len(candidates))
+            return super().encode(candidates)
+
+    predictor = run_predictor(run, Counting(SPACE.choices))
+    n_encoded.clear()
+    monkeypatch.setattr(prediction, "_AT_ONCE", 25)
+    parts = predictor.predict(candidates)
+    assert n_encoded == [25, 25, 10]
+    assert np.allclose(parts.mean, whole.mean) and np.allclose(parts.std, whole.std)
+    assert np.allclose(parts.interval(), whole.interval())
 
 
 def test_failed_evaluations_are_left_out_and_the_baseline_counts(run: Run) -> None:
