@@ -142,15 +142,14 @@ class TaskData:
         batches = self.splits[SplitName.TRAIN].targets(STATISTICS_BATCH)
         targets = (batch[task.name] for batch in batches)
         statistics: Statistics
-        if task.kind.has_classes:
-            try:
-                statistics = class_statistics(
-                    targets, task.n_outputs, ignore_index=task.ignore_index
-                )
-            except DataError as error:
-                raise DataError(f"task '{task.name}': {error}") from error
-        else:
-            statistics = value_statistics(targets)
+        try:
+            if task.kind.has_classes:
+                ignored = task.ignore_index
+                statistics = class_statistics(targets, task.n_outputs, ignore_index=ignored)
+            else:
+                statistics = value_statistics(targets)
+        except DataError as error:
+            raise DataError(f"task '{task.name}': {error}") from error
         if statistics.constant:
             raise DataError(
                 f"task '{task.name}' has the same target throughout the train split, so there is "

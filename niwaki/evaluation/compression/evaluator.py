@@ -15,6 +15,7 @@ from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import PruningPlan, apply_plan
 from niwaki.compress.pruning.compensation import InputMoments, compensated, input_moments
 from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.groups import Refusal
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError, ExportError
@@ -114,10 +115,14 @@ class CompressedEvaluator(DeployedEvaluator):
         if self._settings.only == "quantize":
             return Ladder(tuple((n,) for n in self.original.groups.n_units.tolist()))
         return self.original.ladder(
-            self._target.capabilities.channel_grain.get(FP32, 1),
+            self._grain,
             least_share=pruning.least_share,
             n_steps=pruning.n_steps,
         )
+
+    @property
+    def _grain(self) -> int:
+        return self._target.capabilities.channel_grain.get(FP32, 1)
 
     @cached_property
     def space(self) -> JointSpace:
@@ -310,15 +315,26 @@ class CompressedEvaluator(DeployedEvaluator):
     def _report_left_alone(self) -> None:
         prunes, quantizes = self._settings.only != "quantize", INT8 in self._precisions
         original = self.original
+        whole = self._without_choice() if prunes else []
         left = LeftAlone(
-            original.groups.refused if prunes else (), original.in_float if quantizes else {}
+            [*whole, *original.groups.refused] if prunes else (),
+            original.in_float if quantizes else {},
         )
         left.save(self._in_folder(LEFT_ALONE_FILE))
         if prunes:
-            n_groups = len(original.groups.groups)
+            n_groups = len(original.groups.groups) - len(whole)
             self._say(f"{n_groups} channel groups can be pruned{left.by_pruning}")
         if quantizes:
             self._say(f"{len(original.layers)} layers can run in int8{left.by_quantization}")
+
+    def _without_choice(self) -> list[Refusal]:
+        """Return the groups of which no smaller count is worth it."""
+        why = (
+            f"no smaller count gives each of its layers a multiple of {self._grain} channels, as "
+            f"the target wants, and keeps {self._settings.pruning.least_share:.0%} of them"
+        )
+        steps = zip(self.original.groups.groups, self.ladder.steps, strict=True)
+        return [Refusal(group.name, group.n_units, why) for group, n in steps if len(n) == 1]
 
     def _report_unfollowed(self) -> None:
         if self._trains_quantized and self._unfollowed is not None:

@@ -51,6 +51,31 @@ def test_what_stays_is_said_and_written(tmp_path: Path) -> None:
     assert list(left["int8"]) == ["up", "matmul"]
 
 
+class Narrow(TwoHeads):
+    """Has fewer channels at first than a vector register of any target holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.ReLU())
+        self.middle = nn.Sequential(nn.Conv2d(4, 32, 3, 2, 1), nn.ReLU())
+
+
+def test_a_group_without_a_smaller_count_is_not_called_one_that_can_be_pruned(
+    tmp_path: Path,
+) -> None:
+    said: list[str] = []
+    CompressedEvaluator(
+        ModelSource("", Narrow().eval()),
+        data,
+        OnnxRuntimeCpu(),
+        settings=SETTINGS,
+        notify=said.append,
+    ).prepare(tmp_path)
+    (pruned,) = (text for text in said if "channel groups can be pruned" in text)
+    assert pruned.startswith("1 channel groups")
+    assert "enter.0: 4 stay, because no smaller count gives each of its layers" in pruned
+
+
 def test_sentences_name_the_first_and_the_file_of_all() -> None:
     left = LeftAlone([Refusal(f"layer{i}.weight[0]", 8, "so") for i in range(5)], {})
     assert left.by_pruning.endswith(f"8 stay, because so and 2 more ({LEFT_ALONE_FILE})")
