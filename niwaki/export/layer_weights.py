@@ -10,6 +10,7 @@ from math import prod
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
@@ -52,7 +53,7 @@ def layer_weights(
     """
     index = GraphIndex(model.graph)
     named = module.named_parameters()
-    parameters = {name: p.detach().cpu().numpy() for name, p in named if name not in but}
+    parameters = {name: _numbers(p) for name, p in named if name not in but}
     same = same_weights(index)
     found: dict[str, LayerWeight] = {}
     first: dict[tuple[str, str], str] = {}
@@ -62,6 +63,13 @@ def layer_weights(
         content = same.get(layer.weight, layer.weight), weight.parameter
         found[layer.path] = replace(weight, constant=first.setdefault(content, layer.weight))
     return found
+
+
+def _numbers(parameter: nn.Parameter) -> NDArray[np.float32]:
+    values = parameter.detach().cpu()
+    is_bfloat16 = values.dtype == torch.bfloat16  # which numpy has not
+    numbers: NDArray[np.float32] = (values.float() if is_bfloat16 else values).numpy()
+    return numbers
 
 
 def read_in_float(model: onnx.ModelProto) -> frozenset[str]:

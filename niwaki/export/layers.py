@@ -63,7 +63,25 @@ def _why_in_float(index: GraphIndex, node: onnx.NodeProto) -> str:
         return f"the runtime has no integer kernel for {node.op_type}"
     if not any(index.is_constant(name) for name in node.input[:2]):
         return "both of its factors are computed from the input"
+    if index.is_constant(node.input[1]) and (kind := _kind(index, node)) != "FLOAT":
+        return f"its weights are {kind.lower()}, and integers take the place of float32"
     return f"it is a {node.op_type} of a form that is not quantized"
+
+
+def without_kernel(model: onnx.ModelProto) -> dict[str, str]:
+    """Return the type of weights that the runtime has no kernel for, by name of the node.
+
+    It multiplies matrices in double precision, and convolves in float32 alone.
+    """
+    index = GraphIndex(model.graph)
+    products = [node for node in index.nodes if node.op_type in (*_LAYER_OPS, "ConvTranspose")]
+    kinds = {n.name: _kind(index, n) for n in products if index.is_constant(n.input[1])}
+    multiplied = {n.name for n in products if n.op_type in ("Gemm", "MatMul")}
+    return {
+        name: kind.lower()
+        for name, kind in kinds.items()
+        if kind in ("FLOAT16", "BFLOAT16") or (kind == "DOUBLE" and name not in multiplied)
+    }
 
 
 def find_layers(index: GraphIndex) -> list[Layer]:
@@ -87,12 +105,17 @@ def _is_layer(index: GraphIndex, i: int) -> bool:
     if node.op_type not in _LAYER_OPS or not node.name:
         return False
     constants = [index.is_constant(name) for name in node.input if name]
-    plain = constants[0] is False and all(constants[1:])
+    plain = constants[0] is False and all(constants[1:]) and _kind(index, node) == "FLOAT"
     if node.op_type == "MatMul":
         return plain and len(index.constants[node.input[1]].dims) == 2
     if node.op_type == "Gemm":
         return plain and _plain_gemm(index, node)
     return plain
+
+
+def _kind(index: GraphIndex, node: onnx.NodeProto) -> str:
+    """Return the type of a layer's weights, as ONNX calls it."""
+    return onnx.TensorProto.DataType.Name(index.constants[node.input[1]].data_type)
 
 
 def _plain_gemm(index: GraphIndex, node: onnx.NodeProto) -> bool:

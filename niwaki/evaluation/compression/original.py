@@ -18,7 +18,7 @@ from niwaki.evaluation.compression.plain_calls import note_columns
 from niwaki.evaluation.compression.unread import unread_parameters
 from niwaki.evaluation.deployment import Deployment
 from niwaki.export.layer_weights import LayerWeight, layer_weights, n_applied, read_in_float
-from niwaki.export.layers import layers_in_float
+from niwaki.export.layers import layers_in_float, without_kernel
 from niwaki.tasks.base import SplitName, TaskData
 
 
@@ -84,13 +84,19 @@ class Original:
     @cached_property
     def _graph(self) -> onnx.ModelProto:
         try:
-            return self.deployment.float_graph(self.module, quantizable=False).model
+            model = self.deployment.float_graph(self.module, quantizable=False).model
         except ExportError as error:
             parts = exportable_parts(self.module, example_of(self.data))
             raise ExportError(
                 f"{error}. What cannot be exported cannot run on the target: change that line"
                 f"{recipe_for(parts)}"
             ) from error
+        for path, kind in without_kernel(model).items():
+            raise ExportError(
+                f"the weight of '{path}' is {kind}, in which the runtime does not compute it: give "
+                "a model with float32 weights, `model.float()`, that casts to no other type inside"
+            )
+        return model
 
     def ladder(self, grain: int, *, least_share: float, n_steps: int) -> Ladder:
         """Return the counts that each group may keep: see `ladder_of`."""

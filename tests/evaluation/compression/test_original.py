@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.compress.pruning import apply_plan
+from niwaki.core.errors import ExportError
 from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.original import Original
 from niwaki.evaluation.deployment import (
@@ -124,3 +125,46 @@ def test_layers_that_no_answer_depends_on_cost_nothing() -> None:
     assert found.groups.names == ("body",)
     assert float(found.groups.costs.macs([8])) == 8 * (6 + 3)
     assert found.params(np.array([8])) == 8 * (6 + 3) + 8 + 3
+
+
+class Cast(nn.Module):
+    """Computes a part of it in another precision."""
+
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.enter, self.leave = nn.Conv2d(1, 8, 3), nn.Linear(8, 3)
+        self.inner = nn.Conv2d(8, 8, 3).to(dtype)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        inner = self.inner(self.enter(x).to(self.inner.weight.dtype))
+        answer: torch.Tensor = self.leave(inner.float().mean((2, 3)))
+        return answer
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float16", "float64"])
+def test_weights_that_the_runtime_has_no_kernel_for_are_named(kind: str) -> None:
+    module = Cast(getattr(torch, kind)).eval()
+    data = infer_from({"train": [(torch.randn(64, 1, 8, 8), torch.arange(64) % 3)]}, module, seed=0)
+    deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
+    with pytest.raises(ExportError, match=r"weight of 'inner' is \w+, in which .* `model.float"):
+        _ = Original(module, data, deployment).layers
+
+
+class Precise(nn.Module):
+    """Multiplies in double precision, which the runtime does, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.leave = nn.Linear(6, 8), nn.Linear(8, 3).double()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.leave(torch.relu(self.enter(x)).double()).float()
+        return answer
+
+
+def test_layers_of_another_precision_stay_in_it() -> None:
+    module = Precise().eval()
+    data = infer_from({"train": [(torch.randn(64, 6), torch.arange(64) % 3)]}, module, seed=0)
+    found = Original(module, data, Deployment(data, OnnxRuntimeCpu(), DeploymentSettings()))
+    assert found.layers == ("enter",)
+    assert found.in_float["leave"].startswith("its weights are double")
