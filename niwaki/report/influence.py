@@ -142,6 +142,8 @@ def _binned(values: Sequence[Value]) -> list[str]:
     numbers = np.array([float(v) if isinstance(v, int | float) else np.nan for v in values])
     known = numbers[~np.isnan(numbers)]
     edges = np.unique(np.quantile(known, np.linspace(0, 1, MAX_OPTIONS - 1)))
+    if len(edges) == 1:  # whole numbers that differ in digits for which a double has no room
+        edges = edges.repeat(2)
     bins = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
     ranges = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)]
     return [

@@ -72,6 +72,12 @@ def test_many_options_are_gathered() -> None:
     assert max(by_path["rate"].n_all) < 60
 
 
+def test_numbers_too_large_to_be_told_apart_never_vary() -> None:
+    candidates = [Candidate.of({"id": 10**18 + i, "bit": i % 2}) for i in range(30)]
+    (found,) = influences(candidates, np.arange(30) < 5, np.ones((30, 1)))
+    assert found.path == "bit"
+
+
 def test_a_decision_that_never_varies_is_left_out() -> None:
     candidates = [Candidate.of({"depth": 1, "width": w}) for w in (8, 16, 16)]
     found = influences(candidates, np.array([True, False, False]), np.zeros((3, 1)))
