@@ -155,6 +155,11 @@ class TableRows:
             whole = ~bad[self.starts[:-1]]
         else:
             whole = ~np.logical_or.reduceat(bad, self.starts[:-1])
+        if not whole.any():
+            raise DataError(
+                f"all candidates of '{self.settings.file}' fail by 'failed', "
+                f"{dict(self.settings.failed)}: correct it, or there is nothing to search"
+            )
         for each in self.settings.values:
             whole &= np.isfinite(self._of_candidates(each))
         if not whole.any():

@@ -110,6 +110,12 @@ def test_rows_fail_by_any_of_several_columns_and_the_best_is_none_of_them(tmp_pa
     assert dict(evaluator.baseline().items) == {"depth": 1, "width": 8}
 
 
+def test_a_table_of_which_all_rows_fail_names_the_setting(tmp_path: Path) -> None:
+    failing = table(tmp_path, failed={"family": "a"})
+    with pytest.raises(DataError, match=r"all candidates .* fail by 'failed', \{'family': 'a'\}"):
+        failing.baseline()
+
+
 def test_the_repetition_that_failed_is_named(tmp_path: Path) -> None:
     text = "a,y,state\n1,2,fine\n1,3,broken\n"
     settings = {"decisions": ["a"], "values": {"y": {"direction": "maximize"}}, "where": {}}
