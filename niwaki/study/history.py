@@ -9,6 +9,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Measurement, Status, Trial
+from niwaki.spaces.base import Space
 from niwaki.study.events import Asked, Baseline, Event, Final, Note, Started, Told
 from niwaki.study.soundness import sound
 
@@ -113,6 +114,12 @@ class History:
     def exported(self) -> dict[str, Measurement]:
         """The finals that were written, verified and measured, by candidate key."""
         return {key: final for key, final in self.finals.items() if final.complete}
+
+    def baseline_of(self, space: Space) -> list[Trial]:
+        """Return the baseline if it is measured and of the space: else it has no features."""
+        if self.baseline is None or space.check(self.baseline.candidate):
+            return []
+        return [self.baseline]
 
     def bounds(
         self, constraints: Iterable[Constraint], *, exported: bool = False

@@ -163,7 +163,7 @@ def run_predictor(
         StudyError: If too few evaluations are complete.
     """
     values = _values(run.description, names)
-    trials = _usable(run)
+    trials = _usable(run, space)
     wanted = [value.name for value in values]
     counts = [cheap(trial.candidate) for trial in trials]
     computed = tuple(n for n in wanted if counts and all(n in count for count in counts))
@@ -200,10 +200,9 @@ def _values(description: StudyDescription, names: Sequence[str]) -> tuple[Object
     return tuple(known[name] for name in dict.fromkeys(names or wanted))
 
 
-def _usable(run: Run) -> list[Trial]:
-    """Return what was measured at full effort, the baseline included."""
-    baseline = [] if run.history.baseline is None else [run.history.baseline]
-    trials = [*baseline, *run.history.trials]
+def _usable(run: Run, space: Space) -> list[Trial]:
+    """Return what was measured at full effort, the baseline included if it is of the space."""
+    trials = [*run.history.baseline_of(space), *run.history.trials]
     return [t for t in trials if t.measurement.complete and t.measurement.fidelity >= 1.0]
 
 

@@ -271,7 +271,7 @@ class Study:
         if not (searcher.sees_fidelities or isinstance(scheduler, FullEffort)):
             searcher = FullEffortView(problem, self._make_searcher)
         # The baseline was paid for: what it says is learned from, and it is not asked for again.
-        known = [] if history.baseline is None else [history.baseline]
+        known = history.baseline_of(problem.space)
         with raised_by("the searcher, which was told what earlier sessions found"):
             searcher.resume(history.candidates_asked())
             searcher.tell([*known, *history.trials])

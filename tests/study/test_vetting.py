@@ -17,9 +17,11 @@ from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.nsga2 import NSGA2
 from niwaki.search.schedulers.base import Scheduler, Step
+from niwaki.search.surrogate import Surrogate
 from niwaki.spaces import ChoiceSpace
 from niwaki.study.budget import Budget
 from niwaki.study.observer import Silence
+from niwaki.study.prediction import run_predictor
 from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
 from tests.study.formulas import SPACE, FormulaEvaluator
@@ -230,6 +232,20 @@ def test_a_baseline_outside_the_space_is_told_where_nothing_is_known_of_it(
     assert f"raised by `{member}` of the evaluator, asked about its baseline, which is out" in note
     assert "(decision 'x1' i" in note
     assert "give a baseline of the space, or let the evaluator answer for this one too" in note
+
+
+class _StartsElsewhere(FormulaEvaluator):
+    def baseline(self) -> Candidate:
+        return Candidate.of({**FIRST.decisions, "x0": 9})
+
+
+def test_a_baseline_outside_the_space_is_measured_and_not_learned_from(tmp_path: Path) -> None:
+    settings = StudySettings(("gain", "price"), ("gain >= baseline",), budget=Budget(14))
+    Study(tmp_path / "run", _StartsElsewhere(), Surrogate, settings).run()
+    run = Run.read(tmp_path / "run")
+    assert run.history.baseline is not None
+    assert run.bounds[0].limit == run.history.baseline.measurement.values["gain"] == 9.0
+    assert run_predictor(run, SPACE).n_rows == 14
 
 
 class _Miscounts(FormulaEvaluator):
