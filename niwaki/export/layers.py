@@ -115,7 +115,8 @@ def _is_layer(index: GraphIndex, i: int) -> bool:
 
 def _kind(index: GraphIndex, node: onnx.NodeProto) -> str:
     """Return the type of a layer's weights, as ONNX calls it."""
-    return onnx.TensorProto.DataType.Name(index.constants[node.input[1]].data_type)
+    kind: str = onnx.TensorProto.DataType.Name(index.constants[node.input[1]].data_type)
+    return kind
 
 
 def _plain_gemm(index: GraphIndex, node: onnx.NodeProto) -> bool:

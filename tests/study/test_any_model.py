@@ -139,6 +139,19 @@ class Normalised(Plain):
         return Doubled.apply(self.scores(self.features(x)).sum(1))  # type: ignore[no-any-return, no-untyped-call]
 
 
+class Viewing(Plain):
+    """Looks at maps and at a table of its own as rows, which only lie so in the usual layout."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide = nn.Linear(16 * 5 * 5, 4, bias=False)
+        self.table = nn.Parameter(torch.ones(1, 2, 3, 4))
+
+    def forward(self, x: torch.Tensor) -> Any:
+        rows = self.features(x).view(len(x), -1)
+        return self.wide(rows - rows.roll(1, 1)) * self.table.view(-1, 4).mean(0)
+
+
 class Doubled(torch.autograd.Function):
     """An operation with a gradient of its own."""
 
@@ -151,7 +164,7 @@ class Doubled(torch.autograd.Function):
         return 2.0 * gradients[0]
 
 
-@pytest.mark.parametrize("make", [Deciding, Nested, Remembering, Normalised])
+@pytest.mark.parametrize("make", [Deciding, Nested, Remembering, Normalised, Viewing])
 def test_it_is_compressed_and_verified(make: Callable[[], nn.Module], tmp_path: Path) -> None:
     model = make().train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
@@ -255,7 +268,7 @@ class Sorting(Plain):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         features = self.features(x)
-        return self.scores(torch.from_numpy(np.sort(features.detach().numpy())))
+        return self.scores(torch.from_numpy(np.sort(features.detach().numpy(), axis=1)))
 
 
 def test_what_cannot_run_on_the_target_is_named_with_its_line(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.randomness import stream
 from niwaki.core.registry import nearest
 from niwaki.evaluation.batches import inputs_for_statistics
+from niwaki.evaluation.compression.plain_calls import layout_of
 from niwaki.evaluation.devices import placed, to_tensors
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.export.user_code import place_of
@@ -89,7 +90,7 @@ def importance(
     if criterion in _BY_WEIGHTS:
         return dict(score_groups(_BY_WEIGHTS[criterion](), module, groups))
     batches = _batches(data, n_batches, batch_size, seed)
-    network = placed(copied(module), torch.device("cpu"), torch.channels_last)
+    network = placed(copied(module), torch.device("cpu"), layout_of(module))
     unreached = not_differentiable(module, data)
     per_task = [
         score_groups(

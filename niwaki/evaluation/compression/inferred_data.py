@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from niwaki.core.errors import DataError
 from niwaki.core.user_randomness import seeded
 from niwaki.evaluation.compression.parts import calls_of_part
-from niwaki.evaluation.compression.plain_calls import note_columns, take_integers
+from niwaki.evaluation.compression.plain_calls import note_columns, note_layout, take_integers
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.export.user_code import place_of
 from niwaki.tasks.arrays import Arrays
@@ -116,6 +116,9 @@ def _inferred(
         split: Given(_with_answers(items, module, settings), f"{origin}, split {split}")
         for split, items in named.items()
     }
+    for name in set(settings) - set(named[SplitName.TRAIN].targets):
+        if TaskKind(settings[name].kind).has_classes:
+            _require_several_classes(given[SplitName.TRAIN].arrays.targets[name], name)
     shaped = {split: _shaped(items, settings) for split, items in given.items()}
     preparation = Preparation(AS_GIVEN, standardise=False)
     return prepare(declared_tasks(settings), shaped, preparation, seed=seed)
@@ -139,6 +142,7 @@ def _try(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
             f"{type(failure).__name__}: {failure}. {_remedy(module)}"
         ) from failure
     note_columns(module, torch.from_numpy(inputs.astype(np.float32)))
+    note_layout(module, torch.from_numpy(inputs.astype(np.float32)))
 
 
 def _remedy(module: nn.Module) -> str:
@@ -361,23 +365,20 @@ def _with_answers(items: _Items, module: nn.Module, settings: Mapping[str, TaskS
         answers = _answers(module, items.inputs, list(settings))
         _require_finite(answers)
         targets |= {name: _as_target(answers[name], settings[name]) for name in missing}
-        for name in missing:
-            _require_different(targets[name], name)
     return Arrays(items.inputs, targets)
 
 
-def _require_different(answers: NDArray[Any], name: str) -> None:
+def _require_several_classes(labels: NDArray[Any], name: str) -> None:
     """Check that there is something to agree about.
 
     Raises:
-        DataError: If a model answers several inputs alike.
+        DataError: If a model names one class for several inputs.
     """
-    if len(answers) > 1 and (answers == answers[:1]).all():
-        what = f"class {answers[0]}" if answers.ndim == 1 else "the same values"
+    if len(labels) > 1 and (labels == labels[0]).all():
         raise DataError(
-            f"the model's output '{name}' is {what} for all of {len(answers)} inputs, so a smaller "
-            "one would have nothing to learn from it: give inputs that it tells apart, as it was "
-            "trained on, or targets"
+            f"the model's output '{name}' is class {labels[0]} for all {len(labels)} train inputs, so "
+            "a smaller one would have nothing to learn from it: give inputs that it tells apart, "
+            "as it was trained on, or targets"
         )
 
 

@@ -17,6 +17,7 @@ from niwaki.compress.pruning.compensation import (
 )
 from niwaki.compress.pruning.criteria.base import Scores
 from niwaki.core.randomness import stream
+from niwaki.evaluation.compression.plain_calls import layout_of
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.spaces.slimmable.build import recalibrate
@@ -76,7 +77,7 @@ class MaskedOracle(Oracle):
         batch_size: int = 128,
     ) -> None:
         self._device = best_device()
-        self._module = placed(module, self._device, torch.channels_last).eval()
+        self._module = placed(module, self._device, layout_of(module)).eval()
         self.ranked, self._data, self._moments = ranked, data, moments
         self._recalibration = [inputs.to(self._device) for inputs in recalibration]
         self._batches = list(_drawn(data, n_items, batch_size))

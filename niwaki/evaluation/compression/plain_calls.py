@@ -13,10 +13,12 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
 
 _INTEGERS = "_niwaki_takes_integers"
 _COLUMNS = "_niwaki_columns"
+_CONTIGUOUS = "_niwaki_contiguous"
 
 
 def plainly_called(module: nn.Module) -> nn.Module:
@@ -36,6 +38,9 @@ def plainly_called(module: nn.Module) -> nn.Module:
 
     def forward(self: Any, inputs: torch.Tensor) -> Any:
         given = inputs.long() if vars(self).get(_INTEGERS) else inputs
+        if vars(self).get(_CONTIGUOUS):
+            # Of one channel, `contiguous` would leave the strides that convolutions go by.
+            given = given.clone(memory_format=torch.contiguous_format)
         return _with_columns(plain(kind.forward(self, given)), vars(self).get(_COLUMNS, ()))
 
     called = copy.copy(module)
@@ -64,6 +69,35 @@ def note_columns(module: nn.Module, inputs: torch.Tensor) -> None:
     found = {"": answer} if _is_tensor(answer) else _parts(answer)
     vectors = [name for name, values in found.items() if getattr(values, "ndim", 0) == 1]
     vars(module)[_COLUMNS] = (*vars(module).get(_COLUMNS, ()), *vectors)
+
+
+def note_layout(module: nn.Module, inputs: torch.Tensor) -> None:
+    """Keep a model that `plainly_called` returned contiguous if it fails on channels last.
+
+    Channels last is faster, but `x.view(len(x), -1)` of a feature map does not bear it.
+
+    Args:
+        module: In evaluation mode.
+        inputs: (n, ...), on which it runs.
+    """
+    laid_out = copied(module)
+    for tensor in (*laid_out.parameters(), *laid_out.buffers()):
+        tensor.data = _channels_last(tensor.data)
+    try:
+        with torch.no_grad():
+            laid_out(_channels_last(inputs))
+    except Exception:  # of the model's own code, which may raise anything
+        vars(module)[_CONTIGUOUS] = True
+
+
+def layout_of(module: nn.Module) -> torch.memory_format:
+    """Return the layout in which to compute with a model that `plainly_called` returned."""
+    keeps = vars(module).get(_CONTIGUOUS, False)
+    return torch.contiguous_format if keeps else torch.channels_last
+
+
+def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.to(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def _with_columns(answer: Any, names: tuple[str, ...]) -> Any:

@@ -15,6 +15,7 @@ from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
+from niwaki.evaluation.compression.plain_calls import layout_of
 from niwaki.evaluation.deployment import Deployment
 from niwaki.evaluation.devices import best_device, drawing, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
@@ -87,7 +88,7 @@ class Tuning:
         computing: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._device = best_device()
-        self._original = placed(original, self._device, torch.channels_last).eval()
+        self._original = placed(original, self._device, layout_of(original)).eval()
         self._data, self._settings, self._seed = data, settings, seed
         self._computing = computing
         self._losses = task_losses(data)
@@ -102,7 +103,7 @@ class Tuning:
         Raises:
             ArithmeticError: If the loss is no longer a finite number.
         """
-        network = placed(module, self._device, torch.channels_last)
+        network = placed(module, self._device, layout_of(module))
         self.recalibrate(network)
         if n_steps := self._n_steps(share * self._settings.epochs):
             network.train()
@@ -152,7 +153,7 @@ class Tuning:
             ExportError: If the module cannot be followed: see `FakeQuantized`.
         """
         n_steps = self._n_steps(share * self._settings.quantized_epochs)
-        network = placed(module, self._device, torch.channels_last)
+        network = placed(module, self._device, layout_of(module))
         rounded = deployment.fake_quantized(network, plan)
         if n_steps:
             every = max(1, n_steps // _N_OBSERVATIONS)

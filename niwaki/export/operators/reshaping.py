@@ -20,8 +20,13 @@ def convert_identity(call: Call, _module: nn.Module, x: Tensor) -> Tensor:  # no
 
 
 @function_converter(torch.clone, torch.detach, "contiguous", "clone", "detach", "float")
-def convert_no_operation(call: Call, input: Tensor) -> Tensor:  # noqa: ARG001
-    """Write nothing."""
+def convert_no_operation(
+    call: Call,  # noqa: ARG001
+    input: Tensor,
+    *,
+    memory_format: object = None,  # noqa: ARG001
+) -> Tensor:
+    """Write nothing: a graph says nothing of how tensors lie in memory."""
     return input
 
 

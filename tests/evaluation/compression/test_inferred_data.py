@@ -80,8 +80,14 @@ def test_a_model_that_answers_all_inputs_alike_is_told() -> None:
     always = nn.Linear(6, 4)
     nn.init.zeros_(always.weight)
     batches: list[Any] = [torch.randn(8, 6)]
-    with pytest.raises(DataError, match=r"'output' is class \d for all of 8 inputs"):
+    with pytest.raises(DataError, match=r"'output' is class \d for all 8 train inputs"):
         infer_from({"train": batches}, always, seed=0)
+
+
+def test_a_split_other_than_train_may_show_one_class_alone() -> None:
+    inputs = torch.randn(40, 4)
+    batches: dict[str, Any] = {"train": [inputs], "val": [inputs[:1]]}
+    assert infer_from(batches, nn.Identity(), seed=0)[SplitName.VAL].n_items == 1
 
 
 def test_no_targets_of_no_items_are_no_targets_of_none() -> None:

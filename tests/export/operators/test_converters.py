@@ -134,6 +134,7 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
     "view by shape": lambda x: x.reshape(x.shape[0] * x.shape[1], -1),
     "flatten": lambda x: torch.flatten(x, 1) * x.flatten(start_dim=1),
     "permute": lambda x: x.permute(0, 2, 3, 1).contiguous(),
+    "clone": lambda x: x.clone(memory_format=torch.contiguous_format),
     "transpose": lambda x: torch.transpose(x, 1, -1),
     "squeeze": lambda x: x.mean(1, keepdim=True).squeeze(1).unsqueeze(-1),
     "pad": lambda x: F.pad(x, (1, 0, 2, 3), value=0.5) + F.pad(x, [0, 1, 5, 0]),
