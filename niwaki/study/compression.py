@@ -143,6 +143,7 @@ def compress(
     found = Compressed.of(study.run(), Run.read(Path(folder)), request)
     if found.front.choice is not None:
         found.front.choice.save(RunFolder(Path(folder)).chosen)
+        found.front.save()  # which one was chosen is in it
     return found
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from niwaki.core.candidate import Candidate
 from niwaki.core.constraints import Constraint
 from niwaki.core.errors import ConfigError, ExportError
+from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON, finite_or_none
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective, minimised
@@ -242,6 +244,16 @@ class Front:
             row = [model.values.get(name) for name in names]
             writer.writerow([model.key, model.number, *row, " ".join(roles.get(model.key, ()))])
         return buffer.getvalue()
+
+    def save(self) -> None:
+        """Write `pareto.json` and `pareto.csv` into the run folder.
+
+        Raises:
+            RunFolderError: If they cannot be written.
+        """
+        run = RunFolder(self.folder)
+        write_text_atomically(run.pareto_json, json.dumps(self.to_json(), indent=2) + "\n")
+        write_text_atomically(run.pareto_csv, self.to_csv())
 
 
 def weights_of(texts: Iterable[str]) -> dict[str, float]:

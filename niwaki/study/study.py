@@ -252,8 +252,7 @@ class Study:
                 self._favourites,
             ).run(self._front(recorder.history, exported=False), settings.n_finalists)
         front = self._front(recorder.history)
-        write_text_atomically(self.folder.pareto_json, json.dumps(front.to_json(), indent=2) + "\n")
-        write_text_atomically(self.folder.pareto_csv, front.to_csv())
+        front.save()
         return front
 
     def _announce(self, searcher: Searcher, history: History) -> None:

@@ -1,5 +1,6 @@
 """`niwaki.compress`: from a trained model to verified files."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -166,6 +167,9 @@ def test_without_a_budget_the_fastest_that_hardly_loses_is_chosen(tmp_path: Path
     # The run folder knows as well: for the front, the export and the report.
     front = load_front(tmp_path / "run")
     assert [model.key for model in front.choose("chosen")] == [expected.key]
+    saved = json.loads(Run.read(tmp_path / "run").folder.pareto_json.read_text())
+    assert saved == front.to_json()
+    assert saved["chosen"] == expected.key
     shown = report_data(Run.read(tmp_path / "run"))
     assert shown.chosen_keys == (expected.key,)
     assert front.choice is not None and shown.chosen_because == front.choice.why
