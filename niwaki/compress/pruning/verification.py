@@ -171,12 +171,19 @@ def _bench(
     random = None if seed is None else stream(seed, "verification")
     drawn = {} if random is None else _drawn_parameters(module, random, dtype)
     copy = copied(module, replaced=drawn).eval()
-    copy = copy if dtype is None else copy.to(dtype)
+    copy = copy if dtype is None else copy._apply(_in_double)  # type: ignore[no-untyped-call]
     inputs = inputs if dtype is None else move_floats(inputs, dtype)
     if random is not None:
         _randomise_statistics(copy, random)
         inputs = mapped(inputs, lambda t: _jittered(t, random))
     return Bench(copy, inputs, _TOLERANCES[torch.float64 if dtype else torch.float32])
+
+
+def _in_double(tensor: Tensor) -> Tensor:
+    """Return numbers in double precision, complex ones as such: `Module.to` drops half of them."""
+    if tensor.is_complex():
+        return tensor.to(torch.complex128)
+    return tensor.double() if tensor.is_floating_point() else tensor
 
 
 def _jittered(tensor: Tensor, random: np.random.Generator) -> Tensor:

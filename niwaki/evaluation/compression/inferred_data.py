@@ -376,9 +376,9 @@ def _require_several_classes(labels: NDArray[Any], name: str) -> None:
     """
     if len(labels) > 1 and (labels == labels[0]).all():
         raise DataError(
-            f"the model's output '{name}' is class {labels[0]} for all {len(labels)} train inputs, so "
-            "a smaller one would have nothing to learn from it: give inputs that it tells apart, "
-            "as it was trained on, or targets"
+            f"the model's output '{name}' is class {labels[0]} for all {len(labels)} train inputs, "
+            "so a smaller one would have nothing to learn from it: give inputs that it tells "
+            "apart, as it was trained on, or targets"
         )
 
 

@@ -160,3 +160,22 @@ def test_like_blocks_that_fail_alike_are_told_by_a_few(monkeypatch: pytest.Monke
     reasons = {refusal.name: refusal.reason for refusal in groups.refused}
     assert all("the smaller model fails" in reasons[f"{i}.qkv.weight[0]"] for i in range(1, 25))
     assert len(tried) < 40  # one by one, it would be more than 100
+
+
+class Spectral(nn.Module):
+    """Weighs frequencies by complex numbers, between layers that are pruned."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.wide, self.after = nn.Linear(8, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+        self.gains = nn.Parameter(torch.randn(5, dtype=torch.complex64))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        filtered = torch.fft.irfft(torch.fft.rfft(x) * self.gains, n=x.shape[-1])
+        answer: torch.Tensor = self.after(self.wide(self.before(filtered).relu()).relu())
+        return answer
+
+
+def test_complex_parameters_stay_complex_where_groups_are_proven() -> None:
+    found = analyse(Spectral().eval(), torch.randn(2, 8))
+    assert found.names == ("before", "wide")
