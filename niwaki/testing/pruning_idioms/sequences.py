@@ -521,7 +521,7 @@ def message_passing() -> nn.Module:
     parts = {
         "source": source,
         "target": target,
-        "degree": torch.bincount(target).double()[:, None],
+        "degree": torch.bincount(target).float()[:, None],
         "enter": nn.Linear(6, 24),
         "message": nn.Sequential(nn.Linear(48, 32), nn.ReLU(), nn.Linear(32, 16)),
         "update": nn.Linear(16, 24),
