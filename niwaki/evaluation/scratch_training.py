@@ -145,6 +145,7 @@ class ScratchTraining:
             network = build()
         self.network = placed(network, self._device, torch.channels_last)
         self._units = Units(data.statistics[task.name] for task in data.tasks).to(self._device)
+        self._in_units = True  # states of earlier versions are not, nor what goes on from there
         self._parameters = [p for p in self.network.parameters() if p.requires_grad]
         self._optimiser = torch.optim.SGD(
             self._parameters or [torch.zeros(1)],  # a network without parameters is one, too
@@ -215,12 +216,13 @@ class ScratchTraining:
             "steps_done": self.steps_done,
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
-            "in_units": True,
+            "in_units": self._in_units,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` returned here, or in a version without units."""
-        if not state.get("in_units"):
+        self._in_units = bool(state.get("in_units", False))
+        if not self._in_units:
             self._units.drop()
         self.network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])

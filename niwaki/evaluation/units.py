@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from niwaki.tasks.statistics import ClassStatistics, Statistics
 
-_PART = "target_units"
+_UNITS = "_niwaki_units"
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 # In the names of torch's gradients: interpolation gives the same if it comes before or after.
 _RESIZING = "Upsample"
@@ -57,8 +57,8 @@ class Units(nn.Module):
     def give(self, network: nn.Module, inputs: Tensor) -> None:
         """Let a network answer in the targets' own units from now on.
 
-        The layers that give its answers get other weights, which costs nothing later. If other
-        operations do, it multiplies and adds at its end.
+        The layers that give its answers, resized at most, get other weights, which costs nothing
+        later. If other operations do, it multiplies and adds at its end.
 
         Args:
             network: In evaluation mode; `forward` says what it gives.
@@ -123,8 +123,8 @@ def _answered(
 
     handles = [m.register_forward_hook(note) for m in network.modules() if type(m) in _LAYERS]
     try:
-        with torch.enable_grad():
-            outputs = _listed(network(inputs))
+        with torch.enable_grad():  # of the inputs too: layers may be frozen
+            outputs = _listed(network(inputs.clone().requires_grad_(inputs.is_floating_point())))
     finally:
         for handle in handles:
             handle.remove()
@@ -137,14 +137,15 @@ def _answered(
 def _put_behind(network: nn.Module, units: Units) -> None:
     """Let a network's answers go through units.
 
-    Not by a hook: who follows `forward` symbolically would not see it.
+    Not by a hook, which who follows `forward` symbolically would not see; and units are no part of
+    the network, for an `nn.Sequential` would run them itself.
     """
     kind = type(network)
 
     def forward(self: nn.Module, *inputs: Tensor) -> Any:
-        return self.get_submodule(_PART)(kind.forward(self, *inputs))
+        return vars(self)[_UNITS](kind.forward(self, *inputs))
 
-    network.add_module(_PART, units)
+    vars(network)[_UNITS] = units
     changed = {"forward": forward, "__module__": kind.__module__}
     network.__class__ = type(kind.__name__, (kind,), changed)
 

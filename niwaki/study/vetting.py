@@ -20,6 +20,7 @@ from niwaki.spaces.base import Space
 from niwaki.study.history import History
 
 COUNTING_TOLERANCE = 1e-6  # relative: one of two equal counts may be of single precision
+COUNTING_NOTHING = 1e-12  # what may be left where the other is 0
 
 
 def planned(
@@ -151,7 +152,7 @@ def miscounted(
     """
     for name, count in counts.items():
         value = values.get(name, count)
-        if not math.isclose(count, value, rel_tol=COUNTING_TOLERANCE):
+        if not math.isclose(count, value, rel_tol=COUNTING_TOLERANCE, abs_tol=COUNTING_NOTHING):
             return (
                 f"`cheap` of the evaluator says that '{name}' of {candidate.key} is "
                 f"{count:.10g}, and `evaluate` that it is {value:.10g}. What is cheap is never "

@@ -151,8 +151,9 @@ class TaskData:
         except DataError as error:
             raise DataError(f"task '{task.name}': {error}") from error
         if statistics.constant:
+            but = "" if task.kind.has_classes else ", but for rounding to float32"
             raise DataError(
-                f"task '{task.name}' has the same target throughout the train split, so there is "
-                "nothing to learn: remove the task, or give other data"
+                f"task '{task.name}' has the same target throughout the train split{but}, so there "
+                "is nothing to learn: remove the task, or give other data"
             )
         return statistics

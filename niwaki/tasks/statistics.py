@@ -11,7 +11,7 @@ from niwaki.core.errors import DataError
 
 _SAMPLE_PER_BATCH = 16_384
 # Of a mean: networks answer in float32, and numbers that are the same were rounded on their way.
-_ROUNDING = 4.0 * float(np.finfo(np.float32).eps)
+_ROUNDING = float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, eq=False)

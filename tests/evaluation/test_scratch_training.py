@@ -259,7 +259,9 @@ def test_a_training_of_an_earlier_version_goes_on_without_units(tmp_path: Path) 
     data = levels(tmp_path, 1e6, 3.0)
     state = training(data).state()
     del state["in_units"]
-    earlier = training(data)
-    earlier.restore(state)
-    (level,) = earlier.finished()(torch.randn(2, 3, 8, 8))
-    assert level.abs().max() < 10.0
+    for _ in range(2):  # what goes on from there has none either
+        earlier = training(data)
+        earlier.restore(state)
+        state = earlier.state()
+        (level,) = earlier.finished()(torch.randn(2, 3, 8, 8))
+        assert level.abs().max() < 10.0

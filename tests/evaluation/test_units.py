@@ -56,7 +56,16 @@ class Both(nn.Module):
         return price, self.shade(price)
 
 
-@pytest.mark.parametrize("network", [Features(), Features(bias=False), Map()])
+@pytest.mark.parametrize(
+    "network",
+    [
+        Features(),
+        Features(bias=False),
+        Features().requires_grad_(False),
+        nn.Sequential(Features()),
+        Map(),
+    ],
+)
 def test_the_layer_that_answers_has_the_units(network: nn.Module) -> None:
     units, network = Units([PRICES]), network.eval()
     wanted = units(network(IMAGES))
@@ -70,7 +79,13 @@ def test_the_layer_that_answers_has_the_units(network: nn.Module) -> None:
 
 
 @pytest.mark.parametrize(
-    "network", [Features(nn.Tanh()), Features(nn.Unflatten(1, (2, 1))), Both()]
+    "network",
+    [
+        Features(nn.Tanh()),
+        Features(nn.Unflatten(1, (2, 1))),
+        Both(),
+        nn.Sequential(Features(), nn.Tanh()),
+    ],
 )
 def test_other_networks_multiply_and_add(network: nn.Module) -> None:
     network = network.eval()

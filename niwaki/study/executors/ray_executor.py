@@ -33,6 +33,7 @@ from niwaki.study.executors.ray_worker import (
 from niwaki.study.executors.travel import packed
 
 TAKING_S = 0.1  # to wait for a worker that takes a job
+LAST_MAIL_S = 0.2  # to wait for what a worker may have said
 _log = logging.getLogger(__name__)
 
 
@@ -107,6 +108,7 @@ class RayExecutor(WorkerPool[RayWorker]):
             for worker in self._workers.values():
                 worker.kill()
             if self._mailbox is not None:
+                self._read_last_mail()
                 ray.kill(self._mailbox)
             if self._owns_session:
                 ray.shutdown()
@@ -147,6 +149,11 @@ class RayExecutor(WorkerPool[RayWorker]):
             _log.warning("what workers say is in their logs alone: %s", cause_of_death(error))
         else:
             self._mail = self._mailbox.take.remote()
+
+    def _read_last_mail(self) -> None:
+        """Hand on what was said just before the last answer: nobody waits until it has arrived."""
+        while self._mail is not None and ray.wait([self._mail], timeout=LAST_MAIL_S)[0]:
+            self._read_mail()
 
     def _hear(self, worker: RayWorker) -> None:
         try:
