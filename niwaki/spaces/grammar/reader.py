@@ -130,13 +130,13 @@ def accepted(draft: Draft) -> Grammar:
     return draft.grammar()
 
 
-def load_grammar(path: Path, functions: Mapping[str, object] | None = None) -> Grammar:
+def load_grammar(path: Path | str, functions: Mapping[str, object] | None = None) -> Grammar:
     """Read a grammar file: YAML if it ends in `.yaml` or `.yml`, text otherwise.
 
     Raises:
         SpaceError: If the file is missing, or with every error in it.
     """
-    return accepted(draft_file(path, functions or {}))
+    return accepted(draft_file(Path(path), functions or {}))
 
 
 def draft_file(path: Path, functions: Mapping[str, object]) -> Draft:

@@ -198,7 +198,7 @@ def test_two_spellings_are_one_candidate(space: GrammarSpace) -> None:
 
 
 def test_sizes_are_exact() -> None:
-    assert GrammarSpace(load_grammar(CELL)).size == 15625
+    assert GrammarSpace(load_grammar(str(CELL))).size == 15625
     chain = load_grammar(CELL.parent / "chain.grammar")
     assert GrammarSpace(chain, Budget(operations=30)).size == sum(3**n for n in range(1, 31))
     merged = read_grammar("terminal split [symmetric], join [commutative], a, b\n"
