@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
+from math import isfinite
 from pathlib import Path
 
 from niwaki.core.candidate import Candidate
@@ -90,11 +91,8 @@ class TableEvaluator(Evaluator):
         if not self._settings.cheap:
             return {}
         rows = self.rows.all_of(self.space.row(candidate))
-        return {
-            name: self.rows.value(name, rows)
-            for name in self._settings.cheap
-            if self.rows.is_known(name, rows)
-        }
+        values = {name: self.rows.known(name, rows) for name in self._settings.cheap}
+        return {name: value for name, value in values.items() if isfinite(value)}
 
     def identity(self, candidate: Candidate) -> str:
         return self._named(self._settings.identity, candidate)

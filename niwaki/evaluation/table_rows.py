@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
+from math import isfinite, nan
 from typing import TypeAlias
 
 import numpy as np
@@ -84,12 +84,13 @@ class TableRows:
             return float(values[0])
         return float(values.astype(np.float64).mean())
 
-    def is_known(self, name: str, rows: Rows) -> bool:
-        """Whether every evaluation of these rows at full effort gives the same value."""
-        if self.settings.duplicates != "draw":
-            return isfinite(self.value(name, rows))
-        values = self.columns[self.settings.value_column(name)][rows].astype(np.float64)
-        return bool(np.isfinite(values).all() and (values == values[0]).all())
+    def known(self, name: str, rows: Rows) -> float:
+        """Return the value that each evaluation of these rows at full effort gives; NaN if none."""
+        if self.settings.duplicates == "draw":
+            values = self.columns[self.settings.value_column(name)][rows]
+            if not (values == values[0]).all():
+                return nan
+        return self.value(name, rows)
 
     def seconds(self, rows: Rows) -> float:
         """Return how long the evaluation had taken; 0 if the table does not say."""

@@ -141,8 +141,9 @@ def _try(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
             f"the model fails on inputs of shape {inputs.shape} from {origin}{where}: "
             f"{type(failure).__name__}: {failure}. {_remedy(module)}"
         ) from failure
-    note_columns(module, torch.from_numpy(inputs.astype(np.float32)))
-    note_layout(module, torch.from_numpy(inputs.astype(np.float32)))
+    given = torch.from_numpy(inputs.astype(np.float32))
+    note_columns(module, given)
+    note_layout(module, given)
 
 
 def _remedy(module: nn.Module) -> str:

@@ -15,6 +15,7 @@ from torch import fx, nn
 
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
+from niwaki.evaluation.devices import placed
 
 _INTEGERS = "_niwaki_takes_integers"
 _COLUMNS = "_niwaki_columns"
@@ -80,12 +81,12 @@ def note_layout(module: nn.Module, inputs: torch.Tensor) -> None:
         module: In evaluation mode.
         inputs: (n, ...), on which it runs.
     """
-    laid_out = copied(module)
-    for tensor in (*laid_out.parameters(), *laid_out.buffers()):
-        tensor.data = _channels_last(tensor.data)
+    laid_out = placed(copied(module), inputs.device, torch.channels_last)
+    if inputs.ndim == 4:
+        inputs = inputs.to(memory_format=torch.channels_last)
     try:
         with torch.no_grad():
-            laid_out(_channels_last(inputs))
+            laid_out(inputs)
     except Exception:  # of the model's own code, which may raise anything
         vars(module)[_CONTIGUOUS] = True
 
@@ -94,10 +95,6 @@ def layout_of(module: nn.Module) -> torch.memory_format:
     """Return the layout in which to compute with a model that `plainly_called` returned."""
     keeps = vars(module).get(_CONTIGUOUS, False)
     return torch.contiguous_format if keeps else torch.channels_last
-
-
-def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.to(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def _with_columns(answer: Any, names: tuple[str, ...]) -> Any:

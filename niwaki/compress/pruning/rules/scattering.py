@@ -11,7 +11,7 @@ from niwaki.compress.pruning.rules.elementwise import record_united
 
 def gathered(state: Provenance, call: Call) -> None:
     """`gather(dim, index)`: an index for each element of the result."""
-    _pass(state, call, [call.arg(0, "input"), call.arg(2, "index")])
+    _pass(state, call, [call.arg(0, "input"), call.arg(2, "index")], call.arg(1, "dim"))
 
 
 def taken_along(state: Provenance, call: Call) -> None:
@@ -20,13 +20,13 @@ def taken_along(state: Provenance, call: Call) -> None:
     if dim is None:
         state.record_fixed(call, f"{call.described} counts through all dimensions")
         return
-    _pass(state, call, [call.arg(0, "input"), call.arg(1, "indices")], dim=dim)
+    _pass(state, call, [call.arg(0, "input"), call.arg(1, "indices")], dim)
 
 
 def scattered(state: Provenance, call: Call) -> None:
     """`scatter(dim, index, src)` and its kin: an index for each element of the source."""
     given = [call.arg(0, "input"), call.arg(2, "index"), call.arg(3, "src")]
-    _pass(state, call, [each for each in given if isinstance(each, Tensor)])
+    _pass(state, call, [each for each in given if isinstance(each, Tensor)], call.arg(1, "dim"))
 
 
 def scattered_in_slices(state: Provenance, call: Call) -> None:
@@ -34,13 +34,13 @@ def scattered_in_slices(state: Provenance, call: Call) -> None:
     for label in state.labels(call.arg(2, "index")):
         state.atoms.pin(label.atoms, f"{call.described} writes by them")
     given = [call.arg(0, "input"), call.arg(3, "source")]
-    _pass(state, call, [each for each in given if isinstance(each, Tensor)])
+    _pass(state, call, [each for each in given if isinstance(each, Tensor)], call.arg(1, "dim"))
 
 
-def _pass(state: Provenance, call: Call, tensors: list[Tensor], dim: int | None = None) -> None:
+def _pass(state: Provenance, call: Call, tensors: list[Tensor], dim: int) -> None:
     """Unite the channels of all tensors that meet, along all dimensions but the one in question."""
     out: Tensor = call.out
-    dim = int(call.arg(1, "dim") if dim is None else dim) % max(out.ndim, 1)
+    dim = int(dim) % max(out.ndim, 1)
     if not all(_reaches(_but(dim, tensor), _but(dim, out)) for tensor in tensors):
         state.record_fixed(call, f"{call.described} leaves a part of the channels out")
         return
