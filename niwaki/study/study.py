@@ -39,7 +39,7 @@ from niwaki.study.observer import Observer, Silence
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder, config_hash
 from niwaki.study.search_loop import SearchLoop, whole
-from niwaki.study.vetting import require_answers, require_declared, vetted_cheap
+from niwaki.study.vetting import require_answers, require_declared, vetted_baseline, vetted_cheap
 
 SearcherFactory: TypeAlias = Callable[[Problem], Searcher]
 SchedulerFactory: TypeAlias = Callable[[Problem, Fidelities], Scheduler]
@@ -284,7 +284,7 @@ class Study:
         """Measure the baseline, unless that was done before, and fill in the constraints."""
         history = recorder.history
         if history.baseline is None:
-            candidate = self._evaluator.baseline()
+            candidate = vetted_baseline(self._evaluator)
             seed = derived_seed(self._settings.seed, "evaluation", BASELINE_NUMBER)
             executor.submit(Job(BASELINE_NUMBER, candidate, seed=seed))
             measurement = whole(executor.wait()[0].measurement, self._wanted)

@@ -17,6 +17,7 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.search.schedulers.base import Step
 from niwaki.search.vetting import are_candidates
 from niwaki.spaces.base import Space
+from niwaki.spaces.many import spelled
 from niwaki.study.history import History
 
 COUNTING_TOLERANCE = 1e-6  # relative: one of two equal counts may be of single precision
@@ -92,8 +93,7 @@ def require_answers(evaluator: Evaluator) -> None:
     Raises:
         ConfigError: With what it gave, and what is wanted.
     """
-    baseline = evaluator.baseline()
-    _require(evaluator, "baseline()", baseline, isinstance(baseline, Candidate), "a Candidate")
+    baseline = vetted_baseline(evaluator)
     _require_features(evaluator, baseline)
     initial = evaluator.initial()
     fine = are_candidates(initial)
@@ -107,6 +107,18 @@ def require_answers(evaluator: Evaluator) -> None:
     with raised_by(f"`identity` of the evaluator, {of_it}"):
         identity = evaluator.identity(baseline)
     _require(evaluator, "identity(candidate)", identity, isinstance(identity, str), "text")
+
+
+def vetted_baseline(evaluator: Evaluator) -> Candidate:
+    """Return the baseline as its space spells it, 3 for 3.0; as it came if it is outside.
+
+    Raises:
+        ConfigError: If it is no candidate.
+    """
+    baseline = evaluator.baseline()
+    _require(evaluator, "baseline()", baseline, isinstance(baseline, Candidate), "a Candidate")
+    [(own, _)] = spelled(evaluator.space, [baseline])
+    return own
 
 
 def _outside(evaluator: Evaluator, baseline: Candidate) -> str:

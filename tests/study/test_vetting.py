@@ -248,6 +248,20 @@ def test_a_baseline_outside_the_space_is_measured_and_not_learned_from(tmp_path:
     assert run_predictor(run, SPACE).n_rows == 14
 
 
+class _SpellsItsOwnWay(FormulaEvaluator):
+    def baseline(self) -> Candidate:
+        return Candidate.of({**FIRST.decisions, "x0": 0.0, "x1": 0.0})
+
+
+def test_a_baseline_is_taken_as_its_space_spells_it(tmp_path: Path) -> None:
+    settings = StudySettings(("gain", "price"), budget=Budget(14))
+    Study(tmp_path / "run", _SpellsItsOwnWay(), Surrogate, settings).run()
+    run = Run.read(tmp_path / "run")
+    assert run.history.baseline is not None
+    assert run.history.baseline.candidate == FIRST
+    assert run_predictor(run, SPACE).n_rows == 15
+
+
 class _Miscounts(FormulaEvaluator):
     def cheap(self, candidate: Candidate) -> dict[str, float]:
         return {"weight": super().cheap(candidate)["weight"] + 1.0}
