@@ -7,11 +7,12 @@ from pathlib import Path
 
 import yaml
 
-from niwaki.core.errors import RunFolderError
+from niwaki.core.errors import LedgerError, RunFolderError
 from niwaki.core.files import cannot_write, write_text_atomically
 from niwaki.core.jsonable import JSON, fingerprint
 from niwaki.study.environment import changed_fields
-from niwaki.study.events import utc_now
+from niwaki.study.events import Note, Started, utc_now
+from niwaki.study.ledger import read_ledger
 from niwaki.study.run_lock import RunLock
 
 
@@ -91,6 +92,9 @@ class RunFolder:
             config: The resolved configuration; it is stored, and compared on the next claim.
             free: Dotted keys that do not change any single result and may differ from the last
                 claim, such as `budget` or `executor.n_workers`. A key frees everything below it.
+
+        Where nothing was prepared or measured yet, as after a mistake in the configuration, another
+        one takes the folder over.
 
         Returns:
             The held lock: release it, or use it in a `with` statement.
@@ -186,12 +190,24 @@ class RunFolder:
         stored = self.read_config()
         before, now = (_given(without(each, free)) for each in (stored, config))
         changed = changed_fields(before, now)
-        if changed:
+        if changed and self._holds_nothing():
+            self.trials.unlink(missing_ok=True)
+        elif changed:
             differences = _differences(stored, config, changed)
             raise RunFolderError(
                 f"'{self.path}' holds a run with other settings: {differences}. "
                 "Give this run another name, restore the settings, or delete the folder"
             )
+
+    def _holds_nothing(self) -> bool:
+        """Whether no session came as far as to prepare or measure anything."""
+        if any(self.artifacts.iterdir()):
+            return False
+        try:
+            events = read_ledger(self.trials) if self.trials.exists() else []
+        except LedgerError:
+            return False  # nobody knows what it held
+        return all(isinstance(event, Started | Note) for event in events)
 
 
 def config_hash(config: Mapping[str, JSON], *, free: Sequence[str] = ()) -> str:

@@ -6,6 +6,8 @@ import pytest
 
 from niwaki.core.errors import RunFolderError
 from niwaki.core.jsonable import JSON
+from niwaki.study.events import Started
+from niwaki.study.ledger import Ledger
 from niwaki.study.run_folder import RunFolder, config_hash, without
 from niwaki.study.run_lock import is_locked
 
@@ -64,6 +66,7 @@ def test_a_claimed_folder_cannot_be_claimed_again(folder: RunFolder) -> None:
 
 def test_other_settings_are_named_with_old_and_new_values(folder: RunFolder) -> None:
     folder.claim(CONFIG).release()
+    folder.artifact("supernet").mkdir()
     other = {**CONFIG, "seed": 8, "executor": {"n_workers": 2, "timeout_s": 60}}
     with pytest.raises(RunFolderError) as caught:
         folder.claim(other)
@@ -71,6 +74,21 @@ def test_other_settings_are_named_with_old_and_new_values(folder: RunFolder) -> 
     assert "another name" in str(caught.value)
     assert not is_locked(folder.lock)
     assert folder.read_config()["seed"] == 7
+
+
+def test_where_nothing_was_prepared_or_measured_other_settings_take_over(folder: RunFolder) -> None:
+    with folder.claim(CONFIG), Ledger.open(folder.trials) as ledger:
+        ledger.append(Started("digits", "0" * 16, seed=7))
+    folder.claim({**CONFIG, "seed": 8}).release()
+    assert folder.read_config()["seed"] == 8
+    assert not folder.trials.exists()
+
+
+def test_what_a_damaged_ledger_held_is_not_guessed(folder: RunFolder) -> None:
+    folder.claim(CONFIG).release()
+    folder.trials.write_text("damaged\n")
+    with pytest.raises(RunFolderError, match="seed was 7 and is now 8"):
+        folder.claim({**CONFIG, "seed": 8})
 
 
 def test_free_settings_may_change_and_are_stored(folder: RunFolder) -> None:
@@ -82,6 +100,7 @@ def test_free_settings_may_change_and_are_stored(folder: RunFolder) -> None:
 
 def test_a_removed_setting_is_a_difference(folder: RunFolder) -> None:
     folder.claim(CONFIG).release()
+    folder.artifact("supernet").mkdir()
     fewer = {key: value for key, value in CONFIG.items() if key != "rate"}
     with pytest.raises(RunFolderError, match=r"rate was 1e-05 and is now absent"):
         folder.claim(fewer)
@@ -133,6 +152,7 @@ def test_the_environment_is_stored_when_it_changes(folder: RunFolder) -> None:
 def test_a_section_that_came_later_and_is_empty_is_no_other_setting(folder: RunFolder) -> None:
     folder.claim(CONFIG).release()
     folder.claim({**CONFIG, "scheduler": None}).release()
+    folder.artifact("supernet").mkdir()
     with pytest.raises(RunFolderError, match="scheduler was null and is now"):
         folder.claim({**CONFIG, "scheduler": {"kind": "asha"}})
 
@@ -145,6 +165,7 @@ def test_a_setting_that_came_later_and_is_not_given_is_none_either(folder: RunFo
         "stages": [{"width": 8, "height": None}],
     }
     folder.claim({**CONFIG, "values": later}).release()
+    folder.artifact("supernet").mkdir()
     given: JSON = {**later, "accuracy": {"direction": "maximize", "least": 0.0}}
     with pytest.raises(RunFolderError, match=r"values\.accuracy\.least was null and is now 0"):
         folder.claim({**CONFIG, "values": given})
