@@ -13,6 +13,8 @@ from niwaki.tasks.base import Batch
 
 M = TypeVar("M", bound=nn.Module)
 
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)  # volumes and signals have another layout
+
 # Inputs, and targets by task.
 Tensors: TypeAlias = tuple[Tensor, dict[str, Tensor]]
 
@@ -23,14 +25,15 @@ def best_device() -> torch.device:
 
 
 def placed(module: M, device: torch.device, layout: torch.memory_format) -> M:
-    """Move a module to a device, its 4-D weights in the given memory layout.
+    """Move a module to a device, the 4-D weights of its convolutions in the given memory layout.
 
-    Channels last on a processor, narrow convolutions that skip pixels get only the others: see
-    `spared`.
+    Other tensors keep theirs: code of the user's own may look at a table by `view`. Channels last
+    on a processor, narrow convolutions that skip pixels get only the others: see `spared`.
     """
     moved = module.to(device)
-    for tensor in (*moved.parameters(), *moved.buffers()):
-        if tensor.ndim == 4:  # `Module.to` would ask the same of volumes, which have another
+    convolutions = [layer for layer in moved.modules() if isinstance(layer, _CONVOLUTIONS)]
+    for tensor in (weight for layer in convolutions for weight in layer.parameters()):
+        if tensor.ndim == 4:  # those of a parametrization, too
             tensor.data = tensor.data.to(memory_format=layout)
     on_cpu = device.type == "cpu"
     return spared(moved, narrow=on_cpu and layout == torch.channels_last)

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from niwaki.core.errors import DataError
 from niwaki.core.user_randomness import seeded
 from niwaki.evaluation.compression.parts import calls_of_part
-from niwaki.evaluation.compression.plain_calls import note_columns, note_layout, take_integers
+from niwaki.evaluation.compression.plain_calls import note_answers, take_integers
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.export.user_code import place_of
 from niwaki.tasks.arrays import Arrays
@@ -83,8 +83,9 @@ def infer_for_part(
     """
     calls: dict[str, list[tuple[Tensor, Tensor]]] = {}
     for name, loader in _by_split(loaders).items():
-        inputs = _read(loader, f"{_ORIGIN}, split {name}").inputs
-        _try(whole, inputs[:2], _ORIGIN)
+        origin = f"{_ORIGIN}, split {name}"
+        inputs = _read(loader, origin).inputs
+        _require_runs(whole, inputs[:2], origin)
         calls[name] = calls_of_part(whole, path, _batches(inputs))
     return infer_from(calls, part, seed=seed)
 
@@ -103,7 +104,8 @@ def _inferred(
 ) -> TaskData:
     read = {split: _read(loader, f"{origin}, split {split}") for split, loader in loaders.items()}
     first = read[SplitName.TRAIN].inputs[:2]
-    _try(module, first, origin)
+    _require_runs(module, first, origin)
+    note_answers(module, _as_called(first))
     names = output_names(module, first)
     gathered = {
         split: _gathered(batches, len(names), f"{origin}, split {split}")
@@ -124,8 +126,8 @@ def _inferred(
     return prepare(declared_tasks(settings), shaped, preparation, seed=seed)
 
 
-def _try(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
-    """Call the model once; one that fails on float inputs is given integers from then on.
+def _require_runs(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
+    """Check that the model runs; one that fails on float inputs is given integers from then on.
 
     Raises:
         DataError: If it fails on these inputs: names the line of its code.
@@ -141,9 +143,6 @@ def _try(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
             f"the model fails on inputs of shape {inputs.shape} from {origin}{where}: "
             f"{type(failure).__name__}: {failure}. {_remedy(module)}"
         ) from failure
-    given = torch.from_numpy(inputs.astype(np.float32))
-    note_columns(module, given)
-    note_layout(module, given)
 
 
 def _remedy(module: nn.Module) -> str:
@@ -160,7 +159,7 @@ def _remedy(module: nn.Module) -> str:
 def _failure(module: nn.Module, inputs: NDArray[Any]) -> Exception | None:
     try:
         with torch.no_grad():
-            module(torch.from_numpy(inputs.astype(np.float32)))
+            module(_as_called(inputs))
     except Exception as error:  # the model's own code runs here: it may raise anything
         return error
     return None
@@ -169,7 +168,7 @@ def _failure(module: nn.Module, inputs: NDArray[Any]) -> Exception | None:
 def output_names(module: nn.Module, inputs: NDArray[Any]) -> list[str]:
     """Return a name for each output of a model: keys of a mapping, or `output`, `output_1`, ..."""
     with torch.no_grad():
-        answer = module(torch.from_numpy(inputs.astype(np.float32)))
+        answer = module(_as_called(inputs))
     if isinstance(answer, Mapping):
         return [str(name) for name in answer]
     return _names_by_position(len(answer) if isinstance(answer, tuple | list) else 1)
@@ -385,7 +384,11 @@ def _require_several_classes(labels: NDArray[Any], name: str) -> None:
 
 def _batches(inputs: NDArray[Any]) -> Iterator[Tensor]:
     for start in range(0, len(inputs), _BATCH):
-        yield torch.from_numpy(inputs[start : start + _BATCH].astype(np.float32))
+        yield _as_called(inputs[start : start + _BATCH])
+
+
+def _as_called(inputs: NDArray[Any]) -> Tensor:
+    return torch.from_numpy(inputs.astype(np.float32))
 
 
 def _answers(

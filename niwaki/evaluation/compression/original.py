@@ -14,7 +14,7 @@ from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import ChannelGrain, ChannelGroups, allowed_counts, analyse
 from niwaki.core.errors import DataError, ExportError
 from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
-from niwaki.evaluation.compression.plain_calls import note_columns, note_layout
+from niwaki.evaluation.compression.plain_calls import note_answers
 from niwaki.evaluation.compression.unread import unread_parameters
 from niwaki.evaluation.deployment import Deployment
 from niwaki.export.layer_weights import LayerWeight, layer_weights, n_applied, read_in_float
@@ -196,10 +196,10 @@ def in_order_of_outputs(data: TaskData, module: nn.Module) -> TaskData:
     Raises:
         DataError: If the module's outputs are not the tasks.
     """
-    note_columns(module, example_of(data))
-    note_layout(module, example_of(data))
+    example = example_of(data)
+    note_answers(module, example)
     with torch.no_grad():
-        answer = module(example_of(data))
+        answer = module(example)
     names = [task.name for task in data.tasks]
     if isinstance(answer, Mapping):
         given = [str(name) for name in answer]

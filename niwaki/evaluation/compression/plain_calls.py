@@ -63,32 +63,27 @@ def take_integers(module: nn.Module) -> None:
     vars(module)[_INTEGERS] = True
 
 
-def note_columns(module: nn.Module, inputs: torch.Tensor) -> None:
-    """Let a model that `plainly_called` returned answer (n, 1) where it answers (n,) on these."""
-    with torch.no_grad():
-        answer = module(inputs)
-    found = {"": answer} if _is_tensor(answer) else _parts(answer)
-    vectors = [name for name, values in found.items() if getattr(values, "ndim", 0) == 1]
-    vars(module)[_COLUMNS] = (*vars(module).get(_COLUMNS, ()), *vectors)
+def note_answers(module: nn.Module, inputs: torch.Tensor) -> None:
+    """Let a model that `plainly_called` returned answer as these inputs show that it can.
 
-
-def note_layout(module: nn.Module, inputs: torch.Tensor) -> None:
-    """Keep a model that `plainly_called` returned contiguous if it fails on channels last.
-
-    Channels last is faster, but `x.view(len(x), -1)` of a feature map does not bear it.
+    Where it answers (n,), it answers (n, 1) from now on. It is kept contiguous if it fails on
+    channels last: that is faster, but `x.view(len(x), -1)` of a feature map does not bear it.
 
     Args:
         module: In evaluation mode.
         inputs: (n, ...), on which it runs.
     """
     laid_out = placed(copied(module), inputs.device, torch.channels_last)
-    if inputs.ndim == 4:
-        inputs = inputs.to(memory_format=torch.channels_last)
-    try:
-        with torch.no_grad():
-            laid_out(inputs)
-    except Exception:  # of the model's own code, which may raise anything
-        vars(module)[_CONTIGUOUS] = True
+    last = inputs.to(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
+    with torch.no_grad():
+        try:
+            answer = laid_out(last)
+        except Exception:  # of the model's own code, which may raise anything
+            vars(module)[_CONTIGUOUS] = True
+            answer = module(inputs)
+    found = {"": answer} if _is_tensor(answer) else _parts(answer)
+    vectors = [name for name, values in found.items() if getattr(values, "ndim", 0) == 1]
+    vars(module)[_COLUMNS] = (*vars(module).get(_COLUMNS, ()), *vectors)
 
 
 def layout_of(module: nn.Module) -> torch.memory_format:

@@ -14,7 +14,7 @@ from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.model_source import ModelSource
-from niwaki.evaluation.compression.plain_calls import note_columns, plain, plainly_called
+from niwaki.evaluation.compression.plain_calls import note_answers, plain, plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.tasks.task import TaskKind
 
@@ -153,7 +153,7 @@ def test_normalised_weights_become_plain(norm: Callable[..., nn.Module], trainab
 def test_graph_modules_are_copied_as_they_are_called() -> None:
     model = fx.symbolic_trace(nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1), nn.Flatten(0)))
     called = plainly_called(model)
-    note_columns(called, torch.ones(2, 4))
+    note_answers(called, torch.ones(2, 4))
     for each in (called, copied(called), copied(copied(called))):
         torch.testing.assert_close(each(torch.ones(2, 4)), model(torch.ones(2, 4))[:, None])
 
