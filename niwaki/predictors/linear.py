@@ -80,6 +80,7 @@ class LinearPredictor(SelfValidating):
     def __init__(self, settings: LinearSettings | None = None) -> None:
         self._settings = settings or LinearSettings()
         self._scaling: Scaling | None = None
+        self._n_rows = 0
         self._columns: list[_Column] = []
         self._held_out: Prediction | None = None
 
@@ -89,7 +90,7 @@ class LinearPredictor(SelfValidating):
 
     def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
         X, y = require_examples(X, y, n_least=2)
-        self._scaling = Scaling.of(X)
+        self._scaling, self._n_rows = Scaling.of(X), len(X)
         rows, known = self._scaling.to_unit(X), np.isfinite(y)
         mean, std = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
         fitted: dict[int, _Column] = {}
@@ -129,7 +130,10 @@ class LinearPredictor(SelfValidating):
     def predict(self, X: NDArray[np.float64]) -> Prediction:
         if self._scaling is None:
             raise not_fitted(self)
-        rows = self._scaling.to_unit(require_features(X, len(self._scaling.center)))
+        X = require_features(X, len(self._scaling.center))
+        # An option that no row had is as far away as one that a single row had: that is how far
+        # such a row is from the others when it is held out, and calibrated on.
+        rows = self._scaling.to_unit(X, unseen=float(np.sqrt(self._n_rows)))
         mean = np.empty((len(rows), len(self._columns)))
         std = np.empty_like(mean)
         for index, column in enumerate(self._columns):
@@ -143,13 +147,16 @@ class LinearPredictor(SelfValidating):
         arrays = as_part(self._scaling.state(), "scaling")
         for index, column in enumerate(self._columns):
             arrays |= as_part(_column_state(column), str(index))
-        return {**arrays, "n_columns": np.array(len(self._columns))}
+        counts = {"n_columns": np.array(len(self._columns)), "n_rows": np.array(self._n_rows)}
+        return arrays | counts
 
     def restore(self, state: State) -> None:
         n_columns = int(array_of(state, "n_columns", n_dimensions=0))
         scaling = Scaling.from_state(part_of(state, "scaling"))
+        n_rows = int(array_of(state, "n_rows", n_dimensions=0))
         columns = [_column_from_state(part_of(state, str(c))) for c in range(n_columns)]
-        self._scaling, self._columns, self._held_out = scaling, columns, None
+        self._scaling, self._n_rows, self._columns = scaling, n_rows, columns
+        self._held_out = None
 
 
 def _column(

@@ -25,13 +25,21 @@ class Scaling:
         """Return the scaling of (n, d) values that gives means of 0 and deviations of 1."""
         center = values.mean(axis=0)
         spread = values.std(axis=0)
-        # What rounding leaves of a constant column is not a signal.
-        varies = spread > 1e-9 * np.maximum(np.abs(center), 1e-300)
-        return cls(center, np.where(varies, spread, np.inf))
+        return cls(center, np.where(spread > _tolerance(center), spread, np.inf))
 
-    def to_unit(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return (n, d) scaled values."""
-        scaled: NDArray[np.float64] = (values - self.center) / self.spread
+    def to_unit(self, values: NDArray[np.float64], *, unseen: float = 0.0) -> NDArray[np.float64]:
+        """Return (n, d) scaled values.
+
+        Args:
+            values: To be scaled.
+            unseen: What stands where a column that never varied has another value now.
+        """
+        away = values - self.center
+        scaled: NDArray[np.float64] = away / self.spread
+        if unseen:
+            constant = np.flatnonzero(np.isinf(self.spread))
+            new = np.abs(away[:, constant]) > _tolerance(self.center[constant])
+            scaled[:, constant] = np.where(new, unseen, 0.0)
         return scaled
 
     def state(self) -> State:
@@ -44,3 +52,8 @@ class Scaling:
         return cls(
             array_of(state, "center", n_dimensions=1), array_of(state, "spread", n_dimensions=1)
         )
+
+
+def _tolerance(center: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return what rounding may leave of a constant column, which is not a signal."""
+    return 1e-9 * np.maximum(np.abs(center), 1e-300)

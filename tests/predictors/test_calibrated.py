@@ -44,6 +44,19 @@ def test_coverage_is_what_is_promised(kind: str, n: int) -> None:
     assert 0.88 <= mean_coverage(kind, n, 60) <= 0.95
 
 
+def test_options_that_no_row_had_are_covered(n: int = 60) -> None:
+    found = []
+    for repeat in range(10):
+        rng = stream(repeat, "options", n)
+        worth, options = rng.normal(size=500), rng.integers(500, size=n + 200)
+        X, y = np.eye(500)[options], worth[options] + 0.1 * rng.normal(size=n + 200)
+        predictor = Calibrated(linear())
+        predictor.fit(X[:n], y[:n, None])
+        low, high = predictor.predict(X[n:]).interval(0.9)
+        found.append(((low[:, 0] <= y[n:]) & (y[n:] <= high[:, 0])).mean())
+    assert float(np.mean(found)) >= 0.85
+
+
 def test_other_levels_hold_too() -> None:
     assert mean_coverage("heavy", 60, 60, level=0.5) == pytest.approx(0.5, abs=0.05)
 

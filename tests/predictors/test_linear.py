@@ -145,3 +145,18 @@ def test_many_rows_are_decomposed_by_their_few_products(
     assert found.cost == pytest.approx(expected.cost)
     for own, wanted in zip(few.leave_one_out(y, 2.0), full.leave_one_out(y, 2.0), strict=True):
         np.testing.assert_allclose(own, wanted, atol=1e-10)
+
+
+@pytest.mark.parametrize("predictor", [Ridge(), BayesianRidge()])
+def test_an_option_that_no_row_had_is_doubted_as_one_that_a_single_row_had(
+    predictor: Ridge | BayesianRidge,
+) -> None:
+    rng = stream(4, "linear")
+    worth, options = rng.normal(size=100), rng.integers(100, size=60)
+    X, y = np.eye(100)[options], worth[options] + 0.1 * rng.normal(size=60)
+    predictor.fit(X, y[:, None])
+    counts = X.sum(axis=0)
+    single = predictor.held_out().std[counts[options] == 1.0, 0]
+    unseen = predictor.predict(np.eye(100)[counts == 0.0]).std[:, 0]
+    np.testing.assert_allclose(unseen, single.mean(), rtol=0.1)
+    assert unseen.min() > 1.5 * predictor.predict(np.eye(100)[counts > 1.0]).std.max()
