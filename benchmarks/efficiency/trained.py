@@ -31,6 +31,11 @@ def trained() -> Iterator[Scenario]:
     return (table.scenario() for table in _tables() if table.file.exists())
 
 
+def not_made() -> list[str]:
+    """Return the names of the scenarios whose tables the cache lacks."""
+    return [f"trained/{t.name}/{t.draw}" for t in _tables() if not t.file.exists()]
+
+
 def _tables() -> Iterator[MadeTable]:
     for name, kind in KINDS.items():
         for draw in range(DRAWS):
