@@ -1,5 +1,7 @@
 """One evaluation, from a job to a measurement, whatever happens in between."""
 
+import os
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -33,7 +35,7 @@ def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
         Failed, with a reason, if the evaluator raised or returned something that is not finite, or
         as large as what overflows next.
     """
-    start, fidelity = time.perf_counter(), job.fidelity
+    start, fidelity, process = time.perf_counter(), job.fidelity, os.getpid()
     try:
         measurement = evaluator.evaluate(job.candidate, fidelity=job.fidelity, seed=job.seed)
         measurement = _checked(measurement, job)
@@ -42,6 +44,8 @@ def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
     except (Exception, SystemExit) as error:
         details: dict[str, JSON] = {"traceback": traceback_lines(error)}
         measurement = failure(job, explain(error), details=details)
+    finally:
+        _end_unless(process)
     return replace(
         measurement,
         fidelity=fidelity,
@@ -49,6 +53,13 @@ def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
         seconds=measurement.seconds or time.perf_counter() - start,
         worker=worker,
     )
+
+
+def _end_unless(process: int) -> None:
+    """End a copy of the process that an evaluation forked and let go on: one answer is enough."""
+    if os.getpid() != process:
+        print("a process that an evaluation forked is ended here", file=sys.stderr, flush=True)  # noqa: T201
+        os._exit(1)
 
 
 def failure(

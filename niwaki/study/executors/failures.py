@@ -13,11 +13,19 @@ MAX_TRACEBACK_LINES = 60
 
 def explain(error: BaseException) -> str:
     """Return one line that says what went wrong."""
-    text = " ".join(str(error).split())
+    text = " ".join(_said_by(error).split())
     if not isinstance(error, NiwakiError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     text = without_private_paths(text)
     return text if len(text) <= MAX_REASON_CHARACTERS else text[:MAX_REASON_CHARACTERS] + " ..."
+
+
+def _said_by(error: BaseException) -> str:
+    """Return the text of an exception; empty if its own class fails to tell it."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
 
 
 def traceback_lines(error: BaseException) -> list[str]:

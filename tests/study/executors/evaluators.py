@@ -55,6 +55,16 @@ class TorchThreads(ScriptedEvaluator):
         return Measurement(candidate.key, {"n_threads": float(torch.get_num_threads())})
 
 
+@dataclass(frozen=True)
+class Forking(ScriptedEvaluator):
+    """Leaves a copy of its process behind, which goes on as if it were the first."""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        if child := os.fork():
+            os.waitpid(child, 0)
+        return super().evaluate(candidate, fidelity=fidelity, seed=seed)
+
+
 def refuse(reason: str) -> Any:
     """Fail, as unpickling does where a module is missing or broken."""
     raise ImportError(reason)

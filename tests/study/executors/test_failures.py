@@ -28,6 +28,15 @@ def test_a_reason_is_one_line_with_its_type() -> None:
     assert explain(MemoryError()) == "MemoryError"
 
 
+def test_an_exception_that_cannot_be_told_is_named() -> None:
+    class Mute(ValueError):
+        def __str__(self) -> str:
+            raise KeyError("no text")
+
+    assert explain(Mute()) == "Mute"
+    assert "Mute" in traceback_lines(caught(Mute()))[-1]
+
+
 def test_our_own_errors_speak_for_themselves() -> None:
     assert explain(DataError("the split is empty: add images")) == "the split is empty: add images"
 

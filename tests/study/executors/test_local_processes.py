@@ -20,6 +20,7 @@ from niwaki.testing.executor_contract import PATIENCE_S, run_all
 from niwaki.testing.scripted_evaluator import ScriptedEvaluator, script
 from tests.study.executors.evaluators import (
     Deadly,
+    Forking,
     Heavy,
     Talkative,
     TorchThreads,
@@ -165,6 +166,13 @@ def test_the_children_of_a_dead_worker_die_with_it(tmp_path: Path) -> None:
     with executor(NO_RETRY) as pool:
         run_all(pool, [script("orphan", marker=str(marker))])
     until(lambda: gone(int(marker.read_text())))
+
+
+def test_a_copy_that_an_evaluation_forks_does_not_answer() -> None:
+    with executor(NO_RETRY, Forking()) as running:
+        found = run_all(running, [script("return"), script("raise"), script("return", value=2)])
+    statuses = [found[number].measurement.status for number in range(3)]
+    assert statuses == [Status.COMPLETE, Status.FAILED, Status.COMPLETE]
 
 
 def test_closing_kills_what_is_running(tmp_path: Path) -> None:
