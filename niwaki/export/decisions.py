@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.export.user_code import is_users
 
 _TORCH = str(Path(torch.__file__).parent)
@@ -37,14 +38,14 @@ class Decision:
 
 
 def decisions_of(module: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[Decision, ...]:
-    """Run a module, and return what it read from tensors, in order.
+    """Run a module, and return what it read from tensors, in order; it keeps nothing of the run.
 
     Args:
         module: In evaluation mode.
         inputs: Positional arguments.
     """
     noting = _Noting()
-    with torch.no_grad(), noting:
+    with torch.no_grad(), repeatable(module), noting:
         module(*inputs)
     return tuple(noting.decisions)
 

@@ -21,9 +21,9 @@ from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.decisions import decisions_of, repeated
 from niwaki.export.graph_writer import BATCH, OPSET, finished_model
+from niwaki.export.inner_module import as_inner, with_names_of_the_model
 from niwaki.export.layer_names import named_by_layers
 from niwaki.export.lengths import lengths_followed
-from niwaki.export.reserved_names import reserved_names_free, with_names_of_the_model
 from niwaki.export.simplification import simplified
 from niwaki.export.user_code import place_of
 from niwaki.export.weights_apart import weights_apart
@@ -109,10 +109,9 @@ def _exported(
             weights_apart(),
             repeatable(module),
             lengths_followed(module),
-            reserved_names_free(module),
         ):
             program = torch.onnx.export(
-                module,
+                as_inner(module),
                 examples,
                 dynamo=True,
                 external_data=False,

@@ -87,3 +87,28 @@ def test_a_batch_that_is_fixed_is_refused() -> None:
 
     with pytest.raises(ExportError, match=r"took the batch of input .* for a constant of 2"):
         export_module(Fixed().eval(), (inputs(),))
+
+
+class Remembering(nn.Module):
+    """Decides by a value, and keeps what it saw for the next pass."""
+
+    seen: torch.Tensor | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+        self.register_buffer("seen", None)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        before = 0.0 if self.seen is None else self.seen
+        self.seen = self.fc(x) * (2.0 if x.sum() > 0 else 1.0)
+        return self.seen + before
+
+
+def test_nothing_is_kept_of_the_run_that_decides() -> None:
+    module, x = Remembering().eval(), torch.ones(2, 4)
+    decisions_of(module, [x])
+    assert module.seen is None
+    (found,) = run(export_module(module, [x]), x.numpy()).values()
+    with torch.no_grad():
+        np.testing.assert_allclose(found, module(x).numpy(), atol=1e-6)
