@@ -29,12 +29,12 @@ def test_a_reason_is_one_line_with_its_type() -> None:
 
 
 def test_an_exception_that_cannot_be_told_is_named() -> None:
-    class Mute(ValueError):
+    class MuteError(ValueError):
         def __str__(self) -> str:
             raise RuntimeError
 
-    assert explain(Mute()) == "Mute"
-    assert "Mute" in traceback_lines(caught(Mute()))[-1]
+    assert explain(MuteError()) == "MuteError"
+    assert "MuteError" in traceback_lines(caught(MuteError()))[-1]
 
 
 def test_our_own_errors_speak_for_themselves() -> None:
