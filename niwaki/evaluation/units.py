@@ -6,6 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from niwaki.evaluation.own_forward import forward_of, give_forward
 from niwaki.tasks.statistics import ClassStatistics, Statistics
 
 _UNITS = "_niwaki_units"
@@ -137,17 +138,15 @@ def _answered(
 def _put_behind(network: nn.Module, units: Units) -> None:
     """Let a network's answers go through units.
 
-    Not by a hook, which who follows `forward` symbolically would not see; and units are no part of
-    the network, for an `nn.Sequential` would run them itself.
+    Units are no part of the network, for an `nn.Sequential` would run them itself.
     """
-    kind = type(network)
+    original = forward_of(network)
 
     def forward(self: nn.Module, *inputs: Tensor) -> Any:
-        return vars(self)[_UNITS](kind.forward(self, *inputs))
+        return vars(self)[_UNITS](original(self, *inputs))
 
     vars(network)[_UNITS] = units
-    changed = {"forward": forward, "__module__": kind.__module__}
-    network.__class__ = type(kind.__name__, (kind,), changed)
+    give_forward(network, forward)
 
 
 def _alike(found: Tensor, wanted: Tensor) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn import functional
 
 from niwaki.evaluation.units import Units
@@ -85,6 +85,7 @@ def test_the_layer_that_answers_has_the_units(network: nn.Module) -> None:
         Features(nn.Unflatten(1, (2, 1))),
         Both(),
         nn.Sequential(Features(), nn.Tanh()),
+        fx.symbolic_trace(Features(nn.Tanh())),
     ],
 )
 def test_other_networks_multiply_and_add(network: nn.Module) -> None:

@@ -5,7 +5,6 @@ where data are float. The model stays what it is, with its own paths and paramet
 is a subclass, whose `forward` takes one tensor and returns one, or a flat tuple or mapping of them.
 """
 
-import copy
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -16,6 +15,7 @@ from torch import fx, nn
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.devices import placed
+from niwaki.evaluation.own_forward import forward_of, give_forward
 
 _INTEGERS = "_niwaki_takes_integers"
 _COLUMNS = "_niwaki_columns"
@@ -26,36 +26,28 @@ def plainly_called(module: nn.Module) -> nn.Module:
     """Return the same model, sharing all it has, that takes one tensor and returns plain ones.
 
     Raises:
-        ConfigError: If it is a scripted model, whose code cannot be followed.
+        ConfigError: If it is a scripted model, whose code cannot be followed; or if its
+            `forward` was replaced by a function that knows this object alone.
     """
     if isinstance(module, torch.jit.ScriptModule):
         raise ConfigError(
             "the model is scripted (torch.jit): its layers cannot be changed. Give the "
             "torch.nn.Module that it was made from"
         )
-    if isinstance(module, fx.GraphModule):
-        module = _with_fixed_code(module)
-    kind = type(module)
+    original = forward_of(module)
 
     def forward(self: Any, inputs: torch.Tensor) -> Any:
         given = inputs.long() if vars(self).get(_INTEGERS) else inputs
         if vars(self).get(_CONTIGUOUS):
             # Of one channel, `contiguous` would leave the strides that convolutions go by.
             given = given.clone(memory_format=torch.contiguous_format)
-        return _with_columns(plain(kind.forward(self, given)), vars(self).get(_COLUMNS, ()))
+        return _with_columns(plain(original(self, given)), vars(self).get(_COLUMNS, ()))
 
-    called = copy.copy(module)
-    called.__class__ = type(kind.__name__, (kind,), {"forward": forward})
+    kind = type(module)
+    called: nn.Module = object.__new__(kind)  # `copy.copy` of a graph module makes its code anew
+    vars(called).update(vars(module))
+    give_forward(called, forward)
     return called
-
-
-def _with_fixed_code(module: fx.GraphModule) -> nn.Module:
-    """Return an ordinary module with what a graph module has: copies of those make code anew."""
-    given = type(module)
-    kind: type[nn.Module] = type(given.__name__, (nn.Module,), {"forward": given.forward})
-    ordinary = kind.__new__(kind)
-    vars(ordinary).update({k: v for k, v in vars(module).items() if k != "_graph"})
-    return ordinary
 
 
 def take_integers(module: nn.Module) -> None:

@@ -3,6 +3,8 @@
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from types import MethodType
 from typing import Any
 
 import pytest
@@ -156,6 +158,30 @@ def test_graph_modules_are_copied_as_they_are_called() -> None:
     note_answers(called, torch.ones(2, 4))
     for each in (called, copied(called), copied(copied(called))):
         torch.testing.assert_close(each(torch.ones(2, 4)), model(torch.ones(2, 4))[:, None])
+
+
+def scaled(self: nn.Linear, x: torch.Tensor, *, scale: float = 1.0) -> Answer:
+    return Answer(scale * x @ self.weight[0])
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0])
+def test_a_forward_of_one_object_is_that_of_its_copies(scale: float) -> None:
+    model = nn.Linear(4, 1).eval()
+    method = MethodType(scaled, model)
+    vars(model)["forward"] = method if scale == 1.0 else partial(method, scale=scale)
+    called = plainly_called(model)
+    note_answers(called, torch.ones(2, 4))
+    wanted = scale * model.weight.sum().expand(2, 1)
+    torch.testing.assert_close(copied(called)(torch.ones(2, 4)), {"logits": wanted})
+    assert type(model) is nn.Linear and "forward" in vars(model)
+
+
+def test_a_forward_that_knows_one_object_alone_is_refused() -> None:
+    model = nn.Linear(4, 1).eval()
+    before = model.forward
+    vars(model)["forward"] = lambda x: 2.0 * before(x)
+    with pytest.raises(ConfigError, match="write it as a method of a class"):
+        plainly_called(model)
 
 
 def test_scripted_models_are_refused() -> None:
