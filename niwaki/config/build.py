@@ -64,6 +64,7 @@ def build_study(config: StudyConfig, folder: Path, *, observer: Observer | None 
     scheduler = config.section("scheduler")
     # They are made after long preparations: what cannot be called should be known now.
     checked_factory("searcher", kind, None, settings)
+    SECTIONS["searcher"].find(kind).examine(settings)
     checked_factory("scheduler", scheduler[0] or "full", None, None, *given_settings(scheduler[1]))
     executor = config.section("executor")
     checked_factory("executor", executor[0], None, executor[1], named={"logs": None})

@@ -12,6 +12,9 @@ from niwaki.spaces.described import space_from_json
 from niwaki.study.prediction import RunPredictor, run_predictor
 from niwaki.study.run import Run
 
+# Sections of what proposed and ran the evaluations, which may not be installed here.
+OF_THE_SEARCH = ("searcher", "scheduler", "executor")
+
 
 def load_predictor(run: Path | str, *, names: Sequence[str] = ()) -> RunPredictor:
     """Return what predicts the candidates of a run, fitted on everything that it measured.
@@ -31,7 +34,8 @@ def load_predictor(run: Path | str, *, names: Sequence[str] = ()) -> RunPredicto
     found = Run.read(Path(run))
     config = found.folder.read_config()
     if isinstance(config.get("evaluator"), Mapping):
-        evaluator = build_evaluator(parse_config(config), notify=lambda _: None)
+        about = {key: value for key, value in config.items() if key not in OF_THE_SEARCH}
+        evaluator = build_evaluator(parse_config(about), notify=lambda _: None)
         return run_predictor(found, evaluator.space, names=names, cheap=evaluator.cheap)
     return run_predictor(found, _described_space(found), names=names)
 

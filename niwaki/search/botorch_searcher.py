@@ -130,6 +130,15 @@ class BotorchSearcher(ModelBased):
         return lessons
 
 
+def require_botorch(settings: BotorchSettings) -> None:  # noqa: ARG001
+    """Raise if BoTorch cannot be imported: better known before a network is trained for hours.
+
+    Raises:
+        ConfigError: With what to install.
+    """
+    _model()
+
+
 def _model() -> ModuleType:
     """Import what needs BoTorch, which takes seconds.
 

@@ -52,6 +52,7 @@ SEARCHERS = Registry(
             "Bayesian optimisation by BoTorch: noisy expected hypervolume improvement",
             "niwaki.search.botorch_searcher:BotorchSearcher",
             ("botorch",),
+            check="niwaki.search.botorch_searcher:require_botorch",
         ),
         Record(
             "optuna",

@@ -1,5 +1,6 @@
 """Plug-ins that are not what their section needs: known before anything is prepared."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,3 +80,12 @@ def test_what_python_brings_along_is_no_plug_in(section: str, kind: str, tmp_pat
 def test_what_cannot_be_called_by_name_is_said(section: str) -> None:
     with pytest.raises(ConfigError, match="Python does not know what `int` is called with"):
         parse_config({**FORMULAS, section: {"kind": "builtins:int"}})
+
+
+def test_what_is_not_installed_is_known_before_anything_is_prepared(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "niwaki.search.botorch_model", None)
+    config = parse_config({**FORMULAS, "searcher": {"kind": "botorch"}})
+    with pytest.raises(ConfigError, match=r"pip install 'niwaki\[botorch\]'"):
+        build_study(config, tmp_path / "run")

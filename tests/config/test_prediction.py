@@ -75,6 +75,23 @@ def test_predictions_keep_to_what_a_value_can_be(tmp_path: Path) -> None:
     np.testing.assert_array_equal(low[:, 1], high[:, 1])
 
 
+def test_what_proposed_the_candidates_need_not_be_here(tmp_path: Path) -> None:
+    (tmp_path / "table.csv").write_text("a,gain\n" + "".join(f"{a},{a}\n" for a in range(20)))
+    evaluator = {
+        "kind": "table",
+        "file": str(tmp_path / "table.csv"),
+        "decisions": ["a"],
+        "values": {"gain": {"direction": "maximize"}},
+    }
+    plugin = tmp_path / "mine.py"
+    plugin.write_text("from niwaki.search.random_search import RandomSearch\n")
+    searcher = {"kind": f"{plugin}:RandomSearch"}
+    config = parse_config({**TABLE, "evaluator": evaluator, "searcher": searcher, "name": "asked"})
+    build_study(config, tmp_path / "asked").run()
+    plugin.unlink()
+    assert load_predictor(tmp_path / "asked").names == ("gain",)
+
+
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="there is no run at"):
         load_predictor(tmp_path)
