@@ -118,6 +118,12 @@ class RayTuneSearcher(TuneSearcher):
         if self._fidelity(result) is not None:
             self._log.see(trial_id, self._measurement(trial_id, result))
 
+    def on_pause(self, trial_id: str) -> None:
+        """Do nothing: a trial that `HyperBandForBOHB` pauses is on its way still."""
+
+    def on_unpause(self, trial_id: str) -> None:
+        """Do nothing, as for a pause."""
+
     def on_trial_complete(
         self, trial_id: str, result: Mapping[str, Any] | None = None, error: bool = False
     ) -> None:

@@ -302,6 +302,19 @@ def test_no_more_run_at_once_than_tune_allows() -> None:
     assert limited.suggest("c")
 
 
+def test_a_trial_that_the_scheduler_of_bohb_pauses_is_on_its_way_still() -> None:
+    listeners = Listeners()
+    limited = ConcurrencyLimiter(RayTuneSearcher(listeners, TWO, max_t=27), max_concurrent=2)
+    limited.suggest("a")
+    limited.on_trial_result("a", result(1.0, 9))
+    limited.on_pause("a")
+    limited.on_unpause("a")
+    assert not listeners[-1].told
+    limited.on_trial_complete("a", result(2.0, 27))
+    limited.suggest("b")
+    assert [trial.measurement.values["gain"] for trial in listeners[-1].told] == [2.0]
+
+
 def restored(adapter: RayTuneSearcher, path: Path) -> RayTuneSearcher:
     adapter.save(str(path))
     another = RayTuneSearcher(evolution, TWO, max_t=27)
