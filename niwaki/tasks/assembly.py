@@ -20,6 +20,7 @@ from niwaki.tasks.checks import (
     require_known_targets,
     require_one_scale,
     require_same_shapes,
+    unknown_outputs,
     unlike_types,
 )
 from niwaki.tasks.copies import copied_items
@@ -96,6 +97,7 @@ def prepare(
     told = (
         *absent_classes(tasks, train),
         *missing_values(tasks, train),
+        *unknown_outputs(tasks, train),
         *constant_outputs(tasks, train),
         *copied_items(splits),
     )

@@ -160,6 +160,23 @@ def missing_values(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
     return tuple(sentences)
 
 
+def unknown_outputs(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
+    """Return a sentence for each task of which some outputs have no train target."""
+    sentences = []
+    for task in tasks:
+        if task.kind.has_classes:
+            continue
+        targets = train.targets[task.name]
+        known = (~np.isnan(targets)).any(axis=(0, *range(2, targets.ndim)))
+        if not known.all():
+            outputs = [str(output) for output in np.flatnonzero(~known)]
+            sentences.append(
+                f"task '{task.name}': no train item has a target of output"
+                f"{'' if len(outputs) == 1 else 's'} {_some(outputs)}, which cannot be learnt"
+            )
+    return tuple(sentences)
+
+
 def constant_outputs(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
     """Return a sentence for each task of which some outputs, not all, never change in train."""
     sentences = []

@@ -121,7 +121,7 @@ class RMSE(Metric[ValueStatistics]):
         return _MeanError(power=2)
 
     def chance(self, statistics: ValueStatistics) -> float:
-        return math.sqrt(float((statistics.std**2).mean()))
+        return math.sqrt(statistics.variance)
 
 
 @dataclass(frozen=True)

@@ -46,12 +46,15 @@ class ValueStatistics:
     """Location and spread of real targets, for each of k outputs.
 
     Attributes:
-        mean: (k,) float64.
-        std: (k,) float64, of the population; 0 where targets are the same but for rounding.
+        n_known: (k,) int64, how many targets there are, one of them at least.
+        mean: (k,) float64; 0 where there is no target.
+        std: (k,) float64, of the population; 0 where targets are the same but for rounding, and
+            where there is none.
         sample: (m, k) float32, the targets themselves, or a random sample where they are many; NaN
             where there is none.
     """
 
+    n_known: NDArray[np.int64]
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
     sample: NDArray[np.float32]
@@ -62,9 +65,16 @@ class ValueStatistics:
         return not self.std.any()
 
     @property
+    def variance(self) -> float:
+        """Mean squared distance of all targets from the mean of their output."""
+        return float(np.average(self.std**2, weights=self.n_known))
+
+    @property
     def deviation(self) -> NDArray[np.float32]:
         """(m, k) absolute distance of the sample from its median."""
-        median = np.nanmedian(self.sample, axis=0)
+        known = (~np.isnan(self.sample)).any(axis=0)
+        median = np.zeros(self.sample.shape[1])
+        median[known] = np.nanmedian(self.sample[:, known], axis=0)
         return np.asarray(np.abs(self.sample - median), dtype=np.float32)
 
 
@@ -147,7 +157,7 @@ def value_statistics(targets: Iterable[NDArray[Any]]) -> ValueStatistics:
         targets: Arrays (n, k) or (n, k, h, w), finite or NaN.
 
     Raises:
-        DataError: If there is none, of some output.
+        DataError: If there is none.
     """
     moments = RunningMoments()
     sample: list[NDArray[np.float32]] = []
@@ -155,17 +165,14 @@ def value_statistics(targets: Iterable[NDArray[Any]]) -> ValueStatistics:
     for values in targets:
         moments.update(values)
         rows = np.moveaxis(values, 1, -1).reshape(-1, values.shape[1])
+        rows = rows[~np.isnan(rows).all(axis=1)]
         if len(rows) > _SAMPLE_PER_BATCH:
             rows = rows[rng.integers(len(rows), size=_SAMPLE_PER_BATCH)]
         sample.append(rows.astype(np.float32))
     if not moments.n.any():
         raise DataError("the train split has no targets: give it at least one item")
-    if not moments.n.all():
-        raise DataError(
-            f"output {int(np.argmin(moments.n))} has no target in the train split, NaN throughout: "
-            "leave it out"
-        )
-    return ValueStatistics(moments.mean, spread_of(moments), np.concatenate(sample))
+    spread = spread_of(moments)
+    return ValueStatistics(moments.n, moments.mean, spread, np.concatenate(sample))
 
 
 def spread_of(moments: RunningMoments) -> NDArray[np.float64]:

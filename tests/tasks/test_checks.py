@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
 from niwaki.tasks.arrays import Arrays
-from niwaki.tasks.checks import Given, absent_classes, checked, constant_outputs, missing_values
+from niwaki.tasks.checks import (
+    Given,
+    absent_classes,
+    checked,
+    constant_outputs,
+    missing_values,
+    unknown_outputs,
+)
 from niwaki.tasks.task import Task, TaskSettings, declared
 from tests.tasks.made_up import DEPTH, DIGIT, MASK, POSE, raw_arrays
 
@@ -88,6 +95,14 @@ def test_a_target_that_is_missing_is_nan_and_told() -> None:
     check(DEPTH, depth)
     told = missing_values([DEPTH], Arrays(np.zeros((3, 2)), {DEPTH.name: depth}))
     assert told == (f"task '{DEPTH.name}': 33.3% of the train targets are NaN and do not count",)
+
+
+def test_an_output_without_any_target_is_told() -> None:
+    pose = np.array([[1.0, np.nan], [2.0, np.nan]], np.float32)
+    (told,) = unknown_outputs([POSE], Arrays(np.zeros((2, 2)), {POSE.name: pose}))
+    assert told.startswith(f"task '{POSE.name}': no train item has a target of output 1, which")
+    pose[0, 1] = 5.0
+    assert unknown_outputs([POSE], Arrays(np.zeros((2, 2)), {POSE.name: pose})) == ()
 
 
 def test_an_output_that_never_changes_is_told() -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from niwaki.core.errors import DataError
-from niwaki.tasks.metrics import MAE
+from niwaki.tasks.metrics import MAE, RMSE
 from niwaki.tasks.statistics import class_statistics, value_statistics
 
 
@@ -59,6 +59,8 @@ def test_what_is_missing_counts_for_nothing() -> None:
     np.testing.assert_allclose(found.std, np.nanstd(values, axis=0), rtol=1e-6)
     chance = np.nanmean(np.abs(values - np.nanmedian(values, axis=0)))
     assert MAE().chance(found) == pytest.approx(chance, rel=1e-6)
+    chance = np.sqrt(np.nanmean((values - np.nanmean(values, axis=0)) ** 2))
+    assert RMSE().chance(found) == pytest.approx(chance, rel=1e-6)
 
 
 @pytest.mark.parametrize("level", [0.3, 7e-20, -1e5])
@@ -71,6 +73,15 @@ def test_what_changes_by_rounding_alone_is_constant(level: float) -> None:
     assert not value_statistics([level * (1.0 + 1e-5 * rng.normal(size=(50, 1)))]).constant
 
 
-def test_an_output_without_any_number_is_an_error() -> None:
-    with pytest.raises(DataError, match="output 1 has no target"):
-        value_statistics([np.array([[1.0, np.nan], [2.0, np.nan]])])
+def test_an_output_without_any_number_counts_for_nothing() -> None:
+    known = np.random.default_rng(0).normal(size=(60, 1))
+    found = value_statistics([np.hstack([known, np.full((60, 1), np.nan)])])
+    assert found.n_known.tolist() == [60, 0] and found.std[1] == 0.0
+    for metric in (MAE(), RMSE()):
+        assert metric.chance(found) == pytest.approx(metric.chance(value_statistics([known])))
+
+
+def test_of_maps_with_few_numbers_the_numbers_are_sampled() -> None:
+    values = np.full((2, 2, 200, 200), np.nan)
+    values[:, 0, :2, 0] = [[1.0, 2.0], [3.0, 4.0]]
+    assert MAE().chance(value_statistics([values])) == 1.0
