@@ -9,7 +9,10 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.numerals import numeral
 
 BASELINE = "baseline"
-_FORM = "write `name <= bound` or `name >= bound`, where bound is a number or uses `baseline`"
+_FORM = (
+    "write `name <= bound` or `name >= bound`, where name is one word of letters, digits and "
+    "underscores, and bound a number, or made from numbers and `baseline`"
+)
 
 
 @dataclass(frozen=True)

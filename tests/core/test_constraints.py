@@ -46,6 +46,8 @@ def test_it_reads_a_bound(text: str, sign: float, scale: float, offset: float) -
         ("2 >= x", "must start with a value's name"),
         ("baseline <= 2", "must start with a value's name"),
         ("a.b <= 2", "must start with a value's name"),
+        ("top-1 >= 2", "where name is one word of letters, digits and underscores"),
+        ("top 1 >= 2", "where name is one word of letters, digits and underscores"),
         ("x <= y", "cannot be read"),
         ("x <= True", "cannot be read"),
         ("x <= 'two'", "cannot be read"),
