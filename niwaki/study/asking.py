@@ -56,7 +56,9 @@ def _text(path: Path) -> str:
 
 def _candidate(text: str, where: str) -> Candidate:
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_object)
+    except SpaceError as error:
+        raise SpaceError(f"{where}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise SpaceError(f"{where} is not JSON: {error}") from error
     if isinstance(data, dict) and isinstance(data.get(_DECISIONS), dict):
@@ -65,6 +67,14 @@ def _candidate(text: str, where: str) -> Candidate:
         return Candidate.from_json(data)
     except SpaceError as error:
         raise SpaceError(f"{where}: {error}") from error
+
+
+def _object(pairs: list[tuple[str, JSON]]) -> dict[str, JSON]:
+    """Return an object of JSON, which might name a decision twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        Candidate.of((path, None) for path, _ in pairs)  # says which
+    return found
 
 
 def require_level(level: float) -> None:

@@ -166,6 +166,7 @@ def test_candidates_come_from_files(tmp_path: Path, candidates: list[Candidate])
     ("text", "error", "said"),
     [
         ("{", SpaceError, "line 2' is not JSON"),
+        ('{"x0": 1, "x0": 2}', SpaceError, "line 2: decision 'x0' is given twice"),
         ("[" * 100_000, SpaceError, "line 2' is not JSON"),
         ("[1]", SpaceError, "line 2: a candidate is a JSON object"),
         ('{"x0": {"a": 1}}', SpaceError, "line 2: decision 'x0' holds a dict"),
