@@ -144,6 +144,12 @@ def compress(
         list[str] | None,
         typer.Option("--set", help="Override a setting: --set tuning.epochs=10."),
     ] = None,
+    learn_from: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Run of an earlier search of this model, as for another target; may be repeated."
+        ),
+    ] = None,
     runs: Annotated[Path, typer.Option(help="Folder of run folders.")] = Path("runs"),
     name: Annotated[str, typer.Option(help="Name of the run.")] = "compress",
     workers: Annotated[int, typer.Option(help="Processes that evaluate; 0 for this one.")] = 0,
@@ -169,6 +175,7 @@ def compress(
         n_workers=workers,
         seed=seed,
         overrides=override or [],
+        learn_from=learn_from or [],
     )
     folder = runs / folder_name(name)
     console = Console(stderr=True, soft_wrap=True, highlight=False)

@@ -1,5 +1,6 @@
 """niwaki's own searchers on a table, through their public interface: one candidate at a time."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -11,12 +12,22 @@ from benchmarks.efficiency.scenario import Answer, Meter, Scenario
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.objectives import in_user_direction
-from niwaki.search.base import Problem
+from niwaki.search.base import Earlier, Problem
+from niwaki.search.earlier import informed
 from niwaki.search.registry import SEARCHERS
-from niwaki.search.surrogate.pool import Catalogue, Pool
+from niwaki.search.surrogate.catalogue import Catalogue
+from niwaki.search.surrogate.pool import Pool
 
 
-def run(meter: Meter, seed: int, *, searcher: str, columns: ProxyColumns | None = None) -> None:
+def run(
+    meter: Meter,
+    seed: int,
+    *,
+    searcher: str,
+    columns: ProxyColumns | None = None,
+    earlier: Sequence[Earlier] = (),
+    initial: tuple[Candidate, ...] = (),
+) -> None:
     """Search until the meter is done, or the space has no more.
 
     Args:
@@ -24,9 +35,11 @@ def run(meter: Meter, seed: int, *, searcher: str, columns: ProxyColumns | None 
         seed: Of the searcher.
         searcher: Its name.
         columns: Scores of untrained networks that it is told beside the cheap values of the table.
+        earlier: Searches that it learns from.
+        initial: Candidates that it begins with.
     """
     scenario = meter.scenario
-    problem = problem_of(scenario, seed)
+    problem = informed(replace(problem_of(scenario, seed), initial=initial), earlier)
     if columns is not None:
         problem = replace(problem, cheap=columns.cheap(scenario))
     asker = SEARCHERS.find(searcher).load()(problem)

@@ -81,6 +81,7 @@ def build_study(config: StudyConfig, folder: Path, *, observer: Observer | None 
             searcher=kind,
             scheduler=scheduler[0],
             config=config.resolved(),
+            learn_from=config.learn_from or (),
         ),
         make_scheduler=partial(_scheduler, *scheduler),
         make_executor=partial(_executor, *executor, folder / "logs"),

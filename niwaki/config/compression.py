@@ -23,6 +23,7 @@ def compression_request(
     n_workers: int,
     seed: int,
     overrides: Sequence[str] = (),
+    learn_from: Sequence[str] = (),
 ) -> CompressionRequest:
     """Return the request.
 
@@ -34,6 +35,7 @@ def compression_request(
         n_workers: Processes that evaluate; 0 for this one.
         seed: Of everything random.
         overrides: Settings of the evaluator to change: `tuning.epochs=10`; values are YAML.
+        learn_from: Folders of earlier searches of the same model.
 
     Raises:
         ConfigError: If anything is wrong.
@@ -49,6 +51,7 @@ def compression_request(
         n_workers=n_workers,
         seed=seed,
         settings=read_settings(CompressionSettings, data, ""),
+        learn_from=tuple(learn_from),
     )
 
 

@@ -111,6 +111,8 @@ class StudyConfig:
         executor: What runs evaluations.
         budget: When to stop.
         finalists: Models of the front that are exported and measured from their files.
+        learn_from: Folders of earlier runs of the same space, the most alike first: begins with the
+            best of them, and `surrogate` learns from all that they measured.
     """
 
     evaluator: Mapping[str, Any]
@@ -127,6 +129,7 @@ class StudyConfig:
     executor: Mapping[str, Any] = field(default_factory=lambda: {"kind": "local_processes"})
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     finalists: int = 12
+    learn_from: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         require_at_least(self, {"seed": 0, "finalists": 0})

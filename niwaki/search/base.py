@@ -29,6 +29,21 @@ def own_key(candidate: Candidate) -> str:
 
 
 @dataclass(frozen=True)
+class Earlier:
+    """A search that was made before in the same space: for another device, data or objective.
+
+    Attributes:
+        objectives: Of that search.
+        bounds: What is required now, in the numbers of that search: relative to its own baseline.
+        trials: At full effort, of candidates of the space.
+    """
+
+    objectives: tuple[Objective, ...]
+    bounds: tuple[Bound, ...]
+    trials: tuple[Trial, ...]
+
+
+@dataclass(frozen=True)
 class Problem:
     """What is searched, and what for.
 
@@ -48,6 +63,8 @@ class Problem:
         promises: Guesses how good a candidate is, by name, more for better; what cannot be judged
             is left out. A guess costs much less than a measurement, but more than nothing. None:
             nobody guesses.
+        earlier: Searches to learn from. `niwaki.search.earlier.informed` adds them, and the best
+            that they found to `initial`.
     """
 
     space: Space
@@ -59,6 +76,7 @@ class Problem:
     identity: Callable[[Candidate], str] = own_key
     alike: Callable[[Candidate], str] | None = None
     promises: Callable[[Candidate], Mapping[str, float]] | None = None
+    earlier: tuple[Earlier, ...] = ()
     _once: dict[Callable[["Problem"], Any], Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )

@@ -16,9 +16,10 @@ from niwaki.core.limits import require_at_least
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import derived_seed
 from niwaki.search.base import Problem
+from niwaki.search.surrogate.catalogue import grow
 from niwaki.search.surrogate.history import History, signs_of
 from niwaki.search.surrogate.model_based import ModelBased
-from niwaki.search.surrogate.pool import Pool, grow
+from niwaki.search.surrogate.pool import Pool
 
 if TYPE_CHECKING:
     from niwaki.search.botorch_model import Lessons

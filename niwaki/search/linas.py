@@ -17,8 +17,9 @@ from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.linas_predictor import LinasPredictor
 from niwaki.search.ranking import ranking
+from niwaki.search.surrogate.catalogue import Catalogue
 from niwaki.search.surrogate.history import History, signs_of
-from niwaki.search.surrogate.pool import Catalogue, Pool
+from niwaki.search.surrogate.pool import Pool
 from niwaki.search.threads import one_thread
 
 Array = NDArray[np.float64]

@@ -64,6 +64,7 @@ class CompressionRequest:
         n_finalists: Models of the front that are exported and verified.
         seed: Of everything random.
         settings: How the model is compressed.
+        learn_from: Folders of earlier searches of the same model, such as for another target.
 
     Raises:
         ConfigError: On a number out of its range, or an unknown name.
@@ -77,6 +78,7 @@ class CompressionRequest:
     n_finalists: int = 6
     seed: int = 0
     settings: CompressionSettings = field(default_factory=CompressionSettings)
+    learn_from: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         require_at_least(self, {"evaluations": 0, "n_workers": 0, "n_finalists": 0, "seed": 0})
@@ -89,10 +91,16 @@ class CompressionRequest:
             )
         SCHEDULERS.find(self.scheduler)
         SEARCHERS.find(self.searcher)
-        if self.scheduler != "full" and not self.evaluations:
+        if self.scheduler != "full":
+            self._require_search(f"the scheduler '{self.scheduler}'")
+        if self.learn_from:
+            self._require_search("what learns from earlier runs")
+
+    def _require_search(self, what: str) -> None:
+        if not self.evaluations:
             raise ConfigError(
-                f"the scheduler '{self.scheduler}' needs a search: say how many evaluations it may "
-                "have (`evaluations`, --search 30), or leave the scheduler out"
+                f"{what} needs a search: say how many evaluations it may have (`evaluations`, "
+                "--search 30), or leave it out"
             )
 
 
@@ -212,6 +220,7 @@ def compression_study(
         searcher=searcher,
         scheduler=request.scheduler if request.scheduler != "full" else "",
         config=_config(request, pruning, target, searcher),
+        learn_from=request.learn_from,
     )
     return Study(
         folder,
@@ -241,6 +250,7 @@ def _config(
         "budget": {"evaluations": request.evaluations},
         "finalists": request.n_finalists,
         "executor": {"n_workers": request.n_workers},
+        "learn_from": list(request.learn_from) or None,
     }
 
 

@@ -1,6 +1,7 @@
 """A run folder: the names of everything in it, and the right to write to it."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,11 @@ class RunFolder:
     def artifacts(self) -> Path:
         """Files of single candidates, a folder each; and what evaluators prepare."""
         return self.path / "artifacts"
+
+    @property
+    def earlier(self) -> Path:
+        """Copies of the runs that the study learns from, in the order in which it names them."""
+        return self.path / "earlier"
 
     @property
     def logs(self) -> Path:
@@ -192,6 +198,7 @@ class RunFolder:
         changed = changed_fields(before, now)
         if changed and self._holds_nothing():
             self.trials.unlink(missing_ok=True)
+            shutil.rmtree(self.earlier, ignore_errors=True)
         elif changed:
             differences = _differences(stored, config, changed)
             raise RunFolderError(

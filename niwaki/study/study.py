@@ -20,12 +20,14 @@ from niwaki.core.randomness import derived_seed
 from niwaki.core.registry import nearest
 from niwaki.evaluation.base import Evaluator, Provenance
 from niwaki.search.base import Problem, Searcher
+from niwaki.search.earlier import informed
 from niwaki.search.schedulers.base import Scheduler
 from niwaki.search.schedulers.full import FullEffort
 from niwaki.search.schedulers.full_effort_view import FullEffortView
 from niwaki.spaces.described import space_to_json
 from niwaki.study.budget import Budget
 from niwaki.study.description import StudyDescription
+from niwaki.study.earlier_runs import EarlierRun, keep_earlier, read_earlier
 from niwaki.study.environment import USER_FILES, describe_environment
 from niwaki.study.events import Baseline, Note, Started
 from niwaki.study.executors.base import Executor, Job
@@ -67,6 +69,8 @@ class StudySettings:
         searcher: Name of the searcher, for people.
         scheduler: Name of the scheduler, for people; empty if every evaluation is a full one.
         config: The configuration as resolved, for the record; what it is compared with on resuming.
+        learn_from: Folders of earlier runs of the same space, the most alike first. Every searcher
+            begins with the best of them, and `surrogate` learns from all that they measured.
     """
 
     objectives: Sequence[str | Objective]
@@ -77,6 +81,7 @@ class StudySettings:
     searcher: str = ""
     scheduler: str = ""
     config: Mapping[str, JSON] | None = None
+    learn_from: Sequence[Path | str] = ()
 
 
 class Study:
@@ -126,7 +131,8 @@ class Study:
         """Search until the budget is spent, export the finalists, and return the front.
 
         Raises:
-            ConfigError: If an objective or constraint names an unknown value.
+            ConfigError: If an objective or constraint names an unknown value, or a run to learn
+                from has nothing to say.
             SpaceError: If the space's settings allow no network.
             RunFolderError: If the folder is in use, damaged, of another study, or not writable.
             StudyError: If the search cannot go on.
@@ -137,6 +143,7 @@ class Study:
         self._make_scheduler(
             Problem(self._evaluator.space, description.objectives), self._evaluator.fidelities
         )
+        self._earlier_runs()
         config = self._settings.config or self._own_config(description)
         with self.folder.claim(config, free=FREE_SETTINGS):
             changed = self.folder.record_environment(describe_environment())
@@ -185,6 +192,7 @@ class Study:
             "constraints": [constraint.text for constraint in description.constraints],
             "evaluator": type(self._evaluator).__qualname__,
             "searcher": description.searcher,
+            "learn_from": [str(path) for path in self._settings.learn_from] or None,
         }
 
     def _start(self, recorder: Recorder, config: Mapping[str, JSON]) -> None:
@@ -208,7 +216,11 @@ class Study:
 
     def _run(self, recorder: Recorder) -> Front:
         settings = self._settings
+        keep_earlier(self.folder, settings.learn_from)
+        earlier = self._earlier_runs()
         if recorder.history.baseline is None:
+            for run in earlier:
+                self._observer.say(str(run))
             self._check_executor()
         with raised_by("`prepare` of the evaluator"):
             self._evaluator.prepare(self.folder.artifacts)
@@ -228,6 +240,7 @@ class Study:
                 self._evaluator.alike,
                 self._evaluator.promises,
             )
+            problem = informed(problem, [run.search for run in earlier])
             searcher, scheduler = self._resumed(problem, recorder.history)
             self._announce(searcher, recorder.history)
             SearchLoop(
@@ -254,6 +267,14 @@ class Study:
         front = self._front(recorder.history)
         front.save()
         return front
+
+    def _earlier_runs(self) -> tuple[EarlierRun, ...]:
+        return read_earlier(
+            self.folder,
+            self._settings.learn_from,
+            self._evaluator.space,
+            self.description.constraints,
+        )
 
     def _announce(self, searcher: Searcher, history: History) -> None:
         """Tell how many evaluations there will be, if that is known to be less than the budget."""

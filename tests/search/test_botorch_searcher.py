@@ -15,8 +15,8 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
 from niwaki.search.botorch_searcher import BotorchSearcher, BotorchSettings, _model
+from niwaki.search.surrogate.catalogue import Catalogue
 from niwaki.search.surrogate.history import History
-from niwaki.search.surrogate.pool import Catalogue
 from niwaki.search.surrogate.warps import LogAbove, LogBelow, Straight
 from niwaki.spaces import Choice, ChoiceSpace
 

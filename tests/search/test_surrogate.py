@@ -17,8 +17,9 @@ from niwaki.search import Problem
 from niwaki.search.surrogate import Surrogate, SurrogateSettings
 from niwaki.search.surrogate.beliefs import Belief, Learned, learn
 from niwaki.search.surrogate.boxes import Decomposition
+from niwaki.search.surrogate.catalogue import Catalogue
 from niwaki.search.surrogate.outlook import Extent, Outlook
-from niwaki.search.surrogate.pool import Catalogue, Pool
+from niwaki.search.surrogate.pool import Pool
 from niwaki.search.surrogate.tallies import Tallies
 from niwaki.spaces import Choice, ChoiceSpace
 

@@ -10,8 +10,8 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
 from niwaki.search.surrogate import Surrogate
+from niwaki.search.surrogate.catalogue import Catalogue
 from niwaki.search.surrogate.counts import Counts
-from niwaki.search.surrogate.pool import Catalogue
 from niwaki.search.surrogate.tallies import Tallies
 from niwaki.spaces import Choice, ChoiceSpace
 

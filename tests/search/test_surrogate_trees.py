@@ -15,6 +15,7 @@ from niwaki.core.measurement import Measurement, Trial
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
 from niwaki.search.surrogate import Surrogate, SurrogateSettings
+from niwaki.search.surrogate.catalogue import Catalogue, grow
 from niwaki.search.surrogate.guessed import (
     FIRST_DRAWN,
     LEAST_SHARE_OF_TURNS,
@@ -22,7 +23,7 @@ from niwaki.search.surrogate.guessed import (
     Guessed,
     Told,
 )
-from niwaki.search.surrogate.pool import Catalogue, Pool, grow
+from niwaki.search.surrogate.pool import Pool
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import distance

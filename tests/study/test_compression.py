@@ -108,6 +108,15 @@ def test_a_search_goes_on_from_the_allocations(tmp_path: Path) -> None:
     assert believed.mean.shape == (len(found.front.models), 2)
 
 
+def test_a_search_learns_from_one_of_the_same_model(tmp_path: Path) -> None:
+    request = CompressionRequest(evaluations=5, n_finalists=0, settings=SETTINGS)
+    niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "first", request=request)
+    learning = replace(request, learn_from=(str(tmp_path / "first"),), seed=1)
+    niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=learning)
+    kept = Run.read(tmp_path / "run" / "earlier" / "0")
+    assert len(kept.history.trials) == 5
+
+
 def test_a_scheduler_tunes_the_promising_longer(tmp_path: Path) -> None:
     request = CompressionRequest(
         evaluations=4, scheduler="asha", searcher="random", n_finalists=0, settings=SETTINGS
@@ -124,6 +133,11 @@ def test_a_scheduler_tunes_the_promising_longer(tmp_path: Path) -> None:
 def test_a_scheduler_without_a_search_is_refused() -> None:
     with pytest.raises(ConfigError, match="'asha' needs a search"):
         CompressionRequest(scheduler="asha")
+
+
+def test_learning_from_earlier_runs_without_a_search_is_refused() -> None:
+    with pytest.raises(ConfigError, match="earlier runs needs a search: say how many"):
+        CompressionRequest(learn_from=("runs/compress",))
 
 
 def test_a_budget_without_end_and_a_second_model_are_refused() -> None:

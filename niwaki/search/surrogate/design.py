@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.search.asked import Asked
-from niwaki.search.surrogate.pool import Catalogue
+from niwaki.search.surrogate.catalogue import Catalogue
 from niwaki.spaces.walks import corners
 
 Array = NDArray[np.float64]

@@ -22,7 +22,8 @@ import numpy as np
 from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
 from niwaki.search.promising import most_promising
-from niwaki.search.surrogate.pool import Catalogue, Pool, Rows
+from niwaki.search.surrogate.catalogue import Catalogue
+from niwaki.search.surrogate.pool import Pool, Rows
 
 FIRST_DRAWN = 64  # samples of the space that are looked at for the first candidate
 DRAWN_PER_ASK = 8  # and how many more for each further one

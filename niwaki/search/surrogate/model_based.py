@@ -9,8 +9,8 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Trial
 from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
+from niwaki.search.surrogate.catalogue import Catalogue
 from niwaki.search.surrogate.history import History
-from niwaki.search.surrogate.pool import Catalogue
 from niwaki.search.threads import one_thread
 
 

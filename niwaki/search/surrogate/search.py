@@ -12,13 +12,14 @@ from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
 from niwaki.search.base import Problem
 from niwaki.search.ranking import ranking
+from niwaki.search.surrogate.catalogue import grow, listed, unlisted
 from niwaki.search.surrogate.design import farthest, neighbour
 from niwaki.search.surrogate.guessed import Guessed, Told
 from niwaki.search.surrogate.history import History
 from niwaki.search.surrogate.learning import Lessons, lessons
 from niwaki.search.surrogate.model_based import ModelBased
 from niwaki.search.surrogate.outlook import Extent, Outlook
-from niwaki.search.surrogate.pool import Pool, grow, listed
+from niwaki.search.surrogate.pool import Pool
 from niwaki.spaces.collector import collector_paused
 
 Array = NDArray[np.float64]
@@ -95,9 +96,12 @@ class Surrogate(ModelBased):
         self._settings = settings or SurrogateSettings()
         self._knowledge: _Knowledge | None = None
         self._everything: Pool | None = None
+        # Shared, as a searcher may be made anew often.
         if problem.space.size <= self._settings.list_up_to:
-            # Now, so that no ask has to wait for it; shared, as a searcher may be made anew often.
+            # Now, so that no ask has to wait for it.
             self._catalogue, self._everything = problem.once(listed)
+        else:
+            self._catalogue = problem.once(unlisted)
         # Most of what a grammar derives does not work. What is far from the known networks is
         # uncertain there, so that gains are expected of it, and bad. A space of which the size is
         # known offers the same decisions everywhere, and little is lost by looking far away.

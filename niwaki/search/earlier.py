@@ -1,0 +1,90 @@
+"""What earlier searches of the same space found: on other devices, for other data or objectives."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import chain, zip_longest
+
+import numpy as np
+from numpy.typing import NDArray
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.pareto import non_dominated
+from niwaki.search.base import Earlier, Problem
+
+Array = NDArray[np.float64]
+
+N_FIRST = 6  # of the best that were found, to begin with
+
+
+def problem_of(earlier: Earlier, now: Problem) -> Problem:
+    """Return what was searched for then, in the space of `now`."""
+    return replace(
+        now,
+        objectives=earlier.objectives,
+        bounds=earlier.bounds,
+        initial=(),
+        promises=None,
+        earlier=(),
+    )
+
+
+def informed(problem: Problem, earlier: Sequence[Earlier]) -> Problem:
+    """Return a problem of which every searcher begins with the best of earlier searches.
+
+    `surrogate` learns from everything that they measured, too.
+
+    Args:
+        problem: What is searched now.
+        earlier: The most alike first.
+
+    Raises:
+        SpaceError: If a trial is not of the space.
+    """
+    for trial in chain.from_iterable(each.trials for each in earlier):
+        problem.space.validate(trial.candidate)
+    first: dict[str, Candidate] = {}
+    by_turns = zip_longest(*(_best_first(problem, each) for each in earlier))
+    for candidate in chain.from_iterable(by_turns):
+        if candidate is not None:
+            first.setdefault(problem.identity(candidate), candidate)
+    initial = (*problem.initial, *[*first.values()][:N_FIRST])
+    return replace(problem, initial=initial, earlier=tuple(earlier))
+
+
+def _best_first(now: Problem, earlier: Earlier) -> list[Candidate]:
+    """Return the best candidates of a search, each front spread out: ends first, then what is far.
+
+    They are the best by what is wanted now if all of that was measured then.
+    """
+    measured = {name for trial in earlier.trials for name in trial.measurement.values}
+    was = {objective.name: objective.direction for objective in earlier.objectives}
+    alike = all(
+        o.name in measured and was.get(o.name, o.direction) == o.direction for o in now.objectives
+    )
+    judge = problem_of(earlier, now)
+    if alike:
+        judge = replace(judge, objectives=now.objectives)
+    costs = judge.costs(earlier.trials)
+    feasible = judge.violations(earlier.trials) == 0.0
+    if feasible.any():
+        costs[~feasible] = np.nan
+    found: list[Candidate] = []
+    while len(found) < N_FIRST and (front := np.flatnonzero(non_dominated(costs))).size:
+        found += [earlier.trials[front[row]].candidate for row in _spread(costs[front])]
+        costs[front] = np.nan
+    return found[:N_FIRST]
+
+
+def _spread(costs: Array) -> list[int]:
+    """Return the rows of (n, m) costs: the best of each column, then the farthest from all before.
+
+    At most `N_FIRST` of them.
+    """
+    width = np.ptp(costs, axis=0)
+    scaled = costs / np.where(width > 0.0, width, 1.0)
+    chosen = list(dict.fromkeys(scaled.argmin(axis=0).tolist()))
+    while len(chosen) < min(N_FIRST, len(costs)):
+        apart = ((scaled[:, None] - scaled[chosen]) ** 2).sum(axis=2).min(axis=1)
+        apart[chosen] = -1.0
+        chosen.append(int(apart.argmax()))
+    return chosen

@@ -1,0 +1,130 @@
+"""Runs that a study learns from: copied into its folder when it begins, and read from there."""
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from niwaki.core.constraints import Constraint
+from niwaki.core.errors import ConfigError, RunFolderError
+from niwaki.core.files import UNFINISHED, cannot_write
+from niwaki.core.measurement import Trial
+from niwaki.search.base import Earlier
+from niwaki.spaces.base import Space
+from niwaki.spaces.many import spelled
+from niwaki.study.description import FILE_NAME
+from niwaki.study.run import Run
+from niwaki.study.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run that a study learns from.
+
+    Attributes:
+        path: As the user gave it.
+        search: What it found in the space of the study.
+        n_outside: How many of its evaluations were of candidates outside that space.
+        fault: What is wrong with one of those; empty if there are none.
+    """
+
+    path: str
+    search: Earlier
+    n_outside: int = 0
+    fault: str = ""
+
+    def __str__(self) -> str:
+        names = ", ".join(objective.name for objective in self.search.objectives)
+        outside = ""
+        if self.n_outside:
+            outside = f"; {self.n_outside} more are not of this space ({self.fault})"
+        n_evaluations = f"{len(self.search.trials)} evaluations"
+        return f"learns from '{self.path}': {n_evaluations} of {names}{outside}"
+
+
+def read_earlier(
+    folder: RunFolder,
+    paths: Sequence[str | Path],
+    space: Space,
+    constraints: Sequence[Constraint],
+) -> tuple[EarlierRun, ...]:
+    """Read the runs that a study learns from: their copies in its folder, if there are any.
+
+    Args:
+        folder: Of the study.
+        paths: Of the runs.
+        space: Of the study.
+        constraints: Of the study.
+
+    Raises:
+        ConfigError: If a run is the study itself, or has nothing to learn from.
+        RunFolderError: If there is no such run, or it is damaged.
+    """
+    return tuple(
+        _read(str(path), place, space, constraints)
+        for path, place in zip(paths, _places(folder, paths), strict=True)
+    )
+
+
+def keep_earlier(folder: RunFolder, paths: Sequence[str | Path]) -> None:
+    """Copy what is learned from runs into the folder of a study, unless that was done before.
+
+    So a study that is continued knows what it knew, whatever became of those runs.
+
+    Raises:
+        RunFolderError: If the copies cannot be written.
+    """
+    if not paths or folder.earlier.exists():
+        return
+    unfinished = folder.earlier.with_suffix(UNFINISHED)
+    try:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        for number, path in enumerate(paths):
+            copy = unfinished / str(number)
+            copy.mkdir(parents=True)
+            for name in (FILE_NAME, RunFolder(Path(path)).trials.name):
+                shutil.copyfile(Path(path) / name, copy / name)
+        unfinished.rename(folder.earlier)
+    except OSError as error:
+        raise cannot_write(folder.earlier, error) from error
+
+
+def _places(folder: RunFolder, paths: Sequence[str | Path]) -> list[Path]:
+    if paths and folder.earlier.exists():
+        return [folder.earlier / str(number) for number in range(len(paths))]
+    for path in paths:
+        if Path(path).resolve() == folder.path.resolve():
+            raise ConfigError(
+                f"'learn_from' names '{path}', which is this run itself: leave it out"
+            )
+    return [Path(path) for path in paths]
+
+
+def _read(path: str, place: Path, space: Space, constraints: Sequence[Constraint]) -> EarlierRun:
+    try:
+        run = Run.read(place)
+    except RunFolderError as error:
+        raise RunFolderError(f"'learn_from' names '{path}', but {error}") from error
+    trials = [*run.history.baseline_of(space), *run.history.full_trials]
+    measured = [trial for trial in trials if trial.measurement.complete]
+    if not measured:
+        raise ConfigError(
+            f"'learn_from' names '{path}', which has no complete evaluation at full effort: let it "
+            "search for longer, or leave it out"
+        )
+    found = spelled(space, [trial.candidate for trial in measured])
+    faults = [fault for _, fault in found if fault]
+    if len(faults) == len(found):
+        raise ConfigError(
+            f"'learn_from' names '{path}', but none of its candidates is of this space "
+            f"({faults[0]}): give runs of the same space"
+        )
+    usable = tuple(
+        Trial(trial.number, own, trial.measurement)
+        for trial, (own, fault) in zip(measured, found, strict=True)
+        if not fault
+    )
+    names = set.intersection(*(set(trial.measurement.values) for trial in usable))
+    bounds = run.history.bounds([each for each in constraints if each.name in names])
+    search = Earlier(run.description.objectives, bounds, usable)
+    return EarlierRun(path, search, len(faults), faults[0] if faults else "")
