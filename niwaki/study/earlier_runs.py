@@ -72,10 +72,12 @@ def keep_earlier(folder: RunFolder, paths: Sequence[str | Path]) -> None:
     So a study that is continued knows what it knew, whatever became of those runs.
 
     Raises:
-        RunFolderError: If the copies cannot be written.
+        RunFolderError: If there is no such run, or the copies cannot be written.
     """
     if not paths or folder.earlier.exists():
         return
+    for path in paths:
+        _run_at(str(path), Path(path))
     unfinished = folder.earlier.with_suffix(UNFINISHED)
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -100,11 +102,15 @@ def _places(folder: RunFolder, paths: Sequence[str | Path]) -> list[Path]:
     return [Path(path) for path in paths]
 
 
-def _read(path: str, place: Path, space: Space, constraints: Sequence[Constraint]) -> EarlierRun:
+def _run_at(path: str, place: Path) -> Run:
     try:
-        run = Run.read(place)
+        return Run.read(place)
     except RunFolderError as error:
         raise RunFolderError(f"'learn_from' names '{path}', but {error}") from error
+
+
+def _read(path: str, place: Path, space: Space, constraints: Sequence[Constraint]) -> EarlierRun:
+    run = _run_at(path, place)
     trials = [*run.history.baseline_of(space), *run.history.full_trials]
     measured = [trial for trial in trials if trial.measurement.complete]
     if not measured:

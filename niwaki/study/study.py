@@ -143,7 +143,8 @@ class Study:
         self._make_scheduler(
             Problem(self._evaluator.space, description.objectives), self._evaluator.fidelities
         )
-        self._earlier_runs()
+        if not self.folder.earlier.exists():
+            self._earlier_runs()
         config = self._settings.config or self._own_config(description)
         with self.folder.claim(config, free=FREE_SETTINGS):
             changed = self.folder.record_environment(describe_environment())

@@ -178,6 +178,6 @@ def test_after_a_mistake_another_run_may_be_learned_from(tmp_path: Path, earlier
     with pytest.raises(ConfigError, match="no data"):
         learning_study(tmp_path / "run", earlier, evaluator=_Fails()).run()
     formula_study(tmp_path / "second", FormulaEvaluator(), n=9, seed=5).run()
-    learning_study(tmp_path / "run", tmp_path / "second", n=3).run()
-    kept = Run.read(tmp_path / "run" / "earlier" / "0")
-    assert len(kept.history.trials) == 9
+    learning_study(tmp_path / "run", tmp_path / "second", earlier, n=3).run()
+    kept = [Run.read(tmp_path / "run" / "earlier" / name) for name in ("0", "1")]
+    assert [len(run.history.trials) for run in kept] == [9, 40]
