@@ -56,12 +56,24 @@ def export_module(
     """
     if module.training:
         raise ExportError("the module is in training mode: call its eval() before exporting it")
+    _require_no_projections(module)
     model = _followed(module, example_inputs, _apart(input_names), _apart(output_names))
     _check_operators(model)
     ends = {info.name: _told(info) for info in (*model.graph.input, *model.graph.output)}
     graph = named_by_layers(simplified(model.graph), frozenset(module.state_dict()), ends)
     graph.name = "niwaki"
     return finished_model(graph)
+
+
+def _require_no_projections(module: nn.Module) -> None:
+    """Check that no LSTM projects its outputs: torch would write it as if it did not."""
+    for path, child in module.named_modules():
+        if isinstance(child, nn.LSTM) and child.proj_size:
+            what = f"'{path}'" if path else "the module"
+            raise ExportError(
+                f"{what} is an LSTM with proj_size={child.proj_size}, and ONNX has none whose "
+                "outputs are projected: take an LSTM without, and a linear layer behind it"
+            )
 
 
 def _apart(names: Sequence[str] | None) -> list[str] | None:

@@ -300,6 +300,42 @@ def test_parts_of_such_names_may_be_assigned_and_read_in_a_branch() -> None:
             np.testing.assert_allclose(found, module(inputs).numpy(), atol=1e-6)
 
 
+class Started(nn.Module):
+    """Recurrent layers that start from states that they are given."""
+
+    def __init__(self, layer: nn.RNNBase) -> None:
+        super().__init__()
+        self.layer, self.begin = layer, nn.Linear(3, 2 * layer.hidden_size)
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        first = self.begin(x[:, 0]).view(len(x), 2, -1).transpose(0, 1).contiguous()
+        states = (first, first.tanh()) if isinstance(self.layer, nn.LSTM) else first
+        answer, last = self.layer(x, states)
+        return answer, last[0] if isinstance(last, tuple) else last
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.LSTM(3, 5, 2, batch_first=True),
+        nn.GRU(3, 5, batch_first=True, bidirectional=True),
+        nn.RNN(3, 5, 2, batch_first=True, nonlinearity="relu"),
+    ],
+)
+def test_recurrent_layers_start_from_states_that_are_given(layer: nn.RNNBase) -> None:
+    module = Started(layer).eval()
+    model, inputs = export_module(module, [torch.ones(2, 4, 3)]), torch.randn(3, 4, 3)
+    with torch.no_grad():
+        for found, wanted in zip(run(model, inputs.numpy()).values(), module(inputs), strict=True):
+            np.testing.assert_allclose(found, wanted.numpy(), atol=1e-6)
+
+
+def test_projections_of_a_recurrent_layer_are_refused_by_name() -> None:
+    module = nn.ModuleDict({"memory": nn.LSTM(3, 5, batch_first=True, proj_size=2)}).eval()
+    with pytest.raises(ExportError, match=r"'memory' is an LSTM with proj_size=2"):
+        export_module(module, [torch.ones(2, 4, 3)])
+
+
 class Remembering(nn.Module):
     """Keeps what it computes in buffers, of which one is empty at first."""
 
