@@ -104,6 +104,20 @@ def test_a_large_space_obeys_cheap_counts_too() -> None:
     assert all(measured["cost"] <= 8.0 for _, measured in searched(searcher, 30))
 
 
+def test_how_options_are_sorted_says_nothing_of_those_that_nothing_is_known_of() -> None:
+    names = tuple(f"network{i:04}" for i in range(2_000))
+    space = ChoiceSpace((Choice("network", names),))
+    searcher = Surrogate(Problem(space, OBJECTIVES, seed=0))
+    places: list[int] = []
+    for number in range(30):
+        [candidate] = searcher.ask(1)
+        places.append(names.index(str(candidate.decisions["network"])))
+        error, cost = stream(0, "values", candidate.key).random(2).tolist()
+        measured = Measurement(candidate.key, {"error": error, "cost": cost})
+        searcher.tell([Trial(number, candidate, measured)])
+    assert sum(place < 200 for place in places[6:]) < 8
+
+
 def test_it_learns_where_failures_are() -> None:
     def fails(candidate: Candidate) -> bool:
         return candidate.decisions["layer0"] == "small"

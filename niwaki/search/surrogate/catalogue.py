@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.randomness import stream
 from niwaki.search.base import Problem
 from niwaki.search.surrogate.counts import Counts
 from niwaki.search.surrogate.hints import Hints
@@ -202,7 +203,10 @@ class Catalogue:
 def listed(problem: Problem) -> tuple[Catalogue, Pool]:
     """Return such a catalogue as `unlisted` does, and all candidates of a small space."""
     catalogue = unlisted(problem)
-    return catalogue, catalogue.everything()
+    pool = catalogue.everything()
+    # Of those that promise the same the first is asked for, and how a table is sorted says nothing.
+    order = stream(problem.seed, "order").permutation(len(pool))
+    return catalogue, pool.at(order)
 
 
 def unlisted(problem: Problem) -> Catalogue:
