@@ -14,6 +14,8 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Measurement, Trial
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
+from niwaki.search.base import Earlier
+from niwaki.search.earlier import N_FIRST, informed
 from niwaki.search.surrogate import Surrogate, SurrogateSettings
 from niwaki.search.surrogate.catalogue import Catalogue, grow
 from niwaki.search.surrogate.guessed import (
@@ -55,6 +57,21 @@ def test_three_of_four_of_the_first_trees_are_mutants_of_the_known_ones() -> Non
     assert asked[0] == KNOWN
     near = [away(candidate) < 20 for candidate in asked[1:]]
     assert near == [True, True, False, True, True, True, False]
+
+
+def test_trees_learn_from_an_earlier_search() -> None:
+    rng = stream(0, "earlier")
+    trees = {tree.key: tree for tree in (TREES.sample(rng) for _ in range(40))}
+    trials = [
+        Trial(i, tree, Measurement(tree.key, {"error": away(tree)}))
+        for i, tree in enumerate(trees.values())
+    ]
+    problem = informed(Problem(TREES, ERROR), [Earlier(ERROR, (), tuple(trials))])
+    best = sorted(trials, key=lambda trial: trial.measurement.values["error"])[:N_FIRST]
+    assert list(problem.initial) == [trial.candidate for trial in best]
+    found = told(Surrogate(problem, SETTINGS), 20, lambda tree: 2.0 * away(tree) + 5.0)
+    later = [away(trial.candidate) for trial in found[N_FIRST:]]
+    assert np.median(later) < np.quantile([away(tree) for tree in trees.values()], 0.3)
 
 
 def test_kin_descend_from_their_parents_alone(monkeypatch: pytest.MonkeyPatch) -> None:
