@@ -1,9 +1,9 @@
 """What is an earlier search worth, of the same space on another device or for another task?
 
 On tables, as in `search_efficiency`. An earlier search of 100 evaluations by `surrogate`, with a
-seed of its own, comes before each search, which then begins with the six best of it
+seed of its own, comes before each search, which then begins with the ten best of it
 (`learn_from` in a configuration); `surrogate` learns from all that it measured, too. Beside it:
-the same without having learned, the six best alone, and the other searchers with and without them.
+the same without having learned, the ten best alone, and the other searchers with and without them.
 The last lines are a control: the earlier search measured random rows and was told the values of
 others, so that nothing of what it says is true.
 

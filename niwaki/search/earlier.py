@@ -13,7 +13,7 @@ from niwaki.search.base import Earlier, Problem
 
 Array = NDArray[np.float64]
 
-N_FIRST = 6  # of the best that were found, to begin with
+N_FIRST = 10  # of the best that were found, to begin with
 
 
 def problem_of(earlier: Earlier, now: Problem) -> Problem:

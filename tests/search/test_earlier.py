@@ -59,8 +59,8 @@ def test_a_short_front_is_followed_by_what_is_best_behind_it() -> None:
 
 
 def test_with_one_objective_the_best_come_in_order() -> None:
-    found = earlier({x: (x,) for x in range(9)}, (ERROR,))
-    assert first(found, now=Problem(SPACE, (ERROR,))) == [0, 1, 2, 3, 4, 5]
+    found = earlier({x: (x,) for x in range(19)}, (ERROR,))
+    assert first(found, now=Problem(SPACE, (ERROR,))) == [*range(N_FIRST)]
 
 
 def test_what_is_wanted_now_says_who_was_best_where_it_was_measured() -> None:
