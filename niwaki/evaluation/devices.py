@@ -7,6 +7,7 @@ from typing import TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 
+from niwaki.compress.pruning.copying import copied
 from niwaki.core.user_randomness import seeded
 from niwaki.evaluation.narrow_convolutions import spared
 from niwaki.tasks.base import Batch
@@ -39,14 +40,47 @@ def placed(module: M, device: torch.device, layout: torch.memory_format) -> M:
     return spared(moved, narrow=on_cpu and layout == torch.channels_last)
 
 
+def layout_for(network: nn.Module, inputs: Tensor) -> torch.memory_format:
+    """Return channels last, which is faster, or contiguous for networks that compute on that alone.
+
+    Code of the user's own may be such: `x.view(len(x), -1)` of a feature map. A network that runs
+    on neither gets channels last, and fails where it is used.
+
+    Args:
+        network: Contiguous. It stays as it is.
+        inputs: (n, ...), on its device, n at least 2.
+    """
+    layouts = (torch.channels_last, torch.contiguous_format)
+    fits = (each for each in layouts if _runs(network, inputs, each))
+    return next(fits, torch.channels_last)
+
+
+def _runs(network: nn.Module, inputs: Tensor, layout: torch.memory_format) -> bool:
+    try:
+        with torch.no_grad(), drawing(0, inputs.device):
+            placed(copied(network), inputs.device, layout).eval()(laid_out(inputs, layout))
+    except Exception:  # of the network's own code, which may raise anything
+        return False
+    return True
+
+
+def laid_out(inputs: Tensor, layout: torch.memory_format) -> Tensor:
+    """Return inputs (n, ...) with images, of four axes, in a memory layout."""
+    if inputs.ndim != 4:
+        return inputs
+    if layout == torch.channels_last:
+        return inputs.to(memory_format=layout)
+    # Of one channel, `contiguous` would leave the strides that convolutions go by.
+    return inputs.clone(memory_format=layout)
+
+
 def to_tensors(batch: Batch, device: torch.device) -> Tensors:
     """Return a batch as tensors on `device`; images are laid out channels-last.
 
-    What is trained on them, or differentiated, must be `placed` channels-last, too.
+    What is trained on them, or differentiated, must be `placed` channels-last, too, or get them
+    `laid_out` as it is.
     """
-    images = torch.from_numpy(batch.inputs).to(device)
-    if images.ndim == 4:
-        images = images.to(memory_format=torch.channels_last)
+    images = laid_out(torch.from_numpy(batch.inputs).to(device), torch.channels_last)
     return images, {name: torch.from_numpy(y).to(device) for name, y in batch.targets.items()}
 
 

@@ -1,6 +1,7 @@
 """Zero-cost proxies of candidates that were not trained, on one batch of the train split."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +12,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, NiwakiError
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.core.registry import nearest
-from niwaki.evaluation.devices import placed, to_tensors, torch_threads
+from niwaki.evaluation.devices import laid_out, layout_for, placed, to_tensors, torch_threads
 from niwaki.evaluation.units import Units
 from niwaki.predictors.proxies.base import Batch
 from niwaki.predictors.proxies.registry import PROXIES, proxy_scores
@@ -75,10 +76,13 @@ class ProxyScores:
         found: dict[str, float] = {}
         with torch_threads(1), torch.random.fork_rng(devices=[]):
             torch.manual_seed(derived_seed(self._seed, "proxies"))
-            network = placed(self._build(candidate), torch.device("cpu"), torch.channels_last)
+            network, batch = self._build(candidate), self._batch
+            layout = layout_for(network, batch.inputs[:2])
+            network = placed(network, torch.device("cpu"), layout)
+            batch = replace(batch, inputs=laid_out(batch.inputs, layout))
             for name in self._names:
                 try:
-                    found |= proxy_scores(network, self._batch, [name])
+                    found |= proxy_scores(network, batch, [name])
                 except (NiwakiError, RuntimeError, ArithmeticError):
                     continue
         return found

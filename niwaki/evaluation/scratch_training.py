@@ -15,7 +15,15 @@ from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, train_batches
 from niwaki.evaluation.captured import CapturedGradients, captured
-from niwaki.evaluation.devices import Tensors, best_device, drawing, placed, repeatable
+from niwaki.evaluation.devices import (
+    Tensors,
+    best_device,
+    drawing,
+    laid_out,
+    layout_for,
+    placed,
+    repeatable,
+)
 from niwaki.evaluation.units import Units
 from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.arrays import ArraySplit
@@ -143,7 +151,11 @@ class ScratchTraining:
         self._nats = _nats(self._losses)
         with drawing(derived_seed(seed, "weights"), self._device):
             network = build()
-        self.network = placed(network, self._device, torch.channels_last)
+        network = network.to(self._device)
+        self._layout = torch.channels_last
+        (images, *_) = self._drawn_images(2)
+        self._layout = layout_for(network, images)
+        self.network = placed(network, self._device, self._layout)
         self._units = Units(data.statistics[task.name] for task in data.tasks).to(self._device)
         self._in_units = True  # states of earlier versions are not, nor what goes on from there
         self._parameters = [p for p in self.network.parameters() if p.requires_grad]
@@ -199,7 +211,7 @@ class ScratchTraining:
 
         It answers in the targets' own units. The training has ended.
         """
-        self.network = placed(self.network, self._device, torch.channels_last)
+        self.network = placed(self.network, self._device, self._layout)
         if self._recipe.n_recalibration:
             seed = derived_seed(self._seed, "recalibration")
             with drawing(seed, self._device):
@@ -234,12 +246,13 @@ class ScratchTraining:
             shuffling = stream(self._seed, "shuffling", epoch)
             number = epoch * self._steps_per_epoch
             size = self._recipe.batch_size
-            for batch in train_batches(self._split, size, self._device, rng=shuffling):
+            batches = train_batches(self._split, size, self._device, rng=shuffling)
+            for images, targets in batches:
                 if number >= self.n_steps:
                     return
                 number += 1
                 if number > self.steps_done:
-                    yield batch
+                    yield laid_out(images, self._layout), targets
 
     @repeatable()
     def _step(self, batch: Tensors) -> float:
@@ -292,7 +305,8 @@ class ScratchTraining:
 
     def _drawn_images(self, n_images: int) -> Iterator[Tensor]:
         rng = stream(derived_seed(self._seed, "recalibration"), "order")
-        return inputs_for_statistics(self._split, n_images, self._device, rng=rng)
+        drawn = inputs_for_statistics(self._split, n_images, self._device, rng=rng)
+        return (laid_out(images, self._layout) for images in drawn)
 
 
 def part_of(split: Split, share: float) -> Split:

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
+from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.families import family_of
 from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
@@ -77,3 +79,19 @@ def test_several_tasks_are_judged_together() -> None:
     assert set(found) == set(names)
     assert all(np.isfinite(value) for value in found.values())
     assert len(scores._batch.inputs) == N_ITEMS
+
+
+class _Flattening(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(nn.Conv2d(3, 4, 3, 2, 1), nn.ReLU())
+        self.head = nn.Linear(4 * 4 * 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.head(self.conv(x).view(len(x), -1))
+        return answer
+
+
+def test_networks_that_look_at_maps_by_view_are_judged() -> None:
+    scores = ProxyScores(ALL, shades(), lambda _: _Flattening(), seed=0)
+    assert set(scores(Candidate.of({"width": 4}))) == set(ALL)

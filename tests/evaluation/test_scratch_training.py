@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
@@ -265,3 +265,24 @@ def test_a_training_of_an_earlier_version_goes_on_without_units(tmp_path: Path) 
         state = earlier.state()
         (level,) = earlier.finished()(torch.randn(2, 3, 8, 8))
         assert level.abs().max() < 10.0
+
+
+class _Flattening(nn.Module):
+    """Looks at feature maps by `view`, which no map that is channels last bears."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, 2, 1)
+        self.head = nn.Linear(4 * 4 * 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.head(self.conv(x).view(len(x), -1))
+        return answer
+
+
+def test_networks_that_look_at_maps_by_view_are_trained(items: TaskData) -> None:
+    recipe = replace(RECIPE, learning_rate=0.01)
+    run = ScratchTraining(_Flattening, items, recipe, fidelity=1.0, seed=0)
+    assert run.run(nullcontext).steps == 24
+    images = torch.from_numpy(next(items[SplitName.TRAIN].batches(2)).inputs)
+    assert run.finished()(images).shape == (2, 3)
