@@ -21,6 +21,7 @@ from niwaki.evaluation.compression.plain_weights import computed_weights, with_p
 from niwaki.tasks.task import TaskKind
 
 ONE, TWO = torch.ones(1), torch.zeros(2)
+LAYER = nn.Linear(4, 2)
 Pair = namedtuple("Pair", "first second")
 
 
@@ -182,6 +183,41 @@ def test_a_forward_that_knows_one_object_alone_is_refused() -> None:
     vars(model)["forward"] = lambda x: 2.0 * before(x)
     with pytest.raises(ConfigError, match="write it as a method of a class"):
         plainly_called(model)
+
+
+def twice(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    before = layer.forward
+    return lambda x: 2.0 * before(x)
+
+
+def added(x: torch.Tensor, *, layer: nn.Module = LAYER) -> torch.Tensor:
+    return x + layer.get_parameter("bias")
+
+
+@pytest.mark.parametrize("how", ["closure", "inner", "default", "global"])
+def test_a_part_whose_forward_knows_layers_is_refused_by_its_path(how: str) -> None:
+    inner = nn.Linear(4, 2)
+    model = nn.Sequential(nn.Linear(4, 4), nn.Sequential(inner))
+    double = twice(inner)
+    vars(inner)["forward"] = {
+        "closure": double,
+        "inner": lambda x: double(x) + 1.0,
+        "default": added,
+        "global": lambda x: x @ LAYER.weight.T,
+    }[how]
+    with pytest.raises(ConfigError, match=r"`forward` of '1\.0' was replaced"):
+        plainly_called(copied(model))
+
+
+def test_a_part_may_be_called_by_a_function_that_knows_no_layers() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2), nn.Linear(3, 2)).eval()
+    vars(model[1])["forward"] = lambda x: torch.relu(x)
+    vars(model[2])["forward"] = MethodType(lambda self, x: x @ self.weight.T, model[2])
+    called = copied(plainly_called(model))
+    with torch.no_grad():
+        for weight in called.parameters():
+            weight.zero_()
+        assert model(torch.ones(2, 4)).any() and not called(torch.ones(2, 4)).any()
 
 
 def test_scripted_models_are_refused() -> None:
