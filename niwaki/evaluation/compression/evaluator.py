@@ -39,6 +39,7 @@ from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.original import Original, example_of, in_order_of_outputs
 from niwaki.evaluation.compression.plans import CompressionPlans
 from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
+from niwaki.evaluation.compression.progress import told
 from niwaki.evaluation.compression.proposals import Allocating, Proposals, reachable
 from niwaki.evaluation.compression.sensitivity import most_sensitive, sensitivities
 from niwaki.evaluation.compression.settings import CompressionSettings
@@ -435,7 +436,8 @@ class CompressedEvaluator(DeployedEvaluator):
             near = [min(len(s) - 1, int(rng.normal(share, 0.2) * len(s))) for s in steps]
             drawn.append(np.array([s[max(0, i)] for s, i in zip(steps, near, strict=True)]))
         asked = self._fastest_precision()
-        graphs = [each for counts in drawn for each in self._pruned_graphs(counts, [asked])]
+        by_turns = told(drawn, self._say, "pruned networks are exported, to measure their latency")
+        graphs = [each for counts in by_turns for each in self._pruned_graphs(counts, [asked])]
         latencies = self._latencies(graphs)
         price = LatencyPrice(self.original.groups.costs, drawn, latencies)
         self._say(
@@ -457,7 +459,7 @@ class CompressedEvaluator(DeployedEvaluator):
     ) -> list[onnx.ModelProto]:
         """Return a pruned network as it will run, all layers in one precision, for each of some."""
         module = apply_plan(self.original.module, self._ranked.plan(counts))
-        graph = self._deployment.float_graph(module)
+        graph = self._deployment.float_graph(module, quantizable=INT8 in precisions)
         asked = (dict.fromkeys(self.original.layers, each) for each in precisions)
         return [self._deployment.quantized(graph, plan_of(each, self._target)) for each in asked]
 
