@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.core.errors import ExportError
+from niwaki.tasks.wording import kind_of
 
 
 def torch_outputs(
@@ -58,6 +59,6 @@ def named_outputs(answer: object, names: Sequence[str]) -> dict[str, torch.Tenso
     if isinstance(answer, Sequence) and len(answer) == len(names):
         return dict(zip(names, answer, strict=True))
     raise ExportError(
-        f"the torch module returns a {type(answer).__name__}, which is not {len(names)} outputs "
+        f"the torch module returns {kind_of(answer)}, which is not {len(names)} outputs "
         f"({', '.join(names)}): return a tensor, a sequence, or a mapping by these names"
     )

@@ -21,6 +21,7 @@ from niwaki.tasks.paths import split_named
 from niwaki.tasks.preprocessing import as_given, channels_first, guessed_layout
 from niwaki.tasks.streams import StreamSplit, joined, require_shapes_of_first
 from niwaki.tasks.task import Task, TaskSettings
+from niwaki.tasks.wording import kind_of
 
 _CONTRACT = "return {split name: iterable of (inputs, targets) batches}"
 
@@ -82,7 +83,7 @@ def imported(path: str) -> Callable[[], Any]:
     """
     found = import_object(path)
     if not callable(found):
-        raise ConfigError(f"'{path}' is a {type(found).__name__}, but a function is needed")
+        raise ConfigError(f"'{path}' is {kind_of(found)}, but a function is needed")
     try:
         inspect.signature(found).bind()
     except TypeError as error:
@@ -104,7 +105,7 @@ def loaders_from(function: str) -> dict[SplitName, Iterable[Any]]:
     with seeded():
         returned = give()
     if not isinstance(returned, Mapping):
-        raise DataError(f"'{function}' returned a {type(returned).__name__}: {_CONTRACT}")
+        raise DataError(f"'{function}' returned {kind_of(returned)}: {_CONTRACT}")
     return loaders_by_split(returned, function)
 
 
@@ -118,9 +119,7 @@ def loaders_by_split(given: Mapping[str, Any], origin: str) -> dict[SplitName, I
     loaders = {split_named(str(name), origin): loader for name, loader in given.items()}
     for split, loader in loaders.items():
         if not isinstance(loader, Iterable):
-            raise DataError(
-                f"'{origin}' gave a {type(loader).__name__} for the {split} split: {_CONTRACT}"
-            )
+            raise DataError(f"'{origin}' gave {kind_of(loader)} for the {split} split: {_CONTRACT}")
     if SplitName.TRAIN not in loaders:
         raise DataError(f"'{origin}' gave no loader for the train split: give at least that one")
     return loaders
@@ -143,7 +142,7 @@ class _BatchReader:
     def __call__(self, batch: Any, origin: str) -> Given:
         if not (isinstance(batch, tuple | list) and len(batch) == 2):
             raise DataError(
-                f"{origin} is a {type(batch).__name__}, not a pair (inputs, targets): {_CONTRACT}"
+                f"{origin} is {kind_of(batch)}, not a pair (inputs, targets): {_CONTRACT}"
             )
         inputs, targets = batch
         if not isinstance(targets, Mapping):
@@ -175,7 +174,7 @@ def plain_array(values: Any, what: str) -> NDArray[Any]:
         return np.asarray(values)
     except (TypeError, ValueError, RuntimeError) as error:  # numpy's and torch's, by kind of tensor
         raise DataError(
-            f"{what} are no plain array, but a {type(values).__name__} ({error}): give one dense "
+            f"{what} are no plain array, but {kind_of(values)} ({error}): give one dense "
             "array or tensor for each batch"
         ) from error
 

@@ -82,7 +82,7 @@ def test_half_precision_and_gradients_are_no_obstacle() -> None:
     ("name", "message"),
     [
         ("not_a_mapping", "returned a list: return {split name"),
-        ("not_iterable", "gave a int for the train split"),
+        ("not_iterable", "gave an int for the train split"),
         ("no_pairs", r"batch 0 is a ndarray, not a pair \(inputs, targets\)"),
         ("no_train", "no loader for the train split"),
         ("empty_search", "split search gave no batches"),
@@ -106,7 +106,7 @@ def test_one_array_for_two_tasks_is_refused() -> None:
     ("function", "message"),
     [
         (f"{HERE}:misspelled", "did you mean 'train'"),
-        (f"{HERE}:NOT_A_FUNCTION", "is a int, but a function is needed"),
+        (f"{HERE}:NOT_A_FUNCTION", "is an int, but a function is needed"),
         (f"{HERE}:torch_loader", "did you mean 'torch_loaders'"),
         (f"{FILE}:torch_loader", "did you mean 'torch_loaders'"),
         ("nowhere/data.py:loaders", "there is no file 'nowhere/data.py'"),

@@ -27,6 +27,7 @@ from niwaki.tasks.checks import Given, require_finite
 from niwaki.tasks.preprocessing import AS_GIVEN
 from niwaki.tasks.python_loaders import loaders_by_split, loaders_from, plain_array
 from niwaki.tasks.task import TaskKind, TaskSettings
+from niwaki.tasks.wording import kind_of
 
 _BATCH = 256
 _ORIGIN = "the loaders"
@@ -93,7 +94,7 @@ def infer_for_part(
 def _by_split(loaders: object) -> dict[SplitName, Iterable[Any]]:
     if not isinstance(loaders, Mapping):
         raise DataError(
-            f"the tasks are a {type(loaders).__name__}, but loaders are given by split: give "
+            f"the tasks are {kind_of(loaders)}, but loaders are given by split: give "
             '{"train": batches}, and "test" and others where there are any'
         )
     return loaders_by_split(loaders, _ORIGIN)

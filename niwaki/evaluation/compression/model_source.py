@@ -16,6 +16,7 @@ from niwaki.evaluation.compression.parts import part_of
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.tasks.python_loaders import imported
+from niwaki.tasks.wording import kind_of
 
 ORIGINAL_FILE = "original.json"
 
@@ -106,7 +107,7 @@ class ModelSource:
         if not isinstance(found, nn.Module):
             came = f"'{self.reference}' returned" if self.reference else "the model is"
             raise ConfigError(
-                f"{came} a {type(found).__name__}, but a trained torch.nn.Module is needed: give "
+                f"{came} {kind_of(found)}, but a trained torch.nn.Module is needed: give "
                 "the module itself, with its weights loaded"
             )
         return found

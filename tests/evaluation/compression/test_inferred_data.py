@@ -137,7 +137,7 @@ def test_a_split_without_items_is_named(split: str) -> None:
 
 def test_what_cannot_be_gone_through_is_no_loader() -> None:
     given: dict[str, Any] = {**unlabelled(), "val": 3}
-    with pytest.raises(DataError, match="gave a int for the val split: return"):
+    with pytest.raises(DataError, match="gave an int for the val split: return"):
         infer_from(given, build(), seed=0)
 
 
