@@ -38,8 +38,9 @@ class EarlierRun:
         outside = ""
         if self.n_outside:
             outside = f"; {self.n_outside} more are not of this space ({self.fault})"
-        n_evaluations = f"{len(self.search.trials)} evaluations"
-        return f"learns from '{self.path}': {n_evaluations} of {names}{outside}"
+        n = len(self.search.trials)
+        evaluations = f"{n} evaluation{'s' if n != 1 else ''}"
+        return f"learns from '{self.path}': {evaluations} of {names}{outside}"
 
 
 def read_earlier(
@@ -76,16 +77,17 @@ def keep_earlier(folder: RunFolder, paths: Sequence[str | Path]) -> None:
     """
     if not paths or folder.earlier.exists():
         return
-    for path in paths:
-        _run_at(str(path), Path(path))
+    originals = _originals(folder, paths)
+    for path, place in zip(paths, originals, strict=True):
+        _run_at(str(path), place)
     unfinished = folder.earlier.with_suffix(UNFINISHED)
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
-        for number, path in enumerate(paths):
+        for number, place in enumerate(originals):
             copy = unfinished / str(number)
             copy.mkdir(parents=True)
-            for name in (FILE_NAME, RunFolder(Path(path)).trials.name):
-                shutil.copyfile(Path(path) / name, copy / name)
+            for name in (FILE_NAME, folder.trials.name):
+                shutil.copyfile(place / name, copy / name)
         unfinished.rename(folder.earlier)
     except OSError as error:
         raise cannot_write(folder.earlier, error) from error
@@ -94,19 +96,29 @@ def keep_earlier(folder: RunFolder, paths: Sequence[str | Path]) -> None:
 def _places(folder: RunFolder, paths: Sequence[str | Path]) -> list[Path]:
     if paths and folder.earlier.exists():
         return [folder.earlier / str(number) for number in range(len(paths))]
-    for path in paths:
-        if Path(path).resolve() == folder.path.resolve():
+    return _originals(folder, paths)
+
+
+def _originals(folder: RunFolder, paths: Sequence[str | Path]) -> list[Path]:
+    places = [Path(path).expanduser() for path in paths]
+    for place in places:
+        if place.resolve() == folder.path.resolve():
             raise ConfigError(
-                f"'learn_from' names '{path}', which is this run itself: leave it out"
+                f"'learn_from' names '{place}', which is this run itself: leave it out"
             )
-    return [Path(path) for path in paths]
+    return places
 
 
 def _run_at(path: str, place: Path) -> Run:
     try:
         return Run.read(place)
     except RunFolderError as error:
-        raise RunFolderError(f"'learn_from' names '{path}', but {error}") from error
+        if place != Path(path).expanduser():
+            raise RunFolderError(
+                f"the copy of '{path}' that this run learns from cannot be read ({error}): restore "
+                f"'{place}', or give this run another name"
+            ) from error
+        raise type(error)(f"'learn_from' names '{path}', but {error}") from error
 
 
 def _read(path: str, place: Path, space: Space, constraints: Sequence[Constraint]) -> EarlierRun:

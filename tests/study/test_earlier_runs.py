@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import ConfigError, NiwakiError, RunFolderError
+from niwaki.core.errors import ConfigError, LedgerError, NiwakiError, RunFolderError
 from niwaki.core.measurement import Measurement
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.earlier import N_FIRST
@@ -111,6 +111,28 @@ def test_it_goes_on_as_it_would_have_although_that_run_is_gone(
     shutil.rmtree(earlier)
     learning_study(tmp_path / "run", earlier, n=14).run()
     assert asked(tmp_path / "run") == asked(tmp_path / "whole")
+
+
+def test_a_copy_that_is_damaged_is_told_as_such(tmp_path: Path, earlier: Path) -> None:
+    learning_study(tmp_path / "run", earlier, n=3).run()
+    shutil.rmtree(tmp_path / "run" / "earlier" / "0")
+    with pytest.raises(RunFolderError, match=r"the copy of '.*' that this run learns from cannot"):
+        learning_study(tmp_path / "run", earlier, n=5).run()
+
+
+def test_a_damaged_ledger_is_named(tmp_path: Path, earlier: Path) -> None:
+    lines = (earlier / "trials.jsonl").read_bytes().splitlines(keepends=True)
+    (earlier / "trials.jsonl").write_bytes(b"".join([*lines[:4], b"{}\n", *lines[5:]]))
+    with pytest.raises(LedgerError, match=r"'learn_from' names '.*', but .*trials\.jsonl"):
+        learning_study(tmp_path / "run", earlier, n=3).run()
+
+
+def test_a_home_folder_may_be_a_tilde(
+    tmp_path: Path, earlier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(earlier.parent))
+    learning_study(tmp_path / "run", f"~/{earlier.name}", n=3).run()
+    assert len(Run.read(tmp_path / "run").history.trials) == 3
 
 
 def test_it_says_what_it_learns_from_when_it_begins(tmp_path: Path, earlier: Path) -> None:
