@@ -42,19 +42,21 @@ def informed(problem: Problem, earlier: Sequence[Earlier]) -> Problem:
     """
     for trial in chain.from_iterable(each.trials for each in earlier):
         problem.space.validate(trial.candidate)
-    first: dict[str, Candidate] = {}
+    known = {problem.identity(candidate) for candidate in problem.initial}
+    best: dict[str, Candidate] = {}
     by_turns = zip_longest(*(_best_first(problem, each) for each in earlier))
     for candidate in chain.from_iterable(by_turns):
-        if candidate is not None:
-            first.setdefault(problem.identity(candidate), candidate)
-    initial = (*problem.initial, *[*first.values()][:N_FIRST])
-    return replace(problem, initial=initial, earlier=tuple(earlier))
+        if candidate is not None and (name := problem.identity(candidate)) not in known:
+            best.setdefault(name, candidate)
+    initial = (*problem.initial, *[*best.values()][:N_FIRST])
+    return replace(problem, initial=initial, earlier=tuple(e for e in earlier if e.trials))
 
 
 def _best_first(now: Problem, earlier: Earlier) -> list[Candidate]:
     """Return the best candidates of a search, each front spread out: ends first, then what is far.
 
-    They are the best by what is wanted now if all of that was measured then.
+    They are the best by what is wanted now if all of that was measured then. If none keeps to the
+    bounds, those that come nearest to it.
     """
     measured = {name for trial in earlier.trials for name in trial.measurement.values}
     was = {objective.name: objective.direction for objective in earlier.objectives}
@@ -64,10 +66,12 @@ def _best_first(now: Problem, earlier: Earlier) -> list[Candidate]:
     judge = problem_of(earlier, now)
     if alike:
         judge = replace(judge, objectives=now.objectives)
-    costs = judge.costs(earlier.trials)
-    feasible = judge.violations(earlier.trials) == 0.0
-    if feasible.any():
-        costs[~feasible] = np.nan
+    costs, violations = judge.costs(earlier.trials), judge.violations(earlier.trials)
+    if not (violations == 0.0).any():
+        nearest = np.argsort(violations, kind="stable")
+        nearest = nearest[np.isfinite(violations[nearest])]
+        return [earlier.trials[row].candidate for row in nearest[:N_FIRST]]
+    costs[violations > 0.0] = np.nan
     found: list[Candidate] = []
     while len(found) < N_FIRST and (front := np.flatnonzero(non_dominated(costs))).size:
         found += [earlier.trials[front[row]].candidate for row in _spread(costs[front])]

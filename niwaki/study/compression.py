@@ -94,7 +94,7 @@ class CompressionRequest:
         if self.scheduler != "full":
             self._require_search(f"the scheduler '{self.scheduler}'")
         if self.learn_from:
-            self._require_search("what learns from earlier runs")
+            self._require_search("learning from earlier runs (`learn_from`, --learn-from)")
 
     def _require_search(self, what: str) -> None:
         if not self.evaluations:

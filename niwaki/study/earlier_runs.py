@@ -61,22 +61,35 @@ def read_earlier(
         ConfigError: If a run is the study itself, or has nothing to learn from.
         RunFolderError: If there is no such run, or it is damaged.
     """
+    if isinstance(paths, str | Path):
+        raise ConfigError(f"'learn_from' is '{paths}': give a list of runs, such as ['{paths}']")
     return tuple(
         _read(str(path), place, space, constraints)
         for path, place in zip(paths, _places(folder, paths), strict=True)
     )
 
 
-def keep_earlier(folder: RunFolder, paths: Sequence[str | Path]) -> None:
+def keep_earlier(folder: RunFolder, paths: Sequence[str | Path], *, begun: bool) -> None:
     """Copy what is learned from runs into the folder of a study, unless that was done before.
 
     So a study that is continued knows what it knew, whatever became of those runs.
 
+    Args:
+        folder: Of the study.
+        paths: Of the runs.
+        begun: Whether the study has measured something: then there have to be copies.
+
     Raises:
-        RunFolderError: If there is no such run, or the copies cannot be written.
+        ConfigError: If a run is the study itself.
+        RunFolderError: If there is no such run, or the copies are gone or cannot be written.
     """
     if not paths or folder.earlier.exists():
         return
+    if begun:
+        raise RunFolderError(
+            f"'{folder.earlier}' is gone, where this run keeps what it learned from others: "
+            "restore it, or give this run another name"
+        )
     originals = _originals(folder, paths)
     for path, place in zip(paths, originals, strict=True):
         _run_at(str(path), place)

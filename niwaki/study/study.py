@@ -217,9 +217,10 @@ class Study:
 
     def _run(self, recorder: Recorder) -> Front:
         settings = self._settings
-        keep_earlier(self.folder, settings.learn_from)
+        begun = recorder.history.baseline is not None
+        keep_earlier(self.folder, settings.learn_from, begun=begun)
         earlier = self._earlier_runs()
-        if recorder.history.baseline is None:
+        if not begun:
             for run in earlier:
                 self._observer.say(str(run))
             self._check_executor()

@@ -82,8 +82,11 @@ def test_a_value_that_is_better_the_other_way_round_is_another_one() -> None:
 def test_who_keeps_to_the_bounds_comes_first_if_anybody_does() -> None:
     begins = first(earlier(LINE, bounds=(Bound("cost", 1.0, 4.0),)))
     assert set(begins) == {15, 16, 17, 18, 19}
-    nobody = first(earlier(LINE, bounds=(Bound("cost", 1.0, -1.0),)))
-    assert len(nobody) == N_FIRST
+
+
+def test_if_nobody_keeps_to_the_bounds_those_come_first_that_come_nearest() -> None:
+    begins = first(earlier(LINE, bounds=(Bound("cost", 1.0, -1.0),)))
+    assert begins == [*range(19, 19 - N_FIRST, -1)]
 
 
 def test_failures_are_nobody_s_best() -> None:
@@ -104,7 +107,11 @@ def test_candidates_that_are_one_network_are_begun_with_once() -> None:
 
 def test_what_the_problem_begins_with_stays_in_front() -> None:
     now = Problem(SPACE, (ERROR, COST), initial=(candidate(7),))
-    assert first(earlier({0: (0, 0)}), now=now) == [7, 0]
+    assert first(earlier({7: (0, 0), 0: (1, 1)}), now=now) == [7, 0]
+
+
+def test_a_search_that_measured_nothing_says_nothing() -> None:
+    assert informed(NOW, [earlier({})]) == NOW
 
 
 def test_every_searcher_begins_with_them() -> None:

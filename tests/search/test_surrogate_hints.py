@@ -108,6 +108,24 @@ def test_what_costs_nothing_to_know_needs_no_hint() -> None:
     assert (catalogue.kinds(n_columns) == 3).sum() == 1
 
 
+def test_spellings_of_one_network_were_each_measured() -> None:
+    def sorted_layers(candidate: Candidate) -> str:
+        return str(sorted(int(str(value)) for _, value in candidate.items))
+
+    problem = replace(INFORMED, identity=sorted_layers)
+    catalogue = Catalogue(problem, learns_from_cheap=True)
+    n_columns = catalogue.pool([LAYERS.sample(stream(0, "any"))]).features.shape[1]
+    assert (catalogue.kinds(n_columns) == 3).sum() == 2
+
+
+def test_what_is_said_of_a_candidate_hangs_on_nobody_beside_it() -> None:
+    together, alone = (Catalogue(INFORMED, learns_from_cheap=True) for _ in range(2))
+    candidates = [trial.candidate for trial in drawn(measured, 40, "others")]
+    pool = together.pool(candidates)
+    for candidate, features in zip(pool.candidates, pool.features, strict=True):
+        assert (alone.pool([candidate]).features[0] == features).all()
+
+
 def test_two_measurements_say_too_little_for_a_hint() -> None:
     problem = replace(PROBLEM, earlier=(replace(EARLIER, trials=EARLIER.trials[:2]),))
     catalogue = Catalogue(problem, learns_from_cheap=True)

@@ -136,7 +136,7 @@ def test_a_scheduler_without_a_search_is_refused() -> None:
 
 
 def test_learning_from_earlier_runs_without_a_search_is_refused() -> None:
-    with pytest.raises(ConfigError, match="earlier runs needs a search: say how many"):
+    with pytest.raises(ConfigError, match=r"--learn-from\) needs a search: say how many"):
         CompressionRequest(learn_from=("runs/compress",))
 
 

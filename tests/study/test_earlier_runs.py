@@ -120,6 +120,19 @@ def test_a_copy_that_is_damaged_is_told_as_such(tmp_path: Path, earlier: Path) -
         learning_study(tmp_path / "run", earlier, n=5).run()
 
 
+def test_copies_that_are_gone_are_not_made_anew(tmp_path: Path, earlier: Path) -> None:
+    learning_study(tmp_path / "run", earlier, n=3).run()
+    shutil.rmtree(tmp_path / "run" / "earlier")
+    with pytest.raises(RunFolderError, match="is gone, where this run keeps what it learned"):
+        learning_study(tmp_path / "run", earlier, n=5).run()
+
+
+def test_one_run_is_given_as_a_list(tmp_path: Path, earlier: Path) -> None:
+    settings = StudySettings(("gain", "price"), budget=Budget(3), learn_from=str(earlier))
+    with pytest.raises(ConfigError, match="give a list of runs, such as"):
+        Study(tmp_path / "run", _Slower(), Surrogate, settings).run()
+
+
 def test_a_damaged_ledger_is_named(tmp_path: Path, earlier: Path) -> None:
     lines = (earlier / "trials.jsonl").read_bytes().splitlines(keepends=True)
     (earlier / "trials.jsonl").write_bytes(b"".join([*lines[:4], b"{}\n", *lines[5:]]))

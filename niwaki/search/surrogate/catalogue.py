@@ -44,28 +44,31 @@ class Catalogue:
 
     def pool(self, candidates: Sequence[Candidate]) -> Pool:
         """Return candidates as a pool; of equal identities the first stands for all."""
-        first = self._met(candidates)
-        return self._assembled(first, [self._entry(name, one) for name, one in first.items()])
-
-    def _met(self, candidates: Sequence[Candidate]) -> dict[str, Candidate]:
-        """Return the first candidate of each identity; all but its hints are known from here on."""
         first: dict[str, Candidate] = {}
+        entries: dict[str, Candidate] = {}
         for candidate in candidates:
             name = self.problem.identity(candidate)
-            if name in first:
-                continue
-            first[name] = candidate
-            # At once: spaces remember the last few networks that they were asked about.
-            entry = self._entry(name, candidate)
-            if entry not in self._cheap:
-                self._cheap[entry] = self.problem.cheap(candidate)
-        entries = {self._entry(name, candidate): candidate for name, candidate in first.items()}
+            if name not in first:
+                first[name] = candidate
+                entries[self._met(name, candidate)] = candidate
+        self._describe(entries)
+        return self._assembled(first, list(entries))
+
+    def _met(self, identity: str, candidate: Candidate) -> str:
+        """Return the entry of a candidate, whose cheap values are known from here on."""
+        # At once: spaces remember the last few networks that they were asked about.
+        entry = self._entry(identity, candidate)
+        if entry not in self._cheap:
+            self._cheap[entry] = self.problem.cheap(candidate)
+        return entry
+
+    def _describe(self, entries: Mapping[str, Candidate]) -> None:
+        """Encode candidates that were met, hints apart."""
         new = [entry for entry in entries if entry not in self._plain]
         if new:
             rows = self._encoded([entries[entry] for entry in new])
             # Without a list of all, a candidate is the only one of its kin that is known.
             self._take_down(new, np.tile(rows, 2) if self.problem.alike else rows)
-        return first
 
     def _entry(self, identity: str, candidate: Candidate) -> str:
         """Return the name under which a candidate is kept: never what depends on who came first."""
@@ -138,14 +141,14 @@ class Catalogue:
         """What earlier searches say, in the features of candidates as they are met here."""
         if not self.learns_from_cheap:
             return Hints()
+        cheap = frozenset(self._counts.units)
         with one_thread():
-            return Hints.of(self.problem, self._without_hints, self._plain_views)
+            return Hints.of(self.problem, self._without_hints, cheap, self._plain_views)
 
     def _without_hints(self, candidates: Sequence[Candidate]) -> Array:
         """Return (n, d) features of n candidates."""
-        self._met(candidates)
-        names = map(self.problem.identity, candidates)
-        entries = map(self._entry, names, candidates)
+        entries = [self._met(self.problem.identity(each), each) for each in candidates]
+        self._describe(dict(zip(entries, candidates, strict=True)))
         return np.array([self._plain[entry] for entry in entries])
 
     @cached_property
@@ -193,8 +196,10 @@ class Catalogue:
             return plain
         new = [row for row, entry in enumerate(entries) if entry not in self._hinted]
         if new:
+            # Row by row, but for the list, as the last digits hang on what else is asked about.
+            blocks = [new] if self._is_listed else [[row] for row in new]
             with one_thread():
-                hints = self._hints.encode(plain[new])
+                hints = np.concatenate([self._hints.encode(plain[rows]) for rows in blocks])
             self._hinted.update(zip([entries[row] for row in new], hints, strict=True))
         hints = np.array([self._hinted[entry] for entry in entries])
         return np.concatenate([plain, hints.reshape(len(entries), len(self._hints))], axis=1)

@@ -43,22 +43,25 @@ class Hints:
 
     @classmethod
     def of(
-        cls, problem: Problem, described: Describe, views: Callable[[int], tuple[slice, ...]]
+        cls,
+        problem: Problem,
+        described: Describe,
+        cheap: frozenset[str],
+        views: Callable[[int], tuple[slice, ...]],
     ) -> "Hints":
-        """Learn what earlier searches of a problem measured, but for what costs nothing to know.
+        """Learn what earlier searches of a problem measured.
 
         Args:
             problem: What is searched now.
             described: Gives the (n, d) features of candidates, hints apart.
+            cheap: Names of values that cost nothing to know: of these there are no hints.
             views: Of so many features.
         """
         beliefs: list[Learned] = []
         for earlier in problem.earlier:
-            candidates = [trial.candidate for trial in earlier.trials]
             history = History(problem_of(earlier, problem))
-            history.add(earlier.trials, described(candidates))
+            history.add(earlier.trials, described([each.candidate for each in earlier.trials]))
             history = history.condensed(MOST_TRIALS)
-            cheap = frozenset(name for each in candidates for name in problem.cheap(each))
             learned = lessons(history, cheap, views(len(history.features[0])))
             if learned is not None:
                 beliefs += learned.values.values()
