@@ -12,9 +12,8 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
-from niwaki.evaluation.devices import placed
+from niwaki.evaluation.devices import layout_for
 from niwaki.evaluation.own_forward import forward_of, give_forward, require_copyable
 
 _INTEGERS = "_niwaki_takes_integers"
@@ -66,14 +65,10 @@ def note_answers(module: nn.Module, inputs: torch.Tensor) -> None:
         module: In evaluation mode.
         inputs: (n, ...), on which it runs.
     """
-    laid_out = placed(copied(module), inputs.device, torch.channels_last)
-    last = inputs.to(memory_format=torch.channels_last) if inputs.ndim == 4 else inputs
+    if layout_for(module, inputs) == torch.contiguous_format:
+        vars(module)[_CONTIGUOUS] = True
     with torch.no_grad():
-        try:
-            answer = laid_out(last)
-        except Exception:  # of the model's own code, which may raise anything
-            vars(module)[_CONTIGUOUS] = True
-            answer = module(inputs)
+        answer = module(inputs)
     found = {"": answer} if _is_tensor(answer) else _parts(answer)
     vectors = [name for name, values in found.items() if getattr(values, "ndim", 0) == 1]
     vars(module)[_COLUMNS] = (*vars(module).get(_COLUMNS, ()), *vectors)
