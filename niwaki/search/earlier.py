@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.errors import SpaceError
 from niwaki.core.pareto import non_dominated
 from niwaki.search.base import Earlier, Problem
+from niwaki.spaces.many import faults
 
 Array = NDArray[np.float64]
 
@@ -40,8 +42,9 @@ def informed(problem: Problem, earlier: Sequence[Earlier]) -> Problem:
     Raises:
         SpaceError: If a trial is not of the space.
     """
-    for trial in chain.from_iterable(each.trials for each in earlier):
-        problem.space.validate(trial.candidate)
+    candidates = [trial.candidate for each in earlier for trial in each.trials]
+    if fault := next(filter(None, faults(problem.space, candidates)), ""):
+        raise SpaceError(fault)
     known = {problem.identity(candidate) for candidate in problem.initial}
     best: dict[str, Candidate] = {}
     by_turns = zip_longest(*(_best_first(problem, each) for each in earlier))

@@ -1,9 +1,10 @@
 """Runs that a study learns from: copied into its folder when it begins, and read from there."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from niwaki.core.constraints import Constraint
 from niwaki.core.errors import ConfigError, RunFolderError
@@ -12,9 +13,11 @@ from niwaki.core.measurement import Trial
 from niwaki.search.base import Earlier
 from niwaki.spaces.base import Space
 from niwaki.spaces.many import spelled
-from niwaki.study.description import FILE_NAME
+from niwaki.study.description import FILE_NAME, StudyDescription
 from niwaki.study.run import Run
 from niwaki.study.run_folder import RunFolder
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def keep_earlier(folder: RunFolder, paths: Sequence[str | Path], *, begun: bool)
         )
     originals = _originals(folder, paths)
     for path, place in zip(paths, originals, strict=True):
-        _run_at(str(path), place)
+        _read_at(str(path), place, StudyDescription.load)
     unfinished = folder.earlier.with_suffix(UNFINISHED)
     try:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -122,9 +125,9 @@ def _originals(folder: RunFolder, paths: Sequence[str | Path]) -> list[Path]:
     return places
 
 
-def _run_at(path: str, place: Path) -> Run:
+def _read_at(path: str, place: Path, read: Callable[[Path], T]) -> T:
     try:
-        return Run.read(place)
+        return read(place)
     except RunFolderError as error:
         if place != Path(path).expanduser():
             raise RunFolderError(
@@ -135,7 +138,7 @@ def _run_at(path: str, place: Path) -> Run:
 
 
 def _read(path: str, place: Path, space: Space, constraints: Sequence[Constraint]) -> EarlierRun:
-    run = _run_at(path, place)
+    run = _read_at(path, place, Run.read)
     trials = [*run.history.baseline_of(space), *run.history.full_trials]
     measured = [trial for trial in trials if trial.measurement.complete]
     if not measured:

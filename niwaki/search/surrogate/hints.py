@@ -12,7 +12,7 @@ References:
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -60,8 +60,10 @@ class Hints:
         beliefs: list[Learned] = []
         for earlier in problem.earlier:
             history = History(problem_of(earlier, problem))
-            history.add(earlier.trials, described([each.candidate for each in earlier.trials]))
-            history = history.condensed(MOST_TRIALS)
+            history.add(earlier.trials, np.empty((len(earlier.trials), 0)))
+            history = history.condensed(MOST_TRIALS)  # before features, which may be thousands each
+            features = described([trial.candidate for trial in history.trials])
+            history = replace(history, features=list(features))
             learned = lessons(history, cheap, views(len(history.features[0])))
             if learned is not None:
                 beliefs += learned.values.values()
