@@ -1,6 +1,6 @@
 """Fronts of minimised costs: dominance, hypervolume, the knee."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,34 @@ def _first_of_front(ordered: Costs) -> NDArray[np.bool_]:
             n_front += 1
             keep[row] = True
     return keep
+
+
+def fronts(costs: Costs) -> Iterator[NDArray[np.int64]]:
+    """Yield the rows of the front, then those of the next one, until none is left.
+
+    Args:
+        costs: (n, m), minimised. A row with NaN is on no front.
+    """
+    left = np.flatnonzero(~np.isnan(costs).any(axis=1))
+    while len(left):
+        on = non_dominated(costs[left])
+        yield left[on]
+        left = left[~on]
+
+
+def first_fronts(costs: Costs, n: int) -> NDArray[np.int64]:
+    """Return the rows of whole fronts, the best first, as many as make up at least `n` rows.
+
+    Args:
+        costs: (n_rows, m), minimised. A row with NaN is on no front.
+        n: At least 1; all rows of fronts are returned if there are fewer.
+    """
+    chosen: list[NDArray[np.int64]] = []
+    for front in fronts(costs):
+        chosen.append(front)
+        if sum(map(len, chosen)) >= n:
+            break
+    return np.concatenate([np.zeros(0, dtype=np.int64), *chosen])
 
 
 def hypervolume(costs: Costs, reference: NDArray[np.float64]) -> float:

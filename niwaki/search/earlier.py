@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, zip_longest
+from itertools import chain, islice, zip_longest
 
 import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
-from niwaki.core.pareto import non_dominated
+from niwaki.core.pareto import fronts
 from niwaki.search.base import Earlier, Problem
 from niwaki.spaces.many import faults
 
@@ -75,11 +75,8 @@ def _best_first(now: Problem, earlier: Earlier) -> list[Candidate]:
         nearest = nearest[np.isfinite(violations[nearest])]
         return [earlier.trials[row].candidate for row in nearest[:N_FIRST]]
     costs[violations > 0.0] = np.nan
-    found: list[Candidate] = []
-    while len(found) < N_FIRST and (front := np.flatnonzero(non_dominated(costs))).size:
-        found += [earlier.trials[front[row]].candidate for row in _spread(costs[front])]
-        costs[front] = np.nan
-    return found[:N_FIRST]
+    found = (front[row] for front in fronts(costs) for row in _spread(costs[front]))
+    return [earlier.trials[row].candidate for row in islice(found, N_FIRST)]
 
 
 def _spread(costs: Array) -> list[int]:

@@ -8,7 +8,15 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from pymoo.indicators.hv import HV
 
-from niwaki.core.pareto import hypervolume, knee, non_dominated, reference_point
+from niwaki.core.pareto import (
+    first_fronts,
+    fronts,
+    hypervolume,
+    knee,
+    non_dominated,
+    reference_point,
+)
+from niwaki.search.ranking import front_numbers
 
 # Few distinct values make ties and duplicates common.
 COSTS = st.integers(1, 5).flatmap(
@@ -41,6 +49,22 @@ def test_a_row_with_nan_is_not_on_the_front_and_dominates_nothing() -> None:
     assert non_dominated(costs).tolist() == [False, True, False]
     assert non_dominated(costs[:1]).tolist() == [False]
     assert non_dominated(np.empty((0, 2))).tolist() == []
+
+
+@given(COSTS)
+def test_fronts_come_in_their_order_and_hold_every_row_once(costs: NDArray[np.float64]) -> None:
+    numbers = front_numbers(costs)
+    for number, front in enumerate(fronts(costs)):
+        np.testing.assert_array_equal(front, np.flatnonzero(numbers == number))
+    assert sum(map(len, fronts(costs))) == len(costs)
+
+
+def test_whole_fronts_make_up_so_many_rows_and_nan_is_on_none() -> None:
+    costs = np.array([[3.0, 3.0], [0.0, 1.0], [1.0, 0.0], [np.nan, 0.0], [2.0, 2.0]])
+    assert first_fronts(costs, 1).tolist() == [1, 2]
+    assert first_fronts(costs, 3).tolist() == [1, 2, 4]
+    assert first_fronts(costs, 9).tolist() == [1, 2, 4, 0]
+    assert first_fronts(np.empty((0, 2)), 1).tolist() == []
 
 
 def test_infinite_costs_are_only_bad() -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Trial
-from niwaki.core.pareto import non_dominated
+from niwaki.core.pareto import first_fronts, non_dominated
 from niwaki.search.base import Problem
 from niwaki.search.schedulers.estimates import Estimates, Expected
 from niwaki.search.schedulers.promise import expected_gains
@@ -54,7 +54,7 @@ class Promotion:
             return None
         violations = expected.violations[known]
         best = known[violations == violations.min()]
-        pool = best[_best_ranks(expected.costs[best])]
+        pool = best[first_fronts(expected.costs[best], POOL)]
         before = self.estimates.expected(ahead)
         front = before.costs[before.violations == 0.0]
         return waiting[int(pool[self._pick(expected.of(pool), front)])].candidate
@@ -67,17 +67,6 @@ class Promotion:
                 return int(gains.argmax())
         first = np.flatnonzero(non_dominated(pool.costs))
         return int(first[_loneliest(pool.costs[first], front)])
-
-
-def _best_ranks(costs: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return rows of the first fronts: as many fronts as make up the pool, whole ones."""
-    left = np.arange(len(costs))
-    chosen: list[NDArray[np.int64]] = []
-    while len(left) and sum(map(len, chosen)) < POOL:
-        on = non_dominated(costs[left])
-        chosen.append(left[on])
-        left = left[~on]
-    return np.concatenate(chosen)
 
 
 def _loneliest(costs: NDArray[np.float64], front: NDArray[np.float64]) -> int:

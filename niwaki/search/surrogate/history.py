@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Status, Trial
-from niwaki.core.pareto import non_dominated
+from niwaki.core.pareto import fronts, non_dominated
 from niwaki.search.base import Problem
 from niwaki.search.surrogate.far_out import far_out
 
@@ -75,9 +75,10 @@ class History:
         costs = np.array(self.costs)
         costs[np.array(self.violations) > 0.0] = np.nan
         kept: set[int] = set(np.linspace(0, len(self) - 1, most // 2).astype(int).tolist())
-        while len(kept) < most and (best := non_dominated(costs)).any():
-            kept.update(np.flatnonzero(best).tolist()[: most - len(kept)])
-            costs[best] = np.nan
+        for front in fronts(costs):
+            if len(kept) >= most:
+                break
+            kept.update(front.tolist()[: most - len(kept)])
         rows = sorted(kept)
         return History(
             self.problem,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.limits import require_at_least
-from niwaki.core.pareto import non_dominated
+from niwaki.core.pareto import first_fronts
 from niwaki.core.randomness import stream
 from niwaki.search.base import Problem
 from niwaki.search.ranking import ranking
@@ -196,12 +196,7 @@ class Surrogate(ModelBased):
     def _front(self, history: History, fewest: int = 1) -> list[Candidate]:
         """Return the feasible candidates of the front, and of the next ones up to `fewest`."""
         candidates, costs = history.feasible()
-        found: list[int] = []
-        while len(found) < min(fewest, len(candidates)):
-            best = np.flatnonzero(non_dominated(costs))
-            found += best.tolist()
-            costs[best] = np.nan
-        return [candidates[row] for row in found]
+        return [candidates[row] for row in first_fronts(costs, fewest)]
 
     def _latest_knowledge(self) -> _Knowledge:
         """Return what was learned when it was last due: a function of the first trials alone."""
