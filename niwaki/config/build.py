@@ -12,6 +12,7 @@ from niwaki.core.blame import raised_by
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.objectives import Direction, Objective
+from niwaki.core.wording import kind_of
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.registry import Ingredients
 from niwaki.search.base import Problem, Searcher
@@ -157,7 +158,7 @@ def _checked_product(section: str, kind: str, made: object) -> Any:  # what it i
     wanted = PRODUCTS[section]
     if not isinstance(made, wanted):
         raise ConfigError(
-            f"'{section}.kind' is '{kind}', which made a {type(made).__name__}: it must be a "
+            f"'{section}.kind' is '{kind}', which made {kind_of(made)}: it must be a "
             f"{wanted.__module__}.{wanted.__qualname__}"
         )
     return made

@@ -6,6 +6,7 @@ from typing import Any
 from niwaki.config.reader import SECTIONS, with_override
 from niwaki.config.settings import read_settings
 from niwaki.core.errors import ConfigError
+from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.settings import CompressionSettings
 from niwaki.study.compression import CompressionRequest
 from niwaki.targets.base import Target
@@ -68,5 +69,5 @@ def named_target(name: str) -> Target:
         raise ConfigError(f"{error}; or {short}") from error
     target = record.load()()
     if not isinstance(target, Target):
-        raise ConfigError(f"'{name}' gives a {type(target).__name__}, which is no target")
+        raise ConfigError(f"'{name}' gives {kind_of(target)}, which is no target")
     return target

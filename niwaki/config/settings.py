@@ -12,6 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.registry import nearest
+from niwaki.core.wording import kind_of
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -48,7 +49,7 @@ def settings_type(factory: Callable[..., Any]) -> type[Any] | None:
     """
     if not callable(factory):
         raise ConfigError(
-            f"it is a {type(factory).__name__}: give a class or a function that makes the plug-in"
+            f"it is {kind_of(factory)}: give a class or a function that makes the plug-in"
         )
     if dataclasses.is_dataclass(factory) and isinstance(factory, type):
         return factory

@@ -9,6 +9,7 @@ from typing import TypeAlias
 
 from niwaki.core.errors import SpaceError
 from niwaki.core.jsonable import JSON, fingerprint
+from niwaki.core.wording import kind_of
 
 # A decided value. Tuples nest, so that a derivation tree is one value.
 Value: TypeAlias = "bool | int | float | str | tuple[Value, ...] | None"
@@ -90,7 +91,7 @@ class Candidate:
         """
         if not isinstance(data, Mapping):
             raise SpaceError(
-                f"a candidate is a JSON object of decisions, but a {type(data).__name__} came: "
+                f"a candidate is a JSON object of decisions, but {kind_of(data)} came: "
                 "write {path: value, ...}"
             )
         return cls.of({str(path): _from_json(value, str(path)) for path, value in data.items()})
@@ -122,6 +123,6 @@ def _from_json(value: object, path: str, depth: int = 0) -> Value:
     if value is None or isinstance(value, bool | int | float | str):
         return value
     raise SpaceError(
-        f"decision '{path}' holds a {type(value).__name__}: "
+        f"decision '{path}' holds {kind_of(value)}: "
         "a decision is a string, a number, true, false, null, or a list of these"
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.core.errors import ExportError
-from niwaki.tasks.wording import kind_of
+from niwaki.core.wording import kind_of
 
 
 def torch_outputs(

@@ -13,6 +13,7 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import fingerprint
 from niwaki.core.registry import import_object
 from niwaki.core.user_randomness import seeded
+from niwaki.core.wording import kind_of
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
@@ -21,7 +22,6 @@ from niwaki.tasks.paths import split_named
 from niwaki.tasks.preprocessing import as_given, channels_first, guessed_layout
 from niwaki.tasks.streams import StreamSplit, joined, require_shapes_of_first
 from niwaki.tasks.task import Task, TaskSettings
-from niwaki.tasks.wording import kind_of
 
 _CONTRACT = "return {split name: iterable of (inputs, targets) batches}"
 

@@ -48,13 +48,13 @@ def unseen(settings: Unseen, ingredients: object) -> None:
     [
         ("evaluator", "no_arguments", r"called as factory\(settings, ingredients\), but: too many"),
         ("evaluator", "untyped", "its argument `settings` has no type: annotate it"),
-        ("evaluator", "number", r"made a int: it must be a .*base\.Evaluator"),
-        ("evaluator", "NUMBER", "it is a int: give a class or a function"),
+        ("evaluator", "number", r"made an int: it must be a .*base\.Evaluator"),
+        ("evaluator", "NUMBER", "it is an int: give a class or a function"),
         ("searcher", "no_arguments", r"called as factory\(problem, settings\), but"),
         ("scheduler", "no_arguments", r"called as factory\(problem, fidelities\)"),
         ("evaluator", "unseen", "'Unseen' is not defined. Import them, .* outside of"),
         ("executor", "no_arguments", r"called as factory\(evaluator, settings, logs=folder\), but"),
-        ("target", "Options", r"made a Options: it must be a .*base\.Target"),
+        ("target", "Options", r"made an Options: it must be a .*base\.Target"),
         ("space", "without_options", "has no settings: name the dataclass of the space's options"),
     ],
 )

@@ -105,5 +105,5 @@ def test_it_prints_as_its_decisions() -> None:
 
 
 def test_a_decision_that_is_no_json_is_named() -> None:
-    with pytest.raises(SpaceError, match="decision 'width' holds a int64: a decision is"):
+    with pytest.raises(SpaceError, match="decision 'width' holds an int64: a decision is"):
         _ = Candidate.of({"depth": 2, "width": cast("int", np.int64(8))}).key

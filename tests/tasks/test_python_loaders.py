@@ -83,7 +83,7 @@ def test_half_precision_and_gradients_are_no_obstacle() -> None:
     [
         ("not_a_mapping", "returned a list: return {split name"),
         ("not_iterable", "gave an int for the train split"),
-        ("no_pairs", r"batch 0 is a ndarray, not a pair \(inputs, targets\)"),
+        ("no_pairs", r"batch 0 is an ndarray, not a pair \(inputs, targets\)"),
         ("no_train", "no loader for the train split"),
         ("empty_search", "split search gave no batches"),
         ("bad_label_in_second_batch", "split train, batch 1: task 'label' has label 3 at index 2"),

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from niwaki.core.errors import DataError
 from niwaki.core.user_randomness import seeded
+from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.parts import calls_of_part
 from niwaki.evaluation.compression.plain_calls import note_answers, take_integers
 from niwaki.export.torch_outputs import named_outputs
@@ -27,7 +28,6 @@ from niwaki.tasks.checks import Given, require_finite
 from niwaki.tasks.preprocessing import AS_GIVEN
 from niwaki.tasks.python_loaders import loaders_by_split, loaders_from, plain_array
 from niwaki.tasks.task import TaskKind, TaskSettings
-from niwaki.tasks.wording import kind_of
 
 _BATCH = 256
 _ORIGIN = "the loaders"

@@ -12,11 +12,11 @@ from torch import nn
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import noted_once
+from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.parts import part_of
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.tasks.python_loaders import imported
-from niwaki.tasks.wording import kind_of
 
 ORIGINAL_FILE = "original.json"
 

@@ -114,7 +114,7 @@ def answers(module: nn.Module, inputs: Tensor) -> Any:
         return module(inputs)
     except _FAULTS as fault:
         raise DataError(
-            f"the network fails on inputs of {kind_of(inputs)}: {fault}. Give a batch of what it "
+            f"the network fails on inputs of {form_of(inputs)}: {fault}. Give a batch of what it "
             "was made for"
         ) from fault
 
@@ -124,19 +124,19 @@ def _loss(outputs: Any, batch: Batch) -> Tensor:
         found: object = batch.loss(outputs, batch.targets)  # of the user
     except _FAULTS as fault:
         raise DataError(
-            f"the loss fails for outputs of {kind_of(outputs)} and targets of "
-            f"{kind_of(batch.targets)}: {fault}. Give targets and a loss that fit the network: "
+            f"the loss fails for outputs of {form_of(outputs)} and targets of "
+            f"{form_of(batch.targets)}: {fault}. Give targets and a loss that fit the network: "
             "`Batch(inputs, targets, loss)`"
         ) from fault
     if not isinstance(found, Tensor) or found.numel() != 1 or not found.requires_grad:
         raise DataError(
-            f"the loss gives {kind_of(found)}, but one number that depends on the weights was "
+            f"the loss gives {form_of(found)}, but one number that depends on the weights was "
             "wanted: give the mean loss of a batch, not detached"
         )
     return found
 
 
-def kind_of(value: Any) -> str:
+def form_of(value: Any) -> str:
     """Return what to say of a value in a message: shape and type of a tensor, type of others."""
     if isinstance(value, Tensor):
         return f"shape {tuple(value.shape)}, {str(value.dtype).removeprefix('torch.')}"

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from niwaki.core.errors import DataError
 from niwaki.predictors.proxies.base import (
     Batch,
-    kind_of,
+    form_of,
     loss_gradients,
     training_copy,
     weights_of,
@@ -58,7 +58,7 @@ def _parted(targets: Any) -> list[Any]:
         return list(targets.chunk(N_PARTS))
     if not isinstance(targets, Mapping):
         raise DataError(
-            f"zico parts the targets of a batch, but those are of {kind_of(targets)}: give a "
+            f"zico parts the targets of a batch, but those are of {form_of(targets)}: give a "
             "tensor, or a mapping of tensors"
         )
     parts = {name: _parted(each) for name, each in targets.items()}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from niwaki.core.errors import NiwakiError, SpaceError
 from niwaki.core.registry import import_object
+from niwaki.core.wording import kind_of
 from niwaki.spaces.einspace.blueprint import Blueprint, Fork, Line, Piece, Shape
 from niwaki.spaces.grammar.attributes import FAULTS
 
@@ -422,7 +423,7 @@ def _made(path: str, make: Callable[[], object]) -> nn.Module:
     except FAULTS as fault:
         raise SpaceError(f"'{path}' fails to make its module: {fault!r}") from fault
     if not isinstance(module, nn.Module):
-        raise SpaceError(f"'{path}' makes a {type(module).__name__}, but an nn.Module was wanted")
+        raise SpaceError(f"'{path}' makes {kind_of(module)}, but an nn.Module was wanted")
     return module
 
 

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Iterator, Mapping
 
 from niwaki.core.errors import ConfigError, SpaceError
+from niwaki.core.wording import kind_of
 from niwaki.spaces.grammar.findings import Finding, error
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Parameter
 from niwaki.spaces.grammar.reader import imported
@@ -84,7 +85,7 @@ def _fault(function: object, parameters: Mapping[str, Parameter]) -> str:
     Rules are called with what comes, makers of modules with its shape or with modules.
     """
     if not callable(function):
-        return f"is a {type(function).__name__}, but a function was wanted"
+        return f"is {kind_of(function)}, but a function was wanted"
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # of some functions that are not written in Python

@@ -39,6 +39,7 @@ from types import ModuleType
 from niwaki.core.errors import ConfigError, SpaceError
 from niwaki.core.registry import import_object, nearest
 from niwaki.core.user_files import import_file
+from niwaki.core.wording import kind_of
 from niwaki.spaces.grammar.attributes import FAULTS
 from niwaki.spaces.grammar.findings import Finding, Level, error, warning
 from niwaki.spaces.grammar.flows import UNTYPED, Branch, Cell, Chain, Flow
@@ -269,7 +270,7 @@ def _read_traits(scanner: Scanner) -> frozenset[str]:
 def _function(draft: Draft, name: str, *, required: bool) -> AttributeRule | None:
     found = _object(draft, name, required=required)
     if found is not None and not callable(found):
-        raise GrammarSyntaxError(f"'{name}' is not a function but a {type(found).__name__}")
+        raise GrammarSyntaxError(f"'{name}' is not a function but {kind_of(found)}")
     return found
 
 

@@ -162,7 +162,7 @@ def test_images_for_a_grammar_of_sequences_are_refused(tmp_path: Path) -> None:
 
 WRONG = [
     ("fails", "fails to make its module: RuntimeError"),
-    ("no_module", "makes a int"),
+    ("no_module", "makes an int"),
     ("halve", r"gives \(3, 4, 4\), but its attribute rule says 0 and \(3, 8, 8\)"),
     ("breaks", "fails for \\(3, 8, 8\\)"),
 ]

@@ -2,9 +2,10 @@
 
 from collections import OrderedDict, UserDict
 
+import numpy as np
 import pytest
 
-from niwaki.tasks.wording import kind_of
+from niwaki.core.wording import kind_of
 
 
 @pytest.mark.parametrize(
@@ -14,6 +15,7 @@ from niwaki.tasks.wording import kind_of
         (3, "an int"),
         (OrderedDict(), "an OrderedDict"),
         (UserDict(), "a UserDict"),
+        (np.zeros(1), "an ndarray"),
     ],
 )
 def test_a_type_has_its_article(value: object, words: str) -> None:
