@@ -140,8 +140,8 @@ def absent_classes(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
         absent = [name for i, name in enumerate(task.classes) if i not in present]
         if absent:
             sentences.append(
-                f"task '{task.name}': no train item shows {_some(absent)}, "
-                "so that these classes cannot be learnt"
+                f"task '{task.name}': no train item shows {_some(absent)}, so that "
+                f"{'this class' if len(absent) == 1 else 'these classes'} cannot be learnt"
             )
     return tuple(sentences)
 
@@ -152,10 +152,12 @@ def missing_values(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
     for task in tasks:
         if task.kind.has_classes:
             continue
-        share = float(np.isnan(train.targets[task.name]).mean())
-        if share:
+        targets = train.targets[task.name]
+        n_missing = int(np.isnan(targets).sum())
+        if n_missing:
             sentences.append(
-                f"task '{task.name}': {share:.1%} of the train targets are NaN and do not count"
+                f"task '{task.name}': {_part(n_missing, targets.size)} of the train targets are "
+                "NaN and do not count"
             )
     return tuple(sentences)
 
@@ -303,6 +305,13 @@ def _refuse(
             raise DataError(
                 f"{what} hold {chunk[tuple(first)]} at index {_spelled(index)}: {remedy}"
             )
+
+
+def _part(n: int, total: int) -> str:
+    """Spell a part of a total, 0 < n <= total, so that few are not none, nor most of them all."""
+    if 0.001 <= n / total <= 0.999 or n == total:
+        return f"{n / total:.1%}"
+    return f"{n:,}" if n < total / 2 else f"all but {total - n:,}"
 
 
 def _chunks(values: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:

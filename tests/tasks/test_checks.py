@@ -97,6 +97,23 @@ def test_a_target_that_is_missing_is_nan_and_told() -> None:
     assert told == (f"task '{DEPTH.name}': 33.3% of the train targets are NaN and do not count",)
 
 
+@pytest.mark.parametrize(
+    ("n_missing", "words"), [(3, "3 of"), (9_990, "99.9% of"), (9_997, "all but 3 of")]
+)
+def test_a_few_targets_are_not_none_and_most_are_not_all(n_missing: int, words: str) -> None:
+    depth = np.zeros((1, 1, 100, 100), np.float32)
+    depth.reshape(-1)[:n_missing] = np.nan
+    (told,) = missing_values([DEPTH], Arrays(np.zeros((1, 2)), {DEPTH.name: depth}))
+    assert told.startswith(f"task '{DEPTH.name}': {words} the train targets are NaN")
+
+
+def test_classes_that_train_does_not_show_are_told() -> None:
+    (told,) = absent_classes([DIGIT], Arrays(np.zeros((2, 2)), {DIGIT.name: np.array([0, 2])}))
+    assert told.endswith("no train item shows 1, so that this class cannot be learnt")
+    (told,) = absent_classes([DIGIT], Arrays(np.zeros((2, 2)), {DIGIT.name: np.array([2, 2])}))
+    assert told.endswith("no train item shows 0, 1, so that these classes cannot be learnt")
+
+
 def test_an_output_without_any_target_is_told() -> None:
     pose = np.array([[1.0, np.nan], [2.0, np.nan]], np.float32)
     (told,) = unknown_outputs([POSE], Arrays(np.zeros((2, 2)), {POSE.name: pose}))
