@@ -250,15 +250,14 @@ class RowSpace(EnumerableSpace):
     def _inactive(self) -> NDArray[np.bool_]:
         """(n, d): the row lacks the decision, and so do all rows that share what came before."""
         inactive = np.zeros(self.codes.shape, dtype=bool)
-        starts = np.zeros(1, dtype=np.int64)  # of the rows that share what came before
+        begins = np.arange(len(self.codes)) == 0  # those of rows that share what came before
         for j, options in enumerate(self.options):
             column = self.codes[:, j]
             if options[-1] is None:
-                absent = column == len(options) - 1
+                absent, starts = column == len(options) - 1, np.flatnonzero(begins)
                 lengths = np.diff(starts, append=len(column))
                 inactive[:, j] = np.repeat(np.logical_and.reduceat(absent, starts), lengths)
-            changes = np.flatnonzero(np.diff(column, prepend=-1))
-            starts = np.union1d(starts, changes)
+            begins[1:] |= column[1:] != column[:-1]
         return inactive
 
     @cached_property
