@@ -28,7 +28,7 @@ KNEE = "knee"
 CHOSEN = "chosen"
 ALL = "all"
 BEST = "best:"
-ROLE = "role"  # column of the CSV
+KEY, NUMBER, ROLE = "key", "number", "role"  # columns of the CSV beside those of values
 
 
 @dataclass(frozen=True)
@@ -231,14 +231,15 @@ class Front:
     def to_csv(self) -> str:
         """Return one line per model: key, trial number, every value, objectives first, and roles.
 
-        The last column, `role`, is `chosen`, `knee`, both or empty.
+        The last column, `role`, is `chosen`, `knee`, both or empty. A value that has the name of
+        one of the other columns, such as `number`, is in a column `number (value)`.
         """
         wanted = [objective.name for objective in self.objectives]
         found = [name for model in self.models for name in model.values]
         names = list(dict.fromkeys(wanted + found))
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow(["key", "number", *names, ROLE])
+        writer.writerow([KEY, NUMBER, *map(_column, names), ROLE])
         roles = self.roles
         for model in self.models:
             row = [model.values.get(name) for name in names]
@@ -311,6 +312,11 @@ def front_of(
     kept = [model for model, on in zip(feasible, non_dominated(costs), strict=True) if on]
     kept.sort(key=lambda model: objectives[0].sign * model.values[objectives[0].name])
     return Front(objectives, tuple(kept), folder)
+
+
+def _column(name: str) -> str:
+    """Return the CSV's column of a value, which is unlike those that every front has."""
+    return f"{name} (value)" if name in (KEY, NUMBER, ROLE) else name
 
 
 def _plain(values: Mapping[str, float]) -> dict[str, JSON]:

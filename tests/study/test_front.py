@@ -27,6 +27,12 @@ def test_an_empty_front_names_its_columns_all_the_same() -> None:
     assert Front(OBJECTIVES, (), Path("run")).to_csv() == "key,number,gain,price,role\n"
 
 
+def test_no_two_columns_have_one_name() -> None:
+    objectives = tuple(Objective(name, Direction.MINIMIZE) for name in ("number", "role", "at"))
+    header = "key,number,number (value),role (value),at,role\n"
+    assert Front(objectives, (), Path("run")).to_csv() == header
+
+
 @pytest.mark.parametrize(
     ("weights", "wanted"),
     [({}, 1), ({"gain": 9.0}, 0), ({"price": 9.0}, 2), ({"gain": 0.0}, 2), ({"price": 0}, 0)],
