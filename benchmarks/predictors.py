@@ -4,6 +4,9 @@ For each table, value and number of rows: Kendall's tau, RMSE relative to the sp
 coverage of the 90% interval, and seconds to fit and to predict 10,000 rows; means over `--seeds`
 splits. Every kind is calibrated, and learns logarithms where those suit a value better.
 
+With `--unseen`, of each split one option of one decision, by chance, is in no learned row and in
+every row that is judged.
+
 Run: python -m benchmarks.predictors --rows 30 100 300 --seeds 5
 """
 
@@ -133,8 +136,23 @@ def makers(names: Sequence[str]) -> dict[str, Callable[[], Predictor]]:
     return {name: standard_predictor if name == "standard" else calibrated(name) for name in names}
 
 
+def split_of(case: Case, rows: int, seed: int, *, unseen: bool) -> tuple[Array, Array]:
+    """Return the rows to learn from and those to judge."""
+    order = stream(seed, "split").permutation(len(case.y))
+    if not unseen:
+        return order[:rows], order[rows : rows + N_TEST]
+    options = np.flatnonzero(((case.X == 0.0) | (case.X == 1.0)).all(axis=0))
+    has = case.X[order, stream(seed, "option").choice(options)] == 1.0
+    return order[~has][:rows], order[has][:N_TEST]
+
+
 def print_case(
-    case: Case, kinds: dict[str, Callable[[], Predictor]], rows: int, seeds: int
+    case: Case,
+    kinds: dict[str, Callable[[], Predictor]],
+    rows: int,
+    seeds: int,
+    *,
+    unseen: bool = False,
 ) -> None:
     """Print how well each kind does after `rows` rows."""
     print(f"\n{case.name}: {len(case.y)} rows, {case.X.shape[1]} features, {rows} learned")
@@ -143,8 +161,7 @@ def print_case(
     for name, make in kinds.items():
         found, seconds = [], np.zeros(2)
         for seed in range(seeds):
-            order = stream(seed, "split").permutation(len(case.y))
-            train, test = order[:rows], order[rows : rows + N_TEST]
+            train, test = split_of(case, rows, seed, unseen=unseen)
             predictor = make()
             started = time.perf_counter()
             predictor.fit(case.X[train], case.y[train])
@@ -168,11 +185,13 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", type=int, default=[30, 100, 300])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--predictors", nargs="+", default=[*PREDICTORS.names(), "standard"])
+    parser.add_argument("--unseen", action="store_true", help="judge options never learned")
     arguments = parser.parse_args()
+    kinds = makers(arguments.predictors)
     for name in arguments.cases:
         case = CASES[name]()
         for rows in arguments.rows:
-            print_case(case, makers(arguments.predictors), rows, arguments.seeds)
+            print_case(case, kinds, rows, arguments.seeds, unseen=arguments.unseen)
 
 
 if __name__ == "__main__":

@@ -80,7 +80,7 @@ class LinearPredictor(SelfValidating):
     def __init__(self, settings: LinearSettings | None = None) -> None:
         self._settings = settings or LinearSettings()
         self._scaling: Scaling | None = None
-        self._n_rows = 0
+        self._unseen = 0.0
         self._columns: list[_Column] = []
         self._held_out: Prediction | None = None
 
@@ -90,8 +90,9 @@ class LinearPredictor(SelfValidating):
 
     def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
         X, y = require_examples(X, y, n_least=2)
-        self._scaling, self._n_rows = Scaling.of(X), len(X)
+        self._scaling = Scaling.of(X)
         rows, known = self._scaling.to_unit(X), np.isfinite(y)
+        self._unseen = _reach(rows)
         mean, std = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
         fitted: dict[int, _Column] = {}
         # Columns that miss the same rows share their decompositions.
@@ -131,9 +132,9 @@ class LinearPredictor(SelfValidating):
         if self._scaling is None:
             raise not_fitted(self)
         X = require_features(X, len(self._scaling.center))
-        # An option that no row had is as far away as one that a single row had: that is how far
-        # such a row is from the others when it is held out, and calibrated on.
-        rows = self._scaling.to_unit(X, unseen=float(np.sqrt(self._n_rows)))
+        # An option that no row had is as far away as those that rows had: of few options each is
+        # in many rows, and of thousands each in a single one, which is far from the others.
+        rows = self._scaling.to_unit(X, unseen=self._unseen)
         mean = np.empty((len(rows), len(self._columns)))
         std = np.empty_like(mean)
         for index, column in enumerate(self._columns):
@@ -147,16 +148,29 @@ class LinearPredictor(SelfValidating):
         arrays = as_part(self._scaling.state(), "scaling")
         for index, column in enumerate(self._columns):
             arrays |= as_part(_column_state(column), str(index))
-        counts = {"n_columns": np.array(len(self._columns)), "n_rows": np.array(self._n_rows)}
-        return arrays | counts
+        return {
+            **arrays,
+            "n_columns": np.array(len(self._columns)),
+            "unseen": np.array(self._unseen),
+        }
 
     def restore(self, state: State) -> None:
         n_columns = int(array_of(state, "n_columns", n_dimensions=0))
         scaling = Scaling.from_state(part_of(state, "scaling"))
-        n_rows = int(array_of(state, "n_rows", n_dimensions=0))
+        unseen = float(array_of(state, "unseen", n_dimensions=0))
         columns = [_column_from_state(part_of(state, str(c))) for c in range(n_columns)]
-        self._scaling, self._n_rows, self._columns = scaling, n_rows, columns
+        self._scaling, self._unseen, self._columns = scaling, unseen, columns
         self._held_out = None
+
+
+def _reach(rows: NDArray[np.float64]) -> float:
+    """Return how far the farthest row is from the mean in one column, in quadratic mean over them.
+
+    Columns that never vary say nothing; if none varies it is as in a column that one row varies.
+    """
+    farthest = np.abs(rows).max(axis=0)
+    varies = farthest > 0.0
+    return float(np.sqrt((farthest[varies] ** 2).mean() if varies.any() else len(rows)))
 
 
 def _column(

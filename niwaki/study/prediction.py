@@ -28,7 +28,7 @@ Cheap: TypeAlias = Callable[[Candidate], Mapping[str, float]]
 
 FOLDER = "predictor"
 LEAST_ROWS = 10
-_SCHEMA = 3
+_SCHEMA = 4
 _AT_ONCE = 4096  # candidates whose features are in memory together
 _NO_LIMITS = np.array([[-np.inf], [np.inf]])
 

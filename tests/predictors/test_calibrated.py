@@ -57,6 +57,25 @@ def test_options_that_no_row_had_are_covered(n: int = 60) -> None:
     assert float(np.mean(found)) >= 0.85
 
 
+def test_of_few_options_one_that_no_row_had_is_not_doubted_without_end(n: int = 200) -> None:
+    covered, widths = [], []
+    for repeat in range(100):
+        rng = stream(repeat, "few options")
+        options, worth = rng.integers(4, size=(2 * n, 5)), rng.normal(size=(5, 4))
+        X = np.concatenate([options[:, j, None] == np.arange(4) for j in range(5)], axis=1)
+        y = worth[np.arange(5), options].sum(axis=1) + 0.1 * rng.normal(size=2 * n)
+        new = X[:, 0]
+        predictor = Calibrated(linear())
+        predictor.fit(X[~new][:n].astype(float), y[~new][:n, None])
+        low, high = predictor.predict(X[new].astype(float)).interval(0.9)
+        covered.append(((low[:, 0] <= y[new]) & (y[new] <= high[:, 0])).mean())
+        widths.append((high - low).mean())
+    # The option's worth, of deviation 1, needs a width of 3.3; how far options differ is known from
+    # few of them. Not doubted at all, half are covered.
+    assert np.mean(covered) >= 0.7
+    assert np.mean(widths) <= 5.0
+
+
 def test_other_levels_hold_too() -> None:
     assert mean_coverage("heavy", 60, 60, level=0.5) == pytest.approx(0.5, abs=0.05)
 

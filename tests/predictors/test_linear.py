@@ -148,7 +148,7 @@ def test_many_rows_are_decomposed_by_their_few_products(
 
 
 @pytest.mark.parametrize("predictor", [Ridge(), BayesianRidge()])
-def test_an_option_that_no_row_had_is_doubted_as_one_that_a_single_row_had(
+def test_of_many_options_one_that_no_row_had_is_doubted_as_one_that_a_single_row_had(
     predictor: Ridge | BayesianRidge,
 ) -> None:
     rng = stream(4, "linear")
