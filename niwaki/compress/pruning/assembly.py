@@ -1,7 +1,7 @@
 """From a solved trace to channel groups with names, reasons, reach and costs."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from niwaki.compress.pruning.atoms import Axis, AxisKind, Ids
 from niwaki.compress.pruning.costs import CostModel, Products
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups, Member, Refusal
-from niwaki.compress.pruning.provenance import Role
+from niwaki.compress.pruning.provenance import CostTerm, Provenance, Role
 from niwaki.compress.pruning.solution import Family, Solution, families
 from niwaki.compress.pruning.tracer import Trace
 
@@ -187,9 +187,10 @@ def cost_model(
         group_of[roots[group.name]] = number
     widths = _Widths(group_of[solution.root], np.array([g.n_units for g in groups], np.int64))
     state = traced.state
+    terms = _per_example(state)
     macs = [
         (term.module, term.coefficient / batch, [widths.row(f.numpy()) for f in term.factors])
-        for term in state.costs
+        for term in terms
     ]
     params = []
     for name, shape in state.shapes.items():
@@ -204,13 +205,25 @@ def cost_model(
         np.stack(widths.per_unit) if widths.per_unit else np.zeros((0, len(groups))),
         Products.of(macs),
         Products.of(params),
-        _weights(traced),
+        _weights(state, terms),
     )
 
 
-def _weights(traced: Trace) -> tuple[tuple[frozenset[str], ...], ...]:
+def _per_example(state: Provenance) -> list[CostTerm]:
+    """Return the costs of each example: what is made of weights alone is a constant of the file."""
+    constant = [True] * state.n_nodes
+    for node in (*state.inputs, *state.sized):
+        constant[node] = False
+    for source, destination in state.edges:  # in the order of execution
+        constant[destination] &= constant[source]
+    made_once = [bool(t.operands) and all(constant[o] for o in t.operands) for t in state.costs]
+    return [term for term, once in zip(state.costs, made_once, strict=True) if not once]
+
+
+def _weights(
+    state: Provenance, terms: Sequence[CostTerm]
+) -> tuple[tuple[frozenset[str], ...], ...]:
     """Return the parameters that operands of each costly call were made of without any input."""
-    state = traced.state
     made_of: list[frozenset[str] | None] = [frozenset()] * state.n_nodes
     for name in state.shapes:
         made_of[state.nodes[name]] = frozenset({name})
@@ -219,7 +232,7 @@ def _weights(traced: Trace) -> tuple[tuple[frozenset[str], ...], ...]:
     for source, destination in state.edges:  # in the order of execution
         before, after = made_of[source], made_of[destination]
         made_of[destination] = None if before is None or after is None else before | after
-    found = [[made_of[node] for node in term.operands] for term in state.costs]
+    found = [[made_of[node] for node in term.operands] for term in terms]
     return tuple(tuple(each for each in operands if each) for operands in found)
 
 

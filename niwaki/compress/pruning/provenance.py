@@ -20,6 +20,12 @@ from niwaki.compress.pruning.model_calls import mapped
 PLAIN = "\0plain"
 """In place of a name, for tensors that are attributes of modules but no parameters or buffers."""
 
+# Beside functions that read no tensor at all.
+_SIZED = frozenset(
+    {"expand", "broadcast_to", "repeat", "tile", "repeat_interleave"}
+    | {"new_empty", "new_full", "new_ones", "new_zeros"}
+)
+
 
 @dataclass(frozen=True, eq=False)
 class Origin:
@@ -175,6 +181,7 @@ class Provenance:
         costs: One term per contraction.
         statistics: Normalisations over labelled positions.
         edges: (source, destination) of the graph of values.
+        sized: Numbers of values in that graph whose size code has chosen, perhaps by the batch.
         nodes: Number of each parameter and buffer in that graph, by name.
         inputs: Numbers of the model's inputs in that graph.
         shapes: Of each parameter, by name.
@@ -190,6 +197,7 @@ class Provenance:
     costs: list[CostTerm] = field(default_factory=list)
     statistics: list[Statistics] = field(default_factory=list)
     edges: list[tuple[int, int]] = field(default_factory=list)
+    sized: set[int] = field(default_factory=set)
     nodes: dict[str, int] = field(default_factory=dict)
     inputs: list[int] = field(default_factory=list)
     roles: dict[tuple[str, int], Role] = field(default_factory=dict)
@@ -286,6 +294,8 @@ class Provenance:
         inputs = [self.origin(t) for t in tensors_in((call.args, call.kwargs))]
         node = self.new_node()
         self.edges.extend((origin.node, node) for origin in inputs)
+        if not inputs or call.name in _SIZED:
+            self.sized.add(node)
         described = f"the result of {call.described}"
         if not kept and len({origin.described for origin in inputs}) == 1:
             described = inputs[0].described

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
 from torch.nn.utils.parametrizations import weight_norm
 from torch.utils.flop_counter import FlopCounterMode
@@ -75,6 +76,29 @@ def test_macs_of_bilinear_layers() -> None:
     fewer = groups.n_units // 2
     branches, fusion = n_features * (5 + 6), 4 * 5 * 6
     assert float(groups.costs.macs(fewer)) == n_items * (branches + fusion) + 4 * 5
+
+
+class _MadeOfWeights(nn.Module):
+    """A weight of low rank, and queries that are learnt: one of them for every example anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.Parameter(torch.randn(9, 4)), nn.Parameter(torch.randn(4, 6))
+        self.once, self.anew = nn.Parameter(torch.randn(3, 6)), nn.Parameter(torch.randn(5, 6))
+        self.read, self.head = nn.Linear(6, 9), nn.Linear(9, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        keys = F.linear(x, self.up @ self.down)
+        queries = self.read(self.once).sum(0) + self.read(self.anew.expand(len(x), -1, -1)).sum(1)
+        answer: torch.Tensor = self.head(keys * queries)
+        return answer
+
+
+@pytest.mark.parametrize("n_examples", [1, 2, 5])
+def test_what_is_computed_from_weights_alone_is_no_cost_of_an_example(n_examples: int) -> None:
+    costs = analyse(_MadeOfWeights(), torch.randn(n_examples, 6)).costs
+    keys, queries, head = 6 * 9, 5 * 6 * 9, 9 * 2
+    assert float(costs.macs(costs.whole)) == keys + queries + head
 
 
 def test_many_candidates_at_once_are_as_one_by_one() -> None:
