@@ -258,7 +258,7 @@ def require_same_data(folder: Path, data: TaskData) -> None:
     if known != data.fingerprint:
         raise DataError(
             f"this run began with data of fingerprint {known}, and now it is {data.fingerprint}: "
-            "restore the data, or start a run with another name (--name)"
+            "restore the data, or start a run with another name (--name; in Python, `folder`)"
         )
 
 

@@ -73,19 +73,18 @@ def open_session(
         optimised_path: Where to write the graph that really runs; nowhere if None.
 
     Raises:
-        TargetError: If there is no such file, or the runtime cannot load the model.
+        TargetError: If there is no such file, the runtime cannot load the model, or the graph that
+            really runs cannot be written.
     """
-    options = _options(settings)
-    if optimised_path is not None:
-        options.optimized_model_filepath = str(optimised_path)
     try:
-        return onnxruntime.InferenceSession(
-            _loadable(model),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=list(settings.disabled_optimizers) or None,
-        )
+        return _opened(model, settings, optimised_path)
     except _RUNTIME_ERRORS as error:
+        if optimised_path is not None:
+            open_session(model, settings)  # what cannot be loaded is told as such
+            raise TargetError(
+                f"onnxruntime {onnxruntime.__version__} cannot write '{optimised_path}': "
+                f"{_line(error)}. Free some space there, or name another folder in TMPDIR"
+            ) from error
         raise TargetError(
             f"onnxruntime {onnxruntime.__version__} cannot load {describe(model)}: {_line(error)}. "
             "Check its opset and its operators, or export it again"
@@ -123,6 +122,18 @@ def describe(model: Model) -> str:
     if isinstance(model, bytes):
         return f"a model of {len(model)} bytes"
     return f"model '{model.graph.name or 'unnamed'}'"
+
+
+def _opened(model: Model, settings: SessionSettings, optimised_path: Path | None) -> Session:
+    options = _options(settings)
+    if optimised_path is not None:
+        options.optimized_model_filepath = str(optimised_path)
+    return onnxruntime.InferenceSession(
+        _loadable(model),
+        options,
+        providers=["CPUExecutionProvider"],
+        disabled_optimizers=list(settings.disabled_optimizers) or None,
+    )
 
 
 def _options(settings: SessionSettings) -> Any:

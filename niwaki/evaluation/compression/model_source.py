@@ -96,7 +96,7 @@ class ModelSource:
         if known != found:
             raise ConfigError(
                 f"this run began with a model of fingerprint {known}, and now it is {found}: "
-                "restore the model, or start a run with another name (--name)"
+                "restore the model, or start a run with another name (--name; in Python, `folder`)"
             )
 
     def _given(self) -> nn.Module:
