@@ -100,7 +100,8 @@ def image_shape(input_shape: tuple[int, ...], heads: tuple[Head, ...]) -> Shape:
     if len(input_shape) != 3:
         raise DataError(
             f"a slimmable network reads images of shape (c, h, w), but the inputs have shape "
-            f"{input_shape}"
+            f"{input_shape}: give images, or make a trained model that reads these smaller with "
+            "`niwaki compress`"
         )
     channels, height, width = input_shape
     return Shape(channels, height, width, heads)
