@@ -127,7 +127,7 @@ def test_it_says_that_it_must_be_prepared(scenes: DigitScenesSettings) -> None:
 
 
 def test_inputs_that_are_no_images_are_refused(data: TaskData) -> None:
-    with pytest.raises(DataError, match="reads images .* smaller with `niwaki compress`"):
+    with pytest.raises(DataError, match=r"reads images .* smaller with `niwaki compress`"):
         network_shape(replace(data, input_shape=(7,)))
 
 
