@@ -41,7 +41,9 @@ def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
         measurement = _checked(measurement, job)
         if fidelity < FULL and not evaluator.gains_by_effort(job.candidate):
             fidelity = FULL
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:  # in the search's own process: workers leave Ctrl-C to it
+        raise
+    except BaseException as error:  # also what is no Exception, such as asyncio's CancelledError
         details: dict[str, JSON] = {"traceback": traceback_lines(error)}
         measurement = failure(job, explain(error), details=details)
     finally:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import ray
-from ray.exceptions import ActorUnavailableError, RayError
+from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from niwaki._version import __version__
@@ -262,5 +262,7 @@ def cause_of_death(error: RayError) -> str:
     """Return why a worker does not answer, in a few words."""
     if isinstance(error, ActorUnavailableError):
         return "it cannot be reached"
+    if isinstance(error, RayTaskError):
+        return explain(error.cause)  # its own text is a traceback, in colours
     text = str(error)
     return next((cause for sign, cause in CAUSES.items() if sign in text), explain(error))

@@ -93,6 +93,14 @@ def die_in_the_worker(driver_pid: int) -> ScriptedEvaluator:
 
 
 @dataclass(frozen=True)
+class Interrupting(ScriptedEvaluator):
+    """Interrupts itself, as Ctrl-C would."""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        raise KeyboardInterrupt
+
+
+@dataclass(frozen=True)
 class Deadly(ScriptedEvaluator):
     """Ends the process that unpickles it."""
 

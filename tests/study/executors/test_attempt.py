@@ -1,5 +1,6 @@
 """An attempt always ends in a measurement fit for the ledger."""
 
+import asyncio
 import json
 import math
 from collections.abc import Mapping
@@ -119,6 +120,19 @@ def test_what_is_no_measurement_of_the_job_is_a_failure(result: object, reason: 
     assert measurement.status is Status.FAILED
     assert measurement.key == JOB.candidate.key
     assert reason in measurement.reason
+
+
+class Canceller(ScriptedEvaluator):
+    """Awaits what was cancelled meanwhile."""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        raise asyncio.CancelledError("the reply is late")
+
+
+def test_what_is_no_exception_of_the_usual_kind_is_a_failure_too() -> None:
+    measurement = attempt(Canceller(), JOB, worker="here")
+    assert measurement.status is Status.FAILED
+    assert measurement.reason == "CancelledError: the reply is late"
 
 
 def test_an_interruption_is_not_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:

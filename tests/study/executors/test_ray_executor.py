@@ -26,6 +26,7 @@ from niwaki.testing.scripted_evaluator import ScriptedEvaluator, script
 from tests.study.executors.evaluators import (
     Deadly,
     Heavy,
+    Interrupting,
     Talkative,
     TorchThreads,
     Unloadable,
@@ -50,6 +51,14 @@ def executor(settings: RayClusterSettings = ONE, evaluator: Evaluator | None = N
 class TestRayExecutor(ExecutorContract):
     def make(self, evaluator: Evaluator) -> Executor:
         return executor(evaluator=evaluator)
+
+
+def test_what_a_worker_raises_is_told_in_words_of_its_own() -> None:
+    with executor(evaluator=Interrupting()) as pool:
+        failed = run_all(pool, [script("return")])[0].measurement
+    assert failed.status is Status.FAILED
+    assert failed.reason.startswith("worker died, 2 times: TaskCancelledError: ")
+    assert "Traceback" not in failed.reason and "\x1b" not in failed.reason
 
 
 def test_a_candidate_that_kills_its_worker_every_time_fails() -> None:
