@@ -72,7 +72,7 @@ class Prediction:
         counts = np.isfinite(self.errors).sum(axis=0)
         for column, n_errors in enumerate(counts):
             # A rounding error must not push (9 + 1) * 0.9 up to the next rank.
-            rank = int(np.ceil((n_errors + 1) * level - 1e-9))
+            rank = max(1, int(np.ceil((n_errors + 1) * level - 1e-9)))
             if rank <= n_errors:
                 widths[column] = self.errors[rank - 1, column]
         return widths

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.limits import require_at_least
+from niwaki.core.limits import require_at_least, require_share
 from niwaki.predictors.base import Prediction, Predictor
 from niwaki.predictors.checks import not_fitted, require_examples
 from niwaki.predictors.held_out import SelfValidating, held_out_predictions
@@ -21,6 +21,9 @@ class CalibratedSettings:
     Attributes:
         n_folds: Folds that rows are held out in, if the predictor inside does not do so itself.
         seed: Of the folds.
+        narrowing: Where rows that were held out say that spreads are too wide, how far they are
+            narrowed, as a share of the way in logarithms. 1 if rows to come are drawn as those that
+            were learned; less if not, as after a search, which learns from the good ones.
 
     Raises:
         ConfigError: On a number out of its range.
@@ -28,9 +31,11 @@ class CalibratedSettings:
 
     n_folds: int = 10
     seed: int = 0
+    narrowing: float = 1.0
 
     def __post_init__(self) -> None:
         require_at_least(self, {"n_folds": 2, "seed": 0})
+        require_share(self, "narrowing")
 
 
 class Calibrated(SelfValidating):
@@ -88,8 +93,10 @@ class Calibrated(SelfValidating):
         # A predictor that is never wrong, and knows it, is believed.
         quotients = errors / np.where(spread > 0.0, spread, 1.0)
         factor = np.sqrt(np.nanmean(quotients**2, axis=0))
-        self._factor = np.where(factor > 0.0, factor, 1.0)
-        self._errors = np.sort(quotients / self._factor, axis=0)
+        factor = np.where(factor > 0.0, factor, 1.0)
+        self._errors = np.sort(quotients / factor, axis=0)
+        narrowed = factor**self._settings.narrowing
+        self._factor = np.where(factor < 1.0, narrowed, factor)
         mean, std = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
         mean[some], std[some] = found.mean, self._scaled(found.std)
         self._held_out = Prediction(mean, std, self._errors, limits=found.limits)

@@ -58,7 +58,8 @@ class GaussianProcess(SelfValidating):
         mean, std = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
         columns = []
         for number, values in enumerate(y.T):
-            rows = self._chosen(np.flatnonzero(np.isfinite(values)))
+            known = np.flatnonzero(np.isfinite(values))
+            rows = self._chosen(known)
             column = fit_column(
                 X[rows],
                 values[rows],
@@ -66,6 +67,8 @@ class GaussianProcess(SelfValidating):
                 max_rows=self._settings.max_rows_of_evidence,
             )
             mean[rows, number], std[rows, number] = column.left_out()
+            others = np.setdiff1d(known, rows)  # which nothing was learned from
+            mean[others, number], std[others, number] = _predicted(column, X[others])
             columns.append(column)
         self._columns = columns
         self._held_out = Prediction(mean, std)
@@ -90,8 +93,7 @@ class GaussianProcess(SelfValidating):
         for start in range(0, len(X), _ROWS_AT_ONCE):
             rows = slice(start, start + _ROWS_AT_ONCE)
             for number, column in enumerate(self._columns):
-                mean[rows, number], spread = column.predict(X[rows])
-                std[rows, number] = np.hypot(spread, column.noise_std)
+                mean[rows, number], std[rows, number] = _predicted(column, X[rows])
         return Prediction(mean, std)
 
     def state(self) -> State:
@@ -106,3 +108,11 @@ class GaussianProcess(SelfValidating):
         n_columns = int(array_of(state, "n_columns", n_dimensions=0))
         columns = [GaussianColumn.of_state(part_of(state, str(i))) for i in range(n_columns)]
         self._columns, self._held_out = columns, None
+
+
+def _predicted(
+    column: GaussianColumn, rows: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return (k,) means and deviations at (k, d) rows, what features do not explain included."""
+    mean, spread = column.predict(rows)
+    return mean, np.hypot(spread, column.noise_std)

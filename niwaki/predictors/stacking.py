@@ -46,7 +46,8 @@ class Stacking(SelfValidating):
     """A weighted mean of predictors, column by column.
 
     The weights are not negative, add up to 1, and give the smallest squared error on held-out rows.
-    Rows are held out of the weights, too, where the result is judged.
+    Rows are held out of the weights, too, where the result is judged. Spreads have no weights: all
+    members' beliefs, and how far they are apart, count alike.
 
     Args:
         settings: Which predictors, if `members` are not given.
@@ -148,7 +149,8 @@ def _best_weights(means: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray
 
     weights = np.full((len(means), y.shape[1]), 1.0 / len(means))
     for column in range(y.shape[1]):
-        known = np.isfinite(y[:, column])
+        # Not every row is held out by every member: few trees may all have drawn one.
+        known = np.isfinite(y[:, column]) & np.isfinite(means[:, :, column]).all(axis=0)
         # With weights that add up to 1, errors of the mean are the mean of errors.
         errors = (means[:, known, column] - y[known, column]).T  # (n, k)
         scale = float(np.sqrt((errors**2).mean())) if known.any() else 0.0
@@ -165,7 +167,10 @@ def _best_weights(means: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray
 def _mixed(
     means: NDArray[np.float64], stds: NDArray[np.float64], weights: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return (n, m) mean and deviation of the mixture of (k, n, m) beliefs."""
+    """Return (n, m) weighted means of (k, n, m) beliefs, and how far beliefs are from these.
+
+    All count alike for how far: far from what was learned, a member that predicts worse may be the
+    one that is right, or the only one that knows that it does not know.
+    """
     mean = np.einsum("knm,km->nm", means, weights)
-    variance = np.einsum("knm,km->nm", stds**2 + (means - mean) ** 2, weights)
-    return mean, np.sqrt(variance)
+    return mean, np.sqrt((stds**2 + (means - mean) ** 2).mean(axis=0))

@@ -3,22 +3,29 @@
 from niwaki.predictors.base import Predictor
 from niwaki.predictors.bayesian_ridge import BayesianRidge
 from niwaki.predictors.calibrated import Calibrated, CalibratedSettings
+from niwaki.predictors.gaussian_process import GaussianProcess, GaussianProcessSettings
 from niwaki.predictors.stacking import Stacking, StackingSettings
 from niwaki.predictors.transformed import Transformed, TransformedSettings
 from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
 
+MOST_ROWS = 500  # that the Gaussian process learns from: predictions take so many steps each
+NARROWING = 0.75
+
 
 def standard_predictor(*, seed: int = 0) -> Calibrated:
-    """Return an unfitted stack of a Bayesian ridge with pairs and of trees.
+    """Return an unfitted stack of a Bayesian ridge with pairs, a Gaussian process and trees.
 
-    Logarithms are learned where they suit a column better, and intervals are calibrated on held-out
-    rows. It fits a few hundred rows in seconds, and predicts 100,000 in seconds.
+    Logarithms are learned where they suit a column better. Intervals are calibrated on held-out
+    rows, which narrow them three quarters of the way only: a search measured what looked good, and
+    is asked about the rest. It fits a few hundred rows in seconds, and predicts 100,000 in seconds.
     """
     members: list[Predictor] = [
         BayesianRidge(),
+        GaussianProcess(GaussianProcessSettings(max_rows=MOST_ROWS)),
         TreeEnsemble(TreeEnsembleSettings(seed=seed)),
     ]
     stack = Stacking(StackingSettings(seed=seed), members)
     return Calibrated(
-        Transformed(stack, TransformedSettings(seed=seed)), CalibratedSettings(seed=seed)
+        Transformed(stack, TransformedSettings(seed=seed)),
+        CalibratedSettings(seed=seed, narrowing=NARROWING),
     )

@@ -32,7 +32,7 @@ class Transform(ABC):
     def back(
         self, mean: NDArray[np.float64], std: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return (n,) means and deviations on the old scale of what is normal on the new one."""
+        """Return (n,) middles and deviations on the old scale of what is normal on the new one."""
 
 
 class Plain(Transform):
@@ -66,10 +66,10 @@ class Log(Transform):
     def back(
         self, mean: NDArray[np.float64], std: NDArray[np.float64]
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        # The moments of a log-normal value.
-        variance = np.minimum(std, _MOST_SPREAD) ** 2
-        center = np.exp(np.minimum(mean + variance / 2.0, 700.0))
-        return center, center * np.sqrt(np.expm1(variance))
+        # The median of a log-normal value, and its relative deviation. The mean would grow with the
+        # doubt: what nothing is known about would be slow.
+        center = np.exp(np.minimum(mean, 700.0))
+        return center, center * np.sqrt(np.expm1(np.minimum(std, _MOST_SPREAD) ** 2))
 
 
 class LogOdds(Transform):

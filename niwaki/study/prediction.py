@@ -1,5 +1,6 @@
 """Asking a run: what its measurements say about candidates that were never measured."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,7 +29,7 @@ Cheap: TypeAlias = Callable[[Candidate], Mapping[str, float]]
 
 FOLDER = "predictor"
 LEAST_ROWS = 10
-_SCHEMA = 4
+_SCHEMA = 5
 _AT_ONCE = 4096  # candidates whose features are in memory together
 _NO_LIMITS = np.array([[-np.inf], [np.inf]])
 
@@ -181,7 +182,7 @@ def run_predictor(
     if learned:
         X, y = space.encode([trial.candidate for trial in trials]), _table(trials, learned)
         path = run.folder.path / FOLDER / f"{fingerprint(learned)}.npz"
-        digest = _digest(trials, y, X.shape[1], limits)
+        digest = _digest(trials, X, y, limits)
         known |= zip(learned, _fitted(path, predictor, digest, (X, y), seed=seed), strict=True)
     ordered = {name: known[name] for name in wanted}
     return RunPredictor(space, values, ordered, len(trials), predictor, cheap, computed)
@@ -216,13 +217,17 @@ def _limits(values: Iterable[Objective]) -> _Array:
     return np.array([(value.least, value.most) for value in values]).reshape(-1, 2).T
 
 
-def _digest(trials: Sequence[Trial], y: _Array, n_features: int, limits: _Array) -> str:
-    """Return the fingerprint of everything that a fit depends on."""
+def _digest(trials: Sequence[Trial], X: _Array, y: _Array, limits: _Array) -> str:
+    """Return the fingerprint of everything that a fit depends on.
+
+    A plug-in may encode the same candidates in another way since.
+    """
     rows: list[JSON] = [
         [trial.candidate.key, *map(repr, row)]
         for trial, row in zip(trials, y.tolist(), strict=True)
     ]
-    about: dict[str, JSON] = {"schema": _SCHEMA, "n_features": n_features, "rows": rows}
+    features = hashlib.sha256(np.ascontiguousarray(X).tobytes()).hexdigest()
+    about: dict[str, JSON] = {"schema": _SCHEMA, "features": features, "rows": rows}
     return fingerprint({**about, "limits": [*map(repr, limits.ravel().tolist())]})
 
 

@@ -5,8 +5,8 @@ import pytest
 from numpy.typing import NDArray
 
 from niwaki.core.randomness import stream
-from niwaki.predictors.base import Predictor
-from niwaki.predictors.calibrated import Calibrated
+from niwaki.predictors.base import Prediction, Predictor
+from niwaki.predictors.calibrated import Calibrated, CalibratedSettings
 from niwaki.predictors.quality import quality
 from niwaki.predictors.ridge import Ridge, RidgeSettings
 from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
@@ -74,6 +74,32 @@ def test_of_few_options_one_that_no_row_had_is_not_doubted_without_end(n: int = 
     # few of them. Not doubted at all, half are covered.
     assert np.mean(covered) >= 0.7
     assert np.mean(widths) <= 5.0
+
+
+def test_spreads_that_are_too_wide_are_narrowed_as_far_as_settings_say() -> None:
+    class Timid(Ridge):
+        def predict(self, X: NDArray[np.float64]) -> Prediction:
+            found = super().predict(X)
+            return Prediction(found.mean, 100.0 * found.std)
+
+        def held_out(self) -> Prediction:
+            found = super().held_out()
+            return Prediction(found.mean, 100.0 * found.std)
+
+    rng = stream(6, "timid")
+    X = rng.normal(size=(200, 4))
+    y = X.sum(axis=1, keepdims=True) + rng.normal(size=(200, 1))
+    widths = {}
+    for narrowing in (1.0, 0.5, 0.0):
+        predictor = Calibrated(
+            Timid(RidgeSettings((0.0,))), CalibratedSettings(narrowing=narrowing)
+        )
+        predictor.fit(X, y)
+        low, high = predictor.predict(X[:1]).interval(0.9)
+        widths[narrowing] = float((high - low)[0, 0])
+    assert widths[1.0] == pytest.approx(2 * 1.645, rel=0.15)
+    assert widths[0.5] == pytest.approx(10 * widths[1.0], rel=0.1)
+    assert widths[0.0] == pytest.approx(100 * widths[1.0], rel=0.1)
 
 
 def test_other_levels_hold_too() -> None:

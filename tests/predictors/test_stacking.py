@@ -36,6 +36,20 @@ def test_a_mixture_is_as_wide_as_its_parts_and_their_differences() -> None:
     assert std.item() == pytest.approx(np.sqrt(1.0 + 4.0))
 
 
+def test_rows_that_a_member_holds_out_nothing_of_have_no_say_in_its_weight() -> None:
+    y = stream(3, "stack").normal(size=(40, 1))
+    means = np.stack([y, np.zeros_like(y)])
+    means[1, ::2] = np.nan
+    np.testing.assert_allclose(_best_weights(means, y), [[1.0], [0.0]], atol=1e-6)
+
+
+def test_members_that_count_for_nothing_else_count_for_the_spread() -> None:
+    weights = np.array([[1.0], [0.0]])
+    mean, std = _mixed(np.array([[[0.0]], [[4.0]]]), np.ones((2, 1, 1)), weights)
+    assert mean.item() == 0.0
+    assert std.item() == pytest.approx(np.sqrt(1.0 + 16.0 / 2.0))
+
+
 def test_the_right_member_is_trusted_column_by_column() -> None:
     rng = stream(1, "stack")
     X = rng.random((150, 3))

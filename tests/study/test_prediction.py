@@ -101,6 +101,21 @@ def test_a_fit_is_kept_until_something_new_is_measured(
     assert more.n_rows > first.n_rows
 
 
+def test_a_copy_of_features_that_were_made_in_another_way_is_fitted_again(
+    tmp_path: Path, candidates: list[Candidate]
+) -> None:
+    class Mistaken(ChoiceSpace):
+        def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+            return super().encode(candidates)[:, ::-1]
+
+    run = searched(tmp_path / "run", 40)
+    run_predictor(run, Mistaken(SPACE.choices), names=["gain"])
+    mended = run_predictor(run, SPACE, names=["gain"]).predict(candidates)
+    (tmp_path / "run" / "predictor").rename(tmp_path / "other")
+    anew = run_predictor(run, SPACE, names=["gain"]).predict(candidates)
+    np.testing.assert_array_equal(mended.mean, anew.mean)
+
+
 def test_a_damaged_copy_is_fitted_again(tmp_path: Path, candidates: list[Candidate]) -> None:
     run = searched(tmp_path / "run", 20)
     before = run_predictor(run, SPACE, names=["gain"]).predict(candidates)
