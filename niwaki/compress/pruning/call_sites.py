@@ -145,7 +145,7 @@ def tag_of(value: object) -> Tag | None:
 
 @contextmanager
 def tagged_attributes(module: nn.Module, *, but: Collection[str] = ()) -> Iterator[None]:
-    """Tag the integers among the attributes of all modules, also inside tuples and lists.
+    """Tag the integers among the attributes of all modules, also deep inside tuples and lists.
 
     Args:
         module: The model.
@@ -170,7 +170,8 @@ def tagged_attributes(module: nn.Module, *, but: Collection[str] = ()) -> Iterat
 def _tagged(value: object, name: str) -> object:
     if type(value) is int:
         return TaggedInt(value, Tag(name, value))
-    if type(value) in (tuple, list) and any(type(item) is int for item in value):  # type: ignore[attr-defined]
-        items = [_tagged(item, f"{name}[{i}]") for i, item in enumerate(value)]  # type: ignore[arg-type, var-annotated]
-        return tuple(items) if isinstance(value, tuple) else items
+    if isinstance(value, tuple | list) and type(value) in (tuple, list):
+        items = [_tagged(item, f"{name}[{i}]") for i, item in enumerate(value)]
+        if any(new is not old for new, old in zip(items, value, strict=True)):
+            return tuple(items) if isinstance(value, tuple) else items
     return value

@@ -33,7 +33,7 @@ class AttributeChange:
     """An integer of a module that counts channels.
 
     Attributes:
-        name: `path:attribute`, or `path:attribute[position]` inside of a tuple or list.
+        name: `path:attribute`, or `path:attribute[position][position]` inside of lists or tuples.
         before: Its value before.
         after: Its value after.
     """

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -115,28 +115,34 @@ def _own_tensors(module: nn.Module) -> Iterator[Tensor]:
     yield from module.buffers(recurse=False)
 
 
-def _parts(name: str) -> tuple[str, str, int | None]:
+def _parts(name: str) -> tuple[str, str, tuple[int, ...]]:
+    """Return the module, its attribute, and the way into that: `m:sizes[1][0]` goes by 1 and 0."""
     path, _, attribute = name.partition(":")
-    attribute, bracket, position = attribute.partition("[")
-    return path, attribute, int(position.rstrip("]")) if bracket else None
+    attribute, *positions = attribute.split("[")
+    return path, attribute, tuple(int(position.rstrip("]")) for position in positions)
 
 
 def _read_attribute(module: nn.Module, name: str) -> object:
-    path, attribute, position = _parts(name)
+    path, attribute, positions = _parts(name)
     try:
         value = vars(module.get_submodule(path))[attribute]
-        return value if position is None else value[position]
+        for position in positions:
+            value = value[position]
+        return value
     except (AttributeError, KeyError, IndexError, TypeError):
         return None
 
 
 def _set_attribute(module: nn.Module, change: AttributeChange) -> None:
-    path, attribute, position = _parts(change.name)
+    path, attribute, positions = _parts(change.name)
     child = module.get_submodule(path)
-    if position is None:
-        child.__dict__[attribute] = change.after
-        return
-    items = list(child.__dict__[attribute])
-    items[position] = change.after
-    kind = type(child.__dict__[attribute])
-    child.__dict__[attribute] = kind(items)
+    child.__dict__[attribute] = _changed(child.__dict__[attribute], positions, change.after)
+
+
+def _changed(value: Any, positions: tuple[int, ...], after: int) -> Any:
+    """Return nested tuples and lists with another number in one place."""
+    if not positions:
+        return after
+    items = list(value)
+    items[positions[0]] = _changed(items[positions[0]], positions[1:], after)
+    return type(value)(items)

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import pytest
 import torch
@@ -119,3 +120,30 @@ def test_tied_and_frozen_parameters_stay_so() -> None:
     smaller = apply_plan(module, half_of_each(analyse(module, IDIOMS["tied_embedding"].inputs())))
     assert not smaller.words.weight.requires_grad  # type: ignore[union-attr]
     assert smaller.words.weight.shape == (50, 12)  # type: ignore[union-attr]
+
+
+class _Nested(nn.Module):
+    """Knows its heads, and their width, in a tuple within a list."""
+
+    def __init__(self, sizes: Any) -> None:
+        super().__init__()
+        self.sizes, self.read, self.head = sizes, nn.Linear(6, 16), nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n_heads, width = self.sizes[-1][-1]
+        heads = self.read(x).view(-1, n_heads, width)
+        answer: torch.Tensor = self.head(heads.relu().view(-1, n_heads * width))
+        return answer
+
+
+@pytest.mark.parametrize("sizes", [[2, (7, (4, 4))], ([(4, 4)],)])
+def test_numbers_deep_inside_of_lists_and_tuples_follow(sizes: Any) -> None:
+    module = _Nested(sizes)
+    found = analyse(module, torch.randn(2, 6))
+    (group,) = found.groups
+    assert group.n_units == 4
+    smaller = apply_plan(module, found.plan({group.name: [0, 2, 3]}))
+    assert sorted(vars(smaller)["sizes"][-1][-1]) == [3, 4]
+    assert type(vars(smaller)["sizes"]) is type(sizes)
+    assert vars(module)["sizes"][-1][-1] == (4, 4)
+    assert smaller(torch.randn(5, 6)).shape == (5, 3)
