@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from niwaki.compress.pruning.call_sites import CallSite, ModuleStack
+from niwaki.compress.pruning.norm_calls import named_arguments
 from niwaki.compress.pruning.plan import PruningPlan, StatisticsCut
 from niwaki.compress.pruning.provenance import tensors_in
 from niwaki.compress.pruning.rebuilding import check_fits
@@ -80,7 +81,8 @@ class _KeptStatistics(TorchFunctionMode):
         if name in _NORMS:
             site = self._stack.site()
             if site in self._cuts:
-                return _NORMS[name](self._cuts[site], *args, **kwargs)
+                given = named_arguments(name, func, args, kwargs)
+                return _NORMS[name](self._cuts[site], given.pop("input"), **given)
             return func(*args, **kwargs)
         out = func(*args, **kwargs)
         if tensors_in(args[0] if name == "setitem" else out):

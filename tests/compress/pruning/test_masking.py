@@ -1,6 +1,7 @@
 """Masks are exact, reversible, and leave no trace, whatever happens inside."""
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from torch.nn import functional
 
 from niwaki.compress.pruning import analyse, apply_plan, masked
 from niwaki.testing.pruning_idioms import IDIOMS
+from niwaki.testing.pruning_idioms.composed import Composed, conv, parameter
 from tests.compress.pruning.equality import half_of_each, outputs, worst_difference
 
 
@@ -75,3 +77,34 @@ def test_gradients_flow_under_a_mask() -> None:
     with masked(module, plan):
         module(inputs).sum().backward()
     assert all(p.grad is not None and bool(p.grad.isfinite().all()) for p in module.parameters())
+
+
+def _grouped(m: Any, x: torch.Tensor) -> Any:
+    return torch.group_norm(m.a(x), 3, m.weight, m.bias, 1e-5, cudnn_enabled=False)
+
+
+def _layered(m: Any, x: torch.Tensor) -> Any:
+    last = m.a(x).movedim(1, -1)
+    return torch.layer_norm(last, last.shape[-1:], m.weight, m.bias, 1e-5, False).movedim(-1, 1)
+
+
+def _named(m: Any, x: torch.Tensor) -> Any:
+    return functional.group_norm(input=m.a(x), num_groups=1, weight=m.weight, bias=m.bias)
+
+
+def _standardised(m: Any, x: torch.Tensor) -> Any:
+    rows = m.a.weight.reshape(1, len(m.a.weight), -1)
+    even = torch.batch_norm(rows, m.weight, None, None, None, True, 0.0, 1e-5, False)
+    return functional.conv2d(x, even.reshape(m.a.weight.shape))
+
+
+@pytest.mark.parametrize("compute", [_grouped, _layered, _named, _standardised])
+def test_norms_are_masked_however_they_are_called(compute: Any) -> None:
+    parts = {"a": conv(8, 12, 1), "weight": parameter(12), "bias": parameter(12)}
+    module = nn.Sequential(conv(3, 8), Composed(compute, parts), conv(12, 2))
+    groups = analyse(module, inputs := torch.randn(2, 3, 5, 5))
+    assert groups.names == ("0", "1.a")
+    plan = half_of_each(groups)
+    with masked(module, plan):
+        expected = outputs(module, inputs)
+    assert worst_difference(expected, outputs(apply_plan(module, plan), inputs)) < 1e-5

@@ -10,8 +10,15 @@ from niwaki.compress.pruning.atoms import AxisKind
 from niwaki.compress.pruning.call_sites import tag_of
 from niwaki.compress.pruning.contraction import Operand, contract, operand
 from niwaki.compress.pruning.labels import FIXED, Label
+from niwaki.compress.pruning.norm_calls import named_arguments
 from niwaki.compress.pruning.provenance import Call, Provenance, Statistics, tensors_in
 from niwaki.compress.pruning.rules.products import inner_axis
+
+
+def _named(call: Call) -> Call:
+    """Return the same call, with all arguments by name."""
+    named = named_arguments(call.name, call.function, call.args, call.kwargs)
+    return replace(call, args=(), kwargs=named)
 
 
 def per_channel(state: Provenance, call: Call) -> None:
@@ -19,7 +26,8 @@ def per_channel(state: Provenance, call: Call) -> None:
 
     A batch norm of weights, which standardises them over their inputs, may lose some of these.
     """
-    x: Tensor = call.arg(0, "input")
+    call = _named(call)
+    x: Tensor = call.kwargs["input"]
     why = f"{call.described} averages over them"
     other = [d for d in range(x.ndim) if d != 1]
     standardised = _standardised(state, call, x)
@@ -32,9 +40,7 @@ def per_channel(state: Provenance, call: Call) -> None:
         _over_inputs(state, call, standardised)
     channels = [label.atoms for label in labels if label.dims == (1,)]
     mine = channels[0] if channels else torch.full((x.shape[1],), FIXED)
-    for tensor in tensors_in(
-        (call.args[1:], {k: v for k, v in call.kwargs.items() if k != "input"})
-    ):
+    for tensor in tensors_in({k: v for k, v in call.kwargs.items() if k != "input"}):
         if tensor.numel() > 1:
             theirs = state.along(tensor, 0, why)
             state.atoms.unite(mine, theirs, f"{call.described} scales them")
@@ -46,7 +52,7 @@ def per_channel(state: Provenance, call: Call) -> None:
 
 def _standardised(state: Provenance, call: Call, x: Tensor) -> Label | None:
     """Return the label of what a batch norm without running statistics averages over."""
-    is_plain = call.arg(1, "running_mean") is None and call.name == "batch_norm"
+    is_plain = call.kwargs.get("running_mean") is None and call.name == "batch_norm"
     found = [label for label in state.labels(x) if len(label.dims) == 1 and label.dims[0] > 1]
     return found[0] if is_plain and len(found) == 1 and x.shape[0] == 1 else None
 
@@ -58,7 +64,8 @@ def _over_inputs(state: Provenance, call: Call, label: Label) -> None:
 
 def layer_norm(state: Provenance, call: Call) -> None:
     """`layer_norm`, `rms_norm`: over the last dimensions, which may lose channels."""
-    x, shape = call.arg(0, "input"), call.arg(1, "normalized_shape")
+    call = _named(call)
+    x, shape = call.kwargs["input"], call.kwargs["normalized_shape"]
     first = x.ndim - len(shape)
     known = state.origin(x)
     mine = [_one_side(state, call, label, first) for label in known.labels]
@@ -66,8 +73,7 @@ def layer_norm(state: Provenance, call: Call) -> None:
         Operand(tuple(range(x.ndim)), tuple(x.shape), replace(known, labels=tuple(mine))),
         *(
             operand(state, tensor, range(x.ndim - tensor.ndim, x.ndim))
-            for tensor in tensors_in((call.args[2:], call.kwargs))
-            if tensor is not x
+            for tensor in tensors_in({k: v for k, v in call.kwargs.items() if k != "input"})
         ),
     ]
     labels = contract(state, call, operands, range(x.ndim)).kept
@@ -103,11 +109,12 @@ def _over_channels(state: Provenance, call: Call, label: Label, shape: Any) -> N
 
 def group_norm(state: Provenance, call: Call) -> None:
     """`group_norm`: whole groups go, which leaves the others as they are, or equal parts of all."""
-    x, n_groups = call.arg(0, "input"), call.arg(1, "num_groups")
+    call = _named(call)
+    x, n_groups = call.kwargs["input"], call.kwargs["num_groups"]
     why = f"{call.described} averages over them"
     labels = state.hold_all(state.labels(x), [d for d in range(x.ndim) if d != 1], why)
     mine = labels[0].atoms if labels else torch.full((x.shape[1],), FIXED)
-    for tensor in (call.arg(2, "weight"), call.arg(3, "bias")):
+    for tensor in (call.kwargs.get("weight"), call.kwargs.get("bias")):
         if tensor is not None:
             state.atoms.unite(mine, state.along(tensor, 0, why), f"{call.described} scales them")
     if labels:

@@ -1,0 +1,34 @@
+"""Normalisations by the names of their arguments, whichever of torch's functions was called."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch.nn import functional
+
+# `torch.batch_norm` takes other arguments than `torch.nn.functional.batch_norm`, in another order.
+_STATISTICS = ("weight", "bias", "running_mean", "running_var")
+_TORCHS_OWN: Mapping[str, tuple[str, ...]] = {
+    "batch_norm": ("input", *_STATISTICS, "training", "momentum", "eps", "cudnn_enabled"),
+    "instance_norm": ("input", *_STATISTICS, "use_input_stats", "momentum", "eps", "cudnn_enabled"),
+    "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps", "cudnn_enable"),
+    "rms_norm": ("input", "normalized_shape", "weight", "eps"),
+    "group_norm": ("input", "num_groups", "weight", "bias", "eps", "cudnn_enabled"),
+}
+
+
+def named_arguments(
+    name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what a normalisation was called with, as `torch.nn.functional` names it.
+
+    Args:
+        name: `batch_norm`, `instance_norm`, `layer_norm`, `rms_norm` or `group_norm`.
+        function: The one of that name that was called, of `torch.nn.functional` or of `torch`.
+        args: As called.
+        kwargs: As called.
+    """
+    usual = getattr(functional, name)
+    order = inspect.signature(usual).parameters if function is usual else _TORCHS_OWN[name]
+    given = dict(zip(order, args, strict=False)) | dict(kwargs)
+    return {name: value for name, value in given.items() if not name.startswith("cudnn")}
