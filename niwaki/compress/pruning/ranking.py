@@ -74,8 +74,8 @@ def uniform_counts(
         StudyError: If even the least counts cost more; with the least cost.
     """
     shares = np.linspace(0.0, 1.0, _N_STEPS + 1)
-    table = np.stack([_at_share(np.array(allowed[n]), shares) for n in groups.names], axis=1)
-    return _largest_within(groups, table, cost, budget)
+    columns = [_at_share(np.array(allowed[n]), shares) for n in groups.names]
+    return _largest_within(groups, _table(columns, len(shares)), cost, budget)
 
 
 def global_counts(
@@ -101,13 +101,18 @@ def global_counts(
     Raises:
         StudyError: If even the least counts cost more.
     """
-    pooled = np.concatenate([scores[name] for name in groups.names])
+    pooled = np.concatenate([np.zeros(0), *(scores[name] for name in groups.names)])
     thresholds = np.append(np.unique(pooled)[::-1], -np.inf)
     columns = []
     for name in groups.names:
         above = len(scores[name]) - np.searchsorted(np.sort(scores[name]), thresholds, "right")
         columns.append(_raised(np.array(allowed[name]), above))
-    return _largest_within(groups, np.stack(columns, axis=1), cost, budget)
+    return _largest_within(groups, _table(columns, len(thresholds)), cost, budget)
+
+
+def _table(columns: Sequence[NDArray[np.int64]], n_rows: int) -> NDArray[np.int64]:
+    """Return (n_rows, n_groups) counts, also of no groups."""
+    return np.array(columns, np.int64).reshape(len(columns), n_rows).T
 
 
 def _at_share(allowed: NDArray[np.int64], shares: NDArray[np.float64]) -> NDArray[np.int64]:

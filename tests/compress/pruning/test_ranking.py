@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from niwaki.compress.pruning import (
     ChannelGrain,
@@ -101,3 +102,14 @@ def test_normalised_scores_keep_their_order(how: Normalisation) -> None:
     found = normalised(scores, how)
     assert np.argsort(found["a"]).tolist() == [1, 2, 0]
     assert found["b"].tolist() == [0.0, 0.0]
+
+
+def test_a_model_without_groups_has_no_counts() -> None:
+    found = analyse(nn.Conv2d(3, 4, 3), torch.randn(2, 3, 8, 8))
+    macs, whole = found.costs.macs, float(found.costs.macs([]))
+    assert uniform_counts(found, {}, cost=macs, budget=whole) == {}
+    assert global_counts(found, {}, {}, cost=macs, budget=whole) == {}
+    with pytest.raises(StudyError, match=f"is {whole:.6g}: raise the budget"):
+        uniform_counts(found, {}, cost=macs, budget=1.0)
+    with pytest.raises(StudyError, match=f"is {whole:.6g}: raise the budget"):
+        global_counts(found, {}, {}, cost=macs, budget=1.0)
