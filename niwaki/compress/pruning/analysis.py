@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from niwaki.compress.pruning.assembly import Assembled, Signature, assemble, signature_of
 from niwaki.compress.pruning.call_sites import CallSite
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import ChannelGroups
-from niwaki.compress.pruning.model_calls import Inputs, call_model, named_tensors, repeatable
+from niwaki.compress.pruning.model_calls import Inputs, call_model, repeatable
 from niwaki.compress.pruning.provenance import Choice
 from niwaki.compress.pruning.solution import Solution, solve
 from niwaki.compress.pruning.tracer import Trace, trace
@@ -70,7 +70,7 @@ def analyse(
     for attempt in range(settings.max_traces):
         traced, unfollowed = _traced(model, inputs, choices, unfollowed)
         solution = solve(traced.state)
-        found = assemble(traced, solution, batch=_batch(inputs), refused={})
+        found = assemble(traced, solution, refused={})
         if not settings.verify:
             break
         if on is None:
@@ -84,7 +84,7 @@ def analyse(
         flipped = False if is_last else _flip(decided, list(failed), choices)
         if not flipped:
             if refused:
-                found = assemble(traced, solution, batch=_batch(inputs), refused=refused)
+                found = assemble(traced, solution, refused=refused)
             break
     return found.groups
 
@@ -111,6 +111,8 @@ def _traced(
             "the model returns no tensor: it must return a tensor, or tuples, mappings or "
             "dataclasses of tensors"
         )
+    if not traced.n_examples:
+        raise DataError("the example inputs hold no example: give a batch of one or two")
     return traced, unfollowed
 
 
@@ -156,9 +158,3 @@ def _decided(traced: Trace, solution: Solution, found: Assembled) -> dict[str, l
             if not theirs.isdisjoint(mine):
                 near.setdefault(name, []).append(choice)
     return near
-
-
-def _batch(inputs: Inputs) -> int:
-    """Return the number of examples: the first size of the first input."""
-    first: Tensor | None = next((t for _, t in named_tensors(inputs) if t.ndim), None)
-    return len(first) if first is not None else 1

@@ -31,15 +31,12 @@ class Assembled:
     roots: Mapping[str, Ids]
 
 
-def assemble(
-    traced: Trace, solution: Solution, *, batch: int, refused: Mapping[Signature, str]
-) -> Assembled:
+def assemble(traced: Trace, solution: Solution, *, refused: Mapping[Signature, str]) -> Assembled:
     """Collect classes with the same members into groups.
 
     Args:
         traced: The pass.
         solution: Its classes.
-        batch: Examples in the pass, which costs are divided by.
         refused: Groups to leave alone, by signature, with the reason.
     """
     axes = traced.state.atoms.axes
@@ -68,7 +65,7 @@ def assemble(
         roots[group.name] = family.roots
     left = _pinned(traced, solution) + left + _never_run(traced)
     statistics = {s.owner: s for s in traced.state.statistics}
-    costs = cost_model(traced, solution, groups, roots, batch=batch)
+    costs = cost_model(traced, solution, groups, roots)
     outputs = tuple(traced.outputs)
     return Assembled(ChannelGroups(tuple(groups), tuple(left), outputs, costs, statistics), roots)
 
@@ -178,10 +175,8 @@ def cost_model(
     solution: Solution,
     groups: list[ChannelGroup],
     roots: Mapping[str, Ids],
-    *,
-    batch: int,
 ) -> CostModel:
-    """Return costs as products of widths, each a sum over groups."""
+    """Return costs of one example as products of widths, each a sum over groups."""
     group_of = np.full(len(solution.root), -1, np.int64)
     for number, group in enumerate(groups):
         group_of[roots[group.name]] = number
@@ -189,7 +184,11 @@ def cost_model(
     state = traced.state
     terms = _per_example(state)
     macs = [
-        (term.module, term.coefficient / batch, [widths.row(f.numpy()) for f in term.factors])
+        (
+            term.module,
+            term.coefficient / traced.n_examples,
+            [widths.row(f.numpy()) for f in term.factors],
+        )
         for term in terms
     ]
     params = []

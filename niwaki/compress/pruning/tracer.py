@@ -25,12 +25,14 @@ class Trace:
     Attributes:
         state: Atoms, events, costs.
         outputs: Nodes of each output of the model, by name.
+        n_examples: In the pass.
         unused: Why nothing is known of parameters that no pass used, by name.
         in_training: Whether there was a pass in training mode.
     """
 
     state: Provenance
     outputs: Mapping[str, tuple[int, ...]]
+    n_examples: int
     unused: Mapping[str, str]
     in_training: bool = False
 
@@ -62,9 +64,21 @@ def trace(
     following = _Following(state, unfollowed or Unfollowed())
     with sealed(module) as scripted:
         following.closed |= scripted
-        following.run(module, inputs)
+        n_examples = _n_examples(inputs, following.run(module, inputs))
         in_training = bool(state.unused()) and _runs_in_training(following, module, inputs)
-    return Trace(state, following.outputs, following.unused(module), in_training)
+    return Trace(state, following.outputs, n_examples, following.unused(module), in_training)
+
+
+def _n_examples(inputs: Inputs, results: Any) -> int:
+    """Return the first size of an output that is one of an input, too; else of the first input.
+
+    The first input may be the same for all examples: a table, or a scale.
+    """
+    given, answered = (
+        [len(tensor) for _, tensor in named_tensors(values) if tensor.ndim]
+        for values in (inputs, results)
+    )
+    return next((n for n in answered if n in given), given[0] if given else 1)
 
 
 def _runs_in_training(following: "_Following", module: nn.Module, inputs: Inputs) -> bool:
@@ -90,8 +104,8 @@ class _Following:
         self.outputs: dict[str, tuple[int, ...]] = {}
         self._entered: set[str] = set()
 
-    def run(self, module: nn.Module, inputs: Inputs) -> None:
-        """Add one pass."""
+    def run(self, module: nn.Module, inputs: Inputs) -> Any:
+        """Add one pass, and return its results."""
         for name, tensor in named_tensors(inputs):
             self.state.describe_input(tensor, f"the model's input {name}".rstrip())
         stack = ModuleStack(module)
@@ -110,6 +124,7 @@ class _Following:
             self.state.close(tensor, f"they are the model's output {name}".rstrip())
             known = self.outputs.get(name or "output", ())
             self.outputs[name or "output"] = (*known, self.state.origin(tensor).node)
+        return results
 
     def unused(self, module: nn.Module) -> dict[str, str]:
         """Return why nothing is known of parameters that no pass met."""

@@ -91,20 +91,28 @@ def _seeded(module: nn.Module, inputs: Inputs) -> Any:
 
 
 def _compared(expected: dict[str, Tensor], got: dict[str, Tensor], tolerance: float) -> str:
+    if not any(whole.numel() for whole in expected.values()):
+        return "the outputs have no elements on the example inputs, so that nothing can be compared"
     for name, whole in expected.items():
         small, output = got.get(name), f"output '{name}'" if name else "the output"
         if small is None or small.shape != whole.shape:
             return f"{output} changes its shape to {None if small is None else small.shape}"
-        if not whole.is_floating_point():
+        if not whole.numel():
+            continue
+        if not _is_real_or_complex(whole):
             if not torch.equal(whole, small):
                 return f"{output} differs from the masked model's"
             continue
         whole, small = whole.detach(), small.detach()  # views of parameters have a history
         spread = float((whole - whole.mean()).abs().max()) or 1.0
-        worst = float((small - whole).abs().max()) / spread if whole.numel() else 0.0
+        worst = float((small - whole).abs().max()) / spread
         if not worst <= tolerance:
             return f"{output} differs by {worst:.1e} of its spread from the masked model"
     return ""
+
+
+def _is_real_or_complex(tensor: Tensor) -> bool:
+    return tensor.is_floating_point() or tensor.is_complex()
 
 
 def bench(module: nn.Module, inputs: Inputs, *, seed: int, in_training: bool = False) -> Bench:
@@ -136,7 +144,7 @@ def _is_finite(on: Bench, watch: AbstractContextManager[object]) -> bool:
             results = dict(named_tensors(_seeded(on.module, on.inputs)))
     except Exception:  # of the model's own code, which may raise anything
         return False
-    return all(bool(t.isfinite().all()) for t in results.values() if t.is_floating_point())
+    return all(bool(t.isfinite().all()) for t in results.values() if _is_real_or_complex(t))
 
 
 class _Narrowing(TorchFunctionMode):

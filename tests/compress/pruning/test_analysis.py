@@ -179,3 +179,30 @@ class Spectral(nn.Module):
 def test_complex_parameters_stay_complex_where_groups_are_proven() -> None:
     found = analyse(Spectral().eval(), torch.randn(2, 8))
     assert found.names == ("before", "wide")
+
+
+def _two_layers() -> dict[str, nn.Module]:
+    return {"a": nn.Linear(6, 16), "b": nn.Linear(16, 8)}
+
+
+def test_an_output_without_elements_is_no_obstacle() -> None:
+    def compute(m: Any, x: Tensor) -> Any:
+        return {"values": m.b(m.a(x).relu()), "boxes": x.new_zeros(0, 4)}
+
+    assert analyse(Composed(compute, _two_layers()), torch.randn(2, 6)).names == ("a",)
+
+
+def test_outputs_without_any_element_prove_nothing() -> None:
+    found = analyse(Composed(lambda m, x: m.b(m.a(x))[:0], _two_layers()), torch.randn(2, 6))
+    reasons = {refusal.name: refusal.reason for refusal in found.refused}
+    assert found.names == () and "have no elements" in reasons["a.weight[0]"]
+
+
+def test_complex_outputs_are_compared_up_to_rounding() -> None:
+    module = Composed(lambda m, x: torch.fft.fft(m.b(m.a(x).relu())), _two_layers())
+    assert analyse(module, torch.randn(2, 6)).names == ("a",)
+
+
+def test_inputs_without_an_example_are_an_error() -> None:
+    with pytest.raises(DataError, match="hold no example"):
+        analyse(Composed(lambda m, x: m.b(m.a(x)), _two_layers()), torch.randn(0, 6))

@@ -101,6 +101,25 @@ def test_what_is_computed_from_weights_alone_is_no_cost_of_an_example(n_examples
     assert float(costs.macs(costs.whole)) == keys + queries + head
 
 
+class _Scaled(nn.Module):
+    """Takes a table before its examples."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 16), nn.Linear(16, 8)
+
+    def forward(self, scale: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.b(self.a(x).relu()) * scale
+        return answer
+
+
+@pytest.mark.parametrize("n_examples", [1, 2, 4])
+def test_an_input_that_is_the_same_for_all_examples_is_not_their_number(n_examples: int) -> None:
+    inputs = {"scale": torch.ones(8), "x": torch.randn(n_examples, 6)}
+    costs = analyse(_Scaled(), inputs).costs
+    assert float(costs.macs(costs.whole)) == 6 * 16 + 16 * 8
+
+
 def test_many_candidates_at_once_are_as_one_by_one() -> None:
     groups = analyse(IDIOMS["concatenation"].make(), IDIOMS["concatenation"].inputs())
     rng = np.random.default_rng(0)
