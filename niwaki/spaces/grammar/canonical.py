@@ -25,7 +25,8 @@ class Canonical:
     productions (pre-routing and post-routing that do nothing), as far as the grammar can do without
     them: `S -> M M` keeps one behind a single module. Branches that are split by a symmetric
     operation and joined by a commutative one are sorted, as far as one's symbol derives another's
-    branch. Permutations that meet are composed.
+    branch. Permutations that meet are composed. What a module of one's own makes of its children is
+    not known, so those of its node stay, each in its own form.
 
     Args:
         attributes: Of the grammar.
@@ -88,6 +89,8 @@ class Canonical:
             self._form(child_symbol, child) if child_symbol else child
             for child_symbol, _, child in self._attributes.children(way, node)
         ]
+        if way.builder:
+            return node.having(children)
         if way.label in self._grammar.sequences:
             return self._sequence(symbol, node, children)
         if way.flow.linear:
@@ -108,7 +111,7 @@ class Canonical:
             return node.having(kept)
         alone = kept or dropped[:1]
         if self._attributes.derives(symbol, alone[0]):
-            return alone[0]
+            return self._form(symbol, alone[0])  # which may have another form for it than `item`
         padding = sorted(dropped, key=lambda leaf: leaf.label)
         return node.having((*kept, *padding[: 2 - len(kept)]))
 
@@ -128,7 +131,7 @@ class Canonical:
         if single and len(kept) <= 1:
             alone = (kept or children)[0]
             if self._attributes.derives(symbol, alone):
-                return alone
+                return self._form(symbol, alone)
         return node.having(children)
 
     def _commutes(self, children: list[Tree]) -> bool:
@@ -156,7 +159,7 @@ class Canonical:
         self, way: Production, first: Tree, branches: Sequence[tuple[Tree, int]], last: Tree
     ) -> list[list[bool]]:
         """Return which place takes which branch; nothing if a production is for other nodes."""
-        if len(way.items) != len(branches) + 2 or not way.flow.parallel:
+        if len(way.items) != len(branches) + 2 or not way.flow.parallel or way.builder:
             return []
         if not (self._takes(way.items[0], first) and self._takes(way.items[-1], last)):
             return []

@@ -326,7 +326,8 @@ class Grammar:
         """Labels of sequences that can be flattened, with the symbol of their items.
 
         Such a label belongs to productions with two equal nonterminals in a chain, `M -> M M` or
-        `S -> M M`, where the nonterminal itself has the production: so nesting means nothing.
+        `S -> M M`, where the nonterminal itself has the production: so nesting means nothing. Nodes
+        with a module of their own mean something.
         """
         pairs: dict[str, set[str]] = {}
         others: set[str] = set()
@@ -339,6 +340,7 @@ class Grammar:
                 len(way.items) == len(way.holes) == 2
                 and len(symbols) == 1
                 and type(way.flow) is Chain
+                and not way.builder
             ):
                 pairs.setdefault(way.label, set()).update(symbols)
             else:

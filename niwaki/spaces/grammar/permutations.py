@@ -73,7 +73,7 @@ class Permutations:
             if way is None:
                 return None
             flat = way.label in self._grammar.sequences
-            if not flat and not way.flow.linear:
+            if way.builder or not (flat or way.flow.linear):
                 return None
             below = self._attributes.children(way, node)
             symbol, place, child = below[side]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar import (
     Attributes,
+    Budget,
     Canonical,
     Counting,
     Grammar,
@@ -26,6 +27,7 @@ from niwaki.spaces.grammar import (
     tree_from_value,
 )
 from niwaki.spaces.grammar.picking import by_weight
+from niwaki.spaces.grammar.variation import Engine
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -217,3 +219,47 @@ def test_branches_of_unlike_symbols_have_one_order() -> None:
             forms.setdefault(_as_bag(tree), set()).add(form)
     assert len(forms) == 85
     assert all(len(alike) == 1 for alike in forms.values())
+
+
+def test_what_is_left_alone_has_the_form_that_its_new_symbol_gives_it() -> None:
+    """`Net` can do without the identity that `Body` keeps behind a single module."""
+    grammar = read_grammar(
+        "start Net\nterminal conv, relu, norm, identity [identity]\n"
+        "Net -> conv | Body\n"
+        "Body -> seq: Body Body | block: Net Act | identity\n"
+        "Act -> relu | norm | identity"
+    )
+    engine = Engine(grammar, Budget(operations=12))
+    trees = (engine.derive(by_weight(np.random.default_rng(seed))).tree for seed in range(300))
+    forms = [engine.canonical.of(tree) for tree in trees]
+    assert all(engine.canonical.of(form) == form for form in forms)
+    assert sum("block" in str(form) for form in forms) > 50
+
+
+def test_a_node_with_a_module_of_its_own_is_left_as_it_is() -> None:
+    grammar = read_grammar(
+        "start S\nterminal identity [identity], clone [symmetric], add [commutative], a, b\n"
+        "flow residual = niwaki.spaces.grammar.flows:Chain builds own.layers:Sum\n"
+        "flow weighed = niwaki.spaces.grammar.flows:Branch builds own.layers:Weighed\n"
+        "S -> res@residual: S S | pair@weighed: clone S S add | a | b | identity"
+    )
+    canonical = Canonical(Attributes(grammar))
+    for text in (
+        "res(identity, a)",
+        "res(a, res(b, identity))",
+        "res(res(a, b), identity)",
+        "pair(clone, b, a, add)",
+    ):
+        assert str(canonical.of(read_tree(text))) == text
+
+
+def test_permutations_do_not_meet_through_a_module_of_its_own() -> None:
+    grammar = read_grammar(
+        "start S\nterminal identity [identity], permute(o=132|213) [permutation]\n"
+        "flow residual = niwaki.spaces.grammar.flows:Chain builds own.layers:Sum\n"
+        "S -> seq: S S | res@residual: S S | permute | identity"
+    )
+    canonical = Canonical(Attributes(grammar))
+    apart = "seq(res(permute(o=132), permute(o=213)), permute(o=213))"
+    assert str(canonical.of(read_tree(apart))) == apart
+    assert str(canonical.of(read_tree("seq(permute(o=132), permute(o=132))"))) == "identity"
