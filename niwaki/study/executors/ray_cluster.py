@@ -13,8 +13,13 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.base import Executor
 from niwaki.study.run_folder import RunFolder
 
-# What `resources` may not hold, and the setting to use instead.
-OWN_SETTINGS = {"CPU": "num_cpus", "GPU": "num_gpus"}
+# What Ray itself names so, and what to do instead.
+RAYS_OWN = {
+    "CPU": "give `num_cpus` instead",
+    "GPU": "give `num_gpus` instead",
+    "memory": "leave it out, since workers reserve none",
+    "object_store_memory": "leave it out, since workers reserve none",
+}
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,7 @@ class RayClusterSettings:
         n_workers: How many evaluations may run at once, at least 1. Workers that find no place
             wait for one: a cluster that grows is filled as it does.
         num_cpus: Processors that each worker reserves; may be a fraction.
-        num_gpus: GPUs that each worker reserves; may be a fraction.
+        num_gpus: GPUs that each worker reserves; below 1 it may be a fraction.
         resources: What else each worker reserves, by the names that the nodes were started with.
         target_resource: Resource that the nodes with the target device were started with, such as
             `raspi4` after `ray start --resources='{"raspi4": 1}'`. Each worker takes one unit, so
@@ -82,11 +87,20 @@ class RayClusterSettings:
         self._check_resources()
 
     def _check_resources(self) -> None:
+        if self.num_gpus > 1 and self.num_gpus % 1:
+            raise ConfigError(
+                f"'num_gpus' is {self.num_gpus}: give a share of one GPU, or a whole number of them"
+            )
         for name, amount in self.resources.items():
-            if name in OWN_SETTINGS:
-                raise ConfigError(f"'resources' names {name}: give `{OWN_SETTINGS[name]}` instead")
+            if name in RAYS_OWN:
+                raise ConfigError(f"'resources' names {name}: {RAYS_OWN[name]}")
             if not amount > 0:
                 raise ConfigError(f"resource '{name}' is {amount}: give a number above 0")
+        if self.target_resource in RAYS_OWN:
+            raise ConfigError(
+                f"'target_resource' is '{self.target_resource}', which Ray gives every node: name "
+                "one that only nodes with the target device were started with"
+            )
         if self.target_resource in self.resources:
             raise ConfigError(
                 f"'{self.target_resource}' is the target's resource and listed in `resources` as "

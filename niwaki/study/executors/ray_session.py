@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
-from niwaki.core.errors import StudyError
+from niwaki.core.errors import ConfigError, StudyError
 from niwaki.study.executors.failures import explain
 from niwaki.study.executors.ray_cluster import RayClusterSettings
 
@@ -32,6 +32,7 @@ def open_session(settings: RayClusterSettings) -> bool:
         Whether the connection was made here, and so is to be closed by `ray.shutdown`.
 
     Raises:
+        ConfigError: If Ray refuses `runtime_env`.
         StudyError: If there is no cluster, it cannot be joined, or no Ray can be started.
     """
     if ray.is_initialized():
@@ -53,7 +54,7 @@ def visit_session(settings: RayClusterSettings) -> None:
     """Connect this process to Ray as `open_session` does, and leave again what it did not find.
 
     Raises:
-        StudyError: As `open_session` does.
+        ConfigError, StudyError: As `open_session` does.
     """
     if open_session(settings):
         ray.shutdown()
@@ -100,7 +101,7 @@ def _init(settings: RayClusterSettings, address: str) -> None:
                 address=address,
                 # A Ray of one's own offers what the workers take: this machine is the device.
                 num_cpus=math.ceil(n * settings.num_cpus) if settings.local else None,
-                resources={k: n * v for k, v in settings.custom_resources.items()}
+                resources={k: math.ceil(n * v) for k, v in settings.custom_resources.items()}
                 if settings.local
                 else None,
                 include_dashboard=False if settings.local else None,
@@ -108,7 +109,11 @@ def _init(settings: RayClusterSettings, address: str) -> None:
                 logging_level=logging.ERROR,
                 runtime_env=dict(settings.runtime_env) or None,
             )
-        except (RayError, RuntimeError, ValueError, OSError) as error:
+        except (RayError, RuntimeError, TypeError, ValueError, OSError) as error:
+            if settings.runtime_env and isinstance(error, TypeError | ValueError):
+                raise ConfigError(
+                    f"Ray does not start with this 'runtime_env': {explain(error)}"
+                ) from error
             raise StudyError(_explained(error, settings)) from error
 
 

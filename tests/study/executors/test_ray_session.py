@@ -16,7 +16,7 @@ import ray
 
 from niwaki.config.build import build_study
 from niwaki.config.reader import parse_config
-from niwaki.core.errors import StudyError
+from niwaki.core.errors import ConfigError, StudyError
 from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.ray_session import no_place, open_session
 from tests.command_line import FORMULAS
@@ -77,6 +77,28 @@ def test_no_running_cluster_is_an_error_with_a_remedy(monkeypatch: pytest.Monkey
         match=r"'auto' cannot be joined.*[^.]\. Start one with `ray start --head`.*local",
     ):
         open_session(RayClusterSettings(address="auto"))
+
+
+@pytest.mark.parametrize("address", ["local", "auto"])
+def test_an_environment_that_ray_refuses_is_told(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused = TypeError("runtime_env['env_vars'] must be of type Dict[str, str]")
+    monkeypatch.setattr(ray, "init", failing(refused))
+    settings = RayClusterSettings(address=address, runtime_env={"env_vars": {"DEPTH": 3}})
+    with pytest.raises(ConfigError, match=r"this 'runtime_env': TypeError: .*Dict\[str, str\]"):
+        open_session(settings)
+
+
+@pytest.mark.slow
+def test_a_ray_of_its_own_has_enough_of_what_is_shared() -> None:
+    shares = RayClusterSettings(address="local", n_workers=3, num_cpus=0.5, resources={"pi": 0.5})
+    assert open_session(shares)
+    try:
+        offered: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        assert offered["pi"] == offered["CPU"] == 2
+    finally:
+        ray.shutdown()
 
 
 def test_the_answer_to_sigterm_stays_what_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
