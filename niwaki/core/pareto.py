@@ -50,6 +50,12 @@ def fronts(costs: Costs) -> Iterator[NDArray[np.int64]]:
         costs: (n, m), minimised. A row with NaN is on no front.
     """
     left = np.flatnonzero(~np.isnan(costs).any(axis=1))
+    if costs.shape[1] == 1:  # as many fronts as there are values
+        order = left[np.argsort(costs[left, 0], kind="stable")]
+        yield from (
+            np.split(order, np.flatnonzero(np.diff(costs[order, 0])) + 1) if len(left) else ()
+        )
+        return
     while len(left):
         on = non_dominated(costs[left])
         yield left[on]

@@ -57,10 +57,10 @@ class LinasSettings:
 class Linas(Searcher):
     """Evolves on predictors of everything measured so far; a round never waits for the last one.
 
-    The round of the i-th candidate learns from the trials that were told when it began. Mended, if
-    not `faithful`: evolution starts from the measured front too, mutates as well as crosses over,
-    looks at computed cheap values, the best that were never asked for make the next round, and
-    penalties are taken for failures, which teach nothing.
+    The round of the i-th candidate learns from as many trials as were asked for before it. Mended,
+    if not `faithful`: evolution starts from the measured front too, mutates as well as crosses
+    over, looks at computed cheap values, the best that were never asked for make the next round,
+    and penalties are taken for failures, which teach nothing.
 
     References:
         Cummings, Sridhar, Sarah and Szankin, 2022, "A hardware-aware framework for accelerating
@@ -75,7 +75,7 @@ class Linas(Searcher):
         self._catalogue = Catalogue(problem)
         self._history = History(problem)
         self._names: list[str] = []  # identities, in order of asking
-        self._round = 0
+        self._basis = (0, 0)  # of what is planned: the round, and how many trials it learned from
         self._planned: Sequence[Candidate] = ()
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
@@ -96,12 +96,18 @@ class Linas(Searcher):
         self._names += map(self._problem.identity, asked)
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
-        number, place = divmod(len(self._asked), self._settings.population_size)
-        if number != self._round:
-            self._planned, self._round = self._plan(number), number
-        if place < len(self._planned):
-            return self._planned[place]
-        return self._problem.space.sample(rng)
+        size = self._settings.population_size
+        number, place = divmod(len(self._asked), size)
+        # What was pending when a round began is learned from as it arrives, so that a plan follows
+        # from what was asked and told, whoever makes it.
+        basis = (number, min(len(self._history), number * size))
+        if basis != self._basis:
+            self._planned, self._basis = self._plan(number), basis
+        if self._settings.faithful:
+            left = self._planned[place : place + 1]
+        else:
+            left = [candidate for candidate in self._planned if candidate not in self._asked][:1]
+        return left[0] if left else self._problem.space.sample(rng)
 
     def _plan(self, number: int) -> list[Candidate]:
         """Return the candidates of a round, best first; none if there is nothing to learn from."""

@@ -14,6 +14,7 @@ from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import JSON
 from niwaki.core.registry import import_object, nearest
+from niwaki.core.wording import kind_of
 
 # From a seed to a sampler.
 SamplerFactory: TypeAlias = Callable[[int], BaseSampler]
@@ -54,10 +55,10 @@ def sampler_factory(sampler: "str | SamplerFactory", options: Mapping[str, JSON]
         ConfigError: If there is no such sampler, or it takes no such option.
     """
     if not isinstance(sampler, str):
-        return lambda seed: sampler(seed, **options)
+        return lambda seed: _made_by(sampler, seed, options)
     if ":" in sampler:
         factory: SamplerFactory = import_object(sampler)
-        return lambda seed: factory(seed, **options)
+        return lambda seed: _made_by(factory, seed, options)
     kind = _sampler_class(sampler)
     _check_options(kind, options)
     return lambda seed: _made(kind, seed, options)
@@ -104,3 +105,16 @@ def _made(kind: type[BaseSampler], seed: int, options: Mapping[str, JSON]) -> Ba
         return kind(**seeded, **options)
     except (TypeError, ValueError, ImportError) as error:
         raise ConfigError(f"Optuna's {kind.__name__} cannot be made: {error}") from error
+
+
+def _made_by(factory: SamplerFactory, seed: int, options: Mapping[str, JSON]) -> BaseSampler:
+    name = getattr(factory, "__qualname__", kind_of(factory))
+    try:
+        inspect.signature(factory).bind(seed, **options)
+    except TypeError as fault:
+        given = "".join(f", {option}=..." for option in options)
+        raise ConfigError(f"'{name}' is called as {name}(seed{given}): {fault}") from fault
+    sampler = factory(seed, **options)
+    if not isinstance(sampler, BaseSampler):
+        raise ConfigError(f"'{name}' made {kind_of(sampler)}, but an Optuna sampler was wanted")
+    return sampler

@@ -127,10 +127,10 @@ class OptunaSearcher(Searcher):
         try:
             trial = self._study.ask()
             return _Proposal(trial, self._problem.space.decide(suggested(trial)))
-        except ValueError as error:  # such as CMA-ES about several objectives
+        except (ValueError, TypeError) as error:  # such as CMA-ES about several objectives
             raise ConfigError(
                 f"Optuna's {type(self._study.sampler).__name__} can propose nothing for this "
-                f"problem: {error} Choose another sampler"
+                f"problem: {error} Choose another sampler, or other options for it"
             ) from error
 
     def _keep(self, candidate: Candidate, proposals: Sequence["_Proposal"]) -> None:

@@ -69,6 +69,15 @@ def front_numbers(costs: NDArray[np.float64]) -> NDArray[np.int64]:
     return fronts
 
 
+def crowding(costs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n,) how lonely each row is on a front that all of them are on: larger is lonelier.
+
+    Args:
+        costs: (n, m), minimised and finite, n >= 1.
+    """
+    return _crowding(costs, np.zeros(len(costs), dtype=np.int64))
+
+
 def _crowding(costs: NDArray[np.float64], fronts: NDArray[np.int64]) -> NDArray[np.float64]:
     """Return (n,) mean gaps to the neighbours on the same front, as shares of the front's range."""
     n_rows, n_objectives = costs.shape

@@ -14,7 +14,7 @@ SEARCHERS = Registry(
         ),
         Record(
             "surrogate",
-            "Gaussian processes and expected hypervolume: the fewest evaluations",
+            "Gaussian processes and expected hypervolume: the fewest evaluations; the default",
             "niwaki.search.surrogate:Surrogate",
         ),
         Record(
@@ -24,7 +24,7 @@ SEARCHERS = Registry(
         ),
         Record(
             "nsga2",
-            "evolution by rank and crowding (NSGA-II), asynchronous; the default",
+            "evolution by rank and crowding (NSGA-II), asynchronous",
             "niwaki.search.nsga2:NSGA2",
         ),
         Record(

@@ -119,6 +119,28 @@ def test_a_round_does_not_wait_for_the_last_one() -> None:
     assert len(set(searcher.ask(10)) | set(asked)) == 30
 
 
+@pytest.mark.parametrize("faithful", [False, True])
+def test_what_was_pending_when_a_round_began_does_not_change_what_is_resumed(
+    faithful: bool,
+) -> None:
+    toy = TOYS["flat"]
+    small = LinasSettings(faithful=faithful, population_size=6, inner_evaluations=60, n_grid=2)
+    whole = Linas(toy.problem(seed=0), small)
+    asked: list[Candidate] = []
+    told: list[Trial] = []
+    for number in range(30):
+        asked += whole.ask(1)
+        if number >= 4:  # five are pending
+            late = asked[number - 4]
+            told.append(Trial(number - 4, late, toy.measure(late)))
+            whole.tell(told[-1:])
+    for killed_after in range(6, 30):
+        resumed = Linas(toy.problem(seed=0), small)
+        resumed.resume(asked[:killed_after])
+        resumed.tell(told[: killed_after - 4])
+        assert resumed.ask(1) == asked[killed_after : killed_after + 1]
+
+
 def test_settings_out_of_range_are_refused() -> None:
     with pytest.raises(ConfigError, match="'population_size' is 1"):
         LinasSettings(population_size=1)

@@ -135,6 +135,11 @@ def tpe(seed: int, n_startup_trials: int) -> optuna.samplers.BaseSampler:
     return optuna.samplers.TPESampler(seed=seed, n_startup_trials=n_startup_trials)
 
 
+def forgetful(seed: int) -> None:
+    """Make a sampler, and do not return it."""
+    optuna.samplers.TPESampler(seed=seed)
+
+
 def test_a_factory_can_be_named_by_path() -> None:
     settings = OptunaSettings(f"{__name__}:tpe", {"n_startup_trials": 3})
     searcher = OptunaSearcher(TOYS["flat"].problem(seed=0), settings)
@@ -152,6 +157,8 @@ def test_a_factory_can_be_named_by_path() -> None:
         ("PartialFixedSampler", {}, "cannot be made: "),
         ("BruteForceSampler", {}, "only works in Optuna's own loop"),
         ("no_such_module:make", {}, "cannot be imported"),
+        (f"{__name__}:forgetful", {}, "'forgetful' made a NoneType, but an Optuna sampler"),
+        (f"{__name__}:tpe", {"n": 3}, r"'tpe' is called as tpe\(seed, n=...\): .*'n'"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(
@@ -159,6 +166,12 @@ def test_settings_that_make_no_sense_are_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         OptunaSettings(sampler, options)
+
+
+def test_an_option_that_only_an_ask_finds_out_about_is_told() -> None:
+    settings = OptunaSettings("tpe", {"n_startup_trials": "x"})
+    with pytest.raises(ConfigError, match=r"TPESampler can propose nothing.*other options"):
+        search(OptunaSearcher(TOYS["flat"].problem(seed=0), settings), TOYS["flat"], 6)
 
 
 def test_a_sampler_for_one_objective_says_so() -> None:

@@ -1,6 +1,7 @@
 """The surrogate searcher: what is peculiar to it."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from niwaki.search.surrogate.outlook import Extent, Outlook
 from niwaki.search.surrogate.pool import Pool
 from niwaki.search.surrogate.tallies import Tallies
 from niwaki.spaces import Choice, ChoiceSpace
+from niwaki.spaces.walks import every_candidate
 
 LAYERS = ChoiceSpace(tuple(Choice(f"layer{i}", ("none", "small", "large")) for i in range(6)))
 COSTS = {"none": 0.0, "small": 1.0, "large": 3.0}
@@ -49,6 +51,11 @@ def searched(
         searcher.tell([Trial(number, candidate, measurement)])
         found.append((candidate, measured))
     return found
+
+
+def listed_layers(n: int) -> list[Candidate]:
+    """Return the first candidates of the space."""
+    return list(islice(every_candidate(LAYERS), n))
 
 
 def drawn(belief: Belief, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -182,6 +189,53 @@ def test_many_trials_are_condensed_to_those_that_matter() -> None:
     assert len(condensed.feasible()[0]) == len(condensed)
     best = min(each["error"] for each in searcher._history.values)
     assert best in [each["error"] for each in condensed.values]
+
+
+def test_a_front_that_is_cut_keeps_its_costs_and_spreads_its_trials() -> None:
+    history = Surrogate(Problem(LAYERS, OBJECTIVES))._history
+    for number, candidate in enumerate(listed_layers(200)):
+        place = number / 200.0
+        measured = {"error": place, "cost": 1.0 - place}  # one after the other along the front
+        trial = Trial(number, candidate, Measurement(candidate.key, measured))
+        history.add([trial], np.zeros((1, 1)))
+    condensed = history.condensed(40)
+    assert len(condensed) == 40
+    places = np.sort([each["error"] for each in condensed.values])
+    front = condensed.front()
+    assert len(front) == 40
+    assert {0.0, 0.995} <= set(places) & set(front[:, 0])
+
+
+def test_one_objective_is_condensed_at_once() -> None:
+    problem = Problem(LAYERS, OBJECTIVES[:1])
+    history = Surrogate(problem)._history
+    for number, candidate in enumerate(listed_layers(700)):
+        trial = Trial(number, candidate, Measurement(candidate.key, {"error": 700.0 - number}))
+        history.add([trial], np.zeros((1, 1)))
+    kept = [each["error"] for each in history.condensed(100).values]
+    assert set(range(1, 51)) <= set(kept)
+    assert len(kept) == 100
+
+
+def test_a_count_that_a_few_candidates_lack_is_learned_or_taken_for_the_worst() -> None:
+    lacking = set(map(str, listed_layers(729)[::50]))
+
+    def cheap(candidate: Candidate) -> dict[str, float]:
+        return {} if str(candidate) in lacking else {"cost": values(candidate)["cost"]}
+
+    for list_up_to in (1_000, 0):
+        settings = SurrogateSettings(list_up_to=list_up_to, pool_size=60)
+        searcher = Surrogate(Problem(LAYERS, OBJECTIVES, seed=7, cheap=cheap), settings)
+        found = searched(searcher, 40, fails=lambda candidate: str(candidate) in lacking)
+        assert len({candidate.key for candidate, _ in found}) == 40
+
+
+def test_a_space_of_more_candidates_than_a_float_holds_is_searched() -> None:
+    space = ChoiceSpace(tuple(Choice(f"d{i}", (0, 1)) for i in range(1100)))
+    first = space.sample(stream(0, "first"))
+    settings = SurrogateSettings(pool_size=20)
+    problem = Problem(space, (Objective("x", Direction.MINIMIZE),), initial=(first,))
+    assert Surrogate(problem, settings).ask(1) == [first]
 
 
 def test_settings_out_of_range_are_refused() -> None:

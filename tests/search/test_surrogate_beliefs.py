@@ -81,3 +81,9 @@ def test_warps_suit_the_signs_of_costs() -> None:
     assert LogBelow() in warps_for(np.array([-3.0, -2.0, -1.0]))
     assert LogAbove() in warps_for(np.array([1.0, 2.0]))
     assert warps_for(np.zeros(4)) == [Straight()]
+
+
+def test_costs_that_differ_by_rounding_alone_are_one() -> None:
+    nearly = np.nextafter(-1.0, 0.0)
+    costs = np.array([-1.0, nearly, nearly, nearly, -0.98, -0.97])
+    assert warps_for(costs) == [Straight(), LogBelow()]

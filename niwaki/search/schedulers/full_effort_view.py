@@ -18,7 +18,8 @@ class FullEffortView(Searcher):
     measured at both have shown so far. As more of these come, the estimates of all others change,
     and a searcher cannot unlearn: so it is made anew and told everything again, which is exact, as
     a searcher is a pure function of what it was asked and told. That is done after each of the
-    first promotions, and then ever more rarely, so that it costs a constant factor.
+    first promotions, and then ever more rarely, so that it costs a constant factor; until then a
+    candidate that was promoted is worth what was expected of it before.
 
     Args:
         problem: What is searched.
@@ -58,12 +59,15 @@ class FullEffortView(Searcher):
         self._searcher.resume(asked)
 
     def _tell(self, trial: Trial) -> None:
+        is_known = self._estimates.knows(trial.candidate.key)
         self._estimates.tell([trial])
         if self._estimates.n_pairs > self._n_pairs * (1.0 + PATIENCE):
             self._n_pairs = self._estimates.n_pairs
             self._corrections = self._estimates.corrections
             self._told = self._estimates.all_at_full()
             self._stale = True
+            return
+        if is_known:
             return
         seen = at_full(trial, self._corrections)
         self._told.append(seen)

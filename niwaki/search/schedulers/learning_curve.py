@@ -98,7 +98,7 @@ def _shift(x: Array, y: Array) -> Curve:
     shift = float((y - x).mean())
     # One pair says nothing about errors: they are taken to be as large as the shift itself.
     spread = float(y.std(ddof=1)) if len(y) > 1 else abs(shift)
-    knots = np.array([x[0], x[0] + 1.0])
+    knots = np.array([x[0], x[0] + max(1.0, abs(x[0]))])
     return Curve(knots, knots + shift, np.full(2, spread))
 
 

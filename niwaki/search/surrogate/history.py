@@ -10,6 +10,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Status, Trial
 from niwaki.core.pareto import fronts, non_dominated
 from niwaki.search.base import Problem
+from niwaki.search.ranking import crowding
 from niwaki.search.surrogate.far_out import far_out
 
 Array = NDArray[np.float64]
@@ -33,6 +34,7 @@ class History:
         costs: (m,) of each, minimised, NaN where there is none.
         violations: Of each; 0 is feasible, inf is failed.
         values: For each, the values that matter by name, signed so that less is better.
+        best: (k, m) costs of the front, if trials of it were left out.
     """
 
     problem: Problem
@@ -41,6 +43,7 @@ class History:
     costs: list[Array] = field(default_factory=list)
     violations: list[float] = field(default_factory=list)
     values: list[Mapping[str, float]] = field(default_factory=list)
+    best: Array | None = None
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -69,16 +72,21 @@ class History:
         )
 
     def condensed(self, most: int) -> "History":
-        """Return at most about so many trials: the best by dominance, and an even share of all."""
+        """Return at most so many trials: an even share of all, and the best by dominance.
+
+        Of a front that is too large those are kept that are lonely on it.
+        """
         if len(self) <= most:
             return self
         costs = np.array(self.costs)
         costs[np.array(self.violations) > 0.0] = np.nan
         kept: set[int] = set(np.linspace(0, len(self) - 1, most // 2).astype(int).tolist())
         for front in fronts(costs):
+            lonely = front[np.argsort(-crowding(costs[front]), kind="stable")]
+            new = [row for row in lonely.tolist() if row not in kept]
+            kept.update(new[: most - len(kept)])
             if len(kept) >= most:
                 break
-            kept.update(front.tolist()[: most - len(kept)])
         rows = sorted(kept)
         return History(
             self.problem,
@@ -87,6 +95,7 @@ class History:
             [self.costs[row] for row in rows],
             [self.violations[row] for row in rows],
             [self.values[row] for row in rows],
+            _loneliest(self.front(), most),
         )
 
     def column(self, name: str) -> Array:
@@ -150,6 +159,8 @@ class History:
 
     def front(self) -> Array:
         """Return the (k, m) costs of the feasible candidates that none dominates."""
+        if self.best is not None:
+            return self.best
         _, costs = self.feasible()
         return costs[non_dominated(costs)]
 
@@ -160,3 +171,10 @@ class History:
         return [self.trials[row].candidate for row in rows], costs.reshape(
             len(rows), len(self.problem.objectives)
         )
+
+
+def _loneliest(front: Array, most: int) -> Array:
+    """Return at most so many rows of (k, m) costs that none dominates."""
+    if len(front) <= most:
+        return front
+    return front[np.sort(np.argsort(-crowding(front), kind="stable")[:most])]

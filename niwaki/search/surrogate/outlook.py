@@ -102,10 +102,13 @@ class Outlook:
         return [self._belief(objective.name, pool) for objective in self.problem.objectives]
 
     def _belief(self, name: str, pool: Pool) -> Belief:
-        known = pool.cheap.get(name)
-        if known is not None and np.isfinite(known).all():
-            return Belief.certain(signs_of(self.problem)[name] * known)
-        return self.learned[name].belief(pool.features)
+        known = signs_of(self.problem)[name] * pool.cheap.get(name, np.full(len(pool), np.nan))
+        finite = np.isfinite(known)
+        if name in self.learned and not finite.all():
+            return self.learned[name].belief(pool.features)
+        # Whatever was measured had it: who has not is no better than the worst.
+        worst = float(known[finite].max()) if finite.any() else 0.0
+        return Belief.certain(np.where(finite, known, worst))
 
     def chance(self, pool: Pool) -> Array:
         """Return (n,) probabilities to succeed within all bounds."""

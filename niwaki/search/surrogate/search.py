@@ -1,7 +1,7 @@
 """A searcher that measures what is expected to gain the most, and learns from each measurement."""
 
 from dataclasses import dataclass, field
-from math import ceil, isinf
+from math import ceil, inf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,8 +105,8 @@ class Surrogate(ModelBased):
         # Most of what a grammar derives does not work. What is far from the known networks is
         # uncertain there, so that gains are expected of it, and bad. A space of which the size is
         # known offers the same decisions everywhere, and little is lost by looking far away.
-        self._has_kin = bool(problem.initial) and isinf(problem.space.size)
-        guesses = problem.promises is not None and isinf(problem.space.size)
+        self._has_kin = bool(problem.initial) and problem.space.size == inf
+        guesses = problem.promises is not None and problem.space.size == inf
         self._guessed = Guessed(self._catalogue) if guesses else None
 
     def _propose(self, rng: np.random.Generator) -> Candidate:
@@ -230,8 +230,8 @@ class Surrogate(ModelBased):
             rng = stream(self._problem.seed, "kin" if near else "pool", knowledge.n_trials)
             parents = self._front(history, FEWEST_PARENTS if near else 1)
             pool = self._grown(outlook, parents or list(self._problem.initial), rng, roams=not near)
-        told = {self._problem.identity(trial.candidate) for trial in history.trials}
-        pool = pool.without(told)
+        told = self._history.trials[: knowledge.n_trials]
+        pool = pool.without({self._problem.identity(trial.candidate) for trial in told})
         if len(pool) == 0:
             return None
         scores, extent = outlook.scored(pool)
@@ -249,8 +249,11 @@ class Surrogate(ModelBased):
         return grow(self._catalogue, parents, rng, size=size, score=score, roams=roams)
 
     def _cheap_names(self, history: History) -> frozenset[str]:
+        """Return the names of values that need not be learned, as every candidate has them."""
         told = self._catalogue.pool([trial.candidate for trial in history.trials])
-        return frozenset(name for name, v in told.cheap.items() if np.isfinite(v).all())
+        pools = [told] if self._everything is None else [told, self._everything]
+        known = ({name for name, v in pool.cheap.items() if np.isfinite(v).all()} for pool in pools)
+        return frozenset.intersection(*map(frozenset, known))
 
 
 def _last_due(n_trials: int) -> int:

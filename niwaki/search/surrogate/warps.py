@@ -21,6 +21,7 @@ Array = NDArray[np.float64]
 
 _ROOT = np.sqrt(2.0 * np.pi)
 _LARGEST_EXPONENT = 600.0
+ROUNDING = 1e-9  # of the larger, by which costs may differ that are taken for one
 
 
 class Warp(ABC):
@@ -131,7 +132,7 @@ def warps_for(costs: Array) -> list[Warp]:
     """Return the transforms that these (n,) finite costs allow, `Straight` first."""
     found: list[Warp] = [Straight()]
     low, middle = float(costs.min()), float(np.median(costs))
-    if middle > low:
+    if middle - low > ROUNDING * max(abs(low), abs(middle)):
         found.append(LogAbove(low - (middle - low)))  # straight near the best, slow in the tail
     if low > 0.0:
         found.append(LogAbove())

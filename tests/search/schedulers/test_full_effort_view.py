@@ -70,6 +70,16 @@ def test_each_candidate_is_told_once_with_its_highest_fidelity() -> None:
     assert {t.measurement.fidelity for t in told[3:]} == {0.1}
 
 
+def test_no_candidate_is_told_twice_between_two_times_of_learning_anew() -> None:
+    view, made = latest()
+    view.tell([trial(number, 0.1) for number in range(60)])
+    for number in range(40):
+        view.tell([trial(number, 1.0)])
+        view.ask(1)
+        told = [t.candidate for t in made[-1].told]
+        assert len(set(told)) == len(told) == 60
+
+
 def test_low_values_are_brought_to_the_scale_of_high_ones() -> None:
     view, made = latest()
     low = [trial(number, 0.1) for number in range(60)]

@@ -42,6 +42,11 @@ def test_one_pair_is_a_shift() -> None:
     np.testing.assert_allclose(curve.spread(np.array([30.0, 50.0])), 30.0)
 
 
+def test_one_pair_of_large_values_is_a_shift_too() -> None:
+    curve = fitted([2e16], [3e16])
+    np.testing.assert_allclose(curve.mean(np.array([1e16, 2e16, 3e16])), [2e16, 3e16, 4e16])
+
+
 def test_few_pairs_are_a_line_between_a_shift_and_least_squares() -> None:
     x = np.array([30.0, 40.0, 50.0])
     curve = fitted(x, 50.0 + 0.4 * x)
