@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
+from niwaki.core.randomness import stream
 from niwaki.spaces.base import Choose, EnumerableSpace
 from niwaki.spaces.row_index import Codes, RowIndex
 
 MEAN_STEPS = 1.5  # single changes of a mutation
 MOST_BRANCHES = 100_000  # of walks that are kept in mind
 MASKS = 4  # ways to mix two parents, before the nearest row has to do
+MOST_COLUMNS = 512  # of a decision that has one for each option
+N_SIGNS = 256  # columns of a decision with more options
 
 Rows: TypeAlias = NDArray[np.int64]
 
@@ -29,6 +32,10 @@ class RowSpace(EnumerableSpace):
     have offers None as well, for "there is none". Sampling is uniform over rows. Mutants and
     children are rows: those that differ in one decision, where there are any, or else the nearest.
 
+    Features of a decision are a column for each option. Those of a long one, such as a name for
+    each row, are random signs, as many for any number of options: each option has unit length and
+    is about as far from all others as single columns are.
+
     Attributes:
         paths: Decisions in order of walking.
         options: Of each decision, sorted; None is the last, if any row lacks the decision.
@@ -38,6 +45,9 @@ class RowSpace(EnumerableSpace):
 
     Raises:
         SpaceError: If there is no row, or an ordered decision is unknown or not numeric.
+
+    References:
+        Achlioptas, JCSS 2003, "Database-friendly random projections", for the signs.
     """
 
     paths: tuple[str, ...]
@@ -83,7 +93,8 @@ class RowSpace(EnumerableSpace):
             new[1:] |= codes[1:] != codes[:-1]
         numbers = np.empty(len(order), dtype=np.int64)
         numbers[order] = np.cumsum(new) - 1
-        smallest = np.min_scalar_type(-max(map(len, options), default=1))
+        most = max(map(len, options))
+        smallest = np.min_scalar_type(-most - 1)  # holds the number of options, too
         unique = np.empty((int(new.sum()), len(coded)), dtype=smallest, order="F")
         for j, codes in enumerate(sorted_codes):
             unique[:, j] = codes[new]
@@ -169,8 +180,9 @@ class RowSpace(EnumerableSpace):
 
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         codes = self.codes[[self.row(candidate) for candidate in candidates]]
-        blocks = [self._one_hot[j][codes[:, j]] for j in range(len(self.paths))]
-        return np.concatenate(blocks, axis=1)
+        return np.concatenate(
+            [table[codes[:, j]] * unit for j, table, unit in self._tables], axis=1
+        )
 
     @property
     def size(self) -> int:
@@ -261,17 +273,21 @@ class RowSpace(EnumerableSpace):
         return inactive
 
     @cached_property
-    def _one_hot(self) -> list[NDArray[np.float64]]:
-        """For each decision, a row of features for each option."""
-        blocks = []
+    def _tables(self) -> list[tuple[int, NDArray[np.integer], float]]:
+        """Decisions with (n, k) features of their options in small integers, and a unit of these.
+
+        A table has a million options at times: features take eight times as much as numbers.
+        """
+        tables: list[tuple[int, NDArray[np.integer], float]] = []
         for j, path in enumerate(self.paths):
-            present = self._present(j)
-            block = np.zeros((len(self.options[j]), len(present)))
-            block[: len(present)] = np.eye(len(present))
+            n_options, n_present = len(self.options[j]), len(self._present(j))
+            if n_options <= MOST_COLUMNS:
+                tables.append((j, np.eye(n_options, n_present, dtype=np.int8), 1.0))
+            else:
+                tables.append((j, _signs(path, n_present, n_options), N_SIGNS**-0.5))
             if path in self.ordered:
-                block = np.hstack([block, _ranks(len(present), len(self.options[j]))])
-            blocks.append(block)
-        return blocks
+                tables.append((j, _ranks(n_present, n_options), 1.0 / n_present))
+        return tables
 
     def __getstate__(self) -> dict[str, object]:
         """Travel without what is made on use."""
@@ -290,11 +306,19 @@ def _is_number(value: Value) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _ranks(n_present: int, n_options: int) -> NDArray[np.float64]:
-    """Return (n_options, 1): from 1 / n to 1 for the sorted options, 0 for none."""
-    ranks = np.zeros((n_options, 1))
-    ranks[:n_present, 0] = np.arange(1, n_present + 1) / n_present
+def _ranks(n_present: int, n_options: int) -> NDArray[np.int32]:
+    """Return (n_options, 1): from 1 to n for the sorted options, 0 for none."""
+    ranks = np.zeros((n_options, 1), dtype=np.int32)
+    ranks[:n_present, 0] = np.arange(1, n_present + 1)
     return ranks
+
+
+def _signs(path: str, n_present: int, n_options: int) -> NDArray[np.int8]:
+    """Return (n_options, k): random signs for each option, zeros for none."""
+    signs = np.zeros((n_options, N_SIGNS), dtype=np.int8)
+    drawn = stream(0, "options", path).integers(2, size=(n_present, N_SIGNS), dtype=np.int8)
+    signs[:n_present] = 2 * drawn - 1
+    return signs
 
 
 def _one_of(rows: NDArray[np.int64], rng: np.random.Generator) -> np.int64:

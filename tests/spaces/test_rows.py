@@ -13,7 +13,7 @@ from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.core.randomness import stream
 from niwaki.spaces.row_index import RowIndex
-from niwaki.spaces.rows import RowSpace
+from niwaki.spaces.rows import N_SIGNS, RowSpace
 from niwaki.spaces.walks import every_candidate
 from niwaki.testing.space_contract import SpaceContract
 
@@ -143,6 +143,32 @@ def test_ordered_decisions_have_a_feature_that_rises() -> None:
     encoded = space.encode([space.candidate(row) for row in range(3)])
     assert encoded.shape == (3, 3 + 1 + 2)
     assert np.diff(encoded[:, 3]).min() > 0
+
+
+class TestNamesOfRows(SpaceContract):
+    """A name for each row is a decision with as many options as rows."""
+
+    def make(self) -> RowSpace:
+        columns = {"name": [f"net{i}" for i in range(999)] + [None], "depth": [*range(1000)]}
+        return RowSpace.of(columns, ordered=("depth",))[0]
+
+
+def test_features_of_a_long_decision_are_few_and_its_options_far_apart() -> None:
+    space, _ = RowSpace.of({"name": [f"net{i}" for i in range(40_000)]})
+    encoded = space.encode([space.candidate(row) for row in range(0, 40_000, 100)])
+    assert encoded.shape == (400, N_SIGNS)
+    products = encoded @ encoded.T
+    np.testing.assert_allclose(np.diag(products), 1.0)
+    assert abs(products - np.eye(400)).max() < 0.4
+
+
+@pytest.mark.parametrize("n_options", [127, 128, 129, 32_767, 32_768])
+def test_any_number_of_options_is_walked(n_options: int) -> None:
+    space, rows = RowSpace.of({"a": list(range(n_options)), "b": [0] * n_options})
+    last = space.decide(lambda path, options: options[-1])
+    assert last == space.candidate(n_options - 1)
+    assert space.row(last) == rows[-1] == n_options - 1
+    assert not space.check(last)
 
 
 def test_a_candidate_that_is_no_row_is_refused_with_the_options_left() -> None:
