@@ -19,7 +19,11 @@ from niwaki import Front, load_front
 from niwaki.cli import app
 from niwaki.config.reader import SECTIONS, StudyConfig, parse_config
 from niwaki.config.settings import settings_type
+from niwaki.spaces.einspace import GrammarSettings
+from niwaki.spaces.grammar import check_report
 from tests.command_line import ROOT, TINY, environment
+from tests.spaces.einspace.conftest import DIGIT
+from tests.spaces.einspace.test_networks import check_network
 
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 DATA = ROOT / "docs" / "data.md"
@@ -133,6 +137,18 @@ def example(name: str, *arguments: str, cwd: Path) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_a_grammar_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = ROOT / "configs" / "grammars" / "README.md"
+    for text in (*blocks(page, "text"), *blocks(page, "python")):
+        Path(text.splitlines()[0].removeprefix("# ")).write_text(text)
+    assert "no errors, no warnings" in check_report(Path("towers.grammar")).text
+    family = GrammarSettings("towers.grammar").family((3, 16, 16), [DIGIT])
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        check_network(family, family.space.sample(rng), (3, 16, 16))
 
 
 def test_a_searcher_of_ones_own(tmp_path: Path) -> None:
