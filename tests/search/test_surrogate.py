@@ -15,7 +15,7 @@ from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.pareto import hypervolume
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
-from niwaki.search.surrogate import Surrogate, SurrogateSettings
+from niwaki.search.surrogate import Surrogate, SurrogateSettings, catalogue
 from niwaki.search.surrogate.beliefs import Belief, Learned, learn
 from niwaki.search.surrogate.boxes import Decomposition
 from niwaki.search.surrogate.catalogue import Catalogue
@@ -228,6 +228,21 @@ def test_a_count_that_a_few_candidates_lack_is_learned_or_taken_for_the_worst() 
         searcher = Surrogate(Problem(LAYERS, OBJECTIVES, seed=7, cheap=cheap), settings)
         found = searched(searcher, 40, fails=lambda candidate: str(candidate) in lacking)
         assert len({candidate.key for candidate, _ in found}) == 40
+
+
+def test_what_was_not_asked_about_for_long_is_forgotten_and_found_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    candidates = listed_layers(60)
+    whole = Catalogue(Problem(LAYERS, OBJECTIVES)).pool(candidates)
+    monkeypatch.setattr(catalogue, "FEWEST_KEPT", 20)
+    monkeypatch.setattr(catalogue, "MOST_NUMBERS", 0)
+    short = Catalogue(Problem(LAYERS, OBJECTIVES))
+    for start in range(0, 60, 10):
+        short.pool([candidates[0], *candidates[start : start + 10]])
+    assert len(short._plain) == len(short._cheap) == 20
+    assert candidates[0].key in short._plain
+    np.testing.assert_array_equal(short.pool(candidates).features, whole.features)
 
 
 def test_a_space_of_more_candidates_than_a_float_holds_is_searched() -> None:

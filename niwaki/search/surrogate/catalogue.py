@@ -1,8 +1,9 @@
 """Looking candidates up: everything about them that costs nothing."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,10 +22,13 @@ from niwaki.spaces.walks import every_candidate
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
+MOST_NUMBERS = 2**25  # that features take, 256 MB: in a space of no list, what is oldest goes
+FEWEST_KEPT = 2_000  # candidates, however many features they have
+
 
 @dataclass
 class Catalogue:
-    """Looks candidates up: identities, features and cheap values, each computed once.
+    """Looks candidates up: identities, features and cheap values, each computed once or seldom.
 
     Features are the encoding of the space, tallies of its decisions and, if wanted, cheap values
     and hints: what earlier searches say.
@@ -52,7 +56,20 @@ class Catalogue:
                 first[name] = candidate
                 entries[self._met(name, candidate)] = candidate
         self._describe(entries)
-        return self._assembled(first, list(entries))
+        pool = self._assembled(first, list(entries))
+        if not self._is_listed:
+            self._forget(entries)
+        return pool
+
+    def _forget(self, latest: Iterable[str]) -> None:
+        """Forget what was not asked about for longest, so that a long search fills no memory."""
+        for entry in latest:
+            self._plain[entry] = self._plain.pop(entry)
+        n_columns = max(1, len(next(iter(self._plain.values()), ())))
+        n_too_many = len(self._plain) - max(FEWEST_KEPT, MOST_NUMBERS // n_columns)
+        for entry in list(islice(self._plain, max(0, n_too_many))):
+            for known in (self._plain, self._hinted, self._cheap):
+                known.pop(entry, None)
 
     def _met(self, identity: str, candidate: Candidate) -> str:
         """Return the entry of a candidate, whose cheap values are known from here on."""
