@@ -15,7 +15,6 @@ References:
 import argparse
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from multiprocessing import get_context
 
 import numpy as np
@@ -108,18 +107,17 @@ def lines(name: str, n: int, found: Array) -> Iterator[str]:
 def main() -> None:
     """Print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tables", nargs="*", default=["*"])
+    parser.add_argument("--tables", nargs="*", default=list(TABLES))
     parser.add_argument("--evaluations", nargs="+", type=int, default=[60, 100])
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     print("| table | value | learned | after a search | of rows by chance |")
     print("|---|---|---|---|---|", flush=True)
-    names = [name for name in TABLES if any(fnmatch(name, pattern) for pattern in options.tables)]
     everything = []
     with get_context("forkserver").Pool(options.workers) as pool:
         for n in options.evaluations:
-            for name in names:
+            for name in options.tables:
                 jobs = [Job(name, n, seed) for seed in range(options.seeds)]
                 found = np.array(pool.map(Job.run, jobs, chunksize=1))
                 everything += [*found.mean(axis=0).transpose(1, 0, 2)]
