@@ -26,7 +26,8 @@ def read_settings(kind: type[S], data: object, where: str) -> S:
     Args:
         kind: A frozen dataclass whose fields are plain values, or dataclasses of these. What it
             refuses in `__post_init__` with a `ValueError` is reported with its path.
-        data: What the YAML holds there; None for nothing.
+        data: What the YAML holds there; None for nothing. Settings inside of it that leave a key
+            out keep what it is by default there, which may be another than elsewhere.
         where: Dotted path for messages; empty at the top.
 
     Raises:
@@ -34,10 +35,26 @@ def read_settings(kind: type[S], data: object, where: str) -> S:
     """
     given = {} if data is None else data
     check_keys(kind, given, where)
+    if isinstance(given, Mapping):
+        given = _with_defaults(kind, given)
     try:
         return TypeAdapter(kind).validate_python(given)
     except ValidationError as error:
         raise ConfigError(_explain(error, given, where)) from error
+
+
+def _with_defaults(kind: type[Any], data: Mapping[str, object]) -> dict[str, object]:
+    """Return checked data in which settings that are given in part are whole."""
+    whole = dict(data)
+    for field in dataclasses.fields(kind):
+        given = whole.get(field.name)
+        if isinstance(given, Mapping) and field.default_factory is not dataclasses.MISSING:
+            default = field.default_factory()
+            if dataclasses.is_dataclass(default):
+                known = [each.name for each in dataclasses.fields(default) if each.init]
+                own = {name: getattr(default, name) for name in known}
+                whole[field.name] = own | _with_defaults(type(default), given)
+    return whole
 
 
 def settings_type(factory: Callable[..., Any]) -> type[Any] | None:

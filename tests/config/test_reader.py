@@ -1,5 +1,6 @@
 """Configuration files are read strictly, and wrong ones are explained."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import yaml
 from niwaki.config import read_config
 from niwaki.config.reader import SECTIONS, parse_config
 from niwaki.core.errors import ConfigError, NiwakiError
+from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.study.run_folder import config_hash
 from tests.command_line import FORMULAS, ROOT, TINY, write_config
 
@@ -52,6 +54,12 @@ def test_an_unknown_key_is_named_with_its_path_and_the_nearest(path: str, said: 
     }
     with pytest.raises(ConfigError, match=said):
         parse_config(changed(path, values.get(path, 1)))
+
+
+def test_a_limit_of_einspace_that_is_left_out_keeps_its_default() -> None:
+    space = {"kind": "einspace", "budget": {"operations": 100, "macs": None}}
+    _, settings = parse_config({**TINY, "space": space}).section("space")
+    assert settings.budget == replace(EinspaceSettings().budget, operations=100, macs=None)
 
 
 def test_an_unknown_key_of_a_task_is_named_too() -> None:
