@@ -106,10 +106,15 @@ class MapDecoder(nn.Module):
 
 
 class MultiTaskNetwork(nn.Module):
-    """A shared encoder and one decoder per task, of fixed widths: an ordinary module."""
+    """A shared encoder and one decoder per task, of fixed widths: an ordinary module.
+
+    Raises:
+        SpaceError: If a task has a name that modules of torch have for something else.
+    """
 
     def __init__(self, layout: Layout, layers: tuple[Layer, ...]) -> None:
         super().__init__()
+        _require_free_names([head.task for head in layout.shape.heads])
         by_path = {layer.path: layer for layer in layers}
         self.stem = ConvNorm(by_path["stem.conv"])
         self.stages = nn.ModuleList(
@@ -135,6 +140,16 @@ def _decoder(head: Head, layers: Mapping[str, Layer], layout: Layout) -> nn.Modu
     if head.kind is HeadKind.VECTOR:
         return VectorDecoder(layers, path, layout)
     return MapDecoder(layers, path, layout)
+
+
+def _require_free_names(tasks: Sequence[str]) -> None:
+    """Refuse what torch could not tell from its own: paths of modules are looked up by name."""
+    for task in tasks:
+        if hasattr(nn.ModuleDict(), task):
+            raise SpaceError(
+                f"task '{task}' cannot have a decoder of that name, as torch's modules have "
+                f"a '{task}' of their own: call the task otherwise, such as '{task}_'"
+            )
 
 
 def _require_memory(space: SlimmableSpace) -> None:
@@ -163,7 +178,8 @@ class SuperNetwork(nn.Module):
         generator: Draws the initial weights.
 
     Raises:
-        SpaceError: If this machine's memory does not hold it while it is trained.
+        SpaceError: If this machine's memory does not hold it while it is trained, or a task has a
+            name that modules of torch have for something else.
     """
 
     def __init__(self, space: SlimmableSpace, generator: torch.Generator) -> None:

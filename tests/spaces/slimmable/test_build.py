@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.slimmable.build import SuperNetwork, build, recalibrate
+from niwaki.spaces.slimmable.layout import Head, HeadKind
 from niwaki.spaces.slimmable.space import SlimmableSpace
 from tests.spaces.slimmable.networks import Masked, small_space
 
@@ -172,6 +173,17 @@ def test_the_same_seed_gives_the_same_weights() -> None:
     second = SuperNetwork(small_space(), torch.Generator().manual_seed(5))
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("task", ["type", "values", "training"])
+def test_a_task_with_a_name_of_torchs_own_is_refused_with_what_to_do(task: str) -> None:
+    small = small_space()
+    heads = (Head(task, HeadKind.VECTOR, 2),)
+    space = SlimmableSpace(
+        replace(small.settings, decoders=None), replace(small.shape, heads=heads)
+    )
+    with pytest.raises(SpaceError, match=f"task '{task}' .* such as '{task}_'"):
+        SuperNetwork(space, torch.Generator())
 
 
 def test_what_no_memory_holds_is_not_built() -> None:
