@@ -49,8 +49,10 @@ def farthest(
     n_of_kind = np.maximum(np.bincount(kinds, spread > 0.0), 1.0)[kinds]
     scale = np.where(spread > 0.0, spread, 1.0) * np.sqrt(n_of_kind)
     ours, theirs = ours / scale, theirs / scale
-    squared = ((ours[:, None, :] - theirs[None, :, :]) ** 2).sum(axis=2)
-    return pool.candidates[int(squared.min(axis=1).argmax())]
+    nearest = np.full(len(ours), np.inf)
+    for row in theirs:  # one by one: there may be thousands, if nothing can be learned from them
+        nearest = np.minimum(nearest, ((ours - row) ** 2).sum(axis=1))
+    return pool.candidates[int(nearest.argmax())]
 
 
 def neighbour(
