@@ -191,16 +191,23 @@ class JointSpace(Space):
         space = part.given(decided) if isinstance(part, DependentSpace) else part
         read = self._read_of(name)
         if not read:
-            return space.size * self._count(later, decided)
+            return _product(space.size, self._count(later, decided))
         if not isinstance(space, EnumerableSpace):
             return math.inf
-        return sum(
-            n * self._count(later, {**decided, name: seen}) for seen, n in space.projections(read)
-        )
+        counts = [
+            _product(n, self._count(later, {**decided, name: seen}))
+            for seen, n in space.projections(read)
+        ]
+        return math.inf if math.inf in counts else sum(counts)
 
     def _read_of(self, name: str) -> frozenset[str]:
         dependent = [part for part in self.parts.values() if isinstance(part, DependentSpace)]
         return frozenset().union(*(part.reads.get(name, frozenset()) for part in dependent))
+
+
+def _product(first: int | float, second: int | float) -> int | float:
+    """Multiply counts: Python cannot, if one is infinite and the other beyond all floats."""
+    return math.inf if math.inf in (first, second) else first * second
 
 
 def _is_whole(space: Space) -> bool:

@@ -54,6 +54,16 @@ def test_the_size_counts_dependent_parts(first: ChoiceSpace) -> None:
     assert joined(first).size == expected
 
 
+def test_a_count_beyond_all_floats_times_infinity_is_infinite() -> None:
+    vast = ChoiceSpace(tuple(Choice(f"d{i}", (0, 1)) for i in range(1100)))
+    first = ChoiceSpace((Choice("only", (0, 1)),))
+    inner = JointSpace({"first": first, "bits": OnePerDecision(("only",))})
+    unbounded = JointSpace({"first": inner, "bits": OnePerDecision(("first/only",))})
+    assert math.isinf(unbounded.size)
+    assert JointSpace({"vast": vast, "unbounded": unbounded}).size == math.inf
+    assert JointSpace({"vast": vast, "first": first}).size == 2**1101
+
+
 @given(choice_spaces(max_choices=3))
 def test_every_candidate_comes_once(first: ChoiceSpace) -> None:
     walked = list(every_candidate(joined(first)))

@@ -188,7 +188,7 @@ class Production:
         """Nonterminals among its children, with their copies."""
         return tuple((i.what, i.copies) for i in self.items if isinstance(i.what, str))
 
-    @property
+    @cached_property
     def spelled(self) -> str:
         """Its children as grammar files write them."""
         label = "" if self.renames else f"{self.label}: "

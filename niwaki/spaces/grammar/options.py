@@ -1,6 +1,6 @@
 """Which operations can stand where another one stands: the options of its parameters, in order."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Parameter, Production
@@ -23,11 +23,11 @@ class Options:
 
     def any_other(self, spelled: str) -> bool:
         """Whether there is another operation that can stand where this one stands."""
-        return len(self._alike.get(spelled, ())) > 1
+        return len(self._alike(spelled)) > 1
 
     def others(self, spelled: str) -> tuple[str, ...]:
         """Return the operations of the same terminal that can stand where this one stands."""
-        return tuple(each for each in self._alike.get(spelled, ()) if each != spelled)
+        return tuple(each for each in self._alike(spelled) if each != spelled)
 
     def along(self, spelled: str, parameter: str) -> tuple[str, ...]:
         """Return the operations that differ in one parameter alone, this one among them, in order.
@@ -35,7 +35,9 @@ class Options:
         Numbers are in numeric order, all else in the order of the grammar file. Empty if the
         operation has no such parameter.
         """
-        key = (spelled, parameter)
+        # One line for all that are on it: there may be thousands.
+        own = self._grammar.operations[spelled]
+        key = (_without(own, parameter), self._where.get(spelled, ()))
         if key not in self._lines:
             self._lines[key] = tuple(self._along(spelled, parameter))
         return self._lines[key]
@@ -46,12 +48,12 @@ class Options:
         return [name for name in names if len(self.along(spelled, name)) > 1]
 
     @cached_property
-    def _lines(self) -> dict[tuple[str, str], tuple[str, ...]]:
+    def _lines(self) -> dict[tuple[object, tuple[int, ...]], tuple[str, ...]]:
         return {}
 
     def _along(self, spelled: str, parameter: str) -> list[str]:
         own = self._grammar.operations[spelled]
-        alike = self._alike.get(spelled, {})
+        alike = self._alike(spelled)
         line = [
             (value, each)
             for value, each in self._differing.get(_without(own, parameter), ())
@@ -60,7 +62,8 @@ class Options:
         if all(_is_number(value) for value, _ in line):
             return [each for _, each in sorted(line)]
         declared = dict(self._grammar.terminals[own.terminal].parameters).get(parameter, ())
-        return [each for _, each in sorted(line, key=lambda item: _rank(item[0], declared))]
+        ranks = {value: rank for rank, value in enumerate(declared)}
+        return [each for _, each in sorted(line, key=lambda item: ranks.get(item[0], len(ranks)))]
 
     @cached_property
     def _differing(self) -> Mapping[object, list[tuple[Parameter, str]]]:
@@ -71,17 +74,35 @@ class Options:
                 found.setdefault(_without(operation, name), []).append((value, spelled))
         return found
 
+    def _alike(self, spelled: str) -> Mapping[str, None]:
+        """Return the operations that are in a place where this one is, itself among them."""
+        where = self._where.get(spelled, ())
+        if where not in self._together:
+            self._together[where] = {each: None for at in where for each in self._places[at]}
+        return self._together[where]
+
     @cached_property
-    def _alike(self) -> Mapping[str, Mapping[str, None]]:
+    def _together(self) -> dict[tuple[int, ...], Mapping[str, None]]:
+        """Operations that are in some places, once for all that are in just these."""
+        return {}
+
+    @cached_property
+    def _places(self) -> Sequence[Mapping[str, None]]:
+        """The operations in places that are alike, for each kind of place."""
         places: dict[object, dict[str, None]] = {}
         for way in self._grammar.productions:
             for place, spelled in _places(way):
                 places.setdefault(place, {})[spelled] = None
-        alike: dict[str, dict[str, None]] = {}
-        for operations in places.values():
+        return list(places.values())
+
+    @cached_property
+    def _where(self) -> Mapping[str, tuple[int, ...]]:
+        """The places of each operation, numbered as they come."""
+        where: dict[str, list[int]] = {}
+        for number, operations in enumerate(self._places):
             for spelled in operations:
-                alike.setdefault(spelled, {}).update(operations)
-        return alike
+                where.setdefault(spelled, []).append(number)
+        return {spelled: tuple(numbers) for spelled, numbers in where.items()}
 
 
 def _places(way: Production) -> Iterator[tuple[object, str]]:
@@ -104,7 +125,3 @@ def _without(operation: Operation, parameter: str) -> object:
 
 def _is_number(value: Parameter) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _rank(value: Parameter, declared: tuple[Parameter, ...]) -> int:
-    return declared.index(value) if value in declared else len(declared)

@@ -1,6 +1,7 @@
 """A grammar as a search space: candidates hold one decision, the tree."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -437,7 +438,9 @@ def _asking(choose: Choose) -> Pick:
 def _names(ways: Sequence[Production]) -> list[str]:
     """Spell productions, each in its own way."""
     names: list[str] = []
+    n_before: Counter[str] = Counter()
     for way in ways:
-        n_before = sum(name.partition(" #")[0] == way.spelled for name in names)
-        names.append(f"{way.spelled} #{n_before + 1}" if n_before else way.spelled)
+        spelled = way.spelled
+        n_before[spelled] += 1
+        names.append(f"{spelled} #{n_before[spelled]}" if n_before[spelled] > 1 else spelled)
     return names

@@ -1,5 +1,7 @@
 """Which operations may stand for which, and in which order."""
 
+import tracemalloc
+
 from niwaki.spaces.grammar import Grammar, read_grammar
 from niwaki.spaces.grammar.options import Options
 
@@ -27,6 +29,26 @@ def test_what_stands_elsewhere_alone_is_no_option() -> None:
     assert options.others("join") == ()
     assert options.parameters("fork(b=2)") == []
     assert options.along("join", "b") == ()
+
+
+def test_all_that_can_stand_in_a_place_are_kept_once() -> None:
+    many = "|".join(map(str, range(1, 2001)))
+    grammar = read_grammar(f"start S\nterminal l(d={many})\nS -> seq: S S | s: L L\nL -> l\n")
+    options = Options(grammar)
+    tracemalloc.start()
+    for spelled in grammar.operations:
+        assert options.any_other(spelled)
+        assert len(options.along(spelled, "d")) == 2000
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2000 * 2000  # bytes: less than one for each pair
+
+
+def test_what_stands_in_two_places_can_stand_for_all_of_both() -> None:
+    grammar = read_grammar("start S\nterminal l(d=1|2|3)\nS -> a: l(d=1|2) | b: l(d=2|3) S\n")
+    options = Options(grammar)
+    assert options.others("l(d=1)") == ("l(d=2)",)
+    assert options.others("l(d=2)") == ("l(d=1)", "l(d=3)")
 
 
 def test_symbols_around_do_not_matter() -> None:
