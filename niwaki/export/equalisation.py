@@ -11,7 +11,7 @@ References:
     batch norm folded, through pooling and resizing as well, and for any number of layers in a row.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +78,7 @@ def equalising_scales(
     *,
     least_spread: float = 1.0,
     constants: dict[str, NDArray[np.float64]] | None = None,
+    among: Callable[[Pair], bool] = lambda _: True,
 ) -> dict[Pair, NDArray[np.float64]]:
     """Return what the channels between two layers are divided by, by pair of layers: (C,) each.
 
@@ -86,10 +87,11 @@ def equalising_scales(
         least_spread: Pairs are left alone whose channels would be scaled more alike than this:
             largest over smallest scale.
         constants: Takes the scaled constants, by name.
+        among: Whether a pair may be scaled at all.
     """
     index = GraphIndex(model.graph)
     uneven = []
-    for pair in find_pairs(index):
+    for pair in filter(among, find_pairs(index)):
         scale = _scale(*_ranges(index, pair, _values(index, [pair])))
         if scale.max() / scale.min() >= least_spread:
             uneven.append(pair)

@@ -93,3 +93,70 @@ def test_a_module_is_equalised_as_its_graph_is(make: type[nn.Module]) -> None:
     for ours, theirs in zip(found.graph.initializer, expected.graph.initializer, strict=True):
         values, wanted = map(numpy_helper.to_array, (ours, theirs))
         np.testing.assert_allclose(values, wanted, rtol=1e-4, atol=1e-6)
+
+
+class Bare(nn.Module):
+    """A norm without weights, between two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 3)
+        self.norm = nn.BatchNorm2d(8, affine=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.second(torch.relu(self.norm(self.first(x))))
+        return y
+
+
+class SharedLayers(nn.Module):
+    """Convolutions that are called twice, with norms of their own for each call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)
+        self.norms = nn.ModuleList(nn.BatchNorm2d(8) for _ in range(4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found = []
+        smaller = nn.functional.max_pool2d(x, 2)
+        for level, (inner, outer) in ((x, self.norms[:2]), (smaller, self.norms[2:])):
+            y = outer(self.second(torch.relu(inner(self.first(level)))))
+            found.append(y.mean((2, 3)))
+        return torch.add(*found)
+
+
+class SharedNorm(nn.Module):
+    """One norm behind two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left, self.right = nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, 3)
+        self.after_left, self.after_right = (nn.Conv2d(8, 4, 3) for _ in range(2))
+        self.norm = nn.BatchNorm2d(8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        left = self.after_left(torch.relu(self.norm(self.left(x))))
+        right = self.after_right(torch.relu(self.norm(self.right(x))))
+        return torch.add(left, right)
+
+
+class Tied(nn.Module):
+    """Two layers of one weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)
+        self.third = nn.Conv2d(8, 8, 3)
+        self.third.weight = self.second.weight
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.third(torch.relu(self.second(torch.relu(self.first(x)))))
+        return y
+
+
+@pytest.mark.parametrize("make", [Bare, SharedLayers, SharedNorm, Tied])
+def test_weights_with_other_readers_are_left_alone(make: type[nn.Module]) -> None:
+    module, image = uneven(settled(make())), torch.from_numpy(images(2))
+    expected = module(image)
+    equalise_module(module, write_graph(module, [INPUT_SHAPE]), least_spread=1.0)
+    torch.testing.assert_close(module(image), expected, rtol=1e-4, atol=1e-5)

@@ -135,7 +135,8 @@ class DeployedPart(nn.Module):
         """Return what the model answers; no gradients flow through it."""
         feeds = {self._input: inputs.detach().cpu().float().numpy()}
         answer = torch.from_numpy(run_session(self._session, feeds)[self._output])
-        return answer.to(inputs.device, inputs.dtype)
+        # Answers to integers, such as tokens, are no integers.
+        return answer.to(inputs if inputs.is_floating_point() else inputs.device)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "DeployedPart":
         return DeployedPart(self.folder)

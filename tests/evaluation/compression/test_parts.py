@@ -1,6 +1,7 @@
 """Models that cannot be exported as a whole: parts of them are compressed, and run inside."""
 
 import copy
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from niwaki.evaluation.compression.parts import (
 )
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
-from niwaki.export.bundle import read_bundle, verify_bundle
+from niwaki.export.bundle import read_bundle, verify_bundle, write_bundle
+from niwaki.export.card import InputCard, ModelCard, TaskCard
+from niwaki.export.torch_export import export_module
 from niwaki.study.compression import CompressionRequest
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.protocol import Budget
@@ -140,6 +143,34 @@ def test_the_recipe_works(tmp_path: Path) -> None:
     assert float((whole - pruned).square().mean()) < 0.5 * float(whole.var())
     got = smaller.get_submodule("body")(fresh)
     assert float((got - expected).square().mean()) < 0.5 * float(expected.var())
+
+
+class Reader(nn.Module):
+    """Reads integers, and answers in fractions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.words = nn.Embedding(20, 4)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return torch.tanh(self.words(tokens.long())).mean(1)
+
+
+def test_a_part_that_reads_integers_answers_as_it_did(tmp_path: Path) -> None:
+    model = nn.Sequential(OrderedDict(body=Reader(), leave=nn.Softmax(-1))).eval()
+    tokens = torch.randint(0, 20, (4, 6), generator=torch.Generator().manual_seed(0))
+    reader = model.get_submodule("body")
+    write_bundle(
+        tmp_path / "body",
+        export_module(reader, [tokens.float()], input_names=["x"], output_names=["y"]),
+        ModelCard("body", (InputCard("x", (6,)),), (TaskCard("task", "regression", "y"),)),
+        inputs={"x": tokens.numpy().astype(np.float32)},
+        torch_outputs={"y": reader(tokens).detach().numpy()},
+    )
+    deployed = with_part(model, "body", tmp_path / "body")
+    torch.testing.assert_close(deployed(tokens), model(tokens))
 
 
 def test_no_part_is_put_in_place_without_a_bundle(tmp_path: Path) -> None:
