@@ -56,7 +56,7 @@ from niwaki.tasks.base import TaskData
 
 PRUNING = "pruning"
 PROPOSALS_FILE = "proposals.json"
-IMPORTANCE_FILE = "importance.npz"
+IMPORTANCE_FILE = "importance.json"
 SENSITIVE_FILE = "sensitive.json"
 TUNED = "tuned"
 PLANS = "plans"
@@ -169,8 +169,9 @@ class CompressedEvaluator(DeployedEvaluator):
 
     @cached_property
     def _ranked(self) -> Ranked:
-        with np.load(self._in_folder(IMPORTANCE_FILE), allow_pickle=False) as arrays:
-            return Ranked(self.original.groups, {name: arrays[name] for name in arrays.files})
+        rows = json.loads(self._in_folder(IMPORTANCE_FILE).read_text())
+        scores = {name: np.array(row, np.float64) for name, row in rows.items()}
+        return Ranked(self.original.groups, scores)
 
     @cached_property
     def _proposals(self) -> Proposals:
@@ -390,9 +391,8 @@ class CompressedEvaluator(DeployedEvaluator):
                 criterion=pruning.criterion,
                 seed=self._seed,
             )
-        partial = path.with_suffix(".partial.npz")
-        np.savez(partial, allow_pickle=False, **scores)
-        partial.replace(path)
+        rows = {name: each.tolist() for name, each in scores.items()}
+        write_text_atomically(path, json.dumps(rows) + "\n")
 
     def _propose(self) -> None:
         path = self._in_folder(PROPOSALS_FILE)

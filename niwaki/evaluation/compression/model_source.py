@@ -2,10 +2,13 @@
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -20,17 +23,42 @@ from niwaki.tasks.python_loaders import imported
 
 ORIGINAL_FILE = "original.json"
 
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of a function or an object: another in each process
+
 
 def model_fingerprint(module: nn.Module) -> str:
     """Return sixteen hexadecimal digits that follow a model's structure and its numbers."""
     digest = hashlib.blake2b(digest_size=8)
     for path, part in module.named_modules():
-        digest.update(f"{path} {type(part).__qualname__} {part.extra_repr()}\n".encode())
+        said = _ADDRESS.sub("", part.extra_repr())
+        digest.update(f"{path} {type(part).__qualname__} {said}\n".encode())
     for name, value in module.state_dict().items():
-        digest.update(f"{name} {tuple(value.shape)} {value.dtype}\n".encode())
-        flat = value.detach().cpu().contiguous().reshape(-1)
-        digest.update(flat.view(torch.uint8).numpy().tobytes())
+        digest.update(f"{name} ".encode() + _told(value))
     return digest.hexdigest()
+
+
+def _told(value: object) -> bytes:
+    """Return what tells a value of a state from others: tensors, and what a module adds to them.
+
+    Of an object of another kind, it is the kind alone.
+    """
+    match value:
+        case torch.Tensor():
+            flat = value.detach().cpu().contiguous().reshape(-1)
+            numbers = flat.view(torch.uint8).numpy().tobytes()
+            return f"{tuple(value.shape)} {value.dtype}\n".encode() + numbers
+        case np.ndarray() if value.dtype.kind != "O":
+            return f"{value.shape} {value.dtype}\n".encode() + value.tobytes()
+        case Mapping():
+            return b"{" + b",".join(_told(k) + b":" + _told(v) for k, v in value.items()) + b"}"
+        case list() | tuple():
+            return b"[" + b",".join(map(_told, value)) + b"]"
+        case set() | frozenset():
+            return b"<" + b",".join(sorted(map(_told, value))) + b">"
+        case str() | bytes() | int() | float() | complex() | None:
+            return repr(value).encode()
+        case _:
+            return type(value).__qualname__.encode()
 
 
 @dataclass(frozen=True, eq=False)

@@ -163,10 +163,15 @@ class Allocating:
     def _sentence(self, allocation: Allocation, budget: float) -> str:
         whole = float(self.price.of(self.ladder.whole))
         unit = self.price.unit
-        worst = int(np.nanargmin(allocation.skills)) if len(allocation.skills) else 0
         wanted = f" of at most {budget:.4g}" if budget else ""
-        kept = np.clip(allocation.skills[worst], 0.0, 1.0)
         return allocation.note or (
             f"{allocation.cost:.4g} {unit}{wanted} ({allocation.cost / whole:.0%} of the whole): "
-            f"before fine-tuning, '{self.oracle.tasks[worst]}' keeps least of its skill, {kept:.0%}"
+            f"before fine-tuning, {self._least_kept(allocation.skills)}"
         )
+
+    def _least_kept(self, skills: NDArray[np.float64]) -> str:
+        if np.isnan(skills).all():
+            return "no task can be scored"
+        worst = int(np.nanargmin(skills))
+        kept = np.clip(skills[worst], 0.0, 1.0)
+        return f"'{self.oracle.tasks[worst]}' keeps least of its skill, {kept:.0%}"

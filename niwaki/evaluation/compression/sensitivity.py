@@ -19,7 +19,8 @@ def sensitivities(
     """Return what each task loses of its skill, by layer: (t,) each, 0 for no loss.
 
     Scored on the calibration split, by the runtime itself. Losses of single layers do not add up
-    exactly, but they tell which layers to keep in float first.
+    exactly, but they tell which layers to keep in float first. Answers that are not finite have no
+    skill. NaN is the loss of a task that cannot be scored in float either.
 
     Args:
         deployment: Tasks and target.
@@ -28,19 +29,18 @@ def sensitivities(
     """
     plan = deployment.target.capabilities.plan
     whole = _skills(deployment, graph, plan({}))
-    return {
-        layer: whole - _skills(deployment, graph, plan({layer: Precision.INT8})) for layer in layers
-    }
+    alone = {layer: _skills(deployment, graph, plan({layer: Precision.INT8})) for layer in layers}
+    return {layer: whole - np.nan_to_num(skill) for layer, skill in alone.items()}
 
 
 def most_sensitive(losses: Mapping[str, Floats], *, share: float = 0.5) -> tuple[str, ...]:
     """Return the layers that together cause a share of what the worst-hit task loses.
 
     Args:
-        losses: As `sensitivities` gives them.
+        losses: As `sensitivities` gives them; those that are NaN say nothing.
         share: Of the sum of each layer's largest loss over tasks.
     """
-    worst = {layer: max(float(np.max(each)), 0.0) for layer, each in losses.items()}
+    worst = {layer: max(float(np.nan_to_num(each).max()), 0.0) for layer, each in losses.items()}
     wanted = share * sum(worst.values())
     chosen: list[str] = []
     for layer in sorted(worst, key=lambda name: -worst[name]):

@@ -15,6 +15,7 @@ from niwaki.compress.allocation import PagcpSettings
 from niwaki.compress.pruning import apply_plan
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.evaluator import PRUNING, CompressedEvaluator
+from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.original import in_order_of_outputs
@@ -24,6 +25,7 @@ from niwaki.evaluation.compression.settings import CompressionSettings, PruningS
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.tasks.base import TaskData
 from tests.evaluation.compression.small import TwoHeads, build, data
 
 SETTINGS = CompressionSettings(
@@ -229,3 +231,29 @@ def test_wrong_settings_name_the_nearest() -> None:
         PruningSettings(allocation="greedi")
     with pytest.raises(ConfigError, match="give prune or quantize"):
         CompressionSettings(only="pruning")
+
+
+class OddNames(nn.Module):
+    """Its layers are called as arguments of numpy are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.file, self.allow_pickle = nn.Linear(8, 16), nn.Linear(16, 16)
+        self.leave = nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.leave(torch.relu(self.allow_pickle(torch.relu(self.file(x)))))
+        return y
+
+
+def test_layers_may_have_any_name(tmp_path: Path) -> None:
+    model = OddNames().eval()
+    inputs = torch.randn(200, 8, generator=torch.Generator().manual_seed(0))
+
+    def found() -> TaskData:
+        return infer_from({"train": [inputs]}, model, seed=0)
+
+    source, settings = ModelSource(module=model), replace(SETTINGS, only="prune")
+    evaluator = CompressedEvaluator(source, found, OnnxRuntimeCpu(), settings=settings)
+    evaluator.prepare(tmp_path)
+    assert set(evaluator.baseline().part(PRUNING).decisions) == {"file", "allow_pickle"}

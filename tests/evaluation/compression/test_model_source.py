@@ -1,10 +1,14 @@
 """Where a model comes from."""
 
+from collections.abc import Callable
+
+import numpy as np
 import pytest
+import torch
 from torch import nn
 
 from niwaki.core.errors import ConfigError
-from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.evaluation.compression.model_source import ModelSource, model_fingerprint
 
 
 def test_a_part_that_is_not_there_is_refused_with_those_there_are() -> None:
@@ -25,3 +29,53 @@ def test_a_function_that_needs_arguments_is_refused() -> None:
 def test_what_is_no_module_is_refused_by_what_it_is(given: object, words: str) -> None:
     with pytest.raises(ConfigError, match=f"the model is {words}, but .*: give the module itself"):
         ModelSource(module=given).load()  # type: ignore[arg-type]
+
+
+class Acting(nn.Linear):
+    """Says what it calls, as some blocks do."""
+
+    def __init__(self, act: Callable[[], None]) -> None:
+        super().__init__(2, 2)
+        self.act = act
+
+    def extra_repr(self) -> str:
+        return f"act={self.act}"
+
+
+def test_where_a_function_lies_in_memory_is_no_part_of_a_model() -> None:
+    first, second = (Acting(lambda: None) for _ in range(2))
+    second.load_state_dict(first.state_dict())
+    assert first.extra_repr() != second.extra_repr()
+    assert model_fingerprint(first) == model_fingerprint(second)
+
+
+class Versioned(nn.Linear):
+    """Keeps more than tensors in its state."""
+
+    def __init__(self, extra: object) -> None:
+        super().__init__(2, 2)
+        nn.init.ones_(self.weight)
+        nn.init.ones_(self.bias)
+        self.extra = extra
+
+    def get_extra_state(self) -> object:
+        return self.extra
+
+
+STATES = [
+    None,
+    {"version": 1},
+    {"version": 2, "scales": [0.5, torch.ones(2)]},
+    {"version": 2, "scales": [0.5, torch.zeros(2)]},
+    np.ones(2),
+    np.zeros(2),
+    b"bytes",
+]
+
+
+def test_a_state_that_is_no_tensor_counts_as_well() -> None:
+    found = [model_fingerprint(Versioned(state)) for state in STATES]
+    assert found == [model_fingerprint(Versioned(state)) for state in STATES]
+    assert len(set(found)) == len(STATES)
+    assert model_fingerprint(Versioned({"a", "b"})) == model_fingerprint(Versioned({"b", "a"}))
+    assert model_fingerprint(Versioned(object())) == model_fingerprint(Versioned(object()))
