@@ -1,16 +1,21 @@
 """Files that are either whole or not there, and what to say when the disk says no."""
 
 import errno
+import glob
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 from niwaki.core.errors import RunFolderError
 
 UNFINISHED = ".tmp"  # how the name of a file ends that is not whole yet
+
+_ABANDONED_S = 3600.0  # after this long, what is half written belongs to a process that was killed
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
@@ -60,9 +65,12 @@ def noted_once(path: Path, text: str) -> str:
 def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a new file that takes the place of `path` once it is whole and on disk.
 
+    What a kill left of earlier ones is removed after an hour.
+
     Raises:
         OSError: If the disk is full or the folder cannot be written; `path` is as it was.
     """
+    clear_abandoned(path)
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=UNFINISHED)
     temporary = Path(name)
     try:
@@ -77,6 +85,18 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         temporary.unlink(missing_ok=True)
         raise
     sync_to_disk(path.parent)
+
+
+def clear_abandoned(path: Path) -> None:
+    """Remove what processes left that were killed while they wrote a file or folder."""
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*{UNFINISHED}"):
+        with suppress(OSError):  # finished, or cleared, by the process it belongs to, or not ours
+            if time.time() - other.stat().st_mtime <= _ABANDONED_S:
+                continue
+            if other.is_dir():
+                shutil.rmtree(other, ignore_errors=True)
+            else:
+                other.unlink()
 
 
 def sync_to_disk(path: Path) -> None:

@@ -1,6 +1,7 @@
 """Finalists as files: written by torch's own exporter, verified, scored and timed from there."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,13 @@ from torch import nn
 
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ExportError
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.deployment import INPUT_NAME, Deployment, FloatGraph, layer_rows
-from niwaki.export.bundle import read_bundle, write_bundle
-from niwaki.export.card import CARD_FILE, InputCard, LayerCard, ModelCard, TaskCard
+from niwaki.export.bundle import read_bundle, replace_card, write_bundle
+from niwaki.export.card import InputCard, LayerCard, ModelCard, TaskCard
 from niwaki.export.torch_export import export_module
 from niwaki.export.torch_outputs import torch_outputs
 from niwaki.export.verification_data import MAX_ITEMS
@@ -43,13 +45,13 @@ class Exporter:
         *,
         candidate: Candidate,
     ) -> ModelCard:
-        """Write a network as a bundle, unless it is there already, and return its card.
+        """Write a network as a bundle, unless it is there already, intact, and return its card.
 
         Raises:
             ExportError: If it cannot be written.
             VerificationError: If the file does not compute what the network computes.
         """
-        if (folder / CARD_FILE).exists():
+        with suppress(ExportError):  # there is none, or it is damaged
             card = read_bundle(folder).card
             same = card.config_hash == self._provenance.config_hash
             if same and card.candidate == candidate:
@@ -153,7 +155,11 @@ def export_of(
 
 
 def time_exports(exports: Sequence[Export], deployment: Deployment, *, seed: int) -> list[Export]:
-    """Time exported models in one session, interleaved, and write latencies into their cards."""
+    """Time exported models in one session, interleaved, and write latencies into their cards.
+
+    Raises:
+        ExportError: If a bundle is damaged, or its card cannot be written.
+    """
     if not exports:
         return []
     bundles = [read_bundle(export.folder) for export in exports]
@@ -163,7 +169,7 @@ def time_exports(exports: Sequence[Export], deployment: Deployment, *, seed: int
     )
     timed = []
     for export, bundle, latency in zip(exports, bundles, latencies, strict=True):
-        replace(bundle.card, latency=latency).save(bundle.folder / CARD_FILE)
+        replace_card(bundle, replace(bundle.card, latency=latency))
         measurement = replace(
             export.measurement,
             values={**export.measurement.values, "latency_ms": latency.latency_ms},

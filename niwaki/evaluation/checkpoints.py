@@ -1,6 +1,5 @@
 """States of training on disk: whole or not there at all, and not more bytes than allowed."""
 
-import os
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from niwaki.core.errors import RunFolderError
+from niwaki.core.files import replacing
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
@@ -18,14 +18,10 @@ def save_checkpoint(state: dict[str, Any], path: Path) -> None:
     Raises:
         RunFolderError: If the disk is full, or the folder cannot be written.
     """
-    # Its own name: another process may write the same state at the same time.
-    partial = path.with_suffix(f".{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
+        with replacing(path) as file:
             torch.save(state, file)
-        partial.replace(path)
     except (OSError, RuntimeError) as error:
-        partial.unlink(missing_ok=True)
         raise RunFolderError(
             f"the checkpoint '{path.name}' cannot be written ({error}): "
             "free some disk space and start the same command again"

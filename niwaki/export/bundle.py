@@ -11,7 +11,7 @@ from pathlib import Path
 import onnx
 
 from niwaki.core.errors import ExportError
-from niwaki.core.files import sync_to_disk
+from niwaki.core.files import UNFINISHED, clear_abandoned, sync_to_disk
 from niwaki.export.card import (
     CARD_FILE,
     FileCard,
@@ -119,9 +119,21 @@ def read_bundle(folder: Path) -> Bundle:
     if found != card.file.sha256:
         raise ExportError(
             f"'{path}' is not the file that its card speaks of: its SHA-256 starts with "
-            f"{found[:12]}, and {card.file.sha256[:12]} was written. Export the model again"
+            f"{found[:12]}, and {card.file.sha256[:12]} was written. Restore it, or export the "
+            "model again"
         )
     return Bundle(folder, card)
+
+
+def replace_card(bundle: Bundle, card: ModelCard) -> Bundle:
+    """Write a card in the place of a bundle's, whole or not at all.
+
+    Raises:
+        ExportError: If the card cannot be written.
+    """
+    with _explained(bundle.folder):
+        card.save(bundle.folder / CARD_FILE)
+    return replace(bundle, card=card)
 
 
 def copy_bundle(source: Path, to: Path) -> Path:
@@ -133,7 +145,7 @@ def copy_bundle(source: Path, to: Path) -> Path:
     Raises:
         ExportError: If the source is no intact bundle, or the copy cannot be written.
     """
-    read_bundle(source)
+    read_bundle(source).verification_data()
     _refuse_other_folders(to)
     with _temporary_sibling(to) as draft, _explained(to):
         for name in (MODEL_FILE, CARD_FILE, VERIFICATION_FILE):
@@ -145,10 +157,12 @@ def copy_bundle(source: Path, to: Path) -> Path:
 def find_bundles(folder: Path) -> list[Path]:
     """Return the bundles in a folder: itself, or those right below it, sorted by name.
 
+    Those whose names begin with a dot are no bundles: a kill while one was written leaves such.
+
     Raises:
         ExportError: If there are none.
     """
-    below = sorted(folder.iterdir()) if folder.is_dir() else []
+    below = sorted(folder.glob("[!.]*")) if folder.is_dir() else []
     found = [path for path in (folder, *below) if (path / CARD_FILE).is_file()]
     if not found:
         raise ExportError(
@@ -219,7 +233,9 @@ def _refuse_other_folders(folder: Path) -> None:
 
 def _strangers(folder: Path) -> list[str]:
     ours: Collection[str] = (MODEL_FILE, CARD_FILE, VERIFICATION_FILE)
-    return sorted(path.name for path in folder.iterdir() if path.name not in ours)
+    draft = f".{CARD_FILE}.*{UNFINISHED}"
+    names = [path.name for path in folder.iterdir() if not path.match(draft)]
+    return sorted(name for name in names if name not in ours)
 
 
 @contextmanager
@@ -227,7 +243,10 @@ def _temporary_sibling(folder: Path) -> Iterator[Path]:
     """A folder on the same file system, gone afterwards unless it was moved away."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        clear_abandoned(folder)
+        draft = Path(
+            tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=UNFINISHED, dir=folder.parent)
+        )
     except OSError as error:
         raise ExportError(f"'{folder}' cannot be made: {error.strerror}") from error
     try:
@@ -252,7 +271,9 @@ def _put_in_place(draft: Path, folder: Path) -> None:
     for path in (*draft.iterdir(), draft):
         sync_to_disk(path)
     draft.chmod(0o755)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-old-", dir=folder.parent) as old:
+    with tempfile.TemporaryDirectory(
+        prefix=f".{folder.name}.old-", suffix=UNFINISHED, dir=folder.parent
+    ) as old:
         if folder.exists():
             folder.rename(Path(old) / "bundle")
         draft.rename(folder)

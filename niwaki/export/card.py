@@ -12,6 +12,7 @@ import onnx
 from niwaki._version import __version__
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ExportError, NiwakiError
+from niwaki.core.files import replacing
 from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
 from niwaki.export.privacy import PREFIX, refuse_local_paths_in_json
@@ -168,14 +169,14 @@ class ModelCard:
 
         Raises:
             ExportError: If it holds a local path, or a number that is not finite.
+            OSError: If the disk is full or the folder cannot be written.
         """
         try:
             text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
         except ValueError as error:
             raise ExportError(f"the model card cannot be written as JSON: {error}") from error
-        draft = path.with_name(f".{path.name}.partial")
-        draft.write_text(text + "\n", encoding="utf-8")
-        draft.replace(path)
+        with replacing(path) as file:
+            file.write(f"{text}\n".encode())
 
     @classmethod
     def load(cls, path: Path) -> "ModelCard":

@@ -1,11 +1,8 @@
 """Arrays kept on disk: written at once or not at all, rebuilt when damaged."""
 
-import glob
 import os
-import time
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
-from niwaki.core.files import UNFINISHED, replacing
+from niwaki.core.files import replacing
 
 ArrayTable = Mapping[str, NDArray[Any]]
 
 _SEAL = "__seal__"
-_ABANDONED_S = 3600.0  # after this long, a file half written belongs to a process that was killed
 # All that numpy and zipfile were seen to raise on files with flipped, missing or foreign bytes.
 _DAMAGE = (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError, NotImplementedError)
 
@@ -67,7 +63,6 @@ def _write(file: Path, arrays: ArrayTable) -> None:
     members: dict[str, Any] = {**arrays, _SEAL: np.array(_seal(file, arrays))}
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        _clear_abandoned(file)
         with replacing(file) as stream:
             np.savez(stream, **members)
     except OSError as error:
@@ -81,11 +76,3 @@ def _write(file: Path, arrays: ArrayTable) -> None:
 def _seal(file: Path, arrays: ArrayTable) -> str:
     """Return what only a file written here, under this name, with these arrays would hold."""
     return f"{file.stem}: {' '.join(sorted(arrays))}"
-
-
-def _clear_abandoned(file: Path) -> None:
-    """Remove what processes left that were killed while they wrote `file`."""
-    for other in file.parent.glob(f".{glob.escape(file.name)}.*{UNFINISHED}"):
-        with suppress(FileNotFoundError):  # finished, or cleared, by the process it belongs to
-            if time.time() - other.stat().st_mtime > _ABANDONED_S:
-                other.unlink()

@@ -1,5 +1,6 @@
 """Files are whole or not there."""
 
+import os
 import resource
 import stat
 from pathlib import Path
@@ -48,3 +49,18 @@ def test_what_was_noted_first_stays(tmp_path: Path) -> None:
     path = tmp_path / "original.json"
     assert noted_once(path, "first") == "first"
     assert noted_once(path, "second") == "first"
+
+
+def test_what_killed_processes_left_is_cleared(tmp_path: Path) -> None:
+    left = [tmp_path / ".pareto.json.1.tmp", tmp_path / ".pareto.json.2.tmp"]
+    left[0].write_text("half")
+    left[1].mkdir()
+    (left[1] / "part").touch()
+    for path in left:
+        os.utime(path, (0, 0))
+    (tmp_path / ".pareto.json.3.tmp").write_text("being written")
+    write_text_atomically(tmp_path / "pareto.json", "whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        ".pareto.json.3.tmp",
+        "pareto.json",
+    ]

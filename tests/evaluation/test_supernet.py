@@ -166,3 +166,6 @@ def test_an_export_that_is_there_is_not_made_again(
     again = evaluator.export(candidate, tmp_path / "model", provenance=PROVENANCE, seed=0)
     assert (tmp_path / "model" / "model.onnx").stat().st_mtime_ns == written
     assert again.measurement.values == first.measurement.values
+    (tmp_path / "model" / "model.onnx").write_bytes(b"damaged")
+    evaluator.export(candidate, tmp_path / "model", provenance=PROVENANCE, seed=0)
+    assert verify_bundle(tmp_path / "model").passed

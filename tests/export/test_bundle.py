@@ -1,6 +1,7 @@
 """Bundles are whole, true to their card, verifiable anywhere, and tell nothing of the machine."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,10 @@ from niwaki.export.bundle import (
     MODEL_FILE,
     VERIFICATION_FILE,
     Bundle,
+    copy_bundle,
     find_bundles,
     read_bundle,
+    replace_card,
     verify_bundle,
     write_bundle,
 )
@@ -207,6 +210,37 @@ def test_bundles_are_found(tmp_path: Path) -> None:
         find_bundles(tmp_path / "other")
     with pytest.raises(ExportError, match="no exported model"):
         find_bundles(tmp_path / "missing")
+
+
+def test_what_a_kill_left_is_no_bundle(tmp_path: Path) -> None:
+    written = write(tmp_path / "out" / "a")
+    draft = tmp_path / "out" / ".a.k1ll3d.tmp"
+    shutil.copytree(written.folder, draft)
+    (written.folder / ".model.json.k1ll3d.tmp").write_text("{")
+    assert find_bundles(tmp_path / "out") == [written.folder]
+    os.utime(draft, (0, 0))
+    copy_bundle(write(tmp_path / "b").folder, written.folder)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a"]
+    assert len(list(written.folder.iterdir())) == 3
+
+
+def test_a_bundle_without_the_data_that_verify_it_is_not_copied(tmp_path: Path) -> None:
+    (write(tmp_path / "a").folder / VERIFICATION_FILE).unlink()
+    with pytest.raises(ExportError, match=rf"a/{VERIFICATION_FILE}' cannot be read"):
+        copy_bundle(tmp_path / "a", tmp_path / "b")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_card_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Path) -> None:
+    bundle = write(tmp_path / "a")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(ExportError, match="free some space"):
+            replace_card(bundle, bundle.card)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert read_bundle(bundle.folder) == bundle
 
 
 def test_verification_data_are_small(tmp_path: Path) -> None:
