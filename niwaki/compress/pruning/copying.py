@@ -15,8 +15,9 @@ def copied(module: M, *, replaced: Mapping[int, Tensor] | None = None) -> M:
     """Return a deep copy that shares nothing with `module` that can be copied.
 
     `copy.deepcopy` refuses tensors that were computed under autograd, which some models keep as
-    caches; those are copied without their history. Attributes that cannot be copied at all, such as
-    locks and open files, are shared. Gradients are not copied.
+    caches; those are copied without their history. It loses what was noted on parameters, such as
+    `weight.no_decay = True`; that is kept, but for tensors. Attributes that cannot be copied at
+    all, such as locks and open files, are shared. Gradients are not copied.
 
     Args:
         module: Any model.
@@ -33,19 +34,36 @@ def copied(module: M, *, replaced: Mapping[int, Tensor] | None = None) -> M:
         if parameter.is_leaf and parameter.grad is not None:
             memo[id(parameter.grad)] = None
     memo |= replaced or {}
+    known = dict(memo)
     with torch.no_grad():  # scripted modules copy their parameters by a function of torch
         try:
-            found = copy.deepcopy(module, dict(memo))
+            found = copy.deepcopy(module, known)
         except Exception:  # of the model's attributes, which may raise anything
             shared = _not_to_be_copied(module, memo)
             if not shared:
                 raise
-            found = copy.deepcopy(module, {**memo, **shared})
+            known = {**memo, **shared}
+            found = copy.deepcopy(module, known)
     for old, new in zip(module.modules(), found.modules(), strict=True):
         if isinstance(old, torch.jit.ScriptModule):
             for name, parameter in new.named_parameters(recurse=False):
                 parameter.requires_grad_(getattr(old, name).requires_grad)
+            continue
+        for before, after in zip(_own_tensors(old), _own_tensors(new), strict=True):
+            _note_again(before, after, known)
     return found
+
+
+def _own_tensors(module: nn.Module) -> list[Tensor]:
+    return [*module.parameters(recurse=False), *module.buffers(recurse=False)]
+
+
+def _note_again(before: Tensor, after: Tensor, memo: dict[int, Any]) -> None:
+    """Give a copy of a tensor the attributes that it lacks, but for tensors: sizes may differ."""
+    for name, value in vars(before).items():
+        if name not in vars(after) and not isinstance(value, Tensor):
+            is_copied = _is_copied(value, memo)
+            setattr(after, name, copy.deepcopy(value, memo) if is_copied else value)
 
 
 def _computed(value: object) -> list[Tensor]:

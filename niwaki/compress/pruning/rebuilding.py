@@ -20,8 +20,8 @@ M = TypeVar("M", bound=nn.Module)
 def apply_plan(module: M, plan: PruningPlan) -> M:
     """Return a smaller copy of a model; the model given is not touched, whatever happens.
 
-    Tied parameters stay tied, frozen ones stay frozen, and the mode (training or evaluation) of
-    every module stays.
+    Tied parameters stay tied, frozen ones stay frozen, all keep their class and what was noted on
+    them (`no_decay`), and the mode (training or evaluation) of every module stays.
 
     Args:
         module: The model that the plan was made for, or another checkpoint of it.
@@ -99,8 +99,15 @@ def _cut_tensors(module: nn.Module, cuts: tuple[Cut, ...]) -> dict[int, Tensor]:
             data = data.index_select(cut.dim, kept_indices(cut).to(data.device))
         form = _memory_format(old)
         data = data.contiguous(memory_format=form) if form else data.contiguous()
-        is_parameter = isinstance(old, nn.Parameter)
-        smaller[id(old)] = nn.Parameter(data, old.requires_grad) if is_parameter else data
+        smaller[id(old)] = _parameter(data, old) if isinstance(old, nn.Parameter) else data
+    return smaller
+
+
+def _parameter(data: Tensor, like: nn.Parameter) -> nn.Parameter:
+    """Return a parameter of the same class; other tensors may pass for parameters, too."""
+    kind: type[nn.Parameter] = type(like) if nn.Parameter in type(like).__mro__ else nn.Parameter
+    smaller = data.as_subclass(kind)
+    smaller.requires_grad_(like.requires_grad)
     return smaller
 
 

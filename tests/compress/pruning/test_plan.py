@@ -122,6 +122,38 @@ def test_tied_and_frozen_parameters_stay_so() -> None:
     assert smaller.words.weight.shape == (50, 12)  # type: ignore[union-attr]
 
 
+class _Scaled(nn.Parameter):
+    """A parameter that is made of more than its values."""
+
+    scale: float
+
+    def __new__(cls, data: torch.Tensor, scale: float) -> "_Scaled":
+        made = data.detach().as_subclass(cls)
+        made.requires_grad_()
+        made.scale = scale
+        return made
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_Scaled":
+        memo[id(self)] = made = _Scaled(self.data.clone(), self.scale)
+        return made
+
+
+def test_what_is_noted_on_parameters_and_their_classes_stay() -> None:
+    module = nn.Sequential(nn.Linear(6, 16), nn.ReLU(), nn.Linear(16, 3))
+    module[0].weight = _Scaled(module[0].get_parameter("weight"), 0.5)
+    for layer, noted in ((0, "no_decay"), (2, "slow")):
+        setattr(module[layer].weight, noted, True)
+        setattr(module[layer].bias, noted, [module])
+    module[2].bias.requires_grad_(False)
+    found = analyse(module, torch.randn(2, 6))
+    smaller = apply_plan(module, found.plan({"0": [0, 1, 5]}))
+    weight, last = smaller[0].weight, smaller[2]
+    assert (type(weight), vars(weight)) == (_Scaled, {"scale": 0.5, "no_decay": True})
+    assert weight.shape == (3, 6) and weight.requires_grad and weight.is_leaf
+    assert vars(last.weight) == {"slow": True} and vars(last.bias) == {"slow": [smaller]}
+    assert not last.bias.requires_grad
+
+
 class _Nested(nn.Module):
     """Knows its heads, and their width, in a tuple within a list."""
 
