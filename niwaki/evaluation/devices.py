@@ -106,8 +106,9 @@ def drawing(seed: int, device: torch.device) -> Iterator[None]:
     Dropout, and code of the user's own, draw from the global generators: those of torch on the
     CPU and on `device`, numpy's and Python's.
     """
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), seeded(seed):
-        torch.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # only then has it a generator
+    with seeded(seed):
         yield
 
 

@@ -12,6 +12,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, NiwakiError
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.core.registry import nearest
+from niwaki.core.user_randomness import seeded
 from niwaki.evaluation.devices import laid_out, layout_for, placed, to_tensors, torch_threads
 from niwaki.evaluation.units import Units
 from niwaki.predictors.proxies.base import Batch
@@ -74,8 +75,7 @@ class ProxyScores:
 
     def _scores(self, candidate: Candidate) -> dict[str, float]:
         found: dict[str, float] = {}
-        with torch_threads(1), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(derived_seed(self._seed, "proxies"))
+        with torch_threads(1), seeded(derived_seed(self._seed, "proxies")):
             network, batch = self._build(candidate), self._batch
             layout = layout_for(network, batch.inputs[:2])
             network = placed(network, torch.device("cpu"), layout)

@@ -295,5 +295,5 @@ def _on_its_own(seed: int) -> Iterator[None]:
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", BotorchWarning)
         warnings.simplefilter("ignore", NumericalWarning)
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # `torch.manual_seed` is for GPUs, too
         yield

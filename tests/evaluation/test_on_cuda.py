@@ -1,7 +1,7 @@
 """On a CUDA device: what is trained there is repeatable, comes back, and fails alone."""
 
-from collections.abc import Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,8 +11,10 @@ import pytest
 import torch
 from torch import nn
 
+from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.measurement import Status
 from niwaki.core.randomness import stream
+from niwaki.core.user_randomness import seeded
 from niwaki.evaluation.batches import train_batches
 from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
 from niwaki.evaluation.deployment import DeploymentSettings
@@ -218,3 +220,17 @@ def test_a_super_network_trains_there_and_resumes(data: TaskData, tmp_path: Path
     # Gradients of its bilinear enlargement are added up in no fixed order there.
     assert again.run_epoch() == pytest.approx(second, rel=1e-4)
     assert np.isfinite(second) and second < first
+
+
+@pytest.mark.parametrize("block", [partial(seeded, 0), partial(repeatable, nn.Identity())])
+def test_what_is_drawn_on_a_device_is_the_same_and_goes_on_as_before(
+    block: Callable[[], AbstractContextManager[None]],
+) -> None:
+    torch.cuda.manual_seed(3)
+    expected = torch.rand(4, device="cuda")
+    torch.cuda.manual_seed(3)
+    with block():
+        first = torch.rand(4, device="cuda")
+    with block():
+        assert torch.equal(torch.rand(4, device="cuda"), first)
+    assert torch.equal(torch.rand(4, device="cuda"), expected)

@@ -32,14 +32,13 @@ def call_model(module: nn.Module, inputs: Inputs) -> Any:
 def repeatable(module: nn.Module) -> Iterator[None]:
     """Let passes inside the block be like the first ones, and undo what they leave behind.
 
-    Random numbers, also those of Python and numpy, are those of a fixed seed. On leaving, they are
-    as before, and so are the attributes of modules and the values of buffers: some models count
-    their calls, or keep what they computed for the next.
+    Random numbers, also those of Python, numpy and GPUs, are those of a fixed seed. On leaving,
+    they are as before, and so are the attributes of modules and the values of buffers: some models
+    count their calls, or keep what they computed for the next.
     """
     kept = _Kept(module)
     try:
         with seeded():
-            torch.manual_seed(0)  # on GPUs too
             yield
     finally:
         kept.restore()

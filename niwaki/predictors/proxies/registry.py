@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from niwaki.core.registry import Record, Registry
+from niwaki.core.user_randomness import seeded
 
 if TYPE_CHECKING:  # names can be listed without loading torch
     from torch import nn
@@ -51,11 +52,8 @@ def proxy_scores(
 
 
 def _score(proxy: "Proxy", module: "nn.Module", batch: "Batch") -> float:
-    import torch
     from torch.nn.utils import parametrize
 
-    devices = list(range(torch.cuda.device_count())) if batch.inputs.is_cuda else []
     # Cached, a weight that is computed from others is one tensor, which has a gradient.
-    with torch.random.fork_rng(devices), parametrize.cached():
-        torch.manual_seed(0)
+    with seeded(), parametrize.cached():
         return proxy(module, replace(batch, inputs=batch.inputs.clone()))

@@ -203,6 +203,15 @@ def test_complex_outputs_are_compared_up_to_rounding() -> None:
     assert analyse(module, torch.randn(2, 6)).names == ("a",)
 
 
+def test_generators_of_gpus_are_left_alone_by_a_model_on_the_cpu(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seeds: list[int] = []
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeds.append)
+    analyse(Composed(lambda m, x: m.b(m.a(x)), _two_layers()), torch.randn(2, 6))
+    assert seeds == []
+
+
 def test_inputs_without_an_example_are_an_error() -> None:
     with pytest.raises(DataError, match="hold no example"):
         analyse(Composed(lambda m, x: m.b(m.a(x)), _two_layers()), torch.randn(0, 6))
