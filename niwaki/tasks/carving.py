@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -72,7 +73,7 @@ def carve(
     Raises:
         DataError: If there are too few items for every split to get one.
     """
-    sizes = {name: max(1, math.floor(share * n_items)) for name, share in fractions.items()}
+    sizes = {name: max(1, _share_of(n_items, share)) for name, share in fractions.items()}
     n_train = n_items - sum(sizes.values())
     if n_train < 1:
         raise DataError(
@@ -85,6 +86,11 @@ def carve(
     return {
         name: np.sort(part) for name, part in zip((SplitName.TRAIN, *sizes), parts, strict=True)
     }
+
+
+def _share_of(n_items: int, share: float) -> int:
+    """Return how many items a share is, rounded down as it is written: 0.29 of 100 are 29."""
+    return math.floor(Fraction(repr(float(share))) * n_items)
 
 
 def _interleaved(labels: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:

@@ -35,6 +35,12 @@ def test_sizes_follow_the_fractions_without_labels_too() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("share", "n_items"), [(0.29, 29), (0.57, 57), (0.07, 7), (0.0799, 7)])
+def test_a_share_of_a_hundred_items_is_as_many_as_it_says(share: float, n_items: int) -> None:
+    parts = carve(100, {SplitName.TEST: share}, rng=stream(0, "test"))
+    assert len(parts[SplitName.TEST]) == n_items
+
+
 def test_another_seed_cuts_differently_and_the_same_seed_alike() -> None:
     first, again, other = (
         carve(100, DEFAULT_FRACTIONS, rng=stream(seed, "test"))[SplitName.TEST].tolist()

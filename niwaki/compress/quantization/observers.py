@@ -27,7 +27,7 @@ class Observer(ABC):
 
     @abstractmethod
     def update(self, values: NDArray[np.float32]) -> None:
-        """Take note of a batch of values, of any shape.
+        """Take note of a batch of values, of any shape; of no values, nothing is noted.
 
         Raises:
             DataError: If a value is not finite.
@@ -49,6 +49,8 @@ class MinMaxObserver(Observer):
         self._low, self._high = np.inf, -np.inf
 
     def update(self, values: NDArray[np.float32]) -> None:
+        if not values.size:
+            return
         low, high = _finite_bounds(values)
         self._low, self._high = min(self._low, low), max(self._high, high)
 
@@ -102,6 +104,8 @@ class Histogram:
         Raises:
             DataError: If a value is not finite.
         """
+        if not values.size:
+            return
         low, high = _finite_bounds(values)
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._widen()
@@ -147,8 +151,9 @@ class PercentileObserver(Observer):
     def range(self) -> tuple[float, float]:
         histogram = _seen(self._histogram)
         below = np.concatenate([[0], np.cumsum(histogram.counts)]) / histogram.counts.sum()
-        low, high = np.interp([self._tail, 1.0 - self._tail], below, histogram.edges)
-        return max(float(low), histogram.low), min(float(high), histogram.high)
+        ends = np.interp([self._tail, 1.0 - self._tail], below, histogram.edges)
+        low, high = np.clip(ends, histogram.low, histogram.high).tolist()
+        return low, high
 
 
 class MseObserver(Observer):

@@ -78,6 +78,26 @@ def test_nothing_observed_is_an_error(name: str) -> None:
         new_observer(name).range()
 
 
+@pytest.mark.parametrize("name", list(OBSERVERS))
+def test_a_batch_without_values_says_nothing(name: str) -> None:
+    observer, empty = new_observer(name), np.zeros((0, 4), np.float32)
+    observer.update(empty)
+    with pytest.raises(DataError, match="nothing was observed"):
+        observer.range()
+    observer.update(np.array([-1.0, 2.0], np.float32))
+    before = observer.range()
+    observer.update(empty)
+    assert observer.range() == before
+
+
+@pytest.mark.parametrize("name", ["minmax", "percentile"])
+@pytest.mark.parametrize("value", [4.0, -4.0])
+def test_a_constant_is_its_own_range(name: str, value: float) -> None:
+    observer = new_observer(name)
+    observer.update(np.full(3, value, np.float32))
+    assert observer.range() == (value, value)
+
+
 def test_an_unknown_observer_is_an_error_that_names_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'percentile'"):
         new_observer("percentil")
