@@ -2,7 +2,7 @@
 
 from niwaki.compress.allocation.base import Allocation, Counts, Ladder, Oracle, Price, Verdict
 from niwaki.compress.allocation.greedy import GreedyAllocator, GreedySettings
-from niwaki.compress.allocation.pagcp import Pagcp, PagcpSettings
+from niwaki.compress.allocation.pagcp import Pagcp, PagcpSettings, reference_losses
 from niwaki.compress.allocation.tolerances import local_tolerances
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "Price",
     "Verdict",
     "local_tolerances",
+    "reference_losses",
 ]

@@ -15,10 +15,12 @@ from niwaki.compress.allocation.base import (
     with_count,
 )
 from niwaki.compress.allocation.tolerances import local_tolerances
+from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_positive, require_share
 
-_PROBE = 0.3
-_RATIOS = np.arange(0.05, 0.951, 0.05)
+_PROBE = 6  # twentieths of a group
+_STEPS = range(1, 20)  # likewise
+_LEAST_LOSS = 1e-5  # of the least network's: below, a loss is rounding
 
 
 @dataclass(frozen=True)
@@ -87,14 +89,17 @@ class Pagcp:
 
         Args:
             progress: Told the state after each group.
+
+        Raises:
+            ConfigError: As `reference_losses`.
         """
         whole = self._ladder.whole
         order = self._order(whole)
         tolerances = local_tolerances(
             self._settings.first_tolerance, self._settings.global_tolerance, max(1, len(order))
         )
-        reference = self._oracle.judge([whole]).losses[0]
-        state, n_judged, pruned = whole, 1, list[_Pruned]()
+        reference = reference_losses(self._oracle, self._ladder)
+        state, n_judged, pruned = whole, 2, list[_Pruned]()
         for group, tolerance in zip(order, tolerances, strict=False):
             count, losses, n_tried = self._furthest(state, group, (1.0 + tolerance) * reference)
             n_judged += n_tried
@@ -102,7 +107,8 @@ class Pagcp:
                 continue
             after = with_count(state, group, count)
             saved = float(self._price.of(state) - self._price.of(after))
-            rise = float(np.max(losses / reference)) - 1.0
+            ratios = np.divide(losses, reference, out=np.ones_like(losses), where=reference > 0.0)
+            rise = float(np.max(ratios)) - 1.0
             pruned.append(_Pruned(group, count, rise / max(saved, 1e-12)))
             state, reference = after, np.maximum(reference, losses)
             if progress is not None:
@@ -110,13 +116,23 @@ class Pagcp:
         counts = self._filtered(whole, pruned)
         skills = self._oracle.judge([counts]).skills[0]
         cost = float(self._price.of(counts))
-        return Allocation(counts, skills, cost, True, n_judged + 1)
+        return Allocation(counts, skills, cost, True, n_judged + 1, self._note(pruned))
+
+    def _note(self, pruned: list[_Pruned]) -> str:
+        if pruned:
+            return ""
+        return (
+            "nothing is pruned: each group's least step raises the loss of a task by more than "
+            f"its tolerance, {self._settings.first_tolerance:.3g} for the first group. Raise "
+            "first_tolerance and global_tolerance of pruning.pagcp, or take another "
+            "pruning.allocation, such as greedy"
+        )
 
     def _order(self, whole: Counts) -> list[int]:
         """Return the groups by what pruning 30% of each alone saves, most first."""
         prunable = [g for g in range(len(whole)) if self._ladder.below(g, whole[g])]
         probes = [
-            with_count(whole, g, self._ladder.at_most(g, whole[g] * (1.0 - _PROBE)))
+            with_count(whole, g, self._ladder.at_most(g, _without(whole[g], _PROBE)))
             for g in prunable
         ]
         costs = [float(self._price.of(probe)) for probe in probes]
@@ -124,7 +140,7 @@ class Pagcp:
 
     def _furthest(self, state: Counts, group: int, limit: Floats) -> tuple[int, Floats | None, int]:
         """Prune a group ratio by ratio, until a task's loss is above its limit."""
-        allowed = [self._ladder.at_most(group, state[group] * (1.0 - r)) for r in _RATIOS]
+        allowed = [self._ladder.at_most(group, _without(state[group], n)) for n in _STEPS]
         tried = [count for count in dict.fromkeys(allowed) if count < state[group]]
         count, accepted, n_tried = int(state[group]), None, 0
         for smaller in tried:
@@ -141,3 +157,32 @@ class Pagcp:
         for each in sorted(pruned, key=lambda p: p.rise_per_saving)[:n_kept]:
             counts[each.group] = each.count
         return counts
+
+
+def reference_losses(oracle: Oracle, ladder: Ladder) -> Floats:
+    """Return (t,) losses of the whole network, which bounds are ratios to.
+
+    Args:
+        oracle: Judges the whole and the least network.
+        ladder: Counts that groups may have.
+
+    Raises:
+        ConfigError: If one is zero, up to rounding, and grows as channels go: so it does where
+            targets are the network's own answers.
+    """
+    whole: Floats
+    whole, least = oracle.judge([ladder.whole, ladder.least]).losses
+    vanishing = np.flatnonzero(whole < _LEAST_LOSS * least)
+    if len(vanishing):
+        names = ", ".join(f"'{oracle.tasks[task]}'" for task in vanishing)
+        raise ConfigError(
+            f"pagcp bounds the rise of each loss relative to the model's own, but that of {names} "
+            "is zero, as where targets are its own answers, so that nothing could be pruned: give "
+            "targets, or take another pruning.allocation, such as greedy"
+        )
+    return whole
+
+
+def _without(count: int, n_twentieths: int) -> float:
+    """Return what is left of a count: a whole number where it is one, and not just below."""
+    return count * (20 - n_twentieths) / 20

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from niwaki.compress.allocation import Ladder
+from niwaki.compress.allocation import Ladder, reference_losses
 from niwaki.compress.pruning import PruningPlan, apply_plan
 from niwaki.compress.pruning.compensation import InputMoments, compensated, input_moments
 from niwaki.compress.pruning.copying import copied
@@ -410,6 +410,8 @@ class CompressedEvaluator(DeployedEvaluator):
             moments=self._moments,
             n_items=pruning.n_judged,
         )
+        if pruning.allocation == "pagcp":
+            reference_losses(oracle, self.ladder)  # or an error, before prices are measured
         price = self._latency_price() if pruning.price == "latency" else MacsPrice(groups.costs)
         whole, least = float(price.of(self.ladder.whole)), float(price.of(self.ladder.least))
         shares = (reachable(share, whole, least) for share in pruning.shares)

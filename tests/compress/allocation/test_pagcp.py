@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from niwaki.compress.allocation import Pagcp, PagcpSettings, local_tolerances
+from niwaki.compress.allocation import Ladder, Pagcp, PagcpSettings, Verdict, local_tolerances
 from niwaki.core.errors import ConfigError
 from tests.compress.allocation.formulas import LADDER, ChainPrice, FormulaOracle, uneven
 
@@ -72,3 +72,37 @@ def test_losses_that_are_not_finite_break_every_bound() -> None:
     oracle = Breaking(np.full((1, 4), 0.01))
     found = Pagcp(oracle, ChainPrice(), LADDER, PagcpSettings(kept_groups=1.0)).allocate()
     assert found.counts[0] == 16
+
+
+def test_groups_lose_whole_twentieths() -> None:
+    seen: list[int] = []
+
+    class Tolerant(FormulaOracle):
+        def judge(self, states):  # type: ignore[no-untyped-def]
+            seen.extend(int(state[0]) for state in states)
+            return Verdict(*(np.ones((len(states), 1)) for _ in range(3)))
+
+    ladder = Ladder((tuple(range(1, 101)),))
+    Pagcp(Tolerant(np.zeros((1, 1))), ChainPrice(), ladder).allocate()
+    assert seen == [100, 1, *range(95, 0, -5), 5]
+
+
+def test_a_loss_of_zero_has_no_bound_and_is_refused() -> None:
+    class Own(FormulaOracle):
+        def judge(self, states):  # type: ignore[no-untyped-def]
+            verdict = super().judge(states)
+            verdict.losses[:, 1] -= 1.0
+            return verdict
+
+    with pytest.raises(ConfigError, match=r"that of 'task1' is zero.* such as greedy"):
+        Pagcp(Own(uneven(0).worth), ChainPrice(), LADDER).allocate()
+    harmless = Own(uneven(0).worth * [[1.0], [0.0]])
+    assert Pagcp(harmless, ChainPrice(), LADDER).allocate().cost < ChainPrice().of(LADDER.whole)
+
+
+def test_it_is_said_where_nothing_is_pruned() -> None:
+    oracle = FormulaOracle(np.full((1, 4), 0.9), chance_loss=50.0)
+    found = Pagcp(oracle, ChainPrice(), LADDER).allocate()
+    assert found.counts.tolist() == LADDER.whole.tolist()
+    assert "nothing is pruned" in found.note and "0.06 for the first group" in found.note
+    assert found.n_judged == oracle.n_judged

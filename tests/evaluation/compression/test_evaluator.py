@@ -26,7 +26,7 @@ from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
-from tests.evaluation.compression.small import TwoHeads, build, data
+from tests.evaluation.compression.small import TwoHeads, build, data, unlabelled
 
 SETTINGS = CompressionSettings(
     model="tests.evaluation.compression.small:build",
@@ -147,6 +147,21 @@ def test_every_allocator_gives_smaller_networks(allocation: str, tmp_path: Path)
     other.prepare(tmp_path)
     whole = other.cheap(other.baseline())["macs"]
     assert min(other.cheap(candidate)["macs"] for candidate in other.initial()) < whole
+
+
+def test_pagcp_without_targets_is_refused_before_prices_are_measured(tmp_path: Path) -> None:
+    told: list[str] = []
+    settings = replace(SETTINGS, pruning=PruningSettings(criterion="l1", allocation="pagcp"))
+    other = CompressedEvaluator(
+        ModelSource("tests.evaluation.compression.small:build"),
+        lambda: infer_from(unlabelled(), build(), seed=0),
+        OnnxRuntimeCpu(),
+        settings=settings,
+        notify=told.append,
+    )
+    with pytest.raises(ConfigError, match="that of 'brightness' is zero"):
+        other.prepare(tmp_path)
+    assert told and not any("latency of" in each for each in told)
 
 
 def test_only_quantize_prunes_nothing(tmp_path: Path) -> None:
