@@ -17,6 +17,8 @@ from niwaki.spaces.grammar.components import components
 from niwaki.spaces.grammar.grammar import Grammar
 from niwaki.spaces.grammar.rates import Rows, least_operations, means_of, n_operations, shares
 
+_LARGEST = 1e150  # values of generating functions, beyond which they are said to diverge
+
 # How many operations a production has, and which symbols.
 _Term: TypeAlias = tuple[int, tuple[str, ...]]
 
@@ -75,7 +77,9 @@ class _Tilting:
         values: dict[str, float] = {}
         for members in self._components:
             terms = {
-                symbol: [(w * tilt**n, below) for (n, below), w in self._terms[symbol].items()]
+                symbol: [
+                    (w * _power(tilt, n), below) for (n, below), w in self._terms[symbol].items()
+                ]
                 for symbol in members
             }
             if not _solve(terms, members, values):
@@ -88,7 +92,7 @@ class _Tilting:
         direct = dict.fromkeys(rows, 0.0)
         for symbol, terms in self._terms.items():
             for (n, below), weight in terms.items():
-                share = self._share(symbol, weight * tilt**n, below, values)
+                share = self._share(symbol, weight * _power(tilt, n), below, values)
                 direct[symbol] += share * n
                 for each in below if share > 0.0 else ():
                     if each in rows:
@@ -102,7 +106,7 @@ class _Tilting:
             {
                 index: self._share(
                     way.symbol,
-                    share * tilt ** n_operations(way),
+                    share * _power(tilt, n_operations(way)),
                     tuple(symbol for symbol, _ in way.holes),
                     values,
                 )
@@ -117,6 +121,11 @@ class _Tilting:
         whole = values[symbol]
         inside = math.prod(values.get(each, 0.0) for each in below)
         return weight * inside / whole if whole > 0.0 else 0.0
+
+
+def _power(tilt: float, n: int) -> float:
+    """Return tilt to the n; where it is beyond all values that count, a number that is, too."""
+    return math.exp(min(n * math.log(tilt), 690.0))
 
 
 def _solve(
@@ -155,9 +164,9 @@ def _solve(
                         jacobian[row, index[each]] += weight * others
         known = np.array([values[symbol] for symbol in members])
         gap = image - known
-        if not np.isfinite(image).all() or image.max() > 1e12:
+        if not np.isfinite(image).all() or image.max() > _LARGEST:
             return False
-        if np.abs(gap).max() <= 1e-13 * max(1.0, known.max()):
+        if (np.abs(gap) <= 1e-13 * np.maximum(1.0, known)).all():
             return True
         try:
             move = np.linalg.solve(np.eye(len(index)) - jacobian, gap)

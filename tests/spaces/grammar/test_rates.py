@@ -80,6 +80,13 @@ def test_tilting_gives_the_wanted_size_and_tames_super_critical_weights() -> Non
     assert (1 - p) / (1 - 2 * p) == pytest.approx(7.0, rel=1e-3)
 
 
+@pytest.mark.parametrize("n", [10, 30, 60, 400])
+def test_productions_of_many_operations_are_tilted(n: int) -> None:
+    grammar = read_grammar(f"start S\nS -> x: {'a ' * n} | y: a S\nterminal a\n")
+    wanted = tilted(grammar, operations=n + 20.0)
+    assert expected_operations(wanted)["S"] == pytest.approx(n + 20.0, rel=1e-3)
+
+
 def test_an_impossible_size_is_refused() -> None:
     grammar = read_grammar("terminal a\nS -> pair: a a")
     with pytest.raises(SpaceError, match="no weights give 5"):
