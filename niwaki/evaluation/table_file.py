@@ -15,7 +15,8 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.registry import nearest
 from niwaki.tasks.paths import data_folder
 
-# Numbers (NaN where a cell is empty), booleans, or objects: text, None where a cell is empty.
+# Numbers (NaN where a cell is empty), booleans, or objects: text, and whole numbers for which there
+# is no other room; None where a cell is empty.
 Column: TypeAlias = NDArray[np.generic]
 
 DATA_VARIABLE = "${NIWAKI_DATA}"
@@ -23,6 +24,7 @@ PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".csv.gz")
 TRUTHS = {"true": True, "false": False}
 NO_MARKS: Mapping[str, Collection[str]] = {}
+_LARGEST_EXACT = 2**53  # each whole number up to it is one that a double holds
 
 
 def find_table(typed: str) -> Path:
@@ -46,7 +48,11 @@ def find_table(typed: str) -> Path:
 
 
 def read_columns(
-    path: Path, wanted: Collection[str], *, marks: Mapping[str, Collection[str]] = NO_MARKS
+    path: Path,
+    wanted: Collection[str],
+    *,
+    marks: Mapping[str, Collection[str]] = NO_MARKS,
+    names: Collection[str] = (),
 ) -> dict[str, Column]:
     """Read some columns of a table.
 
@@ -57,6 +63,8 @@ def read_columns(
         wanted: Names of columns.
         marks: Cells by column, such as `-`, that stay text and leave it to the others what the
             column is of. Columns of parquet are of one type anyway.
+        names: Columns that are text whatever they look like: 1e3 and 1000 are two names. Cells that
+            say `nan` are empty, as others write what is missing.
 
     Returns:
         Columns by name, all of one length.
@@ -69,15 +77,15 @@ def read_columns(
     """
     name = path.name.lower()
     if name.endswith(PARQUET):
-        return _read_parquet(path, wanted)
+        return _read_parquet(path, wanted, names)
     if name.endswith(TEXT):
-        return _read_text(path, wanted, marks)
+        return _read_text(path, wanted, marks, names)
     raise ConfigError(
         f"'{path.name}' is no kind of table known here: give one of {', '.join(PARQUET + TEXT)}"
     )
 
 
-def _read_parquet(path: Path, wanted: Collection[str]) -> dict[str, Column]:
+def _read_parquet(path: Path, wanted: Collection[str], names: Collection[str]) -> dict[str, Column]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -89,14 +97,19 @@ def _read_parquet(path: Path, wanted: Collection[str]) -> dict[str, Column]:
         known = pyarrow.parquet.read_schema(path).names
         _check_known(wanted, known, path)
         table = pyarrow.parquet.read_table(path, columns=list(wanted))
-        columns = {name: _simple(table.column(name), name, path) for name in wanted}
+        columns = {
+            name: _names(table.column(name).to_pylist())
+            if name in names
+            else _from_parquet(table.column(name), name, path)
+            for name in wanted
+        }
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"'{path}' cannot be read as parquet: {error}") from error
-    return {name: _plain(column.to_numpy(zero_copy_only=False)) for name, column in columns.items()}
+    return columns
 
 
-def _simple(column: Any, name: str, path: Path) -> Any:  # arrays of pyarrow, imported on use
-    """Return a column in one piece, decimal fractions and nothing at all as numbers.
+def _from_parquet(column: Any, name: str, path: Path) -> Column:  # of pyarrow, imported on use
+    """Return a column, decimal fractions and nothing at all as numbers.
 
     Raises:
         DataError: If its cells cannot be decisions, values or conditions.
@@ -111,11 +124,16 @@ def _simple(column: Any, name: str, path: Path) -> Any:  # arrays of pyarrow, im
         raise DataError(
             f"column '{name}' of '{path.name}' holds {kind}: numbers, booleans or text are wanted"
         )
-    return column.combine_chunks()
+    if types.is_integer(kind) and column.null_count:
+        return _whole(column.to_pylist())
+    return _plain(column.combine_chunks().to_numpy(zero_copy_only=False))
 
 
 def _read_text(
-    path: Path, wanted: Collection[str], marks: Mapping[str, Collection[str]]
+    path: Path,
+    wanted: Collection[str],
+    marks: Mapping[str, Collection[str]],
+    names: Collection[str],
 ) -> dict[str, Column]:
     try:
         with _opened(path) as file:
@@ -131,7 +149,10 @@ def _read_text(
         raise DataError(f"'{path}' cannot be read as comma-separated text: {error}") from error
     if not cells:
         return {name: np.empty(0) for name in wanted}
-    return {name: _marked(cells[at], marks.get(name, ())) for name, at in places.items()}
+    return {
+        name: _names(cells[at]) if name in names else _marked(cells[at], marks.get(name, ()))
+        for name, at in places.items()
+    }
 
 
 @contextmanager
@@ -193,13 +214,30 @@ def _parsed(cells: Sequence[str]) -> Column:
     """Return text cells as what all that are not empty are: numbers, booleans, or text."""
     filled = [cell for cell in cells if cell != ""]
     complete = len(filled) == len(cells)
-    for read in (int, float) if complete else (float,):
-        if _all(filled, read):
-            return np.array([read(cell) if cell else np.nan for cell in cells])
+    if filled and _all(filled, int):
+        return _whole([int(cell) if cell else None for cell in cells])
+    if _all(filled, float):
+        return np.array([float(cell) if cell else np.nan for cell in cells])
     if all(cell.lower() in TRUTHS for cell in filled):
         truths = [TRUTHS[cell.lower()] if cell else None for cell in cells]
         return np.array(truths, dtype=bool if complete else object)
     return np.array([cell or None for cell in cells], dtype=object)
+
+
+def _whole(cells: Sequence[int | None]) -> Column:
+    """Return whole numbers, exactly; None stands for an empty cell."""
+    filled = [cell for cell in cells if cell is not None]
+    largest = max(map(abs, filled), default=0)
+    if len(filled) == len(cells):
+        return np.array(cells, dtype=np.int64 if largest <= np.iinfo(np.int64).max else object)
+    if largest <= _LARGEST_EXACT:
+        return np.array([np.nan if cell is None else cell for cell in cells])
+    return np.array(cells, dtype=object)
+
+
+def _names(cells: Sequence[object]) -> Column:
+    texts = ["" if cell is None else str(cell) for cell in cells]
+    return np.array([None if text.lower() in ("", "nan") else text for text in texts], dtype=object)
 
 
 def _all(cells: Sequence[str], read: Callable[[str], object]) -> bool:

@@ -50,7 +50,7 @@ class TableRows:
             DataError: If the file is missing or damaged, no row counts, or a value is no number.
         """
         path = find_table(settings.file)
-        columns = read_columns(path, settings.columns, marks=settings.marks)
+        columns = read_columns(path, settings.columns, marks=settings.marks, names=settings.names)
         kept = _matching(columns, settings.where)
         if not kept.any():
             raise DataError(f"'{settings.file}' has {_missing(columns, settings.where)}")
@@ -59,6 +59,7 @@ class TableRows:
         for name in (*settings.value_columns, *filter(None, [settings.seconds])):
             columns[name] = _numbers(columns[name], name, settings.file)
         _check_limits(columns, settings)
+        _check_seconds(columns, settings)
         if settings.incomplete == "leave_out":
             columns = _without_gaps(columns, settings)
         decided = {
@@ -255,25 +256,25 @@ def _without_gaps(columns: Mapping[str, Column], settings: TableSettings) -> dic
 
 
 def _numbers(column: Column, name: str, file: str) -> Column:
-    """Return a column of numbers: as it is, or whole ones that are too large for the machine's.
+    """Return a column of numbers: as it is, or whole ones for which there was no room.
 
     Raises:
         DataError: If a cell is none.
     """
     if column.dtype.kind in "iuf":
         return column
-    others = [cell for cell in column if type(cell) is not int]
-    if not others:
+    there = [cell for cell in column if not _is_empty(cell)]
+    if all(type(cell) is int for cell in there):
         try:
-            return column.astype(np.float64)
+            return column.astype(np.float64)  # NaN of None
         except OverflowError as error:
-            largest = excerpt(str(max(column, key=abs)))
+            largest = excerpt(str(max(there, key=abs)))
             raise DataError(
                 f"column '{name}' of '{file}' holds {largest}, beyond the largest number that can "
                 "be computed with: leave the cells of failures empty"
             ) from error
-    there = [cell for cell in others if not _is_empty(cell)]
-    shown = next((cell for cell in there if not _is_number(cell)), there[0])
+    others = [cell for cell in there if type(cell) is not int]
+    shown = next((cell for cell in others if not _is_number(cell)), others[0])
     raise DataError(
         f"column '{name}' of '{file}' holds '{shown}': a value needs numbers in all its cells, "
         "or empty ones"
@@ -293,6 +294,17 @@ def _check_limits(columns: Mapping[str, Column], settings: TableSettings) -> Non
                     f"has `least: {value.least}` and `most: {value.most}`: mend these, or leave "
                     "the cells of failures empty"
                 )
+
+
+def _check_seconds(columns: Mapping[str, Column], settings: TableSettings) -> None:
+    if not settings.seconds:
+        return
+    least = np.nanmin(columns[settings.seconds].astype(np.float64), initial=0.0)
+    if least < 0.0:
+        raise DataError(
+            f"column '{settings.seconds}' of '{settings.file}' holds {least:g}, and 'seconds' are "
+            "never negative: mend these, or leave such cells empty"
+        )
 
 
 def _is_number(cell: object) -> bool:

@@ -197,7 +197,18 @@ class TableSettings:
     @property
     def columns(self) -> tuple[str, ...]:
         """Every column that is needed, each once."""
+        return tuple(dict.fromkeys((*self._compared, *self.names)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Columns whose cells are names and nothing else."""
+        naming = dict.fromkeys(name for name in (self.identity, self.alike) if name)
+        return tuple(name for name in naming if name not in self._compared)
+
+    @property
+    def _compared(self) -> tuple[str, ...]:
+        """Columns whose cells are decisions, numbers, or compared with such of the settings."""
         baseline = () if isinstance(self.baseline, str) else tuple(self.baseline)
-        optional = (name for name in (self.identity, self.alike, self.seconds) if name)
-        named = (*self.column_of.values(), *self.value_columns, *optional)
-        return tuple(dict.fromkeys((*named, *self.where, *self.failed, *baseline)))
+        seconds = (self.seconds,) if self.seconds else ()
+        named = (*self.column_of.values(), *self.value_columns, *seconds)
+        return (*named, *self.where, *self.failed, *baseline)

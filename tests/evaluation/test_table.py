@@ -461,3 +461,28 @@ def test_a_cell_beyond_the_limits_is_named(tmp_path: Path) -> None:
         _ = table(tmp_path, values={"score": early}, cheap=[]).space
     with pytest.raises(ConfigError, match="give the smaller one as 'least'"):
         table(tmp_path, values={"score": {"direction": "maximize", "least": 1, "most": 0}})
+
+
+def test_networks_whose_names_look_like_one_number_are_several(tmp_path: Path) -> None:
+    text = "depth,width,score,hash\n1,8,0.5,1e3\n2,8,0.7,1000\n3,8,0.6,\n"
+    values = {"score": {"direction": "maximize"}}
+    rest: dict[str, Any] = {"where": {}, "cheap": [], "values": values}
+    evaluator = table(tmp_path, text, identity="hash", **rest)
+    names = [evaluator.identity(evaluator.space.candidate(i)) for i in range(3)]
+    assert names == ["1e3", "1000", evaluator.space.candidate(2).key]
+    numbers = table(tmp_path, text, identity="depth", **rest)  # a decision, too
+    assert numbers.identity(numbers.space.candidate(0)) == "1"
+
+
+def test_values_may_be_whole_numbers_beyond_a_double_beside_gaps(tmp_path: Path) -> None:
+    text = f"depth,width,score,hours\n1,8,{2**60 + 1},2\n2,8,,3\n"
+    values = {"score": {"direction": "maximize"}}
+    rest: dict[str, Any] = {"where": {}, "cheap": [], "identity": "", "values": values}
+    assert evaluate(table(tmp_path, text, **rest), 1, 8).values == {"score": 2.0**60}
+    assert not evaluate(table(tmp_path, text, **rest), 2, 8).complete
+
+
+def test_seconds_are_never_negative(tmp_path: Path) -> None:
+    text = TABLE.replace(",1.5\n", ",-1.5\n")
+    with pytest.raises(DataError, match=r"column 'hours' of .* holds -1.5, .* never negative"):
+        _ = table(tmp_path, text, seconds="hours").space

@@ -196,3 +196,38 @@ def test_a_missing_table_says_where_it_was_looked_for(
     monkeypatch.setenv("NIWAKI_DATA", str(tmp_path))
     with pytest.raises(DataError, match=r"'nowhere\.csv' does not exist.*NIWAKI_DATA"):
         find_table("nowhere.csv")
+
+
+def test_names_are_text_whatever_they_look_like(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "h,i\n1e3,007\n1000,7\nnan,\n")
+    columns = read_columns(path, ["h", "i"], names=["h", "i"])
+    assert columns["h"].tolist() == ["1e3", "1000", None]
+    assert columns["i"].tolist() == ["007", "7", None]
+
+
+@pytest.mark.parametrize(
+    "cells", [[2**60, 2**60 + 1, None], [2**63 + 1, 2**63 + 2, 5], [2**63 + 1, -1], [1, 2, None]]
+)
+def test_whole_numbers_stay_exact(tmp_path: Path, cells: list[int | None]) -> None:
+    path = write(tmp_path / "t.csv", "\n".join(["h,x", *(f"{cell or ''},1" for cell in cells)]))
+    found = read_columns(path, ["h"])["h"].tolist()
+    assert [None if cell != cell else cell for cell in found] == cells
+
+
+def test_whole_numbers_and_names_of_parquet_stay_exact(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table(
+        {
+            "large": [2**60, 2**60 + 1, None],
+            "gap": [1, 2, None],
+            "id": [2**60, 2**60 + 1, None],
+            "price": [Decimal("100000000000000000.1"), Decimal("100000000000000000.2"), None],
+        }
+    )
+    parquet.write_table(table, tmp_path / "t.parquet")
+    columns = read_columns(tmp_path / "t.parquet", table.column_names, names=["id", "price"])
+    assert columns["large"].tolist() == [2**60, 2**60 + 1, None]
+    np.testing.assert_array_equal(columns["gap"], [1.0, 2.0, np.nan])
+    assert columns["id"].tolist() == [str(2**60), str(2**60 + 1), None]
+    assert columns["price"].tolist() == ["100000000000000000.1", "100000000000000000.2", None]
