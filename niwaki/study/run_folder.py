@@ -13,7 +13,7 @@ from niwaki.core.files import cannot_write, write_text_atomically
 from niwaki.core.jsonable import JSON, fingerprint
 from niwaki.study.environment import changed_fields
 from niwaki.study.events import Note, Started, utc_now
-from niwaki.study.ledger import read_ledger
+from niwaki.study.ledger import decode_line, read_ledger
 from niwaki.study.run_lock import RunLock
 
 
@@ -174,7 +174,7 @@ class RunFolder:
 
     def _require_run_or_nothing(self) -> None:
         """Raise on a folder of something else; a session may have died before `config.yaml`."""
-        if self.config.exists() or self.trials.exists() or not self.path.is_dir():
+        if self._is_run() or not self.path.is_dir():
             return
         own = {self.artifacts.name, self.logs.name, self.lock.name}
         names = sorted(each.name for each in self.path.iterdir())
@@ -184,6 +184,19 @@ class RunFolder:
                 f"'{self.path}' is no run, and holds other files, such as {others[0]}: give the "
                 "run another name, or another folder of runs (--runs)"
             )
+
+    def _is_run(self) -> bool:
+        """Whether this is surely a run: anybody may have a `config.yaml` of their own."""
+        # Both are made before anything else is, and stay.
+        return self._has_begun() or (self.lock.is_file() and self.artifacts.is_dir())
+
+    def _has_begun(self) -> bool:
+        """Whether the ledger has its first line."""
+        try:
+            with self.trials.open("rb") as file:
+                return isinstance(decode_line(file.readline()), Started)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
 
     def _check_same_study(self, config: Mapping[str, JSON], free: Sequence[str]) -> None:
         if not self.config.exists():
@@ -197,8 +210,9 @@ class RunFolder:
         before, now = (_given(without(each, free)) for each in (stored, config))
         changed = changed_fields(before, now)
         if changed and self._holds_nothing():
+            if self._has_begun():  # else no session came as far as to keep earlier runs
+                shutil.rmtree(self.earlier, ignore_errors=True)
             self.trials.unlink(missing_ok=True)
-            shutil.rmtree(self.earlier, ignore_errors=True)
         elif changed:
             differences = _differences(stored, config, changed)
             raise RunFolderError(

@@ -51,6 +51,24 @@ def test_an_empty_folder_will_do_and_one_of_something_else_will_not(folder: RunF
     assert [each.name for each in other.path.iterdir()] == ["garden.jpg"]
 
 
+def test_a_config_of_the_users_own_makes_no_run(folder: RunFolder) -> None:
+    (folder.path / "earlier").mkdir(parents=True)
+    (folder.path / "earlier" / "notes.txt").write_text("irreplaceable")
+    folder.config.write_text("# my notes\nseed: 1\n")
+    with pytest.raises(RunFolderError, match=r"is no run, and holds other files"):
+        folder.claim(CONFIG)
+    assert folder.config.read_text() == "# my notes\nseed: 1\n"
+    assert sorted(each.name for each in folder.path.iterdir()) == ["config.yaml", "earlier"]
+
+
+def test_a_copied_run_without_its_lock_is_a_run(folder: RunFolder) -> None:
+    folder.claim(CONFIG).release()
+    with Ledger.open(folder.trials) as ledger:
+        ledger.append(Started("digits", "", 0))
+    folder.lock.unlink()
+    folder.claim(CONFIG).release()
+
+
 def test_a_session_that_died_before_it_began_leaves_a_folder_that_will_do(
     folder: RunFolder,
 ) -> None:
@@ -108,7 +126,8 @@ def test_a_removed_setting_is_a_difference(folder: RunFolder) -> None:
 
 def test_trials_without_a_config_are_not_taken_over(folder: RunFolder) -> None:
     folder.path.mkdir(parents=True)
-    folder.trials.touch()
+    with Ledger.open(folder.trials) as ledger:
+        ledger.append(Started("digits", "", 0))
     with pytest.raises(RunFolderError, match="trials but no config"):
         folder.claim(CONFIG)
 
