@@ -277,7 +277,7 @@ def _function(draft: Draft, name: str, *, required: bool) -> AttributeRule | Non
 def _object(draft: Draft, name: str, *, required: bool) -> object:
     if name in draft.functions:
         return draft.functions[name]
-    if ":" in name:
+    if required and ":" in name:  # a path; in quotes, any operation may have such a name
         return imported(name)
     for module in reversed(draft.modules):
         found = getattr(_module(module), name, None)

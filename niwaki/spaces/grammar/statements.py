@@ -38,26 +38,32 @@ def statements_of(text: str) -> list[Statement]:
 
 
 def _without_comment(line: str) -> str:
+    return line[: _unquoted(line, "#")].rstrip()
+
+
+def _unquoted(line: str, mark: str) -> int | None:
+    """Return where a mark stands that is not within quotes; None if nowhere."""
     quote = ""
     for at, character in enumerate(line):
         if quote:
             quote = "" if character == quote else quote
         elif character in "'\"":
             quote = character
-        elif character == "#":
-            return line[:at].rstrip()
-    return line.rstrip()
+        elif line.startswith(mark, at):
+            return at
+    return None
 
 
 def _statements(number: int, line: str) -> Iterator[Statement]:
     """Yield one statement per physical line, so that findings name the right one."""
     head, *continued = line.split("\n")
-    symbol, arrow, alternatives = head.partition("->")
-    if not arrow:
+    arrow = _unquoted(head, "->")
+    if arrow is None:
         rest = " ".join(part.partition("\0")[2].strip() for part in continued)
         kind, *text = head.split(maxsplit=1)
         yield Statement(number, kind, " ".join([*text, rest]).strip())
         return
+    symbol, alternatives = head[:arrow], head[arrow + 2 :]
     pieces = [(number, alternatives), *((int(n), t) for n, _, t in map(_cut, continued))]
     open_number, open_text = pieces[0]
     for next_number, piece in pieces[1:]:

@@ -256,6 +256,15 @@ def test_names_in_quotes_are_read_back() -> None:
         assert space.candidate(str(space.tree(candidate))) == candidate
 
 
+def test_names_and_values_in_quotes_may_hold_any_mark() -> None:
+    grammar = read_grammar(
+        "start S\nterminal act(kind='->'|'a|b'|'#')\nS -> 'conv:3x3' | 'a->b' | act\n"
+    )
+    assert set(grammar.operations) == {
+        "'conv:3x3'", "'a->b'", "act(kind='->')", "act(kind='a|b')", "act(kind='#')",
+    }  # fmt: skip
+
+
 def test_a_missing_file_tells_where_its_path_starts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
