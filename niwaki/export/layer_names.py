@@ -14,6 +14,7 @@ import onnx
 
 from niwaki.export.branches import name_branches, read_by, rename_read
 from niwaki.export.graph_index import RECURRENT, WEIGHTED, GraphIndex
+from niwaki.export.module_names import ModuleNames
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
 _CLASSES = "pkg.torch.onnx.class_hierarchy"
@@ -22,21 +23,21 @@ _NUMBER = re.compile(r"(_\d+)+$")
 
 
 def named_by_layers(
-    graph: onnx.GraphProto, parameters: frozenset[str], ends: Mapping[str, str]
+    graph: onnx.GraphProto, names: ModuleNames, ends: Mapping[str, str]
 ) -> onnx.GraphProto:
     """Return a graph with nodes and tensors named by layer paths, and without notes.
 
     Args:
         graph: As torch exported it.
-        parameters: Names of the module's parameters and buffers.
+        names: Of the module's parts.
         ends: The names that the graph's inputs and outputs shall have, by those they have now.
     """
     index = GraphIndex(graph)
-    node_names = _node_names(index, parameters)
-    kept = parameters.intersection(index.constants) - set(ends.values())
-    taken = {*ends.values(), *kept}
-    renamed = {**ends, **_tensor_names(index, node_names, taken)}
-    renamed |= _constant_names(index, node_names, kept, taken)
+    node_names = _node_names(index, names)
+    kept = _kept_names(index, names, frozenset(ends.values()))
+    taken = {*ends.values(), *kept.values()}
+    renamed = {**ends, **kept, **_tensor_names(index, node_names, taken)}
+    renamed |= _constant_names(index, node_names, frozenset(kept), taken)
     nodes = [_node(node, name, renamed) for node, name in zip(index.nodes, node_names, strict=True)]
     read = {name for node in nodes for name in read_by(node)}
     constants = [_constant(tensor, renamed) for tensor in graph.initializer]
@@ -56,22 +57,31 @@ def recurrent_layer(path: str, layer: int, n_layers: int) -> str:
     return path if n_layers == 1 else f"{path}.l{layer}"
 
 
-def _node_names(index: GraphIndex, parameters: frozenset[str]) -> list[str]:
+def _kept_names(index: GraphIndex, names: ModuleNames, ends: frozenset[str]) -> dict[str, str]:
+    """Return the names of constants that are parameters, where no input or output has them."""
+    found = {name: names.parameters[name] for name in index.constants if name in names.parameters}
+    n_found = Counter(found.values())
+    # One that is there twice keeps both its names.
+    chosen = {name: first if n_found[first] == 1 else name for name, first in found.items()}
+    return {name: kept for name, kept in chosen.items() if kept not in ends}
+
+
+def _node_names(index: GraphIndex, names: ModuleNames) -> list[str]:
     """Return a name for each node; what surrounds a layer, such as its padding, comes second."""
     n_met: Counter[str] = Counter()
     paths = []
     for node in index.nodes:
-        path = _path(index, node, parameters)
+        path = _path(index, node, names)
         if node.op_type in RECURRENT:
-            n_layers = _n_layers(path, parameters)
+            n_layers = _n_layers(path, names)
             n_met[path] += 1
             path = recurrent_layer(path, (n_met[path] - 1) % n_layers, n_layers)
         paths.append(path)
     taken: set[str] = set()
-    names: dict[int, str] = {}
+    chosen: dict[int, str] = {}
     for number in sorted(range(len(paths)), key=lambda i: not _is_layer(index, index.nodes[i])):
-        names[number] = _unique(paths[number], taken)
-    return [names[number] for number in range(len(paths))]
+        chosen[number] = _unique(paths[number], taken)
+    return [chosen[number] for number in range(len(paths))]
 
 
 def _is_layer(index: GraphIndex, node: onnx.NodeProto) -> bool:
@@ -80,23 +90,23 @@ def _is_layer(index: GraphIndex, node: onnx.NodeProto) -> bool:
     return node.op_type in WEIGHTED and len(node.input) > 1 and index.is_constant(node.input[1])
 
 
-def _n_layers(path: str, parameters: frozenset[str]) -> int:
+def _n_layers(path: str, names: ModuleNames) -> int:
     """Return how many layers a recurrent module has; 1 where it is none of torch's."""
     numbers = itertools.count()
-    return max(1, next(n for n in numbers if f"{path}.weight_ih_l{n}" not in parameters))
+    return max(1, next(n for n in numbers if f"{path}.weight_ih_l{n}" not in names.parameters))
 
 
-def _path(index: GraphIndex, node: onnx.NodeProto, parameters: frozenset[str]) -> str:
+def _path(index: GraphIndex, node: onnx.NodeProto, names: ModuleNames) -> str:
     """Return the path of a layer that owns weights, or of an operation in its module."""
-    if node.op_type in WEIGHTED and len(node.input) > 1:
-        # With batch norm folded in, the notes speak of the norm, but the weight is still its own.
-        weight: str = node.input[1]
-        owner, _, kind = weight.rpartition(".")
-        if kind == "weight" and weight in parameters and owner:
-            return owner
     scopes, classes = _noted(node, _SCOPES), _noted(node, _CLASSES)
+    noted = scopes[-2] if len(scopes) > 1 else ""
+    scope = names.modules.get(noted, noted)
+    if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1].endswith(".weight"):
+        # With batch norm folded in, the notes speak of the norm, but the weight is still its own.
+        owners = names.owners.get(names.parameters.get(node.input[1], ""), ())
+        if owners:
+            return scope if scope in owners else owners[0]
     operation = _NUMBER.sub("", scopes[-1]) if scopes else node.op_type.lower()
-    scope = scopes[-2] if len(scopes) > 1 else ""
     if not scope:  # the whole module, whose path is empty
         return operation
     if node.op_type in WEIGHTED and index.is_constant(node.input[1]):

@@ -24,6 +24,7 @@ from niwaki.export.graph_writer import BATCH, OPSET, finished_model
 from niwaki.export.inner_module import as_inner, with_names_of_the_model
 from niwaki.export.layer_names import named_by_layers
 from niwaki.export.lengths import lengths_followed
+from niwaki.export.module_names import ModuleNames
 from niwaki.export.simplification import simplified
 from niwaki.export.user_code import place_of
 from niwaki.export.weights_apart import weights_apart
@@ -60,7 +61,7 @@ def export_module(
     model = _followed(module, example_inputs, _apart(input_names), _apart(output_names))
     _check_operators(model)
     ends = {info.name: _told(info) for info in (*model.graph.input, *model.graph.output)}
-    graph = named_by_layers(simplified(model.graph), frozenset(module.state_dict()), ends)
+    graph = named_by_layers(simplified(model.graph), ModuleNames.of(module), ends)
     graph.name = "niwaki"
     return finished_model(graph)
 

@@ -240,6 +240,58 @@ def test_layers_with_equal_weights_are_layers_of_their_own() -> None:
     assert read == [f"{layer}.weight" for layer in layers]
 
 
+class Repeated(nn.Module):
+    """The same features through one layer twice, and through two that share their weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(8, 4)
+        self.left, self.right = nn.Linear(8, 3, bias=False), nn.Linear(8, 3, bias=False)
+        self.right.weight = self.left.weight
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return (
+            self.head(x),
+            torch.softmax(self.head(x), -1),
+            self.left(x),
+            torch.relu(self.right(x)),
+        )
+
+
+def test_calls_of_one_layer_on_the_same_features_are_layers_of_their_own() -> None:
+    module = Repeated().eval()
+    for shape in [(2, 8), (2, 5, 8)]:
+        exported = export_module(module, [torch.randn(*shape)])
+        assert quantizable_layers(exported) == ["head", "head:2", "left", "right"]
+        assert quantizable_layers(build_graph(module, [shape])) == quantizable_layers(exported)
+
+
+class Again(nn.Module):
+    """One block three times in a list, and two convolutions of one weight, one with a norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())] * 3)
+        self.first, self.second = nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3)
+        self.second.weight = self.first.weight
+        self.norm = nn.BatchNorm2d(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for block in self.blocks:
+            x = block(x)
+        y: torch.Tensor = self.norm(self.second(torch.relu(self.first(x))))
+        return y
+
+
+def test_what_has_several_names_goes_by_the_first_as_on_the_fast_path() -> None:
+    module = settled(Again())
+    exported = export_module(module, [torch.randn(2, 3, 8, 8)])
+    layers = ["blocks.0.0", "blocks.0.0:2", "blocks.0.0:3", "first", "second"]
+    assert quantizable_layers(exported) == layers
+    assert quantizable_layers(build_graph(module, [(2, 3, 8, 8)])) == layers
+    assert {"blocks.0.0.weight", "first.weight"} <= {c.name for c in exported.graph.initializer}
+
+
 class Reserved(nn.Module):
     """Calls its parts what torch's graph modules call theirs."""
 
