@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
+from niwaki.core.excerpt import excerpt, listed
 
 
 class Choose(Protocol):
@@ -98,13 +99,12 @@ class Space(ABC):
 
         def answer(path: str, options: Sequence[Value]) -> Value:
             if path not in decisions:
-                raise SpaceError(f"decision '{path}' is missing: choose one of {list(options)}")
+                raise SpaceError(f"decision '{path}' is missing: choose one of {listed(options)}")
             for option in options:
                 if same(option, decisions[path]):
                     return option
-            raise SpaceError(
-                f"decision '{path}' is {decisions[path]!r}, which is not one of {list(options)}"
-            )
+            value = excerpt(repr(decisions[path]))
+            raise SpaceError(f"decision '{path}' is {value}, which is not one of {listed(options)}")
 
         return self.decide(answer)
 

@@ -177,6 +177,14 @@ def test_a_candidate_that_is_no_row_is_refused_with_the_options_left() -> None:
         space.row(Candidate.of({"a": 1, "b": "y"}))
 
 
+def test_the_options_of_a_long_decision_are_not_all_listed() -> None:
+    space, _ = RowSpace.of({"name": [f"net{i}" for i in range(9000)]})
+    said = space.check(Candidate.of({"name": "net9000"}))
+    assert "'net9000', which is not one of ['net0', 'net1'," in said
+    assert said.endswith("...] (9,000 in all)")
+    assert len(said) < 600
+
+
 @pytest.mark.parametrize(
     ("columns", "ordered", "fault"),
     [

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
+from niwaki.core.excerpt import excerpt, listed
 from niwaki.core.registry import nearest
 from niwaki.spaces.base import Choose
 from niwaki.spaces.grammar.attributes import Evaluation
@@ -429,7 +430,8 @@ def _asking(choose: Choose) -> Pick:
         options: list[Value] = [names[index] for index in open_ways]
         answer = choose(f"{path}:{hole.symbol}{mask}", options)
         if answer not in options:
-            raise SpaceError(f"decision '{path}' is {answer!r}, which is not one of {options}")
+            given = excerpt(repr(answer))
+            raise SpaceError(f"decision '{path}' is {given}, which is not one of {listed(options)}")
         return ways[open_ways[options.index(answer)]]
 
     return pick
