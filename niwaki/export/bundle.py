@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -94,7 +94,9 @@ def write_bundle(
     with _temporary_sibling(folder) as draft, _explained(folder):
         (draft / MODEL_FILE).write_bytes(data)
         settings = SessionSettings(disabled_optimizers=card.disabled_optimizers)
-        kept = _verification_data(draft / MODEL_FILE, inputs, torch_outputs, settings)
+        kept = _verification_data(
+            draft / MODEL_FILE, inputs, torch_outputs, settings, class_axes=card.class_axes
+        )
         kept.save(draft / VERIFICATION_FILE)
         verification = _verify(draft, card, tolerance)
         verification.require(f"model '{card.name}'")
@@ -192,7 +194,7 @@ def _verify(folder: Path, card: ModelCard, tolerance: Tolerance) -> Verification
         data.inputs,
         torch_outputs=data.torch,
         recorded=data.recorded,
-        class_outputs=card.class_outputs,
+        class_axes=card.class_axes,
         settings=SessionSettings(disabled_optimizers=card.disabled_optimizers),
         tolerance=tolerance,
     )
@@ -211,12 +213,17 @@ def _serialised(model: onnx.ModelProto, card: ModelCard) -> tuple[bytes, ModelCa
 
 
 def _verification_data(
-    path: Path, inputs: Arrays, torch_outputs: Arrays, settings: SessionSettings
+    path: Path,
+    inputs: Arrays,
+    torch_outputs: Arrays,
+    settings: SessionSettings,
+    *,
+    class_axes: Mapping[str, int],
 ) -> VerificationData:
-    n_items = fitting_items(inputs, torch_outputs)
+    n_items = fitting_items(inputs, torch_outputs, class_axes)
     inputs = first_items(inputs, n_items)
-    recorded = infer(path, inputs, settings=settings)
-    return VerificationData(inputs, sampled(first_items(torch_outputs, n_items)), sampled(recorded))
+    runs = first_items(torch_outputs, n_items), infer(path, inputs, settings=settings)
+    return VerificationData(inputs, *(sampled(outputs, class_axes) for outputs in runs))
 
 
 def _refuse_other_folders(folder: Path) -> None:

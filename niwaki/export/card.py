@@ -18,6 +18,7 @@ from niwaki.core.objectives import Objective
 from niwaki.export.privacy import PREFIX, refuse_local_paths_in_json
 from niwaki.targets.latency import Latency
 from niwaki.tasks.preprocessing import Preprocessing
+from niwaki.tasks.task import TaskKind
 
 SCHEMA_VERSION = 1
 CARD_FILE = "model.json"
@@ -46,7 +47,7 @@ class TaskCard:
         name: Of the task.
         kind: `classification`, `segmentation`, `depth`, `regression`, ...
         output: Name of the ONNX output.
-        classes: Names along axis 1; empty if the answers are real numbers.
+        classes: Names along `class_axis`; empty if the answers are real numbers.
         unit: Of real numbers.
     """
 
@@ -55,6 +56,11 @@ class TaskCard:
     output: str
     classes: tuple[str, ...] = ()
     unit: str = ""
+
+    @property
+    def class_axis(self) -> int:
+        """Axis of the output along which scores of classes lie, if there are any."""
+        return TaskKind.TAGGING.class_axis if self.kind == TaskKind.TAGGING else 1
 
 
 @dataclass(frozen=True)
@@ -116,9 +122,9 @@ class ModelCard:
     notes: tuple[str, ...] = ()
 
     @property
-    def class_outputs(self) -> tuple[str, ...]:
-        """Names of the outputs that score classes along axis 1."""
-        return tuple(task.output for task in self.tasks if task.classes)
+    def class_axes(self) -> dict[str, int]:
+        """Axis along which scores of classes lie, by name of the outputs that have such."""
+        return {task.output: task.class_axis for task in self.tasks if task.classes}
 
     def to_json(self) -> dict[str, JSON]:
         """Return the card as a JSON object.

@@ -62,7 +62,7 @@ class Difference:
         of_error: Root mean square of the differences over that of the quantization error; None
             where that is not known.
         of_worst_error: Largest difference over the largest quantization error; None likewise.
-        argmax_agreement: Share of items, or pixels, with the same class; None without classes.
+        argmax_agreement: Share of items, or pixels, or places, of one class; None without classes.
         limit: What was asked, in words; empty if this comparison only informs.
         passed: Whether it kept to the limit; true if it only informs.
     """
@@ -106,14 +106,14 @@ class OutputKind:
             leaves 1/255 of its range.
         error: Root mean square of the quantization error; None if it is not known.
         worst_error: Largest quantization error; None likewise.
-        classes: Whether axis 1 holds scores of classes.
+        class_axis: Axis along which scores of classes lie; None without classes.
     """
 
     int8: bool = False
     quantum: float | None = None
     error: float | None = None
     worst_error: float | None = None
-    classes: bool = False
+    class_axis: int | None = None
 
 
 def compare(
@@ -149,7 +149,7 @@ def compare(
         mean_quanta=mean / quantum if kind.int8 else None,
         of_error=root_mean_square(apart) / kind.error if kind.error else None,
         of_worst_error=largest / kind.worst_error if kind.worst_error else None,
-        argmax_agreement=float((a.argmax(1) == b.argmax(1)).mean()) if kind.classes else None,
+        argmax_agreement=_agreement(a, b, kind.class_axis),
         limit="",
         passed=True,
     )
@@ -159,6 +159,10 @@ def compare(
 def root_mean_square(values: NDArray[np.float64]) -> float:
     """Return the root of the mean of the squares."""
     return float(np.sqrt(np.square(values).mean()))
+
+
+def _agreement(a: NDArray[Any], b: NDArray[Any], axis: int | None) -> float | None:
+    return None if axis is None else float((a.argmax(axis) == b.argmax(axis)).mean())
 
 
 def _judged(difference: Difference, tolerance: Tolerance) -> Difference:

@@ -18,6 +18,8 @@ MAX_BYTES = 1_000_000
 MAX_SAMPLED = 1024
 """Values of one item's output that are kept."""
 
+NO_CLASSES: Mapping[str, int] = {}
+
 _GROUPS = ("inputs", "torch", "recorded")
 
 
@@ -27,7 +29,7 @@ class VerificationData:
 
     Attributes:
         inputs: (n, ...) by input name, as the network takes them.
-        torch: (n, c, ...) outputs of the float network in torch, by output name; sampled.
+        torch: (n, ...) outputs of the float network in torch, by output name; sampled.
         recorded: Outputs of the exported file on the machine that exported it; sampled.
     """
 
@@ -64,28 +66,32 @@ class VerificationData:
         return cls(groups["inputs"], groups["torch"], groups["recorded"])
 
 
-def sampled(outputs: Arrays) -> dict[str, NDArray[Any]]:
+def sampled(outputs: Arrays, class_axes: Mapping[str, int] = NO_CLASSES) -> dict[str, NDArray[Any]]:
     """Return every output thinned out to `MAX_SAMPLED` values per item, all channels kept.
 
     Args:
-        outputs: (n, c, ...) by name, whole.
+        outputs: (n, ...) by name, whole.
+        class_axes: Axis of the channels, 1 or the last one, by name; where it is not given, 1.
 
     Returns:
-        (n, c) or (n, c, m) by name: the positions are every k-th, the same on each call.
+        (n, c), (n, c, m) or (n, m, c) by name: the positions are every k-th, the same on each call.
     """
-    return {name: _sampled(values) for name, values in outputs.items()}
+    return {name: _sampled(values, class_axes.get(name, 1)) for name, values in outputs.items()}
 
 
-def fitting_items(inputs: Arrays, outputs: Arrays) -> int:
+def fitting_items(
+    inputs: Arrays, outputs: Arrays, class_axes: Mapping[str, int] = NO_CLASSES
+) -> int:
     """Return how many items a file of `MAX_BYTES` has room for, at least 1, at most `MAX_ITEMS`.
 
     Args:
         inputs: (n, ...) by name.
         outputs: (n, ...) by name, whole; they are counted as sampled, twice.
+        class_axes: As for `sampled`.
     """
     n_items = min(len(values) for values in inputs.values())
     per_item = sum(values[:1].nbytes for values in inputs.values())
-    per_item += 2 * sum(values[:1].nbytes for values in sampled(outputs).values())
+    per_item += 2 * sum(values[:1].nbytes for values in sampled(outputs, class_axes).values())
     return max(1, min(n_items, MAX_ITEMS, MAX_BYTES // per_item))
 
 
@@ -94,13 +100,14 @@ def first_items(arrays: Arrays, n_items: int) -> dict[str, NDArray[Any]]:
     return {name: values[:n_items] for name, values in arrays.items()}
 
 
-def _sampled(values: NDArray[Any]) -> NDArray[Any]:
+def _sampled(values: NDArray[Any], axis: int) -> NDArray[Any]:
     if values.ndim <= 2:
         return values
-    flat = values.reshape(*values.shape[:2], -1)  # (n, c, positions)
-    n_kept = max(1, MAX_SAMPLED // values.shape[1])
+    channels_first = np.moveaxis(values, axis, 1)
+    flat = channels_first.reshape(*channels_first.shape[:2], -1)  # (n, c, positions)
+    n_kept = max(1, MAX_SAMPLED // flat.shape[1])
     stride = -(-flat.shape[2] // n_kept)
     # A stride that shares a factor with the width would see a few columns only.
-    while stride > 1 and np.gcd(stride, values.shape[-1]) > 1:
+    while stride > 1 and np.gcd(stride, channels_first.shape[-1]) > 1:
         stride += 1
-    return np.ascontiguousarray(flat[:, :, ::stride])
+    return np.ascontiguousarray(np.moveaxis(flat[:, :, ::stride], 1, axis))

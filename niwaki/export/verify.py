@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.export.comparison import Difference, OutputKind, Tolerance, compare, root_mean_square
 from niwaki.export.inference import infer
 from niwaki.export.quantum import has_int8, largest_weight, output_quanta
-from niwaki.export.verification_data import Arrays, sampled
+from niwaki.export.verification_data import NO_CLASSES, Arrays, sampled
 from niwaki.targets.cpu_capabilities import cpu_capabilities
 from niwaki.targets.machine import processor
 from niwaki.targets.sessions import Optimisation, SessionSettings
@@ -119,7 +119,7 @@ def verify_model(
     torch_module: nn.Module | None = None,
     torch_outputs: Arrays | None = None,
     recorded: Arrays | None = None,
-    class_outputs: Collection[str] = (),
+    class_axes: Mapping[str, int] = NO_CLASSES,
     settings: SessionSettings = _DEFAULT_SETTINGS,
     tolerance: Tolerance = _DEFAULT_TOLERANCE,
 ) -> Verification:
@@ -137,7 +137,7 @@ def verify_model(
         torch_module: The float network; runs here, on `inputs`.
         torch_outputs: Its outputs if it ran elsewhere, whole or as `sampled` returns them.
         recorded: Outputs of the optimised graph at export, likewise.
-        class_outputs: Names of outputs whose axis 1 holds scores of classes.
+        class_axes: Axis along which scores of classes lie, by name of the outputs that have such.
         settings: How the optimised graph runs.
         tolerance: How far outputs may be apart.
 
@@ -155,7 +155,7 @@ def verify_model(
     if torch_module is not None:
         torch_outputs = _run_torch(torch_module, inputs, model)
     int8 = has_int8(model)
-    kinds = _kinds(model, class_outputs)
+    kinds = _kinds(model, class_axes)
     if int8 and torch_outputs is not None:
         kinds = _with_errors(kinds, torch_outputs, unoptimised)
     runs: list[tuple[str, Arrays, Tolerance | None]] = [(UNOPTIMISED, unoptimised, tolerance)]
@@ -188,20 +188,21 @@ def _compare_all(
         )
     differences = []
     for name, kind in kinds.items():
-        expected, computed = _alike(name, (first_name, outputs[name]), optimised[name])
+        expected, computed = _alike(name, (first_name, outputs[name]), optimised[name], kind)
         pair = (first_name, expected), (OPTIMISED, computed)
         differences.append(compare(name, *pair, kind=kind, tolerance=tolerance))
     return differences
 
 
 def _alike(
-    name: str, first: tuple[str, NDArray[Any]], computed: NDArray[Any]
+    name: str, first: tuple[str, NDArray[Any]], computed: NDArray[Any], kind: OutputKind
 ) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return two runs' values of an output, the second thinned out if the first is."""
     first_name, expected = first
     whole, expected = computed, expected[: len(computed)]
     if expected.shape != computed.shape:
-        computed = sampled({name: computed})[name]
+        axes = {} if kind.class_axis is None else {name: kind.class_axis}
+        computed = sampled({name: computed}, axes)[name]
     if expected.shape != computed.shape:
         raise ExportError(
             f"output '{name}' has shape {whole.shape}, but {first_name} values have "
@@ -216,7 +217,7 @@ def _with_errors(
     """Return the kinds, with the quantization error of each output."""
     found = dict(kinds)
     for name in kinds.keys() & torch_outputs.keys():
-        exact, rounded = _alike(name, (TORCH, torch_outputs[name]), unoptimised[name])
+        exact, rounded = _alike(name, (TORCH, torch_outputs[name]), unoptimised[name], kinds[name])
         apart = np.abs(rounded.astype(np.float64) - exact.astype(np.float64))
         if np.isfinite(apart).all():
             error = root_mean_square(apart)
@@ -224,10 +225,10 @@ def _with_errors(
     return found
 
 
-def _kinds(model: onnx.ModelProto, class_outputs: Collection[str]) -> dict[str, OutputKind]:
+def _kinds(model: onnx.ModelProto, class_axes: Mapping[str, int]) -> dict[str, OutputKind]:
     int8 = has_int8(model)
     return {
-        name: OutputKind(int8=int8, quantum=quantum, classes=name in class_outputs)
+        name: OutputKind(int8=int8, quantum=quantum, class_axis=class_axes.get(name))
         for name, quantum in output_quanta(model).items()
     }
 

@@ -5,6 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from niwaki.export.bundle import (
     verify_bundle,
     write_bundle,
 )
+from niwaki.export.card import ModelCard, TaskCard
 from niwaki.export.verification_data import MAX_BYTES, VerificationData, fitting_items, sampled
 from tests.export.modules import CARD, Convolution, answers, images
 from tests.targets.networks import int8_conv
@@ -32,11 +34,11 @@ MODULE = Convolution()
 INPUTS = images(8)
 
 
-def write(folder: Path, model: onnx.ModelProto | None = None) -> Bundle:
+def write(folder: Path, model: onnx.ModelProto | None = None, card: ModelCard = CARD) -> Bundle:
     return write_bundle(
         folder,
         model or MODULE.onnx(),
-        CARD,
+        card,
         inputs=INPUTS,
         torch_outputs=answers(MODULE, INPUTS),
     )
@@ -260,6 +262,22 @@ def test_samples_see_every_column_and_channel() -> None:
     assert found.shape[:2] == (1, 11)
     assert found.shape[1] * found.shape[2] <= 1024
     assert set(found.ravel()) == set(range(48))
+
+
+def test_samples_of_places_see_every_class() -> None:
+    logits = np.arange(2 * 300 * 50.0).reshape(2, 300, 50)
+    found = sampled({"tags": logits}, {"tags": -1})["tags"]
+    assert found.shape[0] == 2 and found.shape[2] == 50
+    assert found[0, 1].tolist() in logits[0].tolist()
+
+
+def test_a_bundle_of_places_knows_where_its_classes_are(tmp_path: Path) -> None:
+    """The rows of the answer are places, and its columns classes."""
+    card = replace(CARD, tasks=(TaskCard("tags", "tagging", "y", tuple("abcdefghijklmnop")),))
+    write(tmp_path / "out", card=card)
+    data = read_bundle(tmp_path / "out").verification_data()
+    assert data.torch["y"].shape[-1] == 16
+    assert verify_bundle(tmp_path / "out").passed
 
 
 def test_small_outputs_are_kept_whole() -> None:

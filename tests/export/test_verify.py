@@ -79,7 +79,7 @@ def test_not_a_number_fails() -> None:
 
 def test_int8_agrees_with_itself_and_tells_the_quantization_error() -> None:
     off = {"y": np.zeros((8, 4, 16, 16), np.float32)}
-    found = verify_model(int8_conv(), INPUTS, torch_outputs=off, class_outputs=["y"])
+    found = verify_model(int8_conv(), INPUTS, torch_outputs=off, class_axes={"y": 1})
     assert found.int8
     assert found.passed
     itself, error = found.differences
@@ -168,7 +168,7 @@ def test_the_quantum_is_the_output_scale() -> None:
 def test_a_comparison_counts_by_hand() -> None:
     first = np.array([[0.0, 1.0], [2.0, 4.0]])
     second = np.array([[0.0, 1.5], [4.0, 2.0]])
-    kind = OutputKind(int8=True, quantum=0.5, classes=True)
+    kind = OutputKind(int8=True, quantum=0.5, class_axis=1)
     found = compare("y", ("a", first), ("b", second), kind=kind, tolerance=Tolerance())
     assert (found.max_absolute, found.mean_absolute) == (2.0, 4.5 / 4)
     assert found.relative == 0.5
@@ -211,3 +211,12 @@ def test_a_constant_output_has_a_scale_too() -> None:
     found = compare("y", ("a", ones), ("b", ones), kind=OutputKind(), tolerance=Tolerance())
     assert found.passed
     assert found.relative == 0.0
+
+
+def test_classes_of_places_agree_along_the_last_axis() -> None:
+    logits = stream(0, "logits").standard_normal((8, 12, 3))
+    louder = logits.copy()
+    louder[:, 0] += 10.0  # the same classes, at every place
+    kind = OutputKind(class_axis=-1)
+    found = compare("tags", ("a", logits), ("b", louder), kind=kind, tolerance=None)
+    assert found.argmax_agreement == 1.0
