@@ -19,6 +19,7 @@ from niwaki.compress.allocation.base import (
 from niwaki.core.limits import require_at_least, require_share
 
 _N_HALVINGS = 4
+_MOST_ROUNDS = 4  # times `n_rounds`, where floors make them shorter
 _LEAST_DAMAGE = 1e-4
 _LEAST_RELATIVE_DAMAGE = 0.1  # of the median group
 _PROBE = 0.75  # of a group's units: enough to tell damage from noise
@@ -33,7 +34,8 @@ class GreedySettings:
         least_skill: Skill that every task keeps by the oracle's judgement, from 0 (chance) to 1 (as
             good as the network that was given). The oracle judges before fine-tuning, which brings
             much of it back; so there is no floor, None, unless one is asked for.
-        n_rounds: Steps to the budget; sensitivities are measured anew in each.
+        n_rounds: Steps to the budget; sensitivities are measured anew in each. Where a floor makes
+            steps shorter there are more of them, up to four times as many.
         worst_task: How much the worst-hit task counts beside the mean over tasks.
         curvature: Exponent of the damage as a function of the logarithm of what is kept: small
             cuts cost less than in proportion, and the last units more than all others.
@@ -53,6 +55,25 @@ class GreedySettings:
         require_at_least(self, {"n_rounds": 1, "worst_task": 0, "curvature": 1})
 
 
+@dataclass(frozen=True, eq=False)
+class _Walk:
+    """Where the rounds stand.
+
+    Attributes:
+        state: Counts.
+        verdict: On them.
+        n_judged: States judged so far.
+    """
+
+    state: Counts
+    verdict: Verdict
+    n_judged: int
+
+    def on(self, state: Counts, verdict: Verdict, *, n_judged: int) -> "_Walk":
+        """Return the walk after a step that took so many judgements."""
+        return _Walk(state, verdict, self.n_judged + n_judged)
+
+
 @dataclass(frozen=True)
 class _Goal:
     """What a round goes to, and what all of them do, in the price's unit."""
@@ -67,7 +88,9 @@ class GreedyAllocator:
     A round measures what every group's removal alone does to every task, from where the network
     stands. From that, steps are taken one by one, always that of the least damage per cost saved,
     until the round's share of the way is gone; no group loses more than half in a round, if that
-    is enough. Then the whole is judged: if a task has fallen below its floor, the round is halved.
+    is enough. Then the whole is judged: if a task has fallen below its floor, the round is halved,
+    and another one follows. From where no such round holds, the groups whose next step alone holds
+    take it, as many together as hold, until the budget is met or no step is left.
     What is saved beyond the budget counts for nothing, and where steps are wide, what still fits
     the budget in the end is given back: always the step whose return mends most, by the oracle.
 
@@ -101,30 +124,46 @@ class GreedyAllocator:
     def allocate(
         self, budget: float, *, progress: Callable[[Counts], None] | None = None
     ) -> Allocation:
-        """Return counts whose cost is at most `budget`, or as close as floors and ladder allow.
+        """Return counts whose cost is at most `budget`, or as close as it came to it.
 
         Args:
             budget: In the price's unit.
             progress: Told the state after each round: the place to rank channels anew, or to train.
         """
-        state = self._ladder.whole
-        whole = verdict = self._oracle.judge([state])
-        start, n_judged = float(self._price.of(state)), 1
-        for number in range(1, self._settings.n_rounds + 1):
-            if float(self._price.of(state)) <= budget:
+        whole = self._oracle.judge([self._ladder.whole])
+        walk = self._walked(_Walk(self._ladder.whole, whole, 1), budget, progress)
+        walk = self._given_back(walk, whole, budget)
+        cost, skills = float(self._price.of(walk.state)), walk.verdict.skills[0]
+        note = self._note(walk.state, budget)
+        return Allocation(walk.state, skills, cost, cost <= budget, walk.n_judged, note)
+
+    def _walked(
+        self, walk: _Walk, budget: float, progress: Callable[[Counts], None] | None
+    ) -> _Walk:
+        """Go to the budget in rounds; from where none holds, by single steps of the groups."""
+        n_rounds, n_whole, by_steps = self._settings.n_rounds, 0, False
+        start = float(self._price.of(walk.state))
+        for _ in range(_MOST_ROUNDS * n_rounds):
+            cost = float(self._price.of(walk.state))
+            if cost <= budget:
                 break
-            share = number / self._settings.n_rounds
+            share = min(n_whole + 1, n_rounds) / n_rounds
             target = budget if share == 1.0 else start * (budget / start) ** share
-            damages, n_probes = self._damages(state, verdict)
-            goal = _Goal(target, budget)
-            state, verdict, n_checks = self._round(state, verdict, damages, goal)
-            n_judged += n_probes + n_checks
+            before = walk.state
+            if cost <= target:
+                n_whole += 1
+                continue
+            if not by_steps:
+                walk, is_whole = self._round(walk, _Goal(target, budget))
+                n_whole += is_whole
+                by_steps = np.array_equal(walk.state, before)
+            if by_steps:
+                walk = self._stepped(walk, _Goal(target, budget))
+                if np.array_equal(walk.state, before):
+                    break
             if progress is not None:
-                progress(state)
-        state, verdict, n_returns = self._given_back(state, verdict, whole, budget)
-        n_judged += n_returns
-        cost, skills = float(self._price.of(state)), verdict.skills[0]
-        return Allocation(state, skills, cost, cost <= budget, n_judged, self._note(state, budget))
+                progress(walk.state)
+        return walk
 
     def _damages(self, state: Counts, verdict: Verdict) -> tuple[Floats, int]:
         """Return (n_groups,) damage per unit of what `_removed` says, extrapolated from a part."""
@@ -159,34 +198,67 @@ class GreedyAllocator:
         total: Floats = harm.mean(axis=1) + self._settings.worst_task * harm.max(axis=1)
         return np.maximum(total, _LEAST_DAMAGE)
 
-    def _round(
-        self, state: Counts, verdict: Verdict, damages: Floats, goal: "_Goal"
-    ) -> tuple[Counts, Verdict, int]:
-        """Go to the target, or half the way, or a quarter, ... as far as every floor holds."""
-        cost = float(self._price.of(state))
+    def _round(self, walk: _Walk, goal: _Goal) -> tuple[_Walk, bool]:
+        """Go to the target, or half the way, or a quarter, ... as far as every floor holds.
+
+        Returns:
+            Where that leads, and whether it is the whole way.
+        """
+        damages, n_probes = self._damages(walk.state, walk.verdict)
+        walk = walk.on(walk.state, walk.verdict, n_judged=n_probes)
+        cost = float(self._price.of(walk.state))
         for halving in range(_N_HALVINGS):
             aim = replace(goal, target=cost - (cost - goal.target) / 2.0**halving)
-            reached = self._descend(state, state, damages, aim, least=_LEAST_PER_ROUND)
-            reached = self._descend(state, reached, damages, aim, least=0.0)
+            reached = self._descend(walk.state, walk.state, damages, aim, least=_LEAST_PER_ROUND)
+            reached = self._descend(walk.state, reached, damages, aim, least=0.0)
             after = self._oracle.judge([reached])
             if self._holds(after)[0]:
-                return reached, after, halving + 1
-        return state, verdict, _N_HALVINGS
+                return walk.on(reached, after, n_judged=halving + 1), halving == 0
+        return walk.on(walk.state, walk.verdict, n_judged=_N_HALVINGS), False
 
-    def _given_back(
-        self, state: Counts, verdict: Verdict, whole: Verdict, budget: float
-    ) -> tuple[Counts, Verdict, int]:
+    def _stepped(self, walk: _Walk, goal: _Goal) -> _Walk:
+        """Take a ladder step of each group whose step alone holds, or of half of them, ...
+
+        They go in the order of their damage per saving, until the target is met.
+        """
+        below = [(g, self._ladder.below(g, int(n))[:1]) for g, n in enumerate(walk.state)]
+        states = [with_count(walk.state, g, counts[0]) for g, counts in below if counts]
+        if not states:
+            return walk
+        alone = self._oracle.judge(states)
+        walk = walk.on(walk.state, walk.verdict, n_judged=len(states))
+        cost = float(self._price.of(walk.state))
+        saved = np.minimum(cost - self._price.of(np.array(states)), cost - goal.budget)
+        rates = self._damage(walk.verdict, alone) / np.maximum(saved, 1e-12)
+        order = [int(i) for i in np.argsort(rates, kind="stable") if self._holds(alone)[i]]
+        together = [walk.state]
+        for i in order:
+            if float(self._price.of(together[-1])) <= goal.target:
+                break
+            together.append(np.minimum(together[-1], states[i]))
+        n_steps = len(together) - 1
+        while n_steps > 1:
+            after = self._oracle.judge([together[n_steps]])
+            walk = walk.on(walk.state, walk.verdict, n_judged=1)
+            if self._holds(after)[0]:
+                return walk.on(together[n_steps], after, n_judged=0)
+            n_steps //= 2
+        return walk.on(together[1], _row(alone, order[0]), n_judged=0) if n_steps else walk
+
+    def _given_back(self, walk: _Walk, whole: Verdict, budget: float) -> _Walk:
         """Return ladder steps to the groups while the cost is at most the budget, and it helps."""
-        n_judged = 0
-        while returned := self._returns(state, budget):
+        while returned := self._returns(walk.state, budget):
             after = self._oracle.judge(returned)
-            n_judged += len(returned)
             damages = np.where(self._holds(after), self._damage(whole, after), np.inf)
             best = int(np.argmin(damages))
-            if damages[best] >= self._damage(whole, verdict)[0]:
+            is_better = damages[best] < self._damage(whole, walk.verdict)[0]
+            state, verdict = (
+                (returned[best], _row(after, best)) if is_better else (walk.state, walk.verdict)
+            )
+            walk = walk.on(state, verdict, n_judged=len(returned))
+            if not is_better:
                 break
-            state, verdict = returned[best], _row(after, best)
-        return state, verdict, n_judged
+        return walk
 
     def _returns(self, state: Counts, budget: float) -> list[Counts]:
         """Return the states of one ladder step more, of one group, within the budget."""
@@ -203,7 +275,7 @@ class GreedyAllocator:
         return held
 
     def _descend(
-        self, start: Counts, state: Counts, damages: Floats, goal: "_Goal", *, least: float
+        self, start: Counts, state: Counts, damages: Floats, goal: _Goal, *, least: float
     ) -> Counts:
         """Take ladder steps of the least damage per saving until the target is met.
 
@@ -238,9 +310,12 @@ class GreedyAllocator:
         least = float(self._price.of(self._ladder.least))
         floor = self._settings.least_skill
         while_kept = "" if floor is None else f" while every task keeps {floor:.0%} of its skill"
+        could, remedy = "was not", ". A lower least_skill goes further, and more n_rounds may"
+        if least > budget:
+            could, remedy = "cannot be", ""
         return (
-            f"the budget of {budget:.4g} {self._price.unit} cannot be met{while_kept}: "
-            f"{cost:.4g} was reached, and the smallest network of all costs {least:.4g}"
+            f"the budget of {budget:.4g} {self._price.unit} {could} met: {cost:.4g} was reached"
+            f"{while_kept}, and the smallest network of all costs {least:.4g}{remedy}"
         )
 
 

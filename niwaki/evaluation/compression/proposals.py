@@ -133,7 +133,7 @@ class Allocating:
             notify(self._sentence(allocation, budget))
             found.append(allocation)
             if not allocation.reached:
-                break  # a smaller budget will not be met either
+                break  # a smaller budget asks for the same, and for more
         return tuple(found)
 
     def _to_budget(self, how: str, budget: float) -> Allocation:

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from niwaki.compress.allocation import Counts, GreedyAllocator, GreedySettings, Verdict
+from niwaki.compress.allocation import Counts, GreedyAllocator, GreedySettings, Ladder, Verdict
 from niwaki.compress.allocation.base import with_count
 from tests.compress.allocation.formulas import (
     LADDER,
@@ -61,6 +61,40 @@ def test_floors_come_before_the_budget() -> None:
     assert found.skills.min() >= 0.9
     assert found.cost < WHOLE
     assert "keeps 90% of its skill" in found.note
+
+
+class _Cliffs(FormulaOracle):
+    """All is well while the first groups keep most of their units; the others are of no use."""
+
+    least = np.array([12, 12, 4, 8])
+
+    def judge(self, states: Sequence[Counts]) -> Verdict:
+        self.n_judged += len(states)
+        skills = np.all(np.array(states) >= self.least, axis=1)[:, None].astype(np.float64)
+        return Verdict(skills, 2.0 - skills, 1.0 - skills)
+
+
+@pytest.mark.parametrize("n_rounds", [1, 2, 4])
+def test_no_step_that_costs_nothing_is_left_where_a_budget_is_not_met(n_rounds: int) -> None:
+    oracle = _Cliffs(np.zeros((1, 4)))
+    possible = float(ChainPrice().of(oracle.least))
+    settings = GreedySettings(least_skill=0.9, n_rounds=n_rounds)
+    found = GreedyAllocator(oracle, ChainPrice(), LADDER, settings).allocate(possible)
+    assert (found.reached, found.counts.tolist()) == (True, oracle.least.tolist())
+    found = GreedyAllocator(oracle, ChainPrice(), LADDER, settings).allocate(0.9 * possible)
+    assert (found.reached, found.counts.tolist()) == (False, oracle.least.tolist())
+    assert "was not met" in found.note and "A lower least_skill goes further" in found.note
+
+
+def test_floors_make_at_most_four_times_the_rounds() -> None:
+    fine = Ladder(tuple(tuple(range(1, 101)) for _ in LADDER.steps))
+    oracle, states = _Cliffs(np.zeros((1, 4))), list[list[int]]()
+    oracle.least = np.array([1, 99, 99, 99])
+    settings = GreedySettings(least_skill=0.9, n_rounds=2)
+    allocator = GreedyAllocator(oracle, ChainPrice(), fine, settings)
+    found = allocator.allocate(1.0, progress=lambda state: states.append(state.tolist()))
+    assert not found.reached and len(states) <= 8
+    assert found.n_judged == oracle.n_judged
 
 
 def test_what_is_said_to_be_judged_was_judged() -> None:
