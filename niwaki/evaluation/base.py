@@ -154,6 +154,7 @@ class Evaluator(ABC):
 
         Raises:
             ExportError: If it cannot be written, or if this evaluator has no networks (a table).
+                With any other error of niwaki, too, the others are still exported.
             VerificationError: If the file does not compute what the network computes.
         """
 

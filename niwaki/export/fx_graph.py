@@ -15,11 +15,22 @@ import torch
 from torch import fx, nn
 
 from niwaki.core.errors import ExportError
-from niwaki.export.graph_writer import GraphWriter, Shape, Tensor
-from niwaki.export.operators import FUNCTIONS, MODULES, Call, Converter
+from niwaki.export.graph_writer import GraphWriter, Shape, Tensor, claimed
+from niwaki.export.operators import Call, Converter, converter_of
 from niwaki.export.operators.normalisation import can_fold
 from niwaki.export.operators.table import to_numpy
-from niwaki.export.tracing import TensorShape, Trace, op_name, path_of, trace
+from niwaki.export.tracing import (
+    TensorShape,
+    Trace,
+    holds_tensors,
+    op_name,
+    path_of,
+    scope_of,
+    trace,
+)
+
+_LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
+_PRODUCTS = ("matmul", "bmm")
 
 
 @dataclass(frozen=True)
@@ -51,8 +62,10 @@ def build_graph(
     Nodes and their outputs are named by the qualified path of their layer, such as
     `encoder.stages.1.0.conv1`, and its weights `<path>.weight` and `<path>.bias`. An operation
     without a module of its own is named after the module it is in and itself: `encoder.add`.
-    A name that occurs again is numbered: `encoder.act:2`. A recurrent module of several layers has
-    a node for each: `rnn.l0`, `rnn.l1`, as torch names their weights.
+    A product with a weight is a layer, and named after the module that the weight is of if it is
+    called `weight`, else after the module it is in: `attention`. A name that occurs again is
+    numbered, layers before other operations: `encoder.act:2`. A recurrent module of several layers
+    has a node for each: `rnn.l0`, `rnn.l1`, as torch names their weights.
 
     Args:
         module: In eval mode. May take several tensors, and return a tensor or a tuple, list or
@@ -87,7 +100,7 @@ def write_graph(
     inputs = _inputs(traced, input_names)
     returned = _returned(traced, output_names)
     norms = _foldable_norms(traced)
-    writer = GraphWriter(list(inputs.values()), list(returned))
+    writer = GraphWriter(list(inputs.values()), list(returned), _layer_names(traced))
     tensors = _write_calls(traced, writer, dict(inputs), norms)
     model = writer.model({name: tensors[node] for name, node in returned.items()})
     given = {name for node in model.graph.node for name in node.output} | {
@@ -153,6 +166,32 @@ def _leaves(value: object, name: str) -> "list[tuple[str, fx.Node]]":
     return [leaf for key, item in items for leaf in _leaves(item, prefix + key)]
 
 
+def _layer_names(traced: Trace) -> set[str]:
+    """Return the names that layers will have, which nothing else may take before them."""
+    names: set[str] = set()
+    for node in traced.nodes:
+        is_layer = node.op == "call_module" and isinstance(_module_of(traced, node), _LAYERS)
+        if is_layer or _weight_of(node) is not None:
+            claimed(_path(node), names)
+    return names
+
+
+def _path(node: fx.Node) -> str:
+    """Return the path that a call is written by."""
+    weight = _weight_of(node)
+    if weight is None:
+        return path_of(node)
+    owner, _, kind = str(weight.target).rpartition(".")
+    return owner if owner and kind == "weight" else scope_of(node) or path_of(node)
+
+
+def _weight_of(node: fx.Node) -> fx.Node | None:
+    """Return what a product multiplies by, if that is a parameter or buffer."""
+    is_product = node.op in ("call_function", "call_method") and op_name(node) in _PRODUCTS
+    factor = node.kwargs.get("other", (*node.args, None, None)[1]) if is_product else None
+    return factor if isinstance(factor, fx.Node) and factor.op == "get_attr" else None
+
+
 def _write_calls(
     traced: Trace,
     writer: GraphWriter,
@@ -169,11 +208,12 @@ def _write_calls(
             results[node] = results[folded[node]]
         elif node.op == "get_attr":
             results[node] = _attribute(traced, writer, node)
-        elif not _holds_tensors(value):
+        elif not holds_tensors(value):
             results[node] = value
         elif not _picks_part(node, results):
             norm = _module_of(traced, norms[node]) if node in norms else None
-            call = Call(writer, path_of(node), _shapes_in(value, path_of(node)), norm)
+            path = _path(node)
+            call = Call(writer, path, _shapes_in(value, path), norm)
             results[node] = _convert(traced, node, call, results)
     return {node: result for node, result in results.items() if isinstance(result, Tensor)}
 
@@ -202,14 +242,11 @@ def _convert(traced: Trace, node: fx.Node, call: Call, results: Mapping[fx.Node,
 
 def _converter(traced: Trace, node: fx.Node, call: Call) -> tuple[Converter, list[nn.Module]]:
     """Return the converter of a call, and the module that comes before its arguments."""
-    if node.op == "call_module":
-        module = _module_of(traced, node)
-        if converter := MODULES.get(type(module)):
-            return converter, [module]
-        raise call.unsupported(f"there is no converter for {type(module).__name__}")
-    if converter := FUNCTIONS.get(node.target):
-        return converter, []
-    raise call.unsupported(f"there is no converter for '{op_name(node)}'")
+    module = _module_of(traced, node) if node.op == "call_module" else None
+    if (converter := converter_of(traced.module, node)) is not None:
+        return converter, [] if module is None else [module]
+    what = f"'{op_name(node)}'" if module is None else type(module).__name__
+    raise call.unsupported(f"there is no converter for {what}")
 
 
 def _foldable_norms(traced: Trace) -> dict[fx.Node, fx.Node]:
@@ -236,12 +273,6 @@ def _attribute(traced: Trace, writer: GraphWriter, node: fx.Node) -> object:
     if not isinstance(value, torch.Tensor):
         return value
     return Tensor(writer.constant(str(node.target), to_numpy(value)), tuple(value.shape))
-
-
-def _holds_tensors(value: object) -> bool:
-    return isinstance(value, TensorShape) or (
-        isinstance(value, tuple) and any(_holds_tensors(item) for item in value)
-    )
 
 
 def _shapes_in(value: object, path: str) -> tuple[Shape, ...]:

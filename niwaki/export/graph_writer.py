@@ -1,6 +1,6 @@
 """An ONNX graph being written: nodes, constants and names, in the order of the calls."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -50,15 +50,22 @@ class GraphWriter:
     Args:
         inputs: The graph's inputs; float32.
         output_names: Names kept free for the graph's outputs.
+        layer_names: Names kept free for layers, which have constant weights.
     """
 
-    def __init__(self, inputs: Sequence[Tensor], output_names: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        inputs: Sequence[Tensor],
+        output_names: Sequence[str] = (),
+        layer_names: Collection[str] = (),
+    ) -> None:
         self._inputs = list(inputs)
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._shapes: dict[str, Shape] = {}
         self._tensor_names = {tensor.name for tensor in inputs} | set(output_names)
         self._node_names: set[str] = set()
+        self._layer_names = frozenset(layer_names)
         self._written: dict[object, list[Tensor]] = {}
 
     def node(
@@ -105,9 +112,11 @@ class GraphWriter:
         name: str,
         attributes: Mapping[str, Attribute],
     ) -> list[Tensor]:
+        is_layer = op in _LAYERS and inputs[1] in self._constants
+        kept_free = frozenset() if is_layer else self._layer_names
         stems = [name] if len(shapes) == 1 else [f"{name}.{i}" for i in range(len(shapes))]
         outputs = [
-            Tensor(_claimed(stem, self._tensor_names), shape)
+            Tensor(claimed(stem, self._tensor_names, but=kept_free), shape)
             for stem, shape in zip(stems, shapes, strict=True)
         ]
         self._shapes.update((tensor.name, tensor.shape) for tensor in outputs)
@@ -116,7 +125,7 @@ class GraphWriter:
                 op,
                 inputs,
                 [tensor.name for tensor in outputs],
-                name=_claimed(name, self._node_names),
+                name=claimed(name, self._node_names, but=kept_free),
                 **cast(dict[str, Any], attributes),
             )
         )
@@ -135,7 +144,7 @@ class GraphWriter:
         known = self._constants.get(name)
         if known is not None and known.SerializeToString() == tensor.SerializeToString():
             return name
-        tensor.name = _claimed(name, self._tensor_names)
+        tensor.name = claimed(name, self._tensor_names)
         self._constants[tensor.name] = tensor
         return tensor.name
 
@@ -199,10 +208,10 @@ def finished_model(graph: onnx.GraphProto) -> onnx.ModelProto:
     )
 
 
-def _claimed(name: str, taken: set[str]) -> str:
-    """Return `name`, numbered from 2 if it is taken, and take it."""
+def claimed(name: str, taken: set[str], *, but: Collection[str] = ()) -> str:
+    """Return `name`, numbered from 2 if it is taken or one of `but`, and take it."""
     free, number = name, 2
-    while free in taken:
+    while free in taken or free in but:
         free, number = f"{name}:{number}", number + 1
     taken.add(free)
     return free

@@ -12,6 +12,7 @@ from torch.func import functional_call
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.graph_writer import Shape
+from niwaki.export.in_place import InPlaceTracer, leave_out_unread, read_changes
 from niwaki.export.lengths import lengths_followed
 from niwaki.export.shape_rules import FUNCTION_RULES, MODULE_RULES
 from niwaki.export.user_code import place_of
@@ -38,7 +39,8 @@ class Trace:
     """What a module does when called.
 
     Attributes:
-        nodes: Calls, in order.
+        nodes: Calls, in order, without those whose results nobody reads. A call that changes its
+            input in place is read by all who read that input later.
         values: What each call returns: `TensorShape` where the module computes a tensor, and the
             plain value where it computes with shapes; nested in tuples, lists and dicts.
         module: The traced module.
@@ -70,7 +72,7 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
     try:
         # Some models keep what they computed for the next pass: here, stand-ins for tensors.
         with repeatable(module), lengths_followed(module):
-            graph = fx.Tracer().trace(module)
+            graph = InPlaceTracer().trace(module)
     # The module's own code runs here, on stand-ins for tensors: it may raise anything.
     except Exception as error:
         place = place_of(error)
@@ -89,7 +91,21 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
         )
     first, second = (_values_at(module, graph, input_shapes, batch) for batch in _BATCHES)
     values = {node: _merged(first[node], second[node]) for node in nodes if node.op != "output"}
-    return Trace(nodes, values, module)
+    tensors = {node for node, value in values.items() if isinstance(value, TensorShape)}
+    numbers = {node for node, value in values.items() if not holds_tensors(value)}
+    read_changes(module, graph, tensors=tensors, numbers=numbers)
+    leave_out_unread(module, graph)
+    return Trace(tuple(graph.nodes), values, module)
+
+
+def holds_tensors(value: object) -> bool:
+    """Whether what a call gives is a tensor, or has any in it."""
+    match value:
+        case tuple():
+            return any(map(holds_tensors, value))
+        case dict():
+            return any(map(holds_tensors, value.values()))
+    return isinstance(value, TensorShape)
 
 
 def _require_no_hooks(module: nn.Module, nodes: Sequence[fx.Node]) -> None:
@@ -108,10 +124,15 @@ def path_of(node: fx.Node) -> str:
     """Return the qualified path of a call: the module's, or the enclosing module's and the op's."""
     if node.op in ("call_module", "get_attr"):
         return str(node.target)
-    stack = node.meta.get("nn_module_stack") or {}
-    scope = str(next(reversed(stack))) if stack else ""
+    scope = scope_of(node)
     name = str(node.target) if node.op == "call_method" else op_name(node)
     return f"{scope}.{name}" if scope else name
+
+
+def scope_of(node: fx.Node) -> str:
+    """Return the path of the module that an operation is in; empty for the whole module."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return str(next(reversed(stack.values()))[0]) if stack else ""
 
 
 def op_name(node: fx.Node) -> str:

@@ -7,7 +7,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.errors import ExportError, StudyError, VerificationError
+from niwaki.core.errors import NiwakiError, StudyError
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.pareto import hypervolume, knee
 from niwaki.core.randomness import derived_seed
@@ -98,7 +98,7 @@ class Finals:
                 provenance=self.provenance,
                 seed=seed,
             )
-        except (ExportError, VerificationError) as error:
+        except NiwakiError as error:
             failed = Measurement(key=key, status=Status.FAILED, reason=str(error), seed=seed)
             self.recorder.record(Final(None if trial.number < 0 else trial.number, failed))
             self.observer.say(f"{key} could not be exported: {error}")

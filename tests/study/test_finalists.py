@@ -1,13 +1,13 @@
 """Finalists are chosen from what was searched, and are complete whatever happened on the way."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import ExportError, StudyError
+from niwaki.core.errors import ExportError, SpaceError, StudyError
 from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.search.nsga2 import NSGA2
@@ -26,9 +26,11 @@ class Exporting(FormulaEvaluator):
 
     Attributes:
         full: That file.
+        unfit: Whether a candidate's layers are not those of what is exported.
     """
 
     full: Path | None = None
+    unfit: Callable[[Candidate], bool] = lambda _: False
 
     @property
     def exports(self) -> bool:
@@ -39,6 +41,8 @@ class Exporting(FormulaEvaluator):
     ) -> Export:
         if self.full is not None and self.full.exists():
             raise ExportError("the disk is full")
+        if self.unfit(candidate):
+            raise SpaceError("the plan names a layer that the network does not have")
         return Export(self.evaluate(candidate, fidelity=1.0, seed=seed), folder)
 
 
@@ -137,3 +141,19 @@ def test_files_are_held_against_the_file_of_the_baseline(tmp_path: Path) -> None
     assert [b.limit for b in shown.bounds] == [limit / 10]
     said = f"price <= {limit / 10:.6g} while searching, price <= {limit:.6g} of exported files"
     assert f"bound: {said}" in status_text(run)
+
+
+def test_a_finalist_that_does_not_fit_is_a_failed_one(tmp_path: Path) -> None:
+    seen: set[str] = set()
+
+    def unfit(candidate: Candidate) -> bool:
+        seen.add(candidate.key)
+        return len(seen) == 2  # the first is the baseline
+
+    settings = StudySettings(("gain", "price"), budget=Budget(30), n_finalists=4)
+    Study(tmp_path / "run", Exporting(unfit=unfit), NSGA2, settings).run()
+    assert len(exported(tmp_path)) == 4
+    finals = Run.read(tmp_path / "run").history.finals.values()
+    assert [f.reason for f in finals if not f.complete] == [
+        "the plan names a layer that the network does not have"
+    ]

@@ -13,15 +13,24 @@ from niwaki.export.operators import (
     reshaping,
     resizing,
 )
-from niwaki.export.operators.table import FUNCTIONS, MODULES, Call, Converter
+from niwaki.export.operators.table import (
+    FUNCTIONS,
+    MODULES,
+    VIEWS,
+    Call,
+    Converter,
+    converter_of,
+)
 
 __all__ = [
     "FUNCTIONS",
     "MODULES",
+    "VIEWS",
     "Call",
     "Converter",
     "activations",
     "arithmetic",
+    "converter_of",
     "convolutions",
     "gated",
     "linear",

@@ -8,18 +8,31 @@ import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
 
 from niwaki.export.graph_writer import Shape, Tensor
-from niwaki.export.operators.table import Call, function_converter, module_converter
+from niwaki.export.operators.table import (
+    Call,
+    function_converter,
+    gives_views,
+    module_converter,
+)
 
 _END = 2**31 - 1
 
 
 @module_converter(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
+@gives_views
 def convert_identity(call: Call, _module: nn.Module, x: Tensor) -> Tensor:  # noqa: ARG001
     """Write nothing: in eval mode these return what they get."""
     return x
 
 
-@function_converter(torch.clone, torch.detach, "contiguous", "clone", "detach", "float")
+@function_converter(torch.clone, "clone")
+def convert_clone(call: Call, input: Tensor, *, memory_format: object = None) -> Tensor:
+    """Write nothing: in a graph, nothing changes."""
+    return convert_no_operation(call, input, memory_format=memory_format)
+
+
+@function_converter(torch.detach, "contiguous", "detach", "float")
+@gives_views
 def convert_no_operation(
     call: Call,  # noqa: ARG001
     input: Tensor,
@@ -31,6 +44,7 @@ def convert_no_operation(
 
 
 @function_converter(F.dropout, F.dropout1d, F.dropout2d)
+@gives_views
 def convert_dropout(
     call: Call,
     input: Tensor,
@@ -53,12 +67,14 @@ def _reshaped(call: Call, x: Tensor) -> Tensor:
 
 
 @function_converter(torch.reshape, "reshape", "view", "unflatten", torch.unflatten)
+@gives_views
 def convert_reshape(call: Call, input: Tensor, *_shape: object) -> Tensor:
     """Write Reshape; its target is known from the shapes that were traced."""
     return _reshaped(call, input)
 
 
 @function_converter(torch.flatten, "flatten")
+@gives_views
 def convert_flatten(call: Call, input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Write Flatten, or Reshape where dimensions other than the first remain."""
     if start_dim % input.rank == 1 and end_dim % input.rank == input.rank - 1:
@@ -67,12 +83,14 @@ def convert_flatten(call: Call, input: Tensor, start_dim: int = 0, end_dim: int 
 
 
 @module_converter(nn.Flatten)
+@gives_views
 def convert_flatten_module(call: Call, module: nn.Flatten, x: Tensor) -> Tensor:
     """Write Flatten."""
     return convert_flatten(call, x, module.start_dim, module.end_dim)
 
 
 @module_converter(nn.Unflatten)
+@gives_views
 def convert_unflatten_module(call: Call, _module: nn.Unflatten, x: Tensor) -> Tensor:
     """Write Reshape."""
     return _reshaped(call, x)
@@ -83,6 +101,7 @@ def _transposed(call: Call, x: Tensor, order: Sequence[int]) -> Tensor:
 
 
 @function_converter(torch.permute, "permute")
+@gives_views
 def convert_permute(call: Call, input: Tensor, *dims: int | Sequence[int]) -> Tensor:
     """Write Transpose."""
     order = dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims
@@ -90,6 +109,7 @@ def convert_permute(call: Call, input: Tensor, *dims: int | Sequence[int]) -> Te
 
 
 @function_converter(torch.transpose, "transpose", torch.swapaxes, "swapaxes")
+@gives_views
 def convert_transpose(call: Call, input: Tensor, dim0: int, dim1: int) -> Tensor:
     """Write Transpose."""
     order = list(range(input.rank))
@@ -98,12 +118,14 @@ def convert_transpose(call: Call, input: Tensor, dim0: int, dim1: int) -> Tensor
 
 
 @function_converter(torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze")
+@gives_views
 def convert_squeeze(call: Call, input: Tensor, *_dims: object) -> Tensor:
     """Write Reshape, which does both ways."""
     return _reshaped(call, input)
 
 
 @function_converter(torch.chunk, "chunk", torch.split, "split")
+@gives_views
 def convert_split(
     call: Call,
     input: Tensor,
@@ -122,6 +144,7 @@ def convert_split(
 
 
 @function_converter(operator.getitem)
+@gives_views
 def convert_index(call: Call, input: Tensor, index: object) -> Tensor:
     """Write Slice for slices, and Reshape to drop the dimensions that integers picked."""
     parts = list(index) if isinstance(index, tuple) else [index]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import fx, nn
 
 from niwaki.core.errors import ExportError
 from niwaki.export.graph_writer import GraphWriter, Shape, Tensor
@@ -50,6 +50,8 @@ C = TypeVar("C", bound=Converter)
 # Modules by class; functions by themselves; tensor methods by name.
 MODULES: dict[type[nn.Module], Converter] = {}
 FUNCTIONS: dict[Callable[..., Any] | str, Converter] = {}
+# Converters of what may return its input, or a view of it.
+VIEWS: set[Converter] = set()
 
 
 def module_converter(*kinds: type[nn.Module]) -> Callable[[C], C]:
@@ -73,6 +75,21 @@ def function_converter(*targets: Callable[..., Any] | str) -> Callable[[C], C]:
         return converter
 
     return register
+
+
+def gives_views(converter: C) -> C:
+    """Mark the converter of what may return its input, or a view of it."""
+    VIEWS.add(converter)
+    return converter
+
+
+def converter_of(module: nn.Module, node: fx.Node) -> Converter | None:
+    """Return the converter of a call that was traced; None if there is none."""
+    if node.op == "call_module":
+        return MODULES.get(type(module.get_submodule(str(node.target))))
+    if node.op in ("call_function", "call_method"):
+        return FUNCTIONS.get(node.target)
+    return None
 
 
 def to_numpy(tensor: torch.Tensor) -> NDArray[np.float32]:
