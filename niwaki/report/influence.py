@@ -5,7 +5,9 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,14 @@ ABSENT = "absent"
 OTHER = "other"
 
 
+class _Nothing(Enum):
+    DECIDED = ABSENT
+
+
+NOTHING = _Nothing.DECIDED
+Decided: TypeAlias = "Value | _Nothing"
+
+
 @dataclass(frozen=True)
 class Influence:
     """One decision, on the front and among all measured models.
@@ -24,6 +34,7 @@ class Influence:
     Attributes:
         path: Of the decision.
         options: What was decided, as text; numbers in rising order, `absent` where it was inactive.
+            Text that reads like another option is in quotes.
         n_all: How many of all measured models decided so, by option.
         n_front: How many of the front did.
         shift: Total variation between the two shares, 0 to 1.
@@ -88,7 +99,7 @@ def _influence(
     on_front: NDArray[np.bool_],
     costs: NDArray[np.float64],
 ) -> Influence:
-    options, groups = _grouped([candidate.decisions.get(path, ABSENT) for candidate in candidates])
+    options, groups = _grouped([candidate.decisions.get(path, NOTHING) for candidate in candidates])
     n_all = np.bincount(groups, minlength=len(options))
     n_front = np.bincount(groups[on_front], minlength=len(options))
     shift = _shift(n_all, n_front)
@@ -119,9 +130,9 @@ def _shift_by_chance(n_all: NDArray[np.int64], n_front: int) -> float:
     return float(0.5 * np.sqrt(2 * variance / math.pi).sum())
 
 
-def _grouped(values: Sequence[Value]) -> tuple[list[str], NDArray[np.int64]]:
+def _grouped(values: Sequence[Decided]) -> tuple[list[str], NDArray[np.int64]]:
     """Return at most `MAX_OPTIONS` labels, and the label's index of each value."""
-    labels = [_label(value) for value in values]
+    labels = _labels(values)
     if len(set(labels)) > MAX_OPTIONS:
         labels = _binned(values) if _numeric(values) else _most_frequent(labels)
     numbers = dict(zip(labels, values, strict=True))
@@ -130,14 +141,14 @@ def _grouped(values: Sequence[Value]) -> tuple[list[str], NDArray[np.int64]]:
     return options, np.array([position[label] for label in labels], dtype=np.int64)
 
 
-def _numeric(values: Sequence[Value]) -> bool:
+def _numeric(values: Sequence[Decided]) -> bool:
     return all(
-        value == ABSENT or (isinstance(value, int | float) and not isinstance(value, bool))
+        value is NOTHING or (isinstance(value, int | float) and not isinstance(value, bool))
         for value in values
     )
 
 
-def _binned(values: Sequence[Value]) -> list[str]:
+def _binned(values: Sequence[Decided]) -> list[str]:
     """Label numbers by quantile ranges of about equal counts."""
     numbers = np.array([float(v) if isinstance(v, int | float) else np.nan for v in values])
     known = numbers[~np.isnan(numbers)]
@@ -145,10 +156,17 @@ def _binned(values: Sequence[Value]) -> list[str]:
     if len(edges) == 1:  # whole numbers that differ in digits for which a double has no room
         edges = edges.repeat(2)
     bins = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, len(edges) - 2)
-    ranges = [f"{low:.3g} to {high:.3g}" for low, high in pairwise(edges)]
+    ranges = [f"{low} to {high}" for low, high in pairwise(_told_apart(edges.tolist()))]
     return [
         ABSENT if np.isnan(number) else ranges[b] for number, b in zip(numbers, bins, strict=True)
     ]
+
+
+def _told_apart(numbers: Sequence[float]) -> list[str]:
+    """Return numbers with as few digits as tell them apart, at least three."""
+    written = ([f"{number:.{digits}g}" for number in numbers] for digits in range(3, 18))
+    n_different = len(set(numbers))
+    return next(texts for texts in written if len(set(texts)) == n_different)
 
 
 def _most_frequent(labels: Sequence[str]) -> list[str]:
@@ -157,12 +175,22 @@ def _most_frequent(labels: Sequence[str]) -> list[str]:
     return [label if label in kept else OTHER for label in labels]
 
 
-def _label(value: Value) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+def _labels(values: Sequence[Decided]) -> list[str]:
+    others = (v for v in values if not isinstance(v, str) and v is not NOTHING)
+    taken = {ABSENT, OTHER, *map(json.dumps, others)}
+
+    def label(value: Decided) -> str:
+        if value is NOTHING:
+            return ABSENT
+        return value if isinstance(value, str) and value not in taken else json.dumps(value)
+
+    return [label(value) for value in values]
 
 
-def _rank(label: str, value: Value) -> tuple[int, float, str]:
+def _rank(label: str, value: Decided) -> tuple[int, float, str]:
     """Numbers first, rising; then words; then what stands for the rest."""
+    if label in (OTHER, ABSENT):
+        return 2 if label == OTHER else 3, 0.0, label
     if isinstance(value, int | float):
         return 0, float(value), label
-    return {OTHER: 2, ABSENT: 3}.get(label, 1), 0.0, label
+    return 1, 0.0, label

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.report.influence import ABSENT, MAX_OPTIONS, OTHER, explained_variance, influences
@@ -97,3 +98,20 @@ def test_what_one_model_alone_decides_is_gathered_with_the_rest() -> None:
     candidates = [Candidate.of({"name": name}) for name in names]
     (found,) = influences(candidates, np.arange(40) < 5, np.zeros((40, 1)))
     assert (found.options, found.n_all) == (("common", OTHER), (20, 20))
+
+
+@pytest.mark.parametrize("values", [np.linspace(0.9990, 0.9994, 20), np.arange(1000, 1012)])
+def test_numbers_that_are_close_are_told_apart(values: NDArray[np.float64]) -> None:
+    drawn = values[np.random.default_rng(4).integers(len(values), size=400)]
+    candidates = [Candidate.of({"number": value}) for value in drawn.tolist()]
+    (found,) = influences(candidates, drawn == values[0], drawn[:, None] - values[0])
+    assert len(found.options) == MAX_OPTIONS - 2
+    assert found.explained[0] > 0.9
+
+
+def test_text_is_told_apart_from_what_reads_like_it() -> None:
+    decided: list[Value] = ["absent", "other", "1", 1, "plain", None]
+    candidates = [Candidate.of({} if v is None else {"op": v}) for v in decided for _ in range(2)]
+    (found,) = influences(candidates, np.arange(12) < 3, np.zeros((12, 1)))
+    assert found.options == ("1", '"1"', '"absent"', '"other"', "plain", ABSENT)
+    assert found.n_all == (2,) * 6
