@@ -24,6 +24,7 @@ from niwaki.report.units import unit_of
 # One character per decided option; a dot where the decision is inactive.
 _ALPHABET = digits + ascii_letters
 _INACTIVE = "."
+_LARGEST_EXACT = 2**53 - 1
 _DIGITS = 6
 
 
@@ -67,7 +68,7 @@ def _study(data: ReportData) -> dict[str, JSON]:
         "status": data.status,
         "created": data.created,
         "finished": data.finished,
-        "seed": data.seed,
+        "seed": str(data.seed),
         "searcher": data.searcher,
         "effort": _number(data.effort),
         "budget": data.budget,
@@ -150,11 +151,19 @@ def _decision(path: str, values: Mapping[int, Value], n_rows: int) -> dict[str, 
     short = len(options) <= len(_ALPHABET)
     return {
         "path": path,
-        "options": [json.loads(text) for text in options],
+        "options": [_exact(json.loads(text)) for text in options],
         "picked": "".join(_ALPHABET[i] if i >= 0 else _INACTIVE for i in picked)
         if short
         else picked,
     }
+
+
+def _exact(value: JSON) -> JSON:
+    """Return a decision in which whole numbers beyond those of JavaScript are marked text."""
+    if isinstance(value, list):
+        return [_exact(each) for each in value]
+    large = isinstance(value, int) and abs(value) > _LARGEST_EXACT
+    return f"\0{value}" if large else value
 
 
 def _layers(models: Models, with_layers: Collection[int]) -> JSON:

@@ -1,5 +1,6 @@
 """The page in a real browser: it draws, it answers, it complains about nothing."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -8,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from niwaki.core.candidate import Candidate
+from niwaki.core.measurement import Measurement, Trial
 from niwaki.report import ReportData, build_report
 from tests.report.browser import CHROMIUM, Page, browser_page
 from tests.report.studies import LATENCY, MIOU, RMSE, SIZE, SKILL, study
@@ -97,6 +100,49 @@ def test_a_baseline_that_is_the_best_is_in_the_table(page: Page, tmp_path: Path)
     opened(page, tmp_path, replace(data, chosen_keys=()))
     links = "document.querySelectorAll('.front-table a[href=\"#baseline\"]').length"
     assert page.run(links) == 1
+
+
+def test_colouring_sorts_the_models_a_few_times_not_once_for_each_of_the_front(
+    page: Page, tmp_path: Path
+) -> None:
+    data = study(400)
+    opened(page, tmp_path, data)
+    n_sorted = page.run(
+        """(() => {
+             let n = 0;
+             const sort = Array.prototype.sort;
+             Array.prototype.sort = function (...by) {
+               if (this.length > 100) n += 1;
+               return sort.apply(this, by);
+             };
+             const control = document.querySelectorAll('.controls select')[2];
+             control.value = 'latency_ms';
+             control.dispatchEvent(new Event('change'));
+             Array.prototype.sort = sort;
+             return n;
+           })()"""
+    )
+    assert page.run("document.querySelectorAll('[class*=ramp-fill]').length") == len(
+        data.front_keys
+    )
+    assert n_sorted < len(data.front_keys)
+
+
+def test_large_whole_numbers_keep_their_digits(page: Page, tmp_path: Path) -> None:
+    candidate = Candidate.of({"units": (2**60 + 1, "a"), "w": -(2**63)})
+    trial = Trial(0, candidate, Measurement(candidate.key, {"latency_ms": 1.0}))
+    data = ReportData(
+        study="s",
+        objectives=(LATENCY,),
+        trials=(trial,),
+        front_keys=(candidate.key,),
+        seed=2**60 + 1,
+    )
+    opened(page, tmp_path, data)
+    page.run("location.hash = '#trial=0'")
+    shown = page.run("[...document.querySelectorAll('.recipe pre')].at(-1).textContent")
+    assert json.loads(shown) == candidate.to_json()
+    assert str(2**60 + 1) in page.run("document.querySelector('.environment').textContent")
 
 
 def test_a_click_selects_in_plot_table_panel_and_address(page: Page, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """The page's data: what goes in must come out."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from string import ascii_letters, digits
@@ -32,7 +33,8 @@ def unpacked_decisions(payload: Any, row: int) -> Mapping[str, Any]:
         picked = column["picked"][row]
         index = (digits + ascii_letters).find(picked) if isinstance(picked, str) else picked
         if index >= 0:
-            decided[column["path"]] = column["options"][index]
+            marked = json.dumps(column["options"][index])
+            decided[column["path"]] = json.loads(re.sub(r'"\\u0000(-?\d+)"', r"\1", marked))
     return decided
 
 
@@ -57,7 +59,14 @@ def test_nested_facts_of_the_environment_read_as_text() -> None:
 
 @given(
     st.lists(
-        st.one_of(st.none(), st.booleans(), st.integers(0, 90), st.just((1, "a"))), max_size=90
+        st.one_of(
+            st.none(),
+            st.booleans(),
+            st.integers(0, 90),
+            st.just(2**53 + 1),
+            st.just((-(2**60), "a")),
+        ),
+        max_size=90,
     )
 )
 def test_values_of_every_type_come_back(values: list[Any]) -> None:

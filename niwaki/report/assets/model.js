@@ -170,7 +170,11 @@ function comparedWith(study, row) {
 }
 
 function recipe(study, row) {
-  const json = JSON.stringify(decisionsOf(study, row), null, 1);
+  // Whole numbers for which JavaScript has no room come as text behind a null character.
+  const json = JSON.stringify(decisionsOf(study, row), null, 1).replace(
+    /"\\u0000(-?\d+)"/g,
+    "$1",
+  );
   const command = study.exportable.has(row)
     ? study.export.replaceAll("{key}", study.keys[row])
     : "";

@@ -44,6 +44,7 @@ function draw(chart) {
   };
   Object.assign(chart, { x, y, height, frame, ...scales(chart, x, y, frame) });
   chart.points = visiblePoints(chart);
+  const front = chart.points.filter((p) => study.onFront.has(p.row));
   const marks = svg("g", { class: "marks" });
   chart.marks = marks;
   root.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -56,11 +57,7 @@ function draw(chart) {
     ...limits(chart),
     ...quietPoints(chart),
     staircase(chart),
-    svg(
-      "g",
-      { class: "front-points" },
-      ...chart.points.filter((p) => study.onFront.has(p.row)).map((p) => frontPoint(chart, p)),
-    ),
+    svg("g", { class: "front-points" }, ...frontPoints(chart, front)),
     baselineMark(chart),
     marks,
     svg("g", { class: "labels" }, ...labels(chart)),
@@ -164,7 +161,7 @@ function byStep(points, column) {
   return steps;
 }
 
-/** A function from a value of `column` to its step on the colour ramp, by rank. */
+/** A function from a value of `column` to its step on the colour ramp, by rank: it sorts them all. */
 export function rampStep(column) {
   const sorted = column.values.filter((value) => value !== null).sort((a, b) => a - b);
   const edges = Array.from(
@@ -174,16 +171,19 @@ export function rampStep(column) {
   return (value) => (value === null ? 0 : edges.filter((edge) => value >= edge).length);
 }
 
-function frontPoint({ study, store }, { row, x, y }) {
+function frontPoints({ study, store }, points) {
   const colour = store.colour === "" ? null : columnOf(study, store.source, store.colour);
-  const look = colour ? `ramp-fill-${rampStep(colour)(colour.values[row])}` : "plain";
-  return svg("circle", {
-    class: `front-point ${look}`,
-    cx: x.toFixed(1),
-    cy: y.toFixed(1),
-    r: 5,
-    "data-row": row,
-  });
+  const step = colour ? rampStep(colour) : null;
+  const look = (row) => (step ? `ramp-fill-${step(colour.values[row])}` : "plain");
+  return points.map(({ row, x, y }) =>
+    svg("circle", {
+      class: `front-point ${look(row)}`,
+      cx: x.toFixed(1),
+      cy: y.toFixed(1),
+      r: 5,
+      "data-row": row,
+    }),
+  );
 }
 
 // Steps join the front members that no other one beats in the two values shown.
