@@ -144,9 +144,8 @@ def _check_fields(kind: type[Any], data: object, where: str) -> None:
     for key, value in data.items():
         path = f"{where}.{key}" if where else str(key)
         if key not in known:
-            raise ConfigError(
-                f"unknown key '{path}'{nearest(str(key), known)} Known here: {', '.join(known)}"
-            )
+            those = f"Known here: {', '.join(known)}" if known else "There are no settings here"
+            raise ConfigError(f"unknown key '{path}'{nearest(str(key), known)} {those}")
         check_keys(hints[key], value, path)
 
 

@@ -1,6 +1,6 @@
 """Configuration files are read strictly, and wrong ones are explained."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ import yaml
 
 from niwaki.config import read_config
 from niwaki.config.reader import SECTIONS, parse_config
+from niwaki.config.settings import check_keys
 from niwaki.core.errors import ConfigError, NiwakiError
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.study.run_folder import config_hash
@@ -54,6 +55,16 @@ def test_an_unknown_key_is_named_with_its_path_and_the_nearest(path: str, said: 
     }
     with pytest.raises(ConfigError, match=said):
         parse_config(changed(path, values.get(path, 1)))
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Of a plug-in that has nothing to decide."""
+
+
+def test_where_there_are_no_settings_none_are_named() -> None:
+    with pytest.raises(ConfigError, match=r"key 'evaluator\.x'\. There are no settings here"):
+        check_keys(NoSettings, {"x": 1}, "evaluator")
 
 
 def test_a_limit_of_einspace_that_is_left_out_keeps_its_default() -> None:
