@@ -17,8 +17,7 @@ from niwaki.spaces.row_index import Codes, RowIndex
 MEAN_STEPS = 1.5  # single changes of a mutation
 MOST_BRANCHES = 100_000  # of walks that are kept in mind
 MASKS = 4  # ways to mix two parents, before the nearest row has to do
-MOST_COLUMNS = 512  # of a decision that has one for each option
-N_SIGNS = 256  # columns of a decision with more options
+MOST_COLUMNS = 1024  # of a decision
 
 Rows: TypeAlias = NDArray[np.int64]
 
@@ -32,9 +31,9 @@ class RowSpace(EnumerableSpace):
     have offers None as well, for "there is none". Sampling is uniform over rows. Mutants and
     children are rows: those that differ in one decision, where there are any, or else the nearest.
 
-    Features of a decision are a column for each option. Those of a long one, such as a name for
-    each row, are random signs, as many for any number of options: each option has unit length and
-    is about as far from all others as single columns are.
+    Features of a decision are a column for each option. Of a long one, such as a name for each row,
+    several options share a column, by chance: whoever learns from columns weighs a decision alike,
+    however many options it has.
 
     Attributes:
         paths: Decisions in order of walking.
@@ -47,7 +46,8 @@ class RowSpace(EnumerableSpace):
         SpaceError: If there is no row, or an ordered decision is unknown or not numeric.
 
     References:
-        Achlioptas, JCSS 2003, "Database-friendly random projections", for the signs.
+        Weinberger, Dasgupta, Langford, Smola and Attenberg, ICML 2009, "Feature hashing for large
+        scale multitask learning".
     """
 
     paths: tuple[str, ...]
@@ -181,7 +181,7 @@ class RowSpace(EnumerableSpace):
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         codes = self.codes[[self.row(candidate) for candidate in candidates]]
         return np.concatenate(
-            [table[codes[:, j]] * unit for j, table, unit in self._tables], axis=1
+            [table[codes[:, j]] / unit for j, table, unit in self._tables], axis=1
         )
 
     @property
@@ -273,20 +273,17 @@ class RowSpace(EnumerableSpace):
         return inactive
 
     @cached_property
-    def _tables(self) -> list[tuple[int, NDArray[np.integer], float]]:
+    def _tables(self) -> list[tuple[int, NDArray[np.integer], int]]:
         """Decisions with (n, k) features of their options in small integers, and a unit of these.
 
         A table has a million options at times: features take eight times as much as numbers.
         """
-        tables: list[tuple[int, NDArray[np.integer], float]] = []
+        tables: list[tuple[int, NDArray[np.integer], int]] = []
         for j, path in enumerate(self.paths):
             n_options, n_present = len(self.options[j]), len(self._present(j))
-            if n_options <= MOST_COLUMNS:
-                tables.append((j, np.eye(n_options, n_present, dtype=np.int8), 1.0))
-            else:
-                tables.append((j, _signs(path, n_present, n_options), N_SIGNS**-0.5))
+            tables.append((j, _columns(path, n_present, n_options), 1))
             if path in self.ordered:
-                tables.append((j, _ranks(n_present, n_options), 1.0 / n_present))
+                tables.append((j, _ranks(n_present, n_options), n_present))
         return tables
 
     def __getstate__(self) -> dict[str, object]:
@@ -313,12 +310,15 @@ def _ranks(n_present: int, n_options: int) -> NDArray[np.int32]:
     return ranks
 
 
-def _signs(path: str, n_present: int, n_options: int) -> NDArray[np.int8]:
-    """Return (n_options, k): random signs for each option, zeros for none."""
-    signs = np.zeros((n_options, N_SIGNS), dtype=np.int8)
-    drawn = stream(0, "options", path).integers(2, size=(n_present, N_SIGNS), dtype=np.int8)
-    signs[:n_present] = 2 * drawn - 1
-    return signs
+def _columns(path: str, n_present: int, n_options: int) -> NDArray[np.int8]:
+    """Return (n_options, k): 1 in the column of each option, which others may share; 0 for none."""
+    n_columns = min(n_present, MOST_COLUMNS)
+    places = np.arange(n_present)
+    if n_present > n_columns:
+        places = stream(0, "options", path).permutation(n_present) % n_columns
+    columns = np.zeros((n_options, n_columns), dtype=np.int8)
+    columns[np.arange(n_present), places] = 1
+    return columns
 
 
 def _one_of(rows: NDArray[np.int64], rng: np.random.Generator) -> np.int64:

@@ -13,7 +13,7 @@ from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.core.randomness import stream
 from niwaki.spaces.row_index import RowIndex
-from niwaki.spaces.rows import N_SIGNS, RowSpace
+from niwaki.spaces.rows import MOST_COLUMNS, RowSpace
 from niwaki.spaces.walks import every_candidate
 from niwaki.testing.space_contract import SpaceContract
 
@@ -149,17 +149,18 @@ class TestNamesOfRows(SpaceContract):
     """A name for each row is a decision with as many options as rows."""
 
     def make(self) -> RowSpace:
-        columns = {"name": [f"net{i}" for i in range(999)] + [None], "depth": [*range(1000)]}
+        columns = {"name": [f"net{i}" for i in range(1999)] + [None], "depth": [*range(2000)]}
         return RowSpace.of(columns, ordered=("depth",))[0]
 
 
-def test_features_of_a_long_decision_are_few_and_its_options_far_apart() -> None:
-    space, _ = RowSpace.of({"name": [f"net{i}" for i in range(40_000)]})
-    encoded = space.encode([space.candidate(row) for row in range(0, 40_000, 100)])
-    assert encoded.shape == (400, N_SIGNS)
-    products = encoded @ encoded.T
-    np.testing.assert_allclose(np.diag(products), 1.0)
-    assert abs(products - np.eye(400)).max() < 0.4
+def test_options_of_a_long_decision_share_columns_evenly() -> None:
+    n_options = 10 * MOST_COLUMNS
+    space, _ = RowSpace.of({"name": [f"net{i}" for i in range(n_options)], "b": [0] * n_options})
+    encoded = space.encode([space.candidate(row) for row in range(n_options)])
+    assert encoded.shape == (n_options, MOST_COLUMNS + 1)
+    assert set(np.unique(encoded)) == {0.0, 1.0}
+    assert encoded.sum(axis=0)[:-1].tolist() == [10.0] * MOST_COLUMNS
+    assert encoded.sum(axis=1).tolist() == [2.0] * n_options
 
 
 @pytest.mark.parametrize("n_options", [127, 128, 129, 32_767, 32_768])
