@@ -55,7 +55,7 @@ class Counting:
         self._attributes = attributes
         self._distinct = distinct
         self._most_states = most_states
-        self._least = least_operations(self._grammar)
+        self._least = least_operations(self._grammar.unweighted)  # all trees count
         self._rests = {way: self._rest_sizes(way) for way in self._grammar.productions}
         self._symbols: dict[tuple[str, Attribute, int, str], Counts] = {}
         self._ways: dict[tuple[Production, int, Attribute, int], Counts] = {}
@@ -336,11 +336,10 @@ def _endless(grammar: Grammar) -> str:
 
 def largest_size(grammar: Grammar) -> int | float:
     """Return the most operations of a tree, attributes aside; infinite if symbols recur."""
+    grammar = grammar.unweighted
     productive = least_operations(grammar)
     ways = tuple(
-        way
-        for way in grammar.productions
-        if way.weight > 0.0 and all(below in productive for below, _ in way.holes)
+        way for way in grammar.productions if all(below in productive for below, _ in way.holes)
     )
     edges = uses(replace(grammar, productions=ways))
     reachable = reachable_symbols(replace(grammar, productions=ways))

@@ -361,6 +361,11 @@ class Grammar:
         )
         return replace(self, productions=ways)
 
+    @cached_property
+    def unweighted(self) -> "Grammar":
+        """This grammar with all productions alike, those of weight 0 too."""
+        return self.reweighted(dict.fromkeys(range(len(self.productions)), 1.0))
+
     def on(self, inherited: Attribute, *, output: Attribute | None = None) -> "Grammar":
         """Return this grammar for networks with another input, and perhaps a wanted output."""
         return replace(self, input=inherited, output=output, input_line=0)

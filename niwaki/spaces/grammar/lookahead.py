@@ -7,8 +7,8 @@ at once: how a last child ends, and that no operation of a symbol applies. Where
 is asked of pairs of tensors by the dozen, each pair once.
 
 The lists hold part of the truth (derivations of the lowest height at which there are any, plus
-`slack`; a few ways to end), and that suffices, for what they promise can be kept. Heights bound the
-recursion, so left recursion is harmless here.
+`slack`, and up to that of the smallest, attributes aside; a few ways to end), and that suffices,
+for what they promise can be kept. Heights bound the recursion, so left recursion is harmless here.
 """
 
 import math
@@ -23,6 +23,7 @@ from niwaki.spaces.grammar.grammar import Grammar, Production
 from niwaki.spaces.grammar.leaves import Leaves, single_operations
 from niwaki.spaces.grammar.rates import (
     greatest_heights,
+    heights_of_smallest,
     least_operations,
     lowest_heights,
     n_operations,
@@ -109,6 +110,7 @@ class Lookahead:
         self._slack = slack
         self._lowest = lowest_heights(self._grammar)
         self._greatest = greatest_heights(self._grammar)
+        self._smallest = heights_of_smallest(self._grammar)
         self.leaves = single_operations(attributes, self._lowest, budget or Budget())
         self._applied: dict[tuple[str, Attribute], Outcomes] = {}
         self._lowest_outcomes: dict[tuple[str, Attribute], Outcomes] = {}
@@ -173,7 +175,7 @@ class Lookahead:
         first = self._first_height(symbol, inherited, below)
         if first > below:
             return ()
-        last = min(first + self._slack, below)
+        last = min(max(first + self._slack, self._smallest.get(symbol, 0)), below)
         if first == last:
             return self._of_height(symbol, inherited, first)
         key = (symbol, inherited, first, last)

@@ -60,23 +60,40 @@ def least_operations(grammar: Grammar, *, copies: bool = False) -> dict[str, int
     Args:
         grammar: Productions of weight 0 are left out.
         copies: Whether a repeated child counts as often as it is used.
+    """
+    return {symbol: size for symbol, (size, _) in _smallest(grammar, copies=copies).items()}
+
+
+def heights_of_smallest(grammar: Grammar) -> dict[str, int]:
+    """Return up to which height there is a derivation of the least operations, of each symbol.
+
+    Of the least with copies, too. More than the lowest where symbols are renamed: of `S` in
+    `S -> x: a a a | M`, `M -> a`.
+    """
+    once, often = (_smallest(grammar, copies=copies) for copies in (False, True))
+    return {symbol: max(once[symbol][1], often[symbol][1]) for symbol in once}
+
+
+def _smallest(grammar: Grammar, *, copies: bool) -> dict[str, tuple[int, int]]:
+    """Return operations and height of the smallest derivation of each symbol, of those the lowest.
 
     References:
         Knuth, Information Processing Letters 1977, "A generalization of Dijkstra's algorithm".
     """
-    least: dict[str, int] = {}
+    least: dict[str, tuple[int, int]] = {}
     waiting = _Waiting(grammar)
-    ready = [(n_operations(way, copies=copies), way.symbol) for way in waiting.without_holes()]
+    ready = [(n_operations(way, copies=copies), 1, way.symbol) for way in waiting.without_holes()]
     heapq.heapify(ready)
     while ready:
-        size, symbol = heapq.heappop(ready)
+        size, height, symbol = heapq.heappop(ready)
         if symbol in least:
             continue
-        least[symbol] = size
+        least[symbol] = (size, height)
         for way in waiting.found(symbol):
-            inside = (least[below] * (times if copies else 1) for below, times in way.holes)
+            inside = (least[below][0] * (times if copies else 1) for below, times in way.holes)
             whole = n_operations(way, copies=copies) + sum(inside)
-            heapq.heappush(ready, (whole, way.symbol))
+            highest = max(least[below][1] for below, _ in way.holes)
+            heapq.heappush(ready, (whole, 1 + highest, way.symbol))
     return least
 
 

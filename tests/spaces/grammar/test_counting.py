@@ -13,6 +13,7 @@ from niwaki.spaces.grammar import (
     Attributes,
     Counting,
     Grammar,
+    GrammarSpace,
     count_all,
     load_grammar,
     read_grammar,
@@ -107,3 +108,12 @@ def test_repetition_without_operations_is_endless_and_said_to_be() -> None:
     counting = Counting(Attributes(read_grammar("M -> again: M*2 | 'a'")))
     with pytest.raises(SpaceError, match="endlessly many"):
         counting.count(1)
+
+
+def test_productions_of_weight_zero_count_and_are_drawn_uniformly() -> None:
+    grammar = read_grammar("start S\nterminal a, b\nS -> a [0] | x: a a a | M [0]\nM -> b\n")
+    space = GrammarSpace(grammar, sampling="uniform")
+    assert [space.counting.count(n) for n in (1, 2, 3)] == [2, 0, 1]
+    assert space.size == 3
+    drawn = {str(space.tree(space.sample(np.random.default_rng(seed)))) for seed in range(40)}
+    assert drawn == {"a", "b", "x(a, a, a)"}

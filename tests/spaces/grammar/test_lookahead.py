@@ -8,6 +8,7 @@ from niwaki.spaces.grammar.attributes import AttributeRuleError
 from niwaki.spaces.grammar.grammar import Effect
 from niwaki.spaces.grammar.lookahead import Lookahead
 from niwaki.spaces.grammar.rates import lowest_heights
+from niwaki.spaces.walks import every_candidate
 
 TEXT = f"""
 start M
@@ -96,3 +97,19 @@ def test_what_takes_several_steps_is_found_and_slack_takes_no_choice_away(slack:
     found = [space.sample(np.random.default_rng(seed)) for seed in range(60)]
     assert {space.evaluation(each).output for each in found} == {(8, 0)}
     assert len(set(found)) > 30
+
+
+@pytest.mark.parametrize(
+    ("text", "budget", "n_trees"),
+    [
+        ("S -> x: M | b\nM -> y: a a a | z: N\nN -> w: a b", Budget(operations=2), 2),
+        ("S -> x: M M\nM -> y: a a a | z: N N\nN -> w: a b | b", Budget(operations=6), 18),
+        ("S -> x: M | b\nM -> y: a*3 | z: N\nN -> w: a b", Budget(network_operations=2), 2),
+    ],
+)
+def test_all_trees_of_a_tight_budget_are_walked(text: str, budget: Budget, n_trees: int) -> None:
+    """The lowest derivations of some symbols are not their smallest ones."""
+    space = GrammarSpace(
+        read_grammar(f"start S\nterminal a, b\n{text}\n"), budget, sampling="sizes"
+    )
+    assert space.size == len(set(every_candidate(space))) == n_trees
