@@ -71,9 +71,10 @@ class Fidelities:
             least: No share is below it.
         """
         rungs = [FULL]
-        while (lower := self._at_most(rungs[0] / reduction)) >= max(least, self.least) - _SLACK:
-            rungs.insert(0, lower)
-        return tuple(rungs)
+        lowest = max(least, self.least) - _SLACK
+        while rungs[-1] > (lower := self._at_most(rungs[-1] / reduction)) >= lowest:
+            rungs.append(lower)
+        return tuple(reversed(rungs))
 
     def _at_most(self, share: float) -> float:
         """Return the largest share that can be asked for and is not above `share`; 0 if none."""

@@ -52,3 +52,7 @@ def test_levels_that_do_not_rise_to_one_are_refused(levels: tuple[float, ...]) -
 def test_any_from_is_a_share() -> None:
     with pytest.raises(ConfigError, match="'any_from' is 0"):
         Fidelities(any_from=0.0)
+
+
+def test_a_ladder_ends_where_a_reduction_is_lost_in_rounding() -> None:
+    assert Fidelities(levels=(0.5, 1.0)).ladder(reduction=1.0 + 1e-12)[-1] == 1.0

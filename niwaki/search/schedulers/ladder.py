@@ -15,13 +15,15 @@ from niwaki.search.schedulers.estimates import Estimates
 from niwaki.search.schedulers.promotion import Promotion, TieBreak
 from niwaki.search.schedulers.rungs import Bracket, Rung
 
+LEAST_REDUCTION = 1.001  # closer to 1, there would be thousands of rungs
+
 
 @dataclass(frozen=True)
 class LadderSettings:
     """Which rungs there are, and how many candidates climb.
 
     Attributes:
-        reduction: Least ratio between the fidelities of neighbouring rungs.
+        reduction: Least ratio between the fidelities of neighbouring rungs, from 1.001.
         least_fidelity: No rung is below it.
         keep: Share of the candidates of a rung that are promoted. 0 stands for the ratio of its
             fidelity to the next one's: then every rung gets the same effort.
@@ -29,7 +31,7 @@ class LadderSettings:
             to the front, or `spread`, who is farthest from those promoted before.
 
     Raises:
-        ConfigError: If `reduction` is not above 1, or a share not in [0, 1).
+        ConfigError: If `reduction` is below that, or a share not in [0, 1).
     """
 
     reduction: float = 3.0
@@ -38,8 +40,10 @@ class LadderSettings:
     tie_break: TieBreak = "gain"
 
     def __post_init__(self) -> None:
-        if not self.reduction > 1.0:
-            raise ConfigError(f"'reduction' is {self.reduction}: give a number above 1, such as 3")
+        if not self.reduction >= LEAST_REDUCTION:
+            raise ConfigError(
+                f"'reduction' is {self.reduction}: give at least {LEAST_REDUCTION}, such as 3"
+            )
         for name in ("least_fidelity", "keep"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ConfigError(f"'{name}' is {getattr(self, name)}: give a share in [0, 1)")

@@ -1,6 +1,5 @@
 """From layouts to modules: plain networks, and the super-network they are slices of."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import MethodType
 
@@ -12,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
+from niwaki.core.memory import usable_memory
 from niwaki.spaces.slimmable.layout import Head, HeadKind, Layer, Layout, side_after
 from niwaki.spaces.slimmable.space import SlimmableSpace
 
@@ -154,16 +154,12 @@ def _require_free_names(tasks: Sequence[str]) -> None:
 
 def _require_memory(space: SlimmableSpace) -> None:
     n_params = sum(layer.params for layer in space.layer_table(space.largest))
-    wanted, there = n_params * _BYTES_PER_PARAMETER, _memory_bytes()
+    wanted, there = n_params * _BYTES_PER_PARAMETER, usable_memory()
     if wanted > there:
         raise SpaceError(
             f"the super-network has {n_params:,} parameters, which take {wanted / 2**30:,.0f} GiB "
-            f"in training, but this machine has {there / 2**30:,.0f}: give smaller widths"
+            f"in training, but {there / 2**30:,.0f} may be used here: give smaller widths"
         )
-
-
-def _memory_bytes() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 class SuperNetwork(nn.Module):
@@ -178,8 +174,8 @@ class SuperNetwork(nn.Module):
         generator: Draws the initial weights.
 
     Raises:
-        SpaceError: If this machine's memory does not hold it while it is trained, or a task has a
-            name that modules of torch have for something else.
+        SpaceError: If the memory that may be used does not hold it while it is trained, or a task
+            has a name that modules of torch have for something else.
     """
 
     def __init__(self, space: SlimmableSpace, generator: torch.Generator) -> None:
