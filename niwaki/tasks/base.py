@@ -72,6 +72,18 @@ class Split(ABC):
 
 
 @dataclass(frozen=True, eq=False)
+class _TargetsOf:
+    """The targets of one task, batch by batch, as often as they are asked for."""
+
+    split: Split
+    task: str
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        for batch in self.split.targets(STATISTICS_BATCH):
+            yield batch[self.task]
+
+
+@dataclass(frozen=True, eq=False)
 class TaskData:
     """Everything that a network is trained and scored on.
 
@@ -111,7 +123,7 @@ class TaskData:
 
     @cached_property
     def statistics(self) -> Mapping[str, Statistics]:
-        """What the train targets look like, by task. Takes a pass over them, the first time.
+        """What the train targets look like, by task. Takes two passes over them, the first time.
 
         Raises:
             DataError: If a task has the same target throughout, so that nothing can be learnt.
@@ -139,8 +151,7 @@ class TaskData:
         }
 
     def _statistics_of(self, task: Task) -> Statistics:
-        batches = self.splits[SplitName.TRAIN].targets(STATISTICS_BATCH)
-        targets = (batch[task.name] for batch in batches)
+        targets = _TargetsOf(self.splits[SplitName.TRAIN], task.name)
         statistics: Statistics
         try:
             if task.kind.has_classes:

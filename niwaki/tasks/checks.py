@@ -15,7 +15,7 @@ from niwaki.tasks.preprocessing import default_scale
 from niwaki.tasks.statistics import RunningMoments, spread_of
 from niwaki.tasks.task import Task, TaskKind
 
-_CHUNK = 1024  # items looked at together, so that a check needs little memory beside the data
+_CHUNK = 256  # items looked at together, so that a check needs little memory beside the data
 _SHAPES = {
     TaskKind.CLASSIFICATION: "(n,)",
     TaskKind.SEGMENTATION: "(n, h, w) or (n, length)",
@@ -136,7 +136,8 @@ def absent_classes(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
     for task in tasks:
         if not task.kind.has_classes:
             continue
-        present = np.unique(train.targets[task.name])
+        chunks = _chunks(train.targets[task.name])
+        present = {int(label) for _, chunk in chunks for label in np.unique(chunk)}
         absent = [name for i, name in enumerate(task.classes) if i not in present]
         if absent:
             sentences.append(
@@ -153,7 +154,7 @@ def missing_values(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
         if task.kind.has_classes:
             continue
         targets = train.targets[task.name]
-        n_missing = int(np.isnan(targets).sum())
+        n_missing = sum(int(np.isnan(chunk).sum()) for _, chunk in _chunks(targets))
         if n_missing:
             sentences.append(
                 f"task '{task.name}': {_part(n_missing, targets.size)} of the train targets are "
@@ -169,7 +170,9 @@ def unknown_outputs(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
         if task.kind.has_classes:
             continue
         targets = train.targets[task.name]
-        known = (~np.isnan(targets)).any(axis=(0, *range(2, targets.ndim)))
+        known = np.zeros(targets.shape[1], np.bool_)
+        for _, chunk in _chunks(targets):
+            known |= (~np.isnan(chunk)).any(axis=(0, *range(2, chunk.ndim)))
         if not known.all():
             outputs = [str(output) for output in np.flatnonzero(~known)]
             sentences.append(
@@ -187,7 +190,8 @@ def constant_outputs(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
         if task.kind.has_classes or targets.shape[1] == 1:
             continue
         moments = RunningMoments()
-        moments.update(targets)
+        for _, chunk in _chunks(targets):
+            moments.update(chunk)
         still = (spread_of(moments) == 0.0) & (moments.n > 0)
         same = [str(output) for output in np.flatnonzero(still)]
         if same:

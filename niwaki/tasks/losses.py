@@ -9,18 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from niwaki.tasks.base import TaskData
-from niwaki.tasks.statistics import ClassStatistics, ValueStatistics
+from niwaki.tasks.statistics import SMOOTH_L1_BETA, ClassStatistics
 from niwaki.tasks.task import Task
 
-# Standard deviations at which smooth L1 turns from a parabola into a line: most errors of a trained
-# network are below it, so that the gradient follows the RMSE, and outliers are above.
-_SMOOTH_L1_BETA = 0.5
 _NO_LABEL = -1
 
 
@@ -110,18 +106,23 @@ class ValueLoss(TaskLoss):
                 f"outputs {tuple(outputs.shape)} must have the shape {tuple(targets.shape)} of the "
                 "targets: resize a decoder's outputs to the labels"
             )
-        std = _constant(self.std, outputs.device, outputs.dtype)
-        std = std.view(1, -1, *(1,) * (outputs.ndim - 2))
         known = ~targets.isnan()
         # Where there is no label, an output is right.
         wanted = torch.where(known, targets, outputs.detach())
+        return self._error(outputs, wanted) / known.sum().clamp(min=1)
+
+    def against_teacher(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        # A teacher that answers NaN is no missing label: the loss is NaN too, and told.
+        return self._error(outputs, teacher.detach()) / max(outputs.numel(), 1)
+
+    def _error(self, outputs: Tensor, wanted: Tensor) -> Tensor:
+        """Return the sum of the errors, over their mean at chance."""
+        std = _constant(self.std, outputs.device, outputs.dtype)
+        std = std.view(1, -1, *(1,) * (outputs.ndim - 2))
         error = functional.smooth_l1_loss(
             outputs / std, wanted / std, beta=self.beta, reduction="sum"
         )
-        return error / known.sum().clamp(min=1) / self.chance
-
-    def against_teacher(self, outputs: Tensor, teacher: Tensor) -> Tensor:
-        return self.against_targets(outputs, teacher.detach())
+        return error / self.chance
 
 
 def task_losses(data: TaskData) -> dict[str, TaskLoss]:
@@ -163,7 +164,8 @@ def total_distillation(
 @lru_cache(maxsize=64)
 def _constant(values: tuple[float, ...], device: torch.device, dtype: torch.dtype) -> Tensor:
     """Return a tensor that is sent to its device once: a GPU would have to wait for each."""
-    return torch.tensor(values, device=device, dtype=dtype)
+    with torch.inference_mode(False):  # which may be on when the first asks, and off for the next
+        return torch.tensor(values, device=device, dtype=dtype)
 
 
 def _loss_of(task: Task, data: TaskData) -> TaskLoss:
@@ -175,20 +177,13 @@ def _loss_of(task: Task, data: TaskData) -> TaskLoss:
             ignore_index=task.ignore_index,
             axis=task.kind.class_axis,
         )
-    beta = {"smooth_l1": _SMOOTH_L1_BETA, "l1": 0.0}[task.loss]
-    std = np.where(statistics.std > 0.0, statistics.std, 1.0)
+    scale = statistics.scale
+    is_smooth = task.loss == "smooth_l1"
+    # Of the median, which is close to the best constant for smooth L1 too.
+    chance = statistics.smooth_deviation if is_smooth else statistics.deviation / scale
     return ValueLoss(
         weight=task.weight,
-        std=tuple(map(float, std)),
-        chance=_chance_of(statistics, std, beta),
-        beta=beta,
+        std=tuple(map(float, scale)),
+        chance=statistics.over_targets(chance),
+        beta=SMOOTH_L1_BETA if is_smooth else 0.0,
     )
-
-
-def _chance_of(statistics: ValueStatistics, std: np.ndarray, beta: float) -> float:
-    """Smooth L1 of the median, in standard deviations; it is close to that of the best constant."""
-    error = statistics.deviation / std
-    if beta == 0.0:
-        return float(np.nanmean(error))
-    parabola, line = 0.5 * error**2 / beta, error - 0.5 * beta
-    return float(np.nanmean(np.where(error < beta, parabola, line)))

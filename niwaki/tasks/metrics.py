@@ -137,7 +137,7 @@ class MAE(Metric[ValueStatistics]):
         return _MeanError(power=1)
 
     def chance(self, statistics: ValueStatistics) -> float:
-        return float(np.nanmean(statistics.deviation, dtype=np.float64))
+        return statistics.over_targets(statistics.deviation)
 
 
 class _Labels(Accumulator):

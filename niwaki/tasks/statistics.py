@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 from niwaki.core.errors import DataError
 
 _SAMPLE_PER_BATCH = 16_384
-# Of a mean: networks answer in float32, and numbers that are the same were rounded on their way.
-_ROUNDING = float(np.finfo(np.float32).eps)
+ROUNDING = float(np.finfo(np.float32).eps)
+"""Of a mean: networks compute in float32, and numbers that are the same were rounded before."""
+
+SMOOTH_L1_BETA = 0.5
+"""Standard deviations at which smooth L1 turns from a parabola into a line: most errors of a
+trained network are below it, so that the gradient follows the RMSE, and outliers are above."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +54,15 @@ class ValueStatistics:
         mean: (k,) float64; 0 where there is no target.
         std: (k,) float64, of the population; 0 where targets are the same but for rounding, and
             where there is none.
-        sample: (m, k) float32, the targets themselves, or a random sample where they are many; NaN
-            where there is none.
+        deviation: (k,) float64, mean absolute distance from the median; 0 where there is no target.
+        smooth_deviation: (k,) float64, mean smooth L1 of the median, in standard deviations.
     """
 
     n_known: NDArray[np.int64]
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
-    sample: NDArray[np.float32]
+    deviation: NDArray[np.float64]
+    smooth_deviation: NDArray[np.float64]
 
     @property
     def constant(self) -> bool:
@@ -67,15 +72,16 @@ class ValueStatistics:
     @property
     def variance(self) -> float:
         """Mean squared distance of all targets from the mean of their output."""
-        return float(np.average(self.std**2, weights=self.n_known))
+        return self.over_targets(self.std**2)
 
     @property
-    def deviation(self) -> NDArray[np.float32]:
-        """(m, k) absolute distance of the sample from its median."""
-        known = (~np.isnan(self.sample)).any(axis=0)
-        median = np.zeros(self.sample.shape[1])
-        median[known] = np.nanmedian(self.sample[:, known], axis=0)
-        return np.asarray(np.abs(self.sample - median), dtype=np.float32)
+    def scale(self) -> NDArray[np.float64]:
+        """(k,) standard deviations to count errors in; 1 for an output that never changes."""
+        return np.where(self.std > 0.0, self.std, 1.0)
+
+    def over_targets(self, of_outputs: NDArray[np.float64]) -> float:
+        """Return the mean over all targets of what is known of each output, (k,)."""
+        return float(np.average(of_outputs, weights=self.n_known))
 
 
 Statistics: TypeAlias = ClassStatistics | ValueStatistics
@@ -128,12 +134,9 @@ class RunningMoments:
         known = ~np.isnan(values)
         n = known.sum(axis=axes)
         mean = values.sum(axis=axes, dtype=np.float64, where=known) / np.maximum(n, 1)
-        pivot = mean.astype(values.dtype)
-        centred = values - pivot.reshape(1, -1, *(1,) * (values.ndim - 2))
-        centred[~known] = 0.0
-        squares = np.square(centred, out=centred).sum(axis=axes, dtype=np.float64)
-        # The pivot is the mean but for rounding; squares of tiny numbers are 0 in float32.
-        squares = np.maximum(squares - n * (mean - pivot) ** 2, 0.0)
+        # In float32, squares of what is beyond 1e19 are infinite, and of what is below 1e-23, 0.
+        centred = np.subtract(values, _by_output(mean, values.ndim), dtype=np.float64)
+        squares = np.square(centred, out=centred).sum(axis=axes, where=known)
         shift, total = mean - self._mean, self.n + n
         self._squares = self._squares + squares + shift**2 * (self.n * n / np.maximum(total, 1))
         self._mean = self._mean + shift * (n / np.maximum(total, 1))
@@ -154,7 +157,8 @@ def value_statistics(targets: Iterable[NDArray[Any]]) -> ValueStatistics:
     """Sum up real targets.
 
     Args:
-        targets: Arrays (n, k) or (n, k, h, w), finite or NaN.
+        targets: Arrays (n, k) or (n, k, h, w), finite or NaN. They are gone through twice: a sample
+            tells the median, but of values that are rare, not how far they are from it.
 
     Raises:
         DataError: If there is none.
@@ -171,11 +175,38 @@ def value_statistics(targets: Iterable[NDArray[Any]]) -> ValueStatistics:
         sample.append(rows.astype(np.float32))
     if not moments.n.any():
         raise DataError("the train split has no targets: give it at least one item")
-    spread = spread_of(moments)
-    return ValueStatistics(moments.n, moments.mean, spread, np.concatenate(sample))
+    median = _median(np.concatenate(sample))
+    std = spread_of(moments)
+    scale = np.where(std > 0.0, std, 1.0)
+    totals = np.zeros((2, len(std)))
+    for values in targets:
+        error = np.subtract(values, _by_output(median, values.ndim), dtype=np.float64)
+        np.abs(error, out=error)
+        axes = (0, *range(2, values.ndim))
+        totals[0] += np.nansum(error, axis=axes)
+        totals[1] += np.nansum(_smooth_l1(error / _by_output(scale, values.ndim)), axis=axes)
+    deviation, smooth_deviation = totals / np.maximum(moments.n, 1)
+    return ValueStatistics(moments.n, moments.mean, std, deviation, smooth_deviation)
+
+
+def _median(sample: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the median of each column, (k,); 0 where all is NaN."""
+    known = (~np.isnan(sample)).any(axis=0)
+    median = np.zeros(sample.shape[1])
+    median[known] = np.nanmedian(sample[:, known], axis=0)
+    return median
+
+
+def _smooth_l1(error: NDArray[np.float64]) -> NDArray[np.float64]:
+    parabola, line = 0.5 * error**2 / SMOOTH_L1_BETA, error - 0.5 * SMOOTH_L1_BETA
+    return np.where(error < SMOOTH_L1_BETA, parabola, line)
+
+
+def _by_output(of_outputs: NDArray[np.float64], n_axes: int) -> NDArray[np.float64]:
+    """Return (k,) numbers as (1, k, 1, ...)."""
+    return of_outputs.reshape(1, -1, *(1,) * (n_axes - 2))
 
 
 def spread_of(moments: RunningMoments) -> NDArray[np.float64]:
     """Return the standard deviation of real targets, (k,); 0 where it is that of rounding."""
-    rounding = _ROUNDING * np.abs(moments.mean)
-    return np.where(moments.std > rounding, moments.std, 0.0)
+    return np.where(moments.std > ROUNDING * np.abs(moments.mean), moments.std, 0.0)

@@ -144,3 +144,19 @@ def test_where_there_is_no_number_nothing_is_learnt() -> None:
     assert outputs.grad[0].abs().min() > 0.0
     assert outputs.grad[1].abs().max() == 0.0
     assert loss.against_targets(outputs, torch.full_like(targets, torch.nan)).item() == 0.0
+
+
+def test_a_teacher_that_answers_nan_is_not_a_missing_label() -> None:
+    loss, outputs = ValueLoss(1.0, (1.0,), 1.0, 0.5), torch.zeros(3, 1)
+    teacher = torch.tensor([[0.0], [float("nan")], [1.0]])
+    assert loss.against_teacher(outputs, teacher).isnan()
+    assert loss.against_targets(outputs, teacher).isfinite()
+
+
+def test_a_loss_first_asked_for_in_inference_mode_still_trains() -> None:
+    loss, targets = ValueLoss(1.0, (1.25, 2.5), 1.0, 0.5), torch.ones(3, 2)
+    with torch.inference_mode():
+        loss.against_targets(torch.zeros(3, 2), targets)
+    outputs = torch.zeros(3, 2, requires_grad=True)
+    loss.against_targets(outputs, targets).backward()  # type: ignore[no-untyped-call]
+    assert outputs.grad is not None

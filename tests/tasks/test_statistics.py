@@ -1,5 +1,7 @@
 """Statistics of targets against numpy on the whole."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -19,14 +21,32 @@ def test_dense_targets_are_summed_up_by_channel() -> None:
     values = np.random.default_rng(1).random((6, 2, 4, 5)).astype(np.float32)
     found = value_statistics([values[:2], values[2:]])
     assert found.mean == pytest.approx(values.mean(axis=(0, 2, 3)), rel=1e-6)
-    assert len(found.sample) == 6 * 4 * 5
+    assert found.n_known.tolist() == [6 * 4 * 5] * 2
 
 
-def test_a_large_batch_is_sampled_and_its_median_stays() -> None:
+def test_a_large_batch_is_sampled_for_its_median() -> None:
     values = np.random.default_rng(2).gamma(2.0, size=(200_000, 1)).astype(np.float32)
-    found = value_statistics([values])
-    assert len(found.sample) < len(values)
-    assert np.median(found.sample) == pytest.approx(np.median(values), rel=0.03)
+    deviation = np.abs(values - np.median(values)).mean()
+    assert value_statistics([values]).deviation == pytest.approx(deviation, rel=1e-3)
+
+
+def test_rare_values_count_though_no_sample_may_hold_them() -> None:
+    values = np.zeros((20, 1, 300, 300), np.float32)
+    values[3, 0, 5, 5] = 1.0
+    found = value_statistics([values[:10], values[10:]])
+    assert MAE().chance(found) == pytest.approx(values.mean(dtype=np.float64))
+    std = float(values.std(dtype=np.float64))
+    assert found.smooth_deviation == pytest.approx((1 / std - 0.25) / values.size)
+
+
+@pytest.mark.parametrize("size", [1e30, 1e-30])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_moments_of_very_large_and_very_small_numbers_stay_exact(
+    size: float, dtype: type[np.floating[Any]]
+) -> None:
+    values = (size * np.random.default_rng(0).normal(2.0, 1.0, (200, 2))).astype(dtype)
+    found = value_statistics([values[:90], values[90:]])
+    assert found.std == pytest.approx(values.astype(np.float64).std(axis=0), rel=1e-9)
 
 
 def test_ignored_labels_are_not_counted() -> None:
