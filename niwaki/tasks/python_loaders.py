@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import fingerprint
 from niwaki.core.registry import import_object
-from niwaki.core.user_randomness import seeded
+from niwaki.core.user_randomness import seeded, seeded_items
 from niwaki.core.wording import kind_of
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
@@ -160,7 +160,9 @@ class _BatchReader:
 
 
 def plain_array(values: Any, what: str) -> NDArray[Any]:
-    """Return numpy's view of an array, a list, or a torch tensor wherever it lies.
+    """Return an array, a list, or a torch tensor wherever it lies, as a numpy array of its own.
+
+    It is a copy, as loaders may fill one buffer anew for every batch.
 
     Raises:
         DataError: If it is not one array: a list of several shapes, a sparse tensor.
@@ -170,8 +172,8 @@ def plain_array(values: Any, what: str) -> NDArray[Any]:
         if torch is not None and isinstance(values, torch.Tensor):
             values = values.detach().cpu()
             values = values.float() if values.dtype == torch.bfloat16 else values
-            return np.asarray(values.numpy())
-        return np.asarray(values)
+            values = values.numpy()
+        return np.array(values)
     except (TypeError, ValueError, RuntimeError) as error:  # numpy's and torch's, by kind of tensor
         raise DataError(
             f"{what} are no plain array, but {kind_of(values)} ({error}): give one dense "
@@ -237,6 +239,6 @@ def _first(loader: Iterable[Any], reader: _BatchReader, origin: str) -> Arrays:
             f"{origin} is an iterator, which can be gone through only once: return a list or a "
             "DataLoader, or set in_memory: true"
         )
-    for batch in loader:
+    for batch in seeded_items(loader):
         return checked(reader(batch, f"{origin}, batch 0"), reader.tasks)
     raise DataError(f"{origin} gave no batches: give at least one item")

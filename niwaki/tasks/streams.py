@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
+from niwaki.core.user_randomness import seeded_items
 from niwaki.tasks.arrays import Arrays, canonical
 from niwaki.tasks.base import Batch, Split
 from niwaki.tasks.checks import Given, checked
@@ -42,18 +43,19 @@ class StreamSplit(Split):
     def batches(
         self, batch_size: int, *, rng: np.random.Generator | None = None
     ) -> Iterator[Batch]:
-        del rng  # to shuffle is the loader's business: items not yet read cannot be
-        for arrays in regrouped(self._arrays(), batch_size):
+        # To shuffle is the loader's business: items not yet read cannot be. Its draws are ours.
+        seed = 0 if rng is None else int(rng.integers(2**32))
+        for arrays in regrouped(self._arrays(seed), batch_size):
             targets = {name: canonical(values) for name, values in arrays.targets.items()}
             yield Batch(self.preprocessing.apply(arrays.inputs), targets)
 
     def targets(self, batch_size: int) -> Iterator[Mapping[str, NDArray[Any]]]:
-        for arrays in regrouped(self._arrays(), batch_size):
+        for arrays in regrouped(self._arrays(seed=0), batch_size):
             yield {name: canonical(values) for name, values in arrays.targets.items()}
 
-    def _arrays(self) -> Iterator[Arrays]:
+    def _arrays(self, seed: int) -> Iterator[Arrays]:
         first: Arrays | None = None
-        for number, batch in enumerate(self.loader):
+        for number, batch in enumerate(seeded_items(self.loader, seed)):
             given = self.read(batch, f"{self.origin}, batch {number}")
             arrays = checked(given, self.tasks)
             first = arrays if first is None else first

@@ -173,3 +173,33 @@ def test_arrays_need_no_torch(tmp_path: Path) -> None:
         "assert 'torch' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("batch_size", [3, 4, 10])
+def test_loaders_may_fill_one_buffer_anew(in_memory: bool, batch_size: int) -> None:
+    data = load(settings("one_buffer", in_memory=in_memory), seed=0)
+    batches = list(data[SplitName.VAL].batches(batch_size))
+    inputs = np.concatenate([batch.inputs[:, 0] for batch in batches])
+    labels = np.concatenate([batch.targets["label"] for batch in batches])
+    assert inputs.tolist() == np.repeat(np.arange(10), 4).tolist()
+    assert (labels == inputs % 3).all()
+
+
+def test_streams_that_shuffle_follow_the_seed_and_disturb_nobody() -> None:
+    split = load(settings("shuffling", in_memory=False), seed=0)[SplitName.CALIBRATION]
+
+    def order(seed: int | None) -> list[float]:
+        rng = None if seed is None else np.random.default_rng(seed)
+        found = []
+        for batch in split.batches(5, rng=rng):
+            found.extend(batch.inputs[:, 0, 0, 0].tolist())
+            torch.randn(3)  # whoever reads may draw too
+        return found
+
+    tensors = torch.get_rng_state()
+    first = next(split.batches(5)).inputs
+    assert torch.equal(tensors, torch.get_rng_state())
+    assert (first[:, 0, 0, 0] == order(None)[:5]).all()
+    assert order(None) == order(None) and order(1) == order(1)
+    assert order(1) != order(2) and sorted(order(1)) == sorted(order(2))

@@ -100,3 +100,24 @@ def no_train() -> Mapping[str, Any]:
 
 
 NOT_A_FUNCTION = 3
+
+
+class OneBuffer:
+    """Fills the same arrays anew for every batch."""
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        inputs, labels = np.empty((4, 2), np.float32), np.empty(4, np.int64)
+        for number in range(10):
+            inputs[:], labels[:] = number, number % 3
+            yield inputs, labels
+
+
+def one_buffer() -> Mapping[str, Any]:
+    return {name: OneBuffer() for name in SPLITS}
+
+
+def shuffling() -> Mapping[str, Any]:
+    return {
+        name: DataLoader(TensorDataset(*_items(n)), batch_size=7, shuffle=True)
+        for name, n in SPLITS.items()
+    }

@@ -1,6 +1,6 @@
 """Tasks that nobody declared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -271,3 +271,23 @@ def test_what_fits_no_task_is_named() -> None:
 def test_loaders_come_from_a_function_by_name() -> None:
     name = "tests.evaluation.compression.small:loaders"
     assert infer_data(name, build(), seed=0).fingerprint == data().fingerprint
+
+
+def test_loaders_may_fill_one_buffer_anew() -> None:
+    class OneBuffer:
+        def __iter__(self) -> Iterator[tuple[Any, Any]]:
+            inputs, labels = torch.empty(8, 6), torch.empty(8)
+            for number in range(10):
+                inputs[:], labels[:] = number, number
+                yield inputs, labels
+
+    found = infer_from({"train": OneBuffer()}, nn.Linear(6, 1).eval(), seed=0)
+    rows = np.concatenate(
+        [
+            np.c_[b.inputs[:, 0], b.targets["output"]]
+            for s in SplitName
+            for b in found[s].batches(99)
+        ]
+    )
+    assert sorted(rows[:, 0]) == np.repeat(np.arange(10), 8).tolist()
+    assert (rows[:, 0] == rows[:, 1]).all()
