@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from niwaki.core.errors import RunFolderError
+from niwaki.core.errors import ConfigError, RunFolderError
 
 UNFINISHED = ".tmp"  # how the name of a file ends that is not whole yet
 
@@ -31,6 +31,20 @@ def cannot_write(path: Path, error: OSError) -> RunFolderError:
         said = error.strerror or error
         remedy = f"the system says '{said}'; check the path and the disk, and run it again"
     return RunFolderError(f"'{path}' cannot be written: {remedy}. What was there before is intact")
+
+
+def expanded(typed: str | Path) -> Path:
+    """Return a path that a user typed, its `~` replaced by the home folder.
+
+    Raises:
+        ConfigError: If it is unknown, as of a user who is none.
+    """
+    try:
+        return Path(typed).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(
+            f"'{typed}' cannot be found, since there is no such home folder: write the path out"
+        ) from error
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -5,11 +5,11 @@ import importlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from niwaki.core.errors import ConfigError
+from niwaki.core.files import expanded
 from niwaki.core.user_files import import_file
 
 SHORTEST = 3  # beginning, in letters, that says anything
@@ -53,7 +53,7 @@ def import_object(path: str) -> Any:
 
 def _file(place: str) -> ModuleType:
     try:
-        return import_file(Path(place).expanduser())
+        return import_file(expanded(place))
     except SyntaxError as error:
         raise ConfigError(f"'{place}' is not Python: {error}") from error
     except ImportError as error:

@@ -1,10 +1,10 @@
 """Seeds by name: networks that a family knows, or candidates in files."""
 
 import json
-from pathlib import Path
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, SpaceError
+from niwaki.core.files import expanded
 from niwaki.evaluation.families import NetworkFamily
 
 
@@ -23,7 +23,7 @@ def named_seed(name: str, family: NetworkFamily) -> Candidate:
     if not name.endswith(".json"):
         return family.seed(name)
     try:
-        data = json.loads(Path(name).expanduser().read_text())
+        data = json.loads(expanded(name).read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"the seed '{name}' cannot be read: {error}") from error
     whole = Candidate.from_json(data)

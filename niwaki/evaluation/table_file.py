@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.files import expanded
 from niwaki.core.registry import nearest
 from niwaki.tasks.paths import data_folder
 
@@ -37,7 +38,7 @@ def find_table(typed: str) -> Path:
     Raises:
         DataError: If there is no such file.
     """
-    path = Path(typed.replace(DATA_VARIABLE, str(data_folder()))).expanduser()
+    path = expanded(typed.replace(DATA_VARIABLE, str(data_folder())))
     for place in (path, data_folder() / path):
         if place.is_file():
             return place

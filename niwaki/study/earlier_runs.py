@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from niwaki.core.constraints import Constraint
 from niwaki.core.errors import ConfigError, RunFolderError
-from niwaki.core.files import UNFINISHED, cannot_write
+from niwaki.core.files import UNFINISHED, cannot_write, expanded
 from niwaki.core.measurement import Trial
 from niwaki.search.base import Earlier
 from niwaki.spaces.base import Space
@@ -116,7 +116,7 @@ def _places(folder: RunFolder, paths: Sequence[str | Path]) -> list[Path]:
 
 
 def _originals(folder: RunFolder, paths: Sequence[str | Path]) -> list[Path]:
-    places = [Path(path).expanduser() for path in paths]
+    places = [expanded(path) for path in paths]
     for place in places:
         if place.resolve() == folder.path.resolve():
             raise ConfigError(
@@ -129,7 +129,7 @@ def _read_at(path: str, place: Path, read: Callable[[Path], T]) -> T:
     try:
         return read(place)
     except RunFolderError as error:
-        if place != Path(path).expanduser():
+        if place != expanded(path):
             raise RunFolderError(
                 f"the copy of '{path}' that this run learns from cannot be read ({error}): restore "
                 f"'{place}', or give this run another name"

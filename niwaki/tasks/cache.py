@@ -1,7 +1,6 @@
 """Arrays kept on disk: written at once or not at all, rebuilt when damaged."""
 
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,22 +8,40 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.errors import DataError
-from niwaki.core.files import replacing
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.files import expanded, replacing
+from niwaki.tasks.npz_damage import NPZ_DAMAGE
 
 ArrayTable = Mapping[str, NDArray[Any]]
 
 _SEAL = "__seal__"
-# All that numpy and zipfile were seen to raise on files with flipped, missing or foreign bytes.
-_DAMAGE = (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError, NotImplementedError)
 
 
 def default_cache() -> Path:
-    """Return `$NIWAKI_CACHE`, or `niwaki` in the user's cache folder."""
+    """Return `$NIWAKI_CACHE`, or `niwaki` in the user's cache folder.
+
+    Raises:
+        ConfigError: If the user has no home folder, or the variable names that of nobody.
+    """
     if chosen := os.environ.get("NIWAKI_CACHE"):
-        return Path(chosen)
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "niwaki"
+        return expanded(chosen)
+    if home := os.environ.get("XDG_CACHE_HOME"):
+        return Path(home) / "niwaki"
+    try:
+        return Path.home() / ".cache" / "niwaki"
+    except RuntimeError as error:
+        raise ConfigError(
+            "there is no home folder to keep data in: name a folder in $NIWAKI_CACHE"
+        ) from error
+
+
+def cache_folder(typed: str) -> Path:
+    """Return the folder that a user typed; empty for the default one.
+
+    Raises:
+        ConfigError: If `~` stands for no home folder.
+    """
+    return expanded(typed) if typed else default_cache()
 
 
 def cached_arrays(file: Path, build: Callable[[], ArrayTable]) -> dict[str, NDArray[Any]]:
@@ -54,7 +71,7 @@ def _read(file: Path) -> dict[str, NDArray[Any]] | None:
         with file.open("rb") as stream, np.lib.npyio.NpzFile(stream) as archive:
             arrays = {name: archive[name] for name in archive.files}
         seal = str(arrays.pop(_SEAL))
-    except _DAMAGE:
+    except (*NPZ_DAMAGE, KeyError):  # no seal
         return None
     return arrays if seal == _seal(file, arrays) else None
 

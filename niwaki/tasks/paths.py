@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.files import expanded
 from niwaki.core.registry import nearest
 from niwaki.tasks.base import SplitName
 
@@ -46,7 +47,7 @@ def split_named(name: str, where: str) -> SplitName:
 
 def data_folder() -> Path:
     """Return the folder of data that are shared between checkouts: `$NIWAKI_DATA`."""
-    return Path(os.environ.get("NIWAKI_DATA") or DEFAULT_DATA_FOLDER).expanduser()
+    return expanded(os.environ.get("NIWAKI_DATA") or DEFAULT_DATA_FOLDER)
 
 
 def existing(typed: str, split: SplitName, *, kind: str = "file") -> Path:
@@ -59,13 +60,20 @@ def existing(typed: str, split: SplitName, *, kind: str = "file") -> Path:
         kind: `file` or `folder`.
 
     Raises:
+        ConfigError: If `~` stands for no home folder.
         DataError: If there is no such file or folder.
     """
-    path = Path(typed).expanduser()
-    for place in (path, data_folder() / path):
-        if place.is_dir() if kind == "folder" else place.is_file():
-            return place
-    found = "is no " + kind if path.exists() else "does not exist"
+    path = expanded(typed)
+    try:
+        for place in (path, data_folder() / path):
+            if place.is_dir() if kind == "folder" else place.is_file():
+                return place
+        found = "is no " + kind if path.exists() else "does not exist"
+    except OSError as error:  # a name that is too long, a folder that may not be looked into
+        raise DataError(
+            f"'{typed}' ({kind} of the {split} split) cannot be looked at: {error.strerror}. "
+            "Correct the path, or allow its folder to be read"
+        ) from error
     raise DataError(
         f"'{typed}' ({kind} of the {split} split) {found}. Relative paths start from {Path.cwd()}, "
         f"then from the folder of shared data, {data_folder()} ($NIWAKI_DATA names another)"

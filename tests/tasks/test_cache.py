@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from niwaki.core.errors import DataError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.tasks.cache import ArrayTable, cached_arrays, default_cache
 
 
@@ -45,6 +45,15 @@ def test_a_flipped_bit_anywhere_never_gives_wrong_arrays(tmp_path: Path) -> None
         damaged[position] ^= 1 << (position % 8)
         file.write_bytes(damaged)
         assert same(cached_arrays(file, build)), position
+
+
+def test_a_file_that_says_it_is_encrypted_is_rebuilt(tmp_path: Path) -> None:
+    file = tmp_path / "x.npz"
+    cached_arrays(file, build)
+    damaged = bytearray(file.read_bytes())
+    damaged[damaged.index(b"PK\x01\x02") + 8] |= 1
+    file.write_bytes(damaged)
+    assert same(cached_arrays(file, build))
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.1, 0.5, 0.99])
@@ -118,6 +127,16 @@ def test_processes_that_race_all_get_sound_arrays(tmp_path: Path) -> None:
 def test_the_default_folder_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIWAKI_CACHE", "/somewhere/else")
     assert default_cache() == Path("/somewhere/else")
+    monkeypatch.setenv("NIWAKI_CACHE", "~/else")
+    assert default_cache() == Path.home() / "else"
     monkeypatch.delenv("NIWAKI_CACHE")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert default_cache() == Path.home() / ".cache" / "niwaki"
+
+
+def test_without_a_home_the_folder_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("NIWAKI_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)  # a user that the system does not know
+    with pytest.raises(ConfigError, match=r"name a folder in \$NIWAKI_CACHE"):
+        default_cache()

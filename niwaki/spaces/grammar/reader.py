@@ -37,6 +37,7 @@ from pathlib import Path
 from types import ModuleType
 
 from niwaki.core.errors import ConfigError, SpaceError
+from niwaki.core.files import expanded
 from niwaki.core.registry import import_object, nearest
 from niwaki.core.user_files import import_file
 from niwaki.core.wording import kind_of
@@ -308,7 +309,7 @@ def imported(path: str) -> object:
 def _module(name: str) -> ModuleType:
     try:
         if name.endswith(".py"):
-            return import_file(Path(name).expanduser())
+            return import_file(expanded(name))
         return importlib.import_module(name)
     except ImportError as fault:
         raise ConfigError(

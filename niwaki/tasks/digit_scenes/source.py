@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from niwaki.core.registry import nearest
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import assemble
 from niwaki.tasks.base import SplitName, TaskData
-from niwaki.tasks.cache import cached_arrays, default_cache
+from niwaki.tasks.cache import cache_folder, cached_arrays
 from niwaki.tasks.digit_scenes.glyphs import load_glyphs, pools
 from niwaki.tasks.digit_scenes.layout import plan
 from niwaki.tasks.digit_scenes.painting import paint
@@ -81,7 +80,7 @@ def load(settings: DigitScenesSettings, *, seed: int) -> TaskData:
             "n_scenes": {str(name): n for name, n in settings.n_scenes.items()},
         }
     )
-    folder = Path(settings.cache).expanduser() if settings.cache else default_cache()
+    folder = cache_folder(settings.cache)
     kept = cached_arrays(folder / f"digit_scenes-{recipe}.npz", lambda: make(settings, seed=seed))
     splits = {name: _arrays(kept, name) for name in SplitName}
     preprocessing = standardising(splits[SplitName.TRAIN].inputs, "NCHW")

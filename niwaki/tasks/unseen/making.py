@@ -13,7 +13,7 @@ from niwaki.core.jsonable import JSON, fingerprint
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import assemble
 from niwaki.tasks.base import SplitName, TaskData
-from niwaki.tasks.cache import cached_arrays, default_cache
+from niwaki.tasks.cache import cache_folder, cached_arrays
 from niwaki.tasks.paths import by_split, existing
 from niwaki.tasks.preprocessing import standardising
 from niwaki.tasks.task import Task
@@ -135,7 +135,7 @@ def made_data(
     Raises:
         DataError: If the sources do not suffice, or the cache cannot be written.
     """
-    folder = Path(cache).expanduser() if cache else default_cache()
+    folder = cache_folder(cache)
     kept = cached_arrays(folder / f"{task.name}-{fingerprint(dict(recipe))}.npz", build)
     splits = {
         split: Arrays(kept[f"{split}_inputs"], {task.name: kept[f"{split}_labels"]})

@@ -2,7 +2,6 @@
 
 import io
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.errors import ConfigError, DataError, NiwakiError
 from niwaki.core.registry import nearest
 from niwaki.tasks.idx import read_idx
+from niwaki.tasks.npz_damage import NPZ_DAMAGE
 
 _CIFAR_RECORD = 1 + 3 * 32 * 32  # a label, then red, green and blue planes
 _ROLES = ("images", "labels")
@@ -82,8 +82,8 @@ def _read_npz(
                 data, offsets = archive["data"], archive["offsets"]
                 return _decoded(data, offsets, typed), archive["labels"]
             found = {name: archive[name] for name in archive.files}
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
-        if isinstance(error, DataError):
+    except NPZ_DAMAGE as error:
+        if isinstance(error, NiwakiError):
             raise
         raise DataError(
             f"'{typed}' cannot be read as an .npz file: {error}. Get or write it again"

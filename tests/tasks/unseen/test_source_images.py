@@ -118,3 +118,8 @@ def test_a_damaged_archive_is_refused(tmp_path: Path) -> None:
     path.write_bytes(bytes(content))
     with pytest.raises(DataError, match=r"cannot be read as an \.npz file"):
         read(path)
+    content = bytearray(npz(path, images=GREY, labels=LABELS).read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1  # encrypted, it says
+    path.write_bytes(bytes(content))
+    with pytest.raises(DataError, match=r"cannot be read as an \.npz file"):
+        read(path)
