@@ -1,6 +1,6 @@
 """The data source `image_folder`: one subfolder of images for each class. Needs pillow."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from niwaki.core.jsonable import JSON, fingerprint
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, prepare
 from niwaki.tasks.base import SplitName, TaskData
-from niwaki.tasks.cache import cached_arrays, default_cache
+from niwaki.tasks.cache import cache_folder, cached_arrays
 from niwaki.tasks.checks import Given
 from niwaki.tasks.paths import by_split, existing
 from niwaki.tasks.task import TaskKind, TaskSettings, declared
@@ -21,9 +21,10 @@ from niwaki.tasks.task import TaskKind, TaskSettings, declared
 if TYPE_CHECKING:
     from PIL import Image
 
-_READER_VERSION = 1  # raise it with every change of the pixels that a file gives
+_READER_VERSION = 2  # raise it with every change of the pixels that a file gives
 _MODES = ("RGB", "L")
 _SIXTEEN_BITS = 2**16 - 1  # the largest value
+_BYTE_IN_SIXTEEN_BITS = 257  # so that white stays white
 
 
 @dataclass(frozen=True)
@@ -69,9 +70,9 @@ def load(settings: ImageFolderSettings, *, seed: int) -> TaskData:
     folders = {split: existing(path, split, kind="folder") for split, path in typed.items()}
     classes = _classes(folders[SplitName.TRAIN], typed[SplitName.TRAIN])
     task = declared(settings.task, TaskSettings(kind=TaskKind.CLASSIFICATION, classes=classes))
-    given = {
-        split: _read(folder, typed[split], classes, settings) for split, folder in folders.items()
-    }
+    given = _alike(
+        {split: _read(folder, typed[split], classes, settings) for split, folder in folders.items()}
+    )
     return prepare(
         (task,),
         given,
@@ -108,9 +109,10 @@ def _read(
         "size": list(settings.size),
         "mode": settings.mode,
         "classes": list(classes),
-        "files": [[str(path.resolve()), *_stamp(path)] for path, _ in files],
+        # Of a link, the file does not tell the class.
+        "files": [[str(path.resolve()), *_stamp(path), label] for path, label in files],
     }
-    cache = Path(settings.cache).expanduser() if settings.cache else default_cache()
+    cache = cache_folder(settings.cache)
     kept = cached_arrays(
         cache / f"image_folder-{fingerprint(recipe)}.npz", lambda: _decode(files, settings)
     )
@@ -121,13 +123,36 @@ def _decode(
     files: Sequence[tuple[Path, int]], settings: ImageFolderSettings
 ) -> dict[str, NDArray[Any]]:
     height, width = settings.size
-    inputs = np.empty((len(files), height, width, len(settings.mode)), np.uint8)
+    inputs: NDArray[Any] = np.empty((len(files), height, width, len(settings.mode)), np.uint8)
     for row, (path, _) in enumerate(files):
-        inputs[row] = read_image(path, settings.size, settings.mode)
+        image = read_image(path, settings.size, settings.mode)
+        if image.dtype != np.uint8:
+            inputs = _in_sixteen_bits(inputs)
+        inputs[row] = image if image.dtype == inputs.dtype else _in_sixteen_bits(image)
     return {"inputs": inputs, "labels": np.array([label for _, label in files], np.int32)}
 
 
-def read_image(path: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8]:
+def _alike(given: Mapping[SplitName, Given]) -> Mapping[SplitName, Given]:
+    """Return all splits in 16 bits if one is."""
+    if all(items.arrays.inputs.dtype == np.uint8 for items in given.values()):
+        return given
+    return {
+        split: Given(
+            Arrays(_in_sixteen_bits(items.arrays.inputs), items.arrays.targets), items.origin
+        )
+        for split, items in given.items()
+    }
+
+
+def _in_sixteen_bits(images: NDArray[Any]) -> NDArray[np.uint16]:
+    if images.dtype == np.uint16:
+        return images
+    return images.astype(np.uint16) * np.uint16(_BYTE_IN_SIXTEEN_BITS)
+
+
+def read_image(
+    path: Path, size: tuple[int, int], mode: str
+) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Read one image, upright, and resize it with area averaging.
 
     Args:
@@ -136,7 +161,8 @@ def read_image(path: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8
         mode: RGB or L.
 
     Returns:
-        (height, width, 3 or 1) uint8.
+        (height, width, 3 or 1) uint8; uint16 if it is greyscale of 16 bits, as which of them are
+        used is not known from one image.
 
     Raises:
         ConfigError: If pillow is missing.
@@ -145,22 +171,24 @@ def read_image(path: Path, size: tuple[int, int], mode: str) -> NDArray[np.uint8
     image_module, operations = _pillow()
     try:
         with image_module.open(path) as opened:
-            image = _eight_bits(operations.exif_transpose(opened), path).convert(mode)
+            turned = operations.exif_transpose(opened)
+            image = _deep_grey(turned, path) if turned.mode[0] in "IF" else turned.convert(mode)
     except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
         raise _unreadable(path, error) from error
     height, width = size
-    resized = image.resize((width, height), image_module.Resampling.BILINEAR)
-    return np.asarray(resized, dtype=np.uint8).reshape(height, width, -1)
+    resized = np.asarray(image.resize((width, height), image_module.Resampling.BILINEAR))
+    if image.mode == "F":
+        pixels = np.round(resized).astype(np.uint16)[:, :, None]
+        return np.repeat(pixels, len(mode), axis=2)
+    return resized.reshape(height, width, -1)
 
 
-def _eight_bits(image: "Image.Image", path: Path) -> "Image.Image":
-    """Bring 16-bit greyscale to 8 bits: pillow's own conversion would clip it to white."""
+def _deep_grey(image: "Image.Image", path: Path) -> "Image.Image":
+    """Return greyscale of 16 bits as floats, which pillow resizes; it clips on the way to bytes."""
     if image.mode == "F":
         raise DataError(f"'{path}' holds floating-point pixels: convert it, or use an .npz file")
-    if not image.mode.startswith("I"):
-        return image
     image_module, _ = _pillow()
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > _SIXTEEN_BITS:
@@ -168,9 +196,8 @@ def _eight_bits(image: "Image.Image", path: Path) -> "Image.Image":
             f"'{path}' holds pixels from {values.min()} to {values.max()}, but 0 to "
             f"{_SIXTEEN_BITS} is what greyscale has: convert it, or use an .npz file"
         )
-    high = (values >> 8).astype(np.uint8)
-    shrunk: Image.Image = image_module.fromarray(high)
-    return shrunk
+    deep: Image.Image = image_module.fromarray(values.astype(np.float32))
+    return deep
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

@@ -110,11 +110,53 @@ def test_pillow_is_asked_for_by_name(folder: Path, monkeypatch: pytest.MonkeyPat
         load(settings(folder), seed=0)
 
 
-def test_sixteen_bit_greyscale_is_not_clipped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_sixteen_bit_greyscale_stays_as_it_is(tmp_path: Path, mode: str) -> None:
     pixels = np.array([[0, 20_000], [40_000, 65_535]], dtype=np.uint16)
     Image.fromarray(pixels).save(tmp_path / "deep.png")
-    found = read_image(tmp_path / "deep.png", (2, 2), "L")
-    assert found[:, :, 0].tolist() == (pixels >> 8).tolist()
+    found = read_image(tmp_path / "deep.png", (2, 2), mode)
+    assert found.shape == (2, 2, len(mode))
+    assert (found == pixels[:, :, None]).all()
+
+
+@pytest.mark.parametrize(("name", "dtype"), [("x.png", np.uint16), ("x.tif", np.int32)])
+def test_of_sixteen_bits_those_that_are_used_are_kept(
+    folder: Path, name: str, dtype: type[np.generic]
+) -> None:
+    few = np.random.default_rng(0).integers(0, 256, (6, 8)).astype(dtype)
+    Image.fromarray(few).save(folder / "red" / name)
+    data = load(settings(folder, mode="L", fractions={}), seed=0)
+    splits = [data[split] for split in SplitName]
+    images = np.concatenate([s.arrays.inputs for s in splits if isinstance(s, ArraySplit)])
+    assert any((image[:, :, 0] == few).all() for image in images)
+    greys = {int(image[0, 0, 0]) for image in images if image.std() == 0}
+    assert greys == {257 * grey for grey in (37, 82)}  # of blue and of red, in 8 bits
+
+
+def test_splits_of_eight_and_of_sixteen_bits_get_one_scale(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "deep" / "red").mkdir(parents=True)
+    deep = np.full((6, 8), 257 * 82, np.uint16)
+    Image.fromarray(deep).save(tmp_path / "deep" / "red" / "x.png")
+    path = {"train": str(folder), "test": str(tmp_path / "deep")}
+    data = load(settings(folder, path=path, mode="L"), seed=0)
+    train, (test,) = data[SplitName.TRAIN].batches(100), data[SplitName.TEST].batches(9)
+    reds = [b.inputs[b.targets["label"] == 1] for b in train]
+    assert (reds[0] == test.inputs[0]).all()
+
+
+def test_a_link_that_moves_to_another_class_is_seen(folder: Path) -> None:
+    store = folder.rename(folder.parent / "store")
+    for name in ("red", "blue"):
+        (folder / name).mkdir(parents=True)
+    for i in range(30):
+        photo = store / ("red" if i < 15 else "blue") / f"{i % 15}.png"
+        (folder / ("blue" if i < 15 else "red") / f"{i:02}.png").symlink_to(photo)
+    load(settings(folder), seed=0)
+    for i in range(15, 25):
+        (folder / "red" / f"{i}.png").rename(folder / "blue" / f"{i}.png")
+    data = load(settings(folder), seed=0)
+    labels = [t["label"] for split in SplitName for t in data[split].targets(100)]
+    assert np.bincount(np.concatenate(labels)).tolist() == [25, 5]
 
 
 def test_a_photo_taken_sideways_is_turned_upright(tmp_path: Path) -> None:
