@@ -160,7 +160,16 @@ def _files(words: str | Mapping[str, str]) -> dict[str, Path]:
     if Path(words).suffix in (".parquet", ".csv"):
         return {"": found(words, SplitName.TRAIN, wanted=_WANTED)}
     folder = found(words, SplitName.TRAIN, wanted=_WANTED, kind="folder")
-    files = {path.stem: path for path in sorted(folder.iterdir()) if path.is_file()}
+    files: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or not path.is_file():
+            continue
+        if other := files.get(path.stem):
+            raise DataError(
+                f"'{words}' has two files of the language '{path.stem}', {other.name} and "
+                f"{path.name}: move one of them away"
+            )
+        files[path.stem] = path
     if len(files) < 2:
         raise DataError(f"'{words}' has {len(files)} files. Wanted: {_WANTED}")
     return files
@@ -181,6 +190,11 @@ def _chosen(
 ) -> tuple[dict[str, list[str]], int]:
     """Return equally many words of each language that is wanted, and how many two share."""
     known = {language: usable(words) for language, words in read.items()}
+    if len(known) < 2:
+        raise DataError(
+            f"there are words of {len(known)} languages, and two at least are to be told apart. "
+            f"Wanted: {_WANTED}"
+        )
     for language in settings.languages:
         if language not in known:
             raise DataError(

@@ -31,6 +31,8 @@ def usable(words: Sequence[str]) -> list[str]:
 def read_table(path: Path, typed: str) -> dict[str, list[str]]:
     """Read a Parquet or CSV table with the columns `language` and `word`.
 
+    Languages may be numbers.
+
     Raises:
         ConfigError: If pyarrow is missing.
         DataError: If the file cannot be read, or lacks a column.
@@ -41,8 +43,8 @@ def read_table(path: Path, typed: str) -> dict[str, list[str]]:
         languages, words = _read_csv(path, typed)
     found: dict[str, list[str]] = {}
     for language, word in zip(languages, words, strict=True):
-        if language and word:
-            found.setdefault(language, []).append(word)
+        if language not in (None, "") and word:
+            found.setdefault(str(language), []).append(str(word))
     return found
 
 
@@ -100,7 +102,7 @@ def _next_letters(cumulative: NDArray[np.float64], rng: np.random.Generator) -> 
     return np.asarray(np.minimum(drawn, len(LETTERS) - 1), dtype=np.int64)
 
 
-def _read_parquet(path: Path, typed: str) -> tuple[list[str], list[str]]:
+def _read_parquet(path: Path, typed: str) -> tuple[list[object], list[object]]:
     try:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
@@ -117,7 +119,7 @@ def _read_parquet(path: Path, typed: str) -> tuple[list[str], list[str]]:
     return language, word
 
 
-def _read_csv(path: Path, typed: str) -> tuple[list[str], list[str]]:
+def _read_csv(path: Path, typed: str) -> tuple[list[object], list[object]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream_:
             reader = csv.DictReader(stream_)

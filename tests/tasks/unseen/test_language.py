@@ -71,6 +71,26 @@ def test_a_folder_has_a_file_for_each_language(tmp_path: Path) -> None:
     assert by_name.fingerprint == by_folder.fingerprint
 
 
+def test_hidden_files_are_no_languages_and_two_of_one_are_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "lists"
+    folder.mkdir()
+    write_lists(folder)
+    (folder / ".DS_Store").write_bytes(b"\0\xff")
+    chosen = replace(SMALL, words=str(folder), cache=str(tmp_path))
+    assert load_language(chosen, seed=0).tasks[0].classes == tuple(LISTS)
+    (folder / "language_0.bak").write_text("other")
+    with pytest.raises(DataError, match=r"language_0\.bak and language_0\.txt: move one"):
+        load_language(chosen, seed=0)
+
+
+@pytest.mark.parametrize(("rows", "n"), [("", 0), ("nl,straat\n", 1)])
+def test_a_table_of_fewer_than_two_languages_is_refused(tmp_path: Path, rows: str, n: int) -> None:
+    path = tmp_path / "words.csv"
+    path.write_text(f"language,word\n{rows}")
+    with pytest.raises(DataError, match=f"there are words of {n} languages"):
+        load_language(replace(SMALL, words=str(path), cache=str(tmp_path)), seed=0)
+
+
 def test_words_of_two_languages_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "words.csv"
     rows = [f"{language},{word}" for language, words in LISTS.items() for word in words]

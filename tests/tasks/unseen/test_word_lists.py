@@ -27,6 +27,17 @@ def test_a_table_has_a_row_for_each_word(tmp_path: Path, suffix: str) -> None:
     assert read_table(path, "w") == {"nl": ["straat", "winkel"], "fi": ["kaappi"]}
 
 
+@pytest.mark.parametrize("suffix", ["parquet", "csv"])
+def test_languages_may_be_numbers(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"words.{suffix}"
+    if suffix == "csv":
+        path.write_text("language,word\n0,straat\n1,kaappi\n,x\n")
+    else:
+        table = {"language": [0, 1, None], "word": ["straat", "kaappi", "x"]}
+        parquet.write_table(pa.table(table), path)
+    assert read_table(path, "w") == {"0": ["straat"], "1": ["kaappi"]}
+
+
 def test_a_table_without_words_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "words.csv"
     path.write_text("language,token\nnl,straat\n")
