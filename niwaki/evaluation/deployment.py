@@ -32,6 +32,7 @@ from niwaki.export.quantize import quantize_model
 from niwaki.export.realised import Realised, realised_precisions
 from niwaki.export.tied_weights import tied
 from niwaki.targets.base import Effort, Feeds, Target
+from niwaki.targets.feeds import check_feeds
 from niwaki.targets.latency import Latency
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.scoring import score
@@ -229,8 +230,21 @@ class Deployment:
         return self.feeds(SplitName.CALIBRATION, self._settings.n_calibration, rng=rng)
 
     def timing_feeds(self, *, n_images: int = 1) -> Feeds:
-        """Return real images to time on: latency depends on values."""
-        return next(self.feeds(SplitName.CALIBRATION, n_images))
+        """Return real images to time on: latency depends on values, so none that are blank.
+
+        Raises:
+            TargetError: If no calibration images are fit to be timed on.
+        """
+        refusal: TargetError | None = None
+        for batch in self.data[SplitName.CALIBRATION].batches(n_images):
+            feeds = {INPUT_NAME: batch.inputs}
+            try:
+                check_feeds(feeds)
+            except TargetError as error:
+                refusal = refusal or error
+                continue
+            return feeds
+        raise refusal or TargetError("the calibration split has no images to time on")
 
     def feeds(
         self, split: SplitName, n_images: int, *, rng: np.random.Generator | None = None

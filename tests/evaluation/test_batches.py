@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from niwaki.core.errors import TargetError
 from niwaki.core.randomness import stream
 from niwaki.evaluation.batches import inputs_for_statistics
 from niwaki.evaluation.deployment import INPUT_NAME, Deployment, DeploymentSettings
@@ -15,6 +16,7 @@ from niwaki.evaluation.subnetworks import SubNetworks
 from niwaki.evaluation.supernet import network_shape
 from niwaki.spaces.slimmable import SlimmableSettings, SlimmableSpace, StageSettings
 from niwaki.spaces.slimmable.build import MultiTaskNetwork, SuperNetwork
+from niwaki.targets.base import Feeds
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import SplitName, TaskData
@@ -98,3 +100,24 @@ def test_ranges_are_not_those_of_the_first_images(data: TaskData) -> None:
     graph = deployment.float_graph(family.build(family.space.smallest).eval())
     (batch,) = calibration.batches(20)
     assert graph.ranges[INPUT_NAME][1] > batch.inputs[:10].max() + 0.5
+
+
+def test_the_latency_is_taken_on_the_first_image_that_is_not_blank(data: TaskData) -> None:
+    calibration = data[SplitName.CALIBRATION]
+    assert isinstance(calibration, ArraySplit)
+    plain = replace(calibration.preprocessing, mean=(0.0,) * 3)
+
+    def feeds(n_blank: int) -> Feeds:
+        arrays = calibration.arrays.take(np.arange(len(calibration.arrays)))
+        arrays.inputs[:n_blank] = 0
+        splits = {**data.splits, SplitName.CALIBRATION: ArraySplit(arrays, plain)}
+        deployment = Deployment(
+            replace(data, splits=splits), OnnxRuntimeCpu(), DeploymentSettings()
+        )
+        return deployment.timing_feeds()
+
+    wanted = plain.apply(calibration.arrays.inputs)
+    for n_blank in (0, 3):
+        assert (feeds(n_blank)[INPUT_NAME] == wanted[n_blank : n_blank + 1]).all()
+    with pytest.raises(TargetError, match="all zeros"):
+        feeds(len(calibration.arrays))
