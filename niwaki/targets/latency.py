@@ -23,7 +23,8 @@ class Latency:
             widened by what is known to change from session to session.
         ratio_high: Upper end.
         nominal_reference_ms: Calibrated time of the reference model on this target.
-        reference_ms: Median time of the reference in this session.
+        reference_ms: Time of the reference in this session where nothing disturbed it: the lowest
+            decile, by the clock that turns are timed with.
         p50_ms: Median wall time of one run.
         p90_ms: 90th percentile.
         p99_ms: 99th percentile.

@@ -14,6 +14,7 @@ from niwaki.core.errors import TargetError
 from niwaki.core.locks import try_lock
 from niwaki.targets.lock_holders import described, holders, run_of
 
+_BUSY = ".busy"
 _POLL_SECONDS = 0.005
 _QUIET_SECONDS = 10.0  # a wait that lasts longer is told
 _log = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def measurement_lock(path: Path | None = None, *, timeout_seconds: float = 600.0
 
     Args:
         path: Lock file; by default `default_lock_path()`.
-        timeout_seconds: How long to wait for other measurements.
+        timeout_seconds: How long to wait for other measurements, and then for computations.
 
     Raises:
         TargetError: If the machine is not free in time, with the process that holds it, or if the
@@ -72,7 +73,13 @@ def computing(path: Path | None = None, *, timeout_seconds: float = 600.0) -> It
 
 
 def _busy_path(path: Path) -> Path:
-    return path.with_suffix(".busy")
+    return path.with_suffix(_BUSY)
+
+
+def _reason(path: Path) -> str:
+    if path.suffix == _BUSY:
+        return "nothing is measured while another run computes"
+    return "one run measures at a time"
 
 
 @contextmanager
@@ -117,8 +124,8 @@ def _acquire(descriptor: int, kind: int, path: Path, timeout_seconds: float) -> 
         if waited > timeout_seconds:
             who = _named(holders(path)) or "a computation"
             raise TargetError(
-                f"{who} has held '{path}' for {timeout_seconds:g} s, and one run measures at a "
-                "time: wait for it, or stop it"
+                f"{who} has held '{path}' for {timeout_seconds:g} s, and {_reason(path)}: wait "
+                "for it, stop it, or set the target's lock_timeout_seconds to more"
             )
         if waited > tell_after:
             told = _told(path)

@@ -61,7 +61,7 @@ class OnnxRuntimeCpu(Target):
         quick: Budget of `Effort.QUICK`.
         thorough: Budget of `Effort.THOROUGH`.
         lock_path: Lock file that measurements of this machine share; None is one per user.
-        lock_timeout_seconds: How long to wait for other measurements.
+        lock_timeout_seconds: How long to wait for other measurements, and for computations.
 
     Raises:
         TargetError: On threads below 1, or cores that this process may not use.

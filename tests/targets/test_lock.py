@@ -129,7 +129,7 @@ def test_who_waits_for_those_who_compute_is_told(
     path = tmp_path / "measure.lock"
     with (
         holder(path, "computing") as process,
-        pytest.raises(TargetError, match=f"process {process.pid} .* has held"),
+        pytest.raises(TargetError, match=f"process {process.pid} .* has held .* computes: wait"),
         waiting(path),
     ):
         pass
