@@ -42,14 +42,30 @@ class Preparation:
 
     Attributes:
         layout: Layout of the inputs, such as NHWC; empty to tell by the shape.
-        standardise: Whether to give each channel mean 0 and standard deviation 1 over train.
+        standardise: Whether to give each channel mean 0 and standard deviation 1 over train; None
+            does so unless the layout is `AS_GIVEN`.
         fractions: Share of the train items for each split that the user has no data for, by split
             name; `carving.DEFAULT_FRACTIONS` where none is given.
+
+    Raises:
+        ConfigError: If inputs are to be standardised that are to stay as given.
     """
 
     layout: str = ""
-    standardise: bool = True
+    standardise: bool | None = None
     fractions: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.standardise and self.layout == AS_GIVEN:
+            raise ConfigError(
+                f"'layout' is {AS_GIVEN}, so that inputs stay as they are, but 'standardise' is "
+                "true: leave one of them out"
+            )
+
+    @property
+    def standardises(self) -> bool:
+        """Whether inputs are standardised."""
+        return self.layout != AS_GIVEN if self.standardise is None else self.standardise
 
 
 def declared_tasks(settings: Mapping[str, TaskSettings]) -> tuple[Task, ...]:
@@ -90,9 +106,9 @@ def prepare(
     require_known_targets(splits, tasks)
     train = splits[SplitName.TRAIN]
     layout = preparation.layout or guessed_layout(train.inputs.shape)
-    if preparation.standardise:
+    if preparation.standardises:
         require_one_scale(splits)
-    recipe = standardising if preparation.standardise else as_given
+    recipe = standardising if preparation.standardises else as_given
     preprocessing = recipe(train.inputs, layout)
     told = (
         *absent_classes(tasks, train),
@@ -101,7 +117,7 @@ def prepare(
         *constant_outputs(tasks, train),
         *copied_items(splits),
     )
-    scaled = () if preparation.standardise else unlike_types(splits)
+    scaled = () if preparation.standardises else unlike_types(splits)
     odd = (*warnings, *told, *_unscaled(preprocessing), *scaled)
     return assemble(tasks, splits, preprocessing, warnings=odd)
 

@@ -32,8 +32,10 @@ class IdxSettings:
         labels: The same for the labels.
         task: Name of the task.
         classes: Names of the classes, or their number.
-        layout: Layout of the inputs; empty to tell by the shape.
-        standardise: Whether to give each channel mean 0 and standard deviation 1 over train.
+        layout: Layout of the inputs; empty for NHW if they have three axes, and else to tell by the
+            shape.
+        standardise: Whether to give each channel mean 0 and standard deviation 1 over train;
+            None does so unless the layout is `as_given`.
         fractions: Share of the train items for splits without files, by split name.
     """
 
@@ -42,7 +44,7 @@ class IdxSettings:
     task: str = "label"
     classes: int | tuple[str, ...] = 10
     layout: str = ""
-    standardise: bool = True
+    standardise: bool | None = None
     fractions: dict[str, float] = field(default_factory=dict)
 
 
@@ -62,7 +64,10 @@ def load(settings: IdxSettings, *, seed: int) -> TaskData:
             "give both for the same splits"
         )
     given = {split: _read(inputs[split], labels[split], split, task.name) for split in inputs}
-    preparation = Preparation(settings.layout, settings.standardise, settings.fractions)
+    # The format is one of images: three axes need no telling.
+    is_grey = given[SplitName.TRAIN].arrays.inputs.ndim == 3
+    layout = settings.layout or ("NHW" if is_grey else "")
+    preparation = Preparation(layout, settings.standardise, settings.fractions)
     return prepare((task,), given, preparation, seed=seed)
 
 
@@ -104,7 +109,12 @@ def read_idx(path: Path, typed: str) -> NDArray[Any]:
             f"'{typed}' says that it holds {shape} values of type {dtype.name}, which is {wanted} "
             f"bytes, but {len(data) - start} follow its header: get the file again"
         )
-    values = np.frombuffer(data, dtype, offset=start).reshape(shape)
+    try:
+        values = np.frombuffer(data, dtype, offset=start).reshape(shape)
+    except ValueError as error:  # 64 axes are numpy's most; of nothing, others may be endless
+        raise DataError(
+            f"'{typed}' says that its shape is {shape}, which no array has: get the file again"
+        ) from error
     return values.astype(dtype.newbyteorder("="))
 
 

@@ -1,7 +1,5 @@
 """The data source `npz`: arrays in `.npz` files."""
 
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +13,7 @@ from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.checks import Given
+from niwaki.tasks.npz_damage import NPZ_DAMAGE
 from niwaki.tasks.paths import by_split, existing
 from niwaki.tasks.task import TaskSettings
 
@@ -29,7 +28,8 @@ class NpzSettings:
         inputs: Name of the array of inputs.
         targets: Name of the array of each task's targets; the task's own name where none is given.
         layout: Layout of the inputs, such as NHWC; empty to tell by the shape.
-        standardise: Whether to give each channel mean 0 and standard deviation 1 over train.
+        standardise: Whether to give each channel mean 0 and standard deviation 1 over train;
+            None does so unless the layout is `as_given`.
         fractions: Share of the train items for splits without a file, by split name.
     """
 
@@ -38,7 +38,7 @@ class NpzSettings:
     inputs: str = "inputs"
     targets: dict[str, str] = field(default_factory=dict)
     layout: str = ""
-    standardise: bool = True
+    standardise: bool | None = None
     fractions: dict[str, float] = field(default_factory=dict)
 
 
@@ -68,7 +68,7 @@ def _read(typed: str, split: SplitName, *, inputs: str, targets: Mapping[str, st
         # numpy leaves a file open that it was asked to open and then could not read.
         with path.open("rb") as stream, np.lib.npyio.NpzFile(stream) as archive:
             wanted = [_array(archive, name, typed) for name in (inputs, *targets.values())]
-    except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError) as error:
+    except NPZ_DAMAGE as error:
         if isinstance(error, DataError):
             raise
         raise DataError(

@@ -1,5 +1,6 @@
 """From the raw arrays that users hold to the inputs that networks take."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import JSON
 from niwaki.core.registry import nearest
-from niwaki.tasks.statistics import RunningMoments
+from niwaki.tasks.statistics import ROUNDING, RunningMoments
 
 AS_GIVEN = "as_given"
 """In place of a layout: inputs of any shape that networks take as they are."""
@@ -19,6 +20,8 @@ LAYOUTS = ("NCHW", "NHWC", "NHW", "NC", "NCL", "NLC", AS_GIVEN)
 """Layouts of raw inputs: N items, C channels or features, H x W pixels, L positions."""
 
 _MOMENTS_CHUNK = 64
+_DIGITS = 7
+_SUMMING = 1e-12  # of a mean: integers are exact, and sums of them in float64 nearly so
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,21 @@ class Preprocessing:
 
     def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Return (n, c, ...) float32 for raw inputs in `layout`."""
-        inputs = channels_first(raw, self.layout).astype(np.float32, order="C")
+        values = channels_first(raw, self.layout)
+        if self._is_cast:
+            return values.astype(np.float32, order="C")
+        # What tells wide numbers apart may be lost in float32, as long as they hold their mean.
+        precise: type[np.floating[Any]] = np.float64 if values.dtype.itemsize > 2 else np.float32
+        inputs = values.astype(precise, order="C")
         shape = (1, -1, *(1,) * (inputs.ndim - 2))[: inputs.ndim]
         std = np.array(self.std)
-        inputs *= (self.scale / std).astype(np.float32).reshape(shape)
-        inputs -= (np.array(self.mean) / std).astype(np.float32).reshape(shape)
-        return inputs
+        inputs *= (self.scale / std).astype(precise).reshape(shape)
+        inputs -= (np.array(self.mean) / std).astype(precise).reshape(shape)
+        return inputs.astype(np.float32, copy=False)
+
+    @property
+    def _is_cast(self) -> bool:
+        return self.scale == 1.0 and set(self.mean) == {0.0} and set(self.std) == {1.0}
 
     def to_json(self) -> dict[str, JSON]:
         """Return what a model card says about preparing inputs."""
@@ -99,7 +111,9 @@ def channels_first(raw: NDArray[Any], layout: str) -> NDArray[Any]:
 
 
 def guessed_layout(shape: tuple[int, ...]) -> str:
-    """Return the layout that inputs of `shape` most likely have.
+    """Return the layout that inputs of `shape` have: the axis of at most 4 is that of the channels.
+
+    Of three axes, two that are equal and longer are those of images without channels.
 
     Raises:
         DataError: If it could be channels first as well as last, or neither.
@@ -108,7 +122,9 @@ def guessed_layout(shape: tuple[int, ...]) -> str:
     match shape:
         case (_, _):
             return "NC"
-        case (_, _, _):
+        case (_, first, last) if (first in few) != (last in few):
+            return "NCL" if first in few else "NLC"
+        case (_, first, last) if first == last and first not in few:
             return "NHW"
         case (_, first, _, last) if (first in few) != (last in few):
             return "NCHW" if first in few else "NHWC"
@@ -138,7 +154,7 @@ def standardising(raw: NDArray[Any], layout: str) -> Preprocessing:
 
     Args:
         raw: (n, ...) train inputs in `layout`, finite.
-        layout: One of `LAYOUTS`.
+        layout: One of `LAYOUTS`, but `AS_GIVEN`, which has no channels.
 
     Raises:
         ConfigError, DataError: If layout and shape do not fit.
@@ -147,9 +163,17 @@ def standardising(raw: NDArray[Any], layout: str) -> Preprocessing:
     moments = RunningMoments()
     for start in range(0, len(raw), _MOMENTS_CHUNK):
         chunk = channels_first(raw[start : start + _MOMENTS_CHUNK], layout)
-        moments.update(chunk.astype(np.float32) * np.float32(scale))
+        moments.update(chunk.astype(np.float64) * scale)
     mean, std = moments.mean, moments.std
     # A channel that never changes carries nothing: leave it at 0 rather than blow up rounding.
-    std = np.where(std > 1e-6 * np.maximum(1.0, np.abs(mean)), std, 1.0)
-    rounded = [tuple(float(f"{value:.7g}") for value in values) for values in (mean, std)]
-    return Preprocessing(str(raw.dtype), layout, scale, rounded[0], rounded[1])
+    rounding = ROUNDING if raw.dtype.kind == "f" else _SUMMING
+    std = np.where(std > rounding * np.abs(mean), std, np.maximum(1.0, np.abs(mean)))
+    rounded = [_rounded(float(m), float(s)) for m, s in zip(mean, std, strict=True)]
+    means, stds = zip(*rounded, strict=True)
+    return Preprocessing(str(raw.dtype), layout, scale, means, stds)
+
+
+def _rounded(mean: float, std: float) -> tuple[float, float]:
+    """Round both to seven digits of `std`: sums end otherwise on other machines."""
+    n_decimals = _DIGITS - 1 - math.floor(math.log10(std))
+    return round(mean, n_decimals), round(std, n_decimals)

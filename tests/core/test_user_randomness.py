@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from niwaki.core.user_randomness import seeded
+from niwaki.core.user_randomness import seeded, seeded_items
 
 
 def _drawn() -> tuple[float, float, float]:
@@ -23,6 +23,16 @@ def test_all_generators_draw_the_same_and_go_on_as_before() -> None:
         follows = _drawn()
     with seeded(2):
         assert (_drawn(), _drawn()) == (other, follows)
+
+
+def test_items_one_by_one_are_those_of_one_go_and_leave_others_alone() -> None:
+    with seeded(3):
+        wanted = [_drawn() for _ in range(4)]
+    with seeded(5):
+        others = [_drawn() for _ in range(4)]
+    with seeded(5):
+        pairs = [(item, _drawn()) for item in seeded_items((_drawn() for _ in range(4)), 3)]
+    assert pairs == list(zip(wanted, others, strict=True))
 
 
 @pytest.fixture

@@ -106,6 +106,18 @@ def test_bytes_that_reach_the_network_unscaled_are_a_warning(
     assert len(data.warnings) == n_warnings
 
 
+@pytest.mark.parametrize("shape", [(60,), (60, 7, 3), (60, 3, 4, 5)])
+def test_inputs_that_stay_as_given_are_not_standardised(shape: tuple[int, ...]) -> None:
+    arrays = Arrays(np.random.default_rng(0).normal(5.0, 2.0, shape), raw_arrays(60).targets)
+    given = {SplitName.TRAIN: Given(arrays, "a")}
+    data = prepare((DIGIT,), given, Preparation("as_given"), seed=0)
+    (batch,) = data[SplitName.TRAIN].batches(100)
+    assert set(batch.inputs.ravel()) <= set(arrays.inputs.astype(np.float32).ravel())
+    assert data.input_shape == shape[1:]
+    with pytest.raises(ConfigError, match=r"'layout' is as_given.* but 'standardise' is true"):
+        Preparation("as_given", standardise=True)
+
+
 def test_inputs_of_another_type_than_those_of_train_are_a_warning() -> None:
     train, test = raw_arrays(60), raw_arrays(9, seed=1)
     as_floats = Arrays(train.inputs / np.float32(255.0), train.targets)

@@ -89,3 +89,11 @@ def test_more_labels_than_images_names_both_files(tmp_path: Path) -> None:
     labels = write(tmp_path / "l", np.ones(9, np.uint8))
     with pytest.raises(DataError, match=r"i' with '.*l'.*\(9,\) for inputs of shape \(8, 4, 4\)"):
         load(IdxSettings(images, labels), seed=0)
+
+
+@pytest.mark.parametrize("shape", [(1,) * 70, (0, 2**32 - 1, 2**32 - 1)])
+def test_a_shape_that_no_array_has_is_an_error(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    header = bytes([0, 0, 8, len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
+    (tmp_path / "x").write_bytes(header + b"\1" * (0 not in shape))
+    with pytest.raises(DataError, match="'x' says that its shape is"):
+        read_idx(tmp_path / "x", "x")

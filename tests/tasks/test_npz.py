@@ -92,6 +92,30 @@ def test_a_damaged_file_is_an_error(tmp_path: Path) -> None:
         load(NpzSettings(str(path), TASKS), seed=0)
 
 
+@pytest.mark.parametrize(("at", "byte"), [(4, 0xFF), (6, 0x01), (8, 0x0C), (8, 0x0E)])
+def test_a_damaged_entry_is_an_error(tmp_path: Path, at: int, byte: int) -> None:
+    """Version, flags and method of compression of the entry, there and in the directory."""
+    path = Path(write(tmp_path / "a.npz", 9))
+    data = bytearray(path.read_bytes())
+    for signature, shift in ((b"PK\x03\x04", 0), (b"PK\x01\x02", 2)):
+        data[data.index(signature) + at + shift] = byte
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="cannot be read as an"):
+        load(NpzSettings(str(path), TASKS), seed=0)
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".npz", "a.npz/b.npz"])
+def test_a_path_that_cannot_be_is_an_error(tmp_path: Path, name: str) -> None:
+    write(tmp_path / "a.npz", 9)
+    with pytest.raises(DataError, match=r"\(file of the train split\) (cannot be|does not)"):
+        load(NpzSettings(str(tmp_path / name), TASKS), seed=0)
+
+
+def test_the_home_of_nobody_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"'~nobody-at-all/a\.npz' cannot be found, since"):
+        load(NpzSettings("~nobody-at-all/a.npz", TASKS), seed=0)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -41,6 +41,38 @@ def test_a_channel_that_never_changes_becomes_zero() -> None:
     assert np.abs(standardising(raw, "NCHW").apply(raw)[:, 0]).max() < 1e-6
 
 
+@pytest.mark.parametrize(
+    ("level", "spread", "dtype"),
+    [
+        (5.5e-7, 1e-7, np.float32),  # wavelengths, in metres
+        (1e-30, 1e-33, np.float32),
+        (2e30, 3e29, np.float32),
+        (1_700_000_123.0, 1e3, np.float64),  # seconds since 1970, within an hour
+        (1.7e18, 2e10, np.int64),  # nanoseconds since 1970, within a minute
+    ],
+)
+def test_channels_of_any_size_are_standardised(
+    level: float, spread: float, dtype: type[np.generic]
+) -> None:
+    raw = np.random.default_rng(0).normal(level, spread, (400, 2)).astype(dtype)
+    inputs = standardising(raw, "NC").apply(raw)
+    assert inputs.dtype == np.float32
+    assert inputs.mean(axis=0) == pytest.approx(0.0, abs=1e-4)
+    assert inputs.std(axis=0) == pytest.approx(1.0, abs=1e-4)
+    assert len(np.unique(inputs)) > 700
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-30, 20_231_107.0, 1_700_000_123.0])
+def test_a_constant_of_any_size_becomes_zero(level: float) -> None:
+    raw = level * (1.0 + 1e-8 * np.random.default_rng(0).normal(size=(400, 1)))
+    assert np.abs(standardising(raw, "NC").apply(raw)).max() < 1e-6
+
+
+def test_bytes_that_never_change_become_zero() -> None:
+    raw = np.tile(np.arange(256, dtype=np.uint8), (777, 1))
+    assert np.abs(standardising(raw, "NC").apply(raw)).max() < 1e-6
+
+
 def test_as_given_changes_no_value() -> None:
     raw = np.random.default_rng(0).normal(size=(3, 2, 4, 4))
     assert (as_given(raw, "NCHW").apply(raw) == raw.astype(np.float32)).all()
@@ -53,13 +85,22 @@ def test_json_both_ways() -> None:
 
 @pytest.mark.parametrize(
     ("shape", "layout"),
-    [((9, 3, 32, 32), "NCHW"), ((9, 32, 32, 1), "NHWC"), ((9, 28, 28), "NHW"), ((9, 7), "NC")],
+    [
+        ((9, 3, 32, 32), "NCHW"),
+        ((9, 32, 32, 1), "NHWC"),
+        ((9, 28, 28), "NHW"),
+        ((9, 3, 128), "NCL"),
+        ((9, 128, 3), "NLC"),
+        ((9, 7), "NC"),
+    ],
 )
 def test_a_layout_is_told_by_the_shape(shape: tuple[int, ...], layout: str) -> None:
     assert guessed_layout(shape) == layout
 
 
-@pytest.mark.parametrize("shape", [(9, 3, 32, 3), (9, 16, 32, 32), (9,), (1, 2, 3, 4, 5)])
+@pytest.mark.parametrize(
+    "shape", [(9, 3, 32, 3), (9, 16, 32, 32), (9, 9, 128), (9, 3, 3), (9,), (1, 2, 3, 4, 5)]
+)
 def test_a_shape_that_does_not_tell_is_an_error(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="set 'layout'"):
         guessed_layout(shape)

@@ -123,7 +123,7 @@ def _inferred(
         if TaskKind(settings[name].kind).has_classes:
             _require_several_classes(given[SplitName.TRAIN].arrays.targets[name], name)
     shaped = {split: _shaped(items, settings) for split, items in given.items()}
-    preparation = Preparation(AS_GIVEN, standardise=False)
+    preparation = Preparation(AS_GIVEN)
     return prepare(declared_tasks(settings), shaped, preparation, seed=seed)
 
 
