@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from niwaki.spaces.grammar.attributes import MOST_REMEMBERED, Attributes
 from niwaki.spaces.grammar.tree import Tree
 
+MOST_NUMBERS = 8_000_000  # in what is remembered: rows are as wide as there are operations
+
 
 @dataclass(frozen=True)
 class Encoding:
@@ -61,12 +63,14 @@ class Encoder:
         self._encoding, self._attributes = encoding, attributes
         names = _vocabulary(attributes) if encoding.counts else ()
         self._column_of = {name: i for i, name in enumerate(names)}
+        width = len(names) + encoding.n_neighbourhoods
+        self._most = min(MOST_REMEMBERED, MOST_NUMBERS // max(1, width))
         self._sums: dict[tuple[str, Tree], NDArray[np.float64]] = {}
         self._paths: dict[tuple[str, Tree], NDArray[np.float64]] = {}
 
     def of(self, tree: Tree) -> NDArray[np.float64]:
         """Return (d,) features of a valid tree."""
-        if len(self._sums) + len(self._paths) > MOST_REMEMBERED:
+        if len(self._sums) > self._most or len(self._paths) > MOST_REMEMBERED:
             self._sums.clear()
             self._paths.clear()
         summed = self._sum(self._attributes.grammar.start, tree)

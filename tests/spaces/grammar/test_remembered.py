@@ -1,12 +1,22 @@
 """What is remembered of subtrees is what would be computed anew: of kin, and of deep trees."""
 
 import pickle
+import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from niwaki.spaces.grammar import Attributes, Canonical, Encoding, GrammarSpace, Tree, read_tree
-from niwaki.spaces.grammar.encoding import Encoder
+from niwaki.spaces.grammar import (
+    Attributes,
+    Canonical,
+    Encoding,
+    GrammarSpace,
+    Tree,
+    read_grammar,
+    read_tree,
+)
+from niwaki.spaces.grammar.encoding import MOST_NUMBERS, Encoder
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +51,19 @@ def test_features(kin: list[Tree], space: GrammarSpace) -> None:
     for tree in kin:
         anew = Encoder(space.encoding, attributes).of(copied(tree))
         np.testing.assert_array_equal(encoder.of(tree), anew)
+
+
+def test_features_of_thousands_of_operations_are_kept_within_bounds() -> None:
+    many = "|".join(map(str, range(3000)))
+    grammar = read_grammar(f"start S\nterminal l(d={many})\nS -> s: L L\nL -> l\n")
+    encoder = Encoder(Encoding(n_paths=0), Attributes(grammar))
+    leaves = list(grammar.leaves.values())
+    tracemalloc.start()
+    for pair in pairwise(leaves):
+        encoder.of(Tree("s", pair))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1.3 * 8 * MOST_NUMBERS  # bytes
 
 
 def test_paths_are_of_leaves_and_neighbours_wherever_a_subtree_stands(
