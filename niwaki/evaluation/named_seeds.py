@@ -18,7 +18,7 @@ def named_seed(name: str, family: NetworkFamily) -> Candidate:
 
     Raises:
         ConfigError: If the file cannot be read.
-        SpaceError: If there is no such seed, or the candidate is not of the family's space.
+        SpaceError: If there is no such seed, or the file holds no candidate of the family's space.
     """
     if not name.endswith(".json"):
         return family.seed(name)
@@ -26,9 +26,9 @@ def named_seed(name: str, family: NetworkFamily) -> Candidate:
         data = json.loads(expanded(name).read_text())
     except (OSError, ValueError) as error:
         raise ConfigError(f"the seed '{name}' cannot be read: {error}") from error
-    whole = Candidate.from_json(data)
-    candidate = whole.part("architecture") if whole.part("architecture").items else whole
     try:
+        whole = Candidate.from_json(data)
+        candidate = whole.part("architecture") if whole.part("architecture").items else whole
         family.space.validate(candidate)
     except SpaceError as error:
         raise SpaceError(f"the seed '{name}' is not of this space: {error}") from error

@@ -310,7 +310,9 @@ class ScratchTraining:
 
 
 def part_of(split: Split, share: float) -> Split:
-    """Return a part of a split in memory, every so many-th item; at least two items.
+    """Return a part of a split in memory, at least two items, drawn at random but always the same.
+
+    Larger parts contain the smaller ones.
 
     Raises:
         ConfigError: If the split is read from a loader, so that its items cannot be picked.
@@ -321,7 +323,6 @@ def part_of(split: Split, share: float) -> Split:
             "use 'shrinks: steps'"
         )
     n_kept = min(split.n_items, max(2, round(split.n_items * share)))
-    # The same for all seeds, and larger parts contain the smaller ones.
     order = stream(0, "part of the train split").permutation(split.n_items)
     return ArraySplit(split.arrays.take(order[:n_kept]), split.preprocessing)
 

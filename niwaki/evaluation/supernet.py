@@ -24,7 +24,7 @@ from niwaki.evaluation.slimmable_family import image_shape
 from niwaki.evaluation.subnetworks import SubNetworks
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.spaces.joint import JointSpace
-from niwaki.spaces.precision import ARCHITECTURE, FP32, QUANTIZATION, with_precisions
+from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION, with_precisions
 from niwaki.spaces.slimmable.build import SuperNetwork
 from niwaki.spaces.slimmable.layout import Shape
 from niwaki.spaces.slimmable.space import SlimmableSettings, SlimmableSpace
@@ -156,10 +156,12 @@ class SupernetEvaluator(DeployedEvaluator):
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         layers = self.architectures.layer_table(candidate.part(ARCHITECTURE))
         asked = candidate.part(QUANTIZATION).decisions
+        n_params = sum(layer.params for layer in layers)
+        n_int8 = sum(layer.n_weights for layer in layers if asked[layer.path] == INT8)
         return {
             "macs": float(sum(layer.macs for layer in layers)),
-            "params": float(sum(layer.params for layer in layers)),
-            "weight_bytes": float(sum(_bytes(x.n_weights, asked[x.path]) for x in layers)),
+            "params": float(n_params),
+            "weight_bytes": float(4 * n_params - 3 * n_int8),
         }
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:

@@ -155,7 +155,7 @@ def _holds(whole: NDArray[np.float32], values: NDArray[np.float32]) -> bool:
     n_rows = values.size // n_in_row
     if whole.dtype != values.dtype:
         return False
-    rows = np.concatenate([[np.uint64(0)], np.cumsum(_bits(whole).reshape(len(whole), -1).sum(1))])
+    rows = np.concatenate([[np.uint64(0)], np.cumsum(_bits(whole).reshape(-1, n_in_row).sum(1))])
     return bool(np.any(rows[n_rows:] - rows[:-n_rows] == _bits(values).sum()))
 
 

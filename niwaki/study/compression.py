@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -164,6 +164,8 @@ def data_loader(
 ) -> Callable[[], TaskData]:
     """Return what loads the data; picklable if what it is made from is.
 
+    Generators, and whatever else can be gone through once, are read at once.
+
     Raises:
         ConfigError: If there are no data.
     """
@@ -183,6 +185,8 @@ def data_loader(
                 "the smaller models learn to agree with the original"
             )
         tasks = {"train": [example_inputs]}
+    if isinstance(tasks, Mapping):
+        tasks = {n: list(each) if isinstance(each, Iterator) else each for n, each in tasks.items()}
     return partial(_inferred_from, tasks, source, seed)
 
 

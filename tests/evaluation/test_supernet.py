@@ -94,6 +94,14 @@ def test_it_travels_to_another_process_and_measures_the_same(
     assert len(pickle.dumps(evaluator)) < 100_000
 
 
+def test_bytes_of_weights_are_those_of_the_parameters(evaluator: SupernetEvaluator) -> None:
+    largest = evaluator.architectures.largest
+    n_params = evaluator.cheap(evaluator.spell(largest, "fp32"))["params"]
+    n_weights = sum(layer.n_weights for layer in evaluator.architectures.layer_table(largest))
+    found = [evaluator.cheap(evaluator.spell(largest, p))["weight_bytes"] for p in ("fp32", "int8")]
+    assert found == [4 * n_params, 4 * (n_params - n_weights) + n_weights]
+
+
 def test_int8_is_smaller_than_fp32(evaluator: SupernetEvaluator) -> None:
     largest = evaluator.architectures.largest
     sizes = [

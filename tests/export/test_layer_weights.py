@@ -88,3 +88,22 @@ def test_clones_have_weights_of_their_own() -> None:
         )
     ]
     assert len({weight.constant for weight in weights.values()}) == len(owners)
+
+
+class _Scaled(nn.Module):
+    """A bare kernel of one number, masked, beside a scalar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(2.0))
+        self.kernel = nn.Parameter(torch.tensor(0.5).reshape(1, 1, 1, 1))
+        self.mask = nn.Buffer(torch.ones(1, 1, 1, 1))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return F.conv2d(x, self.kernel * self.mask) * self.scale
+
+
+def test_scalars_are_parameters_like_others() -> None:
+    model = _Scaled().eval()
+    (weight,) = layer_weights(export_module(model, [torch.zeros(2, 1, 8, 8)]), model).values()
+    assert weight.parameter == "kernel"

@@ -1,6 +1,7 @@
 """`niwaki.compress`: from a trained model to verified files."""
 
 import json
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,10 +11,11 @@ from torch import nn
 
 import niwaki
 from niwaki.core.errors import ConfigError, RunFolderError
+from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
-from niwaki.study.compression import Compressed, CompressionRequest
+from niwaki.study.compression import Compressed, CompressionRequest, data_loader
 from niwaki.study.front import FrontModel
 from niwaki.study.report_page import report_data
 from niwaki.study.run import Run, load_front
@@ -196,3 +198,10 @@ def test_a_network_that_is_only_pruned_has_no_int8_version(tmp_path: Path) -> No
     found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
     assert found.int8 is None
     assert "int8" not in found.summary()
+
+
+def test_data_that_can_be_gone_through_once_can_travel_and_be_read_again() -> None:
+    once = {split: iter(batches) for split, batches in loaders().items()}
+    load = data_loader(ModelSource(module=build()), once, None, seed=0)
+    first, again, there = load(), load(), pickle.loads(pickle.dumps(load))()
+    assert first.fingerprint == again.fingerprint == there.fingerprint
