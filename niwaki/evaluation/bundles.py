@@ -15,7 +15,7 @@ from niwaki.core.errors import ExportError
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Export, Provenance
-from niwaki.evaluation.deployment import INPUT_NAME, Deployment, FloatGraph, layer_rows
+from niwaki.evaluation.deployment import Deployment, FloatGraph, layer_rows
 from niwaki.export.bundle import read_bundle, replace_card, write_bundle
 from niwaki.export.card import InputCard, LayerCard, ModelCard, TaskCard
 from niwaki.export.torch_export import export_module
@@ -58,12 +58,12 @@ class Exporter:
                 return card
         module = make_module().eval()
         inputs = self._inputs()
-        names = self._deployment.output_names
+        input_name, names = self._deployment.input_name, self._deployment.output_names
         example = torch.from_numpy(inputs[:2])
         float_model = export_module(
-            module, (example,), input_names=[INPUT_NAME], output_names=names
+            module, (example,), input_names=[input_name], output_names=names
         )
-        check = verify_model(float_model, {INPUT_NAME: inputs}, torch_module=module)
+        check = verify_model(float_model, {input_name: inputs}, torch_module=module)
         check.require(f"the float graph of {candidate.key}")
         graph = FloatGraph(float_model, {})
         if plan.int8_layers:
@@ -82,7 +82,7 @@ class Exporter:
             folder,
             model,
             card,
-            inputs={INPUT_NAME: inputs},
+            inputs={input_name: inputs},
             torch_outputs=torch_outputs(module, [inputs], names),
         )
         return bundle.card
@@ -90,7 +90,7 @@ class Exporter:
     def _inputs(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         """Return real images that the model was neither trained nor selected on."""
         feeds = self._deployment.feeds(SplitName.TEST, MAX_ITEMS)
-        return np.concatenate([feed[INPUT_NAME] for feed in feeds])
+        return np.concatenate([feed[self._deployment.input_name] for feed in feeds])
 
     def _card(
         self, candidate: Candidate, plan: QuantizationPlan, realised: Mapping[str, str]
@@ -98,7 +98,7 @@ class Exporter:
         data, target = self._deployment.data, self._deployment.target
         return ModelCard(
             name=f"{self._provenance.study}-{candidate.key[:8]}",
-            inputs=(InputCard(INPUT_NAME, data.input_shape, data.preprocessing),),
+            inputs=(InputCard(self._deployment.input_name, data.input_shape, data.preprocessing),),
             tasks=tuple(
                 TaskCard(t.name, str(t.kind), t.name, t.classes, t.metrics[0].unit)
                 for t in data.tasks

@@ -27,6 +27,7 @@ from niwaki.export.equalisation import LEAST_SPREAD, equalised
 from niwaki.export.fake_quantization import FakeQuantized
 from niwaki.export.float_graph import float_graph
 from niwaki.export.fx_graph import write_graph
+from niwaki.export.graph_writer import claimed
 from niwaki.export.module_equalisation import equalise_module
 from niwaki.export.quantize import quantize_model
 from niwaki.export.realised import Realised, realised_precisions
@@ -118,6 +119,12 @@ class Deployment:
         """Names of the model's outputs: those of the tasks."""
         return [task.name for task in self.data.tasks]
 
+    @property
+    def input_name(self) -> str:
+        """Name of the model's input: `image`, or `input` where a task is called that."""
+        outputs = set(self.output_names)
+        return INPUT_NAME if INPUT_NAME not in outputs else claimed("input", outputs)
+
     def float_graph(self, module: nn.Module, *, quantizable: bool = True) -> FloatGraph:
         """Return a trained module as `float_model` writes it, made ready as `prepared` says."""
         return self.prepared(self.float_model(module), quantizable=quantizable)
@@ -134,7 +141,7 @@ class Deployment:
         return float_graph(
             module,
             self._shape,
-            lambda: torch.from_numpy(self.timing_feeds(n_images=2)[INPUT_NAME]),
+            lambda: torch.from_numpy(self.timing_feeds(n_images=2)[self.input_name]),
             **self._names,
         )
 
@@ -160,7 +167,7 @@ class Deployment:
 
     @property
     def _names(self) -> dict[str, list[str]]:
-        return {"input_names": [INPUT_NAME], "output_names": self.output_names}
+        return {"input_names": [self.input_name], "output_names": self.output_names}
 
     def calibrated(self, float_model: onnx.ModelProto) -> FloatGraph:
         """Return a float graph made ready to be quantized, in the ways of the settings."""
@@ -214,7 +221,7 @@ class Deployment:
 
         def predictions() -> Iterator[tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]]:
             for batch in batches:
-                yield runner({INPUT_NAME: batch.inputs}), batch.targets
+                yield runner({self.input_name: batch.inputs}), batch.targets
 
         return score(self.data.tasks, predictions(), chance=self.data.chance)
 
@@ -255,7 +262,7 @@ class Deployment:
         """
         left, size = n_images, min(n_images, self._settings.batch_size)
         for batch in self.data[split].batches(size, rng=rng):
-            yield {INPUT_NAME: batch.inputs[:left]}
+            yield {self.input_name: batch.inputs[:left]}
             left -= len(batch)
             if left <= 0:
                 return

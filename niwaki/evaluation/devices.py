@@ -58,7 +58,7 @@ def layout_for(network: nn.Module, inputs: Tensor) -> torch.memory_format:
 def _runs(network: nn.Module, inputs: Tensor, layout: torch.memory_format) -> bool:
     try:
         with torch.no_grad(), drawing(0, inputs.device):
-            placed(copied(network), inputs.device, layout).eval()(laid_out(inputs, layout))
+            placed(copied(network), inputs.device, layout).eval()(laid_out(inputs.clone(), layout))
     except Exception:  # of the network's own code, which may raise anything
         return False
     return True
@@ -75,12 +75,13 @@ def laid_out(inputs: Tensor, layout: torch.memory_format) -> Tensor:
 
 
 def to_tensors(batch: Batch, device: torch.device) -> Tensors:
-    """Return a batch as tensors on `device`; images are laid out channels-last.
+    """Return a batch as tensors on `device`, its inputs copied; images are laid out channels-last.
 
     What is trained on them, or differentiated, must be `placed` channels-last, too, or get them
     `laid_out` as it is.
     """
-    images = laid_out(torch.from_numpy(batch.inputs).to(device), torch.channels_last)
+    # A copy: some networks normalise in place what they are given.
+    images = laid_out(torch.tensor(batch.inputs, device=device), torch.channels_last)
     return images, {name: torch.from_numpy(y).to(device) for name, y in batch.targets.items()}
 
 

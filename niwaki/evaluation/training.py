@@ -179,7 +179,8 @@ class SuperNetworkTraining:
         )
 
     def _answers(self, images: Tensor, candidate: Candidate) -> dict[str, Tensor]:
-        outputs = self.network(images, candidate)
+        # A copy: all networks of a step get the same, and one may change it in place.
+        outputs = self.network(images.clone(), candidate)
         return dict(zip((task.name for task in self._data.tasks), outputs, strict=True))
 
     def _set_learning_rate(self, step: int) -> None:

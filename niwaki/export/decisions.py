@@ -46,7 +46,7 @@ def decisions_of(module: nn.Module, inputs: Sequence[torch.Tensor]) -> tuple[Dec
     """
     noting = _Noting()
     with torch.no_grad(), repeatable(module), noting:
-        module(*inputs)
+        module(*(x.clone() for x in inputs))  # some models change in place what they are given
     return tuple(noting.decisions)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import fx, nn
 
 from niwaki.core.errors import ExportError
-from niwaki.export.graph_writer import GraphWriter, Shape, Tensor, claimed
+from niwaki.export.graph_writer import GraphWriter, Shape, Tensor, claimed, require_apart
 from niwaki.export.operators import Call, Converter, converter_of
 from niwaki.export.operators.normalisation import can_fold
 from niwaki.export.operators.table import to_numpy
@@ -99,6 +99,7 @@ def write_graph(
     traced = trace(module, input_shapes)
     inputs = _inputs(traced, input_names)
     returned = _returned(traced, output_names)
+    require_apart([tensor.name for tensor in inputs.values()], list(returned))
     norms = _foldable_norms(traced)
     writer = GraphWriter(list(inputs.values()), list(returned), _layer_names(traced))
     tensors = _write_calls(traced, writer, dict(inputs), norms)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from niwaki._version import __version__
+from niwaki.core.errors import ExportError
 
 OPSET = 20
 IR_VERSION = 10
@@ -206,6 +207,19 @@ def finished_model(graph: onnx.GraphProto) -> onnx.ModelProto:
         producer_name="niwaki",
         producer_version=__version__,
     )
+
+
+def require_apart(inputs: Sequence[str], outputs: Sequence[str]) -> None:
+    """Check that no output has the name of an input.
+
+    Raises:
+        ExportError: If one has: a graph has one tensor of a name.
+    """
+    if both := sorted(set(inputs) & set(outputs)):
+        raise ExportError(
+            f"'{both[0]}' is the name of an input and of an output, and a graph has one tensor of "
+            "a name: give another in `input_names` or `output_names`"
+        )
 
 
 def claimed(name: str, taken: set[str], *, but: Collection[str] = ()) -> str:

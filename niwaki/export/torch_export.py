@@ -20,7 +20,7 @@ from torch import nn
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.decisions import decisions_of, repeated
-from niwaki.export.graph_writer import BATCH, OPSET, finished_model
+from niwaki.export.graph_writer import BATCH, OPSET, finished_model, require_apart
 from niwaki.export.inner_module import as_inner, with_names_of_the_model
 from niwaki.export.layer_names import named_by_layers
 from niwaki.export.lengths import lengths_followed
@@ -60,6 +60,8 @@ def export_module(
     _require_no_projections(module)
     model = _followed(module, example_inputs, _apart(input_names), _apart(output_names))
     _check_operators(model)
+    inputs, outputs = (list(map(_told, infos)) for infos in (model.graph.input, model.graph.output))
+    require_apart(inputs, outputs)
     ends = {info.name: _told(info) for info in (*model.graph.input, *model.graph.output)}
     graph = named_by_layers(simplified(model.graph), ModuleNames.of(module), ends)
     graph.name = "niwaki"

@@ -30,7 +30,8 @@ def torch_outputs(
     module.eval()
     try:
         with torch.no_grad():
-            answer = module(*(torch.from_numpy(np.ascontiguousarray(x)) for x in inputs))
+            # Copies: some models normalise in place what they are given.
+            answer = module(*(torch.from_numpy(np.array(x, order="C")) for x in inputs))
     finally:
         module.train(was_training)
     named = named_outputs(answer, names)

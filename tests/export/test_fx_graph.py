@@ -9,6 +9,7 @@ from torch import nn
 
 from niwaki.core.errors import ExportError
 from niwaki.export.fx_graph import build_graph
+from niwaki.export.torch_export import export_module
 from tests.export.networks import INPUT_SHAPE, MultiTask, Transformer, flat, images, run, settled
 
 
@@ -204,3 +205,19 @@ def test_a_forward_of_the_modules_own_is_not_passed_over() -> None:
     module.forward = lambda x: x  # type: ignore[method-assign]
     with pytest.raises(ExportError, match="forward"):
         build_graph(module, [(1, 4)])
+
+
+class Restored(nn.Module):
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"image": image * 2.0}
+
+
+def test_an_output_has_no_name_of_an_input() -> None:
+    module = Restored().eval()
+    with pytest.raises(ExportError, match="'image' is the name of an input and of an output"):
+        build_graph(module, [(1, 3)])
+    with pytest.raises(ExportError, match="'image' is the name of an input and of an output"):
+        export_module(module, [torch.ones(2, 3)], output_names=["image"])
+    assert list(run(build_graph(module, [(1, 3)], input_names=["x"]), images(1, (1, 3)))) == [
+        "image"
+    ]

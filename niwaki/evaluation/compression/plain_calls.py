@@ -38,9 +38,11 @@ def plainly_called(module: nn.Module) -> nn.Module:
 
     def forward(self: Any, inputs: torch.Tensor) -> Any:
         given = inputs.long() if vars(self).get(_INTEGERS) else inputs
-        if vars(self).get(_CONTIGUOUS):
-            # Of one channel, `contiguous` would leave the strides that convolutions go by.
-            given = given.clone(memory_format=torch.contiguous_format)
+        # A copy: some models normalise in place what they are given, and others are to read it too.
+        # Of one channel, `contiguous` would leave the strides that convolutions go by.
+        keeps = vars(self).get(_CONTIGUOUS)
+        layout = torch.contiguous_format if keeps else torch.preserve_format
+        given = given.clone(memory_format=layout)
         return _with_columns(plain(original(self, given)), vars(self).get(_COLUMNS, ()))
 
     kind = type(module)

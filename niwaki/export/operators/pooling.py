@@ -1,6 +1,7 @@
 """Pooling, and means."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -17,7 +18,16 @@ def _spread(value: Sizes, n_axes: int) -> list[int]:
     return [value] * n_axes if isinstance(value, int) else list(value)
 
 
-@function_converter(F.max_pool1d, F.max_pool2d)
+def _require_channels(call: Call, x: Tensor, n_axes: int) -> None:
+    """Refuse inputs without channels: torch pools their last axes, and ONNX those from the third.
+
+    Raises:
+        ExportError: If there is another number of axes than batch, channels and `n_axes`.
+    """
+    if x.rank != n_axes + 2:
+        raise call.unsupported(f"it pools {n_axes} of {x.rank} axes, without an axis of channels")
+
+
 def convert_max_pool(
     call: Call,
     input: Tensor,
@@ -27,11 +37,13 @@ def convert_max_pool(
     dilation: Sizes = 1,
     ceil_mode: bool = False,
     return_indices: bool = False,
+    *,
+    n_axes: int,
 ) -> Tensor:
     """Write MaxPool."""
     if return_indices:
         raise call.unsupported("max pooling that returns indices")
-    n_axes = input.rank - 2
+    _require_channels(call, input, n_axes)
     return call.writer.node(
         "MaxPool",
         [input],
@@ -45,8 +57,7 @@ def convert_max_pool(
     )
 
 
-@module_converter(nn.MaxPool1d, nn.MaxPool2d)
-def convert_max_pool_module(call: Call, module: nn.MaxPool2d, x: Tensor) -> Tensor:
+def convert_max_pool_module(call: Call, module: nn.MaxPool2d, x: Tensor, *, n_axes: int) -> Tensor:
     """Write MaxPool."""
     return convert_max_pool(
         call,
@@ -57,10 +68,10 @@ def convert_max_pool_module(call: Call, module: nn.MaxPool2d, x: Tensor) -> Tens
         module.dilation,
         module.ceil_mode,
         module.return_indices,
+        n_axes=n_axes,
     )
 
 
-@function_converter(F.avg_pool1d, F.avg_pool2d)
 def convert_average_pool(
     call: Call,
     input: Tensor,
@@ -70,11 +81,13 @@ def convert_average_pool(
     ceil_mode: bool = False,
     count_include_pad: bool = True,
     divisor_override: int | None = None,
+    *,
+    n_axes: int,
 ) -> Tensor:
     """Write AveragePool."""
     if divisor_override is not None:
         raise call.unsupported("average pooling with `divisor_override`")
-    n_axes = input.rank - 2
+    _require_channels(call, input, n_axes)
     return call.writer.node(
         "AveragePool",
         [input],
@@ -88,8 +101,7 @@ def convert_average_pool(
     )
 
 
-@module_converter(nn.AvgPool1d, nn.AvgPool2d)
-def convert_average_pool_module(call: Call, module: Any, x: Tensor) -> Tensor:
+def convert_average_pool_module(call: Call, module: Any, x: Tensor, *, n_axes: int) -> Tensor:
     """Write AveragePool."""
     return convert_average_pool(
         call,
@@ -101,12 +113,19 @@ def convert_average_pool_module(call: Call, module: Any, x: Tensor) -> Tensor:
         module.count_include_pad,
         # AvgPool1d has none.
         getattr(module, "divisor_override", None),
+        n_axes=n_axes,
     )
 
 
-@function_converter(F.adaptive_avg_pool1d, F.adaptive_avg_pool2d)
-def convert_adaptive_average_pool(call: Call, input: Tensor, output_size: Sizes) -> Tensor:  # noqa: ARG001
+def convert_adaptive_average_pool(
+    call: Call,
+    input: Tensor,
+    output_size: Sizes,  # noqa: ARG001
+    *,
+    n_axes: int,
+) -> Tensor:
     """Write GlobalAveragePool, or AveragePool where the output's size divides the input's."""
+    _require_channels(call, input, n_axes)
     sizes = list(zip(input.shape[2:], call.shape[2:], strict=True))
     if all(out == 1 for _, out in sizes):
         return call.writer.node("GlobalAveragePool", [input], call.shape, name=call.path)
@@ -116,13 +135,38 @@ def convert_adaptive_average_pool(call: Call, input: Tensor, output_size: Sizes)
             f"adaptive average pooling from {input.shape[2:]} to {call.shape[2:]}, which the "
             "output's size does not divide"
         )
-    return convert_average_pool(call, input, kernel)
+    return convert_average_pool(call, input, kernel, n_axes=n_axes)
 
 
-@module_converter(nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d)
-def convert_adaptive_average_pool_module(call: Call, module: Any, x: Tensor) -> Tensor:
+def convert_adaptive_average_pool_module(
+    call: Call, module: Any, x: Tensor, *, n_axes: int
+) -> Tensor:
     """Write GlobalAveragePool, or AveragePool where the output's size divides the input's."""
-    return convert_adaptive_average_pool(call, x, module.output_size)
+    return convert_adaptive_average_pool(call, x, module.output_size, n_axes=n_axes)
+
+
+def _register(n_axes: int, functions: Sequence[Any], modules: Sequence[Any]) -> None:
+    """Register the poolings over so many axes: the largest value, the mean, and to a given size."""
+    largest, average, adaptive = functions
+    function_converter(largest)(partial(convert_max_pool, n_axes=n_axes))
+    function_converter(average)(partial(convert_average_pool, n_axes=n_axes))
+    function_converter(adaptive)(partial(convert_adaptive_average_pool, n_axes=n_axes))
+    largest, average, adaptive = modules
+    module_converter(largest)(partial(convert_max_pool_module, n_axes=n_axes))
+    module_converter(average)(partial(convert_average_pool_module, n_axes=n_axes))
+    module_converter(adaptive)(partial(convert_adaptive_average_pool_module, n_axes=n_axes))
+
+
+_register(
+    1,
+    (F.max_pool1d, F.avg_pool1d, F.adaptive_avg_pool1d),
+    (nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d),
+)
+_register(
+    2,
+    (F.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d),
+    (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d),
+)
 
 
 @function_converter(torch.mean, "mean")

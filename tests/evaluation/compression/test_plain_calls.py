@@ -18,6 +18,10 @@ from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.plain_calls import note_answers, plain, plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
+from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
+from niwaki.export.fx_graph import build_graph
+from niwaki.export.layers import quantizable_layers
+from niwaki.tasks.base import SplitName
 from niwaki.tasks.task import TaskKind
 
 ONE, TWO = torch.ones(1), torch.zeros(2)
@@ -79,6 +83,36 @@ def test_the_model_that_was_given_is_left_as_it_is() -> None:
     loaded = ModelSource(module=model).load()
     assert model.training and model.fc.training
     assert not loaded.training and loaded.fc is not model.fc
+
+
+class Normalising(nn.Module):
+    """Normalises what it is given in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(5, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.fc(x.sub_(0.5).div_(0.25))
+        return scores
+
+
+def test_a_model_that_changes_its_inputs_gets_a_copy() -> None:
+    torch.manual_seed(0)
+    module, inputs = plainly_called(Normalising().eval()), torch.rand(64, 5)
+    expected, before = module(inputs), inputs.clone()
+    torch.testing.assert_close(module(inputs), expected)
+    assert torch.equal(inputs, before)
+    assert quantizable_layers(build_graph(module, [(1, 5)])) == ["fc"]
+
+
+def test_a_model_that_changes_its_inputs_teaches_what_it_answers() -> None:
+    torch.manual_seed(0)
+    module = plainly_called(Normalising().eval())
+    data = infer_from({"train": [torch.rand(64, 5)]}, module, seed=0)
+    tuning = Tuning(copied(module), data, TuningSettings(distillation=1.0), seed=0)
+    batch = next(data[SplitName.TRAIN].batches(16))
+    assert tuning._loss(copied(module), batch).detach() < 1e-6
 
 
 class Words(nn.Module):

@@ -8,9 +8,10 @@ import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import Tensor, nn
 
 from niwaki.core.errors import ExportError
+from niwaki.export.float_graph import float_graph
 from niwaki.export.fx_graph import build_graph
 from niwaki.export.operators import FUNCTIONS, MODULES
-from tests.export.networks import settled
+from tests.export.networks import run, settled
 from tests.export.test_fx_graph import check_equal
 
 IMAGE = (1, 8, 12, 10)
@@ -207,3 +208,13 @@ def test_every_layer_of_the_table_is_tested() -> None:
 
 def test_functions_are_registered_by_object_and_methods_by_name() -> None:
     assert FUNCTIONS[F.relu] is FUNCTIONS["relu"]
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1)])
+def test_pooling_without_channels_is_left_to_torch(pool: nn.Module) -> None:
+    with pytest.raises(ExportError, match="without an axis of channels"):
+        build_graph(nn.Sequential(pool).eval(), [(4, 10, 8)])
+    inputs = torch.randn(4, 10, 8)
+    model = float_graph(nn.Sequential(pool).eval(), (4, 10, 8), lambda: inputs)
+    (found,) = run(model, inputs.numpy()).values()
+    torch.testing.assert_close(torch.from_numpy(found), pool(inputs))
