@@ -26,12 +26,15 @@ def simplified(graph: onnx.GraphProto) -> onnx.GraphProto:
         if norm.op_type == "BatchNormalization":
             _fold(graph, i)
     index = GraphIndex(graph)
-    ranks = {info.name: len(info.type.tensor_type.shape.dim) for info in graph.value_info}
+    known = (*graph.input, *graph.value_info)
+    ranks = {info.name: len(info.type.tensor_type.shape.dim) for info in known}
+    kept: list[onnx.NodeProto] = []
     for node in graph.node:
         is_image = bool(node.input) and ranks.get(node.input[0]) == _IMAGE_RANK
         if node.op_type == "ReduceMean" and is_image and _over_all_pixels(index, node):
-            _pool(node)
-    kept = [node for node in graph.node if node.op_type]
+            kept.extend(_pooling(node))
+        elif node.op_type:
+            kept.append(node)
     del graph.node[:]
     graph.node.extend(kept)
     fix_sizes(graph)
@@ -90,15 +93,21 @@ def _store(graph: onnx.GraphProto, name: str, values: NDArray[np.float64]) -> No
 
 
 def _over_all_pixels(index: GraphIndex, node: onnx.NodeProto) -> bool:
-    """Whether a mean of images runs over the last two dimensions and keeps them."""
-    keeps = next((a.i for a in node.attribute if a.name == "keepdims"), 1)
-    if not keeps or len(node.input) < 2 or not index.is_constant(node.input[1]):
+    """Whether a mean of images runs over the last two dimensions."""
+    if len(node.input) < 2 or not index.is_constant(node.input[1]):
         return False
     axes: Sequence[int] = numpy_helper.to_array(index.constants[node.input[1]]).tolist()
     return sorted(axis % _IMAGE_RANK for axis in axes) == [2, 3]
 
 
-def _pool(node: onnx.NodeProto) -> None:
-    pooled = helper.make_node("GlobalAveragePool", [node.input[0]], list(node.output), node.name)
-    pooled.metadata_props.extend(node.metadata_props)
-    node.CopyFrom(pooled)
+def _pooling(mean: onnx.NodeProto) -> list[onnx.NodeProto]:
+    """Return a mean over all pixels as a pooling, and what drops the pixels if it does not."""
+    (given,) = mean.output
+    keeps = next((a.i for a in mean.attribute if a.name == "keepdims"), 1)
+    pooled = given if keeps else f"{given}:pooled"
+    nodes = [helper.make_node("GlobalAveragePool", [mean.input[0]], [pooled], mean.name)]
+    if not keeps:
+        nodes.append(helper.make_node("Flatten", [pooled], [given], f"{mean.name}:flat", axis=1))
+    for node in nodes:
+        node.metadata_props.extend(mean.metadata_props)
+    return nodes

@@ -292,6 +292,24 @@ def test_what_has_several_names_goes_by_the_first_as_on_the_fast_path() -> None:
     assert {"blocks.0.0.weight", "first.weight"} <= {c.name for c in exported.graph.initializer}
 
 
+class Means(nn.Module):
+    """Means of images over all pixels, as a pooling, as images of one pixel, and as vectors."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        one_pixel = torch.relu(x).mean((2, 3), keepdim=True)
+        return nn.functional.adaptive_avg_pool2d(x, 1), one_pixel, x.mean([-1, -2]), x.mean((1, 2))
+
+
+def test_means_over_all_pixels_are_poolings_which_run_in_int8() -> None:
+    inputs = torch.randn(2, 3, 5, 6)
+    model = export_module(Means().eval(), [inputs], input_names=["x"])
+    onnx.checker.check_model(model, full_check=True)
+    kinds = [node.op_type for node in model.graph.node if node.op_type != "Relu"]
+    assert kinds == [*3 * ["GlobalAveragePool"], "Flatten", "ReduceMean"]
+    for got, wanted in zip(run(model, inputs.numpy()).values(), Means()(inputs), strict=True):
+        np.testing.assert_allclose(got, wanted.numpy(), atol=1e-6)
+
+
 class Reserved(nn.Module):
     """Calls its parts what torch's graph modules call theirs."""
 
