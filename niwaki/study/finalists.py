@@ -7,7 +7,9 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from niwaki.core.blame import raised_by
 from niwaki.core.errors import NiwakiError, StudyError
+from niwaki.core.excerpt import excerpt
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.pareto import hypervolume, knee
 from niwaki.core.randomness import derived_seed
@@ -17,6 +19,7 @@ from niwaki.study.front import Front, FrontModel
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder
+from niwaki.study.soundness import sound, whole
 
 # From the front that was searched and the baseline's measurement to keys of its models.
 Favourites: TypeAlias = Callable[[Front, Measurement], Sequence[str]]
@@ -36,6 +39,7 @@ class Finals:
         recorder: Takes everything down.
         folder: Where files go.
         provenance: For the cards of models.
+        wanted: Names of the values that a model of the front needs.
         seed: The study's.
         observer: Watches.
         favourites: Models that are finalists before others.
@@ -45,6 +49,7 @@ class Finals:
     recorder: Recorder
     folder: RunFolder
     provenance: Provenance
+    wanted: tuple[str, ...]
     seed: int
     observer: Observer
     favourites: Favourites = nobody
@@ -60,7 +65,7 @@ class Finals:
             n: How many.
 
         Raises:
-            StudyError: If not one model could be exported.
+            StudyError: If not one model could be exported, or the evaluator answers with others.
         """
         history = self.recorder.history
         assert history.baseline is not None
@@ -69,12 +74,8 @@ class Finals:
         done = history.exported
         todo = {t.candidate.key: t for t in wanted if t.candidate.key not in done}
         exports = [self._export(trial) for trial in todo.values()]
-        timed = self.evaluator.measure_exports(
-            [e for e in exports if e is not None], seed=self.seed
-        )
-        for export in timed:
-            number = todo[export.measurement.key].number
-            self.recorder.record(Final(None if number < 0 else number, export.measurement))
+        for measurement in self._measured([e for e in exports if e is not None]):
+            self._record(todo[measurement.key], whole(sound(measurement), self.wanted))
         if not history.exported:
             reasons = {final.reason for final in history.finals.values()}
             raise StudyError(f"no model of the front could be exported: {'; '.join(reasons)}")
@@ -92,17 +93,42 @@ class Finals:
         self.observer.say(f"exporting and verifying {key}")
         seed = derived_seed(self.seed, "export", key)
         try:
-            return self.evaluator.export(
-                trial.candidate,
-                self.folder.artifact(key),
-                provenance=self.provenance,
-                seed=seed,
-            )
+            with raised_by("`export` of the evaluator"):
+                export = self.evaluator.export(
+                    trial.candidate,
+                    self.folder.artifact(key),
+                    provenance=self.provenance,
+                    seed=seed,
+                )
         except NiwakiError as error:
             failed = Measurement(key=key, status=Status.FAILED, reason=str(error), seed=seed)
-            self.recorder.record(Final(None if trial.number < 0 else trial.number, failed))
-            self.observer.say(f"{key} could not be exported: {error}")
+            self._record(trial, failed)
             return None
+        _require_same("export", [key], [export])
+        return export
+
+    def _measured(self, exports: list[Export]) -> list[Measurement]:
+        """Return what was measured of exported models, together."""
+        with raised_by("`measure_exports` of the evaluator"):
+            timed = self.evaluator.measure_exports(exports, seed=self.seed)
+        _require_same("measure_exports", [e.measurement.key for e in exports], timed)
+        return [export.measurement for export in timed]
+
+    def _record(self, trial: Trial, measurement: Measurement) -> None:
+        self.recorder.record(Final(None if trial.number < 0 else trial.number, measurement))
+        if not measurement.complete:
+            self.observer.say(f"{measurement.key} could not be exported: {measurement.reason}")
+
+
+def _require_same(asked: str, keys: Sequence[str], answer: Sequence[object]) -> None:
+    """Raise if exports are not those of the candidates that were asked for."""
+    found = [e.measurement.key if isinstance(e, Export) else excerpt(repr(e)) for e in answer]
+    if sorted(found) != sorted(keys):
+        raise StudyError(
+            f"`{asked}` of the evaluator gave exports of {excerpt(', '.join(found)) or 'nothing'}, "
+            f"but was asked about {excerpt(', '.join(keys))}: it must give one of each, whose "
+            "measurement has the key of its candidate"
+        )
 
 
 def spread(costs: NDArray[np.float64], n: int, *, first: Sequence[int] = ()) -> Sequence[int]:

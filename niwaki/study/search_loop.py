@@ -19,6 +19,7 @@ from niwaki.study.executors.base import Executor, Finished, Job
 from niwaki.study.misses import nearest_miss
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
+from niwaki.study.soundness import whole
 from niwaki.study.vetting import miscounted, planned
 
 FAILURES_IN_A_ROW = 20
@@ -192,15 +193,3 @@ class SearchLoop:
     @property
     def _nearest_miss(self) -> str:
         return nearest_miss(self.recorder.history.trials, self.problem.bounds)
-
-
-def whole(measurement: Measurement, wanted: tuple[str, ...]) -> Measurement:
-    """Return a measurement as it is, or as failed if it claims to be complete and is not."""
-    missing = [name for name in wanted if name not in measurement.values]
-    if not missing or not measurement.complete:
-        return measurement
-    reason = (
-        f"the evaluator gave no value of {', '.join(missing)}: a complete measurement has every "
-        "value that the evaluator lists in `values`"
-    )
-    return replace(measurement, status=Status.FAILED, reason=reason)

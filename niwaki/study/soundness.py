@@ -1,4 +1,4 @@
-"""Values that can be reckoned with: whatever is not finite, or too large, fails."""
+"""Values that can be reckoned with: whatever is missing, not finite, or too large, fails."""
 
 from dataclasses import replace
 
@@ -20,3 +20,15 @@ def sound(measurement: Measurement) -> Measurement:
     wanted = f"finite, and at most {LARGEST_VALUE:g} in size"
     reason = f"{bad}: a value must be {wanted}; the training may have diverged"
     return replace(left, status=Status.FAILED, reason=reason)
+
+
+def whole(measurement: Measurement, wanted: tuple[str, ...]) -> Measurement:
+    """Return a measurement as it is, or as failed if it claims to be complete and is not."""
+    missing = [name for name in wanted if name not in measurement.values]
+    if not missing or not measurement.complete:
+        return measurement
+    reason = (
+        f"the evaluator gave no value of {', '.join(missing)}: a complete measurement has every "
+        "value that the evaluator lists in `values`"
+    )
+    return replace(measurement, status=Status.FAILED, reason=reason)

@@ -40,7 +40,8 @@ from niwaki.study.notices import forwarded
 from niwaki.study.observer import Observer, Silence
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder, config_hash
-from niwaki.study.search_loop import SearchLoop, whole
+from niwaki.study.search_loop import SearchLoop
+from niwaki.study.soundness import whole
 from niwaki.study.vetting import require_answers, require_declared, vetted_baseline, vetted_cheap
 
 SearcherFactory: TypeAlias = Callable[[Problem], Searcher]
@@ -262,6 +263,7 @@ class Study:
                 recorder,
                 self.folder,
                 self._provenance(recorder.history),
+                self._wanted,
                 settings.seed,
                 self._observer,
                 self._favourites,

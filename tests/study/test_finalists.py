@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import nan
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -157,3 +159,70 @@ def test_a_finalist_that_does_not_fit_is_a_failed_one(tmp_path: Path) -> None:
     assert [f.reason for f in finals if not f.complete] == [
         "the plan names a layer that the network does not have"
     ]
+
+
+@dataclass(frozen=True)
+class Answering(Exporting):
+    """Says something else of what it exported."""
+
+    say: Callable[[Measurement], Measurement] = lambda measurement: measurement
+    give: Callable[[Sequence[Export]], list[Export]] = list
+
+    def export(
+        self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
+    ) -> Export:
+        export = super().export(candidate, folder, provenance=provenance, seed=seed)
+        return replace(export, measurement=self.say(export.measurement))
+
+    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
+        return self.give(exports)
+
+
+def run_answering(folder: Path, **answers: Any) -> Front:
+    settings = StudySettings(("gain", "price"), budget=Budget(30), n_finalists=4)
+    return Study(folder / "run", Answering(**answers), NSGA2, settings).run()
+
+
+@pytest.mark.parametrize(
+    ("price", "reason"),
+    [({"price": nan}, "'price' is nan: a value must be finite"), ({}, "gave no value of price")],
+    ids=["not a number", "missing"],
+)
+def test_a_file_that_lacks_a_value_is_a_failed_finalist(
+    price: dict[str, float], reason: str, tmp_path: Path
+) -> None:
+    best = front_after(tmp_path / "searched").models[0].key
+
+    def say(measurement: Measurement) -> Measurement:
+        if measurement.key != best:
+            return measurement
+        return replace(measurement, values={"gain": measurement.values["gain"], **price})
+
+    front = run_answering(tmp_path, say=say)
+    assert best not in {model.key for model in front.models}
+    assert reason in Run.read(tmp_path / "run").history.finals[best].reason
+
+
+@pytest.mark.parametrize(
+    ("answers", "said"),
+    [
+        ({"say": lambda measured: replace(measured, key="another")}, "`export` .* gave .*another"),
+        ({"give": lambda exports: list(exports)[1:]}, "`measure_exports` .* was asked about"),
+        ({"give": lambda exports: []}, "gave exports of nothing, but was asked about"),
+    ],
+    ids=["of another key", "without one", "none"],
+)
+def test_exports_of_others_than_were_asked_for_are_told(
+    answers: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(StudyError, match=said):
+        run_answering(tmp_path, **answers)
+
+
+def test_what_a_users_exporting_raises_says_where_it_is_from(tmp_path: Path) -> None:
+    def give(exports: Sequence[Export]) -> list[Export]:
+        raise OSError("the clock broke")
+
+    with pytest.raises(OSError, match="the clock broke") as caught:
+        run_answering(tmp_path, give=give)
+    assert caught.value.__notes__[0].startswith("This was raised by `measure_exports`")
