@@ -94,7 +94,7 @@ class Candidate:
                 f"a candidate is a JSON object of decisions, but {kind_of(data)} came: "
                 "write {path: value, ...}"
             )
-        return cls.of({str(path): _from_json(value, str(path)) for path, value in data.items()})
+        return cls.of({str(path): value_from_json(v, str(path)) for path, v in data.items()})
 
     def __reduce__(self) -> tuple[type["Candidate"], tuple[tuple[tuple[str, Value], ...]]]:
         return Candidate, (self.items,)  # what is cached on the way can neither travel nor need to
@@ -113,11 +113,21 @@ def _to_json(value: Value) -> JSON:
     return [_to_json(v) for v in value] if isinstance(value, tuple) else value
 
 
-def _from_json(value: object, path: str, depth: int = 0) -> Value:
+def value_from_json(value: object, path: str, depth: int = 0) -> Value:
+    """Read the value of a decision from JSON, which has lists for tuples.
+
+    Args:
+        value: As JSON has it.
+        path: Of the decision, for messages.
+        depth: Lists around it.
+
+    Raises:
+        SpaceError: If it is no value of a decision, or nests too deeply.
+    """
     if depth > DEEPEST:
         raise SpaceError(f"decision '{path}' nests deeper than {DEEPEST} levels")
     if isinstance(value, list | tuple):
-        return tuple(_from_json(v, path, depth + 1) for v in value)
+        return tuple(value_from_json(v, path, depth + 1) for v in value)
     if isinstance(value, float) and not math.isfinite(value):
         raise SpaceError(f"decision '{path}' is {value}: a number must be finite")
     if value is None or isinstance(value, bool | int | float | str):

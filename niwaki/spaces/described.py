@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from niwaki.core.candidate import Value, value_from_json
 from niwaki.core.errors import SpaceError
 from niwaki.core.jsonable import JSON
 from niwaki.spaces.base import Space
@@ -41,5 +42,13 @@ def _choice_to_json(choice: Choice) -> dict[str, JSON]:
 
 
 def _choice_from_json(data: Mapping[str, object]) -> Choice:
-    when = tuple(Condition(c["path"], tuple(c["values"])) for c in data["when"])  # type: ignore[attr-defined]
-    return Choice(str(data["path"]), tuple(data["options"]), when)  # type: ignore[arg-type]
+    path, options, conditions = str(data["path"]), data["options"], data["when"]
+    when = tuple(
+        Condition(c["path"], _values(c["values"], c["path"]))
+        for c in conditions  # type: ignore[attr-defined]
+    )
+    return Choice(path, _values(options, path), when)
+
+
+def _values(data: object, path: str) -> tuple[Value, ...]:
+    return tuple(value_from_json(value, path) for value in data)  # type: ignore[attr-defined]

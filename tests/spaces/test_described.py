@@ -25,6 +25,12 @@ def test_a_space_comes_back() -> None:
     np.testing.assert_array_equal(space.encode(candidates), JOINT.encode(candidates))
 
 
+def test_options_that_are_tuples_come_back() -> None:
+    kernel = Choice("kernel", ((3, 3), (5, (7, 7)), "none"))
+    space = ChoiceSpace((kernel, Choice("x", (1, 2), (Condition("kernel", ((3, 3),)),))))
+    assert space_from_json(json.loads(json.dumps(space_to_json(space)))) == space
+
+
 def test_other_spaces_are_not_described() -> None:
     assert space_to_json(object()) is None
 
