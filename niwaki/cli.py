@@ -165,7 +165,7 @@ def compress(
     from niwaki.study.progress import progress_for
     from niwaki.study.report_page import write_report
     from niwaki.study.run import Run
-    from niwaki.study.tables import front_table
+    from niwaki.study.tables import front_text
 
     request = compression_request(
         only=only,
@@ -189,12 +189,13 @@ def compress(
             request=request,
             observer=progress_for(console),
         )
-    page = write_report(Run.read(folder))
+    run = Run.read(folder)
+    page = write_report(run)
     if as_json:
         result = {"run": str(folder), "report": str(page), **found.to_json()}
         _print_json(result)
         return
-    _print(f"{found.summary()}\n\n{front_table(found.front)}\n\nreport: {page}")
+    _print(f"{found.summary()}\n\n{front_text(run)}\n\nreport: {page}")
     _print(f"export: niwaki export {shlex.quote(str(folder))} --to out/")
 
 

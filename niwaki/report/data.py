@@ -40,6 +40,7 @@ class ReportData:
         baseline_candidate: Its decisions; None if they are not known.
         finals: Measurements of exported models on data the search did not see, by candidate key.
             The baseline's key may be among them: then exported models are compared with that one.
+        unexported: Finalists that could not be exported, with their reasons, by candidate key.
         front_keys: Candidate keys of the front.
         knee_key: Candidate key of the front's knee; empty if there is no front.
         chosen_keys: Candidate keys of the models that were chosen for use; the page is about the
@@ -76,6 +77,7 @@ class ReportData:
     baseline: Measurement | None = None
     baseline_candidate: Candidate | None = None
     finals: Mapping[str, Measurement] = field(default_factory=dict)
+    unexported: Mapping[str, Measurement] = field(default_factory=dict)
     front_keys: tuple[str, ...] = ()
     knee_key: str = ""
     chosen_keys: tuple[str, ...] = ()

@@ -30,9 +30,14 @@ def reason_of(model: Model) -> str:
     if model.state is State.FEASIBLE:
         return ""
     text = f"broke {model.broken}" if model.state is State.OUTSIDE else model.measurement.reason
-    text = text.strip() or UNKNOWN
-    clipped = len(text) > MAX_REASON_CHARACTERS
-    return text[: MAX_REASON_CHARACTERS - 1].rstrip() + "…" if clipped else text
+    return clipped(text)
+
+
+def clipped(reason: str) -> str:
+    """Return a reason, or that there is none, at a length that a table has place for."""
+    text = reason.strip() or UNKNOWN
+    too_long = len(text) > MAX_REASON_CHARACTERS
+    return text[: MAX_REASON_CHARACTERS - 1].rstrip() + "…" if too_long else text
 
 
 def group_failures(rows: Sequence[Model]) -> list[Failure]:

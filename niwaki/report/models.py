@@ -89,10 +89,17 @@ class Models:
 
     @cached_property
     def notable(self) -> list[int]:
-        """Rows of the front, the exported, the chosen, the knee and the baseline."""
+        """Rows of the front, the finalists, the chosen, the knee and the baseline."""
         data = self.data
         baseline = [data.baseline.key] if data.baseline is not None else []
-        keys = [*data.front_keys, data.knee_key, *data.chosen_keys, *data.finals, *baseline]
+        keys = [
+            *data.front_keys,
+            data.knee_key,
+            *data.chosen_keys,
+            *data.finals,
+            *data.unexported,
+            *baseline,
+        ]
         return sorted(set(self.find(keys)))
 
     def count(self, state: State) -> int:

@@ -15,7 +15,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import minimised
 from niwaki.report.data import ReportData
-from niwaki.report.failures import group_failures, reason_of
+from niwaki.report.failures import clipped, group_failures, reason_of
 from niwaki.report.influence import influences
 from niwaki.report.layers import layers_of, pack_layers
 from niwaki.report.models import Models
@@ -56,6 +56,7 @@ def pack(models: Models, *, with_layers: Collection[int]) -> dict[str, JSON]:
             {"state": int(f.state), "reason": f.reason, "rows": list(f.rows)}
             for f in group_failures(models.rows)
         ],
+        "unexported": _unexported(models),
         "influences": _influences(models),
         "hypervolume": _numbers(data.hypervolume),
         "told_at_seconds": _numbers(data.told_at_seconds),
@@ -132,6 +133,14 @@ def _exported(models: Models) -> dict[str, JSON]:
         "columns": _columns(finals, models.data) if finals else [],
         "bounds": _bounds(models.data.final_bounds),
     }
+
+
+def _unexported(models: Models) -> list[JSON]:
+    """One entry per reason, of finalists that could not be exported."""
+    groups: dict[str, list[str]] = {}
+    for key, final in models.data.unexported.items():
+        groups.setdefault(clipped(final.reason), []).append(key)
+    return [{"reason": reason, "rows": models.find(keys)} for reason, keys in groups.items()]
 
 
 def _decisions(candidates: Sequence[Candidate | None]) -> list[JSON]:

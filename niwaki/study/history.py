@@ -115,6 +115,11 @@ class History:
         """The finals that were written, verified and measured, by candidate key."""
         return {key: final for key, final in self.finals.items() if final.complete}
 
+    @property
+    def unexported(self) -> dict[str, Measurement]:
+        """The finals that could not be written, verified or measured, by candidate key."""
+        return {key: final for key, final in self.finals.items() if not final.complete}
+
     def baseline_of(self, space: Space) -> list[Trial]:
         """Return the baseline if it is measured and of the space: else it has no features."""
         if self.baseline is None or space.check(self.baseline.candidate):

@@ -36,7 +36,6 @@ class Tally:
         bounds: Constraints with their numbers; empty before the baseline.
         growth: Of the front.
         reasons: Of failures, counted.
-        step: What was said last.
     """
 
     def __init__(self, description: StudyDescription, history: History) -> None:
@@ -45,7 +44,6 @@ class Tally:
         self.bounds: tuple[Bound, ...] = ()
         self.growth = Growth(len(description.objectives))
         self.reasons = ReasonCounts()
-        self.step = ""
         self._has_baseline = False
         self._started_at = time.monotonic()
         self._before = history.effort
@@ -134,6 +132,8 @@ class PlainProgress(Observer):
 class LiveProgress(Observer):
     """A display that stays in place: budget, rate, front, failures with their reasons.
 
+    What is said is printed above it, and stays.
+
     Args:
         console: A terminal.
     """
@@ -150,15 +150,12 @@ class LiveProgress(Observer):
         self._live.start(refresh=True)
 
     def say(self, sentence: str) -> None:
-        if self._tally is not None:
-            self._tally.step = sentence
-            self._show(always=True)
+        self._console.print(sentence, markup=False)
 
     def baseline(self, values: Mapping[str, float]) -> None:
         assert self._tally is not None
         self._tally.add_baseline()
-        self._tally.step = f"baseline: {_named(self._tally.description, values)}"
-        self._show(always=True)
+        self.say(f"baseline: {_named(self._tally.description, values)}")
 
     def plan(self, n_evaluations: int) -> None:
         assert self._tally is not None
@@ -198,9 +195,7 @@ class LiveProgress(Observer):
         for n, reason in tally.reasons.lines(N_REASONS):
             table.add_row(Text(f"failed x{n}", style="red"), Text(reason))
         title = Text.assemble((description.name, "bold"), f"  {description.searcher}")
-        # The console wraps nothing by itself, so that what is piped stays in one line.
-        step = Text(tally.step, style="dim", no_wrap=False, overflow="fold")
-        return Group(title, table, step)
+        return Group(title, table)
 
 
 def progress_for(console: Console) -> Observer:

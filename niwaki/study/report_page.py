@@ -79,6 +79,7 @@ def report_data(run: Run) -> ReportData:
         baseline=None if history.baseline is None else history.baseline.measurement,
         baseline_candidate=None if history.baseline is None else history.baseline.candidate,
         finals=history.exported,
+        unexported=history.unexported,
         front_keys=tuple(model.key for model in front.models),
         knee_key="" if knee is None else knee.key,
         chosen_keys=() if chosen is None else (chosen.key,),

@@ -19,7 +19,11 @@ N_REASONS = 5
 
 
 def front_text(run: Run) -> str:
-    """Return the front of a run as a table, or why it is empty."""
+    """Return the front of a run as a table, or why it is empty; and what is missing from it."""
+    return "\n".join([_front_or_why(run), *_unexported_lines(run)])
+
+
+def _front_or_why(run: Run) -> str:
     if run.front.models:
         return front_table(run.front)
     finals = run.history.exported
@@ -71,6 +75,7 @@ def status_text(run: Run) -> str:
         f"front while searching: {run.growth}",
         _front_line(run),
     ]
+    lines += _unexported_lines(run)
     lines += [_bound_line(*pair) for pair in zip(run.bounds, run.front_bounds, strict=True)]
     lines += [f"failed x{n}: {reason}" for n, reason in reasons.lines(N_REASONS)]
     if history.baseline is not None:
@@ -105,6 +110,7 @@ def status_json(run: Run) -> dict[str, JSON]:
         "seconds": round(history.seconds, 3),
         "front": len(run.front),
         "exported": len(history.exported),
+        "not_exported": {key: final.reason for key, final in history.unexported.items()},
         "growth": run.growth.factor,
     }
 
@@ -122,6 +128,17 @@ def _front_line(run: Run) -> str:
         f"front: {n_models} model{'' if n_models == 1 else 's'}, "
         f"{f'of {n_exported} that were' if n_exported else 'none'} exported"
     )
+
+
+def _unexported_lines(run: Run) -> list[str]:
+    """Return which finalists are on no front for want of a file, and why."""
+    failed = list(run.history.unexported.items())
+    lines = [
+        f"{key[:8]} could not be exported: {' '.join(final.reason.split())}"
+        for key, final in failed[:N_REASONS]
+    ]
+    n_more = len(failed) - len(lines)
+    return [*lines, f"{n_more} more could not be exported: --json lists them"] if n_more else lines
 
 
 def _bound_line(searched: Bound, exported: Bound) -> str:

@@ -4,21 +4,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ExportError, SpaceError, StudyError
-from niwaki.core.measurement import Measurement
+from niwaki.core.measurement import Measurement, Status
 from niwaki.evaluation.base import Export, Provenance
+from niwaki.report.models import Models
+from niwaki.report.packing import pack
 from niwaki.search.nsga2 import NSGA2
 from niwaki.study.budget import Budget
+from niwaki.study.events import Final
 from niwaki.study.front import Front
+from niwaki.study.ledger import Ledger
 from niwaki.study.report_page import report_data
 from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
-from niwaki.study.tables import status_text
+from niwaki.study.tables import front_text, status_json, status_text
 from tests.study.formulas import FormulaEvaluator
 
 
@@ -90,6 +94,22 @@ def test_a_larger_budget_brings_new_finalists(tmp_path: Path) -> None:
     best, better = (max(m.values["gain"] for m in front.models) for front in (before, after))
     assert better > best
     assert {m.key for m in after.models} <= exported(tmp_path)
+
+
+def test_a_finalist_that_could_not_be_exported_is_told_with_its_reason(tmp_path: Path) -> None:
+    front = front_after(tmp_path)
+    with Ledger.open(tmp_path / "run" / "trials.jsonl") as ledger:
+        failed = Measurement(front.models[0].key, status=Status.FAILED, reason="no operator Foo")
+        ledger.append(Final(front.models[0].number, failed))
+    run = Run.read(tmp_path / "run")
+    told = f"{failed.key[:8]} could not be exported: no operator Foo"
+    assert told in status_text(run).splitlines()
+    assert front_text(run).splitlines()[-1] == told
+    assert status_json(run)["not_exported"] == {failed.key: failed.reason}
+    payload = cast("Any", pack(Models(report_data(run)), with_layers=()))
+    (shown,) = payload["unexported"]
+    assert shown["reason"] == failed.reason
+    assert [payload["models"]["keys"][row] for row in shown["rows"]] == [failed.key]
 
 
 def test_killed_between_two_finalists_the_rest_is_exported(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What people are shown while a search runs."""
 
 import io
+import re
 from pathlib import Path
 
 import pytest
@@ -131,6 +132,37 @@ def test_a_long_sentence_is_read_to_its_end_on_a_narrow_terminal(tmp_path: Path)
     observer.say("waiting for process 4711, which holds the machine, and the remedy is at its end")
     observer.end()
     assert "the remedy is at its end" in " ".join(text.getvalue().split())
+
+
+def test_what_was_said_stays_on_a_terminal(tmp_path: Path) -> None:
+    text = io.StringIO()
+    observer = LiveProgress(Console(file=text, width=80, force_terminal=True, soft_wrap=True))
+    study = Study(tmp_path / "run", FormulaEvaluator(), NSGA2, SETTINGS, observer=observer)
+    observer.begin(study.description, History.of([]))
+    for sentence in ("a file has changed", "the search begins", "the search is over"):
+        observer.say(sentence)
+    observer.end()
+    assert _on_screen(text.getvalue())[:3] == [
+        "a file has changed",
+        "the search begins",
+        "the search is over",
+    ]
+
+
+def _on_screen(written: str) -> list[str]:
+    """Return the lines that a terminal shows of what was written to it."""
+    lines, row = [""], 0
+    for code, letter in re.findall(r"\x1b\[\??\d*(?:;\d+)*([a-zA-Z])|([^\x1b])", written):
+        if code == "A":
+            row -= 1
+        elif code == "K":
+            lines[row] = ""
+        elif letter == "\n":
+            row += 1
+            lines += [""] * (row == len(lines))
+        elif letter and letter != "\r":
+            lines[row] += letter
+    return lines
 
 
 def test_nothing_is_left_to_a_list_whose_end_was_reached() -> None:

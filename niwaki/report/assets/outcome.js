@@ -2,13 +2,17 @@
 
 import { copyButton, fill, html } from "./dom.js";
 import { count, MISSING } from "./format.js";
-import { fragmentOf, nameOf, STATES } from "./study.js";
+import { FAILED, fragmentOf, nameOf, STATES } from "./study.js";
 
 const EXAMPLES = 3;
 
 /** Build the table of failures. */
 export function mountFailures(host, study) {
-  if (study.failures.length === 0)
+  const shown = [
+    ...study.failures.map((failure) => ({ ...failure, what: STATES[failure.state] })),
+    ...study.unexported.map((failure) => ({ ...failure, state: FAILED, what: "could not be exported" })),
+  ];
+  if (shown.length === 0)
     return fill(
       host,
       html(
@@ -20,7 +24,7 @@ export function mountFailures(host, study) {
   const heads = ["What", "How many", "Why, in one case", "Trials"].map((text, i) =>
     html("th", { scope: "col", class: i === 1 ? "number" : null }, text),
   );
-  const lines = study.failures.map((failure) => line(study, failure));
+  const lines = shown.map((failure) => line(study, failure));
   return fill(
     host,
     html(
@@ -55,7 +59,7 @@ export function mountOrigins(host, study) {
   fill(host, command, html("dl", { class: "environment" }, ...terms), config);
 }
 
-function line(study, { state, reason, rows }) {
+function line(study, { state, what, reason, rows }) {
   const examples = rows
     .slice(0, EXAMPLES)
     .flatMap((row) => [html("a", { href: fragmentOf(study, row) }, nameOf(study, row)), " "]);
@@ -63,7 +67,7 @@ function line(study, { state, reason, rows }) {
   return html(
     "tr",
     {},
-    html("td", { class: state === 3 ? "failed-text" : null }, STATES[state]),
+    html("td", { class: state === FAILED ? "failed-text" : null }, what),
     html("td", { class: "number" }, count(rows.length)),
     html("td", { class: "why" }, reason || MISSING),
     html("td", { class: "examples" }, ...examples, more),

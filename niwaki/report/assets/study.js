@@ -32,6 +32,7 @@ export function readStudy(packed) {
     decisions: packed.decisions,
     layers: packed.layers,
     failures: packed.failures,
+    unexported: packed.unexported,
     influences: packed.influences,
     hypervolume: packed.hypervolume,
     toldAt: packed.told_at_seconds,
