@@ -33,14 +33,25 @@ def _first_of_front(ordered: Costs) -> NDArray[np.bool_]:
         best = np.minimum.accumulate(ordered[:, 1])
         keep[0], keep[1:] = True, ordered[1:, 1] < best[:-1]
         return keep
-    # In this order a row can only be dominated by an earlier one.
-    front, n_front = np.empty_like(ordered), 0
-    for row, point in enumerate(ordered):
-        if not (front[:n_front] <= point).all(axis=1).any():
-            front[n_front] = point
-            n_front += 1
-            keep[row] = True
+    # In this order a row can only be dominated by an earlier one: the first of those left is on.
+    rows, left = np.arange(len(ordered)), ordered
+    while len(left):
+        keep[rows[0]] = True
+        others = ~(left[0] <= left).all(axis=1)
+        rows, left = rows[others], left[others]
     return keep
+
+
+def grown(front: Costs, point: NDArray[np.float64]) -> Costs:
+    """Return a front with one more point: the same object if the point adds nothing to it.
+
+    Args:
+        front: (k, m) minimised, no row dominates or equals another.
+        point: (m,) without NaN.
+    """
+    if (front <= point).all(axis=1).any():
+        return front
+    return np.vstack([front[~(point <= front).all(axis=1)], point])
 
 
 def fronts(costs: Costs) -> Iterator[NDArray[np.int64]]:
@@ -91,6 +102,23 @@ def hypervolume(costs: Costs, reference: NDArray[np.float64]) -> float:
         While, Bradstreet and Barone, IEEE TEC 2012, "A fast way of calculating exact hypervolumes".
     """
     return _volume(costs[(costs < reference).all(axis=1)], reference)
+
+
+def own_volume(point: NDArray[np.float64], others: Costs, reference: NDArray[np.float64]) -> float:
+    """Return the volume that a point dominates and others do not, up to a reference point.
+
+    Args:
+        point: (m,) minimised.
+        others: (n, m) minimised.
+        reference: (m,), the worst corner.
+
+    References:
+        While, Bradstreet and Barone, as in `hypervolume`: the exclusive hypervolume.
+    """
+    if not (point < reference).all():
+        return 0.0
+    shared = hypervolume(np.maximum(others, point), reference)
+    return max(0.0, float(np.prod(reference - point)) - shared)  # below 0 by rounding alone
 
 
 def _volume(points: Costs, reference: NDArray[np.float64]) -> float:

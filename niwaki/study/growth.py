@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from niwaki.core.constraints import Bound
 from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Measurement
-from niwaki.core.pareto import hypervolume, non_dominated, reference_point
+from niwaki.core.pareto import grown, hypervolume, own_volume, reference_point
 
 N_FIRST = 10
 
@@ -28,8 +28,9 @@ class Growth:
     def __init__(self, n_objectives: int) -> None:
         self._front = np.empty((0, n_objectives))
         self._first: list[NDArray[np.float64]] = []
+        self._low, self._width = np.zeros(n_objectives), np.ones(n_objectives)
         self._reference = np.full(n_objectives, np.nan)
-        self._first_volume = np.nan
+        self._first_volume = self._volume = np.nan
 
     def __len__(self) -> int:
         """Return the size of the front, models of equal values counted once."""
@@ -43,20 +44,31 @@ class Growth:
         """
         if np.isnan(costs).any():
             return
-        grown = np.unique(np.vstack([self._front, costs]), axis=0)
-        self._front = grown[non_dominated(grown)]
+        before, self._front = self._front, grown(self._front, costs)
         if len(self._first) < N_FIRST:
             self._first.append(costs)
             if len(self._first) == N_FIRST:
-                self._reference = reference_point(np.array(self._first))
-                self._first_volume = hypervolume(self._front, self._reference)
+                self._settle(np.array(self._first))
+        elif self._front is not before:
+            point, others = self._scaled(costs), self._scaled(before)
+            self._volume += own_volume(point, others, self._reference)
+
+    def _settle(self, first: NDArray[np.float64]) -> None:
+        """Fix scale and reference point: in units of the first models, no volume is 0 or inf."""
+        self._low, high = first.min(axis=0), first.max(axis=0)
+        self._width = np.where(high > self._low, high - self._low, np.maximum(np.abs(high), 1.0))
+        self._reference = reference_point(self._scaled(first))
+        self._volume = self._first_volume = hypervolume(self._scaled(self._front), self._reference)
+
+    def _scaled(self, costs: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray((costs - self._low) / self._width)
 
     @property
     def factor(self) -> float | None:
         """The hypervolume over that of the first models, at least 1; None before these."""
         if len(self._first) < N_FIRST:
             return None
-        return hypervolume(self._front, self._reference) / self._first_volume
+        return self._volume / self._first_volume
 
     def __str__(self) -> str:
         factor = self.factor

@@ -12,7 +12,7 @@ from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.errors import ConfigError
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import minimised
-from niwaki.core.pareto import hypervolume, non_dominated
+from niwaki.core.pareto import grown, non_dominated, own_volume
 from niwaki.core.registry import nearest
 from niwaki.study.choice import Choice
 from niwaki.study.description import StudyDescription
@@ -161,10 +161,9 @@ def hypervolume_curve(costs: NDArray[np.float64], usable: NDArray[np.bool_]) -> 
     reference = np.full(costs.shape[1], 1.1)
     front, volume, curve = scaled[:0], 0.0, []
     for row in scaled:
-        inside = bool((row < reference).all())
-        if inside and not (front <= row).all(axis=1).any():
-            front = np.vstack([front[~(row <= front).all(axis=1)], row])
-            volume = hypervolume(front, reference)
+        if (row < reference).all():
+            before, front = front, grown(front, row)
+            volume += own_volume(row, before, reference) if front is not before else 0.0
         curve.append(volume)
     return curve
 

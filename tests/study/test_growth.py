@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from niwaki.core.pareto import non_dominated
+from niwaki.core.pareto import hypervolume, non_dominated, reference_point
 from niwaki.study.growth import N_FIRST, Growth
+from niwaki.study.run import hypervolume_curve
 
 COSTS = arrays(np.float64, (30, 2), elements=st.floats(-100, 100, width=32))
 
@@ -39,6 +40,39 @@ def test_it_is_the_ratio_of_two_areas() -> None:
         str(growth)
         == f"1 point, hypervolume {9.9**2 / before:.2f} times that of the first 10 models"
     )
+
+
+@given(arrays(np.float64, (30, 3), elements=st.integers(0, 6)))
+def test_point_by_point_it_is_what_it_is_of_all_at_once(costs: np.ndarray) -> None:
+    growth, first = Growth(3), costs[:N_FIRST]
+    corner = reference_point(first)
+    for n, row in enumerate(costs, 1):
+        growth.add(row)
+        if n >= N_FIRST:
+            plain = hypervolume(costs[:n], corner) / hypervolume(first, corner)
+            assert growth.factor == pytest.approx(plain)
+    assert len(growth) == len(np.unique(costs[non_dominated(costs)], axis=0))
+
+
+@given(arrays(np.float64, (20, 3), elements=st.integers(0, 6)))
+def test_the_curve_is_the_volume_of_all_that_came_before(costs: np.ndarray) -> None:
+    curve = hypervolume_curve(costs, np.ones(len(costs), dtype=bool))
+    final = costs[non_dominated(costs)]
+    low, width = final.min(axis=0), np.ptp(final, axis=0)
+    scaled = (costs - low) / np.where(width > 0, width, 1.0)
+    plain = [hypervolume(scaled[: n + 1], np.full(3, 1.1)) for n in range(len(costs))]
+    assert curve == pytest.approx(plain)
+
+
+def test_first_models_that_differ_by_rounding_have_a_volume() -> None:
+    growth = Growth(2)
+    for n in range(N_FIRST):
+        growth.add(np.array([1.0, 1.0 - 2**-53])[:: 1 if n % 2 else -1])
+    assert growth.factor == 1.0
+    huge = Growth(4)
+    for row in 1e80 * np.random.default_rng(0).random((N_FIRST + 1, 4)):
+        huge.add(row)
+    assert huge.factor is not None and np.isfinite(huge.factor)
 
 
 def test_a_model_without_a_value_does_not_count() -> None:
