@@ -1,5 +1,6 @@
 """Mappings to frozen dataclasses, with errors that name the path and the nearest key."""
 
+import contextlib
 import dataclasses
 import inspect
 import math
@@ -130,7 +131,11 @@ def _check_number(alternatives: tuple[object, ...], data: object, where: str) ->
             f"'{where}' is {str(data).lower()}: give a number "
             "(YAML reads yes, no, on and off as true and false)"
         )
-    if isinstance(data, float) and not math.isfinite(data):
+    spelled = data
+    if isinstance(data, str) and numeric and str not in alternatives:
+        with contextlib.suppress(ValueError):  # which is told with its type
+            spelled = float(data)
+    if isinstance(spelled, float) and not math.isfinite(spelled):
         raise ConfigError(f"'{where}' is {data}: give a finite number")
 
 

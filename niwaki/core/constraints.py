@@ -9,6 +9,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.numerals import numeral
 
 BASELINE = "baseline"
+_ROUNDING = 1e-12  # relative: a limit that was computed, such as 0.29 * 100, is 28.999999999999996
 _FORM = (
     "write `name <= bound` or `name >= bound`, where name is one word of letters, digits and "
     "underscores, and bound a number, or made from numbers and `baseline`"
@@ -39,8 +40,9 @@ class Bound:
         return 0.0 if math.isnan(relative) else max(0.0, relative)
 
     def relative_slack(self, values: Mapping[str, float]) -> float:
-        """Return the slack as a share of the limit; NaN if not measured."""
-        return self.slack(values) / (abs(self.limit) or 1.0)
+        """Return the slack as a share of the limit, 0 for rounding; NaN if not measured."""
+        relative = self.slack(values) / (abs(self.limit) or 1.0)
+        return 0.0 if self.limit and abs(relative) <= _ROUNDING else relative
 
     def __str__(self) -> str:
         return f"{self.name} {'<=' if self.sign > 0 else '>='} {numeral(self.limit, digits=6)}"

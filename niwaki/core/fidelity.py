@@ -69,7 +69,12 @@ class Fidelities:
         Args:
             reduction: Above 1.
             least: No share is below it.
+
+        Raises:
+            ConfigError: If `reduction` is not above 1.
         """
+        if not reduction > 1.0:
+            raise ConfigError(f"'reduction' is {reduction}: give a number above 1")
         rungs = [FULL]
         lowest = max(least, self.least) - _SLACK
         while rungs[-1] > (lower := self._at_most(rungs[-1] / reduction)) >= lowest:

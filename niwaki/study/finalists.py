@@ -19,7 +19,7 @@ from niwaki.study.front import Front, FrontModel
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder
-from niwaki.study.soundness import sound, whole
+from niwaki.study.soundness import in_plain_types, sound, whole
 
 # From the front that was searched and the baseline's measurement to keys of its models.
 Favourites: TypeAlias = Callable[[Front, Measurement], Sequence[str]]
@@ -112,7 +112,8 @@ class Finals:
         with raised_by("`measure_exports` of the evaluator"):
             timed = self.evaluator.measure_exports(exports, seed=self.seed)
         _require_same("measure_exports", [e.measurement.key for e in exports], timed)
-        return [export.measurement for export in timed]
+        with raised_by("`measure_exports` of the evaluator"):
+            return [in_plain_types(export.measurement) for export in timed]
 
     def _record(self, trial: Trial, measurement: Measurement) -> None:
         self.recorder.record(Final(None if trial.number < 0 else trial.number, measurement))

@@ -220,7 +220,9 @@ class Ledger:
         if scan.events:
             text = scan.torn[:200].decode(errors="replace")
             note = Note(f"removed a torn last line of {len(scan.torn)} bytes: {text}")
-            size += os.pwrite(self._descriptor, encode_line(note), size)
+            line, end = encode_line(note), size + len(encode_line(note))
+            while size < end:  # a nearly full disk takes part of it; only the next write says why
+                size += os.pwrite(self._descriptor, line[size - end :], size)
             scan.events.append(note)
         os.ftruncate(self._descriptor, size)
 

@@ -97,7 +97,8 @@ def _repeat_command(run: Run) -> str:
     path = run.folder.config
     if not path.exists() or not isinstance(run.folder.read_config().get("evaluator"), Mapping):
         return ""
-    return f"niwaki search {shlex.quote(str(path))} --name {run.description.name}-again"
+    name = f"{run.description.name}-again"
+    return f"niwaki search {shlex.quote(str(path))} --name {shlex.quote(name)}"
 
 
 def _belongs(trial: Trial) -> bool:

@@ -90,6 +90,7 @@ def test_an_unknown_key_of_a_task_is_named_too() -> None:
         ("budget.evaluations", 0, "in 'budget': 'evaluations' is 0: give at least 1"),
         ("budget.minutes", -0.5, "'minutes' is -0.5: give at least 0"),
         ("budget.minutes", float("nan"), "'budget.minutes' is nan: give a finite number"),
+        ("budget.minutes", "inf", "'budget.minutes' is inf: give a finite number"),
         ("budget", "long", "'budget' must hold settings"),
         ("quantization.precisions", ["fp16"], r"\['fp16'\]: give one or more of fp32, int8"),
         ("quantization.precisions", ["int8", "int8"], "each once"),

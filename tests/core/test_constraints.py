@@ -106,6 +106,15 @@ def test_slack_and_violation(text: str, value: float, slack: float, violation: f
     assert (bound.slack({"x": value}), bound.violation({"x": value})) == (slack, violation)
 
 
+def test_a_limit_that_was_computed_is_kept_by_what_it_stands_for() -> None:
+    share = Constraint.parse("macs <= 0.29 * baseline").resolve({"macs": 100.0})
+    assert share.limit < 29.0 and share.violation({"macs": 29.0}) == 0.0
+    assert share.violation({"macs": 29.001}) > 0.0
+    for k in range(20, 1001):
+        near = Constraint.parse("acc >= baseline - 0.01").resolve({"acc": k / 1000})
+        assert near.violation({"acc": (k - 10) / 1000}) == 0.0
+
+
 def test_what_was_not_measured_is_no_violation() -> None:
     bound = Bound("x", 1.0, 4.0)
     assert math.isnan(bound.slack({}))

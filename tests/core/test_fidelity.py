@@ -56,3 +56,9 @@ def test_any_from_is_a_share() -> None:
 
 def test_a_ladder_ends_where_a_reduction_is_lost_in_rounding() -> None:
     assert Fidelities(levels=(0.5, 1.0)).ladder(reduction=1.0 + 1e-12)[-1] == 1.0
+
+
+@pytest.mark.parametrize("reduction", [1.0, 0.5, float("nan")])
+def test_a_ladder_that_would_not_rise_is_refused(reduction: float) -> None:
+    with pytest.raises(ConfigError, match="'reduction'"):
+        Fidelities((0.5, 1.0)).ladder(reduction=reduction)

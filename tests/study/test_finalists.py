@@ -6,6 +6,7 @@ from math import nan
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 
 from niwaki.core.candidate import Candidate
@@ -110,6 +111,25 @@ def test_a_finalist_that_could_not_be_exported_is_told_with_its_reason(tmp_path:
     (shown,) = payload["unexported"]
     assert shown["reason"] == failed.reason
     assert [payload["models"]["keys"][row] for row in shown["rows"]] == [failed.key]
+
+
+@dataclass(frozen=True)
+class WithNumpy(Exporting):
+    """Measures files in numbers of numpy."""
+
+    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
+        return [replace(e, measurement=_of_numpy(e.measurement)) for e in exports]
+
+
+def _of_numpy(measurement: Measurement) -> Measurement:
+    values: dict[str, Any] = {name: np.float32(value) for name, value in measurement.values.items()}
+    return replace(measurement, values=values, details={"spread": float("nan")})
+
+
+def test_files_measured_in_numbers_of_numpy_are_written_down(tmp_path: Path) -> None:
+    settings = StudySettings(("gain", "price"), budget=Budget(20), n_finalists=2)
+    Study(tmp_path / "run", WithNumpy(), NSGA2, settings).run()
+    assert len(exported(tmp_path)) == 3
 
 
 def test_killed_between_two_finalists_the_rest_is_exported(tmp_path: Path) -> None:

@@ -275,3 +275,21 @@ def test_a_quota_in_the_middle_of_a_line_leaves_whole_lines(path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert len(read_ledger(path)) == n_taken + 1
     assert path.read_bytes().endswith(b"\n")
+
+
+def test_a_disk_that_fills_up_while_a_tail_is_repaired_leaves_a_torn_tail(path: Path) -> None:
+    with Ledger.open(path) as ledger:
+        ledger.append(Started("s", "h", 0))
+    whole = path.stat().st_size
+    with path.open("ab") as file:
+        file.write(b'{"event":"told","number":')
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (whole + 60, before[1]))
+    try:
+        with pytest.raises(RunFolderError, match="full"):
+            Ledger.open(path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with Ledger.open(path) as ledger:
+        ledger.append(Note("space again"))
+    assert read_ledger(path)[-1].kind == "note"

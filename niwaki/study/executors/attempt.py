@@ -6,18 +6,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
-
-from niwaki.core.excerpt import excerpt
 from niwaki.core.fidelity import FULL
-from niwaki.core.jsonable import JSON, finite_or_none
+from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement, Status
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain, traceback_lines
-from niwaki.study.soundness import sound
-
-MAX_REPR_CHARACTERS = 200
+from niwaki.study.soundness import in_plain_types, sound
 
 
 def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
@@ -97,35 +92,4 @@ def _checked(measurement: Measurement, job: Job) -> Measurement:
             f"the evaluator returned the measurement of candidate {measurement.key}, but "
             f"{job.candidate.key} was asked for: set key=candidate.key"
         )
-    values = {str(name): _number(name, value) for name, value in measurement.values.items()}
-    plain = replace(measurement, values=values, details=_plain_object(measurement.details))
-    return sound(plain)
-
-
-def _number(name: str, value: object) -> float:
-    """Return a value as a plain number: users' may be of numpy, or of torch."""
-    try:
-        if isinstance(value, str | bytes | bytearray):
-            raise TypeError("text is no number, even if it spells one")
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise TypeError(f"'{name}' is {excerpt(repr(value))}: a value must be a number") from error
-
-
-def _plain_object(details: Mapping[str, object]) -> dict[str, JSON]:
-    return {str(name): _plain(value) for name, value in details.items()}
-
-
-def _plain(value: object) -> JSON:
-    """Return `value` as JSON: an odd detail must not cost a result that was paid for."""
-    if isinstance(value, np.generic | np.ndarray):
-        value = value.tolist()
-    if isinstance(value, float):
-        return finite_or_none(value)
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, Mapping):
-        return _plain_object(value)
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return repr(value)[:MAX_REPR_CHARACTERS]
+    return sound(in_plain_types(measurement))

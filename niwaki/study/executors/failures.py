@@ -44,11 +44,18 @@ def traceback_lines(error: BaseException) -> list[str]:
 
 def without_private_paths(text: str) -> str:
     """Return `text` with the working directory removed from paths and the home folder as `~`."""
-    for folder, substitute in ((Path.cwd(), ""), (_home(), "~" + os.sep)):
+    for folder, substitute in ((_here(), ""), (_home(), "~" + os.sep)):
         # A working directory or home of `/` says nothing about anybody.
         if folder is not None and folder != Path(folder.anchor):
             text = text.replace(f"{folder}{os.sep}", substitute)
     return text
+
+
+def _here() -> Path | None:
+    try:
+        return Path.cwd()
+    except OSError:  # it was deleted, such as a temporary one that an evaluation worked in
+        return None
 
 
 def _home() -> Path | None:
@@ -59,10 +66,12 @@ def _home() -> Path | None:
 
 
 def _shorten_paths(summary: TracebackException) -> None:
-    summary.stack = StackSummary.from_list([_shortened(frame) for frame in summary.stack])
-    for inner in (summary.__cause__, summary.__context__, *(summary.exceptions or ())):
-        if inner is not None:
-            _shorten_paths(inner)
+    left = [summary]
+    while left:  # a chain of attempts may be longer than a recursion may be deep
+        told = left.pop()
+        told.stack = StackSummary.from_list([_shortened(frame) for frame in told.stack])
+        inner = (told.__cause__, told.__context__, *(told.exceptions or ()))
+        left += [each for each in inner if each is not None]
 
 
 def _shortened(frame: FrameSummary) -> FrameSummary:

@@ -43,6 +43,16 @@ def test_numbers_of_numpy_become_plain() -> None:
     assert {type(value) for value in measurement.values.values()} == {float}
 
 
+@pytest.mark.parametrize("seconds", [np.float32(1.5), math.nan, "long", None, -1.0])
+def test_odd_plain_fields_cost_nothing(seconds: object) -> None:
+    found = attempt_returning(
+        values={"a": 1.0}, status="complete", reason=None, target_id=None, seconds=seconds
+    )
+    assert found.complete and found.status is Status.COMPLETE
+    assert found.seconds == 1.5 or 0.0 < found.seconds < 1.0  # as it was measured here
+    assert Measurement.from_json(json.loads(json.dumps(found.to_json()))).values == {"a": 1.0}
+
+
 def test_odd_details_cost_nothing() -> None:
     details = {
         "array": np.arange(3),

@@ -37,6 +37,28 @@ def test_an_exception_that_cannot_be_told_is_named() -> None:
     assert "MuteError" in traceback_lines(caught(MuteError()))[-1]
 
 
+def test_a_working_directory_that_is_gone_takes_no_reason_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert explain(ValueError("diverged")) == "ValueError: diverged"
+    assert traceback_lines(caught(ValueError("diverged")))[-1] == "ValueError: diverged"
+
+
+def test_a_chain_longer_than_a_recursion_is_told() -> None:
+    last: Exception | None = None
+    for attempt in range(1500):
+        try:
+            raise ConnectionError(attempt) from last
+        except ConnectionError as error:
+            last = error
+    assert last is not None
+    assert traceback_lines(last)[-1] == "ConnectionError: 1499"
+
+
 def test_our_own_errors_speak_for_themselves() -> None:
     assert explain(DataError("the split is empty: add images")) == "the split is empty: add images"
 
