@@ -15,7 +15,7 @@ from torch import nn
 from niwaki.compress.quantization.observers import new_observer
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import DataError, TargetError
+from niwaki.core.errors import DataError, RunFolderError, TargetError
 from niwaki.core.files import noted_once, write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
@@ -273,9 +273,11 @@ def require_same_data(folder: Path, data: TaskData) -> None:
 
     Raises:
         DataError: If they have changed: scores before and after would not compare.
+        RunFolderError: If what was noted is damaged.
     """
-    noted = noted_once(folder / DATA_FILE, json.dumps(data.to_json(), indent=2) + "\n")
-    known = json.loads(noted)["fingerprint"]
+    path = folder / DATA_FILE
+    noted = noted_once(path, json.dumps(data.to_json(), indent=2) + "\n")
+    [known] = _noted(path, noted, "fingerprint")
     if known != data.fingerprint:
         raise DataError(
             f"this run began with data of fingerprint {known}, and now it is {data.fingerprint}: "
@@ -288,22 +290,40 @@ def calibrated_in(folder: Path, target: Target) -> Target:
 
     Raises:
         TargetError: If the folder was calibrated for another target.
-        RunFolderError: If the calibration cannot be written.
+        RunFolderError: If the calibration cannot be written, or is damaged.
     """
     path = folder / CALIBRATION_FILE
     if path.exists():
-        known = json.loads(path.read_text())
-        if known["target_id"] != target.target_id:
+        target_id, reference_ms = _noted(
+            path, path.read_text(), "target_id", "nominal_reference_ms"
+        )
+        if target_id != target.target_id:
             raise TargetError(
-                f"this run was measured on '{known['target_id']}', and here is "
+                f"this run was measured on '{target_id}', and here is "
                 f"'{target.target_id}': latencies do not compare. Continue on the same machine and "
                 "versions, or start a run with another name"
             )
-        return target.calibrated(float(known["nominal_reference_ms"]))
+        return target.calibrated(float(reference_ms))
     nominal_ms = target.calibrate()
     known = {"target_id": target.target_id, "nominal_reference_ms": nominal_ms}
     write_text_atomically(path, json.dumps(known, indent=2) + "\n")
     return target.calibrated(nominal_ms)
+
+
+def _noted(path: Path, text: str, *fields: str) -> list[Any]:
+    """Return fields of a JSON object in a file of the run.
+
+    Raises:
+        RunFolderError: If there is no such object, or it has no such fields.
+    """
+    try:
+        known = json.loads(text)
+        return [known[field] for field in fields]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"'{path}' is damaged ({type(error).__name__}): restore it, or start a run with "
+            "another name (--name; in Python, `folder`)"
+        ) from error
 
 
 def plan_of(precisions: Mapping[str, Any], target: Target) -> QuantizationPlan:

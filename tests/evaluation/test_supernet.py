@@ -10,13 +10,19 @@ import pytest
 import torch
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import DataError, StudyError
+from niwaki.core.errors import DataError, RunFolderError, StudyError
 from niwaki.evaluation.base import Provenance
-from niwaki.evaluation.deployment import require_same_data
+from niwaki.evaluation.deployment import (
+    CALIBRATION_FILE,
+    DATA_FILE,
+    calibrated_in,
+    require_same_data,
+)
 from niwaki.evaluation.devices import to_tensors
 from niwaki.evaluation.supernet import SupernetEvaluator, network_shape
 from niwaki.export.bundle import read_bundle, verify_bundle
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
 from niwaki.tasks.scoring import score
@@ -43,6 +49,17 @@ def test_data_that_changed_since_the_run_began_are_refused(
     require_same_data(tmp_path, data)
     with pytest.raises(DataError, match=rf"began with data of fingerprint {data.fingerprint}"):
         require_same_data(tmp_path, load(scenes, seed=1))
+
+
+def test_what_a_run_noted_and_is_damaged_is_told_with_its_place(
+    tmp_path: Path, data: TaskData
+) -> None:
+    for name in (DATA_FILE, CALIBRATION_FILE):
+        (tmp_path / name).write_text("{}")
+    with pytest.raises(RunFolderError, match=rf"{DATA_FILE}' is damaged \(KeyError\): restore"):
+        require_same_data(tmp_path, data)
+    with pytest.raises(RunFolderError, match=rf"{CALIBRATION_FILE}' is damaged"):
+        calibrated_in(tmp_path, OnnxRuntimeCpu())
 
 
 def test_scores_of_an_fp32_candidate_are_those_of_the_torch_module(
