@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import FULL
 from niwaki.study.history import History
 
@@ -15,10 +16,20 @@ class Budget:
         evaluations: Evaluations that are paid for, in full ones: an evaluation with less effort
             counts as that share of one. Those turned away by a cheap count cost nothing.
         seconds: Study time, pauses between sessions left out; infinite if there is no limit.
+
+    Raises:
+        ConfigError: If one is below 0, or NaN.
     """
 
     evaluations: int = 100
     seconds: float = math.inf
+
+    def __post_init__(self) -> None:
+        for name in ("evaluations", "seconds"):
+            if not getattr(self, name) >= 0:
+                raise ConfigError(
+                    f"the budget's `{name}` is {getattr(self, name)}: give a number from 0 on"
+                )
 
 
 def spent(history: History, limit: int, *, sign: str = " of ") -> str:

@@ -95,9 +95,16 @@ def _package_versions() -> dict[str, JSON]:
 
 
 def _user_files() -> dict[str, JSON]:
-    """Return the fingerprints of files that were imported by their path, by name."""
-    files = sorted(user_code().files, key=lambda file: file.path)
-    return {file.path.name: fingerprint(file.text.decode(errors="replace")) for file in files}
+    """Return the fingerprints of files that were imported by their path, by name.
+
+    Of several files of one name, it is that of all of them: paths are nobody's business.
+    """
+    texts: dict[str, list[str]] = {}
+    for file in sorted(user_code().files, key=lambda file: file.path):
+        texts.setdefault(file.path.name, []).append(file.text.decode(errors="replace"))
+    return {
+        name: fingerprint(found[0] if len(found) == 1 else found) for name, found in texts.items()
+    }
 
 
 def _git_state() -> dict[str, JSON] | None:

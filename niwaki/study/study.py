@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from niwaki.core.blame import raised_by
 from niwaki.core.constraints import Bound, Constraint
-from niwaki.core.errors import ConfigError, StudyError
+from niwaki.core.errors import ConfigError, RunFolderError, StudyError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
@@ -72,6 +72,9 @@ class StudySettings:
         config: The configuration as resolved, for the record; what it is compared with on resuming.
         learn_from: Folders of earlier runs of the same space, the most alike first. Every searcher
             begins with the best of them, and `surrogate` learns from all that they measured.
+
+    Raises:
+        ConfigError: If `seed` or `n_finalists` is no whole number from 0 on.
     """
 
     objectives: Sequence[str | Objective]
@@ -83,6 +86,12 @@ class StudySettings:
     scheduler: str = ""
     config: Mapping[str, JSON] | None = None
     learn_from: Sequence[Path | str] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("seed", "n_finalists"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 0:
+                raise ConfigError(f"`{name}` is {value!r}: give a whole number from 0 on")
 
 
 class Study:
@@ -121,7 +130,8 @@ class Study:
         favourites: Favourites = nobody,
         observer: Observer | None = None,
     ) -> None:
-        self.folder = RunFolder(Path(folder))
+        # Absolute: what an evaluator does to the working directory should move no results.
+        self.folder = RunFolder(Path(folder).absolute())
         self._evaluator, self._settings = evaluator, settings
         self._make_searcher, self._make_scheduler = make_searcher, make_scheduler
         self._make_executor, self._check_executor = make_executor, check_executor
@@ -228,6 +238,7 @@ class Study:
         with raised_by("`prepare` of the evaluator"):
             self._evaluator.prepare(self.folder.artifacts)
         require_answers(self._evaluator)
+        self._require_same_space(recorder.history)
         if (space := space_to_json(self._evaluator.space)) is not None:
             write_text_atomically(self.folder.space, json.dumps(space) + "\n")
         with self._make_executor(self._evaluator) as executor:
@@ -271,6 +282,15 @@ class Study:
         front = self._front(recorder.history)
         front.save()
         return front
+
+    def _require_same_space(self, history: History) -> None:
+        """Raise if what was asked before is of another space."""
+        for number, asked in history.asked.items():
+            if fault := self._evaluator.space.check(asked.candidate):
+                raise RunFolderError(
+                    f"'{self.folder.path}' holds a run over another space: of trial {number}, "
+                    f"{fault}. Give this run another name, or restore the space"
+                )
 
     def _earlier_runs(self) -> tuple[EarlierRun, ...]:
         return read_earlier(

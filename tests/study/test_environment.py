@@ -72,3 +72,13 @@ def test_files_that_were_imported_by_their_path_are_told_by_name(tmp_path: Path)
     files = describe_environment()["user_files"]
     assert isinstance(files, dict)
     assert files["hedgehog.py"] == fingerprint("SPINES = 5000\n")
+
+
+def test_a_changed_file_is_told_beside_one_of_its_name(tmp_path: Path) -> None:
+    for folder in ("left", "right"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "badger.py").write_text(f"SIDE = '{folder}'\n")
+    import_object(f"{tmp_path}/left/badger.py:SIDE")
+    alone = describe_environment()
+    import_object(f"{tmp_path}/right/badger.py:SIDE")
+    assert "user_files.badger.py" in changed_fields(alone, describe_environment())

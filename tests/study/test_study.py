@@ -1,6 +1,7 @@
 """The study: the loop, its bounds and budgets, and what survives a kill."""
 
 import logging
+import math
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +21,7 @@ from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.listed import Listed
 from niwaki.search.nsga2 import NSGA2
+from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Baseline, Told
 from niwaki.study.ledger import read_ledger
@@ -332,3 +335,40 @@ def test_a_space_that_a_count_turns_away_altogether_names_the_nearest(tmp_path: 
     study = Study(tmp_path / "run", TwoNetworks(), Listed, settings)
     with pytest.raises(StudyError, match=r"none of 2 .* weight is 6, wanted weight <= 1: loosen"):
         study.run()
+
+
+def test_a_run_over_another_space_does_not_continue(tmp_path: Path) -> None:
+    class Larger(FormulaEvaluator):
+        @property
+        def space(self) -> ChoiceSpace:
+            return ChoiceSpace((*SPACE.choices, Choice("more", (1, 2))))
+
+        def baseline(self) -> Candidate:
+            return self.space.decide(lambda _, options: options[0])
+
+    Larger.__qualname__ = FormulaEvaluator.__qualname__  # by which settings tell evaluators apart
+    formula_study(tmp_path / "run", FormulaEvaluator(), n=3).run()
+    with pytest.raises(RunFolderError, match=r"over another space: of trial 0, .*more"):
+        formula_study(tmp_path / "run", Larger(), n=6).run()
+
+
+def test_an_evaluator_that_changes_the_working_directory_moves_no_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Wandering(FormulaEvaluator):
+        def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+            os.chdir("/")
+            return super().evaluate(candidate, fidelity=fidelity, seed=seed)
+
+    monkeypatch.chdir(tmp_path)
+    assert len(formula_study(Path("run"), Wandering(), n=3).run()) > 0
+    assert (tmp_path / "run" / "pareto.json").exists()
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"seed": 1.5}, {"n_finalists": -1}])
+def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match="give a whole number from 0 on"):
+        StudySettings(("gain",), **wrong)
+    for budget in ({"evaluations": -3}, {"evaluations": math.nan}, {"seconds": math.nan}):
+        with pytest.raises(ConfigError, match="give a number from 0 on"):
+            Budget(**cast("Any", budget))

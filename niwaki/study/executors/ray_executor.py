@@ -207,12 +207,12 @@ class RayExecutor(WorkerPool[RayWorker]):
             )
 
     def _note_failed_start(self, worker: RayWorker, cause: str) -> None:
-        """Give a worker up that fails again and again; without any, the search ends."""
+        """Give a worker up that fails again and again; with the last one, the search ends."""
         name = worker.name
         self._failed_starts[name] += 1
         if self._failed_starts[name] < self._settings.n_start_failures:
             return
-        if not any(worker.ready for worker in self._workers.values()):
+        if self._names == [name]:  # others may still be loading, or have work
             raise StudyError(
                 f"no worker can be started on the Ray cluster, {self._failed_starts[name]} failed "
                 f"in a row; the last one: {cause}. niwaki and the evaluator's modules must be "

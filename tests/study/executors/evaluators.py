@@ -162,3 +162,26 @@ class Prepared(ScriptedEvaluator):
         folder = self.folders[-1]
         value = float((folder / "inner" / "weights").read_text())
         return Measurement(candidate.key, {"value": value}, details={"folder": str(folder)})
+
+
+@dataclass(frozen=True)
+class LoadedOnce(ScriptedEvaluator):
+    """Takes long to load in the first worker, and cannot be loaded in others.
+
+    Attributes:
+        flag: File that the first one leaves.
+    """
+
+    flag: Path = Path()
+
+    def __reduce__(self) -> tuple[Callable[[Path], ScriptedEvaluator], tuple[Path]]:
+        return _load_once, (self.flag,)
+
+
+def _load_once(flag: Path) -> ScriptedEvaluator:
+    try:
+        flag.touch(exist_ok=False)
+    except FileExistsError:
+        raise ModuleNotFoundError("this node lacks it") from None
+    time.sleep(3.0)
+    return ScriptedEvaluator()

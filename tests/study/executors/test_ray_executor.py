@@ -27,6 +27,7 @@ from tests.study.executors.evaluators import (
     Deadly,
     Heavy,
     Interrupting,
+    LoadedOnce,
     Talkative,
     TorchThreads,
     Unloadable,
@@ -215,6 +216,14 @@ def test_workers_that_cannot_start_end_the_search(evaluator: Evaluator, reason: 
         pool.submit(Job(0, script("return")))
         with pytest.raises(StudyError, match=rf"2 failed in a row.*{reason}"):
             pool.wait(PATIENCE_S)
+
+
+def test_a_bad_node_is_given_up_while_the_others_are_still_loading(tmp_path: Path) -> None:
+    settings = RayClusterSettings(n_workers=2, n_start_failures=1)
+    with executor(settings, LoadedOnce(flag=tmp_path / "first")) as pool:
+        with pytest.warns(RuntimeWarning, match="given up after 1 starts .* goes on with 1"):
+            finished = run_all(pool, [script("return"), script("return")])
+        assert all(each.measurement.complete for each in finished.values())
 
 
 def test_a_resource_that_no_node_has_ends_the_search_and_is_named() -> None:
