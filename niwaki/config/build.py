@@ -11,6 +11,7 @@ from niwaki.config.settings import signature_of
 from niwaki.core.blame import raised_by
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
+from niwaki.core.files import cannot_write
 from niwaki.core.objectives import Direction, Objective
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.base import Evaluator
@@ -189,7 +190,10 @@ def checked_factory(
 
 
 def _executor(kind: str, settings: Any, logs: Path, evaluator: Evaluator) -> Executor:
-    logs.mkdir(parents=True, exist_ok=True)
+    try:
+        logs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(logs, error) from error
     executor: Executor = _made("executor", kind, evaluator, settings, named={"logs": logs})
     return executor
 

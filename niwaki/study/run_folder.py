@@ -167,7 +167,7 @@ class RunFolder:
             return []
         try:
             return list(json.loads(self.environment.read_text())["sessions"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunFolderError(
                 f"'{self.environment}' cannot be read ({error}): delete it, no result depends on it"
             ) from error

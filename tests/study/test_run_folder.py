@@ -188,3 +188,9 @@ def test_a_setting_that_came_later_and_is_not_given_is_none_either(folder: RunFo
     given: JSON = {**later, "accuracy": {"direction": "maximize", "least": 0.0}}
     with pytest.raises(RunFolderError, match=r"values\.accuracy\.least was null and is now 0"):
         folder.claim({**CONFIG, "values": given})
+
+
+def test_an_environment_that_cannot_be_read_is_told(folder: RunFolder) -> None:
+    folder.environment.mkdir(parents=True)
+    with pytest.raises(RunFolderError, match=r"environment\.json' cannot be read"):
+        folder.record_environment({})
