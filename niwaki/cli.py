@@ -402,7 +402,7 @@ def list_plugins(
 
 
 @app.command()
-def schema() -> None:
+def schema(as_json: Json = False) -> None:  # noqa: ARG001 - it is JSON anyway
     """Print the JSON Schema of configuration files, for editors."""
     from niwaki.config.schema import config_schema
 

@@ -270,6 +270,7 @@ def test_the_doctor_speaks_both_ways(call: Call) -> None:
 
 def test_the_schema_is_printed(call: Call) -> None:
     assert call("schema").json["title"] == "niwaki"
+    assert call("schema", "--json").json == call("schema").json
 
 
 def test_nothing_to_verify_is_an_error(call: Call, tmp_path: Path) -> None:

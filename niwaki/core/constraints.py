@@ -73,6 +73,8 @@ class Constraint:
         Raises:
             ConfigError: If the text is not a bound on one value.
         """
+        if not isinstance(text, str):
+            raise ConfigError(f"a constraint is a text, but {text!r} came: {_FORM}")
         try:
             node = ast.parse(text.strip(), mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:

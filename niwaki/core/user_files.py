@@ -6,7 +6,9 @@ travels with what is pickled (`user_code`, `receive`), together with the modules
 it has imported.
 """
 
+import ast
 import importlib
+import importlib.util
 import os
 import sys
 import sysconfig
@@ -113,7 +115,8 @@ def import_file(file: Path) -> ModuleType:
         file: In a process that was sent users' files, one of these if it has its path.
 
     Raises:
-        ConfigError: If there is no such file.
+        ConfigError: If there is no such file, or a module beside it has the name of one beside
+            another file that was imported so: in one process, a name is one module.
     """
     given = _absolute(file, _FINDER.home or Path.cwd())
     if given not in _FINDER.names:
@@ -146,6 +149,7 @@ def _take_in(file: Path, given: Path) -> None:
     if not file.is_file():
         raise ConfigError(f"there is no file '{file}' in {Path.cwd()}")
     path = file.resolve()
+    _require_own_neighbours(path)
     name = f"niwaki_user_{fingerprint(str(path))}"
     _search()
     if name not in sys.modules:  # else what has run is what counts
@@ -167,6 +171,50 @@ def _import_beside(path: Path) -> None:
     folder = str(path.parent)
     if folder not in sys.path and path.name != "__init__.py":
         sys.path.append(folder)
+
+
+def _require_own_neighbours(path: Path) -> None:
+    others = {file.path.parent for file in _FINDER.files.values()} - {path.parent, *_INSTALLED}
+    for name, beside in _beside(path).items() if others else ():
+        if name in sys.modules:
+            found = _origin(name)
+        else:
+            specification = importlib.util.find_spec(name)
+            found = _file_of(specification) if specification else None
+        if found is not None and _folder_of(found) in others:
+            raise ConfigError(
+                f"'{path}' imports `{name}` from '{beside}', and '{found}' has that name too: in "
+                "one process a name is one module. Rename one of them"
+            )
+
+
+def _beside(path: Path) -> dict[str, Path]:
+    """Return the modules beside a file that it imports, or one of these does, with their files."""
+    found: dict[str, Path] = {}
+    waiting = [path]
+    while waiting:
+        for name in _imported(waiting.pop()):
+            places = [path.parent / f"{name}.py", path.parent / name / "__init__.py"]
+            place = next((place for place in places if place.is_file()), None)
+            if place is not None and name not in found:
+                found[name] = place
+                waiting.append(place)
+    return found
+
+
+def _imported(path: Path) -> set[str]:
+    """Return the top names that a file imports; none if it is no Python."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):  # whoever imports it says so
+        return set()
+    named: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            named += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            named.append(node.module)
+    return {name.partition(".")[0] for name in named}
 
 
 def _note_beside() -> None:
@@ -192,16 +240,22 @@ def _neighbours(folders: set[Path]) -> Iterator[str]:
         path = None if name in _NEVER_SENT else _origin(name)
         if path is None:
             continue
-        place = path.parent if path.name == "__init__.py" else path
-        if place.parent in folders:
+        if _folder_of(path) in folders:
             yield name
+
+
+def _folder_of(path: Path) -> Path:
+    """Return the folder that a top module of this file is imported from."""
+    return path.parent.parent if path.name == "__init__.py" else path.parent
 
 
 def _origin(name: str) -> Path | None:
     """Return the file of an imported module; None if it is not written in Python."""
     specification = getattr(sys.modules[name], "__spec__", None)
-    if not isinstance(specification, ModuleSpec):
-        return None
+    return _file_of(specification) if isinstance(specification, ModuleSpec) else None
+
+
+def _file_of(specification: ModuleSpec) -> Path | None:
     if specification.origin is None:  # a folder without `__init__.py` is a package, too
         folder = next(iter(specification.submodule_search_locations or ()), None)
         return Path(folder).resolve() / "__init__.py" if folder else None

@@ -1,5 +1,6 @@
 """Compressing somebody's own model: a study of its smaller versions, and what came of it."""
 
+import inspect
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from niwaki.core.fidelity import Fidelities
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
+from niwaki.core.wording import kind_of
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
 from niwaki.evaluation.compression.inferred_data import infer_data, infer_for_part, infer_from
@@ -89,8 +91,8 @@ class CompressionRequest:
                 f"the setting 'model' is '{self.settings.model}': it is for configurations; here, "
                 "the model is what is given to be compressed"
             )
-        SCHEDULERS.find(self.scheduler)
-        SEARCHERS.find(self.searcher)
+        _require_call("scheduler", SCHEDULERS.find(self.scheduler).load(), "problem, fidelities")
+        _require_call("searcher", SEARCHERS.find(self.searcher).load(), "problem")
         if self.scheduler != "full":
             self._require_search(f"the scheduler '{self.scheduler}'")
         if self.learn_from:
@@ -430,6 +432,19 @@ def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -
     if source.part:
         return infer_for_part(loaders, source.whole(), source.part, source.load(), seed=seed)
     return infer_from(loaders, source.load(), seed=seed)
+
+
+def _require_call(field: str, factory: Callable[..., Any], arguments: str) -> None:
+    """Check that a searcher or scheduler can be made without settings, which are not given here."""
+    if not callable(factory):
+        raise ConfigError(f"the {field} is {kind_of(factory)}: give a class or a function")
+    try:
+        inspect.signature(factory).bind(*arguments.split(", "))
+    except TypeError as fault:
+        raise ConfigError(
+            f"the {field} is made by a call {factory.__qualname__}({arguments}): {fault}. Give "
+            "`settings` a default"
+        ) from fault
 
 
 def _searcher(name: str, problem: Problem) -> Searcher:

@@ -87,8 +87,8 @@ class Front:
                     f"there is no objective '{name}' to weigh{nearest(name, known)} There are "
                     f"{', '.join(known)}"
                 )
-            if not (math.isfinite(weight) and weight >= 0.0):
-                raise ConfigError(f"the weight of '{name}' is {weight}: give a number from 0 on")
+            if not _is_weight(weight):
+                raise ConfigError(f"the weight of '{name}' is {weight!r}: give a number from 0 on")
         if not any(self._weights):
             raise ConfigError("all objectives weigh 0: leave one out that matters")
 
@@ -255,6 +255,10 @@ class Front:
         run = RunFolder(self.folder)
         write_text_atomically(run.pareto_json, json.dumps(self.to_json(), indent=2) + "\n")
         write_text_atomically(run.pareto_csv, self.to_csv())
+
+
+def _is_weight(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value >= 0.0
 
 
 def weights_of(texts: Iterable[str]) -> dict[str, float]:

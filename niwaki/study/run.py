@@ -64,7 +64,8 @@ class Run:
         Raises:
             ConfigError: If a constraint cannot be read, or is on a value that nothing has.
         """
-        further = [Constraint.parse(text) for text in within]
+        texts = [within] if isinstance(within, str) else within
+        further = [Constraint.parse(text) for text in texts]
         if further:
             self._require_measured(further)
         constraints = (*self.description.constraints, *further)

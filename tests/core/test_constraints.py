@@ -124,3 +124,8 @@ def test_what_was_not_measured_is_no_violation() -> None:
 def test_they_print_as_written() -> None:
     assert str(Constraint.parse(" x <= 1.1*baseline ")) == "x <= 1.1*baseline"
     assert str(Bound("x", -1.0, 0.25)) == "x >= 0.25"
+
+
+def test_a_constraint_that_is_no_text_is_told() -> None:
+    with pytest.raises(ConfigError, match="a constraint is a text, but 3 came: "):
+        Constraint.parse(3)  # type: ignore[arg-type]

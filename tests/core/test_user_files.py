@@ -144,3 +144,21 @@ def test_no_more_is_sent_than_what_lies_beside_the_file(project: Path) -> None:
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no file '.*nothing\.py'"):
         import_file(tmp_path / "nothing.py")
+
+
+@pytest.mark.parametrize("imported", ["import utils", "import data", "def later(): import utils"])
+def test_neighbours_of_one_name_in_two_folders_are_refused(tmp_path: Path, imported: str) -> None:
+    for folder, text in (("a", "import utils"), ("b", imported)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "plug.py").write_text(text)
+        (tmp_path / folder / "data.py" if folder == "b" else tmp_path / "x.py").write_text(
+            "from utils import WHERE"
+        )
+        (tmp_path / folder / "utils.py").write_text(f"WHERE = {folder!r}")
+    assert import_file(tmp_path / "a" / "plug.py").utils.WHERE == "a"
+    with pytest.raises(
+        ConfigError, match=r"imports `utils` from .*b.utils\.py.*a.utils\.py.*Rename"
+    ):
+        import_file(tmp_path / "b" / "plug.py")
+    (tmp_path / "b" / "plug.py").write_text("import json")
+    assert import_file(tmp_path / "b" / "plug.py").json is sys.modules["json"]

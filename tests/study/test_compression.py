@@ -132,6 +132,17 @@ def test_a_scheduler_tunes_the_promising_longer(tmp_path: Path) -> None:
     assert len(trials) > 4 and found.front.models
 
 
+def in_need_of_settings(problem: object, settings: object) -> None:
+    """Make a searcher: named by path below."""
+
+
+def test_a_searcher_that_needs_settings_is_refused_before_anything_is_done() -> None:
+    with pytest.raises(ConfigError, match=r"in_need_of_settings\(problem\): .* a default"):
+        CompressionRequest(searcher=f"{__name__}:in_need_of_settings")
+    with pytest.raises(ConfigError, match="the searcher is a str: give a class or a function"):
+        CompressionRequest(searcher=f"{__name__}:__name__")
+
+
 def test_a_scheduler_without_a_search_is_refused() -> None:
     with pytest.raises(ConfigError, match="'asha' needs a search"):
         CompressionRequest(scheduler="asha")

@@ -54,6 +54,7 @@ def test_the_knee_is_where_what_matters_is_near(weights: dict[str, float], wante
         ({"gain": nan}, "give a number from 0 on"),
         ({"gain": inf}, "give a number from 0 on"),
         ({"gain": 0.0, "price": 0.0}, "all objectives weigh 0"),
+        ({"gain": "3"}, "the weight of 'gain' is '3': give a number"),
     ],
 )
 def test_weights_that_say_nothing_are_told(weights: dict[str, float], fault: str) -> None:

@@ -15,6 +15,7 @@ from torch import nn
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import noted_once
+from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.parts import part_of
 from niwaki.evaluation.compression.plain_calls import plainly_called
@@ -83,7 +84,8 @@ class ModelSource:
     @cached_property
     def _built(self) -> object:
         # Once in a process: a user's function may read, or even train, for long.
-        return imported(self.reference)()
+        with seeded():  # every worker process builds the same, also what it leaves as drawn
+            return imported(self.reference)()
 
     def load(self) -> nn.Module:
         """Return what is to be compressed in evaluation mode, called plainly; always the same.

@@ -79,3 +79,18 @@ def test_a_state_that_is_no_tensor_counts_as_well() -> None:
     assert len(set(found)) == len(STATES)
     assert model_fingerprint(Versioned({"a", "b"})) == model_fingerprint(Versioned({"b", "a"}))
     assert model_fingerprint(Versioned(object())) == model_fingerprint(Versioned(object()))
+
+
+def left_as_drawn() -> nn.Module:
+    """Build a model of which a layer has no trained weights: named by path below."""
+    return nn.Linear(3, 2)
+
+
+def test_every_process_builds_the_same_also_what_is_left_as_drawn() -> None:
+    fingerprints = set()
+    for seed in range(3):
+        torch.manual_seed(seed)
+        source = ModelSource(f"{__name__}:left_as_drawn")
+        fingerprints.add(model_fingerprint(source.load()))
+        assert torch.initial_seed() == seed
+    assert len(fingerprints) == 1
