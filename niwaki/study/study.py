@@ -25,6 +25,7 @@ from niwaki.search.schedulers.base import Scheduler
 from niwaki.search.schedulers.full import FullEffort
 from niwaki.search.schedulers.full_effort_view import FullEffortView
 from niwaki.spaces.described import space_to_json
+from niwaki.spaces.many import faults
 from niwaki.study.budget import Budget
 from niwaki.study.description import StudyDescription
 from niwaki.study.earlier_runs import EarlierRun, keep_earlier, read_earlier
@@ -285,8 +286,10 @@ class Study:
 
     def _require_same_space(self, history: History) -> None:
         """Raise if what was asked before is of another space."""
-        for number, asked in history.asked.items():
-            if fault := self._evaluator.space.check(asked.candidate):
+        candidates = [asked.candidate for asked in history.asked.values()]
+        found = faults(self._evaluator.space, candidates)
+        for number, fault in zip(history.asked, found, strict=True):
+            if fault:
                 raise RunFolderError(
                     f"'{self.folder.path}' holds a run over another space: of trial {number}, "
                     f"{fault}. Give this run another name, or restore the space"
