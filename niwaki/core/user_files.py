@@ -174,6 +174,7 @@ def _import_beside(path: Path) -> None:
 
 
 def _require_own_neighbours(path: Path) -> None:
+    """Refuse a file that would get a neighbour of another file's in place of its own."""
     others = {file.path.parent for file in _FINDER.files.values()} - {path.parent, *_INSTALLED}
     for name, beside in _beside(path).items() if others else ():
         if name in sys.modules:
@@ -181,7 +182,11 @@ def _require_own_neighbours(path: Path) -> None:
         else:
             specification = importlib.util.find_spec(name)
             found = _file_of(specification) if specification else None
-        if found is not None and _folder_of(found) in others:
+        if found is None or _folder_of(found) not in others:
+            continue
+        loaded = _FINDER.beside.get(name)  # its file may be gone since
+        text = loaded.text if loaded else found.read_bytes()
+        if text != beside.read_bytes():  # else it does not matter whose it is
             raise ConfigError(
                 f"'{path}' imports `{name}` from '{beside}', and '{found}' has that name too: in "
                 "one process a name is one module. Rename one of them"

@@ -160,5 +160,14 @@ def test_neighbours_of_one_name_in_two_folders_are_refused(tmp_path: Path, impor
         ConfigError, match=r"imports `utils` from .*b.utils\.py.*a.utils\.py.*Rename"
     ):
         import_file(tmp_path / "b" / "plug.py")
-    (tmp_path / "b" / "plug.py").write_text("import json")
+    (tmp_path / "b" / "utils.py").write_text("WHERE = 'a'")  # a copy is no other module
+    assert import_file(tmp_path / "b" / "plug.py").__name__ in sys.modules
+
+
+def test_neighbours_that_are_not_imported_do_not_matter(tmp_path: Path) -> None:
+    for folder, text in (("a", "import utils"), ("b", "import json")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "plug.py").write_text(text)
+        (tmp_path / folder / "utils.py").write_text(f"WHERE = {folder!r}")
+    assert import_file(tmp_path / "a" / "plug.py").utils.WHERE == "a"
     assert import_file(tmp_path / "b" / "plug.py").json is sys.modules["json"]
