@@ -2,16 +2,18 @@
 
 import errno
 import glob
+import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from niwaki.core.errors import ConfigError, RunFolderError
+from niwaki.core.jsonable import JSON
 
 UNFINISHED = ".tmp"  # how the name of a file ends that is not whole yet
 
@@ -64,15 +66,29 @@ def write_text_atomically(path: Path, text: str) -> None:
         raise cannot_write(path, error) from error
 
 
-def noted_once(path: Path, text: str) -> str:
-    """Return what a file holds, once it was written with `text` if it was not there.
+def note(path: Path, facts: Mapping[str, JSON]) -> None:
+    """Write a JSON object, for `noted`.
 
     Raises:
         RunFolderError: If the disk is full or the folder cannot be written.
     """
-    if not path.exists():
-        write_text_atomically(path, text)
-    return path.read_text()
+    write_text_atomically(path, json.dumps(facts, indent=2) + "\n")
+
+
+def noted(path: Path, *names: str) -> list[Any]:
+    """Return what the JSON object in a file says under some names.
+
+    Raises:
+        RunFolderError: If there is no such object, or it has no such names.
+    """
+    try:
+        known = json.loads(path.read_text())
+        return [known[name] for name in names]
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"'{path}' is damaged ({type(error).__name__}): restore it, or start a run with "
+            "another name (--name; in Python, `folder`)"
+        ) from error
 
 
 @contextmanager

@@ -2,24 +2,43 @@
 
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 CONTROL_GROUPS = Path("/sys/fs/cgroup")
+OWN_GROUPS = Path("/proc/self/cgroup")
 
 
-def usable_memory(root: Path = CONTROL_GROUPS) -> float:
+def usable_memory(root: Path = CONTROL_GROUPS, own: Path = OWN_GROUPS) -> float:
     """Return the bytes that this process may use: the machine's, or a container's limit.
 
     Args:
         root: Where control groups are mounted.
+        own: File that says which of them this process is in: each may have a limit, and so may
+            those around it.
 
     Returns:
         Infinity if nobody knows.
     """
-    return min(_physical(), _limit(root / "memory.max"), _limit(root / _VERSION_1))
+    return min([_physical(), *map(_limit, _files(root, own))])
 
 
-_VERSION_1 = "memory/memory.limit_in_bytes"
+def _files(root: Path, own: Path) -> Iterator[Path]:
+    try:
+        lines = own.read_text().splitlines()
+    except OSError:
+        lines = []
+    groups = [line.split(":", 2)[1:] for line in lines if line.count(":") >= 2]
+    second = [path for controllers, path in groups if not controllers]
+    first = [path for controllers, path in groups if "memory" in controllers.split(",")]
+    for base, name, paths in (
+        (root, "memory.max", second),
+        (root / "memory", "memory.limit_in_bytes", first),
+    ):
+        for path in ("", *paths):
+            group = base / path.strip("/")
+            around = (group, *group.parents)
+            yield from (place / name for place in around if place.is_relative_to(base))
 
 
 def _physical() -> float:

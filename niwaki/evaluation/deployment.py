@@ -1,6 +1,5 @@
 """From a plain module to what runs on the target, and its scores and latency from there."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,8 @@ from torch import nn
 from niwaki.compress.quantization.observers import new_observer
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import DataError, RunFolderError, TargetError
-from niwaki.core.files import noted_once, write_text_atomically
+from niwaki.core.errors import DataError, TargetError
+from niwaki.core.files import note, noted
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
@@ -276,8 +275,9 @@ def require_same_data(folder: Path, data: TaskData) -> None:
         RunFolderError: If what was noted is damaged.
     """
     path = folder / DATA_FILE
-    noted = noted_once(path, json.dumps(data.to_json(), indent=2) + "\n")
-    [known] = _noted(path, noted, "fingerprint")
+    if not path.exists():
+        note(path, data.to_json())
+    [known] = noted(path, "fingerprint")
     if known != data.fingerprint:
         raise DataError(
             f"this run began with data of fingerprint {known}, and now it is {data.fingerprint}: "
@@ -294,9 +294,7 @@ def calibrated_in(folder: Path, target: Target) -> Target:
     """
     path = folder / CALIBRATION_FILE
     if path.exists():
-        target_id, reference_ms = _noted(
-            path, path.read_text(), "target_id", "nominal_reference_ms"
-        )
+        target_id, reference_ms = noted(path, "target_id", "nominal_reference_ms")
         if target_id != target.target_id:
             raise TargetError(
                 f"this run was measured on '{target_id}', and here is "
@@ -305,25 +303,8 @@ def calibrated_in(folder: Path, target: Target) -> Target:
             )
         return target.calibrated(float(reference_ms))
     nominal_ms = target.calibrate()
-    known = {"target_id": target.target_id, "nominal_reference_ms": nominal_ms}
-    write_text_atomically(path, json.dumps(known, indent=2) + "\n")
+    note(path, {"target_id": target.target_id, "nominal_reference_ms": nominal_ms})
     return target.calibrated(nominal_ms)
-
-
-def _noted(path: Path, text: str, *fields: str) -> list[Any]:
-    """Return fields of a JSON object in a file of the run.
-
-    Raises:
-        RunFolderError: If there is no such object, or it has no such fields.
-    """
-    try:
-        known = json.loads(text)
-        return [known[field] for field in fields]
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunFolderError(
-            f"'{path}' is damaged ({type(error).__name__}): restore it, or start a run with "
-            "another name (--name; in Python, `folder`)"
-        ) from error
 
 
 def plan_of(precisions: Mapping[str, Any], target: Target) -> QuantizationPlan:

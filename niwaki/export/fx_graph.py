@@ -16,6 +16,7 @@ from torch import fx, nn
 
 from niwaki.core.errors import ExportError
 from niwaki.export.graph_writer import GraphWriter, Shape, Tensor, claimed, require_apart
+from niwaki.export.layer_names import recurrent_layer
 from niwaki.export.operators import Call, Converter, converter_of
 from niwaki.export.operators.normalisation import can_fold
 from niwaki.export.operators.table import to_numpy
@@ -171,8 +172,11 @@ def _layer_names(traced: Trace) -> set[str]:
     """Return the names that layers will have, which nothing else may take before them."""
     names: set[str] = set()
     for node in traced.nodes:
-        is_layer = node.op == "call_module" and isinstance(_module_of(traced, node), _LAYERS)
-        if is_layer or _weight_of(node) is not None:
+        module = _module_of(traced, node) if node.op == "call_module" else None
+        if isinstance(module, nn.RNNBase):
+            for layer in range(module.num_layers):
+                claimed(recurrent_layer(_path(node), layer, module.num_layers), names)
+        elif isinstance(module, _LAYERS) or _weight_of(node) is not None:
             claimed(_path(node), names)
     return names
 

@@ -11,13 +11,14 @@ from onnx import helper, numpy_helper
 
 from niwaki._version import __version__
 from niwaki.core.errors import ExportError
+from niwaki.export.graph_index import RECURRENT, WEIGHTED
 
 OPSET = 20
 IR_VERSION = 10
 BATCH = "batch"
 _SMALL_BYTES = 64
 # Each keeps a node of its own, which its path names.
-_LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_LAYERS = (*WEIGHTED, *RECURRENT)
 
 Attribute = int | float | str | Sequence[int] | Sequence[float] | Sequence[str]
 # One dimension: its size, or None where it grows with the batch.
@@ -113,7 +114,7 @@ class GraphWriter:
         name: str,
         attributes: Mapping[str, Attribute],
     ) -> list[Tensor]:
-        is_layer = op in _LAYERS and inputs[1] in self._constants
+        is_layer = op in RECURRENT or (op in WEIGHTED and inputs[1] in self._constants)
         kept_free = frozenset() if is_layer else self._layer_names
         stems = [name] if len(shapes) == 1 else [f"{name}.{i}" for i in range(len(shapes))]
         outputs = [

@@ -81,11 +81,14 @@ def read_changes(
         memory.add(node, may_share=True)
         sharing = [other for other in memory.sharing_with(changed) if other not in (changed, node)]
         owners = {str(n.target).rpartition(".")[0] for n in (*sharing, changed) if _is_attribute(n)}
-        if owners & layers or any(_is_read_after(node, other, position) for other in sharing):
+        readers = [f"the layer '{owner}', whose parameter it is," for owner in owners & layers]
+        for other in sharing:
+            if _is_read_after(node, other, position):
+                readers.append(f"'{other.name}', which may share its memory,")
+        if readers:
             raise ExportError(
-                f"'{changed.name}' is changed in place by '{node.name}', and read later through a "
-                "view of it, or by a layer whose parameter it is. Use export_module, or change a "
-                "copy"
+                f"'{changed.name}' is changed in place by '{node.name}', and {readers[0]} is read "
+                "later. Use export_module, or change a copy"
             )
         for reader in list(changed.users):
             if position[reader] > position[node]:

@@ -14,6 +14,7 @@ import onnx
 
 from niwaki.export.branches import name_branches, read_by, rename_read
 from niwaki.export.graph_index import RECURRENT, WEIGHTED, GraphIndex
+from niwaki.export.graph_writer import claimed
 from niwaki.export.module_names import ModuleNames
 
 _SCOPES = "pkg.torch.onnx.name_scopes"
@@ -80,7 +81,7 @@ def _node_names(index: GraphIndex, names: ModuleNames) -> list[str]:
     taken: set[str] = set()
     chosen: dict[int, str] = {}
     for number in sorted(range(len(paths)), key=lambda i: not _is_layer(index, index.nodes[i])):
-        chosen[number] = _unique(paths[number], taken)
+        chosen[number] = claimed(paths[number], taken)
     return [chosen[number] for number in range(len(paths))]
 
 
@@ -127,7 +128,7 @@ def _tensor_names(index: GraphIndex, node_names: list[str], taken: set[str]) -> 
     for node, name in zip(index.nodes, node_names, strict=True):
         for i, tensor in enumerate(node.output):
             if tensor and tensor not in index.outputs:
-                renamed[tensor] = _unique(name if len(node.output) == 1 else f"{name}.{i}", taken)
+                renamed[tensor] = claimed(name if len(node.output) == 1 else f"{name}.{i}", taken)
     return renamed
 
 
@@ -142,16 +143,8 @@ def _constant_names(
             if not index.is_constant(constant) or constant in renamed or constant in kept:
                 continue
             role = roles[i] if i < len(roles) else f"constant_{i}"
-            renamed[constant] = _unique(f"{name}.{role}", taken)
+            renamed[constant] = claimed(f"{name}.{role}", taken)
     return renamed
-
-
-def _unique(name: str, taken: set[str]) -> str:
-    free, number = name, 2
-    while free in taken:
-        free, number = f"{name}:{number}", number + 1
-    taken.add(free)
-    return free
 
 
 def _node(node: onnx.NodeProto, name: str, renamed: Mapping[str, str]) -> onnx.NodeProto:

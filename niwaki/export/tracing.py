@@ -64,15 +64,18 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
         input_shapes: Shape of each input; the first dimension is the batch, whatever its size.
 
     Raises:
-        ExportError: If the module is in training mode, decides by values, takes another number of
-            inputs, or fails on inputs of these shapes.
+        ExportError: If the module is in training mode, decides by values, changes a buffer, takes
+            another number of inputs, or fails on inputs of these shapes.
     """
     if module.training:
         raise ExportError("the module is in training mode: call its eval() before exporting it")
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     try:
         # Some models keep what they computed for the next pass: here, stand-ins for tensors.
         with repeatable(module), lengths_followed(module):
             graph = InPlaceTracer().trace(module)
+            # No stand-ins: what is done to them in place is done, and in no graph.
+            changed = [n for n, b in module.named_buffers() if _differs(b, buffers.get(n))]
     # The module's own code runs here, on stand-ins for tensors: it may raise anything.
     except Exception as error:
         place = place_of(error)
@@ -81,6 +84,11 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
             f"{type(module).__name__} cannot be traced symbolically{where}: {error}. "
             "Use export_module, which follows Python control flow"
         ) from error
+    if changed:
+        raise ExportError(
+            f"{type(module).__name__} changes its buffer '{changed[0]}' when it is called. Use "
+            "export_module, or change a copy"
+        )
     nodes = tuple(graph.nodes)
     _require_no_hooks(module, nodes)
     n_inputs = sum(node.op == "placeholder" for node in nodes)
@@ -96,6 +104,15 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
     read_changes(module, graph, tensors=tensors, numbers=numbers)
     leave_out_unread(module, graph)
     return Trace(tuple(graph.nodes), values, module)
+
+
+def _differs(now: torch.Tensor, before: torch.Tensor | None) -> bool:
+    """Whether a tensor has changed in place; one that was put in another's place is followed."""
+    return (
+        before is not None
+        and now.shape == before.shape
+        and not torch.equal(torch.nan_to_num(now), torch.nan_to_num(before))
+    )
 
 
 def holds_tensors(value: object) -> bool:

@@ -103,7 +103,7 @@ class Linas(Searcher):
         basis = (number, min(len(self._history), number * size))
         if basis != self._basis:
             self._planned, self._basis = self._plan(number), basis
-        if self._settings.faithful:
+        if self._settings.faithful:  # place by place, as in rounds that wait for each other
             left = self._planned[place : place + 1]
         else:
             left = [candidate for candidate in self._planned if candidate not in self._asked][:1]

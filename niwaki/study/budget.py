@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from numbers import Real
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import FULL
@@ -26,10 +27,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("evaluations", "seconds"):
-            if not getattr(self, name) >= 0:
-                raise ConfigError(
-                    f"the budget's `{name}` is {getattr(self, name)}: give a number from 0 on"
-                )
+            value = getattr(self, name)
+            if not (isinstance(value, Real) and value >= 0):  # type: ignore[operator]
+                raise ConfigError(f"the budget's `{name}` is {value!r}: give a number from 0 on")
 
 
 def spent(history: History, limit: int, *, sign: str = " of ") -> str:

@@ -440,10 +440,10 @@ def _require_call(field: str, factory: Callable[..., Any], arguments: str) -> No
         raise ConfigError(f"the {field} is {kind_of(factory)}: give a class or a function")
     try:
         inspect.signature(factory).bind(*arguments.split(", "))
-    except TypeError as fault:
+    except (TypeError, ValueError) as fault:  # the latter where Python does not know the call
+        name = getattr(factory, "__qualname__", kind_of(factory))
         raise ConfigError(
-            f"the {field} is made by a call {factory.__qualname__}({arguments}): {fault}. Give "
-            "`settings` a default"
+            f"the {field} is made by a call {name}({arguments}): {fault}. Give `settings` a default"
         ) from fault
 
 

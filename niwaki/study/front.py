@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
@@ -258,7 +259,7 @@ class Front:
 
 
 def _is_weight(value: object) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value) and value >= 0.0
+    return isinstance(value, Real) and 0.0 <= value < math.inf  # type: ignore[operator]
 
 
 def weights_of(texts: Iterable[str]) -> dict[str, float]:

@@ -80,7 +80,7 @@ def _number(name: str, value: object) -> float:
         if isinstance(value, str | bytes | bytearray):
             raise TypeError("text is no number, even if it spells one")
         return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise TypeError(f"'{name}' is {excerpt(repr(value))}: a value must be a number") from error
 
 

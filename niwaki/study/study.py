@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import TypeAlias
 
@@ -91,8 +92,13 @@ class StudySettings:
     def __post_init__(self) -> None:
         for name in ("seed", "n_finalists"):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < 0:
+            if not _is_count(value):
                 raise ConfigError(f"`{name}` is {value!r}: give a whole number from 0 on")
+            object.__setattr__(self, name, int(value))  # what is written down has no numpy's
+
+
+def _is_count(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 0
 
 
 class Study:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from niwaki.core.errors import RunFolderError
-from niwaki.core.files import noted_once, write_text_atomically
+from niwaki.core.files import note, noted, write_text_atomically
 
 
 def test_the_text_replaces_what_was_there(tmp_path: Path) -> None:
@@ -45,10 +45,15 @@ def test_a_missing_folder_is_an_error_with_a_remedy(tmp_path: Path) -> None:
         write_text_atomically(tmp_path / "missing" / "file", "text")
 
 
-def test_what_was_noted_first_stays(tmp_path: Path) -> None:
+def test_what_was_noted_is_read_and_damage_is_told(tmp_path: Path) -> None:
     path = tmp_path / "original.json"
-    assert noted_once(path, "first") == "first"
-    assert noted_once(path, "second") == "first"
+    note(path, {"first": 1, "second": "2"})
+    assert noted(path, "second", "first") == ["2", 1]
+    with pytest.raises(RunFolderError, match=r"original\.json' is damaged \(KeyError\): restore"):
+        noted(path, "third")
+    path.write_bytes(b"\xff{")
+    with pytest.raises(RunFolderError, match="is damaged"):
+        noted(path, "first")
 
 
 def test_what_killed_processes_left_is_cleared(tmp_path: Path) -> None:

@@ -194,6 +194,44 @@ def test_training_with_quantization_reads_it_changed() -> None:
     assert (found - expected).abs().max() < 0.1
 
 
+class Counting(nn.Module):
+    """Changes a buffer when it is called, so that the next call finds another."""
+
+    scale: Tensor
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.change = change
+        self.register_buffer("scale", torch.tensor([-1.0, 2.0, torch.nan]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.change(self.scale)
+        return x * self.scale
+
+
+@pytest.mark.parametrize("change", [Tensor.relu_, lambda t: t.mul_(1.0).clamp_(min=0.0)])
+def test_buffers_that_are_changed_in_place_are_refused(change: Callable[[Tensor], Tensor]) -> None:
+    module = Counting(change).eval()
+    with pytest.raises(ExportError, match="Counting changes its buffer 'scale'"):
+        build_graph(module, [(1, 3)])
+    assert module.scale[0] == -1.0
+
+
+def test_buffers_that_are_read_alone_are_followed() -> None:
+    build_graph(Counting(Tensor.relu).eval(), [(1, 3)])
+
+
+def test_parts_that_may_share_memory_are_named() -> None:
+    class Halves(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            first, second = torch.relu(x).chunk(2, 1)
+            first += 1
+            return torch.cat([first, second], 1)
+
+    with pytest.raises(ExportError, match="which may share its memory, is read later"):
+        build_graph(Halves().eval(), [(1, 4)])
+
+
 class Auxiliary(nn.Module):
     """Has a head that is answered in training mode alone, and computed in both."""
 

@@ -123,3 +123,15 @@ def test_layers_have_the_same_names_on_both_paths(made: Callable[[], nn.Module])
 
 def test_a_product_is_named_after_its_module() -> None:
     assert list(weights(build_graph(products().eval(), [(1, 3, 6)]))) == ["p", "matmul"]
+
+
+@pytest.mark.parametrize("n_layers", [1, 2])
+def test_a_recurrent_layer_that_is_called_like_an_operation_keeps_its_name(n_layers: int) -> None:
+    rnn = nn.GRU(12, 6, n_layers, batch_first=True)
+    module = Called(lambda m, x: m.cat(torch.cat([x, x], 2))[0], cat=rnn).eval()
+    exported = export_module(module, [torch.randn(2, 3, 6)])
+    names = [
+        [node.name for node in model.graph.node if node.op_type == "GRU"]
+        for model in (exported, build_graph(module, [(1, 3, 6)]))
+    ]
+    assert names[0] == names[1] == (["cat"] if n_layers == 1 else ["cat.l0", "cat.l1"])

@@ -1,7 +1,6 @@
 """Where the model to be compressed comes from."""
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from torch import nn
 
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
-from niwaki.core.files import noted_once
+from niwaki.core.files import note, noted
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.parts import part_of
@@ -119,10 +118,13 @@ class ModelSource:
 
         Raises:
             ConfigError: If its structure or a weight has changed: results would not compare.
+            RunFolderError: If what was noted is damaged.
         """
         found = model_fingerprint(self.load())
-        noted = noted_once(folder / ORIGINAL_FILE, json.dumps({"fingerprint": found}) + "\n")
-        known = json.loads(noted)["fingerprint"]
+        path = folder / ORIGINAL_FILE
+        if not path.exists():
+            note(path, {"fingerprint": found})
+        [known] = noted(path, "fingerprint")
         if known != found:
             raise ConfigError(
                 f"this run began with a model of fingerprint {known}, and now it is {found}: "

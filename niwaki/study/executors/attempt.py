@@ -9,6 +9,7 @@ from dataclasses import replace
 from niwaki.core.fidelity import FULL
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement, Status
+from niwaki.core.wording import kind_of
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain, traceback_lines
@@ -84,8 +85,7 @@ def _checked(measurement: Measurement, job: Job) -> Measurement:
     """Return the measurement in plain types; failed if a value is not finite, or too large."""
     if not isinstance(measurement, Measurement):
         raise TypeError(
-            f"the evaluator returned a {type(measurement).__name__}: evaluate must return a "
-            "Measurement"
+            f"the evaluator returned {kind_of(measurement)}: evaluate must return a Measurement"
         )
     if measurement.key != job.candidate.key:
         raise ValueError(
