@@ -63,9 +63,8 @@ def fronts(costs: Costs) -> Iterator[NDArray[np.int64]]:
     left = np.flatnonzero(~np.isnan(costs).any(axis=1))
     if costs.shape[1] == 1:  # as many fronts as there are values
         order = left[np.argsort(costs[left, 0], kind="stable")]
-        yield from (
-            np.split(order, np.flatnonzero(np.diff(costs[order, 0])) + 1) if len(left) else ()
-        )
+        steps = np.flatnonzero(costs[order[1:], 0] != costs[order[:-1], 0]) + 1
+        yield from (front for front in np.split(order, steps) if len(front))
         return
     while len(left):
         on = non_dominated(costs[left])

@@ -243,7 +243,7 @@ class Deployment:
         """
         refusal: TargetError | None = None
         for batch in self.data[SplitName.CALIBRATION].batches(n_images):
-            feeds = {INPUT_NAME: batch.inputs}
+            feeds = {self.input_name: batch.inputs}
             try:
                 check_feeds(feeds)
             except TargetError as error:

@@ -79,11 +79,10 @@ class ProxyScores:
             network, batch = self._build(candidate), self._batch
             layout = layout_for(network, batch.inputs[:2])
             network = placed(network, torch.device("cpu"), layout)
+            batch = replace(batch, inputs=laid_out(batch.inputs, layout))
             for name in self._names:
-                # A copy: some networks normalise in place what they are given.
-                own = replace(batch, inputs=laid_out(batch.inputs.clone(), layout))
                 try:
-                    found |= proxy_scores(network, own, [name])
+                    found |= proxy_scores(network, batch, [name])
                 except (NiwakiError, RuntimeError, ArithmeticError):
                     continue
         return found

@@ -104,10 +104,11 @@ class Linas(Searcher):
         if basis != self._basis:
             self._planned, self._basis = self._plan(number), basis
         if self._settings.faithful:  # place by place, as in rounds that wait for each other
-            left = self._planned[place : place + 1]
+            left = iter(self._planned[place:])
         else:
-            left = [candidate for candidate in self._planned if candidate not in self._asked][:1]
-        return left[0] if left else self._problem.space.sample(rng)
+            left = (candidate for candidate in self._planned if candidate not in self._asked)
+        found = next(left, None)
+        return self._problem.space.sample(rng) if found is None else found
 
     def _plan(self, number: int) -> list[Candidate]:
         """Return the candidates of a round, best first; none if there is nothing to learn from."""

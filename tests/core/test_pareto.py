@@ -67,6 +67,12 @@ def test_whole_fronts_make_up_so_many_rows_and_nan_is_on_none() -> None:
     assert first_fronts(np.empty((0, 2)), 1).tolist() == []
 
 
+def test_equal_costs_of_one_objective_are_on_one_front_also_infinite_ones() -> None:
+    costs = np.array([[np.inf], [1.0], [np.inf], [0.0], [np.nan]])
+    assert [front.tolist() for front in fronts(costs)] == [[3], [1], [0, 2]]
+    assert list(fronts(costs[4:])) == []
+
+
 def test_infinite_costs_are_only_bad() -> None:
     costs = np.array([[np.inf, np.inf], [np.inf, 0.0], [1.0, np.inf]])
     assert non_dominated(costs).tolist() == [False, True, True]

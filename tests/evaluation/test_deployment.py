@@ -40,6 +40,7 @@ def test_the_input_has_a_name_of_its_own(
     data = infer_from({"train": [inputs]}, module, seed=0)
     deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
     assert deployment.input_name == input_name
+    assert list(deployment.timing_feeds()) == [input_name]
     plan = QuantizationPlan({"conv": Precision.FP32})
     exporter = Exporter(deployment, Provenance("study", (), "hash"))
     card = exporter.write(lambda: module, plan, tmp_path / "model", candidate=Candidate.of({}))

@@ -81,8 +81,11 @@ class History:
         costs = np.array(self.costs)
         costs[np.array(self.violations) > 0.0] = np.nan
         kept: set[int] = set(np.linspace(0, len(self) - 1, most // 2).astype(int).tolist())
-        for front in fronts(costs):
+        best = costs[:0]
+        for number, front in enumerate(fronts(costs)):
             lonely = front[np.argsort(-crowding(costs[front]), kind="stable")]
+            if number == 0:
+                best = costs[np.sort(lonely[:most])]
             new = [row for row in lonely.tolist() if row not in kept]
             kept.update(new[: most - len(kept)])
             if len(kept) >= most:
@@ -95,7 +98,7 @@ class History:
             [self.costs[row] for row in rows],
             [self.violations[row] for row in rows],
             [self.values[row] for row in rows],
-            _loneliest(self.front(), most),
+            best,
         )
 
     def column(self, name: str) -> Array:
@@ -171,10 +174,3 @@ class History:
         return [self.trials[row].candidate for row in rows], costs.reshape(
             len(rows), len(self.problem.objectives)
         )
-
-
-def _loneliest(front: Array, most: int) -> Array:
-    """Return at most so many rows of (k, m) costs that none dominates."""
-    if len(front) <= most:
-        return front
-    return front[np.sort(np.argsort(-crowding(front), kind="stable")[:most])]
