@@ -73,12 +73,11 @@ def read_changes(
     for node in graph.nodes:
         if node in numbers:
             continue
-        memory.add(node, may_share=not _gives_anew(module, node))
         changed = _changed_by(module, node)
-        if changed not in tensors:
+        is_changed = changed in tensors
+        memory.add(node, may_share=is_changed or not _gives_anew(module, node))
+        if changed is None or not is_changed:
             continue
-        assert changed is not None
-        memory.add(node, may_share=True)
         sharing = [other for other in memory.sharing_with(changed) if other not in (changed, node)]
         owners = {str(n.target).rpartition(".")[0] for n in (*sharing, changed) if _is_attribute(n)}
         readers = [f"the layer '{owner}', whose parameter it is," for owner in owners & layers]

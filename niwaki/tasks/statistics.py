@@ -77,7 +77,7 @@ class ValueStatistics:
     @property
     def scale(self) -> NDArray[np.float64]:
         """(k,) standard deviations to count errors in; 1 for an output that never changes."""
-        return np.where(self.std > 0.0, self.std, 1.0)
+        return _scale_of(self.std)
 
     def over_targets(self, of_outputs: NDArray[np.float64]) -> float:
         """Return the mean over all targets of what is known of each output, (k,)."""
@@ -177,7 +177,7 @@ def value_statistics(targets: Iterable[NDArray[Any]]) -> ValueStatistics:
         raise DataError("the train split has no targets: give it at least one item")
     median = _median(np.concatenate(sample))
     std = spread_of(moments)
-    scale = np.where(std > 0.0, std, 1.0)
+    scale = _scale_of(std)
     totals = np.zeros((2, len(std)))
     for values in targets:
         error = np.subtract(values, _by_output(median, values.ndim), dtype=np.float64)
@@ -195,6 +195,10 @@ def _median(sample: NDArray[np.float32]) -> NDArray[np.float64]:
     median = np.zeros(sample.shape[1])
     median[known] = np.nanmedian(sample[:, known], axis=0)
     return median
+
+
+def _scale_of(std: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(std > 0.0, std, 1.0)
 
 
 def _smooth_l1(error: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -49,12 +49,13 @@ def copied(module: M, *, replaced: Mapping[int, Tensor] | None = None) -> M:
             for name, parameter in new.named_parameters(recurse=False):
                 parameter.requires_grad_(getattr(old, name).requires_grad)
             continue
-        for before, after in zip(_own_tensors(old), _own_tensors(new), strict=True):
+        for before, after in zip(own_tensors(old), own_tensors(new), strict=True):
             _note_again(before, after, known)
     return found
 
 
-def _own_tensors(module: nn.Module) -> list[Tensor]:
+def own_tensors(module: nn.Module) -> list[Tensor]:
+    """Return the parameters and buffers of a module, without those of the modules inside of it."""
     return [*module.parameters(recurse=False), *module.buffers(recurse=False)]
 
 

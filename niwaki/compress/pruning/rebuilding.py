@@ -1,14 +1,13 @@
 """From a model and a plan to a smaller model."""
 
 from collections import defaultdict
-from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.copying import copied, own_tensors
 from niwaki.compress.pruning.layer_attributes import refresh_sizes
 from niwaki.compress.pruning.plan import AttributeChange, Cut, PruningPlan
 from niwaki.core.errors import SpaceError
@@ -40,7 +39,7 @@ def apply_plan(module: M, plan: PruningPlan) -> M:
         _set_attribute(smaller, change)
     changed = {id(tensor) for tensor in cut_tensors.values()}
     for child in smaller.modules():
-        if any(id(tensor) in changed for tensor in _own_tensors(child)):
+        if any(id(tensor) in changed for tensor in own_tensors(child)):
             refresh_sizes(child)
     return smaller
 
@@ -115,11 +114,6 @@ def _memory_format(tensor: Tensor) -> torch.memory_format | None:
     if tensor.ndim == 4 and not tensor.is_contiguous():
         return torch.channels_last
     return None
-
-
-def _own_tensors(module: nn.Module) -> Iterator[Tensor]:
-    yield from module.parameters(recurse=False)
-    yield from module.buffers(recurse=False)
 
 
 def _parts(name: str) -> tuple[str, str, tuple[int, ...]]:
