@@ -5,6 +5,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from niwaki.core.errors import ConfigError
 from niwaki.core.numerals import numeral
 
@@ -38,6 +41,13 @@ class Bound:
         """Return how far outside, relative to the limit; 0 if inside or not measured."""
         relative = self.relative_slack(values)
         return 0.0 if math.isnan(relative) else max(0.0, relative)
+
+    def violations(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return (n,) what `violation` says of (n,) values; NaN stands for what is not measured."""
+        with np.errstate(over="ignore"):
+            relative = self.sign * (values - self.limit) / (abs(self.limit) or 1.0)
+        least = _ROUNDING if self.limit else 0.0
+        return np.where(relative > least, relative, 0.0)
 
     def relative_slack(self, values: Mapping[str, float]) -> float:
         """Return the slack as a share of the limit, 0 for rounding; NaN if not measured."""

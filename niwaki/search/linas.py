@@ -157,8 +157,7 @@ class Linas(Searcher):
             violations = np.zeros(len(pool))
             for bound in self._problem.bounds:
                 if bound.name in found:
-                    slack = bound.sign * (signs[bound.name] * found[bound.name] - bound.limit)
-                    violations += np.maximum(slack, 0.0) / (abs(bound.limit) or 1.0)
+                    violations += bound.violations(signs[bound.name] * found[bound.name])
             return np.stack([found[name] for name in objectives], axis=1), violations
 
         return predict

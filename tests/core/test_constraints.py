@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -113,6 +114,17 @@ def test_a_limit_that_was_computed_is_kept_by_what_it_stands_for() -> None:
     for k in range(20, 1001):
         near = Constraint.parse("acc >= baseline - 0.01").resolve({"acc": k / 1000})
         assert near.violation({"acc": (k - 10) / 1000}) == 0.0
+
+
+@given(
+    st.sampled_from([-1.0, 1.0]),
+    st.sampled_from([0.0, -2.0, 0.29 * 100, 1e-300, 1e100]),
+    st.lists(st.floats(-1e100, 1e100) | st.sampled_from([29.0, math.nan]), max_size=9),
+)
+def test_many_violations_are_those_of_each(sign: float, limit: float, values: list[float]) -> None:
+    bound = Bound("x", sign, limit)
+    each = [bound.violation({"x": value}) for value in values]
+    assert bound.violations(np.array(values, dtype=np.float64)).tolist() == each
 
 
 def test_what_was_not_measured_is_no_violation() -> None:

@@ -111,6 +111,17 @@ def test_a_large_space_obeys_cheap_counts_too() -> None:
     assert all(measured["cost"] <= 8.0 for _, measured in searched(searcher, 30))
 
 
+def test_what_is_known_to_be_at_a_limit_is_within() -> None:
+    space = ChoiceSpace((Choice("cost", (28, 29, 30)),))
+    bounds = (Bound("cost", 1.0, 0.29 * 100), Bound("cost", -1.0, 29.0))
+    problem = Problem(
+        space, OBJECTIVES, bounds, cheap=lambda c: {"cost": float(str(c.decisions["cost"]))}
+    )
+    pool = Catalogue(problem).everything()
+    outlook = Outlook(problem, {}, None, np.empty((0, 2)), Decomposition.empty(2))
+    assert outlook.chance(pool).tolist() == [0.0, 1.0, 0.0]
+
+
 def test_how_options_are_sorted_says_nothing_of_those_that_nothing_is_known_of() -> None:
     names = tuple(f"network{i:04}" for i in range(2_000))
     space = ChoiceSpace((Choice("network", names),))

@@ -127,10 +127,8 @@ class Estimates:
 
     def _violations(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         violations = np.zeros(len(values))
-        for bound in self._problem.bounds:  # as `Bound.violation`, for many at once
-            column = values[:, self._names.index(bound.name)]
-            slack = bound.sign * (column - bound.limit) / (abs(bound.limit) or 1.0)
-            violations += np.fmax(slack, 0.0)
+        for bound in self._problem.bounds:
+            violations += bound.violations(values[:, self._names.index(bound.name)])
         return violations
 
     def _fitted(self) -> Corrections:

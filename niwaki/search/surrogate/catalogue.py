@@ -185,8 +185,7 @@ class Catalogue:
         total = np.zeros(len(pool))
         for bound in self.problem.bounds:
             if bound.name in pool.cheap:
-                values = pool.cheap[bound.name]
-                total += [bound.violation({bound.name: float(value)}) for value in values]
+                total += bound.violations(pool.cheap[bound.name])
         return total
 
     def least_violating(self, pool: Pool) -> Pool:

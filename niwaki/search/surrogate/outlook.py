@@ -127,7 +127,9 @@ class Outlook:
             return np.ones(len(pool))
         sign = signs_of(self.problem)[bound.name]
         below = self._belief(bound.name, pool).chance_below(sign * bound.limit)
-        return below if sign == bound.sign else 1.0 - below
+        chance = below if sign == bound.sign else 1.0 - below
+        counted = pool.cheap.get(bound.name, np.full(len(pool), np.nan))
+        return np.where(np.isnan(counted), chance, bound.violations(counted) == 0.0)
 
     def scored(self, pool: Pool, *, levelled: bool = False) -> tuple[Array, Extent]:
         """Return what `score` returns, and the extent as an optimist sees it before measuring.

@@ -86,6 +86,15 @@ def test_the_feasible_come_first_then_the_least_violating() -> None:
     assert promoted(scheduler, 3) == [2, 1, None]
 
 
+def test_who_is_at_a_computed_limit_is_feasible() -> None:
+    limit = 0.29 * 100
+    assert limit < 29.0
+    bounds, objectives = (Bound("ms", 1.0, limit),), PROBLEM.objectives[:1]
+    scheduler = ASHA(replace(PROBLEM, bounds=bounds, objectives=objectives), TWO)
+    tell(scheduler, {0: (0.1, 29.0), **{x: (0.9, 28.0) for x in range(1, 10)}}, 0.1)
+    assert promoted(scheduler, 1) == [0]
+
+
 def test_bounds_are_judged_by_what_full_effort_is_expected_to_give() -> None:
     bounded = replace(PROBLEM, bounds=(Bound("error", 1.0, 0.5),))
     scheduler = ASHA(bounded, TWO, LadderSettings(keep=0.5))
