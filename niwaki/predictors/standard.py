@@ -15,9 +15,10 @@ NARROWING = 0.75
 def standard_predictor(*, seed: int = 0) -> Calibrated:
     """Return an unfitted stack of a Bayesian ridge with pairs, a Gaussian process and trees.
 
-    Logarithms are learned where they suit a column better. Intervals are calibrated on held-out
-    rows, which narrow them three quarters of the way only: a search measured what looked good, and
-    is asked about the rest. It fits a few hundred rows in seconds, and predicts 100,000 in seconds.
+    A column is learned on the scale on which it is predicted best. Intervals are calibrated on
+    held-out rows, which narrow them three quarters of the way only: a search measured what looked
+    good, and is asked about the rest. It fits a few hundred rows in seconds, and predicts 100,000
+    in seconds.
     """
     members: list[Predictor] = [
         BayesianRidge(),

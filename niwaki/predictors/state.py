@@ -18,7 +18,7 @@ from niwaki.core.jsonable import JSON
 # Arrays by name; those of a part of a predictor have `<part>/` in front.
 State: TypeAlias = Mapping[str, NDArray[Any]]
 
-SCHEMA = 3
+SCHEMA = 4
 _HEADER = "niwaki.json"
 # What zipfile, numpy and json raise on a file that is damaged, or something else altogether.
 # A RuntimeError is a member that seems encrypted or packed by unknown means, or JSON too deep.

@@ -11,8 +11,9 @@ from niwaki.core.registry import nearest
 from niwaki.predictors.base import Prediction, Predictor
 from niwaki.predictors.checks import not_fitted, require_examples
 from niwaki.predictors.held_out import SelfValidating, held_out_predictions
+from niwaki.predictors.likeliest_scale import likeliest_scale
 from niwaki.predictors.state import State, array_of, as_part, part_of
-from niwaki.predictors.transforms import TRANSFORMS, transform_of
+from niwaki.predictors.transforms import KINDS, TRANSFORMS, Transform, named
 
 AUTO = "auto"
 
@@ -48,8 +49,10 @@ class TransformedSettings:
 class Transformed(SelfValidating):
     """Learns logarithms of latencies and sizes, say, and answers in their own units.
 
-    `auto` takes logarithms of a column where that makes it closer to normal. What has no place on
-    a column's scale is in none of its intervals: no latency below 0 where logarithms are learned.
+    `auto` takes the scale on which a column is predicted best (`likeliest_scale`): as it is, the
+    logarithm, or the logarithm of the distance from a point below, or above, all values. What has
+    no place on a column's scale is in none of its intervals: no latency below 0 where logarithms
+    are learned.
 
     Args:
         inner: What learns; built unfitted.
@@ -58,11 +61,11 @@ class Transformed(SelfValidating):
 
     def __init__(self, inner: Predictor, settings: TransformedSettings | None = None) -> None:
         self._inner, self._settings = inner, settings or TransformedSettings()
-        self._chosen: list[str] = []
+        self._chosen: list[Transform] = []
         self._held_out: Prediction | None = None
 
     @property
-    def chosen(self) -> tuple[str, ...]:
+    def chosen(self) -> tuple[Transform, ...]:
         """The transform of each column, once fitted."""
         return tuple(self._chosen)
 
@@ -80,12 +83,10 @@ class Transformed(SelfValidating):
                 f"{len(names)} transforms are set for {y.shape[1]} columns: give one each"
             )
         self._chosen = [
-            transform_of(name, values[np.isfinite(values)], column)
+            _transform(name, X, values, column)
             for column, (name, values) in enumerate(zip(names, y.T, strict=True))
         ]
-        scaled = [
-            TRANSFORMS[name].forward(values) for name, values in zip(self._chosen, y.T, strict=True)
-        ]
+        scaled = [chosen.forward(values) for chosen, values in zip(self._chosen, y.T, strict=True)]
         found = held_out_predictions(
             self._inner,
             X,
@@ -97,11 +98,11 @@ class Transformed(SelfValidating):
 
     def _back(self, found: Prediction) -> Prediction:
         mean, std = np.empty_like(found.mean), np.empty_like(found.std)
-        for column, name in enumerate(self._chosen):
-            mean[:, column], std[:, column] = TRANSFORMS[name].back(
+        for column, chosen in enumerate(self._chosen):
+            mean[:, column], std[:, column] = chosen.back(
                 found.mean[:, column], found.std[:, column]
             )
-        limits = np.array([TRANSFORMS[name].limits for name in self._chosen]).reshape(-1, 2).T
+        limits = np.array([chosen.limits for chosen in self._chosen]).reshape(-1, 2).T
         return Prediction(mean, std, limits=limits)
 
     def held_out(self) -> Prediction:
@@ -113,11 +114,28 @@ class Transformed(SelfValidating):
         return self._back(self._inner.predict(X))
 
     def state(self) -> State:
-        return {"transforms": np.array(self._chosen), **as_part(self._inner.state(), "inner")}
+        names = np.array([chosen.name for chosen in self._chosen])
+        origins = np.array([chosen.origin for chosen in self._chosen], dtype=np.float64)
+        return {
+            "transforms": names,
+            "origins": origins,
+            **as_part(self._inner.state(), "inner"),
+        }
 
     def restore(self, state: State) -> None:
-        chosen = array_of(state, "transforms", n_dimensions=1).tolist()
-        if unknown := set(chosen) - set(TRANSFORMS):
+        names = array_of(state, "transforms", n_dimensions=1).tolist()
+        origins = array_of(state, "origins", n_dimensions=1).tolist()
+        if unknown := set(names) - set(KINDS):
             raise DataError(f"the saved predictor has a transform '{unknown.pop()}': fit it again")
+        if len(names) != len(origins):
+            raise DataError("the saved predictor has transforms without origins: fit it again")
         self._inner.restore(part_of(state, "inner"))
-        self._chosen, self._held_out = chosen, None
+        self._chosen = [KINDS[name](origin) for name, origin in zip(names, origins, strict=True)]
+        self._held_out = None
+
+
+def _transform(name: str, X: NDArray[np.float64], y: NDArray[np.float64], column: int) -> Transform:
+    known = np.isfinite(y)
+    if name == AUTO:
+        return likeliest_scale(X[known], y[known])
+    return named(name, y[known], column)

@@ -29,7 +29,7 @@ Cheap: TypeAlias = Callable[[Candidate], Mapping[str, float]]
 
 FOLDER = "predictor"
 LEAST_ROWS = 10
-_SCHEMA = 5
+_SCHEMA = 6
 _AT_ONCE = 4096  # candidates whose features are in memory together
 _NO_LIMITS = np.array([[-np.inf], [np.inf]])
 

@@ -125,7 +125,7 @@ def test_another_kind_is_refused(tmp_path: Path) -> None:
     predictor = Ridge()
     predictor.fit(*examples(20))
     predictor.save(tmp_path / "x.npz")
-    with pytest.raises(DataError, match="holds a Ridge of schema 3, but a TreeEnsemble"):
+    with pytest.raises(DataError, match="holds a Ridge of schema 4, but a TreeEnsemble"):
         TreeEnsemble(TreeEnsembleSettings(n_trees=2)).load(tmp_path / "x.npz")
 
 

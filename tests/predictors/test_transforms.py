@@ -8,7 +8,7 @@ from niwaki.core.randomness import stream
 from niwaki.predictors.quality import quality
 from niwaki.predictors.ridge import Ridge, RidgeSettings
 from niwaki.predictors.transformed import Transformed, TransformedSettings
-from niwaki.predictors.transforms import TRANSFORMS, likelier
+from niwaki.predictors.transforms import TRANSFORMS, Log, LogBelow, LogOdds, Plain, Transform
 
 RNG = stream(0, "transforms")
 
@@ -33,20 +33,29 @@ def test_of_logarithms_the_median_comes_back_which_does_not_grow_with_the_doubt(
     assert spread[0] / center[0] == pytest.approx(drawn.std() / drawn.mean(), rel=0.01)
 
 
-@pytest.mark.parametrize("name", ["none", "log", "log_odds"])
-def test_forward_and_back_is_nothing(name: str) -> None:
+ALL = [Plain(), Log(), Log(-3.0), LogBelow(1.5), LogOdds()]
+
+
+@pytest.mark.parametrize("transform", ALL)
+def test_forward_and_back_is_nothing(transform: Transform) -> None:
     values = np.array([0.01, 0.5, 0.97])
-    back, _ = TRANSFORMS[name].back(TRANSFORMS[name].forward(values), np.zeros(3))
+    back, _ = transform.back(transform.forward(values), np.zeros(3))
     np.testing.assert_allclose(back, values, rtol=1e-12)
 
 
-def test_logarithms_are_taken_of_what_spreads_over_factors() -> None:
-    assert likelier(np.exp(RNG.normal(size=200))) == "log"
-    assert likelier(90.0 + RNG.normal(size=200)) in ("none", "log")  # as good as equal
-    assert likelier(100.0 - np.exp(RNG.normal(size=200))) == "none"
-    assert likelier(RNG.normal(size=200)) == "none"
-    assert likelier(np.full(5, 3.0)) == "none"
-    assert likelier(np.array([1.0, 9.0])) == "none"
+@pytest.mark.parametrize("transform", ALL)
+def test_every_scale_rises_as_it_says(transform: Transform) -> None:
+    values, step = np.array([0.01, 0.5, 0.97]), 1e-6
+    risen = transform.forward(values + step) - transform.forward(values - step)
+    np.testing.assert_allclose(transform.log_slope(values), np.log(risen / (2 * step)), atol=1e-6)
+
+
+def test_what_is_below_a_point_stays_there() -> None:
+    center, spread = LogBelow(95.0).back(np.array([-np.log(5.0)]), np.array([0.3]))
+    above, spread_above = Log(0.0).back(np.array([np.log(5.0)]), np.array([0.3]))
+    assert center[0] == pytest.approx(90.0)
+    assert (95.0 - center[0], spread[0]) == pytest.approx((above[0], spread_above[0]))
+    assert LogBelow(95.0).limits == (-np.inf, 95.0)
 
 
 def test_what_multiplies_is_learned_from_few_rows() -> None:
@@ -55,7 +64,7 @@ def test_what_multiplies_is_learned_from_few_rows() -> None:
     plain, better = Ridge(RidgeSettings((0.0,))), Transformed(Ridge(RidgeSettings((0.0,))))
     for predictor in (plain, better):
         predictor.fit(X[:40], y[:40])
-    assert better.chosen == ("log",)
+    assert better.chosen == (Log(),)
     errors = [quality(p.predict(X[40:]), y[40:])[0].rmse for p in (plain, better)]
     assert errors[1] < 0.1 * errors[0]
 
@@ -64,7 +73,7 @@ def test_one_transform_for_each_column() -> None:
     X, y = RNG.random((30, 2)), RNG.random((30, 2)) * 0.8 + 0.1
     predictor = Transformed(Ridge(), TransformedSettings(("none", "log_odds")))
     predictor.fit(X, y)
-    assert predictor.chosen == ("none", "log_odds")
+    assert predictor.chosen == (Plain(), LogOdds())
     with pytest.raises(DataError, match="2 transforms are set for 1 columns"):
         predictor.fit(X, y[:, :1])
 
