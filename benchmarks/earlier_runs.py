@@ -28,7 +28,7 @@ from multiprocessing import get_context
 import numpy as np
 
 from benchmarks.efficiency import own
-from benchmarks.efficiency.catalogue import all_scenarios
+from benchmarks.efficiency.catalogue import all_scenarios, require
 from benchmarks.efficiency.scenario import SHARES, Answer, Meter, Scenario
 from niwaki.core.measurement import Trial
 from niwaki.core.randomness import stream
@@ -116,7 +116,10 @@ class Job:
             initial = best if way == BEGINS else ()
             earlier = [known] if way == LEARNS else []
             own.run(meter, self.seed, searcher=searcher, initial=initial, earlier=earlier)
-            missing = [1.0 - scenario.share(meter.rows[:n]) for n in AFTER]
+            missing = [
+                1.0 - scenario.share(meter.rows[:n]) if n <= self.n_evaluations else math.nan
+                for n in AFTER
+            ]
             needed = [n or math.inf for n in scenario.needed(meter.rows)]
             found.append([*needed, *np.log10(np.maximum(missing, 1e-4)).tolist()])
         return found
@@ -140,15 +143,15 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=60)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    cases = [(*pair, False) for pair in PAIRS] + [(name, name, True) for name in CONTROLS]
+    every = [(*pair, False) for pair in PAIRS] + [(name, name, True) for name in CONTROLS]
+    cases = [case for case in every if any(fnmatch(case[0], each) for each in options.pairs)]
+    require({name for case in cases for name in case[:2]})
     ends = " / ".join(f"{share:.0%}" for share in SHARES)
     print(f"| searched | before | searcher | evaluations to {ends} | log10 of what is missing |")
     print("|---|---|---|---|---|", flush=True)
     searchers = tuple(options.searchers)
     with get_context("forkserver").Pool(options.workers) as pool:
         for name, before, useless in cases:
-            if not any(fnmatch(name, pattern) for pattern in options.pairs):
-                continue
             seeds = range(options.first_seed, options.first_seed + options.seeds)
             jobs = [
                 Job(name, before, useless, searchers, seed, options.evaluations) for seed in seeds
@@ -159,7 +162,7 @@ def main() -> None:
                 needed = np.median(found[:, column, : len(SHARES)], axis=0)
                 missing = found[:, column, len(SHARES) :].mean(axis=0)
                 counts = " / ".join(f"{n:.4g}" if math.isfinite(n) else "-" for n in needed)
-                path = " / ".join(f"{each:.2f}" for each in missing)
+                path = " / ".join("-" if math.isnan(x) else f"{x:.2f}" for x in missing)
                 print(f"| {name} | {source} | {searcher}, {way} | {counts} | {path} |", flush=True)
 
 

@@ -73,6 +73,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--evaluations", type=int, default=max(AFTER))
     options = parser.parse_args()
+    if options.evaluations < AFTER[0]:
+        parser.error(f"--evaluations must be {AFTER[0]} or more, where the first share is told")
     after = [number for number in AFTER if number <= options.evaluations]
     print(f"share of the front after {after}, median of {options.seeds} seeds; seconds per seed")
     for kind in options.kinds:

@@ -44,7 +44,7 @@ from benchmarks.efficiency.oracle import Oracle
 from benchmarks.efficiency.proxies import ProxyColumns
 from benchmarks.efficiency.scenario import Scenario
 from benchmarks.efficiency.summary import Needed, compared, of_scenario
-from benchmarks.efficiency.trained import not_made
+from benchmarks.efficiency.trained import REMEDY, not_made
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,12 @@ def main() -> int:
     arguments = parser.parse_args()
     scenarios = [s for s in all_scenarios().values() if _wanted(s.name, arguments.tables)]
     if missing := [name for name in not_made() if _wanted(name, arguments.tables)]:
-        remedy = "python -m benchmarks.efficiency.trained makes them"
-        print(f"left out, since not made yet: {', '.join(missing)}. {remedy}", file=sys.stderr)
+        print(f"left out, since not made yet: {', '.join(missing)}. {REMEDY}", file=sys.stderr)
     if not scenarios:
         parser.error(f"there is no table called {' or '.join(arguments.tables)}")
     everyone = contestants(_columns(arguments))
+    if strangers := sorted(set(arguments.searchers) - everyone.keys()):
+        parser.error(f"{', '.join(strangers)} cannot take part; {', '.join(everyone)} can")
     taking_part = [everyone[name] for name in arguments.searchers or everyone]
     if not arguments.cache:
         with tempfile.TemporaryDirectory() as folder:
@@ -175,6 +176,7 @@ def _needed(scenario: Scenario, runs: Sequence[Finished], wanted: int) -> Needed
         allowed=min(len(run.rows) for run in runs),
         seconds=tuple(run.seconds for run in runs),
         n_stuck=sum(len(run.rows) < n_possible for run in runs),
+        budget=n_possible,
     )
 
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks.earlier_runs import scenario_of
 from benchmarks.efficiency import own
+from benchmarks.efficiency.catalogue import require
 from benchmarks.efficiency.scenario import Meter, Scenario
 from niwaki.core.randomness import stream
 from niwaki.predictors.quality import LEVEL, quality
@@ -112,6 +113,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
+    require(options.tables)
     print("| table | value | learned | after a search | of rows by chance |")
     print("|---|---|---|---|---|", flush=True)
     everything = []

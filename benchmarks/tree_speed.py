@@ -151,6 +151,8 @@ def main() -> None:
     parser.add_argument("--told", nargs="*", type=int, default=[30, 1_000])
     parser.add_argument("--asks", type=int, default=12, help="of each searcher")
     arguments = parser.parse_args()
+    if arguments.asks < 2:
+        parser.error("--asks must be 2 or more: the first one is told apart from the others")
     show(arguments.searchers, arguments.told, arguments.asks)
 
 

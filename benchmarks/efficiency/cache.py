@@ -27,7 +27,8 @@ class Finished:
         wanted: Evaluations that it was allowed.
         rows: Those evaluated, in order; fewer than wanted if the searcher repeated itself too often
             or had no more.
-        n_asks: Repeats included.
+        asks: How many had been made when each row was asked for first, repeats included.
+        n_asks: All of them.
         seconds: Wall time on a machine that may have been busy.
     """
 
@@ -37,6 +38,7 @@ class Finished:
     seed: int
     wanted: int
     rows: tuple[int, ...]
+    asks: tuple[int, ...]
     n_asks: int
     seconds: float
 
@@ -55,15 +57,19 @@ class Cache:
     def find(
         self, scenario: Scenario, contestant: Contestant, seed: int, wanted: int
     ) -> Finished | None:
-        """Return a run of at least `wanted` evaluations, cut to that many, if there is one."""
+        """Return a run of at least `wanted` evaluations, if there is one.
+
+        It is cut to so many evaluations, and to the asks that a run of so many is allowed.
+        """
         path = self._path(scenario, contestant, seed)
         if not path.exists():
             return None
         data = json.loads(path.read_text())
         if data["wanted"] < wanted:
             return None
-        data["rows"] = tuple(data["rows"][:wanted])
-        return Finished(**data)
+        most_asks = wanted * contestant.asks_per_evaluation
+        n = min(wanted, sum(asks <= most_asks for asks in data["asks"]))
+        return Finished(**{**data, **{name: tuple(data[name][:n]) for name in ("rows", "asks")}})
 
     def run(self, scenario: Scenario, contestant: Contestant, seed: int, wanted: int) -> bool:
         """Run and keep, unless it is there or another process is at it; whether it was run."""
@@ -81,6 +87,7 @@ class Cache:
                 seed=seed,
                 wanted=wanted,
                 rows=tuple(meter.rows),
+                asks=tuple(meter.asks),
                 n_asks=meter.n_asks,
                 seconds=round(time.perf_counter() - started, 3),
             )

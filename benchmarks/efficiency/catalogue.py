@@ -3,12 +3,12 @@
 Adding one is a function that yields `Scenario`s, and its name in `SOURCES`.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import TypeAlias
 
 from benchmarks.efficiency.made import made
 from benchmarks.efficiency.scenario import Scenario
-from benchmarks.efficiency.trained import trained
+from benchmarks.efficiency.trained import REMEDY, not_made, trained
 from niwaki.evaluation.table import TableEvaluator
 from niwaki.evaluation.table_settings import TableSettings, ValueColumn
 
@@ -161,3 +161,15 @@ SOURCES: Mapping[str, Source] = {
 def all_scenarios() -> dict[str, Scenario]:
     """Return every scenario by name."""
     return {scenario.name: scenario for source in SOURCES.values() for scenario in source()}
+
+
+def require(names: Collection[str]) -> None:
+    """Stop before anything is searched if a scenario is not there, and say what makes it.
+
+    Raises:
+        SystemExit: If one is not.
+    """
+    if missing := [name for name in not_made() if name in names]:
+        raise SystemExit(f"not made yet: {', '.join(missing)}. {REMEDY}")
+    if unknown := sorted(set(names) - all_scenarios().keys()):
+        raise SystemExit(f"there is no table called {' or '.join(unknown)}")

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeAlias
 
-from benchmarks.efficiency import own
+from benchmarks.efficiency import own, scenario
 from benchmarks.efficiency.proxies import ProxyColumns
 from benchmarks.efficiency.scenario import Meter
 from niwaki.core.registry import import_object
@@ -97,16 +97,17 @@ def _told(contestant: Contestant, columns: ProxyColumns) -> Contestant:
 
 def _own(name: str) -> Contestant:
     module = SEARCHERS.find(name).path.partition(":")[0]
-    # The operators of the space are a part of what searches.
-    digests = (source_digest(source)[:8] for source in (module, SPACE, own.__name__))
+    # The operators of the space, and who answers, are a part of what searches.
+    sources = (module, SPACE, own.__name__, scenario.__name__)
+    digests = (source_digest(source)[:8] for source in sources)
     digest = "-".join(digests)
     return Contestant(name, True, digest, lambda: partial(own.run, searcher=name))
 
 
 def _peer(peer: Peer) -> Contestant:
-    module = peer.path.partition(":")[0]
-    text = Path(_file(module)).read_text()
-    digest = hashlib.blake2b(ast.unparse(ast.parse(text)).encode(), digest_size=4).hexdigest()
+    modules = (peer.path.partition(":")[0], scenario.__name__)  # who asks, and who answers
+    texts = [ast.unparse(ast.parse(Path(_file(module)).read_text())) for module in modules]
+    digest = hashlib.blake2b("\n".join(texts).encode(), digest_size=4).hexdigest()
     said = f"{peer.distribution} {version(peer.distribution)} {digest}"
     return Contestant(
         peer.name,

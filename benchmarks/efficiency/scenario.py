@@ -190,6 +190,7 @@ class Meter:
     ) -> None:
         self.scenario = scenario
         self.rows: list[int] = []
+        self.asks: list[int] = []  # how many had been made when each row was asked for first
         self.n_asks = 0
         self._known: set[int] = set()
         self._n_evaluations = min(n_evaluations, len(scenario.grid))
@@ -210,5 +211,6 @@ class Meter:
         if row not in self._known and len(self.rows) < self._n_evaluations:
             self._known.add(row)
             self.rows.append(row)
+            self.asks.append(self.n_asks)
         failed = bool(self.scenario.failing[row])
         return Answer(row, None if failed else self.scenario.told[row])

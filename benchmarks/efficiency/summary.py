@@ -22,12 +22,15 @@ class Needed:
         seconds: Of each run.
         n_stuck: Runs that stopped before that because they only repeated themselves, or because the
             searcher had no more candidates.
+        budget: Evaluations after which every run was stopped, however many those made that ended
+            earlier.
     """
 
     counts: tuple[tuple[float, ...], ...]
     allowed: int
     seconds: tuple[float, ...]
     n_stuck: int
+    budget: int
 
     @property
     def medians(self) -> list[float]:
@@ -67,19 +70,22 @@ def of_scenario(scenario: Scenario, results: Mapping[str, Needed]) -> Iterator[s
 def ratio(ours: Needed, others: Mapping[str, Needed], column: int) -> tuple[float, str]:
     """Return our median over the best other one's, and as text with that one's name.
 
-    Where no other reached it, the ratio is an upper bound, from what they were allowed.
+    Others that were stopped before the best one reached it, or before anyone did, might have been
+    first: the ratio is an upper bound then, from the least that those were allowed.
     """
     mine = ours.medians[column]
     best = min(others, key=lambda name: others[name].medians[column])
     theirs = others[best].medians[column]
-    if math.isinf(theirs):
-        allowed = max(needed.allowed for needed in others.values())
-        if math.isinf(mine):
-            return math.nan, "neither"
-        return mine / allowed, f"< {mine / allowed:.2f} (no one)"
     if math.isinf(mine):
-        return math.inf, f"not reached ({best} did)"
-    return mine / theirs, f"{mine / theirs:.2f} ({best})"
+        return (math.nan, "neither") if math.isinf(theirs) else (mine, f"not reached ({best} did)")
+    stopped = [each.budget for each in others.values() if math.isinf(each.medians[column])]
+    surely = min([theirs, *stopped])  # evaluations that every other one needs, at least
+    if surely == theirs:
+        return mine / theirs, f"{mine / theirs:.2f} ({best})"
+    most = math.ceil(round(100.0 * mine / surely, 9)) / 100.0
+    if math.isinf(theirs):
+        return mine / surely, f"< {most:.2f} (no one)"
+    return mine / surely, f"{mine / theirs:.2f} to {most:.2f} ({best})"
 
 
 def compared(

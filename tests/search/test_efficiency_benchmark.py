@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.efficiency.cache import Cache
+from benchmarks.efficiency.catalogue import require
 from benchmarks.efficiency.contestants import Contestant, source_digest
 from benchmarks.efficiency.foresight import Foresight
 from benchmarks.efficiency.luck import Luck
@@ -172,13 +173,60 @@ def test_a_finished_run_is_not_run_again(scenario: Scenario, tmp_path: Path) -> 
     assert n_runs == 1
 
 
+def test_a_longer_run_that_is_cut_is_what_a_shorter_one_would_have_been(
+    scenario: Scenario, tmp_path: Path
+) -> None:
+    def run(meter: Meter, seed: int) -> None:
+        rng = stream(seed)
+        while not meter.done:
+            meter.evaluate_row(int(rng.integers(len(meter.scenario.grid))) // 3)
+
+    one = Contestant("one", False, "1", lambda: run, asks_per_evaluation=2)
+    short, long = Cache(tmp_path / "short"), Cache(tmp_path / "long")
+    short.run(scenario, one, 0, 8)
+    long.run(scenario, one, 0, 16)
+    found = [cache.find(scenario, one, 0, 8) for cache in (short, long)]
+    assert found[0] is not None and found[1] is not None
+    assert 1 < len(found[0].rows) < 8
+    assert found[0].rows == found[1].rows
+
+
+@pytest.mark.parametrize("name", ["surrogate", "optuna-tpe"])
+def test_a_version_follows_how_answers_are_given(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks.efficiency import contestants
+
+    before = contestants.contestants()[name].version
+    source_digest.cache_clear()
+    file_of = contestants._file
+    answers = Scenario.__module__
+    other = "benchmarks.efficiency.oracle"
+    monkeypatch.setattr(
+        contestants, "_file", lambda module: file_of(other if module == answers else module)
+    )
+    assert contestants.contestants()[name].version != before
+    source_digest.cache_clear()
+
+
 def test_what_was_not_reached_is_never_a_number() -> None:
-    reached = Needed(((10.0,), (20.0,), (40.0,), (inf,)), 100, (1.0,) * 4, 0)
-    not_reached = Needed(((50.0,), (inf,), (inf,)), 100, (1.0,) * 3, 0)
+    reached = Needed(((10.0,), (20.0,), (40.0,), (inf,)), 100, (1.0,) * 4, 0, 100)
+    not_reached = Needed(((50.0,), (inf,), (inf,)), 100, (1.0,) * 3, 0, 100)
     assert reached.cell(0) == "30 (10, 40)"
     assert not_reached.cell(0) == "> 100 (50, > 100)"
     assert ratio(reached, {"peer": not_reached}, 0) == (0.3, "< 0.30 (no one)")
     assert ratio(not_reached, {"peer": reached}, 0) == (inf, "not reached (peer did)")
+
+
+def test_a_peer_that_was_stopped_early_might_have_been_first() -> None:
+    ours = Needed(((30.0,),), 200, (1.0,), 0, 200)
+    late, never = (Needed(((n,),), 200, (1.0,), 0, 200) for n in (120.0, inf))
+    slow = Needed(((inf,),), 80, (1.0,), 0, 80)
+    stuck = Needed(((inf,),), 13, (1.0,), 1, 200)
+    assert ratio(ours, {"never": never, "slow": slow}, 0) == (0.375, "< 0.38 (no one)")
+    assert ratio(ours, {"late": late, "slow": slow}, 0) == (0.375, "0.25 to 0.38 (late)")
+    assert ratio(ours, {"late": late, "stuck": stuck}, 0) == (0.25, "0.25 (late)")
+    assert ratio(ours, {"never": never, "stuck": stuck}, 0) == (0.15, "< 0.15 (no one)")
 
 
 def test_a_version_follows_what_a_searcher_imports(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,6 +264,19 @@ def test_what_a_made_up_table_lacks_fails(tmp_path: Path, monkeypatch: pytest.Mo
     _, columns = KINDS["kernels"].make(stream(1, "made", "kernels"))
     assert scenario.failing.tolist() == np.isnan(columns["time"]).tolist()
     assert np.array_equal(scenario.told[:, 0], columns["time"], equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("trained/widths/0", "efficiency.trained makes them"), ("made/none", "no table called")],
+)
+def test_a_table_that_is_missing_stops_a_benchmark_before_it_begins(
+    name: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIWAKI_CACHE", str(tmp_path))
+    require(["made/rugged/0", "nasbench201/c10/raspi4"])
+    with pytest.raises(SystemExit, match=said):
+        require(["made/rugged/0", name])
 
 
 @pytest.mark.parametrize("n_layers", [1, 3])
