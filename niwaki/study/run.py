@@ -12,7 +12,7 @@ from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.errors import ConfigError
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import minimised
-from niwaki.core.pareto import grown, non_dominated, own_volume
+from niwaki.core.pareto import grown, non_dominated, own_volume, scale_of
 from niwaki.core.registry import nearest
 from niwaki.study.choice import Choice
 from niwaki.study.description import StudyDescription
@@ -133,7 +133,7 @@ class Run:
 
     @cached_property
     def hypervolume(self) -> list[float]:
-        """Hypervolume after each trial, in [0, about 1.2^m]; see `hypervolume_curve`.
+        """Hypervolume after each trial, in [0, 1.1^m]; see `hypervolume_curve`.
 
         What was measured with less than the full effort adds nothing.
         """
@@ -146,8 +146,9 @@ class Run:
 def hypervolume_curve(costs: NDArray[np.float64], usable: NDArray[np.bool_]) -> list[float]:
     """Return the hypervolume of the usable rows seen so far, after each row.
 
-    Objectives are scaled so that the final front's ideal is 0 and its worst corner 1; the reference
-    point is 1.1 in each. So the curve ends below 1.1^m, and only fronts of one study compare.
+    Objectives are scaled so that the final front's ideal is 0 and its worst corner 1, or, where it
+    has no width, the worst of all that was usable; the reference point is 1.1 in each. So the curve
+    ends at 1.1^m at most, and only fronts of one study compare.
 
     Args:
         costs: (n, m) minimised, in the order of telling.
@@ -157,8 +158,8 @@ def hypervolume_curve(costs: NDArray[np.float64], usable: NDArray[np.bool_]) -> 
     final = masked[non_dominated(masked)]
     if len(final) == 0:
         return [0.0] * len(costs)
-    low, high = final.min(axis=0), final.max(axis=0)
-    scaled = (masked - low) / np.where(high > low, high - low, 1.0)
+    known = masked[~np.isnan(masked).any(axis=1)]
+    scaled = (masked - final.min(axis=0)) / scale_of(final, known)
     reference = np.full(costs.shape[1], 1.1)
     front, volume, curve = scaled[:0], 0.0, []
     for row in scaled:

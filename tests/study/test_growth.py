@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from niwaki.core.pareto import hypervolume, non_dominated, reference_point
+from niwaki.core.pareto import hypervolume, non_dominated, reference_point, scale_of
 from niwaki.study.growth import N_FIRST, Growth
 from niwaki.study.run import hypervolume_curve
 
@@ -58,10 +58,16 @@ def test_point_by_point_it_is_what_it_is_of_all_at_once(costs: np.ndarray) -> No
 def test_the_curve_is_the_volume_of_all_that_came_before(costs: np.ndarray) -> None:
     curve = hypervolume_curve(costs, np.ones(len(costs), dtype=bool))
     final = costs[non_dominated(costs)]
-    low, width = final.min(axis=0), np.ptp(final, axis=0)
-    scaled = (costs - low) / np.where(width > 0, width, 1.0)
+    scaled = (costs - final.min(axis=0)) / scale_of(final, costs)
     plain = [hypervolume(scaled[: n + 1], np.full(3, 1.1)) for n in range(len(costs))]
     assert curve == pytest.approx(plain)
+
+
+@pytest.mark.parametrize("unit", [1e-6, 1.0, 1e6])
+def test_the_curve_of_one_objective_rises_in_any_unit(unit: float) -> None:
+    costs = unit * np.array([[9.0], [5.0], [7.0], [np.nan], [1.0]])
+    usable = np.array([True, True, True, True, True])
+    assert hypervolume_curve(costs, usable) == pytest.approx([0.1, 0.6, 0.6, 0.6, 1.1])
 
 
 def test_first_models_that_differ_by_rounding_have_a_volume() -> None:
