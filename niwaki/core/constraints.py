@@ -42,6 +42,10 @@ class Bound:
         relative = self.relative_slack(values)
         return 0.0 if math.isnan(relative) else max(0.0, relative)
 
+    def is_kept(self, values: Mapping[str, float]) -> bool:
+        """Return whether the value was measured, and is inside."""
+        return self.relative_slack(values) <= 0.0
+
     def violations(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,) what `violation` says of (n,) values; NaN stands for what is not measured."""
         with np.errstate(over="ignore"):

@@ -312,7 +312,7 @@ def front_of(
     ]
     models = [model for model in models if model.final is not None] or models
     bounds = history.bounds(constraints, exported=exported)
-    feasible = [m for m in models if not any(b.violation(m.values) > 0 for b in bounds)]
+    feasible = [m for m in models if all(bound.is_kept(m.values) for bound in bounds)]
     costs = minimised([model.values for model in feasible], objectives)
     kept = [model for model, on in zip(feasible, non_dominated(costs), strict=True) if on]
     kept.sort(key=lambda model: objectives[0].sign * model.values[objectives[0].name])

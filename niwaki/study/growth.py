@@ -81,4 +81,4 @@ class Growth:
 def counts(measurement: Measurement, bounds: Sequence[Bound]) -> bool:
     """Whether a model can be on the front: measured at full effort, and within all bounds."""
     full = measurement.complete and measurement.fidelity >= FULL
-    return full and not any(bound.violation(measurement.values) > 0 for bound in bounds)
+    return full and all(bound.is_kept(measurement.values) for bound in bounds)

@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.errors import ConfigError
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Direction, Objective
-from niwaki.study.front import Front, FrontModel, weights_of
+from niwaki.study.events import Asked, Told
+from niwaki.study.front import Front, FrontModel, front_of, weights_of
+from niwaki.study.history import History
+from niwaki.study.misses import nearest_miss
 
 OBJECTIVES = (Objective("gain", Direction.MAXIMIZE), Objective("price", Direction.MINIMIZE))
 
@@ -31,6 +35,45 @@ def test_no_two_columns_have_one_name() -> None:
     objectives = tuple(Objective(name, Direction.MINIMIZE) for name in ("number", "role", "at"))
     header = "key,number,number (value),role (value),at,role\n"
     assert Front(objectives, (), Path("run")).to_csv() == header
+
+
+def told(*values: dict[str, float]) -> History:
+    """Return the history of candidates that measured these values."""
+    history = History()
+    for number, each in enumerate(values):
+        candidate = Candidate.of({"number": number})
+        history.add(Asked(number, candidate))
+        history.add(Told(number, Measurement(candidate.key, each)))
+    return history
+
+
+def test_a_model_that_lacks_what_is_bounded_is_not_within() -> None:
+    history = told(
+        {"gain": 1.0, "price": 1.0, "watts": 3.0},
+        {"gain": 2.0, "price": 2.0, "watts": 5.0},
+        {"gain": 3.0, "price": 3.0},
+    )
+    found = front_of(
+        history,
+        objectives=OBJECTIVES,
+        constraints=(Constraint.parse("watts <= 4"),),
+        folder=Path("run"),
+    )
+    assert [model.number for model in found.models] == [0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "miss"),
+    [
+        ([{"price": 1.0}, {"price": 1.0, "watts": 9.0}], "watts is 9, wanted watts <= 4"),
+        ([{"price": 1.0}], "watts was not measured, wanted watts <= 4"),
+        ([{"price": 7.0}], "price is 7, wanted price <= 2"),
+        ([{"gain": 1.0}], ""),
+    ],
+)
+def test_the_nearest_miss_is_of_what_was_measured(rows: list[dict[str, float]], miss: str) -> None:
+    bounds = (Bound("price", 1.0, 2.0), Bound("watts", 1.0, 4.0))
+    assert nearest_miss(told(*rows).trials, bounds) == miss
 
 
 @pytest.mark.parametrize(
