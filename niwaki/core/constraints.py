@@ -105,7 +105,10 @@ class Constraint:
             scale, offset = math.inf, math.inf
         if not (math.isfinite(scale) and math.isfinite(offset)):
             raise ConfigError(f"constraint '{text}' has a bound that is not finite: {_FORM}")
-        return cls(text=text.strip(), name=left.id, sign=sign, scale=scale, offset=offset)
+        text = text.strip()
+        # Not `left.id`: Python takes the micro sign in it for a Greek letter, and nobody else does.
+        name = ast.get_source_segment(text, left) or left.id
+        return cls(text=text, name=name, sign=sign, scale=scale, offset=offset)
 
     @property
     def relative(self) -> bool:

@@ -133,6 +133,14 @@ def test_what_was_not_measured_is_no_violation() -> None:
     assert bound.violation({}) == 0.0
 
 
+@pytest.mark.parametrize(
+    "name", ["latency_\N{MICRO SIGN}s", "e\N{COMBINING ACUTE ACCENT}tage", "ﬁt"]
+)
+def test_a_name_is_taken_as_it_is_written(name: str) -> None:
+    assert Constraint.parse(f" {name} <= baseline").name == name
+    assert Constraint.parse(f"({name}) >= 2 * baseline").name == name
+
+
 def test_they_print_as_written() -> None:
     assert str(Constraint.parse(" x <= 1.1*baseline ")) == "x <= 1.1*baseline"
     assert str(Bound("x", -1.0, 0.25)) == "x >= 0.25"
