@@ -38,10 +38,13 @@ class Candidate:
         """Build a candidate from decisions in any order.
 
         Raises:
-            SpaceError: If a path is decided twice.
+            SpaceError: If a path is decided twice, or is no text.
         """
         pairs = list(decisions.items() if isinstance(decisions, Mapping) else decisions)
         by_path = dict(pairs)
+        for path in by_path:
+            if not isinstance(path, str):
+                raise SpaceError(f"the path {path!r} of a decision is {kind_of(path)}: give text")
         if len(by_path) < len(pairs):
             paths = [path for path, _ in pairs]
             twice = next(path for path in paths if paths.count(path) > 1)
@@ -58,13 +61,13 @@ class Candidate:
         """Sixteen hexadecimal digits that name this candidate, stable across processes.
 
         Raises:
-            SpaceError: If a decision is not of the types of JSON, such as one of numpy's integers.
+            SpaceError: If a decision is not of the types of JSON, such as one of numpy's integers,
+                is not finite, or nests too deeply.
         """
-        data = self.to_json()
         try:
-            return fingerprint(data)
-        except TypeError:
-            Candidate.from_json(data)  # says which decision it is
+            return fingerprint(self.to_json())
+        except (TypeError, ValueError):
+            Candidate.from_json(self.decisions)  # says which decision it is
             raise
 
     def part(self, name: str) -> "Candidate":
@@ -79,8 +82,12 @@ class Candidate:
         return Candidate(tuple((name + SEPARATOR + p, v) for p, v in self.items))
 
     def to_json(self) -> dict[str, JSON]:
-        """Return the decisions as a JSON object; tuples become arrays."""
-        return {path: _to_json(value) for path, value in self.items}
+        """Return the decisions as a JSON object; tuples become arrays.
+
+        Raises:
+            SpaceError: If one nests too deeply.
+        """
+        return {path: _to_json(value, path) for path, value in self.items}
 
     @classmethod
     def from_json(cls, data: object) -> "Candidate":
@@ -109,8 +116,14 @@ class Candidate:
         return ", ".join(f"{path}={value}" for path, value in self.items)
 
 
-def _to_json(value: Value) -> JSON:
-    return [_to_json(v) for v in value] if isinstance(value, tuple) else value
+def _to_json(value: Value, path: str, depth: int = 0) -> JSON:
+    if depth > DEEPEST:
+        raise _too_deep(path)
+    return [_to_json(v, path, depth + 1) for v in value] if isinstance(value, tuple) else value
+
+
+def _too_deep(path: str) -> SpaceError:
+    return SpaceError(f"decision '{path}' nests deeper than {DEEPEST} levels")
 
 
 def value_from_json(value: object, path: str, depth: int = 0) -> Value:
@@ -125,7 +138,7 @@ def value_from_json(value: object, path: str, depth: int = 0) -> Value:
         SpaceError: If it is no value of a decision, or nests too deeply.
     """
     if depth > DEEPEST:
-        raise SpaceError(f"decision '{path}' nests deeper than {DEEPEST} levels")
+        raise _too_deep(path)
     if isinstance(value, list | tuple):
         return tuple(value_from_json(v, path, depth + 1) for v in value)
     if isinstance(value, float) and not math.isfinite(value):

@@ -104,6 +104,34 @@ def test_it_prints_as_its_decisions() -> None:
     assert str(Candidate.of({"b": 2, "a": "x"})) == "a=x, b=2"
 
 
-def test_a_decision_that_is_no_json_is_named() -> None:
-    with pytest.raises(SpaceError, match="decision 'width' holds an int64: a decision is"):
-        _ = Candidate.of({"depth": 2, "width": cast("int", np.int64(8))}).key
+def nested(depth: int) -> tuple[object, ...]:
+    inner: tuple[object, ...] = ()
+    for _ in range(depth):
+        inner = (inner,)
+    return inner
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.int64(8), "holds an int64: a decision is"),
+        (float("nan"), "is nan: a number must be finite"),
+        (nested(201), "nests deeper than 200 levels"),
+        (nested(5000), "nests deeper than 200 levels"),
+    ],
+)
+def test_a_decision_that_is_no_json_is_named(value: object, said: str) -> None:
+    candidate = Candidate.of({"depth": 2, "width": cast("int", value)})
+    with pytest.raises(SpaceError, match=f"decision 'width' {said}"):
+        _ = candidate.key
+
+
+def test_what_has_a_key_can_be_read_again() -> None:
+    candidate = Candidate.of({"tree": cast("int", nested(200))})
+    assert Candidate.from_json(candidate.to_json()).key == candidate.key
+
+
+@pytest.mark.parametrize("paths", [(1,), ("a", 1), (("a",),)])
+def test_a_path_that_is_no_text_is_refused(paths: tuple[object, ...]) -> None:
+    with pytest.raises(SpaceError, match=r"of a decision is an? .*: give text"):
+        Candidate.of({cast("str", path): 1 for path in paths})
