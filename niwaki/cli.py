@@ -12,6 +12,7 @@ import typer
 
 from niwaki._version import __version__
 from niwaki.core.errors import NiwakiError
+from niwaki.core.jsonable import finite_json
 
 INTERRUPTED = 130
 
@@ -434,4 +435,5 @@ def _print(text: str) -> None:
 
 
 def _print_json(value: Any, *, compact: bool = False) -> None:
-    _print(json.dumps(value, indent=None if compact else 2, default=str))
+    indent = None if compact else 2
+    _print(json.dumps(finite_json(value), indent=indent, default=str, allow_nan=False))

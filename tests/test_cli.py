@@ -609,3 +609,9 @@ def test_a_model_of_ones_own_is_compressed(call: Call) -> None:
     assert done.code == 0, done.err
     assert "in fp32" in done.json["summary"]
     assert call("verify", "runs/compress/artifacts").code == 0
+
+
+def test_what_is_not_finite_is_null_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    cli._print_json({"growth": np.inf, "rows": [np.nan, 1.5], "at": Path("run")})
+    printed = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert printed == {"growth": None, "rows": [None, 1.5], "at": "run"}

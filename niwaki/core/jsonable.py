@@ -24,6 +24,15 @@ def fingerprint(value: JSON, *, n_hex: int = 16) -> str:
     return hashlib.blake2b(canonical_json(value).encode(), digest_size=32).hexdigest()[:n_hex]
 
 
+def finite_json(value: JSON) -> JSON:
+    """Return `value` with null for the numbers in it that JSON has no spelling for."""
+    if isinstance(value, Mapping):
+        return {name: finite_json(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite_json(each) for each in value]
+    return finite_or_none(value) if isinstance(value, float) else value
+
+
 def finite_or_none(value: float) -> float | None:
     """Return `value`, or None where JSON has no spelling for it."""
     return value if math.isfinite(value) else None

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from niwaki.core.jsonable import canonical_json, fingerprint, finite_or_none
+from niwaki.core.jsonable import JSON, canonical_json, fingerprint, finite_json, finite_or_none
 
 
 def test_there_is_one_spelling() -> None:
@@ -22,3 +22,5 @@ def test_nan_has_no_spelling() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         canonical_json([math.nan])
     assert [finite_or_none(v) for v in (1.5, math.nan, math.inf)] == [1.5, None, None]
+    odd: JSON = {"a": [1.5, math.nan, (math.inf, True)], "b": "NaN", "c": None}
+    assert finite_json(odd) == {"a": [1.5, None, [None, True]], "b": "NaN", "c": None}
