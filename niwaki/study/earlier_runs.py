@@ -29,12 +29,14 @@ class EarlierRun:
         search: What it found in the space of the study.
         n_outside: How many of its evaluations were of candidates outside that space.
         fault: What is wrong with one of those; empty if there are none.
+        ignored: Constraints of the study on values that not all of its evaluations have.
     """
 
     path: str
     search: Earlier
     n_outside: int = 0
     fault: str = ""
+    ignored: tuple[Constraint, ...] = ()
 
     def __str__(self) -> str:
         names = ", ".join(objective.name for objective in self.search.objectives)
@@ -43,7 +45,12 @@ class EarlierRun:
             outside = f"; {self.n_outside} more are not of this space ({self.fault})"
         n = len(self.search.trials)
         evaluations = f"{n} evaluation{'s' if n != 1 else ''}"
-        return f"learns from '{self.path}': {evaluations} of {names}{outside}"
+        ignored = "".join(
+            f"; the best that it begins with may break '{each}', as '{each.name}' was not measured "
+            "there"
+            for each in self.ignored
+        )
+        return f"learns from '{self.path}': {evaluations} of {names}{outside}{ignored}"
 
 
 def read_earlier(
@@ -161,4 +168,5 @@ def _read(path: str, place: Path, space: Space, constraints: Sequence[Constraint
     names = set.intersection(*(set(trial.measurement.values) for trial in usable))
     bounds = run.history.bounds([each for each in constraints if each.name in names])
     search = Earlier(run.description.objectives, bounds, usable)
-    return EarlierRun(path, search, len(faults), faults[0] if faults else "")
+    ignored = tuple(each for each in constraints if each.name not in names)
+    return EarlierRun(path, search, len(faults), faults[0] if faults else "", ignored)

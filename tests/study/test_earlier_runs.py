@@ -10,6 +10,7 @@ import pytest
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, LedgerError, NiwakiError, RunFolderError
 from niwaki.core.measurement import Measurement
+from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.earlier import N_FIRST
 from niwaki.search.surrogate import Surrogate
@@ -46,6 +47,20 @@ class _Other(_Slower):
     @property
     def space(self) -> ChoiceSpace:
         return ChoiceSpace((Choice("y", (1, 2)),))
+
+
+@dataclass(frozen=True)
+class _Warmer(_Slower):
+    """The same on a device that measures power, too."""
+
+    @property
+    def values(self) -> tuple[Objective, ...]:
+        return (*super().values, Objective("watts", Direction.MINIMIZE, "W"))
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        measured = super().evaluate(candidate, fidelity=fidelity, seed=seed)
+        values = {**measured.values, "watts": measured.values["price"]}
+        return Measurement(key=measured.key, values=values)
 
 
 class _Hears(Silence):
@@ -162,6 +177,21 @@ def test_constraints_mean_what_they_meant_there(tmp_path: Path, earlier: Path) -
     learning_study(tmp_path / "run", earlier, constraints=["price <= 0.5 * baseline"]).run()
     trials = Run.read(tmp_path / "run").history.trials[:6]
     assert all(trial.measurement.values["price"] <= 0.5 * 3.0 * 6 * 16 for trial in trials)
+
+
+def test_a_constraint_on_what_was_not_measured_there_is_told(tmp_path: Path, earlier: Path) -> None:
+    hears = _Hears()
+    study = learning_study(
+        tmp_path / "run",
+        earlier,
+        n=3,
+        evaluator=_Warmer(),
+        constraints=["price <= baseline", "watts <= 900"],
+        observer=hears,
+    )
+    study.run()
+    [sentence] = [said for said in hears.said if said.startswith("learns from")]
+    assert sentence.endswith("may break 'watts <= 900', as 'watts' was not measured there")
 
 
 def test_what_is_outside_of_the_space_is_left_out_and_told(tmp_path: Path, earlier: Path) -> None:
