@@ -54,7 +54,7 @@ class TableRows:
         kept = _matching(columns, settings.where)
         if not kept.any():
             raise DataError(f"'{settings.file}' has {_missing(columns, settings.where)}")
-        oddities = _never_failing(columns, settings)
+        oddities = (*_never_failing(columns, settings), *_decided_values(settings))
         columns = {name: column[kept] for name, column in columns.items()}
         for name in (*settings.value_columns, *filter(None, [settings.seconds])):
             columns[name] = _numbers(columns[name], name, settings.file)
@@ -226,6 +226,22 @@ def _never_failing(columns: Mapping[str, Column], settings: TableSettings) -> tu
         for name, cells in settings.failed.items()
         for cell in _as_tuple(cells)
         if not _is_one_of(columns[name], (cell,)).any()
+    )
+
+
+def _decided_values(settings: TableSettings) -> tuple[str, ...]:
+    """Return what is said of columns that are decisions, and values that have to be paid for."""
+    decided = set(settings.column_of.values())
+    return tuple(
+        f"column '{column}' of '{settings.file}' is a decision, and the value '{name}': searchers "
+        f"are told it before it is measured. Take it out of 'decisions', or name '{name}' in "
+        "'cheap' if it costs nothing to know"
+        for name in settings.values
+        if name not in settings.cheap
+        for column in dict.fromkeys(
+            settings.value_column(name, level) for level in settings.fidelities.levels
+        )
+        if column in decided
     )
 
 

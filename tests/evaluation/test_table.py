@@ -104,6 +104,18 @@ def test_a_failure_that_no_row_has_is_told_with_what_there_is(
     ]
 
 
+def test_a_value_that_is_decided_is_told_unless_it_is_cheap(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    decisions = {"d": "depth", "w": "width", "takes": "ms", "size": "params"}
+    table(tmp_path, decisions=decisions).prepare(tmp_path)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"column 'ms' of '{tmp_path / 't.csv'}' is a decision, and the value 'latency_ms': "
+        "searchers are told it before it is measured. Take it out of 'decisions', or name "
+        "'latency_ms' in 'cheap' if it costs nothing to know"
+    ]
+
+
 def test_rows_fail_by_any_of_several_columns_and_the_best_is_none_of_them(tmp_path: Path) -> None:
     evaluator = table(tmp_path, failed={"name": "four", "hours": 3}, baseline="best:score")
     assert evaluate(evaluator, 2, 8).reason == "the table says that it failed: 'hours' is 3.0"
