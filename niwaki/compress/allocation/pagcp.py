@@ -54,10 +54,12 @@ class _Pruned:
 
 
 class Pagcp:
-    """Prunes group by group, those first that save most, until a task's loss breaks its bound.
+    """Prunes group by group, each until a task's loss breaks its bound.
 
-    The bound of each task is a ratio to its running reference; the groups pruned later get the
-    narrower tolerances. Of the groups, those that cost least loss for what they save are kept.
+    The bound of each task is a ratio to its running reference; the groups that save most get the
+    widest tolerances: they come first where tolerances fall, and last where they rise, as they do
+    where few groups share a wide global tolerance. Of the groups, those that cost least loss for
+    what they save are kept.
 
     What we do differently, each a fault of the released loop: a group that never breaks the bound
     is pruned to the end in both passes; ratios that remove nothing are passed over; the oracle
@@ -98,6 +100,8 @@ class Pagcp:
         tolerances = local_tolerances(
             self._settings.first_tolerance, self._settings.global_tolerance, max(1, len(order))
         )
+        if tolerances[-1] > tolerances[0]:
+            order.reverse()
         reference = reference_losses(self._oracle, self._ladder)
         state, n_judged, pruned = whole, 2, list[_Pruned]()
         for group, tolerance in zip(order, tolerances, strict=False):

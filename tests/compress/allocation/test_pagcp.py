@@ -44,13 +44,21 @@ def test_a_group_that_never_breaks_its_bound_is_pruned_to_the_end() -> None:
     assert found.counts[1] == 4
 
 
-def test_groups_that_save_most_come_first() -> None:
-    oracle = uneven(0)
+@pytest.mark.parametrize(("global_tolerance", "order"), [(1.4, [2, 1, 3, 0]), (6.0, [0, 3, 1, 2])])
+def test_groups_that_save_most_have_the_widest_tolerance(
+    global_tolerance: float, order: list[int]
+) -> None:
+    oracle = FormulaOracle(np.full((1, 4), 0.1))
     seen: list[list[int]] = []
-    Pagcp(oracle, ChainPrice(), LADDER).allocate(progress=lambda c: seen.append(c.tolist()))
+    settings = PagcpSettings(first_tolerance=0.1, global_tolerance=global_tolerance)
+    Pagcp(oracle, ChainPrice(), LADDER, settings).allocate(
+        progress=lambda c: seen.append(c.tolist())
+    )
+    steps = np.diff([LADDER.whole.tolist(), *seen], axis=0)
+    assert [int(np.flatnonzero(step)[0]) for step in steps] == order
+    tolerances = local_tolerances(0.1, global_tolerance, 4)
     # The third group's width meets the widest neighbour.
-    assert seen[0][2] < LADDER.whole[2] or seen[0][3] < LADDER.whole[3]
-    assert seen[0][0] == LADDER.whole[0]
+    assert tolerances[order.index(2)] == tolerances.max()
 
 
 def test_only_the_cheapest_groups_are_kept() -> None:
