@@ -14,6 +14,7 @@ from torch import nn
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import note, noted
+from niwaki.core.likeness import Likeness
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.parts import part_of
@@ -23,6 +24,7 @@ from niwaki.tasks.python_loaders import imported
 
 ORIGINAL_FILE = "original.json"
 
+_SET = re.compile(r"\{([^{}]*)\}")  # its order is another in each process, if it is of strings
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of a function or an object: another in each process
 
 
@@ -30,11 +32,24 @@ def model_fingerprint(module: nn.Module) -> str:
     """Return sixteen hexadecimal digits that follow a model's structure and its numbers."""
     digest = hashlib.blake2b(digest_size=8)
     for path, part in module.named_modules():
-        said = _ADDRESS.sub("", part.extra_repr())
+        said = _SET.sub(_in_order, _ADDRESS.sub("", part.extra_repr()))
         digest.update(f"{path} {type(part).__qualname__} {said}\n".encode())
     for name, value in module.state_dict().items():
         digest.update(f"{name} ".encode() + _told(value))
     return digest.hexdigest()
+
+
+def _in_order(found: re.Match[str]) -> str:
+    return f"<{', '.join(sorted(found[1].split(', ')))}>"
+
+
+def weights_likeness(module: nn.Module) -> Mapping[str, Likeness]:
+    """Return what tells the tensors of a model's state from those of another, by name."""
+    return {
+        name: Likeness.of(value.detach().cpu().double().numpy())
+        for name, value in module.state_dict().items()
+        if isinstance(value, torch.Tensor)
+    }
 
 
 def _told(value: object) -> bytes:

@@ -26,7 +26,7 @@ from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
-from tests.evaluation.compression.small import TwoHeads, build, data, unlabelled
+from tests.evaluation.compression.small import TwoHeads, build, data, loaders, unlabelled
 
 SETTINGS = CompressionSettings(
     model="tests.evaluation.compression.small:build",
@@ -115,6 +115,39 @@ def test_the_original_is_never_changed(evaluator: CompressedEvaluator) -> None:
 def test_it_travels_to_workers(evaluator: CompressedEvaluator) -> None:
     there = pickle.loads(pickle.dumps(evaluator))
     assert there.initial() == evaluator.initial()
+
+
+PROCESSES: list[str] = []
+
+
+def another_order() -> TaskData:
+    """Number the quarters otherwise in each process, as the order of a set of words would."""
+    PROCESSES.append("data")
+    given = loaders()
+    for [(_, targets)] in given.values():
+        targets["quarter"][:] = (targets["quarter"] + len(PROCESSES)) % 4
+    return infer_from(given, build(), seed=0)
+
+
+def another_model() -> nn.Module:
+    """Train it otherwise in each process."""
+    PROCESSES.append("model")
+    model = build()
+    with torch.no_grad():
+        model.brightness.weight.mul_(1.0 + 0.01 * len(PROCESSES))
+    return model
+
+
+def test_a_worker_that_loads_other_data_or_builds_another_model_is_refused() -> None:
+    here = CompressedEvaluator(ModelSource(module=build()), another_order, OnnxRuntimeCpu())
+    assert here.data.tasks
+    with pytest.raises(DataError, match=r"loaded other data .*\(.* targets.quarter differ\): let"):
+        _ = pickle.loads(pickle.dumps(here)).data
+    source = ModelSource(f"{__name__}:another_model")
+    here = CompressedEvaluator(source, data, OnnxRuntimeCpu())
+    assert here.data.tasks
+    with pytest.raises(ConfigError, match=r"built another model .*\(brightness.weight differs\)"):
+        _ = pickle.loads(pickle.dumps(here)).data
 
 
 def test_the_oracle_judges_what_is_cut(tmp_path: Path) -> None:

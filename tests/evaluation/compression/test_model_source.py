@@ -1,7 +1,5 @@
 """Where a model comes from."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pytest
 import torch
@@ -34,7 +32,7 @@ def test_what_is_no_module_is_refused_by_what_it_is(given: object, words: str) -
 class Acting(nn.Linear):
     """Says what it calls, as some blocks do."""
 
-    def __init__(self, act: Callable[[], None]) -> None:
+    def __init__(self, act: object) -> None:
         super().__init__(2, 2)
         self.act = act
 
@@ -47,6 +45,15 @@ def test_where_a_function_lies_in_memory_is_no_part_of_a_model() -> None:
     second.load_state_dict(first.state_dict())
     assert first.extra_repr() != second.extra_repr()
     assert model_fingerprint(first) == model_fingerprint(second)
+
+
+def test_the_order_in_which_a_set_is_printed_is_no_part_of_a_model() -> None:
+    first, second = Acting("{'b', 'a'}, (1, 2)"), Acting("{'a', 'b'}, (1, 2)")
+    second.load_state_dict(first.state_dict())
+    assert model_fingerprint(first) == model_fingerprint(second)
+    turned = Acting("{'a', 'b'}, (2, 1)")
+    turned.load_state_dict(first.state_dict())
+    assert model_fingerprint(first) != model_fingerprint(turned)
 
 
 class Versioned(nn.Linear):
