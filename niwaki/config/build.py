@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from niwaki.config.reader import SECTIONS, ObjectiveConfig, StudyConfig, read_config
-from niwaki.config.settings import signature_of
 from niwaki.core.blame import raised_by
+from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import cannot_write
@@ -23,16 +23,19 @@ from niwaki.study.executors.base import Executor
 from niwaki.study.observer import Observer, Silence
 from niwaki.study.study import Study, StudySettings
 from niwaki.targets.base import Target
+from niwaki.tasks.base import TaskData
 
-# How plug-ins are called, and what they make.
-CALLS = {
-    "target": "factory()",
-    "evaluator": "factory(settings, ingredients)",
-    "searcher": "factory(problem, settings)",
-    "scheduler": "factory(problem, fidelities), with settings behind if it has any",
-    "executor": "factory(evaluator, settings, logs=folder)",
+# What plug-ins are called with by position, settings only if they have any; and what they make.
+CALLS: Mapping[str, tuple[str, ...]] = {
+    "data": ("settings",),
+    "target": (),
+    "evaluator": ("settings", "ingredients"),
+    "searcher": ("problem", "settings"),
+    "scheduler": ("problem", "fidelities", "settings"),
+    "executor": ("evaluator", "settings"),
 }
 PRODUCTS: Mapping[str, type] = {
+    "data": TaskData,
     "target": Target,
     "evaluator": Evaluator,
     "searcher": Searcher,
@@ -117,13 +120,17 @@ def build_evaluator(config: StudyConfig, *, notify: Callable[[str], None]) -> Ev
     return evaluator
 
 
-def _data_loader(config: StudyConfig) -> Callable[[], Any] | None:
+def _data_loader(config: StudyConfig) -> Callable[[], TaskData] | None:
     kind, settings = config.section("data")
-    return partial(_load_data, kind, settings, config.seed) if kind else None
+    if not kind:
+        return None
+    checked_factory("data", kind, settings, named={"seed": config.seed})
+    return partial(_load_data, kind, settings, config.seed)
 
 
-def _load_data(kind: str, settings: Any, seed: int) -> Any:  # the plug-in knows its settings
-    return SECTIONS["data"].find(kind).load()(settings, seed=seed)
+def _load_data(kind: str, settings: object, seed: int) -> TaskData:
+    data: TaskData = _made("data", kind, settings, named={"seed": seed})
+    return data
 
 
 def _searcher(kind: str, settings: Any, problem: Problem) -> Searcher:
@@ -180,12 +187,8 @@ def checked_factory(
             f"'{section}.kind' is '{kind}', a class of something else: it must be a "
             f"{wanted.__module__}.{wanted.__qualname__}, or a function that makes one"
         )
-    try:
-        signature_of(make).bind(*arguments, **named)
-    except TypeError as error:
-        raise ConfigError(
-            f"'{section}.kind' is '{kind}', which is called as {CALLS[section]}, but: {error}"
-        ) from error
+    if fault := misfit(make, CALLS[section][: len(arguments)], named):
+        raise ConfigError(f"'{section}.kind' is '{kind}', which {fault}")
     return make
 
 

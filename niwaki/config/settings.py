@@ -157,7 +157,7 @@ def _check_fields(kind: type[Any], data: object, where: str) -> None:
 def _check_elements(kind: object, data: object, where: str) -> None:
     """Look inside tuples and mappings of dataclasses."""
     arguments = typing.get_args(kind)
-    if isinstance(data, list | tuple) and arguments:
+    if isinstance(data, list | tuple) and arguments and typing.get_origin(kind) is not Callable:
         for index, item in enumerate(data):
             check_keys(arguments[0], item, f"{where}[{index}]")
     elif isinstance(data, Mapping) and len(arguments) == 2:

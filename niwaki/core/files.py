@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
@@ -66,21 +66,20 @@ def write_text_atomically(path: Path, text: str) -> None:
         raise cannot_write(path, error) from error
 
 
-def note(path: Path, facts: Mapping[str, JSON]) -> None:
-    """Write a JSON object, for `noted`.
+def noted(path: Path, facts: Callable[[], Mapping[str, JSON]], *names: str) -> list[Any]:
+    """Return what was noted in a file under some names; note it now if there is no such file.
+
+    Args:
+        path: The file, a JSON object; its folder must exist.
+        facts: Gives what is to be noted.
+        names: Among those of the facts.
 
     Raises:
-        RunFolderError: If the disk is full or the folder cannot be written.
+        RunFolderError: If it cannot be written, or there is no such object, or one without these
+            names.
     """
-    write_text_atomically(path, json.dumps(facts, indent=2) + "\n")
-
-
-def noted(path: Path, *names: str) -> list[Any]:
-    """Return what the JSON object in a file says under some names.
-
-    Raises:
-        RunFolderError: If there is no such object, or it has no such names.
-    """
+    if not path.exists():
+        write_text_atomically(path, json.dumps(facts(), indent=2) + "\n")
     try:
         known = json.loads(path.read_text())
         return [known[name] for name in names]

@@ -15,7 +15,7 @@ from niwaki.compress.quantization.observers import new_observer
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import DataError, TargetError
-from niwaki.core.files import note, noted
+from niwaki.core.files import noted
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
@@ -274,10 +274,7 @@ def require_same_data(folder: Path, data: TaskData) -> None:
         DataError: If they have changed: scores before and after would not compare.
         RunFolderError: If what was noted is damaged.
     """
-    path = folder / DATA_FILE
-    if not path.exists():
-        note(path, data.to_json())
-    [known] = noted(path, "fingerprint")
+    [known] = noted(folder / DATA_FILE, data.to_json, "fingerprint")
     if known != data.fingerprint:
         raise DataError(
             f"this run began with data of fingerprint {known}, and now it is {data.fingerprint}: "
@@ -292,19 +289,19 @@ def calibrated_in(folder: Path, target: Target) -> Target:
         TargetError: If the folder was calibrated for another target.
         RunFolderError: If the calibration cannot be written, or is damaged.
     """
+
+    def calibration() -> dict[str, JSON]:
+        return {"target_id": target.target_id, "nominal_reference_ms": target.calibrate()}
+
     path = folder / CALIBRATION_FILE
-    if path.exists():
-        target_id, reference_ms = noted(path, "target_id", "nominal_reference_ms")
-        if target_id != target.target_id:
-            raise TargetError(
-                f"this run was measured on '{target_id}', and here is "
-                f"'{target.target_id}': latencies do not compare. Continue on the same machine and "
-                "versions, or start a run with another name"
-            )
-        return target.calibrated(float(reference_ms))
-    nominal_ms = target.calibrate()
-    note(path, {"target_id": target.target_id, "nominal_reference_ms": nominal_ms})
-    return target.calibrated(nominal_ms)
+    target_id, reference_ms = noted(path, calibration, "target_id", "nominal_reference_ms")
+    if target_id != target.target_id:
+        raise TargetError(
+            f"this run was measured on '{target_id}', and here is "
+            f"'{target.target_id}': latencies do not compare. Continue on the same machine and "
+            "versions, or start a run with another name"
+        )
+    return target.calibrated(float(reference_ms))
 
 
 def plan_of(precisions: Mapping[str, Any], target: Target) -> QuantizationPlan:

@@ -11,6 +11,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, BruteForceSampler, GridSampler
 
+from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import JSON
 from niwaki.core.registry import import_object, nearest
@@ -108,12 +109,9 @@ def _made(kind: type[BaseSampler], seed: int, options: Mapping[str, JSON]) -> Ba
 
 
 def _made_by(factory: SamplerFactory, seed: int, options: Mapping[str, JSON]) -> BaseSampler:
-    name = getattr(factory, "__qualname__", kind_of(factory))
-    try:
-        inspect.signature(factory).bind(seed, **options)
-    except TypeError as fault:
-        given = "".join(f", {option}=..." for option in options)
-        raise ConfigError(f"'{name}' is called as {name}(seed{given}): {fault}") from fault
+    name = getattr(factory, "__qualname__", repr(factory))
+    if fault := misfit(factory, ("seed",), options):
+        raise ConfigError(f"'{name}', which is to make an Optuna sampler, {fault}")
     sampler = factory(seed, **options)
     if not isinstance(sampler, BaseSampler):
         raise ConfigError(f"'{name}' made {kind_of(sampler)}, but an Optuna sampler was wanted")

@@ -1,6 +1,5 @@
 """Compressing somebody's own model: a study of its smaller versions, and what came of it."""
 
-import inspect
 import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,12 +11,13 @@ from typing import Any
 import torch
 from torch import nn
 
+from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
-from niwaki.core.wording import kind_of
+from niwaki.core.registry import Record
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
 from niwaki.evaluation.compression.inferred_data import infer_data, infer_for_part, infer_from
@@ -91,8 +91,8 @@ class CompressionRequest:
                 f"the setting 'model' is '{self.settings.model}': it is for configurations; here, "
                 "the model is what is given to be compressed"
             )
-        _require_call("scheduler", SCHEDULERS.find(self.scheduler).load(), "problem, fidelities")
-        _require_call("searcher", SEARCHERS.find(self.searcher).load(), "problem")
+        _require_call("scheduler", SCHEDULERS.find(self.scheduler), "problem", "fidelities")
+        _require_call("searcher", SEARCHERS.find(self.searcher), "problem")
         if self.scheduler != "full":
             self._require_search(f"the scheduler '{self.scheduler}'")
         if self.learn_from:
@@ -434,17 +434,10 @@ def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -
     return infer_from(loaders, source.load(), seed=seed)
 
 
-def _require_call(field: str, factory: Callable[..., Any], arguments: str) -> None:
+def _require_call(field: str, record: Record, *given: str) -> None:
     """Check that a searcher or scheduler can be made without settings, which are not given here."""
-    if not callable(factory):
-        raise ConfigError(f"the {field} is {kind_of(factory)}: give a class or a function")
-    try:
-        inspect.signature(factory).bind(*arguments.split(", "))
-    except (TypeError, ValueError) as fault:  # the latter where Python does not know the call
-        name = getattr(factory, "__qualname__", kind_of(factory))
-        raise ConfigError(
-            f"the {field} is made by a call {name}({arguments}): {fault}. Give `settings` a default"
-        ) from fault
+    if fault := misfit(record.load(), given):
+        raise ConfigError(f"the {field} '{record.name}' {fault}. Give `settings` a default")
 
 
 def _searcher(name: str, problem: Problem) -> Searcher:

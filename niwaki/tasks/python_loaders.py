@@ -1,6 +1,5 @@
 """The data source `python`: loaders that a user's function returns, torch DataLoaders included."""
 
-import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import fingerprint
 from niwaki.core.registry import import_object
@@ -81,16 +81,9 @@ def imported(path: str) -> Callable[[], Any]:
     Raises:
         ConfigError: If there is no such module, file or function, or if it needs arguments.
     """
-    found = import_object(path)
-    if not callable(found):
-        raise ConfigError(f"'{path}' is {kind_of(found)}, but a function is needed")
-    try:
-        inspect.signature(found).bind()
-    except TypeError as error:
-        raise ConfigError(
-            f"'{path}' is called without arguments, but: {error}. Give a function that needs none"
-        ) from error
-    function: Callable[[], Any] = found
+    function: Callable[[], Any] = import_object(path)
+    if fault := misfit(function):
+        raise ConfigError(f"'{path}' {fault}. Give one that needs no arguments")
     return function
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from niwaki.core.errors import RunFolderError
-from niwaki.core.files import note, noted, write_text_atomically
+from niwaki.core.files import noted, write_text_atomically
 
 
 def test_the_text_replaces_what_was_there(tmp_path: Path) -> None:
@@ -47,13 +47,13 @@ def test_a_missing_folder_is_an_error_with_a_remedy(tmp_path: Path) -> None:
 
 def test_what_was_noted_is_read_and_damage_is_told(tmp_path: Path) -> None:
     path = tmp_path / "original.json"
-    note(path, {"first": 1, "second": "2"})
-    assert noted(path, "second", "first") == ["2", 1]
+    assert noted(path, lambda: {"first": 1, "second": "2"}, "second", "first") == ["2", 1]
+    assert noted(path, lambda: {"first": 3}, "first") == [1]
     with pytest.raises(RunFolderError, match=r"original\.json' is damaged \(KeyError\): restore"):
-        noted(path, "third")
+        noted(path, dict, "third")
     path.write_bytes(b"\xff{")
     with pytest.raises(RunFolderError, match="is damaged"):
-        noted(path, "first")
+        noted(path, dict, "first")
 
 
 def test_what_killed_processes_left_is_cleared(tmp_path: Path) -> None:

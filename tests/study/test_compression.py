@@ -137,9 +137,9 @@ def in_need_of_settings(problem: object, settings: object) -> None:
 
 
 def test_a_searcher_that_needs_settings_is_refused_before_anything_is_done() -> None:
-    with pytest.raises(ConfigError, match=r"in_need_of_settings\(problem\): .* a default"):
+    with pytest.raises(ConfigError, match=r"is called with \(problem\): .* a default"):
         CompressionRequest(searcher=f"{__name__}:in_need_of_settings")
-    with pytest.raises(ConfigError, match="the searcher is a str: give a class or a function"):
+    with pytest.raises(ConfigError, match="__name__' is a str, but a function is needed"):
         CompressionRequest(searcher=f"{__name__}:__name__")
 
 

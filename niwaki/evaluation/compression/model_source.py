@@ -13,7 +13,7 @@ from torch import nn
 
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
-from niwaki.core.files import note, noted
+from niwaki.core.files import noted
 from niwaki.core.likeness import Likeness
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of
@@ -136,10 +136,7 @@ class ModelSource:
             RunFolderError: If what was noted is damaged.
         """
         found = model_fingerprint(self.load())
-        path = folder / ORIGINAL_FILE
-        if not path.exists():
-            note(path, {"fingerprint": found})
-        [known] = noted(path, "fingerprint")
+        [known] = noted(folder / ORIGINAL_FILE, lambda: {"fingerprint": found}, "fingerprint")
         if known != found:
             raise ConfigError(
                 f"this run began with a model of fingerprint {known}, and now it is {found}: "

@@ -1,10 +1,9 @@
 """Whether the functions that a grammar names can be called as its operations will call them."""
 
-import inspect
 from collections.abc import Iterator, Mapping
 
+from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError, SpaceError
-from niwaki.core.wording import kind_of
 from niwaki.spaces.grammar.findings import Finding, error
 from niwaki.spaces.grammar.grammar import Grammar, Operation, Parameter
 from niwaki.spaces.grammar.reader import imported
@@ -84,19 +83,5 @@ def _fault(function: object, parameters: Mapping[str, Parameter]) -> str:
 
     Rules are called with what comes, makers of modules with its shape or with modules.
     """
-    if not callable(function):
-        return f"is {kind_of(function)}, but a function was wanted"
-    try:
-        signature = inspect.signature(function)
-    except (TypeError, ValueError):  # of some functions that are not written in Python
-        return ""
-    try:
-        signature.bind(None, **parameters)
-    except TypeError as fault:
-        taken = ", ".join(signature.parameters)
-        given = ", ".join(["given", *parameters])
-        return (
-            f"takes ({taken}), but is called with ({given}): {fault}. Let the grammar and the "
-            "function name the same parameters"
-        )
-    return ""
+    fault = misfit(function, ("given",), parameters)
+    return fault and f"{fault}. Let the grammar name a function with the same parameters"
