@@ -1,7 +1,7 @@
 """From a plain module to what runs on the target, and its scores and latency from there."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +53,7 @@ class DeploymentSettings:
         equalise: Whether channels between two layers that are very unlike are scaled to like
             ranges before layers are quantized: see `niwaki.export.equalisation`.
         correct_biases: Whether biases of int8 layers make up for the shift of rounded weights: see
-            `niwaki.export.bias_correction`.
+            `niwaki.export.bias_correction`. What was trained with its rounding does so already.
 
     Raises:
         ConfigError: On a number below 1, or an unknown observer.
@@ -112,6 +112,12 @@ class Deployment:
 
     def __init__(self, data: TaskData, target: Target, settings: DeploymentSettings) -> None:
         self.data, self.target, self._settings = data, target, settings
+
+    @property
+    def uncorrected(self) -> "Deployment":
+        """The same, biases left as they are: for what was trained with its rounding."""
+        settings = replace(self._settings, correct_biases=False)
+        return Deployment(self.data, self.target, settings)
 
     @property
     def output_names(self) -> list[str]:

@@ -226,9 +226,10 @@ class CompressedEvaluator(DeployedEvaluator):
         plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
         with torch_threads(self._settings.n_threads):
             model = self._float_model(candidate, plan, share=fidelity)
+            deployment = self._deployment_of(plan)
             with self._target.computing():
-                graph = self._deployment.prepared(model, quantizable=bool(plan.int8_layers))
-            deployed = self._deployment.measure(graph, plan, seed=seed)
+                graph = deployment.prepared(model, quantizable=bool(plan.int8_layers))
+            deployed = deployment.measure(graph, plan, seed=seed)
         return self._measured(candidate, deployed, plan, fidelity=fidelity, seed=seed)
 
     def export(
@@ -236,7 +237,7 @@ class CompressedEvaluator(DeployedEvaluator):
     ) -> Export:
         plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
         with torch_threads(self._settings.n_threads):
-            card = Exporter(self._deployment, provenance).write(
+            card = Exporter(self._deployment_of(plan), provenance).write(
                 lambda: self._module(candidate, plan, share=1.0),
                 plan,
                 folder,
@@ -271,6 +272,10 @@ class CompressedEvaluator(DeployedEvaluator):
     def _trains_with(self, plan: QuantizationPlan) -> bool:
         """Whether a candidate is trained with its quantization, so that its weights are its own."""
         return bool(plan.int8_layers) and self._trains_quantized and self._unfollowed is None
+
+    def _deployment_of(self, plan: QuantizationPlan) -> Deployment:
+        """Return how a candidate is quantized: as it was trained, if it was trained for that."""
+        return self._deployment.uncorrected if self._trains_with(plan) else self._deployment
 
     def _module(self, candidate: Candidate, plan: QuantizationPlan, *, share: float) -> nn.Module:
         """Return the network of a candidate, trained with its plan if that is asked for."""

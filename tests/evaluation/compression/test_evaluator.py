@@ -216,14 +216,12 @@ def uneven() -> TwoHeads:
     return model
 
 
-def quantized(epochs: float, folder: Path, *, equalise: bool = False) -> tuple[float, float]:
+def quantized(epochs: float, folder: Path, deployment: DeploymentSettings) -> tuple[float, float]:
     """Return the mean skill of the uneven model in fp32 and in int8."""
     tuning = TuningSettings(
         batch_size=32, quantized_epochs=epochs, quantized_learning_rate=1e-3, distillation=0.9
     )
-    settings = CompressionSettings(
-        only="quantize", tuning=tuning, deployment=DeploymentSettings(equalise=equalise)
-    )
+    settings = CompressionSettings(only="quantize", tuning=tuning, deployment=deployment)
     source = ModelSource(module=uneven())
     other = CompressedEvaluator(source, data, OnnxRuntimeCpu(), settings=settings)
     other.prepare(folder)
@@ -235,18 +233,26 @@ def quantized(epochs: float, folder: Path, *, equalise: bool = False) -> tuple[f
 
 
 def test_training_with_quantization_wins_back_what_int8_lost(tmp_path: Path) -> None:
-    whole, plain = quantized(0.0, tmp_path / "plain")
-    same, trained = quantized(6.0, tmp_path / "trained")
+    uneven = DeploymentSettings(equalise=False)
+    whole, plain = quantized(0.0, tmp_path / "plain", uneven)
+    same, trained = quantized(6.0, tmp_path / "trained", uneven)
     assert same == whole
     assert plain < whole - 0.03
     assert trained > plain + 0.4 * (whole - plain)
+
+
+def test_biases_that_were_trained_with_quantization_are_not_corrected(tmp_path: Path) -> None:
+    as_trained = DeploymentSettings(equalise=False)
+    corrected = replace(as_trained, correct_biases=True)
+    expected = quantized(1.0, tmp_path / "as trained", as_trained)
+    assert quantized(1.0, tmp_path / "corrected", corrected) == expected
 
 
 @pytest.mark.parametrize("epochs", [0.0, 1.0])
 def test_unlike_channels_are_equalised_before_they_are_rounded(
     epochs: float, tmp_path: Path
 ) -> None:
-    whole, equalised = quantized(epochs, tmp_path, equalise=True)
+    whole, equalised = quantized(epochs, tmp_path, DeploymentSettings())
     assert equalised > whole - 0.02
 
 
