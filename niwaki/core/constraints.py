@@ -48,7 +48,7 @@ class Bound:
 
     def violations(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return (n,) what `violation` says of (n,) values; NaN stands for what is not measured."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             relative = self.sign * (values - self.limit) / (abs(self.limit) or 1.0)
         least = _ROUNDING if self.limit else 0.0
         return np.where(relative > least, relative, 0.0)

@@ -118,7 +118,7 @@ def test_a_limit_that_was_computed_is_kept_by_what_it_stands_for() -> None:
 
 @given(
     st.sampled_from([-1.0, 1.0]),
-    st.sampled_from([0.0, -2.0, 0.29 * 100, 1e-300, 1e100]),
+    st.sampled_from([0.0, -2.0, 0.29 * 100, 1e-300, 1e100, math.inf]),
     st.lists(st.floats(-1e100, 1e100) | st.sampled_from([29.0, math.nan]), max_size=9),
 )
 def test_many_violations_are_those_of_each(sign: float, limit: float, values: list[float]) -> None:

@@ -72,6 +72,13 @@ def test_a_constant_is_learned() -> None:
     assert learned.belief(np.eye(5)).quantile() == pytest.approx(np.full(5, 3.0))
 
 
+def test_an_enormous_cost_leaves_the_others_certain() -> None:
+    known = Belief.certain(np.array([-1e100, 0.0, 1.0, 3.0, 1e100]))
+    gains = known.expected_gain(np.array([2.5]))[:, 0]
+    assert gains == pytest.approx([1e100, 2.5, 1.5, 0.0, 0.0])
+    assert known.chance_below(2.5).tolist() == [1.0, 1.0, 1.0, 0.0, 0.0]
+
+
 def test_certainty_gains_what_there_is_to_gain() -> None:
     gains = Belief.certain(np.array([1.0, 3.0])).expected_gain(np.array([2.0]))
     assert gains == pytest.approx(np.array([[1.0], [0.0]]), abs=1e-6)

@@ -60,8 +60,8 @@ class Belief:
     @classmethod
     def certain(cls, costs: Array) -> "Belief":
         """Return the belief about (n,) costs that are known."""
-        size = max(float(np.abs(costs).max(initial=0.0)), 1e-30)
-        return cls((Normal(Straight(), costs, np.full(len(costs), _CERTAIN * size)),))
+        std = _CERTAIN * np.maximum(np.abs(costs), 1e-30)
+        return cls((Normal(Straight(), costs, std),))
 
     def __len__(self) -> int:
         return len(self.parts[0].mean)
