@@ -187,7 +187,8 @@ class Tuning:
             parameters, lr=learning_rate, weight_decay=self._settings.weight_decay
         )
         for step, batch in enumerate(self._steps(n_steps)):
-            rate = learning_rate * one_cycle((step + 1) / n_steps, warmup=_WARMUP)
+            # In the middle of each step: at its end, the last one would learn nothing.
+            rate = learning_rate * one_cycle((step + 0.5) / n_steps, warmup=_WARMUP)
             for group in optimiser.param_groups:
                 group["lr"] = rate
             with self._computing():

@@ -1,12 +1,13 @@
 """Models that are others in training mode are fine-tuned as they will run."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 
 from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
-from tests.evaluation.compression.small import TwoHeads, data, trained_state
+from tests.evaluation.compression.small import TwoHeads, build, data, trained_state
 
 SETTINGS = TuningSettings(epochs=0.5, batch_size=32, n_recalibration=32)
 
@@ -65,6 +66,12 @@ class Dropping(TwoHeads):
         super().__init__()
         self.load_state_dict(trained_state())
         self.enter.append(torch.nn.Dropout(0.5))
+
+
+def test_a_single_step_learns_something() -> None:
+    settings = replace(SETTINGS, epochs=0.05)
+    tuned = Tuning(build(), data(), settings, seed=0).tuned(build())
+    assert not torch.equal(tuned.state_dict()["quarter.weight"], trained_state()["quarter.weight"])
 
 
 def test_what_is_drawn_follows_the_seed_and_nothing_else() -> None:
