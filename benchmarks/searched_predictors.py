@@ -27,6 +27,7 @@ from benchmarks.efficiency.scenario import Meter, Scenario
 from niwaki.core.randomness import stream
 from niwaki.predictors.quality import LEVEL, quality
 from niwaki.predictors.standard import standard_predictor
+from niwaki.spaces.features import Features
 
 TABLES = (
     "nasbench201/c10/1080ti_1",
@@ -91,7 +92,8 @@ def _judged(scenario: Scenario, learned: Rows, asked: Rows) -> Array:
 
 
 def _features(scenario: Scenario, rows: Rows) -> Array:
-    return scenario.space.encode([scenario.space.candidate(int(row)) for row in rows])
+    features = Features.of(scenario.space, scenario.evaluator.cheap)
+    return features.encode([scenario.space.candidate(int(row)) for row in rows])
 
 
 def lines(name: str, n: int, found: Array) -> Iterator[str]:

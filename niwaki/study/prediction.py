@@ -20,6 +20,7 @@ from niwaki.predictors.bounded import Bounded
 from niwaki.predictors.quality import Quality, cross_quality, quality
 from niwaki.predictors.standard import standard_predictor
 from niwaki.spaces.base import Space
+from niwaki.spaces.features import Features
 from niwaki.spaces.many import spelled
 from niwaki.study.description import StudyDescription
 from niwaki.study.run import Run
@@ -43,23 +44,26 @@ class RunPredictor:
     """Predicts the values of a run's candidates, measured or not.
 
     Attributes:
-        space: Of the run.
+        features: What is known of a candidate of the run's space before it is measured.
         values: What is predicted, m of them, each in the user's own direction and unit.
         quality: By name, how good predictions are of evaluations that were held out. A search looks
             where values are good, so these are better known there than elsewhere in the space.
         n_rows: Evaluations that it was fitted on.
         predictor: From features to those values that are not computed.
-        cheap: What costs nothing to know about a candidate.
-        computed: Names of the values that `cheap` gives: exact, and never predicted.
+        computed: Names of the values that cost nothing to know: exact, and never predicted.
     """
 
-    space: Space
+    features: Features
     values: tuple[Objective, ...]
     quality: Mapping[str, Quality]
     n_rows: int
     predictor: Predictor
-    cheap: Cheap = _nothing
     computed: tuple[str, ...] = ()
+
+    @property
+    def space(self) -> Space:
+        """Of the run."""
+        return self.features.space
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -79,11 +83,11 @@ class RunPredictor:
         """Return what `predict` does, of candidates as `spelled` gives them: not checked again."""
         exact = np.array([name in self.computed for name in self.names])
         if exact.all():
-            return _counted(map(self.cheap, candidates), self.names)
+            return _counted(map(self.features.cheap, candidates), self.names)
         found = self._learned(candidates)
         if not exact.any():
             return found
-        counted = _counted(map(self.cheap, candidates), self.names)
+        counted = _counted(map(self.features.cheap, candidates), self.names)
         counted.mean[:, ~exact], counted.std[:, ~exact] = found.mean, found.std
         errors = _among(found.errors, ~exact, np.nan)
         limits = _among(found.limits, ~exact, _NO_LIMITS)
@@ -93,7 +97,7 @@ class RunPredictor:
         """Return what the predictor says; features of all at once might fill the memory."""
         starts = range(0, max(1, len(candidates)), _AT_ONCE)
         parts = [
-            self.predictor.predict(self.space.encode(candidates[start : start + _AT_ONCE]))
+            self.predictor.predict(self.features.encode(candidates[start : start + _AT_ONCE]))
             for start in starts
         ]
         mean = np.concatenate([part.mean for part in parts])
@@ -157,7 +161,7 @@ def run_predictor(
         space: Its space.
         names: Values to predict; the objectives and what constraints are on, if empty.
         cheap: What costs nothing to know about a candidate, as `Evaluator.cheap` says: such values
-            are computed, however few evaluations there are.
+            are computed, however few evaluations there are, and the others learned from them, too.
 
     Raises:
         ConfigError: If a name is of no value of the run.
@@ -179,13 +183,14 @@ def run_predictor(
     known = dict(zip(computed, agreement, strict=True))
     limits = _limits(value for value in values if value.name in learned)
     predictor = Bounded(standard_predictor(seed=seed), limits)
+    features = Features.of(space, cheap)
     if learned:
-        X, y = space.encode([trial.candidate for trial in trials]), _table(trials, learned)
+        X, y = features.encode([trial.candidate for trial in trials]), _table(trials, learned)
         path = run.folder.path / FOLDER / f"{fingerprint(learned)}.npz"
         digest = _digest(trials, X, y, limits)
         known |= zip(learned, _fitted(path, predictor, digest, (X, y), seed=seed), strict=True)
     ordered = {name: known[name] for name in wanted}
-    return RunPredictor(space, values, ordered, len(trials), predictor, cheap, computed)
+    return RunPredictor(features, values, ordered, len(trials), predictor, computed)
 
 
 def _values(description: StudyDescription, names: Sequence[str]) -> tuple[Objective, ...]:

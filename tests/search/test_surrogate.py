@@ -21,7 +21,6 @@ from niwaki.search.surrogate.boxes import Decomposition
 from niwaki.search.surrogate.catalogue import Catalogue
 from niwaki.search.surrogate.outlook import Extent, Outlook
 from niwaki.search.surrogate.pool import Pool
-from niwaki.search.surrogate.tallies import Tallies
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.spaces.walks import every_candidate
 
@@ -174,14 +173,6 @@ def test_a_search_asks_for_alike_candidates_one_by_one() -> None:
     problem = Problem(LAYERS, OBJECTIVES, seed=5, alike=lambda candidate: "the same")
     found = searched(Surrogate(problem), 20)
     assert len({candidate.key for candidate, _ in found}) == 20
-
-
-def test_tallies_count_values_of_decisions_that_are_alike() -> None:
-    space = ChoiceSpace((*LAYERS.choices, Choice("head", (1, 2))))
-    tallies = Tallies.of(space)
-    candidate = space.decide(lambda path, options: options[int(path in ("layer1", "layer2"))])
-    counts = dict(zip(tallies.columns, tallies.encode([candidate])[0], strict=True))
-    assert {value: n for (_, value), n in counts.items()} == {"none": 4, "small": 2, "large": 0}
 
 
 def test_pending_candidates_are_spread_out() -> None:

@@ -14,6 +14,7 @@ from niwaki.core.randomness import stream
 from niwaki.predictors.base import Predictor
 from niwaki.search.random_search import RandomSearch
 from niwaki.spaces import ChoiceSpace
+from niwaki.spaces.features import Features
 from niwaki.study import prediction
 from niwaki.study.asking import predictions_json, predictions_text, read_candidates
 from niwaki.study.budget import Budget
@@ -236,9 +237,16 @@ def test_what_costs_nothing_is_computed(run: Run, candidates: list[Candidate]) -
         np.testing.assert_array_equal(column[:, 0], weights)
     assert np.isinf(high[:, 1]).all()
     assert (predictor.quality["weight"].rmse, predictor.quality["weight"].coverage) == (0.0, 1.0)
-    alone = run_predictor(run, SPACE, names=["price"]).predict(candidates)
+    alone = run_predictor(run, SPACE, names=["price"], cheap=CHEAP).predict(candidates)
     np.testing.assert_array_equal(prediction.mean[:, 1:], alone.mean)
     np.testing.assert_array_equal(prediction.interval()[0][:, 1:], alone.interval()[0])
+
+
+def test_what_costs_nothing_is_learned_from(run: Run) -> None:
+    assert run_predictor(run, SPACE, names=["price"]).features.counts.units == {}
+    predictor = run_predictor(run, SPACE, names=["price"], cheap=CHEAP)
+    assert predictor.features == Features.of(SPACE, CHEAP)
+    assert set(predictor.features.counts.units) == {"weight"}
 
 
 def test_what_is_computed_needs_few_evaluations(

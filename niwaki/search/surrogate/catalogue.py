@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
 from niwaki.search.base import Problem
-from niwaki.search.surrogate.counts import Counts
 from niwaki.search.surrogate.hints import Hints
 from niwaki.search.surrogate.pool import Pool
-from niwaki.search.surrogate.tallies import Tallies
 from niwaki.search.threads import one_thread
 from niwaki.spaces.collector import collector_paused
+from niwaki.spaces.counts import Counts
+from niwaki.spaces.tallies import Tallies
 from niwaki.spaces.walks import every_candidate
 
 Array = NDArray[np.float64]
@@ -170,7 +170,7 @@ class Catalogue:
 
     @cached_property
     def _counts(self) -> Counts:
-        return Counts.of(self.problem)
+        return Counts.of(self.problem.space, self.problem.cheap)
 
     @cached_property
     def _tallies(self) -> Tallies:

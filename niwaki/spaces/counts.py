@@ -1,13 +1,14 @@
 """Cheap values as features: what a network costs to store and to run says much about the rest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
-from niwaki.search.base import Problem
+from niwaki.spaces.base import Space
 
 N_LOOKED_AT = 20  # candidates that show which cheap values there are, and how large they are
 
@@ -23,12 +24,12 @@ class Counts:
     units: Mapping[str, float]
 
     @classmethod
-    def of(cls, problem: Problem) -> "Counts":
+    def of(cls, space: Space, cheap: Callable[[Candidate], Mapping[str, float]]) -> "Counts":
         """Look at a few candidates, the same ones in every search of this space."""
         rng = stream(0, "counts")
         units: dict[str, float] = {}
         for _ in range(N_LOOKED_AT):
-            for name, value in problem.cheap(problem.space.sample(rng)).items():
+            for name, value in cheap(space.sample(rng)).items():
                 if np.isfinite(value):
                     size = abs(value) or np.inf
                     units[name] = min(units.get(name, np.inf), size)
