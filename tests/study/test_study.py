@@ -8,11 +8,14 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import torch
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, RunFolderError, StudyError
@@ -67,6 +70,21 @@ class Logging(FormulaEvaluator):
 
 def test_where_nobody_watches_what_is_logged_is_left_to_the_log(tmp_path: Path) -> None:
     assert formula_study(tmp_path / "run", Logging(), n=3).run().models
+
+
+class Differentiating(FormulaEvaluator):
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        torch.ones(1, requires_grad=True).sum().backward()  # type: ignore[no-untyped-call]
+        return super().evaluate(candidate, fidelity=fidelity, seed=seed)
+
+
+@pytest.mark.parametrize("nothing_followed", [torch.no_grad, torch.inference_mode])
+def test_networks_are_trained_also_where_a_caller_wants_no_gradients(
+    nothing_followed: Callable[[], AbstractContextManager[None]], tmp_path: Path
+) -> None:
+    with nothing_followed():
+        assert formula_study(tmp_path / "run", Differentiating(), n=2).run().models
+        assert not torch.is_grad_enabled()
 
 
 def test_no_candidate_is_evaluated_twice(tmp_path: Path) -> None:
