@@ -96,12 +96,15 @@ def contract(
 def cost_of(
     call: Call, operands: Sequence[Operand], outcome: Contraction, *, times: float = 1.0
 ) -> CostTerm:
-    """Return the multiply-accumulates of a contraction: the product of the sizes of its letters."""
+    """Return the multiply-accumulates of a contraction: the product of the sizes of its letters.
+
+    What is summed over comes first, so that the last factor is of the result.
+    """
     sizes: dict[int, int] = {}
     for each in operands:
         for letter, size in zip(each.letters, each.shape, strict=True):
             sizes[letter] = max(size, sizes.get(letter, 1))
-    labels = (*outcome.kept, *outcome.summed)
+    labels = (*outcome.summed, *outcome.kept)
     labelled = {letter for label in labels for letter in label.dims}
     coefficient = times
     for letter, size in sizes.items():

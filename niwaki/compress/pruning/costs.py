@@ -36,7 +36,7 @@ class Products:
         longest = max((len(widths) for _, _, widths in terms), default=1)
         factors = np.zeros((len(terms), max(longest, 1)), np.int64)
         for row, (_, _, widths) in enumerate(terms):
-            factors[row, : len(widths)] = widths
+            factors[row, factors.shape[1] - len(widths) :] = widths
         return cls(
             np.array([coefficient for _, coefficient, _ in terms], np.float64),
             factors,
@@ -127,9 +127,9 @@ class CostModel:
         return self._terms(self.params_of, kept)
 
     def widths_per_layer(self, kept: Kept) -> Floats:
-        """Return (..., n_terms, n_factors) widths of each layer; 1 where there is no other.
+        """Return (..., n_terms, n_factors) widths of each layer; first 1 where there is no other.
 
-        For a convolution the first is its input channels (of one group), the second its outputs.
+        The last is its output channels; before it are its inputs, for a convolution of one group.
         """
         return self._widths(kept)[..., self.macs_of.factors]
 

@@ -141,6 +141,32 @@ def test_layers_add_up_and_widths_are_channels() -> None:
     assert per_layer[layer] == 8 * 10 * 9 * 64
 
 
+def test_the_last_width_of_a_layer_is_its_outputs() -> None:
+    model = nn.Sequential(
+        nn.Conv1d(3, 5, 1), nn.Flatten(), nn.Linear(10, 7), _Twice(), nn.Linear(4, 2)
+    )
+    costs = analyse(model.eval(), torch.zeros(2, 3, 2)).costs
+    widths = costs.widths_per_layer(costs.whole)
+    assert dict(zip(costs.macs_of.owners, widths.tolist(), strict=True)) == {
+        "0": [1, 3, 5],
+        "2": [1, 10, 7],
+        "3.both": [7, 7, 4],
+        "4": [1, 4, 2],
+    }
+
+
+class _Twice(nn.Module):
+    """Reads its input twice: a product of three widths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = nn.Bilinear(7, 7, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.both(x, x)
+        return y
+
+
 class _Idle(nn.Module):
     """Has two layers whose results are dropped; the weight of one is computed."""
 
