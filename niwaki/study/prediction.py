@@ -165,7 +165,7 @@ def run_predictor(
 
     Raises:
         ConfigError: If a name is of no value of the run.
-        StudyError: If too few evaluations are complete.
+        StudyError: If too few evaluations are complete, or have one of the values.
     """
     values = _values(run.description, names)
     trials = _usable(run, space)
@@ -173,11 +173,14 @@ def run_predictor(
     counts = [cheap(trial.candidate) for trial in trials]
     computed = tuple(n for n in wanted if counts and all(n in count for count in counts))
     learned = [name for name in wanted if name not in computed]
-    if len(trials) < LEAST_ROWS and learned:
-        raise StudyError(
-            f"a predictor needs {LEAST_ROWS} complete evaluations at full effort, and the run has "
-            f"{len(trials)}: run the search for longer"
-        )
+    y = _table(trials, learned)
+    for name, n in zip(learned, np.isfinite(y).sum(axis=0), strict=True):
+        if n < LEAST_ROWS:
+            which = "" if n == len(trials) else f" that have a value of '{name}'"
+            raise StudyError(
+                f"a predictor needs {LEAST_ROWS} complete evaluations at full effort{which}, and "
+                f"the run has {n}: run the search for longer"
+            )
     seed = run.description.seed
     agreement = quality(_counted(counts, computed), _table(trials, computed))
     known = dict(zip(computed, agreement, strict=True))
@@ -185,7 +188,7 @@ def run_predictor(
     predictor = Bounded(standard_predictor(seed=seed), limits)
     features = Features.of(space, cheap)
     if learned:
-        X, y = features.encode([trial.candidate for trial in trials]), _table(trials, learned)
+        X = features.encode([trial.candidate for trial in trials])
         path = run.folder.path / FOLDER / f"{fingerprint(learned)}.npz"
         digest = _digest(trials, X, y, limits)
         known |= zip(learned, _fitted(path, predictor, digest, (X, y), seed=seed), strict=True)

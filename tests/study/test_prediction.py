@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -136,6 +137,16 @@ def test_values_may_be_chosen(run: Run) -> None:
 def test_too_few_evaluations_are_counted(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match=r"needs 10 complete evaluations .*, and the run has 5"):
         run_predictor(searched(tmp_path / "run", 4), SPACE)
+
+
+def test_a_value_that_few_evaluations_have_is_named(tmp_path: Path) -> None:
+    few = searched(tmp_path / "few", 30)
+    for trial in few.history.trials[5:]:
+        cast("dict[str, float]", trial.measurement.values).pop("price", None)
+    fault = r"needs 10 complete evaluations .* that have a value of 'price', and the run has [56]:"
+    with pytest.raises(StudyError, match=fault):
+        run_predictor(few, SPACE)
+    assert run_predictor(few, SPACE, names=["gain"]).names == ("gain",)
 
 
 def test_a_candidate_outside_the_space_is_named(run: Run, candidates: list[Candidate]) -> None:
