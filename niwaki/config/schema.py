@@ -42,13 +42,22 @@ def _kind_schema(
     settings = settings_type(record.load())
     own: dict[str, Any] = {"type": "object", "properties": {}}
     if settings is not None:
-        own = _without_clashes(TypeAdapter(settings).json_schema(), definitions, record.name)
+        own = _in_part(TypeAdapter(settings).json_schema())
+        own = _without_clashes(own, definitions, record.name)
         definitions.update(own.pop("$defs", {}))
     properties = {"kind": {"const": record.name}, **own.get("properties", {})}
     kind = [] if record.name == default else ["kind"]
     required = [*kind, *own.get("required", [])]
     section = {**own, "properties": properties, "required": required}
     return _closed({**section, "description": record.summary})
+
+
+def _in_part(schema: dict[str, Any]) -> dict[str, Any]:
+    """Let settings that have a default be given in part: `read_settings` fills in the rest."""
+    for each in schema.get("properties", {}).values():
+        if "$ref" in each and "default" in each:
+            schema["$defs"][each["$ref"].removeprefix("#/$defs/")].pop("required", None)
+    return schema
 
 
 def _works_alone(kind: Mapping[str, Any]) -> bool:

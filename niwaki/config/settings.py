@@ -48,14 +48,18 @@ def _with_defaults(kind: type[Any], data: Mapping[str, object]) -> dict[str, obj
     """Return checked data in which settings that are given in part are whole."""
     whole = dict(data)
     for field in dataclasses.fields(kind):
-        given = whole.get(field.name)
-        if isinstance(given, Mapping) and field.default_factory is not dataclasses.MISSING:
-            default = field.default_factory()
-            if dataclasses.is_dataclass(default):
-                known = [each.name for each in dataclasses.fields(default) if each.init]
-                own = {name: getattr(default, name) for name in known}
-                whole[field.name] = own | _with_defaults(type(default), given)
+        given, default = whole.get(field.name), _default_of(field)
+        if isinstance(given, Mapping) and dataclasses.is_dataclass(default):
+            known = [each.name for each in dataclasses.fields(default) if each.init]
+            own = {name: getattr(default, name) for name in known}
+            whole[field.name] = own | _with_defaults(type(default), given)
     return whole
+
+
+def _default_of(field: "dataclasses.Field[Any]") -> object:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
 
 
 def settings_type(factory: Callable[..., Any]) -> type[Any] | None:

@@ -1,6 +1,7 @@
 """Checks of settings that are numbers, with messages in the user's own names."""
 
 from collections.abc import Mapping
+from numbers import Integral
 
 from niwaki.core.errors import ConfigError
 
@@ -19,6 +20,19 @@ def require_at_least(settings: object, limits: Mapping[str, float]) -> None:
         value = getattr(settings, name)
         if not value >= least:
             raise ConfigError(f"'{name}' is {value}: give at least {least:g}")
+
+
+def require_counts(settings: object, *names: str) -> None:
+    """Check that fields of a dataclass are whole numbers from 0 on, and make them Python's own.
+
+    Raises:
+        ConfigError: On the first that is not.
+    """
+    for name in names:
+        value = getattr(settings, name)
+        if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < 0:
+            raise ConfigError(f"'{name}' is {value!r}: give a whole number from 0 on")
+        object.__setattr__(settings, name, int(value))  # what is written down has no numpy's
 
 
 def require_positive(settings: object, *names: str) -> None:

@@ -15,7 +15,7 @@ from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.jsonable import JSON
-from niwaki.core.limits import require_at_least
+from niwaki.core.limits import require_counts
 from niwaki.core.measurement import Measurement
 from niwaki.core.registry import Record
 from niwaki.evaluation.base import Evaluator
@@ -83,7 +83,7 @@ class CompressionRequest:
     learn_from: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        require_at_least(self, {"evaluations": 0, "n_workers": 0, "n_finalists": 0, "seed": 0})
+        require_counts(self, "evaluations", "n_workers", "n_finalists", "seed")
         if self.latency_ms is not None and not 0.0 < self.latency_ms < math.inf:
             raise ConfigError(f"'latency_ms' is {self.latency_ms}: give a finite number above 0")
         if self.settings.model:
@@ -95,6 +95,8 @@ class CompressionRequest:
         _require_call("searcher", SEARCHERS.find(self.searcher), "problem")
         if self.scheduler != "full":
             self._require_search(f"the scheduler '{self.scheduler}'")
+        if self.searcher != "surrogate":
+            self._require_search(f"the searcher '{self.searcher}'")
         if self.learn_from:
             self._require_search("learning from earlier runs (`learn_from`, --learn-from)")
 

@@ -41,14 +41,14 @@ class Run:
     weights: Mapping[str, float] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> "Run":
+    def read(cls, path: Path | str) -> "Run":
         """Read the run at `path`.
 
         Raises:
             RunFolderError: If there is no run there, or it is damaged.
         """
-        folder = RunFolder(path)
-        description = StudyDescription.load(path)
+        folder = RunFolder(Path(path))
+        description = StudyDescription.load(folder.path)
         events = read_ledger(folder.trials) if folder.trials.exists() else []
         return cls(folder, description, History.of(events))
 

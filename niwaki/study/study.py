@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from numbers import Integral
 from pathlib import Path
 from typing import TypeAlias
 
@@ -16,6 +15,7 @@ from niwaki.core.errors import ConfigError, RunFolderError, StudyError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
+from niwaki.core.limits import require_counts
 from niwaki.core.objectives import Objective
 from niwaki.core.randomness import derived_seed
 from niwaki.core.registry import nearest
@@ -91,15 +91,7 @@ class StudySettings:
     learn_from: Sequence[Path | str] = ()
 
     def __post_init__(self) -> None:
-        for name in ("seed", "n_finalists"):
-            value = getattr(self, name)
-            if not _is_count(value):
-                raise ConfigError(f"`{name}` is {value!r}: give a whole number from 0 on")
-            object.__setattr__(self, name, int(value))  # what is written down has no numpy's
-
-
-def _is_count(value: object) -> bool:
-    return not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 0
+        require_counts(self, "seed", "n_finalists")
 
 
 class Study:

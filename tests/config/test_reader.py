@@ -13,6 +13,7 @@ from niwaki.config.settings import check_keys
 from niwaki.core.errors import ConfigError, NiwakiError
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.study.run_folder import config_hash
+from niwaki.targets.protocol import QUICK, THOROUGH
 from tests.command_line import FORMULAS, ROOT, TINY, write_config
 
 SHIPPED = sorted((ROOT / "configs").glob("*.yaml"))
@@ -73,6 +74,13 @@ def test_a_limit_of_einspace_that_is_left_out_keeps_its_default() -> None:
     assert settings.budget == replace(EinspaceSettings().budget, operations=100, macs=None)
 
 
+def test_an_effort_that_is_given_in_part_keeps_the_defaults_of_its_place() -> None:
+    target = {"kind": "onnxruntime_cpu", "thorough": {"max_seconds": 9}}
+    _, settings = parse_config({**TINY, "target": target}).section("target")
+    assert settings.thorough == replace(THOROUGH, max_seconds=9.0)
+    assert settings.quick == QUICK
+
+
 def test_an_unknown_key_of_a_task_is_named_too() -> None:
     data = {"kind": "npz", "path": "a.npz", "tasks": {"age": {"kin": "regression"}}}
     with pytest.raises(ConfigError, match=r"'data\.tasks\.age\.kin'; did you mean 'kind'\?"):
@@ -112,6 +120,7 @@ def test_an_unknown_key_of_a_task_is_named_too() -> None:
         ("space.stages", [{"widths": [8]}], r"'space.stages\[0\].hidden' is missing"),
         ("space.stem_widths", ["wide"], r"'space.stem_widths\[0\]' is 'wide': give a whole"),
         ("target.threads", 0, "at least 1 thread"),
+        ("searcher", {"kind": "optuna", "sampler": ["tpe"]}, r"sampler' is \['tpe'\]: give text"),
         ("data.size", "48 px", "'data.size' is '48 px': give a whole number"),
     ],
 )

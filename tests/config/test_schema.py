@@ -84,6 +84,7 @@ def test_it_accepts_shipped_configurations(path: Path) -> None:
 def test_it_accepts_what_the_reader_accepts(config: dict[str, Any]) -> None:
     assert accepts(SCHEMA, config)
     assert accepts(SCHEMA, {**config, "data": None})
+    assert accepts(SCHEMA, {**config, "target": {"kind": "onnxruntime_cpu", "quick": {}}})
     assert accepts(SCHEMA, {**config, "searcher": {}, "executor": {"n_workers": 1}})
     assert accepts(SCHEMA, {**config, "searcher": "nsga2", "executor": "my_package.pool:make"})
 

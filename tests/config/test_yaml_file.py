@@ -15,6 +15,12 @@ def test_it_reads_what_yaml_holds(tmp_path: Path) -> None:
     assert read_yaml(path) == {"base": {"x": 1}, "more": {"x": 1, "y": [1, 2.5, "é"]}}
 
 
+@pytest.mark.parametrize("text", ["1e-3", "+1E3", ".5e2", "-1.e0"])
+def test_a_number_in_scientific_notation_is_one_with_or_without_a_dot(text: str) -> None:
+    assert parse_yaml(f"options: {{rate: {text}}}", "it") == {"options": {"rate": float(text)}}
+    assert parse_yaml(f"[x{text}, {text}x, '{text}']", "it") == [f"x{text}", f"{text}x", text]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -3,10 +3,11 @@
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from niwaki.core.errors import ConfigError
-from niwaki.core.limits import require_at_least, require_positive, require_share
+from niwaki.core.limits import require_at_least, require_counts, require_positive, require_share
 
 
 @pytest.mark.parametrize("value", [0, -1, math.nan])
@@ -20,6 +21,18 @@ def test_the_limit_itself_is_allowed() -> None:
     require_at_least(settings, {"epochs": 1})
     require_share(settings, "share")
     require_positive(settings, "rate")
+
+
+def test_counts_become_pythons_own() -> None:
+    settings = SimpleNamespace(seed=np.int64(3))
+    require_counts(settings, "seed")
+    assert type(settings.seed) is int
+
+
+@pytest.mark.parametrize("value", [-1, 1.5, True, "3", None])
+def test_what_is_no_count_is_refused(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"'seed' is .*: give a whole number from 0 on"):
+        require_counts(SimpleNamespace(seed=value), "seed")
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan])

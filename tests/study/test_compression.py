@@ -143,9 +143,11 @@ def test_a_searcher_that_needs_settings_is_refused_before_anything_is_done() -> 
         CompressionRequest(searcher=f"{__name__}:__name__")
 
 
-def test_a_scheduler_without_a_search_is_refused() -> None:
+def test_a_scheduler_or_searcher_without_a_search_is_refused() -> None:
     with pytest.raises(ConfigError, match="'asha' needs a search"):
         CompressionRequest(scheduler="asha")
+    with pytest.raises(ConfigError, match="the searcher 'random' needs a search"):
+        CompressionRequest(searcher="random")
 
 
 def test_learning_from_earlier_runs_without_a_search_is_refused() -> None:

@@ -22,7 +22,8 @@ class PruningSettings:
         allocation: How many of each group: `greedy` (ours), `pagcp` (as published), `uniform` or
             `global`.
         price: What is traded: `latency`, measured on whole pruned networks, or `macs`.
-        shares: Parts of the whole network's price that allocations are made for.
+        shares: Parts of the whole network's price that allocations are made for; of the way to the
+            smallest network's where that costs more.
         budgets: Further prices to make allocations for: milliseconds, or multiply-accumulates.
         least_share: Of a group's channels, that always stay.
         n_steps: Counts of each group that a search may choose from, at most.
@@ -55,10 +56,8 @@ class PruningSettings:
     def __post_init__(self) -> None:
         require_criterion(self.criterion)
         require_allocator(self.allocation)
-        require_at_least(
-            self,
-            {"n_steps": 2, "n_priced": 2, "n_judged": 1, "n_recalibration": 2, "least_share": 0},
-        )
+        least = {"n_steps": 2, "n_priced": 2, "n_judged": 1, "n_recalibration": 2}
+        require_at_least(self, {**least, "n_compensation": 0, "least_share": 0})
         if self.price not in PRICES:
             raise ConfigError(f"'price' is '{self.price}': choose one of {', '.join(PRICES)}")
         if not all(0.0 < share < 1.0 for share in self.shares):
