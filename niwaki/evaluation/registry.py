@@ -45,6 +45,18 @@ class Ingredients:
             raise ConfigError(f"evaluator '{evaluator}' needs a section `target`")
         return self.load_data, self.target
 
+    def tell_unread(self, evaluator: str, *sections: str) -> None:
+        """Tell of sections that are given, though nothing depends on what they say.
+
+        Args:
+            evaluator: Name of the evaluator that reads none of them.
+            sections: Among `space`, `data` and `target`.
+        """
+        held = {"space": self.space, "data": self.load_data, "target": self.target}
+        for name in sections:
+            if held[name] is not None:
+                self.notify(f"evaluator '{evaluator}' does not read the section `{name}`")
+
 
 # Each factory takes (settings, ingredients).
 EVALUATORS = Registry(

@@ -143,6 +143,7 @@ class TableEvaluator(Evaluator):
         return list(exports)
 
 
-def create(settings: TableSettings, ingredients: Ingredients) -> TableEvaluator:  # noqa: ARG001
+def create(settings: TableSettings, ingredients: Ingredients) -> TableEvaluator:
     """Return the evaluator that a configuration describes."""
+    ingredients.tell_unread("table", "space", "data", "target")
     return TableEvaluator(settings)

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import yaml
 
-from niwaki.config.build import study_from_config
+from niwaki.config.build import build_study, study_from_config
 from niwaki.config.reader import parse_config
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.measurement import Status
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
+from niwaki.study.observer import Silence
 from niwaki.study.run import Run
 
 CONFIG: dict[str, Any] = {
@@ -48,6 +49,22 @@ def write_table(folder: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
         lines.append(",".join([*names, *map(str, values)]))
     (folder / "cells.csv.gz").write_bytes(gzip.compress("\n".join(lines).encode()))
     return np.stack([-accuracy, latency], axis=1)
+
+
+class Listener(Silence):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, sentence: str) -> None:
+        self.said.append(sentence)
+
+
+def test_sections_that_nothing_depends_on_are_told(tmp_path: Path) -> None:
+    listener = Listener()
+    config = parse_config({**CONFIG, "target": "onnxruntime_cpu"})
+    with pytest.raises(DataError, match="does not exist"):
+        build_study(config, tmp_path / "run", observer=listener).run()
+    assert listener.said == ["evaluator 'table' does not read the section `target`"]
 
 
 def run(folder: Path, monkeypatch: pytest.MonkeyPatch, **changes: Any) -> Run:

@@ -538,6 +538,7 @@ def create(settings: CompressionSettings, ingredients: Ingredients) -> Compresse
     """
     if not settings.model:
         raise ConfigError("evaluator 'compressed' needs `evaluator.model`: my_model.py:build")
+    ingredients.tell_unread("compressed", "space")
     load_data, target = ingredients.data_and_target("compressed")
     require_precisions(ingredients.precisions, target)
     return CompressedEvaluator(
