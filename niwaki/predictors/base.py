@@ -84,7 +84,7 @@ class Prediction:
 class Predictor(ABC):
     """Learns m values from d features. Built unfitted; the constructor takes the settings.
 
-    Laws, checked by `niwaki.testing.PredictorContract`:
+    Laws, checked by `niwaki.testing.predictor_contract`:
         * fitting anew forgets what was learned before, so data may arrive in any portions;
         * the same rows and settings give the same predictions, in every process;
         * a saved state predicts the same bits after loading, and needs no pickle.

@@ -122,7 +122,7 @@ class Searcher(ABC):
     between two others matters. So a killed search is resumed from its ledger: `resume` what was
     asked, `tell` what finished. No searcher state is on disk.
 
-    Laws, checked by `niwaki.testing.SearcherContract`: candidates are valid, never repeat one that
+    Laws, checked by `niwaki.testing.searcher_contract`: candidates are valid, never repeat one that
     was asked before or told from elsewhere, nor one of the same identity, and are the same in every
     process; failed and infeasible trials are survived; any number of candidates may be pending.
 

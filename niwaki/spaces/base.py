@@ -39,7 +39,7 @@ class Space(ABC):
     with its options, and returns the candidate. Sampling answers at random, an Optuna trial answers
     by suggestion, validation answers from what a user wrote: so any searcher works on any space.
 
-    Laws, checked by `niwaki.testing.SpaceContract`:
+    Laws, checked by `niwaki.testing.space_contract`:
         * whatever the answers, the candidate is valid;
         * equal keys if and only if equal active decisions;
         * `mutate` never returns its parent (unless the space has one candidate only);

@@ -64,8 +64,10 @@ class PredictorContract(ABC):
 
     def test_rows_are_predicted_one_by_one_as_together(self, fitted: Predictor) -> None:
         X = examples(9, seed=3)[0]
-        single = [fitted.predict(row[None]).mean[0] for row in X]
-        np.testing.assert_allclose(fitted.predict(X).mean, single, rtol=1e-5, atol=1e-6)
+        together, single = fitted.predict(X), [fitted.predict(row[None]) for row in X]
+        for name in ("mean", "std"):
+            alone = [getattr(one, name)[0] for one in single]
+            np.testing.assert_allclose(getattr(together, name), alone, rtol=1e-5, atol=1e-6)
 
     def test_no_rows_are_no_predictions(self, fitted: Predictor) -> None:
         assert fitted.predict(np.zeros((0, 12))).mean.shape == (0, 2)

@@ -30,7 +30,7 @@ class Scheduler(ABC):
     that were told, in order; how the two were interleaved does not matter. So a killed search is
     resumed from its ledger.
 
-    Laws, checked by `niwaki.testing.SchedulerContract`: the first evaluation of a candidate is a
+    Laws, checked by `niwaki.testing.scheduler_contract`: the first evaluation of a candidate is a
     new start; no candidate is evaluated twice at one fidelity, nor at a lower one later; a
     candidate that failed gets no more; `next` changes nothing.
     """

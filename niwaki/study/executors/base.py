@@ -37,7 +37,7 @@ class Finished:
 class Executor(ABC):
     """Runs evaluations somewhere, without barriers.
 
-    Laws, checked by `niwaki.testing.ExecutorContract`: every submitted job comes back from `wait`
+    Laws, checked by `niwaki.testing.executor_contract`: every submitted job comes back from `wait`
     exactly once, unless the executor is closed first; whatever goes wrong in an evaluation comes
     back as a failed measurement; the measurement carries the job's fidelity and seed, the seconds
     it took and the worker that ran it.
