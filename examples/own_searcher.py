@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
+
 from niwaki import Budget, Candidate, Direction, Front, Measurement, Objective, Study, StudySettings
 from niwaki.core import Trial
 from niwaki.core.errors import ExportError
 from niwaki.core.limits import require_share
 from niwaki.core.pareto import non_dominated
-from niwaki.core.randomness import stream
 from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.search.asked import Asked
 from niwaki.search.base import Problem, Searcher
 from niwaki.spaces import Choice, ChoiceSpace
 
 SPACE = ChoiceSpace(tuple(Choice(f"layer{i}.width", (8, 16, 32, 64)) for i in range(6)))
-TRIES = 100
 
 
 @dataclass(frozen=True)
@@ -42,45 +43,33 @@ class HillClimbingSettings:
 class HillClimbing(Searcher):
     """Mutates a random model of the front so far.
 
-    The i-th candidate draws from a stream of its own, named after i. That is what makes a killed
-    search continue as if nothing had happened, so a searcher needs no file.
+    `Asked` remembers what was asked for, and draws the i-th candidate from a random stream of its
+    own, named after i. That is what makes a killed search continue as if nothing had happened, so a
+    searcher needs no file.
     """
 
     def __init__(self, problem: Problem, settings: HillClimbingSettings | None = None) -> None:
         self._problem = problem
         self._settings = settings or HillClimbingSettings()
-        self._asked: list[Candidate] = []
+        self._asked = Asked(problem)
         self._trials: list[Trial] = []
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
-        new: list[Candidate] = []
-        while len(new) < n and (candidate := self._next()) is not None:
-            self._asked.append(candidate)
-            new.append(candidate)
-        return new
+        return self._asked.draw(n, self._propose)
 
     def tell(self, trials: Sequence[Trial]) -> None:
+        self._asked.told(trials)
         self._trials += [trial for trial in trials if trial.measurement.complete]
 
     def resume(self, asked: Sequence[Candidate]) -> None:
-        self._asked += asked
+        self._asked.resume(asked)
 
-    def _next(self) -> Candidate | None:
-        """Return a candidate that was not asked for before; None if none is found."""
-        space = self._problem.space
-        for candidate in self._problem.initial:
-            if candidate not in self._asked:
-                return candidate
-        rng = stream(self._problem.seed, "ask", len(self._asked))
+    def _propose(self, rng: np.random.Generator) -> Candidate:
+        """Return a candidate; one that was asked for before is mutated until it is new."""
         front = self._front()
-        for _ in range(TRIES):
-            if not front or rng.random() < self._settings.exploration:
-                candidate = space.sample(rng)
-            else:
-                candidate = space.mutate(front[int(rng.integers(len(front)))], rng)
-            if candidate not in self._asked:
-                return candidate
-        return None
+        if not front or rng.random() < self._settings.exploration:
+            return self._problem.space.sample(rng)
+        return self._problem.space.mutate(front[int(rng.integers(len(front)))], rng)
 
     def _front(self) -> list[Candidate]:
         on_front = non_dominated(self._problem.costs(self._trials))

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 
 import pytest
 
+from examples.own_searcher import HillClimbing
 from niwaki.search.age_moea import AgeMoea
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.botorch_searcher import BotorchSearcher, BotorchSettings
@@ -28,6 +29,11 @@ class TestRandomSearch(SearcherContract):
 
     def make(self, problem: Problem) -> Searcher:
         return RandomSearch(problem)
+
+
+class TestHillClimbingOfTheExamples(SearcherContract):
+    def make(self, problem: Problem) -> Searcher:
+        return HillClimbing(problem)
 
 
 class TestNSGA2(SearcherContract):
