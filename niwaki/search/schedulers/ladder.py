@@ -26,7 +26,8 @@ class LadderSettings:
         reduction: Least ratio between the fidelities of neighbouring rungs, from 1.001.
         least_fidelity: No rung is below it.
         keep: Share of the candidates of a rung that are promoted. 0 stands for the ratio of its
-            fidelity to the next one's: then every rung gets the same effort.
+            fidelity to the next one's: then every rung gets the same effort, that of lower ones
+            for the same candidates included.
         tie_break: Among candidates of the best ranks: `gain`, who promises to add most hypervolume
             to the front, or `spread`, who is farthest from those promoted before.
 
@@ -81,7 +82,10 @@ class LadderScheduler(Scheduler):
             )
         keep = [settings.keep or low / high for low, high in pairwise(ladder)]
         starts = self._starts(len(ladder))
-        self._brackets = [Bracket(ladder[start:], keep[start:]) for start in starts]
+        self._brackets = [
+            Bracket(ladder[start:], keep[start:], continues=fidelities.continues)
+            for start in starts
+        ]
         self._bracket_of: dict[str, Bracket] = {}
         self._reached: dict[str, float] = {}  # by key, the highest fidelity asked for
         self._estimates = Estimates(problem)

@@ -45,19 +45,24 @@ class Bracket:
     Args:
         fidelities: Rising, the last one 1.
         keep: Share that climbs on, from each rung but the last.
+        continues: Whether a rung is paid for above the one below it only: see `Fidelities`.
     """
 
-    def __init__(self, fidelities: Sequence[float], keep: Sequence[float]) -> None:
+    def __init__(
+        self, fidelities: Sequence[float], keep: Sequence[float], *, continues: bool
+    ) -> None:
         self.rungs = [Rung(f, k) for f, k in zip(fidelities, (*keep, 0.0), strict=True)]
         self.n_started = 0
+        self._continues = continues
 
     @property
     def effort_per_start(self) -> float:
         """What a new candidate costs, its share of promotions included, in full evaluations."""
-        effort, alive = 0.0, 1.0
+        effort, alive, paid = 0.0, 1.0, 0.0
         for rung in self.rungs:
-            effort += alive * rung.fidelity
+            effort += alive * (rung.fidelity - paid)
             alive *= rung.keep
+            paid = rung.fidelity if self._continues else 0.0
         return effort
 
     def asked(self, candidate: Candidate, fidelity: float) -> None:
