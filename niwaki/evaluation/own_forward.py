@@ -37,24 +37,32 @@ def forward_of(module: nn.Module) -> Callable[..., Any]:
 
 
 def require_copyable(module: nn.Module) -> None:
-    """Refuse a part whose `forward` was replaced by a function that knows layers by itself.
+    """Refuse a hook, or a `forward` that replaced a part's, that knows layers by itself.
 
-    Of the parts alone: `forward_of` is stricter with the module. Functions that know no layers,
-    such as `lambda x: x`, are the same in every copy.
+    Of the parts alone: `forward_of` is stricter with the module's `forward`. Functions that know no
+    layers, such as `lambda x: x`, are the same in every copy.
 
     Raises:
         ConfigError: With the path of the part.
     """
     for path, part in module.named_modules():
-        own = vars(part).get("forward")
-        if not path or own is None:
-            continue
-        function = own.func if isinstance(own, partial) else own
-        if isinstance(function, FunctionType) and any(map(_is_layer, _known_to(function, set()))):
+        if path and _knows_layers(vars(part).get("forward")):
             raise ConfigError(
                 f"the `forward` of '{path}' was replaced by a function that knows layers by "
                 f"itself, {_REMEDY}"
             )
+        hooks = (*part._forward_pre_hooks.values(), *part._forward_hooks.values())
+        if any(map(_knows_layers, hooks)):
+            place = f"'{path}'" if path else "the model"
+            raise ConfigError(
+                f"a hook of {place} is a function that knows layers by itself, {_REMEDY}, or "
+                "remove it if it only watches"
+            )
+
+
+def _knows_layers(own: object) -> bool:
+    function = own.func if isinstance(own, partial) else own
+    return isinstance(function, FunctionType) and any(map(_is_layer, _known_to(function, set())))
 
 
 def _known_to(function: FunctionType, seen: set[int]) -> Iterator[object]:

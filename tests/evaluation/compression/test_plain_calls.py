@@ -259,3 +259,37 @@ def test_scripted_models_are_refused() -> None:
         scripted = torch.jit.script(nn.Linear(2, 2))
     with pytest.raises(ConfigError, match="the model is scripted"):
         plainly_called(scripted)
+
+
+class ByHook(nn.Module):
+    """Adds what another of its layers says to what the first one does, by a hook of that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.other = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def add(self, _: nn.Module, given: tuple[torch.Tensor], answer: torch.Tensor) -> torch.Tensor:
+        more: torch.Tensor = self.other(*given)
+        return answer + more
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.first(x)
+        return answer
+
+
+def test_a_hook_that_knows_another_layer_by_itself_is_refused() -> None:
+    model = ByHook()
+    model.first.register_forward_hook(lambda layer, given, y: model.add(layer, given, y))
+    with pytest.raises(ConfigError, match="a hook of 'first' is a function that knows layers by"):
+        ModelSource(module=model).load()
+
+
+def test_a_hook_that_is_a_method_is_that_of_each_copy() -> None:
+    model = ByHook()
+    model.first.register_forward_hook(model.add)
+    own = ModelSource(module=model).load()
+    assert torch.equal(own(torch.ones(2, 4)), model(torch.ones(2, 4)))
+    with torch.no_grad():
+        for parameter in own.parameters():
+            parameter.zero_()
+    assert not own(torch.ones(2, 4)).any()
