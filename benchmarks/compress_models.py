@@ -101,7 +101,9 @@ def trained(case: Case, loaders: Loaders, cache: Path, *, seed: int) -> nn.Modul
         settings = TuningSettings(epochs=case.epochs, learning_rate=2e-3, distillation=0.0)
         return Tuning(network, data, settings, seed=seed).tuned(network)
 
-    return trained_once(cache / f"{case.name}-{seed}.pt", case.build, train, seed=seed)
+    n_train = sum(len(inputs) for inputs, _ in loaders[str(SplitName.TRAIN)])
+    path = cache / f"{case.name}-{n_train}-{case.epochs:g}-{seed}.pt"
+    return trained_once(path, case.build, train, seed=seed)
 
 
 def _clothes(path: Path) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -73,10 +73,12 @@ def measure(
     )
     shape = evaluator.architectures.shape
     sizes = [(1, shape.channels, shape.height, shape.width)]
-    done = {row["number"] for row in measured(cache, name)}
+    done = {row["number"]: row["candidate"] for row in measured(cache, name)}
     with (cache / name).open("a") as file:
         for number, candidate in candidates(evaluator, n):
             if number in done:
+                if Candidate.from_json(done[number]) != candidate:
+                    raise SystemExit(f"{cache} is of another configuration: give another --cache")
                 continue
             torch.manual_seed(derived_seed(0, "weights", number))
             network = build(evaluator.architectures, candidate.part(ARCHITECTURE)).eval()
