@@ -95,5 +95,4 @@ def _crowding(costs: NDArray[np.float64], fronts: NDArray[np.int64]) -> NDArray[
         # Where all are equal nobody is lonely, not even at the ends.
         wide = ranges > 0.0
         crowding[order[wide]] += (gaps[:-1][wide] + gaps[1:][wide]) / ranges[wide]
-    crowding[sizes[fronts] <= 2] = np.inf
     return np.asarray(crowding / n_objectives)

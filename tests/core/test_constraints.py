@@ -105,6 +105,7 @@ def test_a_relative_bound_needs_the_baseline() -> None:
 def test_slack_and_violation(text: str, value: float, slack: float, violation: float) -> None:
     bound = Constraint.parse(text).resolve({})
     assert (bound.slack({"x": value}), bound.violation({"x": value})) == (slack, violation)
+    assert bound.is_kept({"x": value}) == (violation == 0.0)
 
 
 def test_a_limit_that_was_computed_is_kept_by_what_it_stands_for() -> None:
@@ -127,10 +128,11 @@ def test_many_violations_are_those_of_each(sign: float, limit: float, values: li
     assert bound.violations(np.array(values, dtype=np.float64)).tolist() == each
 
 
-def test_what_was_not_measured_is_no_violation() -> None:
+def test_what_was_not_measured_is_no_violation_and_not_kept() -> None:
     bound = Bound("x", 1.0, 4.0)
     assert math.isnan(bound.slack({}))
     assert bound.violation({}) == 0.0
+    assert not bound.is_kept({})
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from niwaki.core.pareto import (
     hypervolume,
     knee,
     non_dominated,
+    own_volume,
     reference_point,
 )
 from niwaki.search.ranking import front_numbers
@@ -113,6 +114,13 @@ def test_what_lies_beyond_the_reference_adds_nothing() -> None:
     assert hypervolume(beyond, np.ones(2)) == hypervolume(inside, np.ones(2)) == 0.25
     assert hypervolume(beyond[1:], np.ones(2)) == 0.0
     assert hypervolume(np.empty((0, 2)), np.ones(2)) == 0.0
+
+
+def test_a_point_beyond_the_reference_has_no_volume_of_its_own() -> None:
+    others = np.array([[0.5, 0.5]])
+    assert own_volume(np.array([0.2, 0.8]), others, np.ones(2)) == pytest.approx(0.06)
+    for point in ([0.0, 1.5], [2.0, 2.0], [1.0, 0.0]):  # two sides below 0 would be an area above
+        assert own_volume(np.array(point), others, np.ones(2)) == 0.0
 
 
 def test_one_objective_is_a_length() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import truncnorm
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.constraints import Bound
@@ -59,6 +60,20 @@ def test_what_is_beyond_an_edge_lies_where_the_others_have_it() -> None:
     assert taken[errors >= 88.0].min() >= 88.0
     assert np.abs(taken - badness)[beyond].mean() < 0.5 * np.abs(errors - badness)[beyond].mean()
     assert np.array_equal(imputed(column, features, errors, 0.0), np.zeros(len(errors)))
+
+
+def test_what_is_beyond_an_edge_has_the_mean_of_a_cut_off_bell() -> None:
+    features, _, errors = saturating()
+    column, edge = fit_column(features, errors), 88.0
+    beyond = errors >= edge
+    known = column.given(features[~beyond], errors[~beyond])
+    mean, std = known.predict(features[beyond])
+    std = np.hypot(std, known.noise_std)
+    expected = truncnorm.mean((edge - mean) / std, np.inf, loc=mean, scale=std)
+    most = edge + 2.0 * errors[~beyond].std()  # and no further
+    assert expected.max() > most and np.sum(expected < most) > 5
+    taken = imputed(column, features, errors, edge)[beyond]
+    np.testing.assert_allclose(taken, np.minimum(expected, most), rtol=1e-6)
 
 
 def test_later_costs_at_a_plateau_are_censored_as_well() -> None:

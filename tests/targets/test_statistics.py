@@ -56,6 +56,10 @@ def test_slow_drift_widens_the_interval() -> None:
     assert drifting.relative_width > 1.5 * independent.relative_width
 
 
+def test_the_relative_width_is_a_share_of_the_number() -> None:
+    assert Estimate(4.0, 3.0, 6.0).relative_width == 0.75
+
+
 def test_the_median_is_the_median() -> None:
     times = np.random.default_rng(1).exponential(1.0, (400, 2))
     estimate = median_of_runs(times, np.random.default_rng(0))

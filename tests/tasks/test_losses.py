@@ -1,5 +1,7 @@
 """Losses against torch, and their scale."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -30,8 +32,11 @@ def constant_outputs(data: TaskData, targets: dict[str, torch.Tensor]) -> dict[s
     return outputs
 
 
-def test_the_best_constant_prediction_costs_one_in_every_task() -> None:
+@pytest.mark.parametrize("of_numbers", ["smooth_l1", "l1"])
+def test_the_best_constant_prediction_costs_one_in_every_task(of_numbers: str) -> None:
     data = task_data(200)
+    tasks = (t if t.kind.has_classes else replace(t, loss=of_numbers) for t in data.tasks)
+    data = replace(data, tasks=tuple(tasks))
     targets = train_targets(data)
     outputs = constant_outputs(data, targets)
     for name, loss in task_losses(data).items():
@@ -72,6 +77,15 @@ def test_a_batch_without_labels_that_count_costs_zero() -> None:
     assert value.item() == 0.0
 
 
+def test_a_single_label_counts_whole() -> None:
+    labels = ClassLoss(weight=1.0, chance_nats=1.0, ignore_index=255)
+    one = labels.against_targets(torch.zeros(1, 4, 2), torch.tensor([[255, 1]]))
+    assert one.item() == pytest.approx(np.log(4.0))
+    numbers = ValueLoss(weight=1.0, std=(1.0,), chance=1.0, beta=0.0)
+    number = numbers.against_targets(torch.zeros(2, 1), torch.tensor([[torch.nan], [3.0]]))
+    assert number.item() == 3.0
+
+
 def test_each_output_counts_in_its_own_standard_deviations() -> None:
     loss = ValueLoss(weight=1.0, std=(1.0, 100.0), chance=1.0, beta=0.0)
     small = loss.against_targets(torch.tensor([[1.0, 0.0]]), torch.zeros(1, 2))
@@ -95,6 +109,17 @@ def test_distillation_is_zero_at_the_teacher_and_positive_elsewhere() -> None:
     assert float(total_distillation(losses, teacher, teacher)) == pytest.approx(0.0, abs=1e-6)
     for name, loss in losses.items():
         assert float(loss.against_teacher(moved[name], teacher[name])) > 1e-3
+
+
+def test_total_distillation_is_the_weighted_sum() -> None:
+    outputs = {name: torch.tensor([[1.0], [3.0]]) for name in ("a", "b")}
+    losses = {
+        n: ValueLoss(w, std=(2.0,), chance=0.5, beta=0.0) for n, w in (("a", 1.0), ("b", 3.0))
+    }
+    teacher = {name: torch.zeros(2, 1) for name in outputs}
+    # Errors of 0.5 and 1.5 standard deviations, over 0.5 at chance.
+    assert float(total_distillation(losses, outputs, teacher)) == pytest.approx(2.0 + 3 * 2.0)
+    assert float(total_loss(losses, outputs, teacher)) == pytest.approx(2.0 + 3 * 2.0)
 
 
 def test_no_gradient_flows_into_the_teacher() -> None:

@@ -70,6 +70,13 @@ def test_only_the_cheapest_groups_are_kept() -> None:
     assert half.cost > whole.cost
 
 
+def test_what_costs_more_but_saves_far_more_is_kept() -> None:
+    # A channel of the third group saves 16 + 32 MACs, one of the first 3 + 16.
+    oracle = FormulaOracle(np.array([[0.015, 9.0, 0.03, 9.0]]), chance_loss=5.0)
+    found = Pagcp(oracle, ChainPrice(), LADDER, PagcpSettings(kept_groups=0.5)).allocate()
+    assert found.counts.tolist() == [16, 16, 4, 32]
+
+
 def test_losses_that_are_not_finite_break_every_bound() -> None:
     class Breaking(FormulaOracle):
         def judge(self, states):  # type: ignore[no-untyped-def]

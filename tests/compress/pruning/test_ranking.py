@@ -92,8 +92,15 @@ def test_one_threshold_for_all(groups: ChannelGroups) -> None:
 
 
 def test_an_impossible_budget_names_the_least(groups: ChannelGroups) -> None:
-    with pytest.raises(StudyError, match="the least"):
+    least = float(groups.costs.macs(np.array([8, 8])))
+    with pytest.raises(StudyError, match=f"the least .* is {least:.6g}: "):
         uniform_counts(groups, _allowed(groups, 8), cost=groups.costs.macs, budget=10.0)
+
+
+def test_a_budget_of_the_whole_leaves_it_whole(groups: ChannelGroups) -> None:
+    macs = groups.costs.macs
+    whole = uniform_counts(groups, _allowed(groups), cost=macs, budget=float(macs(groups.n_units)))
+    assert list(whole.values()) == [16, 24]
 
 
 @pytest.mark.parametrize("how", Normalisation)
@@ -102,6 +109,12 @@ def test_normalised_scores_keep_their_order(how: Normalisation) -> None:
     found = normalised(scores, how)
     assert np.argsort(found["a"]).tolist() == [1, 2, 0]
     assert found["b"].tolist() == [0.0, 0.0]
+
+
+def test_scores_are_divided_by_what_is_asked_for() -> None:
+    scores = {"a": np.array([3.0, -1.0])}
+    divisors = {how: float(3.0 / normalised(scores, how)["a"][0]) for how in Normalisation}
+    assert list(divisors.values()) == pytest.approx([1.0, 2.0, 3.0, 5.0**0.5])
 
 
 def test_a_model_without_groups_has_no_counts() -> None:

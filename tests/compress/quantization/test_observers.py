@@ -125,17 +125,42 @@ def test_a_percentile_must_be_one() -> None:
         PercentileObserver(0.9999)
 
 
-def _mean_squared_error(sample: NDArray[np.float32], high: float) -> float:
-    step = high / 255
-    return float(((np.clip(np.rint(sample / step), 0, 255) * step - sample) ** 2).mean())
+def _mean_squared_error(sample: NDArray[np.float32], low: float, high: float) -> float:
+    step = (high - low) / 255
+    zero = np.rint(-low / step)
+    return float(((np.clip(np.rint(sample / step), -zero, 255 - zero) * step - sample) ** 2).mean())
 
 
-def test_the_mse_range_is_as_good_as_the_best_of_a_fine_scan() -> None:
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_the_mse_range_is_as_good_as_the_best_of_a_fine_scan(sign: float) -> None:
     sample = np.maximum(RNG.normal(0.0, 1.0, 100_000), 0.0).astype(np.float32)
     sample[:3] = 20.0
     observer = MseObserver()
-    observer.update(sample)
-    low, high = observer.range()
-    best = min(_mean_squared_error(sample, h) for h in np.linspace(1.0, 20.0, 400))
+    observer.update(np.float32(sign) * sample)
+    low, high = sorted(sign * end for end in observer.range())
+    best = min(_mean_squared_error(sample, 0.0, h) for h in np.linspace(1.0, 20.0, 400))
     assert low == 0.0
-    assert _mean_squared_error(sample, high) <= 1.05 * best
+    assert _mean_squared_error(sample, low, high) <= 1.05 * best
+
+
+def test_the_mse_range_leaves_out_what_is_rare_at_either_end() -> None:
+    sample = RNG.normal(0.0, 1.0, 100_000).astype(np.float32)
+    sample[0], sample[1] = -12.0, 16.0
+    observer = MseObserver()
+    observer.update(sample)
+    ends = np.linspace(3.0, 16.0, 27)
+    best = min(_mean_squared_error(sample, -low, high) for low in ends for high in ends)
+    found = _mean_squared_error(sample, *observer.range())
+    assert found <= 1.05 * best < 0.9 * _mean_squared_error(sample, -12.0, 16.0)
+
+
+def test_the_bin_that_begins_at_zero_stands_for_zero() -> None:
+    histogram = Histogram(16)
+    histogram.add(np.array([-3.0, 0.0, 0.0, 4.0], np.float32))
+    at = int(np.flatnonzero(histogram.edges == 0.0)[0])
+    middles = (histogram.edges[1:] + histogram.edges[:-1]) / 2
+    assert histogram.centres[at] == 0.0 and histogram.counts[at] == 2
+    np.testing.assert_array_equal(np.delete(histogram.centres, at), np.delete(middles, at))
+    positive = Histogram(16)
+    positive.add(np.array([3.0, 4.0], np.float32))
+    assert (positive.centres > positive.edges[:-1]).all()

@@ -63,6 +63,24 @@ def test_many_pairs_of_a_line_are_that_line() -> None:
     np.testing.assert_allclose(curve.spread(inside), 1.5, rtol=0.3)
 
 
+def test_the_slope_is_how_the_mean_rises_also_beyond_the_knots() -> None:
+    curve = Curve(np.array([0.0, 1.0, 3.0]), np.array([0.0, 4.0, 5.0]), np.zeros(3))
+    places = np.array([-2.0, 0.5, 2.0, 9.0])
+    np.testing.assert_allclose(curve.slope(places), [4.0, 4.0, 0.5, 0.5])
+    rises = (curve.mean(places + 1e-3) - curve.mean(places)) / 1e-3
+    np.testing.assert_allclose(curve.slope(places), rises)
+
+
+def test_the_unit_of_a_value_does_not_matter() -> None:
+    rng = stream(2, "test")
+    x = rng.uniform(0.0, 10.0, size=60)
+    y = np.abs(x - 5.0) * (x > 5.0) + 0.2 * x + rng.normal(0.0, 0.1, size=60)
+    curve, small = fitted(x, y), fitted(0.001 * x, 0.001 * y)
+    places = np.linspace(-1.0, 11.0, 30)
+    np.testing.assert_allclose(small.mean(0.001 * places), 0.001 * curve.mean(places))
+    np.testing.assert_allclose(small.spread(0.001 * places), 0.001 * curve.spread(places))
+
+
 def test_the_good_are_foretold_better_than_the_bad() -> None:
     rng = stream(1, "test")
     x = rng.uniform(10.0, 60.0, size=200)

@@ -26,6 +26,14 @@ def test_certain_candidates_add_their_exact_share_of_the_box() -> None:
     assert gains[1] == 0.0
 
 
+def test_units_and_zeros_of_the_costs_do_not_matter() -> None:
+    means, spreads = np.array([[0.2, 0.5], [0.5, 0.5]]), np.array([[0.0, 0.1], [0.3, 0.0]])
+    unit, zero = np.array([1000.0, 0.25]), np.array([-7.0, 300.0])
+    plain = expected_gains(means, spreads, FRONT)
+    moved = expected_gains(means * unit + zero, spreads * unit, FRONT * unit + zero)
+    np.testing.assert_allclose(moved, plain, atol=0.002)
+
+
 @pytest.mark.parametrize("n_objectives", [1, 3, 5])
 def test_any_number_of_objectives_will_do(n_objectives: int) -> None:
     rng = stream(1, "test")
