@@ -1,19 +1,22 @@
-"""What a caller may have switched off in torch, and everything here relies on."""
+"""What a caller may have set for a whole process, and everything here relies on."""
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+
+import numpy as np
 
 
 @contextmanager
-def gradients_followed() -> Iterator[None]:
-    """Let autograd follow what is computed inside, also where a caller follows nothing.
+def usual_modes() -> Iterator[None]:
+    """Let autograd follow what is computed inside, and numpy go on where a number underflows.
 
-    Under `torch.no_grad()` or `torch.inference_mode()`, networks would be trained in vain.
+    Under `torch.no_grad()` or `torch.inference_mode()`, networks would be trained in vain; after
+    `np.seterr(all="raise")`, a probability that is all but 0 would end a search.
     """
-    torch = sys.modules.get("torch")  # who has switched it off has imported it
-    if torch is None:
-        yield
-        return
-    with torch.inference_mode(False), torch.enable_grad():
+    with ExitStack() as modes:
+        modes.enter_context(np.errstate(divide="warn", over="warn", invalid="warn", under="ignore"))
+        if torch := sys.modules.get("torch"):  # who has switched gradients off has imported it
+            modes.enter_context(torch.inference_mode(False))
+            modes.enter_context(torch.enable_grad())
         yield

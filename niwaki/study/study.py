@@ -19,7 +19,7 @@ from niwaki.core.limits import require_counts
 from niwaki.core.objectives import Objective
 from niwaki.core.randomness import derived_seed
 from niwaki.core.registry import nearest
-from niwaki.core.user_modes import gradients_followed
+from niwaki.core.user_modes import usual_modes
 from niwaki.evaluation.base import Evaluator, Provenance
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.earlier import informed
@@ -138,7 +138,7 @@ class Study:
         self._favourites = favourites
         self._observer = observer or Silence()
 
-    @gradients_followed()
+    @usual_modes()
     def run(self) -> Front:
         """Search until the budget is spent, export the finalists, and return the front.
 

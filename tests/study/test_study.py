@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 
@@ -24,6 +25,7 @@ from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.listed import Listed
 from niwaki.search.nsga2 import NSGA2
+from niwaki.search.surrogate import Surrogate
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Baseline, Told
@@ -85,6 +87,13 @@ def test_networks_are_trained_also_where_a_caller_wants_no_gradients(
     with nothing_followed():
         assert formula_study(tmp_path / "run", Differentiating(), n=2).run().models
         assert not torch.is_grad_enabled()
+
+
+def test_a_number_that_underflows_ends_no_search(tmp_path: Path) -> None:
+    settings = StudySettings(("gain", "price"), budget=Budget(25))
+    with np.errstate(all="raise"):
+        assert Study(tmp_path / "run", FormulaEvaluator(), Surrogate, settings).run().models
+        assert np.geterr()["under"] == "raise"
 
 
 def test_no_candidate_is_evaluated_twice(tmp_path: Path) -> None:
