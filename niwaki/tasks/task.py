@@ -178,7 +178,14 @@ def declared(name: str, settings: TaskSettings) -> Task:
     if not settings.weight >= 0.0:
         raise ConfigError(f"tasks.{name}.weight is {settings.weight}: it must be at least 0")
     classes = _classes(name, settings, kind)
-    n_outputs = len(classes) if kind.has_classes else settings.n_outputs
+    n_outputs = settings.n_outputs
+    if kind.has_classes:
+        if n_outputs not in (1, len(classes)):  # 1 stands for unsaid
+            raise ConfigError(
+                f"tasks.{name}.n_outputs is {n_outputs}, but its outputs are its {len(classes)} "
+                "classes: leave it out"
+            )
+        n_outputs = len(classes)
     if n_outputs < 1:
         raise ConfigError(f"tasks.{name}.n_outputs is {n_outputs}: it must be at least 1")
     losses = LOSSES[kind]

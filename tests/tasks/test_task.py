@@ -42,6 +42,7 @@ def test_objectives_carry_direction_unit_and_limits() -> None:
         (TaskSettings(kind="classification", classes=("a", "a")), "each once"),
         (TaskSettings(kind="depth", classes=3), "give 'n_outputs' and no 'classes'"),
         (TaskSettings(kind="depth", n_outputs=0), "n_outputs is 0"),
+        (TaskSettings(kind="segmentation", classes=3, n_outputs=2), "its 3 classes: leave it out"),
         (TaskSettings(kind="segmentation", classes=256), "at most 255"),
         (TaskSettings(kind="segmentation", classes=3, metrics=("rmse",)), "Choose one of miou"),
         (TaskSettings(kind="depth", metrics=("rmse", "rmse")), "names a metric twice"),
