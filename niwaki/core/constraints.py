@@ -119,7 +119,8 @@ class Constraint:
         """Fill in the baseline's value.
 
         Raises:
-            ConfigError: If the constraint is relative and the baseline has no such value.
+            ConfigError: If the constraint is relative, and the baseline has no such value, or one
+                that makes the bound too large to be computed with.
         """
         if not self.relative:
             return Bound(self.name, self.sign, self.offset)
@@ -129,7 +130,13 @@ class Constraint:
                 f"constraint '{self.text}' is relative to the baseline, which has no value "
                 f"'{self.name}'; it has {', '.join(sorted(baseline)) or 'none'}"
             )
-        return Bound(self.name, self.sign, self.scale * reference + self.offset)
+        limit = self.scale * reference + self.offset
+        if not math.isfinite(limit):
+            raise ConfigError(
+                f"constraint '{self.text}' has a bound that is not finite where the baseline's "
+                f"'{self.name}' is {reference:g}: give a smaller one"
+            )
+        return Bound(self.name, self.sign, limit)
 
     def __str__(self) -> str:
         return self.text

@@ -88,6 +88,8 @@ def test_a_relative_bound_needs_the_baseline() -> None:
     with pytest.raises(ConfigError, match=r"no value 'rmse'; it has latency_ms"):
         constraint.resolve({"latency_ms": 1.0})
     assert constraint.resolve({"rmse": 2.0}).limit == pytest.approx(2.2)
+    with pytest.raises(ConfigError, match="not finite where the baseline's 'rmse' is 1e"):
+        Constraint.parse("rmse <= 1e300 * baseline").resolve({"rmse": 1e50})
 
 
 @pytest.mark.parametrize(
