@@ -5,6 +5,7 @@ from typing import Any
 
 from niwaki.config.reader import SECTIONS, with_override
 from niwaki.config.settings import read_settings
+from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.settings import CompressionSettings
@@ -67,7 +68,10 @@ def named_target(name: str) -> Target:
     except ConfigError as error:
         short = ", ".join(f"{each} for {full}" for each, full in TARGETS.items())
         raise ConfigError(f"{error}; or {short}") from error
-    target = record.load()()
+    make = record.load()
+    if fault := misfit(make):
+        raise ConfigError(f"'{name}' {fault}. Give one that makes a target without arguments")
+    target = make()
     if not isinstance(target, Target):
         raise ConfigError(f"'{name}' gives {kind_of(target)}, which is no target")
     return target
