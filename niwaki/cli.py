@@ -4,7 +4,7 @@ import json
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,9 +72,10 @@ def _version(
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Say what Ctrl-C means for a study, and exit."""
+    """Say what Ctrl-C means for a study, and exit; afterwards, be where the command began."""
     try:
-        yield
+        with chdir("."):  # what the user's code does to the working directory is undone
+            yield
     except KeyboardInterrupt:
         sys.stderr.write("stopped; nothing is lost, and the same command continues\n")
         raise typer.Exit(INTERRUPTED) from None
@@ -99,12 +100,13 @@ def search(
     from niwaki.study.report_page import write_report
     from niwaki.study.run import Run
 
-    settings = read_config(config, name=name, overrides=override or [])
-    folder = runs / settings.name
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    study = build_study(settings, folder, observer=progress_for(console))
+    absolute = runs.absolute()
     with _interruptible():
+        settings = read_config(config, name=name, overrides=override or [])
+        study = build_study(settings, absolute / settings.name, observer=progress_for(console))
         front = study.run()
+    folder = runs / settings.name
     run = Run.read(folder)
     page = write_report(run)
     if as_json:

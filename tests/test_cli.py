@@ -237,6 +237,51 @@ def test_a_report_that_cannot_be_written_says_so(call: Call, formulas: Path) -> 
     assert "'formulas.yaml/report.html' cannot be written" in refused(done, *RUN_ERROR)
 
 
+@pytest.mark.parametrize("command", ["report", "predict"])
+def test_settings_of_a_run_that_cannot_be_read_are_told(
+    call: Call, formulas: Path, tmp_path: Path, command: str
+) -> None:
+    (formulas / "config.yaml").unlink()
+    (formulas / "config.yaml").mkdir()
+    candidate = tmp_path / "candidate.json"
+    candidate.write_text("{}")
+    asked = [] if command == "report" else ["--candidate", str(candidate)]
+    message = refused(call(command, str(formulas), *asked, "--json"), *RUN_ERROR)
+    assert "config.yaml' cannot be read" in message
+
+
+def test_a_run_is_read_in_whatever_alphabet_the_terminal_is(
+    call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = write_config(tmp_path / "é.yaml", FORMULAS, name="forêt")
+    assert call("search", str(config)).code == 0
+    for name, value in {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "runs" / "forêt").rename(tmp_path / "runs" / "forest")
+    done = niwaki("report", "runs/forest", cwd=tmp_path)
+    assert done.code == 0, done.err
+
+
+def test_a_run_is_found_again_where_users_code_changes_the_working_directory(
+    call: Call, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "own.py").write_text(
+        "import os\n"
+        "from tests.study.formulas import FormulaEvaluator\n"
+        "class Own(FormulaEvaluator):\n"
+        "    def prepare(self, folder):\n"
+        "        os.chdir('elsewhere')\n"
+        "def create(settings: None, ingredients):\n"
+        "    return Own()\n"
+    )
+    write_config(tmp_path / "own.yaml", FORMULAS, evaluator={"kind": "own.py:create"})
+    done = call("search", "own.yaml", "--json")
+    assert done.code == 0, done.err
+    assert (tmp_path / done.json["report"]).is_file()
+    assert not any((tmp_path / "elsewhere").iterdir())
+
+
 def test_what_was_not_exported_says_so(call: Call, formulas: Path) -> None:
     done = call("export", str(formulas), "--to", "out", "--json")
     assert "no model of the front was exported yet" in refused(done, "ExportError", 6)

@@ -142,6 +142,7 @@ def compress(
         DataError: If the data do not fit the model's outputs.
     """
     request = request or CompressionRequest()
+    folder = Path(folder).absolute()  # the model's code may change the working directory
     reference, module = (model, None) if isinstance(model, str) else ("", model)
     source = ModelSource(reference, module, part)
     study = compression_study(
@@ -149,12 +150,12 @@ def compress(
         data_loader(source, tasks, example_inputs, seed=request.seed),
         target or OnnxRuntimeCpu(),
         request,
-        folder=Path(folder),
+        folder=folder,
         observer=observer,
     )
-    found = Compressed.of(study.run(), Run.read(Path(folder)), request)
+    found = Compressed.of(study.run(), Run.read(folder), request)
     if found.front.choice is not None:
-        found.front.choice.save(RunFolder(Path(folder)).chosen)
+        found.front.choice.save(RunFolder(folder).chosen)
         found.front.save()  # which one was chosen is in it
     return found
 
