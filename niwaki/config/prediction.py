@@ -48,7 +48,7 @@ def _described_space(run: Run) -> Space:
             "describes: build it again, and ask `run_predictor(run, space)`"
         )
     try:
-        return space_from_json(json.loads(path.read_text()))
+        return space_from_json(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise RunFolderError(
             f"'{path}' cannot be read ({error}): start the same search again to rewrite it"

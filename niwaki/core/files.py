@@ -81,9 +81,9 @@ def noted(path: Path, facts: Callable[[], Mapping[str, JSON]], *names: str) -> l
     if not path.exists():
         write_text_atomically(path, json.dumps(facts(), indent=2) + "\n")
     try:
-        known = json.loads(path.read_text())
+        known = json.loads(path.read_text(encoding="utf-8"))
         return [known[name] for name in names]
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise RunFolderError(
             f"'{path}' is damaged ({type(error).__name__}): restore it, or start a run with "
             "another name (--name; in Python, `folder`)"

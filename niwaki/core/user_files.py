@@ -13,6 +13,7 @@ import os
 import sys
 import sysconfig
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from importlib.abc import MetaPathFinder, SourceLoader
 from importlib.machinery import ModuleSpec
@@ -146,19 +147,34 @@ def receive(code: UserCode) -> None:
 
 def _take_in(file: Path, given: Path) -> None:
     """Read a file, and make its module importable."""
-    if not file.is_file():
+    try:
+        is_there = file.is_file()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+    if not is_there:
         raise ConfigError(f"there is no file '{file}' in {Path.cwd()}")
     path = file.resolve()
     _require_own_neighbours(path)
     name = f"niwaki_user_{fingerprint(str(path))}"
     _search()
     if name not in sys.modules:  # else what has run is what counts
-        _FINDER.files[name] = UserFile(name, path, path.read_bytes())
+        _FINDER.files[name] = UserFile(name, path, _text_of(path))
     _import_beside(path)
     importlib.import_module(name)
     _note_beside()
     # Only now: a file that fails is read again once it is mended.
     _FINDER.names[given] = name
+
+
+def _text_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"'{path}' cannot be read: {error.strerror}. Check its path and permissions")
 
 
 def _search() -> None:
@@ -185,8 +201,8 @@ def _require_own_neighbours(path: Path) -> None:
         if found is None or _folder_of(found) not in others:
             continue
         loaded = _FINDER.beside.get(name)  # its file may be gone since
-        text = loaded.text if loaded else found.read_bytes()
-        if text != beside.read_bytes():  # else it does not matter whose it is
+        text = loaded.text if loaded else _text_of(found)
+        if text != _text_of(beside):  # else it does not matter whose it is
             raise ConfigError(
                 f"'{path}' imports `{name}` from '{beside}', and '{found}' has that name too: in "
                 "one process a name is one module. Rename one of them"
@@ -210,7 +226,7 @@ def _beside(path: Path) -> dict[str, Path]:
 def _imported(path: Path) -> set[str]:
     """Return the top names that a file imports; none if it is no Python."""
     try:
-        tree = ast.parse(path.read_bytes())
+        tree = ast.parse(_text_of(path))
     except (SyntaxError, ValueError):  # whoever imports it says so
         return set()
     named: list[str] = []
@@ -233,7 +249,7 @@ def _note_beside() -> None:
         if path is None or (known is not None and known.path == path):
             continue
         if path.is_file():
-            _FINDER.beside[name] = UserFile(name, path, path.read_bytes())
+            _FINDER.beside[name] = UserFile(name, path, _text_of(path))
         elif path.name == "__init__.py":
             _FINDER.beside[name] = UserFile(name, path, b"")
 
@@ -274,8 +290,9 @@ def _seen_here(file: UserFile, home: Path) -> UserFile | None:
     if file.path.is_relative_to(home):  # Ray brings a working directory elsewhere
         places.append(Path.cwd() / file.path.relative_to(home))
     for place in places:
-        if place.is_file() and place.read_bytes() == file.text:
-            return replace(file, path=place)
+        with suppress(OSError):  # what may not be read is of no use
+            if place.is_file() and place.read_bytes() == file.text:
+                return replace(file, path=place)
     return None
 
 

@@ -23,7 +23,7 @@ def named_seed(name: str, family: NetworkFamily) -> Candidate:
     if not name.endswith(".json"):
         return family.seed(name)
     try:
-        data = json.loads(expanded(name).read_text())
+        data = json.loads(expanded(name).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError(f"the seed '{name}' cannot be read: {error}") from error
     try:

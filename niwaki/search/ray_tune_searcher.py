@@ -149,7 +149,7 @@ class RayTuneSearcher(TuneSearcher):
 
     def restore(self, checkpoint_path: str) -> None:
         """Go on from what `save` wrote."""
-        self._log = TuneLog.from_json(json.loads(Path(checkpoint_path).read_text()))
+        self._log = TuneLog.from_json(json.loads(Path(checkpoint_path).read_text(encoding="utf-8")))
         self._live = None
 
     @property

@@ -38,7 +38,7 @@ class Choice:
         if not path.exists():
             return None
         try:
-            data = json.loads(path.read_text())
+            data = json.loads(path.read_text(encoding="utf-8"))
             return cls(str(data["key"]), str(data["why"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunFolderError(

@@ -68,7 +68,7 @@ class StudyDescription:
         """
         path = folder / FILE_NAME
         try:
-            data = json.loads(path.read_text())
+            data = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise RunFolderError(
                 f"there is no run at '{folder}': it has no {FILE_NAME}. "

@@ -46,11 +46,15 @@ def _require_report_or_nothing(page: Path) -> None:
     """Raise on a file of the user's: a slip of the keyboard should not cost it."""
     if not page.is_file():
         return
-    with page.open("rb") as file:
-        if TITLE_END not in file.read(HEAD_BYTES):
-            raise ConfigError(
-                f"'{page}' exists and is no report of niwaki: give another file, or delete it"
-            )
+    try:
+        with page.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError as error:
+        raise cannot_write(page, error) from error
+    if TITLE_END not in head:
+        raise ConfigError(
+            f"'{page}' exists and is no report of niwaki: give another file, or delete it"
+        )
 
 
 def report_data(run: Run) -> ReportData:
@@ -71,7 +75,7 @@ def report_data(run: Run) -> ReportData:
         effort=history.effort,
         budget=description.n_evaluations,
         seconds=history.seconds,
-        config_yaml=run.folder.config.read_text() if run.folder.config.exists() else "",
+        config_yaml=run.folder.config_text() if run.folder.config.exists() else "",
         environment=_environment(run),
         target_id=_target_id(run),
         bounds=run.bounds,
@@ -117,7 +121,7 @@ def _environment(run: Run) -> dict[str, Any]:
     if not run.folder.environment.exists():
         return {}
     try:
-        sessions = json.loads(run.folder.environment.read_text())["sessions"]
+        sessions = json.loads(run.folder.environment.read_text(encoding="utf-8"))["sessions"]
         environment: dict[str, Any] = sessions[-1]["environment"]
     except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
         raise RunFolderError(

@@ -110,7 +110,7 @@ class RunFolder:
                 another configuration, if it is none but holds other files, or if it cannot be
                 written.
         """
-        self._require_run_or_nothing()
+        self.require_run_or_nothing()
         try:
             self.artifacts.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -121,6 +121,9 @@ class RunFolder:
             self._check_same_study(plain, free)
             text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
             write_text_atomically(self.config, text)
+        except OSError as error:
+            lock.release()
+            raise cannot_write(self.path, error) from error
         except BaseException:
             lock.release()
             raise
@@ -133,19 +136,33 @@ class RunFolder:
             RunFolderError: If there is none, or it cannot be read.
         """
         try:
-            config = yaml.safe_load(self.config.read_text())
+            config = yaml.safe_load(self.config_text())
+        except yaml.YAMLError as error:
+            raise self._unreadable(error) from error
+        if not isinstance(config, Mapping):
+            raise RunFolderError(f"'{self.config}' holds no settings: restore it, or start anew")
+        return config
+
+    def config_text(self) -> str:
+        """Return the stored configuration as it is written.
+
+        Raises:
+            RunFolderError: If there is none, or it cannot be read.
+        """
+        try:
+            return self.config.read_text(encoding="utf-8")
         except FileNotFoundError as error:
             raise RunFolderError(
                 f"there is no run at '{self.path}': it has no {self.config.name}. "
                 "Give the folder of a run that was started"
             ) from error
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise RunFolderError(
-                f"'{self.config}' cannot be read ({error}): restore it, or give the run a new name"
-            ) from error
-        if not isinstance(config, Mapping):
-            raise RunFolderError(f"'{self.config}' holds no settings: restore it, or start anew")
-        return config
+        except (OSError, UnicodeDecodeError) as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> RunFolderError:
+        return RunFolderError(
+            f"'{self.config}' cannot be read ({error}): restore it, or give the run a new name"
+        )
 
     def record_environment(self, environment: Mapping[str, JSON]) -> list[str]:
         """Store the environment of this session, if it differs from that of the last.
@@ -166,18 +183,26 @@ class RunFolder:
         if not self.environment.exists():
             return []
         try:
-            return list(json.loads(self.environment.read_text())["sessions"])
+            return list(json.loads(self.environment.read_text(encoding="utf-8"))["sessions"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise RunFolderError(
                 f"'{self.environment}' cannot be read ({error}): delete it, no result depends on it"
             ) from error
 
-    def _require_run_or_nothing(self) -> None:
-        """Raise on a folder of something else; a session may have died before `config.yaml`."""
-        if self._is_run() or not self.path.is_dir():
-            return
+    def require_run_or_nothing(self) -> None:
+        """Check that the folder can be looked into, and is none of something else.
+
+        Raises:
+            RunFolderError: If it cannot be looked into, or is no run and holds other files.
+        """
+        try:
+            # A session may have died before `config.yaml`.
+            if self._is_run() or not self.path.is_dir():
+                return
+            names = sorted(each.name for each in self.path.iterdir())
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
         own = {self.artifacts.name, self.logs.name, self.lock.name}
-        names = sorted(each.name for each in self.path.iterdir())
         others = [name for name in names if name not in own and not name.startswith(".")]
         if others:
             raise RunFolderError(

@@ -95,11 +95,20 @@ class RunLock:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether a process holds the lock now; False if there is no such file."""
+    """Return whether a process holds the lock now; False if there is no such file.
+
+    Raises:
+        RunFolderError: If the file cannot be opened.
+    """
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
         return False
+    except OSError as error:
+        raise RunFolderError(
+            f"whether the run is going on cannot be told, since '{path}' cannot be opened: "
+            f"{error.strerror}; check its permissions"
+        ) from error
     try:
         # Taken for a moment and shared, so that several may look; `acquire` waits for this.
         return not try_lock(descriptor, fcntl.LOCK_SH)

@@ -150,6 +150,7 @@ class Study:
             StudyError: If the search cannot go on.
         """
         # A mistake here should cost no super-network, nor leave a run folder behind.
+        self.folder.require_run_or_nothing()
         require_declared(self._evaluator)
         description = self.description
         self._make_scheduler(

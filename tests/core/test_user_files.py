@@ -171,3 +171,8 @@ def test_neighbours_that_are_not_imported_do_not_matter(tmp_path: Path) -> None:
         (tmp_path / folder / "utils.py").write_text(f"WHERE = {folder!r}")
     assert import_file(tmp_path / "a" / "plug.py").utils.WHERE == "a"
     assert import_file(tmp_path / "b" / "plug.py").json is sys.modules["json"]
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot be read: File name too long"):
+        import_file(tmp_path / f"{'n' * 300}.py")

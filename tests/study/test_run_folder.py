@@ -194,3 +194,9 @@ def test_an_environment_that_cannot_be_read_is_told(folder: RunFolder) -> None:
     folder.environment.mkdir(parents=True)
     with pytest.raises(RunFolderError, match=r"environment\.json' cannot be read"):
         folder.record_environment({})
+
+
+def test_a_name_that_no_folder_can_have_is_told(folder: RunFolder) -> None:
+    folder.path.parent.mkdir()
+    with pytest.raises(RunFolderError, match=r"cannot be written: .*File name too long"):
+        RunFolder(folder.path.parent / ("n" * 300)).claim(CONFIG)

@@ -110,3 +110,8 @@ def test_looking_at_a_lock_does_not_create_it(path: Path) -> None:
 def test_a_folder_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="cannot be written"):
         RunLock(tmp_path / "missing" / "lock").acquire()
+
+
+def test_a_lock_that_cannot_be_looked_at_is_told(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match=r"cannot be opened: File name too long"):
+        is_locked(tmp_path / ("n" * 300))

@@ -175,7 +175,7 @@ class CompressedEvaluator(DeployedEvaluator):
 
     @cached_property
     def _ranked(self) -> Ranked:
-        rows = json.loads(self._in_folder(IMPORTANCE_FILE).read_text())
+        rows = json.loads(self._in_folder(IMPORTANCE_FILE).read_text(encoding="utf-8"))
         scores = {name: np.array(row, np.float64) for name, row in rows.items()}
         return Ranked(self.original.groups, scores)
 
@@ -500,7 +500,9 @@ class CompressedEvaluator(DeployedEvaluator):
             self._say(f"most sensitive to int8: {', '.join(chosen[:5])}")
 
     def _sensitive(self) -> tuple[str, ...]:
-        return tuple(json.loads(self._in_folder(SENSITIVE_FILE).read_text())["kept_in_fp32"])
+        return tuple(
+            json.loads(self._in_folder(SENSITIVE_FILE).read_text(encoding="utf-8"))["kept_in_fp32"]
+        )
 
     def _spell(self, counts: NDArray[np.int64], asked: Mapping[str, str]) -> Candidate:
         """Return the candidate of (n_groups,) counts; layers that are not named are in fp32."""

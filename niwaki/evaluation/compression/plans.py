@@ -141,7 +141,7 @@ class CompressionPlans:
             ConfigError: If the file cannot be read, or is something else.
         """
         try:
-            data: Any = json.loads(path.read_text())
+            data: Any = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise ConfigError(f"plans cannot be read from '{path}': {error}") from error
         return cls.from_json(data)

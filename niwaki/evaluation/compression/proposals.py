@@ -72,7 +72,7 @@ class Proposals:
     @classmethod
     def load(cls, path: Path) -> "Proposals":
         """Read what `save` wrote."""
-        data = json.loads(path.read_text())
+        data = json.loads(path.read_text(encoding="utf-8"))
         return cls(
             tuple(data["groups"]),
             tuple(
