@@ -6,11 +6,13 @@ import os
 import shutil
 import tarfile
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from niwaki.core.errors import StudyError
+from niwaki.core.files import UNFINISHED
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,16 @@ class Artifacts:
 
     @classmethod
     def of(cls, folder: Path) -> Self:
-        """Take note of the files under `folder`; none if there is no such folder."""
-        folder = folder.resolve()
-        paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        return cls(folder, tuple(_described(path, folder) for path in paths))
+        """Take note of the files under `folder`; none if there is no such folder.
+
+        Those that come and go meanwhile, as evaluations write and drop states, are left out.
+        """
+        folder, files = folder.resolve(), []
+        for path in sorted(folder.rglob("*")):
+            with suppress(FileNotFoundError):
+                if path.is_file() and path.suffix != UNFINISHED:
+                    files.append(_described(path, folder))
+        return cls(folder, tuple(files))
 
     def seen_here(self) -> bool:
         """Whether this machine has the same files in the same place: the disk is shared."""
@@ -51,7 +59,9 @@ class Artifacts:
         try:
             with tarfile.open(fileobj=buffer, mode="w") as archive:
                 for name, _, _ in self.files:
-                    archive.add(self.folder / name, arcname=name)
+                    # Open, it is what it was, also while another takes its place.
+                    with (self.folder / name).open("rb") as file:
+                        archive.addfile(archive.gettarinfo(arcname=name, fileobj=file), file)
         except OSError as error:
             raise StudyError(
                 f"what the evaluator prepared cannot be sent to other nodes: {error}. Run the same "

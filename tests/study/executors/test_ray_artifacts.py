@@ -1,12 +1,16 @@
 """Prepared files: recognised where they are seen, packed and unpacked where they are not."""
 
+import itertools
 import os
 import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from niwaki.core.errors import StudyError
+from niwaki.core.files import replacing
 from niwaki.study.executors.ray_artifacts import Artifacts, unpack
 
 
@@ -42,6 +46,30 @@ def test_other_files_at_the_same_path_are_not_mistaken_for_them(folder: Path, ch
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert Artifacts.of(tmp_path / "nowhere").files == ()
+
+
+def test_files_that_come_and_go_meanwhile_are_left_out(folder: Path) -> None:
+    stop = threading.Event()
+
+    def write_and_drop() -> None:
+        for number in itertools.count():
+            path = folder / "inner" / f"{number % 50}.pt"
+            with replacing(path) as file:
+                file.write(b"state")
+            path.unlink()
+            if stop.is_set():
+                return
+
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(write_and_drop)
+        try:
+            found = [Artifacts.of(folder).files for _ in range(300)]
+        finally:
+            stop.set()
+        writing.result()
+    names = {name for files in found for name, _, _ in files}
+    assert {"inner/weights", "target.json"} <= names
+    assert not [name for name in names if name.endswith(".tmp")]
 
 
 def test_what_is_unpacked_is_what_was_packed(folder: Path, tmp_path: Path) -> None:
