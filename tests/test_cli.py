@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 
 from niwaki import cli
 from niwaki.core.errors import ConfigError
+from niwaki.export.bundle import verify_bundle
 from niwaki.study.front import Front
 from niwaki.study.run import Run
 from niwaki.study.run_lock import RunLock
@@ -477,6 +479,27 @@ def test_searching_again_evaluates_nothing(searched: tuple[Path, Done]) -> None:
     assert again.json["models"] == first.json["models"]
     new = events(folder / "runs" / "tiny")[len(before) :]
     assert [event["event"] for event in new] == ["note"]
+
+
+@pytest.mark.parametrize("file", ["model.onnx", "verification.npz", ""])
+def test_searching_again_writes_damaged_models_anew(
+    searched: tuple[Path, Done], tmp_path: Path, file: str
+) -> None:
+    folder, first = searched
+    shutil.copytree(folder, tmp_path / "copy")
+    model = tmp_path / "copy" / "runs" / "tiny" / first.json["models"][0]["artifact"]
+    if file:
+        data = bytearray((model / file).read_bytes())
+        data[len(data) // 2] ^= 8
+        (model / file).write_bytes(data)
+    else:
+        shutil.rmtree(model)
+    again = niwaki("search", "tiny.yaml", "--json", cwd=tmp_path / "copy")
+    assert again.code == 0, again.err
+    assert verify_bundle(model).passed
+    assert count(tmp_path / "copy" / "runs" / "tiny", "final") == 1 + count(
+        folder / "runs" / "tiny", "final"
+    )
 
 
 def test_one_model_can_be_exported(searched: tuple[Path, Done]) -> None:

@@ -158,6 +158,13 @@ class Evaluator(ABC):
             VerificationError: If the file does not compute what the network computes.
         """
 
+    def has_exported(self, folder: Path) -> bool:  # noqa: ARG002
+        """Return whether what `export` wrote to a folder is there, whole; else it is written anew.
+
+        True unless an evaluator looks.
+        """
+        return True
+
     @abstractmethod
     def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
         """Time exported models together, in one session, and complete their cards.

@@ -1,7 +1,6 @@
 """Finalists as files: written by torch's own exporter, verified, scored and timed from there."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +10,11 @@ from torch import nn
 
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import ExportError
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.deployment import Deployment, FloatGraph, layer_rows
-from niwaki.export.bundle import read_bundle, replace_card, write_bundle
+from niwaki.export.bundle import is_intact, read_bundle, replace_card, write_bundle
 from niwaki.export.card import InputCard, LayerCard, ModelCard, TaskCard
 from niwaki.export.torch_export import export_module
 from niwaki.export.torch_outputs import torch_outputs
@@ -51,7 +49,7 @@ class Exporter:
             ExportError: If it cannot be written.
             VerificationError: If the file does not compute what the network computes.
         """
-        with suppress(ExportError):  # there is none, or it is damaged
+        if is_intact(folder):
             card = read_bundle(folder).card
             same = card.config_hash == self._provenance.config_hash
             if same and card.candidate == candidate:

@@ -23,6 +23,7 @@ from niwaki.evaluation.deployment import (
     require_same_data,
 )
 from niwaki.evaluation.values import deployed_values
+from niwaki.export.bundle import is_intact
 from niwaki.export.card import ModelCard
 from niwaki.targets.base import Target
 from niwaki.tasks.arrays import ArraySplit
@@ -82,6 +83,9 @@ class DeployedEvaluator(Evaluator):
     @cached_property
     def _deployment(self) -> Deployment:
         return Deployment(self.data, self._target, self._deployment_settings)
+
+    def has_exported(self, folder: Path) -> bool:
+        return is_intact(folder)
 
     def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
         return time_exports(exports, self._deployment, seed=seed)

@@ -127,6 +127,15 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(folder, card)
 
 
+def is_intact(folder: Path) -> bool:
+    """Return whether a folder holds a bundle, all of whose files can be read and are its own."""
+    try:
+        read_bundle(folder).verification_data()
+    except ExportError:
+        return False
+    return True
+
+
 def replace_card(bundle: Bundle, card: ModelCard) -> Bundle:
     """Write a card in the place of a bundle's, whole or not at all.
 

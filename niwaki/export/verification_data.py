@@ -1,6 +1,5 @@
 """Real inputs and the answers to them, small enough to travel with a model."""
 
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.errors import ExportError
+from niwaki.tasks.npz_damage import NPZ_DAMAGE
 
 Arrays: TypeAlias = Mapping[str, NDArray[Any]]
 
@@ -57,7 +57,7 @@ class VerificationData:
                 for key in arrays.files:
                     group, _, name = key.partition(":")
                     groups[group][name] = arrays[key]
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except (*NPZ_DAMAGE, KeyError) as error:
             raise ExportError(
                 f"'{path}' cannot be read ({error}): export the model again"
             ) from error

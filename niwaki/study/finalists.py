@@ -58,7 +58,8 @@ class Finals:
         """Export up to `n` models of the front and the baseline, unless that was done before.
 
         A model whose export or verification fails is a failed final, named with its reason; it is
-        tried again when the study is continued.
+        tried again when the study is continued. Files that are gone or damaged since are written
+        and measured anew.
 
         Args:
             front: Of what the search measured.
@@ -72,13 +73,19 @@ class Finals:
         chosen = self._chosen(front, n, history.baseline)
         wanted = [history.baseline, *(Trial(m.number, m.candidate, m.searched) for m in chosen)]
         done = history.exported
-        todo = {t.candidate.key: t for t in wanted if t.candidate.key not in done}
+        wanted += [trial for trial in history.full_trials if trial.candidate.key in done]
+        whole_ones = {key for key in done if self._is_there(key)}
+        todo = {t.candidate.key: t for t in wanted if t.candidate.key not in whole_ones}
         exports = [self._export(trial) for trial in todo.values()]
         for measurement in self._measured([e for e in exports if e is not None]):
             self._record(todo[measurement.key], whole(sound(measurement), self.wanted))
         if not history.exported:
             reasons = {final.reason for final in history.finals.values()}
             raise StudyError(f"no model of the front could be exported: {'; '.join(reasons)}")
+
+    def _is_there(self, key: str) -> bool:
+        with raised_by("`has_exported` of the evaluator"):
+            return self.evaluator.has_exported(self.folder.artifact(key))
 
     def _chosen(self, front: Front, n: int, baseline: Trial) -> list[FrontModel]:
         if not len(front):

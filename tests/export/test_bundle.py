@@ -5,6 +5,7 @@ import resource
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -120,6 +121,18 @@ def test_damaged_data_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(ExportError, match="cannot be read"):
         verify_bundle(tmp_path / "out")
+
+
+def test_data_with_a_flipped_bit_are_read_or_refused(tmp_path: Path) -> None:
+    write(tmp_path / "out")
+    path = tmp_path / "out" / VERIFICATION_FILE
+    whole = path.read_bytes()
+    for place in range(0, len(whole), len(whole) // 100):
+        data = bytearray(whole)
+        data[place] ^= 8
+        path.write_bytes(data)
+        with suppress(ExportError):
+            read_bundle(tmp_path / "out").verification_data()
 
 
 @pytest.mark.parametrize("group", ["inputs", "torch", "recorded"])
