@@ -170,9 +170,10 @@ def evolve(table: Path, searcher: str, *, n_evaluations: int, seconds: float) ->
     """Let a searcher evaluate rows of the table."""
     scenario = scenario_of(table)
     _ = scenario.told, scenario.failing, scenario.row([0] * N_CHOICES)
+    run = contestants()[searcher].load()
     start_mb = _memory_mb()
     clock = Clock(scenario, n_evaluations, seconds)
-    contestants()[searcher].load()(clock, 0)
+    run(clock, 0)
     times = np.array(clock.times)
     share = max(1, (len(times) - 1) // 10)
     return Evolved(
