@@ -48,6 +48,13 @@ def test_the_two_integer_types_stand_for_the_same_values() -> None:
 
 
 @pytest.mark.parametrize("activation", ActivationType)
+def test_what_is_beyond_the_range_is_written_as_its_end(activation: ActivationType) -> None:
+    affine = Affine.of_range(-1.0, 3.0, activation)
+    back = affine.dequantize(affine.quantize(np.array([-1e6, -1.5, 3.5, 1e6], np.float32)))
+    np.testing.assert_allclose(back, [affine.low, affine.low, affine.high, affine.high])
+
+
+@pytest.mark.parametrize("activation", ActivationType)
 def test_a_tensor_of_zeros_can_be_quantized(activation: ActivationType) -> None:
     affine = Affine.of_range(0.0, 0.0, activation)
     assert affine.scale > 0
@@ -71,11 +78,13 @@ def test_each_channel_uses_all_its_integers(limit: int) -> None:
     assert (np.abs(back - weight) <= half_steps).all()
 
 
-def test_the_output_axis_may_be_the_last() -> None:
+@pytest.mark.parametrize("axis", [1, -1])
+def test_the_output_axis_may_be_the_last(axis: int) -> None:
     weight = RNG.normal(size=(5, 3)).astype(np.float32)
-    plain = quantize_weights(weight, None, axis=1, input_scale=np.float32(1.0), limit=127)
+    plain = quantize_weights(weight, None, axis=axis, input_scale=np.float32(1.0), limit=127)
     turned = quantize_weights(weight.T.copy(), None, axis=0, input_scale=np.float32(1.0), limit=127)
     np.testing.assert_array_equal(plain.weight, turned.weight.T)
+    assert (plain.axis, turned.axis) == (1, 0)
 
 
 def test_the_bias_is_written_in_steps_of_the_products() -> None:
