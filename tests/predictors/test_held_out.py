@@ -1,10 +1,14 @@
 """Rows held out are rows that nothing was learned from."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
 from niwaki.core.errors import DataError
+from niwaki.predictors.base import Predictor
 from niwaki.predictors.bayesian_ridge import BayesianRidge
+from niwaki.predictors.bounded import Bounded
 from niwaki.predictors.held_out import cross_predict, folds, held_out_predictions
 from niwaki.predictors.ridge import Ridge, RidgeSettings
 from niwaki.testing.predictor_contract import assert_same, examples
@@ -27,10 +31,15 @@ def test_each_fold_is_predicted_by_the_others() -> None:
     np.testing.assert_array_equal(found.mean[fold_of == 1], alone.predict(X[fold_of == 1]).mean)
 
 
-def test_afterwards_everything_was_learned() -> None:
+def without_own_check() -> Predictor:
+    return Bounded(Ridge(), np.array([[-np.inf] * 2, [np.inf] * 2]))
+
+
+@pytest.mark.parametrize("make", [BayesianRidge, without_own_check])
+def test_afterwards_everything_was_learned(make: Callable[[], Predictor]) -> None:
     X, y = examples(30)
     y[0, 1] = np.nan
-    predictor, plain = BayesianRidge(), BayesianRidge()
+    predictor, plain = make(), make()
     found = held_out_predictions(predictor, X, y, n_folds=3, seed=0)
     plain.fit(X, y)
     assert_same(predictor.predict(X), plain.predict(X))

@@ -24,6 +24,36 @@ def test_a_model_without_channels_to_remove_has_no_importance() -> None:
     assert importance(module, groups, data) == {}
 
 
+class TwoHeads(nn.Module):
+    """Half of the channels are for one answer, half for another, a thousand times as small."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.first, self.second = nn.Linear(4, 8), nn.Linear(8, 1), nn.Linear(8, 1)
+        with torch.no_grad():
+            self.first.weight[:, 4:] = 0.0
+            self.second.weight[:, :4] = 0.0
+            self.second.weight *= 1e-3
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        hidden = torch.relu(self.body(x))
+        return {"first": self.first(hidden), "second": self.second(hidden)}
+
+
+def test_each_task_counts_alike_also_in_a_frozen_model() -> None:
+    torch.manual_seed(0)
+    module, inputs = TwoHeads().eval(), torch.randn(160, 4)
+    targets = {"first": inputs[:, :1], "second": inputs[:, 1:2]}
+    data = infer_from({"train": [(inputs, targets)]}, module, seed=0)
+    groups = analyse(module, inputs[:2])
+    scores = importance(module, groups, data)["body"]
+    # Each task's scores have a mean of 1, and are 0 for half of the channels.
+    assert (scores[:4].mean(), scores[4:].mean()) == pytest.approx((2.0, 2.0))
+    frozen = importance(module.requires_grad_(False), groups, data)
+    np.testing.assert_allclose(frozen["body"], scores)
+    assert not_differentiable(module, data) == ()
+
+
 class WithAnchors(nn.Module):
     """Answers what it computes, and beside it what it was given and what it has."""
 
