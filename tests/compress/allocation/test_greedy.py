@@ -103,6 +103,12 @@ def test_what_is_said_to_be_judged_was_judged() -> None:
     assert found.n_judged == oracle.n_judged
 
 
+def test_where_floors_hold_a_round_costs_one_look_more_than_there_are_groups() -> None:
+    fine = Ladder(tuple(tuple(range(1, n + 1)) for n in LADDER.whole.tolist()))
+    found = GreedyAllocator(uneven(1), ChainPrice(), fine).allocate(0.5 * WHOLE)
+    assert found.reached and found.n_judged == 1 + 4 * (4 + 1)
+
+
 def test_a_budget_above_the_whole_changes_nothing() -> None:
     found = GreedyAllocator(uneven(2), ChainPrice(), LADDER).allocate(2.0 * WHOLE)
     assert found.counts.tolist() == LADDER.whole.tolist()
