@@ -208,6 +208,15 @@ def test_a_front_that_is_cut_keeps_its_costs_and_spreads_its_trials() -> None:
     assert {0.0, 0.995} <= set(places) & set(front[:, 0])
 
 
+def test_what_breaks_a_bound_is_not_on_the_front_of_the_condensed() -> None:
+    history = Surrogate(Problem(LAYERS, OBJECTIVES, (Bound("cost", -1.0, 0.5),)))._history
+    for number, candidate in enumerate(listed_layers(100)):
+        measured = {"error": 1.0, "cost": number / 100.0}  # too cheap up to the fiftieth
+        trial = Trial(number, candidate, Measurement(candidate.key, measured))
+        history.add([trial], np.zeros((1, 1)))
+    assert history.front().tolist() == history.condensed(40).front().tolist() == [[1.0, 0.5]]
+
+
 def test_one_objective_is_condensed_at_once() -> None:
     problem = Problem(LAYERS, OBJECTIVES[:1])
     history = Surrogate(problem)._history
