@@ -243,6 +243,8 @@ class Study:
         self._require_same_space(recorder.history)
         if (space := space_to_json(self._evaluator.space)) is not None:
             write_text_atomically(self.folder.space, json.dumps(space) + "\n")
+        else:  # an earlier session, which measured nothing, may have had another one
+            self.folder.space.unlink(missing_ok=True)
         with self._make_executor(self._evaluator) as executor:
             bounds = self._measure_baseline(recorder, executor)
             problem = Problem(

@@ -33,6 +33,7 @@ from niwaki.study.ledger import read_ledger
 from niwaki.study.run import Run, load_front
 from niwaki.study.study import BASELINE_NUMBER, Study, StudySettings
 from niwaki.study.tables import front_text
+from niwaki.testing.toys import joint_toy
 from tests.study.formulas import SPACE, FormulaEvaluator, formula_study
 
 
@@ -377,6 +378,33 @@ def test_a_run_over_another_space_does_not_continue(tmp_path: Path) -> None:
     formula_study(tmp_path / "run", FormulaEvaluator(), n=3).run()
     with pytest.raises(RunFolderError, match=r"over another space: of trial 0, .*more"):
         formula_study(tmp_path / "run", Larger(), n=6).run()
+
+
+def test_a_description_of_a_space_that_is_another_by_now_is_dropped(tmp_path: Path) -> None:
+    class Unfinished(FormulaEvaluator):
+        def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+            raise NotImplementedError
+
+    class WithToys(FormulaEvaluator):
+        @property
+        def space(self) -> Any:
+            return joint_toy().space  # which no file describes
+
+        def baseline(self) -> Candidate:
+            return joint_toy().space.sample(np.random.default_rng(0))
+
+        def cheap(self, candidate: Candidate) -> dict[str, float]:
+            return {}
+
+        def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+            return Measurement(candidate.key, {"gain": 1.0, "price": 1.0, "weight": 1.0})
+
+    settings = StudySettings(("gain", "price"), budget=Budget(1))
+    with pytest.raises(StudyError, match="NotImplementedError"):
+        Study(tmp_path / "run", Unfinished(), Listed, settings).run()
+    assert (tmp_path / "run" / "space.json").exists()
+    Study(tmp_path / "run", WithToys(), Listed, settings).run()
+    assert not (tmp_path / "run" / "space.json").exists()
 
 
 def test_an_evaluator_that_changes_the_working_directory_moves_no_results(
