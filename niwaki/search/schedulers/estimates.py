@@ -55,7 +55,9 @@ class Estimates:
 
     For each value that is wanted, and each step from one fidelity to the next, a curve is fitted to
     the candidates that were measured at both. What was promoted was promising, so that curves hold
-    where they are needed; the worst are guessed less well.
+    where they are needed; the worst are guessed less well. Fitting takes time in proportion to the
+    pairs, and one more of many changes little: from 100 pairs on, a curve is that of the first so
+    many as the two leading digits of their number say, whenever it is asked for.
 
     Args:
         problem: Its objectives and bounds say which values are wanted.
@@ -70,6 +72,8 @@ class Estimates:
         self._names = tuple(dict.fromkeys(names))
         self._trials: dict[str, dict[float, Trial]] = {}
         self._raw: dict[tuple[str, float], NDArray[np.float64]] = {}
+        # Keys by two fidelities, rising, in the order in which both were known.
+        self._pairs: dict[tuple[float, float], list[str]] = {}
         self._corrections: Corrections | None = None
         self.n_pairs = 0
 
@@ -78,10 +82,15 @@ class Estimates:
         for trial in trials:
             key, fidelity = trial.candidate.key, trial.measurement.fidelity
             known = self._trials.setdefault(key, {})
+            outdated = fidelity in known or fidelity not in (self._corrections or ())
+            for other in known if fidelity not in known else ():
+                both = self._pairs.setdefault((min(other, fidelity), max(other, fidelity)), [])
+                both.append(key)
+                outdated |= len(both) == _n_learned(len(both))
             known[fidelity] = trial
             self._raw[key, fidelity] = self._values(trial)
             self.n_pairs += len(known) > 1
-            if len(known) > 1 or fidelity not in (self._corrections or ()):
+            if outdated:
                 self._corrections = None
 
     def knows(self, key: str) -> bool:
@@ -144,7 +153,8 @@ class Estimates:
 
     def _curves(self, low: float, high: float) -> dict[str, tuple[Curve, ...]]:
         """Return the curve from one fidelity to the next, of each value that effort changes."""
-        both = [key for key, known in self._trials.items() if low in known and high in known]
+        both = self._pairs.get((low, high), [])
+        both = both[: _n_learned(len(both))]
         shape = (-1, len(self._names))
         x = np.array([self._raw[key, low] for key in both]).reshape(shape)
         y = np.array([self._raw[key, high] for key in both]).reshape(shape)
@@ -154,6 +164,12 @@ class Estimates:
             for column, name in enumerate(self._names)
         }
         return {name: (curve,) for name, curve in curves.items() if curve is not None}
+
+
+def _n_learned(n_pairs: int) -> int:
+    """Return how many of the first pairs are learned from."""
+    step: int = 10 ** max(0, len(str(n_pairs)) - 2)
+    return n_pairs // step * step
 
 
 def _climbed(
