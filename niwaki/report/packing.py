@@ -51,7 +51,7 @@ def pack(models: Models, *, with_layers: Collection[int]) -> dict[str, JSON]:
         "search": _columns([row.measurement for row in models.rows], data),
         "exported": _exported(models),
         "decisions": _decisions([row.candidate for row in models.rows]),
-        "layers": _layers(models, with_layers),
+        "layers": layers(models, with_layers),
         "failures": [
             {"state": int(f.state), "reason": f.reason, "rows": list(f.rows)}
             for f in group_failures(models.rows)
@@ -175,8 +175,8 @@ def _exact(value: JSON) -> JSON:
     return f"\0{value}" if large else value
 
 
-def _layers(models: Models, with_layers: Collection[int]) -> JSON:
-    """Pack the layer tables, an exported model's in place of the one from the search."""
+def layers(models: Models, with_layers: Collection[int]) -> JSON:
+    """Pack the layer tables of these rows, an exported model's in place of the search's."""
     tables, n_left_out = {}, 0
     for row, model in enumerate(models.rows):
         final = models.data.finals.get(model.measurement.key)

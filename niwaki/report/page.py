@@ -12,7 +12,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.report.data import ReportData
 from niwaki.report.headline import headline
 from niwaki.report.models import Models
-from niwaki.report.packing import pack
+from niwaki.report.packing import layers, pack
 
 MAX_PAGE_BYTES = 1_000_000
 
@@ -33,10 +33,11 @@ def build_report(data: ReportData) -> str:
         data: What to show.
     """
     models = Models(data)
-    page = _render(models, pack(models, with_layers=range(len(models.rows))))
+    payload = pack(models, with_layers=range(len(models.rows)))
+    page = _render(models, payload)
     if len(page.encode()) <= MAX_PAGE_BYTES:
         return page
-    return _render(models, pack(models, with_layers=models.notable))
+    return _render(models, {**payload, "layers": layers(models, models.notable)})
 
 
 def joined_script() -> str:
