@@ -4,6 +4,7 @@ For each table, `surrogate` searches, and the standard predictor (what a run's p
 from what was measured; beside it, from as many rows by chance. Of 1,000 other rows, for each value:
 Kendall's tau, RMSE over the values' deviation, coverage of the 90% interval, and its interval score
 over that deviation (width, and twenty times what truths are outside of it); means over the seeds.
+Last, from rows by chance without one option of one decision, of rows that have it.
 
 Run: python -m benchmarks.searched_predictors --evaluations 60 100 --seeds 3
 
@@ -62,13 +63,32 @@ class Job:
     seed: int
 
     def run(self) -> Array:
-        """Return (2, m, 4) figures: after the search, and of rows by chance."""
+        """Return (3, m, 4) figures: after the search, from rows by chance, and of an option unseen.
+
+        Rows of an option that was not seen are asked about, where the others are of all.
+        """
         scenario = scenario_of(self.name)
         order = stream(self.seed, "rows").permutation(len(scenario.told))
         meter = Meter(scenario, self.n)
         own.run(meter, self.seed, searcher="surrogate")
-        learned = (np.array(meter.rows, dtype=np.int64), order[N_TEST:][: self.n])
-        return np.stack([_judged(scenario, rows, order[:N_TEST]) for rows in learned])
+        asked, by_chance = order[:N_TEST], order[N_TEST:][: self.n]
+        has = self._with_an_option(scenario.grid)[order]
+        return np.stack(
+            [
+                _judged(scenario, np.array(meter.rows, dtype=np.int64), asked),
+                _judged(scenario, by_chance, asked),
+                _judged(scenario, order[~has][: self.n], order[has][:N_TEST]),
+            ]
+        )
+
+    def _with_an_option(self, grid: Rows) -> NDArray[np.bool_]:
+        """Return which of (n, k) rows have one option of one decision, both by chance."""
+        rng = stream(self.seed, "unseen")
+        while True:
+            column = grid[:, rng.integers(grid.shape[1])]
+            has = column == rng.choice(np.unique(column))
+            if 0.02 < has.mean() < 0.8:
+                return np.asarray(has)
 
 
 def _judged(scenario: Scenario, learned: Rows, asked: Rows) -> Array:
@@ -97,7 +117,7 @@ def _features(scenario: Scenario, rows: Rows) -> Array:
 
 
 def lines(name: str, n: int, found: Array) -> Iterator[str]:
-    """Yield a row for each value, from (seeds, 2, m, 4) figures."""
+    """Yield a row for each value, from (seeds, 3, m, 4) figures."""
     means = found.mean(axis=0)
     for column, objective in enumerate(scenario_of(name).objectives):
         cells = [
@@ -116,8 +136,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     require(options.tables)
-    print("| table | value | learned | after a search | of rows by chance |")
-    print("|---|---|---|---|---|", flush=True)
+    print("| table | value | learned | after a search | of rows by chance | of an option unseen |")
+    print("|---|---|---|---|---|---|", flush=True)
     everything = []
     with get_context("forkserver").Pool(options.workers) as pool:
         for n in options.evaluations:
@@ -126,8 +146,8 @@ def main() -> None:
                 found = np.array(pool.map(Job.run, jobs, chunksize=1))
                 everything += [*found.mean(axis=0).transpose(1, 0, 2)]
                 print(*lines(name, n, found), sep="\n", flush=True)
-    overall = np.array(everything)  # values x (after a search, by chance) x figures
-    for column, way in enumerate(("after a search", "of rows by chance")):
+    overall = np.array(everything)  # values x ways x figures
+    for column, way in enumerate(("after a search", "of rows by chance", "of an option unseen")):
         tau, rmse, coverage, score = overall[:, column].T
         print(
             f"{way}: tau {tau.mean():.3f}, coverage {coverage.mean():.3f} (least "
