@@ -7,6 +7,10 @@ from numpy.typing import NDArray
 
 Costs = NDArray[np.float64]
 
+N_AT_ONCE = 64  # rows that are compared with all others in one step
+LARGEST_GRID = 2**15  # numbers that a volume is found with at once; beyond, by recursion
+_EARLIER = np.triu(np.ones((N_AT_ONCE, N_AT_ONCE), dtype=bool), k=1)
+
 
 def non_dominated(costs: Costs) -> NDArray[np.bool_]:
     """Mark the rows that no other row dominates.
@@ -18,12 +22,23 @@ def non_dominated(costs: Costs) -> NDArray[np.bool_]:
         (n,) bool. Of identical rows, all are kept.
     """
     keep = np.zeros(len(costs), dtype=bool)
-    valid = np.flatnonzero(~np.isnan(costs).any(axis=1))
-    if len(valid) == 0:
-        return keep
-    unique, inverse = np.unique(costs[valid], axis=0, return_inverse=True)
-    keep[valid] = _first_of_front(unique)[inverse.reshape(-1)]
+    rows, ordered = _in_order(costs)
+    keep[rows[_on_front(ordered)]] = True
     return keep
+
+
+def _in_order(costs: Costs) -> tuple[NDArray[np.int64], Costs]:
+    """Return the rows without NaN in lexicographic order: (k,) their numbers and (k, m) costs."""
+    valid = np.flatnonzero(~np.isnan(costs).any(axis=1))
+    rows = valid[np.lexsort(costs[valid].T[::-1])]
+    return rows, costs[rows]
+
+
+def _on_front(ordered: Costs) -> NDArray[np.bool_]:
+    """Mark the rows that no other row dominates, of rows in lexicographic order."""
+    new = np.ones(len(ordered), dtype=bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    return np.asarray(_first_of_front(ordered[new])[np.cumsum(new) - 1])
 
 
 def _first_of_front(ordered: Costs) -> NDArray[np.bool_]:
@@ -33,13 +48,25 @@ def _first_of_front(ordered: Costs) -> NDArray[np.bool_]:
         best = np.minimum.accumulate(ordered[:, 1])
         keep[0], keep[1:] = True, ordered[1:, 1] < best[:-1]
         return keep
-    # In this order a row can only be dominated by an earlier one: the first of those left is on.
-    rows, left = np.arange(len(ordered)), ordered
-    while len(left):
-        keep[rows[0]] = True
-        others = ~(left[0] <= left).all(axis=1)
-        rows, left = rows[others], left[others]
+    # In this order a row can only be dominated by an earlier one: some at a time, the first of
+    # those left are compared with each other, and those of them that are on with all others.
+    rows = np.arange(len(ordered))
+    while len(rows):
+        first, rows = rows[:N_AT_ONCE], rows[N_AT_ONCE:]
+        earlier = _EARLIER[: len(first), : len(first)]
+        worse = (_no_worse(ordered[first], ordered[first]) & earlier).any(axis=0)
+        keep[first[~worse]] = True
+        if len(rows):
+            rows = rows[~_no_worse(ordered[first[~worse]], ordered[rows]).any(axis=0)]
     return keep
+
+
+def _no_worse(rows: Costs, others: Costs) -> NDArray[np.bool_]:
+    """Return (k, n): whether each of k rows is nowhere worse than each of n others."""
+    found = rows[:, None, 0] <= others[:, 0]
+    for column in range(1, rows.shape[1]):
+        found &= rows[:, None, column] <= others[:, column]
+    return found
 
 
 def grown(front: Costs, point: NDArray[np.float64]) -> Costs:
@@ -60,16 +87,15 @@ def fronts(costs: Costs) -> Iterator[NDArray[np.int64]]:
     Args:
         costs: (n, m), minimised. A row with NaN is on no front.
     """
-    left = np.flatnonzero(~np.isnan(costs).any(axis=1))
+    rows, ordered = _in_order(costs)
     if costs.shape[1] == 1:  # as many fronts as there are values
-        order = left[np.argsort(costs[left, 0], kind="stable")]
-        steps = np.flatnonzero(costs[order[1:], 0] != costs[order[:-1], 0]) + 1
-        yield from (front for front in np.split(order, steps) if len(front))
+        steps = np.flatnonzero(ordered[1:, 0] != ordered[:-1, 0]) + 1
+        yield from (front for front in np.split(rows, steps) if len(front))
         return
-    while len(left):
-        on = non_dominated(costs[left])
-        yield left[on]
-        left = left[~on]
+    while len(rows):
+        on = _on_front(ordered)
+        yield np.sort(rows[on])
+        rows, ordered = rows[~on], ordered[~on]
 
 
 def first_fronts(costs: Costs, n: int) -> NDArray[np.int64]:
@@ -90,8 +116,8 @@ def first_fronts(costs: Costs, n: int) -> NDArray[np.int64]:
 def hypervolume(costs: Costs, reference: NDArray[np.float64]) -> float:
     """Return the volume that the rows dominate, up to a reference point.
 
-    Exact for any number of objectives: a sweep for two, above them the recursion of WFG, one
-    dimension less at each level.
+    Exact for any number of objectives: on a grid for two and for few rows, else by the recursion of
+    WFG, one dimension less at each level.
 
     Args:
         costs: (n, m), minimised; rows with NaN are ignored.
@@ -126,9 +152,8 @@ def _volume(points: Costs, reference: NDArray[np.float64]) -> float:
     front = ordered[_first_of_front(ordered)]
     if len(front) <= 1 or front.shape[1] == 1:
         return float(np.prod(reference - front, axis=1).sum())
-    if front.shape[1] == 2:
-        heights = np.concatenate(([reference[1]], front[:-1, 1])) - front[:, 1]
-        return float(((reference[0] - front[:, 0]) * heights).sum())
+    if front.shape[1] == 2 or len(front) ** (front.shape[1] - 1) <= LARGEST_GRID:
+        return _volume_on_grid(front, reference)
     # Worst first in the last objective: what a point shares with the later ones then has the
     # point's own value there, and is a volume of one dimension less.
     front = front[np.argsort(-front[:, -1], kind="stable")]
@@ -138,6 +163,27 @@ def _volume(points: Costs, reference: NDArray[np.float64]) -> float:
         alone = float(np.prod(reference[:-1] - point[:-1])) - shared
         total += alone * float(reference[-1] - point[-1])
     return total
+
+
+def _volume_on_grid(front: Costs, reference: NDArray[np.float64]) -> float:
+    """Volume of a front in order of the first objective.
+
+    A staircase of the first two objectives, for each cell of the grid of the others' values.
+    """
+    n = len(front)
+    inside, cells = np.ones((1, n), dtype=bool), np.ones(1)
+    for values, worst in zip(front.T[2:], reference[2:], strict=True):
+        levels = np.sort(values)
+        inside = (inside[:, None] & (values <= levels[:, None])).reshape(-1, n)  # (cells, n)
+        cells = (cells[:, None] * _steps(levels, worst)).reshape(-1)
+    seen = np.where(inside, front[:, 1], reference[1])
+    heights = reference[1] - np.minimum.accumulate(seen, axis=1)
+    return float(cells @ heights @ _steps(front[:, 0], reference[0]))
+
+
+def _steps(rising: NDArray[np.float64], end: np.float64) -> NDArray[np.float64]:
+    """Return (n,) distances from each value to the next, and from the last one to the end."""
+    return np.asarray(np.concatenate((rising[1:], [end])) - rising)
 
 
 def knee(costs: Costs, weights: Sequence[float] | NDArray[np.float64] | None = None) -> int:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pymoo.indicators.hv import HV
 
 from niwaki.core.pareto import (
+    LARGEST_GRID,
     first_fronts,
     fronts,
     hypervolume,
@@ -60,6 +61,15 @@ def test_fronts_come_in_their_order_and_hold_every_row_once(costs: NDArray[np.fl
     assert sum(map(len, fronts(costs))) == len(costs)
 
 
+def test_fronts_of_many_rows_are_what_nothing_left_dominates() -> None:
+    costs = np.random.default_rng(0).random((400, 4)).round(1)
+    left = np.arange(400)
+    for front in fronts(costs):
+        np.testing.assert_array_equal(front, left[brute_force(costs[left])])
+        left = np.setdiff1d(left, front)
+    assert len(left) == 0
+
+
 def test_whole_fronts_make_up_so_many_rows_and_nan_is_on_none() -> None:
     costs = np.array([[3.0, 3.0], [0.0, 1.0], [1.0, 0.0], [np.nan, 0.0], [2.0, 2.0]])
     assert first_fronts(costs, 1).tolist() == [1, 2]
@@ -94,6 +104,14 @@ def test_the_volume_is_that_of_pymoo(m: int, seed: int) -> None:
     costs = np.random.default_rng(seed).random((25, m)) ** 2
     expected = HV(ref_point=np.full(m, 0.8))(costs)
     assert hypervolume(costs, np.full(m, 0.8)) == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(("m", "n"), [(2, 300), (3, 300), (4, 100), (5, 40), (6, 20)])
+def test_the_volume_of_more_rows_than_a_grid_holds_is_that_of_pymoo(m: int, n: int) -> None:
+    costs = np.random.default_rng(m).dirichlet(np.ones(m), n)
+    assert m == 2 or n ** (m - 1) > LARGEST_GRID
+    expected = HV(ref_point=np.full(m, 1.1))(costs)
+    assert hypervolume(costs, np.full(m, 1.1)) == pytest.approx(expected, rel=1e-12)
 
 
 @given(COSTS)
