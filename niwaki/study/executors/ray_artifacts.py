@@ -52,15 +52,17 @@ class Artifacts:
     def pack(self) -> bytes:
         """Return the files in one piece, for a machine that does not see them.
 
+        Those that an evaluation has dropped since are left out.
+
         Raises:
-            StudyError: If one has vanished.
+            StudyError: If one cannot be read.
         """
         buffer = io.BytesIO()
         try:
             with tarfile.open(fileobj=buffer, mode="w") as archive:
                 for name, _, _ in self.files:
                     # Open, it is what it was, also while another takes its place.
-                    with (self.folder / name).open("rb") as file:
+                    with suppress(FileNotFoundError), (self.folder / name).open("rb") as file:
                         archive.addfile(archive.gettarinfo(arcname=name, fileobj=file), file)
         except OSError as error:
             raise StudyError(

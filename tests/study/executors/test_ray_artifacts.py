@@ -94,8 +94,18 @@ def test_another_version_of_the_files_is_another_copy(folder: Path, tmp_path: Pa
     assert (second / "target.json").read_text() == "[]"
 
 
-def test_files_that_vanish_before_they_are_sent_are_an_error(folder: Path) -> None:
+def test_files_that_are_dropped_before_they_are_sent_are_left_out(
+    folder: Path, tmp_path: Path
+) -> None:
     artifacts = Artifacts.of(folder)
     (folder / "target.json").unlink()
+    copy = unpack(artifacts.pack(), tmp_path / "node")
+    assert [path.name for path in copy.iterdir()] == ["inner"]
+
+
+def test_files_that_cannot_be_read_are_an_error(folder: Path) -> None:
+    artifacts = Artifacts.of(folder)
+    (folder / "target.json").unlink()
+    (folder / "target.json").mkdir()
     with pytest.raises(StudyError, match=r"target\.json"):
         artifacts.pack()
