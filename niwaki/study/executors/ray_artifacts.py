@@ -31,14 +31,16 @@ class Artifacts:
     def of(cls, folder: Path) -> Self:
         """Take note of the files under `folder`; none if there is no such folder.
 
-        Those that come and go meanwhile, as evaluations write and drop states, are left out.
+        What comes and goes meanwhile, as evaluations write and drop states, is left out.
         """
         folder, files = folder.resolve(), []
-        for path in sorted(folder.rglob("*")):
-            with suppress(FileNotFoundError):
-                if path.is_file() and path.suffix != UNFINISHED:
-                    files.append(_described(path, folder))
-        return cls(folder, tuple(files))
+        for place, inner, names in os.walk(folder):  # which passes over a folder that has gone
+            inner[:] = [name for name in inner if not name.endswith(UNFINISHED)]
+            for path in (Path(place, name) for name in names):
+                with suppress(FileNotFoundError):
+                    if path.is_file() and path.suffix != UNFINISHED:
+                        files.append(_described(path, folder))
+        return cls(folder, tuple(sorted(files)))
 
     def seen_here(self) -> bool:
         """Whether this machine has the same files in the same place: the disk is shared."""

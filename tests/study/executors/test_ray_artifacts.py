@@ -2,7 +2,9 @@
 
 import itertools
 import os
+import shutil
 import stat
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -70,6 +72,29 @@ def test_files_that_come_and_go_meanwhile_are_left_out(folder: Path) -> None:
     names = {name for files in found for name, _, _ in files}
     assert {"inner/weights", "target.json"} <= names
     assert not [name for name in names if name.endswith(".tmp")]
+
+
+def test_folders_that_come_and_go_meanwhile_are_left_out(folder: Path) -> None:
+    stop = threading.Event()
+
+    def make_and_drop() -> None:
+        while not stop.is_set():
+            shutil.rmtree(tempfile.mkdtemp(dir=folder))
+
+    with ThreadPoolExecutor(1) as pool:
+        making = pool.submit(make_and_drop)
+        try:
+            found = [Artifacts.of(folder).files for _ in range(4000)]
+        finally:
+            stop.set()
+        making.result()
+    assert {name for files in found for name, _, _ in files} == {"inner/weights", "target.json"}
+
+
+def test_folders_that_are_not_finished_are_left_out(folder: Path) -> None:
+    (folder / "half.tmp").mkdir()
+    (folder / "half.tmp" / "weights").touch()
+    assert [name for name, _, _ in Artifacts.of(folder).files] == ["inner/weights", "target.json"]
 
 
 def test_what_is_unpacked_is_what_was_packed(folder: Path, tmp_path: Path) -> None:
