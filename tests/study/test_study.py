@@ -97,6 +97,17 @@ def test_a_number_that_underflows_ends_no_search(tmp_path: Path) -> None:
         assert np.geterr()["under"] == "raise"
 
 
+class Dividing(FormulaEvaluator):
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        assert np.ones(1) / np.zeros(1) == np.inf
+        return super().evaluate(candidate, fidelity=fidelity, seed=seed)
+
+
+def test_where_numpy_was_told_to_say_nothing_it_says_nothing(tmp_path: Path) -> None:
+    with np.errstate(divide="ignore"):
+        assert formula_study(tmp_path / "run", Dividing(), n=2).run().models
+
+
 def test_no_candidate_is_evaluated_twice(tmp_path: Path) -> None:
     visits = tmp_path / "visits"
     formula_study(tmp_path / "run", FormulaEvaluator(visits), n=60).run()
