@@ -7,9 +7,8 @@ from pathlib import Path
 
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import DataError, StudyError
+from niwaki.core.errors import StudyError
 from niwaki.core.jsonable import JSON
-from niwaki.core.likeness import Likeness, unlike
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Evaluator, Export
@@ -26,7 +25,6 @@ from niwaki.evaluation.values import deployed_values
 from niwaki.export.bundle import is_intact
 from niwaki.export.card import ModelCard
 from niwaki.targets.base import Target
-from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import TaskData
 
 
@@ -54,7 +52,6 @@ class DeployedEvaluator(Evaluator):
         self._target, self._deployment_settings = target, deployment
         self._seed, self._notify = seed, notify
         self._folder: Path | None = None
-        self._likenesses: dict[str, Mapping[str, Likeness]] = {}
 
     def __getstate__(self) -> dict[str, object]:
         """Travel light."""
@@ -103,30 +100,6 @@ class DeployedEvaluator(Evaluator):
         for warning in self.data.warnings:
             self._say(f"data: {warning}")
         self._target = calibrated_in(folder, self._target)
-
-    def _same_everywhere(self, data: TaskData) -> TaskData:
-        """Return data as loaded here, if they are those of the process that this came from.
-
-        Raises:
-            DataError: If they are others.
-        """
-        found = {
-            f"{name} {each}": Likeness.of(values)
-            for name, split in data.splits.items()
-            if isinstance(split, ArraySplit)
-            for each, values in split.arrays.named().items()
-        }
-        if others := self._unlike("data", found):
-            raise DataError(
-                f"this process loaded other data than the search began with ({others[0]} differ): "
-                "let the loaders give the same in every process. Sort what comes from a set or a "
-                "folder, and seed what is drawn from generators of your own"
-            )
-        return data
-
-    def _unlike(self, what: str, found: Mapping[str, Likeness]) -> list[str]:
-        """Note what was loaded first, and travels; return what is not like it in what was now."""
-        return unlike(self._likenesses.setdefault(what, found), found)
 
     def _in_folder(self, name: str) -> Path:
         if self._folder is None:

@@ -136,7 +136,7 @@ class FromScratchEvaluator(DeployedEvaluator):
     @cached_property
     def data(self) -> TaskData:
         """The tasks and their splits."""
-        return self._same_everywhere(self._load_data())
+        return self._load_data()
 
     @cached_property
     def family(self) -> NetworkFamily:

@@ -56,7 +56,7 @@ def require_copyable(module: nn.Module) -> None:
             place = f"'{path}'" if path else "the model"
             raise ConfigError(
                 f"a hook of {place} is a function that knows layers by itself, {_REMEDY}, or "
-                "remove it if it only watches"
+                "remove it if it only watches (`_forward_hooks.clear()` of the layer)"
             )
 
 

@@ -184,10 +184,10 @@ class SuperNetworkTraining:
         return dict(zip((task.name for task in self._data.tasks), outputs, strict=True))
 
     def _set_learning_rate(self, step: int) -> None:
-        progress = min(1.0, (step + 1) / self._n_steps)
-        factor = one_cycle(progress, warmup=self._settings.warmup)
+        # In the middle of the step: at its end, the last one would learn nothing.
+        factor = one_cycle(min(1.0, (step + 0.5) / self._n_steps), warmup=self._settings.warmup)
         for group in self._optimiser.param_groups:
-            group["lr"] = self._settings.learning_rate * max(factor, 1e-3)
+            group["lr"] = self._settings.learning_rate * factor
 
 
 def _best_constant(statistics: Statistics) -> list[float]:

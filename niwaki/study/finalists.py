@@ -72,10 +72,7 @@ class Finals:
         assert history.baseline is not None
         chosen = self._chosen(front, n, history.baseline)
         wanted = [history.baseline, *(Trial(m.number, m.candidate, m.searched) for m in chosen)]
-        done = history.exported
-        wanted += [trial for trial in history.full_trials if trial.candidate.key in done]
-        whole_ones = {key for key in done if self._is_there(key)}
-        todo = {t.candidate.key: t for t in wanted if t.candidate.key not in whole_ones}
+        todo = {t.candidate.key: t for t in wanted if not self._is_there(t.candidate.key)}
         exports = [self._export(trial) for trial in todo.values()]
         for measurement in self._measured([e for e in exports if e is not None]):
             self._record(todo[measurement.key], whole(sound(measurement), self.wanted))
@@ -84,6 +81,8 @@ class Finals:
             raise StudyError(f"no model of the front could be exported: {'; '.join(reasons)}")
 
     def _is_there(self, key: str) -> bool:
+        if key not in self.recorder.history.exported:
+            return False
         with raised_by("`has_exported` of the evaluator"):
             return self.evaluator.has_exported(self.folder.artifact(key))
 

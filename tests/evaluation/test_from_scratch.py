@@ -27,7 +27,7 @@ from niwaki.spaces.slimmable import SlimmableSettings, StageSettings
 from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.base import SplitName
 from niwaki.tasks.scoring import score
 from tests.evaluation.shades import shades, two_tasks
 from tests.evaluation.tiny_family import DIVERGES, EXHAUSTS, FINE, HUGE, TinySettings
@@ -320,21 +320,6 @@ def test_changed_data_are_refused(evaluator: FromScratchEvaluator, folder: Path)
     other = FromScratchEvaluator(shades, TinySettings(), OnnxRuntimeCpu(), settings=SETTINGS)
     with pytest.raises(DataError, match="this run began with data of fingerprint"):
         other.prepare(folder)
-
-
-SIDES = iter([8, 16])
-
-
-def other_shades() -> TaskData:
-    """Load others each time."""
-    return shades(side=next(SIDES))
-
-
-def test_a_worker_that_loads_other_data_is_refused() -> None:
-    here = FromScratchEvaluator(other_shades, TinySettings(), OnnxRuntimeCpu(), settings=SETTINGS)
-    assert here.data.tasks
-    with pytest.raises(DataError, match="this process loaded other data than the search began"):
-        _ = pickle.loads(pickle.dumps(here)).data
 
 
 @pytest.mark.parametrize("missing", ["space", "load_data", "target"])

@@ -35,7 +35,7 @@ from niwaki.evaluation.compression.importance import (
 )
 from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
-from niwaki.evaluation.compression.model_source import ModelSource, weights_likeness
+from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.original import Original, example_of, in_order_of_outputs
 from niwaki.evaluation.compression.plans import CompressionPlans
 from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
@@ -101,13 +101,7 @@ class CompressedEvaluator(DeployedEvaluator):
     def original(self) -> Original:
         """The model, with its data and what can be done to it."""
         module = self._source.load()
-        if others := self._unlike("model", weights_likeness(module)):
-            raise ConfigError(
-                f"this process built another model than the search began with ({others[0]} "
-                "differs): let its function give the same in every process, with trained weights "
-                "that are loaded from a file"
-            )
-        data = self._same_everywhere(in_order_of_outputs(self._load_data(), module))
+        data = in_order_of_outputs(self._load_data(), module)
         return Original(module, data, Deployment(data, self._target, self._settings.deployment))
 
     @property
@@ -271,7 +265,12 @@ class CompressedEvaluator(DeployedEvaluator):
 
     def _trains_with(self, plan: QuantizationPlan) -> bool:
         """Whether a candidate is trained with its quantization, so that its weights are its own."""
-        return bool(plan.int8_layers) and self._trains_quantized and self._unfollowed is None
+        return (
+            bool(plan.int8_layers)
+            and self._trains_quantized
+            and self._unfollowed is None
+            and any(parameter.requires_grad for parameter in self.original.module.parameters())
+        )
 
     def _deployment_of(self, plan: QuantizationPlan) -> Deployment:
         """Return how a candidate is quantized: as it was trained, if it was trained for that."""

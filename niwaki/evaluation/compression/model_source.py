@@ -14,7 +14,6 @@ from torch import nn
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import noted
-from niwaki.core.likeness import Likeness
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.parts import part_of
@@ -41,15 +40,6 @@ def model_fingerprint(module: nn.Module) -> str:
 
 def _in_order(found: re.Match[str]) -> str:
     return f"<{', '.join(sorted(found[1].split(', ')))}>"
-
-
-def weights_likeness(module: nn.Module) -> Mapping[str, Likeness]:
-    """Return what tells the tensors of a model's state from those of another, by name."""
-    return {
-        name: Likeness.of(value.detach().cpu().double().numpy())
-        for name, value in module.state_dict().items()
-        if isinstance(value, torch.Tensor)
-    }
 
 
 def _told(value: object) -> bytes:

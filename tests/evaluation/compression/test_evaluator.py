@@ -26,7 +26,7 @@ from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
-from tests.evaluation.compression.small import TwoHeads, build, data, loaders, unlabelled
+from tests.evaluation.compression.small import TwoHeads, build, data, unlabelled
 
 SETTINGS = CompressionSettings(
     model="tests.evaluation.compression.small:build",
@@ -117,39 +117,6 @@ def test_it_travels_to_workers(evaluator: CompressedEvaluator) -> None:
     assert there.initial() == evaluator.initial()
 
 
-PROCESSES: list[str] = []
-
-
-def another_order() -> TaskData:
-    """Number the quarters otherwise in each process, as the order of a set of words would."""
-    PROCESSES.append("data")
-    given = loaders()
-    for [(_, targets)] in given.values():
-        targets["quarter"][:] = (targets["quarter"] + len(PROCESSES)) % 4
-    return infer_from(given, build(), seed=0)
-
-
-def another_model() -> nn.Module:
-    """Train it otherwise in each process."""
-    PROCESSES.append("model")
-    model = build()
-    with torch.no_grad():
-        model.brightness.weight.mul_(1.0 + 0.01 * len(PROCESSES))
-    return model
-
-
-def test_a_worker_that_loads_other_data_or_builds_another_model_is_refused() -> None:
-    here = CompressedEvaluator(ModelSource(module=build()), another_order, OnnxRuntimeCpu())
-    assert here.data.tasks
-    with pytest.raises(DataError, match=r"loaded other data .*\(.* targets.quarter differ\): let"):
-        _ = pickle.loads(pickle.dumps(here)).data
-    source = ModelSource(f"{__name__}:another_model")
-    here = CompressedEvaluator(source, data, OnnxRuntimeCpu())
-    assert here.data.tasks
-    with pytest.raises(ConfigError, match=r"built another model .*\(brightness.weight differs\)"):
-        _ = pickle.loads(pickle.dumps(here)).data
-
-
 def test_the_oracle_judges_what_is_cut(tmp_path: Path) -> None:
     untuned = TuningSettings(epochs=0.0, n_recalibration=0)
     evaluator = make(replace(SETTINGS, tuning=untuned))
@@ -216,13 +183,15 @@ def uneven() -> TwoHeads:
     return model
 
 
-def quantized(epochs: float, folder: Path, deployment: DeploymentSettings) -> tuple[float, float]:
+def quantized(
+    epochs: float, folder: Path, deployment: DeploymentSettings, *, frozen: bool = False
+) -> tuple[float, float]:
     """Return the mean skill of the uneven model in fp32 and in int8."""
     tuning = TuningSettings(
         batch_size=32, quantized_epochs=epochs, quantized_learning_rate=1e-3, distillation=0.9
     )
     settings = CompressionSettings(only="quantize", tuning=tuning, deployment=deployment)
-    source = ModelSource(module=uneven())
+    source = ModelSource(module=uneven().requires_grad_(not frozen))
     other = CompressedEvaluator(source, data, OnnxRuntimeCpu(), settings=settings)
     other.prepare(folder)
     measured = [
@@ -246,6 +215,12 @@ def test_biases_that_were_trained_with_quantization_are_not_corrected(tmp_path: 
     corrected = replace(as_trained, correct_biases=True)
     expected = quantized(1.0, tmp_path / "as trained", as_trained)
     assert quantized(1.0, tmp_path / "corrected", corrected) == expected
+
+
+def test_biases_of_a_model_that_cannot_be_trained_are_corrected(tmp_path: Path) -> None:
+    corrected = DeploymentSettings(equalise=False, correct_biases=True)
+    expected = quantized(0.0, tmp_path / "not trained", corrected)
+    assert quantized(1.0, tmp_path / "frozen", corrected, frozen=True) == expected
 
 
 @pytest.mark.parametrize("epochs", [0.0, 1.0])
