@@ -112,8 +112,9 @@ def _judged(scenario: Scenario, learned: Rows, asked: Rows) -> Array:
 
 
 def _features(scenario: Scenario, rows: Rows) -> Array:
-    features = Features.of(scenario.space, scenario.evaluator.cheap)
-    return features.encode([scenario.space.candidate(int(row)) for row in rows])
+    candidates = [scenario.space.candidate(int(row)) for row in rows]
+    features = Features(scenario.space, scenario.evaluator.cheap)
+    return features.encode(candidates, [features.cheap(candidate) for candidate in candidates])
 
 
 def lines(name: str, n: int, found: Array) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,23 +20,26 @@ class Features:
     Attributes:
         space: Of the candidates.
         cheap: Gives the values of a candidate that cost nothing.
-        tallies: How often each value is chosen.
-        counts: The scales of cheap values.
     """
 
     space: Space
     cheap: Callable[[Candidate], Mapping[str, float]]
-    tallies: Tallies
-    counts: Counts
 
-    @classmethod
-    def of(cls, space: Space, cheap: Callable[[Candidate], Mapping[str, float]]) -> "Features":
-        """Look at a few candidates, the same ones every time."""
-        return cls(space, cheap, Tallies.of(space), Counts.of(space, cheap))
+    @cached_property
+    def tallies(self) -> Tallies:
+        """How often each value is chosen."""
+        return Tallies.of(self.space)
 
-    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-        """Return (n, d) finite features of n candidates of the space."""
+    @cached_property
+    def counts(self) -> Counts:
+        """The scales of cheap values, by a few candidates, the same ones every time."""
+        return Counts.of(self.space, self.cheap)
+
+    def encode(
+        self, candidates: Sequence[Candidate], cheap_values: Sequence[Mapping[str, float]]
+    ) -> NDArray[np.float64]:
+        """Return (n, d) finite features of n candidates of the space, `cheap` of each given."""
         parts = [self.space.encode(candidates), self.tallies.encode(candidates)]
         if self.counts.units:
-            parts.append(self.counts.encode([self.cheap(candidate) for candidate in candidates]))
+            parts.append(self.counts.encode(cheap_values))
         return np.concatenate(parts, axis=1)

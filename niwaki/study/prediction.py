@@ -82,23 +82,27 @@ class RunPredictor:
     def predict_spelled(self, candidates: Sequence[Candidate]) -> Prediction:
         """Return what `predict` does, of candidates as `spelled` gives them: not checked again."""
         exact = np.array([name in self.computed for name in self.names])
+        counts = [self.features.cheap(candidate) for candidate in candidates]
+        counted = _counted(counts, self.names)
         if exact.all():
-            return _counted(map(self.features.cheap, candidates), self.names)
-        found = self._learned(candidates)
+            return counted
+        found = self._learned(candidates, counts)
         if not exact.any():
             return found
-        counted = _counted(map(self.features.cheap, candidates), self.names)
         counted.mean[:, ~exact], counted.std[:, ~exact] = found.mean, found.std
         errors = _among(found.errors, ~exact, np.nan)
         limits = _among(found.limits, ~exact, _NO_LIMITS)
         return Prediction(counted.mean, counted.std, errors, exact, limits)
 
-    def _learned(self, candidates: Sequence[Candidate]) -> Prediction:
+    def _learned(
+        self, candidates: Sequence[Candidate], counts: Sequence[Mapping[str, float]]
+    ) -> Prediction:
         """Return what the predictor says; features of all at once might fill the memory."""
         starts = range(0, max(1, len(candidates)), _AT_ONCE)
+        some = [slice(start, start + _AT_ONCE) for start in starts]
         parts = [
-            self.predictor.predict(self.features.encode(candidates[start : start + _AT_ONCE]))
-            for start in starts
+            self.predictor.predict(self.features.encode(candidates[each], counts[each]))
+            for each in some
         ]
         mean = np.concatenate([part.mean for part in parts])
         return replace(parts[0], mean=mean, std=np.concatenate([part.std for part in parts]))
@@ -186,9 +190,9 @@ def run_predictor(
     known = dict(zip(computed, agreement, strict=True))
     limits = _limits(value for value in values if value.name in learned)
     predictor = Bounded(standard_predictor(seed=seed), limits)
-    features = Features.of(space, cheap)
+    features = Features(space, cheap)
     if learned:
-        X = features.encode([trial.candidate for trial in trials])
+        X = features.encode([trial.candidate for trial in trials], counts)
         path = run.folder.path / FOLDER / f"{fingerprint(learned)}.npz"
         digest = _digest(trials, X, y, limits)
         known |= zip(learned, _fitted(path, predictor, digest, (X, y), seed=seed), strict=True)

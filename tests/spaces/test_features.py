@@ -49,10 +49,10 @@ def test_tallies_count_values_of_decisions_that_are_alike() -> None:
 
 def test_features_are_the_encoding_then_tallies_then_cheap_values() -> None:
     drawn = [SPACE.sample(stream(number, "features")) for number in range(5)]
-    features = Features.of(SPACE, counted)
+    features, values = Features(SPACE, counted), [counted(candidate) for candidate in drawn]
     own, tallies = SPACE.encode(drawn), Tallies.of(SPACE).encode(drawn)
-    counts = Counts.of(SPACE, counted).encode([counted(candidate) for candidate in drawn])
-    np.testing.assert_array_equal(features.encode(drawn), np.hstack([own, tallies, counts]))
-    nothing = Features.of(SPACE, lambda _: {})
-    np.testing.assert_array_equal(nothing.encode(drawn), np.hstack([own, tallies]))
-    assert features.encode([]).shape == (0, own.shape[1] + 3 + 2)
+    counts = Counts.of(SPACE, counted).encode(values)
+    np.testing.assert_array_equal(features.encode(drawn, values), np.hstack([own, tallies, counts]))
+    nothing = Features(SPACE, lambda _: {})
+    np.testing.assert_array_equal(nothing.encode(drawn, [{}] * 5), np.hstack([own, tallies]))
+    assert features.encode([], []).shape == (0, own.shape[1] + 3 + 2)

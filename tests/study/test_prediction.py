@@ -1,7 +1,8 @@
 """Asking a run about candidates that it never measured."""
 
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
@@ -256,8 +257,23 @@ def test_what_costs_nothing_is_computed(run: Run, candidates: list[Candidate]) -
 def test_what_costs_nothing_is_learned_from(run: Run) -> None:
     assert run_predictor(run, SPACE, names=["price"]).features.counts.units == {}
     predictor = run_predictor(run, SPACE, names=["price"], cheap=CHEAP)
-    assert predictor.features == Features.of(SPACE, CHEAP)
+    assert predictor.features == Features(SPACE, CHEAP)
     assert set(predictor.features.counts.units) == {"weight"}
+
+
+def test_what_costs_nothing_is_asked_for_once(run: Run, candidates: list[Candidate]) -> None:
+    asked: Counter[str] = Counter()
+
+    def cheap(candidate: Candidate) -> Mapping[str, float]:
+        asked[candidate.key] += 1
+        return CHEAP(candidate)
+
+    predictor = run_predictor(run, SPACE, names=["weight"], cheap=cheap)
+    assert asked.total() == predictor.n_rows
+    predictor = run_predictor(run, SPACE, names=["weight", "price"], cheap=cheap)
+    asked.clear()
+    predictor.predict(candidates)
+    assert asked == Counter(candidate.key for candidate in candidates)
 
 
 def test_what_is_computed_needs_few_evaluations(
