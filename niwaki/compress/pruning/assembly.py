@@ -191,9 +191,13 @@ def cost_model(
         )
         for term in terms
     ]
+    axes: dict[str, list[Axis]] = defaultdict(list)
+    for axis in state.atoms.axes:
+        if axis.kind is AxisKind.TENSOR:
+            axes[axis.owner].append(axis)
     params = []
     for name, shape in state.shapes.items():
-        known = [a for a in state.atoms.axes if a.kind is AxisKind.TENSOR and a.owner == name]
+        known = axes[name]
         rest = float(np.prod(shape)) / float(np.prod([axis.size for axis in known] or [1]))
         rows = [widths.row(np.arange(a.start, a.start + a.size)) for a in known]
         params.append((name, rest, rows))
