@@ -1,10 +1,11 @@
 """The command line: parse, call, print. No logic."""
 
 import json
+import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -72,13 +73,26 @@ def _version(
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Say what Ctrl-C means for a study, and exit; afterwards, be where the command began."""
+    """Say what Ctrl-C means for a study, and exit; afterwards, be where the command began.
+
+    Raises:
+        ConfigError: If the working directory was deleted.
+    """
+    from niwaki.core.errors import ConfigError
+
     try:
-        with chdir("."):  # what the user's code does to the working directory is undone
-            yield
+        began = Path.cwd()
+    except FileNotFoundError as error:
+        raise ConfigError("the working directory was deleted: go to another one") from error
+    try:
+        yield
     except KeyboardInterrupt:
         sys.stderr.write("stopped; nothing is lost, and the same command continues\n")
         raise typer.Exit(INTERRUPTED) from None
+    finally:
+        # What the user's code does to it is undone; where nobody may enter, no path starts either.
+        with suppress(OSError):
+            os.chdir(began)
 
 
 @app.command()
@@ -101,8 +115,8 @@ def search(
     from niwaki.study.run import Run
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
-    absolute = runs.absolute()
     with _interruptible():
+        absolute = runs.absolute()
         settings = read_config(config, name=name, overrides=override or [])
         study = build_study(settings, absolute / settings.name, observer=progress_for(console))
         front = study.run()

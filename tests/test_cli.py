@@ -284,6 +284,26 @@ def test_a_run_is_found_again_where_users_code_changes_the_working_directory(
     assert not any((tmp_path / "elsewhere").iterdir())
 
 
+def test_a_working_directory_that_was_deleted_is_told(call: Call, tmp_path: Path) -> None:
+    config = write_config(tmp_path / "formulas.yaml", FORMULAS)
+    (tmp_path / "gone").mkdir()
+    os.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    done = call("search", str(config), "--runs", str(tmp_path / "runs"), "--json")
+    assert "the working directory was deleted" in refused(done, "ConfigError", 2)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter everywhere")
+def test_where_nobody_may_enter_whole_paths_will_do(call: Call, tmp_path: Path) -> None:
+    config = write_config(tmp_path / "formulas.yaml", FORMULAS)
+    (tmp_path / "closed").mkdir()
+    os.chdir(tmp_path / "closed")
+    (tmp_path / "closed").chmod(0)
+    done = call("search", str(config), "--runs", str(tmp_path / "runs"), "--json")
+    assert done.code == 0, done.err
+    assert Path(done.json["report"]).is_file()
+
+
 def test_what_was_not_exported_says_so(call: Call, formulas: Path) -> None:
     done = call("export", str(formulas), "--to", "out", "--json")
     assert "no model of the front was exported yet" in refused(done, "ExportError", 6)
