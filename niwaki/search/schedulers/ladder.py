@@ -104,7 +104,8 @@ class LadderScheduler(Scheduler):
         return next(self._promotions(beyond_share=True), None)
 
     def asked(self, candidate: Candidate, fidelity: float) -> None:
-        bracket = self._bracket_of.setdefault(candidate.key, self._next_bracket)
+        bracket = self._bracket_of.get(candidate.key) or self._starting_at(fidelity)
+        self._bracket_of[candidate.key] = bracket
         bracket.asked(candidate, fidelity)
         self._reached[candidate.key] = fidelity
 
@@ -120,6 +121,10 @@ class LadderScheduler(Scheduler):
     def _next_bracket(self) -> Bracket:
         """The bracket that got least effort so far, by what its candidates cost on average."""
         return min(self._brackets, key=lambda b: (b.n_started + 1) * b.effort_per_start)
+
+    def _starting_at(self, fidelity: float) -> Bracket:
+        """Return a new candidate's bracket, by what was asked for: maybe by an earlier version."""
+        return self._brackets[[b.rungs[0].fidelity for b in self._brackets].index(fidelity)]
 
     def _promotions(self, *, beyond_share: bool) -> Iterator[Step]:
         """Yield what can be promoted, the highest rungs first."""

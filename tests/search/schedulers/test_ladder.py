@@ -14,6 +14,7 @@ from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem
 from niwaki.search.schedulers.asha import ASHA
+from niwaki.search.schedulers.base import Step
 from niwaki.search.schedulers.hyperband import Hyperband
 from niwaki.search.schedulers.ladder import LadderSettings
 from niwaki.spaces import Choice, ChoiceSpace
@@ -125,6 +126,13 @@ def test_hyperband_gives_each_bracket_the_same_effort(*, continues: bool) -> Non
         reached[candidate.key] = fidelity
     shares = np.array([effort[level] for level in (0.1, 0.3, 1.0)]) / sum(effort.values())
     assert np.abs(shares - 1 / 3).max() < 0.02
+
+
+def test_hyperband_goes_on_from_starts_that_it_would_not_have_chosen_itself() -> None:
+    scheduler = Hyperband(PROBLEM, Fidelities(levels=(0.1, 0.3, 1.0)))
+    for x, fidelity in enumerate([0.1, 0.1, 0.1, 0.3]):
+        scheduler.asked(Candidate.of({"x": x}), fidelity)
+    assert scheduler.next() == Step(1.0)
 
 
 def test_one_rung_is_no_ladder() -> None:
