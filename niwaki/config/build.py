@@ -58,12 +58,15 @@ def study_from_config(
     Raises:
         ConfigError: If anything in the file is wrong.
     """
+    runs = Path(runs).absolute()  # the user's code may change the working directory
     config = read_config(path)
-    return build_study(config, Path(runs) / config.name, observer=observer)
+    return build_study(config, runs / config.name, observer=observer)
 
 
 def build_study(config: StudyConfig, folder: Path, *, observer: Observer | None = None) -> Study:
     """Return the study that `config` describes, in `folder`."""
+    # Before plug-ins are made, which may change the working directory.
+    folder, resolved = folder.absolute(), config.resolved()
     observer = observer or Silence()
     kind, settings = config.section("searcher")
     scheduler = config.section("scheduler")
@@ -85,7 +88,7 @@ def build_study(config: StudyConfig, folder: Path, *, observer: Observer | None 
             seed=config.seed,
             searcher=kind,
             scheduler=scheduler[0],
-            config=config.resolved(),
+            config=resolved,
             learn_from=config.learn_from or (),
         ),
         make_scheduler=partial(_scheduler, *scheduler),

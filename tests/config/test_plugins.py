@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from niwaki.config.build import build_study
+from niwaki.config.build import build_study, study_from_config
 from niwaki.config.reader import parse_config
 from niwaki.core.errors import ConfigError
-from tests.command_line import FORMULAS
+from tests.command_line import FORMULAS, write_config
 
 FILE = """
 from __future__ import annotations
@@ -91,3 +91,30 @@ def test_what_is_not_installed_is_known_before_anything_is_prepared(
     config = parse_config({**FORMULAS, "searcher": {"kind": "botorch"}})
     with pytest.raises(ConfigError, match=r"pip install 'niwaki\[botorch\]'"):
         build_study(config, tmp_path / "run")
+
+
+@pytest.mark.parametrize("moment", ["read", "made", "prepared"])
+def test_a_working_directory_that_is_changed_moves_no_run(
+    moment: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    home.mkdir()
+    elsewhere.mkdir()
+    monkeypatch.chdir(home)
+    leave = f"os.chdir({str(elsewhere)!r})"
+    lines = {each: leave if each == moment else "pass" for each in ("read", "made", "prepared")}
+    (home / "own.py").write_text(
+        "import os\n"
+        "from tests.study.formulas import FormulaEvaluator\n"
+        f"{lines['read']}\n"
+        "class Own(FormulaEvaluator):\n"
+        f"    def prepare(self, folder): {lines['prepared']}\n"
+        "def create(settings: None, ingredients):\n"
+        f"    {lines['made']}\n"
+        "    return Own()\n"
+    )
+    kind = "own.py:create" if moment != "read" else f"{home}/own.py:create"
+    write_config(home / "own.yaml", FORMULAS, evaluator={"kind": kind}, constraints=[])
+    study_from_config("own.yaml").run()
+    assert (home / "runs" / "own" / "logs").is_dir()
+    assert not any(elsewhere.iterdir())
