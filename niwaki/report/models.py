@@ -15,7 +15,7 @@ class State(IntEnum):
     """How a model stands; the page knows these numbers."""
 
     FEASIBLE = 0
-    OUTSIDE = 1  # measured, but outside a constraint
+    OUTSIDE = 1  # measured, but outside a constraint, or without its value
     INFEASIBLE = 2  # turned away by a cheap count
     FAILED = 3
 
@@ -29,7 +29,7 @@ class Model:
         candidate: Its decisions; None if they are not known.
         measurement: From the search.
         state: How it stands.
-        broken: Constraints that it was measured to break, as text.
+        broken: Constraints that it breaks, or that no value tells whether it does, as text.
     """
 
     number: int | None
@@ -109,7 +109,12 @@ class Models:
     def _model(
         self, number: int | None, candidate: Candidate | None, measurement: Measurement
     ) -> Model:
-        broken = [str(b) for b in self.data.bounds if b.violation(measurement.values) > 0.0]
+        values = measurement.values
+        broken = [
+            str(bound) if bound.violation(values) else f"{bound} (not measured)"
+            for bound in self.data.bounds
+            if not bound.is_kept(values)
+        ]
         if measurement.status is Status.FAILED:
             state = State.FAILED
         elif measurement.status is Status.INFEASIBLE:

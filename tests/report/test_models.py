@@ -28,6 +28,14 @@ def test_states_follow_status_and_bounds() -> None:
     assert [models.count(state) for state in State] == [1, 1, 1, 1]
 
 
+def test_who_lacks_a_bounded_value_is_not_feasible() -> None:
+    trials = [told(0, Measurement("a", {"latency_ms": 1.0}))]
+    bounds = (Bound("size_mb", 1.0, 2.0),)
+    models = Models(ReportData(study="s", objectives=(LATENCY,), trials=trials, bounds=bounds))
+    assert models.rows[0].state is State.OUTSIDE
+    assert models.rows[0].broken == "size_mb <= 2 (not measured)"
+
+
 def test_the_baseline_is_a_row_unless_a_trial_is_it() -> None:
     data = study(5)
     assert Models(data).rows[-1].number is None
