@@ -35,6 +35,14 @@ def cannot_write(path: Path, error: OSError) -> RunFolderError:
     return RunFolderError(f"'{path}' cannot be written: {remedy}. What was there before is intact")
 
 
+def cannot_read(path: Path, error: OSError) -> RunFolderError:
+    """Return the error that tells a person why `path` cannot be read, and what to do."""
+    return RunFolderError(
+        f"'{path}' cannot be read: the system says '{error.strerror or error}'; check the path and "
+        "its permissions, and run the same command again"
+    )
+
+
 def expanded(typed: str | Path) -> Path:
     """Return a path that a user typed, its `~` replaced by the home folder.
 
@@ -75,15 +83,20 @@ def noted(path: Path, facts: Callable[[], Mapping[str, JSON]], *names: str) -> l
         names: Among those of the facts.
 
     Raises:
-        RunFolderError: If it cannot be written, or there is no such object, or one without these
-            names.
+        RunFolderError: If it cannot be read or written, or there is no such object, or one without
+            these names.
     """
-    if not path.exists():
-        write_text_atomically(path, json.dumps(facts(), indent=2) + "\n")
     try:
-        known = json.loads(path.read_text(encoding="utf-8"))
+        text: bytes | str | None = path.read_bytes() if path.exists() else None
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    if text is None:
+        text = json.dumps(facts(), indent=2) + "\n"
+        write_text_atomically(path, text)
+    try:
+        known = json.loads(text)
         return [known[name] for name in names]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError) as error:
         raise RunFolderError(
             f"'{path}' is damaged ({type(error).__name__}): restore it, or start a run with "
             "another name (--name; in Python, `folder`)"

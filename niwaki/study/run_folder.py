@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 from niwaki.core.errors import LedgerError, RunFolderError
-from niwaki.core.files import cannot_write, write_text_atomically
+from niwaki.core.files import cannot_read, cannot_write, write_text_atomically
 from niwaki.core.jsonable import JSON, fingerprint
 from niwaki.study.environment import changed_fields
 from niwaki.study.events import Note, Started, utc_now
@@ -201,7 +201,7 @@ class RunFolder:
                 return
             names = sorted(each.name for each in self.path.iterdir())
         except OSError as error:
-            raise cannot_write(self.path, error) from error
+            raise cannot_read(self.path, error) from error
         own = {self.artifacts.name, self.logs.name, self.lock.name}
         others = [name for name in names if name not in own and not name.startswith(".")]
         if others:

@@ -13,7 +13,7 @@ from niwaki.core.blame import raised_by
 from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.errors import ConfigError, RunFolderError, StudyError
 from niwaki.core.fidelity import Fidelities
-from niwaki.core.files import write_text_atomically
+from niwaki.core.files import cannot_write, write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_counts
 from niwaki.core.objectives import Objective
@@ -244,7 +244,10 @@ class Study:
         if (space := space_to_json(self._evaluator.space)) is not None:
             write_text_atomically(self.folder.space, json.dumps(space) + "\n")
         else:  # an earlier session, which measured nothing, may have had another one
-            self.folder.space.unlink(missing_ok=True)
+            try:
+                self.folder.space.unlink(missing_ok=True)
+            except OSError as error:
+                raise cannot_write(self.folder.space, error) from error
         with self._make_executor(self._evaluator) as executor:
             bounds = self._measure_baseline(recorder, executor)
             problem = Problem(

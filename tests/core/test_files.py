@@ -56,6 +56,11 @@ def test_what_was_noted_is_read_and_damage_is_told(tmp_path: Path) -> None:
         noted(path, dict, "first")
 
 
+def test_what_was_noted_and_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="cannot be read: the system says 'Is a directory'"):
+        noted(tmp_path, dict, "first")
+
+
 def test_what_killed_processes_left_is_cleared(tmp_path: Path) -> None:
     left = [tmp_path / ".pareto.json.1.tmp", tmp_path / ".pareto.json.2.tmp"]
     left[0].write_text("half")

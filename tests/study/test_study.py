@@ -391,24 +391,25 @@ def test_a_run_over_another_space_does_not_continue(tmp_path: Path) -> None:
         formula_study(tmp_path / "run", Larger(), n=6).run()
 
 
+class WithToys(FormulaEvaluator):
+    @property
+    def space(self) -> Any:
+        return joint_toy().space  # which no file describes
+
+    def baseline(self) -> Candidate:
+        return joint_toy().space.sample(np.random.default_rng(0))
+
+    def cheap(self, candidate: Candidate) -> dict[str, float]:
+        return {}
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        return Measurement(candidate.key, {"gain": 1.0, "price": 1.0, "weight": 1.0})
+
+
 def test_a_description_of_a_space_that_is_another_by_now_is_dropped(tmp_path: Path) -> None:
     class Unfinished(FormulaEvaluator):
         def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
             raise NotImplementedError
-
-    class WithToys(FormulaEvaluator):
-        @property
-        def space(self) -> Any:
-            return joint_toy().space  # which no file describes
-
-        def baseline(self) -> Candidate:
-            return joint_toy().space.sample(np.random.default_rng(0))
-
-        def cheap(self, candidate: Candidate) -> dict[str, float]:
-            return {}
-
-        def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
-            return Measurement(candidate.key, {"gain": 1.0, "price": 1.0, "weight": 1.0})
 
     settings = StudySettings(("gain", "price"), budget=Budget(1))
     with pytest.raises(StudyError, match="NotImplementedError"):
@@ -416,6 +417,14 @@ def test_a_description_of_a_space_that_is_another_by_now_is_dropped(tmp_path: Pa
     assert (tmp_path / "run" / "space.json").exists()
     Study(tmp_path / "run", WithToys(), Listed, settings).run()
     assert not (tmp_path / "run" / "space.json").exists()
+
+
+def test_a_description_of_a_space_that_cannot_be_dropped_is_told(tmp_path: Path) -> None:
+    study = Study(tmp_path / "run", WithToys(), Listed, StudySettings(("gain",), budget=Budget(1)))
+    study.run()
+    (tmp_path / "run" / "space.json").mkdir()
+    with pytest.raises(RunFolderError, match=r"space\.json' cannot be written"):
+        study.run()
 
 
 def test_an_evaluator_that_changes_the_working_directory_moves_no_results(
