@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from niwaki.config.yaml_file import WrittenNumber
 from niwaki.core.errors import ConfigError
 from niwaki.core.registry import nearest
 from niwaki.core.wording import kind_of
@@ -34,7 +35,7 @@ def read_settings(kind: type[S], data: object, where: str) -> S:
     Raises:
         ConfigError: On an unknown key, a missing one, or a value of the wrong type.
     """
-    given = {} if data is None else data
+    given = {} if data is None else _with_texts(kind, data)
     check_keys(kind, given, where)
     if isinstance(given, Mapping):
         given = _with_defaults(kind, given)
@@ -42,6 +43,24 @@ def read_settings(kind: type[S], data: object, where: str) -> S:
         return TypeAdapter(kind).validate_python(given)
     except ValidationError as error:
         raise ConfigError(_explain(error, given, where)) from error
+
+
+def _with_texts(kind: object, data: object) -> Any:
+    """Return data in which what reads as a number is text again where text alone is wanted."""
+    alternatives = _alternatives(kind)
+    if isinstance(data, WrittenNumber):
+        is_text = str in alternatives and not {int, float} & set(alternatives)
+        return data.text if is_text else data
+    for alternative in alternatives:
+        arguments = typing.get_args(alternative)
+        if isinstance(data, list) and arguments:
+            data = [_with_texts(arguments[0], item) for item in data]
+        elif isinstance(data, Mapping) and _is_dataclass_type(alternative):
+            hints = typing.get_type_hints(alternative)
+            data = {key: _with_texts(hints.get(key), item) for key, item in data.items()}
+        elif isinstance(data, Mapping) and len(arguments) == 2:
+            data = {key: _with_texts(arguments[1], item) for key, item in data.items()}
+    return data
 
 
 def _with_defaults(kind: type[Any], data: Mapping[str, object]) -> dict[str, object]:

@@ -1,5 +1,6 @@
 """Reading YAML, with messages for people."""
 
+import math
 import re
 from collections.abc import Hashable
 from pathlib import Path
@@ -10,6 +11,20 @@ import yaml
 from niwaki.core.errors import ConfigError
 
 _MERGE = "tag:yaml.org,2002:merge"
+
+
+class WrittenNumber(float):
+    """A number such as 1e5, which may be meant as text: a name, for one.
+
+    Attributes:
+        text: As it is written.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
 
 
 class _Loader(yaml.SafeLoader):
@@ -25,12 +40,21 @@ class _Loader(yaml.SafeLoader):
                     None, None, f"the key '{key.value}' is given twice", key.start_mark
                 )
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        made = super().construct_mapping(node, deep)
+        return {
+            key.text if isinstance(key, WrittenNumber) else key: value
+            for key, value in made.items()
+        }
+
+    def construct_scientific(self, node: yaml.ScalarNode) -> float | str:
+        return WrittenNumber(node.value) if math.isfinite(float(node.value)) else node.value
 
 
 # As of YAML 1.2, and what editors take for a number: PyYAML wants a dot in it.
+_SCIENTIFIC = "!scientific"
+_Loader.add_constructor(_SCIENTIFIC, _Loader.construct_scientific)
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
+    _SCIENTIFIC,
     re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
     list("-+.0123456789"),
 )
@@ -56,7 +80,7 @@ def read_yaml(path: Path) -> object:
 
 
 def parse_yaml(text: str, what: str) -> object:
-    """Return what YAML text holds.
+    """Return what YAML text holds; numbers such as 1e5 as `WrittenNumber`.
 
     Args:
         text: YAML.

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,7 +120,7 @@ class RunFolder:
         try:
             plain = _plain(config)
             self._check_same_study(plain, free)
-            text = yaml.safe_dump(plain, sort_keys=False, allow_unicode=True)
+            text = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
             write_text_atomically(self.config, text)
         except OSError as error:
             lock.release()
@@ -254,6 +255,20 @@ class RunFolder:
         except LedgerError:
             return False  # nobody knows what it held
         return all(isinstance(event, Started | Note) for event in events)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes all text that may be taken for a number, such as 1e5: PyYAML takes it for text."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        node = super().represent_str(data)
+        with suppress(ValueError):
+            float(data)
+            node.style = "'"
+        return node
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def config_hash(config: Mapping[str, JSON], *, free: Sequence[str] = ()) -> str:

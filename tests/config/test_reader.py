@@ -9,10 +9,11 @@ import yaml
 
 from niwaki.config import read_config
 from niwaki.config.reader import SECTIONS, parse_config
-from niwaki.config.settings import check_keys
+from niwaki.config.settings import check_keys, read_settings
+from niwaki.config.yaml_file import parse_yaml
 from niwaki.core.errors import ConfigError, NiwakiError
 from niwaki.spaces.einspace import EinspaceSettings
-from niwaki.study.run_folder import config_hash
+from niwaki.study.run_folder import RunFolder, config_hash
 from niwaki.targets.protocol import QUICK, THOROUGH
 from tests.command_line import FORMULAS, ROOT, TINY, write_config
 
@@ -203,6 +204,39 @@ def test_a_section_with_a_default_may_leave_its_kind_out(section: str) -> None:
 def test_numbers_may_be_written_as_yaml_does_not_read_them() -> None:
     config = parse_config(changed("evaluator.training.learning_rate", yaml.safe_load("4e-3")))
     assert config.resolved()["evaluator"]["training"]["learning_rate"] == 0.004  # type: ignore[index,call-overload]
+
+
+@dataclass(frozen=True)
+class Written:
+    """Settings in which a number may be meant, or text."""
+
+    text: str = ""
+    texts: tuple[str, ...] = ()
+    number: float = 0.0
+    count: int = 0
+    either: float | str = ""
+    anything: Any = None
+
+
+def test_what_looks_like_a_number_is_text_where_text_is_wanted() -> None:
+    text = "{text: 1e5, texts: [1E-3, 12e4567], number: 1e-3, count: 1e3, either: 1e2}"
+    read = read_settings(Written, parse_yaml(text, "it"), "")
+    assert read == Written("1e5", ("1E-3", "12e4567"), 0.001, 1000, 100.0)
+    assert read_settings(Written, parse_yaml("anything: [1e5]", "it"), "").anything == [1e5]
+    with pytest.raises(ConfigError, match="'count' is 1e-3: give a whole number"):
+        read_settings(Written, parse_yaml("count: 1e-3", "it"), "")
+
+
+@pytest.mark.parametrize("name", ["1e5", "12e4567", ".5e2"])
+def test_a_run_may_be_called_like_a_number(name: str, tmp_path: Path) -> None:
+    path = write_config(tmp_path / "one.yaml", FORMULAS)
+    config = read_config(path, name=name)
+    assert read_config(path, overrides=[f"name={name}"]).name == name
+    path.write_text(path.read_text() + f"name: {name}\n")
+    assert read_config(path) == config
+    folder = RunFolder(tmp_path / name)
+    folder.claim(config.resolved()).release()
+    assert read_config(folder.config).resolved() == config.resolved()
 
 
 def test_any_optuna_sampler_can_be_configured() -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from niwaki.config.yaml_file import read_yaml
 from niwaki.core.errors import RunFolderError
 from niwaki.core.jsonable import JSON
 from niwaki.study.events import Started
@@ -37,6 +38,14 @@ def test_claiming_creates_locks_and_stores_the_config(folder: RunFolder) -> None
 def test_the_same_study_continues(folder: RunFolder) -> None:
     folder.claim(CONFIG).release()
     folder.claim(CONFIG).release()
+
+
+def test_text_and_numbers_are_stored_as_such(folder: RunFolder) -> None:
+    options: dict[str, JSON] = {"text": "1e5", "number": 1e-5, "12e4567": ["1e5", 1e22, "1", 1]}
+    folder.claim({"options": options}).release()
+    stored = read_yaml(folder.config)
+    assert repr(stored) == repr({"options": options})
+    assert repr(folder.read_config()) == repr(stored)
 
 
 def test_an_empty_folder_will_do_and_one_of_something_else_will_not(folder: RunFolder) -> None:
