@@ -191,7 +191,7 @@ def checked_factory(
             f"{wanted.__module__}.{wanted.__qualname__}, or a function that makes one"
         )
     if fault := misfit(make, CALLS[section][: len(arguments)], named):
-        raise ConfigError(f"'{section}.kind' is '{kind}', which {fault}")
+        raise ConfigError(f"'{section}.kind' is '{kind}', which {fault}. Give it these parameters")
     return make
 
 

@@ -56,6 +56,7 @@ def _in_part(schema: dict[str, Any]) -> dict[str, Any]:
     """Let settings that have a default be given in part: `read_settings` fills in the rest."""
     for each in schema.get("properties", {}).values():
         if "$ref" in each and "default" in each:
+            # What the definition requires, the default has.
             schema["$defs"][each["$ref"].removeprefix("#/$defs/")].pop("required", None)
     return schema
 

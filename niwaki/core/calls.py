@@ -17,7 +17,7 @@ def misfit(function: object, given: Sequence[str] = (), named: Iterable[str] = (
         named: What it gets by name.
     """
     if not callable(function):
-        return f"is {kind_of(function)}, but a function is needed"
+        return f"is {kind_of(function)}, but a class or a function is needed"
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):

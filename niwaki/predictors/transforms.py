@@ -50,7 +50,6 @@ class Transform(ABC):
         return bool(((y > low) & (y < high)).all())
 
 
-@dataclass(frozen=True)
 class Plain(Transform):
     """No change."""
 
@@ -70,7 +69,6 @@ class Plain(Transform):
         return mean, std
 
 
-@dataclass(frozen=True)
 class Log(Transform):
     """The logarithm of the distance from an origin below all values.
 
@@ -98,7 +96,6 @@ class Log(Transform):
         return self.origin + center, spread
 
 
-@dataclass(frozen=True)
 class LogBelow(Transform):
     """Minus the logarithm of the distance to an origin above all values.
 
@@ -122,7 +119,6 @@ class LogBelow(Transform):
         return self.origin - distance, spread
 
 
-@dataclass(frozen=True)
 class LogOdds(Transform):
     """The logarithm of y / (1 - y): for shares strictly between 0 and 1."""
 

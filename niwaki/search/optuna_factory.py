@@ -111,7 +111,10 @@ def _made(kind: type[BaseSampler], seed: int, options: Mapping[str, JSON]) -> Ba
 def _made_by(factory: SamplerFactory, seed: int, options: Mapping[str, JSON]) -> BaseSampler:
     name = getattr(factory, "__qualname__", repr(factory))
     if fault := misfit(factory, ("seed",), options):
-        raise ConfigError(f"'{name}', which is to make an Optuna sampler, {fault}")
+        raise ConfigError(
+            f"'{name}', which is to make an Optuna sampler, {fault}. Give one with these "
+            "parameters, or other options"
+        )
     sampler = factory(seed, **options)
     if not isinstance(sampler, BaseSampler):
         raise ConfigError(f"'{name}' made {kind_of(sampler)}, but an Optuna sampler was wanted")

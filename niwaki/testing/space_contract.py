@@ -84,7 +84,7 @@ class SpaceContract(ABC):
             space.validate(mutant)
             assert mutant != parent or space.size == 1
 
-    def test_a_child_is_valid_and_takes_after_its_parents(
+    def test_a_child_is_valid_and_that_of_twins_is_their_twin(
         self, space: Space, samples: list[Candidate]
     ) -> None:
         for number, (first, second) in enumerate(zip(samples, reversed(samples), strict=True)):

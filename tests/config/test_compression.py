@@ -26,5 +26,5 @@ def in_need_of_settings(settings: None) -> OnnxRuntimeCpu:
 def test_what_makes_no_target_without_arguments_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"takes \(settings\), but .* without arguments"):
         named_target(f"{__name__}:in_need_of_settings")
-    with pytest.raises(ConfigError, match="is a str, but a function is needed"):
+    with pytest.raises(ConfigError, match="is a str, but a class or a function is needed"):
         named_target(f"{__name__}:__name__")

@@ -51,7 +51,7 @@ def unseen(settings: Unseen, ingredients: object) -> None:
         ("evaluator", "number", r"made an int: it must be a .*base\.Evaluator"),
         ("evaluator", "NUMBER", "it is an int: give a class or a function"),
         ("searcher", "no_arguments", r"which takes \(\), but is called with \(problem, settings\)"),
-        ("scheduler", "no_arguments", r"called with \(problem, fidelities\): too many"),
+        ("scheduler", "no_arguments", r"called with \(problem, fidelities\): .* these parameters"),
         ("evaluator", "unseen", "'Unseen' is not defined. Import them, .* outside of"),
         ("executor", "no_arguments", r"called with \(evaluator, settings, logs=\.\.\.\)"),
         ("data", "no_arguments", r"called with \(settings, seed=\.\.\.\): too many"),

@@ -39,7 +39,9 @@ def test_a_child_of_nobody_is_seen() -> None:
     contract = _SpaceOfStrangers()
     space = contract.make()
     with pytest.raises(AssertionError):
-        contract.test_a_child_is_valid_and_takes_after_its_parents(space, sample(space, N_SAMPLES))
+        contract.test_a_child_is_valid_and_that_of_twins_is_their_twin(
+            space, sample(space, N_SAMPLES)
+        )
 
 
 class _Company(BayesianRidge):

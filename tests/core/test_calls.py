@@ -19,7 +19,7 @@ def test_what_can_be_called_so_is_no_misfit(given: tuple[str, ...], named: tuple
 def test_a_misfit_says_what_is_taken_and_what_is_given() -> None:
     said = misfit(scaled, ("value",), ("length",))
     assert said.startswith("takes (value, factor, unit), but is called with (value, length=...): ")
-    assert misfit(3) == "is an int, but a function is needed"
+    assert misfit(3) == "is an int, but a class or a function is needed"
 
 
 def test_what_python_does_not_know_is_left_to_the_call() -> None:

@@ -139,7 +139,7 @@ def in_need_of_settings(problem: object, settings: object) -> None:
 def test_a_searcher_that_needs_settings_is_refused_before_anything_is_done() -> None:
     with pytest.raises(ConfigError, match=r"is called with \(problem\): .* a default"):
         CompressionRequest(searcher=f"{__name__}:in_need_of_settings")
-    with pytest.raises(ConfigError, match="__name__' is a str, but a function is needed"):
+    with pytest.raises(ConfigError, match="__name__' is a str, but a class or a function"):
         CompressionRequest(searcher=f"{__name__}:__name__")
 
 

@@ -106,7 +106,7 @@ def test_one_array_for_two_tasks_is_refused() -> None:
     ("function", "message"),
     [
         (f"{HERE}:misspelled", "did you mean 'train'"),
-        (f"{HERE}:NOT_A_FUNCTION", "is an int, but a function is needed"),
+        (f"{HERE}:NOT_A_FUNCTION", "is an int, but a class or a function is needed"),
         (f"{HERE}:_items", r"takes \(n\), but is called with \(\): missing .* no arguments"),
         (f"{HERE}:torch_loader", "did you mean 'torch_loaders'"),
         (f"{FILE}:torch_loader", "did you mean 'torch_loaders'"),

@@ -83,10 +83,11 @@ class Estimates:
             key, fidelity = trial.candidate.key, trial.measurement.fidelity
             known = self._trials.setdefault(key, {})
             outdated = fidelity in known or fidelity not in (self._corrections or ())
-            for other in known if fidelity not in known else ():
-                both = self._pairs.setdefault((min(other, fidelity), max(other, fidelity)), [])
-                both.append(key)
-                outdated |= len(both) == _n_learned(len(both))
+            if fidelity not in known:
+                for other in known:
+                    both = self._pairs.setdefault((min(other, fidelity), max(other, fidelity)), [])
+                    both.append(key)
+                    outdated |= len(both) == _n_learned(len(both))
             known[fidelity] = trial
             self._raw[key, fidelity] = self._values(trial)
             self.n_pairs += len(known) > 1

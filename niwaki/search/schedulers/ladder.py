@@ -26,8 +26,8 @@ class LadderSettings:
         reduction: Least ratio between the fidelities of neighbouring rungs, from 1.001.
         least_fidelity: No rung is below it.
         keep: Share of the candidates of a rung that are promoted. 0 stands for the ratio of its
-            fidelity to the next one's: then every rung gets the same effort, that of lower ones
-            for the same candidates included.
+            fidelity to the next one's: then every rung gets the same effort, counting what its
+            candidates cost on lower rungs.
         tie_break: Among candidates of the best ranks: `gain`, who promises to add most hypervolume
             to the front, or `spread`, who is farthest from those promoted before.
 

@@ -45,7 +45,7 @@ class Bracket:
     Args:
         fidelities: Rising, the last one 1.
         keep: Share that climbs on, from each rung but the last.
-        continues: Whether a rung is paid for above the one below it only: see `Fidelities`.
+        continues: Whether only the difference to the rung below is paid for: see `Fidelities`.
     """
 
     def __init__(

@@ -49,7 +49,7 @@ MISFITS = [
     ("terminal conv(k=3, d=8)\nS -> conv(z=1) | conv", 4, "unexpected keyword argument 'z'"),
     ("terminal x(d=8) builds conv\nS -> x", 3, "missing a required argument: 'k'"),
     ("terminal x\nflow own = Own builds Twice\nS -> t@own: x x", 5, "required argument: 'n'"),
-    ("terminal x builds __name__\nS -> x", 3, "is a str, but a function is needed"),
+    ("terminal x builds __name__\nS -> x", 3, "is a str, but a class or a function is needed"),
 ]
 
 
