@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement
 from niwaki.search.nsga2 import NSGA2
@@ -248,3 +248,12 @@ def kill_when(folder: Path, scheduler: str, *, n_told: int) -> None:
 
 def driver(folder: Path, pause: float, scheduler: str) -> list[str]:
     return [sys.executable, "-m", "tests.study.climbing", str(folder), "16", str(pause), scheduler]
+
+
+def test_fidelities_that_have_changed_since_a_run_began_are_named(tmp_path: Path) -> None:
+    climbing_study(tmp_path / "run", ClimbingEvaluator(), n=5).run()
+    others = ClimbingEvaluator(fidelities=Fidelities(levels=(0.1, 0.5, 1.0)))
+    with pytest.raises(
+        StudyError, match=r"had a fidelity of 0\.3, and the scheduler's are 0\.1, 0\.5, 1"
+    ):
+        climbing_study(tmp_path / "run", others, n=10).run()

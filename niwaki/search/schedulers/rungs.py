@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.errors import StudyError
 from niwaki.core.measurement import Status, Trial
 
 
@@ -66,7 +67,11 @@ class Bracket:
         return effort
 
     def asked(self, candidate: Candidate, fidelity: float) -> None:
-        """Take note of an evaluation of one of this bracket's candidates."""
+        """Take note of an evaluation of one of this bracket's candidates.
+
+        Raises:
+            StudyError: If it has no such rung, as when the evaluator's fidelities have changed.
+        """
         position = self._position(fidelity)
         if position == 0:
             self.n_started += 1
@@ -80,4 +85,11 @@ class Bracket:
             self.rungs[position].told[trial.candidate.key] = trial
 
     def _position(self, fidelity: float) -> int:
-        return [rung.fidelity for rung in self.rungs].index(fidelity)
+        known = [rung.fidelity for rung in self.rungs]
+        if fidelity not in known:
+            raise StudyError(
+                f"an evaluation of this run had a fidelity of {fidelity:g}, and the scheduler's "
+                f"are {', '.join(f'{each:g}' for each in known)} now: let the evaluator and the "
+                "scheduler have those that the run began with, or give the run another name"
+            )
+        return known.index(fidelity)
