@@ -39,7 +39,10 @@ class Features:
         self, candidates: Sequence[Candidate], cheap_values: Sequence[Mapping[str, float]]
     ) -> NDArray[np.float64]:
         """Return (n, d) finite features of n candidates of the space, `cheap` of each given."""
+        parts = [self.of_decisions(candidates), self.counts.encode(cheap_values)]
+        return np.concatenate(parts, axis=1)
+
+    def of_decisions(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        """Return (n, d) features of n candidates without what their cheap values say."""
         parts = [self.space.encode(candidates), self.tallies.encode(candidates)]
-        if self.counts.units:
-            parts.append(self.counts.encode(cheap_values))
         return np.concatenate(parts, axis=1)

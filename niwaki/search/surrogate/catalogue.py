@@ -15,8 +15,7 @@ from niwaki.search.surrogate.hints import Hints
 from niwaki.search.surrogate.pool import Pool
 from niwaki.search.threads import one_thread
 from niwaki.spaces.collector import collector_paused
-from niwaki.spaces.counts import Counts
-from niwaki.spaces.tallies import Tallies
+from niwaki.spaces.features import Features
 from niwaki.spaces.walks import every_candidate
 
 Array = NDArray[np.float64]
@@ -83,7 +82,7 @@ class Catalogue:
         """Encode candidates that were met, hints apart."""
         new = [entry for entry in entries if entry not in self._plain]
         if new:
-            rows = self._encoded([entries[entry] for entry in new])
+            rows = self._known.of_decisions([entries[entry] for entry in new])
             # Without a list of all, a candidate is the only one of its kin that is known.
             self._take_down(new, np.tile(rows, 2) if self.problem.alike else rows)
 
@@ -99,7 +98,7 @@ class Catalogue:
         spellings: dict[str, list[Candidate]] = {}
         for candidate in every_candidate(self.problem.space):
             spellings.setdefault(self.problem.identity(candidate), []).append(candidate)
-        rows = self._encoded([c for alike in spellings.values() for c in alike])
+        rows = self._known.of_decisions([c for alike in spellings.values() for c in alike])
         ends = np.cumsum([len(alike) for alike in spellings.values()])
         means = np.add.reduceat(rows, np.concatenate([[0], ends[:-1]]), axis=0)
         means /= np.diff(ends, prepend=0)[:, None]
@@ -122,7 +121,7 @@ class Catalogue:
     def _take_down(self, names: Sequence[str], encoded: Array) -> None:
         """Keep the features of networks whose cheap values are known."""
         if self.learns_from_cheap:
-            counts = self._counts.encode([self._cheap[name] for name in names])
+            counts = self._known.counts.encode([self._cheap[name] for name in names])
             encoded = np.concatenate([encoded, counts], axis=1)
         self._plain.update(zip(names, encoded, strict=True))
 
@@ -144,21 +143,21 @@ class Catalogue:
 
     def kinds(self, n_columns: int) -> Rows:
         """Return (d,) kinds of features: 0 encoded, 1 a tally, 2 a cheap value, 3 a hint."""
-        n_tallies, n_times = len(self._tallies.columns), 2 if self.problem.alike else 1
+        n_tallies, n_times = len(self._known.tallies.columns), 2 if self.problem.alike else 1
         n_encoded = (n_columns - self._n_counts - len(self._hints)) // n_times - n_tallies
         n_of_each = [n_encoded, n_tallies] * n_times + [self._n_counts, len(self._hints)]
         return np.repeat([0, 1] * n_times + [2, 3], n_of_each)
 
     @property
     def _n_counts(self) -> int:
-        return len(self._counts.units) if self.learns_from_cheap else 0
+        return len(self._known.counts.units) if self.learns_from_cheap else 0
 
     @cached_property
     def _hints(self) -> Hints:
         """What earlier searches say, in the features of candidates as they are met here."""
         if not self.learns_from_cheap:
             return Hints()
-        cheap = frozenset(self._counts.units)
+        cheap = frozenset(self._known.counts.units)
         with one_thread():
             return Hints.of(self.problem, self._without_hints, cheap, self._plain_views)
 
@@ -169,16 +168,8 @@ class Catalogue:
         return np.array([self._plain[entry] for entry in entries])
 
     @cached_property
-    def _counts(self) -> Counts:
-        return Counts.of(self.problem.space, self.problem.cheap)
-
-    @cached_property
-    def _tallies(self) -> Tallies:
-        return Tallies.of(self.problem.space)
-
-    def _encoded(self, candidates: Sequence[Candidate]) -> Array:
-        encoded = self.problem.space.encode(candidates)
-        return np.concatenate([encoded, self._tallies.encode(candidates)], axis=1)
+    def _known(self) -> Features:
+        return Features(self.problem.space, self.problem.cheap)
 
     def violations(self, pool: Pool) -> Array:
         """Return (n,) by how much cheap values break the bounds; 0 if they do not."""
