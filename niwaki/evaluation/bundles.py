@@ -14,7 +14,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.deployment import Deployment, FloatGraph, layer_rows
-from niwaki.export.bundle import is_intact, read_bundle, replace_card, write_bundle
+from niwaki.export.bundle import intact_bundle, read_bundle, replace_card, write_bundle
 from niwaki.export.card import InputCard, LayerCard, ModelCard, TaskCard
 from niwaki.export.torch_export import export_module
 from niwaki.export.torch_outputs import torch_outputs
@@ -49,8 +49,8 @@ class Exporter:
             ExportError: If it cannot be written.
             VerificationError: If the file does not compute what the network computes.
         """
-        if is_intact(folder):
-            card = read_bundle(folder).card
+        if there := intact_bundle(folder):
+            card = there.card
             same = card.config_hash == self._provenance.config_hash
             if same and card.candidate == candidate:
                 return card

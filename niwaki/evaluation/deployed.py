@@ -22,7 +22,7 @@ from niwaki.evaluation.deployment import (
     require_same_data,
 )
 from niwaki.evaluation.values import deployed_values
-from niwaki.export.bundle import is_intact
+from niwaki.export.bundle import intact_bundle
 from niwaki.export.card import ModelCard
 from niwaki.targets.base import Target
 from niwaki.tasks.base import TaskData
@@ -82,7 +82,7 @@ class DeployedEvaluator(Evaluator):
         return Deployment(self.data, self._target, self._deployment_settings)
 
     def has_exported(self, folder: Path) -> bool:
-        return is_intact(folder)
+        return intact_bundle(folder) is not None
 
     def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
         return time_exports(exports, self._deployment, seed=seed)

@@ -127,13 +127,14 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(folder, card)
 
 
-def is_intact(folder: Path) -> bool:
-    """Return whether a folder holds a bundle, all of whose files can be read and are its own."""
+def intact_bundle(folder: Path) -> Bundle | None:
+    """Return the bundle in a folder; None if not all of its files can be read and are its own."""
     try:
-        read_bundle(folder).verification_data()
+        bundle = read_bundle(folder)
+        bundle.verification_data()
     except ExportError:
-        return False
-    return True
+        return None
+    return bundle
 
 
 def replace_card(bundle: Bundle, card: ModelCard) -> Bundle:
