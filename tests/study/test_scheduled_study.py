@@ -250,10 +250,17 @@ def driver(folder: Path, pause: float, scheduler: str) -> list[str]:
     return [sys.executable, "-m", "tests.study.climbing", str(folder), "16", str(pause), scheduler]
 
 
-def test_fidelities_that_have_changed_since_a_run_began_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("levels", "said"),
+    [
+        ((0.1, 0.5, 1.0), r"had a fidelity of 0\.3, and the scheduler's are 0\.1, 1 now"),
+        ((0.2, 1.0), r"had a fidelity of 0\.1, and the scheduler's are 0\.2 now"),
+    ],
+)
+def test_fidelities_that_have_changed_since_a_run_began_are_named(
+    levels: tuple[float, ...], said: str, tmp_path: Path
+) -> None:
     climbing_study(tmp_path / "run", ClimbingEvaluator(), n=5).run()
-    others = ClimbingEvaluator(fidelities=Fidelities(levels=(0.1, 0.5, 1.0)))
-    with pytest.raises(
-        StudyError, match=r"had a fidelity of 0\.3, and the scheduler's are 0\.1, 1 now"
-    ):
+    others = ClimbingEvaluator(fidelities=Fidelities(levels=levels))
+    with pytest.raises(StudyError, match=said):
         climbing_study(tmp_path / "run", others, n=10).run()

@@ -13,7 +13,7 @@ from niwaki.search.base import Problem
 from niwaki.search.schedulers.base import Scheduler, Step
 from niwaki.search.schedulers.estimates import Estimates
 from niwaki.search.schedulers.promotion import Promotion, TieBreak
-from niwaki.search.schedulers.rungs import Bracket, Rung
+from niwaki.search.schedulers.rungs import Bracket, Rung, position_of
 
 LEAST_REDUCTION = 1.001  # closer to 1, there would be thousands of rungs
 
@@ -124,7 +124,7 @@ class LadderScheduler(Scheduler):
 
     def _starting_at(self, fidelity: float) -> Bracket:
         """Return a new candidate's bracket, by what was asked for: maybe by an earlier version."""
-        return self._brackets[[b.rungs[0].fidelity for b in self._brackets].index(fidelity)]
+        return self._brackets[position_of(fidelity, [b.rungs[0] for b in self._brackets])]
 
     def _promotions(self, *, beyond_share: bool) -> Iterator[Step]:
         """Yield what can be promoted, the highest rungs first."""

@@ -85,11 +85,20 @@ class Bracket:
             self.rungs[position].told[trial.candidate.key] = trial
 
     def _position(self, fidelity: float) -> int:
-        known = [rung.fidelity for rung in self.rungs]
-        if fidelity not in known:
-            raise StudyError(
-                f"an evaluation of this run had a fidelity of {fidelity:g}, and the scheduler's "
-                f"are {', '.join(f'{each:g}' for each in known)} now: let the evaluator and the "
-                "scheduler have those that the run began with, or give the run another name"
-            )
-        return known.index(fidelity)
+        return position_of(fidelity, self.rungs)
+
+
+def position_of(fidelity: float, rungs: Sequence[Rung]) -> int:
+    """Return the position of the first rung with a fidelity.
+
+    Raises:
+        StudyError: If there is none, as when the evaluator's fidelities have changed.
+    """
+    known = [rung.fidelity for rung in rungs]
+    if fidelity not in known:
+        raise StudyError(
+            f"an evaluation of this run had a fidelity of {fidelity:g}, and the scheduler's "
+            f"are {', '.join(f'{each:g}' for each in known)} now: let the evaluator and the "
+            "scheduler have those that the run began with, or give the run another name"
+        )
+    return known.index(fidelity)
