@@ -6,7 +6,9 @@ import shutil
 import stat
 import tempfile
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -50,44 +52,43 @@ def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert Artifacts.of(tmp_path / "nowhere").files == ()
 
 
-def test_files_that_come_and_go_meanwhile_are_left_out(folder: Path) -> None:
+@contextmanager
+def meanwhile(act: Callable[[int], None]) -> Iterator[None]:
+    """Act again and again, with numbers from 0, in another thread."""
     stop = threading.Event()
 
-    def write_and_drop() -> None:
+    def keep_acting() -> None:
         for number in itertools.count():
-            path = folder / "inner" / f"{number % 50}.pt"
-            with replacing(path) as file:
-                file.write(b"state")
-            path.unlink()
+            act(number)
             if stop.is_set():
                 return
 
     with ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(write_and_drop)
+        acting = pool.submit(keep_acting)
         try:
-            found = [Artifacts.of(folder).files for _ in range(300)]
+            yield
         finally:
             stop.set()
-        writing.result()
+        acting.result()
+
+
+def test_files_that_come_and_go_meanwhile_are_left_out(folder: Path) -> None:
+    def write_and_drop(number: int) -> None:
+        path = folder / "inner" / f"{number % 50}.pt"
+        with replacing(path) as file:
+            file.write(b"state")
+        path.unlink()
+
+    with meanwhile(write_and_drop):
+        found = [Artifacts.of(folder).files for _ in range(300)]
     names = {name for files in found for name, _, _ in files}
     assert {"inner/weights", "target.json"} <= names
     assert not [name for name in names if name.endswith(".tmp")]
 
 
 def test_folders_that_come_and_go_meanwhile_are_left_out(folder: Path) -> None:
-    stop = threading.Event()
-
-    def make_and_drop() -> None:
-        while not stop.is_set():
-            shutil.rmtree(tempfile.mkdtemp(dir=folder))
-
-    with ThreadPoolExecutor(1) as pool:
-        making = pool.submit(make_and_drop)
-        try:
-            found = [Artifacts.of(folder).files for _ in range(4000)]
-        finally:
-            stop.set()
-        making.result()
+    with meanwhile(lambda _: shutil.rmtree(tempfile.mkdtemp(dir=folder))):
+        found = [Artifacts.of(folder).files for _ in range(4000)]
     assert {name for files in found for name, _, _ in files} == {"inner/weights", "target.json"}
 
 
