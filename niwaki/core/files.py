@@ -10,10 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from niwaki.core.errors import ConfigError, RunFolderError
 from niwaki.core.jsonable import JSON
+
+T = TypeVar("T")
 
 UNFINISHED = ".tmp"  # how the name of a file ends that is not whole yet
 
@@ -100,6 +102,24 @@ def noted(path: Path, facts: Callable[[], Mapping[str, JSON]], *names: str) -> l
         raise RunFolderError(
             f"'{path}' is damaged ({type(error).__name__}): restore it, or start a run with "
             "another name (--name; in Python, `folder`)"
+        ) from error
+
+
+def computed_before(path: Path, parse: Callable[[Any], T]) -> T:
+    """Return what was computed before and left in a JSON file, of which `parse` makes something.
+
+    Raises:
+        RunFolderError: If it cannot be read, or is damaged.
+    """
+    try:
+        text = path.read_bytes()
+    except OSError as error:
+        raise cannot_read(path, error) from error
+    try:
+        return parse(json.loads(text))
+    except (ValueError, KeyError, TypeError) as error:
+        raise RunFolderError(
+            f"'{path}' is damaged ({type(error).__name__}): delete it, and it is computed anew"
         ) from error
 
 

@@ -50,8 +50,9 @@ def difference(value: float, reference: float) -> str:
 
 def _prefixed(value: float, symbol: str) -> str:
     for factor, prefix in _PREFIXES:
-        if abs(value) >= factor:
-            return f"{_significant(value / factor)} {prefix}{symbol}"
+        scaled = float(f"{value / factor:.2e}")  # as shown: 999.9 k is 1 M
+        if abs(scaled) >= 1.0:
+            return f"{_significant(scaled)} {prefix}{symbol}"
     return f"{value:.4g} {symbol}"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from niwaki.core.errors import RunFolderError
-from niwaki.core.files import noted, write_text_atomically
+from niwaki.core.files import computed_before, noted, write_text_atomically
 
 
 def test_the_text_replaces_what_was_there(tmp_path: Path) -> None:
@@ -59,6 +59,18 @@ def test_what_was_noted_is_read_and_damage_is_told(tmp_path: Path) -> None:
 def test_what_was_noted_and_cannot_be_read_is_not_called_damaged(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="cannot be read: the system says 'Is a directory'"):
         noted(tmp_path, dict, "first")
+
+
+def test_what_was_computed_before_is_read_and_damage_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "importance.json"
+    path.write_text('{"a": [1.0]}')
+    assert computed_before(path, lambda rows: rows["a"]) == [1.0]
+    for text in ("", "[]", '{"b": 1}'):
+        path.write_text(text)
+        with pytest.raises(RunFolderError, match=r"importance\.json' is damaged \(.*: delete it"):
+            computed_before(path, lambda rows: rows["a"])
+    with pytest.raises(RunFolderError, match="cannot be read"):
+        computed_before(tmp_path, list)
 
 
 def test_what_killed_processes_left_is_cleared(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from tests.report.studies import LATENCY, SKILL
         (0.4217, "ms", "0.422 ms"),
         (84_213.0, "bytes", "84.2 kB"),
         (512.0, "bytes", "512 B"),
+        (999_960.0, "bytes", "1.00 MB"),
+        (-999_960.0, COUNT, "\N{MINUS SIGN}1.00 M"),
         (1_310_000.0, COUNT, "1.31 M"),
         (900.0, COUNT, "900"),
         (0.0, "", "0"),

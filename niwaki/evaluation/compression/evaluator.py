@@ -20,7 +20,7 @@ from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError, ExportError
 from niwaki.core.fidelity import Fidelities
-from niwaki.core.files import write_text_atomically
+from niwaki.core.files import computed_before, write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 from niwaki.core.randomness import stream
@@ -169,8 +169,10 @@ class CompressedEvaluator(DeployedEvaluator):
 
     @cached_property
     def _ranked(self) -> Ranked:
-        rows = json.loads(self._in_folder(IMPORTANCE_FILE).read_text(encoding="utf-8"))
-        scores = {name: np.array(row, np.float64) for name, row in rows.items()}
+        scores = computed_before(
+            self._in_folder(IMPORTANCE_FILE),
+            lambda rows: {name: np.array(rows[name], np.float64) for name in rows},
+        )
         return Ranked(self.original.groups, scores)
 
     @cached_property
@@ -499,8 +501,8 @@ class CompressedEvaluator(DeployedEvaluator):
             self._say(f"most sensitive to int8: {', '.join(chosen[:5])}")
 
     def _sensitive(self) -> tuple[str, ...]:
-        return tuple(
-            json.loads(self._in_folder(SENSITIVE_FILE).read_text(encoding="utf-8"))["kept_in_fp32"]
+        return computed_before(
+            self._in_folder(SENSITIVE_FILE), lambda noted: tuple(map(str, noted["kept_in_fp32"]))
         )
 
     def _spell(self, counts: NDArray[np.int64], asked: Mapping[str, str]) -> Candidate:

@@ -1,9 +1,10 @@
 """Good first candidates: allocations of channels to a series of budgets, kept on disk."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from niwaki.compress.allocation import (
 from niwaki.compress.pruning import ChannelGroups, global_counts, normalised, uniform_counts
 from niwaki.compress.pruning.criteria.base import Scores
 from niwaki.core.errors import ConfigError, StudyError
-from niwaki.core.files import write_text_atomically
+from niwaki.core.files import computed_before, write_text_atomically
 from niwaki.core.registry import nearest
 
 ALLOCATORS = ("greedy", "pagcp", "uniform", "global")
@@ -71,8 +72,15 @@ class Proposals:
 
     @classmethod
     def load(cls, path: Path) -> "Proposals":
-        """Read what `save` wrote."""
-        data = json.loads(path.read_text(encoding="utf-8"))
+        """Read what `save` wrote.
+
+        Raises:
+            RunFolderError: If it cannot be read, or is damaged.
+        """
+        return computed_before(path, cls._of)
+
+    @classmethod
+    def _of(cls, data: Mapping[str, Any]) -> "Proposals":
         return cls(
             tuple(data["groups"]),
             tuple(

@@ -85,8 +85,8 @@ export function shortened(text, length) {
 
 function prefixed(value, symbol, digits) {
   for (const [factor, prefix] of PREFIXES) {
-    if (Math.abs(value) >= factor * 0.9995)
-      return `${significant(value / factor, digits)} ${prefix}${symbol}`;
+    const scaled = Number((value / factor).toPrecision(digits)); // as shown: 999.9 k is 1 M
+    if (Math.abs(scaled) >= 1) return `${significant(scaled, digits)} ${prefix}${symbol}`;
   }
   return `${minus(String(Number(value.toPrecision(4))))} ${symbol}`;
 }
