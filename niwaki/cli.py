@@ -53,10 +53,14 @@ def main() -> None:
 
 def _complain(error: NiwakiError) -> None:
     if "--json" in sys.argv:
-        kind = type(error).__name__
-        _print_json({"error": {"kind": kind, "message": str(error), "code": error.exit_code}})
+        _print_json(_error_json(error))
     else:
         sys.stderr.write(f"error: {error}\n")
+
+
+def _error_json(error: NiwakiError) -> dict[str, Any]:
+    kind = type(error).__name__
+    return {"error": {"kind": kind, "message": str(error), "code": error.exit_code}}
 
 
 @app.callback(invoke_without_command=True)
@@ -292,16 +296,25 @@ def verify(
 
 def _verify(folders: "list[Path]", *, as_json: bool) -> None:
     """Verify models and print what was found; all of them, also after a failure."""
+    from niwaki.core.errors import VerificationError
     from niwaki.export.bundle import verify_bundle
 
     checks = {folder: verify_bundle(folder) for folder in folders}
-    if as_json:
-        _print_json({"models": [{"folder": str(f), **c.to_json()} for f, c in checks.items()]})
-    else:
+    if not as_json:
         for folder, check in checks.items():
             _print(f"{folder}: {check.summary()}")
-    for folder, check in checks.items():
-        check.require(f"'{folder}'")
+    found = {"models": [{"folder": str(f), **c.to_json()} for f, c in checks.items()]}
+    try:
+        for folder, check in checks.items():
+            check.require(f"'{folder}'")
+    except VerificationError as error:
+        if not as_json:
+            raise
+        # Both in one object, or nothing could read either.
+        _print_json({**found, **_error_json(error)})
+        raise typer.Exit(error.exit_code) from error
+    if as_json:
+        _print_json(found)
 
 
 @app.command()

@@ -631,6 +631,9 @@ def test_a_model_that_computes_something_else_fails_loudly(
     assert done.code == 7
     assert "FAILED" in done.out
     assert "does not compute what was searched" in done.err
+    told = call("verify", str(folder), "--json")
+    assert "does not compute what was searched" in refused(told, "VerificationError", 7)
+    assert [model["passed"] for model in told.json["models"]] == [False]
 
 
 def test_the_same_front_is_read_from_python(searched: tuple[Path, Done]) -> None:
