@@ -47,6 +47,24 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     assert 0.85 <= covered / 200 <= 1.0
 
 
+@pytest.mark.parametrize("n_rounds", [8, 16])
+def test_few_rounds_hold_the_truth_as_often_as_many(n_rounds: int) -> None:
+    rng = np.random.default_rng(0)
+    ratios, medians = 0, 0
+    for _ in range(200):
+        candidate = rng.normal(2.0, 0.1, (n_rounds, 1)) + rng.normal(0.0, 0.02, (n_rounds, 4))
+        reference = rng.normal(1.0, 0.01, (n_rounds, 8))
+        ratio, median = ratio_of_runs(candidate, reference, rng), median_of_runs(candidate, rng)
+        ratios += ratio.low <= (2.0 - 1.2816 * 0.102) / (1.0 - 1.2816 * 0.01) <= ratio.high
+        medians += median.low <= 2.0 <= median.high
+    assert min(ratios, medians) / 200 >= 0.9
+
+
+def test_no_interval_goes_below_zero() -> None:
+    times = np.array([[1.0], [1.0], [50.0], [1.0]])
+    assert median_of_runs(times, np.random.default_rng(0)).low == 0.0
+
+
 def test_slow_drift_widens_the_interval() -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(1.0, 0.05, (100, 1))
