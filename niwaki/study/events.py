@@ -10,6 +10,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 
 SCHEMA = 1
+REPAIR = "removed a torn last line"  # first words of the note that a repaired ledger holds
 
 
 def utc_now() -> str:

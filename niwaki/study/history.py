@@ -10,7 +10,7 @@ from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.spaces.base import Space
-from niwaki.study.events import Asked, Baseline, Event, Final, Note, Started, Told
+from niwaki.study.events import REPAIR, Asked, Baseline, Event, Final, Note, Started, Told
 from niwaki.study.soundness import sound
 
 SESSION = "session"  # first word of the note that opens each session
@@ -161,7 +161,8 @@ class History:
     def _advance(self, event: Event) -> None:
         """Count the time since the last event, unless a new session opens with this one."""
         now = datetime.fromisoformat(event.at)
-        opens = isinstance(event, Note) and event.text.startswith(SESSION)
+        # A ledger is repaired when it is opened, before the session's own note.
+        opens = isinstance(event, Note) and event.text.startswith((SESSION, REPAIR))
         if self._previous is not None and not opens:
             self.seconds += max(0.0, (now - self._previous).total_seconds())
         self._previous, self.last_at = now, event.at

@@ -18,6 +18,7 @@ from typing import Self
 from niwaki.core.errors import LedgerError, RunFolderError
 from niwaki.core.files import cannot_write, sync_to_disk
 from niwaki.study.events import (
+    REPAIR,
     SCHEMA,
     Asked,
     Event,
@@ -219,7 +220,7 @@ class Ledger:
         # A torn first line means that the study had not begun, so there is nothing to note.
         if scan.events:
             text = scan.torn[:200].decode(errors="replace")
-            note = Note(f"removed a torn last line of {len(scan.torn)} bytes: {text}")
+            note = Note(f"{REPAIR} of {len(scan.torn)} bytes: {text}")
             line, end = encode_line(note), size + len(encode_line(note))
             while size < end:  # a nearly full disk takes part of it; only the next write says why
                 size += os.pwrite(self._descriptor, line[size - end :], size)
