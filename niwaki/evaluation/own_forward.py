@@ -11,7 +11,7 @@ from torch import fx, nn
 
 from niwaki.core.errors import ConfigError
 
-_REMEDY = "so copies of the model would compute with its layers: write it as a method of a class"
+_COMPILED = "_torchdynamo_orig_callable"  # in which torch.compile keeps what it was given
 
 
 def forward_of(module: nn.Module) -> Callable[..., Any]:
@@ -28,7 +28,7 @@ def forward_of(module: nn.Module) -> Callable[..., Any]:
     if not isinstance(method, MethodType) or method.__self__ is not module:
         raise ConfigError(
             "the model's `forward` was replaced by a function that knows this one object, "
-            + _REMEDY
+            + _remedy(own)
         )
     function = method.__func__
     if not isinstance(own, partial):
@@ -37,27 +37,46 @@ def forward_of(module: nn.Module) -> Callable[..., Any]:
 
 
 def require_copyable(module: nn.Module) -> None:
-    """Refuse a hook, or a `forward` that replaced a part's, that knows layers by itself.
+    """Refuse a function that knows layers by itself: a hook, or an attribute, as of a part.
 
-    Of the parts alone: `forward_of` is stricter with the module's `forward`. Functions that know no
-    layers, such as `lambda x: x`, are the same in every copy.
+    A `forward` that replaced a part's is such an attribute; `forward_of` is stricter with the
+    module's own. Functions that know no layers, such as `lambda x: x`, are the same in every copy,
+    and methods are those of each copy.
 
     Raises:
         ConfigError: With the path of the part.
     """
     for path, part in module.named_modules():
-        if path and _knows_layers(vars(part).get("forward")):
-            raise ConfigError(
-                f"the `forward` of '{path}' was replaced by a function that knows layers by "
-                f"itself, {_REMEDY}"
-            )
+        place = f"'{path}'" if path else "the model"
+        for name, value in vars(part).items():
+            if not path and name == "forward":
+                continue
+            for own in filter(_knows_layers, _held_in(value)):
+                what = "was replaced by" if name == "forward" else "holds"
+                raise ConfigError(
+                    f"the `{name}` of {place} {what} a function that knows layers by itself, "
+                    + _remedy(own)
+                )
         hooks = (*part._forward_pre_hooks.values(), *part._forward_hooks.values())
-        if any(map(_knows_layers, hooks)):
-            place = f"'{path}'" if path else "the model"
+        for own in filter(_knows_layers, hooks):
             raise ConfigError(
-                f"a hook of {place} is a function that knows layers by itself, {_REMEDY}, or "
+                f"a hook of {place} is a function that knows layers by itself, {_remedy(own)}, or "
                 "remove it if it only watches (`_forward_hooks.clear()` of the layer)"
             )
+
+
+def _remedy(own: object) -> str:
+    why = "so copies of the model would compute with its layers: "
+    if hasattr(own, _COMPILED):
+        return f"{why}give the model as it was before torch.compile"
+    return f"{why}write it as a method of a class"
+
+
+def _held_in(value: object) -> tuple[object, ...]:
+    """Return what an attribute holds: itself, or what is in it, if it is a list or the like."""
+    if type(value) is dict:  # hooks are kept in others
+        return tuple(value.values())
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
 
 
 def _knows_layers(own: object) -> bool:

@@ -16,6 +16,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.files import noted
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of
+from niwaki.evaluation.compression.as_written import as_written
 from niwaki.evaluation.compression.parts import part_of
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
@@ -104,7 +105,7 @@ class ModelSource:
 
     def whole(self) -> nn.Module:
         """Return a copy of the model that the part is of, in evaluation mode, called plainly."""
-        return plainly_called(with_plain_weights(copied(self._model()))).eval()
+        return plainly_called(with_plain_weights(copied(self._model))).eval()
 
     @property
     def computed(self) -> tuple[str, ...]:
@@ -113,10 +114,7 @@ class ModelSource:
 
     @cached_property
     def _plain(self) -> nn.Module:
-        given = self._given()
-        # What a caller holds is left as it is, its mode included.
-        own = copied(given) if self.module is not None else given
-        return plainly_called(with_plain_weights(own)).eval()
+        return plainly_called(with_plain_weights(self._given())).eval()
 
     def require_same(self, folder: Path) -> None:
         """Check that the model is the one that this folder began with; take note of it at first.
@@ -134,8 +132,9 @@ class ModelSource:
             )
 
     def _given(self) -> nn.Module:
-        return part_of(self._model(), self.part)
+        return part_of(self._model, self.part)
 
+    @cached_property
     def _model(self) -> nn.Module:
         found = self.module if self.module is not None else self._built
         if not isinstance(found, nn.Module):
@@ -144,4 +143,5 @@ class ModelSource:
                 f"{came} {kind_of(found)}, but a trained torch.nn.Module is needed: give "
                 "the module itself, with its weights loaded"
             )
-        return found
+        # What a caller holds is left as it is, its mode included.
+        return as_written(copied(found) if self.module is not None else found)

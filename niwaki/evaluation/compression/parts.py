@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from niwaki.compress.pruning.copying import copied
 from niwaki.core.errors import ConfigError, DataError, ExportError
 from niwaki.core.registry import nearest
+from niwaki.evaluation.compression.as_written import as_written
 from niwaki.export.bundle import read_bundle
 from niwaki.export.fx_graph import build_graph
 from niwaki.export.torch_export import export_module
@@ -105,7 +106,7 @@ def with_part(module: nn.Module, path: str, folder: Path | str) -> nn.Module:
     """
     if not path:
         raise ConfigError("a part has a path in the model, such as 'backbone', but '' came")
-    smaller = copied(module).eval()
+    smaller = as_written(copied(module)).eval()
     replaced, deployed = part_of(smaller, path), DeployedPart(folder)
     for each, part in list(smaller.named_modules(remove_duplicate=False)):
         if part is replaced:

@@ -19,6 +19,7 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.registry import nearest
+from niwaki.evaluation.compression.as_written import as_written
 from niwaki.evaluation.compression.plain_calls import plainly_called, take_integers
 from niwaki.evaluation.compression.plain_weights import with_plain_weights
 from niwaki.export.calibration import activation_ranges
@@ -55,7 +56,7 @@ class CompressionPlans:
         Raises:
             SpaceError: If the plan does not fit: names the first layer that differs.
         """
-        whole = with_plain_weights(copied(module)).eval()
+        whole = with_plain_weights(as_written(copied(module))).eval()
         check_fits(whole, self.pruning)
         seen = _several(batches)
         return compensated(whole, self.pruning, input_moments(whole, seen) if seen else None)
@@ -86,7 +87,7 @@ class CompressionPlans:
         given = _several(batches)
         if not given:
             raise DataError("there is no batch to calibrate on: give at least one")
-        module = copied(module).eval()
+        module = as_written(copied(module)).eval()
         if not given[0].is_floating_point():
             module = plainly_called(module)
             take_integers(module)

@@ -1,5 +1,7 @@
 """Where a model comes from."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -27,6 +29,46 @@ def test_a_function_that_needs_arguments_is_refused() -> None:
 def test_what_is_no_module_is_refused_by_what_it_is(given: object, words: str) -> None:
     with pytest.raises(ConfigError, match=f"the model is {words}, but .*: give the module itself"):
         ModelSource(module=given).load()  # type: ignore[arg-type]
+
+
+def compiled(how: str) -> nn.Module:
+    part = nn.Sequential(nn.Linear(2, 3), nn.ReLU())
+    model: Any = nn.Sequential(part, nn.Linear(3, 2))
+    match how:
+        case "whole":
+            model = torch.compile(model, backend="eager")
+        case "part":
+            model[0] = torch.compile(part, backend="eager")
+        case "in place":
+            part.compile(backend="eager")
+    found: nn.Module = model
+    return found
+
+
+@pytest.mark.parametrize("how", ["whole", "part", "in place"])
+def test_what_is_compiled_is_taken_as_it_was_written(how: str) -> None:
+    model, inputs = compiled(how), torch.ones(1, 2)
+    own = ModelSource(module=model).load()
+    assert [name for name, _ in own.named_parameters()][:2] == ["0.0.weight", "0.0.bias"]
+    torch.testing.assert_close(own(inputs), model(inputs))
+    part = ModelSource(module=model, part="0").load()
+    assert [name for name, _ in part.named_parameters()] == ["0.weight", "0.bias"]
+
+
+class Nested(nn.Linear):
+    def forward(self, x: torch.Tensor) -> Any:
+        return {"a": {"b": super().forward(x)}}
+
+
+def compiled_in_place() -> nn.Module:
+    model = Nested(2, 2)
+    model.compile(backend="eager")
+    return model
+
+
+def test_a_model_that_a_function_compiles_is_called_plainly() -> None:
+    own = ModelSource(f"{__name__}:{compiled_in_place.__name__}").load()
+    assert list(own(torch.ones(1, 2))) == ["a_b"]
 
 
 class Acting(nn.Linear):

@@ -169,8 +169,10 @@ def test_a_part_that_reads_integers_answers_as_it_did(tmp_path: Path) -> None:
         inputs={"x": tokens.numpy().astype(np.float32)},
         torch_outputs={"y": reader(tokens).detach().numpy()},
     )
-    deployed = with_part(model, "body", tmp_path / "body")
-    torch.testing.assert_close(deployed(tokens), model(tokens))
+    compiled: Any = torch.compile(model, backend="eager")
+    for each in (model, compiled):
+        deployed = with_part(each, "body", tmp_path / "body")
+        torch.testing.assert_close(deployed(tokens), model(tokens))
 
 
 def test_no_part_is_put_in_place_without_a_bundle(tmp_path: Path) -> None:

@@ -243,6 +243,48 @@ def test_a_part_whose_forward_knows_layers_is_refused_by_its_path(how: str) -> N
         plainly_called(copied(model))
 
 
+class Calling(nn.Module):
+    """Calls what it holds, which reads a layer of its own."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 2)
+        self.calls: Any = {
+            "a method": [self.doubled],
+            "a function": [lambda x: self.layer(x)],
+            "a compiled method": [torch.compile(self.doubled, backend="eager")],
+        }[how]
+
+    def doubled(self, x: torch.Tensor) -> torch.Tensor:
+        twice: torch.Tensor = 2.0 * self.layer(x)
+        return twice
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for call in self.calls:
+            x = call(x)
+        return x
+
+
+@pytest.mark.parametrize(
+    ("how", "remedy"),
+    [("a function", "write it as a method"), ("a compiled method", r"before torch\.compile")],
+)
+def test_a_function_that_knows_layers_is_refused_wherever_a_part_holds_it(
+    how: str, remedy: str
+) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), Calling(how))
+    with pytest.raises(ConfigError, match=f"`calls` of '1' holds a function that .*: .*{remedy}"):
+        plainly_called(copied(model))
+
+
+def test_a_method_that_a_part_holds_is_that_of_each_copy() -> None:
+    called = copied(plainly_called(nn.Sequential(nn.Linear(4, 4), Calling("a method"))))
+    with torch.no_grad():
+        for weight in called.parameters():
+            weight.zero_()
+    assert not called(torch.ones(2, 4)).any()
+
+
 def test_a_part_may_be_called_by_a_function_that_knows_no_layers() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2), nn.Linear(3, 2)).eval()
     vars(model[1])["forward"] = lambda x: torch.relu(x)

@@ -55,6 +55,12 @@ def test_another_checkpoint_is_pruned_and_quantized() -> None:
         assert 0.0 < error < MOST_ERROR * values.std()
 
 
+def test_a_compiled_checkpoint_is_pruned_as_it_was_written() -> None:
+    smaller = plans().prune(another()).state_dict()
+    found = plans().prune(torch.compile(another(), backend="eager")).state_dict()  # type: ignore[arg-type]
+    torch.testing.assert_close(dict(found), dict(smaller))
+
+
 def test_with_inputs_the_weights_make_up_for_what_goes() -> None:
     images = torch.from_numpy(spots(256, 7)[0])
     checkpoint = build()
