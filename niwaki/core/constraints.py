@@ -2,6 +2,7 @@
 
 import ast
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -89,15 +90,19 @@ class Constraint:
         """
         if not isinstance(text, str):
             raise ConfigError(f"a constraint is a text, but {text!r} came: {_FORM}")
+        text = text.strip()
+        marked = re.sub(r"(?=\w)", "_", text, count=1)  # Python takes no name `class` or `2d_rmse`
         try:
-            node = ast.parse(text.strip(), mode="eval").body
+            node = ast.parse(marked, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             raise ConfigError(f"constraint '{text}' cannot be read: {_FORM}") from error
         if not (isinstance(node, ast.Compare) and len(node.ops) == 1):
             raise ConfigError(f"constraint '{text}' is not one comparison: {_FORM}")
         left, operator, right = node.left, node.ops[0], node.comparators[0]
         sign = _sign(operator, text)
-        if not isinstance(left, ast.Name) or left.id == BASELINE:
+        # Not `left.id`: Python takes the micro sign in it for a Greek letter, and nobody else does.
+        name = (ast.get_source_segment(marked, left) or "")[1:]
+        if not isinstance(left, ast.Name) or name == BASELINE or name.isdecimal():
             raise ConfigError(f"constraint '{text}' must start with a value's name: {_FORM}")
         try:
             scale, offset = _linear(right, text)
@@ -105,9 +110,6 @@ class Constraint:
             scale, offset = math.inf, math.inf
         if not (math.isfinite(scale) and math.isfinite(offset)):
             raise ConfigError(f"constraint '{text}' has a bound that is not finite: {_FORM}")
-        text = text.strip()
-        # Not `left.id`: Python takes the micro sign in it for a Greek letter, and nobody else does.
-        name = ast.get_source_segment(text, left) or left.id
         return cls(text=text, name=name, sign=sign, scale=scale, offset=offset)
 
     @property

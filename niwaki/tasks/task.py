@@ -172,7 +172,8 @@ def declared(name: str, settings: TaskSettings) -> Task:
     """
     if not name.isidentifier():
         raise ConfigError(
-            f"task name '{name}' must be letters, digits and underscores, like 'depth'"
+            f"task name '{name}' must be letters, digits and underscores, like 'depth', and begin "
+            "with no digit"
         )
     kind = TaskKind(_one_of(settings.kind, [str(kind) for kind in TaskKind], f"tasks.{name}.kind"))
     if not settings.weight >= 0.0:
