@@ -95,7 +95,7 @@ class Progress:
         steps: Done, those of an earlier training that it continued included.
         continued_from: Steps that an earlier training had done.
         loss: Mean over the last epoch of its own, about 1 at chance; NaN if there was none.
-        seconds: Spent in steps, as `RecipeSettings.max_seconds` counts them.
+        seconds: Spent in these steps, as `RecipeSettings.max_seconds` counts them.
         failure: Why it stopped early, a sentence; empty if it did not.
     """
 
@@ -165,7 +165,7 @@ class ScratchTraining:
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
         )
-        self.steps_done = 0
+        self.steps_done, self._seconds = 0, 0.0
         self.captures = self._device.type == "cuda"
         self._captured: CapturedGradients | None = None
 
@@ -192,7 +192,7 @@ class ScratchTraining:
     def _run(
         self, computing: Callable[[], AbstractContextManager[None]], clock: Callable[[], float]
     ) -> Progress:
-        begin, seconds = self.steps_done, 0.0
+        begin = self.steps_done
         losses: list[float] = []
         for batch in self._batches():
             if self.steps_done % self._steps_per_epoch == 0:
@@ -200,11 +200,11 @@ class ScratchTraining:
             with computing():
                 started = clock()
                 losses.append(self._step(batch))
-                seconds += clock() - started
-            if failure := self._failure(losses[-1], seconds):
-                return Progress(self.steps_done, begin, losses[-1], seconds, failure)
+                self._seconds += clock() - started
+            if failure := self._failure(losses[-1]):
+                return Progress(self.steps_done, begin, losses[-1], self._seconds, failure)
         mean = sum(losses) / len(losses) if losses else math.nan
-        return Progress(self.steps_done, begin, mean, seconds)
+        return Progress(self.steps_done, begin, mean, self._seconds)
 
     def finished(self) -> nn.Module:
         """Return the network on the CPU, in evaluation mode, batch-norm statistics taken anew.
@@ -226,6 +226,7 @@ class ScratchTraining:
         """Return everything that the rest of the training depends on."""
         return {
             "steps_done": self.steps_done,
+            "seconds": self._seconds,
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "in_units": self._in_units,
@@ -239,6 +240,7 @@ class ScratchTraining:
         self.network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         self.steps_done = int(state["steps_done"])
+        self._seconds = float(state.get("seconds", 0.0))  # earlier versions did not keep it
 
     def _batches(self) -> Iterator[Tensors]:
         """Yield the batches that are still to be learnt from."""
@@ -294,8 +296,8 @@ class ScratchTraining:
         progress = self.steps_done / self._n_annealed
         return self._recipe.learning_rate * 0.5 * (1.0 + math.cos(math.pi * progress))
 
-    def _failure(self, loss: float, seconds: float) -> str:
-        limit = self._recipe.max_seconds
+    def _failure(self, loss: float) -> str:
+        limit, seconds = self._recipe.max_seconds, self._seconds
         done = f"{self.steps_done} of {self.n_steps} steps"
         if not math.isfinite(loss):
             return f"the training diverged: its loss is {loss} after {done}"

@@ -150,6 +150,15 @@ def test_a_slow_training_is_stopped_between_steps(items: TaskData) -> None:
     )
 
 
+def test_a_training_that_goes_on_has_the_time_of_an_unbroken_one(items: TaskData) -> None:
+    recipe = replace(RECIPE, max_seconds=1.55, schedule="full")
+    half, whole = (training(items, recipe, fidelity=share) for share in (0.5, 1.0))
+    assert half.run(nullcontext, clock=Clock()).failure == ""
+    whole.restore(half.state())
+    failure = whole.run(nullcontext, clock=Clock()).failure
+    assert failure == "the training is too slow: 16 of 24 steps took 1.6 s, of 1.55 s allowed"
+
+
 def test_waiting_for_others_is_not_its_own_time(items: TaskData) -> None:
     clock = Clock()
 
