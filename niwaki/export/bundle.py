@@ -23,6 +23,7 @@ from niwaki.export.comparison import Tolerance
 from niwaki.export.inference import infer
 from niwaki.export.privacy import refuse_local_paths_in_bytes, strip_local_information
 from niwaki.export.verification_data import (
+    WRITE_AGAIN,
     Arrays,
     VerificationData,
     first_items,
@@ -117,12 +118,13 @@ def read_bundle(folder: Path) -> Bundle:
     try:
         found = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
-        raise ExportError(f"model '{path}' cannot be read: {error.strerror}") from error
+        raise ExportError(
+            f"model '{path}' cannot be read ({error.strerror}): {WRITE_AGAIN}"
+        ) from error
     if found != card.file.sha256:
         raise ExportError(
             f"'{path}' is not the file that its card speaks of: its SHA-256 starts with "
-            f"{found[:12]}, and {card.file.sha256[:12]} was written. Restore it, or export the "
-            "model again"
+            f"{found[:12]}, and {card.file.sha256[:12]} was written. Restore it, or {WRITE_AGAIN}"
         )
     return Bundle(folder, card)
 
@@ -265,7 +267,9 @@ def _temporary_sibling(folder: Path) -> Iterator[Path]:
             tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=UNFINISHED, dir=folder.parent)
         )
     except OSError as error:
-        raise ExportError(f"'{folder}' cannot be made: {error.strerror}") from error
+        raise ExportError(
+            f"'{folder}' cannot be made: the system says '{error.strerror}'; give another folder"
+        ) from error
     try:
         yield draft
     finally:

@@ -16,6 +16,7 @@ from niwaki.core.files import replacing
 from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
 from niwaki.export.privacy import PREFIX, refuse_local_paths_in_json
+from niwaki.export.verification_data import WRITE_AGAIN
 from niwaki.targets.latency import Latency
 from niwaki.tasks.preprocessing import Preprocessing
 from niwaki.tasks.task import TaskKind
@@ -166,9 +167,7 @@ class ModelCard:
         try:
             return _card(fields)
         except (AttributeError, KeyError, TypeError, ValueError, NiwakiError) as error:
-            raise ExportError(
-                f"the model card is damaged, at {error}: export the model again"
-            ) from error
+            raise ExportError(f"the model card is damaged, at {error}: {WRITE_AGAIN}") from error
 
     def save(self, path: Path) -> None:
         """Write the card, whole or not at all.
@@ -194,7 +193,9 @@ class ModelCard:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
-            raise ExportError(f"model card '{path}' cannot be read: {error}") from error
+            raise ExportError(
+                f"model card '{path}' cannot be read ({error}): {WRITE_AGAIN}"
+            ) from error
         try:
             return cls.from_json(data)
         except ExportError as error:
@@ -233,14 +234,12 @@ def write_metadata(model: onnx.ModelProto, card: ModelCard) -> None:
 
 def _known_schema(data: object) -> Mapping[str, Any]:
     if not isinstance(data, Mapping) or "schema_version" not in data:
-        raise ExportError(
-            "this is no model card: it has no 'schema_version'. Export the model again"
-        )
+        raise ExportError(f"this is no model card, having no 'schema_version': {WRITE_AGAIN}")
     found = data["schema_version"]
     if found == SCHEMA_VERSION:
         return data
     newer = isinstance(found, int) and found > SCHEMA_VERSION
-    remedy = "update niwaki" if newer else "export the model again"
+    remedy = "update niwaki" if newer else WRITE_AGAIN
     raise ExportError(
         f"the model card has schema {found}, but niwaki {__version__} reads {SCHEMA_VERSION}: "
         f"{remedy}"

@@ -22,6 +22,9 @@ NO_CLASSES: Mapping[str, int] = {}
 
 _GROUPS = ("inputs", "torch", "recorded")
 
+# `export` copies what is in a run's folder, which only its search writes.
+WRITE_AGAIN = "export the model again, or, in the folder of a run, start the same search again"
+
 
 @dataclass(frozen=True, eq=False)
 class VerificationData:
@@ -58,11 +61,9 @@ class VerificationData:
                     group, _, name = key.partition(":")
                     groups[group][name] = arrays[key]
         except (*NPZ_DAMAGE, KeyError) as error:
-            raise ExportError(
-                f"'{path}' cannot be read ({error}): export the model again"
-            ) from error
+            raise ExportError(f"'{path}' cannot be read ({error}): {WRITE_AGAIN}") from error
         if empty := [group for group, values in groups.items() if not values]:
-            raise ExportError(f"'{path}' holds no {empty[0]} arrays: export the model again")
+            raise ExportError(f"'{path}' holds no {empty[0]} arrays: {WRITE_AGAIN}")
         return cls(groups["inputs"], groups["torch"], groups["recorded"])
 
 

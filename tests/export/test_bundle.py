@@ -115,6 +115,27 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
         verify_bundle(tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["model.onnx", "model.json", "verification.npz"])
+@pytest.mark.parametrize("left", [None, b"", b"{}"])
+def test_what_a_run_can_only_write_anew_is_said_with_its_remedy(
+    tmp_path: Path, name: str, left: bytes | None
+) -> None:
+    damaged = write(tmp_path / "out").folder / name
+    damaged.unlink()
+    if left is not None:
+        damaged.write_bytes(left)
+    with pytest.raises(ExportError, match=rf"{name}.*in the folder of a run, start the same searc"):
+        copy_bundle(tmp_path / "out", tmp_path / "copy")
+
+
+def test_a_file_where_a_folder_should_be_is_named_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(
+        ExportError, match=r"cannot be made: the system says .*; give another folde"
+    ):
+        write(tmp_path / "out" / "first")
+
+
 def test_damaged_data_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "out")
     path = tmp_path / "out" / VERIFICATION_FILE
