@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -146,7 +147,7 @@ def _read_text(
             cells = list(zip(*_whole_lines(lines, path, n_columns=len(known)), strict=True))
     except UnicodeDecodeError as error:
         raise DataError(f"'{path}' is not in UTF-8 ({error}): save it in that encoding") from error
-    except (OSError, EOFError, csv.Error) as error:
+    except (OSError, EOFError, zlib.error, csv.Error) as error:
         raise DataError(f"'{path}' cannot be read as comma-separated text: {error}") from error
     if not cells:
         return {name: np.empty(0) for name in wanted}

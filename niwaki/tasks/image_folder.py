@@ -1,5 +1,6 @@
 """The data source `image_folder`: one subfolder of images for each class. Needs pillow."""
 
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ _READER_VERSION = 2  # raise it with every change of the pixels that a file give
 _MODES = ("RGB", "L")
 _SIXTEEN_BITS = 2**16 - 1  # the largest value
 _BYTE_IN_SIXTEEN_BITS = 257  # so that white stays white
+# What pillow raises of damaged files: a struct.error of Exif, a RuntimeError of AVIF.
+_DAMAGE = (OSError, ValueError, SyntaxError, RuntimeError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def read_image(
         with image_module.open(path) as opened:
             turned = operations.exif_transpose(opened)
             image = _deep_grey(turned, path) if turned.mode[0] in "IF" else turned.convert(mode)
-    except (OSError, ValueError, SyntaxError, image_module.DecompressionBombError) as error:
+    except (*_DAMAGE, image_module.DecompressionBombError) as error:
         if isinstance(error, DataError):
             raise
         raise _unreadable(path, error) from error

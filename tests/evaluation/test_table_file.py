@@ -171,6 +171,13 @@ def test_a_damaged_file_is_an_error_of_ours(tmp_path: Path, name: str) -> None:
         read_columns(tmp_path / name, ["a"])
 
 
+def test_damage_within_compressed_text_is_an_error_of_ours(tmp_path: Path) -> None:
+    whole = gzip.compress(CSV.encode())
+    (tmp_path / "t.csv.gz").write_bytes(whole[:10] + b"\xff" * 9 + whole[19:])
+    with pytest.raises(DataError, match="cannot be read as"):
+        read_columns(tmp_path / "t.csv.gz", ["a"])
+
+
 def test_an_unknown_kind_of_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"\.parquet"):
         read_columns(write(tmp_path / "t.xlsx"), ["a"])

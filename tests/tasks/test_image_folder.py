@@ -170,6 +170,17 @@ def test_a_photo_taken_sideways_is_turned_upright(tmp_path: Path) -> None:
     assert (found[2:] == 0).all()
 
 
+def test_notes_on_how_a_photo_was_taken_that_are_damaged_are_told(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x010F], exif[0x0112] = "M", 6
+    file = tmp_path / "photo.jpg"
+    Image.new("RGB", (4, 2)).save(file, exif=exif)
+    maker, height = b"\x01\x0f\x00\x02", b"\x01\x01\x00\x02"  # of which text is none
+    file.write_bytes(file.read_bytes().replace(maker, height))
+    with pytest.raises(DataError, match=r"photo\.jpg' cannot be read as an image"):
+        read_image(file, (4, 2), "RGB")
+
+
 @pytest.mark.parametrize("mode", ["P", "RGBA", "LA", "1", "CMYK"])
 def test_other_modes_are_converted(tmp_path: Path, mode: str) -> None:
     Image.new("RGB", (5, 5), RED).convert(mode).save(tmp_path / "x.tiff")
