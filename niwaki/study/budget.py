@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import FULL
@@ -30,6 +30,8 @@ class Budget:
             value = getattr(self, name)
             if not (isinstance(value, Real) and value >= 0):  # type: ignore[operator]
                 raise ConfigError(f"the budget's `{name}` is {value!r}: give a number from 0 on")
+            plain = int(value) if isinstance(value, Integral) else float(value)
+            object.__setattr__(self, name, plain)  # what is written down has no numpy's
 
 
 def spent(history: History, limit: int, *, sign: str = " of ") -> str:

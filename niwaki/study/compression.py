@@ -5,9 +5,11 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -84,8 +86,11 @@ class CompressionRequest:
 
     def __post_init__(self) -> None:
         require_counts(self, "evaluations", "n_workers", "n_finalists", "seed")
-        if self.latency_ms is not None and not 0.0 < self.latency_ms < math.inf:
-            raise ConfigError(f"'latency_ms' is {self.latency_ms}: give a finite number above 0")
+        latency_ms: object = self.latency_ms
+        if latency_ms is not None:
+            if not (isinstance(latency_ms, Real) and 0.0 < latency_ms < math.inf):  # type: ignore[operator]
+                raise ConfigError(f"'latency_ms' is {latency_ms!r}: give a finite number above 0")
+            object.__setattr__(self, "latency_ms", float(latency_ms))
         if self.settings.model:
             raise ConfigError(
                 f"the setting 'model' is '{self.settings.model}': it is for configurations; here, "
@@ -248,7 +253,7 @@ def _config(
 ) -> dict[str, JSON]:
     """Return what must stay as it is while a compression continues, and what may change."""
     asked = replace(request.settings, pruning=pruning)
-    plain: dict[str, JSON] = json.loads(json.dumps(asdict(asked)))
+    plain: dict[str, JSON] = json.loads(json.dumps(asdict(asked), default=np.generic.item))
     return {
         "objectives": list(OBJECTIVES),
         "target": type(target).__qualname__,

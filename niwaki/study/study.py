@@ -77,7 +77,7 @@ class StudySettings:
             begins with the best of them, and `surrogate` learns from all that they measured.
 
     Raises:
-        ConfigError: If `seed` or `n_finalists` is no whole number from 0 on.
+        ConfigError: If `seed` or `n_finalists` is no whole number from 0 on, or a list is a text.
     """
 
     objectives: Sequence[str | Objective]
@@ -92,6 +92,9 @@ class StudySettings:
 
     def __post_init__(self) -> None:
         require_counts(self, "seed", "n_finalists")
+        for name in ("objectives", "constraints"):
+            if isinstance(given := getattr(self, name), str):
+                raise ConfigError(f"'{name}' is '{given}': give a list, such as ['{given}']")
 
 
 class Study:

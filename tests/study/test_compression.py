@@ -4,7 +4,9 @@ import json
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -15,11 +17,17 @@ from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
-from niwaki.study.compression import Compressed, CompressionRequest, data_loader
+from niwaki.study.compression import (
+    Compressed,
+    CompressionRequest,
+    compression_study,
+    data_loader,
+)
 from niwaki.study.front import FrontModel
 from niwaki.study.report_page import report_data
 from niwaki.study.run import Run, load_front
 from niwaki.study.tables import front_table
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.evaluation.compression.small import build, loaders, unlabelled
 
 SETTINGS = CompressionSettings(
@@ -158,8 +166,19 @@ def test_learning_from_earlier_runs_without_a_search_is_refused() -> None:
 def test_a_budget_without_end_and_a_second_model_are_refused() -> None:
     with pytest.raises(ConfigError, match="'latency_ms' is inf: give a finite number above 0"):
         CompressionRequest(latency_ms=float("inf"))
+    with pytest.raises(ConfigError, match="'latency_ms' is '5': give a finite number above 0"):
+        CompressionRequest(latency_ms=cast("Any", "5"))
     with pytest.raises(ConfigError, match="what is given to be compressed"):
         CompressionRequest(settings=CompressionSettings(model="other.py:build"))
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, tuning=replace(SETTINGS.tuning, epochs=cast("Any", np.int64(3))))
+    request = CompressionRequest(latency_ms=cast("Any", np.float32(0.5)), settings=settings)
+    source = ModelSource("", build())
+    data = data_loader(source, loaders(), None, seed=0)
+    study = compression_study(source, data, OnnxRuntimeCpu(), request, folder=tmp_path / "run")
+    assert study.description.n_evaluations > 0
 
 
 def test_another_model_or_other_settings_are_another_run(tmp_path: Path) -> None:

@@ -447,3 +447,16 @@ def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
     for budget in ({"evaluations": -3}, {"evaluations": math.nan}, {"seconds": math.nan}):
         with pytest.raises(ConfigError, match="give a number from 0 on"):
             Budget(**cast("Any", budget))
+
+
+@pytest.mark.parametrize("wrong", [{"objectives": "gain"}, {"constraints": "gain"}])
+def test_a_text_in_the_place_of_a_list_is_told_as_that(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"' is 'gain': give a list, such as \['gain'\]"):
+        StudySettings(**{"objectives": ("gain",), **wrong})
+
+
+def test_a_budget_in_numbers_of_numpy_is_one(tmp_path: Path) -> None:
+    budget = Budget(cast("Any", np.int64(3)), cast("Any", np.float32(600.0)))
+    formula_study(tmp_path / "run", FormulaEvaluator(), n=cast("Any", np.int64(3))).run()
+    assert Run.read(tmp_path / "run").description.n_evaluations == 3
+    assert (type(budget.evaluations), type(budget.seconds)) == (int, float)
