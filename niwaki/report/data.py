@@ -42,6 +42,7 @@ class ReportData:
             The baseline's key may be among them: then exported models are compared with that one.
         unexported: Finalists that could not be exported, with their reasons, by candidate key.
         front_keys: Candidate keys of the front.
+        spare_keys: Candidate keys of models of the search's front that no finalist was made of.
         knee_key: Candidate key of the front's knee; empty if there is no front.
         chosen_keys: Candidate keys of the models that were chosen for use; the page is about the
             first of them.
@@ -79,6 +80,7 @@ class ReportData:
     finals: Mapping[str, Measurement] = field(default_factory=dict)
     unexported: Mapping[str, Measurement] = field(default_factory=dict)
     front_keys: tuple[str, ...] = ()
+    spare_keys: tuple[str, ...] = ()
     knee_key: str = ""
     chosen_keys: tuple[str, ...] = ()
     chosen_because: str = ""

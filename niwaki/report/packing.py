@@ -98,6 +98,7 @@ def _models(models: Models) -> dict[str, JSON]:
         "seconds": _numbers([row.measurement.seconds for row in rows]),
         "fidelity": _numbers([row.measurement.fidelity for row in rows]),
         "front": models.front,
+        "spare": models.find(data.spare_keys),
         "knee": next(iter(models.find([data.knee_key])), None),
         "baseline": next(iter(baseline), None),
         "chosen": models.find(data.chosen_keys),

@@ -85,6 +85,7 @@ def report_data(run: Run) -> ReportData:
         finals=history.exported,
         unexported=history.unexported,
         front_keys=tuple(model.key for model in front.models),
+        spare_keys=tuple(model.key for model in run.spare),
         knee_key="" if knee is None else knee.key,
         chosen_keys=() if chosen is None else (chosen.key,),
         chosen_because="" if chosen is None or front.choice is None else front.choice.why,

@@ -16,7 +16,7 @@ from niwaki.core.pareto import grown, non_dominated, own_volume, scale_of
 from niwaki.core.registry import nearest
 from niwaki.study.choice import Choice
 from niwaki.study.description import StudyDescription
-from niwaki.study.front import Front, front_of
+from niwaki.study.front import Front, FrontModel, front_of
 from niwaki.study.growth import Growth, counts
 from niwaki.study.history import History
 from niwaki.study.ledger import read_ledger
@@ -114,6 +114,20 @@ class Run:
             folder=self.folder.path,
         )
         return replace(found, choice=Choice.load(self.folder.chosen), weights=self.weights)
+
+    @cached_property
+    def spare(self) -> tuple[FrontModel, ...]:
+        """Models of the search's front that no finalist was made of, once there are finalists."""
+        if not self.history.exported:
+            return ()
+        searched = front_of(
+            self.history,
+            objectives=self.description.objectives,
+            constraints=self.description.constraints,
+            folder=self.folder.path,
+            exported=False,
+        )
+        return tuple(m for m in searched.models if m.key not in self.history.finals)
 
     @property
     def failures(self) -> Sequence[Measurement]:

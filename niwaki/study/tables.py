@@ -20,7 +20,7 @@ N_REASONS = 5
 
 def front_text(run: Run) -> str:
     """Return the front of a run as a table, or why it is empty; and what is missing from it."""
-    return "\n".join([_front_or_why(run), *_unexported_lines(run)])
+    return "\n".join([_front_or_why(run), *_spare_lines(run), *_unexported_lines(run)])
 
 
 def _front_or_why(run: Run) -> str:
@@ -75,7 +75,7 @@ def status_text(run: Run) -> str:
         f"front while searching: {run.growth}",
         _front_line(run),
     ]
-    lines += _unexported_lines(run)
+    lines += [*_spare_lines(run), *_unexported_lines(run)]
     lines += [_bound_line(*pair) for pair in zip(run.bounds, run.front_bounds, strict=True)]
     lines += [f"failed x{n}: {reason}" for n, reason in reasons.lines(N_REASONS)]
     if history.baseline is not None:
@@ -139,6 +139,15 @@ def _unexported_lines(run: Run) -> list[str]:
     ]
     n_more = len(failed) - len(lines)
     return [*lines, f"{n_more} more could not be exported: --json lists them"] if n_more else lines
+
+
+def _spare_lines(run: Run) -> list[str]:
+    """Return how many models of the search's front have no file to be judged by."""
+    n = len(run.spare)
+    if not n:
+        return []
+    those = "model of the search's front was" if n == 1 else "models of the search's front were"
+    return [f"{n} more {those} not exported: raise `finalists` and run the same command again"]
 
 
 def _bound_line(searched: Bound, exported: Bound) -> str:

@@ -102,6 +102,19 @@ def test_a_baseline_that_is_the_best_is_in_the_table(page: Page, tmp_path: Path)
     assert page.run(links) == 1
 
 
+def test_what_was_not_exported_is_not_called_dominated(page: Page, tmp_path: Path) -> None:
+    data = study(60)
+    first, *others = data.front_keys
+    opened(page, tmp_path, replace(data, front_keys=(first,), spare_keys=tuple(others)))
+    legend = "document.querySelector('.legend').textContent"
+    assert "front of the search, not exported" in page.run(legend)
+    drawn = page.run("document.querySelector('.scatter .dots.spare').getAttribute('d')")
+    assert drawn.count("M") == len(others)
+    assert f"{len(others)} more not exported" in page.run("document.body.textContent")
+    opened(page, tmp_path, data)
+    assert "not exported" not in page.run(legend)
+
+
 def test_colouring_sorts_the_models_a_few_times_not_once_for_each_of_the_front(
     page: Page, tmp_path: Path
 ) -> None:

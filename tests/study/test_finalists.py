@@ -97,6 +97,25 @@ def test_a_larger_budget_brings_new_finalists(tmp_path: Path) -> None:
     assert {m.key for m in after.models} <= exported(tmp_path)
 
 
+def test_what_the_search_found_beside_the_finalists_is_told(tmp_path: Path) -> None:
+    def after(n_finalists: int) -> Run:
+        settings = StudySettings(("gain", "price"), budget=Budget(30), n_finalists=n_finalists)
+        Study(tmp_path / "run", Exporting(), NSGA2, settings).run()
+        return Run.read(tmp_path / "run")
+
+    assert after(0).spare == ()
+    whole = {model.key for model in Run.read(tmp_path / "run").front.models}
+    run = after(2)
+    spare = {model.key for model in run.spare}
+    assert len(spare) > 1 and spare == whole - exported(tmp_path)
+    line = f"{len(spare)} more models of the search's front were not exported: raise `finalists`"
+    assert front_text(run).splitlines()[-1].startswith(line)
+    assert any(each.startswith(line) for each in status_text(run).splitlines())
+    models = cast("Any", pack(Models(report_data(run)), with_layers=()))["models"]
+    assert {models["keys"][row] for row in models["spare"]} == spare
+    assert not after(len(whole)).spare and "more models" not in front_text(after(len(whole)))
+
+
 def test_a_finalist_that_could_not_be_exported_is_told_with_its_reason(tmp_path: Path) -> None:
     front = front_after(tmp_path)
     with Ledger.open(tmp_path / "run" / "trials.jsonl") as ledger:

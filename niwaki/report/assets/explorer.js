@@ -4,7 +4,7 @@ import { fill, html, select, svg, toggle } from "./dom.js";
 import { count, quantity } from "./format.js";
 import { mountFrontTable } from "./fronttable.js";
 import { mountScatter } from "./scatter.js";
-import { columnOf } from "./study.js";
+import { columnOf, FAILED, FEASIBLE, INFEASIBLE, OUTSIDE } from "./study.js";
 
 const LOG_RATIO = 12;
 const MAX_BESIDE = 3; // more objectives make a table too wide to stand beside the plot
@@ -118,19 +118,21 @@ function withSource(study, store, source) {
 }
 
 function legendOf(study, store) {
-  const { states, baseline } = store.shown;
+  const { states, spare, baseline } = store.shown;
   const entries = [
     study.front.length > 0 &&
       key("front", svg("circle", { class: "front-point plain", cx: 8, cy: 8, r: 5 })),
-    states.has(0) && key("dominated", svg("path", { class: "dots quiet", d: "M8 8h0" })),
-    states.has(1) &&
+    spare &&
+      key("front of the search, not exported", svg("path", { class: "dots spare", d: "M8 8h0" })),
+    states.has(FEASIBLE) && key("dominated", svg("path", { class: "dots quiet", d: "M8 8h0" })),
+    states.has(OUTSIDE) &&
       key(
         "outside a limit",
         svg("path", { class: "rings quiet", d: "M5.5 8a2.5 2.5 0 1 0 5 0a2.5 2.5 0 1 0 -5 0" }),
       ),
-    states.has(2) &&
+    states.has(INFEASIBLE) &&
       key("turned away", svg("path", { class: "crosses quiet", d: "M5.5 5.5l5 5m0-5l-5 5" })),
-    states.has(3) &&
+    states.has(FAILED) &&
       key("failed", svg("path", { class: "crosses failed", d: "M5.5 5.5l5 5m0-5l-5 5" })),
     baseline && key("baseline", svg("path", { class: "baseline-mark", d: "M8 2l6 6l-6 6l-6-6z" })),
   ];

@@ -34,8 +34,8 @@ function show(host, study, store, tooltip) {
 
 function head(study, store, row) {
   const roles = rolesOf(study, row);
-  const state = roles.includes("front") ? [] : [STATES[study.states[row]]];
-  const chips = [...roles, ...state]
+  const state = study.spare.has(row) ? "not exported" : STATES[study.states[row]];
+  const chips = [...roles, ...(roles.includes("front") ? [] : [state])]
     .filter((role) => role !== nameOf(study, row))
     .map((role) => html("span", { class: "role" }, role));
   const facts = [

@@ -45,7 +45,14 @@ function firstState(study) {
     xLog: needsLog(study, "search", axes.x),
     yLog: needsLog(study, "search", axes.y),
     everything: false,
-    shown: { states: new Set(), baseline: false, outOfView: 0, withoutValues: 0, farLimits: [] },
+    shown: {
+      states: new Set(),
+      spare: false,
+      baseline: false,
+      outOfView: 0,
+      withoutValues: 0,
+      farLimits: [],
+    },
     selected: rowOfFragment(study, location.hash) ?? favourite ?? null,
     pointed: null,
     brushed: null,
@@ -72,7 +79,16 @@ function facts(study) {
         .filter(Boolean)
         .join(", "),
     ),
-    fact("Front", count(study.front.length), study.front.length === 1 ? "model" : "models"),
+    fact(
+      "Front",
+      count(study.front.length),
+      [
+        study.front.length === 1 ? "model" : "models",
+        study.spare.size > 0 ? `${count(study.spare.size)} more not exported` : "",
+      ]
+        .filter(Boolean)
+        .join(", "),
+    ),
     fact(
       "Hypervolume",
       last === undefined || last === null

@@ -116,9 +116,10 @@ function account({ study, store, x, y, xScale, yScale, points }) {
   return {
     states: new Set(
       points
-        .filter((p) => p.row !== study.baseline && !study.onFront.has(p.row))
+        .filter(({ row }) => row !== study.baseline && isOrdinary(study, row))
         .map((p) => study.states[p.row]),
     ),
+    spare: points.some((p) => study.spare.has(p.row)),
     baseline: points.some((p) => p.row === study.baseline),
     outOfView: placed - points.length,
     withoutValues: study.rows.length - placed,
@@ -128,15 +129,20 @@ function account({ study, store, x, y, xScale, yScale, points }) {
   };
 }
 
+const isOrdinary = (study, row) => !study.onFront.has(row) && !study.spare.has(row);
+
 // Thousands of points that nobody looks at one by one are one path per look: light to draw.
 function quietPoints(chart) {
   const { study, store, points } = chart;
-  const ordinary = points.filter((p) => !study.onFront.has(p.row) && p.row !== study.baseline);
+  const ordinary = points.filter((p) => p.row !== study.baseline && isOrdinary(study, p.row));
   const of = (state) => ordinary.filter((p) => study.states[p.row] === state);
+  const spare = points.filter((p) => study.spare.has(p.row) && p.row !== study.baseline);
   const colour = store.colour === "" ? null : columnOf(study, store.source, store.colour);
   const measured = colour
-    ? byStep(of(FEASIBLE), colour).map((some, step) => path(some, dot, `dots ramp-stroke-${step}`))
-    : [path(of(FEASIBLE), dot, "dots quiet")];
+    ? byStep([...of(FEASIBLE), ...spare], colour).map((some, step) =>
+        path(some, dot, `dots ramp-stroke-${step}`),
+      )
+    : [path(of(FEASIBLE), dot, "dots quiet"), path(spare, dot, "dots spare")];
   return [
     path(of(INFEASIBLE), cross, "crosses quiet"),
     path(of(FAILED), cross, "crosses failed"),

@@ -25,6 +25,7 @@ export function readStudy(packed) {
     reasons: models.reason.map((index) => models.reasons[index]),
     front: models.front,
     onFront: new Set(models.front),
+    spare: new Set(models.spare),
     knee: models.knee,
     baseline: models.baseline,
     chosen: new Set(models.chosen),
