@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dis import get_instructions
 from functools import partial
+from itertools import chain
 from types import FunctionType, MethodType
 from typing import Any
 
@@ -112,7 +113,10 @@ def _named_in(function: FunctionType) -> Iterator[object]:
 
 
 def _is_layer(value: object) -> bool:
-    return isinstance(value, nn.Module | nn.Parameter)
+    """Whether it holds numbers that a copy has others of: a ReLU or a loss computes the same."""
+    if isinstance(value, nn.Module):
+        return any(True for _ in chain(value.parameters(), value.buffers()))
+    return isinstance(value, nn.Parameter)
 
 
 def give_forward(module: nn.Module, forward: Callable[..., Any]) -> None:

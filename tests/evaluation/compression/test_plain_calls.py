@@ -287,7 +287,9 @@ def test_a_method_that_a_part_holds_is_that_of_each_copy() -> None:
 
 def test_a_part_may_be_called_by_a_function_that_knows_no_layers() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2), nn.Linear(3, 2)).eval()
-    vars(model[1])["forward"] = lambda x: torch.relu(x)
+    activation, loss = nn.ReLU(), nn.CrossEntropyLoss()
+    vars(model[1])["forward"] = lambda x: activation(x)
+    vars(model)["loss"] = lambda y, target: loss(y, target)
     vars(model[2])["forward"] = MethodType(lambda self, x: x @ self.weight.T, model[2])
     called = copied(plainly_called(model))
     with torch.no_grad():
