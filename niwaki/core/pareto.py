@@ -69,6 +69,17 @@ def _no_worse(rows: Costs, others: Costs) -> NDArray[np.bool_]:
     return found
 
 
+def covered(points: Costs, front: Costs) -> NDArray[np.bool_]:
+    """Mark the (n, m) points that some of (k, m) rows is nowhere worse than."""
+    found = np.zeros(len(points), dtype=bool)
+    left = np.arange(len(points))
+    for start in range(0, len(front), N_AT_ONCE):
+        here = _no_worse(front[start : start + N_AT_ONCE], points[left]).any(axis=0)
+        found[left[here]] = True
+        left = left[~here]
+    return found
+
+
 def grown(front: Costs, point: NDArray[np.float64]) -> Costs:
     """Return a front with one more point: the same object if the point adds nothing to it.
 

@@ -24,6 +24,8 @@ from niwaki.search.threads import one_thread
 
 Array = NDArray[np.float64]
 
+MOST_TRIALS = 1_000  # learned from: support vectors take time with the square of them and more
+
 # (n, m) costs and (n,) violations of candidates, as predicted.
 Predict: TypeAlias = Callable[[Pool], tuple[Array, Array]]
 
@@ -39,7 +41,8 @@ class LinasSettings:
         faithful: As published: the evolution starts from the same random population in each round,
             crosses over only (which is what rounding leaves of the published operators), its last
             population is measured as it is, cheap values are predicted like others, penalties are
-            learned as they are, and folds are not shuffled. Otherwise these are mended.
+            learned as they are, from all trials however many, and folds are not shuffled.
+            Otherwise these are mended.
 
     Raises:
         ConfigError: On a number out of its range.
@@ -60,7 +63,8 @@ class Linas(Searcher):
     The round of the i-th candidate learns from as many trials as were asked for before it. Mended,
     if not `faithful`: evolution starts from the measured front too, mutates as well as crosses
     over, looks at computed cheap values, the best that were never asked for make the next round,
-    and penalties are taken for failures, which teach nothing.
+    penalties are taken for failures, which teach nothing, and of more than 1,000 trials an even
+    share and the best are learned from.
 
     References:
         Cummings, Sridhar, Sarah and Szankin, 2022, "A hardware-aware framework for accelerating
@@ -130,7 +134,7 @@ class Linas(Searcher):
         objectives = [objective.name for objective in self._problem.objectives]
         signs = signs_of(self._problem)
         if not faithful:
-            history = history.without_penalties(signs)
+            history = history.condensed(MOST_TRIALS).without_penalties(signs)
         lessons = {name: history.known(name) for name in signs}
         lessons = {name: (X, values) for name, (X, values) in lessons.items() if len(values)}
         if not lessons.keys() >= set(objectives):

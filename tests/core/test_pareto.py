@@ -10,6 +10,7 @@ from pymoo.indicators.hv import HV
 
 from niwaki.core.pareto import (
     LARGEST_GRID,
+    covered,
     first_fronts,
     fronts,
     hypervolume,
@@ -44,6 +45,16 @@ def test_the_front_is_what_nothing_dominates(costs: NDArray[np.float64]) -> None
 def test_the_front_of_many_rows(m: int) -> None:
     costs = np.random.default_rng(m).random((300, m)).round(2)
     np.testing.assert_array_equal(non_dominated(costs), brute_force(costs))
+
+
+@pytest.mark.parametrize("m", [1, 2, 5])
+def test_points_are_covered_by_rows_that_are_nowhere_worse(m: int) -> None:
+    rng = np.random.default_rng(0)
+    points = rng.integers(0, 5, (300, m)).astype(np.float64)
+    front = rng.integers(1, 7, (150, m)).astype(np.float64)
+    some = (front[:, None] <= points).all(axis=2).any(axis=0)
+    np.testing.assert_array_equal(covered(points, front), some)
+    assert not covered(points, front[:0]).any()
 
 
 def test_a_row_with_nan_is_not_on_the_front_and_dominates_nothing() -> None:

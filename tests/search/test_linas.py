@@ -80,6 +80,24 @@ def test_what_is_computed_for_all_is_not_learned(monkeypatch: pytest.MonkeyPatch
     assert min(learned[0]) >= 0.0  # errors: accuracies with their signs flipped
 
 
+@pytest.mark.parametrize(("faithful", "n_learned"), [(False, 12), (True, 40)])
+def test_a_mended_round_learns_from_no_more_trials_than_it_has_time_for(
+    monkeypatch: pytest.MonkeyPatch, faithful: bool, n_learned: int
+) -> None:
+    toy = TOYS["flat"]
+    learned: list[int] = []
+    fit = LinasPredictor.fit
+
+    def noting(self: LinasPredictor, features: Array, values: Array) -> None:
+        learned.append(len(values))
+        fit(self, features, values)
+
+    monkeypatch.setattr(LinasPredictor, "fit", noting)
+    monkeypatch.setattr("niwaki.search.linas.MOST_TRIALS", 12)
+    search(Linas(toy.problem(seed=0), settings(faithful=faithful)), toy, 41)
+    assert learned[-1] == n_learned
+
+
 def test_ridges_of_all_strengths_are_those_of_scikit_learn() -> None:
     rng = stream(0, "ridges")
     X, at, y = rng.normal(size=(12, 20)), rng.normal(size=(5, 20)), rng.normal(size=12)

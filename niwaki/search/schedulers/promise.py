@@ -6,7 +6,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.pareto import non_dominated
+from niwaki.core.pareto import covered, non_dominated
 from niwaki.core.randomness import stream
 
 N_POINTS = 4096  # of the objective space, at which dominance is looked at
@@ -40,16 +40,14 @@ def expected_gains(
     low, high = _corners(np.vstack([means, known]))
     span = np.where(high > low, high - low, 1.0)
     points = BEYOND * _points(N_POINTS, n_objectives)
-    scaled = (known - low) / span
-    for row in scaled:
-        points = points[~(row <= points).all(axis=1)]
+    points = points[~covered(points, (known - low) / span)]
     errors = _normal_draws(N_DRAWS, n_objectives)
     widths = np.where(np.isfinite(spreads), spreads, 0.0) / span
     drawn = ((means - low) / span)[:, None] + widths[:, None] * errors[None]  # (k, draws, m)
     better = np.ones((*drawn.shape[:2], len(points)), dtype=bool)
     for j in range(n_objectives):
         better &= drawn[:, :, j, None] <= points[:, j]
-    return np.asarray(better.sum(axis=2).mean(axis=1) / N_POINTS)
+    return np.asarray(np.count_nonzero(better, axis=2).mean(axis=1) / N_POINTS)
 
 
 def _corners(costs: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
