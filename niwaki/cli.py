@@ -277,10 +277,9 @@ def export(
     if weigh and model != KNEE:
         raise ConfigError(f"'--weigh' says which model is the knee: give '--model {KNEE}' with it")
     found = Run.read(run).wishing(within or (), weights_of(weigh or ()))
-    folders = found.front.export(to, which=model)
-    if not folders:
+    if not found.front.models:
         raise ExportError(front_text(found))
-    _verify(folders, as_json=as_json)
+    _verify(found.front.export(to, which=model), as_json=as_json)
 
 
 @app.command()

@@ -312,8 +312,9 @@ def test_what_was_not_exported_says_so(call: Call, formulas: Path) -> None:
 def test_an_empty_front_cannot_be_exported(call: Call, tmp_path: Path) -> None:
     config = write_config(tmp_path / "formulas.yaml", FORMULAS, constraints=["gain >= 1000000"])
     assert call("search", str(config)).code == 0
-    message = refused(call("export", "runs/formulas", "--to", "out", "--json"), "ExportError", 6)
-    assert "keeps to the constraints" in message
+    for model in ("all", "knee"):
+        done = call("export", "runs/formulas", "--to", "out", "--model", model, "--json")
+        assert "keeps to the constraints. Of the nearest" in refused(done, "ExportError", 6)
 
 
 def test_an_unknown_noun_is_an_error(call: Call) -> None:
@@ -537,7 +538,7 @@ def test_an_unknown_model_names_those_there_are(call: Call, searched: tuple[Path
     run = str(folder / "runs" / "tiny")
     done = call("export", run, "--to", "out", "--model", "ffff", "--json")
     message = refused(done, "ConfigError", 2)
-    assert "'ffff' is no model of the front: give all, knee, best:<value> or one of" in message
+    assert "'ffff' is no model of the front: give all, knee, best:<objective> or one of" in message
     assert first.json["models"][0]["key"] in message
     assert not Path("out").exists()
 

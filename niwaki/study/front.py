@@ -137,7 +137,7 @@ class Front:
         """Return the models that `which` names.
 
         Args:
-            which: `all`, `chosen`, `knee`, `best:<value>`, or the first digits of a model's key.
+            which: `all`, `chosen`, `knee`, `best:<objective>`, or the first digits of a key.
 
         Raises:
             ConfigError: If nothing fits, with what would.
@@ -145,7 +145,10 @@ class Front:
         if which == ALL:
             return self.models
         if not self.models:
-            raise ConfigError("the front is empty: no feasible model was found")
+            raise ConfigError(
+                "the front is empty: no model was measured yet, or none keeps to the constraints. "
+                "Search on with a larger budget, or loosen one"
+            )
         if which == CHOSEN:
             return (self._chosen(),)
         if which == KNEE:
@@ -157,7 +160,7 @@ class Front:
             keys = ", ".join(model.key for model in self.models)
             fault = "names more than one model" if found else "is no model of the front"
             names = "all, chosen, knee" if self.chosen is not None else "all, knee"
-            raise ConfigError(f"'{which}' {fault}: give {names}, best:<value> or one of {keys}")
+            raise ConfigError(f"'{which}' {fault}: give {names}, best:<objective> or one of {keys}")
         return (found[0],)
 
     def export(self, to: Path | str, *, which: str = ALL) -> list[Path]:
@@ -194,7 +197,7 @@ class Front:
         if chosen is None:
             raise ConfigError(
                 "no model of the front was chosen: only `niwaki compress` chooses one. Give all, "
-                "knee, best:<value> or the first digits of a key"
+                "knee, best:<objective> or the first digits of a key"
             )
         return chosen
 

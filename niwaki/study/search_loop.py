@@ -24,6 +24,7 @@ from niwaki.study.vetting import miscounted, planned
 
 FAILURES_IN_A_ROW = 20
 MEND = "Mend the cause and start again under another name; every failure is in the ledger"
+LOOSEN = "loosen that constraint, and start again under another name"
 ROUNDING = 1e-6  # of a budget, for sums of shares such as 0.06
 
 
@@ -166,7 +167,7 @@ class SearchLoop:
         if history.n_infeasible_in_a_row >= INFEASIBLE_IN_A_ROW:
             raise StudyError(
                 f"{INFEASIBLE_IN_A_ROW} candidates in a row were infeasible by a cheap count; of "
-                f"the nearest, {self._nearest_miss}: loosen that constraint"
+                f"the nearest, {self._nearest_miss}: {LOOSEN}"
             )
 
     def _check_anything_found(self) -> None:
@@ -182,7 +183,7 @@ class SearchLoop:
         if not history.n_paid:
             raise StudyError(
                 f"none of {len(history.trials)} candidates keeps to the constraints, and there "
-                f"are no more; of the nearest, {self._nearest_miss}: loosen that constraint"
+                f"are no more; of the nearest, {self._nearest_miss}: {LOOSEN}"
             )
         failed = [t.measurement for t in history.trials if t.measurement.status is Status.FAILED]
         raise StudyError(

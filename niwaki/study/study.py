@@ -53,7 +53,7 @@ ExecutorFactory: TypeAlias = Callable[[Evaluator], Executor]
 
 BASELINE_NUMBER = -1
 # What may change between two sessions of one study: no single result depends on it.
-FREE_SETTINGS = ("budget", "executor", "finalists", "name")
+FREE_SETTINGS = ("budget", "executor", "finalists", "name", "target.lock_timeout_seconds")
 
 
 def _in_reach() -> None:

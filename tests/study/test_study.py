@@ -20,6 +20,7 @@ import torch
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, RunFolderError, StudyError
+from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem, Searcher
@@ -225,6 +226,13 @@ def test_a_larger_budget_continues(tmp_path: Path) -> None:
     assert told(tmp_path / "run") == told(tmp_path / "whole")
 
 
+def test_how_long_others_are_waited_for_may_change(tmp_path: Path) -> None:
+    for seconds in (1.0, 600.0):
+        config: dict[str, JSON] = {"target": {"lock_timeout_seconds": seconds}}
+        settings = StudySettings(("gain", "price"), budget=Budget(3), config=config)
+        Study(tmp_path / "run", FormulaEvaluator(), NSGA2, settings).run()
+
+
 def test_other_settings_need_another_folder(tmp_path: Path) -> None:
     formula_study(tmp_path / "run", FormulaEvaluator(), n=5).run()
     with pytest.raises(RunFolderError, match="seed was 0 and is now 1"):
@@ -372,8 +380,12 @@ def test_a_space_that_a_count_turns_away_altogether_names_the_nearest(tmp_path: 
 
     settings = StudySettings(("gain", "price"), ("weight <= 1",), Budget(9))
     study = Study(tmp_path / "run", TwoNetworks(), Listed, settings)
-    with pytest.raises(StudyError, match=r"none of 2 .* weight is 6, wanted weight <= 1: loosen"):
+    with pytest.raises(
+        StudyError, match=r"none of 2 .* weight is 6, wanted weight <= 1: .* another name"
+    ):
         study.run()
+    loosened = replace(settings, constraints=("weight <= 6",))  # which is "under another name"
+    assert len(Study(tmp_path / "other", TwoNetworks(), Listed, loosened).run()) > 0
 
 
 def test_a_run_over_another_space_does_not_continue(tmp_path: Path) -> None:

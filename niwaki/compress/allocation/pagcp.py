@@ -182,7 +182,7 @@ def reference_losses(oracle: Oracle, ladder: Ladder) -> Floats:
         raise ConfigError(
             f"pagcp bounds the rise of each loss relative to the model's own, but that of {names} "
             "is zero, as where targets are its own answers, so that nothing could be pruned: give "
-            "targets, or take another pruning.allocation, such as greedy"
+            "targets, or take another pruning.allocation, such as greedy, under another name"
         )
     return whole
 

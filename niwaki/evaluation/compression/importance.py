@@ -131,7 +131,7 @@ def not_differentiable(module: nn.Module, data: TaskData) -> tuple[str, ...]:
         raise DataError(
             f"the model cannot be trained as it is written{where}: {type(error).__name__}: {error} "
             "Change that line, such as to work on `weight.data`; as it is, layers can be quantized "
-            "alone (--only quantize, `only: quantize`)"
+            "alone, under another name (--only quantize, `only: quantize`)"
         ) from error
     return tuple(name for name in names if not answer[name].requires_grad)
 

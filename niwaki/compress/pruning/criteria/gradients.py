@@ -102,8 +102,8 @@ def _gradients(loss: Tensor, parameters: Mapping[str, Tensor]) -> dict[str, Tens
     except RuntimeError as error:  # from torch: only the model decides what its code allows
         raise DataError(
             f"the model cannot be trained as it is written: {error}. Take `no_grad` and operations "
-            "in place (`x += y`) out of its `forward`; as it is, layers can be quantized alone "
-            "(--only quantize, `only: quantize`)"
+            "in place (`x += y`) out of its `forward`; as it is, layers can be quantized alone, "
+            "under another name (--only quantize, `only: quantize`)"
         ) from error
     return dict(zip(used, found, strict=True))
 
