@@ -53,7 +53,8 @@ class Tally:
             self.add(trial)
 
     def add_baseline(self) -> None:
-        """Take note of the baseline, once: from here on, constraints have numbers."""
+        """Take note of the baseline: from here on, constraints have numbers, and rates count."""
+        self._started_at = time.monotonic()
         baseline = self.history.baseline
         if baseline is not None and not self._has_baseline:
             self._has_baseline = True
@@ -70,7 +71,7 @@ class Tally:
 
     @property
     def rate_per_minute(self) -> float:
-        """Paid evaluations per minute in this session, in full ones."""
+        """Paid evaluations per minute in this session, in full ones, preparation left out."""
         minutes = (time.monotonic() - self._started_at) / 60
         return (self.history.effort - self._before) / max(minutes, 1e-9)
 
@@ -79,8 +80,9 @@ class Tally:
         history = self.history
         n_infeasible = len(history.trials) - history.n_paid
         n_failed = history.n_paid - history.n_complete
+        paid, rate = spent(history, self.limit, sign="/"), numeral(self.rate_per_minute, digits=2)
         return (
-            f"{spent(history, self.limit, sign='/')} evaluations, {self.rate_per_minute:.0f}/min, "
+            f"{paid} evaluations, {rate}/min, "
             f"front: {self.growth}, {n_infeasible} infeasible, {n_failed} failed"
         )
 
@@ -187,8 +189,8 @@ class LiveProgress(Observer):
         table.add_column()
         bar = ProgressBar(total=max(1, tally.limit), completed=history.effort, width=40)
         table.add_row("budget", bar)
-        paid = spent(history, tally.limit)
-        table.add_row("evaluations", f"{paid}, {tally.rate_per_minute:.0f} per minute")
+        paid, rate = spent(history, tally.limit), numeral(tally.rate_per_minute, digits=2)
+        table.add_row("evaluations", f"{paid}, {rate} per minute")
         table.add_row("front", str(tally.growth))
         n_infeasible = len(history.trials) - history.n_paid
         table.add_row("turned away", f"{n_infeasible} by a cheap count, at no cost")

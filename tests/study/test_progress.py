@@ -103,6 +103,21 @@ def test_what_continues_is_tallied_as_what_was_never_interrupted(tmp_path: Path)
     assert 0 < len(tally.growth) <= len(feasible) < 30
 
 
+def test_a_rate_counts_no_preparation_and_less_than_one_a_minute_is_no_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    Study(tmp_path / "run", FormulaEvaluator(), NSGA2, SETTINGS).run()
+    run = Run.read(tmp_path / "run")
+    tally = Tally(run.description, History.of([]))
+    now += 600.0  # a super-network is trained
+    tally.history = run.history
+    tally.add_baseline()
+    now += 3600.0
+    assert " evaluations, 0.5/min, " in tally.line()
+
+
 def test_failures_that_differ_in_numbers_are_told_in_one_line(tmp_path: Path) -> None:
     Study(tmp_path / "run", Diverging(), NSGA2, SETTINGS).run()
     run = Run.read(tmp_path / "run")

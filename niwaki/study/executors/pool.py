@@ -13,6 +13,8 @@ from niwaki.core.measurement import Measurement
 from niwaki.study.executors.attempt import failure
 from niwaki.study.executors.base import Executor, Finished, Job
 
+LONGEST_WAIT_S = 3600.0  # at a time: systems refuse waits of weeks, and infinite ones
+
 
 @dataclass(frozen=True)
 class Queued:
@@ -265,6 +267,7 @@ class WorkerPool(Executor, Generic[W]):
         return [since + limit_s for since, limit_s in limits if limit_s is not None]
 
     def _patience_s(self, deadline: float | None) -> float | None:
-        """Return the time until the first deadline of all, at least 0; None without any."""
+        """Return the time until the first deadline of all, from 0 to an hour; None without any."""
         ends = self._deadlines() + ([] if deadline is None else [deadline])
-        return max(0.0, min(ends) - time.monotonic()) if ends else None
+        left_s = min(ends) - time.monotonic() if ends else None
+        return None if left_s is None else max(0.0, min(left_s, LONGEST_WAIT_S))

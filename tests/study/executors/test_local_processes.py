@@ -332,6 +332,14 @@ def test_no_job_is_lost_in_a_storm(tmp_path: Path) -> None:
     assert complete == [True, False, False, True, True, False] * 4
 
 
+@pytest.mark.parametrize("seconds", [1e12, float("inf")])
+def test_a_limit_may_be_longer_than_a_system_can_wait(seconds: float) -> None:
+    settings = LocalProcessSettings(n_workers=1, timeout_s=seconds, start_timeout_s=seconds)
+    with executor(settings) as pool:
+        (finished,) = run_all(pool, [script("return", value=1)]).values()
+    assert finished.measurement.complete
+
+
 @pytest.mark.parametrize(
     "settings",
     [
