@@ -114,9 +114,10 @@ def _inferred(
     }
     _require_targets(gathered, origin)
     named = {split: _by_output(items, names) for split, items in gathered.items()}
-    settings = _settings(module, named[SplitName.TRAIN], names)
+    settings = _settings(module, named[SplitName.TRAIN], names, origin)
+    places = {split: f"{origin}, split {split}" for split in named}
     given = {
-        split: Given(_with_answers(items, module, settings), f"{origin}, split {split}")
+        split: Given(_with_answers(items, module, settings, places[split]), places[split])
         for split, items in named.items()
     }
     for name in set(settings) - set(named[SplitName.TRAIN].targets):
@@ -138,12 +139,16 @@ def _require_runs(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
         take_integers(module)
         failure = _failure(module, inputs)
     if failure is not None:
-        place = place_of(failure)
-        where = f" at {place}" if place else ""
-        raise DataError(
-            f"the model fails on inputs of shape {inputs.shape} from {origin}{where}: "
-            f"{type(failure).__name__}: {failure}. {_remedy(module)}"
-        ) from failure
+        raise _fails(module, inputs.shape, origin, failure) from failure
+
+
+def _fails(module: nn.Module, shape: tuple[int, ...], origin: str, failure: Exception) -> DataError:
+    place = place_of(failure)
+    where = f" at {place}" if place else ""
+    return DataError(
+        f"the model fails on inputs of shape {shape} from {origin}{where}: "
+        f"{type(failure).__name__}: {failure}. {_remedy(module)}"
+    )
 
 
 def _remedy(module: nn.Module) -> str:
@@ -359,11 +364,13 @@ def _by_output(items: _Items, names: list[str]) -> _Items:
     return _Items(items.inputs, targets)
 
 
-def _with_answers(items: _Items, module: nn.Module, settings: Mapping[str, TaskSettings]) -> Arrays:
+def _with_answers(
+    items: _Items, module: nn.Module, settings: Mapping[str, TaskSettings], origin: str
+) -> Arrays:
     """Return the items with a target for each output: the one given, else the model's answer."""
     targets = dict(items.targets)
     if missing := [name for name in settings if name not in targets]:
-        answers = _answers(module, items.inputs, list(settings))
+        answers = _answers(module, items.inputs, list(settings), origin)
         _require_finite(answers)
         targets |= {name: _as_target(answers[name], settings[name]) for name in missing}
     return Arrays(items.inputs, targets)
@@ -393,12 +400,21 @@ def _as_called(inputs: NDArray[Any]) -> Tensor:
 
 
 def _answers(
-    module: nn.Module, inputs: NDArray[Any], names: list[str]
+    module: nn.Module, inputs: NDArray[Any], names: list[str], origin: str
 ) -> dict[str, NDArray[np.float32]]:
+    """Return what the model answers to all inputs.
+
+    Raises:
+        DataError: If it fails on some of them.
+    """
     pieces: list[dict[str, NDArray[np.float32]]] = []
     with torch.no_grad():
         for batch in _batches(inputs):
-            answer = named_outputs(module(batch), names)
+            try:
+                answered = module(batch)
+            except Exception as error:  # the model's own code runs here: it may raise anything
+                raise _fails(module, tuple(batch.shape), origin, error) from error
+            answer = named_outputs(answered, names)
             _require_batch_first(answer, len(batch))
             pieces.append({name: values.numpy() for name, values in answer.items()})
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
@@ -432,8 +448,10 @@ def _as_target(answer: NDArray[np.float32], task: TaskSettings) -> NDArray[Any]:
     return labels
 
 
-def _settings(module: nn.Module, items: _Items, names: list[str]) -> dict[str, TaskSettings]:
-    outputs = _answers(module, items.inputs[:2], names)
+def _settings(
+    module: nn.Module, items: _Items, names: list[str], origin: str
+) -> dict[str, TaskSettings]:
+    outputs = _answers(module, items.inputs[:2], names, origin)
     _require_finite({name: outputs[name] for name in items.targets})  # others are counted later
     return {name: _task(name, outputs[name], items.targets.get(name)) for name in names}
 

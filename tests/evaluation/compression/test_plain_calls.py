@@ -162,6 +162,12 @@ def test_a_model_that_fails_is_told_with_its_line() -> None:
         infer_from({"train": [torch.ones(8, 5)]}, module, seed=0)
 
 
+def test_a_model_that_fails_on_later_inputs_is_told_with_its_line_and_their_split() -> None:
+    module = plainly_called(Broken(lambda x: x[:, :2] if x.max() < 2 else x @ torch.ones(7, 2)))
+    with pytest.raises(DataError, match=r"fails on inputs .*split train at .*test_plain_calls.py:"):
+        infer_from({"train": [torch.ones(8, 5), torch.full((8, 5), 2.0)]}, module, seed=0)
+
+
 def test_a_model_that_answers_nan_is_refused() -> None:
     module = plainly_called(Broken(lambda x: x / (x - x)))
     with pytest.raises(DataError, match="'output' is NaN or infinite for 8 of 8 inputs"):
@@ -287,6 +293,8 @@ def test_a_method_that_a_part_holds_is_that_of_each_copy() -> None:
 
 def test_a_part_may_be_called_by_a_function_that_knows_no_layers() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2), nn.Linear(3, 2)).eval()
+    for weight in model.parameters():
+        nn.init.ones_(weight)
     activation, loss = nn.ReLU(), nn.CrossEntropyLoss()
     vars(model[1])["forward"] = lambda x: activation(x)
     vars(model)["loss"] = lambda y, target: loss(y, target)
