@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from niwaki.compress.pruning.copying import in_evaluation
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
 from niwaki.core.jsonable import JSON
@@ -54,7 +55,7 @@ class Exporter:
             same = card.config_hash == self._provenance.config_hash
             if same and card.candidate == candidate:
                 return card
-        module = make_module().eval()
+        module = in_evaluation(make_module())
         inputs = self._inputs()
         input_name, names = self._deployment.input_name, self._deployment.output_names
         example = torch.from_numpy(inputs[:2])

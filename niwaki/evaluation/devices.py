@@ -7,7 +7,7 @@ from typing import TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 
-from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.copying import copied, in_evaluation
 from niwaki.core.user_randomness import seeded
 from niwaki.evaluation.narrow_convolutions import spared
 from niwaki.tasks.base import Batch
@@ -58,7 +58,9 @@ def layout_for(network: nn.Module, inputs: Tensor) -> torch.memory_format:
 def _runs(network: nn.Module, inputs: Tensor, layout: torch.memory_format) -> bool:
     try:
         with torch.no_grad(), drawing(0, inputs.device):
-            placed(copied(network), inputs.device, layout).eval()(laid_out(inputs.clone(), layout))
+            in_evaluation(placed(copied(network), inputs.device, layout))(
+                laid_out(inputs.clone(), layout)
+            )
     except Exception:  # of the network's own code, which may raise anything
         return False
     return True

@@ -10,6 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from niwaki.compress.pruning.copying import in_evaluation
 from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
@@ -216,7 +217,7 @@ class ScratchTraining:
             seed = derived_seed(self._seed, "recalibration")
             with drawing(seed, self._device):
                 recalibrate(self.network, self._drawn_images(self._recipe.n_recalibration))
-        finished = placed(self.network, torch.device("cpu"), torch.contiguous_format).eval()
+        finished = in_evaluation(placed(self.network, torch.device("cpu"), torch.contiguous_format))
         if self._units.differ:
             (images, *_) = self._drawn_images(2)
             self._units.cpu().give(finished, images.cpu())

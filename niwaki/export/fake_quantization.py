@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import Tensor, fx, nn
 
+from niwaki.compress.pruning.copying import in_evaluation
 from niwaki.compress.quantization.arithmetic import Affine, channel_scales
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ExportError
@@ -65,7 +66,7 @@ class FakeQuantized(nn.Module):
         output_names: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
-        self.module = module.eval()
+        self.module = in_evaluation(module)
         self._activation = plan.activation
         self._write = (module, input_shapes)
         self._names = {"input_names": input_names, "output_names": output_names}

@@ -8,7 +8,7 @@ from torch import nn
 
 from niwaki.compress.pruning.assembly import Assembled, Signature, assemble, signature_of
 from niwaki.compress.pruning.call_sites import CallSite
-from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.copying import copied, in_evaluation
 from niwaki.compress.pruning.groups import ChannelGroups
 from niwaki.compress.pruning.model_calls import Inputs, call_model, repeatable
 from niwaki.compress.pruning.provenance import Choice
@@ -62,7 +62,7 @@ def analyse(
         DataError: If the model fails on these inputs, or returns no tensor.
     """
     settings = settings or AnalysisSettings()
-    model = copied(module).eval()
+    model = in_evaluation(copied(module))
     choices: dict[CallSite, int] = {}
     unfollowed = Unfollowed()
     refused: dict[Signature, str] = {}

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.copying import copied, in_evaluation
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups
 from niwaki.compress.pruning.masking import masked
 from niwaki.compress.pruning.model_calls import (
@@ -74,8 +74,9 @@ class Bench:
         if not self.in_training:
             return ""
         try:
+            smaller.train()
             with torch.no_grad():
-                _seeded(smaller.train(), self.inputs)
+                _seeded(smaller, self.inputs)
         except Exception as error:  # of the model's own code, which may raise anything
             return f"the smaller model fails in training: {_first_line(error)}"
         return ""
@@ -178,7 +179,7 @@ def _bench(
 ) -> Bench:
     random = None if seed is None else stream(seed, "verification")
     drawn = {} if random is None else _drawn_parameters(module, random, dtype)
-    copy = copied(module, replaced=drawn).eval()
+    copy = in_evaluation(copied(module, replaced=drawn))
     copy = copy if dtype is None else copy._apply(_in_double)  # type: ignore[no-untyped-call]
     inputs = inputs if dtype is None else move_floats(inputs, dtype)
     if random is not None:

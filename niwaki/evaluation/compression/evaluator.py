@@ -14,7 +14,7 @@ from torch import nn
 from niwaki.compress.allocation import Ladder, reference_losses
 from niwaki.compress.pruning import PruningPlan, apply_plan
 from niwaki.compress.pruning.compensation import InputMoments, compensated, input_moments
-from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.copying import copied, in_evaluation
 from niwaki.compress.pruning.groups import Refusal
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.candidate import Candidate, Value
@@ -307,7 +307,7 @@ class CompressedEvaluator(DeployedEvaluator):
         """Return a module tuned, now or before: weights are kept, so that it is tuned once."""
         if (state := self._store.load(name)) is not None:
             module.load_state_dict(state)
-            return module.eval()
+            return in_evaluation(module)
         module = tune(module)
         self._store.save(name, module.state_dict())
         return module

@@ -15,6 +15,7 @@ from niwaki.compress.pruning.compensation import (
     compensated_weights,
     set_weights,
 )
+from niwaki.compress.pruning.copying import in_evaluation
 from niwaki.compress.pruning.criteria.base import Scores
 from niwaki.core.randomness import stream
 from niwaki.evaluation.compression.plain_calls import layout_of
@@ -77,7 +78,7 @@ class MaskedOracle(Oracle):
         batch_size: int = 128,
     ) -> None:
         self._device = best_device()
-        self._module = placed(module, self._device, layout_of(module)).eval()
+        self._module = in_evaluation(placed(module, self._device, layout_of(module)))
         self.ranked, self._data, self._moments = ranked, data, moments
         self._recalibration = [inputs.to(self._device) for inputs in recalibration]
         self._batches = list(_drawn(data, n_items, batch_size))

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.copying import copied, in_evaluation
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import noted
 from niwaki.core.user_randomness import seeded
@@ -105,7 +105,7 @@ class ModelSource:
 
     def whole(self) -> nn.Module:
         """Return a copy of the model that the part is of, in evaluation mode, called plainly."""
-        return plainly_called(with_plain_weights(copied(self._model))).eval()
+        return in_evaluation(plainly_called(with_plain_weights(copied(self._model))))
 
     @property
     def computed(self) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class ModelSource:
 
     @cached_property
     def _plain(self) -> nn.Module:
-        return plainly_called(with_plain_weights(self._given())).eval()
+        return in_evaluation(plainly_called(with_plain_weights(self._given())))
 
     def require_same(self, folder: Path) -> None:
         """Check that the model is the one that this folder began with; take note of it at first.

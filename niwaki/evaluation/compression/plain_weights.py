@@ -9,7 +9,7 @@ from torch.nn.utils.spectral_norm import (
 )
 from torch.nn.utils.weight_norm import WeightNorm, remove_weight_norm
 
-from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.copying import copied, in_evaluation
 
 _Hook = WeightNorm | SpectralNorm | prune.BasePruningMethod
 
@@ -31,7 +31,7 @@ def with_plain_weights(module: nn.Module) -> nn.Module:
     """
     if not computed_weights(module):
         return module
-    plain = copied(module).eval()
+    plain = in_evaluation(copied(module))
     for child in list(plain.modules()):
         _own_class(child)
         for name in _parametrized(child):

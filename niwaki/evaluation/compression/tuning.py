@@ -9,6 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
+from niwaki.compress.pruning.copying import in_evaluation
 from niwaki.compress.pruning.model_calls import named_tensors
 from niwaki.compress.pruning.model_calls import repeatable as repeatable_passes
 from niwaki.compress.quantization.plan import QuantizationPlan
@@ -88,7 +89,7 @@ class Tuning:
         computing: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         self._device = best_device()
-        self._original = placed(original, self._device, layout_of(original)).eval()
+        self._original = in_evaluation(placed(original, self._device, layout_of(original)))
         self._data, self._settings, self._seed = data, settings, seed
         self._computing = computing
         self._losses = task_losses(data)
@@ -111,7 +112,7 @@ class Tuning:
                 _put_own_code_in_evaluation(network)
             self._train(network, n_steps, self._settings.learning_rate)
             self.recalibrate(network)
-        return placed(network, torch.device("cpu"), torch.contiguous_format).eval()
+        return in_evaluation(placed(network, torch.device("cpu"), torch.contiguous_format))
 
     @cached_property
     def otherwise_in_training(self) -> str:
@@ -163,7 +164,7 @@ class Tuning:
                     rounded.observe(deployment.ranges)
 
             self._train(rounded, n_steps, self._settings.quantized_learning_rate, observe)
-        return placed(network, torch.device("cpu"), torch.contiguous_format).eval()
+        return in_evaluation(placed(network, torch.device("cpu"), torch.contiguous_format))
 
     def recalibrate(self, network: nn.Module) -> None:
         """Take batch-norm statistics anew, if there are any, and leave the network in eval mode."""

@@ -7,8 +7,11 @@ import pytest
 import torch
 from torch import nn
 
+from niwaki.compress.pruning import PruningPlan, analyse
+from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.compression.model_source import ModelSource, model_fingerprint
+from niwaki.evaluation.compression.plans import CompressionPlans
 
 
 def test_a_part_that_is_not_there_is_refused_with_those_there_are() -> None:
@@ -69,6 +72,22 @@ def compiled_in_place() -> nn.Module:
 def test_a_model_that_a_function_compiles_is_called_plainly() -> None:
     own = ModelSource(f"{__name__}:{compiled_in_place.__name__}").load()
     assert list(own(torch.ones(1, 2))) == ["a_b"]
+
+
+class ReturningNothing(nn.Linear):
+    """Keeps a part frozen, as many do, and forgets what `train` returns."""
+
+    def train(self, mode: bool = True) -> None:  # type: ignore[override]
+        super().train(mode)
+
+
+def test_what_a_models_own_train_returns_does_not_matter() -> None:
+    given = ReturningNothing(2, 2)
+    own = ModelSource(module=given).load()
+    assert given.training and not own.training
+    plan = CompressionPlans(PruningPlan(), QuantizationPlan({}))
+    assert not plan.prune(given).training
+    assert analyse(nn.utils.parametrizations.weight_norm(given), torch.ones(2, 2)).refused
 
 
 class Acting(nn.Linear):

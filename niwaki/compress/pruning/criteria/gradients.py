@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.copying import copied, in_evaluation
 from niwaki.compress.pruning.criteria.base import Scores, named_tensors_of, unit_slices
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups, Member
 from niwaki.compress.pruning.provenance import Role
@@ -61,7 +61,7 @@ def collect_gradients(
     Raises:
         DataError: If there is no batch, a loss is not finite, or none can be differentiated.
     """
-    model = copied(module).eval()
+    model = in_evaluation(copied(module))
     for parameter in model.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
     parameters = dict(model.named_parameters())
