@@ -13,6 +13,7 @@ from torch import nn
 from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import ChannelGrain, ChannelGroups, allowed_counts, analyse
 from niwaki.core.errors import DataError, ExportError
+from niwaki.evaluation.compression.faithful import require_faithful
 from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
 from niwaki.evaluation.compression.plain_calls import note_answers
 from niwaki.evaluation.compression.unread import unread_parameters
@@ -55,7 +56,8 @@ class Original:
         """Paths of its layers that can run in int8, in the order of execution.
 
         Raises:
-            ExportError: If the model cannot be exported; names the parts of it that can.
+            ExportError: If the model cannot be exported; names the parts of it that can. If what is
+                written of it does not compute what it does.
         """
         return tuple(self.weights)
 
@@ -96,6 +98,7 @@ class Original:
                 f"the weight of '{path}' is {kind}, in which the runtime does not compute it: give "
                 "a model with float32 weights, `model.float()`, that casts to no other type inside"
             )
+        require_faithful(model, self.module, self.deployment.timing_feeds(n_images=2))
         return model
 
     def ladder(self, grain: int, *, least_share: float, n_steps: int) -> Ladder:

@@ -1,0 +1,56 @@
+"""Whether a model answers the same each time, and what is written of it answers so, too."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from torch import nn
+
+from niwaki.compress.pruning.model_calls import repeatable
+from niwaki.core.errors import ExportError
+from niwaki.export.inference import infer
+from niwaki.export.torch_outputs import torch_outputs
+from niwaki.targets.sessions import SessionSettings
+
+_APART = 1e-3  # of the largest value: bundles are verified more closely, on more items
+
+
+def require_faithful(model: onnx.ModelProto, module: nn.Module, feeds: Mapping[str, Any]) -> None:
+    """Check that a graph computes what its module does, before much is made of it.
+
+    Args:
+        model: Float, with one input.
+        module: That it was written of, in evaluation mode; left as it is.
+        feeds: The few inputs that were followed to write it.
+
+    Raises:
+        ExportError: If an output is another, or that of the module is another each time.
+    """
+    names = [output.name for output in model.graph.output]
+    with repeatable(module):
+        first, again = (torch_outputs(module, list(feeds.values()), names) for _ in range(2))
+    if other := _other(first, again):
+        raise ExportError(
+            f"in evaluation mode, the model's output '{other}' is another when the same is asked "
+            "again: it draws random numbers, as F.dropout does without `training=self.training`, "
+            "or it goes by what it saw before. What is deployed answers the same each time: "
+            "let the model do so"
+        )
+    if other := _other(first, infer(model, feeds, settings=SessionSettings())):
+        raise ExportError(
+            f"the model is written wrongly, as by torch's exporter: output '{other}' of the file "
+            "is another than the model's own. Compute it by other operations; parts of the model, "
+            "exported by themselves, tell which one is at fault"
+        )
+
+
+def _other(wanted: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]) -> str:
+    """Return the first output that differs; empty if none does."""
+    for name, values in wanted.items():
+        exact = values.astype(np.float64)
+        limit = _APART * np.abs(exact).max(initial=0.0)
+        if not np.allclose(found[name], exact, rtol=0.0, atol=limit, equal_nan=True):
+            return name
+    return ""
