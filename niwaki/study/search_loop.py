@@ -8,12 +8,13 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import StudyError
 from niwaki.core.fidelity import FULL, Fidelities
 from niwaki.core.measurement import Measurement, Status
+from niwaki.core.numerals import numeral
 from niwaki.core.randomness import derived_seed
 from niwaki.core.refusals import INFEASIBLE_IN_A_ROW, refusal
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.schedulers.base import Scheduler, Step
 from niwaki.search.vetting import proposed
-from niwaki.study.budget import Budget
+from niwaki.study.budget import Budget, spent
 from niwaki.study.events import Asked, Told
 from niwaki.study.executors.base import Executor, Finished, Job
 from niwaki.study.misses import nearest_miss
@@ -74,6 +75,7 @@ class SearchLoop:
                 self._check_counts(finished)
                 self._tell(finished.job.number, whole(finished.measurement, self.wanted))
         self._check_anything_found()
+        self._say_if_out_of_time()
 
     def _start_another(self) -> bool:
         """Place one more evaluation. False if there is none, or the budget does not cover it."""
@@ -190,6 +192,17 @@ class SearchLoop:
             f"none of {len(history.trials)} candidates could be evaluated, the last one because "
             f"{failed[-1].cause}. {MEND}"
         )
+
+    def _say_if_out_of_time(self) -> None:
+        """Say so if time ended the search, which may be before its first candidate."""
+        history, budget = self.recorder.history, self.budget
+        left = budget.evaluations - history.effort > ROUNDING and not self._exhausted
+        if left and history.seconds >= budget.seconds:
+            self.observer.say(
+                f"the budget's {numeral(budget.seconds / 60)} minutes, preparation included, are "
+                f"over after {spent(history, budget.evaluations)} evaluations: to search on, allow "
+                "more and start the same search again"
+            )
 
     @property
     def _nearest_miss(self) -> str:

@@ -31,6 +31,7 @@ from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Baseline, Told
 from niwaki.study.ledger import read_ledger
+from niwaki.study.observer import Silence
 from niwaki.study.run import Run, load_front
 from niwaki.study.study import BASELINE_NUMBER, Study, StudySettings
 from niwaki.study.tables import front_text
@@ -304,6 +305,32 @@ def test_the_clock_ends_a_search(tmp_path: Path) -> None:
     settings = StudySettings(objectives=("gain", "price"), budget=Budget(10_000, seconds=0.5))
     Study(tmp_path / "run", FormulaEvaluator(seconds=0.05), NSGA2, settings).run()
     assert 1 <= len(told(tmp_path / "run")) < 100
+
+
+class _Slow(_Prepares):
+    def prepare(self, folder: Path) -> None:
+        super().prepare(folder)
+        time.sleep(0.3)
+
+
+def test_a_search_that_ends_by_the_clock_says_so(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Hears(Silence):
+        def say(self, sentence: str) -> None:
+            said.append(sentence)
+
+    def search(budget: Budget) -> None:
+        settings = StudySettings(("gain", "price"), budget=budget)
+        Study(tmp_path / "run", _Slow(), NSGA2, settings, observer=Hears()).run()
+
+    search(Budget(10, seconds=0.3))
+    assert said == [
+        "the budget's 0.005 minutes, preparation included, are over after 0 of 10 evaluations: to "
+        "search on, allow more and start the same search again"
+    ]
+    search(Budget(10, seconds=600.0))
+    assert (len(said), len(told(tmp_path / "run"))) == (1, 10)
 
 
 def test_the_searcher_hears_the_baseline_and_every_trial_once(tmp_path: Path) -> None:
