@@ -140,6 +140,37 @@ def test_every_group_of_every_idiom_has_finite_scores(criterion: Criterion) -> N
             assert np.all(np.isfinite(scores))
 
 
+class Walked(nn.Sequential):
+    """Counts how often somebody walks through all of it."""
+
+    n_walks = 0
+
+    def named_modules(self, *args: Any, **options: Any) -> Any:
+        Walked.n_walks += 1
+        return super().named_modules(*args, **options)
+
+
+@pytest.mark.parametrize("criterion", [L1(), BatchNormScale(), GeometricMedian()])
+def test_no_layer_is_looked_for_among_all_others(criterion: Criterion) -> None:
+    module = Walked(*(nn.Linear(4, 4) for _ in range(9)))
+    groups = analyse(module, torch.randn(2, 4))
+    Walked.n_walks = 0
+    assert len(score_groups(criterion, module, groups)) == 8
+    assert Walked.n_walks == 0
+
+
+def test_gradients_of_many_batches_take_no_more_walks_than_those_of_one() -> None:
+    module = Walked(*(nn.Linear(4, 4) for _ in range(9)))
+    inputs = torch.randn(2, 4)
+    groups = analyse(module, inputs)
+    n_walks = []
+    for n_batches in (1, 5):
+        Walked.n_walks = 0
+        collect_gradients(module, groups, [inputs] * n_batches, loss=lambda m, x: m(x).sum())
+        n_walks.append(Walked.n_walks)
+    assert n_walks[0] == n_walks[1]
+
+
 def test_no_data_and_no_finite_loss_are_errors(network: Network) -> None:
     module, groups, inputs = network
     with pytest.raises(DataError, match="at least one batch"):

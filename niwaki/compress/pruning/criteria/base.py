@@ -45,12 +45,30 @@ def unit_slices(
         member: A parameter or buffer of a group.
         of: Tensors to slice in place of the parameters themselves, by the same names.
     """
-    tensors = of if of is not None else named_tensors_of(module)
-    values = tensors[member.owner].detach().double().cpu().movedim(member.dim, 0)
-    index = torch.from_numpy(np.ascontiguousarray(member.indices))
+    tensor = named_tensor(module, member.owner) if of is None else of[member.owner]
+    return unit_rows(tensor, member).double().cpu()
+
+
+def unit_rows(tensor: Tensor, member: Member) -> Tensor:
+    """Return (n_units, n) values of a tensor, one row for each unit, as they are.
+
+    Args:
+        tensor: Of the member's parameter or buffer, or of its shape.
+        member: Of a group.
+    """
+    # Nothing but the units' own is copied: a tensor may have members in as many groups as there
+    # are layers before it.
+    values = tensor.detach().movedim(member.dim, 0)
+    index = torch.from_numpy(np.ascontiguousarray(member.indices)).to(values.device)
     return values[index.reshape(-1)].reshape(len(index), -1)
 
 
-def named_tensors_of(module: nn.Module) -> dict[str, Tensor]:
-    """Return parameters and buffers by name."""
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+def named_tensor(module: nn.Module, name: str) -> Tensor:
+    """Return a parameter or buffer by its name, without a walk through the whole module."""
+    path, _, own_name = name.rpartition(".")
+    owner = module.get_submodule(path)
+    own = {
+        **dict(owner.named_parameters(recurse=False)),
+        **dict(owner.named_buffers(recurse=False)),
+    }
+    return own[own_name]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from niwaki.compress.pruning.copying import copied, in_evaluation
-from niwaki.compress.pruning.criteria.base import Scores, named_tensors_of, unit_slices
+from niwaki.compress.pruning.criteria.base import Scores, unit_rows
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups, Member
 from niwaki.compress.pruning.provenance import Role
 from niwaki.core.errors import DataError
@@ -72,7 +72,7 @@ def collect_gradients(
     for batch in batches:
         gradients = _gradients(loss(model, batch), parameters)
         for group in groups.groups:
-            gate = _gate(model, group, gradients)
+            gate = _gate(parameters, group, gradients)
             mean[group.name] += gate
             square[group.name] += gate**2
         for name, gradient in gradients.items():
@@ -114,11 +114,12 @@ def gate_members(group: ChannelGroup) -> tuple[Member, ...]:
     return readers or group.writers
 
 
-def _gate(model: nn.Module, group: ChannelGroup, gradients: Mapping[str, Tensor]) -> Scores:
+def _gate(
+    parameters: Mapping[str, Tensor], group: ChannelGroup, gradients: Mapping[str, Tensor]
+) -> Scores:
     total = np.zeros(group.n_units)
-    tensors = named_tensors_of(model)
     for member in gate_members(group):
-        if member.owner in gradients:
-            product = {member.owner: tensors[member.owner].detach() * gradients[member.owner]}
-            total += unit_slices(model, member, of=product).sum(1).numpy()
+        if (gradient := gradients.get(member.owner)) is not None:
+            products = unit_rows(parameters[member.owner], member) * unit_rows(gradient, member)
+            total += products.double().cpu().sum(1).numpy()
     return total
