@@ -1,5 +1,6 @@
 """The command line: parse, call, print. No logic."""
 
+import io
 import json
 import os
 import shlex
@@ -14,6 +15,7 @@ import typer
 from niwaki._version import __version__
 from niwaki.core.errors import NiwakiError
 from niwaki.core.jsonable import finite_json
+from niwaki.core.wording import for_terminal
 
 INTERRUPTED = 130
 
@@ -42,6 +44,9 @@ RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quicks
 
 def main() -> None:
     """Run the command line; every error of ours becomes one sentence and a stable exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name may hold what a terminal has no letter for; standard error copes by itself.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="niwaki")
     except NiwakiError as error:
@@ -55,7 +60,7 @@ def _complain(error: NiwakiError) -> None:
     if "--json" in sys.argv:
         _print_json(_error_json(error))
     else:
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(f"error: {for_terminal(str(error))}\n")
 
 
 def _error_json(error: NiwakiError) -> dict[str, Any]:
@@ -459,7 +464,7 @@ def _plain(value: Any) -> str:
 
 
 def _print(text: str) -> None:
-    sys.stdout.write(text + "\n")
+    sys.stdout.write(for_terminal(text) + "\n")
 
 
 def _print_json(value: Any, *, compact: bool = False) -> None:

@@ -707,3 +707,26 @@ def test_what_is_not_finite_is_null_for_programs(capsys: pytest.CaptureFixture[s
     cli._print_json({"growth": np.inf, "rows": [np.nan, 1.5], "at": Path("run")})
     printed = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert printed == {"growth": None, "rows": [None, 1.5], "at": "run"}
+
+
+TABLE = """cell,樹,"\x1b[31mred"
+a,0.5,1.5
+b,0.7,1.2
+"""
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_names_that_a_terminal_has_no_letters_for_or_would_obey_are_spelled_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    (tmp_path / "table.csv").write_text(TABLE, encoding="utf-8")
+    values = {name: {"column": name, "direction": "minimize"} for name in ("樹", "\x1b[31mred")}
+    evaluator = {"kind": "table", "file": "table.csv", "decisions": ["cell"], "values": values}
+    changes = {"evaluator": evaluator, "objectives": list(values), "constraints": []}
+    config = write_config(tmp_path / "named.yaml", FORMULAS, **changes)
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    done = niwaki("search", config.name, cwd=tmp_path)
+    assert done.code == 0, done.err
+    heads = done.out.splitlines()[0]
+    assert r"\x1b[31mred (min)" in heads
+    assert ("樹" if encoding == "utf-8" else r"\u6a39") in heads

@@ -1,4 +1,8 @@
-"""What came, in words."""
+"""What came, in words, and words as they may be shown."""
+
+import re
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def kind_of(value: object) -> str:
@@ -7,3 +11,11 @@ def kind_of(value: object) -> str:
     # With u begin a UserDict and a uint8, and an ndarray is read letter by letter.
     article = "an" if name[0] in "aeioAEIO" or name == "ndarray" else "a"
     return f"{article} {name}"
+
+
+def for_terminal(text: str) -> str:
+    """Return text with its control characters spelled out, but for tabs and ends of lines.
+
+    A terminal obeys them, and a name in a run of somebody else may hold any.
+    """
+    return _CONTROLS.sub(lambda found: ascii(found.group())[1:-1], text)

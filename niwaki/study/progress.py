@@ -15,6 +15,7 @@ from niwaki.core.measurement import Status, Trial
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import minimised
 from niwaki.core.reasons import ReasonCounts
+from niwaki.core.wording import for_terminal
 from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
 from niwaki.study.growth import Growth, counts
@@ -105,7 +106,7 @@ class PlainProgress(Observer):
         self.say(f"study '{description.name}', searcher {description.searcher}{again}")
 
     def say(self, sentence: str) -> None:
-        self._console.print(sentence, markup=False)
+        self._console.print(for_terminal(sentence), markup=False, emoji=False)
 
     def baseline(self, values: Mapping[str, float]) -> None:
         assert self._tally is not None
@@ -152,7 +153,7 @@ class LiveProgress(Observer):
         self._live.start(refresh=True)
 
     def say(self, sentence: str) -> None:
-        self._console.print(sentence, markup=False)
+        self._console.print(for_terminal(sentence), markup=False, emoji=False)
 
     def baseline(self, values: Mapping[str, float]) -> None:
         assert self._tally is not None
@@ -195,7 +196,7 @@ class LiveProgress(Observer):
         n_infeasible = len(history.trials) - history.n_paid
         table.add_row("turned away", f"{n_infeasible} by a cheap count, at no cost")
         for n, reason in tally.reasons.lines(N_REASONS):
-            table.add_row(Text(f"failed x{n}", style="red"), Text(reason))
+            table.add_row(Text(f"failed x{n}", style="red"), Text(for_terminal(reason)))
         title = Text.assemble((description.name, "bold"), f"  {description.searcher}")
         return Group(title, table)
 

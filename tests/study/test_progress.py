@@ -149,6 +149,13 @@ def test_a_long_sentence_is_read_to_its_end_on_a_narrow_terminal(tmp_path: Path)
     assert "the remedy is at its end" in " ".join(text.getvalue().split())
 
 
+def test_what_looks_like_a_command_to_a_terminal_is_shown_as_it_is() -> None:
+    for display in (PlainProgress, LiveProgress):
+        text = io.StringIO()
+        display(Console(file=text, width=80)).say("x:a:y [red]z[/] \x1b[31m")
+        assert text.getvalue() == "x:a:y [red]z[/] \\x1b[31m\n"
+
+
 def test_what_was_said_stays_on_a_terminal(tmp_path: Path) -> None:
     text = io.StringIO()
     observer = LiveProgress(Console(file=text, width=80, force_terminal=True, soft_wrap=True))
