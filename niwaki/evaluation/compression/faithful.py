@@ -31,14 +31,14 @@ def require_faithful(model: onnx.ModelProto, module: nn.Module, feeds: Mapping[s
     names = [output.name for output in model.graph.output]
     with repeatable(module):
         first, again = (torch_outputs(module, list(feeds.values()), names) for _ in range(2))
-    if other := _other(first, again):
+    if other := other_output(first, again):
         raise ExportError(
             f"in evaluation mode, the model's output '{other}' is another when the same is asked "
             "again: it draws random numbers, as F.dropout does without `training=self.training`, "
             "or it goes by what it saw before. What is deployed answers the same each time: "
             "let the model do so"
         )
-    if other := _other(first, infer(model, feeds, settings=SessionSettings())):
+    if other := other_output(first, infer(model, feeds, settings=SessionSettings())):
         raise ExportError(
             f"the model is written wrongly, as by torch's exporter: output '{other}' of the file "
             "is another than the model's own. Compute it by other operations; parts of the model, "
@@ -46,8 +46,8 @@ def require_faithful(model: onnx.ModelProto, module: nn.Module, feeds: Mapping[s
         )
 
 
-def _other(wanted: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]) -> str:
-    """Return the first output that differs; empty if none does."""
+def other_output(wanted: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]) -> str:
+    """Return the name of the first output that differs; empty if none does."""
     for name, values in wanted.items():
         exact = values.astype(np.float64)
         limit = _APART * np.abs(exact).max(initial=0.0)

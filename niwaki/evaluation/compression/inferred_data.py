@@ -14,9 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from niwaki.compress.pruning.model_calls import named_tensors, repeatable
 from niwaki.core.errors import DataError
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of
+from niwaki.evaluation.compression.faithful import other_output
 from niwaki.evaluation.compression.parts import calls_of_part
 from niwaki.evaluation.compression.plain_calls import note_answers, take_integers
 from niwaki.export.torch_outputs import named_outputs
@@ -129,17 +131,30 @@ def _inferred(
 
 
 def _require_runs(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
-    """Check that the model runs; one that fails on float inputs is given integers from then on.
+    """Check that the model runs, and answers as it does to inputs of the type that is given.
+
+    One that fails on float inputs, or answers otherwise, is given integers from then on.
 
     Raises:
-        DataError: If it fails on these inputs: names the line of its code.
+        DataError: If it fails on these inputs: names the line of its code. If neither is answered
+            as what is given is.
     """
-    failure = _failure(module, inputs)
-    if failure is not None and inputs.dtype.kind in "iu":
+    is_whole = inputs.dtype.kind in "iub"
+    wanted = _answer(module, inputs) if is_whole else None
+    failure, other = _failure(module, inputs), _other(module, inputs, wanted)
+    if is_whole and (failure is not None or other):
         take_integers(module)
-        failure = _failure(module, inputs)
+        again = _failure(module, inputs)
+        other = _other(module, inputs, wanted) if again is None else other
+        failure = again if failure is not None else None
     if failure is not None:
         raise _fails(module, inputs.shape, origin, failure) from failure
+    if other:
+        raise DataError(
+            f"the model goes by the type of its inputs: those of {origin} are {inputs.dtype}, and "
+            f"its output '{other}' is another for the same numbers in float32, in which all inputs "
+            "arrive. Give inputs as the model makes them of these, such as divided by 255"
+        )
 
 
 def _fails(module: nn.Module, shape: tuple[int, ...], origin: str, failure: Exception) -> DataError:
@@ -149,6 +164,24 @@ def _fails(module: nn.Module, shape: tuple[int, ...], origin: str, failure: Exce
         f"the model fails on inputs of shape {shape} from {origin}{where}: "
         f"{type(failure).__name__}: {failure}. {_remedy(module)}"
     )
+
+
+def _other(
+    module: nn.Module, inputs: NDArray[Any], wanted: Mapping[str, NDArray[Any]] | None
+) -> str:
+    """Return the output that is another than for inputs as they were given, if that is known."""
+    found = None if wanted is None else _answer(module, inputs.astype(np.float32))
+    return "" if wanted is None or found is None else other_output(wanted, found)
+
+
+def _answer(module: nn.Module, inputs: NDArray[Any]) -> dict[str, NDArray[Any]] | None:
+    """Return what a model answers; None if it fails."""
+    try:
+        with torch.no_grad(), repeatable(module):
+            answer = list(named_tensors(module(torch.from_numpy(inputs))))
+    except Exception:  # the model's own code runs here: it may raise anything
+        return None
+    return {name or "output": values.float().numpy() for name, values in answer}
 
 
 def _remedy(module: nn.Module) -> str:

@@ -45,6 +45,38 @@ def test_targets_of_some_outputs_are_completed_by_the_model() -> None:
     }
 
 
+class Preparing(nn.Module):
+    """Divides bytes by 255, as models do that take what a camera gives."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        known = x.float() / 255 if x.dtype == torch.uint8 else x
+        return nn.functional.linear(known, torch.eye(4))  # takes no integers
+
+
+class Counting(nn.Module):
+    """Takes integers for words, and anything else for how often each occurs."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        is_counted = x.is_floating_point()
+        return x if is_counted else nn.functional.one_hot(x, 8).float().mean(1)
+
+
+def test_a_model_that_prepares_bytes_itself_is_not_given_them_as_floats() -> None:
+    images = torch.randint(1, 255, (40, 4), dtype=torch.uint8)
+    words = "are uint8, and its output 'output' is another for the same numbers in float32"
+    with pytest.raises(DataError, match=words):
+        infer_from({"train": [images]}, plainly_called(Preparing()), seed=0)
+    infer_from({"train": [images / 255]}, plainly_called(Preparing()), seed=0)
+
+
+def test_a_model_that_takes_integers_otherwise_than_floats_is_given_integers() -> None:
+    words, model = torch.randint(0, 8, (40, 8)), plainly_called(Counting())
+    found = infer_from({"train": [(words, Counting()(words))]}, model, seed=0)
+    batch = next(found[SplitName.TRAIN].batches(8))
+    answer = model(torch.from_numpy(batch.inputs)).numpy()
+    np.testing.assert_allclose(answer, batch.targets["output"], atol=1e-6)
+
+
 class Twice(nn.Module):
     """Answers twice."""
 
