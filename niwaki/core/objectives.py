@@ -52,9 +52,18 @@ class Objective:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Objective":
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError, OverflowError: If a field is missing or wrong.
+        """
+        if not isinstance(data, Mapping):
+            raise TypeError(f"an objective is a JSON object, but {data!r} came")
         least, most = float(data.get("least", -math.inf)), float(data.get("most", math.inf))
-        return cls(data["name"], Direction(data["direction"]), data["unit"], least, most)
+        name, unit = data["name"], data["unit"]
+        if not (isinstance(name, str) and isinstance(unit, str)):
+            raise TypeError(f"name and unit of an objective are text, but {name!r}, {unit!r} came")
+        return cls(name, Direction(data["direction"]), unit, least, most)
 
 
 def minimised(

@@ -24,6 +24,8 @@ from niwaki.tasks.task import TaskKind
 SCHEMA_VERSION = 1
 CARD_FILE = "model.json"
 
+_WRONG_FIELD = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
+
 
 @dataclass(frozen=True)
 class InputCard:
@@ -166,7 +168,7 @@ class ModelCard:
         fields = _known_schema(data)
         try:
             return _card(fields)
-        except (AttributeError, KeyError, TypeError, ValueError, NiwakiError) as error:
+        except (*_WRONG_FIELD, NiwakiError) as error:
             raise ExportError(f"the model card is damaged, at {error}: {WRITE_AGAIN}") from error
 
     def save(self, path: Path) -> None:
@@ -192,7 +194,7 @@ class ModelCard:
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ExportError(
                 f"model card '{path}' cannot be read ({error}): {WRITE_AGAIN}"
             ) from error
@@ -261,7 +263,7 @@ def _card(data: Mapping[str, Any]) -> ModelCard:
         versions=dict(data["versions"]),
         config_hash=str(data["config_hash"]),
         data_fingerprint=str(data["data_fingerprint"]),
-        file=FileCard(**data["file"]),
+        file=FileCard(str(data["file"]["sha256"]), int(data["file"]["size_bytes"])),
         verification=dict(data["verification"]),
         float_verification=dict(data["float_verification"]),
         notes=tuple(data["notes"]),

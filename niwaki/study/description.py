@@ -74,7 +74,7 @@ class StudyDescription:
                 f"there is no run at '{folder}': it has no {FILE_NAME}. "
                 "Give the folder of a run that was started, such as runs/quickstart"
             ) from error
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunFolderError(
                 f"'{path}' cannot be read ({error}): start the same search again to rewrite it"
             ) from error
@@ -86,6 +86,8 @@ class StudyDescription:
                 "read the run with the version that wrote it, or start a new one"
             )
         try:
+            if not data["objectives"]:
+                raise ValueError("no objectives")
             return cls(
                 name=str(data["name"]),
                 objectives=tuple(map(Objective.from_json, data["objectives"])),
@@ -97,7 +99,7 @@ class StudyDescription:
                 seed=int(data["seed"]),
                 scheduler=str(data.get("scheduler", "")),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RunFolderError(
                 f"'{path}' is damaged ({error!r}): start the same search again to rewrite it"
             ) from error

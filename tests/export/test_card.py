@@ -1,6 +1,7 @@
 """Cards say everything, survive JSON, and tell nothing of the machine."""
 
 import json
+import math
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -69,7 +70,14 @@ def test_a_missing_field_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"latency": {"ratio": 1}}, {"tasks": [{"name": "x"}]}, {"metrics": None}]
+    "change",
+    [
+        {"latency": {"ratio": 1}},
+        {"tasks": [{"name": "x"}]},
+        {"metrics": None},
+        {"file": {"sha256": "0"}},
+        {"inputs": [{"name": "x", "shape": [math.inf], "preprocessing": None}]},
+    ],
 )
 def test_a_damaged_field_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ExportError, match="damaged"):
@@ -79,6 +87,12 @@ def test_a_damaged_field_is_refused(change: dict[str, object]) -> None:
 def test_among_several_the_damaged_card_is_named(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text("{}")
     with pytest.raises(ExportError, match=r"model\.json': this is no model card"):
+        ModelCard.load(tmp_path / "model.json")
+
+
+def test_a_card_that_nests_too_deeply_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.json").write_text("[" * 100_000)
+    with pytest.raises(ExportError, match=r"model\.json' cannot be read"):
         ModelCard.load(tmp_path / "model.json")
 
 

@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,6 +134,16 @@ def test_a_damaged_line_in_the_middle_stops_readers_and_the_writer(path: Path, n
         with pytest.raises(LedgerError, match=rf"line {number} of .* keep only its first"):
             open_it(path)
     assert path.read_bytes() == b"".join(lines)
+
+
+@pytest.mark.parametrize("number", ["1" + "0" * 400, "[" * 100_000])
+def test_what_no_number_holds_and_what_nests_too_deeply_is_damage(path: Path, number: str) -> None:
+    lines = write(path, EVENTS).splitlines(keepends=True)
+    body = lines[1].replace(b'"fidelity":1.0', f'"fidelity":{number}'.encode()).rsplit(b",", 1)[0]
+    lines[1] = b'%s,"crc32":"%08x"}\n' % (body, zlib.crc32(body + b"}"))
+    path.write_bytes(b"".join(lines))
+    with pytest.raises(LedgerError, match="line 2 of"):
+        read_ledger(path)
 
 
 def test_a_complete_last_line_is_never_removed(path: Path) -> None:
