@@ -20,7 +20,9 @@ from niwaki.evaluation.compression.unread import unread_parameters
 from niwaki.evaluation.deployment import Deployment
 from niwaki.export.layer_weights import LayerWeight, layer_weights, n_applied, read_in_float
 from niwaki.export.layers import layers_in_float, without_kernel
+from niwaki.export.torch_outputs import torch_outputs
 from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.task import Task
 
 
 @dataclass(frozen=True)
@@ -197,7 +199,7 @@ def in_order_of_outputs(data: TaskData, module: nn.Module) -> TaskData:
     """Return the data with tasks in the order in which the module answers them.
 
     Raises:
-        DataError: If the module's outputs are not the tasks.
+        DataError: If the module's outputs are not the tasks, or not of the shapes that these need.
     """
     example = example_of(data)
     note_answers(module, example)
@@ -211,14 +213,42 @@ def in_order_of_outputs(data: TaskData, module: nn.Module) -> TaskData:
                 f"the model answers {', '.join(given)}, but the tasks are {', '.join(names)}: "
                 "give one task for each output, of the same name"
             )
-        return replace(data, tasks=tuple(sorted(data.tasks, key=lambda t: given.index(t.name))))
+        tasks = tuple(sorted(data.tasks, key=lambda t: given.index(t.name)))
+        return _fitting(replace(data, tasks=tasks), module)
     n_outputs = len(answer) if isinstance(answer, tuple | list) else 1
     if n_outputs != len(names):
         raise DataError(
             f"the model returns {n_outputs} outputs, but there are {len(names)} tasks "
             f"({', '.join(names)}): give one task for each output, in the same order"
         )
+    return _fitting(data, module)
+
+
+def _fitting(data: TaskData, module: nn.Module) -> TaskData:
+    """Return the data if each output has the shape that its task and its targets ask for."""
+    batch = next(data[SplitName.SEARCH].batches(2))
+    outputs = torch_outputs(module, [batch.inputs], [task.name for task in data.tasks])
+    for task in data.tasks:
+        given, target = outputs[task.name].shape, batch.targets[task.name].shape
+        if not _fits(task, given, target):
+            n_outputs = f"{task.n_outputs} {'classes' if task.kind.has_classes else 'values'}"
+            raise DataError(
+                f"the model's output '{task.name}' has shape {given}, which does not fit a "
+                f"{task.kind} task of {n_outputs} with targets of shape {target}: declare what the "
+                f"model answers in `data.tasks.{task.name}`, or let it return what is declared"
+            )
     return data
+
+
+def _fits(task: Task, given: tuple[int, ...], target: tuple[int, ...]) -> bool:
+    """Whether an output is one for targets; it may know more classes than are asked for."""
+    if not task.kind.has_classes:
+        return given == target
+    if len(given) != len(target) + 1:
+        return False
+    places = list(given)
+    n_classes = places.pop(task.kind.class_axis)
+    return tuple(places) == target and n_classes >= task.n_outputs
 
 
 def _thinned(counts: list[int], n_steps: int) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ import pickle
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -26,6 +27,7 @@ from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
+from niwaki.tasks.task import TaskKind
 from tests.evaluation.compression.small import TwoHeads, build, data, unlabelled
 
 SETTINGS = CompressionSettings(
@@ -251,6 +253,20 @@ def test_outputs_that_are_not_the_tasks_are_refused() -> None:
         DataError, match="answers quarter, light, but the tasks are quarter, bright"
     ):
         in_order_of_outputs(data(), Renamed().eval())
+
+
+@pytest.mark.parametrize("declared", [{"kind": TaskKind.REGRESSION}, {"n_outputs": 9}])
+def test_an_output_that_does_not_fit_its_task_is_told_with_both(declared: dict[str, Any]) -> None:
+    first, second = data().tasks
+    wrong = replace(data(), tasks=(replace(first, **declared), second))
+    with pytest.raises(DataError, match=r"'quarter' has shape \(2, 4\), .*targets of shape \(2,\)"):
+        in_order_of_outputs(wrong, build())
+
+
+def test_a_model_may_know_more_classes_than_are_asked_for() -> None:
+    first, second = data().tasks
+    fewer = replace(data(), tasks=(replace(first, n_outputs=3), second))
+    assert in_order_of_outputs(fewer, build()).tasks[0].n_outputs == 3
 
 
 def test_wrong_settings_name_the_nearest() -> None:
