@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import fx, nn
 
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.devices import layout_for
 from niwaki.evaluation.own_forward import forward_of, give_forward, require_copyable
 
@@ -97,6 +97,9 @@ def plain(answer: Any) -> Any:
 
     What is flat stays as it is. In what is nested, tensors are named by their path with
     underscores. Whatever is no tensor is left out.
+
+    Raises:
+        DataError: If two of these paths are alike.
     """
     if _is_tensor(answer):
         return answer
@@ -121,7 +124,13 @@ def _leaves(value: Any, name: str) -> dict[str, Any]:
         return {name: value}
     found: dict[str, Any] = {}
     for key, item in _parts(value).items():
-        found |= _leaves(item, f"{name}_{key}" if name else key)
+        inner = _leaves(item, f"{name}_{key}" if name else key)
+        if twice := sorted(found.keys() & inner.keys()):
+            raise DataError(
+                f"two of the model's answers would be called '{twice[0]}', which names the path to "
+                "each: give one of them another name"
+            )
+        found |= inner
     return found
 
 

@@ -201,6 +201,13 @@ def test_graph_modules_are_copied_as_they_are_called() -> None:
         torch.testing.assert_close(each(torch.ones(2, 4)), model(torch.ones(2, 4))[:, None])
 
 
+def test_answers_whose_paths_are_alike_are_not_lost() -> None:
+    x = torch.ones(2, 2)
+    with pytest.raises(DataError, match="two of the model's answers would be called 'a_b'"):
+        plain({"a": {"b": x}, "a_b": x})
+    assert list(plain({"a": {"b": x}, "b": x})) == ["a_b", "b"]
+
+
 def scaled(self: nn.Linear, x: torch.Tensor, *, scale: float = 1.0) -> Answer:
     return Answer(scale * x @ self.weight[0])
 
