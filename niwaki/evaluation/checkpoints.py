@@ -1,5 +1,6 @@
 """States of training on disk: whole or not there at all, and not more bytes than allowed."""
 
+import struct
 import warnings
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,19 @@ from typing import Any
 import torch
 
 from niwaki.core.errors import RunFolderError
-from niwaki.core.files import replacing
+from niwaki.core.files import cannot_write, replacing
+
+# What torch.load raises for bytes that are cut off, flipped, or no checkpoint at all.
+_DAMAGE = (
+    OSError,
+    RuntimeError,
+    ValueError,
+    TypeError,
+    LookupError,
+    EOFError,
+    struct.error,
+    UnpicklingError,
+)
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
@@ -21,9 +34,11 @@ def save_checkpoint(state: dict[str, Any], path: Path) -> None:
     try:
         with replacing(path) as file:
             torch.save(state, file)
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    except RuntimeError as error:  # of torch, whose writer hides what the disk said
         raise RunFolderError(
-            f"the checkpoint '{path.name}' cannot be written ({error}): "
+            f"the checkpoint '{path}' cannot be written ({error}): "
             "free some disk space and start the same command again"
         ) from error
 
@@ -36,10 +51,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, ValueError, EOFError, UnpicklingError) as error:
+    except _DAMAGE as error:
         raise RunFolderError(
-            f"the checkpoint '{path.name}' is damaged ({type(error).__name__}): "
-            "delete it to train anew"
+            f"the checkpoint '{path}' is damaged ({type(error).__name__}): delete it to train anew"
         ) from error
     return state
 

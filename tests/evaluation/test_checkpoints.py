@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from niwaki.evaluation.checkpoints import CheckpointStore
+from niwaki.core.errors import RunFolderError
+from niwaki.evaluation.checkpoints import CheckpointStore, load_checkpoint, save_checkpoint
 
 STATE = {"weight": torch.arange(20000.0)}
 
@@ -35,6 +36,14 @@ def test_a_state_that_cannot_be_kept_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "store").write_text("not a folder")
     with pytest.warns(RuntimeWarning, match="is not kept"):
         CheckpointStore(tmp_path / "store", 1e9).save("one", STATE)
+
+
+def test_a_state_is_told_with_its_place_and_what_the_system_says(tmp_path: Path) -> None:
+    (tmp_path / "damaged.pt").write_bytes(b"half")
+    with pytest.raises(RunFolderError, match=rf"'{tmp_path}/damaged.pt' is damaged.*: delete it"):
+        load_checkpoint(tmp_path / "damaged.pt")
+    with pytest.raises(RunFolderError, match=r"none/new.pt' cannot be written: .*No such file"):
+        save_checkpoint(STATE, tmp_path / "none" / "new.pt")
 
 
 def test_old_states_go_first(tmp_path: Path) -> None:

@@ -78,7 +78,8 @@ class LadderScheduler(Scheduler):
                 "a scheduler needs evaluations of less than the full effort, and finds none: the "
                 f"evaluator can be asked for {list(fidelities.levels)}, or any share from "
                 f"{fidelities.any_from:g}; 'reduction' is {settings.reduction:g}, 'least_fidelity' "
-                f"{settings.least_fidelity:g}. Leave out 'scheduler', or take another evaluator"
+                f"{settings.least_fidelity:g}. Lower these where there are shares, or leave out "
+                "'scheduler'"
             )
         keep = [settings.keep or low / high for low, high in pairwise(ladder)]
         starts = self._starts(len(ladder))
