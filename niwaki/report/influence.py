@@ -2,6 +2,7 @@
 
 import json
 import math
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -142,8 +143,14 @@ def _grouped(values: Sequence[Decided]) -> tuple[list[str], NDArray[np.int64]]:
 
 
 def _numeric(values: Sequence[Decided]) -> bool:
+    """Whether all are numbers that doubles hold, so that they can be put into ranges."""
     return all(
-        value is NOTHING or (isinstance(value, int | float) and not isinstance(value, bool))
+        value is NOTHING
+        or (
+            isinstance(value, int | float)
+            and not isinstance(value, bool)
+            and abs(value) <= sys.float_info.max
+        )
         for value in values
     )
 
@@ -192,5 +199,5 @@ def _rank(label: str, value: Decided) -> tuple[int, float, str]:
     if label in (OTHER, ABSENT):
         return 2 if label == OTHER else 3, 0.0, label
     if isinstance(value, int | float):
-        return 0, float(value), label
+        return 0, value, label
     return 1, 0.0, label

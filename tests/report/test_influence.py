@@ -79,6 +79,15 @@ def test_numbers_too_large_to_be_told_apart_never_vary() -> None:
     assert found.path == "bit"
 
 
+@pytest.mark.parametrize("n_others", [2, 30])
+def test_whole_numbers_that_no_double_holds_are_options(n_others: int) -> None:
+    candidates = [Candidate.of({"hash": 10 ** (400 + i % 2)}) for i in range(4)]
+    candidates += [Candidate.of({"hash": number % n_others}) for number in range(2 * n_others)]
+    on_front = np.arange(len(candidates)) < 2
+    [found] = influences(candidates, on_front, np.zeros((len(candidates), 1)))
+    assert sum(found.n_all) == len(candidates)
+
+
 def test_a_decision_that_never_varies_is_left_out() -> None:
     candidates = [Candidate.of({"depth": 1, "width": w}) for w in (8, 16, 16)]
     found = influences(candidates, np.array([True, False, False]), np.zeros((3, 1)))
