@@ -496,6 +496,12 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
         DataError: If they tell none.
     """
     n_outputs = output.shape[1]
+    if output.dtype.kind != "f" and (target is None or target.dtype.kind != "f"):
+        raise DataError(
+            f"output '{name}' is of type {output.dtype}, and from choices that are made already, "
+            "nothing can be learnt: return the scores that they are made from in its place, or "
+            "leave it out of what the model returns"
+        )
     if target is None:
         is_scores = output.ndim == 2 and n_outputs > 1
         target = output.argmax(axis=1) if is_scores else output

@@ -45,6 +45,16 @@ def test_targets_of_some_outputs_are_completed_by_the_model() -> None:
     }
 
 
+@pytest.mark.parametrize("kind", ["bool", "int64"])
+def test_what_is_no_score_is_not_taken_for_classes(kind: str) -> None:
+    class Choosing(nn.Module):
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"scores": x, "chosen": (x > 0).to(getattr(torch, kind))}
+
+    with pytest.raises(DataError, match=f"'chosen' is of type {kind}, .*: return the scores"):
+        infer_from({"train": [torch.randn(40, 4)]}, plainly_called(Choosing()), seed=0)
+
+
 class Preparing(nn.Module):
     """Divides bytes by 255, as models do that take what a camera gives."""
 
