@@ -10,6 +10,13 @@ from niwaki.targets.cpu_capabilities import cpu_capabilities
 from niwaki.targets.machine import describe_machine, processor
 
 NEEDED = ("numpy", "torch", "onnx", "onnxruntime", "onnxscript", "optuna", "pymoo", "scikit-learn")
+# Distribution, the extra that brings it in a version that fits, and what it is for.
+EXTRAS = (
+    ("pillow", "images", "image folders"),
+    ("pyarrow", "tables", "Parquet files"),
+    ("botorch", "botorch", "searcher 'botorch'"),
+    ("ray", "ray", "executor 'ray' and Ray Tune"),
+)
 
 
 def diagnose() -> dict[str, JSON]:
@@ -19,24 +26,16 @@ def diagnose() -> dict[str, JSON]:
         "machine": describe_machine(),
         "int8": _int8(),
         "packages": {name: _version(name) or "missing: install niwaki again" for name in NEEDED},
-        "extras": {
-            name: _version(name) or f"not installed; needed for {use}: pip install {name}"
-            for name, use in _extras().items()
-        },
+        "extras": {name: found_or_remedy(name, extra, use) for name, extra, use in EXTRAS},
         "device": _device(),
         "plugins": _broken_plugins() or "all can be imported",
         "disk": f"{free / 1e9:.1f} GB free here",
     }
 
 
-def _extras() -> dict[str, str]:
-    """Return what plug-ins need beyond niwaki's own packages, and which plug-in it is."""
-    return {
-        name: f"{section} '{record.name}'"
-        for section, registry in SECTIONS.items()
-        for record in registry
-        for name in record.needs
-    }
+def found_or_remedy(name: str, extra: str, use: str) -> str:
+    """Return the version of a distribution, or what it is for and how to get it."""
+    return _version(name) or f"not installed; needed for {use}: pip install 'niwaki[{extra}]'"
 
 
 def _version(name: str) -> str:
@@ -53,7 +52,10 @@ def _int8() -> str:
 
 
 def _device() -> str:
-    import torch
+    try:
+        import torch
+    except (ImportError, OSError) as error:  # OSError: a library that it is linked to is missing
+        return f"torch cannot be imported: {error}. Nothing is trained or exported without it"
 
     if torch.cuda.is_available():
         return f"cuda: {torch.cuda.get_device_name(0)}"

@@ -81,7 +81,7 @@ class Record:
         name: What configuration files call it.
         summary: One line for `niwaki list`.
         path: `package.module:name` of its factory, imported on use.
-        needs: Distributions that it needs beyond niwaki's own, for `niwaki doctor`.
+        needs: Distributions that it needs beyond niwaki's own, for `niwaki list`.
         check: `package.module:name` of what is called with its settings before long preparations,
             and raises if they would be for nothing; empty if there is nothing to check.
     """

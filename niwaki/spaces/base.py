@@ -16,7 +16,7 @@ from niwaki.core.excerpt import excerpt, listed
 class Choose(Protocol):
     """Picks one of the options of the decision at `path`."""
 
-    def __call__(self, path: str, options: Sequence[Value]) -> Value:
+    def __call__(self, path: str, options: Sequence[Value], /) -> Value:
         """Return one of `options`, which is never empty."""
         ...
 

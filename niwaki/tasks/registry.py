@@ -36,13 +36,11 @@ DATA = Registry(
             "cifartile",
             "four photographs in a square: how many kinds of things they show",
             "niwaki.tasks.unseen:load_cifartile",
-            needs=("pillow",),
         ),
         Record(
             "language",
             "four words in a square of positions and letters: which language",
             "niwaki.tasks.unseen:load_language",
-            needs=("pyarrow",),
         ),
         Record(
             "python",

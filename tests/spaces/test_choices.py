@@ -1,6 +1,7 @@
 """Spaces of choices against plain listing."""
 
 import json
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -23,6 +24,15 @@ TREE = ChoiceSpace(
         Choice("deepest", (True, False), when=(Condition("third", ("b",)),)),
     )
 )
+
+
+def test_who_chooses_may_call_what_it_is_given_as_it_likes() -> None:
+    """Type checkers see to it: a walk gives path and options by their place alone."""
+
+    def last(name: str, allowed: Sequence[Value]) -> Value:
+        return allowed[0] if name == "depth" else allowed[-1]
+
+    assert TREE.decide(last).decisions == {"depth": 1}
 
 
 @given(choice_spaces())

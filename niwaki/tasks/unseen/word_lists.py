@@ -108,7 +108,7 @@ def _read_parquet(path: Path, typed: str) -> tuple[list[object], list[object]]:
     except ImportError as error:
         raise ConfigError(
             f"'{typed}' is a Parquet file, which pyarrow reads, and pyarrow is not installed: "
-            "install it, or give a CSV file"
+            "pip install 'niwaki[tables]', or give a CSV file"
         ) from error
     try:
         table = parquet.read_table(path)
