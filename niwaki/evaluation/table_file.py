@@ -98,7 +98,9 @@ def _read_parquet(path: Path, wanted: Collection[str], names: Collection[str]) -
     try:
         known = pyarrow.parquet.read_schema(path).names
         _check_known(wanted, known, path)
-        table = pyarrow.parquet.read_table(path, columns=list(wanted))
+        table = pyarrow.parquet.read_table(
+            path, columns=list(wanted), page_checksum_verification=True
+        )
         columns = {
             name: _names(table.column(name).to_pylist())
             if name in names

@@ -238,3 +238,16 @@ def test_whole_numbers_and_names_of_parquet_stay_exact(tmp_path: Path) -> None:
     np.testing.assert_array_equal(columns["gap"], [1.0, 2.0, np.nan])
     assert columns["id"].tolist() == [str(2**60), str(2**60 + 1), None]
     assert columns["price"].tolist() == ["100000000000000000.1", "100000000000000000.2", None]
+
+
+def test_a_page_of_parquet_that_is_not_what_its_checksum_says_is_told(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "t.parquet"
+    table = pyarrow.table({"latency": np.random.default_rng(0).random(1000)})
+    parquet.write_table(table, path, write_page_checksum=True, use_dictionary=False)
+    damaged = bytearray(path.read_bytes())
+    damaged[4000] ^= 4
+    path.write_bytes(damaged)
+    with pytest.raises(DataError, match=r"t\.parquet' cannot be read as parquet"):
+        read_columns(path, ["latency"])
