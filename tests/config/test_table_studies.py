@@ -140,6 +140,6 @@ def test_a_scheduler_without_fidelities_says_so(
     write_table(tmp_path)
     values = {**CONFIG["evaluator"]["values"], "accuracy": {"direction": "maximize"}}
     evaluator = {**CONFIG["evaluator"], "values": values}
-    with pytest.raises(ConfigError, match="Leave out 'scheduler'"):
+    with pytest.raises(ConfigError, match="or leave out 'scheduler'"):
         run(tmp_path, monkeypatch, evaluator=evaluator, scheduler={"kind": "asha"})
     assert not (tmp_path / "runs").exists()  # it said so before anything was prepared
