@@ -28,6 +28,7 @@ from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.compression.at_chance import at_chance
+from niwaki.evaluation.compression.faithful import mixed_output
 from niwaki.evaluation.compression.importance import (
     importance,
     looked_at,
@@ -190,6 +191,7 @@ class CompressedEvaluator(DeployedEvaluator):
             self._report_unfollowed()
             self._report_training()
             self._report_decisions()
+            self._report_mixing()
             self._rank()
             self._propose()
             self._find_sensitive()
@@ -387,6 +389,16 @@ class CompressedEvaluator(DeployedEvaluator):
             self._say(
                 f"the model decides by the values of tensors at {', '.join(places)}: exported, it "
                 "goes the way that the calibration inputs go, and is verified on others"
+            )
+
+    def _report_mixing(self) -> None:
+        inputs = example_of(self.data).numpy()
+        names = [task.name for task in self.data.tasks]
+        if len(inputs) == 2 and (mixed := mixed_output(self.original.module, inputs, names)):
+            self._say(
+                f"the answer '{mixed}' to an item depends on what else is in its batch, as by a "
+                "batch norm without running statistics: scores are of batches of "
+                f"{self._settings.deployment.batch_size}, and latencies of one item"
             )
 
     def _rank(self) -> None:

@@ -1,6 +1,6 @@
 """Whether a model answers the same each time, and what is written of it answers so, too."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,6 +44,20 @@ def require_faithful(model: onnx.ModelProto, module: nn.Module, feeds: Mapping[s
             "is another than the model's own. Compute it by other operations; parts of the model, "
             "exported by themselves, tell which one is at fault"
         )
+
+
+def mixed_output(module: nn.Module, inputs: NDArray[Any], names: Sequence[str]) -> str:
+    """Return the first output that answers an item otherwise beside another; empty if none does.
+
+    Args:
+        module: In evaluation mode; left as it is.
+        inputs: (2, ...).
+        names: Of its outputs.
+    """
+    with repeatable(module):
+        both, alone = (torch_outputs(module, [inputs[:n]], names) for n in (2, 1))
+    first = {name: each[:1] for name, each in both.items() if len(each) == 2}
+    return other_output(first, alone)
 
 
 def other_output(wanted: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]) -> str:

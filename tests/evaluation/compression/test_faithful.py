@@ -6,6 +6,7 @@ import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import Tensor, nn
 
 from niwaki.core.errors import ExportError
+from niwaki.evaluation.compression.faithful import mixed_output
 from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.original import Original
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
@@ -58,3 +59,12 @@ def test_a_model_may_count_its_calls_and_is_left_as_it_is() -> None:
     before = counting.module.get_buffer("seen").clone()
     assert counting.layers == ("enter",)
     assert torch.equal(counting.module.get_buffer("seen"), before)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_an_answer_that_depends_on_the_other_items_of_its_batch_is_found(kept: bool) -> None:
+    torch.manual_seed(0)
+    norm = nn.BatchNorm2d(8, track_running_stats=kept)
+    module = nn.Sequential(nn.Conv2d(1, 8, 3), norm, nn.Flatten(), nn.Linear(288, 3)).eval()
+    inputs = torch.randn(2, 1, 8, 8).numpy()
+    assert mixed_output(module, inputs, ["label"]) == ("" if kept else "label")
