@@ -8,6 +8,7 @@ from scipy.linalg import blas, cho_solve, cholesky
 
 from niwaki.predictors.gaussian_evidence import JITTER, Evidence
 from niwaki.predictors.kernels import Covariance
+from niwaki.predictors.rows import even_share
 from niwaki.predictors.state import State, array_of
 
 Array = NDArray[np.float64]
@@ -146,7 +147,7 @@ def fit_column(
         views: See `Evidence`.
     """
     shift, scale = float(values.mean()), float(values.std()) or 1.0
-    taken = np.unique(np.linspace(0, len(rows) - 1, min(len(rows), max_rows)).round().astype(int))
+    taken = even_share(len(rows), max_rows)
     evidence = Evidence(rows[taken], (values[taken] - shift) / scale, shrinkage, views)
     logarithms, log_density = evidence.best(max_steps, start)
     unfitted = GaussianColumn(

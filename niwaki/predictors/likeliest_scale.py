@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.predictors.gaussian_column import fit_column
+from niwaki.predictors.rows import even_share
 from niwaki.predictors.transforms import Plain, Transform, candidates
 
 Array = NDArray[np.float64]
@@ -31,7 +32,7 @@ def likeliest_scale(X: Array, y: Array) -> Transform:
     """
     if len(y) < _FEWEST:
         return Plain()
-    rows = np.unique(np.linspace(0, len(y) - 1, min(len(y), _MOST_ROWS)).round().astype(int))
+    rows = even_share(len(y), _MOST_ROWS)
     X, y = X[rows], y[rows]
     best, *others = candidates(y)
     if not others:

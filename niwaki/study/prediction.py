@@ -18,6 +18,7 @@ from niwaki.core.registry import nearest
 from niwaki.predictors.base import Prediction, Predictor
 from niwaki.predictors.bounded import Bounded
 from niwaki.predictors.quality import Quality, cross_quality, quality
+from niwaki.predictors.rows import even_share
 from niwaki.predictors.standard import standard_predictor
 from niwaki.spaces.base import Space
 from niwaki.spaces.features import Features
@@ -29,7 +30,7 @@ _Array: TypeAlias = NDArray[np.float64]
 Cheap: TypeAlias = Callable[[Candidate], Mapping[str, float]]
 
 FOLDER = "predictor"
-LEAST_ROWS = 10
+LEAST_ROWS, MOST_ROWS = 10, 10_000  # evaluations that a predictor learns from
 _SCHEMA = 6
 _AT_ONCE = 4096  # candidates whose features are in memory together
 _NO_LIMITS = np.array([[-np.inf], [np.inf]])
@@ -158,7 +159,8 @@ def run_predictor(
     """Return the predictor of a run: a cached one if nothing was measured since, or a new one.
 
     Fitting a few hundred evaluations takes seconds; what was learned is kept in the run's folder
-    `predictor/`. Evaluations at a part of the full effort are left out.
+    `predictor/`. Evaluations at a part of the full effort are left out, and of more than
+    `MOST_ROWS` an even share is learned from.
 
     Args:
         run: Finished or not.
@@ -214,9 +216,13 @@ def _values(description: StudyDescription, names: Sequence[str]) -> tuple[Object
 
 
 def _usable(run: Run, space: Space) -> list[Trial]:
-    """Return what was measured at full effort, the baseline included if it is of the space."""
+    """Return what was measured at full effort, the baseline included if it is of the space.
+
+    An even share of very many: fitting takes a second for every few hundred.
+    """
     trials = [*run.history.baseline_of(space), *run.history.trials]
-    return [t for t in trials if t.measurement.complete and t.measurement.fidelity >= 1.0]
+    usable = [t for t in trials if t.measurement.complete and t.measurement.fidelity >= 1.0]
+    return [usable[row] for row in even_share(len(usable), MOST_ROWS).tolist()]
 
 
 def _table(trials: Sequence[Trial], names: Sequence[str]) -> NDArray[np.float64]:

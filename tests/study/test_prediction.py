@@ -59,6 +59,16 @@ def test_what_was_not_measured_is_predicted(run: Run, candidates: list[Candidate
     assert predictor.quality["gain"].kendall_tau > 0.8
 
 
+def test_of_very_many_evaluations_an_even_share_is_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = searched(tmp_path / "many", 40)
+    n_usable = run_predictor(run, SPACE).n_rows
+    monkeypatch.setattr(prediction, "MOST_ROWS", 20)
+    asked = run_predictor(run, SPACE)
+    assert n_usable > 20 and asked.n_rows == asked.quality["gain"].n == 20
+
+
 def test_many_are_predicted_a_few_at_a_time(
     run: Run, candidates: list[Candidate], monkeypatch: pytest.MonkeyPatch
 ) -> None:
