@@ -195,9 +195,14 @@ class Front:
     def _chosen(self) -> FrontModel:
         chosen = self.chosen
         if chosen is None:
+            fault = "no model of the front was chosen: only `niwaki compress` chooses one"
+            if self.choice is not None:
+                fault = (
+                    f"{self.choice.key}, which was chosen, is not on this front: a constraint or "
+                    "better models keep it off"
+                )
             raise ConfigError(
-                "no model of the front was chosen: only `niwaki compress` chooses one. Give all, "
-                "knee, best:<objective> or the first digits of a key"
+                f"{fault}. Give all, knee, best:<objective> or the first digits of a key"
             )
         return chosen
 

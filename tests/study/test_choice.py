@@ -36,4 +36,7 @@ def test_a_front_knows_its_chosen_model(tmp_path: Path) -> None:
     [chosen] = load_front(tmp_path / "run").choose("chosen")
     assert chosen.key == front.models[-1].key
     Choice("gone", "it left the front").save(RunFolder(tmp_path / "run").chosen)
-    assert load_front(tmp_path / "run").chosen is None
+    left = load_front(tmp_path / "run")
+    assert left.chosen is None
+    with pytest.raises(ConfigError, match="gone, which was chosen, is not on this front"):
+        left.choose("chosen")
