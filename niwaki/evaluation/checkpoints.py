@@ -19,6 +19,8 @@ _DAMAGE = (
     ValueError,
     TypeError,
     LookupError,
+    AssertionError,
+    AttributeError,
     EOFError,
     struct.error,
     UnpicklingError,
@@ -50,7 +52,9 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         RunFolderError: If the file cannot be read.
     """
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(state, dict):
+            raise TypeError(f"it holds {type(state).__name__}")
     except _DAMAGE as error:
         raise RunFolderError(
             f"the checkpoint '{path}' is damaged ({type(error).__name__}): delete it to train anew"

@@ -11,6 +11,7 @@ from typing import Any
 from torch import fx, nn
 
 from niwaki.core.errors import ConfigError
+from niwaki.evaluation.forward_names import ForwardNames
 
 _COMPILED = "_torchdynamo_orig_callable"  # in which torch.compile keeps what it was given
 
@@ -38,19 +39,21 @@ def forward_of(module: nn.Module) -> Callable[..., Any]:
 
 
 def require_copyable(module: nn.Module) -> None:
-    """Refuse a function that knows layers by itself: a hook, or an attribute, as of a part.
+    """Refuse a function that knows layers by itself: a hook, or an attribute that passes call.
 
     A `forward` that replaced a part's is such an attribute; `forward_of` is stricter with the
     module's own. Functions that know no layers, such as `lambda x: x`, are the same in every copy,
-    and methods are those of each copy.
+    and methods are those of each copy. What no forward pass speaks of, such as a callback of a
+    training, may know what it likes.
 
     Raises:
         ConfigError: With the path of the part.
     """
+    called = ForwardNames(module)
     for path, part in module.named_modules():
         place = f"'{path}'" if path else "the model"
         for name, value in vars(part).items():
-            if not path and name == "forward":
+            if (not path and name == "forward") or (name != "forward" and name not in called):
                 continue
             for own in filter(_knows_layers, _held_in(value)):
                 what = "was replaced by" if name == "forward" else "holds"

@@ -65,7 +65,7 @@ def test_what_was_computed_before_is_read_and_damage_is_told(tmp_path: Path) -> 
     path = tmp_path / "importance.json"
     path.write_text('{"a": [1.0]}')
     assert computed_before(path, lambda rows: rows["a"]) == [1.0]
-    for text in ("", "[]", '{"b": 1}'):
+    for text in ("", "[]", '{"b": 1}', "[" * 100_000):
         path.write_text(text)
         with pytest.raises(RunFolderError, match=r"importance\.json' is damaged \(.*: delete it"):
             computed_before(path, lambda rows: rows["a"])

@@ -28,7 +28,7 @@ from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.compression.at_chance import at_chance
-from niwaki.evaluation.compression.faithful import mixed_output
+from niwaki.evaluation.compression.faithful import mixing
 from niwaki.evaluation.compression.importance import (
     importance,
     looked_at,
@@ -394,10 +394,9 @@ class CompressedEvaluator(DeployedEvaluator):
     def _report_mixing(self) -> None:
         inputs = example_of(self.data).numpy()
         names = [task.name for task in self.data.tasks]
-        if len(inputs) == 2 and (mixed := mixed_output(self.original.module, inputs, names)):
+        if len(inputs) == 2 and (how := mixing(self.original.module, inputs, names)):
             self._say(
-                f"the answer '{mixed}' to an item depends on what else is in its batch, as by a "
-                "batch norm without running statistics: scores are of batches of "
+                f"{how}, as by a batch norm without running statistics: scores are of batches of "
                 f"{self._settings.deployment.batch_size}, and latencies of one item"
             )
 

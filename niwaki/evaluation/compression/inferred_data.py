@@ -153,7 +153,7 @@ def _require_runs(module: nn.Module, inputs: NDArray[Any], origin: str) -> None:
         raise DataError(
             f"the model goes by the type of its inputs: those of {origin} are {inputs.dtype}, and "
             f"its output '{other}' is another for the same numbers in float32, in which all inputs "
-            "arrive. Give inputs as the model makes them of these, such as divided by 255"
+            "arrive. Give inputs in float32, in the numbers that the model was trained on"
         )
 
 
@@ -181,7 +181,7 @@ def _answer(module: nn.Module, inputs: NDArray[Any]) -> dict[str, NDArray[Any]] 
             answer = list(named_tensors(module(torch.from_numpy(inputs))))
     except Exception:  # the model's own code runs here: it may raise anything
         return None
-    return {name or "output": values.float().numpy() for name, values in answer}
+    return {name or "output": values.detach().float().cpu().numpy() for name, values in answer}
 
 
 def _remedy(module: nn.Module) -> str:

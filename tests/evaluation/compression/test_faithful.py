@@ -1,12 +1,15 @@
 """A model that its file cannot be like is refused before anything is made of it."""
 
+import re
+
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import Tensor, nn
 
 from niwaki.core.errors import ExportError
-from niwaki.evaluation.compression.faithful import mixed_output
+from niwaki.evaluation.compression.faithful import mixing, other_output
 from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.original import Original
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
@@ -61,10 +64,40 @@ def test_a_model_may_count_its_calls_and_is_left_as_it_is() -> None:
     assert torch.equal(counting.module.get_buffer("seen"), before)
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_an_answer_that_depends_on_the_other_items_of_its_batch_is_found(kept: bool) -> None:
-    torch.manual_seed(0)
-    norm = nn.BatchNorm2d(8, track_running_stats=kept)
-    module = nn.Sequential(nn.Conv2d(1, 8, 3), norm, nn.Flatten(), nn.Linear(288, 3)).eval()
-    inputs = torch.randn(2, 1, 8, 8).numpy()
-    assert mixed_output(module, inputs, ["label"]) == ("" if kept else "label")
+INPUTS = torch.randn(2, 1, 8, 8, generator=torch.Generator().manual_seed(0)).numpy()
+
+
+def normed(norm: nn.Module, *, first: nn.Module | None = None) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return nn.Sequential(first or nn.Conv2d(1, 8, 8), norm, nn.Flatten(), nn.LazyLinear(3))
+
+
+@pytest.mark.parametrize(
+    ("module", "told"),
+    [
+        (normed(nn.BatchNorm2d(8)), ""),
+        (
+            normed(nn.BatchNorm2d(1, track_running_stats=False), first=nn.Identity()),
+            "the answer 'label' to an item depends on what else is in its batch",
+        ),
+        (
+            normed(nn.BatchNorm2d(8, track_running_stats=False)),
+            r"the model fails on one item alone \(Expected more than 1 value per channel",
+        ),
+    ],
+)
+def test_an_answer_that_depends_on_the_other_items_of_its_batch_is_found(
+    module: nn.Module, told: str
+) -> None:
+    assert re.match(f"{told}.*$", found := mixing(module.eval(), INPUTS, ["label"]))
+    assert bool(found) == bool(told)
+
+
+def test_outputs_that_are_nothing_but_rounding_are_not_compared() -> None:
+    def other(value: float, again: float) -> str:
+        return other_output({"y": np.full((2, 3), value)}, {"y": np.full((2, 3), again)})
+
+    assert not other(1e-8, -1e-8) and not other(np.inf, np.inf)
+    assert other(1.0, 1.01) == other(-np.inf, 1.0) == "y"
+    assert other_output({"y": np.ones((2, 3))}, {"y": np.ones((2, 4))}) == "y"

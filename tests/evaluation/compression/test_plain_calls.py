@@ -298,6 +298,65 @@ def test_a_method_that_a_part_holds_is_that_of_each_copy() -> None:
     assert not called(torch.ones(2, 4)).any()
 
 
+class ByNames(nn.Module):
+    """Reaches a function that it holds in one of several ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.later: Callable[[torch.Tensor], torch.Tensor] = lambda x: self.layer(x)
+
+    @property
+    def step(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        return self.later
+
+    def trained(self) -> torch.Tensor:
+        return self.later(torch.ones(1, 4))
+
+
+class Calls(ByNames):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.later(x)
+
+
+class CallsByProperty(ByNames):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return next(step(x) for step in (self.step,))
+
+
+class CallsByText(ByNames):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = getattr(self, "la" + "ter")(x)
+        return answer
+
+
+def helped(module: ByNames, x: torch.Tensor) -> torch.Tensor:
+    return module.later(x)
+
+
+class CallsByHelper(ByNames):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return helped(self, x)
+
+
+class NeverCalls(ByNames):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.layer(x)
+        return answer
+
+
+@pytest.mark.parametrize("kind", [Calls, CallsByProperty, CallsByText, CallsByHelper])
+def test_a_function_that_passes_reach_is_found_however_they_do(kind: type[ByNames]) -> None:
+    with pytest.raises(ConfigError, match="the `later` of the model holds a function"):
+        plainly_called(kind().eval())
+
+
+def test_a_function_that_no_pass_reaches_may_know_layers() -> None:
+    model = NeverCalls().eval()
+    called = copied(plainly_called(model))
+    torch.testing.assert_close(called(torch.ones(2, 4)), model(torch.ones(2, 4)))
+
+
 def test_a_part_may_be_called_by_a_function_that_knows_no_layers() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2), nn.Linear(3, 2)).eval()
     for weight in model.parameters():
