@@ -44,7 +44,7 @@ RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quicks
 
 def main() -> None:
     """Run the command line; every error of ours becomes one sentence and a stable exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         # A name may hold what a terminal has no letter for; standard error copes by itself.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -166,6 +166,9 @@ def compress(
     scheduler: Annotated[
         str, typer.Option(help="asha tunes all a little, the promising longer; full all alike.")
     ] = "full",
+    finalists: Annotated[
+        int, typer.Option(help="Models of the front that are exported and verified.")
+    ] = 6,
     override: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a setting: --set tuning.epochs=10."),
@@ -198,6 +201,7 @@ def compress(
         latency_ms=latency_ms,
         evaluations=search,
         scheduler=scheduler,
+        n_finalists=finalists,
         n_workers=workers,
         seed=seed,
         overrides=override or [],

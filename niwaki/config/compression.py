@@ -22,6 +22,7 @@ def compression_request(
     latency_ms: float | None,
     evaluations: int,
     scheduler: str = "full",
+    n_finalists: int = CompressionRequest.n_finalists,
     n_workers: int,
     seed: int,
     overrides: Sequence[str] = (),
@@ -34,6 +35,7 @@ def compression_request(
         latency_ms: Budget, if there is one.
         evaluations: Of a search; 0 for none.
         scheduler: Of a search.
+        n_finalists: Models of the front that are exported and verified.
         n_workers: Processes that evaluate; 0 for this one.
         seed: Of everything random.
         overrides: Settings of the evaluator to change: `tuning.epochs=10`; values are YAML.
@@ -50,6 +52,7 @@ def compression_request(
         evaluations=evaluations,
         searcher=SEARCHER,
         scheduler=scheduler,
+        n_finalists=n_finalists,
         n_workers=n_workers,
         seed=seed,
         settings=read_settings(CompressionSettings, data, ""),

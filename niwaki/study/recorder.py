@@ -40,7 +40,7 @@ class Recorder:
         for each in (*self._notes_of_jump(event.at, now), event):
             self.ledger.append(each)
             self.history.add(each)
-        self._recorded_at = now
+            self._recorded_at = now
 
     def _notes_of_jump(self, at: str, now: float) -> tuple[Note, ...]:
         if self._recorded_at is None:

@@ -33,12 +33,14 @@ class Run:
         description: What it is about.
         history: What happened so far.
         weights: Of objectives by name, where the knee is looked for.
+        n_wished: How many of the description's constraints, the last, are no part of the study.
     """
 
     folder: RunFolder
     description: StudyDescription
     history: History
     weights: Mapping[str, float] = field(default_factory=dict)
+    n_wished: int = 0
 
     @classmethod
     def read(cls, path: Path | str) -> "Run":
@@ -70,7 +72,8 @@ class Run:
             self._require_measured(further)
         constraints = (*self.description.constraints, *further)
         described = replace(self.description, constraints=constraints)
-        return replace(self, description=described, weights=weights or {})
+        n_wished = self.n_wished + len(further)
+        return replace(self, description=described, weights=weights or {}, n_wished=n_wished)
 
     def _require_measured(self, constraints: Sequence[Constraint]) -> None:
         baseline = [] if self.history.baseline is None else [self.history.baseline]
@@ -117,17 +120,23 @@ class Run:
 
     @cached_property
     def spare(self) -> tuple[FrontModel, ...]:
-        """Models of the search's front that no finalist was made of, once there are finalists."""
+        """Models of the search's front that no finalist was made of, once there are finalists.
+
+        Of the front under the study's own constraints, which finalists are chosen from: those that
+        keep what was wished for besides.
+        """
         if not self.history.exported:
             return ()
+        constraints = self.description.constraints
         searched = front_of(
             self.history,
             objectives=self.description.objectives,
-            constraints=self.description.constraints,
+            constraints=constraints[: len(constraints) - self.n_wished],
             folder=self.folder.path,
             exported=False,
         )
-        return tuple(m for m in searched.models if m.key not in self.history.finals)
+        spare = [model for model in searched.models if model.key not in self.history.finals]
+        return tuple(m for m in spare if all(bound.is_kept(m.values) for bound in self.bounds))
 
     @property
     def failures(self) -> Sequence[Measurement]:

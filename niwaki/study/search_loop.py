@@ -74,8 +74,8 @@ class SearchLoop:
             for finished in self.executor.wait():
                 self._check_counts(finished)
                 self._tell(finished.job.number, whole(finished.measurement, self.wanted))
-        self._check_anything_found()
         self._say_if_out_of_time()
+        self._check_anything_found()
 
     def _start_another(self) -> bool:
         """Place one more evaluation. False if there is none, or the budget does not cover it."""
@@ -184,8 +184,9 @@ class SearchLoop:
             return
         if not history.n_paid:
             raise StudyError(
-                f"none of {len(history.trials)} candidates keeps to the constraints, and there "
-                f"are no more; of the nearest, {self._nearest_miss}: {LOOSEN}"
+                f"none of {len(history.trials)} candidates keeps to the constraints"
+                f"{', and there are no more' if self._exhausted else ''}; of the nearest, "
+                f"{self._nearest_miss}: {LOOSEN}"
             )
         failed = [t.measurement for t in history.trials if t.measurement.status is Status.FAILED]
         raise StudyError(

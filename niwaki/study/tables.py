@@ -143,11 +143,11 @@ def _unexported_lines(run: Run) -> list[str]:
 
 def _spare_lines(run: Run) -> list[str]:
     """Return how many models of the search's front have no file to be judged by."""
-    n = len(run.spare)
+    n = 0 if run.running else len(run.spare)  # what runs will export some of them by itself
     if not n:
         return []
     those = "model of the search's front was" if n == 1 else "models of the search's front were"
-    return [f"{n} more {those} not exported: raise `finalists` and run the same command again"]
+    return [f"{n} more {those} not exported: run the same command again, with more finalists"]
 
 
 def _bound_line(searched: Bound, exported: Bound) -> str:

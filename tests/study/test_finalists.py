@@ -108,12 +108,17 @@ def test_what_the_search_found_beside_the_finalists_is_told(tmp_path: Path) -> N
     run = after(2)
     spare = {model.key for model in run.spare}
     assert len(spare) > 1 and spare == whole - exported(tmp_path)
-    line = f"{len(spare)} more models of the search's front were not exported: raise `finalists`"
+    line = f"{len(spare)} more models of the search's front were not exported: run the same"
     assert front_text(run).splitlines()[-1].startswith(line)
     assert any(each.startswith(line) for each in status_text(run).splitlines())
     models = cast("Any", pack(Models(report_data(run)), with_layers=()))["models"]
     assert {models["keys"][row] for row in models["spare"]} == spare
+    least = min(model.values["price"] for model in run.spare)
+    cheap = run.wishing(within=[f"price <= {least}"]).spare
+    assert {model.key for model in cheap} <= spare and 0 < len(cheap) < len(spare)
     assert not after(len(whole)).spare and "more models" not in front_text(after(len(whole)))
+    wished = after(len(whole)).wishing(within=[f"gain <= {run.front.models[0].values['gain'] - 1}"])
+    assert wished.spare == ()
 
 
 def test_a_finalist_that_could_not_be_exported_is_told_with_its_reason(tmp_path: Path) -> None:

@@ -232,7 +232,7 @@ function explain(chart, note) {
   const { study, store } = chart;
   const many =
     study.states.filter((state) => state === 0).length > MAX_QUIET
-      ? " Of the dominated models, only a sample is drawn."
+      ? " Of the other models, only a sample is drawn."
       : "";
   if (store.brushed === null)
     return fill(note, `Drag along an axis to keep a part of the front.${many}`);
