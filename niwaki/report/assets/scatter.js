@@ -116,7 +116,7 @@ function account({ study, store, x, y, xScale, yScale, points }) {
   return {
     states: new Set(
       points
-        .filter(({ row }) => row !== study.baseline && isOrdinary(study, row))
+        .filter((p) => isOrdinary(study, p.row))
         .map((p) => study.states[p.row]),
     ),
     spare: points.some((p) => study.spare.has(p.row)),
@@ -129,12 +129,13 @@ function account({ study, store, x, y, xScale, yScale, points }) {
   };
 }
 
-const isOrdinary = (study, row) => !study.onFront.has(row) && !study.spare.has(row);
+const isOrdinary = (study, row) =>
+  row !== study.baseline && !study.onFront.has(row) && !study.spare.has(row);
 
 // Thousands of points that nobody looks at one by one are one path per look: light to draw.
 function quietPoints(chart) {
   const { study, store, points } = chart;
-  const ordinary = points.filter((p) => p.row !== study.baseline && isOrdinary(study, p.row));
+  const ordinary = points.filter((p) => isOrdinary(study, p.row));
   const of = (state) => ordinary.filter((p) => study.states[p.row] === state);
   const spare = points.filter((p) => study.spare.has(p.row) && p.row !== study.baseline);
   const colour = store.colour === "" ? null : columnOf(study, store.source, store.colour);

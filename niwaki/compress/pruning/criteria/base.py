@@ -66,9 +66,5 @@ def unit_rows(tensor: Tensor, member: Member) -> Tensor:
 def named_tensor(module: nn.Module, name: str) -> Tensor:
     """Return a parameter or buffer by its name, without a walk through the whole module."""
     path, _, own_name = name.rpartition(".")
-    owner = module.get_submodule(path)
-    own = {
-        **dict(owner.named_parameters(recurse=False)),
-        **dict(owner.named_buffers(recurse=False)),
-    }
-    return own[own_name]
+    tensor: Tensor = getattr(module.get_submodule(path), own_name)
+    return tensor
