@@ -103,6 +103,7 @@ class CompressedEvaluator(DeployedEvaluator):
         """The model, with its data and what can be done to it."""
         module = self._source.load()
         data = in_order_of_outputs(self._load_data(), module)
+        self._source.require_own_layers(example_of(data))
         return Original(module, data, Deployment(data, self._target, self._settings.deployment))
 
     @property

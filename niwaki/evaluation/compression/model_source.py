@@ -17,6 +17,7 @@ from niwaki.core.files import noted
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.as_written import as_written
+from niwaki.evaluation.compression.own_layers import require_own_layers
 from niwaki.evaluation.compression.parts import part_of
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
@@ -115,6 +116,17 @@ class ModelSource:
     @cached_property
     def _plain(self) -> nn.Module:
         return in_evaluation(plainly_called(with_plain_weights(self._given())))
+
+    def require_own_layers(self, inputs: torch.Tensor) -> None:
+        """Check that copies of the model compute with their own layers, on some inputs.
+
+        Raises:
+            ConfigError: If they compute with those of the original.
+        """
+        if self.module is None:
+            require_own_layers(copied(self.load()), self.load(), inputs)
+        else:  # what is loaded is a copy already
+            require_own_layers(self.load(), self.module, inputs)
 
     def require_same(self, folder: Path) -> None:
         """Check that the model is the one that this folder began with; take note of it at first.

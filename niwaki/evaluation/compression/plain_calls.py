@@ -14,7 +14,7 @@ from torch import fx, nn
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.devices import layout_for
-from niwaki.evaluation.own_forward import forward_of, give_forward, require_copyable
+from niwaki.evaluation.own_forward import forward_of, give_forward
 
 _INTEGERS = "_niwaki_takes_integers"
 _COLUMNS = "_niwaki_columns"
@@ -26,7 +26,7 @@ def plainly_called(module: nn.Module) -> nn.Module:
 
     Raises:
         ConfigError: If it is a scripted model, whose code cannot be followed; or if its
-            `forward`, or that of a part, was replaced by a function that knows this object alone.
+            `forward` was replaced by a function that knows this object alone.
     """
     if isinstance(module, torch.jit.ScriptModule):
         raise ConfigError(
@@ -34,7 +34,6 @@ def plainly_called(module: nn.Module) -> nn.Module:
             "torch.nn.Module that it was made from"
         )
     original = forward_of(module)
-    require_copyable(module)
 
     def forward(self: Any, inputs: torch.Tensor) -> Any:
         given = inputs.long() if vars(self).get(_INTEGERS) else inputs

@@ -1,0 +1,197 @@
+"""Copies that compute with the original's layers are refused, and only these."""
+
+from collections.abc import Callable
+from pathlib import Path
+from types import MethodType
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from niwaki.core.errors import ConfigError
+from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.study.compression import compress
+
+INPUTS = torch.ones(2, 4)
+LAYER = nn.Linear(4, 4)
+
+
+def checked(model: nn.Module) -> nn.Module:
+    """Return a model as it is compressed, if it may be."""
+    source = ModelSource(module=model.eval())
+    source.require_own_layers(INPUTS)
+    return source.load()
+
+
+def require_own(model: nn.Module) -> None:
+    """Check that a model, but for what is added, goes by the weights of its copy."""
+    own = checked(model)
+    torch.testing.assert_close(own(INPUTS), model(INPUTS))
+    with torch.no_grad():
+        for parameter in own.parameters():
+            parameter.zero_()
+        assert model(INPUTS).any() and not own(INPUTS).any()
+
+
+def twice(layer: nn.Module) -> Callable[[torch.Tensor], torch.Tensor]:
+    before = layer.forward
+    return lambda x: 2.0 * before(x)
+
+
+@pytest.mark.parametrize("how", ["closure", "inner", "default"])
+def test_a_part_whose_forward_knows_a_layer_is_refused(how: str) -> None:
+    inner = nn.Linear(4, 2)
+    model = nn.Sequential(nn.Linear(4, 4), nn.Sequential(inner))
+    double = twice(inner)
+    ways: dict[str, Callable[..., torch.Tensor]] = {
+        "closure": double,
+        "inner": lambda x: double(x) + 1.0,
+        "default": lambda x, weight=inner.weight: x @ weight.T,
+    }
+    vars(inner)["forward"] = ways[how]
+    with pytest.raises(ConfigError, match=r"computes with '1\.0\.weight' of the original"):
+        checked(model)
+
+
+class ByNames(nn.Module):
+    """Reaches a function that it holds in one of several ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.later: Any = lambda x: self.layer(x)
+
+    @property
+    def step(self) -> Any:
+        return self.later
+
+    def doubled(self, x: torch.Tensor) -> torch.Tensor:
+        twice: torch.Tensor = 2.0 * self.layer(x)
+        return twice
+
+    def trained(self) -> torch.Tensor:
+        answer: torch.Tensor = self.later(torch.ones(1, 4))
+        return answer
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.layer(x)
+        return answer
+
+
+class CallsByProperty(ByNames):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = next(step(x) for step in (self.step,))
+        return answer
+
+
+class CallsByText(ByNames):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = getattr(self, "la" + "ter")(x)
+        return answer
+
+
+@pytest.mark.parametrize("kind", [CallsByProperty, CallsByText])
+def test_a_function_that_is_reached_is_found_however_it_is(kind: type[ByNames]) -> None:
+    with pytest.raises(ConfigError, match=r"'layer\.weight' .*: .* a function among its attribut"):
+        checked(kind())
+
+
+def test_a_compiled_method_among_attributes_is_refused_with_its_remedy() -> None:
+    model = CallsByText()
+    model.later = torch.compile(model.doubled, backend="eager")
+    with pytest.raises(ConfigError, match=r"as it was before torch\.compile"):
+        checked(model)
+
+
+def test_a_function_that_no_pass_reaches_may_know_layers() -> None:
+    require_own(ByNames())
+
+
+def test_methods_that_parts_hold_are_those_of_each_copy() -> None:
+    model = CallsByText()
+    model.later = model.doubled
+    vars(model.layer)["forward"] = MethodType(lambda self, x: x @ self.weight.T, model.layer)
+    require_own(model)
+
+
+def test_a_compiled_forward_is_taken_as_it_was_written() -> None:
+    model = nn.Sequential(ByNames(), nn.Linear(4, 2))
+    for part in (model, model[0], model[1]):
+        vars(part)["forward"] = torch.compile(part.forward, backend="eager")
+    require_own(model)
+
+
+def test_a_part_may_be_called_by_a_function_that_knows_no_layers_of_the_model() -> None:
+    model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2), nn.Linear(4, 4))
+    activation = nn.ReLU()
+    vars(model[1])["forward"] = lambda x: activation(torch.cat([x, x[:, :1]], 1))
+    vars(model[2])["forward"] = lambda x: LAYER(x)
+    torch.testing.assert_close(checked(model)(INPUTS), model(INPUTS))
+
+
+class ByHook(nn.Module):
+    """Adds what another of its layers says to what the first one does, by a hook of that."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.other = nn.Linear(4, 4), nn.Linear(4, 4)
+        self.seen: dict[str, torch.Tensor] = {}
+        self.last: torch.Tensor | None = None
+
+    def add(self, _: nn.Module, given: tuple[torch.Tensor], answer: torch.Tensor) -> torch.Tensor:
+        more: torch.Tensor = self.other(*given)
+        return answer + more
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.first(x)
+        if self.seen:
+            answer = answer + self.seen["first"]
+        return answer if self.last is None else answer + self.last
+
+
+def test_a_hook_that_knows_another_layer_by_itself_is_refused() -> None:
+    model = ByHook()
+    model.first.register_forward_hook(lambda layer, given, y: model.add(layer, given, y))
+    with pytest.raises(ConfigError, match=r"computes with 'other\.weight' of the original.*a hook"):
+        checked(model)
+
+
+def test_a_hook_that_is_a_method_is_that_of_each_copy() -> None:
+    model = ByHook()
+    model.first.register_forward_hook(model.add)
+    require_own(model)
+
+
+@pytest.mark.parametrize("place", ["seen", "last"])
+def test_a_hook_that_keeps_features_with_the_original_is_refused(place: str) -> None:
+    model = ByHook()
+    keep: dict[str, Callable[..., None]] = {
+        "seen": lambda _layer, _given, y: model.seen.update(first=y),
+        "last": lambda _layer, _given, y: setattr(model, "last", y),
+    }
+    model.first.register_forward_hook(keep[place])
+    model(INPUTS)
+    with pytest.raises(ConfigError, match=f"changes '{place}' of the original and not its own"):
+        checked(model)
+
+
+def test_a_hook_may_watch() -> None:
+    model, widths = ByHook(), []
+    model.first.register_forward_hook(lambda layer, _, y: widths.append((layer, y.shape[1])))
+    require_own(model)
+    assert widths
+
+
+def test_models_are_checked_before_anything_is_made_of_them(tmp_path: Path) -> None:
+    model = CallsByText()
+    inputs = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ConfigError, match=r"computes with 'layer\.weight' of the original"):
+        compress(model, inputs, folder=tmp_path / "run")
+    assert not any(tmp_path.glob("run/artifacts/*"))
+
+
+def test_a_function_that_builds_a_model_is_checked_as_well() -> None:
+    source = ModelSource(f"{__name__}:{CallsByText.__name__}")
+    with pytest.raises(ConfigError, match=r"computes with 'layer\.weight' of the original"):
+        source.require_own_layers(INPUTS)
