@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from niwaki.compress.allocation import Ladder, reference_losses
-from niwaki.compress.pruning import PruningPlan, apply_plan
+from niwaki.compress.allocation import Ladder, Price, reference_losses
+from niwaki.compress.pruning import PruningPlan
 from niwaki.compress.pruning.compensation import InputMoments, compensated, input_moments
 from niwaki.compress.pruning.copying import copied, in_evaluation
 from niwaki.compress.pruning.groups import Refusal
@@ -23,25 +23,22 @@ from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import computed_before, write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
-from niwaki.core.randomness import stream
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
-from niwaki.evaluation.compression.at_chance import at_chance
-from niwaki.evaluation.compression.faithful import mixing
 from niwaki.evaluation.compression.importance import (
     importance,
     looked_at,
-    not_differentiable,
 )
 from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.original import Original, example_of, in_order_of_outputs
 from niwaki.evaluation.compression.plans import CompressionPlans
-from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
-from niwaki.evaluation.compression.progress import told
+from niwaki.evaluation.compression.prices import MacsPrice
+from niwaki.evaluation.compression.pricing import Pricing
 from niwaki.evaluation.compression.proposals import Allocating, Proposals, reachable
+from niwaki.evaluation.compression.remarks import remarks, remarks_on_tuning
 from niwaki.evaluation.compression.sensitivity import most_sensitive, sensitivities
 from niwaki.evaluation.compression.settings import CompressionSettings
 from niwaki.evaluation.compression.tuning import Tuning
@@ -49,10 +46,9 @@ from niwaki.evaluation.deployed import DeployedEvaluator
 from niwaki.evaluation.deployment import Deployment, plan_of, require_precisions
 from niwaki.evaluation.devices import torch_threads
 from niwaki.evaluation.registry import Ingredients
-from niwaki.export.decisions import decisions_of
 from niwaki.spaces import Choice, ChoiceSpace, JointSpace
 from niwaki.spaces.precision import FP32, INT8, QUANTIZATION
-from niwaki.targets.base import Effort, Target
+from niwaki.targets.base import Target
 from niwaki.tasks.base import TaskData
 
 PRUNING = "pruning"
@@ -177,6 +173,12 @@ class CompressedEvaluator(DeployedEvaluator):
         )
         return Ranked(self.original.groups, scores)
 
+    @property
+    def _pricing(self) -> Pricing:
+        return Pricing(
+            self.original, self._ranked, self.ladder, self._precisions, self._seed, self._say
+        )
+
     @cached_property
     def _proposals(self) -> Proposals:
         return Proposals.load(self._in_folder(PROPOSALS_FILE))
@@ -186,13 +188,9 @@ class CompressedEvaluator(DeployedEvaluator):
         self._source.require_same(folder)
         self._settle(folder)
         with torch_threads(self._settings.n_threads):
-            for each in at_chance(self.original.module, self.data):
-                self._say(each)
+            self._report_model()
             self._report_left_alone()
             self._report_unfollowed()
-            self._report_training()
-            self._report_decisions()
-            self._report_mixing()
             self._rank()
             self._propose()
             self._find_sensitive()
@@ -357,49 +355,16 @@ class CompressedEvaluator(DeployedEvaluator):
         if self._trains_quantized and self._unfollowed is not None:
             self._say(f"quantized without training for it: {self._unfollowed}")
 
-    def _report_training(self) -> None:
-        if self._settings.tuning.epochs == 0 or self._settings.only == "quantize":
-            return
-        parameters = dict(self.original.module.named_parameters())
-        frozen = [name for name, each in parameters.items() if not each.requires_grad]
-        if frozen:
-            self._say(
-                f"{len(frozen)} of {len(parameters)} parameters are frozen (requires_grad is "
-                f"False), {frozen[0]} first, and are not fine-tuned"
-            )
-        unreached = not_differentiable(self.original.module, self.data)
-        if 0 < len(unreached) < len(self.data.tasks):
-            self._say(
-                f"no gradient of {', '.join(unreached)} reaches a parameter: channels are ranked, "
-                "and networks fine-tuned, by the other answers"
-            )
-        if otherwise := self._tuning.otherwise_in_training:
-            self._say(
-                f"in training mode the model is another: {otherwise}. Its own code stays in "
-                "evaluation mode while it is fine-tuned"
-            )
-
-    def _report_decisions(self) -> None:
+    def _report_model(self) -> None:
         if names := self._source.computed:
             self._say(
                 f"taken as plain weights, which a norm or the like computes: {', '.join(names)}"
             )
-        example = example_of(self.data)
-        places = dict.fromkeys(d.place for d in decisions_of(self.original.module, [example]))
-        if places:
-            self._say(
-                f"the model decides by the values of tensors at {', '.join(places)}: exported, it "
-                "goes the way that the calibration inputs go, and is verified on others"
-            )
-
-    def _report_mixing(self) -> None:
-        inputs = example_of(self.data).numpy()
-        names = [task.name for task in self.data.tasks]
-        if len(inputs) == 2 and (how := mixing(self.original.module, inputs, names)):
-            self._say(
-                f"{how}, as by a batch norm without running statistics: scores are of batches of "
-                f"{self._settings.deployment.batch_size}, and latencies of one item"
-            )
+        for each in remarks(self.original, batch_size=self._settings.deployment.batch_size):
+            self._say(each)
+        if self._settings.tuning.epochs > 0 and self._settings.only != "quantize":
+            for each in remarks_on_tuning(self.original, self._tuning):
+                self._say(each)
 
     def _rank(self) -> None:
         path = self._in_folder(IMPORTANCE_FILE)
@@ -436,7 +401,9 @@ class CompressedEvaluator(DeployedEvaluator):
         )
         if pruning.allocation == "pagcp":
             reference_losses(oracle, self.ladder)  # or an error, before prices are measured
-        price = self._latency_price() if pruning.price == "latency" else MacsPrice(groups.costs)
+        price: Price = MacsPrice(groups.costs)
+        if pruning.price == "latency":
+            price = self._pricing.latency_price(pruning.n_priced)
         whole, least = float(price.of(self.ladder.whole)), float(price.of(self.ladder.least))
         shares = (reachable(share, whole, least) for share in pruning.shares)
         budgets = sorted({*shares, *pruning.budgets}, reverse=True)
@@ -451,48 +418,6 @@ class CompressedEvaluator(DeployedEvaluator):
         )
         found = allocating.to_budgets(pruning.allocation, budgets, notify=self._say)
         Proposals(groups.names, found).save(path)
-
-    def _latency_price(self) -> LatencyPrice:
-        """Measure pruned networks, as they will run, and fit what each layer costs."""
-        rng = stream(self._seed, "price")
-        steps = self.ladder.steps
-        drawn = [self.ladder.whole, self.ladder.least]
-        for _ in range(self._settings.pruning.n_priced - len(drawn)):
-            share = rng.random()
-            near = [min(len(s) - 1, int(rng.normal(share, 0.2) * len(s))) for s in steps]
-            drawn.append(np.array([s[max(0, i)] for s, i in zip(steps, near, strict=True)]))
-        asked = self._fastest_precision()
-        by_turns = told(drawn, self._say, "pruned networks are exported, to measure their latency")
-        graphs = [each for counts in by_turns for each in self._pruned_graphs(counts, [asked])]
-        latencies = self._latencies(graphs)
-        price = LatencyPrice(self.original.groups.costs, drawn, latencies)
-        self._say(
-            f"latency of {len(drawn)} pruned networks in {asked}: {min(latencies):.3g} to "
-            f"{max(latencies):.3g} ms; each is predicted from the others within "
-            f"{price.relative_error:.1%} (median)"
-        )
-        return price
-
-    def _fastest_precision(self) -> str:
-        """Return that of the whole model: small ones are slower in int8 on some machines."""
-        if len(self._precisions) == 1:
-            return self._precisions[0]
-        whole = self._pruned_graphs(self.ladder.whole, self._precisions)
-        return self._precisions[int(np.argmin(self._latencies(whole)))]
-
-    def _pruned_graphs(
-        self, counts: NDArray[np.int64], precisions: Sequence[str]
-    ) -> list[onnx.ModelProto]:
-        """Return a pruned network as it will run, all layers in one precision, for each of some."""
-        module = apply_plan(self.original.module, self._ranked.plan(counts))
-        graph = self._deployment.float_graph(module, quantizable=INT8 in precisions)
-        asked = (dict.fromkeys(self.original.layers, each) for each in precisions)
-        return [self._deployment.quantized(graph, plan_of(each, self._target)) for each in asked]
-
-    def _latencies(self, models: Sequence[onnx.ModelProto]) -> list[float]:
-        feeds = [self._deployment.timing_feeds()] * len(models)
-        measured = self._target.measure(models, feeds, effort=Effort.QUICK, seed=self._seed)
-        return [latency.latency_ms for latency in measured]
 
     def _find_sensitive(self) -> None:
         """Look for the layers that the mixed candidates keep in fp32."""
