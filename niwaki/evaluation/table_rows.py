@@ -171,9 +171,9 @@ class TableRows:
         return candidates[np.argsort(sign * self._of_candidates(name)[candidates], kind="stable")]
 
     def _of_candidates(self, name: str) -> NDArray[np.float64]:
-        """Return (n_candidates,) what a full evaluation gives, without noise."""
+        """Return (n_candidates,) what a full evaluation gives on average; NaN if it may fail."""
         values = self.columns[self.settings.value_column(name)][self.order].astype(np.float64)
-        if self.settings.duplicates != "mean":
+        if self.settings.duplicates == "first":
             return values[self.starts[:-1]]
         sums = np.add.reduceat(values, self.starts[:-1])
         return np.asarray(sums / np.diff(self.starts))

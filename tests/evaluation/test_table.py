@@ -258,6 +258,13 @@ def test_a_cheap_value_is_the_evaluated_one_also_of_several_rows(
     assert cheap["params"] == evaluate(evaluator, 2, 8).values["params"]
 
 
+def test_no_baseline_may_be_drawn_from_rows_of_which_one_fails(tmp_path: Path) -> None:
+    half_measured = TABLE + "a,2,8,two,0.8,0.1,,200,3\n"
+    drawing = table(tmp_path, half_measured, duplicates="draw", baseline="best")
+    assert not all(measurement.complete for measurement in _of_seeds(drawing, 10))
+    assert drawing.baseline() == Candidate.of({"depth": 1, "width": 16})
+
+
 def test_of_rows_that_are_drawn_only_what_all_of_them_have_is_known(tmp_path: Path) -> None:
     candidate = Candidate.of({"depth": 2, "width": 8})
     alike = table(tmp_path, TWICE, duplicates="draw")
