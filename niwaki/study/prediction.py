@@ -18,7 +18,7 @@ from niwaki.core.registry import nearest
 from niwaki.predictors.base import Prediction, Predictor
 from niwaki.predictors.bounded import Bounded
 from niwaki.predictors.quality import Quality, cross_quality, quality
-from niwaki.predictors.rows import even_share
+from niwaki.predictors.rows import share_of_each
 from niwaki.predictors.standard import standard_predictor
 from niwaki.spaces.base import Space
 from niwaki.spaces.features import Features
@@ -160,7 +160,7 @@ def run_predictor(
 
     Fitting a few hundred evaluations takes seconds; what was learned is kept in the run's folder
     `predictor/`. Evaluations at a part of the full effort are left out, and of more than
-    `MOST_ROWS` an even share is learned from.
+    `MOST_ROWS` an even share is learned from: fitting takes a second for every few hundred.
 
     Args:
         run: Finished or not.
@@ -174,15 +174,17 @@ def run_predictor(
         StudyError: If too few evaluations are complete, or have one of the values.
     """
     values = _values(run.description, names)
-    trials = _usable(run, space)
     wanted = [value.name for value in values]
+    usable = _usable(run, space)
+    measured = np.isfinite(_table(usable, wanted))
+    trials = [usable[row] for row in share_of_each(measured, MOST_ROWS).tolist()]
     counts = [cheap(trial.candidate) for trial in trials]
     computed = tuple(n for n in wanted if counts and all(n in count for count in counts))
     learned = [name for name in wanted if name not in computed]
     y = _table(trials, learned)
-    for name, n in zip(learned, np.isfinite(y).sum(axis=0), strict=True):
-        if n < LEAST_ROWS:
-            which = "" if n == len(trials) else f" that have a value of '{name}'"
+    for name, n in zip(wanted, measured.sum(axis=0), strict=True):
+        if name in learned and n < LEAST_ROWS:
+            which = "" if n == len(usable) else f" that have a value of '{name}'"
             raise StudyError(
                 f"a predictor needs {LEAST_ROWS} complete evaluations at full effort{which}, and "
                 f"the run has {n}: run the search for longer"
@@ -216,13 +218,9 @@ def _values(description: StudyDescription, names: Sequence[str]) -> tuple[Object
 
 
 def _usable(run: Run, space: Space) -> list[Trial]:
-    """Return what was measured at full effort, the baseline included if it is of the space.
-
-    An even share of very many: fitting takes a second for every few hundred.
-    """
+    """Return what was measured at full effort, the baseline included if it is of the space."""
     trials = [*run.history.baseline_of(space), *run.history.trials]
-    usable = [t for t in trials if t.measurement.complete and t.measurement.fidelity >= 1.0]
-    return [usable[row] for row in even_share(len(usable), MOST_ROWS).tolist()]
+    return [t for t in trials if t.measurement.complete and t.measurement.fidelity >= 1.0]
 
 
 def _table(trials: Sequence[Trial], names: Sequence[str]) -> NDArray[np.float64]:

@@ -217,6 +217,21 @@ def test_what_breaks_a_bound_is_not_on_the_front_of_the_condensed() -> None:
     assert history.front().tolist() == history.condensed(40).front().tolist() == [[1.0, 0.5]]
 
 
+def test_where_nothing_is_feasible_the_condensed_are_as_many_as_they_may_be() -> None:
+    history = Surrogate(Problem(LAYERS, OBJECTIVES, (Bound("cost", 1.0, -1.0),)))._history
+    for number, candidate in enumerate(listed_layers(200)):
+        measured = {"error": 1.0, "cost": 0.01 * number}
+        status = Status.COMPLETE if number % 2 else Status.INFEASIBLE
+        if status is Status.INFEASIBLE:
+            measured.pop("error")
+        measurement = Measurement(candidate.key, measured, status=status)
+        history.add([Trial(number, candidate, measurement)], np.zeros((1, 1)))
+    condensed = history.condensed(40)
+    numbers = [trial.number for trial in condensed.trials]
+    assert len(numbers) == 40 and all(number % 2 for number in numbers)
+    assert {1, 3, 5, 7, 9, 11, 199} <= set(numbers)
+
+
 def test_one_objective_is_condensed_at_once() -> None:
     problem = Problem(LAYERS, OBJECTIVES[:1])
     history = Surrogate(problem)._history

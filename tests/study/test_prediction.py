@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -12,6 +13,8 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, RunFolderError, SpaceError, StudyError
+from niwaki.core.measurement import Measurement
+from niwaki.core.objectives import Direction, Objective
 from niwaki.core.randomness import stream
 from niwaki.predictors.base import Predictor
 from niwaki.search.random_search import RandomSearch
@@ -28,12 +31,26 @@ from tests.study.formulas import SPACE, FormulaEvaluator
 CHEAP = FormulaEvaluator().cheap
 
 
-def searched(folder: Path, n: int) -> Run:
+class SometimesMore(FormulaEvaluator):
+    """Gives another value of every fifth candidate or so."""
+
+    @property
+    def values(self) -> tuple[Objective, ...]:
+        return (*super().values, Objective("more", Direction.MINIMIZE))
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        found = super().evaluate(candidate, fidelity=fidelity, seed=seed)
+        if candidate.decisions["x1"] != 3:
+            return found
+        return replace(found, values={**found.values, "more": found.values["price"] + 1.0})
+
+
+def searched(folder: Path, n: int, evaluator: FormulaEvaluator | None = None) -> Run:
     """Run a study of n random evaluations, or continue it."""
     settings = StudySettings(
         objectives=("gain", "price"), constraints=("weight <= 29",), budget=Budget(n), n_finalists=0
     )
-    Study(folder, FormulaEvaluator(fails=True), RandomSearch, settings).run()
+    Study(folder, evaluator or FormulaEvaluator(fails=True), RandomSearch, settings).run()
     return Run.read(folder)
 
 
@@ -67,6 +84,20 @@ def test_of_very_many_evaluations_an_even_share_is_learned_from(
     monkeypatch.setattr(prediction, "MOST_ROWS", 20)
     asked = run_predictor(run, SPACE)
     assert n_usable > 20 and asked.n_rows == asked.quality["gain"].n == 20
+
+
+def test_a_value_that_few_of_very_many_have_is_learned_from_all_of_these(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = searched(tmp_path / "rare", 80, SometimesMore())
+    rare = [t for t in run.history.trials if "more" in t.measurement.values]
+    assert 10 <= len(rare) < 20
+    monkeypatch.setattr(prediction, "MOST_ROWS", 60)
+    asked = run_predictor(run, SPACE, names=("gain", "more"))
+    assert (asked.n_rows, asked.quality["more"].n) == (60, len(rare))
+    monkeypatch.setattr(prediction, "LEAST_ROWS", 30)
+    with pytest.raises(StudyError, match=f"value of 'more', and the run has {len(rare)}: "):
+        run_predictor(run, SPACE, names=("more",))
 
 
 def test_many_are_predicted_a_few_at_a_time(

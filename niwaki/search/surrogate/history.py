@@ -72,15 +72,18 @@ class History:
         )
 
     def condensed(self, most: int) -> "History":
-        """Return at most so many trials: an even share of all, and the best by dominance.
+        """Return at most so many trials: an even share of those tried, and the best by dominance.
 
-        Of a front that is too large those are kept that are lonely on it.
+        Of a front that is too large those are kept that are lonely on it. What breaks bounds is
+        behind all fronts, least broken first.
         """
         if len(self) <= most:
             return self
-        costs = np.array(self.costs)
-        costs[np.array(self.violations) > 0.0] = np.nan
-        kept: set[int] = set(np.linspace(0, len(self) - 1, most // 2).astype(int).tolist())
+        costs, violations = np.array(self.costs), np.array(self.violations)
+        costs[violations > 0.0] = np.nan
+        tried = self._tried()
+        places = np.linspace(0, len(tried) - 1, min(most // 2, len(tried))).astype(int)
+        kept: set[int] = {tried[place] for place in places.tolist()}
         best = costs[:0]
         for number, front in enumerate(fronts(costs)):
             lonely = front[np.argsort(-crowding(costs[front]), kind="stable")]
@@ -90,7 +93,9 @@ class History:
             kept.update(new[: most - len(kept)])
             if len(kept) >= most:
                 break
-        rows = sorted(kept)
+        others = [row for row in tried if row not in kept and np.isfinite(violations[row])]
+        others.sort(key=lambda row: violations[row])
+        rows = sorted([*kept, *others[: most - len(kept)]])
         return History(
             self.problem,
             [self.trials[row] for row in rows],
@@ -116,13 +121,14 @@ class History:
 
         What a cheap count turned away was never tried.
         """
-        tried = [
-            row
-            for row, trial in enumerate(self.trials)
-            if trial.measurement.status is not Status.INFEASIBLE
-        ]
+        tried = self._tried()
         succeeded = np.isfinite(np.array(self.violations))
         return np.array([self.features[row] for row in tried]), succeeded[tried].astype(float)
+
+    def _tried(self) -> list[int]:
+        """Return the rows that a cheap count did not turn away."""
+        turned_away = Status.INFEASIBLE
+        return [n for n, t in enumerate(self.trials) if t.measurement.status is not turned_away]
 
     def without_penalties(self, names: Iterable[str]) -> "History":
         """Return the history in which values that are far out are none, and their trials failed.
