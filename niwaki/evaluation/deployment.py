@@ -32,7 +32,7 @@ from niwaki.export.quantize import quantize_model
 from niwaki.export.realised import Realised, realised_precisions
 from niwaki.export.tied_weights import tied
 from niwaki.targets.base import Effort, Feeds, Target
-from niwaki.targets.feeds import check_feeds
+from niwaki.targets.feeds import first_fit
 from niwaki.targets.latency import Latency
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.scoring import score
@@ -247,16 +247,8 @@ class Deployment:
         Raises:
             TargetError: If no calibration images are fit to be timed on.
         """
-        refusal: TargetError | None = None
-        for batch in self.data[SplitName.CALIBRATION].batches(n_images):
-            feeds = {self.input_name: batch.inputs}
-            try:
-                check_feeds(feeds)
-            except TargetError as error:
-                refusal = refusal or error
-                continue
-            return feeds
-        raise refusal or TargetError("the calibration split has no images to time on")
+        batches = self.data[SplitName.CALIBRATION].batches(n_images)
+        return first_fit({self.input_name: batch.inputs} for batch in batches)
 
     def feeds(
         self, split: SplitName, n_images: int, *, rng: np.random.Generator | None = None

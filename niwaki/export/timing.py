@@ -8,6 +8,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.export.bundle import Bundle, find_bundles, read_bundle
 from niwaki.targets.base import Effort, Feeds
 from niwaki.targets.bench import bench
+from niwaki.targets.feeds import first_fit
 from niwaki.targets.latency import Latency
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 
@@ -52,12 +53,15 @@ def time_models(
 def _timed(bundles: Sequence[Bundle], target: OnnxRuntimeCpu, *, seed: int) -> dict[Path, Latency]:
     latencies = target.measure(
         [bundle.model_path for bundle in bundles],
-        [_first_item(bundle) for bundle in bundles],
+        [_one_item(bundle) for bundle in bundles],
         effort=Effort.THOROUGH,
         seed=seed,
     )
     return {bundle.folder: found for bundle, found in zip(bundles, latencies, strict=True)}
 
 
-def _first_item(bundle: Bundle) -> Feeds:
-    return {name: values[:1] for name, values in bundle.verification_data().inputs.items()}
+def _one_item(bundle: Bundle) -> Feeds:
+    """Return the first item that is not blank."""
+    inputs = bundle.verification_data().inputs
+    n_items = min(map(len, inputs.values()))
+    return first_fit({name: x[i : i + 1] for name, x in inputs.items()} for i in range(n_items))

@@ -1,6 +1,6 @@
 """Inputs to measure with: real ones are checked, missing ones are made up from the graph."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,23 @@ def check_feeds(feeds: Feeds) -> None:
             f"input '{next(iter(floats))}' is all zeros: kernels may skip zeros, and activations "
             "fall to the biases alone. Measure with real data"
         )
+
+
+def first_fit(feeds: Iterable[Feeds]) -> Feeds:
+    """Return the first real inputs that can be timed on: latency depends on values.
+
+    Raises:
+        TargetError: What is wrong with the first, if none can be; or if there are none.
+    """
+    refusal: TargetError | None = None
+    for given in feeds:
+        try:
+            check_feeds(given)
+        except TargetError as error:
+            refusal = refusal or error
+            continue
+        return given
+    raise refusal or TargetError("there are no inputs to time on")
 
 
 def synthesise_feeds(
