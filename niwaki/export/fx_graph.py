@@ -15,6 +15,7 @@ import torch
 from torch import fx, nn
 
 from niwaki.core.errors import ExportError
+from niwaki.export.file_room import require_room
 from niwaki.export.graph_writer import GraphWriter, Shape, Tensor, claimed, require_apart
 from niwaki.export.layer_names import recurrent_layer
 from niwaki.export.operators import Call, Converter, converter_of
@@ -77,8 +78,8 @@ def build_graph(
             there is one, or `output_0`, `output_1`, ...
 
     Raises:
-        ExportError: If the module cannot be traced, or an operation cannot be written: names the
-            operation and the layer.
+        ExportError: If the module cannot be traced, is too large for one file, or an operation
+            cannot be written: names the operation and the layer.
     """
     return write_graph(
         module, input_shapes, input_names=input_names, output_names=output_names
@@ -97,6 +98,7 @@ def write_graph(
     Raises:
         ExportError: As `build_graph` does.
     """
+    require_room(module)
     traced = trace(module, input_shapes)
     inputs = _inputs(traced, input_names)
     returned = _returned(traced, output_names)

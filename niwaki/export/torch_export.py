@@ -20,6 +20,7 @@ from torch import nn
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.decisions import decisions_of, repeated
+from niwaki.export.file_room import require_room
 from niwaki.export.graph_writer import BATCH, OPSET, finished_model, require_apart
 from niwaki.export.inner_module import as_inner, with_names_of_the_model
 from niwaki.export.layer_names import named_by_layers
@@ -53,10 +54,11 @@ def export_module(
         output_names: Name of each output, in order; by default torch's.
 
     Raises:
-        ExportError: If torch cannot export the module, with torch's reason.
+        ExportError: If torch cannot export the module, with torch's reason; or if it is too large.
     """
     if module.training:
         raise ExportError("the module is in training mode: call its eval() before exporting it")
+    require_room(module)
     _require_no_projections(module)
     model = _followed(module, example_inputs, _apart(input_names), _apart(output_names))
     _check_operators(model)

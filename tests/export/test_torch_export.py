@@ -453,3 +453,12 @@ def test_a_layer_has_its_name_before_what_surrounds_it() -> None:
     assert operators["ring"] == operators["mirror"] == "Conv"
     assert operators["both_ways"] == "GRU"
     assert quantizable_layers(model) == ["ring", "mirror"]
+
+
+def test_what_one_file_has_no_room_for_is_told_at_once() -> None:
+    large = nn.Sequential(nn.Linear(2**15, 2**14, device="meta"), nn.ReLU()).eval()
+    reason = r"has 2\.00 GiB of weights, and one ONNX file holds less than 2 GiB"
+    with pytest.raises(ExportError, match=reason):
+        build_graph(large, [(1, 2**15)])
+    with pytest.raises(ExportError, match=reason):
+        export_module(large, [torch.zeros(2, 2**15)])
