@@ -97,15 +97,21 @@ class ChoiceSpace(EnumerableSpace):
 
     def projections(self, paths: Collection[str]) -> list[tuple[Candidate, int]]:
         # Walk the choices once, merging partial decisions that no later condition tells apart.
+        wanted = frozenset(paths)
+        order = _switches_late(self.choices)
+        last_look = {c.path: i for i, choice in enumerate(order) for c in choice.when}
         states: dict[frozenset[tuple[str, Value]], int] = {frozenset(): 1}
-        for position, choice in enumerate(self.choices):
-            kept = self._looked_at_later[position] | frozenset(paths)
+        for position, choice in enumerate(order):
             grown: dict[frozenset[tuple[str, Value]], int] = {}
             for state, n in states.items():
                 active = _active(choice, dict(state))
                 for option in choice.options if active else (None,):
                     items = state | {(choice.path, option)} if active else state
-                    merged = frozenset(item for item in items if item[0] in kept)
+                    merged = frozenset(
+                        item
+                        for item in items
+                        if item[0] in wanted or last_look.get(item[0], -1) > position
+                    )
                     grown[merged] = grown.get(merged, 0) + n
             states = grown
         return [(Candidate.of(state), n) for state, n in states.items()]
@@ -114,13 +120,31 @@ class ChoiceSpace(EnumerableSpace):
         """Return the space of those choices alone."""
         return ChoiceSpace(tuple(choice for choice in self.choices if choice.path in paths))
 
-    @cached_property
-    def _looked_at_later(self) -> tuple[frozenset[str], ...]:
-        """For each position, the paths that conditions of later choices look at."""
-        looked_at: list[frozenset[str]] = [frozenset()]
-        for choice in reversed(self.choices[1:]):
-            looked_at.append(looked_at[-1] | {condition.path for condition in choice.when})
-        return tuple(reversed(looked_at))
+
+def _switches_late(choices: Sequence[Choice]) -> list[Choice]:
+    """Return the choices so that few are waited for at once, conditions after what they look at.
+
+    A choice that others look at comes when the first of them is due, and all of them follow: 24
+    switches in front of 24 choices that each hang on one would be in 2^24 states.
+    """
+    by_path = {choice.path: choice for choice in choices}
+    lookers: dict[str, list[Choice]] = {path: [] for path in by_path}
+    for choice in choices:
+        for condition in choice.when:
+            lookers[condition.path].append(choice)
+    ordered: dict[str, Choice] = {}
+    due = [choice for choice in reversed(choices) if not lookers[choice.path]]
+    while due:
+        choice = due.pop()
+        if choice.path in ordered:
+            continue
+        missing = [by_path[c.path] for c in choice.when if c.path not in ordered]
+        if missing:
+            due += [choice, *missing]
+        else:
+            ordered[choice.path] = choice
+            due += reversed(lookers[choice.path])
+    return list(ordered.values())
 
 
 def _active(choice: Choice, decided: Mapping[str, Value]) -> bool:

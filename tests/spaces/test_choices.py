@@ -86,6 +86,30 @@ def test_the_size_of_a_deep_space_takes_no_listing() -> None:
     assert wide.size == 10**200
 
 
+@pytest.mark.parametrize("everywhere", [(), (Condition("family", ("layered",)),)])
+def test_the_size_of_a_space_with_all_its_switches_in_front_takes_no_listing(
+    everywhere: tuple[Condition, ...],
+) -> None:
+    family = Choice("family", ("plain", "layered"))
+    switches = [Choice(f"has{n}", (True, False), everywhere) for n in range(24)]
+    widths = [
+        Choice(f"width{n}", (1, 2, 3), (Condition(f"has{n}", (True,)), *everywhere))
+        for n in range(24)
+    ]
+    space = ChoiceSpace((family, *switches, *widths))
+    assert space.size == (1 + 4**24 if everywhere else 2 * 4**24)
+
+
+def test_the_size_of_layers_that_hang_on_depths_takes_no_listing_layer_by_layer() -> None:
+    depths = [Choice(f"depth{stage}", (1, 2, 3)) for stage in range(24)]
+    widths = [
+        Choice(f"width{layer}.{stage}", (1, 2), (Condition(f"depth{stage}", (1, 2, 3)[layer:]),))
+        for layer in range(3)
+        for stage in range(24)
+    ]
+    assert ChoiceSpace((*depths, *widths)).size == (2 + 4 + 8) ** 24
+
+
 def test_inactive_decisions_are_left_out() -> None:
     spelled = TREE.canonical({"depth": 1, "second": "a", "third": "b", "deepest": True})
     assert spelled == Candidate.of({"depth": 1})
