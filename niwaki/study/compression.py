@@ -339,7 +339,9 @@ class Compressed:
             plain = self.int8.values
             kind = "int8 version, trained so" if self.int8_trained else "plain int8 version"
             change = 0.0 - self.int8_loss  # never -0.0, which would be written as a loss
-            text += f"; its {kind}: {plain['latency_ms']:.3g} ms at {change:+.3f}"
+            is_chosen = self.int8.key == self.chosen.key
+            there = f"; its {kind}: {plain['latency_ms']:.3g} ms at {change:+.3f}"
+            text += f": it is the {kind}" if is_chosen else there
         return text + self._missed()
 
     def to_json(self) -> dict[str, JSON]:

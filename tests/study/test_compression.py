@@ -91,6 +91,19 @@ def test_the_original_is_not_said_to_be_faster_than_itself(tmp_path: Path) -> No
     assert "x faster" not in found.summary()
 
 
+def test_a_chosen_model_that_is_the_plain_int8_version_has_its_values_told_once(
+    tmp_path: Path,
+) -> None:
+    request = CompressionRequest(n_finalists=0, settings=replace(SETTINGS, only="quantize"))
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    run = Run.read(tmp_path / "run")
+    assert found.int8 is not None
+    trial = next(t for t in run.history.trials if t.candidate.key == found.int8.key)
+    model = FrontModel(trial.number, trial.candidate, trial.measurement, None)
+    found = Compressed.of(replace(found.front, models=(model,)), run, request)
+    assert found.summary().endswith("): it is the plain int8 version")
+
+
 def test_inputs_alone_will_do_and_an_impossible_budget_says_so(tmp_path: Path) -> None:
     inputs = torch.from_numpy(unlabelled()["train"][0])
     request = CompressionRequest(latency_ms=1e-6, n_finalists=0, settings=SETTINGS)
