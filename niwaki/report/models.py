@@ -78,12 +78,16 @@ class Models:
     @cached_property
     def measured(self) -> list[int]:
         """Rows of the trials that have every objective."""
+        return [row for row in self.comparable if self.rows[row].number is not None]
+
+    @cached_property
+    def comparable(self) -> list[int]:
+        """Rows that have every objective, the baseline's too, which may be on the front."""
         names = [objective.name for objective in self.data.objectives]
         return [
             row
             for row, model in enumerate(self.rows)
-            if model.number is not None
-            and model.state <= State.OUTSIDE
+            if model.state <= State.OUTSIDE
             and all(math.isfinite(model.measurement.values.get(n, math.nan)) for n in names)
         ]
 

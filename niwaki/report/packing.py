@@ -190,7 +190,8 @@ def layers(models: Models, with_layers: Collection[int]) -> JSON:
 
 
 def _influences(models: Models) -> list[JSON]:
-    decided = [(row, c) for row in models.measured if (c := models.rows[row].candidate) is not None]
+    every = models.comparable
+    decided = [(row, c) for row in every if (c := models.rows[row].candidate) is not None]
     if len(decided) < 2:
         return []
     front = frozenset(models.front)

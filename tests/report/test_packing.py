@@ -113,6 +113,15 @@ def test_what_can_be_exported_are_the_files_of_the_front() -> None:
     assert packed(replace(data, finals={}))["models"]["exportable"] == []
 
 
+def test_a_baseline_on_the_front_counts_among_what_the_front_decides() -> None:
+    data = study(60)
+    assert data.baseline is not None
+    front = (*data.front_keys, data.baseline.key)
+    first = packed(replace(data, front_keys=front))["influences"][0]
+    assert sum(first["n_front"]) == len(front)
+    assert sum(first["n_all"]) == len(Models(data).measured) + 1
+
+
 def test_exported_values_have_limits_of_their_own() -> None:
     data = replace(study(20), final_bounds=(Bound("latency_ms", 1.0, 5.5),))
     payload = packed(data)
