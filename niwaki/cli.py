@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -135,12 +134,9 @@ def search(
     if as_json:
         _print_json({"run": str(folder), "report": str(page), **front.to_json()})
         return
-    from niwaki.study.tables import front_text
+    from niwaki.study.tables import export_line, front_text
 
-    _print(front_text(run))
-    _print(f"\nreport: {page}")
-    if any(model.final is not None for model in front.models):
-        _print(f"export: niwaki export {shlex.quote(str(folder))} --to out/")
+    _print(f"{front_text(run)}\n\nreport: {page}{export_line(run)}")
 
 
 @app.command()
@@ -194,7 +190,7 @@ def compress(
     from niwaki.study.progress import progress_for
     from niwaki.study.report_page import write_report
     from niwaki.study.run import Run
-    from niwaki.study.tables import front_text
+    from niwaki.study.tables import export_line, front_text
 
     request = compression_request(
         only=only,
@@ -225,8 +221,7 @@ def compress(
         result = {"run": str(folder), "report": str(page), **found.to_json()}
         _print_json(result)
         return
-    _print(f"{found.summary()}\n\n{front_text(run)}\n\nreport: {page}")
-    _print(f"export: niwaki export {shlex.quote(str(folder))} --to out/")
+    _print(f"{found.summary()}\n\n{front_text(run)}\n\nreport: {page}{export_line(run)}")
 
 
 @app.command()
@@ -261,8 +256,12 @@ def front(
     found = Run.read(run).wishing(within or (), weights_of(weigh or ()))
     if as_json:
         _print_json(found.front.to_json())
+    elif as_csv and not sys.stdout.isatty():  # for programs: as in the run's own file
+        typer.echo(found.front.to_csv().encode(), nl=False)
+    elif as_csv:
+        _print(found.front.to_csv().rstrip())
     else:
-        _print(found.front.to_csv().rstrip() if as_csv else front_text(found))
+        _print(front_text(found))
 
 
 @app.command()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from niwaki import cli
 from niwaki.core.errors import ConfigError
 from niwaki.export.bundle import verify_bundle
 from niwaki.study.front import Front
-from niwaki.study.run import Run
+from niwaki.study.run import Run, load_front
 from niwaki.study.run_lock import RunLock
 from tests.command_line import (
     FORMULAS,
@@ -307,6 +308,37 @@ def test_where_nobody_may_enter_whole_paths_will_do(call: Call, tmp_path: Path) 
 def test_what_was_not_exported_says_so(call: Call, formulas: Path) -> None:
     done = call("export", str(formulas), "--to", "out", "--json")
     assert "no model of the front was exported yet" in refused(done, "ExportError", 6)
+
+
+def test_values_for_programs_are_those_of_the_file_whatever_their_names(
+    call: Call, formulas: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "\N{CJK UNIFIED IDEOGRAPH-6A39}\x1b[1m"
+    for path in (formulas / "trials.jsonl", formulas / "study.json"):
+        path.write_bytes(renamed(path.read_bytes(), "price", name))
+    load_front(formulas).save()
+    written = (formulas / "pareto.csv").read_text(encoding="utf-8")
+    assert "\x1b[1m" in written and call("front", str(formulas), "--csv").out == written
+    assert "\x1b" not in call("front", str(formulas)).out
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert "\x1b" not in call("front", str(formulas), "--csv").out
+
+
+def renamed(text: bytes, old: str, new: str) -> bytes:
+    """Return JSON lines in which a value has another name, with checksums that are right."""
+    name = json.dumps(new).encode()
+    lines = [line.replace(f'"{old}"'.encode(), name) for line in text.splitlines()]
+    sealed = [line.rpartition(b',"crc32":"')[0] or line for line in lines]
+    for row, body in enumerate(sealed):
+        if body != lines[row]:
+            sealed[row] = body + b',"crc32":"%08x"}' % zlib.crc32(body + b"}")
+    return b"".join(line + b"\n" for line in sealed)
+
+
+def test_without_finalists_no_command_to_export_is_told(call: Call, formulas: Path) -> None:
+    done = call("search", str(formulas.parents[1] / "formulas.yaml"))
+    assert done.code == 0 and "report: runs/formulas/report.html" in done.out
+    assert "export:" not in done.out
 
 
 def test_an_empty_front_cannot_be_exported(call: Call, tmp_path: Path) -> None:

@@ -91,7 +91,8 @@ class Constraint:
         if not isinstance(text, str):
             raise ConfigError(f"a constraint is a text, but {text!r} came: {_FORM}")
         text = text.strip()
-        marked = re.sub(r"(?=\w)", "_", text, count=1)  # Python takes no name `class` or `2d_rmse`
+        # Python takes no name `class` or `2d_rmse`.
+        marked = re.sub(r"(?=[^\s(])", "_", text, count=1)
         try:
             node = ast.parse(marked, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
@@ -102,7 +103,7 @@ class Constraint:
         sign = _sign(operator, text)
         # Not `left.id`: Python takes the micro sign in it for a Greek letter, and nobody else does.
         name = (ast.get_source_segment(marked, left) or "")[1:]
-        if not isinstance(left, ast.Name) or name == BASELINE or name.isdecimal():
+        if not isinstance(left, ast.Name) or name == BASELINE or _is_number(name):
             raise ConfigError(f"constraint '{text}' must start with a value's name: {_FORM}")
         try:
             scale, offset = _linear(right, text)
@@ -142,6 +143,14 @@ class Constraint:
 
     def __str__(self) -> str:
         return self.text
+
+
+def _is_number(name: str) -> bool:
+    """Whether a word that starts with a digit is a number, as `1e3` is and `2d_rmse` is not."""
+    try:
+        return name[:1].isdigit() and math.isfinite(float(name))
+    except ValueError:
+        return False
 
 
 def _sign(operator: ast.cmpop, text: str) -> float:

@@ -21,7 +21,9 @@ UNFINISHED = ".tmp"  # how the name of a file ends that is not whole yet
 
 _ABANDONED_S = 3600.0  # after this long, what is half written belongs to a process that was killed
 
-_DAMAGE = (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError)
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
+"""What reading something else than was written ends in."""
+
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -99,7 +101,7 @@ def noted(path: Path, facts: Callable[[], Mapping[str, JSON]], *names: str) -> l
     try:
         known = json.loads(text)
         return [known[name] for name in names]
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise RunFolderError(
             f"'{path}' is damaged ({type(error).__name__}): restore it, or start a run with "
             "another name (--name; in Python, `folder`)"
@@ -118,7 +120,7 @@ def computed_before(path: Path, parse: Callable[[Any], T]) -> T:
         raise cannot_read(path, error) from error
     try:
         return parse(json.loads(text))
-    except _DAMAGE as error:
+    except DAMAGE as error:
         raise RunFolderError(
             f"'{path}' is damaged ({type(error).__name__}): delete it, and it is computed anew"
         ) from error

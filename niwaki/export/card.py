@@ -12,7 +12,7 @@ import onnx
 from niwaki._version import __version__
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ExportError, NiwakiError
-from niwaki.core.files import replacing
+from niwaki.core.files import DAMAGE, replacing
 from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
 from niwaki.export.privacy import PREFIX, refuse_local_paths_in_json
@@ -194,7 +194,7 @@ class ModelCard:
         """
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, *DAMAGE) as error:
             raise ExportError(
                 f"model card '{path}' cannot be read ({error}): {WRITE_AGAIN}"
             ) from error

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from niwaki.core.errors import RunFolderError
-from niwaki.core.files import write_text_atomically
+from niwaki.core.files import DAMAGE, write_text_atomically
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Choice:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             return cls(str(data["key"]), str(data["why"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, *DAMAGE) as error:
             raise RunFolderError(
                 f"'{path}' cannot be read ({error!r}): delete it, and run the same command again"
             ) from error

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from niwaki.core.constraints import Constraint
 from niwaki.core.errors import LedgerError, RunFolderError
-from niwaki.core.files import write_text_atomically
+from niwaki.core.files import DAMAGE, write_text_atomically
 from niwaki.core.objectives import Objective
 
 SCHEMA = 1
@@ -74,7 +74,7 @@ class StudyDescription:
                 f"there is no run at '{folder}': it has no {FILE_NAME}. "
                 "Give the folder of a run that was started, such as runs/quickstart"
             ) from error
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, *DAMAGE) as error:
             raise RunFolderError(
                 f"'{path}' cannot be read ({error}): start the same search again to rewrite it"
             ) from error

@@ -147,7 +147,7 @@ class Front:
         if not self.models:
             raise ConfigError(
                 "the front is empty: no model was measured yet, or none keeps to the constraints. "
-                "Search on with a larger budget, or loosen one"
+                "Search on with a larger budget, or loosen one; those of a study under another name"
             )
         if which == CHOSEN:
             return (self._chosen(),)

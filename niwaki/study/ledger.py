@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from niwaki.core.errors import LedgerError, RunFolderError
-from niwaki.core.files import cannot_write, sync_to_disk
+from niwaki.core.files import DAMAGE, cannot_write, sync_to_disk
 from niwaki.study.events import (
     REPAIR,
     SCHEMA,
@@ -257,7 +257,7 @@ def _events(data: bytes, path: Path, *, n_lines_before: int) -> Iterator[Event]:
             _check_schema(line, path)
         try:
             event = decode_line(line)
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
+        except DAMAGE as error:
             raise _damaged(path, number, error) from error
         if number == 1 and not isinstance(event, Started):
             raise _damaged(path, number, ValueError("a ledger starts with the event 'study'"))
@@ -267,7 +267,7 @@ def _events(data: bytes, path: Path, *, n_lines_before: int) -> Iterator[Event]:
 def _check_schema(line: bytes, path: Path) -> None:
     try:
         schema = json.loads(line)["schema"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except DAMAGE:
         return  # damaged, which the checksum will say
     if schema != SCHEMA:
         age = "a newer" if isinstance(schema, int) and schema > SCHEMA else "an older"

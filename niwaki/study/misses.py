@@ -6,6 +6,9 @@ from niwaki.core.constraints import Bound
 from niwaki.core.measurement import Trial
 from niwaki.core.numerals import numeral
 
+LOOSEN = "loosen that constraint, and start again under another name"
+"""What to do about a constraint of a study that nothing keeps to: its settings stay."""
+
 
 def nearest_miss(trials: Sequence[Trial], bounds: Sequence[Bound]) -> str:
     """Return what the trial nearest to all bounds breaks: `gain is 81, wanted gain >= 1000`.

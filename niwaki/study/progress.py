@@ -197,7 +197,8 @@ class LiveProgress(Observer):
         table.add_row("turned away", f"{n_infeasible} by a cheap count, at no cost")
         for n, reason in tally.reasons.lines(N_REASONS):
             table.add_row(Text(f"failed x{n}", style="red"), Text(for_terminal(reason)))
-        title = Text.assemble((description.name, "bold"), f"  {description.searcher}")
+        name, searcher = for_terminal(description.name), for_terminal(description.searcher)
+        title = Text.assemble((name, "bold"), f"  {searcher}")
         return Group(title, table)
 
 

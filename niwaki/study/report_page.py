@@ -1,12 +1,10 @@
 """From a run folder to its report page."""
 
-import json
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from niwaki.core.errors import ConfigError, RunFolderError
+from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import FULL
 from niwaki.core.files import cannot_write, write_text_atomically
 from niwaki.core.measurement import Trial
@@ -61,6 +59,7 @@ def report_data(run: Run) -> ReportData:
     """Return what the report shows of a run."""
     history, description, front = run.history, run.description, run.front
     knee, chosen = front.knee, front.chosen
+    sessions = run.folder.sessions()
     shown = [row for row, trial in enumerate(history.trials) if _belongs(trial)]
     return ReportData(
         study=description.name,
@@ -76,7 +75,7 @@ def report_data(run: Run) -> ReportData:
         budget=description.n_evaluations,
         seconds=history.seconds,
         config_yaml=run.folder.config_text() if run.folder.config.exists() else "",
-        environment=_environment(run),
+        environment=sessions[-1]["environment"] if sessions else {},
         target_id=_target_id(run),
         bounds=run.bounds,
         final_bounds=run.front_bounds,
@@ -115,18 +114,3 @@ def _target_id(run: Run) -> str:
     """Return where latency was measured; empty if nowhere."""
     ids = (trial.measurement.target_id for trial in run.history.trials)
     return next((target_id for target_id in ids if target_id), "")
-
-
-def _environment(run: Run) -> dict[str, Any]:
-    """Return the environment of the last session."""
-    if not run.folder.environment.exists():
-        return {}
-    try:
-        sessions = json.loads(run.folder.environment.read_text(encoding="utf-8"))["sessions"]
-        environment: dict[str, Any] = sessions[-1]["environment"]
-    except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
-        raise RunFolderError(
-            f"'{run.folder.environment}' is damaged ({error!r}): delete it; the next session "
-            "writes it anew"
-        ) from error
-    return environment

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from niwaki.core.errors import LedgerError, RunFolderError
-from niwaki.core.files import cannot_read, cannot_write, write_text_atomically
+from niwaki.core.files import DAMAGE, cannot_read, cannot_write, write_text_atomically
 from niwaki.core.jsonable import JSON, fingerprint
 from niwaki.study.environment import changed_fields
 from niwaki.study.events import Note, Started, utc_now
@@ -138,7 +139,7 @@ class RunFolder:
         """
         try:
             config = yaml.safe_load(self.config_text())
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, *DAMAGE) as error:
             raise self._unreadable(error) from error
         if not isinstance(config, Mapping):
             raise RunFolderError(f"'{self.config}' holds no settings: restore it, or start anew")
@@ -171,8 +172,8 @@ class RunFolder:
         Returns:
             Dotted names of what changed since the last session; empty in the first.
         """
-        sessions = self._read_sessions()
-        before = sessions[-1].get("environment") if sessions else None
+        sessions = self.sessions()
+        before = sessions[-1]["environment"] if sessions else None
         changed = changed_fields(before, environment) if sessions else []
         if changed or not sessions:
             sessions.append({"at": utc_now(), "environment": environment})
@@ -180,14 +181,23 @@ class RunFolder:
             write_text_atomically(self.environment, text)
         return changed
 
-    def _read_sessions(self) -> list[dict[str, JSON]]:
+    def sessions(self) -> list[dict[str, Any]]:
+        """Return what `record_environment` stored, of one session after another.
+
+        Raises:
+            RunFolderError: If it is damaged.
+        """
         if not self.environment.exists():
             return []
         try:
-            return list(json.loads(self.environment.read_text(encoding="utf-8"))["sessions"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            sessions = json.loads(self.environment.read_text(encoding="utf-8"))["sessions"]
+            return [
+                {"at": each["at"], "environment": dict(each["environment"])} for each in sessions
+            ]
+        except (OSError, *DAMAGE) as error:
             raise RunFolderError(
-                f"'{self.environment}' cannot be read ({error}): delete it, no result depends on it"
+                f"'{self.environment}' cannot be read ({error!r}): delete it, no result depends on "
+                "it; the next session writes it anew"
             ) from error
 
     def require_run_or_nothing(self) -> None:

@@ -17,7 +17,7 @@ from niwaki.search.vetting import proposed
 from niwaki.study.budget import Budget, spent
 from niwaki.study.events import Asked, Told
 from niwaki.study.executors.base import Executor, Finished, Job
-from niwaki.study.misses import nearest_miss
+from niwaki.study.misses import LOOSEN, nearest_miss
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
 from niwaki.study.soundness import whole
@@ -25,7 +25,6 @@ from niwaki.study.vetting import miscounted, planned
 
 FAILURES_IN_A_ROW = 20
 MEND = "Mend the cause and start again under another name; every failure is in the ledger"
-LOOSEN = "loosen that constraint, and start again under another name"
 ROUNDING = 1e-6  # of a budget, for sums of shares such as 0.06
 
 
@@ -74,8 +73,9 @@ class SearchLoop:
             for finished in self.executor.wait():
                 self._check_counts(finished)
                 self._tell(finished.job.number, whole(finished.measurement, self.wanted))
-        self._say_if_out_of_time()
         self._check_anything_found()
+        if self._is_out_of_time:
+            self._say_out_of_time()
 
     def _start_another(self) -> bool:
         """Place one more evaluation. False if there is none, or the budget does not cover it."""
@@ -185,8 +185,8 @@ class SearchLoop:
         if not history.n_paid:
             raise StudyError(
                 f"none of {len(history.trials)} candidates keeps to the constraints"
-                f"{', and there are no more' if self._exhausted else ''}; of the nearest, "
-                f"{self._nearest_miss}: {LOOSEN}"
+                f"{', and there are no more' if self._has_no_more else ''}; of the nearest, "
+                f"{self._nearest_miss}: {'allow more minutes, or ' * self._is_out_of_time}{LOOSEN}"
             )
         failed = [t.measurement for t in history.trials if t.measurement.status is Status.FAILED]
         raise StudyError(
@@ -194,16 +194,26 @@ class SearchLoop:
             f"{failed[-1].cause}. {MEND}"
         )
 
-    def _say_if_out_of_time(self) -> None:
-        """Say so if time ended the search, which may be before its first candidate."""
+    @property
+    def _is_out_of_time(self) -> bool:
+        """Whether time ended the search, which may be before its first candidate."""
         history, budget = self.recorder.history, self.budget
-        left = budget.evaluations - history.effort > ROUNDING and not self._exhausted
-        if left and history.seconds >= budget.seconds:
-            self.observer.say(
-                f"the budget's {numeral(budget.seconds / 60)} minutes, preparation included, are "
-                f"over after {spent(history, budget.evaluations)} evaluations: to search on, allow "
-                "more and start the same search again"
-            )
+        left = budget.evaluations - history.effort > ROUNDING and not self._has_no_more
+        return left and history.seconds >= budget.seconds
+
+    @property
+    def _has_no_more(self) -> bool:
+        """Whether all is asked for, also if time was over before the searcher could say so."""
+        n_asked, size = len(self.recorder.history.asked), self.problem.space.size
+        return self._exhausted or self.searcher.n_left == 0 or n_asked >= size
+
+    def _say_out_of_time(self) -> None:
+        history, budget = self.recorder.history, self.budget
+        self.observer.say(
+            f"the budget's {numeral(budget.seconds / 60)} minutes, preparation included, are over "
+            f"after {spent(history, budget.evaluations)} evaluations: to search on, allow more and "
+            "start the same search again"
+        )
 
     @property
     def _nearest_miss(self) -> str:

@@ -1,5 +1,6 @@
 """Runs and fronts as text for terminals, and as JSON for programs."""
 
+import shlex
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,10 +10,11 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import Objective
 from niwaki.core.reasons import ReasonCounts
+from niwaki.core.wording import for_terminal
 from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
 from niwaki.study.front import Front
-from niwaki.study.misses import nearest_miss
+from niwaki.study.misses import LOOSEN, nearest_miss
 from niwaki.study.run import Run
 
 N_REASONS = 5
@@ -31,12 +33,15 @@ def _front_or_why(run: Run) -> str:
     if finals:  # then these alone are on the front, by what their files measured
         exported = [trial for trial in trials if trial.candidate.key in finals]
         trials = [replace(t, measurement=finals[t.candidate.key]) for t in exported]
+    if _n_spare(run):  # which do keep to them
+        return "the front is empty: no model that was exported keeps to the constraints"
     judged = trials or run.history.trials
     miss = nearest_miss(judged, run.front_bounds)
     if miss:
+        loosen = "loosen that" if run.n_wished else LOOSEN
         return (
             f"the front is empty: none of {len(judged)} models keeps to the constraints. Of the "
-            f"nearest, {miss}: loosen that, or search on with a larger budget"
+            f"nearest, {miss}: search on with a larger budget, or {loosen}"
         )
     return "the front is empty: no model has been measured with full effort yet"
 
@@ -110,6 +115,7 @@ def status_json(run: Run) -> dict[str, JSON]:
         "seconds": round(history.seconds, 3),
         "front": len(run.front),
         "exported": len(history.exported),
+        "spare": [model.key for model in run.spare],
         "not_exported": {key: final.reason for key, final in history.unexported.items()},
         "growth": run.growth.factor,
     }
@@ -142,12 +148,27 @@ def _unexported_lines(run: Run) -> list[str]:
 
 
 def _spare_lines(run: Run) -> list[str]:
-    """Return how many models of the search's front have no file to be judged by."""
-    n = 0 if run.running else len(run.spare)  # what runs will export some of them by itself
+    """Return how many models of the search's front no finalist was made of."""
+    n = _n_spare(run)
     if not n:
         return []
+    more = "more " if run.front.models else ""
     those = "model of the search's front was" if n == 1 else "models of the search's front were"
-    return [f"{n} more {those} not exported: run the same command again, with more finalists"]
+    return [
+        f"{n} {more}{those} not exported: run the same command again, and with more finalists if "
+        "it had ended"
+    ]
+
+
+def _n_spare(run: Run) -> int:
+    return 0 if run.running else len(run.spare)  # what runs will export some of them by itself
+
+
+def export_line(run: Run) -> str:
+    """Return the command that writes the exported models of a run; empty if there are none."""
+    if not any(model.final is not None for model in run.front.models):
+        return ""
+    return f"\nexport: niwaki export {shlex.quote(str(run.folder.path))} --to out/"
 
 
 def _bound_line(searched: Bound, exported: Bound) -> str:
@@ -161,7 +182,7 @@ def _scheduled(description: StudyDescription) -> str:
 
 
 def _head(objective: Objective) -> str:
-    return f"{objective.name} ({'max' if objective.sign < 0 else 'min'})"
+    return f"{for_terminal(objective.name)} ({'max' if objective.sign < 0 else 'min'})"
 
 
 def _named(values: Mapping[str, float], objectives: tuple[Objective, ...]) -> str:

@@ -139,7 +139,15 @@ def test_what_was_not_measured_is_no_violation_and_not_kept() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["latency_\N{MICRO SIGN}s", "e\N{COMBINING ACUTE ACCENT}tage", "ﬁt", "2d_rmse", "class", "_"],
+    [
+        "latency_\N{MICRO SIGN}s",
+        "e\N{COMBINING ACUTE ACCENT}tage",
+        "ﬁt",
+        "2d_rmse",
+        "class",
+        "_",
+        "\N{SCRIPT CAPITAL P}x",
+    ],
 )
 def test_a_name_is_taken_as_it_is_written(name: str) -> None:
     assert Constraint.parse(f" {name} <= baseline").name == name

@@ -19,9 +19,10 @@ def test_it_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert Choice.load(path) == Choice("abc", "the best within 5 ms")
 
 
-def test_a_damaged_one_is_refused_with_a_remedy(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ['{"key": 1', "[" * 100_000])
+def test_a_damaged_one_is_refused_with_a_remedy(tmp_path: Path, text: str) -> None:
     path = tmp_path / "chosen.json"
-    path.write_text('{"key": 1')
+    path.write_text(text)
     with pytest.raises(RunFolderError, match="delete it"):
         Choice.load(path)
 

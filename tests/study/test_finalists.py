@@ -111,6 +111,7 @@ def test_what_the_search_found_beside_the_finalists_is_told(tmp_path: Path) -> N
     line = f"{len(spare)} more models of the search's front were not exported: run the same"
     assert front_text(run).splitlines()[-1].startswith(line)
     assert any(each.startswith(line) for each in status_text(run).splitlines())
+    assert set(cast("list[str]", status_json(run)["spare"])) == spare
     models = cast("Any", pack(Models(report_data(run)), with_layers=()))["models"]
     assert {models["keys"][row] for row in models["spare"]} == spare
     least = min(model.values["price"] for model in run.spare)
@@ -119,6 +120,19 @@ def test_what_the_search_found_beside_the_finalists_is_told(tmp_path: Path) -> N
     assert not after(len(whole)).spare and "more models" not in front_text(after(len(whole)))
     wished = after(len(whole)).wishing(within=[f"gain <= {run.front.models[0].values['gain'] - 1}"])
     assert wished.spare == ()
+
+
+def test_models_that_alone_keep_to_a_wish_are_told_without_another_remedy(tmp_path: Path) -> None:
+    settings = StudySettings(("gain", "price"), budget=Budget(30), n_finalists=1)
+    Study(tmp_path / "run", Exporting(), NSGA2, settings).run()
+    run = Run.read(tmp_path / "run")
+    least = min(model.values["price"] for model in run.spare)
+    assert least < min(model.values["price"] for model in run.front.models)
+    assert front_text(run.wishing(within=[f"price <= {least}"])).splitlines() == [
+        "the front is empty: no model that was exported keeps to the constraints",
+        "1 model of the search's front was not exported: run the same command again, and with more "
+        "finalists if it had ended",
+    ]
 
 
 def test_a_finalist_that_could_not_be_exported_is_told_with_its_reason(tmp_path: Path) -> None:

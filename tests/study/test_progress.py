@@ -2,6 +2,7 @@
 
 import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,16 @@ def test_what_looks_like_a_command_to_a_terminal_is_shown_as_it_is() -> None:
         text = io.StringIO()
         display(Console(file=text, width=80)).say("x:a:y [red]z[/] \x1b[31m")
         assert text.getvalue() == "x:a:y [red]z[/] \\x1b[31m\n"
+
+
+def test_names_that_look_like_commands_are_shown_as_they_are(tmp_path: Path) -> None:
+    text = io.StringIO()
+    observer = LiveProgress(Console(file=text, width=80, force_terminal=True))
+    study = Study(tmp_path / "run", FormulaEvaluator(), NSGA2, SETTINGS, observer=observer)
+    odd = replace(study.description, name="a\x1b]0;b", searcher="c\x1b[31m")
+    observer.begin(odd, History.of([]))
+    observer.end()
+    assert r"a\x1b]0;b" in text.getvalue() and r"c\x1b[31m" in text.getvalue()
 
 
 def test_what_was_said_stays_on_a_terminal(tmp_path: Path) -> None:

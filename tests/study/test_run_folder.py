@@ -152,7 +152,7 @@ def test_without_removes_nested_keys_only_where_named() -> None:
     assert without({"a": {"b": 1, "c": 2}, "b": 3}, ("a.b",)) == {"a": {"c": 2}, "b": 3}
 
 
-@pytest.mark.parametrize("text", ["[1", "- 1", "\udcff"])
+@pytest.mark.parametrize("text", ["[1", "- 1", "\udcff", "[" * 100_000, f"a: {'1' * 5000}"])
 def test_a_damaged_config_is_an_error(folder: RunFolder, text: str) -> None:
     folder.path.mkdir(parents=True)
     folder.config.write_bytes(text.encode(errors="surrogateescape"))
@@ -197,6 +197,16 @@ def test_a_setting_that_came_later_and_is_not_given_is_none_either(folder: RunFo
     given: JSON = {**later, "accuracy": {"direction": "maximize", "least": 0.0}}
     with pytest.raises(RunFolderError, match=r"values\.accuracy\.least was null and is now 0"):
         folder.claim({**CONFIG, "values": given})
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "[]", '{"sessions": [{"at": "", "environment": []}, {}]}']
+)
+def test_a_damaged_environment_is_told(folder: RunFolder, text: str) -> None:
+    folder.path.mkdir(parents=True)
+    folder.environment.write_text(text)
+    with pytest.raises(RunFolderError, match=r"environment\.json' cannot be read .*: delete it"):
+        folder.sessions()
 
 
 def test_an_environment_that_cannot_be_read_is_told(folder: RunFolder) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -313,6 +313,19 @@ class _Slow(_Prepares):
         time.sleep(0.3)
 
 
+@dataclass(frozen=True)
+class _Few(FormulaEvaluator):
+    def initial(self) -> tuple[Candidate, ...]:
+        return tuple(SPACE.decide(lambda _, options, n=n: options[n]) for n in range(3))
+
+
+@dataclass(frozen=True)
+class _SlowToCount(FormulaEvaluator):
+    def cheap(self, candidate: Candidate) -> Mapping[str, float]:
+        time.sleep(0.03)
+        return super().cheap(candidate)
+
+
 def test_a_search_that_ends_by_the_clock_says_so(tmp_path: Path) -> None:
     said: list[str] = []
 
@@ -331,6 +344,29 @@ def test_a_search_that_ends_by_the_clock_says_so(tmp_path: Path) -> None:
     ]
     search(Budget(10, seconds=600.0))
     assert (len(said), len(told(tmp_path / "run"))) == (1, 10)
+    search(Budget(10, seconds=0.3))
+    assert len(said) == 1, "its evaluations are spent, too"
+
+
+def test_a_search_with_nothing_left_is_not_told_to_allow_more_time(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Hears(Silence):
+        def say(self, sentence: str) -> None:
+            said.append(sentence)
+
+    settings = StudySettings(("gain", "price"), budget=Budget(10, seconds=60.0))
+    Study(tmp_path / "run", _Few(), Listed, settings).run()
+    over = replace(settings, budget=Budget(10, seconds=0.01))
+    Study(tmp_path / "run", _Few(), Listed, over, observer=Hears()).run()
+    assert len(told(tmp_path / "run")) == 3 and said == []
+
+
+def test_where_time_ends_what_nothing_was_tried_of_more_time_is_a_remedy(tmp_path: Path) -> None:
+    evaluator = _SlowToCount()
+    settings = StudySettings(("gain", "price"), ("weight <= -1",), budget=Budget(9, seconds=0.2))
+    with pytest.raises(StudyError, match="wanted weight <= -1: allow more minutes, or loosen that"):
+        Study(tmp_path / "run", evaluator, NSGA2, settings).run()
 
 
 def test_the_searcher_hears_the_baseline_and_every_trial_once(tmp_path: Path) -> None:
@@ -397,7 +433,10 @@ def test_constraints_that_nothing_keeps_are_told_with_the_nearest(tmp_path: Path
     assert len(study.run()) == 0
     run = Run.read(tmp_path / "run")
     best = max(trial.measurement.values["gain"] for trial in run.history.trials)
-    assert f"Of the nearest, gain is {best:g}, wanted gain >= 1000: loosen that" in front_text(run)
+    assert f"Of the nearest, gain is {best:g}, wanted gain >= 1000: search on" in front_text(run)
+    assert front_text(run).endswith("or loosen that constraint, and start again under another name")
+    wished = front_text(run.wishing(within=["price <= 0"]))
+    assert wished.endswith("or loosen that")
 
 
 def test_a_space_that_a_count_turns_away_altogether_names_the_nearest(tmp_path: Path) -> None:
