@@ -97,10 +97,9 @@ class Deriver:
             SpaceError: If nothing that lookahead knows fits the hole and keeps the budget.
         """
         with collector_paused():
-            try:
-                return _Derivation(self, pick, purse).run(hole)
-            finally:
-                self.lookahead.tidy()
+            # Which questions take too long must not depend on what was derived before.
+            self.lookahead.forget()
+            return _Derivation(self, pick, purse).run(hole)
 
     def promise(self, hole: Hole, purse: Purse) -> Promise | None:
         """Return some way to fill `hole`, if lookahead soon knows one within the budget."""

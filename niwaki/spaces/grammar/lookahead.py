@@ -2,9 +2,9 @@
 
 For a nonterminal and what it inherits, `outcomes` lists what its lowest derivations can give, and
 at what cost; for a production and the state before one of its children, `completions` lists how the
-rest can end. Both are computed only as far as someone looks, and remembered, but for what is found
-at once: how a last child ends, and that no operation of a symbol applies. Where branches meet, this
-is asked of pairs of tensors by the dozen, each pair once.
+rest can end. Both are computed only as far as someone looks, and remembered for one derivation, but
+for what is found at once: how a last child ends, and that no operation of a symbol applies. Where
+branches meet, this is asked of pairs of tensors by the dozen, each pair once.
 
 The lists hold part of the truth (derivations of the lowest height at which there are any, plus
 `slack`, and up to that of the smallest, attributes aside; a few ways to end), and that suffices,
@@ -35,8 +35,6 @@ NO_LIMIT = 1 << 30
 # Completions looked at to answer one question. A derivation falls back on the promise it has
 # already, so this bounds time and forbids nothing.
 EFFORT = 6
-# Entries in the tables, which are emptied beyond: they only save time.
-MOST_REMEMBERED = 16_000
 # Outcomes looked at and compared to answer one question. Ordinary ones need some dozens; but there
 # may be exponentially many that cost more and less in different ways, all of them above the budget.
 MOST_WORK = 5_000
@@ -141,11 +139,6 @@ class Lookahead:
 
         ways = (way for way in self._grammar.by_symbol[symbol] if way.weight > 0.0)
         return tuple(sorted(ways, key=least))
-
-    def tidy(self) -> None:
-        """Forget what was remembered, if it has become much."""
-        if len(self._applied) + len(self._outcomes) + len(self._completions) > MOST_REMEMBERED:
-            self.forget()
 
     def forget(self) -> None:
         """Forget what was remembered."""

@@ -60,7 +60,7 @@ class Engine:
 
     @cached_property
     def deriver(self) -> Deriver:
-        """Derives trees; its tables grow with use."""
+        """Derives trees."""
         lookahead = Lookahead(self.attributes, slack=self._slack, budget=self.budget)
         return Deriver(self.attributes, lookahead)
 

@@ -99,6 +99,28 @@ def test_what_takes_several_steps_is_found_and_slack_takes_no_choice_away(slack:
     assert len(set(found)) > 30
 
 
+def halve(given: tuple[int, int]) -> Effect | str:
+    return Effect((given[0], given[1] // 2)) if given[1] > 4 else "small"
+
+
+def double(given: tuple[int, int]) -> Effect | str:
+    return Effect((given[0], given[1] * 2)) if given[1] < 128 else "large"
+
+
+def conv(given: tuple[int, int], c: int) -> Effect:
+    return Effect((c, given[1]), parameters=given[0] * c, elements=c * given[1])
+
+
+def test_what_takes_too_long_does_not_depend_on_what_was_derived_before() -> None:
+    text = f"start P\ninput (3, 128)\noutput (8, 4)\nfunctions {__name__}\n"
+    text += "terminal halve, double, conv(c=8|16)\nP -> seq: P P [0.5] | conv | halve | double"
+    grammar = read_grammar(text)
+    space, other = (GrammarSpace(grammar, Budget(operations=12)) for _ in range(2))
+    drawn = [space.sample(np.random.default_rng(seed)) for seed in range(40)]
+    again = [other.sample(np.random.default_rng(seed)) for seed in reversed(range(40))]
+    assert drawn == again[::-1]
+
+
 @pytest.mark.parametrize(
     ("text", "budget", "n_trees"),
     [
