@@ -76,6 +76,12 @@ def scales(
     known = {
         name: _affine(sorted(shared.sources(name)), ranges, activation) for name in shared.names
     }
+    # A mean is within the range of what it is of, and the runtime has no kernel for one whose steps
+    # are very much wider: so they came out where next to nothing is left of a signal.
+    for operation in regions.operations:
+        if operation.op == "GlobalAveragePool":
+            given, mean = map(shared.scale_of, (*operation.inputs, *operation.outputs))
+            known[mean] = min(known[mean], known[given], key=lambda affine: affine.scale)
     names = {tensor: shared.scale_of(tensor) for tensor in regions.quantized}
     return {tensor: (name, known[name]) for tensor, name in names.items()}
 

@@ -320,6 +320,15 @@ def test_signed_activations_with_several_readers_need_signed_kernels(tmp_path: P
     assert found == as_asked(network, network.layers)
 
 
+def test_a_mean_of_next_to_nothing_runs_in_int8() -> None:
+    pooled = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1))
+    found = Calibrated(pooled, (1, 3, 16, 16))
+    found.ranges |= {"0": (-2e-8, 2e-8), "1": (-2e-9, 2e-9)}
+    assert all(
+        np.isfinite(y).all() for y in run(found.quantized(["0", "2"]), found.images).values()
+    )
+
+
 def test_signed_and_unsigned_activations_mean_the_same(network: Calibrated) -> None:
     unsigned = run(network.quantized(network.layers), network.images, optimised=False)
     signed = network.quantized(network.layers, ActivationType.S8)
