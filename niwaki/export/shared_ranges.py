@@ -2,12 +2,16 @@
 
 What a moving operation gives has the integers of what it reads. What is read by a concatenation
 alone is written in the concatenation's scale at once: its values end there anyhow, one rounding is
-saved, and the runtime concatenates by copying.
+saved, and the runtime concatenates by copying. Not so what a ReLU gives beside values below zero:
+the runtime drops a ReLU, and computes the layer before it in integers, only where the integers
+behind it end where it clips.
 """
 
+import math
 from collections.abc import Mapping
 
 from niwaki.export.graph_index import GraphIndex
+from niwaki.export.layers import ABSORBED
 from niwaki.export.regions import JOINING, Operation, Regions, find_operations
 
 
@@ -27,6 +31,9 @@ class SharedRanges:
         self._moved = {n: op for op in operations if op.moving for n in op.outputs}
         self._joined = {op.outputs[0]: op for op in operations if op.op == JOINING}
         self._adopted = self._adoptions()
+        # Only now is it known which concatenation a scale ends in, by way of others.
+        for tensor in [name for name in self._adopted if not self._ends_where_it_clips(name)]:
+            del self._adopted[tensor]
 
     @property
     def names(self) -> list[str]:
@@ -62,6 +69,26 @@ class SharedRanges:
                 if self._ends_in(origin, operation):
                     adopted[origin] = operation.outputs[0]
         return adopted
+
+    def _ends_where_it_clips(self, origin: str) -> bool:
+        """Whether nothing in the scale of a tensor goes beyond what clips the tensor itself."""
+        low, high = self._clipped(origin)
+        joined = [self._clipped(source) for source in self.sources(self.scale_of(origin))]
+        return all(low <= least and most <= high for least, most in joined)
+
+    def _clipped(self, tensor: str) -> tuple[float, float]:
+        """Return between what values a tensor is clipped where it is computed."""
+        maker = self._index.producer.get(tensor)
+        node = None if maker is None else self._index.nodes[maker]
+        if node is not None and node.op_type == "Relu":
+            return 0.0, math.inf
+        if node is None or node.op_type not in ABSORBED:
+            return -math.inf, math.inf
+        least, most, *_ = (*node.input[1:], "", "")
+        return self._constant(least, -math.inf), self._constant(most, math.inf)
+
+    def _constant(self, name: str, otherwise: float) -> float:
+        return self._index.values(name).item() if self._index.is_constant(name) else otherwise
 
     def _ends_in(self, origin: str, operation: Operation) -> bool:
         """Whether nobody but `operation` reads a tensor, moved or not."""

@@ -311,6 +311,39 @@ def test_relus_are_absorbed(activation: nn.Module, kind: ActivationType, tmp_pat
     assert not ops & {"Relu", "Clip"}
 
 
+class Joined(nn.Module):
+    """Two branches, each with an activation at its end, joined, and then joined with a third."""
+
+    def __init__(self, acts: Iterable[type[nn.Module]]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(nn.Sequential(nn.Conv2d(3, 16, 3), act()) for act in acts)
+        self.leave = nn.Conv2d(48, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first, second, third = (branch(x) for branch in self.branches)
+        y: torch.Tensor = self.leave(torch.cat([torch.cat([first, second], 1), third], 1))
+        return y
+
+
+@pytest.mark.parametrize(
+    "acts",
+    [
+        (nn.ReLU, nn.Identity, nn.ReLU),
+        (nn.ReLU, nn.ReLU, nn.Identity),
+        (nn.ReLU6, nn.ReLU6, nn.ReLU),
+        (nn.ReLU, nn.ReLU, nn.ReLU),
+        (nn.ReLU6, nn.ReLU6, nn.ReLU6),
+    ],
+)
+def test_what_is_clipped_runs_in_int8_beside_what_is_not(
+    acts: tuple[type[nn.Module], ...], tmp_path: Path
+) -> None:
+    network = Calibrated(Joined(acts), (1, 3, 12, 12))
+    model = network.quantized(network.layers)
+    assert realised(model, tmp_path) == as_asked(network, network.layers)
+    assert max(relative_errors(network, model)) < MOST_ERROR
+
+
 def test_signed_activations_with_several_readers_need_signed_kernels(tmp_path: Path) -> None:
     """The trap that `ActivationType` tells of; on ARM the signed kernels are on by themselves."""
     network = Calibrated(MultiTask())
