@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping
 
 from niwaki.export.graph_index import GraphIndex
-from niwaki.export.layers import ABSORBED
 from niwaki.export.regions import JOINING, Operation, Regions, find_operations
 
 
@@ -32,8 +31,8 @@ class SharedRanges:
         self._joined = {op.outputs[0]: op for op in operations if op.op == JOINING}
         self._adopted = self._adoptions()
         # Only now is it known which concatenation a scale ends in, by way of others.
-        for tensor in [name for name in self._adopted if not self._ends_where_it_clips(name)]:
-            del self._adopted[tensor]
+        fitting = [tensor for tensor in self._adopted if self._ends_where_it_clips(tensor)]
+        self._adopted = {tensor: self._adopted[tensor] for tensor in fitting}
 
     @property
     def names(self) -> list[str]:
@@ -77,18 +76,20 @@ class SharedRanges:
         return all(low <= least and most <= high for least, most in joined)
 
     def _clipped(self, tensor: str) -> tuple[float, float]:
-        """Return between what values a tensor is clipped where it is computed."""
+        """Return between what constants a tensor is clipped where it is computed."""
         maker = self._index.producer.get(tensor)
-        node = None if maker is None else self._index.nodes[maker]
-        if node is not None and node.op_type == "Relu":
-            return 0.0, math.inf
-        if node is None or node.op_type not in ABSORBED:
+        if maker is None:
             return -math.inf, math.inf
-        least, most, *_ = (*node.input[1:], "", "")
-        return self._constant(least, -math.inf), self._constant(most, math.inf)
+        node = self._index.nodes[maker]
+        if node.op_type == "Relu":
+            return 0.0, math.inf
+        if node.op_type != "Clip" or len(self._index.data_inputs(maker)) > 1:
+            return -math.inf, math.inf
+        least, most = [*node.input[1:], "", ""][:2]
+        return self._bound(least, -math.inf), self._bound(most, math.inf)
 
-    def _constant(self, name: str, otherwise: float) -> float:
-        return self._index.values(name).item() if self._index.is_constant(name) else otherwise
+    def _bound(self, name: str, otherwise: float) -> float:
+        return float(self._index.values(name).item()) if name else otherwise
 
     def _ends_in(self, origin: str, operation: Operation) -> bool:
         """Whether nobody but `operation` reads a tensor, moved or not."""
