@@ -50,7 +50,11 @@ class Oracle(ABC):
 
 
 class Price(ABC):
-    """Says what a network with fewer channels costs, without building it."""
+    """Says what a network with fewer channels costs, without building it.
+
+    What fewer channels of one group save never grows while other groups shrink, as of sums of
+    products of widths.
+    """
 
     @property
     @abstractmethod

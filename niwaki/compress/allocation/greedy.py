@@ -279,6 +279,9 @@ class GreedyAllocator:
     ) -> Counts:
         """Take ladder steps of the least damage per saving until the target is met.
 
+        A step's saving never grows while other groups shrink, so what it was is a bound, and only
+        the steps that look best are priced anew (Minoux, 1978, "Accelerated greedy algorithms").
+
         Args:
             start: Where the round began, which damages were measured from.
             state: Where to go on from.
@@ -287,20 +290,22 @@ class GreedyAllocator:
             least: Share of its units at the start that each group keeps.
         """
         cost = float(self._price.of(state))
-        while cost > goal.target:
-            steps = [(g, self._ladder.below(g, int(state[g]))[:1]) for g in range(len(state))]
-            allowed = [(g, c[0]) for g, c in steps if c and c[0] >= least * start[g]]
-            if not allowed:
+        rates = np.full(len(state), -np.inf)  # bounds: damage per saving of each group's next step
+        while cost > goal.target and len(state):
+            known = np.zeros(len(state), np.bool_)
+            while not known[best := int(np.argmin(rates))]:
+                known[best], rates[best] = True, np.inf
+                before, below = int(state[best]), self._ladder.below(best, int(state[best]))
+                if below and below[0] >= least * start[best]:
+                    saved = cost - float(self._price.of(with_count(state, best, below[0])))
+                    added = damages[best] * (
+                        self._removed(start[best], below[0]) - self._removed(start[best], before)
+                    )
+                    rates[best] = added / max(min(saved, cost - goal.budget), 1e-12)
+            if np.isinf(rates[best]):
                 break
-            states = np.array([with_count(state, g, count) for g, count in allowed])
-            saved = np.minimum(cost - self._price.of(states), cost - goal.budget)
-            added = [
-                damages[g] * (self._removed(start[g], count) - self._removed(start[g], state[g]))
-                for g, count in allowed
-            ]
-            best = int(np.argmin(np.array(added) / np.maximum(saved, 1e-12)))
-            state = states[best]
-            cost = float(self._price.of(state))
+            state = with_count(state, best, self._ladder.below(best, int(state[best]))[0])
+            cost, rates[best] = float(self._price.of(state)), -np.inf
         return state
 
     def _note(self, state: Counts, budget: float) -> str:

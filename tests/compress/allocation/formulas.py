@@ -33,11 +33,13 @@ class FormulaOracle(Oracle):
         worth: (t, n_groups) skill that a task loses with all of a group.
         chance_loss: Loss of the best constant answer, relative to the trained loss.
         n_judged: States judged so far.
+        whole: (n_groups,) units of the network as it is.
     """
 
     worth: Floats
     chance_loss: float = 2.0
     n_judged: int = field(default=0)
+    whole: Counts = field(default_factory=lambda: LADDER.whole)
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -45,7 +47,7 @@ class FormulaOracle(Oracle):
 
     def judge(self, states: Sequence[Counts]) -> Verdict:
         self.n_judged += len(states)
-        removed = 1.0 - np.array(states) / LADDER.whole
+        removed = 1.0 - np.array(states) / self.whole
         skills: Floats = 1.0 - removed**1.6 @ self.worth.T
         return Verdict(skills, 1.0 + (1.0 - skills) * (self.chance_loss - 1.0), 1.0 - skills)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from niwaki.compress.allocation import Counts, GreedyAllocator, GreedySettings, Ladder, Verdict
-from niwaki.compress.allocation.base import with_count
+from niwaki.compress.allocation.base import Floats, with_count
 from tests.compress.allocation.formulas import (
     LADDER,
     ChainPrice,
@@ -174,3 +174,24 @@ def test_where_skills_tell_nothing_drift_does() -> None:
     oracle = _Coarse(np.array([[0.5, 0.0, 0.5, 0.5]]))
     found = GreedyAllocator(oracle, ChainPrice(), LADDER).allocate(0.75 * WHOLE)
     assert found.counts[1] == 4
+
+
+class _CountedPrice(ChainPrice):
+    """Counts the states that it is asked about."""
+
+    def __init__(self) -> None:
+        self.n_priced = 0
+
+    def of(self, counts: Counts) -> Floats:
+        self.n_priced += counts.size // counts.shape[-1]
+        return super().of(counts)
+
+
+def test_a_step_among_many_groups_prices_few_of_them_anew() -> None:
+    ladder, price = Ladder((tuple(range(4, 65, 4)),) * 60), _CountedPrice()
+    oracle = FormulaOracle(np.random.default_rng(0).uniform(0.01, 0.1, size=(2, 60)))
+    oracle.whole = ladder.whole
+    found = GreedyAllocator(oracle, price, ladder).allocate(0.35 * float(price.of(ladder.whole)))
+    n_steps = int((ladder.whole - found.counts).sum()) // 4
+    assert found.reached and n_steps > 300
+    assert price.n_priced < 10 * n_steps
