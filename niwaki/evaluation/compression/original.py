@@ -1,6 +1,7 @@
 """The model that was given, analysed: its outputs, its channel groups, its layers."""
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -122,13 +123,33 @@ class Original:
     def layer_counts(self, counts: NDArray[np.int64]) -> Mapping[str, LayerCounts]:
         """Return what each layer that can run in int8 has and does, for (n_groups,) counts."""
         sizes = self._weight_sizes(self.params_by_tensor(counts))
+        macs = self.groups.costs.macs_per_layer(counts)
         return {
             path: LayerCounts(
                 round(weight.width * self._kept_share(weight, counts)),
-                self._n_applied[path] * sizes[weight.constant],
+                float(macs[self._products[path]])
+                if path in self._products
+                else self._n_applied[path] * sizes[weight.constant],
                 sizes[weight.constant],
             )
             for path, weight in self.weights.items()
+        }
+
+    @cached_property
+    def _products(self) -> Mapping[str, int]:
+        """Number of the product of the costs that each layer is, by path; where that can be told.
+
+        What runs along positions is applied once to each channel, so less often in a pruned model.
+        """
+        costs, counted = self.groups.costs, self._n_applied
+        products = {call: i for i, call in enumerate(_numbered(costs.macs_of.owners))}
+        calls = _numbered(path.partition(":")[0] for path in self.weights)
+        found = {p: products[c] for p, c in zip(self.weights, calls, strict=True) if c in products}
+        whole = costs.macs_per_layer(costs.whole)
+        return {
+            path: product
+            for path, product in found.items()
+            if whole[product] == counted[path] * self.weights[path].n_values
         }
 
     def weight_bytes(self, counts: NDArray[np.int64], in_int8: Collection[str]) -> float:
@@ -255,6 +276,14 @@ def _thinned(counts: list[int], n_steps: int) -> tuple[int, ...]:
     """Return at most so many of some ascending counts, the first and the last among them."""
     chosen = np.linspace(0, len(counts) - 1, min(n_steps, len(counts))).round().astype(int)
     return tuple(counts[i] for i in dict.fromkeys(chosen.tolist()))
+
+
+def _numbered(names: Iterable[str]) -> Iterator[tuple[str, int]]:
+    """Yield each name with how often it came before."""
+    seen: Counter[str] = Counter()
+    for name in names:
+        yield name, seen[name]
+        seen[name] += 1
 
 
 def _summed(owners: tuple[str, ...], terms: NDArray[np.float64]) -> dict[str, float]:

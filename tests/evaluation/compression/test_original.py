@@ -127,6 +127,29 @@ def test_layers_that_no_answer_depends_on_cost_nothing() -> None:
     assert found.params(np.array([8])) == 8 * (6 + 3) + 8 + 3
 
 
+class Mixer(nn.Module):
+    """Mixes positions, each channel by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.mix, self.leave = nn.Linear(3, 8), nn.Linear(5, 5), nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        mixed = self.mix(F.relu(self.mix(self.enter(x).transpose(1, 2))))
+        answer: torch.Tensor = self.leave(mixed.transpose(1, 2))
+        return answer
+
+
+def test_a_layer_along_positions_is_applied_to_the_channels_that_stay() -> None:
+    module = Mixer().eval()
+    data = infer_from({"train": [(torch.randn(64, 5, 3), torch.randn(64, 5, 2))]}, module, seed=0)
+    found = Original(module, data, Deployment(data, OnnxRuntimeCpu(), DeploymentSettings()))
+    counts = found.layer_counts(np.array([6]))
+    macs = {"enter": 5 * 3 * 6, "mix": 6 * 25, "mix:2": 6 * 25, "leave": 5 * 6 * 2}
+    assert {path: layer.macs for path, layer in counts.items()} == macs
+    assert sum(macs.values()) == found.groups.costs.macs([6])
+
+
 class Cast(nn.Module):
     """Computes a part of it in another precision."""
 
