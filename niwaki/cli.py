@@ -17,6 +17,7 @@ from niwaki.core.jsonable import finite_json
 from niwaki.core.wording import for_terminal
 
 INTERRUPTED = 130
+_STRICT = ("strict", "surrogateescape")  # ways in which what there is no letter for is an error
 
 app = typer.Typer(
     name="niwaki",
@@ -43,7 +44,7 @@ RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quicks
 
 def main() -> None:
     """Run the command line; every error of ours becomes one sentence and a stable exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in _STRICT:
         # A name may hold what a terminal has no letter for; standard error copes by itself.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:

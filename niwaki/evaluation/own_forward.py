@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
-from types import MethodType
+from types import FunctionType, MethodType
 from typing import Any
 
 from torch import fx, nn
@@ -19,14 +19,18 @@ def forward_of(module: nn.Module) -> Callable[..., Any]:
     own = vars(module).get("forward")
     if own is None:
         return type(module).forward
+    function: Callable[..., Any]
     given, named = (own.args, own.keywords) if isinstance(own, partial) else ((), {})
     method = own.func if isinstance(own, partial) else own
-    if not isinstance(method, MethodType) or method.__self__ is not module:
+    if given and given[0] is module and isinstance(method, FunctionType):
+        function, given = method, given[1:]
+    elif isinstance(method, MethodType) and method.__self__ is module:
+        function = method.__func__
+    else:
         raise ConfigError(
             "the model's `forward` was replaced by a function that knows this one object, so "
             "copies of the model would compute with its layers: write it as a method of a class"
         )
-    function = method.__func__
     if not isinstance(own, partial):
         return function
     return lambda self, *args, **kwargs: function(self, *given, *args, **{**named, **kwargs})

@@ -435,13 +435,16 @@ def _inferred(function: str, source: ModelSource, seed: int) -> TaskData:
     if source.part:
         loaders = {str(name): loader for name, loader in loaders_from(function).items()}
         return _inferred_from(loaders, source, seed)
-    return infer_data(function, source.load(), seed=seed)
+    check = source.require_own_layers
+    return infer_data(function, source.load(), seed=seed, check=check)
 
 
 def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -> TaskData:
+    module, check = source.load(), source.require_own_layers
     if source.part:
-        return infer_for_part(loaders, source.whole(), source.part, source.load(), seed=seed)
-    return infer_from(loaders, source.load(), seed=seed)
+        whole = source.whole()
+        return infer_for_part(loaders, whole, source.part, module, seed=seed, check=check)
+    return infer_from(loaders, module, seed=seed, check=check)
 
 
 def _require_call(field: str, record: Record, *given: str) -> None:

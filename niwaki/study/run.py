@@ -120,12 +120,12 @@ class Run:
 
     @cached_property
     def spare(self) -> tuple[FrontModel, ...]:
-        """Models of the search's front that no finalist was made of, once there are finalists.
+        """Models of the search's front that no finalist was made of, once a search is over.
 
         Of the front under the study's own constraints, which finalists are chosen from: those that
         keep what was wished for besides.
         """
-        if not self.history.exported:
+        if self.running or not self.history.exported:
             return ()
         constraints = self.description.constraints
         searched = front_of(

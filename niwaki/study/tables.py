@@ -33,7 +33,7 @@ def _front_or_why(run: Run) -> str:
     if finals:  # then these alone are on the front, by what their files measured
         exported = [trial for trial in trials if trial.candidate.key in finals]
         trials = [replace(t, measurement=finals[t.candidate.key]) for t in exported]
-    if _n_spare(run):  # which do keep to them
+    if run.spare:  # which do keep to them
         return "the front is empty: no model that was exported keeps to the constraints"
     judged = trials or run.history.trials
     miss = nearest_miss(judged, run.front_bounds)
@@ -149,7 +149,7 @@ def _unexported_lines(run: Run) -> list[str]:
 
 def _spare_lines(run: Run) -> list[str]:
     """Return how many models of the search's front no finalist was made of."""
-    n = _n_spare(run)
+    n = len(run.spare)
     if not n:
         return []
     more = "more " if run.front.models else ""
@@ -158,10 +158,6 @@ def _spare_lines(run: Run) -> list[str]:
         f"{n} {more}{those} not exported: run the same command again, and with more finalists if "
         "it had ended"
     ]
-
-
-def _n_spare(run: Run) -> int:
-    return 0 if run.running else len(run.spare)  # what runs will export some of them by itself
 
 
 def export_line(run: Run) -> str:

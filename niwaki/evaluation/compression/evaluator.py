@@ -98,8 +98,9 @@ class CompressedEvaluator(DeployedEvaluator):
     def original(self) -> Original:
         """The model, with its data and what can be done to it."""
         module = self._source.load()
-        data = in_order_of_outputs(self._load_data(), module)
+        data = self._load_data()
         self._source.require_own_layers(example_of(data))
+        data = in_order_of_outputs(data, module)
         return Original(module, data, Deployment(data, self._target, self._settings.deployment))
 
     @property

@@ -5,19 +5,23 @@ from typing import Any
 
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.inference import infer
 from niwaki.export.torch_outputs import torch_outputs
 from niwaki.targets.sessions import SessionSettings
 
-# Of the largest value: what is wrong is far beyond, what is right far below, on any processor. An
-# output that is 0 but for rounding has no digits to compare.
+# Of the largest value: what is wrong is far beyond, what is right far below, unless a model rounds
+# or chooses inside. An output that is 0 but for rounding has no digits to compare.
 _APART = 1e-3
 _ROUNDING = 1e-6
+_SHAKEN = 1e-6  # relative change of weights, as large as what another order of sums does
+_N_SHAKEN = 3
 
 
 def require_faithful(model: onnx.ModelProto, module: nn.Module, feeds: Mapping[str, Any]) -> None:
@@ -41,11 +45,15 @@ def require_faithful(model: onnx.ModelProto, module: nn.Module, feeds: Mapping[s
             "or it goes by what it saw before. What is deployed answers the same each time: "
             "let the model do so"
         )
-    if other := other_output(first, infer(model, feeds, settings=SessionSettings())):
+    found = infer(model, feeds, settings=SessionSettings())
+    if other_output(first, found) and (
+        other := other_output(first, found, _unsure(module, list(feeds.values()), first))
+    ):
         raise ExportError(
             f"the model is written wrongly, as by torch's exporter: output '{other}' of the file "
-            "is another than the model's own. Compute it by other operations; parts of the model, "
-            "exported by themselves, tell which one is at fault"
+            f"is another than the model's own, by up to {_apart(first[other], found[other])}. "
+            "Compute it by other operations; parts of the model, compressed by themselves (--part; "
+            "in Python, `part`), tell which one is at fault"
         )
 
 
@@ -62,18 +70,70 @@ def mixing(module: nn.Module, inputs: NDArray[Any], names: Sequence[str]) -> str
         try:
             alone = torch_outputs(module, [inputs[:1]], names)
         except Exception as error:  # of the model's own code, which may raise anything
-            return f"the model fails on one item alone ({error})"
+            return (
+                f"the model fails on one item alone ({error}), as by `squeeze()` without an axis, "
+                "or a batch norm without running statistics"
+            )
     first = {name: each[:1] for name, each in both.items() if each.shape[:1] == (2,)}
-    other = other_output(first, alone)
-    return f"the answer '{other}' to an item depends on what else is in its batch" if other else ""
+    if not other_output(first, alone):
+        return ""
+    other = other_output(first, alone, _unsure(module, [inputs], both))
+    if not other:
+        return ""
+    return (
+        f"the answer '{other}' to an item depends on what else is in its batch, as by a batch norm "
+        "without running statistics"
+    )
 
 
-def other_output(wanted: Mapping[str, NDArray[Any]], found: Mapping[str, NDArray[Any]]) -> str:
-    """Return the name of the first output that differs; empty if none does."""
+def _unsure(
+    module: nn.Module, inputs: list[Any], first: Mapping[str, NDArray[Any]]
+) -> dict[str, float]:
+    """Return how far each output goes if weights change in their last digits.
+
+    A model that rounds, or chooses, inside does so otherwise at some places then, and so it may
+    where it is computed in another order.
+    """
+    apart = dict.fromkeys(first, 0.0)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(_N_SHAKEN):
+        shaken = copied(module)
+        with torch.no_grad(), repeatable(shaken):
+            for weight in shaken.parameters():
+                if weight.is_floating_point():
+                    noise = torch.randn(weight.shape, generator=generator).to(weight)
+                    weight.mul_(1.0 + _SHAKEN * noise)
+            found = torch_outputs(shaken, inputs, list(first))
+        for name, values in first.items():
+            with np.errstate(invalid="ignore"):
+                differ = np.abs(found[name].astype(np.float64) - values)
+            apart[name] = max(apart[name], differ[np.isfinite(differ)].max(initial=0.0))
+    return apart
+
+
+def _apart(wanted: NDArray[Any], found: NDArray[Any]) -> str:
+    if wanted.shape != found.shape:
+        return f"its shape, {found.shape} in place of {wanted.shape}"
+    apart, size = np.abs(found.astype(np.float64) - wanted), np.abs(wanted)
+    return f"{np.nanmax(apart, initial=0.0):.2g} where values go up to {np.nanmax(size):.2g}"
+
+
+def other_output(
+    wanted: Mapping[str, NDArray[Any]],
+    found: Mapping[str, NDArray[Any]],
+    unsure: Mapping[str, float] | None = None,
+) -> str:
+    """Return the name of the first output that differs; empty if none does.
+
+    Args:
+        wanted: By name.
+        found: The same names.
+        unsure: How far an output may be another by the order of sums alone.
+    """
     for name, values in wanted.items():
         exact = values.astype(np.float64)
         largest = np.abs(exact[np.isfinite(exact)]).max(initial=0.0)
-        limit = max(_APART * largest, _ROUNDING)
+        limit = max(_APART * largest, _ROUNDING, 2.0 * (unsure or {}).get(name, 0.0))
         if found[name].shape != exact.shape or not np.allclose(
             found[name], exact, rtol=0.0, atol=limit, equal_nan=True
         ):

@@ -5,8 +5,8 @@ become labels, so that the score is the share of inputs on which both name the s
 outputs become values.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
@@ -37,10 +37,15 @@ from niwaki.tasks.task import TaskKind, TaskSettings
 
 _BATCH = 256
 _ORIGIN = "the loaders"
+Check: TypeAlias = Callable[[Tensor], None]
 _DECLARE = "declare the tasks in a configuration with `data: {kind: python, tasks: ...}`"
 
 
-def infer_data(function: str, module: nn.Module, *, seed: int) -> TaskData:
+def _nothing(inputs: Tensor) -> None:
+    """Check nothing."""
+
+
+def infer_data(function: str, module: nn.Module, *, seed: int, check: Check = _nothing) -> TaskData:
     """Return tasks and splits for a model, from what a function's loaders give.
 
     Args:
@@ -50,21 +55,28 @@ def infer_data(function: str, module: nn.Module, *, seed: int) -> TaskData:
             where it returns a tuple. Splits that are missing are carved from train.
         module: The trained model, in evaluation mode.
         seed: Of the carving.
+        check: Called with two inputs, (2, ...) float32, before the model is.
 
     Raises:
         ConfigError: If the function is not found.
         DataError: If what it gives does not fit the model's outputs.
     """
-    return _inferred(loaders_from(function), module, f"'{function}'", seed=seed)
+    return _inferred(loaders_from(function), module, f"'{function}'", seed=seed, check=check)
 
 
-def infer_from(loaders: Mapping[str, Iterable[Any]], module: nn.Module, *, seed: int) -> TaskData:
+def infer_from(
+    loaders: Mapping[str, Iterable[Any]],
+    module: nn.Module,
+    *,
+    seed: int,
+    check: Check = _nothing,
+) -> TaskData:
     """Return tasks and splits as `infer_data` does, from the loaders themselves.
 
     Raises:
         DataError: If they do not fit the model's outputs, or there are none for train.
     """
-    return _inferred(_by_split(loaders), module, _ORIGIN, seed=seed)
+    return _inferred(_by_split(loaders), module, _ORIGIN, seed=seed, check=check)
 
 
 def infer_for_part(
@@ -74,6 +86,7 @@ def infer_for_part(
     part: nn.Module,
     *,
     seed: int,
+    check: Check = _nothing,
 ) -> TaskData:
     """Return data for a part of a model: to answer as it does inside of the model.
 
@@ -83,6 +96,7 @@ def infer_for_part(
         path: Of the part in it.
         part: What is to be compressed.
         seed: Of the carving.
+        check: Of the part, as of `infer_data`.
 
     Raises:
         DataError: If the model does not run on the inputs, or the part takes or returns something
@@ -94,7 +108,7 @@ def infer_for_part(
         inputs = read_split(loader, origin).inputs
         settle_input_type(whole, inputs[:2], origin)
         calls[name] = calls_of_part(whole, path, _batches(inputs))
-    return infer_from(calls, part, seed=seed)
+    return infer_from(calls, part, seed=seed, check=check)
 
 
 def _by_split(loaders: object) -> dict[SplitName, Iterable[Any]]:
@@ -107,12 +121,18 @@ def _by_split(loaders: object) -> dict[SplitName, Iterable[Any]]:
 
 
 def _inferred(
-    loaders: Mapping[SplitName, Iterable[Any]], module: nn.Module, origin: str, *, seed: int
+    loaders: Mapping[SplitName, Iterable[Any]],
+    module: nn.Module,
+    origin: str,
+    *,
+    seed: int,
+    check: Check,
 ) -> TaskData:
     read = {
         split: read_split(loader, f"{origin}, split {split}") for split, loader in loaders.items()
     }
     first = read[SplitName.TRAIN].inputs[:2]
+    check(as_called(first))
     settle_input_type(module, first, origin)
     note_answers(module, as_called(first))
     names = output_names(module, first)

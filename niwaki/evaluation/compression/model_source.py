@@ -106,27 +106,24 @@ class ModelSource:
 
     def whole(self) -> nn.Module:
         """Return a copy of the model that the part is of, in evaluation mode, called plainly."""
-        return in_evaluation(plainly_called(with_plain_weights(copied(self._model))))
+        return in_evaluation(plainly_called(with_plain_weights(self._copy())))
 
     @property
     def computed(self) -> tuple[str, ...]:
         """Names of the weights that the model computes at each call, and `load` makes plain."""
-        return computed_weights(self._given())
+        return computed_weights(self._part)
 
     @cached_property
     def _plain(self) -> nn.Module:
-        return in_evaluation(plainly_called(with_plain_weights(self._given())))
+        return in_evaluation(plainly_called(with_plain_weights(self._part)))
 
     def require_own_layers(self, inputs: torch.Tensor) -> None:
-        """Check that copies of the model compute with their own layers, on some inputs.
+        """Check that what `load` returns computes with nothing of the model that it is a copy of.
 
         Raises:
-            ConfigError: If they compute with those of the original.
+            ConfigError: If it does, on inputs (n, ...), n 2 or more.
         """
-        if self.module is None:
-            require_own_layers(copied(self.load()), self.load(), inputs)
-        else:  # what is loaded is a copy already
-            require_own_layers(self.load(), self.module, inputs)
+        require_own_layers(self.load(), self._given, inputs, part=self.part)
 
     def require_same(self, folder: Path) -> None:
         """Check that the model is the one that this folder began with; take note of it at first.
@@ -143,11 +140,16 @@ class ModelSource:
                 "restore the model, or start a run with another name (--name; in Python, `folder`)"
             )
 
-    def _given(self) -> nn.Module:
-        return part_of(self._model, self.part)
+    @cached_property
+    def _part(self) -> nn.Module:
+        return part_of(self._copy(), self.part)
+
+    def _copy(self) -> nn.Module:
+        """Return a copy as it was written: what a caller holds is left as it is, its mode too."""
+        return as_written(copied(self._given))
 
     @cached_property
-    def _model(self) -> nn.Module:
+    def _given(self) -> nn.Module:
         found = self.module if self.module is not None else self._built
         if not isinstance(found, nn.Module):
             came = f"'{self.reference}' returned" if self.reference else "the model is"
@@ -155,5 +157,4 @@ class ModelSource:
                 f"{came} {kind_of(found)}, but a trained torch.nn.Module is needed: give "
                 "the module itself, with its weights loaded"
             )
-        # What a caller holds is left as it is, its mode included.
-        return as_written(copied(found) if self.module is not None else found)
+        return found

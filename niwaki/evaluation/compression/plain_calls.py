@@ -1,8 +1,8 @@
 """Somebody's model, called the way that everything here calls models: a tensor in, tensors out.
 
 Models return dataclasses, nested tuples and None; take flags besides their input; or want integers
-where data are float. The model stays what it is, with its own paths and parameters. Only its class
-is a subclass, whose `forward` takes one tensor and returns one, or a flat tuple or mapping of them.
+where data are float. The model keeps its paths and parameters. Only its class becomes a subclass,
+whose `forward` takes one tensor and returns one, or a flat tuple or mapping of them.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,9 @@ _CONTIGUOUS = "_niwaki_contiguous"
 
 
 def plainly_called(module: nn.Module) -> nn.Module:
-    """Return the same model, sharing all it has, that takes one tensor and returns plain ones.
+    """Let a model take one tensor and return plain ones from now on; return it.
+
+    Not a model beside it that shares its parts: methods that it holds, as hooks, know it alone.
 
     Raises:
         ConfigError: If it is a scripted model, whose code cannot be followed; or if its
@@ -44,11 +46,8 @@ def plainly_called(module: nn.Module) -> nn.Module:
         given = given.clone(memory_format=layout)
         return _with_columns(plain(original(self, given)), vars(self).get(_COLUMNS, ()))
 
-    kind = type(module)
-    called: nn.Module = object.__new__(kind)  # `copy.copy` of a graph module makes its code anew
-    vars(called).update(vars(module))
-    give_forward(called, forward)
-    return called
+    give_forward(module, forward)
+    return module
 
 
 def take_integers(module: nn.Module) -> None:

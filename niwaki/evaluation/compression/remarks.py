@@ -27,10 +27,7 @@ def remarks(original: Original, *, batch_size: int) -> Iterator[str]:
         )
     names = [task.name for task in original.data.tasks]
     if len(example) == 2 and (how := mixing(original.module, example.numpy(), names)):
-        yield (
-            f"{how}, as by a batch norm without running statistics: scores are of batches of "
-            f"{batch_size}, and latencies of one item"
-        )
+        yield (f"{how}: scores are of batches of {batch_size}, and latencies of one item")
 
 
 def remarks_on_tuning(original: Original, tuning: Tuning) -> Iterator[str]:

@@ -57,6 +57,37 @@ def test_a_model_that_is_written_wrongly_is_refused() -> None:
         _ = original("torch forgets a number").layers
 
 
+class Rounding(nn.Module):
+    """Rounds features to 8 bits, as training for quantization does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.highest: Tensor
+        self.register_buffer("highest", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.highest.copy_(torch.maximum(self.highest, x.detach().max()))
+        step = float(self.highest) / 255
+        return x + (torch.clamp(torch.round(x / step), 0, 255) * step - x).detach()
+
+
+def test_a_model_that_rounds_inside_may_round_otherwise_in_its_file() -> None:
+    def block(n_in: int) -> list[nn.Module]:
+        return [nn.Conv2d(n_in, 32, 3, 1, 1), nn.BatchNorm2d(32), nn.ReLU(), Rounding()]
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        module = nn.Sequential(*block(3), *block(32), *block(32), nn.Conv2d(32, 1, 1)).train()
+        with torch.no_grad():
+            for _ in range(10):
+                module(torch.randn(16, 3, 48, 48))
+        images = [torch.randn(16, 3, 48, 48) for _ in range(4)]
+    data = infer_from({"train": images}, module.eval(), seed=0)
+    rounding = Original(module, data, Deployment(data, OnnxRuntimeCpu(), DeploymentSettings()))
+    assert len(rounding.layers) == 4
+
+
 def test_a_model_may_count_its_calls_and_is_left_as_it_is() -> None:
     counting = original("counted")
     before = counting.module.get_buffer("seen").clone()

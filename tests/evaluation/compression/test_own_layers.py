@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import parametrizations
 
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.compression.model_source import ModelSource
@@ -93,7 +94,7 @@ class CallsByText(ByNames):
 
 @pytest.mark.parametrize("kind", [CallsByProperty, CallsByText])
 def test_a_function_that_is_reached_is_found_however_it_is(kind: type[ByNames]) -> None:
-    with pytest.raises(ConfigError, match=r"'layer\.weight' .*: .* a function among its attribut"):
+    with pytest.raises(ConfigError, match=r"'layer\.weight' .*: .* another function"):
         checked(kind())
 
 
@@ -138,6 +139,7 @@ class ByHook(nn.Module):
         self.first, self.other = nn.Linear(4, 4), nn.Linear(4, 4)
         self.seen: dict[str, torch.Tensor] = {}
         self.last: torch.Tensor | None = None
+        self.calls = 0
 
     def add(self, _: nn.Module, given: tuple[torch.Tensor], answer: torch.Tensor) -> torch.Tensor:
         more: torch.Tensor = self.other(*given)
@@ -153,7 +155,7 @@ class ByHook(nn.Module):
 def test_a_hook_that_knows_another_layer_by_itself_is_refused() -> None:
     model = ByHook()
     model.first.register_forward_hook(lambda layer, given, y: model.add(layer, given, y))
-    with pytest.raises(ConfigError, match=r"computes with 'other\.weight' of the original.*a hook"):
+    with pytest.raises(ConfigError, match=r"computes with 'other\.weight' of the .*such as a hook"):
         checked(model)
 
 
@@ -163,17 +165,42 @@ def test_a_hook_that_is_a_method_is_that_of_each_copy() -> None:
     require_own(model)
 
 
-@pytest.mark.parametrize("place", ["seen", "last"])
-def test_a_hook_that_keeps_features_with_the_original_is_refused(place: str) -> None:
-    model = ByHook()
-    keep: dict[str, Callable[..., None]] = {
+def keeping(model: ByHook) -> dict[str, Callable[..., None]]:
+    """Return hooks that keep features of a model, by where."""
+    return {
         "seen": lambda _layer, _given, y: model.seen.update(first=y),
         "last": lambda _layer, _given, y: setattr(model, "last", y),
+        "calls": lambda _layer, _given, y: setattr(model, "calls", model.calls + len(y)),
     }
-    model.first.register_forward_hook(keep[place])
-    model(INPUTS)
-    with pytest.raises(ConfigError, match=f"changes '{place}' of the original and not its own"):
-        checked(model)
+
+
+@pytest.mark.parametrize("place", ["seen", "last"])
+@pytest.mark.parametrize("ran_before", [False, True])
+def test_a_hook_that_keeps_features_with_the_original_is_refused(
+    place: str, ran_before: bool, tmp_path: Path
+) -> None:
+    model = ByHook()
+    model.first.register_forward_hook(keeping(model)[place])
+    if ran_before:
+        model(INPUTS)
+    inputs = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(ConfigError, match=f"changes '{place}' of the original and reads its own"):
+        compress(model, inputs, folder=tmp_path / "run")
+
+
+@pytest.mark.parametrize("place", ["seen", "last", "calls"])
+def test_a_hook_may_keep_what_no_pass_reads(place: str) -> None:
+    model = Watched()
+    model.first.register_forward_hook(keeping(model)[place])
+    require_own(model)
+
+
+class Watched(ByHook):
+    """Has hooks for those who look at it."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.other(self.first(x))
+        return answer
 
 
 def test_a_hook_may_watch() -> None:
@@ -181,6 +208,55 @@ def test_a_hook_may_watch() -> None:
     model.first.register_forward_hook(lambda layer, _, y: widths.append((layer, y.shape[1])))
     require_own(model)
     assert widths
+
+
+class KeepsByMethod(ByHook):
+    """Adds what a hook, a method, kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first.register_forward_hook(self.keep)
+
+    def keep(self, _layer: nn.Module, _given: object, y: torch.Tensor) -> None:
+        self.last = y
+
+
+def test_what_a_method_keeps_is_that_of_each_copy() -> None:
+    model = KeepsByMethod().eval()
+    model(torch.zeros(2, 4))
+    own = checked(model)
+    torch.testing.assert_close(own(INPUTS), model(INPUTS))
+    require_own(model)
+
+
+def test_a_function_may_ask_of_a_layer_where_it_is() -> None:
+    model = CallsByText()
+    layer = model.layer
+    model.later = model.doubled
+    model.register_forward_pre_hook(lambda _, x: x[0].to(layer.weight.device, layer.weight.dtype))
+    require_own(model)
+
+
+def normed() -> nn.Module:
+    model = nn.Sequential(CallsByText(), parametrizations.weight_norm(nn.Linear(4, 2)))
+    return model.eval()
+
+
+def test_weights_that_become_plain_hide_no_function_that_knows_layers() -> None:
+    source = ModelSource(f"{__name__}:{normed.__name__}")
+    with pytest.raises(ConfigError, match=r"computes with '0\.layer\.weight' of the original"):
+        source.require_own_layers(INPUTS)
+
+
+@pytest.mark.parametrize("part", ["0", "1"])
+def test_a_part_is_checked_for_what_it_reads(part: str) -> None:
+    model = nn.Sequential(CallsByText(), nn.Linear(4, 2)).eval()
+    source = ModelSource(module=model, part=part)
+    if part == "1":
+        source.require_own_layers(INPUTS)
+        return
+    with pytest.raises(ConfigError, match=r"computes with '0\.layer\.weight' of the original"):
+        source.require_own_layers(INPUTS)
 
 
 def test_models_are_checked_before_anything_is_made_of_them(tmp_path: Path) -> None:

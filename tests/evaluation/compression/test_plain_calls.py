@@ -71,16 +71,16 @@ class Flagged(nn.Module):
 
 def test_flags_keep_their_defaults_and_the_model_its_parameters() -> None:
     model = Flagged().eval()
+    wanted, paths = model(torch.ones(2, 4)).logits, list(model.state_dict())
     called = plainly_called(model)
-    answer = called(torch.ones(2, 4))
-    torch.testing.assert_close(answer, {"logits": model(torch.ones(2, 4)).logits})
-    assert called.fc is model.fc and type(model) is Flagged
+    torch.testing.assert_close(called(torch.ones(2, 4)), {"logits": wanted})
+    assert called is model and list(model.state_dict()) == paths
 
 
 def test_the_model_that_was_given_is_left_as_it_is() -> None:
     model = Flagged().train()
     loaded = ModelSource(module=model).load()
-    assert model.training and model.fc.training
+    assert model.training and model.fc.training and type(model) is Flagged
     assert not loaded.training and loaded.fc is not model.fc
 
 
@@ -194,7 +194,7 @@ def test_normalised_weights_become_plain(norm: Callable[..., nn.Module], trainab
 
 def test_graph_modules_are_copied_as_they_are_called() -> None:
     model = fx.symbolic_trace(nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 1), nn.Flatten(0)))
-    called = plainly_called(model)
+    called = plainly_called(copied(model))
     note_answers(called, torch.ones(2, 4))
     for each in (called, copied(called), copied(copied(called))):
         torch.testing.assert_close(each(torch.ones(2, 4)), model(torch.ones(2, 4))[:, None])
@@ -211,15 +211,19 @@ def scaled(self: nn.Linear, x: torch.Tensor, *, scale: float = 1.0) -> Answer:
     return Answer(scale * x @ self.weight[0])
 
 
-@pytest.mark.parametrize("scale", [1.0, 2.0])
-def test_a_forward_of_one_object_is_that_of_its_copies(scale: float) -> None:
+@pytest.mark.parametrize("how", ["method", "method with more", "function of itself"])
+def test_a_forward_of_one_object_is_that_of_its_copies(how: str) -> None:
     model = nn.Linear(4, 1).eval()
     method = MethodType(scaled, model)
-    vars(model)["forward"] = method if scale == 1.0 else partial(method, scale=scale)
-    called = plainly_called(model)
-    note_answers(called, torch.ones(2, 4))
-    wanted = scale * model.weight.sum().expand(2, 1)
-    torch.testing.assert_close(copied(called)(torch.ones(2, 4)), {"logits": wanted})
+    vars(model)["forward"] = {
+        "method": method,
+        "method with more": partial(method, scale=2.0),
+        "function of itself": partial(scaled, model, scale=2.0),
+    }[how]
+    own = plainly_called(copied(model))
+    note_answers(own, torch.ones(2, 4))
+    wanted = model(torch.ones(2, 4)).logits[:, None]
+    torch.testing.assert_close(copied(own)(torch.ones(2, 4)), {"logits": wanted})
     assert type(model) is nn.Linear and "forward" in vars(model)
 
 
