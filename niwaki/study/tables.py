@@ -83,9 +83,7 @@ def status_text(run: Run) -> str:
     lines += [*_spare_lines(run), *_unexported_lines(run)]
     lines += [_bound_line(*pair) for pair in zip(run.bounds, run.front_bounds, strict=True)]
     lines += [f"failed x{n}: {reason}" for n, reason in reasons.lines(N_REASONS)]
-    if history.baseline is not None:
-        values = history.baseline.measurement.values
-        lines.append("baseline: " + _named(values, description.objectives))
+    lines += _baseline_lines(run)
     if run.front.chosen is not None and run.front.choice is not None:
         values = run.front.chosen.values
         lines.append(f"chosen: {_named(values, description.objectives)} ({run.front.choice.why})")
@@ -171,6 +169,22 @@ def _bound_line(searched: Bound, exported: Bound) -> str:
     if searched == exported:
         return f"bound: {searched}"
     return f"bound: {searched} while searching, {exported} of exported files"
+
+
+def _baseline_lines(run: Run) -> list[str]:
+    """Return what the baseline is, also by its file, since the front is what files are by then.
+
+    Files are scored on another split: what a chosen one loses is not to be told from the search's.
+    """
+    baseline, objectives = run.history.baseline, run.description.objectives
+    if baseline is None:
+        return []
+    searched = _named(baseline.measurement.values, objectives)
+    final = run.history.exported.get(baseline.candidate.key)
+    exported = searched if final is None else _named(final.values, objectives)
+    if exported == searched:
+        return [f"baseline: {searched}"]
+    return [f"baseline: {searched} while searching; of its exported file, {exported}"]
 
 
 def _scheduled(description: StudyDescription) -> str:

@@ -221,6 +221,11 @@ def test_files_are_held_against_the_file_of_the_baseline(tmp_path: Path) -> None
     assert [b.limit for b in shown.bounds] == [limit / 10]
     said = f"price <= {limit / 10:.6g} while searching, price <= {limit:.6g} of exported files"
     assert f"bound: {said}" in status_text(run)
+    assert run.history.baseline is not None
+    searched = run.history.baseline.measurement.values
+    both = f"{searched['price']:.4g} while searching; of its exported file, gain"
+    (line,) = [each for each in status_text(run).splitlines() if each.startswith("baseline: ")]
+    assert both in line and line.endswith(f"price {10 * searched['price']:.4g}")
 
 
 def test_a_finalist_that_does_not_fit_is_a_failed_one(tmp_path: Path) -> None:
