@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from niwaki.core.calls import misfit
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, NiwakiError
 from niwaki.core.randomness import derived_seed, stream
@@ -28,15 +29,23 @@ _COUNTED = ("params", "macs")  # which cheap values are already
 def require_proxies(names: Sequence[str]) -> None:
     """Refuse names that are no proxies, or that every candidate's cheap values have anyway.
 
+    Proxies of one's own are named by their path, and loaded here: that one is missing is no reason
+    to go on without its guesses.
+
     Raises:
-        ConfigError: With the nearest name.
+        ConfigError: With the nearest name; or if there is nothing at a path, or no function of a
+            network and a batch.
     """
     known = [name for name in PROXIES.names() if name not in _COUNTED]
     for name in names:
-        if name not in known:
+        if ":" in name:
+            if fault := misfit(PROXIES.find(name).load(), ("network", "batch")):
+                raise ConfigError(f"the proxy '{name}' {fault}")
+        elif name not in known:
             raise ConfigError(
                 f"'proxies' has '{name}', which is none{nearest(name, known)} "
-                f"Known: {', '.join(known)}"
+                f"Known: {', '.join(known)}; or give 'package.module:function', or "
+                "'file.py:function'"
             )
 
 

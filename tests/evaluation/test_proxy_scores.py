@@ -1,5 +1,7 @@
 """Zero-cost proxies of networks of einspace: the same every time, and what they cannot judge."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -67,6 +69,33 @@ def test_nobody_guesses_by_default_nor_about_what_is_too_large() -> None:
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="'proxies' has"):
         FromScratchSettings(proxies=(name,))
+
+
+def test_a_proxy_of_ones_own_is_named_by_its_file(tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("def largest(network, batch):\n    return float(batch.inputs.max())\n")
+    guesses = evaluator(f"{file}:largest")
+    assert guesses.promises is not None
+    found = guesses.promises(guesses.space.sample(np.random.default_rng(0)))
+    assert set(found) == {f"{file}:largest"}
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "has no 'largest'"),
+        ("largest = 3", "is an int"),
+        ("def largest(network): ...", r"is called with \(network, batch\)"),
+        ("import nothing_of_this_name", "cannot be imported"),
+    ],
+)
+def test_a_proxy_that_is_none_ends_no_search_without_a_word(
+    tmp_path: Path, text: str, fault: str
+) -> None:
+    file = tmp_path / "own.py"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=fault):
+        FromScratchSettings(proxies=(f"{file}:largest",))
 
 
 def test_several_tasks_are_judged_together() -> None:
