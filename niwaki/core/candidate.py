@@ -29,9 +29,19 @@ class Candidate:
     Attributes:
         items: Pairs of path and value, sorted by path. Paths of a joint space start with the name
             of their part and a slash: `architecture/encoder.stage1.width`.
+
+    Raises:
+        SpaceError: If the items are a mapping, say: `of` takes those.
     """
 
     items: tuple[tuple[str, Value], ...]
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.items, tuple):
+            raise SpaceError(
+                f"the items of a candidate are {kind_of(self.items)}, but pairs sorted by path are "
+                "needed: write Candidate.of(decisions), which takes a mapping"
+            )
 
     @classmethod
     def of(cls, decisions: Mapping[str, Value] | Iterable[tuple[str, Value]]) -> "Candidate":

@@ -15,6 +15,7 @@ from niwaki.core.jsonable import JSON, fingerprint
 from niwaki.core.measurement import Trial
 from niwaki.core.objectives import Objective
 from niwaki.core.registry import nearest
+from niwaki.core.wording import kind_of
 from niwaki.predictors.base import Prediction, Predictor
 from niwaki.predictors.bounded import Bounded
 from niwaki.predictors.quality import Quality, cross_quality, quality
@@ -33,6 +34,7 @@ FOLDER = "predictor"
 LEAST_ROWS, MOST_ROWS = 10, 10_000  # evaluations that a predictor learns from
 _SCHEMA = 6
 _AT_ONCE = 4096  # candidates whose features are in memory together
+_ONE_BY_ONE = "predictions are of a sequence of candidates"
 _NO_LIMITS = np.array([[-np.inf], [np.inf]])
 
 
@@ -119,8 +121,15 @@ class RunPredictor:
 
         Raises:
             SpaceError: If one is not of the run's space, with its place and the first decision that
-                is wrong.
+                is wrong; or if it is no candidate at all.
         """
+        if isinstance(candidates, Candidate | Mapping):
+            raise SpaceError(f"{_ONE_BY_ONE}, but one alone came: put it into a list")
+        for candidate in candidates:
+            if not isinstance(candidate, Candidate):
+                raise SpaceError(
+                    f"{_ONE_BY_ONE}, but {kind_of(candidate)} came: write Candidate.of(decisions)"
+                )
         found = spelled(self.space, candidates)
         n = len(found)
         for position, (_, fault) in enumerate(found):

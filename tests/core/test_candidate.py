@@ -100,6 +100,11 @@ def test_what_is_no_candidate_is_refused(data: object, said: str) -> None:
         Candidate.from_json(data)
 
 
+def test_a_mapping_is_told_to_be_given_to_of() -> None:
+    with pytest.raises(SpaceError, match=r"are a dict, .*: write Candidate\.of\(decisions\)"):
+        Candidate({"width": 8})  # type: ignore[arg-type]
+
+
 def test_it_prints_as_its_decisions() -> None:
     assert str(Candidate.of({"b": 2, "a": "x"})) == "a=x, b=2"
 

@@ -202,6 +202,15 @@ def test_a_candidate_outside_the_space_is_named(run: Run, candidates: list[Candi
         predictor.predict([wrong])
 
 
+def test_what_is_no_list_of_candidates_is_told(run: Run, candidates: list[Candidate]) -> None:
+    predictor, decisions = run_predictor(run, SPACE), dict(candidates[0].decisions)
+    with pytest.raises(SpaceError, match=r"but a dict came: write Candidate\.of\(decisions\)"):
+        predictor.predict([decisions])  # type: ignore[list-item]
+    for alone in (candidates[0], decisions):
+        with pytest.raises(SpaceError, match="but one alone came: put it into a list"):
+            predictor.predict(alone)  # type: ignore[arg-type]
+
+
 def test_a_number_may_be_spelled_as_json_may(run: Run, candidates: list[Candidate]) -> None:
     predictor = run_predictor(run, SPACE)
     whole = candidates[0]
