@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from niwaki.compress.pruning.copying import in_evaluation
+from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
 from niwaki.core.jsonable import JSON

@@ -7,7 +7,8 @@ from typing import TypeAlias, TypeVar
 import torch
 from torch import Tensor, nn
 
-from niwaki.compress.pruning.copying import copied, in_evaluation
+from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.user_randomness import seeded
 from niwaki.evaluation.narrow_convolutions import spared
 from niwaki.tasks.base import Batch

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from niwaki.compress.pruning.copying import in_evaluation
+from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import Tensor, fx, nn
 
-from niwaki.compress.pruning.copying import in_evaluation
+from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.compress.quantization.arithmetic import Affine, channel_scales
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ExportError

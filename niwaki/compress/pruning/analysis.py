@@ -8,9 +8,9 @@ from torch import nn
 
 from niwaki.compress.pruning.assembly import Assembled, Signature, assemble, signature_of
 from niwaki.compress.pruning.call_sites import CallSite
-from niwaki.compress.pruning.copying import copied, in_evaluation
+from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import ChannelGroups
-from niwaki.compress.pruning.model_calls import Inputs, call_model, repeatable
+from niwaki.compress.pruning.model_calls import Inputs, call_model, in_evaluation, repeatable
 from niwaki.compress.pruning.provenance import Choice
 from niwaki.compress.pruning.solution import Solution, solve
 from niwaki.compress.pruning.tracer import Trace, trace

@@ -54,12 +54,6 @@ def copied(module: M, *, replaced: Mapping[int, Tensor] | None = None) -> M:
     return found
 
 
-def in_evaluation(module: M) -> M:
-    """Return a module, put into evaluation mode: a user's own `train` may return nothing."""
-    module.eval()
-    return module
-
-
 def own_tensors(module: nn.Module) -> list[Tensor]:
     """Return the parameters and buffers of a module, without those of the modules inside of it."""
     return [*module.parameters(recurse=False), *module.buffers(recurse=False)]

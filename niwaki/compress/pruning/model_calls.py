@@ -4,12 +4,14 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from niwaki.core.user_randomness import seeded
+
+M = TypeVar("M", bound=nn.Module)
 
 Inputs: TypeAlias = "Tensor | tuple[Any, ...] | Mapping[str, Any]"
 """One tensor; a tuple of positional arguments; or a mapping of keyword arguments."""
@@ -26,6 +28,12 @@ def call_model(module: nn.Module, inputs: Inputs) -> Any:
         if isinstance(inputs, tuple | list):
             return module(*inputs)
         return module(inputs)
+
+
+def in_evaluation(module: M) -> M:
+    """Return a module, put into evaluation mode: a user's own `train` may return nothing."""
+    module.eval()
+    return module
 
 
 @contextmanager

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from niwaki.compress.pruning.copying import copied, in_evaluation
+from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups
 from niwaki.compress.pruning.masking import masked
 from niwaki.compress.pruning.model_calls import (
     Inputs,
     call_model,
+    in_evaluation,
     mapped,
     move_floats,
     named_tensors,

@@ -14,8 +14,9 @@ from torch import nn
 from niwaki.compress.allocation import Ladder, Price, reference_losses
 from niwaki.compress.pruning import PruningPlan
 from niwaki.compress.pruning.compensation import InputMoments, compensated, input_moments
-from niwaki.compress.pruning.copying import copied, in_evaluation
+from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import Refusal
+from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError, ExportError

@@ -15,8 +15,8 @@ from niwaki.compress.pruning.compensation import (
     compensated_weights,
     set_weights,
 )
-from niwaki.compress.pruning.copying import in_evaluation
 from niwaki.compress.pruning.criteria.base import Scores
+from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.randomness import stream
 from niwaki.evaluation.compression.plain_calls import layout_of
 from niwaki.evaluation.devices import best_device, placed, to_tensors

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from niwaki.compress.pruning.copying import copied, in_evaluation
+from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import noted
 from niwaki.core.user_randomness import seeded

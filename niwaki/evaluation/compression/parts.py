@@ -12,7 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from niwaki.compress.pruning.copying import copied, in_evaluation
+from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.errors import ConfigError, DataError, ExportError
 from niwaki.core.registry import nearest
 from niwaki.evaluation.compression.as_written import as_written

@@ -9,7 +9,8 @@ from torch.nn.utils.spectral_norm import (
 )
 from torch.nn.utils.weight_norm import WeightNorm, remove_weight_norm
 
-from niwaki.compress.pruning.copying import copied, in_evaluation
+from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.model_calls import in_evaluation
 
 _Hook = WeightNorm | SpectralNorm | prune.BasePruningMethod
 

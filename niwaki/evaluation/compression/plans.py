@@ -12,7 +12,8 @@ import torch
 from torch import nn
 
 from niwaki.compress.pruning import PruningPlan, compensated, input_moments
-from niwaki.compress.pruning.copying import copied, in_evaluation
+from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.compress.pruning.rebuilding import check_fits
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ConfigError, DataError

@@ -9,8 +9,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from niwaki.compress.pruning.copying import in_evaluation
-from niwaki.compress.pruning.model_calls import named_tensors
+from niwaki.compress.pruning.model_calls import in_evaluation, named_tensors
 from niwaki.compress.pruning.model_calls import repeatable as repeatable_passes
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.limits import require_at_least, require_positive, require_share

@@ -119,7 +119,7 @@ function account({ study, store, x, y, xScale, yScale, points }) {
         .filter((p) => isOrdinary(study, p.row))
         .map((p) => study.states[p.row]),
     ),
-    spare: points.some((p) => study.spare.has(p.row)),
+    spare: points.some((p) => isSpare(study, p.row)),
     baseline: points.some((p) => p.row === study.baseline),
     outOfView: placed - points.length,
     withoutValues: study.rows.length - placed,
@@ -132,12 +132,14 @@ function account({ study, store, x, y, xScale, yScale, points }) {
 const isOrdinary = (study, row) =>
   row !== study.baseline && !study.onFront.has(row) && !study.spare.has(row);
 
+const isSpare = (study, row) => study.spare.has(row) && row !== study.baseline;
+
 // Thousands of points that nobody looks at one by one are one path per look: light to draw.
 function quietPoints(chart) {
   const { study, store, points } = chart;
   const ordinary = points.filter((p) => isOrdinary(study, p.row));
   const of = (state) => ordinary.filter((p) => study.states[p.row] === state);
-  const spare = points.filter((p) => study.spare.has(p.row) && p.row !== study.baseline);
+  const spare = points.filter((p) => isSpare(study, p.row));
   const colour = store.colour === "" ? null : columnOf(study, store.source, store.colour);
   const measured = colour
     ? byStep([...of(FEASIBLE), ...spare], colour).map((some, step) =>

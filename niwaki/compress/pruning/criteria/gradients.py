@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from niwaki.compress.pruning.copying import copied, in_evaluation
+from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.criteria.base import Scores, unit_rows
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups, Member
+from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.compress.pruning.provenance import Role
 from niwaki.core.errors import DataError
 
