@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from sys import intern
 from types import MappingProxyType
 from typing import TypeAlias
 
@@ -111,7 +112,10 @@ class Candidate:
                 f"a candidate is a JSON object of decisions, but {kind_of(data)} came: "
                 "write {path: value, ...}"
             )
-        return cls.of({str(path): value_from_json(v, str(path)) for path, v in data.items()})
+        # JSON spells each path anew in every candidate: of a long ledger that was a third.
+        return cls.of(
+            {intern(str(path)): value_from_json(v, str(path)) for path, v in data.items()}
+        )
 
     def __reduce__(self) -> tuple[type["Candidate"], tuple[tuple[tuple[str, Value], ...]]]:
         return Candidate, (self.items,)  # what is cached on the way can neither travel nor need to

@@ -56,6 +56,11 @@ def test_json_brings_it_back(decisions: dict[str, object]) -> None:
     assert [type(v) for _, v in again.items] == [type(v) for _, v in candidate.items]
 
 
+def test_candidates_that_are_read_share_the_texts_of_their_paths() -> None:
+    first, second = (Candidate.from_json(json.loads('{"stage1.width": 8}')) for _ in range(2))
+    assert first.items[0][0] is second.items[0][0]
+
+
 @given(DECISIONS)
 def test_a_part_is_what_was_prefixed(decisions: dict[str, object]) -> None:
     candidate = Candidate.of(decisions)  # type: ignore[arg-type]
