@@ -23,7 +23,8 @@ class Layer:
         input: The tensor it reads.
         output: The tensor that its last node gives.
         gives_integers: Whether its integer kernel must write integers. That of MatMul need not, so
-            what follows it, the addition of its bias first of all, goes on in float.
+            what follows it, the addition of its bias first of all, goes on in float; unless an
+            activation is fused with it, before which the runtime would compute it in float.
         weight: Name of the weight.
         bias: Name of the bias; empty if there is none.
         weight_axis: Axis of the weight that runs over the output channels.
@@ -132,8 +133,8 @@ def _plain_gemm(index: GraphIndex, node: onnx.NodeProto) -> bool:
 def _layer(index: GraphIndex, i: int) -> Layer:
     node = index.nodes[i]
     nodes, bias, output = [i], node.input[2] if len(node.input) > 2 else "", node.output[0]
-    gives_integers = node.op_type != "MatMul"
-    activation = trailing_activation(index, output) if gives_integers else None
+    activation = trailing_activation(index, output)
+    gives_integers = node.op_type != "MatMul" or activation is not None
     if activation is not None:
         nodes, output = [*nodes, activation], index.nodes[activation].output[0]
     return Layer(

@@ -311,6 +311,17 @@ def test_relus_are_absorbed(activation: nn.Module, kind: ActivationType, tmp_pat
     assert not ops & {"Relu", "Clip"}
 
 
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU6(), nn.GELU()], ids=str)
+def test_a_product_without_bias_runs_in_int8_before_any_activation(
+    activation: nn.Module, tmp_path: Path
+) -> None:
+    tokens = nn.Sequential(nn.Linear(32, 64, bias=False), activation, nn.Linear(64, 32))
+    network = Calibrated(tokens, (1, 7, 32))
+    model = network.quantized(["0"])
+    assert realised(model, tmp_path) == as_asked(network, ["0"])
+    assert max(relative_errors(network, model)) < MOST_ERROR
+
+
 class Joined(nn.Module):
     """Two branches, each with an activation at its end, joined, and then joined with a third."""
 
