@@ -32,6 +32,8 @@ from niwaki.export.regions import Regions, int8_regions
 from niwaki.export.shared_ranges import SharedRanges
 from niwaki.export.tied_weights import tied
 
+_FINEST_OF_MEAN = 128  # steps in one of what the mean is of
+
 
 def quantize_model(
     model: onnx.ModelProto,
@@ -76,14 +78,28 @@ def scales(
     known = {
         name: _affine(sorted(shared.sources(name)), ranges, activation) for name in shared.names
     }
-    # A mean is within the range of what it is of, and the runtime has no kernel for one whose steps
-    # are very much wider: so they came out where next to nothing is left of a signal.
     for operation in regions.operations:
         if operation.op == "GlobalAveragePool":
             given, mean = map(shared.scale_of, (*operation.inputs, *operation.outputs))
-            known[mean] = min(known[mean], known[given], key=lambda affine: affine.scale)
+            known[mean] = _of_mean(known[mean], known[given], activation)
     names = {tensor: shared.scale_of(tensor) for tensor in regions.quantized}
     return {tensor: (name, known[name]) for tensor, name in names.items()}
+
+
+def _of_mean(mean: Affine, given: Affine, activation: ActivationType) -> Affine:
+    """Return the scale of a mean over an image, in steps for which the runtime has a kernel.
+
+    It refuses steps that are some billion times those of what the mean is of, as where next to
+    nothing is left of a signal, or less than 1/256 of them over the number of pixels, as where the
+    mean was taken away before. A mean is within the range of what it is of, and not known better
+    than to a small part of its steps.
+    """
+    if mean.scale > given.scale:
+        return given
+    wider = float(given.scale) / _FINEST_OF_MEAN / float(mean.scale)
+    if wider <= 1.0:
+        return mean
+    return Affine.of_range(wider * mean.low, wider * mean.high, activation)
 
 
 def _affine(

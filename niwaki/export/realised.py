@@ -43,7 +43,7 @@ _INTEGER_KERNELS = frozenset(
 _LAYER_OPS = ("Conv", "Gemm", "MatMul")
 # What the runtime puts around a name when it replaces a node.
 _DECORATION = re.compile(
-    r"^fused |(_nchwc|/MatMulAddFusion|_gemm|/duplicated|_s8_2_u8|_token_\d+)+$"
+    r"^fused |(_nchwc|/MatMulAddFusion|_gemm|/duplicated|_s8_2_u8|_pre_q|_token_\d+)+$"
 )
 # A normalisation that nothing could be fused with becomes a convolution of this name.
 _NORM, _AS_CONV = "BatchNormalization", "_bn"

@@ -322,6 +322,27 @@ def test_a_product_without_bias_runs_in_int8_before_any_activation(
     assert max(relative_errors(network, model)) < MOST_ERROR
 
 
+class Tokens(nn.Module):
+    """A convolution, and what maps the features of its pixels."""
+
+    def __init__(self, pool: nn.Module) -> None:
+        super().__init__()
+        self.enter, self.pool, self.leave = nn.Conv2d(3, 8, 3), pool, nn.Linear(8, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y: torch.Tensor = self.leave(self.pool(self.enter(x)).permute(0, 2, 3, 1))
+        return y
+
+
+@pytest.mark.parametrize("pool", [nn.Identity(), nn.MaxPool2d(2)], ids=str)
+def test_a_float_layer_is_found_before_integers_that_the_runtime_moves_up(
+    pool: nn.Module, tmp_path: Path
+) -> None:
+    network = Calibrated(Tokens(pool), (1, 3, 10, 10))
+    model = network.quantized(["leave"])
+    assert realised(model, tmp_path) == as_asked(network, ["leave"])
+
+
 class Joined(nn.Module):
     """Two branches, each with an activation at its end, joined, and then joined with a third."""
 
@@ -364,10 +385,11 @@ def test_signed_activations_with_several_readers_need_signed_kernels(tmp_path: P
     assert found == as_asked(network, network.layers)
 
 
-def test_a_mean_of_next_to_nothing_runs_in_int8() -> None:
+@pytest.mark.parametrize(("given", "mean"), [(2e-8, 2e-9), (1.0, 1e-7), (1.0, 0.0)])
+def test_a_mean_of_next_to_nothing_runs_in_int8(given: float, mean: float) -> None:
     pooled = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Conv2d(8, 8, 1))
     found = Calibrated(pooled, (1, 3, 16, 16))
-    found.ranges |= {"0": (-2e-8, 2e-8), "1": (-2e-9, 2e-9)}
+    found.ranges |= {"0": (-given, given), "1": (-mean, mean)}
     assert all(
         np.isfinite(y).all() for y in run(found.quantized(["0", "2"]), found.images).values()
     )
