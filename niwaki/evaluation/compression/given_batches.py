@@ -35,7 +35,7 @@ def read_split(loader: Iterable[Any], origin: str) -> Batches:
     """Return all that a loader gives; each batch is (inputs, targets), or inputs alone.
 
     Raises:
-        DataError: If it gives nothing, or something else, or inputs that are not finite.
+        DataError: If it gives nothing, or something else, or inputs that are no finite numbers.
     """
     inputs: list[NDArray[Any]] = []
     targets: list[dict[str, NDArray[Any]] | list[NDArray[Any]]] = []
@@ -49,6 +49,8 @@ def read_split(loader: Iterable[Any], origin: str) -> Batches:
     whole = _joined(inputs, "inputs", origin)
     if not len(whole):
         raise DataError(f"{origin} gave batches without items: give at least one item")
+    if whole.dtype.kind not in "buif":
+        raise DataError(f"{origin}: inputs are of type {whole.dtype}, but numbers are needed")
     require_finite(whole, f"{origin}: inputs")
     return Batches(whole, targets)
 

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -195,6 +196,19 @@ def test_labels_are_not_replaced_by_answers_in_a_split_that_is_scored() -> None:
         infer_from({**one, "test": unlabelled()["train"]}, model, seed=0)
     free = {**one, "calibration": unlabelled()["train"]}
     assert infer_from(free, model, seed=0)[SplitName.CALIBRATION].n_items
+
+
+@pytest.mark.parametrize(
+    ("inputs", "dtype"),
+    [
+        (np.array([["a", "b"], ["c", "d"]]), "<U1"),
+        (np.array([["2026-01-01"], ["2026-01-02"]], dtype="datetime64[D]"), r"datetime64\[D\]"),
+        (np.ones((2, 3), complex), "complex128"),
+    ],
+)
+def test_inputs_that_are_no_numbers_are_refused(inputs: NDArray[Any], dtype: str) -> None:
+    with pytest.raises(DataError, match=f"inputs are of type {dtype}, but numbers are needed"):
+        infer_from({"train": [inputs]}, nn.Flatten(), seed=0)
 
 
 def test_items_of_several_shapes_are_refused() -> None:
