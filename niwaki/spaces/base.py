@@ -2,7 +2,7 @@
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -78,6 +78,10 @@ class Space(ABC):
         Two candidates that agree on these, and have the same paths, may exchange all other values.
         None if that is not known: then every decision may depend on every other.
         """
+        return None
+
+    def listing(self) -> Iterator[Candidate] | None:
+        """Return all candidates one by one, if there is a shorter way to them than the walk."""
         return None
 
     def answers(self, candidate: Candidate) -> Mapping[str, Value]:

@@ -131,7 +131,16 @@ def recombine(
 
 
 def every_candidate(space: Space) -> Iterator[Candidate]:
-    """Yield the candidates one by one, first options first; endless if the space is."""
+    """Yield the candidates one by one, as the space lists them or else as a walk meets them."""
+    listing = space.listing()
+    return walked(space) if listing is None else listing
+
+
+def walked(space: Space) -> Iterator[Candidate]:
+    """Yield what a walk meets, first options first; endless if the space is.
+
+    Several ways may lead to one candidate where candidates are derived.
+    """
     answers: list[int] = []
     while True:
         n_options: list[int] = []

@@ -15,7 +15,7 @@ from niwaki.core.errors import SpaceError
 from niwaki.core.excerpt import excerpt, listed
 from niwaki.core.registry import nearest
 from niwaki.spaces.base import Choose
-from niwaki.spaces.grammar.attributes import Evaluation
+from niwaki.spaces.grammar.attributes import Attributes, Evaluation
 from niwaki.spaces.grammar.check import require_sound, why_nothing_applies
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError, largest_size
@@ -330,9 +330,28 @@ class GrammarSpace(WholeSpace):
         if n_trees > _MOST_LISTED or largest > _LARGEST_LISTED:
             plain = not any(each.traits for each in self.grammar.terminals.values())
             return n_trees if plain and not self._limits() else math.inf
-        trees = (t for n in range(1, int(largest) + 1) for t in counting.enumerate(n))
-        fit = (tree for tree in trees if not self.engine.fault(tree))
-        return len({self.engine.canonical.of(tree) for tree in fit})
+        return sum(1 for _ in self._forms(counting, int(largest)))
+
+    def listing(self) -> Iterator[Candidate] | None:
+        # A walk meets a sequence in all ways to nest it: ten operations in 4,862.
+        if math.isinf(self.size):
+            return None
+        grammar = self.engine.grammar
+        drawn = tuple(way for way in grammar.productions if way.weight > 0.0)
+        counting = Counting(Attributes(replace(grammar, productions=drawn)))
+        largest = min(largest_size(self.grammar), self.budget.operations)
+        return map(self._of_form, self._forms(counting, int(largest)))
+
+    def _forms(self, counting: Counting, largest: int) -> Iterator[Tree]:
+        """Yield the canonical forms of all trees within the budget, each once."""
+        met: set[Tree] = set()
+        for tree in (tree for n in range(1, largest + 1) for tree in counting.enumerate(n)):
+            if self.engine.fault(tree):
+                continue
+            form = self.engine.canonical.of(tree)
+            if form not in met:
+                met.add(form)
+                yield form
 
     def _limits(self) -> bool:
         """Whether anything but operations may rule a tree out."""

@@ -8,7 +8,7 @@ from niwaki.spaces.grammar.attributes import AttributeRuleError
 from niwaki.spaces.grammar.grammar import Effect
 from niwaki.spaces.grammar.lookahead import Lookahead
 from niwaki.spaces.grammar.rates import lowest_heights
-from niwaki.spaces.walks import every_candidate
+from niwaki.spaces.walks import walked
 
 TEXT = f"""
 start M
@@ -134,4 +134,4 @@ def test_all_trees_of_a_tight_budget_are_walked(text: str, budget: Budget, n_tre
     space = GrammarSpace(
         read_grammar(f"start S\nterminal a, b\n{text}\n"), budget, sampling="sizes"
     )
-    assert space.size == len(set(every_candidate(space))) == n_trees
+    assert space.size == len(set(walked(space))) == n_trees

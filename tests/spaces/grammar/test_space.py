@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.grammar import Budget, Effect, Grammar, GrammarSpace, load_grammar, read_grammar
 from niwaki.spaces.grammar.spelling import read_tree
-from niwaki.spaces.walks import every_candidate
+from niwaki.spaces.walks import every_candidate, walked
 from tests.spaces.grammar.descendants import check_descendants
 
 HERE = Path(__file__).parent
@@ -55,7 +56,20 @@ def test_a_tight_budget_leaves_every_tree_its_probability() -> None:
 def test_the_walk_reaches_every_tree(n_operations: int) -> None:
     text = "start N\nterminal i [identity]\nN -> chain: N N [0.3] | 'a' | 'b' | i"
     space = GrammarSpace(read_grammar(text), Budget(operations=n_operations))
-    assert len(set(every_candidate(space))) == space.size
+    assert len(set(walked(space))) == space.size
+
+
+def test_a_sequence_is_listed_once_and_not_in_all_ways_to_nest_it() -> None:
+    text = "start S\nterminal a, b\nS -> seq: S S [0.3] | a | b"
+    space = GrammarSpace(read_grammar(text), Budget(operations=11))  # 23,000,000 derivations
+    everyone = list(every_candidate(space))
+    assert len(everyone) == len(set(everyone)) == space.size == 2**12 - 2
+
+
+def test_what_is_never_drawn_is_not_listed() -> None:
+    space = GrammarSpace(read_grammar("start S\nterminal a, b\nS -> x: a S | a | b [0]"))
+    shown = {str(space.tree(candidate)) for candidate in islice(every_candidate(space), 3)}
+    assert shown == {"a", "x(a, a)", "x(a, x(a, a))"}
 
 
 def test_crossover_is_valid_and_neither_parent(space: GrammarSpace) -> None:
