@@ -1,6 +1,7 @@
 """What was asked already, and how a candidate is found that was not."""
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ Propose: TypeAlias = Callable[[np.random.Generator], Candidate]
 
 MUTATIONS = 16  # steps away from a proposal that was asked before
 SAMPLES = 24  # then uniform draws, before the space is walked through in order
+MOST_IN_VAIN = 100_000  # steps of that walk beyond as many as there are known candidates
 
 
 class Asked:
@@ -52,13 +54,13 @@ class Asked:
         self._known.update(self._problem.identity(trial.candidate) for trial in trials)
 
     def draw(self, n: int, propose: Propose) -> list[Candidate]:
-        """Return up to `n` new candidates, noted as asked; fewer only if there are no more.
+        """Return up to `n` new candidates, noted as asked; fewer only if no more are found.
 
         Args:
             n: How many are wanted.
             propose: Makes a candidate, called once for each. A known one is mutated, step by step,
                 until it is new; if that leads nowhere, samples of the space and at last a walk
-                through all of it provide the candidate.
+                through it provide the candidate.
         """
         drawn: list[Candidate] = []
         while len(drawn) < n and (candidate := self._next(propose)) is not None:
@@ -87,8 +89,9 @@ class Asked:
         return self._first_of_rest()
 
     def _first_of_rest(self) -> Candidate | None:
-        # The walk never steps back, and what it passes is known: all steps together are no more
-        # than the candidates asked.
+        # The walk never steps back, and what it passes is known. Where candidates are one network,
+        # or derived in several ways, it might pass them without end.
         if self._rest is None:
             self._rest = every_candidate(self._problem.space)
-        return next((candidate for candidate in self._rest if candidate not in self), None)
+        some = islice(self._rest, len(self._known) + MOST_IN_VAIN)
+        return next((candidate for candidate in some if candidate not in self), None)

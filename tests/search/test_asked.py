@@ -62,6 +62,12 @@ def test_of_one_network_only_one_spelling_is_asked_for() -> None:
     assert SAME in asked
 
 
+def test_a_walk_past_endless_spellings_of_known_networks_ends() -> None:
+    endless = ChoiceSpace(tuple(Choice(f"layer{n}", ("wide", "narrow")) for n in range(30)))
+    asked = Asked(replace(PROBLEM, space=endless, identity=lambda candidate: "one network"))
+    assert len(asked.draw(2, endless.sample)) == 1
+
+
 def test_what_was_told_from_elsewhere_is_known_but_not_counted() -> None:
     asked = Asked(PROBLEM)
     asked.told([Trial(0, SAME, Measurement(SAME.key))])
