@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from niwaki.core.candidate import SEPARATOR, Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.base import Choose, EnumerableSpace, Space
-from niwaki.spaces.walks import at_random, recombine, resample
+from niwaki.spaces.walks import at_random, every_candidate, recombine, resample
 
 
 class DependentSpace(ABC):
@@ -84,6 +84,23 @@ class JointSpace(Space):
             decided[name] = decide(name, space)
             items.extend(decided[name].prefixed(name).items)
         return Candidate.of(items)
+
+    def listing(self) -> Iterator[Candidate] | None:
+        return self._listed(tuple(self.parts), {}) if _is_whole(self) else None
+
+    def _listed(
+        self, names: tuple[str, ...], decided: Mapping[str, Candidate]
+    ) -> Iterator[Candidate]:
+        """Yield what the parts `names` can be, given the earlier ones, as each part lists them."""
+        if not names:
+            parts = (own.prefixed(name).items for name, own in decided.items())
+            yield Candidate.of(item for items in parts for item in items)
+            return
+        name, later = names[0], names[1:]
+        part = self.parts[name]
+        space = part.given(decided) if isinstance(part, DependentSpace) else part
+        for own in every_candidate(space):
+            yield from self._listed(later, {**decided, name: own})
 
     def answers(self, candidate: Candidate) -> Mapping[str, Value]:
         found: dict[str, Value] = {}

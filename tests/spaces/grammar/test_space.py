@@ -14,8 +14,10 @@ import pytest
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
+from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.spaces.grammar import Budget, Effect, Grammar, GrammarSpace, load_grammar, read_grammar
 from niwaki.spaces.grammar.spelling import read_tree
+from niwaki.spaces.joint import JointSpace
 from niwaki.spaces.walks import every_candidate, walked
 from tests.spaces.grammar.descendants import check_descendants
 
@@ -64,6 +66,15 @@ def test_a_sequence_is_listed_once_and_not_in_all_ways_to_nest_it() -> None:
     space = GrammarSpace(read_grammar(text), Budget(operations=11))  # 23,000,000 derivations
     everyone = list(every_candidate(space))
     assert len(everyone) == len(set(everyone)) == space.size == 2**12 - 2
+
+
+def test_a_joint_space_lists_sequences_once_as_well() -> None:
+    text = "start S\nterminal a, b\nS -> seq: S S [0.3] | a | b"
+    trees = GrammarSpace(read_grammar(text), Budget(operations=9))  # 900,000 derivations
+    space = JointSpace({"net": trees, "rest": ChoiceSpace((Choice("lr", (0.1, 0.01)),))})
+    everyone = list(every_candidate(space))
+    assert not any(space.check(candidate) for candidate in everyone[::100])
+    assert len(everyone) == len(set(everyone)) == space.size == 2 * (2**10 - 2)
 
 
 def test_what_is_never_drawn_is_not_listed() -> None:
