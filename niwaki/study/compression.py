@@ -276,13 +276,14 @@ class Compressed:
         front: The front, the original among its competitors.
         original: Measurement of the model as it was given, in fp32: of its exported file, as the
             models of the front are; of the search if it could not be exported.
-        int8: Measurement of the same in int8 while searching, tuned longest where it is tuned; None
-            if it was not tried.
-        int8_loss: What that loses of mean skill, both measured while searching.
+        int8: Measurement of the same in int8, tuned longest where it is tuned; None if it was not
+            tried. Of the search, or of its file if both that and the original's are there.
+        int8_loss: What that loses of mean skill, both measured alike.
         latency_ms: The budget, if there was one.
         int8_trained: Whether that int8 version was trained with quantization.
         by_files: Whether the original was exported, so that files are compared with files; if not,
             models are compared with it as the search measured both, which is on another split.
+        int8_by_file: Whether the int8 version and the original are compared by their files.
     """
 
     front: Front
@@ -292,6 +293,7 @@ class Compressed:
     latency_ms: float | None
     int8_trained: bool = False
     by_files: bool = True
+    int8_by_file: bool = False
 
     @classmethod
     def of(cls, front: Front, run: Run, request: CompressionRequest) -> "Compressed":
@@ -310,6 +312,9 @@ class Compressed:
         original = run.history.exported.get(baseline.candidate.key)
         by_files = original is not None
         original = original or baseline.measurement
+        int8_by_file = by_files and int8 is not None and int8.key in run.history.exported
+        if int8 is not None and int8_by_file:
+            int8, whole = run.history.exported[int8.key], original.values
         choice = _choice(front, original, request.latency_ms, by_files=by_files)
         return cls(
             replace(front, choice=choice),
@@ -319,6 +324,7 @@ class Compressed:
             request.latency_ms,
             int8_trained=request.settings.tuning.quantized_epochs > 0,
             by_files=by_files,
+            int8_by_file=int8_by_file,
         )
 
     @property
@@ -340,7 +346,9 @@ class Compressed:
             kind = "int8 version, trained so" if self.int8_trained else "plain int8 version"
             change = 0.0 - self.int8_loss  # never -0.0, which would be written as a loss
             is_chosen = self.int8.key == self.chosen.key
-            there = f"; its {kind}: {plain['latency_ms']:.3g} ms at {change:+.3f}"
+            unlike = self.by_files and not self.int8_by_file
+            where = " while searching" if unlike else ""
+            there = f"; its {kind}: {plain['latency_ms']:.3g} ms at {change:+.3f}{where}"
             text += f": it is the {kind}" if is_chosen else there
         return text + self._missed()
 

@@ -13,6 +13,7 @@ from torch import nn
 
 import niwaki
 from niwaki.core.errors import ConfigError, RunFolderError
+from niwaki.core.measurement import Measurement
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
@@ -102,6 +103,30 @@ def test_a_chosen_model_that_is_the_plain_int8_version_has_its_values_told_once(
     model = FrontModel(trial.number, trial.candidate, trial.measurement, None)
     found = Compressed.of(replace(found.front, models=(model,)), run, request)
     assert found.summary().endswith("): it is the plain int8 version")
+
+
+def test_the_int8_version_is_compared_by_its_file_or_said_not_to_be(tmp_path: Path) -> None:
+    request = CompressionRequest(n_finalists=0, settings=replace(SETTINGS, only="quantize"))
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    run = Run.read(tmp_path / "run")
+    original, int8 = run.history.baseline, found.int8
+    assert original is not None and int8 is not None
+    original_file = worse(original.measurement, by=0.1)
+    run.history.finals[original.candidate.key] = original_file
+    whole = FrontModel(-1, original.candidate, original.measurement, original_file)
+    front = replace(found.front, models=(whole,))
+    searched = Compressed.of(front, run, request)
+    assert searched.int8_loss == found.int8_loss
+    assert searched.summary().endswith(f"{0.0 - found.int8_loss:+.3f} while searching")
+    run.history.finals[int8.key] = worse(int8, by=0.3)
+    by_files = Compressed.of(front, run, request)
+    assert by_files.int8_loss == pytest.approx(found.int8_loss + 0.2)
+    assert by_files.summary().endswith(f"{0.0 - by_files.int8_loss:+.3f}")
+
+
+def worse(measurement: Measurement, *, by: float) -> Measurement:
+    values = measurement.values
+    return replace(measurement, values={**values, "mean_skill": values["mean_skill"] - by})
 
 
 def test_inputs_alone_will_do_and_an_impossible_budget_says_so(tmp_path: Path) -> None:
