@@ -144,7 +144,10 @@ def _layers(index: GraphIndex) -> dict[str, _Traces]:
 
 
 def _own_names(index: GraphIndex, node: onnx.NodeProto) -> frozenset[str]:
-    names = {node.name}
+    # An output of the model may have the name of a layer that does not give it, and the runtime
+    # names kernels after what they give.
+    is_own = node.name not in index.producer or node.name in _fused_outputs(index, node)
+    names = {node.name} if is_own else set()
     for name in node.input[1:]:
         maker = index.producer.get(name)
         # The integers themselves, not their scales: equal scales may become one constant.

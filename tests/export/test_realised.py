@@ -5,18 +5,23 @@ from pathlib import Path
 import onnx
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from onnx import helper, numpy_helper
 from torch import nn
 
+from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.errors import ExportError
+from niwaki.export.calibration import activation_ranges
 from niwaki.export.fx_graph import build_graph
 from niwaki.export.layers import quantizable_layers
+from niwaki.export.quantize import quantize_model
 from niwaki.export.realised import Realised, realised_precisions
 from tests.export.networks import (
     INPUT_SHAPE,
     MultiTask,
     Transformer,
     conv_bn_relu,
+    images,
     open_session,
     settled,
 )
@@ -66,6 +71,35 @@ def test_a_layer_that_the_runtime_folded_away_is_absent(tmp_path: Path) -> None:
     model = build_graph(settled(Constant()), [(1, 3, 4, 4)])
     found = realised_precisions(optimised(model, tmp_path), model)
     assert found == {"live": Realised.FP32, "constant": Realised.ABSENT}
+
+
+class Named(nn.Module):
+    """Gives an output that has the name of an inner layer."""
+
+    def __init__(self, *, bias: bool) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(3, 16, 3, bias=bias)
+        self.depth = nn.Conv2d(16, 16, 3, bias=bias)
+        self.leave = nn.Conv2d(16, 16, 1, bias=bias)
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"depth": self.leave(F.avg_pool2d(self.depth(F.relu(self.enter(x))), 2))}
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("layers", [(), ("depth",), ("leave",), ("enter", "depth", "leave")])
+def test_an_output_of_the_name_of_a_layer(
+    layers: tuple[str, ...], bias: bool, tmp_path: Path
+) -> None:
+    model = build_graph(Named(bias=bias).eval(), [(1, 3, 16, 16)], input_names=["image"])
+    if layers:
+        ranges = activation_ranges(model, [{"image": images(1, (1, 3, 16, 16))}])
+        model = quantize_model(model, QuantizationPlan.uniform(layers, Precision.INT8), ranges)
+    found = realised_precisions(optimised(model, tmp_path), model)
+    assert found == {
+        path: Realised.INT8 if path in layers else Realised.FP32
+        for path in ("enter", "depth", "leave")
+    }
 
 
 def test_a_layer_that_cannot_be_found_is_an_error(tmp_path: Path) -> None:
