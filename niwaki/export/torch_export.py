@@ -26,6 +26,7 @@ from niwaki.export.inner_module import as_inner, with_names_of_the_model
 from niwaki.export.layer_names import named_by_layers
 from niwaki.export.lengths import lengths_followed
 from niwaki.export.module_names import ModuleNames
+from niwaki.export.one_head import OneHeadApart
 from niwaki.export.simplification import simplified
 from niwaki.export.user_code import place_of
 from niwaki.export.weights_apart import weights_apart
@@ -126,6 +127,7 @@ def _exported(
             weights_apart(),
             repeatable(module),
             lengths_followed(module),
+            OneHeadApart(),
         ):
             program = torch.onnx.export(
                 as_inner(module),

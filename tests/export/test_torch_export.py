@@ -462,3 +462,34 @@ def test_what_one_file_has_no_room_for_is_told_at_once() -> None:
         build_graph(large, [(1, 2**15)])
     with pytest.raises(ExportError, match=reason):
         export_module(large, [torch.zeros(2, 2**15)])
+
+
+class OneHead(nn.Module):
+    """Attention of one head, with no axis for it."""
+
+    def __init__(self, mask: torch.Tensor | None, *, is_causal: bool) -> None:
+        super().__init__()
+        self.mask, self.is_causal = mask, is_causal
+        self.query, self.key, self.value = (nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.query(x), self.key(x), self.value(x)
+        return nn.functional.scaled_dot_product_attention(
+            q, k, value=v, attn_mask=self.mask, is_causal=self.is_causal, scale=0.3
+        )
+
+
+@pytest.mark.parametrize(
+    ("mask", "is_causal"),
+    [(None, False), (None, True), (torch.randn(5, 5), False), (torch.randn(1, 5, 5), False)],
+    ids=["plain", "causal", "mask", "mask of items"],
+)
+def test_attention_of_one_head_is_written(mask: torch.Tensor | None, is_causal: bool) -> None:
+    module = OneHead(mask, is_causal=is_causal).eval()
+    model = export_module(module, [torch.randn(2, 5, 8)])
+    assert quantizable_layers(model) == ["query", "key", "value"]
+    x = images(3, (1, 5, 8))
+    with torch.no_grad():
+        expected = module(torch.from_numpy(x)).numpy()
+    (found,) = run(model, x).values()
+    np.testing.assert_allclose(found, expected, atol=1e-5)
