@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -119,6 +120,31 @@ def test_what_is_known_to_be_at_a_limit_is_within() -> None:
     pool = Catalogue(problem).everything()
     outlook = Outlook(problem, {}, None, np.empty((0, 2)), Decomposition.empty(2))
     assert outlook.chance(pool).tolist() == [0.0, 1.0, 0.0]
+
+
+class _Noted(Learned):
+    """Notes each question."""
+
+    asked: ClassVar[list[int]] = []
+
+    def belief(self, features: NDArray[np.float64]) -> Belief:
+        self.asked.append(len(features))
+        return super().belief(features)
+
+
+def test_a_value_with_many_bounds_is_predicted_once_for_all_of_them() -> None:
+    rng = stream(0, "bounds")
+    features = rng.random((12, 3))
+    parts = learn(features, features @ [1.0, 2.0, 0.5]).parts
+    bounds = tuple(Bound("error", 1.0, 1.0 + number) for number in range(40))
+    problem = Problem(LAYERS, OBJECTIVES[:1], bounds)
+    outlook = Outlook(
+        problem, {"error": _Noted(parts)}, None, np.array([[1.5]]), Decomposition.empty(1)
+    )
+    pool = Pool(listed_layers(5), list("abcde"), rng.random((5, 3)), {})
+    scores, extent = outlook.scored(pool)
+    np.testing.assert_array_equal(outlook.score(pool, extent), scores)
+    assert _Noted.asked == [5, 5]
 
 
 def test_how_options_are_sorted_says_nothing_of_those_that_nothing_is_known_of() -> None:

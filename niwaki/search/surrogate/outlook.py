@@ -17,8 +17,10 @@ References:
     reference point from what an optimist sees, so that the ends of the front are found too.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,7 @@ from niwaki.search.surrogate.history import signs_of
 from niwaki.search.surrogate.pool import Pool
 
 Array = NDArray[np.float64]
+Believed: TypeAlias = Callable[[str], Belief]
 
 OPTIMISM = 1.0  # standard deviations below the mean, for the extent of the front
 MARGIN = 0.1  # of the extent, out to the reference point
@@ -99,10 +102,17 @@ class Outlook:
 
     def beliefs(self, pool: Pool) -> list[Belief]:
         """Return the belief about each objective's cost."""
-        return [self._belief(objective.name, pool) for objective in self.problem.objectives]
+        return self._of_objectives(self._believed(pool))
+
+    def _of_objectives(self, believed: Believed) -> list[Belief]:
+        return [believed(objective.name) for objective in self.problem.objectives]
+
+    def _believed(self, pool: Pool) -> Believed:
+        """Return what gives the belief about a value by name, found once for all that ask."""
+        return cache(lambda name: self._belief(name, pool))
 
     def _belief(self, name: str, pool: Pool) -> Belief:
-        known = signs_of(self.problem)[name] * pool.cheap.get(name, np.full(len(pool), np.nan))
+        known = self.problem.once(signs_of)[name] * pool.cheap.get(name, np.full(len(pool), np.nan))
         finite = np.isfinite(known)
         if name in self.learned and not finite.all():
             return self.learned[name].belief(pool.features)
@@ -112,9 +122,12 @@ class Outlook:
 
     def chance(self, pool: Pool) -> Array:
         """Return (n,) probabilities to succeed within all bounds."""
+        return self._chance(pool, self._believed(pool))
+
+    def _chance(self, pool: Pool, believed: Believed) -> Array:
         chance = np.ones(len(pool))
         for bound in self.problem.bounds:
-            chance *= self._chance_within(bound, pool)
+            chance *= self._chance_within(bound, pool, believed)
         if self.success is not None:
             # Least-squares classification: Rasmussen and Williams, 2006, section 6.5.
             chance *= np.maximum(
@@ -122,11 +135,11 @@ class Outlook:
             )
         return chance
 
-    def _chance_within(self, bound: Bound, pool: Pool) -> Array:
+    def _chance_within(self, bound: Bound, pool: Pool, believed: Believed) -> Array:
         if bound.name not in self.learned and bound.name not in pool.cheap:
             return np.ones(len(pool))
-        sign = signs_of(self.problem)[bound.name]
-        below = self._belief(bound.name, pool).chance_below(sign * bound.limit)
+        sign = self.problem.once(signs_of)[bound.name]
+        below = believed(bound.name).chance_below(sign * bound.limit)
         chance = below if sign == bound.sign else 1.0 - below
         counted = pool.cheap.get(bound.name, np.full(len(pool), np.nan))
         return np.where(np.isnan(counted), chance, bound.violations(counted) == 0.0)
@@ -138,7 +151,8 @@ class Outlook:
             pool: n candidates.
             levelled: Take all of them to be equally uncertain.
         """
-        beliefs, chance = self.beliefs(pool), self.chance(pool)
+        believed = self._believed(pool)
+        beliefs, chance = self._of_objectives(believed), self._chance(pool, believed)
         if levelled:
             beliefs = [belief.levelled() for belief in beliefs]
         extent = self._extent(beliefs, chance)
@@ -146,7 +160,8 @@ class Outlook:
 
     def score(self, pool: Pool, extent: Extent) -> Array:
         """Return (n,) expected gains of hypervolume, each times the chance to be feasible."""
-        return self._gains(self.beliefs(pool), extent) * self.chance(pool)
+        believed = self._believed(pool)
+        return self._gains(self._of_objectives(believed), extent) * self._chance(pool, believed)
 
     def _extent(self, beliefs: list[Belief], chance: Array) -> Extent:
         hopeful = np.stack([belief.quantile(-OPTIMISM) for belief in beliefs], axis=1)
