@@ -148,8 +148,8 @@ class Constraint:
 def _is_number(name: str) -> bool:
     """Whether a word that starts with a digit is a number, as `1e3` is and `2d_rmse` is not."""
     try:
-        return name[:1].isdigit() and math.isfinite(float(name))
-    except ValueError:
+        return name.isdecimal() or (name[:1].isdigit() and ast.literal_eval(name) is not None)
+    except (ValueError, SyntaxError):
         return False
 
 

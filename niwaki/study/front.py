@@ -23,6 +23,7 @@ from niwaki.core.pareto import hypervolume, knee, non_dominated
 from niwaki.core.registry import nearest
 from niwaki.study.choice import Choice
 from niwaki.study.history import History
+from niwaki.study.misses import LOOSEN
 from niwaki.study.run_folder import RunFolder
 
 KNEE = "knee"
@@ -147,7 +148,7 @@ class Front:
         if not self.models:
             raise ConfigError(
                 "the front is empty: no model was measured yet, or none keeps to the constraints. "
-                "Search on with a larger budget, or loosen one; those of a study under another name"
+                f"Search on with a larger budget, or {LOOSEN}"
             )
         if which == CHOSEN:
             return (self._chosen(),)

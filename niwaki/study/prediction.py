@@ -125,6 +125,7 @@ class RunPredictor:
         """
         if isinstance(candidates, Candidate | Mapping):
             raise SpaceError(f"{_ONE_BY_ONE}, but one alone came: put it into a list")
+        candidates = list(candidates)
         for candidate in candidates:
             if not isinstance(candidate, Candidate):
                 raise SpaceError(

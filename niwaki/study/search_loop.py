@@ -186,7 +186,8 @@ class SearchLoop:
             raise StudyError(
                 f"none of {len(history.trials)} candidates keeps to the constraints"
                 f"{', and there are no more' if self._has_no_more else ''}; of the nearest, "
-                f"{self._nearest_miss}: {'allow more minutes, or ' * self._is_out_of_time}{LOOSEN}"
+                f"{self._nearest_miss}: {'allow more minutes, or ' if self._is_out_of_time else ''}"
+                f"{LOOSEN}"
             )
         failed = [t.measurement for t in history.trials if t.measurement.status is Status.FAILED]
         raise StudyError(
@@ -204,8 +205,9 @@ class SearchLoop:
     @property
     def _has_no_more(self) -> bool:
         """Whether all is asked for, also if time was over before the searcher could say so."""
-        n_asked, size = len(self.recorder.history.asked), self.problem.space.size
-        return self._exhausted or self.searcher.n_left == 0 or n_asked >= size
+        n_asked, size = len(self.recorder.history.candidates_asked()), self.problem.space.size
+        none_new = self._exhausted or self.searcher.n_left == 0 or n_asked >= size
+        return none_new and self.scheduler.next(may_start=False) is None
 
     def _say_out_of_time(self) -> None:
         history, budget = self.recorder.history, self.budget

@@ -28,13 +28,13 @@ def front_text(run: Run) -> str:
 def _front_or_why(run: Run) -> str:
     if run.front.models:
         return front_table(run.front)
+    if run.spare:
+        return "the front is empty: no model that was exported keeps to the constraints"
     finals = run.history.exported
     trials = [trial for trial in run.history.full_trials if trial.measurement.complete]
     if finals:  # then these alone are on the front, by what their files measured
         exported = [trial for trial in trials if trial.candidate.key in finals]
         trials = [replace(t, measurement=finals[t.candidate.key]) for t in exported]
-    if run.spare:  # which do keep to them
-        return "the front is empty: no model that was exported keeps to the constraints"
     judged = trials or run.history.trials
     miss = nearest_miss(judged, run.front_bounds)
     if miss:

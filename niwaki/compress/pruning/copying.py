@@ -6,8 +6,15 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
+_HOOKS = (
+    "_forward_hooks",
+    "_forward_hooks_with_kwargs",
+    "_forward_hooks_always_called",
+    "_forward_pre_hooks",
+    "_forward_pre_hooks_with_kwargs",
+)
 M = TypeVar("M", bound=nn.Module)
 
 
@@ -49,6 +56,9 @@ def copied(module: M, *, replaced: Mapping[int, Tensor] | None = None) -> M:
             for name, parameter in new.named_parameters(recurse=False):
                 parameter.requires_grad_(getattr(old, name).requires_grad)
             continue
+        if isinstance(old, fx.GraphModule):  # whose copies lack them
+            hooks = {name: table for name, table in vars(old).items() if name in _HOOKS}
+            vars(new).update(copy.deepcopy(hooks, known))
         for before, after in zip(own_tensors(old), own_tensors(new), strict=True):
             _note_again(before, after, known)
     return found

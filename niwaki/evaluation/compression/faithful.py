@@ -1,6 +1,6 @@
 """Whether a model answers the same each time, and what is written of it answers so, too."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,8 +36,12 @@ def require_faithful(model: onnx.ModelProto, module: nn.Module, feeds: Mapping[s
         ExportError: If an output is another, or that of the module is another each time.
     """
     names = [output.name for output in model.graph.output]
+
+    def answer(each: nn.Module) -> dict[str, NDArray[Any]]:
+        return torch_outputs(each, list(feeds.values()), names)
+
     with repeatable(module):
-        first, again = (torch_outputs(module, list(feeds.values()), names) for _ in range(2))
+        first, again = answer(module), answer(module)
     if other := other_output(first, again):
         raise ExportError(
             f"in evaluation mode, the model's output '{other}' is another when the same is asked "
@@ -47,11 +51,11 @@ def require_faithful(model: onnx.ModelProto, module: nn.Module, feeds: Mapping[s
         )
     found = infer(model, feeds, settings=SessionSettings())
     if other_output(first, found) and (
-        other := other_output(first, found, _unsure(module, list(feeds.values()), first))
+        other := other_output(first, found, unsureness(module, answer, first))
     ):
         raise ExportError(
             f"the model is written wrongly, as by torch's exporter: output '{other}' of the file "
-            f"is another than the model's own, by up to {_apart(first[other], found[other])}. "
+            f"is another than its own, by up to {_difference(first[other], found[other]):.2g}. "
             "Compute it by other operations; parts of the model, compressed by themselves (--part; "
             "in Python, `part`), tell which one is at fault"
         )
@@ -65,8 +69,12 @@ def mixing(module: nn.Module, inputs: NDArray[Any], names: Sequence[str]) -> str
         inputs: (2, ...).
         names: Of its outputs.
     """
+
+    def answer(each: nn.Module) -> dict[str, NDArray[Any]]:
+        return torch_outputs(each, [inputs], names)
+
     with repeatable(module):
-        both = torch_outputs(module, [inputs], names)
+        both = answer(module)
         try:
             alone = torch_outputs(module, [inputs[:1]], names)
         except Exception as error:  # of the model's own code, which may raise anything
@@ -77,7 +85,7 @@ def mixing(module: nn.Module, inputs: NDArray[Any], names: Sequence[str]) -> str
     first = {name: each[:1] for name, each in both.items() if each.shape[:1] == (2,)}
     if not other_output(first, alone):
         return ""
-    other = other_output(first, alone, _unsure(module, [inputs], both))
+    other = other_output(first, alone, unsureness(module, answer, both))
     if not other:
         return ""
     return (
@@ -86,15 +94,22 @@ def mixing(module: nn.Module, inputs: NDArray[Any], names: Sequence[str]) -> str
     )
 
 
-def _unsure(
-    module: nn.Module, inputs: list[Any], first: Mapping[str, NDArray[Any]]
+def unsureness(
+    module: nn.Module,
+    answer: Callable[[nn.Module], Mapping[str, NDArray[Any]]],
+    first: Mapping[str, NDArray[Any]],
 ) -> dict[str, float]:
     """Return how far each output goes if weights change in their last digits.
 
     A model that rounds, or chooses, inside does so otherwise at some places then, and so it may
     where it is computed in another order.
+
+    Args:
+        module: In evaluation mode; left as it is.
+        answer: Gives the outputs of a model that is like it.
+        first: What it gives of `module`.
     """
-    apart = dict.fromkeys(first, 0.0)
+    furthest = dict.fromkeys(first, 0.0)
     generator = torch.Generator().manual_seed(0)
     for _ in range(_N_SHAKEN):
         shaken = copied(module)
@@ -103,19 +118,19 @@ def _unsure(
                 if weight.is_floating_point():
                     noise = torch.randn(weight.shape, generator=generator).to(weight)
                     weight.mul_(1.0 + _SHAKEN * noise)
-            found = torch_outputs(shaken, inputs, list(first))
+            found = answer(shaken)
         for name, values in first.items():
-            with np.errstate(invalid="ignore"):
-                differ = np.abs(found[name].astype(np.float64) - values)
-            apart[name] = max(apart[name], differ[np.isfinite(differ)].max(initial=0.0))
-    return apart
+            furthest[name] = max(furthest[name], _difference(values, found[name]))
+    return furthest
 
 
-def _apart(wanted: NDArray[Any], found: NDArray[Any]) -> str:
+def _difference(wanted: NDArray[Any], found: NDArray[Any]) -> float:
+    """Return the largest difference of values that both have; inf if there are more or fewer."""
     if wanted.shape != found.shape:
-        return f"its shape, {found.shape} in place of {wanted.shape}"
-    apart, size = np.abs(found.astype(np.float64) - wanted), np.abs(wanted)
-    return f"{np.nanmax(apart, initial=0.0):.2g} where values go up to {np.nanmax(size):.2g}"
+        return np.inf
+    with np.errstate(invalid="ignore"):
+        differ = np.abs(found.astype(np.float64) - wanted)
+    return float(differ[np.isfinite(differ)].max(initial=0.0))
 
 
 def other_output(

@@ -87,6 +87,7 @@ def infer_for_part(
     *,
     seed: int,
     check: Check = _nothing,
+    check_whole: Check = _nothing,
 ) -> TaskData:
     """Return data for a part of a model: to answer as it does inside of the model.
 
@@ -97,6 +98,7 @@ def infer_for_part(
         part: What is to be compressed.
         seed: Of the carving.
         check: Of the part, as of `infer_data`.
+        check_whole: Of the whole model.
 
     Raises:
         DataError: If the model does not run on the inputs, or the part takes or returns something
@@ -106,6 +108,7 @@ def infer_for_part(
     for name, loader in _by_split(loaders).items():
         origin = f"{_ORIGIN}, split {name}"
         inputs = read_split(loader, origin).inputs
+        check_whole(as_called(inputs[:2]))
         settle_input_type(whole, inputs[:2], origin)
         calls[name] = calls_of_part(whole, path, _batches(inputs))
     return infer_from(calls, part, seed=seed, check=check)

@@ -11,13 +11,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import noted
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of
-from niwaki.evaluation.compression.as_written import as_written
+from niwaki.evaluation.compression.as_written import as_written, path_as_written
 from niwaki.evaluation.compression.own_layers import require_own_layers
 from niwaki.evaluation.compression.parts import part_of
 from niwaki.evaluation.compression.plain_calls import plainly_called
@@ -119,12 +118,26 @@ class ModelSource:
         return in_evaluation(plainly_called(with_plain_weights(self._part)))
 
     def require_own_layers(self, inputs: torch.Tensor) -> None:
-        """Check that what `load` returns computes with nothing of the model that it is a copy of.
+        """Check that what `load` returns, a copy, answers as the original by layers of its own.
+
+        Args:
+            inputs: (n, ...) float32, as it takes them.
 
         Raises:
-            ConfigError: If it does, on inputs (n, ...), n 2 or more.
+            ConfigError: If it does not.
         """
-        require_own_layers(self.load(), self._given, inputs, part=self.part)
+        require_own_layers(self.load(), self._original(self.part), inputs)
+
+    def require_own_layers_of_whole(self, inputs: torch.Tensor) -> None:
+        """Check the same of what `whole` returns."""
+        require_own_layers(self.whole(), self._original(""), inputs)
+
+    def _original(self, part: str) -> nn.Module:
+        """Return the part of the given model that is at a path once it is written plainly."""
+        modules = list(self._given.named_modules(remove_duplicate=False))
+        # Of what is compiled, the model inside comes later, and has the same path.
+        found: nn.Module = [each for path, each in modules if path_as_written(path) == part][-1]
+        return found
 
     def require_same(self, folder: Path) -> None:
         """Check that the model is the one that this folder began with; take note of it at first.
@@ -147,7 +160,7 @@ class ModelSource:
 
     def _copy(self) -> nn.Module:
         """Return a copy as it was written: what a caller holds is left as it is, its mode too."""
-        return as_written(copied(self._given))
+        return as_written(self._given)
 
     @cached_property
     def _given(self) -> nn.Module:

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.errors import ConfigError, DataError, ExportError
 from niwaki.core.registry import nearest
@@ -107,7 +106,7 @@ def with_part(module: nn.Module, path: str, folder: Path | str) -> nn.Module:
     """
     if not path:
         raise ConfigError("a part has a path in the model, such as 'backbone', but '' came")
-    smaller = in_evaluation(as_written(copied(module)))
+    smaller = in_evaluation(as_written(module))
     replaced, deployed = part_of(smaller, path), DeployedPart(folder)
     for each, part in list(smaller.named_modules(remove_duplicate=False)):
         if part is replaced:

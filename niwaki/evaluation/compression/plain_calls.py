@@ -38,7 +38,7 @@ def plainly_called(module: nn.Module) -> nn.Module:
     original = forward_of(module)
 
     def forward(self: Any, inputs: torch.Tensor) -> Any:
-        given = inputs.long() if vars(self).get(_INTEGERS) else inputs
+        given = inputs.long() if takes_integers(self) else inputs
         # A copy: some models normalise in place what they are given, and others are to read it too.
         # Of one channel, `contiguous` would leave the strides that convolutions go by.
         keeps = vars(self).get(_CONTIGUOUS)
@@ -53,6 +53,11 @@ def plainly_called(module: nn.Module) -> nn.Module:
 def take_integers(module: nn.Module) -> None:
     """Let a model that `plainly_called` returned get integers, whatever it is given."""
     vars(module)[_INTEGERS] = True
+
+
+def takes_integers(module: nn.Module) -> bool:
+    """Whether a model was told to `take_integers`."""
+    return bool(vars(module).get(_INTEGERS))
 
 
 def note_answers(module: nn.Module, inputs: torch.Tensor) -> None:

@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from niwaki.compress.pruning import PruningPlan, compensated, input_moments
-from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.compress.pruning.rebuilding import check_fits
 from niwaki.compress.quantization.plan import QuantizationPlan
@@ -57,7 +56,7 @@ class CompressionPlans:
         Raises:
             SpaceError: If the plan does not fit: names the first layer that differs.
         """
-        whole = in_evaluation(with_plain_weights(as_written(copied(module))))
+        whole = in_evaluation(with_plain_weights(as_written(module)))
         check_fits(whole, self.pruning)
         seen = _several(batches)
         return compensated(whole, self.pruning, input_moments(whole, seen) if seen else None)
@@ -88,7 +87,7 @@ class CompressionPlans:
         given = _several(batches)
         if not given:
             raise DataError("there is no batch to calibrate on: give at least one")
-        module = in_evaluation(as_written(copied(module)))
+        module = in_evaluation(as_written(module))
         if not given[0].is_floating_point():
             module = plainly_called(module)
             take_integers(module)

@@ -1,13 +1,14 @@
 """Copies that compute with the original's layers are refused, and only these."""
 
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 from types import MethodType
 from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.nn.utils import parametrizations
 
 from niwaki.core.errors import ConfigError
@@ -101,7 +102,7 @@ def test_a_function_that_is_reached_is_found_however_it_is(kind: type[ByNames]) 
 def test_a_compiled_method_among_attributes_is_refused_with_its_remedy() -> None:
     model = CallsByText()
     model.later = torch.compile(model.doubled, backend="eager")
-    with pytest.raises(ConfigError, match=r"as it was before torch\.compile"):
+    with pytest.raises(ConfigError, match=r"what torch\.compile made of one, give as it was bef"):
         checked(model)
 
 
@@ -184,7 +185,7 @@ def test_a_hook_that_keeps_features_with_the_original_is_refused(
     if ran_before:
         model(INPUTS)
     inputs = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(ConfigError, match=f"changes '{place}' of the original and reads its own"):
+    with pytest.raises(ConfigError, match="answers otherwise than the model itself"):
         compress(model, inputs, folder=tmp_path / "run")
 
 
@@ -201,6 +202,71 @@ class Watched(ByHook):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         answer: torch.Tensor = self.other(self.first(x))
         return answer
+
+
+class Nested(ByHook):
+    """Keeps features in what is two levels deep, and draws numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: dict[str, dict[str, torch.Tensor]] = {"features": {}}
+        self.first.register_forward_hook(
+            lambda _layer, _given, y: self.kept["features"].update(first=y)
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.first(x)
+        return answer + self.kept["features"]["first"]
+
+
+@pytest.mark.parametrize("ran_before", [False, True])
+def test_features_are_found_wherever_they_are_kept(ran_before: bool) -> None:
+    model = Nested()
+    if ran_before:
+        model(torch.zeros(2, 4))
+    with pytest.raises(ConfigError, match="answers otherwise than the model itself"):
+        checked(model)
+
+
+def test_a_part_that_learns_from_stale_features_is_refused(tmp_path: Path) -> None:
+    model = nn.Sequential(Nested(), nn.Linear(4, 2)).eval()
+    inputs = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
+    model(inputs[:1])
+    with pytest.raises(ConfigError, match="answers otherwise than the model itself"):
+        compress(model, inputs, part="1", folder=tmp_path / "run")
+
+
+def test_a_forward_of_another_object_is_refused_though_it_was_compiled() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4))
+    vars(model[1])["forward"] = torch.compile(model[0].forward, backend="eager")
+    with pytest.raises(ConfigError, match=r"computes with '0\.weight' of the original"):
+        checked(model)
+
+
+def test_what_is_around_a_compiled_forward_is_not_lost() -> None:
+    model = nn.Sequential(nn.Linear(4, 4))
+    compiled = torch.compile(model[0].forward, backend="eager")
+    vars(model[0])["forward"] = wraps(compiled)(lambda x: 3.0 * compiled(x))
+    with pytest.raises(ConfigError, match=r"computes with '0\.weight' of the original"):
+        checked(model)
+
+
+def test_hooks_of_graph_modules_are_copied() -> None:
+    model = fx.symbolic_trace(nn.Sequential(nn.Linear(4, 4), nn.ReLU()))
+    model.register_forward_hook(lambda _module, _given, y: 2.0 * y + 1.0)
+    own = checked(model)
+    torch.testing.assert_close(own(INPUTS), model(INPUTS))
+
+
+def test_who_looks_at_weights_or_draws_or_answers_nan_is_not_refused() -> None:
+    model, norms = ByHook(), []
+    model.first.register_forward_hook(
+        lambda layer, _, y: norms.append((model.other.weight.norm(), model.other.weight.numel()))
+    )
+    model.other.register_forward_hook(lambda *_: None)
+    model.register_forward_hook(lambda _module, _given, y: y + torch.rand(4) + torch.nan)
+    checked(model)
+    assert norms
 
 
 def test_a_hook_may_watch() -> None:
@@ -255,7 +321,7 @@ def test_a_part_is_checked_for_what_it_reads(part: str) -> None:
     if part == "1":
         source.require_own_layers(INPUTS)
         return
-    with pytest.raises(ConfigError, match=r"computes with '0\.layer\.weight' of the original"):
+    with pytest.raises(ConfigError, match=r"computes with 'layer\.weight' of the original"):
         source.require_own_layers(INPUTS)
 
 
