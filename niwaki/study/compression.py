@@ -20,6 +20,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_counts
 from niwaki.core.measurement import Measurement
 from niwaki.core.registry import Record
+from niwaki.core.wording import kind_of
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
 from niwaki.evaluation.compression.inferred_data import infer_data, infer_for_part, infer_from
@@ -91,6 +92,12 @@ class CompressionRequest:
             if not (isinstance(latency_ms, Real) and 0.0 < latency_ms < math.inf):  # type: ignore[operator]
                 raise ConfigError(f"'latency_ms' is {latency_ms!r}: give a finite number above 0")
             object.__setattr__(self, "latency_ms", float(latency_ms))
+        settings: object = self.settings
+        if not isinstance(settings, CompressionSettings):
+            raise ConfigError(
+                f"'settings' is {kind_of(settings)}: give CompressionSettings(...), of "
+                "niwaki.evaluation.compression.settings"
+            )
         if self.settings.model:
             raise ConfigError(
                 f"the setting 'model' is '{self.settings.model}': it is for configurations; here, "

@@ -20,6 +20,7 @@ from niwaki.core.objectives import Objective
 from niwaki.core.randomness import derived_seed
 from niwaki.core.registry import nearest
 from niwaki.core.user_modes import usual_modes
+from niwaki.core.wording import kind_of
 from niwaki.evaluation.base import Evaluator, Provenance
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.earlier import informed
@@ -95,6 +96,11 @@ class StudySettings:
         for name in ("objectives", "constraints"):
             if isinstance(given := getattr(self, name), str):
                 raise ConfigError(f"'{name}' is '{given}': give a list, such as ['{given}']")
+            if others := [each for each in given if not isinstance(each, str | Objective)]:
+                raise ConfigError(
+                    f"'{name}' holds {kind_of(others[0])}: give names of values, or `Objective`s, "
+                    "as objectives, and texts such as 'latency_ms <= 2' as constraints"
+                )
 
 
 class Study:

@@ -104,7 +104,8 @@ def _read(
             f"'{typed}' has a class '{strangers[0]}' that the train folder has not: "
             f"its classes are {', '.join(classes)}"
         )
-    files = [(path, classes.index(name)) for name in names for path in _images(folder / name)]
+    numbers = {name: number for number, name in enumerate(classes)}
+    files = [(path, numbers[name]) for name in names for path in _images(folder / name)]
     if not files:
         raise DataError(f"'{typed}' has no images in its subfolders: give at least one")
     recipe: dict[str, JSON] = {

@@ -37,6 +37,11 @@ SETTINGS = CompressionSettings(
 )
 
 
+def test_settings_that_are_none_are_told_what_to_be() -> None:
+    with pytest.raises(ConfigError, match="'settings' is a dict: give CompressionSettings"):
+        CompressionRequest(settings={"only": "prune"})  # type: ignore[arg-type]
+
+
 def test_a_model_is_compressed_exported_and_verified(tmp_path: Path) -> None:
     request = CompressionRequest(n_finalists=2, settings=SETTINGS)
     found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)

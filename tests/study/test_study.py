@@ -529,6 +529,8 @@ def test_settings_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("wrong", [{"objectives": "gain"}, {"constraints": "gain"}])
 def test_a_text_in_the_place_of_a_list_is_told_as_that(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"'objectives' holds a dict: give names of values, or"):
+        StudySettings(("gain", {"name": "price"}))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"' is 'gain': give a list, such as \['gain'\]"):
         StudySettings(**{"objectives": ("gain",), **wrong})
 
