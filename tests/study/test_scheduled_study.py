@@ -17,17 +17,19 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement
+from niwaki.search.listed import Listed
 from niwaki.search.nsga2 import NSGA2
 from niwaki.search.schedulers.asha import ASHA
 from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Told
 from niwaki.study.ledger import encode_line, read_ledger
+from niwaki.study.observer import Silence
 from niwaki.study.report_page import report_data
 from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
 from niwaki.study.tables import front_text, status_json, status_text
 from tests.study.climbing import SCHEDULERS, ClimbingEvaluator, climbing_study
-from tests.study.formulas import FormulaEvaluator, formula_study
+from tests.study.formulas import SPACE, FormulaEvaluator, formula_study
 
 
 def evaluations(folder: Path) -> list[tuple[int, str, float, int, str]]:
@@ -264,3 +266,29 @@ def test_fidelities_that_have_changed_since_a_run_began_are_named(
     others = ClimbingEvaluator(fidelities=Fidelities(levels=levels))
     with pytest.raises(StudyError, match=said):
         climbing_study(tmp_path / "run", others, n=10).run()
+
+
+@dataclass(frozen=True)
+class _Few(ClimbingEvaluator):
+    def initial(self) -> tuple[Candidate, ...]:
+        return tuple(SPACE.decide(lambda _, options, n=n: options[n]) for n in range(3))
+
+
+def test_minutes_that_leave_promotions_are_told_though_nothing_new_is_left(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Hears(Silence):
+        def say(self, sentence: str) -> None:
+            said.append(sentence)
+
+    settings = StudySettings(("gain", "price"), budget=Budget(9, seconds=0.25))
+    study = Study(
+        tmp_path / "run",
+        _Few(seconds=0.1),
+        Listed,
+        settings,
+        make_scheduler=SCHEDULERS["asha"],
+        observer=Hears(),
+    )
+    study.run()
+    assert any("minutes, preparation included, are over" in sentence for sentence in said)
