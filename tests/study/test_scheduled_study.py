@@ -281,7 +281,7 @@ def test_minutes_that_leave_promotions_are_told_though_nothing_new_is_left(tmp_p
         def say(self, sentence: str) -> None:
             said.append(sentence)
 
-    settings = StudySettings(("gain", "price"), budget=Budget(9, seconds=0.25))
+    settings = StudySettings(("gain", "price"), budget=Budget(9, seconds=0.55))
     study = Study(
         tmp_path / "run",
         _Few(seconds=0.1),
