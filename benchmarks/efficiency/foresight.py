@@ -19,7 +19,7 @@ from niwaki.search.base import Problem
 from niwaki.search.surrogate.beliefs import Belief, Normal, learn
 from niwaki.search.surrogate.boxes import Decomposition
 from niwaki.search.surrogate.history import signs_of
-from niwaki.search.surrogate.outlook import Outlook
+from niwaki.search.surrogate.outlook import Believed, Outlook
 from niwaki.search.surrogate.pool import Pool
 
 Array = NDArray[np.float64]
@@ -95,10 +95,12 @@ class _Foreseen(Outlook):
     places: Mapping[str, int]
     foretold: Sequence[Belief]
 
-    def beliefs(self, pool: Pool) -> list[Belief]:
-        """Return the belief about each objective's cost."""
+    def believed(self, pool: Pool) -> Believed:
+        """Return what gives the belief about an objective's cost by name."""
         rows = np.array([self.places[name] for name in pool.identities], dtype=np.int64)
-        return [belief.at(rows) for belief in self.foretold]
+        names = (objective.name for objective in self.problem.objectives)
+        told = zip(names, self.foretold, strict=True)
+        return {name: belief.at(rows) for name, belief in told}.__getitem__
 
 
 def _picked(

@@ -102,12 +102,12 @@ class Outlook:
 
     def beliefs(self, pool: Pool) -> list[Belief]:
         """Return the belief about each objective's cost."""
-        return self._of_objectives(self._believed(pool))
+        return self._of_objectives(self.believed(pool))
 
     def _of_objectives(self, believed: Believed) -> list[Belief]:
         return [believed(objective.name) for objective in self.problem.objectives]
 
-    def _believed(self, pool: Pool) -> Believed:
+    def believed(self, pool: Pool) -> Believed:
         """Return what gives the belief about a value by name, found once for all that ask."""
         return cache(lambda name: self._belief(name, pool))
 
@@ -122,7 +122,7 @@ class Outlook:
 
     def chance(self, pool: Pool) -> Array:
         """Return (n,) probabilities to succeed within all bounds."""
-        return self._chance(pool, self._believed(pool))
+        return self._chance(pool, self.believed(pool))
 
     def _chance(self, pool: Pool, believed: Believed) -> Array:
         chance = np.ones(len(pool))
@@ -151,7 +151,7 @@ class Outlook:
             pool: n candidates.
             levelled: Take all of them to be equally uncertain.
         """
-        believed = self._believed(pool)
+        believed = self.believed(pool)
         beliefs, chance = self._of_objectives(believed), self._chance(pool, believed)
         if levelled:
             beliefs = [belief.levelled() for belief in beliefs]
@@ -160,7 +160,7 @@ class Outlook:
 
     def score(self, pool: Pool, extent: Extent) -> Array:
         """Return (n,) expected gains of hypervolume, each times the chance to be feasible."""
-        believed = self._believed(pool)
+        believed = self.believed(pool)
         return self._gains(self._of_objectives(believed), extent) * self._chance(pool, believed)
 
     def _extent(self, beliefs: list[Belief], chance: Array) -> Extent:
