@@ -28,11 +28,11 @@ from niwaki.export.float_guards import guarded
 from niwaki.export.graph_index import GraphIndex
 from niwaki.export.layers import find_layers
 from niwaki.export.qdq_writer import QdqWriter
-from niwaki.export.regions import Regions, int8_regions
+from niwaki.export.regions import MEAN, Regions, int8_regions
 from niwaki.export.shared_ranges import SharedRanges
 from niwaki.export.tied_weights import tied
 
-_FINEST_OF_MEAN = 128  # steps in one of what the mean is of
+_FINEST_OF_MEAN = 128  # of its steps in one of what it is of: the runtime takes 256 and more
 
 
 def quantize_model(
@@ -79,7 +79,7 @@ def scales(
         name: _affine(sorted(shared.sources(name)), ranges, activation) for name in shared.names
     }
     for operation in regions.operations:
-        if operation.op == "GlobalAveragePool":
+        if operation.op == MEAN:
             given, mean = map(shared.scale_of, (*operation.inputs, *operation.outputs))
             known[mean] = _of_mean(known[mean], known[given], activation)
     names = {tensor: shared.scale_of(tensor) for tensor in regions.quantized}
@@ -91,8 +91,8 @@ def _of_mean(mean: Affine, given: Affine, activation: ActivationType) -> Affine:
 
     It refuses steps that are some billion times those of what the mean is of, as where next to
     nothing is left of a signal, or less than 1/256 of them over the number of pixels, as where the
-    mean was taken away before. A mean is within the range of what it is of, and not known better
-    than to a small part of its steps.
+    mean was taken away before. A mean is within the range of what it is of, so its steps are never
+    wider, and it is not known better than to a small part of these.
     """
     if mean.scale > given.scale:
         return given

@@ -30,6 +30,7 @@ MOVING = (
 _UNARY = ("AveragePool", "GlobalAveragePool", "LeakyRelu", "Sigmoid", "Softmax")
 _BINARY = ("Add", "Mul")
 JOINING = "Concat"
+MEAN = "GlobalAveragePool"
 
 
 @dataclass(frozen=True)

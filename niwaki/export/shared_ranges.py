@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 
 from niwaki.export.graph_index import GraphIndex
-from niwaki.export.regions import JOINING, Operation, Regions, find_operations
+from niwaki.export.regions import JOINING, MEAN, Operation, Regions, find_operations
 
 
 class SharedRanges:
@@ -60,12 +60,17 @@ class SharedRanges:
         return tensor
 
     def _adoptions(self) -> Mapping[str, str]:
-        """Return the concatenation whose scale a tensor takes, where it is read there alone."""
+        """Return the concatenation whose scale a tensor takes, where it is read there alone.
+
+        Not a mean, whose steps go by those of what it is of.
+        """
         adopted = {}
-        for operation in self._regions.operations:
+        operations = self._regions.operations
+        means = {name for each in operations if each.op == MEAN for name in each.outputs}
+        for operation in operations:
             for name in operation.inputs if operation.op == JOINING else ():
                 origin = self._origin(name)
-                if self._ends_in(origin, operation):
+                if origin not in means and self._ends_in(origin, operation):
                     adopted[origin] = operation.outputs[0]
         return adopted
 

@@ -395,6 +395,28 @@ def test_a_mean_of_next_to_nothing_runs_in_int8(given: float, mean: float) -> No
     )
 
 
+class Levels(nn.Module):
+    """Joins the means of maps of which one has far larger values than the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.low, self.high = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 8, 3)
+        self.head = nn.Linear(16, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        low = torch.relu(self.low(x))
+        high = torch.relu(self.high(20.0 * low))
+        means = [nn.functional.adaptive_avg_pool2d(each, 1) for each in (low, high)]
+        answer: torch.Tensor = self.head(torch.cat(means, 1).flatten(1))
+        return answer
+
+
+def test_means_that_are_joined_keep_the_range_of_each() -> None:
+    levels = Calibrated(Levels(), (1, 3, 16, 16))
+    model = levels.quantized(levels.layers)
+    assert max(relative_errors(levels, model)) < 2 * MOST_ERROR
+
+
 def test_signed_and_unsigned_activations_mean_the_same(network: Calibrated) -> None:
     unsigned = run(network.quantized(network.layers), network.images, optimised=False)
     signed = network.quantized(network.layers, ActivationType.S8)
