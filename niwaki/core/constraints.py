@@ -103,7 +103,7 @@ class Constraint:
         sign = _sign(operator, text)
         # Not `left.id`: Python takes the micro sign in it for a Greek letter, and nobody else does.
         name = (ast.get_source_segment(marked, left) or "")[1:]
-        if not isinstance(left, ast.Name) or name == BASELINE or _is_number(name):
+        if not isinstance(left, ast.Name) or name in ("", BASELINE) or _is_number(name):
             raise ConfigError(f"constraint '{text}' must start with a value's name: {_FORM}")
         try:
             scale, offset = _linear(right, text)

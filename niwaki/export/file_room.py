@@ -1,5 +1,6 @@
 """What has room in one ONNX file."""
 
+import torch
 from torch import nn
 
 from niwaki.core.errors import ExportError
@@ -13,7 +14,8 @@ def require_room(module: nn.Module) -> None:
     Raises:
         ExportError: If they do not.
     """
-    n_bytes = sum(values.nbytes for values in (*module.parameters(), *module.buffers()))
+    held = (*module.parameters(), *module.buffers())
+    n_bytes = sum(values.nbytes for values in held if values.layout == torch.strided)
     if n_bytes > _MOST_BYTES:
         raise ExportError(
             f"{type(module).__name__} has {n_bytes / 2**30:.2f} GiB of weights, and one ONNX file "

@@ -457,14 +457,15 @@ def _inferred(function: str, source: ModelSource, seed: int) -> TaskData:
 def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -> TaskData:
     module, check = source.load(), source.require_own_layers
     if source.part:
+        whole = source.whole()
         return infer_for_part(
             loaders,
-            source.whole(),
+            whole,
             source.part,
             module,
             seed=seed,
             check=check,
-            check_whole=source.require_own_layers_of_whole,
+            check_whole=partial(source.require_own_layers, whole=whole),
         )
     return infer_from(loaders, module, seed=seed, check=check)
 

@@ -199,14 +199,16 @@ class SearchLoop:
     def _is_out_of_time(self) -> bool:
         """Whether time ended the search, which may be before its first candidate."""
         history, budget = self.recorder.history, self.budget
-        left = budget.evaluations - history.effort > ROUNDING and not self._has_no_more
-        return left and history.seconds >= budget.seconds
+        is_over = history.seconds >= budget.seconds
+        return is_over and budget.evaluations - history.effort > ROUNDING and not self._has_no_more
 
     @property
     def _has_no_more(self) -> bool:
         """Whether all is asked for, also if time was over before the searcher could say so."""
-        n_asked, size = len(self.recorder.history.candidates_asked()), self.problem.space.size
-        none_new = self._exhausted or self.searcher.n_left == 0 or n_asked >= size
+        history, space = self.recorder.history, self.problem.space
+        known = [*history.candidates_asked(), *(t.candidate for t in history.baseline_of(space))]
+        n_known = len({candidate.key for candidate in known})
+        none_new = self._exhausted or self.searcher.n_left == 0 or n_known >= space.size
         return none_new and self.scheduler.next(may_start=False) is None
 
     def _say_out_of_time(self) -> None:

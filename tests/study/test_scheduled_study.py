@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -292,3 +292,12 @@ def test_minutes_that_leave_promotions_are_told_though_nothing_new_is_left(tmp_p
     )
     study.run()
     assert any("minutes, preparation included, are over" in sentence for sentence in said)
+    longer = replace(settings, budget=Budget(9, seconds=60.0))
+    for again in (longer, settings):
+        said.clear()
+        make_scheduler, observer = SCHEDULERS["asha"], Hears()
+        folder, evaluator = tmp_path / "run", _Few()
+        Study(
+            folder, evaluator, Listed, again, make_scheduler=make_scheduler, observer=observer
+        ).run()
+        assert said == [], "all three are measured at full effort"

@@ -362,6 +362,30 @@ def test_a_search_with_nothing_left_is_not_told_to_allow_more_time(tmp_path: Pat
     assert len(told(tmp_path / "run")) == 3 and said == []
 
 
+@dataclass(frozen=True)
+class _Tiny(FormulaEvaluator):
+    @property
+    def space(self) -> ChoiceSpace:
+        return ChoiceSpace(tuple(Choice(f"x{i}", (0, 1) if i == 0 else (2,)) for i in range(6)))
+
+    def baseline(self) -> Candidate:
+        return self.space.decide(lambda _, options: options[-1])
+
+
+def test_a_space_of_which_the_baseline_alone_was_not_asked_for_has_no_more(tmp_path: Path) -> None:
+    said: list[str] = []
+
+    class Hears(Silence):
+        def say(self, sentence: str) -> None:
+            said.append(sentence)
+
+    settings = StudySettings(("gain", "price"), budget=Budget(10, seconds=60.0))
+    for seconds in (60.0, 0.001):
+        settings = replace(settings, budget=Budget(10, seconds=seconds))
+        Study(tmp_path / "run", _Tiny(), NSGA2, settings, observer=Hears()).run()
+    assert len(told(tmp_path / "run")) == 1 and said == []
+
+
 def test_where_time_ends_what_nothing_was_tried_of_more_time_is_a_remedy(tmp_path: Path) -> None:
     evaluator = _SlowToCount()
     settings = StudySettings(("gain", "price"), ("weight <= -1",), budget=Budget(9, seconds=0.2))

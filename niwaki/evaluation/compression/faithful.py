@@ -120,7 +120,8 @@ def unsureness(
                     weight.mul_(1.0 + _SHAKEN * noise)
             found = answer(shaken)
         for name, values in first.items():
-            furthest[name] = max(furthest[name], _difference(values, found[name]))
+            again = _difference(values, found[name]) if name in found else np.inf
+            furthest[name] = max(furthest[name], again)
     return furthest
 
 

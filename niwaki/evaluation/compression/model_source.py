@@ -117,20 +117,18 @@ class ModelSource:
     def _plain(self) -> nn.Module:
         return in_evaluation(plainly_called(with_plain_weights(self._part)))
 
-    def require_own_layers(self, inputs: torch.Tensor) -> None:
+    def require_own_layers(self, inputs: torch.Tensor, *, whole: nn.Module | None = None) -> None:
         """Check that what `load` returns, a copy, answers as the original by layers of its own.
 
         Args:
             inputs: (n, ...) float32, as it takes them.
+            whole: What `whole` returned, to check that instead.
 
         Raises:
             ConfigError: If it does not.
         """
-        require_own_layers(self.load(), self._original(self.part), inputs)
-
-    def require_own_layers_of_whole(self, inputs: torch.Tensor) -> None:
-        """Check the same of what `whole` returns."""
-        require_own_layers(self.whole(), self._original(""), inputs)
+        own, part = (self.load(), self.part) if whole is None else (whole, "")
+        require_own_layers(own, self._original(part), inputs)
 
     def _original(self, part: str) -> nn.Module:
         """Return the part of the given model that is at a path once it is written plainly."""

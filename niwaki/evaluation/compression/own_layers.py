@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from niwaki.compress.pruning.model_calls import call_model, named_tensors, repeatable
+from niwaki.compress.pruning.model_calls import call_model, in_evaluation, named_tensors, repeatable
 from niwaki.core.errors import ConfigError
-from niwaki.evaluation.compression.as_written import path_as_written
 from niwaki.evaluation.compression.faithful import other_output, unsureness
 from niwaki.evaluation.compression.plain_calls import plain, takes_integers
 
@@ -31,26 +30,23 @@ def require_own_layers(own: nn.Module, original: nn.Module, inputs: Tensor) -> N
 
     Args:
         own: The copy, called plainly, in evaluation mode; left as it is.
-        original: That it was copied from, in any mode; left as it is. If it fails on the inputs,
-            there is nothing to compare.
-        inputs: (n, ...) float32; of integers, if it fails on these.
+        original: That it was copied from, in any mode. It is run, and left as it is but for what
+            lies deeper than in attributes of modules and lists and mappings among these.
+        inputs: (n, ...) float32; taken as integers, too, if the original fails on these.
 
     Raises:
         ConfigError: If it does not.
     """
     numbers = inputs.flip(0)  # others than those that were seen last
-    for given in (numbers.long(),) if takes_integers(own) else (numbers, numbers.long()):
-        with _in_modes_of(own, original):
-            wanted = _answers(original, given)
-        if wanted is not None:
-            break
-    else:
-        return
+    ways = [numbers.long()] if takes_integers(own) else [numbers, numbers.long()]
+    with _in_evaluation(original):
+        answered = [(given, _answers(original, given)) for given in ways]
+    given, wanted = next((pair for pair in answered if pair[1] is not None), (ways[0], None))
     with _Watch(original) as watch:
         found = _answers(own, given)
-    if found is None or _are_other(wanted, found, own, given):
-        raise ConfigError(f"a copy of the model answers otherwise than the model itself: {_WHY}")
-    if watch.met and _depends(own, watch.met, given, found):
+    if wanted is not None and (other := _other(wanted, found, own, given)):
+        raise ConfigError(f"a copy of the model {other} as the model itself does: {_WHY}")
+    if watch.met and found is not None and _depends(own, watch.met, given, found):
         raise ConfigError(
             f"a copy of the model computes with '{next(iter(watch.met))}' of the original, which "
             f"would stay as it is whatever is pruned or quantized: {_WHY}"
@@ -85,18 +81,23 @@ def _answers(model: nn.Module, inputs: Tensor) -> dict[str, NDArray[Any]] | None
     }
 
 
-def _are_other(
+def _other(
     wanted: Mapping[str, NDArray[Any]],
-    found: Mapping[str, NDArray[Any]],
+    found: Mapping[str, NDArray[Any]] | None,
     own: nn.Module,
     inputs: Tensor,
-) -> bool:
+) -> str:
+    """Return what a copy does not do as it should; empty if it answers as is wanted."""
+    if found is None:
+        return "does not run on the same inputs"
     if wanted.keys() != found.keys():
-        return True
+        return "does not have the same outputs"
     if not other_output(wanted, found):
-        return False
+        return ""
+    # One that fails with weights that hardly differ says nothing of how sure it is.
     unsure = unsureness(own, lambda shaken: _answers(shaken, inputs) or found, found)
-    return bool(other_output(wanted, found, unsure))
+    other = other_output(wanted, found, unsure)
+    return f"does not answer '{other}'" if other else ""
 
 
 def _depends(
@@ -110,7 +111,7 @@ def _depends(
     try:
         for tensor in met.values():
             if tensor.is_floating_point():
-                tensor.data = torch.full_like(tensor.data, torch.nan)
+                tensor.data = tensor.data * torch.nan
         after = _answers(own, inputs)
     finally:
         for name, tensor in met.items():
@@ -119,17 +120,13 @@ def _depends(
 
 
 @contextmanager
-def _in_modes_of(own: nn.Module, original: nn.Module) -> Iterator[None]:
-    """Let all parts of the original be in the modes of its copy's for a while.
-
-    Not by its own `eval`, which may do anything, and could not be undone.
-    """
-    before = {part: part.training for part in original.modules()}
-    modes = {path: part.training for path, part in own.named_modules(remove_duplicate=False)}
+def _in_evaluation(original: nn.Module) -> Iterator[None]:
+    """Let a model be in evaluation mode for a while, whatever its own `eval` does."""
+    trainable = [(each, each.requires_grad) for each in original.parameters()]
     try:
-        for path, part in original.named_modules(remove_duplicate=False):
-            part.training = modes.get(path_as_written(path), False)
-        yield
+        with repeatable(original):
+            in_evaluation(original)
+            yield
     finally:
-        for part, training in before.items():
-            part.training = training
+        for parameter, requires_grad in trainable:
+            parameter.requires_grad_(requires_grad)

@@ -39,6 +39,10 @@ class FullEffortView(Searcher):
         self._n_pairs = 0
         self._stale = False
 
+    @property
+    def n_left(self) -> int | None:
+        return self._searcher.n_left
+
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
         if self._stale:
             self._searcher = self._make(self._problem)

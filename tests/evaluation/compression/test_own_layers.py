@@ -185,7 +185,7 @@ def test_a_hook_that_keeps_features_with_the_original_is_refused(
     if ran_before:
         model(INPUTS)
     inputs = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
-    with pytest.raises(ConfigError, match="answers otherwise than the model itself"):
+    with pytest.raises(ConfigError, match=r"does not .* as the model itself does"):
         compress(model, inputs, folder=tmp_path / "run")
 
 
@@ -224,7 +224,7 @@ def test_features_are_found_wherever_they_are_kept(ran_before: bool) -> None:
     model = Nested()
     if ran_before:
         model(torch.zeros(2, 4))
-    with pytest.raises(ConfigError, match="answers otherwise than the model itself"):
+    with pytest.raises(ConfigError, match=r"does not .* as the model itself does"):
         checked(model)
 
 
@@ -232,7 +232,7 @@ def test_a_part_that_learns_from_stale_features_is_refused(tmp_path: Path) -> No
     model = nn.Sequential(Nested(), nn.Linear(4, 2)).eval()
     inputs = torch.randn(200, 4, generator=torch.Generator().manual_seed(0))
     model(inputs[:1])
-    with pytest.raises(ConfigError, match="answers otherwise than the model itself"):
+    with pytest.raises(ConfigError, match=r"does not .* as the model itself does"):
         compress(model, inputs, part="1", folder=tmp_path / "run")
 
 
@@ -267,6 +267,36 @@ def test_who_looks_at_weights_or_draws_or_answers_nan_is_not_refused() -> None:
     model.register_forward_hook(lambda _module, _given, y: y + torch.rand(4) + torch.nan)
     checked(model)
     assert norms
+
+
+class OwnModes(ByHook):
+    """Answers by what its own `train` and `eval` noted, and freezes a layer in them."""
+
+    with_more = True
+
+    def train(self, mode: bool = True) -> "OwnModes":
+        self.with_more = mode
+        self.first.requires_grad_(mode)
+        return super().train(mode)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.first(x)
+        return answer + 1.0 if self.with_more else answer
+
+
+def test_a_model_in_training_mode_may_have_modes_of_its_own() -> None:
+    model = OwnModes().train()
+    ModelSource(module=model).require_own_layers(INPUTS)
+    assert model.training and model.with_more and model.first.weight.requires_grad
+
+
+def test_sparse_tensors_of_the_original_are_seen() -> None:
+    model = CallsByText()
+    model.register_buffer("links", torch.eye(4).to_sparse())
+    links = model.get_buffer("links")
+    model.later = lambda x: torch.sparse.mm(links, x.T).T
+    with pytest.raises(ConfigError, match="computes with 'links' of the original"):
+        checked(model)
 
 
 def test_a_hook_may_watch() -> None:
