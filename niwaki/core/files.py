@@ -22,7 +22,7 @@ UNFINISHED = ".tmp"  # how the name of a file ends that is not whole yet
 _ABANDONED_S = 3600.0  # after this long, what is half written belongs to a process that was killed
 
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError)
-"""What reading something else than was written ends in."""
+"""Errors that reading a damaged file raises."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}

@@ -60,10 +60,11 @@ class FromScratchSettings:
         seeds: Networks that the search starts with: names that the space knows (resnet18, ...), or
             `.json` files of candidates. None to search from scratch.
         baseline: The seed that relative constraints refer to; the first one if empty.
-        proxies: Zero-cost proxies by which searchers sort out what would learn nothing before they
-            choose, such as [snip, synflow]; a function of yours by its path, `my_file.py:function`,
-            gets an untrained network and a `Batch`. Each costs about as much as a step or two of
-            training, for some dozens of candidates per evaluation. None: nobody guesses.
+        proxies: Zero-cost proxies by which `surrogate` sorts out what would learn nothing before it
+            chooses, in spaces too large to be counted, such as [snip, synflow]; a function of yours
+            by its path, `my_file.py:function`, gets an untrained network and a `Batch`. Each costs
+            about as much as a step or two of training, for some dozens of candidates per
+            evaluation. None: nobody guesses.
         max_memory_mib: A candidate whose training is estimated to need more is not built.
         checkpoints_mib: Disk for trainings that can be continued, with `recipe.schedule: full`; 0
             keeps none.

@@ -16,7 +16,7 @@ Propose: TypeAlias = Callable[[np.random.Generator], Candidate]
 
 MUTATIONS = 16  # steps away from a proposal that was asked before
 SAMPLES = 24  # then uniform draws, before the space is walked through in order
-MOST_IN_VAIN = 100_000  # steps of that walk beyond as many as there are known candidates
+MOST_IN_VAIN = 20_000  # steps of that walk beyond as many as there are known candidates
 
 
 class Asked:

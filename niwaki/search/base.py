@@ -142,7 +142,7 @@ class Searcher(ABC):
 
     @abstractmethod
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
-        """Return up to `n` new candidates; fewer, or none, only if the space has no more.
+        """Return up to `n` new candidates; fewer, or none, only if no more is found.
 
         Args:
             n: How many are wanted, at least 1.

@@ -363,6 +363,8 @@ class Compressed:
         """Return the front, what it is compared with, and which model was chosen."""
         return {
             "summary": self.summary(),
+            "by_files": self.by_files,
+            "int8_by_file": self.int8_by_file,
             "original": dict(self.original.values),
             "int8": None if self.int8 is None else dict(self.int8.values),
             **self.front.to_json(),

@@ -170,7 +170,8 @@ def run_predictor(
 
     Fitting a few hundred evaluations takes seconds; what was learned is kept in the run's folder
     `predictor/`. Evaluations at a part of the full effort are left out, and of more than
-    `MOST_ROWS` an even share is learned from: fitting takes a second for every few hundred.
+    `MOST_ROWS` an even share is learned from, in which values that few have keep theirs: fitting
+    takes a second for every few hundred.
 
     Args:
         run: Finished or not.

@@ -53,7 +53,7 @@ class SearchLoop:
     wanted: tuple[str, ...]
     budget: Budget
     observer: Observer
-    _exhausted: bool = field(default=False, init=False)  # whether the space has no more
+    _exhausted: bool = field(default=False, init=False)  # whether the searcher found no more
     _counts: dict[int, Mapping[str, float]] = field(default_factory=dict, init=False)
     _miscounted: bool = field(default=False, init=False)  # whether that was told
 
@@ -185,7 +185,7 @@ class SearchLoop:
         if not history.n_paid:
             raise StudyError(
                 f"none of {len(history.trials)} candidates keeps to the constraints"
-                f"{', and there are no more' if self._has_no_more else ''}; of the nearest, "
+                f"{', and no more were found' if self._has_no_more else ''}; of the nearest, "
                 f"{self._nearest_miss}: {'allow more minutes, or ' if self._is_out_of_time else ''}"
                 f"{LOOSEN}"
             )

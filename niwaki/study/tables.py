@@ -152,10 +152,8 @@ def _spare_lines(run: Run) -> list[str]:
         return []
     more = "more " if run.front.models else ""
     those = "model of the search's front was" if n == 1 else "models of the search's front were"
-    return [
-        f"{n} {more}{those} not exported: run the same command again, and with more finalists if "
-        "it had ended"
-    ]
+    remedy = "run the same command again; if the search had ended, with more finalists"
+    return [f"{n} {more}{those} not exported: {remedy}"]
 
 
 def export_line(run: Run) -> str:

@@ -130,8 +130,8 @@ def test_models_that_alone_keep_to_a_wish_are_told_without_another_remedy(tmp_pa
     assert least < min(model.values["price"] for model in run.front.models)
     assert front_text(run.wishing(within=[f"price <= {least}"])).splitlines() == [
         "the front is empty: no model that was exported keeps to the constraints",
-        "1 model of the search's front was not exported: run the same command again, and with more "
-        "finalists if it had ended",
+        "1 model of the search's front was not exported: run the same command again; if the search "
+        "had ended, with more finalists",
     ]
 
 

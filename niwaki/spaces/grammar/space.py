@@ -365,7 +365,9 @@ class GrammarSpace(WholeSpace):
         ways = self.grammar.productions
         nesting = tuple(way for way in ways if way.label not in self.grammar.sequences)
         heights = greatest_heights(replace(self.grammar, productions=nesting))
-        if set(heights) >= set(self.grammar.by_symbol):
+        kinds = {(way.symbol, way.label) for way in ways if way.label in self.grammar.sequences}
+        takes_turns = len(kinds) > len({symbol for symbol, _ in kinds})
+        if set(heights) >= set(self.grammar.by_symbol) and not takes_turns:
             # A sequence may stand on each level, and a symbol of sequences alone ends in one more.
             return 2 * max(heights.values()) > self.budget.depth
         return self.budget.operations - 1 > self.budget.depth

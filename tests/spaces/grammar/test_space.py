@@ -1,6 +1,7 @@
 """The laws of a space, operators, budgets, encodings."""
 
 import itertools
+import math
 import pickle
 import subprocess
 import sys
@@ -301,3 +302,11 @@ def test_text_and_yaml_read_alike(tmp_path: Path) -> None:
     assert [(w.symbol, w.spelled, w.weight) for w in one.productions] == [
         (w.symbol, w.spelled, w.weight) for w in two.productions
     ]
+
+
+def test_sequences_that_nest_by_turns_may_be_cut_by_depth() -> None:
+    grammar = read_grammar("start S\nterminal a, b\nS -> x: S S [0.2] | seq: S S [0.2] | a | b")
+    shallow = GrammarSpace(grammar, Budget(operations=4, depth=2))
+    assert shallow.size == math.inf, "it is not counted how many the limit leaves"
+    deep = GrammarSpace(grammar, Budget(operations=4, depth=9))
+    assert deep.size == len(set(every_candidate(deep)))
