@@ -23,13 +23,13 @@ from niwaki.search.schedulers.asha import ASHA
 from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Told
 from niwaki.study.ledger import encode_line, read_ledger
-from niwaki.study.observer import Silence
 from niwaki.study.report_page import report_data
 from niwaki.study.run import Run
 from niwaki.study.study import Study, StudySettings
 from niwaki.study.tables import front_text, status_json, status_text
 from tests.study.climbing import SCHEDULERS, ClimbingEvaluator, climbing_study
 from tests.study.formulas import SPACE, FormulaEvaluator, formula_study
+from tests.study.hearing import Hears
 
 
 def evaluations(folder: Path) -> list[tuple[int, str, float, int, str]]:
@@ -275,12 +275,7 @@ class _Few(ClimbingEvaluator):
 
 
 def test_minutes_that_leave_promotions_are_told_though_nothing_new_is_left(tmp_path: Path) -> None:
-    said: list[str] = []
-
-    class Hears(Silence):
-        def say(self, sentence: str) -> None:
-            said.append(sentence)
-
+    hearing = Hears()
     settings = StudySettings(("gain", "price"), budget=Budget(9, seconds=0.55))
     study = Study(
         tmp_path / "run",
@@ -288,16 +283,16 @@ def test_minutes_that_leave_promotions_are_told_though_nothing_new_is_left(tmp_p
         Listed,
         settings,
         make_scheduler=SCHEDULERS["asha"],
-        observer=Hears(),
+        observer=hearing,
     )
     study.run()
-    assert any("minutes, preparation included, are over" in sentence for sentence in said)
+    assert any("minutes, preparation included, are over" in sentence for sentence in hearing.said)
     longer = replace(settings, budget=Budget(9, seconds=60.0))
     for again in (longer, settings):
-        said.clear()
-        make_scheduler, observer = SCHEDULERS["asha"], Hears()
+        hearing.said.clear()
+        make_scheduler, observer = SCHEDULERS["asha"], hearing
         folder, evaluator = tmp_path / "run", _Few()
         Study(
             folder, evaluator, Listed, again, make_scheduler=make_scheduler, observer=observer
         ).run()
-        assert said == [], "all three are measured at full effort"
+        assert hearing.said == [], "all three are measured at full effort"

@@ -31,12 +31,12 @@ from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.study.budget import Budget
 from niwaki.study.events import Asked, Baseline, Told
 from niwaki.study.ledger import read_ledger
-from niwaki.study.observer import Silence
 from niwaki.study.run import Run, load_front
 from niwaki.study.study import BASELINE_NUMBER, Study, StudySettings
 from niwaki.study.tables import front_text
 from niwaki.testing.toys import joint_toy
 from tests.study.formulas import SPACE, FormulaEvaluator, formula_study
+from tests.study.hearing import Hears
 
 
 def told(folder: Path) -> list[tuple[int, str, str]]:
@@ -327,39 +327,30 @@ class _SlowToCount(FormulaEvaluator):
 
 
 def test_a_search_that_ends_by_the_clock_says_so(tmp_path: Path) -> None:
-    said: list[str] = []
-
-    class Hears(Silence):
-        def say(self, sentence: str) -> None:
-            said.append(sentence)
+    hearing = Hears()
 
     def search(budget: Budget) -> None:
         settings = StudySettings(("gain", "price"), budget=budget)
-        Study(tmp_path / "run", _Slow(), NSGA2, settings, observer=Hears()).run()
+        Study(tmp_path / "run", _Slow(), NSGA2, settings, observer=hearing).run()
 
     search(Budget(10, seconds=0.3))
-    assert said == [
+    assert hearing.said == [
         "the budget's 0.005 minutes, preparation included, are over after 0 of 10 evaluations: to "
         "search on, allow more and start the same search again"
     ]
     search(Budget(10, seconds=600.0))
-    assert (len(said), len(told(tmp_path / "run"))) == (1, 10)
+    assert (len(hearing.said), len(told(tmp_path / "run"))) == (1, 10)
     search(Budget(10, seconds=0.3))
-    assert len(said) == 1, "its evaluations are spent, too"
+    assert len(hearing.said) == 1, "its evaluations are spent, too"
 
 
 def test_a_search_with_nothing_left_is_not_told_to_allow_more_time(tmp_path: Path) -> None:
-    said: list[str] = []
-
-    class Hears(Silence):
-        def say(self, sentence: str) -> None:
-            said.append(sentence)
-
+    hearing = Hears()
     settings = StudySettings(("gain", "price"), budget=Budget(10, seconds=60.0))
     Study(tmp_path / "run", _Few(), Listed, settings).run()
     over = replace(settings, budget=Budget(10, seconds=0.01))
-    Study(tmp_path / "run", _Few(), Listed, over, observer=Hears()).run()
-    assert len(told(tmp_path / "run")) == 3 and said == []
+    Study(tmp_path / "run", _Few(), Listed, over, observer=hearing).run()
+    assert len(told(tmp_path / "run")) == 3 and hearing.said == []
 
 
 @dataclass(frozen=True)
@@ -373,17 +364,12 @@ class _Tiny(FormulaEvaluator):
 
 
 def test_a_space_of_which_the_baseline_alone_was_not_asked_for_has_no_more(tmp_path: Path) -> None:
-    said: list[str] = []
-
-    class Hears(Silence):
-        def say(self, sentence: str) -> None:
-            said.append(sentence)
-
+    hearing = Hears()
     settings = StudySettings(("gain", "price"), budget=Budget(10, seconds=60.0))
     for seconds in (60.0, 0.001):
         settings = replace(settings, budget=Budget(10, seconds=seconds))
-        Study(tmp_path / "run", _Tiny(), NSGA2, settings, observer=Hears()).run()
-    assert len(told(tmp_path / "run")) == 1 and said == []
+        Study(tmp_path / "run", _Tiny(), NSGA2, settings, observer=hearing).run()
+    assert len(told(tmp_path / "run")) == 1 and hearing.said == []
 
 
 def test_where_time_ends_what_nothing_was_tried_of_more_time_is_a_remedy(tmp_path: Path) -> None:

@@ -40,8 +40,8 @@ def require_own_layers(own: nn.Module, original: nn.Module, inputs: Tensor) -> N
     numbers = inputs.flip(0)  # others than those that were seen last
     ways = [numbers.long()] if takes_integers(own) else [numbers, numbers.long()]
     with _in_evaluation(original):
-        answered = [(given, _answers(original, given)) for given in ways]
-    given, wanted = next((pair for pair in answered if pair[1] is not None), (ways[0], None))
+        answered = ((given, _answers(original, given)) for given in ways)
+        given, wanted = next((pair for pair in answered if pair[1] is not None), (ways[0], None))
     with _Watch(original) as watch:
         found = _answers(own, given)
     if wanted is not None and (other := _other(wanted, found, own, given)):
@@ -129,4 +129,5 @@ def _in_evaluation(original: nn.Module) -> Iterator[None]:
             yield
     finally:
         for parameter, requires_grad in trainable:
-            parameter.requires_grad_(requires_grad)
+            if parameter.requires_grad != requires_grad:
+                parameter.requires_grad_(requires_grad)
