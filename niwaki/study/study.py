@@ -272,7 +272,8 @@ class Study:
             )
             problem = informed(problem, [run.search for run in earlier])
             searcher, scheduler = self._resumed(problem, recorder.history)
-            self._announce(searcher, recorder.history)
+            if isinstance(scheduler, FullEffort):  # others promote as it goes
+                self._announce(searcher, recorder.history)
             SearchLoop(
                 problem,
                 self._evaluator.fidelities,

@@ -121,13 +121,25 @@ def _depends(
 
 @contextmanager
 def _in_evaluation(original: nn.Module) -> Iterator[None]:
-    """Let a model be in evaluation mode for a while, whatever its own `eval` does."""
-    trainable = [(each, each.requires_grad) for each in original.parameters()]
+    """Let a model be in evaluation mode for a while, whatever its own `eval` does.
+
+    That may merge weights or freeze them, which is undone.
+    """
+    modes = [(part, part.training) for part in original.modules()]
+    if not any(training for _, training in modes):
+        yield
+        return
+    kept = [
+        (each, each.requires_grad, each.data, each.data.clone()) for each in original.parameters()
+    ]
     try:
         with repeatable(original):
             in_evaluation(original)
             yield
     finally:
-        for parameter, requires_grad in trainable:
+        for parameter, requires_grad, data, values in kept:
+            parameter.data = data.copy_(values)
             if parameter.requires_grad != requires_grad:
                 parameter.requires_grad_(requires_grad)
+        for part, training in modes:  # also scripted ones
+            part.training = training

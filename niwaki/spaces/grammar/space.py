@@ -362,10 +362,15 @@ class GrammarSpace(WholeSpace):
 
     def _deep(self) -> bool:
         """Whether the limit on depth may rule a tree out."""
-        ways = self.grammar.productions
-        nesting = tuple(way for way in ways if way.label not in self.grammar.sequences)
+        items = self.grammar.sequences
+        flat = {  # whose items are of its own symbol, and never it again
+            way
+            for way in self.grammar.productions
+            if not way.renames and items.get(way.label) == way.symbol
+        }
+        nesting = tuple(way for way in self.grammar.productions if way not in flat)
         heights = greatest_heights(replace(self.grammar, productions=nesting))
-        kinds = {(way.symbol, way.label) for way in ways if way.label in self.grammar.sequences}
+        kinds = {(way.symbol, way.label) for way in flat}
         takes_turns = len(kinds) > len({symbol for symbol, _ in kinds})
         if set(heights) >= set(self.grammar.by_symbol) and not takes_turns:
             # A sequence may stand on each level, and a symbol of sequences alone ends in one more.

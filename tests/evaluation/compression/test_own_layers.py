@@ -270,11 +270,13 @@ def test_who_looks_at_weights_or_draws_or_answers_nan_is_not_refused() -> None:
 
 
 class OwnModes(ByHook):
-    """Answers by what its own `train` and `eval` noted, and freezes a layer in them."""
+    """Answers by what its own `train` and `eval` noted, and merges and freezes weights in them."""
 
     with_more = True
 
     def train(self, mode: bool = True) -> "OwnModes":
+        if self.with_more != mode:
+            self.first.weight.data += self.other.weight.data * (-1.0 if mode else 1.0)
         self.with_more = mode
         self.first.requires_grad_(mode)
         return super().train(mode)
@@ -285,9 +287,14 @@ class OwnModes(ByHook):
 
 
 def test_a_model_in_training_mode_may_have_modes_of_its_own() -> None:
+    with pytest.warns(DeprecationWarning):
+        scripted = torch.jit.script(nn.Identity())
     model = OwnModes().train()
+    model.scripted = scripted
+    before = model.first.weight.clone()
     ModelSource(module=model).require_own_layers(INPUTS)
-    assert model.training and model.with_more and model.first.weight.requires_grad
+    assert all(part.training for part in model.modules()) and model.with_more
+    assert torch.equal(model.first.weight, before) and model.first.weight.requires_grad
 
 
 def test_sparse_tensors_of_the_original_are_seen() -> None:

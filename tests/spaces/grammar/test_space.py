@@ -304,9 +304,17 @@ def test_text_and_yaml_read_alike(tmp_path: Path) -> None:
     ]
 
 
-def test_sequences_that_nest_by_turns_may_be_cut_by_depth() -> None:
-    grammar = read_grammar("start S\nterminal a, b\nS -> x: S S [0.2] | seq: S S [0.2] | a | b")
-    for depth in (2, 3, 9):
-        space = GrammarSpace(grammar, Budget(operations=5, depth=depth))
-        assert space.size in (len(set(every_candidate(space))), math.inf)
-    assert math.isfinite(space.size), "nothing is as deep as that"
+@pytest.mark.parametrize(
+    ("productions", "n", "depth", "n_walked"),
+    [
+        ("S -> x: S S [0.2] | seq: S S [0.2] | a | b", 5, 3, 2778),
+        ("S -> x: M M | a\nM -> x: M M [0.2] | f: S c [0.2] | b", 9, 4, 1202),
+    ],
+)
+def test_sequences_that_nest_in_others_may_be_cut_by_depth(
+    productions: str, n: int, depth: int, n_walked: int
+) -> None:
+    grammar = read_grammar(f"start S\nterminal a, b, c\n{productions}")
+    assert GrammarSpace(grammar, Budget(operations=n, depth=depth)).size in (n_walked, math.inf)
+    deep = Budget(operations=n, depth=n)
+    assert n_walked < GrammarSpace(grammar, deep).size < math.inf
