@@ -1,7 +1,7 @@
 """Whether a model answers the same each time, and what is written of it answers so, too."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -22,6 +22,8 @@ _APART = 1e-3
 _ROUNDING = 1e-6
 _SHAKEN = 1e-6  # relative change of weights, as large as what another order of sums does
 _N_SHAKEN = 3
+
+Answer: TypeAlias = Callable[[nn.Module], Mapping[str, NDArray[Any]]]
 
 
 def require_faithful(model: onnx.ModelProto, module: nn.Module, feeds: Mapping[str, Any]) -> None:
@@ -50,9 +52,7 @@ def require_faithful(model: onnx.ModelProto, module: nn.Module, feeds: Mapping[s
             "let the model do so"
         )
     found = infer(model, feeds, settings=SessionSettings())
-    if other_output(first, found) and (
-        other := other_output(first, found, unsureness(module, answer, first))
-    ):
+    if other := clearly_other(first, found, module, answer):
         raise ExportError(
             f"the model is written wrongly, as by torch's exporter: output '{other}' of the file "
             f"is another than its own, by up to {_difference(first[other], found[other]):.2g}. "
@@ -83,9 +83,7 @@ def mixing(module: nn.Module, inputs: NDArray[Any], names: Sequence[str]) -> str
                 "or a batch norm without running statistics"
             )
     first = {name: each[:1] for name, each in both.items() if each.shape[:1] == (2,)}
-    if not other_output(first, alone):
-        return ""
-    other = other_output(first, alone, unsureness(module, answer, both))
+    other = clearly_other(first, alone, module, answer)
     if not other:
         return ""
     return (
@@ -94,21 +92,36 @@ def mixing(module: nn.Module, inputs: NDArray[Any], names: Sequence[str]) -> str
     )
 
 
-def unsureness(
+def clearly_other(
+    wanted: Mapping[str, NDArray[Any]],
+    found: Mapping[str, NDArray[Any]],
     module: nn.Module,
-    answer: Callable[[nn.Module], Mapping[str, NDArray[Any]]],
-    first: Mapping[str, NDArray[Any]],
-) -> dict[str, float]:
+    answer: Answer,
+) -> str:
+    """Return the name of the first output that differs by more than a model is sure of.
+
+    Args:
+        wanted: By name.
+        found: The same names.
+        module: Whose outputs these are, in evaluation mode; left as it is.
+        answer: Gives the outputs of a model that is like it, by these names and perhaps others.
+
+    Returns:
+        An empty string if none does.
+    """
+    if not other_output(wanted, found):
+        return ""
+    return other_output(wanted, found, _unsureness(module, answer))
+
+
+def _unsureness(module: nn.Module, answer: Answer) -> dict[str, float]:
     """Return how far each output goes if weights change in their last digits.
 
     A model that rounds, or chooses, inside does so otherwise at some places then, and so it may
     where it is computed in another order.
-
-    Args:
-        module: In evaluation mode; left as it is.
-        answer: Gives the outputs of a model that is like it.
-        first: What it gives of `module`.
     """
+    with repeatable(module):
+        first = answer(module)
     furthest = dict.fromkeys(first, 0.0)
     generator = torch.Generator().manual_seed(0)
     for _ in range(_N_SHAKEN):

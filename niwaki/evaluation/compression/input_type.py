@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from niwaki.compress.pruning.model_calls import named_tensors, repeatable
+from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import DataError
 from niwaki.evaluation.compression.faithful import other_output
-from niwaki.evaluation.compression.plain_calls import take_integers
+from niwaki.evaluation.compression.plain_calls import named_arrays, take_integers
 from niwaki.export.user_code import place_of
 
 
@@ -77,10 +77,9 @@ def _call(
 ) -> _Called:
     try:
         with torch.no_grad(), repeatable(module):
-            found = list(named_tensors(module(torch.from_numpy(inputs))))
+            answers = named_arrays(module(torch.from_numpy(inputs)))
     except Exception as error:  # the model's own code runs here: it may raise anything
         return _Called(failure=error)
-    answers = {name or "output": each.detach().float().cpu().numpy() for name, each in found}
     return _Called(answers, other=other_output(wanted, answers) if wanted is not None else "")
 
 

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from niwaki.compress.pruning.model_calls import call_model, in_evaluation, named_tensors, repeatable
+from niwaki.compress.pruning.model_calls import call_model, in_evaluation, repeatable
 from niwaki.core.errors import ConfigError
-from niwaki.evaluation.compression.faithful import other_output, unsureness
-from niwaki.evaluation.compression.plain_calls import plain, takes_integers
+from niwaki.evaluation.compression.faithful import clearly_other, other_output
+from niwaki.evaluation.compression.plain_calls import named_arrays, plain, takes_integers
 
 _WHY = (
     "what copying leaves as it is, such as a hook or another function that is no method, knows the "
@@ -73,12 +73,10 @@ def _answers(model: nn.Module, inputs: Tensor) -> dict[str, NDArray[Any]] | None
     """Return what a model answers, each flat; None if it fails."""
     try:
         with torch.no_grad(), repeatable(model):
-            found = list(named_tensors(plain(call_model(model, inputs.clone()))))
+            found = named_arrays(plain(call_model(model, inputs.clone())))
     except Exception:  # the model's own code runs here: it may raise anything
         return None
-    return {
-        name or "output": values.detach().float().cpu().numpy().ravel() for name, values in found
-    }
+    return {name: values.ravel() for name, values in found.items()}
 
 
 def _other(
@@ -92,11 +90,8 @@ def _other(
         return "does not run on the same inputs"
     if wanted.keys() != found.keys():
         return "does not have the same outputs"
-    if not other_output(wanted, found):
-        return ""
     # One that fails with weights that hardly differ says nothing of how sure it is.
-    unsure = unsureness(own, lambda shaken: _answers(shaken, inputs) or found, found)
-    other = other_output(wanted, found, unsure)
+    other = clearly_other(wanted, found, own, lambda like: _answers(like, inputs) or found)
     return f"does not answer '{other}'" if other else ""
 
 

@@ -10,8 +10,10 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import fx, nn
 
+from niwaki.compress.pruning.model_calls import named_tensors
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.devices import layout_for
 from niwaki.evaluation.own_forward import forward_of, give_forward
@@ -120,6 +122,12 @@ def plain(answer: Any) -> Any:
         tensors = tuple(found.values())
         return tensors if len(tensors) > 1 else tensors[0]
     return {name if not name[0].isdigit() else f"output_{name}": t for name, t in found.items()}
+
+
+def named_arrays(answer: Any) -> dict[str, NDArray[Any]]:
+    """Return the tensors of an answer by name, as float arrays; one alone is `output`."""
+    named = named_tensors(answer)
+    return {name or "output": each.detach().float().cpu().numpy() for name, each in named}
 
 
 def _leaves(value: Any, name: str) -> dict[str, Any]:
