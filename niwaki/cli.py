@@ -39,6 +39,7 @@ Weigh = Annotated[
     list[str] | None,
     typer.Option(help="objective=number: how much it matters where the knee is; may be repeated."),
 ]
+Goal = Annotated[str, typer.Option(help="One goal of a run that has several; all if empty.")]
 RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quickstart.")]
 
 
@@ -241,6 +242,7 @@ def status(run: RunPath, as_json: Json = False) -> None:
 @app.command()
 def front(
     run: RunPath,
+    goal: Goal = "",
     within: Within = None,
     weigh: Weigh = None,
     as_json: Json = False,
@@ -254,7 +256,7 @@ def front(
 
     if as_json and as_csv:
         raise ConfigError("give either --json or --csv")
-    found = Run.read(run).wishing(within or (), weights_of(weigh or ()))
+    found = Run.read(run, goal=goal).wishing(within or (), weights_of(weigh or ()))
     if as_json:
         _print_json(found.front.to_json())
     elif as_csv and not sys.stdout.isatty():  # for programs: as in the run's own file
@@ -273,6 +275,7 @@ def export(
         str,
         typer.Option(help="all, chosen, knee, best:<objective>, or the first digits of a key."),
     ] = "all",
+    goal: Goal = "",
     within: Within = None,
     weigh: Weigh = None,
     as_json: Json = False,
@@ -285,7 +288,7 @@ def export(
 
     if weigh and model != KNEE:
         raise ConfigError(f"'--weigh' says which model is the knee: give '--model {KNEE}' with it")
-    found = Run.read(run).wishing(within or (), weights_of(weigh or ()))
+    found = Run.read(run, goal=goal).wishing(within or (), weights_of(weigh or ()))
     if not found.front.models:
         raise ExportError(front_text(found))
     _verify(found.front.export(to, which=model), as_json=as_json)
@@ -331,13 +334,14 @@ def report(
     to: Annotated[
         Path | None, typer.Option(help="The HTML file; in the run folder if not given.")
     ] = None,
+    goal: Goal = "",
     as_json: Json = False,
 ) -> None:
     """Write one offline HTML page: fronts, progress, failures."""
     from niwaki.study.report_page import write_report
     from niwaki.study.run import Run
 
-    page = write_report(Run.read(run), to)
+    page = write_report(Run.read(run, goal=goal), to)
     if as_json:
         _print_json({"report": str(page), "size_bytes": page.stat().st_size})
     else:

@@ -6,7 +6,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from niwaki.config.reader import SECTIONS, ObjectiveConfig, StudyConfig, read_config
+from niwaki.config.reader import (
+    SECTIONS,
+    GoalConfig,
+    ObjectiveConfig,
+    StudyConfig,
+    read_config,
+)
 from niwaki.core.blame import raised_by
 from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError
@@ -22,6 +28,7 @@ from niwaki.study.budget import Budget
 from niwaki.study.executors.base import Executor
 from niwaki.study.observer import Observer, Silence
 from niwaki.study.study import Study, StudySettings
+from niwaki.study.wishes import GoalSettings
 from niwaki.targets.base import Target
 from niwaki.tasks.base import TaskData
 
@@ -82,6 +89,7 @@ def build_study(config: StudyConfig, folder: Path, *, observer: Observer | None 
         partial(_searcher, kind, settings),
         StudySettings(
             objectives=tuple(map(_objective, config.objectives)),
+            goals={name: _goal(goal) for name, goal in (config.goals or {}).items()},
             constraints=config.constraints,
             budget=Budget(config.budget.evaluations, config.budget.minutes * 60 or math.inf),
             n_finalists=config.finalists,
@@ -202,6 +210,10 @@ def _executor(kind: str, settings: Any, logs: Path, evaluator: Evaluator) -> Exe
         raise cannot_write(logs, error) from error
     executor: Executor = _made("executor", kind, evaluator, settings, named={"logs": logs})
     return executor
+
+
+def _goal(given: GoalConfig) -> GoalSettings:
+    return GoalSettings(tuple(map(_objective, given.objectives)), given.constraints, given.task)
 
 
 def _objective(given: str | ObjectiveConfig) -> str | Objective:

@@ -48,6 +48,24 @@ class ObjectiveConfig:
 
 
 @dataclass(frozen=True)
+class GoalConfig:
+    """What is wanted of the networks of one goal.
+
+    Attributes:
+        objectives: Values to make good: names, or names with directions.
+        constraints: Bounds on its networks, beside those on the networks of all goals.
+        task: Its networks are exported so that they answer this task alone; empty for all.
+    """
+
+    objectives: tuple[str | ObjectiveConfig, ...]
+    constraints: tuple[str, ...] = ()
+    task: str = ""
+
+    def __post_init__(self) -> None:
+        _require_readable(self.objectives, self.constraints)
+
+
+@dataclass(frozen=True)
 class BudgetConfig:
     """When to stop, over all workers and all sessions.
 
@@ -98,7 +116,7 @@ class StudyConfig:
 
     Attributes:
         evaluator: How candidates are scored.
-        objectives: Values to make good: names, or names with directions.
+        objectives: Values to make good: names, or names with directions; none if there are goals.
         name: Of the run folder, under `runs/`; the file's name if empty.
         seed: Of everything random, at least 0.
         data: What networks are trained and scored on.
@@ -113,10 +131,11 @@ class StudyConfig:
         finalists: Models of the front that are exported and measured from their files.
         learn_from: Folders of earlier runs of the same space, the most alike first: begins with the
             best of them, and `surrogate` learns from all that they measured.
+        goals: By name, in the place of objectives: one search, and a front for each of them.
     """
 
     evaluator: Mapping[str, Any]
-    objectives: tuple[str | ObjectiveConfig, ...]
+    objectives: tuple[str | ObjectiveConfig, ...] = ()
     name: str = ""
     seed: int = 0
     data: Mapping[str, Any] | None = None
@@ -130,13 +149,19 @@ class StudyConfig:
     budget: BudgetConfig = field(default_factory=BudgetConfig)
     finalists: int = 12
     learn_from: tuple[str, ...] | None = None
+    goals: Mapping[str, GoalConfig] | None = None
 
     def __post_init__(self) -> None:
         require_at_least(self, {"seed": 0, "finalists": 0})
-        if not self.objectives:
-            raise ConfigError("'objectives' is empty: give at least one, such as latency_ms")
-        for text in self.constraints:
-            Constraint.parse(text)  # its names are checked once the data are known
+        if not self.goals:
+            _require_readable(self.objectives, self.constraints)
+            return
+        if self.objectives:
+            raise ConfigError(
+                "'objectives' is given beside 'goals', which have objectives of their own: leave "
+                "one of them out"
+            )
+        _require_readable(None, self.constraints)
 
     def section(self, name: str) -> tuple[str, Any]:
         """Return kind and settings of a section that names a plug-in.
@@ -180,6 +205,14 @@ class StudyConfig:
             plain[name] = {"kind": kind, **_plain(settings)} if kind else None
         resolved: dict[str, JSON] = json.loads(json.dumps(plain, default=str))
         return resolved
+
+
+def _require_readable(objectives: Sequence[object] | None, constraints: Sequence[str]) -> None:
+    """Raise if there are no objectives, or a constraint cannot be read."""
+    if objectives is not None and not objectives:
+        raise ConfigError("'objectives' is empty: give at least one, such as latency_ms")
+    for text in constraints:
+        Constraint.parse(text)  # its names are checked once the data are known
 
 
 def read_config(path: Path | str, *, name: str = "", overrides: Sequence[str] = ()) -> StudyConfig:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
@@ -157,6 +158,17 @@ class Evaluator(ABC):
                 With any other error of niwaki, too, the others are still exported.
             VerificationError: If the file does not compute what the network computes.
         """
+
+    def alone(self, task: str) -> "Evaluator":
+        """Return what exports the same candidates as networks that answer one task alone.
+
+        Raises:
+            ConfigError: If there are no such networks, as here, or no such task.
+        """
+        raise ConfigError(
+            f"{type(self).__name__} gives no networks of one task: leave 'task: {task}' out, and "
+            "the goal's networks answer all; or choose the evaluator 'supernet'"
+        )
 
     def has_exported(self, folder: Path) -> bool:  # noqa: ARG002
         """Return whether what `export` wrote to a folder is there, whole; else it is written anew.

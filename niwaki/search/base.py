@@ -159,7 +159,8 @@ class Searcher(ABC):
 
     @abstractmethod
     def resume(self, asked: Sequence[Candidate]) -> None:
-        """Take note of the candidates that an earlier process asked for, in order of asking.
+        """Take note of candidates that others asked for, in order of asking.
 
-        Called at most once, before the first `ask`; `tell` follows for those that finished.
+        That is an earlier process, before the first `ask`, or between two of them a searcher that
+        searches the same space for another goal. `tell` follows for those that finished.
         """

@@ -103,7 +103,7 @@ class OptunaSearcher(Searcher):
 
     def resume(self, asked: Sequence[Candidate]) -> None:
         # Not before the next ask: what was told first, such as a baseline, is Optuna's first trial.
-        self._to_replay = list(asked)
+        self._to_replay.extend(asked)
 
     def _ask_one(self) -> list[Candidate]:
         """Return one new candidate, or none if there is no more."""

@@ -1,12 +1,14 @@
 """What a study is about, as its run folder tells it: `study.json`."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from niwaki.core.constraints import Constraint
 from niwaki.core.errors import LedgerError, RunFolderError
 from niwaki.core.files import DAMAGE, write_text_atomically
+from niwaki.core.goals import Goal, goal_named
 from niwaki.core.objectives import Objective
 
 SCHEMA = 1
@@ -19,11 +21,13 @@ class StudyDescription:
 
     Attributes:
         name: Of the study.
-        objectives: What is wanted.
-        constraints: Bounds as text, perhaps relative to the baseline.
+        objectives: What is wanted; of several goals, the objectives of all.
+        constraints: Bounds as text, perhaps relative to the baseline; of several goals, those that
+            all have.
         values: Every value that a complete measurement has.
         searcher: Name of the searcher.
         scheduler: Name of the scheduler; empty if every evaluation is a full one.
+        named_goals: Each with a front of its own; none if the study has one front.
         n_evaluations: Budget; 0 if there is no limit.
         seconds: Budget of wall time; 0 if there is no limit.
         seed: Seed of the whole study.
@@ -38,6 +42,39 @@ class StudyDescription:
     seconds: float
     seed: int
     scheduler: str = ""
+    named_goals: tuple[Goal, ...] = ()
+
+    @property
+    def goals(self) -> tuple[Goal, ...]:
+        """The goals that have names, or else the only one, which has none."""
+        return self.named_goals or (Goal("", self.objectives, self.constraints),)
+
+    def of_goal(self, name: str) -> "StudyDescription":
+        """Return the same as if one goal were all that is wanted.
+
+        Raises:
+            ConfigError: If there is no goal of that name.
+        """
+        goal = goal_named(name, self.named_goals)
+        return replace(
+            self, objectives=goal.objectives, constraints=goal.constraints, named_goals=()
+        )
+
+    def bounded_by(self, constraints: Sequence[Constraint]) -> "StudyDescription":
+        """Return the same with further constraints, on the networks of all goals."""
+        goals = [
+            replace(goal, constraints=(*goal.constraints, *constraints))
+            for goal in self.named_goals
+        ]
+        all_have = (*self.constraints, *constraints)
+        return replace(self, constraints=all_have, named_goals=tuple(goals))
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Names of the values that a complete measurement must have."""
+        names = [o.name for goal in self.goals for o in goal.objectives]
+        names += [constraint.name for goal in self.goals for constraint in goal.constraints]
+        return tuple(dict.fromkeys(names))
 
     def save(self, folder: Path) -> None:
         """Write `study.json`.
@@ -55,6 +92,7 @@ class StudyDescription:
             "scheduler": self.scheduler,
             "budget": {"evaluations": self.n_evaluations, "seconds": self.seconds},
             "seed": self.seed,
+            "goals": [goal.to_json() for goal in self.named_goals],
         }
         write_text_atomically(folder / FILE_NAME, json.dumps(data, indent=2) + "\n")
 
@@ -98,6 +136,7 @@ class StudyDescription:
                 seconds=float(data["budget"]["seconds"]),
                 seed=int(data["seed"]),
                 scheduler=str(data.get("scheduler", "")),
+                named_goals=tuple(map(Goal.from_json, data.get("goals", ()))),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise RunFolderError(

@@ -176,17 +176,21 @@ class Final:
         number: Number under which it was asked; None for a model nobody asked for, such as
             the baseline. The candidate's key is in the measurement.
         measurement: Values of the exported file.
+        goal: That it is a finalist of; empty if the study has no goals.
         at: When, ISO 8601 in UTC.
     """
 
     kind: ClassVar[str] = "final"
     number: int | None
     measurement: Measurement
+    goal: str = ""
     at: str = field(default_factory=utc_now)
 
     def to_json(self) -> dict[str, JSON]:
         """Return the fields as a JSON object."""
-        return {"number": self.number, "measurement": self.measurement.to_json(), "at": self.at}
+        goal: dict[str, JSON] = {"goal": self.goal} if self.goal else {}
+        measurement = self.measurement.to_json()
+        return {"number": self.number, **goal, "measurement": measurement, "at": self.at}
 
     @classmethod
     def from_json(cls, data: Mapping[str, JSON]) -> "Final":
@@ -195,6 +199,7 @@ class Final:
         return cls(
             number=None if number is None else _integer(number),
             measurement=Measurement.from_json(_object(data["measurement"])),
+            goal=str(data.get("goal", "")),
             at=str(data["at"]),
         )
 

@@ -16,6 +16,7 @@ from niwaki.core.randomness import derived_seed
 from niwaki.evaluation.base import Evaluator, Export, Provenance
 from niwaki.study.events import Final
 from niwaki.study.front import Front, FrontModel
+from niwaki.study.history import History
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder
@@ -43,6 +44,7 @@ class Finals:
         seed: The study's.
         observer: Watches.
         favourites: Models that are finalists before others.
+        goal: That they are finalists of; empty if the study has no goals.
     """
 
     evaluator: Evaluator
@@ -53,6 +55,11 @@ class Finals:
     seed: int
     observer: Observer
     favourites: Favourites = nobody
+    goal: str = ""
+
+    @property
+    def _history(self) -> History:
+        return self.recorder.history.of_goal(self.goal)
 
     def run(self, front: Front, n: int) -> None:
         """Export up to `n` models of the front and the baseline, unless that was done before.
@@ -68,7 +75,7 @@ class Finals:
         Raises:
             StudyError: If not one model could be exported, or the evaluator answers with others.
         """
-        history = self.recorder.history
+        history = self._history
         assert history.baseline is not None
         chosen = self._chosen(front, n, history.baseline)
         wanted = [history.baseline, *(Trial(m.number, m.candidate, m.searched) for m in chosen)]
@@ -81,10 +88,10 @@ class Finals:
             raise StudyError(f"no model of the front could be exported: {'; '.join(reasons)}")
 
     def _is_there(self, key: str) -> bool:
-        if key not in self.recorder.history.exported:
+        if key not in self._history.exported:
             return False
         with raised_by("`has_exported` of the evaluator"):
-            return self.evaluator.has_exported(self.folder.artifact(key))
+            return self.evaluator.has_exported(self.folder.artifact(key, goal=self.goal))
 
     def _chosen(self, front: Front, n: int, baseline: Trial) -> list[FrontModel]:
         if not len(front):
@@ -96,13 +103,13 @@ class Finals:
 
     def _export(self, trial: Trial) -> Export | None:
         key = trial.candidate.key
-        self.observer.say(f"exporting and verifying {key}")
+        self.observer.say(f"exporting and verifying {key}{_for(self.goal)}")
         seed = derived_seed(self.seed, "export", key)
         try:
             with raised_by("`export` of the evaluator"):
                 export = self.evaluator.export(
                     trial.candidate,
-                    self.folder.artifact(key),
+                    self.folder.artifact(key, goal=self.goal),
                     provenance=self.provenance,
                     seed=seed,
                 )
@@ -122,9 +129,15 @@ class Finals:
             return [in_plain_types(export.measurement) for export in timed]
 
     def _record(self, trial: Trial, measurement: Measurement) -> None:
-        self.recorder.record(Final(None if trial.number < 0 else trial.number, measurement))
+        number = None if trial.number < 0 else trial.number
+        self.recorder.record(Final(number, measurement, self.goal))
         if not measurement.complete:
-            self.observer.say(f"{measurement.key} could not be exported: {measurement.reason}")
+            key = f"{measurement.key}{_for(self.goal)}"
+            self.observer.say(f"{key} could not be exported: {measurement.reason}")
+
+
+def _for(goal: str) -> str:
+    return f" for '{goal}'" if goal else ""
 
 
 def _require_same(asked: str, keys: Sequence[str], answer: Sequence[object]) -> None:

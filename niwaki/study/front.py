@@ -5,7 +5,7 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from niwaki.core.objectives import Objective, minimised
 from niwaki.core.pareto import hypervolume, knee, non_dominated
 from niwaki.core.registry import nearest
 from niwaki.study.choice import Choice
+from niwaki.study.description import StudyDescription
 from niwaki.study.history import History
 from niwaki.study.misses import LOOSEN
 from niwaki.study.run_folder import RunFolder
@@ -70,6 +71,9 @@ class Front:
         folder: The run folder they come from.
         choice: Which model was chosen for use, if any was; it may have left the front since.
         weights: Of objectives by name, where the knee is looked for; 1 where there is none.
+        goal: That it is the front of; empty if it is that of a study.
+        goals: Of a study with goals, each one's own front. Then `models` are those of all of them,
+            with the values that the search measured, and `objectives` those of all goals.
 
     Raises:
         ConfigError: If a weight is of no objective, is negative or not finite, or all are 0.
@@ -80,6 +84,8 @@ class Front:
     folder: Path
     choice: Choice | None = None
     weights: Mapping[str, float] = field(default_factory=dict)
+    goal: str = ""
+    goals: Mapping[str, "Front"] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         known = [objective.name for objective in self.objectives]
@@ -119,11 +125,20 @@ class Front:
 
     @property
     def roles(self) -> Mapping[str, list[str]]:
-        """Which models are `chosen`, `knee` or both, by key; others are left out."""
+        """Which models are `chosen`, `knee` or both, by key; others are left out.
+
+        Of a study with goals, which of their fronts a model is on, such as `depth`, and which knees
+        it is, such as `depth:knee`.
+        """
         roles: dict[str, list[str]] = {}
-        for role, model in ((CHOSEN, self.chosen), (KNEE, self.knee)):
-            if model is not None:
-                roles.setdefault(model.key, []).append(role)
+        for goal, front in self.goals.items():
+            for model in front.models:
+                parts = [goal, *(f"{goal}:{role}" for role in front.roles.get(model.key, ()))]
+                roles.setdefault(model.key, []).extend(parts)
+        if not self.goals:
+            for role, named in ((CHOSEN, self.chosen), (KNEE, self.knee)):
+                if named is not None:
+                    roles.setdefault(named.key, []).append(role)
         return roles
 
     def hypervolume(self, reference: Mapping[str, float]) -> float:
@@ -168,8 +183,9 @@ class Front:
         """Copy the chosen models' folders: `model.onnx`, its card and its verification data.
 
         Args:
-            to: Created if need be; each model gets a folder named by its key.
-            which: As in `choose`.
+            to: Created if need be; each model gets a folder named by its key, and by its goal if it
+                is of one.
+            which: As in `choose`, of each goal's own front if there are goals.
 
         Returns:
             The models' folders.
@@ -180,6 +196,8 @@ class Front:
         """
         from niwaki.export.bundle import copy_bundle
 
+        if self.goals:
+            return self._export_goals(to, which)
         chosen = self.choose(which)
         if any(model.final is None for model in chosen):
             raise ExportError(
@@ -188,7 +206,23 @@ class Front:
                 "such as those over a table, have no models at all"
             )
         run = RunFolder(self.folder)
-        return [copy_bundle(run.artifact(model.key), Path(to) / model.key) for model in chosen]
+        sources = [run.artifact(model.key, goal=self.goal) for model in chosen]
+        return [copy_bundle(source, Path(to) / source.name) for source in sources]
+
+    def _export_goals(self, to: Path | str, which: str) -> list[Path]:
+        """Export from the fronts of those goals that have what `which` names: at least one."""
+        written: list[Path] = []
+        fault: ConfigError | None = None
+        for front in self.goals.values():
+            try:
+                front.choose(which)
+            except ConfigError as error:
+                fault = error
+                continue
+            written += front.export(to, which=which)
+        if fault is not None and not written:
+            raise fault
+        return written
 
     def _knee(self) -> FrontModel:
         return self.models[knee(self.costs, self._weights)]
@@ -222,8 +256,15 @@ class Front:
             "objectives": [objective.to_json() for objective in self.objectives],
             "knee": None if best is None else best.key,
             "chosen": None if self.chosen is None else self.chosen.key,
+            **({"goal": self.goal} if self.goal else {}),
             "models": [self._model_to_json(model) for model in self.models],
+            **self._goals_to_json(),
         }
+
+    def _goals_to_json(self) -> dict[str, JSON]:
+        if not self.goals:
+            return {}
+        return {"goals": {name: front.to_json() for name, front in self.goals.items()}}
 
     def _model_to_json(self, model: FrontModel) -> dict[str, JSON]:
         exported = model.final is not None and model.final.complete
@@ -234,14 +275,18 @@ class Front:
             "searched": _plain(model.searched.values),
             "test": {} if model.final is None else model.final.details.get("test", {}),
             "target_id": (model.final or model.searched).target_id,
-            "artifact": f"artifacts/{model.key}" if exported else None,
+            "artifact": self._artifact(model) if exported else None,
             "candidate": model.candidate.to_json(),
         }
+
+    def _artifact(self, model: FrontModel) -> str:
+        run = RunFolder(self.folder)
+        return run.artifact(model.key, goal=self.goal).relative_to(run.path).as_posix()
 
     def to_csv(self) -> str:
         """Return one line per model: key, trial number, every value, objectives first, and roles.
 
-        The last column, `role`, is `chosen`, `knee`, both or empty. A value that has the name of
+        The last column, `role`, is what `roles` says. A value that has the name of
         one of the other columns, such as `number`, is in a column `number (value)`.
         """
         wanted = [objective.name for objective in self.objectives]
@@ -326,6 +371,40 @@ def front_of(
     kept = [model for model, on in zip(feasible, non_dominated(costs), strict=True) if on]
     kept.sort(key=lambda model: objectives[0].sign * model.values[objectives[0].name])
     return Front(objectives, tuple(kept), folder)
+
+
+def front_of_study(
+    history: History, description: StudyDescription, folder: Path, *, exported: bool = True
+) -> Front:
+    """Return the front of a study, or those of all its goals, joined.
+
+    Args:
+        history: Of the study.
+        description: Of the study.
+        folder: Of the run.
+        exported: As in `front_of`.
+    """
+    fronts = {
+        goal.name: replace(
+            front_of(
+                history.of_goal(goal.name),
+                objectives=goal.objectives,
+                constraints=goal.constraints,
+                folder=folder,
+                exported=exported,
+            ),
+            goal=goal.name,
+        )
+        for goal in description.goals
+    }
+    if not description.named_goals:
+        return fronts[""]
+    first = description.objectives[0]
+    models = {m.key: replace(m, final=None) for front in fronts.values() for m in front.models}
+    costs = minimised([model.values for model in models.values()], [first])[:, 0]
+    rows = np.argsort(costs, kind="stable")
+    joined = tuple([*models.values()][row] for row in rows)
+    return Front(description.objectives, joined, folder, goals=fronts)
 
 
 def _column(name: str) -> str:

@@ -1,6 +1,6 @@
 """How much a front has grown: a number that never falls while a search goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,11 @@ class Growth:
         if factor is None:
             return size
         return f"{size}, hypervolume {factor:.2f} times that of the first {N_FIRST} models"
+
+
+def growth_text(growths: Mapping[str, Growth]) -> str:
+    """Return how far the fronts of goals have grown, or the only one, whose goal has no name."""
+    return "; ".join(f"{goal}: {each}" if goal else str(each) for goal, each in growths.items())
 
 
 def counts(measurement: Measurement, bounds: Sequence[Bound]) -> bool:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from niwaki.core.candidate import Candidate
@@ -26,7 +26,8 @@ class History:
         trials: Told trials, in the order of telling.
         told_at: Seconds of study time at which each trial was told, pauses left out.
         baseline: The baseline with its measurement, once measured; its number is -1.
-        finals: Measurements of exported models, by candidate key.
+        finals: Measurements of exported models, by candidate key; those of the goal that this is
+            the history of, where the study has goals.
         n_paid: Trials that an evaluation was paid for, at whatever fidelity.
         effort: What they cost, in full evaluations.
         n_complete: Trials that ran to their end.
@@ -47,6 +48,7 @@ class History:
     n_infeasible_in_a_row: int = 0
     seconds: float = 0.0
     last_at: str = ""
+    _finals_of: dict[str, dict[str, Measurement]] = field(default_factory=dict)  # by goal
     _open: dict[int, Asked] = field(default_factory=dict)
     _last_of: dict[str, Asked] = field(default_factory=dict)
     _previous: datetime | None = None
@@ -74,7 +76,7 @@ class History:
             case Baseline():
                 self.baseline = Trial(-1, event.candidate, event.measurement)
             case Final():
-                self.finals[event.measurement.key] = event.measurement
+                self._finals(event.goal)[event.measurement.key] = event.measurement
             case Note():
                 pass
 
@@ -89,6 +91,16 @@ class History:
         self.effort += 0.0 if turned_away else self.asked[event.number].effort
         self.n_complete += measurement.complete
         self.n_infeasible_in_a_row = self.n_infeasible_in_a_row + 1 if turned_away else 0
+
+    def of_goal(self, name: str) -> "History":
+        """Return the same as one goal of the study sees it: only its finals are exported.
+
+        What is added to this history later is not in that one, but for finals of the goal.
+        """
+        return replace(self, finals=self._finals(name))
+
+    def _finals(self, goal: str) -> dict[str, Measurement]:
+        return self._finals_of.setdefault(goal, {}) if goal else self.finals
 
     @property
     def pending(self) -> Sequence[Asked]:

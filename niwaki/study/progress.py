@@ -18,7 +18,7 @@ from niwaki.core.reasons import ReasonCounts
 from niwaki.core.wording import for_terminal
 from niwaki.study.budget import spent
 from niwaki.study.description import StudyDescription
-from niwaki.study.growth import Growth, counts
+from niwaki.study.growth import Growth, counts, growth_text
 from niwaki.study.history import History
 from niwaki.study.observer import Observer
 
@@ -34,16 +34,15 @@ class Tally:
         description: Of the study.
         history: Grows while the study runs.
         limit: Evaluations that there will be, at most; 0 if there is no limit.
-        bounds: Constraints with their numbers; empty before the baseline.
-        growth: Of the front.
+        growths: Of the fronts, by goal.
         reasons: Of failures, counted.
     """
 
     def __init__(self, description: StudyDescription, history: History) -> None:
         self.description, self.history = description, history
         self.limit = description.n_evaluations
-        self.bounds: tuple[Bound, ...] = ()
-        self.growth = Growth(len(description.objectives))
+        self._bounds: dict[str, tuple[Bound, ...]] = {}  # none before the baseline
+        self.growths = {goal.name: Growth(len(goal.objectives)) for goal in description.goals}
         self.reasons = ReasonCounts()
         self._has_baseline = False
         self._started_at = time.monotonic()
@@ -59,7 +58,8 @@ class Tally:
         baseline = self.history.baseline
         if baseline is not None and not self._has_baseline:
             self._has_baseline = True
-            self.bounds = self.history.bounds(self.description.constraints)
+            for goal in self.description.goals:
+                self._bounds[goal.name] = self.history.bounds(goal.constraints)
             self.add(baseline)
 
     def add(self, trial: Trial) -> None:
@@ -67,8 +67,14 @@ class Tally:
         measurement = trial.measurement
         if measurement.status is Status.FAILED:
             self.reasons.add(measurement.reason)
-        if counts(measurement, self.bounds):
-            self.growth.add(minimised([measurement.values], self.description.objectives)[0])
+        for goal in self.description.goals:
+            if counts(measurement, self._bounds.get(goal.name, ())):
+                self.growths[goal.name].add(minimised([measurement.values], goal.objectives)[0])
+
+    @property
+    def front(self) -> str:
+        """How far the fronts have grown, in words."""
+        return growth_text(self.growths)
 
     @property
     def rate_per_minute(self) -> float:
@@ -84,7 +90,7 @@ class Tally:
         paid, rate = spent(history, self.limit, sign="/"), numeral(self.rate_per_minute, digits=2)
         return (
             f"{paid} evaluations, {rate}/min, "
-            f"front: {self.growth}, {n_infeasible} infeasible, {n_failed} failed"
+            f"front: {self.front}, {n_infeasible} infeasible, {n_failed} failed"
         )
 
 
@@ -192,7 +198,7 @@ class LiveProgress(Observer):
         table.add_row("budget", bar)
         paid, rate = spent(history, tally.limit), numeral(tally.rate_per_minute, digits=2)
         table.add_row("evaluations", f"{paid}, {rate} per minute")
-        table.add_row("front", str(tally.growth))
+        table.add_row("front", tally.front)
         n_infeasible = len(history.trials) - history.n_paid
         table.add_row("turned away", f"{n_infeasible} by a cheap count, at no cost")
         for n, reason in tally.reasons.lines(N_REASONS):

@@ -16,7 +16,7 @@ from niwaki.core.pareto import grown, non_dominated, own_volume, scale_of
 from niwaki.core.registry import nearest
 from niwaki.study.choice import Choice
 from niwaki.study.description import StudyDescription
-from niwaki.study.front import Front, FrontModel, front_of
+from niwaki.study.front import Front, FrontModel, front_of, front_of_study
 from niwaki.study.growth import Growth, counts
 from niwaki.study.history import History
 from niwaki.study.ledger import read_ledger
@@ -34,6 +34,7 @@ class Run:
         history: What happened so far.
         weights: Of objectives by name, where the knee is looked for.
         n_wished: How many of the description's constraints, the last, are no part of the study.
+        goal: That the run is seen by; empty for the study as a whole.
     """
 
     folder: RunFolder
@@ -41,18 +42,35 @@ class Run:
     history: History
     weights: Mapping[str, float] = field(default_factory=dict)
     n_wished: int = 0
+    goal: str = ""
 
     @classmethod
-    def read(cls, path: Path | str) -> "Run":
-        """Read the run at `path`.
+    def read(cls, path: Path | str, *, goal: str = "") -> "Run":
+        """Read the run at `path`, as one of its goals sees it if one is named.
 
         Raises:
             RunFolderError: If there is no run there, or it is damaged.
+            ConfigError: If it has no such goal.
         """
         folder = RunFolder(Path(path))
         description = StudyDescription.load(folder.path)
         events = read_ledger(folder.trials) if folder.trials.exists() else []
-        return cls(folder, description, History.of(events))
+        run = cls(folder, description, History.of(events))
+        return run.of_goal(goal) if goal else run
+
+    @cached_property
+    def goals(self) -> tuple["Run", ...]:
+        """The run as each of its goals sees it; none if it has one front."""
+        return tuple(self.of_goal(goal.name) for goal in self.description.named_goals)
+
+    def of_goal(self, name: str) -> "Run":
+        """Return the run as one of its goals sees it: with that goal's objectives and finalists.
+
+        Raises:
+            ConfigError: If the run has no such goal.
+        """
+        description = self.description.of_goal(name)
+        return replace(self, description=description, history=self.history.of_goal(name), goal=name)
 
     def wishing(
         self, within: Sequence[str] = (), weights: Mapping[str, float] | None = None
@@ -64,14 +82,17 @@ class Run:
             weights: How much each objective matters where the knee is looked for; 1 if not said.
 
         Raises:
-            ConfigError: If a constraint cannot be read, or is on a value that nothing has.
+            ConfigError: If a constraint cannot be read, or is on a value that nothing has, or there
+                are weights, and several goals.
         """
+        if weights and self.description.named_goals:
+            names = ", ".join(goal.name for goal in self.description.named_goals)
+            raise ConfigError(f"weights are of one goal's objectives: choose one of {names}")
         texts = [within] if isinstance(within, str) else within
         further = [Constraint.parse(text) for text in texts]
         if further:
             self._require_measured(further)
-        constraints = (*self.description.constraints, *further)
-        described = replace(self.description, constraints=constraints)
+        described = self.description.bounded_by(further)
         n_wished = self.n_wished + len(further)
         return replace(self, description=described, weights=weights or {}, n_wished=n_wished)
 
@@ -109,14 +130,10 @@ class Run:
 
     @cached_property
     def front(self) -> Front:
-        """The front so far."""
-        found = front_of(
-            self.history,
-            objectives=self.description.objectives,
-            constraints=self.description.constraints,
-            folder=self.folder.path,
-        )
-        return replace(found, choice=Choice.load(self.folder.chosen), weights=self.weights)
+        """The front so far; of a run with goals, those of all, joined."""
+        found = front_of_study(self.history, self.description, self.folder.path)
+        choice = Choice.load(self.folder.chosen)
+        return replace(found, choice=choice, weights=self.weights, goal=self.goal)
 
     @cached_property
     def spare(self) -> tuple[FrontModel, ...]:
@@ -198,6 +215,7 @@ def load_front(
     *,
     within: Sequence[str] = (),
     weights: Mapping[str, float] | None = None,
+    goal: str = "",
 ) -> Front:
     """Read the front of a run, finished or not.
 
@@ -205,9 +223,11 @@ def load_front(
         folder: Of the run.
         within: Further constraints that models of the front keep, as text.
         weights: How much each objective matters where the knee is looked for; 1 if not said.
+        goal: Whose front; if empty, that of the study, which joins those of its goals if there are
+            any.
 
     Raises:
         RunFolderError: If there is no run at `folder`.
-        ConfigError: If a constraint or a weight is wrong.
+        ConfigError: If a constraint or a weight is wrong, or the run has no such goal.
     """
-    return Run.read(Path(folder)).wishing(within, weights).front
+    return Run.read(Path(folder), goal=goal).wishing(within, weights).front

@@ -89,9 +89,12 @@ class RunFolder:
         """The front, for people: one offline HTML page."""
         return self.path / "report.html"
 
-    def artifact(self, key: str) -> Path:
-        """Return the folder of the candidate with this key; it may not exist yet."""
-        return self.artifacts / key
+    def artifact(self, key: str, *, goal: str = "") -> Path:
+        """Return the folder of the candidate with this key, for a goal if there are any.
+
+        It may not exist yet.
+        """
+        return self.artifacts / (f"{goal}-{key}" if goal else key)
 
     def claim(self, config: Mapping[str, JSON], *, free: Sequence[str] = ()) -> RunLock:
         """Create the folder, or take over one of the same study, and become its only writer.

@@ -1,10 +1,11 @@
 """The loop: promote or ask, turn away or evaluate, record, tell. No worker waits for another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from niwaki.core.blame import raised_by
 from niwaki.core.candidate import Candidate
+from niwaki.core.constraints import Bound
 from niwaki.core.errors import StudyError
 from niwaki.core.fidelity import FULL, Fidelities
 from niwaki.core.measurement import Measurement, Status
@@ -33,7 +34,8 @@ class SearchLoop:
     """One session of searching.
 
     Attributes:
-        problem: What the searcher was made for.
+        problem: What the searcher was made for; of several goals, what they have in common.
+        bounds: Of each goal. What breaks a bound of every goal is turned away.
         fidelities: That the evaluator can be asked for.
         executor: Runs evaluations.
         searcher: Already told what earlier sessions found.
@@ -45,6 +47,7 @@ class SearchLoop:
     """
 
     problem: Problem
+    bounds: Sequence[Sequence[Bound]]
     fidelities: Fidelities
     executor: Executor
     searcher: Searcher
@@ -132,13 +135,22 @@ class SearchLoop:
         """Submit a candidate, or turn it away if a cheap count already breaks a bound."""
         with raised_by("`cheap` of the evaluator"):
             counts = self.problem.cheap(asked.candidate)
-        refused = refusal(asked.candidate, counts, self.problem.bounds)
+        refused = self._refusal(asked.candidate, counts)
         if refused is None:
             self._counts[asked.number] = counts
             self.executor.submit(Job(asked.number, asked.candidate, asked.fidelity, asked.seed))
         else:
             refused = replace(refused, fidelity=asked.fidelity, seed=asked.seed)
             self._tell(asked.number, refused)
+
+    def _refusal(self, candidate: Candidate, counts: Mapping[str, float]) -> Measurement | None:
+        """Return what a candidate is turned away with that no goal can use, or None."""
+        refused = [refusal(candidate, counts, bounds) for bounds in self.bounds]
+        found = [each for each in refused if each is not None]
+        if len(found) < len(refused):
+            return None
+        reasons = dict.fromkeys(each.reason for each in found)
+        return replace(found[0], reason="; or else ".join(reasons))
 
     def _check_counts(self, finished: Finished) -> None:
         """Say once that what was known without an evaluation is not what it gave."""
@@ -221,4 +233,6 @@ class SearchLoop:
 
     @property
     def _nearest_miss(self) -> str:
-        return nearest_miss(self.recorder.history.trials, self.problem.bounds)
+        trials = self.recorder.history.trials
+        misses = (nearest_miss(trials, bounds) for bounds in self.bounds)
+        return "; or else ".join(filter(None, dict.fromkeys(misses)))

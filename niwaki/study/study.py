@@ -5,28 +5,28 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeAlias
 
 from niwaki.core.blame import raised_by
-from niwaki.core.constraints import Bound, Constraint
-from niwaki.core.errors import ConfigError, RunFolderError, StudyError
+from niwaki.core.constraints import Constraint
+from niwaki.core.errors import RunFolderError, StudyError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import cannot_write, write_text_atomically
+from niwaki.core.goals import Goal, of_all
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_counts
 from niwaki.core.objectives import Objective
 from niwaki.core.randomness import derived_seed
-from niwaki.core.registry import nearest
 from niwaki.core.user_modes import usual_modes
-from niwaki.core.wording import kind_of
 from niwaki.evaluation.base import Evaluator, Provenance
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.earlier import informed
 from niwaki.search.schedulers.base import Scheduler
 from niwaki.search.schedulers.full import FullEffort
 from niwaki.search.schedulers.full_effort_view import FullEffortView
+from niwaki.search.several_goals import SeveralGoals
 from niwaki.spaces.described import space_to_json
 from niwaki.spaces.many import faults
 from niwaki.study.budget import Budget
@@ -37,7 +37,7 @@ from niwaki.study.events import Baseline, Note, Started
 from niwaki.study.executors.base import Executor, Job
 from niwaki.study.executors.in_process import InProcessExecutor
 from niwaki.study.finalists import Favourites, Finals, nobody
-from niwaki.study.front import Front, front_of
+from niwaki.study.front import Front, front_of_study
 from niwaki.study.history import SESSION, History
 from niwaki.study.ledger import Ledger
 from niwaki.study.notices import forwarded
@@ -47,6 +47,7 @@ from niwaki.study.run_folder import RunFolder, config_hash
 from niwaki.study.search_loop import SearchLoop
 from niwaki.study.soundness import whole
 from niwaki.study.vetting import require_answers, require_declared, vetted_baseline, vetted_cheap
+from niwaki.study.wishes import GoalSettings, require_wishes, wished_goals
 
 SearcherFactory: TypeAlias = Callable[[Problem], Searcher]
 SchedulerFactory: TypeAlias = Callable[[Problem, Fidelities], Scheduler]
@@ -66,8 +67,9 @@ class StudySettings:
     """What is wanted of a study.
 
     Attributes:
-        objectives: Values to make good, by name (with the evaluator's direction) or in full.
-        constraints: Bounds as text.
+        objectives: Values to make good, by name (with the evaluator's direction) or in full; none
+            if there are goals.
+        constraints: Bounds as text; with goals, on the networks of all.
         budget: When to stop.
         n_finalists: Models of the front that are exported and measured from their files.
         seed: Of everything random.
@@ -76,12 +78,15 @@ class StudySettings:
         config: The configuration as resolved, for the record; what it is compared with on resuming.
         learn_from: Folders of earlier runs of the same space, the most alike first. Every searcher
             begins with the best of them, and `surrogate` learns from all that they measured.
+        goals: By name, if one search shall give several fronts: each has its own objectives, and as
+            many finalists as there is room for. They ask in turn, and every evaluation counts for
+            all.
 
     Raises:
         ConfigError: If `seed` or `n_finalists` is no whole number from 0 on, or a list is a text.
     """
 
-    objectives: Sequence[str | Objective]
+    objectives: Sequence[str | Objective] = ()
     constraints: Sequence[str] = ()
     budget: Budget = field(default_factory=Budget)
     n_finalists: int = 12
@@ -90,17 +95,11 @@ class StudySettings:
     scheduler: str = ""
     config: Mapping[str, JSON] | None = None
     learn_from: Sequence[Path | str] = ()
+    goals: Mapping[str, GoalSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_counts(self, "seed", "n_finalists")
-        for name in ("objectives", "constraints"):
-            if isinstance(given := getattr(self, name), str):
-                raise ConfigError(f"'{name}' is '{given}': give a list, such as ['{given}']")
-            if others := [each for each in given if not isinstance(each, str | Objective)]:
-                raise ConfigError(
-                    f"'{name}' holds {kind_of(others[0])}: give names of values, or `Objective`s, "
-                    "as objectives, and texts such as 'latency_ms <= 2' as constraints"
-                )
+        require_wishes(self.objectives, self.constraints)
 
 
 class Study:
@@ -162,11 +161,13 @@ class Study:
         self.folder.require_run_or_nothing()
         require_declared(self._evaluator)
         description = self.description
+        for goal in description.goals:
+            self._evaluator_for(goal)
         self._make_scheduler(
             Problem(self._evaluator.space, description.objectives), self._evaluator.fidelities
         )
         if not self.folder.earlier.exists():
-            self._earlier_runs()
+            self._earlier_runs(self._all_constraints)
         config = self._settings.config or self._own_config(description)
         with self.folder.claim(config, free=FREE_SETTINGS):
             changed = self.folder.record_environment(describe_environment())
@@ -192,19 +193,18 @@ class Study:
             ConfigError: If an objective or constraint names an unknown value.
         """
         settings, values = self._settings, self._evaluator.values
-        constraints = tuple(Constraint.parse(text) for text in settings.constraints)
-        for constraint in constraints:
-            _known(constraint.name, values, f"constraint '{constraint.text}'")
+        goals = wished_goals(settings.objectives, settings.constraints, settings.goals, values)
         return StudyDescription(
             name=self.folder.path.name,
-            objectives=_objectives(settings.objectives, values),
-            constraints=constraints,
+            objectives=of_all(goals),
+            constraints=tuple(map(Constraint.parse, settings.constraints)),
             values=values,
             searcher=settings.searcher,
             scheduler=settings.scheduler,
             n_evaluations=settings.budget.evaluations,
             seconds=settings.budget.seconds if math.isfinite(settings.budget.seconds) else 0.0,
             seed=settings.seed,
+            named_goals=goals if settings.goals else (),
         )
 
     def _own_config(self, description: StudyDescription) -> dict[str, JSON]:
@@ -216,6 +216,7 @@ class Study:
             "evaluator": type(self._evaluator).__qualname__,
             "searcher": description.searcher,
             "learn_from": [str(path) for path in self._settings.learn_from] or None,
+            "goals": [goal.to_json() for goal in description.named_goals] or None,
         }
 
     def _start(self, recorder: Recorder, config: Mapping[str, JSON]) -> None:
@@ -241,9 +242,8 @@ class Study:
         settings = self._settings
         begun = recorder.history.baseline is not None
         keep_earlier(self.folder, settings.learn_from, begun=begun)
-        earlier = self._earlier_runs()
         if not begun:
-            for run in earlier:
+            for run in self._earlier_runs(self._all_constraints):
                 self._observer.say(str(run))
             self._check_executor()
         with raised_by("`prepare` of the evaluator"):
@@ -258,47 +258,77 @@ class Study:
             except OSError as error:
                 raise cannot_write(self.folder.space, error) from error
         with self._make_executor(self._evaluator) as executor:
-            bounds = self._measure_baseline(recorder, executor)
-            problem = Problem(
-                self._evaluator.space,
-                self.description.objectives,
-                bounds,
-                settings.seed,
-                self._evaluator.initial(),
-                vetted_cheap(self._evaluator),
-                self._evaluator.identity,
-                self._evaluator.alike,
-                self._evaluator.promises,
-            )
-            problem = informed(problem, [run.search for run in earlier])
-            searcher, scheduler = self._resumed(problem, recorder.history)
+            self._measure_baseline(recorder, executor)
+            problem = self._problem(recorder.history)
+            problems = self._problems_of_goals(problem, recorder.history)
+            searcher, scheduler = self._resumed(problem, problems, recorder.history)
             if isinstance(scheduler, FullEffort):  # others promote as it goes
                 self._announce(searcher, recorder.history)
             SearchLoop(
                 problem,
+                [each.bounds for each in problems],
                 self._evaluator.fidelities,
                 executor,
                 searcher,
                 scheduler,
                 recorder,
-                self._wanted,
+                self.description.wanted,
                 settings.budget,
                 self._observer,
             ).run()
         if self._evaluator.exports and settings.n_finalists:
-            Finals(
-                self._evaluator,
-                recorder,
-                self.folder,
-                self._provenance(recorder.history),
-                self._wanted,
-                settings.seed,
-                self._observer,
-                self._favourites,
-            ).run(self._front(recorder.history, exported=False), settings.n_finalists)
+            self._export_finalists(recorder)
         front = self._front(recorder.history)
         front.save()
         return front
+
+    def _export_finalists(self, recorder: Recorder) -> None:
+        searched = self._front(recorder.history, exported=False)
+        for goal in self.description.goals:
+            seen = self.description.of_goal(goal.name) if goal.name else self.description
+            Finals(
+                self._evaluator_for(goal),
+                recorder,
+                self.folder,
+                self._provenance(recorder.history, goal),
+                seen.wanted,
+                self._settings.seed,
+                self._observer,
+                self._favourites,
+                goal.name,
+            ).run(searched.goals.get(goal.name, searched), self._settings.n_finalists)
+
+    def _evaluator_for(self, goal: Goal) -> Evaluator:
+        """Return what exports the networks of a goal.
+
+        Raises:
+            ConfigError: If the goal is about one task, and there are no networks of that.
+        """
+        return self._evaluator.alone(goal.task) if goal.task else self._evaluator
+
+    def _problem(self, history: History) -> Problem:
+        """Return what all goals have in common, or the only one's problem."""
+        return Problem(
+            self._evaluator.space,
+            self.description.objectives,
+            history.bounds(self.description.constraints),
+            self._settings.seed,
+            self._evaluator.initial(),
+            vetted_cheap(self._evaluator),
+            self._evaluator.identity,
+            self._evaluator.alike,
+            self._evaluator.promises,
+        )
+
+    def _problems_of_goals(self, common: Problem, history: History) -> list[Problem]:
+        """Return the problem of each goal, with what earlier runs say about it."""
+        problems = []
+        for goal in self.description.goals:
+            bounds = history.bounds(goal.constraints)
+            own = replace(common, objectives=goal.objectives, bounds=bounds)
+            earlier = self._earlier_runs(goal.constraints)
+            problems.append(informed(own, [run.search for run in earlier]))
+        return problems
 
     def _require_same_space(self, history: History) -> None:
         """Raise if what was asked before is of another space."""
@@ -311,13 +341,15 @@ class Study:
                     f"{fault}. Give this run another name, or restore the space"
                 )
 
-    def _earlier_runs(self) -> tuple[EarlierRun, ...]:
+    def _earlier_runs(self, constraints: Sequence[Constraint]) -> tuple[EarlierRun, ...]:
         return read_earlier(
-            self.folder,
-            self._settings.learn_from,
-            self._evaluator.space,
-            self.description.constraints,
+            self.folder, self._settings.learn_from, self._evaluator.space, constraints
         )
+
+    @property
+    def _all_constraints(self) -> list[Constraint]:
+        """The constraints of all goals, each once."""
+        return list(dict.fromkeys(c for goal in self.description.goals for c in goal.constraints))
 
     def _announce(self, searcher: Searcher, history: History) -> None:
         """Tell how many evaluations there will be, if that is known to be less than the budget."""
@@ -327,12 +359,15 @@ class Study:
         replace(self.description, n_evaluations=n_evaluations).save(self.folder.path)
         self._observer.plan(n_evaluations)
 
-    def _resumed(self, problem: Problem, history: History) -> tuple[Searcher, Scheduler]:
+    def _resumed(
+        self, problem: Problem, problems: Sequence[Problem], history: History
+    ) -> tuple[Searcher, Scheduler]:
         """Return a searcher and a scheduler that know what happened so far."""
         scheduler = self._make_scheduler(problem, self._evaluator.fidelities)
-        searcher = self._make_searcher(problem)
-        if not (searcher.sees_fidelities or isinstance(scheduler, FullEffort)):
-            searcher = FullEffortView(problem, self._make_searcher)
+        make = self._make_searcher
+        if not isinstance(scheduler, FullEffort):
+            make = partial(_seeing_all_efforts, make)
+        searcher = make(problems[0]) if len(problems) == 1 else SeveralGoals(problems, make)
         # The baseline was paid for: what it says is learned from, and it is not asked for again.
         known = history.baseline_of(problem.space)
         with raised_by("the searcher, which was told what earlier sessions found"):
@@ -344,14 +379,14 @@ class Study:
         scheduler.told(history.trials)
         return searcher, scheduler
 
-    def _measure_baseline(self, recorder: Recorder, executor: Executor) -> tuple[Bound, ...]:
-        """Measure the baseline, unless that was done before, and fill in the constraints."""
+    def _measure_baseline(self, recorder: Recorder, executor: Executor) -> None:
+        """Measure the baseline, unless that was done before."""
         history = recorder.history
         if history.baseline is None:
             candidate = vetted_baseline(self._evaluator)
             seed = derived_seed(self._settings.seed, "evaluation", BASELINE_NUMBER)
             executor.submit(Job(BASELINE_NUMBER, candidate, seed=seed))
-            measurement = whole(executor.wait()[0].measurement, self._wanted)
+            measurement = whole(executor.wait()[0].measurement, self.description.wanted)
             if not measurement.complete:
                 raise StudyError(
                     f"the baseline could not be evaluated: {measurement.cause}. "
@@ -360,51 +395,16 @@ class Study:
             recorder.record(Baseline(candidate, measurement))
         assert history.baseline is not None
         self._observer.baseline(history.baseline.measurement.values)
-        return history.bounds(self.description.constraints)
 
-    @property
-    def _wanted(self) -> tuple[str, ...]:
-        description = self.description
-        objectives = [objective.name for objective in description.objectives]
-        bounded = [constraint.name for constraint in description.constraints]
-        return tuple(dict.fromkeys(objectives + bounded))
-
-    def _provenance(self, history: History) -> Provenance:
+    def _provenance(self, history: History, goal: Goal) -> Provenance:
         assert history.started is not None
-        return Provenance(
-            self.description.name, self.description.objectives, history.started.config_hash
-        )
+        return Provenance(self.description.name, goal.objectives, history.started.config_hash)
 
     def _front(self, history: History, *, exported: bool = True) -> Front:
-        return front_of(
-            history,
-            objectives=self.description.objectives,
-            constraints=self.description.constraints,
-            folder=self.folder.path,
-            exported=exported,
-        )
+        return front_of_study(history, self.description, self.folder.path, exported=exported)
 
 
-def _objectives(
-    wanted: Sequence[str | Objective], values: tuple[Objective, ...]
-) -> tuple[Objective, ...]:
-    if not wanted:
-        raise ConfigError("a study needs at least one objective: give `objectives`")
-    found = []
-    for objective in wanted:
-        name = objective if isinstance(objective, str) else objective.name
-        known = _known(name, values, f"objective '{name}'")
-        found.append(
-            known if isinstance(objective, str) else replace(known, direction=objective.direction)
-        )
-    if len({objective.name for objective in found}) < len(found):
-        raise ConfigError(f"an objective is listed twice: {', '.join(o.name for o in found)}")
-    return tuple(found)
-
-
-def _known(name: str, values: tuple[Objective, ...], what: str) -> Objective:
-    by_name = {value.name: value for value in values}
-    if name not in by_name:
-        hint = nearest(name, list(by_name))
-        raise ConfigError(f"{what}: no value is called '{name}'{hint} Known: {', '.join(by_name)}")
-    return by_name[name]
+def _seeing_all_efforts(make: SearcherFactory, problem: Problem) -> Searcher:
+    """Return a searcher that learns from trials of little effort too."""
+    searcher = make(problem)
+    return searcher if searcher.sees_fidelities else FullEffortView(problem, make)

@@ -21,8 +21,17 @@ N_REASONS = 5
 
 
 def front_text(run: Run) -> str:
-    """Return the front of a run as a table, or why it is empty; and what is missing from it."""
+    """Return the front of a run as a table, or why it is empty; and what is missing from it.
+
+    Of a run with goals, all of their fronts, each below its name.
+    """
+    if run.goals:
+        return "\n\n".join(f"goal {_goal_title(each)}\n{front_text(each)}" for each in run.goals)
     return "\n".join([_front_or_why(run), *_spare_lines(run), *_unexported_lines(run)])
+
+
+def _goal_title(run: Run) -> str:
+    return for_terminal(run.goal)
 
 
 def _front_or_why(run: Run) -> str:
@@ -77,19 +86,36 @@ def status_text(run: Run) -> str:
         f"{_pending(history.n_pending, running=running)}, "
         f"{len(history.trials) - history.n_paid} infeasible by a cheap count, "
         f"{len(run.failures)} failed",
+    ]
+    failed = [f"failed x{n}: {reason}" for n, reason in reasons.lines(N_REASONS)]
+    if not run.goals:
+        return "\n".join([*lines, *_found_lines(run), *failed, *_model_lines(run)])
+    for each in run.goals:
+        found = [*_found_lines(each), *_model_lines(each)]
+        lines += [f"goal {_goal_title(each)}:", *(f"  {line}" for line in found)]
+    return "\n".join([*lines, *failed])
+
+
+def _found_lines(run: Run) -> list[str]:
+    """Return how far the front is, and what bounds it."""
+    return [
         f"front while searching: {run.growth}",
         _front_line(run),
+        *_spare_lines(run),
+        *_unexported_lines(run),
+        *(_bound_line(*pair) for pair in zip(run.bounds, run.front_bounds, strict=True)),
     ]
-    lines += [*_spare_lines(run), *_unexported_lines(run)]
-    lines += [_bound_line(*pair) for pair in zip(run.bounds, run.front_bounds, strict=True)]
-    lines += [f"failed x{n}: {reason}" for n, reason in reasons.lines(N_REASONS)]
-    lines += _baseline_lines(run)
-    if run.front.chosen is not None and run.front.choice is not None:
-        values = run.front.chosen.values
-        lines.append(f"chosen: {_named(values, description.objectives)} ({run.front.choice.why})")
-    if run.front.knee is not None:
-        lines.append(f"knee: {_named(run.front.knee.values, description.objectives)}")
-    return "\n".join(lines)
+
+
+def _model_lines(run: Run) -> list[str]:
+    """Return the values of notable models: the baseline, the chosen one, the knee."""
+    objectives, front = run.description.objectives, run.front
+    lines = _baseline_lines(run)
+    if front.chosen is not None and front.choice is not None:
+        lines.append(f"chosen: {_named(front.chosen.values, objectives)} ({front.choice.why})")
+    if front.knee is not None:
+        lines.append(f"knee: {_named(front.knee.values, objectives)}")
+    return lines
 
 
 def status_json(run: Run) -> dict[str, JSON]:
@@ -111,6 +137,16 @@ def status_json(run: Run) -> dict[str, JSON]:
         "failed": len(run.failures),
         "failures": dict(Counter(failure.reason for failure in run.failures)),
         "seconds": round(history.seconds, 3),
+        **_found_json(run),
+    }
+
+
+def _found_json(run: Run) -> dict[str, JSON]:
+    """Return how far the front is, or that of each goal."""
+    if run.goals:
+        return {"goals": {each.goal: _found_json(each) for each in run.goals}}
+    history = run.history
+    return {
         "front": len(run.front),
         "exported": len(history.exported),
         "spare": [model.key for model in run.spare],
@@ -158,7 +194,8 @@ def _spare_lines(run: Run) -> list[str]:
 
 def export_line(run: Run) -> str:
     """Return the command that writes the exported models of a run; empty if there are none."""
-    if not any(model.final is not None for model in run.front.models):
+    fronts = [run.front, *run.front.goals.values()]
+    if not any(model.final is not None for front in fronts for model in front.models):
         return ""
     return f"\nexport: niwaki export {shlex.quote(str(run.folder.path))} --to out/"
 

@@ -99,9 +99,9 @@ def test_what_continues_is_tallied_as_what_was_never_interrupted(tmp_path: Path)
     Study(tmp_path / "run", FormulaEvaluator(), NSGA2, SETTINGS).run()
     run = Run.read(tmp_path / "run")
     tally = Tally(run.description, run.history)
-    assert tally.growth.factor == run.growth.factor
+    assert tally.growths[""].factor == run.growth.factor
     feasible = [t for t in run.history.trials if t.measurement.values["price"] <= 48.0]
-    assert 0 < len(tally.growth) <= len(feasible) < 30
+    assert 0 < len(tally.growths[""]) <= len(feasible) < 30
 
 
 def test_a_rate_counts_no_preparation_and_less_than_one_a_minute_is_no_0(

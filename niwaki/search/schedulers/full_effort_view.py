@@ -59,8 +59,9 @@ class FullEffortView(Searcher):
             self._tell(trial)
 
     def resume(self, asked: Sequence[Candidate]) -> None:
-        self._asked = list(asked)
-        self._searcher.resume(asked)
+        self._asked.extend(asked)
+        if not self._stale:
+            self._searcher.resume(asked)
 
     def _tell(self, trial: Trial) -> None:
         is_known = self._estimates.knows(trial.candidate.key)

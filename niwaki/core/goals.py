@@ -1,0 +1,98 @@
+"""Goals: several fronts from one search, each with wishes of its own."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from niwaki.core.constraints import Constraint
+from niwaki.core.errors import ConfigError
+from niwaki.core.jsonable import JSON
+from niwaki.core.objectives import Objective
+from niwaki.core.registry import nearest
+
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # begins names of folders
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What networks are wanted for: a front of its own, among those that one search measures.
+
+    Attributes:
+        name: Letters, digits, `_`, `.` and `-`; empty for the only goal of a study.
+        objectives: At least one.
+        constraints: That models of its front keep.
+        task: Its models are exported as networks that answer this task alone; empty for networks as
+            they were searched.
+
+    Raises:
+        ConfigError: If the name is of other letters.
+    """
+
+    name: str
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...] = ()
+    task: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name and not _NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"a goal is called '{self.name}', and its models' folders begin with that: use "
+                "letters, digits, '_', '.' and '-', and no '.' or '-' at first"
+            )
+
+    def to_json(self) -> dict[str, JSON]:
+        """Return the fields as a JSON object."""
+        return {
+            "name": self.name,
+            "task": self.task,
+            "objectives": [objective.to_json() for objective in self.objectives],
+            "constraints": [constraint.text for constraint in self.constraints],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Goal":
+        """Read what `to_json` wrote.
+
+        Raises:
+            KeyError, TypeError, ValueError: If a field is missing or wrong.
+        """
+        if not data["objectives"]:
+            raise ValueError("a goal without objectives")
+        return cls(
+            name=str(data["name"]),
+            objectives=tuple(map(Objective.from_json, data["objectives"])),
+            constraints=tuple(map(Constraint.parse, data["constraints"])),
+            task=str(data["task"]),
+        )
+
+
+def of_all(goals: Sequence[Goal]) -> tuple[Objective, ...]:
+    """Return the objectives of all goals, each once.
+
+    Raises:
+        ConfigError: If a value is wanted large for one goal and small for another.
+    """
+    found: dict[str, Objective] = {}
+    for goal in goals:
+        for objective in goal.objectives:
+            known = found.setdefault(objective.name, objective)
+            if known.direction is not objective.direction:
+                raise ConfigError(
+                    f"goal '{goal.name}' would {objective.direction} '{objective.name}', and "
+                    f"another goal would {known.direction} it: a value has one direction in a study"
+                )
+    return tuple(found.values())
+
+
+def goal_named(name: str, goals: Sequence[Goal]) -> Goal:
+    """Return the goal of that name.
+
+    Raises:
+        ConfigError: If there is none, with those that there are.
+    """
+    known = [goal.name for goal in goals]
+    if name not in known:
+        those = f"Its goals are {', '.join(known)}" if any(known) else "It has no goals"
+        raise ConfigError(f"the run has no goal '{name}'{nearest(name, known)} {those}")
+    return goals[known.index(name)]

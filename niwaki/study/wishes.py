@@ -1,0 +1,118 @@
+"""What is wanted of a study: wishes as they are written, and what they say of an evaluator."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from niwaki.core.constraints import Constraint
+from niwaki.core.errors import ConfigError
+from niwaki.core.goals import Goal
+from niwaki.core.objectives import Objective
+from niwaki.core.registry import nearest
+from niwaki.core.wording import kind_of
+
+
+@dataclass(frozen=True)
+class GoalSettings:
+    """What is wanted of the networks of one goal.
+
+    Attributes:
+        objectives: Values to make good, by name (with the evaluator's direction) or in full.
+        constraints: Bounds as text, beside those of the study.
+        task: Networks are exported so that they answer this task alone; empty for all tasks.
+
+    Raises:
+        ConfigError: If a list is a text, or holds something else.
+    """
+
+    objectives: Sequence[str | Objective]
+    constraints: Sequence[str] = ()
+    task: str = ""
+
+    def __post_init__(self) -> None:
+        require_wishes(self.objectives, self.constraints)
+
+
+def require_wishes(objectives: object, constraints: object) -> None:
+    """Raise if objectives or constraints are no lists of what they should be.
+
+    Raises:
+        ConfigError: With what came, and what is wanted.
+    """
+    for name, given in (("objectives", objectives), ("constraints", constraints)):
+        if isinstance(given, str) or not isinstance(given, Sequence):
+            came = f"'{given}'" if isinstance(given, str) else kind_of(given)
+            example = f"['{given}']" if isinstance(given, str) else "[latency_ms]"
+            raise ConfigError(f"'{name}' is {came}: give a list, such as {example}")
+        if others := [each for each in given if not isinstance(each, str | Objective)]:
+            raise ConfigError(
+                f"'{name}' holds {kind_of(others[0])}: give names of values, or `Objective`s, "
+                "as objectives, and texts such as 'latency_ms <= 2' as constraints"
+            )
+
+
+def wished_goals(
+    objectives: Sequence[str | Objective],
+    constraints: Sequence[str],
+    goals: Mapping[str, GoalSettings],
+    values: Sequence[Objective],
+) -> tuple[Goal, ...]:
+    """Return what is wanted: one goal for each that is named, or the only one, of no name.
+
+    Args:
+        objectives: Of a study without goals.
+        constraints: On the networks of all goals.
+        goals: By name; none if the study has objectives.
+        values: That the evaluator gives.
+
+    Raises:
+        ConfigError: If an objective or constraint names an unknown value, or there are both goals
+            and objectives, or neither.
+    """
+    common = _constraints(constraints, values)
+    if not goals:
+        return (Goal("", _objectives(objectives, values, "a study"), common),)
+    if objectives:
+        raise ConfigError(
+            "there are `objectives` beside `goals`: each goal has its own, so leave one of them out"
+        )
+    return tuple(
+        Goal(
+            name,
+            _objectives(goal.objectives, values, f"goal '{name}'"),
+            (*common, *_constraints(goal.constraints, values)),
+            goal.task,
+        )
+        for name, goal in goals.items()
+    )
+
+
+def _objectives(
+    wanted: Sequence[str | Objective], values: Sequence[Objective], whose: str
+) -> tuple[Objective, ...]:
+    if not wanted:
+        raise ConfigError(f"{whose} needs at least one objective: give `objectives`")
+    found = []
+    for objective in wanted:
+        name = objective if isinstance(objective, str) else objective.name
+        known = _known(name, values, f"objective '{name}'")
+        found.append(
+            known if isinstance(objective, str) else replace(known, direction=objective.direction)
+        )
+    if len({objective.name for objective in found}) < len(found):
+        raise ConfigError(f"an objective is listed twice: {', '.join(o.name for o in found)}")
+    return tuple(found)
+
+
+def _constraints(texts: Sequence[str], values: Sequence[Objective]) -> tuple[Constraint, ...]:
+    constraints = tuple(Constraint.parse(text) for text in texts)
+    for constraint in constraints:
+        _known(constraint.name, values, f"constraint '{constraint.text}'")
+    return constraints
+
+
+def _known(name: str, values: Sequence[Objective], what: str) -> Objective:
+    by_name = {value.name: value for value in values}
+    if name not in by_name:
+        hint = nearest(name, list(by_name))
+        raise ConfigError(f"{what}: no value is called '{name}'{hint} Known: {', '.join(by_name)}")
+    return by_name[name]
