@@ -126,6 +126,7 @@ def build_evaluator(config: StudyConfig, *, notify: Callable[[str], None]) -> Ev
         precisions=config.quantization.precisions,
         seed=config.seed,
         notify=notify,
+        alone=tuple(dict.fromkeys(g.task for g in (config.goals or {}).values() if g.task)),
     )
     evaluator: Evaluator = _made("evaluator", kind, settings, ingredients)
     return evaluator

@@ -41,6 +41,13 @@ class Goal:
                 "letters, digits, '_', '.' and '-', and no '.' or '-' at first"
             )
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Names of the values that it is about, each once: objectives, then what is bounded."""
+        names = [objective.name for objective in self.objectives]
+        names += [constraint.name for constraint in self.constraints]
+        return tuple(dict.fromkeys(names))
+
     def to_json(self) -> dict[str, JSON]:
         """Return the fields as a JSON object."""
         return {

@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
@@ -40,6 +41,25 @@ class Export:
 
     measurement: Measurement
     folder: Path
+
+
+class Exporting(Protocol):
+    """What writes networks as files, and measures them from there: evaluators do."""
+
+    @property
+    def values(self) -> tuple[Objective, ...]:
+        """Every value that is measured of a file."""
+
+    def export(
+        self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
+    ) -> Export:
+        """Write a candidate's network: see `Evaluator.export`."""
+
+    def has_exported(self, folder: Path) -> bool:
+        """Return whether it is there, whole: see `Evaluator.has_exported`."""
+
+    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
+        """Time what was written: see `Evaluator.measure_exports`."""
 
 
 class Evaluator(ABC):
@@ -159,7 +179,7 @@ class Evaluator(ABC):
             VerificationError: If the file does not compute what the network computes.
         """
 
-    def alone(self, task: str) -> "Evaluator":
+    def alone(self, task: str) -> Exporting:
         """Return what exports the same candidates as networks that answer one task alone.
 
         Raises:

@@ -1,6 +1,6 @@
 """From a plain module to what runs on the target, and its scores and latency from there."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -20,12 +20,14 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
 from niwaki.core.randomness import stream
+from niwaki.evaluation.values import LATENCY, SIZE, own_name
 from niwaki.export.bias_correction import Means, bias_corrected, input_means
 from niwaki.export.calibration import activation_ranges
 from niwaki.export.equalisation import LEAST_SPREAD, equalised
 from niwaki.export.fake_quantization import FakeQuantized
 from niwaki.export.float_graph import float_graph
 from niwaki.export.fx_graph import write_graph
+from niwaki.export.graph_index import answering
 from niwaki.export.graph_writer import claimed
 from niwaki.export.module_equalisation import equalise_module
 from niwaki.export.quantize import quantize_model
@@ -91,7 +93,8 @@ class Deployed:
     """What came of running a network on the target.
 
     Attributes:
-        values: The tasks' values on the search split, `mean_skill`, `latency_ms`, `size_bytes`.
+        values: The tasks' values on the search split, `mean_skill`, `latency_ms`, `size_bytes`, and
+            the latter two of networks of one task.
         latency: How it was timed.
         realised: Precision that each layer of the plan really runs in.
     """
@@ -184,22 +187,29 @@ class Deployment:
             means = input_means(model, self._calibration_feeds())
         return FloatGraph(model, self.ranges(model), means)
 
-    def measure(self, graph: FloatGraph, plan: QuantizationPlan, *, seed: int) -> Deployed:
+    def measure(
+        self, graph: FloatGraph, plan: QuantizationPlan, *, seed: int, alone: Sequence[str] = ()
+    ) -> Deployed:
         """Quantize a graph, score it on the search split, and time it.
 
         Args:
             graph: Of a trained network.
             plan: Names its layers.
             seed: Of the timing.
+            alone: Tasks of which the networks that answer nothing else are timed as well.
         """
         with self.target.computing():
             model = self.quantized(graph, plan)
             scores = self.score(model, SplitName.SEARCH)
             realised = self.realised(model, plan)
-            feeds = self.timing_feeds()
-        latency = self.target.measure([model], [feeds], effort=Effort.QUICK, seed=seed)[0]
-        sizes = {"latency_ms": latency.latency_ms, "size_bytes": float(model.ByteSize())}
-        return Deployed({**scores, **sizes}, latency, realised)
+            models = [model, *(answering(model, task) for task in alone)]
+            feeds = [self.timing_feeds()] * len(models)
+        latencies = self.target.measure(models, feeds, effort=Effort.QUICK, seed=seed)
+        costs: dict[str, float] = {}
+        for task, each, latency in zip(("", *alone), models, latencies, strict=True):
+            costs[own_name(task, LATENCY.name)] = latency.latency_ms
+            costs[own_name(task, SIZE.name)] = float(each.ByteSize())
+        return Deployed({**scores, **costs}, latencies[0], realised)
 
     def ranges(self, float_model: onnx.ModelProto) -> Mapping[str, tuple[float, float]]:
         """Return the activation ranges of a float graph on the calibration split."""

@@ -21,6 +21,7 @@ class Ingredients:
         precisions: What layers may run in.
         seed: The study's.
         notify: Takes sentences about long preparations.
+        alone: Tasks of which networks are wanted that answer nothing else.
     """
 
     space: object | None
@@ -29,6 +30,7 @@ class Ingredients:
     precisions: tuple[str, ...]
     seed: int
     notify: Callable[[str], None]
+    alone: tuple[str, ...] = ()
 
     def data_and_target(self, evaluator: str) -> tuple[Callable[[], TaskData], Target]:
         """Return what loads the data, and the target.

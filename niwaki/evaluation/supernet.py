@@ -1,17 +1,20 @@
 """Evaluation by weight sharing: candidates are slices of one trained super-network."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
+from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
@@ -19,14 +22,16 @@ from niwaki.evaluation.deployed import DeployedEvaluator
 from niwaki.evaluation.deployment import DeploymentSettings, plan_of, require_precisions
 from niwaki.evaluation.devices import torch_threads
 from niwaki.evaluation.families import heads_of
+from niwaki.evaluation.one_task import OneTask, named_task, only_task
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.slimmable_family import image_shape
 from niwaki.evaluation.subnetworks import SubNetworks
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
+from niwaki.evaluation.values import MACS, PARAMS, WEIGHT_BYTES, own_costs, own_name
 from niwaki.spaces.joint import JointSpace
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION, with_precisions
 from niwaki.spaces.slimmable.build import SuperNetwork
-from niwaki.spaces.slimmable.layout import Shape
+from niwaki.spaces.slimmable.layout import Layer, Shape
 from niwaki.spaces.slimmable.space import SlimmableSettings, SlimmableSpace
 from niwaki.targets.base import Target
 from niwaki.tasks.base import TaskData
@@ -69,6 +74,8 @@ class SupernetEvaluator(DeployedEvaluator):
         space: Options of the slimmable space.
         target: Where models run.
         precisions: What each layer may run in.
+        alone: Tasks of which networks are wanted, too, that answer nothing else: these are counted
+            and timed, as `<task>_macs` or `<task>_latency_ms`, and exported by `alone`.
         settings: How networks are trained and scored.
         seed: The study's.
         notify: Told of the progress of `prepare`, in sentences.
@@ -81,6 +88,7 @@ class SupernetEvaluator(DeployedEvaluator):
         target: Target,
         *,
         precisions: tuple[str, ...] = ("fp32", "int8"),
+        alone: tuple[str, ...] = (),
         settings: SupernetSettings | None = None,
         seed: int = 0,
         notify: Callable[[str], None] | None = None,
@@ -88,7 +96,7 @@ class SupernetEvaluator(DeployedEvaluator):
         self._settings = settings or SupernetSettings()
         super().__init__(target, self._settings.deployment, seed=seed, notify=notify)
         self._load_data, self._space_settings = load_data, space
-        self._precisions = precisions
+        self._precisions, self._alone = precisions, alone
 
     @cached_property
     def data(self) -> TaskData:
@@ -108,7 +116,8 @@ class SupernetEvaluator(DeployedEvaluator):
     @cached_property
     def _subnetworks(self) -> SubNetworks:
         supernet = SuperNetwork(self.architectures, torch.Generator())
-        supernet.full.load_state_dict(load_checkpoint(self._in_folder(CHECKPOINT))["network"])
+        trained = load_checkpoint(self._in_folder(CHECKPOINT))["network"]
+        supernet.full.load_state_dict(_for_tasks(trained, supernet.full.decoders.keys()))
         return SubNetworks(
             supernet,
             self._deployment,
@@ -156,20 +165,18 @@ class SupernetEvaluator(DeployedEvaluator):
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         layers = self.architectures.layer_table(candidate.part(ARCHITECTURE))
         asked = candidate.part(QUANTIZATION).decisions
-        n_params = sum(layer.params for layer in layers)
-        n_int8 = sum(layer.n_weights for layer in layers if asked[layer.path] == INT8)
-        return {
-            "macs": float(sum(layer.macs for layer in layers)),
-            "params": float(n_params),
-            "weight_bytes": float(4 * n_params - 3 * n_int8),
-        }
+        found = _counts(layers, asked)
+        for task in self._alone:
+            own = _counts((layer for layer in layers if layer.serves(task)), asked)
+            found |= {own_name(task, name): count for name, count in own.items()}
+        return found
 
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
         with torch_threads(self._settings.n_threads):
             with self._target.computing():
                 graph = self._subnetworks.graph(candidate.part(ARCHITECTURE))
-            deployed = self._deployment.measure(graph, plan, seed=seed)
+            deployed = self._deployment.measure(graph, plan, seed=seed, alone=self._alone)
         return self._measured(candidate, deployed, plan, fidelity=fidelity, seed=seed)
 
     def export(
@@ -183,6 +190,34 @@ class SupernetEvaluator(DeployedEvaluator):
                 candidate=candidate,
             )
         return self._exported(card, folder, seed=seed)
+
+    @property
+    def values(self) -> tuple[Objective, ...]:
+        return (*super().values, *(cost for task in self._alone for cost in own_costs(task)))
+
+    def alone(self, task: str) -> OneTask:
+        asked = named_task(self.data, task)
+        if task not in self._alone:
+            raise ConfigError(
+                f"networks of '{task}' alone were not asked for: make the evaluator with "
+                f"`alone=('{task}',)`"
+            )
+        return OneTask(partial(self._of_task, task), asked)
+
+    def _of_task(self, task: str) -> "SupernetEvaluator":
+        """Return what exports slices of this super-network, trained, for one task."""
+        widths = self._space_settings.decoders or {}
+        kept = {name: widths[name] for name in widths if name == task}
+        evaluator = SupernetEvaluator(
+            partial(only_task, self._load_data, task),
+            replace(self._space_settings, decoders=kept),
+            self._target,
+            precisions=self._precisions,
+            settings=self._settings,
+            seed=self._seed,
+        )
+        evaluator._folder = self._folder
+        return evaluator
 
     def _layer_counts(self, candidate: Candidate) -> dict[str, dict[str, JSON]]:
         asked = candidate.part(QUANTIZATION).decisions
@@ -213,10 +248,30 @@ def create(settings: SupernetSettings, ingredients: Ingredients) -> SupernetEval
         ingredients.space,
         target,
         precisions=ingredients.precisions,
+        alone=ingredients.alone,
         settings=settings,
         seed=ingredients.seed,
         notify=ingredients.notify,
     )
+
+
+def _counts(layers: Iterable[Layer], precisions: Mapping[str, Value]) -> dict[str, float]:
+    """Return what a network of these layers counts, in these precisions by path of the layer."""
+    layers = list(layers)
+    n_params = sum(layer.params for layer in layers)
+    n_int8 = sum(layer.n_weights for layer in layers if precisions[layer.path] == INT8)
+    return {
+        MACS.name: float(sum(layer.macs for layer in layers)),
+        PARAMS.name: float(n_params),
+        WEIGHT_BYTES.name: float(4 * n_params - 3 * n_int8),
+    }
+
+
+def _for_tasks(trained: Mapping[str, Tensor], tasks: Collection[str]) -> dict[str, Tensor]:
+    """Return weights without those of decoders of other tasks."""
+    path = re.compile(r"decoders\.([^.]*)\.")
+    found = ((name, path.match(name)) for name in trained)
+    return {name: trained[name] for name, its in found if its is None or its[1] in tasks}
 
 
 def network_shape(data: TaskData) -> Shape:

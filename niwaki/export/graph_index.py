@@ -71,3 +71,16 @@ def needed(nodes: Sequence[onnx.NodeProto], results: set[str]) -> list[onnx.Node
             read.update(read_by(node))
             kept.append(node)
     return kept[::-1]
+
+
+def answering(model: onnx.ModelProto, output: str) -> onnx.ModelProto:
+    """Return a model that gives one of its outputs alone, and computes no more than that needs."""
+    cut = onnx.ModelProto()
+    cut.CopyFrom(model)
+    graph = cut.graph
+    [kept] = [info for info in graph.output if info.name == output]
+    kept = onnx.ValueInfoProto.FromString(kept.SerializeToString())
+    del graph.output[:]
+    graph.output.append(kept)
+    leave_out_unneeded(graph)
+    return cut

@@ -72,9 +72,7 @@ class StudyDescription:
     @property
     def wanted(self) -> tuple[str, ...]:
         """Names of the values that a complete measurement must have."""
-        names = [o.name for goal in self.goals for o in goal.objectives]
-        names += [constraint.name for goal in self.goals for constraint in goal.constraints]
-        return tuple(dict.fromkeys(names))
+        return tuple(dict.fromkeys(name for goal in self.goals for name in goal.wanted))
 
     def save(self, folder: Path) -> None:
         """Write `study.json`.

@@ -13,7 +13,7 @@ from niwaki.core.excerpt import excerpt
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.pareto import hypervolume, knee
 from niwaki.core.randomness import derived_seed
-from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.base import Export, Exporting, Provenance
 from niwaki.study.events import Final
 from niwaki.study.front import Front, FrontModel
 from niwaki.study.history import History
@@ -47,7 +47,7 @@ class Finals:
         goal: That they are finalists of; empty if the study has no goals.
     """
 
-    evaluator: Evaluator
+    evaluator: Exporting
     recorder: Recorder
     folder: RunFolder
     provenance: Provenance

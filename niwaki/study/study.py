@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from niwaki.core.blame import raised_by
 from niwaki.core.constraints import Constraint
-from niwaki.core.errors import RunFolderError, StudyError
+from niwaki.core.errors import ConfigError, RunFolderError, StudyError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import cannot_write, write_text_atomically
 from niwaki.core.goals import Goal, of_all
@@ -19,8 +19,9 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_counts
 from niwaki.core.objectives import Objective
 from niwaki.core.randomness import derived_seed
+from niwaki.core.registry import nearest
 from niwaki.core.user_modes import usual_modes
-from niwaki.evaluation.base import Evaluator, Provenance
+from niwaki.evaluation.base import Evaluator, Exporting, Provenance
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.earlier import informed
 from niwaki.search.schedulers.base import Scheduler
@@ -162,7 +163,7 @@ class Study:
         require_declared(self._evaluator)
         description = self.description
         for goal in description.goals:
-            self._evaluator_for(goal)
+            self._exporting(goal)
         self._make_scheduler(
             Problem(self._evaluator.space, description.objectives), self._evaluator.fidelities
         )
@@ -285,26 +286,36 @@ class Study:
     def _export_finalists(self, recorder: Recorder) -> None:
         searched = self._front(recorder.history, exported=False)
         for goal in self.description.goals:
-            seen = self.description.of_goal(goal.name) if goal.name else self.description
             Finals(
-                self._evaluator_for(goal),
+                self._exporting(goal),
                 recorder,
                 self.folder,
                 self._provenance(recorder.history, goal),
-                seen.wanted,
+                goal.wanted,
                 self._settings.seed,
                 self._observer,
                 self._favourites,
                 goal.name,
             ).run(searched.goals.get(goal.name, searched), self._settings.n_finalists)
 
-    def _evaluator_for(self, goal: Goal) -> Evaluator:
+    def _exporting(self, goal: Goal) -> Exporting:
         """Return what exports the networks of a goal.
 
         Raises:
-            ConfigError: If the goal is about one task, and there are no networks of that.
+            ConfigError: If the goal is about one task, and there are no networks of that, or these
+                lack a value that is wanted.
         """
-        return self._evaluator.alone(goal.task) if goal.task else self._evaluator
+        if not goal.task:
+            return self._evaluator
+        exporting = self._evaluator.alone(goal.task)
+        known = [value.name for value in exporting.values]
+        for name in goal.wanted:
+            if name not in known:
+                raise ConfigError(
+                    f"goal '{goal.name}' is about networks of '{goal.task}' alone, which have no "
+                    f"'{name}'{nearest(name, known)} They have {', '.join(known)}"
+                )
+        return exporting
 
     def _problem(self, history: History) -> Problem:
         """Return what all goals have in common, or the only one's problem."""

@@ -7,6 +7,7 @@ from math import prod
 
 # Networks of one space consist of the same few layers, whose costs are asked for again and again.
 _MOST_LAYERS = 1 << 14
+DECODERS = "decoders"  # begins the paths of all layers of decoders
 
 
 class HeadKind(StrEnum):
@@ -138,6 +139,12 @@ class Layer:
         """Trained parameters: weights, and the bias or the batch-norm's scale and shift."""
         return self.n_weights + self.n_outputs * (2 if self.norm else 1)
 
+    def serves(self, task: str) -> bool:
+        """Whether it is in the network that answers this task alone: not in another's decoder."""
+        return not self.path.startswith(f"{DECODERS}.") or self.path.startswith(
+            f"{DECODERS}.{task}."
+        )
+
 
 def layers_of(layout: Layout, *, full: Layout) -> tuple[Layer, ...]:
     """Return the layers of `layout` as parts of those of `full`, in order of execution."""
@@ -219,7 +226,7 @@ def _encoder(layout: Layout) -> list[Layer]:
 
 
 def _vector_decoder(layout: Layout, decoder: Decoder, head: Head) -> list[Layer]:
-    path = f"decoders.{decoder.task}"
+    path = f"{DECODERS}.{decoder.task}"
     return [
         _linear(f"{path}.enter", layout.stages[-1].width, decoder.width),
         _linear(f"{path}.leave", decoder.width, head.n_outputs),
@@ -229,7 +236,7 @@ def _vector_decoder(layout: Layout, decoder: Decoder, head: Head) -> list[Layer]
 def _map_decoder(
     layout: Layout, full: Layout, decoder: Decoder, widest: Decoder, head: Head
 ) -> list[Layer]:
-    path = f"decoders.{decoder.task}"
+    path = f"{DECODERS}.{decoder.task}"
     layers: list[Layer] = []
     n_deep, n_deep_full = layout.stages[-1].width, full.stages[-1].width
     for step, index in enumerate(reversed(range(len(layout.stages) - 1))):
