@@ -28,6 +28,12 @@ def own_key(candidate: Candidate) -> str:
     return candidate.key
 
 
+def _itself(part: object) -> Any:
+    """Return what tells objects apart, of which some cannot be hashed; methods are of an object."""
+    owner = getattr(part, "__self__", None)
+    return id(part) if owner is None else (id(owner), getattr(part, "__func__", None))
+
+
 @dataclass(frozen=True)
 class Earlier:
     """A search that was made before in the same space: for another device, data or objective.
@@ -80,12 +86,26 @@ class Problem:
     _once: dict[Callable[["Problem"], Any], Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _common: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, make: Callable[["Problem"], T]) -> T:
         """Return what follows from the problem alone: made once, for all searchers of it."""
         if make not in self._once:
             self._once[make] = make(self)
         found: T = self._once[make]
+        return found
+
+    def in_common(self, make: Callable[["Problem"], T]) -> T:
+        """Return what follows from candidates alone: made once for all that are made from this one.
+
+        Problems that `replace` makes, such as those of several goals, share it for as long as they
+        are alike in the space, what is cheap, which candidates are the same or alike, and the seed.
+        """
+        own = (self.space, self.cheap, self.identity, self.alike)
+        key = (make, *map(_itself, own), self.seed)
+        if key not in self._common:
+            self._common[key] = make(self), own  # kept, so that no other gets their names
+        found: T = self._common[key][0]
         return found
 
     def costs(self, trials: Sequence[Trial]) -> NDArray[np.float64]:
@@ -164,3 +184,19 @@ class Searcher(ABC):
         That is an earlier process, before the first `ask`, or between two of them a searcher that
         searches the same space for another goal. `tell` follows for those that finished.
         """
+
+    def favourites(self, most: int) -> list[Candidate]:  # noqa: ARG002
+        """Return up to `most` new candidates that it would ask for next, the best first.
+
+        None if it cannot tell, at all or so far, as here. A searcher that can gives
+        `expected_gains` too, and is asked jointly with others that search for other goals.
+        """
+        return []
+
+    def expected_gains(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        """Return (n,) by how much each candidate is expected to move the front, 0 or more.
+
+        As shares of the front's extent, so that gains of several searchers may be added up. Asked
+        for after `favourites` that were not empty, before anything else happens.
+        """
+        raise NotImplementedError

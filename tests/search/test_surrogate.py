@@ -16,7 +16,7 @@ from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.pareto import hypervolume
 from niwaki.core.randomness import stream
 from niwaki.search import Problem
-from niwaki.search.surrogate import Surrogate, SurrogateSettings, catalogue
+from niwaki.search.surrogate import Surrogate, SurrogateSettings, descriptions
 from niwaki.search.surrogate.beliefs import Belief, Learned, learn
 from niwaki.search.surrogate.boxes import Decomposition
 from niwaki.search.surrogate.catalogue import Catalogue
@@ -287,13 +287,14 @@ def test_what_was_not_asked_about_for_long_is_forgotten_and_found_again(
 ) -> None:
     candidates = listed_layers(60)
     whole = Catalogue(Problem(LAYERS, OBJECTIVES)).pool(candidates)
-    monkeypatch.setattr(catalogue, "FEWEST_KEPT", 20)
-    monkeypatch.setattr(catalogue, "MOST_NUMBERS", 0)
+    monkeypatch.setattr(descriptions, "FEWEST_KEPT", 20)
+    monkeypatch.setattr(descriptions, "MOST_NUMBERS", 0)
     short = Catalogue(Problem(LAYERS, OBJECTIVES))
     for start in range(0, 60, 10):
         short.pool([candidates[0], *candidates[start : start + 10]])
-    assert len(short._plain) == len(short._cheap) == 20
-    assert candidates[0].key in short._plain
+    described = short.described
+    assert len(described._features) == len(described._cheap) == 20
+    assert candidates[0].key in described._features
     np.testing.assert_array_equal(short.pool(candidates).features, whole.features)
 
 

@@ -2,6 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
+from numpy.typing import NDArray
+
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Trial
 from niwaki.search.base import Problem, Searcher
@@ -44,12 +47,7 @@ class FullEffortView(Searcher):
         return self._searcher.n_left
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
-        if self._stale:
-            self._searcher = self._make(self._problem)
-            self._searcher.resume(self._asked)
-            self._searcher.tell(self._told)
-            self._stale = False
-        proposed = self._searcher.ask(n, pending)
+        proposed = self._up_to_date().ask(n, pending)
         if are_candidates(proposed):  # if not, whoever asked says so
             self._asked.extend(proposed)
         return proposed
@@ -78,3 +76,17 @@ class FullEffortView(Searcher):
         self._told.append(seen)
         if not self._stale:
             self._searcher.tell([seen])
+
+    def favourites(self, most: int) -> list[Candidate]:
+        return self._up_to_date().favourites(most)
+
+    def expected_gains(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
+        return self._searcher.expected_gains(candidates)
+
+    def _up_to_date(self) -> Searcher:
+        if self._stale:
+            self._searcher = self._make(self._problem)
+            self._searcher.resume(self._asked)
+            self._searcher.tell(self._told)
+            self._stale = False
+        return self._searcher

@@ -25,7 +25,7 @@ class ModelBased(Searcher):
     def __init__(self, problem: Problem, *, learns_from_cheap: bool = False) -> None:
         self._problem = problem
         self._asked = Asked(problem)
-        self._catalogue = Catalogue(problem, learns_from_cheap)
+        self._catalogue = Catalogue(problem, learns_from_cheap=learns_from_cheap)
         self._history = History(problem)
         self._told: set[str] = set()
         self._pending: dict[str, Candidate] = {}

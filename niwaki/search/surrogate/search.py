@@ -1,5 +1,6 @@
 """A searcher that measures what is expected to gain the most, and learns from each measurement."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import ceil, inf
 
@@ -20,6 +21,7 @@ from niwaki.search.surrogate.learning import Lessons, lessons
 from niwaki.search.surrogate.model_based import ModelBased
 from niwaki.search.surrogate.outlook import Extent, Outlook
 from niwaki.search.surrogate.pool import Pool
+from niwaki.search.threads import one_thread
 from niwaki.spaces.collector import collector_paused
 
 Array = NDArray[np.float64]
@@ -68,6 +70,28 @@ class _Shortlist:
 
 
 @dataclass(frozen=True)
+class _Choice:
+    """What the next candidate is chosen from, and how.
+
+    Attributes:
+        pool: Candidates, at least one.
+        outlook: What is believed.
+        extent: Of the front; None if chance made the candidates, where to be far from what is known
+            is no merit.
+    """
+
+    pool: Pool
+    outlook: Outlook
+    extent: Extent | None
+
+    def gains(self, pool: Pool) -> Array:
+        """Return (n,) expected gains."""
+        if self.extent is None:
+            return self.outlook.scored(pool, levelled=True)[0]
+        return self.outlook.score(pool, self.extent)
+
+
+@dataclass(frozen=True)
 class _Knowledge:
     """What was learned from the first trials, and which candidates looked best then.
 
@@ -95,6 +119,7 @@ class Surrogate(ModelBased):
         super().__init__(problem, learns_from_cheap=True)
         self._settings = settings or SurrogateSettings()
         self._knowledge: _Knowledge | None = None
+        self._choice: _Choice | None = None  # of the last favourites
         self._everything: Pool | None = None
         # Shared, as a searcher may be made anew often.
         if problem.space.size <= self._settings.list_up_to:
@@ -109,16 +134,30 @@ class Surrogate(ModelBased):
         guesses = problem.promises is not None and problem.space.size == inf
         self._guessed = Guessed(self._catalogue) if guesses else None
 
+    def favourites(self, most: int) -> list[Candidate]:
+        if any(candidate not in self._asked for candidate in self._problem.initial):
+            return []
+        with one_thread():
+            self._choice = self._latest_choice(stream(self._problem.seed, "ask", len(self._asked)))
+            if self._choice is None:
+                return []
+            best = np.argsort(-self._choice.gains(self._choice.pool), kind="stable")
+            return [self._choice.pool.candidates[row] for row in best[:most]]
+
+    def expected_gains(self, candidates: Sequence[Candidate]) -> Array:
+        assert self._choice is not None
+        with one_thread():
+            return self._choice.gains(self._catalogue.pool(candidates))
+
     def _propose(self, rng: np.random.Generator) -> Candidate:
-        waiting = self._catalogue.pool(list(self._pending.values()))
-        if len(self._told) + len(waiting) >= self._settings.n_initial:
-            knowledge = self._latest_knowledge()
-            if knowledge.lessons and (best := self._best(knowledge, waiting, rng)):
-                return best
+        choice = self._latest_choice(rng)
+        if choice is not None:
+            return choice.pool.candidates[int(choice.gains(choice.pool).argmax())]
         if self._guessed is not None and len(pool := self._guesses(self._guessed)):
             return pool.candidates[int(rng.integers(len(pool)))]
         if self._stays_near:
             return neighbour(self._catalogue, self._problem.initial, rng)
+        waiting = self._catalogue.pool(list(self._pending.values()))
         known = np.array([*self._history.features, *waiting.features])
         return farthest(self._catalogue, known, rng, self._asked)
 
@@ -153,20 +192,18 @@ class Surrogate(ModelBased):
         known = [identity(trial.candidate) in initial for trial in self._history.trials]
         return np.array(known, dtype=bool)
 
-    def _best(
-        self, knowledge: _Knowledge, waiting: Pool, rng: np.random.Generator
-    ) -> Candidate | None:
-        """Return the new candidate of the largest expected gain; None if there is no new one."""
-        assert knowledge.lessons is not None
-        history = self._history.condensed(MOST_TRIALS)
-        outlook = knowledge.lessons.outlook(history, waiting)
+    def _latest_choice(self, rng: np.random.Generator) -> _Choice | None:
+        """Return what there is to choose from; None if nothing was learned, or nothing is left."""
+        waiting = self._catalogue.pool(list(self._pending.values()))
+        if len(self._told) + len(waiting) < self._settings.n_initial:
+            return None
+        knowledge = self._latest_knowledge()
+        if knowledge.lessons is None:
+            return None
+        outlook = knowledge.lessons.outlook(self._history.condensed(MOST_TRIALS), waiting)
         if self._guessed is not None:
             pool = self._guesses(self._guessed)
-            if len(pool) == 0:
-                return None
-            # Chance has made these; among them, being far from what is known is no merit.
-            scores, _ = outlook.scored(pool, levelled=True)
-            return pool.candidates[int(scores.argmax())]
+            return _Choice(pool, outlook, None) if len(pool) else None
         shortlist = self._shortlist(knowledge, near=self._stays_near)
         if shortlist is None:
             return None
@@ -178,8 +215,7 @@ class Surrogate(ModelBased):
             pool = self._open(self._everything)
         if len(pool) == 0:
             return None
-        scores = outlook.score(pool, shortlist.extent.widened(outlook.front))
-        return pool.candidates[int(scores.argmax())]
+        return _Choice(pool, outlook, shortlist.extent.widened(outlook.front))
 
     def _open(self, pool: Pool) -> Pool:
         """Return what is left of a pool: neither told nor pending, and not ruled out."""
