@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from niwaki.study.front import Front
     from niwaki.study.run import Run, load_front
     from niwaki.study.study import Study, StudySettings
+    from niwaki.study.wishes import GoalSettings
 
 _HOMES = {
     "Budget": "niwaki.study.budget",
@@ -25,6 +26,7 @@ _HOMES = {
     "Constraint": "niwaki.core",
     "Direction": "niwaki.core",
     "Front": "niwaki.study.front",
+    "GoalSettings": "niwaki.study.wishes",
     "Measurement": "niwaki.core",
     "Objective": "niwaki.core",
     "Run": "niwaki.study.run",
@@ -42,6 +44,7 @@ __all__ = [
     "Constraint",
     "Direction",
     "Front",
+    "GoalSettings",
     "Measurement",
     "Objective",
     "Run",

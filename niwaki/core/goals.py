@@ -11,7 +11,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
 from niwaki.core.registry import nearest
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")  # begins names of folders
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")  # begins names of folders
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Goal:
             they were searched.
 
     Raises:
-        ConfigError: If the name is of other letters.
+        ConfigError: If the name is of other letters, or longer than 64 of them.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Goal:
         if self.name and not _NAME.fullmatch(self.name):
             raise ConfigError(
                 f"a goal is called '{self.name}', and its models' folders begin with that: use "
-                "letters, digits, '_', '.' and '-', and no '.' or '-' at first"
+                "letters, digits, '_', '.' and '-', no '.' or '-' at first, and 64 at most"
             )
 
     @property

@@ -16,7 +16,7 @@ from niwaki.compress.quantization.arithmetic import quantize_weights
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import DataError, ExportError
 from niwaki.export.calibration import Feeds, observing_session, ordered_feeds
-from niwaki.export.graph_index import GraphIndex
+from niwaki.export.graph_index import GraphIndex, leave_out_unneeded
 from niwaki.export.layers import Layer, find_layers
 from niwaki.export.rewritten import with_constants
 
@@ -89,7 +89,8 @@ def bias_corrected(model: onnx.ModelProto, plan: QuantizationPlan, means: Means)
     for position, name in named.items():
         node = corrected.graph.node[position]
         node.input[:] = [*node.input[:2], name]
-    return _without_unread(corrected)
+    leave_out_unneeded(corrected.graph)
+    return corrected
 
 
 def output_shift(
@@ -120,12 +121,3 @@ def output_shift(
 
 def _channel_axis(index: GraphIndex, layer: Layer) -> int:
     return 1 if index.nodes[layer.nodes[0]].op_type == "Conv" else -1
-
-
-def _without_unread(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Drop constants that no node reads any more."""
-    read = {name for node in model.graph.node for name in node.input}
-    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(kept)
-    return model

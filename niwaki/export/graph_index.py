@@ -57,10 +57,19 @@ class GraphIndex:
 
 
 def leave_out_unneeded(graph: onnx.GraphProto) -> None:
-    """Keep the nodes alone that the outputs of a graph are computed by, in place."""
-    left = needed(graph.node, {info.name for info in graph.output})
-    del graph.node[:]
-    graph.node.extend(left)
+    """Keep the nodes and constants alone that the outputs of a graph need, in place."""
+    results = {info.name for info in graph.output}
+    nodes = needed(graph.node, results)
+    read = results.union(*map(read_by, nodes))
+    constants = [tensor for tensor in graph.initializer if tensor.name in read]
+    described = [info for info in graph.value_info if info.name in read]
+    for field, kept in (
+        (graph.node, nodes),
+        (graph.initializer, constants),
+        (graph.value_info, described),
+    ):
+        del field[:]
+        field.extend(kept)
 
 
 def needed(nodes: Sequence[onnx.NodeProto], results: set[str]) -> list[onnx.NodeProto]:

@@ -46,6 +46,8 @@ class SeveralGoals(Searcher):
         asked: list[Candidate] = []
         while len(asked) < n:
             answer = self._ask_one([*pending, *asked])
+            if not are_candidates(answer):
+                return answer  # whoever asked says what is wrong with it
             if not answer:
                 break
             asked.extend(answer)
@@ -57,7 +59,7 @@ class SeveralGoals(Searcher):
             asking = self._searchers[(self._n_asked + turn) % len(self._searchers)]
             answer = self._best_for_all(asking) or asking.ask(1, pending)
             if not are_candidates(answer):
-                return answer  # whoever asked says what is wrong with it
+                return answer
             if answer:
                 for other in self._searchers:
                     if other is not asking:

@@ -1,7 +1,7 @@
 """What a study is about, as its run folder tells it: `study.json`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,14 +60,21 @@ class StudyDescription:
             self, objectives=goal.objectives, constraints=goal.constraints, named_goals=()
         )
 
-    def bounded_by(self, constraints: Sequence[Constraint]) -> "StudyDescription":
-        """Return the same with further constraints, on the networks of all goals."""
+    def bounded_by(self, further: Mapping[str, Sequence[Constraint]]) -> "StudyDescription":
+        """Return the same with further constraints on the networks of goals, by their names."""
         goals = [
-            replace(goal, constraints=(*goal.constraints, *constraints))
-            for goal in self.named_goals
+            replace(goal, constraints=(*goal.constraints, *further.get(goal.name, ())))
+            for goal in self.goals
         ]
-        all_have = (*self.constraints, *constraints)
-        return replace(self, constraints=all_have, named_goals=tuple(goals))
+        if not self.named_goals:
+            return replace(self, constraints=goals[0].constraints)
+        return replace(self, named_goals=tuple(goals))
+
+    @property
+    def shared_constraints(self) -> tuple[Constraint, ...]:
+        """The constraints that all goals have, whoever wrote them down."""
+        first, *others = self.goals
+        return tuple(c for c in first.constraints if all(c in o.constraints for o in others))
 
     @property
     def wanted(self) -> tuple[str, ...]:

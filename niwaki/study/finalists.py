@@ -26,6 +26,10 @@ from niwaki.study.soundness import in_plain_types, sound, whole
 Favourites: TypeAlias = Callable[[Front, Measurement], Sequence[str]]
 
 
+class NothingExportedError(StudyError):
+    """Not one finalist could be exported; which is a result of the others."""
+
+
 def nobody(front: Front, baseline: Measurement) -> Sequence[str]:  # noqa: ARG001
     """Return no favourites: finalists are spread over the front."""
     return ()
@@ -73,7 +77,8 @@ class Finals:
             n: How many.
 
         Raises:
-            StudyError: If not one model could be exported, or the evaluator answers with others.
+            NothingExportedError: If not one model could be exported.
+            StudyError: If the evaluator answers with others.
         """
         history = self._history
         assert history.baseline is not None
@@ -85,7 +90,9 @@ class Finals:
             self._record(todo[measurement.key], whole(sound(measurement), self.wanted))
         if not history.exported:
             reasons = {final.reason for final in history.finals.values()}
-            raise StudyError(f"no model of the front could be exported: {'; '.join(reasons)}")
+            raise NothingExportedError(
+                f"no model of the front{_for(self.goal)} could be exported: {'; '.join(reasons)}"
+            )
 
     def _is_there(self, key: str) -> bool:
         if key not in self._history.exported:

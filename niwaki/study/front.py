@@ -31,7 +31,7 @@ KNEE = "knee"
 CHOSEN = "chosen"
 ALL = "all"
 BEST = "best:"
-KEY, NUMBER, ROLE = "key", "number", "role"  # columns of the CSV beside those of values
+GOAL, KEY, NUMBER, ROLE = "goal", "key", "number", "role"  # columns of the CSV beside values
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,11 @@ class Front:
 
     @property
     def knee(self) -> FrontModel | None:
-        """The model nearest to the ideal after scaling, by weights; None if the front is empty."""
-        return self._knee() if self.models else None
+        """The model nearest to the ideal after scaling, by weights; None if the front is empty.
+
+        None of a study with goals, too: each of its fronts has its own.
+        """
+        return self._knee() if self.models and not self.goals else None
 
     @property
     def chosen(self) -> FrontModel | None:
@@ -167,6 +170,8 @@ class Front:
             )
         if which == CHOSEN:
             return (self._chosen(),)
+        if which == KNEE and self.goals:
+            raise ConfigError(f"each goal has its own knee: choose one of {', '.join(self.goals)}")
         if which == KNEE:
             return (self._knee(),)
         if which.startswith(BEST):
@@ -196,22 +201,27 @@ class Front:
         """
         from niwaki.export.bundle import copy_bundle
 
-        if self.goals:
-            return self._export_goals(to, which)
-        chosen = self.choose(which)
-        if any(model.final is None for model in chosen):
-            raise ExportError(
-                "no model of the front was exported yet, a search ends with that: start the same "
-                "search again, with `finalists` above 0. Runs whose evaluator makes no networks, "
-                "such as those over a table, have no models at all"
-            )
-        run = RunFolder(self.folder)
-        sources = [run.artifact(model.key, goal=self.goal) for model in chosen]
+        sources = self._sources(which)
         return [copy_bundle(source, Path(to) / source.name) for source in sources]
 
-    def _export_goals(self, to: Path | str, which: str) -> list[Path]:
-        """Export from the fronts of those goals that have what `which` names: at least one."""
-        written: list[Path] = []
+    def _sources(self, which: str) -> list[Path]:
+        """Return the folders of exported models that `which` names."""
+        if self.goals:
+            return self._sources_of_goals(which)
+        chosen = self.choose(which)
+        if any(model.final is None for model in chosen):
+            of = f" of goal '{self.goal}'" if self.goal else ""
+            raise ExportError(
+                f"no model of the front{of} was exported yet, a search ends with that: start the "
+                "same search again, with `finalists` above 0. Runs whose evaluator makes no "
+                "networks, such as those over a table, have no models at all"
+            )
+        run = RunFolder(self.folder)
+        return [run.artifact(model.key, goal=self.goal) for model in chosen]
+
+    def _sources_of_goals(self, which: str) -> list[Path]:
+        """Return those of the goals that have what `which` names: at least one."""
+        found: list[Path] = []
         fault: ConfigError | None = None
         for front in self.goals.values():
             try:
@@ -219,10 +229,10 @@ class Front:
             except ConfigError as error:
                 fault = error
                 continue
-            written += front.export(to, which=which)
-        if fault is not None and not written:
+            found += front._sources(which)
+        if fault is not None and not found:
             raise fault
-        return written
+        return found
 
     def _knee(self) -> FrontModel:
         return self.models[knee(self.costs, self._weights)]
@@ -287,18 +297,23 @@ class Front:
         """Return one line per model: key, trial number, every value, objectives first, and roles.
 
         The last column, `role`, is what `roles` says. A value that has the name of
-        one of the other columns, such as `number`, is in a column `number (value)`.
+        one of the other columns, such as `number`, is in a column `number (value)`. Of a study with
+        goals, there is a line per model of each goal's front, and a first column `goal`.
         """
+        fronts = [*self.goals.values()] or [self]
         wanted = [objective.name for objective in self.objectives]
-        found = [name for model in self.models for name in model.values]
+        found = [name for front in fronts for model in front.models for name in model.values]
         names = list(dict.fromkeys(wanted + found))
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([KEY, NUMBER, *map(_column, names), ROLE])
-        roles = self.roles
-        for model in self.models:
-            row = [model.values.get(name) for name in names]
-            writer.writerow([model.key, model.number, *row, " ".join(roles.get(model.key, ()))])
+        writer.writerow([*([GOAL] if self.goals else []), KEY, NUMBER, *map(_column, names), ROLE])
+        for front in fronts:
+            roles = front.roles
+            for model in front.models:
+                named = [front.goal, model.key] if self.goals else [model.key]
+                values = [model.values.get(name) for name in names]
+                role = " ".join(roles.get(model.key, ()))
+                writer.writerow([*named, model.number, *values, role])
         return buffer.getvalue()
 
     def save(self) -> None:
@@ -409,7 +424,7 @@ def front_of_study(
 
 def _column(name: str) -> str:
     """Return the CSV's column of a value, which is unlike those that every front has."""
-    return f"{name} (value)" if name in (KEY, NUMBER, ROLE) else name
+    return f"{name} (value)" if name in (GOAL, KEY, NUMBER, ROLE) else name
 
 
 def _plain(values: Mapping[str, float]) -> dict[str, JSON]:

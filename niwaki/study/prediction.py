@@ -217,15 +217,13 @@ def run_predictor(
 
 def _values(description: StudyDescription, names: Sequence[str]) -> tuple[Objective, ...]:
     known = {value.name: value for value in (*description.values, *description.objectives)}
-    wanted = [objective.name for objective in description.objectives]
-    wanted += [constraint.name for constraint in description.constraints]
     for name in names:
         if name not in known:
             raise ConfigError(
                 f"'{name}' is no value of this run{nearest(name, list(known))} "
                 f"Known: {', '.join(known)}"
             )
-    return tuple(known[name] for name in dict.fromkeys(names or wanted))
+    return tuple(known[name] for name in dict.fromkeys(names or description.wanted))
 
 
 def _usable(run: Run, space: Space) -> list[Trial]:

@@ -33,7 +33,7 @@ class Run:
         description: What it is about.
         history: What happened so far.
         weights: Of objectives by name, where the knee is looked for.
-        n_wished: How many of the description's constraints, the last, are no part of the study.
+        n_wished: How many of the constraints of each goal, the last, are no part of the study.
         goal: That the run is seen by; empty for the study as a whole.
     """
 
@@ -41,7 +41,7 @@ class Run:
     description: StudyDescription
     history: History
     weights: Mapping[str, float] = field(default_factory=dict)
-    n_wished: int = 0
+    n_wished: Mapping[str, int] = field(default_factory=dict)
     goal: str = ""
 
     @classmethod
@@ -87,27 +87,54 @@ class Run:
         """
         if weights and self.description.named_goals:
             names = ", ".join(goal.name for goal in self.description.named_goals)
-            raise ConfigError(f"weights are of one goal's objectives: choose one of {names}")
+            raise ConfigError(
+                f"weights are of one goal's objectives: choose one of {names}, with `--goal`, or "
+                "`goal=` in Python"
+            )
         texts = [within] if isinstance(within, str) else within
         further = [Constraint.parse(text) for text in texts]
-        if further:
-            self._require_measured(further)
-        described = self.description.bounded_by(further)
-        n_wished = self.n_wished + len(further)
+        self._require_baseline(further)
+        by_goal = self._by_goal(further)
+        n_wished = {
+            name or self.goal: self.n_wished.get(name or self.goal, 0) + len(constraints)
+            for name, constraints in by_goal.items()
+        }
+        described = self.description.bounded_by(by_goal)
         return replace(self, description=described, weights=weights or {}, n_wished=n_wished)
 
-    def _require_measured(self, constraints: Sequence[Constraint]) -> None:
-        baseline = [] if self.history.baseline is None else [self.history.baseline]
-        measured = [trial.measurement for trial in (*self.history.full_trials, *baseline)]
-        measured += self.history.exported.values()
-        known = list(dict.fromkeys(name for each in measured for name in each.values))
+    def _by_goal(self, constraints: Sequence[Constraint]) -> Mapping[str, Sequence[Constraint]]:
+        """Return which constraints can be told of the models of each goal, by its name.
+
+        Raises:
+            ConfigError: If one is on a value that no model has.
+        """
+        names = [goal.name for goal in self.description.goals]
+        known = {name: self._measured(self.history.of_goal(name)) for name in names}
+        everything = list(dict.fromkeys(value for each in known.values() for value in each))
         for constraint in constraints:
-            if known and constraint.name not in known:
+            if everything and constraint.name not in everything:
+                of = f" of goal '{self.goal}'" if self.goal else ""
                 raise ConfigError(
-                    f"constraint '{constraint}' is on a value that no model has"
-                    f"{nearest(constraint.name, known)} There are {', '.join(sorted(known))}"
+                    f"constraint '{constraint}' is on a value that no model{of} has"
+                    f"{nearest(constraint.name, everything)} There are "
+                    f"{', '.join(sorted(everything))}"
                 )
-            if constraint.relative and not (baseline and baseline[0].measurement.complete):
+        return {
+            name: [c for c in constraints if c.name in values or not everything]
+            for name, values in known.items()
+        }
+
+    def _measured(self, history: History) -> Sequence[str]:
+        """Return the names of values of the models that a front is made of."""
+        baseline = [] if history.baseline is None else [history.baseline]
+        searched = [trial.measurement for trial in (*history.full_trials, *baseline)]
+        measured = list(history.exported.values()) or searched
+        return list(dict.fromkeys(name for each in measured for name in each.values))
+
+    def _require_baseline(self, constraints: Sequence[Constraint]) -> None:
+        baseline = self.history.baseline
+        for constraint in constraints:
+            if constraint.relative and (baseline is None or not baseline.measurement.complete):
                 raise ConfigError(
                     f"constraint '{constraint}' is relative to the baseline, which was not "
                     "measured: give a number"
@@ -148,7 +175,7 @@ class Run:
         searched = front_of(
             self.history,
             objectives=self.description.objectives,
-            constraints=constraints[: len(constraints) - self.n_wished],
+            constraints=constraints[: len(constraints) - self.n_wished.get(self.goal, 0)],
             folder=self.folder.path,
             exported=False,
         )

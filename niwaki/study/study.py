@@ -37,7 +37,7 @@ from niwaki.study.environment import USER_FILES, describe_environment
 from niwaki.study.events import Baseline, Note, Started
 from niwaki.study.executors.base import Executor, Job
 from niwaki.study.executors.in_process import InProcessExecutor
-from niwaki.study.finalists import Favourites, Finals, nobody
+from niwaki.study.finalists import Favourites, Finals, NothingExportedError, nobody
 from niwaki.study.front import Front, front_of_study
 from niwaki.study.history import SESSION, History
 from niwaki.study.ledger import Ledger
@@ -48,7 +48,7 @@ from niwaki.study.run_folder import RunFolder, config_hash
 from niwaki.study.search_loop import SearchLoop
 from niwaki.study.soundness import whole
 from niwaki.study.vetting import require_answers, require_declared, vetted_baseline, vetted_cheap
-from niwaki.study.wishes import GoalSettings, require_wishes, wished_goals
+from niwaki.study.wishes import GoalSettings, require_goals, require_wishes, wished_goals
 
 SearcherFactory: TypeAlias = Callable[[Problem], Searcher]
 SchedulerFactory: TypeAlias = Callable[[Problem, Fidelities], Scheduler]
@@ -79,12 +79,12 @@ class StudySettings:
         config: The configuration as resolved, for the record; what it is compared with on resuming.
         learn_from: Folders of earlier runs of the same space, the most alike first. Every searcher
             begins with the best of them, and `surrogate` learns from all that they measured.
-        goals: By name, if one search shall give several fronts: each has its own objectives, and as
-            many finalists as there is room for. They ask in turn, and every evaluation counts for
-            all.
+        goals: By name, if one search shall give several fronts: each has objectives and
+            `n_finalists` of its own, and every evaluation counts for all.
 
     Raises:
-        ConfigError: If `seed` or `n_finalists` is no whole number from 0 on, or a list is a text.
+        ConfigError: If `seed` or `n_finalists` is no whole number from 0 on, a list is a text, or
+            goals are not settings by name.
     """
 
     objectives: Sequence[str | Objective] = ()
@@ -101,6 +101,7 @@ class StudySettings:
     def __post_init__(self) -> None:
         require_counts(self, "seed", "n_finalists")
         require_wishes(self.objectives, self.constraints)
+        require_goals(self.goals)
 
 
 class Study:
@@ -191,9 +192,14 @@ class Study:
         """What the study is about.
 
         Raises:
-            ConfigError: If an objective or constraint names an unknown value.
+            ConfigError: If an objective or constraint names an unknown value, or a goal a task of
+                which there are no networks.
         """
-        settings, values = self._settings, self._evaluator.values
+        settings = self._settings
+        for goal in settings.goals.values():
+            if goal.task:  # before its values: these are named after it
+                self._evaluator.alone(goal.task)
+        values = self._evaluator.values
         goals = wished_goals(settings.objectives, settings.constraints, settings.goals, values)
         return StudyDescription(
             name=self.folder.path.name,
@@ -284,9 +290,15 @@ class Study:
         return front
 
     def _export_finalists(self, recorder: Recorder) -> None:
+        """Export the finalists of every goal, before saying which goals have none.
+
+        Raises:
+            StudyError: If not one model of a goal could be exported.
+        """
         searched = self._front(recorder.history, exported=False)
+        faults: list[StudyError] = []
         for goal in self.description.goals:
-            Finals(
+            finals = Finals(
                 self._exporting(goal),
                 recorder,
                 self.folder,
@@ -296,7 +308,14 @@ class Study:
                 self._observer,
                 self._favourites,
                 goal.name,
-            ).run(searched.goals.get(goal.name, searched), self._settings.n_finalists)
+            )
+            try:
+                finals.run(searched.goals.get(goal.name, searched), self._settings.n_finalists)
+            except NothingExportedError as error:
+                faults.append(error)
+        if faults:
+            self._front(recorder.history).save()
+            raise StudyError("; ".join(map(str, faults)))
 
     def _exporting(self, goal: Goal) -> Exporting:
         """Return what exports the networks of a goal.
@@ -311,9 +330,14 @@ class Study:
         known = [value.name for value in exporting.values]
         for name in goal.wanted:
             if name not in known:
+                of_all = [c for c in self.description.constraints if c.name == name]
+                why = f"constraint '{of_all[0]}' is on the networks of all goals, and " * bool(
+                    of_all
+                )
+                remedy = "; give that constraint to the goals that it is for" * bool(of_all)
                 raise ConfigError(
-                    f"goal '{goal.name}' is about networks of '{goal.task}' alone, which have no "
-                    f"'{name}'{nearest(name, known)} They have {', '.join(known)}"
+                    f"{why}goal '{goal.name}' is about networks of '{goal.task}' alone, which have "
+                    f"no '{name}'{nearest(name, known)} They have {', '.join(known)}{remedy}"
                 )
         return exporting
 
@@ -322,7 +346,7 @@ class Study:
         return Problem(
             self._evaluator.space,
             self.description.objectives,
-            history.bounds(self.description.constraints),
+            history.bounds(self.description.shared_constraints),
             self._settings.seed,
             self._evaluator.initial(),
             vetted_cheap(self._evaluator),

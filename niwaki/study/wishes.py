@@ -21,7 +21,7 @@ class GoalSettings:
         task: Networks are exported so that they answer this task alone; empty for all tasks.
 
     Raises:
-        ConfigError: If a list is a text, or holds something else.
+        ConfigError: If a list is a text, or holds something else, or the task is no text.
     """
 
     objectives: Sequence[str | Objective]
@@ -30,6 +30,8 @@ class GoalSettings:
 
     def __post_init__(self) -> None:
         require_wishes(self.objectives, self.constraints)
+        if not isinstance(self.task, str):
+            raise ConfigError(f"'task' is {kind_of(self.task)}: give a name, or leave it out")
 
 
 def require_wishes(objectives: object, constraints: object) -> None:
@@ -65,8 +67,8 @@ def wished_goals(
         values: That the evaluator gives.
 
     Raises:
-        ConfigError: If an objective or constraint names an unknown value, or there are both goals
-            and objectives, or neither.
+        ConfigError: If an objective or constraint names an unknown value, there are both goals
+            and objectives, or neither, or names of goals are none or differ in case alone.
     """
     common = _constraints(constraints, values)
     if not goals:
@@ -75,6 +77,7 @@ def wished_goals(
         raise ConfigError(
             "there are `objectives` beside `goals`: each goal has its own, so leave one of them out"
         )
+    _require_different(list(goals))
     return tuple(
         Goal(
             name,
@@ -84,6 +87,36 @@ def wished_goals(
         )
         for name, goal in goals.items()
     )
+
+
+def require_goals(goals: object) -> None:
+    """Raise if goals are not settings by name.
+
+    Raises:
+        ConfigError: With what came, and what is wanted.
+    """
+    example = "such as {'small': GoalSettings(['error', 'latency_ms'])}"
+    if not isinstance(goals, Mapping):
+        raise ConfigError(f"'goals' is {kind_of(goals)}: give settings by name, {example}")
+    for name, goal in goals.items():
+        if not isinstance(name, str) or not isinstance(goal, GoalSettings):
+            raise ConfigError(
+                f"'goals' holds {kind_of(goal)} under {kind_of(name)} {name!r}: give "
+                f"`GoalSettings` by name, {example}"
+            )
+
+
+def _require_different(names: Sequence[str]) -> None:
+    """Raise if names of goals, which begin names of folders, might be one to a file system."""
+    met: dict[str, str] = {}
+    for name in names:
+        if not name:
+            raise ConfigError("a goal has an empty name: its models' folders begin with it")
+        if (other := met.setdefault(name.casefold(), name)) != name:
+            raise ConfigError(
+                f"goals '{other}' and '{name}' differ in case alone, and their models' folders "
+                "begin with that: call one of them something else"
+            )
 
 
 def _objectives(
