@@ -50,7 +50,7 @@ def headline(models: Models) -> Headline:
     said, task = _found(models), models.data.task
     if not task:
         return said
-    alone = f"Exported networks of this goal answer the task {task} alone."
+    alone = f"Exported networks of this goal answer the task '{task}' alone."
     return Headline(said.text, f"{said.source} {alone}".lstrip())
 
 

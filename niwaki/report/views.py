@@ -70,10 +70,12 @@ def told_apart(
         elif len(inner) == len(objects):
             shared[name], differing = told_apart(inner)
             for mine, rest in zip(own, differing, strict=True):
-                mine.update({name: rest} if rest else {})
+                if rest:
+                    mine[name] = rest
         else:
             for mine, each in zip(own, objects, strict=True):
-                mine.update({name: each[name]} if name in each else {})
+                if name in each:
+                    mine[name] = each[name]
     return shared, own
 
 

@@ -206,8 +206,12 @@ def test_the_address_switches_between_goals(page: Page, tmp_path: Path) -> None:
     assert page.run("document.querySelector('.goals [aria-current]').textContent") == "depth"
     heading = page.run("document.querySelector('h1').textContent")
     assert heading == headline(Models(shown[2])).text
+    values = page.run(
+        "[...document.querySelectorAll('.values tbody th')].map((th) => th.textContent)"
+    )
+    assert values[:3] == ["depth_rmse", "size_bytes", "latency_ms"]
     assert "--goal depth" in page.run("document.querySelector('.recipe pre').textContent")
-    assert "exported to answer depth alone" in page.run(
+    assert "exported to answer 'depth' alone" in page.run(
         "document.querySelector('.model-head').textContent"
     )
     page.run("document.querySelector('.front-table tbody tr').click()")

@@ -116,7 +116,8 @@ def test_the_first_sentences_tell_of_the_task_that_is_answered_alone() -> None:
     page = build_report(*goals(20))
     told = [goal["source"] for goal in payload_of(page)["goals"]]
     assert all(
-        f"answer the task {task} alone." in source for task, source in zip(TASKS, told, strict=True)
+        f"answer the task '{task}' alone." in source
+        for task, source in zip(TASKS, told, strict=True)
     )
     assert "alone." not in build_report(*(replace(data, task="") for data in goals(20)))
 

@@ -44,7 +44,7 @@ function head(study, store, row) {
     study.evaluationSeconds[row] > 0
       ? `evaluated in ${duration(study.evaluationSeconds[row])}`
       : "",
-    study.task !== "" && isExported(study, row) ? `exported to answer ${study.task} alone` : "",
+    study.task !== "" && isExported(study, row) ? `exported to answer '${study.task}' alone` : "",
   ];
   const name = html(
     "h3",

@@ -110,11 +110,16 @@ function sources(packed, study) {
   const directions = new Map(
     packed.objectives.map((o) => [o.name, o.direction === "minimize" ? 1 : -1]),
   );
-  // Goals share columns, and each has objectives of its own, which come first.
-  const inOrder = (columns) => [
-    ...packed.objectives.map((o) => columns.find((c) => c.name === o.name)).filter(Boolean),
-    ...columns.filter((c) => !directions.has(c.name)),
-  ];
+  // Goals share columns: first come the objectives of this one, then what else is of its task.
+  const ofTask = (c) => study.task !== "" && c.name.startsWith(`${study.task}_`);
+  const inOrder = (columns) => {
+    const others = columns.filter((c) => !directions.has(c.name));
+    return [
+      ...packed.objectives.map((o) => columns.find((c) => c.name === o.name)).filter(Boolean),
+      ...others.filter(ofTask),
+      ...others.filter((c) => !ofTask(c)),
+    ];
+  };
   const complete = (column) => ({ ...column, direction: directions.get(column.name) ?? 0 });
   const number = { name: "evaluation", unit: "", direction: 0, whole: true, values: study.numbers };
   const search = {
