@@ -7,6 +7,7 @@ from typing import Literal
 from niwaki.core.candidate import Candidate
 from niwaki.core.constraints import Bound
 from niwaki.core.errors import ConfigError
+from niwaki.core.goals import Goal
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement, Trial
 from niwaki.core.objectives import Objective
@@ -20,6 +21,8 @@ class ReportData:
 
     Attributes:
         study: Name of the study.
+        goal: Whose front it shows; empty if the study has one front.
+        task: That exported models of the goal answer alone; empty if they answer all tasks.
         objectives: m of them, m >= 1, in the order in which the page lists them.
         trials: Finished trials in the order in which they were told.
         status: `running`, or `finished` if no process works on it: it ended, or was stopped.
@@ -55,12 +58,15 @@ class ReportData:
             for models of the front that are among `finals`, as it takes no others.
 
     Raises:
-        ConfigError: If there is no objective, or a sequence does not match the trials.
+        ConfigError: If there is no objective, a sequence does not match the trials, or the goal has
+            a name that no goal may have.
     """
 
     study: str
     objectives: tuple[Objective, ...]
     trials: Sequence[Trial]
+    goal: str = ""
+    task: str = ""
     status: Literal["running", "finished"] = "finished"
     created: str = ""
     finished: str = ""
@@ -92,6 +98,7 @@ class ReportData:
     def __post_init__(self) -> None:
         if not self.objectives:
             raise ConfigError("a report needs at least one objective, and none came")
+        Goal(self.goal, self.objectives)  # its name goes into the page's address
         for name in ("hypervolume", "told_at_seconds"):
             n_values = len(getattr(self, name))
             if n_values not in (0, len(self.trials)):

@@ -47,6 +47,14 @@ class Comparison:
 
 def headline(models: Models) -> Headline:
     """Say what the study found, or why it found nothing."""
+    said, task = _found(models), models.data.task
+    if not task:
+        return said
+    alone = f"Exported networks of this goal answer the task '{task}' alone."
+    return Headline(said.text, f"{said.source} {alone}".lstrip())
+
+
+def _found(models: Models) -> Headline:
     data = models.data
     if not data.trials:
         so_far = " so far" if data.status == "running" else ""

@@ -42,22 +42,28 @@ def layers_of(measurement: Measurement) -> list[Layer]:
     return [_layer(row) for row in rows if isinstance(row, Mapping) and "path" in row]
 
 
-def pack_layers(tables: Mapping[int, Sequence[Layer]]) -> dict[str, JSON]:
+def pack_layers(*views: Mapping[int, Sequence[Layer]]) -> list[dict[str, JSON]]:
     """Pack layer tables by spelling each distinct row once.
 
     Args:
-        tables: Layers by row of the model.
+        views: Layers by row of the model, as each goal sees them.
 
     Returns:
-        `rows`, the distinct layers as arrays in the order of `Layer`'s fields, and `models`, the
-        indices into `rows` by model.
+        For each, `rows`, the distinct layers of all views as arrays in the order of `Layer`'s
+        fields, and `models`, the indices into `rows` by model.
     """
     index: dict[Layer, int] = {}
-    models: dict[str, JSON] = {
+    models = [_indices(tables, index) for tables in views]
+    rows: list[JSON] = [list(astuple(layer)) for layer in index]
+    return [{"rows": rows, "models": each} for each in models]
+
+
+def _indices(tables: Mapping[int, Sequence[Layer]], index: dict[Layer, int]) -> dict[str, JSON]:
+    """Number the layers of each model, those that are new to `index` in the order they come."""
+    return {
         str(model): [index.setdefault(layer, len(index)) for layer in table]
         for model, table in tables.items()
     }
-    return {"rows": [list(astuple(layer)) for layer in index], "models": models}
 
 
 def _layer(row: Mapping[str, JSON]) -> Layer:

@@ -13,11 +13,11 @@ from niwaki.core.candidate import Candidate, Value
 from niwaki.core.constraints import Bound
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
-from niwaki.core.objectives import minimised
+from niwaki.core.objectives import Objective, minimised
 from niwaki.report.data import ReportData
 from niwaki.report.failures import clipped, group_failures, reason_of
 from niwaki.report.influence import influences
-from niwaki.report.layers import layers_of, pack_layers
+from niwaki.report.layers import Layer, layers_of, pack_layers
 from niwaki.report.models import Models
 from niwaki.report.units import unit_of
 
@@ -28,30 +28,35 @@ _LARGEST_EXACT = 2**53 - 1
 _DIGITS = 6
 
 
-def pack(models: Models, *, with_layers: Collection[int]) -> dict[str, JSON]:
+def pack(
+    models: Models, *, with_layers: Collection[int], named: Sequence[Objective] = ()
+) -> dict[str, JSON]:
     """Return the page's data as JSON.
 
     Args:
         models: What to show.
         with_layers: Rows whose layer tables are kept; they are the heaviest part.
+        named: Objectives that give values their units, and whose columns come first; those of the
+            data if there are none.
     """
     data = models.data
+    named = named or data.objectives
     return {
         "study": _study(data),
         "objectives": [
             {
                 "name": objective.name,
                 "direction": str(objective.direction),
-                "unit": unit_of(objective.name, data.objectives),
+                "unit": unit_of(objective.name, named),
             }
             for objective in data.objectives
         ],
         "bounds": _bounds(data.bounds),
         "models": _models(models),
-        "search": _columns([row.measurement for row in models.rows], data),
-        "exported": _exported(models),
+        "search": _columns([row.measurement for row in models.rows], named),
+        "exported": _exported(models, named),
         "decisions": _decisions([row.candidate for row in models.rows]),
-        "layers": layers(models, with_layers),
+        "layers": layers([models], with_layers)[0],
         "failures": [
             {"state": int(f.state), "reason": f.reason, "rows": list(f.rows)}
             for f in group_failures(models.rows)
@@ -110,28 +115,28 @@ def _bounds(bounds: Sequence[Bound]) -> list[JSON]:
     return [{"name": b.name, "sign": b.sign, "limit": _number(b.limit)} for b in bounds]
 
 
-def _columns(measurements: Sequence[Measurement], data: ReportData) -> list[JSON]:
+def _columns(measurements: Sequence[Measurement], named: Sequence[Objective]) -> list[JSON]:
     """One column per value: objectives first, then the others by name."""
     measured = {name for m in measurements for name in m.values}
-    objectives = [objective.name for objective in data.objectives]
+    objectives = [objective.name for objective in named]
     others = sorted(measured - set(objectives))
     return [
         {
             "name": name,
-            "unit": unit_of(name, data.objectives),
+            "unit": unit_of(name, named),
             "values": _numbers([m.values.get(name, math.nan) for m in measurements]),
         }
         for name in [*objectives, *others]
     ]
 
 
-def _exported(models: Models) -> dict[str, JSON]:
+def _exported(models: Models, named: Sequence[Objective]) -> dict[str, JSON]:
     keys = [key for key in models.data.finals if key in models.row_by_key]
     finals = [models.data.finals[key] for key in keys]
     return {
         "rows": models.find(keys),
         "reasons": [final.reason for final in finals],
-        "columns": _columns(finals, models.data) if finals else [],
+        "columns": _columns(finals, named) if finals else [],
         "bounds": _bounds(models.data.final_bounds),
     }
 
@@ -176,17 +181,24 @@ def _exact(value: JSON) -> JSON:
     return f"\0{value}" if large else value
 
 
-def layers(models: Models, with_layers: Collection[int]) -> JSON:
-    """Pack the layer tables of these rows, an exported model's in place of the search's."""
-    tables, n_left_out = {}, 0
+def layers(views: Sequence[Models], with_layers: Collection[int]) -> list[JSON]:
+    """Pack the layer tables of these rows, as each goal sees them."""
+    tables = [_tables(models) for models in views]
+    kept = [{row: table for row, table in each.items() if row in with_layers} for each in tables]
+    packed = pack_layers(*kept)
+    n_left_out = [len(each) - len(some) for each, some in zip(tables, kept, strict=True)]
+    return [{**each, "n_left_out": n} for each, n in zip(packed, n_left_out, strict=True)]
+
+
+def _tables(models: Models) -> dict[int, list[Layer]]:
+    """Return the layer tables by row, an exported model's in place of the search's."""
+    tables = {}
     for row, model in enumerate(models.rows):
         final = models.data.finals.get(model.measurement.key)
         table = (layers_of(final) if final is not None else []) or layers_of(model.measurement)
-        if table and row in with_layers:
+        if table:
             tables[row] = table
-        elif table:
-            n_left_out += 1
-    return {**pack_layers(tables), "n_left_out": n_left_out}
+    return tables
 
 
 def _influences(models: Models) -> list[JSON]:

@@ -12,7 +12,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.report.data import ReportData
 from niwaki.report.headline import headline
 from niwaki.report.models import Models
-from niwaki.report.packing import layers, pack
+from niwaki.report.views import joined, pack_views, views_of, with_layers_of
 
 MAX_PAGE_BYTES = 1_000_000
 
@@ -23,21 +23,26 @@ _EXPORT = re.compile(r"^export (?=(?:const|function) (\w+))", re.MULTILINE)
 _ENTRY = "report"
 
 
-def build_report(data: ReportData) -> str:
+def build_report(*shown: ReportData) -> str:
     """Return the report as one HTML page that needs no network.
 
     The same data give the same text, byte for byte. Past one megabyte, only the notable models keep
     their layer tables (front, knee, chosen, exported, baseline), and the page says so.
 
     Args:
-        data: What to show.
+        shown: A study; or each of its goals, between which the page switches.
+
+    Raises:
+        ConfigError: If there is nothing to show, or several that are not goals of one study, each
+            with a name of its own.
     """
-    models = Models(data)
-    payload = pack(models, with_layers=range(len(models.rows)))
-    page = _render(models, payload)
+    views = views_of(shown)
+    packed = pack_views(views)
+    page = _render(views[0], joined(packed, views))
     if len(page.encode()) <= MAX_PAGE_BYTES:
         return page
-    return _render(models, {**payload, "layers": layers(models, models.notable)})
+    notable = sorted({row for view in views for row in view.notable})
+    return _render(views[0], joined(with_layers_of(packed, views, notable), views))
 
 
 def joined_script() -> str:

@@ -7,9 +7,11 @@ from pathlib import Path
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import FULL
 from niwaki.core.files import cannot_write, write_text_atomically
+from niwaki.core.goals import goal_named
 from niwaki.core.measurement import Trial
 from niwaki.report.data import ReportData
 from niwaki.report.page import build_report
+from niwaki.study.description import StudyDescription
 from niwaki.study.run import Run
 
 TITLE_END = b"niwaki report</title>"  # within so much of every report's beginning:
@@ -17,10 +19,10 @@ HEAD_BYTES = 4096
 
 
 def write_report(run: Run, to: Path | None = None) -> Path:
-    """Write the report of a run, finished or not.
+    """Write the report of a run, finished or not: of all its goals, where it has any.
 
     Args:
-        run: The run.
+        run: The run; as one of its goals sees it for a page of that goal alone.
         to: The HTML file; `report.html` in the run folder if not given.
 
     Returns:
@@ -36,7 +38,7 @@ def write_report(run: Run, to: Path | None = None) -> Path:
         page.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(page, error) from error
-    write_text_atomically(page, build_report(report_data(run)))
+    write_text_atomically(page, build_report(*map(report_data, run.goals or (run,))))
     return page
 
 
@@ -63,6 +65,8 @@ def report_data(run: Run) -> ReportData:
     shown = [row for row, trial in enumerate(history.trials) if _belongs(trial)]
     return ReportData(
         study=description.name,
+        goal=run.goal,
+        task=_task_of(run),
         objectives=description.objectives,
         trials=[history.trials[row] for row in shown],
         status="running" if run.running else "finished",
@@ -91,9 +95,21 @@ def report_data(run: Run) -> ReportData:
         hypervolume=[run.hypervolume[row] for row in shown],
         told_at_seconds=[history.told_at[row] for row in shown],
         repeat_command=_repeat_command(run),
-        export_command=f"niwaki export {shlex.quote(str(run.folder.path))} --to out/ "
-        "--model {key}",
+        export_command=_export_command(run),
     )
+
+
+def _task_of(run: Run) -> str:
+    """Return what networks of the run's goal answer alone; empty if they answer every task."""
+    if not run.goal:
+        return ""
+    return goal_named(run.goal, StudyDescription.load(run.folder.path).named_goals).task
+
+
+def _export_command(run: Run) -> str:
+    of_goal = f" --goal {shlex.quote(run.goal)}" if run.goal else ""
+    folder = shlex.quote(str(run.folder.path))
+    return f"niwaki export {folder} --to out/ --model {{key}}{of_goal}"
 
 
 def _repeat_command(run: Run) -> str:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,6 +22,7 @@ TASKS = ("digit", "segmentation", "depth")
 SKILL = Objective("mean_skill", Direction.MAXIMIZE)
 LATENCY = Objective("latency_ms", Direction.MINIMIZE, "ms")
 SIZE = Objective("size_bytes", Direction.MINIMIZE, "bytes")
+ACCURACY = Objective("digit_accuracy", Direction.MAXIMIZE)
 MIOU = Objective("segmentation_miou", Direction.MAXIMIZE)
 RMSE = Objective("depth_rmse", Direction.MINIMIZE, "m")
 
@@ -178,6 +179,20 @@ def study(
         told_at_seconds=tuple(0.27 * (i + 1) for i in range(n_trials)),
         repeat_command="niwaki search configs/quickstart.yaml",
         export_command="niwaki export runs/quickstart --to out/ --key {key}",
+    )
+
+
+def goals(n_trials: int) -> tuple[ReportData, ...]:
+    """Make up a study with a goal for each task: the same trials, and a front of each goal."""
+    objectives = ((ACCURACY, LATENCY), (MIOU, LATENCY), (RMSE, SIZE, LATENCY))
+    return tuple(
+        replace(
+            study(n_trials, wanted),
+            goal=task,
+            task=task,
+            export_command=f"niwaki export runs/each --to out/ --model {{key}} --goal {task}",
+        )
+        for task, wanted in zip(TASKS, objectives, strict=True)
     )
 
 

@@ -12,8 +12,10 @@ import pytest
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Measurement, Trial
 from niwaki.report import ReportData, build_report
+from niwaki.report.headline import headline
+from niwaki.report.models import Models
 from tests.report.browser import CHROMIUM, Page, browser_page
-from tests.report.studies import LATENCY, MIOU, RMSE, SIZE, SKILL, study
+from tests.report.studies import LATENCY, MIOU, RMSE, SIZE, SKILL, goals, study
 from tests.report.test_page import HOSTILE, hostile
 
 pytestmark = [
@@ -32,9 +34,9 @@ def page() -> Iterator[Page]:
         yield opened
 
 
-def opened(page: Page, folder: Path, data: ReportData, **how: int | bool) -> Page:
+def opened(page: Page, folder: Path, *shown: ReportData, **how: int | bool) -> Page:
     path = folder / "report.html"
-    path.write_text(build_report(data), encoding="utf-8")
+    path.write_text(build_report(*shown), encoding="utf-8")
     page.open(path, width=int(how.get("width", 1280)), dark=bool(how.get("dark", False)))
     assert page.errors == []
     assert page.requests == [path.as_uri()]
@@ -180,6 +182,84 @@ def test_the_address_selects_when_the_page_opens(page: Page, tmp_path: Path) -> 
     page.run("location.hash = '#baseline'")
     page.settle()
     assert page.run("document.querySelector('.model-name').textContent").startswith("The baseline")
+
+
+def front_shown(page: Page) -> list[int]:
+    return sorted(
+        page.run(
+            "[...document.querySelectorAll('.front-table tbody tr')].map((tr) => +tr.dataset.row)"
+        )
+    )
+
+
+def test_the_address_switches_between_goals(page: Page, tmp_path: Path) -> None:
+    shown = goals(120)
+    opened(page, tmp_path, *shown)
+    fronts = [sorted(Models(data).front) for data in shown]
+    assert front_shown(page) == fronts[0]
+    parallel = "document.getElementById('parallel').hidden"
+    assert page.run(parallel) is True
+    page.click(*centre(page, ".goals a", 2))
+    assert page.run("location.hash") == "#goal=depth"
+    assert front_shown(page) == fronts[2]
+    assert page.run(parallel) is False
+    assert page.run("document.querySelector('.goals [aria-current]').textContent") == "depth"
+    heading = page.run("document.querySelector('h1').textContent")
+    assert heading == headline(Models(shown[2])).text
+    values = page.run(
+        "[...document.querySelectorAll('.values tbody th')].map((th) => th.textContent)"
+    )
+    assert values[:3] == ["depth_rmse", "size_bytes", "latency_ms"]
+    assert "--goal depth" in page.run("document.querySelector('.recipe pre').textContent")
+    assert "exported to answer 'depth' alone" in page.run(
+        "document.querySelector('.model-head').textContent"
+    )
+    page.run("document.querySelector('.front-table tbody tr').click()")
+    page.settle()
+    assert re.fullmatch(r"#goal=depth&trial=\d+", page.run("location.hash"))
+    for _ in range(2):
+        page.run("new Promise((done) => { onhashchange = () => done(); history.back(); })")
+    page.settle()
+    assert page.run("location.hash") == "" and front_shown(page) == fronts[0]
+    assert page.run(parallel) is True
+    assert page.errors == []
+
+
+def test_goals_are_reached_with_keys_alone(page: Page, tmp_path: Path) -> None:
+    shown = goals(60)
+    opened(page, tmp_path, *shown)
+    page.run("document.querySelectorAll('.goals a')[1].focus()")
+    for kind in ("keyDown", "keyUp"):
+        page.send(
+            "Input.dispatchKeyEvent",
+            type=kind,
+            key="Enter",
+            code="Enter",
+            windowsVirtualKeyCode=13,
+            text="\r",
+        )
+    page.settle()
+    assert front_shown(page) == sorted(Models(shown[1]).front)
+    assert page.run("document.activeElement.textContent") == "segmentation"
+
+
+def test_a_link_leads_to_a_model_of_a_goal(page: Page, tmp_path: Path) -> None:
+    first, second, third = goals(60)
+    key = second.front_keys[0]
+    number = next(t.number for t in second.trials if t.candidate.key == key)
+    long = replace(first, goal="a" * 200)
+    opened(page, tmp_path, long, second, third, width=390)
+    page.run(f"location.hash = '#goal=segmentation&trial={number}'")
+    page.settle()
+    assert page.run("document.querySelector('.model-name').textContent").startswith(
+        f"Model #{number}"
+    )
+    assert front_shown(page) == sorted(Models(second).front)
+    assert page.run("document.documentElement.scrollWidth") <= 390
+    page.run("location.hash = '#goal=unknown'")
+    page.settle()
+    assert front_shown(page) == sorted(Models(second).front)
+    assert page.errors == []
 
 
 def test_keys_walk_along_the_front(page: Page, tmp_path: Path) -> None:

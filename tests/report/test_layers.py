@@ -28,7 +28,7 @@ def test_what_is_no_layer_is_left_out() -> None:
 
 def test_equal_layers_are_spelled_once() -> None:
     stem, head = Layer("stem", width=8), Layer("head", width=4)
-    packed = pack_layers({0: [stem, head], 7: [stem]})
+    (packed,) = pack_layers({0: [stem, head], 7: [stem]})
     assert packed["models"] == {"0": [0, 1], "7": [0]}
     assert packed["rows"] == [
         ["stem", "", 8, "", "", None, None],

@@ -44,6 +44,7 @@ function head(study, store, row) {
     study.evaluationSeconds[row] > 0
       ? `evaluated in ${duration(study.evaluationSeconds[row])}`
       : "",
+    study.task !== "" && isExported(study, row) ? `exported to answer '${study.task}' alone` : "",
   ];
   const name = html(
     "h3",
@@ -89,12 +90,16 @@ function reason(study, row) {
     : null;
 }
 
+function isExported(study, row) {
+  return (study.sources.exported?.columns ?? []).some((column) => column.values[row] !== null);
+}
+
 function values(study, row) {
   const search = study.sources.search.columns.filter((column) => column.name !== "evaluation");
   const exported = study.sources.exported?.columns ?? [];
   const names = [...new Set([...search, ...exported].map((column) => column.name))];
   const has = {
-    exported: exported.some((column) => column.values[row] !== null),
+    exported: isExported(study, row),
     baseline: study.baseline !== null && study.baseline !== row,
   };
   const heads = [

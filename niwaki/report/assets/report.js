@@ -3,6 +3,7 @@
 import { fill, html, on } from "./dom.js";
 import { firstAxes, mountExplorer, needsLog } from "./explorer.js";
 import { count, duration, moment, share, significant } from "./format.js";
+import { goalOfFragment, mountGoals } from "./goals.js";
 import { mountInfluence } from "./influence.js";
 import { mountModel } from "./model.js";
 import { mountFailures, mountOrigins } from "./outcome.js";
@@ -14,23 +15,53 @@ import { makeTooltip } from "./tooltip.js";
 
 const MIN_PARALLEL = 3;
 
+const host = (name) => document.getElementById(name);
+
 function start() {
-  const study = readStudy(JSON.parse(document.getElementById("data").textContent));
-  const store = makeStore(firstState(study));
+  const packed = JSON.parse(host("data").textContent);
   const tooltip = makeTooltip();
-  const host = (name) => document.getElementById(name);
+  const address = packed.goals ? startGoals(packed, tooltip) : build(packed, null, tooltip);
+  on(window, "hashchange", () => address());
+  followTheme(host("theme"));
+  document.documentElement.dataset.ready = "true";
+}
+
+// Shows the goal that the address names, and builds the page anew when it names another.
+function startGoals(packed, tooltip) {
+  const mark = mountGoals(host("goals"), packed.goals);
+  const headline = document.querySelector("h1");
+  headline.setAttribute("aria-live", "polite");
+  let [shown, follow] = [null, null];
+  const show = (goal) => {
+    fill(headline, goal.headline);
+    fill(document.querySelector(".source"), goal.source);
+    mark(goal);
+    [shown, follow] = [goal, build(packed, goal, tooltip)];
+  };
+  show(goalOfFragment(packed.goals, location.hash) ?? packed.goals[0]);
+  return () => {
+    const named = goalOfFragment(packed.goals, location.hash) ?? shown;
+    if (named === shown) follow();
+    else show(named);
+  };
+}
+
+// Fills the sections; returns what selects the model that the address names.
+function build(packed, goal, tooltip) {
+  const study = readStudy(packed, goal);
+  const store = makeStore(firstState(study));
+  const parallel = study.objectives.length >= MIN_PARALLEL && study.front.length > 0;
+  tooltip.hide();
   fill(host("facts"), ...facts(study));
   mountExplorer(host("front-body"), study, store, tooltip);
   mountModel(host("model-body"), study, store, tooltip);
-  if (study.objectives.length >= MIN_PARALLEL && study.front.length > 0)
-    mountParallel(reveal("parallel"), study, store, tooltip);
+  host("parallel").hidden = !parallel;
+  if (parallel) mountParallel(host("parallel-body"), study, store, tooltip);
   mountInfluence(host("influence-body"), study);
   mountProgress(host("progress-body"), study, tooltip);
   mountFailures(host("failures-body"), study);
   mountOrigins(host("origins-body"), study);
-  followAddress(study, store);
-  followTheme(host("theme"));
-  document.documentElement.dataset.ready = "true";
+  return followAddress(study, store);
 }
 
 function firstState(study) {
@@ -135,21 +166,16 @@ function fact(name, value, more) {
   );
 }
 
-function reveal(name) {
-  document.getElementById(name).hidden = false;
-  return document.getElementById(`${name}-body`);
-}
-
 // The address names the selected model, so that a link leads to it and Back leads back.
 function followAddress(study, store) {
-  on(window, "hashchange", () => {
-    const row = rowOfFragment(study, location.hash);
-    if (row !== null) store.set({ selected: row });
-  });
   store.watch(["selected"], () => {
     if (store.selected !== null && rowOfFragment(study, location.hash) !== store.selected)
       location.hash = fragmentOf(study, store.selected);
   });
+  return () => {
+    const row = rowOfFragment(study, location.hash);
+    if (row !== null) store.set({ selected: row });
+  };
 }
 
 function followTheme(button) {

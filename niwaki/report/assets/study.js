@@ -9,12 +9,15 @@ export const INFEASIBLE = 2;
 export const FAILED = 3;
 export const STATES = ["measured", "outside a limit", "turned away", "failed"];
 
-/** Unpack what niwaki/report/packing.py packed. */
-export function readStudy(packed) {
+/** Unpack what niwaki/report/packing.py packed, as `goal` sees it; null if there are no goals. */
+export function readStudy(shared, goal) {
+  const packed = goal === null ? shared : laidOver(shared, goal.own);
   const models = packed.models;
   const states = Array.from(models.states, Number);
   const study = {
     ...packed.study,
+    goal: goal?.name ?? "",
+    task: goal?.task ?? "",
     objectives: packed.objectives,
     rows: states.map((_, row) => row),
     numbers: models.numbers,
@@ -85,26 +88,43 @@ export function layersOf(study, row) {
 
 /** The row that a fragment of the address names, or null. */
 export function rowOfFragment(study, fragment) {
-  if (fragment === "#baseline") return study.baseline;
-  const match = /^#trial=(\d+)$/.exec(fragment);
+  const model = fragment.replace(/^#goal=[^&]*&/, "#");
+  if (model === "#baseline") return study.baseline;
+  const match = /^#trial=(\d+)$/.exec(model);
   const row = match ? study.numbers.indexOf(Number(match[1])) : -1;
   return row < 0 ? null : row;
 }
 
+/** The fragment that names a goal. */
+export function fragmentOfGoal(name) {
+  return `#goal=${encodeURIComponent(name)}`;
+}
+
 /** The fragment that names a row. */
 export function fragmentOf(study, row) {
-  return study.numbers[row] === null ? "#baseline" : `#trial=${study.numbers[row]}`;
+  const model = study.numbers[row] === null ? "baseline" : `trial=${study.numbers[row]}`;
+  return study.goal === "" ? `#${model}` : `${fragmentOfGoal(study.goal)}&${model}`;
 }
 
 function sources(packed, study) {
   const directions = new Map(
     packed.objectives.map((o) => [o.name, o.direction === "minimize" ? 1 : -1]),
   );
+  // Goals share columns: first come the objectives of this one, then what else is of its task.
+  const ofTask = (c) => study.task !== "" && c.name.startsWith(`${study.task}_`);
+  const inOrder = (columns) => {
+    const others = columns.filter((c) => !directions.has(c.name));
+    return [
+      ...packed.objectives.map((o) => columns.find((c) => c.name === o.name)).filter(Boolean),
+      ...others.filter(ofTask),
+      ...others.filter((c) => !ofTask(c)),
+    ];
+  };
   const complete = (column) => ({ ...column, direction: directions.get(column.name) ?? 0 });
   const number = { name: "evaluation", unit: "", direction: 0, whole: true, values: study.numbers };
   const search = {
     label: "the search",
-    columns: [...packed.search.map(complete), number],
+    columns: [...inOrder(packed.search).map(complete), number],
     bounds: packed.bounds,
   };
   if (packed.exported.rows.length === 0) return { search };
@@ -116,10 +136,22 @@ function sources(packed, study) {
     search,
     exported: {
       label: "the exported models",
-      columns: packed.exported.columns.map(spread),
+      columns: inOrder(packed.exported.columns).map(spread),
       bounds: packed.exported.bounds,
     },
   };
+}
+
+// What niwaki/report/views.py told apart, together again: objects are merged, all else is replaced.
+function laidOver(shared, own) {
+  const whole = { ...shared };
+  for (const [name, part] of Object.entries(own))
+    whole[name] = isObject(part) && isObject(shared[name]) ? laidOver(shared[name], part) : part;
+  return whole;
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function spreadOver(rows, filled, values) {
