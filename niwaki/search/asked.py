@@ -45,7 +45,7 @@ class Asked:
         return self._problem.identity(candidate) in self._known
 
     def resume(self, candidates: Sequence[Candidate]) -> None:
-        """Take note of candidates that an earlier process asked for."""
+        """Take note of candidates that others asked for."""
         for candidate in candidates:
             self._note(candidate)
 
