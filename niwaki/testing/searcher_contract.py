@@ -19,7 +19,7 @@ from niwaki.core.registry import import_object
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.random_search import RandomSearch, RandomSearchSettings
 from niwaki.spaces import Choice, ChoiceSpace
-from niwaki.spaces.walks import corners
+from niwaki.spaces.walks import corners, every_candidate
 from niwaki.testing.other_process import run_elsewhere
 from niwaki.testing.toy_run import Run, search
 from niwaki.testing.toy_troubles import all_toys
@@ -129,6 +129,30 @@ class SearcherContract(ABC):
         [more] = resumed.ask(1)
         resumed.tell([*whole.told[:5], *reversed(whole.told[20:])])
         assert {more, *resumed.ask(1)}.isdisjoint(whole.asked)
+
+    def test_resuming_between_asks_is_having_resumed(self) -> None:
+        toy = TOYS["bounded"]
+        others = self.run("bounded", 20, seed=9).asked
+        going_on, resumed = (self.make(toy.problem(seed=0)) for _ in range(2))
+        asked: list[Candidate] = []
+        told: list[Trial] = []
+        for other in others:
+            own = going_on.ask(1)
+            going_on.resume([other])
+            new = [Trial(len(asked) + i, c, toy.measure(c)) for i, c in enumerate([*own, other])]
+            going_on.tell(new)
+            asked, told = [*asked, *own, other], [*told, *new]
+        resumed.resume(asked)
+        resumed.tell(told)
+        assert going_on.ask(5) == resumed.ask(5)
+
+    def test_what_others_ask_for_in_between_is_not_asked_again(self) -> None:
+        searcher = self.make(_tiny_problem(TINY))
+        own = searcher.ask(1)
+        others = [each for each in every_candidate(TINY) if each not in own][:2]
+        searcher.resume(others)
+        rest = searcher.ask(10)
+        assert len({*own, *others, *rest}) == 1 + 2 + len(rest) == 6
 
     def test_a_small_space_is_asked_through_exactly_once(self) -> None:
         searcher = self.make(_tiny_problem(TINY))

@@ -5,6 +5,7 @@ it: that part of the contract is marked slow. GP takes seconds per candidate: te
 short test of it instead.
 """
 
+from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
@@ -19,6 +20,7 @@ from niwaki.search.nsga3 import NSGA3
 from niwaki.search.optuna_sampler import OptunaSearcher, OptunaSettings
 from niwaki.search.random_search import RandomSearch
 from niwaki.search.regularized_evolution import RegularizedEvolution
+from niwaki.search.several_goals import SeveralGoals
 from niwaki.search.sms_emoa import SMSEMOA
 from niwaki.search.surrogate import Surrogate, SurrogateSettings
 from niwaki.testing.searcher_contract import SearcherContract
@@ -135,3 +137,37 @@ class TestBotorch(SearcherContract):
 
     def make(self, problem: Problem) -> Searcher:
         return BotorchSearcher(problem, BotorchSettings(pool_size=60, n_samples=16))
+
+
+def goals_of(problem: Problem) -> list[Problem]:
+    """Return a problem as it is, and one that is about the last of its objectives alone."""
+    return [problem, replace(problem, objectives=problem.objectives[-1:])]
+
+
+class TestSeveralGoalsOfNSGA2(TestNSGA2):
+    def make(self, problem: Problem) -> Searcher:
+        return SeveralGoals(goals_of(problem), super().make)
+
+
+class TestSeveralGoalsOfTPE(TestTPE):
+    def make(self, problem: Problem) -> Searcher:
+        return SeveralGoals(goals_of(problem), super().make)
+
+
+class TestSeveralGoalsOfQMC(TestQMC):
+    def make(self, problem: Problem) -> Searcher:
+        return SeveralGoals(goals_of(problem), super().make)
+
+
+class TestSeveralGoalsOfLinas(TestLinas):
+    beats_random = False  # with rounds that half as many of its own evaluations fill
+
+    def make(self, problem: Problem) -> Searcher:
+        return SeveralGoals(goals_of(problem), super().make)
+
+
+class TestSeveralGoalsOfSurrogate(TestSurrogate):
+    beats_random = False  # as it does alone, which takes minutes for two
+
+    def make(self, problem: Problem) -> Searcher:
+        return SeveralGoals(goals_of(problem), super().make)
