@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
+from niwaki.core.measurement import Trial
 from niwaki.core.objectives import Direction, Objective
-from niwaki.search.base import Problem
+from niwaki.search.base import Problem, Searcher
+from niwaki.search.listed import Listed
 from niwaki.search.nsga2 import NSGA2
 from niwaki.search.random_search import RandomSearch
 from niwaki.search.several_goals import SeveralGoals
@@ -108,3 +110,57 @@ def test_goals_list_their_space_once() -> None:
     n_encoded = len(encoded)
     Surrogate(replace(problem, objectives=problem.objectives[1:]))
     assert len(encoded) == n_encoded > 0
+
+
+class Noting(NSGA2):
+    """Notes what it gave, what others gave, and what it was told."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem)
+        self.gave: list[Candidate] = []
+        self.met: list[Candidate] = []
+        self.heard: list[Trial] = []
+
+    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
+        found = super().ask(n, pending)
+        self.gave += found
+        return found
+
+    def resume(self, asked: Sequence[Candidate]) -> None:
+        super().resume(asked)
+        self.met += asked
+
+    def tell(self, trials: Sequence[Trial]) -> None:
+        super().tell(trials)
+        self.heard += trials
+
+
+def test_each_asks_in_turn_and_all_hear_of_everything() -> None:
+    made: list[Noting] = []
+
+    def make(problem: Problem) -> Searcher:
+        made.append(Noting(problem))
+        return made[-1]
+
+    run = search(SeveralGoals([TOY.problem(seed=0)] * 3, make), TOY, 12, n_workers=2)
+    for turn, own in enumerate(made):
+        assert own.gave == list(run.asked[turn::3])
+        assert own.met == [each for i, each in enumerate(run.asked) if i % 3 != turn]
+        assert own.heard == list(run.told)
+
+
+def test_whoever_has_no_more_is_passed_over() -> None:
+    pool = NSGA2(TOY.problem(seed=0)).ask(5)
+    problems = [replace(TOY.problem(seed=0), initial=tuple(each)) for each in (pool[:1], pool)]
+    searcher = SeveralGoals(problems, Listed)
+    assert searcher.n_left == 5
+    assert searcher.ask(1) == pool[:1]
+    assert searcher.n_left == 4
+    assert searcher.ask(10) == pool[1:]
+    assert searcher.ask(1) == []
+
+
+def test_how_many_are_left_is_unknown_if_one_goes_on() -> None:
+    makers = iter([Listed, NSGA2])
+    problems = [TOY.problem(seed=0)] * 2
+    assert SeveralGoals(problems, lambda problem: next(makers)(problem)).n_left is None

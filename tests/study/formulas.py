@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from niwaki.core.candidate import Candidate
@@ -12,10 +13,11 @@ from niwaki.core.errors import ExportError
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Direction, Objective
 from niwaki.evaluation.base import Evaluator, Export, Provenance
-from niwaki.search.nsga2 import NSGA2
+from niwaki.search.nsga2 import NSGA2, NSGA2Settings
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.study.budget import Budget
-from niwaki.study.study import Study, StudySettings
+from niwaki.study.study import SearcherFactory, Study, StudySettings
+from niwaki.study.wishes import GoalSettings
 
 SPACE = ChoiceSpace(tuple(Choice(f"x{i}", tuple(range(6))) for i in range(6)))
 
@@ -101,6 +103,34 @@ def formula_study(
         searcher="nsga2",
     )
     return Study(folder, evaluator, NSGA2, settings)
+
+
+GOALS = {
+    "strong": GoalSettings(("gain", "price")),
+    "light": GoalSettings(("weight", "gain"), ("price <= 0.5 * baseline",)),
+}
+BREEDING: SearcherFactory = partial(NSGA2, settings=NSGA2Settings(population_size=6))
+
+
+def goals_study(
+    folder: Path,
+    evaluator: Evaluator,
+    *,
+    goals: Mapping[str, GoalSettings] = GOALS,
+    n: int = 40,
+    constraints: Sequence[str] = (),
+    n_finalists: int = 3,
+    make_searcher: SearcherFactory = BREEDING,
+) -> Study:
+    """Return a study of several goals, whose searchers learn from early on."""
+    settings = StudySettings(
+        goals=goals,
+        constraints=constraints,
+        budget=Budget(n),
+        n_finalists=n_finalists,
+        searcher="nsga2",
+    )
+    return Study(folder, evaluator, make_searcher, settings)
 
 
 def _levels(candidate: Candidate) -> list[int]:
