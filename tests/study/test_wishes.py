@@ -1,0 +1,97 @@
+"""What is wished for, held against what an evaluator gives."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from niwaki.core.errors import ConfigError, RunFolderError
+from niwaki.core.objectives import Direction, Objective
+from niwaki.search.nsga2 import NSGA2
+from niwaki.study.budget import Budget
+from niwaki.study.study import Study, StudySettings
+from niwaki.study.wishes import GoalSettings, wished_goals
+from tests.study.formulas import BREEDING, GOALS, FormulaEvaluator, goals_study
+
+VALUES = FormulaEvaluator().values
+LIGHT = GoalSettings(("weight",))
+
+
+def test_without_goals_there_is_one_of_no_name() -> None:
+    (goal,) = wished_goals(("gain", "price"), ("weight <= 3",), {}, VALUES)
+    assert (goal.name, goal.task, goal.wanted) == ("", "", ("gain", "price", "weight"))
+
+
+def test_bounds_at_the_top_come_before_those_of_a_goal() -> None:
+    goals = {"light": GoalSettings(("weight",), ("gain >= 2",), "depth"), "any": LIGHT}
+    light, other = wished_goals((), ("price <= baseline",), goals, VALUES)
+    assert [c.text for c in light.constraints] == ["price <= baseline", "gain >= 2"]
+    assert [c.text for c in other.constraints] == ["price <= baseline"]
+    assert (light.task, other.task) == ("depth", "")
+
+
+def test_a_goal_has_the_units_of_the_evaluator_and_directions_of_its_own() -> None:
+    wanted = GoalSettings(("gain", Objective("price", Direction.MAXIMIZE)))
+    (goal,) = wished_goals((), (), {"dear": wanted}, VALUES)
+    assert goal.objectives == (VALUES[0], Objective("price", Direction.MAXIMIZE, "ms"))
+
+
+DEAR = GoalSettings((Objective("price", Direction.MAXIMIZE),))
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ({"objectives": ("gain",), "goals": {"light": LIGHT}}, "`objectives` beside `goals`"),
+        ({"goals": {"light": GoalSettings(())}}, "goal 'light' needs at least one objective"),
+        ({"goals": {"light": GoalSettings(("wieght",))}}, "did you mean 'weight'"),
+        ({"goals": {"light": GoalSettings(("weight", "weight"))}}, "listed twice"),
+        ({"goals": {"light": GoalSettings(("gain",), ("prise <= 2",))}}, "did you mean 'price'"),
+        ({"goals": {"light/heavy": LIGHT}}, "use letters, digits"),
+        ({"goals": {"cheap": GOALS["strong"], "dear": DEAR}}, "one direction in a study"),
+        ({"goals": {"light": GoalSettings(("weight",), task="depth")}}, "no networks of one task"),
+    ],
+)
+def test_impossible_goals_are_refused_before_anything_is_paid(
+    tmp_path: Path, settings: Mapping[str, Any], fault: str
+) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        Study(tmp_path / "run", FormulaEvaluator(), NSGA2, StudySettings(**settings)).run()
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("goal", "fault"),
+    [
+        ({"objectives": "weight"}, r"'objectives' is 'weight': give a list, such as \['weight'\]"),
+        ({"objectives": ("weight",), "constraints": "gain >= 2"}, "'constraints' is 'gain >= 2'"),
+        ({"objectives": (3,)}, "'objectives' holds an? int"),
+    ],
+)
+def test_a_goal_that_is_no_list_of_wishes_is_refused(goal: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ConfigError, match=fault):
+        GoalSettings(**goal)
+
+
+def test_other_goals_need_another_folder(tmp_path: Path) -> None:
+    goals_study(tmp_path / "run", FormulaEvaluator(), n=3).run()
+    tighter = {**GOALS, "light": GoalSettings(("weight", "gain"), ("price <= 20",))}
+    with pytest.raises(RunFolderError, match="goals was"):
+        goals_study(tmp_path / "run", FormulaEvaluator(), goals=tighter, n=3).run()
+
+
+def test_a_goal_may_have_one_objective(tmp_path: Path) -> None:
+    goals = {"light": LIGHT, "strong": GoalSettings(("gain",))}
+    front = goals_study(tmp_path / "run", FormulaEvaluator(), goals=goals, n=30).run()
+    for own in front.goals.values():
+        assert len({tuple(point) for point in own.costs.tolist()}) == 1
+        assert own.knee is not None
+
+
+def test_a_single_goal_is_searched_for_as_a_study_without_goals_is(tmp_path: Path) -> None:
+    only = {"only": GOALS["strong"]}
+    found = goals_study(tmp_path / "goal", FormulaEvaluator(), goals=only, n=40).run()
+    settings = StudySettings(("gain", "price"), budget=Budget(40))
+    plain = Study(tmp_path / "plain", FormulaEvaluator(), BREEDING, settings).run()
+    assert [m.candidate for m in found.goals["only"].models] == [m.candidate for m in plain.models]
