@@ -17,7 +17,7 @@ import pytest
 
 from niwaki import cli
 from niwaki.core.errors import ConfigError
-from niwaki.export.bundle import verify_bundle
+from niwaki.export.bundle import read_bundle, verify_bundle
 from niwaki.study.front import Front
 from niwaki.study.run import Run, load_front
 from niwaki.study.run_lock import RunLock
@@ -33,6 +33,7 @@ from tests.command_line import (
     start,
     write_config,
 )
+from tests.report.test_page import payload_of
 from tests.study.executors.own_plugin import write_plugin
 
 COMMANDS = [
@@ -613,6 +614,94 @@ def test_a_wish_beside_a_baseline_that_nobody_measured_is_told(formulas: Path) -
     run.history.baseline = None
     with pytest.raises(ConfigError, match="the baseline, which was not measured: give a number"):
         run.wishing(["price <= baseline"])
+
+
+def with_goals(config: dict[str, Any], **goals: dict[str, Any]) -> dict[str, Any]:
+    """Return a configuration with goals in the place of its objectives."""
+    return {**{key: config[key] for key in config if key != "objectives"}, "goals": goals}
+
+
+GOALS: dict[str, Any] = {
+    "strong": {"objectives": ["gain", "price"]},
+    "light": {"objectives": ["weight", "gain"], "constraints": ["price <= 0.5 * baseline"]},
+}
+
+
+@pytest.fixture
+def goals(call: Call, tmp_path: Path) -> str:
+    """Return the run folder of a finished search for two goals that cost nothing."""
+    config = write_config(tmp_path / "goals.yaml", with_goals(FORMULAS, **GOALS))
+    done = call("search", str(config), "--json")
+    assert done.code == 0, done.err
+    assert list(done.json["goals"]) == list(GOALS)
+    return str(tmp_path / "runs" / "goals")
+
+
+def test_a_front_is_printed_for_one_goal_or_for_all(goals: str, call: Call) -> None:
+    whole = call("front", goals, "--json").json
+    table = call("front", goals).out
+    for goal, said in whole["goals"].items():
+        assert call("front", goals, "--goal", goal, "--json").json == said
+        own = call("front", goals, "--goal", goal).out.strip()
+        assert len(said["models"]) > 1 and f"goal {goal}\n{own}" in table
+    head = call("front", goals, "--goal", "light", "--csv").out.partition("\n")[0]
+    assert head == "key,number,weight,gain,price,role"
+
+
+def test_a_knee_is_weighed_for_one_goal(goals: str, call: Call) -> None:
+    weigh = ["--weigh", "gain=0", "--json"]
+    message = refused(call("front", goals, *weigh), "ConfigError", 2)
+    assert message.endswith("choose one of strong, light")
+    light = call("front", goals, "--goal", "light", *weigh).json
+    assert light["knee"] == light["models"][0]["key"]
+
+
+def test_the_status_tells_of_each_goal(goals: str, call: Call) -> None:
+    status = call("status", goals, "--json").json
+    sizes = {goal: each["front"] for goal, each in status["goals"].items()}
+    whole = call("front", goals, "--json").json["goals"]
+    assert sizes == {goal: len(said["models"]) for goal, said in whole.items()}
+    assert all(f"goal {goal}:" in call("status", goals).out for goal in GOALS)
+
+
+def test_a_report_is_written_for_one_goal(goals: str, call: Call) -> None:
+    assert call("report", goals, "--goal", "light", "--to", "light.html").code == 0
+    data = payload_of(Path("light.html").read_text())
+    assert [each["name"] for each in data["objectives"]] == ["weight", "gain"]
+    own = call("front", goals, "--goal", "light", "--json").json["models"]
+    keys = data["models"]["keys"]
+    assert {keys[row] for row in data["models"]["front"]} == {model["key"] for model in own}
+
+
+@pytest.mark.parametrize("command", ["front", "report", "export"])
+def test_a_goal_that_a_run_has_not_is_told(goals: str, call: Call, command: str) -> None:
+    options = ["--goal", "ligth", "--json", *(["--to", "out"] if command == "export" else [])]
+    message = refused(call(command, goals, *options), "ConfigError", 2)
+    assert message.endswith("no goal 'ligth'; did you mean 'light'? Its goals are strong, light")
+    plain = write_config(Path("plain.yaml"), FORMULAS, budget={"evaluations": 2})
+    assert call("search", str(plain)).code == 0
+    message = refused(call(command, "runs/plain", *options), "ConfigError", 2)
+    assert message.endswith("no goal 'ligth'. It has no goals")
+
+
+def test_models_are_exported_for_one_goal_or_for_all(tmp_path: Path) -> None:
+    digit = {"task": "digit", "objectives": ["digit_accuracy", "digit_macs"]}
+    config = with_goals(TINY, all={"objectives": ["mean_skill", "macs"]}, digit=digit)
+    write_config(tmp_path / "tiny.yaml", config, budget={"evaluations": 2}, finalists=1)
+    done = niwaki("search", "tiny.yaml", "--json", cwd=tmp_path)
+    assert done.code == 0, done.err
+    names = {
+        goal: {f"{goal}-{model['key']}" for model in said["models"]}
+        for goal, said in done.json["goals"].items()
+    }
+    one = niwaki("export", "runs/tiny", "--to", "one", "--goal", "digit", cwd=tmp_path)
+    both = niwaki("export", "runs/tiny", "--to", "both", cwd=tmp_path)
+    assert (one.code, both.code) == (0, 0), (one.err, both.err)
+    assert {path.name for path in (tmp_path / "one").iterdir()} == names["digit"]
+    assert {path.name for path in (tmp_path / "both").iterdir()} == names["all"] | names["digit"]
+    for path in (tmp_path / "both").iterdir():
+        n_tasks = len(read_bundle(path).card.tasks)
+        assert n_tasks == (1 if path.name in names["digit"] else 3)
 
 
 def test_exported_models_are_verified(models: Path, call: Call) -> None:

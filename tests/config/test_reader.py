@@ -131,6 +131,36 @@ def test_a_wrong_value_is_named_with_what_is_wanted(path: str, value: object, sa
 
 
 @pytest.mark.parametrize(
+    ("goal", "said"),
+    [
+        ({}, r"'goals\.small\.objectives' is missing"),
+        ({"objectives": []}, r"in 'goals\.small': 'objectives' is empty"),
+        ({"objectives": "macs"}, r"'goals\.small\.objectives' is 'macs': give a list"),
+        ({"objectives": ["macs"], "tasks": "digit"}, r"'goals\.small\.tasks'; did you mean 'task'"),
+        ({"objectives": ["macs"], "constraints": ["macs < 2"]}, r"in 'goals\.small': constraint"),
+        (
+            {"objectives": [{"name": "macs", "direction": "down"}]},
+            r"'goals\.small\.objectives\[0\]\.direction' is 'down'",
+        ),
+        (["macs"], r"'goals\.small' must hold settings"),
+    ],
+)
+def test_a_wrong_goal_is_named_with_what_is_wanted(goal: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        parse_config({**TINY, "objectives": [], "goals": {"small": goal}})
+
+
+def test_objectives_are_those_of_goals_or_of_the_study() -> None:
+    goals = {"small": {"objectives": ["macs"]}}
+    with pytest.raises(ConfigError, match="given beside 'goals', which have objectives of their"):
+        parse_config({**TINY, "goals": goals})
+    without = {key: value for key, value in TINY.items() if key != "objectives"}
+    assert parse_config({**without, "goals": goals}).objectives == ()
+    with pytest.raises(ConfigError, match="'objectives' is empty"):
+        parse_config(without)
+
+
+@pytest.mark.parametrize(
     ("path", "value", "said"),
     [
         ("epochs", 0, "in 'evaluator.training': 'epochs' is 0: give at least 1"),

@@ -85,6 +85,44 @@ def test_a_table_is_searched_to_its_true_front(
     np.testing.assert_allclose(np.unique(found, axis=0), np.unique(truth, axis=0))
 
 
+GOALS: dict[str, Any] = {
+    "best": {"objectives": ["accuracy"]},
+    "fast": {
+        "objectives": ["latency_ms", "accuracy"],
+        "constraints": ["accuracy >= 0.95 * baseline"],
+    },
+    "slow": {"objectives": ["accuracy", {"name": "latency_ms"}]},
+}
+
+
+@pytest.mark.parametrize("kind", ["full", "asha"])
+def test_a_table_is_searched_to_the_true_front_of_each_goal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    costs = write_table(tmp_path)
+    changes = {"objectives": [], "goals": GOALS, "scheduler": {"kind": kind}}
+    goals = run(tmp_path, monkeypatch, **changes, budget={"evaluations": 500}).front.goals
+    feasible = costs[costs[:, 1] <= 0.8 * costs[:, 1].max() + 1e-9]
+    good = feasible[feasible[:, 0] <= 0.95 * costs[-1, 0]]
+    assert 0 < len(good) < len(feasible)
+    truth, fast = feasible[non_dominated(feasible)], good[non_dominated(good)]
+    assert goals["best"].costs.tolist() == [[feasible[:, 0].min()]]
+    np.testing.assert_allclose(
+        np.unique(goals["fast"].costs, axis=0), np.unique(fast[:, ::-1], axis=0)
+    )
+    np.testing.assert_allclose(np.unique(goals["slow"].costs, axis=0), np.unique(truth, axis=0))
+
+
+def test_the_direction_of_a_goals_objective_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = write_table(tmp_path)
+    slowest = {"objectives": [{"name": "latency_ms", "direction": "maximize"}]}
+    changes = {"objectives": [], "constraints": [], "goals": {"slowest": slowest}}
+    front = run(tmp_path, monkeypatch, **changes).front.goals["slowest"]
+    assert front.models[0].values["latency_ms"] == costs[:, 1].max()
+
+
 @pytest.mark.parametrize("kind", ["asha", "hyperband"])
 def test_a_scheduler_looks_at_more_cells_for_less(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
