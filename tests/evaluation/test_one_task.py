@@ -50,7 +50,9 @@ def test_what_is_exported_answers_the_task_alone(digits: SupernetEvaluator, tmp_
     assert set(timed.measurement.values) == {value.name for value in alone.values}
     assert timed.measurement.values["digit_macs"] == digits.cheap(candidate)["digit_macs"]
     searched = digits.evaluate(candidate, fidelity=1.0, seed=0).values["digit_size_bytes"]
-    assert timed.measurement.values["digit_size_bytes"] == pytest.approx(searched, abs=1_000)  # its metadata
+    assert timed.measurement.values["digit_size_bytes"] == pytest.approx(
+        searched, abs=1_000
+    )  # its metadata
 
 
 def test_a_task_that_is_not_there_is_named(digits: SupernetEvaluator) -> None:

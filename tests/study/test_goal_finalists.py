@@ -1,5 +1,6 @@
 """Finalists of several goals: so many of each front, written for its goal and compared there."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Export, Provenance
@@ -154,3 +155,28 @@ def test_what_a_goal_has_beside_its_finalists_is_told_of_it(tmp_path: Path) -> N
         assert line in front_text(each) and line in status_text(run)
     assert export_line(run).endswith("--to out/")
     assert export_line(run.of_goal("light")).endswith("--to out/")
+
+
+def test_a_goal_that_cannot_be_exported_is_told_after_the_others_were(tmp_path: Path) -> None:
+    class Broken(Divided):
+        def alone(self, task: str) -> Exports:
+            return Exporting(unfit=lambda _: True)
+
+    goals = {"depth": BY_TASK["depth"], "all": BY_TASK["all"]}
+    with pytest.raises(StudyError, match="no model of the front for 'depth' could be exported"):
+        goals_study(tmp_path / "run", Broken(), goals=goals, n=30).run()
+    run = Run.read(tmp_path / "run")
+    assert [len(each.history.exported) for each in run.goals] == [0, 4]  # with the baseline
+    said = json.loads((tmp_path / "run" / "pareto.json").read_text())["goals"]
+    assert all(model["artifact"] for model in said["all"]["models"])
+
+
+def test_a_wish_is_of_the_goals_whose_models_have_its_value(tmp_path: Path) -> None:
+    goals_study(tmp_path / "run", Divided(), goals=BY_TASK, n=40).run()
+    run = Run.read(tmp_path / "run")
+    heaviest = max(model.values["weight"] for model in run.front.goals["all"].models)
+    wished = run.wishing([f"weight <= {heaviest - 1}"]).front.goals
+    assert wished["depth"].models == run.front.goals["depth"].models
+    assert 0 < len(wished["all"]) < len(run.front.goals["all"])
+    with pytest.raises(ConfigError, match="on a value that no model of goal 'depth' has"):
+        run.of_goal("depth").wishing(["weight <= 3"])

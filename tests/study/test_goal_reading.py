@@ -101,20 +101,24 @@ def test_all_fronts_are_shown_each_below_its_name(folder: Path) -> None:
     assert front_text(run.of_goal("light")) == light
 
 
-def test_columns_say_which_fronts_and_knees_a_model_is_on(folder: Path) -> None:
+def test_lines_are_of_the_models_of_each_goal(folder: Path) -> None:
     front = load_front(folder)
     rows = list(csv.DictReader(io.StringIO(front.to_csv())))
-    assert [float(row["gain"]) for row in rows] == sorted(
-        (model.values["gain"] for model in front.models), reverse=True
-    )
-    for goal, own in front.goals.items():
-        assert own.knee is not None
-        assert {row["key"] for row in rows if goal in row["role"].split()} == {
-            model.key for model in own.models
-        }
-        assert [row["key"] for row in rows if f"{goal}:knee" in row["role"].split()] == [
-            own.knee.key
-        ]
+    assert [(row["goal"], row["key"]) for row in rows] == [
+        (goal, model.key) for goal, own in front.goals.items() for model in own.models
+    ]
+    assert [(row["goal"], row["key"]) for row in rows if row["role"] == "knee"] == [
+        (goal, own.knee.key) for goal, own in front.goals.items() if own.knee is not None
+    ]
+
+
+def test_roles_are_the_fronts_and_knees_that_a_model_is(folder: Path) -> None:
+    front = load_front(folder)
+    assert front.knee is None
+    for model in front.models:
+        wanted = [goal for goal, own in front.goals.items() if model in own.models]
+        knees = [f"{goal}:knee" for goal in wanted if front.goals[goal].knee == model]
+        assert sorted(front.roles[model.key]) == sorted([*wanted, *knees])
 
 
 def test_the_file_of_the_front_holds_each_of_them(folder: Path) -> None:

@@ -49,6 +49,8 @@ DEAR = GoalSettings((Objective("price", Direction.MAXIMIZE),))
         ({"goals": {"light": GoalSettings(("weight", "weight"))}}, "listed twice"),
         ({"goals": {"light": GoalSettings(("gain",), ("prise <= 2",))}}, "did you mean 'price'"),
         ({"goals": {"light/heavy": LIGHT}}, "use letters, digits"),
+        ({"goals": {"": LIGHT}}, "empty name"),
+        ({"goals": {"light": LIGHT, "Light": LIGHT}}, "'light' and 'Light' differ in case alone"),
         ({"goals": {"cheap": GOALS["strong"], "dear": DEAR}}, "one direction in a study"),
         ({"goals": {"light": GoalSettings(("weight",), task="depth")}}, "no networks of one task"),
     ],
@@ -67,11 +69,18 @@ def test_impossible_goals_are_refused_before_anything_is_paid(
         ({"objectives": "weight"}, r"'objectives' is 'weight': give a list, such as \['weight'\]"),
         ({"objectives": ("weight",), "constraints": "gain >= 2"}, "'constraints' is 'gain >= 2'"),
         ({"objectives": (3,)}, "'objectives' holds an? int"),
+        ({"objectives": ("weight",), "task": 3}, "'task' is an? int"),
     ],
 )
 def test_a_goal_that_is_no_list_of_wishes_is_refused(goal: dict[str, Any], fault: str) -> None:
     with pytest.raises(ConfigError, match=fault):
         GoalSettings(**goal)
+
+
+@pytest.mark.parametrize("goals", [("light",), {"light": ("weight",)}, {3: LIGHT}])
+def test_goals_that_are_no_settings_by_name_are_refused(goals: Any) -> None:
+    with pytest.raises(ConfigError, match=r"by name, such as \{'small': GoalSettings"):
+        StudySettings(goals=goals)
 
 
 def test_other_goals_need_another_folder(tmp_path: Path) -> None:
