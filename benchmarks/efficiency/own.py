@@ -1,6 +1,6 @@
 """niwaki's own searchers on a table, through their public interface: one candidate at a time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -12,7 +12,7 @@ from benchmarks.efficiency.scenario import Answer, Meter, Scenario
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.objectives import in_user_direction
-from niwaki.search.base import Earlier, Problem
+from niwaki.search.base import Earlier, Problem, Searcher
 from niwaki.search.earlier import informed
 from niwaki.search.registry import SEARCHERS
 from niwaki.search.surrogate.catalogue import Catalogue
@@ -42,8 +42,13 @@ def run(
     problem = informed(replace(problem_of(scenario, seed), initial=initial), earlier)
     if columns is not None:
         problem = replace(problem, cheap=columns.cheap(scenario))
-    asker = SEARCHERS.find(searcher).load()(problem)
-    number = 0
+    for _ in steps(meter, SEARCHERS.find(searcher).load()(problem)):
+        pass
+
+
+def steps(meter: Meter, asker: Searcher) -> Iterator[int]:
+    """Ask and tell until the meter is done, or the space has no more; yield each row when told."""
+    scenario, number = meter.scenario, 0
     while not meter.done:
         asked = asker.ask(1)
         if not asked:
@@ -51,6 +56,7 @@ def run(
         answer = meter.evaluate_row(scenario.space.row(asked[0]))
         asker.tell([Trial(number, asked[0], measured(scenario, asked[0], answer))])
         number += 1
+        yield answer.row
 
 
 def problem_of(scenario: Scenario, seed: int) -> Problem:
