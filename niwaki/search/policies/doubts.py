@@ -36,7 +36,8 @@ def doubts(
         )
     if (sureness < _UNDECIDED).any():
         found.append(
-            f"{_listed(tasks, sureness < _UNDECIDED)} is hardly decided yet: train for more epochs"
+            f"hardly anything is decided yet for {_listed(tasks, sureness < _UNDECIDED)}: "
+            "train for more epochs"
         )
     if (spent > _TOO_DEAR).any():
         found.append(

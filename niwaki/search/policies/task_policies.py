@@ -20,6 +20,7 @@ from niwaki.spaces.choices import ChoiceSpace
 Pair = tuple[Candidate, Candidate]
 _N_DRAWS = 32  # for each candidate that is wanted, at each heat
 _HEATS = (1.0, 2.0, 4.0, 8.0)
+_CERTAIN = 100.0  # a logit beside which others do not count
 
 
 class TaskPolicies:
@@ -101,6 +102,7 @@ class TaskPolicies:
         """Return up to `n` networks that keep to a task's budget, the likeliest of those drawn.
 
         From a policy that is sure of networks beyond it, they are drawn at less and less sure odds.
+        They differ in what matters to the task.
 
         Args:
             task: Whose.
@@ -108,18 +110,25 @@ class TaskPolicies:
             rng: Draws them.
             within: Share of the budget that they make use of, at least.
         """
-        index, found = self._index(task), {self.likeliest(task)}
-        logs = self._log_probabilities[index]
+        index, budget = self._index(task), self._settings.budget
+        likeliest, cares = self.likeliest(task), self._matters[index] > 0.0
+        kept = self._decisions.encode([likeliest])[0]
+        logs = np.where(cares, self._log_probabilities[index], _CERTAIN * kept)
+        found = {likeliest}
         for heat in _HEATS:
-            odds = np.exp(self._decisions.log_probabilities(logs / heat))
+            odds = np.exp(self._decisions.log_probabilities(np.where(cares, logs / heat, logs)))
             found |= {*self._decisions.draw(odds, _N_DRAWS * n, rng)}
-            spent = {c: self._costs.of(c)[index] / self._settings.budget for c in found}
-            found = {candidate for candidate in found if within <= spent[candidate] <= 1.0}
+            spent = {each: self.relative_cost(task, each) / budget for each in found}
+            found = {each for each in found if within <= spent[each] <= 1.0}
             if len(found) >= n:
                 break
         ordered = sorted(found, key=lambda candidate: candidate.key)
-        chances = self._decisions.encode(ordered) @ (logs * self._matters[index])
+        chances = self._decisions.encode(ordered) @ np.where(cares, logs, 0.0)
         return [ordered[row] for row in np.argsort(-chances, kind="stable")[:n]]
+
+    def relative_cost(self, task: str, candidate: Candidate) -> float:
+        """Return what a candidate costs a task, as a share of its largest network."""
+        return float(self._costs.of(candidate)[self._index(task)])
 
     def weights(self, pair: Sequence[Candidate]) -> NDArray[np.float64]:
         """Return how much candidates that were drawn together count for each task, (T,).

@@ -141,10 +141,16 @@ def test_a_decision_of_one_task_is_left_to_it() -> None:
     changed = [_with(NETWORKS[0], "block1", bit) for bit in (0, 1)]
     weights = [found.weights([each]) for each in changed]
     assert weights[0][2] == pytest.approx(weights[1][2])
+    chosen = found.candidates("odd", 8, rng, within=0.0)
+    assert len({tuple(_without(each, *owned)) for each in chosen}) == len(chosen) == 8
 
 
 def _with(network: Candidate, path: str, value: int) -> Candidate:
     return SPACE.canonical({**network.decisions, path: value})
+
+
+def _without(network: Candidate, *paths: str) -> list[object]:
+    return [item for item in network.items if item[0] not in paths]
 
 
 def test_continued_equals_uninterrupted() -> None:
@@ -168,7 +174,7 @@ def test_doubts_are_told_and_end() -> None:
     found = policies()
     assert "learned from no step" in found.warning()
     trained(found, 3)
-    assert "'near' and 'far' and 'odd' is hardly decided yet" in found.warning()
+    assert "hardly anything is decided yet for 'near' and 'far' and 'odd'" in found.warning()
     trained(found, 500)
     assert found.warning() == ""
 
