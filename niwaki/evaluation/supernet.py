@@ -152,7 +152,7 @@ class SupernetEvaluator(DeployedEvaluator):
     def initial(self) -> tuple[Candidate, ...]:
         """Return a few networks, each in one precision throughout.
 
-        They are of uniform width, and the likeliest of each task's policy, if there are policies.
+        They are of uniform width, and the best of each task's policy, if there are policies.
         """
         space = self.architectures
         first = (space.largest, space.uniform(0.5), space.smallest, *self._learned)

@@ -14,11 +14,12 @@ from niwaki.search.policies.costs import ExpectedCosts
 from niwaki.search.policies.decisions import Decisions
 from niwaki.search.policies.doubts import doubts
 from niwaki.search.policies.fading import Fading
+from niwaki.search.policies.lessons import Lessons
 from niwaki.search.policies.settings import PolicySettings
 from niwaki.spaces.choices import ChoiceSpace
 
 Pair = tuple[Candidate, Candidate]
-_N_DRAWS = 32  # for each candidate that is wanted, at each heat
+_N_DRAWS = 64  # for each candidate that is wanted, at each heat
 _HEATS = (1.0, 2.0, 4.0, 8.0)
 _CERTAIN = 100.0  # a logit beside which others do not count
 
@@ -67,6 +68,7 @@ class TaskPolicies:
         self._adam = Adam(self._logits.shape, settings.learning_rate)
         n_tasks = len(self.tasks)
         self._gaps, self._weighed = Fading(n_tasks), (Fading(n_tasks), Fading(n_tasks))
+        self._lessons = Lessons(n_tasks)
         self._costs = ExpectedCosts(self.tasks, settings.budget, relative_costs)
 
     @property
@@ -99,10 +101,10 @@ class TaskPolicies:
     def candidates(
         self, task: str, n: int, rng: np.random.Generator, *, within: float = 0.5
     ) -> list[Candidate]:
-        """Return up to `n` networks that keep to a task's budget, the likeliest of those drawn.
+        """Return up to `n` networks that keep to a task's budget, the best by what pairs told.
 
-        From a policy that is sure of networks beyond it, they are drawn at less and less sure odds.
-        They differ in what matters to the task.
+        They are drawn by the policy, and at less sure odds: less and less, if it is sure of
+        networks beyond the budget. They differ in what matters to the task.
 
         Args:
             task: Whose.
@@ -114,17 +116,19 @@ class TaskPolicies:
         likeliest, cares = self.likeliest(task), self._matters[index] > 0.0
         kept = self._decisions.encode([likeliest])[0]
         logs = np.where(cares, self._log_probabilities[index], _CERTAIN * kept)
-        found = {likeliest}
+        found: set[Candidate] = {likeliest}
         for heat in _HEATS:
             odds = np.exp(self._decisions.log_probabilities(np.where(cares, logs / heat, logs)))
             found |= {*self._decisions.draw(odds, _N_DRAWS * n, rng)}
             spent = {each: self.relative_cost(task, each) / budget for each in found}
             found = {each for each in found if within <= spent[each] <= 1.0}
-            if len(found) >= n:
+            if heat > 1.0 and len(found) >= n:
                 break
         ordered = sorted(found, key=lambda candidate: candidate.key)
-        chances = self._decisions.encode(ordered) @ np.where(cares, logs, 0.0)
-        return [ordered[row] for row in np.argsort(-chances, kind="stable")[:n]]
+        if not ordered:
+            return []
+        losses = self._lessons.losses(self._decisions.encode(ordered), index)
+        return [ordered[row] for row in np.argsort(losses, kind="stable")[:n]]
 
     def relative_cost(self, task: str, candidate: Candidate) -> float:
         """Return what a candidate costs a task, as a share of its largest network."""
@@ -171,6 +175,7 @@ class TaskPolicies:
             rng: Draws networks of which the costs alone are looked at.
         """
         for pair, lost in zip(pairs, losses, strict=True):
+            self._lessons.add(self._decisions.encode(pair), lost)
             weights = self.weights(pair)
             self._gaps.add((lost[0] - lost[1]) ** 2, weights)
             for fading, values in zip(self._weighed, (weights, weights**2), strict=True):
@@ -212,6 +217,7 @@ class TaskPolicies:
             "gaps": self._gaps.state(),
             "weighed": [fading.state() for fading in self._weighed],
             "costs": self._costs.state(),
+            "lessons": self._lessons.state(),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -233,6 +239,7 @@ class TaskPolicies:
         for fading, told in zip(self._weighed, state["weighed"], strict=True):
             fading.restore(told)
         self._costs.restore(state["costs"])
+        self._lessons.restore(state["lessons"])
 
     def _index(self, task: str) -> int:
         return self.tasks.index(task)

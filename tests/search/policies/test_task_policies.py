@@ -120,6 +120,15 @@ def test_without_a_tight_budget_networks_cost_more() -> None:
     assert np.mean(means[0]) < np.mean(means[1])
 
 
+def test_the_first_candidate_is_among_the_best_after_few_pairs() -> None:
+    found = policies()
+    losses = trained(found, 60, noise=0.5)
+    for index, task in enumerate(TASKS):
+        [first] = found.candidates(task, 1, np.random.default_rng(7), within=0.0)
+        better = [each for each in NETWORKS if losses[each][index] < losses[first][index]]
+        assert len(better) < 0.05 * len(NETWORKS)
+
+
 def test_a_decision_of_one_task_is_left_to_it() -> None:
     owned = {"block1": "near", "block2": "far"}
     found = TaskPolicies(
