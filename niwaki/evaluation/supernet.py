@@ -15,6 +15,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
+from niwaki.core.randomness import stream
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
@@ -26,6 +27,7 @@ from niwaki.evaluation.one_task import OneTask, named_task, only_task
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.slimmable_family import image_shape
 from niwaki.evaluation.subnetworks import SubNetworks
+from niwaki.evaluation.task_policies import task_policies
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.evaluation.values import MACS, PARAMS, WEIGHT_BYTES, own_costs, own_name
 from niwaki.spaces.joint import JointSpace
@@ -140,17 +142,33 @@ class SupernetEvaluator(DeployedEvaluator):
                 save_checkpoint(training.state(), path)
                 done = f"epoch {training.epochs_done} of {settings.epochs}"
                 self._say(f"super-network: {done}, loss {loss:.3f}")
+        if training.policies and (doubt := training.policies.warning()):
+            self._say(f"policies: {doubt}")
 
     def baseline(self) -> Candidate:
         """Return the super-network itself, in fp32 if that is an option."""
         return self.spell(self.architectures.largest, FP32)
 
     def initial(self) -> tuple[Candidate, ...]:
-        """Return a few networks of uniform width, each in one precision throughout."""
+        """Return a few networks, each in one precision throughout.
+
+        They are of uniform width, and the best of each task's policy, if there are policies.
+        """
         space = self.architectures
-        widths = (space.largest, space.uniform(0.5), space.smallest)
-        spelled = [self.spell(a, p) for p in reversed(self._precisions) for a in widths]
+        first = (space.largest, space.uniform(0.5), space.smallest, *self._learned)
+        spelled = [self.spell(a, p) for p in reversed(self._precisions) for a in first]
         return tuple(dict.fromkeys(c for c in spelled if c != self.baseline()))
+
+    @cached_property
+    def _learned(self) -> tuple[Candidate, ...]:
+        """What the policies of tasks found, if there are any."""
+        settings = self._settings.training.policies
+        if settings is None:
+            return ()
+        policies = task_policies(self.architectures, settings)
+        policies.restore(load_checkpoint(self._in_folder(CHECKPOINT))["policies"])
+        n, rng = settings.n_candidates, stream(self._seed, "policies", "initial")
+        return tuple(c for task in policies.tasks for c in policies.candidates(task, n, rng))
 
     def spell(self, architecture: Candidate, precision: str) -> Candidate:
         """Return the candidate of an architecture with every layer in one precision."""

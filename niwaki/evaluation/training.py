@@ -1,7 +1,6 @@
 """Training a super-network: sandwich rule, in-place distillation, resumable at any epoch."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,11 +15,20 @@ from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import n_batches, sizable
 from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
+from niwaki.evaluation.task_policies import task_policies
 from niwaki.evaluation.units import spread
+from niwaki.search.policies import PolicySettings
+from niwaki.search.policies.task_policies import Pair
 from niwaki.spaces.slimmable.build import SuperNetwork
 from niwaki.spaces.slimmable.space import SlimmableSpace
 from niwaki.tasks.base import Batch, SplitName, TaskData
-from niwaki.tasks.losses import task_losses, total_distillation, total_loss
+from niwaki.tasks.losses import (
+    each_loss,
+    task_losses,
+    total_distillation,
+    total_loss,
+    weighted_sum,
+)
 from niwaki.tasks.statistics import ClassStatistics, Statistics
 
 
@@ -39,6 +47,8 @@ class TrainingSettings:
             the labels are the rest.
         gradient_clip: Largest norm of the gradient.
         n_threads: Torch's threads while training; 0 leaves torch's own choice.
+        policies: How a policy is learned for each task, from which the random sub-networks are then
+            drawn; None draws them at equal odds throughout.
 
     Raises:
         ConfigError: On a number out of its range.
@@ -53,6 +63,7 @@ class TrainingSettings:
     distillation: float = 0.7
     gradient_clip: float = 5.0
     n_threads: int = 2
+    policies: PolicySettings | None = None
 
     def __post_init__(self) -> None:
         least = {"epochs": 1, "batch_size": 2, "weight_decay": 0, "n_random": 0, "n_threads": 0}
@@ -61,6 +72,19 @@ class TrainingSettings:
         require_share(self, "warmup", "distillation")
         if self.warmup == 1.0:
             raise ConfigError("'warmup' is 1: leave steps in which the learning rate falls")
+        if self.policies is not None and self.n_random < 2:
+            raise ConfigError(
+                f"'n_random' is {self.n_random}, but 'policies' learn from pairs of networks: "
+                "give at least 2"
+            )
+
+
+@dataclass(frozen=True)
+class _Slices:
+    """The smaller networks of one step: `alone`, and in pairs that policies learn from."""
+
+    alone: tuple[Candidate, ...]
+    pairs: tuple[Pair, ...]
 
 
 class SuperNetworkTraining:
@@ -69,7 +93,9 @@ class SuperNetworkTraining:
     References:
         Yu and Huang, ICCV 2019: in each step the largest, the smallest and random sub-networks
         (sandwich rule), the smaller ones learning from the largest (in-place distillation). Ours
-        also lets them learn from the labels, and trains several tasks at once.
+        also lets them learn from the labels, and trains several tasks at once. With policies, as
+        in arXiv 2111.10007 (FBNetV5), the random ones are drawn from those of the tasks, all of
+        which learn from each; weights learn from them alike, whoever drew them.
 
     Args:
         space: Whose super-network is trained.
@@ -96,6 +122,8 @@ class SuperNetworkTraining:
             weight_decay=settings.weight_decay,
         )
         self._losses = task_losses(data)
+        own = settings.policies
+        self.policies = None if own is None else task_policies(space, own)
         self.epochs_done = 0
         n_steps = n_batches(data[SplitName.TRAIN], settings.batch_size)
         self._n_steps = n_steps * settings.epochs
@@ -117,7 +145,8 @@ class SuperNetworkTraining:
         losses: list[float] = []
         for batch in sizable(train.batches(self._settings.batch_size, rng=shuffling)):
             self._set_learning_rate(step + len(losses))
-            losses.append(self._step(batch, sampling))
+            slices = self._sandwich(step + len(losses), sampling)
+            losses.append(self._step(batch, slices, sampling))
         self.epochs_done += 1
         return sum(losses) / max(1, len(losses))
 
@@ -127,25 +156,32 @@ class SuperNetworkTraining:
             "epochs_done": self.epochs_done,
             "network": self.network.full.state_dict(),
             "optimiser": self._optimiser.state_dict(),
+            **({"policies": self.policies.state()} if self.policies else {}),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from what `state` returned."""
         self.network.full.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
+        if self.policies:
+            self.policies.restore(state["policies"])
         self.epochs_done = int(state["epochs_done"])
 
     @repeatable()
-    def _step(self, batch: Batch, sampling: np.random.Generator) -> float:
+    def _step(self, batch: Batch, slices: _Slices, sampling: np.random.Generator) -> float:
         images, targets = to_tensors(batch, self._device)
         self._optimiser.zero_grad(set_to_none=True)
-        space = self.network.space
-        answers = self._answers(images, space.largest)
+        answers = self._answers(images, self.network.space.largest)
         loss = total_loss(self._losses, answers, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         teacher = {name: answer.detach() for name, answer in answers.items()}
-        for candidate in self._sandwich(space, sampling):
-            self._smaller_loss(images, targets, teacher, candidate).backward()  # type: ignore[no-untyped-call]
+
+        def learn(candidate: Candidate) -> list[Tensor]:
+            return self._learn_smaller(images, targets, teacher, candidate)
+
+        for candidate in slices.alone:
+            learn(candidate)
+        lost = [[learn(candidate) for candidate in pair] for pair in slices.pairs]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self._settings.gradient_clip)
         self._optimiser.step()
         value = loss.item()
@@ -155,28 +191,38 @@ class SuperNetworkTraining:
                 "lower `evaluator.training.learning_rate`, or look for extreme values in the data, "
                 "and start again under another name (--name)"
             )
+        if self.policies and lost:
+            told = torch.stack([torch.stack([torch.stack(one) for one in pair]) for pair in lost])
+            self.policies.learn(slices.pairs, told.double().cpu().numpy(), rng=sampling)
         return value
 
-    def _sandwich(
-        self, space: SlimmableSpace, sampling: np.random.Generator
-    ) -> Iterator[Candidate]:
-        yield space.smallest
-        for _ in range(self._settings.n_random):
-            yield space.sample(sampling)
+    def _sandwich(self, step: int, sampling: np.random.Generator) -> _Slices:
+        """Draw the smaller networks of a step."""
+        space, settings = self.network.space, self._settings
+        pairs: tuple[Pair, ...] = ()
+        if self.policies and settings.policies:
+            warm = step >= settings.policies.warmup * self._n_steps
+            n_pairs = settings.n_random // 2 if warm else 0
+            pairs = tuple(self.policies.pair(sampling) for _ in range(n_pairs))
+        n_alone = settings.n_random - 2 * len(pairs)
+        drawn = (space.sample(sampling) for _ in range(n_alone))
+        return _Slices((space.smallest, *drawn), pairs)
 
-    def _smaller_loss(
+    def _learn_smaller(
         self,
         images: Tensor,
         targets: dict[str, Tensor],
         teacher: dict[str, Tensor],
         candidate: Candidate,
-    ) -> Tensor:
+    ) -> list[Tensor]:
+        """Let the weights learn from one smaller network; return what each task lost by it."""
         answers = self._answers(images, candidate)
         share = self._settings.distillation
-        from_labels = total_loss(self._losses, answers, targets)
-        return (
-            share * total_distillation(self._losses, answers, teacher) + (1.0 - share) * from_labels
-        )
+        from_labels = each_loss(self._losses, answers, targets)
+        loss = share * total_distillation(self._losses, answers, teacher)
+        loss = loss + (1.0 - share) * weighted_sum(self._losses, from_labels)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return [each.detach() for each in from_labels.values()]
 
     def _answers(self, images: Tensor, candidate: Candidate) -> dict[str, Tensor]:
         # A copy: all networks of a step get the same, and one may change it in place.

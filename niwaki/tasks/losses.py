@@ -138,11 +138,21 @@ def total_loss(
     losses: Mapping[str, TaskLoss], outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
 ) -> Tensor:
     """Return the weighted sum of the losses over tasks, a scalar."""
-    terms = [
-        loss.weight * loss.against_targets(outputs[name], targets[name])
-        for name, loss in losses.items()
-    ]
-    return torch.stack(terms).sum()
+    return weighted_sum(losses, each_loss(losses, outputs, targets))
+
+
+def each_loss(
+    losses: Mapping[str, TaskLoss], outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+) -> dict[str, Tensor]:
+    """Return the loss of each task, a scalar, without its weight."""
+    return {
+        name: loss.against_targets(outputs[name], targets[name]) for name, loss in losses.items()
+    }
+
+
+def weighted_sum(losses: Mapping[str, TaskLoss], values: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum of the tasks' values, each times the task's weight, a scalar."""
+    return torch.stack([loss.weight * values[name] for name, loss in losses.items()]).sum()
 
 
 def total_distillation(

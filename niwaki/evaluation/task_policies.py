@@ -1,0 +1,56 @@
+"""Policies of a super-network's tasks: what matters to each, and what its networks cost alone."""
+
+from collections.abc import Mapping
+
+from niwaki.core.candidate import Candidate, Value
+from niwaki.search.policies import PolicySettings, TaskPolicies
+from niwaki.spaces.slimmable.layout import Layer
+from niwaki.spaces.slimmable.space import SlimmableSpace
+
+
+def task_policies(architectures: SlimmableSpace, settings: PolicySettings) -> TaskPolicies:
+    """Return policies of all tasks over the architectures, at equal odds.
+
+    A network costs its multiply-accumulates without the decoders of other tasks.
+    """
+    tasks = [head.task for head in architectures.shape.heads]
+    largest = _macs(architectures, architectures.largest, tasks)
+
+    def relative_costs(candidate: Candidate) -> Mapping[str, float]:
+        own = _macs(architectures, candidate, tasks)
+        return {task: own[task] / largest[task] for task in tasks}
+
+    shaping = {task: _shaping(architectures, task) for task in tasks}
+    return TaskPolicies(
+        architectures.choices,
+        tasks,
+        settings,
+        relative_costs=relative_costs,
+        matters=lambda task, path: path in shaping[task],
+    )
+
+
+def _served(space: SlimmableSpace, candidate: Candidate, task: str) -> tuple[Layer, ...]:
+    """Return the layers of a candidate's network that answers one task alone."""
+    return tuple(layer for layer in space.layer_table(candidate) if layer.serves(task))
+
+
+def _macs(space: SlimmableSpace, candidate: Candidate, tasks: list[str]) -> dict[str, int]:
+    layers = space.layer_table(candidate)
+    return {task: sum(each.macs for each in layers if each.serves(task)) for task in tasks}
+
+
+def _shaping(space: SlimmableSpace, task: str) -> frozenset[str]:
+    """Return the paths of the decisions that change the network of one task."""
+    whole = _served(space, space.largest, task)
+    return frozenset(
+        choice.path
+        for choice in space.choices.choices
+        for option in choice.options
+        if _served(space, _with(space, choice.path, option), task) != whole
+    )
+
+
+def _with(space: SlimmableSpace, path: str, option: Value) -> Candidate:
+    """Return the largest candidate, but for one decision."""
+    return space.canonical({**space.largest.decisions, path: option})
