@@ -50,6 +50,9 @@ class Exporting(Protocol):
     def values(self) -> tuple[Objective, ...]:
         """Every value that is measured of a file."""
 
+    def identity(self, candidate: Candidate) -> str:
+        """Return a name that candidates of one network share: see `Evaluator.identity`."""
+
     def export(
         self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
     ) -> Export:

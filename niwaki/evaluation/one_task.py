@@ -67,6 +67,14 @@ class OneTask:
     def _evaluator(self) -> "SupernetEvaluator":
         return self._make()
 
+    def identity(self, candidate: Candidate) -> str:
+        """Return a name that candidates share if they differ in other tasks' decoders alone."""
+        return self._own(candidate).key
+
+    def _own(self, candidate: Candidate) -> Candidate:
+        """Return what was decided about the network of this task."""
+        return self._evaluator.space.canonical(candidate.decisions)
+
     def export(
         self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
     ) -> Export:
@@ -76,7 +84,7 @@ class OneTask:
             ExportError: If it cannot be written.
             VerificationError: If the file does not compute what the network computes.
         """
-        own = self._evaluator.space.canonical(candidate.decisions)
+        own = self._own(candidate)
         export = self._evaluator.export(own, folder, provenance=provenance, seed=seed)
         return replace(export, measurement=self._named(export.measurement, candidate.key))
 

@@ -1,7 +1,7 @@
 """The last step of a study: finalists become files, and are measured from them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -101,12 +101,22 @@ class Finals:
             return self.evaluator.has_exported(self.folder.artifact(key, goal=self.goal))
 
     def _chosen(self, front: Front, n: int, baseline: Trial) -> list[FrontModel]:
+        front = self._different(front, baseline)
         if not len(front):
             return []
         rows = {model.key: row for row, model in enumerate(front.models)}
         keys = self.favourites(front, baseline.measurement)
         first = [rows[key] for key in keys if key != baseline.candidate.key]
         return [front.models[row] for row in spread(front.costs, n, first=first)]
+
+    def _different(self, front: Front, baseline: Trial) -> Front:
+        """Return the front with one model of each network: of one task alone, many are alike."""
+        first: dict[str, str] = {}
+        with raised_by("`identity` of the evaluator"):
+            for candidate in (baseline.candidate, *(model.candidate for model in front.models)):
+                first.setdefault(self.evaluator.identity(candidate), candidate.key)
+        kept = set(first.values())
+        return replace(front, models=tuple(m for m in front.models if m.key in kept))
 
     def _export(self, trial: Trial) -> Export | None:
         key = trial.candidate.key

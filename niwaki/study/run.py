@@ -180,6 +180,11 @@ class Run:
             exported=False,
         )
         spare = [model for model in searched.models if model.key not in self.history.finals]
+        if self.goal:  # of one task alone, several candidates may be one network
+            made = [m for m in searched.models if m.key in self.history.finals]
+            known = {tuple(costs) for costs in replace(searched, models=tuple(made)).costs.tolist()}
+            costs = replace(searched, models=tuple(spare)).costs.tolist()
+            spare = [m for m, row in zip(spare, costs, strict=True) if tuple(row) not in known]
         return tuple(m for m in spare if all(bound.is_kept(m.values) for bound in self.bounds))
 
     @property

@@ -330,11 +330,11 @@ class Study:
         known = [value.name for value in exporting.values]
         for name in goal.wanted:
             if name not in known:
-                of_all = [c for c in self.description.constraints if c.name == name]
-                why = f"constraint '{of_all[0]}' is on the networks of all goals, and " * bool(
-                    of_all
+                of_all = [c for c in self.description.constraints if c.name == name][:1]
+                why = "".join(
+                    f"constraint '{c}' is on the networks of all goals, and " for c in of_all
                 )
-                remedy = "; give that constraint to the goals that it is for" * bool(of_all)
+                remedy = "; give that constraint to the goals that it is for" if of_all else ""
                 raise ConfigError(
                     f"{why}goal '{goal.name}' is about networks of '{goal.task}' alone, which have "
                     f"no '{name}'{nearest(name, known)} They have {', '.join(known)}{remedy}"
