@@ -651,7 +651,7 @@ def test_a_front_is_printed_for_one_goal_or_for_all(goals: str, call: Call) -> N
 def test_a_knee_is_weighed_for_one_goal(goals: str, call: Call) -> None:
     weigh = ["--weigh", "gain=0", "--json"]
     message = refused(call("front", goals, *weigh), "ConfigError", 2)
-    assert message.endswith("choose one of strong, light")
+    assert "choose one of strong, light, with `--goal`" in message
     light = call("front", goals, "--goal", "light", *weigh).json
     assert light["knee"] == light["models"][0]["key"]
 

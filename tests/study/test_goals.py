@@ -19,7 +19,7 @@ from niwaki.study.run import Run, load_front
 from niwaki.study.study import SearcherFactory, Study, StudySettings
 from niwaki.study.wishes import GoalSettings
 from tests.study.climbing import SCHEDULERS, ClimbingEvaluator
-from tests.study.formulas import BREEDING, GOALS, FormulaEvaluator, goals_study
+from tests.study.formulas import BREEDING, GOALS, FormulaEvaluator, formula_study, goals_study
 
 Point = tuple[float, float]
 
@@ -94,6 +94,24 @@ def test_each_searcher_is_given_the_problem_of_its_goal(tmp_path: Path) -> None:
     named = [[objective.name for objective in problem.objectives] for problem in problems]
     assert named == [["gain", "price"], ["weight", "gain"]]
     assert [list(map(str, problem.bounds)) for problem in problems] == [[], ["price <= 48"]]
+
+
+def test_each_goal_begins_with_what_earlier_runs_found_for_it(tmp_path: Path) -> None:
+    formula_study(tmp_path / "earlier", FormulaEvaluator(), n=40).run()
+    problems: list[Problem] = []
+
+    def make(problem: Problem) -> Searcher:
+        problems.append(problem)
+        return NSGA2(problem)
+
+    goals = {"strong": GoalSettings(("gain",)), "light": GoalSettings(("weight",))}
+    settings = StudySettings(goals=goals, budget=Budget(2), learn_from=[tmp_path / "earlier"])
+    Study(tmp_path / "run", FormulaEvaluator(), make, settings).run()
+    values = {t.candidate: t.measurement.values for t in measured(tmp_path / "earlier")}
+    gains, weights = ([values[each] for each in problem.initial] for problem in problems)
+    assert gains[0]["gain"] == max(each["gain"] for each in values.values())
+    assert weights[0]["weight"] == min(each["weight"] for each in values.values())
+    assert set(asked(tmp_path / "run")) == {problem.initial[0] for problem in problems}
 
 
 def test_each_goal_is_searched_for_in_turn(tmp_path: Path) -> None:
