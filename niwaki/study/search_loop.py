@@ -149,6 +149,8 @@ class SearchLoop:
         found = [each for each in refused if each is not None]
         if len(found) < len(refused):
             return None
+        if of_all := refusal(candidate, counts, self.problem.bounds):
+            return of_all
         reasons = dict.fromkeys(each.reason for each in found)
         return replace(found[0], reason="; or else ".join(reasons))
 
