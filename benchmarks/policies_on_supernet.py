@@ -60,7 +60,7 @@ def config_of(arm: str, seed: int, setup: Setup) -> StudyConfig:
     config: dict[str, Any] = yaml.safe_load(Path("configs/each_task.yaml").read_text())
     training = {"epochs": setup.epochs, "batch_size": 32, "n_random": 2, "n_threads": 1}
     if arm in (POLICIES, UNTRIED):
-        training["policies"] = {} if arm == POLICIES else {"n_candidates": 0}
+        training["policies"] = {"n_candidates": 2 if arm == POLICIES else 0}
     goals = {task: {"task": task, "objectives": [m, f"{task}_macs"]} for task, m in METRICS.items()}
     config |= {
         "seed": seed,
