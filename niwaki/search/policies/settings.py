@@ -24,7 +24,7 @@ class PolicySettings:
     budget: float = 0.5
     warmup: float = 0.3
     learning_rate: float = 0.05
-    n_candidates: int = 2
+    n_candidates: int = 1
 
     def __post_init__(self) -> None:
         require_positive(self, "budget", "learning_rate")
