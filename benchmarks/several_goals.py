@@ -4,7 +4,8 @@ On tables, as in `search_efficiency`: NAS-Bench-201 cells for each of six device
 accuracy and that device's latency; TransNAS networks for each of three tasks, three goals of that
 task's metric and FLOPs. One evaluation measures the values of all goals. A searcher is run
 
-- goals: once, with goals, which ask in turn and learn from every evaluation (`SeveralGoals`),
+- goals: once, with goals, which choose together or in turn, and learn from every evaluation
+  (`SeveralGoals`),
 - each: once for each goal, which knows nothing of the others, and all evaluations are added up;
   after 120 evaluations, each of six goals has had 20,
 - each, paid once: the same searches in turn, but what another one has evaluated is free,
