@@ -291,7 +291,10 @@ def export(
     found = Run.read(run, goal=goal).wishing(within or (), weights_of(weigh or ()))
     if not found.front.models:
         raise ExportError(front_text(found))
-    _verify(found.front.export(to, which=model), as_json=as_json)
+    written = found.front.export(to, which=model)
+    for name, reason in found.front.lacking(model).items():
+        typer.echo(for_terminal(f"nothing of goal '{name}': {reason}"), err=True)
+    _verify(written, as_json=as_json)
 
 
 @app.command()

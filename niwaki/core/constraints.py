@@ -81,6 +81,11 @@ class Constraint:
     scale: float
     offset: float
 
+    @property
+    def meaning(self) -> tuple[str, float, float, float]:
+        """What it says, however it was written."""
+        return self.name, self.sign, self.scale, self.offset
+
     @classmethod
     def parse(cls, text: str) -> "Constraint":
         """Read a constraint.

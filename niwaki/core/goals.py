@@ -24,6 +24,7 @@ class Goal:
         constraints: That models of its front keep.
         task: Its models are exported as networks that answer this task alone; empty for networks as
             they were searched.
+        values: Names of all values that such a network has; empty if it is about no task alone.
 
     Raises:
         ConfigError: If the name is of other letters, or longer than 64 of them.
@@ -33,6 +34,7 @@ class Goal:
     objectives: tuple[Objective, ...]
     constraints: tuple[Constraint, ...] = ()
     task: str = ""
+    values: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.name and not _NAME.fullmatch(self.name):
@@ -40,6 +42,10 @@ class Goal:
                 f"a goal is called '{self.name}', and its models' folders begin with that: use "
                 "letters, digits, '_', '.' and '-', no '.' or '-' at first, and 64 at most"
             )
+
+    def judges(self, constraint: Constraint) -> bool:
+        """Whether its models have the value that a constraint is on, as far as is known here."""
+        return not self.task or constraint.name in self.values
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -53,6 +59,7 @@ class Goal:
         return {
             "name": self.name,
             "task": self.task,
+            "values": list(self.values),
             "objectives": [objective.to_json() for objective in self.objectives],
             "constraints": [constraint.text for constraint in self.constraints],
         }
@@ -71,6 +78,7 @@ class Goal:
             objectives=tuple(map(Objective.from_json, data["objectives"])),
             constraints=tuple(map(Constraint.parse, data["constraints"])),
             task=str(data["task"]),
+            values=tuple(map(str, data.get("values", ()))),
         )
 
 

@@ -27,7 +27,7 @@ from niwaki.evaluation.one_task import OneTask, named_task, only_task
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.slimmable_family import image_shape
 from niwaki.evaluation.subnetworks import SubNetworks
-from niwaki.evaluation.task_policies import task_policies
+from niwaki.evaluation.task_policies import restore_policies, task_policies
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.evaluation.values import MACS, PARAMS, WEIGHT_BYTES, own_costs, own_name
 from niwaki.spaces.joint import JointSpace
@@ -166,7 +166,7 @@ class SupernetEvaluator(DeployedEvaluator):
         if settings is None:
             return ()
         policies = task_policies(self.architectures, settings)
-        policies.restore(load_checkpoint(self._in_folder(CHECKPOINT))["policies"])
+        restore_policies(policies, load_checkpoint(self._in_folder(CHECKPOINT)))
         n, rng = settings.n_candidates, stream(self._seed, "policies", "initial")
         return tuple(c for task in policies.tasks for c in policies.candidates(task, n, rng))
 

@@ -1,8 +1,10 @@
 """Policies of a super-network's tasks: what matters to each, and what its networks cost alone."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import ConfigError
 from niwaki.search.policies import PolicySettings, TaskPolicies
 from niwaki.spaces.slimmable.layout import Layer
 from niwaki.spaces.slimmable.space import SlimmableSpace
@@ -28,6 +30,20 @@ def task_policies(architectures: SlimmableSpace, settings: PolicySettings) -> Ta
         relative_costs=relative_costs,
         matters=lambda task, path: path in shaping[task],
     )
+
+
+def restore_policies(policies: TaskPolicies, checkpoint: Mapping[str, Any]) -> None:
+    """Continue from what a checkpoint of training holds.
+
+    Raises:
+        ConfigError: If it was trained without policies, or with those of other tasks or spaces.
+    """
+    if "policies" not in checkpoint:
+        raise ConfigError(
+            "the super-network was trained without policies: begin a new run (--name), or leave "
+            "`policies` out"
+        )
+    policies.restore(checkpoint["policies"])
 
 
 def _served(space: SlimmableSpace, candidate: Candidate, task: str) -> tuple[Layer, ...]:

@@ -15,7 +15,7 @@ from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import n_batches, sizable
 from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
-from niwaki.evaluation.task_policies import task_policies
+from niwaki.evaluation.task_policies import restore_policies, task_policies
 from niwaki.evaluation.units import spread
 from niwaki.search.policies import PolicySettings
 from niwaki.search.policies.task_policies import Pair
@@ -164,7 +164,7 @@ class SuperNetworkTraining:
         self.network.full.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])
         if self.policies:
-            self.policies.restore(state["policies"])
+            restore_policies(self.policies, state)
         self.epochs_done = int(state["epochs_done"])
 
     @repeatable()

@@ -53,7 +53,7 @@ def pack(
         ],
         "bounds": _bounds(data.bounds),
         "models": _models(models),
-        "search": _columns([row.measurement for row in models.rows], named),
+        "search": _columns([row.measurement for row in models.rows], named, data.objectives),
         "exported": _exported(models, named),
         "decisions": _decisions([row.candidate for row in models.rows]),
         "layers": layers([models], with_layers)[0],
@@ -115,10 +115,15 @@ def _bounds(bounds: Sequence[Bound]) -> list[JSON]:
     return [{"name": b.name, "sign": b.sign, "limit": _number(b.limit)} for b in bounds]
 
 
-def _columns(measurements: Sequence[Measurement], named: Sequence[Objective]) -> list[JSON]:
-    """One column per value: objectives first, then the others by name."""
+def _columns(
+    measurements: Sequence[Measurement], named: Sequence[Objective], own: Sequence[Objective]
+) -> list[JSON]:
+    """One column per value: objectives first, then the others by name.
+
+    Of objectives of other goals there is none if nothing was measured.
+    """
     measured = {name for m in measurements for name in m.values}
-    objectives = [objective.name for objective in named]
+    objectives = [each.name for each in named if each in own or each.name in measured]
     others = sorted(measured - set(objectives))
     return [
         {
@@ -136,7 +141,7 @@ def _exported(models: Models, named: Sequence[Objective]) -> dict[str, JSON]:
     return {
         "rows": models.find(keys),
         "reasons": [final.reason for final in finals],
-        "columns": _columns(finals, named) if finals else [],
+        "columns": _columns(finals, named, models.data.objectives) if finals else [],
         "bounds": _bounds(models.data.final_bounds),
     }
 

@@ -36,6 +36,12 @@ class SeveralGoals(Searcher):
         self._identity = problems[0].identity
         self._n_asked = 0
 
+    @property
+    def n_left(self) -> int | None:
+        left = [searcher.n_left for searcher in self._searchers]
+        known = [n for n in left if n is not None]
+        return max(known) if len(known) == len(left) else None
+
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
         asked: list[Candidate] = []
         while len(asked) < n:

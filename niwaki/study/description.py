@@ -1,7 +1,7 @@
 """What a study is about, as its run folder tells it: `study.json`."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,6 +28,7 @@ class StudyDescription:
         searcher: Name of the searcher.
         scheduler: Name of the scheduler; empty if every evaluation is a full one.
         named_goals: Each with a front of its own; none if the study has one front.
+        only: The goal that this is about alone, of one of several; None for the whole study.
         n_evaluations: Budget; 0 if there is no limit.
         seconds: Budget of wall time; 0 if there is no limit.
         seed: Seed of the whole study.
@@ -43,6 +44,7 @@ class StudyDescription:
     seed: int
     scheduler: str = ""
     named_goals: tuple[Goal, ...] = ()
+    only: Goal | None = None
 
     @property
     def goals(self) -> tuple[Goal, ...]:
@@ -57,24 +59,28 @@ class StudyDescription:
         """
         goal = goal_named(name, self.named_goals)
         return replace(
-            self, objectives=goal.objectives, constraints=goal.constraints, named_goals=()
+            self,
+            objectives=goal.objectives,
+            constraints=goal.constraints,
+            named_goals=(),
+            only=goal,
         )
 
-    def bounded_by(self, further: Mapping[str, Sequence[Constraint]]) -> "StudyDescription":
-        """Return the same with further constraints on the networks of goals, by their names."""
+    def bounded_by(self, constraints: Sequence[Constraint]) -> "StudyDescription":
+        """Return the same with further constraints, on the networks of all goals."""
         goals = [
-            replace(goal, constraints=(*goal.constraints, *further.get(goal.name, ())))
-            for goal in self.goals
+            replace(goal, constraints=(*goal.constraints, *constraints))
+            for goal in self.named_goals
         ]
-        if not self.named_goals:
-            return replace(self, constraints=goals[0].constraints)
-        return replace(self, named_goals=tuple(goals))
+        all_have = (*self.constraints, *constraints)
+        return replace(self, constraints=all_have, named_goals=tuple(goals))
 
     @property
     def shared_constraints(self) -> tuple[Constraint, ...]:
-        """The constraints that all goals have, whoever wrote them down."""
+        """The constraints that all goals have, whoever wrote them down, and however."""
         first, *others = self.goals
-        return tuple(c for c in first.constraints if all(c in o.constraints for o in others))
+        meant = [{constraint.meaning for constraint in goal.constraints} for goal in others]
+        return tuple(c for c in first.constraints if all(c.meaning in each for each in meant))
 
     @property
     def wanted(self) -> tuple[str, ...]:

@@ -113,7 +113,8 @@ class Finals:
         """Return the front with one model of each network: of one task alone, many are alike."""
         first: dict[str, str] = {}
         with raised_by("`identity` of the evaluator"):
-            for candidate in (baseline.candidate, *(model.candidate for model in front.models)):
+            there = sorted(front.models, key=lambda model: not self._is_there(model.key))
+            for candidate in (baseline.candidate, *(model.candidate for model in there)):
                 first.setdefault(self.evaluator.identity(candidate), candidate.key)
         kept = set(first.values())
         return replace(front, models=tuple(m for m in front.models if m.key in kept))

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
@@ -213,8 +213,9 @@ class Front:
             of = f" of goal '{self.goal}'" if self.goal else ""
             raise ExportError(
                 f"no model of the front{of} was exported yet, a search ends with that: start the "
-                "same search again, with `finalists` above 0. Runs whose evaluator makes no "
-                "networks, such as those over a table, have no models at all"
+                "same search again, with `finalists` above 0; `niwaki status` tells of those that "
+                "could not be. Runs whose evaluator makes no networks, such as those over a table, "
+                "have no models at all"
             )
         run = RunFolder(self.folder)
         return [run.artifact(model.key, goal=self.goal) for model in chosen]
@@ -222,17 +223,25 @@ class Front:
     def _sources_of_goals(self, which: str) -> list[Path]:
         """Return those of the goals that have what `which` names: at least one."""
         found: list[Path] = []
-        fault: ConfigError | None = None
+        fault: ConfigError | ExportError | None = None
         for front in self.goals.values():
             try:
-                front.choose(which)
-            except ConfigError as error:
+                found += front._sources(which)
+            except (ConfigError, ExportError) as error:
                 fault = error
-                continue
-            found += front._sources(which)
         if fault is not None and not found:
             raise fault
         return found
+
+    def lacking(self, which: str = ALL) -> Mapping[str, str]:
+        """Return why `export` writes nothing of some goals, by their names; none without goals."""
+        reasons = {}
+        for name, front in self.goals.items():
+            try:
+                front._sources(which)
+            except (ConfigError, ExportError) as error:
+                reasons[name] = str(error)
+        return reasons
 
     def _knee(self) -> FrontModel:
         return self.models[knee(self.costs, self._weights)]
@@ -306,7 +315,8 @@ class Front:
         names = list(dict.fromkeys(wanted + found))
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([*([GOAL] if self.goals else []), KEY, NUMBER, *map(_column, names), ROLE])
+        fixed = [GOAL, KEY, NUMBER] if self.goals else [KEY, NUMBER]
+        writer.writerow([*fixed, *(_column(name, {*fixed, ROLE}) for name in names), ROLE])
         for front in fronts:
             roles = front.roles
             for model in front.models:
@@ -422,9 +432,9 @@ def front_of_study(
     return Front(description.objectives, joined, folder, goals=fronts)
 
 
-def _column(name: str) -> str:
+def _column(name: str, taken: Container[str]) -> str:
     """Return the CSV's column of a value, which is unlike those that every front has."""
-    return f"{name} (value)" if name in (GOAL, KEY, NUMBER, ROLE) else name
+    return f"{name} (value)" if name in taken else name
 
 
 def _plain(values: Mapping[str, float]) -> dict[str, JSON]:

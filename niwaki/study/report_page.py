@@ -7,11 +7,9 @@ from pathlib import Path
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import FULL
 from niwaki.core.files import cannot_write, write_text_atomically
-from niwaki.core.goals import goal_named
 from niwaki.core.measurement import Trial
 from niwaki.report.data import ReportData
 from niwaki.report.page import build_report
-from niwaki.study.description import StudyDescription
 from niwaki.study.run import Run
 
 TITLE_END = b"niwaki report</title>"  # within so much of every report's beginning:
@@ -101,9 +99,8 @@ def report_data(run: Run) -> ReportData:
 
 def _task_of(run: Run) -> str:
     """Return what networks of the run's goal answer alone; empty if they answer every task."""
-    if not run.goal:
-        return ""
-    return goal_named(run.goal, StudyDescription.load(run.folder.path).named_goals).task
+    only = run.description.only
+    return "" if only is None else only.task
 
 
 def _export_command(run: Run) -> str:

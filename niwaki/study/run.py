@@ -33,7 +33,7 @@ class Run:
         description: What it is about.
         history: What happened so far.
         weights: Of objectives by name, where the knee is looked for.
-        n_wished: How many of the constraints of each goal, the last, are no part of the study.
+        n_wished: How many of the description's constraints, the last, are no part of the study.
         goal: That the run is seen by; empty for the study as a whole.
     """
 
@@ -41,7 +41,7 @@ class Run:
     description: StudyDescription
     history: History
     weights: Mapping[str, float] = field(default_factory=dict)
-    n_wished: Mapping[str, int] = field(default_factory=dict)
+    n_wished: int = 0
     goal: str = ""
 
     @classmethod
@@ -93,52 +93,45 @@ class Run:
             )
         texts = [within] if isinstance(within, str) else within
         further = [Constraint.parse(text) for text in texts]
-        self._require_baseline(further)
-        by_goal = self._by_goal(further)
-        n_wished = {
-            name or self.goal: self.n_wished.get(name or self.goal, 0) + len(constraints)
-            for name, constraints in by_goal.items()
-        }
-        described = self.description.bounded_by(by_goal)
+        self._require_measured(further)
+        described = self.description.bounded_by(further)
+        n_wished = self.n_wished + len(further)
         return replace(self, description=described, weights=weights or {}, n_wished=n_wished)
 
-    def _by_goal(self, constraints: Sequence[Constraint]) -> Mapping[str, Sequence[Constraint]]:
-        """Return which constraints can be told of the models of each goal, by its name.
-
-        Raises:
-            ConfigError: If one is on a value that no model has.
-        """
-        names = [goal.name for goal in self.description.goals]
-        known = {name: self._measured(self.history.of_goal(name)) for name in names}
-        everything = list(dict.fromkeys(value for each in known.values() for value in each))
+    def _require_measured(self, constraints: Sequence[Constraint]) -> None:
+        baseline = [] if self.history.baseline is None else [self.history.baseline]
+        measured = [trial.measurement for trial in (*self.history.full_trials, *baseline)]
+        measured += self.history.exported.values()
+        known = list(dict.fromkeys(name for each in measured for name in each.values))
         for constraint in constraints:
-            if everything and constraint.name not in everything:
-                of = f" of goal '{self.goal}'" if self.goal else ""
+            if known and constraint.name not in known:
                 raise ConfigError(
-                    f"constraint '{constraint}' is on a value that no model{of} has"
-                    f"{nearest(constraint.name, everything)} There are "
-                    f"{', '.join(sorted(everything))}"
+                    f"constraint '{constraint}' is on a value that no model has"
+                    f"{nearest(constraint.name, known)} There are {', '.join(sorted(known))}"
                 )
-        return {
-            name: [c for c in constraints if c.name in values or not everything]
-            for name, values in known.items()
-        }
-
-    def _measured(self, history: History) -> Sequence[str]:
-        """Return the names of values of the models that a front is made of."""
-        baseline = [] if history.baseline is None else [history.baseline]
-        searched = [trial.measurement for trial in (*history.full_trials, *baseline)]
-        measured = list(history.exported.values()) or searched
-        return list(dict.fromkeys(name for each in measured for name in each.values))
-
-    def _require_baseline(self, constraints: Sequence[Constraint]) -> None:
-        baseline = self.history.baseline
-        for constraint in constraints:
-            if constraint.relative and (baseline is None or not baseline.measurement.complete):
+            self._require_judged(constraint)
+            if constraint.relative and not (baseline and baseline[0].measurement.complete):
                 raise ConfigError(
                     f"constraint '{constraint}' is relative to the baseline, which was not "
                     "measured: give a number"
                 )
+
+    def _require_judged(self, constraint: Constraint) -> None:
+        """Raise if models of a goal have no such value: they answer one task alone."""
+        only = self.description.only
+        goals = [only] if only is not None else self.description.goals
+        blind = [goal for goal in goals if not goal.judges(constraint)]
+        if not blind:
+            return
+        of = f"networks of '{blind[0].task}' alone have no '{constraint.name}'"
+        if only is not None:
+            remedy = f"{nearest(constraint.name, only.values)} They have {', '.join(only.values)}"
+        else:
+            able = ", ".join(goal.name for goal in goals if goal.judges(constraint)) or "none"
+            remedy = (
+                f": choose a goal that can be told, with `--goal`, or `goal=` in Python ({able})"
+            )
+        raise ConfigError(f"constraint '{constraint}': {of}{remedy}")
 
     @property
     def running(self) -> bool:
@@ -175,16 +168,14 @@ class Run:
         searched = front_of(
             self.history,
             objectives=self.description.objectives,
-            constraints=constraints[: len(constraints) - self.n_wished.get(self.goal, 0)],
+            constraints=constraints[: len(constraints) - self.n_wished],
             folder=self.folder.path,
             exported=False,
         )
         spare = [model for model in searched.models if model.key not in self.history.finals]
-        if self.goal:  # of one task alone, several candidates may be one network
-            made = [m for m in searched.models if m.key in self.history.finals]
-            known = {tuple(costs) for costs in replace(searched, models=tuple(made)).costs.tolist()}
-            costs = replace(searched, models=tuple(spare)).costs.tolist()
-            spare = [m for m, row in zip(spare, costs, strict=True) if tuple(row) not in known]
+        only = self.description.only
+        if only is not None and only.task:  # several candidates may be one network
+            spare = _different(spare, [m for m in searched.models if m not in spare], searched)
         return tuple(m for m in spare if all(bound.is_kept(m.values) for bound in self.bounds))
 
     @property
@@ -213,6 +204,18 @@ class Run:
         costs = minimised([trial.measurement.values for trial in trials], self.front.objectives)
         usable = [counts(trial.measurement, self.bounds) for trial in trials]
         return hypervolume_curve(costs, np.array(usable, dtype=bool))
+
+
+def _different(
+    models: Sequence[FrontModel], others: Sequence[FrontModel], front: Front
+) -> list[FrontModel]:
+    """Return the models whose costs are those of no other one, nor of one before."""
+    found: dict[tuple[float, ...], FrontModel] = {}
+    for model in (*others, *models):
+        [costs] = replace(front, models=(model,)).costs.tolist()
+        found.setdefault(tuple(costs), model)
+    kept = {model.key for model in found.values()}
+    return [model for model in models if model.key in kept]
 
 
 def hypervolume_curve(costs: NDArray[np.float64], usable: NDArray[np.bool_]) -> list[float]:

@@ -200,7 +200,8 @@ class Study:
             if goal.task:  # before its values: these are named after it
                 self._evaluator.alone(goal.task)
         values = self._evaluator.values
-        goals = wished_goals(settings.objectives, settings.constraints, settings.goals, values)
+        wished = wished_goals(settings.objectives, settings.constraints, settings.goals, values)
+        goals = tuple(replace(goal, values=self._own_values(goal.task)) for goal in wished)
         return StudyDescription(
             name=self.folder.path.name,
             objectives=of_all(goals),
@@ -213,6 +214,10 @@ class Study:
             seed=settings.seed,
             named_goals=goals if settings.goals else (),
         )
+
+    def _own_values(self, task: str) -> tuple[str, ...]:
+        """Return the names of what networks of one task alone have; nothing if it is about all."""
+        return tuple(value.name for value in self._evaluator.alone(task).values) if task else ()
 
     def _own_config(self, description: StudyDescription) -> dict[str, JSON]:
         """Return what stands for the configuration of a study that was built from Python."""
@@ -326,10 +331,8 @@ class Study:
         """
         if not goal.task:
             return self._evaluator
-        exporting = self._evaluator.alone(goal.task)
-        known = [value.name for value in exporting.values]
         for name in goal.wanted:
-            if name not in known:
+            if name not in goal.values:
                 of_all = [c for c in self.description.constraints if c.name == name][:1]
                 why = "".join(
                     f"constraint '{c}' is on the networks of all goals, and " for c in of_all
@@ -337,9 +340,10 @@ class Study:
                 remedy = "; give that constraint to the goals that it is for" if of_all else ""
                 raise ConfigError(
                     f"{why}goal '{goal.name}' is about networks of '{goal.task}' alone, which have "
-                    f"no '{name}'{nearest(name, known)} They have {', '.join(known)}{remedy}"
+                    f"no '{name}'{nearest(name, goal.values)} They have "
+                    f"{', '.join(goal.values)}{remedy}"
                 )
-        return exporting
+        return self._evaluator.alone(goal.task)
 
     def _problem(self, history: History) -> Problem:
         """Return what all goals have in common, or the only one's problem."""

@@ -47,7 +47,7 @@ def _front_or_why(run: Run) -> str:
     judged = trials or run.history.trials
     miss = nearest_miss(judged, run.front_bounds)
     if miss:
-        loosen = "loosen that" if run.n_wished.get(run.goal) else LOOSEN
+        loosen = "loosen that" if run.n_wished else LOOSEN
         return (
             f"the front is empty: none of {len(judged)} models keeps to the constraints. Of the "
             f"nearest, {miss}: search on with a larger budget, or {loosen}"

@@ -247,7 +247,7 @@ def test_a_link_leads_to_a_model_of_a_goal(page: Page, tmp_path: Path) -> None:
     first, second, third = goals(60)
     key = second.front_keys[0]
     number = next(t.number for t in second.trials if t.candidate.key == key)
-    long = replace(first, goal="a" * 200)
+    long = replace(first, goal="a" * 64)
     opened(page, tmp_path, long, second, third, width=390)
     page.run(f"location.hash = '#goal=segmentation&trial={number}'")
     page.settle()

@@ -78,7 +78,7 @@ def test_a_wish_afterwards_is_for_the_networks_of_all_goals(tmp_path: Path) -> N
     run = Run.read(tmp_path / "run").wishing(["price <= 0.25 * baseline"])
     prices = [own.costs[:, 1].max() for own in run.front.goals.values()]
     assert max(prices) <= 24
-    assert [each.n_wished[each.goal] for each in run.goals] == [1, 1]
+    assert [each.n_wished for each in run.goals] == [1, 1]
 
 
 class _OneDecision(FormulaEvaluator):
