@@ -27,6 +27,7 @@ PUBLIC = [
     "Constraint",
     "Direction",
     "Front",
+    "GoalSettings",
     "Measurement",
     "Objective",
     "Run",
