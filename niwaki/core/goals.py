@@ -24,7 +24,8 @@ class Goal:
         constraints: That models of its front keep.
         task: Its models are exported as networks that answer this task alone; empty for networks as
             they were searched.
-        values: Names of all values that such a network has; empty if it is about no task alone.
+        values: Names of all values that such a network has; empty if it is about no task alone, or
+            nobody said.
 
     Raises:
         ConfigError: If the name is of other letters, or longer than 64 of them.
@@ -45,7 +46,7 @@ class Goal:
 
     def judges(self, constraint: Constraint) -> bool:
         """Whether its models have the value that a constraint is on, as far as is known here."""
-        return not self.task or constraint.name in self.values
+        return not self.values or constraint.name in self.values
 
     @property
     def wanted(self) -> tuple[str, ...]:

@@ -38,9 +38,8 @@ class SeveralGoals(Searcher):
 
     @property
     def n_left(self) -> int | None:
-        left = [searcher.n_left for searcher in self._searchers]
-        known = [n for n in left if n is not None]
-        return max(known) if len(known) == len(left) else None
+        # What is left to one may be left to another, too.
+        return None if any(searcher.n_left != 0 for searcher in self._searchers) else 0
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
         asked: list[Candidate] = []

@@ -210,38 +210,47 @@ class Front:
             return self._sources_of_goals(which)
         chosen = self.choose(which)
         if any(model.final is None for model in chosen):
-            of = f" of goal '{self.goal}'" if self.goal else ""
             raise ExportError(
-                f"no model of the front{of} was exported yet, a search ends with that: start the "
-                "same search again, with `finalists` above 0; `niwaki status` tells of those that "
-                "could not be. Runs whose evaluator makes no networks, such as those over a table, "
-                "have no models at all"
+                "no model of the front was exported yet, a search ends with that: start the same "
+                "search again, with `finalists` above 0; `niwaki status` tells of those that could "
+                "not be. Runs whose evaluator makes no networks, such as those over a table, have "
+                "no models at all"
             )
         run = RunFolder(self.folder)
         return [run.artifact(model.key, goal=self.goal) for model in chosen]
 
     def _sources_of_goals(self, which: str) -> list[Path]:
         """Return those of the goals that have what `which` names: at least one."""
-        found: list[Path] = []
-        fault: ConfigError | ExportError | None = None
-        for front in self.goals.values():
-            try:
-                found += front._sources(which)
-            except (ConfigError, ExportError) as error:
-                fault = error
-        if fault is not None and not found:
-            raise fault
+        found, faults = self._tried(which)
+        if faults and not found:
+            exports = (fault for fault in faults.values() if isinstance(fault, ExportError))
+            raise next(exports, next(iter(faults.values())))
         return found
 
     def lacking(self, which: str = ALL) -> Mapping[str, str]:
-        """Return why `export` writes nothing of some goals, by their names; none without goals."""
-        reasons = {}
+        """Return by name of which goals `export` writes nothing, and why; none without goals.
+
+        Where it is for want of models: whether they have what `which` names is not looked at.
+        """
+        _, faults = self._tried(which)
+        empty = {name for name, front in self.goals.items() if not front.models}
+        reasons = dict.fromkeys(sorted(empty), "its front is empty")
+        return reasons | {
+            name: str(fault)
+            for name, fault in faults.items()
+            if isinstance(fault, ExportError) and name not in empty
+        }
+
+    def _tried(self, which: str) -> tuple[list[Path], Mapping[str, ConfigError | ExportError]]:
+        """Return what there is of all goals, and for which there is nothing."""
+        found: list[Path] = []
+        faults: dict[str, ConfigError | ExportError] = {}
         for name, front in self.goals.items():
             try:
-                front._sources(which)
+                found += front._sources(which)
             except (ConfigError, ExportError) as error:
-                reasons[name] = str(error)
-        return reasons
+                faults[name] = error
+        return found, faults
 
     def _knee(self) -> FrontModel:
         return self.models[knee(self.costs, self._weights)]

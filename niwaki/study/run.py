@@ -99,39 +99,46 @@ class Run:
         return replace(self, description=described, weights=weights or {}, n_wished=n_wished)
 
     def _require_measured(self, constraints: Sequence[Constraint]) -> None:
-        baseline = [] if self.history.baseline is None else [self.history.baseline]
-        measured = [trial.measurement for trial in (*self.history.full_trials, *baseline)]
-        measured += self.history.exported.values()
-        known = list(dict.fromkeys(name for each in measured for name in each.values))
+        known = self._values_of_models()
         for constraint in constraints:
             if known and constraint.name not in known:
+                of = f" of goal '{self.goal}'" if self.goal else ""
                 raise ConfigError(
-                    f"constraint '{constraint}' is on a value that no model has"
+                    f"constraint '{constraint}' is on a value that no model{of} has"
                     f"{nearest(constraint.name, known)} There are {', '.join(sorted(known))}"
                 )
             self._require_judged(constraint)
-            if constraint.relative and not (baseline and baseline[0].measurement.complete):
+            baseline = self.history.baseline
+            if constraint.relative and (baseline is None or not baseline.measurement.complete):
                 raise ConfigError(
                     f"constraint '{constraint}' is relative to the baseline, which was not "
                     "measured: give a number"
                 )
 
+    def _values_of_models(self) -> list[str]:
+        """Return the names of values that models have: those of any goal."""
+        goals = [self.description.only] if self.description.only else self.description.goals
+        if all(goal.values for goal in goals):
+            return list(dict.fromkeys(name for goal in goals for name in goal.values))
+        baseline = [] if self.history.baseline is None else [self.history.baseline]
+        measured = [trial.measurement for trial in (*self.history.full_trials, *baseline)]
+        for goal in goals:
+            measured += self.history.of_goal(goal.name).exported.values()
+        return list(dict.fromkeys(name for each in measured for name in each.values))
+
     def _require_judged(self, constraint: Constraint) -> None:
-        """Raise if models of a goal have no such value: they answer one task alone."""
-        only = self.description.only
-        goals = [only] if only is not None else self.description.goals
-        blind = [goal for goal in goals if not goal.judges(constraint)]
-        if not blind:
+        """Raise if models of a goal have no such value, where others have it."""
+        if self.description.only:
             return
-        of = f"networks of '{blind[0].task}' alone have no '{constraint.name}'"
-        if only is not None:
-            remedy = f"{nearest(constraint.name, only.values)} They have {', '.join(only.values)}"
-        else:
-            able = ", ".join(goal.name for goal in goals if goal.judges(constraint)) or "none"
-            remedy = (
-                f": choose a goal that can be told, with `--goal`, or `goal=` in Python ({able})"
+        goals = self.description.goals
+        blind = [goal for goal in goals if not goal.judges(constraint)]
+        if blind:
+            able = ", ".join(goal.name for goal in goals if goal.judges(constraint))
+            raise ConfigError(
+                f"constraint '{constraint}': networks of '{blind[0].task}' alone have no "
+                f"'{constraint.name}'. Choose a goal whose networks have it, with `--goal`, or "
+                f"`goal=` in Python: {able}"
             )
-        raise ConfigError(f"constraint '{constraint}': {of}{remedy}")
 
     @property
     def running(self) -> bool:
@@ -175,7 +182,7 @@ class Run:
         spare = [model for model in searched.models if model.key not in self.history.finals]
         only = self.description.only
         if only is not None and only.task:  # several candidates may be one network
-            spare = _different(spare, [m for m in searched.models if m not in spare], searched)
+            spare = _without_copies(spare, [m for m in searched.models if m not in spare], searched)
         return tuple(m for m in spare if all(bound.is_kept(m.values) for bound in self.bounds))
 
     @property
@@ -206,7 +213,7 @@ class Run:
         return hypervolume_curve(costs, np.array(usable, dtype=bool))
 
 
-def _different(
+def _without_copies(
     models: Sequence[FrontModel], others: Sequence[FrontModel], front: Front
 ) -> list[FrontModel]:
     """Return the models whose costs are those of no other one, nor of one before."""

@@ -228,7 +228,7 @@ class Study:
             "evaluator": type(self._evaluator).__qualname__,
             "searcher": description.searcher,
             "learn_from": [str(path) for path in self._settings.learn_from] or None,
-            "goals": [goal.to_json() for goal in description.named_goals] or None,
+            "goals": [replace(g, values=()).to_json() for g in description.named_goals] or None,
         }
 
     def _start(self, recorder: Recorder, config: Mapping[str, JSON]) -> None:
