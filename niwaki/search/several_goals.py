@@ -72,7 +72,7 @@ class SeveralGoals(Searcher):
 
         None if the searcher whose turn it is cannot tell.
         """
-        favourites = asking.favourites(FAVOURITES)
+        favourites = list(asking.favourites(FAVOURITES))
         if not favourites:
             return []
         telling = [asking]
