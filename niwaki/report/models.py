@@ -9,6 +9,7 @@ from functools import cached_property
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Measurement, Status
 from niwaki.report.data import ReportData
+from niwaki.report.layers import Layer, layers_of
 
 
 class State(IntEnum):
@@ -54,6 +55,17 @@ class Models:
         if baseline is not None and all(row.measurement.key != baseline.key for row in rows):
             rows.append(self._model(None, self.data.baseline_candidate, baseline))
         return rows
+
+    @cached_property
+    def layer_tables(self) -> Mapping[int, Sequence[Layer]]:
+        """Layer tables by row, an exported model's in place of the search's."""
+        tables = {}
+        for row, model in enumerate(self.rows):
+            final = self.data.finals.get(model.measurement.key)
+            table = (layers_of(final) if final is not None else []) or layers_of(model.measurement)
+            if table:
+                tables[row] = table
+        return tables
 
     @cached_property
     def row_by_key(self) -> Mapping[str, int]:

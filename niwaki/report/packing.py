@@ -17,7 +17,7 @@ from niwaki.core.objectives import Objective, minimised
 from niwaki.report.data import ReportData
 from niwaki.report.failures import clipped, group_failures, reason_of
 from niwaki.report.influence import influences
-from niwaki.report.layers import Layer, layers_of, pack_layers
+from niwaki.report.layers import pack_layers
 from niwaki.report.models import Models
 from niwaki.report.units import unit_of
 
@@ -188,22 +188,11 @@ def _exact(value: JSON) -> JSON:
 
 def layers(views: Sequence[Models], with_layers: Collection[int]) -> list[JSON]:
     """Pack the layer tables of these rows, as each goal sees them."""
-    tables = [_tables(models) for models in views]
+    tables = [models.layer_tables for models in views]
     kept = [{row: table for row, table in each.items() if row in with_layers} for each in tables]
     packed = pack_layers(*kept)
     n_left_out = [len(each) - len(some) for each, some in zip(tables, kept, strict=True)]
     return [{**each, "n_left_out": n} for each, n in zip(packed, n_left_out, strict=True)]
-
-
-def _tables(models: Models) -> dict[int, list[Layer]]:
-    """Return the layer tables by row, an exported model's in place of the search's."""
-    tables = {}
-    for row, model in enumerate(models.rows):
-        final = models.data.finals.get(model.measurement.key)
-        table = (layers_of(final) if final is not None else []) or layers_of(model.measurement)
-        if table:
-            tables[row] = table
-    return tables
 
 
 def _influences(models: Models) -> list[JSON]:

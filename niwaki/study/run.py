@@ -34,7 +34,6 @@ class Run:
         history: What happened so far.
         weights: Of objectives by name, where the knee is looked for.
         n_wished: How many of the description's constraints, the last, are no part of the study.
-        goal: That the run is seen by; empty for the study as a whole.
     """
 
     folder: RunFolder
@@ -42,7 +41,11 @@ class Run:
     history: History
     weights: Mapping[str, float] = field(default_factory=dict)
     n_wished: int = 0
-    goal: str = ""
+
+    @property
+    def goal(self) -> str:
+        """That the run is seen by; empty for the study as a whole."""
+        return self.description.only.name if self.description.only else ""
 
     @classmethod
     def read(cls, path: Path | str, *, goal: str = "") -> "Run":
@@ -70,7 +73,7 @@ class Run:
             ConfigError: If the run has no such goal.
         """
         description = self.description.of_goal(name)
-        return replace(self, description=description, history=self.history.of_goal(name), goal=name)
+        return replace(self, description=description, history=self.history.of_goal(name))
 
     def wishing(
         self, within: Sequence[str] = (), weights: Mapping[str, float] | None = None
@@ -182,7 +185,7 @@ class Run:
         spare = [model for model in searched.models if model.key not in self.history.finals]
         only = self.description.only
         if only is not None and only.task:  # several candidates may be one network
-            spare = _without_copies(spare, [m for m in searched.models if m not in spare], searched)
+            spare = _without_copies(spare, searched)
         return tuple(m for m in spare if all(bound.is_kept(m.values) for bound in self.bounds))
 
     @property
@@ -213,16 +216,14 @@ class Run:
         return hypervolume_curve(costs, np.array(usable, dtype=bool))
 
 
-def _without_copies(
-    models: Sequence[FrontModel], others: Sequence[FrontModel], front: Front
-) -> list[FrontModel]:
-    """Return the models whose costs are those of no other one, nor of one before."""
-    found: dict[tuple[float, ...], FrontModel] = {}
-    for model in (*others, *models):
-        [costs] = replace(front, models=(model,)).costs.tolist()
-        found.setdefault(tuple(costs), model)
-    kept = {model.key for model in found.values()}
-    return [model for model in models if model.key in kept]
+def _without_copies(models: Sequence[FrontModel], front: Front) -> list[FrontModel]:
+    """Return those of a front's models whose costs are no other one's, nor of one before."""
+    keys = [model.key for model in models]
+    costs = {m.key: tuple(row) for m, row in zip(front.models, front.costs.tolist(), strict=True)}
+    first: dict[tuple[float, ...], str] = {}
+    for key in (*(costs.keys() - set(keys)), *keys):
+        first.setdefault(costs[key], key)
+    return [model for model in models if first[costs[model.key]] == model.key]
 
 
 def hypervolume_curve(costs: NDArray[np.float64], usable: NDArray[np.bool_]) -> list[float]:

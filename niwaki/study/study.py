@@ -196,12 +196,11 @@ class Study:
                 which there are no networks.
         """
         settings = self._settings
-        for goal in settings.goals.values():
-            if goal.task:  # before its values: these are named after it
-                self._evaluator.alone(goal.task)
+        # First: a task that is not there would be told as a value that is not.
+        own = {name: self._own_values(goal.task) for name, goal in settings.goals.items()}
         values = self._evaluator.values
         wished = wished_goals(settings.objectives, settings.constraints, settings.goals, values)
-        goals = tuple(replace(goal, values=self._own_values(goal.task)) for goal in wished)
+        goals = tuple(replace(goal, values=own.get(goal.name, ())) for goal in wished)
         return StudyDescription(
             name=self.folder.path.name,
             objectives=of_all(goals),

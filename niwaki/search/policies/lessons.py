@@ -1,5 +1,6 @@
 """What pairs of networks told about every task, and a model of it that ranks others."""
 
+from collections import deque
 from collections.abc import Mapping
 
 import numpy as np
@@ -25,13 +26,13 @@ class Lessons:
 
     def __init__(self, n_tasks: int) -> None:
         self._n_tasks = n_tasks
-        self._taken: list[NDArray[np.float64]] = []
-        self._losses: list[NDArray[np.float64]] = []
+        self._taken: deque[NDArray[np.float64]] = deque(maxlen=_MOST)
+        self._losses: deque[NDArray[np.float64]] = deque(maxlen=_MOST)
 
     def add(self, taken: NDArray[np.float64], losses: NDArray[np.float64]) -> None:
         """Keep a pair: (2, d) what was decided, and (2, T) what was lost."""
-        self._taken = [*self._taken[1 - _MOST :], taken]
-        self._losses = [*self._losses[1 - _MOST :], losses]
+        self._taken.append(taken)
+        self._losses.append(losses)
 
     def losses(self, encoded: NDArray[np.float64], task: int) -> NDArray[np.float64]:
         """Return what (n, d) networks are thought to lose, (n,), beside each other.
@@ -64,5 +65,6 @@ class Lessons:
 
     def restore(self, state: Mapping[str, JSON]) -> None:
         """Continue from what `state` returned."""
-        self._taken = [np.array(each, dtype=np.float64) for each in state["taken"]]  # type: ignore[union-attr]
-        self._losses = [np.array(each, dtype=np.float64) for each in state["losses"]]  # type: ignore[union-attr]
+        for kept, told in ((self._taken, state["taken"]), (self._losses, state["losses"])):
+            kept.clear()
+            kept.extend(np.array(each, dtype=np.float64) for each in told)  # type: ignore[union-attr]
