@@ -153,7 +153,9 @@ class Evaluator(ABC):
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         """Return all values.
 
-        May raise anything: the executor turns an exception into a failed measurement.
+        What cannot be measured may be left out, with the reason: it has then failed for whoever
+        wants that value. May raise anything: the executor turns an exception into a failed
+        measurement.
 
         Args:
             candidate: Valid in the evaluator's space.

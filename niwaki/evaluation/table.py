@@ -114,16 +114,16 @@ class TableEvaluator(Evaluator):
         rows = self.rows.all_of(self.space.row(candidate))
         if self._settings.duplicates == "draw":
             rows = rows[[int(rng.integers(len(rows)))]]
-        reason = self.rows.fault(rows, fidelity)
-        values = {
-            name: column.read(self.rows.value(name, rows, fidelity), rng)
-            for name, column in self._settings.values.items()
-        }
+        fault = self.rows.fault(rows)
+        found = {name: self.rows.value(name, rows, fidelity) for name in self._settings.values}
+        # Noise is drawn for all, so that what one lacks does not change what others have.
+        values = {name: self._settings.values[name].read(v, rng) for name, v in found.items()}
+        there = {name: value for name, value in values.items() if isfinite(found[name])}
         return Measurement(
             key=candidate.key,
-            values={} if reason else values,
-            status=Status.FAILED if reason else Status.COMPLETE,
-            reason=reason,
+            values={} if fault else there,
+            status=Status.FAILED if fault or not there else Status.COMPLETE,
+            reason=fault or self.rows.gaps(found, fidelity),
             fidelity=fidelity,
             seed=seed,
             seconds=self.rows.seconds(rows) * fidelity,

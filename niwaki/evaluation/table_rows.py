@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite, nan
+from math import isfinite, isnan, nan
 from typing import TypeAlias
 
 import numpy as np
@@ -107,23 +107,34 @@ class TableRows:
         name = self.columns[column][self.order[self.starts[candidate]]]
         return "" if _is_empty(name) else str(name)
 
-    def fault(self, rows: Rows, fidelity: float) -> str:
+    def fault(self, rows: Rows) -> str:
         """Return why an evaluation of these rows fails; empty if it does not."""
         for column, cells in self.settings.failed.items():
             found = self.columns[column][rows]
             bad = found[_is_one_of(found, _as_tuple(cells))]
             if len(bad):
                 return f"the table says that it failed: '{column}' is {bad[0]}"
-        for name in self.settings.values:
-            value = self.value(name, rows, fidelity)
-            if not np.isfinite(value):
-                column = self.settings.value_column(name, fidelity)
-                return (
-                    f"the table has no '{name}' for it: its cell in column '{column}' is "
-                    f"{'empty' if np.isnan(value) else 'infinite'} (`incomplete: leave_out` "
-                    "searches only rows with all values)"
-                )
         return ""
+
+    def gaps(self, found: Mapping[str, float], fidelity: float) -> str:
+        """Return which values an evaluation lacks, and why; empty if it has all.
+
+        Args:
+            found: By name; not finite where there is none.
+            fidelity: Of the evaluation.
+        """
+        lacking = {name: value for name, value in found.items() if not isfinite(value)}
+        if not lacking:
+            return ""
+        cells = ", ".join(
+            f"'{self.settings.value_column(name, fidelity)}' is "
+            f"{'empty' if isnan(value) else 'infinite'}"
+            for name, value in lacking.items()
+        )
+        return (
+            f"the table has no {', '.join(map(repr, lacking))} for it: {cells} "
+            "(`incomplete: leave_out` searches only rows with all values)"
+        )
 
     def only_one_with(self, cells: Mapping[str, Cell]) -> int:
         """Return the candidate whose rows have these cells.
@@ -146,8 +157,10 @@ class TableRows:
     def best_first(self, name: str) -> Rows:
         """Return the candidates that do not fail, best first by one value.
 
+        Those that lack another value are left out, unless all do.
+
         Raises:
-            DataError: If all of them fail.
+            DataError: If all of them fail, or lack the value.
         """
         bad = np.zeros(len(self.order), dtype=bool)
         for column, cells in self.settings.failed.items():
@@ -162,13 +175,15 @@ class TableRows:
                 f"all candidates of '{self.settings.file}' fail by 'failed', "
                 f"{dict(self.settings.failed)}: correct it, or there is nothing to search"
             )
+        values = self._of_candidates(name)
+        there = whole & np.isfinite(values)
+        if not there.any():
+            raise DataError(f"'{self.settings.file}' has no row with a value of '{name}'")
         for each in self.settings.values:
             whole &= np.isfinite(self._of_candidates(each))
-        if not whole.any():
-            raise DataError(f"'{self.settings.file}' has no row with all values: nothing to search")
         sign = next(o.sign for o in self.settings.objectives if o.name == name)
-        candidates = np.flatnonzero(whole)
-        return candidates[np.argsort(sign * self._of_candidates(name)[candidates], kind="stable")]
+        candidates = np.flatnonzero(whole if whole.any() else there)
+        return candidates[np.argsort(sign * values[candidates], kind="stable")]
 
     def _of_candidates(self, name: str) -> NDArray[np.float64]:
         """Return (n_candidates,) what a full evaluation gives on average; NaN if it may fail."""

@@ -87,8 +87,8 @@ class TableSettings:
         cheap: Values that cost nothing to know, such as parameters.
         seconds: Column of the time that an evaluation had taken at full effort.
         failed: Rows whose evaluation fails: those with this value, or one of these, in a column.
-        incomplete: Of rows that lack a value, at any effort: their evaluation fails, or they are
-            no candidates.
+        incomplete: Of rows that lack a value, at any effort: their evaluation fails for whoever
+            wants that value, or they are no candidates.
         duplicates: Of several rows that decide everything alike: refuse the table, take the first,
             take the mean of each value, or draw one for each evaluation.
         baseline: What relative constraints refer to: cells that only one candidate has, `best` or

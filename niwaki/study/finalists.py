@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TypeAlias
 
 import numpy as np
@@ -10,7 +11,8 @@ from numpy.typing import NDArray
 from niwaki.core.blame import raised_by
 from niwaki.core.errors import NiwakiError, StudyError
 from niwaki.core.excerpt import excerpt
-from niwaki.core.measurement import Measurement, Status, Trial
+from niwaki.core.goals import Goal
+from niwaki.core.measurement import Measurement, Status, Trial, whole
 from niwaki.core.pareto import hypervolume, knee
 from niwaki.core.randomness import derived_seed
 from niwaki.evaluation.base import Export, Exporting, Provenance
@@ -20,7 +22,7 @@ from niwaki.study.history import History
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder
-from niwaki.study.soundness import in_plain_types, sound, whole
+from niwaki.study.soundness import in_plain_types, sound
 
 # From the front that was searched and the baseline's measurement to keys of its models.
 Favourites: TypeAlias = Callable[[Front, Measurement], Sequence[str]]
@@ -44,24 +46,22 @@ class Finals:
         recorder: Takes everything down.
         folder: Where files go.
         provenance: For the cards of models.
-        wanted: Names of the values that a model of the front needs.
+        goal: That they are finalists of; of no name if the study has no goals.
         seed: The study's.
         observer: Watches.
         favourites: Models that are finalists before others.
-        goal: That they are finalists of; empty if the study has no goals.
     """
 
     evaluator: Exporting
     recorder: Recorder
     folder: RunFolder
     provenance: Provenance
-    wanted: tuple[str, ...]
+    goal: Goal
     seed: int
     observer: Observer
     favourites: Favourites = nobody
-    goal: str = ""
 
-    @property
+    @cached_property
     def _history(self) -> History:
         return self.recorder.history.of_goal(self.goal)
 
@@ -87,18 +87,19 @@ class Finals:
         todo = {t.candidate.key: t for t in wanted if not self._is_there(t.candidate.key)}
         exports = [self._export(trial) for trial in todo.values()]
         for measurement in self._measured([e for e in exports if e is not None]):
-            self._record(todo[measurement.key], whole(sound(measurement), self.wanted))
+            self._record(todo[measurement.key], whole(sound(measurement), self.goal.wanted))
         if not history.exported:
             reasons = {final.reason for final in history.finals.values()}
+            whose = f"front{_for(self.goal.name)}"
             raise NothingExportedError(
-                f"no model of the front{_for(self.goal)} could be exported: {'; '.join(reasons)}"
+                f"no model of the {whose} could be exported: {'; '.join(reasons)}"
             )
 
     def _is_there(self, key: str) -> bool:
         if key not in self._history.exported:
             return False
         with raised_by("`has_exported` of the evaluator"):
-            return self.evaluator.has_exported(self.folder.artifact(key, goal=self.goal))
+            return self.evaluator.has_exported(self.folder.artifact(key, goal=self.goal.name))
 
     def _chosen(self, front: Front, n: int, baseline: Trial) -> list[FrontModel]:
         front = self._different(front, baseline)
@@ -121,13 +122,13 @@ class Finals:
 
     def _export(self, trial: Trial) -> Export | None:
         key = trial.candidate.key
-        self.observer.say(f"exporting and verifying {key}{_for(self.goal)}")
+        self.observer.say(f"exporting and verifying {key}{_for(self.goal.name)}")
         seed = derived_seed(self.seed, "export", key)
         try:
             with raised_by("`export` of the evaluator"):
                 export = self.evaluator.export(
                     trial.candidate,
-                    self.folder.artifact(key, goal=self.goal),
+                    self.folder.artifact(key, goal=self.goal.name),
                     provenance=self.provenance,
                     seed=seed,
                 )
@@ -148,9 +149,9 @@ class Finals:
 
     def _record(self, trial: Trial, measurement: Measurement) -> None:
         number = None if trial.number < 0 else trial.number
-        self.recorder.record(Final(number, measurement, self.goal))
+        self.recorder.record(Final(number, measurement, self.goal.name))
         if not measurement.complete:
-            key = f"{measurement.key}{_for(self.goal)}"
+            key = f"{measurement.key}{_for(self.goal.name)}"
             self.observer.say(f"{key} could not be exported: {measurement.reason}")
 
 

@@ -421,7 +421,7 @@ def front_of_study(
     fronts = {
         goal.name: replace(
             front_of(
-                history.of_goal(goal.name),
+                history.of_goal(goal),
                 objectives=goal.objectives,
                 constraints=goal.constraints,
                 folder=folder,

@@ -8,6 +8,7 @@ from datetime import datetime
 from niwaki.core.candidate import Candidate
 from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.fidelity import FULL
+from niwaki.core.goals import Goal
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.spaces.base import Space
 from niwaki.study.events import REPAIR, Asked, Baseline, Event, Final, Note, Started, Told
@@ -92,12 +93,18 @@ class History:
         self.n_complete += measurement.complete
         self.n_infeasible_in_a_row = self.n_infeasible_in_a_row + 1 if turned_away else 0
 
-    def of_goal(self, name: str) -> "History":
-        """Return the same as one goal of the study sees it: only its finals are exported.
+    def of_goal(self, goal: Goal) -> "History":
+        """Return the same as one goal of the study sees it.
 
+        What lacks a value that the goal wants has failed, and only its own finals are exported.
         What is added to this history later is not in that one, but for finals of the goal.
         """
-        return replace(self, finals=self._finals(name))
+        return replace(
+            self,
+            trials=[trial.seen_by(goal.wanted) for trial in self.trials],
+            baseline=self.baseline and self.baseline.seen_by(goal.wanted),
+            finals=self._finals(goal.name),
+        )
 
     def _finals(self, goal: str) -> dict[str, Measurement]:
         return self._finals_of.setdefault(goal, {}) if goal else self.finals
@@ -149,7 +156,7 @@ class History:
                 then the baseline's are those of its own file, where there is one.
         """
         values: dict[str, float] = {}
-        if self.baseline is not None and self.baseline.measurement.complete:
+        if self.baseline is not None:
             values.update(self.baseline.measurement.values)
             final = self.exported.get(self.baseline.candidate.key)
             values.update(final.values if exported and final is not None else {})

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from niwaki.core.constraints import Bound
-from niwaki.core.measurement import Status, Trial
+from niwaki.core.measurement import Status, Trial, whole
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import minimised
 from niwaki.core.reasons import ReasonCounts
@@ -68,8 +68,9 @@ class Tally:
         if measurement.status is Status.FAILED:
             self.reasons.add(measurement.reason)
         for goal in self.description.goals:
-            if counts(measurement, self._bounds.get(goal.name, ())):
-                self.growths[goal.name].add(minimised([measurement.values], goal.objectives)[0])
+            seen = whole(measurement, goal.wanted)
+            if counts(seen, self._bounds.get(goal.name, ())):
+                self.growths[goal.name].add(minimised([seen.values], goal.objectives)[0])
 
     @property
     def front(self) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.constraints import Bound, Constraint
 from niwaki.core.errors import ConfigError
+from niwaki.core.goals import goal_named
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import minimised
 from niwaki.core.pareto import grown, non_dominated, own_volume, scale_of
@@ -72,8 +73,8 @@ class Run:
         Raises:
             ConfigError: If the run has no such goal.
         """
-        description = self.description.of_goal(name)
-        return replace(self, description=description, history=self.history.of_goal(name))
+        seen = self.history.of_goal(goal_named(name, self.description.named_goals))
+        return replace(self, description=self.description.of_goal(name), history=seen)
 
     def wishing(
         self, within: Sequence[str] = (), weights: Mapping[str, float] | None = None
@@ -111,8 +112,7 @@ class Run:
                     f"{nearest(constraint.name, known)} There are {', '.join(sorted(known))}"
                 )
             self._require_judged(constraint)
-            baseline = self.history.baseline
-            if constraint.relative and (baseline is None or not baseline.measurement.complete):
+            if constraint.relative and self.history.baseline is None:
                 raise ConfigError(
                     f"constraint '{constraint}' is relative to the baseline, which was not "
                     "measured: give a number"
@@ -126,7 +126,7 @@ class Run:
         baseline = [] if self.history.baseline is None else [self.history.baseline]
         measured = [trial.measurement for trial in (*self.history.full_trials, *baseline)]
         for goal in goals:
-            measured += self.history.of_goal(goal.name).exported.values()
+            measured += self.history.of_goal(goal).exported.values()
         return list(dict.fromkeys(name for each in measured for name in each.values))
 
     def _require_judged(self, constraint: Constraint) -> None:

@@ -21,7 +21,7 @@ from niwaki.study.executors.base import Executor, Finished, Job
 from niwaki.study.misses import LOOSEN, nearest_miss
 from niwaki.study.observer import Observer
 from niwaki.study.recorder import Recorder
-from niwaki.study.soundness import whole
+from niwaki.study.soundness import whole_for_any
 from niwaki.study.vetting import miscounted, planned
 
 FAILURES_IN_A_ROW = 20
@@ -41,7 +41,8 @@ class SearchLoop:
         searcher: Already told what earlier sessions found.
         scheduler: Told as well.
         recorder: Takes everything down.
-        wanted: Values that a complete measurement must have: of objectives and constraints.
+        wanted: Values of objectives and constraints, for each goal: a complete measurement has
+            those of one goal at least.
         budget: When to stop asking.
         observer: Watches.
     """
@@ -53,7 +54,7 @@ class SearchLoop:
     searcher: Searcher
     scheduler: Scheduler
     recorder: Recorder
-    wanted: tuple[str, ...]
+    wanted: Sequence[Sequence[str]]
     budget: Budget
     observer: Observer
     _exhausted: bool = field(default=False, init=False)  # whether the searcher found no more
@@ -75,7 +76,8 @@ class SearchLoop:
                 break
             for finished in self.executor.wait():
                 self._check_counts(finished)
-                self._tell(finished.job.number, whole(finished.measurement, self.wanted))
+                found = whole_for_any(finished.measurement, self.wanted)
+                self._tell(finished.job.number, found)
         self._check_anything_found()
         if self._is_out_of_time:
             self._say_out_of_time()

@@ -1,14 +1,14 @@
 """Measurements that can be reckoned with, and written down, whatever users' code put into them."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from niwaki.core.excerpt import excerpt
 from niwaki.core.jsonable import JSON, finite_or_none
-from niwaki.core.measurement import LARGEST_VALUE, Measurement, Status
+from niwaki.core.measurement import LARGEST_VALUE, Measurement, Status, whole
 
 MAX_REPR_CHARACTERS = 200
 
@@ -62,16 +62,16 @@ def sound(measurement: Measurement) -> Measurement:
     return replace(left, status=Status.FAILED, reason=reason)
 
 
-def whole(measurement: Measurement, wanted: tuple[str, ...]) -> Measurement:
-    """Return a measurement as it is, or as failed if it claims to be complete and is not."""
-    missing = [name for name in wanted if name not in measurement.values]
-    if not missing or not measurement.complete:
+def whole_for_any(measurement: Measurement, wanted: Sequence[Sequence[str]]) -> Measurement:
+    """Return a measurement as it is if some goal has all that it wants, or else as failed.
+
+    Args:
+        measurement: Sound.
+        wanted: Names of values, for each goal.
+    """
+    if any(whole(measurement, names).complete for names in wanted):
         return measurement
-    reason = (
-        f"the evaluator gave no value of {', '.join(missing)}: a complete measurement has every "
-        "value that the evaluator lists in `values`"
-    )
-    return replace(measurement, status=Status.FAILED, reason=reason)
+    return whole(measurement, dict.fromkeys(name for names in wanted for name in names))
 
 
 def _number(name: str, value: object) -> float:

@@ -46,7 +46,7 @@ from niwaki.study.observer import Observer, Silence
 from niwaki.study.recorder import Recorder
 from niwaki.study.run_folder import RunFolder, config_hash
 from niwaki.study.search_loop import SearchLoop
-from niwaki.study.soundness import whole
+from niwaki.study.soundness import whole_for_any
 from niwaki.study.vetting import require_answers, require_declared, vetted_baseline, vetted_cheap
 from niwaki.study.wishes import GoalSettings, require_goals, require_wishes, wished_goals
 
@@ -283,7 +283,7 @@ class Study:
                 searcher,
                 scheduler,
                 recorder,
-                self.description.wanted,
+                [goal.wanted for goal in self.description.goals],
                 settings.budget,
                 self._observer,
             ).run()
@@ -307,11 +307,10 @@ class Study:
                 recorder,
                 self.folder,
                 self._provenance(recorder.history, goal),
-                goal.wanted,
+                goal,
                 self._settings.seed,
                 self._observer,
                 self._favourites,
-                goal.name,
             )
             try:
                 finals.run(searched.goals.get(goal.name, searched), self._settings.n_finalists)
@@ -401,6 +400,8 @@ class Study:
         self, problem: Problem, problems: Sequence[Problem], history: History
     ) -> tuple[Searcher, Scheduler]:
         """Return a searcher and a scheduler that know what happened so far."""
+        if self.description.named_goals:
+            problem = replace(problem, goals=tuple(problems))
         scheduler = self._make_scheduler(problem, self._evaluator.fidelities)
         make = self._make_searcher
         if not isinstance(scheduler, FullEffort):
@@ -424,12 +425,15 @@ class Study:
             candidate = vetted_baseline(self._evaluator)
             seed = derived_seed(self._settings.seed, "evaluation", BASELINE_NUMBER)
             executor.submit(Job(BASELINE_NUMBER, candidate, seed=seed))
-            measurement = whole(executor.wait()[0].measurement, self.description.wanted)
+            wanted = [goal.wanted for goal in self.description.goals]
+            measurement = whole_for_any(executor.wait()[0].measurement, wanted)
             if not measurement.complete:
                 raise StudyError(
                     f"the baseline could not be evaluated: {measurement.cause}. "
                     "Mend the cause and start again: nothing is searched without a baseline"
                 )
+            for constraint in self._all_constraints:
+                constraint.resolve(measurement.values)  # or say so while nothing is written yet
             recorder.record(Baseline(candidate, measurement))
         assert history.baseline is not None
         self._observer.baseline(history.baseline.measurement.values)

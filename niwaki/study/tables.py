@@ -91,9 +91,19 @@ def status_text(run: Run) -> str:
     if not run.goals:
         return "\n".join([*lines, *_found_lines(run), *failed, *_model_lines(run)])
     for each in run.goals:
-        found = [*_found_lines(each), *_model_lines(each)]
+        found = [*_lacking_lines(run, each), *_found_lines(each), *_model_lines(each)]
         lines += [f"goal {_goal_title(each)}:", *(f"  {line}" for line in found)]
     return "\n".join([*lines, *failed])
+
+
+def _lacking_lines(run: Run, seen: Run) -> list[str]:
+    """Return how many evaluations lack what one goal wants, and others do not."""
+    lacking = _n_lacking(run, seen)
+    return [f"{lacking} evaluations lack a value of it"] if lacking else []
+
+
+def _n_lacking(run: Run, seen: Run) -> int:
+    return len(seen.failures) - len(run.failures)
 
 
 def _found_lines(run: Run) -> list[str]:
@@ -144,7 +154,12 @@ def status_json(run: Run) -> dict[str, JSON]:
 def _found_json(run: Run) -> dict[str, JSON]:
     """Return how far the front is, or that of each goal."""
     if run.goals:
-        return {"goals": {each.goal: _found_json(each) for each in run.goals}}
+        return {
+            "goals": {
+                each.goal: {"lacking": _n_lacking(run, each), **_found_json(each)}
+                for each in run.goals
+            }
+        }
     history = run.history
     return {
         "front": len(run.front),

@@ -79,13 +79,43 @@ def test_less_effort_is_another_column_and_what_has_none_stays(tmp_path: Path) -
         evaluate(evaluator, 2, 8, fidelity=0.5)
 
 
-def test_a_missing_value_is_a_failed_measurement_with_its_column(tmp_path: Path) -> None:
+def test_a_missing_value_is_left_out_and_its_column_told(tmp_path: Path) -> None:
     evaluator = table(tmp_path)
     missing = evaluate(evaluator, 2, 16)
-    assert missing.status is Status.FAILED
-    assert "no 'latency_ms' for it: its cell in column 'ms' is empty" in missing.reason
-    assert evaluate(evaluator, 1, 16).complete
+    assert missing.complete
+    assert set(missing.values) == {"score", "params"}
+    assert "the table has no 'latency_ms' for it: 'ms' is empty" in missing.reason
+    assert not evaluate(evaluator, 1, 16).reason
     assert "'score_early'" in evaluate(evaluator, 1, 16, fidelity=0.1).reason
+
+
+def test_a_row_without_any_value_has_failed(tmp_path: Path) -> None:
+    given = {**ONE_DECISION, "values": {"y": {"direction": "minimize"}}}
+    evaluator = table(tmp_path, "a,y\n1,\n2,3\n", **given)
+    found = evaluator.evaluate(Candidate.of({"a": 1}), fidelity=1.0, seed=0)
+    assert found.status is Status.FAILED
+    assert "'y' is empty" in found.reason
+
+
+def test_noise_of_what_is_there_is_the_same_beside_what_is_not(tmp_path: Path) -> None:
+    noisy = {"direction": "minimize", "noise": 1.0}
+    given = {**ONE_DECISION, "values": {"x": noisy, "y": noisy}}
+    read = [
+        table(tmp_path, f"a,x,y\n1,{cell},2\n", **given)
+        .evaluate(Candidate.of({"a": 1}), fidelity=1.0, seed=0)
+        .values["y"]
+        for cell in ("3", "")
+    ]
+    assert read[0] == read[1] != 2.0
+
+
+def test_the_best_lacks_nothing_unless_all_do(tmp_path: Path) -> None:
+    values = {name: {"direction": "minimize"} for name in ("x", "y")}
+    given = {**ONE_DECISION, "values": values, "baseline": "best:x"}
+    whole = table(tmp_path, "a,x,y\n1,1,\n2,3,4\n3,2,5\n", **given)
+    assert dict(whole.baseline().items) == {"a": 3}
+    gaps = table(tmp_path, "a,x,y\n1,2,\n2,,4\n3,1,\n", **given)
+    assert dict(gaps.baseline().items) == {"a": 3}
 
 
 def test_rows_can_be_said_to_fail(tmp_path: Path) -> None:
@@ -141,7 +171,7 @@ def test_the_repetition_that_failed_is_named(tmp_path: Path) -> None:
     ("cells", "fault"),
     [
         (["1", "n/a", "2"], "holds 'n/a': a value needs numbers"),
-        (["", "", ""], "has no row with all values: nothing to search"),
+        (["", "", ""], "has no row with a value of 'y'"),
         ([], "has no rows: nothing to search"),
     ],
 )
@@ -261,7 +291,7 @@ def test_a_cheap_value_is_the_evaluated_one_also_of_several_rows(
 def test_no_baseline_may_be_drawn_from_rows_of_which_one_fails(tmp_path: Path) -> None:
     half_measured = TABLE + "a,2,8,two,0.8,0.1,,200,3\n"
     drawing = table(tmp_path, half_measured, duplicates="draw", baseline="best")
-    assert not all(measurement.complete for measurement in _of_seeds(drawing, 10))
+    assert not all("latency_ms" in found.values for found in _of_seeds(drawing, 10))
     assert drawing.baseline() == Candidate.of({"depth": 1, "width": 16})
 
 
