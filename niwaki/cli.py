@@ -357,7 +357,8 @@ def predict(
     candidate: Annotated[Path | None, typer.Option(help="A JSON file of decisions.")] = None,
     batch: Annotated[Path | None, typer.Option(help="A JSON-lines file of many.")] = None,
     value: Annotated[
-        list[str] | None, typer.Option(help="Value to predict; the objectives if not given.")
+        list[str] | None,
+        typer.Option(help="Value to predict; objectives and what constraints are on if not given."),
     ] = None,
     level: Annotated[float, typer.Option(help="Share of the truth in the interval.")] = 0.9,
     as_json: Json = False,

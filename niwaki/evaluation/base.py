@@ -47,7 +47,7 @@ class Exporting(Protocol):
     """What writes networks as files, and measures them from there: evaluators do."""
 
     @property
-    def values(self) -> tuple[Objective, ...]:
+    def exported_values(self) -> tuple[Objective, ...]:
         """Every value that is measured of a file."""
 
     def identity(self, candidate: Candidate) -> str:
@@ -82,6 +82,11 @@ class Evaluator(ABC):
     @abstractmethod
     def values(self) -> tuple[Objective, ...]:
         """Every value that a complete measurement has, with direction and unit."""
+
+    @property
+    def exported_values(self) -> tuple[Objective, ...]:
+        """Those that are measured of an exported file, too: all, unless an evaluator says less."""
+        return self.values
 
     @property
     @abstractmethod

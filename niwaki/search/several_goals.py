@@ -40,7 +40,7 @@ class SeveralGoals(Searcher):
 
     @property
     def n_left(self) -> int | None:
-        # What is left to one may be left to another, too.
+        # What is left to one may be left to another, too: nobody knows how many these are.
         return None if any(searcher.n_left != 0 for searcher in self._searchers) else 0
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:

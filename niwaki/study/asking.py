@@ -12,6 +12,7 @@ from niwaki.predictors.quality import LEVEL
 from niwaki.study.prediction import RunPredictor
 
 _DECISIONS = "candidate"  # key of the decisions in lines of a ledger and in models of a front
+_NAME_WIDTH = 20  # of values, at least
 
 
 def read_candidates(
@@ -137,10 +138,11 @@ def predictions_text(
     """Return predictions as lines for people: one per candidate and value, then the quality."""
     low, high = prediction.interval(level)
     lines = []
+    width = _name_width(predictor)
     for row, candidate in enumerate(candidates):
         for column, value in enumerate(predictor.values):
             unit = f" {value.unit}" if value.unit else ""
-            mean, name = prediction.mean[row, column], f"{candidate.key[:8]}  {value.name:<20}"
+            mean, name = prediction.mean[row, column], f"{candidate.key[:8]}  {value.name:<{width}}"
             if value.name in predictor.computed:
                 lines.append(f"{name} {numeral(mean, digits=12)}{unit}  computed")
                 continue
@@ -155,4 +157,9 @@ def _quality_lines(predictor: RunPredictor) -> list[str]:
     if not predicted:
         return []
     title = f"fitted on {predictor.n_rows} evaluations; on held-out ones:"
-    return [title, *(f"  {name:<20} {found}" for name, found in predicted.items())]
+    width = _name_width(predictor)
+    return [title, *(f"  {name:<{width}} {found}" for name, found in predicted.items())]
+
+
+def _name_width(predictor: RunPredictor) -> int:
+    return max(_NAME_WIDTH, *(len(value.name) for value in predictor.values))

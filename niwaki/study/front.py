@@ -196,6 +196,7 @@ class Front:
             The models' folders.
 
         Raises:
+            ConfigError: If there is nothing that `which` names.
             ExportError: If the search has not exported its finalists.
             RunFolderError: If `to` cannot be written.
         """
@@ -222,9 +223,12 @@ class Front:
     def _sources_of_goals(self, which: str) -> list[Path]:
         """Return those of the goals that have what `which` names: at least one."""
         found, faults = self._tried(which)
-        if faults and not found:
-            exports = (fault for fault in faults.values() if isinstance(fault, ExportError))
-            raise next(exports, next(iter(faults.values())))
+        if not found:
+            for name, fault in faults.items():
+                if isinstance(fault, ExportError):
+                    raise ExportError(f"goal '{name}': {fault}")
+            self.choose(which)  # says what there is of all goals
+            raise next(iter(faults.values()))
         return found
 
     def lacking(self, which: str = ALL) -> Mapping[str, str]:
@@ -233,9 +237,8 @@ class Front:
         Where it is for want of models: whether they have what `which` names is not looked at.
         """
         _, faults = self._tried(which)
-        empty = {name for name, front in self.goals.items() if not front.models}
-        reasons = dict.fromkeys(sorted(empty), "its front is empty")
-        return reasons | {
+        empty = [name for name, front in self.goals.items() if not front.models]
+        return dict.fromkeys(empty, "its front is empty") | {
             name: str(fault)
             for name, fault in faults.items()
             if isinstance(fault, ExportError) and name not in empty

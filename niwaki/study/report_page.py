@@ -21,7 +21,7 @@ def write_report(run: Run, to: Path | None = None) -> Path:
 
     Args:
         run: The run; as one of its goals sees it for a page of that goal alone.
-        to: The HTML file; `report.html` in the run folder if not given.
+        to: The HTML file; `report.html` in the run folder if not given, or `report-<goal>.html`.
 
     Returns:
         The file.
@@ -30,7 +30,7 @@ def write_report(run: Run, to: Path | None = None) -> Path:
         ConfigError: If there is a file already that is no report.
         RunFolderError: If it cannot be written.
     """
-    page = to or run.folder.report
+    page = to or run.folder.report(goal=run.goal)
     _require_report_or_nothing(page)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)

@@ -137,8 +137,9 @@ class Run:
         blind = [goal for goal in goals if not goal.judges(constraint)]
         if blind:
             able = ", ".join(goal.name for goal in goals if goal.judges(constraint))
+            whose = f"'{blind[0].task}' alone" if blind[0].task else "all tasks"
             raise ConfigError(
-                f"constraint '{constraint}': networks of '{blind[0].task}' alone have no "
+                f"constraint '{constraint}': files of networks of {whose} have no "
                 f"'{constraint.name}'. Choose a goal whose networks have it, with `--goal`, or "
                 f"`goal=` in Python: {able}"
             )

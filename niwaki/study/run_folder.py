@@ -84,10 +84,9 @@ class RunFolder:
         """The front, for spreadsheets."""
         return self.path / "pareto.csv"
 
-    @property
-    def report(self) -> Path:
-        """The front, for people: one offline HTML page."""
-        return self.path / "report.html"
+    def report(self, *, goal: str = "") -> Path:
+        """Return the front, for people: one offline HTML page, or that of one goal alone."""
+        return self.path / (f"report-{goal}.html" if goal else "report.html")
 
     def artifact(self, key: str, *, goal: str = "") -> Path:
         """Return the folder of the candidate with this key, for a goal if there are any.

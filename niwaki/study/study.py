@@ -196,7 +196,7 @@ class Study:
                 which there are no networks.
         """
         settings = self._settings
-        # First: a task that is not there would be told as a value that is not.
+        # Tasks before values: of a task that is not there, `<task>_macs` is no value either.
         own = {name: self._own_values(goal.task) for name, goal in settings.goals.items()}
         values = self._evaluator.values
         wished = wished_goals(settings.objectives, settings.constraints, settings.goals, values)
@@ -215,8 +215,11 @@ class Study:
         )
 
     def _own_values(self, task: str) -> tuple[str, ...]:
-        """Return the names of what networks of one task alone have; nothing if it is about all."""
-        return tuple(value.name for value in self._evaluator.alone(task).values) if task else ()
+        """Return the names of what exported models of a goal have; none if that is everything."""
+        evaluator = self._evaluator
+        exporting = evaluator.alone(task) if task else evaluator
+        own = exporting.exported_values
+        return () if own == evaluator.values else tuple(value.name for value in own)
 
     def _own_config(self, description: StudyDescription) -> dict[str, JSON]:
         """Return what stands for the configuration of a study that was built from Python."""
@@ -324,24 +327,23 @@ class Study:
         """Return what exports the networks of a goal.
 
         Raises:
-            ConfigError: If the goal is about one task, and there are no networks of that, or these
-                lack a value that is wanted.
+            ConfigError: If the goal is about one task, and there are no networks of that, or
+                exported models of it lack a value that is wanted.
         """
-        if not goal.task:
-            return self._evaluator
         for name in goal.wanted:
-            if name not in goal.values:
-                of_all = [c for c in self.description.constraints if c.name == name][:1]
+            if goal.values and name not in goal.values:
+                shared = [c for c in self.description.constraints if c.name == name][:1]
                 why = "".join(
-                    f"constraint '{c}' is on the networks of all goals, and " for c in of_all
+                    f"constraint '{c}' is on the networks of all goals, and " for c in shared
                 )
-                remedy = "; give that constraint to the goals that it is for" if of_all else ""
+                remedy = "; give that constraint to the goals that it is for" if shared else ""
+                whose = f"'{goal.task}' alone" if goal.task else "all tasks"
                 raise ConfigError(
-                    f"{why}goal '{goal.name}' is about networks of '{goal.task}' alone, which have "
-                    f"no '{name}'{nearest(name, goal.values)} They have "
+                    f"{why}goal '{goal.name}' is about networks of {whose}, whose files have no "
+                    f"'{name}'{nearest(name, goal.values)} They have "
                     f"{', '.join(goal.values)}{remedy}"
                 )
-        return self._evaluator.alone(goal.task)
+        return self._evaluator.alone(goal.task) if goal.task else self._evaluator
 
     def _problem(self, history: History) -> Problem:
         """Return what all goals have in common, or the only one's problem."""

@@ -52,6 +52,9 @@ def _front_or_why(run: Run) -> str:
             f"the front is empty: none of {len(judged)} models keeps to the constraints. Of the "
             f"nearest, {miss}: search on with a larger budget, or {loosen}"
         )
+    if finals:
+        names = ", ".join(dict.fromkeys(bound.name for bound in run.front_bounds))
+        return f"the front is empty: no exported model has {names}"
     return "the front is empty: no model has been measured with full effort yet"
 
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import ConfigError, StudyError
+from niwaki.core.errors import ConfigError, ExportError, StudyError
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
 from niwaki.evaluation.base import Export, Provenance
@@ -131,7 +131,10 @@ def test_a_goal_of_one_task_is_exported_alone_and_held_against_its_own_baseline(
     ("goal", "fault"),
     [
         (GoalSettings(("gain",), task="dpeth"), "no task 'dpeth'"),
-        (GoalSettings(("weight",), task="depth"), "goal 'one' .* 'depth' alone, which have no 'we"),
+        (
+            GoalSettings(("weight",), task="depth"),
+            "goal 'one' .* 'depth' alone, whose files have no 'we",
+        ),
         (GoalSettings(("gain",), ("weight <= 3",), task="depth"), "They have gain, price"),
     ],
 )
@@ -141,6 +144,41 @@ def test_what_networks_of_one_task_lack_is_told_before_anything_is_paid(
     with pytest.raises(ConfigError, match=fault):
         goals_study(tmp_path / "run", Divided(), goals={"one": goal}).run()
     assert not (tmp_path / "run").exists()
+
+
+class Unweighed(Divided):
+    """Weighs what it evaluates, and none of its files."""
+
+    @property
+    def exported_values(self) -> tuple[Objective, ...]:
+        return tuple(value for value in self.values if value.name != "weight")
+
+
+@pytest.mark.parametrize("task", ["", "depth"])
+def test_what_files_lack_is_told_before_anything_is_paid(task: str, tmp_path: Path) -> None:
+    goals = {"one": GoalSettings(("gain", "weight"), task=task), "two": GoalSettings(("gain",))}
+    whose = "'depth' alone" if task else "all tasks"
+    with pytest.raises(ConfigError, match=f"networks of {whose}, whose files have no 'weight'"):
+        goals_study(tmp_path / "run", Unweighed(), goals=goals).run()
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_wish_on_what_files_lack_is_refused(tmp_path: Path) -> None:
+    goals = {"all": GoalSettings(("gain",)), "depth": GoalSettings(("price",), task="depth")}
+    goals_study(tmp_path / "run", Unweighed(), goals=goals).run()
+    with pytest.raises(ConfigError, match="a value that no model has"):
+        Run.read(tmp_path / "run").wishing(["weight <= 3"])
+    with pytest.raises(ConfigError, match="no model of goal 'all' has"):
+        Run.read(tmp_path / "run", goal="all").wishing(["weight <= 3"])
+
+
+def test_what_no_goal_has_is_told_by_what_all_have(tmp_path: Path) -> None:
+    front = goals_study(tmp_path / "run", Divided(), goals=BY_TASK, n=30).run()
+    with pytest.raises(ConfigError, match=r"gain.*weight.*price"):
+        front.export(tmp_path / "out", which="best:typo")
+    unexported = goals_study(tmp_path / "none", Divided(), goals=BY_TASK, n_finalists=0).run()
+    with pytest.raises(ExportError, match="goal 'all': no model of the front was exported yet"):
+        unexported.export(tmp_path / "out", which="knee")
 
 
 def test_what_a_goal_has_beside_its_finalists_is_told_of_it(tmp_path: Path) -> None:
