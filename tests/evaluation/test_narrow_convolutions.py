@@ -28,8 +28,8 @@ import torch
 from torch import nn
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.evaluation.devices import placed
-from niwaki.export.calibration import activation_ranges
-from niwaki.export.fake_quantization import FakeQuantized
+from niwaki.export.int8.calibration import activation_ranges
+from niwaki.export.int8.fake_quantization import FakeQuantized
 channels = int(sys.argv[1])
 network = nn.Sequential(nn.Conv2d(channels, 16, 1, stride=2)).eval()
 network = placed(network, torch.device("cpu"), torch.channels_last)
