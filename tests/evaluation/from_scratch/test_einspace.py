@@ -14,8 +14,8 @@ from niwaki.evaluation.base import Provenance
 from niwaki.evaluation.deployment import DeploymentSettings
 from niwaki.evaluation.devices import torch_threads
 from niwaki.evaluation.families import heads_of
-from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
-from niwaki.evaluation.scratch_training import RecipeSettings
+from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator, FromScratchSettings
+from niwaki.evaluation.from_scratch.training import RecipeSettings
 from niwaki.export.bundle import verify_bundle
 from niwaki.spaces import einspace
 from niwaki.spaces.einspace import EinspaceSettings

@@ -15,8 +15,8 @@ from niwaki.core.randomness import stream
 from niwaki.core.registry import nearest
 from niwaki.evaluation.base import Evaluator, Export, Provenance
 from niwaki.evaluation.registry import Ingredients
-from niwaki.evaluation.table_rows import TableRows
-from niwaki.evaluation.table_settings import TableSettings
+from niwaki.evaluation.table.rows import TableRows
+from niwaki.evaluation.table.settings import TableSettings
 from niwaki.spaces.rows import RowSpace
 
 _log = logging.getLogger(__name__)

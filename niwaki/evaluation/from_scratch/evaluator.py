@@ -31,10 +31,10 @@ from niwaki.evaluation.families import (
     NetworkFamily,
     family_of,
 )
-from niwaki.evaluation.named_seeds import named_seed
-from niwaki.evaluation.proxy_scores import ProxyScores, require_proxies
+from niwaki.evaluation.from_scratch.named_seeds import named_seed
+from niwaki.evaluation.from_scratch.proxy_scores import ProxyScores, require_proxies
+from niwaki.evaluation.from_scratch.training import Progress, RecipeSettings, ScratchTraining
 from niwaki.evaluation.registry import Ingredients
-from niwaki.evaluation.scratch_training import Progress, RecipeSettings, ScratchTraining
 from niwaki.evaluation.values import PEAK_BYTES
 from niwaki.spaces.base import Space
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.families import family_of
-from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
-from niwaki.evaluation.proxy_scores import N_ITEMS, ProxyScores
+from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator, FromScratchSettings
+from niwaki.evaluation.from_scratch.proxy_scores import N_ITEMS, ProxyScores
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget, GrammarSpace
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu

@@ -12,8 +12,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, DataError, ExportError
 from niwaki.core.measurement import Measurement, Status
 from niwaki.evaluation.base import Provenance
-from niwaki.evaluation.table import TableEvaluator
-from niwaki.evaluation.table_settings import TableSettings
+from niwaki.evaluation.table import TableEvaluator, TableSettings
 from niwaki.tasks.paths import data_folder
 
 TABLE = """family,depth,width,name,score,score_early,ms,params,hours

@@ -15,7 +15,6 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, train_batches
-from niwaki.evaluation.captured import CapturedGradients, captured
 from niwaki.evaluation.devices import (
     Tensors,
     best_device,
@@ -25,6 +24,7 @@ from niwaki.evaluation.devices import (
     placed,
     repeatable,
 )
+from niwaki.evaluation.from_scratch.captured import CapturedGradients, captured
 from niwaki.evaluation.units import Units
 from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.arrays import ArraySplit

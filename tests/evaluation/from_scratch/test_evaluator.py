@@ -13,14 +13,14 @@ from niwaki.core.errors import ConfigError, DataError, ExportError, SpaceError
 from niwaki.core.measurement import Measurement, Status
 from niwaki.evaluation.base import Provenance
 from niwaki.evaluation.deployment import INPUT_NAME, DeploymentSettings
-from niwaki.evaluation.from_scratch import (
+from niwaki.evaluation.from_scratch.evaluator import (
     CHECKPOINTS,
     FromScratchEvaluator,
     FromScratchSettings,
     create,
 )
+from niwaki.evaluation.from_scratch.training import RecipeSettings
 from niwaki.evaluation.registry import Ingredients
-from niwaki.evaluation.scratch_training import RecipeSettings
 from niwaki.export.bundle import read_bundle, verify_bundle
 from niwaki.spaces.precision import INT8
 from niwaki.spaces.slimmable import SlimmableSettings, StageSettings

@@ -15,7 +15,7 @@ from niwaki.core.randomness import stream
 from niwaki.evaluation.batches import n_batches
 from niwaki.evaluation.devices import best_device, to_tensors, torch_threads
 from niwaki.evaluation.families import heads_of
-from niwaki.evaluation.scratch_training import RecipeSettings, ScratchTraining, part_of
+from niwaki.evaluation.from_scratch.training import RecipeSettings, ScratchTraining, part_of
 from niwaki.export.general_path.torch_export import export_module
 from niwaki.export.verify import verify_model
 from niwaki.tasks.arrays import ArraySplit

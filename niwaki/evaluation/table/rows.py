@@ -12,8 +12,8 @@ from niwaki.core.candidate import Value
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.excerpt import excerpt
 from niwaki.core.fidelity import FULL
-from niwaki.evaluation.table_file import Column, find_table, read_columns
-from niwaki.evaluation.table_settings import Cell, TableSettings
+from niwaki.evaluation.table.file import Column, find_table, read_columns
+from niwaki.evaluation.table.settings import Cell, TableSettings
 from niwaki.spaces.base import same
 from niwaki.spaces.rows import RowSpace
 

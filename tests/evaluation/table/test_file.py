@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from niwaki.core.errors import ConfigError, DataError
-from niwaki.evaluation.table_file import find_table, read_columns
+from niwaki.evaluation.table.file import find_table, read_columns
 
 CSV = 'n,share,name,flag,gap,"odd, name"\n1,0.5,a,true,1,x\n2,1e3,,False,,y\n'
 
