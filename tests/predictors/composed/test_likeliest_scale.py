@@ -5,10 +5,10 @@ import pytest
 from numpy.typing import NDArray
 
 from niwaki.core.randomness import stream
-from niwaki.predictors.likeliest_scale import likeliest_scale
-from niwaki.predictors.ridge import Ridge
-from niwaki.predictors.transformed import Transformed
-from niwaki.predictors.transforms import Log, LogBelow, Plain
+from niwaki.predictors.composed.likeliest_scale import likeliest_scale
+from niwaki.predictors.composed.transformed import Transformed
+from niwaki.predictors.composed.transforms import Log, LogBelow, Plain
+from niwaki.predictors.linear.ridge import Ridge
 
 RNG = stream(0, "likeliest scale")
 CHOICES = RNG.integers(2, size=(80, 6)).astype(np.float64)

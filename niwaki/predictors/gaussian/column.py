@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import blas, cho_solve, cholesky
 
-from niwaki.predictors.gaussian_evidence import JITTER, Evidence
-from niwaki.predictors.kernels import Covariance
+from niwaki.predictors.gaussian.evidence import JITTER, Evidence
+from niwaki.predictors.gaussian.kernels import Covariance
 from niwaki.predictors.rows import even_share
 from niwaki.predictors.state import State, array_of
 

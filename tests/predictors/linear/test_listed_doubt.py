@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from niwaki.core.randomness import stream
-from niwaki.predictors.listed_doubt import ListedDoubt
-from niwaki.predictors.pairwise import Decomposition, Doubt
-from niwaki.predictors.ridge import Ridge
+from niwaki.predictors.linear.listed_doubt import ListedDoubt
+from niwaki.predictors.linear.pairwise import Decomposition, Doubt
+from niwaki.predictors.linear.ridge import Ridge
 
 RNG = stream(0, "listed doubt")
 ROWS, OTHER = RNG.normal(size=(100, 5)), RNG.normal(size=(9, 5))

@@ -4,9 +4,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.predictors.base import Prediction, Predictor
-from niwaki.predictors.bayesian_ridge import BayesianRidge, BayesianRidgeSettings
 from niwaki.predictors.checks import not_fitted, require_examples
 from niwaki.predictors.held_out import SelfValidating
+from niwaki.predictors.linear.bayesian_ridge import BayesianRidge, BayesianRidgeSettings
 from niwaki.predictors.state import State, array_of, as_part, part_of
 
 _LINEAR = BayesianRidgeSettings(pair_weights=(0.0,))

@@ -10,10 +10,10 @@ from niwaki.core.limits import require_at_least
 from niwaki.core.registry import nearest
 from niwaki.predictors.base import Prediction, Predictor
 from niwaki.predictors.checks import not_fitted, require_examples
+from niwaki.predictors.composed.likeliest_scale import likeliest_scale
+from niwaki.predictors.composed.transforms import KINDS, TRANSFORMS, Transform, named
 from niwaki.predictors.held_out import SelfValidating, held_out_predictions
-from niwaki.predictors.likeliest_scale import likeliest_scale
 from niwaki.predictors.state import State, array_of, as_part, part_of
-from niwaki.predictors.transforms import KINDS, TRANSFORMS, Transform, named
 
 AUTO = "auto"
 

@@ -9,11 +9,17 @@ from sklearn.linear_model import Ridge as SklearnRidge
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
-from niwaki.predictors.bayesian_ridge import BayesianRidge, BayesianRidgeSettings
-from niwaki.predictors.linear import LinearSettings
-from niwaki.predictors.pairwise import Decomposition, Doubt, Weights, inner_products, own_products
+from niwaki.predictors.linear.base import LinearSettings
+from niwaki.predictors.linear.bayesian_ridge import BayesianRidge, BayesianRidgeSettings
+from niwaki.predictors.linear.pairwise import (
+    Decomposition,
+    Doubt,
+    Weights,
+    inner_products,
+    own_products,
+)
+from niwaki.predictors.linear.ridge import Ridge, RidgeSettings
 from niwaki.predictors.quality import quality
-from niwaki.predictors.ridge import Ridge, RidgeSettings
 from niwaki.predictors.scaling import Scaling
 
 RNG = stream(0, "linear")

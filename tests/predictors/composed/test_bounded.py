@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from niwaki.core.errors import DataError
 from niwaki.core.randomness import stream
 from niwaki.predictors.base import Predictor
-from niwaki.predictors.bounded import Bounded
+from niwaki.predictors.composed.bounded import Bounded
 from niwaki.predictors.quality import quality
 from niwaki.predictors.standard import standard_predictor
 from niwaki.testing.predictor_contract import PredictorContract

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.predictors.pairwise import Decomposition, listed_products
+from niwaki.predictors.linear.pairwise import Decomposition, listed_products
 
 _CHUNK = 8192  # rows at a time: what is in memory is that times the products
 

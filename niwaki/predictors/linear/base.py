@@ -10,8 +10,8 @@ from niwaki.core.errors import ConfigError
 from niwaki.predictors.base import Prediction
 from niwaki.predictors.checks import not_fitted, require_examples, require_features
 from niwaki.predictors.held_out import SelfValidating
-from niwaki.predictors.listed_doubt import ListedDoubt
-from niwaki.predictors.pairwise import Decomposition, Doubt, Weights, worth_listing
+from niwaki.predictors.linear.listed_doubt import ListedDoubt
+from niwaki.predictors.linear.pairwise import Decomposition, Doubt, Weights, worth_listing
 from niwaki.predictors.scaling import Scaling
 from niwaki.predictors.state import State, array_of, as_part, part_of
 

@@ -5,10 +5,17 @@ import pytest
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.randomness import stream
+from niwaki.predictors.composed.transformed import Transformed, TransformedSettings
+from niwaki.predictors.composed.transforms import (
+    TRANSFORMS,
+    Log,
+    LogBelow,
+    LogOdds,
+    Plain,
+    Transform,
+)
+from niwaki.predictors.linear.ridge import Ridge, RidgeSettings
 from niwaki.predictors.quality import quality
-from niwaki.predictors.ridge import Ridge, RidgeSettings
-from niwaki.predictors.transformed import Transformed, TransformedSettings
-from niwaki.predictors.transforms import TRANSFORMS, Log, LogBelow, LogOdds, Plain, Transform
 
 RNG = stream(0, "transforms")
 

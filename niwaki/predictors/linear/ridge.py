@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.predictors.linear import STRENGTHS, LinearPredictor, LinearSettings, Strength
-from niwaki.predictors.pairwise import Decomposition
+from niwaki.predictors.linear.base import STRENGTHS, LinearPredictor, LinearSettings, Strength
+from niwaki.predictors.linear.pairwise import Decomposition
 
 
 class RidgeSettings(LinearSettings):

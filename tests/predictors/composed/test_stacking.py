@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
+from niwaki.predictors.composed.stacking import Stacking, StackingSettings, _best_weights, _mixed
+from niwaki.predictors.linear.ridge import Ridge, RidgeSettings
 from niwaki.predictors.quality import quality
-from niwaki.predictors.ridge import Ridge, RidgeSettings
-from niwaki.predictors.stacking import Stacking, StackingSettings, _best_weights, _mixed
-from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
+from niwaki.predictors.trees.ensemble import TreeEnsemble, TreeEnsembleSettings
 
 
 def test_weights_have_the_least_error_of_all() -> None:

@@ -11,9 +11,9 @@ from sklearn.gaussian_process.kernels import ConstantKernel, DotProduct, Matern
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
-from niwaki.predictors.gaussian_column import fit_column
-from niwaki.predictors.gaussian_evidence import JITTER, Evidence
-from niwaki.predictors.gaussian_process import GaussianProcess, GaussianProcessSettings
+from niwaki.predictors.gaussian.column import fit_column
+from niwaki.predictors.gaussian.evidence import JITTER, Evidence
+from niwaki.predictors.gaussian.process import GaussianProcess, GaussianProcessSettings
 from niwaki.testing.predictor_contract import examples
 
 Array = NDArray[np.float64]

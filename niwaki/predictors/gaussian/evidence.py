@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_solve, lapack
 from scipy.optimize import minimize
 
-from niwaki.predictors.kernels import Covariance, matern, squared_distances
+from niwaki.predictors.gaussian.kernels import Covariance, matern, squared_distances
 
 Array = NDArray[np.float64]
 

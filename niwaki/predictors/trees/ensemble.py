@@ -10,9 +10,9 @@ from niwaki.core.limits import require_at_least, require_positive
 from niwaki.core.randomness import derived_seed
 from niwaki.predictors.base import Prediction
 from niwaki.predictors.checks import not_fitted, require_examples, require_features
-from niwaki.predictors.forest import Forest
 from niwaki.predictors.held_out import SelfValidating
 from niwaki.predictors.state import State, array_of, as_part, part_of
+from niwaki.predictors.trees.forest import Forest
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from sklearn.ensemble import ExtraTreesRegressor
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
-from niwaki.predictors.forest import Forest
 from niwaki.predictors.quality import quality
-from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
+from niwaki.predictors.trees.ensemble import TreeEnsemble, TreeEnsembleSettings
+from niwaki.predictors.trees.forest import Forest
 
 RNG = stream(0, "trees")
 X, THERE = RNG.random((200, 7)), RNG.random((500, 7))

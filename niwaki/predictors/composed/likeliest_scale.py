@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.predictors.gaussian_column import fit_column
+from niwaki.predictors.composed.transforms import Plain, Transform, candidates
+from niwaki.predictors.gaussian.column import fit_column
 from niwaki.predictors.rows import even_share
-from niwaki.predictors.transforms import Plain, Transform, candidates
 
 Array = NDArray[np.float64]
 

@@ -6,10 +6,10 @@ from numpy.typing import NDArray
 
 from niwaki.core.randomness import stream
 from niwaki.predictors.base import Prediction, Predictor
-from niwaki.predictors.calibrated import Calibrated, CalibratedSettings
+from niwaki.predictors.composed.calibrated import Calibrated, CalibratedSettings
+from niwaki.predictors.linear.ridge import Ridge, RidgeSettings
 from niwaki.predictors.quality import quality
-from niwaki.predictors.ridge import Ridge, RidgeSettings
-from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
+from niwaki.predictors.trees.ensemble import TreeEnsemble, TreeEnsembleSettings
 
 
 def linear() -> Predictor:

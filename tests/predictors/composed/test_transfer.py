@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from niwaki.core.randomness import stream
 from niwaki.predictors.base import Predictor
-from niwaki.predictors.bayesian_ridge import BayesianRidge
-from niwaki.predictors.on_columns import OnColumns
+from niwaki.predictors.composed.on_columns import OnColumns
+from niwaki.predictors.composed.transfer import Transferred
+from niwaki.predictors.composed.transformed import Transformed, TransformedSettings
+from niwaki.predictors.linear.bayesian_ridge import BayesianRidge
 from niwaki.predictors.quality import quality
-from niwaki.predictors.transfer import Transferred
-from niwaki.predictors.transformed import Transformed, TransformedSettings
 
 LOG = TransformedSettings(("log",))
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from niwaki.core.limits import require_at_least, require_positive
 from niwaki.predictors.base import Prediction
 from niwaki.predictors.checks import not_fitted, require_examples, require_features
-from niwaki.predictors.gaussian_column import GaussianColumn, fit_column
+from niwaki.predictors.gaussian.column import GaussianColumn, fit_column
 from niwaki.predictors.held_out import SelfValidating
 from niwaki.predictors.state import State, array_of, as_part, part_of
 
@@ -45,7 +45,7 @@ class GaussianProcess(SelfValidating):
 
     References:
         Rasmussen and Williams, "Gaussian processes for machine learning", 2006, algorithm 2.1, and
-        eq. 5.12 for rows left out. See `kernels` and `gaussian_evidence` for the rest.
+        eq. 5.12 for rows left out. See `kernels` and `evidence` for the rest.
     """
 
     def __init__(self, settings: GaussianProcessSettings | None = None) -> None:
