@@ -20,8 +20,8 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Trial
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.deployment import DeploymentSettings
-from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
-from niwaki.evaluation.scratch_training import RecipeSettings
+from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator, FromScratchSettings
+from niwaki.evaluation.from_scratch.training import RecipeSettings
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.nsga2 import NSGA2Settings
 from niwaki.search.registry import SEARCHERS

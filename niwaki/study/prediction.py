@@ -17,7 +17,7 @@ from niwaki.core.objectives import Objective
 from niwaki.core.registry import nearest
 from niwaki.core.wording import kind_of
 from niwaki.predictors.base import Prediction, Predictor
-from niwaki.predictors.bounded import Bounded
+from niwaki.predictors.composed.bounded import Bounded
 from niwaki.predictors.quality import Quality, cross_quality, quality
 from niwaki.predictors.rows import share_of_each
 from niwaki.predictors.standard import standard_predictor

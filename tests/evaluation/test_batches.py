@@ -10,7 +10,7 @@ from niwaki.core.errors import TargetError
 from niwaki.core.randomness import stream
 from niwaki.evaluation.batches import inputs_for_statistics
 from niwaki.evaluation.deployment import INPUT_NAME, Deployment, DeploymentSettings
-from niwaki.evaluation.scratch_training import RecipeSettings, ScratchTraining
+from niwaki.evaluation.from_scratch.training import RecipeSettings, ScratchTraining
 from niwaki.evaluation.slimmable_family import SlimmableFamily
 from niwaki.evaluation.subnetworks import SubNetworks
 from niwaki.evaluation.supernet import network_shape

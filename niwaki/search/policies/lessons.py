@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.jsonable import JSON
-from niwaki.predictors.linear import STRENGTHS
-from niwaki.predictors.pairwise import Decomposition, listed_products
+from niwaki.predictors.linear.base import STRENGTHS
+from niwaki.predictors.linear.pairwise import Decomposition, listed_products
 
 _MOST = 1000  # pairs: older ones were run with weights that are no more
 _PRODUCT_WEIGHTS = (0.0, 0.1)
