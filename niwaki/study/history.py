@@ -27,6 +27,7 @@ class History:
         trials: Told trials, in the order of telling.
         told_at: Seconds of study time at which each trial was told, pauses left out.
         baseline: The baseline with its measurement, once measured; its number is -1.
+        baseline_at: Seconds of study time at which it was.
         finals: Measurements of exported models, by candidate key; those of the goal that this is
             the history of, where the study has goals.
         n_paid: Trials that an evaluation was paid for, at whatever fidelity.
@@ -42,6 +43,7 @@ class History:
     trials: list[Trial] = field(default_factory=list)
     told_at: list[float] = field(default_factory=list)
     baseline: Trial | None = None
+    baseline_at: float = 0.0
     finals: dict[str, Measurement] = field(default_factory=dict)
     n_paid: int = 0
     effort: float = 0.0
@@ -76,6 +78,7 @@ class History:
                 self._add_trial(event)
             case Baseline():
                 self.baseline = Trial(-1, event.candidate, event.measurement)
+                self.baseline_at = self.seconds
             case Final():
                 self._finals(event.goal)[event.measurement.key] = event.measurement
             case Note():

@@ -13,7 +13,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.goals import goal_named
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import minimised
-from niwaki.core.pareto import grown, non_dominated, own_volume, scale_of
+from niwaki.core.pareto import growing_volume, non_dominated, scale_of
 from niwaki.core.registry import nearest
 from niwaki.study.choice import Choice
 from niwaki.study.description import StudyDescription
@@ -244,14 +244,8 @@ def hypervolume_curve(costs: NDArray[np.float64], usable: NDArray[np.bool_]) -> 
         return [0.0] * len(costs)
     known = masked[~np.isnan(masked).any(axis=1)]
     scaled = (masked - final.min(axis=0)) / scale_of(final, known)
-    reference = np.full(costs.shape[1], 1.1)
-    front, volume, curve = scaled[:0], 0.0, []
-    for row in scaled:
-        if (row < reference).all():
-            before, front = front, grown(front, row)
-            volume += own_volume(row, before, reference) if front is not before else 0.0
-        curve.append(volume)
-    return curve
+    volumes: list[float] = growing_volume(scaled, np.full(costs.shape[1], 1.1)).tolist()
+    return volumes
 
 
 def load_front(

@@ -245,7 +245,7 @@ class RunFolder:
                 )
             return
         stored = self.read_config()
-        before, now = (_given(without(each, free)) for each in (stored, config))
+        before, now = (given(without(each, free)) for each in (stored, config))
         changed = changed_fields(before, now)
         if changed and self._holds_nothing():
             if self._has_begun():  # else no session came as far as to keep earlier runs
@@ -304,14 +304,14 @@ def without(config: Mapping[str, JSON], free: Sequence[str]) -> dict[str, JSON]:
     return kept
 
 
-def _given(config: Mapping[str, JSON]) -> dict[str, JSON]:
+def given(config: Mapping[str, JSON]) -> dict[str, JSON]:
     """Return the settings that hold something: a run of old lacks those that came later."""
     return {name: _held(value) for name, value in config.items() if value is not None}
 
 
 def _held(value: JSON) -> JSON:
     if isinstance(value, Mapping):
-        return _given(value)
+        return given(value)
     return [_held(item) for item in value] if isinstance(value, list) else value
 
 

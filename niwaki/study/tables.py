@@ -73,7 +73,7 @@ def front_table(front: Front) -> str:
         ]
         for model in front.models
     ]
-    return _columns([heads, *rows])
+    return columns([heads, *rows])
 
 
 def status_text(run: Run) -> str:
@@ -252,7 +252,8 @@ def _named(values: Mapping[str, float], objectives: tuple[Objective, ...]) -> st
     return ", ".join(f"{o.name} {numeral(values[o.name])}" for o in objectives if o.name in values)
 
 
-def _columns(rows: list[list[str]]) -> str:
+def columns(rows: list[list[str]]) -> str:
+    """Return rows of cells as lines in which columns stand below each other."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(w) for cell, w in zip(row, widths, strict=True)) for row in rows]
     return "\n".join(line.rstrip() for line in lines)
