@@ -259,10 +259,8 @@ def front(
     found = Run.read(run, goal=goal).wishing(within or (), weights_of(weigh or ()))
     if as_json:
         _print_json(found.front.to_json())
-    elif as_csv and not sys.stdout.isatty():  # for programs: as in the run's own file
-        typer.echo(found.front.to_csv().encode(), nl=False)
     elif as_csv:
-        _print(found.front.to_csv().rstrip())
+        _print_csv(found.front.to_csv())
     else:
         _print(front_text(found))
 
@@ -349,6 +347,48 @@ def report(
         _print_json({"report": str(page), "size_bytes": page.stat().st_size})
     else:
         _print(str(page))
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, two or more.")],
+    goal: Annotated[
+        str, typer.Option(help="By whose objectives runs are compared, where they have goals.")
+    ] = "",
+    within: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A constraint that all fronts keep to, in place of the runs' own, such as "
+            "'latency_ms <= 2'; may be repeated."
+        ),
+    ] = None,
+    apart: Annotated[
+        bool, typer.Option("--apart", help="A line for each run, also where only seeds differ.")
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="An HTML file, for fronts and curves in one picture.")
+    ] = None,
+    as_json: Json = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print comma-separated values, a line for each run.")
+    ] = False,
+) -> None:
+    """Set runs beside each other: what each found, and what it took."""
+    from niwaki.core.errors import ConfigError
+    from niwaki.study.comparison import compare_runs
+    from niwaki.study.comparison.page import write_comparison
+    from niwaki.study.comparison.tables import comparison_csv, comparison_json, comparison_text
+
+    if as_json and as_csv:
+        raise ConfigError("give either --json or --csv")
+    found = compare_runs(runs, within=within or (), goal=goal, apart=apart)
+    page = None if to is None else write_comparison(found, to)
+    if as_json:
+        _print_json({**comparison_json(found), **({"page": str(page)} if page else {})})
+    elif as_csv:
+        _print_csv(comparison_csv(found))
+    else:
+        _print("\n\n".join([comparison_text(found), *([f"page: {page}"] if page else [])]))
 
 
 @app.command()
@@ -477,6 +517,13 @@ def _plain(value: Any) -> str:
 
 def _print(text: str) -> None:
     sys.stdout.write(for_terminal(text) + "\n")
+
+
+def _print_csv(text: str) -> None:
+    if sys.stdout.isatty():
+        _print(text.rstrip())
+    else:  # for programs: as in a file
+        typer.echo(text.encode(), nl=False)
 
 
 def _print_json(value: Any, *, compact: bool = False) -> None:

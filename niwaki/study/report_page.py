@@ -30,17 +30,32 @@ def write_report(run: Run, to: Path | None = None) -> Path:
         ConfigError: If there is a file already that is no report.
         RunFolderError: If it cannot be written.
     """
-    page = to or run.folder.report(goal=run.goal)
-    _require_report_or_nothing(page)
+    text = build_report(*map(report_data, run.goals or (run,)))
+    return write_page(to or run.folder.report(goal=run.goal), text, TITLE_END)
+
+
+def write_page(page: Path, text: str, title_end: bytes) -> Path:
+    """Write a page where there is none, or in place of one of its kind.
+
+    Args:
+        page: The file.
+        text: What it is to hold.
+        title_end: What every page of its kind has within its first `HEAD_BYTES`.
+
+    Raises:
+        ConfigError: If there is a file already that is none of its kind.
+        RunFolderError: If it cannot be written.
+    """
+    _require_own_or_nothing(page, title_end)
     try:
         page.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(page, error) from error
-    write_text_atomically(page, build_report(*map(report_data, run.goals or (run,))))
+    write_text_atomically(page, text)
     return page
 
 
-def _require_report_or_nothing(page: Path) -> None:
+def _require_own_or_nothing(page: Path, title_end: bytes) -> None:
     """Raise on a file of the user's: a slip of the keyboard should not cost it."""
     if not page.is_file():
         return
@@ -49,9 +64,10 @@ def _require_report_or_nothing(page: Path) -> None:
             head = file.read(HEAD_BYTES)
     except OSError as error:
         raise cannot_write(page, error) from error
-    if TITLE_END not in head:
+    if title_end not in head:
+        kind = title_end.decode().removeprefix("niwaki ").partition("<")[0]
         raise ConfigError(
-            f"'{page}' exists and is no report of niwaki: give another file, or delete it"
+            f"'{page}' exists and is no {kind} of niwaki: give another file, or delete it"
         )
 
 
