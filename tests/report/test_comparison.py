@@ -22,11 +22,9 @@ COLUMNS = (("evaluations", "number", ""), ("share", "share", ""), ("to 90%", "ne
 
 
 def front_line(name: str, m: int, seed: int, n: int) -> FrontLine:
-    """Return a made-up front: what is better by one value is worse by all others."""
-    rng = np.random.default_rng(seed)
-    first = np.sort(rng.random(n))
-    others = (3.0 - first + 0.1 * rng.random((m - 1, n)) for _ in range(1))
-    values = np.vstack([first + 1.0, *others]).T
+    """Return a made-up front of a merit and m - 1 costs, the baseline with the least of all."""
+    merits = np.sort(np.random.default_rng(seed).random(n))
+    values = np.array([merits, *(1.0 + (cost + 1) * merits for cost in range(m - 1))]).T
     return FrontLine(run=name, numbers=np.arange(n) - 1, values=values, figures=(100.0, 0.9, 40.0))
 
 

@@ -1,13 +1,13 @@
 // The figures of all runs as a table; runs of one search below their medians and quartiles.
 
-import { fill, html, toggle } from "./dom.js";
+import { fill, html, keepFocus, toggle } from "./dom.js";
 import { count, MISSING, significant } from "./format.js";
 import { swatch, visible } from "./series.js";
 
 /** Build the table. */
 export function mountComparisonTable(host, runs, store) {
   const look = { every: false };
-  const draw = () => fill(host, ...tableOf(runs, store, look, draw));
+  const draw = () => keepFocus(host, () => fill(host, ...tableOf(runs, store, look, draw)));
   store.watch(["hidden"], draw);
   draw();
 }

@@ -1,7 +1,7 @@
 // How much of the joined front's hypervolume was had, along what was spent.
 
 import { xAxis, yAxis } from "./axes.js";
-import { fill, html, on, onWidth, svg, toggle } from "./dom.js";
+import { fill, html, keepFocus, on, onWidth, svg, toggle } from "./dom.js";
 import { duration, significant } from "./format.js";
 import { makeScale } from "./scales.js";
 import { visible } from "./series.js";
@@ -12,11 +12,18 @@ const NEAR = 0.7; // of what was had in the end: the part in which searches diff
 
 /** Build the two charts, along evaluations and along seconds. */
 export function mountCurves(host, runs, store, tooltip) {
-  const look = { near: false };
+  const look = { near: false, log: false };
   const hosts = ["evaluations", "seconds"].map((along) => [along, html("div", { class: "plot" })]);
   const controls = html("div", { class: "controls" });
   const draw = () => {
-    fill(controls, toggle("Only the upper part", look.near, (near) => ((look.near = near), draw())));
+    const flip = (name) => (pressed) => ((look[name] = pressed), draw());
+    keepFocus(controls, () =>
+      fill(
+        controls,
+        toggle("Only the upper part", look.near, flip("near")),
+        toggle("log", look.log, flip("log"), { "aria-label": "Logarithmic evaluations and time" }),
+      ),
+    );
     for (const [along, plot] of hosts) drawCurves(plot, along, { runs, store, look, tooltip });
   };
   fill(
@@ -55,14 +62,22 @@ function drawCurves(host, along, { runs, store, look, tooltip }) {
   const [unit, factor] = unitOf(along, highest(ends));
   const column = { name: along === "seconds" ? "time" : along, unit, direction: 0, whole: along === "evaluations" };
   const had = shown.map(({ curves: { [along]: curve } }) => curve.high[curve.high.length - 1] ?? 0);
-  const xScale = makeScale({ low: 0, high: highest(ends) / factor || 1, from: frame.left, to: frame.right });
+  const places = shown.flatMap(({ curves }) => curves[along].at.filter((at) => at > 0));
+  const log = look.log && places.length > 0;
+  const xScale = makeScale({
+    low: log ? places.reduce((a, b) => Math.min(a, b)) / factor / 1.2 : 0,
+    high: highest(ends) / factor || 1,
+    from: frame.left,
+    to: frame.right,
+    log,
+  });
   const yScale = makeScale({
     low: look.near ? NEAR * highest(had) : 0,
     high: highest(had) * (look.near ? 1.01 : 1.04) || 1,
     from: frame.bottom,
     to: frame.top,
   });
-  const place = (at) => xScale(at / factor).toFixed(1);
+  const place = (at) => xScale(Math.max(xScale.low, at / factor)).toFixed(1);
   const level = (share) => yScale(Math.max(yScale.low, share ?? 0)).toFixed(1);
   const cursor = svg("path", { class: "crosshair" });
   const root = svg(

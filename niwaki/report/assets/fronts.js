@@ -1,7 +1,7 @@
 // The fronts of all runs, by any two of the objectives.
 
 import { xAxis, yAxis } from "./axes.js";
-import { fill, html, on, onWidth, select, svg, toggle } from "./dom.js";
+import { fill, html, keepFocus, on, onWidth, select, svg, toggle } from "./dom.js";
 import { quantity, shortened } from "./format.js";
 import { makeScale, visibleRange } from "./scales.js";
 import { visible } from "./series.js";
@@ -26,7 +26,10 @@ export function mountFronts(host, runs, store, tooltip) {
   plot.append(root);
   const chart = { runs, store, tooltip, root, points: [], width: 0, at: null };
   store.set(firstAxes(runs));
-  const redraw = () => (fill(controls, ...controlsOf(runs, store)), draw(chart));
+  const redraw = () => {
+    keepFocus(controls, () => fill(controls, ...controlsOf(runs, store)));
+    draw(chart);
+  };
   store.watch(["x", "y", "xLog", "yLog"], redraw);
   store.watch(["hidden"], () => draw(chart));
   fill(controls, ...controlsOf(runs, store));
@@ -59,10 +62,12 @@ function isPositive(runs, column) {
   return values.length > 0 && values.every((value) => value > 0);
 }
 
+// A cost that spans so much that a linear axis would press most of it into a corner.
 function needsLog(runs, column) {
+  if (runs.objectives[column].direction < 0 || !isPositive(runs, column)) return false;
   const values = valuesOf(runs, column);
-  const [low, high] = [values.reduce((a, b) => Math.min(a, b), Infinity), values.reduce((a, b) => Math.max(a, b), 0)];
-  return isPositive(runs, column) && high / low >= LOG_RATIO;
+  const low = values.reduce((a, b) => Math.min(a, b), Infinity);
+  return values.some((value) => value / low >= LOG_RATIO);
 }
 
 function controlsOf(runs, store) {

@@ -1,6 +1,6 @@
 // Series: runs that are drawn alike, in a colour and with a mark of their own.
 
-import { fill, html, on, svg } from "./dom.js";
+import { fill, html, keepFocus, on, svg } from "./dom.js";
 
 const N_COLOURS = 6;
 const SHAPES = [
@@ -28,15 +28,8 @@ export function visible(runs, store) {
 /** Buttons that show and hide series. */
 export function mountSeries(host, runs, store) {
   const draw = () => fill(host, ...runs.series.map((series) => key(series, store)));
-  store.watch(["hidden"], () => restored(host, draw));
+  store.watch(["hidden"], () => keepFocus(host, draw));
   draw();
-}
-
-// The buttons are built anew: whoever pressed one stays on it.
-function restored(host, draw) {
-  const at = [...host.children].indexOf(document.activeElement);
-  draw();
-  if (at >= 0) host.children[at].focus();
 }
 
 function key(series, store) {
