@@ -365,6 +365,12 @@ def compare(
     apart: Annotated[
         bool, typer.Option("--apart", help="A line for each run, also where only seeds differ.")
     ] = False,
+    exported: Annotated[
+        bool,
+        typer.Option(
+            "--exported", help="What exported files measured, in place of what searches did."
+        ),
+    ] = False,
     to: Annotated[
         Path | None, typer.Option(help="An HTML file, for fronts and curves in one picture.")
     ] = None,
@@ -381,7 +387,7 @@ def compare(
 
     if as_json and as_csv:
         raise ConfigError("give either --json or --csv")
-    found = compare_runs(runs, within=within or (), goal=goal, apart=apart)
+    found = compare_runs(runs, within=within or (), goal=goal, apart=apart, exported=exported)
     page = None if to is None else write_comparison(found, to)
     if as_json:
         _print_json({**comparison_json(found), **({"page": str(page)} if page else {})})

@@ -56,7 +56,7 @@ class Series:
         name: Of the search.
         told: What tells it from the others, in a few words; may be empty.
         fronts: Of its runs, at least one.
-        curves: By what they go along.
+        curves: By what they go along, `evaluations` and `seconds`; none if nobody followed it.
         figures: Median, lower and upper quartile for each column of the table.
     """
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,14 @@ def test_the_table_shows_every_run_if_asked(page: Page, tmp_path: Path) -> None:
     median = page.run("document.querySelector('#table tbody tr').textContent")
     assert "80.0\N{NO-BREAK SPACE}% to 95.0\N{NO-BREAK SPACE}%" in median
     assert "30 to > 100" in median
+
+
+def test_where_nobody_followed_the_runs_there_are_no_curves(page: Page, tmp_path: Path) -> None:
+    followed = comparison(series("a", 2), series("b", 2))
+    bare = [replace(each, curves={}) for each in followed.series]
+    opened(page, tmp_path, replace(followed, series=bare))
+    assert page.run("document.getElementById('curves').hidden")
+    assert n_of(page, "#table tbody tr") == 2
 
 
 def test_curves_answer_to_their_buttons_and_the_pointer(page: Page, tmp_path: Path) -> None:

@@ -20,7 +20,9 @@ function start() {
   fill(host("notes-body"), html("ul", {}, ...runs.notes.map((note) => html("li", {}, note))));
   host("fronts").hidden = runs.objectives.length < 2;
   if (runs.objectives.length > 1) mountFronts(host("fronts-body"), runs, store, tooltip);
-  mountCurves(host("curves-body"), runs, store, tooltip);
+  const followed = Object.keys(runs.series[0].curves).length > 0;
+  host("curves").hidden = !followed;
+  if (followed) mountCurves(host("curves-body"), runs, store, tooltip);
   mountComparisonTable(host("table-body"), runs, store);
   followTheme(host("theme"));
   document.documentElement.dataset.ready = "true";

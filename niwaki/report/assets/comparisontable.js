@@ -36,7 +36,7 @@ function tableOf(runs, store, look, draw) {
   );
   const several = shown.some(({ fronts }) => fronts.length > 1);
   const every = toggle("Every run", look.every, (pressed) => ((look.every = pressed), draw()));
-  return [several ? html("div", { class: "controls" }, every) : null, scroller, note(several)];
+  return [several ? html("div", { class: "controls" }, every) : null, scroller, note(runs, several)];
 }
 
 function rowsOf(series, columns, every) {
@@ -75,11 +75,14 @@ function shown(value, { kind }, spent) {
   return Number.isInteger(value) ? count(value) : significant(value, 4);
 }
 
-function note(several) {
+function note({ columns }, several) {
+  const needed = columns.some(({ kind }) => kind === "needed")
+    ? " To 90%: evaluations until a run had so much of its hypervolume."
+    : "";
   const small = several ? "Below each median: lower and upper quartile, values of single runs. " : "";
   return html(
     "p",
     { class: "note" },
-    `${small}Hypervolume: where the best of the joined front is 0 in each objective and its worst is 1, up to 1.1. Share: of what this front has. On joined: its points that a run has; alone: those that no other search has. To 90%: evaluations until a run had so much of its hypervolume.`,
+    `${small}Hypervolume: where the best of the joined front is 0 in each objective and its worst is 1, up to 1.1. Share: of what this front has. On joined: its points that a run has; alone: those that no other search has.${needed}`,
   );
 }

@@ -42,7 +42,7 @@ function told(runs) {
     runs.objectives.length > 2
       ? " Lines join what nothing else of the run beats in the two objectives shown."
       : "";
-  return `What the searches measured: each run's front, and the front of all of them together.${projected}`;
+  return `Each run's front, and the front of all of them together.${projected}`;
 }
 
 // A cost across, a merit upwards, if there are such objectives.

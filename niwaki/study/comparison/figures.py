@@ -62,10 +62,16 @@ def needed_for(share: float) -> str:
     return f"needed_{100 * share:g}"
 
 
-def figures_for(objectives: Sequence[Objective]) -> tuple[Figure, ...]:
-    """Return all figures, in the order in which they are shown."""
+def figures_for(objectives: Sequence[Objective], *, followed: bool) -> tuple[Figure, ...]:
+    """Return all figures, in the order in which they are shown.
+
+    Args:
+        objectives: Of the comparison.
+        followed: Whether it is known what each share took.
+    """
     best = (Figure(best_of(o), _head(o), unit=o.unit) for o in objectives)
-    needed = (Figure(needed_for(s), f"to {s:.0%}", Kind.NEEDED) for s in SHARES)
+    shares = SHARES if followed else ()
+    needed = (Figure(needed_for(s), f"to {s:.0%}", Kind.NEEDED) for s in shares)
     return (
         Figure("evaluations", "evaluations"),
         Figure("full", "full"),

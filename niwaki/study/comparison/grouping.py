@@ -10,15 +10,14 @@ from niwaki.study.environment import USER_FILES, changed_fields
 from niwaki.study.run import Run
 from niwaki.study.run_folder import given, without
 
-# What may differ between runs of one search: finalists are exported when it is over.
-OWN_SETTINGS = ("name", "seed", "finalists")
+OWN_SETTINGS = ("name", "seed")  # what may differ between runs of one search
 _SEPARATORS = "-_. /="
 
 
 def grouped(runs: Sequence[NamedRun]) -> list[list[NamedRun]]:
     """Return the runs that are one search with different seeds, group by group, in their order.
 
-    These have the same configuration but for name, seed and finalists, the same budget, the same
+    These have the same configuration but for name and seed, the same budget, the same
     files of the user and the same niwaki.
     """
     groups: dict[str, list[NamedRun]] = {}

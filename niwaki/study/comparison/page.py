@@ -4,13 +4,8 @@ import json
 from pathlib import Path
 
 from niwaki.report.comparison import ComparisonData, Curve, FrontLine, Series, build_comparison
-from niwaki.study.comparison.comparison import (
-    EVALUATIONS,
-    SECONDS,
-    ComparedRun,
-    Comparison,
-    Group,
-)
+from niwaki.study.comparison.compared_run import EVALUATIONS, SECONDS, ComparedRun
+from niwaki.study.comparison.comparison import Comparison, Group
 from niwaki.study.comparison.figures import Figure
 from niwaki.study.comparison.tables import clipped, headline, shown_figures, told_settings
 from niwaki.study.report_page import write_page
@@ -46,12 +41,13 @@ def comparison_data(comparison: Comparison) -> ComparisonData:
 
 
 def _series(comparison: Comparison, group: Group, figures: list[Figure]) -> Series:
+    followed = () if comparison.exported else (EVALUATIONS, SECONDS)
     spreads = [group.figures[figure.name] for figure in figures]
     return Series(
         name=group.name,
         told=_told(group),
         fronts=[_front(comparison, run, figures) for run in group.runs],
-        curves={along: _curve(comparison, group, along) for along in (EVALUATIONS, SECONDS)},
+        curves={along: _curve(comparison, group, along) for along in followed},
         figures=[(spread.median, spread.low, spread.high) for spread in spreads],
     )
 

@@ -9,9 +9,10 @@ from collections.abc import Mapping, Sequence
 from niwaki.core.jsonable import JSON, finite_or_none
 from niwaki.core.numerals import numeral
 from niwaki.core.wording import for_terminal
-from niwaki.study.comparison.comparable import named
-from niwaki.study.comparison.comparison import ComparedRun, Comparison, Group
+from niwaki.study.comparison.compared_run import ComparedRun
+from niwaki.study.comparison.comparison import Comparison, Group
 from niwaki.study.comparison.figures import SHARES, Figure, figures_for, needed_for
+from niwaki.study.comparison.notes import named
 from niwaki.study.comparison.scale import REFERENCE
 from niwaki.study.comparison.spread import Spread
 from niwaki.study.tables import columns
@@ -21,6 +22,7 @@ FIXED = ("group", "run", "folder", "searcher", "seed", "running")  # of the CSV,
 N_SETTINGS = 4
 WISHES = ("objectives", "constraints", "goals")
 MAX_CHARACTERS = 40
+NEEDED = "; to 90%: evaluations until a run had so much of its hypervolume"
 
 
 def comparison_text(comparison: Comparison) -> str:
@@ -52,7 +54,7 @@ def headline(comparison: Comparison) -> str:
 
 def _soonest(comparison: Comparison) -> str:
     """Return who came first to the largest share that anyone came to, in a few words."""
-    for share in sorted(SHARES, reverse=True):
+    for share in () if comparison.exported else sorted(SHARES, reverse=True):
         needed = {g.name: g.figures[needed_for(share)].median for g in comparison.groups}
         reached = {name: n for name, n in needed.items() if math.isfinite(n)}
         if reached:
@@ -66,9 +68,13 @@ def shown_figures(comparison: Comparison) -> list[Figure]:
     """Return the figures that people are shown."""
     return [
         figure
-        for figure in figures_for(comparison.objectives)
+        for figure in _figures(comparison)
         if not figure.shown_if_any or any(run.figures[figure.name] for run in comparison.runs)
     ]
+
+
+def _figures(comparison: Comparison) -> tuple[Figure, ...]:
+    return figures_for(comparison.objectives, followed=not comparison.exported)
 
 
 def _rows(group: Group, figures: Sequence[Figure]) -> list[list[str]]:
@@ -92,8 +98,8 @@ def _legend(comparison: Comparison) -> list[str]:
         "hypervolume: where the best of the joined front is 0 in each objective and its worst is "
         f"1, up to {REFERENCE}; share: of the {numeral(scale.volume)} that this front has with "
         f"{k} point{'' if k == 1 else 's'}",
-        "on joined: points of it that a run has; alone: those that no other search has; to 90%: "
-        "evaluations until a run had so much of its hypervolume",
+        "on joined: points of it that a run has; alone: those that no other search has"
+        f"{'' if comparison.exported else NEEDED}",
     ]
 
 
@@ -127,7 +133,7 @@ def comparison_csv(comparison: Comparison) -> str:
     A cell is empty where there is no number: a best value of nothing, or evaluations that never
     sufficed for a share.
     """
-    names = [figure.name for figure in figures_for(comparison.objectives)]
+    names = [figure.name for figure in _figures(comparison)]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*FIXED, *names])
@@ -146,6 +152,7 @@ def comparison_json(comparison: Comparison) -> dict[str, JSON]:
         "schema": 1,
         "objectives": [objective.to_json() for objective in objectives],
         "within": list(comparison.within),
+        "exported": comparison.exported,
         "joined": {
             "points": comparison.joined.tolist(),
             "hypervolume": scale.volume,

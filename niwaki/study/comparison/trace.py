@@ -15,10 +15,7 @@ from niwaki.study.run import Run
 
 @dataclass(frozen=True)
 class Trace:
-    """The models of a run that count, in the order in which it had them: the baseline first.
-
-    These were measured while searching, at full effort, and keep to all bounds. Values of exported
-    files are scored on other data, and finalists alone have them.
+    """The models of a run that count: they have all objectives and keep to all bounds.
 
     Attributes:
         costs: (n, m) minimised, without NaN.
@@ -41,7 +38,7 @@ class Trace:
 
 
 def trace_of(run: Run, objectives: Sequence[Objective]) -> Trace:
-    """Return what a run found by some of its values.
+    """Return what a search measured at full effort, in the order of telling, the baseline first.
 
     Args:
         run: Its own bounds say what counts.
@@ -63,3 +60,21 @@ def trace_of(run: Run, objectives: Sequence[Objective]) -> Trace:
         np.array([each[place] for each in rows], dtype=np.float64)[known] for place in (1, 2, 3)
     )
     return Trace(costs[known], numbers.astype(np.int64), effort, seconds)
+
+
+def exported_trace_of(run: Run, objectives: Sequence[Objective]) -> Trace:
+    """Return the front that a run hands back, by what exported files measured.
+
+    All of it was had when everything was spent. Where nothing was exported, there is nothing.
+
+    Args:
+        run: Its own bounds say what counts, relative to the baseline's own file.
+        objectives: m of them.
+    """
+    models = run.front.models if run.history.exported else ()
+    costs = minimised([model.values for model in models], objectives)
+    known = ~np.isnan(costs).any(axis=1)
+    numbers = np.array([model.number for model in models], dtype=np.int64)[known]
+    ends = np.ones(len(numbers))
+    history = run.history
+    return Trace(costs[known], numbers, history.effort * ends, history.seconds * ends)

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from niwaki import compare_runs
+from niwaki.core.errors import ExportError
 from niwaki.core.measurement import Status
 from niwaki.core.objectives import minimised
 from niwaki.study.comparison import ComparedRun, Comparison
@@ -188,3 +189,27 @@ def test_alone_is_what_no_other_search_has_whatever_its_seeds(tmp_path: Path) ->
     assert [run.figures["alone"] for run in together.runs] == [1, 1, 1]
     apart = compare_runs([tmp_path / "s0", tmp_path / "s1", other], apart=True)
     assert [run.figures["alone"] for run in apart.runs] == [0, 0, 1]
+
+
+def test_exported_files_are_compared_by_what_they_measured(tmp_path: Path) -> None:
+    told = priced((1.0, 1.0), (5.0, 5.0), (9.0, 9.0), (8.0, 9.0))
+    finals = priced((0.5, 1.0), (4.0, 6.0), (8.0, 8.0))  # the last trial was not exported
+    one = write_run(tmp_path / "one", told, finals=finals, constraints=["price <= 7"])
+    other = write_run(tmp_path / "other", told, seed=1)
+    comparison = compare_runs([one, other], exported=True)
+    first, second = comparison.runs
+    assert comparison.front_of(first).tolist() == [[4.0, 6.0], [0.5, 1.0]]
+    assert first.trace.numbers.tolist() == [1, 0]
+    assert (first.figures["front"], first.figures["best_gain"], first.figures["share"]) == (2, 4, 1)
+    assert (second.figures["front"], second.figures["hypervolume"]) == (0, 0.0)
+    assert not [name for name in first.figures if name.startswith("needed")]
+    assert comparison.notes[-2:] == (
+        "no model was exported in 'other'",
+        "values are those of exported files, on data that no search has seen",
+    )
+
+
+def test_files_are_not_compared_where_there_are_none(tmp_path: Path) -> None:
+    folders = [write_run(tmp_path / name, priced((1.0, 1.0))) for name in ("one", "other")]
+    with pytest.raises(ExportError, match="none of the runs has an exported model"):
+        compare_runs(folders, exported=True)

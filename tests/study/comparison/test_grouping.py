@@ -19,9 +19,9 @@ def groups_of(*folders: Path) -> list[list[str]]:
     return [[each.name for each in group] for group in grouped(read_runs(folders).runs)]
 
 
-def test_seeds_names_and_finalists_make_no_other_search(tmp_path: Path) -> None:
-    one = write_run(tmp_path / "one", TOLD, seed=0, config={"finalists": 3})
-    other = write_run(tmp_path / "other", TOLD, seed=1, config={"finalists": 5})
+def test_a_seed_and_a_name_make_no_other_search(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", TOLD, seed=0)
+    other = write_run(tmp_path / "other", TOLD, seed=1)
     assert groups_of(one, other) == [["one", "other"]]
 
 

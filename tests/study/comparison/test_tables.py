@@ -9,6 +9,7 @@ from pathlib import Path
 
 from niwaki import compare_runs
 from niwaki.study.comparison import Comparison
+from niwaki.study.comparison.page import comparison_data
 from niwaki.study.comparison.tables import (
     comparison_csv,
     comparison_json,
@@ -104,3 +105,18 @@ def test_json_has_all_runs_all_groups_and_the_scale(tmp_path: Path) -> None:
     )
     assert few["figures"]["needed_99"] == {"median": None, "low": None, "high": None}
     assert many["figures"]["needed_99"] == {"median": 3.0, "low": 3.0, "high": 3.0}
+
+
+def test_of_exported_files_nobody_says_what_they_took(tmp_path: Path) -> None:
+    folders = [
+        write_run(tmp_path / name, priced(*MANY), finals=priced(*pairs))
+        for name, pairs in (("one", FEW), ("other", MANY[1:]))
+    ]
+    comparison = compare_runs(folders, exported=True, apart=True)
+    assert comparison_json(comparison)["exported"] is True
+    assert "to 90%" not in comparison_text(comparison)
+    assert "needed" not in comparison_csv(comparison)
+    assert headline(comparison) == (
+        "'other' found 100.0% of the hypervolume that all found together."
+    )
+    assert [s.curves for s in comparison_data(comparison).series] == [{}, {}]

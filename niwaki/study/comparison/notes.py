@@ -1,10 +1,8 @@
-"""What runs have in common, and what has to be known before they are compared."""
+"""What has to be known of runs before they are compared."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from niwaki.core.constraints import Bound
-from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import canonical_json
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import Objective
@@ -17,47 +15,6 @@ MEASURING = ("evaluator", "data", "target")  # settings that say what the name o
 MAX_NAMED = 4
 
 
-def common_objectives(runs: Sequence[NamedRun]) -> tuple[Objective, ...]:
-    """Return the objectives that all runs have, in the order of the first.
-
-    Raises:
-        ConfigError: If there is none, or two runs want one in different directions or units.
-    """
-    first, *others = runs
-    common = {objective.name: objective for objective in first.run.description.objectives}
-    for other in others:
-        own = {objective.name: objective for objective in other.run.description.objectives}
-        kept = {name: each for name, each in common.items() if name in own}
-        if not kept:
-            raise ConfigError(
-                f"'{first.name}' and '{other.name}' have no objective in common: of the one they "
-                f"are {_listed(first.run.description.objectives)}, of the other "
-                f"{_listed(other.run.description.objectives)}. Compare runs that share one"
-            )
-        for name, objective in kept.items():
-            _require_alike(objective, own[name], (first.name, other.name))
-            kept[name] = replace(objective, unit=objective.unit or own[name].unit)
-        common = kept
-    return tuple(common.values())
-
-
-def _listed(objectives: Sequence[Objective]) -> str:
-    return ", ".join(objective.name for objective in objectives)
-
-
-def _require_alike(one: Objective, other: Objective, names: tuple[str, str]) -> None:
-    if one.direction is not other.direction:
-        raise ConfigError(
-            f"'{names[0]}' would {one.direction} '{one.name}', and '{names[1]}' would "
-            f"{other.direction} it: they cannot be compared"
-        )
-    if one.unit and other.unit and one.unit != other.unit:
-        raise ConfigError(
-            f"'{one.name}' is in {one.unit} in '{names[0]}', and in {other.unit} in "
-            f"'{names[1]}': they cannot be compared"
-        )
-
-
 def notes_on(
     found: Sequence[tuple[str, Run, int]],
     objectives: Sequence[Objective],
@@ -65,6 +22,7 @@ def notes_on(
     repeated: Sequence[str],
     *,
     within: Sequence[str],
+    exported: bool,
 ) -> tuple[str, ...]:
     """Return what has to be known of a comparison, a sentence each.
 
@@ -74,6 +32,7 @@ def notes_on(
         groups: Runs that are one search.
         repeated: Folders that were given again.
         within: What all runs are judged by, in place of their own constraints.
+        exported: Whether values of exported files are compared.
     """
     runs = {name: run for name, run, _ in found}
     return (
@@ -81,14 +40,14 @@ def notes_on(
         *_copies(runs),
         *_left_out(runs, objectives),
         *_seen_by_goals(runs),
-        *_measured_elsewhere(runs),
-        *_bounds(runs, within),
+        *_measured_elsewhere(runs, exported=exported),
+        *_bounds(runs, within, exported=exported),
         *_other_code(runs),
         *_not_over(runs),
-        *_nothing_counts(found),
+        *_nothing_counts(found, exported=exported),
         *_seeds(groups),
         *_known_before(runs),
-        *_exported(runs),
+        *_whose_values(runs, exported=exported),
     )
 
 
@@ -136,8 +95,8 @@ def _seen_by_goals(runs: Mapping[str, Run]) -> Iterator[str]:
         yield f"seen by the goal '{next(iter(owners))}': {named(with_goals)}; {evaluations}"
 
 
-def _bounds(runs: Mapping[str, Run], within: Sequence[str]) -> Iterator[str]:
-    texts = [_bound_text(run.bounds) for run in runs.values()]
+def _bounds(runs: Mapping[str, Run], within: Sequence[str], *, exported: bool) -> Iterator[str]:
+    texts = [_bound_text(run.front_bounds if exported else run.bounds) for run in runs.values()]
     owners = _by(runs, texts)
     whose = "the wishes given" if within else "its own run's constraints"
     if len(set(texts)) == 1:
@@ -156,8 +115,8 @@ def _bound_text(bounds: Sequence[Bound]) -> str:
     return " and ".join(str(bound) for bound in bounds)
 
 
-def _measured_elsewhere(runs: Mapping[str, Run]) -> Iterator[str]:
-    ids = [", ".join(_target_ids(run)) for run in runs.values()]
+def _measured_elsewhere(runs: Mapping[str, Run], *, exported: bool) -> Iterator[str]:
+    ids = [", ".join(_target_ids(run, exported=exported)) for run in runs.values()]
     owners = _by(runs, ids)
     if len(owners) > 1:
         yield f"latencies were measured on different targets: {_each(owners)}"
@@ -173,8 +132,10 @@ def _measured_elsewhere(runs: Mapping[str, Run]) -> Iterator[str]:
         )
 
 
-def _target_ids(run: Run) -> list[str]:
-    return sorted({t.measurement.target_id for t in run.history.trials} - {""})
+def _target_ids(run: Run, *, exported: bool) -> list[str]:
+    searched = [trial.measurement for trial in run.history.trials]
+    measured = run.history.exported.values() if exported else searched
+    return sorted({measurement.target_id for measurement in measured} - {""})
 
 
 def _other_code(runs: Mapping[str, Run]) -> Iterator[str]:
@@ -208,14 +169,15 @@ def _unspent(run: Run) -> bool:
     return run.history.effort < run.description.n_evaluations - 1
 
 
-def _nothing_counts(found: Sequence[tuple[str, Run, int]]) -> Iterator[str]:
+def _nothing_counts(found: Sequence[tuple[str, Run, int]], *, exported: bool) -> Iterator[str]:
     if empty := [name for name, run, _ in found if not run.history.trials]:
         yield f"nothing was evaluated yet in {named(empty)}"
-    if none := [name for name, run, n in found if run.history.trials and not n]:
-        yield (
-            "no model with full effort and all objectives keeps to the constraints in "
-            f"{named(none)}"
-        )
+    none = [(name, run) for name, run, n in found if run.history.trials and not n]
+    if unwritten := [name for name, run in none if exported and not run.history.exported]:
+        yield f"no model was exported in {named(unwritten)}"
+    if outside := [name for name, _ in none if name not in unwritten]:
+        model = "exported model" if exported else "model with full effort"
+        yield f"no {model} has all objectives and keeps to the constraints in {named(outside)}"
 
 
 def _seeds(groups: Sequence[Sequence[NamedRun]]) -> Iterator[str]:
@@ -235,9 +197,12 @@ def _known_before(runs: Mapping[str, Run]) -> Iterator[str]:
         yield f"learned from earlier runs, whose evaluations are not counted: {named(learned)}"
 
 
-def _exported(runs: Mapping[str, Run]) -> Iterator[str]:
-    if exported := [name for name, run in runs.items() if run.history.exported]:
+def _whose_values(runs: Mapping[str, Run], *, exported: bool) -> Iterator[str]:
+    written = [name for name, run in runs.items() if run.history.exported]
+    if exported and written:
+        yield "values are those of exported files, on data that no search has seen"
+    elif written:
         yield (
-            "values are those that the searches measured, not those of exported files, which "
-            f"`niwaki front` shows, in {named(exported)}"
+            "values are those that the searches measured, not those of the exported files, which "
+            f"`--exported` compares, in {named(written)}"
         )

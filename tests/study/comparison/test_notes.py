@@ -145,7 +145,7 @@ def test_runs_that_have_nothing_are_told(tmp_path: Path) -> None:
     found = notes(tmp_path, {"measurements": []}, {"constraints": ["price <= 0"]})
     assert found[1:] == [
         "nothing was evaluated yet in 'one'",
-        "no model with full effort and all objectives keeps to the constraints in 'other'",
+        "no model with full effort has all objectives and keeps to the constraints in 'other'",
     ]
 
 
@@ -171,7 +171,7 @@ def test_what_a_run_knew_before_is_told(tmp_path: Path) -> None:
 
 def test_values_of_exported_files_are_told_to_be_elsewhere(tmp_path: Path) -> None:
     (found,) = notes(tmp_path, {"finals": priced((0.5, 1.0))}, {})
-    assert found.startswith("values are those that the searches measured, not those of exported")
+    assert found.startswith("values are those that the searches measured, not those of the expo")
     assert found.endswith("in 'one'")
 
 
