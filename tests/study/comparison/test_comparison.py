@@ -126,6 +126,16 @@ def test_a_baseline_is_had_before_any_evaluation(tmp_path: Path) -> None:
     assert with_it.trace.seconds.tolist() == [1.0, 2.0, 3.0]
 
 
+def test_what_was_turned_away_takes_time_and_no_evaluation(tmp_path: Path) -> None:
+    refused, found = priced((0.0, 0.0), (1.0, 1.0))
+    told = [replace(refused, values={}, status=Status.INFEASIBLE, reason="too heavy"), found]
+    one = write_run(tmp_path / "one", told)
+    other = write_run(tmp_path / "other", priced((0.0, 2.0)))
+    run = compare_runs([one, other]).runs[0]
+    assert (run.steps("evaluations").at.tolist(), run.steps("evaluations").end) == ([1.0], 1.0)
+    assert (run.steps("seconds").at.tolist(), run.steps("seconds").end) == ([2.0], 2.0)
+
+
 def test_efforts_below_one_are_what_a_share_took(tmp_path: Path) -> None:
     partial, full = priced((1.0, 1.0), (1.0, 1.0))
     told = [replace(partial, fidelity=0.25), full]
