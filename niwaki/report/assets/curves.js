@@ -73,7 +73,7 @@ function drawCurves(host, along, { runs, store, look, tooltip }) {
   });
   const yScale = makeScale({
     low: look.near ? NEAR * highest(had) : 0,
-    high: highest(had) * (look.near ? 1.01 : 1.04) || 1,
+    high: highest(had) * (look.near ? 1.01 : 1.015) || 1,
     from: frame.bottom,
     to: frame.top,
   });

@@ -27,19 +27,27 @@ class ComparedRun:
     """One run of a comparison.
 
     Attributes:
-        name: That tells it from the others.
-        run: What was read of it.
+        named: The run, under the name that tells it from the others.
         trace: Its models that count, by the objectives of the comparison.
         volumes: (n,) hypervolume on the common scale, after each model of `trace`.
         figures: Numbers by name. NaN: there is none. Of `needed_<percent>`, inf: it never came to
             that share.
     """
 
-    name: str
-    run: Run
+    named: NamedRun
     trace: Trace
     volumes: NDArray[np.float64]
     figures: Mapping[str, float]
+
+    @property
+    def name(self) -> str:
+        """That tells it from the others."""
+        return self.named.name
+
+    @property
+    def run(self) -> Run:
+        """What was read of it."""
+        return self.named.run
 
     def steps(self, along: str) -> Steps:
         """Return its hypervolume along what it spent, `evaluations` or `seconds`."""
@@ -87,7 +95,7 @@ def compared(
         "alone": len(on_joined - others),
         **(_needed(trace, volumes, scale) if followed else {}),
     }
-    return ComparedRun(named.name, named.run, trace, volumes, figures)
+    return ComparedRun(named, trace, volumes, figures)
 
 
 def _needed(trace: Trace, volumes: NDArray[np.float64], scale: Scale) -> dict[str, float]:

@@ -127,7 +127,7 @@ def compare_runs(
     traces = [[traced(each.run, objectives) for each in part] for part in parts]
     scale = Scale.of([trace.costs for some in traces for trace in some])
     names = group_names([[each.name for each in part] for part in parts])
-    settings = differing([part[0].run for part in parts])
+    settings = differing([part[0] for part in parts])
     had = [[points_of(trace) for trace in some] for some in traces]
     groups = tuple(
         Group(
@@ -147,8 +147,13 @@ def compare_runs(
         )
         for row, part in enumerate(parts)
     )
-    found = [(each.name, each.run, len(each.trace.costs)) for g in groups for each in g.runs]
-    notes = notes_on(found, objectives, parts, reading.repeated, within=texts, exported=exported)
+    notes = notes_on(
+        [group.runs for group in groups],
+        objectives,
+        reading.repeated,
+        within=texts,
+        exported=exported,
+    )
     return Comparison(objectives, groups, scale, texts, exported, notes)
 
 

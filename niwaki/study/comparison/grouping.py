@@ -7,10 +7,7 @@ from itertools import takewhile
 from niwaki.core.jsonable import JSON, canonical_json
 from niwaki.study.comparison.reading import NamedRun
 from niwaki.study.environment import USER_FILES, changed_fields
-from niwaki.study.run import Run
-from niwaki.study.run_folder import given, without
 
-OWN_SETTINGS = ("name", "seed")  # what may differ between runs of one search
 _SEPARATORS = "-_. /="
 
 
@@ -22,43 +19,24 @@ def grouped(runs: Sequence[NamedRun]) -> list[list[NamedRun]]:
     """
     groups: dict[str, list[NamedRun]] = {}
     for each in runs:
-        groups.setdefault(_identity(each.run), []).append(each)
+        groups.setdefault(_identity(each), []).append(each)
     return list(groups.values())
 
 
-def _identity(run: Run) -> str:
-    description = run.description
+def _identity(named: NamedRun) -> str:
+    description = named.run.description
     # A run from Python tells less of itself: its space and its budget are no part of what it tells.
     told: JSON = {
-        "settings": settings_of(run),
+        "settings": named.settings,
         "budget": [description.n_evaluations, description.seconds],
         "objectives": [objective.to_json() for objective in description.objectives],
         "constraints": [constraint.text for constraint in description.constraints],
-        "goal": run.goal,
+        "goal": named.run.goal,
         "values": [value.to_json() for value in description.values],
-        "files": environment_of(run).get(USER_FILES),
-        "niwaki": version_of(run),
+        "files": named.environment.get(USER_FILES),
+        "niwaki": named.version,
     }
     return canonical_json(told)
-
-
-def settings_of(run: Run) -> dict[str, JSON]:
-    """Return the configuration but for what is a run's own; nothing if it has none."""
-    config = run.folder.read_config() if run.folder.config.exists() else {}
-    return given(without(config, OWN_SETTINGS))
-
-
-def environment_of(run: Run) -> Mapping[str, JSON]:
-    """Return what the run's last session ran on; nothing if it is not known."""
-    sessions = run.folder.sessions()
-    found: Mapping[str, JSON] = sessions[-1]["environment"] if sessions else {}
-    return found
-
-
-def version_of(run: Run) -> str:
-    """Return the version of niwaki that the run's last session was of; empty if not known."""
-    packages = environment_of(run).get("packages")
-    return str(packages.get("niwaki", "")) if isinstance(packages, Mapping) else ""
 
 
 def group_names(groups: Sequence[Sequence[str]]) -> list[str]:
@@ -89,12 +67,12 @@ def _counted(names: Sequence[str]) -> str:
     return f"{names[0]} and {n} more" if n else names[0]
 
 
-def differing(runs: Sequence[Run]) -> list[dict[str, JSON]]:
+def differing(runs: Sequence[NamedRun]) -> list[dict[str, JSON]]:
     """Return of each run the settings by which they differ, by dotted name.
 
     Left out are settings that some of them have not, such as those of another searcher.
     """
-    settings = [settings_of(run) for run in runs]
+    settings = [each.settings for each in runs]
     paths = {path for each in settings for path in changed_fields(settings[0], each)}
     found = [{path: _at(each, path) for path in sorted(paths)} for each in settings]
     shared = [path for path in sorted(paths) if all(each[path] is not None for each in found)]

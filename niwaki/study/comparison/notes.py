@@ -1,24 +1,24 @@
 """What has to be known of runs before they are compared."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
 
-from niwaki.core.constraints import Bound
 from niwaki.core.jsonable import canonical_json
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import Objective
-from niwaki.study.comparison.grouping import environment_of, settings_of, version_of
-from niwaki.study.comparison.reading import NamedRun
+from niwaki.study.comparison.compared_run import ComparedRun
 from niwaki.study.environment import changed_fields
 from niwaki.study.run import Run
+
+Runs: TypeAlias = Sequence[ComparedRun]
 
 MEASURING = ("evaluator", "data", "target")  # settings that say what the name of a value stands for
 MAX_NAMED = 4
 
 
 def notes_on(
-    found: Sequence[tuple[str, Run, int]],
+    groups: Sequence[Runs],
     objectives: Sequence[Objective],
-    groups: Sequence[Sequence[NamedRun]],
     repeated: Sequence[str],
     *,
     within: Sequence[str],
@@ -27,14 +27,13 @@ def notes_on(
     """Return what has to be known of a comparison, a sentence each.
 
     Args:
-        found: Of each run its name, itself, and how many models of it count.
-        objectives: By which runs are compared.
         groups: Runs that are one search.
+        objectives: By which runs are compared.
         repeated: Folders that were given again.
         within: What all runs are judged by, in place of their own constraints.
         exported: Whether values of exported files are compared.
     """
-    runs = {name: run for name, run, _ in found}
+    runs = [each for group in groups for each in group]
     return (
         *(f"'{folder}' was given more than once, and counts once" for folder in repeated),
         *_copies(runs),
@@ -44,8 +43,8 @@ def notes_on(
         *_bounds(runs, within, exported=exported),
         *_other_code(runs),
         *_not_over(runs),
-        *_nothing_counts(found, exported=exported),
-        *_seeds(groups),
+        *_nothing_counts(runs, exported=exported),
+        *(note for group in groups for note in _seeds(group)),
         *_known_before(runs),
         *_whose_values(runs, exported=exported),
     )
@@ -57,12 +56,12 @@ def named(names: Sequence[str]) -> str:
     return f"{shown} and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else shown
 
 
-def _by(runs: Mapping[str, Run], values: Sequence[str]) -> dict[str, list[str]]:
+def _by(runs: Runs, values: Sequence[str]) -> dict[str, list[str]]:
     """Return names of runs by what they have; those that have nothing are left out."""
     owners: dict[str, list[str]] = {}
-    for name, value in zip(runs, values, strict=True):
+    for each, value in zip(runs, values, strict=True):
         if value:
-            owners.setdefault(value, []).append(name)
+            owners.setdefault(value, []).append(each.name)
     return owners
 
 
@@ -70,58 +69,58 @@ def _each(owners: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"{value} in {named(names)}" for value, names in owners.items())
 
 
-def _copies(runs: Mapping[str, Run]) -> Iterator[str]:
-    starts = [run.history.started for run in runs.values()]
+def _copies(runs: Runs) -> Iterator[str]:
+    starts = [each.run.history.started for each in runs]
     texts = ["" if each is None else canonical_json(each.to_json()) for each in starts]
     for names in _by(runs, texts).values():
         if len(names) > 1:
             yield f"{named(names)} begin with the same event: they are copies of one run"
 
 
-def _left_out(runs: Mapping[str, Run], objectives: Sequence[Objective]) -> Iterator[str]:
+def _left_out(runs: Runs, objectives: Sequence[Objective]) -> Iterator[str]:
     common = {objective.name for objective in objectives}
     only = [
-        ", ".join(o.name for o in run.description.objectives if o.name not in common)
-        for run in runs.values()
+        ", ".join(o.name for o in each.run.description.objectives if o.name not in common)
+        for each in runs
     ]
     if owners := _by(runs, only):
         yield f"left out, as not all runs have them among their objectives: {_each(owners)}"
 
 
-def _seen_by_goals(runs: Mapping[str, Run]) -> Iterator[str]:
-    if owners := _by(runs, [run.goal for run in runs.values()]):
+def _seen_by_goals(runs: Runs) -> Iterator[str]:
+    if owners := _by(runs, [each.run.goal for each in runs]):
         with_goals = [name for names in owners.values() for name in names]
         evaluations = "evaluations and seconds are those that all goals of a run share"
         yield f"seen by the goal '{next(iter(owners))}': {named(with_goals)}; {evaluations}"
 
 
-def _bounds(runs: Mapping[str, Run], within: Sequence[str], *, exported: bool) -> Iterator[str]:
-    texts = [_bound_text(run.front_bounds if exported else run.bounds) for run in runs.values()]
-    owners = _by(runs, texts)
-    whose = "the wishes given" if within else "its own run's constraints"
-    if len(set(texts)) == 1:
-        if within:
-            yield f"all fronts keep to {texts[0]}, in place of the runs' own constraints"
-        elif texts[0]:
-            yield f"all fronts keep to {texts[0]}"
+def _bounds(runs: Runs, within: Sequence[str], *, exported: bool) -> Iterator[str]:
+    instead = ", in place of the runs' own constraints" if within else ""
+    resolved = [each.run.front_bounds if exported else each.run.bounds for each in runs]
+    bounds = [" and ".join(map(str, some)) for some in resolved]
+    written = [" and ".join(map(str, each.run.description.constraints)) for each in runs]
+    if len(set(bounds)) == 1:
+        if bounds[0]:
+            yield f"all fronts keep to {bounds[0]}{instead}"
         return
-    free = [name for name, text in zip(runs, texts, strict=True) if not text]
-    also = f"; none in {named(free)}" if free else ""
-    remedy = "" if within else ". `--within` judges all alike"
-    yield f"each front keeps to {whose}, and they differ: {_each(owners)}{also}{remedy}"
+    if len(set(written)) == 1:
+        own = "each relative to its own run's baseline"
+        yield f"all fronts keep to {written[0]}, {own}{instead}"
+        return
+    free = [each.name for each, text in zip(runs, written, strict=True) if not text]
+    none = f"; none in {named(free)}" if free else ""
+    yield (
+        f"each front keeps to its own run's constraints, and they differ: "
+        f"{_each(_by(runs, written))}{none}. `--within` judges all alike"
+    )
 
 
-def _bound_text(bounds: Sequence[Bound]) -> str:
-    return " and ".join(str(bound) for bound in bounds)
-
-
-def _measured_elsewhere(runs: Mapping[str, Run], *, exported: bool) -> Iterator[str]:
-    ids = [", ".join(_target_ids(run, exported=exported)) for run in runs.values()]
+def _measured_elsewhere(runs: Runs, *, exported: bool) -> Iterator[str]:
+    ids = [", ".join(_target_ids(each.run, exported=exported)) for each in runs]
     owners = _by(runs, ids)
     if len(owners) > 1:
         yield f"latencies were measured on different targets: {_each(owners)}"
-    settings = [settings_of(run) for run in runs.values()]
-    meant = [{name: each.get(name) for name in MEASURING} for each in settings]
+    meant = [{name: each.named.settings.get(name) for name in MEASURING} for each in runs]
     paths = sorted({path for each in meant for path in changed_fields(meant[0], each)})
     if paths:
         shown = ", ".join(paths[:MAX_NAMED])
@@ -138,29 +137,25 @@ def _target_ids(run: Run, *, exported: bool) -> list[str]:
     return sorted({measurement.target_id for measurement in measured} - {""})
 
 
-def _other_code(runs: Mapping[str, Run]) -> Iterator[str]:
-    versions = _by(runs, [version_of(run) for run in runs.values()])
+def _other_code(runs: Runs) -> Iterator[str]:
+    versions = _by(runs, [each.named.version for each in runs])
     if len(versions) > 1:
         yield f"of different versions of niwaki: {_each(versions)}"
-    processors = []
-    for run in runs.values():
-        cpu = environment_of(run).get("cpu")
-        processors.append(str(cpu.get("model", "")) if isinstance(cpu, Mapping) else "")
-    owners = _by(runs, processors)
-    if len(owners) > 1:
-        yield f"seconds are of different processors: {_each(owners)}"
+    processors = _by(runs, [each.named.processor for each in runs])
+    if len(processors) > 1:
+        yield f"seconds are of different processors: {_each(processors)}"
 
 
-def _not_over(runs: Mapping[str, Run]) -> Iterator[str]:
-    if going := [name for name, run in runs.items() if run.running]:
+def _not_over(runs: Runs) -> Iterator[str]:
+    going = [each.name for each in runs if each.run.running]
+    if going:
         yield f"still going, and compared as they are now: {named(going)}"
-    stopped = [name for name, run in runs.items() if not run.running and _unspent(run)]
-    if stopped:
-        spent = [
-            f"'{name}' {numeral(runs[name].history.effort)} of "
-            f"{runs[name].description.n_evaluations}"
-            for name in stopped
-        ]
+    spent = [
+        f"'{each.name}' {numeral(each.run.history.effort)} of {each.run.description.n_evaluations}"
+        for each in runs
+        if each.name not in going and _unspent(each.run)
+    ]
+    if spent:
         yield f"ended, or was stopped, before its evaluations were spent: {', '.join(spent)}"
 
 
@@ -169,36 +164,32 @@ def _unspent(run: Run) -> bool:
     return run.history.effort < run.description.n_evaluations - 1
 
 
-def _nothing_counts(found: Sequence[tuple[str, Run, int]], *, exported: bool) -> Iterator[str]:
-    if empty := [name for name, run, _ in found if not run.history.trials]:
+def _nothing_counts(runs: Runs, *, exported: bool) -> Iterator[str]:
+    if empty := [each.name for each in runs if not each.run.history.trials]:
         yield f"nothing was evaluated yet in {named(empty)}"
-    none = [(name, run) for name, run, n in found if run.history.trials and not n]
-    if unwritten := [name for name, run in none if exported and not run.history.exported]:
+    none = [each for each in runs if each.run.history.trials and not len(each.trace.costs)]
+    unwritten = [each.name for each in none if exported and not each.run.history.exported]
+    if unwritten:
         yield f"no model was exported in {named(unwritten)}"
-    if outside := [name for name, _ in none if name not in unwritten]:
+    if outside := [each.name for each in none if each.name not in unwritten]:
         model = "exported model" if exported else "model with full effort"
         yield f"no {model} has all objectives and keeps to the constraints in {named(outside)}"
 
 
-def _seeds(groups: Sequence[Sequence[NamedRun]]) -> Iterator[str]:
-    for runs in groups:
-        owners = _by(
-            {each.name: each.run for each in runs},
-            [str(each.run.description.seed) for each in runs],
-        )
-        for seed, names in owners.items():
-            if len(names) > 1:
-                yield f"repeats with the same seed {seed}: {named(names)}"
+def _seeds(runs: Runs) -> Iterator[str]:
+    seeds = [str(each.run.description.seed) for each in runs]
+    for seed, names in _by(runs, seeds).items():
+        if len(names) > 1:
+            yield f"repeats with the same seed {seed}: {named(names)}"
 
 
-def _known_before(runs: Mapping[str, Run]) -> Iterator[str]:
-    learned = [name for name, run in runs.items() if settings_of(run).get("learn_from")]
-    if learned:
+def _known_before(runs: Runs) -> Iterator[str]:
+    if learned := [each.name for each in runs if each.named.settings.get("learn_from")]:
         yield f"learned from earlier runs, whose evaluations are not counted: {named(learned)}"
 
 
-def _whose_values(runs: Mapping[str, Run], *, exported: bool) -> Iterator[str]:
-    written = [name for name, run in runs.items() if run.history.exported]
+def _whose_values(runs: Runs, *, exported: bool) -> Iterator[str]:
+    written = [each.name for each in runs if each.run.history.exported]
     if exported and written:
         yield "values are those of exported files, on data that no search has seen"
     elif written:

@@ -2,10 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 from niwaki.core.errors import ConfigError
+from niwaki.core.jsonable import JSON
 from niwaki.study.run import Run
+from niwaki.study.run_folder import given, without
+
+OWN_SETTINGS = ("name", "seed")  # what may differ between runs of one search
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,32 @@ class NamedRun:
 
     name: str
     run: Run
+
+    @cached_property
+    def settings(self) -> Mapping[str, JSON]:
+        """Its configuration but for what is a run's own; nothing if it has none."""
+        folder = self.run.folder
+        return given(without(folder.read_config() if folder.config.exists() else {}, OWN_SETTINGS))
+
+    @cached_property
+    def environment(self) -> Mapping[str, JSON]:
+        """What its last session ran on; nothing if it is not known."""
+        sessions = self.run.folder.sessions()
+        return sessions[-1]["environment"] if sessions else {}
+
+    @property
+    def version(self) -> str:
+        """Of niwaki, in its last session; empty if not known."""
+        return self._told("packages", "niwaki")
+
+    @property
+    def processor(self) -> str:
+        """That its last session ran on; empty if not known."""
+        return self._told("cpu", "model")
+
+    def _told(self, part: str, name: str) -> str:
+        found = self.environment.get(part)
+        return str(found.get(name, "")) if isinstance(found, Mapping) else ""
 
 
 @dataclass(frozen=True)

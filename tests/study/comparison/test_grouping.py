@@ -8,7 +8,7 @@ import pytest
 
 from niwaki.core.jsonable import JSON
 from niwaki.study.comparison.grouping import differing, group_names, grouped
-from niwaki.study.comparison.reading import read_runs
+from niwaki.study.comparison.reading import NamedRun, read_runs
 from niwaki.study.run import Run
 from tests.study.comparison.written import priced, write_run
 
@@ -84,7 +84,7 @@ def test_settings_that_only_one_of_them_has_tell_nothing(tmp_path: Path) -> None
         {"searcher": {"kind": "b", "depth": 1}, "budget": {"evaluations": 5}},
     )
     runs = [
-        Run.read(write_run(tmp_path / str(number), TOLD, config=config))
-        for number, config in enumerate(configs)
+        NamedRun(str(n), Run.read(write_run(tmp_path / str(n), TOLD, config=config)))
+        for n, config in enumerate(configs)
     ]
     assert differing(runs) == [{"searcher.kind": "a"}, {"searcher.kind": "b"}]

@@ -99,7 +99,9 @@ def test_constraints_are_told_once_or_run_by_run(tmp_path: Path) -> None:
     assert judged == "all fronts keep to price <= 3, in place of the runs' own constraints"
 
 
-def test_wishes_relative_to_baselines_that_differ_are_told(tmp_path: Path) -> None:
+def test_wishes_relative_to_baselines_that_differ_are_told_as_they_were_written(
+    tmp_path: Path,
+) -> None:
     folders = [
         write_run(
             tmp_path / f"{price}",
@@ -111,9 +113,10 @@ def test_wishes_relative_to_baselines_that_differ_are_told(tmp_path: Path) -> No
     ]
     (found,) = compare_runs(folders, within=["price <= baseline"]).notes
     assert found == (
-        "each front keeps to the wishes given, and they differ: price <= 2 in '2.0'; "
-        "price <= 4 in '4.0'"
+        "all fronts keep to price <= baseline, each relative to its own run's baseline, in place "
+        "of the runs' own constraints"
     )
+    assert [run.figures["best_gain"] for run in compare_runs(folders).runs] == [5.0, 5.0]
 
 
 def test_other_versions_and_processors_are_told(tmp_path: Path) -> None:
