@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, Any
 
 import typer
@@ -394,7 +395,9 @@ def compare(
     elif as_csv:
         _print_csv(comparison_csv(found))
     else:
-        _print("\n\n".join([comparison_text(found), *([f"page: {page}"] if page else [])]))
+        width = get_terminal_size().columns if sys.stdout.isatty() else 0
+        text = comparison_text(found, width=width)
+        _print(text if page is None else f"{text}\n\npage: {page}")
 
 
 @app.command()

@@ -663,6 +663,7 @@ def test_a_comparison_is_written_as_a_page_and_over_nothing_else(
         (["bred-0", "bred-0"], [], ("ConfigError", 2), "and one came, more than once"),
         (["bred-0", "none"], [], RUN_ERROR, "there is no run at 'runs/none'"),
         (["bred-0", "drawn"], ["--csv"], ("ConfigError", 2), "give either --json or --csv"),
+        (["bred-0", "drawn"], ["--exported"], ("ExportError", 6), "none of the runs has an expo"),
         (["bred-0", "drawn"], ["--goal", "a"], ("ConfigError", 2), "no run has goals"),
         (["bred-0", "drawn"], ["--within", "no <= 1"], ("ConfigError", 2), "'bred-0': constraint"),
     ],

@@ -59,7 +59,7 @@ def _told(group: Group) -> str:
         return ""
     values = [group.settings[path] for path in paths]
     texts = [
-        f"{path} {value if isinstance(value, str) else json.dumps(value)}"
+        f"{path} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
         for path, value in zip(paths, values, strict=True)
     ]
     return ", ".join(map(clipped, texts))

@@ -25,16 +25,33 @@ MAX_CHARACTERS = 40
 NEEDED = "; to 90%: evaluations until a run had so much of its hypervolume"
 
 
-def comparison_text(comparison: Comparison) -> str:
+def comparison_text(comparison: Comparison, *, width: int = 0) -> str:
     """Return a comparison as a table and what has to be known of it.
 
     A line for each run; for runs of one search with different seeds, their medians and quartiles.
+
+    Args:
+        comparison: Of runs.
+        width: Characters for which there is room: what is wider goes on in tables below; 0 for no
+            limit.
     """
     figures = shown_figures(comparison)
     heads = ["run", *(for_terminal(figure.title) for figure in figures)]
     rows = [row for group in comparison.groups for row in _rows(group, figures)]
-    lines = [columns([heads, *rows]), "", *_legend(comparison), *_settings(comparison)]
+    lines = [_folded([heads, *rows], width), "", *_legend(comparison), *_settings(comparison)]
     return "\n".join([*lines, *(f"note: {for_terminal(note)}" for note in comparison.notes)])
+
+
+def _folded(rows: Sequence[Sequence[str]], width: int) -> str:
+    """Return rows as one table, or as several with the same first column if they are too wide."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    tables: list[list[int]] = [[0]]
+    for column in range(1, len(widths)):
+        wide = sum(widths[each] + 2 for each in tables[-1]) + widths[column]
+        if width and wide > width and len(tables[-1]) > 1:
+            tables.append([0])
+        tables[-1].append(column)
+    return "\n\n".join(columns([[row[each] for each in t] for row in rows]) for t in tables)
 
 
 def headline(comparison: Comparison) -> str:
@@ -110,7 +127,9 @@ def _settings(comparison: Comparison) -> list[str]:
     for path in paths[:N_SETTINGS]:
         owners: dict[str, list[str]] = {}
         for group in comparison.groups:
-            owners.setdefault(clipped(json.dumps(group.settings[path])), []).append(group.name)
+            owners.setdefault(
+                clipped(json.dumps(group.settings[path], ensure_ascii=False)), []
+            ).append(group.name)
         each = (f"{value} in {named(names)}" for value, names in owners.items())
         lines.append(for_terminal(f"{path}: {'; '.join(each)}"))
     n_more = len(paths) - len(lines)

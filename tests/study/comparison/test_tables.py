@@ -7,6 +7,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from niwaki import compare_runs
 from niwaki.study.comparison import Comparison
 from niwaki.study.comparison.page import comparison_data
@@ -50,6 +52,20 @@ def test_evaluations_with_less_effort_are_shown_where_there_are_any(
     one = write_run(tmp_path / "one", half, efforts=[0.5] * 3)
     other = write_run(tmp_path / "other", priced(*FEW))
     assert " partial " in comparison_text(compare_runs([one, other])).splitlines()[0]
+
+
+@pytest.mark.parametrize("width", [80, 120, 10])
+def test_a_table_that_is_too_wide_goes_on_below(tmp_path: Path, width: int) -> None:
+    comparison = two_searches(tmp_path)
+    whole, folded = (comparison_text(comparison, width=w).split("\n\n") for w in (0, width))
+    tables = [table.splitlines() for table in folded[:-1]]
+    assert {table[1].split("  ")[0] for table in tables} == {"few"}
+    assert [cell for table in tables for cell in cells(table[0])[1:]] == cells(whole[0])[1:]
+    assert width == 10 or max(len(line) for table in tables for line in table) <= width
+
+
+def cells(table: str) -> list[str]:
+    return re.split(r"\s{2,}", table.splitlines()[0])
 
 
 def test_names_cannot_command_a_terminal(tmp_path: Path) -> None:
