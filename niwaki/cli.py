@@ -384,7 +384,8 @@ def compare(
     from niwaki.core.errors import ConfigError
     from niwaki.study.comparison import compare_runs
     from niwaki.study.comparison.page import write_comparison
-    from niwaki.study.comparison.tables import comparison_csv, comparison_json, comparison_text
+    from niwaki.study.comparison.records import comparison_csv, comparison_json
+    from niwaki.study.comparison.tables import comparison_text
 
     if as_json and as_csv:
         raise ConfigError("give either --json or --csv")

@@ -13,6 +13,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective, in_user_direction
 from niwaki.study.comparison.common import common_objectives
 from niwaki.study.comparison.compared_run import ComparedRun, Points, compared, points_of
+from niwaki.study.comparison.figures import Figure, figures_for
 from niwaki.study.comparison.grouping import differing, group_names, grouped
 from niwaki.study.comparison.notes import notes_on
 from niwaki.study.comparison.reading import read_runs
@@ -78,6 +79,11 @@ class Comparison:
     def runs(self) -> tuple[ComparedRun, ...]:
         """All of them, group by group."""
         return tuple(each for group in self.groups for each in group.runs)
+
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """What each run has a number of, in the order in which it is shown."""
+        return figures_for(self.objectives, followed=not self.exported)
 
     @property
     def joined(self) -> NDArray[np.float64]:

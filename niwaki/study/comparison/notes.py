@@ -44,7 +44,7 @@ def notes_on(
         *_other_code(runs),
         *_not_over(runs),
         *_nothing_counts(runs, exported=exported),
-        *(note for group in groups for note in _seeds(group)),
+        *(note for group in groups for note in (*_seeds(group), *_from_python(group))),
         *_known_before(runs),
         *_whose_values(runs, exported=exported),
     )
@@ -181,6 +181,16 @@ def _seeds(runs: Runs) -> Iterator[str]:
     for seed, names in _by(runs, seeds).items():
         if len(names) > 1:
             yield f"repeats with the same seed {seed}: {named(names)}"
+
+
+def _from_python(runs: Runs) -> Iterator[str]:
+    told = all(isinstance(each.named.settings.get("evaluator"), Mapping) for each in runs)
+    if len(runs) > 1 and not told:
+        names = named([each.name for each in runs])
+        yield (
+            "of one search by the little that runs from Python tell of their settings, and apart "
+            f"with `--apart`: {names}"
+        )
 
 
 def _known_before(runs: Runs) -> Iterator[str]:

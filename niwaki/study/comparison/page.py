@@ -7,7 +7,8 @@ from niwaki.report.comparison import ComparisonData, Curve, FrontLine, Series, b
 from niwaki.study.comparison.compared_run import EVALUATIONS, SECONDS, ComparedRun
 from niwaki.study.comparison.comparison import Comparison, Group
 from niwaki.study.comparison.figures import Figure
-from niwaki.study.comparison.tables import clipped, headline, shown_figures, told_settings
+from niwaki.study.comparison.headline import headline
+from niwaki.study.comparison.tables import clipped, shown_figures, told_settings
 from niwaki.study.report_page import write_page
 
 TITLE_END = b"niwaki comparison</title>"

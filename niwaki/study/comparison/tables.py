@@ -1,24 +1,17 @@
-"""A comparison as text for terminals, as CSV for spreadsheets, and as JSON for programs."""
+"""A comparison as text for terminals."""
 
-import csv
-import io
 import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from niwaki.core.jsonable import JSON, finite_or_none
 from niwaki.core.numerals import numeral
 from niwaki.core.wording import for_terminal
-from niwaki.study.comparison.compared_run import ComparedRun
 from niwaki.study.comparison.comparison import Comparison, Group
-from niwaki.study.comparison.figures import SHARES, Figure, figures_for, needed_for
+from niwaki.study.comparison.figures import Figure
 from niwaki.study.comparison.notes import named
 from niwaki.study.comparison.scale import REFERENCE
-from niwaki.study.comparison.spread import Spread
 from niwaki.study.tables import columns
 
 QUARTILES = {"low": "  lower quartile", "high": "  upper quartile"}
-FIXED = ("group", "run", "folder", "searcher", "seed", "running")  # of the CSV, before figures
 N_SETTINGS = 4
 WISHES = ("objectives", "constraints", "goals")
 MAX_CHARACTERS = 40
@@ -54,44 +47,13 @@ def _folded(rows: Sequence[Sequence[str]], width: int) -> str:
     return "\n\n".join(columns([[row[each] for each in t] for row in rows]) for t in tables)
 
 
-def headline(comparison: Comparison) -> str:
-    """Return in a sentence who found most, and who needed least for most of that."""
-    shares = {g.name: g.figures["share"].median for g in comparison.groups}
-    known = {name: share for name, share in shares.items() if not math.isnan(share)}
-    if not known:
-        return "No run has a model that counts so far."
-    most = max(known.values())
-    first = [name for name, share in known.items() if share == most]
-    who = " and ".join(f"'{name}'" for name in first)
-    several = any(len(g.runs) > 1 for g in comparison.groups if g.name in first)
-    median = " (median of its runs)" if several and len(first) == 1 else ""
-    found = f"{who} found {most:.1%} of the hypervolume that all found together{median}"
-    return f"{found}{_soonest(comparison)}."
-
-
-def _soonest(comparison: Comparison) -> str:
-    """Return who came first to the largest share that anyone came to, in a few words."""
-    for share in () if comparison.exported else sorted(SHARES, reverse=True):
-        needed = {g.name: g.figures[needed_for(share)].median for g in comparison.groups}
-        reached = {name: n for name, n in needed.items() if math.isfinite(n)}
-        if reached:
-            least = min(reached.values())
-            first = [f"'{name}'" for name, n in reached.items() if n == least]
-            return f"; {share:.0%} took {' and '.join(first)} {numeral(least)} evaluations"
-    return ""
-
-
 def shown_figures(comparison: Comparison) -> list[Figure]:
     """Return the figures that people are shown."""
     return [
         figure
-        for figure in _figures(comparison)
+        for figure in comparison.figures
         if not figure.shown_if_any or any(run.figures[figure.name] for run in comparison.runs)
     ]
-
-
-def _figures(comparison: Comparison) -> tuple[Figure, ...]:
-    return figures_for(comparison.objectives, followed=not comparison.exported)
 
 
 def _rows(group: Group, figures: Sequence[Figure]) -> list[list[str]]:
@@ -144,79 +106,3 @@ def told_settings(group: Group) -> list[str]:
 def clipped(text: str) -> str:
     """Return the beginning of a text for which there is no room."""
     return text if len(text) <= MAX_CHARACTERS else f"{text[: MAX_CHARACTERS - 3]}..."
-
-
-def comparison_csv(comparison: Comparison) -> str:
-    """Return one line per run: its group, where it lies, what it is, and its figures.
-
-    A cell is empty where there is no number: a best value of nothing, or evaluations that never
-    sufficed for a share.
-    """
-    names = [figure.name for figure in _figures(comparison)]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*FIXED, *names])
-    for group in comparison.groups:
-        for run in group.runs:
-            values = [finite_or_none(run.figures[name]) for name in names]
-            writer.writerow([group.name, *_identity(run).values(), *values])
-    return buffer.getvalue()
-
-
-def comparison_json(comparison: Comparison) -> dict[str, JSON]:
-    """Return a comparison as a JSON object; null stands where the CSV's cell is empty."""
-    scale, objectives = comparison.scale, comparison.objectives
-    corners = {"ideal": scale.ideal, "nadir": scale.nadir}
-    return {
-        "schema": 1,
-        "objectives": [objective.to_json() for objective in objectives],
-        "within": list(comparison.within),
-        "exported": comparison.exported,
-        "joined": {
-            "points": comparison.joined.tolist(),
-            "hypervolume": scale.volume,
-            "reference": REFERENCE,
-            **{
-                name: {
-                    o.name: finite_or_none(o.sign * value)
-                    for o, value in zip(objectives, corner.tolist(), strict=True)
-                }
-                for name, corner in corners.items()
-            },
-        },
-        "groups": [_group_json(group) for group in comparison.groups],
-        "runs": [_run_json(run, group) for group in comparison.groups for run in group.runs],
-        "notes": list(comparison.notes),
-    }
-
-
-def _group_json(group: Group) -> dict[str, JSON]:
-    return {
-        "name": group.name,
-        "runs": [run.name for run in group.runs],
-        "seeds": list(group.seeds),
-        "settings": group.settings,
-        "figures": {name: _spread_json(spread) for name, spread in group.figures.items()},
-    }
-
-
-def _spread_json(spread: Spread) -> dict[str, JSON]:
-    values = {"median": spread.median, "low": spread.low, "high": spread.high}
-    return {name: finite_or_none(value) for name, value in values.items()}
-
-
-def _run_json(run: ComparedRun, group: Group) -> dict[str, JSON]:
-    figures = {name: finite_or_none(value) for name, value in run.figures.items()}
-    return {"group": group.name, **_identity(run), "figures": figures}
-
-
-def _identity(run: ComparedRun) -> Mapping[str, JSON]:
-    """Return what the run is, as `FIXED` names it after its group."""
-    description = run.run.description
-    return {
-        "run": run.name,
-        "folder": str(run.run.folder.path),
-        "searcher": description.searcher,
-        "seed": description.seed,
-        "running": run.run.running,
-    }

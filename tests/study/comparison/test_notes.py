@@ -14,6 +14,7 @@ from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Direction, Objective
 from niwaki.study.run_lock import RunLock
 from tests.study.comparison.written import GAIN, PRICE, WEIGHT, measured, priced, write_run
+from tests.study.formulas import FormulaEvaluator, formula_study
 
 PAIRS = ((1.0, 1.0), (5.0, 5.0))
 
@@ -187,3 +188,13 @@ def test_a_goal_and_what_its_evaluations_are_shared_with_is_told(tmp_path: Path)
         "seen by the goal 'cheap': 'one'; evaluations and seconds are those that all goals of a "
         "run share"
     )
+
+
+def test_runs_from_python_are_one_search_by_the_little_that_they_tell(tmp_path: Path) -> None:
+    folders = [tmp_path / f"run-{seed}" for seed in (0, 1)]
+    for seed, folder in enumerate(folders):
+        formula_study(folder, FormulaEvaluator(), n=5, seed=seed).run()
+    (found,) = compare_runs(folders).notes
+    assert found.startswith("of one search by the little that runs from Python tell")
+    assert found.endswith("apart with `--apart`: 'run-0', 'run-1'")
+    assert compare_runs(folders, apart=True).notes == ()

@@ -11,13 +11,10 @@ import pytest
 
 from niwaki import compare_runs
 from niwaki.study.comparison import Comparison
+from niwaki.study.comparison.headline import headline
 from niwaki.study.comparison.page import comparison_data
-from niwaki.study.comparison.tables import (
-    comparison_csv,
-    comparison_json,
-    comparison_text,
-    headline,
-)
+from niwaki.study.comparison.records import comparison_csv, comparison_json
+from niwaki.study.comparison.tables import comparison_text
 from tests.study.comparison.written import priced, write_run
 
 # Of the joined front (1, 1), (9, 9) two points are 0.11 each, less what they share.
