@@ -12,6 +12,7 @@ from niwaki.core.goals import Goal
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Direction, Objective
+from niwaki.study.comparison import Comparison, compare_runs
 from niwaki.study.description import StudyDescription
 from niwaki.study.events import Asked, Baseline, Event, Final, Started, Told
 from niwaki.study.ledger import Ledger
@@ -19,6 +20,8 @@ from niwaki.study.ledger import Ledger
 GAIN = Objective("gain", Direction.MAXIMIZE)
 PRICE = Objective("price", Direction.MINIMIZE, "ms")
 WEIGHT = Objective("weight", Direction.MINIMIZE)
+# Of the joined front (1, 1), (9, 9) both points are 0.11, less what they share.
+FEW, MANY = ((1.0, 1.0),), ((0.0, 9.0), (9.0, 9.0), (1.0, 1.0))
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -97,3 +100,12 @@ def write_run(
         for event in events:
             ledger.append(event)
     return folder
+
+
+def two_searches(folder: Path) -> Comparison:
+    """Compare a search that found little, and one of three seeds that found all there is."""
+    write_run(folder / "few", priced(*FEW), config={"searcher": {"kind": "few"}})
+    for seed in (0, 1, 2):
+        more = {"searcher": {"kind": "many"}}
+        write_run(folder / f"many-{seed}", priced(*MANY), seed=seed, config=more)
+    return compare_runs([folder / name for name in ("few", "many-0", "many-1", "many-2")])
