@@ -15,7 +15,7 @@ from niwaki.study.comparison.common import common_objectives
 from niwaki.study.comparison.compared_run import ComparedRun, Points, compared, points_of
 from niwaki.study.comparison.figures import Figure, figures_for
 from niwaki.study.comparison.grouping import differing, group_names, grouped
-from niwaki.study.comparison.notes import notes_on
+from niwaki.study.comparison.notes import measured_alike, notes_on
 from niwaki.study.comparison.reading import read_runs
 from niwaki.study.comparison.scale import Scale
 from niwaki.study.comparison.spread import Band, Spread
@@ -65,6 +65,7 @@ class Comparison:
         scale: Common to all.
         within: What all fronts keep to in place of the runs' own constraints; empty for those.
         exported: Whether the models are files, and their values what these measured.
+        alike: Whether values of one name mean the same in all runs, as far as is known.
         notes: What has to be known before a conclusion is drawn, a sentence each.
     """
 
@@ -73,6 +74,7 @@ class Comparison:
     scale: Scale
     within: tuple[str, ...]
     exported: bool
+    alike: bool
     notes: tuple[str, ...]
 
     @property
@@ -160,7 +162,8 @@ def compare_runs(
         within=texts,
         exported=exported,
     )
-    return Comparison(objectives, groups, scale, texts, exported, notes)
+    alike = measured_alike([each for group in groups for each in group.runs], exported=exported)
+    return Comparison(objectives, groups, scale, texts, exported, alike, notes)
 
 
 def _others(had: Sequence[Sequence[Points]], row: int) -> Points:

@@ -50,6 +50,11 @@ def notes_on(
     )
 
 
+def measured_alike(runs: Runs, *, exported: bool) -> bool:
+    """Return whether values of one name mean the same in all runs, as far as is known."""
+    return not any(_measured_elsewhere(runs, exported=exported))
+
+
 def named(names: Sequence[str]) -> str:
     """Return names in quotes, the first few of many."""
     shown = ", ".join(f"'{name}'" for name in names[:MAX_NAMED])
