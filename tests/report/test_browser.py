@@ -76,6 +76,20 @@ def test_every_kind_of_study_draws(
     assert not re.findall("NaN|Infinity|undefined", drawn)
 
 
+def test_a_control_keeps_the_focus_when_it_changes_the_plot(page: Page, tmp_path: Path) -> None:
+    opened(page, tmp_path, study(30, FIVE))
+    page.run(
+        """(() => {
+          const control = document.querySelectorAll('.controls select')[1];
+          control.focus();
+          control.selectedIndex = 0;
+          control.dispatchEvent(new Event('change', { bubbles: true }));
+        })()"""
+    )
+    focused = "[...document.querySelectorAll('.controls select')].indexOf(document.activeElement)"
+    assert page.run(focused) == 1
+
+
 def test_every_measured_model_is_a_point(page: Page, tmp_path: Path) -> None:
     data = study(400)
     opened(page, tmp_path, data)
