@@ -78,16 +78,11 @@ def test_every_kind_of_study_draws(
 
 def test_a_control_keeps_the_focus_when_it_changes_the_plot(page: Page, tmp_path: Path) -> None:
     opened(page, tmp_path, study(30, FIVE))
-    page.run(
-        """(() => {
-          const control = document.querySelectorAll('.controls select')[1];
-          control.focus();
-          control.selectedIndex = 0;
-          control.dispatchEvent(new Event('change', { bubbles: true }));
-        })()"""
-    )
-    focused = "[...document.querySelectorAll('.controls select')].indexOf(document.activeElement)"
-    assert page.run(focused) == 1
+    control = "document.querySelectorAll('.controls button')[1]"
+    before = page.run(f"{control}.getAttribute('aria-pressed')")
+    page.run(f"{control}.focus(); {control}.click()")
+    assert page.run(f"{control}.getAttribute('aria-pressed')") != before
+    assert page.run(f"document.activeElement === {control}")
 
 
 def test_every_measured_model_is_a_point(page: Page, tmp_path: Path) -> None:
