@@ -35,7 +35,7 @@ from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget as TreeBudget
 from niwaki.study.budget import Budget
 from niwaki.study.executors.local_processes import LocalProcessExecutor, LocalProcessSettings
-from niwaki.study.run import Run
+from niwaki.study.results.run import Run
 from niwaki.study.study import Study, StudySettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.arrays import Arrays, ArraySplit

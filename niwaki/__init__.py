@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from niwaki.study.budget import Budget
     from niwaki.study.comparison import Comparison, compare_runs
     from niwaki.study.compression import CompressionRequest, compress
-    from niwaki.study.front import Front
-    from niwaki.study.run import Run, load_front
+    from niwaki.study.results.front import Front
+    from niwaki.study.results.run import Run, load_front
     from niwaki.study.study import Study, StudySettings
     from niwaki.study.wishes import GoalSettings
 
@@ -27,15 +27,15 @@ _HOMES = {
     "CompressionRequest": "niwaki.study.compression",
     "Constraint": "niwaki.core",
     "Direction": "niwaki.core",
-    "Front": "niwaki.study.front",
+    "Front": "niwaki.study.results.front",
     "GoalSettings": "niwaki.study.wishes",
     "Measurement": "niwaki.core",
     "Objective": "niwaki.core",
-    "Run": "niwaki.study.run",
+    "Run": "niwaki.study.results.run",
     "Study": "niwaki.study.study",
     "StudySettings": "niwaki.study.study",
     "compare_runs": "niwaki.study.comparison",
-    "load_front": "niwaki.study.run",
+    "load_front": "niwaki.study.results.run",
     "load_predictor": "niwaki.config.prediction",
     "study_from_config": "niwaki.config",
 }

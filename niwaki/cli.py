@@ -121,9 +121,9 @@ def search(
     from rich.console import Console
 
     from niwaki.config import build_study, read_config
-    from niwaki.study.progress import progress_for
-    from niwaki.study.report_page import write_report
-    from niwaki.study.run import Run
+    from niwaki.study.answers.report_page import write_report
+    from niwaki.study.results.run import Run
+    from niwaki.study.watching.progress import progress_for
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     with _interruptible():
@@ -137,7 +137,7 @@ def search(
     if as_json:
         _print_json({"run": str(folder), "report": str(page), **front.to_json()})
         return
-    from niwaki.study.tables import export_line, front_text
+    from niwaki.study.answers.tables import export_line, front_text
 
     _print(f"{front_text(run)}\n\nreport: {page}{export_line(run)}")
 
@@ -189,11 +189,11 @@ def compress(
 
     from niwaki.config.compression import compression_request, named_target
     from niwaki.config.reader import folder_name
+    from niwaki.study.answers.report_page import write_report
+    from niwaki.study.answers.tables import export_line, front_text
     from niwaki.study.compression import compress as compress_model
-    from niwaki.study.progress import progress_for
-    from niwaki.study.report_page import write_report
-    from niwaki.study.run import Run
-    from niwaki.study.tables import export_line, front_text
+    from niwaki.study.results.run import Run
+    from niwaki.study.watching.progress import progress_for
 
     request = compression_request(
         only=only,
@@ -230,8 +230,8 @@ def compress(
 @app.command()
 def status(run: RunPath, as_json: Json = False) -> None:
     """Show how far a search is, from any other terminal."""
-    from niwaki.study.run import Run
-    from niwaki.study.tables import status_json, status_text
+    from niwaki.study.answers.tables import status_json, status_text
+    from niwaki.study.results.run import Run
 
     snapshot = Run.read(run)
     if as_json:
@@ -251,9 +251,9 @@ def front(
 ) -> None:
     """Show the Pareto front."""
     from niwaki.core.errors import ConfigError
-    from niwaki.study.front import weights_of
-    from niwaki.study.run import Run
-    from niwaki.study.tables import front_text
+    from niwaki.study.answers.tables import front_text
+    from niwaki.study.results.front import weights_of
+    from niwaki.study.results.run import Run
 
     if as_json and as_csv:
         raise ConfigError("give either --json or --csv")
@@ -281,9 +281,9 @@ def export(
 ) -> None:
     """Write models of the front as ONNX, with cards, and verify."""
     from niwaki.core.errors import ConfigError, ExportError
-    from niwaki.study.front import KNEE, weights_of
-    from niwaki.study.run import Run
-    from niwaki.study.tables import front_text
+    from niwaki.study.answers.tables import front_text
+    from niwaki.study.results.front import KNEE, weights_of
+    from niwaki.study.results.run import Run
 
     if weigh and model != KNEE:
         raise ConfigError(f"'--weigh' says which model is the knee: give '--model {KNEE}' with it")
@@ -340,8 +340,8 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write one offline HTML page: fronts, progress, failures."""
-    from niwaki.study.report_page import write_report
-    from niwaki.study.run import Run
+    from niwaki.study.answers.report_page import write_report
+    from niwaki.study.results.run import Run
 
     page = write_report(Run.read(run, goal=goal), to)
     if as_json:
@@ -415,7 +415,7 @@ def predict(
 ) -> None:
     """Predict what candidates would measure."""
     from niwaki.config.prediction import load_predictor
-    from niwaki.study.asking import (
+    from niwaki.study.answers.asking import (
         predictions_json,
         predictions_text,
         read_candidates,

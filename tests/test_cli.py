@@ -18,9 +18,9 @@ import pytest
 from niwaki import cli
 from niwaki.core.errors import ConfigError
 from niwaki.export.bundle import read_bundle, verify_bundle
-from niwaki.study.front import Front
-from niwaki.study.run import Run, load_front
-from niwaki.study.run_lock import RunLock
+from niwaki.study.record.run_lock import RunLock
+from niwaki.study.results.front import Front
+from niwaki.study.results.run import Run, load_front
 from tests.command_line import (
     FORMULAS,
     ROOT,
@@ -212,8 +212,8 @@ def test_a_longer_budget_continues_the_same_study(call: Call, formulas: Path) ->
 
 
 def test_an_older_schema_is_refused(call: Call, formulas: Path) -> None:
-    from niwaki.study.events import Started
-    from niwaki.study.ledger import encode_line
+    from niwaki.study.record.events import Started
+    from niwaki.study.record.ledger import encode_line
 
     ledger = formulas / "trials.jsonl"
     first, _, rest = ledger.read_bytes().partition(b"\n")

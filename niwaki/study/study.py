@@ -32,22 +32,27 @@ from niwaki.spaces.described import space_to_json
 from niwaki.spaces.many import faults
 from niwaki.study.budget import Budget
 from niwaki.study.description import StudyDescription
-from niwaki.study.earlier_runs import EarlierRun, keep_earlier, read_earlier
-from niwaki.study.environment import USER_FILES, describe_environment
-from niwaki.study.events import Baseline, Note, Started
 from niwaki.study.executors.base import Executor, Job
 from niwaki.study.executors.in_process import InProcessExecutor
-from niwaki.study.finalists import Favourites, Finals, NothingExportedError, nobody
-from niwaki.study.front import Front, front_of_study
-from niwaki.study.history import SESSION, History
-from niwaki.study.ledger import Ledger
-from niwaki.study.notices import forwarded
-from niwaki.study.observer import Observer, Silence
-from niwaki.study.recorder import Recorder
-from niwaki.study.run_folder import RunFolder, config_hash
-from niwaki.study.search_loop import SearchLoop
-from niwaki.study.soundness import whole_for_any
-from niwaki.study.vetting import require_answers, require_declared, vetted_baseline, vetted_cheap
+from niwaki.study.record.environment import USER_FILES, describe_environment
+from niwaki.study.record.events import Baseline, Note, Started
+from niwaki.study.record.history import SESSION, History
+from niwaki.study.record.ledger import Ledger
+from niwaki.study.record.recorder import Recorder
+from niwaki.study.record.run_folder import RunFolder, config_hash
+from niwaki.study.record.soundness import whole_for_any
+from niwaki.study.results.front import Front, front_of_study
+from niwaki.study.steps.earlier_runs import EarlierRun, keep_earlier, read_earlier
+from niwaki.study.steps.finalists import Favourites, Finals, NothingExportedError, nobody
+from niwaki.study.steps.search_loop import SearchLoop
+from niwaki.study.steps.vetting import (
+    require_answers,
+    require_declared,
+    vetted_baseline,
+    vetted_cheap,
+)
+from niwaki.study.watching.notices import forwarded
+from niwaki.study.watching.observer import Observer, Silence
 from niwaki.study.wishes import GoalSettings, require_goals, require_wishes, wished_goals
 
 SearcherFactory: TypeAlias = Callable[[Problem], Searcher]

@@ -12,11 +12,11 @@ from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.measurement import Measurement, Trial
 from niwaki.search.optuna_sampler import OptunaSearcher
 from niwaki.search.surrogate import Surrogate
+from niwaki.study.answers.report_page import write_report
+from niwaki.study.answers.tables import status_json, status_text
 from niwaki.study.budget import Budget
-from niwaki.study.report_page import write_report
-from niwaki.study.run import Run
+from niwaki.study.results.run import Run
 from niwaki.study.study import SearcherFactory, Study, StudySettings
-from niwaki.study.tables import status_json, status_text
 from niwaki.study.wishes import GoalSettings
 from tests.report.test_page import payload_of
 from tests.study.climbing import SCHEDULERS, ClimbingEvaluator

@@ -16,7 +16,7 @@ from niwaki.study.comparison.reading import NamedRun
 from niwaki.study.comparison.scale import Scale
 from niwaki.study.comparison.spread import Steps
 from niwaki.study.comparison.trace import Trace
-from niwaki.study.run import Run
+from niwaki.study.results.run import Run
 
 Points: TypeAlias = "set[tuple[float, ...]]"
 EVALUATIONS, SECONDS = "evaluations", "seconds"  # along which a run is followed

@@ -6,7 +6,7 @@ from itertools import takewhile
 
 from niwaki.core.jsonable import JSON, canonical_json
 from niwaki.study.comparison.reading import NamedRun
-from niwaki.study.environment import USER_FILES, changed_fields
+from niwaki.study.record.environment import USER_FILES, changed_fields
 
 _SEPARATORS = "-_. /="
 

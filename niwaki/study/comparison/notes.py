@@ -7,8 +7,8 @@ from niwaki.core.jsonable import canonical_json
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import Objective
 from niwaki.study.comparison.compared_run import ComparedRun
-from niwaki.study.environment import changed_fields
-from niwaki.study.run import Run
+from niwaki.study.record.environment import changed_fields
+from niwaki.study.results.run import Run
 
 Runs: TypeAlias = Sequence[ComparedRun]
 

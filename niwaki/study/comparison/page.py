@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 from niwaki.report.comparison import ComparisonData, Curve, FrontLine, Series, build_comparison
+from niwaki.study.answers.report_page import write_page
 from niwaki.study.comparison.compared_run import EVALUATIONS, SECONDS, ComparedRun
 from niwaki.study.comparison.comparison import Comparison, Group
 from niwaki.study.comparison.figures import Figure
 from niwaki.study.comparison.headline import headline
 from niwaki.study.comparison.tables import clipped, shown_figures, told_settings
-from niwaki.study.report_page import write_page
 
 TITLE_END = b"niwaki comparison</title>"
 N_SETTINGS = 2

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import JSON
-from niwaki.study.run import Run
-from niwaki.study.run_folder import given, without
+from niwaki.study.record.run_folder import given, without
+from niwaki.study.results.run import Run
 
 OWN_SETTINGS = ("name", "seed")  # what may differ between runs of one search
 

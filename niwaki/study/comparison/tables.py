@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from niwaki.core.numerals import numeral
 from niwaki.core.wording import for_terminal
+from niwaki.study.answers.tables import columns
 from niwaki.study.comparison.comparison import Comparison, Group
 from niwaki.study.comparison.figures import Figure
 from niwaki.study.comparison.notes import named
 from niwaki.study.comparison.scale import REFERENCE
-from niwaki.study.tables import columns
 
 QUARTILES = {"low": "  lower quartile", "high": "  upper quartile"}
 N_SETTINGS = 4

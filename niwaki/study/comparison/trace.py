@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Objective, minimised
 from niwaki.core.pareto import non_dominated
-from niwaki.study.growth import counts
-from niwaki.study.run import Run
+from niwaki.study.results.growth import counts
+from niwaki.study.results.run import Run
 
 
 @dataclass(frozen=True)

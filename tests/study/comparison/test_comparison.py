@@ -15,7 +15,7 @@ from niwaki.core.measurement import Status
 from niwaki.core.objectives import minimised
 from niwaki.study.comparison import ComparedRun, Comparison
 from niwaki.study.comparison.figures import SHARES, needed_for
-from niwaki.study.run import Run
+from niwaki.study.results.run import Run
 from tests.study.comparison.written import GAIN, PRICE, WEIGHT, measured, priced, write_run
 from tests.study.formulas import FormulaEvaluator, formula_study
 

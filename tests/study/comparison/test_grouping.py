@@ -9,7 +9,7 @@ import pytest
 from niwaki.core.jsonable import JSON
 from niwaki.study.comparison.grouping import differing, group_names, grouped
 from niwaki.study.comparison.reading import NamedRun, read_runs
-from niwaki.study.run import Run
+from niwaki.study.results.run import Run
 from tests.study.comparison.written import priced, write_run
 
 TOLD = priced((1.0, 1.0))

@@ -12,7 +12,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.goals import Goal
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Direction, Objective
-from niwaki.study.run_lock import RunLock
+from niwaki.study.record.run_lock import RunLock
 from tests.study.comparison.written import GAIN, PRICE, WEIGHT, measured, priced, write_run
 from tests.study.formulas import FormulaEvaluator, formula_study
 

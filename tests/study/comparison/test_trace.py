@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from niwaki.study.comparison.trace import exported_trace_of, trace_of
-from niwaki.study.front import front_of
-from niwaki.study.run import Run
+from niwaki.study.results.front import front_of
+from niwaki.study.results.run import Run
 from tests.study.comparison.written import GAIN, PRICE, WEIGHT, measured, priced, write_run
 from tests.study.formulas import FormulaEvaluator, formula_study
 

@@ -14,8 +14,8 @@ from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Direction, Objective
 from niwaki.study.comparison import Comparison, compare_runs
 from niwaki.study.description import StudyDescription
-from niwaki.study.events import Asked, Baseline, Event, Final, Started, Told
-from niwaki.study.ledger import Ledger
+from niwaki.study.record.events import Asked, Baseline, Event, Final, Started, Told
+from niwaki.study.record.ledger import Ledger
 
 GAIN = Objective("gain", Direction.MAXIMIZE)
 PRICE = Objective("price", Direction.MINIMIZE, "ms")
