@@ -133,13 +133,14 @@ def search(
         front = study.run()
     folder = runs / settings.name
     run = Run.read(folder)
-    page = write_report(run)
     if as_json:
+        page = write_report(run)
         _print_json({"run": str(folder), "report": str(page), **front.to_json()})
         return
     from niwaki.study.answers.tables import export_line, front_text
 
-    _print(f"{front_text(run)}\n\nreport: {page}{export_line(run)}")
+    _print(front_text(run))
+    _print(f"\nreport: {write_report(run)}{export_line(run)}")
 
 
 @app.command()

@@ -136,7 +136,8 @@ class Constraint:
         if not math.isfinite(reference):
             raise ConfigError(
                 f"constraint '{self.text}' is relative to the baseline, which has no value "
-                f"'{self.name}'; it has {', '.join(sorted(baseline)) or 'none'}"
+                f"'{self.name}'; it has {', '.join(sorted(baseline)) or 'none'}. Give a number, or "
+                "let the baseline be another candidate"
             )
         limit = self.scale * reference + self.offset
         if not math.isfinite(limit):

@@ -159,8 +159,8 @@ class Evaluator(ABC):
         """Return all values.
 
         What cannot be measured may be left out, with the reason: it has then failed for whoever
-        wants that value. May raise anything: the executor turns an exception into a failed
-        measurement.
+        wants that value. What is not finite has failed altogether. May raise anything: the executor
+        turns an exception into a failed measurement.
 
         Args:
             candidate: Valid in the evaluator's space.

@@ -10,10 +10,11 @@ import pytest
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.measurement import Measurement, Trial
+from niwaki.search.base import Problem, Searcher
 from niwaki.search.optuna_sampler import OptunaSearcher
 from niwaki.search.surrogate import Surrogate
 from niwaki.study.answers.report_page import write_report
-from niwaki.study.answers.tables import status_json, status_text
+from niwaki.study.answers.tables import front_text, status_json, status_text
 from niwaki.study.budget import Budget
 from niwaki.study.results.run import Run
 from niwaki.study.study import SearcherFactory, Study, StudySettings
@@ -92,9 +93,45 @@ def test_it_gets_more_effort_for_the_goal_that_can_use_it(scheduler: str, tmp_pa
     evaluator = ClimbingGapsEvaluator()
     make = SCHEDULERS[scheduler]
     Study(tmp_path / "run", evaluator, BREEDING, settings, make_scheduler=make).run()
-    full = Run.read(tmp_path / "run").history.full_trials
-    has_price = ["price" in trial.measurement.values for trial in full]
+    run = Run.read(tmp_path / "run")
+    has_price = ["price" in trial.measurement.values for trial in run.history.full_trials]
     assert any(has_price) and not all(has_price)
+    payload = payload_of(write_report(run).read_text(encoding="utf-8"))
+    assert [goal["name"] for goal in payload["goals"]] == list(DEVICES)
+
+
+class Unpriced(GapsEvaluator):
+    """Nothing has a price."""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        found = super().evaluate(candidate, fidelity=fidelity, seed=seed)
+        values = {name: value for name, value in found.values.items() if name != "price"}
+        return replace(found, values=values, reason=WHY)
+
+
+def test_a_front_that_nothing_can_be_on_says_why(tmp_path: Path) -> None:
+    goals_study(tmp_path / "run", Unpriced(), goals=DEVICES, n=8).run()
+    said = front_text(Run.read(tmp_path / "run", goal="cheap"))
+    failed = "8 evaluations with full effort failed, the last one because"
+    assert said == f"the front is empty: {failed} {WHY}"
+
+
+def test_what_an_earlier_run_lacks_here_and_there_still_bounds_what_it_had(tmp_path: Path) -> None:
+    goals_study(tmp_path / "earlier", GapsEvaluator(), goals=DEVICES, n=30).run()
+    within = GoalSettings(("gain", "price"), ("price <= 40",))
+    problems: list[Problem] = []
+
+    def make(problem: Problem) -> Searcher:
+        problems.append(problem)
+        return BREEDING(problem)
+
+    settings = StudySettings(
+        goals={"cheap": within}, budget=Budget(3), learn_from=[tmp_path / "earlier"]
+    )
+    Study(tmp_path / "run", GapsEvaluator(), make, settings).run()
+    found = {t.candidate: t.measurement.values for t in told(tmp_path / "earlier")}
+    known = [found[each] for each in problems[0].initial if each in found]
+    assert known and all(values.get("price", 99.0) <= 40.0 for values in known)
 
 
 def test_a_goal_says_how_many_it_cannot_use(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """From a run folder to its report page."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from niwaki.core.errors import ConfigError
@@ -30,7 +30,8 @@ def write_report(run: Run, to: Path | None = None) -> Path:
         ConfigError: If there is a file already that is no report.
         RunFolderError: If it cannot be written.
     """
-    text = build_report(*map(report_data, run.goals or (run,)))
+    shown = _shown(run)
+    text = build_report(*(report_data(each, shown) for each in run.goals or (run,)))
     return write_page(to or run.folder.report(goal=run.goal), text, TITLE_END)
 
 
@@ -71,12 +72,17 @@ def _require_own_or_nothing(page: Path, title_end: bytes) -> None:
         )
 
 
-def report_data(run: Run) -> ReportData:
-    """Return what the report shows of a run."""
+def report_data(run: Run, shown: Sequence[int] | None = None) -> ReportData:
+    """Return what the report shows of a run.
+
+    Args:
+        run: As a whole, or as one of its goals sees it.
+        shown: Rows of its trials, alike for all goals; those that `run` counts if not given.
+    """
     history, description, front = run.history, run.description, run.front
     knee, chosen = front.knee, front.chosen
     sessions = run.folder.sessions()
-    shown = [row for row, trial in enumerate(history.trials) if _belongs(trial)]
+    shown = _shown(run) if shown is None else shown
     return ReportData(
         study=description.name,
         goal=run.goal,
@@ -132,6 +138,10 @@ def _repeat_command(run: Run) -> str:
         return ""
     name = f"{run.description.name}-again"
     return f"niwaki search {shlex.quote(str(path))} --name {shlex.quote(name)}"
+
+
+def _shown(run: Run) -> list[int]:
+    return [row for row, trial in enumerate(run.history.trials) if _belongs(trial)]
 
 
 def _belongs(trial: Trial) -> bool:

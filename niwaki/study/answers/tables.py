@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from niwaki.core.constraints import Bound
 from niwaki.core.jsonable import JSON
+from niwaki.core.measurement import Status
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import Objective
 from niwaki.core.reasons import ReasonCounts
@@ -55,6 +56,12 @@ def _front_or_why(run: Run) -> str:
     if finals:
         names = ", ".join(dict.fromkeys(bound.name for bound in run.front_bounds))
         return f"the front is empty: no exported model has {names}"
+    failed = [t for t in run.history.full_trials if t.measurement.status is Status.FAILED]
+    if failed:
+        return (
+            f"the front is empty: {len(failed)} evaluations with full effort failed, the last one "
+            f"because {failed[-1].measurement.cause}"
+        )
     return "the front is empty: no model has been measured with full effort yet"
 
 

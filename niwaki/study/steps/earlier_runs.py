@@ -165,7 +165,7 @@ def _read(path: str, place: Path, space: Space, constraints: Sequence[Constraint
         for trial, (own, fault) in zip(measured, found, strict=True)
         if not fault
     )
-    names = set.intersection(*(set(trial.measurement.values) for trial in usable))
+    names = set[str]().union(*(trial.measurement.values for trial in usable))
     bounds = run.history.bounds([each for each in constraints if each.name in names])
     search = Earlier(run.description.objectives, bounds, usable)
     ignored = tuple(each for each in constraints if each.name not in names)
