@@ -1,21 +1,20 @@
 """Policies of a super-network's tasks: what matters to each, and what its networks cost alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError
 from niwaki.search.policies import PolicySettings, TaskPolicies
-from niwaki.spaces.slimmable.layout import Layer
-from niwaki.spaces.slimmable.space import SlimmableSpace
+from niwaki.spaces.super_network.space import ElasticSpace, SharedLayer
 
 
-def task_policies(architectures: SlimmableSpace, settings: PolicySettings) -> TaskPolicies:
+def task_policies(architectures: ElasticSpace, settings: PolicySettings) -> TaskPolicies:
     """Return policies of all tasks over the architectures, at equal odds.
 
-    A network costs its multiply-accumulates without the decoders of other tasks.
+    A network costs the multiply-accumulates of what serves the task.
     """
-    tasks = [head.task for head in architectures.shape.heads]
+    tasks = architectures.tasks
     largest = _macs(architectures, architectures.largest, tasks)
 
     def relative_costs(candidate: Candidate) -> Mapping[str, float]:
@@ -46,17 +45,17 @@ def restore_policies(policies: TaskPolicies, checkpoint: Mapping[str, Any]) -> N
     policies.restore(checkpoint["policies"])
 
 
-def _served(space: SlimmableSpace, candidate: Candidate, task: str) -> tuple[Layer, ...]:
+def _served(space: ElasticSpace, candidate: Candidate, task: str) -> tuple[SharedLayer, ...]:
     """Return the layers of a candidate's network that answers one task alone."""
     return tuple(layer for layer in space.layer_table(candidate) if layer.serves(task))
 
 
-def _macs(space: SlimmableSpace, candidate: Candidate, tasks: list[str]) -> dict[str, int]:
+def _macs(space: ElasticSpace, candidate: Candidate, tasks: Sequence[str]) -> dict[str, int]:
     layers = space.layer_table(candidate)
     return {task: sum(each.macs for each in layers if each.serves(task)) for task in tasks}
 
 
-def _shaping(space: SlimmableSpace, task: str) -> frozenset[str]:
+def _shaping(space: ElasticSpace, task: str) -> frozenset[str]:
     """Return the paths of the decisions that change the network of one task."""
     whole = _served(space, space.largest, task)
     return frozenset(
@@ -67,6 +66,6 @@ def _shaping(space: SlimmableSpace, task: str) -> frozenset[str]:
     )
 
 
-def _with(space: SlimmableSpace, path: str, option: Value) -> Candidate:
+def _with(space: ElasticSpace, path: str, option: Value) -> Candidate:
     """Return the largest candidate, but for one decision."""
     return space.canonical({**space.largest.decisions, path: option})

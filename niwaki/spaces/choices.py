@@ -30,11 +30,18 @@ class Choice:
         path: Stable, readable name: `encoder.stage1.width`.
         options: Distinct values; at least one.
         when: Conditions on earlier choices; all must hold for this one to be active.
+        when_any: More of them, of which one must hold; none if nothing more is asked for.
     """
 
     path: str
     options: tuple[Value, ...]
     when: tuple[Condition, ...] = ()
+    when_any: tuple[Condition, ...] = ()
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All conditions that are looked at."""
+        return self.when + self.when_any
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class ChoiceSpace(EnumerableSpace):
 
     @cached_property
     def switches(self) -> frozenset[str]:
-        return frozenset(condition.path for choice in self.choices for condition in choice.when)
+        return frozenset(c.path for choice in self.choices for c in choice.conditions)
 
     @cached_property
     def size(self) -> int:
@@ -99,7 +106,7 @@ class ChoiceSpace(EnumerableSpace):
         # Walk the choices once, merging partial decisions that no later condition tells apart.
         wanted = frozenset(paths)
         order = _switches_late(self.choices)
-        last_look = {c.path: i for i, choice in enumerate(order) for c in choice.when}
+        last_look = {c.path: i for i, choice in enumerate(order) for c in choice.conditions}
         states: dict[frozenset[tuple[str, Value]], int] = {frozenset(): 1}
         for position, choice in enumerate(order):
             grown: dict[frozenset[tuple[str, Value]], int] = {}
@@ -130,7 +137,7 @@ def _switches_late(choices: Sequence[Choice]) -> list[Choice]:
     by_path = {choice.path: choice for choice in choices}
     lookers: dict[str, list[Choice]] = {path: [] for path in by_path}
     for choice in choices:
-        for condition in choice.when:
+        for condition in choice.conditions:
             lookers[condition.path].append(choice)
     ordered: dict[str, Choice] = {}
     due = [choice for choice in reversed(choices) if not lookers[choice.path]]
@@ -138,7 +145,7 @@ def _switches_late(choices: Sequence[Choice]) -> list[Choice]:
         choice = due.pop()
         if choice.path in ordered:
             continue
-        missing = [by_path[c.path] for c in choice.when if c.path not in ordered]
+        missing = [by_path[c.path] for c in choice.conditions if c.path not in ordered]
         if missing:
             due += [choice, *missing]
         else:
@@ -149,9 +156,14 @@ def _switches_late(choices: Sequence[Choice]) -> list[Choice]:
 
 def _active(choice: Choice, decided: Mapping[str, Value]) -> bool:
     for condition in choice.when:
-        if condition.path not in decided or decided[condition.path] not in condition.values:
+        if not holds(condition, decided):
             return False
-    return True
+    return not choice.when_any or any(holds(each, decided) for each in choice.when_any)
+
+
+def holds(condition: Condition, decided: Mapping[str, Value]) -> bool:
+    """Whether a condition holds of what is decided."""
+    return condition.path in decided and decided[condition.path] in condition.values
 
 
 def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
@@ -164,7 +176,7 @@ def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
         raise SpaceError(f"{where} repeats an option: {list(choice.options)}")
     if not all(_finite(option) for option in choice.options):
         raise SpaceError(f"{where} has an option that is not finite: {list(choice.options)}")
-    for condition in choice.when:
+    for condition in choice.conditions:
         if condition.path not in earlier:
             raise SpaceError(
                 f"{where} depends on '{condition.path}', which is not an earlier choice: "

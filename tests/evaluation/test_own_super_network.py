@@ -1,0 +1,64 @@
+"""A super-network of one's own, in a file of one's own, is searched like those of niwaki."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from niwaki import load_front
+from niwaki.config.build import build_evaluator
+from niwaki.config.reader import parse_config
+from niwaki.core.errors import ConfigError
+from niwaki.export.bundle import read_bundle, verify_bundle
+from tests.command_line import ROOT, TINY, niwaki, write_config
+
+FILE = ROOT / "tests" / "evaluation" / "own_super_network.py"
+
+
+def shades(folder: Path) -> dict[str, Any]:
+    """Write images of which one channel is bright and one is dark; return the section `data`."""
+    rng = np.random.default_rng(0)
+    bright = rng.integers(3, size=120)
+    dark = (bright + rng.integers(1, 3, size=120)) % 3
+    images = rng.normal(120.0, 20.0, size=(120, 8, 8, 3))
+    images[np.arange(120), :, :, bright] += 60.0
+    images[np.arange(120), :, :, dark] -= 60.0
+    pixels = np.clip(images, 0, 255).astype(np.uint8)
+    np.savez(folder / "shades.npz", inputs=pixels, bright=bright, dark=dark)
+    task = {"kind": "classification", "classes": 3}
+    return {"kind": "npz", "path": "shades.npz", "tasks": {"bright": task, "dark": task}}
+
+
+def test_it_is_trained_searched_exported_and_verified(tmp_path: Path) -> None:
+    own = {"epochs": 4, "batch_size": 10, "n_random": 2, "policies": {"warmup": 0.2}}
+    training = {**TINY["evaluator"]["training"], **own}
+    config = write_config(
+        tmp_path / "c.yaml",
+        {name: TINY[name] for name in TINY if name != "objectives"},
+        data=shades(tmp_path),
+        space={"kind": f"{FILE}:TowerSettings", "n_towers": 4},
+        evaluator={**TINY["evaluator"], "training": training},
+        goals={
+            "dark": {"task": "dark", "objectives": ["dark_accuracy", "dark_macs"]},
+            "all": {"objectives": ["mean_skill", "latency_ms"]},
+        },
+        budget={"evaluations": 8},
+    )
+    done = niwaki("search", str(config), "--name", "own", cwd=tmp_path)
+    assert done.code == 0, done.err
+    run = tmp_path / "runs" / "own"
+    assert len(load_front(run, goal="all"))
+    exported = [path.parent for path in (run / "artifacts").glob("dark-*/model.onnx")]
+    assert exported
+    for folder in exported:
+        card = read_bundle(folder).card
+        assert [task.name for task in card.tasks] == ["dark"]
+        assert verify_bundle(folder).passed
+        assert card.metrics["test"]["dark_accuracy"] > 0.6
+
+
+def test_a_space_without_a_super_network_is_told_what_it_lacks() -> None:
+    config = parse_config({**TINY, "space": {"kind": "einspace"}})
+    with pytest.raises(ConfigError, match=r"`elastic_family\(input_shape, heads\)`, or the eval"):
+        build_evaluator(config, notify=lambda _: None)
