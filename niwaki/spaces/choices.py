@@ -104,21 +104,16 @@ class ChoiceSpace(EnumerableSpace):
 
     def projections(self, paths: Collection[str]) -> list[tuple[Candidate, int]]:
         # Walk the choices once, merging partial decisions that no later condition tells apart.
-        wanted = frozenset(paths)
-        order = _switches_late(self.choices)
-        last_look = {c.path: i for i, choice in enumerate(order) for c in choice.conditions}
+        order = min((self.choices, _switches_late(self.choices)), key=_most_waiting)
         states: dict[frozenset[tuple[str, Value]], int] = {frozenset(): 1}
         for position, choice in enumerate(order):
+            kept = _told_apart(order[: position + 1], order[position + 1 :], frozenset(paths))
             grown: dict[frozenset[tuple[str, Value]], int] = {}
             for state, n in states.items():
                 active = _active(choice, dict(state))
                 for option in choice.options if active else (None,):
                     items = state | {(choice.path, option)} if active else state
-                    merged = frozenset(
-                        item
-                        for item in items
-                        if item[0] in wanted or last_look.get(item[0], -1) > position
-                    )
+                    merged = frozenset(kept[item] for item in items if item in kept)
                     grown[merged] = grown.get(merged, 0) + n
             states = grown
         return [(Candidate.of(state), n) for state, n in states.items()]
@@ -152,6 +147,39 @@ def _switches_late(choices: Sequence[Choice]) -> list[Choice]:
             ordered[choice.path] = choice
             due += reversed(lookers[choice.path])
     return list(ordered.values())
+
+
+def _most_waiting(order: Sequence[Choice]) -> float:
+    """Return how many states there are at once, about, if choices are walked in this order."""
+    last_look = {c.path: i for i, choice in enumerate(order) for c in choice.conditions}
+    waiting = [0.0] * (len(order) + 1)
+    for position, choice in enumerate(order):
+        for later in range(position, last_look.get(choice.path, -1)):
+            waiting[later] += math.log(len(choice.options))
+    return max(waiting)
+
+
+def _told_apart(
+    decided: Sequence[Choice], later: Sequence[Choice], wanted: frozenset[str]
+) -> dict[tuple[str, Value], tuple[str, Value]]:
+    """Return, for each option of a decided choice, one that stands for it in what comes later.
+
+    Options that no condition tells apart share one. Choices that nothing looks at are left out.
+    """
+    looks: dict[str, list[tuple[Value, ...]]] = {}
+    for choice in later:
+        for condition in choice.conditions:
+            looks.setdefault(condition.path, []).append(condition.values)
+    found: dict[tuple[str, Value], tuple[str, Value]] = {}
+    for choice in decided:
+        if choice.path not in wanted and choice.path not in looks:
+            continue
+        alike: dict[object, Value] = {}
+        for option in choice.options:
+            seen = tuple(option in values for values in looks.get(choice.path, ()))
+            same = option if choice.path in wanted else seen
+            found[choice.path, option] = (choice.path, alike.setdefault(same, option))
+    return found
 
 
 def _active(choice: Choice, decided: Mapping[str, Value]) -> bool:

@@ -48,11 +48,15 @@ class PrecisionSpace(DependentSpace):
         own = self.architecture
         if earlier != {ARCHITECTURE: own} or not isinstance(own, LayeredChoices):
             return None
-        precisions = tuple(
-            Choice(f"{QUANTIZATION}/{layer}", self.precisions, when_any=conditions)
-            for layer, conditions in own.layer_conditions.items()
-        )
-        return ChoiceSpace(own.choices.choices + precisions).size
+        # Each precision behind the last decision that it hangs on, so that few are kept in mind.
+        place = {choice.path: number for number, choice in enumerate(own.choices.choices, 1)}
+        behind: list[list[Choice]] = [[] for _ in range(len(place) + 1)]
+        for layer, conditions in own.layer_conditions.items():
+            precision = Choice(f"{QUANTIZATION}/{layer}", self.precisions, when_any=conditions)
+            behind[max((place[each.path] for each in conditions), default=0)].append(precision)
+        for choice, precisions in zip(own.choices.choices, behind[1:], strict=True):
+            behind[0] += [choice, *precisions]
+        return ChoiceSpace(tuple(behind[0])).size
 
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         return self._everywhere.encode(candidates)
