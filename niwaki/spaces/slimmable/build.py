@@ -61,16 +61,16 @@ class VectorDecoder(nn.Module):
     The maximum, not the mean: what a task asks about may be small, and a mean would drown it.
     """
 
-    def __init__(self, layers: Mapping[str, Layer], path: str, layout: Layout) -> None:
+    def __init__(self, layers: Mapping[str, Layer], path: str, side: tuple[int, int]) -> None:
         super().__init__()
         enter, leave = layers[f"{path}.enter"], layers[f"{path}.leave"]
-        self.pool = nn.MaxPool2d(side_after(layout, len(layout.stages)))
+        self.pool = nn.MaxPool2d(side)
         self.enter = nn.Linear(enter.n_inputs, enter.n_outputs)
         self.act = nn.ReLU()
         self.leave = nn.Linear(leave.n_inputs, leave.n_outputs)
 
     def forward(self, features: list[Tensor]) -> Tensor:
-        """Map the stages' features to (B, n_outputs)."""
+        """Map features, of which the last are the deepest, to (B, n_outputs)."""
         pooled = self.pool(features[-1]).flatten(1)  # (B, C)
         y: Tensor = self.leave(self.act(self.enter(pooled)))
         return y
@@ -135,7 +135,7 @@ class MultiTaskNetwork(MultiTaskModule):
 def _decoder(head: Head, layers: Mapping[str, Layer], layout: Layout) -> nn.Module:
     path = f"decoders.{head.task}"
     if head.kind is HeadKind.VECTOR:
-        return VectorDecoder(layers, path, layout)
+        return VectorDecoder(layers, path, side_after(layout, len(layout.stages)))
     return MapDecoder(layers, path, layout)
 
 
