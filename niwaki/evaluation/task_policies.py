@@ -6,7 +6,7 @@ from typing import Any
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError
 from niwaki.search.policies import PolicySettings, TaskPolicies
-from niwaki.spaces.super_network.space import ElasticSpace, SharedLayer
+from niwaki.spaces.super_network.space import ElasticSpace
 
 
 def task_policies(architectures: ElasticSpace, settings: PolicySettings) -> TaskPolicies:
@@ -45,9 +45,12 @@ def restore_policies(policies: TaskPolicies, checkpoint: Mapping[str, Any]) -> N
     policies.restore(checkpoint["policies"])
 
 
-def _served(space: ElasticSpace, candidate: Candidate, task: str) -> tuple[SharedLayer, ...]:
-    """Return the layers of a candidate's network that answers one task alone."""
-    return tuple(layer for layer in space.layer_table(candidate) if layer.serves(task))
+def _served(
+    space: ElasticSpace, candidate: Candidate, task: str
+) -> tuple[tuple[str, int, int, int], ...]:
+    """Return the layers of a candidate's network that answers one task alone, as it has them."""
+    layers = (layer for layer in space.layer_table(candidate) if layer.serves(task))
+    return tuple((each.path, each.n_outputs, each.params, each.macs) for each in layers)
 
 
 def _macs(space: ElasticSpace, candidate: Candidate, tasks: Sequence[str]) -> dict[str, int]:
