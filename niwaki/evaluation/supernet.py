@@ -166,7 +166,7 @@ class SupernetEvaluator(DeployedEvaluator):
         settings = self._settings.training.policies
         if settings is None:
             return ()
-        policies = task_policies(self.architectures, settings)
+        policies = task_policies(self.family, settings)
         restore_policies(policies, load_checkpoint(self._in_folder(CHECKPOINT)))
         n, rng = settings.n_candidates, stream(self._seed, "policies", "initial")
         return tuple(c for task in policies.tasks for c in policies.candidates(task, n, rng))

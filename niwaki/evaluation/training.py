@@ -123,7 +123,7 @@ class SuperNetworkTraining:
         self._losses = task_losses(data)
         own = settings.policies
         self._space = family.space
-        self.policies = None if own is None else task_policies(family.space, own)
+        self.policies = None if own is None else task_policies(family, own)
         self.epochs_done = 0
         n_steps = n_batches(data[SplitName.TRAIN], settings.batch_size)
         self._n_steps = n_steps * settings.epochs

@@ -18,14 +18,17 @@ from niwaki.evaluation.scratch_training import RecipeSettings
 from niwaki.evaluation.supernet import SupernetEvaluator
 from niwaki.evaluation.task_policies import task_policies
 from niwaki.export.bundle import read_bundle, verify_bundle
-from niwaki.search.policies import PolicySettings
+from niwaki.search.policies import PolicySettings, TaskPolicies
 from niwaki.spaces.multi_resolution import MultiResolutionSettings
+from niwaki.spaces.multi_resolution.family import MultiResolutionFamily
 from niwaki.spaces.precision import FP32, INT8
+from niwaki.spaces.walks import every_candidate
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
 from tests.command_line import TINY, niwaki, write_config
 from tests.evaluation.conftest import TRAINING, make_evaluator
+from tests.spaces.multi_resolution.networks import DEPTH, DIGIT, SEGMENTATION, tiny_space
 
 SPACE = MultiResolutionSettings(
     channels=(8, 12, 16),
@@ -125,8 +128,8 @@ def test_candidates_that_differ_for_others_are_one_network_of_a_task(
 
 
 def test_policies_know_what_matters_to_a_task(data: TaskData) -> None:
-    space = elastic_family_of(SPACE, data).space
-    policies = task_policies(space, PolicySettings())
+    family = elastic_family_of(SPACE, data)
+    space, policies = family.space, task_policies(family, PolicySettings())
     least = {choice.path: choice.options[0] for choice in space.choices.choices}
     for path, expected in (
         ("stage1.path1.block0.hidden", [True, True, True]),  # fused into both ends
@@ -139,6 +142,33 @@ def test_policies_know_what_matters_to_a_task(data: TaskData) -> None:
         assert slopes.any(axis=1).tolist() == expected, path
         cheaper = [policies.relative_cost(task, changed) < 1.0 for task in policies.tasks]
         assert cheaper == expected, path
+
+
+def test_what_reaches_others_only_has_no_part_in_what_a_task_learns() -> None:
+    """Over all networks, weights are 1 on average, and make odds those of each task alone."""
+    family = MultiResolutionFamily(tiny_space(DIGIT, SEGMENTATION, DEPTH, n_paths=3, n_stages=1))
+    networks = list(every_candidate(family.space))
+    policies = unlike(task_policies(family, PolicySettings()), seed=0)
+    codes = family.space.encode(networks)  # (n, d)
+    chances = np.exp(np.log(policies.probabilities) @ codes.T)  # (T, n)
+    weights = np.array([policies.weights([network]) for network in networks])  # (n, T)
+    np.testing.assert_allclose(chances.mean(axis=0) @ weights, 1.0)
+    for task, name in enumerate(TASKS):
+        alone = family.alone(name).space
+        own = [alone.canonical(network.decisions) for network in networks]
+        drawn = chances.mean(axis=0) * weights[:, task]
+        shares = np.exp(np.log(policies.probabilities[task]) @ family.space.encode(own).T)
+        for network in set(own):
+            there = np.array([each == network for each in own])
+            assert drawn[there].sum() == pytest.approx(shares[there][0])
+
+
+def unlike(policies: TaskPolicies, *, seed: int) -> TaskPolicies:
+    """Give policies odds of their own."""
+    state = policies.state()
+    shape = np.array(state["logits"]).shape
+    policies.restore({**state, "logits": np.random.default_rng(seed).normal(size=shape).tolist()})
+    return policies
 
 
 def test_they_are_trained_from_scratch_too_and_quantized(

@@ -44,7 +44,7 @@ def policies_of(run: SuperNetworkTraining) -> TaskPolicies:
 @pytest.fixture
 def policies(data: TaskData) -> TaskPolicies:
     """Return policies of the three tasks of the scenes, at equal odds."""
-    return task_policies(elastic_family_of(SPACE, data).space, POLICIES)
+    return task_policies(elastic_family_of(SPACE, data), POLICIES)
 
 
 @pytest.mark.parametrize(
