@@ -145,9 +145,9 @@ class TowerSuperNetwork(SuperNetwork):
     def __init__(self, space: TowerSpace, generator: torch.Generator) -> None:
         super().__init__()
         self.space, self._full = space, Towers(space, range(space.n_towers))
-        for parameter in self._full.parameters():
-            if parameter.ndim > 1:
-                nn.init.normal_(parameter, std=0.1, generator=generator)
+        for name, parameter in self._full.named_parameters():
+            if ".norm." not in name:
+                nn.init.normal_(parameter, std=0.3, generator=generator)
 
     @property
     def full(self) -> Towers:
