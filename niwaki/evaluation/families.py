@@ -8,6 +8,7 @@ from torch import nn
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.wording import kind_of
 from niwaki.spaces.base import Space
 from niwaki.spaces.slimmable.layout import Head, HeadKind
 from niwaki.spaces.super_network.base import SuperNetwork
@@ -171,11 +172,24 @@ def elastic_family_of(options: ElasticSettings, data: TaskData) -> ElasticFamily
     """Return the networks of a super-network, for the inputs and tasks of `data`.
 
     Raises:
+        ConfigError: If what the options give is no such family.
         DataError: If masks and maps are not of the size of the inputs, or the networks do not read
             such inputs.
         SpaceError: If the options allow no network.
     """
-    return options.elastic_family(data.input_shape, heads_of(data))
+    family = options.elastic_family(data.input_shape, heads_of(data))
+    method = f"`elastic_family` of {type(options).__name__}"
+    if not isinstance(family, ElasticFamily):
+        raise ConfigError(
+            f"{method} gave {kind_of(family)}, but a family is needed, with `space`, "
+            "`super_network(generator)` and `alone(task)`"
+        )
+    if not isinstance(family.space, ElasticSpace):
+        raise ConfigError(
+            f"the `space` that {method} gave is {kind_of(family.space)}: derive it from "
+            "`niwaki.spaces.super_network.space.ElasticSpace`"
+        )
+    return family
 
 
 def heads_of(data: TaskData) -> tuple[Head, ...]:

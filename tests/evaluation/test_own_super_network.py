@@ -1,5 +1,6 @@
 """A super-network of one's own, in a file of one's own, is searched like those of niwaki."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,12 @@ from niwaki import load_front
 from niwaki.config.build import build_evaluator
 from niwaki.config.reader import parse_config
 from niwaki.core.errors import ConfigError
+from niwaki.evaluation.families import elastic_family_of
 from niwaki.export.bundle import read_bundle, verify_bundle
+from niwaki.tasks.base import TaskData
+from niwaki.testing.toys import flat_toy
 from tests.command_line import ROOT, TINY, niwaki, write_config
+from tests.evaluation.own_super_network import TowerFamily
 
 FILE = ROOT / "tests" / "evaluation" / "own_super_network.py"
 
@@ -56,6 +61,38 @@ def test_it_is_trained_searched_exported_and_verified(tmp_path: Path) -> None:
         assert [task.name for task in card.tasks] == ["dark"]
         assert verify_bundle(folder).passed
         assert card.metrics["test"]["dark_accuracy"] > 0.5
+
+
+@dataclass(frozen=True)
+class Given:
+    """Options that give whatever they are told."""
+
+    family: Any
+
+    def elastic_family(self, input_shape: object, heads: object) -> Any:
+        """Return it."""
+        return self.family
+
+
+@dataclass(frozen=True)
+class NoSpace(TowerFamily):
+    """A family whose space is another kind of thing."""
+
+    space: Any
+
+
+@pytest.mark.parametrize(
+    ("given", "lacks"),
+    [
+        (None, r"of Given gave .*None.*, but a family is needed, with `space`, `super_network"),
+        (NoSpace(flat_toy().space), "is .*ChoiceSpace.*: derive it from `niwaki.spaces.super_net"),
+    ],
+)
+def test_a_family_that_lacks_something_is_told_what(
+    given: object, lacks: str, data: TaskData
+) -> None:
+    with pytest.raises(ConfigError, match=lacks):
+        elastic_family_of(Given(given), data)
 
 
 def test_a_space_without_a_super_network_is_told_what_it_lacks() -> None:
