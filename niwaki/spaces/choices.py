@@ -105,9 +105,17 @@ class ChoiceSpace(EnumerableSpace):
     def projections(self, paths: Collection[str]) -> list[tuple[Candidate, int]]:
         # Walk the choices once, merging partial decisions that no later condition tells apart.
         order = min((self.choices, _switches_late(self.choices)), key=_most_waiting)
+        lookers, wanted = _lookers(order), frozenset(paths)
+        waiting: list[Choice] = []
         states: dict[frozenset[tuple[str, Value]], int] = {frozenset(): 1}
         for position, choice in enumerate(order):
-            kept = _told_apart(order[: position + 1], order[position + 1 :], frozenset(paths))
+            waiting.append(choice)
+            later = {
+                each.path: [values for at, values in lookers.get(each.path, ()) if at > position]
+                for each in waiting
+            }
+            waiting = [each for each in waiting if each.path in wanted or later[each.path]]
+            kept = _told_apart(waiting, later, wanted)
             grown: dict[frozenset[tuple[str, Value]], int] = {}
             for state, n in states.items():
                 active = _active(choice, dict(state))
@@ -149,36 +157,41 @@ def _switches_late(choices: Sequence[Choice]) -> list[Choice]:
     return list(ordered.values())
 
 
-def _most_waiting(order: Sequence[Choice]) -> float:
-    """Return how many states there are at once, about, if choices are walked in this order."""
-    last_look = {c.path: i for i, choice in enumerate(order) for c in choice.conditions}
-    waiting = [0.0] * (len(order) + 1)
+def _lookers(order: Sequence[Choice]) -> dict[str, list[tuple[int, tuple[Value, ...]]]]:
+    """Return, by path, where conditions look at a choice, and for which values."""
+    found: dict[str, list[tuple[int, tuple[Value, ...]]]] = {}
     for position, choice in enumerate(order):
-        for later in range(position, last_look.get(choice.path, -1)):
-            waiting[later] += math.log(len(choice.options))
-    return max(waiting)
+        for condition in choice.conditions:
+            found.setdefault(condition.path, []).append((position, condition.values))
+    return found
+
+
+def _most_waiting(order: Sequence[Choice]) -> float:
+    """Return the logarithm of how many states there are at once, about, in this order."""
+    lookers, states, most = _lookers(order), 0.0, 0.0
+    done: dict[int, float] = {}
+    for position, choice in enumerate(order):
+        states -= done.pop(position, 0.0)
+        if choice.path in lookers:
+            last, size = lookers[choice.path][-1][0], math.log(len(choice.options))
+            states, done[last] = states + size, done.get(last, 0.0) + size
+        most = max(most, states)
+    return most
 
 
 def _told_apart(
-    decided: Sequence[Choice], later: Sequence[Choice], wanted: frozenset[str]
+    choices: Sequence[Choice],
+    looks: Mapping[str, Sequence[tuple[Value, ...]]],
+    wanted: Collection[str],
 ) -> dict[tuple[str, Value], tuple[str, Value]]:
-    """Return, for each option of a decided choice, one that stands for it in what comes later.
-
-    Options that no condition tells apart share one. Choices that nothing looks at are left out.
-    """
-    looks: dict[str, list[tuple[Value, ...]]] = {}
-    for choice in later:
-        for condition in choice.conditions:
-            looks.setdefault(condition.path, []).append(condition.values)
+    """Return what stands for each option of some choices: one for all that no look tells apart."""
     found: dict[tuple[str, Value], tuple[str, Value]] = {}
-    for choice in decided:
-        if choice.path not in wanted and choice.path not in looks:
-            continue
+    for choice in choices:
         alike: dict[object, Value] = {}
         for option in choice.options:
-            seen = tuple(option in values for values in looks.get(choice.path, ()))
-            same = option if choice.path in wanted else seen
-            found[choice.path, option] = (choice.path, alike.setdefault(same, option))
+            seen = tuple(option in values for values in looks[choice.path])
+            meaning = option if choice.path in wanted else seen
+            found[choice.path, option] = (choice.path, alike.setdefault(meaning, option))
     return found
 
 

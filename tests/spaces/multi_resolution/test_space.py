@@ -165,6 +165,14 @@ def test_inputs_that_are_no_images_are_refused() -> None:
         Shape.of((7,), (DIGIT,))
 
 
+def test_a_large_space_is_counted_without_going_through_its_topologies() -> None:
+    settings = replace(SETTINGS, channels=(4, 8, 16, 32), n_stages=4)
+    space = MultiResolutionSpace(settings, Shape(3, 32, 32, (DIGIT, SEGMENTATION, DEPTH)))
+    sizes = [with_precisions(space, precisions).size for precisions in ((INT8,), ("fp32", INT8))]
+    assert sizes[0] == space.size > 1e20
+    assert 2.0 ** len(space.all_layers) * sizes[0] > sizes[1] > 1e40
+
+
 def test_defaults_are_a_space_of_small_images() -> None:
     space = MultiResolutionSpace(MultiResolutionSettings(), Shape(1, 48, 48, (DIGIT, DEPTH)))
     assert space.size > 1e12
