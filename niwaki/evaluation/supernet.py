@@ -261,8 +261,8 @@ def create(settings: SupernetSettings, ingredients: Ingredients) -> SupernetEval
     if not isinstance(ingredients.space, ElasticSettings):
         raise ConfigError(
             f"a space of {type(ingredients.space).__name__} describes no super-network: choose "
-            "`{kind: slimmable}`, one of your own whose options have a method "
-            "`elastic_family(input_shape, heads)`, or the evaluator 'from_scratch'"
+            "`{kind: slimmable}`, `{kind: multi_resolution}`, one of your own whose options have a "
+            "method `elastic_family(input_shape, heads)`, or the evaluator 'from_scratch'"
         )
     load_data, target = ingredients.data_and_target("supernet")
     require_precisions(ingredients.precisions, target)
