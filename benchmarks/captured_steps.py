@@ -17,7 +17,7 @@ import torch
 from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
 from niwaki.evaluation.families import NetworkFamily, family_of
-from niwaki.evaluation.scratch_training import RecipeSettings, ScratchTraining
+from niwaki.evaluation.from_scratch.training import RecipeSettings, ScratchTraining
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget
 from niwaki.tasks.arrays import Arrays

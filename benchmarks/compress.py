@@ -39,7 +39,7 @@ from niwaki.evaluation.compression.original import in_order_of_outputs
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings, plan_of
-from niwaki.export.layers import quantizable_layers
+from niwaki.export.int8.layers import quantizable_layers
 from niwaki.spaces.precision import INT8
 from niwaki.study.compression import CompressionRequest
 from niwaki.targets.base import Effort

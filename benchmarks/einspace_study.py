@@ -20,8 +20,8 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Trial
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.deployment import DeploymentSettings
-from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
-from niwaki.evaluation.scratch_training import RecipeSettings
+from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator, FromScratchSettings
+from niwaki.evaluation.from_scratch.training import RecipeSettings
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.nsga2 import NSGA2Settings
 from niwaki.search.registry import SEARCHERS
@@ -35,7 +35,7 @@ from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget as TreeBudget
 from niwaki.study.budget import Budget
 from niwaki.study.executors.local_processes import LocalProcessExecutor, LocalProcessSettings
-from niwaki.study.run import Run
+from niwaki.study.results.run import Run
 from niwaki.study.study import Study, StudySettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.arrays import Arrays, ArraySplit

@@ -23,8 +23,8 @@ from niwaki.evaluation.base import Evaluator, Export, Provenance
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
 from niwaki.evaluation.devices import best_device, placed, torch_threads
 from niwaki.evaluation.families import NetworkFamily
-from niwaki.evaluation.from_scratch import FromScratchEvaluator
-from niwaki.evaluation.scratch_training import Progress, RecipeSettings, ScratchTraining
+from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator
+from niwaki.evaluation.from_scratch.training import Progress, RecipeSettings, ScratchTraining
 from niwaki.evaluation.values import LATENCY, MACS, PARAMS, PEAK_BYTES, WEIGHT_BYTES
 from niwaki.spaces.base import Space
 from niwaki.targets.base import Effort, Target

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
-from niwaki.export.calibration import activation_ranges
-from niwaki.export.fx_graph import build_graph
-from niwaki.export.layers import quantizable_layers
-from niwaki.export.quantize import quantize_model
+from niwaki.export.fast_path.fx_graph import build_graph
+from niwaki.export.int8.calibration import activation_ranges
+from niwaki.export.int8.layers import quantizable_layers
+from niwaki.export.int8.quantize import quantize_model
 from niwaki.export.verify import verify_model
 from niwaki.targets.base import Effort
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu

@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
 from niwaki.predictors.base import Predictor
-from niwaki.predictors.bayesian_ridge import BayesianRidge
+from niwaki.predictors.composed.on_columns import OnColumns
+from niwaki.predictors.composed.transformed import Transformed, TransformedSettings
 from niwaki.predictors.costs import LayerCosts, cost_features
 from niwaki.predictors.latency import latency_predictor, transferred_latency_predictor
-from niwaki.predictors.on_columns import OnColumns
+from niwaki.predictors.linear.bayesian_ridge import BayesianRidge
 from niwaki.predictors.quality import kendall_tau, quality
-from niwaki.predictors.transformed import Transformed, TransformedSettings
 from niwaki.spaces.precision import ARCHITECTURE, QUANTIZATION
 
 DATA = Path(os.environ.get("NIWAKI_DATA", "../shared/data"))

@@ -23,8 +23,8 @@ from niwaki.search.random_search import RandomSearch
 from niwaki.search.regularized_evolution import RegularizedEvolution
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.study.description import StudyDescription
-from niwaki.study.history import History
-from niwaki.study.observer import Silence
+from niwaki.study.record.history import History
+from niwaki.study.watching.observer import Silence
 
 SPACE = ChoiceSpace(tuple(Choice(f"layer{i}", (0, 1, 2, 3)) for i in range(30)))
 SEARCHERS: dict[str, Callable[[Problem], Searcher]] = {

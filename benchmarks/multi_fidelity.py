@@ -27,8 +27,7 @@ from niwaki.core.measurement import Trial
 from niwaki.core.objectives import minimised
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import derived_seed
-from niwaki.evaluation.table import TableEvaluator
-from niwaki.evaluation.table_settings import TableSettings, ValueColumn
+from niwaki.evaluation.table import TableEvaluator, TableSettings, ValueColumn
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.registry import SEARCHERS
 from niwaki.search.schedulers.base import Scheduler

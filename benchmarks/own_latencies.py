@@ -31,7 +31,7 @@ from niwaki.evaluation.deployment import (
     plan_of,
 )
 from niwaki.evaluation.supernet import SupernetEvaluator
-from niwaki.export.fx_graph import build_graph
+from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.spaces.precision import ARCHITECTURE, QUANTIZATION
 from niwaki.spaces.slimmable.build import build
 from niwaki.targets.base import Effort

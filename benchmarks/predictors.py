@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 
 from niwaki.core.randomness import stream
 from niwaki.predictors.base import Predictor
-from niwaki.predictors.calibrated import Calibrated
+from niwaki.predictors.composed.calibrated import Calibrated
+from niwaki.predictors.composed.transformed import Transformed
 from niwaki.predictors.quality import quality
 from niwaki.predictors.registry import PREDICTORS
 from niwaki.predictors.standard import standard_predictor
-from niwaki.predictors.transformed import Transformed
 
 DATA = Path(os.environ.get("NIWAKI_DATA", "../shared/data"))
 N_TEST = 1000

@@ -45,7 +45,7 @@ from niwaki.core.files import write_text_atomically
 from niwaki.core.objectives import Direction
 from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings, plan_of
-from niwaki.export.layers import quantizable_layers
+from niwaki.export.int8.layers import quantizable_layers
 from niwaki.spaces.precision import FP32, INT8
 from niwaki.targets.base import Effort
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu

@@ -26,8 +26,8 @@ from niwaki.core.pareto import hypervolume
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.supernet import SupernetEvaluator
 from niwaki.spaces.precision import FP32, INT8
-from niwaki.study.front import Front
-from niwaki.study.run_folder import RunFolder
+from niwaki.study.record.run_folder import RunFolder
+from niwaki.study.results.front import Front
 
 N_RATIOS = 9
 

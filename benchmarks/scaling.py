@@ -39,8 +39,8 @@ from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.study.description import StudyDescription
 from niwaki.study.executors import Executor, Job, LocalProcessExecutor, LocalProcessSettings
 from niwaki.study.executors.ray_cluster import RayClusterSettings, create
-from niwaki.study.history import History
-from niwaki.study.observer import Silence
+from niwaki.study.record.history import History
+from niwaki.study.watching.observer import Silence
 from niwaki.testing.scripted_evaluator import ScriptedEvaluator
 
 SPACE = ChoiceSpace(tuple(Choice(f"layer{i}", (0, 1, 2, 3)) for i in range(30)))

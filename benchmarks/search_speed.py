@@ -29,8 +29,7 @@ from benchmarks.efficiency.scenario import Answer, Meter, Scenario
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Measurement, Trial
 from niwaki.core.randomness import stream
-from niwaki.evaluation.table import TableEvaluator
-from niwaki.evaluation.table_settings import TableSettings, ValueColumn
+from niwaki.evaluation.table import TableEvaluator, TableSettings, ValueColumn
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.optuna_sampler import OptunaSearcher, OptunaSettings
 from niwaki.search.registry import SEARCHERS

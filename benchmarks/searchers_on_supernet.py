@@ -23,7 +23,7 @@ from niwaki.core.objectives import minimised
 from niwaki.core.pareto import hypervolume
 from niwaki.search.registry import SEARCHERS
 from niwaki.study.executors.local_processes import LocalProcessExecutor, LocalProcessSettings
-from niwaki.study.run_folder import RunFolder
+from niwaki.study.record.run_folder import RunFolder
 
 
 def search(run: Path, to: Path, searcher: str, *, seed: int, n: int) -> Run:

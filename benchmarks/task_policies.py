@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
-from niwaki.predictors.ridge import Ridge, RidgeSettings
+from niwaki.predictors.linear.ridge import Ridge, RidgeSettings
 from niwaki.search.policies import PolicySettings, TaskPolicies
 from niwaki.spaces.choices import Choice, ChoiceSpace
 

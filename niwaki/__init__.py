@@ -13,26 +13,29 @@ if TYPE_CHECKING:
     from niwaki.config.prediction import load_predictor
     from niwaki.core import Candidate, Constraint, Direction, Measurement, Objective
     from niwaki.study.budget import Budget
+    from niwaki.study.comparison import Comparison, compare_runs
     from niwaki.study.compression import CompressionRequest, compress
-    from niwaki.study.front import Front
-    from niwaki.study.run import Run, load_front
+    from niwaki.study.results.front import Front
+    from niwaki.study.results.run import Run, load_front
     from niwaki.study.study import Study, StudySettings
     from niwaki.study.wishes import GoalSettings
 
 _HOMES = {
     "Budget": "niwaki.study.budget",
     "Candidate": "niwaki.core",
+    "Comparison": "niwaki.study.comparison",
     "CompressionRequest": "niwaki.study.compression",
     "Constraint": "niwaki.core",
     "Direction": "niwaki.core",
-    "Front": "niwaki.study.front",
+    "Front": "niwaki.study.results.front",
     "GoalSettings": "niwaki.study.wishes",
     "Measurement": "niwaki.core",
     "Objective": "niwaki.core",
-    "Run": "niwaki.study.run",
+    "Run": "niwaki.study.results.run",
     "Study": "niwaki.study.study",
     "StudySettings": "niwaki.study.study",
-    "load_front": "niwaki.study.run",
+    "compare_runs": "niwaki.study.comparison",
+    "load_front": "niwaki.study.results.run",
     "load_predictor": "niwaki.config.prediction",
     "study_from_config": "niwaki.config",
 }
@@ -40,6 +43,7 @@ _HOMES = {
 __all__ = [
     "Budget",
     "Candidate",
+    "Comparison",
     "CompressionRequest",
     "Constraint",
     "Direction",
@@ -51,6 +55,7 @@ __all__ = [
     "Study",
     "StudySettings",
     "__version__",
+    "compare_runs",
     "compress",
     "load_front",
     "load_predictor",

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Annotated, Any
 
 import typer
@@ -120,9 +121,9 @@ def search(
     from rich.console import Console
 
     from niwaki.config import build_study, read_config
-    from niwaki.study.progress import progress_for
-    from niwaki.study.report_page import write_report
-    from niwaki.study.run import Run
+    from niwaki.study.answers.report_page import write_report
+    from niwaki.study.results.run import Run
+    from niwaki.study.watching.progress import progress_for
 
     console = Console(stderr=True, soft_wrap=True, highlight=False)
     with _interruptible():
@@ -136,7 +137,7 @@ def search(
     if as_json:
         _print_json({"run": str(folder), "report": str(page), **front.to_json()})
         return
-    from niwaki.study.tables import export_line, front_text
+    from niwaki.study.answers.tables import export_line, front_text
 
     _print(f"{front_text(run)}\n\nreport: {page}{export_line(run)}")
 
@@ -188,11 +189,11 @@ def compress(
 
     from niwaki.config.compression import compression_request, named_target
     from niwaki.config.reader import folder_name
+    from niwaki.study.answers.report_page import write_report
+    from niwaki.study.answers.tables import export_line, front_text
     from niwaki.study.compression import compress as compress_model
-    from niwaki.study.progress import progress_for
-    from niwaki.study.report_page import write_report
-    from niwaki.study.run import Run
-    from niwaki.study.tables import export_line, front_text
+    from niwaki.study.results.run import Run
+    from niwaki.study.watching.progress import progress_for
 
     request = compression_request(
         only=only,
@@ -229,8 +230,8 @@ def compress(
 @app.command()
 def status(run: RunPath, as_json: Json = False) -> None:
     """Show how far a search is, from any other terminal."""
-    from niwaki.study.run import Run
-    from niwaki.study.tables import status_json, status_text
+    from niwaki.study.answers.tables import status_json, status_text
+    from niwaki.study.results.run import Run
 
     snapshot = Run.read(run)
     if as_json:
@@ -250,19 +251,17 @@ def front(
 ) -> None:
     """Show the Pareto front."""
     from niwaki.core.errors import ConfigError
-    from niwaki.study.front import weights_of
-    from niwaki.study.run import Run
-    from niwaki.study.tables import front_text
+    from niwaki.study.answers.tables import front_text
+    from niwaki.study.results.front import weights_of
+    from niwaki.study.results.run import Run
 
     if as_json and as_csv:
         raise ConfigError("give either --json or --csv")
     found = Run.read(run, goal=goal).wishing(within or (), weights_of(weigh or ()))
     if as_json:
         _print_json(found.front.to_json())
-    elif as_csv and not sys.stdout.isatty():  # for programs: as in the run's own file
-        typer.echo(found.front.to_csv().encode(), nl=False)
     elif as_csv:
-        _print(found.front.to_csv().rstrip())
+        _print_csv(found.front.to_csv())
     else:
         _print(front_text(found))
 
@@ -282,9 +281,9 @@ def export(
 ) -> None:
     """Write models of the front as ONNX, with cards, and verify."""
     from niwaki.core.errors import ConfigError, ExportError
-    from niwaki.study.front import KNEE, weights_of
-    from niwaki.study.run import Run
-    from niwaki.study.tables import front_text
+    from niwaki.study.answers.tables import front_text
+    from niwaki.study.results.front import KNEE, weights_of
+    from niwaki.study.results.run import Run
 
     if weigh and model != KNEE:
         raise ConfigError(f"'--weigh' says which model is the knee: give '--model {KNEE}' with it")
@@ -341,8 +340,8 @@ def report(
     as_json: Json = False,
 ) -> None:
     """Write one offline HTML page: fronts, progress, failures."""
-    from niwaki.study.report_page import write_report
-    from niwaki.study.run import Run
+    from niwaki.study.answers.report_page import write_report
+    from niwaki.study.results.run import Run
 
     page = write_report(Run.read(run, goal=goal), to)
     if as_json:
@@ -352,19 +351,71 @@ def report(
 
 
 @app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, two or more.")],
+    goal: Annotated[
+        str, typer.Option(help="By whose objectives runs are compared, where they have goals.")
+    ] = "",
+    within: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A constraint that all fronts keep to, in place of the runs' own, such as "
+            "'latency_ms <= 2'; may be repeated."
+        ),
+    ] = None,
+    apart: Annotated[
+        bool, typer.Option("--apart", help="A line for each run, also where only seeds differ.")
+    ] = False,
+    exported: Annotated[
+        bool,
+        typer.Option(
+            "--exported", help="What exported files measured, in place of what searches did."
+        ),
+    ] = False,
+    to: Annotated[
+        Path | None, typer.Option(help="An HTML file, for fronts and curves in one picture.")
+    ] = None,
+    as_json: Json = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print comma-separated values, a line for each run.")
+    ] = False,
+) -> None:
+    """Set runs beside each other: what each found, and what it took."""
+    from niwaki.core.errors import ConfigError
+    from niwaki.study.comparison import compare_runs
+    from niwaki.study.comparison.page import write_comparison
+    from niwaki.study.comparison.records import comparison_csv, comparison_json
+    from niwaki.study.comparison.tables import comparison_text
+
+    if as_json and as_csv:
+        raise ConfigError("give either --json or --csv")
+    found = compare_runs(runs, within=within or (), goal=goal, apart=apart, exported=exported)
+    page = None if to is None else write_comparison(found, to)
+    if as_json:
+        _print_json({**comparison_json(found), **({"page": str(page)} if page else {})})
+    elif as_csv:
+        _print_csv(comparison_csv(found))
+    else:
+        width = get_terminal_size().columns if sys.stdout.isatty() else 0
+        text = comparison_text(found, width=width)
+        _print(text if page is None else f"{text}\n\npage: {page}")
+
+
+@app.command()
 def predict(
     run: RunPath,
     candidate: Annotated[Path | None, typer.Option(help="A JSON file of decisions.")] = None,
     batch: Annotated[Path | None, typer.Option(help="A JSON-lines file of many.")] = None,
     value: Annotated[
-        list[str] | None, typer.Option(help="Value to predict; the objectives if not given.")
+        list[str] | None,
+        typer.Option(help="Value to predict; objectives and what constraints are on if not given."),
     ] = None,
     level: Annotated[float, typer.Option(help="Share of the truth in the interval.")] = 0.9,
     as_json: Json = False,
 ) -> None:
     """Predict what candidates would measure."""
     from niwaki.config.prediction import load_predictor
-    from niwaki.study.asking import (
+    from niwaki.study.answers.asking import (
         predictions_json,
         predictions_text,
         read_candidates,
@@ -476,6 +527,13 @@ def _plain(value: Any) -> str:
 
 def _print(text: str) -> None:
     sys.stdout.write(for_terminal(text) + "\n")
+
+
+def _print_csv(text: str) -> None:
+    if sys.stdout.isatty():
+        _print(text.rstrip())
+    else:  # for programs: as in a file
+        typer.echo(text.encode(), nl=False)
 
 
 def _print_json(value: Any, *, compact: bool = False) -> None:

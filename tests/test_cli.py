@@ -18,9 +18,9 @@ import pytest
 from niwaki import cli
 from niwaki.core.errors import ConfigError
 from niwaki.export.bundle import read_bundle, verify_bundle
-from niwaki.study.front import Front
-from niwaki.study.run import Run, load_front
-from niwaki.study.run_lock import RunLock
+from niwaki.study.record.run_lock import RunLock
+from niwaki.study.results.front import Front
+from niwaki.study.results.run import Run, load_front
 from tests.command_line import (
     FORMULAS,
     ROOT,
@@ -38,7 +38,7 @@ from tests.study.executors.own_plugin import write_plugin
 
 COMMANDS = [
     *("search", "compress", "status", "front", "export", "verify", "report", "predict", "bench"),
-    *("list", "schema", "doctor", "grammar"),
+    *("list", "schema", "doctor", "grammar", "compare"),
 ]
 Call = Callable[..., Done]
 RUN_ERROR = ("RunFolderError", 8)
@@ -212,8 +212,8 @@ def test_a_longer_budget_continues_the_same_study(call: Call, formulas: Path) ->
 
 
 def test_an_older_schema_is_refused(call: Call, formulas: Path) -> None:
-    from niwaki.study.events import Started
-    from niwaki.study.ledger import encode_line
+    from niwaki.study.record.events import Started
+    from niwaki.study.record.ledger import encode_line
 
     ledger = formulas / "trials.jsonl"
     first, _, rest = ledger.read_bytes().partition(b"\n")
@@ -614,6 +614,71 @@ def test_a_wish_beside_a_baseline_that_nobody_measured_is_told(formulas: Path) -
     run.history.baseline = None
     with pytest.raises(ConfigError, match="the baseline, which was not measured: give a number"):
         run.wishing(["price <= baseline"])
+
+
+@pytest.fixture
+def seeds(call: Call, tmp_path: Path) -> list[str]:
+    """Return the run folders of a search that cost nothing, with two seeds, and of another."""
+    config = str(write_config(tmp_path / "formulas.yaml", FORMULAS))
+    changes = {"bred-0": "seed=0", "bred-1": "seed=1", "drawn": "searcher.kind=random"}
+    for name, change in changes.items():
+        assert call("search", config, "--name", name, "--set", change).code == 0
+    return [f"runs/{name}" for name in changes]
+
+
+def test_runs_are_compared_three_ways(seeds: list[str], call: Call) -> None:
+    whole = call("compare", *seeds, "--json").json
+    assert [(g["name"], g["seeds"]) for g in whole["groups"]] == [("bred", [0, 1]), ("drawn", [0])]
+    lines = call("compare", *seeds, "--csv").out.splitlines()
+    by_column = [dict(zip(lines[0].split(","), line.split(","), strict=True)) for line in lines[1:]]
+    for run, row in zip(whole["runs"], by_column, strict=True):
+        assert (row["group"], row["run"]) == (run["group"], run["run"])
+        for name, value in run["figures"].items():
+            assert row[name] == ("" if value is None else str(value)), name
+    table = call("compare", *seeds).out
+    assert "\nbred, median of 2 " in table and "\ndrawn " in table
+    assert "searcher.kind: \"nsga2\" in 'bred'; \"random\" in 'drawn'" in table
+    apart = call("compare", *seeds, "--apart").out
+    assert "\nbred-0 " in apart and "\nbred-1 " in apart
+
+
+def test_a_comparison_is_written_as_a_page_and_over_nothing_else(
+    seeds: list[str], call: Call
+) -> None:
+    for _ in range(2):
+        done = call("compare", *seeds, "--to", "pages/all.html", "--json")
+        assert (done.code, done.json["page"]) == (0, "pages/all.html")
+    assert (
+        "<title>bred, drawn \u2013 niwaki comparison</title>" in Path("pages/all.html").read_text()
+    )
+    report = f"{seeds[0]}/report.html"
+    message = refused(call("compare", *seeds, "--to", report, "--json"), "ConfigError", 2)
+    assert f"'{report}' exists and is no comparison of niwaki" in message
+
+
+@pytest.mark.parametrize(
+    ("folders", "options", "error", "fault"),
+    [
+        (["bred-0"], [], ("ConfigError", 2), "needs two runs or more, and one came"),
+        (["bred-0", "bred-0"], [], ("ConfigError", 2), "and one came, more than once"),
+        (["bred-0", "none"], [], RUN_ERROR, "there is no run at 'runs/none'"),
+        (["bred-0", "drawn"], ["--csv"], ("ConfigError", 2), "give either --json or --csv"),
+        (["bred-0", "drawn"], ["--exported"], ("ExportError", 6), "none of the runs has an expo"),
+        (["bred-0", "drawn"], ["--goal", "a"], ("ConfigError", 2), "no run has goals"),
+        (["bred-0", "drawn"], ["--within", "no <= 1"], ("ConfigError", 2), "'bred-0': constraint"),
+    ],
+)
+def test_what_cannot_be_compared_is_told(
+    seeds: list[str],
+    call: Call,
+    folders: list[str],
+    options: list[str],
+    error: tuple[str, int],
+    fault: str,
+) -> None:
+    assert len(seeds) == 3
+    paths = [f"runs/{folder}" for folder in folders]
+    assert fault in refused(call("compare", *paths, *options, "--json"), *error)
 
 
 def with_goals(config: dict[str, Any], **goals: dict[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ HEAVY = (
 PUBLIC = [
     "Budget",
     "Candidate",
+    "Comparison",
     "CompressionRequest",
     "Constraint",
     "Direction",
@@ -34,6 +35,7 @@ PUBLIC = [
     "Study",
     "StudySettings",
     "__version__",
+    "compare_runs",
     "compress",
     "load_front",
     "load_predictor",

@@ -9,8 +9,7 @@ from typing import TypeAlias
 from benchmarks.efficiency.made import made
 from benchmarks.efficiency.scenario import Scenario
 from benchmarks.efficiency.trained import REMEDY, not_made, trained
-from niwaki.evaluation.table import TableEvaluator
-from niwaki.evaluation.table_settings import TableSettings, ValueColumn
+from niwaki.evaluation.table import TableEvaluator, TableSettings, ValueColumn
 
 Source: TypeAlias = Callable[[], Iterator[Scenario]]
 

@@ -9,8 +9,7 @@ import numpy as np
 
 from benchmarks.efficiency.catalogue import DEVICES, TASKS, nasbench201, transnas
 from benchmarks.efficiency.scenario import SHARES, Scenario
-from niwaki.evaluation.table import TableEvaluator
-from niwaki.evaluation.table_settings import ValueColumn
+from niwaki.evaluation.table import TableEvaluator, ValueColumn
 
 AFTER = (40, 80, 120)  # evaluations
 N_ENDS = 2  # of `SHARES`: 90 and 95%

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.efficiency.scenario import Scenario
 from niwaki.core.files import write_text_atomically
 from niwaki.core.randomness import stream
-from niwaki.evaluation.table import TableEvaluator
-from niwaki.evaluation.table_settings import TableSettings, ValueColumn
+from niwaki.evaluation.table import TableEvaluator, TableSettings, ValueColumn
 from niwaki.tasks.cache import default_cache
 
 Rows: TypeAlias = list[tuple[Any, ...]]

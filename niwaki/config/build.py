@@ -26,8 +26,8 @@ from niwaki.search.base import Problem, Searcher
 from niwaki.search.schedulers.base import Scheduler
 from niwaki.study.budget import Budget
 from niwaki.study.executors.base import Executor
-from niwaki.study.observer import Observer, Silence
 from niwaki.study.study import Study, StudySettings
+from niwaki.study.watching.observer import Observer, Silence
 from niwaki.study.wishes import GoalSettings
 from niwaki.targets.base import Target
 from niwaki.tasks.base import TaskData

@@ -9,8 +9,8 @@ from niwaki.config.reader import parse_config
 from niwaki.core.errors import ConfigError, RunFolderError
 from niwaki.spaces.base import Space
 from niwaki.spaces.described import space_from_json
-from niwaki.study.prediction import RunPredictor, run_predictor
-from niwaki.study.run import Run
+from niwaki.study.answers.prediction import RunPredictor, run_predictor
+from niwaki.study.results.run import Run
 
 # Sections of what proposed and ran the evaluations, which may not be installed here.
 OF_THE_SEARCH = ("searcher", "scheduler", "executor")

@@ -210,9 +210,7 @@ class StudyConfig:
 def _require_readable(objectives: Sequence[object] | None, constraints: Sequence[str]) -> None:
     """Raise if there are no objectives, or a constraint cannot be read."""
     if objectives is not None and not objectives:
-        raise ConfigError(
-            "'objectives' is empty: give at least one, such as latency_ms, or `goals`"
-        )
+        raise ConfigError("'objectives' is empty: give at least one, such as latency_ms")
     for text in constraints:
         Constraint.parse(text)  # its names are checked once the data are known
 

@@ -24,8 +24,8 @@ class Goal:
         constraints: That models of its front keep.
         task: Its models are exported as networks that answer this task alone; empty for networks as
             they were searched.
-        values: Names of all values that such a network has; empty if it is about no task alone, or
-            nobody said.
+        values: Names of all values that its exported models have; empty if they have all that the
+            search measures, or nobody said.
 
     Raises:
         ConfigError: If the name is of other letters, or longer than 64 of them.
@@ -60,7 +60,7 @@ class Goal:
         return {
             "name": self.name,
             "task": self.task,
-            "values": list(self.values),
+            **({"values": list(self.values)} if self.values else {}),
             "objectives": [objective.to_json() for objective in self.objectives],
             "constraints": [constraint.text for constraint in self.constraints],
         }

@@ -1,8 +1,8 @@
 """Measurements: what came of evaluating a candidate, failures included."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from niwaki.core.candidate import Candidate
@@ -28,7 +28,7 @@ class Measurement:
         values: Finite numbers by name, at most `LARGEST_VALUE` in size, in the user's own direction
             and unit.
         status: How the evaluation ended.
-        reason: A sentence for people; empty when complete.
+        reason: A sentence for people: why it failed, or lacks values; else empty.
         fidelity: Share of the full effort, in (0, 1].
         seed: Seed that the evaluation ran with.
         target_id: Where latency was measured; empty if nowhere.
@@ -97,6 +97,18 @@ class Measurement:
         )
 
 
+def whole(measurement: Measurement, wanted: Iterable[str]) -> Measurement:
+    """Return a measurement as whoever wants these values sees it: failed, if it lacks one."""
+    missing = [name for name in wanted if name not in measurement.values]
+    if not missing or not measurement.complete:
+        return measurement
+    reason = measurement.reason or (
+        f"the evaluator gave no value of {', '.join(missing)}: a complete measurement has every "
+        "value that is wanted"
+    )
+    return replace(measurement, status=Status.FAILED, reason=reason)
+
+
 @dataclass(frozen=True)
 class Trial:
     """A numbered candidate with its measurement: what a searcher is told.
@@ -110,6 +122,11 @@ class Trial:
     number: int
     candidate: Candidate
     measurement: Measurement
+
+    def seen_by(self, wanted: Iterable[str]) -> "Trial":
+        """Return the trial as whoever wants these values sees it: failed, if it lacks one."""
+        seen = whole(self.measurement, wanted)
+        return self if seen is self.measurement else replace(self, measurement=seen)
 
 
 def _integer(value: JSON) -> int:

@@ -157,6 +157,22 @@ def own_volume(point: NDArray[np.float64], others: Costs, reference: NDArray[np.
     return max(0.0, float(np.prod(reference - point)) - shared)  # below 0 by rounding alone
 
 
+def growing_volume(costs: Costs, reference: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (n,) the hypervolume of all rows so far, after each row.
+
+    Args:
+        costs: (n, m), minimised, in the order of arrival; rows with NaN add nothing.
+        reference: (m,), the worst corner.
+    """
+    front, volume, volumes = costs[:0], 0.0, np.zeros(len(costs))
+    for number, row in enumerate(costs):
+        if (row < reference).all():
+            before, front = front, grown(front, row)
+            volume += own_volume(row, before, reference) if front is not before else 0.0
+        volumes[number] = volume
+    return volumes
+
+
 def _volume(points: Costs, reference: NDArray[np.float64]) -> float:
     """Volume that points dominate, all of them better than the reference in every objective."""
     ordered = points[np.lexsort(points.T[::-1])]

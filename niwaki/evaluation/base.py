@@ -47,7 +47,7 @@ class Exporting(Protocol):
     """What writes networks as files, and measures them from there: evaluators do."""
 
     @property
-    def values(self) -> tuple[Objective, ...]:
+    def exported_values(self) -> tuple[Objective, ...]:
         """Every value that is measured of a file."""
 
     def identity(self, candidate: Candidate) -> str:
@@ -82,6 +82,11 @@ class Evaluator(ABC):
     @abstractmethod
     def values(self) -> tuple[Objective, ...]:
         """Every value that a complete measurement has, with direction and unit."""
+
+    @property
+    def exported_values(self) -> tuple[Objective, ...]:
+        """Those that are measured of an exported file, too: all, unless an evaluator says less."""
+        return self.values
 
     @property
     @abstractmethod
@@ -153,7 +158,9 @@ class Evaluator(ABC):
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         """Return all values.
 
-        May raise anything: the executor turns an exception into a failed measurement.
+        What cannot be measured may be left out, with the reason: it has then failed for whoever
+        wants that value. May raise anything: the executor turns an exception into a failed
+        measurement.
 
         Args:
             candidate: Valid in the evaluator's space.

@@ -17,7 +17,7 @@ from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.deployment import Deployment, FloatGraph, layer_rows
 from niwaki.export.bundle import intact_bundle, read_bundle, replace_card, write_bundle
 from niwaki.export.card import InputCard, LayerCard, ModelCard, TaskCard
-from niwaki.export.torch_export import export_module
+from niwaki.export.general_path.torch_export import export_module
 from niwaki.export.torch_outputs import torch_outputs
 from niwaki.export.verification_data import MAX_ITEMS
 from niwaki.export.verify import verify_model

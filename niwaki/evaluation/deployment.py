@@ -21,18 +21,18 @@ from niwaki.core.limits import require_at_least
 from niwaki.core.measurement import Measurement
 from niwaki.core.randomness import stream
 from niwaki.evaluation.values import LATENCY, SIZE, own_name
-from niwaki.export.bias_correction import Means, bias_corrected, input_means
-from niwaki.export.calibration import activation_ranges
-from niwaki.export.equalisation import LEAST_SPREAD, equalised
-from niwaki.export.fake_quantization import FakeQuantized
+from niwaki.export.fast_path.fx_graph import write_graph
 from niwaki.export.float_graph import float_graph
-from niwaki.export.fx_graph import write_graph
-from niwaki.export.graph_index import answering
-from niwaki.export.graph_writer import claimed
-from niwaki.export.module_equalisation import equalise_module
-from niwaki.export.quantize import quantize_model
-from niwaki.export.realised import Realised, realised_precisions
-from niwaki.export.tied_weights import tied
+from niwaki.export.graph.index import answering
+from niwaki.export.graph.tied_weights import tied
+from niwaki.export.graph.writer import claimed
+from niwaki.export.int8.bias_correction import Means, bias_corrected, input_means
+from niwaki.export.int8.calibration import activation_ranges
+from niwaki.export.int8.equalisation import LEAST_SPREAD, equalised
+from niwaki.export.int8.fake_quantization import FakeQuantized
+from niwaki.export.int8.module_equalisation import equalise_module
+from niwaki.export.int8.quantize import quantize_model
+from niwaki.export.int8.realised import Realised, realised_precisions
 from niwaki.targets.base import Effort, Feeds, Target
 from niwaki.targets.feeds import first_fit
 from niwaki.targets.latency import Latency
@@ -53,9 +53,10 @@ class DeploymentSettings:
         observer: Which range: see `niwaki.compress.quantization.observers`.
         batch_size: Images per run while scoring.
         equalise: Whether channels between two layers that are very unlike are scaled to like
-            ranges before layers are quantized: see `niwaki.export.equalisation`.
+            ranges before layers are quantized: see `niwaki.export.int8.equalisation`.
         correct_biases: Whether biases of int8 layers make up for the shift of rounded weights: see
-            `niwaki.export.bias_correction`. What was trained with its rounding does so already.
+            `niwaki.export.int8.bias_correction`. What was trained with its rounding does so
+            already.
 
     Raises:
         ConfigError: On a number below 1, or an unknown observer.

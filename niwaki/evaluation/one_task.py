@@ -59,7 +59,7 @@ class OneTask:
         self._make, self._task = make, task
 
     @property
-    def values(self) -> tuple[Objective, ...]:
+    def exported_values(self) -> tuple[Objective, ...]:
         """Every value that is measured of its networks."""
         return (*self._task.objectives, *own_costs(self._task.name))
 
@@ -103,6 +103,6 @@ class OneTask:
         """Return a measurement of a candidate of all tasks, with costs called after this one."""
         own = {cost.name: own_name(self._task.name, cost.name) for cost in OWN_COSTS}
         named = {own.get(name, name): value for name, value in measurement.values.items()}
-        known = {value.name for value in self.values}
+        known = {value.name for value in self.exported_values}
         values = {name: value for name, value in named.items() if name in known}
         return replace(measurement, key=key, values=values)

@@ -77,12 +77,12 @@ EVALUATORS = Registry(
         Record(
             "from_scratch",
             "each candidate trained from its initial weights, quantized and run on the target",
-            "niwaki.evaluation.from_scratch:create",
+            "niwaki.evaluation.from_scratch.evaluator:create",
         ),
         Record(
             "table",
             "rows of a table of networks that were measured before, perhaps at several fidelities",
-            "niwaki.evaluation.table:create",
+            "niwaki.evaluation.table.evaluator:create",
         ),
     ),
 )

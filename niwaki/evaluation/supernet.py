@@ -26,7 +26,7 @@ from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.subnetworks import SubNetworks
 from niwaki.evaluation.task_policies import restore_policies, task_policies
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
-from niwaki.evaluation.values import MACS, PARAMS, WEIGHT_BYTES, own_costs, own_name
+from niwaki.evaluation.values import MACS, PARAMS, WEIGHT_BYTES, counted_costs, own_costs, own_name
 from niwaki.spaces.joint import JointSpace
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION, with_precisions
 from niwaki.spaces.slimmable.layout import Head
@@ -213,6 +213,12 @@ class SupernetEvaluator(DeployedEvaluator):
     @property
     def values(self) -> tuple[Objective, ...]:
         return (*super().values, *(cost for task in self._alone for cost in own_costs(task)))
+
+    @property
+    def exported_values(self) -> tuple[Objective, ...]:
+        # Files of all tasks are counted without decoders of some, but not timed.
+        counted = [cost for task in self._alone for cost in counted_costs(task)]
+        return (*super().values, *counted)
 
     def alone(self, task: str) -> OneTask:
         asked = named_task(self.data, task)

@@ -13,7 +13,8 @@ PARAMS = Objective("params", Direction.MINIMIZE, least=0.0)
 WEIGHT_BYTES = Objective("weight_bytes", Direction.MINIMIZE, "B", least=0.0)
 PEAK_BYTES = Objective("peak_bytes", Direction.MINIMIZE, "B", least=0.0)
 
-OWN_COSTS = (LATENCY, SIZE, MACS, PARAMS, WEIGHT_BYTES)
+_COUNTED = (MACS, PARAMS, WEIGHT_BYTES)
+OWN_COSTS = (LATENCY, SIZE, *_COUNTED)
 """What a network of one task has of its own. Its scores are those of the network of all tasks."""
 
 
@@ -30,4 +31,13 @@ def own_name(task: str, cost: str) -> str:
 
 def own_costs(task: str) -> tuple[Objective, ...]:
     """Return the values that the network of one task has of its own."""
-    return tuple(replace(cost, name=own_name(task, cost.name)) for cost in OWN_COSTS)
+    return tuple(_own(task, cost) for cost in OWN_COSTS)
+
+
+def counted_costs(task: str) -> tuple[Objective, ...]:
+    """Return those of them that are counted, not measured."""
+    return tuple(_own(task, cost) for cost in _COUNTED)
+
+
+def _own(task: str, cost: Objective) -> Objective:
+    return replace(cost, name=own_name(task, cost.name))

@@ -6,8 +6,8 @@ import onnx
 from torch import Tensor, nn
 
 from niwaki.core.errors import ExportError
-from niwaki.export.fx_graph import build_graph
-from niwaki.export.torch_export import export_module
+from niwaki.export.fast_path.fx_graph import build_graph
+from niwaki.export.general_path.torch_export import export_module
 
 
 def float_graph(

@@ -15,7 +15,7 @@ from niwaki.core.errors import ExportError, VerificationError
 from niwaki.core.jsonable import JSON
 from niwaki.export.comparison import Difference, OutputKind, Tolerance, compare, root_mean_square
 from niwaki.export.inference import infer
-from niwaki.export.quantum import has_int8, largest_weight, output_quanta
+from niwaki.export.int8.quantum import has_int8, largest_weight, output_quanta
 from niwaki.export.verification_data import NO_CLASSES, Arrays, sampled
 from niwaki.targets.cpu_capabilities import cpu_capabilities
 from niwaki.targets.machine import processor

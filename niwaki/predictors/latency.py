@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from niwaki.predictors.base import Predictor
-from niwaki.predictors.bayesian_ridge import BayesianRidge
-from niwaki.predictors.calibrated import Calibrated, CalibratedSettings
-from niwaki.predictors.on_columns import OnColumns
-from niwaki.predictors.stacking import Stacking, StackingSettings
-from niwaki.predictors.transfer import Transferred
-from niwaki.predictors.transformed import Transformed, TransformedSettings
-from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
+from niwaki.predictors.composed.calibrated import Calibrated, CalibratedSettings
+from niwaki.predictors.composed.on_columns import OnColumns
+from niwaki.predictors.composed.stacking import Stacking, StackingSettings
+from niwaki.predictors.composed.transfer import Transferred
+from niwaki.predictors.composed.transformed import Transformed, TransformedSettings
+from niwaki.predictors.linear.bayesian_ridge import BayesianRidge
+from niwaki.predictors.trees.ensemble import TreeEnsemble, TreeEnsembleSettings
 
 
 def latency_predictor(n_decisions: int, n_costs: int, *, seed: int = 0) -> Calibrated:

@@ -10,22 +10,22 @@ PREDICTORS = Registry(
         Record(
             "ridge",
             "ridge regression on the features and their pairwise products",
-            "niwaki.predictors.ridge:Ridge",
+            "niwaki.predictors.linear.ridge:Ridge",
         ),
         Record(
             "bayesian_ridge",
             "ridge that learns its own strength, with the spread that follows from it",
-            "niwaki.predictors.bayesian_ridge:BayesianRidge",
+            "niwaki.predictors.linear.bayesian_ridge:BayesianRidge",
         ),
         Record(
             "gaussian_process",
             "Gaussian process: smooth, sure of itself near data only; for few rows",
-            "niwaki.predictors.gaussian_process:GaussianProcess",
+            "niwaki.predictors.gaussian.process:GaussianProcess",
         ),
         Record(
             "tree_ensemble",
             "randomised trees: no assumption about the shape, and no extrapolation",
-            "niwaki.predictors.tree_ensemble:TreeEnsemble",
+            "niwaki.predictors.trees.ensemble:TreeEnsemble",
         ),
         Record(
             "mlp_ensemble",
@@ -35,7 +35,7 @@ PREDICTORS = Registry(
         Record(
             "stacking",
             "several of these, weighted by cross-validation",
-            "niwaki.predictors.stacking:Stacking",
+            "niwaki.predictors.composed.stacking:Stacking",
         ),
     ),
 )

@@ -1,12 +1,12 @@
 """The predictor to take when nothing is known about the values: several kinds, calibrated."""
 
 from niwaki.predictors.base import Predictor
-from niwaki.predictors.bayesian_ridge import BayesianRidge
-from niwaki.predictors.calibrated import Calibrated, CalibratedSettings
-from niwaki.predictors.gaussian_process import GaussianProcess, GaussianProcessSettings
-from niwaki.predictors.stacking import Stacking, StackingSettings
-from niwaki.predictors.transformed import Transformed, TransformedSettings
-from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
+from niwaki.predictors.composed.calibrated import Calibrated, CalibratedSettings
+from niwaki.predictors.composed.stacking import Stacking, StackingSettings
+from niwaki.predictors.composed.transformed import Transformed, TransformedSettings
+from niwaki.predictors.gaussian.process import GaussianProcess, GaussianProcessSettings
+from niwaki.predictors.linear.bayesian_ridge import BayesianRidge
+from niwaki.predictors.trees.ensemble import TreeEnsemble, TreeEnsembleSettings
 
 MOST_ROWS = 500  # that the Gaussian process learns from: predictions take so many steps each
 NARROWING = 0.75

@@ -19,13 +19,13 @@ from niwaki.report.failures import clipped, group_failures, reason_of
 from niwaki.report.influence import influences
 from niwaki.report.layers import pack_layers
 from niwaki.report.models import Models
+from niwaki.report.rounding import all_rounded, rounded
 from niwaki.report.units import unit_of
 
 # One character per decided option; a dot where the decision is inactive.
 _ALPHABET = digits + ascii_letters
 _INACTIVE = "."
 _LARGEST_EXACT = 2**53 - 1
-_DIGITS = 6
 
 
 def pack(
@@ -63,8 +63,8 @@ def pack(
         ],
         "unexported": _unexported(models),
         "influences": _influences(models),
-        "hypervolume": _numbers(data.hypervolume),
-        "told_at_seconds": _numbers(data.told_at_seconds),
+        "hypervolume": all_rounded(data.hypervolume),
+        "told_at_seconds": all_rounded(data.told_at_seconds),
     }
 
 
@@ -76,11 +76,11 @@ def _study(data: ReportData) -> dict[str, JSON]:
         "finished": data.finished,
         "seed": str(data.seed),
         "searcher": data.searcher,
-        "effort": _number(data.effort),
+        "effort": rounded(data.effort),
         "budget": data.budget,
         "n_told": len(data.trials),
         "n_partial": data.n_partial,
-        "seconds": _number(data.seconds),
+        "seconds": rounded(data.seconds),
         "config": data.config_yaml,
         "environment": [[name, _text(value)] for name, value in data.environment.items()],
         "target_id": data.target_id,
@@ -100,8 +100,8 @@ def _models(models: Models) -> dict[str, JSON]:
         "states": "".join(str(int(row.state)) for row in rows),
         "reason": [reasons.setdefault(reason_of(row), len(reasons)) for row in rows],
         "reasons": list(reasons),
-        "seconds": _numbers([row.measurement.seconds for row in rows]),
-        "fidelity": _numbers([row.measurement.fidelity for row in rows]),
+        "seconds": all_rounded([row.measurement.seconds for row in rows]),
+        "fidelity": all_rounded([row.measurement.fidelity for row in rows]),
         "front": models.front,
         "spare": models.find(data.spare_keys),
         "knee": next(iter(models.find([data.knee_key])), None),
@@ -112,7 +112,7 @@ def _models(models: Models) -> dict[str, JSON]:
 
 
 def _bounds(bounds: Sequence[Bound]) -> list[JSON]:
-    return [{"name": b.name, "sign": b.sign, "limit": _number(b.limit)} for b in bounds]
+    return [{"name": b.name, "sign": b.sign, "limit": rounded(b.limit)} for b in bounds]
 
 
 def _columns(
@@ -129,7 +129,7 @@ def _columns(
         {
             "name": name,
             "unit": unit_of(name, named),
-            "values": _numbers([m.values.get(name, math.nan) for m in measurements]),
+            "values": all_rounded([m.values.get(name, math.nan) for m in measurements]),
         }
         for name in [*objectives, *others]
     ]
@@ -207,9 +207,9 @@ def _influences(models: Models) -> list[JSON]:
     return [
         {
             **asdict(influence),
-            "shift": _number(influence.shift),
-            "surprise": _number(influence.surprise),
-            "explained": _numbers(influence.explained),
+            "shift": rounded(influence.shift),
+            "surprise": rounded(influence.surprise),
+            "explained": all_rounded(influence.explained),
         }
         for influence in influences([c for _, c in decided], on_front, costs)
     ]
@@ -222,15 +222,3 @@ def _text(value: JSON) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ", ".join(_text(inner) for inner in value)
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _number(value: float) -> float | None:
-    """Return six significant digits, as an integer where that is shorter; None if not finite."""
-    if not math.isfinite(value):
-        return None
-    rounded = float(f"{value:.{_DIGITS}g}")
-    return int(rounded) if rounded == int(rounded) and abs(rounded) < 1e15 else rounded
-
-
-def _numbers(values: Sequence[float]) -> list[float | None]:
-    return [_number(value) for value in values]

@@ -5,6 +5,7 @@ import hashlib
 import html
 import json
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -45,14 +46,17 @@ def build_report(*shown: ReportData) -> str:
     return _render(views[0], joined(with_layers_of(packed, views, notable), views))
 
 
-def joined_script() -> str:
-    """Return the page's modules as one script, each after those that it imports.
+def joined_script(entry: str = _ENTRY) -> str:
+    """Return a page's modules as one script, each after those that it imports.
 
     Each keeps a scope of its own, and hands out what it exports.
+
+    Args:
+        entry: Name of the module that builds the page.
     """
     folder = files("niwaki.report") / "assets"
     done: dict[str, str] = {}
-    _join(_ENTRY, folder, done)
+    _join(entry, folder, done)
     return "\n".join(done.values())
 
 
@@ -68,24 +72,37 @@ def _join(name: str, folder: Traversable, done: dict[str, str]) -> None:
 
 
 def _render(models: Models, payload: JSON) -> str:
-    folder = files("niwaki.report") / "assets"
-    script = joined_script()
     said = headline(models)
     slots = {
-        "title": html.escape(models.data.study),
-        "status": html.escape(models.data.status),
+        "title": models.data.study,
+        "status": models.data.status,
         # A run that was killed looks like one that ended: neither has a process.
         "state": "running" if models.data.status == "running" else "not running",
-        "headline": html.escape(said.text),
-        "source": html.escape(said.source),
+        "headline": said.text,
+        "source": said.source,
+    }
+    return rendered(_ENTRY, slots, payload)
+
+
+def rendered(name: str, slots: Mapping[str, str], payload: JSON) -> str:
+    """Return a page as one HTML file that needs no network.
+
+    Args:
+        name: Of its template, and of the module that builds it.
+        slots: Text for the template's slots.
+        payload: The data that the page carries.
+    """
+    folder = files("niwaki.report") / "assets"
+    script = joined_script(name)
+    filled = {slot: html.escape(text) for slot, text in slots.items()} | {
         "style": (folder / "report.css").read_text(encoding="utf-8"),
         "script": script,
         "script_hash": _hash(script),
         "data": _embedded(payload),
     }
-    template = (folder / "report.html").read_text(encoding="utf-8")
+    template = (folder / f"{name}.html").read_text(encoding="utf-8")
     # One pass: what fills a slot is never searched for slots.
-    page = _SLOT.sub(lambda slot: slots[slot.group(1)], template)
+    page = _SLOT.sub(lambda slot: filled[slot.group(1)], template)
     # Half a surrogate pair, as a torn reason may end in, has no UTF-8.
     return page.encode(errors="replace").decode()
 

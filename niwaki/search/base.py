@@ -71,6 +71,8 @@ class Problem:
             nobody guesses.
         earlier: Searches to learn from. `niwaki.search.earlier.informed` adds them, and the best
             that they found to `initial`.
+        goals: Of a search that is to find several fronts, the problem of each; then `objectives`
+            are those of all of them, and `bounds` those that all have.
     """
 
     space: Space
@@ -83,10 +85,23 @@ class Problem:
     alike: Callable[[Candidate], str] | None = None
     promises: Callable[[Candidate], Mapping[str, float]] | None = None
     earlier: tuple[Earlier, ...] = ()
+    goals: tuple["Problem", ...] = ()
     _once: dict[Callable[["Problem"], Any], Any] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
     _common: dict[tuple[Any, ...], Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """Names of the values of objectives and bounds, those of goals included, each once."""
+        names = [o.name for o in self.objectives] + [b.name for b in self.bounds]
+        of_goals = (name for goal in self.goals for name in goal.wanted)
+        return tuple(dict.fromkeys([*names, *of_goals]))
+
+    @property
+    def fronts(self) -> tuple["Problem", ...]:
+        """The problems whose fronts are wanted: of the goals, or else this one."""
+        return self.goals or (self,)
 
     def once(self, make: Callable[["Problem"], T]) -> T:
         """Return what follows from the problem alone: made once, for all searchers of it."""
@@ -127,8 +142,7 @@ class Problem:
         values = trial.measurement.values
         total = sum(bound.violation(values) for bound in self.bounds)
         if trial.measurement.complete:
-            wanted = [o.name for o in self.objectives] + [b.name for b in self.bounds]
-            return total if all(isfinite(values.get(name, nan)) for name in wanted) else inf
+            return total if all(isfinite(values.get(name, nan)) for name in self.wanted) else inf
         infeasible = trial.measurement.status is Status.INFEASIBLE
         return total if infeasible and total > 0.0 else inf
 

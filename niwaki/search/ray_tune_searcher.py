@@ -166,7 +166,7 @@ class RayTuneSearcher(TuneSearcher):
 
     def _measurement(self, trial_id: str, result: Mapping[str, Any]) -> Measurement:
         """Return what a result of a trial says; an empty one is of a trial that failed."""
-        wanted = [o.name for o in self._problem.objectives] + [b.name for b in self._problem.bounds]
+        wanted = self._problem.wanted
         known = {**result, **self._counts_of(trial_id)} if result else {}
         values = {name: _number(known[name]) for name in wanted if name in known}
         odd = [name for name in wanted if not isfinite(values.get(name, nan))]

@@ -15,7 +15,8 @@ FAVOURITES = 100  # of each goal, that the next candidate is chosen from
 class SeveralGoals(Searcher):
     """A searcher for each goal, over one space and one set of evaluations.
 
-    Every searcher knows every trial as its goal values it, whoever asked for it. The i-th candidate
+    Every searcher knows every trial as its goal values it, whoever asked for it: what lacks a value
+    that the goal is about has failed there, and there alone. The i-th candidate
     is asked for on behalf of goal i modulo their number, by its searcher alone. Where that can say
     what it expects of candidates, the favourites of all that can are looked at instead, and the one
     of the largest sum of expected gains is asked for: what is good for several goals comes first.
@@ -33,12 +34,13 @@ class SeveralGoals(Searcher):
 
     def __init__(self, problems: Sequence[Problem], make: Callable[[Problem], Searcher]) -> None:
         self._searchers = [make(problem) for problem in problems]
+        self._wanted = [problem.wanted for problem in problems]
         self._identity = problems[0].identity
         self._n_asked = 0
 
     @property
     def n_left(self) -> int | None:
-        # What is left to one may be left to another, too.
+        # What is left to one may be left to another, too: nobody knows how many these are.
         return None if any(searcher.n_left != 0 for searcher in self._searchers) else 0
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
@@ -90,8 +92,8 @@ class SeveralGoals(Searcher):
         return best
 
     def tell(self, trials: Sequence[Trial]) -> None:
-        for searcher in self._searchers:
-            searcher.tell(trials)
+        for searcher, wanted in zip(self._searchers, self._wanted, strict=True):
+            searcher.tell([trial.seen_by(wanted) for trial in trials])
 
     def resume(self, asked: Sequence[Candidate]) -> None:
         for searcher in self._searchers:

@@ -6,7 +6,7 @@ from numbers import Integral, Real
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import FULL
-from niwaki.study.history import History
+from niwaki.study.record.history import History
 
 
 @dataclass(frozen=True)

@@ -33,15 +33,15 @@ from niwaki.search.schedulers.base import Scheduler
 from niwaki.search.schedulers.registry import SCHEDULERS
 from niwaki.spaces.precision import INT8
 from niwaki.study.budget import Budget
-from niwaki.study.choice import Choice
 from niwaki.study.executors.base import Executor
 from niwaki.study.executors.in_process import InProcessExecutor
 from niwaki.study.executors.local_processes import LocalProcessExecutor, LocalProcessSettings
-from niwaki.study.front import Front, FrontModel
-from niwaki.study.observer import Observer
-from niwaki.study.run import Run
-from niwaki.study.run_folder import RunFolder
+from niwaki.study.record.run_folder import RunFolder
+from niwaki.study.results.choice import Choice
+from niwaki.study.results.front import Front, FrontModel
+from niwaki.study.results.run import Run
 from niwaki.study.study import Study, StudySettings
+from niwaki.study.watching.observer import Observer
 from niwaki.targets.base import Target
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData

@@ -32,22 +32,27 @@ from niwaki.spaces.described import space_to_json
 from niwaki.spaces.many import faults
 from niwaki.study.budget import Budget
 from niwaki.study.description import StudyDescription
-from niwaki.study.earlier_runs import EarlierRun, keep_earlier, read_earlier
-from niwaki.study.environment import USER_FILES, describe_environment
-from niwaki.study.events import Baseline, Note, Started
 from niwaki.study.executors.base import Executor, Job
 from niwaki.study.executors.in_process import InProcessExecutor
-from niwaki.study.finalists import Favourites, Finals, NothingExportedError, nobody
-from niwaki.study.front import Front, front_of_study
-from niwaki.study.history import SESSION, History
-from niwaki.study.ledger import Ledger
-from niwaki.study.notices import forwarded
-from niwaki.study.observer import Observer, Silence
-from niwaki.study.recorder import Recorder
-from niwaki.study.run_folder import RunFolder, config_hash
-from niwaki.study.search_loop import SearchLoop
-from niwaki.study.soundness import whole
-from niwaki.study.vetting import require_answers, require_declared, vetted_baseline, vetted_cheap
+from niwaki.study.record.environment import USER_FILES, describe_environment
+from niwaki.study.record.events import Baseline, Note, Started
+from niwaki.study.record.history import SESSION, History
+from niwaki.study.record.ledger import Ledger
+from niwaki.study.record.recorder import Recorder
+from niwaki.study.record.run_folder import RunFolder, config_hash
+from niwaki.study.record.soundness import whole_for_any
+from niwaki.study.results.front import Front, front_of_study
+from niwaki.study.steps.earlier_runs import EarlierRun, keep_earlier, read_earlier
+from niwaki.study.steps.finalists import Favourites, Finals, NothingExportedError, nobody
+from niwaki.study.steps.search_loop import SearchLoop
+from niwaki.study.steps.vetting import (
+    require_answers,
+    require_declared,
+    vetted_baseline,
+    vetted_cheap,
+)
+from niwaki.study.watching.notices import forwarded
+from niwaki.study.watching.observer import Observer, Silence
 from niwaki.study.wishes import GoalSettings, require_goals, require_wishes, wished_goals
 
 SearcherFactory: TypeAlias = Callable[[Problem], Searcher]
@@ -196,7 +201,7 @@ class Study:
                 which there are no networks.
         """
         settings = self._settings
-        # First: a task that is not there would be told as a value that is not.
+        # Tasks before values: of a task that is not there, `<task>_macs` is no value either.
         own = {name: self._own_values(goal.task) for name, goal in settings.goals.items()}
         values = self._evaluator.values
         wished = wished_goals(settings.objectives, settings.constraints, settings.goals, values)
@@ -215,8 +220,11 @@ class Study:
         )
 
     def _own_values(self, task: str) -> tuple[str, ...]:
-        """Return the names of what networks of one task alone have; nothing if it is about all."""
-        return tuple(value.name for value in self._evaluator.alone(task).values) if task else ()
+        """Return the names of what exported models of a goal have; none if that is everything."""
+        evaluator = self._evaluator
+        exporting = evaluator.alone(task) if task else evaluator
+        own = exporting.exported_values
+        return () if own == evaluator.values else tuple(value.name for value in own)
 
     def _own_config(self, description: StudyDescription) -> dict[str, JSON]:
         """Return what stands for the configuration of a study that was built from Python."""
@@ -283,7 +291,7 @@ class Study:
                 searcher,
                 scheduler,
                 recorder,
-                self.description.wanted,
+                [goal.wanted for goal in self.description.goals],
                 settings.budget,
                 self._observer,
             ).run()
@@ -307,11 +315,10 @@ class Study:
                 recorder,
                 self.folder,
                 self._provenance(recorder.history, goal),
-                goal.wanted,
+                goal,
                 self._settings.seed,
                 self._observer,
                 self._favourites,
-                goal.name,
             )
             try:
                 finals.run(searched.goals.get(goal.name, searched), self._settings.n_finalists)
@@ -325,24 +332,23 @@ class Study:
         """Return what exports the networks of a goal.
 
         Raises:
-            ConfigError: If the goal is about one task, and there are no networks of that, or these
-                lack a value that is wanted.
+            ConfigError: If the goal is about one task, and there are no networks of that, or
+                exported models of it lack a value that is wanted.
         """
-        if not goal.task:
-            return self._evaluator
         for name in goal.wanted:
-            if name not in goal.values:
-                of_all = [c for c in self.description.constraints if c.name == name][:1]
+            if goal.values and name not in goal.values:
+                shared = [c for c in self.description.constraints if c.name == name][:1]
                 why = "".join(
-                    f"constraint '{c}' is on the networks of all goals, and " for c in of_all
+                    f"constraint '{c}' is on the networks of all goals, and " for c in shared
                 )
-                remedy = "; give that constraint to the goals that it is for" if of_all else ""
+                remedy = "; give that constraint to the goals that it is for" if shared else ""
+                whose = f"'{goal.task}' alone" if goal.task else "all tasks"
                 raise ConfigError(
-                    f"{why}goal '{goal.name}' is about networks of '{goal.task}' alone, which have "
-                    f"no '{name}'{nearest(name, goal.values)} They have "
+                    f"{why}goal '{goal.name}' is about networks of {whose}, whose files have no "
+                    f"'{name}'{nearest(name, goal.values)} They have "
                     f"{', '.join(goal.values)}{remedy}"
                 )
-        return self._evaluator.alone(goal.task)
+        return self._evaluator.alone(goal.task) if goal.task else self._evaluator
 
     def _problem(self, history: History) -> Problem:
         """Return what all goals have in common, or the only one's problem."""
@@ -401,6 +407,8 @@ class Study:
         self, problem: Problem, problems: Sequence[Problem], history: History
     ) -> tuple[Searcher, Scheduler]:
         """Return a searcher and a scheduler that know what happened so far."""
+        if self.description.named_goals:
+            problem = replace(problem, goals=tuple(problems))
         scheduler = self._make_scheduler(problem, self._evaluator.fidelities)
         make = self._make_searcher
         if not isinstance(scheduler, FullEffort):
@@ -424,12 +432,15 @@ class Study:
             candidate = vetted_baseline(self._evaluator)
             seed = derived_seed(self._settings.seed, "evaluation", BASELINE_NUMBER)
             executor.submit(Job(BASELINE_NUMBER, candidate, seed=seed))
-            measurement = whole(executor.wait()[0].measurement, self.description.wanted)
+            wanted = [goal.wanted for goal in self.description.goals]
+            measurement = whole_for_any(executor.wait()[0].measurement, wanted)
             if not measurement.complete:
                 raise StudyError(
                     f"the baseline could not be evaluated: {measurement.cause}. "
                     "Mend the cause and start again: nothing is searched without a baseline"
                 )
+            for constraint in self._all_constraints:
+                constraint.resolve(measurement.values)  # or say so while nothing is written yet
             recorder.record(Baseline(candidate, measurement))
         assert history.baseline is not None
         self._observer.baseline(history.baseline.measurement.values)

@@ -40,10 +40,14 @@ def require_wishes(objectives: object, constraints: object) -> None:
     Raises:
         ConfigError: With what came, and what is wanted.
     """
-    for name, given in (("objectives", objectives), ("constraints", constraints)):
+    wishes = (
+        ("objectives", objectives, "['latency_ms']"),
+        ("constraints", constraints, "['latency_ms <= 2']"),
+    )
+    for name, given, example in wishes:
         if isinstance(given, str) or not isinstance(given, Sequence):
             came = f"'{given}'" if isinstance(given, str) else kind_of(given)
-            example = f"['{given}']" if isinstance(given, str) else "[latency_ms]"
+            example = f"['{given}']" if isinstance(given, str) else example
             raise ConfigError(f"'{name}' is {came}: give a list, such as {example}")
         if others := [each for each in given if not isinstance(each, str | Objective)]:
             raise ConfigError(

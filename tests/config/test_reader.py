@@ -13,7 +13,7 @@ from niwaki.config.settings import check_keys, read_settings
 from niwaki.config.yaml_file import parse_yaml
 from niwaki.core.errors import ConfigError, NiwakiError
 from niwaki.spaces.einspace import EinspaceSettings
-from niwaki.study.run_folder import RunFolder, config_hash
+from niwaki.study.record.run_folder import RunFolder, config_hash
 from niwaki.targets.protocol import QUICK, THOROUGH
 from tests.command_line import FORMULAS, ROOT, TINY, write_config
 

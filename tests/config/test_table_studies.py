@@ -13,8 +13,8 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.measurement import Status
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
-from niwaki.study.observer import Silence
-from niwaki.study.run import Run
+from niwaki.study.results.run import Run
+from niwaki.study.watching.observer import Silence
 
 CONFIG: dict[str, Any] = {
     "evaluator": {

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.predictors.base import Prediction
-from niwaki.predictors.bayesian_ridge import BayesianRidge
+from niwaki.predictors.linear.bayesian_ridge import BayesianRidge
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.random_search import RandomSearch
 from niwaki.spaces import Choice, ChoiceSpace

@@ -1,15 +1,15 @@
 """Every predictor keeps the contract."""
 
 from niwaki.predictors.base import Predictor
-from niwaki.predictors.bayesian_ridge import BayesianRidge
-from niwaki.predictors.calibrated import Calibrated
-from niwaki.predictors.gaussian_process import GaussianProcess
+from niwaki.predictors.composed.calibrated import Calibrated
+from niwaki.predictors.composed.on_columns import OnColumns
+from niwaki.predictors.composed.stacking import Stacking
+from niwaki.predictors.composed.transformed import Transformed
+from niwaki.predictors.gaussian.process import GaussianProcess
+from niwaki.predictors.linear.bayesian_ridge import BayesianRidge
+from niwaki.predictors.linear.ridge import Ridge
 from niwaki.predictors.mlp_ensemble import MlpEnsemble, MlpEnsembleSettings
-from niwaki.predictors.on_columns import OnColumns
-from niwaki.predictors.ridge import Ridge
-from niwaki.predictors.stacking import Stacking
-from niwaki.predictors.transformed import Transformed
-from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
+from niwaki.predictors.trees.ensemble import TreeEnsemble, TreeEnsembleSettings
 from niwaki.testing.predictor_contract import PredictorContract
 
 

@@ -13,6 +13,7 @@ from niwaki.core.pareto import (
     covered,
     first_fronts,
     fronts,
+    growing_volume,
     hypervolume,
     knee,
     non_dominated,
@@ -150,6 +151,19 @@ def test_a_point_beyond_the_reference_has_no_volume_of_its_own() -> None:
     assert own_volume(np.array([0.2, 0.8]), others, np.ones(2)) == pytest.approx(0.06)
     for point in ([0.0, 1.5], [2.0, 2.0], [1.0, 0.0]):  # two sides below 0 would be an area above
         assert own_volume(np.array(point), others, np.ones(2)) == 0.0
+
+
+@given(COSTS)
+def test_a_volume_grows_to_that_of_all_rows_so_far(costs: NDArray[np.float64]) -> None:
+    reference = np.full(costs.shape[1], 2.2)
+    so_far = [hypervolume(costs[: n + 1], reference) for n in range(len(costs))]
+    assert growing_volume(costs, reference) == pytest.approx(np.array(so_far))
+
+
+def test_a_row_with_nan_adds_no_volume() -> None:
+    costs = np.array([[np.nan, 0.0], [0.5, 0.5]])
+    assert growing_volume(costs, np.ones(2)).tolist() == [0.0, 0.25]
+    assert len(growing_volume(costs[:0], np.ones(2))) == 0
 
 
 def test_one_objective_is_a_length() -> None:

@@ -13,8 +13,8 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Status
 from niwaki.evaluation.base import Provenance
 from niwaki.evaluation.families import elastic_family_of
-from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
-from niwaki.evaluation.scratch_training import RecipeSettings
+from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator, FromScratchSettings
+from niwaki.evaluation.from_scratch.training import RecipeSettings
 from niwaki.evaluation.supernet import SupernetEvaluator
 from niwaki.evaluation.task_policies import task_policies
 from niwaki.export.bundle import read_bundle, verify_bundle

@@ -28,8 +28,8 @@ import torch
 from torch import nn
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.evaluation.devices import placed
-from niwaki.export.calibration import activation_ranges
-from niwaki.export.fake_quantization import FakeQuantized
+from niwaki.export.int8.calibration import activation_ranges
+from niwaki.export.int8.fake_quantization import FakeQuantized
 channels = int(sys.argv[1])
 network = nn.Sequential(nn.Conv2d(channels, 16, 1, stride=2)).eval()
 network = placed(network, torch.device("cpu"), torch.channels_last)
@@ -50,7 +50,7 @@ from niwaki.compress.pruning import analyse
 from niwaki.core.candidate import Candidate
 from niwaki.evaluation.compression.importance import importance
 from niwaki.evaluation.compression.inferred_data import infer_from
-from niwaki.evaluation.proxy_scores import ProxyScores
+from niwaki.evaluation.from_scratch.proxy_scores import ProxyScores
 channels = int(sys.argv[1])
 layers = [nn.Conv2d(channels, 16, 1, stride=2), nn.Conv2d(16, 3, 1), nn.AdaptiveAvgPool2d(1)]
 network = nn.Sequential(*layers, nn.Flatten()).eval()

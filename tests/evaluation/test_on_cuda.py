@@ -20,9 +20,9 @@ from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
 from niwaki.evaluation.deployment import DeploymentSettings
 from niwaki.evaluation.devices import best_device, placed
 from niwaki.evaluation.families import NetworkFamily, elastic_family_of, family_of
-from niwaki.evaluation.from_scratch import FromScratchEvaluator, FromScratchSettings
-from niwaki.evaluation.named_seeds import named_seed
-from niwaki.evaluation.scratch_training import RecipeSettings, ScratchTraining
+from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator, FromScratchSettings
+from niwaki.evaluation.from_scratch.named_seeds import named_seed
+from niwaki.evaluation.from_scratch.training import RecipeSettings, ScratchTraining
 from niwaki.evaluation.training import SuperNetworkTraining
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget

@@ -47,7 +47,7 @@ def test_what_is_exported_answers_the_task_alone(digits: SupernetEvaluator, tmp_
     assert [task.name for task in card.tasks] == ["digit"]
     assert verify_bundle(export.folder).passed
     assert timed.measurement.key == candidate.key
-    assert set(timed.measurement.values) == {value.name for value in alone.values}
+    assert set(timed.measurement.values) == {value.name for value in alone.exported_values}
     assert timed.measurement.values["digit_macs"] == digits.cheap(candidate)["digit_macs"]
     searched = digits.evaluate(candidate, fidelity=1.0, seed=0).values["digit_size_bytes"]
     assert timed.measurement.values["digit_size_bytes"] == pytest.approx(

@@ -21,7 +21,7 @@ from niwaki.evaluation.task_policies import task_policies
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.search.policies import PolicySettings, TaskPolicies
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION
-from niwaki.study.run_folder import RunFolder
+from niwaki.study.record.run_folder import RunFolder
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load

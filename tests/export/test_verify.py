@@ -10,7 +10,7 @@ from niwaki.core.errors import ExportError, TargetError, VerificationError
 from niwaki.core.randomness import stream
 from niwaki.export.comparison import OutputKind, Tolerance, compare
 from niwaki.export.inference import infer
-from niwaki.export.quantum import has_int8, output_quanta
+from niwaki.export.int8.quantum import has_int8, output_quanta
 from niwaki.export.verification_data import Arrays, sampled
 from niwaki.export.verify import verify_model
 from niwaki.targets.machine import Processor

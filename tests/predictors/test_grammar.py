@@ -6,8 +6,8 @@ import numpy as np
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
-from niwaki.predictors.bayesian_ridge import BayesianRidge
-from niwaki.predictors.calibrated import Calibrated
+from niwaki.predictors.composed.calibrated import Calibrated
+from niwaki.predictors.linear.bayesian_ridge import BayesianRidge
 from niwaki.predictors.quality import quality
 from niwaki.predictors.standard import standard_predictor
 from niwaki.spaces.grammar import Budget, GrammarSpace, read_grammar

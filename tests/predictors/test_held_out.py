@@ -7,10 +7,10 @@ import pytest
 
 from niwaki.core.errors import DataError
 from niwaki.predictors.base import Predictor
-from niwaki.predictors.bayesian_ridge import BayesianRidge
-from niwaki.predictors.bounded import Bounded
+from niwaki.predictors.composed.bounded import Bounded
 from niwaki.predictors.held_out import cross_predict, folds, held_out_predictions
-from niwaki.predictors.ridge import Ridge, RidgeSettings
+from niwaki.predictors.linear.bayesian_ridge import BayesianRidge
+from niwaki.predictors.linear.ridge import Ridge, RidgeSettings
 from niwaki.testing.predictor_contract import assert_same, examples
 
 

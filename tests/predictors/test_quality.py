@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from niwaki.core.errors import DataError
 from niwaki.core.randomness import stream
 from niwaki.predictors.base import Prediction
+from niwaki.predictors.linear.ridge import Ridge
 from niwaki.predictors.quality import Quality, cross_quality, kendall_tau, quality
-from niwaki.predictors.ridge import Ridge
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, max_size=12))

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from niwaki.core.errors import DataError, RunFolderError
 from niwaki.core.randomness import stream
 from niwaki.predictors.base import Predictor
+from niwaki.predictors.composed.on_columns import OnColumns
+from niwaki.predictors.composed.stacking import Stacking
+from niwaki.predictors.linear.ridge import Ridge
 from niwaki.predictors.mlp_ensemble import MlpEnsemble, MlpEnsembleSettings
-from niwaki.predictors.on_columns import OnColumns
-from niwaki.predictors.ridge import Ridge
-from niwaki.predictors.stacking import Stacking
 from niwaki.predictors.state import as_part, part_of, read_state, write_state
-from niwaki.predictors.tree_ensemble import TreeEnsemble, TreeEnsembleSettings
+from niwaki.predictors.trees.ensemble import TreeEnsemble, TreeEnsembleSettings
 from niwaki.testing.predictor_contract import examples
 
 MEMBER = "niwaki.json.npy"

@@ -76,6 +76,15 @@ def test_every_kind_of_study_draws(
     assert not re.findall("NaN|Infinity|undefined", drawn)
 
 
+def test_a_control_keeps_the_focus_when_it_changes_the_plot(page: Page, tmp_path: Path) -> None:
+    opened(page, tmp_path, study(30, FIVE))
+    control = "document.querySelectorAll('.controls button')[1]"
+    before = page.run(f"{control}.getAttribute('aria-pressed')")
+    page.run(f"{control}.focus(); {control}.click()")
+    assert page.run(f"{control}.getAttribute('aria-pressed')") != before
+    assert page.run(f"document.activeElement === {control}")
+
+
 def test_every_measured_model_is_a_point(page: Page, tmp_path: Path) -> None:
     data = study(400)
     opened(page, tmp_path, data)

@@ -126,20 +126,41 @@ def test_no_slot_is_left_open() -> None:
     assert not re.findall(r"\{\{\w+\}\}", build_report(study(5)))
 
 
-def test_every_module_is_joined_once_in_a_scope_of_its_own() -> None:
-    script = joined_script()
-    names = [
-        f.name for f in (files("niwaki.report") / "assets").iterdir() if f.name.endswith(".js")
-    ]
-    assert script.count("=> {\n//") == len(names)
+PAGES = ("report", "comparison")
+
+
+def modules() -> set[str]:
+    folder = files("niwaki.report") / "assets"
+    return {f.name.removesuffix(".js") for f in folder.iterdir() if f.name.endswith(".js")}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_module_is_joined_once_in_a_scope_of_its_own(name: str) -> None:
+    script = joined_script(name)
+    folder = files("niwaki.report") / "assets"
+    joined = [m for m in modules() if (folder / f"{m}.js").read_text().split("\n")[0] in script]
+    assert script.count("=> {\n//") == len(joined)
     assert not re.findall(r"^(?:import|export)\b", script, re.MULTILINE)
 
 
-def test_exported_names_are_unique() -> None:
-    exported = re.findall(r"^const \{ (.*?) \} = \(\(\) => \{$", joined_script(), re.MULTILINE)
+def test_every_module_is_part_of_a_page() -> None:
+    scripts = "".join(map(joined_script, PAGES))
+    folder = files("niwaki.report") / "assets"
+    assert all((folder / f"{m}.js").read_text().split("\n")[0] in scripts for m in modules())
+
+
+@pytest.mark.parametrize(
+    ("name", "some"),
+    [
+        ("report", {"html", "mountScatter", "readStudy"}),
+        ("comparison", {"html", "mountFronts", "mountCurves"}),
+    ],
+)
+def test_exported_names_are_unique(name: str, some: set[str]) -> None:
+    exported = re.findall(r"^const \{ (.*?) \} = \(\(\) => \{$", joined_script(name), re.MULTILINE)
     names = [name for group in exported for name in group.split(", ") if name]
     assert len(names) == len(set(names))
-    assert {"html", "mountScatter", "readStudy"} <= set(names)
+    assert some <= set(names)
 
 
 @pytest.mark.parametrize(("status", "said"), [("running", "running"), ("finished", "not running")])

@@ -23,8 +23,7 @@ from benchmarks.efficiency.summary import Needed, ratio
 from benchmarks.efficiency.trained_networks import Layer, tried
 from benchmarks.efficiency.trained_settings import Perceptrons
 from niwaki.core.randomness import stream
-from niwaki.evaluation.table import TableEvaluator
-from niwaki.evaluation.table_settings import TableSettings, ValueColumn
+from niwaki.evaluation.table import TableEvaluator, TableSettings, ValueColumn
 
 
 @pytest.fixture

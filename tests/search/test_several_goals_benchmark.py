@@ -22,8 +22,7 @@ from benchmarks.efficiency.goals import (
 from benchmarks.efficiency.scenario import Meter, Scenario
 from benchmarks.several_goals import Runs, cell, lines
 from niwaki.core.randomness import stream
-from niwaki.evaluation.table import TableEvaluator
-from niwaki.evaluation.table_settings import TableSettings, ValueColumn
+from niwaki.evaluation.table import TableEvaluator, TableSettings, ValueColumn
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from niwaki.core.constraints import Bound
 from niwaki.core.measurement import Measurement, Trial
 from niwaki.core.objectives import Direction, Objective
 from niwaki.core.randomness import stream
-from niwaki.predictors.gaussian_column import fit_column
+from niwaki.predictors.gaussian.column import fit_column
 from niwaki.search import Problem
 from niwaki.search.surrogate.beliefs import learn
 from niwaki.search.surrogate.censored import imputed, plateau

@@ -14,8 +14,7 @@ from benchmarks.efficiency.scenario import Scenario
 from benchmarks.table_networks import accelerators, transnas_macro, transnas_micro
 from benchmarks.table_proxies import Way, prepare
 from niwaki.core.errors import DataError
-from niwaki.evaluation.table import TableEvaluator
-from niwaki.evaluation.table_settings import TableSettings, ValueColumn
+from niwaki.evaluation.table import TableEvaluator, TableSettings, ValueColumn
 
 WITH_EXCITATION = (6, 3, 1, 1) * 7
 SMALLEST = (1, 3, 1, 0) * 7

@@ -1,6 +1,6 @@
 """An observer that takes note of what a study says."""
 
-from niwaki.study.observer import Silence
+from niwaki.study.watching.observer import Silence
 
 
 class Hears(Silence):

@@ -19,7 +19,7 @@ from niwaki.evaluation.compression.settings import CompressionSettings, PruningS
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
 from niwaki.study.compression import Compressed, CompressionRequest
-from niwaki.study.run import Run
+from niwaki.study.results.run import Run
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.protocol import Budget
 from tests.evaluation.compression.small import build, loaders

@@ -18,16 +18,16 @@ from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
+from niwaki.study.answers.report_page import report_data
+from niwaki.study.answers.tables import front_table
 from niwaki.study.compression import (
     Compressed,
     CompressionRequest,
     compression_study,
     data_loader,
 )
-from niwaki.study.front import FrontModel
-from niwaki.study.report_page import report_data
-from niwaki.study.run import Run, load_front
-from niwaki.study.tables import front_table
+from niwaki.study.results.front import FrontModel
+from niwaki.study.results.run import Run, load_front
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.evaluation.compression.small import build, loaders, unlabelled
 

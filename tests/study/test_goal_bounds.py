@@ -10,7 +10,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import StudyError
 from niwaki.core.measurement import Status
 from niwaki.spaces import ChoiceSpace
-from niwaki.study.run import Run
+from niwaki.study.results.run import Run
 from niwaki.study.wishes import GoalSettings
 from tests.study.formulas import SPACE, FormulaEvaluator, goals_study
 

@@ -11,12 +11,12 @@ from rich.console import Console
 
 from niwaki.core.errors import ConfigError
 from niwaki.search.nsga2 import NSGA2
+from niwaki.study.answers.tables import front_table, front_text, status_json, status_text
 from niwaki.study.budget import Budget
-from niwaki.study.history import History
-from niwaki.study.progress import PlainProgress, Tally
-from niwaki.study.run import Run, load_front
+from niwaki.study.record.history import History
+from niwaki.study.results.run import Run, load_front
 from niwaki.study.study import Study, StudySettings
-from niwaki.study.tables import front_table, front_text, status_json, status_text
+from niwaki.study.watching.progress import PlainProgress, Tally
 from tests.study.formulas import GOALS, FormulaEvaluator, formula_study, goals_study
 
 

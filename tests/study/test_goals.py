@@ -14,8 +14,8 @@ from niwaki.search.nsga2 import NSGA2
 from niwaki.search.surrogate import Surrogate, SurrogateSettings
 from niwaki.study.budget import Budget
 from niwaki.study.executors import LocalProcessExecutor, LocalProcessSettings
-from niwaki.study.front import Front
-from niwaki.study.run import Run, load_front
+from niwaki.study.results.front import Front
+from niwaki.study.results.run import Run, load_front
 from niwaki.study.study import SearcherFactory, Study, StudySettings
 from niwaki.study.wishes import GoalSettings
 from tests.study.climbing import SCHEDULERS, ClimbingEvaluator

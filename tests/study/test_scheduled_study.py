@@ -20,13 +20,13 @@ from niwaki.core.measurement import Measurement
 from niwaki.search.listed import Listed
 from niwaki.search.nsga2 import NSGA2
 from niwaki.search.schedulers.asha import ASHA
+from niwaki.study.answers.report_page import report_data
+from niwaki.study.answers.tables import front_text, status_json, status_text
 from niwaki.study.budget import Budget
-from niwaki.study.events import Asked, Told
-from niwaki.study.ledger import encode_line, read_ledger
-from niwaki.study.report_page import report_data
-from niwaki.study.run import Run
+from niwaki.study.record.events import Asked, Told
+from niwaki.study.record.ledger import encode_line, read_ledger
+from niwaki.study.results.run import Run
 from niwaki.study.study import Study, StudySettings
-from niwaki.study.tables import front_text, status_json, status_text
 from tests.study.climbing import SCHEDULERS, ClimbingEvaluator, climbing_study
 from tests.study.formulas import SPACE, FormulaEvaluator, formula_study
 from tests.study.hearing import Hears

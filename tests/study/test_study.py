@@ -28,12 +28,12 @@ from niwaki.search.listed import Listed
 from niwaki.search.nsga2 import NSGA2
 from niwaki.search.surrogate import Surrogate
 from niwaki.spaces import Choice, ChoiceSpace
+from niwaki.study.answers.tables import front_text
 from niwaki.study.budget import Budget
-from niwaki.study.events import Asked, Baseline, Told
-from niwaki.study.ledger import read_ledger
-from niwaki.study.run import Run, load_front
+from niwaki.study.record.events import Asked, Baseline, Told
+from niwaki.study.record.ledger import read_ledger
+from niwaki.study.results.run import Run, load_front
 from niwaki.study.study import BASELINE_NUMBER, Study, StudySettings
-from niwaki.study.tables import front_text
 from niwaki.testing.toys import joint_toy
 from tests.study.formulas import SPACE, FormulaEvaluator, formula_study
 from tests.study.hearing import Hears

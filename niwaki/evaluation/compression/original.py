@@ -19,8 +19,8 @@ from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
 from niwaki.evaluation.compression.plain_calls import note_answers
 from niwaki.evaluation.compression.unread import unread_parameters
 from niwaki.evaluation.deployment import Deployment
-from niwaki.export.layer_weights import LayerWeight, layer_weights, n_applied, read_in_float
-from niwaki.export.layers import layers_in_float, without_kernel
+from niwaki.export.int8.layer_weights import LayerWeight, layer_weights, n_applied, read_in_float
+from niwaki.export.int8.layers import layers_in_float, without_kernel
 from niwaki.export.torch_outputs import torch_outputs
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.task import Task

@@ -17,8 +17,8 @@ from niwaki.core.errors import ConfigError, DataError, ExportError
 from niwaki.core.registry import nearest
 from niwaki.evaluation.compression.as_written import as_written
 from niwaki.export.bundle import read_bundle
-from niwaki.export.fx_graph import build_graph
-from niwaki.export.torch_export import export_module
+from niwaki.export.fast_path.fx_graph import build_graph
+from niwaki.export.general_path.torch_export import export_module
 from niwaki.targets.sessions import open_session, run_session
 
 Call = tuple[Tensor, Tensor]  # what a part gets, and what it answers

@@ -22,11 +22,11 @@ from niwaki.core.registry import nearest
 from niwaki.evaluation.compression.as_written import as_written
 from niwaki.evaluation.compression.plain_calls import plainly_called, take_integers
 from niwaki.evaluation.compression.plain_weights import with_plain_weights
-from niwaki.export.calibration import activation_ranges
 from niwaki.export.float_graph import float_graph
-from niwaki.export.graph_index import GraphIndex
-from niwaki.export.quantize import quantize_model
-from niwaki.export.tied_weights import tied
+from niwaki.export.graph.index import GraphIndex
+from niwaki.export.graph.tied_weights import tied
+from niwaki.export.int8.calibration import activation_ranges
+from niwaki.export.int8.quantize import quantize_model
 
 _KEYS = ["pruning", "quantization"]
 

@@ -7,7 +7,7 @@ from niwaki.evaluation.compression.faithful import mixing
 from niwaki.evaluation.compression.importance import not_differentiable
 from niwaki.evaluation.compression.original import Original, example_of
 from niwaki.evaluation.compression.tuning import Tuning
-from niwaki.export.decisions import decisions_of
+from niwaki.export.general_path.decisions import decisions_of
 
 
 def remarks(original: Original, *, batch_size: int) -> Iterator[str]:

@@ -17,6 +17,14 @@ export function fill(parent, ...children) {
   parent.replaceChildren(...present(children));
 }
 
+/** Build what is in `parent` anew; whoever used one of its controls stays on it. */
+export function keepFocus(parent, build) {
+  const controls = () => [...parent.querySelectorAll("button, select")];
+  const at = controls().indexOf(document.activeElement);
+  build();
+  if (at >= 0) controls()[at]?.focus();
+}
+
 /** Listen to one event and return the element, so that calls can be nested. */
 export function on(element, event, listener) {
   element.addEventListener(event, listener);

@@ -1,6 +1,6 @@
 // The front's controls, its legend and its notes.
 
-import { fill, html, select, svg, toggle } from "./dom.js";
+import { fill, html, keepFocus, select, svg, toggle } from "./dom.js";
 import { count, quantity } from "./format.js";
 import { mountFrontTable } from "./fronttable.js";
 import { mountScatter } from "./scatter.js";
@@ -27,7 +27,7 @@ export function mountExplorer(host, study, store, tooltip) {
       table,
     ),
   );
-  const redraw = () => fill(controls, ...controlsOf(study, store));
+  const redraw = () => keepFocus(controls, () => fill(controls, ...controlsOf(study, store)));
   const fields = ["source", "x", "y", "colour", "xLog", "yLog", "everything"];
   store.watch(fields, redraw);
   store.watch(["shown"], () => {

@@ -11,6 +11,7 @@ import { mountParallel } from "./parallel.js";
 import { mountProgress } from "./progress.js";
 import { makeStore } from "./store.js";
 import { FAILED, fragmentOf, INFEASIBLE, OUTSIDE, readStudy, rowOfFragment } from "./study.js";
+import { followTheme } from "./theme.js";
 import { makeTooltip } from "./tooltip.js";
 
 const MIN_PARALLEL = 3;
@@ -176,19 +177,6 @@ function followAddress(study, store) {
     const row = rowOfFragment(study, location.hash);
     if (row !== null) store.set({ selected: row });
   };
-}
-
-function followTheme(button) {
-  const system = matchMedia("(prefers-color-scheme: dark)");
-  const root = document.documentElement;
-  const dark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-  const name = () => (button.textContent = dark() ? "Light" : "Dark");
-  on(button, "click", () => {
-    root.dataset.theme = dark() ? "light" : "dark";
-    name();
-  });
-  on(system, "change", name);
-  name();
 }
 
 start();

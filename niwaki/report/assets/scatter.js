@@ -6,6 +6,7 @@ import { quantity, shortened } from "./format.js";
 import { labels } from "./labels.js";
 import { limits, within } from "./limits.js";
 import { makeScale, visibleRange } from "./scales.js";
+import { stairs, unbeaten } from "./stairs.js";
 import { columnOf, FAILED, FEASIBLE, INFEASIBLE, nameOf, OUTSIDE, rolesOf } from "./study.js";
 
 const REACH = 18; // pixels around a point within which the pointer finds it
@@ -200,19 +201,12 @@ function staircase({ study, x, y, points }) {
   if (x.name === "evaluation" && y.direction !== 0) return bestSoFar({ study, y, points });
   if (x.direction === 0 || y.direction === 0) return null;
   const members = points.filter((p) => study.onFront.has(p.row));
-  const better = (p) => [x.direction * x.values[p.row], y.direction * y.values[p.row]];
-  const sorted = members
-    .map((p) => ({ ...p, cost: better(p) }))
-    .sort((a, b) => a.cost[0] - b.cost[0] || a.cost[1] - b.cost[1]);
-  let best = Infinity;
-  const corners = sorted.filter(({ cost }) => (cost[1] < best ? ((best = cost[1]), true) : false));
+  const corners = unbeaten(members, (p) => [
+    x.direction * x.values[p.row],
+    y.direction * y.values[p.row],
+  ]);
   if (corners.length < 2) return null;
-  const d = corners
-    .map((p, i) =>
-      i === 0 ? `M${p.x.toFixed(1)} ${p.y.toFixed(1)}` : `H${p.x.toFixed(1)}V${p.y.toFixed(1)}`,
-    )
-    .join("");
-  return svg("path", { class: "front-line", d });
+  return svg("path", { class: "front-line", d: stairs(corners) });
 }
 
 // The best value until each evaluation.
@@ -225,12 +219,7 @@ function bestSoFar({ study, y, points }) {
     .sort((a, b) => a.x - b.x)
     .filter(better);
   if (steps.length < 2) return null;
-  const d = steps
-    .map((p, i) =>
-      i === 0 ? `M${p.x.toFixed(1)} ${p.y.toFixed(1)}` : `H${p.x.toFixed(1)}V${p.y.toFixed(1)}`,
-    )
-    .join("");
-  return svg("path", { class: "front-line", d });
+  return svg("path", { class: "front-line", d: stairs(steps) });
 }
 
 function baselineMark({ study, points }) {

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.jsonable import JSON
-from niwaki.predictors.linear import STRENGTHS
-from niwaki.predictors.pairwise import Decomposition, listed_products
+from niwaki.predictors.linear.base import STRENGTHS
+from niwaki.predictors.linear.pairwise import Decomposition, listed_products
 
 _MOST = 1000  # pairs: older ones were run with weights that are no more
 _PRODUCT_WEIGHTS = (0.0, 0.1)
@@ -18,14 +18,10 @@ class Lessons:
     """The last pairs, and for each task a ridge regression of what they lost.
 
     Differences within a pair are learned from, so that neither the batch nor the state of the
-    weights matters, and nothing is reweighted: every pair is a lesson for every task.
-
-    Args:
-        n_tasks: T of them.
+    weights matters, and nothing is reweighted: every pair is a lesson for each of T tasks.
     """
 
-    def __init__(self, n_tasks: int) -> None:
-        self._n_tasks = n_tasks
+    def __init__(self) -> None:
         self._taken: deque[NDArray[np.float64]] = deque(maxlen=_MOST)
         self._losses: deque[NDArray[np.float64]] = deque(maxlen=_MOST)
 

@@ -71,7 +71,7 @@ class TaskPolicies:
         self._adam = Adam(self._logits.shape, settings.learning_rate)
         n_tasks = len(self.tasks)
         self._gaps, self._weighed = Fading(n_tasks), (Fading(n_tasks), Fading(n_tasks))
-        self._lessons = Lessons(n_tasks)
+        self._lessons = Lessons()
         self._costs = ExpectedCosts(self.tasks, settings.budget, relative_costs)
 
     @property

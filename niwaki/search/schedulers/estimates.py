@@ -34,7 +34,7 @@ class Expected:
     """What n candidates are expected to be at full effort.
 
     Attributes:
-        costs: (n, m) minimised; NaN where a value is missing.
+        costs: (n, m) minimised; NaN where a value of an objective or a bound is missing.
         spreads: (n, m) standard deviations of their errors; 0 for what effort does not change, inf
             where nothing is known yet.
         violations: (n,) summed relative violations of the bounds, 0 where a bound's value is
@@ -60,16 +60,14 @@ class Estimates:
     many as the two leading digits of their number say, whenever it is asked for.
 
     Args:
-        problem: Its objectives and bounds say which values are wanted.
+        problem: Its objectives and bounds, and those of its goals, say which values are wanted.
 
     Attributes:
         n_pairs: How many trials were of candidates measured before, at another fidelity.
     """
 
     def __init__(self, problem: Problem) -> None:
-        self._problem = problem
-        names = [o.name for o in problem.objectives] + [b.name for b in problem.bounds]
-        self._names = tuple(dict.fromkeys(names))
+        self._names = problem.wanted
         self._trials: dict[str, dict[float, Trial]] = {}
         self._raw: dict[tuple[str, float], NDArray[np.float64]] = {}
         # Keys by two fidelities, rising, in the order in which both were known.
@@ -107,8 +105,13 @@ class Estimates:
         """Return one trial of each candidate, in the order in which they were first told."""
         return [at_full(self.highest(key), self.corrections) for key in self._trials]
 
-    def expected(self, trials: Sequence[Trial]) -> Expected:
-        """Return what candidates are expected to be, from trials that were told."""
+    def expected(self, trials: Sequence[Trial], problem: Problem) -> Expected:
+        """Return what candidates are expected to be, from trials that were told.
+
+        Args:
+            trials: Of n candidates.
+            problem: Its objectives and bounds judge them: that of all trials, or one of its goals.
+        """
         keys = [(trial.candidate.key, trial.measurement.fidelity) for trial in trials]
         values = np.array([self._raw[key] for key in keys]).reshape(-1, len(self._names))
         spreads = np.zeros_like(values)
@@ -118,10 +121,12 @@ class Estimates:
             for column, name in enumerate(self._names):
                 climbed = _climbed(values[rows, column], steps.get(name, ()))
                 values[rows, column], spreads[rows, column] = climbed
-        signs = np.array([objective.sign for objective in self._problem.objectives])
-        n_objectives = len(signs)
-        violations = self._violations(values)
-        return Expected(signs * values[:, :n_objectives], spreads[:, :n_objectives], violations)
+        signs = np.array([objective.sign for objective in problem.objectives])
+        columns = [self._names.index(objective.name) for objective in problem.objectives]
+        costs, violations = signs * values[:, columns], self._violations(values, problem)
+        judged = [self._names.index(name) for name in problem.wanted]
+        costs[np.isnan(values[:, judged]).any(axis=1)] = np.nan
+        return Expected(costs, spreads[:, columns], violations)
 
     @property
     def corrections(self) -> Corrections:
@@ -135,9 +140,9 @@ class Estimates:
         values = trial.measurement.values if trial.measurement.complete else {}
         return np.array([values.get(name, np.nan) for name in self._names], dtype=np.float64)
 
-    def _violations(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    def _violations(self, values: NDArray[np.float64], problem: Problem) -> NDArray[np.float64]:
         violations = np.zeros(len(values))
-        for bound in self._problem.bounds:
+        for bound in problem.bounds:
             violations += bound.violations(values[:, self._names.index(bound.name)])
         return violations
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -22,8 +23,11 @@ POOL = 48  # of the best ranks, among which the choice is made
 class Promotion:
     """Chooses by constrained domination first: estimates of the full effort decide.
 
+    Of a problem with goals, each has best ranks of its own, and who promises to add most to all
+    fronts together gets more effort; or who is farthest on the front of the goal whose turn it is.
+
     Attributes:
-        problem: Its objectives and bounds.
+        problem: Its objectives and bounds, or those of its goals.
         estimates: What the values of each candidate are expected to be at full effort.
         tie_break: Among the best: who promises to add most to the front (`gain`), or who is
             farthest from all that were chosen before (`spread`).
@@ -46,27 +50,61 @@ class Promotion:
             ahead: The most that is known of the candidates that got more effort already, also if
                 that is pending.
         """
-        if not waiting:
+        found = [self._contest(waiting, ahead, goal) for goal in self.problem.fronts]
+        contests = [contest for contest in found if len(contest.pool)]
+        if not contests:
             return None
-        expected = self.estimates.expected(waiting)
-        known = np.flatnonzero(np.isfinite(expected.costs).all(axis=1))
-        if len(known) == 0:
-            return None
-        violations = expected.violations[known]
-        best = known[violations == violations.min()]
-        pool = best[first_fronts(expected.costs[best], POOL)]
-        before = self.estimates.expected(ahead)
-        front = before.costs[before.violations == 0.0]
-        return waiting[int(pool[self._pick(expected.of(pool), front)])].candidate
-
-    def _pick(self, pool: Expected, ahead: NDArray[np.float64]) -> int:
-        front = ahead[non_dominated(ahead)]
         if self.tie_break == "gain":
-            gains = expected_gains(pool.costs, pool.spreads, front)
+            pools = [contest.pool.tolist() for contest in contests]
+            rows = np.array(list(dict.fromkeys(chain.from_iterable(pools))))
+            gains = np.sum([contest.gains(rows) for contest in contests], axis=0)
             if gains.max() > 0.0:
-                return int(gains.argmax())
-        first = np.flatnonzero(non_dominated(pool.costs))
-        return int(first[_loneliest(pool.costs[first], front)])
+                return waiting[int(rows[gains.argmax()])].candidate
+        return waiting[contests[len(ahead) % len(contests)].loneliest()].candidate
+
+    def _contest(
+        self, waiting: Sequence[Trial], ahead: Sequence[Trial], goal: Problem
+    ) -> "_Contest":
+        expected = self.estimates.expected(waiting, goal)
+        best = np.flatnonzero(np.isfinite(expected.costs).all(axis=1))
+        least = expected.violations[best].min(initial=np.inf)
+        best = best[expected.violations[best] == least]
+        most = max(1, POOL // len(self.problem.fronts))
+        pool = best[first_fronts(expected.costs[best], most)] if len(best) else best
+        before = self.estimates.expected(ahead, goal)
+        front = before.costs[before.violations == 0.0]
+        return _Contest(expected, best, pool, front[non_dominated(front)])
+
+
+@dataclass(frozen=True)
+class _Contest:
+    """Who may be promoted for one front.
+
+    Attributes:
+        expected: Of all n that wait.
+        best: Rows of those that keep to its bounds, or are nearest to that.
+        pool: Rows of the best ranks of these.
+        front: (k, m) costs of those that got more effort already.
+    """
+
+    expected: Expected
+    best: NDArray[np.int64]
+    pool: NDArray[np.int64]
+    front: NDArray[np.float64]
+
+    def gains(self, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return what each of some rows promises to add to the front, as a share of the whole."""
+        gains = np.zeros(len(rows))
+        able = np.isin(rows, self.best)
+        some = self.expected.of(rows[able])
+        gains[able] = expected_gains(some.costs, some.spreads, self.front)
+        return gains
+
+    def loneliest(self) -> int:
+        """Return the row of the pool's front that is farthest from those chosen before."""
+        costs = self.expected.costs[self.pool]
+        first = np.flatnonzero(non_dominated(costs))
+        return int(self.pool[first[_loneliest(costs[first], self.front)]])
 
 
 def _loneliest(costs: NDArray[np.float64], front: NDArray[np.float64]) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from niwaki.predictors.gaussian_column import GaussianColumn, fit_column
+from niwaki.predictors.gaussian.column import GaussianColumn, fit_column
 from niwaki.search.surrogate.censored import imputed, plateau
 from niwaki.search.surrogate.warps import Straight, Warp, warps_for
 

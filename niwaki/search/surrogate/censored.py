@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from niwaki.predictors.gaussian_column import GaussianColumn
+from niwaki.predictors.gaussian.column import GaussianColumn
 from niwaki.search.surrogate.warps import Warp
 
 Array = NDArray[np.float64]

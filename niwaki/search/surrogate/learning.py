@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.predictors.gaussian_column import fit_column
+from niwaki.predictors.gaussian.column import fit_column
 from niwaki.search.surrogate.beliefs import Learned, Warped, learn
 from niwaki.search.surrogate.boxes import Decomposition
 from niwaki.search.surrogate.history import History, signs_of

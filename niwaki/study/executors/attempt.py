@@ -13,7 +13,7 @@ from niwaki.core.wording import kind_of
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain, traceback_lines
-from niwaki.study.soundness import in_plain_types, sound
+from niwaki.study.record.soundness import in_plain_types, sound
 
 
 def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:

@@ -11,7 +11,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_at_least, require_positive
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.base import Executor
-from niwaki.study.run_folder import RunFolder
+from niwaki.study.record.run_folder import RunFolder
 
 # What Ray itself names so, and what to do instead.
 RAYS_OWN = {

@@ -17,7 +17,6 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from niwaki._version import __version__
 from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Evaluator
-from niwaki.study.environment import THREAD_VARIABLES
 from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain
@@ -26,7 +25,8 @@ from niwaki.study.executors.ray_artifacts import Artifacts, unpack
 from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.travel import unpacked
 from niwaki.study.executors.worker_main import limit_torch
-from niwaki.study.notices import forwarded
+from niwaki.study.record.environment import THREAD_VARIABLES
+from niwaki.study.watching.notices import forwarded
 
 # What Ray says about a dead actor, and what it means.
 CAUSES = {

@@ -21,7 +21,7 @@ from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
 from niwaki.study.executors.failures import explain
 from niwaki.study.executors.travel import unpacked
-from niwaki.study.notices import forwarded
+from niwaki.study.watching.notices import forwarded
 
 ORPHAN_POLL_S = 1.0
 # Out of memory, the kernel should choose a worker over the search itself.

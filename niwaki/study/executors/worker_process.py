@@ -11,9 +11,9 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from niwaki.study.environment import THREAD_VARIABLES
 from niwaki.study.executors.pool import Queued, Worker
 from niwaki.study.executors.worker_main import Message, Order, WorkerSettings, run_worker
+from niwaki.study.record.environment import THREAD_VARIABLES
 
 # Between a worker's pipe closing and its exit code there is only the kernel's clean-up.
 EXIT_PATIENCE_S = 2.0

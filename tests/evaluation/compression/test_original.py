@@ -22,7 +22,7 @@ from niwaki.evaluation.deployment import (
     FloatGraph,
     plan_of,
 )
-from niwaki.export.layer_weights import layer_weights, n_applied
+from niwaki.export.int8.layer_weights import layer_weights, n_applied
 from niwaki.spaces.precision import FP32, INT8
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 

@@ -24,7 +24,7 @@ from niwaki.evaluation.compression.settings import CompressionSettings, PruningS
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.export.bundle import read_bundle, verify_bundle, write_bundle
 from niwaki.export.card import InputCard, ModelCard, TaskCard
-from niwaki.export.torch_export import export_module
+from niwaki.export.general_path.torch_export import export_module
 from niwaki.study.compression import CompressionRequest
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.protocol import Budget

@@ -19,8 +19,8 @@ from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.plain_calls import note_answers, plain, plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
-from niwaki.export.fx_graph import build_graph
-from niwaki.export.layers import quantizable_layers
+from niwaki.export.fast_path.fx_graph import build_graph
+from niwaki.export.int8.layers import quantizable_layers
 from niwaki.tasks.base import SplitName
 from niwaki.tasks.task import TaskKind
 

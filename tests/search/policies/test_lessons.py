@@ -14,7 +14,7 @@ TOLD = np.array([losses_of()[network] for network in NETWORKS])  # (n, T)
 
 def lessons(n: int, *, batches: float = 0.0, noise: float = 0.0) -> Lessons:
     """Return what `n` pairs at random told, on batches that are easy or hard."""
-    found = Lessons(3)
+    found = Lessons()
     drawn, hard, errors = (np.random.default_rng(seed) for seed in range(3))
     for _ in range(n):
         pair = drawn.integers(len(NETWORKS), size=2)
@@ -44,7 +44,7 @@ def test_without_lessons_all_are_alike() -> None:
 
 
 def test_what_is_long_ago_is_forgotten_and_the_rest_kept() -> None:
-    found, again = lessons(1100), Lessons(3)
+    found, again = lessons(1100), Lessons()
     again.restore(json.loads(json.dumps(found.state())))
     again.add(CODES[:2], TOLD[:2])
     assert len(found._taken) == len(again._taken) == 1000

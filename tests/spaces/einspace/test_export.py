@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
-from niwaki.export.calibration import activation_ranges
-from niwaki.export.fx_graph import build_graph
-from niwaki.export.layers import quantizable_layers
-from niwaki.export.quantize import quantize_model
-from niwaki.export.torch_export import export_module
+from niwaki.export.fast_path.fx_graph import build_graph
+from niwaki.export.general_path.torch_export import export_module
+from niwaki.export.int8.calibration import activation_ranges
+from niwaki.export.int8.layers import quantizable_layers
+from niwaki.export.int8.quantize import quantize_model
 from niwaki.spaces.einspace import EXTRAS, EinspaceSettings, NetworkFamily
 from tests.spaces.einspace.conftest import DEPTH, DIGIT, SHAPES, SMALL
 

@@ -15,7 +15,7 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors import Job, LocalProcessExecutor, LocalProcessSettings
 from niwaki.study.executors.worker_main import Message
 from niwaki.study.executors.worker_process import WorkerProcess
-from niwaki.study.notices import forwarded
+from niwaki.study.watching.notices import forwarded
 from niwaki.testing.executor_contract import PATIENCE_S, run_all
 from niwaki.testing.scripted_evaluator import ScriptedEvaluator, script
 from tests.study.executors.evaluators import (

@@ -20,7 +20,7 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors import Executor, Job
 from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.ray_executor import RayExecutor
-from niwaki.study.notices import forwarded
+from niwaki.study.watching.notices import forwarded
 from niwaki.testing.executor_contract import PATIENCE_S, ExecutorContract, run_all
 from niwaki.testing.scripted_evaluator import ScriptedEvaluator, script
 from tests.study.executors.evaluators import (

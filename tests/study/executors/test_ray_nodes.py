@@ -26,10 +26,10 @@ from niwaki.study.budget import Budget
 from niwaki.study.executors import Job
 from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.ray_executor import RayExecutor
-from niwaki.study.ledger import read_ledger
-from niwaki.study.observer import Silence
-from niwaki.study.run import Run
+from niwaki.study.record.ledger import read_ledger
+from niwaki.study.results.run import Run
 from niwaki.study.study import Study, StudySettings
+from niwaki.study.watching.observer import Silence
 from niwaki.testing.executor_contract import PATIENCE_S, run_all
 from niwaki.testing.scripted_evaluator import script
 from tests.study.executors.evaluators import Prepared, Sociable

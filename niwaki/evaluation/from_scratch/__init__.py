@@ -1,0 +1,1 @@
+"""Evaluation without shortcuts: each candidate is trained from its initial weights."""

@@ -1,0 +1,1 @@
+"""The fast path from a module to its float graph: a symbolic trace, written call by call."""

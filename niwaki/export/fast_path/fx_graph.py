@@ -1,0 +1,298 @@
+"""The fast path from a module to ONNX: a symbolic trace, written node by node.
+
+torch's exporter takes seconds per network; this takes tens of milliseconds, because nothing is
+computed and each call of the trace is written by one small converter (`operators`). What it
+cannot follow or write, it refuses by name: `export_module` is there for the rest.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, cast
+
+import onnx
+import torch
+from torch import fx, nn
+
+from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.operators import Call, Converter, converter_of
+from niwaki.export.fast_path.operators.normalisation import can_fold
+from niwaki.export.fast_path.operators.table import to_numpy
+from niwaki.export.fast_path.tracing import (
+    TensorShape,
+    Trace,
+    holds_tensors,
+    op_name,
+    path_of,
+    scope_of,
+    trace,
+)
+from niwaki.export.graph.file_room import require_room
+from niwaki.export.graph.layer_names import recurrent_layer
+from niwaki.export.graph.writer import GraphWriter, Shape, Tensor, claimed, require_apart
+
+_LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
+_PRODUCTS = ("matmul", "bmm")
+
+
+@dataclass(frozen=True)
+class WrittenGraph:
+    """A graph, and the calls that it was written from.
+
+    Attributes:
+        model: The float graph.
+        traced: The calls.
+        tensors: Name in the graph of what each call gives, for calls that give one tensor.
+        norms: The batch norm that was folded, by the layer that it was folded into.
+    """
+
+    model: onnx.ModelProto
+    traced: Trace
+    tensors: Mapping[fx.Node, str]
+    norms: Mapping[fx.Node, fx.Node]
+
+
+def build_graph(
+    module: nn.Module,
+    input_shapes: Sequence[Sequence[int]],
+    *,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+) -> onnx.ModelProto:
+    """Return the float ONNX graph of a module: opset 20, dynamic batch, batch norm folded.
+
+    Nodes and their outputs are named by the qualified path of their layer, such as
+    `encoder.stages.1.0.conv1`, and its weights `<path>.weight` and `<path>.bias`. An operation
+    without a module of its own is named after the module it is in and itself: `encoder.add`.
+    A product with a weight is a layer, and named after the module that the weight is of if it is
+    called `weight`, else after the module it is in: `attention`. A name that occurs again is
+    numbered, layers before other operations: `encoder.act:2`. A recurrent module of several layers
+    has a node for each: `rnn.l0`, `rnn.l1`, as torch names their weights.
+
+    Args:
+        module: In eval mode. May take several tensors, and return a tensor or a tuple, list or
+            dict of tensors, nested or not.
+        input_shapes: Shape of each input; the first dimension is the batch, whatever its size.
+        input_names: Name of each input; by default, of `forward`'s arguments.
+        output_names: Name of each output, in order; by default the keys of the dict, `output` if
+            there is one, or `output_0`, `output_1`, ...
+
+    Raises:
+        ExportError: If the module cannot be traced, is too large for one file, or an operation
+            cannot be written: names the operation and the layer.
+    """
+    return write_graph(
+        module, input_shapes, input_names=input_names, output_names=output_names
+    ).model
+
+
+def write_graph(
+    module: nn.Module,
+    input_shapes: Sequence[Sequence[int]],
+    *,
+    input_names: Sequence[str] | None = None,
+    output_names: Sequence[str] | None = None,
+) -> WrittenGraph:
+    """Return the graph as `build_graph` does, with the calls that it was written from.
+
+    Raises:
+        ExportError: As `build_graph` does.
+    """
+    require_room(module)
+    traced = trace(module, input_shapes)
+    inputs = _inputs(traced, input_names)
+    returned = _returned(traced, output_names)
+    require_apart([tensor.name for tensor in inputs.values()], list(returned))
+    norms = _foldable_norms(traced)
+    writer = GraphWriter(list(inputs.values()), list(returned), _layer_names(traced))
+    tensors = _write_calls(traced, writer, dict(inputs), norms)
+    model = writer.model({name: tensors[node] for name, node in returned.items()})
+    given = {name for node in model.graph.node for name in node.output} | {
+        info.name for info in model.graph.input
+    }
+    # Closing the graph gave outputs the names they shall have.
+    renamed = {tensors[node].name: name for name, node in reversed(returned.items())}
+    names = {
+        node: tensor.name if tensor.name in given else renamed.get(tensor.name, tensor.name)
+        for node, tensor in tensors.items()
+    }
+    return WrittenGraph(model, traced, names, norms)
+
+
+def _inputs(traced: Trace, names: Sequence[str] | None) -> dict[fx.Node, Tensor]:
+    nodes = traced.inputs
+    chosen = [str(node.target) for node in nodes] if names is None else list(names)
+    if len(chosen) != len(nodes) or len(set(chosen)) != len(chosen):
+        raise ExportError(f"{len(nodes)} different input names are needed, but {chosen} came")
+    return {
+        node: Tensor(name, _shape_of(traced.values[node]))
+        for node, name in zip(nodes, chosen, strict=True)
+    }
+
+
+def _shape_of(value: object) -> Shape:
+    assert isinstance(value, TensorShape)
+    return value.dims
+
+
+def _returned(traced: Trace, names: Sequence[str] | None) -> dict[str, fx.Node]:
+    """Return the call behind each output, by the output's name."""
+    (result,) = traced.nodes[-1].args
+    found = list(_leaves(result, ""))
+    if not found or not all(isinstance(node, fx.Node) for _, node in found):
+        raise ExportError(f"the module returns {result}: only tensors can be outputs of a graph")
+    for _, node in found:
+        if not isinstance(traced.values[node], TensorShape):
+            raise ExportError(
+                f"the module returns all that '{path_of(node)}' gives, which is not one tensor. "
+                "Use export_module, or return its parts"
+            )
+    defaults = [name or "output" for name, _ in found]
+    chosen = defaults if names is None else list(names)
+    if len(chosen) != len(found) or len(set(chosen)) != len(chosen):
+        raise ExportError(
+            f"the module returns {len(found)} tensors ({', '.join(defaults)}), so as many "
+            f"different output names are needed, but {chosen} came"
+        )
+    return {name: node for name, (_, node) in zip(chosen, found, strict=True)}
+
+
+def _leaves(value: object, name: str) -> "list[tuple[str, fx.Node]]":
+    """Return the nodes in a nested result, each with the default name of its output."""
+    match value:
+        case Mapping():
+            items = [(str(key), item) for key, item in value.items()]
+        case tuple() | list():
+            items = [(f"{name or 'output'}_{i}", item) for i, item in enumerate(value)]
+        case _:
+            return [(name, value)]  # type: ignore[list-item]  # checked by the caller
+    prefix = f"{name}_" if name and isinstance(value, Mapping) else ""
+    return [leaf for key, item in items for leaf in _leaves(item, prefix + key)]
+
+
+def _layer_names(traced: Trace) -> set[str]:
+    """Return the names that layers will have, which nothing else may take before them."""
+    names: set[str] = set()
+    for node in traced.nodes:
+        module = _module_of(traced, node) if node.op == "call_module" else None
+        if isinstance(module, nn.RNNBase):
+            for layer in range(module.num_layers):
+                claimed(recurrent_layer(_path(node), layer, module.num_layers), names)
+        elif isinstance(module, _LAYERS) or _weight_of(node) is not None:
+            claimed(_path(node), names)
+    return names
+
+
+def _path(node: fx.Node) -> str:
+    """Return the path that a call is written by."""
+    weight = _weight_of(node)
+    if weight is None:
+        return path_of(node)
+    owner, _, kind = str(weight.target).rpartition(".")
+    return owner if owner and kind == "weight" else scope_of(node) or path_of(node)
+
+
+def _weight_of(node: fx.Node) -> fx.Node | None:
+    """Return what a product multiplies by, if that is a parameter or buffer."""
+    is_product = node.op in ("call_function", "call_method") and op_name(node) in _PRODUCTS
+    factor = node.kwargs.get("other", (*node.args, None, None)[1]) if is_product else None
+    return factor if isinstance(factor, fx.Node) and factor.op == "get_attr" else None
+
+
+def _write_calls(
+    traced: Trace,
+    writer: GraphWriter,
+    results: dict[fx.Node, object],
+    norms: Mapping[fx.Node, fx.Node],
+) -> dict[fx.Node, Tensor]:
+    """Write every call, and return the tensors that the calls gave."""
+    folded = {norm: layer for layer, norm in norms.items()}
+    for node in traced.nodes:
+        if node.op in ("placeholder", "output"):
+            continue
+        value = traced.values[node]
+        if node in folded:
+            results[node] = results[folded[node]]
+        elif node.op == "get_attr":
+            results[node] = _attribute(traced, writer, node)
+        elif not holds_tensors(value):
+            results[node] = value
+        elif not _picks_part(node, results):
+            norm = _module_of(traced, norms[node]) if node in norms else None
+            path = _path(node)
+            call = Call(writer, path, _shapes_in(value, path), norm)
+            results[node] = _convert(traced, node, call, results)
+    return {node: result for node, result in results.items() if isinstance(result, Tensor)}
+
+
+def _picks_part(node: fx.Node, results: dict[fx.Node, object]) -> bool:
+    """Resolve `parts[i]` of a call that returned several tensors."""
+    source = node.args[0] if node.args else None
+    parts = results.get(source) if isinstance(source, fx.Node) else None
+    if not isinstance(parts, list | tuple) or op_name(node) != "getitem":
+        return False
+    results[node] = parts[node.args[1]]  # type: ignore[index]  # an integer: it gives a tensor
+    return True
+
+
+def _convert(traced: Trace, node: fx.Node, call: Call, results: Mapping[fx.Node, object]) -> object:
+    converter, leading = _converter(traced, node, call)
+    # What is put in place of nodes is ours, so torch's type for arguments does not fit.
+    args: Any = fx.map_arg(node.args, lambda used: cast(Any, results[used]))
+    kwargs: Any = fx.map_arg(node.kwargs, lambda used: cast(Any, results[used]))
+    try:
+        bound = signature(converter).bind(call, *leading, *args, **kwargs)
+    except TypeError as error:
+        raise call.unsupported(f"{op_name(node)} is called in a way not known: {error}") from error
+    return converter(*bound.args, **bound.kwargs)
+
+
+def _converter(traced: Trace, node: fx.Node, call: Call) -> tuple[Converter, list[nn.Module]]:
+    """Return the converter of a call, and the module that comes before its arguments."""
+    module = _module_of(traced, node) if node.op == "call_module" else None
+    if (converter := converter_of(traced.module, node)) is not None:
+        return converter, [] if module is None else [module]
+    what = f"'{op_name(node)}'" if module is None else type(module).__name__
+    raise call.unsupported(f"there is no converter for {what}")
+
+
+def _foldable_norms(traced: Trace) -> dict[fx.Node, fx.Node]:
+    """Return the batch norm to fold, by the layer it is folded into."""
+    norms: dict[fx.Node, fx.Node] = {}
+    for node in traced.nodes:
+        source = node.args[0] if node.args else None
+        if node.op != "call_module" or not isinstance(source, fx.Node):
+            continue
+        alone = source.op == "call_module" and len(source.users) == 1
+        if alone and can_fold(_module_of(traced, node), _module_of(traced, source)):
+            norms[source] = node
+    return norms
+
+
+def _module_of(traced: Trace, node: fx.Node) -> nn.Module:
+    return traced.module.get_submodule(str(node.target))
+
+
+def _attribute(traced: Trace, writer: GraphWriter, node: fx.Node) -> object:
+    """Return a parameter or buffer as a constant; anything else as it is."""
+    owner, _, name = str(node.target).rpartition(".")
+    value = getattr(traced.module.get_submodule(owner), name)
+    if not isinstance(value, torch.Tensor):
+        return value
+    return Tensor(writer.constant(str(node.target), to_numpy(value)), tuple(value.shape))
+
+
+def _shapes_in(value: object, path: str) -> tuple[Shape, ...]:
+    """Return the shapes of what a call gives, in tuples of tuples or not.
+
+    Raises:
+        ExportError: If it gives anything else beside tensors.
+    """
+    if isinstance(value, TensorShape):
+        return (value.dims,)
+    if isinstance(value, tuple):
+        return tuple(shape for item in value for shape in _shapes_in(item, path))
+    raise ExportError(
+        f"layer '{path}' cannot be written by the fast path: it gives more than tensors. "
+        "Use export_module, or replace the operation"
+    )

@@ -1,0 +1,189 @@
+"""Pooling, and means."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+from torch import nn
+
+from niwaki.export.fast_path.operators.table import Call, function_converter, module_converter
+from niwaki.export.graph.writer import Tensor
+
+Sizes = int | Sequence[int]
+
+
+def _spread(value: Sizes, n_axes: int) -> list[int]:
+    return [value] * n_axes if isinstance(value, int) else list(value)
+
+
+def _require_channels(call: Call, x: Tensor, n_axes: int) -> None:
+    """Refuse inputs without channels: torch pools their last axes, and ONNX those from the third.
+
+    Raises:
+        ExportError: If there is another number of axes than batch, channels and `n_axes`.
+    """
+    if x.rank != n_axes + 2:
+        raise call.unsupported(f"it pools {n_axes} of {x.rank} axes, without an axis of channels")
+
+
+def convert_max_pool(
+    call: Call,
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    dilation: Sizes = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    n_axes: int,
+) -> Tensor:
+    """Write MaxPool."""
+    if return_indices:
+        raise call.unsupported("max pooling that returns indices")
+    _require_channels(call, input, n_axes)
+    return call.writer.node(
+        "MaxPool",
+        [input],
+        call.shape,
+        name=call.path,
+        kernel_shape=_spread(kernel_size, n_axes),
+        strides=_spread(stride or kernel_size, n_axes),
+        pads=_spread(padding, n_axes) * 2,
+        dilations=_spread(dilation, n_axes),
+        ceil_mode=int(ceil_mode),
+    )
+
+
+def convert_max_pool_module(call: Call, module: nn.MaxPool2d, x: Tensor, *, n_axes: int) -> Tensor:
+    """Write MaxPool."""
+    return convert_max_pool(
+        call,
+        x,
+        module.kernel_size,
+        module.stride,
+        module.padding,
+        module.dilation,
+        module.ceil_mode,
+        module.return_indices,
+        n_axes=n_axes,
+    )
+
+
+def convert_average_pool(
+    call: Call,
+    input: Tensor,
+    kernel_size: Sizes,
+    stride: Sizes | None = None,
+    padding: Sizes = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+    *,
+    n_axes: int,
+) -> Tensor:
+    """Write AveragePool."""
+    if divisor_override is not None:
+        raise call.unsupported("average pooling with `divisor_override`")
+    _require_channels(call, input, n_axes)
+    return call.writer.node(
+        "AveragePool",
+        [input],
+        call.shape,
+        name=call.path,
+        kernel_shape=_spread(kernel_size, n_axes),
+        strides=_spread(stride or kernel_size, n_axes),
+        pads=_spread(padding, n_axes) * 2,
+        ceil_mode=int(ceil_mode),
+        count_include_pad=int(count_include_pad),
+    )
+
+
+def convert_average_pool_module(call: Call, module: Any, x: Tensor, *, n_axes: int) -> Tensor:
+    """Write AveragePool."""
+    return convert_average_pool(
+        call,
+        x,
+        module.kernel_size,
+        module.stride,
+        module.padding,
+        module.ceil_mode,
+        module.count_include_pad,
+        # AvgPool1d has none.
+        getattr(module, "divisor_override", None),
+        n_axes=n_axes,
+    )
+
+
+def convert_adaptive_average_pool(
+    call: Call,
+    input: Tensor,
+    output_size: Sizes,  # noqa: ARG001
+    *,
+    n_axes: int,
+) -> Tensor:
+    """Write GlobalAveragePool, or AveragePool where the output's size divides the input's."""
+    _require_channels(call, input, n_axes)
+    sizes = list(zip(input.shape[2:], call.shape[2:], strict=True))
+    if all(out == 1 for _, out in sizes):
+        return call.writer.node("GlobalAveragePool", [input], call.shape, name=call.path)
+    kernel = [before // after for before, after in sizes if before and after]
+    if len(kernel) < len(sizes) or any(b % a for b, a in sizes if b and a):
+        raise call.unsupported(
+            f"adaptive average pooling from {input.shape[2:]} to {call.shape[2:]}, which the "
+            "output's size does not divide"
+        )
+    return convert_average_pool(call, input, kernel, n_axes=n_axes)
+
+
+def convert_adaptive_average_pool_module(
+    call: Call, module: Any, x: Tensor, *, n_axes: int
+) -> Tensor:
+    """Write GlobalAveragePool, or AveragePool where the output's size divides the input's."""
+    return convert_adaptive_average_pool(call, x, module.output_size, n_axes=n_axes)
+
+
+def _register(n_axes: int, functions: Sequence[Any], modules: Sequence[Any]) -> None:
+    """Register the poolings over so many axes: the largest value, the mean, and to a given size."""
+    largest, average, adaptive = functions
+    function_converter(largest)(partial(convert_max_pool, n_axes=n_axes))
+    function_converter(average)(partial(convert_average_pool, n_axes=n_axes))
+    function_converter(adaptive)(partial(convert_adaptive_average_pool, n_axes=n_axes))
+    largest, average, adaptive = modules
+    module_converter(largest)(partial(convert_max_pool_module, n_axes=n_axes))
+    module_converter(average)(partial(convert_average_pool_module, n_axes=n_axes))
+    module_converter(adaptive)(partial(convert_adaptive_average_pool_module, n_axes=n_axes))
+
+
+_register(
+    1,
+    (F.max_pool1d, F.avg_pool1d, F.adaptive_avg_pool1d),
+    (nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d),
+)
+_register(
+    2,
+    (F.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d),
+    (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d),
+)
+
+
+@function_converter(torch.mean, "mean")
+def convert_mean(
+    call: Call, input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False
+) -> Tensor:
+    """Write GlobalAveragePool for a mean over all pixels, which runs in int8; else ReduceMean."""
+    if dim is None:
+        raise call.unsupported("a mean over all dimensions mixes the batch: name the dimensions")
+    axes = sorted(axis % input.rank for axis in ([dim] if isinstance(dim, int) else dim))
+    if axes != list(range(2, input.rank)):
+        name = call.writer.integers(f"{call.path}.axes", axes)
+        return call.writer.node(
+            "ReduceMean", [input, name], call.shape, name=call.path, keepdims=int(keepdim)
+        )
+    pooled_shape = (*input.shape[:2], *[1] * len(axes))
+    pooled = call.writer.node("GlobalAveragePool", [input], pooled_shape, name=call.path)
+    if keepdim:
+        return pooled
+    return call.writer.node("Flatten", [pooled], call.shape, name=f"{call.path}.flatten", axis=1)

@@ -1,0 +1,190 @@
+"""Operations that move values and compute none."""
+
+import operator
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+from torch import nn
+
+from niwaki.export.fast_path.operators.table import (
+    Call,
+    function_converter,
+    gives_views,
+    module_converter,
+)
+from niwaki.export.graph.writer import Shape, Tensor
+
+_END = 2**31 - 1
+
+
+@module_converter(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
+@gives_views
+def convert_identity(call: Call, _module: nn.Module, x: Tensor) -> Tensor:  # noqa: ARG001
+    """Write nothing: in eval mode these return what they get."""
+    return x
+
+
+@function_converter(torch.clone, "clone")
+def convert_clone(call: Call, input: Tensor, *, memory_format: object = None) -> Tensor:
+    """Write nothing: in a graph, nothing changes."""
+    return convert_no_operation(call, input, memory_format=memory_format)
+
+
+@function_converter(torch.detach, "contiguous", "detach", "float")
+@gives_views
+def convert_no_operation(
+    call: Call,  # noqa: ARG001
+    input: Tensor,
+    *,
+    memory_format: object = None,  # noqa: ARG001
+) -> Tensor:
+    """Write nothing: a graph says nothing of how tensors lie in memory."""
+    return input
+
+
+@function_converter(F.dropout, F.dropout1d, F.dropout2d)
+@gives_views
+def convert_dropout(
+    call: Call,
+    input: Tensor,
+    p: float = 0.5,  # noqa: ARG001
+    training: bool = True,
+    inplace: bool = False,  # noqa: ARG001
+) -> Tensor:
+    """Write nothing, unless the dropout stays active in eval mode."""
+    if training:
+        raise call.unsupported("dropout is active: pass training=self.training")
+    return input
+
+
+def _reshaped(call: Call, x: Tensor) -> Tensor:
+    if sum(dim is None for dim in call.shape) > 1:
+        raise call.unsupported(f"more than one dimension of {call.shape} grows with the batch")
+    target = [-1 if dim is None else dim for dim in call.shape]
+    name = call.writer.integers(f"{call.path}.shape", target)
+    return call.writer.node("Reshape", [x, name], call.shape, name=call.path)
+
+
+@function_converter(torch.reshape, "reshape", "view", "unflatten", torch.unflatten)
+@gives_views
+def convert_reshape(call: Call, input: Tensor, *_shape: object) -> Tensor:
+    """Write Reshape; its target is known from the shapes that were traced."""
+    return _reshaped(call, input)
+
+
+@function_converter(torch.flatten, "flatten")
+@gives_views
+def convert_flatten(call: Call, input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Write Flatten, or Reshape where dimensions other than the first remain."""
+    if start_dim % input.rank == 1 and end_dim % input.rank == input.rank - 1:
+        return call.writer.node("Flatten", [input], call.shape, name=call.path, axis=1)
+    return _reshaped(call, input)
+
+
+@module_converter(nn.Flatten)
+@gives_views
+def convert_flatten_module(call: Call, module: nn.Flatten, x: Tensor) -> Tensor:
+    """Write Flatten."""
+    return convert_flatten(call, x, module.start_dim, module.end_dim)
+
+
+@module_converter(nn.Unflatten)
+@gives_views
+def convert_unflatten_module(call: Call, _module: nn.Unflatten, x: Tensor) -> Tensor:
+    """Write Reshape."""
+    return _reshaped(call, x)
+
+
+def _transposed(call: Call, x: Tensor, order: Sequence[int]) -> Tensor:
+    return call.writer.node("Transpose", [x], call.shape, name=call.path, perm=list(order))
+
+
+@function_converter(torch.permute, "permute")
+@gives_views
+def convert_permute(call: Call, input: Tensor, *dims: int | Sequence[int]) -> Tensor:
+    """Write Transpose."""
+    order = dims[0] if len(dims) == 1 and not isinstance(dims[0], int) else dims
+    return _transposed(call, input, [int(d) % input.rank for d in order])  # type: ignore[arg-type]
+
+
+@function_converter(torch.transpose, "transpose", torch.swapaxes, "swapaxes")
+@gives_views
+def convert_transpose(call: Call, input: Tensor, dim0: int, dim1: int) -> Tensor:
+    """Write Transpose."""
+    order = list(range(input.rank))
+    order[dim0], order[dim1] = order[dim1], order[dim0]
+    return _transposed(call, input, order)
+
+
+@function_converter(torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze")
+@gives_views
+def convert_squeeze(call: Call, input: Tensor, *_dims: object) -> Tensor:
+    """Write Reshape, which does both ways."""
+    return _reshaped(call, input)
+
+
+@function_converter(torch.chunk, "chunk", torch.split, "split")
+@gives_views
+def convert_split(
+    call: Call,
+    input: Tensor,
+    sizes: int | Sequence[int],  # noqa: ARG001
+    dim: int = 0,
+) -> list[Tensor]:
+    """Write Split; the parts' sizes are known from the shapes that were traced."""
+    axis = dim % input.rank
+    lengths = [shape[axis] for shape in call.shapes]
+    if None in lengths:
+        raise call.unsupported("it splits the batch")
+    name = call.writer.integers(f"{call.path}.sizes", [n for n in lengths if n is not None])
+    return call.writer.node_with_outputs(
+        "Split", [input, name], call.shapes, name=call.path, axis=axis
+    )
+
+
+@function_converter(operator.getitem)
+@gives_views
+def convert_index(call: Call, input: Tensor, index: object) -> Tensor:
+    """Write Slice for slices, and Reshape to drop the dimensions that integers picked."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    if Ellipsis in parts:
+        at = parts.index(Ellipsis)
+        parts[at : at + 1] = [slice(None)] * (input.rank - len(parts) + 1)
+    cuts = [(axis, *_bounds(call, part)) for axis, part in enumerate(parts)]
+    cuts = [cut for cut in cuts if cut[1:] != (0, _END, 1)]
+    if not cuts:
+        return input
+    sliced = _sliced(call, input, cuts)
+    return sliced if sliced.rank == len(call.shape) else _reshaped(call, sliced)
+
+
+def _bounds(call: Call, part: object) -> tuple[int, int, int]:
+    match part:
+        case bool():
+            pass
+        case int(i):
+            return i, (i + 1 or _END), 1
+        case slice(start=start, stop=stop, step=step):
+            bounds = (start or 0, _END if stop is None else stop, step or 1)
+            if all(isinstance(bound, int) for bound in bounds):
+                return bounds
+    raise call.unsupported(f"indexing with {part!r}")
+
+
+def _sliced(call: Call, x: Tensor, cuts: Sequence[tuple[int, int, int, int]]) -> Tensor:
+    axes, starts, ends, steps = zip(*cuts, strict=True)
+    names = [
+        call.writer.integers(f"{call.path}.{name}", values)
+        for name, values in (("starts", starts), ("ends", ends), ("axes", axes), ("steps", steps))
+    ]
+    shape = tuple(_cut_length(x.shape, axis, cuts) for axis in range(x.rank))
+    return call.writer.node("Slice", [x, *names], shape, name=call.path)
+
+
+def _cut_length(shape: Shape, axis: int, cuts: Sequence[tuple[int, int, int, int]]) -> int | None:
+    length = shape[axis]
+    for cut_axis, start, end, step in cuts:
+        if cut_axis == axis and length is not None:
+            return len(range(length)[start:end:step])
+    return length

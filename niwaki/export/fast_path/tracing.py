@@ -1,0 +1,252 @@
+"""A module's forward pass as a list of calls, with the shape of every value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+from torch import fx, nn
+from torch.func import functional_call
+
+from niwaki.compress.pruning.model_calls import repeatable
+from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.in_place import InPlaceTracer, leave_out_unread, read_changes
+from niwaki.export.fast_path.lengths import lengths_followed
+from niwaki.export.fast_path.shape_rules import FUNCTION_RULES, MODULE_RULES
+from niwaki.export.graph.writer import Shape
+from niwaki.export.user_code import place_of
+
+_BATCHES = (2, 3)
+
+
+class Varying:
+    """Stands for a number that grows with the batch, such as `x.size(0)`."""
+
+    def __repr__(self) -> str:
+        return "batch-dependent"
+
+
+@dataclass(frozen=True)
+class TensorShape:
+    """Stands for a tensor of this shape."""
+
+    dims: Shape
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What a module does when called.
+
+    Attributes:
+        nodes: Calls, in order, without those whose results nobody reads. A call that changes its
+            input in place is read by all who read that input later.
+        values: What each call returns: `TensorShape` where the module computes a tensor, and the
+            plain value where it computes with shapes; nested in tuples, lists and dicts.
+        module: The traced module.
+    """
+
+    nodes: tuple[fx.Node, ...]
+    values: Mapping[fx.Node, object]
+    module: nn.Module
+
+    @property
+    def inputs(self) -> list[fx.Node]:
+        """The calls that stand for the module's arguments."""
+        return [node for node in self.nodes if node.op == "placeholder"]
+
+
+def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
+    """Follow a module symbolically; nothing is computed.
+
+    Args:
+        module: In eval mode.
+        input_shapes: Shape of each input; the first dimension is the batch, whatever its size.
+
+    Raises:
+        ExportError: If the module is in training mode, decides by values, changes a buffer, takes
+            another number of inputs, or fails on inputs of these shapes.
+    """
+    if module.training:
+        raise ExportError("the module is in training mode: call its eval() before exporting it")
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    try:
+        # Some models keep what they computed for the next pass: here, stand-ins for tensors.
+        with repeatable(module), lengths_followed(module):
+            graph = InPlaceTracer().trace(module)
+            # No stand-ins: what is done to them in place is done, and in no graph.
+            changed = [n for n, b in module.named_buffers() if _differs(b, buffers.get(n))]
+    # The module's own code runs here, on stand-ins for tensors: it may raise anything.
+    except Exception as error:
+        place = place_of(error)
+        where = f" at {place}" if place else ""
+        raise ExportError(
+            f"{type(module).__name__} cannot be traced symbolically{where}: {error}. "
+            "Use export_module, which follows Python control flow"
+        ) from error
+    if changed:
+        raise ExportError(
+            f"{type(module).__name__} changes its buffer '{changed[0]}' when it is called. Use "
+            "export_module, or change a copy"
+        )
+    nodes = tuple(graph.nodes)
+    _require_no_hooks(module, nodes)
+    n_inputs = sum(node.op == "placeholder" for node in nodes)
+    if n_inputs != len(input_shapes):
+        raise ExportError(
+            f"{type(module).__name__} takes {n_inputs} inputs, but {len(input_shapes)} shapes "
+            "came: give one shape per input, batch first"
+        )
+    first, second = (_values_at(module, graph, input_shapes, batch) for batch in _BATCHES)
+    values = {node: _merged(first[node], second[node]) for node in nodes if node.op != "output"}
+    tensors = {node for node, value in values.items() if isinstance(value, TensorShape)}
+    numbers = {node for node, value in values.items() if not holds_tensors(value)}
+    read_changes(module, graph, tensors=tensors, numbers=numbers)
+    leave_out_unread(module, graph)
+    return Trace(tuple(graph.nodes), values, module)
+
+
+def _differs(now: torch.Tensor, before: torch.Tensor | None) -> bool:
+    """Whether a tensor has changed in place; one that was put in another's place is followed."""
+    return (
+        before is not None
+        and now.shape == before.shape
+        and not torch.equal(torch.nan_to_num(now), torch.nan_to_num(before))
+    )
+
+
+def holds_tensors(value: object) -> bool:
+    """Whether what a call gives is a tensor, or has any in it."""
+    match value:
+        case tuple():
+            return any(map(holds_tensors, value))
+        case dict():
+            return any(map(holds_tensors, value.values()))
+    return isinstance(value, TensorShape)
+
+
+def _require_no_hooks(module: nn.Module, nodes: Sequence[fx.Node]) -> None:
+    """Refuse a module of which hooks may change what it computes: they are not followed."""
+    called = {str(node.target) for node in nodes if node.op == "call_module"}
+    for path in ("", *sorted(called)):
+        part = module.get_submodule(path)
+        if part._forward_hooks or part._forward_pre_hooks or "forward" in part.__dict__:
+            raise ExportError(
+                f"{path or 'the module'} ({type(part).__name__}) has hooks or a `forward` of its "
+                "own, which are not followed symbolically. Use export_module, which calls them"
+            )
+
+
+def path_of(node: fx.Node) -> str:
+    """Return the qualified path of a call: the module's, or the enclosing module's and the op's."""
+    if node.op in ("call_module", "get_attr"):
+        return str(node.target)
+    scope = scope_of(node)
+    name = str(node.target) if node.op == "call_method" else op_name(node)
+    return f"{scope}.{name}" if scope else name
+
+
+def scope_of(node: fx.Node) -> str:
+    """Return the path of the module that an operation is in; empty for the whole module."""
+    stack = node.meta.get("nn_module_stack") or {}
+    return str(next(reversed(stack.values()))[0]) if stack else ""
+
+
+def op_name(node: fx.Node) -> str:
+    """Return what a call calls, for people."""
+    name = getattr(node.target, "__name__", str(node.target))
+    return str(name).strip("_")
+
+
+class _Recorder(fx.Interpreter):
+    def __init__(self, module: nn.Module, graph: fx.Graph) -> None:
+        super().__init__(module, graph=graph)
+        self.seen: dict[fx.Node, object] = {}
+
+    def run_node(self, node: fx.Node) -> Any:
+        result = super().run_node(node)
+        self.seen[node] = _described(result)
+        return result
+
+    def call_module(
+        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        module = self.fetch_attr(str(target))
+        if (rule := MODULE_RULES.get(type(module))) and len(args) == 1:
+            return rule(module, args[0])
+        state = dict((*module.named_parameters(), *module.named_buffers()))
+        return functional_call(module, {n: t.to("meta") for n, t in state.items()}, args, kwargs)
+
+    def get_attr(
+        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        value = super().get_attr(target, args, kwargs)
+        return value.to("meta") if isinstance(value, torch.Tensor) else value
+
+    def call_function(
+        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if _holds_tensor(args) and (rule := FUNCTION_RULES.get(target)):
+            return rule(*args, **kwargs)
+        if target is F.interpolate:
+            # Which values it picks makes no difference to the shape, but much to the time.
+            kwargs = {**kwargs, "mode": "nearest", "align_corners": None, "antialias": False}
+            args = args[:3]
+        return super().call_function(target, args, kwargs)
+
+    def call_method(
+        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if _holds_tensor(args) and (rule := FUNCTION_RULES.get(target)):
+            return rule(*args, **kwargs)
+        return super().call_method(target, args, kwargs)
+
+
+def _holds_tensor(args: tuple[Any, ...]) -> bool:
+    """Whether a call computes with tensors, not with the numbers of a shape."""
+    flat = [item for arg in args for item in (arg if isinstance(arg, list | tuple) else [arg])]
+    return any(isinstance(item, torch.Tensor) for item in flat)
+
+
+def _values_at(
+    module: nn.Module, graph: fx.Graph, input_shapes: Sequence[Sequence[int]], batch: int
+) -> dict[fx.Node, object]:
+    """Run the graph on tensors without storage and return what each node gives."""
+    recorder = _Recorder(module, graph)
+    inputs = tuple(torch.empty((batch, *shape[1:]), device="meta") for shape in input_shapes)
+    try:
+        with torch.no_grad():
+            recorder.run(*inputs)
+    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        shapes = ", ".join(str(tuple(shape)) for shape in input_shapes)
+        reason = str(error).split("\n", 1)[0]
+        raise ExportError(
+            f"{type(module).__name__} fails on inputs of shape {shapes}: {reason}"
+        ) from error
+    return recorder.seen
+
+
+def _described(value: object) -> object:
+    """Replace tensors by their shapes, in any nesting."""
+    match value:
+        case torch.Tensor():
+            return TensorShape(tuple(value.shape))
+        case tuple() | list():
+            return tuple(_described(item) for item in value)
+        case dict():
+            return {key: _described(item) for key, item in value.items()}
+        case _:
+            return value
+
+
+def _merged(first: object, second: object) -> object:
+    """Keep what two batch sizes agree on."""
+    match first, second:
+        case TensorShape(a), TensorShape(b):
+            return TensorShape(tuple(x if x == y else None for x, y in zip(a, b, strict=True)))
+        case tuple(), tuple():
+            return tuple(_merged(x, y) for x, y in zip(first, second, strict=True))
+        case dict(), dict():
+            return {key: _merged(first[key], second[key]) for key in first}
+        case _:
+            return first if type(first) is type(second) and first == second else Varying()

@@ -1,0 +1,1 @@
+"""ONNX graphs: read, written, with other numbers in them, named by a module's layers."""

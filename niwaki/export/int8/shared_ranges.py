@@ -1,0 +1,112 @@
+"""Which tensors share one scale, and whose observed ranges decide it.
+
+What a moving operation gives has the integers of what it reads. What is read by a concatenation
+alone is written in the concatenation's scale at once: its values end there anyhow, one rounding is
+saved, and the runtime concatenates by copying. Not so what a ReLU gives beside values below zero:
+the runtime drops a ReLU, and computes the layer before it in integers, only where the integers
+behind it end where it clips.
+"""
+
+import math
+from collections.abc import Mapping
+
+from niwaki.export.graph.index import GraphIndex
+from niwaki.export.int8.regions import JOINING, MEAN, Operation, Regions, find_operations
+
+
+class SharedRanges:
+    """The scales of a graph's quantized tensors, each named after one tensor.
+
+    Args:
+        index: Of the float graph.
+        regions: What runs in int8 there.
+    """
+
+    def __init__(self, index: GraphIndex, regions: Regions) -> None:
+        self._index = index
+        self._regions = regions
+        operations = find_operations(index)
+        # Also those that stay float: the ranges of what they read are known for any plan.
+        self._moved = {n: op for op in operations if op.moving for n in op.outputs}
+        self._joined = {op.outputs[0]: op for op in operations if op.op == JOINING}
+        self._adopted = self._adoptions()
+        # Only now is it known which concatenation a scale ends in, by way of others.
+        fitting = [tensor for tensor in self._adopted if self._ends_where_it_clips(tensor)]
+        self._adopted = {tensor: self._adopted[tensor] for tensor in fitting}
+
+    @property
+    def names(self) -> list[str]:
+        """The scales in use, in no particular order of the graph, each once."""
+        return sorted({self.scale_of(tensor) for tensor in self._regions.quantized})
+
+    def scale_of(self, tensor: str) -> str:
+        """Return the name of the scale in which a quantized tensor is written."""
+        root = self._origin(tensor)
+        while root in self._adopted:
+            root = self._adopted[root]
+        return root
+
+    def sources(self, scale: str) -> set[str]:
+        """Return the tensors whose ranges the scale must hold."""
+        operation = self._joined.get(scale)
+        if operation is None:
+            return {scale}
+        return {s for name in operation.inputs for s in self.sources(self._origin(name))}
+
+    def _origin(self, tensor: str) -> str:
+        """Follow a tensor back to where its values were computed or joined."""
+        while tensor in self._moved:
+            tensor = self._moved[tensor].inputs[0]
+        return tensor
+
+    def _adoptions(self) -> Mapping[str, str]:
+        """Return the concatenation whose scale a tensor takes, where it is read there alone.
+
+        Not a mean, whose steps go by those of what it is of.
+        """
+        adopted = {}
+        operations = self._regions.operations
+        means = {name for each in operations if each.op == MEAN for name in each.outputs}
+        for operation in operations:
+            for name in operation.inputs if operation.op == JOINING else ():
+                origin = self._origin(name)
+                if origin not in means and self._ends_in(origin, operation):
+                    adopted[origin] = operation.outputs[0]
+        return adopted
+
+    def _ends_where_it_clips(self, origin: str) -> bool:
+        """Whether nothing in the scale of a tensor goes beyond what clips the tensor itself."""
+        low, high = self._clipped(origin)
+        joined = [self._clipped(source) for source in self.sources(self.scale_of(origin))]
+        return all(low <= least and most <= high for least, most in joined)
+
+    def _clipped(self, tensor: str) -> tuple[float, float]:
+        """Return between what constants a tensor is clipped where it is computed."""
+        maker = self._index.producer.get(tensor)
+        if maker is None:
+            return -math.inf, math.inf
+        node = self._index.nodes[maker]
+        if node.op_type == "Relu":
+            return 0.0, math.inf
+        if node.op_type != "Clip" or len(self._index.data_inputs(maker)) > 1:
+            return -math.inf, math.inf
+        least, most = [*node.input[1:], "", ""][:2]
+        return self._bound(least, -math.inf), self._bound(most, math.inf)
+
+    def _bound(self, name: str, otherwise: float) -> float:
+        return float(self._index.values(name).item()) if name else otherwise
+
+    def _ends_in(self, origin: str, operation: Operation) -> bool:
+        """Whether nobody but `operation` reads a tensor, moved or not."""
+        same = [t for t in self._regions.quantized if self._origin(t) == origin]
+        if any(tensor in self._index.outputs for tensor in same):
+            return False
+        moving = {i for op in self._regions.operations if op.moving for i in op.nodes}
+        readers = {i for tensor in same for i in self._index.consumers(tensor)}
+        return readers - moving == set(operation.nodes)
+
+
+def ranges_needed(index: GraphIndex, regions: Regions) -> set[str]:
+    """Return the tensors whose ranges must be known to quantize these regions."""
+    shared = SharedRanges(index, regions)
+    return {source for name in shared.names for source in shared.sources(name)}

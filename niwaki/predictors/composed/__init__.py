@@ -1,0 +1,1 @@
+"""Predictors made of others: stacked, calibrated, bounded, on other scales, on some columns."""

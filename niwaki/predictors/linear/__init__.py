@@ -1,0 +1,1 @@
+"""Ridge regressions on features and their pairwise products."""

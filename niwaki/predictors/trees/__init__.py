@@ -1,0 +1,1 @@
+"""Randomised regression trees, as plain arrays."""

@@ -1,0 +1,134 @@
+"""Reading the runs that are to be compared: names that tell them apart, and by what wishes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from niwaki.core.errors import ConfigError
+from niwaki.core.jsonable import JSON
+from niwaki.study.record.run_folder import given, without
+from niwaki.study.results.run import Run
+
+OWN_SETTINGS = ("name", "seed")  # what may differ between runs of one search
+
+
+@dataclass(frozen=True)
+class NamedRun:
+    """A run, and what it is called beside others.
+
+    Attributes:
+        name: The end of its folder's path, as much of it as tells it from the others.
+        run: As the goal sees it that was asked for, bounded by what it is judged by.
+    """
+
+    name: str
+    run: Run
+
+    @cached_property
+    def settings(self) -> Mapping[str, JSON]:
+        """Its configuration but for what is a run's own; nothing if it has none."""
+        folder = self.run.folder
+        return given(without(folder.read_config() if folder.config.exists() else {}, OWN_SETTINGS))
+
+    @cached_property
+    def environment(self) -> Mapping[str, JSON]:
+        """What its last session ran on; nothing if it is not known."""
+        sessions = self.run.folder.sessions()
+        return sessions[-1]["environment"] if sessions else {}
+
+    @property
+    def version(self) -> str:
+        """Of niwaki, in its last session; empty if not known."""
+        return self._told("packages", "niwaki")
+
+    @property
+    def processor(self) -> str:
+        """That its last session ran on; empty if not known."""
+        return self._told("cpu", "model")
+
+    def _told(self, part: str, name: str) -> str:
+        found = self.environment.get(part)
+        return str(found.get(name, "")) if isinstance(found, Mapping) else ""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The runs, and which folders were given more than once.
+
+    Attributes:
+        runs: Each folder once, in the order in which they came.
+        repeated: Folders that came again, as they were written.
+    """
+
+    runs: tuple[NamedRun, ...]
+    repeated: tuple[str, ...]
+
+
+def read_runs(
+    folders: Sequence[Path | str], *, within: Sequence[str] = (), goal: str = ""
+) -> Reading:
+    """Read runs, each once.
+
+    Args:
+        folders: Of the runs.
+        within: What models of every run keep to, in place of the run's own constraints; none for
+            those.
+        goal: That runs are seen by, those of them that have goals.
+
+    Raises:
+        RunFolderError: If there is no run at one of the folders, or it is damaged.
+        ConfigError: If there are not two, one has goals and none of them is named, no run has that
+            goal, or a constraint cannot be read or judged.
+    """
+    first: dict[Path, Path] = {}
+    repeated = []
+    for folder in map(Path, [folders] if isinstance(folders, str | Path) else folders):
+        if first.setdefault(folder.resolve(), folder) is not folder:
+            repeated.append(str(folder))
+    if len(first) < 2:
+        again = ", more than once" if repeated else ""
+        came = f"one came{again}" if first else "none came"
+        raise ConfigError(f"a comparison needs two runs or more, and {came}: give their folders")
+    names = _names(list(first))
+    runs = {path: Run.read(folder) for path, folder in first.items()}
+    _require_one_front(dict(zip(names, runs.values(), strict=True)), goal)
+    named = [
+        NamedRun(name, _judged(name, run, within=within, goal=goal))
+        for name, run in zip(names, runs.values(), strict=True)
+    ]
+    return Reading(tuple(named), tuple(repeated))
+
+
+def _names(paths: Sequence[Path]) -> list[str]:
+    """Return the last parts of paths, as few as tell all of them apart."""
+    for n_parts in range(1, max(len(path.parts) for path in paths) + 1):
+        names = ["/".join(path.parts[-n_parts:]) for path in paths]
+        if len(set(names)) == len(names):
+            break
+    return names
+
+
+def _require_one_front(runs: Mapping[str, Run], goal: str) -> None:
+    """Raise if a run has goals and none is named, or one is named and no run has any."""
+    goals = {name: run.description.named_goals for name, run in runs.items()}
+    with_goals = [name for name, some in goals.items() if some]
+    if goal and not with_goals:
+        raise ConfigError(f"no run has goals, and so none has the goal '{goal}': leave it out")
+    if with_goals and not goal:
+        name = with_goals[0]
+        raise ConfigError(
+            f"'{name}' has several fronts: choose the goal that it is compared by, with `--goal`, "
+            f"or `goal=` in Python. Its goals are {', '.join(each.name for each in goals[name])}"
+        )
+
+
+def _judged(name: str, run: Run, *, within: Sequence[str], goal: str) -> Run:
+    """Return the run as its goal sees it, if it has goals, bounded by what it is judged by."""
+    try:
+        seen = run.of_goal(goal) if run.description.named_goals else run
+        if not within:
+            return seen
+        return replace(seen, description=replace(seen.description, constraints=())).wishing(within)
+    except ConfigError as error:
+        raise ConfigError(f"'{name}': {error}") from error

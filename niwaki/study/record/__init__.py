@@ -1,0 +1,1 @@
+"""What is written down of a study: its folder, its ledger, and the state that they tell."""

@@ -1,0 +1,1 @@
+"""Who watches a study, and what they are told on the way."""

@@ -1,0 +1,220 @@
+"""Each converter, against the torch operation it writes."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+from torch import Tensor, nn
+
+from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.fx_graph import build_graph
+from niwaki.export.fast_path.operators import FUNCTIONS, MODULES
+from niwaki.export.float_graph import float_graph
+from tests.export.fast_path.test_fx_graph import check_equal
+from tests.export.networks import run, settled
+
+IMAGE = (1, 8, 12, 10)
+
+
+class Recurrent(nn.Module):
+    """Gives the outputs of a recurrent layer, and every one of its last states."""
+
+    def __init__(self, layer: nn.RNNBase) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        if isinstance(self.layer, nn.LSTM):
+            outputs, (hidden, cells) = self.layer(x)
+            return outputs, hidden[-1], cells.transpose(0, 1)
+        outputs, hidden = self.layer(x)
+        return outputs, hidden[-1]
+
+
+LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
+    (Recurrent(nn.LSTM(6, 5, 2, batch_first=True, bidirectional=True)), (1, 7, 6)),
+    (Recurrent(nn.GRU(6, 5, bias=False, bidirectional=True, batch_first=True)), (1, 7, 6)),
+    (Recurrent(nn.GRU(6, 5, 3)), (1, 7, 6)),
+    (Recurrent(nn.RNN(6, 5, 2, batch_first=True)), (1, 7, 6)),
+    (Recurrent(nn.RNN(6, 5, nonlinearity="relu", batch_first=True)), (1, 7, 6)),
+    (nn.Conv1d(8, 4, 3, 2, 1), (1, 8, 11)),
+    (nn.Conv2d(8, 4, 3, 2, 1, dilation=2), IMAGE),
+    (nn.Conv2d(8, 8, 3, padding="same", groups=8), IMAGE),
+    (nn.Conv2d(8, 8, (2, 4), padding="same"), IMAGE),
+    (nn.Conv2d(8, 4, 5, padding=(2, 1), padding_mode="reflect"), IMAGE),
+    (nn.Conv2d(8, 4, 3, padding=1, padding_mode="replicate"), IMAGE),
+    (nn.Conv2d(8, 4, 3, padding="valid", bias=False), IMAGE),
+    (nn.ConvTranspose2d(8, 6, 3, 2, 1, output_padding=1, groups=2), IMAGE),
+    (nn.Sequential(nn.ConvTranspose2d(8, 6, 2, 2, groups=2), nn.BatchNorm2d(6)), IMAGE),
+    (nn.Sequential(nn.Conv1d(8, 4, 3), nn.BatchNorm1d(4)), (1, 8, 11)),
+    (nn.Sequential(nn.Linear(8, 4, bias=False), nn.BatchNorm1d(4)), (1, 8)),
+    (nn.Linear(8, 4), (1, 5, 8)),
+    (nn.Linear(8, 4, bias=False), (1, 3, 5, 8)),
+    (nn.BatchNorm2d(8), IMAGE),
+    (nn.BatchNorm1d(8, affine=False), (1, 8)),
+    (nn.LayerNorm(10), IMAGE),
+    (nn.LayerNorm((12, 10), elementwise_affine=False), IMAGE),
+    (nn.Sequential(nn.Linear(10, 4), nn.BatchNorm2d(8)), IMAGE),
+    (nn.ZeroPad2d((1, 2, 3, 0)), IMAGE),
+    (nn.ConstantPad2d(2, 0.5), IMAGE),
+    (nn.ConstantPad1d((3, 4), 0.0), (1, 8, 11)),
+    (nn.ZeroPad1d(1), (1, 8, 11)),
+    (nn.GLU(1), IMAGE),
+    (nn.ReLU(), IMAGE),
+    (nn.ReLU6(), IMAGE),
+    (nn.Hardtanh(-0.5, 0.7), IMAGE),
+    (nn.LeakyReLU(0.2), IMAGE),
+    (nn.SiLU(), IMAGE),
+    (nn.GELU(), IMAGE),
+    (nn.GELU("tanh"), IMAGE),
+    (nn.Hardswish(), IMAGE),
+    (nn.Hardsigmoid(), IMAGE),
+    (nn.Sigmoid(), IMAGE),
+    (nn.Tanh(), IMAGE),
+    (nn.Softmax(1), IMAGE),
+    (nn.LogSoftmax(-1), IMAGE),
+    (nn.MaxPool2d(3, 2, 1), IMAGE),
+    (nn.MaxPool2d(2, ceil_mode=True, dilation=2), IMAGE),
+    (nn.MaxPool1d(2), (1, 8, 11)),
+    (nn.AvgPool2d(3, 2, 1), IMAGE),
+    (nn.AvgPool2d(3, 2, 1, count_include_pad=False), IMAGE),
+    (nn.AvgPool1d(2), (1, 8, 10)),
+    (nn.AdaptiveAvgPool2d(1), IMAGE),
+    (nn.AdaptiveAvgPool2d((6, 5)), IMAGE),
+    (nn.AdaptiveAvgPool2d((1, None)), IMAGE),
+    (nn.AdaptiveAvgPool1d(1), (1, 8, 11)),
+    (nn.Upsample(scale_factor=2), IMAGE),
+    (nn.Upsample(scale_factor=1.5, mode="bilinear"), IMAGE),
+    (nn.Upsample(size=(7, 13), mode="bilinear"), IMAGE),
+    (nn.UpsamplingBilinear2d(scale_factor=2), IMAGE),
+    (nn.UpsamplingNearest2d(size=(24, 30)), IMAGE),
+    (nn.Flatten(), IMAGE),
+    (nn.Flatten(2), IMAGE),
+    (nn.Unflatten(1, (2, 4)), IMAGE),
+    (nn.Sequential(nn.Dropout(), nn.Identity(), nn.Dropout2d()), IMAGE),
+]
+
+FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
+    "relu": lambda x: F.relu(x) + torch.relu(x) + x.relu(),
+    "relu6": lambda x: F.relu6(x) - F.hardtanh(x, -0.3, 0.4),
+    "clamp": lambda x: x.clamp(min=-0.5) + torch.clamp(x, -0.1, 0.2),
+    "smooth": lambda x: F.silu(x) + F.gelu(x) + F.hardswish(x) + F.hardsigmoid(x),
+    "gated": lambda x: F.glu(x) * F.glu(x, dim=3),
+    "leaky": lambda x: F.leaky_relu(x, 0.3) + x.sigmoid() * x.tanh(),
+    "softmax": lambda x: F.softmax(x, dim=1) + x.softmax(-1) + F.log_softmax(x, dim=1),
+    "arithmetic": lambda x: (2.0 - x) * x / 3 + (-x) - 1,
+    "matmul": lambda x: x @ x.transpose(2, 3),
+    "cat": lambda x: torch.cat([x, x * 2], dim=-3),
+    "cat along pixels": lambda x: torch.concat((x, x), 2),
+    "max_pool": lambda x: F.max_pool2d(x, 2) + F.avg_pool2d(x, 2, stride=2),
+    "pool to one": lambda x: F.adaptive_avg_pool2d(x, 1),
+    "global mean": lambda x: x.mean((2, 3)),
+    "global mean kept": lambda x: x.mean([-1, -2], keepdim=True),
+    "mean of channels": lambda x: torch.mean(x, 1),
+    "nearest to a size": lambda x: F.interpolate(x, size=(5, 7)),
+    "nearest to a size that float32 misses": lambda x: F.interpolate(x[..., :7, :7], size=31),
+    "nearest by no scale": lambda x: F.interpolate(F.pad(x, (4, 0, 2, 0)), size=62),
+    "centred by no scale": lambda x: F.interpolate(
+        F.pad(x, (4, 0, 2, 0)), size=62, mode="nearest-exact"
+    ),
+    "bilinear to a size that float32 misses": lambda x: F.interpolate(
+        x[..., :7, :7], size=31, mode="bilinear"
+    ),
+    "nearest-exact": lambda x: F.interpolate(x, scale_factor=2.5, mode="nearest-exact"),
+    "by factors that float32 cuts": lambda x: (
+        F.interpolate(x, scale_factor=(0.7, 1.9)) + F.interpolate(x, (8, 19), mode="bilinear")
+    ),
+    "nearest by a factor": lambda x: F.interpolate(x, scale_factor=1.7),
+    "bilinear down": lambda x: F.interpolate(x, scale_factor=0.5, mode="bilinear"),
+    "aligned": lambda x: F.interpolate(x, (24, 20), mode="bilinear", align_corners=True),
+    "bilinear by a factor": lambda x: F.interpolate(
+        x, scale_factor=1.3, mode="bilinear", recompute_scale_factor=True
+    ),
+    "view by size": lambda x: x.view(x.size(0), -1),
+    "view by shape": lambda x: x.reshape(x.shape[0] * x.shape[1], -1),
+    "flatten": lambda x: torch.flatten(x, 1) * x.flatten(start_dim=1),
+    "permute": lambda x: x.permute(0, 2, 3, 1).contiguous(),
+    "clone": lambda x: x.clone(memory_format=torch.contiguous_format),
+    "transpose": lambda x: torch.transpose(x, 1, -1),
+    "squeeze": lambda x: x.mean(1, keepdim=True).squeeze(1).unsqueeze(-1),
+    "pad": lambda x: F.pad(x, (1, 0, 2, 3), value=0.5) + F.pad(x, [0, 1, 5, 0]),
+    "chunk": lambda x: x.chunk(2, dim=1)[0] + x.chunk(2, 1)[1],
+    "split": lambda x: torch.split(x, [3, 5], dim=1)[1],
+    "slice": lambda x: x[:, 1:7:2, ..., :-1],
+    "pick": lambda x: x[:, 2] + x[..., -1, :, :],
+    "dropout": lambda x: F.dropout(x, training=False).clone(),
+}
+
+
+class Functional(nn.Module):
+    def __init__(self, function: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> object:
+        return self.function(x)
+
+
+@pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel:UserWarning")
+@pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda x: str(x)[:60])
+def test_a_layer(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    # A layer on its own would be traced through, into the function that it calls.
+    check_equal(settled(nn.Sequential(layer)), shape)
+
+
+@pytest.mark.parametrize("name", list(FUNCTIONALS))
+def test_a_function(name: str) -> None:
+    check_equal(Functional(FUNCTIONALS[name]).eval(), IMAGE)
+
+
+def test_interpolation_that_no_scale_gives_is_left_to_torch() -> None:
+    almost = Functional(lambda x: F.interpolate(x, scale_factor=1.99999999, mode="bilinear")).eval()
+    assert almost(torch.zeros(IMAGE)).shape == (1, 8, 23, 19)  # float32 says twice the size
+    with pytest.raises(ExportError, match=r"interpolation from \[12, 10\] to \[23, 19\]"):
+        build_graph(almost, [IMAGE])
+
+
+class Started(nn.Module):
+    """Begins the second layer with the last states of the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.GRU(6, 5), nn.GRU(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        outputs: Tensor = self.second(x, self.first(x)[1])[0]
+        return outputs
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        (Functional(lambda x: x.chunk(2, -1)), "returns all that 'chunk' gives"),
+        (Recurrent(nn.LSTM(6, 5, proj_size=2)), "layer 'layer' .* its outputs are projected"),
+        (Started(), "layer 'second' .* it starts from states that it is given"),
+    ],
+)
+def test_what_is_not_written_is_left_to_torch(module: nn.Module, said: str) -> None:
+    with pytest.raises(ExportError, match=said):
+        build_graph(module.eval(), [(1, 7, 6)])
+
+
+def test_every_layer_of_the_table_is_tested() -> None:
+    tested = {type(module) for layer, _ in LAYERS for module in layer.modules()}
+    untested = {kind.__name__ for kind in MODULES if kind not in tested}
+    assert untested <= {"ConvTranspose1d", "Dropout1d"}
+
+
+def test_functions_are_registered_by_object_and_methods_by_name() -> None:
+    assert FUNCTIONS[F.relu] is FUNCTIONS["relu"]
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d(2), nn.AdaptiveAvgPool2d(1)])
+def test_pooling_without_channels_is_left_to_torch(pool: nn.Module) -> None:
+    with pytest.raises(ExportError, match="without an axis of channels"):
+        build_graph(nn.Sequential(pool).eval(), [(4, 10, 8)])
+    inputs = torch.randn(4, 10, 8)
+    model = float_graph(nn.Sequential(pool).eval(), (4, 10, 8), lambda: inputs)
+    (found,) = run(model, inputs.numpy()).values()
+    torch.testing.assert_close(torch.from_numpy(found), pool(inputs))

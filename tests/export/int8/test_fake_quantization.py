@@ -1,0 +1,133 @@
+"""What is rounded in torch is what the quantized graph computes on the runtime."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from niwaki.compress.pruning import analyse, apply_plan
+from niwaki.compress.quantization.plan import ActivationType, Precision, QuantizationPlan
+from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.fx_graph import build_graph
+from niwaki.export.int8.calibration import activation_ranges
+from niwaki.export.int8.fake_quantization import FakeQuantized
+from niwaki.export.int8.layers import quantizable_layers
+from niwaki.export.int8.quantize import quantize_model
+from tests.export.networks import INPUT_SHAPE, MultiTask, images, run, settled
+
+
+class Gated(nn.Module):
+    """SiLU, GLU, reflected padding, a shared convolution, and a linear layer over tokens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter = nn.Conv2d(3, 16, 3, 2, 1, padding_mode="reflect")
+        self.norm = nn.BatchNorm2d(16)
+        self.act = nn.SiLU()
+        self.shared = nn.Conv2d(16, 16, 3, padding=1)
+        self.tokens = nn.Linear(16, 24)
+        self.gate = nn.GLU(dim=-1)
+        self.leave = nn.Linear(12, 5)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.act(self.norm(self.enter(image)))
+        x = self.shared(torch.relu(self.shared(x))) + x
+        y: torch.Tensor = self.leave(self.gate(self.tokens(x.flatten(2).transpose(1, 2))))
+        return y
+
+
+def pruned() -> nn.Module:
+    """Return a network with a third of every group removed."""
+    groups = analyse(settled(MultiTask()), torch.from_numpy(images(2)))
+    kept = {g.name: range(g.n_units - g.n_units // 3) for g in groups.groups}
+    return apply_plan(settled(MultiTask()), groups.plan(kept))
+
+
+def observed(model: onnx.ModelProto) -> Mapping[str, tuple[float, float]]:
+    return activation_ranges(model, [{"image": images(8)}])
+
+
+def plan_for(
+    module: nn.Module,
+    *,
+    every: int = 1,
+    activation: ActivationType = ActivationType.U8,
+    reduce_range: bool = False,
+) -> QuantizationPlan:
+    """Return a plan with all layers in int8, or with two of each four."""
+    model = build_graph(module, [INPUT_SHAPE], input_names=["image"])
+    layers = [name for i, name in enumerate(quantizable_layers(model)) if i % 4 < 4 // every]
+    return QuantizationPlan.uniform(
+        layers, Precision.INT8, activation=activation, reduce_range=reduce_range
+    )
+
+
+def both(
+    module: nn.Module, plan: QuantizationPlan
+) -> tuple[dict[str, NDArray[np.float32]], dict[str, NDArray[np.float32]], dict[str, float]]:
+    """Return what is simulated, what the runtime computes, and the rounding error of that."""
+    model = build_graph(module, [INPUT_SHAPE], input_names=["image"])
+    exact = run(model, images(8))
+    exported = run(quantize_model(model, plan, observed(model)), images(8), optimised=False)
+    rounding = FakeQuantized(module, plan, [INPUT_SHAPE], input_names=["image"])
+    rounding.observe(observed)
+    with torch.no_grad():
+        answer = rounding(torch.from_numpy(images(8)))
+    answers = answer if isinstance(answer, dict) else {"output": answer}
+    errors = {name: float(np.abs(exported[name] - exact[name]).max()) for name in exact}
+    return {name: value.numpy() for name, value in answers.items()}, exported, errors
+
+
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("make", [MultiTask, Gated, pruned], ids=["residual", "gated", "pruned"])
+def test_the_simulation_is_the_exported_model(make: Callable[[], nn.Module], every: int) -> None:
+    module = settled(make())
+    simulated, exported, errors = both(module, plan_for(module, every=every))
+    for name, values in exported.items():
+        difference = np.abs(simulated[name] - values)
+        # A value between two steps may be rounded either way, and float layers spread what it is:
+        # which ones hangs on the processor, whose float kernels add up in an order of their own.
+        assert np.mean(difference > 1e-4 * values.std()) < (0.01 if every == 1 else 0.3)
+        assert difference.max() < 0.6 * errors[name]
+
+
+def test_signed_activations_are_simulated_too() -> None:
+    module = settled(Gated())
+    simulated, exported, _ = both(module, plan_for(module, activation=ActivationType.S8))
+    spread = 1e-4 * exported["output"].std()
+    assert np.mean(np.abs(simulated["output"] - exported["output"]) > spread) < 0.02
+
+
+def test_weights_of_7_bits_are_simulated_too() -> None:
+    module = settled(Gated())
+    simulated, exported, _ = both(module, plan_for(module, reduce_range=True))
+    spread = 1e-4 * exported["output"].std()
+    assert np.mean(np.abs(simulated["output"] - exported["output"]) > spread) < 0.02
+
+
+def test_gradients_reach_every_parameter_and_statistics_stay() -> None:
+    module = settled(MultiTask())
+    before = {name: value.clone() for name, value in module.named_buffers()}
+    rounding = FakeQuantized(module, plan_for(module), [INPUT_SHAPE], input_names=["image"])
+    rounding.observe(observed)
+    answers = rounding.train()(torch.from_numpy(images(8)))
+    loss = torch.stack([value.square().mean() for value in answers.values()]).sum()
+    loss.backward()  # type: ignore[no-untyped-call]
+    for name, parameter in module.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+    for name, value in module.named_buffers():
+        torch.testing.assert_close(value, before[name])
+
+
+def test_what_cannot_be_traced_is_refused() -> None:
+    class Deciding(Gated):
+        def forward(self, image: torch.Tensor) -> torch.Tensor:
+            return super().forward(image if image.sum() > 0 else -image)
+
+    plan = QuantizationPlan({"shared": Precision.INT8})
+    with pytest.raises(ExportError, match="cannot be traced symbolically"):
+        FakeQuantized(settled(Deciding()), plan, [INPUT_SHAPE])

@@ -1,0 +1,90 @@
+"""Which runs are one search, what they are called together, and what tells them apart."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from niwaki.core.jsonable import JSON
+from niwaki.study.comparison.grouping import differing, group_names, grouped
+from niwaki.study.comparison.reading import NamedRun, read_runs
+from niwaki.study.results.run import Run
+from tests.study.comparison.written import priced, write_run
+
+TOLD = priced((1.0, 1.0))
+
+
+def groups_of(*folders: Path) -> list[list[str]]:
+    return [[each.name for each in group] for group in grouped(read_runs(folders).runs)]
+
+
+def test_a_seed_and_a_name_make_no_other_search(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", TOLD, seed=0)
+    other = write_run(tmp_path / "other", TOLD, seed=1)
+    assert groups_of(one, other) == [["one", "other"]]
+
+
+def test_settings_that_hold_nothing_are_as_if_they_were_not_there(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "one", TOLD)
+    other = write_run(tmp_path / "other", TOLD, config={"scheduler": None})
+    assert groups_of(one, other) == [["one", "other"]]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"config": {"searcher": {"kind": "else"}}},
+        {"constraints": ["price <= 5"]},
+        {"budget": 7},
+    ],
+    ids=["settings", "constraints", "budget"],
+)
+def test_another_search_is_a_group_of_its_own(tmp_path: Path, more: dict[str, object]) -> None:
+    one = write_run(tmp_path / "one", TOLD)
+    other = write_run(tmp_path / "other", TOLD, **more)  # type: ignore[arg-type]
+    third = write_run(tmp_path / "third", TOLD, seed=3)
+    assert groups_of(one, other, third) == [["one", "third"], ["other"]]
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [{"user_files": {"searcher.py": "abc"}}, {"packages": {"niwaki": "0.0.1"}}],
+    ids=["files", "version"],
+)
+def test_another_file_of_the_user_or_another_niwaki_is_another_search(
+    tmp_path: Path, environment: dict[str, object]
+) -> None:
+    folders = [write_run(tmp_path / name, TOLD) for name in ("one", "other")]
+    session = {"at": "2026-01-01T00:00:00+00:00", "environment": environment}
+    (folders[1] / "environment.json").write_text(json.dumps({"sessions": [session]}))
+    assert groups_of(*folders) == [["one"], ["other"]]
+
+
+@pytest.mark.parametrize(
+    ("groups", "names"),
+    [
+        ([["a-0", "a-1"], ["b-0"]], ["a", "b-0"]),
+        ([["a-1", "a-10", "a-11"]], ["a"]),
+        ([["a/0", "a/1"], ["b/0", "b/1"]], ["a", "b"]),
+        ([["a-0", "b-0"]], ["a-0 and 1 more"]),
+        ([["a-0", "a-1"], ["a-2", "a-3"]], ["a-0 and 1 more", "a-2 and 1 more"]),
+        ([["a-0", "a-1"], ["a"]], ["a-0 and 1 more", "a"]),
+    ],
+)
+def test_a_group_is_called_by_what_its_names_have_in_common(
+    groups: list[list[str]], names: list[str]
+) -> None:
+    assert group_names(groups) == names
+
+
+def test_settings_that_only_one_of_them_has_tell_nothing(tmp_path: Path) -> None:
+    configs: tuple[Mapping[str, JSON], ...] = (
+        {"searcher": {"kind": "a", "size": 3}, "budget": {"evaluations": 5}},
+        {"searcher": {"kind": "b", "depth": 1}, "budget": {"evaluations": 5}},
+    )
+    runs = [
+        NamedRun(str(n), Run.read(write_run(tmp_path / str(n), TOLD, config=config)))
+        for n, config in enumerate(configs)
+    ]
+    assert differing(runs) == [{"searcher.kind": "a"}, {"searcher.kind": "b"}]
