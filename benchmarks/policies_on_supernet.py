@@ -109,8 +109,7 @@ def _costs(run: Run) -> NDArray[np.float64]:
 def choices(seed: int, setup: Setup, n_chosen: int, n_random: int) -> None:
     """Print what policies choose beside random networks that cost as much, on both weights."""
     evaluators = {arm: _evaluator(arm, seed, setup) for arm in (POLICIES, EQUAL)}
-    space = evaluators[POLICIES].architectures
-    policies = task_policies(space, PolicySettings())
+    policies = task_policies(evaluators[POLICIES].family, PolicySettings())
     policies.restore(load_checkpoint(_artifacts(POLICIES, seed, setup) / CHECKPOINT)["policies"])
     print(f"effective share of the steps: {np.round(policies.effective_share, 2).tolist()}")
     for task, metric in METRICS.items():

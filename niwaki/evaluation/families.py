@@ -3,14 +3,16 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import nn
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, DataError
-from niwaki.evaluation.slimmable_family import SlimmableFamily
+from niwaki.core.wording import kind_of
 from niwaki.spaces.base import Space
 from niwaki.spaces.slimmable.layout import Head, HeadKind
-from niwaki.spaces.slimmable.space import SlimmableSettings
+from niwaki.spaces.super_network.base import SuperNetwork
+from niwaki.spaces.super_network.space import ElasticSpace
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.task import TaskKind
 
@@ -108,6 +110,43 @@ class FamilySettings(Protocol):
         """
 
 
+@runtime_checkable
+class ElasticFamily(Protocol):
+    """Networks that share the weights of one super-network. Picklable."""
+
+    @property
+    def space(self) -> ElasticSpace:
+        """Their architectures."""
+
+    def super_network(self, generator: torch.Generator) -> SuperNetwork:
+        """Return the super-network, its weights drawn by `generator`.
+
+        Raises:
+            SpaceError: If the memory that may be used does not hold it while it is trained.
+        """
+
+    def alone(self, task: str) -> "ElasticFamily":
+        """Return the networks that answer one of the tasks alone.
+
+        Its space has every decision that matters to the task under the same path, with the same
+        options, and none beside them; its super-network has all weights under the same names.
+        """
+
+
+@runtime_checkable
+class ElasticSettings(Protocol):
+    """Options of a space that describe networks of a super-network."""
+
+    def elastic_family(
+        self, input_shape: tuple[int, ...], heads: tuple[Head, ...]
+    ) -> ElasticFamily:
+        """Return the family for inputs of a shape, without the batch, and one head per task.
+
+        Raises:
+            ConfigError, DataError, SpaceError: If the options allow no network.
+        """
+
+
 def family_of(options: object, data: TaskData) -> NetworkFamily:
     """Return the networks that a space's options describe, for the inputs and tasks of `data`.
 
@@ -117,14 +156,40 @@ def family_of(options: object, data: TaskData) -> NetworkFamily:
         SpaceError: If the options allow no network.
     """
     heads = heads_of(data)
-    if isinstance(options, SlimmableSettings):
-        return SlimmableFamily.of(options, data.input_shape, heads)
     if isinstance(options, FamilySettings):
         return options.family(data.input_shape, heads)
+    if isinstance(options, ElasticSettings):
+        family = options.elastic_family(data.input_shape, heads)
+        if isinstance(family, NetworkFamily):
+            return family
     raise ConfigError(
         f"a space of {type(options).__name__} describes no networks that can be built: choose a "
         "`space` whose options have a method `family(input_shape, heads)`"
     )
+
+
+def elastic_family_of(options: ElasticSettings, data: TaskData) -> ElasticFamily:
+    """Return the networks of a super-network, for the inputs and tasks of `data`.
+
+    Raises:
+        ConfigError: If what the options give is no such family.
+        DataError: If masks and maps are not of the size of the inputs, or the networks do not read
+            such inputs.
+        SpaceError: If the options allow no network.
+    """
+    family = options.elastic_family(data.input_shape, heads_of(data))
+    method = f"`elastic_family` of {type(options).__name__}"
+    if not isinstance(family, ElasticFamily):
+        raise ConfigError(
+            f"{method} gave {kind_of(family)}, but a family is needed, with `space`, "
+            "`super_network(generator)` and `alone(task)`"
+        )
+    if not isinstance(family.space, ElasticSpace):
+        raise ConfigError(
+            f"the `space` that {method} gave is {kind_of(family.space)}: derive it from "
+            "`niwaki.spaces.super_network.space.ElasticSpace`"
+        )
+    return family
 
 
 def heads_of(data: TaskData) -> tuple[Head, ...]:
@@ -132,7 +197,7 @@ def heads_of(data: TaskData) -> tuple[Head, ...]:
 
     Raises:
         DataError: If masks and maps are not as high and wide as the inputs: networks answer there;
-            or if there are sequences to label.
+            or if inputs have no places; or if there are sequences to label.
     """
     targets = next(data[SplitName.TRAIN].targets(1))
     for task in data.tasks:
@@ -143,6 +208,11 @@ def heads_of(data: TaskData) -> tuple[Head, ...]:
             )
         wanted = data.input_shape[1:]
         found = targets[task.name].shape[1:][-len(wanted) :]
+        if task.kind.dense and not wanted:
+            raise DataError(
+                f"task '{task.name}' wants an answer for each place, and inputs of shape "
+                f"{data.input_shape} have none: give images"
+            )
         if task.kind.dense and found != wanted:
             given, places = (" x ".join(map(str, sides)) for sides in (found, wanted))
             raise DataError(

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from niwaki.spaces.slimmable.build import skip_first, skip_inside
+from niwaki.spaces.super_network.skipping import skip_first, skip_inside
 
 M = TypeVar("M", bound=nn.Module)
 

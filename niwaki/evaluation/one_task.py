@@ -47,8 +47,8 @@ def named_task(data: TaskData, name: str) -> Task:
 class OneTask:
     """Exports the candidates of a super-network as networks that answer one task alone.
 
-    Decoders of the other tasks are left out, with what was decided about them; norms, ranges and
-    rounding are those of the network that is left.
+    What serves other tasks only, such as their decoders, is left out, with what was decided about
+    it; norms, ranges and rounding are those of the network that is left.
 
     Args:
         make: Makes an evaluator of the same super-network, for data that ask this question alone.
@@ -68,7 +68,7 @@ class OneTask:
         return self._make()
 
     def identity(self, candidate: Candidate) -> str:
-        """Return a name that candidates share if they differ in other tasks' decoders alone."""
+        """Return a name that candidates share if they differ in what serves other tasks alone."""
         return self._own(candidate).key
 
     def _own(self, candidate: Candidate) -> Candidate:

@@ -3,13 +3,15 @@
 from collections import OrderedDict
 
 import torch
+from torch import nn
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
 from niwaki.evaluation.batches import inputs_for_statistics
 from niwaki.evaluation.deployment import Deployment, FloatGraph
 from niwaki.evaluation.devices import best_device, placed
-from niwaki.spaces.slimmable.build import MultiTaskNetwork, SuperNetwork, recalibrate
+from niwaki.spaces.slimmable.build import recalibrate
+from niwaki.spaces.super_network.base import SuperNetwork
 from niwaki.tasks.base import SplitName
 
 N_KEPT_GRAPHS = 64
@@ -36,7 +38,7 @@ class SubNetworks:
         self._images = list(inputs_for_statistics(train, n_recalibration, self._device, rng=rng))
         self._graphs: OrderedDict[str, FloatGraph] = OrderedDict()
 
-    def extract(self, architecture: Candidate) -> MultiTaskNetwork:
+    def extract(self, architecture: Candidate) -> nn.Module:
         """Return a plain module on the CPU, in evaluation mode, with statistics of its own."""
         module = self._supernet.extract(architecture)
         module = placed(module, self._device, torch.channels_last)

@@ -1,13 +1,11 @@
 """Evaluation by weight sharing: candidates are slices of one trained super-network."""
 
-import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError
@@ -22,19 +20,17 @@ from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
 from niwaki.evaluation.deployed import DeployedEvaluator
 from niwaki.evaluation.deployment import DeploymentSettings, plan_of, require_precisions
 from niwaki.evaluation.devices import torch_threads
-from niwaki.evaluation.families import heads_of
+from niwaki.evaluation.families import ElasticFamily, ElasticSettings, elastic_family_of, heads_of
 from niwaki.evaluation.one_task import OneTask, named_task, only_task
 from niwaki.evaluation.registry import Ingredients
-from niwaki.evaluation.slimmable_family import image_shape
 from niwaki.evaluation.subnetworks import SubNetworks
 from niwaki.evaluation.task_policies import restore_policies, task_policies
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.evaluation.values import MACS, PARAMS, WEIGHT_BYTES, counted_costs, own_costs, own_name
 from niwaki.spaces.joint import JointSpace
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION, with_precisions
-from niwaki.spaces.slimmable.build import SuperNetwork
-from niwaki.spaces.slimmable.layout import Layer, Shape
-from niwaki.spaces.slimmable.space import SlimmableSettings, SlimmableSpace
+from niwaki.spaces.slimmable.layout import Head
+from niwaki.spaces.super_network.space import ElasticSpace, SharedLayer
 from niwaki.targets.base import Target
 from niwaki.tasks.base import TaskData
 
@@ -73,7 +69,7 @@ class SupernetEvaluator(DeployedEvaluator):
 
     Args:
         load_data: Gives the data; picklable, called once per process.
-        space: Options of the slimmable space.
+        space: Options of the space, which describe an elastic family.
         target: Where models run.
         precisions: What each layer may run in.
         alone: Tasks of which networks are wanted, too, that answer nothing else: these are counted
@@ -86,7 +82,7 @@ class SupernetEvaluator(DeployedEvaluator):
     def __init__(
         self,
         load_data: Callable[[], TaskData],
-        space: SlimmableSettings,
+        space: ElasticSettings,
         target: Target,
         *,
         precisions: tuple[str, ...] = ("fp32", "int8"),
@@ -97,7 +93,7 @@ class SupernetEvaluator(DeployedEvaluator):
     ) -> None:
         self._settings = settings or SupernetSettings()
         super().__init__(target, self._settings.deployment, seed=seed, notify=notify)
-        self._load_data, self._space_settings = load_data, space
+        self._load_data, self._space_options = load_data, space
         self._precisions, self._alone = precisions, alone
 
     @cached_property
@@ -106,9 +102,14 @@ class SupernetEvaluator(DeployedEvaluator):
         return self._load_data()
 
     @cached_property
-    def architectures(self) -> SlimmableSpace:
+    def family(self) -> ElasticFamily:
+        """The networks."""
+        return elastic_family_of(self._space_options, self.data)
+
+    @property
+    def architectures(self) -> ElasticSpace:
         """The architectures alone."""
-        return SlimmableSpace(self._space_settings, network_shape(self.data))
+        return self.family.space
 
     @cached_property
     def space(self) -> JointSpace:
@@ -117,9 +118,11 @@ class SupernetEvaluator(DeployedEvaluator):
 
     @cached_property
     def _subnetworks(self) -> SubNetworks:
-        supernet = SuperNetwork(self.architectures, torch.Generator())
+        supernet = self.family.super_network(torch.Generator())
         trained = load_checkpoint(self._in_folder(CHECKPOINT))["network"]
-        supernet.full.load_state_dict(_for_tasks(trained, supernet.full.decoders.keys()))
+        # For one task alone, it has less than what was trained for all.
+        own = supernet.full.state_dict()
+        supernet.full.load_state_dict({name: trained[name] for name in trained if name in own})
         return SubNetworks(
             supernet,
             self._deployment,
@@ -132,9 +135,7 @@ class SupernetEvaluator(DeployedEvaluator):
         path = folder / CHECKPOINT
         settings = self._settings.training
         with torch_threads(settings.n_threads):
-            training = SuperNetworkTraining(
-                self.architectures, self.data, settings, seed=self._seed
-            )
+            training = SuperNetworkTraining(self.family, self.data, settings, seed=self._seed)
             if path.exists():
                 training.restore(load_checkpoint(path))
             while training.epochs_done < settings.epochs:
@@ -152,10 +153,10 @@ class SupernetEvaluator(DeployedEvaluator):
     def initial(self) -> tuple[Candidate, ...]:
         """Return a few networks, each in one precision throughout.
 
-        They are of uniform width, and the best of each task's policy, if there are policies.
+        They are those that the space knows by name, and the best of each task's policy, if there
+        are policies.
         """
-        space = self.architectures
-        first = (space.largest, space.uniform(0.5), space.smallest, *self._learned)
+        first = (*self.architectures.seeds.values(), *self._learned)
         spelled = [self.spell(a, p) for p in reversed(self._precisions) for a in first]
         return tuple(dict.fromkeys(c for c in spelled if c != self.baseline()))
 
@@ -165,7 +166,7 @@ class SupernetEvaluator(DeployedEvaluator):
         settings = self._settings.training.policies
         if settings is None:
             return ()
-        policies = task_policies(self.architectures, settings)
+        policies = task_policies(self.family, settings)
         restore_policies(policies, load_checkpoint(self._in_folder(CHECKPOINT)))
         n, rng = settings.n_candidates, stream(self._seed, "policies", "initial")
         return tuple(c for task in policies.tasks for c in policies.candidates(task, n, rng))
@@ -230,11 +231,9 @@ class SupernetEvaluator(DeployedEvaluator):
 
     def _of_task(self, task: str) -> "SupernetEvaluator":
         """Return what exports slices of this super-network, trained, for one task."""
-        widths = self._space_settings.decoders or {}
-        kept = {name: widths[name] for name in widths if name == task}
         evaluator = SupernetEvaluator(
             partial(only_task, self._load_data, task),
-            replace(self._space_settings, decoders=kept),
+            _Alone(self._space_options, heads_of(self.data), task),
             self._target,
             precisions=self._precisions,
             settings=self._settings,
@@ -260,11 +259,17 @@ def create(settings: SupernetSettings, ingredients: Ingredients) -> SupernetEval
     """Return the evaluator that a configuration describes.
 
     Raises:
-        ConfigError: If a section that it needs is absent, or its space is of another kind.
+        ConfigError: If a section that it needs is absent, or the space has no super-network.
         TargetError: If the target does not run one of the precisions.
     """
-    if not isinstance(ingredients.space, SlimmableSettings):
-        raise ConfigError("evaluator 'supernet' needs a section `space` of kind 'slimmable'")
+    if ingredients.space is None:
+        raise ConfigError("evaluator 'supernet' needs a section `space`, such as {kind: slimmable}")
+    if not isinstance(ingredients.space, ElasticSettings):
+        raise ConfigError(
+            f"a space of {type(ingredients.space).__name__} describes no super-network: choose "
+            "`{kind: slimmable}`, `{kind: multi_resolution}`, one of your own whose options have a "
+            "method `elastic_family(input_shape, heads)`, or the evaluator 'from_scratch'"
+        )
     load_data, target = ingredients.data_and_target("supernet")
     require_precisions(ingredients.precisions, target)
     return SupernetEvaluator(
@@ -279,7 +284,7 @@ def create(settings: SupernetSettings, ingredients: Ingredients) -> SupernetEval
     )
 
 
-def _counts(layers: Iterable[Layer], precisions: Mapping[str, Value]) -> dict[str, float]:
+def _counts(layers: Iterable[SharedLayer], precisions: Mapping[str, Value]) -> dict[str, float]:
     """Return what a network of these layers counts, in these precisions by path of the layer."""
     layers = list(layers)
     n_params = sum(layer.params for layer in layers)
@@ -291,21 +296,20 @@ def _counts(layers: Iterable[Layer], precisions: Mapping[str, Value]) -> dict[st
     }
 
 
-def _for_tasks(trained: Mapping[str, Tensor], tasks: Collection[str]) -> dict[str, Tensor]:
-    """Return weights without those of decoders of other tasks."""
-    path = re.compile(r"decoders\.([^.]*)\.")
-    found = ((name, path.match(name)) for name in trained)
-    return {name: trained[name] for name, its in found if its is None or its[1] in tasks}
+@dataclass(frozen=True)
+class _Alone:
+    """Options of the networks of one task, which were trained with those of others."""
 
+    options: ElasticSettings
+    heads: tuple[Head, ...]
+    task: str
 
-def network_shape(data: TaskData) -> Shape:
-    """Return the input and the heads that `data` need: one vector or one map per task.
-
-    Raises:
-        DataError: If the inputs are not images, or masks and maps are of another size.
-    """
-    image_shape(data.input_shape, ())  # that they are images comes before what size they have
-    return image_shape(data.input_shape, heads_of(data))
+    def elastic_family(
+        self,
+        input_shape: tuple[int, ...],
+        heads: tuple[Head, ...],  # noqa: ARG002
+    ) -> ElasticFamily:
+        return self.options.elastic_family(input_shape, self.heads).alone(self.task)
 
 
 def _bytes(n_weights: int, precision: Value) -> int:

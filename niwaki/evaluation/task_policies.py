@@ -1,34 +1,37 @@
 """Policies of a super-network's tasks: what matters to each, and what its networks cost alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from niwaki.core.candidate import Candidate, Value
+from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
+from niwaki.evaluation.families import ElasticFamily
 from niwaki.search.policies import PolicySettings, TaskPolicies
-from niwaki.spaces.slimmable.layout import Layer
-from niwaki.spaces.slimmable.space import SlimmableSpace
+from niwaki.spaces.super_network.space import ElasticSpace
 
 
-def task_policies(architectures: SlimmableSpace, settings: PolicySettings) -> TaskPolicies:
-    """Return policies of all tasks over the architectures, at equal odds.
+def task_policies(family: ElasticFamily, settings: PolicySettings) -> TaskPolicies:
+    """Return policies of all tasks over the architectures of a family, at equal odds.
 
-    A network costs its multiply-accumulates without the decoders of other tasks.
+    A network costs the multiply-accumulates of what serves the task, and depends on what is decided
+    about the network of the task alone.
     """
-    tasks = [head.task for head in architectures.shape.heads]
-    largest = _macs(architectures, architectures.largest, tasks)
+    space, tasks = family.space, family.space.tasks
+    largest = _macs(space, space.largest, tasks)
 
     def relative_costs(candidate: Candidate) -> Mapping[str, float]:
-        own = _macs(architectures, candidate, tasks)
+        own = _macs(space, candidate, tasks)
         return {task: own[task] / largest[task] for task in tasks}
 
-    shaping = {task: _shaping(architectures, task) for task in tasks}
+    alone = {task: family.alone(task).space for task in tasks}
+    shaping = {task: {choice.path for choice in alone[task].choices.choices} for task in tasks}
     return TaskPolicies(
-        architectures.choices,
+        space.choices,
         tasks,
         settings,
         relative_costs=relative_costs,
         matters=lambda task, path: path in shaping[task],
+        own=lambda task, candidate: alone[task].canonical(candidate.decisions),
     )
 
 
@@ -46,27 +49,6 @@ def restore_policies(policies: TaskPolicies, checkpoint: Mapping[str, Any]) -> N
     policies.restore(checkpoint["policies"])
 
 
-def _served(space: SlimmableSpace, candidate: Candidate, task: str) -> tuple[Layer, ...]:
-    """Return the layers of a candidate's network that answers one task alone."""
-    return tuple(layer for layer in space.layer_table(candidate) if layer.serves(task))
-
-
-def _macs(space: SlimmableSpace, candidate: Candidate, tasks: list[str]) -> dict[str, int]:
+def _macs(space: ElasticSpace, candidate: Candidate, tasks: Sequence[str]) -> dict[str, int]:
     layers = space.layer_table(candidate)
     return {task: sum(each.macs for each in layers if each.serves(task)) for task in tasks}
-
-
-def _shaping(space: SlimmableSpace, task: str) -> frozenset[str]:
-    """Return the paths of the decisions that change the network of one task."""
-    whole = _served(space, space.largest, task)
-    return frozenset(
-        choice.path
-        for choice in space.choices.choices
-        for option in choice.options
-        if _served(space, _with(space, choice.path, option), task) != whole
-    )
-
-
-def _with(space: SlimmableSpace, path: str, option: Value) -> Candidate:
-    """Return the largest candidate, but for one decision."""
-    return space.canonical({**space.largest.decisions, path: option})

@@ -14,13 +14,12 @@ from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import n_batches, sizable
 from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
+from niwaki.evaluation.families import ElasticFamily
 from niwaki.evaluation.learning_rate import one_cycle
 from niwaki.evaluation.task_policies import restore_policies, task_policies
 from niwaki.evaluation.units import spread
 from niwaki.search.policies import PolicySettings
 from niwaki.search.policies.task_policies import Pair
-from niwaki.spaces.slimmable.build import SuperNetwork
-from niwaki.spaces.slimmable.space import SlimmableSpace
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import (
     each_loss,
@@ -98,19 +97,19 @@ class SuperNetworkTraining:
         which learn from each; weights learn from them alike, whoever drew them.
 
     Args:
-        space: Whose super-network is trained.
+        family: Whose super-network is trained.
         data: What it is trained on.
         settings: How.
         seed: Of the weights, the order of the images and the sampled sub-networks.
     """
 
     def __init__(
-        self, space: SlimmableSpace, data: TaskData, settings: TrainingSettings, *, seed: int
+        self, family: ElasticFamily, data: TaskData, settings: TrainingSettings, *, seed: int
     ) -> None:
         self._data, self._settings, self._seed = data, settings, seed
         self._device = best_device()
         generator = torch.Generator().manual_seed(derived_seed(seed, "weights"))
-        network = SuperNetwork(space, generator)
+        network = family.super_network(generator)
         network.start_at(
             {name: _best_constant(s) for name, s in data.statistics.items()},
             {name: spread(s) for name, s in data.statistics.items()},
@@ -123,7 +122,8 @@ class SuperNetworkTraining:
         )
         self._losses = task_losses(data)
         own = settings.policies
-        self.policies = None if own is None else task_policies(space, own)
+        self._space = family.space
+        self.policies = None if own is None else task_policies(family, own)
         self.epochs_done = 0
         n_steps = n_batches(data[SplitName.TRAIN], settings.batch_size)
         self._n_steps = n_steps * settings.epochs
@@ -171,7 +171,7 @@ class SuperNetworkTraining:
     def _step(self, batch: Batch, slices: _Slices, sampling: np.random.Generator) -> float:
         images, targets = to_tensors(batch, self._device)
         self._optimiser.zero_grad(set_to_none=True)
-        answers = self._answers(images, self.network.space.largest)
+        answers = self._answers(images, self._space.largest)
         loss = total_loss(self._losses, answers, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         teacher = {name: answer.detach() for name, answer in answers.items()}
@@ -198,7 +198,7 @@ class SuperNetworkTraining:
 
     def _sandwich(self, step: int, sampling: np.random.Generator) -> _Slices:
         """Draw the smaller networks of a step."""
-        space, settings = self.network.space, self._settings
+        space, settings = self._space, self._settings
         pairs: tuple[Pair, ...] = ()
         if self.policies and settings.policies:
             warm = step >= settings.policies.warmup * self._n_steps

@@ -30,11 +30,18 @@ class Choice:
         path: Stable, readable name: `encoder.stage1.width`.
         options: Distinct values; at least one.
         when: Conditions on earlier choices; all must hold for this one to be active.
+        when_any: More of them, of which one must hold; none if nothing more is asked for.
     """
 
     path: str
     options: tuple[Value, ...]
     when: tuple[Condition, ...] = ()
+    when_any: tuple[Condition, ...] = ()
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All conditions that are looked at."""
+        return self.when + self.when_any
 
 
 @dataclass(frozen=True)
@@ -89,7 +96,7 @@ class ChoiceSpace(EnumerableSpace):
 
     @cached_property
     def switches(self) -> frozenset[str]:
-        return frozenset(condition.path for choice in self.choices for condition in choice.when)
+        return frozenset(c.path for choice in self.choices for c in choice.conditions)
 
     @cached_property
     def size(self) -> int:
@@ -97,21 +104,24 @@ class ChoiceSpace(EnumerableSpace):
 
     def projections(self, paths: Collection[str]) -> list[tuple[Candidate, int]]:
         # Walk the choices once, merging partial decisions that no later condition tells apart.
-        wanted = frozenset(paths)
-        order = _switches_late(self.choices)
-        last_look = {c.path: i for i, choice in enumerate(order) for c in choice.when}
+        order = min((self.choices, _switches_late(self.choices)), key=_most_waiting)
+        lookers, wanted = _lookers(order), frozenset(paths)
+        waiting: list[Choice] = []
         states: dict[frozenset[tuple[str, Value]], int] = {frozenset(): 1}
         for position, choice in enumerate(order):
+            waiting.append(choice)
+            later = {
+                each.path: [values for at, values in lookers.get(each.path, ()) if at > position]
+                for each in waiting
+            }
+            waiting = [each for each in waiting if each.path in wanted or later[each.path]]
+            kept = _told_apart(waiting, later, wanted)
             grown: dict[frozenset[tuple[str, Value]], int] = {}
             for state, n in states.items():
                 active = _active(choice, dict(state))
                 for option in choice.options if active else (None,):
                     items = state | {(choice.path, option)} if active else state
-                    merged = frozenset(
-                        item
-                        for item in items
-                        if item[0] in wanted or last_look.get(item[0], -1) > position
-                    )
+                    merged = frozenset(kept[item] for item in items if item in kept)
                     grown[merged] = grown.get(merged, 0) + n
             states = grown
         return [(Candidate.of(state), n) for state, n in states.items()]
@@ -130,7 +140,7 @@ def _switches_late(choices: Sequence[Choice]) -> list[Choice]:
     by_path = {choice.path: choice for choice in choices}
     lookers: dict[str, list[Choice]] = {path: [] for path in by_path}
     for choice in choices:
-        for condition in choice.when:
+        for condition in choice.conditions:
             lookers[condition.path].append(choice)
     ordered: dict[str, Choice] = {}
     due = [choice for choice in reversed(choices) if not lookers[choice.path]]
@@ -138,7 +148,7 @@ def _switches_late(choices: Sequence[Choice]) -> list[Choice]:
         choice = due.pop()
         if choice.path in ordered:
             continue
-        missing = [by_path[c.path] for c in choice.when if c.path not in ordered]
+        missing = [by_path[c.path] for c in choice.conditions if c.path not in ordered]
         if missing:
             due += [choice, *missing]
         else:
@@ -147,11 +157,54 @@ def _switches_late(choices: Sequence[Choice]) -> list[Choice]:
     return list(ordered.values())
 
 
+def _lookers(order: Sequence[Choice]) -> dict[str, list[tuple[int, tuple[Value, ...]]]]:
+    """Return, by path, where conditions look at a choice, and for which values."""
+    found: dict[str, list[tuple[int, tuple[Value, ...]]]] = {}
+    for position, choice in enumerate(order):
+        for condition in choice.conditions:
+            found.setdefault(condition.path, []).append((position, condition.values))
+    return found
+
+
+def _most_waiting(order: Sequence[Choice]) -> float:
+    """Return the logarithm of how many states there are at once, about, in this order."""
+    lookers, states, most = _lookers(order), 0.0, 0.0
+    done: dict[int, float] = {}
+    for position, choice in enumerate(order):
+        states -= done.pop(position, 0.0)
+        if choice.path in lookers:
+            last, size = lookers[choice.path][-1][0], math.log(len(choice.options))
+            states, done[last] = states + size, done.get(last, 0.0) + size
+        most = max(most, states)
+    return most
+
+
+def _told_apart(
+    choices: Sequence[Choice],
+    looks: Mapping[str, Sequence[tuple[Value, ...]]],
+    wanted: Collection[str],
+) -> dict[tuple[str, Value], tuple[str, Value]]:
+    """Return what stands for each option of some choices: one for all that no look tells apart."""
+    found: dict[tuple[str, Value], tuple[str, Value]] = {}
+    for choice in choices:
+        alike: dict[object, Value] = {}
+        for option in choice.options:
+            seen = tuple(option in values for values in looks[choice.path])
+            meaning = option if choice.path in wanted else seen
+            found[choice.path, option] = (choice.path, alike.setdefault(meaning, option))
+    return found
+
+
 def _active(choice: Choice, decided: Mapping[str, Value]) -> bool:
     for condition in choice.when:
-        if condition.path not in decided or decided[condition.path] not in condition.values:
+        if not holds(condition, decided):
             return False
-    return True
+    return not choice.when_any or any(holds(each, decided) for each in choice.when_any)
+
+
+def holds(condition: Condition, decided: Mapping[str, Value]) -> bool:
+    """Whether a condition holds of what is decided."""
+    return condition.path in decided and decided[condition.path] in condition.values
 
 
 def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
@@ -164,7 +217,7 @@ def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
         raise SpaceError(f"{where} repeats an option: {list(choice.options)}")
     if not all(_finite(option) for option in choice.options):
         raise SpaceError(f"{where} has an option that is not finite: {list(choice.options)}")
-    for condition in choice.when:
+    for condition in choice.conditions:
         if condition.path not in earlier:
             raise SpaceError(
                 f"{where} depends on '{condition.path}', which is not an earlier choice: "

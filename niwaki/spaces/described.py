@@ -37,17 +37,28 @@ def space_from_json(data: object) -> Space:
 
 
 def _choice_to_json(choice: Choice) -> dict[str, JSON]:
-    when: Sequence[JSON] = [{"path": c.path, "values": list(c.values)} for c in choice.when]
-    return {"path": choice.path, "options": list(choice.options), "when": when}
+    found: dict[str, JSON] = {"path": choice.path, "options": list(choice.options)}
+    found["when"] = _conditions_to_json(choice.when)
+    if choice.when_any:
+        found["when_any"] = _conditions_to_json(choice.when_any)
+    return found
+
+
+def _conditions_to_json(conditions: Sequence[Condition]) -> list[JSON]:
+    return [{"path": each.path, "values": list(each.values)} for each in conditions]
 
 
 def _choice_from_json(data: Mapping[str, object]) -> Choice:
-    path, options, conditions = str(data["path"]), data["options"], data["when"]
-    when = tuple(
-        Condition(c["path"], _values(c["values"], c["path"]))
-        for c in conditions  # type: ignore[attr-defined]
+    path, options = str(data["path"]), data["options"]
+    when, when_any = (_conditions_from_json(each) for each in (data["when"], data.get("when_any")))
+    return Choice(path, _values(options, path), when, when_any)
+
+
+def _conditions_from_json(data: object) -> tuple[Condition, ...]:
+    return tuple(
+        Condition(each["path"], _values(each["values"], each["path"]))
+        for each in data or ()  # type: ignore[attr-defined]
     )
-    return Choice(path, _values(options, path), when)
 
 
 def _values(data: object, path: str) -> tuple[Value, ...]:

@@ -32,6 +32,13 @@ class DependentSpace(ABC):
         """As `Space.switches`, of this part's own decisions, whatever came earlier."""
         return None
 
+    def n_together(self, earlier: Mapping[str, Space]) -> int | None:  # noqa: ARG002
+        """Return how many candidates all earlier parts and this one have together.
+
+        None if that takes a look at all that this part reads of them, which may be much.
+        """
+        return None
+
     @abstractmethod
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         """Return (n, d) features of this part's candidates, the same d whatever came earlier."""
@@ -197,6 +204,12 @@ class JointSpace(Space):
 
     @cached_property
     def size(self) -> int | float:
+        *earlier, (_, last) = self.parts.items()
+        independent = {name: part for name, part in earlier if isinstance(part, Space)}
+        if isinstance(last, DependentSpace) and len(independent) == len(earlier):
+            known = last.n_together(independent)
+            if known is not None:
+                return known
         return self._count(tuple(self.parts), {})
 
     def _count(self, names: tuple[str, ...], decided: Mapping[str, Candidate]) -> int | float:

@@ -1,6 +1,5 @@
 """Precision policies: one precision for every quantizable layer that is there."""
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,32 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
-from niwaki.spaces.base import EnumerableSpace, Space
+from niwaki.spaces.base import Space
 from niwaki.spaces.choices import Choice, ChoiceSpace
 from niwaki.spaces.joint import DependentSpace, JointSpace
+from niwaki.spaces.layered import LayeredChoices, LayeredSpace
 
 ARCHITECTURE = "architecture"
 QUANTIZATION = "quantization"
 FP32 = "fp32"
 INT8 = "int8"
 
-
-class LayeredSpace(EnumerableSpace):
-    """A space of architectures whose layers can be named without building them."""
-
-    @property
-    @abstractmethod
-    def all_layers(self) -> tuple[str, ...]:
-        """Paths of every quantizable layer that some candidate has, in order of execution."""
-
-    @property
-    @abstractmethod
-    def layer_switches(self) -> frozenset[str]:
-        """The decisions that say which layers exist, such as depths."""
-
-    @abstractmethod
-    def layers(self, switches: Candidate) -> tuple[str, ...]:
-        """Paths of the layers that exist, given at least the decisions in `layer_switches`."""
+_MOST_KNOWN = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -60,6 +44,20 @@ class PrecisionSpace(DependentSpace):
     def switches(self) -> frozenset[str]:
         return frozenset()
 
+    def n_together(self, earlier: Mapping[str, Space]) -> int | None:
+        own = self.architecture
+        if earlier != {ARCHITECTURE: own} or not isinstance(own, LayeredChoices):
+            return None
+        # Each precision behind the last decision that it hangs on, so that few are kept in mind.
+        place = {choice.path: number for number, choice in enumerate(own.choices.choices, 1)}
+        behind: list[list[Choice]] = [[] for _ in range(len(place) + 1)]
+        for layer, conditions in own.layer_conditions.items():
+            precision = Choice(f"{QUANTIZATION}/{layer}", self.precisions, when_any=conditions)
+            behind[max((place[each.path] for each in conditions), default=0)].append(precision)
+        for choice, precisions in zip(own.choices.choices, behind[1:], strict=True):
+            behind[0] += [choice, *precisions]
+        return ChoiceSpace(tuple(behind[0])).size
+
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         return self._everywhere.encode(candidates)
 
@@ -75,6 +73,8 @@ class PrecisionSpace(DependentSpace):
 
     def _of(self, layers: tuple[str, ...]) -> ChoiceSpace:
         if layers not in self._known:
+            if len(self._known) == _MOST_KNOWN:
+                self._known.clear()
             self._known[layers] = self._everywhere.restricted(frozenset(layers))
         return self._known[layers]
 

@@ -12,6 +12,11 @@ SPACES = Registry(
             "niwaki.spaces.slimmable.space:SlimmableSettings",
         ),
         Record(
+            "multi_resolution",
+            "multi-task networks of parallel resolutions: which blocks and fusions there are",
+            "niwaki.spaces.multi_resolution.settings:MultiResolutionSettings",
+        ),
+        Record(
             "einspace",
             "networks from fundamental operations: convolutions, attention, and what has no name",
             "niwaki.spaces.einspace.settings:EinspaceSettings",

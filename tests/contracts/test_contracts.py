@@ -15,9 +15,17 @@ from niwaki.predictors.linear.bayesian_ridge import BayesianRidge
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.random_search import RandomSearch
 from niwaki.spaces import Choice, ChoiceSpace
+from niwaki.spaces.slimmable.layout import Head, HeadKind
 from niwaki.testing.predictor_contract import PredictorContract, examples
 from niwaki.testing.searcher_contract import SearcherContract
 from niwaki.testing.space_contract import N_SAMPLES, SpaceContract, sample
+from niwaki.testing.super_network_contract import SuperNetworkContract
+from tests.evaluation.own_super_network import (
+    TowerFamily,
+    Towers,
+    TowerSettings,
+    TowerSuperNetwork,
+)
 
 
 class _Stranger(ChoiceSpace):
@@ -105,3 +113,27 @@ class _GenerousSearchers(SearcherContract):
 def test_who_repeats_candidates_in_a_batch_is_seen() -> None:
     with pytest.raises(AssertionError):
         _GenerousSearchers().test_many_can_be_asked_at_once()
+
+
+class _Sharing(TowerSuperNetwork):
+    def extract(self, candidate: Candidate) -> Towers:
+        return self.full if candidate == self.space.largest else super().extract(candidate)
+
+
+class _SharingFamily(TowerFamily):
+    def super_network(self, generator: torch.Generator) -> TowerSuperNetwork:
+        return _Sharing(self.space, generator)
+
+
+class _SharingFamilies(SuperNetworkContract):
+    def make(self) -> TowerFamily:
+        heads = (Head("shade", HeadKind.VECTOR, 3),)
+        return _SharingFamily(TowerSettings().elastic_family(self.input_shape, heads).space)
+
+
+def test_what_is_extracted_without_a_copy_is_seen() -> None:
+    contract = _SharingFamilies()
+    family = contract.make()
+    network = family.super_network(torch.Generator())
+    with pytest.raises(AssertionError):
+        contract.test_what_is_extracted_has_weights_of_its_own(family, network)

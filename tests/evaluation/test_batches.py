@@ -10,12 +10,12 @@ from niwaki.core.errors import TargetError
 from niwaki.core.randomness import stream
 from niwaki.evaluation.batches import inputs_for_statistics
 from niwaki.evaluation.deployment import INPUT_NAME, Deployment, DeploymentSettings
+from niwaki.evaluation.families import heads_of
 from niwaki.evaluation.from_scratch.training import RecipeSettings, ScratchTraining
-from niwaki.evaluation.slimmable_family import SlimmableFamily
 from niwaki.evaluation.subnetworks import SubNetworks
-from niwaki.evaluation.supernet import network_shape
-from niwaki.spaces.slimmable import SlimmableSettings, SlimmableSpace, StageSettings
-from niwaki.spaces.slimmable.build import MultiTaskNetwork, SuperNetwork
+from niwaki.spaces.slimmable import SlimmableSettings, StageSettings
+from niwaki.spaces.slimmable.build import MultiTaskNetwork
+from niwaki.spaces.slimmable.family import SlimmableFamily
 from niwaki.targets.base import Feeds
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.arrays import ArraySplit
@@ -69,16 +69,17 @@ def first_means(network: torch.nn.Module, data: TaskData) -> list[torch.Tensor]:
 
 
 def test_sub_networks_have_statistics_of_all_classes(ordered: TaskData) -> None:
-    supernet = SuperNetwork(SlimmableSpace(SPACE, network_shape(ordered)), torch.Generator())
+    family = SlimmableFamily.of(SPACE, ordered.input_shape, heads_of(ordered))
+    supernet = family.super_network(torch.Generator())
     deployment = Deployment(ordered, OnnxRuntimeCpu(), DeploymentSettings())
     networks = SubNetworks(supernet, deployment, n_recalibration=24, seed=0)
-    mean, of_all, of_first = first_means(networks.extract(supernet.space.smallest), ordered)
+    extracted = networks.extract(supernet.space.smallest)
+    mean, of_all, of_first = first_means(extracted, ordered)
     assert (mean - of_all).norm() < 0.5 * (of_first - of_all).norm()
 
 
 def test_networks_from_scratch_have_statistics_of_all_classes(ordered: TaskData) -> None:
-    shape = network_shape(ordered)
-    family = SlimmableFamily(SlimmableSpace(SPACE, shape))
+    family = SlimmableFamily.of(SPACE, ordered.input_shape, heads_of(ordered))
     recipe = RecipeSettings(epochs=1, batch_size=64, n_recalibration=24)
     training = ScratchTraining(
         lambda: family.build(family.space.smallest), ordered, recipe, fidelity=1.0, seed=0
@@ -96,7 +97,7 @@ def test_ranges_are_not_those_of_the_first_images(data: TaskData) -> None:
     splits = {**data.splits, SplitName.CALIBRATION: calibration}
     settings = DeploymentSettings(n_calibration=10, batch_size=5)
     deployment = Deployment(replace(data, splits=splits), OnnxRuntimeCpu(), settings)
-    family = SlimmableFamily(SlimmableSpace(SPACE, network_shape(data)))
+    family = SlimmableFamily.of(SPACE, data.input_shape, heads_of(data))
     graph = deployment.float_graph(family.build(family.space.smallest).eval())
     (batch,) = calibration.batches(20)
     assert graph.ranges[INPUT_NAME][1] > batch.inputs[:10].max() + 0.5

@@ -19,16 +19,14 @@ from niwaki.evaluation.batches import train_batches
 from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
 from niwaki.evaluation.deployment import DeploymentSettings
 from niwaki.evaluation.devices import best_device, placed
-from niwaki.evaluation.families import NetworkFamily, family_of
+from niwaki.evaluation.families import NetworkFamily, elastic_family_of, family_of
 from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator, FromScratchSettings
 from niwaki.evaluation.from_scratch.named_seeds import named_seed
 from niwaki.evaluation.from_scratch.training import RecipeSettings, ScratchTraining
-from niwaki.evaluation.supernet import network_shape
 from niwaki.evaluation.training import SuperNetworkTraining
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget
 from niwaki.spaces.precision import INT8
-from niwaki.spaces.slimmable import SlimmableSpace
 from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
@@ -209,9 +207,9 @@ def test_memory_that_runs_out_there_fails_that_candidate_alone(
 
 
 def test_a_super_network_trains_there_and_resumes(data: TaskData, tmp_path: Path) -> None:
-    space = SlimmableSpace(SPACE, network_shape(data))
+    family = elastic_family_of(SPACE, data)
     whole, again = (
-        SuperNetworkTraining(space, data, replace(TRAINING, epochs=2), seed=0) for _ in range(2)
+        SuperNetworkTraining(family, data, replace(TRAINING, epochs=2), seed=0) for _ in range(2)
     )
     first = whole.run_epoch()
     save_checkpoint(whole.state(), tmp_path / "state.pt")

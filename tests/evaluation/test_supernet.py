@@ -19,14 +19,16 @@ from niwaki.evaluation.deployment import (
     require_same_data,
 )
 from niwaki.evaluation.devices import to_tensors
-from niwaki.evaluation.supernet import SupernetEvaluator, network_shape
+from niwaki.evaluation.families import elastic_family_of
+from niwaki.evaluation.one_task import only_task
+from niwaki.evaluation.supernet import SupernetEvaluator
 from niwaki.export.bundle import read_bundle, verify_bundle
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
 from niwaki.tasks.scoring import score
-from tests.evaluation.conftest import make_evaluator
+from tests.evaluation.conftest import SPACE, make_evaluator
 
 PROVENANCE = Provenance("small", (), "0123456789abcdef")
 
@@ -152,13 +154,16 @@ def test_it_says_that_it_must_be_prepared(scenes: DigitScenesSettings) -> None:
 
 
 def test_inputs_that_are_no_images_are_refused(data: TaskData) -> None:
+    numbers = replace(data, input_shape=(7,))
     with pytest.raises(DataError, match=r"reads images .* smaller with `niwaki compress`"):
-        network_shape(replace(data, input_shape=(7,)))
+        elastic_family_of(SPACE, only_task(lambda: numbers, "digit"))
+    with pytest.raises(DataError, match=r"'segmentation' wants .* inputs of shape \(7,\)"):
+        elastic_family_of(SPACE, numbers)
 
 
 def test_masks_of_another_size_than_the_inputs_are_refused(data: TaskData) -> None:
     with pytest.raises(DataError, match="'segmentation' has targets of 32 x 32 places for inputs"):
-        network_shape(replace(data, input_shape=(3, 64, 64)))
+        elastic_family_of(SPACE, replace(data, input_shape=(3, 64, 64)))
 
 
 def test_an_export_is_a_verified_bundle_measured_from_its_file(

@@ -14,13 +14,13 @@ from niwaki.config.reader import parse_config
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
+from niwaki.evaluation.families import elastic_family_of
 from niwaki.evaluation.one_task import only_task
-from niwaki.evaluation.supernet import SupernetEvaluator, network_shape
+from niwaki.evaluation.supernet import SupernetEvaluator
 from niwaki.evaluation.task_policies import task_policies
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.search.policies import PolicySettings, TaskPolicies
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION
-from niwaki.spaces.slimmable import SlimmableSpace
 from niwaki.study.record.run_folder import RunFolder
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
@@ -33,7 +33,7 @@ SETTINGS = replace(TRAINING, n_random=2, batch_size=24, policies=POLICIES)
 
 
 def training(data: TaskData, settings: TrainingSettings = SETTINGS) -> SuperNetworkTraining:
-    return SuperNetworkTraining(SlimmableSpace(SPACE, network_shape(data)), data, settings, seed=0)
+    return SuperNetworkTraining(elastic_family_of(SPACE, data), data, settings, seed=0)
 
 
 def policies_of(run: SuperNetworkTraining) -> TaskPolicies:
@@ -44,7 +44,7 @@ def policies_of(run: SuperNetworkTraining) -> TaskPolicies:
 @pytest.fixture
 def policies(data: TaskData) -> TaskPolicies:
     """Return policies of the three tasks of the scenes, at equal odds."""
-    return task_policies(SlimmableSpace(SPACE, network_shape(data)), POLICIES)
+    return task_policies(elastic_family_of(SPACE, data), POLICIES)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def policies(data: TaskData) -> TaskPolicies:
 def test_a_decoder_matters_to_its_own_task_and_the_encoder_to_all(
     path: str, value: int, data: TaskData, policies: TaskPolicies
 ) -> None:
-    space = SlimmableSpace(SPACE, network_shape(data))
+    space = elastic_family_of(SPACE, data).space
     changed = space.canonical({**space.largest.decisions, path: value})
     pair = (space.largest, changed)
     slopes = policies.gradient(pair, np.array([[1.0] * 3, [0.0] * 3]))

@@ -12,9 +12,8 @@ import torch
 
 from niwaki.core.errors import RunFolderError, StudyError
 from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
-from niwaki.evaluation.supernet import network_shape
+from niwaki.evaluation.families import elastic_family_of
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
-from niwaki.spaces.slimmable import SlimmableSpace
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings
 from niwaki.tasks.npz import NpzSettings
@@ -26,9 +25,9 @@ REGRESSION = TaskSettings("regression")
 
 NARROW_CHILD = """
 import sys
-from niwaki.evaluation.supernet import network_shape
+from niwaki.evaluation.families import elastic_family_of
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
-from niwaki.spaces.slimmable import SlimmableSettings, SlimmableSpace, StageSettings
+from niwaki.spaces.slimmable import SlimmableSettings, StageSettings
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
 scenes = DigitScenesSettings(
     train=96, search=48, val=48, test=48, calibration=32, size=32, cache=sys.argv[1]
@@ -36,15 +35,15 @@ scenes = DigitScenesSettings(
 data = load(scenes, seed=0)
 stage = StageSettings(widths=(4, 16), hidden=(4,), depths=(1,))
 options = SlimmableSettings(stem_widths=(4, 16), stages=(stage, stage), default_decoder=(4,))
-space = SlimmableSpace(options, network_shape(data))
-training = SuperNetworkTraining(space, data, TrainingSettings(batch_size=16), seed=0)
+family = elastic_family_of(options, data)
+training = SuperNetworkTraining(family, data, TrainingSettings(batch_size=16), seed=0)
 training.run_epoch()
 print("alive")
 """
 
 
 def training(data: TaskData, settings: TrainingSettings = TRAINING) -> SuperNetworkTraining:
-    return SuperNetworkTraining(SlimmableSpace(SPACE, network_shape(data)), data, settings, seed=0)
+    return SuperNetworkTraining(elastic_family_of(SPACE, data), data, settings, seed=0)
 
 
 def test_the_loss_falls(data: TaskData) -> None:
@@ -67,10 +66,10 @@ def test_continued_equals_uninterrupted(data: TaskData, tmp_path: Path) -> None:
 
 def test_small_networks_learn_too(data: TaskData) -> None:
     run = training(data)
-    space = run.network.space
-    before = run.network.extract(space.smallest).stem.conv.weight.clone()
+    smallest = elastic_family_of(SPACE, data).space.smallest
+    before = run.network.extract(smallest).get_parameter("stem.conv.weight").clone()
     run.run_epoch()
-    after = run.network.extract(space.smallest).stem.conv.weight
+    after = run.network.extract(smallest).get_parameter("stem.conv.weight")
     assert not torch.equal(before, after)
 
 

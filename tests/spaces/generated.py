@@ -19,12 +19,16 @@ def choice_spaces(draw: st.DrawFn, max_choices: int = 5) -> ChoiceSpace:
     """Draw a space of up to `max_choices` choices, with conditions on earlier ones."""
     choices: list[Choice] = []
     for number in range(draw(st.integers(0, max_choices))):
-        parents = draw(st.lists(st.sampled_from(choices), max_size=2)) if choices else []
-        when = tuple(
-            Condition(p.path, tuple(draw(st.lists(st.sampled_from(p.options))))) for p in parents
-        )
-        choices.append(Choice(f"c{number}", tuple(draw(OPTIONS)), when))
+        all_of, any_of = (_conditions(draw, choices) for _ in range(2))
+        choices.append(Choice(f"c{number}", tuple(draw(OPTIONS)), all_of, any_of))
     return ChoiceSpace(tuple(choices))
+
+
+def _conditions(draw: st.DrawFn, choices: list[Choice]) -> tuple[Condition, ...]:
+    parents = draw(st.lists(st.sampled_from(choices), max_size=2)) if choices else []
+    return tuple(
+        Condition(p.path, tuple(draw(st.lists(st.sampled_from(p.options))))) for p in parents
+    )
 
 
 def listed(space: ChoiceSpace) -> set[Candidate]:
@@ -38,6 +42,10 @@ def listed(space: ChoiceSpace) -> set[Candidate]:
 def _active(space: ChoiceSpace, values: tuple[Value, ...]) -> Mapping[str, Value]:
     active: dict[str, Value] = {}
     for choice, value in zip(space.choices, values, strict=True):
-        if all(c.path in active and active[c.path] in c.values for c in choice.when):
+        held = [
+            [c.path in active and active[c.path] in c.values for c in conditions]
+            for conditions in (choice.when, choice.when_any)
+        ]
+        if all(held[0]) and (any(held[1]) or not held[1]):
             active[choice.path] = value
     return active

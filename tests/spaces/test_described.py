@@ -13,7 +13,10 @@ from niwaki.spaces.described import space_from_json, space_to_json
 
 DEPTH = Choice("depth", (1, 2))
 WIDTH = Choice("width", (8, 16.5, "wide"), (Condition("depth", (2,)),))
-JOINT = JointSpace({"a": ChoiceSpace((DEPTH, WIDTH)), "b": ChoiceSpace((Choice("x", (True,)),))})
+EITHER = Choice("extra", (0, 1), when_any=(Condition("depth", (1,)), Condition("width", ("wide",))))
+JOINT = JointSpace(
+    {"a": ChoiceSpace((DEPTH, WIDTH, EITHER)), "b": ChoiceSpace((Choice("x", (True,)),))}
+)
 
 
 def test_a_space_comes_back() -> None:

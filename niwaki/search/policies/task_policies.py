@@ -38,8 +38,10 @@ class TaskPolicies:
         settings: How they learn.
         relative_costs: Of a candidate, by task: what it costs who wants that task alone, as a share
             of what the largest one does.
-        matters: Whether a task's network depends on the decision at a path. A task that does not
+        matters: Whether a task's network may depend on the decision at a path. A task that does not
             care leaves it to the first one that does.
+        own: What of a candidate the network of a task does depend on: its decisions, but for those
+            that reach the task in other candidates only.
 
     References:
         arXiv 2111.10007 (FBNetV5): one sample per step for all tasks, by importance sampling, with
@@ -56,8 +58,9 @@ class TaskPolicies:
         *,
         relative_costs: Callable[[Candidate], Mapping[str, float]],
         matters: Callable[[str, str], bool] = lambda task, path: True,  # noqa: ARG005
+        own: Callable[[str, Candidate], Candidate] = lambda task, candidate: candidate,  # noqa: ARG005
     ) -> None:
-        self.tasks, self._settings = tuple(tasks), settings
+        self.tasks, self._settings, self._own = tuple(tasks), settings, own
         self._decisions = Decisions(space)
         cared = np.array([[matters(task, c.path) for c in space.choices] for task in self.tasks])
         deciding = np.where(cared, np.arange(len(cared))[:, None], cared.argmax(axis=0))
@@ -137,12 +140,12 @@ class TaskPolicies:
     def weights(self, pair: Sequence[Candidate]) -> NDArray[np.float64]:
         """Return how much candidates that were drawn together count for each task, (T,).
 
-        Over all draws their mean is 1, and none is more than T. Decisions that do not matter to a
-        task do not count.
+        Over all draws their mean is 1, and none is more than T. Decisions that a task's networks do
+        not depend on do not count.
         """
-        taken = self._decisions.encode(pair).sum(axis=0)  # (d,)
+        taken = self._taken(pair).sum(axis=1)  # (T, d)
         # (T, T): what a task, the column, cares about, under the policy of each task, the row.
-        logs = (self._log_probabilities * taken) @ self._matters.T
+        logs = self._log_probabilities @ taken.T
         shares = np.exp(logs - logs.max(axis=0))
         weights: NDArray[np.float64] = shares.diagonal() / shares.mean(axis=0)
         return weights
@@ -156,13 +159,18 @@ class TaskPolicies:
             pair: As it was drawn.
             losses: (2, T), of both networks on the same batch.
         """
-        taken = self._decisions.encode(pair)  # (2, d)
+        taken = self._taken(pair)  # (T, 2, d)
         active = self._decisions.active(taken)
-        expected = self.probabilities * (active[0] - active[1])
-        scores = taken[0] - taken[1] - expected  # (T, d)
+        expected = self.probabilities * (active[:, 0] - active[:, 1])
+        scores = taken[:, 0] - taken[:, 1] - expected  # (T, d)
         steepness = 0.5 * self.weights(pair) * (losses[0] - losses[1])
-        gradient: NDArray[np.float64] = steepness[:, None] * scores * self._matters
+        gradient: NDArray[np.float64] = steepness[:, None] * scores
         return gradient
+
+    def _taken(self, pair: Sequence[Candidate]) -> NDArray[np.float64]:
+        """Return what was decided, as far as a task's networks depend on it, (T, 2, d)."""
+        own = [[self._own(task, candidate) for candidate in pair] for task in self.tasks]
+        return np.stack([self._decisions.encode(each) for each in own]) * self._matters[:, None]
 
     def learn(
         self, pairs: Sequence[Pair], losses: NDArray[np.float64], *, rng: np.random.Generator

@@ -1,18 +1,20 @@
 """The slimmable multi-task space: what can be decided about the network."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-
-import numpy as np
-from numpy.typing import NDArray
+from math import prod
+from typing import TYPE_CHECKING
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.base import Choose
 from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
-from niwaki.spaces.precision import LayeredSpace
-from niwaki.spaces.slimmable.layout import Decoder, Layer, Layout, Shape, Stage, layers_of
+from niwaki.spaces.slimmable.layout import Decoder, Head, Layout, Shape, Stage, layers_of
+from niwaki.spaces.super_network.layers import Layer
+from niwaki.spaces.super_network.space import ElasticSpace
+
+if TYPE_CHECKING:
+    from niwaki.spaces.slimmable.family import SlimmableFamily
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,22 @@ class SlimmableSettings:
     decoders: Mapping[str, tuple[int, ...]] | None = None
     default_decoder: tuple[int, ...] = (8, 16, 24)
 
+    def elastic_family(
+        self, input_shape: tuple[int, ...], heads: tuple[Head, ...]
+    ) -> "SlimmableFamily":
+        """Return the networks for images of one shape, and one head per task.
+
+        Raises:
+            DataError: If the inputs are not images.
+            SpaceError: If the options allow no network.
+        """
+        from niwaki.spaces.slimmable.family import SlimmableFamily
+
+        return SlimmableFamily.of(self, input_shape, heads)
+
 
 @dataclass(frozen=True)
-class SlimmableSpace(LayeredSpace):
+class SlimmableSpace(ElasticSpace):
     """A shared encoder of elastic depth and width, and one elastic decoder per task.
 
     Decisions: `stem.width`; for stage s from 0, `stage<s>.depth`, `stage<s>.width` and, for each
@@ -92,31 +107,9 @@ class SlimmableSpace(LayeredSpace):
         """Return the width options of one task's decoder."""
         return tuple((self.settings.decoders or {}).get(task, self.settings.default_decoder))
 
-    def decide(self, choose: Choose) -> Candidate:
-        return self.choices.decide(choose)
-
-    def sample(self, rng: np.random.Generator) -> Candidate:
-        return self.choices.sample(rng)
-
-    def mutate(self, candidate: Candidate, rng: np.random.Generator) -> Candidate:
-        return self.choices.mutate(candidate, rng)
-
-    def crossover(self, first: Candidate, second: Candidate, rng: np.random.Generator) -> Candidate:
-        return self.choices.crossover(first, second, rng)
-
-    def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-        return self.choices.encode(candidates)
-
     @property
-    def switches(self) -> frozenset[str]:
-        return self.choices.switches
-
-    @property
-    def size(self) -> int:
-        return self.choices.size
-
-    def projections(self, paths: Collection[str]) -> list[tuple[Candidate, int]]:
-        return self.choices.projections(paths)
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(head.task for head in self.shape.heads)
 
     @cached_property
     def largest(self) -> Candidate:
@@ -127,6 +120,11 @@ class SlimmableSpace(LayeredSpace):
     def smallest(self) -> Candidate:
         """The candidate with every depth and width at its minimum."""
         return self.decide(lambda _, options: min(options, key=_as_number))
+
+    @cached_property
+    def seeds(self) -> Mapping[str, Candidate]:
+        """The largest network, the deepest one of half its widths, and the smallest."""
+        return {"largest": self.largest, "half": self.uniform(0.5), "smallest": self.smallest}
 
     def uniform(self, ratio: float) -> Candidate:
         """Return the deepest candidate with every width the option nearest to `ratio` of full."""
@@ -171,26 +169,15 @@ class SlimmableSpace(LayeredSpace):
         return self.layout(self.largest)
 
     @cached_property
-    def all_layers(self) -> tuple[str, ...]:
-        return tuple(layer.path for layer in self.layer_table(self.largest))
+    def layer_conditions(self) -> Mapping[str, tuple[Condition, ...]]:
+        return {layer.path: self._condition(layer.path) for layer in self.layer_table(self.largest)}
 
-    @cached_property
-    def layer_switches(self) -> frozenset[str]:
-        return frozenset(f"stage{s}.depth" for s in range(len(self.settings.stages)))
-
-    def layers(self, switches: Candidate) -> tuple[str, ...]:
-        depths = tuple(
-            _width(switches.decisions[f"stage{s}.depth"]) for s in range(len(self.settings.stages))
-        )
-        if depths not in self._layers_by_depths:
-            fixed = {f"stage{s}.depth": depth for s, depth in enumerate(depths)}
-            deep = self.decide(lambda path, options: fixed.get(path, options[0]))
-            self._layers_by_depths[depths] = tuple(x.path for x in self.layer_table(deep))
-        return self._layers_by_depths[depths]
-
-    @cached_property
-    def _layers_by_depths(self) -> dict[tuple[int, ...], tuple[str, ...]]:
-        return {}
+    def _condition(self, layer: str) -> tuple[Condition, ...]:
+        part, *rest = layer.split(".")
+        if part != "stages":
+            return ()
+        name, stage = f"stage{rest[0]}", self.settings.stages[int(rest[0])]
+        return _deeper_than(name, stage, int(rest[1]))
 
 
 def _stage_choices(name: str, stage: StageSettings) -> list[Choice]:
@@ -200,11 +187,16 @@ def _stage_choices(name: str, stage: StageSettings) -> list[Choice]:
         Choice(f"{name}.width", tuple(stage.widths)),
     ]
     for block in range(deepest):
-        deep_enough = tuple(depth for depth in stage.depths if depth > block)
-        always = len(deep_enough) == len(stage.depths)
-        when = () if always else (Condition(f"{name}.depth", deep_enough),)
+        when = _deeper_than(name, stage, block)
         listed.append(Choice(f"{name}.block{block}.hidden", tuple(stage.hidden), when))
     return listed
+
+
+def _deeper_than(name: str, stage: StageSettings, block: int) -> tuple[Condition, ...]:
+    """Return the condition for a block to be there; none if it always is."""
+    deep_enough = tuple(depth for depth in stage.depths if depth > block)
+    always = len(deep_enough) == len(stage.depths)
+    return () if always else (Condition(f"{name}.depth", deep_enough),)
 
 
 def _as_number(value: Value) -> float:
@@ -240,7 +232,7 @@ def _check_settings(settings: SlimmableSettings, shape: Shape) -> None:
             )
         if len(set(values)) != len(values):
             raise SpaceError(f"'space.{name}' is {list(values)}: give each option once")
-    strides = 2 * int(np.prod([stage.stride for stage in settings.stages]))
+    strides = 2 * prod(stage.stride for stage in settings.stages)
     for side in (shape.height, shape.width):
         if side % strides:
             raise SpaceError(

@@ -7,7 +7,7 @@ import pytest
 
 from niwaki.core.errors import SpaceError
 from niwaki.evaluation.from_scratch.named_seeds import named_seed
-from niwaki.evaluation.slimmable_family import SlimmableFamily
+from niwaki.spaces.slimmable.family import SlimmableFamily
 from niwaki.spaces.slimmable.layout import Head, HeadKind
 from niwaki.spaces.slimmable.space import SlimmableSettings
 

@@ -1,7 +1,7 @@
 """Networks and super-networks: slices, masks and extracted modules are the same function."""
 
 from dataclasses import replace
-from typing import Self
+from typing import Self, TypeAlias
 
 import numpy as np
 import pytest
@@ -10,17 +10,20 @@ from torch import Tensor, nn
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.slimmable.build import SuperNetwork, build, recalibrate
+from niwaki.spaces.slimmable.build import MultiTaskNetwork, build, recalibrate, super_network
 from niwaki.spaces.slimmable.layout import Head, HeadKind
 from niwaki.spaces.slimmable.space import SlimmableSpace
+from niwaki.spaces.super_network.slices import SlicedNetwork
 from tests.spaces.slimmable.networks import Masked, small_space
+
+Supernet: TypeAlias = SlicedNetwork[MultiTaskNetwork]
 
 IMAGE = torch.randn(4, 3, 16, 16, generator=torch.Generator().manual_seed(1))
 
 
 @pytest.fixture
-def supernet() -> SuperNetwork:
-    network = SuperNetwork(small_space(), torch.Generator().manual_seed(0))
+def supernet() -> Supernet:
+    network = super_network(small_space(), torch.Generator().manual_seed(0))
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.add_(
@@ -34,31 +37,31 @@ def candidates(space: SlimmableSpace, n: int = 12) -> list[Candidate]:
     return [space.largest, space.smallest, *(space.sample(rng) for _ in range(n))]
 
 
-def outputs(supernet: SuperNetwork) -> tuple[Tensor, ...]:
+def outputs(supernet: Supernet) -> tuple[Tensor, ...]:
     """Answers of the largest network, as it is extracted."""
     answers: tuple[Tensor, ...] = supernet.extract(supernet.space.largest).train()(IMAGE)
     return answers
 
 
-def test_extracted_equals_shared(supernet: SuperNetwork) -> None:
+def test_extracted_equals_shared(supernet: Supernet) -> None:
     supernet.start_at({"depth": [7.0]}, {"depth": [3.0]})
-    for candidate in candidates(supernet.space):
+    for candidate in candidates(small_space()):
         shared = supernet(IMAGE, candidate)
         extracted = supernet.extract(candidate).train()(IMAGE)
         for a, b in zip(shared, extracted, strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
 
 
-def test_extracted_equals_masked(supernet: SuperNetwork) -> None:
+def test_extracted_equals_masked(supernet: Supernet) -> None:
     supernet.full.train()
-    for candidate in candidates(supernet.space):
-        masked = Masked(supernet.space, supernet.full, candidate)(IMAGE)
+    for candidate in candidates(small_space()):
+        masked = Masked(small_space(), supernet.full, candidate)(IMAGE)
         extracted = supernet.extract(candidate).train()(IMAGE)
         for a, b in zip(masked, extracted, strict=True):
             torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-5)
 
 
-def test_extraction_copies(supernet: SuperNetwork) -> None:
+def test_extraction_copies(supernet: Supernet) -> None:
     extracted = supernet.extract(supernet.space.largest)
     before = supernet.full.stem.conv.weight.clone()
     with torch.no_grad():
@@ -66,7 +69,7 @@ def test_extraction_copies(supernet: SuperNetwork) -> None:
     assert torch.equal(supernet.full.stem.conv.weight, before)
 
 
-def test_gradients_flow_into_the_active_share_only(supernet: SuperNetwork) -> None:
+def test_gradients_flow_into_the_active_share_only(supernet: Supernet) -> None:
     sum(output.sum() for output in supernet(IMAGE, supernet.space.smallest)).backward()
     gradient = supernet.full.stages[0][0].enter.conv.weight.grad  # type: ignore[index]
     assert gradient[:4, :4].abs().sum() > 0
@@ -75,7 +78,7 @@ def test_gradients_flow_into_the_active_share_only(supernet: SuperNetwork) -> No
     assert supernet.full.stages[0][1].enter.conv.weight.grad is None  # type: ignore[index]
 
 
-def test_answers_start_at_constants_and_move_in_their_units(supernet: SuperNetwork) -> None:
+def test_answers_start_at_constants_and_move_in_their_units(supernet: Supernet) -> None:
     supernet.start_at({"digit": [3e5] * 5, "depth": [7.0]}, {"digit": [1e5] * 5, "depth": [1e-6]})
     for name, constant, unit in (("digit", 3e5, 1e5), ("depth", 7.0, 1e-6)):
         leave = supernet.full.get_submodule(f"decoders.{name}.leave")
@@ -88,7 +91,7 @@ def test_answers_start_at_constants_and_move_in_their_units(supernet: SuperNetwo
         torch.testing.assert_close(after, torch.full_like(after, constant + unit))
 
 
-def test_a_state_without_units_is_one_of_units_of_1(supernet: SuperNetwork) -> None:
+def test_a_state_without_units_is_one_of_units_of_1(supernet: Supernet) -> None:
     before = outputs(supernet)
     state = supernet.full.state_dict()
     earlier = {name: v.clone() for name, v in state.items() if not name.endswith(".unit")}
@@ -127,7 +130,7 @@ def test_outputs_have_the_shape_of_their_task() -> None:
     assert [tuple(output.shape) for output in outputs] == [(4, 5), (4, 4, 16, 16), (4, 1, 16, 16)]
 
 
-def test_recalibrated_statistics_are_means_over_batches(supernet: SuperNetwork) -> None:
+def test_recalibrated_statistics_are_means_over_batches(supernet: Supernet) -> None:
     network = supernet.extract(supernet.space.smallest)
     batches = [IMAGE[:2], IMAGE[2:]]
     recalibrate(network, iter(batches))
@@ -169,8 +172,8 @@ def test_statistics_are_those_of_the_network_as_it_will_run() -> None:
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:
-    first = SuperNetwork(small_space(), torch.Generator().manual_seed(5))
-    second = SuperNetwork(small_space(), torch.Generator().manual_seed(5))
+    first = super_network(small_space(), torch.Generator().manual_seed(5))
+    second = super_network(small_space(), torch.Generator().manual_seed(5))
     for a, b in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -183,7 +186,7 @@ def test_a_task_with_a_name_of_torchs_own_is_refused_with_what_to_do(task: str) 
         replace(small.settings, decoders=None), replace(small.shape, heads=heads)
     )
     with pytest.raises(SpaceError, match=f"task '{task}' .* such as '{task}_'"):
-        SuperNetwork(space, torch.Generator())
+        super_network(space, torch.Generator())
 
 
 def test_what_no_memory_holds_is_not_built() -> None:
@@ -193,4 +196,4 @@ def test_what_no_memory_holds_is_not_built() -> None:
     with pytest.raises(
         SpaceError, match=r"GiB in training, but .* may be used here: give smaller widths"
     ):
-        SuperNetwork(space, torch.Generator())
+        super_network(space, torch.Generator())

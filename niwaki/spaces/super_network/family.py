@@ -1,49 +1,47 @@
-"""The slimmable space as a family of networks, each trained on its own."""
+"""The networks of a super-network that is sliced: each of them alone, and all of them as one."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from torch import nn
+import torch
 
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import DataError, SpaceError
+from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
 from niwaki.spaces.joint import JointSpace
 from niwaki.spaces.precision import ARCHITECTURE, with_precisions
-from niwaki.spaces.slimmable.build import build
-from niwaki.spaces.slimmable.layout import Head, Layer, Shape
-from niwaki.spaces.slimmable.space import SlimmableSettings, SlimmableSpace
+from niwaki.spaces.super_network.base import SuperNetwork
+from niwaki.spaces.super_network.slices import MultiTaskModule
+from niwaki.spaces.super_network.space import ElasticSpace, SharedLayer
 
 _OUTPUTS_PER_LAYER = 3  # of the convolution, of the norm behind it, of the activation
 
 
-@dataclass(frozen=True)
-class SlimmableFamily:
-    """Networks of fixed width and depth, as `slimmable.build` makes them.
+class SlicedFamily(ABC):
+    """Networks of an elastic space, which evaluators train together or one by one.
 
     Attributes:
         space: Their architectures.
     """
 
-    space: SlimmableSpace
+    space: ElasticSpace
 
-    @classmethod
-    def of(
-        cls, options: SlimmableSettings, input_shape: tuple[int, ...], heads: tuple[Head, ...]
-    ) -> "SlimmableFamily":
-        """Return the family for images of one shape.
+    @abstractmethod
+    def build(self, candidate: Candidate) -> MultiTaskModule:
+        """Return the untrained network, its weights drawn by torch's global generator."""
 
-        Raises:
-            DataError: If the inputs are not images.
-            SpaceError: If the options allow no network.
-        """
-        return cls(SlimmableSpace(options, image_shape(input_shape, heads)))
+    @abstractmethod
+    def super_network(self, generator: torch.Generator) -> SuperNetwork:
+        """Return the super-network, its weights drawn by `generator`."""
+
+    @abstractmethod
+    def alone(self, task: str) -> "SlicedFamily":
+        """Return the same networks without what serves other tasks only."""
 
     @property
     def seeds(self) -> Mapping[str, Candidate]:
-        """The largest network, the deepest one of half its widths, and the smallest."""
-        space = self.space
-        return {"largest": space.largest, "half": space.uniform(0.5), "smallest": space.smallest}
+        """Well-known networks by name."""
+        return self.space.seeds
 
     def seed(self, name: str) -> Candidate:
         """Return one of `seeds`.
@@ -69,11 +67,7 @@ class SlimmableFamily:
             "peak_bytes": 4.0 * (_OUTPUTS_PER_LAYER * max(outputs) + sum(outputs)),
         }
 
-    def build(self, candidate: Candidate) -> nn.Module:
-        """Return the untrained network."""
-        return build(self.space, candidate)
-
-    def layers(self, candidate: Candidate) -> Sequence[Layer]:
+    def layers(self, candidate: Candidate) -> Sequence[SharedLayer]:
         """Return the layers that can run in int8: all of them."""
         return self.space.layer_table(candidate)
 
@@ -89,19 +83,3 @@ class SlimmableFamily:
             return architecture.decisions[inner] if part == ARCHITECTURE else precision
 
         return self.with_precisions((precision,)).decide(answer)
-
-
-def image_shape(input_shape: tuple[int, ...], heads: tuple[Head, ...]) -> Shape:
-    """Return the shape of networks that read images.
-
-    Raises:
-        DataError: If the inputs are not images.
-    """
-    if len(input_shape) != 3:
-        raise DataError(
-            f"a slimmable network reads images of shape (c, h, w), but the inputs have shape "
-            f"{input_shape}: give images, or make a trained model that reads these smaller with "
-            "`niwaki compress`"
-        )
-    channels, height, width = input_shape
-    return Shape(channels, height, width, heads)

@@ -1,0 +1,64 @@
+"""Networks of several resolutions as a family."""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from niwaki.core.candidate import Candidate
+from niwaki.core.jsonable import JSON, fingerprint
+from niwaki.spaces.multi_resolution.build import MultiResolutionNetwork, build, super_network
+from niwaki.spaces.multi_resolution.settings import MultiResolutionSettings
+from niwaki.spaces.multi_resolution.space import MultiResolutionSpace
+from niwaki.spaces.slimmable.layout import Head, Shape
+from niwaki.spaces.super_network.family import SlicedFamily
+from niwaki.spaces.super_network.slices import SlicedNetwork
+
+
+@dataclass(frozen=True)
+class MultiResolutionFamily(SlicedFamily):
+    """Networks as `multi_resolution.build` makes them.
+
+    Attributes:
+        space: Their architectures.
+    """
+
+    space: MultiResolutionSpace
+
+    @classmethod
+    def of(
+        cls,
+        options: MultiResolutionSettings,
+        input_shape: tuple[int, ...],
+        heads: tuple[Head, ...],
+    ) -> "MultiResolutionFamily":
+        """Return the family for images of one shape.
+
+        Raises:
+            DataError: If the inputs are not images.
+            SpaceError: If the options allow no network.
+        """
+        return cls(MultiResolutionSpace(options, Shape.of(input_shape, heads)))
+
+    def build(self, candidate: Candidate) -> MultiResolutionNetwork:
+        return build(self.space, candidate)
+
+    def identity(self, candidate: Candidate) -> str:
+        """Return a name that candidates share if their networks are built alike.
+
+        Which of the blocks of a path are left out makes no difference to networks that share no
+        weights, but how many are.
+        """
+        layout = self.space.layout(candidate)
+        blocks = [[[w for w in path if w] for path in stage.hidden] for stage in layout.stages]
+        fusions: list[JSON] = [list(map(list, stage.fusions)) for stage in layout.stages]
+        return fingerprint([blocks, fusions, list(layout.decoders)])
+
+    def super_network(self, generator: torch.Generator) -> SlicedNetwork[MultiResolutionNetwork]:
+        return super_network(self.space, generator)
+
+    def alone(self, task: str) -> "MultiResolutionFamily":
+        settings, shape = self.space.settings, self.space.shape
+        widths = settings.decoders or {}
+        kept = {name: widths[name] for name in widths if name == task}
+        own = replace(settings, decoders=kept)
+        return MultiResolutionFamily(MultiResolutionSpace(own, shape.alone(task)))

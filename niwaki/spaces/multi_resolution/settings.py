@@ -1,0 +1,110 @@
+"""Options of networks of several resolutions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from niwaki.core.errors import SpaceError
+from niwaki.spaces.slimmable.layout import Head, Shape
+
+if TYPE_CHECKING:
+    from niwaki.spaces.multi_resolution.family import MultiResolutionFamily
+
+
+@dataclass(frozen=True)
+class MultiResolutionSettings:
+    """What the space is made of.
+
+    Attributes:
+        channels: Of the paths, finest first. The first has half the resolution of the input, and
+            each later one half that of the path before. With twice the channels at half the
+            resolution, blocks of all paths cost the same.
+        n_stages: Stages, in each of which every path may have blocks, before paths are fused.
+        n_blocks: Most blocks of a path in a stage.
+        hidden: Options of the channels inside a block, as shares of its path's, decided block by
+            block, beside that it is not there.
+        decoders: Width options of each task's decoder, by task name.
+        default_decoder: Width options of a decoder that `decoders` does not name.
+    """
+
+    channels: tuple[int, ...] = (16, 32, 64)
+    n_stages: int = 3
+    n_blocks: int = 2
+    hidden: tuple[float, ...] = (0.5, 1.0)
+    decoders: Mapping[str, tuple[int, ...]] | None = None
+    default_decoder: tuple[int, ...] = (8, 16, 24)
+
+    def elastic_family(
+        self, input_shape: tuple[int, ...], heads: tuple[Head, ...]
+    ) -> "MultiResolutionFamily":
+        """Return the networks for images of one shape, and one head per task.
+
+        Raises:
+            DataError: If the inputs are not images.
+            SpaceError: If the options allow no network.
+        """
+        from niwaki.spaces.multi_resolution.family import MultiResolutionFamily
+
+        return MultiResolutionFamily.of(self, input_shape, heads)
+
+    def hidden_widths(self, path: int) -> tuple[int, ...]:
+        """Return the channels that a block of one path may have inside."""
+        return tuple(round(share * self.channels[path]) for share in self.hidden)
+
+    def decoder_widths(self, task: str) -> tuple[int, ...]:
+        """Return the width options of one task's decoder."""
+        return tuple((self.decoders or {}).get(task, self.default_decoder))
+
+
+def check_settings(settings: MultiResolutionSettings, shape: Shape) -> None:
+    """Check that options fit each other and the images.
+
+    Raises:
+        SpaceError: If they do not, with the key and what to give.
+    """
+    if len(settings.channels) < 2:
+        raise SpaceError(
+            f"'space.channels' is {list(settings.channels)}: give the channels of two or more "
+            "paths; networks of one path are the space 'slimmable'"
+        )
+    if any(type(n) is not int or n < 1 for n in settings.channels):
+        raise SpaceError(f"'space.channels' is {list(settings.channels)}: give numbers from 1")
+    for name in ("n_stages", "n_blocks"):
+        if getattr(settings, name) < 1:
+            raise SpaceError(f"'space.{name}' is {getattr(settings, name)}: give 1 or more")
+    _check_hidden(settings)
+    _check_decoders(settings, shape)
+    halved = 2 ** len(settings.channels)
+    if shape.height % halved or shape.width % halved:
+        raise SpaceError(
+            f"images of {shape.height} x {shape.width} cannot be halved for "
+            f"{len(settings.channels)} paths: use sides that are multiples of {halved}, or fewer "
+            "`channels`"
+        )
+
+
+def _check_hidden(settings: MultiResolutionSettings) -> None:
+    for path in range(len(settings.channels)):
+        widths = settings.hidden_widths(path) if all(s > 0 for s in settings.hidden) else ()
+        if not widths or min(widths) < 1 or len(set(widths)) < len(widths):
+            raise SpaceError(
+                f"'space.hidden' is {list(settings.hidden)}, shares of {settings.channels[path]} "
+                "channels: give numbers above 0 that make different whole numbers of channels"
+            )
+
+
+def _check_decoders(settings: MultiResolutionSettings, shape: Shape) -> None:
+    tasks = [head.task for head in shape.heads]
+    for task in settings.decoders or {}:
+        if task not in tasks:
+            raise SpaceError(
+                f"'space.decoders.{task}' belongs to no task; the tasks are {', '.join(tasks)}"
+            )
+    named = {f"decoders.{task}": widths for task, widths in (settings.decoders or {}).items()}
+    for name, widths in {"default_decoder": settings.default_decoder, **named}.items():
+        if not widths or any(type(n) is not int or n < 1 for n in widths):
+            raise SpaceError(
+                f"'space.{name}' is {list(widths)}: give one or more whole numbers from 1"
+            )
+        if len(set(widths)) < len(widths):
+            raise SpaceError(f"'space.{name}' is {list(widths)}: give each option once")

@@ -1,0 +1,47 @@
+"""The slimmable space as a family of networks."""
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from niwaki.core.candidate import Candidate
+from niwaki.spaces.slimmable.build import MultiTaskNetwork, build, super_network
+from niwaki.spaces.slimmable.layout import Head, Shape
+from niwaki.spaces.slimmable.space import SlimmableSettings, SlimmableSpace
+from niwaki.spaces.super_network.family import SlicedFamily
+from niwaki.spaces.super_network.slices import SlicedNetwork
+
+
+@dataclass(frozen=True)
+class SlimmableFamily(SlicedFamily):
+    """Networks of fixed width and depth, as `slimmable.build` makes them.
+
+    Attributes:
+        space: Their architectures.
+    """
+
+    space: SlimmableSpace
+
+    @classmethod
+    def of(
+        cls, options: SlimmableSettings, input_shape: tuple[int, ...], heads: tuple[Head, ...]
+    ) -> "SlimmableFamily":
+        """Return the family for images of one shape.
+
+        Raises:
+            DataError: If the inputs are not images.
+            SpaceError: If the options allow no network.
+        """
+        return cls(SlimmableSpace(options, Shape.of(input_shape, heads)))
+
+    def build(self, candidate: Candidate) -> MultiTaskNetwork:
+        return build(self.space, candidate)
+
+    def super_network(self, generator: torch.Generator) -> SlicedNetwork[MultiTaskNetwork]:
+        return super_network(self.space, generator)
+
+    def alone(self, task: str) -> "SlimmableFamily":
+        settings, shape = self.space.settings, self.space.shape
+        widths = settings.decoders or {}
+        kept = {name: widths[name] for name in widths if name == task}
+        return SlimmableFamily(SlimmableSpace(replace(settings, decoders=kept), shape.alone(task)))

@@ -1,0 +1,1 @@
+"""Super-networks: one network whose weights many smaller ones share."""

@@ -1,0 +1,78 @@
+"""What is known of the networks of a super-network without building any."""
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from niwaki.core.candidate import Candidate
+from niwaki.spaces.layered import LayeredChoices
+
+
+class SharedLayer(Protocol):
+    """A layer that can run in int8, in the network of one candidate."""
+
+    @property
+    def path(self) -> str:
+        """Qualified name of the module, which is that of its node in the graph."""
+
+    @property
+    def kind(self) -> str:
+        """`conv` or `linear`."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Output channels."""
+
+    @property
+    def n_positions(self) -> int:
+        """Output pixels; 1 for a linear layer."""
+
+    @property
+    def n_weights(self) -> int:
+        """Elements of the weight tensor, bias left out."""
+
+    @property
+    def params(self) -> int:
+        """Trained parameters: weights, biases, and those of a norm behind it."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one item."""
+
+    def serves(self, task: str) -> bool:
+        """Whether it is in the network that answers this task alone."""
+
+
+class ElasticSpace(LayeredChoices):
+    """Architectures that are all parts of the largest one.
+
+    Decisions that no task's answer depends on are best made inactive, by conditions: then no two
+    candidates are one network, and what is not there has no precision.
+    """
+
+    @property
+    @abstractmethod
+    def tasks(self) -> tuple[str, ...]:
+        """Names of the tasks, in the order of the network's outputs."""
+
+    @property
+    @abstractmethod
+    def largest(self) -> Candidate:
+        """The super-network itself; each step of training teaches it."""
+
+    @property
+    @abstractmethod
+    def smallest(self) -> Candidate:
+        """The one with the least weights; each step of training teaches it as well."""
+
+    @property
+    @abstractmethod
+    def seeds(self) -> Mapping[str, Candidate]:
+        """Well-known architectures by name, which a search tries first."""
+
+    @abstractmethod
+    def layer_table(self, candidate: Candidate) -> Sequence[SharedLayer]:
+        """Return every layer of `candidate` that has weights, with exact counts.
+
+        They are those that `layers` names, in its order.
+        """
