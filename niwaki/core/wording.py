@@ -13,6 +13,11 @@ def kind_of(value: object) -> str:
     return f"{article} {name}"
 
 
+def qualified_name(value: object) -> str:
+    """Return the type of a value with its module: `torch.nn.modules.linear.Linear`."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
 def for_terminal(text: str) -> str:
     """Return text with its control characters spelled out, but for tabs and ends of lines.
 

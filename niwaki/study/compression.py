@@ -20,7 +20,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_counts
 from niwaki.core.measurement import Measurement
 from niwaki.core.registry import Record
-from niwaki.core.wording import kind_of
+from niwaki.core.wording import kind_of, qualified_name
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
 from niwaki.evaluation.compression.inferred_data import infer_data, infer_for_part, infer_from
@@ -163,6 +163,7 @@ def compress(
         target or OnnxRuntimeCpu(),
         request,
         folder=folder,
+        data_name=_name_of(example_inputs if tasks is None else tasks),
         observer=observer,
     )
     found = Compressed.of(study.run(), Run.read(folder), request)
@@ -214,9 +215,20 @@ def compression_study(
     request: CompressionRequest,
     *,
     folder: Path,
+    data_name: str = "",
     observer: Observer | None = None,
 ) -> Study:
-    """Return the study; `run` starts or continues it."""
+    """Return the study; `run` starts or continues it.
+
+    Args:
+        source: Of the model.
+        load_data: Loads the data.
+        target: Where models run.
+        request: Budget, search and settings.
+        folder: The run folder.
+        data_name: What the data are called, for the record; what loads them if not given.
+        observer: Watches.
+    """
     pruning = request.settings.pruning
     if request.latency_ms is not None and pruning.price == "latency":
         budgets = (*pruning.budgets, _BELOW_BUDGET * request.latency_ms)
@@ -240,7 +252,10 @@ def compression_study(
         seed=request.seed,
         searcher=searcher,
         scheduler=request.scheduler if request.scheduler != "full" else "",
-        config=_config(request, pruning, target, searcher),
+        config={
+            "subject": _subject(source, data_name or _name_of(load_data)),
+            **_config(request, pruning, target, searcher),
+        },
         learn_from=request.learn_from,
     )
     return Study(
@@ -253,6 +268,15 @@ def compression_study(
         favourites=partial(_favourites, request.latency_ms),
         observer=observer,
     )
+
+
+def _name_of(data: object) -> str:
+    return data if isinstance(data, str) else qualified_name(data)
+
+
+def _subject(source: ModelSource, data_name: str) -> dict[str, JSON]:
+    """Return what the model and data are called; that they stay the same, fingerprints see."""
+    return {"model": source.name, "part": source.part or None, "data": data_name}
 
 
 def _config(

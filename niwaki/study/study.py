@@ -60,8 +60,16 @@ SchedulerFactory: TypeAlias = Callable[[Problem, Fidelities], Scheduler]
 ExecutorFactory: TypeAlias = Callable[[Evaluator], Executor]
 
 BASELINE_NUMBER = -1
-# What may change between two sessions of one study: no single result depends on it.
-FREE_SETTINGS = ("budget", "executor", "finalists", "name", "target.lock_timeout_seconds")
+# What may change between two sessions of one study: no single result depends on it. `subject` is
+# what a compression calls its model and data, which it knows by their fingerprints.
+FREE_SETTINGS = (
+    "budget",
+    "executor",
+    "finalists",
+    "name",
+    "subject",
+    "target.lock_timeout_seconds",
+)
 
 
 def _in_reach() -> None:

@@ -1,5 +1,6 @@
 """`niwaki.compress`: from a trained model to verified files."""
 
+import inspect
 import json
 import pickle
 from dataclasses import replace
@@ -9,12 +10,13 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import nn
 
 import niwaki
 from niwaki.core.errors import ConfigError, RunFolderError
 from niwaki.core.measurement import Measurement
-from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.evaluation.compression.model_source import ORIGINAL_FILE, ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
@@ -26,6 +28,7 @@ from niwaki.study.compression import (
     compression_study,
     data_loader,
 )
+from niwaki.study.record.run_folder import RunFolder
 from niwaki.study.results.front import FrontModel
 from niwaki.study.results.run import Run, load_front
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
@@ -239,6 +242,27 @@ def test_another_model_or_other_settings_are_another_run(tmp_path: Path) -> None
         next(retrained.parameters()).add_(0.01)
     with pytest.raises(ConfigError, match="began with a model of fingerprint"):
         run(retrained, only, n_finalists=1)
+
+
+def test_a_run_says_what_it_compresses_and_one_of_before_it_did_goes_on(tmp_path: Path) -> None:
+    request = CompressionRequest(n_finalists=0, settings=replace(SETTINGS, only="quantize"))
+    file = Path(inspect.getfile(build))
+
+    def run(model: str) -> None:
+        data = f"{file}:loaders"
+        niwaki.compress(model, tasks=data, folder=tmp_path / "run", request=request)
+
+    run(f"{file}:build")
+    folder = RunFolder(tmp_path / "run")
+    subject = {"model": f"{file}:build", "part": None, "data": f"{file}:loaders"}
+    assert folder.read_config()["subject"] == subject
+    assert folder.original.name == ORIGINAL_FILE and folder.original.is_file()
+    trials = len(Run.read(folder.path).history.trials)
+    old = {name: value for name, value in folder.read_config().items() if name != "subject"}
+    folder.config.write_text(yaml.safe_dump(old), encoding="utf-8")
+    run(f"{file}:build")
+    assert folder.read_config()["subject"] == subject
+    assert len(Run.read(folder.path).history.trials) == trials
 
 
 def test_no_data_at_all_is_refused() -> None:

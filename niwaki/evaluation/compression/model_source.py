@@ -15,7 +15,7 @@ from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import noted
 from niwaki.core.user_randomness import seeded
-from niwaki.core.wording import kind_of
+from niwaki.core.wording import kind_of, qualified_name
 from niwaki.evaluation.compression.as_written import as_written, path_as_written
 from niwaki.evaluation.compression.own_layers import require_own_layers
 from niwaki.evaluation.compression.parts import part_of
@@ -92,6 +92,11 @@ class ModelSource:
         # Once in a process: a user's function may read, or even train, for long.
         with seeded():  # every worker process builds the same, also what it leaves as drawn
             return imported(self.reference)()
+
+    @property
+    def name(self) -> str:
+        """What it is called: its reference, or the qualified name of its class."""
+        return self.reference or qualified_name(self.module)
 
     def load(self) -> nn.Module:
         """Return what is to be compressed in evaluation mode, called plainly; always the same.

@@ -28,6 +28,7 @@ def _identity(named: NamedRun) -> str:
     # A run from Python tells less of itself: its space and its budget are no part of what it tells.
     told: JSON = {
         "settings": named.settings,
+        "alone": named.name if named.subject_untold else None,
         "budget": [description.n_evaluations, description.seconds],
         "objectives": [objective.to_json() for objective in description.objectives],
         "constraints": [constraint.text for constraint in description.constraints],

@@ -7,12 +7,18 @@ from niwaki.core.jsonable import canonical_json
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import Objective
 from niwaki.study.comparison.compared_run import ComparedRun
+from niwaki.study.comparison.reading import SUBJECT
 from niwaki.study.record.environment import changed_fields
 from niwaki.study.results.run import Run
 
 Runs: TypeAlias = Sequence[ComparedRun]
 
-MEASURING = ("evaluator", "data", "target")  # settings that say what the name of a value stands for
+MEASURING = (
+    "evaluator",
+    "data",
+    "target",
+    SUBJECT,
+)  # settings that say what the name of a value stands for
 MAX_NAMED = 4
 
 
@@ -125,6 +131,11 @@ def _measured_elsewhere(runs: Runs, *, exported: bool) -> Iterator[str]:
     owners = _by(runs, ids)
     if len(owners) > 1:
         yield f"latencies were measured on different targets: {_each(owners)}"
+    if untold := [each.name for each in runs if each.named.subject_untold]:
+        yield (
+            f"begun before runs kept what model they compress, and on what data: {named(untold)}; "
+            "values of one name need not mean the same"
+        )
     meant = [{name: each.named.settings.get(name) for name in MEASURING} for each in runs]
     paths = sorted({path for each in meant for path in changed_fields(meant[0], each)})
     if paths:
@@ -189,8 +200,7 @@ def _seeds(runs: Runs) -> Iterator[str]:
 
 
 def _from_python(runs: Runs) -> Iterator[str]:
-    told = all(isinstance(each.named.settings.get("evaluator"), Mapping) for each in runs)
-    if len(runs) > 1 and not told:
+    if len(runs) > 1 and not all(each.named.told for each in runs):
         names = named([each.name for each in runs])
         yield (
             "of one search by the little that runs from Python tell of their settings, and apart "

@@ -1,16 +1,19 @@
 """Reading the runs that are to be compared: names that tell them apart, and by what wishes."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from niwaki.core.errors import ConfigError
+from niwaki.core.files import DAMAGE
 from niwaki.core.jsonable import JSON
 from niwaki.study.record.run_folder import given, without
 from niwaki.study.results.run import Run
 
 OWN_SETTINGS = ("name", "seed")  # what may differ between runs of one search
+SUBJECT = "subject"  # what a compression is of: names of the model and the data
 
 
 @dataclass(frozen=True)
@@ -27,9 +30,33 @@ class NamedRun:
 
     @cached_property
     def settings(self) -> Mapping[str, JSON]:
-        """Its configuration but for what is a run's own; nothing if it has none."""
+        """Its configuration but for what is a run's own; nothing if it has none.
+
+        Of a compression, `subject.weights` is the fingerprint of the model that it began with.
+        """
         folder = self.run.folder
-        return given(without(folder.read_config() if folder.config.exists() else {}, OWN_SETTINGS))
+        config = folder.read_config() if folder.config.exists() else {}
+        named = config.get(SUBJECT)
+        weights = _fingerprint(folder.original)
+        subject = {**(named if isinstance(named, Mapping) else {}), "weights": weights}
+        return given({**without(config, OWN_SETTINGS), **({SUBJECT: subject} if weights else {})})
+
+    @property
+    def told(self) -> bool:
+        """Whether its settings name what is measured; from Python, they tell little."""
+        evaluator, named = (self.settings.get(name) for name in ("evaluator", SUBJECT))
+        if isinstance(named, Mapping) and {"model", "data"} <= named.keys():
+            # Functions are named by file or module; what was at hand, by its class alone.
+            return all(":" in str(named[part]) for part in ("model", "data"))
+        return isinstance(evaluator, Mapping)
+
+    @property
+    def subject_untold(self) -> bool:
+        """Whether it is a compression of before runs kept what their model and data are called."""
+        named = self.settings.get(SUBJECT)
+        return "compression" in self.settings and not (
+            isinstance(named, Mapping) and {"model", "data"} <= named.keys()
+        )
 
     @cached_property
     def environment(self) -> Mapping[str, JSON]:
@@ -98,6 +125,15 @@ def read_runs(
         for name, run in zip(names, runs.values(), strict=True)
     ]
     return Reading(tuple(named), tuple(repeated))
+
+
+def _fingerprint(path: Path) -> str | None:
+    """Return what was noted of a model; None if it was not, or cannot be read."""
+    try:
+        noted = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, *DAMAGE):
+        return None
+    return str(noted["fingerprint"]) if isinstance(noted, dict) and "fingerprint" in noted else None
 
 
 def _names(paths: Sequence[Path]) -> list[str]:

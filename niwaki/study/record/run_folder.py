@@ -60,6 +60,11 @@ class RunFolder:
         return self.path / "artifacts"
 
     @property
+    def original(self) -> Path:
+        """Fingerprint of the model that a compression began with, JSON."""
+        return self.artifacts / "original.json"
+
+    @property
     def earlier(self) -> Path:
         """Copies of the runs that the study learns from, in the order in which it names them."""
         return self.path / "earlier"

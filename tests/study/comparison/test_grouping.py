@@ -88,3 +88,31 @@ def test_settings_that_only_one_of_them_has_tell_nothing(tmp_path: Path) -> None
         for n, config in enumerate(configs)
     ]
     assert differing(runs) == [{"searcher.kind": "a"}, {"searcher.kind": "b"}]
+
+
+def compressing(model: str, data: str = "my.py:loaders") -> dict[str, JSON]:
+    """Return the settings of a compression that says of what it is."""
+    return {"compression": {"only": ""}, "subject": {"model": model, "data": data}}
+
+
+def test_compressions_of_other_models_or_on_other_data_are_other_searches(tmp_path: Path) -> None:
+    told = [
+        compressing("my.py:small"),
+        compressing("my.py:large"),
+        compressing("my.py:small", "my.py:others"),
+        compressing("my.py:small"),
+    ]
+    folders = [
+        write_run(tmp_path / str(seed), TOLD, seed=seed, config=config)
+        for seed, config in enumerate(told)
+    ]
+    assert groups_of(*folders) == [["0", "3"], ["1"], ["2"]]
+    (folders[3] / "artifacts").mkdir()
+    (folders[3] / "artifacts" / "original.json").write_text('{"fingerprint": "0123456789abcdef"}')
+    assert groups_of(*folders) == [["0"], ["1"], ["2"], ["3"]]
+
+
+def test_compressions_that_do_not_say_of_what_they_are_stay_apart(tmp_path: Path) -> None:
+    old: dict[str, JSON] = {"compression": {"only": ""}}
+    folders = [write_run(tmp_path / str(seed), TOLD, seed=seed, config=old) for seed in (0, 1)]
+    assert groups_of(*folders) == [["0"], ["1"]]

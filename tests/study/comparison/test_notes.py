@@ -87,6 +87,21 @@ def test_values_that_were_measured_otherwise_are_told(tmp_path: Path) -> None:
     ]
 
 
+def test_what_compressions_are_of_is_told_where_it_differs_or_is_not_known(tmp_path: Path) -> None:
+    models = ({"model": f"my.py:{name}", "data": "my.py:loaders"} for name in ("small", "large"))
+    one, other = ({"config": {"compression": {}, "subject": each}} for each in models)
+    assert notes(tmp_path / "a", one, other) == [
+        "what is measured is not set alike (subject.model): values of one name need not mean the "
+        "same"
+    ]
+    (untold, _) = notes(tmp_path / "b", one, {"config": {"compression": {}}})
+    assert untold == (
+        "begun before runs kept what model they compress, and on what data: 'other'; values of "
+        "one name need not mean the same"
+    )
+    assert notes(tmp_path / "c", one, one) == []
+
+
 def test_constraints_are_told_once_or_run_by_run(tmp_path: Path) -> None:
     bound: dict[str, object] = {"constraints": ["price <= 5"]}
     assert notes(tmp_path / "a", {**bound}, {**bound}) == ["all fronts keep to price <= 5"]
