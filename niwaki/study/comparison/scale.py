@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from niwaki.core.pareto import growing_volume, hypervolume, non_dominated, scale_of
 
 REFERENCE = 1.1  # of costs that are 0 at the ideal point and 1 at the nadir
-_ROUNDING = 1e-9  # of shares: volumes are added up in another order than that of the joined front
+ROUNDING = 1e-9  # of shares: volumes are added up in another order than that of the joined front
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Scale:
 
     def first(self, volumes: NDArray[np.float64], share: float) -> int | None:
         """Return the first row after which a share of the joined volume is had; None if none."""
-        reached = np.flatnonzero(volumes >= (share - _ROUNDING) * self.volume)
+        reached = np.flatnonzero(volumes >= (share - ROUNDING) * self.volume)
         return int(reached[0]) if len(reached) else None
 
     def _scaled(self, costs: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -7,8 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-QUARTILES = (0.25, 0.75)
 MAX_STEPS = 400  # of a curve that is drawn
+
+
+def _quartiles(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lower and the upper quartile of (n, ...) values, along the first axis.
+
+    Each is the value of a run, and as far from the median as the other is: where a quartile lies
+    between two runs, it is the outer one. Nothing can be interpolated with what was not reached.
+    """
+    return (
+        np.asarray(np.quantile(values, 0.25, axis=0, method="lower")),
+        np.asarray(np.quantile(values, 0.75, axis=0, method="higher")),
+    )
 
 
 @dataclass(frozen=True)
@@ -31,9 +42,8 @@ class Spread:
         known = [value for value in values if not math.isnan(value)]
         if not known:
             return cls(math.nan, math.nan, math.nan)
-        # Nothing can be interpolated with what was not reached.
-        low, high = np.quantile(known, QUARTILES, method="closest_observation").tolist()
-        return cls(float(np.median(known)), low, high)
+        low, high = _quartiles(np.array(known))
+        return cls(float(np.median(known)), float(low), float(high))
 
 
 @dataclass(frozen=True)
@@ -76,8 +86,7 @@ class Band:
         end = max(run.end for run in runs)
         places = np.unique(np.concatenate([[0.0, end], *(run.at for run in runs)]))
         seen = np.array([run.seen(places) for run in runs])
-        low, high = np.quantile(seen, QUARTILES, axis=0, method="closest_observation")
-        lines = np.array([np.median(seen, axis=0), low, high])
+        lines = np.array([np.median(seen, axis=0), *_quartiles(seen)])
         # A step that changes nothing is none, but for the last place, where the lines end.
         kept = np.ones(len(places), dtype=bool)
         kept[1:-1] = (lines[:, 1:-1] != lines[:, :-2]).any(axis=0)

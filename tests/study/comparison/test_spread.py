@@ -9,7 +9,8 @@ from niwaki.study.comparison.spread import MAX_STEPS, Band, Spread, Steps
 
 
 def test_quartiles_are_values_of_runs() -> None:
-    assert Spread.of([5.0, 1.0, 3.0, 2.0, 4.0]) == Spread(3.0, 1.0, 4.0)
+    assert Spread.of([5.0, 1.0, 3.0, 2.0, 4.0]) == Spread(3.0, 2.0, 4.0)
+    assert Spread.of([4.0, 1.0, 3.0, 2.0]) == Spread(2.5, 1.0, 4.0)
     assert Spread.of([7.0]) == Spread(7.0, 7.0, 7.0)
 
 
@@ -20,6 +21,20 @@ def test_what_half_of_the_runs_never_reached_has_no_median(
     values: list[float], median: float
 ) -> None:
     assert Spread.of(values).median == median
+
+
+@pytest.mark.parametrize("n", range(1, 14))
+def test_quartiles_are_as_far_from_the_median_below_as_above(n: int) -> None:
+    found = Spread.of(list(range(n)))
+    assert found.median - found.low == found.high - found.median
+    mirrored = Spread.of([-float(value) for value in range(n)])
+    assert (mirrored.low, mirrored.high) == (-found.high, -found.low)
+
+
+def test_a_quartile_that_was_not_reached_is_infinite() -> None:
+    assert Spread.of([1.0, 2.0, inf]) == Spread(2.0, 1.0, inf)
+    assert Spread.of([1.0, inf, inf]) == Spread(inf, 1.0, inf)
+    assert Spread.of([inf, inf]) == Spread(inf, inf, inf)
 
 
 def test_runs_that_have_no_number_are_left_out() -> None:
