@@ -158,7 +158,7 @@ def compare_runs(
     notes = notes_on(
         [group.runs for group in groups],
         objectives,
-        reading.repeated,
+        reading,
         within=texts,
         exported=exported,
     )

@@ -1,12 +1,13 @@
 """Which runs are one search with different seeds, and what tells the searches apart."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import takewhile
 
 from niwaki.core.jsonable import JSON, canonical_json
+from niwaki.study.comparison.differences import at, differing_paths, dotted
 from niwaki.study.comparison.reading import NamedRun
-from niwaki.study.record.environment import USER_FILES, changed_fields
+from niwaki.study.record.environment import USER_FILES
 
 _SEPARATORS = "-_. /="
 
@@ -71,18 +72,15 @@ def _counted(names: Sequence[str]) -> str:
 def differing(runs: Sequence[NamedRun]) -> list[dict[str, JSON]]:
     """Return of each run the settings by which they differ, by dotted name.
 
-    Left out are settings that some of them have not, such as those of another searcher.
+    A whole section that some of them have not, such as `scheduler`, is None for these. Left out are
+    settings of a section that some have not, such as those of another searcher.
     """
     settings = [each.settings for each in runs]
-    paths = {path for each in settings for path in changed_fields(settings[0], each)}
-    found = [{path: _at(each, path) for path in sorted(paths)} for each in settings]
-    shared = [path for path in sorted(paths) if all(each[path] is not None for each in found)]
-    return [{path: each[path] for path in shared} for each in found]
-
-
-def _at(value: JSON, path: str) -> JSON:
-    for key in path.split("."):
-        if not isinstance(value, Mapping) or key not in value:
-            return None
-        value = value[key]
-    return value
+    found = {path: [at(each, path) for each in settings] for path in differing_paths(settings)}
+    lacking = {path[0] for path, values in found.items() if len(path) == 1 and None in values}
+    told = {
+        dotted(path): values
+        for path, values in found.items()
+        if (path[0] in lacking and len(path) == 1) or None not in values
+    }
+    return [{name: values[row] for name, values in told.items()} for row in range(len(runs))]

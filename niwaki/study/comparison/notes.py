@@ -3,29 +3,26 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeAlias
 
+from niwaki.core.fidelity import FULL
 from niwaki.core.jsonable import canonical_json
 from niwaki.core.numerals import numeral
 from niwaki.core.objectives import Objective
 from niwaki.study.comparison.compared_run import ComparedRun
-from niwaki.study.comparison.reading import SUBJECT
-from niwaki.study.record.environment import changed_fields
+from niwaki.study.comparison.differences import dotted, measuring_paths
+from niwaki.study.comparison.own_files import changed_files, measure
+from niwaki.study.comparison.reading import Reading
+from niwaki.study.comparison.scale import ROUNDING
 from niwaki.study.results.run import Run
 
 Runs: TypeAlias = Sequence[ComparedRun]
 
-MEASURING = (
-    "evaluator",
-    "data",
-    "target",
-    SUBJECT,
-)  # settings that say what the name of a value stands for
 MAX_NAMED = 4
 
 
 def notes_on(
     groups: Sequence[Runs],
     objectives: Sequence[Objective],
-    repeated: Sequence[str],
+    reading: Reading,
     *,
     within: Sequence[str],
     exported: bool,
@@ -35,19 +32,21 @@ def notes_on(
     Args:
         groups: Runs that are one search.
         objectives: By which runs are compared.
-        repeated: Folders that were given again.
+        reading: What was read, and what was not.
         within: What all runs are judged by, in place of their own constraints.
         exported: Whether values of exported files are compared.
     """
     runs = [each for group in groups for each in group]
     return (
-        *(f"'{folder}' was given more than once, and counts once" for folder in repeated),
+        *(f"'{folder}' was given more than once, and counts once" for folder in reading.repeated),
+        *_without_baseline(reading, within),
         *_copies(runs),
         *_left_out(runs, objectives),
         *_seen_by_goals(runs),
         *_measured_elsewhere(runs, exported=exported),
         *_bounds(runs, within, exported=exported),
         *_other_code(runs),
+        *_other_files(runs),
         *_not_over(runs),
         *_nothing_counts(runs, exported=exported),
         *(note for group in groups for note in (*_seeds(group), *_from_python(group))),
@@ -136,14 +135,35 @@ def _measured_elsewhere(runs: Runs, *, exported: bool) -> Iterator[str]:
             f"begun before runs kept what model they compress, and on what data: {named(untold)}; "
             "values of one name need not mean the same"
         )
-    meant = [{name: each.named.settings.get(name) for name in MEASURING} for each in runs]
-    paths = sorted({path for each in meant for path in changed_fields(meant[0], each)})
-    if paths:
-        shown = ", ".join(paths[:MAX_NAMED])
+    if paths := measuring_paths([each.named.settings for each in runs]):
+        shown = ", ".join(map(dotted, paths[:MAX_NAMED]))
         more = f" and {len(paths) - MAX_NAMED} more" if len(paths) > MAX_NAMED else ""
         yield (
             f"what is measured is not set alike ({shown}{more}): values of one name need not "
             "mean the same"
+        )
+
+    read = [each.named for each in runs]
+    files = changed_files(read)
+    if files and measure(files, read):
+        yield (
+            f"what is measured comes of your own files, and not all runs had the same "
+            f"{named(files)}: values of one name need not mean the same"
+        )
+
+
+def _other_files(runs: Runs) -> Iterator[str]:
+    read = [each.named for each in runs]
+    files = changed_files(read)
+    if files and not measure(files, read):
+        yield f"of your own files, not all runs had the same {named(files)}"
+
+
+def _without_baseline(reading: Reading, within: Sequence[str]) -> Iterator[str]:
+    if reading.without_baseline:
+        yield (
+            f"left out, as no baseline was measured so far to judge {' and '.join(within)} by: "
+            f"{named(reading.without_baseline)}"
         )
 
 
@@ -176,8 +196,9 @@ def _not_over(runs: Runs) -> Iterator[str]:
 
 
 def _unspent(run: Run) -> bool:
-    # Efforts are added up, and a study ends where no further one has a place.
-    return run.history.effort < run.description.n_evaluations - 1
+    # A study ends where the next evaluation has no place, and which one that was is not known.
+    largest = max((asked.effort for asked in run.history.asked.values()), default=FULL)
+    return run.history.effort + largest <= run.description.n_evaluations + ROUNDING
 
 
 def _nothing_counts(runs: Runs, *, exported: bool) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from niwaki.core.jsonable import JSON
 from niwaki.report.comparison import ComparisonData, Curve, FrontLine, Series, build_comparison
 from niwaki.study.answers.report_page import write_page
 from niwaki.study.comparison.compared_run import EVALUATIONS, SECONDS, ComparedRun
@@ -59,11 +60,14 @@ def _told(group: Group) -> str:
     if len(paths) > N_SETTINGS:
         return ""
     values = [group.settings[path] for path in paths]
-    texts = [
-        f"{path} {value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)}"
-        for path, value in zip(paths, values, strict=True)
-    ]
+    texts = [f"{path} {_plain(value)}" for path, value in zip(paths, values, strict=True)]
     return ", ".join(map(clipped, texts))
+
+
+def _plain(value: JSON) -> str:
+    if value is None:
+        return "none"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _front(comparison: Comparison, run: ComparedRun, figures: list[Figure]) -> FrontLine:

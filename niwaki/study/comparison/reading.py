@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from niwaki.core.constraints import Constraint
 from niwaki.core.errors import ConfigError
 from niwaki.core.files import DAMAGE
 from niwaki.core.jsonable import JSON
@@ -86,10 +87,13 @@ class Reading:
     Attributes:
         runs: Each folder once, in the order in which they came.
         repeated: Folders that came again, as they were written.
+        without_baseline: Names of runs that were left out, since what they would be judged by is
+            relative to a baseline, and they have none so far.
     """
 
     runs: tuple[NamedRun, ...]
     repeated: tuple[str, ...]
+    without_baseline: tuple[str, ...] = ()
 
 
 def read_runs(
@@ -105,8 +109,8 @@ def read_runs(
 
     Raises:
         RunFolderError: If there is no run at one of the folders, or it is damaged.
-        ConfigError: If there are not two, one has goals and none of them is named, no run has that
-            goal, or a constraint cannot be read or judged.
+        ConfigError: If there are not two that can be judged, one has goals and none of them is
+            named, no run has that goal, or a constraint cannot be read or judged.
     """
     first: dict[Path, Path] = {}
     repeated = []
@@ -119,12 +123,15 @@ def read_runs(
         raise ConfigError(f"a comparison needs two runs or more, and {came}: give their folders")
     names = _names(list(first))
     runs = {path: Run.read(folder) for path, folder in first.items()}
-    _require_one_front(dict(zip(names, runs.values(), strict=True)), goal)
+    by_name = dict(zip(names, runs.values(), strict=True))
+    _require_one_front(by_name, goal)
+    waiting = _without_baseline(by_name, within)
     named = [
         NamedRun(name, _judged(name, run, within=within, goal=goal))
-        for name, run in zip(names, runs.values(), strict=True)
+        for name, run in by_name.items()
+        if name not in waiting
     ]
-    return Reading(tuple(named), tuple(repeated))
+    return Reading(tuple(named), tuple(repeated), waiting)
 
 
 def _fingerprint(path: Path) -> str | None:
@@ -157,6 +164,23 @@ def _require_one_front(runs: Mapping[str, Run], goal: str) -> None:
             f"'{name}' has several fronts: choose the goal that it is compared by, with `--goal`, "
             f"or `goal=` in Python. Its goals are {', '.join(each.name for each in goals[name])}"
         )
+
+
+def _without_baseline(runs: Mapping[str, Run], within: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of runs that cannot be judged before their baseline is measured.
+
+    Raises:
+        ConfigError: If fewer than two can be, or a constraint cannot be read.
+    """
+    relative = [text for text in within if Constraint.parse(text).relative]
+    waiting = tuple(n for n, run in runs.items() if relative and run.history.baseline is None)
+    if waiting and len(runs) - len(waiting) < 2:
+        listed = ", ".join(f"'{name}'" for name in waiting)
+        raise ConfigError(
+            f"'{relative[0]}' is relative to the baseline, which was not measured so far in "
+            f"{listed}: give a number, or compare again once there is one in two runs"
+        )
+    return waiting
 
 
 def _judged(name: str, run: Run, *, within: Sequence[str], goal: str) -> Run:

@@ -89,10 +89,10 @@ def _settings(comparison: Comparison) -> list[str]:
     for path in paths[:N_SETTINGS]:
         owners: dict[str, list[str]] = {}
         for group in comparison.groups:
-            owners.setdefault(
-                clipped(json.dumps(group.settings[path], ensure_ascii=False)), []
-            ).append(group.name)
-        each = (f"{value} in {named(names)}" for value, names in owners.items())
+            value = group.settings[path]
+            text = "none" if value is None else json.dumps(value, ensure_ascii=False)
+            owners.setdefault(text, []).append(group.name)
+        each = (f"{clipped(text)} in {named(names)}" for text, names in owners.items())
         lines.append(for_terminal(f"{path}: {'; '.join(each)}"))
     n_more = len(paths) - len(lines)
     return [*lines, f"{n_more} more settings differ: --json has them"] if n_more else lines

@@ -90,6 +90,32 @@ def test_settings_that_only_one_of_them_has_tell_nothing(tmp_path: Path) -> None
     assert differing(runs) == [{"searcher.kind": "a"}, {"searcher.kind": "b"}]
 
 
+def settings_that_differ(tmp_path: Path, *configs: Mapping[str, JSON]) -> list[dict[str, JSON]]:
+    folders = [
+        write_run(tmp_path / str(n), TOLD, config=config) for n, config in enumerate(configs)
+    ]
+    return differing(read_runs(folders).runs)
+
+
+def test_a_section_that_a_run_has_not_is_none(tmp_path: Path) -> None:
+    asha: dict[str, JSON] = {"scheduler": {"kind": "asha", "rungs": 3}}
+    hyperband: dict[str, JSON] = {"scheduler": {"kind": "hyperband"}}
+    assert settings_that_differ(tmp_path / "a", asha, {}) == [asha, {"scheduler": None}]
+    assert settings_that_differ(tmp_path / "b", asha, hyperband, {}) == [
+        asha,
+        hyperband,
+        {"scheduler": None},
+    ]
+
+
+def test_a_key_may_hold_a_dot(tmp_path: Path) -> None:
+    one, other = ({"evaluator": {"columns": {"v.1": name}}} for name in ("here", "there"))
+    assert settings_that_differ(tmp_path, one, other) == [
+        {"evaluator.columns.v.1": "here"},
+        {"evaluator.columns.v.1": "there"},
+    ]
+
+
 def compressing(model: str, data: str = "my.py:loaders") -> dict[str, JSON]:
     """Return the settings of a compression that says of what it is."""
     return {"compression": {"only": ""}, "subject": {"model": model, "data": data}}

@@ -10,6 +10,7 @@ import pytest
 from niwaki import compare_runs
 from niwaki.core.errors import ConfigError
 from niwaki.core.goals import Goal
+from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Direction, Objective
 from niwaki.study.record.run_lock import RunLock
@@ -17,6 +18,7 @@ from tests.study.comparison.written import GAIN, PRICE, WEIGHT, measured, priced
 from tests.study.formulas import FormulaEvaluator, formula_study
 
 PAIRS = ((1.0, 1.0), (5.0, 5.0))
+TABLE: dict[str, JSON] = {"kind": "table", "values": {"price": {"column": "p"}}}
 
 
 def notes(tmp_path: Path, one: Mapping[str, object], other: Mapping[str, object]) -> list[str]:
@@ -85,6 +87,92 @@ def test_values_that_were_measured_otherwise_are_told(tmp_path: Path) -> None:
         "what is measured is not set alike (evaluator.columns.price): values of one name need "
         "not mean the same"
     ]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"data": {"kind": "folder", "cache": "/elsewhere"}},
+        {"evaluator": {**TABLE, "values": {"price": {"column": "p", "fidelities": {"0.5": "h"}}}}},
+        {"evaluator": {**TABLE, "baseline": "median"}},
+        {"evaluator": {**TABLE, "seconds": "took"}},
+        {"evaluator": {**TABLE, "cheap": ["price"]}},
+        {"evaluator": {**TABLE, "alike": ["net"]}},
+    ],
+    ids=["cache", "fidelities", "baseline", "seconds", "cheap", "alike"],
+)
+def test_settings_that_change_no_full_measurement_are_not_what_is_measured(
+    tmp_path: Path, more: dict[str, object]
+) -> None:
+    plain: dict[str, object] = {"evaluator": TABLE, "data": {"kind": "folder"}}
+    assert notes(tmp_path, {"config": plain}, {"config": {**plain, **more}}) == []
+
+
+def with_files(folder: Path, text: str, config: Mapping[str, JSON], *, file: str = "s.py") -> Path:
+    """Write a run that had imported a file of the user."""
+    write_run(folder, priced(*PAIRS), seed=len(text), config=config)
+    session = {"at": "2026-01-01T00:00:00+00:00", "environment": {"user_files": {file: text}}}
+    (folder / "environment.json").write_text(json.dumps({"sessions": [session]}))
+    return folder
+
+
+@pytest.mark.parametrize("file", ["s.py", "beside.py"])
+@pytest.mark.parametrize("section", ["evaluator", "data"])
+def test_another_file_that_measures_is_told_and_doubted(
+    tmp_path: Path, section: str, file: str
+) -> None:
+    config: dict[str, JSON] = {section: {"kind": "folder/s.py:Mine"}}
+    folders = [with_files(tmp_path / text, text, config, file=file) for text in ("a", "bb")]
+    comparison = compare_runs(folders)
+    assert comparison.notes == (
+        "what is measured comes of your own files, and not all runs had the same "
+        f"'{file}': values of one name need not mean the same",
+    )
+    assert not comparison.alike
+
+
+def test_another_file_that_searches_is_told(tmp_path: Path) -> None:
+    config: dict[str, JSON] = {"searcher": {"kind": "folder/s.py:Mine"}}
+    folders = [with_files(tmp_path / text, text, config) for text in ("a", "bb")]
+    comparison = compare_runs(folders)
+    assert comparison.notes == ("of your own files, not all runs had the same 's.py'",)
+    assert comparison.alike
+    alone = with_files(tmp_path / "alone", "ccc", config, file="other.py")
+    assert compare_runs([folders[0], alone]).notes == ()
+
+
+@pytest.mark.parametrize(
+    ("efforts", "budget", "told"),
+    [
+        ((1.0, 1.0, 1.0), 3, False),
+        ((1.0, 1.0, 1.0), 4, True),
+        ((0.1,) * 10, 1, False),
+        ((0.5, 0.5, 1.0), 3, True),
+        ((0.25, 0.25, 1.0), 2, False),
+        ((0.25, 0.25, 0.25), 1, True),
+    ],
+)
+def test_a_run_is_over_where_its_next_evaluation_may_have_had_no_place(
+    tmp_path: Path, efforts: tuple[float, ...], budget: int, told: bool
+) -> None:
+    tried = [measured(i, {"gain": 1.0, "price": 1.0}) for i in range(len(efforts))]
+    one = {"measurements": tried, "efforts": efforts, "budget": budget}
+    found = notes(tmp_path, one, {})
+    assert [note.startswith("ended, or was stopped") for note in found] == [True] * told
+
+
+def test_a_run_without_a_baseline_is_told_to_be_left_out(tmp_path: Path) -> None:
+    baseline = measured(-1, {"gain": 0.0, "price": 6.0})
+    folders = [
+        write_run(tmp_path / name, priced(*PAIRS), baseline=baseline, seed=seed)
+        for seed, name in enumerate(("one", "other"))
+    ]
+    folders.append(write_run(tmp_path / "begun", []))
+    comparison = compare_runs(folders, within=["price <= baseline"])
+    assert [run.name for run in comparison.runs] == ["one", "other"]
+    assert comparison.notes[0] == (
+        "left out, as no baseline was measured so far to judge price <= baseline by: 'begun'"
+    )
 
 
 def test_what_compressions_are_of_is_told_where_it_differs_or_is_not_known(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from niwaki.core.errors import ConfigError, RunFolderError
 from niwaki.core.goals import Goal
 from niwaki.study.comparison.reading import read_runs
-from tests.study.comparison.written import GAIN, PRICE, WEIGHT, priced, write_run
+from tests.study.comparison.written import GAIN, PRICE, WEIGHT, measured, priced, write_run
 
 TOLD = priced((1.0, 1.0))
 
@@ -73,5 +73,14 @@ def test_a_wish_that_a_run_cannot_be_judged_by_names_the_run(tmp_path: Path) -> 
     folders = [write_run(tmp_path / name, TOLD) for name in ("one", "other")]
     with pytest.raises(ConfigError, match="'one': constraint 'wieght <= 1' is on a value that no"):
         read_runs(folders, within=["wieght <= 1"])
-    with pytest.raises(ConfigError, match=r"'one': .* relative to the baseline, which was not"):
-        read_runs(folders, within=["price <= baseline"])
+
+
+def test_runs_without_a_baseline_are_left_out_of_wishes_relative_to_it(tmp_path: Path) -> None:
+    baseline = measured(-1, {"gain": 0.0, "price": 2.0})
+    done = [write_run(tmp_path / name, TOLD, baseline=baseline) for name in ("one", "other")]
+    begun = write_run(tmp_path / "begun", [])
+    reading = read_runs([*done, begun], within=["price <= baseline"])
+    assert [each.name for each in reading.runs] == ["one", "other"]
+    assert reading.without_baseline == ("begun",)
+    with pytest.raises(ConfigError, match=r"'price <= baseline' .* not measured so far in 'begun'"):
+        read_runs([done[0], begun], within=["price <= baseline"])

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from niwaki import compare_runs
+from niwaki.core.jsonable import JSON
+from niwaki.study.comparison.page import comparison_data
 from niwaki.study.comparison.tables import comparison_text
 from tests.study.comparison.written import FEW, MANY, priced, two_searches, write_run
 
@@ -45,6 +47,18 @@ def test_a_table_that_is_too_wide_goes_on_below(tmp_path: Path, width: int) -> N
 
 def cells(table: str) -> list[str]:
     return re.split(r"\s{2,}", table.splitlines()[0])
+
+
+def test_a_scheduler_beside_none_is_told(tmp_path: Path) -> None:
+    more: dict[str, JSON] = {"scheduler": {"kind": "asha"}}
+    one = write_run(tmp_path / "one", priced(*FEW), config=more)
+    comparison = compare_runs([one, write_run(tmp_path / "other", priced(*FEW))])
+    told = "scheduler: {\"kind\": \"asha\"} in 'one'; none in 'other'"
+    assert told in comparison_text(comparison).splitlines()
+    assert [series.told for series in comparison_data(comparison).series] == [
+        'scheduler {"kind": "asha"}',
+        "scheduler none",
+    ]
 
 
 def test_names_cannot_command_a_terminal(tmp_path: Path) -> None:
