@@ -2,6 +2,7 @@
 
 import re
 
+_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
@@ -16,6 +17,16 @@ def kind_of(value: object) -> str:
 def qualified_name(value: object) -> str:
     """Return the type of a value with its module: `torch.nn.modules.linear.Linear`."""
     return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def for_spreadsheet(text: str) -> str:
+    """Return text that no spreadsheet takes for a formula: an apostrophe stands before such."""
+    return f"'{text}" if text.startswith(_FORMULAS) else text
+
+
+def on_one_line(text: str) -> str:
+    """Return text as for a terminal, with tabs and ends of lines spelled out, too."""
+    return for_terminal(text).replace("\t", "\\t").replace("\n", "\\n")
 
 
 def for_terminal(text: str) -> str:

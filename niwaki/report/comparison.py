@@ -78,6 +78,8 @@ class ComparisonData:
         series: At least one.
         columns: Of the table: title, kind (`number`, `share` or `needed`) and unit of each.
         notes: What has to be known, a sentence each.
+        narrow: Names of objectives in which the joined front has no width, so that the worst of all
+            models gives the scale.
 
     Raises:
         ConfigError: If there is no series, or one has not a figure for each column.
@@ -89,6 +91,7 @@ class ComparisonData:
     series: Sequence[Series]
     columns: Sequence[tuple[str, str, str]]
     notes: Sequence[str]
+    narrow: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         if not self.series:
@@ -119,6 +122,7 @@ def build_comparison(data: ComparisonData) -> str:
         "columns": [
             {"title": title, "kind": kind, "unit": unit} for title, kind, unit in data.columns
         ],
+        "narrow": list(data.narrow),
         "notes": list(data.notes),
     }
     return rendered(_PAGE, slots, payload)

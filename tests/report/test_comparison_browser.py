@@ -128,6 +128,30 @@ def test_the_table_shows_every_run_if_asked(page: Page, tmp_path: Path) -> None:
     assert "30 to > 100" in median
 
 
+def test_evaluations_in_part_are_not_grouped_after_the_point(page: Page, tmp_path: Path) -> None:
+    figures = [(effort, effort, effort) for effort in (1.0625, 0.9, float("inf"))]
+    shown = [replace(series(name, 2), figures=figures) for name in "ab"]
+    fronts = [replace(front, figures=(1.0625, 0.9, float("inf"))) for front in shown[0].fronts]
+    opened(page, tmp_path, comparison(*(replace(each, fronts=fronts) for each in shown)))
+    cells = page.run("[...document.querySelectorAll('#table tbody td')].map((c) => c.textContent)")
+    assert cells[:3] == ["1.063", "90.0\N{NO-BREAK SPACE}%", "> 1.063"]
+
+
+def test_where_the_front_has_no_width_the_page_says_what_gives_it(
+    page: Page, tmp_path: Path
+) -> None:
+    data = comparison(series("a", 2), series("b", 2))
+    said = "document.querySelector('#table .note').textContent"
+    assert "no width" not in page_text(page, tmp_path, data, said)
+    assert (
+        "up to 1.1; in latency_ms, where this front has no width, the worst of all models is 1."
+    ) in page_text(page, tmp_path, replace(data, narrow=("latency_ms",)), said)
+
+
+def page_text(page: Page, folder: Path, data: ComparisonData, expression: str) -> str:
+    return str(opened(page, folder, data).run(expression))
+
+
 def test_where_nobody_followed_the_runs_there_are_no_curves(page: Page, tmp_path: Path) -> None:
     followed = comparison(series("a", 2), series("b", 2))
     bare = [replace(each, curves={}) for each in followed.series]

@@ -70,19 +70,28 @@ function quartiles([, low, high], column, spent) {
 
 // What is not there never came to that share, or nothing has such a value.
 function shown(value, { kind }, spent) {
-  if (value === null) return kind === "needed" ? `> ${count(spent)}` : MISSING;
+  if (value === null) return kind === "needed" ? `> ${plain(spent)}` : MISSING;
   if (kind === "share") return `${(100 * value).toFixed(1)}\u00a0%`;
-  return Number.isInteger(value) ? count(value) : significant(value, 4);
+  return plain(value);
 }
 
-function note({ columns }, several) {
+function plain(value) {
+  const large = Math.abs(value) >= 1e3 && Math.abs(value) < 1e6; // has digits to be grouped
+  return Number.isInteger(value) || large ? count(Math.round(value)) : significant(value, 4);
+}
+
+function note({ columns, narrow }, several) {
   const needed = columns.some(({ kind }) => kind === "needed")
     ? " To 90%: evaluations until a run had so much of its hypervolume."
     : "";
   const small = several ? "Below each median: lower and upper quartile, values of single runs. " : "";
+  const width =
+    narrow.length > 0
+      ? `; in ${narrow.join(", ")}, where this front has no width, the worst of all models is 1`
+      : "";
   return html(
     "p",
     { class: "note" },
-    `${small}Hypervolume: where the best of the joined front is 0 in each objective and its worst is 1, up to 1.1. Share: of what this front has. On joined: its points that a run has; alone: those that no other search has.${needed}`,
+    `${small}Hypervolume: where the best of the joined front is 0 in each objective and its worst is 1, up to 1.1${width}. Share: of what this front has. On joined: its points that a run has; alone: those that no other search has.${needed}`,
   );
 }

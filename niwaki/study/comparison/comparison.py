@@ -92,6 +92,12 @@ class Comparison:
         """(k, m) values of the front of all runs together, in the user's own directions."""
         return in_user_direction(self.scale.points, self.objectives)
 
+    @property
+    def narrow(self) -> tuple[str, ...]:
+        """Names of objectives in which the joined front has no width: all models give the scale."""
+        which = zip(self.objectives, self.scale.narrow.tolist(), strict=True)
+        return tuple(objective.name for objective, narrow in which if narrow)
+
     def front_of(self, run: ComparedRun) -> NDArray[np.float64]:
         """Return (k, m) values of a run's front, in the user's own directions."""
         return in_user_direction(run.trace.costs[run.trace.front], self.objectives)

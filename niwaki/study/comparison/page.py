@@ -38,6 +38,7 @@ def comparison_data(comparison: Comparison) -> ComparisonData:
         joined=comparison.joined,
         series=[_series(comparison, group, figures) for group in comparison.groups],
         columns=[(figure.title, str(figure.kind), figure.unit) for figure in figures],
+        narrow=comparison.narrow,
         notes=comparison.notes,
     )
 

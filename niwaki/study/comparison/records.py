@@ -5,6 +5,7 @@ import io
 from collections.abc import Mapping
 
 from niwaki.core.jsonable import JSON, finite_or_none
+from niwaki.core.wording import for_spreadsheet
 from niwaki.study.comparison.compared_run import ComparedRun
 from niwaki.study.comparison.comparison import Comparison, Group
 from niwaki.study.comparison.scale import REFERENCE
@@ -17,7 +18,8 @@ def comparison_csv(comparison: Comparison) -> str:
     """Return one line per run: its group, where it lies, what it is, and its figures.
 
     A cell is empty where there is no number: a best value of nothing, or evaluations that never
-    sufficed for a share.
+    sufficed for a share. Before a name that a spreadsheet would take for a formula, such as `=1+1`,
+    stands an apostrophe.
     """
     names = [figure.name for figure in comparison.figures]
     buffer = io.StringIO()
@@ -26,8 +28,13 @@ def comparison_csv(comparison: Comparison) -> str:
     for group in comparison.groups:
         for run in group.runs:
             values = [finite_or_none(run.figures[name]) for name in names]
-            writer.writerow([group.name, *_identity(run).values(), *values])
+            words = [group.name, *_identity(run).values()]
+            writer.writerow([*map(_cell, words), *values])
     return buffer.getvalue()
+
+
+def _cell(value: JSON) -> JSON:
+    return for_spreadsheet(value) if isinstance(value, str) else value
 
 
 def comparison_json(comparison: Comparison) -> dict[str, JSON]:

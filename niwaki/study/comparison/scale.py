@@ -47,6 +47,13 @@ class Scale:
         """(m,) the worst of each cost on the joined front; NaN if there is nothing."""
         return self.points.max(axis=0) if len(self.points) else np.full(len(self.width), np.nan)
 
+    @property
+    def narrow(self) -> NDArray[np.bool_]:
+        """(m,) whether the joined front has no width there, so that all models give it."""
+        if not len(self.points):
+            return np.zeros(len(self.width), dtype=bool)
+        return np.asarray(np.ptp(self.points, axis=0) == 0.0)
+
     @cached_property
     def volume(self) -> float:
         """The hypervolume of the joined front."""

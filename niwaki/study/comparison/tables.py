@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from niwaki.core.numerals import numeral
-from niwaki.core.wording import for_terminal
+from niwaki.core.wording import on_one_line
 from niwaki.study.answers.tables import columns
 from niwaki.study.comparison.comparison import Comparison, Group
 from niwaki.study.comparison.figures import Figure
@@ -29,10 +29,10 @@ def comparison_text(comparison: Comparison, *, width: int = 0) -> str:
             limit.
     """
     figures = shown_figures(comparison)
-    heads = ["run", *(for_terminal(figure.title) for figure in figures)]
+    heads = ["run", *(on_one_line(figure.title) for figure in figures)]
     rows = [row for group in comparison.groups for row in _rows(group, figures)]
     lines = [_folded([heads, *rows], width), "", *_legend(comparison), *_settings(comparison)]
-    return "\n".join([*lines, *(f"note: {for_terminal(note)}" for note in comparison.notes)])
+    return "\n".join([*lines, *(f"note: {on_one_line(note)}" for note in comparison.notes)])
 
 
 def _folded(rows: Sequence[Sequence[str]], width: int) -> str:
@@ -58,7 +58,7 @@ def shown_figures(comparison: Comparison) -> list[Figure]:
 
 def _rows(group: Group, figures: Sequence[Figure]) -> list[list[str]]:
     spent = min(run.figures["evaluations"] for run in group.runs)
-    name = for_terminal(group.name)
+    name = on_one_line(group.name)
 
     def cells(which: str) -> list[str]:
         spreads = (group.figures[figure.name] for figure in figures)
@@ -75,11 +75,18 @@ def _legend(comparison: Comparison) -> list[str]:
     scale, k = comparison.scale, len(comparison.scale.points)
     return [
         "hypervolume: where the best of the joined front is 0 in each objective and its worst is "
-        f"1, up to {REFERENCE}; share: of the {numeral(scale.volume)} that this front has with "
-        f"{k} point{'' if k == 1 else 's'}",
+        f"1, up to {REFERENCE}{_narrow(comparison)}; share: of the {numeral(scale.volume)} that "
+        f"this front has with {k} point{'' if k == 1 else 's'}",
         "on joined: points of it that a run has; alone: those that no other search has"
         f"{'' if comparison.exported else NEEDED}",
     ]
+
+
+def _narrow(comparison: Comparison) -> str:
+    if not comparison.narrow:
+        return ""
+    names = on_one_line(", ".join(comparison.narrow))
+    return f"; in {names}, where this front has no width, the worst of all models is 1"
 
 
 def _settings(comparison: Comparison) -> list[str]:
@@ -93,7 +100,7 @@ def _settings(comparison: Comparison) -> list[str]:
             text = "none" if value is None else json.dumps(value, ensure_ascii=False)
             owners.setdefault(text, []).append(group.name)
         each = (f"{clipped(text)} in {named(names)}" for text, names in owners.items())
-        lines.append(for_terminal(f"{path}: {'; '.join(each)}"))
+        lines.append(on_one_line(f"{path}: {'; '.join(each)}"))
     n_more = len(paths) - len(lines)
     return [*lines, f"{n_more} more settings differ: --json has them"] if n_more else lines
 

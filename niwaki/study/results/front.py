@@ -21,6 +21,7 @@ from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective, minimised
 from niwaki.core.pareto import hypervolume, knee, non_dominated
 from niwaki.core.registry import nearest
+from niwaki.core.wording import for_spreadsheet
 from niwaki.study.description import StudyDescription
 from niwaki.study.record.history import History
 from niwaki.study.record.run_folder import RunFolder
@@ -446,7 +447,7 @@ def front_of_study(
 
 def _column(name: str, taken: Container[str]) -> str:
     """Return the CSV's column of a value, which is unlike those that every front has."""
-    return f"{name} (value)" if name in taken else name
+    return f"{name} (value)" if name in taken else for_spreadsheet(name)
 
 
 def _plain(values: Mapping[str, float]) -> dict[str, JSON]:

@@ -27,6 +27,14 @@ def test_a_csv_has_a_line_for_each_run_and_empty_cells_for_what_is_not(tmp_path:
     ]
 
 
+def test_no_name_in_a_csv_is_a_formula(tmp_path: Path) -> None:
+    folders = [write_run(tmp_path / name, priced(*FEW)) for name in ("=1+1", "other")]
+    comparison = compare_runs(folders, apart=True)
+    first, other = csv.DictReader(io.StringIO(comparison_csv(comparison)))
+    assert (first["group"], first["run"]) == ("'=1+1", "'=1+1")
+    assert (first["folder"], other["run"]) == (str(folders[0]), "other")
+
+
 def test_json_has_all_runs_all_groups_and_the_scale(tmp_path: Path) -> None:
     comparison = two_searches(tmp_path)
     told = json.loads(json.dumps(comparison_json(comparison), allow_nan=False))

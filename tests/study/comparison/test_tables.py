@@ -65,3 +65,22 @@ def test_names_cannot_command_a_terminal(tmp_path: Path) -> None:
     one = write_run(tmp_path / "o\x1b[2Jne", priced(*FEW))
     other = write_run(tmp_path / "other", priced(*MANY), constraints=["price <= 9"])
     assert "\x1b" not in comparison_text(compare_runs([one, other]))
+
+
+def test_a_name_has_no_end_of_a_line(tmp_path: Path) -> None:
+    one = write_run(tmp_path / "o\nne", priced(*FEW))
+    other = write_run(tmp_path / "other", priced(*MANY), constraints=["price <= 9"])
+    lines = comparison_text(compare_runs([one, other])).splitlines()
+    assert [line.split("  ")[0] for line in lines[:3]] == ["run", r"o\nne", "other"]
+    assert all(r"o\nne" in line for line in lines if "ne'" in line)
+
+
+def test_where_the_joined_front_has_no_width_all_models_give_it(tmp_path: Path) -> None:
+    folders = [write_run(tmp_path / name, priced(*FEW)) for name in ("one", "other")]
+    comparison = compare_runs(folders)
+    assert comparison.narrow == comparison_data(comparison).narrow == ("gain", "price")
+    assert (
+        "its worst is 1, up to 1.1; in gain, price, where this front has no width, the worst of "
+        "all models is 1; share"
+    ) in comparison_text(comparison)
+    assert "no width" not in comparison_text(two_searches(tmp_path))

@@ -37,6 +37,12 @@ def test_no_two_columns_have_one_name() -> None:
     assert Front(objectives, (), Path("run")).to_csv() == header
 
 
+def test_no_name_in_a_csv_is_a_formula() -> None:
+    objectives = (Objective("=1+1", Direction.MINIMIZE), Objective("a-b", Direction.MINIMIZE))
+    header = Front(objectives, (), Path("run")).to_csv()
+    assert header == "key,number,'=1+1,a-b,role\n"
+
+
 def told(*values: dict[str, float]) -> History:
     """Return the history of candidates that measured these values."""
     history = History()
