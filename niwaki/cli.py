@@ -382,6 +382,8 @@ def compare(
     ] = False,
 ) -> None:
     """Set runs beside each other: what each found, and what it took."""
+    from rich.console import Console
+
     from niwaki.core.errors import ConfigError
     from niwaki.study.comparison import compare_runs
     from niwaki.study.comparison.page import write_comparison
@@ -390,8 +392,9 @@ def compare(
 
     if as_json and as_csv:
         raise ConfigError("give either --json or --csv")
-    found = compare_runs(runs, within=within or (), goal=goal, apart=apart, exported=exported)
-    page = None if to is None else write_comparison(found, to)
+    with Console(stderr=True).status(f"comparing {len(runs)} runs"):  # many objectives take long
+        found = compare_runs(runs, within=within or (), goal=goal, apart=apart, exported=exported)
+        page = None if to is None else write_comparison(found, to)
     if as_json:
         _print_json({**comparison_json(found), **({"page": str(page)} if page else {})})
     elif as_csv:

@@ -642,6 +642,16 @@ def test_runs_are_compared_three_ways(seeds: list[str], call: Call) -> None:
     assert "\nbred-0 " in apart and "\nbred-1 " in apart
 
 
+def test_whoever_waits_for_a_comparison_at_a_terminal_is_told(
+    seeds: list[str], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call("compare", *seeds, "--json").err == ""
+    monkeypatch.setenv("FORCE_COLOR", "1")  # takes what is captured for a terminal
+    done = call("compare", *seeds, "--json")
+    assert f"comparing {len(seeds)} runs" in done.err
+    assert done.json["runs"]
+
+
 def test_a_comparison_is_written_as_a_page_and_over_nothing_else(
     seeds: list[str], call: Call
 ) -> None:
