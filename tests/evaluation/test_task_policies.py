@@ -20,6 +20,7 @@ from niwaki.evaluation.supernet import SupernetEvaluator
 from niwaki.evaluation.task_policies import task_policies
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.search.policies import PolicySettings, TaskPolicies
+from niwaki.spaces.multi_resolution import MultiResolutionSettings
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION
 from niwaki.study.record.run_folder import RunFolder
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
@@ -151,3 +152,16 @@ def test_a_search_tries_what_policies_found_in_every_precision(
 def precisions(candidate: Candidate) -> set[object]:
     """Return the precisions of a candidate's layers."""
     return {*candidate.part(QUANTIZATION).decisions.values()}
+
+
+def test_candidates_of_topologies_differ_in_what_reaches_the_task(data: TaskData) -> None:
+    settings = MultiResolutionSettings(
+        channels=(4, 8), n_stages=1, n_blocks=2, default_decoder=(4,)
+    )
+    family = elastic_family_of(settings, data)
+    policies = task_policies(family, replace(POLICIES, budget=1.0))
+    for task in policies.tasks:
+        found = policies.candidates(task, 20, np.random.default_rng(0), within=0.0)
+        alone = family.alone(task).space
+        own = {alone.canonical(candidate.decisions).key for candidate in found}
+        assert len(own) == len(found) > 1

@@ -125,13 +125,16 @@ class TaskPolicies:
             found |= {*self._decisions.draw(odds, _N_DRAWS * n, rng)}
             spent = {each: self.relative_cost(task, each) / budget for each in found}
             found = {each for each in found if within <= spent[each] <= 1.0}
-            if heat > 1.0 and len(found) >= n:
+            if heat > 1.0 and len({self._own(task, each).key for each in found}) >= n:
                 break
         ordered = sorted(found, key=lambda candidate: candidate.key)
         if not ordered:
             return []
         losses = self._lessons.losses(self._decisions.encode(ordered), index)
-        return [ordered[row] for row in np.argsort(losses, kind="stable")[:n]]
+        best: dict[str, Candidate] = {}  # by what the task's network depends on
+        for row in np.argsort(losses, kind="stable"):
+            best.setdefault(self._own(task, ordered[row]).key, ordered[row])
+        return [*best.values()][:n]
 
     def relative_cost(self, task: str, candidate: Candidate) -> float:
         """Return what a candidate costs a task, as a share of its largest network."""

@@ -43,15 +43,23 @@ class MultiResolutionFamily(SlicedFamily):
         return build(self.space, candidate)
 
     def identity(self, candidate: Candidate) -> str:
-        """Return a name that candidates share if their networks are built alike.
+        """Return a name that candidates share only if their networks are built alike.
 
-        Which of the blocks of a path are left out makes no difference to networks that share no
-        weights, but how many are.
+        Which of the blocks of a path are left out in a stage makes no difference to networks that
+        share no weights, but how many are. Blocks of two stages that no fusion of their path parts
+        are told apart, though they need not be.
         """
         layout = self.space.layout(candidate)
         blocks = [[[w for w in path if w] for path in stage.hidden] for stage in layout.stages]
         fusions: list[JSON] = [list(map(list, stage.fusions)) for stage in layout.stages]
         return fingerprint([blocks, fusions, list(layout.decoders)])
+
+    def enlarged(self, candidate: Candidate) -> list[int]:
+        """Return the elements of maps as high and wide as the image, and of enlarged fusions."""
+        layout = self.space.layout(candidate)
+        fused = [to for stage in layout.stages for source, to in stage.fusions if source > to]
+        fusions = [layout.channels[to] * layout.positions(to) for to in fused]
+        return [*layout.shape.answers, *fusions]
 
     def super_network(self, generator: torch.Generator) -> SlicedNetwork[MultiResolutionNetwork]:
         return super_network(self.space, generator)

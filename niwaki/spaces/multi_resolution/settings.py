@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 
 from niwaki.core.errors import SpaceError
@@ -70,8 +71,9 @@ def check_settings(settings: MultiResolutionSettings, shape: Shape) -> None:
     if any(type(n) is not int or n < 1 for n in settings.channels):
         raise SpaceError(f"'space.channels' is {list(settings.channels)}: give numbers from 1")
     for name in ("n_stages", "n_blocks"):
-        if getattr(settings, name) < 1:
-            raise SpaceError(f"'space.{name}' is {getattr(settings, name)}: give 1 or more")
+        given = getattr(settings, name)
+        if type(given) is not int or given < 1:
+            raise SpaceError(f"'space.{name}' is {given}: give a whole number from 1")
     _check_hidden(settings)
     _check_decoders(settings, shape)
     halved = 2 ** len(settings.channels)
@@ -85,7 +87,8 @@ def check_settings(settings: MultiResolutionSettings, shape: Shape) -> None:
 
 def _check_hidden(settings: MultiResolutionSettings) -> None:
     for path in range(len(settings.channels)):
-        widths = settings.hidden_widths(path) if all(s > 0 for s in settings.hidden) else ()
+        possible = all(0 < share < inf for share in settings.hidden)
+        widths = settings.hidden_widths(path) if possible else ()
         if not widths or min(widths) < 1 or len(set(widths)) < len(widths):
             raise SpaceError(
                 f"'space.hidden' is {list(settings.hidden)}, shares of {settings.channels[path]} "

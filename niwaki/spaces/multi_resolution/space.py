@@ -164,10 +164,10 @@ class MultiResolutionSpace(ElasticSpace):
     def uniform(self, ratio: float) -> Candidate:
         """Return the network of all blocks and fusions, widths the nearest to `ratio` of full."""
 
-        def answer(path: str, options: Sequence[Value]) -> Value:  # noqa: ARG001
+        def answer(path: str, options: Sequence[Value]) -> Value:
+            if is_fusion(path):
+                return True
             full = max(options, key=_as_number)
-            if full is True:
-                return full
             widths = [option for option in options if option]
             return min(widths, key=lambda o: abs(_as_number(o) - ratio * _as_number(full)))
 
@@ -176,9 +176,11 @@ class MultiResolutionSpace(ElasticSpace):
     @cached_property
     def seeds(self) -> Mapping[str, Candidate]:
         """The largest network, that of half its widths, the largest not fused, and the smallest."""
-        apart = self.decide(
-            lambda _, options: min(options) if True in options else max(options, key=_as_number)
-        )
+
+        def answer(path: str, options: Sequence[Value]) -> Value:
+            return False if is_fusion(path) else max(options, key=_as_number)
+
+        apart = self.decide(answer)
         found = {"largest": self.largest, "half": self.uniform(0.5), "apart": apart}
         return {**found, "smallest": self.smallest}
 
@@ -224,6 +226,11 @@ def block_path(stage: int, path: int, block: int) -> str:
 def fusion_path(stage: int, to: int, source: int) -> str:
     """Return the decision whether a path is added to another."""
     return f"stage{stage}.path{to}.from_path{source}"
+
+
+def is_fusion(decision: str) -> bool:
+    """Whether a decision is about a fusion."""
+    return ".from_path" in decision
 
 
 def _number(name: str) -> int:

@@ -37,6 +37,10 @@ class SlimmableFamily(SlicedFamily):
     def build(self, candidate: Candidate) -> MultiTaskNetwork:
         return build(self.space, candidate)
 
+    def enlarged(self, candidate: Candidate) -> list[int]:
+        """Return the elements of maps as high and wide as the image."""
+        return self.space.layout(candidate).shape.answers
+
     def super_network(self, generator: torch.Generator) -> SlicedNetwork[MultiTaskNetwork]:
         return super_network(self.space, generator)
 

@@ -62,6 +62,12 @@ class Shape:
         channels, height, width = input_shape
         return cls(channels, height, width, heads)
 
+    @property
+    def answers(self) -> list[int]:
+        """The elements of each answer that is a map."""
+        pixels = self.height * self.width
+        return [head.n_outputs * pixels for head in self.heads if head.kind is HeadKind.MAP]
+
     def alone(self, task: str) -> "Shape":
         """Return the shape of networks that answer one of the tasks alone."""
         return replace(self, heads=tuple(head for head in self.heads if head.task == task))

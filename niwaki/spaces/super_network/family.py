@@ -60,12 +60,17 @@ class SlicedFamily(ABC):
         """Return parameters and MACs, and bounds on what stays in memory."""
         layers = self.space.layer_table(candidate)
         outputs = [layer.n_outputs * layer.n_positions for layer in layers]
+        all_there = [*outputs, *self.enlarged(candidate)]
         return {
             "params": float(sum(layer.params for layer in layers)),
             "macs": float(sum(layer.macs for layer in layers)),
             "elements": float(_OUTPUTS_PER_LAYER * sum(outputs)),
-            "peak_bytes": 4.0 * (_OUTPUTS_PER_LAYER * max(outputs) + sum(outputs)),
+            "peak_bytes": 4.0 * (_OUTPUTS_PER_LAYER * max(outputs) + sum(all_there)),
         }
+
+    def enlarged(self, candidate: Candidate) -> Sequence[int]:  # noqa: ARG002
+        """Return the elements of what a network makes beside its layers' outputs, one by one."""
+        return ()
 
     def layers(self, candidate: Candidate) -> Sequence[SharedLayer]:
         """Return the layers that can run in int8: all of them."""

@@ -141,12 +141,27 @@ def test_seeds_are_known_by_name() -> None:
     assert not [x for x in space.layer_table(space.seeds["apart"]) if ".fusions." in x.path]
 
 
+def test_a_width_of_one_is_no_fusion() -> None:
+    settings = replace(SETTINGS, channels=(2, 4, 8), default_decoder=(1, 8))
+    space = MultiResolutionSpace(settings, small_space().shape)
+    whole, apart = (space.layer_table(space.seeds[name]) for name in ("largest", "apart"))
+    ends = [
+        [x.n_outputs for x in layers if x.path.startswith("decoders.")] for layers in (whole, apart)
+    ]
+    assert ends[0] == ends[1]
+    first = [x.n_outputs for x in apart if x.path.startswith("stages.0.blocks.path0.")]
+    assert first == [2, 2, 2, 2]
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
         ({"channels": (8,)}, "two or more paths; networks of one path are the space 'slimmable'"),
         ({"channels": (8, 0)}, r"'space.channels' is \[8, 0\]: give numbers from 1"),
-        ({"n_blocks": 0}, "'space.n_blocks' is 0: give 1 or more"),
+        ({"n_blocks": 0}, "'space.n_blocks' is 0: give a whole number from 1"),
+        ({"n_stages": 1.5}, "'space.n_stages' is 1.5: give a whole number"),
+        ({"n_blocks": True}, "'space.n_blocks' is True"),
+        ({"hidden": (float("inf"),)}, "'space.hidden' is"),
         ({"hidden": ()}, "'space.hidden' is"),
         ({"hidden": (0.1, 1.0)}, "shares of 4 channels"),
         ({"hidden": (1.0, 1.1)}, "different whole numbers"),
