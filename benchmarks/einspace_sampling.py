@@ -28,7 +28,7 @@ from niwaki.core.randomness import stream
 from niwaki.spaces.einspace import EinspaceSettings, NetworkFamily
 from niwaki.spaces.einspace.attributes import shape_of
 from niwaki.spaces.grammar import Budget
-from niwaki.spaces.slimmable.layout import Head, HeadKind
+from niwaki.spaces.heads import Head, HeadKind
 from tests.spaces.einspace import references
 
 SHAPES = {

@@ -23,7 +23,7 @@ from niwaki.search.base import Problem, Searcher
 from niwaki.search.registry import SEARCHERS
 from niwaki.spaces.einspace import EinspaceSettings, NetworkFamily
 from niwaki.spaces.grammar import Budget
-from niwaki.spaces.slimmable.layout import Head, HeadKind
+from niwaki.spaces.heads import Head, HeadKind
 
 SHAPE = (3, 28, 28)
 SEEDS = ("resnet18", "vit_small")

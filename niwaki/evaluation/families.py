@@ -10,7 +10,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.wording import kind_of
 from niwaki.spaces.base import Space
-from niwaki.spaces.slimmable.layout import Head, HeadKind
+from niwaki.spaces.heads import Head, HeadKind
 from niwaki.spaces.super_network.base import SuperNetwork
 from niwaki.spaces.super_network.space import ElasticSpace
 from niwaki.tasks.base import SplitName, TaskData

@@ -10,7 +10,7 @@ from niwaki.core.randomness import stream
 from niwaki.evaluation.batches import inputs_for_statistics
 from niwaki.evaluation.deployment import Deployment, FloatGraph
 from niwaki.evaluation.devices import best_device, placed
-from niwaki.spaces.slimmable.build import recalibrate
+from niwaki.evaluation.recalibration import recalibrate
 from niwaki.spaces.super_network.base import SuperNetwork
 from niwaki.tasks.base import SplitName
 

@@ -27,9 +27,9 @@ from niwaki.evaluation.subnetworks import SubNetworks
 from niwaki.evaluation.task_policies import restore_policies, task_policies
 from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
 from niwaki.evaluation.values import MACS, PARAMS, WEIGHT_BYTES, counted_costs, own_costs, own_name
+from niwaki.spaces.heads import Head
 from niwaki.spaces.joint import JointSpace
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION, with_precisions
-from niwaki.spaces.slimmable.layout import Head
 from niwaki.spaces.super_network.space import ElasticSpace, SharedLayer
 from niwaki.targets.base import Target
 from niwaki.tasks.base import TaskData

@@ -15,7 +15,7 @@ from niwaki.predictors.linear.bayesian_ridge import BayesianRidge
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.random_search import RandomSearch
 from niwaki.spaces import Choice, ChoiceSpace
-from niwaki.spaces.slimmable.layout import Head, HeadKind
+from niwaki.spaces.heads import Head, HeadKind
 from niwaki.testing.predictor_contract import PredictorContract, examples
 from niwaki.testing.searcher_contract import SearcherContract
 from niwaki.testing.space_contract import N_SAMPLES, SpaceContract, sample

@@ -1,9 +1,9 @@
 """All super-networks keep the contract, also one that shares no code with the others."""
 
 from niwaki.evaluation.families import ElasticFamily
+from niwaki.spaces.heads import Head, HeadKind
 from niwaki.spaces.multi_resolution.family import MultiResolutionFamily
 from niwaki.spaces.slimmable.family import SlimmableFamily
-from niwaki.spaces.slimmable.layout import Head, HeadKind
 from niwaki.testing.super_network_contract import SuperNetworkContract
 from tests.evaluation.own_super_network import TowerSettings
 from tests.spaces.multi_resolution import networks

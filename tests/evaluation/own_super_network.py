@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from niwaki.core.candidate import Candidate
 from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
-from niwaki.spaces.slimmable.layout import Head, HeadKind
+from niwaki.spaces.heads import Head, HeadKind
 from niwaki.spaces.super_network.base import SuperNetwork
 from niwaki.spaces.super_network.layers import Layer, convolution, first, linear
 from niwaki.spaces.super_network.space import ElasticSpace

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.choices import Choice, ChoiceSpace
-from niwaki.spaces.slimmable.layout import Head, HeadKind
+from niwaki.spaces.heads import Head, HeadKind
 
 FINE, DIVERGES, HUGE, EXHAUSTS = "fine", "diverges", "huge", "exhausts"
 

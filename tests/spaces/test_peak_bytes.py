@@ -12,19 +12,19 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from niwaki.spaces.heads import Head, HeadKind
 from niwaki.spaces.multi_resolution import MultiResolutionSettings
-from niwaki.spaces.slimmable.layout import Head, HeadKind
 from niwaki.spaces.slimmable.space import SlimmableSettings
 
 SHAPE = (3, 32, 32)
 MAP, LABELS = Head("segmentation", HeadKind.MAP, 80), Head("digit", HeadKind.VECTOR, 10)
 
 
-class Alive(TorchDispatchMode):
+class Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows the bytes of tensors that are alive at once, those known before left out."""
 
     def __init__(self, known: set[int]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.now, self.most = 0, 0
         self._seen = set(known)
 

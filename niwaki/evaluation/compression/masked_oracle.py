@@ -20,8 +20,8 @@ from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.randomness import stream
 from niwaki.evaluation.compression.plain_calls import layout_of
 from niwaki.evaluation.devices import best_device, placed, to_tensors
+from niwaki.evaluation.recalibration import recalibrate
 from niwaki.export.torch_outputs import named_outputs
-from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses
 from niwaki.tasks.scoring import score, skills

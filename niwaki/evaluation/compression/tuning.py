@@ -19,8 +19,8 @@ from niwaki.evaluation.compression.plain_calls import layout_of
 from niwaki.evaluation.deployment import Deployment
 from niwaki.evaluation.devices import best_device, drawing, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
+from niwaki.evaluation.recalibration import recalibrate
 from niwaki.export.torch_outputs import named_outputs
-from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses, total_distillation, total_loss
 

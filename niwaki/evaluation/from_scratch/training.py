@@ -25,8 +25,8 @@ from niwaki.evaluation.devices import (
     repeatable,
 )
 from niwaki.evaluation.from_scratch.captured import CapturedGradients, captured
+from niwaki.evaluation.recalibration import recalibrate
 from niwaki.evaluation.units import Units
-from niwaki.spaces.slimmable.build import recalibrate
 from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import Split, SplitName, TaskData
 from niwaki.tasks.losses import ClassLoss, TaskLoss, task_losses, total_loss

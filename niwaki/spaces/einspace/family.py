@@ -21,9 +21,9 @@ from niwaki.spaces.einspace.layout import Tape
 from niwaki.spaces.einspace.planning import Planner
 from niwaki.spaces.einspace.tasks import Ends
 from niwaki.spaces.grammar.space import TREE, GrammarSpace
+from niwaki.spaces.heads import Head
 from niwaki.spaces.joint import DependentSpace, JointSpace
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION
-from niwaki.spaces.slimmable.layout import Head
 
 if TYPE_CHECKING:
     from torch import nn

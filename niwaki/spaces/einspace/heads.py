@@ -8,7 +8,7 @@ from niwaki.spaces.einspace.attributes import Shape, Typed
 from niwaki.spaces.einspace.blueprint import Line
 from niwaki.spaces.einspace.layout import IMAGE, MAP, TOKENS, Layout, Tape
 from niwaki.spaces.einspace.lowering import write_convolution, write_linear
-from niwaki.spaces.slimmable.layout import Head, HeadKind
+from niwaki.spaces.heads import Head, HeadKind
 
 HeadStyle: TypeAlias = Literal["standardised", "plain", "published"]
 

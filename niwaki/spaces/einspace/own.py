@@ -18,7 +18,7 @@ from niwaki.spaces.grammar.flows import Attribute
 from niwaki.spaces.grammar.grammar import Grammar
 from niwaki.spaces.grammar.reader import load_grammar
 from niwaki.spaces.grammar.space import GrammarSpace
-from niwaki.spaces.slimmable.layout import Head
+from niwaki.spaces.heads import Head
 
 
 @dataclass(frozen=True)

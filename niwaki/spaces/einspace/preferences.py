@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from niwaki.spaces.einspace.attributes import features, shape_of
 from niwaki.spaces.einspace.tasks import Ends
 from niwaki.spaces.grammar.flows import Attribute
-from niwaki.spaces.slimmable.layout import Head
+from niwaki.spaces.heads import Head
 
 MOST_WANTED = 64
 

@@ -18,7 +18,7 @@ from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.grammar import Grammar
 from niwaki.spaces.grammar.reader import read_grammar
 from niwaki.spaces.grammar.space import GrammarSpace
-from niwaki.spaces.slimmable.layout import Head
+from niwaki.spaces.heads import Head
 
 GRAMMARS = Path(__file__).parent / "grammars"
 

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from niwaki.core.candidate import Candidate
+from niwaki.spaces.heads import Head, HeadKind
 from niwaki.spaces.multi_resolution.layout import Layout, Stage, path_of
 from niwaki.spaces.multi_resolution.space import MultiResolutionSpace
-from niwaki.spaces.slimmable.build import Block, ConvNorm, VectorDecoder
-from niwaki.spaces.slimmable.layout import Head, HeadKind
 from niwaki.spaces.super_network.layers import Layer
+from niwaki.spaces.super_network.modules import Block, ConvNorm, VectorDecoder
 from niwaki.spaces.super_network.slices import MultiTaskModule, SlicedNetwork, require_free_names
 
 

@@ -6,10 +6,10 @@ import torch
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.jsonable import JSON, fingerprint
+from niwaki.spaces.heads import Head, Shape
 from niwaki.spaces.multi_resolution.build import MultiResolutionNetwork, build, super_network
 from niwaki.spaces.multi_resolution.settings import MultiResolutionSettings
 from niwaki.spaces.multi_resolution.space import MultiResolutionSpace
-from niwaki.spaces.slimmable.layout import Head, Shape
 from niwaki.spaces.super_network.family import SlicedFamily
 from niwaki.spaces.super_network.slices import SlicedNetwork
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from niwaki.spaces.slimmable.layout import Head, HeadKind, Shape
+from niwaki.spaces.heads import Head, HeadKind, Shape
 from niwaki.spaces.super_network.layers import Layer, convolution, first, linear
 
 TaskSets: TypeAlias = list[frozenset[str]]  # by path

@@ -6,7 +6,7 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.slimmable.layout import Head, Shape
+from niwaki.spaces.heads import Head, Shape
 
 if TYPE_CHECKING:
     from niwaki.spaces.multi_resolution.family import MultiResolutionFamily

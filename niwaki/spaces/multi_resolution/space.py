@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
+from niwaki.spaces.heads import Shape
 from niwaki.spaces.multi_resolution.layout import Layout, Stage, layers_of, path_of
 from niwaki.spaces.multi_resolution.settings import MultiResolutionSettings, check_settings
-from niwaki.spaces.slimmable.layout import Shape
 from niwaki.spaces.super_network.layers import Layer
 from niwaki.spaces.super_network.space import ElasticSpace
 

@@ -1,79 +1,19 @@
 """From layouts to modules: plain networks, and the super-network they are slices of."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from niwaki.core.candidate import Candidate
-from niwaki.spaces.slimmable.layout import Head, HeadKind, Layout, side_after
+from niwaki.spaces.heads import Head, HeadKind
+from niwaki.spaces.slimmable.layout import Layout, side_after
 from niwaki.spaces.slimmable.space import SlimmableSpace
 from niwaki.spaces.super_network.layers import Layer
+from niwaki.spaces.super_network.modules import Block, ConvNorm, VectorDecoder
 from niwaki.spaces.super_network.slices import MultiTaskModule, SlicedNetwork, require_free_names
-
-
-class ConvNorm(nn.Module):
-    """Convolution and batch-norm, with or without a ReLU behind."""
-
-    def __init__(self, layer: Layer, *, activation: bool = True) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(
-            layer.n_inputs,
-            layer.n_outputs,
-            layer.kernel,
-            layer.stride,
-            layer.kernel // 2,
-            bias=False,
-        )
-        self.norm = nn.BatchNorm2d(layer.n_outputs)
-        self.act = nn.ReLU() if activation else nn.Identity()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, n_inputs, H, W) to (B, n_outputs, H / stride, W / stride)."""
-        y: Tensor = self.act(self.norm(self.conv(x)))
-        return y
-
-
-class Block(nn.Module):
-    """A residual block of two 3x3 convolutions; the first of a stage has a 1x1 shortcut."""
-
-    def __init__(self, layers: Mapping[str, Layer], path: str) -> None:
-        super().__init__()
-        self.enter = ConvNorm(layers[f"{path}.enter.conv"])
-        self.leave = ConvNorm(layers[f"{path}.leave.conv"], activation=False)
-        self.shortcut: nn.Module = nn.Identity()
-        if f"{path}.shortcut.conv" in layers:
-            self.shortcut = ConvNorm(layers[f"{path}.shortcut.conv"], activation=False)
-        self.act = nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (B, C, H, W) to (B, width, H / stride, W / stride)."""
-        y: Tensor = self.act(self.leave(self.enter(x)) + self.shortcut(x))
-        return y
-
-
-class VectorDecoder(nn.Module):
-    """Takes the strongest answer of each deepest feature, and classifies or regresses.
-
-    The maximum, not the mean: what a task asks about may be small, and a mean would drown it.
-    """
-
-    def __init__(self, layers: Mapping[str, Layer], path: str, side: tuple[int, int]) -> None:
-        super().__init__()
-        enter, leave = layers[f"{path}.enter"], layers[f"{path}.leave"]
-        self.pool = nn.MaxPool2d(side)
-        self.enter = nn.Linear(enter.n_inputs, enter.n_outputs)
-        self.act = nn.ReLU()
-        self.leave = nn.Linear(leave.n_inputs, leave.n_outputs)
-
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """Map features, of which the last are the deepest, to (B, n_outputs)."""
-        pooled = self.pool(features[-1]).flatten(1)  # (B, C)
-        y: Tensor = self.leave(self.act(self.enter(pooled)))
-        return y
 
 
 class MapDecoder(nn.Module):
@@ -154,45 +94,3 @@ def super_network(
             has a name that modules of torch have for something else.
     """
     return SlicedNetwork(space, partial(build, space), generator)
-
-
-def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
-    """Set batch-norm statistics to those of `images`, and leave the network in evaluation mode.
-
-    A network without such statistics looks at none of them. All but the norms is in evaluation mode
-    throughout: the statistics are those of the network as it will run, without dropout, and code
-    that does something else in training, or keeps its norms frozen there, does not do so. Norms
-    that no image reaches keep what they have.
-
-    Every sub-network sees other activations than the super-network, so it needs statistics of its
-    own: a mean over batches, not a moving average.
-
-    References:
-        Yu and Huang, ICCV 2019, section 3.3.
-    """
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
-    network.eval()
-    if not norms:
-        return
-    momenta = [norm.momentum for norm in norms]
-    reached: set[nn.Module] = set()
-
-    def take(norm: nn.Module, _: object) -> None:
-        assert isinstance(norm, _BatchNorm)
-        if norm not in reached:
-            norm.reset_running_stats()
-            norm.momentum = None
-            reached.add(norm)
-        norm.training = True  # just before it is called: modules around it may set its mode
-
-    handles = [norm.register_forward_pre_hook(take) for norm in norms]
-    try:
-        with torch.no_grad():
-            for batch in images:
-                network(batch)
-    finally:
-        network.eval()
-        for handle in handles:
-            handle.remove()
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from niwaki.core.candidate import Candidate
+from niwaki.spaces.heads import Head, Shape
 from niwaki.spaces.slimmable.build import MultiTaskNetwork, build, super_network
-from niwaki.spaces.slimmable.layout import Head, Shape
 from niwaki.spaces.slimmable.space import SlimmableSettings, SlimmableSpace
 from niwaki.spaces.super_network.family import SlicedFamily
 from niwaki.spaces.super_network.slices import SlicedNetwork

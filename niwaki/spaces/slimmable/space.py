@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
-from niwaki.spaces.slimmable.layout import Decoder, Head, Layout, Shape, Stage, layers_of
+from niwaki.spaces.heads import Head, Shape
+from niwaki.spaces.slimmable.layout import Decoder, Layout, Stage, layers_of
 from niwaki.spaces.super_network.layers import Layer
 from niwaki.spaces.super_network.space import ElasticSpace
 

@@ -7,8 +7,8 @@ import pytest
 
 from niwaki.core.errors import SpaceError
 from niwaki.evaluation.from_scratch.named_seeds import named_seed
+from niwaki.spaces.heads import Head, HeadKind
 from niwaki.spaces.slimmable.family import SlimmableFamily
-from niwaki.spaces.slimmable.layout import Head, HeadKind
 from niwaki.spaces.slimmable.space import SlimmableSettings
 
 FAMILY = SlimmableFamily.of(SlimmableSettings(), (1, 16, 16), (Head("t", HeadKind.VECTOR, 3),))

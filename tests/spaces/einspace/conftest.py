@@ -4,7 +4,7 @@ import pytest
 
 from niwaki.spaces.einspace import EinspaceSettings, NetworkFamily
 from niwaki.spaces.grammar import Budget
-from niwaki.spaces.slimmable.layout import Head, HeadKind
+from niwaki.spaces.heads import Head, HeadKind
 
 DIGIT = Head("digit", HeadKind.VECTOR, 10)
 DEPTH = Head("depth", HeadKind.MAP, 3)

@@ -8,7 +8,7 @@ import torch
 
 from niwaki.spaces.einspace import EinspaceSettings, NetworkFamily
 from niwaki.spaces.einspace.blueprint import Fork, Line
-from niwaki.spaces.slimmable.layout import Head
+from niwaki.spaces.heads import Head
 from tests.spaces.einspace.conftest import DEPTH, DIGIT, SMALL
 from tests.spaces.einspace.live_memory import live_bytes
 

@@ -6,7 +6,7 @@ import pytest
 from niwaki.spaces.base import Space
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.einspace.attributes import features, shape_of
-from niwaki.spaces.slimmable.layout import Head, HeadKind
+from niwaki.spaces.heads import Head, HeadKind
 from niwaki.testing.grammar_contract import GrammarContract
 from tests.spaces.einspace.conftest import SMALL
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from itertools import product
 
+from niwaki.spaces.heads import Head, HeadKind, Shape
 from niwaki.spaces.multi_resolution import MultiResolutionSettings, MultiResolutionSpace
-from niwaki.spaces.slimmable.layout import Head, HeadKind, Shape
 
 DIGIT = Head("digit", HeadKind.VECTOR, 5)
 SEGMENTATION = Head("segmentation", HeadKind.MAP, 4)

@@ -7,9 +7,9 @@ import pytest
 
 from niwaki.core.errors import DataError, SpaceError
 from niwaki.spaces import Space
+from niwaki.spaces.heads import Head, Shape
 from niwaki.spaces.multi_resolution import MultiResolutionSettings, MultiResolutionSpace
 from niwaki.spaces.precision import INT8, with_precisions
-from niwaki.spaces.slimmable.layout import Head, Shape
 from niwaki.spaces.walks import every_candidate
 from niwaki.testing.space_contract import SpaceContract
 from tests.spaces.multi_resolution.networks import (

@@ -4,14 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from niwaki.core.candidate import Candidate
-from niwaki.spaces.slimmable import (
-    Head,
-    HeadKind,
-    Shape,
-    SlimmableSettings,
-    SlimmableSpace,
-    StageSettings,
-)
+from niwaki.spaces.heads import Head, HeadKind, Shape
+from niwaki.spaces.slimmable import SlimmableSettings, SlimmableSpace, StageSettings
 from niwaki.spaces.slimmable.build import MultiTaskNetwork
 
 SHAPE = Shape(

@@ -1,7 +1,7 @@
 """Networks and super-networks: slices, masks and extracted modules are the same function."""
 
 from dataclasses import replace
-from typing import Self, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.slimmable.build import MultiTaskNetwork, build, recalibrate, super_network
-from niwaki.spaces.slimmable.layout import Head, HeadKind
+from niwaki.spaces.heads import Head, HeadKind
+from niwaki.spaces.slimmable.build import MultiTaskNetwork, build, super_network
 from niwaki.spaces.slimmable.space import SlimmableSpace
 from niwaki.spaces.super_network.slices import SlicedNetwork
 from tests.spaces.slimmable.networks import Masked, small_space
@@ -128,47 +128,6 @@ def test_outputs_have_the_shape_of_their_task() -> None:
     space = small_space()
     outputs = build(space, space.smallest).eval()(IMAGE)
     assert [tuple(output.shape) for output in outputs] == [(4, 5), (4, 4, 16, 16), (4, 1, 16, 16)]
-
-
-def test_recalibrated_statistics_are_means_over_batches(supernet: Supernet) -> None:
-    network = supernet.extract(supernet.space.smallest)
-    batches = [IMAGE[:2], IMAGE[2:]]
-    recalibrate(network, iter(batches))
-    with torch.no_grad():
-        means = [network.stem.conv(batch).mean(dim=(0, 2, 3)) for batch in batches]
-    torch.testing.assert_close(network.stem.norm.running_mean, torch.stack(means).mean(dim=0))
-    assert not network.training
-
-
-class FrozenInTraining(nn.Module):
-    """Keeps its norms as they are in training, and wants targets then, as detectors do."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.drop, self.norm, self.unused = nn.Dropout(0.9), nn.BatchNorm2d(1), nn.BatchNorm2d(1)
-        seven = torch.full((1,), 7.0)
-        held = {"norm.running_mean": seven, "unused.running_mean": seven}
-        self.load_state_dict(held, strict=False)
-
-    def train(self, mode: bool = True) -> Self:
-        super().train(mode)
-        self.norm.eval()
-        return self
-
-    def forward(self, x: Tensor) -> Tensor:
-        if self.training:
-            raise ValueError("in training mode, give targets")
-        y: Tensor = self.norm(self.drop(x))
-        return y
-
-
-def test_statistics_are_those_of_the_network_as_it_will_run() -> None:
-    network = FrozenInTraining().train()
-    images = IMAGE[:, :1]
-    recalibrate(network, iter([images]))
-    torch.testing.assert_close(network.norm.running_mean, images.mean().reshape(1))
-    assert network.unused.running_mean == 7.0  # no image came there
-    assert not any(module.training for module in network.modules())
 
 
 def test_the_same_seed_gives_the_same_weights() -> None:

@@ -1,0 +1,49 @@
+"""Batch-norm statistics of a network's own."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
+    """Set batch-norm statistics to those of `images`, and leave the network in evaluation mode.
+
+    A network without such statistics looks at none of them. All but the norms is in evaluation mode
+    throughout: the statistics are those of the network as it will run, without dropout, and code
+    that does something else in training, or keeps its norms frozen there, does not do so. Norms
+    that no image reaches keep what they have.
+
+    Every sub-network sees other activations than the super-network, so it needs statistics of its
+    own: a mean over batches, not a moving average.
+
+    References:
+        Yu and Huang, ICCV 2019, section 3.3.
+    """
+    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    network.eval()
+    if not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    reached: set[nn.Module] = set()
+
+    def take(norm: nn.Module, _: object) -> None:
+        assert isinstance(norm, _BatchNorm)
+        if norm not in reached:
+            norm.reset_running_stats()
+            norm.momentum = None
+            reached.add(norm)
+        norm.training = True  # just before it is called: modules around it may set its mode
+
+    handles = [norm.register_forward_pre_hook(take) for norm in norms]
+    try:
+        with torch.no_grad():
+            for batch in images:
+                network(batch)
+    finally:
+        network.eval()
+        for handle in handles:
+            handle.remove()
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
