@@ -30,7 +30,7 @@ from niwaki.evaluation.deployment import (
     calibrated_in,
     plan_of,
 )
-from niwaki.evaluation.supernet import SupernetEvaluator
+from niwaki.evaluation.supernet.evaluator import SupernetEvaluator
 from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.spaces.precision import ARCHITECTURE, QUANTIZATION
 from niwaki.spaces.slimmable.build import build

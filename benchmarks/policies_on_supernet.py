@@ -30,8 +30,8 @@ from niwaki.core.objectives import minimised
 from niwaki.core.pareto import hypervolume
 from niwaki.core.randomness import stream
 from niwaki.evaluation.checkpoints import load_checkpoint
-from niwaki.evaluation.supernet import CHECKPOINT, SupernetEvaluator
-from niwaki.evaluation.task_policies import task_policies
+from niwaki.evaluation.supernet.evaluator import CHECKPOINT, SupernetEvaluator
+from niwaki.evaluation.supernet.task_policies import task_policies
 from niwaki.search.policies import PolicySettings, TaskPolicies
 from niwaki.spaces.precision import FP32
 

@@ -24,7 +24,7 @@ from niwaki.config.build import build_evaluator
 from niwaki.config.reader import parse_config
 from niwaki.core.pareto import hypervolume
 from niwaki.evaluation.base import Export, Provenance
-from niwaki.evaluation.supernet import SupernetEvaluator
+from niwaki.evaluation.supernet.evaluator import SupernetEvaluator
 from niwaki.spaces.precision import FP32, INT8
 from niwaki.study.record.run_folder import RunFolder
 from niwaki.study.results.front import Front

@@ -72,7 +72,7 @@ EVALUATORS = Registry(
         Record(
             "supernet",
             "slices of one trained super-network, quantized and run on the target",
-            "niwaki.evaluation.supernet:create",
+            "niwaki.evaluation.supernet.evaluator:create",
         ),
         Record(
             "from_scratch",

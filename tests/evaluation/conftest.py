@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from niwaki.evaluation.deployment import DeploymentSettings
-from niwaki.evaluation.supernet import SupernetEvaluator, SupernetSettings
-from niwaki.evaluation.training import TrainingSettings
+from niwaki.evaluation.supernet.evaluator import SupernetEvaluator, SupernetSettings
+from niwaki.evaluation.supernet.training import TrainingSettings
 from niwaki.spaces.slimmable import SlimmableSettings, StageSettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData

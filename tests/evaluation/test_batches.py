@@ -12,7 +12,7 @@ from niwaki.evaluation.batches import inputs_for_statistics
 from niwaki.evaluation.deployment import INPUT_NAME, Deployment, DeploymentSettings
 from niwaki.evaluation.families import heads_of
 from niwaki.evaluation.from_scratch.training import RecipeSettings, ScratchTraining
-from niwaki.evaluation.subnetworks import SubNetworks
+from niwaki.evaluation.supernet.subnetworks import SubNetworks
 from niwaki.spaces.slimmable import SlimmableSettings, StageSettings
 from niwaki.spaces.slimmable.build import MultiTaskNetwork
 from niwaki.spaces.slimmable.family import SlimmableFamily

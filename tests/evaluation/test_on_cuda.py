@@ -23,7 +23,7 @@ from niwaki.evaluation.families import NetworkFamily, elastic_family_of, family_
 from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator, FromScratchSettings
 from niwaki.evaluation.from_scratch.named_seeds import named_seed
 from niwaki.evaluation.from_scratch.training import RecipeSettings, ScratchTraining
-from niwaki.evaluation.training import SuperNetworkTraining
+from niwaki.evaluation.supernet.training import SuperNetworkTraining
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget
 from niwaki.spaces.precision import INT8

@@ -20,8 +20,8 @@ from niwaki.evaluation.deployment import (
 )
 from niwaki.evaluation.devices import to_tensors
 from niwaki.evaluation.families import elastic_family_of
-from niwaki.evaluation.one_task import only_task
-from niwaki.evaluation.supernet import SupernetEvaluator
+from niwaki.evaluation.supernet.evaluator import SupernetEvaluator
+from niwaki.evaluation.supernet.one_task import only_task
 from niwaki.export.bundle import read_bundle, verify_bundle
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu

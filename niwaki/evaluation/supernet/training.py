@@ -16,7 +16,7 @@ from niwaki.evaluation.batches import n_batches, sizable
 from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
 from niwaki.evaluation.families import ElasticFamily
 from niwaki.evaluation.learning_rate import one_cycle
-from niwaki.evaluation.task_policies import restore_policies, task_policies
+from niwaki.evaluation.supernet.task_policies import restore_policies, task_policies
 from niwaki.evaluation.units import spread
 from niwaki.search.policies import PolicySettings
 from niwaki.search.policies.task_policies import Pair

@@ -15,10 +15,10 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
 from niwaki.evaluation.families import elastic_family_of
-from niwaki.evaluation.one_task import only_task
-from niwaki.evaluation.supernet import SupernetEvaluator
-from niwaki.evaluation.task_policies import task_policies
-from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
+from niwaki.evaluation.supernet.evaluator import SupernetEvaluator
+from niwaki.evaluation.supernet.one_task import only_task
+from niwaki.evaluation.supernet.task_policies import task_policies
+from niwaki.evaluation.supernet.training import SuperNetworkTraining, TrainingSettings
 from niwaki.search.policies import PolicySettings, TaskPolicies
 from niwaki.spaces.multi_resolution import MultiResolutionSettings
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION

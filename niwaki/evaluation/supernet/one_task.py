@@ -17,7 +17,7 @@ from niwaki.tasks.base import TaskData
 from niwaki.tasks.task import Task
 
 if TYPE_CHECKING:
-    from niwaki.evaluation.supernet import SupernetEvaluator
+    from niwaki.evaluation.supernet.evaluator import SupernetEvaluator
 
 
 def only_task(load_data: Callable[[], TaskData], task: str) -> TaskData:

@@ -13,7 +13,7 @@ import torch
 from niwaki.core.errors import RunFolderError, StudyError
 from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
 from niwaki.evaluation.families import elastic_family_of
-from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
+from niwaki.evaluation.supernet.training import SuperNetworkTraining, TrainingSettings
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings
 from niwaki.tasks.npz import NpzSettings
@@ -26,7 +26,7 @@ REGRESSION = TaskSettings("regression")
 NARROW_CHILD = """
 import sys
 from niwaki.evaluation.families import elastic_family_of
-from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
+from niwaki.evaluation.supernet.training import SuperNetworkTraining, TrainingSettings
 from niwaki.spaces.slimmable import SlimmableSettings, StageSettings
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
 scenes = DigitScenesSettings(

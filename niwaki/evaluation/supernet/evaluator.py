@@ -21,11 +21,11 @@ from niwaki.evaluation.deployed import DeployedEvaluator
 from niwaki.evaluation.deployment import DeploymentSettings, plan_of, require_precisions
 from niwaki.evaluation.devices import torch_threads
 from niwaki.evaluation.families import ElasticFamily, ElasticSettings, elastic_family_of, heads_of
-from niwaki.evaluation.one_task import OneTask, named_task, only_task
 from niwaki.evaluation.registry import Ingredients
-from niwaki.evaluation.subnetworks import SubNetworks
-from niwaki.evaluation.task_policies import restore_policies, task_policies
-from niwaki.evaluation.training import SuperNetworkTraining, TrainingSettings
+from niwaki.evaluation.supernet.one_task import OneTask, named_task, only_task
+from niwaki.evaluation.supernet.subnetworks import SubNetworks
+from niwaki.evaluation.supernet.task_policies import restore_policies, task_policies
+from niwaki.evaluation.supernet.training import SuperNetworkTraining, TrainingSettings
 from niwaki.evaluation.values import MACS, PARAMS, WEIGHT_BYTES, counted_costs, own_costs, own_name
 from niwaki.spaces.heads import Head
 from niwaki.spaces.joint import JointSpace

@@ -15,8 +15,8 @@ from niwaki.evaluation.base import Provenance
 from niwaki.evaluation.families import elastic_family_of
 from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator, FromScratchSettings
 from niwaki.evaluation.from_scratch.training import RecipeSettings
-from niwaki.evaluation.supernet import SupernetEvaluator
-from niwaki.evaluation.task_policies import task_policies
+from niwaki.evaluation.supernet.evaluator import SupernetEvaluator
+from niwaki.evaluation.supernet.task_policies import task_policies
 from niwaki.export.bundle import read_bundle, verify_bundle
 from niwaki.search.policies import PolicySettings, TaskPolicies
 from niwaki.spaces.multi_resolution import MultiResolutionSettings

@@ -8,7 +8,7 @@ import pytest
 
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.base import Provenance
-from niwaki.evaluation.supernet import SupernetEvaluator
+from niwaki.evaluation.supernet.evaluator import SupernetEvaluator
 from niwaki.export.bundle import read_bundle, verify_bundle
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
