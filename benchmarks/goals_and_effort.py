@@ -24,6 +24,7 @@ from typing import TypeAlias
 import numpy as np
 
 from benchmarks.efficiency.true_front import TrueFront
+from benchmarks.multi_fidelity import LOW, everything
 from niwaki.core.fidelity import FULL
 from niwaki.core.measurement import Trial
 from niwaki.core.objectives import Objective, minimised
@@ -37,7 +38,6 @@ from niwaki.search.schedulers.registry import SCHEDULERS
 from niwaki.search.several_goals import SeveralGoals
 
 DEVICES = ("1080ti_1", "titan_rtx_32", "gold_6226", "pixel3", "raspi4", "samsung_a50")
-LOW = 12 / 200
 SHARES, AFTER = (0.90, 0.95), (10.0, 20.0, 40.0)
 ARMS = (("full", "goals"), ("asha", "all"), ("asha", "goals"), ("hyperband", "goals"))
 
@@ -65,14 +65,10 @@ def fleet() -> Fleet:
         alike="unique_str",
     )
     evaluator = TableEvaluator(settings)
-    space = evaluator.space
-    everything = [
-        evaluator.evaluate(space.candidate(row), fidelity=FULL, seed=0).values
-        for row in range(space.size)
-    ]
+    known = everything(evaluator)
     first, *others = evaluator.values
     goals = [(first, other) for other in others]
-    return Fleet(evaluator, goals, [TrueFront(minimised(everything, goal)) for goal in goals])
+    return Fleet(evaluator, goals, [TrueFront(minimised(known, goal)) for goal in goals])
 
 
 def make(

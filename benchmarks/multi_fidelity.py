@@ -15,7 +15,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,12 +66,14 @@ def case(data: str, device: str) -> Case:
         alike="unique_str",
     )
     evaluator = TableEvaluator(settings)
-    space = evaluator.space
-    everything = [
-        evaluator.evaluate(space.candidate(row), fidelity=FULL, seed=0).values
-        for row in range(space.size)
-    ]
-    return Case(f"{data}/{device}", evaluator, TrueFront(minimised(everything, evaluator.values)))
+    true = TrueFront(minimised(everything(evaluator), evaluator.values))
+    return Case(f"{data}/{device}", evaluator, true)
+
+
+def everything(evaluator: TableEvaluator) -> list[Mapping[str, float]]:
+    """Return what full effort gives of every candidate of a table."""
+    candidates = map(evaluator.space.candidate, range(evaluator.space.size))
+    return [evaluator.evaluate(each, fidelity=FULL, seed=0).values for each in candidates]
 
 
 def search(

@@ -11,6 +11,7 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.wording import kind_of
 from niwaki.spaces.base import Space
 from niwaki.spaces.heads import Head, HeadKind
+from niwaki.spaces.layered import LayerRow
 from niwaki.spaces.super_network.base import SuperNetwork
 from niwaki.spaces.super_network.space import ElasticSpace
 from niwaki.tasks.base import SplitName, TaskData
@@ -46,30 +47,6 @@ class NetworkFamily(Protocol):
         It maps (B, *input shape) to a tensor per head, in their order; for one head, a bare tensor
         will do.
         """
-
-
-class LayerRow(Protocol):
-    """A layer that can run in int8."""
-
-    @property
-    def path(self) -> str:
-        """Qualified name of the module, which is that of its node in the graph."""
-
-    @property
-    def kind(self) -> str:
-        """`conv` or `linear`."""
-
-    @property
-    def n_outputs(self) -> int:
-        """Output channels."""
-
-    @property
-    def n_weights(self) -> int:
-        """Elements of the weight tensor, bias left out."""
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of one item."""
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,30 @@ from niwaki.spaces.base import Choose, EnumerableSpace
 from niwaki.spaces.choices import ChoiceSpace, Condition, holds
 
 _MOST_KNOWN = 1 << 12  # answers that are kept: they are asked for again and again
+
+
+class LayerRow(Protocol):
+    """A layer that can run in int8."""
+
+    @property
+    def path(self) -> str:
+        """Qualified name of the module, which is that of its node in the graph."""
+
+    @property
+    def kind(self) -> str:
+        """`conv` or `linear`."""
+
+    @property
+    def n_outputs(self) -> int:
+        """Output channels."""
+
+    @property
+    def n_weights(self) -> int:
+        """Elements of the weight tensor, bias left out."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of one item."""
 
 
 class LayeredSpace(EnumerableSpace):

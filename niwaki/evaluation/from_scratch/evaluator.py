@@ -24,19 +24,14 @@ from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.deployed import DeployedEvaluator
 from niwaki.evaluation.deployment import DeploymentSettings, plan_of, require_precisions
 from niwaki.evaluation.devices import best_device, torch_threads
-from niwaki.evaluation.families import (
-    LayeredFamily,
-    LayerRow,
-    NamingFamily,
-    NetworkFamily,
-    family_of,
-)
+from niwaki.evaluation.families import LayeredFamily, NamingFamily, NetworkFamily, family_of
 from niwaki.evaluation.from_scratch.named_seeds import named_seed
 from niwaki.evaluation.from_scratch.proxy_scores import ProxyScores, require_proxies
 from niwaki.evaluation.from_scratch.training import Progress, RecipeSettings, ScratchTraining
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.values import PEAK_BYTES
 from niwaki.spaces.base import Space
+from niwaki.spaces.layered import LayerRow
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION
 from niwaki.targets.base import Target
 from niwaki.tasks.base import SplitName, TaskData

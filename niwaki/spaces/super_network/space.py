@@ -5,39 +5,19 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from niwaki.core.candidate import Candidate
-from niwaki.spaces.layered import LayeredChoices
+from niwaki.spaces.layered import LayeredChoices, LayerRow
 
 
-class SharedLayer(Protocol):
+class SharedLayer(LayerRow, Protocol):
     """A layer that can run in int8, in the network of one candidate."""
-
-    @property
-    def path(self) -> str:
-        """Qualified name of the module, which is that of its node in the graph."""
-
-    @property
-    def kind(self) -> str:
-        """`conv` or `linear`."""
-
-    @property
-    def n_outputs(self) -> int:
-        """Output channels."""
 
     @property
     def n_positions(self) -> int:
         """Output pixels; 1 for a linear layer."""
 
     @property
-    def n_weights(self) -> int:
-        """Elements of the weight tensor, bias left out."""
-
-    @property
     def params(self) -> int:
         """Trained parameters: weights, biases, and those of a norm behind it."""
-
-    @property
-    def macs(self) -> int:
-        """Multiply-accumulates of one item."""
 
     def serves(self, task: str) -> bool:
         """Whether it is in the network that answers this task alone."""
