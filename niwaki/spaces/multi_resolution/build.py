@@ -72,17 +72,30 @@ class PathStage(nn.Module):
 
 
 class MapDecoder(nn.Module):
-    """Two convolutions on the finest path, enlarged to the size of the image."""
+    """Two convolutions on the finest path, to which coarser ones are added, enlarged."""
 
-    def __init__(self, layers: Mapping[str, Layer], name: str) -> None:
+    def __init__(self, layers: Mapping[str, Layer], name: str, reads: tuple[int, ...]) -> None:
         super().__init__()
         leave = layers[f"{name}.leave"]
-        self.enter = ConvNorm(layers[f"{name}.enter.conv"])
+        self._paths = reads
+        self.enter = ConvNorm(layers[f"{name}.enter.conv"], activation=False)
+        self.reads = nn.ModuleDict(
+            {
+                f"path{path}": ConvNorm(layers[f"{name}.reads.path{path}.conv"], activation=False)
+                for path in reads
+            }
+        )
+        self.act = nn.ReLU()
         self.leave = nn.Conv2d(leave.n_inputs, leave.n_outputs, 1)
 
-    def forward(self, features: list[Tensor]) -> Tensor:
-        """Map features, of which the last are on the finest path, to (B, n_outputs, H, W)."""
-        answer = self.leave(self.enter(features[-1]))
+    def forward(self, paths: Mapping[int, Tensor]) -> Tensor:
+        """Map features by path to (B, n_outputs, H, W)."""
+        total = self.enter(paths[0])
+        for path, read in zip(self._paths, self.reads.values(), strict=True):
+            total = total + functional.interpolate(
+                read(paths[path]), scale_factor=2**path, mode="nearest"
+            )
+        answer = self.leave(self.act(total))
         return functional.interpolate(answer, scale_factor=2, mode="bilinear", align_corners=False)
 
 
@@ -108,9 +121,11 @@ class MultiResolutionNetwork(MultiTaskModule):
             for number, stage in enumerate(layout.stages)
         )
         self.decoders = nn.ModuleDict(
-            {head.task: _decoder(head, by_path, layout) for head in heads}
+            {
+                head.task: _decoder(head, by_path, layout, decoder.reads)
+                for head, decoder in zip(heads, layout.decoders, strict=True)
+            }
         )
-        self._reads = [path_of(head, len(layout.channels)) for head in heads]
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Map (B, channels, H, W) to one output per task, in the order of the shape's heads."""
@@ -119,16 +134,21 @@ class MultiResolutionNetwork(MultiTaskModule):
             paths[len(paths)] = entry(paths[len(paths) - 1])
         for stage in self.stages:
             paths = stage(paths)
-        decoders = zip(self._reads, self.decoders.values(), strict=True)
-        return tuple(decoder([paths[path]]) for path, decoder in decoders)
+        deepest = [paths[max(paths)]]
+        return tuple(
+            decoder(paths if isinstance(decoder, MapDecoder) else deepest)
+            for decoder in self.decoders.values()
+        )
 
 
-def _decoder(head: Head, layers: Mapping[str, Layer], layout: Layout) -> nn.Module:
+def _decoder(
+    head: Head, layers: Mapping[str, Layer], layout: Layout, reads: tuple[int, ...]
+) -> nn.Module:
     name = f"decoders.{head.task}"
     if head.kind is HeadKind.VECTOR:
         coarsest = path_of(head, len(layout.channels))
         return VectorDecoder(layers, name, layout.side(coarsest))
-    return MapDecoder(layers, name)
+    return MapDecoder(layers, name, reads)
 
 
 def build(space: MultiResolutionSpace, candidate: Candidate) -> MultiResolutionNetwork:

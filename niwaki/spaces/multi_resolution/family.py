@@ -52,14 +52,17 @@ class MultiResolutionFamily(SlicedFamily):
         layout = self.space.layout(candidate)
         blocks = [[[w for w in path if w] for path in stage.hidden] for stage in layout.stages]
         fusions: list[JSON] = [list(map(list, stage.fusions)) for stage in layout.stages]
-        return fingerprint([blocks, fusions, list(layout.decoders)])
+        decoders: list[JSON] = [[each.width, list(each.reads)] for each in layout.decoders]
+        return fingerprint([blocks, fusions, decoders])
 
     def enlarged(self, candidate: Candidate) -> list[int]:
-        """Return the elements of maps as high and wide as the image, and of enlarged fusions."""
+        """Return the elements of maps as large as the image, and of what is enlarged for a path."""
         layout = self.space.layout(candidate)
         fused = [to for stage in layout.stages for source, to in stage.fusions if source > to]
         fusions = [layout.channels[to] * layout.positions(to) for to in fused]
-        return [*layout.shape.answers, *fusions]
+        finest = layout.positions(0)
+        read = [each.width * finest for each in layout.decoders for _ in each.reads]
+        return [*layout.shape.answers, *fusions, *read]
 
     def super_network(self, generator: torch.Generator) -> SlicedNetwork[MultiResolutionNetwork]:
         return super_network(self.space, generator)

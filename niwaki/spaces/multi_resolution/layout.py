@@ -24,6 +24,19 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Decoder:
+    """What one head is made of.
+
+    Attributes:
+        width: Channels inside.
+        reads: Paths that it reads beside the one that it always does.
+    """
+
+    width: int
+    reads: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
 class Layout:
     """All numbers that make one network, what reaches no head left out.
 
@@ -31,13 +44,13 @@ class Layout:
         shape: What comes in and goes out.
         channels: Of the paths, finest first.
         stages: In order.
-        decoders: Widths, in the order of the shape's heads.
+        decoders: In the order of the shape's heads.
     """
 
     shape: Shape
     channels: tuple[int, ...]
     stages: tuple[Stage, ...]
-    decoders: tuple[int, ...]
+    decoders: tuple[Decoder, ...]
 
     def side(self, path: int) -> tuple[int, int]:
         """Return height and width of the features of a path."""
@@ -50,7 +63,7 @@ class Layout:
 
 
 def path_of(head: Head, n_paths: int) -> int:
-    """Return the path that a head reads: the finest for maps, the coarsest for vectors."""
+    """Return the path that a head always reads: the finest for maps, the coarsest for vectors."""
     return 0 if head.kind is HeadKind.MAP else n_paths - 1
 
 
@@ -70,8 +83,9 @@ class Served:
 def served(layout: Layout) -> Served:
     """Return whom each part of a network serves, followed back from the heads."""
     n_paths = len(layout.channels)
+    both = list(zip(layout.shape.heads, layout.decoders, strict=True))
     wanted = [
-        frozenset(h.task for h in layout.shape.heads if path_of(h, n_paths) == path)
+        frozenset(h.task for h, d in both if path in (path_of(h, n_paths), *d.reads))
         for path in range(n_paths)
     ]
     paths: list[TaskSets] = []
@@ -96,8 +110,8 @@ def layers_of(layout: Layout) -> tuple[Layer, ...]:
         for source, to in stage.fusions:
             name = f"stages.{index}.fusions.path{to}.from_path{source}"
             layers.append(_fusion(layout, name, source, to, whom.fused[index]))
-    for head, width in zip(layout.shape.heads, layout.decoders, strict=True):
-        layers += _decoder(layout, head, width)
+    for head, decoder in zip(layout.shape.heads, layout.decoders, strict=True):
+        layers += _decoder(layout, head, decoder)
     return tuple(layers)
 
 
@@ -140,7 +154,8 @@ def _fusion(layout: Layout, name: str, source: int, to: int, wanted: TaskSets) -
     return convolution(name, inputs, n_outputs, positions, kernel=1, tasks=tasks)
 
 
-def _decoder(layout: Layout, head: Head, width: int) -> list[Layer]:
+def _decoder(layout: Layout, head: Head, decoder: Decoder) -> list[Layer]:
+    width = decoder.width
     name, own = f"decoders.{head.task}", frozenset({head.task})
     path = path_of(head, len(layout.channels))
     n, positions = layout.channels[path], layout.positions(path)
@@ -151,7 +166,19 @@ def _decoder(layout: Layout, head: Head, width: int) -> list[Layer]:
             linear(leave, width, head.n_outputs, tasks=own),
         ]
     inputs, n_outputs = first(width), head.n_outputs
+    reads = [
+        convolution(
+            f"{name}.reads.path{other}",
+            first(layout.channels[other]),
+            width,
+            layout.positions(other),
+            kernel=1,
+            tasks=own,
+        )
+        for other in decoder.reads
+    ]
     return [
         convolution(enter, first(n), width, positions, tasks=own),
+        *reads,
         convolution(leave, inputs, n_outputs, positions, kernel=1, norm=False, tasks=own),
     ]

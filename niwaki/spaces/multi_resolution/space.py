@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
-from niwaki.spaces.heads import Shape
-from niwaki.spaces.multi_resolution.layout import Layout, Stage, layers_of, path_of
+from niwaki.spaces.heads import Head, HeadKind, Shape
+from niwaki.spaces.multi_resolution.layout import Decoder, Layout, Stage, layers_of, path_of
 from niwaki.spaces.multi_resolution.settings import MultiResolutionSettings, check_settings
 from niwaki.spaces.super_network.layers import Layer
 from niwaki.spaces.super_network.space import ElasticSpace
@@ -30,7 +30,8 @@ class _Presences:
 class MultiResolutionSpace(ElasticSpace):
     """Parallel paths of residual blocks at falling resolutions, fused after every stage.
 
-    Decisions: `decoder.<task>.width`; for stage s from 0, path p and its block b,
+    Decisions: `decoder.<task>.width`; of a map, whether its decoder reads a path p beside the
+    finest one, `decoder.<task>.from_path<p>`; for stage s from 0, path p and its block b,
     `stage<s>.path<p>.block<b>.hidden`, 0 where there is none; and behind the blocks of a stage, for
     a path p and its neighbour q, `stage<s>.path<p>.from_path<q>`: whether q is added to it.
 
@@ -67,10 +68,11 @@ class MultiResolutionSpace(ElasticSpace):
 
     @cached_property
     def choices(self) -> ChoiceSpace:
-        listed = [
-            Choice(f"decoder.{task}.width", self.settings.decoder_widths(task))
-            for task in self.tasks
-        ]
+        listed = []
+        for head in self.shape.heads:
+            widths = self.settings.decoder_widths(head.task)
+            listed.append(Choice(f"decoder.{head.task}.width", widths))
+            listed += [Choice(read_path(head, p), (False, True)) for p in self._optional(head)]
         for stage in reversed(range(self.settings.n_stages)):
             for path, there in enumerate(self._presence.fused[stage]):
                 if there is not None:
@@ -86,6 +88,10 @@ class MultiResolutionSpace(ElasticSpace):
                     ]
         return ChoiceSpace(tuple(listed))
 
+    def _optional(self, head: Head) -> range:
+        """Return the paths that a decoder may read, beside the one that it always does."""
+        return range(1, self._n_paths if head.kind is HeadKind.MAP else 1)
+
     def _neighbours(self, path: int) -> list[int]:
         return [other for other in (path - 1, path + 1) if 0 <= other < self._n_paths]
 
@@ -95,8 +101,7 @@ class MultiResolutionSpace(ElasticSpace):
     @cached_property
     def _presence(self) -> _Presences:
         """When each part is there, followed back from the heads as `layout.served` does."""
-        read = {path_of(head, self._n_paths) for head in self.shape.heads}
-        wanted = [_ALWAYS if path in read else None for path in range(self._n_paths)]
+        wanted = [self._read(path) for path in range(self._n_paths)]
         presences = _Presences([], [])
         for stage in reversed(range(self.settings.n_stages)):
             presences.fused.insert(0, wanted)
@@ -107,6 +112,14 @@ class MultiResolutionSpace(ElasticSpace):
                 for path, conditions in enumerate(there)
             ]
         return presences
+
+    def _read(self, path: int) -> _Presence:
+        """Return when some decoder reads a path."""
+        heads = self.shape.heads
+        if path in {path_of(head, self._n_paths) for head in heads}:
+            return _ALWAYS
+        reading = [read_path(head, path) for head in heads if path in self._optional(head)]
+        return tuple(Condition(decision, (True,)) for decision in reading) or None
 
     def _reaching(self, stage: int, path: int, wanted: Sequence[_Presence]) -> _Presence:
         """Return when a path reaches a head, given what is wanted behind the fusions."""
@@ -131,6 +144,8 @@ class MultiResolutionSpace(ElasticSpace):
         part, *rest = layer.split(".")
         if part == "entries":
             return self._beyond(_number(rest[0]))
+        if part == "decoders" and rest[1] == "reads":
+            return (Condition(f"decoder.{rest[0]}.from_path{_number(rest[2])}", (True,)),)
         if part != "stages":
             return ()
         stage, kind, path = int(rest[0]), rest[1], _number(rest[2])
@@ -165,7 +180,7 @@ class MultiResolutionSpace(ElasticSpace):
         """Return the network of all blocks and fusions, widths the nearest to `ratio` of full."""
 
         def answer(path: str, options: Sequence[Value]) -> Value:
-            if is_fusion(path):
+            if _is_switch(path):
                 return True
             full = max(options, key=_as_number)
             widths = [option for option in options if option]
@@ -178,7 +193,7 @@ class MultiResolutionSpace(ElasticSpace):
         """The largest network, that of half its widths, the largest not fused, and the smallest."""
 
         def answer(path: str, options: Sequence[Value]) -> Value:
-            return False if is_fusion(path) else max(options, key=_as_number)
+            return False if _is_fusion(path) else max(options, key=_as_number)
 
         apart = self.decide(answer)
         found = {"largest": self.largest, "half": self.uniform(0.5), "apart": apart}
@@ -210,7 +225,13 @@ class MultiResolutionSpace(ElasticSpace):
                 )
                 for stage in range(n_stages)
             ),
-            decoders=tuple(_width(decided[f"decoder.{task}.width"]) for task in self.tasks),
+            decoders=tuple(
+                Decoder(
+                    _width(decided[f"decoder.{head.task}.width"]),
+                    tuple(p for p in self._optional(head) if decided[read_path(head, p)]),
+                )
+                for head in self.shape.heads
+            ),
         )
 
     def layer_table(self, candidate: Candidate) -> tuple[Layer, ...]:
@@ -228,9 +249,17 @@ def fusion_path(stage: int, to: int, source: int) -> str:
     return f"stage{stage}.path{to}.from_path{source}"
 
 
-def is_fusion(decision: str) -> bool:
-    """Whether a decision is about a fusion."""
+def read_path(head: Head, path: int) -> str:
+    """Return the decision whether a decoder reads a path beside its own."""
+    return f"decoder.{head.task}.from_path{path}"
+
+
+def _is_switch(decision: str) -> bool:
     return ".from_path" in decision
+
+
+def _is_fusion(decision: str) -> bool:
+    return _is_switch(decision) and not decision.startswith("decoder.")
 
 
 def _number(name: str) -> int:

@@ -109,7 +109,9 @@ def test_the_network_of_one_task_is_exported_without_what_it_does_not_read(
         # What is on the finest path behind the last stage, and comes to it there, no digit reads.
         ("stage1.path0.block0.hidden", 0, {"segmentation", "depth"}),
         ("stage1.path0.from_path1", False, {"segmentation", "depth"}),
-        ("stage1.path2.from_path1", False, {"digit"}),
+        ("stage1.path2.from_path1", False, {"digit", "segmentation", "depth"}),
+        ("decoder.depth.from_path2", False, {"depth"}),
+        ("decoder.digit.width", 8, {"digit"}),
         ("stage0.path0.from_path1", False, {"segmentation", "depth"}),
         ("stage0.path1.from_path0", False, {"digit", "segmentation", "depth"}),
     ],
@@ -134,7 +136,8 @@ def test_policies_know_what_matters_to_a_task(data: TaskData) -> None:
     for path, expected in (
         ("stage1.path1.block0.hidden", [True, True, True]),  # fused into both ends
         ("stage1.path0.from_path1", [False, True, True]),
-        ("stage1.path2.from_path1", [True, False, False]),
+        ("stage1.path2.from_path1", [True, True, True]),  # maps may read the coarsest path, too
+        ("decoder.segmentation.from_path2", [False, True, False]),
         ("decoder.digit.width", [True, False, False]),
     ):
         changed = space.canonical({**space.largest.decisions, path: least[path]})

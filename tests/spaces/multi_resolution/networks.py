@@ -36,7 +36,8 @@ def tiny_space(*heads: Head, n_paths: int = 2, n_stages: int = 2) -> MultiResolu
     return MultiResolutionSpace(settings, Shape(1, 16, 16, heads))
 
 
-Part = tuple[str, int, int, int]  # what, stage, path, and a path that is added to it or -1
+# What; stage, or number of the head that reads; path, and a path that is added to it or -1.
+Part = tuple[str, int, int, int]
 
 
 def live_networks(space: MultiResolutionSpace) -> set[frozenset[Part]]:
@@ -54,11 +55,24 @@ def live_networks(space: MultiResolutionSpace) -> set[frozenset[Part]]:
         if 0 <= other < n_paths
     ]
     blocks = [("block", stage, path, -1) for stage in range(n_stages) for path in range(n_paths)]
-    ends = {0 if head.kind is HeadKind.MAP else n_paths - 1 for head in space.shape.heads}
+    heads = space.shape.heads
+    reads = [
+        ("read", number, path, -1)
+        for number, head in enumerate(heads)
+        for path in range(1, n_paths)
+        if head.kind is HeadKind.MAP
+    ]
+    ends = {0 if head.kind is HeadKind.MAP else n_paths - 1 for head in heads}
+    parts = [*blocks, *fusions, *reads]
     found = set()
-    for switched in product((False, True), repeat=len(blocks) + len(fusions)):
-        there = {part for part, on in zip([*blocks, *fusions], switched, strict=True) if on}
-        live = {part for part in there if _begins_alive(part, there, ends, n_stages)}
+    for switched in product((False, True), repeat=len(parts)):
+        there = {part for part, on in zip(parts, switched, strict=True) if on}
+        read = {path for what, _, path, _ in there if what == "read"}
+        live = {
+            part
+            for part in there
+            if part[0] == "read" or _begins_alive(part, there, ends | read, n_stages)
+        }
         found.add(frozenset(live))
     return found
 
@@ -89,8 +103,13 @@ def _next(stage: int, path: int, there: set[Part]) -> Iterator[int]:
 def parts_of(space: MultiResolutionSpace, decisions: Mapping[str, object]) -> frozenset[Part]:
     """Return the parts that a tiny space's candidate has, by the names of its decisions."""
     found = set()
+    number_of = {head.task: number for number, head in enumerate(space.shape.heads)}
     for path, value in decisions.items():
-        if path.startswith("decoder") or not value:
+        if not value or path.endswith(".width"):
+            continue
+        if path.startswith("decoder"):
+            _, task, read = path.split(".")
+            found.add(("read", number_of[task], int(read.removeprefix("from_path")), -1))
             continue
         stage, own, what = path.split(".")[:3]
         numbers = int(stage.removeprefix("stage")), int(own.removeprefix("path"))

@@ -89,7 +89,7 @@ def widened(candidate: Candidate) -> Candidate:
     """Return the candidate of the same topology, as wide as can be."""
 
     def answer(path: str, options: Sequence[Value]) -> Value:
-        if path.startswith("decoder") or candidate.decisions[path]:
+        if path.endswith(".width") or candidate.decisions[path]:
             return options[-1]
         return options[0]
 

@@ -94,12 +94,22 @@ def test_the_network_of_one_task_is_what_serves_it(head: Head) -> None:
 
 
 def test_nothing_is_decided_about_what_no_head_reads() -> None:
-    paths = {choice.path for choice in tiny_space(DEPTH, n_paths=3).choices.choices}
-    # Maps read the finest path: at the end of the last stage, the coarsest cannot get there.
+    paths = {choice.path for choice in tiny_space(DIGIT, n_paths=3).choices.choices}
+    # Vectors are read from the coarsest path: in the last stage, the finest cannot get there.
     assert "stage1.path1.block0.hidden" in paths
-    assert "stage1.path2.block0.hidden" not in paths
-    assert "stage1.path1.from_path2" not in paths
-    assert "stage0.path2.block0.hidden" in paths
+    assert "stage1.path0.block0.hidden" not in paths
+    assert "stage1.path1.from_path0" not in paths
+    assert "stage0.path0.block0.hidden" in paths
+
+
+def test_a_map_reads_the_finest_path_and_others_if_that_is_decided() -> None:
+    space = tiny_space(DEPTH, n_paths=3)
+    reads = {"decoder.depth.from_path1": False, "decoder.depth.from_path2": True}
+    candidate = space.canonical({**space.largest.decisions, **reads})
+    paths = {layer.path for layer in space.layer_table(candidate)}
+    assert "decoders.depth.reads.path2.conv" in paths
+    assert "decoders.depth.reads.path1.conv" not in paths
+    assert "stage1.path2.block0.hidden" in candidate.decisions
 
 
 def test_macs_and_parameters_counted_by_hand() -> None:
@@ -112,6 +122,7 @@ def test_macs_and_parameters_counted_by_hand() -> None:
     assert by_path["stages.1.fusions.path0.from_path1.conv"].macs == 6 * 4 * 16
     assert by_path["decoders.digit.enter"].macs == 8 * 12
     assert by_path["decoders.depth.enter.conv"].macs == 4 * 6 * 9 * 64
+    assert by_path["decoders.depth.reads.path2.conv"].macs == 8 * 6 * 4
     assert by_path["decoders.depth.leave"].params == 6 + 1
     assert [layer.path for layer in space.layer_table(space.smallest)] == [
         "stem.conv",
