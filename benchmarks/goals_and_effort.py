@@ -16,19 +16,15 @@ Run: python -m benchmarks.goals_and_effort [--searchers nsga2 surrogate] [--seed
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import TypeAlias
 
 import numpy as np
 
 from benchmarks.efficiency.true_front import TrueFront
-from benchmarks.multi_fidelity import LOW, everything
-from niwaki.core.fidelity import FULL
-from niwaki.core.measurement import Trial
+from benchmarks.multi_fidelity import LOW, everything, full_trainings, problem_of
 from niwaki.core.objectives import Objective, minimised
-from niwaki.core.randomness import derived_seed
 from niwaki.evaluation.table import TableEvaluator, TableSettings, ValueColumn
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.registry import SEARCHERS
@@ -75,14 +71,7 @@ def make(
     table: Fleet, searcher: str, scheduler: str, told: str, seed: int
 ) -> tuple[Searcher, Scheduler]:
     """Return a searcher for all goals, and a scheduler that is told of them, or of all at once."""
-    evaluator = table.evaluator
-    common = Problem(
-        evaluator.space,
-        evaluator.values,
-        seed=seed,
-        cheap=evaluator.cheap,
-        alike=evaluator.alike,
-    )
+    common = problem_of(table.evaluator, seed)
     problems = tuple(replace(common, objectives=goal) for goal in table.goals)
     build = SEARCHERS.find(searcher).load()
 
@@ -90,7 +79,7 @@ def make(
         return build(problem) if scheduler == "full" else FullEffortView(problem, build)
 
     given = replace(common, goals=problems) if told == "goals" else common
-    made = SCHEDULERS.find(scheduler).load()(given, evaluator.fidelities)
+    made = SCHEDULERS.find(scheduler).load()(given, table.evaluator.fidelities)
     return SeveralGoals(problems, seeing_all_efforts), made
 
 
@@ -98,30 +87,16 @@ def search(
     searcher: Searcher, scheduler: Scheduler, table: Fleet, *, effort: float, seed: int
 ) -> Curve:
     """Search with one worker until every front is there, and say how far each full training led."""
-    evaluator, spent = table.evaluator, 0.0
-    found: list[dict[str, float]] = []
+    found: list[Mapping[str, float]] = []
     curve: list[tuple[float, float, float]] = []
-    for number in count():
-        step = scheduler.next()
-        if step is None or spent + evaluator.fidelities.effort(step.fidelity) > effort:
+    trained = full_trainings(searcher, scheduler, table.evaluator, effort=effort, seed=seed)
+    for spent, values in trained:
+        found.append(values)
+        both = zip(table.fronts, table.goals, strict=True)
+        shares = [front.share(minimised(found, goal)) for front, goal in both]
+        curve.append((spent, min(shares), float(np.mean(shares))))
+        if min(shares) >= SHARES[-1]:
             break
-        candidate = step.candidate or next(iter(searcher.ask(1)), None)
-        if candidate is None:
-            break
-        scheduler.asked(candidate, step.fidelity)
-        own_seed = derived_seed(seed, "evaluation", candidate.key)
-        measurement = evaluator.evaluate(candidate, fidelity=step.fidelity, seed=own_seed)
-        spent += evaluator.fidelities.effort(step.fidelity)
-        trial = Trial(number, candidate, measurement)
-        searcher.tell([trial])
-        scheduler.told([trial])
-        if step.fidelity == FULL:
-            found.append(dict(measurement.values))
-            both = zip(table.fronts, table.goals, strict=True)
-            shares = [front.share(minimised(found, goal)) for front, goal in both]
-            curve.append((spent, min(shares), float(np.mean(shares))))
-            if min(shares) >= SHARES[-1]:
-                break
     return curve
 
 

@@ -15,8 +15,9 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 import numpy as np
@@ -76,53 +77,71 @@ def everything(evaluator: TableEvaluator) -> list[Mapping[str, float]]:
     return [evaluator.evaluate(each, fidelity=FULL, seed=0).values for each in candidates]
 
 
+def full_trainings(
+    searcher: Searcher,
+    scheduler: Scheduler,
+    evaluator: TableEvaluator,
+    *,
+    effort: float,
+    seed: int,
+) -> Iterator[tuple[float, Mapping[str, float]]]:
+    """Search with one worker, and yield effort and values after each full training."""
+    spent = 0.0
+    for number in count():
+        step = scheduler.next()
+        if step is None or spent + evaluator.fidelities.effort(step.fidelity) > effort:
+            return
+        candidate = step.candidate or next(iter(searcher.ask(1)), None)
+        if candidate is None:
+            return
+        scheduler.asked(candidate, step.fidelity)
+        own_seed = derived_seed(seed, "evaluation", candidate.key)
+        measurement = evaluator.evaluate(candidate, fidelity=step.fidelity, seed=own_seed)
+        trial = Trial(number, candidate, measurement)
+        spent += evaluator.fidelities.effort(step.fidelity)
+        searcher.tell([trial])
+        scheduler.told([trial])
+        if step.fidelity == FULL:
+            yield spent, measurement.values
+
+
 def search(
     searcher: Searcher, scheduler: Scheduler, case: Case, *, effort: float, seed: int
 ) -> list[tuple[float, float]]:
     """Search with one worker, and return effort and share after each improvement of the front."""
-    evaluator, fidelities = case.evaluator, case.evaluator.fidelities
-    spent, front, curve, n_asked = 0.0, np.empty((0, 2)), [], 0
-    while True:
-        step = scheduler.next()
-        if step is None or spent + fidelities.effort(step.fidelity) > effort:
-            return curve
-        candidate = step.candidate or next(iter(searcher.ask(1)), None)
-        if candidate is None:
-            return curve
-        scheduler.asked(candidate, step.fidelity)
-        own_seed = derived_seed(seed, "evaluation", candidate.key)
-        measurement = evaluator.evaluate(candidate, fidelity=step.fidelity, seed=own_seed)
-        trial = Trial(n_asked, candidate, measurement)
-        n_asked += 1
-        spent += fidelities.effort(step.fidelity)
-        searcher.tell([trial])
-        scheduler.told([trial])
-        if step.fidelity < FULL:
-            continue
-        grown = np.vstack([front, minimised([measurement.values], evaluator.values)])
+    front, curve = np.empty((0, 2)), []
+    evaluator = case.evaluator
+    trained = full_trainings(searcher, scheduler, evaluator, effort=effort, seed=seed)
+    for spent, values in trained:
+        grown = np.vstack([front, minimised([values], evaluator.values)])
         grown = grown[non_dominated(grown)]
         if not np.array_equal(grown, front):
             front = grown
             curve.append((spent, case.front.share(front)))
         if curve[-1][1] >= SHARES[-1]:
-            return curve
+            break
+    return curve
 
 
-def make(searcher: str, scheduler: str, case: Case, seed: int) -> tuple[Searcher, Scheduler]:
-    """Return a new searcher and scheduler for a case."""
-    evaluator = case.evaluator
-    problem = Problem(
+def problem_of(evaluator: TableEvaluator, seed: int) -> Problem:
+    """Return the search for the front of all values of a table."""
+    return Problem(
         evaluator.space,
         evaluator.values,
         seed=seed,
         cheap=evaluator.cheap,
         alike=evaluator.alike,
     )
+
+
+def make(searcher: str, scheduler: str, case: Case, seed: int) -> tuple[Searcher, Scheduler]:
+    """Return a new searcher and scheduler for a case."""
+    problem = problem_of(case.evaluator, seed)
     make_searcher = SEARCHERS.find(searcher).load()
     found: Searcher = make_searcher(problem)
     if scheduler != "full" and not found.sees_fidelities:
         found = FullEffortView(problem, make_searcher)
-    return found, SCHEDULERS.find(scheduler).load()(problem, evaluator.fidelities)
+    return found, SCHEDULERS.find(scheduler).load()(problem, case.evaluator.fidelities)
 
 
 def effort_to(curve: Sequence[tuple[float, float]], share: float) -> float:

@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.candidate import Candidate
+from niwaki.core.candidate import Candidate, Value
 from niwaki.spaces.base import Space
 from niwaki.spaces.choices import Choice, ChoiceSpace
 from niwaki.spaces.joint import DependentSpace, JointSpace
@@ -89,3 +89,19 @@ def with_precisions(
             QUANTIZATION: PrecisionSpace(architecture, precisions),
         }
     )
+
+
+def in_one_precision(space: JointSpace, architecture: Candidate, precision: str) -> Candidate:
+    """Return the joint candidate of an architecture with every layer in one precision.
+
+    Args:
+        space: Of architectures and precisions.
+        architecture: Of the part of that name.
+        precision: An option of every layer.
+    """
+
+    def answer(path: str, options: Sequence[Value]) -> Value:  # noqa: ARG001
+        part, _, inner = path.partition("/")
+        return architecture.decisions[inner] if part == ARCHITECTURE else precision
+
+    return space.decide(answer)

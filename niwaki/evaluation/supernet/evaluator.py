@@ -1,6 +1,6 @@
 """Evaluation by weight sharing: candidates are slices of one trained super-network."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -29,7 +29,14 @@ from niwaki.evaluation.supernet.training import SuperNetworkTraining, TrainingSe
 from niwaki.evaluation.values import MACS, PARAMS, WEIGHT_BYTES, counted_costs, own_costs, own_name
 from niwaki.spaces.heads import Head
 from niwaki.spaces.joint import JointSpace
-from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION, with_precisions
+from niwaki.spaces.precision import (
+    ARCHITECTURE,
+    FP32,
+    INT8,
+    QUANTIZATION,
+    in_one_precision,
+    with_precisions,
+)
 from niwaki.spaces.super_network.space import ElasticSpace, SharedLayer
 from niwaki.targets.base import Target
 from niwaki.tasks.base import TaskData
@@ -174,12 +181,7 @@ class SupernetEvaluator(DeployedEvaluator):
     def spell(self, architecture: Candidate, precision: str) -> Candidate:
         """Return the candidate of an architecture with every layer in one precision."""
         kept = precision if precision in self._precisions else self._precisions[0]
-
-        def answer(path: str, options: Sequence[Value]) -> Value:  # noqa: ARG001
-            part, _, inner = path.partition("/")
-            return architecture.decisions[inner] if part == ARCHITECTURE else kept
-
-        return self.space.decide(answer)
+        return in_one_precision(self.space, architecture, kept)
 
     def cheap(self, candidate: Candidate) -> Mapping[str, float]:
         layers = self.architectures.layer_table(candidate.part(ARCHITECTURE))

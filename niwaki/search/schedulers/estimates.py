@@ -106,11 +106,15 @@ class Estimates:
         return [at_full(self.highest(key), self.corrections) for key in self._trials]
 
     def expected(self, trials: Sequence[Trial], problem: Problem) -> Expected:
+        """Return what candidates are expected to be, as `expected_by` does for one problem."""
+        return self.expected_by([problem], trials)[0]
+
+    def expected_by(self, problems: Sequence[Problem], trials: Sequence[Trial]) -> list[Expected]:
         """Return what candidates are expected to be, from trials that were told.
 
         Args:
+            problems: Their objectives and bounds judge: that of all trials, or its goals'.
             trials: Of n candidates.
-            problem: Its objectives and bounds judge them: that of all trials, or one of its goals.
         """
         keys = [(trial.candidate.key, trial.measurement.fidelity) for trial in trials]
         values = np.array([self._raw[key] for key in keys]).reshape(-1, len(self._names))
@@ -121,6 +125,11 @@ class Estimates:
             for column, name in enumerate(self._names):
                 climbed = _climbed(values[rows, column], steps.get(name, ()))
                 values[rows, column], spreads[rows, column] = climbed
+        return [self._judged(values, spreads, problem) for problem in problems]
+
+    def _judged(
+        self, values: NDArray[np.float64], spreads: NDArray[np.float64], problem: Problem
+    ) -> Expected:
         signs = np.array([objective.sign for objective in problem.objectives])
         columns = [self._names.index(objective.name) for objective in problem.objectives]
         costs, violations = signs * values[:, columns], self._violations(values, problem)

@@ -50,7 +50,11 @@ class Promotion:
             ahead: The most that is known of the candidates that got more effort already, also if
                 that is pending.
         """
-        found = [self._contest(waiting, ahead, goal) for goal in self.problem.fronts]
+        goals = self.problem.fronts
+        expected = self.estimates.expected_by(goals, waiting)
+        before = self.estimates.expected_by(goals, ahead)
+        most = max(1, POOL // len(goals))
+        found = [_contest(*both, most) for both in zip(expected, before, strict=True)]
         contests = [contest for contest in found if len(contest.pool)]
         if not contests:
             return None
@@ -61,19 +65,6 @@ class Promotion:
             if gains.max() > 0.0:
                 return waiting[int(rows[gains.argmax()])].candidate
         return waiting[contests[len(ahead) % len(contests)].loneliest()].candidate
-
-    def _contest(
-        self, waiting: Sequence[Trial], ahead: Sequence[Trial], goal: Problem
-    ) -> "_Contest":
-        expected = self.estimates.expected(waiting, goal)
-        best = np.flatnonzero(np.isfinite(expected.costs).all(axis=1))
-        least = expected.violations[best].min(initial=np.inf)
-        best = best[expected.violations[best] == least]
-        most = max(1, POOL // len(self.problem.fronts))
-        pool = best[first_fronts(expected.costs[best], most)] if len(best) else best
-        before = self.estimates.expected(ahead, goal)
-        front = before.costs[before.violations == 0.0]
-        return _Contest(expected, best, pool, front[non_dominated(front)])
 
 
 @dataclass(frozen=True)
@@ -105,6 +96,16 @@ class _Contest:
         costs = self.expected.costs[self.pool]
         first = np.flatnonzero(non_dominated(costs))
         return int(self.pool[first[_loneliest(costs[first], self.front)]])
+
+
+def _contest(expected: Expected, before: Expected, most: int) -> _Contest:
+    """Return who may be promoted for one front, `most` and whoever is of the same rank."""
+    best = np.flatnonzero(np.isfinite(expected.costs).all(axis=1))
+    least = expected.violations[best].min(initial=np.inf)
+    best = best[expected.violations[best] == least]
+    pool = best[first_fronts(expected.costs[best], most)] if len(best) else best
+    front = before.costs[before.violations == 0.0]
+    return _Contest(expected, best, pool, front[non_dominated(front)])
 
 
 def _loneliest(costs: NDArray[np.float64], front: NDArray[np.float64]) -> int:

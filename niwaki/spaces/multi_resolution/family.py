@@ -1,6 +1,6 @@
 """Networks of several resolutions as a family."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -11,6 +11,7 @@ from niwaki.spaces.multi_resolution.build import MultiResolutionNetwork, build, 
 from niwaki.spaces.multi_resolution.settings import MultiResolutionSettings
 from niwaki.spaces.multi_resolution.space import MultiResolutionSpace
 from niwaki.spaces.super_network.family import SlicedFamily
+from niwaki.spaces.super_network.options import for_task
 from niwaki.spaces.super_network.slices import SlicedNetwork
 
 
@@ -68,8 +69,5 @@ class MultiResolutionFamily(SlicedFamily):
         return super_network(self.space, generator)
 
     def alone(self, task: str) -> "MultiResolutionFamily":
-        settings, shape = self.space.settings, self.space.shape
-        widths = settings.decoders or {}
-        kept = {name: widths[name] for name in widths if name == task}
-        own = replace(settings, decoders=kept)
-        return MultiResolutionFamily(MultiResolutionSpace(own, shape.alone(task)))
+        own = for_task(self.space.settings, task)
+        return MultiResolutionFamily(MultiResolutionSpace(own, self.space.shape.alone(task)))

@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 from niwaki.core.errors import SpaceError
 from niwaki.spaces.heads import Head, Shape
+from niwaki.spaces.super_network.options import (
+    require_tasks,
+    require_whole_numbers,
+    widths_by_name,
+)
 
 if TYPE_CHECKING:
     from niwaki.spaces.multi_resolution.family import MultiResolutionFamily
@@ -52,10 +57,6 @@ class MultiResolutionSettings:
         """Return the channels that a block of one path may have inside."""
         return tuple(round(share * self.channels[path]) for share in self.hidden)
 
-    def decoder_widths(self, task: str) -> tuple[int, ...]:
-        """Return the width options of one task's decoder."""
-        return tuple((self.decoders or {}).get(task, self.default_decoder))
-
 
 def check_settings(settings: MultiResolutionSettings, shape: Shape) -> None:
     """Check that options fit each other and the images.
@@ -75,7 +76,8 @@ def check_settings(settings: MultiResolutionSettings, shape: Shape) -> None:
         if type(given) is not int or given < 1:
             raise SpaceError(f"'space.{name}' is {given}: give a whole number from 1")
     _check_hidden(settings)
-    _check_decoders(settings, shape)
+    require_tasks(settings, [head.task for head in shape.heads])
+    require_whole_numbers(widths_by_name(settings))
     halved = 2 ** len(settings.channels)
     if shape.height % halved or shape.width % halved:
         raise SpaceError(
@@ -94,20 +96,3 @@ def _check_hidden(settings: MultiResolutionSettings) -> None:
                 f"'space.hidden' is {list(settings.hidden)}, shares of {settings.channels[path]} "
                 "channels: give numbers above 0 that make different whole numbers of channels"
             )
-
-
-def _check_decoders(settings: MultiResolutionSettings, shape: Shape) -> None:
-    tasks = [head.task for head in shape.heads]
-    for task in settings.decoders or {}:
-        if task not in tasks:
-            raise SpaceError(
-                f"'space.decoders.{task}' belongs to no task; the tasks are {', '.join(tasks)}"
-            )
-    named = {f"decoders.{task}": widths for task, widths in (settings.decoders or {}).items()}
-    for name, widths in {"default_decoder": settings.default_decoder, **named}.items():
-        if not widths or any(type(n) is not int or n < 1 for n in widths):
-            raise SpaceError(
-                f"'space.{name}' is {list(widths)}: give one or more whole numbers from 1"
-            )
-        if len(set(widths)) < len(widths):
-            raise SpaceError(f"'space.{name}' is {list(widths)}: give each option once")

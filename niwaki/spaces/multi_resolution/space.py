@@ -11,6 +11,7 @@ from niwaki.spaces.heads import Head, HeadKind, Shape
 from niwaki.spaces.multi_resolution.layout import Decoder, Layout, Stage, layers_of, path_of
 from niwaki.spaces.multi_resolution.settings import MultiResolutionSettings, check_settings
 from niwaki.spaces.super_network.layers import Layer
+from niwaki.spaces.super_network.options import as_number, as_width, decoder_widths
 from niwaki.spaces.super_network.space import ElasticSpace
 
 # When something is there: if one of some conditions holds, always if there are none; None: never.
@@ -70,7 +71,7 @@ class MultiResolutionSpace(ElasticSpace):
     def choices(self) -> ChoiceSpace:
         listed = []
         for head in self.shape.heads:
-            widths = self.settings.decoder_widths(head.task)
+            widths = decoder_widths(self.settings, head.task)
             listed.append(Choice(f"decoder.{head.task}.width", widths))
             listed += [Choice(read_path(head, p), (False, True)) for p in self._optional(head)]
         for stage in reversed(range(self.settings.n_stages)):
@@ -166,25 +167,15 @@ class MultiResolutionSpace(ElasticSpace):
             if conditions is not None
         )
 
-    @cached_property
-    def largest(self) -> Candidate:
-        """The network of all blocks and fusions that reach a head, each as wide as can be."""
-        return self.decide(lambda _, options: max(options, key=_as_number))
-
-    @cached_property
-    def smallest(self) -> Candidate:
-        """The network without blocks and fusions: the way down to a head, and its decoder."""
-        return self.decide(lambda _, options: min(options, key=_as_number))
-
     def uniform(self, ratio: float) -> Candidate:
         """Return the network of all blocks and fusions, widths the nearest to `ratio` of full."""
 
         def answer(path: str, options: Sequence[Value]) -> Value:
             if _is_switch(path):
                 return True
-            full = max(options, key=_as_number)
+            full = max(options, key=as_number)
             widths = [option for option in options if option]
-            return min(widths, key=lambda o: abs(_as_number(o) - ratio * _as_number(full)))
+            return min(widths, key=lambda o: abs(as_number(o) - ratio * as_number(full)))
 
         return self.decide(answer)
 
@@ -193,7 +184,7 @@ class MultiResolutionSpace(ElasticSpace):
         """The largest network, that of half its widths, the largest not fused, and the smallest."""
 
         def answer(path: str, options: Sequence[Value]) -> Value:
-            return False if _is_fusion(path) else max(options, key=_as_number)
+            return False if _is_fusion(path) else max(options, key=as_number)
 
         apart = self.decide(answer)
         found = {"largest": self.largest, "half": self.uniform(0.5), "apart": apart}
@@ -211,7 +202,7 @@ class MultiResolutionSpace(ElasticSpace):
                 Stage(
                     hidden=tuple(
                         tuple(
-                            _width(decided.get(block_path(stage, path, block), 0))
+                            as_width(decided.get(block_path(stage, path, block), 0))
                             for block in range(n_blocks)
                         )
                         for path in paths
@@ -227,7 +218,7 @@ class MultiResolutionSpace(ElasticSpace):
             ),
             decoders=tuple(
                 Decoder(
-                    _width(decided[f"decoder.{head.task}.width"]),
+                    as_width(decided[f"decoder.{head.task}.width"]),
                     tuple(p for p in self._optional(head) if decided[read_path(head, p)]),
                 )
                 for head in self.shape.heads
@@ -265,13 +256,3 @@ def _is_fusion(decision: str) -> bool:
 def _number(name: str) -> int:
     """Return the number of a path that a layer names, as in `from_path1`."""
     return int(name.rpartition("path")[2])
-
-
-def _as_number(value: Value) -> float:
-    assert isinstance(value, int | float)
-    return float(value)
-
-
-def _width(value: Value) -> int:
-    assert isinstance(value, int)
-    return value

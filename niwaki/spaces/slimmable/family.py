@@ -1,6 +1,6 @@
 """The slimmable space as a family of networks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -9,6 +9,7 @@ from niwaki.spaces.heads import Head, Shape
 from niwaki.spaces.slimmable.build import MultiTaskNetwork, build, super_network
 from niwaki.spaces.slimmable.space import SlimmableSettings, SlimmableSpace
 from niwaki.spaces.super_network.family import SlicedFamily
+from niwaki.spaces.super_network.options import for_task
 from niwaki.spaces.super_network.slices import SlicedNetwork
 
 
@@ -45,7 +46,5 @@ class SlimmableFamily(SlicedFamily):
         return super_network(self.space, generator)
 
     def alone(self, task: str) -> "SlimmableFamily":
-        settings, shape = self.space.settings, self.space.shape
-        widths = settings.decoders or {}
-        kept = {name: widths[name] for name in widths if name == task}
-        return SlimmableFamily(SlimmableSpace(replace(settings, decoders=kept), shape.alone(task)))
+        own = for_task(self.space.settings, task)
+        return SlimmableFamily(SlimmableSpace(own, self.space.shape.alone(task)))

@@ -12,6 +12,14 @@ from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
 from niwaki.spaces.heads import Head, Shape
 from niwaki.spaces.slimmable.layout import Decoder, Layout, Stage, layers_of
 from niwaki.spaces.super_network.layers import Layer
+from niwaki.spaces.super_network.options import (
+    as_number,
+    as_width,
+    decoder_widths,
+    require_tasks,
+    require_whole_numbers,
+    widths_by_name,
+)
 from niwaki.spaces.super_network.space import ElasticSpace
 
 if TYPE_CHECKING:
@@ -101,26 +109,14 @@ class SlimmableSpace(ElasticSpace):
         for index, stage in enumerate(self.settings.stages):
             listed += _stage_choices(f"stage{index}", stage)
         for head in self.shape.heads:
-            listed.append(Choice(f"decoder.{head.task}.width", self.decoder_widths(head.task)))
+            listed.append(
+                Choice(f"decoder.{head.task}.width", decoder_widths(self.settings, head.task))
+            )
         return ChoiceSpace(tuple(listed))
-
-    def decoder_widths(self, task: str) -> tuple[int, ...]:
-        """Return the width options of one task's decoder."""
-        return tuple((self.settings.decoders or {}).get(task, self.settings.default_decoder))
 
     @property
     def tasks(self) -> tuple[str, ...]:
         return tuple(head.task for head in self.shape.heads)
-
-    @cached_property
-    def largest(self) -> Candidate:
-        """The candidate with every depth and width at its maximum: the super-network itself."""
-        return self.decide(lambda _, options: max(options, key=_as_number))
-
-    @cached_property
-    def smallest(self) -> Candidate:
-        """The candidate with every depth and width at its minimum."""
-        return self.decide(lambda _, options: min(options, key=_as_number))
 
     @cached_property
     def seeds(self) -> Mapping[str, Candidate]:
@@ -131,10 +127,10 @@ class SlimmableSpace(ElasticSpace):
         """Return the deepest candidate with every width the option nearest to `ratio` of full."""
 
         def answer(path: str, options: Sequence[Value]) -> Value:
-            full = max(options, key=_as_number)
+            full = max(options, key=as_number)
             if path.endswith(".depth"):
                 return full
-            return min(options, key=lambda o: abs(_as_number(o) - ratio * _as_number(full)))
+            return min(options, key=lambda o: abs(as_number(o) - ratio * as_number(full)))
 
         return self.decide(answer)
 
@@ -143,20 +139,20 @@ class SlimmableSpace(ElasticSpace):
         decided = candidate.decisions
         return Layout(
             shape=self.shape,
-            stem_width=_width(decided["stem.width"]),
+            stem_width=as_width(decided["stem.width"]),
             stages=tuple(
                 Stage(
-                    width=_width(decided[f"stage{s}.width"]),
+                    width=as_width(decided[f"stage{s}.width"]),
                     hidden=tuple(
-                        _width(decided[f"stage{s}.block{b}.hidden"])
-                        for b in range(_width(decided[f"stage{s}.depth"]))
+                        as_width(decided[f"stage{s}.block{b}.hidden"])
+                        for b in range(as_width(decided[f"stage{s}.depth"]))
                     ),
                     stride=stage.stride,
                 )
                 for s, stage in enumerate(self.settings.stages)
             ),
             decoders=tuple(
-                Decoder(head.task, _width(decided[f"decoder.{head.task}.width"]))
+                Decoder(head.task, as_width(decided[f"decoder.{head.task}.width"]))
                 for head in self.shape.heads
             ),
         )
@@ -200,39 +196,17 @@ def _deeper_than(name: str, stage: StageSettings, block: int) -> tuple[Condition
     return () if always else (Condition(f"{name}.depth", deep_enough),)
 
 
-def _as_number(value: Value) -> float:
-    assert isinstance(value, int | float)
-    return float(value)
-
-
-def _width(value: Value) -> int:
-    assert isinstance(value, int)
-    return value
-
-
 def _check_settings(settings: SlimmableSettings, shape: Shape) -> None:
     if not settings.stages:
         raise SpaceError("a slimmable space needs at least one stage")
-    named = set(settings.decoders or {}) - {head.task for head in shape.heads}
-    if named:
-        raise SpaceError(
-            f"'space.decoders.{sorted(named)[0]}' belongs to no task; "
-            f"the tasks are {', '.join(head.task for head in shape.heads)}"
-        )
-    options = {"stem_widths": settings.stem_widths, "default_decoder": settings.default_decoder}
-    options |= {f"decoders.{task}": widths for task, widths in (settings.decoders or {}).items()}
+    require_tasks(settings, [head.task for head in shape.heads])
+    options = {"stem_widths": settings.stem_widths, **widths_by_name(settings)}
     for index, stage in enumerate(settings.stages):
         for name in ("widths", "hidden", "depths"):
             options[f"stages[{index}].{name}"] = getattr(stage, name)
         if stage.stride not in (1, 2):
             raise SpaceError(f"'space.stages[{index}].stride' is {stage.stride}: give 1 or 2")
-    for name, values in options.items():
-        if not values or any(type(v) is not int or v < 1 for v in values):
-            raise SpaceError(
-                f"'space.{name}' is {list(values)}: give one or more whole numbers from 1"
-            )
-        if len(set(values)) != len(values):
-            raise SpaceError(f"'space.{name}' is {list(values)}: give each option once")
+    require_whole_numbers(options)
     strides = 2 * prod(stage.stride for stage in settings.stages)
     for side in (shape.height, shape.width):
         if side % strides:

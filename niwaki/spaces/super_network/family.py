@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 
 import torch
 
-from niwaki.core.candidate import Candidate, Value
+from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
 from niwaki.spaces.joint import JointSpace
-from niwaki.spaces.precision import ARCHITECTURE, with_precisions
+from niwaki.spaces.precision import in_one_precision, with_precisions
 from niwaki.spaces.super_network.base import SuperNetwork
 from niwaki.spaces.super_network.slices import MultiTaskModule
 from niwaki.spaces.super_network.space import ElasticSpace, SharedLayer
@@ -82,9 +82,4 @@ class SlicedFamily(ABC):
 
     def spell(self, architecture: Candidate, precision: str) -> Candidate:
         """Return the joint candidate of an architecture with every layer in one precision."""
-
-        def answer(path: str, options: Sequence[Value]) -> Value:  # noqa: ARG001
-            part, _, inner = path.partition("/")
-            return architecture.decisions[inner] if part == ARCHITECTURE else precision
-
-        return self.with_precisions((precision,)).decide(answer)
+        return in_one_precision(self.with_precisions((precision,)), architecture, precision)

@@ -2,10 +2,12 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 from niwaki.core.candidate import Candidate
 from niwaki.spaces.layered import LayeredChoices, LayerRow
+from niwaki.spaces.super_network.options import as_number
 
 
 class SharedLayer(LayerRow, Protocol):
@@ -35,15 +37,15 @@ class ElasticSpace(LayeredChoices):
     def tasks(self) -> tuple[str, ...]:
         """Names of the tasks, in the order of the network's outputs."""
 
-    @property
-    @abstractmethod
+    @cached_property
     def largest(self) -> Candidate:
-        """The super-network itself; each step of training teaches it."""
+        """The super-network itself, each option its largest; each step of training teaches it."""
+        return self.decide(lambda _, options: max(options, key=as_number))
 
-    @property
-    @abstractmethod
+    @cached_property
     def smallest(self) -> Candidate:
-        """The one with the least weights; each step of training teaches it as well."""
+        """The one with the least weights, each option its smallest; taught by each step as well."""
+        return self.decide(lambda _, options: min(options, key=as_number))
 
     @property
     @abstractmethod
