@@ -3,16 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from niwaki.config.reader import SECTIONS, with_override
+from niwaki.config.reader import with_override
 from niwaki.config.settings import read_settings
-from niwaki.core.calls import misfit
-from niwaki.core.errors import ConfigError
-from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.settings import CompressionSettings
 from niwaki.study.compression import CompressionRequest
-from niwaki.targets.base import Target
 
-TARGETS = {"cpu": "onnxruntime_cpu"}
 SEARCHER = "surrogate"  # the one that needs fewest evaluations
 
 
@@ -58,23 +53,3 @@ def compression_request(
         settings=read_settings(CompressionSettings, data, ""),
         learn_from=tuple(learn_from),
     )
-
-
-def named_target(name: str) -> Target:
-    """Return the target of that name with its default settings; `cpu` is ONNX Runtime here.
-
-    Raises:
-        ConfigError: If there is none.
-    """
-    try:
-        record = SECTIONS["target"].find(TARGETS.get(name, name))
-    except ConfigError as error:
-        short = ", ".join(f"{each} for {full}" for each, full in TARGETS.items())
-        raise ConfigError(f"{error}; or {short}") from error
-    make = record.load()
-    if fault := misfit(make):
-        raise ConfigError(f"'{name}' {fault}. Give one that makes a target without arguments")
-    target = make()
-    if not isinstance(target, Target):
-        raise ConfigError(f"'{name}' gives {kind_of(target)}, which is no target")
-    return target
