@@ -176,6 +176,14 @@ def compress(
     finalists: Annotated[
         int, typer.Option(help="Models of the front that are exported and verified.")
     ] = 6,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="How an output is scored: my_own.py:f1, or output_1=my_own.py:f1."),
+    ] = None,
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(help="How an output is trained: my_own.py:focal; see --metric."),
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a setting: --set tuning.epochs=10."),
@@ -214,6 +222,8 @@ def compress(
         seed=seed,
         overrides=override or [],
         learn_from=learn_from or [],
+        metrics=metric or [],
+        losses=loss or [],
     )
     folder = runs / folder_name(name)
     console = Console(stderr=True, soft_wrap=True, highlight=False)

@@ -1,12 +1,15 @@
 """From the command line of `niwaki compress` to a request."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from niwaki.config.reader import with_override
 from niwaki.config.settings import read_settings
+from niwaki.core.errors import ConfigError
 from niwaki.evaluation.compression.settings import CompressionSettings
 from niwaki.study.compression import CompressionRequest
+from niwaki.tasks.own import Scoring
 
 SEARCHER = "surrogate"  # the one that needs fewest evaluations
 
@@ -22,6 +25,8 @@ def compression_request(
     seed: int,
     overrides: Sequence[str] = (),
     learn_from: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    losses: Sequence[str] = (),
 ) -> CompressionRequest:
     """Return the request.
 
@@ -35,6 +40,8 @@ def compression_request(
         seed: Of everything random.
         overrides: Settings of the evaluator to change: `tuning.epochs=10`; values are YAML.
         learn_from: Folders of earlier searches of the same model.
+        metrics: Of outputs: `my_metrics.py:f1`, or `output_1=my_metrics.py:f1` of one of several.
+        losses: The same, of losses.
 
     Raises:
         ConfigError: If anything is wrong.
@@ -52,4 +59,25 @@ def compression_request(
         seed=seed,
         settings=read_settings(CompressionSettings, data, ""),
         learn_from=tuple(learn_from),
+        scoring=_scoring(metrics, losses),
     )
+
+
+def _scoring(metrics: Sequence[str], losses: Sequence[str]) -> dict[str, Scoring]:
+    """Return metrics and loss by output; an empty name is that of the only one.
+
+    Raises:
+        ConfigError: If an output has two losses.
+    """
+    found: dict[str, Scoring] = {}
+    for text in metrics:
+        output, _, function = text.rpartition("=")
+        given = found.get(output, Scoring())
+        found[output] = replace(given, metrics=(*given.metrics, function))
+    for text in losses:
+        output, _, function = text.rpartition("=")
+        given = found.get(output, Scoring())
+        if given.loss:
+            raise ConfigError(f"--loss {text}: the output has '{given.loss}' already; give one")
+        found[output] = replace(given, loss=function)
+    return found

@@ -6,6 +6,8 @@ outputs become values.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from niwaki.core.errors import DataError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.given_batches import (
     Items,
@@ -31,6 +33,7 @@ from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.checks import Given
+from niwaki.tasks.own import Scoring
 from niwaki.tasks.preprocessing import AS_GIVEN
 from niwaki.tasks.python_loaders import loaders_by_split, loaders_from
 from niwaki.tasks.task import TaskKind, TaskSettings
@@ -38,6 +41,7 @@ from niwaki.tasks.task import TaskKind, TaskSettings
 _BATCH = 256
 _ORIGIN = "the loaders"
 Check: TypeAlias = Callable[[Tensor], None]
+NO_SCORING: Mapping[str, Scoring] = MappingProxyType({})
 _DECLARE = "declare the tasks in a configuration with `data: {kind: python, tasks: ...}`"
 
 
@@ -45,7 +49,14 @@ def _nothing(inputs: Tensor) -> None:
     """Check nothing."""
 
 
-def infer_data(function: str, module: nn.Module, *, seed: int, check: Check = _nothing) -> TaskData:
+def infer_data(
+    function: str,
+    module: nn.Module,
+    *,
+    seed: int,
+    check: Check = _nothing,
+    scoring: Mapping[str, Scoring] = NO_SCORING,
+) -> TaskData:
     """Return tasks and splits for a model, from what a function's loaders give.
 
     Args:
@@ -56,12 +67,15 @@ def infer_data(function: str, module: nn.Module, *, seed: int, check: Check = _n
         module: The trained model, in evaluation mode.
         seed: Of the carving.
         check: Called with two inputs, (2, ...) float32, before the model is.
+        scoring: How outputs are scored and trained, by name, in the place of what their shapes
+            tell; an empty name is that of the only output.
 
     Raises:
-        ConfigError: If the function is not found.
+        ConfigError: If the function is not found, or there is no such output.
         DataError: If what it gives does not fit the model's outputs.
     """
-    return _inferred(loaders_from(function), module, f"'{function}'", seed=seed, check=check)
+    loaders, origin = loaders_from(function), f"'{function}'"
+    return _inferred(loaders, module, origin, seed=seed, check=check, scoring=scoring)
 
 
 def infer_from(
@@ -70,13 +84,14 @@ def infer_from(
     *,
     seed: int,
     check: Check = _nothing,
+    scoring: Mapping[str, Scoring] = NO_SCORING,
 ) -> TaskData:
     """Return tasks and splits as `infer_data` does, from the loaders themselves.
 
     Raises:
         DataError: If they do not fit the model's outputs, or there are none for train.
     """
-    return _inferred(_by_split(loaders), module, _ORIGIN, seed=seed, check=check)
+    return _inferred(_by_split(loaders), module, _ORIGIN, seed=seed, check=check, scoring=scoring)
 
 
 def infer_for_part(
@@ -131,6 +146,7 @@ def _inferred(
     *,
     seed: int,
     check: Check,
+    scoring: Mapping[str, Scoring],
 ) -> TaskData:
     read = {
         split: read_split(loader, f"{origin}, split {split}") for split, loader in loaders.items()
@@ -147,6 +163,7 @@ def _inferred(
     require_targets(gathered, origin)
     named = {split: by_output(items, names) for split, items in gathered.items()}
     settings = _settings(module, named[SplitName.TRAIN], names, origin)
+    settings |= _scored(settings, scoring)
     places = {split: f"{origin}, split {split}" for split in named}
     given = {
         split: Given(_with_answers(items, module, settings, places[split]), places[split])
@@ -255,6 +272,27 @@ def _settings(
     outputs = _answers(module, items.inputs[:2], names, origin)
     _require_finite({name: outputs[name] for name in items.targets})  # others are counted later
     return {name: _task(name, outputs[name], items.targets.get(name)) for name in names}
+
+
+def _scored(
+    settings: Mapping[str, TaskSettings], scoring: Mapping[str, Scoring]
+) -> dict[str, TaskSettings]:
+    """Return the tasks of which something was said, scored and trained so.
+
+    Raises:
+        ConfigError: If there is no such output, or it is not said which of several is meant.
+    """
+    found = {}
+    for given, wanted in scoring.items():
+        name = given or (next(iter(settings)) if len(settings) == 1 else given)
+        if name not in settings:
+            what = f"'{name}' is no output" if name else "it is not said which output is scored so"
+            raise ConfigError(
+                f"{what}: the model's are {', '.join(settings)}; name one, as in "
+                f"{next(iter(settings))}=my_metrics.py:f1"
+            )
+        found[name] = replace(settings[name], metrics=wanted.metrics, loss=wanted.loss)
+    return found
 
 
 def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -> TaskSettings:

@@ -1,0 +1,34 @@
+"""What the command line of compressing gives."""
+
+import pytest
+
+from niwaki.config.compression import compression_request
+from niwaki.core.errors import ConfigError
+from niwaki.study.compression import CompressionRequest
+from niwaki.tasks.own import Scoring
+
+
+def request(metrics: list[str], losses: list[str]) -> CompressionRequest:
+    return compression_request(
+        only="",
+        latency_ms=None,
+        evaluations=0,
+        n_workers=0,
+        seed=0,
+        metrics=metrics,
+        losses=losses,
+    )
+
+
+def test_metrics_and_losses_are_of_the_only_output_or_of_one_that_is_named() -> None:
+    found = request(["m.py:f1", "mask=m.py:dice", "mask=miou"], ["mask=m.py:soft_dice"])
+    assert found.scoring == {
+        "": Scoring(("m.py:f1",)),
+        "mask": Scoring(("m.py:dice", "miou"), "m.py:soft_dice"),
+    }
+    assert request([], []).scoring == {}
+
+
+def test_an_output_has_one_loss() -> None:
+    with pytest.raises(ConfigError, match=r"has 'm\.py:a' already"):
+        request([], ["m.py:a", "m.py:b"])
