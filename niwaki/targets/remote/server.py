@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from niwaki.core.errors import NiwakiError
 from niwaki.targets.base import Effort, Feeds, Runner
+from niwaki.targets.machine import memory_bytes
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.remote.wire import (
     Digest,
@@ -19,6 +20,7 @@ from niwaki.targets.remote.wire import (
 )
 
 MOST_BYTES = 2**28  # of models and inputs that are kept for later questions
+SHARE_OF_MEMORY = 1 / 16  # at most; each worker of a search has a process here
 MOST_RUNNERS = 2
 
 DONE, MISSING, REFUSED, BROKEN = "done", "missing", "refused", "broken"
@@ -55,11 +57,12 @@ class Server:
 
     Args:
         channel: To whoever asks.
-        most_bytes: Of contents to keep between two questions.
+        most_bytes: Of contents to keep between two questions; None goes by the machine's memory.
     """
 
-    def __init__(self, channel: Channel, *, most_bytes: int = MOST_BYTES) -> None:
-        self._channel, self._most_bytes = channel, most_bytes
+    def __init__(self, channel: Channel, *, most_bytes: int | None = None) -> None:
+        self._channel = channel
+        self._most_bytes = most_bytes or min(MOST_BYTES, int(memory_bytes() * SHARE_OF_MEMORY))
         self._kept: OrderedDict[Digest, Packed] = OrderedDict()
         self._runners: OrderedDict[tuple[str, Digest], Runner] = OrderedDict()
 

@@ -93,7 +93,7 @@ def test_what_is_not_installed_there_is_named(tmp_path: Path) -> None:
     ("way", "said"),
     [
         ("popen//python=no-such-command-at-all", "there is no command 'no-such-command-at-all'"),
-        ("popen//python=echo", "what answers is not Python"),
+        ("popen//python=sh -c 'echo hello; cat > /dev/null'", "what answers is not Python"),
         ("popen//python=false", "the process there ended before it was ready"),
     ],
 )
@@ -208,7 +208,7 @@ def test_what_hangs_is_given_up(board: RemoteOnnxRuntime) -> None:
     _ = board.target_id
     stopped = process_of(board)
     os.kill(stopped, signal.SIGSTOP)
-    found = replace(board, silence_seconds=0.2).run(MODEL, image(16))
+    found = replace(board, silence_seconds=5.0).run(MODEL, image(16))
     assert found["y"].shape == (1, 8, 1, 1)
     assert process_of(board) != stopped
 
