@@ -94,7 +94,7 @@ def test_what_is_not_installed_there_is_named(tmp_path: Path) -> None:
     [
         ("popen//python=no-such-command-at-all", "there is no command 'no-such-command-at-all'"),
         ("popen//python=sh -c 'echo hello; cat > /dev/null'", "what answers is not Python"),
-        ("popen//python=false", "the process there ended before it was ready"),
+        ("popen//python=false", "the process there ended"),
     ],
 )
 def test_a_machine_that_cannot_be_reached_is_named(
@@ -146,7 +146,7 @@ def test_a_process_that_was_lost_is_started_again(
     with caplog.at_level(logging.WARNING):
         np.testing.assert_array_equal(run(image(16))["y"], before)  # the model is sent again
     assert process_of(board) != first
-    assert "ended: asking again" in caplog.text
+    assert "its process ended; again" in caplog.text
 
 
 def test_a_model_that_ends_the_process_twice_is_to_blame(
@@ -162,10 +162,27 @@ def test_a_model_that_ends_the_process_twice_is_to_blame(
     exchange: Callable[..., Any] = Connection._exchange
     _ = board.target_id
     monkeypatch.setattr(Connection, "_exchange", deadly)
-    with pytest.raises(TargetError, match="ended twice when it was asked to open") as refused:
+    with pytest.raises(TargetError, match="was asked to open this, its process ended") as refused:
         board.open(MODEL)
     assert not isinstance(refused.value, TargetLostError)
     assert asked == ["open", "open"]
+
+
+def test_a_link_that_is_lost_says_less_of_a_model_than_a_process_that_ends(
+    board: RemoteOnnxRuntime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def flapping(self: Connection, session: Any, question: Any, *rest: Any) -> Any:
+        if len(caplog.records) < 3:
+            os.kill(session.pipes.popen.pid, signal.SIGKILL)
+        return exchange(self, session, question, *rest)
+
+    exchange: Callable[..., Any] = Connection._exchange
+    _ = board.target_id
+    monkeypatch.setattr(Connection, "_exchange", flapping)
+    monkeypatch.setattr(connection, "ENDED_BY_SSH", -signal.SIGKILL)
+    with caplog.at_level(logging.WARNING):
+        board.open(MODEL)
+    assert caplog.text.count("the link or its process was lost; again") == 3
 
 
 def test_a_machine_that_does_not_come_back_is_lost(
