@@ -47,9 +47,9 @@ BETWEEN_TRIES_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-_LOST = (EOFError, OSError, execnet.RemoteError)
+_BROKEN_OFF = (EOFError, OSError, execnet.RemoteError)
 _FAILURES = (
-    *_LOST,
+    *_BROKEN_OFF,
     execnet.HostNotFound,
     AssertionError,  # execnet's, if something else answers than the Python that was asked for
 )
@@ -191,7 +191,7 @@ class Connection:
                 try:
                     with session.ended_after(silence_s):
                         return self._exchange(session, question, by_digest)
-                except _LOST as error:
+                except _BROKEN_OFF as error:
                     self._drop()
                     end = session.how_it_ended()
                     tries[end] -= 1
