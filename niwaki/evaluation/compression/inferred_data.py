@@ -147,6 +147,7 @@ def _inferred(
     require_targets(gathered, origin)
     named = {split: by_output(items, names) for split, items in gathered.items()}
     settings = _settings(module, named[SplitName.TRAIN], names, origin)
+    _require_no_yes_or_no(module, named[SplitName.TRAIN], settings, origin)
     places = {split: f"{origin}, split {split}" for split in named}
     given = {
         split: Given(_with_answers(items, module, settings, places[split]), places[split])
@@ -284,9 +285,51 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
     if target.dtype.kind == "f" and target.shape[1:] in shapes:
         kind = "regression" if output.ndim == 2 else "depth"
         return TaskSettings(kind, n_outputs=n_outputs)
+    if target.dtype.kind in "iub" and target.shape[1:] in shapes and _zeros_and_ones(target):
+        raise _yes_or_no(name)
     raise DataError(
         f"output '{name}' has shape {output.shape} and its targets {target.shape} of type "
         f"{target.dtype}, which is no task that can be told by itself: {_DECLARE}"
+    )
+
+
+def _require_no_yes_or_no(
+    module: nn.Module, items: Items, settings: Mapping[str, TaskSettings], origin: str
+) -> None:
+    """Check that no target is the answer to a yes-or-no question which an output gives logits of.
+
+    As values they are far from 0 and 1, so that no answer at all would be nearer, and to learn
+    those values would spoil them.
+
+    Raises:
+        DataError: If the signs of an output tell its targets, and its values do not.
+    """
+    asked = {
+        name: target
+        for name, target in items.targets.items()
+        if not TaskKind(settings[name].kind).has_classes and _zeros_and_ones(target)
+    }
+    if not asked:
+        return
+    answers = _answers(module, items.inputs[:_BATCH], list(settings), origin)
+    for name, target in asked.items():
+        answer = answers[name]
+        wanted = target[:_BATCH].reshape(answer.shape)
+        share = wanted.mean()
+        value_is_no_better = np.square(answer - wanted).mean() > share * (1 - share)
+        if value_is_no_better and ((answer > 0) == wanted).mean() > max(share, 1 - share):
+            raise _yes_or_no(name)
+
+
+def _zeros_and_ones(target: NDArray[Any]) -> bool:
+    return set(np.unique(target).tolist()) == {0, 1}
+
+
+def _yes_or_no(name: str) -> DataError:
+    return DataError(
+        f"output '{name}' has targets of 0 and 1 alone, as yes-or-no questions have, whose logits "
+        "are no values to be learnt: leave its targets out, and the smaller models learn to answer "
+        "as the original does"
     )
 
 

@@ -56,6 +56,45 @@ def test_what_is_no_score_is_not_taken_for_classes(kind: str) -> None:
         infer_from({"train": [torch.randn(40, 4)]}, plainly_called(Choosing()), seed=0)
 
 
+class BrightPixels(nn.Module):
+    """Answers for every pixel by a logit, or by what a sigmoid makes of it."""
+
+    def __init__(self, *, sigmoid: bool = False) -> None:
+        super().__init__()
+        self.sigmoid = sigmoid
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = 8.0 * x - 1.0
+        return torch.sigmoid(logits) if self.sigmoid else logits
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.int64, torch.bool])
+def test_targets_of_logits_of_yes_or_no_are_to_be_left_out(kind: torch.dtype) -> None:
+    x = torch.randn(40, 1, 6, 6)
+    module = plainly_called(BrightPixels())
+    with pytest.raises(DataError, match="'output' has targets of 0 and 1 alone, .*: leave its"):
+        infer_from({"train": [(x, (x > 0).to(kind))]}, module, seed=0)
+    [task] = infer_from({"train": [x]}, module, seed=0).tasks
+    assert task.kind is TaskKind.DEPTH
+
+
+def test_probabilities_of_yes_or_no_are_values() -> None:
+    x = torch.randn(40, 1, 6, 6)
+    module = plainly_called(BrightPixels(sigmoid=True))
+    [task] = infer_from({"train": [(x, (x > 0).float())]}, module, seed=0).tasks
+    assert task.kind is TaskKind.DEPTH
+
+
+def test_single_logits_have_targets_without_a_column() -> None:
+    layer = nn.Linear(3, 1, bias=False)
+    nn.init.constant_(layer.weight, 9.0)
+    x = torch.randn(40, 3)
+    wanted = (x.sum(dim=1) > 0).float()
+    module = plainly_called(nn.Sequential(layer))
+    with pytest.raises(DataError, match="leave its targets out"):
+        infer_from({"train": [(x, wanted)]}, module, seed=0)
+
+
 class Preparing(nn.Module):
     """Divides bytes by 255, as models do that take what a camera gives."""
 
