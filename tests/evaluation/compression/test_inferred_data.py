@@ -72,7 +72,7 @@ class BrightPixels(nn.Module):
 def test_targets_of_logits_of_yes_or_no_are_to_be_left_out(kind: torch.dtype) -> None:
     x = torch.randn(40, 1, 6, 6)
     module = plainly_called(BrightPixels())
-    with pytest.raises(DataError, match="'output' has targets of 0 and 1 alone, .*: leave its"):
+    with pytest.raises(DataError, match="leave its targets out"):
         infer_from({"train": [(x, (x > 0).to(kind))]}, module, seed=0)
     [task] = infer_from({"train": [x]}, module, seed=0).tasks
     assert task.kind is TaskKind.DEPTH
