@@ -271,6 +271,11 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
             "nothing can be learnt: return the scores that they are made from in its place, or "
             "leave it out of what the model returns"
         )
+    if target is not None and target.shape[1:] == output.shape[1:] and _one_hot(target):
+        raise DataError(
+            f"output '{name}' has targets that are one-hot, of shape {target.shape}: give the "
+            "numbers of the classes, as `targets.argmax(1)`, and the task is one of classes"
+        )
     if target is None:
         is_scores = output.ndim == 2 and n_outputs > 1
         target = output.argmax(axis=1) if is_scores else output
@@ -323,6 +328,11 @@ def _require_no_yes_or_no(
 
 def _zeros_and_ones(target: NDArray[Any]) -> bool:
     return set(np.unique(target).tolist()) == {0, 1}
+
+
+def _one_hot(target: NDArray[Any]) -> bool:
+    several = target.shape[1] > 1
+    return several and _zeros_and_ones(target) and bool((target.sum(axis=1) == 1).all())
 
 
 def _yes_or_no(name: str) -> DataError:

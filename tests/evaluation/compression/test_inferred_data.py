@@ -95,6 +95,19 @@ def test_single_logits_have_targets_without_a_column() -> None:
         infer_from({"train": [(x, wanted)]}, module, seed=0)
 
 
+@pytest.mark.parametrize("kind", [torch.float32, torch.int64])
+@pytest.mark.parametrize("shape", [(40, 3), (40, 3, 5, 5)])
+def test_one_hot_targets_are_to_be_numbers_of_classes(
+    shape: tuple[int, ...], kind: torch.dtype
+) -> None:
+    x = torch.randn(shape)
+    one_hot = torch.zeros(shape, dtype=kind).scatter_(1, x.argmax(1, keepdim=True), 1)
+    with pytest.raises(DataError, match=r"targets\.argmax\(1\)"):
+        infer_from({"train": [(x, one_hot)]}, plainly_called(nn.Identity()), seed=0)
+    [task] = infer_from({"train": [(x, x.argmax(1))]}, plainly_called(nn.Identity()), seed=0).tasks
+    assert task.kind.has_classes
+
+
 class Preparing(nn.Module):
     """Divides bytes by 255, as models do that take what a camera gives."""
 
