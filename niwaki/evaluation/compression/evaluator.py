@@ -358,6 +358,8 @@ class CompressedEvaluator(DeployedEvaluator):
             self._say(f"quantized without training for it: {self._unfollowed}")
 
     def _report_model(self) -> None:
+        taken = (f"{each.name} ({each.kind}) by {each.metrics[0].name}" for each in self.data.tasks)
+        self._say(f"answers are scored as {', '.join(taken)}")
         if names := self._source.computed:
             self._say(
                 f"taken as plain weights, which a norm or the like computes: {', '.join(names)}"

@@ -280,6 +280,8 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
         is_scores = output.ndim == 2 and n_outputs > 1
         target = output.argmax(axis=1) if is_scores else output
     if target.dtype.kind in "iub" and n_outputs > 1:
+        if output.ndim == target.ndim != 3 and target.shape[1] == 1:
+            target = target[:, 0]
         if (output.ndim, target.ndim) == (2, 1):
             return TaskSettings("classification", classes=n_outputs)
         if output.ndim == 3 and target.shape[1:] == output.shape[1:2]:
@@ -287,11 +289,10 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
         if output.ndim in (3, 4) and target.shape[1:] == output.shape[2:]:
             return TaskSettings("segmentation", classes=n_outputs)
     shapes = [output.shape[1:], ()] if output.shape[1:] == (1,) else [output.shape[1:]]
-    if target.dtype.kind == "f" and target.shape[1:] in shapes:
+    is_value = target.dtype.kind == "f" or _zeros_and_ones(target)
+    if is_value and target.shape[1:] in shapes:
         kind = "regression" if output.ndim == 2 else "depth"
         return TaskSettings(kind, n_outputs=n_outputs)
-    if target.dtype.kind in "iub" and target.shape[1:] in shapes and _zeros_and_ones(target):
-        raise _yes_or_no(name)
     raise DataError(
         f"output '{name}' has shape {output.shape} and its targets {target.shape} of type "
         f"{target.dtype}, which is no task that can be told by itself: {_DECLARE}"
@@ -323,7 +324,11 @@ def _require_no_yes_or_no(
         share = wanted.mean()
         value_is_no_better = np.square(answer - wanted).mean() > share * (1 - share)
         if value_is_no_better and ((answer > 0) == wanted).mean() > max(share, 1 - share):
-            raise _yes_or_no(name)
+            raise DataError(
+                f"output '{name}' has targets of 0 and 1 alone, as yes-or-no questions have, and "
+                "answers them by logits, which are no values to be learnt: let the model return "
+                "probabilities, `torch.sigmoid` of them"
+            )
 
 
 def _zeros_and_ones(target: NDArray[Any]) -> bool:
@@ -335,20 +340,12 @@ def _one_hot(target: NDArray[Any]) -> bool:
     return several and _zeros_and_ones(target) and bool((target.sum(axis=1) == 1).all())
 
 
-def _yes_or_no(name: str) -> DataError:
-    return DataError(
-        f"output '{name}' has targets of 0 and 1 alone, as yes-or-no questions have, whose logits "
-        "are no values to be learnt: leave its targets out, and the smaller models learn to answer "
-        "as the original does"
-    )
-
-
 def _shaped(given: Given, settings: Mapping[str, TaskSettings]) -> Given:
-    """Return the items with a column for targets that are single numbers."""
-    targets = {
-        name: values[:, None]
-        if settings[name].kind == "regression" and values.ndim == 1
-        else values
-        for name, values in given.arrays.targets.items()
-    }
+    """Return the items with a column for targets that are single numbers, and values as floats."""
+    targets = dict(given.arrays.targets)
+    for name, values in given.arrays.targets.items():
+        if TaskKind(settings[name].kind).has_classes:
+            continue
+        is_column = settings[name].kind == "regression" and values.ndim == 1
+        targets[name] = (values[:, None] if is_column else values).astype(np.float32)
     return Given(Arrays(given.arrays.inputs, targets), given.origin)

@@ -56,6 +56,16 @@ def test_what_is_no_score_is_not_taken_for_classes(kind: str) -> None:
         infer_from({"train": [torch.randn(40, 4)]}, plainly_called(Choosing()), seed=0)
 
 
+@pytest.mark.parametrize("shape", [(40, 3), (40, 3, 5, 5)])
+def test_labels_may_have_a_column(shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape)
+    labels = x.argmax(1, keepdim=True)
+    found = infer_from({"train": [(x, labels)]}, plainly_called(nn.Identity()), seed=0)
+    batch = next(found[SplitName.TRAIN].batches(1))
+    assert found.tasks[0].kind.has_classes
+    np.testing.assert_array_equal(batch.targets["output"], batch.inputs.argmax(1))
+
+
 class BrightPixels(nn.Module):
     """Answers for every pixel by a logit, or by what a sigmoid makes of it."""
 
@@ -68,21 +78,24 @@ class BrightPixels(nn.Module):
         return torch.sigmoid(logits) if self.sigmoid else logits
 
 
-@pytest.mark.parametrize("kind", [torch.float32, torch.int64, torch.bool])
-def test_targets_of_logits_of_yes_or_no_are_to_be_left_out(kind: torch.dtype) -> None:
+YES_OR_NO = pytest.mark.parametrize("kind", [torch.float32, torch.int64, torch.bool])
+
+
+@YES_OR_NO
+def test_logits_of_yes_or_no_are_no_values(kind: torch.dtype) -> None:
     x = torch.randn(40, 1, 6, 6)
-    module = plainly_called(BrightPixels())
-    with pytest.raises(DataError, match="leave its targets out"):
-        infer_from({"train": [(x, (x > 0).to(kind))]}, module, seed=0)
-    [task] = infer_from({"train": [x]}, module, seed=0).tasks
-    assert task.kind is TaskKind.DEPTH
+    with pytest.raises(DataError, match=r"'output' has targets of 0 and 1 alone.*sigmoid"):
+        infer_from({"train": [(x, (x > 0).to(kind))]}, plainly_called(BrightPixels()), seed=0)
 
 
-def test_probabilities_of_yes_or_no_are_values() -> None:
+@YES_OR_NO
+def test_probabilities_of_yes_or_no_are_values(kind: torch.dtype) -> None:
     x = torch.randn(40, 1, 6, 6)
     module = plainly_called(BrightPixels(sigmoid=True))
-    [task] = infer_from({"train": [(x, (x > 0).float())]}, module, seed=0).tasks
-    assert task.kind is TaskKind.DEPTH
+    found = infer_from({"train": [(x, (x > 0).to(kind))]}, module, seed=0)
+    batch = next(found[SplitName.TRAIN].batches(4))
+    assert found.tasks[0].kind is TaskKind.DEPTH
+    np.testing.assert_array_equal(batch.targets["output"], np.float32(batch.inputs > 0))
 
 
 def test_single_logits_have_targets_without_a_column() -> None:
@@ -91,7 +104,7 @@ def test_single_logits_have_targets_without_a_column() -> None:
     x = torch.randn(40, 3)
     wanted = (x.sum(dim=1) > 0).float()
     module = plainly_called(nn.Sequential(layer))
-    with pytest.raises(DataError, match="leave its targets out"):
+    with pytest.raises(DataError, match="sigmoid"):
         infer_from({"train": [(x, wanted)]}, module, seed=0)
 
 
