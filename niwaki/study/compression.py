@@ -23,7 +23,12 @@ from niwaki.core.registry import Record
 from niwaki.core.wording import kind_of, qualified_name
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
-from niwaki.evaluation.compression.inferred_data import infer_data, infer_for_part, infer_from
+from niwaki.evaluation.compression.inferred_data import (
+    NO_SCORING,
+    infer_data,
+    infer_for_part,
+    infer_from,
+)
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.search.base import Problem, Searcher
@@ -45,6 +50,7 @@ from niwaki.study.watching.observer import Observer
 from niwaki.targets.base import Target
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
+from niwaki.tasks.own import Scoring
 from niwaki.tasks.python_loaders import loaders_from
 
 OBJECTIVES = ("mean_skill", "latency_ms")
@@ -70,6 +76,8 @@ class CompressionRequest:
         seed: Of everything random.
         settings: How the model is compressed.
         learn_from: Folders of earlier searches of the same model, such as for another target.
+        scoring: Metrics and losses of one's own by output, in the place of what shapes tell; an
+            empty name is that of the only output.
 
     Raises:
         ConfigError: On a number out of its range, or an unknown name.
@@ -84,6 +92,7 @@ class CompressionRequest:
     seed: int = 0
     settings: CompressionSettings = field(default_factory=CompressionSettings)
     learn_from: tuple[str, ...] = ()
+    scoring: Mapping[str, Scoring] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_counts(self, "evaluations", "n_workers", "n_finalists", "seed")
@@ -159,7 +168,7 @@ def compress(
     source = ModelSource(reference, module, part)
     study = compression_study(
         source,
-        data_loader(source, tasks, example_inputs, seed=request.seed),
+        data_loader(source, tasks, example_inputs, seed=request.seed, scoring=request.scoring),
         target or OnnxRuntimeCpu(),
         request,
         folder=folder,
@@ -179,6 +188,7 @@ def data_loader(
     example_inputs: torch.Tensor | None,
     *,
     seed: int,
+    scoring: Mapping[str, Scoring] = NO_SCORING,
 ) -> Callable[[], TaskData]:
     """Return what loads the data; picklable if what it is made from is.
 
@@ -187,6 +197,9 @@ def data_loader(
     Raises:
         ConfigError: If there are no data.
     """
+    if scoring and (source.part or isinstance(tasks, TaskData)):
+        what = "a part answers as it does in the model" if source.part else "tasks have their own"
+        raise ConfigError(f"metrics and losses of outputs were given, but {what}: leave them out")
     if isinstance(tasks, TaskData):
         if source.part:
             raise ConfigError(
@@ -195,7 +208,7 @@ def data_loader(
             )
         return partial(_itself, tasks)
     if isinstance(tasks, str):
-        return partial(_inferred, tasks, source, seed)
+        return partial(_inferred, tasks, source, seed, dict(scoring))
     if tasks is None:
         if example_inputs is None:
             raise ConfigError(
@@ -205,7 +218,7 @@ def data_loader(
         tasks = {"train": [example_inputs]}
     if isinstance(tasks, Mapping):
         tasks = {n: list(each) if isinstance(each, Iterator) else each for n, each in tasks.items()}
-    return partial(_inferred_from, tasks, source, seed)
+    return partial(_inferred_from, tasks, source, seed, dict(scoring))
 
 
 def compression_study(
@@ -289,6 +302,7 @@ def _config(
         "objectives": list(OBJECTIVES),
         "target": type(target).__qualname__,
         "compression": plain,
+        **({"scoring": scoring} if (scoring := _plain_scoring(request)) else {}),
         "searcher": searcher,
         "scheduler": request.scheduler,
         "seed": request.seed,
@@ -297,6 +311,10 @@ def _config(
         "executor": {"n_workers": request.n_workers},
         "learn_from": list(request.learn_from) or None,
     }
+
+
+def _plain_scoring(request: CompressionRequest) -> dict[str, JSON]:
+    return {name: asdict(each) for name, each in request.scoring.items()}
 
 
 @dataclass(frozen=True)
@@ -472,15 +490,19 @@ def _itself(data: TaskData) -> TaskData:
     return data
 
 
-def _inferred(function: str, source: ModelSource, seed: int) -> TaskData:
+def _inferred(
+    function: str, source: ModelSource, seed: int, scoring: Mapping[str, Scoring]
+) -> TaskData:
     if source.part:
         loaders = {str(name): loader for name, loader in loaders_from(function).items()}
-        return _inferred_from(loaders, source, seed)
+        return _inferred_from(loaders, source, seed, scoring)
     check = source.require_own_layers
-    return infer_data(function, source.load(), seed=seed, check=check)
+    return infer_data(function, source.load(), seed=seed, check=check, scoring=scoring)
 
 
-def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -> TaskData:
+def _inferred_from(
+    loaders: Mapping[str, Any], source: ModelSource, seed: int, scoring: Mapping[str, Scoring]
+) -> TaskData:
     module, check = source.load(), source.require_own_layers
     if source.part:
         whole = source.whole()
@@ -493,7 +515,7 @@ def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -
             check=check,
             check_whole=partial(source.require_own_layers, whole=whole),
         )
-    return infer_from(loaders, module, seed=seed, check=check)
+    return infer_from(loaders, module, seed=seed, check=check, scoring=scoring)
 
 
 def _require_call(field: str, record: Record, *given: str) -> None:

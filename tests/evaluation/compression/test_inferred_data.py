@@ -14,6 +14,7 @@ from niwaki.core.errors import DataError
 from niwaki.evaluation.compression.inferred_data import infer_data, infer_from
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.tasks.base import SplitName
+from niwaki.tasks.own import Scoring
 from niwaki.tasks.task import TaskKind
 from tests.evaluation.compression.small import build, data, loaders, unlabelled
 
@@ -66,6 +67,10 @@ def test_labels_may_have_a_column(shape: tuple[int, ...]) -> None:
     np.testing.assert_array_equal(batch.targets["output"], batch.inputs.argmax(1))
 
 
+def log_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return nn.functional.binary_cross_entropy_with_logits(outputs, targets)
+
+
 class BrightPixels(nn.Module):
     """Answers for every pixel by a logit, or by what a sigmoid makes of it."""
 
@@ -86,6 +91,15 @@ def test_logits_of_yes_or_no_are_no_values(kind: torch.dtype) -> None:
     x = torch.randn(40, 1, 6, 6)
     with pytest.raises(DataError, match=r"'output' has targets of 0 and 1 alone.*sigmoid"):
         infer_from({"train": [(x, (x > 0).to(kind))]}, plainly_called(BrightPixels()), seed=0)
+
+
+def test_logits_may_have_a_loss_of_their_own() -> None:
+    x = torch.randn(40, 1, 6, 6)
+    batches = {"train": [(x, (x > 0).float())]}
+    scoring = {"": Scoring(loss=f"{__name__}:log_loss")}
+    module = plainly_called(BrightPixels())
+    [task] = infer_from(batches, module, seed=0, scoring=scoring).tasks
+    assert task.kind is TaskKind.DEPTH
 
 
 @YES_OR_NO
