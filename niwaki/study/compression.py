@@ -429,8 +429,15 @@ class Compressed:
         return (
             f"{latency_ms:.3g} ms{apart if is_unlike else ','} {faster:.1f}x faster and "
             f"{smaller:.1f}x smaller than the original in fp32 ({before['latency_ms']:.3g} ms), "
-            f"at {skill:+.3f} of mean skill ({before['mean_skill']:.3f})"
+            f"at {skill:+.3f} of mean skill ({before['mean_skill']:.3f}){self._on_test(model)}"
         )
+
+    def _on_test(self, model: FrontModel) -> str:
+        """Return what the model loses on items that nothing was chosen by, if files tell."""
+        if not self.by_files or model.final is None:
+            return ""
+        before, after = (_test_skill(each) for each in (self.original, model.final))
+        return f", of the test split {after - before:+.3f} ({before:.3f})"
 
     def _missed(self) -> str:
         if self.latency_ms is None or self.chosen is None:
@@ -443,6 +450,15 @@ class Compressed:
             f". The budget of {self.latency_ms:g} ms was not met: the fastest model found takes "
             f"{fastest:.3g} ms"
         )
+
+
+def _test_skill(measured: Measurement) -> float:
+    """Return the mean skill of an exported file on the test split."""
+    test = measured.details["test"]
+    assert isinstance(test, Mapping)
+    skill = test["mean_skill"]
+    assert isinstance(skill, float)
+    return skill
 
 
 def _alike(model: FrontModel, *, by_files: bool) -> Mapping[str, float]:

@@ -20,7 +20,7 @@ from niwaki.core.measurement import Measurement
 from niwaki.evaluation.compression.model_source import ORIGINAL_FILE, ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
-from niwaki.export.bundle import find_bundles, verify_bundle
+from niwaki.export.bundle import find_bundles, read_bundle, verify_bundle
 from niwaki.study.answers.report_page import report_data
 from niwaki.study.answers.tables import front_table
 from niwaki.study.compression import (
@@ -58,6 +58,22 @@ def test_a_model_is_compressed_exported_and_verified(tmp_path: Path) -> None:
     assert bundles
     for folder in bundles:
         verify_bundle(folder).require(str(folder))
+
+
+def test_what_is_lost_on_the_test_split_is_told_from_the_cards(tmp_path: Path) -> None:
+    request = CompressionRequest(n_finalists=2, settings=SETTINGS)
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    run = Run.read(tmp_path / "run")
+    trial = next(t for t in run.history.trials if t.candidate.key in run.history.exported)
+    final = run.history.exported[trial.candidate.key]
+    model = FrontModel(trial.number, trial.candidate, trial.measurement, final)
+    told = Compressed.of(replace(found.front, models=(model,)), run, request).summary()
+    folders = find_bundles(tmp_path / "run" / "artifacts")
+    cards = {card.candidate.key: card for card in (read_bundle(each).card for each in folders)}
+    after, before = (
+        cards[key].metrics["test"]["mean_skill"] for key in (final.key, found.original.key)
+    )
+    assert f", of the test split {after - before:+.3f} ({before:.3f})" in told
 
 
 def test_where_the_original_was_not_exported_all_are_compared_as_in_the_search(

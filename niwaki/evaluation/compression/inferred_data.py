@@ -164,6 +164,7 @@ def _inferred(
     named = {split: by_output(items, names) for split, items in gathered.items()}
     settings = _settings(module, named[SplitName.TRAIN], names, origin)
     settings |= _scored(settings, scoring)
+    _require_values(module, named[SplitName.TRAIN], settings, origin)
     places = {split: f"{origin}, split {split}" for split in named}
     given = {
         split: Given(_with_answers(items, module, settings, places[split]), places[split])
@@ -312,6 +313,8 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
         is_scores = output.ndim == 2 and n_outputs > 1
         target = output.argmax(axis=1) if is_scores else output
     if target.dtype.kind in "iub" and n_outputs > 1:
+        if output.ndim == target.ndim != 3 and target.shape[1] == 1:
+            target = target[:, 0]
         if (output.ndim, target.ndim) == (2, 1):
             return TaskSettings("classification", classes=n_outputs)
         if output.ndim == 3 and target.shape[1:] == output.shape[1:2]:
@@ -319,7 +322,8 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
         if output.ndim in (3, 4) and target.shape[1:] == output.shape[2:]:
             return TaskSettings("segmentation", classes=n_outputs)
     shapes = [output.shape[1:], ()] if output.shape[1:] == (1,) else [output.shape[1:]]
-    if target.dtype.kind == "f" and target.shape[1:] in shapes:
+    is_value = target.dtype.kind == "f" or _zeros_and_ones(target)
+    if is_value and target.shape[1:] in shapes:
         kind = "regression" if output.ndim == 2 else "depth"
         return TaskSettings(kind, n_outputs=n_outputs)
     raise DataError(
@@ -328,12 +332,61 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
     )
 
 
-def _shaped(given: Given, settings: Mapping[str, TaskSettings]) -> Given:
-    """Return the items with a column for targets that are single numbers."""
-    targets = {
-        name: values[:, None]
-        if settings[name].kind == "regression" and values.ndim == 1
-        else values
-        for name, values in given.arrays.targets.items()
+def _require_values(
+    module: nn.Module, items: Items, settings: Mapping[str, TaskSettings], origin: str
+) -> None:
+    """Check that no target that would be learnt as values is the answer to a choice.
+
+    Classes may be given one-hot. Answers to yes-or-no questions are far from the logits of an
+    output that knows them, so that no answer at all would be nearer, and to learn them as values
+    would spoil it. With a loss of its own, a task may be anything.
+
+    Raises:
+        DataError: If one is.
+    """
+    chosen = {
+        name: target
+        for name, target in items.targets.items()
+        if not TaskKind(settings[name].kind).has_classes
+        and not settings[name].loss
+        and _zeros_and_ones(target)
     }
+    if not chosen:
+        return
+    answers = _answers(module, items.inputs[:_BATCH], list(settings), origin)
+    for name, target in chosen.items():
+        if _one_hot(target):
+            raise DataError(
+                f"output '{name}' has targets that are one-hot, of shape {target.shape}: give the "
+                "numbers of the classes, as `targets.argmax(1)`, and the task is one of classes"
+            )
+        answer = answers[name]
+        wanted = target[:_BATCH].reshape(answer.shape)
+        share = wanted.mean()
+        value_is_no_better = np.square(answer - wanted).mean() > share * (1 - share)
+        if value_is_no_better and ((answer > 0) == wanted).mean() > max(share, 1 - share):
+            raise DataError(
+                f"output '{name}' has targets of 0 and 1 alone, as yes-or-no questions have, and "
+                "answers them by logits, which are no values to be learnt: give a loss and a "
+                "metric for them, as `--loss my_own.py:bce --metric my_own.py:accuracy`, or let "
+                "the model return probabilities, `torch.sigmoid` of them"
+            )
+
+
+def _zeros_and_ones(target: NDArray[Any]) -> bool:
+    return set(np.unique(target).tolist()) == {0, 1}
+
+
+def _one_hot(target: NDArray[Any]) -> bool:
+    return target.ndim > 1 and target.shape[1] > 1 and bool((target.sum(axis=1) == 1).all())
+
+
+def _shaped(given: Given, settings: Mapping[str, TaskSettings]) -> Given:
+    """Return the items with a column for targets that are single numbers, and values as floats."""
+    targets = dict(given.arrays.targets)
+    for name, values in given.arrays.targets.items():
+        if TaskKind(settings[name].kind).has_classes:
+            continue
+        is_column = settings[name].kind == "regression" and values.ndim == 1
+        targets[name] = (values[:, None] if is_column else values).astype(np.float32)
     return Given(Arrays(given.arrays.inputs, targets), given.origin)
