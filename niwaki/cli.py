@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Annotated, Any
@@ -83,8 +83,20 @@ def _version(
 
 
 @contextmanager
+def _among_users_code() -> Iterator[None]:
+    """Send what the user's code prints to standard error: standard output is the answer's alone.
+
+    Whoever reads the answer may be a program, or may have stopped to listen, as `head` does.
+    """
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
 def _interruptible() -> Iterator[None]:
     """Say what Ctrl-C means for a study, and exit; afterwards, be where the command began.
+
+    What the study's code prints goes to standard error.
 
     Raises:
         ConfigError: If the working directory was deleted.
@@ -96,7 +108,8 @@ def _interruptible() -> Iterator[None]:
     except FileNotFoundError as error:
         raise ConfigError("the working directory was deleted: go to another one") from error
     try:
-        yield
+        with _among_users_code():
+            yield
     except KeyboardInterrupt:
         sys.stderr.write("stopped; nothing is lost, and the same command continues\n")
         raise typer.Exit(INTERRUPTED) from None
@@ -428,9 +441,10 @@ def predict(
 
     require_level(level)
     places, written = read_candidates(candidate, batch)
-    predictor = load_predictor(run, names=value or ())
-    candidates = predictor.spelled(written, places=places)
-    prediction = predictor.predict_spelled(candidates)
+    with _among_users_code():
+        predictor = load_predictor(run, names=value or ())
+        candidates = predictor.spelled(written, places=places)
+        prediction = predictor.predict_spelled(candidates)
     if as_json:
         answer = predictions_json(predictor, candidates, prediction, level=level)
         _print_json(answer, compact=batch is not None)
@@ -446,7 +460,8 @@ def check_grammar(
     """Explain what is wrong with a grammar, by line."""
     from niwaki.spaces.grammar.report import check_report
 
-    report = check_report(file)
+    with _among_users_code():
+        report = check_report(file)
     if as_json:
         _print_json(report.to_json())
     else:

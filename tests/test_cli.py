@@ -286,6 +286,29 @@ def test_a_run_is_found_again_where_users_code_changes_the_working_directory(
     assert not any((tmp_path / "elsewhere").iterdir())
 
 
+def test_what_users_code_prints_is_no_part_of_the_answer(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "talkative.py").write_text(
+        "from tests.study.formulas import FormulaEvaluator\n"
+        "class Talkative(FormulaEvaluator):\n"
+        "    def cheap(self, candidate):\n"
+        "        print('counting')\n"
+        "        return super().cheap(candidate)\n"
+        "    def evaluate(self, candidate, *, fidelity, seed):\n"
+        "        print('training')\n"
+        "        return super().evaluate(candidate, fidelity=fidelity, seed=seed)\n"
+        "def create(settings: None, ingredients):\n"
+        "    return Talkative()\n"
+    )
+    write_config(tmp_path / "own.yaml", FORMULAS, evaluator={"kind": "talkative.py:create"})
+    done = call("search", "own.yaml", "--json")
+    assert done.json["models"]
+    assert "training" in done.err
+    (tmp_path / "c.json").write_text(json.dumps(done.json["models"][0]["candidate"]))
+    predicted = call("predict", done.json["run"], "--candidate", "c.json", "--json")
+    assert predicted.json
+    assert "counting" in predicted.err
+
+
 def test_a_working_directory_that_was_deleted_is_told(call: Call, tmp_path: Path) -> None:
     config = write_config(tmp_path / "formulas.yaml", FORMULAS)
     (tmp_path / "gone").mkdir()
