@@ -281,6 +281,31 @@ def front(
 
 
 @app.command()
+def trials(
+    run: RunPath,
+    goal: Goal = "",
+    as_json: Json = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print comma-separated values, with all decisions.")
+    ] = False,
+) -> None:
+    """Show every evaluation: what was decided, and what came of it."""
+    from niwaki.core.errors import ConfigError
+    from niwaki.study.answers.trials import trials_csv, trials_json, trials_text
+    from niwaki.study.results.run import Run
+
+    if as_json and as_csv:
+        raise ConfigError("give either --json or --csv")
+    found = Run.read(run, goal=goal)
+    if as_json:
+        _print_json(trials_json(found))
+    elif as_csv:
+        _print_csv(trials_csv(found))
+    else:
+        _print(trials_text(found))
+
+
+@app.command()
 def export(
     run: RunPath,
     to: Annotated[Path, typer.Option(help="Folder for the models; created if need be.")],

@@ -38,7 +38,7 @@ from tests.study.executors.own_plugin import write_plugin
 
 COMMANDS = [
     *("search", "compress", "status", "front", "export", "verify", "report", "predict", "bench"),
-    *("list", "schema", "doctor", "grammar", "compare"),
+    *("list", "schema", "doctor", "grammar", "compare", "trials"),
 ]
 Call = Callable[..., Done]
 RUN_ERROR = ("RunFolderError", 8)
@@ -225,7 +225,7 @@ def test_an_older_schema_is_refused(call: Call, formulas: Path) -> None:
         assert "schema 0" in message
 
 
-@pytest.mark.parametrize("command", ["status", "front", "report"])
+@pytest.mark.parametrize("command", ["status", "front", "report", "trials"])
 def test_a_missing_run_is_an_error(call: Call, command: str) -> None:
     message = refused(call(command, "runs/nothing", "--json"), "RunFolderError", 8)
     assert "there is no run at 'runs/nothing'" in message
@@ -363,6 +363,15 @@ def test_without_finalists_no_command_to_export_is_told(call: Call, formulas: Pa
     done = call("search", str(formulas.parents[1] / "formulas.yaml"))
     assert done.code == 0 and "report: runs/formulas/report.html" in done.out
     assert "export:" not in done.out
+
+
+def test_trials_are_printed_three_ways(call: Call, formulas: Path) -> None:
+    found = call("trials", str(formulas), "--json").json["trials"]
+    assert len(found) == count(formulas, "told") + 1
+    lines = call("trials", str(formulas), "--csv").out.splitlines()
+    assert lines[0].startswith("number,key,status,fidelity,gain,price,weight,x0,x1")
+    assert len(lines) == len(call("trials", str(formulas)).out.splitlines()) == len(found) + 1
+    assert refused(call("trials", str(formulas), "--csv", "--json"), "ConfigError", 2)
 
 
 def test_an_empty_front_cannot_be_exported(call: Call, tmp_path: Path) -> None:
@@ -771,7 +780,7 @@ def test_a_report_is_written_for_one_goal(goals: str, call: Call) -> None:
     assert {keys[row] for row in data["models"]["front"]} == {model["key"] for model in own}
 
 
-@pytest.mark.parametrize("command", ["front", "report", "export"])
+@pytest.mark.parametrize("command", ["front", "report", "export", "trials"])
 def test_a_goal_that_a_run_has_not_is_told(goals: str, call: Call, command: str) -> None:
     options = ["--goal", "ligth", "--json", *(["--to", "out"] if command == "export" else [])]
     message = refused(call(command, goals, *options), "ConfigError", 2)
