@@ -452,6 +452,13 @@ def predict(
         list[str] | None,
         typer.Option(help="Value to predict; objectives and what constraints are on if not given."),
     ] = None,
+    predictor: Annotated[
+        str,
+        typer.Option(
+            help="What learns: one of `niwaki list predictors`, or my_file.py:Mine; the standard "
+            "one if not given."
+        ),
+    ] = "",
     level: Annotated[float, typer.Option(help="Share of the truth in the interval.")] = 0.9,
     as_json: Json = False,
 ) -> None:
@@ -467,14 +474,14 @@ def predict(
     require_level(level)
     places, written = read_candidates(candidate, batch)
     with _among_users_code():
-        predictor = load_predictor(run, names=value or ())
-        candidates = predictor.spelled(written, places=places)
-        prediction = predictor.predict_spelled(candidates)
+        fitted = load_predictor(run, names=value or (), predictor=predictor or None)
+        candidates = fitted.spelled(written, places=places)
+        prediction = fitted.predict_spelled(candidates)
     if as_json:
-        answer = predictions_json(predictor, candidates, prediction, level=level)
+        answer = predictions_json(fitted, candidates, prediction, level=level)
         _print_json(answer, compact=batch is not None)
     else:
-        _print(predictions_text(predictor, candidates, prediction, level=level))
+        _print(predictions_text(fitted, candidates, prediction, level=level))
 
 
 @grammar.command(name="check")
