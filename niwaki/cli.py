@@ -489,11 +489,11 @@ def check_grammar(
     file: Annotated[Path, typer.Argument(help="A grammar, as text or YAML.")],
     as_json: Json = False,
 ) -> None:
-    """Explain what is wrong with a grammar, by line."""
-    from niwaki.spaces.grammar.report import check_report
+    """Explain what is wrong with a grammar, by line, and with modules of your own."""
+    from niwaki.spaces.einspace.trial_builds import full_report
 
     with _among_users_code():
-        report = check_report(file)
+        report = full_report(file)
     if as_json:
         _print_json(report.to_json())
     else:

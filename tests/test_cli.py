@@ -921,6 +921,17 @@ def test_a_grammar_is_checked_by_line(call: Call) -> None:
     assert "error" in done.out
 
 
+def test_modules_of_a_grammar_are_checked_with_it(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\ndef norm(given):\n    return nn.BatchNorm2d(given[0])\n"
+    )
+    text = "start Net\ninput (3, 8, 8)\nterminal norm [identity] builds mine.py\nNet -> norm\n"
+    (tmp_path / "own.grammar").write_text(text)
+    done = call("grammar", "check", "own.grammar")
+    assert done.code == 3
+    assert "own.grammar:3: error [module]" in done.out
+
+
 def test_a_model_of_ones_own_is_compressed(call: Call) -> None:
     small = "tests.evaluation.compression.small"
     settings = ["pruning.price=macs", "pruning.shares=[0.5]", "tuning.epochs=1"]
