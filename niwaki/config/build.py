@@ -10,6 +10,7 @@ from niwaki.config.reader import (
     SECTIONS,
     GoalConfig,
     ObjectiveConfig,
+    Overrides,
     StudyConfig,
     read_config,
 )
@@ -53,20 +54,28 @@ NONE: Mapping[str, object] = {}
 
 
 def study_from_config(
-    path: Path | str, *, runs: Path | str = "runs", observer: Observer | None = None
+    path: Path | str,
+    *,
+    runs: Path | str = "runs",
+    name: str = "",
+    overrides: Overrides | str = (),
+    observer: Observer | None = None,
 ) -> Study:
     """Return the study that a configuration file describes; `run` starts or continues it.
 
     Args:
         path: The YAML file.
         runs: Folder of run folders.
+        name: Of the run; that in the file, or the file's own, if empty.
+        overrides: Settings to change, `{"seed": 1, "searcher.kind": "nsga2"}`; or as text, as on
+            the command line.
         observer: Watches.
 
     Raises:
         ConfigError: If anything in the file is wrong.
     """
     runs = Path(runs).absolute()  # the user's code may change the working directory
-    config = read_config(path)
+    config = read_config(path, name=name, overrides=overrides)
     return build_study(config, runs / config.name, observer=observer)
 
 
