@@ -81,5 +81,5 @@ def test_settings_are_changed_from_python(tmp_path: Path) -> None:
     assert read_config(path, overrides="seed=3").seed == 3
     with pytest.raises(ConfigError, match="unknown key 'sed'; did you mean 'seed'"):
         study_from_config(path, overrides={"sed": 1})
-    with pytest.raises(ConfigError, match="'constraints' holds .*, not settings"):
+    with pytest.raises(ConfigError, match=r"'constraints' holds .*, not settings"):
         read_config(path, overrides={"constraints.deep": 3})
