@@ -15,7 +15,7 @@ from niwaki.config.reader import (
     read_config,
 )
 from niwaki.core.blame import raised_by
-from niwaki.core.calls import misfit
+from niwaki.core.calls import misfit, unwritten
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import cannot_write
@@ -199,7 +199,7 @@ def checked_factory(
     """Return the factory of a plug-in that takes arguments such as these.
 
     Raises:
-        ConfigError: If it takes others, or is a class of something else.
+        ConfigError: If it takes others, or is a class of something else, or an abstract one.
     """
     make = SECTIONS[section].find(kind).load()
     wanted = PRODUCTS[section]
@@ -207,6 +207,11 @@ def checked_factory(
         raise ConfigError(
             f"'{section}.kind' is '{kind}', a class of something else: it must be a "
             f"{wanted.__module__}.{wanted.__qualname__}, or a function that makes one"
+        )
+    if missing := ", ".join(f"`{name}`" for name in sorted(unwritten(make))):
+        raise ConfigError(
+            f"'{section}.kind' is '{kind}', a class without {missing}: write what is missing, as "
+            f"{wanted.__module__}.{wanted.__qualname__} describes it"
         )
     if fault := misfit(make, CALLS[section][: len(arguments)], named):
         raise ConfigError(f"'{section}.kind' is '{kind}', which {fault}. Give it these parameters")

@@ -7,7 +7,7 @@ from pathlib import Path
 from niwaki.config.build import build_evaluator
 from niwaki.config.reader import parse_config
 from niwaki.core.blame import raised_by
-from niwaki.core.calls import misfit
+from niwaki.core.calls import misfit, unwritten
 from niwaki.core.errors import ConfigError, RunFolderError
 from niwaki.core.wording import kind_of
 from niwaki.predictors.base import Predictor
@@ -56,6 +56,8 @@ def load_predictor(
 def _named(name: str) -> Predictor:
     """Return a predictor by its name, with its default settings."""
     make = PREDICTORS.find(name).load()
+    if missing := ", ".join(f"`{name}`" for name in sorted(unwritten(make))):
+        raise ConfigError(f"the predictor '{name}' is a class without {missing}: write these")
     if fault := misfit(make, ("settings",)):
         raise ConfigError(f"the predictor '{name}' {fault}. Give it these parameters")
     with raised_by(f"the predictor '{name}'"):

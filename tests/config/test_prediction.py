@@ -138,6 +138,7 @@ def test_a_predictor_is_chosen_by_its_name(squares: Path) -> None:
     [
         ("rigde", ConfigError, "did you mean 'ridge'"),
         (f"{__name__}:TABLE", ConfigError, "is a dict, but a class or a function is needed"),
+        ("niwaki.predictors.base:Predictor", ConfigError, "without `fit`, `predict`, `restore`"),
         ("builtins:str", ConfigError, "is a str: it must be a niwaki.predictors.base.Predictor"),
         (f"{__name__}:Bare", DataError, r"'Bare' gave array.* of shape \(\d+, 2\)"),
         (f"{__name__}:Sure", DataError, "'Sure' gave Prediction.* std from 0 on"),
