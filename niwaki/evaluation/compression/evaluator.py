@@ -59,6 +59,7 @@ SENSITIVE_FILE = "sensitive.json"
 TUNED = "tuned"
 PLANS = "plans"
 _MIB = 2**20
+_N_PROVEN = 32  # inputs on which what was read of a file has to answer as the file does
 _LEAST_FIDELITY = 0.1
 
 
@@ -101,6 +102,8 @@ class CompressedEvaluator(DeployedEvaluator):
         module = self._source.load()
         data = self._load_data()
         self._source.require_own_layers(example_of(data))
+        if not self._source.part:
+            self._source.require_answers_of_file(example_of(data, _N_PROVEN))
         data = in_order_of_outputs(data, module)
         return Original(module, data, Deployment(data, self._target, self._settings.deployment))
 
@@ -358,6 +361,8 @@ class CompressedEvaluator(DeployedEvaluator):
             self._say(f"quantized without training for it: {self._unfollowed}")
 
     def _report_model(self) -> None:
+        if self._source.remark:
+            self._say(self._source.remark)
         if names := self._source.computed:
             self._say(
                 f"taken as plain weights, which a norm or the like computes: {', '.join(names)}"
@@ -479,7 +484,9 @@ def create(settings: CompressionSettings, ingredients: Ingredients) -> Compresse
         TargetError: If the target does not run one of the precisions.
     """
     if not settings.model:
-        raise ConfigError("evaluator 'compressed' needs `evaluator.model`: my_model.py:build")
+        raise ConfigError(
+            "evaluator 'compressed' needs `evaluator.model`: my_model.py:build, or my_model.onnx"
+        )
     ingredients.tell_unread("compressed", "space")
     load_data, target = ingredients.data_and_target("compressed")
     require_precisions(ingredients.precisions, target)
