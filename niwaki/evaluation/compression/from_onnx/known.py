@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 
 from niwaki.core.errors import ConfigError, TargetError
 from niwaki.evaluation.compression.from_onnx.file import (
@@ -101,10 +102,11 @@ def known_of(file: OnnxFile) -> Known:
     model = in_single_precision(file.given)
     of_input = _computed_from([file.input_name], model.graph, but=_SHAPE_ONLY)
     if file.fixed_batch is not None:
-        values = _run(model, file, file.fixed_batch)
+        values = _Watched(model, file).run(file.fixed_batch)
         OpenedBatch(model.graph, values, of_input, file.fixed_batch).open(file.input_name)
+    watched = _Watched(model, file)
     try:
-        first, second = (_run(model, file, batch) for batch in BATCHES)
+        first, second = (watched.run(batch) for batch in BATCHES)
     except ConfigError as error:
         raise ConfigError(f"{error}. {batch_remedy(file)}") from error
     weights = [t.name for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
@@ -119,12 +121,14 @@ def known_of(file: OnnxFile) -> Known:
 
 def batch_remedy(file: OnnxFile) -> str:
     """Return what to do if a file does not take any batch."""
-    if file.fixed_batch is None:
-        return "Export it so that each item is answered by itself, whatever the batch"
+    fault = (
+        "Its batch may be said to be open, but sizes inside go by one"
+        if file.fixed_batch is None
+        else f"Its batch is fixed at {file.fixed_batch}, and it cannot be made to follow the data"
+    )
     return (
-        f"Its batch is fixed at {file.fixed_batch}, and it cannot be made to follow the data: "
-        "export it with an open one, torch.onnx.export(model, (inputs,), path, dynamo=True, "
-        "dynamic_shapes=({0: torch.export.Dim('batch')},))"
+        f"{fault}: export it with an open batch, torch.onnx.export(model, (inputs,), path, "
+        "dynamo=True, dynamic_shapes=({0: torch.export.Dim('batch')},))"
     )
 
 
@@ -146,22 +150,43 @@ def _reads(node: onnx.NodeProto) -> set[str]:
     return {name for name in (*node.input, *inner) if name}
 
 
-def _run(model: onnx.ModelProto, file: OnnxFile, batch: int) -> dict[str, NDArray[Any]]:
-    """Return all values of a model, weights included, for some inputs of its type."""
-    watched = onnx.ModelProto()
-    watched.CopyFrom(model)
-    known = {info.name for info in watched.graph.output}
-    for node in model.graph.node:
-        names = [name for name in node.output if name and name not in known]
-        watched.graph.output.extend(onnx.helper.make_empty_tensor_value_info(n) for n in names)
-    shape = (batch, *file.item_shape)
-    inputs = np.random.default_rng(0).random(shape, np.float32)  # of tokens, zeros
-    kind = np.float32 if file.input_type.kind == "f" else file.input_type
-    feeds = {file.input_name: inputs.astype(kind)}
-    settings = SessionSettings(optimisation=Optimisation.NONE)
-    try:
-        found = run_session(open_session(watched, settings), feeds)
-    except TargetError as error:
-        raise ConfigError(f"'{file.typed}' cannot be run on {shape} inputs: {error}") from error
-    weights = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
-    return {**weights, **feeds, **dict(found)}
+class _Watched:
+    """A model of which all values are outputs.
+
+    Raises:
+        ConfigError: If the runtime cannot load it.
+    """
+
+    def __init__(self, model: onnx.ModelProto, file: OnnxFile) -> None:
+        watched = onnx.ModelProto()
+        watched.CopyFrom(model)
+        known = {info.name for info in watched.graph.output}
+        names = [name for node in model.graph.node for name in node.output if name not in known]
+        named = [onnx.helper.make_empty_tensor_value_info(name) for name in names if name]
+        watched.graph.output.extend(named)
+        self._file = file
+        self._weights = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
+        try:
+            settings = SessionSettings(optimisation=Optimisation.NONE)
+            self._session = open_session(watched, settings)
+        except TargetError as error:
+            raise ConfigError(f"'{file.typed}': {error}") from error
+
+    def run(self, batch: int) -> dict[str, NDArray[Any]]:
+        """Return all values, weights included, for some inputs of the file's type.
+
+        Raises:
+            ConfigError: If the model does not run on so many.
+        """
+        file = self._file
+        shape = (batch, *file.item_shape)
+        inputs = np.random.default_rng(0).random(shape, np.float32)  # of tokens, zeros
+        kind = np.float32 if file.input_type.kind == "f" else file.input_type
+        feeds = {file.input_name: inputs.astype(kind)}
+        try:
+            found = run_session(self._session, feeds)
+        except TargetError as error:
+            raise ConfigError(
+                f"'{file.typed}' fails on inputs of shape {shape}: {error}"
+            ) from error
+        return {**self._weights, **feeds, **dict(found)}

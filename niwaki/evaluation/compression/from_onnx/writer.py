@@ -33,15 +33,22 @@ class ModuleWriter:
         self._leaves: set[str] = set()
         self._shared: dict[object, str] = {}
         self._attributes: dict[str, str] = {}
+        self._once: dict[object, fx.Node] = {}
         given = self.graph.placeholder("inputs")
         self._given = given
         self.values[input_name] = (
             self.graph.call_method("long", (given,)) if takes_integers else given
         )
 
+    def once(self, what: object, call: Callable[[], fx.Node]) -> fx.Node:
+        """Make a call for the first who asks for this; return it to all."""
+        if what not in self._once:
+            self._once[what] = call()
+        return self._once[what]
+
     def batch_size(self) -> fx.Node:
         """Return the number of items."""
-        return self.graph.call_method("size", (self._given, 0))
+        return self.once("batch", lambda: self.graph.call_method("size", (self._given, 0)))
 
     def module(
         self, make: Callable[[], nn.Module], node: onnx.NodeProto, weight: str, shared: object

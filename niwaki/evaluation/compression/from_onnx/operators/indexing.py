@@ -14,29 +14,61 @@ _END = 2**31 - 1
 
 @operator_named("Slice")
 def read_slice(call: Call) -> fx.Node:
-    """Read a range of positions of some axes."""
+    """Read a range of positions of some axes; one of several equal parts, as such a part."""
+    changed, cuts = _cuts(call)
+    if not cuts:
+        return call.data()
+    if (part := _part_of_chunks(call, changed, cuts)) is not None:
+        return part
+    parts = [slice(None)] * (max(cuts) + 1)
+    inputs = call.data()
+    for axis, (start, end, step) in cuts.items():
+        if step < 0:
+            inputs, (start, end, step) = _turned(call, inputs, axis, (start, end, step))
+        parts[axis] = slice(start, None if end >= _END else end, step)
+    return call.function(operator.getitem, inputs, tuple(parts))
+
+
+def _cuts(call: Call) -> tuple[list[int], dict[int, tuple[int, int, int]]]:
+    """Return the axes that change their size, and the start, end and step of each that is cut."""
     before, after = call.shape(), call.result_shape()
     changed = [i for i, (b, a) in enumerate(zip(before, after, strict=True)) if b != a]
     steps = call.integers("steps", 4) or []
     if not changed and all(step == 1 for step in steps):
-        return call.data()
+        return [], {}
     starts, ends = call.integers("starts", 1), call.integers("ends", 2)
     assert starts is not None and ends is not None
     axes = call.integers("axes", 3) or list(range(len(starts)))
-    steps = steps or [1] * len(starts)
-    parts = [slice(None)] * call.rank()
-    inputs = call.data()
-    for axis, start, end, step in zip(axes, starts, ends, steps, strict=True):
-        place = axis % call.rank()
-        if place not in changed and step == 1:
-            continue
-        if step < 0:
-            inputs, (start, end, step) = _turned(call, inputs, place, (start, end, step))
-        parts[place] = slice(start, None if end >= _END else end, step)
-    if all(part == slice(None) for part in parts):
-        return inputs
-    last = max(i for i, part in enumerate(parts) if part != slice(None))
-    return call.function(operator.getitem, inputs, tuple(parts[: last + 1]))
+    found = zip(axes, starts, ends, steps or [1] * len(starts), strict=True)
+    cuts = {axis % call.rank(): (start, end, step) for axis, start, end, step in found}
+    return changed, {axis: c for axis, c in cuts.items() if axis in changed or c[2] != 1}
+
+
+def _part_of_chunks(
+    call: Call, changed: list[int], cuts: dict[int, tuple[int, int, int]]
+) -> fx.Node | None:
+    """Return a range as a part of all that is cut into as many equal ones, as torch.chunk does."""
+    source = call.node.input[0]
+    if len(cuts) != 1 or changed != list(cuts):
+        return None
+    (axis,) = changed
+    size, length = call.shape()[axis][0], call.result_shape()[axis][0]
+    starts: set[int] = set()
+    for node in call.known.graph.node:
+        if node.op_type == "Slice" and node.input[0] == source:
+            other = Call(node, call.known, call.writer)
+            also, ranges = _cuts(other)
+            if also == changed and list(ranges) == changed and ranges[axis][2] == 1:
+                chosen = range(size)[slice(*ranges[axis])]
+                starts.update(chosen[:1] if len(chosen) == length else ())
+    if not length or starts != set(range(0, size, length)) or size % length:
+        return None
+    n_parts = size // length
+    chunks = call.writer.once(
+        (source, axis, n_parts), lambda: call.function(torch.chunk, call.data(), n_parts, axis)
+    )
+    first = range(size)[slice(*cuts[axis])][0]
+    return call.function(operator.getitem, chunks, first // length)
 
 
 def _turned(
