@@ -44,7 +44,7 @@ def test_a_file_is_pruned_tuned_quantized_and_verified(file: str) -> None:
     smallest = min(t.measurement.values["params"] for t in trials)
     assert smallest < 0.7 * found.original.values["params"]
     written = Run.read(Path("run")).folder.read_config()
-    assert written["subject"]["model"] == "my_model.onnx"
+    assert "'model': 'my_model.onnx'" in str(written["subject"])
     bundles = find_bundles(Path("run/artifacts"))
     assert bundles
     for folder in bundles:

@@ -14,13 +14,16 @@ from torch import fx, nn
 
 _WEIGHT = re.compile(r"(?P<owner>[A-Za-z_]\w*(\.\w+)*)\.(?P<name>[A-Za-z_]\w*)")
 _CONSTANTS = "constants"
+_SCOPES = "namespace"  # what torch's exporter calls them in a node's metadata
+_LAYERS = frozenset({"Linear", "LSTM", "GRU", "RNN"})  # of torch, with one product or recurrence
 
 
 class ModuleWriter:
     """A graph of torch calls in the making.
 
     Layers are called as they were in torch wherever the file tells: after their weight,
-    `encoder.0.weight`, or after the scopes in the node's name, `/encoder/encoder.0/Conv`.
+    `encoder.0.weight`, or after the scopes that exporters note, such as in a node's name,
+    `/encoder/encoder.0/Conv`.
 
     Args:
         input_name: Of the one input.
@@ -93,6 +96,7 @@ class ModuleWriter:
         self.graph.output(answer)
         module = fx.GraphModule(self.root, self.graph, "OnnxModel")
         module.graph.eliminate_dead_code()
+        module.delete_all_unused_submodules()
         module.graph.lint()
         module.recompile()
         module.eval()
@@ -121,7 +125,18 @@ class ModuleWriter:
 
 
 def path_of(node: onnx.NodeProto) -> str:
-    """Return a path for what a node computes, by the scopes in its name."""
+    """Return a path for what a node computes, by the scopes that the file has kept of torch."""
+    noted = {each.key: each.value for each in node.metadata_props}.get(_SCOPES, "")
+    scopes = [scope.partition(": ") for scope in noted.split("/") if scope]
+    if len(scopes) > 1 and scopes[-2][0]:
+        (outer, _, kind), (inner, *_) = scopes[-2:]
+        is_layer = kind.rpartition(".")[2] in _LAYERS
+        return ".".join(map(_plain, outer.split("."))) + ("" if is_layer else f".{_plain(inner)}")
+    return _path_by_name(node)
+
+
+def _path_by_name(node: onnx.NodeProto) -> str:
+    """Return a path by a name such as `/encoder/encoder.0/Conv`."""
     scopes = [scope for scope in node.name.split("/") if scope]
     if len(scopes) > 1 and scopes[-1].startswith(node.op_type):
         scopes.pop()

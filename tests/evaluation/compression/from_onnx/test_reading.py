@@ -91,7 +91,11 @@ def test_what_torch_exports_is_read(name: str, batch: str, how: str, tmp_path: P
         torch.onnx.export(model, (example,), path, dynamo=how == "dynamo", **any_batch)
     file = OnnxFile.load(str(path))
     inputs = np.concatenate([CASES[name][1].numpy()] * 2).astype(np.float32)
-    require_same_answers(read_module(file), file, inputs[:3])
+    read = read_module(file)
+    require_same_answers(read, file, inputs[:3])
+    kinds = (nn.Linear, nn.Conv2d, nn.ConvTranspose2d, nn.Embedding)
+    layers = {path for path, each in model.named_modules() if isinstance(each, kinds)}
+    assert layers - set(dict(read.named_modules())) <= {"layer.self_attn.out_proj"}
 
 
 def test_layers_and_parameters_have_the_names_of_the_file(tmp_path: Path) -> None:
@@ -182,3 +186,16 @@ def test_heads_that_are_taken_apart_by_numbers_can_be_pruned(tmp_path: Path) -> 
     assert sum(p.numel() for p in smaller.parameters()) <= 0.6 * sum(
         p.numel() for p in read.parameters()
     )
+
+
+def test_states_of_a_recurrence_can_be_pruned(tmp_path: Path) -> None:
+    body = (
+        'a = Transpose<perm=[1,0,2]>(x) b = LSTM<hidden_size=16, direction="bidirectional">'
+        "(a, w, r) c = Transpose<perm=[0,2,1,3]>(b) d = Reshape(c, s) "
+        "e = Transpose<perm=[1,0,2]>(d) y = MatMul(e, v)"
+    )
+    weights = {"w": (2, 64, 6), "r": (2, 64, 16), "v": (32, 3)}
+    file = saved(graph_of(body, {**weights, "s": np.array([5, -1, 32])}, item="5, 6"), tmp_path)
+    read = read_module(file)
+    require_same_answers(read, file, inputs_for(file))
+    assert [group.n_units for group in analyse(read, torch.randn(2, 5, 6)).groups] == [16]

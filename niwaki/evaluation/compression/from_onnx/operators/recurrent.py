@@ -41,12 +41,28 @@ def read_recurrent(call: Call) -> tuple[fx.Node, ...]:
     answer = call.layer(make, call.data(), weight=1)
     outputs = call.function(operator.getitem, answer, 0)
     states = call.function(operator.getitem, answer, 1)
+    if (together := _put_together(call)) is not None:
+        call.writer.values[together] = outputs
     apart = call.method("unflatten", outputs, 2, (n_directions, n_hidden))
     in_order = call.function(torch.permute, apart, (0, 2, 1, 3))
     if _N_STATES[kind] == 1:
         return in_order, states
     parts = (call.function(operator.getitem, states, i) for i in range(2))
     return in_order, *parts
+
+
+def _put_together(call: Call) -> str | None:
+    """Return what has both directions beside each other, as torch gives them, if that is made."""
+    node = call.known.only_consumer(call.node.output[0])
+    if node is not None and node.op_type == "Transpose":
+        order = Call(node, call.known, call.writer).attribute("perm", ())
+        node = call.known.only_consumer(node.output[0]) if list(order) == [0, 2, 1, 3] else None
+    if node is None or node.op_type not in ("Reshape", "Squeeze"):
+        return None
+    steps, directions, batch, hidden = call.result_shape()
+    width = (directions[0] * hidden[0], directions[1] * hidden[1])
+    is_whole = call.known.shape(node.output[0]) == (steps, batch, width)
+    return node.output[0] if is_whole else None
 
 
 def _require_plain(call: Call, kind: str, *, is_both: bool) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import fx
 
 from niwaki.evaluation.compression.from_onnx.call import OPERATORS, Call, operator_named
+from niwaki.evaluation.compression.from_onnx.operators.written_out import read_layer_norm
 
 _REDUCTIONS: dict[str, Callable[..., Any]] = {
     "ReduceMean": torch.mean,
@@ -30,6 +31,8 @@ def _reduced(call: Call, function: Callable[..., Any]) -> fx.Node:
     if 0 in axes:
         raise call.refusal("it is over the batch")
     inputs, keeps = call.data(), bool(call.attribute("keepdims", 1))
+    if call.node.op_type == "ReduceMean":
+        read_layer_norm(call)
     if call.node.op_type == "ReduceSumSquare":
         inputs = call.function(torch.square, inputs)
     if isinstance(function, partial):

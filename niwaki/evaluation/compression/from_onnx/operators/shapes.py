@@ -14,6 +14,7 @@ from torch import fx, nn
 from niwaki.evaluation.compression.from_onnx.call import Call, operator_named
 from niwaki.evaluation.compression.from_onnx.known import Dim
 from niwaki.evaluation.compression.from_onnx.operators.windows import torch_pads
+from niwaki.evaluation.compression.from_onnx.operators.written_out import read_group_norm
 
 _FOLLOWS = -1  # in the place of a size: it is what the others leave
 
@@ -65,6 +66,7 @@ def _sizes_after(inputs: torch.Tensor, part: Part, sizes: Sequence[int]) -> list
 def read_reshape(call: Call) -> fx.Node:
     """Read another shape, by what it is before and after."""
     before, after = call.shape(), call.result_shape()
+    read_group_norm(call)
     parts = _parts(before, after)
     if parts is None:
         raise call.refusal("its shape goes by the size of the batch in a way not known")
