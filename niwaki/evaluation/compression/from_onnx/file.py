@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from graphlib import TopologicalSorter
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,16 @@ class OnnxFile:
 
         Args:
             typed: As the user wrote it, for messages.
-            path: Where it lies, if relative paths have another start by now.
+            path: Where it lay, if relative paths have another start by now; on another machine,
+                it may lie where relative paths start there.
 
         Raises:
             ConfigError: If there is none, it is no ONNX file, it is quantized already, it has
                 several inputs or open sizes, or it leaves out its weights.
         """
-        place = (path or expanded(typed)).absolute()
-        if not place.is_file():
+        places = [each.absolute() for each in (path, expanded(typed)) if each is not None]
+        place = next((each for each in places if each.is_file()), None)
+        if place is None:
             raise ConfigError(f"there is no file '{typed}' in {Path.cwd()}")
         try:
             given = onnx.load(place)
@@ -62,7 +65,9 @@ class OnnxFile:
                 f"'{typed}' cannot be read: {error.strerror}. Weights that are kept in files "
                 "beside it must lie there"
             ) from error
-        found = cls(place, typed, inliner.inline_local_functions(given))
+        model = inliner.inline_local_functions(given)
+        _sort(model.graph)
+        found = cls(place, typed, model)
         found._require_float()
         found._require_one_input()
         return found
@@ -165,6 +170,27 @@ def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
         yield node
         for inner in inner_graphs(node):
             yield from nodes_of(inner)
+
+
+def reads(node: onnx.NodeProto) -> set[str]:
+    """Return the names of the values that a node may use, also inside of branches and bodies."""
+    inner = (
+        name for graph in inner_graphs(node) for each in nodes_of(graph) for name in each.input
+    )
+    return {name for name in (*node.input, *inner) if name}
+
+
+def _sort(graph: onnx.GraphProto) -> None:
+    """Bring nodes into an order of execution: the runtime finds one by itself, and so tools err."""
+    nodes = list(graph.node)
+    makers = {name: i for i, node in enumerate(nodes) for name in node.output if name}
+    needs = {
+        i: sorted({makers[name] for name in reads(node) if name in makers})
+        for i, node in enumerate(nodes)
+    }
+    if any(need >= i for i, found in needs.items() for need in found):
+        del graph.node[:]
+        graph.node.extend(nodes[i] for i in TopologicalSorter(needs).static_order())
 
 
 def inner_graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:

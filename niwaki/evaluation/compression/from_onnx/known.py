@@ -19,8 +19,7 @@ from niwaki.core.errors import ConfigError, TargetError
 from niwaki.evaluation.compression.from_onnx.file import (
     OnnxFile,
     in_single_precision,
-    inner_graphs,
-    nodes_of,
+    reads,
 )
 from niwaki.evaluation.compression.from_onnx.open_batch import OpenedBatch
 from niwaki.targets.sessions import Optimisation, SessionSettings, open_session, run_session
@@ -87,7 +86,7 @@ class Known:
         for node in reversed(self.graph.node):
             if wanted.isdisjoint(node.output):
                 continue
-            wanted.update(_reads(node))
+            wanted.update(reads(node))
             if not self.of_input.isdisjoint(node.output):
                 found.append(node)
         return found[::-1]
@@ -138,16 +137,9 @@ def _computed_from(
     """Return these names, and those of what is computed from them, but by some operators."""
     found = set(names)
     for node in graph.node:
-        if node.op_type not in but and not found.isdisjoint(_reads(node)):
+        if node.op_type not in but and not found.isdisjoint(reads(node)):
             found.update(name for name in node.output if name)
     return frozenset(found)
-
-
-def _reads(node: onnx.NodeProto) -> set[str]:
-    inner = (
-        name for graph in inner_graphs(node) for each in nodes_of(graph) for name in each.input
-    )
-    return {name for name in (*node.input, *inner) if name}
 
 
 class _Watched:

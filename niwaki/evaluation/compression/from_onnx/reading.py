@@ -12,6 +12,7 @@ from niwaki.evaluation.compression.from_onnx.operators import load_operators
 from niwaki.evaluation.compression.from_onnx.writer import ModuleWriter
 
 _STANDARD = ("", "ai.onnx")
+_OWN = ("com.microsoft", "com.microsoft.nchwc")
 
 
 def read_module(file: OnnxFile) -> fx.GraphModule:
@@ -46,6 +47,7 @@ _REMEDY = (
     "Export the model without it, compute it outside of the file, or give the torch module, "
     "my_model.py:build"
 )
+_OPTIMISED = "ONNX Runtime has optimised this file: give the one that it was made from"
 
 
 def _require_known_operators(file: OnnxFile, nodes: list) -> None:  # type: ignore[type-arg]
@@ -57,7 +59,7 @@ def _require_known_operators(file: OnnxFile, nodes: list) -> None:  # type: igno
     kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.items())
     raise ConfigError(
         f"'{file.typed}' has operators that are not known here: {kinds}; first node "
-        f"'{first.name or first.output[0]}'. {_REMEDY}"
+        f"'{first.name or first.output[0]}'. {_OPTIMISED if first.domain in _OWN else _REMEDY}"
     )
 
 

@@ -8,7 +8,9 @@ import pytest
 
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.compression.from_onnx.file import OnnxFile
-from tests.evaluation.compression.from_onnx.files import Weights, graph_of, saved
+from niwaki.evaluation.compression.from_onnx.proof import require_same_answers
+from niwaki.evaluation.compression.from_onnx.reading import read_module
+from tests.evaluation.compression.from_onnx.files import Weights, graph_of, inputs_for, saved
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
@@ -58,3 +60,23 @@ def test_open_sizes_are_refused_with_the_command_that_fixes_them(tmp_path: Path)
     words = r"axis 2 .*\(height\) may have any size.*make_dynamic_shape_fixed --dim_param height "
     with pytest.raises(ConfigError, match=words):
         saved(graph_of("y = Relu(x)", item="3, height, 8"), tmp_path)
+
+
+def test_nodes_may_stand_in_any_order(tmp_path: Path) -> None:
+    model = graph_of("a = Relu(x) b = Neg(a) y = Exp(b)")
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([nodes[2], nodes[0], nodes[1]])
+    file = saved(model, tmp_path)
+    assert [node.op_type for node in file.given.graph.node] == ["Relu", "Neg", "Exp"]
+    require_same_answers(read_module(file), file, inputs_for(file))
+
+
+def test_what_the_runtime_optimised_is_refused_as_such(tmp_path: Path) -> None:
+    model = graph_of("y = MatMul(x, w)", {"w": (6, 5)})
+    model.graph.node[0].op_type, model.graph.node[0].domain = "FusedMatMul", "com.microsoft"
+    model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    with pytest.raises(
+        ConfigError, match=r"com\.microsoft\.FusedMatMul .*give the one that it was"
+    ):
+        read_module(saved(model, tmp_path))
