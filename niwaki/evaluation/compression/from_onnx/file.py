@@ -102,8 +102,11 @@ class OnnxFile:
     @cached_property
     def is_half(self) -> bool:
         """Whether it computes with fewer digits than float32 has."""
-        kinds = {tensor.data_type for tensor in _tensors(self.given.graph)}
-        return bool(kinds & {TensorProto.FLOAT16, TensorProto.BFLOAT16})
+        return bool(self._kinds & {TensorProto.FLOAT16, TensorProto.BFLOAT16})
+
+    @cached_property
+    def _kinds(self) -> frozenset[int]:
+        return frozenset(tensor.data_type for tensor in _tensors(self.given.graph))
 
     @property
     def remark(self) -> str:
@@ -111,8 +114,10 @@ class OnnxFile:
         said = []
         if self.fixed_batch is not None:
             said.append(f"its batch is fixed at {self.fixed_batch}, and any is taken from now on")
-        if self.is_half:
-            said.append("it is in half precision, and computed in float32")
+        if self._kinds & _OTHER_FLOATS:
+            said.append(
+                f"it is in {'half' if self.is_half else 'double'} precision, and computed in float32"
+            )
         return f"'{self.typed}': {'; '.join(said)}" if said else ""
 
     @cached_property

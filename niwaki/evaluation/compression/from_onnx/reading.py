@@ -1,7 +1,9 @@
 """From an ONNX file to a torch module that computes the same and can be trained."""
 
 from collections import Counter
+from collections.abc import Sequence
 
+import onnx
 from torch import fx
 
 from niwaki.core.errors import ConfigError
@@ -13,6 +15,11 @@ from niwaki.evaluation.compression.from_onnx.writer import ModuleWriter
 
 _STANDARD = ("", "ai.onnx")
 _OWN = ("com.microsoft", "com.microsoft.nchwc")
+_REMEDY = (
+    "Export the model without it, compute it outside of the file, or give the torch module, "
+    "my_model.py:build"
+)
+_OPTIMISED = "ONNX Runtime has optimised this file: give the one that it was made from"
 
 
 def read_module(file: OnnxFile) -> fx.GraphModule:
@@ -43,14 +50,7 @@ def read_module(file: OnnxFile) -> fx.GraphModule:
     return writer.finished(_outputs(file, known, writer))
 
 
-_REMEDY = (
-    "Export the model without it, compute it outside of the file, or give the torch module, "
-    "my_model.py:build"
-)
-_OPTIMISED = "ONNX Runtime has optimised this file: give the one that it was made from"
-
-
-def _require_known_operators(file: OnnxFile, nodes: list) -> None:  # type: ignore[type-arg]
+def _require_known_operators(file: OnnxFile, nodes: Sequence[onnx.NodeProto]) -> None:
     unknown = [n for n in nodes if n.domain not in _STANDARD or n.op_type not in OPERATORS]
     if not unknown:
         return

@@ -144,15 +144,16 @@ def test_several_outputs_are_a_mapping_by_their_names(tmp_path: Path) -> None:
     assert {name: float(each.mean()) for name, each in found.items()} == {"far": -1, "near": 1}
 
 
-def test_half_precision_is_computed_in_float32(tmp_path: Path) -> None:
-    model = graph_of("a = MatMul(x, w) y = Relu(a)", {"w": np.ones((6, 5), np.float16) / 3})
+@pytest.mark.parametrize("kind", [np.float16, np.float64])
+def test_other_precisions_are_computed_in_float32(kind: type[Any], tmp_path: Path) -> None:
+    model = graph_of("a = MatMul(x, w) y = Relu(a)", {"w": np.ones((6, 5), kind) / kind(3)})
     for info in (*model.graph.input, *model.graph.output):
-        info.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+        info.type.tensor_type.elem_type = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(kind))
     file = saved(model, tmp_path)
     read = read_module(file)
     require_same_answers(read, file, inputs_for(file))
     assert {each.dtype for each in read.parameters()} == {torch.float32}
-    assert "in half precision, and computed in float32" in file.remark
+    assert f"in {'half' if kind is np.float16 else 'double'} precision, and comp" in file.remark
 
 
 @pytest.mark.parametrize("name", ["resnet20_cifar", "mobilenet_v1"])
