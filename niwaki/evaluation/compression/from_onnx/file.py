@@ -115,9 +115,8 @@ class OnnxFile:
         if self.fixed_batch is not None:
             said.append(f"its batch is fixed at {self.fixed_batch}, and any is taken from now on")
         if self._kinds & _OTHER_FLOATS:
-            said.append(
-                f"it is in {'half' if self.is_half else 'double'} precision, and computed in float32"
-            )
+            kind = "half" if self.is_half else "double"
+            said.append(f"it is in {kind} precision, and computed in float32")
         return f"'{self.typed}': {'; '.join(said)}" if said else ""
 
     @cached_property

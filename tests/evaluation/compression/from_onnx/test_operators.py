@@ -79,6 +79,7 @@ CASES: dict[str, tuple[str, Weights, dict[str, Any]]] = {
         {},
     ),
     "MatMul and Add": ("a = MatMul(x, w) y = Add(b, a)", {"w": (6, 5), "b": (5,)}, {}),
+    "MatMul and a table": ("a = MatMul(x, w) y = Add(a, t)", {"w": (6, 5), "t": (6, 5)}, {}),
     "MatMul used twice": (
         "a = MatMul(x, w) b = Add(a, c) y = Mul(a, b)",
         {"w": (6, 5), "c": (5,)},

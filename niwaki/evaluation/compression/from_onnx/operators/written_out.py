@@ -33,7 +33,7 @@ def read_layer_norm(call: Call) -> None:
     """
     source, mean = call.node.input[0], call.node.output[0]
     axes, rank = _axes(call), call.rank()
-    if axes != list(range(min(axes, default=rank), rank)) or 0 in axes:
+    if axes != list(range(min(axes, default=rank), rank)):
         return
     centred = [node for node in _users(call, mean) if list(node.input) == [source, mean]]
     if not centred or any(node.op_type != "Sub" for node in centred):
