@@ -166,7 +166,10 @@ def search(
 @app.command()
 def compress(
     model: Annotated[
-        str, typer.Argument(help="my_model.py:build, which returns the trained torch module.")
+        str,
+        typer.Argument(
+            help="my_model.py:build, which returns the trained torch module; or my_model.onnx."
+        ),
     ],
     data: Annotated[
         str,
