@@ -24,7 +24,7 @@ from niwaki.core import errors
 from niwaki.core.errors import NiwakiError, TargetError, TargetLostError
 from niwaki.targets.capabilities import Capabilities
 from niwaki.targets.remote import boot
-from niwaki.targets.remote.server import BROKEN, DONE, MISSING, REFUSED
+from niwaki.targets.remote.server import BROKEN, DONE, MISSING, REFUSED, SAID
 from niwaki.targets.remote.wire import Digest, Packed, digest_of
 
 KNOWN = {"ssh", "popen", "vagrant_ssh", "ssh_config", "python"}
@@ -234,8 +234,10 @@ class Connection:
         """Wait for an answer, past those to questions whose asker was interrupted."""
         while True:
             answered, outcome, payload = session.channel.receive()
-            if answered == number:
+            if answered == number and outcome != SAID:
                 return outcome, payload
+            if answered == number:
+                _log.warning("on '%s': %s", self._way, payload)
 
     def _error(self, outcome: str, payload: Any) -> NiwakiError:
         if outcome == REFUSED:

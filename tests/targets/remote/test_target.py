@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -219,6 +220,15 @@ def test_an_answer_that_nobody_waits_for_any_more_is_passed_over(
     with pytest.raises(KeyboardInterrupt):
         run(image(16, seed=1))
     np.testing.assert_array_equal(run(image(16, seed=2))["y"], expected)
+
+
+def test_what_is_said_there_is_told_here(caplog: pytest.LogCaptureFixture) -> None:
+    came = iter([(6, "done", None), (7, "said", "waiting for somebody"), (7, "done", 0.25)])
+    session = SimpleNamespace(channel=SimpleNamespace(receive=lambda: next(came)))
+    with caplog.at_level(logging.WARNING):
+        found = Connection("ssh=board")._answer_to(7, cast(Any, session))
+    assert found == ("done", 0.25)
+    assert "on 'ssh=board': waiting for somebody" in caplog.text
 
 
 def test_what_hangs_is_given_up(board: RemoteOnnxRuntime) -> None:
