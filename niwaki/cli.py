@@ -41,6 +41,13 @@ Weigh = Annotated[
     typer.Option(help="objective=number: how much it matters where the knee is; may be repeated."),
 ]
 Goal = Annotated[str, typer.Option(help="One goal of a run that has several; all if empty.")]
+TargetName = Annotated[
+    str,
+    typer.Option(
+        help="cpu, what `niwaki list targets` names, a YAML file with a target section, or "
+        "ssh=user@host."
+    ),
+]
 RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quickstart.")]
 
 
@@ -159,13 +166,16 @@ def search(
 @app.command()
 def compress(
     model: Annotated[
-        str, typer.Argument(help="my_model.py:build, which returns the trained torch module.")
+        str,
+        typer.Argument(
+            help="my_model.py:build, which returns the trained torch module; or my_model.onnx."
+        ),
     ],
     data: Annotated[
         str,
         typer.Option(help="my_data.py:loaders: {split: batches}, with targets or without."),
     ],
-    target: Annotated[str, typer.Option(help="cpu, or what `niwaki list targets` names.")] = "cpu",
+    target: TargetName = "cpu",
     latency_ms: Annotated[
         float | None, typer.Option(help="Budget on the target; none to see what there is.")
     ] = None,
@@ -182,6 +192,14 @@ def compress(
     finalists: Annotated[
         int, typer.Option(help="Models of the front that are exported and verified.")
     ] = 6,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(help="How an output is scored: my_own.py:f1, or output_1=my_own.py:f1."),
+    ] = None,
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(help="How an output is trained: my_own.py:focal; see --metric."),
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a setting: --set tuning.epochs=10."),
@@ -201,8 +219,9 @@ def compress(
     """Make a trained model smaller and faster."""
     from rich.console import Console
 
-    from niwaki.config.compression import compression_request, named_target
+    from niwaki.config.compression import compression_request
     from niwaki.config.reader import folder_name
+    from niwaki.config.targets import named_target
     from niwaki.study.answers.report_page import write_report
     from niwaki.study.answers.tables import export_line, front_text
     from niwaki.study.compression import compress as compress_model
@@ -219,6 +238,8 @@ def compress(
         seed=seed,
         overrides=override or [],
         learn_from=learn_from or [],
+        metrics=metric or [],
+        losses=loss or [],
     )
     folder = runs / folder_name(name)
     console = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -506,7 +527,10 @@ def bench(
     path: Annotated[
         Path, typer.Argument(help="An ONNX file, an exported model's folder, or one of several.")
     ],
-    threads: Annotated[int, typer.Option(help="Threads inside one operator.", min=1)] = 1,
+    target: TargetName = "cpu",
+    threads: Annotated[
+        int | None, typer.Option(help="Threads inside one operator on this machine; 1.", min=1)
+    ] = None,
     dim: Annotated[
         list[str] | None,
         typer.Option(help="Size of a dimension that an ONNX file leaves open: --dim height=224."),
@@ -514,13 +538,13 @@ def bench(
     as_json: Json = False,
 ) -> None:
     """Measure the latency of models so that one can believe it."""
+    from niwaki.config.targets import bench_target
     from niwaki.export.timing import time_models
     from niwaki.targets.bench import sizes_by_name
-    from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 
     dims = sizes_by_name(dim or ())
-    target = OnnxRuntimeCpu(threads=threads)
-    found = time_models(path, target.calibrated(target.calibrate()), dims=dims)
+    on = bench_target(target, threads)
+    found = time_models(path, on.calibrated(on.calibrate()), dims=dims)
     if as_json:
         _print_json({"models": [{"path": str(p), **x.to_json()} for p, x in found.items()]})
         return
@@ -557,11 +581,17 @@ def schema(as_json: Json = False) -> None:  # noqa: ARG001 - it is JSON anyway
 
 
 @app.command()
-def doctor(as_json: Json = False) -> None:
-    """Say what this machine can run, and what is missing."""
+def doctor(
+    target: Annotated[
+        str, typer.Option(help="Of a target instead: cpu, a YAML file, or ssh=user@host.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Say what this machine or a target can run."""
     from niwaki.config.doctor import diagnose
+    from niwaki.config.targets import diagnose_target, named_target
 
-    findings = diagnose()
+    findings = diagnose_target(named_target(target)) if target else diagnose()
     if as_json:
         _print_json(findings)
         return

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from niwaki import cli
 from niwaki.core.errors import ConfigError
 from niwaki.export.bundle import read_bundle, verify_bundle
+from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.study.record.run_lock import RunLock
 from niwaki.study.results.front import Front
 from niwaki.study.results.run import Run, load_front
@@ -33,6 +35,7 @@ from tests.command_line import (
     start,
     write_config,
 )
+from tests.evaluation.compression.small import build
 from tests.report.test_page import payload_of
 from tests.study.executors.own_plugin import write_plugin
 
@@ -940,6 +943,18 @@ def test_a_model_of_ones_own_is_compressed(call: Call) -> None:
     assert done.code == 0, done.err
     assert "in fp32" in done.json["summary"]
     assert call("verify", "runs/compress/artifacts").code == 0
+
+
+def test_an_onnx_file_is_compressed(call: Call) -> None:
+    onnx.save(build_graph(build(), [(1, 1, 16, 16)]), "my_model.onnx")
+    settings = ["pruning.price=macs", "pruning.shares=[0.5]", "tuning.epochs=1"]
+    overrides = [word for text in settings for word in ("--set", text)]
+    data = "tests.evaluation.compression.small:unlabelled"
+    done = call("compress", "my_model.onnx", "--data", data, *overrides, "--json")
+    assert done.code == 0, done.err
+    assert "in fp32" in done.json["summary"]
+    assert call("verify", "runs/compress/artifacts").code == 0
+    assert call("compress", "other.onnx", "--data", data).code == 2
 
 
 def test_what_is_not_finite_is_null_for_programs(capsys: pytest.CaptureFixture[str]) -> None:

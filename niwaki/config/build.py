@@ -119,10 +119,8 @@ def build_evaluator(config: StudyConfig, *, notify: Callable[[str], None]) -> Ev
     """Return the evaluator that `config` describes."""
     kind, settings = config.section("evaluator")
     _, space = config.section("space")
-    target_kind, target = config.section("target")
-    if target_kind:
-        made = _made("target", target_kind) if target is None else target
-        target = _checked_product("target", target_kind, made)
+    target_kind, settings_of_target = config.section("target")
+    target = made_target(target_kind, settings_of_target) if target_kind else None
     if config.space is not None and space is None:
         raise ConfigError(
             f"'space.kind' is '{config.space['kind']}', which has no settings: name the dataclass "
@@ -139,6 +137,17 @@ def build_evaluator(config: StudyConfig, *, notify: Callable[[str], None]) -> Ev
     )
     evaluator: Evaluator = _made("evaluator", kind, settings, ingredients)
     return evaluator
+
+
+def made_target(kind: str, settings: object) -> Target:
+    """Return the target of a section: its settings are the target itself, if it has any.
+
+    Raises:
+        ConfigError: If the kind makes something else.
+    """
+    made = _made("target", kind) if settings is None else settings
+    target: Target = _checked_product("target", kind, made)
+    return target
 
 
 def _data_loader(config: StudyConfig) -> Callable[[], TaskData] | None:

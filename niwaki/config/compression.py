@@ -1,18 +1,16 @@
 """From the command line of `niwaki compress` to a request."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from niwaki.config.reader import SECTIONS, with_override
+from niwaki.config.reader import with_override
 from niwaki.config.settings import read_settings
-from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError
-from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.settings import CompressionSettings
 from niwaki.study.compression import CompressionRequest
-from niwaki.targets.base import Target
+from niwaki.tasks.own import Scoring
 
-TARGETS = {"cpu": "onnxruntime_cpu"}
 SEARCHER = "surrogate"  # the one that needs fewest evaluations
 
 
@@ -27,6 +25,8 @@ def compression_request(
     seed: int,
     overrides: Sequence[str] = (),
     learn_from: Sequence[str] = (),
+    metrics: Sequence[str] = (),
+    losses: Sequence[str] = (),
 ) -> CompressionRequest:
     """Return the request.
 
@@ -40,6 +40,8 @@ def compression_request(
         seed: Of everything random.
         overrides: Settings of the evaluator to change: `tuning.epochs=10`; values are YAML.
         learn_from: Folders of earlier searches of the same model.
+        metrics: Of outputs: `my_metrics.py:f1`, or `output_1=my_metrics.py:f1` of one of several.
+        losses: The same, of losses.
 
     Raises:
         ConfigError: If anything is wrong.
@@ -57,24 +59,25 @@ def compression_request(
         seed=seed,
         settings=read_settings(CompressionSettings, data, ""),
         learn_from=tuple(learn_from),
+        scoring=_scoring(metrics, losses),
     )
 
 
-def named_target(name: str) -> Target:
-    """Return the target of that name with its default settings; `cpu` is ONNX Runtime here.
+def _scoring(metrics: Sequence[str], losses: Sequence[str]) -> dict[str, Scoring]:
+    """Return metrics and loss by output; an empty name is that of the only one.
 
     Raises:
-        ConfigError: If there is none.
+        ConfigError: If an output has two losses.
     """
-    try:
-        record = SECTIONS["target"].find(TARGETS.get(name, name))
-    except ConfigError as error:
-        short = ", ".join(f"{each} for {full}" for each, full in TARGETS.items())
-        raise ConfigError(f"{error}; or {short}") from error
-    make = record.load()
-    if fault := misfit(make):
-        raise ConfigError(f"'{name}' {fault}. Give one that makes a target without arguments")
-    target = make()
-    if not isinstance(target, Target):
-        raise ConfigError(f"'{name}' gives {kind_of(target)}, which is no target")
-    return target
+    found: dict[str, Scoring] = {}
+    for text in metrics:
+        output, _, function = text.rpartition("=")
+        given = found.get(output, Scoring())
+        found[output] = replace(given, metrics=(*given.metrics, function))
+    for text in losses:
+        output, _, function = text.rpartition("=")
+        given = found.get(output, Scoring())
+        if given.loss:
+            raise ConfigError(f"--loss {text}: the output has '{given.loss}' already; give one")
+        found[output] = replace(given, loss=function)
+    return found

@@ -174,28 +174,7 @@ class StudyConfig:
                 is wrong.
         """
         given: Mapping[str, Any] | None = getattr(self, name)
-        if given is None:
-            return "", None
-        rest = {key: value for key, value in given.items() if key != "kind"}
-        kind = _kind_of(given, name)
-        try:
-            record = SECTIONS[name].find(kind)
-            settings = settings_type(record.load())
-        except ConfigError as error:
-            raise ConfigError(f"'{name}.kind' is '{kind}', but {error}") from error
-        if settings is None:
-            if rest:
-                key = next(iter(rest))
-                raise ConfigError(
-                    f"unknown key '{name}.{key}': '{record.name}' takes no settings but 'kind'"
-                )
-            return record.name, None
-        try:
-            return record.name, read_settings(settings, rest, name)
-        except ConfigError as error:
-            if "kind" in given:
-                raise
-            raise ConfigError(f"{error} ('{name}.kind' is missing: '{kind}' is meant)") from error
+        return ("", None) if given is None else read_section(name, given)
 
     def resolved(self) -> dict[str, JSON]:
         """Return the whole configuration with every default filled in, as plain JSON."""
@@ -205,6 +184,30 @@ class StudyConfig:
             plain[name] = {"kind": kind, **_plain(settings)} if kind else None
         resolved: dict[str, JSON] = json.loads(json.dumps(plain, default=str))
         return resolved
+
+
+def read_section(name: str, given: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return kind and settings of a section that names a plug-in, as `StudyConfig.section` does."""
+    rest = {key: value for key, value in given.items() if key != "kind"}
+    kind = _kind_of(given, name)
+    try:
+        record = SECTIONS[name].find(kind)
+        settings = settings_type(record.load())
+    except ConfigError as error:
+        raise ConfigError(f"'{name}.kind' is '{kind}', but {error}") from error
+    if settings is None:
+        if rest:
+            key = next(iter(rest))
+            raise ConfigError(
+                f"unknown key '{name}.{key}': '{record.name}' takes no settings but 'kind'"
+            )
+        return record.name, None
+    try:
+        return record.name, read_settings(settings, rest, name)
+    except ConfigError as error:
+        if "kind" in given:
+            raise
+        raise ConfigError(f"{error} ('{name}.kind' is missing: '{kind}' is meant)") from error
 
 
 def _require_readable(objectives: Sequence[object] | None, constraints: Sequence[str]) -> None:

@@ -5,6 +5,7 @@ NiwakiError                      exit code 1
 +-- SpaceError     (ValueError)             3   a candidate is outside its space
 +-- DataError      (ValueError)             4   a task's data are missing, empty or misshapen
 +-- TargetError    (RuntimeError)           5   the runtime cannot measure what was asked
+|   +-- TargetLostError                     5   the target's machine cannot be reached
 +-- ExportError    (RuntimeError)           6   a network cannot be written as ONNX
 +-- VerificationError (AssertionError)      7   an exported model does not compute what was searched
 +-- RunFolderError (RuntimeError)           8   a run folder is in use, damaged, or of another study
@@ -45,6 +46,13 @@ class TargetError(NiwakiError, RuntimeError):
     """The target cannot run or measure what was asked of it."""
 
     exit_code = 5
+
+
+class TargetLostError(TargetError):
+    """The target's machine cannot be reached, which says nothing about any candidate.
+
+    A study stops here instead of condemning one candidate after the other.
+    """
 
 
 class ExportError(NiwakiError, RuntimeError):

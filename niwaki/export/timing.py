@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, TargetError
 from niwaki.export.bundle import Bundle, find_bundles, read_bundle
-from niwaki.targets.base import Effort, Feeds
+from niwaki.targets.base import Effort, Feeds, Target
 from niwaki.targets.bench import bench
 from niwaki.targets.feeds import first_fit
 from niwaki.targets.latency import Latency
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.targets.onnxruntime_target import OnnxRuntimeTarget
 
 
 def time_models(
-    path: Path, target: OnnxRuntimeCpu, *, dims: Mapping[str, int] | None = None, seed: int = 0
+    path: Path, target: Target, *, dims: Mapping[str, int] | None = None, seed: int = 0
 ) -> dict[Path, Latency]:
     """Measure an ONNX file, or the exported models in a folder.
 
@@ -46,11 +46,23 @@ def time_models(
     found: dict[Path, Latency] = {}
     for disabled in sorted({bundle.settings.disabled_optimizers for bundle in bundles}):
         alike = [b for b in bundles if b.settings.disabled_optimizers == disabled]
-        found |= _timed(alike, replace(target, disabled_optimizers=disabled), seed=seed)
+        found |= _timed(alike, _leaving_out(disabled, target), seed=seed)
     return found
 
 
-def _timed(bundles: Sequence[Bundle], target: OnnxRuntimeCpu, *, seed: int) -> dict[Path, Latency]:
+def _leaving_out(optimizers: tuple[str, ...], target: Target) -> Target:
+    """Return the target as models that leave these optimizers out are run there."""
+    if isinstance(target, OnnxRuntimeTarget):
+        return replace(target, disabled_optimizers=optimizers)
+    if optimizers:
+        raise TargetError(
+            f"models want {', '.join(optimizers)} left out, which '{target.target_id}' cannot do: "
+            "measure them on a target that runs ONNX Runtime"
+        )
+    return target
+
+
+def _timed(bundles: Sequence[Bundle], target: Target, *, seed: int) -> dict[Path, Latency]:
     latencies = target.measure(
         [bundle.model_path for bundle in bundles],
         [_one_item(bundle) for bundle in bundles],

@@ -23,7 +23,12 @@ from niwaki.core.registry import Record
 from niwaki.core.wording import kind_of, qualified_name
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
-from niwaki.evaluation.compression.inferred_data import infer_data, infer_for_part, infer_from
+from niwaki.evaluation.compression.inferred_data import (
+    NO_SCORING,
+    infer_data,
+    infer_for_part,
+    infer_from,
+)
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.search.base import Problem, Searcher
@@ -45,6 +50,7 @@ from niwaki.study.watching.observer import Observer
 from niwaki.targets.base import Target
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
+from niwaki.tasks.own import Scoring
 from niwaki.tasks.python_loaders import loaders_from
 
 OBJECTIVES = ("mean_skill", "latency_ms")
@@ -70,6 +76,8 @@ class CompressionRequest:
         seed: Of everything random.
         settings: How the model is compressed.
         learn_from: Folders of earlier searches of the same model, such as for another target.
+        scoring: Metrics and losses of one's own by output, in the place of what shapes tell; an
+            empty name is that of the only output.
 
     Raises:
         ConfigError: On a number out of its range, or an unknown name.
@@ -84,6 +92,7 @@ class CompressionRequest:
     seed: int = 0
     settings: CompressionSettings = field(default_factory=CompressionSettings)
     learn_from: tuple[str, ...] = ()
+    scoring: Mapping[str, Scoring] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require_counts(self, "evaluations", "n_workers", "n_finalists", "seed")
@@ -121,7 +130,7 @@ class CompressionRequest:
 
 
 def compress(
-    model: nn.Module | str,
+    model: nn.Module | str | Path,
     example_inputs: torch.Tensor | None = None,
     tasks: TaskData | Mapping[str, Any] | str | None = None,
     target: Target | None = None,
@@ -137,7 +146,8 @@ def compress(
     is not changed. Called again on the same folder, it continues where it stopped.
 
     Args:
-        model: Trained; or `path/to/file.py:function`, which returns it.
+        model: Trained; or `path/to/file.py:function`, which returns it; or the path of an ONNX
+            file.
         example_inputs: (n, ...) inputs without labels; used if there are no `tasks`.
         tasks: Tasks with their splits; or a mapping from split name to batches, as loaders give
             them; or `path/to/file.py:function`, which returns such a mapping. Without targets, the
@@ -155,11 +165,11 @@ def compress(
     """
     request = request or CompressionRequest()
     folder = Path(folder).absolute()  # the model's code may change the working directory
-    reference, module = (model, None) if isinstance(model, str) else ("", model)
+    reference, module = (str(model), None) if isinstance(model, str | Path) else ("", model)
     source = ModelSource(reference, module, part)
     study = compression_study(
         source,
-        data_loader(source, tasks, example_inputs, seed=request.seed),
+        data_loader(source, tasks, example_inputs, seed=request.seed, scoring=request.scoring),
         target or OnnxRuntimeCpu(),
         request,
         folder=folder,
@@ -179,6 +189,7 @@ def data_loader(
     example_inputs: torch.Tensor | None,
     *,
     seed: int,
+    scoring: Mapping[str, Scoring] = NO_SCORING,
 ) -> Callable[[], TaskData]:
     """Return what loads the data; picklable if what it is made from is.
 
@@ -187,6 +198,9 @@ def data_loader(
     Raises:
         ConfigError: If there are no data.
     """
+    if scoring and (source.part or isinstance(tasks, TaskData)):
+        what = "a part answers as it does in the model" if source.part else "tasks have their own"
+        raise ConfigError(f"metrics and losses of outputs were given, but {what}: leave them out")
     if isinstance(tasks, TaskData):
         if source.part:
             raise ConfigError(
@@ -195,7 +209,7 @@ def data_loader(
             )
         return partial(_itself, tasks)
     if isinstance(tasks, str):
-        return partial(_inferred, tasks, source, seed)
+        return partial(_inferred, tasks, source, seed, dict(scoring))
     if tasks is None:
         if example_inputs is None:
             raise ConfigError(
@@ -205,7 +219,7 @@ def data_loader(
         tasks = {"train": [example_inputs]}
     if isinstance(tasks, Mapping):
         tasks = {n: list(each) if isinstance(each, Iterator) else each for n, each in tasks.items()}
-    return partial(_inferred_from, tasks, source, seed)
+    return partial(_inferred_from, tasks, source, seed, dict(scoring))
 
 
 def compression_study(
@@ -289,6 +303,7 @@ def _config(
         "objectives": list(OBJECTIVES),
         "target": type(target).__qualname__,
         "compression": plain,
+        **({"scoring": scoring} if (scoring := _plain_scoring(request)) else {}),
         "searcher": searcher,
         "scheduler": request.scheduler,
         "seed": request.seed,
@@ -297,6 +312,10 @@ def _config(
         "executor": {"n_workers": request.n_workers},
         "learn_from": list(request.learn_from) or None,
     }
+
+
+def _plain_scoring(request: CompressionRequest) -> dict[str, JSON]:
+    return {name: asdict(each) for name, each in request.scoring.items()}
 
 
 @dataclass(frozen=True)
@@ -411,8 +430,15 @@ class Compressed:
         return (
             f"{latency_ms:.3g} ms{apart if is_unlike else ','} {faster:.1f}x faster and "
             f"{smaller:.1f}x smaller than the original in fp32 ({before['latency_ms']:.3g} ms), "
-            f"at {skill:+.3f} of mean skill ({before['mean_skill']:.3f})"
+            f"at {skill:+.3f} of mean skill ({before['mean_skill']:.3f}){self._on_test(model)}"
         )
+
+    def _on_test(self, model: FrontModel) -> str:
+        """Return what the model loses on items that nothing was chosen by, if files tell."""
+        if not self.by_files or model.final is None:
+            return ""
+        before, after = (_test_skill(each) for each in (self.original, model.final))
+        return f", of the test split {after - before:+.3f} ({before:.3f})"
 
     def _missed(self) -> str:
         if self.latency_ms is None or self.chosen is None:
@@ -425,6 +451,15 @@ class Compressed:
             f". The budget of {self.latency_ms:g} ms was not met: the fastest model found takes "
             f"{fastest:.3g} ms"
         )
+
+
+def _test_skill(measured: Measurement) -> float:
+    """Return the mean skill of an exported file on the test split."""
+    test = measured.details["test"]
+    assert isinstance(test, Mapping)
+    skill = test["mean_skill"]
+    assert isinstance(skill, float)
+    return skill
 
 
 def _alike(model: FrontModel, *, by_files: bool) -> Mapping[str, float]:
@@ -472,15 +507,19 @@ def _itself(data: TaskData) -> TaskData:
     return data
 
 
-def _inferred(function: str, source: ModelSource, seed: int) -> TaskData:
+def _inferred(
+    function: str, source: ModelSource, seed: int, scoring: Mapping[str, Scoring]
+) -> TaskData:
     if source.part:
         loaders = {str(name): loader for name, loader in loaders_from(function).items()}
-        return _inferred_from(loaders, source, seed)
+        return _inferred_from(loaders, source, seed, scoring)
     check = source.require_own_layers
-    return infer_data(function, source.load(), seed=seed, check=check)
+    return infer_data(function, source.load(), seed=seed, check=check, scoring=scoring)
 
 
-def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -> TaskData:
+def _inferred_from(
+    loaders: Mapping[str, Any], source: ModelSource, seed: int, scoring: Mapping[str, Scoring]
+) -> TaskData:
     module, check = source.load(), source.require_own_layers
     if source.part:
         whole = source.whole()
@@ -493,7 +532,7 @@ def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -
             check=check,
             check_whole=partial(source.require_own_layers, whole=whole),
         )
-    return infer_from(loaders, module, seed=seed, check=check)
+    return infer_from(loaders, module, seed=seed, check=check, scoring=scoring)
 
 
 def _require_call(field: str, record: Record, *given: str) -> None:

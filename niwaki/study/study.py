@@ -68,7 +68,10 @@ FREE_SETTINGS = (
     "finalists",
     "name",
     "subject",
+    "target.connection",
     "target.lock_timeout_seconds",
+    "target.patience_seconds",
+    "target.silence_seconds",
 )
 
 

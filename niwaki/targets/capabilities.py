@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from niwaki.compress.quantization.plan import ActivationType, Precision, QuantizationPlan
 from niwaki.core.jsonable import JSON
@@ -113,3 +114,16 @@ class Capabilities:
             "activation": str(self.activation),
             "reduce_range": self.reduce_range,
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Capabilities":
+        """Read what `to_json` wrote, in this version of niwaki."""
+        return cls(
+            rows=tuple(
+                Capability(**{**row, "granularity": Granularity(row["granularity"])})
+                for row in data["rows"]
+            ),
+            channel_grain=dict(data["channel_grain"]),
+            activation=ActivationType(data["activation"]),
+            reduce_range=data["reduce_range"],
+        )

@@ -11,6 +11,7 @@ from niwaki.core.locks import is_alive
 
 _LOCKS = Path("/proc/locks")
 _WORKER = "from multiprocessing"  # how the code begins that Python starts worker processes with
+_SERVES = "import sys;exec(eval(sys.stdin.readline()))"
 
 
 def holders(path: Path) -> tuple[int, ...]:
@@ -45,6 +46,8 @@ def described(process: int) -> str:
         words = words[1:]
     if not words:
         return f"process {process}"
+    if _SERVES in words:  # as execnet starts it
+        return f"process {process} (which serves a search on another machine)"
     name = excerpt(" ".join(shlex.join([Path(words[0]).name, *words[1:]]).split()))
     stopped = f"; it is stopped, and `kill -CONT {process}` lets it go on"
     return f"process {process} ({name}{stopped if _state(process) == 'T' else ''})"

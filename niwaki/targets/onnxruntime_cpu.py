@@ -1,10 +1,9 @@
 """ONNX Runtime on the processor of this machine."""
 
-import math
 import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,19 +14,17 @@ import onnxruntime
 from niwaki.core.errors import TargetError
 from niwaki.core.jsonable import JSON, fingerprint
 from niwaki.core.randomness import derived_seed, stream
-from niwaki.targets.base import Effort, Feeds, Model, Outputs, Runner, Target
+from niwaki.targets.base import Effort, Feeds, Model, Outputs, Runner
 from niwaki.targets.capabilities import Capabilities
 from niwaki.targets.cpu_capabilities import cpu_capabilities
 from niwaki.targets.feeds import check_feeds
 from niwaki.targets.latency import Latency
 from niwaki.targets.lock import computing, measurement_lock
-from niwaki.targets.machine import affinity, load_average, processor
+from niwaki.targets.machine import affinity, describe_machine, load_average, processor
+from niwaki.targets.onnxruntime_target import OnnxRuntimeTarget
 from niwaki.targets.protocol import (
     PROTOCOL_VERSION,
-    QUICK,
     SESSION_SPREAD,
-    THOROUGH,
-    Budget,
     Run,
     Samples,
     clock_for,
@@ -36,61 +33,27 @@ from niwaki.targets.protocol import (
     time_alone,
 )
 from niwaki.targets.reference import reference_feeds, reference_model
-from niwaki.targets.sessions import (
-    SessionSettings,
-    describe,
-    open_session,
-    run_session,
-)
+from niwaki.targets.sessions import describe, open_session, run_session
 from niwaki.targets.statistics import median_of_runs, undisturbed
 
 
 @dataclass(frozen=True)
-class OnnxRuntimeCpu(Target):
+class OnnxRuntimeCpu(OnnxRuntimeTarget):
     """ONNX Runtime on this processor.
 
-    Attributes:
-        threads: Threads inside one operator. With one, times are processor times of the thread
-            and hardly feel other processes; with more they are wall times, and do.
-        cores: Cores to run on; empty leaves it to the system. Pinning helps on an idle machine
-            with unlike cores, and hurts where others use the same ones.
-        spinning: Whether idle threads burn their core while they wait.
-        disabled_optimizers: Optimizers of the runtime to leave out, when measuring and when
-            deploying.
-        nominal_reference_ms: From `calibrate`; None takes what the reference takes in each session.
-        quick: Budget of `Effort.QUICK`.
-        thorough: Budget of `Effort.THOROUGH`.
-        lock_path: Lock file that measurements of this machine share; None is one per user.
-        lock_timeout_seconds: How long to wait for other measurements, and for computations.
+    Attributes are those of `OnnxRuntimeTarget`.
 
     Raises:
         TargetError: On threads below 1, or cores that this process may not use.
     """
 
-    threads: int = 1
-    cores: tuple[int, ...] = ()
-    spinning: bool = False
-    disabled_optimizers: tuple[str, ...] = ()
-    nominal_reference_ms: float | None = None
-    quick: Budget = QUICK
-    thorough: Budget = THOROUGH
-    lock_path: Path | None = None
-    lock_timeout_seconds: float = 600.0
-
     def __post_init__(self) -> None:
-        _ = self.session_settings  # raises if they are wrong
+        super().__post_init__()
         if strangers := sorted(set(self.cores) - set(affinity())):
             raise TargetError(
                 f"core {strangers[0]} was asked for, but this process may use {list(affinity())}: "
                 "choose among these, or none to leave it to the system"
             )
-        if self.nominal_reference_ms is not None:
-            _check_nominal(self.nominal_reference_ms)
-
-    @property
-    def session_settings(self) -> SessionSettings:
-        """How models run here."""
-        return SessionSettings(self.threads, self.spinning, self.disabled_optimizers)
 
     @property
     def target_id(self) -> str:
@@ -131,8 +94,8 @@ class OnnxRuntimeCpu(Target):
             with self._lock():
                 return time_alone(run, budget=self.thorough, clock=clock_for(self.threads))
 
-    def calibrated(self, nominal_reference_ms: float) -> "OnnxRuntimeCpu":
-        return replace(self, nominal_reference_ms=nominal_reference_ms)
+    def describe(self) -> dict[str, JSON]:
+        return describe_machine()
 
     def measure(
         self,
@@ -195,12 +158,4 @@ class OnnxRuntimeCpu(Target):
             n_runs=samples.wall_ms.size,
             load_average=load_average(),
             converged=samples.converged,
-        )
-
-
-def _check_nominal(milliseconds: float) -> None:
-    if not (math.isfinite(milliseconds) and milliseconds > 0):
-        raise TargetError(
-            f"the nominal time of the reference is {milliseconds} ms: it must be positive and "
-            "finite. Take it from `calibrate()`"
         )

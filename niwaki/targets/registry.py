@@ -10,5 +10,10 @@ TARGETS = Registry(
             "ONNX Runtime on this processor, measured against an interleaved reference model",
             "niwaki.targets.onnxruntime_cpu:OnnxRuntimeCpu",
         ),
+        Record(
+            "remote_onnxruntime",
+            "ONNX Runtime on another machine's processor, over ssh, measured in the same way",
+            "niwaki.targets.remote.target:RemoteOnnxRuntime",
+        ),
     ),
 )

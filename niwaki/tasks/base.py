@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import JSON
+from niwaki.tasks.metrics import Prediction
+from niwaki.tasks.own import constant_predictions
 from niwaki.tasks.preprocessing import Preprocessing
 from niwaki.tasks.statistics import Statistics, class_statistics, value_statistics
 from niwaki.tasks.task import Task
@@ -134,10 +136,20 @@ class TaskData:
     def chance(self) -> Mapping[str, float]:
         """Values of the best constant predictions on the train targets, by `<task>_<metric>`."""
         return {
-            task.value_name(metric): metric.chance(self.statistics[task.name])
+            task.value_name(metric): metric.chance(
+                self.statistics[task.name], self.constant_predictions(task)
+            )
             for task in self.tasks
             for metric in task.metrics
         }
+
+    def constant_predictions(self, task: Task) -> Iterator[Prediction]:
+        """Yield the best constant outputs of a task with their train targets, batch by batch."""
+        return constant_predictions(
+            self.statistics[task.name],
+            _TargetsOf(self.splits[SplitName.TRAIN], task.name),
+            class_axis=task.kind.class_axis,
+        )
 
     def to_json(self) -> dict[str, JSON]:
         """Return what a run folder and a model card say of the data."""

@@ -272,10 +272,12 @@ def _require_labels(task: Task, labels: NDArray[Any], where: str) -> None:
         if outside.any():
             first = np.argwhere(outside)[0]
             index = (start + int(first[0]), *(int(axis) for axis in first[1:]))
+            ignored = task.ignore_index
+            left_out = "" if ignored is None else f", and {ignored} is where none counts"
             raise DataError(
                 f"{where} has label {chunk[tuple(first)]} at index {_spelled(index)}, but its "
-                f"{task.n_outputs} classes are 0 to {task.n_outputs - 1}: correct the label, or "
-                "declare more classes"
+                f"{task.n_outputs} classes are 0 to {task.n_outputs - 1}{left_out}: correct the "
+                "label, or declare more classes"
             )
 
 

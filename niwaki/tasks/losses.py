@@ -4,16 +4,23 @@ The scale makes tasks comparable: without it a depth error of 0.05 would drown i
 2 nats, and task weights would have to undo that before they could say what matters.
 """
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from niwaki.core.blame import raised_by
+from niwaki.core.errors import ConfigError
+from niwaki.core.wording import kind_of
 from niwaki.tasks.base import TaskData
+from niwaki.tasks.metrics import Prediction
+from niwaki.tasks.own import own_function
 from niwaki.tasks.statistics import SMOOTH_L1_BETA, ClassStatistics
 from niwaki.tasks.task import Task
 
@@ -125,6 +132,49 @@ class ValueLoss(TaskLoss):
         return error / self.chance
 
 
+@dataclass(frozen=True)
+class OwnLoss(TaskLoss):
+    """A loss of the user's own, over what it is for a constant prediction.
+
+    Attributes:
+        function: `path/to/file.py:name`: see `niwaki.tasks.own.LossSettings`.
+        chance: Its value for a constant prediction.
+        inner: What says how far outputs are from a teacher's.
+    """
+
+    function: str
+    chance: float
+    inner: TaskLoss
+
+    def against_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        return own_loss(self.function, outputs, targets) / self.chance
+
+    def against_teacher(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+        return self.inner.against_teacher(outputs, teacher)
+
+
+def own_loss(function: str, outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return what a function of the user's says, a scalar.
+
+    Raises:
+        ConfigError: If that is no scalar tensor, or one that nothing can be learnt from.
+    """
+    with raised_by(f"loss '{function}'"):
+        found = own_function(function)(outputs, targets)
+    if not isinstance(found, Tensor) or found.numel() != 1:
+        shape = f" of shape {tuple(found.shape)}" if isinstance(found, Tensor) else ""
+        raise ConfigError(
+            f"loss '{function}' returned {kind_of(found)}{shape}: return a scalar tensor, such as "
+            "the mean over items"
+        )
+    if outputs.requires_grad and torch.is_grad_enabled() and not found.requires_grad:
+        raise ConfigError(
+            f"loss '{function}' has no gradient, so nothing can be learnt from it: compute it from "
+            "the outputs by operations of torch, without argmax, comparison or detach"
+        )
+    return found.reshape(())
+
+
 def task_losses(data: TaskData) -> dict[str, TaskLoss]:
     """Return the loss of each task, scaled by the train targets of `data`.
 
@@ -179,6 +229,34 @@ def _constant(values: tuple[float, ...], device: torch.device, dtype: torch.dtyp
 
 
 def _loss_of(task: Task, data: TaskData) -> TaskLoss:
+    loss = _shipped_loss_of(task, data)
+    if isinstance(task.loss, str):
+        return loss
+    chance = task.loss.chance
+    if chance is None:
+        chance = _chance_by(task.loss.function, data.constant_predictions(task))
+    return OwnLoss(task.weight, task.loss.function, chance, loss)
+
+
+def _chance_by(function: str, constant: Iterator[Prediction]) -> float:
+    """Return the loss of constant outputs, those of the first items.
+
+    Raises:
+        ConfigError: If it is no measure of anything.
+    """
+    outputs, targets = next(constant)
+    with torch.no_grad():
+        loss = own_loss(function, torch.from_numpy(outputs), torch.from_numpy(np.array(targets)))
+    chance = float(loss)
+    if not 0.0 < chance < math.inf:
+        raise ConfigError(
+            f"loss '{function}' is {chance:g} for a constant prediction, so that other tasks' "
+            "losses cannot be weighed against it: give `chance`, its value for who knows nothing"
+        )
+    return chance
+
+
+def _shipped_loss_of(task: Task, data: TaskData) -> TaskLoss:
     statistics = data.statistics[task.name]
     if isinstance(statistics, ClassStatistics):
         return ClassLoss(

@@ -2,8 +2,9 @@
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from niwaki.core.objectives import Direction
 from niwaki.tasks.statistics import ClassStatistics, ValueStatistics
 
+# Outputs of some items, and their targets.
+Prediction: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
 S = TypeVar("S", ClassStatistics, ValueStatistics)
 
 
@@ -32,7 +35,7 @@ class Accumulator(ABC):
         """Return the metric of all batches; NaN if there was none, or an output was not finite."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Metric(ABC, Generic[S]):
     """One way to score a task.
 
@@ -44,10 +47,10 @@ class Metric(ABC, Generic[S]):
         unit: Unit of the value; empty for a ratio.
     """
 
-    name: ClassVar[str]
-    direction: ClassVar[Direction]
-    perfect: ClassVar[float]
-    worst: ClassVar[float]
+    name: str
+    direction: Direction
+    perfect: float
+    worst: float
     unit: str = ""
 
     @abstractmethod
@@ -55,15 +58,21 @@ class Metric(ABC, Generic[S]):
         """Start from nothing."""
 
     @abstractmethod
-    def chance(self, statistics: S) -> float:
-        """Return the value that the best constant prediction has on the train targets."""
+    def chance(self, statistics: S, constant: Iterable[Prediction] = ()) -> float:
+        """Return the value that the best constant prediction has on the train targets.
+
+        Args:
+            statistics: Of the train targets.
+            constant: The best constant outputs with their targets, batch by batch, for metrics
+                whose value statistics do not tell.
+        """
 
     def skill(self, value: float, chance: float) -> float:
         """Return where `value` lies from chance (0) to perfect (1); negative is below chance."""
         return (value - chance) / (self.perfect - chance)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Accuracy(Metric[ClassStatistics]):
     """Share of labels that the largest output names.
 
@@ -72,21 +81,21 @@ class Accuracy(Metric[ClassStatistics]):
         axis: Of the outputs, along which the classes lie.
     """
 
-    name = "accuracy"
-    direction = Direction.MAXIMIZE
-    perfect = 1.0
-    worst = 0.0
+    name: str = "accuracy"
+    direction: Direction = Direction.MAXIMIZE
+    perfect: float = 1.0
+    worst: float = 0.0
     ignore_index: int | None = None
     axis: int = 1
 
     def accumulator(self) -> Accumulator:
         return _Accuracy(self.ignore_index, self.axis)
 
-    def chance(self, statistics: ClassStatistics) -> float:
+    def chance(self, statistics: ClassStatistics, constant: Iterable[Prediction] = ()) -> float:  # noqa: ARG002
         return float(statistics.frequencies.max())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MeanIoU(Metric[ClassStatistics]):
     """Intersection over union, averaged over the classes that were predicted or are there.
 
@@ -94,49 +103,49 @@ class MeanIoU(Metric[ClassStatistics]):
         ignore_index: Label that does not count; None if all do.
     """
 
-    name = "miou"
-    direction = Direction.MAXIMIZE
-    perfect = 1.0
-    worst = 0.0
+    name: str = "miou"
+    direction: Direction = Direction.MAXIMIZE
+    perfect: float = 1.0
+    worst: float = 0.0
     ignore_index: int | None = None
 
     def accumulator(self) -> Accumulator:
         return _MeanIoU(self.ignore_index)
 
-    def chance(self, statistics: ClassStatistics) -> float:
+    def chance(self, statistics: ClassStatistics, constant: Iterable[Prediction] = ()) -> float:  # noqa: ARG002
         # One class everywhere: its union is everything, and the other classes score nothing.
         return float(statistics.frequencies.max()) / int((statistics.counts > 0).sum())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RMSE(Metric[ValueStatistics]):
     """Root of the mean squared error, over all outputs and pixels."""
 
-    name = "rmse"
-    direction = Direction.MINIMIZE
-    perfect = 0.0
-    worst = math.inf
+    name: str = "rmse"
+    direction: Direction = Direction.MINIMIZE
+    perfect: float = 0.0
+    worst: float = math.inf
 
     def accumulator(self) -> Accumulator:
         return _MeanError(power=2)
 
-    def chance(self, statistics: ValueStatistics) -> float:
+    def chance(self, statistics: ValueStatistics, constant: Iterable[Prediction] = ()) -> float:  # noqa: ARG002
         return math.sqrt(statistics.variance)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MAE(Metric[ValueStatistics]):
     """Mean absolute error, over all outputs and pixels."""
 
-    name = "mae"
-    direction = Direction.MINIMIZE
-    perfect = 0.0
-    worst = math.inf
+    name: str = "mae"
+    direction: Direction = Direction.MINIMIZE
+    perfect: float = 0.0
+    worst: float = math.inf
 
     def accumulator(self) -> Accumulator:
         return _MeanError(power=1)
 
-    def chance(self, statistics: ValueStatistics) -> float:
+    def chance(self, statistics: ValueStatistics, constant: Iterable[Prediction] = ()) -> float:  # noqa: ARG002
         return statistics.over_targets(statistics.deviation)
 
 

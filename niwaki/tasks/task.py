@@ -1,5 +1,6 @@
 """Tasks: what a network is asked to say about an input, and how the answer is scored."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -10,6 +11,7 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
 from niwaki.core.registry import nearest
 from niwaki.tasks.metrics import MAE, RMSE, Accuracy, MeanIoU, Metric
+from niwaki.tasks.own import LossSettings, MetricSettings, own_function, own_metric
 
 AnyMetric: TypeAlias = Metric[Any]
 
@@ -90,7 +92,7 @@ class Task:
         name: First part of its values' names, such as `digit` in `digit_accuracy`.
         kind: Fixes the shapes of outputs and targets.
         n_outputs: Number of classes, or of real values per item or pixel.
-        loss: Name of a loss in `niwaki.tasks.losses`.
+        loss: Name of a loss in `niwaki.tasks.losses`, or one of the user's own.
         metrics: At least one; the first one's skill stands for the task.
         classes: Names of the classes, as many as outputs; empty if the targets are real.
         weight: Factor of its loss in the sum over tasks, at least 0.
@@ -99,7 +101,7 @@ class Task:
     name: str
     kind: TaskKind
     n_outputs: int
-    loss: str
+    loss: str | LossSettings
     metrics: tuple[AnyMetric, ...]
     classes: tuple[str, ...] = ()
     weight: float = 1.0
@@ -134,7 +136,7 @@ class Task:
             "kind": str(self.kind),
             "n_outputs": self.n_outputs,
             "classes": list(self.classes),
-            "loss": self.loss,
+            "loss": str(self.loss),
             "weight": self.weight,
             "metrics": [metric.name for metric in self.metrics],
             "unit": self.metrics[0].unit,
@@ -149,8 +151,9 @@ class TaskSettings:
         kind: classification, segmentation, tagging, depth (any dense regression) or regression.
         classes: Names of the classes, or their number; only for classes.
         n_outputs: Real values per item or pixel; only for real targets.
-        metrics: Names; empty for the kind's default. The first one's skill stands for the task.
-        loss: Name; empty for the kind's default.
+        metrics: Names, or functions of one's own: `path/to/file.py:name`, or settings with
+            `function`. Empty for the kind's default. The first one's skill stands for the task.
+        loss: Name, or a function of one's own; empty for the kind's default.
         weight: Factor of the loss in the sum over tasks, at least 0.
         unit: Unit of real targets, such as `m`.
     """
@@ -158,8 +161,8 @@ class TaskSettings:
     kind: str
     classes: int | tuple[str, ...] = ()
     n_outputs: int = 1
-    metrics: tuple[str, ...] = ()
-    loss: str = ""
+    metrics: tuple[str | MetricSettings, ...] = ()
+    loss: str | LossSettings = ""
     weight: float = 1.0
     unit: str = ""
 
@@ -189,12 +192,11 @@ def declared(name: str, settings: TaskSettings) -> Task:
         n_outputs = len(classes)
     if n_outputs < 1:
         raise ConfigError(f"tasks.{name}.n_outputs is {n_outputs}: it must be at least 1")
-    losses = LOSSES[kind]
     return Task(
         name=name,
         kind=kind,
         n_outputs=n_outputs,
-        loss=_one_of(settings.loss or losses[0], list(losses), f"tasks.{name}.loss"),
+        loss=_loss(name, settings, kind),
         metrics=_metrics(name, settings, kind),
         classes=classes,
         weight=settings.weight,
@@ -221,14 +223,36 @@ def _classes(name: str, settings: TaskSettings, kind: TaskKind) -> tuple[str, ..
     return classes
 
 
+def _loss(name: str, settings: TaskSettings, kind: TaskKind) -> str | LossSettings:
+    given, where = settings.loss or LOSSES[kind][0], f"tasks.{name}.loss"
+    if isinstance(given, str) and ":" not in given:
+        return _one_of(given, list(LOSSES[kind]), where)
+    loss = LossSettings(given) if isinstance(given, str) else given
+    own_function(loss.function)
+    if loss.chance is not None and not 0.0 < loss.chance < math.inf:
+        raise ConfigError(f"{where}.chance is {loss.chance}: give a finite number above 0")
+    return loss
+
+
 def _metrics(name: str, settings: TaskSettings, kind: TaskKind) -> tuple[AnyMetric, ...]:
-    known = {metric.name: metric for metric in METRICS[kind]}
     wanted = settings.metrics or (METRICS[kind][0].name,)
-    if len(set(wanted)) < len(wanted):
-        raise ConfigError(f"tasks.{name}.metrics names a metric twice: {', '.join(wanted)}")
-    unit = "" if kind.has_classes else settings.unit
-    chosen = [known[_one_of(metric, list(known), f"tasks.{name}.metrics")] for metric in wanted]
-    return tuple(replace(metric, unit=unit) for metric in chosen)
+    chosen = [_metric(given, settings, kind, f"tasks.{name}.metrics") for given in wanted]
+    names = [metric.name for metric in chosen]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"tasks.{name}.metrics names a metric twice: {', '.join(names)}")
+    return tuple(chosen)
+
+
+def _metric(
+    given: str | MetricSettings, settings: TaskSettings, kind: TaskKind, where: str
+) -> AnyMetric:
+    if isinstance(given, str) and ":" in given:
+        given = MetricSettings(given)
+    if isinstance(given, MetricSettings):
+        return own_metric(given, where)
+    known = {metric.name: metric for metric in METRICS[kind]}
+    metric = known[_one_of(given, list(known), where)]
+    return replace(metric, unit="" if kind.has_classes else settings.unit)
 
 
 def _one_of(given: str, known: list[str], where: str) -> str:

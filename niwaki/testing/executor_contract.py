@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import StudyError
+from niwaki.core.errors import StudyError, TargetLostError
 from niwaki.core.measurement import Status
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.base import Executor, Finished, Job
@@ -72,6 +72,13 @@ class ExecutorContract(ABC):
         assert measurement.key == candidate.key
         assert measurement.reason == "ValueError: the loss exploded"
         assert "the loss exploded" in str(measurement.details["traceback"])
+
+    def test_a_lost_target_condemns_no_candidate(self, executor: Executor) -> None:
+        executor.submit(Job(0, script("return")))
+        assert executor.wait(PATIENCE_S)
+        executor.submit(Job(1, script("lose")))
+        with pytest.raises(TargetLostError, match="the board is gone"):
+            executor.wait(PATIENCE_S)
 
     def test_exiting_is_a_failed_measurement(self, executor: Executor) -> None:
         assert not run_all(executor, [script("exit", code=0)])[0].measurement.complete

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import ExportError
+from niwaki.core.errors import ExportError, TargetLostError
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Direction, Objective
 from niwaki.evaluation.base import Evaluator, Export, Provenance
@@ -29,7 +29,7 @@ def script(do: str, **decisions: Value) -> Candidate:
 
     Args:
         do: `return`, `sleep` (`seconds`; `marker`: path of a file made before, if given),
-            `raise` (`message`), `exit` (`code`), `hang`,
+            `raise` (`message`), `lose` (the target), `exit` (`code`), `hang`,
             `die` (`signal`), `die_once` (`marker`: path of a file, made before dying),
             `orphan` or `parent` (start a child that sleeps on, write its number to the file
             `marker`, and die or hang), or `environment` (`variable`).
@@ -105,6 +105,8 @@ def _act(candidate: Candidate) -> dict[str, float]:
             time.sleep(_number(candidate, "seconds"))
         case "raise":
             raise ValueError(str(candidate.decisions.get("message", "as the script says")))
+        case "lose":
+            raise TargetLostError("the board is gone: plug it in")
         case "exit":
             sys.exit(int(_number(candidate, "code")))
         case "hang":

@@ -1,30 +1,34 @@
-"""What the command line of compressing names."""
+"""What the command line of compressing gives."""
 
 import pytest
 
-from niwaki.config.compression import named_target
+from niwaki.config.compression import compression_request
 from niwaki.core.errors import ConfigError
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.study.compression import CompressionRequest
+from niwaki.tasks.own import Scoring
 
 
-def test_a_target_has_a_short_name() -> None:
-    assert isinstance(named_target("cpu"), OnnxRuntimeCpu)
+def request(metrics: list[str], losses: list[str]) -> CompressionRequest:
+    return compression_request(
+        only="",
+        latency_ms=None,
+        evaluations=0,
+        n_workers=0,
+        seed=0,
+        metrics=metrics,
+        losses=losses,
+    )
 
 
-def test_an_unknown_target_names_the_short_ones_too() -> None:
-    with pytest.raises(
-        ConfigError, match=r"no 'gpu' among the targets.*or cpu for onnxruntime_cpu"
-    ):
-        named_target("gpu")
+def test_metrics_and_losses_are_of_the_only_output_or_of_one_that_is_named() -> None:
+    found = request(["m.py:f1", "mask=m.py:dice", "mask=miou"], ["mask=m.py:soft_dice"])
+    assert found.scoring == {
+        "": Scoring(("m.py:f1",)),
+        "mask": Scoring(("m.py:dice", "miou"), "m.py:soft_dice"),
+    }
+    assert request([], []).scoring == {}
 
 
-def in_need_of_settings(settings: None) -> OnnxRuntimeCpu:
-    """Make a target: named by path below."""
-    return OnnxRuntimeCpu()
-
-
-def test_what_makes_no_target_without_arguments_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"takes \(settings\), but .* without arguments"):
-        named_target(f"{__name__}:in_need_of_settings")
-    with pytest.raises(ConfigError, match="is a str, but a class or a function is needed"):
-        named_target(f"{__name__}:__name__")
+def test_an_output_has_one_loss() -> None:
+    with pytest.raises(ConfigError, match=r"has 'm\.py:a' already"):
+        request([], ["m.py:a", "m.py:b"])

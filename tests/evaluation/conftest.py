@@ -9,6 +9,7 @@ from niwaki.evaluation.deployment import DeploymentSettings
 from niwaki.evaluation.supernet.evaluator import SupernetEvaluator, SupernetSettings
 from niwaki.evaluation.supernet.training import TrainingSettings
 from niwaki.spaces.slimmable import SlimmableSettings, StageSettings
+from niwaki.targets.base import Target
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
@@ -39,12 +40,12 @@ def data(scenes: DigitScenesSettings) -> TaskData:
     return load(scenes, seed=0)
 
 
-def make_evaluator(scenes: DigitScenesSettings) -> SupernetEvaluator:
-    """Return an evaluator that is not prepared yet."""
+def make_evaluator(scenes: DigitScenesSettings, target: Target | None = None) -> SupernetEvaluator:
+    """Return an evaluator that is not prepared yet, on this machine if no target is given."""
     return SupernetEvaluator(
         partial(load, scenes, seed=0),
         SPACE,
-        OnnxRuntimeCpu(),
+        target or OnnxRuntimeCpu(),
         settings=SupernetSettings(
             training=TRAINING,
             deployment=DeploymentSettings(n_calibration=16, batch_size=16),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from numpy.typing import NDArray
 from torch import nn
 
 import niwaki
@@ -19,7 +20,7 @@ from niwaki.core.measurement import Measurement
 from niwaki.evaluation.compression.model_source import ORIGINAL_FILE, ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
-from niwaki.export.bundle import find_bundles, verify_bundle
+from niwaki.export.bundle import find_bundles, read_bundle, verify_bundle
 from niwaki.study.answers.report_page import report_data
 from niwaki.study.answers.tables import front_table
 from niwaki.study.compression import (
@@ -32,6 +33,7 @@ from niwaki.study.record.run_folder import RunFolder
 from niwaki.study.results.front import FrontModel
 from niwaki.study.results.run import Run, load_front
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.tasks.own import Scoring
 from tests.evaluation.compression.small import build, loaders, unlabelled
 
 SETTINGS = CompressionSettings(
@@ -56,6 +58,22 @@ def test_a_model_is_compressed_exported_and_verified(tmp_path: Path) -> None:
     assert bundles
     for folder in bundles:
         verify_bundle(folder).require(str(folder))
+
+
+def test_what_is_lost_on_the_test_split_is_told_from_the_cards(tmp_path: Path) -> None:
+    request = CompressionRequest(n_finalists=2, settings=SETTINGS)
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    run = Run.read(tmp_path / "run")
+    trial = next(t for t in run.history.trials if t.candidate.key in run.history.exported)
+    final = run.history.exported[trial.candidate.key]
+    model = FrontModel(trial.number, trial.candidate, trial.measurement, final)
+    told = Compressed.of(replace(found.front, models=(model,)), run, request).summary()
+    folders = find_bundles(tmp_path / "run" / "artifacts")
+    cards = {card.candidate.key: card for card in (read_bundle(each).card for each in folders)}
+    after, before = (
+        cards[key].metrics["test"]["mean_skill"] for key in (final.key, found.original.key)
+    )
+    assert f", of the test split {after - before:+.3f} ({before:.3f})" in told
 
 
 def test_where_the_original_was_not_exported_all_are_compared_as_in_the_search(
@@ -304,3 +322,46 @@ def test_data_that_can_be_gone_through_once_can_travel_and_be_read_again() -> No
     load = data_loader(ModelSource(module=build()), once, None, seed=0)
     first, again, there = load(), load(), pickle.loads(pickle.dumps(load))()
     assert first.fingerprint == again.fingerprint == there.fingerprint
+
+
+def brightness_r2(outputs: NDArray[Any], targets: NDArray[Any]) -> float:
+    return float(1 - np.square(outputs - targets).sum() / np.square(targets - targets.mean()).sum())
+
+
+def log_cosh(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return torch.log(torch.cosh(outputs - targets)).mean()
+
+
+def test_an_output_is_scored_and_trained_by_functions_of_ones_own(tmp_path: Path) -> None:
+    own = Scoring((f"{__name__}:brightness_r2", "rmse"), f"{__name__}:log_cosh")
+    request = CompressionRequest(n_finalists=1, settings=SETTINGS, scoring={"brightness": own})
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    values = found.original.values
+    assert 0.5 < values["brightness_brightness_r2"] <= 1.0
+    assert values["brightness_rmse"] > 0
+    assert "quarter_accuracy" in values
+    resolved = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert resolved["scoring"]["brightness"]["loss"] == f"{__name__}:log_cosh"
+    other = replace(request, scoring={})
+    with pytest.raises(RunFolderError):
+        niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=other)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("colour", r"'colour' is no output: the model's are quarter, brightness"),
+        ("", r"it is not said which output .*, as in quarter=my_metrics\.py:f1"),
+    ],
+)
+def test_an_output_that_is_not_there_cannot_be_scored(tmp_path: Path, name: str, said: str) -> None:
+    request = CompressionRequest(scoring={name: Scoring((f"{__name__}:brightness_r2",))})
+    with pytest.raises(ConfigError, match=said):
+        niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+
+
+def test_tasks_that_are_declared_have_their_own_metrics(tmp_path: Path) -> None:
+    data = data_loader(ModelSource("", build()), loaders(), None, seed=0)()
+    request = CompressionRequest(scoring={"quarter": Scoring(("accuracy",))})
+    with pytest.raises(ConfigError, match="tasks have their own: leave them out"):
+        niwaki.compress(build(), tasks=data, folder=tmp_path / "run", request=request)

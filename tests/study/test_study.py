@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import ConfigError, RunFolderError, StudyError
+from niwaki.core.errors import ConfigError, RunFolderError, StudyError, TargetLostError
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Direction, Objective
@@ -30,6 +30,8 @@ from niwaki.search.surrogate import Surrogate
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.study.answers.tables import front_text
 from niwaki.study.budget import Budget
+from niwaki.study.executors.in_process import InProcessExecutor
+from niwaki.study.executors.local_processes import LocalProcessExecutor
 from niwaki.study.record.events import Asked, Baseline, Told
 from niwaki.study.record.ledger import read_ledger
 from niwaki.study.results.run import Run, load_front
@@ -550,3 +552,40 @@ def test_a_budget_in_numbers_of_numpy_is_one(tmp_path: Path) -> None:
     formula_study(tmp_path / "run", FormulaEvaluator(), n=cast("Any", np.int64(3))).run()
     assert Run.read(tmp_path / "run").description.n_evaluations == 3
     assert (type(budget.evaluations), type(budget.seconds)) == (int, float)
+
+
+@dataclass(frozen=True)
+class OnABoard(FormulaEvaluator):
+    """Cannot reach its target from the sixth evaluation on, until somebody plugs it in again."""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        assert self.visits is not None
+        unplugged = self.visits.with_name("unplugged")
+        if unplugged.exists():
+            raise TargetLostError("the board is gone: plug it in")
+        found = super().evaluate(candidate, fidelity=fidelity, seed=seed)
+        if len(self.visits.read_text().split()) == 6:
+            unplugged.touch()
+        return found
+
+
+@pytest.mark.parametrize("in_processes", [False, True])
+def test_a_lost_target_ends_the_search_and_the_same_command_goes_on(
+    tmp_path: Path, in_processes: bool
+) -> None:
+    def study() -> Study:
+        settings = StudySettings(("gain", "price"), budget=Budget(12))
+        executor = LocalProcessExecutor if in_processes else InProcessExecutor
+        evaluator = OnABoard(tmp_path / "visits")
+        return Study(tmp_path / "run", evaluator, NSGA2, settings, make_executor=executor)
+
+    with pytest.raises(TargetLostError, match="the board is gone"):
+        study().run()
+    before = told(tmp_path / "run")
+    assert 0 < len(before) < 12
+    (tmp_path / "unplugged").unlink()
+    assert study().run().models
+    after = told(tmp_path / "run")
+    assert after[: len(before)] == before
+    assert len(after) == 12
+    assert not Run.read(tmp_path / "run").failures

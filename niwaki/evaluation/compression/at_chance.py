@@ -27,7 +27,7 @@ def at_chance(module: nn.Module, data: TaskData) -> list[str]:
         module: Trained, in evaluation mode.
         data: Its tasks, in the order of its outputs.
     """
-    values = score(data.tasks, _answered(module, data), chance=data.chance)
+    values = score(data.tasks, answered(module, data), chance=data.chance)
     skill = skills(data.tasks, values, chance=data.chance)
     found = []
     for i in np.flatnonzero(skill <= 0.0):
@@ -43,7 +43,8 @@ def at_chance(module: nn.Module, data: TaskData) -> list[str]:
     return found
 
 
-def _answered(module: nn.Module, data: TaskData) -> Iterator[tuple[_Arrays, _Arrays]]:
+def answered(module: nn.Module, data: TaskData) -> Iterator[tuple[_Arrays, _Arrays]]:
+    """Yield a model's answers to some items of the search split, and their targets."""
     names = [task.name for task in data.tasks]
     for batch in islice(data[SplitName.SEARCH].batches(_BATCH), _N_BATCHES):
         with torch.no_grad():

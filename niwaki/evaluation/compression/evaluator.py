@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +27,15 @@ from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
+from niwaki.evaluation.compression.at_chance import answered
 from niwaki.evaluation.compression.importance import (
     importance,
     looked_at,
+)
+from niwaki.evaluation.compression.kept_statistics import (
+    KeptStatistics,
+    has_statistics,
+    skill_lost_anew,
 )
 from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
@@ -56,10 +62,13 @@ PRUNING = "pruning"
 PROPOSALS_FILE = "proposals.json"
 IMPORTANCE_FILE = "importance.json"
 SENSITIVE_FILE = "sensitive.json"
+STATISTICS_FILE = "statistics.json"
 TUNED = "tuned"
 PLANS = "plans"
 _MIB = 2**20
+_N_PROVEN = 32  # inputs on which what was read of a file has to answer as the file does
 _LEAST_FIDELITY = 0.1
+_MOST_LOST = 0.05  # of skill, by the whole model with batch-norm statistics of its train split
 
 
 class CompressedEvaluator(DeployedEvaluator):
@@ -101,6 +110,8 @@ class CompressedEvaluator(DeployedEvaluator):
         module = self._source.load()
         data = self._load_data()
         self._source.require_own_layers(example_of(data))
+        if not self._source.part:
+            self._source.require_answers_of_file(example_of(data, _N_PROVEN))
         data = in_order_of_outputs(data, module)
         return Original(module, data, Deployment(data, self._target, self._settings.deployment))
 
@@ -301,8 +312,31 @@ class CompressedEvaluator(DeployedEvaluator):
         return self._kept(
             f"{candidate.part(PRUNING).key}-{share:.4f}",
             compensated(self.original.module, plan, self._moments),
-            lambda module: self._tuning.tuned(module, share=share),
+            lambda module: self._tuning.tuned(module, share=share, adjust=self._adjusting(plan)),
         )
+
+    def _adjusting(self, plan: PruningPlan) -> Callable[[nn.Module], None] | None:
+        """Return what moves the statistics of a pruned network; None if they are taken anew."""
+        if self._statistics is None:
+            return None
+        return partial(self._statistics.adjust, plan=plan)
+
+    @cached_property
+    def _statistics(self) -> KeptStatistics | None:
+        """Batch-norm statistics that the model would not be the same without; None if it would."""
+        path, module = self._in_folder(STATISTICS_FILE), self.original.module
+        n_items = self._settings.tuning.n_recalibration
+        if not n_items or not has_statistics(module):
+            return None
+        if not path.exists():
+            images = looked_at(self.data, n_items, seed=self._seed)
+            lost = skill_lost_anew(module, self.data, images, answered)
+            write_text_atomically(path, json.dumps({"skill_lost_anew": lost}, indent=1) + "\n")
+        lost = computed_before(path, lambda found: dict(found["skill_lost_anew"]))
+        if max(lost.values()) <= _MOST_LOST:
+            return None
+        n_items = self._settings.pruning.n_recalibration
+        return KeptStatistics(module, looked_at(self.data, n_items, seed=self._seed))
 
     def _kept(
         self, name: str, module: nn.Module, tune: Callable[[nn.Module], nn.Module]
@@ -358,12 +392,21 @@ class CompressedEvaluator(DeployedEvaluator):
             self._say(f"quantized without training for it: {self._unfollowed}")
 
     def _report_model(self) -> None:
+        taken = (f"{each.name} ({each.kind}) by {each.metrics[0].name}" for each in self.data.tasks)
+        self._say(f"answers are scored as {', '.join(taken)}")
+        if self._source.remark:
+            self._say(self._source.remark)
         if names := self._source.computed:
             self._say(
                 f"taken as plain weights, which a norm or the like computes: {', '.join(names)}"
             )
         for each in remarks(self.original, batch_size=self._settings.deployment.batch_size):
             self._say(each)
+        if self._settings.only != "quantize" and self._statistics is not None:
+            self._say(
+                "batch-norm statistics of the model are others than its train split has, and with "
+                "those it would lose skill: they are kept, also while it is fine-tuned"
+            )
         if self._settings.tuning.epochs > 0 and self._settings.only != "quantize":
             for each in remarks_on_tuning(self.original, self._tuning):
                 self._say(each)
@@ -398,6 +441,7 @@ class CompressedEvaluator(DeployedEvaluator):
             self._ranked,
             self.data,
             recalibration=looked_at(self.data, pruning.n_recalibration, seed=self._seed),
+            statistics=self._statistics,
             moments=self._moments,
             n_items=pruning.n_judged,
         )
@@ -479,7 +523,9 @@ def create(settings: CompressionSettings, ingredients: Ingredients) -> Compresse
         TargetError: If the target does not run one of the precisions.
     """
     if not settings.model:
-        raise ConfigError("evaluator 'compressed' needs `evaluator.model`: my_model.py:build")
+        raise ConfigError(
+            "evaluator 'compressed' needs `evaluator.model`: my_model.py:build, or my_model.onnx"
+        )
     ingredients.tell_unread("compressed", "space")
     load_data, target = ingredients.data_and_target("compressed")
     require_precisions(ingredients.precisions, target)

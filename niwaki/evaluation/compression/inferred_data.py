@@ -6,6 +6,8 @@ outputs become values.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from niwaki.core.errors import DataError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.given_batches import (
     Items,
@@ -31,6 +33,7 @@ from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.checks import Given
+from niwaki.tasks.own import Scoring
 from niwaki.tasks.preprocessing import AS_GIVEN
 from niwaki.tasks.python_loaders import loaders_by_split, loaders_from
 from niwaki.tasks.task import TaskKind, TaskSettings
@@ -38,6 +41,7 @@ from niwaki.tasks.task import TaskKind, TaskSettings
 _BATCH = 256
 _ORIGIN = "the loaders"
 Check: TypeAlias = Callable[[Tensor], None]
+NO_SCORING: Mapping[str, Scoring] = MappingProxyType({})
 _DECLARE = "declare the tasks in a configuration with `data: {kind: python, tasks: ...}`"
 
 
@@ -45,7 +49,14 @@ def _nothing(inputs: Tensor) -> None:
     """Check nothing."""
 
 
-def infer_data(function: str, module: nn.Module, *, seed: int, check: Check = _nothing) -> TaskData:
+def infer_data(
+    function: str,
+    module: nn.Module,
+    *,
+    seed: int,
+    check: Check = _nothing,
+    scoring: Mapping[str, Scoring] = NO_SCORING,
+) -> TaskData:
     """Return tasks and splits for a model, from what a function's loaders give.
 
     Args:
@@ -56,12 +67,15 @@ def infer_data(function: str, module: nn.Module, *, seed: int, check: Check = _n
         module: The trained model, in evaluation mode.
         seed: Of the carving.
         check: Called with two inputs, (2, ...) float32, before the model is.
+        scoring: How outputs are scored and trained, by name, in the place of what their shapes
+            tell; an empty name is that of the only output.
 
     Raises:
-        ConfigError: If the function is not found.
+        ConfigError: If the function is not found, or there is no such output.
         DataError: If what it gives does not fit the model's outputs.
     """
-    return _inferred(loaders_from(function), module, f"'{function}'", seed=seed, check=check)
+    loaders, origin = loaders_from(function), f"'{function}'"
+    return _inferred(loaders, module, origin, seed=seed, check=check, scoring=scoring)
 
 
 def infer_from(
@@ -70,13 +84,14 @@ def infer_from(
     *,
     seed: int,
     check: Check = _nothing,
+    scoring: Mapping[str, Scoring] = NO_SCORING,
 ) -> TaskData:
     """Return tasks and splits as `infer_data` does, from the loaders themselves.
 
     Raises:
         DataError: If they do not fit the model's outputs, or there are none for train.
     """
-    return _inferred(_by_split(loaders), module, _ORIGIN, seed=seed, check=check)
+    return _inferred(_by_split(loaders), module, _ORIGIN, seed=seed, check=check, scoring=scoring)
 
 
 def infer_for_part(
@@ -131,6 +146,7 @@ def _inferred(
     *,
     seed: int,
     check: Check,
+    scoring: Mapping[str, Scoring],
 ) -> TaskData:
     read = {
         split: read_split(loader, f"{origin}, split {split}") for split, loader in loaders.items()
@@ -147,6 +163,8 @@ def _inferred(
     require_targets(gathered, origin)
     named = {split: by_output(items, names) for split, items in gathered.items()}
     settings = _settings(module, named[SplitName.TRAIN], names, origin)
+    settings |= _scored(settings, scoring)
+    _require_values(module, named[SplitName.TRAIN], settings, origin)
     places = {split: f"{origin}, split {split}" for split in named}
     given = {
         split: Given(_with_answers(items, module, settings, places[split]), places[split])
@@ -257,6 +275,27 @@ def _settings(
     return {name: _task(name, outputs[name], items.targets.get(name)) for name in names}
 
 
+def _scored(
+    settings: Mapping[str, TaskSettings], scoring: Mapping[str, Scoring]
+) -> dict[str, TaskSettings]:
+    """Return the tasks of which something was said, scored and trained so.
+
+    Raises:
+        ConfigError: If there is no such output, or it is not said which of several is meant.
+    """
+    found = {}
+    for given, wanted in scoring.items():
+        name = given or (next(iter(settings)) if len(settings) == 1 else given)
+        if name not in settings:
+            what = f"'{name}' is no output" if name else "it is not said which output is scored so"
+            raise ConfigError(
+                f"{what}: the model's are {', '.join(settings)}; name one, as in "
+                f"{next(iter(settings))}=my_metrics.py:f1"
+            )
+        found[name] = replace(settings[name], metrics=wanted.metrics, loss=wanted.loss)
+    return found
+
+
 def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -> TaskSettings:
     """Return the task that an output and its targets tell; without targets, scores are of classes.
 
@@ -274,6 +313,8 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
         is_scores = output.ndim == 2 and n_outputs > 1
         target = output.argmax(axis=1) if is_scores else output
     if target.dtype.kind in "iub" and n_outputs > 1:
+        if output.ndim == target.ndim != 3 and target.shape[1] == 1:
+            target = target[:, 0]
         if (output.ndim, target.ndim) == (2, 1):
             return TaskSettings("classification", classes=n_outputs)
         if output.ndim == 3 and target.shape[1:] == output.shape[1:2]:
@@ -281,7 +322,8 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
         if output.ndim in (3, 4) and target.shape[1:] == output.shape[2:]:
             return TaskSettings("segmentation", classes=n_outputs)
     shapes = [output.shape[1:], ()] if output.shape[1:] == (1,) else [output.shape[1:]]
-    if target.dtype.kind == "f" and target.shape[1:] in shapes:
+    is_value = target.dtype.kind == "f" or _zeros_and_ones(target)
+    if is_value and target.shape[1:] in shapes:
         kind = "regression" if output.ndim == 2 else "depth"
         return TaskSettings(kind, n_outputs=n_outputs)
     raise DataError(
@@ -290,12 +332,61 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
     )
 
 
-def _shaped(given: Given, settings: Mapping[str, TaskSettings]) -> Given:
-    """Return the items with a column for targets that are single numbers."""
-    targets = {
-        name: values[:, None]
-        if settings[name].kind == "regression" and values.ndim == 1
-        else values
-        for name, values in given.arrays.targets.items()
+def _require_values(
+    module: nn.Module, items: Items, settings: Mapping[str, TaskSettings], origin: str
+) -> None:
+    """Check that no target that would be learnt as values is the answer to a choice.
+
+    Classes may be given one-hot. Answers to yes-or-no questions are far from the logits of an
+    output that knows them, so that no answer at all would be nearer, and to learn them as values
+    would spoil it. With a loss of its own, a task may be anything.
+
+    Raises:
+        DataError: If one is.
+    """
+    chosen = {
+        name: target
+        for name, target in items.targets.items()
+        if not TaskKind(settings[name].kind).has_classes
+        and not settings[name].loss
+        and _zeros_and_ones(target)
     }
+    if not chosen:
+        return
+    answers = _answers(module, items.inputs[:_BATCH], list(settings), origin)
+    for name, target in chosen.items():
+        if _one_hot(target):
+            raise DataError(
+                f"output '{name}' has targets that are one-hot, of shape {target.shape}: give the "
+                "numbers of the classes, as `targets.argmax(1)`, and the task is one of classes"
+            )
+        answer = answers[name]
+        wanted = target[:_BATCH].reshape(answer.shape)
+        share = wanted.mean()
+        value_is_no_better = np.square(answer - wanted).mean() > share * (1 - share)
+        if value_is_no_better and ((answer > 0) == wanted).mean() > max(share, 1 - share):
+            raise DataError(
+                f"output '{name}' has targets of 0 and 1 alone, as yes-or-no questions have, and "
+                "answers them by logits, which are no values to be learnt: give a loss and a "
+                "metric for them, as `--loss my_own.py:bce --metric my_own.py:accuracy`, or let "
+                "the model return probabilities, `torch.sigmoid` of them"
+            )
+
+
+def _zeros_and_ones(target: NDArray[Any]) -> bool:
+    return set(np.unique(target).tolist()) == {0, 1}
+
+
+def _one_hot(target: NDArray[Any]) -> bool:
+    return target.ndim > 1 and target.shape[1] > 1 and bool((target.sum(axis=1) == 1).all())
+
+
+def _shaped(given: Given, settings: Mapping[str, TaskSettings]) -> Given:
+    """Return the items with a column for targets that are single numbers, and values as floats."""
+    targets = dict(given.arrays.targets)
+    for name, values in given.arrays.targets.items():
+        if TaskKind(settings[name].kind).has_classes:
+            continue
+        is_column = settings[name].kind == "regression" and values.ndim == 1
+        targets[name] = (values[:, None] if is_column else values).astype(np.float32)
     return Given(Arrays(given.arrays.inputs, targets), given.origin)

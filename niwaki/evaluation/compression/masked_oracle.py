@@ -18,6 +18,7 @@ from niwaki.compress.pruning.compensation import (
 from niwaki.compress.pruning.criteria.base import Scores
 from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.randomness import stream
+from niwaki.evaluation.compression.kept_statistics import KeptStatistics
 from niwaki.evaluation.compression.plain_calls import layout_of
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.evaluation.recalibration import recalibrate
@@ -61,6 +62,7 @@ class MaskedOracle(Oracle):
         data: Tasks in the order of the model's outputs.
         recalibration: Batches of inputs that batch-norm statistics are taken from; those of the
             whole model are kept if there are none.
+        statistics: Moves statistics in the place of taking them anew, if they are to be kept.
         moments: For the fit of weights; None for none.
         n_items: Items of the calibration split that are looked at.
         batch_size: Items per forward pass.
@@ -73,6 +75,7 @@ class MaskedOracle(Oracle):
         data: TaskData,
         *,
         recalibration: Sequence[Tensor] = (),
+        statistics: KeptStatistics | None = None,
         moments: InputMoments | None = None,
         n_items: int = 512,
         batch_size: int = 128,
@@ -80,6 +83,7 @@ class MaskedOracle(Oracle):
         self._device = best_device()
         self._module = in_evaluation(placed(module, self._device, layout_of(module)))
         self.ranked, self._data, self._moments = ranked, data, moments
+        self._statistics = statistics
         self._recalibration = [inputs.to(self._device) for inputs in recalibration]
         self._batches = list(_drawn(data, n_items, batch_size))
         self._losses = task_losses(data)
@@ -113,7 +117,9 @@ class MaskedOracle(Oracle):
                 fitted = compensated_weights(self._module, plan, self._moments)
             with masked(self._module, plan) as module, torch.no_grad():
                 set_weights(module, fitted)
-                if plan.cuts and self._recalibration:
+                if plan.cuts and self._statistics is not None:
+                    self._statistics.adjust(module)
+                elif plan.cuts and self._recalibration:
                     recalibrate(module, iter(self._recalibration))
                 self._known[key] = self._scored([self._answer(batch) for batch in self._batches])
         return self._known[key]

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from niwaki.compress.pruning.model_calls import in_evaluation, named_tensors
 from niwaki.compress.pruning.model_calls import repeatable as repeatable_passes
@@ -93,24 +94,39 @@ class Tuning:
         self._computing = computing
         self._losses = task_losses(data)
 
-    def tuned(self, module: nn.Module, *, share: float = 1.0) -> nn.Module:
+    def tuned(
+        self,
+        module: nn.Module,
+        *,
+        share: float = 1.0,
+        adjust: Callable[[nn.Module], None] | None = None,
+    ) -> nn.Module:
         """Recalibrate and fine-tune a module in place; returned on the CPU, in evaluation mode.
 
         Args:
             module: Not the original itself.
             share: Of the epochs.
+            adjust: Sets batch-norm statistics that then stay as they are; without it, they are
+                taken anew before and after fine-tuning.
 
         Raises:
             ArithmeticError: If the loss is no longer a finite number.
         """
         network = placed(module, self._device, layout_of(module))
-        self.recalibrate(network)
+        if adjust is None:
+            self.recalibrate(network)
+        else:
+            with self._computing():
+                adjust(network)
         if n_steps := self._n_steps(share * self._settings.epochs):
             network.train()
             if self.otherwise_in_training:
                 _put_own_code_in_evaluation(network)
+            if adjust is not None:
+                _put_norms_in_evaluation(network)
             self._train(network, n_steps, self._settings.learning_rate)
-            self.recalibrate(network)
+            if adjust is None:
+                self.recalibrate(network)
         return in_evaluation(placed(network, torch.device("cpu"), torch.contiguous_format))
 
     @cached_property
@@ -254,4 +270,10 @@ def _form(shapes: Mapping[str, tuple[int, ...]]) -> str:
 def _put_own_code_in_evaluation(network: nn.Module) -> None:
     for module in network.modules():
         if not type(module).__module__.startswith("torch.nn."):
+            module.training = False
+
+
+def _put_norms_in_evaluation(network: nn.Module) -> None:
+    for module in network.modules():
+        if isinstance(module, _BatchNorm):
             module.training = False

@@ -29,7 +29,7 @@ from niwaki.evaluation.recalibration import recalibrate
 from niwaki.evaluation.units import Units
 from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import Split, SplitName, TaskData
-from niwaki.tasks.losses import ClassLoss, TaskLoss, task_losses, total_loss
+from niwaki.tasks.losses import ClassLoss, OwnLoss, TaskLoss, task_losses, total_loss
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,8 @@ class ScratchTraining:
             weight_decay=recipe.weight_decay,
         )
         self.steps_done, self._seconds = 0, 0.0
-        self.captures = self._device.type == "cuda"
+        own = any(isinstance(loss, OwnLoss) for loss in self._losses.values())
+        self.captures = self._device.type == "cuda" and not own  # which may look at numbers
         self._captured: CapturedGradients | None = None
 
     def run(

@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from niwaki.core.errors import TargetLostError
 from niwaki.core.fidelity import FULL
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Measurement, Status
@@ -30,6 +31,10 @@ def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
         job's, or the full one where the candidate gains nothing by effort.
         Failed, with a reason, if the evaluator raised or returned something that is not finite, or
         as large as what overflows next.
+
+    Raises:
+        TargetLostError: If the target's machine cannot be reached: that says nothing about the
+            candidate.
     """
     start, fidelity, process = time.perf_counter(), job.fidelity, os.getpid()
     try:
@@ -37,7 +42,7 @@ def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
         measurement = _checked(measurement, job)
         if fidelity < FULL and not evaluator.gains_by_effort(job.candidate):
             fidelity = FULL
-    except KeyboardInterrupt:  # in the search's own process: workers leave Ctrl-C to it
+    except (KeyboardInterrupt, TargetLostError):  # Ctrl-C in the search's own process alone
         raise
     except BaseException as error:  # also what is no Exception, such as asyncio's CancelledError
         details: dict[str, JSON] = {"traceback": traceback_lines(error)}

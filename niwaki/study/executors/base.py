@@ -39,8 +39,8 @@ class Executor(ABC):
 
     Laws, checked by `niwaki.testing.executor_contract`: every submitted job comes back from `wait`
     exactly once, unless the executor is closed first; whatever goes wrong in an evaluation comes
-    back as a failed measurement; the measurement carries the job's fidelity and seed, the seconds
-    it took and the worker that ran it.
+    back as a failed measurement, unless the target's machine is lost; the measurement carries the
+    job's fidelity and seed, the seconds it took and the worker that ran it.
 
     An executor belongs to one thread. The loop it is made for::
 
@@ -88,6 +88,8 @@ class Executor(ABC):
 
         Raises:
             StudyError: If no worker can be started.
+            TargetLostError: If the target's machine cannot be reached; raised once everything that
+                is finished has been returned.
         """
 
     @abstractmethod

@@ -16,6 +16,7 @@ from niwaki.study.executors.worker_main import (
     Began,
     Done,
     Hello,
+    Lost,
     Message,
     Noticed,
     Ready,
@@ -173,6 +174,8 @@ class LocalProcessExecutor(WorkerPool[WorkerProcess]):
                 assert worker.job is not None and worker.job.number == number
                 self._n_failures_in_a_row = 0
                 self._finish(worker, measurement)
+            case Lost(reason=reason):
+                self._stop_for(worker, reason)
             case Noticed(sentence=sentence):
                 _log.warning("%s", sentence)
 

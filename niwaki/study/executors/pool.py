@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
-from niwaki.core.errors import StudyError
+from niwaki.core.errors import StudyError, TargetLostError
 from niwaki.core.measurement import Measurement
 from niwaki.study.executors.attempt import failure
 from niwaki.study.executors.base import Executor, Finished, Job
@@ -111,6 +111,7 @@ class WorkerPool(Executor, Generic[W]):
         self._workers: dict[str, W] = {}
         self._queue: deque[Queued] = deque()
         self._finished: deque[Finished] = deque()
+        self._lost_target = ""  # what was said of it; empty as long as it can be reached
         self._busy_s = 0.0
         self._started_at: float | None = None
         self._closed_at: float | None = None
@@ -171,6 +172,8 @@ class WorkerPool(Executor, Generic[W]):
     def wait(self, timeout_s: float | None = None) -> list[Finished]:
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._finished and self.n_unfinished:
+            if self._lost_target:
+                raise TargetLostError(self._lost_target)
             self._put_to_work()
             self._listen(deadline)
             self._stop_overdue()
@@ -196,6 +199,8 @@ class WorkerPool(Executor, Generic[W]):
 
     def _put_to_work(self) -> None:
         """Give queued jobs to idle workers, and start workers for the rest."""
+        if self._lost_target:
+            return
         self._give_out()
         n_starting = sum(not worker.ready for worker in self._workers.values())
         for name in self._names:
@@ -213,6 +218,11 @@ class WorkerPool(Executor, Generic[W]):
             details = {**measurement.details, "n_tries": n_lost + 1}
             measurement = replace(measurement, details=details)
         self._finished.append(Finished(queued.job, measurement))
+
+    def _stop_for(self, worker: W, reason: str) -> None:
+        """Give out no more once what is finished is taken: the target cannot be reached."""
+        self._lost_target = reason
+        self._queue_again(worker, begun=False)
 
     def _fail(self, worker: W, reason: str) -> None:
         assert worker.job is not None

@@ -21,6 +21,7 @@ from niwaki.study.executors.ray_session import no_place, open_session
 from niwaki.study.executors.ray_worker import (
     Answer,
     Begun,
+    Lost,
     Missing,
     Parcel,
     Placed,
@@ -176,6 +177,8 @@ class RayExecutor(WorkerPool[RayWorker]):
                 self._bury(worker, f"it cannot use the evaluator ({reason})")
             case Begun():
                 worker.evaluate()
+            case Lost(reason=reason):
+                self._stop_for(worker, reason)
             case Measurement() as measurement:
                 self._failed_starts[worker.name] = 0
                 self._check_target(measurement)

@@ -15,6 +15,7 @@ from ray.exceptions import ActorUnavailableError, RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from niwaki._version import __version__
+from niwaki.core.errors import TargetLostError
 from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.attempt import attempt
@@ -88,7 +89,14 @@ class Begun:
     """The worker has a job, and waits to be sent on: from here on, a death is the job's."""
 
 
-Answer: TypeAlias = Placed | Ready | Refused | Missing | Begun | Measurement
+@dataclass(frozen=True)
+class Lost:
+    """The target's machine cannot be reached from there."""
+
+    reason: str
+
+
+Answer: TypeAlias = Placed | Ready | Refused | Missing | Begun | Lost | Measurement
 
 
 class Mailbox:
@@ -152,13 +160,16 @@ class Actor:
         self._job = job
         return Begun()
 
-    def evaluate(self) -> Measurement:
+    def evaluate(self) -> Measurement | Lost:
         """Return what came of the job."""
         job, self._job = self._job, None
         assert self._evaluator is not None and job is not None
         limit_torch(self._n_threads)
         with forwarded(self._say):
-            return attempt(self._evaluator, job, worker=self._name)
+            try:
+                return attempt(self._evaluator, job, worker=self._name)
+            except TargetLostError as error:
+                return Lost(str(error))
 
     def _say(self, sentence: str) -> None:
         # Nobody waits for the answer: should the mailbox be lost, the evaluation goes on.

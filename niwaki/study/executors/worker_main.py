@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import TargetLostError
 from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.attempt import attempt
@@ -61,13 +62,20 @@ class Done:
 
 
 @dataclass(frozen=True)
+class Lost:
+    """The target's machine cannot be reached from here."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Noticed:
     """Something that whoever watches the study should know."""
 
     sentence: str
 
 
-Message: TypeAlias = Hello | Ready | Refused | Began | Done | Noticed
+Message: TypeAlias = Hello | Ready | Refused | Began | Done | Lost | Noticed
 
 
 @dataclass(frozen=True)
@@ -125,8 +133,12 @@ def run_worker(connection: "Connection[Any, Any]", settings: WorkerSettings) -> 
             order: Order = connection.recv()
             connection.send(Began(order.number))
             limit_torch(settings.n_threads)
-            measurement = attempt(evaluator, order.job(), worker=settings.name)
-            connection.send(Done(order.number, measurement))
+            try:
+                measurement = attempt(evaluator, order.job(), worker=settings.name)
+            except TargetLostError as error:
+                connection.send(Lost(str(error)))
+            else:
+                connection.send(Done(order.number, measurement))
 
 
 def _load(connection: "Connection[Any, Any]", settings: WorkerSettings) -> Evaluator | None:

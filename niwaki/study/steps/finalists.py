@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.blame import raised_by
-from niwaki.core.errors import NiwakiError, StudyError
+from niwaki.core.errors import NiwakiError, StudyError, TargetLostError
 from niwaki.core.excerpt import excerpt
 from niwaki.core.goals import Goal
 from niwaki.core.measurement import Measurement, Status, Trial, whole
@@ -132,6 +132,8 @@ class Finals:
                     provenance=self.provenance,
                     seed=seed,
                 )
+        except TargetLostError:
+            raise
         except NiwakiError as error:
             failed = Measurement(key=key, status=Status.FAILED, reason=str(error), seed=seed)
             self._record(trial, failed)

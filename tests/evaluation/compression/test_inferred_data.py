@@ -14,6 +14,7 @@ from niwaki.core.errors import DataError
 from niwaki.evaluation.compression.inferred_data import infer_data, infer_from
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.tasks.base import SplitName
+from niwaki.tasks.own import Scoring
 from niwaki.tasks.task import TaskKind
 from tests.evaluation.compression.small import build, data, loaders, unlabelled
 
@@ -54,6 +55,84 @@ def test_what_is_no_score_is_not_taken_for_classes(kind: str) -> None:
 
     with pytest.raises(DataError, match=f"'chosen' is of type {kind}, .*: return the scores"):
         infer_from({"train": [torch.randn(40, 4)]}, plainly_called(Choosing()), seed=0)
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (40, 3, 5, 5)])
+def test_labels_may_have_a_column(shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape)
+    labels = x.argmax(1, keepdim=True)
+    found = infer_from({"train": [(x, labels)]}, plainly_called(nn.Identity()), seed=0)
+    batch = next(found[SplitName.TRAIN].batches(1))
+    assert found.tasks[0].kind.has_classes
+    np.testing.assert_array_equal(batch.targets["output"], batch.inputs.argmax(1))
+
+
+def log_loss(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return nn.functional.binary_cross_entropy_with_logits(outputs, targets)
+
+
+class BrightPixels(nn.Module):
+    """Answers for every pixel by a logit, or by what a sigmoid makes of it."""
+
+    def __init__(self, *, sigmoid: bool = False) -> None:
+        super().__init__()
+        self.sigmoid = sigmoid
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits = 8.0 * x - 1.0
+        return torch.sigmoid(logits) if self.sigmoid else logits
+
+
+YES_OR_NO = pytest.mark.parametrize("kind", [torch.float32, torch.int64, torch.bool])
+
+
+@YES_OR_NO
+def test_logits_of_yes_or_no_are_no_values(kind: torch.dtype) -> None:
+    x = torch.randn(40, 1, 6, 6)
+    with pytest.raises(DataError, match=r"'output' has targets of 0 and 1 alone.*sigmoid"):
+        infer_from({"train": [(x, (x > 0).to(kind))]}, plainly_called(BrightPixels()), seed=0)
+
+
+def test_logits_may_have_a_loss_of_their_own() -> None:
+    x = torch.randn(40, 1, 6, 6)
+    batches = {"train": [(x, (x > 0).float())]}
+    scoring = {"": Scoring(loss=f"{__name__}:log_loss")}
+    module = plainly_called(BrightPixels())
+    [task] = infer_from(batches, module, seed=0, scoring=scoring).tasks
+    assert task.kind is TaskKind.DEPTH
+
+
+@YES_OR_NO
+def test_probabilities_of_yes_or_no_are_values(kind: torch.dtype) -> None:
+    x = torch.randn(40, 1, 6, 6)
+    module = plainly_called(BrightPixels(sigmoid=True))
+    found = infer_from({"train": [(x, (x > 0).to(kind))]}, module, seed=0)
+    batch = next(found[SplitName.TRAIN].batches(4))
+    assert found.tasks[0].kind is TaskKind.DEPTH
+    np.testing.assert_array_equal(batch.targets["output"], np.float32(batch.inputs > 0))
+
+
+def test_single_logits_have_targets_without_a_column() -> None:
+    layer = nn.Linear(3, 1, bias=False)
+    nn.init.constant_(layer.weight, 9.0)
+    x = torch.randn(40, 3)
+    wanted = (x.sum(dim=1) > 0).float()
+    module = plainly_called(nn.Sequential(layer))
+    with pytest.raises(DataError, match="sigmoid"):
+        infer_from({"train": [(x, wanted)]}, module, seed=0)
+
+
+@pytest.mark.parametrize("kind", [torch.float32, torch.int64])
+@pytest.mark.parametrize("shape", [(40, 3), (40, 3, 5, 5)])
+def test_one_hot_targets_are_to_be_numbers_of_classes(
+    shape: tuple[int, ...], kind: torch.dtype
+) -> None:
+    x = torch.randn(shape)
+    one_hot = torch.zeros(shape, dtype=kind).scatter_(1, x.argmax(1, keepdim=True), 1)
+    with pytest.raises(DataError, match=r"targets\.argmax\(1\)"):
+        infer_from({"train": [(x, one_hot)]}, plainly_called(nn.Identity()), seed=0)
+    [task] = infer_from({"train": [(x, x.argmax(1))]}, plainly_called(nn.Identity()), seed=0).tasks
+    assert task.kind.has_classes
 
 
 class Preparing(nn.Module):

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.einspace import SMALL
+from benchmarks.einspace import FULL, SMALL
 from benchmarks.einspace_random import SCREENING, RandomNetworks
-from benchmarks.einspace_study import Setup
+from benchmarks.einspace_study import EVOLUTION, Plan, Scale, Setup
 
 SCALE = replace(SMALL, train=128, epochs=2, macs=300_000, elements=50_000)
 
@@ -48,3 +48,13 @@ def test_results_of_another_scale_are_refused(setup: Setup) -> None:
     networks(setup).trained(1)
     with pytest.raises(SystemExit, match="another scale"):
         networks(replace(setup, scale=replace(SCALE, epochs=3)))
+
+
+@pytest.mark.parametrize("task", ["digits", "invented"])
+@pytest.mark.parametrize("scale", [SMALL, FULL], ids=["small", "full"])
+def test_searches_can_start_from_the_known_networks(
+    task: str, scale: Scale, tmp_path: Path
+) -> None:
+    setup = Setup(task, replace(scale, train=40, scored=40), tmp_path, n_workers=1)
+    seeds = setup.evaluator(Plan(EVOLUTION, 4), seed=0).initial()
+    assert len(seeds) == len(scale.known)

@@ -1,0 +1,195 @@
+"""Metrics and losses of one's own."""
+
+import pickle
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import f1_score
+
+from niwaki.core.errors import ConfigError
+from niwaki.core.objectives import Direction
+from niwaki.tasks import own
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.losses import OwnLoss, task_losses
+from niwaki.tasks.own import LossSettings, MetricSettings
+from niwaki.tasks.scoring import score
+from niwaki.tasks.statistics import class_statistics
+from niwaki.tasks.task import Task, TaskSettings, declared
+from tests.tasks import own_functions
+from tests.tasks.made_up import DEPTH, DIGIT, task_data
+
+HERE = "tests/tasks/own_functions.py"
+
+
+def digit(**settings: Any) -> Task:
+    return declared("digit", TaskSettings(kind="classification", classes=3, **settings))
+
+
+def depth(**settings: Any) -> Task:
+    return declared("depth", TaskSettings(kind="depth", **settings))
+
+
+def data_of(*tasks: Task) -> TaskData:
+    return replace(task_data(200), tasks=tasks)
+
+
+def train_targets(data: TaskData, task: str) -> np.ndarray[Any, Any]:
+    return np.concatenate([b.targets[task] for b in data[SplitName.TRAIN].batches(64)])
+
+
+def test_a_function_scores_a_whole_split_at_once() -> None:
+    data = data_of(digit(metrics=(f"{HERE}:macro_f1", "accuracy")))
+    rng = np.random.default_rng(0)
+    batches = [(rng.normal(size=(n, 3)), rng.integers(3, size=n)) for n in (20, 30, 7)]
+    found = score(
+        data.tasks, [({"digit": o}, {"digit": t}) for o, t in batches], chance=data.chance
+    )
+    outputs, targets = (np.concatenate(each) for each in zip(*batches, strict=True))
+    expected = f1_score(targets, outputs.argmax(axis=1), average="macro")
+    assert found["digit_macro_f1"] == pytest.approx(expected)
+    assert 0.0 < found["digit_accuracy"] < 1.0
+    chance = data.chance["digit_macro_f1"]
+    assert found["mean_skill"] == pytest.approx((expected - chance) / (1 - chance))
+
+
+def test_chance_is_what_the_best_constant_prediction_gets() -> None:
+    data = data_of(
+        digit(metrics=(f"{HERE}:macro_f1",)),
+        depth(metrics=(MetricSettings(f"{HERE}:squared", direction="minimize"),)),
+    )
+    labels, values = (train_targets(data, name) for name in ("digit", "depth"))
+    commonest = np.full_like(labels, np.bincount(labels).argmax())
+    assert data.chance["digit_macro_f1"] == pytest.approx(
+        f1_score(labels, commonest, average="macro")
+    )
+    assert data.chance["depth_squared"] == pytest.approx(values.var(), rel=1e-4)
+
+
+def test_chance_looks_at_no_more_items_than_it_has_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own, "MOST_NUMBERS", 20)
+    batches = [np.arange(6) % 3] * 5
+    found = list(own.constant_predictions(class_statistics(batches, 3), batches))
+    assert [outputs.shape for outputs, _ in found] == [(6, 3), (6, 3)]
+
+
+def test_what_is_declared_becomes_an_objective() -> None:
+    metric = MetricSettings(f"{HERE}:decibels", name="psnr", perfect=60.0, chance=10.0, unit="dB")
+    [objective] = depth(metrics=(metric,)).objectives
+    assert (objective.name, objective.unit) == ("depth_psnr", "dB")
+    assert objective.direction is Direction.MAXIMIZE
+    assert (objective.least, objective.most) == (-np.inf, 60.0)
+    less = MetricSettings(f"{HERE}:squared", direction="minimize")
+    [objective] = depth(metrics=(less,)).objectives
+    assert (objective.direction, objective.least) == (Direction.MINIMIZE, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("several", "returned a list: return one number"),
+        ("decibels", r"gave 1\d\.\d+, which is better than the 1 of a perfect prediction"),
+        ("always_perfect", "a constant prediction is perfect by it"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(function: str, said: str) -> None:
+    data = data_of(depth(metrics=(f"{HERE}:{function}",)))
+    with pytest.raises(ConfigError, match=rf"metric '{HERE}:{function}'.*{said}"):
+        _ = data.chance
+
+
+def test_what_a_function_raises_is_told_to_be_of_it() -> None:
+    with pytest.raises(ZeroDivisionError, match="of the user") as raised:
+        _ = data_of(digit(metrics=(f"{HERE}:broken",))).chance
+    assert f"metric '{HERE}:broken'" in raised.value.__notes__[0]
+
+
+def test_answers_that_are_not_finite_have_no_score() -> None:
+    [metric] = digit(metrics=(f"{HERE}:macro_f1",)).metrics
+    accumulator = metric.accumulator()
+    accumulator.update(np.array([[np.nan, 0.0, 0.0]]), np.array([0]))
+    assert np.isnan(accumulator.value())
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"metrics": (f"{HERE}:f2",)}, "has no 'f2'"),
+        ({"metrics": ("no_such_file.py:f1",)}, "no_such_file.py"),
+        ({"metrics": (f"{HERE}:of_one",)}, "Let it take two: outputs and targets"),
+        (
+            {"metrics": (f"{HERE}:no_function",)},
+            "is a list: give a function",
+        ),
+        ({"metrics": (f"{HERE}:macro_f1", f"{HERE}:macro_f1")}, "names a metric twice: macro_f1"),
+        ({"metrics": (MetricSettings(f"{HERE}:macro_f1", name="a b"),)}, "metric's name 'a b'"),
+        ({"metrics": (MetricSettings(f"{HERE}:macro_f1", perfect=np.inf),)}, "`perfect` of"),
+        ({"metrics": ("acuracy",)}, "did you mean 'accuracy'"),
+        ({"loss": f"{HERE}:f2"}, "has no 'f2'"),
+        ({"loss": LossSettings(f"{HERE}:focal", chance=0.0)}, "loss.chance is 0.0"),
+    ],
+)
+def test_a_declaration_that_cannot_be_is_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        digit(**settings)
+
+
+def test_a_loss_of_ones_own_is_one_at_chance_and_learns() -> None:
+    data = data_of(digit(loss=f"{HERE}:focal"))
+    loss = task_losses(data)["digit"]
+    assert isinstance(loss, OwnLoss)
+    labels = torch.from_numpy(train_targets(data, "digit"))
+    frequencies = torch.bincount(labels, minlength=3) / len(labels)
+    outputs = frequencies.log().expand(len(labels), 3).clone().requires_grad_()
+    value = loss.against_targets(outputs, labels)
+    assert value.item() == pytest.approx(1.0, rel=1e-4)
+    assert value.item() * loss.chance == pytest.approx(
+        own_functions.focal(outputs, labels).item(), rel=1e-5
+    )
+    value.backward()  # type: ignore[no-untyped-call]
+    assert outputs.grad is not None and outputs.grad.abs().sum() > 0
+
+
+def test_what_a_teacher_says_is_learned_as_by_the_kind_of_task() -> None:
+    shipped, mine = (task_losses(data_of(t))["digit"] for t in (DIGIT, digit(loss=f"{HERE}:focal")))
+    outputs, teacher = torch.randn(2, 5, 3, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(
+        shipped.against_teacher(outputs, teacher), mine.against_teacher(outputs, teacher)
+    )
+
+
+def test_a_chance_that_is_given_is_kept() -> None:
+    loss = task_losses(data_of(digit(loss=LossSettings(f"{HERE}:nothing", chance=2.0))))["digit"]
+    assert isinstance(loss, OwnLoss)
+    assert loss.chance == 2.0
+
+
+@pytest.mark.parametrize(
+    ("function", "said"),
+    [
+        ("of_each", r"returned a Tensor of shape \(\d+,\): return a scalar tensor"),
+        ("nothing", "is 0 for a constant prediction.*give `chance`"),
+    ],
+)
+def test_a_loss_that_cannot_be_scaled_is_refused(function: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=rf"loss '{HERE}:{function}' {said}"):
+        task_losses(data_of(digit(loss=f"{HERE}:{function}")))
+
+
+def test_a_loss_without_a_gradient_is_refused_where_something_is_to_be_learnt() -> None:
+    loss = task_losses(data_of(digit(loss=f"{HERE}:hard")))["digit"]
+    outputs, labels = torch.zeros(4, 3, requires_grad=True), torch.tensor([0, 1, 2, 2])
+    with pytest.raises(ConfigError, match="has no gradient"):
+        loss.against_targets(outputs, labels)
+    with torch.no_grad():
+        assert float(loss.against_targets(outputs, labels)) > 0
+
+
+def test_both_travel_and_are_told() -> None:
+    task = digit(metrics=(f"{HERE}:macro_f1",), loss=f"{HERE}:focal")
+    assert pickle.loads(pickle.dumps(task)) == task
+    told = task.to_json()
+    assert (told["metrics"], told["loss"]) == (["macro_f1"], f"{HERE}:focal")
+    assert DEPTH.to_json()["loss"] == "smooth_l1"
