@@ -37,7 +37,7 @@ class FunctionEvaluator(Evaluator):
     """Calls a function with the decisions of each candidate. Picklable if the function is.
 
     Python's, numpy's and torch's global generators are seeded before each call, so that a candidate
-    has the same values in every process.
+    has the same values in every process; torch's if it is imported by then, not in the call.
 
     Args:
         function: Called with the decisions by name, a dict of its own, and with `fidelity` and
