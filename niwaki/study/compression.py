@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from numbers import Real
@@ -23,6 +23,7 @@ from niwaki.core.registry import Record
 from niwaki.core.wording import kind_of, qualified_name
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
+from niwaki.evaluation.compression.given_batches import first_inputs
 from niwaki.evaluation.compression.inferred_data import infer_data, infer_for_part, infer_from
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
@@ -44,7 +45,7 @@ from niwaki.study.study import Study, StudySettings
 from niwaki.study.watching.observer import Observer
 from niwaki.targets.base import Target
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.tasks.base import TaskData
+from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.python_loaders import loaders_from
 
 OBJECTIVES = ("mean_skill", "latency_ms")
@@ -477,11 +478,15 @@ def _inferred(function: str, source: ModelSource, seed: int) -> TaskData:
     if source.part:
         loaders = {str(name): loader for name, loader in loaders_from(function).items()}
         return _inferred_from(loaders, source, seed)
+    if source.is_open:
+        _fit(source, loaders_from(function)[SplitName.TRAIN])
     check = source.require_own_layers
     return infer_data(function, source.load(), seed=seed, check=check)
 
 
 def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -> TaskData:
+    if source.is_open and str(SplitName.TRAIN) in loaders:
+        _fit(source, loaders[str(SplitName.TRAIN)])
     module, check = source.load(), source.require_own_layers
     if source.part:
         whole = source.whole()
@@ -495,6 +500,11 @@ def _inferred_from(loaders: Mapping[str, Any], source: ModelSource, seed: int) -
             check_whole=partial(source.require_own_layers, whole=whole),
         )
     return infer_from(loaders, module, seed=seed, check=check)
+
+
+def _fit(source: ModelSource, loader: Iterable[Any]) -> None:
+    """Let a file of open sizes be read for those of the data."""
+    source.fit(first_inputs(loader, "the loader of the train split").shape[1:])
 
 
 def _require_call(field: str, record: Record, *given: str) -> None:
