@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from numbers import Real
@@ -23,6 +23,7 @@ from niwaki.core.registry import Record
 from niwaki.core.wording import kind_of, qualified_name
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
+from niwaki.evaluation.compression.given_batches import first_inputs
 from niwaki.evaluation.compression.inferred_data import (
     NO_SCORING,
     infer_data,
@@ -49,7 +50,7 @@ from niwaki.study.study import Study, StudySettings
 from niwaki.study.watching.observer import Observer
 from niwaki.targets.base import Target
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.tasks.base import TaskData
+from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.own import Scoring
 from niwaki.tasks.python_loaders import loaders_from
 
@@ -513,6 +514,8 @@ def _inferred(
     if source.part:
         loaders = {str(name): loader for name, loader in loaders_from(function).items()}
         return _inferred_from(loaders, source, seed, scoring)
+    if source.is_open:
+        _fit(source, loaders_from(function)[SplitName.TRAIN])
     check = source.require_own_layers
     return infer_data(function, source.load(), seed=seed, check=check, scoring=scoring)
 
@@ -520,6 +523,8 @@ def _inferred(
 def _inferred_from(
     loaders: Mapping[str, Any], source: ModelSource, seed: int, scoring: Mapping[str, Scoring]
 ) -> TaskData:
+    if source.is_open and str(SplitName.TRAIN) in loaders:
+        _fit(source, loaders[str(SplitName.TRAIN)])
     module, check = source.load(), source.require_own_layers
     if source.part:
         whole = source.whole()
@@ -533,6 +538,11 @@ def _inferred_from(
             check_whole=partial(source.require_own_layers, whole=whole),
         )
     return infer_from(loaders, module, seed=seed, check=check, scoring=scoring)
+
+
+def _fit(source: ModelSource, loader: Iterable[Any]) -> None:
+    """Let a file of open sizes be read for those of the data."""
+    source.fit(first_inputs(loader, "the loader of the train split").shape[1:])
 
 
 def _require_call(field: str, record: Record, *given: str) -> None:

@@ -2,7 +2,9 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 import torch
@@ -16,8 +18,10 @@ from niwaki.evaluation.compression.settings import CompressionSettings, PruningS
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
 from niwaki.export.fast_path.fx_graph import build_graph
-from niwaki.study.compression import CompressionRequest
+from niwaki.study.compression import Compressed, CompressionRequest
 from niwaki.study.results.run import Run
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.targets.protocol import Budget
 from tests.evaluation.compression.small import build, loaders, unlabelled
 
 SETTINGS = CompressionSettings(
@@ -26,6 +30,14 @@ SETTINGS = CompressionSettings(
     ),
     tuning=TuningSettings(epochs=1.0, batch_size=32, n_recalibration=64),
 )
+BRIEF = Budget(1, 0.0, 1, 0.0, 0.01, 0.5)
+
+
+def compressed(file: str, tasks: Any = None, inputs: Any = None, **wanted: Any) -> Compressed:
+    """Compress a file, without much care for latencies."""
+    target = OnnxRuntimeCpu(quick=BRIEF, thorough=BRIEF, lock_path=Path("lock").absolute())
+    request = CompressionRequest(**{"settings": SETTINGS, **wanted})
+    return niwaki.compress(file, inputs, tasks, target, folder="run", request=request)
 
 
 @pytest.fixture
@@ -37,8 +49,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_file_is_pruned_tuned_quantized_and_verified(file: str) -> None:
-    request = CompressionRequest(n_workers=1, n_finalists=2, settings=SETTINGS)
-    found = niwaki.compress(file, tasks=loaders(), folder="run", request=request)
+    found = compressed(file, loaders(), n_workers=1, n_finalists=2)
     trials = Run.read(Path("run")).history.trials
     assert [t.measurement.reason for t in trials if not t.measurement.complete] == []
     smallest = min(t.measurement.values["params"] for t in trials)
@@ -53,10 +64,8 @@ def test_a_file_is_pruned_tuned_quantized_and_verified(file: str) -> None:
 
 def test_a_run_keeps_to_the_content_of_its_file(file: str) -> None:
     def run(n_finalists: int) -> int:
-        request = CompressionRequest(
-            n_finalists=n_finalists, settings=replace(SETTINGS, only="quantize")
-        )
-        niwaki.compress(file, tasks=unlabelled(), folder="run", request=request)
+        only = replace(SETTINGS, only="quantize")
+        compressed(file, unlabelled(), n_finalists=n_finalists, settings=only)
         return len(Run.read(Path("run")).history.trials)
 
     assert run(n_finalists=0) == run(n_finalists=1)  # goes on, and pays for nothing twice
@@ -105,5 +114,23 @@ def test_what_is_read_wrongly_is_told_before_anything_is_paid_for(
 
     monkeypatch.setitem(call.OPERATORS, "Relu", wrong)
     with pytest.raises(ConfigError, match=r"'my_model.onnx' answers otherwise than ONNX Runtime"):
-        niwaki.compress(file, tasks=loaders(), folder="run")
+        compressed(file, loaders())
     assert not Path("run/ledger.jsonl").exists() or not Run.read(Path("run")).history.trials
+
+
+@pytest.mark.parametrize("given", ["function", "batches", "inputs"])
+def test_sizes_that_a_file_leaves_open_are_those_of_the_data(file: str, given: str) -> None:
+    model = onnx.load(file)
+    for dim in model.graph.input[0].type.tensor_type.shape.dim[2:]:
+        dim.dim_param = "side"
+    del model.graph.value_info[:]
+    onnx.save(model, file)
+    only = replace(SETTINGS, only="quantize")
+    inputs = torch.from_numpy(np.concatenate(unlabelled()["train"]))
+    tasks = {
+        "function": "tests.evaluation.compression.small:unlabelled",
+        "batches": {"train": iter([inputs])},
+    }.get(given)
+    compressed(file, tasks, inputs, n_workers=1, n_finalists=0, settings=only)
+    trials = Run.read(Path("run")).history.trials
+    assert trials and all(t.measurement.complete for t in trials)

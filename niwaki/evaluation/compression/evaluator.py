@@ -107,8 +107,9 @@ class CompressedEvaluator(DeployedEvaluator):
     @cached_property
     def original(self) -> Original:
         """The model, with its data and what can be done to it."""
-        module = self._source.load()
         data = self._load_data()
+        self._source.fit(example_of(data).shape[1:])
+        module = self._source.load()
         self._source.require_own_layers(example_of(data))
         if not self._source.part:
             self._source.require_answers_of_file(example_of(data, _N_PROVEN))

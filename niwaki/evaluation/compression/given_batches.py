@@ -55,6 +55,19 @@ def read_split(loader: Iterable[Any], origin: str) -> Batches:
     return Batches(whole, targets)
 
 
+def first_inputs(loader: Iterable[Any], origin: str) -> NDArray[Any]:
+    """Return the inputs of the first batch that a loader gives.
+
+    Raises:
+        DataError: If it gives nothing, or something else than batches.
+    """
+    with seeded():
+        batch = next(iter(loader), None)
+    if batch is None:
+        raise DataError(f"{origin} gave no batches: give at least one item")
+    return _in_and_out(batch, origin)[0]
+
+
 def gather(batches: Batches, n_outputs: int, origin: str) -> Items:
     """Return a split with the targets of all its batches joined, by name.
 

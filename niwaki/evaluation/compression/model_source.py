@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -83,6 +83,7 @@ class ModelSource:
         part: Path of the part of it that is to be compressed; empty for all of it.
         place: Where an ONNX file lies, whatever the working directory is later.
         content: Fingerprint of an ONNX file that it has to have; empty if it is not known yet.
+        items: Shape of the items that an ONNX file of open sizes is read for; empty if unknown.
     """
 
     reference: str = ""
@@ -90,6 +91,7 @@ class ModelSource:
     part: str = ""
     place: Path | None = None
     content: str = ""
+    items: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.reference.endswith(ENDING) and self.place is None:
@@ -103,6 +105,7 @@ class ModelSource:
             "part": self.part,
             "place": self.place,
             "content": self._file.fingerprint if self.place else "",
+            "items": self.items,
         }
 
     @cached_property
@@ -115,10 +118,24 @@ class ModelSource:
             )
         return file
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the model is a file that leaves sizes to the data, and these are not known."""
+        return self.place is not None and not self.items and self._file.is_open
+
+    def fit(self, item_shape: Sequence[int]) -> None:
+        """Take note of the shape of items, before an ONNX file of open sizes is read for it."""
+        if self.is_open and not self.part:
+            object.__setattr__(self, "items", tuple(map(int, item_shape)))
+
+    @cached_property
+    def _fitted(self) -> OnnxFile:
+        return self._file.fitted(self.items) if self.items else self._file
+
     @cached_property
     def _built(self) -> object:
         if self.place is not None:
-            return read_module(self._file)
+            return read_module(self._fitted)
         # Once in a process: a user's function may read, or even train, for long.
         with seeded():  # every worker process builds the same, also what it leaves as drawn
             return imported(self.reference)()
@@ -178,7 +195,7 @@ class ModelSource:
             DataError: If the file takes others.
         """
         if self.place is not None:
-            require_same_answers(self._given, self._file, inputs.numpy())
+            require_same_answers(self._given, self._fitted, inputs.numpy())
 
     @property
     def remark(self) -> str:

@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, inliner, numpy_helper
 
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.files import expanded
 
 ENDING = ".onnx"
@@ -27,7 +27,7 @@ _FIX = "python -m onnxruntime.tools.make_dynamic_shape_fixed"
 
 @dataclass(frozen=True, eq=False)
 class OnnxFile:
-    """A file with one input, the batch first, and a fixed size of every other axis.
+    """A file with one input, the batch first.
 
     Attributes:
         path: Absolute.
@@ -50,7 +50,7 @@ class OnnxFile:
 
         Raises:
             ConfigError: If there is none, it is no ONNX file, it is quantized already, it has
-                several inputs or open sizes, or it leaves out its weights.
+                several inputs, or it leaves out its weights.
         """
         places = [each.absolute() for each in (path, expanded(typed)) if each is not None]
         place = next((each for each in places if each.is_file()), None)
@@ -89,8 +89,60 @@ class OnnxFile:
         return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind))
 
     @property
+    def is_open(self) -> bool:
+        """Whether an axis other than the batch may have any size."""
+        return not all(self.item_shape)
+
+    def fitted(self, item_shape: Sequence[int]) -> "OnnxFile":
+        """Return the same for items of one shape, in the place of sizes that it leaves open.
+
+        Raises:
+            DataError: If it takes other items.
+        """
+        known = self.item_shape
+        wanted = tuple(map(int, item_shape))
+        if len(wanted) != len(known) or any(
+            k not in (0, w) for k, w in zip(known, wanted, strict=True)
+        ):
+            raise self.other_items(wanted)
+        model = onnx.ModelProto()
+        model.CopyFrom(self.given)
+        del model.graph.value_info[:]
+        for info in model.graph.input:
+            if info.name == self.input_name:
+                for dim, size in zip(info.type.tensor_type.shape.dim[1:], wanted, strict=True):
+                    dim.dim_value = size
+        for info in model.graph.output:
+            info.type.tensor_type.ClearField("shape")
+        return OnnxFile(self.path, self.typed, model)
+
+    def other_items(self, item_shape: Sequence[int]) -> DataError:
+        """Return the error that data are not of the shape that the file takes."""
+        known = str(tuple(size or "any" for size in self.item_shape)).replace("'", "")
+        return DataError(
+            f"'{self.typed}' takes items of shape {known}, but those of the data are "
+            f"{tuple(item_shape)}: give data as the file was made for, or export it for these"
+        )
+
+    def require_sizes(self) -> None:
+        """Check that all sizes but that of the batch are known.
+
+        Raises:
+            ConfigError: If one is not.
+        """
+        tensor = self._inputs[0].type.tensor_type
+        for axis, dim in enumerate(tensor.shape.dim[1:], 1):
+            if not dim.dim_value:
+                raise ConfigError(
+                    f"axis {axis} of the input '{self.input_name}' of '{self.typed}' "
+                    f"({dim.dim_param or 'unnamed'}) may have any size, and nothing tells which: "
+                    f"fix it, `{_FIX} --dim_param {dim.dim_param or 'NAME'} --dim_value SIZE "
+                    f"{self.path.name} fixed{ENDING}`, and give that file"
+                )
+
+    @property
     def item_shape(self) -> tuple[int, ...]:
-        """Sizes of the axes behind the batch."""
+        """Sizes of the axes behind the batch; 0 for any."""
         dims = self._inputs[0].type.tensor_type.shape.dim
         return tuple(dim.dim_value for dim in dims[1:])
 
@@ -153,19 +205,6 @@ class OnnxFile:
                 f"the input '{names[0]}' of '{self.typed}' has no shape: export it with a batch of "
                 "items, the batch first"
             )
-        for axis, dim in enumerate(tensor.shape.dim[1:], 1):
-            if not dim.dim_value:
-                named = (
-                    f"--dim_param {dim.dim_param} --dim_value 224"
-                    if dim.dim_param
-                    else (f"--input_name {names[0]} --input_shape 1,3,224,224")
-                )
-                raise ConfigError(
-                    f"axis {axis} of the input '{names[0]}' of '{self.typed}' "
-                    f"({dim.dim_param or 'unnamed'}) may have any size, and models are compressed "
-                    f"for one: fix it at that of your data, `{_FIX} {named} {self.path.name} "
-                    f"fixed{ENDING}`, and give that file"
-                )
 
 
 def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from niwaki.core.errors import ConfigError, DataError, ExportError, TargetError
+from niwaki.core.errors import ConfigError, ExportError, TargetError
 from niwaki.evaluation.compression.faithful import clearly_other
 from niwaki.evaluation.compression.from_onnx.file import OnnxFile, as_fed, in_single_precision
 from niwaki.evaluation.compression.from_onnx.known import batch_remedy
@@ -33,10 +33,7 @@ def require_same_answers(module: nn.Module, file: OnnxFile, inputs: NDArray[np.f
         ConfigError: If an output is another: says by how much.
     """
     if inputs.shape[1:] != file.item_shape:
-        raise DataError(
-            f"'{file.typed}' takes items of shape {file.item_shape}, but those of the data are "
-            f"{inputs.shape[1:]}: give data as the file was made for, or export it for these"
-        )
+        raise file.other_items(inputs.shape[1:])
     exact = in_single_precision(file.given)
     for given in (inputs, inputs[:1]):
         _require_same(module, file, given, _answers(file, exact, given))

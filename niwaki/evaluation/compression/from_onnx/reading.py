@@ -31,6 +31,7 @@ def read_module(file: OnnxFile) -> fx.GraphModule:
     Raises:
         ConfigError: If something in the file cannot be read: names each node, and what can be done.
     """
+    file.require_sizes()
     load_operators()
     known = known_of(file)
     nodes = known.needed()

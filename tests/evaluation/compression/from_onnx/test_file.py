@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.from_onnx.file import OnnxFile
 from niwaki.evaluation.compression.from_onnx.proof import require_same_answers
 from niwaki.evaluation.compression.from_onnx.reading import read_module
@@ -56,10 +56,24 @@ def test_initializers_among_the_inputs_are_none(tmp_path: Path) -> None:
     assert saved(model, tmp_path).input_name == "x"
 
 
-def test_open_sizes_are_refused_with_the_command_that_fixes_them(tmp_path: Path) -> None:
+def test_open_sizes_are_those_of_the_data(tmp_path: Path) -> None:
+    body = "s = Shape(x) n = Gather(s, i) z = Concat<axis=0>(n, m) y = Reshape(x, z)"
+    weights: Weights = {"i": np.array([0]), "m": np.array([-1])}
+    file = saved(graph_of(body, weights, item="3, height, 8"), tmp_path)
+    assert file.is_open
+    fitted = file.fitted((3, 5, 8))
+    assert not fitted.is_open and fitted.item_shape == (3, 5, 8)
+    require_same_answers(read_module(fitted), fitted, inputs_for(fitted))
+    with pytest.raises(DataError, match=r"items of shape \(3, any, 8\), but .* \(4, 5, 8\)"):
+        file.fitted((4, 5, 8))
+
+
+def test_sizes_that_nothing_tells_are_refused_with_the_command_that_fixes_them(
+    tmp_path: Path,
+) -> None:
     words = r"axis 2 .*\(height\) may have any size.*make_dynamic_shape_fixed --dim_param height "
     with pytest.raises(ConfigError, match=words):
-        saved(graph_of("y = Relu(x)", item="3, height, 8"), tmp_path)
+        read_module(saved(graph_of("y = Relu(x)", item="3, height, 8"), tmp_path))
 
 
 def test_nodes_may_stand_in_any_order(tmp_path: Path) -> None:
