@@ -5,7 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Annotated, Any
@@ -90,8 +90,20 @@ def _version(
 
 
 @contextmanager
+def _among_users_code() -> Iterator[None]:
+    """Send what the user's code prints to standard error: standard output is the answer's alone.
+
+    Whoever reads the answer may be a program, or may have stopped to listen, as `head` does.
+    """
+    with redirect_stdout(sys.stderr):
+        yield
+
+
+@contextmanager
 def _interruptible() -> Iterator[None]:
     """Say what Ctrl-C means for a study, and exit; afterwards, be where the command began.
+
+    What the study's code prints goes to standard error.
 
     Raises:
         ConfigError: If the working directory was deleted.
@@ -103,7 +115,8 @@ def _interruptible() -> Iterator[None]:
     except FileNotFoundError as error:
         raise ConfigError("the working directory was deleted: go to another one") from error
     try:
-        yield
+        with _among_users_code():
+            yield
     except KeyboardInterrupt:
         sys.stderr.write("stopped; nothing is lost, and the same command continues\n")
         raise typer.Exit(INTERRUPTED) from None
@@ -153,7 +166,10 @@ def search(
 @app.command()
 def compress(
     model: Annotated[
-        str, typer.Argument(help="my_model.py:build, which returns the trained torch module.")
+        str,
+        typer.Argument(
+            help="my_model.py:build, which returns the trained torch module; or my_model.onnx."
+        ),
     ],
     data: Annotated[
         str,
@@ -283,6 +299,31 @@ def front(
         _print_csv(found.front.to_csv())
     else:
         _print(front_text(found))
+
+
+@app.command()
+def trials(
+    run: RunPath,
+    goal: Goal = "",
+    as_json: Json = False,
+    as_csv: Annotated[
+        bool, typer.Option("--csv", help="Print comma-separated values, with all decisions.")
+    ] = False,
+) -> None:
+    """Show every evaluation: what was decided, and what came of it."""
+    from niwaki.core.errors import ConfigError
+    from niwaki.study.answers.trials import trials_csv, trials_json, trials_text
+    from niwaki.study.results.run import Run
+
+    if as_json and as_csv:
+        raise ConfigError("give either --json or --csv")
+    found = Run.read(run, goal=goal)
+    if as_json:
+        _print_json(trials_json(found))
+    elif as_csv:
+        _print_csv(trials_csv(found))
+    else:
+        _print(trials_text(found))
 
 
 @app.command()
@@ -432,6 +473,13 @@ def predict(
         list[str] | None,
         typer.Option(help="Value to predict; objectives and what constraints are on if not given."),
     ] = None,
+    predictor: Annotated[
+        str,
+        typer.Option(
+            help="What learns: one of `niwaki list predictors`, or my_file.py:Mine; the standard "
+            "one if not given."
+        ),
+    ] = "",
     level: Annotated[float, typer.Option(help="Share of the truth in the interval.")] = 0.9,
     as_json: Json = False,
 ) -> None:
@@ -446,14 +494,15 @@ def predict(
 
     require_level(level)
     places, written = read_candidates(candidate, batch)
-    predictor = load_predictor(run, names=value or ())
-    candidates = predictor.spelled(written, places=places)
-    prediction = predictor.predict_spelled(candidates)
+    with _among_users_code():
+        fitted = load_predictor(run, names=value or (), predictor=predictor or None)
+        candidates = fitted.spelled(written, places=places)
+        prediction = fitted.predict_spelled(candidates)
     if as_json:
-        answer = predictions_json(predictor, candidates, prediction, level=level)
+        answer = predictions_json(fitted, candidates, prediction, level=level)
         _print_json(answer, compact=batch is not None)
     else:
-        _print(predictions_text(predictor, candidates, prediction, level=level))
+        _print(predictions_text(fitted, candidates, prediction, level=level))
 
 
 @grammar.command(name="check")
@@ -461,10 +510,11 @@ def check_grammar(
     file: Annotated[Path, typer.Argument(help="A grammar, as text or YAML.")],
     as_json: Json = False,
 ) -> None:
-    """Explain what is wrong with a grammar, by line."""
-    from niwaki.spaces.grammar.report import check_report
+    """Explain what is wrong with a grammar, by line, and with modules of your own."""
+    from niwaki.spaces.einspace.trial_builds import full_report
 
-    report = check_report(file)
+    with _among_users_code():
+        report = full_report(file)
     if as_json:
         _print_json(report.to_json())
     else:

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from niwaki import cli
 from niwaki.core.errors import ConfigError
 from niwaki.export.bundle import read_bundle, verify_bundle
+from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.study.record.run_lock import RunLock
 from niwaki.study.results.front import Front
 from niwaki.study.results.run import Run, load_front
@@ -33,12 +35,13 @@ from tests.command_line import (
     start,
     write_config,
 )
+from tests.evaluation.compression.small import build
 from tests.report.test_page import payload_of
 from tests.study.executors.own_plugin import write_plugin
 
 COMMANDS = [
     *("search", "compress", "status", "front", "export", "verify", "report", "predict", "bench"),
-    *("list", "schema", "doctor", "grammar", "compare"),
+    *("list", "schema", "doctor", "grammar", "compare", "trials"),
 ]
 Call = Callable[..., Done]
 RUN_ERROR = ("RunFolderError", 8)
@@ -225,7 +228,7 @@ def test_an_older_schema_is_refused(call: Call, formulas: Path) -> None:
         assert "schema 0" in message
 
 
-@pytest.mark.parametrize("command", ["status", "front", "report"])
+@pytest.mark.parametrize("command", ["status", "front", "report", "trials"])
 def test_a_missing_run_is_an_error(call: Call, command: str) -> None:
     message = refused(call(command, "runs/nothing", "--json"), "RunFolderError", 8)
     assert "there is no run at 'runs/nothing'" in message
@@ -286,6 +289,29 @@ def test_a_run_is_found_again_where_users_code_changes_the_working_directory(
     assert not any((tmp_path / "elsewhere").iterdir())
 
 
+def test_what_users_code_prints_is_no_part_of_the_answer(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "talkative.py").write_text(
+        "from tests.study.formulas import FormulaEvaluator\n"
+        "class Talkative(FormulaEvaluator):\n"
+        "    def cheap(self, candidate):\n"
+        "        print('counting')\n"
+        "        return super().cheap(candidate)\n"
+        "    def evaluate(self, candidate, *, fidelity, seed):\n"
+        "        print('training')\n"
+        "        return super().evaluate(candidate, fidelity=fidelity, seed=seed)\n"
+        "def create(settings: None, ingredients):\n"
+        "    return Talkative()\n"
+    )
+    write_config(tmp_path / "own.yaml", FORMULAS, evaluator={"kind": "talkative.py:create"})
+    done = call("search", "own.yaml", "--json")
+    assert done.json["models"]
+    assert "training" in done.err
+    (tmp_path / "c.json").write_text(json.dumps(done.json["models"][0]["candidate"]))
+    predicted = call("predict", done.json["run"], "--candidate", "c.json", "--json")
+    assert predicted.json
+    assert "counting" in predicted.err
+
+
 def test_a_working_directory_that_was_deleted_is_told(call: Call, tmp_path: Path) -> None:
     config = write_config(tmp_path / "formulas.yaml", FORMULAS)
     (tmp_path / "gone").mkdir()
@@ -340,6 +366,15 @@ def test_without_finalists_no_command_to_export_is_told(call: Call, formulas: Pa
     done = call("search", str(formulas.parents[1] / "formulas.yaml"))
     assert done.code == 0 and "report: runs/formulas/report.html" in done.out
     assert "export:" not in done.out
+
+
+def test_trials_are_printed_three_ways(call: Call, formulas: Path) -> None:
+    found = call("trials", str(formulas), "--json").json["trials"]
+    assert len(found) == count(formulas, "told") + 1
+    lines = call("trials", str(formulas), "--csv").out.splitlines()
+    assert lines[0].startswith("number,key,status,fidelity,gain,price,weight,x0,x1")
+    assert len(lines) == len(call("trials", str(formulas)).out.splitlines()) == len(found) + 1
+    assert refused(call("trials", str(formulas), "--csv", "--json"), "ConfigError", 2)
 
 
 def test_an_empty_front_cannot_be_exported(call: Call, tmp_path: Path) -> None:
@@ -748,7 +783,7 @@ def test_a_report_is_written_for_one_goal(goals: str, call: Call) -> None:
     assert {keys[row] for row in data["models"]["front"]} == {model["key"] for model in own}
 
 
-@pytest.mark.parametrize("command", ["front", "report", "export"])
+@pytest.mark.parametrize("command", ["front", "report", "export", "trials"])
 def test_a_goal_that_a_run_has_not_is_told(goals: str, call: Call, command: str) -> None:
     options = ["--goal", "ligth", "--json", *(["--to", "out"] if command == "export" else [])]
     message = refused(call(command, goals, *options), "ConfigError", 2)
@@ -889,6 +924,17 @@ def test_a_grammar_is_checked_by_line(call: Call) -> None:
     assert "error" in done.out
 
 
+def test_modules_of_a_grammar_are_checked_with_it(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "from torch import nn\ndef norm(given):\n    return nn.BatchNorm2d(given[0])\n"
+    )
+    text = "start Net\ninput (3, 8, 8)\nterminal norm [identity] builds mine.py\nNet -> norm\n"
+    (tmp_path / "own.grammar").write_text(text)
+    done = call("grammar", "check", "own.grammar")
+    assert done.code == 3
+    assert "own.grammar:3: error [module]" in done.out
+
+
 def test_a_model_of_ones_own_is_compressed(call: Call) -> None:
     small = "tests.evaluation.compression.small"
     settings = ["pruning.price=macs", "pruning.shares=[0.5]", "tuning.epochs=1"]
@@ -897,6 +943,18 @@ def test_a_model_of_ones_own_is_compressed(call: Call) -> None:
     assert done.code == 0, done.err
     assert "in fp32" in done.json["summary"]
     assert call("verify", "runs/compress/artifacts").code == 0
+
+
+def test_an_onnx_file_is_compressed(call: Call) -> None:
+    onnx.save(build_graph(build(), [(1, 1, 16, 16)]), "my_model.onnx")
+    settings = ["pruning.price=macs", "pruning.shares=[0.5]", "tuning.epochs=1"]
+    overrides = [word for text in settings for word in ("--set", text)]
+    data = "tests.evaluation.compression.small:unlabelled"
+    done = call("compress", "my_model.onnx", "--data", data, *overrides, "--json")
+    assert done.code == 0, done.err
+    assert "in fp32" in done.json["summary"]
+    assert call("verify", "runs/compress/artifacts").code == 0
+    assert call("compress", "other.onnx", "--data", data).code == 2
 
 
 def test_what_is_not_finite_is_null_for_programs(capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,7 +17,8 @@ from typer.main import get_command
 
 from niwaki import Front, load_front
 from niwaki.cli import app
-from niwaki.config.reader import SECTIONS, StudyConfig, parse_config
+from niwaki.config.build import build_study
+from niwaki.config.reader import SECTIONS, StudyConfig, parse_config, read_config
 from niwaki.config.settings import settings_type
 from niwaki.spaces.einspace import GrammarSettings
 from niwaki.spaces.grammar import check_report
@@ -157,6 +158,14 @@ def test_a_searcher_of_ones_own(tmp_path: Path) -> None:
     assert example("own_searcher.py", "run", cwd=tmp_path) == first
     costs = [model.values["cost"] for model in load_front(tmp_path / "run").models]
     assert max(costs) <= 0.5 * 5 * 64 * 64
+
+
+def test_training_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    config = read_config("configs/own_training.yaml", overrides=["budget.evaluations=2"])
+    front = build_study(config, tmp_path / "run").run()
+    assert front.models
+    assert all(model.values["params"] <= 2 * 4810 for model in front.models)
 
 
 def test_data_of_ones_own_and_the_front_read_back(tmp_path: Path) -> None:

@@ -10,11 +10,12 @@ from niwaki.config.reader import (
     SECTIONS,
     GoalConfig,
     ObjectiveConfig,
+    Overrides,
     StudyConfig,
     read_config,
 )
 from niwaki.core.blame import raised_by
-from niwaki.core.calls import misfit
+from niwaki.core.calls import misfit, unwritten
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import cannot_write
@@ -53,20 +54,28 @@ NONE: Mapping[str, object] = {}
 
 
 def study_from_config(
-    path: Path | str, *, runs: Path | str = "runs", observer: Observer | None = None
+    path: Path | str,
+    *,
+    runs: Path | str = "runs",
+    name: str = "",
+    overrides: Overrides | str = (),
+    observer: Observer | None = None,
 ) -> Study:
     """Return the study that a configuration file describes; `run` starts or continues it.
 
     Args:
         path: The YAML file.
         runs: Folder of run folders.
+        name: Of the run; that in the file, or the file's own, if empty.
+        overrides: Settings to change, `{"seed": 1, "searcher.kind": "nsga2"}`; or as text, as on
+            the command line.
         observer: Watches.
 
     Raises:
         ConfigError: If anything in the file is wrong.
     """
     runs = Path(runs).absolute()  # the user's code may change the working directory
-    config = read_config(path)
+    config = read_config(path, name=name, overrides=overrides)
     return build_study(config, runs / config.name, observer=observer)
 
 
@@ -199,7 +208,7 @@ def checked_factory(
     """Return the factory of a plug-in that takes arguments such as these.
 
     Raises:
-        ConfigError: If it takes others, or is a class of something else.
+        ConfigError: If it takes others, or is a class of something else, or an abstract one.
     """
     make = SECTIONS[section].find(kind).load()
     wanted = PRODUCTS[section]
@@ -207,6 +216,11 @@ def checked_factory(
         raise ConfigError(
             f"'{section}.kind' is '{kind}', a class of something else: it must be a "
             f"{wanted.__module__}.{wanted.__qualname__}, or a function that makes one"
+        )
+    if missing := ", ".join(f"`{name}`" for name in sorted(unwritten(make))):
+        raise ConfigError(
+            f"'{section}.kind' is '{kind}', a class without {missing}: write what is missing, as "
+            f"{wanted.__module__}.{wanted.__qualname__} describes it"
         )
     if fault := misfit(make, CALLS[section][: len(arguments)], named):
         raise ConfigError(f"'{section}.kind' is '{kind}', which {fault}. Give it these parameters")

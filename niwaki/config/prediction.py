@@ -6,7 +6,12 @@ from pathlib import Path
 
 from niwaki.config.build import build_evaluator
 from niwaki.config.reader import parse_config
+from niwaki.core.blame import raised_by
+from niwaki.core.calls import misfit, unwritten
 from niwaki.core.errors import ConfigError, RunFolderError
+from niwaki.core.wording import kind_of
+from niwaki.predictors.base import Predictor
+from niwaki.predictors.registry import PREDICTORS
 from niwaki.spaces.base import Space
 from niwaki.spaces.described import space_from_json
 from niwaki.study.answers.prediction import RunPredictor, run_predictor
@@ -16,7 +21,9 @@ from niwaki.study.results.run import Run
 OF_THE_SEARCH = ("searcher", "scheduler", "executor")
 
 
-def load_predictor(run: Path | str, *, names: Sequence[str] = ()) -> RunPredictor:
+def load_predictor(
+    run: Path | str, *, names: Sequence[str] = (), predictor: Predictor | str | None = None
+) -> RunPredictor:
     """Return what predicts the candidates of a run, fitted on everything that it measured.
 
     Values that cost nothing to know are computed where the run was started from a configuration.
@@ -25,19 +32,42 @@ def load_predictor(run: Path | str, *, names: Sequence[str] = ()) -> RunPredicto
         run: Folder of a run, finished or not, that was started from a configuration, or whose
             space is one of choices, as that of `niwaki compress` is.
         names: Values to predict; the objectives and what constraints are on, if empty.
+        predictor: What learns in the place of the standard one: unfitted, or the name of one of
+            `niwaki list predictors` or of your own, `my_file.py:Mine`, made with its defaults.
 
     Raises:
         RunFolderError: If there is no run at `run`.
-        ConfigError: If a name is of no value of the run, or its space is not known.
+        ConfigError: If a name is of no value of the run, its space is not known, or the predictor's
+            name is of something else.
+        DataError: If your own predictor gives what is no prediction.
         StudyError: If too few evaluations are complete.
     """
     found = Run.read(Path(run))
+    learner = _named(predictor) if isinstance(predictor, str) else predictor
     config = found.folder.read_config()
     if isinstance(config.get("evaluator"), Mapping):
         about = {key: value for key, value in config.items() if key not in OF_THE_SEARCH}
         evaluator = build_evaluator(parse_config(about), notify=lambda _: None)
-        return run_predictor(found, evaluator.space, names=names, cheap=evaluator.cheap)
-    return run_predictor(found, _described_space(found), names=names)
+        space, cheap = evaluator.space, evaluator.cheap
+        return run_predictor(found, space, names=names, cheap=cheap, predictor=learner)
+    return run_predictor(found, _described_space(found), names=names, predictor=learner)
+
+
+def _named(name: str) -> Predictor:
+    """Return a predictor by its name, with its default settings."""
+    make = PREDICTORS.find(name).load()
+    if missing := ", ".join(f"`{name}`" for name in sorted(unwritten(make))):
+        raise ConfigError(f"the predictor '{name}' is a class without {missing}: write these")
+    if fault := misfit(make, ("settings",)):
+        raise ConfigError(f"the predictor '{name}' {fault}. Give it these parameters")
+    with raised_by(f"the predictor '{name}'"):
+        made: object = make(None)
+    if not isinstance(made, Predictor):
+        raise ConfigError(
+            f"the predictor '{name}' is {kind_of(made)}: it must be a niwaki.predictors.base."
+            "Predictor"
+        )
+    return made
 
 
 def _described_space(run: Run) -> Space:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from niwaki.compress.quantization.plan import Precision
 from niwaki.config.settings import read_settings, settings_type
@@ -218,13 +218,19 @@ def _require_readable(objectives: Sequence[object] | None, constraints: Sequence
         Constraint.parse(text)  # its names are checked once the data are known
 
 
-def read_config(path: Path | str, *, name: str = "", overrides: Sequence[str] = ()) -> StudyConfig:
+Overrides: TypeAlias = Mapping[str, object] | Sequence[str]
+
+
+def read_config(
+    path: Path | str, *, name: str = "", overrides: Overrides | str = ()
+) -> StudyConfig:
     """Read a configuration file and check all of it.
 
     Args:
         path: The YAML file.
         name: Of the run; that in the file, or the file's own, if empty.
-        overrides: Settings to change: `budget.evaluations=20`; values are YAML.
+        overrides: Settings to change, `{"budget.evaluations": 20}`; or as text,
+            `budget.evaluations=20`, whose values are YAML.
 
     Raises:
         ConfigError: If the file is missing or not YAML, or anything in it is wrong.
@@ -235,8 +241,8 @@ def read_config(path: Path | str, *, name: str = "", overrides: Sequence[str] = 
         raise ConfigError(
             f"'{path}' must hold settings (key: value), as configs/quickstart.yaml does"
         )
-    for text in overrides:
-        data = with_override(data, text)
+    for path_, value in _settings_of(overrides):
+        data = with_setting(data, path_, value)
     config = parse_config(data)
     return dataclasses.replace(config, name=folder_name(name or config.name or file.stem))
 
@@ -288,9 +294,15 @@ def with_override(data: Mapping[str, Any], text: str) -> dict[str, Any]:
     Raises:
         ConfigError: If the text is not `path=value`, or the path leads through a value.
     """
-    path, equals, value = text.partition("=")
-    if not (path and equals):
-        raise ConfigError(f"'--set {text}' cannot be read: write --set budget.evaluations=20")
+    return with_setting(data, *_setting_of(text))
+
+
+def with_setting(data: Mapping[str, Any], path: str, value: object) -> dict[str, Any]:
+    """Return `data` with what is at a dotted path changed; sections on the way are created.
+
+    Raises:
+        ConfigError: If the path leads through a value.
+    """
     changed = _spelled_out(data)
     section = changed
     *outer, last = path.split(".")
@@ -298,11 +310,27 @@ def with_override(data: Mapping[str, Any], text: str) -> dict[str, Any]:
         below = section.get(key)
         below = {} if below is None else below
         if not isinstance(below, Mapping):
-            raise ConfigError(f"'--set {text}': '{key}' holds {below!r}, not settings")
+            raise ConfigError(
+                f"'{path}' cannot be set to {value!r}: '{key}' holds {below!r}, not settings"
+            )
         section[key] = dict(below)
         section = section[key]
-    section[last] = parse_yaml(value, f"the value of '--set {text}'")
+    section[last] = value
     return changed
+
+
+def _settings_of(overrides: Overrides | str) -> list[tuple[str, object]]:
+    if isinstance(overrides, Mapping):
+        return [(str(path), value) for path, value in overrides.items()]
+    texts = [overrides] if isinstance(overrides, str) else overrides
+    return [_setting_of(text) for text in texts]
+
+
+def _setting_of(text: str) -> tuple[str, object]:
+    path, equals, value = text.partition("=")
+    if not (path and equals):
+        raise ConfigError(f"'--set {text}' cannot be read: write --set budget.evaluations=20")
+    return path, parse_yaml(value, f"the value of '--set {text}'")
 
 
 def _spelled_out(data: Mapping[str, Any]) -> dict[str, Any]:

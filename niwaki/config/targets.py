@@ -12,7 +12,6 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import JSON
 from niwaki.targets.base import Target
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.targets.onnxruntime_target import OnnxRuntimeTarget
 
 SHORT = {"cpu": "onnxruntime_cpu"}
 REMOTE = "remote_onnxruntime"
@@ -74,17 +73,15 @@ def diagnose_target(target: Target) -> dict[str, JSON]:
     """
     able = target.capabilities
     bits = "7 bits, as wider products saturate" if able.reduce_range else "8 bits"
-    found: dict[str, JSON] = {
+    return {
         "target": {
             "id": target.target_id,
             "reference_ms": round(target.calibrate(), 4),
             "int8": f"weights of {bits}; activations {able.activation}",
-            "channel_grain": dict(able.channel_grain),
-        }
+            "channel_grain": ", ".join(f"{n} in {p}" for p, n in able.channel_grain.items()),
+        },
+        "machine": target.describe(),
     }
-    if isinstance(target, OnnxRuntimeTarget):
-        found["machine"] = target.describe()
-    return found
 
 
 def _section_in(path: Path) -> Mapping[str, Any]:

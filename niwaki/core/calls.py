@@ -29,3 +29,9 @@ def misfit(function: object, given: Sequence[str] = (), named: Iterable[str] = (
         call = ", ".join([*given, *(f"{name}=..." for name in named)])
         return f"takes ({', '.join(signature.parameters)}), but is called with ({call}): {fault}"
     return ""
+
+
+def unwritten(made_by: object) -> frozenset[str]:
+    """Return the abstract methods that a class leaves to others; none of a function."""
+    names = getattr(made_by, "__abstractmethods__", ()) if inspect.isabstract(made_by) else ()
+    return frozenset(names)

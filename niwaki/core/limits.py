@@ -1,5 +1,6 @@
 """Checks of settings that are numbers, with messages in the user's own names."""
 
+import math
 from collections.abc import Mapping
 from numbers import Integral
 
@@ -57,3 +58,15 @@ def require_share(settings: object, *names: str) -> None:
         value = getattr(settings, name)
         if not 0.0 <= value <= 1.0:
             raise ConfigError(f"'{name}' is {value}: give a number from 0 to 1")
+
+
+def limits_of(least: float | None, most: float | None) -> tuple[float, float]:
+    """Return the least and the most that a value can be; infinite where nothing is known.
+
+    Raises:
+        ConfigError: If `least` is not below `most`.
+    """
+    low, high = -math.inf if least is None else least, math.inf if most is None else most
+    if not low < high:
+        raise ConfigError(f"'least' is {least} and 'most' {most}: give the smaller one as 'least'")
+    return low, high

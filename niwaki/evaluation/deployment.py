@@ -300,7 +300,11 @@ def calibrated_in(folder: Path, target: Target) -> Target:
     """
 
     def calibration() -> dict[str, JSON]:
-        return {"target_id": target.target_id, "nominal_reference_ms": target.calibrate()}
+        return {
+            "target_id": target.target_id,
+            "nominal_reference_ms": target.calibrate(),
+            "machine": target.describe(),
+        }
 
     path = folder / CALIBRATION_FILE
     target_id, reference_ms = noted(path, calibration, "target_id", "nominal_reference_ms")

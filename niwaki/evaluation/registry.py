@@ -84,5 +84,10 @@ EVALUATORS = Registry(
             "rows of a table of networks that were measured before, perhaps at several fidelities",
             "niwaki.evaluation.table.evaluator:create",
         ),
+        Record(
+            "function",
+            "a function of yours: decisions in, values out",
+            "niwaki.evaluation.function.evaluator:create",
+        ),
     ),
 )

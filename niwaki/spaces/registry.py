@@ -26,5 +26,10 @@ SPACES = Registry(
             "networks from your own grammar file, with your own modules",
             "niwaki.spaces.einspace.own:GrammarSettings",
         ),
+        Record(
+            "choices",
+            "named decisions with their options, for evaluators that make the networks themselves",
+            "niwaki.spaces.choice_settings:ChoicesSettings",
+        ),
     ),
 )

@@ -130,7 +130,7 @@ class CompressionRequest:
 
 
 def compress(
-    model: nn.Module | str,
+    model: nn.Module | str | Path,
     example_inputs: torch.Tensor | None = None,
     tasks: TaskData | Mapping[str, Any] | str | None = None,
     target: Target | None = None,
@@ -146,7 +146,8 @@ def compress(
     is not changed. Called again on the same folder, it continues where it stopped.
 
     Args:
-        model: Trained; or `path/to/file.py:function`, which returns it.
+        model: Trained; or `path/to/file.py:function`, which returns it; or the path of an ONNX
+            file.
         example_inputs: (n, ...) inputs without labels; used if there are no `tasks`.
         tasks: Tasks with their splits; or a mapping from split name to batches, as loaders give
             them; or `path/to/file.py:function`, which returns such a mapping. Without targets, the
@@ -164,7 +165,7 @@ def compress(
     """
     request = request or CompressionRequest()
     folder = Path(folder).absolute()  # the model's code may change the working directory
-    reference, module = (model, None) if isinstance(model, str) else ("", model)
+    reference, module = (str(model), None) if isinstance(model, str | Path) else ("", model)
     source = ModelSource(reference, module, part)
     study = compression_study(
         source,

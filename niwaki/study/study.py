@@ -430,10 +430,11 @@ class Study:
         with raised_by("the searcher, which was told what earlier sessions found"):
             searcher.resume(history.candidates_asked())
             searcher.tell([*known, *history.trials])
-        for number in sorted(history.asked):
-            asked = history.asked[number]
-            scheduler.asked(asked.candidate, asked.fidelity)
-        scheduler.told(history.trials)
+        with raised_by("the scheduler, which was told what earlier sessions found"):
+            for number in sorted(history.asked):
+                asked = history.asked[number]
+                scheduler.asked(asked.candidate, asked.fidelity)
+            scheduler.told(history.trials)
         return searcher, scheduler
 
     def _measure_baseline(self, recorder: Recorder, executor: Executor) -> None:

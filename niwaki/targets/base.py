@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import onnx
 from numpy.typing import NDArray
 
+from niwaki.core.jsonable import JSON
 from niwaki.targets.capabilities import Capabilities
 from niwaki.targets.latency import Latency
 
@@ -50,6 +51,16 @@ class Target(ABC):
     @abstractmethod
     def capabilities(self) -> Capabilities:
         """What runs here, and what is worth asking for."""
+
+    def describe(self) -> dict[str, JSON]:
+        """Return what a reader of a measurement must know of the machine. No name, no path.
+
+        Empty where a target has nothing to say beyond its id.
+
+        Raises:
+            TargetError: If it cannot be reached.
+        """
+        return {}
 
     @abstractmethod
     def run(self, model: Model, feeds: Feeds) -> Outputs:

@@ -111,7 +111,7 @@ def describe_machine() -> dict[str, JSON]:
         "architecture": cpu.architecture,
         "flags": list(cpu.flags),
         "usable_cores": usable_cores(),
-        "memory_gib": round(_memory_bytes() / 2**30, 1),
+        "memory_gib": round(memory_bytes() / 2**30, 1),
         "governor": governor or None,
         "load_average": round(load_average(), 2),
         "system": platform.system(),
@@ -121,7 +121,8 @@ def describe_machine() -> dict[str, JSON]:
     }
 
 
-def _memory_bytes() -> int:
+def memory_bytes() -> int:
+    """Return the memory of this machine; 0 where the system does not tell."""
     if sys.platform == "linux":
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return 0

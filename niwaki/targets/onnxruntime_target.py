@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Self
 
 from niwaki.core.errors import TargetError
-from niwaki.core.jsonable import JSON
 from niwaki.targets.base import Target
 from niwaki.targets.protocol import QUICK, THOROUGH, Budget
 from niwaki.targets.sessions import SessionSettings
@@ -60,11 +59,3 @@ class OnnxRuntimeTarget(Target):
 
     def calibrated(self, nominal_reference_ms: float) -> Self:
         return replace(self, nominal_reference_ms=nominal_reference_ms)
-
-    def describe(self) -> dict[str, JSON]:
-        """Return what a reader of a measurement must know of the machine. No name, no path.
-
-        Raises:
-            TargetError: If it cannot be reached.
-        """
-        raise NotImplementedError

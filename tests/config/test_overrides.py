@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from niwaki.config import read_config
+from niwaki.config import read_config, study_from_config
 from niwaki.config.reader import StudyConfig
 from niwaki.core.errors import ConfigError
 from tests.command_line import FORMULAS, write_config
@@ -69,3 +69,17 @@ def test_a_value_may_hold_an_equals_sign(tmp_path: Path) -> None:
 def test_a_bad_override_is_explained(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         overridden(tmp_path, text)
+
+
+def test_settings_are_changed_from_python(tmp_path: Path) -> None:
+    path = write_config(tmp_path / "a.yaml", FORMULAS)
+    changes = {"seed": 7, "objectives": ("gain",), "searcher.kind": "random"}
+    study = study_from_config(path, runs=tmp_path, name="b", overrides=changes)
+    assert study.folder.path == tmp_path / "b"
+    config = read_config(path, overrides=changes)
+    assert (config.seed, config.objectives, config.searcher["kind"]) == (7, ("gain",), "random")
+    assert read_config(path, overrides="seed=3").seed == 3
+    with pytest.raises(ConfigError, match="unknown key 'sed'; did you mean 'seed'"):
+        study_from_config(path, overrides={"sed": 1})
+    with pytest.raises(ConfigError, match=r"'constraints' holds .*, not settings"):
+        read_config(path, overrides={"constraints.deep": 3})

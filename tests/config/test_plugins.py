@@ -17,6 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from niwaki.search.base import Searcher
+
 if TYPE_CHECKING:
     from elsewhere import Unseen
 
@@ -25,6 +27,13 @@ NUMBER = 3
 @dataclass(frozen=True)
 class Options:
     width: int = 8
+
+class Half(Searcher):
+    def __init__(self, problem, settings: None = None):
+        pass
+
+    def ask(self, n, pending=()):
+        return []
 
 def no_arguments():
     return NUMBER
@@ -50,6 +59,7 @@ def unseen(settings: Unseen, ingredients: object) -> None:
         ("evaluator", "untyped", "its argument `settings` has no type: annotate it"),
         ("evaluator", "number", r"made an int: it must be a .*base\.Evaluator"),
         ("evaluator", "NUMBER", "it is an int: give a class or a function"),
+        ("searcher", "Half", "a class without `resume`, `tell`: write what is missing"),
         ("searcher", "no_arguments", r"which takes \(\), but is called with \(problem, settings\)"),
         ("scheduler", "no_arguments", r"called with \(problem, fidelities\): .* these parameters"),
         ("evaluator", "unseen", "'Unseen' is not defined. Import them, .* outside of"),

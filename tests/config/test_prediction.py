@@ -4,11 +4,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from niwaki.config.build import build_study
 from niwaki.config.prediction import load_predictor
 from niwaki.config.reader import parse_config
-from niwaki.core.errors import RunFolderError
+from niwaki.core.errors import ConfigError, DataError, RunFolderError
+from niwaki.predictors.base import Prediction, Predictor
+from niwaki.predictors.state import State
+from niwaki.study.results.run import Run
 
 TABLE = {
     "objectives": ["gain"],
@@ -45,6 +49,112 @@ def test_a_run_is_asked_by_its_folder(tmp_path: Path) -> None:
     assert np.isfinite(predictor.predict([candidate]).interval()[0]).all()
     counted = load_predictor(tmp_path / "asked", names=["size"])
     assert (counted.computed, counted.predict([candidate]).mean.tolist()) == (("size",), [[3.0]])
+
+
+@pytest.fixture(scope="module")
+def squares(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a run on a table."""
+    folder = tmp_path_factory.mktemp("squares")
+    rows = "".join(f"{a},{b},{a * a - 3 * b},{b}\n" for a in range(6) for b in range(8))
+    (folder / "table.csv").write_text("a,b,gain,size\n" + rows)
+    evaluator = {
+        "kind": "table",
+        "file": str(folder / "table.csv"),
+        "decisions": ["a", "b"],
+        "values": {"gain": {"direction": "maximize"}, "size": {"direction": "minimize"}},
+    }
+    config = parse_config({**TABLE, "evaluator": evaluator, "objectives": ["gain", "size"]})
+    build_study(config, folder / "run").run()
+    return folder / "run"
+
+
+class Means(Predictor):
+    """Predicts the mean of what it saw, whatever it is asked."""
+
+    def __init__(self, settings: None = None) -> None:
+        self._mean = np.zeros(0)
+
+    def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+        self._mean = np.nanmean(y, axis=0)
+
+    def predict(self, X: NDArray[np.float64]) -> Prediction:
+        mean = np.tile(self._mean, (len(X), 1))
+        return Prediction(mean, np.ones_like(mean))
+
+    def state(self) -> State:
+        return {"mean": self._mean}
+
+    def restore(self, state: State) -> None:
+        self._mean = state["mean"]
+
+
+class Bare(Means):
+    """Forgets that predictions have a spread."""
+
+    def predict(self, X: NDArray[np.float64]) -> Prediction:
+        return super().predict(X).mean  # type: ignore[return-value]
+
+
+class Sure(Means):
+    """Gives a spread below zero."""
+
+    def predict(self, X: NDArray[np.float64]) -> Prediction:
+        found = super().predict(X)
+        return Prediction(found.mean, -found.std)
+
+
+class Failing(Means):
+    """Learns nothing."""
+
+    def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+        raise ValueError("no idea")
+
+
+@pytest.mark.parametrize("predictor", [Means(), f"{__name__}:Means"])
+def test_a_predictor_of_ones_own_answers(squares: Path, predictor: Predictor | str) -> None:
+    measured = [trial.measurement.values["gain"] for trial in Run.read(squares).history.trials]
+    own = load_predictor(squares, predictor=predictor, names=["gain"])
+    candidates = [own.space.canonical({"a": a, "b": 2}) for a in (0, 5)]
+    mean = own.predict(candidates).mean
+    assert mean[0] == mean[1]
+    assert min(measured) < mean[0] < max(measured)
+    standard = load_predictor(squares)
+    assert standard.quality["gain"].rmse < 0.5 * own.quality["gain"].rmse
+    assert own.quality["gain"].coverage > 0.8  # its intervals are calibrated
+    assert (
+        load_predictor(squares).predict(candidates).mean[0, 0] != mean[0]
+    )  # nothing of it is kept
+
+
+def test_a_predictor_is_chosen_by_its_name(squares: Path) -> None:
+    found = [
+        load_predictor(squares, predictor=n).quality["gain"] for n in ("ridge", "mlp_ensemble")
+    ]
+    assert found[0] != found[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("rigde", ConfigError, "did you mean 'ridge'"),
+        (f"{__name__}:TABLE", ConfigError, "is a dict, but a class or a function is needed"),
+        ("niwaki.predictors.base:Predictor", ConfigError, "without `fit`, `predict`, `restore`"),
+        ("builtins:str", ConfigError, "is a str: it must be a niwaki.predictors.base.Predictor"),
+        (f"{__name__}:Bare", DataError, r"'Bare' gave array.* of shape \(\d+, 2\)"),
+        (f"{__name__}:Sure", DataError, "'Sure' gave Prediction.* std from 0 on"),
+    ],
+)
+def test_what_is_no_predictor_is_told(
+    squares: Path, name: str, error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        load_predictor(squares, predictor=name)
+
+
+def test_what_a_predictor_raises_says_whose_it_is(squares: Path) -> None:
+    with pytest.raises(ValueError, match="no idea") as raised:
+        load_predictor(squares, predictor=Failing())
+    assert "`fit` of the predictor 'Failing'" in raised.value.__notes__[0]
 
 
 def test_predictions_keep_to_what_a_value_can_be(tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ STATISTICS_FILE = "statistics.json"
 TUNED = "tuned"
 PLANS = "plans"
 _MIB = 2**20
+_N_PROVEN = 32  # inputs on which what was read of a file has to answer as the file does
 _LEAST_FIDELITY = 0.1
 _MOST_LOST = 0.05  # of skill, by the whole model with batch-norm statistics of its train split
 
@@ -109,6 +110,8 @@ class CompressedEvaluator(DeployedEvaluator):
         module = self._source.load()
         data = self._load_data()
         self._source.require_own_layers(example_of(data))
+        if not self._source.part:
+            self._source.require_answers_of_file(example_of(data, _N_PROVEN))
         data = in_order_of_outputs(data, module)
         return Original(module, data, Deployment(data, self._target, self._settings.deployment))
 
@@ -391,6 +394,8 @@ class CompressedEvaluator(DeployedEvaluator):
     def _report_model(self) -> None:
         taken = (f"{t.name} ({t.kind.spelled}) by {t.metrics[0].name}" for t in self.data.tasks)
         self._say(f"answers are scored as {', '.join(taken)}")
+        if self._source.remark:
+            self._say(self._source.remark)
         if names := self._source.computed:
             self._say(
                 f"taken as plain weights, which a norm or the like computes: {', '.join(names)}"
@@ -518,7 +523,9 @@ def create(settings: CompressionSettings, ingredients: Ingredients) -> Compresse
         TargetError: If the target does not run one of the precisions.
     """
     if not settings.model:
-        raise ConfigError("evaluator 'compressed' needs `evaluator.model`: my_model.py:build")
+        raise ConfigError(
+            "evaluator 'compressed' needs `evaluator.model`: my_model.py:build, or my_model.onnx"
+        )
     ingredients.tell_unread("compressed", "space")
     load_data, target = ingredients.data_and_target("compressed")
     require_precisions(ingredients.precisions, target)

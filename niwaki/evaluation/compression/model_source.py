@@ -13,10 +13,13 @@ from torch import nn
 
 from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.errors import ConfigError
-from niwaki.core.files import noted
+from niwaki.core.files import expanded, noted
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of, qualified_name
 from niwaki.evaluation.compression.as_written import as_written, path_as_written
+from niwaki.evaluation.compression.from_onnx.file import ENDING, OnnxFile
+from niwaki.evaluation.compression.from_onnx.proof import require_same_answers
+from niwaki.evaluation.compression.from_onnx.reading import read_module
 from niwaki.evaluation.compression.own_layers import require_own_layers
 from niwaki.evaluation.compression.parts import part_of
 from niwaki.evaluation.compression.plain_calls import plainly_called
@@ -73,22 +76,49 @@ class ModelSource:
     """A trained model, by name or at hand.
 
     Attributes:
-        reference: `path/to/file.py:function` or `package.module:function`; called without
-            arguments, it returns the model with its trained weights. Empty if `module` is given.
+        reference: `path/to/model.onnx`; or `path/to/file.py:function` or `package.module:function`:
+            called without arguments, it returns the model with its trained weights. Empty if
+            `module` is given.
         module: The model itself. It is copied before anything is done to it.
         part: Path of the part of it that is to be compressed; empty for all of it.
+        place: Where an ONNX file lies, whatever the working directory is later.
+        content: Fingerprint of an ONNX file that it has to have; empty if it is not known yet.
     """
 
     reference: str = ""
     module: nn.Module | None = None
     part: str = ""
+    place: Path | None = None
+    content: str = ""
+
+    def __post_init__(self) -> None:
+        if self.reference.endswith(ENDING) and self.place is None:
+            object.__setattr__(self, "place", expanded(self.reference).absolute())
 
     def __getstate__(self) -> dict[str, object]:
         """Travel by name where there is one: a worker builds the model for itself."""
-        return {"reference": self.reference, "module": self.module, "part": self.part}
+        return {
+            "reference": self.reference,
+            "module": self.module,
+            "part": self.part,
+            "place": self.place,
+            "content": self._file.fingerprint if self.place else "",
+        }
+
+    @cached_property
+    def _file(self) -> OnnxFile:
+        file = OnnxFile.load(self.reference, self.place)
+        if self.content not in ("", file.fingerprint):
+            raise ConfigError(
+                f"'{self.reference}' has changed since it was read at first: restore it, or start "
+                "a run with another name (--name; in Python, `folder`)"
+            )
+        return file
 
     @cached_property
     def _built(self) -> object:
+        if self.place is not None:
+            return read_module(self._file)
         # Once in a process: a user's function may read, or even train, for long.
         with seeded():  # every worker process builds the same, also what it leaves as drawn
             return imported(self.reference)()
@@ -104,8 +134,8 @@ class ModelSource:
         Whatever the user's own code raises is not caught.
 
         Raises:
-            ConfigError: If the function is not found, or returns something else; or if the model
-                has no such part.
+            ConfigError: If the function or file is not found, or gives something else; or if the
+                model has no such part.
         """
         return self._plain
 
@@ -133,7 +163,27 @@ class ModelSource:
             ConfigError: If it does not.
         """
         own, part = (self.load(), self.part) if whole is None else (whole, "")
+        if not part:
+            self.require_answers_of_file(inputs)
         require_own_layers(own, self._original(part), inputs)
+
+    def require_answers_of_file(self, inputs: torch.Tensor) -> None:
+        """Check that what was read of an ONNX file answers as ONNX Runtime does of it.
+
+        Args:
+            inputs: (n, ...) float32, as the whole model takes them.
+
+        Raises:
+            ConfigError: If it does not; says how far it is off.
+            DataError: If the file takes others.
+        """
+        if self.place is not None:
+            require_same_answers(self._given, self._file, inputs.numpy())
+
+    @property
+    def remark(self) -> str:
+        """What people should know of how the model was read; mostly nothing."""
+        return "" if self.place is None else self._file.remark
 
     def _original(self, part: str) -> nn.Module:
         """Return the part of the given model that is at a path once it is written plainly."""
@@ -149,7 +199,7 @@ class ModelSource:
             ConfigError: If its structure or a weight has changed: results would not compare.
             RunFolderError: If what was noted is damaged.
         """
-        found = model_fingerprint(self.load())
+        found = self._file.fingerprint if self.place else model_fingerprint(self.load())
         [known] = noted(folder / ORIGINAL_FILE, lambda: {"fingerprint": found}, "fingerprint")
         if known != found:
             raise ConfigError(

@@ -211,9 +211,9 @@ def ladder_of(groups: ChannelGroups, grain: int, *, least_share: float, n_steps:
     return Ladder(tuple(steps))
 
 
-def example_of(data: TaskData) -> torch.Tensor:
-    """Return two real inputs: (2, ...)."""
-    return torch.from_numpy(next(data[SplitName.CALIBRATION].batches(2)).inputs)
+def example_of(data: TaskData, n: int = 2) -> torch.Tensor:
+    """Return some real inputs: (n, ...), or as many as there are."""
+    return torch.from_numpy(next(data[SplitName.CALIBRATION].batches(n)).inputs)
 
 
 def in_order_of_outputs(data: TaskData, module: nn.Module) -> TaskData:

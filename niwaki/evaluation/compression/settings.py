@@ -73,8 +73,8 @@ class CompressionSettings:
     """How a trained model is compressed.
 
     Attributes:
-        model: `path/to/file.py:function` or `package.module:function`, which returns the trained
-            module; empty if it is given as an object.
+        model: `path/to/model.onnx`; or `path/to/file.py:function` or `package.module:function`,
+            which returns the trained module; empty if it is given as an object.
         only: `prune` or `quantize`; empty for both.
         pruning: How channels are removed.
         tuning: How what is left is fine-tuned.

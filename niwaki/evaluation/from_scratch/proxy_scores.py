@@ -1,8 +1,10 @@
 """Zero-cost proxies of candidates that were not trained, on one batch of the train split."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from math import isfinite
 from typing import Any
 
 import torch
@@ -23,6 +25,8 @@ from niwaki.tasks.losses import task_losses, total_loss
 
 N_ITEMS = 32  # of the batch
 MOST_REMEMBERED = 20_000  # candidates
+MOST_SILENT = 20  # networks that a proxy judges none of before that is told
+_log = logging.getLogger(__name__)
 _COUNTED = ("params", "macs")  # which cheap values are already
 
 
@@ -69,12 +73,16 @@ class ProxyScores:
     ) -> None:
         self._names, self._data, self._build, self._seed = tuple(names), data, build, seed
         self._known: dict[str, Mapping[str, float]] = {}
+        self._silent = dict.fromkeys(
+            self._names, 0
+        )  # by proxies that judged none so far, of how many networks
 
     def __call__(self, candidate: Candidate) -> Mapping[str, float]:
         """Return the scores by name, more for better; without those that cannot be had.
 
         A network without weights has no gradient by them, and one without rectifiers no regions:
-        such a proxy says nothing of it.
+        such a proxy says nothing of it. One that judges none of the first `MOST_SILENT` networks
+        is told of, once.
         """
         if candidate.key not in self._known:
             if len(self._known) >= MOST_REMEMBERED:
@@ -91,10 +99,26 @@ class ProxyScores:
             batch = replace(batch, inputs=laid_out(batch.inputs, layout))
             for name in self._names:
                 try:
-                    found |= proxy_scores(network, batch, [name])
-                except (NiwakiError, RuntimeError, ArithmeticError):
+                    score = proxy_scores(network, batch, [name])
+                except (NiwakiError, RuntimeError, ArithmeticError) as fault:
+                    self._note_silence(name, f"{type(fault).__name__}: {fault}")
                     continue
+                found |= score
+                if isfinite(score[name]):
+                    self._silent.pop(name, None)
+                else:
+                    self._note_silence(name, f"it gave {score[name]}")
         return found
+
+    def _note_silence(self, name: str, why: str) -> None:
+        if name not in self._silent:
+            return
+        self._silent[name] += 1
+        if self._silent[name] == MOST_SILENT:
+            _log.warning(
+                "the proxy '%s' could judge none of the first %d networks, the last one because %s",
+                *(name, MOST_SILENT, why),
+            )
 
     @cached_property
     def _batch(self) -> Batch:

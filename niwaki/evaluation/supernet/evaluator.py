@@ -24,6 +24,7 @@ from niwaki.evaluation.families import ElasticFamily, ElasticSettings, elastic_f
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.supernet.one_task import OneTask, named_task, only_task
 from niwaki.evaluation.supernet.subnetworks import SubNetworks
+from niwaki.evaluation.supernet.table_check import require_true_table
 from niwaki.evaluation.supernet.task_policies import restore_policies, task_policies
 from niwaki.evaluation.supernet.training import SuperNetworkTraining, TrainingSettings
 from niwaki.evaluation.values import MACS, PARAMS, WEIGHT_BYTES, counted_costs, own_costs, own_name
@@ -143,6 +144,7 @@ class SupernetEvaluator(DeployedEvaluator):
         settings = self._settings.training
         with torch_threads(settings.n_threads):
             training = SuperNetworkTraining(self.family, self.data, settings, seed=self._seed)
+            require_true_table(self.architectures, training.network, self.data.input_shape)
             if path.exists():
                 training.restore(load_checkpoint(path))
             while training.epochs_done < settings.epochs:

@@ -1,6 +1,5 @@
 """How a user's table is read: which columns decide, which are values, which rows count."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -9,7 +8,7 @@ import numpy as np
 
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import FULL, Fidelities
-from niwaki.core.limits import require_at_least
+from niwaki.core.limits import limits_of, require_at_least
 from niwaki.core.objectives import Direction, Objective
 
 Cell: TypeAlias = bool | int | float | str
@@ -45,10 +44,7 @@ class ValueColumn:
 
     def __post_init__(self) -> None:
         require_at_least(self, {"noise": 0})
-        if not self.limits[0] < self.limits[1]:
-            raise ConfigError(
-                f"'least' is {self.least} and 'most' {self.most}: give the smaller one as 'least'"
-            )
+        limits_of(self.least, self.most)
         for share in self.fidelities:
             if not 0.0 < share < FULL:
                 raise ConfigError(
@@ -58,8 +54,7 @@ class ValueColumn:
     @property
     def limits(self) -> tuple[float, float]:
         """Least and most that a value can be; infinite where nothing is known."""
-        least = -math.inf if self.least is None else self.least
-        return least, math.inf if self.most is None else self.most
+        return limits_of(self.least, self.most)
 
     def read(self, value: float, rng: np.random.Generator) -> float:
         """Return what one evaluation reads: the value with its noise, within the limits."""

@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from niwaki.core.blame import raised_by
+from niwaki.core.errors import ConfigError
 from niwaki.core.registry import Record, Registry
 from niwaki.core.user_randomness import seeded
+from niwaki.core.wording import kind_of
 
 if TYPE_CHECKING:  # names can be listed without loading torch
     from torch import nn
@@ -45,15 +48,25 @@ def proxy_scores(
         module: Initialised; left as it is.
         batch: A few labelled inputs; left as they are, also by networks that work in place.
         names: All proxies if None.
+
+    Raises:
+        ConfigError: If one gives what is no number.
     """
     chosen = PROXIES.names() if names is None else names
     proxies: dict[str, Proxy] = {name: PROXIES.find(name).load() for name in chosen}
-    return {name: _score(proxy, module, batch) for name, proxy in proxies.items()}
+    return {name: _score(name, proxy, module, batch) for name, proxy in proxies.items()}
 
 
-def _score(proxy: "Proxy", module: "nn.Module", batch: "Batch") -> float:
+def _score(name: str, proxy: "Proxy", module: "nn.Module", batch: "Batch") -> float:
+    from torch import Tensor
     from torch.nn.utils import parametrize
 
     # Cached, a weight that is computed from others is one tensor, which has a gradient.
-    with seeded(), parametrize.cached():
-        return proxy(module, replace(batch, inputs=batch.inputs.clone()))
+    with raised_by(f"the proxy '{name}'"), seeded(), parametrize.cached():
+        given: object = proxy(module, replace(batch, inputs=batch.inputs.clone()))
+    try:
+        return float(given.detach() if isinstance(given, Tensor) else given)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigError(
+            f"the proxy '{name}' gave {kind_of(given)}: let it give one number, more for better"
+        ) from error

@@ -18,9 +18,11 @@ from niwaki.core.registry import nearest
 from niwaki.core.wording import kind_of
 from niwaki.predictors.base import Prediction, Predictor
 from niwaki.predictors.composed.bounded import Bounded
+from niwaki.predictors.composed.calibrated import Calibrated, CalibratedSettings
+from niwaki.predictors.composed.vetted import Vetted
 from niwaki.predictors.quality import Quality, cross_quality, quality
 from niwaki.predictors.rows import share_of_each
-from niwaki.predictors.standard import standard_predictor
+from niwaki.predictors.standard import NARROWING, standard_predictor
 from niwaki.spaces.base import Space
 from niwaki.spaces.features import Features
 from niwaki.spaces.many import spelled
@@ -164,7 +166,12 @@ def _counted(counts: Iterable[Mapping[str, float]], names: Sequence[str]) -> Pre
 
 
 def run_predictor(
-    run: Run, space: Space, *, names: Sequence[str] = (), cheap: Cheap = _nothing
+    run: Run,
+    space: Space,
+    *,
+    names: Sequence[str] = (),
+    cheap: Cheap = _nothing,
+    predictor: Predictor | None = None,
 ) -> RunPredictor:
     """Return the predictor of a run: a cached one if nothing was measured since, or a new one.
 
@@ -179,9 +186,12 @@ def run_predictor(
         names: Values to predict; the objectives and what constraints are on, if empty.
         cheap: What costs nothing to know about a candidate, as `Evaluator.cheap` says: such values
             are computed, however few evaluations there are, and the others learned from them, too.
+        predictor: What learns in the place of the standard one, built unfitted; what it learned is
+            not kept. Its intervals are calibrated as those of the standard one are.
 
     Raises:
         ConfigError: If a name is of no value of the run.
+        DataError: If `predictor` gives what is no prediction.
         StudyError: If too few evaluations are complete, or have one of the values.
     """
     values = _values(run.description, names)
@@ -204,15 +214,22 @@ def run_predictor(
     agreement = quality(_counted(counts, computed), _table(trials, computed))
     known = dict(zip(computed, agreement, strict=True))
     limits = _limits(value for value in values if value.name in learned)
-    predictor = Bounded(standard_predictor(seed=seed), limits)
+    inner = standard_predictor(seed=seed) if predictor is None else _calibrated(predictor, seed)
+    learner = Bounded(inner, limits)
     features = Features(space, cheap)
     if learned:
         X = features.encode([trial.candidate for trial in trials], counts)
         path = run.folder.path / FOLDER / f"{fingerprint(learned)}.npz"
         digest = _digest(trials, X, y, limits)
-        known |= zip(learned, _fitted(path, predictor, digest, (X, y), seed=seed), strict=True)
+        own = None if predictor else path
+        known |= zip(learned, _fitted(own, learner, digest, (X, y), seed=seed), strict=True)
     ordered = {name: known[name] for name in wanted}
-    return RunPredictor(features, values, ordered, len(trials), predictor, computed)
+    return RunPredictor(features, values, ordered, len(trials), learner, computed)
+
+
+def _calibrated(predictor: Predictor, seed: int) -> Predictor:
+    vetted = Vetted(predictor, type(predictor).__qualname__)
+    return Calibrated(vetted, CalibratedSettings(seed=seed, narrowing=NARROWING))
 
 
 def _values(description: StudyDescription, names: Sequence[str]) -> tuple[Objective, ...]:
@@ -257,16 +274,27 @@ def _digest(trials: Sequence[Trial], X: _Array, y: _Array, limits: _Array) -> st
 
 
 def _fitted(
-    path: Path, predictor: Predictor, digest: str, examples: tuple[_Array, _Array], *, seed: int
+    path: Path | None,
+    predictor: Predictor,
+    digest: str,
+    examples: tuple[_Array, _Array],
+    *,
+    seed: int,
 ) -> tuple[Quality, ...]:
-    """Restore `predictor` from `path`, or fit it and write it there; return its quality."""
+    """Restore `predictor` from `path`, or fit it and write it there; return its quality.
+
+    Without a path, it is fitted and not written.
+    """
     try:
-        return _qualities(predictor.load(path), digest)
+        if path is not None:
+            return _qualities(predictor.load(path), digest)
     except DataError:
         pass  # missing, outdated or damaged: it is no more than a copy
     X, y = examples
     quality = cross_quality(predictor, X, y, seed=seed)
     predictor.fit(X, y)
+    if path is None:
+        return quality
     try:
         path.parent.mkdir(exist_ok=True)
         predictor.save(path, {"digest": digest, "quality": [one.to_json() for one in quality]})

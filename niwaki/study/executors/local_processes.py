@@ -11,7 +11,7 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.failures import explain
 from niwaki.study.executors.gpus import gpu_of
 from niwaki.study.executors.pool import Queued, WorkerPool
-from niwaki.study.executors.travel import packed
+from niwaki.study.executors.travel import needs_main, packed
 from niwaki.study.executors.worker_main import (
     Began,
     Done,
@@ -89,18 +89,20 @@ class LocalProcessExecutor(WorkerPool[WorkerProcess]):
         super().__init__(self._settings, names)
         self._evaluator = evaluator
         self._packed: bytes | None = None
+        self._needs_main = True
         self._logs = logs
         self._n_failures_in_a_row = 0
 
     def _open(self) -> None:
         self._packed = packed(self._evaluator)
+        self._needs_main = needs_main(self._packed)
 
     def _start(self, name: str) -> WorkerProcess:
         log = self._logs / f"{name}.log" if self._logs else None
         gpu = gpu_of(self._names.index(name))
         settings = WorkerSettings(name, self._settings.n_threads, log, gpu)
         try:
-            return WorkerProcess(settings)
+            return WorkerProcess(settings, with_main=self._needs_main)
         except OSError as error:
             raise StudyError(
                 f"a worker process cannot be started ({explain(error)}): free some memory, or use "
@@ -190,6 +192,6 @@ class LocalProcessExecutor(WorkerPool[WorkerProcess]):
             raise StudyError(
                 f"no worker process can be started, {self._n_failures_in_a_row} died in a row; the "
                 f"last one ({worker.name}): {cause}. For more, {where}; the evaluator's module "
-                "must be importable in a fresh process, and a script must start its study below "
-                "`if __name__ == '__main__':`"
+                "must be importable in a fresh process, and a script that defines it must start "
+                "its study below `if __name__ == '__main__':`"
             )

@@ -41,3 +41,9 @@ def unpacked(data: bytes) -> Evaluator:
     receive(code)
     evaluator: Evaluator = pickle.loads(pickled)
     return evaluator
+
+
+def needs_main(data: bytes) -> bool:
+    """Return whether what `packed` gave is defined in the main script, such as its class."""
+    _, pickled = pickle.loads(data)
+    return b"__main__" in pickled

@@ -5,10 +5,12 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from types import ModuleType
 from typing import Any
 
 from niwaki.study.executors.pool import Queued, Worker
@@ -17,6 +19,7 @@ from niwaki.study.record.environment import THREAD_VARIABLES
 
 # Between a worker's pipe closing and its exit code there is only the kernel's clean-up.
 EXIT_PATIENCE_S = 2.0
+_MAIN = threading.Lock()  # held by the one thread that may hide the main script
 
 
 class WorkerProcess(Worker):
@@ -28,8 +31,14 @@ class WorkerProcess(Worker):
         sentinel: File descriptor that becomes readable when the process ends.
     """
 
-    def __init__(self, settings: WorkerSettings) -> None:
-        """Start the process; it says `Hello` when it is up."""
+    def __init__(self, settings: WorkerSettings, *, with_main: bool) -> None:
+        """Start the process; it says `Hello` when it is up.
+
+        Args:
+            settings: What it is called, and what it runs with.
+            with_main: Whether it imports the main script, as processes of multiprocessing do: all
+                of it, down to the start of a study where no `if __name__ == "__main__":` is before.
+        """
         super().__init__(settings.name)
         self.began = False
         context = multiprocessing.get_context("spawn")
@@ -42,7 +51,8 @@ class WorkerProcess(Worker):
         threads = dict.fromkeys(THREAD_VARIABLES, str(settings.n_threads))
         # Both are inherited at birth: numeric libraries read the variables when they are imported,
         # and a Ctrl-C while the child is starting is not meant for it.
-        with _environment({**threads, **settings.environment}), _interrupts_held_back():
+        variables = {**threads, **settings.environment}
+        with _environment(variables), _interrupts_held_back(), _main_script(shown=with_main):
             self._process.start()
         theirs.close()
         self.sentinel = _open_sentinel(self._process)
@@ -146,6 +156,19 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _main_script(*, shown: bool) -> Iterator[None]:
+    """Hide the main script for a moment, if it is not shown: a process started now imports none."""
+    with _MAIN:
+        main = sys.modules["__main__"]
+        if not shown:
+            sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 @contextlib.contextmanager

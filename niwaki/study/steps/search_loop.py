@@ -130,7 +130,8 @@ class SearchLoop:
         effort = self._effort(Step(fidelity, candidate))
         asked = Asked(number, candidate, fidelity, seed=seed, effort=effort)
         self.recorder.record(asked)
-        self.scheduler.asked(candidate, fidelity)
+        with raised_by("`asked` of the scheduler"):
+            self.scheduler.asked(candidate, fidelity)
         self._place(asked)
 
     def _place(self, asked: Asked) -> None:
@@ -171,7 +172,8 @@ class SearchLoop:
         trial = self.recorder.history.trials[-1]
         with raised_by("`tell` of the searcher"):
             self.searcher.tell([trial])
-        self.scheduler.told([trial])
+        with raised_by("`told` of the scheduler"):
+            self.scheduler.told([trial])
         self.observer.told(trial)
         self._check_hope(measurement)
 
@@ -225,7 +227,8 @@ class SearchLoop:
         known = [*history.candidates_asked(), *(t.candidate for t in history.baseline_of(space))]
         n_known = len({candidate.key for candidate in known})
         none_new = self._exhausted or self.searcher.n_left == 0 or n_known >= space.size
-        return none_new and self.scheduler.next(may_start=False) is None
+        with raised_by("`next` of the scheduler"):
+            return none_new and self.scheduler.next(may_start=False) is None
 
     def _say_out_of_time(self) -> None:
         history, budget = self.recorder.history, self.budget

@@ -49,6 +49,11 @@ def planned(
         raise StudyError(
             f"`next` of the scheduler gave {excerpt(repr(answer))}: it must be a Step, or None"
         )
+    if not (isinstance(answer.fidelity, Real) and isinstance(answer.candidate, Candidate | None)):
+        raise StudyError(
+            f"`next` of the scheduler gave {excerpt(repr(answer))}: a Step has a fidelity, which "
+            "is a number, and then a Candidate, or None for a new one"
+        )
     fault = _fault_of(answer, history, fidelities, may_start=may_start)
     if fault:
         raise StudyError(

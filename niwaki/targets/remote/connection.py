@@ -10,7 +10,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from niwaki.core import errors
 from niwaki.core.errors import NiwakiError, TargetError, TargetLostError
 from niwaki.targets.capabilities import Capabilities
 from niwaki.targets.remote import boot
-from niwaki.targets.remote.server import BROKEN, DONE, MISSING, REFUSED
+from niwaki.targets.remote.server import BROKEN, DONE, MISSING, REFUSED, SAID
 from niwaki.targets.remote.wire import Digest, Packed, digest_of
 
 KNOWN = {"ssh", "popen", "vagrant_ssh", "ssh_config", "python"}
@@ -37,9 +38,21 @@ SENT = (
 )
 BOOT_SECONDS = 120.0
 ENDING_SECONDS = 1.0
+ENDED, SILENT, LOST = "its process ended", "it gave no answer", "the link or its process was lost"
+# A link that is lost says little of what was asked. But ssh ends alike if the process is killed.
+TRIES = {ENDED: 2, SILENT: 2, LOST: 4}
+ENDED_BY_SSH = 255
 FIRST_TRIES = 3  # servers of ssh turn some away when many come at once
 BETWEEN_TRIES_S = 5.0
 _log = logging.getLogger(__name__)
+
+
+_BROKEN_OFF = (EOFError, OSError, execnet.RemoteError)
+_FAILURES = (
+    *_BROKEN_OFF,
+    execnet.HostNotFound,
+    AssertionError,  # execnet's, if something else answers than the Python that was asked for
+)
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,7 @@ class _Session:
     gateway: execnet.Gateway
     channel: execnet.Channel
     held: set[Digest] = field(default_factory=set)
+    silent: bool = False
 
     @classmethod
     def begin(cls, way: execnet.XSpec) -> tuple["_Session", object]:
@@ -70,6 +84,7 @@ class _Session:
         pipes = gateway_io.create_io(way, get_execmodel("thread"))
         gateway: execnet.Gateway | None = None
         overdue = threading.Timer(BOOT_SECONDS, pipes.kill)  # execnet itself waits for ever
+        overdue.daemon = True
         overdue.start()
         try:
             gateway = gateway_bootstrap.bootstrap(pipes, way)
@@ -82,9 +97,30 @@ class _Session:
         finally:
             overdue.cancel()
 
+    @contextmanager
+    def ended_after(self, seconds: float) -> Iterator[None]:
+        """End the process if a question takes so long, on its way as well as there."""
+        overdue = threading.Timer(seconds, self._fall_silent)
+        overdue.daemon = True
+        overdue.start()
+        try:
+            yield
+        finally:
+            overdue.cancel()
+
     def end(self) -> None:
         """End the process there."""
         _end(self.pipes, self.gateway)
+
+    def how_it_ended(self) -> str:
+        """Return what came in between, once it is over: a key of `TRIES`."""
+        if self.silent:
+            return SILENT
+        return LOST if self.pipes.popen.returncode == ENDED_BY_SSH else ENDED
+
+    def _fall_silent(self) -> None:
+        self.silent = True
+        self.pipes.kill()
 
 
 class _UnfitError(TargetLostError):
@@ -129,7 +165,7 @@ class Connection:
         contents: Sequence[Packed] = (),
         arguments: Mapping[str, object] | None = None,
         patience_s: float = 0.0,
-        silence_s: float | None = None,
+        silence_s: float = 3600.0,
     ) -> Any:
         """Return the answer to a question.
 
@@ -144,26 +180,28 @@ class Connection:
         Raises:
             TargetLostError: If the machine cannot be reached.
             NiwakiError: What the target raised there, or a `TargetError` if something broke, or the
-                process ended twice over this question.
+                process there ended over this question again and again.
         """
         by_digest = {digest_of(content): content for content in contents}
+        question = (method, settings, dict(arguments or {}))
+        tries = dict(TRIES)
         with self._lock:
-            for last in (False, True):
+            while True:
                 session = self._session or self._reached(patience_s)
                 try:
-                    return self._exchange(
-                        session, (method, settings, dict(arguments or {})), by_digest, silence_s
-                    )
-                except (EOFError, OSError, execnet.RemoteError, execnet.TimeoutError) as error:
+                    with session.ended_after(silence_s):
+                        return self._exchange(session, question, by_digest)
+                except _BROKEN_OFF as error:
                     self._drop()
-                    how = "gave no answer" if isinstance(error, execnet.TimeoutError) else "ended"
-                    if last:
+                    end = session.how_it_ended()
+                    tries[end] -= 1
+                    if not tries[end]:
                         raise TargetError(
-                            f"the process on '{self._way}' {how} twice when it was asked to "
-                            f"{method}: perhaps it ran out of memory there, or native code crashed"
+                            f"each time that '{self._way}' was asked to {method} this, {end}: "
+                            f"{_said_by(error)}. Perhaps it ran out of memory there, or native "
+                            "code crashed"
                         ) from error
-                    _log.warning("the process on '%s' %s: asking again", self._way, how)
-        raise AssertionError("unreachable")
+                    _log.warning("'%s' was asked to %s, and %s; again", self._way, method, end)
 
     def close(self) -> None:
         """End the process there; the next question starts another."""
@@ -175,7 +213,6 @@ class Connection:
         session: _Session,
         question: tuple[str, str, dict[str, object]],
         contents: Mapping[Digest, Packed],
-        silence_s: float | None,
     ) -> Any:
         wanted = [digest for digest in contents if digest not in session.held]
         while True:
@@ -184,7 +221,7 @@ class Connection:
                 session.held.add(digest)
             self._number += 1
             session.channel.send((self._number, *question))
-            outcome, payload = self._answer_to(self._number, session, silence_s)
+            outcome, payload = self._answer_to(self._number, session)
             if outcome == DONE:
                 return payload
             if outcome == MISSING:
@@ -193,14 +230,14 @@ class Connection:
                 continue
             raise self._error(outcome, payload)
 
-    def _answer_to(
-        self, number: int, session: _Session, silence_s: float | None
-    ) -> tuple[str, Any]:
+    def _answer_to(self, number: int, session: _Session) -> tuple[str, Any]:
         """Wait for an answer, past those to questions whose asker was interrupted."""
         while True:
-            answered, outcome, payload = session.channel.receive(silence_s)
-            if answered == number:
+            answered, outcome, payload = session.channel.receive()
+            if answered == number and outcome != SAID:
                 return outcome, payload
+            if answered == number:
+                _log.warning("on '%s': %s", self._way, payload)
 
     def _error(self, outcome: str, payload: Any) -> NiwakiError:
         if outcome == REFUSED:
@@ -276,19 +313,17 @@ def _end(pipes: gateway_io.Popen2IOMaster, gateway: execnet.Gateway | None) -> N
     pipes.close_read()
 
 
-_FAILURES = (
-    execnet.HostNotFound,
-    execnet.RemoteError,
-    AssertionError,  # execnet's, if something else answers than the Python that was asked for
-    EOFError,
-    OSError,
-)
 _connections: dict[tuple[int, str], Connection] = {}
+_connecting = threading.Lock()
 
 
 def connection_to(way: str) -> Connection:
     """Return this process's connection; a forked process has its own."""
-    return _connections.setdefault((os.getpid(), way), Connection(way))
+    key = os.getpid(), way
+    with _connecting:
+        if key not in _connections:
+            _connections[key] = Connection(way)
+        return _connections[key]
 
 
 def check_way(way: str) -> None:
@@ -347,7 +382,7 @@ def _said_by(error: BaseException) -> str:
         case FileNotFoundError():
             return f"there is no command '{shlex.quote(str(error.filename))}'"
         case EOFError() | OSError():
-            return "the process there ended before it was ready"
+            return "the process there ended"
     return " ".join(str(error).split())
 
 

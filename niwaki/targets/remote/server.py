@@ -1,13 +1,16 @@
 """The side of the target's machine: keeps what it was sent, and does what it is asked."""
 
 import json
+import logging
 import traceback
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 from niwaki.core.errors import NiwakiError
 from niwaki.targets.base import Effort, Feeds, Runner
+from niwaki.targets.machine import memory_bytes
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.remote.wire import (
     Digest,
@@ -19,9 +22,11 @@ from niwaki.targets.remote.wire import (
 )
 
 MOST_BYTES = 2**28  # of models and inputs that are kept for later questions
+SHARE_OF_MEMORY = 1 / 16  # at most; each worker of a search has a process here
 MOST_RUNNERS = 2
 
 DONE, MISSING, REFUSED, BROKEN = "done", "missing", "refused", "broken"
+SAID = "said"  # in between, such as that another measurement is waited for
 
 
 class Channel(Protocol):
@@ -38,6 +43,17 @@ class Channel(Protocol):
         """Send a message of plain values."""
 
 
+class _Telling(logging.Handler):
+    """Hands on what niwaki has to say on the machine of the target."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        super().__init__(logging.WARNING)
+        self._tell = tell
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._tell(record.getMessage())
+
+
 class MissingError(Exception):
     """Contents that a question is about are not here (any more)."""
 
@@ -50,16 +66,18 @@ class Server:
     """Answers the questions that come through a channel, one after the other.
 
     A message is either ("keep", digest, content), which has no answer, or (number, method, settings
-    of the target, arguments); its answer is (number, how it went, payload). Models and inputs are
-    named by their digests: what is asked about again is not sent again.
+    of the target, arguments); its answer is (number, how it went, payload), after any number of
+    (number, "said", sentence). Models and inputs are named by their digests: what is asked about
+    again is not sent again.
 
     Args:
         channel: To whoever asks.
-        most_bytes: Of contents to keep between two questions.
+        most_bytes: Of contents to keep between two questions; None goes by the machine's memory.
     """
 
-    def __init__(self, channel: Channel, *, most_bytes: int = MOST_BYTES) -> None:
-        self._channel, self._most_bytes = channel, most_bytes
+    def __init__(self, channel: Channel, *, most_bytes: int | None = None) -> None:
+        self._channel = channel
+        self._most_bytes = most_bytes or min(MOST_BYTES, int(memory_bytes() * SHARE_OF_MEMORY))
         self._kept: OrderedDict[Digest, Packed] = OrderedDict()
         self._runners: OrderedDict[tuple[str, Digest], Runner] = OrderedDict()
 
@@ -75,8 +93,21 @@ class Server:
                 self._kept[digest] = content
                 continue
             number, method, settings, arguments = message
-            self._channel.send((number, *self._answer(method, settings, arguments)))
+            with self._telling(number):
+                answer = self._answer(method, settings, arguments)
+            self._channel.send((number, *answer))
             self._forget()
+
+    @contextmanager
+    def _telling(self, number: int) -> Iterator[None]:
+        """Have whoever asked hear what is said while the question is answered."""
+        handler = _Telling(lambda sentence: self._channel.send((number, SAID, sentence)))
+        logger = logging.getLogger("niwaki")
+        logger.addHandler(handler)
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
 
     def _answer(
         self, method: str, settings: str, arguments: Mapping[str, Any]

@@ -1,5 +1,7 @@
 """Where a model comes from."""
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,9 +11,10 @@ from torch import nn
 
 from niwaki.compress.pruning import PruningPlan, analyse
 from niwaki.compress.quantization.plan import QuantizationPlan
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.model_source import ModelSource, model_fingerprint
 from niwaki.evaluation.compression.plans import CompressionPlans
+from tests.evaluation.compression.from_onnx.files import file_of
 
 
 def test_a_part_that_is_not_there_is_refused_with_those_there_are() -> None:
@@ -162,3 +165,27 @@ def test_every_process_builds_the_same_also_what_is_left_as_drawn() -> None:
         fingerprints.add(model_fingerprint(source.load()))
         assert torch.initial_seed() == seed
     assert len(fingerprints) == 1
+
+
+def test_a_file_is_found_from_elsewhere_and_must_stay_what_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file_of(nn.Sequential(nn.Linear(4, 3)).eval(), (4,), tmp_path)
+    source, inputs = ModelSource("model.onnx"), torch.randn(2, 4)
+    wanted = source.load()(inputs)
+    written = pickle.dumps(source)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    torch.testing.assert_close(pickle.loads(written).load()(inputs), wanted)
+    file_of(nn.Sequential(nn.Linear(4, 3)).eval(), (4,), tmp_path)
+    with pytest.raises(ConfigError, match=r"'model\.onnx' has changed since it was read"):
+        pickle.loads(written).load()
+
+
+def test_what_a_file_answers_is_compared_with_what_is_asked_of_the_data(tmp_path: Path) -> None:
+    path = file_of(nn.Sequential(nn.Linear(4, 3)).eval(), (4,), tmp_path)
+    source = ModelSource(str(path))
+    source.require_own_layers(torch.randn(2, 4))
+    with pytest.raises(DataError, match=r"takes items of shape \(4,\), but .*\(5,\)"):
+        source.require_own_layers(torch.randn(2, 5))

@@ -11,7 +11,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.families import family_of
 from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator, FromScratchSettings
-from niwaki.evaluation.from_scratch.proxy_scores import N_ITEMS, ProxyScores
+from niwaki.evaluation.from_scratch.proxy_scores import MOST_SILENT, N_ITEMS, ProxyScores
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget, GrammarSpace
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
@@ -96,6 +96,49 @@ def test_a_proxy_that_is_none_ends_no_search_without_a_word(
     file.write_text(text)
     with pytest.raises(ConfigError, match=fault):
         FromScratchSettings(proxies=(f"{file}:largest",))
+
+
+def judged(folder: Path, body: str, n: int) -> dict[str, float]:
+    """Return what an own proxy says of the last of n networks."""
+    (folder / "own.py").write_text(f"def own(network, batch):\n    {body}\n")
+    guesses = evaluator(f"{folder / 'own.py'}:own")
+    assert guesses.promises is not None
+    found = [guesses.promises(guesses.space.sample(np.random.default_rng(i))) for i in range(n)]
+    return dict(found[-1])
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ("raise RuntimeError('no idea')", "because RuntimeError: no idea"),
+        ("return None", "gave a NoneType: let it give one number, more for better"),
+        ("return batch.inputs", "gave a Tensor: let it give one number"),
+        ("return float('nan')", "because it gave nan"),
+    ],
+)
+def test_a_proxy_that_judges_no_network_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, body: str, why: str
+) -> None:
+    judged(tmp_path, body, MOST_SILENT + 2)
+    [said] = [record.getMessage() for record in caplog.records]
+    assert f"could judge none of the first {MOST_SILENT} networks" in said
+    assert why in said
+
+
+def test_a_proxy_may_give_a_tensor_and_fail_now_and_then(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = judged(tmp_path, "return batch.inputs.sum().requires_grad_()", 1)
+    assert [type(score) for score in found.values()] == [float]
+    flaky = "if sum(p.numel() for p in network.parameters()) % 2: raise RuntimeError\n    return 1"
+    judged(tmp_path, flaky, MOST_SILENT + 2)
+    assert not caplog.records
+
+
+def test_what_a_proxy_raises_says_whose_it_is(tmp_path: Path) -> None:
+    with pytest.raises(AttributeError) as raised:
+        judged(tmp_path, "return batch.images", 1)
+    assert "own.py:own'" in raised.value.__notes__[0]
 
 
 def test_several_tasks_are_judged_together() -> None:

@@ -63,6 +63,21 @@ def test_it_is_trained_searched_exported_and_verified(tmp_path: Path) -> None:
         assert card.metrics["test"]["dark_accuracy"] > 0.5
 
 
+def test_a_table_that_is_wrong_is_told_before_anything_is_trained(tmp_path: Path) -> None:
+    wrong = FILE.read_text().replace("kernel=4, stride=4", "kernel=3, stride=4")
+    (tmp_path / "own.py").write_text(wrong)
+    config = write_config(
+        tmp_path / "c.yaml",
+        TINY,
+        data=shades(tmp_path),
+        space={"kind": f"{tmp_path / 'own.py'}:TowerSettings"},
+    )
+    done = niwaki("search", str(config), cwd=tmp_path)
+    assert done.code == 3
+    assert "by the table of layers 'towers.0.conv' has 108 weights, and 192" in done.err
+    assert not list((tmp_path / "runs" / "c").rglob("*.pt"))
+
+
 @dataclass(frozen=True)
 class Given:
     """Options that give whatever they are told."""

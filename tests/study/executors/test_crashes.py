@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import indent
 
 import pytest
 
@@ -74,20 +75,42 @@ def test_control_c_reaches_the_driver_alone() -> None:
     assert errors == ""
 
 
-UNGUARDED = """
-from niwaki.study.executors import Job, LocalProcessExecutor
+IMPORTS = """from niwaki.study.executors import Job, LocalProcessExecutor
 from niwaki.testing.scripted_evaluator import ScriptedEvaluator, script
-with LocalProcessExecutor(ScriptedEvaluator()) as pool:
+"""
+OWN_CLASS = "class Own(ScriptedEvaluator):\n    pass\n"
+GUARD = "if __name__ == '__main__':\n"
+
+
+def evaluating(evaluator: str) -> str:
+    """Return the lines of a script that evaluate once, in a worker process."""
+    return f"""print("once")
+with LocalProcessExecutor({evaluator}()) as pool:
     pool.submit(Job(0, script("return")))
-    pool.wait()
+    print(pool.wait()[0].measurement.status)
 """
 
 
-def test_a_script_without_a_main_guard_ends_with_the_remedy(tmp_path: Path) -> None:
-    file = tmp_path / "search.py"
-    file.write_text(UNGUARDED)
-    done = subprocess.run(
+def run_script(folder: Path, text: str) -> "subprocess.CompletedProcess[str]":
+    file = folder / "search.py"
+    file.write_text(text)
+    return subprocess.run(
         [sys.executable, str(file)], capture_output=True, text=True, timeout=120, check=False
     )
+
+
+def test_a_script_that_defines_nothing_needs_no_main_guard(tmp_path: Path) -> None:
+    done = run_script(tmp_path, IMPORTS + evaluating("ScriptedEvaluator"))
+    assert (done.stdout.split(), done.returncode) == (["once", "complete"], 0), done.stderr
+
+
+def test_a_script_that_defines_its_evaluator_runs_below_a_main_guard(tmp_path: Path) -> None:
+    guarded = GUARD + indent(evaluating("Own"), "    ")
+    done = run_script(tmp_path, IMPORTS + OWN_CLASS + guarded)
+    assert done.stdout.split() == ["once", "complete"], done.stderr
+
+
+def test_a_script_without_the_main_guard_that_it_needs_ends_with_the_remedy(tmp_path: Path) -> None:
+    done = run_script(tmp_path, IMPORTS + OWN_CLASS + evaluating("Own"))
     assert done.returncode == 1
     assert "if __name__ == '__main__'" in done.stderr.splitlines()[-1]

@@ -131,6 +131,8 @@ class _Plans(Scheduler):
     ("step", "said"),
     [
         (1.0, r"`next` of the scheduler gave 1\.0: it must be a Step, or None"),
+        (Step(cast("Any", None), FIRST), "a Step has a fidelity, which is a number, and then"),
+        (Step(1.0, cast("Any", {"x0": 1})), "a Step has a fidelity, which is a number, and then"),
         (Step(0.5), r"of fidelity 0\.5, but the evaluator can be asked for \[1\.0\]"),
         (Step(1.0, FIRST), f"of fidelity 1, with {FIRST.key}, which was asked for at 1 already"),
         (Step(1.0, Candidate.of({"x0": 9})), "which was never begun: give None for a new"),
@@ -149,6 +151,44 @@ def test_a_scheduler_that_plans_what_cannot_be_is_told(
     )
     with pytest.raises(StudyError, match=said):
         study.run()
+
+
+class _Fails(_Plans):
+    """Fails in one of its methods."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(Step(1.0))
+        self._method = method
+
+    def asked(self, candidate: Candidate, fidelity: float) -> None:
+        assert self._method != "asked"
+
+    def told(self, trials: Sequence[Trial]) -> None:
+        assert self._method != "told" or not trials
+        assert self._method != "earlier"
+
+
+@pytest.mark.parametrize(
+    ("method", "said"),
+    [
+        ("asked", "`asked` of the scheduler"),
+        ("told", "`told` of the scheduler"),
+        ("earlier", "the scheduler, which was told what earlier sessions found"),
+    ],
+)
+def test_what_a_scheduler_raises_says_who_was_asked_for_what(
+    method: str, said: str, tmp_path: Path
+) -> None:
+    study = Study(
+        tmp_path / "run",
+        FormulaEvaluator(),
+        NSGA2,
+        SETTINGS,
+        make_scheduler=lambda *_: _Fails(method),
+    )
+    with pytest.raises(AssertionError) as caught:
+        study.run()
+    assert f"raised by {said}" in caught.value.__notes__[0]
 
 
 def test_a_scheduler_that_plans_nothing_at_all_is_told(tmp_path: Path) -> None:

@@ -1,12 +1,14 @@
 """The side of the target's machine, asked directly: what it keeps, and what it says."""
 
+import logging
 from collections import deque
 from typing import Any
 
 import numpy as np
+import pytest
 
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.targets.remote.server import BROKEN, DONE, MISSING, REFUSED, Server
+from niwaki.targets.remote.server import BROKEN, DONE, MISSING, REFUSED, SAID, Server
 from niwaki.targets.remote.wire import digest_of, packed_feeds, settings_text, size_of, unpacked
 from tests.targets.networks import conv_net, image
 
@@ -90,6 +92,18 @@ def test_settings_that_cannot_be_had_here_are_refused() -> None:
     [(_, outcome, (_, text))] = said(ask("identify", settings))
     assert outcome == REFUSED
     assert "core 4096 was asked for" in text
+
+
+def test_what_is_said_meanwhile_comes_before_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def talkative(self: OnnxRuntimeCpu) -> float:
+        logging.getLogger("niwaki.targets.lock").warning("waiting for %s", "somebody")
+        return 0.25
+
+    monkeypatch.setattr(OnnxRuntimeCpu, "calibrate", talkative)
+    found = said(ask("calibrate"), ask("identify"))
+    assert found[:2] == [(7, SAID, "waiting for somebody"), (7, DONE, 0.25)]
+    assert len(found) == 3
+    assert not logging.getLogger("niwaki").handlers
 
 
 def test_whatever_breaks_is_told_and_others_are_answered() -> None:

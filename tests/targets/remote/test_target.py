@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -80,7 +81,7 @@ def test_nothing_but_the_runtime_is_needed_there(tmp_path: Path) -> None:
             (tmp_path / name).symlink_to(each)
     bare = remote(f"popen//python=env -i PYTHONPATH={tmp_path} {sys.executable} -BS")
     assert bare.measure([MODEL], [image(16)])[0].target_id == OnnxRuntimeCpu().target_id
-    assert not [path for path in tmp_path.iterdir() if path.name not in INSTALLED]
+    assert not [path for path in tmp_path.iterdir() if path.name not in (*INSTALLED, "runtime")]
 
 
 def test_what_is_not_installed_there_is_named(tmp_path: Path) -> None:
@@ -93,8 +94,8 @@ def test_what_is_not_installed_there_is_named(tmp_path: Path) -> None:
     ("way", "said"),
     [
         ("popen//python=no-such-command-at-all", "there is no command 'no-such-command-at-all'"),
-        ("popen//python=echo", "what answers is not Python"),
-        ("popen//python=false", "the process there ended before it was ready"),
+        ("popen//python=sh -c 'echo hello; cat > /dev/null'", "what answers is not Python"),
+        ("popen//python=false", "the process there ended"),
     ],
 )
 def test_a_machine_that_cannot_be_reached_is_named(
@@ -146,7 +147,7 @@ def test_a_process_that_was_lost_is_started_again(
     with caplog.at_level(logging.WARNING):
         np.testing.assert_array_equal(run(image(16))["y"], before)  # the model is sent again
     assert process_of(board) != first
-    assert "ended: asking again" in caplog.text
+    assert "its process ended; again" in caplog.text
 
 
 def test_a_model_that_ends_the_process_twice_is_to_blame(
@@ -162,10 +163,27 @@ def test_a_model_that_ends_the_process_twice_is_to_blame(
     exchange: Callable[..., Any] = Connection._exchange
     _ = board.target_id
     monkeypatch.setattr(Connection, "_exchange", deadly)
-    with pytest.raises(TargetError, match="ended twice when it was asked to open") as refused:
+    with pytest.raises(TargetError, match="was asked to open this, its process ended") as refused:
         board.open(MODEL)
     assert not isinstance(refused.value, TargetLostError)
     assert asked == ["open", "open"]
+
+
+def test_a_link_that_is_lost_says_less_of_a_model_than_a_process_that_ends(
+    board: RemoteOnnxRuntime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def flapping(self: Connection, session: Any, question: Any, *rest: Any) -> Any:
+        if len(caplog.records) < 3:
+            os.kill(session.pipes.popen.pid, signal.SIGKILL)
+        return exchange(self, session, question, *rest)
+
+    exchange: Callable[..., Any] = Connection._exchange
+    _ = board.target_id
+    monkeypatch.setattr(Connection, "_exchange", flapping)
+    monkeypatch.setattr(connection, "ENDED_BY_SSH", -signal.SIGKILL)
+    with caplog.at_level(logging.WARNING):
+        board.open(MODEL)
+    assert caplog.text.count("the link or its process was lost; again") == 3
 
 
 def test_a_machine_that_does_not_come_back_is_lost(
@@ -204,11 +222,20 @@ def test_an_answer_that_nobody_waits_for_any_more_is_passed_over(
     np.testing.assert_array_equal(run(image(16, seed=2))["y"], expected)
 
 
+def test_what_is_said_there_is_told_here(caplog: pytest.LogCaptureFixture) -> None:
+    came = iter([(6, "done", None), (7, "said", "waiting for somebody"), (7, "done", 0.25)])
+    session = SimpleNamespace(channel=SimpleNamespace(receive=lambda: next(came)))
+    with caplog.at_level(logging.WARNING):
+        found = Connection("ssh=board")._answer_to(7, cast(Any, session))
+    assert found == ("done", 0.25)
+    assert "on 'ssh=board': waiting for somebody" in caplog.text
+
+
 def test_what_hangs_is_given_up(board: RemoteOnnxRuntime) -> None:
     _ = board.target_id
     stopped = process_of(board)
     os.kill(stopped, signal.SIGSTOP)
-    found = replace(board, silence_seconds=0.2).run(MODEL, image(16))
+    found = replace(board, silence_seconds=5.0).run(MODEL, image(16))
     assert found["y"].shape == (1, 8, 1, 1)
     assert process_of(board) != stopped
 

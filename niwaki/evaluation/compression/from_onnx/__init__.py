@@ -1,0 +1,1 @@
+"""Trained models that are given as ONNX files, read into torch modules."""

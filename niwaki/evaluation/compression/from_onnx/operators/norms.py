@@ -1,0 +1,118 @@
+"""Normalisations."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+from torch import fx, nn
+
+from niwaki.evaluation.compression.from_onnx.call import Call, as_torch, operator_named
+
+_BATCH: Sequence[type[nn.Module]] = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_INSTANCE: Sequence[type[nn.Module]] = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+
+
+@operator_named("BatchNormalization")
+def read_batch_norm(call: Call) -> fx.Node:
+    """Read a batch norm with running statistics."""
+    call.require("training_mode", 0)
+    mean, variance = call.constant(3), call.constant(4)
+
+    def make() -> nn.Module:
+        layer: nn.Module = _BATCH[call.rank() - 2](
+            len(mean),
+            eps=call.attribute("epsilon", 1e-5),
+            momentum=1.0 - call.attribute("momentum", 0.9),
+        )
+        layer.running_mean, layer.running_var = as_torch(mean), as_torch(variance)
+        layer.weight, layer.bias = call.parameter(1), call.parameter(2)
+        return layer
+
+    return call.layer(make, call.data(), weight=1)
+
+
+@operator_named("LayerNormalization")
+def read_layer_norm(call: Call) -> fx.Node:
+    """Read a layer norm over the last axes."""
+    shape = [dim[0] for dim in call.shape()[call.axis(-1) :]]
+    if call.constant(1).size != np.prod(shape):
+        raise call.refusal("its scale is not one for each value that it normalises")
+    has_bias = call.has(2)
+
+    def make() -> nn.Module:
+        layer = nn.LayerNorm(shape, eps=call.attribute("epsilon", 1e-5), bias=has_bias)
+        layer.weight = nn.Parameter(as_torch(call.constant(1).reshape(shape)))
+        if has_bias:
+            layer.bias = nn.Parameter(as_torch(call.constant(2).reshape(shape)))
+        return layer
+
+    return call.layer(make, call.data(), weight=1)
+
+
+@operator_named("RMSNormalization")
+def read_rms_norm(call: Call) -> fx.Node:
+    """Read a root-mean-square norm over the last axes."""
+    shape = [dim[0] for dim in call.shape()[call.axis(-1) :]]
+
+    def make() -> nn.Module:
+        layer = nn.RMSNorm(shape, eps=call.attribute("epsilon", 1e-5))
+        layer.weight = nn.Parameter(as_torch(call.constant(1).reshape(shape)))
+        return layer
+
+    return call.layer(make, call.data(), weight=1)
+
+
+@operator_named("InstanceNormalization")
+def read_instance_norm(call: Call) -> fx.Node:
+    """Read an instance norm."""
+
+    def make() -> nn.Module:
+        layer: nn.Module = _INSTANCE[call.rank() - 3](
+            len(call.constant(1)), eps=call.attribute("epsilon", 1e-5), affine=True
+        )
+        layer.weight, layer.bias = call.parameter(1), call.parameter(2)
+        return layer
+
+    return call.layer(make, call.data(), weight=1)
+
+
+@operator_named("GroupNormalization")
+def read_group_norm(call: Call) -> fx.Node:
+    """Read a group norm; in opset 18, one scale is of a whole group."""
+    n_groups, n_channels = call.attribute("num_groups"), call.shape()[1][0]
+
+    def make() -> nn.Module:
+        layer = nn.GroupNorm(n_groups, n_channels, eps=call.attribute("epsilon", 1e-5))
+        scales = [call.constant(index) for index in (1, 2)]
+        whole = [np.repeat(s, n_channels // len(s)) for s in scales]
+        layer.weight, layer.bias = (nn.Parameter(as_torch(each)) for each in whole)
+        return layer
+
+    return call.layer(make, call.data(), weight=1)
+
+
+@operator_named("LRN")
+def read_local_response_norm(call: Call) -> fx.Node:
+    """Read a norm over neighbouring channels."""
+    settings = [call.attribute(*each) for each in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0))]
+    return call.function(F.local_response_norm, call.data(), call.attribute("size"), *settings)
+
+
+@operator_named("LpNormalization")
+def read_normalisation(call: Call) -> fx.Node:
+    """Read a division by the length."""
+    return call.function(
+        F.normalize, call.data(), p=float(call.attribute("p", 2)), dim=call.axis(-1)
+    )
+
+
+@operator_named("Softmax", "LogSoftmax")
+def read_softmax(call: Call) -> fx.Node:
+    """Read a softmax; before opset 13, it is over all axes from one on."""
+    is_old = call.known.opset < 13
+    axis = call.axis(1 if is_old else -1)
+    if is_old and axis != call.rank() - 1:
+        raise call.refusal("it is over several axes: export with opset 13 or later")
+    function = torch.softmax if call.node.op_type == "Softmax" else torch.log_softmax
+    return call.function(function, call.data(), dim=axis)

@@ -1,0 +1,108 @@
+"""Whether a module answers as the file does that it was read from, on real inputs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from niwaki.core.errors import ConfigError, DataError, ExportError, TargetError
+from niwaki.evaluation.compression.faithful import clearly_other
+from niwaki.evaluation.compression.from_onnx.file import OnnxFile, as_fed, in_single_precision
+from niwaki.evaluation.compression.from_onnx.known import batch_remedy
+from niwaki.export.inference import infer
+from niwaki.export.torch_outputs import torch_outputs
+from niwaki.targets.sessions import SessionSettings
+
+_OF_HALF = 0.05  # of the largest value: what a file in half precision may be off by
+
+
+def require_same_answers(module: nn.Module, file: OnnxFile, inputs: NDArray[np.float32]) -> None:
+    """Check that a module computes what ONNX Runtime computes of its file.
+
+    A file in half precision is compared as it is, roughly, and exactly as it is in float32.
+
+    Args:
+        module: That was read from the file, in evaluation mode.
+        file: As it was given.
+        inputs: (n, ...), real ones.
+
+    Raises:
+        DataError: If the file takes items of another shape.
+        ConfigError: If an output is another: says by how much.
+    """
+    if inputs.shape[1:] != file.item_shape:
+        raise DataError(
+            f"'{file.typed}' takes items of shape {file.item_shape}, but those of the data are "
+            f"{inputs.shape[1:]}: give data as the file was made for, or export it for these"
+        )
+    exact = in_single_precision(file.given)
+    for given in (inputs, inputs[:1]):
+        _require_same(module, file, given, _answers(file, exact, given))
+    if file.is_half:
+        _require_near(module, file, inputs, _answers(file, file.given, inputs))
+
+
+def _answers(file: OnnxFile, model: Any, inputs: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Return what the runtime answers, also where it takes fixed batches alone."""
+    size = file.fixed_batch or len(inputs)
+    filled = np.resize(inputs, (-(-len(inputs) // size) * size, *inputs.shape[1:]))
+    feeds = dict(as_fed(file, filled))
+    if model is not file.given and file.input_type.kind == "f":
+        feeds = {name: values.astype(np.float32) for name, values in feeds.items()}
+    try:
+        found = infer(model, feeds, settings=SessionSettings(), batch_size=size)
+    except (TargetError, ExportError) as error:
+        raise ConfigError(f"'{file.typed}' cannot be run on the data: {error}") from error
+    return {name: values[: len(inputs)] for name, values in found.items()}
+
+
+def _require_same(
+    module: nn.Module,
+    file: OnnxFile,
+    inputs: NDArray[np.float32],
+    wanted: Mapping[str, NDArray[Any]],
+) -> None:
+    def answer(each: nn.Module) -> dict[str, NDArray[Any]]:
+        return torch_outputs(each, [inputs], file.outputs)
+
+    try:
+        found = answer(module)
+    except (RuntimeError, IndexError, ValueError) as error:
+        raise ConfigError(
+            f"'{file.typed}' does not run on {len(inputs)} of the inputs as it was read: {error}. "
+            f"{batch_remedy(file)}"
+        ) from error
+    if other := clearly_other(wanted, found, module, answer):
+        raise ConfigError(
+            f"as it was read, '{file.typed}' answers otherwise than ONNX Runtime does of the file: "
+            f"its output '{other}' {_apart(wanted[other], found[other])}. {batch_remedy(file)}; or "
+            "give the torch module, my_model.py:build"
+        )
+
+
+def _require_near(
+    module: nn.Module,
+    file: OnnxFile,
+    inputs: NDArray[np.float32],
+    wanted: Mapping[str, NDArray[Any]],
+) -> None:
+    found = torch_outputs(module, [inputs], file.outputs)
+    for name, values in wanted.items():
+        finite = np.abs(values[np.isfinite(values)].astype(np.float64))
+        largest = float(finite.max(initial=0.0))
+        if not np.allclose(found[name], values, rtol=0.0, atol=_OF_HALF * largest):
+            raise ConfigError(
+                f"in float32, '{file.typed}' answers otherwise than in half precision: its output "
+                f"'{name}' {_apart(values, found[name])}. Export the float32 model"
+            )
+
+
+def _apart(wanted: NDArray[Any], found: NDArray[Any]) -> str:
+    if wanted.shape != found.shape:
+        return f"has shape {found.shape}, and that of the file {wanted.shape}"
+    with np.errstate(invalid="ignore"):
+        difference = np.nan_to_num(np.abs(found.astype(np.float64) - wanted), nan=np.inf)
+    largest = float(np.abs(found).max(initial=0.0))
+    return f"is off by up to {difference.max(initial=0.0):.2g}, where the largest is {largest:.2g}"

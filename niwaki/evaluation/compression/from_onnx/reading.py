@@ -1,0 +1,73 @@
+"""From an ONNX file to a torch module that computes the same and can be trained."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import onnx
+from torch import fx
+
+from niwaki.core.errors import ConfigError
+from niwaki.evaluation.compression.from_onnx.call import OPERATORS, Call
+from niwaki.evaluation.compression.from_onnx.file import OnnxFile
+from niwaki.evaluation.compression.from_onnx.known import Known, known_of
+from niwaki.evaluation.compression.from_onnx.operators import load_operators
+from niwaki.evaluation.compression.from_onnx.writer import ModuleWriter
+
+_STANDARD = ("", "ai.onnx")
+_OWN = ("com.microsoft", "com.microsoft.nchwc")
+_REMEDY = (
+    "Export the model without it, compute it outside of the file, or give the torch module, "
+    "my_model.py:build"
+)
+_OPTIMISED = "ONNX Runtime has optimised this file: give the one that it was made from"
+
+
+def read_module(file: OnnxFile) -> fx.GraphModule:
+    """Return the module, in evaluation mode and float32.
+
+    It takes one tensor, (n, ...) of any n, and returns a tensor, or a mapping by the names of the
+    file's outputs if there are several.
+
+    Raises:
+        ConfigError: If something in the file cannot be read: names each node, and what can be done.
+    """
+    load_operators()
+    known = known_of(file)
+    nodes = known.needed()
+    _require_known_operators(file, nodes)
+    writer = ModuleWriter(file.input_name, takes_integers=file.input_type.kind != "f")
+    for node in nodes:
+        if all(name in writer.values for name in node.output if name):
+            continue  # written with the node before it
+        try:
+            found = OPERATORS[node.op_type](Call(node, known, writer))
+        except ConfigError as error:
+            raise ConfigError(f"'{file.typed}': {error}. {_REMEDY}") from error
+        parts = [found] if isinstance(found, fx.Node) else list(found)
+        writer.values.update(
+            {name: part for name, part in zip(node.output, parts, strict=False) if name}
+        )
+    return writer.finished(_outputs(file, known, writer))
+
+
+def _require_known_operators(file: OnnxFile, nodes: Sequence[onnx.NodeProto]) -> None:
+    unknown = [n for n in nodes if n.domain not in _STANDARD or n.op_type not in OPERATORS]
+    if not unknown:
+        return
+    first = unknown[0]
+    counts = Counter(f"{n.domain}.{n.op_type}".removeprefix(".") for n in unknown)
+    kinds = ", ".join(f"{kind} ({count})" for kind, count in counts.items())
+    raise ConfigError(
+        f"'{file.typed}' has operators that are not known here: {kinds}; first node "
+        f"'{first.name or first.output[0]}'. {_OPTIMISED if first.domain in _OWN else _REMEDY}"
+    )
+
+
+def _outputs(file: OnnxFile, known: Known, writer: ModuleWriter) -> dict[str, fx.Node]:
+    for name in file.outputs:
+        if name not in known.of_input:
+            raise ConfigError(
+                f"the output '{name}' of '{file.typed}' is the same whatever the input: export the "
+                "model without it"
+            )
+    return {name: writer.values[name] for name in file.outputs}

@@ -1,0 +1,200 @@
+"""Evaluation by a function of the user's, which trains and measures in its own way."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+from niwaki.core.calls import misfit
+from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import ConfigError, ExportError, StudyError
+from niwaki.core.fidelity import Fidelities
+from niwaki.core.measurement import Measurement
+from niwaki.core.objectives import Objective
+from niwaki.core.registry import import_object
+from niwaki.core.user_randomness import seeded
+from niwaki.core.wording import kind_of
+from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.function.settings import FunctionSettings
+from niwaki.evaluation.registry import Ingredients
+from niwaki.spaces.base import Space
+from niwaki.spaces.choice_settings import filled
+
+ASKED_BY_NAME = ("fidelity", "seed")
+Values = Mapping[str, float]
+
+
+@runtime_checkable
+class OwnSpace(Protocol):
+    """Options of a space that is known without data and heads, as that of `choices` is."""
+
+    @property
+    def space(self) -> Space:
+        """Where candidates come from."""
+
+
+class FunctionEvaluator(Evaluator):
+    """Calls a function with the decisions of each candidate. Picklable if the function is.
+
+    Python's, numpy's and torch's global generators are seeded before each call, so that a candidate
+    has the same values in every process; torch's if it is imported by then, not in the call.
+
+    Args:
+        function: Called with the decisions by name, a dict of its own, and with `fidelity` and
+            `seed` if it has such parameters; returns values by name. What it returns beside the
+            declared values is kept in the measurement's details. A declared value that is left out
+            has failed for whoever wants it.
+        space: Where candidates come from.
+        values: What the function returns.
+        cheap: Called with the decisions alone, returns some of the values at no cost; None if there
+            are no such values.
+        fidelities: What `fidelity` can be.
+        baseline: What relative constraints refer to; the first option of each decision if None.
+        initial: Candidates that a search tries before it chooses.
+
+    Raises:
+        ConfigError: If a function cannot be called so.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Values],
+        space: Space,
+        values: Sequence[Objective],
+        *,
+        cheap: Callable[[dict[str, Value]], Values] | None = None,
+        fidelities: Fidelities = Fidelities(),  # noqa: B008
+        baseline: Candidate | None = None,
+        initial: Sequence[Candidate] = (),
+    ) -> None:
+        self._function, self._taken = function, _taken_by_name(function)
+        self._space, self._values = space, tuple(values)
+        self._cheap, self._fidelities = cheap, fidelities
+        self._baseline, self._initial = baseline or filled(space, {}, "baseline"), tuple(initial)
+        if fidelities.several and "fidelity" not in self._taken:
+            raise ConfigError(
+                f"the function '{_name(function)}' has no parameter `fidelity`, so it cannot be "
+                "asked for less than the full effort: add it, or leave 'fidelities' out"
+            )
+        for called, named in ((function, self._taken), (cheap, ())):
+            if called is not None and (fault := misfit(called, ("decisions",), named)):
+                raise ConfigError(f"the function '{_name(called)}' {fault}")
+
+    @property
+    def space(self) -> Space:
+        return self._space
+
+    @property
+    def values(self) -> tuple[Objective, ...]:
+        return self._values
+
+    @property
+    def fidelities(self) -> Fidelities:
+        return self._fidelities
+
+    @property
+    def exports(self) -> bool:
+        return False
+
+    def prepare(self, folder: Path) -> None:
+        """Do nothing: the function sees to what it needs."""
+
+    def baseline(self) -> Candidate:
+        return self._baseline
+
+    def initial(self) -> tuple[Candidate, ...]:
+        return self._initial
+
+    def cheap(self, candidate: Candidate) -> Mapping[str, float]:
+        if self._cheap is None:
+            return {}
+        with seeded():
+            return _returned(self._cheap, self._cheap(dict(candidate.decisions)))
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        known = {"fidelity": fidelity, "seed": seed}
+        named = {name: known[name] for name in self._taken}
+        with seeded(seed):
+            returned = self._function(dict(candidate.decisions), **named)
+        given = {**self.cheap(candidate), **_returned(self._function, returned)}
+        names = [objective.name for objective in self._values]
+        missing = ", ".join(f"'{name}'" for name in names if name not in given)
+        beside = {name: value for name, value in given.items() if name not in names}
+        returned_these = ", ".join(f"'{name}'" for name in given) or "nothing"
+        return Measurement(
+            key=candidate.key,
+            values={name: given[name] for name in names if name in given},
+            reason=f"the function gave no {missing}: it returned {returned_these}"
+            if missing
+            else "",
+            fidelity=fidelity,
+            seed=seed,
+            details={"returned": beside} if beside else {},
+        )
+
+    def export(
+        self,
+        candidate: Candidate,
+        folder: Path,  # noqa: ARG002
+        *,
+        provenance: Provenance,  # noqa: ARG002
+        seed: int,  # noqa: ARG002
+    ) -> Export:
+        raise ExportError(
+            f"{candidate.key} was evaluated by '{_name(self._function)}', which keeps its networks "
+            "to itself: there is none to export"
+        )
+
+    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:  # noqa: ARG002
+        return list(exports)
+
+
+def create(settings: FunctionSettings, ingredients: Ingredients) -> FunctionEvaluator:
+    """Return the evaluator that a configuration describes.
+
+    Raises:
+        ConfigError: If there is no space, or the functions cannot be called as they will be.
+        SpaceError: If the baseline, or what is tried first, is not of the space.
+    """
+    ingredients.tell_unread("function", "data", "target")
+    options = ingredients.space
+    if not isinstance(options, OwnSpace):
+        found = "" if options is None else f", not {kind_of(options)}"
+        raise ConfigError(
+            "evaluator 'function' needs a section `space` of kind 'choices', or of your own "
+            f"options with a property `space`{found}"
+        )
+    space = options.space
+    return FunctionEvaluator(
+        import_object(settings.function),
+        space,
+        settings.objectives,
+        cheap=import_object(settings.cheap) if settings.cheap else None,
+        fidelities=settings.efforts,
+        baseline=filled(space, settings.baseline, "baseline"),
+        initial=[filled(space, given, "initial") for given in settings.initial],
+    )
+
+
+def _taken_by_name(function: object) -> tuple[str, ...]:
+    """Return which of `ASKED_BY_NAME` a function takes; none if Python does not know."""
+    try:
+        parameters = inspect.signature(function).parameters.values()  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return ()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return ASKED_BY_NAME
+    return tuple(parameter.name for parameter in parameters if parameter.name in ASKED_BY_NAME)
+
+
+def _returned(function: object, returned: object) -> Mapping[str, Any]:
+    if not isinstance(returned, Mapping):
+        raise StudyError(
+            f"the function '{_name(function)}' returned {kind_of(returned)}: return values by "
+            "name, such as {'accuracy': 0.9}"
+        )
+    return {str(name): value for name, value in returned.items()}
+
+
+def _name(function: object) -> str:
+    return getattr(function, "__qualname__", type(function).__qualname__)

@@ -1,0 +1,131 @@
+"""A space of choices as a configuration spells it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+
+from niwaki.core.candidate import Candidate, Value
+from niwaki.core.errors import SpaceError
+from niwaki.core.excerpt import listed
+from niwaki.core.registry import nearest
+from niwaki.spaces.base import Space, same
+from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
+
+Scalar: TypeAlias = bool | int | float | str | None
+Option: TypeAlias = Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision that others may say is there.
+
+    Attributes:
+        options: What can be decided.
+        when: What other decisions must be, one value or one of several, for this one to be there:
+            `{optimizer: sgd}`.
+    """
+
+    options: tuple[Option, ...]
+    when: Mapping[str, Scalar | tuple[Option, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ChoicesSettings:
+    """Named decisions with their options.
+
+    Attributes:
+        decisions: By name: options, or `options` and `when` for a decision that is there only if
+            others were decided so.
+
+    Raises:
+        SpaceError: If there is none, or one that cannot be.
+    """
+
+    decisions: Mapping[str, tuple[Option, ...] | Decision]
+
+    def __post_init__(self) -> None:
+        if not self.decisions:
+            raise SpaceError("'decisions' is empty: give at least one, such as `width: [16, 32]`")
+        _ = self.space
+
+    @cached_property
+    def space(self) -> ChoiceSpace:
+        """The space."""
+        return ChoiceSpace(_in_order([_choice(*item) for item in self.decisions.items()]))
+
+
+def _choice(path: str, given: tuple[Option, ...] | Decision) -> Choice:
+    decision = given if isinstance(given, Decision) else Decision(given)
+    when = (_condition(*item) for item in decision.when.items())
+    return Choice(path, tuple(map(_plain, decision.options)), tuple(when))
+
+
+def _in_order(choices: Sequence[Choice]) -> tuple[Choice, ...]:
+    """Return the choices as they came, but each behind those that it waits for.
+
+    Raises:
+        SpaceError: If two wait for each other, or one for what is not there.
+    """
+    known = [choice.path for choice in choices]
+    for path, condition in ((c.path, each) for c in choices for each in c.when):
+        if condition.path not in known:
+            raise SpaceError(
+                f"decision '{path}' waits for '{condition.path}', which is none of them"
+                f"{nearest(condition.path, known)}"
+            )
+    waiting, ordered = list(choices), list[Choice]()
+    while waiting:
+        pending = {choice.path for choice in waiting}
+        due = [c for c in waiting if not pending & {each.path for each in c.when}]
+        if not due:
+            raise SpaceError(f"decisions wait for each other: {', '.join(sorted(pending))}")
+        ordered.append(due[0])
+        waiting.remove(due[0])
+    return tuple(ordered)
+
+
+def _condition(path: str, wanted: Scalar | tuple[Option, ...]) -> Condition:
+    values = wanted if isinstance(wanted, tuple) else (wanted,)
+    return Condition(path, tuple(map(_plain, values)))
+
+
+def _plain(option: Option) -> Value:
+    """Return an option with numbers such as 1e-3 as Python's own."""
+    if isinstance(option, tuple):
+        return tuple(map(_plain, option))
+    return float(option) if isinstance(option, float) else option
+
+
+def filled(space: Space, given: Mapping[str, Value], where: str) -> Candidate:
+    """Return the candidate with these decisions, and the first option of each other one.
+
+    Args:
+        space: Of the candidate.
+        given: Decisions by path.
+        where: Setting that gives them, for messages.
+
+    Raises:
+        SpaceError: If one is unknown, is not there by what the others are, or has another option.
+    """
+
+    def answer(path: str, options: Sequence[Value]) -> Value:
+        if path not in given:
+            return options[0]
+        for option in options:
+            if same(option, given[path]):
+                return option
+        raise SpaceError(
+            f"in '{where}': decision '{path}' is {given[path]!r}, which is not one of "
+            f"{listed(options)}"
+        )
+
+    candidate = space.decide(answer)
+    known = list(candidate.decisions)
+    for path in given:
+        if path not in known:
+            raise SpaceError(
+                f"in '{where}': there is no decision '{path}'{nearest(path, known)} By what is "
+                f"decided there, there are {', '.join(known)}"
+            )
+    return candidate

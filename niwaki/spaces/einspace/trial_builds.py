@@ -1,0 +1,61 @@
+"""Networks of a user's own grammar built for trial, so that modules are checked before a search."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from niwaki.core.errors import SpaceError
+from niwaki.core.randomness import stream
+from niwaki.spaces.einspace.attributes import shape_of
+from niwaki.spaces.einspace.own import GrammarSettings
+from niwaki.spaces.grammar.costs import Budget
+from niwaki.spaces.grammar.findings import Finding, error
+from niwaki.spaces.grammar.grammar import Grammar
+from niwaki.spaces.grammar.reader import load_grammar
+from niwaki.spaces.grammar.report import GrammarReport, check_report
+from niwaki.spaces.heads import Head, HeadKind
+
+N_BUILT = 24
+SMALL = Budget(parameters=10_000_000, macs=1_000_000_000, elements=10_000_000)
+_ANSWER = Head("trial", HeadKind.VECTOR, 2)
+
+
+def full_report(path: Path | str) -> GrammarReport:
+    """Explain what is wrong with a grammar file, and with the modules that it makes.
+
+    A grammar without errors whose operations all have modules, some of the user's own, is sampled;
+    random networks within `SMALL` are built for the grammar's own input.
+    """
+    report = check_report(path)
+    if report.exit_code:
+        return report
+    found = (*report.findings, *_misbuilt(Path(path)))
+    return replace(report, findings=tuple(sorted(found, key=lambda finding: finding.line)))
+
+
+def _misbuilt(path: Path) -> list[Finding]:
+    """Return what is wrong with modules, once for each of their makers."""
+    grammar = load_grammar(path)
+    lines = _makers(grammar)
+    if not lines:
+        return []
+    try:
+        shape = shape_of(grammar.input)
+        family = GrammarSettings(str(path), budget=SMALL).family(shape, [_ANSWER])
+        drawn = [family.space.sample(stream(number, "trial build")) for number in range(N_BUILT)]
+    except SpaceError:
+        return []  # decisions alone, which no network can be built for
+    faults: dict[str, Finding] = {}
+    for candidate in drawn:
+        try:
+            family.build(candidate)
+        except SpaceError as fault:
+            maker = next((maker for maker in lines if f"'{maker}'" in str(fault)), "")
+            faults.setdefault(maker, error(lines.get(maker, 0), "module", str(fault)))
+    return list(faults.values())
+
+
+def _makers(grammar: Grammar) -> dict[str, int]:
+    """Return the lines in which makers of modules are named."""
+    terminals = ((terminal.builder, terminal.line) for terminal in grammar.terminals.values())
+    nodes = ((production.builder, production.line) for production in grammar.productions)
+    return {builder: line for builder, line in [*nodes, *terminals] if builder}

@@ -1,0 +1,82 @@
+"""What cannot be taken is refused by what it is, and what to do."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from niwaki.core.errors import ConfigError
+from niwaki.evaluation.compression.from_onnx.file import OnnxFile
+from niwaki.evaluation.compression.from_onnx.proof import require_same_answers
+from niwaki.evaluation.compression.from_onnx.reading import read_module
+from tests.evaluation.compression.from_onnx.files import Weights, graph_of, inputs_for, saved
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"there is no file '.*none\.onnx' in "):
+        OnnxFile.load(str(tmp_path / "none.onnx"))
+
+
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"import torch\n")
+    with pytest.raises(ConfigError, match="cannot be read as ONNX"):
+        OnnxFile.load(str(tmp_path / "model.onnx"))
+
+
+def test_weights_in_another_file_must_lie_beside_it(tmp_path: Path) -> None:
+    model = graph_of("y = MatMul(x, w)", {"w": (6, 500)})
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data")
+    known = OnnxFile.load(str(tmp_path / "m.onnx")).fingerprint
+    data = tmp_path / "m.data"
+    data.write_bytes(data.read_bytes()[:-1] + b"x")
+    assert known != OnnxFile.load(str(tmp_path / "m.onnx")).fingerprint
+    data.unlink()
+    with pytest.raises(ConfigError, match=r"cannot be read.*m\.data"):
+        OnnxFile.load(str(tmp_path / "m.onnx"))
+
+
+def test_what_is_quantized_already_is_refused(tmp_path: Path) -> None:
+    body = "q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z)"
+    weights: Weights = {"s": np.float32(0.1), "z": np.int8(0)}
+    with pytest.raises(ConfigError, match=r"quantized already \(node '', QuantizeLinear\): give"):
+        saved(graph_of(body, weights), tmp_path)
+
+
+def test_several_inputs_are_refused_by_name(tmp_path: Path) -> None:
+    model = graph_of("y = Add(x, z)")
+    model.graph.input.append(onnx.helper.make_tensor_value_info("z", 1, ["N", 4, 6, 6]))
+    with pytest.raises(ConfigError, match=r"has 2 inputs \(x, z\), but .* one input tensor"):
+        saved(model, tmp_path)
+
+
+def test_initializers_among_the_inputs_are_none(tmp_path: Path) -> None:
+    model = graph_of("y = Add(x, w)", {"w": (6, 6)})
+    model.graph.input.append(onnx.helper.make_tensor_value_info("w", 1, [6, 6]))
+    assert saved(model, tmp_path).input_name == "x"
+
+
+def test_open_sizes_are_refused_with_the_command_that_fixes_them(tmp_path: Path) -> None:
+    words = r"axis 2 .*\(height\) may have any size.*make_dynamic_shape_fixed --dim_param height "
+    with pytest.raises(ConfigError, match=words):
+        saved(graph_of("y = Relu(x)", item="3, height, 8"), tmp_path)
+
+
+def test_nodes_may_stand_in_any_order(tmp_path: Path) -> None:
+    model = graph_of("a = Relu(x) b = Neg(a) y = Exp(b)")
+    nodes = list(model.graph.node)
+    del model.graph.node[:]
+    model.graph.node.extend([nodes[2], nodes[0], nodes[1]])
+    file = saved(model, tmp_path)
+    assert [node.op_type for node in file.given.graph.node] == ["Relu", "Neg", "Exp"]
+    require_same_answers(read_module(file), file, inputs_for(file))
+
+
+def test_what_the_runtime_optimised_is_refused_as_such(tmp_path: Path) -> None:
+    model = graph_of("y = MatMul(x, w)", {"w": (6, 5)})
+    model.graph.node[0].op_type, model.graph.node[0].domain = "FusedMatMul", "com.microsoft"
+    model.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    with pytest.raises(
+        ConfigError, match=r"com\.microsoft\.FusedMatMul .*give the one that it was"
+    ):
+        read_module(saved(model, tmp_path))

@@ -1,0 +1,43 @@
+"""A module that is not what its file is, is found out on real inputs."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.evaluation.compression.from_onnx.file import OnnxFile
+from niwaki.evaluation.compression.from_onnx.proof import require_same_answers
+from niwaki.evaluation.compression.from_onnx.reading import read_module
+from tests.evaluation.compression.from_onnx.files import file_of, graph_of, inputs_for, saved
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> OnnxFile:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    return OnnxFile.load(str(file_of(model.eval(), (1, 8, 8), tmp_path)))
+
+
+def test_one_weight_that_is_another_is_told_by_how_much(file: OnnxFile) -> None:
+    module = read_module(file)
+    with torch.no_grad():
+        next(module.parameters())[0, 0, 0, 0] += 0.05
+    with pytest.raises(ConfigError, match=r"its output 'output' is off by up to 0\.\d+, where the"):
+        require_same_answers(module, file, inputs_for(file))
+
+
+def test_data_of_another_shape_are_told(file: OnnxFile) -> None:
+    with pytest.raises(DataError, match=r"takes items of shape \(1, 8, 8\), but .*\(1, 9, 8\)"):
+        require_same_answers(read_module(file), file, np.zeros((2, 1, 9, 8), np.float32))
+
+
+def test_what_half_precision_cannot_hold_is_told(tmp_path: Path) -> None:
+    model = graph_of("y = Mul(x, w)", {"w": np.full(6, 6e4, np.float16)})
+    for info in (*model.graph.input, *model.graph.output):
+        info.type.tensor_type.elem_type = 10
+    file = saved(model, tmp_path)
+    with pytest.raises(ConfigError, match=r"otherwise than in half precision.*Export the float32"):
+        require_same_answers(read_module(file), file, inputs_for(file))

@@ -1,0 +1,71 @@
+"""Spaces of choices as configurations spell them."""
+
+import pytest
+
+from niwaki.config.settings import read_settings
+from niwaki.config.yaml_file import parse_yaml
+from niwaki.core.errors import ConfigError
+from niwaki.spaces import Choice, ChoiceSpace, Condition
+from niwaki.spaces.choice_settings import ChoicesSettings
+
+
+def space_of(text: str) -> ChoiceSpace:
+    return read_settings(ChoicesSettings, parse_yaml(text, "it"), "space").space
+
+
+def test_decisions_are_spelled_by_their_options() -> None:
+    text = """
+    decisions:
+      layers: [1, 2]
+      rate: [1e-3, 0.1]
+      norm: [null, batch]
+      bias: [true, false]
+      kernels: [[3], [5, 3]]
+      second: {options: [8, 16], when: {layers: 2, norm: [batch, null]}}
+    """
+    assert space_of(text) == ChoiceSpace(
+        (
+            Choice("layers", (1, 2)),
+            Choice("rate", (0.001, 0.1)),
+            Choice("norm", (None, "batch")),
+            Choice("bias", (True, False)),
+            Choice("kernels", ((3,), (5, 3))),
+            Choice(
+                "second",
+                (8, 16),
+                (Condition("layers", (2,)), Condition("norm", ("batch", None))),
+            ),
+        )
+    )
+
+
+def test_whoever_waits_may_be_listed_before() -> None:
+    space = space_of("decisions: {b: {options: [3, 4], when: {c: 1}}, a: [1, 2], c: [1, 2]}")
+    assert [choice.path for choice in space.choices] == ["a", "c", "b"]
+
+
+def test_options_keep_their_types() -> None:
+    options = [choice.options for choice in space_of("decisions: {a: [2, true, 1.5, '2']}").choices]
+    assert [type(option) for option in options[0]] == [int, bool, float, str]
+    assert type(space_of("decisions: {a: [1e-3]}").choices[0].options[0]) is float
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("decisions: {}", "'decisions' is empty"),
+        ("decisions: {a: []}", "no options"),
+        ("decisions: {a: 3}", "give a list"),
+        ("decisions: {a: [1, 1]}", "repeats an option"),
+        ("decisions: {abc: [1], b: {options: [2], when: {abd: 1}}}", "did you mean 'abc'"),
+        (
+            "decisions: {a: {options: [1], when: {b: 2}}, b: {options: [2], when: {a: 1}}, c: [1]}",
+            "wait for each other: a, b",
+        ),
+        ("decisions: {a: [1], b: {options: [2], when: {a: 5}}}", "none of its options"),
+        ("decisions: {a: {option: [1]}}", "did you mean 'options'"),
+    ],
+)
+def test_mistakes_are_explained(text: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        space_of(text)
