@@ -329,7 +329,7 @@ def main() -> None:
     parser.add_argument(
         "--parts", nargs="+", choices=[*PARTS, "next-size"], default=[*PARTS, "next-size"]
     )
-    parser.add_argument("--arms", nargs="+", default=[*ARMS, SCRATCH])
+    parser.add_argument("--arms", nargs="+", choices=[*ARMS, SCRATCH], default=[*ARMS, SCRATCH])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--shares", nargs="*", type=float, default=[], help="of the MACs")
     parser.add_argument("--tuning-epochs", type=float, help="of fine-tuning; the scale's if absent")

@@ -54,6 +54,11 @@ class TaskKind(StrEnum):
         return -1 if self is TaskKind.TAGGING else 1
 
     @property
+    def spelled(self) -> str:
+        """What it is called where its shapes alone have told it."""
+        return "dense regression" if self is TaskKind.DEPTH else str(self)
+
+    @property
     def dense(self) -> bool:
         """Whether there is an answer for each pixel."""
         return self in (TaskKind.SEGMENTATION, TaskKind.DEPTH)

@@ -38,7 +38,7 @@ def at_chance(module: nn.Module, data: TaskData) -> list[str]:
             f"the model is no better at '{task.name}' than one answer to everything: {metric} "
             f"{reached:.3g}, and that has {chance:.3g}. If it was trained for this, see whether "
             "its weights are loaded, inputs are prepared as they were, and targets are of the "
-            f"kind that it answers; here they are taken for {task.kind}"
+            f"kind that it answers; here they are taken for {task.kind.spelled}"
         )
     return found
 

@@ -393,7 +393,7 @@ class CompressedEvaluator(DeployedEvaluator):
             self._say(f"quantized without training for it: {self._unfollowed}")
 
     def _report_model(self) -> None:
-        taken = (f"{each.name} ({each.kind}) by {each.metrics[0].name}" for each in self.data.tasks)
+        taken = (f"{t.name} ({t.kind.spelled}) by {t.metrics[0].name}" for t in self.data.tasks)
         self._say(f"answers are scored as {', '.join(taken)}")
         if self._source.remark:
             self._say(self._source.remark)

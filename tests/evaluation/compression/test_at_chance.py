@@ -20,6 +20,13 @@ def test_a_task_at_chance_is_named_with_both_values_and_its_kind() -> None:
     assert "taken for regression" in said
 
 
+def test_values_of_pixels_are_dense_regression() -> None:
+    x = torch.randn(40, 1, 4, 4)
+    module = torch.nn.Conv2d(1, 1, 1)
+    (said,) = at_chance(module, infer_from({"train": [(x, torch.randn(x.shape))]}, module, seed=0))
+    assert "taken for dense regression" in said
+
+
 def test_scores_of_classes_are_no_shares_to_be_met() -> None:
     smoothed = 0.8 * torch.eye(4) + 0.05
     batches = {
