@@ -13,8 +13,8 @@ OPSET, IR_VERSION = 20, 10
 Info = tuple[str, int, Sequence[int | str] | None]
 
 
-def conv_net(channels: int, size: int, depth: int, *, seed: int = 0) -> bytes:
-    """3x3 convolutions with ReLU, the first of stride 2, and pooling, on (1, 3, size, size)."""
+def conv_net(channels: int, size: int, depth: int, *, seed: int = 0, batch: int | str = 1) -> bytes:
+    """3x3 convolutions with ReLU, the first of stride 2, and pooling, on (batch, 3, size, size)."""
     nodes, weights, x, n_in = [], [], "x", 3
     for i in range(depth):
         rng = stream(seed, "conv", i)
@@ -29,8 +29,8 @@ def conv_net(channels: int, size: int, depth: int, *, seed: int = 0) -> bytes:
         ]
         x, n_in = f"r{i}", channels
     nodes.append(helper.make_node("GlobalAveragePool", [x], ["y"]))
-    inputs: list[Info] = [("x", TensorProto.FLOAT, [1, 3, size, size])]
-    outputs: list[Info] = [("y", TensorProto.FLOAT, [1, channels, 1, 1])]
+    inputs: list[Info] = [("x", TensorProto.FLOAT, [batch, 3, size, size])]
+    outputs: list[Info] = [("y", TensorProto.FLOAT, [batch, channels, 1, 1])]
     return bytes(model(nodes, inputs, outputs, weights).SerializeToString())
 
 
