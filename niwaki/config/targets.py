@@ -12,10 +12,10 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import JSON
 from niwaki.targets.base import Target
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.targets.remote.way import is_way
 
 SHORT = {"cpu": "onnxruntime_cpu"}
 REMOTE = "remote_onnxruntime"
-WAYS = ("ssh=", "vagrant_ssh=", "popen//")
 
 
 def named_target(name: str) -> Target:
@@ -29,7 +29,7 @@ def named_target(name: str) -> Target:
         ConfigError: If there is none.
         TargetError: If the target refuses its settings.
     """
-    if name.startswith(WAYS):
+    if is_way(name):
         return _from_section({"kind": REMOTE, "connection": name})
     if name.endswith((".yaml", ".yml")):
         return _from_section(_section_in(Path(name)))
@@ -57,7 +57,7 @@ def bench_target(name: str, threads: int | None) -> Target:
     """
     if threads is None:
         return named_target(name)
-    if name != "cpu":
+    if SHORT.get(name, name) != SHORT["cpu"]:
         raise ConfigError(
             f"--threads is for this machine, and the target is '{name}': give `threads` in a YAML "
             "file with its target section"

@@ -303,6 +303,8 @@ def _config(
     return {
         "objectives": list(OBJECTIVES),
         "target": type(target).__qualname__,
+        # Where answers come from is no part of the target's id.
+        **({"scores_here": True} if getattr(target, "scores_here", False) else {}),
         "compression": plain,
         **({"scoring": scoring} if (scoring := _plain_scoring(request)) else {}),
         "searcher": searcher,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import JSON
 from niwaki.tasks.metrics import Prediction
-from niwaki.tasks.own import constant_predictions
+from niwaki.tasks.own import LossSettings, best_constant, sampled, spread
 from niwaki.tasks.preprocessing import Preprocessing
 from niwaki.tasks.statistics import Statistics, class_statistics, value_statistics
 from niwaki.tasks.task import Task
@@ -98,7 +98,7 @@ class TaskData:
         warnings: What is odd about the data, in sentences, yet no reason to stop.
 
     Raises:
-        ConfigError: If no task has a weight above 0.
+        ConfigError: If no task has a weight above 0, or two values would have one name.
     """
 
     tasks: tuple[Task, ...]
@@ -113,6 +113,12 @@ class TaskData:
             names = ", ".join(task.name for task in self.tasks)
             raise ConfigError(
                 f"every task has weight 0 ({names}), so nothing would be learnt: give one more"
+            )
+        named = [task.value_name(metric) for task in self.tasks for metric in task.metrics]
+        if repeated := [name for name in named if named.count(name) > 1]:
+            raise ConfigError(
+                f"two metrics of the tasks are called '{repeated[0]}': give a task, or a metric of "
+                "your own, another name"
             )
 
     def __getitem__(self, name: SplitName) -> Split:
@@ -144,12 +150,25 @@ class TaskData:
         }
 
     def constant_predictions(self, task: Task) -> Iterator[Prediction]:
-        """Yield the best constant outputs of a task with their train targets, batch by batch."""
-        return constant_predictions(
-            self.statistics[task.name],
-            _TargetsOf(self.splits[SplitName.TRAIN], task.name),
-            class_axis=task.kind.class_axis,
-        )
+        """Yield the best constant outputs of a task, with the targets of some train items.
+
+        The best by the task's loss. Looked for when it is asked for, and then kept.
+        """
+        if task.name not in self._constants:
+            targets = _TargetsOf(self.splits[SplitName.TRAIN], task.name)
+            truth = sampled(targets, task.n_outputs if task.kind.has_classes else 1)
+            constant = best_constant(self.statistics[task.name])
+            axis = task.kind.class_axis if task.kind.has_classes else None
+            if isinstance(task.loss, LossSettings):
+                from niwaki.tasks.losses import fitted_constant
+
+                constant = fitted_constant(task.loss.function, constant, truth, axis)
+            self._constants[task.name] = spread(constant, truth, axis)
+        yield self._constants[task.name]
+
+    @cached_property
+    def _constants(self) -> dict[str, Prediction]:
+        return {}
 
     def to_json(self) -> dict[str, JSON]:
         """Return what a run folder and a model card say of the data."""

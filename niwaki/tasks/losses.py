@@ -9,9 +9,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,7 +22,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.wording import kind_of
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.metrics import Prediction
-from niwaki.tasks.own import own_function
+from niwaki.tasks.own import constant_shape, own_function, spread
 from niwaki.tasks.statistics import SMOOTH_L1_BETA, ClassStatistics
 from niwaki.tasks.task import Task
 
@@ -238,8 +240,44 @@ def _loss_of(task: Task, data: TaskData) -> TaskLoss:
     return OwnLoss(task.weight, task.loss.function, chance, loss)
 
 
+def fitted_constant(
+    function: str, start: NDArray[np.float32], targets: NDArray[Any], axis: int | None
+) -> NDArray[np.float32]:
+    """Return the (k,) constant outputs that a loss of the user's finds best.
+
+    Args:
+        function: Of the loss.
+        start: (k,) where the search for them begins; it begins at zeros, too.
+        targets: (n, ...) of some items.
+        axis: Of the outputs, along which classes lie; None for values.
+
+    Raises:
+        ConfigError: If the loss is no scalar, or has no gradient.
+    """
+    truth, shape = torch.from_numpy(targets), constant_shape(targets, axis)
+    outputs_of = spread(start, targets, axis)[0].shape
+    found: list[tuple[float, NDArray[np.float32]]] = []
+    with torch.inference_mode(False), torch.enable_grad():
+        for first in (start, np.zeros_like(start)):
+            constant = torch.from_numpy(first.copy()).requires_grad_()
+            optimiser = torch.optim.LBFGS([constant], max_iter=50, line_search_fn="strong_wolfe")
+
+            def loss(constant: Tensor = constant) -> Tensor:
+                constant.grad = None
+                value = own_loss(function, constant.view(shape).expand(outputs_of).clone(), truth)
+                value.backward()  # type: ignore[no-untyped-call]
+                return value
+
+            optimiser.step(loss)  # type: ignore[no-untyped-call]
+            reached = constant.detach()
+            value = own_loss(function, reached.view(shape).expand(outputs_of).clone(), truth)
+            found.append((float(value.detach()), reached.numpy()))
+    finite = [(v, c) for v, c in found if math.isfinite(v) and np.isfinite(c).all()]
+    return min(finite, key=lambda each: each[0], default=(0.0, start))[1]
+
+
 def _chance_by(function: str, constant: Iterator[Prediction]) -> float:
-    """Return the loss of constant outputs, those of the first items.
+    """Return the loss of constant outputs.
 
     Raises:
         ConfigError: If it is no measure of anything.
@@ -266,7 +304,7 @@ def _shipped_loss_of(task: Task, data: TaskData) -> TaskLoss:
             axis=task.kind.class_axis,
         )
     scale = statistics.scale
-    is_smooth = task.loss == "smooth_l1"
+    is_smooth = task.loss != "l1"  # also where a loss of one's own leaves teachers to this one
     # Of the median, which is close to the best constant for smooth L1 too.
     chance = statistics.smooth_deviation if is_smooth else statistics.deviation / scale
     return ValueLoss(

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -19,8 +19,8 @@ from niwaki.core.wording import kind_of
 from niwaki.tasks.metrics import Accumulator, Metric, Prediction
 from niwaki.tasks.statistics import ROUNDING, ClassStatistics, Statistics
 
-MOST_NUMBERS = 2**24
-"""Of constant outputs that chance is computed from; the first train items are enough."""
+MOST_ITEMS, MOST_NUMBERS = 2**13, 2**22
+"""Of train, and of constant outputs for them, that chance is computed from."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class MetricSettings:
         name: Last part of the value's name; that of the function if empty.
         direction: Which way is better.
         perfect: Value of a perfect prediction; null is 1 where more is better, and 0 where less is.
-        chance: Value of a prediction that knows nothing; null computes it, for the best constant
-            prediction on the train split.
+        chance: Value of a prediction that knows nothing; null computes it, for the constant outputs
+            that are best by the task's loss, on items of the train split.
         unit: Unit of the value; empty for a ratio.
     """
 
@@ -55,7 +55,7 @@ class LossSettings:
             the targets of a batch, torch tensors with the items first, and returns a scalar tensor:
             the mean over items, differentiable in the outputs.
         chance: Value of a prediction that knows nothing, by which the loss is divided, so that
-            tasks weigh alike; null computes it, for a constant prediction on the train split.
+            tasks weigh alike; null computes it, for the constant outputs that it finds best.
     """
 
     function: str
@@ -157,27 +157,57 @@ class _Collected(Accumulator):
         return self._metric.checked(found)
 
 
-def constant_predictions(
-    statistics: Statistics, targets: Iterable[NDArray[Any]], *, class_axis: int = 1
-) -> Iterator[Prediction]:
-    """Yield the best constant outputs, batch by batch, with the targets that they are for.
+def sampled(targets: Iterable[NDArray[Any]], n_outputs: int) -> NDArray[Any]:
+    """Return the targets of items spread evenly over a split; of all, where they are few.
 
-    Logarithms of how often each class occurs, or the mean of each output; of the first items only,
-    where there are many.
+    Args:
+        targets: (n, ...) of each batch.
+        n_outputs: Numbers that a network gives for each item, pixel or place.
     """
-    n_left = MOST_NUMBERS
-    for truth in targets:
-        if n_left <= 0:
-            return
-        if isinstance(statistics, ClassStatistics):
-            logits = np.log(np.maximum(statistics.frequencies, 1e-12)).astype(np.float32)
-            spread = np.broadcast_to(logits, (*truth.shape, len(logits)))
-            outputs = np.moveaxis(spread, -1, class_axis)
-        else:
-            mean = statistics.mean.astype(np.float32)
-            outputs = np.broadcast_to(mean.reshape(-1, *(1,) * (truth.ndim - 2)), truth.shape)
-        n_left -= outputs.size
-        yield np.ascontiguousarray(outputs), truth
+    kept: list[NDArray[Any]] = []
+    every = number = 0
+    for batch in targets:
+        if not every:
+            every, most = 1, max(1, min(MOST_ITEMS, MOST_NUMBERS // (n_outputs * batch[0].size)))
+        chosen = (number + np.arange(len(batch))) % every == 0
+        kept.append(np.array(batch[chosen]))
+        number += len(batch)
+        while sum(map(len, kept)) > most:
+            kept, every = [np.concatenate(kept)[::2]], 2 * every
+    return np.concatenate(kept)
+
+
+def best_constant(statistics: Statistics) -> NDArray[np.float32]:
+    """Return (k,) outputs that say what is known of targets at large, by losses that ship.
+
+    Logarithms of how often each class occurs, or the mean of each output.
+    """
+    if isinstance(statistics, ClassStatistics):
+        return np.log(np.maximum(statistics.frequencies, 1e-12)).astype(np.float32)
+    return statistics.mean.astype(np.float32)
+
+
+def constant_shape(targets: NDArray[Any], axis: int | None) -> tuple[int, ...]:
+    """Return the shape with which (k,) outputs are spread over (n, ...) targets.
+
+    Args:
+        targets: Labels, or values.
+        axis: Of the outputs, along which classes lie; None for values.
+    """
+    if axis == -1:
+        return (1,) * targets.ndim + (-1,)
+    n_behind = targets.ndim - (2 if axis is None else 1)
+    return (1, -1) + (1,) * n_behind
+
+
+def spread(constant: NDArray[np.float32], targets: NDArray[Any], axis: int | None) -> Prediction:
+    """Return (k,) outputs for every one of the targets, with these; as `constant_shape` says."""
+    shaped = constant.reshape(constant_shape(targets, axis))
+    if axis is None:
+        return np.ascontiguousarray(np.broadcast_to(shaped, targets.shape)), targets
+    labels = np.expand_dims(targets, axis)
+    whole = np.broadcast_shapes(shaped.shape, labels.shape)
+    return np.ascontiguousarray(np.broadcast_to(shaped, whole)), targets
 
 
 @lru_cache(maxsize=64)

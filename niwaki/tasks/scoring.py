@@ -19,7 +19,7 @@ def score(
     *,
     chance: Mapping[str, float],
 ) -> dict[str, float]:
-    """Score predictions, batch by batch, so that nothing is kept in memory.
+    """Score predictions, batch by batch: what ships keeps nothing in memory.
 
     Args:
         tasks: What is scored.

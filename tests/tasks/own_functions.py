@@ -54,3 +54,11 @@ def of_each(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 
 def nothing(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     return (outputs * 0).sum()
+
+
+def yes_or_no(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    return functional.binary_cross_entropy_with_logits(outputs, targets)
+
+
+def share_right(outputs: NDArray[Any], targets: NDArray[Any]) -> float:
+    return float(((outputs > 0) == (targets > 0.5)).mean())

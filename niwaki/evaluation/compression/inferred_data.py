@@ -292,6 +292,10 @@ def _scored(
                 f"{what}: the model's are {', '.join(settings)}; name one, as in "
                 f"{next(iter(settings))}=my_metrics.py:f1"
             )
+        if name in found:
+            raise ConfigError(
+                f"output '{name}' is said twice how to be scored, once by its name: name it always"
+            )
         found[name] = replace(settings[name], metrics=wanted.metrics, loss=wanted.loss)
     return found
 

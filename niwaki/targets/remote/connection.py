@@ -1,58 +1,41 @@
-"""The side of this machine: a connection that starts the other side, asks, and starts it again."""
+"""The side of this machine: asks a process on another one, and starts it again when it was lost."""
 
 import atexit
-import contextlib
 import json
 import logging
 import os
 import shlex
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import execnet
-from execnet import gateway_bootstrap, gateway_io
-from execnet.gateway_base import get_execmodel
 
 from niwaki.core import errors
 from niwaki.core.errors import NiwakiError, TargetError, TargetLostError
 from niwaki.targets.capabilities import Capabilities
 from niwaki.targets.remote import boot
 from niwaki.targets.remote.server import BROKEN, DONE, MISSING, REFUSED, SAID
+from niwaki.targets.remote.session import ENDED, LOST, SILENT, Session
+from niwaki.targets.remote.way import completed, remedy
 from niwaki.targets.remote.wire import Digest, Packed, digest_of
 
-KNOWN = {"ssh", "popen", "vagrant_ssh", "ssh_config", "python"}
-WAYS = ("ssh", "popen", "vagrant_ssh")
-# For those who give none of their own: no question that nobody answers, and a dead link is noticed.
-SSH_OPTIONS = "-o BatchMode=yes -o ConnectTimeout=20 -o ServerAliveInterval=15"
-# What the other side needs, below the package's folder.
-SENT = (
-    *("__init__.py", "_version.py", "core/**/*.py", "targets/**/*.py"),
-    *("compress/__init__.py", "compress/quantization/__init__.py", "compress/quantization/plan.py"),
-)
-BOOT_SECONDS = 120.0
-ENDING_SECONDS = 1.0
-ENDED, SILENT, LOST = "its process ended", "it gave no answer", "the link or its process was lost"
-# A link that is lost says little of what was asked. But ssh ends alike if the process is killed.
+# How often the same question is asked. A link that is lost says little of what was asked, unless it
+# is lost again and again.
 TRIES = {ENDED: 2, SILENT: 2, LOST: 4}
-ENDED_BY_SSH = 255
 FIRST_TRIES = 3  # servers of ssh turn some away when many come at once
 BETWEEN_TRIES_S = 5.0
-_log = logging.getLogger(__name__)
-
-
+MOST_ROUNDS = 3  # in which contents are asked for that were sent and forgotten
 _BROKEN_OFF = (EOFError, OSError, execnet.RemoteError)
 _FAILURES = (
     *_BROKEN_OFF,
     execnet.HostNotFound,
     AssertionError,  # execnet's, if something else answers than the Python that was asked for
 )
+_Question: TypeAlias = tuple[str, str, dict[str, object]]  # method, settings, arguments
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -68,63 +51,25 @@ class Identity:
     capabilities: Capabilities
 
 
-@dataclass
-class _Session:
-    """One process over there, and what it is known to have."""
+@dataclass(frozen=True)
+class Patience:
+    """How long to wait for another machine.
 
-    pipes: gateway_io.Popen2IOMaster
-    gateway: execnet.Gateway
-    channel: execnet.Channel
-    held: set[Digest] = field(default_factory=set)
-    silent: bool = False
+    Attributes:
+        return_s: Until one that was reached before is back, in s; 0 for one that never was.
+        answer_s: For an answer, after which its process is taken for lost, in s.
+    """
 
-    @classmethod
-    def begin(cls, way: execnet.XSpec) -> tuple["_Session", object]:
-        """Start what serves there, and return the session with its first word."""
-        pipes = gateway_io.create_io(way, get_execmodel("thread"))
-        gateway: execnet.Gateway | None = None
-        overdue = threading.Timer(BOOT_SECONDS, pipes.kill)  # execnet itself waits for ever
-        overdue.daemon = True
-        overdue.start()
-        try:
-            gateway = gateway_bootstrap.bootstrap(pipes, way)
-            channel = gateway.remote_exec(boot)
-            channel.send(_sent())
-            return cls(pipes, gateway, channel), channel.receive()
-        except BaseException:
-            _end(pipes, gateway)
-            raise
-        finally:
-            overdue.cancel()
-
-    @contextmanager
-    def ended_after(self, seconds: float) -> Iterator[None]:
-        """End the process if a question takes so long, on its way as well as there."""
-        overdue = threading.Timer(seconds, self._fall_silent)
-        overdue.daemon = True
-        overdue.start()
-        try:
-            yield
-        finally:
-            overdue.cancel()
-
-    def end(self) -> None:
-        """End the process there."""
-        _end(self.pipes, self.gateway)
-
-    def how_it_ended(self) -> str:
-        """Return what came in between, once it is over: a key of `TRIES`."""
-        if self.silent:
-            return SILENT
-        return LOST if self.pipes.popen.returncode == ENDED_BY_SSH else ENDED
-
-    def _fall_silent(self) -> None:
-        self.silent = True
-        self.pipes.kill()
+    return_s: float
+    answer_s: float
 
 
 class _UnfitError(TargetLostError):
-    """A machine answers, and has not what it needs: waiting is no use."""
+    """A machine answers, and is not what is needed: waiting is no use."""
+
+
+class _GarbledError(EOFError):
+    """What came is no answer of ours."""
 
 
 class Connection:
@@ -134,26 +79,30 @@ class Connection:
     it, one at a time.
 
     Args:
-        way: As execnet writes it: see `check_way`.
+        way: As execnet writes it: see `way.check_way`.
     """
 
     def __init__(self, way: str) -> None:
         self._way, self._lock = way, threading.Lock()
-        self._session: _Session | None = None
-        self._worked, self._number = False, 0
+        self._session: Session | None = None
+        self._number = 0
         self._identities: dict[str, Identity] = {}
         atexit.register(self._close_in, os.getpid())
 
-    def identity(self, settings: str) -> Identity:
+    @property
+    def was_reached(self) -> bool:
+        """Whether it was, from this process."""
+        return bool(self._identities)
+
+    def identity(self, settings: str, *, patience: Patience) -> Identity:
         """Return what the target with these settings is; asked for once.
 
         Raises:
             TargetError: If it cannot have these settings, or cannot be reached.
         """
         if settings not in self._identities:
-            found = json.loads(self.ask("identify", settings))
-            self._identities[settings] = Identity(
-                found["target_id"], Capabilities.from_json(found["capabilities"])
+            self._identities[settings] = _identity(
+                self.ask("identify", settings, patience=patience)
             )
         return self._identities[settings]
 
@@ -162,23 +111,21 @@ class Connection:
         method: str,
         settings: str,
         *,
+        patience: Patience,
         contents: Sequence[Packed] = (),
         arguments: Mapping[str, object] | None = None,
-        patience_s: float = 0.0,
-        silence_s: float = 3600.0,
     ) -> Any:
         """Return the answer to a question.
 
         Args:
             method: What `Server` is asked.
             settings: Of the target.
+            patience: How long to wait.
             contents: Models and inputs that the arguments name by their digests.
             arguments: Plain values.
-            patience_s: How long to try again to reach a machine that was reached before, in s.
-            silence_s: After how long without an answer the process there is taken for lost, in s.
 
         Raises:
-            TargetLostError: If the machine cannot be reached.
+            TargetLostError: If the machine cannot be reached, or is another one by now.
             NiwakiError: What the target raised there, or a `TargetError` if something broke, or the
                 process there ended over this question again and again.
         """
@@ -187,21 +134,26 @@ class Connection:
         tries = dict(TRIES)
         with self._lock:
             while True:
-                session = self._session or self._reached(patience_s)
+                session = self._session or self._reached(patience)
                 try:
-                    with session.ended_after(silence_s):
+                    with session.ended_after(patience.answer_s):
                         return self._exchange(session, question, by_digest)
                 except _BROKEN_OFF as error:
                     self._drop()
-                    end = session.how_it_ended()
+                    end = session.how_it_ended
                     tries[end] -= 1
                     if not tries[end]:
                         raise TargetError(
-                            f"each time that '{self._way}' was asked to {method} this, {end}: "
-                            f"{_said_by(error)}. Perhaps it ran out of memory there, or native "
-                            "code crashed"
+                            f"each time that the target's machine was asked to {method} this, "
+                            f"{end}: {_said_by(error)}. Perhaps it ran out of memory there, or "
+                            "native code crashed"
                         ) from error
                     _log.warning("'%s' was asked to %s, and %s; again", self._way, method, end)
+                except NiwakiError:
+                    raise
+                except BaseException:  # such as Ctrl-C, with half of a message on its way
+                    self._drop(at_once=True)
+                    raise
 
     def close(self) -> None:
         """End the process there; the next question starts another."""
@@ -209,13 +161,10 @@ class Connection:
             self._drop()
 
     def _exchange(
-        self,
-        session: _Session,
-        question: tuple[str, str, dict[str, object]],
-        contents: Mapping[Digest, Packed],
+        self, session: Session, question: _Question, contents: Mapping[Digest, Packed]
     ) -> Any:
         wanted = [digest for digest in contents if digest not in session.held]
-        while True:
+        for _ in range(MOST_ROUNDS):
             for digest in wanted:
                 session.channel.send(("keep", digest, contents[digest]))
                 session.held.add(digest)
@@ -224,93 +173,89 @@ class Connection:
             outcome, payload = self._answer_to(self._number, session)
             if outcome == DONE:
                 return payload
-            if outcome == MISSING:
-                session.held.difference_update(payload)
-                wanted = payload
-                continue
-            raise self._error(outcome, payload)
+            if outcome != MISSING:
+                raise _error(outcome, payload)
+            wanted = [digest for digest in contents if digest in payload]
+            session.held.difference_update(wanted)
+        raise _GarbledError("it asks for what it was sent, again and again")
 
-    def _answer_to(self, number: int, session: _Session) -> tuple[str, Any]:
+    def _answer_to(self, number: int, session: Session) -> tuple[str, Any]:
         """Wait for an answer, past those to questions whose asker was interrupted."""
         while True:
-            answered, outcome, payload = session.channel.receive()
-            if answered == number and outcome != SAID:
+            match session.channel.receive():
+                case (int(answered), str(outcome), payload):
+                    pass
+                case _:
+                    raise _GarbledError("what came is no answer")
+            if answered != number:
+                continue
+            if outcome != SAID:
                 return outcome, payload
-            if answered == number:
-                _log.warning("on '%s': %s", self._way, payload)
+            _log.warning("on '%s': %s", self._way, payload)
 
-    def _error(self, outcome: str, payload: Any) -> NiwakiError:
-        if outcome == REFUSED:
-            name, text = payload
-            kind: type[NiwakiError] = getattr(errors, name, TargetError)
-            return kind(f"on '{self._way}': {text}")
-        assert outcome == BROKEN
-        return TargetError(f"something broke on '{self._way}':\n{payload}")
-
-    def _reached(self, patience_s: float) -> _Session:
+    def _reached(self, patience: Patience) -> Session:
         """Start a process there; of a machine that was reached before, wait until it is back.
 
         Raises:
-            TargetLostError: If it cannot be reached.
+            TargetLostError: If it cannot be reached, or is another one by now.
         """
-        give_up_at = time.monotonic() + (patience_s if self._worked else 0.0)
+        waits = patience.return_s > 0
+        give_up_at = time.monotonic() + patience.return_s
         tries, told = 0, False
         while True:
             tries += 1
             try:
-                self._session = self._opened()
+                self._session = self._opened(patience)
             except _UnfitError:
                 raise
             except TargetLostError as error:
-                if time.monotonic() > give_up_at and (self._worked or tries >= FIRST_TRIES):
+                if time.monotonic() > give_up_at and (waits or tries >= FIRST_TRIES):
                     raise
-                if self._worked and not told:
+                if waits and not told:
                     told = True
-                    _log.warning("%s. Waiting for it, for up to %g s", error, patience_s)
-                time.sleep(BETWEEN_TRIES_S if self._worked else tries)
+                    _log.warning("%s. Waiting for it, for up to %g s", error, patience.return_s)
+                time.sleep(BETWEEN_TRIES_S if waits else tries)
                 continue
             if told:
                 _log.warning("'%s' is back", self._way)
-            self._worked = True
             return self._session
 
-    def _opened(self) -> _Session:
+    def _opened(self, patience: Patience) -> Session:
+        """Start a process there, which has to be what it was before."""
         try:
-            session, said = _Session.begin(_completed(self._way))
+            session, said = Session.begin(completed(self._way))
         except _FAILURES as error:
-            raise TargetLostError(
-                f"'{self._way}' cannot be reached ({_said_by(error)}): {_remedy(self._way)}"
-            ) from error
-        if said != boot.READY:
-            session.end()
-            raise _UnfitError(f"'{self._way}' cannot serve as a target: {said}")
+            raise self._lost(error) from error
+        try:
+            if said != boot.READY:
+                raise _UnfitError(f"'{self._way}' cannot serve as a target: {said}")
+            for settings, known in self._identities.items():
+                with session.ended_after(patience.answer_s):
+                    answer = self._exchange(session, ("identify", settings, {}), {})
+                require_same(self._way, known.target_id, _identity(answer).target_id)
+        except BaseException as error:
+            session.end(at_once=True)
+            if isinstance(error, _BROKEN_OFF):
+                raise self._lost(error) from error
+            if isinstance(error, NiwakiError) and not isinstance(error, TargetLostError):
+                raise _UnfitError(f"'{self._way}' is not what it was: {error}") from error
+            raise
         return session
 
-    def _drop(self) -> None:
+    def _lost(self, error: BaseException) -> TargetLostError:
+        return TargetLostError(
+            f"'{self._way}' cannot be reached ({_said_by(error)}): {remedy(self._way)}"
+        )
+
+    def _drop(self, *, at_once: bool = False) -> None:
         session, self._session = self._session, None
         if session is not None:
-            session.end()
+            session.end(at_once=at_once)
 
     def _close_in(self, process: int) -> None:
         """Close at the end of a process, unless it is a copy of the one that this belongs to."""
         if os.getpid() == process:
             self.close()
-
-
-def _end(pipes: gateway_io.Popen2IOMaster, gateway: execnet.Gateway | None) -> None:
-    """End a process: politely, by an end of its input, and then not."""
-    with contextlib.suppress(OSError):  # it has ended, with input on its way
-        pipes.close_write()
-    try:
-        pipes.popen.wait(ENDING_SECONDS)
-    except subprocess.TimeoutExpired:
-        pipes.kill()
-        pipes.wait()
-    if gateway is not None:
-        gateway.join(ENDING_SECONDS)
-        if gateway.hasreceiver():  # a child of the process holds the pipe, and may go on to
-            return
-    pipes.close_read()
 
 
 _connections: dict[tuple[int, str], Connection] = {}
@@ -326,51 +271,38 @@ def connection_to(way: str) -> Connection:
         return _connections[key]
 
 
-def check_way(way: str) -> None:
-    """Check how a machine is to be reached, without reaching for it.
-
-    Args:
-        way: In execnet's notation, parts divided by `//`: `ssh=pi@raspi4//python=python3.11`, where
-            `ssh` is what the command of that name takes, or `popen//python=docker exec -i board
-            python3`, for any command that runs a Python elsewhere.
+def require_same(way: str, before: str, now: str) -> None:
+    """Check that a machine is the one that it was.
 
     Raises:
-        TargetError: If it cannot be read.
+        TargetLostError: If it is another one.
     """
-    parts = [part.partition("=")[0].partition(":")[0] for part in way.split("//")]
-    remedy = "write ssh=user@host, or popen//python=command that runs Python there"
-    if sum(part in WAYS for part in parts) != 1:
-        raise TargetError(f"'{way}' does not say how to reach the target: {remedy}")
-    if unknown := [part for part in parts if part not in KNOWN]:
-        raise TargetError(
-            f"'{way}' has '{unknown[0]}', which is none of {', '.join(sorted(KNOWN))}: {remedy}"
+    if before != now:
+        raise _UnfitError(
+            f"'{way}' was '{before}' before, and is '{now}' now: latencies do not compare. Bring "
+            "back the machine, versions and settings that this began with, or start a run with "
+            "another name"
         )
-    try:
-        execnet.XSpec(way)
-    except (ValueError, AttributeError, IndexError) as error:
-        raise TargetError(f"'{way}' cannot be read ({error}): {remedy}") from error
 
 
-def _completed(way: str) -> execnet.XSpec:
-    """Return the way with what goes without saying."""
-    found = execnet.XSpec(f"{way}//id=target//execmodel=thread")
-    if found.ssh is not None:
-        *options, host = found.ssh.split()
-        found.ssh = " ".join([*options, SSH_OPTIONS, host])  # of two options, ssh takes the first
-        found.python = found.python or "python3"
-    return found
+def _identity(answer: object) -> Identity:
+    found = json.loads(str(answer))
+    return Identity(found["target_id"], Capabilities.from_json(found["capabilities"]))
 
 
-def _remedy(way: str) -> str:
-    found = execnet.XSpec(way)
-    config = f"-F {found.ssh_config} " if found.ssh_config else ""
-    if found.ssh is not None:
-        command = f"ssh {config}{found.ssh} {found.python or 'python3'} --version"
-    elif found.vagrant_ssh is not None:
-        command = f"vagrant ssh {found.vagrant_ssh} -- {found.python or 'python'} --version"
-    else:
-        command = f"{found.python or sys.executable} --version"
-    return f"check that `{command}` works without a question, and prints nothing else"
+def _error(outcome: str, payload: Any) -> NiwakiError:
+    match outcome, payload:
+        case str(how), (str(name), str(text)) if how == REFUSED:
+            ours = {name for name, kind in vars(errors).items() if _is_ours(kind)}
+            kind: type[NiwakiError] = getattr(errors, name) if name in ours else TargetError
+            return kind(f"on the target's machine: {text}")
+        case str(how), str(text) if how == BROKEN:
+            return TargetError(f"something broke on the target's machine:\n{text}")
+    raise _GarbledError("what came is no answer")
+
+
+def _is_ours(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, NiwakiError)
 
 
 def _said_by(error: BaseException) -> str:
@@ -380,20 +312,7 @@ def _said_by(error: BaseException) -> str:
         case AssertionError():
             return "what answers is not Python"
         case FileNotFoundError():
-            return f"there is no command '{shlex.quote(str(error.filename))}'"
-        case EOFError() | OSError():
-            return "the process there ended"
-    return " ".join(str(error).split())
-
-
-def _sent() -> dict[str, tuple[bool, str]]:
-    """Return the modules that the other side needs, by name: whether a package, and the text."""
-    root = Path(boot.__file__).parents[2]  # niwaki's own folder
-    files = [file for pattern in SENT for file in sorted(root.glob(pattern))]
-    modules = {}
-    for file in files:
-        parts = [root.name, *file.relative_to(root).with_suffix("").parts]
-        is_package = parts[-1] == "__init__"
-        name = ".".join(parts[:-1] if is_package else parts)
-        modules[name] = (is_package, file.read_text(encoding="utf-8"))
-    return modules
+            return f"there is no command {shlex.quote(str(error.filename))}"
+        case _GarbledError() | execnet.RemoteError():
+            return " ".join(str(error).split())
+    return "the process there ended"

@@ -96,7 +96,8 @@ class Server:
             with self._telling(number):
                 answer = self._answer(method, settings, arguments)
             self._channel.send((number, *answer))
-            self._forget()
+            if answer[0] != MISSING:  # then the rest is on its way
+                self._forget()
 
     @contextmanager
     def _telling(self, number: int) -> Iterator[None]:
@@ -146,6 +147,7 @@ class Server:
     def _run(
         self, target: OnnxRuntimeCpu, settings: str, *, model: Digest, feeds: Mapping[str, Digest]
     ) -> dict[str, Packed]:
+        self._require([model, *feeds.values()])
         given = self._feeds(feeds)
         runner = self._runner(target, settings, model)
         with target.computing():

@@ -20,7 +20,14 @@ from niwaki.targets.latency import Latency
 from niwaki.targets.machine import processor
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.onnxruntime_target import OnnxRuntimeTarget
-from niwaki.targets.remote.connection import Connection, Identity, check_way, connection_to
+from niwaki.targets.remote.connection import (
+    Connection,
+    Identity,
+    Patience,
+    connection_to,
+    require_same,
+)
+from niwaki.targets.remote.way import check_way
 from niwaki.targets.remote.wire import (
     Digest,
     Packed,
@@ -47,6 +54,8 @@ class RemoteOnnxRuntime(OnnxRuntimeTarget):
             settings, and only graphs and times come from there: for large answers over a slow link.
         patience_seconds: How long to wait for a machine that was reached and is lost.
         silence_seconds: After how long without an answer the process there is taken for lost.
+        reached_as: Id under which it was reached before, if it was: from `calibrated`. Then it is
+            waited for from the start, and has to be what it was.
 
     Raises:
         TargetError: If the connection cannot be read; or as `OnnxRuntimeTarget`.
@@ -57,6 +66,7 @@ class RemoteOnnxRuntime(OnnxRuntimeTarget):
     scores_here: bool = field(default=False, kw_only=True)
     patience_seconds: float = field(default=600.0, kw_only=True)
     silence_seconds: float = field(default=3600.0, kw_only=True)
+    reached_as: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,6 +83,10 @@ class RemoteOnnxRuntime(OnnxRuntimeTarget):
         # What is exported is verified here, too, where products of 8 bits may saturate.
         here = cpu_capabilities(processor())
         return replace(found, reduce_range=found.reduce_range or here.reduce_range)
+
+    def calibrated(self, nominal_reference_ms: float) -> "RemoteOnnxRuntime":
+        found = super().calibrated(nominal_reference_ms)
+        return replace(found, reached_as=self.target_id)
 
     def describe(self) -> dict[str, JSON]:
         found: dict[str, JSON] = json.loads(self._ask("describe"))
@@ -142,12 +156,7 @@ class RemoteOnnxRuntime(OnnxRuntimeTarget):
         )
         found = [Latency.from_json(each) for each in json.loads(answer)]
         for latency in found:
-            if latency.target_id != self.target_id:
-                raise TargetError(
-                    f"'{self.connection}' was '{self.target_id}' before, and is "
-                    f"'{latency.target_id}' now: latencies do not compare. Bring back the machine "
-                    "and the versions that this began with, or start a run with another name"
-                )
+            require_same(self.connection, self.target_id, latency.target_id)
         return found
 
     @property
@@ -156,16 +165,26 @@ class RemoteOnnxRuntime(OnnxRuntimeTarget):
 
     @property
     def _identity(self) -> Identity:
-        return self._there.identity(settings_text(replace(self, nominal_reference_ms=None)))
+        settings = settings_text(replace(self, nominal_reference_ms=None))
+        found = self._there.identity(settings, patience=self._patience)
+        require_same(self.connection, self.reached_as or found.target_id, found.target_id)
+        return found
+
+    @property
+    def _patience(self) -> Patience:
+        return Patience(self.patience_seconds if self._was_reached else 0.0, self.silence_seconds)
+
+    @property
+    def _was_reached(self) -> bool:
+        return bool(self.reached_as) or self._there.was_reached
 
     def _ask(self, method: str, *, contents: Sequence[Packed] = (), **arguments: Any) -> Any:
         return self._there.ask(
             method,
             settings_text(self),
+            patience=self._patience,
             contents=contents,
             arguments=arguments,
-            patience_s=self.patience_seconds,
-            silence_s=self.silence_seconds,
         )
 
 

@@ -35,7 +35,7 @@ def test_what_is_measured_there_is_what_is_measured_here(
     assert {n: v for n, v in there.values.items() if n not in timed} == {
         n: v for n, v in here.values.items() if n not in timed
     }
-    assert there.values["latency_ms"] == pytest.approx(here.values["latency_ms"], rel=1.0)
+    assert all(there.values[name] > 0 for name in timed)
 
     provenance = Provenance("small", (), "0123456789abcdef")
     made = remote.export(candidate, tmp_path / "model", provenance=provenance, seed=0)

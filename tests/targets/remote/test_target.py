@@ -5,26 +5,29 @@ import os
 import pickle
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from execnet import XSpec
+from execnet.gateway_base import Popen2IO
 
-from niwaki.core.errors import ConfigError, TargetError, TargetLostError
+from niwaki.core.errors import ConfigError, DataError, TargetError, TargetLostError
 from niwaki.targets import cpu_capabilities as table
 from niwaki.targets.latency import Latency
 from niwaki.targets.machine import Processor
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.protocol import Budget
-from niwaki.targets.remote import connection, target
+from niwaki.targets.remote import connection, session, target
 from niwaki.targets.remote.connection import Connection, connection_to
 from niwaki.targets.remote.target import RemoteOnnxRuntime
+from niwaki.targets.remote.way import completed
 from niwaki.targets.remote.wire import settings_text, target_of
 from tests.targets.networks import conv_net, image
 
@@ -56,9 +59,9 @@ def board(tmp_path: Path) -> RemoteOnnxRuntime:
 
 
 def process_of(board: RemoteOnnxRuntime) -> int:
-    session = connection_to(board.connection)._session
-    assert session is not None
-    return int(session.pipes.popen.pid)
+    there = connection_to(board.connection)._session
+    assert there is not None
+    return int(there.pipes.popen.pid)
 
 
 def test_its_id_is_the_one_that_the_machine_gives_itself() -> None:
@@ -93,7 +96,7 @@ def test_what_is_not_installed_there_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("way", "said"),
     [
-        ("popen//python=no-such-command-at-all", "there is no command 'no-such-command-at-all'"),
+        ("popen//python=no-such-command-at-all", "there is no command no-such-command-at-all"),
         ("popen//python=sh -c 'echo hello; cat > /dev/null'", "what answers is not Python"),
         ("popen//python=false", "the process there ended"),
     ],
@@ -112,8 +115,11 @@ def test_a_machine_that_cannot_be_reached_is_named(
         ("pi@raspi4", "does not say how to reach"),
         ("ssh=a//popen", "does not say how to reach"),
         ("ssh=a//pyton=python3", "has 'pyton', which is none of"),
-        ("ssh=a//python=b//python=c", "duplicate key"),
+        ("ssh=a//python=b//python=c", "has 'python' twice"),
         ("", "does not say how to reach"),
+        ("ssh=", "says nothing behind 'ssh'"),
+        ("ssh", "says nothing behind 'ssh'"),
+        ("popen//python='a", "cannot be read"),
     ],
 )
 def test_an_address_that_cannot_be_read_is_refused_before_anything_is_done(
@@ -129,12 +135,13 @@ def test_patience_is_positive() -> None:
 
 
 def test_ssh_is_never_left_waiting_for_an_answer_unless_that_is_asked_for() -> None:
-    completed = connection._completed("ssh=-p 2222 -o BatchMode=no pi@raspi4")
-    words = str(completed.ssh).split()
-    assert words[:4] == ["-p", "2222", "-o", "BatchMode=no"]  # of two, ssh takes the first
-    assert words[4:6] == ["-o", "BatchMode=yes"]
-    assert words[-1] == "pi@raspi4"
-    assert completed.python == "python3"
+    found = completed("ssh=pi@raspi4 -p 2222 -o batchmode=no")
+    words = str(found.ssh).split()
+    assert words[-5:] == ["pi@raspi4", "-p", "2222", "-o", "batchmode=no"]
+    assert "ServerAliveInterval=15" in words
+    assert "BatchMode=yes" not in words
+    assert found.python == "python3"
+    assert "BatchMode=yes" in str(completed("ssh=pi@raspi4").ssh).split()
 
 
 def test_a_process_that_was_lost_is_started_again(
@@ -155,10 +162,11 @@ def test_a_model_that_ends_the_process_twice_is_to_blame(
 ) -> None:
     asked = []
 
-    def deadly(self: Connection, session: Any, question: Any, *rest: Any) -> Any:
-        asked.append(question[0])
-        os.kill(session.pipes.popen.pid, signal.SIGKILL)
-        return exchange(self, session, question, *rest)
+    def deadly(self: Connection, there: Any, question: Any, *rest: Any) -> Any:
+        if question[0] == "open":
+            asked.append(question[0])
+            os.kill(there.pipes.popen.pid, signal.SIGKILL)
+        return exchange(self, there, question, *rest)
 
     exchange: Callable[..., Any] = Connection._exchange
     _ = board.target_id
@@ -172,15 +180,15 @@ def test_a_model_that_ends_the_process_twice_is_to_blame(
 def test_a_link_that_is_lost_says_less_of_a_model_than_a_process_that_ends(
     board: RemoteOnnxRuntime, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def flapping(self: Connection, session: Any, question: Any, *rest: Any) -> Any:
-        if len(caplog.records) < 3:
-            os.kill(session.pipes.popen.pid, signal.SIGKILL)
-        return exchange(self, session, question, *rest)
+    def flapping(self: Connection, there: Any, question: Any, *rest: Any) -> Any:
+        if question[0] == "open" and len(caplog.records) < 3:
+            os.kill(there.pipes.popen.pid, signal.SIGKILL)
+        return exchange(self, there, question, *rest)
 
     exchange: Callable[..., Any] = Connection._exchange
     _ = board.target_id
     monkeypatch.setattr(Connection, "_exchange", flapping)
-    monkeypatch.setattr(connection, "ENDED_BY_SSH", -signal.SIGKILL)
+    monkeypatch.setattr(session, "ENDED_BY_SSH", -signal.SIGKILL)
     with caplog.at_level(logging.WARNING):
         board.open(MODEL)
     assert caplog.text.count("the link or its process was lost; again") == 3
@@ -195,7 +203,7 @@ def test_a_machine_that_does_not_come_back_is_lost(
     _ = board.target_id
     os.kill(process_of(board), signal.SIGKILL)
     monkeypatch.setattr(
-        connection, "_completed", lambda _: XSpec("popen//python=false//id=a//execmodel=thread")
+        connection, "completed", lambda _: XSpec("popen//python=false//id=a//execmodel=thread")
     )
     with (
         caplog.at_level(logging.WARNING),
@@ -222,13 +230,33 @@ def test_an_answer_that_nobody_waits_for_any_more_is_passed_over(
     np.testing.assert_array_equal(run(image(16, seed=2))["y"], expected)
 
 
+def told(*came: object) -> Any:
+    """A session of which one side is written down beforehand."""
+    left = iter(came)
+    return SimpleNamespace(channel=SimpleNamespace(receive=lambda: next(left)))
+
+
 def test_what_is_said_there_is_told_here(caplog: pytest.LogCaptureFixture) -> None:
-    came = iter([(6, "done", None), (7, "said", "waiting for somebody"), (7, "done", 0.25)])
-    session = SimpleNamespace(channel=SimpleNamespace(receive=lambda: next(came)))
+    there = told((6, "done", None), (7, "said", "waiting for somebody"), (7, "done", 0.25))
     with caplog.at_level(logging.WARNING):
-        found = Connection("ssh=board")._answer_to(7, cast(Any, session))
+        found = Connection("ssh=board")._answer_to(7, there)
     assert found == ("done", 0.25)
     assert "on 'ssh=board': waiting for somebody" in caplog.text
+
+
+@pytest.mark.parametrize("nonsense", [None, "done", (7, "done"), ("7", "done", 0.25), {}])
+def test_what_is_no_answer_ends_the_session(nonsense: object) -> None:
+    with pytest.raises(EOFError, match="no answer"):
+        Connection("ssh=board")._answer_to(7, told(nonsense))
+
+
+def test_errors_are_raised_as_ours_alone() -> None:
+    refused = connection._error("refused", ("DataError", "text"))
+    assert type(refused) is DataError
+    for name in ("__loader__", "SystemExit", "ClassVar", "NoSuchError"):
+        assert type(connection._error("refused", (name, "text"))) is TargetError
+    with pytest.raises(EOFError, match="no answer"):
+        connection._error("refused", "text alone")
 
 
 def test_what_hangs_is_given_up(board: RemoteOnnxRuntime) -> None:
@@ -240,14 +268,96 @@ def test_what_hangs_is_given_up(board: RemoteOnnxRuntime) -> None:
     assert process_of(board) != stopped
 
 
+def runs(process: int) -> bool:
+    """Whether a process is there, and no zombie."""
+    try:
+        text = Path(f"/proc/{process}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return text.rpartition(")")[2].split()[0] != "Z"
+
+
+def script(path: Path, *lines: str) -> str:
+    """Return a way through a script that runs Python in the end."""
+    path.write_text("\n".join(["#!/bin/sh", *lines]))
+    path.chmod(0o755)
+    return f"popen//python={path}"
+
+
+def test_what_hangs_behind_another_command_is_given_up_and_ended(tmp_path: Path) -> None:
+    way = script(tmp_path / "wrapper", f'{sys.executable} "$@"', "true")
+    board = remote(way, silence_seconds=5.0)
+    _ = board.target_id
+    wrapper = process_of(board)
+    children = Path(f"/proc/{wrapper}/task/{wrapper}/children").read_text()
+    os.kill(int(children), signal.SIGSTOP)
+    assert board.run(MODEL, image(16))["y"].shape == (1, 8, 1, 1)
+    assert process_of(board) != wrapper
+    assert not runs(int(children))
+
+
+def test_an_interruption_leaves_no_half_of_a_message(
+    board: RemoteOnnxRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupted(Popen2IO):
+        def write(self, data: bytes) -> None:
+            monkeypatch.undo()
+            self._write(data[: len(data) // 2])
+            self.outfile.flush()
+            raise KeyboardInterrupt
+
+    run = board.open(MODEL)
+    monkeypatch.setattr(session.Pipes, "write", Interrupted.write)
+    with pytest.raises(KeyboardInterrupt):
+        run(image(16))
+    assert connection_to(board.connection)._session is None
+    assert run(image(16))["y"].shape == (1, 8, 1, 1)
+
+
+OTHER = "onnxruntime-cpu-t1-00000000"
+
+
 def test_a_machine_that_has_become_another_is_noticed(
     board: RemoteOnnxRuntime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [latency] = board.measure([MODEL], [image(16)])
-    changed = replace(latency, target_id="onnxruntime-cpu-t1-00000000")
-    monkeypatch.setattr(target, "Latency", Reading(changed))
-    with pytest.raises(TargetError, match=r"was '.*' before, and is '.*-00000000' now"):
+    monkeypatch.setattr(target, "Latency", Reading(replace(latency, target_id=OTHER)))
+    with pytest.raises(TargetLostError, match=r"was '.*' before, and is '.*-00000000' now"):
         board.measure([MODEL], [image(16)])
+
+
+def test_a_machine_that_comes_back_as_another_answers_nothing(board: RemoteOnnxRuntime) -> None:
+    _ = board.target_id
+    identities = connection_to(board.connection)._identities
+    for settings, known in identities.items():
+        identities[settings] = replace(known, target_id=OTHER)
+    os.kill(process_of(board), signal.SIGKILL)
+    with pytest.raises(TargetLostError, match=rf"was '{OTHER}' before, and is '.*' now"):
+        board.run(MODEL, image(16))
+
+
+def test_a_worker_finds_the_machine_that_its_search_began_with(board: RemoteOnnxRuntime) -> None:
+    calibrated = board.calibrated(0.5)
+    assert calibrated.reached_as == OnnxRuntimeCpu().target_id
+    with pytest.raises(TargetLostError, match=rf"was '{OTHER}' before"):
+        _ = replace(calibrated, reached_as=OTHER).capabilities
+
+
+def test_a_worker_waits_for_a_machine_that_its_search_has_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connection, "BETWEEN_TRIES_S", 0.05)
+    monkeypatch.setattr(connection, "FIRST_TRIES", 1)
+    up = tmp_path / "up"
+    way = script(tmp_path / "board", f"test -e {up} || exit 1", f'exec {sys.executable} "$@"')
+    with pytest.raises(TargetLostError, match="cannot be reached"):
+        _ = remote(way).target_id
+    later = threading.Timer(0.5, up.touch)
+    later.start()
+    with caplog.at_level(logging.WARNING):
+        found = remote(way, reached_as=OnnxRuntimeCpu().target_id, patience_seconds=30.0)
+        assert found.target_id == OnnxRuntimeCpu().target_id
+    assert "is back" in caplog.text
 
 
 class Reading:
@@ -315,7 +425,10 @@ def test_settings_travel_whole() -> None:
     assert target_of(settings_text(given)) == given
 
 
-def test_a_copy_in_another_process_has_a_connection_of_its_own(board: RemoteOnnxRuntime) -> None:
+def test_a_copy_is_equal_and_a_connection_is_kept(board: RemoteOnnxRuntime) -> None:
     _ = board.target_id
-    assert pickle.loads(pickle.dumps(board)) == board
-    assert (os.getpid(), board.connection) in connection._connections
+    copy = pickle.loads(pickle.dumps(board))
+    assert copy == board
+    process = process_of(board)
+    assert copy.run(MODEL, image(16))["y"].shape == (1, 8, 1, 1)
+    assert process_of(copy) == process
