@@ -22,6 +22,7 @@ from niwaki.config.reader import SECTIONS, StudyConfig, parse_config, read_confi
 from niwaki.config.settings import settings_type
 from niwaki.spaces.einspace import GrammarSettings
 from niwaki.spaces.grammar import check_report
+from niwaki.tasks.losses import task_losses
 from tests.command_line import ROOT, TINY, environment
 from tests.spaces.einspace.conftest import DIGIT
 from tests.spaces.einspace.test_networks import check_network
@@ -86,6 +87,8 @@ def test_sections_of_the_data_document_read_data(own_data: Path, section: dict[s
     kind, settings = parse_config({**TINY, "data": section}).section("data")
     data = SECTIONS["data"].find(kind).load()(settings, seed=0)
     assert len(data.splits) == 5
+    assert all(np.isfinite(chance) for chance in data.chance.values())
+    assert task_losses(data)
     declared = section.get("tasks") or section.get("task")
     if declared:
         names = [declared] if isinstance(declared, str) else list(declared)

@@ -441,7 +441,7 @@ class Compressed:
         if not self.by_files or model.final is None:
             return ""
         before, after = (_test_skill(each) for each in (self.original, model.final))
-        return f", of the test split {after - before:+.3f} ({before:.3f})"
+        return f", on the test split {after - before:+.3f} (from {before:.3f})"
 
     def _missed(self) -> str:
         if self.latency_ms is None or self.chosen is None:

@@ -73,7 +73,7 @@ def test_what_is_lost_on_the_test_split_is_told_from_the_cards(tmp_path: Path) -
     after, before = (
         cards[key].metrics["test"]["mean_skill"] for key in (final.key, found.original.key)
     )
-    assert f", of the test split {after - before:+.3f} ({before:.3f})" in told
+    assert f", on the test split {after - before:+.3f} (from {before:.3f})" in told
 
 
 def test_where_the_original_was_not_exported_all_are_compared_as_in_the_search(

@@ -330,9 +330,10 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
     if is_value and target.shape[1:] in shapes:
         kind = "regression" if output.ndim == 2 else "depth"
         return TaskSettings(kind, n_outputs=n_outputs)
+    classes = "give the numbers of classes as integers, or " if target.dtype.kind == "f" else ""
     raise DataError(
         f"output '{name}' has shape {output.shape} and its targets {target.shape} of type "
-        f"{target.dtype}, which is no task that can be told by itself: {_DECLARE}"
+        f"{target.dtype}, which is no task that can be told by itself: {classes}{_DECLARE}"
     )
 
 
@@ -362,11 +363,14 @@ def _require_values(
         if _one_hot(target):
             raise DataError(
                 f"output '{name}' has targets that are one-hot, of shape {target.shape}: give the "
-                "numbers of the classes, as `targets.argmax(1)`, and the task is one of classes"
+                "numbers of the classes, as `targets.argmax(1)`, and let the model return scores, "
+                "no probabilities; then the task is one of classes"
             )
         answer = answers[name]
         wanted = target[:_BATCH].reshape(answer.shape)
-        share = wanted.mean()
+        known = ~np.isnan(wanted) if wanted.dtype.kind == "f" else np.ones(wanted.shape, np.bool_)
+        answer, wanted = answer[known], wanted[known]
+        share = wanted.mean() if wanted.size else 0.0
         value_is_no_better = np.square(answer - wanted).mean() > share * (1 - share)
         if value_is_no_better and ((answer > 0) == wanted).mean() > max(share, 1 - share):
             raise DataError(
@@ -378,7 +382,18 @@ def _require_values(
 
 
 def _zeros_and_ones(target: NDArray[Any]) -> bool:
-    return set(np.unique(target).tolist()) == {0, 1}
+    """Whether there are both, and nothing else, but for NaN: what is not known."""
+    if target.dtype.kind not in "iubf":
+        return False
+    seen = set[bool]()
+    for start in range(0, len(target), _BATCH):
+        some = target[start : start + _BATCH]
+        some = some[~np.isnan(some)] if some.dtype.kind == "f" else some
+        are_ones = some == 1
+        if not (are_ones | (some == 0)).all():
+            return False
+        seen.update(value for value in (False, True) if (are_ones == value).any())
+    return seen == {False, True}
 
 
 def _one_hot(target: NDArray[Any]) -> bool:
@@ -392,5 +407,6 @@ def _shaped(given: Given, settings: Mapping[str, TaskSettings]) -> Given:
         if TaskKind(settings[name].kind).has_classes:
             continue
         is_column = settings[name].kind == "regression" and values.ndim == 1
-        targets[name] = (values[:, None] if is_column else values).astype(np.float32)
+        columns = values[:, None] if is_column else values
+        targets[name] = columns if columns.dtype.kind == "f" else columns.astype(np.float32)
     return Given(Arrays(given.arrays.inputs, targets), given.origin)

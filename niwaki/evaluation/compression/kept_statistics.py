@@ -145,14 +145,17 @@ def _before_norms(
 ) -> Iterator[None]:
     """Call `tell` with path, norm and input before every call of a norm."""
 
-    def hook(path: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
-        def before(norm: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def hook(path: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]:
+        def before(norm: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
             assert isinstance(norm, _BatchNorm)
-            tell(path, norm, inputs[0])
+            tell(path, norm, given[0] if given else named["input"])
 
         return before
 
-    handles = [norm.register_forward_pre_hook(hook(path)) for path, norm in _norms(network)]
+    handles = [
+        norm.register_forward_pre_hook(hook(path), with_kwargs=True)
+        for path, norm in _norms(network)
+    ]
     try:
         yield
     finally:

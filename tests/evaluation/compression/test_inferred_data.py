@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from niwaki.core.errors import DataError
-from niwaki.evaluation.compression.inferred_data import infer_data, infer_from
+from niwaki.evaluation.compression.inferred_data import _zeros_and_ones, infer_data, infer_from
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.tasks.base import SplitName
 from niwaki.tasks.own import Scoring
@@ -133,6 +133,49 @@ def test_one_hot_targets_are_to_be_numbers_of_classes(
         infer_from({"train": [(x, one_hot)]}, plainly_called(nn.Identity()), seed=0)
     [task] = infer_from({"train": [(x, x.argmax(1))]}, plainly_called(nn.Identity()), seed=0).tasks
     assert task.kind.has_classes
+
+
+def test_labels_that_are_not_known_hide_no_logits() -> None:
+    x = 6 * torch.randn(60, 2)
+    wanted = (x > 0).float()
+    wanted[::5] = torch.nan
+    with pytest.raises(DataError, match="logits"):
+        infer_from({"train": [(x, wanted)]}, plainly_called(nn.Identity()), seed=0)
+
+
+def test_values_are_taken_as_they_are() -> None:
+    x = torch.randn(60, 2)
+    precise = x.double().numpy() * 2
+    found = infer_from({"train": [(x, precise)]}, plainly_called(nn.Identity()), seed=0)
+    assert found.tasks[0].kind == "regression"
+    first = found.fingerprint
+    again = infer_from({"train": [(x, precise)]}, plainly_called(nn.Identity()), seed=0)
+    rounded = precise.astype(np.float32)
+    other = infer_from({"train": [(x, rounded)]}, plainly_called(nn.Identity()), seed=0)
+    assert again.fingerprint == first != other.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("values", "is_yes_or_no"),
+    [
+        ([0, 1, 1], True),
+        ([0.0, np.nan, 1.0], True),
+        ([True, False], True),
+        ([1, 1], False),
+        ([0.0, 0.0], False),
+        ([0, 1, 2], False),
+        ([np.nan, np.nan], False),
+        (["0", "1"], False),
+    ],
+)
+def test_zeros_and_ones_are_told(values: list[Any], is_yes_or_no: bool) -> None:
+    assert _zeros_and_ones(np.array(values * 200)) is is_yes_or_no
+
+
+def test_classes_as_real_numbers_are_told_to_be_integers() -> None:
+    x = torch.randn(40, 3)
+    with pytest.raises(DataError, match="give the numbers of classes as integers"):
+        infer_from({"train": [(x, x.argmax(1).float())]}, plainly_called(nn.Identity()), seed=0)
 
 
 class Preparing(nn.Module):

@@ -131,3 +131,22 @@ def test_a_model_that_needs_its_statistics_is_pruned_with_them(tmp_path: Path) -
         for candidate in (evaluator.baseline(), evaluator.initial()[-1])
     )
     assert pruned > whole - 0.1
+
+
+class Named(nn.Module):
+    """Calls its norm by the name of what it takes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        normed: torch.Tensor = self.norm(input=x)
+        return normed
+
+
+def test_a_norm_may_be_called_by_name() -> None:
+    module = Named().eval()
+    before = statistics(module)
+    KeptStatistics(module, IMAGES).adjust(module)
+    torch.testing.assert_close(statistics(module), before)
