@@ -11,7 +11,7 @@ from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.failures import explain
 from niwaki.study.executors.gpus import gpu_of
 from niwaki.study.executors.pool import Queued, WorkerPool
-from niwaki.study.executors.travel import needs_main, packed
+from niwaki.study.executors.travel import main_expects_it, needs_main, packed
 from niwaki.study.executors.worker_main import (
     Began,
     Done,
@@ -89,20 +89,20 @@ class LocalProcessExecutor(WorkerPool[WorkerProcess]):
         super().__init__(self._settings, names)
         self._evaluator = evaluator
         self._packed: bytes | None = None
-        self._needs_main = True
+        self._with_main = True
         self._logs = logs
         self._n_failures_in_a_row = 0
 
     def _open(self) -> None:
         self._packed = packed(self._evaluator)
-        self._needs_main = needs_main(self._packed)
+        self._with_main = main_expects_it() or needs_main(self._packed)
 
     def _start(self, name: str) -> WorkerProcess:
         log = self._logs / f"{name}.log" if self._logs else None
         gpu = gpu_of(self._names.index(name))
         settings = WorkerSettings(name, self._settings.n_threads, log, gpu)
         try:
-            return WorkerProcess(settings, with_main=self._needs_main)
+            return WorkerProcess(settings, with_main=self._with_main)
         except OSError as error:
             raise StudyError(
                 f"a worker process cannot be started ({explain(error)}): free some memory, or use "

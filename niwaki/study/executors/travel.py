@@ -1,13 +1,18 @@
 """An evaluator on its way to other processes, with the users' files that it needs there."""
 
 import pickle
+import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from niwaki.core.errors import StudyError
 from niwaki.core.user_files import receive, user_code
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.failures import explain
+
+_GUARD = re.compile(r"""__name__\s*==\s*["']__main__["']""")
 
 
 def packed(evaluator: Evaluator, dumps: Callable[[Any], bytes] = pickle.dumps) -> bytes:
@@ -47,3 +52,16 @@ def needs_main(data: bytes) -> bool:
     """Return whether what `packed` gave is defined in the main script, such as its class."""
     _, pickled = pickle.loads(data)
     return b"__main__" in pickled
+
+
+def main_expects_it() -> bool:
+    """Return whether the main script looks at its name: it may be imported, and says what then.
+
+    What it sets at its top, such as a constant of another module, then holds in workers, too.
+    """
+    file = getattr(sys.modules["__main__"], "__file__", None)
+    try:
+        text = Path(file).read_text(errors="replace") if file else ""
+    except OSError:  # such as one that was deleted
+        return False
+    return _GUARD.search(text) is not None

@@ -114,3 +114,21 @@ def test_a_script_without_the_main_guard_that_it_needs_ends_with_the_remedy(tmp_
     done = run_script(tmp_path, IMPORTS + OWN_CLASS + evaluating("Own"))
     assert done.returncode == 1
     assert "if __name__ == '__main__'" in done.stderr.splitlines()[-1]
+
+
+def test_what_a_guarded_script_sets_at_its_top_holds_in_workers(tmp_path: Path) -> None:
+    """Though nothing that workers need is defined in it."""
+    top = "import os\nos.environ['SET_BY_MAIN'] = os.environ.get('SET_BY_MAIN', '') + '1'\n"
+    asks = script_that_asks("SET_BY_MAIN")
+    done = run_script(tmp_path, top + IMPORTS + GUARD + indent(asks, "    "))
+    assert done.stdout.split() == ["11.0"], done.stderr  # once in each process
+    done = run_script(tmp_path, top + IMPORTS + asks)
+    assert done.stdout.split() == ["1.0"], done.stderr
+
+
+def script_that_asks(variable: str) -> str:
+    """Return the lines of a script that print a variable as a worker sees it."""
+    return f"""with LocalProcessExecutor(ScriptedEvaluator()) as pool:
+    pool.submit(Job(0, script("environment", variable="{variable}")))
+    print(pool.wait()[0].measurement.values["environment"])
+"""
