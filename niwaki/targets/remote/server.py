@@ -118,7 +118,7 @@ class Server:
             "describe": self._describe,
             "open": self._open,
             "run": self._run,
-            "optimised": self._optimised,
+            "optimise": self._optimised,
             "calibrate": self._calibrate,
             "measure": self._measure,
         }

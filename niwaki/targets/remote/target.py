@@ -117,7 +117,7 @@ class RemoteOnnxRuntime(OnnxRuntimeTarget):
     def optimised(self, model: Model) -> onnx.ModelProto:
         content = _content(model)
         return onnx.load_from_string(
-            self._ask("optimised", contents=[content], model=digest_of(content))
+            self._ask("optimise", contents=[content], model=digest_of(content))
         )
 
     def calibrate(self) -> float:
