@@ -1,13 +1,13 @@
 """Inputs to measure with: real ones are checked, missing ones are made up from the graph."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.errors import TargetError
-from niwaki.targets.base import Feeds
+from niwaki.targets.base import Feeds, Model
 from niwaki.targets.sessions import Session
 
 # One subnormal operand costs a hundred cycles and more: a network fed with them was 250 times
@@ -51,6 +51,20 @@ def check_feeds(feeds: Feeds) -> None:
             f"input '{next(iter(floats))}' is all zeros: kernels may skip zeros, and activations "
             "fall to the biases alone. Measure with real data"
         )
+
+
+def check_pairs(models: Sequence[Model], feeds: Sequence[Feeds]) -> None:
+    """Check that there are inputs for each model, and that they are like real data.
+
+    Raises:
+        TargetError: If not; see `check_feeds`.
+    """
+    if len(models) != len(feeds):
+        raise TargetError(
+            f"{len(models)} models came with {len(feeds)} inputs: give one mapping for each"
+        )
+    for given in feeds:
+        check_feeds(given)
 
 
 def first_fit(feeds: Iterable[Feeds]) -> Feeds:

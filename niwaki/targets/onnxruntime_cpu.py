@@ -17,7 +17,7 @@ from niwaki.core.randomness import derived_seed, stream
 from niwaki.targets.base import Effort, Feeds, Model, Outputs, Runner
 from niwaki.targets.capabilities import Capabilities
 from niwaki.targets.cpu_capabilities import cpu_capabilities
-from niwaki.targets.feeds import check_feeds
+from niwaki.targets.feeds import check_pairs
 from niwaki.targets.latency import Latency
 from niwaki.targets.lock import computing, measurement_lock
 from niwaki.targets.machine import affinity, describe_machine, load_average, processor
@@ -105,12 +105,7 @@ class OnnxRuntimeCpu(OnnxRuntimeTarget):
         effort: Effort = Effort.QUICK,
         seed: int = 0,
     ) -> list[Latency]:
-        if len(models) != len(feeds):
-            raise TargetError(
-                f"{len(models)} models came with {len(feeds)} inputs: give one mapping for each"
-            )
-        for given in feeds:
-            check_feeds(given)
+        check_pairs(models, feeds)
         with pinned(self.cores):
             reference = self._runner(reference_model(), reference_feeds())
             runs = [self._runner(model, given) for model, given in zip(models, feeds, strict=True)]

@@ -15,7 +15,7 @@ from niwaki.core.limits import require_positive
 from niwaki.targets.base import Effort, Feeds, Model, Outputs, Runner
 from niwaki.targets.capabilities import Capabilities
 from niwaki.targets.cpu_capabilities import cpu_capabilities
-from niwaki.targets.feeds import check_feeds
+from niwaki.targets.feeds import check_pairs
 from niwaki.targets.latency import Latency
 from niwaki.targets.machine import processor
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
@@ -134,15 +134,11 @@ class RemoteOnnxRuntime(OnnxRuntimeTarget):
         effort: Effort = Effort.QUICK,
         seed: int = 0,
     ) -> list[Latency]:
-        if len(models) != len(feeds):
-            raise TargetError(
-                f"{len(models)} models came with {len(feeds)} inputs: give one mapping for each"
-            )
+        check_pairs(models, feeds)
         contents: list[Packed] = [_content(model) for model in models]
         digests = [digest_of(content) for content in contents]
         named = []
         for each in feeds:
-            check_feeds(each)
             given, names = _named(each)
             contents += given
             named.append(names)
