@@ -10,10 +10,11 @@ from niwaki.core.errors import SpaceError
 from niwaki.core.excerpt import listed
 from niwaki.core.registry import nearest
 from niwaki.spaces.base import Space, same
-from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
+from niwaki.spaces.choices import Choice, ChoiceSpace, Condition, is_amount
 
 Scalar: TypeAlias = bool | int | float | str | None
 Option: TypeAlias = Scalar | tuple[Scalar, ...]
+LEAST_ORDERED = 3  # options: of two, one column tells them apart already
 
 
 @dataclass(frozen=True)
@@ -24,10 +25,13 @@ class Decision:
         options: What can be decided.
         when: What other decisions must be, one value or one of several, for this one to be there:
             `{optimizer: sgd}`.
+        ordered: Whether the options are numbers that mean amounts, which predictors are then told
+            by a feature that rises with them; null for whether they are three numbers or more.
     """
 
     options: tuple[Option, ...]
     when: Mapping[str, Scalar | tuple[Option, ...]] = field(default_factory=dict)
+    ordered: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class ChoicesSettings:
     """Named decisions with their options.
 
     Attributes:
-        decisions: By name: options, or `options` and `when` for a decision that is there only if
-            others were decided so.
+        decisions: By name: options, or `options` with `when` for a decision that is there only if
+            others were decided so, or with `ordered: false` for numbers that are no amounts.
 
     Raises:
         SpaceError: If there is none, or one that cannot be.
@@ -58,7 +62,10 @@ class ChoicesSettings:
 def _choice(path: str, given: tuple[Option, ...] | Decision) -> Choice:
     decision = given if isinstance(given, Decision) else Decision(given)
     when = (_condition(*item) for item in decision.when.items())
-    return Choice(path, tuple(map(_plain, decision.options)), tuple(when))
+    options, ordered = tuple(map(_plain, decision.options)), decision.ordered
+    if ordered is None:
+        ordered = len(options) >= LEAST_ORDERED and all(map(is_amount, options))
+    return Choice(path, options, tuple(when), ordered=ordered)
 
 
 def _in_order(choices: Sequence[Choice]) -> tuple[Choice, ...]:

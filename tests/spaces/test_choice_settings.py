@@ -51,8 +51,27 @@ def test_options_keep_their_types() -> None:
 
 
 @pytest.mark.parametrize(
+    ("decision", "ordered"),
+    [
+        ("[8, 16, 32]", True),
+        ("[0.1, 1, 1e-3]", True),
+        ("[8, 16]", False),
+        ("[8, 16, many]", False),
+        ("[8, 16, true]", False),
+        ("[8, 16, null]", False),
+        ("{options: [8, 16, 32]}", True),
+        ("{options: [8, 16, 32], ordered: false}", False),
+        ("{options: [8, 16], ordered: true}", True),
+    ],
+)
+def test_three_numbers_or_more_are_amounts(decision: str, ordered: bool) -> None:
+    assert space_of(f"decisions: {{a: {decision}}}").choices[0].ordered is ordered
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("decisions: {a: {options: [x, y], ordered: true}}", "not all numbers"),
         ("decisions: {}", "'decisions' is empty"),
         ("decisions: {a: []}", "no options"),
         ("decisions: {a: 3}", "give a list"),
