@@ -333,8 +333,13 @@ def test_where_nobody_may_enter_whole_paths_will_do(call: Call, tmp_path: Path) 
 
 
 def test_what_was_not_exported_says_so(call: Call, formulas: Path) -> None:
-    done = call("export", str(formulas), "--to", "out", "--json")
-    assert "no model of the front was exported yet" in refused(done, "ExportError", 6)
+    said = refused(call("export", str(formulas), "--to", "out", "--json"), "ExportError", 6)
+    assert "this run exports nothing: its evaluator makes no networks" in said
+    assert "finalists" not in said  # which would not help
+    study = formulas / "study.json"
+    study.write_text(study.read_text().replace('"exports": false', '"exports": true'))
+    said = refused(call("export", str(formulas), "--to", "out", "--json"), "ExportError", 6)
+    assert "no model of the front was exported yet" in said
 
 
 def test_values_for_programs_are_those_of_the_file_whatever_their_names(

@@ -176,6 +176,8 @@ def test_a_function_is_searched(tmp_path: Path, scheduler: dict[str, Any] | None
     front = study_from_config(tmp_path / "own.yaml", runs=tmp_path).run()
     assert sorted({model.values["accuracy"] for model in front.models}) == [8.0, 16.0]
     run = Run.read(tmp_path / "own")
+    with pytest.raises(ExportError, match=r"this run exports nothing: .* as `function`"):
+        run.front.export(tmp_path / "models")
     by_status = {trial.measurement.status for trial in run.history.trials}
     assert by_status == set(Status)
     failed = [
