@@ -404,6 +404,23 @@ def test_what_can_be_named_is_listed(call: Call, noun: str) -> None:
         assert all(name in done.out for name in names)
 
 
+LOUD = """from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+print("imported")
+class Loud(OnnxRuntimeCpu):
+    def calibrate(self):
+        print("calibrating")
+        return super().calibrate()
+"""
+
+
+def test_what_a_target_prints_is_no_part_of_the_answer(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(LOUD)
+    target = f"{tmp_path / 'loud.py'}:Loud"
+    done = call("doctor", "--target", target, "--json")
+    assert "target" in done.json
+    assert "imported" in done.err and "calibrating" in done.err
+
+
 def test_the_doctor_speaks_both_ways(call: Call) -> None:
     assert {"machine", "int8", "packages", "plugins"} <= set(call("doctor", "--json").json)
     assert "onnxruntime" in call("doctor").out
@@ -827,13 +844,18 @@ def test_exported_models_are_verified(models: Path, call: Call) -> None:
     assert all(check["passed"] for check in checks)
 
 
-def test_exported_models_are_timed(models: Path, call: Call) -> None:
+def test_exported_models_are_timed(models: Path, call: Call, tmp_path: Path) -> None:
     done = call("bench", str(models), "--json")
     timed = done.json["models"]
     assert [Path(each["path"]) for each in timed] == sorted(models.iterdir())
     assert all(each["latency_low_ms"] <= each["latency_ms"] for each in timed)
-    one = call("bench", str(next(models.iterdir()) / "model.onnx"))
+    model = next(models.iterdir()) / "model.onnx"
+    one = call("bench", str(model))
     assert (one.code, one.out.count(" ms (")) == (0, 1)
+    (tmp_path / "loud.py").write_text(LOUD)
+    loud = call("bench", str(model), "--target", f"{tmp_path / 'loud.py'}:Loud", "--json")
+    assert len(loud.json["models"]) == 1
+    assert "calibrating" in loud.err
     done = call("bench", str(models), "--dim", "height=32", "--json")
     assert "measured on the inputs that they carry" in refused(done, "ConfigError", 2)
 
