@@ -1,5 +1,6 @@
 """A space of choices as a configuration spells it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -56,7 +57,9 @@ class ChoicesSettings:
     @cached_property
     def space(self) -> ChoiceSpace:
         """The space."""
-        return ChoiceSpace(_in_order([_choice(*item) for item in self.decisions.items()]))
+        choices = _in_order([_choice(*item) for item in self.decisions.items()])
+        _require_options(choices)
+        return ChoiceSpace(choices)
 
 
 def _choice(path: str, given: tuple[Option, ...] | Decision) -> Choice:
@@ -90,6 +93,30 @@ def _in_order(choices: Sequence[Choice]) -> tuple[Choice, ...]:
         ordered.append(due[0])
         waiting.remove(due[0])
     return tuple(ordered)
+
+
+def _require_options(choices: Sequence[Choice]) -> None:
+    """Check that every condition is on options of the other decision, as they are written there.
+
+    Raises:
+        SpaceError: If one is not; 1 is not true, though Python takes them for equal.
+    """
+    options = {choice.path: choice.options for choice in choices}
+    for path, condition in ((c.path, each) for c in choices for each in c.when):
+        known, wanted = options[condition.path], condition.values
+        for value in wanted:
+            if any(same(option, value) for option in known):
+                continue
+            where = f"decision '{path}' waits for '{condition.path}' to be"
+            if any(same(option, wanted) for option in known):
+                spelled = json.dumps([wanted])
+                raise SpaceError(
+                    f"{where} one of {json.dumps(wanted)}, a list of values: for the option "
+                    f"{json.dumps(wanted)} itself write {spelled}"
+                )
+            raise SpaceError(
+                f"{where} {json.dumps(value)}, which is none of its options {json.dumps(known)}"
+            )
 
 
 def _condition(path: str, wanted: Scalar | tuple[Option, ...]) -> Condition:

@@ -39,6 +39,16 @@ def test_decisions_are_spelled_by_their_options() -> None:
     )
 
 
+def test_a_number_is_waited_for_in_any_spelling() -> None:
+    space = space_of("decisions: {a: [1.0, 2.5], b: {options: [3, 4], when: {a: 1}}}")
+    assert space.size == 3
+
+
+def test_a_list_is_waited_for_within_a_list() -> None:
+    space = space_of("decisions: {k: [[3, 3], [5, 3]], b: {options: [1, 2], when: {k: [[3, 3]]}}}")
+    assert space.size == 3
+
+
 def test_whoever_waits_may_be_listed_before() -> None:
     space = space_of("decisions: {b: {options: [3, 4], when: {c: 1}}, a: [1, 2], c: [1, 2]}")
     assert [choice.path for choice in space.choices] == ["a", "c", "b"]
@@ -82,6 +92,18 @@ def test_three_numbers_or_more_are_amounts(decision: str, ordered: bool) -> None
             "wait for each other: a, b",
         ),
         ("decisions: {a: [1], b: {options: [2], when: {a: 5}}}", "none of its options"),
+        (
+            "decisions: {a: [true, false], b: {options: [2], when: {a: 1}}}",
+            r"'b' waits for 'a' to be 1, which is none of its options \[true, false\]",
+        ),
+        (
+            "decisions: {a: [0, 1], b: {options: [2], when: {a: [0, true]}}}",
+            r"'a' to be true, which is none of its options \[0, 1\]",
+        ),
+        (
+            "decisions: {k: [[3, 3], [5, 3]], b: {options: [2], when: {k: [3, 3]}}}",
+            r"'k' to be one of \[3, 3\], a list of values: .* write \[\[3, 3\]\]",
+        ),
         ("decisions: {a: {option: [1]}}", "did you mean 'options'"),
     ],
 )
