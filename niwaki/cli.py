@@ -543,8 +543,9 @@ def bench(
     from niwaki.targets.bench import sizes_by_name
 
     dims = sizes_by_name(dim or ())
-    on = bench_target(target, threads)
-    found = time_models(path, on.calibrated(on.calibrate()), dims=dims)
+    with _among_users_code():
+        on = bench_target(target, threads)
+        found = time_models(path, on.calibrated(on.calibrate()), dims=dims)
     if as_json:
         _print_json({"models": [{"path": str(p), **x.to_json()} for p, x in found.items()]})
         return
@@ -591,7 +592,8 @@ def doctor(
     from niwaki.config.doctor import diagnose
     from niwaki.config.targets import diagnose_target, named_target
 
-    findings = diagnose_target(named_target(target)) if target else diagnose()
+    with _among_users_code():
+        findings = diagnose_target(named_target(target)) if target else diagnose()
     if as_json:
         _print_json(findings)
         return

@@ -333,8 +333,13 @@ def test_where_nobody_may_enter_whole_paths_will_do(call: Call, tmp_path: Path) 
 
 
 def test_what_was_not_exported_says_so(call: Call, formulas: Path) -> None:
-    done = call("export", str(formulas), "--to", "out", "--json")
-    assert "no model of the front was exported yet" in refused(done, "ExportError", 6)
+    said = refused(call("export", str(formulas), "--to", "out", "--json"), "ExportError", 6)
+    assert "this run exports nothing: its evaluator makes no networks" in said
+    assert "finalists" not in said  # which would not help
+    study = formulas / "study.json"
+    study.write_text(study.read_text().replace('"exports": false', '"exports": true'))
+    said = refused(call("export", str(formulas), "--to", "out", "--json"), "ExportError", 6)
+    assert "no model of the front was exported yet" in said
 
 
 def test_values_for_programs_are_those_of_the_file_whatever_their_names(
@@ -397,6 +402,23 @@ def test_what_can_be_named_is_listed(call: Call, noun: str) -> None:
     assert done.code == 0
     for names in call("list", *arguments, "--json").json.values():
         assert all(name in done.out for name in names)
+
+
+LOUD = """from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+print("imported")
+class Loud(OnnxRuntimeCpu):
+    def calibrate(self):
+        print("calibrating")
+        return super().calibrate()
+"""
+
+
+def test_what_a_target_prints_is_no_part_of_the_answer(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(LOUD)
+    target = f"{tmp_path / 'loud.py'}:Loud"
+    done = call("doctor", "--target", target, "--json")
+    assert "target" in done.json
+    assert "imported" in done.err and "calibrating" in done.err
 
 
 def test_the_doctor_speaks_both_ways(call: Call) -> None:
@@ -822,13 +844,18 @@ def test_exported_models_are_verified(models: Path, call: Call) -> None:
     assert all(check["passed"] for check in checks)
 
 
-def test_exported_models_are_timed(models: Path, call: Call) -> None:
+def test_exported_models_are_timed(models: Path, call: Call, tmp_path: Path) -> None:
     done = call("bench", str(models), "--json")
     timed = done.json["models"]
     assert [Path(each["path"]) for each in timed] == sorted(models.iterdir())
     assert all(each["latency_low_ms"] <= each["latency_ms"] for each in timed)
-    one = call("bench", str(next(models.iterdir()) / "model.onnx"))
+    model = next(models.iterdir()) / "model.onnx"
+    one = call("bench", str(model))
     assert (one.code, one.out.count(" ms (")) == (0, 1)
+    (tmp_path / "loud.py").write_text(LOUD)
+    loud = call("bench", str(model), "--target", f"{tmp_path / 'loud.py'}:Loud", "--json")
+    assert len(loud.json["models"]) == 1
+    assert "calibrating" in loud.err
     done = call("bench", str(models), "--dim", "height=32", "--json")
     assert "measured on the inputs that they carry" in refused(done, "ConfigError", 2)
 

@@ -1,6 +1,7 @@
 """The model card: what a user must know to run a model, and what is known about it."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -178,12 +179,23 @@ class ModelCard:
             ExportError: If it holds a local path, or a number that is not finite.
             OSError: If the disk is full or the folder cannot be written.
         """
+        self._require_finite_metrics()
         try:
             text = json.dumps(self.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
         except ValueError as error:
             raise ExportError(f"the model card cannot be written as JSON: {error}") from error
         with replacing(path) as file:
             file.write(f"{text}\n".encode())
+
+    def _require_finite_metrics(self) -> None:
+        for split, values in self.metrics.items():
+            for name, value in values.items():
+                if not math.isfinite(value):
+                    raise ExportError(
+                        f"'{name}' is {value} on the split '{split}': a model card holds finite "
+                        "numbers alone. Let the metric give one of every split, also where a class "
+                        "is not there"
+                    )
 
     @classmethod
     def load(cls, path: Path) -> "ModelCard":

@@ -1,5 +1,6 @@
 """A space of choices as a configuration spells it."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,10 +11,11 @@ from niwaki.core.errors import SpaceError
 from niwaki.core.excerpt import listed
 from niwaki.core.registry import nearest
 from niwaki.spaces.base import Space, same
-from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
+from niwaki.spaces.choices import Choice, ChoiceSpace, Condition, is_amount
 
 Scalar: TypeAlias = bool | int | float | str | None
 Option: TypeAlias = Scalar | tuple[Scalar, ...]
+LEAST_ORDERED = 3  # options: of two, one column tells them apart already
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,13 @@ class Decision:
         options: What can be decided.
         when: What other decisions must be, one value or one of several, for this one to be there:
             `{optimizer: sgd}`.
+        ordered: Whether the options are numbers that mean amounts, which predictors are then told
+            by a feature that rises with them; null for whether they are three numbers or more.
     """
 
     options: tuple[Option, ...]
     when: Mapping[str, Scalar | tuple[Option, ...]] = field(default_factory=dict)
+    ordered: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -35,8 +40,8 @@ class ChoicesSettings:
     """Named decisions with their options.
 
     Attributes:
-        decisions: By name: options, or `options` and `when` for a decision that is there only if
-            others were decided so.
+        decisions: By name: options, or `options` with `when` for a decision that is there only if
+            others were decided so, or with `ordered: false` for numbers that are no amounts.
 
     Raises:
         SpaceError: If there is none, or one that cannot be.
@@ -52,13 +57,18 @@ class ChoicesSettings:
     @cached_property
     def space(self) -> ChoiceSpace:
         """The space."""
-        return ChoiceSpace(_in_order([_choice(*item) for item in self.decisions.items()]))
+        choices = _in_order([_choice(*item) for item in self.decisions.items()])
+        _require_options(choices)
+        return ChoiceSpace(choices)
 
 
 def _choice(path: str, given: tuple[Option, ...] | Decision) -> Choice:
     decision = given if isinstance(given, Decision) else Decision(given)
     when = (_condition(*item) for item in decision.when.items())
-    return Choice(path, tuple(map(_plain, decision.options)), tuple(when))
+    options, ordered = tuple(map(_plain, decision.options)), decision.ordered
+    if ordered is None:
+        ordered = len(options) >= LEAST_ORDERED and all(map(is_amount, options))
+    return Choice(path, options, tuple(when), ordered=ordered)
 
 
 def _in_order(choices: Sequence[Choice]) -> tuple[Choice, ...]:
@@ -83,6 +93,30 @@ def _in_order(choices: Sequence[Choice]) -> tuple[Choice, ...]:
         ordered.append(due[0])
         waiting.remove(due[0])
     return tuple(ordered)
+
+
+def _require_options(choices: Sequence[Choice]) -> None:
+    """Check that every condition is on options of the other decision, as they are written there.
+
+    Raises:
+        SpaceError: If one is not; 1 is not true, though Python takes them for equal.
+    """
+    options = {choice.path: choice.options for choice in choices}
+    for path, condition in ((c.path, each) for c in choices for each in c.when):
+        known, wanted = options[condition.path], condition.values
+        for value in wanted:
+            if any(same(option, value) for option in known):
+                continue
+            where = f"decision '{path}' waits for '{condition.path}' to be"
+            if any(same(option, wanted) for option in known):
+                spelled = json.dumps([wanted])
+                raise SpaceError(
+                    f"{where} one of {json.dumps(wanted)}, a list of values: for the option "
+                    f"{json.dumps(wanted)} itself write {spelled}"
+                )
+            raise SpaceError(
+                f"{where} {json.dumps(value)}, which is none of its options {json.dumps(known)}"
+            )
 
 
 def _condition(path: str, wanted: Scalar | tuple[Option, ...]) -> Condition:

@@ -31,12 +31,15 @@ class Choice:
         options: Distinct values; at least one.
         when: Conditions on earlier choices; all must hold for this one to be active.
         when_any: More of them, of which one must hold; none if nothing more is asked for.
+        ordered: Whether the options are numbers that mean amounts: they get a feature that rises
+            with them, beside those of their options.
     """
 
     path: str
     options: tuple[Value, ...]
     when: tuple[Condition, ...] = ()
     when_any: tuple[Condition, ...] = ()
+    ordered: bool = False
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
@@ -52,8 +55,8 @@ class ChoiceSpace(EnumerableSpace):
         choices: A choice's conditions name earlier choices only.
 
     Raises:
-        SpaceError: On a repeated path, a choice without options, or a condition that names a later
-            or unknown choice.
+        SpaceError: On a repeated path, a choice without options, an ordered one whose options are
+            no numbers, or a condition that names a later or unknown choice.
     """
 
     choices: tuple[Choice, ...]
@@ -86,12 +89,28 @@ class ChoiceSpace(EnumerableSpace):
         pairs = [(choice.path, option) for choice in self.choices for option in choice.options]
         return {pair: column for column, pair in enumerate(pairs)}
 
+    @cached_property
+    def _ranks(self) -> Mapping[tuple[str, Value], tuple[int, float]]:
+        """Column of the rank of each ordered (path, option), behind the others, and its share."""
+        ordered = [choice for choice in self.choices if choice.ordered]
+        return {
+            (choice.path, option): (column, rank / len(choice.options))
+            for column, choice in enumerate(ordered, len(self.columns))
+            for rank, option in enumerate(sorted(choice.options, key=_amount), 1)
+        }
+
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-        encoded = np.zeros((len(candidates), len(self.columns)))
+        n_ordered = sum(choice.ordered for choice in self.choices)
+        encoded = np.zeros((len(candidates), len(self.columns) + n_ordered))
         column_of = self.columns
         columns = [column_of[item] for candidate in candidates for item in candidate.items]
         rows = np.repeat(np.arange(len(candidates)), [len(each.items) for each in candidates])
         encoded[rows, columns] = 1.0
+        if n_ordered:
+            rank_of = self._ranks
+            for row, candidate in enumerate(candidates):
+                for column, share in (rank_of[i] for i in candidate.items if i in rank_of):
+                    encoded[row, column] = share
         return encoded
 
     @cached_property
@@ -217,6 +236,10 @@ def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
         raise SpaceError(f"{where} repeats an option: {list(choice.options)}")
     if not all(_finite(option) for option in choice.options):
         raise SpaceError(f"{where} has an option that is not finite: {list(choice.options)}")
+    if choice.ordered and not all(map(is_amount, choice.options)):
+        raise SpaceError(
+            f"{where} is 'ordered', but its options are not all numbers: {list(choice.options)}"
+        )
     for condition in choice.conditions:
         if condition.path not in earlier:
             raise SpaceError(
@@ -230,6 +253,16 @@ def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
                     f"{where} waits for '{condition.path}' to be {value!r}, which is none of "
                     f"its options {list(options)}"
                 )
+
+
+def is_amount(option: Value) -> bool:
+    """Whether an option is a number, which may mean an amount."""
+    return isinstance(option, int | float) and not isinstance(option, bool)
+
+
+def _amount(option: Value) -> float:
+    assert isinstance(option, int | float)
+    return option
 
 
 def _finite(option: Value) -> bool:

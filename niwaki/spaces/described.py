@@ -41,6 +41,8 @@ def _choice_to_json(choice: Choice) -> dict[str, JSON]:
     found["when"] = _conditions_to_json(choice.when)
     if choice.when_any:
         found["when_any"] = _conditions_to_json(choice.when_any)
+    if choice.ordered:
+        found["ordered"] = True
     return found
 
 
@@ -51,7 +53,8 @@ def _conditions_to_json(conditions: Sequence[Condition]) -> list[JSON]:
 def _choice_from_json(data: Mapping[str, object]) -> Choice:
     path, options = str(data["path"]), data["options"]
     when, when_any = (_conditions_from_json(each) for each in (data["when"], data.get("when_any")))
-    return Choice(path, _values(options, path), when, when_any)
+    ordered = data.get("ordered", False) is True
+    return Choice(path, _values(options, path), when, when_any, ordered)
 
 
 def _conditions_from_json(data: object) -> tuple[Condition, ...]:

@@ -32,6 +32,7 @@ class StudyDescription:
         n_evaluations: Budget; 0 if there is no limit.
         seconds: Budget of wall time; 0 if there is no limit.
         seed: Seed of the whole study.
+        exports: Whether its candidates are networks that can be exported, as far as the run says.
     """
 
     name: str
@@ -45,6 +46,7 @@ class StudyDescription:
     scheduler: str = ""
     named_goals: tuple[Goal, ...] = ()
     only: Goal | None = None
+    exports: bool = True
 
     @property
     def goals(self) -> tuple[Goal, ...]:
@@ -103,6 +105,7 @@ class StudyDescription:
             "scheduler": self.scheduler,
             "budget": {"evaluations": self.n_evaluations, "seconds": self.seconds},
             "seed": self.seed,
+            "exports": self.exports,
             "goals": [goal.to_json() for goal in self.named_goals],
         }
         write_text_atomically(folder / FILE_NAME, json.dumps(data, indent=2) + "\n")
@@ -147,6 +150,7 @@ class StudyDescription:
                 seconds=float(data["budget"]["seconds"]),
                 seed=int(data["seed"]),
                 scheduler=str(data.get("scheduler", "")),
+                exports=data.get("exports", True) is not False,
                 named_goals=tuple(map(Goal.from_json, data.get("goals", ()))),
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:

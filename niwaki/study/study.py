@@ -228,6 +228,7 @@ class Study:
             seconds=settings.budget.seconds if math.isfinite(settings.budget.seconds) else 0.0,
             seed=settings.seed,
             named_goals=goals if settings.goals else (),
+            exports=self._evaluator.exports,
         )
 
     def _own_values(self, task: str) -> tuple[str, ...]:

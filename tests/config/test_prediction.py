@@ -1,5 +1,6 @@
 """A run that was started from a file can be asked by its folder alone."""
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,46 @@ def test_a_predictor_of_ones_own_answers(squares: Path, predictor: Predictor | s
     assert (
         load_predictor(squares).predict(candidates).mean[0, 0] != mean[0]
     )  # nothing of it is kept
+
+
+class Empty(Means):
+    """Has a length, of 0: not true, and there all the same."""
+
+    def __len__(self) -> int:
+        return 0
+
+
+def test_what_a_predictor_learned_is_not_kept_whatever_its_truth_value(tmp_path: Path) -> None:
+    evaluator = {
+        "kind": "table",
+        "file": str(tmp_path / "table.csv"),
+        "decisions": ["a"],
+        "values": {"gain": {"direction": "maximize"}},
+    }
+    rows = "".join(f"{a},{a * a}\n" for a in range(30))
+    (tmp_path / "table.csv").write_text("a,gain\n" + rows)
+    build_study(parse_config({**TABLE, "evaluator": evaluator}), tmp_path / "run").run()
+    load_predictor(tmp_path / "run", predictor=Empty())
+    assert not list((tmp_path / "run" / "predictor").glob("*"))
+
+
+def test_one_predictor_answers_for_several_runs(squares: Path) -> None:
+    predictor = Means()
+    gain = load_predictor(squares, predictor=predictor, names=["gain"])
+    candidates = [gain.space.canonical({"a": 1, "b": 2})]
+    before = gain.predict(candidates).mean.tolist()
+    load_predictor(squares, predictor=predictor, names=["size", "gain"])
+    assert gain.predict(candidates).mean.tolist() == before
+
+
+def test_a_predictor_that_cannot_be_copied_is_told(squares: Path) -> None:
+    class Locked(Means):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lock = threading.Lock()
+
+    with pytest.raises(ConfigError, match=r"'.*Locked' cannot be copied.*: open files, locks"):
+        load_predictor(squares, predictor=Locked())
 
 
 def test_a_predictor_is_chosen_by_its_name(squares: Path) -> None:

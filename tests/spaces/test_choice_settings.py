@@ -39,6 +39,16 @@ def test_decisions_are_spelled_by_their_options() -> None:
     )
 
 
+def test_a_number_is_waited_for_in_any_spelling() -> None:
+    space = space_of("decisions: {a: [1.0, 2.5], b: {options: [3, 4], when: {a: 1}}}")
+    assert space.size == 3
+
+
+def test_a_list_is_waited_for_within_a_list() -> None:
+    space = space_of("decisions: {k: [[3, 3], [5, 3]], b: {options: [1, 2], when: {k: [[3, 3]]}}}")
+    assert space.size == 3
+
+
 def test_whoever_waits_may_be_listed_before() -> None:
     space = space_of("decisions: {b: {options: [3, 4], when: {c: 1}}, a: [1, 2], c: [1, 2]}")
     assert [choice.path for choice in space.choices] == ["a", "c", "b"]
@@ -51,8 +61,27 @@ def test_options_keep_their_types() -> None:
 
 
 @pytest.mark.parametrize(
+    ("decision", "ordered"),
+    [
+        ("[8, 16, 32]", True),
+        ("[0.1, 1, 1e-3]", True),
+        ("[8, 16]", False),
+        ("[8, 16, many]", False),
+        ("[8, 16, true]", False),
+        ("[8, 16, null]", False),
+        ("{options: [8, 16, 32]}", True),
+        ("{options: [8, 16, 32], ordered: false}", False),
+        ("{options: [8, 16], ordered: true}", True),
+    ],
+)
+def test_three_numbers_or_more_are_amounts(decision: str, ordered: bool) -> None:
+    assert space_of(f"decisions: {{a: {decision}}}").choices[0].ordered is ordered
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("decisions: {a: {options: [x, y], ordered: true}}", "not all numbers"),
         ("decisions: {}", "'decisions' is empty"),
         ("decisions: {a: []}", "no options"),
         ("decisions: {a: 3}", "give a list"),
@@ -63,6 +92,18 @@ def test_options_keep_their_types() -> None:
             "wait for each other: a, b",
         ),
         ("decisions: {a: [1], b: {options: [2], when: {a: 5}}}", "none of its options"),
+        (
+            "decisions: {a: [true, false], b: {options: [2], when: {a: 1}}}",
+            r"'b' waits for 'a' to be 1, which is none of its options \[true, false\]",
+        ),
+        (
+            "decisions: {a: [0, 1], b: {options: [2], when: {a: [0, true]}}}",
+            r"'a' to be true, which is none of its options \[0, 1\]",
+        ),
+        (
+            "decisions: {k: [[3, 3], [5, 3]], b: {options: [2], when: {k: [3, 3]}}}",
+            r"'k' to be one of \[3, 3\], a list of values: .* write \[\[3, 3\]\]",
+        ),
         ("decisions: {a: {option: [1]}}", "did you mean 'options'"),
     ],
 )

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -126,6 +127,26 @@ def test_the_encoding_is_one_hot() -> None:
     expected[0, 0] = expected[1, 1] = expected[1, 4] = 1.0
     np.testing.assert_array_equal(rows, expected)
     assert TREE.encode([]).shape == (0, 9)
+
+
+def test_amounts_rise_in_one_column_more_for_each_ordered_choice() -> None:
+    waits = (Condition("depth", (2,)),)
+    width = Choice("width", (32, 8, 16.5, 9), waits, ordered=True)
+    space = ChoiceSpace((Choice("depth", (1, 2, 3), ordered=True), width))
+    plain = ChoiceSpace(tuple(replace(choice, ordered=False) for choice in space.choices))
+    some: list[dict[str, Value]] = [{"depth": 2, "width": w} for w in (8, 9, 16.5, 32)]
+    candidates = [*map(Candidate.of, some), Candidate.of({"depth": 3})]
+    rows = space.encode(candidates)
+    np.testing.assert_array_equal(rows[:, :-2], plain.encode(candidates))
+    assert rows[:, -2].tolist() == [2 / 3] * 4 + [1.0]
+    assert rows[:, -1].tolist() == [0.25, 0.5, 0.75, 1.0, 0.0]
+    assert space.encode([]).shape == (0, 9)
+
+
+@pytest.mark.parametrize("options", [(1, 2, "3"), (2, True, 3), (1, None), ((1, 2), (1, 3))])
+def test_only_numbers_are_ordered(options: tuple[Value, ...]) -> None:
+    with pytest.raises(SpaceError, match="'x' is 'ordered', but its options are not all numbers"):
+        ChoiceSpace((Choice("x", options, ordered=True),))
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,11 @@ def test_options_that_are_tuples_come_back() -> None:
     assert space_from_json(json.loads(json.dumps(space_to_json(space)))) == space
 
 
+def test_amounts_come_back() -> None:
+    space = ChoiceSpace((Choice("x", (1, 2, 4), ordered=True), Choice("y", (1, 2, 4))))
+    assert space_from_json(json.loads(json.dumps(space_to_json(space)))) == space
+
+
 def test_other_spaces_are_not_described() -> None:
     assert space_to_json(object()) is None
 

@@ -1,6 +1,7 @@
 """Evaluation by a function of the user's, which trains and measures in its own way."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -8,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 from niwaki.core.calls import misfit
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError, ExportError, StudyError
-from niwaki.core.fidelity import Fidelities
+from niwaki.core.fidelity import FULL, Fidelities
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
 from niwaki.core.registry import import_object
@@ -22,6 +23,7 @@ from niwaki.spaces.choice_settings import filled
 
 ASKED_BY_NAME = ("fidelity", "seed")
 Values = Mapping[str, float]
+ROUNDING, NOTHING = 1e-6, 1e-12  # relative, as one number may be of single precision; of zero
 
 
 @runtime_checkable
@@ -43,11 +45,12 @@ class FunctionEvaluator(Evaluator):
         function: Called with the decisions by name, a dict of its own, and with `fidelity` and
             `seed` if it has such parameters; returns values by name. What it returns beside the
             declared values is kept in the measurement's details. A declared value that is left out
-            has failed for whoever wants it.
+            has failed for whoever wants it; one outside its limits fails the evaluation.
         space: Where candidates come from.
         values: What the function returns.
         cheap: Called with the decisions alone, returns some of the values at no cost; None if there
-            are no such values.
+            are no such values. The function may return them, too: other numbers at full effort
+            fail the evaluation.
         fidelities: What `fidelity` can be.
         baseline: What relative constraints refer to; the first option of each decision if None.
         initial: Candidates that a search tries before it chooses.
@@ -116,7 +119,10 @@ class FunctionEvaluator(Evaluator):
         named = {name: known[name] for name in self._taken}
         with seeded(seed):
             returned = self._function(dict(candidate.decisions), **named)
-        given = {**self.cheap(candidate), **_returned(self._function, returned)}
+        given = self._agreed(candidate, _returned(self._function, returned), fidelity)
+        for objective in self._values:
+            if (number := _number(given.get(objective.name))) is not None:
+                _require_within(objective, number)
         names = [objective.name for objective in self._values]
         missing = ", ".join(f"'{name}'" for name in names if name not in given)
         beside = {name: value for name, value in given.items() if name not in names}
@@ -131,6 +137,25 @@ class FunctionEvaluator(Evaluator):
             seed=seed,
             details={"returned": beside} if beside else {},
         )
+
+    def _agreed(self, candidate: Candidate, returned: Values, fidelity: float) -> Values:
+        """Return the cheap values and what the function returned.
+
+        Raises:
+            StudyError: If they tell two numbers of one value, at full effort.
+        """
+        cheap = self.cheap(candidate)
+        for name in cheap if fidelity >= FULL else ():
+            count, value = _number(cheap[name]), _number(returned.get(name))
+            if count is None or value is None:
+                continue
+            if not math.isclose(count, value, rel_tol=ROUNDING, abs_tol=NOTHING):
+                raise StudyError(
+                    f"'{name}' is {value} by the function '{_name(self._function)}', and {count} "
+                    f"by '{_name(self._cheap)}': let both give the same, or leave '{name}' out of "
+                    "one of them"
+                )
+        return {**cheap, **returned}
 
     def export(
         self,
@@ -194,6 +219,25 @@ def _returned(function: object, returned: object) -> Mapping[str, Any]:
             "name, such as {'accuracy': 0.9}"
         )
     return {str(name): value for name, value in returned.items()}
+
+
+def _require_within(objective: Objective, number: float) -> None:
+    if objective.least <= number <= objective.most or not math.isfinite(number):
+        return  # what is not finite fails whatever the limits are
+    limits = {"least": objective.least, "most": objective.most}
+    known = [f"`{name}: {limit:g}`" for name, limit in limits.items() if math.isfinite(limit)]
+    raise StudyError(
+        f"'{objective.name}' is {number}, but 'values' says {' and '.join(known)}: is one a share "
+        "and the other in percent? Return the value in the unit of its limits, or correct these"
+    )
+
+
+def _number(value: object) -> float | None:
+    """Return a value as a plain number; None if it is none, which the executor tells."""
+    try:
+        return None if isinstance(value, str | bytes | bytearray) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return None
 
 
 def _name(function: object) -> str:

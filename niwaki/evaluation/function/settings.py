@@ -18,7 +18,8 @@ class NamedValue:
     Attributes:
         direction: Which way is better.
         unit: For people.
-        least: No value can be below, and no prediction will be; none if that is not known.
+        least: No value can be below, and no prediction will be: an evaluation that returns one has
+            failed; none if that is not known.
         most: The same, above.
 
     Raises:
@@ -49,7 +50,8 @@ class FunctionSettings:
             returns values by name, and raises what goes wrong.
         values: What it returns.
         cheap: The same for a function that returns some of the values at no cost; it is called with
-            the decisions alone. Empty for none.
+            the decisions alone. Where both give one, the numbers must agree at full effort. Empty
+            for none.
         fidelities: Shares of the full effort that the function can be asked for by `fidelity`, such
             as [0.1, 0.3]; the whole can always be.
         baseline: What relative constraints refer to, and is measured first; of decisions that are

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from pathlib import Path
 
+from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
 from niwaki.core.randomness import stream
+from niwaki.spaces.base import Space
 from niwaki.spaces.einspace.attributes import shape_of
 from niwaki.spaces.einspace.own import GrammarSettings
 from niwaki.spaces.grammar.costs import Budget
-from niwaki.spaces.grammar.findings import Finding, error
+from niwaki.spaces.grammar.findings import Finding, error, warning
 from niwaki.spaces.grammar.grammar import Grammar
 from niwaki.spaces.grammar.reader import load_grammar
 from niwaki.spaces.grammar.report import GrammarReport, check_report
@@ -23,7 +25,8 @@ def full_report(path: Path | str) -> GrammarReport:
     """Explain what is wrong with a grammar file, and with the modules that it makes.
 
     A grammar without errors whose operations all have modules, some of the user's own, is sampled;
-    random networks within `SMALL` are built for the grammar's own input.
+    random networks within `SMALL` are built for the grammar's own input. Where none can be, a
+    warning says why: nobody looked at the modules.
     """
     report = check_report(path)
     if report.exit_code:
@@ -41,9 +44,11 @@ def _misbuilt(path: Path) -> list[Finding]:
     try:
         shape = shape_of(grammar.input)
         family = GrammarSettings(str(path), budget=SMALL).family(shape, [_ANSWER])
-        drawn = [family.space.sample(stream(number, "trial build")) for number in range(N_BUILT)]
-    except SpaceError:
-        return []  # decisions alone, which no network can be built for
+    except SpaceError as fault:
+        return [_unchecked(fault)]
+    drawn, undrawn = _drawn(family.space)
+    if not drawn:
+        return list(map(_unchecked, undrawn[:1]))
     faults: dict[str, Finding] = {}
     for candidate in drawn:
         try:
@@ -52,6 +57,22 @@ def _misbuilt(path: Path) -> list[Finding]:
             maker = next((maker for maker in lines if f"'{maker}'" in str(fault)), "")
             faults.setdefault(maker, error(lines.get(maker, 0), "module", str(fault)))
     return list(faults.values())
+
+
+def _drawn(space: Space) -> tuple[list[Candidate], list[SpaceError]]:
+    """Return random candidates, and why there are fewer than `N_BUILT`."""
+    drawn, undrawn = list[Candidate](), list[SpaceError]()
+    for number in range(N_BUILT):
+        try:
+            drawn.append(space.sample(stream(number, "trial build")))
+        except SpaceError as fault:
+            undrawn.append(fault)
+    return drawn, undrawn
+
+
+def _unchecked(fault: SpaceError) -> Finding:
+    message = f"modules were not checked, as no network could be built for trial: {fault}"
+    return warning(0, "unchecked", message)
 
 
 def _makers(grammar: Grammar) -> dict[str, int]:

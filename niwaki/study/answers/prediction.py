@@ -1,6 +1,8 @@
 """Asking a run: what its measurements say about candidates that were never measured."""
 
+import copy
 import hashlib
+import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -186,11 +188,12 @@ def run_predictor(
         names: Values to predict; the objectives and what constraints are on, if empty.
         cheap: What costs nothing to know about a candidate, as `Evaluator.cheap` says: such values
             are computed, however few evaluations there are, and the others learned from them, too.
-        predictor: What learns in the place of the standard one, built unfitted; what it learned is
-            not kept. Its intervals are calibrated as those of the standard one are.
+        predictor: What learns in the place of the standard one, built unfitted: a copy of it is
+            fitted, so that one can be given for several runs, and what that learned is not kept.
+            Its intervals are calibrated as those of the standard one are.
 
     Raises:
-        ConfigError: If a name is of no value of the run.
+        ConfigError: If a name is of no value of the run, or `predictor` cannot be copied.
         DataError: If `predictor` gives what is no prediction.
         StudyError: If too few evaluations are complete, or have one of the values.
     """
@@ -221,14 +224,23 @@ def run_predictor(
         X = features.encode([trial.candidate for trial in trials], counts)
         path = run.folder.path / FOLDER / f"{fingerprint(learned)}.npz"
         digest = _digest(trials, X, y, limits)
-        own = None if predictor else path
+        own = path if predictor is None else None
         known |= zip(learned, _fitted(own, learner, digest, (X, y), seed=seed), strict=True)
     ordered = {name: known[name] for name in wanted}
     return RunPredictor(features, values, ordered, len(trials), learner, computed)
 
 
 def _calibrated(predictor: Predictor, seed: int) -> Predictor:
-    vetted = Vetted(predictor, type(predictor).__qualname__)
+    name = type(predictor).__qualname__
+    try:
+        own = copy.deepcopy(predictor)
+    except (TypeError, RuntimeError, pickle.PickleError, copy.Error) as error:
+        raise ConfigError(
+            f"the predictor '{name}' cannot be copied, and a copy is what is fitted ({error}): "
+            "open files, locks and the like in `fit`, or give the name of its class, such as "
+            f"'my_file.py:{name}'"
+        ) from error
+    vetted = Vetted(own, name)
     return Calibrated(vetted, CalibratedSettings(seed=seed, narrowing=NARROWING))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from niwaki.core.candidate import Value
 from niwaki.core.jsonable import JSON
-from niwaki.core.measurement import Trial
+from niwaki.core.measurement import Trial, whole
 from niwaki.core.numerals import numeral
 from niwaki.core.wording import for_spreadsheet, for_terminal
 from niwaki.study.answers.tables import columns
@@ -21,10 +21,13 @@ LONGEST_REASON = 60  # characters in the table for people
 def trials_text(run: Run) -> str:
     """Return a line per trial, in the order in which they were told: objectives, or why not."""
     objectives = run.description.objectives
-    names = [for_terminal(objective.name) for objective in objectives]
+    wanted = [objective.name for objective in objectives]
+    names = [for_terminal(name) for name in wanted]
     rows = [["model", "trial", "status", "effort", *names, "seconds", ""]]
     for trial, _ in _told(run):
         measured = trial.measurement
+        # Complete for what is shown, it may still say what another goal lacks.
+        reason = "" if whole(measured, wanted).complete else measured.reason
         rows.append(
             [
                 measured.key[:8],
@@ -36,7 +39,7 @@ def trials_text(run: Run) -> str:
                     for o in objectives
                 ),
                 numeral(measured.seconds),
-                _cut(for_terminal(" ".join(measured.reason.split()))),
+                _cut(for_terminal(" ".join(reason.split()))),
             ]
         )
     return columns(rows)

@@ -31,6 +31,14 @@ from niwaki.study.results.misses import LOOSEN
 KNEE = "knee"
 CHOSEN = "chosen"
 ALL = "all"
+NOT_YET = (
+    "no model of the front was exported yet, a search ends with that: start the same search again, "
+    "with `finalists` above 0; `niwaki status` tells of those that could not be"
+)
+NEVER = (
+    "this run exports nothing: its evaluator makes no networks, as `table`, or keeps them to "
+    "itself, as `function`. Build the network by its decisions, which `niwaki front --json` tells"
+)
 BEST = "best:"
 GOAL, KEY, NUMBER, ROLE = "goal", "key", "number", "role"  # columns of the CSV beside values
 
@@ -75,6 +83,7 @@ class Front:
         goal: That it is the front of; empty if it is that of a study.
         goals: Of a study with goals, each one's own front. Then `models` are those of all of them,
             with the values that the search measured, and `objectives` those of all goals.
+        exports: Whether the candidates are networks that can be exported.
 
     Raises:
         ConfigError: If a weight is of no objective, is negative or not finite, or all are 0.
@@ -87,6 +96,7 @@ class Front:
     weights: Mapping[str, float] = field(default_factory=dict)
     goal: str = ""
     goals: Mapping[str, "Front"] = field(default_factory=dict)
+    exports: bool = True
 
     def __post_init__(self) -> None:
         known = [objective.name for objective in self.objectives]
@@ -198,7 +208,7 @@ class Front:
 
         Raises:
             ConfigError: If there is nothing that `which` names.
-            ExportError: If the search has not exported its finalists.
+            ExportError: If the search has not exported its finalists, or cannot.
             RunFolderError: If `to` cannot be written.
         """
         from niwaki.export.bundle import copy_bundle
@@ -212,12 +222,7 @@ class Front:
             return self._sources_of_goals(which)
         chosen = self.choose(which)
         if any(model.final is None for model in chosen):
-            raise ExportError(
-                "no model of the front was exported yet, a search ends with that: start the same "
-                "search again, with `finalists` above 0; `niwaki status` tells of those that could "
-                "not be. Runs whose evaluator makes no networks, such as those over a table, have "
-                "no models at all"
-            )
+            raise ExportError(NOT_YET if self.exports else NEVER)
         run = RunFolder(self.folder)
         return [run.artifact(model.key, goal=self.goal) for model in chosen]
 
@@ -432,6 +437,7 @@ def front_of_study(
                 exported=exported,
             ),
             goal=goal.name,
+            exports=description.exports,
         )
         for goal in description.goals
     }
@@ -442,7 +448,7 @@ def front_of_study(
     costs = minimised([model.values for model in models.values()], [first])[:, 0]
     rows = np.argsort(costs, kind="stable")
     joined = tuple([*models.values()][row] for row in rows)
-    return Front(description.objectives, joined, folder, goals=fronts)
+    return Front(description.objectives, joined, folder, goals=fronts, exports=description.exports)
 
 
 def _column(name: str, taken: Container[str]) -> str:

@@ -38,3 +38,12 @@ def misspelt(decisions: Mapping[str, Any]) -> dict[str, float]:
 
 def by_name(width: int, rate: float) -> dict[str, float]:
     return {"accuracy": width * rate}
+
+
+def in_percent(decisions: Mapping[str, Any]) -> dict[str, float]:
+    return {"accuracy": 93.5, "latency_ms": 1.0}
+
+
+def counts_too(decisions: Mapping[str, Any]) -> dict[str, object]:
+    params = np.float32(decisions["width"] ** 2) if decisions["width"] > 8 else 65
+    return {"accuracy": 0.5, "latency_ms": 1.0, "params": params}

@@ -105,6 +105,29 @@ def test_what_was_returned_beside_the_values_wanted_is_told() -> None:
     assert "no 'accuracy', 'params': it returned 'acuracy', 'latency_ms'" in found.reason
 
 
+@pytest.mark.parametrize(("least", "most"), [(0, 1), (94, 100)])
+def test_a_value_beyond_its_limits_fails_the_evaluation(least: int, most: int) -> None:
+    values = {"accuracy": {"direction": "maximize", "least": least, "most": most}}
+    evaluator = made(function=f"{HERE}:in_percent", fidelities=[], cheap="", values=values)
+    said = f"'accuracy' is 93.5, but .*`least: {least}` and `most: {most}`: .* in percent"
+    with pytest.raises(StudyError, match=said):
+        evaluate(evaluator)
+
+
+def test_a_value_at_its_limit_is_one() -> None:
+    values = {"accuracy": {"direction": "maximize", "most": 93.5}}
+    assert evaluate(
+        made(function=f"{HERE}:in_percent", fidelities=[], cheap="", values=values)
+    ).complete
+
+
+def test_two_numbers_of_one_value_fail_the_evaluation() -> None:
+    evaluator = made(function=f"{HERE}:counts_too", fidelities=[])
+    assert evaluate(evaluator, width=32).values["params"] == 1024
+    with pytest.raises(StudyError, match=r"'params' is 65\.0 by .*'counts_too', and 64\.0"):
+        evaluate(evaluator, width=8)
+
+
 def test_values_without_names_are_an_error() -> None:
     with pytest.raises(StudyError, match="returned a tuple: return values by name"):
         evaluate(made(function=f"{HERE}:pair", fidelities=[]))
@@ -153,6 +176,8 @@ def test_a_function_is_searched(tmp_path: Path, scheduler: dict[str, Any] | None
     front = study_from_config(tmp_path / "own.yaml", runs=tmp_path).run()
     assert sorted({model.values["accuracy"] for model in front.models}) == [8.0, 16.0]
     run = Run.read(tmp_path / "own")
+    with pytest.raises(ExportError, match=r"this run exports nothing: .* as `function`"):
+        run.front.export(tmp_path / "models")
     by_status = {trial.measurement.status for trial in run.history.trials}
     assert by_status == set(Status)
     failed = [

@@ -2,11 +2,15 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from niwaki.core.candidate import Candidate
+from niwaki.core.errors import SpaceError
 from niwaki.spaces.einspace.trial_builds import full_report
 from niwaki.spaces.grammar import check_report
 from niwaki.spaces.grammar.findings import Level
+from niwaki.spaces.grammar.space import GrammarSpace
 
 RULES = """from niwaki.spaces.grammar.grammar import Effect
 def conv(given, c):
@@ -71,6 +75,35 @@ def test_decisions_without_networks_are_none_the_worse(tmp_path: Path, start: st
     path = tmp_path / "bare.grammar"
     path.write_text(f"start Net\n{start}\nterminal pick(k=1|2), other\nNet -> net: pick other\n")
     assert full_report(path) == check_report(path)
+
+
+def test_modules_that_no_network_is_built_with_are_said_to_be_unchecked(tmp_path: Path) -> None:
+    path = written(tmp_path, "conv conv", "terminal skip [identity]")
+    rules = (tmp_path / "rules.py").read_text()
+    (tmp_path / "rules.py").write_text(rules.replace("c * channels + c", "10**8"))
+    [found] = set(full_report(path).findings) - set(check_report(path).findings)
+    assert (found.level, found.code) == (Level.WARNING, "unchecked")
+    assert "modules were not checked, as no network could be built for trial: no tree" in (
+        found.message
+    )
+    assert full_report(path).exit_code == 0
+
+
+def test_a_draw_that_fails_hides_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = f"terminal wrong [identity] builds {tmp_path / 'layers.py'}"
+    path, sample, n = written(tmp_path, "conv wrong", declared), GrammarSpace.sample, 0
+
+    def sometimes(space: GrammarSpace, rng: np.random.Generator) -> Candidate:
+        nonlocal n
+        n += 1
+        if n == 1:
+            raise SpaceError("nothing is known to fit")
+        return sample(space, rng)
+
+    monkeypatch.setattr(GrammarSpace, "sample", sometimes)
+    report = full_report(path)
+    assert "fails for" in report.text
+    assert report.exit_code == 3
 
 
 def test_a_grammar_with_errors_is_not_built(tmp_path: Path) -> None:

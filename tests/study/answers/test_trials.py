@@ -2,6 +2,7 @@
 
 import csv
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,9 +15,21 @@ from niwaki.study.answers.trials import trials_csv, trials_json, trials_text
 from niwaki.study.record.events import Asked, Baseline, Told
 from niwaki.study.record.history import History
 from niwaki.study.results.run import Run
+from niwaki.study.wishes import GoalSettings
 from tests.study.formulas import FormulaEvaluator, formula_study, goals_study
 
 AT = "2026-01-01T00:00:00+00:00"
+
+
+class Unpriced(FormulaEvaluator):
+    """Gives some candidates no price, and says why."""
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        found = super().evaluate(candidate, fidelity=fidelity, seed=seed)
+        if candidate.decisions["x1"] not in (0, 1, 2):
+            return found
+        values = {name: value for name, value in found.values.items() if name != "price"}
+        return replace(found, values=values, reason="no price today")
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +78,22 @@ def test_people_see_objectives_or_the_reason(run: Run) -> None:
 
 
 def test_a_goal_sees_what_lacks_its_values_as_failed(tmp_path: Path) -> None:
-    goals_study(tmp_path / "run", FormulaEvaluator(), n=10).run()
-    whole, light = Run.read(tmp_path / "run"), Run.read(tmp_path / "run", goal="light")
-    assert len(rows_of(trials_csv(whole))) == len(rows_of(trials_csv(light)))
+    goals = {"strong": GoalSettings(("gain", "price")), "light": GoalSettings(("weight", "gain"))}
+    goals_study(tmp_path / "run", Unpriced(), goals=goals, n=20).run()
+    run = Run.read(tmp_path / "run")
+    light, strong = (Run.read(tmp_path / "run", goal=goal) for goal in ("light", "strong"))
     assert trials_text(light).splitlines()[0].split()[4:6] == ["weight", "gain"]
+    rows = [rows_of(trials_csv(each))[1:] for each in (run, light, strong)]
+    unpriced = [not row["price"] for row in rows[0]]
+    assert any(unpriced) and not all(unpriced)
+    for row, lacks in zip(zip(*rows, strict=True), unpriced, strict=True):
+        expected = "failed" if lacks else "complete"
+        assert [each["status"] for each in row] == ["complete", "complete", expected]
+    shown = {row["key"][:8] for row, lacks in zip(rows[0], unpriced, strict=True) if lacks}
+    for each, said in ((run, True), (light, False), (strong, True)):
+        lines = [line for line in trials_text(each).splitlines() if line[:8] in shown]
+        assert len(lines) == len(shown)
+        assert all(("no price today" in line) is said for line in lines)
 
 
 def told(run: Run, decisions: dict[str, Value], values: dict[str, float], reason: str = "") -> Run:
