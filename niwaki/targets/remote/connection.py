@@ -18,7 +18,7 @@ from niwaki.core.errors import NiwakiError, TargetError, TargetLostError
 from niwaki.targets.capabilities import Capabilities
 from niwaki.targets.remote import boot
 from niwaki.targets.remote.server import BROKEN, DONE, MISSING, REFUSED, SAID
-from niwaki.targets.remote.session import ENDED, LOST, SILENT, Session
+from niwaki.targets.remote.session import ENDED, ENDING_SECONDS, LOST, SILENT, Session
 from niwaki.targets.remote.way import completed, remedy
 from niwaki.targets.remote.wire import Digest, Packed, digest_of
 
@@ -253,9 +253,18 @@ class Connection:
             session.end(at_once=at_once)
 
     def _close_in(self, process: int) -> None:
-        """Close at the end of a process, unless it is a copy of the one that this belongs to."""
-        if os.getpid() == process:
-            self.close()
+        """Close at the end of a process, unless it is a copy of the one that this belongs to.
+
+        A thread that is left behind may be waiting for an answer: it gets none.
+        """
+        if os.getpid() != process:
+            return
+        is_free = self._lock.acquire(timeout=ENDING_SECONDS)
+        try:
+            self._drop(at_once=not is_free)
+        finally:
+            if is_free:
+                self._lock.release()
 
 
 _connections: dict[tuple[int, str], Connection] = {}

@@ -6,6 +6,7 @@ import pickle
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -432,3 +433,20 @@ def test_a_copy_is_equal_and_a_connection_is_kept(board: RemoteOnnxRuntime) -> N
     process = process_of(board)
     assert copy.run(MODEL, image(16))["y"].shape == (1, 8, 1, 1)
     assert process_of(copy) == process
+
+
+def test_a_thread_that_waits_for_an_answer_keeps_no_process_from_its_end(
+    board: RemoteOnnxRuntime,
+) -> None:
+    _ = board.target_id
+    there = connection_to(board.connection)
+    process = process_of(board)
+    os.kill(process, signal.SIGSTOP)
+    waiting = threading.Thread(target=lambda: board.describe(), daemon=True)
+    waiting.start()
+    while not there._lock.locked():
+        time.sleep(0.01)
+    there._close_in(os.getpid())
+    assert not runs(process)
+    waiting.join(60.0)  # it asks again, of another process
+    assert not waiting.is_alive()
