@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.core.errors import ConfigError, ExportError, TargetError
-from niwaki.evaluation.compression.faithful import clearly_other
+from niwaki.evaluation.compression.faithful import clearly_other, of_each_index
 from niwaki.evaluation.compression.from_onnx.file import OnnxFile, as_fed, in_single_precision
 from niwaki.evaluation.compression.from_onnx.known import batch_remedy
 from niwaki.export.inference import infer
@@ -71,7 +71,7 @@ def _require_same(
             f"'{file.typed}' does not run on {len(inputs)} of the inputs as it was read: {error}. "
             f"{batch_remedy(file)}"
         ) from error
-    if other := clearly_other(wanted, found, module, answer):
+    if other := clearly_other(wanted, found, module, answer, of_each_index):
         raise ConfigError(
             f"as it was read, '{file.typed}' answers otherwise than ONNX Runtime does of the file: "
             f"its output '{other}' {_apart(wanted[other], found[other])}. {batch_remedy(file)}; or "

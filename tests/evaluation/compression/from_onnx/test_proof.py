@@ -29,6 +29,17 @@ def test_one_weight_that_is_another_is_told_by_how_much(file: OnnxFile) -> None:
         require_same_answers(module, file, inputs_for(file))
 
 
+def test_wrong_scores_are_not_hidden_beside_pixels(tmp_path: Path) -> None:
+    body = "a = MatMul(x, w) s = Sigmoid(a) b = Mul(x, side) y = Concat<axis=-1>(b, s)"
+    file = saved(graph_of(body, {"w": (6, 5), "side": np.float32(640)}), tmp_path)
+    module = read_module(file)
+    require_same_answers(module, file, inputs_for(file))
+    with torch.no_grad():
+        next(module.parameters())[2] += 0.1
+    with pytest.raises(ConfigError, match=r"its output 'y' is off by up to 0\.\d+, where the"):
+        require_same_answers(module, file, inputs_for(file))
+
+
 def test_data_of_another_shape_are_told(file: OnnxFile) -> None:
     with pytest.raises(DataError, match=r"takes items of shape \(1, 8, 8\), but .*\(1, 9, 8\)"):
         require_same_answers(read_module(file), file, np.zeros((2, 1, 9, 8), np.float32))
