@@ -157,21 +157,28 @@ class Call:
         """Call a method of a tensor."""
         return self.writer.graph.call_method(name, args, kwargs)
 
-    def layer(self, make: Callable[[], nn.Module], *inputs: fx.Node, weight: int = -1) -> fx.Node:
-        """Call a module; nodes that share their weights share the module.
+    def layer(
+        self,
+        make: Callable[[], nn.Module],
+        *inputs: fx.Node,
+        weight: int = -1,
+        also: object = None,
+    ) -> fx.Node:
+        """Call a module; nodes that share their weights, and all else that makes it, share it.
 
         Args:
             make: Makes it.
             inputs: Of the call.
             weight: Number of the input that the layer is named after; by default, the node names
                 it.
+            also: What `make` goes by that is in no input or attribute of the node, to compare.
         """
         named = self.node.input[weight] if weight >= 0 else ""
         kept = [name for name in self.node.input if name and name not in self.known.of_input]
         shared: object = None
         if named:
             said = [each.SerializeToString() for each in self.node.attribute]
-            shared = (self.node.op_type, *kept, *sorted(said))
+            shared = (self.node.op_type, *kept, *sorted(said), also)
         path = self.writer.module(make, self.node, named, shared)
         return self.writer.graph.call_module(path, inputs)
 

@@ -18,7 +18,13 @@ from niwaki.evaluation.compression.from_onnx.proof import require_same_answers
 from niwaki.evaluation.compression.from_onnx.reading import read_module
 from niwaki.testing.model_zoo import ZOO
 from tests.compress.pruning.equality import half_of_each, scrambled
-from tests.evaluation.compression.from_onnx.files import file_of, graph_of, inputs_for, saved
+from tests.evaluation.compression.from_onnx.files import (
+    Weights,
+    file_of,
+    graph_of,
+    inputs_for,
+    saved,
+)
 
 
 class Attention(nn.Module):
@@ -122,6 +128,58 @@ def test_nodes_that_share_a_weight_share_the_layer(tmp_path: Path) -> None:
     read = read_module(file)
     assert len([m for m in read.modules() if isinstance(m, nn.Conv2d)]) == 1
     require_same_answers(read, file, inputs_for(file))
+
+
+_NORM = (
+    "m{0} = ReduceMean<axes=[-1]>({1}) d{0} = Sub({1}, m{0}) q{0} = Mul(d{0}, d{0}) "
+    "v{0} = ReduceMean<axes=[-1]>(q{0}) e{0} = Add(v{0}, {2}) r{0} = Sqrt(e{0}) "
+    "n{0} = Div(d{0}, r{0}) s{0} = Mul(n{0}, scale) {4} = Add(s{0}, {3})"
+)
+_GROUPS = (
+    "f{0} = Reshape({1}, size{2}) i{0} = InstanceNormalization(f{0}, one{2}, zero{2}) "
+    "{3} = Reshape(i{0}, back) "
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "n_layers"),
+    [
+        ("a = MatMul(x, w) b = Add(a, c) d = MatMul(b, w) y = Add(d, c)", 1),
+        ("a = MatMul(x, w) b = Add(a, c) d = MatMul(b, w) y = Add(d, c2)", 2),
+        ("a = MatMul(x, w) b = Add(a, c) y = MatMul(b, w)", 2),
+        (f"{_NORM.format(1, 'x', 'few', 'c', 'h')} {_NORM.format(2, 'h', 'few', 'c', 'y')}", 1),
+        (f"{_NORM.format(1, 'x', 'few', 'c', 'h')} {_NORM.format(2, 'h', 'few', 'c2', 'y')}", 2),
+        (f"{_NORM.format(1, 'x', 'few', 'c', 'h')} {_NORM.format(2, 'h', 'more', 'c', 'y')}", 2),
+        (
+            f"{_GROUPS.format(1, 'x', 2, 'h')} k = Mul(h, each) {_GROUPS.format(2, 'k', 4, 'l')} "
+            "y = Mul(l, each)",
+            2,
+        ),
+    ],
+)
+def test_layers_of_one_weight_are_one_only_if_all_else_is_the_same(
+    body: str, n_layers: int, tmp_path: Path
+) -> None:
+    weights: Weights = {
+        **{"w": (6, 6), "c": (6,), "c2": (6,), "scale": (6,), "each": (4, 1, 1)},
+        **{"few": np.float32(1e-5), "more": np.float32(1.0), "back": np.array([0, 4, 6, 6])},
+        **{f"size{n}": np.array([0, n, -1]) for n in (2, 4)},
+        **{f"one{n}": np.ones(n, np.float32) for n in (2, 4)},
+        **{f"zero{n}": np.zeros(n, np.float32) for n in (2, 4)},
+    }
+    file = saved(graph_of(body, weights, opset=13), tmp_path)
+    read = read_module(file)
+    require_same_answers(read, file, inputs_for(file))
+    assert (
+        len([m for m in read.modules() if type(m).__module__.startswith("torch.nn.")]) == n_layers
+    )
+
+
+def test_convolutions_of_one_weight_and_other_pads_are_several(tmp_path: Path) -> None:
+    body = 'a = Conv<strides=[2,2], auto_pad="SAME_UPPER">(x, w) '
+    body += body.replace("a =", "b =").replace("(x,", "(a,").replace("b =", "y =")
+    file = saved(graph_of(body, {"w": (4, 4, 3, 3)}, item="4, 12, 5"), tmp_path)
+    require_same_answers(read_module(file), file, inputs_for(file))
 
 
 def test_a_mask_stays_as_it_is_and_a_table_is_trained(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def read_batch_norm(call: Call) -> fx.Node:
         layer.weight, layer.bias = call.parameter(1), call.parameter(2)
         return layer
 
-    return call.layer(make, call.data(), weight=1)
+    return call.layer(make, call.data(), weight=1, also=call.rank())
 
 
 @operator_named("LayerNormalization")
@@ -47,7 +47,7 @@ def read_layer_norm(call: Call) -> fx.Node:
             layer.bias = nn.Parameter(as_torch(call.constant(2).reshape(shape)))
         return layer
 
-    return call.layer(make, call.data(), weight=1)
+    return call.layer(make, call.data(), weight=1, also=tuple(shape))
 
 
 @operator_named("RMSNormalization")
@@ -60,7 +60,7 @@ def read_rms_norm(call: Call) -> fx.Node:
         layer.weight = nn.Parameter(as_torch(call.constant(1).reshape(shape)))
         return layer
 
-    return call.layer(make, call.data(), weight=1)
+    return call.layer(make, call.data(), weight=1, also=tuple(shape))
 
 
 @operator_named("InstanceNormalization")
@@ -74,7 +74,7 @@ def read_instance_norm(call: Call) -> fx.Node:
         layer.weight, layer.bias = call.parameter(1), call.parameter(2)
         return layer
 
-    return call.layer(make, call.data(), weight=1)
+    return call.layer(make, call.data(), weight=1, also=call.rank())
 
 
 @operator_named("GroupNormalization")
@@ -89,7 +89,7 @@ def read_group_norm(call: Call) -> fx.Node:
         layer.weight, layer.bias = (nn.Parameter(as_torch(each)) for each in whole)
         return layer
 
-    return call.layer(make, call.data(), weight=1)
+    return call.layer(make, call.data(), weight=1, also=n_channels)
 
 
 @operator_named("LRN")
