@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,36 @@ def test_layers_of_one_weight_are_one_only_if_all_else_is_the_same(
     assert (
         len([m for m in read.modules() if type(m).__module__.startswith("torch.nn.")]) == n_layers
     )
+
+
+@pytest.mark.parametrize(
+    ("norm", "opset"),
+    [
+        ("{1} = InstanceNormalization({0}, ones, zeros)", 20),
+        ("{1} = GroupNormalization<num_groups=2>({0}, ones, zeros)", 21),
+        ("{1} = LayerNormalization({0}, six, none)", 20),
+        (
+            "f{0} = Reshape({0}, s) i{0} = InstanceNormalization(f{0}, two, no) "
+            "b{0} = Reshape(i{0}, t) m{0} = Mul(b{0}, each) {1} = Add(m{0}, add)",
+            13,
+        ),
+    ],
+)
+def test_norms_that_share_ones_and_zeros_are_not_one(norm: str, opset: int, tmp_path: Path) -> None:
+    ones, zeros = (partial(fill, dtype=np.float32) for fill in (np.ones, np.zeros))
+    weights: Weights = {
+        **{"ones": ones(4), "six": ones(6), "two": ones(2), "each": ones((4, 1, 1)), "w": (6, 6)},
+        **{"zeros": zeros(4), "none": zeros(6), "no": zeros(2), "add": zeros((4, 1, 1))},
+        **{"s": np.array([0, 2, -1]), "t": np.array([0, 4, 6, 6])},
+    }
+    body = f"{norm.format('x', 'a')} p = MatMul(a, w) {norm.format('p', 'y')}"
+    file = saved(graph_of(body, weights, opset=opset), tmp_path)
+    read = read_module(file)
+    require_same_answers(read, file, inputs_for(file))
+    kinds = nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm
+    norms = [m for m in read.modules() if isinstance(m, kinds)]
+    assert len(norms) == 2
+    assert isinstance(norms[0], nn.LayerNorm) == bool(list(norms[0].parameters()))
 
 
 def test_convolutions_of_one_weight_and_other_pads_are_several(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.evaluation.compression.from_onnx.call import Call, as_torch
+from niwaki.evaluation.compression.from_onnx.operators.norms import is_plain
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,9 @@ def read_layer_norm(call: Call) -> None:
         if epsilon is not None and divided.input[0] in {node.output[0] for node in centred}:
             shape = [dim[0] for dim in call.shape()[axes[0] :]]
             affine = _affine(call, divided.output[0], shape)
-            _write(call, affine, partial(_layer_norm, shape, affine, epsilon), epsilon)
+            is_alone = affine.scale is not None and is_plain(affine.scale, affine.bias)
+            make = partial(_layer_norm, shape, affine, epsilon)
+            _write(call, affine, make, epsilon, mean if is_alone else "")
             return
 
 
@@ -61,11 +64,13 @@ def read_group_norm(call: Call) -> None:
     if back is None or back.op_type != "Reshape" or len(before) < 3 or len(apart) != 3:
         return
     inner = Call(norm, call.known, call.writer)
-    is_plain = (inner.constant(1) == 1).all() and (inner.constant(2) == 0).all()
-    if not is_plain or call.known.shape(back.output[0]) != before or apart[0] != before[0]:
+    has_weights = not is_plain(inner.constant(1), inner.constant(2))
+    if has_weights or call.known.shape(back.output[0]) != before or apart[0] != before[0]:
         return
     n_groups, n_channels = apart[1][0], before[1][0]
     affine = _affine(call, back.output[0], [n_channels, *[1] * (len(before) - 2)])
+    if affine.scale is not None and is_plain(affine.scale, affine.bias):
+        affine = _Affine(affine.last)
     epsilon = inner.attribute("epsilon", 1e-5)
     make = partial(_group_norm, n_groups, n_channels, affine, epsilon)
     _write(call, affine, make, n_groups, epsilon)
