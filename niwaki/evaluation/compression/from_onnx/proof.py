@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from niwaki.core.errors import ConfigError, ExportError, TargetError
+from niwaki.core.errors import ConfigError, DataError, ExportError, TargetError
 from niwaki.evaluation.compression.faithful import clearly_other, of_each_index
 from niwaki.evaluation.compression.from_onnx.file import OnnxFile, as_fed, in_single_precision
 from niwaki.evaluation.compression.from_onnx.known import batch_remedy
@@ -29,16 +29,32 @@ def require_same_answers(module: nn.Module, file: OnnxFile, inputs: NDArray[np.f
         inputs: (n, ...), real ones.
 
     Raises:
-        DataError: If the file takes items of another shape.
+        DataError: If the file takes items of another shape, or integers, which these are not.
         ConfigError: If an output is another: says by how much.
     """
     if inputs.shape[1:] != file.item_shape:
         raise file.other_items(inputs.shape[1:])
+    _require_integers(file, inputs)
     exact = in_single_precision(file.given)
     for given in (inputs, inputs[:1]):
         _require_same(module, file, given, _answers(file, exact, given))
     if file.is_half:
         _require_near(module, file, inputs, _answers(file, file.given, inputs))
+
+
+def _require_integers(file: OnnxFile, inputs: NDArray[np.float32]) -> None:
+    """Check that a file of integers is given such: what is cut proves nothing."""
+    kind = file.input_type
+    if kind.kind == "f":
+        return
+    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    outside = inputs[~((inputs == np.floor(inputs)) & (inputs >= low) & (inputs <= high))]
+    if outside.size:
+        raise DataError(
+            f"'{file.typed}' takes {kind} ({low} to {high}), but among the data is "
+            f"{outside[0]:.4g}: give what it was made for, such as bytes of images or numbers of "
+            "words, without a ToTensor or Normalize before; or export the model for float32"
+        )
 
 
 def _answers(file: OnnxFile, model: Any, inputs: NDArray[np.float32]) -> dict[str, NDArray[Any]]:

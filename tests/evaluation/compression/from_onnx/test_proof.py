@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from torch import nn
@@ -43,6 +44,25 @@ def test_wrong_scores_are_not_hidden_beside_pixels(tmp_path: Path) -> None:
 def test_data_of_another_shape_are_told(file: OnnxFile) -> None:
     with pytest.raises(DataError, match=r"takes items of shape \(1, 8, 8\), but .*\(1, 9, 8\)"):
         require_same_answers(read_module(file), file, np.zeros((2, 1, 9, 8), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "range_"),
+    [("uint8", 0.5, "0 to 255"), ("uint8", 256, "0 to 255"), ("bool", 2, "0 to 1")],
+)
+def test_what_is_no_integer_of_the_files_type_is_told(
+    kind: str, value: float, range_: str, tmp_path: Path
+) -> None:
+    model = graph_of("y = Cast<to=1>(x)")
+    np_type = np.dtype(kind)
+    element = onnx.helper.np_dtype_to_tensor_dtype(np_type)
+    model.graph.input[0].type.tensor_type.elem_type = element
+    file = saved(model, tmp_path)
+    module, inputs = read_module(file), np.ones((3, 4, 6, 6), np.float32)
+    require_same_answers(module, file, inputs)
+    inputs[1, 2] = value
+    with pytest.raises(DataError, match=rf"takes {kind} \({range_}\), but .* is {value:g}: give"):
+        require_same_answers(module, file, inputs)
 
 
 def test_what_half_precision_cannot_hold_is_told(tmp_path: Path) -> None:
