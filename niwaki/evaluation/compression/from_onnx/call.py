@@ -94,13 +94,23 @@ class Call:
         Raises:
             ConfigError: If it is not.
         """
+        self.require_given(index)
         name = self.node.input[index]
-        if name in self.known.of_input:
-            raise self.refusal(f"its input '{name}' is computed from the model's input")
         first, second = self.known.values(name)
         if first.shape != second.shape or not np.array_equal(first, second, equal_nan=True):
             raise self.refusal(f"its input '{name}' goes by the size of the batch")
         return first
+
+    def require_given(self, *indexes: int) -> None:
+        """Check that inputs are not computed from the input of the model, such as sizes.
+
+        Raises:
+            ConfigError: If one is.
+        """
+        for index in indexes:
+            if self.is_data(index):
+                name = self.node.input[index]
+                raise self.refusal(f"its input '{name}' is computed from the model's input")
 
     def optional(self, index: int) -> NDArray[Any] | None:
         """Return a constant input; None if there is none."""

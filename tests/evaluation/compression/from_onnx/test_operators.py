@@ -290,6 +290,39 @@ def test_what_torch_computes_otherwise_is_refused(
         read_module(file)
 
 
+@pytest.mark.parametrize(
+    ("body", "sizes"),
+    [
+        ("y = Reshape(x, l)", (-1, 4, 6)),
+        ("y = Expand(x, l)", (1, 4, 6)),
+        ("y = Slice(x, zeros, l, axes)", (9, 9)),
+        ('y = Resize<mode="nearest", axes=[2]>(x, , , l)', (12,)),
+        ("y, z = Split<axis=1>(x, l)", (2, 2)),
+    ],
+)
+def test_sizes_that_the_data_say_are_refused(
+    body: str, sizes: tuple[int, ...], tmp_path: Path
+) -> None:
+    said = 'a = Einsum<equation="nij->">(x) b = Cast<to=7>(a) c = Mul(b, zero) l = Add(c, sizes) '
+    weights: Weights = {"zero": np.int64(0), "zeros": ints(0, 0), "axes": ints(1, 2)}
+    graph = graph_of(said + body, {**weights, "sizes": ints(*sizes)}, item="4, 6")
+    with pytest.raises(ConfigError, match="its input 'l' is computed from the model's input"):
+        read_module(saved(graph, tmp_path))
+
+
+def test_sequences_as_long_as_the_data_say_are_refused(tmp_path: Path) -> None:
+    body = (
+        "p = ReduceMax<keepdims=0>(x, last) q = Greater(p, low) c = Cast<to=6>(q) "
+        "l = ReduceSum<keepdims=0>(c, one) a = Transpose<perm=[1,0,2]>(x) "
+        "b = RNN<hidden_size=3>(a, w, r, , l) y = Transpose<perm=[2,0,1,3]>(b)"
+    )
+    weights: Weights = {"w": (1, 3, 6), "r": (1, 3, 3), "low": np.float32(-1)}
+    axes: Weights = {"last": ints(2), "one": ints(1)}
+    file = saved(graph_of(body, {**weights, **axes}, item="5, 6"), tmp_path)
+    with pytest.raises(ConfigError, match="its input 'l' is computed from the model's input"):
+        read_module(file)
+
+
 def test_an_unknown_operator_is_named_with_its_node_and_what_to_do(tmp_path: Path) -> None:
     file = saved(graph_of("a = Hardmax(x) b = Hardmax(a) y = Det(b)"), tmp_path)
     words = (
