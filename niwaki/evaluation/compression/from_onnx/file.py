@@ -1,5 +1,6 @@
 """An ONNX file as it is given, and what of it can be read at all."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,6 +82,17 @@ class OnnxFile:
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs, in order."""
         return tuple(info.name for info in self.given.graph.output)
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """What outputs are called as tasks, in order: their names, as identifiers."""
+        found: list[str] = []
+        for name in self.outputs:
+            plain = re.sub(r"\W", "_", name)
+            plain = plain if plain.isidentifier() else f"output_{plain}"
+            copies = (f"{plain}_{number}" for number in range(2, len(self.outputs) + 1))
+            found.append(next(each for each in (plain, *copies) if each not in found))
+        return tuple(found)
 
     @property
     def input_type(self) -> "np.dtype[Any]":
@@ -169,6 +181,12 @@ class OnnxFile:
         if self._kinds & _OTHER_FLOATS:
             kind = "half" if self.is_half else "double"
             said.append(f"it is in {kind} precision, and computed in float32")
+        named = zip(self.outputs, self.tasks, strict=True)
+        renamed = [f"'{name}' is {task}" for name, task in named if name != task]
+        if len(self.outputs) > 1 and renamed:
+            said.append(
+                f"its outputs are called by names that tasks may have: {', '.join(renamed)}"
+            )
         return f"'{self.typed}': {'; '.join(said)}" if said else ""
 
     @cached_property

@@ -71,6 +71,14 @@ def _answers(file: OnnxFile, model: Any, inputs: NDArray[np.float32]) -> dict[st
     return {name: values[: len(inputs)] for name, values in found.items()}
 
 
+def _found(
+    module: nn.Module, file: OnnxFile, inputs: NDArray[np.float32]
+) -> dict[str, NDArray[Any]]:
+    """Return what a module answers, by the names of the file's outputs."""
+    answers = torch_outputs(module, [inputs], file.tasks)
+    return {name: answers[task] for name, task in zip(file.outputs, file.tasks, strict=True)}
+
+
 def _require_same(
     module: nn.Module,
     file: OnnxFile,
@@ -78,7 +86,7 @@ def _require_same(
     wanted: Mapping[str, NDArray[Any]],
 ) -> None:
     def answer(each: nn.Module) -> dict[str, NDArray[Any]]:
-        return torch_outputs(each, [inputs], file.outputs)
+        return _found(each, file, inputs)
 
     try:
         found = answer(module)
@@ -101,7 +109,7 @@ def _require_near(
     inputs: NDArray[np.float32],
     wanted: Mapping[str, NDArray[Any]],
 ) -> None:
-    found = torch_outputs(module, [inputs], file.outputs)
+    found = _found(module, file, inputs)
     for name, values in wanted.items():
         finite = np.abs(values[np.isfinite(values)].astype(np.float64))
         largest = float(finite.max(initial=0.0))

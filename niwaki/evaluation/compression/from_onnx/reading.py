@@ -25,8 +25,8 @@ _OPTIMISED = "ONNX Runtime has optimised this file: give the one that it was mad
 def read_module(file: OnnxFile) -> fx.GraphModule:
     """Return the module, in evaluation mode and float32.
 
-    It takes one tensor, (n, ...) of any n, and returns a tensor, or a mapping by the names of the
-    file's outputs if there are several.
+    It takes one tensor, (n, ...) of any n, and returns a tensor, or a mapping by the names of
+    tasks that the file's outputs have if there are several.
 
     Raises:
         ConfigError: If something in the file cannot be read: names each node, and what can be done.
@@ -71,4 +71,4 @@ def _outputs(file: OnnxFile, known: Known, writer: ModuleWriter) -> dict[str, fx
                 f"the output '{name}' of '{file.typed}' is the same whatever the input: export the "
                 "model without it"
             )
-    return {name: writer.values[name] for name in file.outputs}
+    return {task: writer.values[name] for task, name in zip(file.tasks, file.outputs, strict=True)}

@@ -233,6 +233,20 @@ def test_several_outputs_are_a_mapping_by_their_names(tmp_path: Path) -> None:
     assert {name: float(each.mean()) for name, each in found.items()} == {"far": -1, "near": 1}
 
 
+def test_outputs_whose_names_are_none_of_tasks_get_such(tmp_path: Path) -> None:
+    model = graph_of("a = Relu(x) b = Neg(x) c = Exp(x) d = Abs(x)", outputs=("a", "b", "c", "d"))
+    names = {"a": "26", "b": "Identity:0", "c": "Identity_0", "d": "fine"}
+    for node in model.graph.node:
+        node.output[0] = names[node.output[0]]
+    for info in model.graph.output:
+        info.name = names[info.name]
+    file = saved(model, tmp_path)
+    read = read_module(file)
+    require_same_answers(read, file, inputs_for(file))
+    assert list(read(torch.ones(2, 4, 6, 6))) == ["output_26", "Identity_0", "Identity_0_2", "fine"]
+    assert "'26' is output_26, 'Identity:0' is Identity_0, 'Id" in file.remark
+
+
 @pytest.mark.parametrize("kind", [np.float16, np.float64])
 def test_other_precisions_are_computed_in_float32(kind: type[Any], tmp_path: Path) -> None:
     model = graph_of("a = MatMul(x, w) y = Relu(a)", {"w": np.ones((6, 5), kind) / kind(3)})
