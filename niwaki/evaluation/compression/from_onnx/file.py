@@ -22,7 +22,8 @@ ENDING = ".onnx"
 
 _QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
 _PRODUCTS_OF_INTEGERS = frozenset({"ConvInteger", "MatMulInteger"})
-_OTHER_FLOATS = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
+_OTHER_FLOATS = frozenset({TensorProto.FLOAT16, TensorProto.DOUBLE})
+_LARGEST = 2**31  # bytes: what a protocol buffer, in which models are passed on, can hold
 _FIX = "python -m onnxruntime.tools.make_dynamic_shape_fixed"
 
 
@@ -58,7 +59,7 @@ class OnnxFile:
         if place is None:
             raise ConfigError(f"there is no file '{typed}' in {Path.cwd()}")
         try:
-            given = onnx.load(place)
+            given = _loaded(place, typed)
         except (DecodeError, onnx.checker.ValidationError) as error:
             raise ConfigError(f"'{typed}' cannot be read as ONNX: {error}") from error
         except OSError as error:
@@ -91,7 +92,8 @@ class OnnxFile:
             plain = re.sub(r"\W", "_", name)
             plain = plain if plain.isidentifier() else f"output_{plain}"
             copies = (f"{plain}_{number}" for number in range(2, len(self.outputs) + 1))
-            found.append(next(each for each in (plain, *copies) if each not in found))
+            taken = {*found, *self.outputs} - {name}
+            found.append(next(each for each in (plain, *copies) if each not in taken))
         return tuple(found)
 
     @property
@@ -166,7 +168,7 @@ class OnnxFile:
     @cached_property
     def is_half(self) -> bool:
         """Whether it computes with fewer digits than float32 has."""
-        return bool(self._kinds & {TensorProto.FLOAT16, TensorProto.BFLOAT16})
+        return bool(TensorProto.FLOAT16 in self._kinds)
 
     @cached_property
     def _kinds(self) -> frozenset[int]:
@@ -201,6 +203,12 @@ class OnnxFile:
         return [info for info in self.given.graph.input if info.name not in weights]
 
     def _require_float(self) -> None:
+        kinds = self._kinds | {info.type.tensor_type.elem_type for info in self._inputs}
+        if TensorProto.BFLOAT16 in kinds:
+            raise ConfigError(
+                f"'{self.typed}' is in bfloat16, in which ONNX Runtime computes little on a CPU: "
+                "export the model in float32"
+            )
         for node in nodes_of(self.given.graph):
             kind = node.op_type
             is_product = kind in _PRODUCTS_OF_INTEGERS or kind.startswith("QLinear")
@@ -223,6 +231,26 @@ class OnnxFile:
                 f"the input '{names[0]}' of '{self.typed}' has no shape: export it with a batch of "
                 "items, the batch first"
             )
+
+
+def _loaded(place: Path, typed: str) -> onnx.ModelProto:
+    """Return a model with its weights.
+
+    Raises:
+        ConfigError: If that is more than a protocol buffer holds.
+    """
+    size = place.stat().st_size
+    if size < _LARGEST:
+        model = onnx.load(place, load_external_data=False)
+        notes = (note for tensor in _tensors(model.graph) for note in tensor.external_data)
+        size += sum(int(note.value) for note in notes if note.key == "length")
+    if size >= _LARGEST:
+        raise ConfigError(
+            f"'{typed}' has {size / 2**30:.1f} GiB of weights, and at most 2 are read: give the "
+            "torch module, my_model.py:build, or a smaller model"
+        )
+    onnx.load_external_data_for_model(model, str(place.parent))
+    return model
 
 
 def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from functools import cache
 from keyword import iskeyword
 from typing import Any
 
@@ -112,16 +113,20 @@ class ModuleWriter:
 
     def _free(self, path: str) -> str:
         """Return a path at which nothing is yet, the same or one like it."""
-        names = path.split(".")
+        names = [f"{n}_" if n in _taken() or iskeyword(n) else n for n in path.split(".")]
         blocked = any(".".join(names[:n]) in self._leaves for n in range(1, len(names)))
         names = ["_".join(names)] if blocked else names
-        taken = [name for name in names if name in dir(nn.Module) or iskeyword(name)]
-        names = [f"{name}_" if name in taken else name for name in names]
         whole, number = ".".join(names), 1
         while whole in self._leaves or _is_there(self.root, whole):
             number += 1
             whole = f"{'.'.join(names)}_{number}"
         return whole
+
+
+@cache
+def _taken() -> frozenset[str]:
+    """Return the names of what modules have already."""
+    return frozenset(dir(fx.GraphModule(nn.Module(), fx.Graph())))
 
 
 def path_of(node: onnx.NodeProto) -> str:
