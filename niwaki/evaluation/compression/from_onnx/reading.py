@@ -37,14 +37,20 @@ def read_module(file: OnnxFile) -> fx.GraphModule:
     nodes = known.needed()
     _require_known_operators(file, nodes)
     writer = ModuleWriter(file.input_name, takes_integers=file.input_type.kind != "f")
+    used = {name for node in nodes for name in node.input}.union(file.outputs)
     for node in nodes:
         if all(name in writer.values for name in node.output if name):
             continue  # written with the node before it
         try:
             found = OPERATORS[node.op_type](Call(node, known, writer))
+            parts = [found] if isinstance(found, fx.Node) else list(found)
+            for name in node.output[len(parts) :]:
+                if name in used:
+                    raise Call(node, known, writer).refusal(
+                        f"its output '{name}' is not known here"
+                    )
         except ConfigError as error:
             raise ConfigError(f"'{file.typed}': {error}. {_REMEDY}") from error
-        parts = [found] if isinstance(found, fx.Node) else list(found)
         writer.values.update(
             {name: part for name, part in zip(node.output, parts, strict=False) if name}
         )

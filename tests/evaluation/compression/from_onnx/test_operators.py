@@ -149,6 +149,17 @@ CASES: dict[str, tuple[str, Weights, dict[str, Any]]] = {
     "ArgMax": ("i = ArgMax<axis=1>(x) f = Cast<to=1>(i) y = Add(f, x)", {}, {}),
     "CumSum": ("y = CumSum(x, i)", {"i": np.int64(2)}, {}),
     "TopK": ("y, i = TopK<axis=1>(x, k)", {"k": ints(2)}, {}),
+    "TopK by an attribute": ("y, i = TopK<axis=1, k=2>(x)", {}, {"opset": 9}),
+    "masks and indices that nothing uses": (
+        "a, m = Dropout(x) y, i = MaxPool<kernel_shape=[2,2]>(a)",
+        {},
+        {},
+    ),
+    "Softmax of old, over channels of one place": (
+        "a = GlobalAveragePool(x) y = Softmax<axis=1>(a)",
+        {},
+        {"opset": 9},
+    ),
     "Resize, nearest, by scales": (
         'y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", '
         'nearest_mode="floor">(x, , s)',
@@ -280,12 +291,19 @@ def test_no_operator_goes_untested() -> None:
         ("y = ReduceMean(x)", {}, "is over the batch"),
         ("y = DepthToSpace<blocksize=2>(x)", {}, "its order of channels is 'DCR'"),
         ("y = Gather(x, i)", {"i": ints(0, 1)}, "picks items of the batch"),
+        ("y, m = LayerNormalization(x, w) z = Neg(m)", {"w": (6,)}, "its output 'm' is not known"),
+        (
+            "y = Dropout(x, r, t)",
+            {"r": np.float32(0.5), "t": np.bool_(True)},
+            r"'training_mode' is true, .*export model\.eval\(\)",
+        ),
     ],
 )
 def test_what_torch_computes_otherwise_is_refused(
     body: str, weights: Weights, words: str, tmp_path: Path
 ) -> None:
-    file = saved(graph_of(body, weights), tmp_path)
+    outputs = ("y", "z") if "z =" in body else ("y",)
+    file = saved(graph_of(body, weights, outputs=outputs), tmp_path)
     with pytest.raises(ConfigError, match=rf"node 'y' \(\w+\) cannot be read: .*{words}"):
         read_module(file)
 

@@ -129,7 +129,7 @@ def read_softmax(call: Call) -> fx.Node:
     """Read a softmax; before opset 13, it is over all axes from one on."""
     is_old = call.known.opset < 13
     axis = call.axis(1 if is_old else -1)
-    if is_old and axis != call.rank() - 1:
+    if is_old and any(dim != (1, 1) for dim in call.shape()[axis + 1 :]):
         raise call.refusal("it is over several axes: export with opset 13 or later")
     function = torch.softmax if call.node.op_type == "Softmax" else torch.log_softmax
     return call.function(function, call.data(), dim=axis)
