@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import fx, nn
 
 _WEIGHT = re.compile(r"(?P<owner>[A-Za-z_]\w*(\.\w+)*)\.(?P<name>[A-Za-z_]\w*)")
+VALUE = "onnx_value"  # where a node of a graph notes which value of the file it computes
 _CONSTANTS = "constants"
 _SCOPES = "namespace"  # what torch's exporter calls them in a node's metadata
 _LAYERS = frozenset({"Linear", "LSTM", "GRU", "RNN"})  # of torch, with one product or recurrence
@@ -95,6 +96,8 @@ class ModuleWriter:
         """Return the module; one output alone is a tensor, several are a mapping by name."""
         answer = outputs if len(outputs) > 1 else next(iter(outputs.values()))
         self.graph.output(answer)
+        for name, node in self.values.items():
+            node.meta.setdefault(VALUE, name)
         module = fx.GraphModule(self.root, self.graph, "OnnxModel")
         module.graph.eliminate_dead_code()
         module.delete_all_unused_submodules()

@@ -30,6 +30,30 @@ def test_one_weight_that_is_another_is_told_by_how_much(file: OnnxFile) -> None:
         require_same_answers(module, file, inputs_for(file))
 
 
+def test_the_first_node_that_differs_is_named_and_not_the_batch(tmp_path: Path) -> None:
+    body = "a = Relu(x) b = MatMul(a, w) c = Softmax(b) y = Neg(c)"
+    model = graph_of(body, {"w": (6, 5)})
+    model.graph.node[1].name = "encoder/dense"
+    file = saved(model, tmp_path)
+    module = read_module(file)
+    with torch.no_grad():
+        next(module.parameters())[1, 2] += 0.5
+    words = r"'y' is off .*differ is node 'encoder/dense' \(MatMul\)"
+    with pytest.raises(ConfigError, match=words) as told:
+        require_same_answers(module, file, inputs_for(file))
+    assert "batch" not in str(told.value)
+
+
+def test_a_batch_that_is_at_fault_is_told_as_such(tmp_path: Path) -> None:
+    class Mixing(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.relu() + x - x.mean(0)
+
+    file = saved(graph_of("y = Relu(x)"), tmp_path)
+    with pytest.raises(ConfigError, match=r"'y' is off .*export it with an open batch"):
+        require_same_answers(Mixing(), file, inputs_for(file))
+
+
 def test_wrong_scores_are_not_hidden_beside_pixels(tmp_path: Path) -> None:
     body = "a = MatMul(x, w) s = Sigmoid(a) b = Mul(x, side) y = Concat<axis=-1>(b, s)"
     file = saved(graph_of(body, {"w": (6, 5), "side": np.float32(640)}), tmp_path)
