@@ -227,6 +227,16 @@ def test_a_mask_stays_as_it_is_and_a_table_is_trained(tmp_path: Path) -> None:
     require_same_answers(read, file, inputs_for(file))
 
 
+def test_single_numbers_and_constants_in_nodes_do_not_train(tmp_path: Path) -> None:
+    body = "k = Constant<value = float[2] {1.0, 2.0}>() a = Mul(x, one) b = Add(a, k) y = Mul(b, w)"
+    weights: Weights = {"one": np.full(1, 0.5, np.float32), "w": (2,)}
+    file = saved(graph_of(body, weights, item="3, 2"), tmp_path)
+    read = read_module(file)
+    require_same_answers(read, file, inputs_for(file))
+    assert [name for name, _ in read.named_parameters()] == ["constants.w"]
+    assert [name for name, _ in read.named_buffers()] == ["constants.k"]
+
+
 @pytest.mark.parametrize("node", ["_modules", "graph/code", "training"])
 @pytest.mark.parametrize("weight", ["train.weight", "graph.weight", "_parameters.weight"])
 def test_names_that_modules_have_already_are_no_obstacle(
