@@ -246,7 +246,7 @@ def _loaded(place: Path, typed: str) -> onnx.ModelProto:
         size += sum(int(note.value) for note in notes if note.key == "length")
     if size >= _LARGEST:
         raise ConfigError(
-            f"'{typed}' has {size / 2**30:.1f} GiB of weights, and at most 2 are read: give the "
+            f"'{typed}' has {size / 2**30:.2f} GiB of weights, and less than 2 are read: give the "
             "torch module, my_model.py:build, or a smaller model"
         )
     onnx.load_external_data_for_model(model, str(place.parent))

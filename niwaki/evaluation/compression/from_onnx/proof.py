@@ -1,6 +1,8 @@
 """Whether a module answers as the file does that it was read from, on real inputs."""
 
 from collections.abc import Mapping
+from contextlib import redirect_stderr
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -81,7 +83,8 @@ def _found(
     module: nn.Module, file: OnnxFile, inputs: NDArray[np.float32]
 ) -> dict[str, NDArray[Any]]:
     """Return what a module answers, by the names of the file's outputs."""
-    answers = torch_outputs(module, [inputs], file.tasks)
+    with redirect_stderr(StringIO()):  # to where torch.fx writes of failures, which are told here
+        answers = torch_outputs(module, [inputs], file.tasks)
     return {name: answers[task] for name, task in zip(file.outputs, file.tasks, strict=True)}
 
 
@@ -118,7 +121,8 @@ def _remedy(
     wanted = _answers(file, exact, filled, size)
     try:
         answers = [_found(module, file, part) for part in parts]
-        found = {name: np.concatenate([each[name] for each in answers]) for name in wanted}
+        rows = {name: np.concatenate([each[name] for each in answers]) for name in wanted}
+        found = {name: values[: len(filled)] for name, values in rows.items()}
     except _FAILURES:
         found = {}
     if found and not other_output(wanted, found, largest=of_each_index):

@@ -65,6 +65,15 @@ def test_wrong_scores_are_not_hidden_beside_pixels(tmp_path: Path) -> None:
         require_same_answers(module, file, inputs_for(file))
 
 
+def test_what_does_not_run_is_told_without_a_traceback(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = saved(graph_of("y = AveragePool<kernel_shape=[3,3], pads=[2,2,2,2]>(x)"), tmp_path)
+    with pytest.raises(ConfigError, match=r"does not run on 5 .*: pad should .* give the torch"):
+        require_same_answers(read_module(file), file, inputs_for(file))
+    assert not capsys.readouterr().err
+
+
 def test_data_of_another_shape_are_told(file: OnnxFile) -> None:
     with pytest.raises(DataError, match=r"takes items of shape \(1, 8, 8\), but .*\(1, 9, 8\)"):
         require_same_answers(read_module(file), file, np.zeros((2, 1, 9, 8), np.float32))
