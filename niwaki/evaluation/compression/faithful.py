@@ -22,8 +22,36 @@ _APART = 1e-3
 _ROUNDING = 1e-6
 _SHAKEN = 1e-6  # relative change of weights, as large as what another order of sums does
 _N_SHAKEN = 3
+_ENOUGH = 8  # values of an index, so that the largest of them tells how large they are
 
 Answer: TypeAlias = Callable[[nn.Module], Mapping[str, NDArray[Any]]]
+Largest: TypeAlias = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+def of_all(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the largest value of an output, without an axis."""
+    return np.asarray(values.max(initial=0.0))
+
+
+def of_each_index(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the largest value that each is to be seen beside: of its channel, row or the like.
+
+    An output may join pixels and probabilities. Along each axis behind the batch, values of one
+    index are alike; the smallest of what these axes say counts. Where an index has few values, a
+    small one may be so by chance, and its axis says nothing.
+
+    Args:
+        values: (n, ...), at least 0.
+
+    Returns:
+        What broadcasts to their shape.
+    """
+    found = of_all(values)
+    for axis, size in enumerate(values.shape):
+        if axis and size > 1 and values.size >= _ENOUGH * size:
+            others = tuple(other for other in range(values.ndim) if other != axis)
+            found = np.minimum(found, values.max(axis=others, keepdims=True))
+    return found
 
 
 def require_faithful(model: onnx.ModelProto, module: nn.Module, feeds: Mapping[str, Any]) -> None:
@@ -97,6 +125,7 @@ def clearly_other(
     found: Mapping[str, NDArray[Any]],
     module: nn.Module,
     answer: Answer,
+    largest: Largest = of_all,
 ) -> str:
     """Return the name of the first output that differs by more than a model is sure of.
 
@@ -105,16 +134,19 @@ def clearly_other(
         found: The same names.
         module: Whose outputs these are, in evaluation mode; left as it is.
         answer: Gives the outputs of a model that is like it, by these names and perhaps others.
+        largest: Gives what values are to be seen beside.
 
     Returns:
         An empty string if none does.
     """
-    if not other_output(wanted, found):
+    if not other_output(wanted, found, largest=largest):
         return ""
-    return other_output(wanted, found, _unsureness(module, answer))
+    return other_output(wanted, found, _unsureness(module, answer, largest), largest=largest)
 
 
-def _unsureness(module: nn.Module, answer: Answer) -> dict[str, float]:
+def _unsureness(
+    module: nn.Module, answer: Answer, largest: Largest
+) -> dict[str, NDArray[np.float64]]:
     """Return how far each output goes if weights change in their last digits.
 
     A model that rounds, or chooses, inside does so otherwise at some places then, and so it may
@@ -122,7 +154,7 @@ def _unsureness(module: nn.Module, answer: Answer) -> dict[str, float]:
     """
     with repeatable(module):
         first = answer(module)
-    furthest = dict.fromkeys(first, 0.0)
+    furthest = {name: np.zeros(()) for name in first}
     generator = torch.Generator().manual_seed(0)
     for _ in range(_N_SHAKEN):
         shaken = copied(module)
@@ -133,8 +165,11 @@ def _unsureness(module: nn.Module, answer: Answer) -> dict[str, float]:
                     weight.mul_(1.0 + _SHAKEN * noise)
             found = answer(shaken)
         for name, values in first.items():
-            again = _difference(values, found[name]) if name in found else np.inf
-            furthest[name] = max(furthest[name], again)
+            again = found.get(name)
+            apart = np.asarray(np.inf)
+            if again is not None and again.shape == values.shape:
+                apart = largest(_apart(values, again))
+            furthest[name] = np.maximum(furthest[name], apart)
     return furthest
 
 
@@ -142,15 +177,25 @@ def _difference(wanted: NDArray[Any], found: NDArray[Any]) -> float:
     """Return the largest difference of values that both have; inf if there are more or fewer."""
     if wanted.shape != found.shape:
         return np.inf
+    return float(_apart(wanted, found).max(initial=0.0))
+
+
+def _apart(wanted: NDArray[Any], found: NDArray[Any]) -> NDArray[np.float64]:
+    """Return how far values are apart; 0 where that is no number."""
     with np.errstate(invalid="ignore"):
-        differ = np.abs(found.astype(np.float64) - wanted)
-    return float(differ[np.isfinite(differ)].max(initial=0.0))
+        return _finite(found.astype(np.float64) - wanted)
+
+
+def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.where(np.isfinite(values), np.abs(values), 0.0)
 
 
 def other_output(
     wanted: Mapping[str, NDArray[Any]],
     found: Mapping[str, NDArray[Any]],
-    unsure: Mapping[str, float] | None = None,
+    unsure: Mapping[str, NDArray[np.float64]] | None = None,
+    *,
+    largest: Largest = of_all,
 ) -> str:
     """Return the name of the first output that differs; empty if none does.
 
@@ -158,13 +203,17 @@ def other_output(
         wanted: By name.
         found: The same names.
         unsure: How far an output may be another by the order of sums alone.
+        largest: Gives what values are to be seen beside.
     """
     for name, values in wanted.items():
         exact = values.astype(np.float64)
-        largest = np.abs(exact[np.isfinite(exact)]).max(initial=0.0)
-        limit = max(_APART * largest, _ROUNDING, 2.0 * (unsure or {}).get(name, 0.0))
-        if found[name].shape != exact.shape or not np.allclose(
-            found[name], exact, rtol=0.0, atol=limit, equal_nan=True
-        ):
+        if found[name].shape != exact.shape:
+            return name
+        size = _finite(exact)
+        rounding = _ROUNDING * max(1.0, float(of_all(size)))
+        limit = np.maximum(_APART * largest(size), rounding)
+        if unsure and name in unsure:
+            limit = np.maximum(limit, 2.0 * unsure[name])
+        if not np.allclose(found[name], exact, rtol=0.0, atol=limit, equal_nan=True):
             return name
     return ""

@@ -94,13 +94,23 @@ class Call:
         Raises:
             ConfigError: If it is not.
         """
+        self.require_given(index)
         name = self.node.input[index]
-        if name in self.known.of_input:
-            raise self.refusal(f"its input '{name}' is computed from the model's input")
         first, second = self.known.values(name)
         if first.shape != second.shape or not np.array_equal(first, second, equal_nan=True):
             raise self.refusal(f"its input '{name}' goes by the size of the batch")
         return first
+
+    def require_given(self, *indexes: int) -> None:
+        """Check that inputs are not computed from the input of the model, such as sizes.
+
+        Raises:
+            ConfigError: If one is.
+        """
+        for index in indexes:
+            if self.is_data(index):
+                name = self.node.input[index]
+                raise self.refusal(f"its input '{name}' is computed from the model's input")
 
     def optional(self, index: int) -> NDArray[Any] | None:
         """Return a constant input; None if there is none."""
@@ -157,21 +167,28 @@ class Call:
         """Call a method of a tensor."""
         return self.writer.graph.call_method(name, args, kwargs)
 
-    def layer(self, make: Callable[[], nn.Module], *inputs: fx.Node, weight: int = -1) -> fx.Node:
-        """Call a module; nodes that share their weights share the module.
+    def layer(
+        self,
+        make: Callable[[], nn.Module],
+        *inputs: fx.Node,
+        weight: int = -1,
+        also: object = None,
+    ) -> fx.Node:
+        """Call a module; nodes that share their weights, and all else that makes it, share it.
 
         Args:
             make: Makes it.
             inputs: Of the call.
             weight: Number of the input that the layer is named after; by default, the node names
                 it.
+            also: What `make` goes by that is in no input or attribute of the node, to compare.
         """
         named = self.node.input[weight] if weight >= 0 else ""
         kept = [name for name in self.node.input if name and name not in self.known.of_input]
         shared: object = None
         if named:
             said = [each.SerializeToString() for each in self.node.attribute]
-            shared = (self.node.op_type, *kept, *sorted(said))
+            shared = (self.node.op_type, *kept, *sorted(said), also)
         path = self.writer.module(make, self.node, named, shared)
         return self.writer.graph.call_module(path, inputs)
 

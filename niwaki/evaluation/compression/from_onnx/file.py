@@ -1,5 +1,6 @@
 """An ONNX file as it is given, and what of it can be read at all."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,7 +22,8 @@ ENDING = ".onnx"
 
 _QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
 _PRODUCTS_OF_INTEGERS = frozenset({"ConvInteger", "MatMulInteger"})
-_OTHER_FLOATS = frozenset({TensorProto.FLOAT16, TensorProto.BFLOAT16, TensorProto.DOUBLE})
+_OTHER_FLOATS = frozenset({TensorProto.FLOAT16, TensorProto.DOUBLE})
+_LARGEST = 2**31  # bytes: what a protocol buffer, in which models are passed on, can hold
 _FIX = "python -m onnxruntime.tools.make_dynamic_shape_fixed"
 
 
@@ -57,7 +59,7 @@ class OnnxFile:
         if place is None:
             raise ConfigError(f"there is no file '{typed}' in {Path.cwd()}")
         try:
-            given = onnx.load(place)
+            given = _loaded(place, typed)
         except (DecodeError, onnx.checker.ValidationError) as error:
             raise ConfigError(f"'{typed}' cannot be read as ONNX: {error}") from error
         except OSError as error:
@@ -81,6 +83,18 @@ class OnnxFile:
     def outputs(self) -> tuple[str, ...]:
         """Names of the outputs, in order."""
         return tuple(info.name for info in self.given.graph.output)
+
+    @cached_property
+    def tasks(self) -> tuple[str, ...]:
+        """What outputs are called as tasks, in order: their names, as identifiers."""
+        found: list[str] = []
+        for name in self.outputs:
+            plain = re.sub(r"\W", "_", name)
+            plain = plain if plain.isidentifier() else f"output_{plain}"
+            copies = (f"{plain}_{number}" for number in range(2, len(self.outputs) + 1))
+            taken = {*found, *self.outputs} - {name}
+            found.append(next(each for each in (plain, *copies) if each not in taken))
+        return tuple(found)
 
     @property
     def input_type(self) -> "np.dtype[Any]":
@@ -154,7 +168,7 @@ class OnnxFile:
     @cached_property
     def is_half(self) -> bool:
         """Whether it computes with fewer digits than float32 has."""
-        return bool(self._kinds & {TensorProto.FLOAT16, TensorProto.BFLOAT16})
+        return bool(TensorProto.FLOAT16 in self._kinds)
 
     @cached_property
     def _kinds(self) -> frozenset[int]:
@@ -169,6 +183,12 @@ class OnnxFile:
         if self._kinds & _OTHER_FLOATS:
             kind = "half" if self.is_half else "double"
             said.append(f"it is in {kind} precision, and computed in float32")
+        named = zip(self.outputs, self.tasks, strict=True)
+        renamed = [f"'{name}' is {task}" for name, task in named if name != task]
+        if len(self.outputs) > 1 and renamed:
+            said.append(
+                f"its outputs are called by names that tasks may have: {', '.join(renamed)}"
+            )
         return f"'{self.typed}': {'; '.join(said)}" if said else ""
 
     @cached_property
@@ -183,6 +203,12 @@ class OnnxFile:
         return [info for info in self.given.graph.input if info.name not in weights]
 
     def _require_float(self) -> None:
+        kinds = self._kinds | {info.type.tensor_type.elem_type for info in self._inputs}
+        if TensorProto.BFLOAT16 in kinds:
+            raise ConfigError(
+                f"'{self.typed}' is in bfloat16, in which ONNX Runtime computes little on a CPU: "
+                "export the model in float32"
+            )
         for node in nodes_of(self.given.graph):
             kind = node.op_type
             is_product = kind in _PRODUCTS_OF_INTEGERS or kind.startswith("QLinear")
@@ -205,6 +231,26 @@ class OnnxFile:
                 f"the input '{names[0]}' of '{self.typed}' has no shape: export it with a batch of "
                 "items, the batch first"
             )
+
+
+def _loaded(place: Path, typed: str) -> onnx.ModelProto:
+    """Return a model with its weights.
+
+    Raises:
+        ConfigError: If that is more than a protocol buffer holds.
+    """
+    size = place.stat().st_size
+    if size < _LARGEST:
+        model = onnx.load(place, load_external_data=False)
+        notes = (note for tensor in _tensors(model.graph) for note in tensor.external_data)
+        size += sum(int(note.value) for note in notes if note.key == "length")
+    if size >= _LARGEST:
+        raise ConfigError(
+            f"'{typed}' has {size / 2**30:.2f} GiB of weights, and less than 2 are read: give the "
+            "torch module, my_model.py:build, or a smaller model"
+        )
+    onnx.load_external_data_for_model(model, str(place.parent))
+    return model
 
 
 def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

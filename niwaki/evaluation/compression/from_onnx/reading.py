@@ -25,8 +25,8 @@ _OPTIMISED = "ONNX Runtime has optimised this file: give the one that it was mad
 def read_module(file: OnnxFile) -> fx.GraphModule:
     """Return the module, in evaluation mode and float32.
 
-    It takes one tensor, (n, ...) of any n, and returns a tensor, or a mapping by the names of the
-    file's outputs if there are several.
+    It takes one tensor, (n, ...) of any n, and returns a tensor, or a mapping by the names of
+    tasks that the file's outputs have if there are several.
 
     Raises:
         ConfigError: If something in the file cannot be read: names each node, and what can be done.
@@ -37,14 +37,20 @@ def read_module(file: OnnxFile) -> fx.GraphModule:
     nodes = known.needed()
     _require_known_operators(file, nodes)
     writer = ModuleWriter(file.input_name, takes_integers=file.input_type.kind != "f")
+    used = {name for node in nodes for name in node.input}.union(file.outputs)
     for node in nodes:
         if all(name in writer.values for name in node.output if name):
             continue  # written with the node before it
         try:
             found = OPERATORS[node.op_type](Call(node, known, writer))
+            parts = [found] if isinstance(found, fx.Node) else list(found)
+            for name in node.output[len(parts) :]:
+                if name in used:
+                    raise Call(node, known, writer).refusal(
+                        f"its output '{name}' is not known here"
+                    )
         except ConfigError as error:
             raise ConfigError(f"'{file.typed}': {error}. {_REMEDY}") from error
-        parts = [found] if isinstance(found, fx.Node) else list(found)
         writer.values.update(
             {name: part for name, part in zip(node.output, parts, strict=False) if name}
         )
@@ -71,4 +77,4 @@ def _outputs(file: OnnxFile, known: Known, writer: ModuleWriter) -> dict[str, fx
                 f"the output '{name}' of '{file.typed}' is the same whatever the input: export the "
                 "model without it"
             )
-    return {name: writer.values[name] for name in file.outputs}
+    return {task: writer.values[name] for task, name in zip(file.tasks, file.outputs, strict=True)}

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from functools import cache
 from keyword import iskeyword
 from typing import Any
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from torch import fx, nn
 
 _WEIGHT = re.compile(r"(?P<owner>[A-Za-z_]\w*(\.\w+)*)\.(?P<name>[A-Za-z_]\w*)")
+VALUE = "onnx_value"  # where a node of a graph notes which value of the file it computes
 _CONSTANTS = "constants"
 _SCOPES = "namespace"  # what torch's exporter calls them in a node's metadata
 _LAYERS = frozenset({"Linear", "LSTM", "GRU", "RNN"})  # of torch, with one product or recurrence
@@ -94,6 +96,8 @@ class ModuleWriter:
         """Return the module; one output alone is a tensor, several are a mapping by name."""
         answer = outputs if len(outputs) > 1 else next(iter(outputs.values()))
         self.graph.output(answer)
+        for name, node in self.values.items():
+            node.meta.setdefault(VALUE, name)
         module = fx.GraphModule(self.root, self.graph, "OnnxModel")
         module.graph.eliminate_dead_code()
         module.delete_all_unused_submodules()
@@ -112,16 +116,20 @@ class ModuleWriter:
 
     def _free(self, path: str) -> str:
         """Return a path at which nothing is yet, the same or one like it."""
-        names = path.split(".")
+        names = [f"{n}_" if n in _taken() or iskeyword(n) else n for n in path.split(".")]
         blocked = any(".".join(names[:n]) in self._leaves for n in range(1, len(names)))
         names = ["_".join(names)] if blocked else names
-        taken = [name for name in names if name in dir(nn.Module) or iskeyword(name)]
-        names = [f"{name}_" if name in taken else name for name in names]
         whole, number = ".".join(names), 1
         while whole in self._leaves or _is_there(self.root, whole):
             number += 1
             whole = f"{'.'.join(names)}_{number}"
         return whole
+
+
+@cache
+def _taken() -> frozenset[str]:
+    """Return the names of what modules have already."""
+    return frozenset(dir(fx.GraphModule(nn.Module(), fx.Graph())))
 
 
 def path_of(node: onnx.NodeProto) -> str:

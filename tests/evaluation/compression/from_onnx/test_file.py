@@ -36,6 +36,30 @@ def test_weights_in_another_file_must_lie_beside_it(tmp_path: Path) -> None:
         OnnxFile.load(str(tmp_path / "m.onnx"))
 
 
+def test_more_than_two_gibibytes_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    model = graph_of("y = MatMul(x, w)", {"w": (6, 500)})
+    onnx.save(model, tmp_path / "m.onnx", save_as_external_data=True, location="m.data")
+    model = onnx.load(tmp_path / "m.onnx", load_external_data=False)
+    (weight,) = model.graph.initializer
+    weight.dims[1] = 2**27
+    for entry in weight.external_data:
+        entry.value = str(4 * 6 * 2**27) if entry.key == "length" else entry.value
+    onnx.save(model, tmp_path / "m.onnx")
+    with (tmp_path / "m.data").open("wb") as data:
+        data.truncate(4 * 6 * 2**27)
+    with pytest.raises(
+        ConfigError, match=r"has 3\.00 GiB of weights, and less than 2 are read: give"
+    ):
+        OnnxFile.load(str(tmp_path / "m.onnx"))
+
+
+def test_bfloat16_is_refused(tmp_path: Path) -> None:
+    model = graph_of("y = Relu(x)")
+    model.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.BFLOAT16
+    with pytest.raises(ConfigError, match=r"is in bfloat16, .*export the model in float32"):
+        saved(model, tmp_path)
+
+
 def test_what_is_quantized_already_is_refused(tmp_path: Path) -> None:
     body = "q = QuantizeLinear(x, s, z) y = DequantizeLinear(q, s, z)"
     weights: Weights = {"s": np.float32(0.1), "z": np.int8(0)}

@@ -91,6 +91,14 @@ def test_items_that_are_mixed_are_refused_with_the_way_to_export(tmp_path: Path)
         require_same_answers(read_module(file), file, inputs_for(file))
 
 
+def test_rows_in_the_place_of_items_are_refused_with_the_way_to_export(tmp_path: Path) -> None:
+    body = "a = Conv(x, w) b = Reshape(a, s) y = Relu(b)"
+    weights: Weights = {"w": (1, 4, 1, 1), "s": np.array([6, 6])}
+    file = saved(graph_of(body, weights, batch="1"), tmp_path)
+    with pytest.raises(ConfigError, match=r"fixed at 1, and .*export it with an open batch"):
+        require_same_answers(read_module(file), file, inputs_for(file))
+
+
 def test_sizes_of_one_batch_in_a_file_of_any_are_refused(tmp_path: Path) -> None:
     file = saved(graph_of("y = Reshape(x, s)", {"s": np.array([2, 144])}), tmp_path)
     with pytest.raises(ConfigError, match="said to be open, but sizes inside go by one"):

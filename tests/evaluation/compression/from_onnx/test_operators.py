@@ -149,6 +149,17 @@ CASES: dict[str, tuple[str, Weights, dict[str, Any]]] = {
     "ArgMax": ("i = ArgMax<axis=1>(x) f = Cast<to=1>(i) y = Add(f, x)", {}, {}),
     "CumSum": ("y = CumSum(x, i)", {"i": np.int64(2)}, {}),
     "TopK": ("y, i = TopK<axis=1>(x, k)", {"k": ints(2)}, {}),
+    "TopK by an attribute": ("y, i = TopK<axis=1, k=2>(x)", {}, {"opset": 9}),
+    "masks and indices that nothing uses": (
+        "a, m = Dropout(x) y, i = MaxPool<kernel_shape=[2,2]>(a)",
+        {},
+        {},
+    ),
+    "Softmax of old, over channels of one place": (
+        "a = GlobalAveragePool(x) y = Softmax<axis=1>(a)",
+        {},
+        {"opset": 9},
+    ),
     "Resize, nearest, by scales": (
         'y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", '
         'nearest_mode="floor">(x, , s)',
@@ -280,13 +291,53 @@ def test_no_operator_goes_untested() -> None:
         ("y = ReduceMean(x)", {}, "is over the batch"),
         ("y = DepthToSpace<blocksize=2>(x)", {}, "its order of channels is 'DCR'"),
         ("y = Gather(x, i)", {"i": ints(0, 1)}, "picks items of the batch"),
+        ("y, m = LayerNormalization(x, w) z = Neg(m)", {"w": (6,)}, "its output 'm' is not known"),
+        (
+            "y = Dropout(x, r, t)",
+            {"r": np.float32(0.5), "t": np.bool_(True)},
+            r"'training_mode' is true, .*export model\.eval\(\)",
+        ),
     ],
 )
 def test_what_torch_computes_otherwise_is_refused(
     body: str, weights: Weights, words: str, tmp_path: Path
 ) -> None:
-    file = saved(graph_of(body, weights), tmp_path)
+    outputs = ("y", "z") if "z =" in body else ("y",)
+    file = saved(graph_of(body, weights, outputs=outputs), tmp_path)
     with pytest.raises(ConfigError, match=rf"node 'y' \(\w+\) cannot be read: .*{words}"):
+        read_module(file)
+
+
+@pytest.mark.parametrize(
+    ("body", "sizes"),
+    [
+        ("y = Reshape(x, l)", (-1, 4, 6)),
+        ("y = Expand(x, l)", (1, 4, 6)),
+        ("y = Slice(x, zeros, l, axes)", (9, 9)),
+        ('y = Resize<mode="nearest", axes=[2]>(x, , , l)', (12,)),
+        ("y, z = Split<axis=1>(x, l)", (2, 2)),
+    ],
+)
+def test_sizes_that_the_data_say_are_refused(
+    body: str, sizes: tuple[int, ...], tmp_path: Path
+) -> None:
+    said = 'a = Einsum<equation="nij->">(x) b = Cast<to=7>(a) c = Mul(b, zero) l = Add(c, sizes) '
+    weights: Weights = {"zero": np.int64(0), "zeros": ints(0, 0), "axes": ints(1, 2)}
+    graph = graph_of(said + body, {**weights, "sizes": ints(*sizes)}, item="4, 6")
+    with pytest.raises(ConfigError, match="its input 'l' is computed from the model's input"):
+        read_module(saved(graph, tmp_path))
+
+
+def test_sequences_as_long_as_the_data_say_are_refused(tmp_path: Path) -> None:
+    body = (
+        "p = ReduceMax<keepdims=0>(x, last) q = Greater(p, low) c = Cast<to=6>(q) "
+        "l = ReduceSum<keepdims=0>(c, one) a = Transpose<perm=[1,0,2]>(x) "
+        "b = RNN<hidden_size=3>(a, w, r, , l) y = Transpose<perm=[2,0,1,3]>(b)"
+    )
+    weights: Weights = {"w": (1, 3, 6), "r": (1, 3, 3), "low": np.float32(-1)}
+    axes: Weights = {"last": ints(2), "one": ints(1)}
+    file = saved(graph_of(body, {**weights, **axes}, item="5, 6"), tmp_path)
+    with pytest.raises(ConfigError, match="its input 'l' is computed from the model's input"):
         read_module(file)
 
 

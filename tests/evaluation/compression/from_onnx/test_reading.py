@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,13 @@ from niwaki.evaluation.compression.from_onnx.proof import require_same_answers
 from niwaki.evaluation.compression.from_onnx.reading import read_module
 from niwaki.testing.model_zoo import ZOO
 from tests.compress.pruning.equality import half_of_each, scrambled
-from tests.evaluation.compression.from_onnx.files import file_of, graph_of, inputs_for, saved
+from tests.evaluation.compression.from_onnx.files import (
+    Weights,
+    file_of,
+    graph_of,
+    inputs_for,
+    saved,
+)
 
 
 class Attention(nn.Module):
@@ -124,6 +131,88 @@ def test_nodes_that_share_a_weight_share_the_layer(tmp_path: Path) -> None:
     require_same_answers(read, file, inputs_for(file))
 
 
+_NORM = (
+    "m{0} = ReduceMean<axes=[-1]>({1}) d{0} = Sub({1}, m{0}) q{0} = Mul(d{0}, d{0}) "
+    "v{0} = ReduceMean<axes=[-1]>(q{0}) e{0} = Add(v{0}, {2}) r{0} = Sqrt(e{0}) "
+    "n{0} = Div(d{0}, r{0}) s{0} = Mul(n{0}, scale) {4} = Add(s{0}, {3})"
+)
+_GROUPS = (
+    "f{0} = Reshape({1}, size{2}) i{0} = InstanceNormalization(f{0}, one{2}, zero{2}) "
+    "{3} = Reshape(i{0}, back) "
+)
+
+
+@pytest.mark.parametrize(
+    ("body", "n_layers"),
+    [
+        ("a = MatMul(x, w) b = Add(a, c) d = MatMul(b, w) y = Add(d, c)", 1),
+        ("a = MatMul(x, w) b = Add(a, c) d = MatMul(b, w) y = Add(d, c2)", 2),
+        ("a = MatMul(x, w) b = Add(a, c) y = MatMul(b, w)", 2),
+        (f"{_NORM.format(1, 'x', 'few', 'c', 'h')} {_NORM.format(2, 'h', 'few', 'c', 'y')}", 1),
+        (f"{_NORM.format(1, 'x', 'few', 'c', 'h')} {_NORM.format(2, 'h', 'few', 'c2', 'y')}", 2),
+        (f"{_NORM.format(1, 'x', 'few', 'c', 'h')} {_NORM.format(2, 'h', 'more', 'c', 'y')}", 2),
+        (
+            f"{_GROUPS.format(1, 'x', 2, 'h')} k = Mul(h, each) {_GROUPS.format(2, 'k', 4, 'l')} "
+            "y = Mul(l, each)",
+            2,
+        ),
+    ],
+)
+def test_layers_of_one_weight_are_one_only_if_all_else_is_the_same(
+    body: str, n_layers: int, tmp_path: Path
+) -> None:
+    weights: Weights = {
+        **{"w": (6, 6), "c": (6,), "c2": (6,), "scale": (6,), "each": (4, 1, 1)},
+        **{"few": np.float32(1e-5), "more": np.float32(1.0), "back": np.array([0, 4, 6, 6])},
+        **{f"size{n}": np.array([0, n, -1]) for n in (2, 4)},
+        **{f"one{n}": np.ones(n, np.float32) for n in (2, 4)},
+        **{f"zero{n}": np.zeros(n, np.float32) for n in (2, 4)},
+    }
+    file = saved(graph_of(body, weights, opset=13), tmp_path)
+    read = read_module(file)
+    require_same_answers(read, file, inputs_for(file))
+    assert (
+        len([m for m in read.modules() if type(m).__module__.startswith("torch.nn.")]) == n_layers
+    )
+
+
+@pytest.mark.parametrize(
+    ("norm", "opset"),
+    [
+        ("{1} = InstanceNormalization({0}, ones, zeros)", 20),
+        ("{1} = GroupNormalization<num_groups=2>({0}, ones, zeros)", 21),
+        ("{1} = LayerNormalization({0}, six, none)", 20),
+        (
+            "f{0} = Reshape({0}, s) i{0} = InstanceNormalization(f{0}, two, no) "
+            "b{0} = Reshape(i{0}, t) m{0} = Mul(b{0}, each) {1} = Add(m{0}, add)",
+            13,
+        ),
+    ],
+)
+def test_norms_that_share_ones_and_zeros_are_not_one(norm: str, opset: int, tmp_path: Path) -> None:
+    ones, zeros = (partial(fill, dtype=np.float32) for fill in (np.ones, np.zeros))
+    weights: Weights = {
+        **{"ones": ones(4), "six": ones(6), "two": ones(2), "each": ones((4, 1, 1)), "w": (6, 6)},
+        **{"zeros": zeros(4), "none": zeros(6), "no": zeros(2), "add": zeros((4, 1, 1))},
+        **{"s": np.array([0, 2, -1]), "t": np.array([0, 4, 6, 6])},
+    }
+    body = f"{norm.format('x', 'a')} p = MatMul(a, w) {norm.format('p', 'y')}"
+    file = saved(graph_of(body, weights, opset=opset), tmp_path)
+    read = read_module(file)
+    require_same_answers(read, file, inputs_for(file))
+    kinds = nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm
+    norms = [m for m in read.modules() if isinstance(m, kinds)]
+    assert len(norms) == 2
+    assert isinstance(norms[0], nn.LayerNorm) == bool(list(norms[0].parameters()))
+
+
+def test_convolutions_of_one_weight_and_other_pads_are_several(tmp_path: Path) -> None:
+    body = 'a = Conv<strides=[2,2], auto_pad="SAME_UPPER">(x, w) '
+    body += body.replace("a =", "b =").replace("(x,", "(a,").replace("b =", "y =")
+    file = saved(graph_of(body, {"w": (4, 4, 3, 3)}, item="4, 12, 5"), tmp_path)
+    require_same_answers(read_module(file), file, inputs_for(file))
+
+
 def test_a_mask_stays_as_it_is_and_a_table_is_trained(tmp_path: Path) -> None:
     mask = np.triu(np.full((6, 6), -np.inf, np.float32), 1)
     file = saved(
@@ -138,10 +227,51 @@ def test_a_mask_stays_as_it_is_and_a_table_is_trained(tmp_path: Path) -> None:
     require_same_answers(read, file, inputs_for(file))
 
 
+def test_single_numbers_and_constants_in_nodes_do_not_train(tmp_path: Path) -> None:
+    body = "k = Constant<value = float[2] {1.0, 2.0}>() a = Mul(x, one) b = Add(a, k) y = Mul(b, w)"
+    weights: Weights = {"one": np.full(1, 0.5, np.float32), "w": (2,)}
+    file = saved(graph_of(body, weights, item="3, 2"), tmp_path)
+    read = read_module(file)
+    require_same_answers(read, file, inputs_for(file))
+    assert [name for name, _ in read.named_parameters()] == ["constants.w"]
+    assert [name for name, _ in read.named_buffers()] == ["constants.k"]
+
+
+@pytest.mark.parametrize("node", ["_modules", "graph/code", "training"])
+@pytest.mark.parametrize("weight", ["train.weight", "graph.weight", "_parameters.weight"])
+def test_names_that_modules_have_already_are_no_obstacle(
+    node: str, weight: str, tmp_path: Path
+) -> None:
+    body = "a = Conv(x, w) b = Mul(a, g) c = Conv(b, v) y = Conv(c, v)"
+    model = graph_of(body, {"w": (4, 4, 1, 1), "g": (1, 4, 1, 1), "v": (4, 4, 1, 1)})
+    names = {"w": weight, "g": f"{weight}.g"}
+    model.graph.node[2].name = node
+    for each in model.graph.node:
+        each.input[1] = names.get(each.input[1], each.input[1])
+    for tensor in model.graph.initializer:
+        tensor.name = names.get(tensor.name, tensor.name)
+    file = saved(model, tmp_path)
+    require_same_answers(read_module(file), file, inputs_for(file))
+
+
 def test_several_outputs_are_a_mapping_by_their_names(tmp_path: Path) -> None:
     file = saved(graph_of("near = Relu(x) far = Neg(near)", outputs=("far", "near")), tmp_path)
     found = read_module(file)(torch.ones(2, 4, 6, 6))
     assert {name: float(each.mean()) for name, each in found.items()} == {"far": -1, "near": 1}
+
+
+def test_outputs_whose_names_are_none_of_tasks_get_such(tmp_path: Path) -> None:
+    model = graph_of("a = Relu(x) b = Neg(x) c = Exp(x) d = Abs(x)", outputs=("a", "b", "c", "d"))
+    names = {"a": "26", "b": "Identity:0", "c": "Identity_0", "d": "fine"}
+    for node in model.graph.node:
+        node.output[0] = names[node.output[0]]
+    for info in model.graph.output:
+        info.name = names[info.name]
+    file = saved(model, tmp_path)
+    read = read_module(file)
+    require_same_answers(read, file, inputs_for(file))
+    assert list(read(torch.ones(2, 4, 6, 6))) == ["output_26", "Identity_0_2", "Identity_0", "fine"]
+    assert "'26' is output_26, 'Identity:0' is Identity_0_2" in file.remark
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float64])

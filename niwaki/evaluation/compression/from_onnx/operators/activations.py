@@ -129,11 +129,18 @@ def read_clip(call: Call) -> fx.Node:
     return call.function(torch.clamp, call.data(), low, high)
 
 
-@operator_named("Identity", "Dropout")
+@operator_named("Identity")
 def read_identity(call: Call) -> fx.Node:
+    """Read what changes nothing."""
+    return call.data()
+
+
+@operator_named("Dropout")
+def read_dropout(call: Call) -> fx.Node:
     """Read what changes nothing in evaluation mode."""
-    if len([name for name in call.node.output if name]) > 1:
-        raise call.refusal("it returns the mask of what it drops")
+    training = call.optional(2)
+    if training is not None and training.any():
+        raise call.refusal("'training_mode' is true, and it drops values: export model.eval()")
     return call.data()
 
 

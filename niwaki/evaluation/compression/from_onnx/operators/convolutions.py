@@ -43,7 +43,7 @@ def read_convolution(call: Call) -> fx.Node:
         )
         return _with_weights(call, layer, weight)
 
-    return call.layer(make, inputs, weight=1)
+    return call.layer(make, inputs, weight=1, also=tuple(before))
 
 
 @operator_named("ConvTranspose")

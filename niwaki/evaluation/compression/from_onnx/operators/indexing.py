@@ -15,6 +15,7 @@ _END = 2**31 - 1
 @operator_named("Slice")
 def read_slice(call: Call) -> fx.Node:
     """Read a range of positions of some axes; one of several equal parts, as such a part."""
+    call.require_given(1, 2, 3, 4)
     changed, cuts = _cuts(call)
     if not cuts:
         return call.data()

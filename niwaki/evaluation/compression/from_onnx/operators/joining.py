@@ -42,6 +42,7 @@ def read_concatenation(call: Call) -> fx.Node:
 @operator_named("Split")
 def read_split(call: Call) -> tuple[fx.Node, ...]:
     """Read parts along an axis."""
+    call.require_given(1)
     axis = call.axis(0)
     dims = [call.result_shape(i)[axis] for i in range(len(call.node.output))]
     if any(first != second for first, second in dims):

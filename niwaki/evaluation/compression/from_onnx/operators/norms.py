@@ -1,16 +1,27 @@
 """Normalisations."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+from numpy.typing import NDArray
 from torch import fx, nn
 
 from niwaki.evaluation.compression.from_onnx.call import Call, as_torch, operator_named
 
 _BATCH: Sequence[type[nn.Module]] = (nn.BatchNorm1d, nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 _INSTANCE: Sequence[type[nn.Module]] = (nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
+
+
+def is_plain(scale: NDArray[Any], bias: NDArray[Any] | None) -> bool:
+    """Whether a norm changes nothing after it.
+
+    Exporters write such ones and zeros once, for all norms of that many channels: they tell neither
+    that a norm has weights nor that norms share them.
+    """
+    return bool((scale == 1).all()) and (bias is None or not bias.any())
 
 
 @operator_named("BatchNormalization")
@@ -29,7 +40,7 @@ def read_batch_norm(call: Call) -> fx.Node:
         layer.weight, layer.bias = call.parameter(1), call.parameter(2)
         return layer
 
-    return call.layer(make, call.data(), weight=1)
+    return call.layer(make, call.data(), weight=1, also=call.rank())
 
 
 @operator_named("LayerNormalization")
@@ -39,6 +50,7 @@ def read_layer_norm(call: Call) -> fx.Node:
     if call.constant(1).size != np.prod(shape):
         raise call.refusal("its scale is not one for each value that it normalises")
     has_bias = call.has(2)
+    alone = call.node.output[0] if is_plain(call.constant(1), call.optional(2)) else ""
 
     def make() -> nn.Module:
         layer = nn.LayerNorm(shape, eps=call.attribute("epsilon", 1e-5), bias=has_bias)
@@ -47,7 +59,7 @@ def read_layer_norm(call: Call) -> fx.Node:
             layer.bias = nn.Parameter(as_torch(call.constant(2).reshape(shape)))
         return layer
 
-    return call.layer(make, call.data(), weight=1)
+    return call.layer(make, call.data(), weight=1, also=(*shape, alone))
 
 
 @operator_named("RMSNormalization")
@@ -60,36 +72,41 @@ def read_rms_norm(call: Call) -> fx.Node:
         layer.weight = nn.Parameter(as_torch(call.constant(1).reshape(shape)))
         return layer
 
-    return call.layer(make, call.data(), weight=1)
+    return call.layer(make, call.data(), weight=1, also=tuple(shape))
 
 
 @operator_named("InstanceNormalization")
 def read_instance_norm(call: Call) -> fx.Node:
     """Read an instance norm."""
+    has_weights = not is_plain(call.constant(1), call.constant(2))
 
     def make() -> nn.Module:
         layer: nn.Module = _INSTANCE[call.rank() - 3](
-            len(call.constant(1)), eps=call.attribute("epsilon", 1e-5), affine=True
+            len(call.constant(1)), eps=call.attribute("epsilon", 1e-5), affine=has_weights
         )
-        layer.weight, layer.bias = call.parameter(1), call.parameter(2)
+        if has_weights:
+            layer.weight, layer.bias = call.parameter(1), call.parameter(2)
         return layer
 
-    return call.layer(make, call.data(), weight=1)
+    return call.layer(make, call.data(), weight=1 if has_weights else -1, also=call.rank())
 
 
 @operator_named("GroupNormalization")
 def read_group_norm(call: Call) -> fx.Node:
     """Read a group norm; in opset 18, one scale is of a whole group."""
     n_groups, n_channels = call.attribute("num_groups"), call.shape()[1][0]
+    scales = [call.constant(index) for index in (1, 2)]
+    has_weights = not is_plain(*scales)
 
     def make() -> nn.Module:
-        layer = nn.GroupNorm(n_groups, n_channels, eps=call.attribute("epsilon", 1e-5))
-        scales = [call.constant(index) for index in (1, 2)]
-        whole = [np.repeat(s, n_channels // len(s)) for s in scales]
-        layer.weight, layer.bias = (nn.Parameter(as_torch(each)) for each in whole)
+        epsilon = call.attribute("epsilon", 1e-5)
+        layer = nn.GroupNorm(n_groups, n_channels, eps=epsilon, affine=has_weights)
+        if has_weights:
+            whole = [np.repeat(s, n_channels // len(s)) for s in scales]
+            layer.weight, layer.bias = (nn.Parameter(as_torch(each)) for each in whole)
         return layer
 
-    return call.layer(make, call.data(), weight=1)
+    return call.layer(make, call.data(), weight=1 if has_weights else -1, also=n_channels)
 
 
 @operator_named("LRN")
@@ -112,7 +129,7 @@ def read_softmax(call: Call) -> fx.Node:
     """Read a softmax; before opset 13, it is over all axes from one on."""
     is_old = call.known.opset < 13
     axis = call.axis(1 if is_old else -1)
-    if is_old and axis != call.rank() - 1:
+    if is_old and any(dim != (1, 1) for dim in call.shape()[axis + 1 :]):
         raise call.refusal("it is over several axes: export with opset 13 or later")
     function = torch.softmax if call.node.op_type == "Softmax" else torch.log_softmax
     return call.function(function, call.data(), dim=axis)

@@ -17,8 +17,6 @@ _MEAN: Sequence[Callable[..., Any]] = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)
 @operator_named("MaxPool")
 def read_max_pool(call: Call) -> fx.Node:
     """Read max pooling."""
-    if len([name for name in call.node.output if name]) > 1:
-        raise call.refusal("it returns indices")
     kernel = list(call.attribute("kernel_shape"))
     strides, before, after, dilations = _windows(call, kernel)
     inputs = call.data()

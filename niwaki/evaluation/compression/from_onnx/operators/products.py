@@ -41,9 +41,10 @@ def read_product(call: Call) -> fx.Node:
         return call.function(torch.matmul, call.tensor(0), call.tensor(1))
     weight = call.constant(1).T
     adding = call.known.only_consumer(call.node.output[0])
-    bias = None if adding is None else _bias(call, adding, len(weight))
-    found = call.layer(lambda: _linear(weight, bias), call.data(), weight=1)
-    if adding is not None and bias is not None:
+    name = None if adding is None else _bias(call, adding, len(weight))
+    bias = None if name is None else call.known.values(name)[0].reshape(-1)
+    found = call.layer(lambda: _linear(weight, bias), call.data(), weight=1, also=name)
+    if adding is not None and name is not None:
         call.writer.values[adding.output[0]] = found
     return found
 
@@ -55,8 +56,8 @@ def read_einsum(call: Call) -> fx.Node:
     return call.function(torch.einsum, call.attribute("equation"), *tensors)
 
 
-def _bias(call: Call, adding: onnx.NodeProto, n_features: int) -> NDArray[Any] | None:
-    """Return what a node adds to each feature; None if it does something else."""
+def _bias(call: Call, adding: onnx.NodeProto, n_features: int) -> str | None:
+    """Return the name of what a node adds to each feature; None if it does something else."""
     others = [name for name in adding.input if name != call.node.output[0]]
     if adding.op_type != "Add" or len(others) != 1 or others[0] in call.known.of_input:
         return None
@@ -64,7 +65,7 @@ def _bias(call: Call, adding: onnx.NodeProto, n_features: int) -> NDArray[Any] |
     is_bias = first.shape[-1:] == (n_features,) and first.size == n_features
     if not is_bias or first.shape != second.shape or first.ndim > call.rank():
         return None
-    return first.reshape(-1)
+    return str(others[0])
 
 
 def _linear(weight: NDArray[Any], bias: NDArray[Any] | None) -> nn.Linear:

@@ -79,8 +79,11 @@ def _require_plain(call: Call, kind: str, *, is_both: bool) -> None:
         raise call.refusal(f"its activations are {', '.join(named)}")
     if kind == "GRU" and not call.attribute("linear_before_reset", 0):
         raise call.refusal("'linear_before_reset' is 0, and torch's is 1")
+    call.require_given(4)
     if call.has(4) and any(
-        n != call.shape()[0][0] for n in np.unique(call.known.values(call.node.input[4])[0])
+        n != call.shape()[0][0]
+        for values in call.known.values(call.node.input[4])
+        for n in np.unique(values)
     ):
         raise call.refusal("its sequences are of several lengths")
     for index in (5, 6):

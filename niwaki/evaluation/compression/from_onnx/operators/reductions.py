@@ -65,6 +65,7 @@ def read_cumulative_sum(call: Call) -> fx.Node:
 @operator_named("TopK")
 def read_largest(call: Call) -> tuple[fx.Node, fx.Node]:
     """Read the largest or smallest values, and where they were."""
-    k, largest = int(call.constant(1).item()), bool(call.attribute("largest", 1))
-    found = call.function(torch.topk, call.data(), k, dim=call.axis(-1), largest=largest)
+    sizes, largest = call.integers("k", 1), bool(call.attribute("largest", 1))
+    assert sizes is not None
+    found = call.function(torch.topk, call.data(), sizes[0], dim=call.axis(-1), largest=largest)
     return call.function(operator.getitem, found, 0), call.function(operator.getitem, found, 1)

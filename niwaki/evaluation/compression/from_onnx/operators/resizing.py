@@ -11,6 +11,7 @@ _LINEAR = {3: "linear", 4: "bilinear", 5: "trilinear"}
 @operator_named("Resize", "Upsample")
 def read_resize(call: Call) -> fx.Node:
     """Read an interpolation to the size that the file gives."""
+    call.require_given(1, 2, 3)
     before, after = call.shape(), call.result_shape()
     if before[:2] != after[:2]:
         raise call.refusal("it resizes the batch or channels")

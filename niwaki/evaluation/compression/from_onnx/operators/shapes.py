@@ -65,6 +65,7 @@ def _sizes_after(inputs: torch.Tensor, part: Part, sizes: Sequence[int]) -> list
 @operator_named("Reshape", "Flatten", "Squeeze", "Unsqueeze")
 def read_reshape(call: Call) -> fx.Node:
     """Read another shape, by what it is before and after."""
+    call.require_given(1)
     before, after = call.shape(), call.result_shape()
     read_group_norm(call)
     parts = _parts(before, after)
@@ -143,6 +144,7 @@ def read_transpose(call: Call) -> fx.Node:
 @operator_named("Expand")
 def read_expand(call: Call) -> fx.Node:
     """Read values repeated along axes of size 1."""
+    call.require_given(1)
     after = call.result_shape()
     before = ((1, 1),) * (len(after) - call.rank()) + call.shape()
     if any(b != a and a[0] != a[1] for b, a in zip(before, after, strict=True)):

@@ -14,16 +14,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.evaluation.compression.from_onnx.call import Call, as_torch
+from niwaki.evaluation.compression.from_onnx.operators.norms import is_plain
 
 
 @dataclass(frozen=True, eq=False)
 class _Affine:
-    """What is multiplied and added after a norm, and the last node of it."""
+    """What is multiplied and added after a norm, and the nodes of it, in order."""
 
     last: str
     scale: NDArray[Any] | None = None
     bias: NDArray[Any] | None = None
-    node: onnx.NodeProto | None = None
+    nodes: tuple[onnx.NodeProto, ...] = ()
 
 
 def read_layer_norm(call: Call) -> None:
@@ -44,7 +45,9 @@ def read_layer_norm(call: Call) -> None:
         if epsilon is not None and divided.input[0] in {node.output[0] for node in centred}:
             shape = [dim[0] for dim in call.shape()[axes[0] :]]
             affine = _affine(call, divided.output[0], shape)
-            _write(call, affine, partial(_layer_norm, shape, affine, epsilon))
+            is_alone = affine.scale is not None and is_plain(affine.scale, affine.bias)
+            make = partial(_layer_norm, shape, affine, epsilon)
+            _write(call, affine, make, epsilon, mean if is_alone else "")
             return
 
 
@@ -61,22 +64,26 @@ def read_group_norm(call: Call) -> None:
     if back is None or back.op_type != "Reshape" or len(before) < 3 or len(apart) != 3:
         return
     inner = Call(norm, call.known, call.writer)
-    is_plain = (inner.constant(1) == 1).all() and (inner.constant(2) == 0).all()
-    if not is_plain or call.known.shape(back.output[0]) != before or apart[0] != before[0]:
+    has_weights = not is_plain(inner.constant(1), inner.constant(2))
+    if has_weights or call.known.shape(back.output[0]) != before or apart[0] != before[0]:
         return
     n_groups, n_channels = apart[1][0], before[1][0]
     affine = _affine(call, back.output[0], [n_channels, *[1] * (len(before) - 2)])
+    if affine.scale is not None and is_plain(affine.scale, affine.bias):
+        affine = _Affine(affine.last)
     epsilon = inner.attribute("epsilon", 1e-5)
-    _write(call, affine, partial(_group_norm, n_groups, n_channels, affine, epsilon))
+    make = partial(_group_norm, n_groups, n_channels, affine, epsilon)
+    _write(call, affine, make, n_groups, epsilon)
 
 
-def _write(call: Call, affine: _Affine, make: Callable[[], nn.Module]) -> None:
-    at = call if affine.node is None else Call(affine.node, call.known, call.writer)
-    weight = -1
-    if affine.node is not None:
-        of_input = call.known.of_input
-        weight = next(i for i, name in enumerate(affine.node.input) if name not in of_input)
-    call.writer.values[affine.last] = at.layer(make, call.data(), weight=weight)
+def _write(call: Call, affine: _Affine, make: Callable[[], nn.Module], *settings: object) -> None:
+    at = Call(affine.nodes[0], call.known, call.writer) if affine.nodes else call
+    of_input = call.known.of_input
+    kept = [[name for name in node.input if name not in of_input] for node in affine.nodes]
+    weight = list(affine.nodes[0].input).index(kept[0][0]) if affine.nodes else -1
+    also = (*settings, *(name for names in kept for name in names))
+    found = at.layer(make, call.data(), weight=weight, also=also)
+    call.writer.values[affine.last] = found
 
 
 def _layer_norm(shape: Sequence[int], affine: _Affine, epsilon: float) -> nn.Module:
@@ -112,12 +119,12 @@ def _affine(call: Call, name: str, shape: Sequence[int]) -> _Affine:
     scale = _constant(call, scaled, name, shape)
     if scale is None:
         return found
-    found = _Affine(scaled.output[0], scale, None, scaled)
+    found = _Affine(scaled.output[0], scale, None, (scaled,))
     shifted = call.known.only_consumer(scaled.output[0])
     if shifted is None or shifted.op_type != "Add":
         return found
     bias = _constant(call, shifted, scaled.output[0], shape)
-    return found if bias is None else _Affine(shifted.output[0], scale, bias, scaled)
+    return found if bias is None else _Affine(shifted.output[0], scale, bias, (scaled, shifted))
 
 
 def _constant(

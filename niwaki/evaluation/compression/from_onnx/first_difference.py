@@ -1,0 +1,74 @@
+"""Where in a file a module that was read from it begins to compute something else."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from torch import Tensor, fx, nn, no_grad
+from torch import from_numpy as tensor_from
+
+from niwaki.core.errors import TargetError
+from niwaki.evaluation.compression.faithful import other_output
+from niwaki.evaluation.compression.from_onnx.file import OnnxFile, in_single_precision
+from niwaki.evaluation.compression.from_onnx.writer import VALUE
+from niwaki.targets.sessions import Optimisation, SessionSettings, open_session, run_session
+
+
+def first_difference(module: nn.Module, file: OnnxFile, inputs: NDArray[np.float32]) -> str:
+    """Return the node whose values are the first that differ, in words; empty if none is seen.
+
+    Args:
+        module: That was read from the file.
+        file: As it was given.
+        inputs: (n, ...), as many as it takes.
+    """
+    if not isinstance(module, fx.GraphModule):
+        return ""
+    found = _Noting(module).values_for(inputs)
+    try:
+        wanted = _values_in_file(file, inputs, set(found))
+    except TargetError:
+        return ""  # the runtime does not give all inner values of all models
+    for node in file.given.graph.node:
+        for name in node.output:
+            if name in wanted and other_output({name: wanted[name]}, {name: found[name]}):
+                return f"node '{node.name or name}' ({node.op_type})"
+    return ""
+
+
+class _Noting(fx.Interpreter):
+    """Runs a module and keeps what is a value of its file."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self._found: dict[str, NDArray[Any]] = {}
+
+    def values_for(self, inputs: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+        """Return the values by their names in the file, up to where the module fails."""
+        try:
+            with no_grad():
+                self.run(tensor_from(np.array(inputs)))
+        except (RuntimeError, IndexError, ValueError):
+            return self._found
+        return self._found
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Run a node, and keep its value."""
+        value = super().run_node(n)
+        if VALUE in n.meta and isinstance(value, Tensor):
+            self._found[n.meta[VALUE]] = value.numpy().copy()
+        return value
+
+
+def _values_in_file(
+    file: OnnxFile, inputs: NDArray[np.float32], names: set[str]
+) -> dict[str, NDArray[Any]]:
+    model = in_single_precision(file.given)
+    known = {info.name for info in model.graph.output}
+    made = [name for node in model.graph.node for name in node.output if name in names - known]
+    model.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, made))
+    session = open_session(model, SessionSettings(optimisation=Optimisation.NONE))
+    kind = np.float32 if file.input_type.kind == "f" else file.input_type
+    found = run_session(session, {file.input_name: inputs.astype(kind)})
+    return {name: values for name, values in found.items() if name in names}
