@@ -173,7 +173,7 @@ class Connection:
             outcome, payload = self._answer_to(self._number, session)
             if outcome == DONE:
                 return payload
-            if outcome != MISSING:
+            if outcome != MISSING or not isinstance(payload, list):
                 raise _error(outcome, payload)
             wanted = [digest for digest in contents if digest in payload]
             session.held.difference_update(wanted)
@@ -229,7 +229,7 @@ class Connection:
         try:
             if said != boot.READY:
                 raise _UnfitError(f"'{self._way}' cannot serve as a target: {said}")
-            for settings, known in self._identities.items():
+            for settings, known in list(self._identities.items()):  # others may ask meanwhile
                 with session.ended_after(patience.answer_s):
                     answer = self._exchange(session, ("identify", settings, {}), {})
                 require_same(self._way, known.target_id, _identity(answer).target_id)
