@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, ExportError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
@@ -215,3 +215,28 @@ class Evaluator(ABC):
             exports: What `export` returned, in any number.
             seed: Seed of everything random.
         """
+
+
+class UnexportedEvaluator(Evaluator):
+    """An evaluator that has no networks at hand, so that nothing is exported."""
+
+    @property
+    def exports(self) -> bool:
+        return False
+
+    @abstractmethod
+    def why_not_exported(self, candidate: Candidate) -> str:
+        """Return why there is no network of a candidate, as a sentence without its end."""
+
+    def export(
+        self,
+        candidate: Candidate,
+        folder: Path,  # noqa: ARG002
+        *,
+        provenance: Provenance,  # noqa: ARG002
+        seed: int,  # noqa: ARG002
+    ) -> Export:
+        raise ExportError(self.why_not_exported(candidate))
+
+    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:  # noqa: ARG002
+        return list(exports)

@@ -21,7 +21,7 @@ def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
     References:
         Yu and Huang, ICCV 2019, section 3.3.
     """
-    norms = [m for m in network.modules() if isinstance(m, _BatchNorm) and m.track_running_stats]
+    norms = [norm for _, norm in remembering_norms(network)]
     network.eval()
     if not norms:
         return
@@ -47,3 +47,10 @@ def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
             handle.remove()
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+
+
+def remembering_norms(network: nn.Module) -> Iterator[tuple[str, _BatchNorm]]:
+    """Yield path and module of each batch norm that remembers statistics."""
+    for path, module in network.named_modules():
+        if isinstance(module, _BatchNorm) and module.track_running_stats:
+            yield path, module

@@ -28,6 +28,11 @@ def same(first: Value, second: Value) -> bool:
     return first == second and _kind(first) is _kind(second)
 
 
+def is_amount(option: Value) -> bool:
+    """Whether an option is a number, which may mean an amount."""
+    return isinstance(option, int | float) and not isinstance(option, bool)
+
+
 def _kind(value: Value) -> type:
     return float if type(value) is int else type(value)
 

@@ -10,8 +10,8 @@ from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.core.excerpt import listed
 from niwaki.core.registry import nearest
-from niwaki.spaces.base import Space, same
-from niwaki.spaces.choices import Choice, ChoiceSpace, Condition, is_amount
+from niwaki.spaces.base import Space, is_amount, same
+from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
 
 Scalar: TypeAlias = bool | int | float | str | None
 Option: TypeAlias = Scalar | tuple[Scalar, ...]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
-from niwaki.spaces.base import Choose, EnumerableSpace
+from niwaki.spaces.base import Choose, EnumerableSpace, is_amount
 from niwaki.spaces.walks import at_random, recombine, resample
 
 
@@ -90,28 +90,27 @@ class ChoiceSpace(EnumerableSpace):
         return {pair: column for column, pair in enumerate(pairs)}
 
     @cached_property
-    def _ranks(self) -> Mapping[tuple[str, Value], tuple[int, float]]:
-        """Column of the rank of each ordered (path, option), behind the others, and its share."""
+    def _ranks(self) -> NDArray[np.float64]:
+        """(columns, ordered choices): the rank of each option of an ordered choice over how many.
+
+        A rank is from 1 to n, and 0 stands for a decision that is not there.
+        """
         ordered = [choice for choice in self.choices if choice.ordered]
-        return {
-            (choice.path, option): (column, rank / len(choice.options))
-            for column, choice in enumerate(ordered, len(self.columns))
-            for rank, option in enumerate(sorted(choice.options, key=_amount), 1)
-        }
+        ranks = np.zeros((len(self.columns), len(ordered)))
+        for number, choice in enumerate(ordered):
+            for rank, option in enumerate(sorted(choice.options, key=_amount), 1):
+                ranks[self.columns[choice.path, option], number] = rank / len(choice.options)
+        return ranks
 
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
-        n_ordered = sum(choice.ordered for choice in self.choices)
-        encoded = np.zeros((len(candidates), len(self.columns) + n_ordered))
+        encoded = np.zeros((len(candidates), len(self.columns)))
         column_of = self.columns
         columns = [column_of[item] for candidate in candidates for item in candidate.items]
         rows = np.repeat(np.arange(len(candidates)), [len(each.items) for each in candidates])
         encoded[rows, columns] = 1.0
-        if n_ordered:
-            rank_of = self._ranks
-            for row, candidate in enumerate(candidates):
-                for column, share in (rank_of[i] for i in candidate.items if i in rank_of):
-                    encoded[row, column] = share
-        return encoded
+        if not self._ranks.size:
+            return encoded
+        return np.concatenate([encoded, encoded @ self._ranks], axis=1)
 
     @cached_property
     def switches(self) -> frozenset[str]:
@@ -253,11 +252,6 @@ def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
                     f"{where} waits for '{condition.path}' to be {value!r}, which is none of "
                     f"its options {list(options)}"
                 )
-
-
-def is_amount(option: Value) -> bool:
-    """Whether an option is a number, which may mean an amount."""
-    return isinstance(option, int | float) and not isinstance(option, bool)
 
 
 def _amount(option: Value) -> float:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.core.randomness import stream
-from niwaki.spaces.base import Choose, EnumerableSpace
+from niwaki.spaces.base import Choose, EnumerableSpace, is_amount
 from niwaki.spaces.row_index import Codes, RowIndex
 
 MEAN_STEPS = 1.5  # single changes of a mutation
@@ -61,7 +61,7 @@ class RowSpace(EnumerableSpace):
         for path in self.ordered:
             if path not in self.paths:
                 raise SpaceError(f"'ordered' names '{path}', which is not one of {self.paths}")
-            if not all(map(_is_number, self._present(self.paths.index(path)))):
+            if not all(map(is_amount, self._present(self.paths.index(path)))):
                 raise SpaceError(
                     f"decision '{path}' is in 'ordered', but its options are no numbers"
                 )
@@ -297,10 +297,6 @@ def _coded(values: Sequence[Value]) -> tuple[tuple[Value, ...], NDArray[np.int32
     options = [*sorted(found - {None}), *({None} & found)]  # type: ignore[type-var]
     position = {option: code for code, option in enumerate(options)}
     return tuple(options), np.array([position[value] for value in values], dtype=np.int32)
-
-
-def _is_number(value: Value) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _ranks(n_present: int, n_options: int) -> NDArray[np.int32]:

@@ -299,6 +299,7 @@ def _config(
 ) -> dict[str, JSON]:
     """Return what must stay as it is while a compression continues, and what may change."""
     asked = replace(request.settings, pruning=pruning)
+    scoring: dict[str, JSON] = {name: asdict(each) for name, each in request.scoring.items()}
     plain: dict[str, JSON] = json.loads(json.dumps(asdict(asked), default=np.generic.item))
     return {
         "objectives": list(OBJECTIVES),
@@ -306,7 +307,7 @@ def _config(
         # Where answers come from is no part of the target's id.
         **({"scores_here": True} if getattr(target, "scores_here", False) else {}),
         "compression": plain,
-        **({"scoring": scoring} if (scoring := _plain_scoring(request)) else {}),
+        **({"scoring": scoring} if scoring else {}),
         "searcher": searcher,
         "scheduler": request.scheduler,
         "seed": request.seed,
@@ -315,10 +316,6 @@ def _config(
         "executor": {"n_workers": request.n_workers},
         "learn_from": list(request.learn_from) or None,
     }
-
-
-def _plain_scoring(request: CompressionRequest) -> dict[str, JSON]:
-    return {name: asdict(each) for name, each in request.scoring.items()}
 
 
 @dataclass(frozen=True)

@@ -115,6 +115,17 @@ def run_session(session: Session, feeds: Feeds, *, what: str = "the model") -> O
         raise TargetError(f"onnxruntime cannot run {what}: {_line(error)}") from error
 
 
+def existing(path: Path) -> Path:
+    """Return the path of a model's file.
+
+    Raises:
+        TargetError: If there is none.
+    """
+    if not path.is_file():
+        raise TargetError(f"there is no model file '{path}': check the path")
+    return path
+
+
 def describe(model: Model) -> str:
     """Return what to call a model in a message."""
     if isinstance(model, Path):
@@ -155,9 +166,7 @@ def _options(settings: SessionSettings) -> Any:
 
 def _loadable(model: Model) -> str | bytes:
     if isinstance(model, Path):
-        if not model.is_file():
-            raise TargetError(f"there is no model file '{model}': check the path")
-        return str(model)
+        return str(existing(model))
     if isinstance(model, onnx.ModelProto):
         return bytes(model.SerializeToString())
     return model

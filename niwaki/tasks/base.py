@@ -13,9 +13,14 @@ from numpy.typing import NDArray
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import JSON
 from niwaki.tasks.metrics import Prediction
-from niwaki.tasks.own import LossSettings, best_constant, sampled, spread
+from niwaki.tasks.own import LossSettings, sampled, spread
 from niwaki.tasks.preprocessing import Preprocessing
-from niwaki.tasks.statistics import Statistics, class_statistics, value_statistics
+from niwaki.tasks.statistics import (
+    Statistics,
+    best_constant,
+    class_statistics,
+    value_statistics,
+)
 from niwaki.tasks.task import Task
 
 STATISTICS_BATCH = 512
@@ -157,7 +162,7 @@ class TaskData:
         if task.name not in self._constants:
             targets = _TargetsOf(self.splits[SplitName.TRAIN], task.name)
             truth = sampled(targets, task.n_outputs if task.kind.has_classes else 1)
-            constant = best_constant(self.statistics[task.name])
+            constant = best_constant(self.statistics[task.name]).astype(np.float32)
             axis = task.kind.class_axis if task.kind.has_classes else None
             if isinstance(task.loss, LossSettings):
                 from niwaki.tasks.losses import fitted_constant

@@ -17,7 +17,7 @@ from niwaki.core.objectives import Direction
 from niwaki.core.registry import import_object
 from niwaki.core.wording import kind_of
 from niwaki.tasks.metrics import Accumulator, Metric, Prediction
-from niwaki.tasks.statistics import ROUNDING, ClassStatistics, Statistics
+from niwaki.tasks.statistics import ROUNDING, Statistics
 
 MOST_ITEMS, MOST_NUMBERS = 2**13, 2**22
 """Of train, and of constant outputs for them, that chance is computed from."""
@@ -175,16 +175,6 @@ def sampled(targets: Iterable[NDArray[Any]], n_outputs: int) -> NDArray[Any]:
         while sum(map(len, kept)) > most:
             kept, every = [np.concatenate(kept)[::2]], 2 * every
     return np.concatenate(kept)
-
-
-def best_constant(statistics: Statistics) -> NDArray[np.float32]:
-    """Return (k,) outputs that say what is known of targets at large, by losses that ship.
-
-    Logarithms of how often each class occurs, or the mean of each output.
-    """
-    if isinstance(statistics, ClassStatistics):
-        return np.log(np.maximum(statistics.frequencies, 1e-12)).astype(np.float32)
-    return statistics.mean.astype(np.float32)
 
 
 def constant_shape(targets: NDArray[Any], axis: int | None) -> tuple[int, ...]:

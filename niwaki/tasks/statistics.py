@@ -87,6 +87,20 @@ class ValueStatistics:
 Statistics: TypeAlias = ClassStatistics | ValueStatistics
 
 
+def best_constant(statistics: Statistics, *, least: float = 1e-12) -> NDArray[np.float64]:
+    """Return (k,) outputs that are best if they are the same for every item.
+
+    Logarithms of how often each class occurs, or the mean of each output.
+
+    Args:
+        statistics: Of the train targets.
+        least: How often a class occurs that never does.
+    """
+    if isinstance(statistics, ClassStatistics):
+        return np.asarray(np.log(np.maximum(statistics.frequencies, least)))
+    return statistics.mean
+
+
 def class_statistics(
     targets: Iterable[NDArray[Any]], n_classes: int, *, ignore_index: int | None = None
 ) -> ClassStatistics:

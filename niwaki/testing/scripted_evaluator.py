@@ -5,15 +5,15 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import ExportError, TargetLostError
+from niwaki.core.errors import TargetLostError
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Direction, Objective
-from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.base import UnexportedEvaluator
 from niwaki.spaces import Choice, ChoiceSpace, Condition, Space
 
 SCRIPTS = ChoiceSpace(
@@ -39,7 +39,7 @@ def script(do: str, **decisions: Value) -> Candidate:
 
 
 @dataclass(frozen=True)
-class ScriptedEvaluator(Evaluator):
+class ScriptedEvaluator(UnexportedEvaluator):
     """Follows the script in its candidate.
 
     Its measurements have the values `value`, `seed` and `fidelity`, and in their details the number
@@ -54,10 +54,6 @@ class ScriptedEvaluator(Evaluator):
     @property
     def values(self) -> tuple[Objective, ...]:
         return (Objective("value", Direction.MAXIMIZE), Objective("seed", Direction.MINIMIZE))
-
-    @property
-    def exports(self) -> bool:
-        return False
 
     def prepare(self, folder: Path) -> None:
         """Do nothing: there is nothing to prepare."""
@@ -81,18 +77,8 @@ class ScriptedEvaluator(Evaluator):
         }
         return Measurement(key=candidate.key, values=values, details={"pid": os.getpid()})
 
-    def export(
-        self,
-        candidate: Candidate,  # noqa: ARG002
-        folder: Path,  # noqa: ARG002
-        *,
-        provenance: Provenance,  # noqa: ARG002
-        seed: int,  # noqa: ARG002
-    ) -> Export:
-        raise ExportError("a script has no network: nothing can be exported")
-
-    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:  # noqa: ARG002
-        return list(exports)
+    def why_not_exported(self, candidate: Candidate) -> str:  # noqa: ARG002
+        return "a script has no network: nothing can be exported"
 
 
 def _act(candidate: Candidate) -> dict[str, float]:

@@ -4,18 +4,9 @@ import sys
 
 from niwaki.targets.base import Target
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.targets.protocol import Budget
 from niwaki.targets.remote.target import RemoteOnnxRuntime
 from niwaki.testing.target_contract import TargetContract
-
-SMALL = Budget(
-    warmup_runs=1,
-    warmup_seconds=0.0,
-    min_runs=4,
-    min_seconds=0.0,
-    max_seconds=0.05,
-    relative_interval=0.5,
-)
+from tests.targets.budgets import SMALL
 
 
 class TestOnnxRuntimeCpu(TargetContract):

@@ -18,7 +18,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from niwaki.compress.pruning import PruningPlan
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.rebuilding import kept_indices
-from niwaki.evaluation.recalibration import recalibrate
+from niwaki.evaluation.recalibration import recalibrate, remembering_norms
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.scoring import score, skills
 
@@ -58,7 +58,7 @@ class KeptStatistics:
         self._images = images
         self._own = {
             path: (norm.running_mean.clone(), norm.running_var.clone())
-            for path, norm in _norms(original)
+            for path, norm in remembering_norms(original)
             if norm.running_mean is not None and norm.running_var is not None
         }
         self._whole = {path: _Moments() for path in self._own}
@@ -105,7 +105,7 @@ class KeptStatistics:
 
 def has_statistics(network: nn.Module) -> bool:
     """Whether there is a batch norm that remembers statistics."""
-    return any(True for _ in _norms(network))
+    return any(True for _ in remembering_norms(network))
 
 
 def skill_lost_anew(
@@ -133,12 +133,6 @@ def skill_lost_anew(
     return {task.name: float(each) for task, each in zip(data.tasks, lost, strict=True)}
 
 
-def _norms(network: nn.Module) -> Iterator[tuple[str, _BatchNorm]]:
-    for path, module in network.named_modules():
-        if isinstance(module, _BatchNorm) and module.track_running_stats:
-            yield path, module
-
-
 @contextmanager
 def _before_norms(
     network: nn.Module, tell: Callable[[str, _BatchNorm, Tensor], None]
@@ -154,7 +148,7 @@ def _before_norms(
 
     handles = [
         norm.register_forward_pre_hook(hook(path), with_kwargs=True)
-        for path, norm in _norms(network)
+        for path, norm in remembering_norms(network)
     ]
     try:
         yield

@@ -8,14 +8,14 @@ from typing import Any, Protocol, runtime_checkable
 
 from niwaki.core.calls import misfit
 from niwaki.core.candidate import Candidate, Value
-from niwaki.core.errors import ConfigError, ExportError, StudyError
+from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.fidelity import FULL, Fidelities
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
 from niwaki.core.registry import import_object
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of
-from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.base import UnexportedEvaluator
 from niwaki.evaluation.function.settings import FunctionSettings
 from niwaki.evaluation.registry import Ingredients
 from niwaki.spaces.base import Space
@@ -35,7 +35,7 @@ class OwnSpace(Protocol):
         """Where candidates come from."""
 
 
-class FunctionEvaluator(Evaluator):
+class FunctionEvaluator(UnexportedEvaluator):
     """Calls a function with the decisions of each candidate. Picklable if the function is.
 
     Python's, numpy's and torch's global generators are seeded before each call, so that a candidate
@@ -95,10 +95,6 @@ class FunctionEvaluator(Evaluator):
     def fidelities(self) -> Fidelities:
         return self._fidelities
 
-    @property
-    def exports(self) -> bool:
-        return False
-
     def prepare(self, folder: Path) -> None:
         """Do nothing: the function sees to what it needs."""
 
@@ -157,21 +153,11 @@ class FunctionEvaluator(Evaluator):
                 )
         return {**cheap, **returned}
 
-    def export(
-        self,
-        candidate: Candidate,
-        folder: Path,  # noqa: ARG002
-        *,
-        provenance: Provenance,  # noqa: ARG002
-        seed: int,  # noqa: ARG002
-    ) -> Export:
-        raise ExportError(
+    def why_not_exported(self, candidate: Candidate) -> str:
+        return (
             f"{candidate.key} was evaluated by '{_name(self._function)}', which keeps its networks "
             "to itself: there is none to export"
         )
-
-    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:  # noqa: ARG002
-        return list(exports)
 
 
 def create(settings: FunctionSettings, ingredients: Ingredients) -> FunctionEvaluator:

@@ -28,7 +28,11 @@ from niwaki.tasks.losses import (
     total_loss,
     weighted_sum,
 )
-from niwaki.tasks.statistics import ClassStatistics, Statistics
+from niwaki.tasks.statistics import best_constant
+
+# A class that never occurs in training still gets a finite answer, and can still be learned: see
+# Lin et al., ICCV 2017, "Focal loss for dense object detection", section 4.1.
+_LEAST_FREQUENT = 1e-4
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,10 @@ class SuperNetworkTraining:
         generator = torch.Generator().manual_seed(derived_seed(seed, "weights"))
         network = family.super_network(generator)
         network.start_at(
-            {name: _best_constant(s) for name, s in data.statistics.items()},
+            {
+                name: best_constant(each, least=_LEAST_FREQUENT).tolist()
+                for name, each in data.statistics.items()
+            },
             {name: spread(s) for name, s in data.statistics.items()},
         )
         self.network = placed(network, self._device, torch.channels_last)
@@ -234,16 +241,3 @@ class SuperNetworkTraining:
         factor = one_cycle(min(1.0, (step + 0.5) / self._n_steps), warmup=self._settings.warmup)
         for group in self._optimiser.param_groups:
             group["lr"] = self._settings.learning_rate * factor
-
-
-def _best_constant(statistics: Statistics) -> list[float]:
-    """Return the outputs of the best constant prediction: log frequencies, or means.
-
-    References:
-        Lin et al., ICCV 2017, "Focal loss for dense object detection", section 4.1.
-    """
-    if isinstance(statistics, ClassStatistics):
-        # A class that never occurs in training still gets a finite answer.
-        frequencies = np.maximum(statistics.frequencies, 1e-4)
-        return [float(value) for value in np.log(frequencies)]
-    return [float(value) for value in statistics.mean]

@@ -1,19 +1,19 @@
 """Evaluation by looking up: candidates are rows of a table of networks measured before."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
 from math import isfinite
 from pathlib import Path
 
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import ConfigError, ExportError
+from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Objective
 from niwaki.core.randomness import stream
 from niwaki.core.registry import nearest
-from niwaki.evaluation.base import Evaluator, Export, Provenance
+from niwaki.evaluation.base import UnexportedEvaluator
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.table.rows import TableRows
 from niwaki.evaluation.table.settings import TableSettings
@@ -22,7 +22,7 @@ from niwaki.spaces.rows import RowSpace
 _log = logging.getLogger(__name__)
 
 
-class TableEvaluator(Evaluator):
+class TableEvaluator(UnexportedEvaluator):
     """Looks candidates up in a table.
 
     The table is read on first use in each process: the evaluator itself is small.
@@ -55,10 +55,6 @@ class TableEvaluator(Evaluator):
     @property
     def values(self) -> tuple[Objective, ...]:
         return self._settings.objectives
-
-    @property
-    def exports(self) -> bool:
-        return False
 
     @property
     def fidelities(self) -> Fidelities:
@@ -129,18 +125,8 @@ class TableEvaluator(Evaluator):
             seconds=self.rows.seconds(rows) * fidelity,
         )
 
-    def export(
-        self,
-        candidate: Candidate,
-        folder: Path,  # noqa: ARG002
-        *,
-        provenance: Provenance,  # noqa: ARG002
-        seed: int,  # noqa: ARG002
-    ) -> Export:
-        raise ExportError(f"{candidate.key} is a row of a table: there is no network to export")
-
-    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:  # noqa: ARG002
-        return list(exports)
+    def why_not_exported(self, candidate: Candidate) -> str:
+        return f"{candidate.key} is a row of a table: there is no network to export"
 
 
 def create(settings: TableSettings, ingredients: Ingredients) -> TableEvaluator:

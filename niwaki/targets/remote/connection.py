@@ -7,8 +7,9 @@ import os
 import shlex
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import execnet
@@ -20,7 +21,7 @@ from niwaki.targets.remote import boot
 from niwaki.targets.remote.server import BROKEN, DONE, MISSING, REFUSED, SAID
 from niwaki.targets.remote.session import ENDED, ENDING_SECONDS, LOST, SILENT, Session
 from niwaki.targets.remote.way import completed, remedy
-from niwaki.targets.remote.wire import Digest, Packed, digest_of
+from niwaki.targets.remote.wire import Digest, Packed
 
 # How often the same question is asked. A link that is lost says little of what was asked, unless it
 # is lost again and again.
@@ -34,6 +35,7 @@ _FAILURES = (
     execnet.HostNotFound,
     AssertionError,  # execnet's, if something else answers than the Python that was asked for
 )
+NOTHING: Mapping[Digest, Packed] = MappingProxyType({})
 _Question: TypeAlias = tuple[str, str, dict[str, object]]  # method, settings, arguments
 _log = logging.getLogger(__name__)
 
@@ -112,7 +114,7 @@ class Connection:
         settings: str,
         *,
         patience: Patience,
-        contents: Sequence[Packed] = (),
+        contents: Mapping[Digest, Packed] = NOTHING,
         arguments: Mapping[str, object] | None = None,
     ) -> Any:
         """Return the answer to a question.
@@ -121,7 +123,7 @@ class Connection:
             method: What `Server` is asked.
             settings: Of the target.
             patience: How long to wait.
-            contents: Models and inputs that the arguments name by their digests.
+            contents: Models and inputs that the arguments name by their digests, by these.
             arguments: Plain values.
 
         Raises:
@@ -129,7 +131,6 @@ class Connection:
             NiwakiError: What the target raised there, or a `TargetError` if something broke, or the
                 process there ended over this question again and again.
         """
-        by_digest = {digest_of(content): content for content in contents}
         question = (method, settings, dict(arguments or {}))
         tries = dict(TRIES)
         with self._lock:
@@ -137,7 +138,7 @@ class Connection:
                 session = self._session or self._reached(patience)
                 try:
                     with session.ended_after(patience.answer_s):
-                        return self._exchange(session, question, by_digest)
+                        return self._exchange(session, question, contents)
                 except _BROKEN_OFF as error:
                     self._drop()
                     end = session.how_it_ended
@@ -231,7 +232,7 @@ class Connection:
                 raise _UnfitError(f"'{self._way}' cannot serve as a target: {said}")
             for settings, known in list(self._identities.items()):  # others may ask meanwhile
                 with session.ended_after(patience.answer_s):
-                    answer = self._exchange(session, ("identify", settings, {}), {})
+                    answer = self._exchange(session, ("identify", settings, {}), NOTHING)
                 require_same(self._way, known.target_id, _identity(answer).target_id)
         except BaseException as error:
             session.end(at_once=True)

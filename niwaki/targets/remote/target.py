@@ -21,6 +21,7 @@ from niwaki.targets.machine import processor
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.onnxruntime_target import OnnxRuntimeTarget
 from niwaki.targets.remote.connection import (
+    NOTHING,
     Connection,
     Identity,
     Patience,
@@ -36,6 +37,7 @@ from niwaki.targets.remote.wire import (
     settings_text,
     unpacked,
 )
+from niwaki.targets.sessions import existing
 
 
 @dataclass(frozen=True)
@@ -105,19 +107,21 @@ class RemoteOnnxRuntime(OnnxRuntimeTarget):
             return here.open(model)
         content = _content(model)
         digest = digest_of(content)
-        self._ask("open", contents=[content], model=digest)
+        self._ask("open", contents={digest: content}, model=digest)
 
         def run(feeds: Feeds) -> Outputs:
             given, named = _named(feeds)
-            answer = self._ask("run", contents=[content, *given], model=digest, feeds=named)
+            needed = {digest: content, **given}
+            answer = self._ask("run", contents=needed, model=digest, feeds=named)
             return {name: unpacked(values) for name, values in answer.items()}
 
         return run
 
     def optimised(self, model: Model) -> onnx.ModelProto:
         content = _content(model)
+        digest = digest_of(content)
         return onnx.load_from_string(
-            self._ask("optimise", contents=[content], model=digest_of(content))
+            self._ask("optimise", contents={digest: content}, model=digest)
         )
 
     def calibrate(self) -> float:
@@ -135,12 +139,12 @@ class RemoteOnnxRuntime(OnnxRuntimeTarget):
         seed: int = 0,
     ) -> list[Latency]:
         check_pairs(models, feeds)
-        contents: list[Packed] = [_content(model) for model in models]
-        digests = [digest_of(content) for content in contents]
-        named = []
+        written: list[Packed] = [_content(model) for model in models]
+        digests = [digest_of(content) for content in written]
+        contents, named = dict(zip(digests, written, strict=True)), []
         for each in feeds:
             given, names = _named(each)
-            contents += given
+            contents |= given
             named.append(names)
         answer = self._ask(
             "measure",
@@ -151,8 +155,9 @@ class RemoteOnnxRuntime(OnnxRuntimeTarget):
             seed=seed,
         )
         found = [Latency.from_json(each) for each in json.loads(answer)]
+        known = self.target_id
         for latency in found:
-            require_same(self.connection, self.target_id, latency.target_id)
+            require_same(self.connection, known, latency.target_id)
         return found
 
     @property
@@ -174,7 +179,9 @@ class RemoteOnnxRuntime(OnnxRuntimeTarget):
     def _was_reached(self) -> bool:
         return bool(self.reached_as) or self._there.was_reached
 
-    def _ask(self, method: str, *, contents: Sequence[Packed] = (), **arguments: Any) -> Any:
+    def _ask(
+        self, method: str, *, contents: Mapping[Digest, Packed] = NOTHING, **arguments: Any
+    ) -> Any:
         return self._there.ask(
             method,
             settings_text(self),
@@ -193,23 +200,18 @@ def _content(model: Model) -> bytes:
     if isinstance(model, bytes):
         return model
     try:
-        proto = model if isinstance(model, onnx.ModelProto) else onnx.load(_existing(model))
+        proto = model if isinstance(model, onnx.ModelProto) else onnx.load(existing(model))
         return bytes(proto.SerializeToString())
     except (ValueError, OSError) as error:
         what = f"'{model}'" if isinstance(model, Path) else "the model"
         raise TargetError(f"{what} cannot be sent to another machine: {error}") from error
 
 
-def _existing(path: Path) -> Path:
-    if not path.is_file():
-        raise TargetError(f"there is no model file '{path}': check the path")
-    return path
-
-
-def _named(feeds: Feeds) -> tuple[list[Packed], Mapping[str, Digest]]:
-    """Return inputs as they travel, and their digests by name."""
+def _named(feeds: Feeds) -> tuple[dict[Digest, Packed], Mapping[str, Digest]]:
+    """Return inputs as they travel by digest, and their digests by name."""
     try:
         contents = packed_feeds(feeds)
     except ValueError as error:
         raise TargetError(f"inputs cannot be sent to another machine: {error}") from error
-    return list(contents.values()), {name: digest_of(each) for name, each in contents.items()}
+    digests = {name: digest_of(each) for name, each in contents.items()}
+    return {digests[name]: each for name, each in contents.items()}, digests

@@ -24,22 +24,14 @@ from niwaki.targets import cpu_capabilities as table
 from niwaki.targets.latency import Latency
 from niwaki.targets.machine import Processor
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.targets.protocol import Budget
 from niwaki.targets.remote import connection, session, target
 from niwaki.targets.remote.connection import Connection, connection_to
 from niwaki.targets.remote.target import RemoteOnnxRuntime
 from niwaki.targets.remote.way import completed
 from niwaki.targets.remote.wire import settings_text, target_of
+from tests.targets.budgets import SMALL
 from tests.targets.networks import conv_net, image
 
-SMALL = Budget(
-    warmup_runs=1,
-    warmup_seconds=0.0,
-    min_runs=4,
-    min_seconds=0.0,
-    max_seconds=0.05,
-    relative_interval=0.5,
-)
 # Everything that the machine of a target is asked to have, and what these need themselves.
 INSTALLED = (
     *("numpy", "numpy.libs", "scipy", "scipy.libs", "onnx", "onnxruntime"),
