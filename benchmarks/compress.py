@@ -35,7 +35,7 @@ from benchmarks.compress_models import CASES, Case, Loaders, loaders_of, trained
 from benchmarks.quickstart_front import scaled_volumes
 from niwaki.core.jsonable import fingerprint
 from niwaki.evaluation.compression.inferred_data import infer_from
-from niwaki.evaluation.compression.original import in_order_of_outputs
+from niwaki.evaluation.compression.original import fitted_to
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings, plan_of
@@ -101,7 +101,7 @@ class Bench:
             case, self.loaders, arguments.cache / "originals", seed=arguments.seed
         )
         data = infer_from(self.loaders, self.module, seed=arguments.seed)
-        self.data: TaskData = in_order_of_outputs(data, self.module)
+        self.data: TaskData = fitted_to(self.module, data)
         self.target = OnnxRuntimeCpu()
         self.deployment = Deployment(self.data, self.target, DeploymentSettings())
 

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.compress.pruning.model_calls import in_evaluation
@@ -56,13 +58,14 @@ class Exporter:
             if same and card.candidate == candidate:
                 return card
         module = in_evaluation(make_module())
-        inputs = self._inputs()
-        input_name, names = self._deployment.input_name, self._deployment.output_names
-        example = torch.from_numpy(inputs[:2])
+        inputs, names = self._inputs(), self._deployment.output_names
         float_model = export_module(
-            module, (example,), input_names=[input_name], output_names=names
+            module,
+            [torch.from_numpy(each[:2]) for each in inputs.values()],
+            input_names=list(inputs),
+            output_names=names,
         )
-        check = verify_model(float_model, {input_name: inputs}, torch_module=module)
+        check = verify_model(float_model, inputs, torch_module=module)
         check.require(f"the float graph of {candidate.key}")
         graph = FloatGraph(float_model, {})
         if plan.int8_layers:
@@ -81,23 +84,27 @@ class Exporter:
             folder,
             model,
             card,
-            inputs={input_name: inputs},
-            torch_outputs=torch_outputs(module, [inputs], names),
+            inputs=inputs,
+            torch_outputs=torch_outputs(module, list(inputs.values()), names),
         )
         return bundle.card
 
-    def _inputs(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-        """Return real images that the model was neither trained nor selected on."""
-        feeds = self._deployment.feeds(SplitName.TEST, MAX_ITEMS)
-        return np.concatenate([feed[self._deployment.input_name] for feed in feeds])
+    def _inputs(self) -> dict[str, NDArray[Any]]:
+        """Return real inputs that the model was neither trained nor selected on, by name."""
+        feeds = list(self._deployment.feeds(SplitName.TEST, MAX_ITEMS))
+        return {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
 
     def _card(
         self, candidate: Candidate, plan: QuantizationPlan, realised: Mapping[str, str]
     ) -> ModelCard:
         data, target = self._deployment.data, self._deployment.target
+        preprocessing = data.preprocessing if len(self._deployment.inputs) == 1 else None
         return ModelCard(
             name=f"{self._provenance.study}-{candidate.key[:8]}",
-            inputs=(InputCard(self._deployment.input_name, data.input_shape, data.preprocessing),),
+            inputs=tuple(
+                InputCard(each.name, each.shape, preprocessing, each.dtype)
+                for each in self._deployment.inputs
+            ),
             tasks=tuple(
                 TaskCard(t.name, str(t.kind), t.name, t.classes, t.metrics[0].unit)
                 for t in data.tasks

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from torch import nn
 from niwaki.compress.quantization.observers import new_observer
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import DataError, TargetError
+from niwaki.core.errors import DataError, ExportError, TargetError
 from niwaki.core.files import noted
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
@@ -37,6 +38,7 @@ from niwaki.targets.base import Effort, Feeds, Target
 from niwaki.targets.feeds import first_fit
 from niwaki.targets.latency import Latency
 from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.model_inputs import ModelInput, ModelInputs
 from niwaki.tasks.scoring import score
 
 INPUT_NAME = "image"
@@ -128,11 +130,15 @@ class Deployment:
         """Names of the model's outputs: those of the tasks."""
         return [task.name for task in self.data.tasks]
 
-    @property
-    def input_name(self) -> str:
-        """Name of the model's input: `image`, or `input` where a task is called that."""
-        outputs = set(self.output_names)
-        return INPUT_NAME if INPUT_NAME not in outputs else claimed("input", outputs)
+    @cached_property
+    def inputs(self) -> ModelInputs:
+        """The model's inputs; one that has no name yet is `image`. None is called as a task is."""
+        taken = set(self.output_names)
+        given = self.data.model_inputs
+        if given is None:
+            name = INPUT_NAME if INPUT_NAME not in taken else "input"
+            given = ModelInputs((ModelInput(name, self.data.input_shape),))
+        return ModelInputs(tuple(replace(each, name=claimed(each.name, taken)) for each in given))
 
     def float_graph(self, module: nn.Module, *, quantizable: bool = True) -> FloatGraph:
         """Return a trained module as `float_model` writes it, made ready as `prepared` says."""
@@ -142,15 +148,16 @@ class Deployment:
         """Return a trained module in evaluation mode, on the CPU, as a graph.
 
         Args:
-            module: Maps a batch of inputs to one output per task, in their order.
+            module: Maps a batch of each input to one output per task, in their order.
 
         Raises:
             ExportError: If it cannot be written.
         """
         return float_graph(
             module,
-            self._shape,
-            lambda: torch.from_numpy(self.timing_feeds(n_images=2)[self.input_name]),
+            self._shapes,
+            lambda: [torch.from_numpy(each) for each in self.timing_feeds(n_images=2).values()],
+            are_floats=self.inputs.are_floats,
             **self._names,
         )
 
@@ -166,17 +173,22 @@ class Deployment:
         Raises:
             ExportError: If the module cannot be followed.
         """
+        if not self.inputs.are_floats:
+            raise ExportError(
+                "its inputs are integers, which are not followed symbolically, as training with "
+                "rounding needs"
+            )
         if self._settings.equalise:
-            equalise_module(module, write_graph(module, [self._shape]))
-        return FakeQuantized(module, plan, [self._shape], **self._names)
+            equalise_module(module, write_graph(module, self._shapes))
+        return FakeQuantized(module, plan, self._shapes, **self._names)
 
     @property
-    def _shape(self) -> tuple[int, ...]:
-        return (1, *self.data.input_shape)
+    def _shapes(self) -> list[tuple[int, ...]]:
+        return [(1, *each.shape) for each in self.inputs]
 
     @property
     def _names(self) -> dict[str, list[str]]:
-        return {"input_names": [self.input_name], "output_names": self.output_names}
+        return {"input_names": list(self.inputs.names), "output_names": self.output_names}
 
     def calibrated(self, float_model: onnx.ModelProto) -> FloatGraph:
         """Return a float graph made ready to be quantized, in the ways of the settings."""
@@ -237,7 +249,7 @@ class Deployment:
 
         def predictions() -> Iterator[tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]]:
             for batch in batches:
-                yield runner({self.input_name: batch.inputs}), batch.targets
+                yield runner(self.inputs.feeds(batch.inputs)), batch.targets
 
         return score(self.data.tasks, predictions(), chance=self.data.chance)
 
@@ -247,7 +259,7 @@ class Deployment:
         # The exporter of finalists may write an operation in other nodes than the fast path.
         return {layer: str(found.get(layer, Realised.ABSENT)) for layer in plan.precisions}
 
-    def _calibration_feeds(self) -> Iterator[dict[str, NDArray[np.float32]]]:
+    def _calibration_feeds(self) -> Iterator[dict[str, NDArray[Any]]]:
         """Yield images of all classes, the same each time: the first of a file may be of one."""
         rng = stream(0, "calibration images")
         return self.feeds(SplitName.CALIBRATION, self._settings.n_calibration, rng=rng)
@@ -259,18 +271,18 @@ class Deployment:
             TargetError: If no calibration images are fit to be timed on.
         """
         batches = self.data[SplitName.CALIBRATION].batches(n_images)
-        return first_fit({self.input_name: batch.inputs} for batch in batches)
+        return first_fit(self.inputs.feeds(batch.inputs) for batch in batches)
 
     def feeds(
         self, split: SplitName, n_images: int, *, rng: np.random.Generator | None = None
-    ) -> Iterator[dict[str, NDArray[np.float32]]]:
+    ) -> Iterator[dict[str, NDArray[Any]]]:
         """Yield up to `n_images` of a split, as inputs of the model, in batches.
 
         The first ones, or some that `rng` draws.
         """
         left, size = n_images, min(n_images, self._settings.batch_size)
         for batch in self.data[split].batches(size, rng=rng):
-            yield {self.input_name: batch.inputs[:left]}
+            yield self.inputs.feeds(batch.inputs[:left])
             left -= len(batch)
             if left <= 0:
                 return

@@ -174,8 +174,13 @@ def heads_of(data: TaskData) -> tuple[Head, ...]:
 
     Raises:
         DataError: If masks and maps are not as high and wide as the inputs: networks answer there;
-            or if inputs have no places; or if there are sequences to label.
+            or if inputs have no places; or if there are sequences to label, or several inputs.
     """
+    if data.model_inputs is not None:
+        raise DataError(
+            f"the data give several inputs ({', '.join(data.model_inputs.names)}), and no space "
+            "has networks that read them: `niwaki compress` takes models that do"
+        )
     targets = next(data[SplitName.TRAIN].targets(1))
     for task in data.tasks:
         if task.kind is TaskKind.TAGGING:

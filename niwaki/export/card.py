@@ -30,17 +30,19 @@ _WRONG_FIELD = (AttributeError, KeyError, TypeError, ValueError, OverflowError)
 
 @dataclass(frozen=True)
 class InputCard:
-    """The input of a model.
+    """An input of a model.
 
     Attributes:
         name: Of the ONNX input.
         shape: Of one item, without the batch: (c, h, w).
         preprocessing: From raw data to this input; None if users prepare it themselves.
+        dtype: Type of its numbers.
     """
 
     name: str
     shape: tuple[int, ...]
     preprocessing: Preprocessing | None = None
+    dtype: str = "float32"
 
 
 @dataclass(frozen=True)
@@ -284,7 +286,12 @@ def _card(data: Mapping[str, Any]) -> ModelCard:
 
 def _input_to_json(card: InputCard) -> dict[str, JSON]:
     preprocessing = card.preprocessing.to_json() if card.preprocessing else None
-    return {"name": card.name, "shape": list(card.shape), "preprocessing": preprocessing}
+    return {
+        "name": card.name,
+        "shape": list(card.shape),
+        "dtype": card.dtype,
+        "preprocessing": preprocessing,
+    }
 
 
 def _input_from_json(data: Mapping[str, Any]) -> InputCard:
@@ -293,6 +300,7 @@ def _input_from_json(data: Mapping[str, Any]) -> InputCard:
         name=str(data["name"]),
         shape=tuple(int(size) for size in data["shape"]),
         preprocessing=None if given is None else Preprocessing.from_json(given),
+        dtype=str(data.get("dtype", "float32")),  # older cards have none
     )
 
 

@@ -12,29 +12,30 @@ from niwaki.export.general_path.torch_export import export_module
 
 def float_graph(
     module: nn.Module,
-    input_shape: Sequence[int],
-    example: Callable[[], Tensor],
+    input_shapes: Sequence[Sequence[int]],
+    examples: Callable[[], Sequence[Tensor]],
     *,
+    are_floats: bool = True,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
 ) -> onnx.ModelProto:
-    """Return the float graph of a module with one input, batch norm folded.
+    """Return the float graph of a module, batch norm folded.
 
     Args:
         module: In evaluation mode, on the CPU.
-        input_shape: The first dimension is the batch, whatever its size.
-        example: Gives real inputs; called only for what cannot be traced symbolically.
+        input_shapes: Of each input; the first dimension is the batch, whatever its size.
+        examples: Gives real inputs; called only for what cannot be traced symbolically.
+        are_floats: Whether all inputs are float32: others are not traced symbolically.
         input_names: Of the graph.
         output_names: Of the graph.
 
     Raises:
         ExportError: If it can be written in neither way.
     """
-    try:
-        return build_graph(
-            module, [input_shape], input_names=input_names, output_names=output_names
-        )
-    except ExportError:
-        return export_module(
-            module, (example(),), input_names=input_names, output_names=output_names
-        )
+    names = {"input_names": input_names, "output_names": output_names}
+    if are_floats:
+        try:
+            return build_graph(module, input_shapes, **names)
+        except ExportError:
+            pass  # told by the general way if it cannot either
+    return export_module(module, examples(), **names)

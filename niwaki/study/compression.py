@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import nn
 
+from niwaki.compress.pruning.model_calls import Inputs
 from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
@@ -132,7 +132,7 @@ class CompressionRequest:
 
 def compress(
     model: nn.Module | str | Path,
-    example_inputs: torch.Tensor | None = None,
+    example_inputs: Inputs | None = None,
     tasks: TaskData | Mapping[str, Any] | str | None = None,
     target: Target | None = None,
     *,
@@ -149,7 +149,8 @@ def compress(
     Args:
         model: Trained; or `path/to/file.py:function`, which returns it; or the path of an ONNX
             file.
-        example_inputs: (n, ...) inputs without labels; used if there are no `tasks`.
+        example_inputs: (n, ...) inputs without labels, several as a tuple, or a mapping by name;
+            used if there are no `tasks`.
         tasks: Tasks with their splits; or a mapping from split name to batches, as loaders give
             them; or `path/to/file.py:function`, which returns such a mapping. Without targets, the
             smaller models learn to agree with the original.
@@ -187,7 +188,7 @@ def compress(
 def data_loader(
     source: ModelSource,
     tasks: TaskData | Mapping[str, Any] | str | None,
-    example_inputs: torch.Tensor | None,
+    example_inputs: Inputs | None,
     *,
     seed: int,
     scoring: Mapping[str, Scoring] = NO_SCORING,
@@ -217,7 +218,7 @@ def data_loader(
                 "there are no data: give `tasks`, or `example_inputs` without labels, of which "
                 "the smaller models learn to agree with the original"
             )
-        tasks = {"train": [example_inputs]}
+        tasks = {"train": [(example_inputs,)]}
     if isinstance(tasks, Mapping):
         tasks = {n: list(each) if isinstance(each, Iterator) else each for n, each in tasks.items()}
     return partial(_inferred_from, tasks, source, seed, dict(scoring))
@@ -541,7 +542,8 @@ def _inferred_from(
 
 def _fit(source: ModelSource, loader: Iterable[Any]) -> None:
     """Let a file of open sizes be read for those of the data."""
-    source.fit(first_inputs(loader, "the loader of the train split").shape[1:])
+    given = first_inputs(loader, "the loader of the train split")
+    source.fit({key: values.shape[1:] for key, values in given.items()})
 
 
 def _require_call(field: str, record: Record, *given: str) -> None:

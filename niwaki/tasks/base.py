@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import JSON
 from niwaki.tasks.metrics import Prediction
+from niwaki.tasks.model_inputs import ModelInputs
 from niwaki.tasks.own import LossSettings, sampled, spread
 from niwaki.tasks.preprocessing import Preprocessing
 from niwaki.tasks.statistics import (
@@ -42,7 +43,8 @@ class Batch:
     """Some items.
 
     Attributes:
-        inputs: (n, c, h, w), or (n, c, ...) in general; float32, ready for the network.
+        inputs: (n, c, h, w), or (n, c, ...) in general; float32, ready for the network. Several
+            inputs of a model lie side by side in it: see `niwaki.tasks.model_inputs`.
         targets: By task name, shaped as `TaskKind` says: int64 labels, or float32 values.
     """
 
@@ -101,6 +103,8 @@ class TaskData:
         preprocessing: How raw inputs became `Batch.inputs`.
         fingerprint: Sixteen hexadecimal digits that follow content, splits and preprocessing.
         warnings: What is odd about the data, in sentences, yet no reason to stop.
+        model_inputs: What a model that is there already takes; None for networks that are made for
+            the data, of one input in float32.
 
     Raises:
         ConfigError: If no task has a weight above 0, or two values would have one name.
@@ -112,6 +116,7 @@ class TaskData:
     preprocessing: Preprocessing
     fingerprint: str
     warnings: tuple[str, ...] = ()
+    model_inputs: ModelInputs | None = None
 
     def __post_init__(self) -> None:
         if not any(task.weight > 0.0 for task in self.tasks):

@@ -46,7 +46,7 @@ class Preprocessing:
     def apply(self, raw: NDArray[Any]) -> NDArray[np.float32]:
         """Return (n, c, ...) float32 for raw inputs in `layout`."""
         values = channels_first(raw, self.layout)
-        if self._is_cast:
+        if self.is_cast:
             return values.astype(np.float32, order="C")
         # What tells wide numbers apart may be lost in float32, as long as they hold their mean.
         precise: type[np.floating[Any]] = np.float64 if values.dtype.itemsize > 2 else np.float32
@@ -58,7 +58,8 @@ class Preprocessing:
         return inputs.astype(np.float32, copy=False)
 
     @property
-    def _is_cast(self) -> bool:
+    def is_cast(self) -> bool:
+        """Whether nothing is done to the numbers but to make them float32."""
         return self.scale == 1.0 and set(self.mean) == {0.0} and set(self.std) == {1.0}
 
     def to_json(self) -> dict[str, JSON]:

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.checks import Given, checked, require_same_shapes
+from niwaki.tasks.model_inputs import ModelInputs
 from niwaki.tasks.paths import split_named
-from niwaki.tasks.preprocessing import as_given, channels_first, guessed_layout
+from niwaki.tasks.preprocessing import AS_GIVEN, as_given, channels_first, guessed_layout
 from niwaki.tasks.streams import StreamSplit, joined, require_shapes_of_first
 from niwaki.tasks.task import Task, TaskSettings
 
@@ -34,7 +35,8 @@ class PythonSettings:
         function: `package.module:name`, or `path/to/file.py:name`. Called without arguments, it
             returns a mapping from split name to an iterable of batches (inputs, targets); targets
             are an array if there is one task, else a mapping by task name. Arrays are numpy's or
-            torch's.
+            torch's. Inputs are an array; where a model is there already that takes several, a
+            mapping by name.
         tasks: Declarations by task name.
         layout: Layout of the inputs; empty to tell by the shape.
         in_memory: Whether to go through each loader once and hold all items: they can be shuffled,
@@ -71,8 +73,10 @@ def load(settings: PythonSettings, *, seed: int) -> TaskData:
         split: _gathered(loader, reader, _origin(settings, split))
         for split, loader in loaders.items()
     }
-    preparation = Preparation(settings.layout, settings.standardise, settings.fractions)
-    return prepare(tasks, given, preparation, seed=seed)
+    layout = _layout(settings, reader)
+    preparation = Preparation(layout, settings.standardise, settings.fractions)
+    data = prepare(tasks, given, preparation, seed=seed)
+    return replace(data, model_inputs=reader.inputs)
 
 
 def imported(path: str) -> Callable[[], Any]:
@@ -122,15 +126,33 @@ def _origin(settings: PythonSettings, split: SplitName) -> str:
     return f"'{settings.function}', split {split}"
 
 
-@dataclass(frozen=True)
+def _layout(settings: PythonSettings, reader: "_BatchReader") -> str:
+    """Return the layout that was named; that of several inputs is theirs.
+
+    Raises:
+        ConfigError: If several inputs were to have another, or to be scaled as one.
+    """
+    if reader.inputs is None:
+        return settings.layout
+    if settings.layout not in ("", AS_GIVEN) or settings.standardise:
+        raise ConfigError(
+            f"'{settings.function}' gives several inputs ({', '.join(reader.inputs.names)}), which "
+            "reach the model as they are given: leave `layout` and `standardise` out"
+        )
+    return AS_GIVEN
+
+
+@dataclass
 class _BatchReader:
     """Turns a loader's batches into arrays.
 
     Attributes:
         tasks: Whose targets a batch must hold.
+        inputs: What the inputs are, told by the first batch, where they come by name.
     """
 
     tasks: tuple[Task, ...]
+    inputs: ModelInputs | None = None
 
     def __call__(self, batch: Any, origin: str) -> Given:
         if not (isinstance(batch, tuple | list) and len(batch) == 2):
@@ -149,7 +171,32 @@ class _BatchReader:
             str(name): plain_array(values, f"{origin}: targets {name}")
             for name, values in targets.items()
         }
-        return Given(Arrays(plain_array(inputs, f"{origin}: inputs"), named), origin)
+        return Given(Arrays(self._together(inputs, origin), named), origin)
+
+    def _together(self, inputs: Any, origin: str) -> NDArray[Any]:
+        """Return inputs as one array, several side by side."""
+        if not isinstance(inputs, Mapping):
+            return plain_array(inputs, f"{origin}: inputs")
+        arrays = {
+            str(name): plain_array(values, f"{origin}: input '{name}'")
+            for name, values in inputs.items()
+        }
+        sizes = {values.shape[:1] for values in arrays.values()}
+        if len(sizes) != 1 or sizes == {()}:
+            shapes = ", ".join(f"{name} {values.shape}" for name, values in arrays.items())
+            raise DataError(
+                f"{origin} has inputs {shapes or 'of no name'}: give one array, or several by name "
+                "with an entry of each for every item"
+            )
+        if len(arrays) == 1:
+            return next(iter(arrays.values()))
+        for name, values in arrays.items():
+            if values.dtype.kind not in "buif":
+                raise DataError(
+                    f"{origin}: input '{name}' is of type {values.dtype}, but numbers are needed"
+                )
+        self.inputs = self.inputs or ModelInputs.of(arrays)
+        return self.inputs.packed(arrays, origin)
 
 
 def plain_array(values: Any, what: str) -> NDArray[Any]:
@@ -206,7 +253,7 @@ def _streamed(
     }
     require_same_shapes(firsts)
     train = firsts[SplitName.TRAIN].inputs
-    preprocessing = as_given(train, settings.layout or guessed_layout(train.shape))
+    preprocessing = as_given(train, _layout(settings, reader) or guessed_layout(train.shape))
     return TaskData(
         tasks=tasks,
         splits={
@@ -223,6 +270,7 @@ def _streamed(
             }
         ),
         warnings=("the data are streamed, so their fingerprint follows names and shapes alone",),
+        model_inputs=reader.inputs,
     )
 
 

@@ -39,7 +39,7 @@ def test_the_input_has_a_name_of_its_own(
     inputs = torch.rand(64, 1, 6, 6)
     data = infer_from({"train": [inputs]}, module, seed=0)
     deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
-    assert deployment.input_name == input_name
+    assert deployment.inputs.names == (input_name,)
     assert list(deployment.timing_feeds()) == [input_name]
     plan = QuantizationPlan({"conv": Precision.FP32})
     exporter = Exporter(deployment, Provenance("study", (), "hash"))

@@ -100,7 +100,7 @@ def test_other_networks_multiply_and_add(network: nn.Module) -> None:
 
 
 def graph_of(network: nn.Module) -> onnx.ModelProto:
-    return float_graph(network, (1, 3, 8, 8), lambda: IMAGES, input_names=["x"])
+    return float_graph(network, [(1, 3, 8, 8)], lambda: [IMAGES], input_names=["x"])
 
 
 def test_answers_of_classes_stay() -> None:

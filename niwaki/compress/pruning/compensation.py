@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from niwaki.compress.pruning.copying import copied
+from niwaki.compress.pruning.model_calls import call_model
 from niwaki.compress.pruning.plan import Cut, PruningPlan
 from niwaki.compress.pruning.rebuilding import apply_plan, kept_indices
 from niwaki.core.errors import DataError
@@ -49,7 +50,7 @@ def input_moments(module: nn.Module, batches: Iterable[Any]) -> InputMoments:
 
     Args:
         module: In evaluation mode; not changed.
-        batches: Of inputs, on the module's device.
+        batches: Of inputs as the module takes them, on its device.
 
     Raises:
         DataError: If there is no batch.
@@ -68,7 +69,7 @@ def input_moments(module: nn.Module, batches: Iterable[Any]) -> InputMoments:
     try:
         with torch.no_grad():
             for batch in batches:
-                module(batch)
+                call_model(module, batch)
                 n_batches += 1
     finally:
         for handle in handles:

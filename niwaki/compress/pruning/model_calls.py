@@ -13,7 +13,7 @@ from niwaki.core.user_randomness import seeded
 
 M = TypeVar("M", bound=nn.Module)
 
-Inputs: TypeAlias = "Tensor | tuple[Any, ...] | Mapping[str, Any]"
+Inputs: TypeAlias = Tensor | tuple[Any, ...] | Mapping[str, Any]
 """One tensor; a tuple of positional arguments; or a mapping of keyword arguments."""
 
 _DYNAMO = "torch._dynamo"

@@ -28,10 +28,12 @@ from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.compression.at_chance import answered
+from niwaki.evaluation.compression.given_batches import ALONE
 from niwaki.evaluation.compression.importance import (
     importance,
     looked_at,
 )
+from niwaki.evaluation.compression.input_type import settle_declared
 from niwaki.evaluation.compression.kept_statistics import (
     KeptStatistics,
     has_statistics,
@@ -40,7 +42,7 @@ from niwaki.evaluation.compression.kept_statistics import (
 from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
 from niwaki.evaluation.compression.model_source import ModelSource
-from niwaki.evaluation.compression.original import Original, example_of, in_order_of_outputs
+from niwaki.evaluation.compression.original import Original, example_of, fitted_to
 from niwaki.evaluation.compression.plans import CompressionPlans
 from niwaki.evaluation.compression.prices import MacsPrice
 from niwaki.evaluation.compression.pricing import Pricing
@@ -108,12 +110,13 @@ class CompressedEvaluator(DeployedEvaluator):
     def original(self) -> Original:
         """The model, with its data and what can be done to it."""
         data = self._load_data()
-        self._source.fit(example_of(data).shape[1:])
+        self._source.fit({ALONE: example_of(data).shape[1:]})
         module = self._source.load()
+        settle_declared(module, data)
         self._source.require_own_layers(example_of(data))
         if not self._source.part:
             self._source.require_answers_of_file(example_of(data, _N_PROVEN))
-        data = in_order_of_outputs(data, module)
+        data = fitted_to(module, data)
         return Original(module, data, Deployment(data, self._target, self._settings.deployment))
 
     @property

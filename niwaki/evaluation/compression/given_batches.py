@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,18 +15,27 @@ from niwaki.tasks.base import SplitName
 from niwaki.tasks.checks import require_finite
 from niwaki.tasks.python_loaders import plain_array
 
+Inputs: TypeAlias = Mapping[str | int, NDArray[Any]]
+"""Inputs of a model by name, or by position; one alone is under "", however it was given."""
+
+ALONE = ""
+_NO_TARGETS: Mapping[str, NDArray[Any]] = MappingProxyType({})
+
 
 @dataclass(frozen=True, eq=False)
 class Batches:
     """One split as read: the targets of each batch by name, or one array each of something."""
 
-    inputs: NDArray[Any]
+    inputs: Inputs
     targets: list[dict[str, NDArray[Any]] | list[NDArray[Any]]]
 
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """One split as given: targets by output name, under "" if there is one array of them."""
+    """One split as given: targets by output name, under "" if there is one array of them.
+
+    Several inputs are side by side: see `niwaki.tasks.model_inputs`.
+    """
 
     inputs: NDArray[Any]
     targets: Mapping[str, NDArray[Any]]
@@ -37,25 +47,34 @@ def read_split(loader: Iterable[Any], origin: str) -> Batches:
     Raises:
         DataError: If it gives nothing, or something else, or inputs that are no finite numbers.
     """
-    inputs: list[NDArray[Any]] = []
+    inputs: dict[str | int, list[NDArray[Any]]] = {}
     targets: list[dict[str, NDArray[Any]] | list[NDArray[Any]]] = []
     with seeded():
         for batch in loader:
             given, wanted = _in_and_out(batch, origin)
-            inputs.append(given)
+            if inputs and given.keys() != inputs.keys():
+                raise DataError(
+                    f"{origin} gave batches with {_listed(inputs)}, and one with {_listed(given)}: "
+                    "give each the same"
+                )
+            for key, values in given.items():
+                inputs.setdefault(key, []).append(values)
             targets.append(wanted)
     if not inputs:
         raise DataError(f"{origin} gave no batches: give at least one item")
-    whole = _joined(inputs, "inputs", origin)
-    if not len(whole):
-        raise DataError(f"{origin} gave batches without items: give at least one item")
-    if whole.dtype.kind not in "buif":
-        raise DataError(f"{origin}: inputs are of type {whole.dtype}, but numbers are needed")
-    require_finite(whole, f"{origin}: inputs")
+    whole = {key: _joined(parts, _input(key), origin) for key, parts in inputs.items()}
+    for key, values in whole.items():
+        if not len(values):
+            raise DataError(f"{origin} gave batches without items: give at least one item")
+        if values.dtype.kind not in "buif":
+            raise DataError(
+                f"{origin}: {_input(key)} are of type {values.dtype}, but numbers are needed"
+            )
+        require_finite(values, f"{origin}: {_input(key)}")
     return Batches(whole, targets)
 
 
-def first_inputs(loader: Iterable[Any], origin: str) -> NDArray[Any]:
+def first_inputs(loader: Iterable[Any], origin: str) -> Inputs:
     """Return the inputs of the first batch that a loader gives.
 
     Raises:
@@ -68,8 +87,14 @@ def first_inputs(loader: Iterable[Any], origin: str) -> NDArray[Any]:
     return _in_and_out(batch, origin)[0]
 
 
-def gather(batches: Batches, n_outputs: int, origin: str) -> Items:
+def gather(batches: Batches, inputs: NDArray[Any], n_outputs: int, origin: str) -> Items:
     """Return a split with the targets of all its batches joined, by name.
+
+    Args:
+        batches: As read.
+        inputs: Of all of them, as one array.
+        n_outputs: Of the model.
+        origin: Of the split, for messages.
 
     Raises:
         DataError: If shapes of batches differ.
@@ -88,7 +113,7 @@ def gather(batches: Batches, n_outputs: int, origin: str) -> Items:
     joined = {
         name: _joined(parts, f"targets {name}".strip(), origin) for name, parts in targets.items()
     }
-    return Items(batches.inputs, joined)
+    return Items(inputs, joined)
 
 
 def by_output(items: Items, names: list[str]) -> Items:
@@ -154,19 +179,20 @@ def _may_be_by_item(arrays: list[NDArray[Any]]) -> bool:
 
 def _in_and_out(
     batch: Any, origin: str
-) -> tuple[NDArray[Any], dict[str, NDArray[Any]] | list[NDArray[Any]]]:
+) -> tuple[dict[str | int, NDArray[Any]], dict[str, NDArray[Any]] | list[NDArray[Any]]]:
     """Return the inputs of a batch, and its targets: by name, or as several arrays."""
     parts = list(batch) if isinstance(batch, tuple | list) else [batch]
-    if isinstance(batch, Mapping) or len(parts) not in (1, 2):
-        found = f"keys {', '.join(map(str, batch))}" if isinstance(batch, Mapping) else len(parts)
+    if len(parts) not in (1, 2):
         raise DataError(
-            f"a batch of {origin} is (inputs, targets), or inputs alone, but a batch of {found} "
-            "came: yield (batch[...], batch[...]) with what the model reads and what it should say"
+            f"a batch of {origin} is (inputs, targets), or inputs alone, but a batch of "
+            f"{len(parts)} came: yield (batch[...], batch[...]) with what the model reads and what "
+            "it should say, several inputs or targets as a mapping by name"
         )
     given = parts[1] if len(parts) == 2 else {}
-    if _are_arrays(given, getattr(parts[0], "shape", ())[:1]):
+    first = next(iter(_each(parts[0]).values()), None)
+    if _are_arrays(given, getattr(first, "shape", ())[:1]):
         arrays = [plain_array(values, f"{origin}: targets") for values in given]
-        return plain_array(parts[0], f"{origin}: inputs"), arrays
+        return read_inputs(parts[0], origin), arrays
     named = given if isinstance(given, Mapping) else {"": given}
     targets = {
         str(name): plain_array(values, f"{origin}: targets {name}".strip())
@@ -174,14 +200,59 @@ def _in_and_out(
     }
     for name, values in targets.items():
         _require_entries(values, f"targets {name}".strip(), origin)
-    if _is_several(parts[0], targets):
-        raise DataError(
-            f"{origin} gives several inputs, but models here have one input tensor: give one, and "
-            "wrap the model in a module that takes it apart"
+    return read_inputs(parts[0], origin, targets), targets
+
+
+def _each(inputs: Any) -> Mapping[Any, Any]:
+    """Return what may be several inputs by name or number."""
+    if isinstance(inputs, Mapping):
+        return inputs
+    return dict(enumerate(inputs)) if isinstance(inputs, tuple | list) else {ALONE: inputs}
+
+
+def read_inputs(
+    given: Any, origin: str, targets: Mapping[str, NDArray[Any]] = _NO_TARGETS
+) -> dict[str | int, NDArray[Any]]:
+    """Return the inputs of one batch: by name, by position, or one alone.
+
+    Args:
+        given: As a loader gives them.
+        origin: Of the batch, for messages.
+        targets: Of the batch, which tell several inputs from a list of items.
+
+    Raises:
+        DataError: If they are no arrays with an entry for each item.
+    """
+    is_named = isinstance(given, Mapping)
+    several = _each(given) if _is_several(given, targets) else {ALONE: given}
+    found = {
+        key if isinstance(key, int) and not is_named else str(key): plain_array(
+            values, f"{origin}: {_input(key)}"
         )
-    inputs = plain_array(parts[0], f"{origin}: inputs")
-    _require_entries(inputs, "inputs", origin)
-    return inputs, targets
+        for key, values in several.items()
+    }
+    if not found:
+        raise DataError(f"{origin} gave a batch without inputs: give what the model reads")
+    for key, values in found.items():
+        _require_entries(values, _input(key), origin)
+    if len({len(values) for values in found.values()}) > 1:
+        sizes = ", ".join(f"{len(values)} of {_input(key)}" for key, values in found.items())
+        raise DataError(
+            f"{origin} gave a batch of {sizes}: give an entry of each for every item, the batch "
+            "first"
+        )
+    return found
+
+
+def _input(key: object) -> str:
+    """Return what inputs are called in messages: those alone, by name or by position."""
+    if key == ALONE:
+        return "inputs"
+    return f"input {key + 1}" if isinstance(key, int) else f"input '{key}'"
+
+
+def _listed(keys: Iterable[object]) -> str:
+    return ", ".join(map(_input, keys))
 
 
 def _require_entries(values: NDArray[Any], what: str, origin: str) -> None:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.given_batches import (
+    Inputs,
     Items,
     by_output,
     gather,
@@ -25,9 +26,14 @@ from niwaki.evaluation.compression.given_batches import (
     read_split,
     require_targets,
 )
-from niwaki.evaluation.compression.input_type import as_called, fails, settle_input_type
+from niwaki.evaluation.compression.input_type import (
+    as_called,
+    fails,
+    settle_input_type,
+    together,
+)
 from niwaki.evaluation.compression.parts import calls_of_part
-from niwaki.evaluation.compression.plain_calls import note_answers
+from niwaki.evaluation.compression.plain_calls import inputs_of, note_answers
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
@@ -119,14 +125,15 @@ def infer_for_part(
         DataError: If the model does not run on the inputs, or the part takes or returns something
             else than one tensor.
     """
-    calls: dict[str, list[tuple[Tensor, Tensor]]] = {}
-    for name, loader in _by_split(loaders).items():
-        origin = f"{_ORIGIN}, split {name}"
-        inputs = read_split(loader, origin).inputs
-        if not calls:
-            check_whole(as_called(inputs[:2]))
-        settle_input_type(whole, inputs[:2], origin)
-        calls[name] = calls_of_part(whole, path, _batches(inputs))
+    origins = {split: f"{_ORIGIN}, split {split}" for split in SplitName}
+    read = {
+        split: read_split(loader, origins[split]).inputs
+        for split, loader in _by_split(loaders).items()
+    }
+    inputs = _settled(whole, read, origins, check_whole)
+    calls = {
+        str(split): calls_of_part(whole, path, _batches(each)) for split, each in inputs.items()
+    }
     return infer_from(calls, part, seed=seed, check=check)
 
 
@@ -148,16 +155,15 @@ def _inferred(
     check: Check,
     scoring: Mapping[str, Scoring],
 ) -> TaskData:
-    read = {
-        split: read_split(loader, f"{origin}, split {split}") for split, loader in loaders.items()
-    }
-    first = read[SplitName.TRAIN].inputs[:2]
-    check(as_called(first))
-    settle_input_type(module, first, origin)
+    places = {split: f"{origin}, split {split}" for split in SplitName}
+    read = {split: read_split(loader, places[split]) for split, loader in loaders.items()}
+    given = {split: batches.inputs for split, batches in read.items()}
+    inputs = _settled(module, given, places, check)
+    first = inputs[SplitName.TRAIN][:2]
     note_answers(module, as_called(first))
     names = output_names(module, first)
     gathered = {
-        split: gather(batches, len(names), f"{origin}, split {split}")
+        split: gather(batches, inputs[split], len(names), places[split])
         for split, batches in read.items()
     }
     require_targets(gathered, origin)
@@ -165,17 +171,32 @@ def _inferred(
     settings = _settings(module, named[SplitName.TRAIN], names, origin)
     settings |= _scored(settings, scoring)
     _require_values(module, named[SplitName.TRAIN], settings, origin)
-    places = {split: f"{origin}, split {split}" for split in named}
-    given = {
+    whole = {
         split: Given(_with_answers(items, module, settings, places[split]), places[split])
         for split, items in named.items()
     }
     for name in set(settings) - set(named[SplitName.TRAIN].targets):
         if TaskKind(settings[name].kind).has_classes:
-            _require_several_classes(given[SplitName.TRAIN].arrays.targets[name], name)
-    shaped = {split: _shaped(items, settings) for split, items in given.items()}
+            _require_several_classes(whole[SplitName.TRAIN].arrays.targets[name], name)
+    shaped = {split: _shaped(items, settings) for split, items in whole.items()}
     preparation = Preparation(AS_GIVEN)
     return prepare(declared_tasks(settings), shaped, preparation, seed=seed)
+
+
+def _settled(
+    module: nn.Module,
+    given: Mapping[SplitName, Inputs],
+    places: Mapping[SplitName, str],
+    check: Check,
+) -> dict[SplitName, NDArray[Any]]:
+    """Return the inputs of each split as one array, of which the model has been proven to run."""
+    train_first = {split: given[split] for split in sorted(given, key=SplitName.TRAIN.__ne__)}
+    inputs = together(module, train_first, places)
+    first = inputs[SplitName.TRAIN][:2]
+    check(as_called(first))
+    if inputs_of(module) is None:
+        settle_input_type(module, first, places[SplitName.TRAIN])
+    return inputs
 
 
 def output_names(module: nn.Module, inputs: NDArray[Any]) -> list[str]:

@@ -22,7 +22,7 @@ from niwaki.evaluation.compression.from_onnx.proof import require_same_answers
 from niwaki.evaluation.compression.from_onnx.reading import read_module
 from niwaki.evaluation.compression.own_layers import require_own_layers
 from niwaki.evaluation.compression.parts import part_of
-from niwaki.evaluation.compression.plain_calls import plainly_called
+from niwaki.evaluation.compression.plain_calls import declare_inputs, plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.tasks.python_loaders import imported
 
@@ -83,7 +83,8 @@ class ModelSource:
         part: Path of the part of it that is to be compressed; empty for all of it.
         place: Where an ONNX file lies, whatever the working directory is later.
         content: Fingerprint of an ONNX file that it has to have; empty if it is not known yet.
-        items: Shape of the items that an ONNX file of open sizes is read for; empty if unknown.
+        items: Shapes of the items of each input that an ONNX file of open sizes is read for; empty
+            if unknown.
     """
 
     reference: str = ""
@@ -91,7 +92,7 @@ class ModelSource:
     part: str = ""
     place: Path | None = None
     content: str = ""
-    items: tuple[int, ...] = ()
+    items: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.reference.endswith(ENDING) and self.place is None:
@@ -123,10 +124,16 @@ class ModelSource:
         """Whether the model is a file that leaves sizes to the data, and these are not known."""
         return self.place is not None and not self.items and self._file.is_open
 
-    def fit(self, item_shape: Sequence[int]) -> None:
-        """Take note of the shape of items, before an ONNX file of open sizes is read for it."""
+    def fit(self, item_shapes: Mapping[str | int, Sequence[int]]) -> None:
+        """Take note of the shapes of items, before an ONNX file of open sizes is read for them.
+
+        Args:
+            item_shapes: By name of the input, or in their order.
+        """
         if self.is_open and not self.part:
-            object.__setattr__(self, "items", tuple(map(int, item_shape)))
+            named = [item_shapes[name] for name in self._file.inputs.names if name in item_shapes]
+            shapes = tuple(tuple(map(int, each)) for each in named or item_shapes.values())
+            object.__setattr__(self, "items", shapes)
 
     @cached_property
     def _fitted(self) -> OnnxFile:
@@ -157,8 +164,11 @@ class ModelSource:
         return self._plain
 
     def whole(self) -> nn.Module:
-        """Return a copy of the model that the part is of, in evaluation mode, called plainly."""
-        return in_evaluation(plainly_called(with_plain_weights(self._copy())))
+        """Return a copy of the model, not of a part alone, in evaluation mode, called plainly."""
+        whole = in_evaluation(plainly_called(with_plain_weights(self._copy())))
+        if self.place is not None:
+            declare_inputs(whole, self._fitted.inputs)
+        return whole
 
     @property
     def computed(self) -> tuple[str, ...]:
@@ -167,6 +177,8 @@ class ModelSource:
 
     @cached_property
     def _plain(self) -> nn.Module:
+        if not self.part:
+            return self.whole()
         return in_evaluation(plainly_called(with_plain_weights(self._part)))
 
     def require_own_layers(self, inputs: torch.Tensor, *, whole: nn.Module | None = None) -> None:

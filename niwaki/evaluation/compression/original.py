@@ -13,10 +13,12 @@ from torch import nn
 
 from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import ChannelGrain, ChannelGroups, allowed_counts, analyse
+from niwaki.compress.pruning.model_calls import Inputs
 from niwaki.core.errors import DataError, ExportError
 from niwaki.evaluation.compression.faithful import require_faithful
+from niwaki.evaluation.compression.input_type import inputs_taken
 from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
-from niwaki.evaluation.compression.plain_calls import note_answers
+from niwaki.evaluation.compression.plain_calls import by_names, note_answers
 from niwaki.evaluation.compression.unread import unread_parameters
 from niwaki.evaluation.deployment import Deployment
 from niwaki.export.int8.layer_weights import LayerWeight, layer_weights, n_applied, read_in_float
@@ -52,7 +54,7 @@ class Original:
     @cached_property
     def groups(self) -> ChannelGroups:
         """Its channel groups, without what no answer depends on: it is not deployed."""
-        return analyse(self.module, example_of(self.data)).without(self._unread)
+        return analyse(self.module, self._example).without(self._unread)
 
     @cached_property
     def layers(self) -> tuple[str, ...]:
@@ -84,7 +86,11 @@ class Original:
 
     @cached_property
     def _unread(self) -> frozenset[str]:
-        return unread_parameters(self.module, example_of(self.data))
+        return unread_parameters(self.module, self._example)
+
+    @property
+    def _example(self) -> Inputs:
+        return by_names(self.module, example_of(self.data))
 
     @cached_property
     def _graph(self) -> onnx.ModelProto:
@@ -212,18 +218,19 @@ def ladder_of(groups: ChannelGroups, grain: int, *, least_share: float, n_steps:
 
 
 def example_of(data: TaskData, n: int = 2) -> torch.Tensor:
-    """Return some real inputs: (n, ...), or as many as there are."""
+    """Return some real inputs: (n, ...), or as many as there are; several side by side."""
     return torch.from_numpy(next(data[SplitName.CALIBRATION].batches(n)).inputs)
 
 
-def in_order_of_outputs(data: TaskData, module: nn.Module) -> TaskData:
-    """Return the data with tasks in the order in which the module answers them.
+def fitted_to(module: nn.Module, data: TaskData) -> TaskData:
+    """Return the data with the inputs of a module, and tasks in the order in which it answers them.
 
     Raises:
         DataError: If the module's outputs are not the tasks, or not of the shapes that these need.
     """
     example = example_of(data)
     note_answers(module, example)
+    data = replace(data, model_inputs=inputs_taken(module, data.input_shape))
     with torch.no_grad():
         answer = module(example)
     names = [task.name for task in data.tasks]

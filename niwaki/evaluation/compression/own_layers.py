@@ -10,10 +10,22 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-from niwaki.compress.pruning.model_calls import call_model, in_evaluation, repeatable
+from niwaki.compress.pruning.model_calls import (
+    Inputs,
+    call_model,
+    in_evaluation,
+    mapped,
+    repeatable,
+)
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.compression.faithful import clearly_other, other_output
-from niwaki.evaluation.compression.plain_calls import named_arrays, plain, takes_integers
+from niwaki.evaluation.compression.plain_calls import (
+    as_taken,
+    inputs_of,
+    named_arrays,
+    plain,
+    takes_integers,
+)
 
 _WHY = (
     "what copying leaves as it is, such as a hook or another function that is no method, knows the "
@@ -32,13 +44,18 @@ def require_own_layers(own: nn.Module, original: nn.Module, inputs: Tensor) -> N
         own: The copy, called plainly, in evaluation mode; left as it is.
         original: That it was copied from, in any mode. It is run, and left as it is but for what
             lies deeper than in attributes of modules and lists and mappings among these.
-        inputs: (n, ...) float32; taken as integers, too, if the original fails on these.
+        inputs: (n, ...) float32, of several side by side; one is taken as integers, too, if the
+            original fails on it.
 
     Raises:
         ConfigError: If it does not.
     """
     numbers = inputs.flip(0)  # others than those that were seen last
-    ways = [numbers.long()] if takes_integers(own) else [numbers, numbers.long()]
+    ways: list[Inputs] = [numbers, numbers.long()]
+    if takes_integers(own):
+        ways = ways[1:]
+    elif inputs_of(own) is not None:
+        ways = [as_taken(own, numbers)]
     with _in_evaluation(original):
         answered = ((given, _answers(original, given)) for given in ways)
         given, wanted = next((pair for pair in answered if pair[1] is not None), (ways[0], None))
@@ -69,11 +86,11 @@ class _Watch(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _answers(model: nn.Module, inputs: Tensor) -> dict[str, NDArray[Any]] | None:
+def _answers(model: nn.Module, inputs: Inputs) -> dict[str, NDArray[Any]] | None:
     """Return what a model answers, each flat; None if it fails."""
     try:
         with torch.no_grad(), repeatable(model):
-            found = named_arrays(plain(call_model(model, inputs.clone())))
+            found = named_arrays(plain(call_model(model, mapped(inputs, Tensor.clone))))
     except Exception:  # the model's own code runs here: it may raise anything
         return None
     return {name: values.ravel() for name, values in found.items()}
@@ -83,7 +100,7 @@ def _other(
     wanted: Mapping[str, NDArray[Any]],
     found: Mapping[str, NDArray[Any]] | None,
     own: nn.Module,
-    inputs: Tensor,
+    inputs: Inputs,
 ) -> str:
     """Return what a copy does not do as it should; empty if it answers as is wanted."""
     if found is None:
@@ -98,7 +115,7 @@ def _other(
 def _depends(
     own: nn.Module,
     met: Mapping[str, Tensor],
-    inputs: Tensor,
+    inputs: Inputs,
     before: Mapping[str, NDArray[Any]],
 ) -> bool:
     """Whether answers are others when tensors that were met are; who only looks at them may."""

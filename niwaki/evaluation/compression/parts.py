@@ -129,12 +129,12 @@ class DeployedPart(nn.Module):
         super().__init__()
         bundle = read_bundle(Path(folder))
         self.folder = str(folder)
-        self._input, self._output = bundle.card.inputs[0].name, bundle.card.tasks[0].output
+        self._input, self._output = bundle.card.inputs[0], bundle.card.tasks[0].output
         self._session = open_session(bundle.model_path, bundle.settings)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return what the model answers; no gradients flow through it."""
-        feeds = {self._input: inputs.detach().cpu().float().numpy()}
+        feeds = {self._input.name: inputs.detach().cpu().numpy().astype(self._input.dtype)}
         answer = torch.from_numpy(run_session(self._session, feeds)[self._output])
         # Answers to integers, such as tokens, are no integers.
         return answer.to(inputs if inputs.is_floating_point() else inputs.device)

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from niwaki.compress.pruning import PruningPlan, compensated, input_moments
-from niwaki.compress.pruning.model_calls import in_evaluation
+from niwaki.compress.pruning.model_calls import Inputs, in_evaluation
 from niwaki.compress.pruning.rebuilding import check_fits
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ConfigError, DataError
@@ -20,10 +20,11 @@ from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.registry import nearest
 from niwaki.evaluation.compression.as_written import as_written
-from niwaki.evaluation.compression.plain_calls import plainly_called, take_integers
+from niwaki.evaluation.compression.given_batches import read_inputs
+from niwaki.evaluation.compression.input_type import inputs_taken, together
+from niwaki.evaluation.compression.plain_calls import inputs_of, plainly_called, take_integers
 from niwaki.evaluation.compression.plain_weights import with_plain_weights
 from niwaki.export.float_graph import float_graph
-from niwaki.export.graph.index import GraphIndex
 from niwaki.export.graph.tied_weights import tied
 from niwaki.export.int8.calibration import activation_ranges
 from niwaki.export.int8.quantize import quantize_model
@@ -43,15 +44,14 @@ class CompressionPlans:
     pruning: PruningPlan
     quantization: QuantizationPlan
 
-    def prune(
-        self, module: nn.Module, batches: torch.Tensor | Iterable[torch.Tensor] = ()
-    ) -> nn.Module:
+    def prune(self, module: nn.Module, batches: torch.Tensor | Iterable[Inputs] = ()) -> nn.Module:
         """Return a smaller copy of a checkpoint of the model, in evaluation mode, not fine-tuned.
 
         Args:
             module: The checkpoint, in any mode; not touched.
-            batches: (n, ...) real inputs, one tensor or several, by which the weights that read
-                channels are fitted to those that stay; without any, weights are cut, not fitted.
+            batches: (n, ...) real inputs, one tensor or several batches, by which the weights that
+                read channels are fitted to those that stay; without any, weights are cut, not
+                fitted. A batch of several inputs is a tuple, or a mapping by name.
 
         Raises:
             SpaceError: If the plan does not fit: names the first layer that differs.
@@ -64,7 +64,7 @@ class CompressionPlans:
     def quantize(
         self,
         module: nn.Module,
-        batches: torch.Tensor | Iterable[torch.Tensor],
+        batches: torch.Tensor | Iterable[Inputs],
         *,
         observer: str = "percentile",
         output_names: list[str] | None = None,
@@ -72,10 +72,10 @@ class CompressionPlans:
         """Return the quantized graph of a module that was pruned by these plans.
 
         Args:
-            module: As `prune` returns it, fine-tuned or not; with one input, in any mode; not
-                touched.
-            batches: (n, ...) real inputs, one tensor or several, that ranges of activations are
-                taken from. The graph takes float32, as all of ours do; integers are cast inside.
+            module: As `prune` returns it, fine-tuned or not; in any mode; not touched.
+            batches: (n, ...) real inputs, as for `prune`, that ranges of activations are taken
+                from. Inputs of the graph are called as the model calls them, and have the types
+                that these have, reals float32.
             observer: See `niwaki.compress.quantization.observers`.
             output_names: Of the graph.
 
@@ -87,22 +87,23 @@ class CompressionPlans:
         given = _several(batches)
         if not given:
             raise DataError("there is no batch to calibrate on: give at least one")
-        module = in_evaluation(as_written(module))
-        if not given[0].is_floating_point():
-            module = plainly_called(module)
+        module = plainly_called(in_evaluation(as_written(module)))
+        read = {number: read_inputs(batch, "the batches") for number, batch in enumerate(given)}
+        arrays = together(module, read, dict.fromkeys(read, "the batches"))
+        if inputs_of(module) is None and not given[0].is_floating_point():
             take_integers(module)
-        arrays = [batch.detach().cpu().numpy().astype(np.float32) for batch in given]
-        example = arrays[0][:2]
+        inputs = inputs_taken(module, arrays[0].shape[1:])
+        feeds = [inputs.feeds(array.astype(np.float32)) for array in arrays.values()]
         model = float_graph(
             module,
-            example.shape,
-            lambda: torch.from_numpy(example),
+            [(1, *each.shape) for each in inputs],
+            lambda: [torch.from_numpy(values[:2]) for values in feeds[0].values()],
+            are_floats=inputs.are_floats,
+            input_names=list(inputs.names),
             output_names=output_names,
         )
         if not self.quantization.int8_layers:
             return tied(model)
-        (name,) = GraphIndex(model.graph).inputs
-        feeds = ({name: array} for array in arrays)
         ranges = activation_ranges(model, feeds, observer=observer, plan=self.quantization)
         return quantize_model(model, self.quantization, ranges)
 
@@ -148,5 +149,5 @@ class CompressionPlans:
         return cls.from_json(data)
 
 
-def _several(batches: torch.Tensor | Iterable[torch.Tensor]) -> list[torch.Tensor]:
+def _several(batches: torch.Tensor | Iterable[Inputs]) -> list[Any]:
     return [batches] if isinstance(batches, torch.Tensor) else list(batches)

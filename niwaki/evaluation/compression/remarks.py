@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import torch
+
 from niwaki.evaluation.compression.at_chance import at_chance
 from niwaki.evaluation.compression.faithful import mixing
 from niwaki.evaluation.compression.importance import not_differentiable
@@ -19,7 +21,9 @@ def remarks(original: Original, *, batch_size: int) -> Iterator[str]:
     """
     yield from at_chance(original.module, original.data)
     example = example_of(original.data)
-    places = dict.fromkeys(d.place for d in decisions_of(original.module, [example]))
+    inputs = original.deployment.inputs
+    taken = [torch.from_numpy(each) for each in inputs.feeds(example.numpy()).values()]
+    places = dict.fromkeys(d.place for d in decisions_of(original.module, taken))
     if places:
         yield (
             f"the model decides by the values of tensors at {', '.join(places)}: exported, it "

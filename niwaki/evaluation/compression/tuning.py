@@ -16,7 +16,7 @@ from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
-from niwaki.evaluation.compression.plain_calls import layout_of
+from niwaki.evaluation.compression.plain_calls import TakingApart, layout_of
 from niwaki.evaluation.deployment import Deployment
 from niwaki.evaluation.devices import best_device, drawing, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
@@ -178,7 +178,10 @@ class Tuning:
                 if step % every == 0:
                     rounded.observe(deployment.ranges)
 
-            self._train(rounded, n_steps, self._settings.quantized_learning_rate, observe)
+            learning_rate = self._settings.quantized_learning_rate
+            inputs = deployment.inputs
+            whole = rounded if len(inputs) == 1 else TakingApart(rounded, inputs)
+            self._train(whole, n_steps, learning_rate, observe)
         return in_evaluation(placed(network, torch.device("cpu"), torch.contiguous_format))
 
     def recalibrate(self, network: nn.Module) -> None:

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from niwaki.compress.pruning.copying import copied
-from niwaki.compress.pruning.model_calls import call_model, named_tensors, repeatable
+from niwaki.compress.pruning.model_calls import Inputs, call_model, named_tensors, repeatable
 
 _FAR_OFF = 1e3
 
 
-def unread_parameters(module: nn.Module, inputs: Tensor) -> frozenset[str]:
+def unread_parameters(module: nn.Module, inputs: Inputs) -> frozenset[str]:
     """Return the names of the parameters without which the model answers the same.
 
     Auxiliary heads are such, that run in training alone, and layers that are defined and not
@@ -21,7 +21,7 @@ def unread_parameters(module: nn.Module, inputs: Tensor) -> frozenset[str]:
 
     Args:
         module: In evaluation mode; it is not changed.
-        inputs: A few real ones, batch first.
+        inputs: A few real ones, batch first, as it takes them.
     """
     model = copied(module)
     suspects = _not_reached(model, inputs)
@@ -31,7 +31,7 @@ def unread_parameters(module: nn.Module, inputs: Tensor) -> frozenset[str]:
     return frozenset(s for s in suspects if _is_same(model, inputs, expected, without=[s]))
 
 
-def _not_reached(model: nn.Module, inputs: Tensor) -> list[str]:
+def _not_reached(model: nn.Module, inputs: Inputs) -> list[str]:
     """Return the names of parameters that autograd does not reach; all where it does not run."""
     named = {name: p for name, p in model.named_parameters() if p.is_floating_point()}
     wanted = {name: p.requires_grad for name, p in named.items()}
@@ -52,7 +52,7 @@ def _not_reached(model: nn.Module, inputs: Tensor) -> list[str]:
 
 
 def _is_same(
-    model: nn.Module, inputs: Tensor, expected: list[Tensor], *, without: Collection[str]
+    model: nn.Module, inputs: Inputs, expected: list[Tensor], *, without: Collection[str]
 ) -> bool:
     """Whether a model answers the same with others in the place of some parameters."""
     parameters = dict(model.named_parameters())
@@ -74,7 +74,7 @@ def _is_same(
                 parameters[name].copy_(values)
 
 
-def _answers(model: nn.Module, inputs: Tensor) -> list[Tensor]:
+def _answers(model: nn.Module, inputs: Inputs) -> list[Tensor]:
     with torch.no_grad(), repeatable(model):
         return [tensor for _, tensor in named_tensors(call_model(model, inputs))]
 

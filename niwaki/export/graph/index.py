@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 
 from niwaki.export.graph.branches import read_by
 
@@ -25,7 +25,11 @@ class GraphIndex:
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.nodes: Sequence[onnx.NodeProto] = list(graph.node)
         self.constants = {tensor.name: tensor for tensor in graph.initializer}
-        self.inputs = [info.name for info in graph.input if info.name not in self.constants]
+        self.inputs = {
+            info.name: helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
+            for info in graph.input
+            if info.name not in self.constants
+        }
         self.outputs = [info.name for info in graph.output]
         self.producer = {name: i for i, node in enumerate(self.nodes) for name in node.output}
         self._consumers: dict[str, list[int]] = defaultdict(list)

@@ -1,6 +1,7 @@
 """The ranges of a float graph's tensors, observed on real inputs."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import onnx
@@ -16,7 +17,7 @@ from niwaki.export.int8.layers import find_layers
 from niwaki.export.int8.regions import int8_regions
 from niwaki.export.int8.shared_ranges import ranges_needed
 
-Feeds = Mapping[str, NDArray[np.float32]]
+Feeds = Mapping[str, NDArray[Any]]
 
 
 def activation_ranges(
@@ -34,7 +35,7 @@ def activation_ranges(
 
     Args:
         model: Float, as `build_graph` or `export_module` gives it.
-        batches: Inputs by name, float32; real ones, of the kind that will be met in use.
+        batches: Inputs by name; real ones, of the kind that will be met in use.
         observer: Which range: a name in `niwaki.compress.quantization.observers`.
         plan: The plan that the ranges are for; without one they serve every plan.
         n_threads: Threads of the runtime.
@@ -88,8 +89,8 @@ def observing_session(
     )
 
 
-def ordered_feeds(index: GraphIndex, batch: Feeds) -> dict[str, NDArray[np.float32]]:
-    """Return the inputs of a graph from a batch.
+def ordered_feeds(index: GraphIndex, batch: Feeds) -> dict[str, NDArray[Any]]:
+    """Return the inputs of a graph from a batch, in their types.
 
     Raises:
         DataError: If the batch lacks one.
@@ -99,10 +100,10 @@ def ordered_feeds(index: GraphIndex, batch: Feeds) -> dict[str, NDArray[np.float
         raise DataError(
             f"a calibration batch lacks input '{missing[0]}': it has {', '.join(batch) or 'none'}"
         )
-    return {name: np.ascontiguousarray(batch[name], np.float32) for name in index.inputs}
+    return {name: np.ascontiguousarray(batch[name], kind) for name, kind in index.inputs.items()}
 
 
-def _update(observers: Mapping[str, Observer], values: Mapping[str, NDArray[np.float32]]) -> None:
+def _update(observers: Mapping[str, Observer], values: Feeds) -> None:
     for tensor, watcher in observers.items():
         try:
             watcher.update(values[tensor])

@@ -19,7 +19,7 @@ from niwaki.evaluation.compression.evaluator import PRUNING, CompressedEvaluator
 from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.masked_oracle import MaskedOracle
 from niwaki.evaluation.compression.model_source import ModelSource
-from niwaki.evaluation.compression.original import in_order_of_outputs
+from niwaki.evaluation.compression.original import fitted_to
 from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
 from niwaki.evaluation.compression.proposals import ALLOCATORS
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
@@ -253,7 +253,7 @@ def test_outputs_that_are_not_the_tasks_are_refused() -> None:
     with pytest.raises(
         DataError, match="answers quarter, light, but the tasks are quarter, bright"
     ):
-        in_order_of_outputs(data(), Renamed().eval())
+        fitted_to(Renamed().eval(), data())
 
 
 @pytest.mark.parametrize("declared", [{"kind": TaskKind.REGRESSION}, {"n_outputs": 9}])
@@ -261,13 +261,13 @@ def test_an_output_that_does_not_fit_its_task_is_told_with_both(declared: dict[s
     first, second = data().tasks
     wrong = replace(data(), tasks=(replace(first, **declared), second))
     with pytest.raises(DataError, match=r"'quarter' has shape \(2, 4\), .*targets of shape \(2,\)"):
-        in_order_of_outputs(wrong, build())
+        fitted_to(build(), wrong)
 
 
 def test_a_model_may_know_more_classes_than_are_asked_for() -> None:
     first, second = data().tasks
     fewer = replace(data(), tasks=(replace(first, n_outputs=3), second))
-    assert in_order_of_outputs(fewer, build()).tasks[0].n_outputs == 3
+    assert fitted_to(build(), fewer).tasks[0].n_outputs == 3
 
 
 def test_wrong_settings_name_the_nearest() -> None:

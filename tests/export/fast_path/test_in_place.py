@@ -175,7 +175,7 @@ def test_a_model_that_changes_views_is_written_by_torch(computed: Computed) -> N
     torch.manual_seed(0)
     module = Written(computed).eval()
     inputs = images(3, SHAPE)
-    model = float_graph(module, SHAPE, lambda: torch.from_numpy(inputs))
+    model = float_graph(module, [SHAPE], lambda: [torch.from_numpy(inputs)])
     (found,) = run(model, inputs).values()
     with torch.no_grad():
         np.testing.assert_allclose(found, module(torch.from_numpy(inputs)), atol=1e-5)

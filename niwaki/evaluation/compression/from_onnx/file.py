@@ -1,7 +1,7 @@
 """An ONNX file as it is given, and what of it can be read at all."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
@@ -17,6 +17,7 @@ from onnx import TensorProto, inliner, numpy_helper
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.files import expanded
+from niwaki.tasks.model_inputs import FLOAT, ModelInput, ModelInputs
 
 ENDING = ".onnx"
 
@@ -29,7 +30,7 @@ _FIX = "python -m onnxruntime.tools.make_dynamic_shape_fixed"
 
 @dataclass(frozen=True, eq=False)
 class OnnxFile:
-    """A file with one input, the batch first.
+    """A file whose inputs, as many as it has, are batches of items.
 
     Attributes:
         path: Absolute.
@@ -51,8 +52,8 @@ class OnnxFile:
                 it may lie where relative paths start there.
 
         Raises:
-            ConfigError: If there is none, it is no ONNX file, it is quantized already, it has
-                several inputs, or it leaves out its weights.
+            ConfigError: If there is none, it is no ONNX file, it is quantized already, or it leaves
+                out its weights or the shape of an input.
         """
         places = [each.absolute() for each in (path, expanded(typed)) if each is not None]
         place = next((each for each in places if each.is_file()), None)
@@ -71,13 +72,27 @@ class OnnxFile:
         _sort(model.graph)
         found = cls(place, typed, model)
         found._require_float()
-        found._require_one_input()
+        found._require_shapes()
         return found
 
+    @cached_property
+    def inputs(self) -> ModelInputs:
+        """What it takes, in order; a size of 0 is open. Reals of any kind come in float32."""
+        return ModelInputs(
+            tuple(
+                ModelInput(
+                    info.name,
+                    tuple(dim.dim_value for dim in info.type.tensor_type.shape.dim[1:]),
+                    FLOAT if kind.kind == "f" else kind.name,
+                )
+                for info, kind in zip(self._inputs, self._types, strict=True)
+            )
+        )
+
     @property
-    def input_name(self) -> str:
-        """Name of the one input."""
-        return str(self._inputs[0].name)
+    def _types(self) -> "list[np.dtype[Any]]":
+        kinds = (info.type.tensor_type.elem_type for info in self._inputs)
+        return [np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind)) for kind in kinds]
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -97,46 +112,53 @@ class OnnxFile:
         return tuple(found)
 
     @property
-    def input_type(self) -> "np.dtype[Any]":
-        """Of the numbers that the file wants."""
-        kind = self._inputs[0].type.tensor_type.elem_type
-        return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind))
-
-    @property
     def is_open(self) -> bool:
         """Whether an axis other than the batch may have any size."""
-        return not all(self.item_shape)
+        return not all(size for each in self.inputs for size in each.shape)
 
-    def fitted(self, item_shape: Sequence[int]) -> "OnnxFile":
-        """Return the same for items of one shape, in the place of sizes that it leaves open.
+    def fitted(self, item_shapes: Sequence[Sequence[int]]) -> "OnnxFile":
+        """Return the same for items of one shape each, in the place of sizes that it leaves open.
 
         Raises:
             DataError: If it takes other items.
         """
-        known = self.item_shape
-        wanted = tuple(map(int, item_shape))
-        if len(wanted) != len(known) or any(
-            k not in (0, w) for k, w in zip(known, wanted, strict=True)
-        ):
-            raise self.other_items(wanted)
+        self.require_items(item_shapes)
         model = onnx.ModelProto()
         model.CopyFrom(self.given)
         del model.graph.value_info[:]
+        wanted = dict(zip(self.inputs.names, item_shapes, strict=True))
         for info in model.graph.input:
-            if info.name == self.input_name:
-                for dim, size in zip(info.type.tensor_type.shape.dim[1:], wanted, strict=True):
+            if info.name in wanted:
+                sizes = map(int, wanted[info.name])
+                for dim, size in zip(info.type.tensor_type.shape.dim[1:], sizes, strict=True):
                     dim.dim_value = size
         for info in model.graph.output:
             info.type.tensor_type.ClearField("shape")
         return OnnxFile(self.path, self.typed, model)
 
-    def other_items(self, item_shape: Sequence[int]) -> DataError:
-        """Return the error that data are not of the shape that the file takes."""
-        known = str(tuple(size or "any" for size in self.item_shape)).replace("'", "")
-        return DataError(
-            f"'{self.typed}' takes items of shape {known}, but those of the data are "
-            f"{tuple(item_shape)}: give data as the file was made for, or export it for these"
-        )
+    def require_items(self, item_shapes: Sequence[Sequence[int]]) -> None:
+        """Check that items of these shapes are what it takes, where it leaves nothing open.
+
+        Raises:
+            DataError: If they are not.
+        """
+        if len(item_shapes) != len(self.inputs):
+            raise DataError(
+                f"'{self.typed}' takes {len(self.inputs)} inputs ({', '.join(self.inputs.names)}), "
+                f"but the data have {len(item_shapes)}: give a mapping by these names, or as many "
+                "in their order"
+            )
+        for each, shape in zip(self.inputs, item_shapes, strict=True):
+            given = tuple(map(int, shape))
+            pairs = zip(each.shape, given, strict=False)
+            if len(given) == len(each.shape) and all(known in (0, size) for known, size in pairs):
+                continue
+            known = str(tuple(size or "any" for size in each.shape)).replace("'", "")
+            of = f" of '{each.name}'" if len(self.inputs) > 1 else ""
+            raise DataError(
+                f"'{self.typed}' takes items{of} of shape {known}, but those of the data are "
+                f"{given}: give data as the file was made for, or export it for these"
+            )
 
     def require_sizes(self) -> None:
         """Check that all sizes but that of the batch are known.
@@ -144,26 +166,21 @@ class OnnxFile:
         Raises:
             ConfigError: If one is not.
         """
-        tensor = self._inputs[0].type.tensor_type
-        for axis, dim in enumerate(tensor.shape.dim[1:], 1):
-            if not dim.dim_value:
-                raise ConfigError(
-                    f"axis {axis} of the input '{self.input_name}' of '{self.typed}' "
-                    f"({dim.dim_param or 'unnamed'}) may have any size, and nothing tells which: "
-                    f"fix it, `{_FIX} --dim_param {dim.dim_param or 'NAME'} --dim_value SIZE "
-                    f"{self.path.name} fixed{ENDING}`, and give that file"
-                )
-
-    @property
-    def item_shape(self) -> tuple[int, ...]:
-        """Sizes of the axes behind the batch; 0 for any."""
-        dims = self._inputs[0].type.tensor_type.shape.dim
-        return tuple(dim.dim_value for dim in dims[1:])
+        for info in self._inputs:
+            for axis, dim in enumerate(info.type.tensor_type.shape.dim[1:], 1):
+                if not dim.dim_value:
+                    raise ConfigError(
+                        f"axis {axis} of the input '{info.name}' of '{self.typed}' "
+                        f"({dim.dim_param or 'unnamed'}) may have any size, and nothing tells "
+                        f"which: fix it, `{_FIX} --dim_param {dim.dim_param or 'NAME'} "
+                        f"--dim_value SIZE {self.path.name} fixed{ENDING}`, and give that file"
+                    )
 
     @property
     def fixed_batch(self) -> int | None:
         """The only size of batches that it takes; None if it takes any."""
-        return self._inputs[0].type.tensor_type.shape.dim[0].dim_value or None
+        firsts = (info.type.tensor_type.shape.dim[0].dim_value for info in self._inputs)
+        return next((size for size in firsts if size), None)
 
     @cached_property
     def is_half(self) -> bool:
@@ -218,18 +235,22 @@ class OnnxFile:
                     "float model that it was made from, which is quantized here, layer by layer"
                 )
 
-    def _require_one_input(self) -> None:
-        names = [info.name for info in self._inputs]
-        if len(names) != 1:
+    def _require_shapes(self) -> None:
+        if not self._inputs:
+            raise ConfigError(f"'{self.typed}' has no input: there is nothing that it answers to")
+        for info in self._inputs:
+            tensor = info.type.tensor_type
+            if not tensor.HasField("shape") or not tensor.shape.dim:
+                raise ConfigError(
+                    f"the input '{info.name}' of '{self.typed}' has no shape: export it with a "
+                    "batch of items, the batch first, in each input"
+                )
+        sizes = {info.type.tensor_type.shape.dim[0].dim_value for info in self._inputs} - {0}
+        if len(sizes) > 1:
             raise ConfigError(
-                f"'{self.typed}' has {len(names)} inputs ({', '.join(names)}), but models here "
-                "have one input tensor: export a module that takes one and takes it apart"
-            )
-        tensor = self._inputs[0].type.tensor_type
-        if not tensor.HasField("shape") or not tensor.shape.dim:
-            raise ConfigError(
-                f"the input '{names[0]}' of '{self.typed}' has no shape: export it with a batch of "
-                "items, the batch first"
+                f"the first axes of the inputs of '{self.typed}' have sizes "
+                f"{', '.join(map(str, sorted(sizes)))}, but it is the batch in each: keep what is "
+                "the same for all items in the model, as a buffer"
             )
 
 
@@ -324,6 +345,12 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
                 yield attribute.t
 
 
-def as_fed(file: OnnxFile, inputs: NDArray[np.float32]) -> Mapping[str, NDArray[np.generic]]:
-    """Return inputs in the type that the file wants, by name."""
-    return {file.input_name: inputs.astype(file.input_type)}
+def as_fed(file: OnnxFile, inputs: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    """Return inputs in the types that the file wants, by name.
+
+    Args:
+        file: That takes them.
+        inputs: (n, ...), of several side by side.
+    """
+    parts = zip(file.inputs.names, file.inputs.apart(inputs), file._types, strict=True)
+    return {name: np.ascontiguousarray(part, kind) for name, part, kind in parts}

@@ -1,5 +1,6 @@
 """Where in a file a module that was read from it begins to compute something else."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,11 @@ def first_difference(module: nn.Module, file: OnnxFile, inputs: NDArray[np.float
     Args:
         module: That was read from the file.
         file: As it was given.
-        inputs: (n, ...), as many as it takes.
+        inputs: (n, ...), as many as it takes; of several side by side.
     """
     if not isinstance(module, fx.GraphModule):
         return ""
-    found = _Noting(module).values_for(inputs)
+    found = _Noting(module).values_for(file.inputs.apart(inputs))
     try:
         wanted = _values_in_file(file, inputs, set(found))
     except TargetError:
@@ -44,11 +45,11 @@ class _Noting(fx.Interpreter):
         super().__init__(module)
         self._found: dict[str, NDArray[Any]] = {}
 
-    def values_for(self, inputs: NDArray[np.float32]) -> dict[str, NDArray[Any]]:
+    def values_for(self, inputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
         """Return the values by their names in the file, up to where the module fails."""
         try:
             with no_grad():
-                self.run(tensor_from(np.array(inputs)))
+                self.run(*(tensor_from(np.array(each)) for each in inputs))
         except (RuntimeError, IndexError, ValueError):
             return self._found
         return self._found
@@ -69,6 +70,5 @@ def _values_in_file(
     made = [name for node in model.graph.node for name in node.output if name in names - known]
     model.graph.output.extend(map(onnx.helper.make_empty_tensor_value_info, made))
     session = open_session(model, SessionSettings(optimisation=Optimisation.NONE))
-    kind = np.float32 if file.input_type.kind == "f" else file.input_type
-    found = run_session(session, {file.input_name: inputs.astype(kind)})
+    found = run_session(session, file.inputs.feeds(inputs))
     return {name: values for name, values in found.items() if name in names}

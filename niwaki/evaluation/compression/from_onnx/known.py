@@ -99,10 +99,10 @@ def known_of(file: OnnxFile) -> Known:
         ConfigError: If the runtime cannot run it, or it cannot take batches of any size.
     """
     model = in_single_precision(file.given)
-    of_input = _computed_from([file.input_name], model.graph, but=_SHAPE_ONLY)
+    of_input = _computed_from(file.inputs.names, model.graph, but=_SHAPE_ONLY)
     if file.fixed_batch is not None:
         values = _Watched(model, file).run(file.fixed_batch)
-        OpenedBatch(model.graph, values, of_input, file.fixed_batch).open(file.input_name)
+        OpenedBatch(model.graph, values, of_input, file.fixed_batch).open(file.inputs.names)
     watched = _Watched(model, file)
     try:
         first, second = (watched.run(batch) for batch in BATCHES)
@@ -171,14 +171,16 @@ class _Watched:
             ConfigError: If the model does not run on so many.
         """
         file = self._file
-        shape = (batch, *file.item_shape)
-        inputs = np.random.default_rng(0).random(shape, np.float32)  # of tokens, zeros
-        kind = np.float32 if file.input_type.kind == "f" else file.input_type
-        feeds = {file.input_name: inputs.astype(kind)}
+        shapes = [(batch, *each.shape) for each in file.inputs]
+        rng = np.random.default_rng(0)
+        feeds = {
+            each.name: rng.random(shape, np.float32).astype(each.dtype)  # of tokens, zeros
+            for each, shape in zip(file.inputs, shapes, strict=True)
+        }
         try:
             found = run_session(self._session, feeds)
         except TargetError as error:
             raise ConfigError(
-                f"'{file.typed}' fails on inputs of shape {shape}: {error}"
+                f"'{file.typed}' fails on inputs of shape {', '.join(map(str, shapes))}: {error}"
             ) from error
         return {**self._weights, **feeds, **dict(found)}

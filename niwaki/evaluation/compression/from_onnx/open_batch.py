@@ -38,9 +38,9 @@ class OpenedBatch:
     """Opens the batch of a graph, in place.
 
     Args:
-        graph: With one input, whose batch is fixed.
+        graph: Whose batch is fixed.
         values: All values, as they are with that batch.
-        of_input: Names of the values that are computed from the input.
+        of_input: Names of the values that are computed from the inputs.
         batch: Its size.
     """
 
@@ -53,21 +53,21 @@ class OpenedBatch:
         self._places: dict[str, Place] = {}
         self._added: list[onnx.NodeProto] = []
 
-    def open(self, input_name: str) -> None:
-        """Let the first axis of the input have any size."""
+    def open(self, inputs: Sequence[str]) -> None:
+        """Let the first axis of each of the inputs have any size."""
         for info in self.graph.input:
-            if info.name == input_name:
+            if info.name in inputs:
                 info.type.tensor_type.shape.dim[0].dim_param = "batch"
         for info in self.graph.output:
             info.type.tensor_type.ClearField("shape")
         del self.graph.value_info[:]
-        self._places[input_name] = Place(0)
+        self._places.update(dict.fromkeys(inputs, Place(0)))
         nodes = list(self.graph.node)
         for node in nodes:
             if not self.of_input.isdisjoint(node.output):
                 self._open(node)
         del self.graph.node[:]
-        self.graph.node.extend([*self._counting(input_name), *self._added, *nodes])
+        self.graph.node.extend([*self._counting(inputs[0]), *self._added, *nodes])
 
     def _open(self, node: onnx.NodeProto) -> None:
         source = next((name for name in node.input if name in self._places), None)

@@ -18,6 +18,7 @@ from niwaki.evaluation.compression.from_onnx.known import batch_remedy
 from niwaki.export.inference import infer
 from niwaki.export.torch_outputs import torch_outputs
 from niwaki.targets.sessions import SessionSettings
+from niwaki.tasks.model_inputs import FLOAT
 
 _FAILURES = (RuntimeError, IndexError, ValueError)  # of a torch module whose shapes do not fit
 _GIVE = "give the torch module, my_model.py:build"
@@ -32,14 +33,14 @@ def require_same_answers(module: nn.Module, file: OnnxFile, inputs: NDArray[np.f
     Args:
         module: That was read from the file, in evaluation mode.
         file: As it was given.
-        inputs: (n, ...), real ones.
+        inputs: (n, ...), real ones; of several side by side.
 
     Raises:
         DataError: If the file takes items of another shape, or integers, which these are not.
         ConfigError: If an output is another: says by how much.
     """
-    if inputs.shape[1:] != file.item_shape:
-        raise file.other_items(inputs.shape[1:])
+    if len(file.inputs) == 1:
+        file.require_items([inputs.shape[1:]])
     _require_integers(file, inputs)
     exact = in_single_precision(file.given)
     for given in (inputs, inputs[:1]):
@@ -50,17 +51,19 @@ def require_same_answers(module: nn.Module, file: OnnxFile, inputs: NDArray[np.f
 
 def _require_integers(file: OnnxFile, inputs: NDArray[np.float32]) -> None:
     """Check that a file of integers is given such: what is cut proves nothing."""
-    kind = file.input_type
-    if kind.kind == "f":
-        return
-    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
-    outside = inputs[~((inputs == np.floor(inputs)) & (inputs >= low) & (inputs <= high))]
-    if outside.size:
-        raise DataError(
-            f"'{file.typed}' takes {kind} ({low} to {high}), but among the data is "
-            f"{outside[0]:.4g}: give what it was made for, such as bytes of images or numbers of "
-            "words, without a ToTensor or Normalize before; or export the model for float32"
-        )
+    for each, values in zip(file.inputs, file.inputs.apart(inputs), strict=True):
+        if each.dtype == FLOAT:
+            continue
+        kind = np.dtype(each.dtype)
+        low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+        outside = values[~((values == np.floor(values)) & (values >= low) & (values <= high))]
+        if outside.size:
+            of = f" for '{each.name}'" if len(file.inputs) > 1 else ""
+            raise DataError(
+                f"'{file.typed}' takes {kind} ({low} to {high}){of}, but among the data is "
+                f"{outside[0]:.4g}: give what it was made for, such as bytes of images or numbers "
+                "of words, without a ToTensor or Normalize before; or export the model for float32"
+            )
 
 
 def _answers(
@@ -69,9 +72,7 @@ def _answers(
     """Return what the runtime answers, to so many at a time; by default, to as many as it takes."""
     size = size or file.fixed_batch or len(inputs)
     filled = np.resize(inputs, (-(-len(inputs) // size) * size, *inputs.shape[1:]))
-    feeds = dict(as_fed(file, filled))
-    if model is not file.given and file.input_type.kind == "f":
-        feeds = {name: values.astype(np.float32) for name, values in feeds.items()}
+    feeds = as_fed(file, filled) if model is file.given else file.inputs.feeds(filled)
     try:
         found = infer(model, feeds, settings=SessionSettings(), batch_size=size)
     except (TargetError, ExportError) as error:
@@ -84,7 +85,7 @@ def _found(
 ) -> dict[str, NDArray[Any]]:
     """Return what a module answers, by the names of the file's outputs."""
     with redirect_stderr(StringIO()):  # to where torch.fx writes of failures, which are told here
-        answers = torch_outputs(module, [inputs], file.tasks)
+        answers = torch_outputs(module, file.inputs.apart(inputs), file.tasks)
     return {name: answers[task] for name, task in zip(file.outputs, file.tasks, strict=True)}
 
 

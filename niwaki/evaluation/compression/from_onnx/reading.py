@@ -25,8 +25,8 @@ _OPTIMISED = "ONNX Runtime has optimised this file: give the one that it was mad
 def read_module(file: OnnxFile) -> fx.GraphModule:
     """Return the module, in evaluation mode and float32.
 
-    It takes one tensor, (n, ...) of any n, and returns a tensor, or a mapping by the names of
-    tasks that the file's outputs have if there are several.
+    It takes a tensor for each input, (n, ...) of any n, and returns a tensor, or a mapping by the
+    names of tasks that the file's outputs have if there are several.
 
     Raises:
         ConfigError: If something in the file cannot be read: names each node, and what can be done.
@@ -36,7 +36,7 @@ def read_module(file: OnnxFile) -> fx.GraphModule:
     known = known_of(file)
     nodes = known.needed()
     _require_known_operators(file, nodes)
-    writer = ModuleWriter(file.input_name, takes_integers=file.input_type.kind != "f")
+    writer = ModuleWriter(file.inputs)
     used = {name for node in nodes for name in node.input}.union(file.outputs)
     for node in nodes:
         if all(name in writer.values for name in node.output if name):

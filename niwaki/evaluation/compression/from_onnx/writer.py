@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch import fx, nn
 
+from niwaki.tasks.model_inputs import FLOAT, ModelInputs
+
 _WEIGHT = re.compile(r"(?P<owner>[A-Za-z_]\w*(\.\w+)*)\.(?P<name>[A-Za-z_]\w*)")
 VALUE = "onnx_value"  # where a node of a graph notes which value of the file it computes
 _CONSTANTS = "constants"
@@ -28,22 +30,21 @@ class ModuleWriter:
     `/encoder/encoder.0/Conv`.
 
     Args:
-        input_name: Of the one input.
-        takes_integers: Whether the file wants integers.
+        inputs: Of the file.
     """
 
-    def __init__(self, input_name: str, *, takes_integers: bool) -> None:
+    def __init__(self, inputs: ModelInputs) -> None:
         self.root, self.graph = nn.Module(), fx.Graph()
         self.values: dict[str, fx.Node] = {}
         self._leaves: set[str] = set()
         self._shared: dict[object, str] = {}
         self._attributes: dict[str, str] = {}
         self._once: dict[object, fx.Node] = {}
-        given = self.graph.placeholder("inputs")
-        self._given = given
-        self.values[input_name] = (
-            self.graph.call_method("long", (given,)) if takes_integers else given
-        )
+        given = [self.graph.placeholder(f"input_{i}") for i in range(len(inputs))]
+        self._first = given[0]
+        for each, node in zip(inputs, given, strict=True):
+            is_float = each.dtype == FLOAT
+            self.values[each.name] = node if is_float else self.graph.call_method("long", (node,))
 
     def once(self, what: object, call: Callable[[], fx.Node]) -> fx.Node:
         """Make a call for the first who asks for this; return it to all."""
@@ -53,7 +54,7 @@ class ModuleWriter:
 
     def batch_size(self) -> fx.Node:
         """Return the number of items."""
-        return self.once("batch", lambda: self.graph.call_method("size", (self._given, 0)))
+        return self.once("batch", lambda: self.graph.call_method("size", (self._first, 0)))
 
     def module(
         self, make: Callable[[], nn.Module], node: onnx.NodeProto, weight: str, shared: object

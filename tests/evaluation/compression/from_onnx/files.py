@@ -51,5 +51,7 @@ def file_of(module: nn.Module, item: tuple[int, ...], folder: Path) -> Path:
 
 
 def inputs_for(file: OnnxFile, n: int = 5) -> NDArray[np.float32]:
-    """Return random inputs."""
-    return np.random.default_rng(1).normal(size=(n, *file.item_shape)).astype(np.float32)
+    """Return random inputs, several side by side."""
+    sizes = [each.size for each in file.inputs]
+    shape = file.inputs.each[0].shape if len(sizes) == 1 else (sum(sizes),)
+    return np.random.default_rng(1).normal(size=(n, *shape)).astype(np.float32)

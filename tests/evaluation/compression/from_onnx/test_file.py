@@ -67,17 +67,18 @@ def test_what_is_quantized_already_is_refused(tmp_path: Path) -> None:
         saved(graph_of(body, weights), tmp_path)
 
 
-def test_several_inputs_are_refused_by_name(tmp_path: Path) -> None:
+def test_batches_of_several_inputs_are_of_one_size(tmp_path: Path) -> None:
     model = graph_of("y = Add(x, z)")
-    model.graph.input.append(onnx.helper.make_tensor_value_info("z", 1, ["N", 4, 6, 6]))
-    with pytest.raises(ConfigError, match=r"has 2 inputs \(x, z\), but .* one input tensor"):
+    model.graph.input.append(onnx.helper.make_tensor_value_info("z", 1, [1, 4, 6, 6]))
+    model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
+    with pytest.raises(ConfigError, match=r"first axes of the inputs .* sizes 1, 2, but it is"):
         saved(model, tmp_path)
 
 
 def test_initializers_among_the_inputs_are_none(tmp_path: Path) -> None:
     model = graph_of("y = Add(x, w)", {"w": (6, 6)})
     model.graph.input.append(onnx.helper.make_tensor_value_info("w", 1, [6, 6]))
-    assert saved(model, tmp_path).input_name == "x"
+    assert saved(model, tmp_path).inputs.names == ("x",)
 
 
 def test_open_sizes_are_those_of_the_data(tmp_path: Path) -> None:
@@ -85,11 +86,11 @@ def test_open_sizes_are_those_of_the_data(tmp_path: Path) -> None:
     weights: Weights = {"i": np.array([0]), "m": np.array([-1])}
     file = saved(graph_of(body, weights, item="3, height, 8"), tmp_path)
     assert file.is_open
-    fitted = file.fitted((3, 5, 8))
-    assert not fitted.is_open and fitted.item_shape == (3, 5, 8)
+    fitted = file.fitted([(3, 5, 8)])
+    assert not fitted.is_open and fitted.inputs.each[0].shape == (3, 5, 8)
     require_same_answers(read_module(fitted), fitted, inputs_for(fitted))
     with pytest.raises(DataError, match=r"items of shape \(3, any, 8\), but .* \(4, 5, 8\)"):
-        file.fitted((4, 5, 8))
+        file.fitted([(4, 5, 8)])
 
 
 def test_sizes_that_nothing_tells_are_refused_with_the_command_that_fixes_them(

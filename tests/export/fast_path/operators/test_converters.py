@@ -215,6 +215,6 @@ def test_pooling_without_channels_is_left_to_torch(pool: nn.Module) -> None:
     with pytest.raises(ExportError, match="without an axis of channels"):
         build_graph(nn.Sequential(pool).eval(), [(4, 10, 8)])
     inputs = torch.randn(4, 10, 8)
-    model = float_graph(nn.Sequential(pool).eval(), (4, 10, 8), lambda: inputs)
+    model = float_graph(nn.Sequential(pool).eval(), [(4, 10, 8)], lambda: [inputs])
     (found,) = run(model, inputs.numpy()).values()
     torch.testing.assert_close(torch.from_numpy(found), pool(inputs))

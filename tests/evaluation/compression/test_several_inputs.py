@@ -1,0 +1,336 @@
+"""Models of several inputs: given in any form, taken apart again, exported under their names."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+import niwaki
+from niwaki.compress.pruning import analyse
+from niwaki.compress.quantization.plan import Precision
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.evaluation.compression.original import fitted_to
+from niwaki.evaluation.compression.plain_calls import inputs_of, plainly_called
+from niwaki.evaluation.compression.plans import CompressionPlans
+from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
+from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
+from niwaki.evaluation.deployment import Deployment, DeploymentSettings
+from niwaki.export.bundle import find_bundles, read_bundle, verify_bundle
+from niwaki.export.general_path.torch_export import export_module
+from niwaki.export.inference import infer
+from niwaki.study.compression import CompressionRequest
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from niwaki.targets.sessions import SessionSettings
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.model_inputs import MOST_EXACT, ModelInput, ModelInputs
+
+Parts = Mapping[str, torch.Tensor]
+SETTINGS = CompressionSettings(
+    pruning=PruningSettings(price="macs", shares=(0.5,), n_judged=64),
+    tuning=TuningSettings(epochs=0.5, batch_size=32, n_recalibration=64),
+)
+
+
+class Words(nn.Module):
+    """Reads words up to where their mask ends, as models of language do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(20, 32)
+        self.kinds = nn.Embedding(2, 32)
+        self.hidden, self.answer = nn.Linear(32, 64), nn.Linear(64, 3)
+
+    def forward(
+        self,
+        tokens: torch.Tensor,
+        mask: torch.Tensor,
+        kinds: torch.Tensor | None = None,
+        *,
+        scale: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        read = self.words(tokens)
+        if kinds is not None:
+            read = read + self.kinds(kinds)
+        if scale is not None:
+            read = read * scale[:, None, None]
+        keep = mask[..., None].to(read.dtype)
+        mean = (read * keep).sum(1) / keep.sum(1)
+        answer: torch.Tensor = self.answer(torch.relu(self.hidden(mean)))
+        return answer
+
+
+class Photo(nn.Module):
+    """Joins a small image and some facts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU())
+        self.facts = nn.Linear(5, 16)
+        self.joined = nn.Sequential(nn.Linear(16 * 16 + 16, 64), nn.ReLU(), nn.Linear(64, 3))
+
+    def forward(self, image: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
+        seen = torch.cat([self.image(image).flatten(1), torch.relu(self.facts(facts))], 1)
+        answer: torch.Tensor = self.joined(seen)
+        return answer
+
+
+class Listed(Photo):
+    """Says nothing of what it takes."""
+
+    def forward(self, *given: torch.Tensor) -> torch.Tensor:
+        return super().forward(*given)
+
+
+class Holding(Photo):
+    """Computes with a layer that copies of it share."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layer = self.facts
+        self.read = lambda facts: layer(facts)
+
+    def forward(self, image: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
+        seen = torch.cat([self.image(image).flatten(1), torch.relu(self.read(facts))], 1)
+        answer: torch.Tensor = self.joined(seen)
+        return answer
+
+
+def seeded(make: Callable[[], nn.Module]) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return make().eval()
+
+
+def words(n: int = 128) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(n)
+    lengths = torch.randint(2, 9, (n, 1), generator=generator)
+    return {
+        "tokens": torch.randint(0, 20, (n, 8), generator=generator),
+        "mask": torch.arange(8) < lengths,
+    }
+
+
+def photos(n: int = 128) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(n)
+    return {
+        "image": torch.randn(n, 1, 8, 8, generator=generator),
+        "facts": torch.randn(n, 5, generator=generator),
+    }
+
+
+def data_for(module: nn.Module, *batches: object, **others: object) -> tuple[nn.Module, TaskData]:
+    """Return a model, called plainly, and data for it."""
+    source = ModelSource(module=module)
+    data = infer_from(
+        {"train": list(batches), **others}, source.load(), seed=0, check=source.require_own_layers
+    )
+    return source.load(), data
+
+
+def first(data: TaskData) -> torch.Tensor:
+    return torch.from_numpy(next(data[SplitName.TRAIN].batches(16)).inputs)
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        {"image": photos()["image"], "facts": photos()["facts"]},
+        {"facts": photos()["facts"], "image": photos()["image"]},
+        (tuple(photos().values()),),
+        (tuple(photos().values()), torch.zeros(128, dtype=torch.long)),
+        (list(photos().values()), torch.arange(128) % 3),
+    ],
+)
+@pytest.mark.parametrize("kind", [Photo, Listed])
+def test_however_inputs_are_given_a_model_gets_them_in_its_order(
+    batch: Any, kind: type[Photo]
+) -> None:
+    if kind is Listed and isinstance(batch, Mapping):
+        pytest.skip("it has no names")
+    module, data = data_for(seeded(kind), batch)
+    together = first(data)
+    assert together.shape == (16, 64 + 5) and together.dtype == torch.float32
+    with torch.no_grad():
+        wanted = seeded(kind)(together[:, :64].reshape(-1, 1, 8, 8), together[:, 64:])
+        torch.testing.assert_close(module(together), wanted)
+    rows = {row.tobytes() for row in together[:, 64:].numpy()}
+    assert rows <= {row.tobytes() for row in photos()["facts"].numpy()}
+
+
+def test_arguments_may_be_left_out_and_given_by_name_alone() -> None:
+    scale = torch.linspace(0.5, 2.0, 128)[:, None]
+    given = {"scale": scale[:, 0], **words()}
+    module, data = data_for(seeded(Words), given)
+    inputs = inputs_of(module)
+    assert inputs == ModelInputs(
+        (
+            ModelInput("tokens", (8,), "int64"),
+            ModelInput("mask", (8,), "bool"),
+            ModelInput("scale", (), "float32"),
+        )
+    )
+    together = first(data)
+    tokens, mask, factor = inputs.apart(together)
+    with torch.no_grad():
+        wanted = seeded(Words)(tokens.long(), mask.bool(), scale=factor)
+        torch.testing.assert_close(module(together), wanted)
+
+
+def test_whole_numbers_are_given_as_reals_where_a_model_wants_those() -> None:
+    given = {**photos(), "facts": torch.randint(0, 9, (128, 5))}
+    module, _ = data_for(seeded(Photo), given)
+    assert [each.dtype for each in inputs_of(module) or ()] == ["float32", "float32"]
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ({"train": [{"picture": torch.zeros(4, 1, 8, 8), "facts": torch.zeros(4, 5)}]},
+         "input 'picture'.* The model takes image, facts"),
+        ({"train": [((torch.zeros(4, 1), torch.zeros(4, 5), torch.zeros(4, 5)),)]},
+         "3 inputs by position, but the model takes 2 .image, facts."),
+        ({"train": [({"facts": torch.zeros(4, 5)}, torch.zeros(4))]},
+         "gives facts, where one input of the model is 'image'"),
+        ({"train": [{**photos(8), "facts": torch.zeros(8, 6)}]},
+         r"fails on inputs image \(2, 1, 8, 8\) float32, facts \(2, 6\) float32 from"),
+        ({"train": [photos(8)], "val": [{**photos(8), "facts": torch.zeros(8, 6)}]},
+         r"split val: items of input 'facts' have shape \(6,\), and others \(5,\)"),
+        ({"train": [photos(8)], "val": [(tuple(photos(8).values())[:1],)]},
+         "split val gives no input 'facts'"),
+        ({"train": [photos(8), (tuple(photos(8).values()),)]},
+         "batches with input 'image', input 'facts', and one with input 1, input 2"),
+        ({"train": [{**photos(8), "facts": torch.full((8, 5), torch.nan)}]},
+         "split train: input 'facts'.* not finite|input 'facts'.*nan"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_with_its_place(
+    batches: Mapping[str, list[Any]], message: str
+) -> None:
+    source = ModelSource(module=seeded(Photo))
+    with pytest.raises(DataError, match=message):
+        infer_from(batches, source.load(), seed=0)
+
+
+def test_integers_that_would_be_rounded_are_refused() -> None:
+    given = {**words(), "tokens": words()["tokens"] * 2 * MOST_EXACT}
+    with pytest.raises(DataError, match=r"input .tokens. has numbers of .* travel exactly up to"):
+        infer_from({"train": [given]}, Hashing().eval(), seed=0)
+
+
+class Hashing(Words):
+    """Takes any number for a word."""
+
+    def forward(self, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return super().forward(tokens % 20, mask)
+
+
+def test_copies_with_layers_of_the_original_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"computes with 'facts\.\w+' of the original"):
+        data_for(seeded(Holding), photos())
+
+
+def test_a_model_of_several_inputs_is_compressed_exported_and_verified(tmp_path: Path) -> None:
+    model = seeded(Words)
+    request = CompressionRequest(n_finalists=2, settings=SETTINGS)
+    found = niwaki.compress(model, words(), folder=tmp_path / "run", request=request)
+    assert found.front.models
+    bundles = [read_bundle(each) for each in find_bundles(tmp_path / "run" / "artifacts")]
+    assert bundles
+    for bundle in bundles:
+        verify_bundle(bundle.folder).require("it")
+        told = [(each.name, each.shape, each.dtype) for each in bundle.card.inputs]
+        assert told == [("tokens", (8,), "int64"), ("mask", (8,), "bool")]
+        answer = infer(
+            bundle.model_path,
+            {name: values.numpy() for name, values in words(64).items()},
+            settings=SessionSettings(),
+        )
+        assert answer["output"].shape == (64, 3)
+    pruned = [bundle.card.candidate.part("pruning").decisions for bundle in bundles]
+    assert min(min(map(int, each.values())) for each in pruned) < 64
+
+
+def test_the_same_plans_are_done_to_another_checkpoint() -> None:
+    model, given = seeded(Words), words(64)
+    groups = analyse(model, given)
+    kept = {group.name: range(0, group.n_units, 2) for group in groups.groups}
+    plan = OnnxRuntimeCpu().capabilities.plan({"hidden": Precision.INT8})
+    made = CompressionPlans(groups.plan(kept), plan)
+    smaller = made.prune(model, [given])
+    graph = made.quantize(smaller, [given, words(32)], output_names=["answer"])
+    found = infer(
+        graph, {name: each.numpy() for name, each in given.items()}, settings=SessionSettings()
+    )
+    with torch.no_grad():
+        exact = smaller(**given).numpy()
+    assert 0.0 < np.abs(found["answer"] - exact).max() < 0.1 * exact.std()
+
+
+def test_what_is_rounded_while_it_is_trained_takes_them_apart() -> None:
+    module, data = data_for(seeded(Photo), photos())
+    data = fitted_to(module, data)
+    deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings(n_calibration=64))
+    layers = ("image.0", "facts", "joined.0", "joined.2")
+    plan = OnnxRuntimeCpu().capabilities.plan(dict.fromkeys(layers, Precision.INT8))
+    tuning = Tuning(module, data, TuningSettings(quantized_epochs=1.0, batch_size=32), seed=0)
+    before = seeded(Photo).state_dict()
+    student = plainly_called(seeded(Photo))
+    infer_from({"train": [photos()]}, student, seed=0)
+    after = tuning.tuned_quantized(student, plan, deployment, share=1.0).state_dict()
+    assert not torch.equal(before["facts.weight"], after["facts.weight"])
+    together = first(data)
+    with torch.no_grad():
+        assert ((module(together) - student(together)).abs().max()) < 0.5
+
+
+def test_a_part_of_one_input_is_compressed_alone(tmp_path: Path) -> None:
+    request = CompressionRequest(n_finalists=1, settings=SETTINGS)
+    found = niwaki.compress(
+        seeded(Photo), photos(), part="joined", folder=tmp_path / "run", request=request
+    )
+    (bundle,) = map(read_bundle, find_bundles(tmp_path / "run" / "artifacts")[:1])
+    assert found.front.models and bundle.card.inputs[0].shape == (16 * 16 + 16,)
+
+
+@pytest.mark.parametrize("names", [("tokens", "mask"), ("in.0", "in.1")])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_file_of_several_inputs_is_read_and_keeps_their_names_and_types(
+    names: tuple[str, str], turned: bool, tmp_path: Path
+) -> None:
+    model, given = seeded(Words), words()
+    path = tmp_path / "model.onnx"
+    example = [values[:2] for values in given.values()]
+    path.write_bytes(export_module(model, example, input_names=names).SerializeToString())
+    pairs = list(zip(names, given.values(), strict=True))
+    source = ModelSource(str(path))
+    module, check = source.load(), source.require_own_layers
+    loaders = {"train": [dict(reversed(pairs) if turned else pairs)]}
+    data = fitted_to(module, infer_from(loaders, module, seed=0, check=check))
+    deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
+    graph = deployment.float_model(module)
+    found = infer(
+        graph, {name: values.numpy() for name, values in pairs}, settings=SessionSettings()
+    )
+    with torch.no_grad():
+        exact: NDArray[np.float32] = model(**given).numpy()
+    np.testing.assert_allclose(found["output"], exact, atol=1e-5)
+
+
+def test_one_input_keeps_its_name_and_type_too() -> None:
+    class Tokens(Words):
+        def forward(self, tokens: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+            return super().forward(tokens, torch.ones_like(tokens))
+
+    module, data = data_for(seeded(Tokens), words()["tokens"])
+    deployment = Deployment(fitted_to(module, data), OnnxRuntimeCpu(), DeploymentSettings())
+    assert deployment.inputs == ModelInputs((ModelInput("tokens", (8,), "int64"),))
+    graph = deployment.float_model(module)
+    kind = graph.graph.input[0].type.tensor_type.elem_type
+    assert (graph.graph.input[0].name, kind) == ("tokens", 7)
