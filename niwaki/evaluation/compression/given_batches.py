@@ -1,6 +1,6 @@
 """Batches as users' loaders give them, read into arrays, with targets by output."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -87,27 +87,29 @@ def first_inputs(loader: Iterable[Any], origin: str) -> Inputs:
     return _in_and_out(batch, origin)[0]
 
 
-def gather(batches: Batches, inputs: NDArray[Any], n_outputs: int, origin: str) -> Items:
+def gather(batches: Batches, inputs: NDArray[Any], outputs: Sequence[str], origin: str) -> Items:
     """Return a split with the targets of all its batches joined, by name.
 
     Args:
         batches: As read.
         inputs: Of all of them, as one array.
-        n_outputs: Of the model.
+        outputs: Names of the model's outputs, in their order.
         origin: Of the split, for messages.
 
     Raises:
         DataError: If shapes of batches differ.
     """
     targets: dict[str, list[NDArray[Any]]] = {}
-    by_item = _are_by_item(batches.targets, n_outputs)
+    by_item = _are_by_item(batches.targets, len(outputs))
     for given in batches.targets:
         if isinstance(given, dict):
             named = given
         elif by_item and _may_be_by_item(given):
             named = {"": np.stack(given)}
         else:
-            named = dict(zip(names_by_position(len(given)), given, strict=True))
+            alike = len(given) == len(outputs)
+            names = outputs if alike else names_by_position(len(given))
+            named = dict(zip(names, given, strict=True))
         for name, values in named.items():
             targets.setdefault(name, []).append(values)
     joined = {

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.wording import kind_of
+from niwaki.evaluation.compression.first_call import fails
 from niwaki.evaluation.compression.given_batches import (
     Inputs,
     Items,
@@ -26,14 +27,10 @@ from niwaki.evaluation.compression.given_batches import (
     read_split,
     require_targets,
 )
-from niwaki.evaluation.compression.input_type import (
-    as_called,
-    fails,
-    settle_input_type,
-    together,
-)
+from niwaki.evaluation.compression.input_type import as_called, settle_input_type
 from niwaki.evaluation.compression.parts import calls_of_part
-from niwaki.evaluation.compression.plain_calls import inputs_of, note_answers
+from niwaki.evaluation.compression.plain_calls import note_answers
+from niwaki.evaluation.compression.several_inputs import inputs_of, together
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
@@ -163,7 +160,7 @@ def _inferred(
     note_answers(module, as_called(first))
     names = output_names(module, first)
     gathered = {
-        split: gather(batches, inputs[split], len(names), places[split])
+        split: gather(batches, inputs[split], names, places[split])
         for split, batches in read.items()
     }
     require_targets(gathered, origin)
@@ -253,7 +250,7 @@ def _answers(
             try:
                 answered = module(batch)
             except Exception as error:  # the model's own code runs here: it may raise anything
-                raise fails(module, tuple(batch.shape), origin, error) from error
+                raise fails(module, f"of shape {tuple(batch.shape)}", origin, error) from error
             answer = named_outputs(answered, names)
             _require_batch_first(answer, len(batch))
             pieces.append({name: values.numpy() for name, values in answer.items()})

@@ -16,13 +16,14 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.files import expanded, noted
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of, qualified_name
+from niwaki.evaluation.compression.arguments import declare_inputs
 from niwaki.evaluation.compression.as_written import as_written, path_as_written
 from niwaki.evaluation.compression.from_onnx.file import ENDING, OnnxFile
 from niwaki.evaluation.compression.from_onnx.proof import require_same_answers
 from niwaki.evaluation.compression.from_onnx.reading import read_module
 from niwaki.evaluation.compression.own_layers import require_own_layers
 from niwaki.evaluation.compression.parts import part_of
-from niwaki.evaluation.compression.plain_calls import declare_inputs, plainly_called
+from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
 from niwaki.tasks.python_loaders import imported
 

@@ -18,7 +18,8 @@ from niwaki.core.errors import DataError, ExportError
 from niwaki.evaluation.compression.faithful import require_faithful
 from niwaki.evaluation.compression.input_type import inputs_taken
 from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
-from niwaki.evaluation.compression.plain_calls import by_names, note_answers
+from niwaki.evaluation.compression.plain_calls import note_answers
+from niwaki.evaluation.compression.several_inputs import by_name
 from niwaki.evaluation.compression.unread import unread_parameters
 from niwaki.evaluation.deployment import Deployment
 from niwaki.export.int8.layer_weights import LayerWeight, layer_weights, n_applied, read_in_float
@@ -90,7 +91,7 @@ class Original:
 
     @property
     def _example(self) -> Inputs:
-        return by_names(self.module, example_of(self.data))
+        return by_name(self.module, example_of(self.data))
 
     @cached_property
     def _graph(self) -> onnx.ModelProto:

@@ -19,13 +19,8 @@ from niwaki.compress.pruning.model_calls import (
 )
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.compression.faithful import clearly_other, other_output
-from niwaki.evaluation.compression.plain_calls import (
-    as_taken,
-    inputs_of,
-    named_arrays,
-    plain,
-    takes_integers,
-)
+from niwaki.evaluation.compression.plain_calls import named_arrays, plain, takes_integers
+from niwaki.evaluation.compression.several_inputs import as_given, by_name, inputs_of
 
 _WHY = (
     "what copying leaves as it is, such as a hook or another function that is no method, knows the "
@@ -55,10 +50,12 @@ def require_own_layers(own: nn.Module, original: nn.Module, inputs: Tensor) -> N
     if takes_integers(own):
         ways = ways[1:]
     elif inputs_of(own) is not None:
-        ways = [as_taken(own, numbers)]
+        ways = [as_given(own, numbers)]
     with _in_evaluation(original):
         answered = ((given, _answers(original, given)) for given in ways)
         given, wanted = next((pair for pair in answered if pair[1] is not None), (ways[0], None))
+    if inputs_of(own) is not None:
+        given = by_name(own, numbers)
     with _Watch(original) as watch:
         found = _answers(own, given)
     if wanted is not None and (other := _other(wanted, found, own, given)):

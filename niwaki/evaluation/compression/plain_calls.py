@@ -3,30 +3,22 @@
 Models return dataclasses, nested tuples and None; take flags besides their input; or want integers
 where data are float. The model keeps its paths and parameters. Only its class becomes a subclass,
 whose `forward` takes one tensor and returns one, or a flat tuple or mapping of them.
-
-A model of several inputs takes them from one tensor, in which they lie side by side, or as they
-are, which is how it is analysed and exported.
 """
 
-import inspect
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
-from keyword import iskeyword
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from numpy.typing import NDArray
 from torch import fx, nn
 
-from niwaki.compress.pruning.model_calls import Inputs, named_tensors
+from niwaki.compress.pruning.model_calls import named_tensors
 from niwaki.core.errors import ConfigError, DataError
+from niwaki.evaluation.compression.arguments import note_arguments
 from niwaki.evaluation.devices import layout_for
 from niwaki.evaluation.own_forward import forward_of, give_forward
-from niwaki.tasks.model_inputs import ModelInputs
 
-_INPUTS = "_niwaki_inputs"
-_ARGUMENTS = "_niwaki_arguments"
-_DECLARED = "_niwaki_declared_inputs"
 _INTEGERS = "_niwaki_takes_integers"
 _COLUMNS = "_niwaki_columns"
 _CONTIGUOUS = "_niwaki_contiguous"
@@ -53,175 +45,27 @@ def plainly_called(module: nn.Module) -> nn.Module:
         # Of one channel, `contiguous` would leave the strides that convolutions go by.
         keeps = vars(self).get(_CONTIGUOUS)
         layout = torch.contiguous_format if keeps else torch.preserve_format
-        if isinstance(inputs, Mapping):
-            named = {name: each.clone(memory_format=layout) for name, each in inputs.items()}
-            answer = original(self, **named)
-        elif isinstance(inputs, tuple):
-            answer = original(self, *(each.clone(memory_format=layout) for each in inputs))
+        given = _cloned(inputs.long() if takes_integers(self) else inputs, layout)
+        if isinstance(given, Mapping):
+            answer = original(self, **given)
+        elif isinstance(given, tuple):
+            answer = original(self, *given)
         else:
-            given = inputs.long() if takes_integers(self) else inputs
-            answer = original(self, given.clone(memory_format=layout))
+            answer = original(self, given)
         return _with_columns(plain(answer), vars(self).get(_COLUMNS, ()))
 
     give_forward(module, forward)
-    vars(module)[_ARGUMENTS] = _Arguments.of(original)
+    note_arguments(module, original)
     return module
 
 
-@dataclass(frozen=True)
-class _Arguments:
-    """Names by which a `forward` takes tensors, behind the module itself.
-
-    Attributes:
-        positional: In order.
-        keywords: All that it can be given by name.
-        takes_more: Whether it takes any number by position.
-    """
-
-    positional: tuple[str, ...]
-    keywords: tuple[str, ...]
-    takes_more: bool
-
-    @classmethod
-    def of(cls, forward: Callable[..., Any]) -> "_Arguments":
-        kind = inspect.Parameter
-        known = list(inspect.signature(forward).parameters.values())[1:]
-        by_position = (kind.POSITIONAL_ONLY, kind.POSITIONAL_OR_KEYWORD)
-        by_name = (kind.POSITIONAL_OR_KEYWORD, kind.KEYWORD_ONLY)
-        return cls(
-            tuple(each.name for each in known if each.kind in by_position),
-            tuple(each.name for each in known if each.kind in by_name),
-            any(each.kind is kind.VAR_POSITIONAL for each in known),
-        )
-
-
-def declare_inputs(module: nn.Module, inputs: ModelInputs) -> None:
-    """Say what a model that `plainly_called` returned takes by position, where a file tells."""
-    vars(module)[_DECLARED] = inputs
-
-
-def declared_inputs(module: nn.Module) -> ModelInputs | None:
-    """Return what was declared of a model; None if nothing was."""
-    found: ModelInputs | None = vars(module).get(_DECLARED)
-    return found
-
-
-def names_of_inputs(module: nn.Module, n: int) -> tuple[str, ...]:
-    """Return what so many inputs that are given by position are called; fewer if it takes fewer."""
-    if declared := declared_inputs(module):
-        return declared.names[:n]
-    known = _arguments(module)
-    more = tuple(f"input_{i}" for i in range(len(known.positional), n)) if known.takes_more else ()
-    return (known.positional + more)[:n]
-
-
-def known_inputs(module: nn.Module) -> tuple[str, ...]:
-    """Return the names by which a model that `plainly_called` returned can be given inputs."""
-    if declared := declared_inputs(module):
-        return declared.names
-    known = _arguments(module)
-    return known.keywords
-
-
-def _arguments(module: nn.Module) -> _Arguments:
-    """Return what a model takes, also one that is called as it was written."""
-    return vars(module).get(_ARGUMENTS) or _Arguments.of(forward_of(module))
-
-
-def inputs_of(module: nn.Module) -> ModelInputs | None:
-    """Return what a model was told to `take_inputs`; None if it takes one tensor."""
-    found: ModelInputs | None = vars(module).get(_INPUTS)
-    return found
-
-
-def take_inputs(module: nn.Module, inputs: ModelInputs) -> None:
-    """Let a model that `plainly_called` returned take several inputs from one tensor.
-
-    It still takes them one by one, each in its type, where all of them are given.
-
-    Args:
-        module: Not told so before, or told the same.
-        inputs: At least two, by names that the model knows, or as `names_of_inputs` calls them.
-    """
-    if inputs_of(module) is not None:
-        return
-    by_name = _by_name(module, inputs)
-    plain_forward = forward_of(module)
-
-    def of_several(self: Any, given: tuple[Any, ...]) -> Any:
-        parts = given if given[1] is not None else inputs_apart(inputs, given[0])
-        return plain_forward(
-            self, dict(zip(inputs.names, parts, strict=True)) if by_name else parts
-        )
-
-    names = inputs.names if _are_words(inputs) else [f"input_{i}" for i in range(len(inputs))]
-    vars(module)[_INPUTS] = inputs
-    give_forward(module, _taking(names, of_several))
-
-
-def _are_words(inputs: ModelInputs) -> bool:
-    """Whether Python can call arguments so; in a file, inputs may be called anything."""
-    return all(name.isidentifier() and not iskeyword(name) for name in inputs.names)
-
-
-def _by_name(module: nn.Module, inputs: ModelInputs) -> bool:
-    return inputs.names != names_of_inputs(module, len(inputs))
-
-
-def inputs_apart(inputs: ModelInputs, together: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Return each input of a model in its type, from a tensor in which they lie side by side."""
-    parts = zip(inputs, inputs.apart(together), strict=True)
-    return tuple(part.to(getattr(torch, each.dtype)) for each, part in parts)
-
-
-def as_taken(module: nn.Module, together: torch.Tensor) -> Inputs:
-    """Return inputs as a model takes them, and as the one takes them that it is a copy of.
-
-    Args:
-        module: That `plainly_called` returned.
-        together: (n, ...), of several side by side.
-    """
-    inputs = inputs_of(module)
-    if inputs is None:
-        return together
-    parts = inputs_apart(inputs, together)
-    return dict(zip(inputs.names, parts, strict=True)) if _by_name(module, inputs) else parts
-
-
-def by_names(module: nn.Module, together: torch.Tensor) -> Inputs:
-    """Return inputs as `as_taken` does, with names for messages wherever they can have any."""
-    inputs = inputs_of(module)
-    if inputs is None or not _are_words(inputs):
-        return as_taken(module, together)
-    return dict(zip(inputs.names, inputs_apart(inputs, together), strict=True))
-
-
-class TakingApart(nn.Module):
-    """A module of several inputs, called with one tensor in which they lie side by side.
-
-    Args:
-        module: Takes each input by position.
-        inputs: What these are.
-    """
-
-    def __init__(self, module: nn.Module, inputs: ModelInputs) -> None:
-        super().__init__()
-        self.module, self._inputs = module, inputs
-
-    def forward(self, together: torch.Tensor) -> Any:
-        """Return what the module answers to the inputs apart."""
-        return self.module(*inputs_apart(self._inputs, together))
-
-
-def _taking(names: Sequence[str], call: Callable[[Any, tuple[Any, ...]], Any]) -> Any:
-    """Return a function of a module and arguments of these names; only the first has to be given.
-
-    Who follows a model symbolically looks at the code of its `forward` for what it takes.
-    """
-    first, *others = names
-    listed = ", ".join([first, *(f"{name}=None" for name in others)])
-    source = f"lambda self, {listed}: call(self, ({', '.join(names)},))"
-    return eval(source, {"call": call})
+def _cloned(inputs: Any, layout: torch.memory_format) -> Any:
+    """Return a copy of a tensor, or of those of several inputs, which may be nested once."""
+    if isinstance(inputs, Mapping):
+        return {name: _cloned(each, layout) for name, each in inputs.items()}
+    if isinstance(inputs, tuple):
+        return tuple(_cloned(each, layout) for each in inputs)
+    return inputs.clone(memory_format=layout)
 
 
 def take_integers(module: nn.Module) -> None:

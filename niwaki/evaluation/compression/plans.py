@@ -21,9 +21,10 @@ from niwaki.core.jsonable import JSON
 from niwaki.core.registry import nearest
 from niwaki.evaluation.compression.as_written import as_written
 from niwaki.evaluation.compression.given_batches import read_inputs
-from niwaki.evaluation.compression.input_type import inputs_taken, together
-from niwaki.evaluation.compression.plain_calls import inputs_of, plainly_called, take_integers
+from niwaki.evaluation.compression.input_type import inputs_taken
+from niwaki.evaluation.compression.plain_calls import plainly_called, take_integers
 from niwaki.evaluation.compression.plain_weights import with_plain_weights
+from niwaki.evaluation.compression.several_inputs import inputs_of, together
 from niwaki.export.float_graph import float_graph
 from niwaki.export.graph.tied_weights import tied
 from niwaki.export.int8.calibration import activation_ranges

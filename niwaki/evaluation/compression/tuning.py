@@ -16,7 +16,8 @@ from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
-from niwaki.evaluation.compression.plain_calls import TakingApart, layout_of
+from niwaki.evaluation.compression.plain_calls import layout_of
+from niwaki.evaluation.compression.several_inputs import TakingApart
 from niwaki.evaluation.deployment import Deployment
 from niwaki.evaluation.devices import best_device, drawing, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle

@@ -231,6 +231,13 @@ def test_targets_of_a_tuple_may_come_in_its_order(kind: Callable[..., Any]) -> N
         infer_from({"train": three}, Twice(), seed=0)
 
 
+def test_targets_of_a_mapping_may_come_in_its_order() -> None:
+    batches = loaders()["train"]
+    in_order = [(x, [y["quarter"], y["brightness"]]) for x, y in batches]
+    named, listed = (infer_from({"train": each}, build(), seed=0) for each in (batches, in_order))
+    assert named.fingerprint == listed.fingerprint
+
+
 @pytest.mark.parametrize("sizes", [(40, 4), (4, 4), (4,)])
 def test_a_short_batch_of_one_target_per_item_is_read_as_the_others_are(
     sizes: tuple[int, ...],
@@ -280,11 +287,20 @@ def test_splits_that_are_missing_are_carved() -> None:
         ((torch.zeros(4, 1, 16, 16), torch.zeros(4), torch.zeros(4)), "a batch of 3 came"),
         (
             {"image": torch.zeros(4, 1, 16, 16), "label": torch.zeros(4)},
-            "gives the input 'image'. The model takes x: a batch is",
+            "gives 2 inputs .image, label., but the model takes one, 'x', and",
         ),
-        (((torch.zeros(4, 3), torch.zeros(4, 2)), torch.zeros(4)), "2 inputs by .* takes 1 .x."),
-        ([[torch.zeros(4, 3), torch.zeros(4, 3)], torch.zeros(4)], "2 inputs by .* takes 1 .x."),
-        ([[torch.zeros(4, 3), torch.zeros(4, 2)], torch.zeros(4)], "2 inputs by .* takes 1 .x."),
+        (
+            ((torch.zeros(4, 3), torch.zeros(4, 2)), torch.zeros(4)),
+            "but the model takes one, 'x', and",
+        ),
+        (
+            [[torch.zeros(4, 3), torch.zeros(4, 3)], torch.zeros(4)],
+            "but the model takes one, 'x', and",
+        ),
+        (
+            [[torch.zeros(4, 3), torch.zeros(4, 2)], torch.zeros(4)],
+            "but the model takes one, 'x', and",
+        ),
         (((torch.zeros(4, 3), torch.zeros(3, 2)), torch.zeros(4)), "4 of input 1, 3 of input 2"),
         (({}, torch.zeros(4)), "a batch without inputs"),
         (([[0.0, 1.0], [2.0]], torch.zeros(2)), "train: inputs are no plain array, but a list"),

@@ -19,9 +19,10 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.inferred_data import infer_from
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.original import fitted_to
-from niwaki.evaluation.compression.plain_calls import inputs_of, plainly_called
+from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.evaluation.compression.plans import CompressionPlans
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
+from niwaki.evaluation.compression.several_inputs import inputs_of
 from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
 from niwaki.export.bundle import find_bundles, read_bundle, verify_bundle
@@ -183,6 +184,44 @@ def test_arguments_may_be_left_out_and_given_by_name_alone() -> None:
     with torch.no_grad():
         wanted = seeded(Words)(tokens.long(), mask.bool(), scale=factor)
         torch.testing.assert_close(module(together), wanted)
+
+
+class Batched(Photo):
+    """Takes a mapping."""
+
+    def forward(self, batch: Parts) -> torch.Tensor:  # type: ignore[override]
+        return super().forward(batch["image"], batch["facts"])
+
+
+class Paired(Photo):
+    """Takes a pair."""
+
+    def forward(self, pair: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:  # type: ignore[override]
+        image, facts = pair
+        return super().forward(image, facts)
+
+
+@pytest.mark.parametrize(
+    ("kind", "batch", "names"),
+    [
+        (Batched, photos(), ["image", "facts"]),
+        (Paired, (tuple(photos().values()),), ["pair_0", "pair_1"]),
+    ],
+)
+def test_the_one_argument_of_a_model_may_be_several_inputs(
+    kind: type[Photo], batch: Any, names: list[str]
+) -> None:
+    module, data = data_for(seeded(kind), batch)
+    together = first(data)
+    with torch.no_grad():
+        wanted = seeded(Photo)(together[:, :64].reshape(-1, 1, 8, 8), together[:, 64:])
+        torch.testing.assert_close(module(together), wanted)
+    data = fitted_to(module, data)
+    deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
+    graph = deployment.float_model(module)
+    assert [info.name for info in graph.graph.input] == names
+    found = infer(graph, deployment.inputs.feeds(together.numpy()), settings=SessionSettings())
+    np.testing.assert_allclose(found["output"], wanted.numpy(), atol=1e-5)
 
 
 def test_whole_numbers_are_given_as_reals_where_a_model_wants_those() -> None:
