@@ -1,6 +1,6 @@
 """Batches as users' loaders give them, read into arrays, with targets by output."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -19,6 +19,7 @@ Inputs: TypeAlias = Mapping[str | int, NDArray[Any]]
 """Inputs of a model by name, or by position; one alone is under "", however it was given."""
 
 ALONE = ""
+LABELS = "labels"
 _NO_TARGETS: Mapping[str, NDArray[Any]] = MappingProxyType({})
 
 
@@ -28,6 +29,23 @@ class Batches:
 
     inputs: Inputs
     targets: list[dict[str, NDArray[Any]] | list[NDArray[Any]]]
+
+    def apart(self, inputs: Collection[str]) -> "Batches":
+        """Return the split with what came among its inputs, and is none, among its targets.
+
+        Batches may be one mapping of all that belongs to an item, as Hugging Face's collators make
+        them. There, `labels` are no input, although models take them to compute a loss.
+
+        Args:
+            inputs: Names of what the model takes.
+        """
+        given = {key: values for key, values in self.inputs.items() if key in inputs}
+        rest = {str(key): values for key, values in self.inputs.items() if key not in given}
+        if LABELS in given and len(given) > 1:
+            rest[LABELS] = given.pop(LABELS)
+        if any(self.targets) or not given or not rest:
+            return self
+        return Batches(given, [rest])
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,19 +137,19 @@ def gather(batches: Batches, inputs: NDArray[Any], outputs: Sequence[str], origi
 
 
 def by_output(items: Items, names: list[str]) -> Items:
-    """Return the items with their targets by output name.
+    """Return the items with their targets by output name; of one output, they may have any.
 
     Raises:
         DataError: If they do not fit the names.
     """
     targets = dict(items.targets)
+    if len(targets) == len(names) == 1:
+        targets = dict(zip(names, targets.values(), strict=True))
     if "" in targets:
-        if len(names) > 1:
-            raise DataError(
-                f"the model has outputs {', '.join(names)}, but targets came as one array: give a "
-                "mapping by these names"
-            )
-        targets[names[0]] = targets.pop("")
+        raise DataError(
+            f"the model has outputs {', '.join(names)}, but targets came as one array: give a "
+            "mapping by these names"
+        )
     if unknown := sorted(set(targets) - set(names)):
         raise DataError(
             f"there are targets for '{unknown[0]}', but the model's outputs are "

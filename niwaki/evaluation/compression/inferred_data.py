@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.wording import kind_of
+from niwaki.evaluation.compression.arguments import arguments_of
 from niwaki.evaluation.compression.first_call import fails
 from niwaki.evaluation.compression.given_batches import (
     Inputs,
@@ -123,8 +124,9 @@ def infer_for_part(
             else than one tensor.
     """
     origins = {split: f"{_ORIGIN}, split {split}" for split in SplitName}
+    takes = arguments_of(whole).by_name
     read = {
-        split: read_split(loader, origins[split]).inputs
+        split: read_split(loader, origins[split]).apart(takes).inputs
         for split, loader in _by_split(loaders).items()
     }
     inputs = _settled(whole, read, origins, check_whole)
@@ -153,7 +155,10 @@ def _inferred(
     scoring: Mapping[str, Scoring],
 ) -> TaskData:
     places = {split: f"{origin}, split {split}" for split in SplitName}
-    read = {split: read_split(loader, places[split]) for split, loader in loaders.items()}
+    takes = arguments_of(module).by_name
+    read = {
+        split: read_split(loader, places[split]).apart(takes) for split, loader in loaders.items()
+    }
     given = {split: batches.inputs for split, batches in read.items()}
     inputs = _settled(module, given, places, check)
     first = inputs[SplitName.TRAIN][:2]

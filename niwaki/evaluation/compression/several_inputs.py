@@ -192,8 +192,8 @@ def _require_first(module: nn.Module, given: Mapping[str, NDArray[Any]], origin:
     first = next(iter(arguments_of(module).first(1)), ALONE)
     if len(given) > 1 or next(iter(given)) not in (ALONE, first):
         raise DataError(
-            f"{origin} gives {', '.join(given)}, where one input of the model is '{first}': give "
-            "the same inputs in each split, that one among them"
+            f"{origin} gives {', '.join(given)}, and other inputs elsewhere, or lacks '{first}', "
+            "which the model takes first: give the same in each split, by the model's names"
         )
 
 

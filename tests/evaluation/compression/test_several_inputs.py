@@ -35,6 +35,7 @@ from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.sessions import SessionSettings
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.model_inputs import MOST_EXACT, ModelInput, ModelInputs
+from niwaki.tasks.task import TaskKind
 
 Parts = Mapping[str, torch.Tensor]
 SETTINGS = CompressionSettings(
@@ -165,6 +166,40 @@ def test_however_inputs_are_given_a_model_gets_them_in_its_order(
         torch.testing.assert_close(module(together), wanted)
     rows = {row.tobytes() for row in together[:, 64:].numpy()}
     assert rows <= {row.tobytes() for row in photos()["facts"].numpy()}
+
+
+class Labelled(Words):
+    """Computes a loss where it is given labels, as models of Hugging Face do."""
+
+    def forward(  # type: ignore[override]
+        self, tokens: torch.Tensor, mask: torch.Tensor, labels: torch.Tensor | None = None
+    ) -> dict[str, torch.Tensor]:
+        logits = super().forward(tokens, mask)
+        found = {"logits": logits}
+        if labels is not None:
+            found["loss"] = nn.functional.cross_entropy(logits, labels)
+        return found
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "name"),
+    [(Labelled, words(), "labels"), (Photo, photos(), "label"), (Photo, photos(), "output")],
+)
+def test_batches_may_be_one_mapping_of_inputs_and_targets(
+    kind: type[nn.Module], given: Parts, name: str
+) -> None:
+    labels = torch.arange(128) % 3
+    _, together = data_for(seeded(kind), {**given, name: labels})
+    _, apart = data_for(seeded(kind), (given, labels))
+    assert together.fingerprint == apart.fingerprint
+    (task,) = together.tasks
+    assert task.kind is TaskKind.CLASSIFICATION
+
+
+def test_what_is_neither_input_nor_output_is_named() -> None:
+    given = {**photos(), "label": torch.arange(128) % 3, "index": torch.arange(128)}
+    with pytest.raises(DataError, match="targets for 'index', but the model's outputs are output"):
+        data_for(seeded(Photo), given)
 
 
 def test_arguments_may_be_left_out_and_given_by_name_alone() -> None:
