@@ -99,7 +99,7 @@ class Exporter:
             name=f"{self._provenance.study}-{candidate.key[:8]}",
             inputs=(InputCard(self._deployment.input_name, data.input_shape, data.preprocessing),),
             tasks=tuple(
-                TaskCard(t.name, str(t.kind), t.name, t.classes, t.metrics[0].unit)
+                TaskCard(t.name, str(t.kind), t.outputs, t.classes, t.metrics[0].unit)
                 for t in data.tasks
             ),
             candidate=candidate,
