@@ -5,7 +5,7 @@ that the model that was given answers well, so that its answers say in which ran
 apart, answers lie.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.errors import DataError
-from niwaki.tasks.statistics import ValueStatistics, value_statistics
+from niwaki.tasks.statistics import ROUNDING, ValueStatistics, value_statistics
+
+_NOISE = 8 * ROUNDING  # of the largest: what one place of an answer may differ by, and be the same
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,56 +23,52 @@ class Answers:
     """One output of a model on some items, summed up.
 
     Attributes:
-        shape: Of one item.
-        dtype: Of its numbers.
-        statistics: Of k channels.
+        mean: Over items, of the shape of one item, float32.
         low: (k,) float32, the least that each channel has been.
         high: (k,) float32, the most.
+        statistics: Of k channels, of how far answers are from that mean: grids and anchors differ
+            from place to place, and tell nothing of an item.
+        dtype: Of the numbers that the model gives.
     """
 
-    shape: tuple[int, ...]
-    dtype: "np.dtype[Any]"
-    statistics: ValueStatistics
+    mean: NDArray[np.float32]
     low: NDArray[np.float32]
     high: NDArray[np.float32]
+    statistics: ValueStatistics
+    dtype: "np.dtype[Any]"
 
     @classmethod
     def of(cls, name: str, values: NDArray[Any]) -> "Answers":
-        """Sum up (n, ...) answers.
+        """Sum up (n, ...) answers of the output of that name.
 
         Raises:
-            DataError: If one is not finite, or there is not one number for each item.
+            DataError: If one is not finite, or there is no number in them.
         """
         if values[0].size == 0:
             raise DataError(
                 f"the model's output '{name}' has shape {values.shape}, without any number in it: "
                 "give inputs for which it answers"
             )
-        by_channel = np.moveaxis(values, channel_axis(values.shape), 1).astype(np.float32)
-        if not np.isfinite(by_channel).all():
+        answers = values.astype(np.float32)
+        if not np.isfinite(answers).all():
             raise DataError(
                 f"the model's output '{name}' is NaN or infinite for some of {len(values)} train "
                 "inputs: there is nothing to be learnt from it. Look for a division, a logarithm "
                 "or inputs of another scale than it was trained with"
             )
-        axes = (0, *range(2, by_channel.ndim))
-        return cls(
-            values.shape[1:],
-            values.dtype,
-            value_statistics([by_channel]),
-            by_channel.min(axis=axes),
-            by_channel.max(axis=axes),
-        )
+        mean = answers.mean(axis=0, dtype=np.float64).astype(np.float32)
+        low, high = answers.min(axis=0), answers.max(axis=0)
+        still = high - low <= _NOISE * np.maximum(np.abs(low), np.abs(high))
+        apart = np.where(still, np.float32(0.0), answers - mean)
+        axis = channel_axis(values.shape)
+        others = tuple(i for i in range(mean.ndim) if i != axis - 1)
+        statistics = value_statistics([np.moveaxis(apart, axis, 1)])
+        return cls(mean, low.min(axis=others), high.max(axis=others), statistics, values.dtype)
 
     @property
     def axis(self) -> int:
         """Of (n, ...) answers, along which the channels lie."""
-        return channel_axis((1, *self.shape))
-
-    @property
-    def size(self) -> int:
-        """Numbers of one item."""
-        return int(np.prod(self.shape))
+        return channel_axis((1, *self.mean.shape))
 
     @property
     def teaches(self) -> bool:
@@ -80,14 +78,13 @@ class Answers:
     @property
     def broadcast(self) -> tuple[int, ...]:
         """Shape with which (k,) values are spread over (n, ...) answers."""
-        return tuple(-1 if axis == self.axis else 1 for axis in range(1 + len(self.shape)))
+        return tuple(-1 if axis == self.axis else 1 for axis in range(1 + self.mean.ndim))
 
-    def spread(self, constant: NDArray[np.float32], n_items: int) -> NDArray[Any]:
-        """Return (k,) values as answers to `n_items`, all the same, in the type that they have."""
-        shaped = constant.reshape(self.broadcast)
-        if self.dtype.kind != "f":
-            shaped = shaped.round().astype(self.dtype)
-        return np.ascontiguousarray(np.broadcast_to(shaped, (n_items, *self.shape)))
+    def constant(self, answer: NDArray[np.float32], n_items: int) -> NDArray[Any]:
+        """Return one answer, of the shape of `mean`, to each of `n_items`, in the model's type."""
+        given = answer if self.dtype.kind == "f" else answer.round()
+        whole = np.broadcast_to(given.astype(self.dtype), (n_items, *answer.shape))
+        return np.ascontiguousarray(whole)
 
 
 def channel_axis(shape: Sequence[int]) -> int:
@@ -105,10 +102,3 @@ def channel_axis(shape: Sequence[int]) -> int:
     if len(shape) > 3 and shape[-1] != shape[-2] == shape[-3]:
         return len(shape) - 1
     return 1
-
-
-def constant_answers(
-    answers: Mapping[str, Answers], constants: Mapping[str, NDArray[np.float32]], n_items: int
-) -> dict[str, NDArray[Any]]:
-    """Return outputs by name that are the same for each of `n_items`, from (k,) values of each."""
-    return {name: each.spread(constants[name], n_items) for name, each in answers.items()}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import JSON
-from niwaki.tasks.answers import Answers, constant_answers
+from niwaki.tasks.answers import Answers
 from niwaki.tasks.metrics import Prediction
 from niwaki.tasks.own import MOST_NUMBERS, LossSettings, sampled, spread
 from niwaki.tasks.preprocessing import Preprocessing
@@ -201,11 +201,12 @@ class TaskData:
         from niwaki.tasks.losses import fitted_answers
 
         answers = {name: self.answers[name] for name in task.outputs}
-        most = MOST_NUMBERS // sum(each.size for each in answers.values())
+        most = MOST_NUMBERS // sum(each.mean.size for each in answers.values())
         targets = _TargetsOf(self.splits[SplitName.TRAIN], task.name)
         truth = sampled(targets, 1, most_items=max(1, min(_MOST_FITTED, most)))
-        constants = fitted_answers(task, answers, truth)
-        return task.answer(constant_answers(answers, constants, len(truth))), truth
+        found = fitted_answers(task, answers, truth)
+        outputs = {n: each.constant(found[n], len(truth)) for n, each in answers.items()}
+        return task.answer(outputs), truth
 
     @cached_property
     def _constants(self) -> dict[str, Prediction]:

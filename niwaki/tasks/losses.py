@@ -324,10 +324,11 @@ def fitted_constant(
 def fitted_answers(
     task: Task, answers: Mapping[str, Answers], targets: NDArray[Any]
 ) -> dict[str, NDArray[np.float32]]:
-    """Return (k,) constants of each output of a custom task that its loss finds best.
+    """Return one answer to every item, by output, which a custom task's loss finds best.
 
-    They are looked for between the least and the most that the model has answered, beginning with
-    its mean: beyond, functions of the user's may know no answer, such as to probabilities above 1.
+    It is the mean of what the model answers, each channel of it moved between the least and the
+    most that the model has answered: beyond, functions of the user's may know no answer, such as to
+    probabilities above 1.
 
     Args:
         task: Custom, with a loss of the user's.
@@ -339,32 +340,26 @@ def fitted_answers(
     """
     assert isinstance(task.loss, LossSettings)
     function, truth = task.loss.function, torch.from_numpy(targets)
-    found = {name: each.statistics.mean.astype(np.float32) for name, each in answers.items()}
-    best = math.inf
+    found, best = {name: each.mean for name, each in answers.items()}, math.inf
+    outputs = {n: torch.from_numpy(a.constant(found[n], len(targets))) for n, a in answers.items()}
     with torch.inference_mode(False), torch.enable_grad():
-        fixed = {
-            name: torch.from_numpy(each.spread(found[name], len(targets)))
-            for name, each in answers.items()
-        }
-        places = {n: _place_within(a, found[n]) for n, a in answers.items() if a.teaches}
-        # Line searches look for a fall of the whole loss along all of them at once.
+        moves = {n: torch.zeros(a.low.shape) for n, a in answers.items() if a.teaches}
+        for move in moves.values():
+            move.requires_grad_()
         optimiser = torch.optim.LBFGS(
-            list(places.values()), max_iter=_FIT_STEPS, line_search_fn="strong_wolfe"
+            list(moves.values()), max_iter=_FIT_STEPS, line_search_fn="strong_wolfe"
         )
 
         def loss() -> Tensor:
             nonlocal best
             optimiser.zero_grad()
-            constants = {name: _at(place, answers[name]) for name, place in places.items()}
-            outputs = fixed | {
-                name: c.view(answers[name].broadcast).expand(fixed[name].shape).clone()
-                for name, c in constants.items()
-            }
-            value = own_loss(function, task.answer(outputs), truth)
+            moved = {name: _moved(answers[name], move) for name, move in moves.items()}
+            spread = {n: each.expand(outputs[n].shape).clone() for n, each in moved.items()}
+            value = own_loss(function, task.answer(outputs | spread), truth)
             value.backward()  # type: ignore[no-untyped-call]
             if float(value.detach()) < best:
                 best = float(value.detach())
-                found.update({name: c.detach().numpy().copy() for name, c in constants.items()})
+                found.update({n: each.detach()[0].numpy().copy() for n, each in moved.items()})
             return value
 
         with asked_of_constants():
@@ -372,17 +367,13 @@ def fitted_answers(
     return found
 
 
-def _place_within(answers: Answers, constant: NDArray[np.float32]) -> Tensor:
-    """Return where constants lie between the least and the most, as logits, (k,)."""
-    span = np.maximum(answers.high - answers.low, np.finfo(np.float32).tiny)
-    share = torch.from_numpy((constant - answers.low) / span)
-    return torch.logit(share, eps=_FIT_EDGE).requires_grad_()
-
-
-def _at(place: Tensor, answers: Answers) -> Tensor:
-    """Return the constants that lie at such places."""
-    low, high = torch.from_numpy(answers.low), torch.from_numpy(answers.high)
-    return low + (high - low) * torch.sigmoid(place)
+def _moved(answers: Answers, move: Tensor) -> Tensor:
+    """Return the mean answer, (1, ...), moved by (k,) logits of its way from least to most."""
+    shape = answers.broadcast
+    low, high = (torch.from_numpy(each).view(shape) for each in (answers.low, answers.high))
+    span = high - low
+    share = (torch.from_numpy(answers.mean) - low) / span.clamp(min=torch.finfo(span.dtype).tiny)
+    return low + span * torch.sigmoid(torch.logit(share, eps=_FIT_EDGE) + move.view(shape))
 
 
 def _chance_by(function: str, constant: Iterator[Prediction]) -> float:

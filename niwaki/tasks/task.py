@@ -212,9 +212,9 @@ def declared(name: str, settings: TaskSettings) -> Task:
     kind = TaskKind(_one_of(settings.kind, [str(kind) for kind in TaskKind], f"tasks.{name}.kind"))
     if not settings.weight >= 0.0:
         raise ConfigError(f"tasks.{name}.weight is {settings.weight}: it must be at least 0")
-    classes = _classes(name, settings, kind)
     if kind is TaskKind.CUSTOM:
         return _custom(name, settings)
+    classes = _classes(name, settings, kind)
     if settings.outputs:
         raise ConfigError(
             f"tasks.{name}.outputs: a {kind} task reads the output of its own name; leave it out, "
