@@ -27,7 +27,7 @@ from niwaki.tasks.task import Task, TaskKind
 STATISTICS_BATCH = 512
 """Items per batch when the train targets are summed up."""
 
-_MOST_FITTED = 128
+_LEAST_FITTED, _MOST_FITTED = 16, 128
 """Items for which a loss of one's own is computed some fifty times: it may go box by box."""
 
 
@@ -203,7 +203,7 @@ class TaskData:
         answers = {name: self.answers[name] for name in task.outputs}
         most = MOST_NUMBERS // sum(each.mean.size for each in answers.values())
         targets = _TargetsOf(self.splits[SplitName.TRAIN], task.name)
-        truth = sampled(targets, 1, most_items=max(1, min(_MOST_FITTED, most)))
+        truth = sampled(targets, 1, most_items=max(_LEAST_FITTED, min(_MOST_FITTED, most)))
         found = fitted_answers(task, answers, truth)
         outputs = {n: each.constant(found[n], len(truth)) for n, each in answers.items()}
         return task.answer(outputs), truth

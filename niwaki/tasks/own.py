@@ -31,7 +31,9 @@ class MetricSettings:
     Attributes:
         function: `path/to/file.py:name` or `package.module:name`. It is called with the outputs and
             the targets of a whole split, numpy arrays with the items first, and returns a number;
-            where a task reads several outputs, with a mapping of them by name.
+            where a task reads several outputs, with a mapping of them by name. Or a class, called
+            without arguments: `update(outputs, targets)` of what it makes gets each batch, and
+            `compute()` returns the number.
         name: Last part of the value's name; that of the function if empty.
         direction: Which way is better.
         perfect: Value of a perfect prediction; null is 1 where more is better, and 0 where less is.
@@ -97,7 +99,8 @@ class OwnMetric(Metric[Any]):
     given_chance: float | None = None
 
     def accumulator(self) -> Accumulator:
-        return _Collected(self)
+        found = _function_or_class(self.function)
+        return _Streamed(self, found) if inspect.isclass(found) else _Collected(self)
 
     def chance(self, statistics: Statistics, constant: Iterable[Prediction] = ()) -> float:  # noqa: ARG002
         """Return what was given, or the value of the best constant prediction.
@@ -109,7 +112,8 @@ class OwnMetric(Metric[Any]):
         if chance is None:
             collected = self.accumulator()
             for outputs, targets in constant:
-                collected.update(outputs, targets)
+                with asked_of_constants():
+                    collected.update(outputs, targets)
             with asked_of_constants():
                 chance = collected.value()
         if not math.isfinite(chance) or chance == self.perfect:
@@ -169,6 +173,38 @@ class _Collected(Accumulator):
         outputs = whole[""] if self._is_one else whole
         with raised_by(f"metric '{self._metric.function}'"):
             found = function(outputs, np.concatenate(self._targets))
+        return self._metric.checked(found)
+
+
+class _Streamed(Accumulator):
+    """A metric that a class of the user's keeps the state of, so that no split is held in memory.
+
+    Args:
+        metric: As declared.
+        kind: Makes objects with `update` and `compute`.
+    """
+
+    def __init__(self, metric: OwnMetric, kind: Callable[[], Any]) -> None:
+        self._metric, self._who = metric, f"metric '{metric.function}'"
+        with raised_by(self._who):
+            self._inner = kind()
+        self._finite, self._any = True, False
+
+    def update(self, outputs: Any, targets: NDArray[Any]) -> None:
+        given = outputs.values() if isinstance(outputs, Mapping) else (outputs,)
+        self._finite = self._finite and all(
+            np.isfinite(values.sum(dtype=np.float64)) for values in given
+        )
+        self._any = True
+        if self._finite:
+            with raised_by(self._who):
+                self._inner.update(outputs, targets)
+
+    def value(self) -> float:
+        if not (self._any and self._finite):
+            return math.nan
+        with raised_by(self._who):
+            found = self._inner.compute()
         return self._metric.checked(found)
 
 
@@ -255,6 +291,26 @@ def own_function(path: str) -> Callable[[Any, Any], Any]:
     return function
 
 
+def _function_or_class(path: str) -> Callable[..., Any]:
+    """Return what a metric of the user's is.
+
+    Raises:
+        ConfigError: If it is not found, or neither a function of two arguments, nor a class that is
+            made without any and whose objects have `update`, of two arguments, and `compute`.
+    """
+    found = import_object(path)
+    if not inspect.isclass(found):
+        return own_function(path)
+    methods = [getattr(found, name, None) for name in ("update", "compute")]
+    if not all(map(callable, methods)) or misfit(found):
+        raise ConfigError(
+            f"'{path}' is a class: give one that is made without arguments, and whose objects have "
+            "`update(outputs, targets)` and `compute()`, or a function of outputs and targets"
+        )
+    kind: Callable[..., Any] = found
+    return kind
+
+
 def own_metric(settings: MetricSettings, where: str) -> OwnMetric:
     """Return the metric that settings declare.
 
@@ -265,7 +321,7 @@ def own_metric(settings: MetricSettings, where: str) -> OwnMetric:
     Raises:
         ConfigError: If the function cannot be had, or a number is not finite.
     """
-    own_function(settings.function)
+    _function_or_class(settings.function)
     name = settings.name or settings.function.rpartition(":")[2].rpartition(".")[2]
     if not name.isidentifier():
         raise ConfigError(

@@ -248,9 +248,19 @@ def _with_answers(
     names: list[str],
     origin: str,
 ) -> Arrays:
-    """Return the items with a target for each task: the one given, else the model's answer."""
+    """Return the items with a target for each task: the one given, else the model's answer.
+
+    Raises:
+        DataError: If the model's answer is none.
+    """
     targets = dict(items.targets)
     if missing := [name for name in settings if name not in targets]:
+        for name in missing:
+            if settings[name].kind == TaskKind.CUSTOM:  # whose targets are no answers of a model
+                raise DataError(
+                    f"{origin} has no targets for task '{name}', which is scored there, too: give "
+                    "them, or leave the split out, and it is carved from train"
+                )
         answers = _answers(module, items.inputs, names, origin)
         _require_finite({name: answers[name] for name in missing})
         targets |= {name: _as_target(answers[name], settings[name]) for name in missing}

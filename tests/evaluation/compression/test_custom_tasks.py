@@ -192,6 +192,12 @@ def test_a_task_without_targets_is_told_what_to_do() -> None:
         infer_from(batches, build(), seed=0, scoring=SCORING)
 
 
+def test_calibration_needs_targets_that_no_model_answers() -> None:
+    batches: dict[str, Any] = {**loaders(), "calibration": [spots(64, 9)[0]]}
+    with pytest.raises(DataError, match="split calibration has no targets for task 'spots'"):
+        infer_from(batches, build(), seed=0, scoring=SCORING)
+
+
 def test_functions_that_know_no_constants_are_spared_by_chance() -> None:
     loss = f"{HERE}:strict_loss"
     data = data_of(build(), {"spots": replace(BOTH, loss=loss)})
