@@ -101,7 +101,7 @@ class Bench:
             case, self.loaders, arguments.cache / "originals", seed=arguments.seed
         )
         data = infer_from(self.loaders, self.module, seed=arguments.seed)
-        self.data: TaskData = fitted_to(self.module, data)
+        self.data: TaskData = fitted_to(data, self.module)
         self.target = OnnxRuntimeCpu()
         self.deployment = Deployment(self.data, self.target, DeploymentSettings())
 

@@ -192,6 +192,10 @@ def compress(
     finalists: Annotated[
         int, typer.Option(help="Models of the front that are exported and verified.")
     ] = 6,
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="Outputs that one task reads together: objects=p3,p4,p5."),
+    ] = None,
     metric: Annotated[
         list[str] | None,
         typer.Option(help="How an output is scored: my_own.py:f1, or output_1=my_own.py:f1."),
@@ -238,6 +242,7 @@ def compress(
         seed=seed,
         overrides=override or [],
         learn_from=learn_from or [],
+        tasks=task or [],
         metrics=metric or [],
         losses=loss or [],
     )

@@ -171,6 +171,14 @@ def test_training_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert all(model.values["params"] <= 2 * 4810 for model in front.models)
 
 
+def test_a_detector_of_ones_own(tmp_path: Path) -> None:
+    printed = example("own_detector.py", "run", cwd=tmp_path)
+    assert "of mean skill" in printed
+    models = load_front(tmp_path / "run").models
+    assert models
+    assert max(model.values["objects_ap50"] for model in models) > 0.9
+
+
 def test_data_of_ones_own_and_the_front_read_back(tmp_path: Path) -> None:
     printed = example("own_data.py", "squares", cwd=tmp_path)
     assert "square_miou" in printed

@@ -25,6 +25,7 @@ def compression_request(
     seed: int,
     overrides: Sequence[str] = (),
     learn_from: Sequence[str] = (),
+    tasks: Sequence[str] = (),
     metrics: Sequence[str] = (),
     losses: Sequence[str] = (),
 ) -> CompressionRequest:
@@ -40,7 +41,9 @@ def compression_request(
         seed: Of everything random.
         overrides: Settings of the evaluator to change: `tuning.epochs=10`; values are YAML.
         learn_from: Folders of earlier searches of the same model.
-        metrics: Of outputs: `my_metrics.py:f1`, or `output_1=my_metrics.py:f1` of one of several.
+        tasks: Of several outputs each: `objects=p3,p4,p5`.
+        metrics: Of outputs: `my_metrics.py:f1`, or `output_1=my_metrics.py:f1` of one of several;
+            or of these tasks.
         losses: The same, of losses.
 
     Raises:
@@ -59,17 +62,28 @@ def compression_request(
         seed=seed,
         settings=read_settings(CompressionSettings, data, ""),
         learn_from=tuple(learn_from),
-        scoring=_scoring(metrics, losses),
+        scoring=_scoring(tasks, metrics, losses),
     )
 
 
-def _scoring(metrics: Sequence[str], losses: Sequence[str]) -> dict[str, Scoring]:
-    """Return metrics and loss by output; an empty name is that of the only one.
+def _scoring(
+    tasks: Sequence[str], metrics: Sequence[str], losses: Sequence[str]
+) -> dict[str, Scoring]:
+    """Return metrics and loss by output or task; an empty name is that of the only one.
 
     Raises:
-        ConfigError: If an output has two losses.
+        ConfigError: If a task has no outputs, or is given twice, or an output has two losses.
     """
     found: dict[str, Scoring] = {}
+    for text in tasks:
+        task, _, listed = text.partition("=")
+        outputs = tuple(name.strip() for name in listed.split(","))
+        if not (task and all(outputs)) or task in found:
+            raise ConfigError(
+                f"--task {text}: give each task once, with the outputs that it reads, as in "
+                "--task objects=p3,p4,p5"
+            )
+        found[task] = Scoring(outputs=outputs)
     for text in metrics:
         output, _, function = text.rpartition("=")
         given = found.get(output, Scoring())

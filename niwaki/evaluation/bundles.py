@@ -106,7 +106,7 @@ class Exporter:
                 for each in self._deployment.inputs
             ),
             tasks=tuple(
-                TaskCard(t.name, str(t.kind), t.name, t.classes, t.metrics[0].unit)
+                TaskCard(t.name, str(t.kind), t.outputs, t.classes, t.metrics[0].unit)
                 for t in data.tasks
             ),
             candidate=candidate,

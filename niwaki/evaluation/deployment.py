@@ -127,8 +127,8 @@ class Deployment:
 
     @property
     def output_names(self) -> list[str]:
-        """Names of the model's outputs: those of the tasks."""
-        return [task.name for task in self.data.tasks]
+        """Names of the model's outputs."""
+        return list(self.data.output_names)
 
     @cached_property
     def inputs(self) -> ModelInputs:
@@ -148,7 +148,7 @@ class Deployment:
         """Return a trained module in evaluation mode, on the CPU, as a graph.
 
         Args:
-            module: Maps a batch of each input to one output per task, in their order.
+            module: Maps a batch of each input to the outputs of `output_names`.
 
         Raises:
             ExportError: If it cannot be written.

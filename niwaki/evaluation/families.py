@@ -173,6 +173,7 @@ def heads_of(data: TaskData) -> tuple[Head, ...]:
     """Return the heads that `data` need: one vector or one map per task.
 
     Raises:
+        ConfigError: If there is a custom task.
         DataError: If masks and maps are not as high and wide as the inputs: networks answer there;
             or if inputs have no places; or if there are sequences to label, or several inputs.
     """
@@ -183,6 +184,14 @@ def heads_of(data: TaskData) -> tuple[Head, ...]:
         )
     targets = next(data[SplitName.TRAIN].targets(1))
     for task in data.tasks:
+        if task.kind is TaskKind.CUSTOM:
+            raise ConfigError(
+                f"task '{task.name}' is {task.kind}: only its metric and loss know what a network "
+                "answers, so that none can be built for it. Custom tasks are for a model that is "
+                "there, `niwaki compress` and `evaluator: compressed`; for networks that are "
+                "searched, give tasks of other kinds, or train them yourself (`evaluator: "
+                "function`)"
+            )
         if task.kind is TaskKind.TAGGING:
             raise DataError(
                 f"task '{task.name}' labels the places of a sequence, and no space has heads for "

@@ -47,19 +47,20 @@ class InputCard:
 
 @dataclass(frozen=True)
 class TaskCard:
-    """What one output answers.
+    """What one output answers, or several of them together.
 
     Attributes:
         name: Of the task.
-        kind: `classification`, `segmentation`, `depth`, `regression`, ...
-        output: Name of the ONNX output.
+        kind: `classification`, `segmentation`, `depth`, `regression`, ...; `custom` for what the
+            user's own metric and loss know alone.
+        outputs: Names of the ONNX outputs: one, but for custom tasks.
         classes: Names along `class_axis`; empty if the answers are real numbers.
         unit: Of real numbers.
     """
 
     name: str
     kind: str
-    output: str
+    outputs: tuple[str, ...]
     classes: tuple[str, ...] = ()
     unit: str = ""
 
@@ -92,7 +93,7 @@ class ModelCard:
     Attributes:
         name: Short, for people and file names.
         inputs: Of the model.
-        tasks: One for each output.
+        tasks: Each output belongs to one of them, at least.
         candidate: The decisions that made the network.
         objectives: What the search wanted.
         metrics: Values by name, by the split they were scored on: `{"test": {"accuracy": 0.9}}`.
@@ -130,7 +131,7 @@ class ModelCard:
     @property
     def class_axes(self) -> dict[str, int]:
         """Axis along which scores of classes lie, by name of the outputs that have such."""
-        return {task.output: task.class_axis for task in self.tasks if task.classes}
+        return {name: t.class_axis for t in self.tasks if t.classes for name in t.outputs}
 
     def to_json(self) -> dict[str, JSON]:
         """Return the card as a JSON object.
@@ -142,7 +143,7 @@ class ModelCard:
             "schema_version": SCHEMA_VERSION,
             "name": self.name,
             "inputs": [_input_to_json(one) for one in self.inputs],
-            "tasks": [{**asdict(task), "classes": list(task.classes)} for task in self.tasks],
+            "tasks": [_task_to_json(task) for task in self.tasks],
             "candidate": self.candidate.to_json(),
             "objectives": [objective.to_json() for objective in self.objectives],
             "metrics": {split: dict(values) for split, values in self.metrics.items()},
@@ -266,7 +267,7 @@ def _card(data: Mapping[str, Any]) -> ModelCard:
     return ModelCard(
         name=str(data["name"]),
         inputs=tuple(_input_from_json(one) for one in data["inputs"]),
-        tasks=tuple(TaskCard(**{**t, "classes": tuple(t["classes"])}) for t in data["tasks"]),
+        tasks=tuple(_task_from_json(task) for task in data["tasks"]),
         candidate=Candidate.from_json(data["candidate"]),
         objectives=tuple(map(Objective.from_json, data["objectives"])),
         metrics={split: dict(values) for split, values in data["metrics"].items()},
@@ -281,6 +282,29 @@ def _card(data: Mapping[str, Any]) -> ModelCard:
         verification=dict(data["verification"]),
         float_verification=dict(data["float_verification"]),
         notes=tuple(data["notes"]),
+    )
+
+
+def _task_to_json(card: TaskCard) -> dict[str, JSON]:
+    """Return `output` for one, which most programs look for, and `outputs` for several."""
+    several = len(card.outputs) != 1
+    return {
+        "name": card.name,
+        "kind": card.kind,
+        **({"outputs": list(card.outputs)} if several else {"output": card.outputs[0]}),
+        "classes": list(card.classes),
+        "unit": card.unit,
+    }
+
+
+def _task_from_json(data: Mapping[str, Any]) -> TaskCard:
+    outputs = data["outputs"] if "outputs" in data else [data["output"]]
+    return TaskCard(
+        name=str(data["name"]),
+        kind=str(data["kind"]),
+        outputs=tuple(map(str, outputs)),
+        classes=tuple(data["classes"]),
+        unit=str(data["unit"]),
     )
 
 

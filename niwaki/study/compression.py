@@ -77,8 +77,8 @@ class CompressionRequest:
         seed: Of everything random.
         settings: How the model is compressed.
         learn_from: Folders of earlier searches of the same model, such as for another target.
-        scoring: Metrics and losses of one's own by output, in the place of what shapes tell; an
-            empty name is that of the only output.
+        scoring: Metrics and losses of one's own by output, in the place of what shapes tell, or by
+            a task that reads several outputs; an empty name is that of the only output.
 
     Raises:
         ConfigError: On a number out of its range, or an unknown name.
@@ -300,7 +300,10 @@ def _config(
 ) -> dict[str, JSON]:
     """Return what must stay as it is while a compression continues, and what may change."""
     asked = replace(request.settings, pruning=pruning)
-    scoring: dict[str, JSON] = {name: asdict(each) for name, each in request.scoring.items()}
+    scoring: dict[str, JSON] = {
+        name: {key: value for key, value in asdict(each).items() if value or key != "outputs"}
+        for name, each in request.scoring.items()
+    }
     plain: dict[str, JSON] = json.loads(json.dumps(asdict(asked), default=np.generic.item))
     return {
         "objectives": list(OBJECTIVES),

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import JSON
+from niwaki.tasks.answers import Answers
 from niwaki.tasks.metrics import Prediction
 from niwaki.tasks.model_inputs import ModelInputs
-from niwaki.tasks.own import LossSettings, sampled, spread
+from niwaki.tasks.own import MOST_NUMBERS, LossSettings, sampled, spread
 from niwaki.tasks.preprocessing import Preprocessing
 from niwaki.tasks.statistics import (
     Statistics,
@@ -22,10 +23,13 @@ from niwaki.tasks.statistics import (
     class_statistics,
     value_statistics,
 )
-from niwaki.tasks.task import Task
+from niwaki.tasks.task import Task, TaskKind
 
 STATISTICS_BATCH = 512
 """Items per batch when the train targets are summed up."""
+
+_LEAST_FITTED, _MOST_FITTED = 16, 128
+"""Items for which a loss of one's own is computed some fifty times: it may go box by box."""
 
 
 class SplitName(StrEnum):
@@ -45,7 +49,7 @@ class Batch:
     Attributes:
         inputs: (n, c, h, w), or (n, c, ...) in general; float32, ready for the network. Several
             inputs of a model lie side by side in it: see `niwaki.tasks.model_inputs`.
-        targets: By task name, shaped as `TaskKind` says: int64 labels, or float32 values.
+        targets: By task name, shaped as `TaskKind` says: integers as int64, reals as float32.
     """
 
     inputs: NDArray[np.float32]
@@ -103,8 +107,12 @@ class TaskData:
         preprocessing: How raw inputs became `Batch.inputs`.
         fingerprint: Sixteen hexadecimal digits that follow content, splits and preprocessing.
         warnings: What is odd about the data, in sentences, yet no reason to stop.
-        model_inputs: What a model that is there already takes; None for networks that are made for
-            the data, of one input in float32.
+        model_inputs: What a model that was given takes; None for networks that are made for the
+            data, of one input in float32.
+        outputs: Names of the outputs of a model that was given, in its order; empty if there is
+            none.
+        answers: What a model that was given answers to train items, by name of the outputs that
+            custom tasks read.
 
     Raises:
         ConfigError: If no task has a weight above 0, or two values would have one name.
@@ -117,6 +125,8 @@ class TaskData:
     fingerprint: str
     warnings: tuple[str, ...] = ()
     model_inputs: ModelInputs | None = None
+    outputs: tuple[str, ...] = ()
+    answers: Mapping[str, Answers] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not any(task.weight > 0.0 for task in self.tasks):
@@ -135,25 +145,35 @@ class TaskData:
         return self.splits[name]
 
     @property
+    def output_names(self) -> tuple[str, ...]:
+        """Names of the model's outputs, in its order; where none was given, in the tasks'."""
+        return self.outputs or tuple(
+            dict.fromkeys(name for task in self.tasks for name in task.outputs)
+        )
+
+    @property
     def class_names(self) -> Mapping[str, tuple[str, ...]]:
         """Names of the classes, by task; only tasks that have classes."""
         return {task.name: task.classes for task in self.tasks if task.classes}
 
     @cached_property
     def statistics(self) -> Mapping[str, Statistics]:
-        """What the train targets look like, by task. Takes two passes over them, the first time.
+        """What the train targets look like, by task, but of custom tasks.
+
+        Takes two passes over them, the first time.
 
         Raises:
             DataError: If a task has the same target throughout, so that nothing can be learnt.
         """
-        return {task.name: self._statistics_of(task) for task in self.tasks}
+        tasks = (task for task in self.tasks if task.kind is not TaskKind.CUSTOM)
+        return {task.name: self._statistics_of(task) for task in tasks}
 
     @cached_property
     def chance(self) -> Mapping[str, float]:
         """Values of the best constant predictions on the train targets, by `<task>_<metric>`."""
         return {
             task.value_name(metric): metric.chance(
-                self.statistics[task.name], self.constant_predictions(task)
+                self.statistics.get(task.name), self.constant_predictions(task)
             )
             for task in self.tasks
             for metric in task.metrics
@@ -165,16 +185,33 @@ class TaskData:
         The best by the task's loss. Looked for when it is asked for, and then kept.
         """
         if task.name not in self._constants:
-            targets = _TargetsOf(self.splits[SplitName.TRAIN], task.name)
-            truth = sampled(targets, task.n_outputs if task.kind.has_classes else 1)
-            constant = best_constant(self.statistics[task.name]).astype(np.float32)
-            axis = task.kind.class_axis if task.kind.has_classes else None
-            if isinstance(task.loss, LossSettings):
-                from niwaki.tasks.losses import fitted_constant
-
-                constant = fitted_constant(task.loss.function, constant, truth, axis)
-            self._constants[task.name] = spread(constant, truth, axis)
+            custom = task.kind is TaskKind.CUSTOM
+            found = self._custom_constant(task) if custom else self._constant(task)
+            self._constants[task.name] = found
         yield self._constants[task.name]
+
+    def _constant(self, task: Task) -> Prediction:
+        targets = _TargetsOf(self.splits[SplitName.TRAIN], task.name)
+        truth = sampled(targets, task.n_outputs if task.kind.has_classes else 1)
+        constant = best_constant(self.statistics[task.name]).astype(np.float32)
+        axis = task.kind.class_axis if task.kind.has_classes else None
+        if isinstance(task.loss, LossSettings):
+            from niwaki.tasks.losses import fitted_constant
+
+            constant = fitted_constant(task.loss.function, constant, truth, axis)
+        return spread(constant, truth, axis)
+
+    def _custom_constant(self, task: Task) -> Prediction:
+        """Return constants within what the model that was given answers, with train targets."""
+        from niwaki.tasks.losses import fitted_answers
+
+        answers = {name: self.answers[name] for name in task.outputs}
+        most = MOST_NUMBERS // sum(each.mean.size for each in answers.values())
+        targets = _TargetsOf(self.splits[SplitName.TRAIN], task.name)
+        truth = sampled(targets, 1, most_items=max(_LEAST_FITTED, min(_MOST_FITTED, most)))
+        found = fitted_answers(task, answers, truth)
+        outputs = {n: each.constant(found[n], len(truth)) for n, each in answers.items()}
+        return task.answer(outputs), truth
 
     @cached_property
     def _constants(self) -> dict[str, Prediction]:

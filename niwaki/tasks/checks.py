@@ -15,6 +15,12 @@ from niwaki.tasks.preprocessing import default_scale
 from niwaki.tasks.statistics import RunningMoments, spread_of
 from niwaki.tasks.task import Task, TaskKind
 
+PADDED = (
+    "What items have more or less of, such as boxes, is padded to the most that one has, as in "
+    "(n, most_boxes, 5), with rows that your metric and loss leave out"
+)
+"""What becomes of ragged targets, which are mostly a list, or have rows of all items in one."""
+
 _CHUNK = 256  # items looked at together, so that a check needs little memory beside the data
 _SHAPES = {
     TaskKind.CLASSIFICATION: "(n,)",
@@ -125,7 +131,9 @@ def require_known_targets(splits: Mapping[SplitName, Arrays], tasks: Sequence[Ta
 
 
 def _known(targets: NDArray[Any], task: Task) -> NDArray[np.bool_]:
-    if not task.kind.has_classes:
+    if task.kind is TaskKind.CUSTOM:  # where targets are padded, its functions know alone
+        return np.ones(1, np.bool_)
+    if task.kind.has_values:
         return np.asarray(~np.isnan(targets))
     return np.asarray(targets != task.ignore_index)
 
@@ -151,7 +159,7 @@ def missing_values(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
     """Return a sentence for each task some of whose real train targets are NaN."""
     sentences = []
     for task in tasks:
-        if task.kind.has_classes:
+        if not task.kind.has_values:
             continue
         targets = train.targets[task.name]
         n_missing = sum(int(np.isnan(chunk).sum()) for _, chunk in _chunks(targets))
@@ -167,7 +175,7 @@ def unknown_outputs(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
     """Return a sentence for each task of which some outputs have no train target."""
     sentences = []
     for task in tasks:
-        if task.kind.has_classes:
+        if not task.kind.has_values:
             continue
         targets = train.targets[task.name]
         known = np.zeros(targets.shape[1], np.bool_)
@@ -187,7 +195,7 @@ def constant_outputs(tasks: Sequence[Task], train: Arrays) -> tuple[str, ...]:
     sentences = []
     for task in tasks:
         targets = train.targets[task.name]
-        if task.kind.has_classes or targets.shape[1] == 1:
+        if not task.kind.has_values or targets.shape[1] == 1:
             continue
         moments = RunningMoments()
         for _, chunk in _chunks(targets):
@@ -226,11 +234,19 @@ def _named(given: Given, task: Task) -> NDArray[Any]:
 
 def _target(task: Task, values: NDArray[Any], *, inputs: NDArray[Any], origin: str) -> NDArray[Any]:
     where = f"{origin}: task '{task.name}'"
+    custom = task.kind is TaskKind.CUSTOM
     if values.ndim == 0 or len(values) != len(inputs):
+        padded = f". {PADDED}" if custom else ""
         raise DataError(
             f"{where} has targets of shape {values.shape} for inputs of shape {inputs.shape}: "
-            "give as many targets as inputs"
+            f"give as many targets as inputs{padded}"
         )
+    if custom:
+        if values.dtype.kind not in "buif":
+            raise DataError(
+                f"{where} has targets of type {values.dtype}, but numbers are needed. {PADDED}"
+            )
+        return values
     shaped = _shaped(task, values, where)
     if task.kind.has_classes:
         _require_labels(task, shaped, where)

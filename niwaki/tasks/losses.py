@@ -20,17 +20,39 @@ from torch.nn import functional
 from niwaki.core.blame import raised_by
 from niwaki.core.errors import ConfigError
 from niwaki.core.wording import kind_of
+from niwaki.tasks.answers import Answers
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.metrics import Prediction
-from niwaki.tasks.own import constant_shape, own_function, spread
-from niwaki.tasks.statistics import SMOOTH_L1_BETA, ClassStatistics
-from niwaki.tasks.task import Task
+from niwaki.tasks.own import (
+    LossSettings,
+    asked_of_constants,
+    constant_shape,
+    own_function,
+    spread,
+)
+from niwaki.tasks.statistics import SMOOTH_L1_BETA, ClassStatistics, ValueStatistics
+from niwaki.tasks.task import Task, TaskKind
 
 _NO_LABEL = -1
+_FIT_STEPS = 25  # of constants for custom tasks
+_FIT_EDGE = 1e-3  # of the way between the least and the most, that the first are inside by
+
+
+class TeacherLoss(ABC):
+    """How far outputs are from a teacher's."""
+
+    @abstractmethod
+    def against_teacher(self, outputs: Any, teacher: Any) -> Tensor:
+        """Return the scalar loss that is 0 where `outputs` say what `teacher` says.
+
+        Args:
+            outputs: As `TaskKind` says; of a custom task, as `Task.answer` gives them.
+            teacher: Outputs of the teacher, of the same shape; no gradient flows into them.
+        """
 
 
 @dataclass(frozen=True)
-class TaskLoss(ABC):
+class TaskLoss(TeacherLoss):
     """The loss of one task.
 
     Attributes:
@@ -40,22 +62,14 @@ class TaskLoss(ABC):
     weight: float
 
     @abstractmethod
-    def against_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def against_targets(self, outputs: Any, targets: Tensor) -> Tensor:
         """Return the scalar loss, about 1 at chance and 0 if perfect.
 
         Args:
-            outputs: As `TaskKind` says, (n, k) or (n, k, ...), float.
+            outputs: As `TaskKind` says, (n, k) or (n, k, ...), float; of a custom task, as
+                `Task.answer` gives them.
             targets: As `TaskKind` says: int64 labels, or floats shaped like `outputs`, NaN where
                 there is no label.
-        """
-
-    @abstractmethod
-    def against_teacher(self, outputs: Tensor, teacher: Tensor) -> Tensor:
-        """Return the scalar loss that is 0 where `outputs` say what `teacher` says.
-
-        Args:
-            outputs: As `TaskKind` says.
-            teacher: Outputs of the teacher, of the same shape; no gradient flows into them.
         """
 
 
@@ -135,6 +149,28 @@ class ValueLoss(TaskLoss):
 
 
 @dataclass(frozen=True)
+class AnswersLoss(TeacherLoss):
+    """Smooth L1 to a teacher's answers, in standard deviations of those, over its mean at chance.
+
+    Attributes:
+        by_output: Axis of the channels, and the loss of values of channels along axis 1, by output.
+    """
+
+    by_output: Mapping[str, tuple[int, ValueLoss]]
+
+    def against_teacher(self, outputs: Any, teacher: Any) -> Tensor:
+        """Return the mean over outputs, so that a small map says as much as a large one."""
+        if isinstance(outputs, Tensor):
+            (name,) = self.by_output
+            outputs, teacher = {name: outputs}, {name: teacher}
+        terms = [
+            loss.against_teacher(outputs[name].movedim(axis, 1), teacher[name].movedim(axis, 1))
+            for name, (axis, loss) in self.by_output.items()
+        ]
+        return torch.stack(terms).mean()
+
+
+@dataclass(frozen=True)
 class OwnLoss(TaskLoss):
     """A loss of the user's own, over what it is for a constant prediction.
 
@@ -146,17 +182,17 @@ class OwnLoss(TaskLoss):
 
     function: str
     chance: float
-    inner: TaskLoss
+    inner: TeacherLoss
 
-    def against_targets(self, outputs: Tensor, targets: Tensor) -> Tensor:
+    def against_targets(self, outputs: Any, targets: Tensor) -> Tensor:
         return own_loss(self.function, outputs, targets) / self.chance
 
-    def against_teacher(self, outputs: Tensor, teacher: Tensor) -> Tensor:
+    def against_teacher(self, outputs: Any, teacher: Any) -> Tensor:
         return self.inner.against_teacher(outputs, teacher)
 
 
-def own_loss(function: str, outputs: Tensor, targets: Tensor) -> Tensor:
-    """Return what a function of the user's says, a scalar.
+def own_loss(function: str, outputs: Any, targets: Tensor) -> Tensor:
+    """Return what a function of the user's says of an answer and its targets, a scalar.
 
     Raises:
         ConfigError: If that is no scalar tensor, or one that nothing can be learnt from.
@@ -169,7 +205,9 @@ def own_loss(function: str, outputs: Tensor, targets: Tensor) -> Tensor:
             f"loss '{function}' returned {kind_of(found)}{shape}: return a scalar tensor, such as "
             "the mean over items"
         )
-    if outputs.requires_grad and torch.is_grad_enabled() and not found.requires_grad:
+    given = (outputs,) if isinstance(outputs, Tensor) else outputs.values()
+    learns = torch.is_grad_enabled() and any(each.requires_grad for each in given)
+    if learns and not found.requires_grad:
         raise ConfigError(
             f"loss '{function}' has no gradient, so nothing can be learnt from it: compute it from "
             "the outputs by operations of torch, without argmax, comparison or detach"
@@ -187,14 +225,20 @@ def task_losses(data: TaskData) -> dict[str, TaskLoss]:
 
 
 def total_loss(
-    losses: Mapping[str, TaskLoss], outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+    losses: Mapping[str, TaskLoss], outputs: Mapping[str, Any], targets: Mapping[str, Tensor]
 ) -> Tensor:
-    """Return the weighted sum of the losses over tasks, a scalar."""
+    """Return the weighted sum of the losses over tasks, a scalar.
+
+    Args:
+        losses: By task.
+        outputs: What is answered to each task: see `Task.answer`.
+        targets: By task.
+    """
     return weighted_sum(losses, each_loss(losses, outputs, targets))
 
 
 def each_loss(
-    losses: Mapping[str, TaskLoss], outputs: Mapping[str, Tensor], targets: Mapping[str, Tensor]
+    losses: Mapping[str, TaskLoss], outputs: Mapping[str, Any], targets: Mapping[str, Tensor]
 ) -> dict[str, Tensor]:
     """Return the loss of each task, a scalar, without its weight."""
     return {
@@ -208,7 +252,7 @@ def weighted_sum(losses: Mapping[str, TaskLoss], values: Mapping[str, Tensor]) -
 
 
 def total_distillation(
-    losses: Mapping[str, TaskLoss], outputs: Mapping[str, Tensor], teacher: Mapping[str, Tensor]
+    losses: Mapping[str, TaskLoss], outputs: Mapping[str, Any], teacher: Mapping[str, Any]
 ) -> Tensor:
     """Return the weighted sum of the distillation losses over tasks, a scalar.
 
@@ -231,13 +275,14 @@ def _constant(values: tuple[float, ...], device: torch.device, dtype: torch.dtyp
 
 
 def _loss_of(task: Task, data: TaskData) -> TaskLoss:
-    loss = _shipped_loss_of(task, data)
     if isinstance(task.loss, str):
-        return loss
+        return _shipped_loss_of(task, data)
+    custom = task.kind is TaskKind.CUSTOM
+    inner = _answers_loss_of(task, data.answers) if custom else _shipped_loss_of(task, data)
     chance = task.loss.chance
     if chance is None:
         chance = _chance_by(task.loss.function, data.constant_predictions(task))
-    return OwnLoss(task.weight, task.loss.function, chance, loss)
+    return OwnLoss(task.weight, task.loss.function, chance, inner)
 
 
 def fitted_constant(
@@ -276,6 +321,61 @@ def fitted_constant(
     return min(finite, key=lambda each: each[0], default=(0.0, start))[1]
 
 
+def fitted_answers(
+    task: Task, answers: Mapping[str, Answers], targets: NDArray[Any]
+) -> dict[str, NDArray[np.float32]]:
+    """Return one answer to every item, by output, which a custom task's loss finds best.
+
+    It is the mean of what the model answers, each channel of it moved between the least and the
+    most that the model has answered: beyond, functions of the user's may know no answer, such as to
+    probabilities above 1.
+
+    Args:
+        task: Custom, with a loss of the user's.
+        answers: Of the outputs that it reads.
+        targets: (n, ...) of some items.
+
+    Raises:
+        ConfigError: If the loss is no scalar, or has no gradient.
+    """
+    assert isinstance(task.loss, LossSettings)
+    function, truth = task.loss.function, torch.from_numpy(targets)
+    found, best = {name: each.mean for name, each in answers.items()}, math.inf
+    outputs = {n: torch.from_numpy(a.constant(found[n], len(targets))) for n, a in answers.items()}
+    with torch.inference_mode(False), torch.enable_grad():
+        moves = {n: torch.zeros(a.low.shape) for n, a in answers.items() if a.teaches}
+        for move in moves.values():
+            move.requires_grad_()
+        optimiser = torch.optim.LBFGS(
+            list(moves.values()), max_iter=_FIT_STEPS, line_search_fn="strong_wolfe"
+        )
+
+        def loss() -> Tensor:
+            nonlocal best
+            optimiser.zero_grad()
+            moved = {name: _moved(answers[name], move) for name, move in moves.items()}
+            spread = {n: each.expand(outputs[n].shape).clone() for n, each in moved.items()}
+            value = own_loss(function, task.answer(outputs | spread), truth)
+            value.backward()  # type: ignore[no-untyped-call]
+            if float(value.detach()) < best:
+                best = float(value.detach())
+                found.update({n: each.detach()[0].numpy().copy() for n, each in moved.items()})
+            return value
+
+        with asked_of_constants():
+            optimiser.step(loss)  # type: ignore[no-untyped-call]
+    return found
+
+
+def _moved(answers: Answers, move: Tensor) -> Tensor:
+    """Return the mean answer, (1, ...), moved by (k,) logits of its way from least to most."""
+    shape = answers.broadcast
+    low, high = (torch.from_numpy(each).view(shape) for each in (answers.low, answers.high))
+    span = high - low
+    share = (torch.from_numpy(answers.mean) - low) / span.clamp(min=torch.finfo(span.dtype).tiny)
+    return low + span * torch.sigmoid(torch.logit(share, eps=_FIT_EDGE) + move.view(shape))
+
+
 def _chance_by(function: str, constant: Iterator[Prediction]) -> float:
     """Return the loss of constant outputs.
 
@@ -283,8 +383,11 @@ def _chance_by(function: str, constant: Iterator[Prediction]) -> float:
         ConfigError: If it is no measure of anything.
     """
     outputs, targets = next(constant)
-    with torch.no_grad():
-        loss = own_loss(function, torch.from_numpy(outputs), torch.from_numpy(np.array(targets)))
+    several = isinstance(outputs, Mapping)
+    answer = {n: torch.from_numpy(v) for n, v in (outputs if several else {"": outputs}).items()}
+    with torch.no_grad(), asked_of_constants():
+        truth = torch.from_numpy(np.array(targets))
+        loss = own_loss(function, answer if several else answer[""], truth)
     chance = float(loss)
     if not 0.0 < chance < math.inf:
         raise ConfigError(
@@ -303,12 +406,26 @@ def _shipped_loss_of(task: Task, data: TaskData) -> TaskLoss:
             ignore_index=task.ignore_index,
             axis=task.kind.class_axis,
         )
-    scale = statistics.scale
     is_smooth = task.loss != "l1"  # also where a loss of one's own leaves teachers to this one
+    return _value_loss(statistics, task.weight, is_smooth=is_smooth)
+
+
+def _answers_loss_of(task: Task, answers: Mapping[str, Answers]) -> AnswersLoss:
+    """Return the distance from a teacher's answers to a custom task."""
+    by_output = {
+        name: (answers[name].axis, _value_loss(answers[name].statistics, 1.0, is_smooth=True))
+        for name in task.outputs
+        if answers[name].teaches
+    }
+    return AnswersLoss(by_output)
+
+
+def _value_loss(statistics: ValueStatistics, weight: float, *, is_smooth: bool) -> ValueLoss:
+    scale = statistics.scale
     # Of the median, which is close to the best constant for smooth L1 too.
     chance = statistics.smooth_deviation if is_smooth else statistics.deviation / scale
     return ValueLoss(
-        weight=task.weight,
+        weight=weight,
         std=tuple(map(float, scale)),
         chance=statistics.over_targets(chance),
         beta=SMOOTH_L1_BETA if is_smooth else 0.0,

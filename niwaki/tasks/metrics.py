@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from niwaki.core.objectives import Direction
 from niwaki.tasks.statistics import ClassStatistics, ValueStatistics
 
-# Outputs of some items, and their targets.
-Prediction: TypeAlias = tuple[NDArray[Any], NDArray[Any]]
+# Outputs of some items, as of `Accumulator.update`, and their targets.
+Prediction: TypeAlias = tuple[Any, NDArray[Any]]
 S = TypeVar("S", ClassStatistics, ValueStatistics)
 
 
@@ -21,13 +21,14 @@ class Accumulator(ABC):
     """A metric in the making."""
 
     @abstractmethod
-    def update(self, outputs: NDArray[Any], targets: NDArray[Any]) -> None:
+    def update(self, outputs: Any, targets: NDArray[Any]) -> None:
         """Take in a batch.
 
         Args:
-            outputs: What the network gave, (n, k) or (n, k, h, w).
+            outputs: What the network gave, (n, k) or (n, k, h, w); of a custom task that reads
+                several outputs, a mapping of them by name.
             targets: (n,) or (n, h, w) labels for classes, else of the shape of `outputs`, NaN
-                where there is none.
+                where there is none; of a custom task, (n, ...).
         """
 
     @abstractmethod

@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.blame import raised_by
 from niwaki.core.calls import misfit
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, NiwakiError
 from niwaki.core.objectives import Direction
 from niwaki.core.registry import import_object
 from niwaki.core.wording import kind_of
@@ -29,7 +30,10 @@ class MetricSettings:
 
     Attributes:
         function: `path/to/file.py:name` or `package.module:name`. It is called with the outputs and
-            the targets of a whole split, numpy arrays with the items first, and returns a number.
+            the targets of a whole split, numpy arrays with the items first, and returns a number;
+            where a task reads several outputs, with a mapping of them by name. Or a class, called
+            without arguments: `update(outputs, targets)` of what it makes gets each batch, and
+            `compute()` returns the number.
         name: Last part of the value's name; that of the function if empty.
         direction: Which way is better.
         perfect: Value of a perfect prediction; null is 1 where more is better, and 0 where less is.
@@ -53,7 +57,8 @@ class LossSettings:
     Attributes:
         function: `path/to/file.py:name` or `package.module:name`. It is called with the outputs and
             the targets of a batch, torch tensors with the items first, and returns a scalar tensor:
-            the mean over items, differentiable in the outputs.
+            the mean over items, differentiable in the outputs; where a task reads several outputs,
+            with a mapping of them by name.
         chance: Value of a prediction that knows nothing, by which the loss is divided, so that
             tasks weigh alike; null computes it, for the constant outputs that it finds best.
     """
@@ -67,15 +72,18 @@ class LossSettings:
 
 @dataclass(frozen=True)
 class Scoring:
-    """How an output is scored and trained whose task is told by its shapes.
+    """How an output is scored and trained whose task is told by its shapes; or several as one task.
 
     Attributes:
         metrics: As of a task that is declared; the first one's skill stands for the task.
         loss: The same.
+        outputs: Names of the model's outputs that one task reads together, with targets of any
+            shape, and a metric and a loss of one's own; empty for the output of the task's name.
     """
 
     metrics: tuple[str | MetricSettings, ...] = ()
     loss: str | LossSettings = ""
+    outputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +99,8 @@ class OwnMetric(Metric[Any]):
     given_chance: float | None = None
 
     def accumulator(self) -> Accumulator:
-        return _Collected(self)
+        found = _function_or_class(self.function)
+        return _Streamed(self, found) if inspect.isclass(found) else _Collected(self)
 
     def chance(self, statistics: Statistics, constant: Iterable[Prediction] = ()) -> float:  # noqa: ARG002
         """Return what was given, or the value of the best constant prediction.
@@ -103,8 +112,10 @@ class OwnMetric(Metric[Any]):
         if chance is None:
             collected = self.accumulator()
             for outputs, targets in constant:
-                collected.update(outputs, targets)
-            chance = collected.value()
+                with asked_of_constants():
+                    collected.update(outputs, targets)
+            with asked_of_constants():
+                chance = collected.value()
         if not math.isfinite(chance) or chance == self.perfect:
             said = "is perfect by it" if chance == self.perfect else f"has {chance}"
             raise ConfigError(
@@ -138,37 +149,101 @@ class OwnMetric(Metric[Any]):
 class _Collected(Accumulator):
     def __init__(self, metric: OwnMetric) -> None:
         self._metric = metric
-        self._outputs: list[NDArray[Any]] = []
+        self._outputs: list[Mapping[str, NDArray[Any]]] = []
         self._targets: list[NDArray[Any]] = []
-        self._finite = True
+        self._is_one = self._finite = True
 
-    def update(self, outputs: NDArray[Any], targets: NDArray[Any]) -> None:
-        self._finite = self._finite and bool(np.isfinite(outputs.sum(dtype=np.float64)))
+    def update(self, outputs: Any, targets: NDArray[Any]) -> None:
+        self._is_one = not isinstance(outputs, Mapping)
         # A loader may fill the arrays that it gives anew.
-        self._outputs.append(np.array(outputs))
+        named = {"": outputs} if self._is_one else outputs
+        self._outputs.append({name: np.array(values) for name, values in named.items()})
         self._targets.append(np.array(targets))
+        for values in named.values():
+            self._finite = self._finite and bool(np.isfinite(values.sum(dtype=np.float64)))
 
     def value(self) -> float:
         if not (self._outputs and self._finite):
             return math.nan
         function = own_function(self._metric.function)
+        whole = {
+            name: np.concatenate([batch[name] for batch in self._outputs])
+            for name in self._outputs[0]
+        }
+        outputs = whole[""] if self._is_one else whole
         with raised_by(f"metric '{self._metric.function}'"):
-            found = function(np.concatenate(self._outputs), np.concatenate(self._targets))
+            found = function(outputs, np.concatenate(self._targets))
         return self._metric.checked(found)
 
 
-def sampled(targets: Iterable[NDArray[Any]], n_outputs: int) -> NDArray[Any]:
+class _Streamed(Accumulator):
+    """A metric that a class of the user's keeps the state of, so that no split is held in memory.
+
+    Args:
+        metric: As declared.
+        kind: Makes objects with `update` and `compute`.
+    """
+
+    def __init__(self, metric: OwnMetric, kind: Callable[[], Any]) -> None:
+        self._metric, self._who = metric, f"metric '{metric.function}'"
+        with raised_by(self._who):
+            self._inner = kind()
+        self._finite, self._any = True, False
+
+    def update(self, outputs: Any, targets: NDArray[Any]) -> None:
+        given = outputs.values() if isinstance(outputs, Mapping) else (outputs,)
+        self._finite = self._finite and all(
+            np.isfinite(values.sum(dtype=np.float64)) for values in given
+        )
+        self._any = True
+        if self._finite:
+            with raised_by(self._who):
+                self._inner.update(outputs, targets)
+
+    def value(self) -> float:
+        if not (self._any and self._finite):
+            return math.nan
+        with raised_by(self._who):
+            found = self._inner.compute()
+        return self._metric.checked(found)
+
+
+@contextmanager
+def asked_of_constants() -> Iterator[None]:
+    """Let errors of the user's functions say that it was constant outputs that they were asked of.
+
+    The outputs are such as the model gives, so that they are mostly worth mending for these, too.
+    """
+    try:
+        yield
+    except NiwakiError:
+        raise
+    except Exception as error:
+        error.add_note(
+            "It was asked for outputs that are the same for all items, to learn what who knows "
+            "nothing would get. Give that value as `chance`, and it is not asked: in a "
+            "configuration, {function: ..., chance: ...}; in Python, MetricSettings and "
+            "LossSettings of niwaki.tasks.own"
+        )
+        raise
+
+
+def sampled(
+    targets: Iterable[NDArray[Any]], n_outputs: int, *, most_items: int = MOST_ITEMS
+) -> NDArray[Any]:
     """Return the targets of items spread evenly over a split; of all, where they are few.
 
     Args:
         targets: (n, ...) of each batch.
         n_outputs: Numbers that a network gives for each item, pixel or place.
+        most_items: Of them.
     """
     kept: list[NDArray[Any]] = []
     every = number = 0
     for batch in targets:
         if not every:
-            every, most = 1, max(1, min(MOST_ITEMS, MOST_NUMBERS // (n_outputs * batch[0].size)))
+            n_numbers = max(n_outputs * batch[0].size, 1)  # a batch may have no place for a target
+            every, most = 1, max(1, min(most_items, MOST_NUMBERS // n_numbers))
         chosen = (number + np.arange(len(batch))) % every == 0
         kept.append(np.array(batch[chosen]))
         number += len(batch)
@@ -216,6 +291,26 @@ def own_function(path: str) -> Callable[[Any, Any], Any]:
     return function
 
 
+def _function_or_class(path: str) -> Callable[..., Any]:
+    """Return what a metric of the user's is.
+
+    Raises:
+        ConfigError: If it is not found, or neither a function of two arguments, nor a class that is
+            made without any and whose objects have `update`, of two arguments, and `compute`.
+    """
+    found = import_object(path)
+    if not inspect.isclass(found):
+        return own_function(path)
+    methods = [getattr(found, name, None) for name in ("update", "compute")]
+    if not all(map(callable, methods)) or misfit(found):
+        raise ConfigError(
+            f"'{path}' is a class: give one that is made without arguments, and whose objects have "
+            "`update(outputs, targets)` and `compute()`, or a function of outputs and targets"
+        )
+    kind: Callable[..., Any] = found
+    return kind
+
+
 def own_metric(settings: MetricSettings, where: str) -> OwnMetric:
     """Return the metric that settings declare.
 
@@ -226,7 +321,7 @@ def own_metric(settings: MetricSettings, where: str) -> OwnMetric:
     Raises:
         ConfigError: If the function cannot be had, or a number is not finite.
     """
-    own_function(settings.function)
+    _function_or_class(settings.function)
     name = settings.name or settings.function.rpartition(":")[2].rpartition(".")[2]
     if not name.isidentifier():
         raise ConfigError(

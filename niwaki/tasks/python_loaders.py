@@ -217,7 +217,7 @@ def plain_array(values: Any, what: str) -> NDArray[Any]:
     except (TypeError, ValueError, RuntimeError) as error:  # numpy's and torch's, by kind of tensor
         raise DataError(
             f"{what} are no plain array, but {kind_of(values)} ({error}): give one dense "
-            "array or tensor for each batch"
+            "array or tensor for each batch, what is ragged padded to one size"
         ) from error
 
 

@@ -23,7 +23,7 @@ def score(
 
     Args:
         tasks: What is scored.
-        predictions: Batches of (outputs by task name, targets by task name).
+        predictions: Batches of (a model's outputs by name, targets by task name).
         chance: `TaskData.chance` of the data that the model was trained on.
 
     Returns:
@@ -31,13 +31,13 @@ def score(
         there was no batch.
     """
     accumulators = {
-        task.value_name(metric): (task.name, metric.accumulator())
+        task.value_name(metric): (task, metric.accumulator())
         for task in tasks
         for metric in task.metrics
     }
     for outputs, targets in predictions:
-        for task_name, accumulator in accumulators.values():
-            accumulator.update(outputs[task_name], targets[task_name])
+        for task, accumulator in accumulators.values():
+            accumulator.update(task.answer(outputs), targets[task.name])
     values = {name: accumulator.value() for name, (_, accumulator) in accumulators.items()}
     return {**values, MEAN_SKILL.name: mean_skill(tasks, values, chance=chance)}
 

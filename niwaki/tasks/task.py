@@ -32,9 +32,11 @@ class TaskKind(StrEnum):
     | tagging        | (n, length, n_outputs)  | (n, length) int64, -100 is ignored |
     | depth          | (n, n_outputs, h, w)    | (n, n_outputs, h, w) float32       |
     | regression     | (n, n_outputs)          | (n, n_outputs) float32             |
+    | custom         | any, of several names   | (n, ...) int64 or float32          |
 
     h and w are those of the labels: a decoder that works on a coarser grid resizes its outputs.
-    Instead of h and w there may be any dimensions.
+    Instead of h and w there may be any dimensions. What the outputs and targets of a custom task
+    have to do with each other, a metric and a loss of the user's say alone.
     """
 
     CLASSIFICATION = "classification"
@@ -42,11 +44,17 @@ class TaskKind(StrEnum):
     TAGGING = "tagging"  # a label for each place of a sequence
     DEPTH = "depth"  # any dense regression
     REGRESSION = "regression"
+    CUSTOM = "custom"
 
     @property
     def has_classes(self) -> bool:
-        """Whether targets are labels; if not, they are real numbers."""
+        """Whether targets are labels."""
         return self in (TaskKind.CLASSIFICATION, TaskKind.SEGMENTATION, TaskKind.TAGGING)
+
+    @property
+    def has_values(self) -> bool:
+        """Whether targets are real numbers of the outputs' shape, NaN where there is none."""
+        return self in (TaskKind.DEPTH, TaskKind.REGRESSION)
 
     @property
     def class_axis(self) -> int:
@@ -73,6 +81,7 @@ METRICS: Mapping[TaskKind, tuple[AnyMetric, ...]] = {
     TaskKind.TAGGING: (Accuracy(ignore_index=IGNORED_TOKEN, axis=TaskKind.TAGGING.class_axis),),
     TaskKind.DEPTH: (RMSE(), MAE()),
     TaskKind.REGRESSION: (RMSE(), MAE()),
+    TaskKind.CUSTOM: (),
 }
 """Metrics by kind; the first is the default."""
 
@@ -82,10 +91,12 @@ LOSSES: Mapping[TaskKind, tuple[str, ...]] = {
     TaskKind.TAGGING: ("cross_entropy",),
     TaskKind.DEPTH: ("smooth_l1", "l1"),
     TaskKind.REGRESSION: ("smooth_l1", "l1"),
+    TaskKind.CUSTOM: (),
 }
 """Losses by kind, implemented in `niwaki.tasks.losses`; the first is the default."""
 
 
+_EXAMPLES = {"loss": "my_own.py:detection_loss", "metrics": "[my_own.py:map50]"}
 _IGNORED = {TaskKind.SEGMENTATION: IGNORE_INDEX, TaskKind.TAGGING: IGNORED_TOKEN}
 
 
@@ -96,11 +107,12 @@ class Task:
     Attributes:
         name: First part of its values' names, such as `digit` in `digit_accuracy`.
         kind: Fixes the shapes of outputs and targets.
-        n_outputs: Number of classes, or of real values per item or pixel.
+        n_outputs: Number of classes, or of real values per item or pixel; 0 of a custom task.
         loss: Name of a loss in `niwaki.tasks.losses`, or one of the user's own.
         metrics: At least one; the first one's skill stands for the task.
         classes: Names of the classes, as many as outputs; empty if the targets are real.
         weight: Factor of its loss in the sum over tasks, at least 0.
+        outputs: Names of the model's outputs that it reads; its own name if empty.
     """
 
     name: str
@@ -110,6 +122,16 @@ class Task:
     metrics: tuple[AnyMetric, ...]
     classes: tuple[str, ...] = ()
     weight: float = 1.0
+    outputs: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "outputs", self.outputs or (self.name,))
+
+    def answer(self, outputs: Mapping[str, Any]) -> Any:
+        """Return those of a model's outputs that it reads: the only one itself, several by name."""
+        if len(self.outputs) == 1:
+            return outputs[self.outputs[0]]
+        return {name: outputs[name] for name in self.outputs}
 
     @property
     def ignore_index(self) -> int | None:
@@ -145,6 +167,7 @@ class Task:
             "weight": self.weight,
             "metrics": [metric.name for metric in self.metrics],
             "unit": self.metrics[0].unit,
+            **({"outputs": list(self.outputs)} if self.kind is TaskKind.CUSTOM else {}),
         }
 
 
@@ -153,7 +176,8 @@ class TaskSettings:
     """A task as a user declares it.
 
     Attributes:
-        kind: classification, segmentation, tagging, depth (any dense regression) or regression.
+        kind: classification, segmentation, tagging, depth (any dense regression), regression, or
+            custom: outputs and targets of any shapes, with a metric and a loss of one's own.
         classes: Names of the classes, or their number; only for classes.
         n_outputs: Real values per item or pixel; only for real targets.
         metrics: Names, or functions of one's own: `path/to/file.py:name`, or settings with
@@ -161,6 +185,7 @@ class TaskSettings:
         loss: Name, or a function of one's own; empty for the kind's default.
         weight: Factor of the loss in the sum over tasks, at least 0.
         unit: Unit of real targets, such as `m`.
+        outputs: Names of the model's outputs that a custom task reads; its own name if empty.
     """
 
     kind: str
@@ -170,6 +195,7 @@ class TaskSettings:
     loss: str | LossSettings = ""
     weight: float = 1.0
     unit: str = ""
+    outputs: tuple[str, ...] = ()
 
 
 def declared(name: str, settings: TaskSettings) -> Task:
@@ -186,7 +212,14 @@ def declared(name: str, settings: TaskSettings) -> Task:
     kind = TaskKind(_one_of(settings.kind, [str(kind) for kind in TaskKind], f"tasks.{name}.kind"))
     if not settings.weight >= 0.0:
         raise ConfigError(f"tasks.{name}.weight is {settings.weight}: it must be at least 0")
+    if kind is TaskKind.CUSTOM:
+        return _custom(name, settings)
     classes = _classes(name, settings, kind)
+    if settings.outputs:
+        raise ConfigError(
+            f"tasks.{name}.outputs: a {kind} task reads the output of its own name; leave it out, "
+            f"or let its kind be {TaskKind.CUSTOM}"
+        )
     n_outputs = settings.n_outputs
     if kind.has_classes:
         if n_outputs not in (1, len(classes)):  # 1 stands for unsaid
@@ -205,6 +238,32 @@ def declared(name: str, settings: TaskSettings) -> Task:
         metrics=_metrics(name, settings, kind),
         classes=classes,
         weight=settings.weight,
+    )
+
+
+def _custom(name: str, settings: TaskSettings) -> Task:
+    where, kind = f"tasks.{name}", TaskKind.CUSTOM
+    for what, given in (("loss", settings.loss), ("metrics", settings.metrics)):
+        if not given:
+            raise ConfigError(
+                f"{where}.{what} is missing: a {kind} task is learnt and scored by functions of "
+                f"your own alone, such as `{what}: {_EXAMPLES[what]}`"
+            )
+    if settings.classes or settings.n_outputs != 1:
+        raise ConfigError(
+            f"{where} is a {kind} task, of which only your functions know what its outputs are: "
+            "leave out 'classes' and 'n_outputs'"
+        )
+    if len(set(settings.outputs)) < len(settings.outputs):
+        raise ConfigError(f"{where}.outputs names an output twice: {', '.join(settings.outputs)}")
+    return Task(
+        name=name,
+        kind=kind,
+        n_outputs=0,
+        loss=_loss(name, settings, kind),
+        metrics=_metrics(name, settings, kind),
+        weight=settings.weight,
+        outputs=settings.outputs,
     )
 
 
@@ -231,6 +290,7 @@ def _classes(name: str, settings: TaskSettings, kind: TaskKind) -> tuple[str, ..
 def _loss(name: str, settings: TaskSettings, kind: TaskKind) -> str | LossSettings:
     given, where = settings.loss or LOSSES[kind][0], f"tasks.{name}.loss"
     if isinstance(given, str) and ":" not in given:
+        _require_own(given, kind, where)
         return _one_of(given, list(LOSSES[kind]), where)
     loss = LossSettings(given) if isinstance(given, str) else given
     own_function(loss.function)
@@ -255,9 +315,18 @@ def _metric(
         given = MetricSettings(given)
     if isinstance(given, MetricSettings):
         return own_metric(given, where)
+    _require_own(given, kind, where)
     known = {metric.name: metric for metric in METRICS[kind]}
     metric = known[_one_of(given, list(known), where)]
     return replace(metric, unit="" if kind.has_classes else settings.unit)
+
+
+def _require_own(given: str, kind: TaskKind, where: str) -> None:
+    if kind is TaskKind.CUSTOM:
+        raise ConfigError(
+            f"{where} is '{given}', but a {kind} task has functions of your own: give "
+            "path/to/file.py:name, or package.module:name"
+        )
 
 
 def _one_of(given: str, known: list[str], where: str) -> str:

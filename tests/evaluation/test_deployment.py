@@ -44,4 +44,4 @@ def test_the_input_has_a_name_of_its_own(
     plan = QuantizationPlan({"conv": Precision.FP32})
     exporter = Exporter(deployment, Provenance("study", (), "hash"))
     card = exporter.write(lambda: module, plan, tmp_path / "model", candidate=Candidate.of({}))
-    assert [card.inputs[0].name, *(task.output for task in card.tasks)] == [input_name, *names]
+    assert [card.inputs[0].name, *(task.outputs[0] for task in card.tasks)] == [input_name, *names]

@@ -67,7 +67,7 @@ CARD = ModelCard(
             "x", (3, 16, 16), Preprocessing("uint8", "NHWC", 1 / 255, (0.5,) * 3, (0.25,) * 3)
         ),
     ),
-    tasks=(TaskCard("animal", "segmentation", "y", ("cat", "dog", "owl", "koi")),),
+    tasks=(TaskCard("animal", "segmentation", ("y",), ("cat", "dog", "owl", "koi")),),
     candidate=Candidate.of({"architecture/depth": 2, "quantization/conv": "int8"}),
     objectives=(Objective("animal_accuracy", Direction.MAXIMIZE),),
     metrics={"test": {"animal_accuracy": 0.75}},

@@ -307,7 +307,7 @@ def test_samples_of_places_see_every_class() -> None:
 
 def test_a_bundle_of_places_knows_where_its_classes_are(tmp_path: Path) -> None:
     """The rows of the answer are places, and its columns classes."""
-    card = replace(CARD, tasks=(TaskCard("tags", "tagging", "y", tuple("abcdefghijklmnop")),))
+    card = replace(CARD, tasks=(TaskCard("tags", "tagging", ("y",), tuple("abcdefghijklmnop")),))
     write(tmp_path / "out", card=card)
     data = read_bundle(tmp_path / "out").verification_data()
     assert data.torch["y"].shape[-1] == 16

@@ -57,6 +57,20 @@ def test_a_function_scores_a_whole_split_at_once() -> None:
     assert found["mean_skill"] == pytest.approx((expected - chance) / (1 - chance))
 
 
+def test_a_class_scores_batch_by_batch() -> None:
+    streamed = MetricSettings(f"{HERE}:MeanError", name="streamed", direction="minimize")
+    data = data_of(depth(metrics=(streamed, "mae")))
+    rng = np.random.default_rng(0)
+    maps = [rng.normal(size=(n, 1, 8, 8)).astype(np.float32) for n in (20, 7)]
+    batches = [({"depth": each}, {"depth": each[::-1]}) for each in maps]
+    found = score(data.tasks, batches, chance=data.chance)
+    assert found["depth_streamed"] == pytest.approx(found["depth_mae"])
+    maps[0][0, 0, 0, 0] = np.nan
+    assert np.isnan(score(data.tasks, batches, chance=data.chance)["depth_streamed"])
+    with pytest.raises(ConfigError, match="without arguments, and whose objects have"):
+        depth(metrics=(f"{HERE}:NoMetric",))
+
+
 def test_chance_is_what_the_best_constant_prediction_gets() -> None:
     data = data_of(
         digit(metrics=(f"{HERE}:macro_f1",)),

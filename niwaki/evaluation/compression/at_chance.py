@@ -12,6 +12,7 @@ from torch import nn
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.scoring import score, skills
+from niwaki.tasks.task import TaskKind
 
 _BATCH = 64
 _N_BATCHES = 16
@@ -34,18 +35,20 @@ def at_chance(module: nn.Module, data: TaskData) -> list[str]:
         task = data.tasks[i]
         metric = task.metrics[0].name
         reached, chance = (v[task.value_name(task.metrics[0])] for v in (values, data.chance))
+        custom = task.kind is TaskKind.CUSTOM
+        kind = "" if custom else f"; here they are taken for {task.kind.spelled}"
         found.append(
             f"the model is no better at '{task.name}' than one answer to everything: {metric} "
             f"{reached:.3g}, and that has {chance:.3g}. If it was trained for this, see whether "
-            "its weights are loaded, inputs are prepared as they were, and targets are of the "
-            f"kind that it answers; here they are taken for {task.kind.spelled}"
+            "its weights are loaded, inputs are prepared as they were, and targets are "
+            f"{'as your metric reads them' if custom else 'of the kind that it answers'}{kind}"
         )
     return found
 
 
 def answered(module: nn.Module, data: TaskData) -> Iterator[tuple[_Arrays, _Arrays]]:
     """Yield a model's answers to some items of the search split, and their targets."""
-    names = [task.name for task in data.tasks]
+    names = data.output_names
     for batch in islice(data[SplitName.SEARCH].batches(_BATCH), _N_BATCHES):
         with torch.no_grad():
             answer = named_outputs(module(torch.from_numpy(batch.inputs)), names)

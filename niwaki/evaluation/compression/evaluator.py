@@ -116,7 +116,7 @@ class CompressedEvaluator(DeployedEvaluator):
         self._source.require_own_layers(example_of(data))
         if not self._source.part:
             self._source.require_answers_of_file(example_of(data, _N_PROVEN))
-        data = fitted_to(module, data)
+        data = fitted_to(data, module)
         return Original(module, data, Deployment(data, self._target, self._settings.deployment))
 
     @property

@@ -148,14 +148,19 @@ def by_output(items: Items, names: list[str]) -> Items:
     if "" in targets:
         raise DataError(
             f"the model has outputs {', '.join(names)}, but targets came as one array: give a "
-            "mapping by these names"
+            f"mapping by these names, or let one task read them, {_together(names)}"
         )
     if unknown := sorted(set(targets) - set(names)):
         raise DataError(
             f"there are targets for '{unknown[0]}', but the model's outputs are "
-            f"{', '.join(names)}: give targets these names, or return a mapping with yours"
+            f"{', '.join(names)}: give targets these names, return a mapping with yours, or let "
+            f"one task read several outputs, {_together(names)}"
         )
     return Items(items.inputs, targets)
+
+
+def _together(names: list[str]) -> str:
+    return f"as in --task objects={','.join(names[:3])} with a metric and a loss of your own"
 
 
 def require_targets(gathered: Mapping[SplitName, Items], origin: str) -> None:

@@ -119,12 +119,12 @@ def not_differentiable(module: nn.Module, data: TaskData) -> tuple[str, ...]:
         DataError: If it does not run where autograd follows, such as one that changes its weights
             in place; names the line.
     """
-    network, names = copied(module), [task.name for task in data.tasks]
+    network = copied(module)
     for parameter in network.parameters():
         parameter.requires_grad_(parameter.is_floating_point())
     (inputs, *_) = looked_at(data, 2, seed=0)
     try:
-        answer = named_outputs(network(inputs), names)
+        answer = named_outputs(network(inputs), data.output_names)
     except Exception as error:  # of the model's own code, which runs without autograd
         place = place_of(error)
         where = f", at {place}" if place else ""
@@ -133,7 +133,11 @@ def not_differentiable(module: nn.Module, data: TaskData) -> tuple[str, ...]:
             "Change that line, such as to work on `weight.data`; as it is, layers can be quantized "
             "alone, under another name (--only quantize, `only: quantize`)"
         ) from error
-    return tuple(name for name in names if not answer[name].requires_grad)
+    return tuple(
+        task.name
+        for task in data.tasks
+        if not any(answer[name].requires_grad for name in task.outputs)
+    )
 
 
 def looked_at(data: TaskData, n_items: int, *, seed: int) -> list[Tensor]:
@@ -153,13 +157,13 @@ def looked_at(data: TaskData, n_items: int, *, seed: int) -> list[Tensor]:
 def _gradients(
     module: nn.Module, groups: ChannelGroups, data: TaskData, task: int, batches: list[Batch]
 ) -> GradientStatistics:
-    name = data.tasks[task].name
-    loss = task_losses(data)[name]
-    names = [each.name for each in data.tasks]
+    asked, names = data.tasks[task], data.output_names
+    loss = task_losses(data)[asked.name]
 
     def of_task(model: nn.Module, batch: Batch) -> Tensor:
         inputs, targets = to_tensors(batch, torch.device("cpu"))
-        return loss.against_targets(named_outputs(model(inputs), names)[name], targets[name])
+        answer = asked.answer(named_outputs(model(inputs), names))
+        return loss.against_targets(answer, targets[asked.name])
 
     return collect_gradients(module, groups, batches, loss=of_task)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.registry import nearest
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.arguments import arguments_of
 from niwaki.evaluation.compression.first_call import fails
@@ -164,17 +165,17 @@ def _inferred(
     first = inputs[SplitName.TRAIN][:2]
     note_answers(module, as_called(first))
     names = output_names(module, first)
+    asked = _asked(names, scoring)
     gathered = {
-        split: gather(batches, inputs[split], names, places[split])
+        split: gather(batches, inputs[split], list(asked), places[split])
         for split, batches in read.items()
     }
     require_targets(gathered, origin)
-    named = {split: by_output(items, names) for split, items in gathered.items()}
-    settings = _settings(module, named[SplitName.TRAIN], names, origin)
-    settings |= _scored(settings, scoring)
-    _require_values(module, named[SplitName.TRAIN], settings, origin)
+    named = {split: by_output(items, list(asked)) for split, items in gathered.items()}
+    settings = _settings(module, named[SplitName.TRAIN], names, asked, origin)
+    _require_values(module, named[SplitName.TRAIN], settings, names, origin)
     whole = {
-        split: Given(_with_answers(items, module, settings, places[split]), places[split])
+        split: Given(_with_answers(items, module, settings, names, places[split]), places[split])
         for split, items in named.items()
     }
     for name in set(settings) - set(named[SplitName.TRAIN].targets):
@@ -210,14 +211,81 @@ def output_names(module: nn.Module, inputs: NDArray[Any]) -> list[str]:
     return names_by_position(len(answer) if isinstance(answer, tuple | list) else 1)
 
 
+def _asked(names: list[str], scoring: Mapping[str, Scoring]) -> dict[str, Scoring]:
+    """Return the tasks by name, in the order of the outputs, with what was said of each.
+
+    Raises:
+        ConfigError: If there is no such output, or it is not said which of several is meant; if two
+            tasks have one name, or one of several outputs has no metric and loss of its own.
+    """
+    read: dict[str, str] = {}  # task by output
+    for task, wanted in scoring.items():
+        if wanted.outputs and not (task and wanted.metrics and wanted.loss):
+            raise ConfigError(
+                f"a task that reads {', '.join(wanted.outputs)} needs a name, a metric and a loss "
+                f"of your own: as in --task {task or 'objects'}={','.join(wanted.outputs)} "
+                f"--metric {task or 'objects'}=my_own.py:map50 --loss "
+                f"{task or 'objects'}=my_own.py:detection_loss"
+            )
+        for output in wanted.outputs:
+            if output not in names:
+                raise ConfigError(
+                    f"task '{task}' reads '{output}'{nearest(output, names)} The model's outputs "
+                    f"are {', '.join(names)}"
+                )
+            if output in read:
+                raise ConfigError(
+                    f"the output '{output}' is read by '{read[output]}' and by '{task}': give it "
+                    "to one of them"
+                )
+            read[output] = task
+    asked = {read.get(name, name): Scoring() for name in names}
+    joint = set(read.values())
+    if twice := [name for name in names if name not in read and name in joint]:
+        raise ConfigError(
+            f"a task and an output that it does not read are both called '{twice[0]}': give the "
+            "task another name"
+        )
+    found = set[str]()
+    for given, wanted in scoring.items():
+        name = given or (next(iter(asked)) if len(asked) == 1 else given)
+        if name not in asked:
+            what = f"'{name}' is no output" if name else "it is not said which output is scored so"
+            raise ConfigError(
+                f"{what}: the model's are {', '.join(asked)}; name one, as in "
+                f"{next(iter(asked))}=my_metrics.py:f1"
+            )
+        if name in found:
+            raise ConfigError(
+                f"output '{name}' is said twice how to be scored, once by its name: name it always"
+            )
+        found.add(name)
+        asked[name] = wanted
+    return asked
+
+
 def _with_answers(
-    items: Items, module: nn.Module, settings: Mapping[str, TaskSettings], origin: str
+    items: Items,
+    module: nn.Module,
+    settings: Mapping[str, TaskSettings],
+    names: list[str],
+    origin: str,
 ) -> Arrays:
-    """Return the items with a target for each output: the one given, else the model's answer."""
+    """Return the items with a target for each task: the one given, else the model's answer.
+
+    Raises:
+        DataError: If the model's answer is none.
+    """
     targets = dict(items.targets)
     if missing := [name for name in settings if name not in targets]:
-        answers = _answers(module, items.inputs, list(settings), origin)
-        _require_finite(answers)
+        for name in missing:
+            if settings[name].kind == TaskKind.CUSTOM:  # whose targets are no answers of a model
+                raise DataError(
+                    f"{origin} has no targets for task '{name}', which is scored there, too: give "
+                    "them, or leave the split out, and it is carved from train"
+                )
+        answers = _answers(module, items.inputs, names, origin)
+        _require_finite({name: answers[name] for name in missing})
         targets |= {name: _as_target(answers[name], settings[name]) for name in missing}
     return Arrays(items.inputs, targets)
 
@@ -291,40 +359,58 @@ def _as_target(answer: NDArray[np.float32], task: TaskSettings) -> NDArray[Any]:
 
 
 def _settings(
-    module: nn.Module, items: Items, names: list[str], origin: str
+    module: nn.Module,
+    items: Items,
+    names: list[str],
+    asked: Mapping[str, Scoring],
+    origin: str,
 ) -> dict[str, TaskSettings]:
-    outputs = _answers(module, items.inputs[:2], names, origin)
-    _require_finite({name: outputs[name] for name in items.targets})  # others are counted later
-    return {name: _task(name, outputs[name], items.targets.get(name)) for name in names}
-
-
-def _scored(
-    settings: Mapping[str, TaskSettings], scoring: Mapping[str, Scoring]
-) -> dict[str, TaskSettings]:
-    """Return the tasks of which something was said, scored and trained so.
+    """Return the tasks, each scored and trained as was said of it.
 
     Raises:
-        ConfigError: If there is no such output, or it is not said which of several is meant.
+        DataError: If an output and its targets tell no task.
     """
+    outputs = _answers(module, items.inputs[:2], names, origin)
+    # Others are counted later.
+    _require_finite({name: outputs[name] for name in items.targets if name in outputs})
     found = {}
-    for given, wanted in scoring.items():
-        name = given or (next(iter(settings)) if len(settings) == 1 else given)
-        if name not in settings:
-            what = f"'{name}' is no output" if name else "it is not said which output is scored so"
-            raise ConfigError(
-                f"{what}: the model's are {', '.join(settings)}; name one, as in "
-                f"{next(iter(settings))}=my_metrics.py:f1"
+    for name, wanted in asked.items():
+        target = items.targets.get(name)
+        if not wanted.outputs:
+            told = _task(name, outputs[name], target, of_ones_own=_is_of_ones_own(wanted))
+        elif target is None:
+            raise DataError(
+                f"task '{name}' has no targets in {origin}, to compare {', '.join(wanted.outputs)} "
+                "with: give them, or leave the task out, and smaller models learn the values of "
+                "these outputs"
             )
-        if name in found:
-            raise ConfigError(
-                f"output '{name}' is said twice how to be scored, once by its name: name it always"
-            )
-        found[name] = replace(settings[name], metrics=wanted.metrics, loss=wanted.loss)
+        else:
+            told = TaskSettings(TaskKind.CUSTOM, outputs=wanted.outputs)
+        found[name] = replace(told, metrics=wanted.metrics, loss=wanted.loss)
     return found
 
 
-def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -> TaskSettings:
+def _is_of_ones_own(scoring: Scoring) -> bool:
+    """Whether functions of the user's alone score and train, which may read any targets."""
+    given = (*scoring.metrics, scoring.loss)
+    own = [not isinstance(each, str) or ":" in each for each in given]
+    return bool(scoring.metrics and scoring.loss) and all(own)
+
+
+def _task(
+    name: str,
+    output: NDArray[np.float32],
+    target: NDArray[Any] | None,
+    *,
+    of_ones_own: bool,
+) -> TaskSettings:
     """Return the task that an output and its targets tell; without targets, scores are of classes.
+
+    Args:
+        name: Of the output.
+        output: What the model answers, (n, ...).
+        target: (n, ...), if there is one.
+        of_ones_own: Whether it may be one that the user's own functions know alone.
 
     Raises:
         DataError: If they tell none.
@@ -353,15 +439,22 @@ def _task(name: str, output: NDArray[np.float32], target: NDArray[Any] | None) -
     if is_value and target.shape[1:] in shapes:
         kind = "regression" if output.ndim == 2 else "depth"
         return TaskSettings(kind, n_outputs=n_outputs)
+    if of_ones_own:
+        return TaskSettings(TaskKind.CUSTOM)
     classes = "give the numbers of classes as integers, or " if target.dtype.kind == "f" else ""
     raise DataError(
         f"output '{name}' has shape {output.shape} and its targets {target.shape} of type "
-        f"{target.dtype}, which is no task that can be told by itself: {classes}{_DECLARE}"
+        f"{target.dtype}, which is no task that can be told by itself: {classes}{_DECLARE}, or "
+        "give a metric and a loss of your own, which may read any targets"
     )
 
 
 def _require_values(
-    module: nn.Module, items: Items, settings: Mapping[str, TaskSettings], origin: str
+    module: nn.Module,
+    items: Items,
+    settings: Mapping[str, TaskSettings],
+    names: list[str],
+    origin: str,
 ) -> None:
     """Check that no target that would be learnt as values is the answer to a choice.
 
@@ -375,13 +468,13 @@ def _require_values(
     chosen = {
         name: target
         for name, target in items.targets.items()
-        if not TaskKind(settings[name].kind).has_classes
+        if TaskKind(settings[name].kind).has_values
         and not settings[name].loss
         and _zeros_and_ones(target)
     }
     if not chosen:
         return
-    answers = _answers(module, items.inputs[:_BATCH], list(settings), origin)
+    answers = _answers(module, items.inputs[:_BATCH], names, origin)
     for name, target in chosen.items():
         if _one_hot(target):
             raise DataError(
@@ -427,7 +520,7 @@ def _shaped(given: Given, settings: Mapping[str, TaskSettings]) -> Given:
     """Return the items with a column for targets that are single numbers, and values as floats."""
     targets = dict(given.arrays.targets)
     for name, values in given.arrays.targets.items():
-        if TaskKind(settings[name].kind).has_classes:
+        if not TaskKind(settings[name].kind).has_values:
             continue
         is_column = settings[name].kind == "regression" and values.ndim == 1
         columns = values[:, None] if is_column else values

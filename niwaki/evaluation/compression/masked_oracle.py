@@ -126,7 +126,7 @@ class MaskedOracle(Oracle):
 
     def _answer(self, batch: Batch) -> _Answers:
         inputs, _ = to_tensors(batch, self._device)
-        answer = named_outputs(self._module(inputs), self.tasks)
+        answer = named_outputs(self._module(inputs), self._data.output_names)
         return {name: values.detach() for name, values in answer.items()}
 
     def _scored(self, answers: Sequence[_Answers]) -> "_Row":
@@ -145,8 +145,9 @@ class MaskedOracle(Oracle):
         totals = np.zeros(len(self.tasks))
         for answer, batch in zip(answers, self._batches, strict=True):
             _, targets = to_tensors(batch, self._device)
-            for i, (name, loss) in enumerate(self._losses.items()):
-                value = loss.against_targets(answer[name], targets[name])
+            for i, task in enumerate(self._data.tasks):
+                loss = self._losses[task.name]
+                value = loss.against_targets(task.answer(answer), targets[task.name])
                 totals[i] += value.item() * len(batch)
         return totals / sum(map(len, self._batches))
 
@@ -154,8 +155,9 @@ class MaskedOracle(Oracle):
         """Return (t,) mean distances from the whole model's answers."""
         totals = np.zeros(len(self.tasks))
         for answer, wanted, batch in zip(answers, self._answers, self._batches, strict=True):
-            for i, (name, loss) in enumerate(self._losses.items()):
-                value = loss.against_teacher(answer[name], wanted[name])
+            for i, task in enumerate(self._data.tasks):
+                loss = self._losses[task.name]
+                value = loss.against_teacher(task.answer(answer), task.answer(wanted))
                 totals[i] += value.item() * len(batch)
         return totals / sum(map(len, self._batches))
 
@@ -164,7 +166,7 @@ class MaskedOracle(Oracle):
         n_items = sum(map(len, self._batches))
         means = {
             name: torch.stack([answer[name].sum(0) for answer in self._answers]).sum(0) / n_items
-            for name in self.tasks
+            for name in self._data.output_names
         }
         return [
             {name: mean.expand(len(batch), *mean.shape) for name, mean in means.items()}

@@ -15,7 +15,9 @@ from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import ChannelGrain, ChannelGroups, allowed_counts, analyse
 from niwaki.compress.pruning.model_calls import Inputs
 from niwaki.core.errors import DataError, ExportError
+from niwaki.evaluation.compression.answers import answers_to
 from niwaki.evaluation.compression.faithful import require_faithful
+from niwaki.evaluation.compression.given_batches import names_by_position
 from niwaki.evaluation.compression.input_type import inputs_taken
 from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
 from niwaki.evaluation.compression.plain_calls import note_answers
@@ -26,7 +28,7 @@ from niwaki.export.int8.layer_weights import LayerWeight, layer_weights, n_appli
 from niwaki.export.int8.layers import layers_in_float, without_kernel
 from niwaki.export.torch_outputs import torch_outputs
 from niwaki.tasks.base import SplitName, TaskData
-from niwaki.tasks.task import Task
+from niwaki.tasks.task import Task, TaskKind
 
 
 @dataclass(frozen=True)
@@ -223,41 +225,52 @@ def example_of(data: TaskData, n: int = 2) -> torch.Tensor:
     return torch.from_numpy(next(data[SplitName.CALIBRATION].batches(n)).inputs)
 
 
-def fitted_to(module: nn.Module, data: TaskData) -> TaskData:
+def fitted_to(data: TaskData, module: nn.Module) -> TaskData:
     """Return the data with the inputs of a module, and tasks in the order in which it answers them.
 
     Raises:
-        DataError: If the module's outputs are not the tasks, or not of the shapes that these need.
+        DataError: If the module's outputs are not those of the tasks, or not of the shapes that
+            these need.
     """
     example = example_of(data)
     note_answers(module, example)
     data = replace(data, model_inputs=inputs_taken(module, data.input_shape))
     with torch.no_grad():
         answer = module(example)
-    names = [task.name for task in data.tasks]
+    names = data.output_names
     if isinstance(answer, Mapping):
         given = [str(name) for name in answer]
         if set(given) != set(names):
             raise DataError(
-                f"the model answers {', '.join(given)}, but the tasks are {', '.join(names)}: "
-                "give one task for each output, of the same name"
+                f"the model answers {', '.join(given)}, but the tasks read {', '.join(names)}: "
+                "give one task for each output, of the same name, or one of kind custom that reads "
+                "several"
             )
-        tasks = tuple(sorted(data.tasks, key=lambda t: given.index(t.name)))
-        return _fitting(replace(data, tasks=tasks), module)
+        tasks = tuple(sorted(data.tasks, key=lambda t: min(map(given.index, t.outputs))))
+        return _fitting(replace(data, tasks=tasks, outputs=tuple(given)), module)
     n_outputs = len(answer) if isinstance(answer, tuple | list) else 1
     if n_outputs != len(names):
         raise DataError(
-            f"the model returns {n_outputs} outputs, but there are {len(names)} tasks "
-            f"({', '.join(names)}): give one task for each output, in the same order"
+            f"the model returns {n_outputs} outputs, but the tasks read {len(names)} "
+            f"({', '.join(names)}): give one task for each output, in the same order, or one of "
+            "kind custom that reads several"
         )
-    return _fitting(data, module)
+    by_position = names_by_position(n_outputs)
+    order = by_position if set(names) == set(by_position) else names
+    return _fitting(replace(data, outputs=tuple(order)), module)
 
 
 def _fitting(data: TaskData, module: nn.Module) -> TaskData:
-    """Return the data if each output has the shape that its task and its targets ask for."""
+    """Return the data if each output has the shape that its task and its targets ask for.
+
+    With what the model answers to train items, where a custom task wants to know.
+    """
     batch = next(data[SplitName.SEARCH].batches(2))
-    outputs = torch_outputs(module, [batch.inputs], [task.name for task in data.tasks])
+    outputs = torch_outputs(module, [batch.inputs], data.output_names)
+    custom = [task for task in data.tasks if task.kind is TaskKind.CUSTOM]
     for task in data.tasks:
+        if task in custom:
+            continue
         given, target = outputs[task.name].shape, batch.targets[task.name].shape
         if not _fits(task, given, target):
             n_outputs = f"{task.n_outputs} {'classes' if task.kind.has_classes else 'values'}"
@@ -266,7 +279,7 @@ def _fitting(data: TaskData, module: nn.Module) -> TaskData:
                 f"{task.kind} task of {n_outputs} with targets of shape {target}: declare what the "
                 f"model answers in `data.tasks.{task.name}`, or let it return what is declared"
             )
-    return data
+    return replace(data, answers=answers_to(custom, module, data))
 
 
 def _fits(task: Task, given: tuple[int, ...], target: tuple[int, ...]) -> bool:

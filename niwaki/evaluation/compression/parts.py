@@ -129,7 +129,7 @@ class DeployedPart(nn.Module):
         super().__init__()
         bundle = read_bundle(Path(folder))
         self.folder = str(folder)
-        self._input, self._output = bundle.card.inputs[0], bundle.card.tasks[0].output
+        self._input, self._output = bundle.card.inputs[0], bundle.card.tasks[0].outputs[0]
         self._session = open_session(bundle.model_path, bundle.settings)
 
     def forward(self, inputs: Tensor) -> Tensor:

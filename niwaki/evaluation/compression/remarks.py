@@ -29,7 +29,7 @@ def remarks(original: Original, *, batch_size: int) -> Iterator[str]:
             f"the model decides by the values of tensors at {', '.join(places)}: exported, it "
             "goes the way that the calibration inputs go, and is verified on others"
         )
-    names = [task.name for task in original.data.tasks]
+    names = original.data.output_names
     if len(example) == 2 and (how := mixing(original.module, example.numpy(), names)):
         yield (f"{how}: scores are of batches of {batch_size}, and latencies of one item")
 

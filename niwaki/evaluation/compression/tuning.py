@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -228,15 +229,19 @@ class Tuning:
 
     def _loss(self, network: nn.Module, batch: Batch) -> Tensor:
         inputs, targets = to_tensors(batch, self._device)
-        names = [task.name for task in self._data.tasks]
-        answers = named_outputs(network(inputs), names)
+        answers = self._answers(network, inputs)
         share = self._settings.distillation
         loss = (1.0 - share) * total_loss(self._losses, answers, targets)
         if share:
             with torch.no_grad():
-                wanted = named_outputs(self._original(inputs), names)
+                wanted = self._answers(self._original, inputs)
             loss = loss + share * total_distillation(self._losses, answers, wanted)
         return loss
+
+    def _answers(self, network: nn.Module, inputs: Tensor) -> dict[str, Any]:
+        """Return what a network answers to each task."""
+        outputs = named_outputs(network(inputs), self._data.output_names)
+        return {task.name: task.answer(outputs) for task in self._data.tasks}
 
     def _steps(self, n_steps: int) -> Iterator[Batch]:
         epoch = 0

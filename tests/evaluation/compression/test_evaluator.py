@@ -253,7 +253,7 @@ def test_outputs_that_are_not_the_tasks_are_refused() -> None:
     with pytest.raises(
         DataError, match="answers quarter, light, but the tasks are quarter, bright"
     ):
-        fitted_to(Renamed().eval(), data())
+        fitted_to(data(), Renamed().eval())
 
 
 @pytest.mark.parametrize("declared", [{"kind": TaskKind.REGRESSION}, {"n_outputs": 9}])
@@ -261,13 +261,13 @@ def test_an_output_that_does_not_fit_its_task_is_told_with_both(declared: dict[s
     first, second = data().tasks
     wrong = replace(data(), tasks=(replace(first, **declared), second))
     with pytest.raises(DataError, match=r"'quarter' has shape \(2, 4\), .*targets of shape \(2,\)"):
-        fitted_to(build(), wrong)
+        fitted_to(wrong, build())
 
 
 def test_a_model_may_know_more_classes_than_are_asked_for() -> None:
     first, second = data().tasks
     fewer = replace(data(), tasks=(replace(first, n_outputs=3), second))
-    assert fitted_to(build(), fewer).tasks[0].n_outputs == 3
+    assert fitted_to(fewer, build()).tasks[0].n_outputs == 3
 
 
 def test_wrong_settings_name_the_nearest() -> None:

@@ -165,7 +165,7 @@ def test_a_part_that_reads_integers_answers_as_it_did(tmp_path: Path) -> None:
     write_bundle(
         tmp_path / "body",
         export_module(reader, [tokens.float()], input_names=["x"], output_names=["y"]),
-        ModelCard("body", (InputCard("x", (6,)),), (TaskCard("task", "regression", "y"),)),
+        ModelCard("body", (InputCard("x", (6,)),), (TaskCard("task", "regression", ("y",)),)),
         inputs={"x": tokens.numpy().astype(np.float32)},
         torch_outputs={"y": reader(tokens).detach().numpy()},
     )

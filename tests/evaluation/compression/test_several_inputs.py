@@ -251,7 +251,7 @@ def test_the_one_argument_of_a_model_may_be_several_inputs(
     with torch.no_grad():
         wanted = seeded(Photo)(together[:, :64].reshape(-1, 1, 8, 8), together[:, 64:])
         torch.testing.assert_close(module(together), wanted)
-    data = fitted_to(module, data)
+    data = fitted_to(data, module)
     deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
     graph = deployment.float_model(module)
     assert [info.name for info in graph.graph.input] == names
@@ -353,7 +353,7 @@ def test_the_same_plans_are_done_to_another_checkpoint() -> None:
 
 def test_what_is_rounded_while_it_is_trained_takes_them_apart() -> None:
     module, data = data_for(seeded(Photo), photos())
-    data = fitted_to(module, data)
+    data = fitted_to(data, module)
     deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings(n_calibration=64))
     layers = ("image.0", "facts", "joined.0", "joined.2")
     plan = OnnxRuntimeCpu().capabilities.plan(dict.fromkeys(layers, Precision.INT8))
@@ -390,7 +390,7 @@ def test_a_file_of_several_inputs_is_read_and_keeps_their_names_and_types(
     source = ModelSource(str(path))
     module, check = source.load(), source.require_own_layers
     loaders = {"train": [dict(reversed(pairs) if turned else pairs)]}
-    data = fitted_to(module, infer_from(loaders, module, seed=0, check=check))
+    data = fitted_to(infer_from(loaders, module, seed=0, check=check), module)
     deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
     graph = deployment.float_model(module)
     found = infer(
@@ -407,7 +407,7 @@ def test_one_input_keeps_its_name_and_type_too() -> None:
             return super().forward(tokens, torch.ones_like(tokens))
 
     module, data = data_for(seeded(Tokens), words()["tokens"])
-    deployment = Deployment(fitted_to(module, data), OnnxRuntimeCpu(), DeploymentSettings())
+    deployment = Deployment(fitted_to(data, module), OnnxRuntimeCpu(), DeploymentSettings())
     assert deployment.inputs == ModelInputs((ModelInput("tokens", (8,), "int64"),))
     graph = deployment.float_model(module)
     kind = graph.graph.input[0].type.tensor_type.elem_type
