@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,11 +21,15 @@ from niwaki.evaluation.deployment import Deployment, FloatGraph, layer_rows
 from niwaki.export.bundle import intact_bundle, read_bundle, replace_card, write_bundle
 from niwaki.export.card import InputCard, LayerCard, ModelCard, TaskCard
 from niwaki.export.general_path.torch_export import export_module
+from niwaki.export.graph.output_names import with_outputs_called
 from niwaki.export.torch_outputs import torch_outputs
 from niwaki.export.verification_data import MAX_ITEMS
 from niwaki.export.verify import verify_model
 from niwaki.targets.base import Effort
 from niwaki.tasks.base import SplitName
+from niwaki.tasks.task import Task
+
+_AS_IT_IS: Mapping[str, str] = MappingProxyType({})
 
 
 class Exporter:
@@ -33,10 +38,13 @@ class Exporter:
     Args:
         deployment: Tasks, data and target.
         provenance: Of the study.
+        called: What outputs are called in files, by name, where it is another.
     """
 
-    def __init__(self, deployment: Deployment, provenance: Provenance) -> None:
-        self._deployment, self._provenance = deployment, provenance
+    def __init__(
+        self, deployment: Deployment, provenance: Provenance, called: Mapping[str, str] = _AS_IT_IS
+    ) -> None:
+        self._deployment, self._provenance, self._called = deployment, provenance, called
 
     def write(
         self,
@@ -80,12 +88,13 @@ class Exporter:
             },
             float_verification=check.to_json() if plan.int8_layers else {},
         )
+        answers = torch_outputs(module, list(inputs.values()), names)
         bundle = write_bundle(
             folder,
-            model,
+            with_outputs_called(model, self._called),
             card,
             inputs=inputs,
-            torch_outputs=torch_outputs(module, list(inputs.values()), names),
+            torch_outputs={self._called.get(name, name): each for name, each in answers.items()},
         )
         return bundle.card
 
@@ -93,6 +102,9 @@ class Exporter:
         """Return real inputs that the model was neither trained nor selected on, by name."""
         feeds = list(self._deployment.feeds(SplitName.TEST, MAX_ITEMS))
         return {name: np.concatenate([feed[name] for feed in feeds]) for name in feeds[0]}
+
+    def _outputs(self, task: Task) -> tuple[str, ...]:
+        return tuple(self._called.get(name, name) for name in task.outputs)
 
     def _card(
         self, candidate: Candidate, plan: QuantizationPlan, realised: Mapping[str, str]
@@ -106,7 +118,7 @@ class Exporter:
                 for each in self._deployment.inputs
             ),
             tasks=tuple(
-                TaskCard(t.name, str(t.kind), t.outputs, t.classes, t.metrics[0].unit)
+                TaskCard(t.name, str(t.kind), self._outputs(t), t.classes, t.metrics[0].unit)
                 for t in data.tasks
             ),
             candidate=candidate,

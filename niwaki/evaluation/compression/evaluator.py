@@ -251,7 +251,9 @@ class CompressedEvaluator(DeployedEvaluator):
     ) -> Export:
         plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
         with torch_threads(self._settings.n_threads):
-            card = Exporter(self._deployment_of(plan), provenance).write(
+            called = dict(zip(self.data.output_names, self._source.outputs, strict=False))
+            exporter = Exporter(self._deployment_of(plan), provenance, called)
+            card = exporter.write(
                 lambda: self._module(candidate, plan, share=1.0),
                 plan,
                 folder,

@@ -211,6 +211,11 @@ class ModelSource:
             require_same_answers(self._given, self._fitted, inputs.numpy())
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """What outputs are called in an ONNX file, in order; empty of all else."""
+        return () if self.place is None or self.part else self._file.outputs
+
+    @property
     def remark(self) -> str:
         """What people should know of how the model was read; mostly nothing."""
         return "" if self.place is None else self._file.remark

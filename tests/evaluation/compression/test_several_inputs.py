@@ -1,6 +1,7 @@
 """Models of several inputs: given in any form, taken apart again, exported under their names."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -399,6 +400,37 @@ def test_a_file_of_several_inputs_is_read_and_keeps_their_names_and_types(
     with torch.no_grad():
         exact: NDArray[np.float32] = model(**given).numpy()
     np.testing.assert_allclose(found["output"], exact, atol=1e-5)
+
+
+def test_what_is_made_of_a_file_is_called_as_the_file_was(tmp_path: Path) -> None:
+    model, images = seeded(TwoAnswers), photos()["image"]
+    path = tmp_path / "model.onnx"
+    names = {"input_names": ["in.0"], "output_names": ["26", "more"]}
+    path.write_bytes(export_module(model, [images[:2]], **names).SerializeToString())
+    request = CompressionRequest(n_finalists=1, settings=replace(SETTINGS, only="quantize"))
+    niwaki.compress(str(path), images, folder=tmp_path / "run", request=request)
+    (folder, *_) = find_bundles(tmp_path / "run" / "artifacts")
+    verify_bundle(folder).require("it")
+    before, after = (
+        infer(each, {"in.0": images.numpy()}, settings=SessionSettings())
+        for each in (path, read_bundle(folder).model_path)
+    )
+    assert before.keys() == after.keys() == {"26", "more"}
+    for name, wanted in before.items():
+        assert np.abs(after[name] - wanted).max() < 0.2 * np.abs(wanted).max()
+
+
+class TwoAnswers(nn.Module):
+    """Answers twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image = nn.Sequential(nn.Conv2d(1, 16, 3, 2, 1), nn.ReLU(), nn.Flatten())
+        self.first, self.second = nn.Linear(16 * 16, 3), nn.Linear(16 * 16, 2)
+
+    def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen = self.image(image)
+        return self.first(seen), self.second(seen)
 
 
 def test_one_input_keeps_its_name_and_type_too() -> None:
