@@ -204,6 +204,10 @@ def compress(
         list[str] | None,
         typer.Option(help="How an output is trained: my_own.py:focal; see --metric."),
     ] = None,
+    kind: Annotated[
+        list[str] | None,
+        typer.Option(help="What an output is: regression, or output_1=classification."),
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a setting: --set tuning.epochs=10."),
@@ -245,6 +249,7 @@ def compress(
         tasks=task or [],
         metrics=metric or [],
         losses=loss or [],
+        kinds=kind or [],
     )
     folder = runs / folder_name(name)
     console = Console(stderr=True, soft_wrap=True, highlight=False)

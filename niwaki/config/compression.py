@@ -28,6 +28,7 @@ def compression_request(
     tasks: Sequence[str] = (),
     metrics: Sequence[str] = (),
     losses: Sequence[str] = (),
+    kinds: Sequence[str] = (),
 ) -> CompressionRequest:
     """Return the request.
 
@@ -45,6 +46,7 @@ def compression_request(
         metrics: Of outputs: `my_metrics.py:f1`, or `output_1=my_metrics.py:f1` of one of several;
             or of these tasks.
         losses: The same, of losses.
+        kinds: The same, of what outputs are: `regression`, or `output_1=regression`.
 
     Raises:
         ConfigError: If anything is wrong.
@@ -62,17 +64,18 @@ def compression_request(
         seed=seed,
         settings=read_settings(CompressionSettings, data, ""),
         learn_from=tuple(learn_from),
-        scoring=_scoring(tasks, metrics, losses),
+        scoring=_scoring(tasks, metrics, losses, kinds),
     )
 
 
 def _scoring(
-    tasks: Sequence[str], metrics: Sequence[str], losses: Sequence[str]
+    tasks: Sequence[str], metrics: Sequence[str], losses: Sequence[str], kinds: Sequence[str]
 ) -> dict[str, Scoring]:
-    """Return metrics and loss by output or task; an empty name is that of the only one.
+    """Return metrics, loss and kind by output or task; an empty name is that of the only one.
 
     Raises:
-        ConfigError: If a task has no outputs, or is given twice, or an output has two losses.
+        ConfigError: If a task has no outputs, or is given twice, or an output has two losses or
+            two kinds.
     """
     found: dict[str, Scoring] = {}
     for text in tasks:
@@ -94,4 +97,10 @@ def _scoring(
         if given.loss:
             raise ConfigError(f"--loss {text}: the output has '{given.loss}' already; give one")
         found[output] = replace(given, loss=function)
+    for text in kinds:
+        output, _, kind = text.rpartition("=")
+        given = found.get(output, Scoring())
+        if given.kind:
+            raise ConfigError(f"--kind {text}: the output is '{given.kind}' already; give one")
+        found[output] = replace(given, kind=kind)
     return found

@@ -16,12 +16,14 @@ from niwaki.compress.pruning.model_calls import Inputs
 from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
+from niwaki.core.files import computed_before
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_counts
 from niwaki.core.measurement import Measurement
 from niwaki.core.registry import Record
 from niwaki.core.wording import kind_of, qualified_name
 from niwaki.evaluation.base import Evaluator
+from niwaki.evaluation.compression.effects import TUNING_DETAILS, was_taken_back
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
 from niwaki.evaluation.compression.given_batches import first_inputs
 from niwaki.evaluation.compression.inferred_data import (
@@ -32,6 +34,7 @@ from niwaki.evaluation.compression.inferred_data import (
 )
 from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
+from niwaki.evaluation.deployment import DATA_FILE
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.listed import Listed
 from niwaki.search.registry import SEARCHERS
@@ -338,6 +341,8 @@ class Compressed:
         by_files: Whether the original was exported, so that files are compared with files; if not,
             models are compared with it as the search measured both, which is on another split.
         int8_by_file: Whether the int8 version and the original are compared by their files.
+        remarks: What was assumed of the data or is odd about them, and models that fine-tuning did
+            harm to, in sentences.
     """
 
     front: Front
@@ -348,6 +353,7 @@ class Compressed:
     int8_trained: bool = False
     by_files: bool = True
     int8_by_file: bool = False
+    remarks: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, front: Front, run: Run, request: CompressionRequest) -> "Compressed":
@@ -379,6 +385,7 @@ class Compressed:
             int8_trained=request.settings.tuning.quantized_epochs > 0,
             by_files=by_files,
             int8_by_file=int8_by_file,
+            remarks=(*_assumed(run), *_taken_back(run)),
         )
 
     @property
@@ -391,7 +398,7 @@ class Compressed:
         return self.front.chosen
 
     def summary(self) -> str:
-        """Return what the chosen model costs and gains, in a sentence."""
+        """Return what the chosen model costs and gains, in a sentence; remarks in further lines."""
         if self.chosen is None:
             return "no smaller model could be measured: see the failures in the report"
         text = f"{self.chosen.key[:8]}: {self._gain(self.chosen)}"
@@ -404,7 +411,7 @@ class Compressed:
             where = " while searching" if unlike else ""
             there = f"; its {kind}: {plain['latency_ms']:.3g} ms at {change:+.3f}{where}"
             text += f": it is the {kind}" if is_chosen else there
-        return text + self._missed()
+        return "\n".join((text + self._missed(), *self.remarks))
 
     def to_json(self) -> dict[str, JSON]:
         """Return the front, what it is compared with, and which model was chosen."""
@@ -454,6 +461,24 @@ class Compressed:
         return (
             f". The budget of {self.latency_ms:g} ms was not met: the fastest model found takes "
             f"{fastest:.3g} ms"
+        )
+
+
+def _assumed(run: Run) -> Iterator[str]:
+    """Yield what was said of the data when the run began."""
+    path = run.folder.artifacts / DATA_FILE
+    for warning in computed_before(path, lambda noted: list(noted["warnings"])):
+        yield f"data: {warning}"
+
+
+def _taken_back(run: Run) -> Iterator[str]:
+    complete = [t.measurement.details for t in run.history.trials if t.measurement.complete]
+    tuned = [details for details in complete if TUNING_DETAILS in details]
+    if n_harmed := sum(map(was_taken_back, tuned)):
+        yield (
+            f"fine-tuning raised the loss of {n_harmed} of {len(tuned)} models on the search "
+            "split, and was taken back: try a lower `tuning.learning_rate`, more `tuning.epochs`, "
+            "or more data"
         )
 
 

@@ -79,11 +79,24 @@ class Scoring:
         loss: The same.
         outputs: Names of the model's outputs that one task reads together, with targets of any
             shape, and a metric and a loss of one's own; empty for the output of the task's name.
+        kind: What the output is, such as `regression` for values or `classification` for scores of
+            one choice; empty to tell it by shapes, and where there are no targets by the answers.
+
+    Raises:
+        ConfigError: If several outputs are said to be of one kind.
     """
 
     metrics: tuple[str | MetricSettings, ...] = ()
     loss: str | LossSettings = ""
     outputs: tuple[str, ...] = ()
+    kind: str = ""
+
+    def __post_init__(self) -> None:
+        if self.outputs and self.kind:
+            raise ConfigError(
+                f"a task that reads {', '.join(self.outputs)} is said to be '{self.kind}', but its "
+                "metric and loss say what they are: leave the kind out"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,9 @@ from niwaki.study.compression import CompressionRequest
 from niwaki.tasks.own import Scoring
 
 
-def request(metrics: list[str], losses: list[str]) -> CompressionRequest:
+def request(
+    metrics: list[str], losses: list[str], kinds: list[str] | None = None
+) -> CompressionRequest:
     return compression_request(
         only="",
         latency_ms=None,
@@ -17,6 +19,7 @@ def request(metrics: list[str], losses: list[str]) -> CompressionRequest:
         seed=0,
         metrics=metrics,
         losses=losses,
+        kinds=kinds or [],
     )
 
 
@@ -32,3 +35,13 @@ def test_metrics_and_losses_are_of_the_only_output_or_of_one_that_is_named() -> 
 def test_an_output_has_one_loss() -> None:
     with pytest.raises(ConfigError, match=r"has 'm\.py:a' already"):
         request([], ["m.py:a", "m.py:b"])
+
+
+def test_an_output_is_of_one_kind() -> None:
+    found = request(["mask=miou"], [], ["mask=segmentation", "regression"])
+    assert found.scoring == {
+        "mask": Scoring(("miou",), kind="segmentation"),
+        "": Scoring(kind="regression"),
+    }
+    with pytest.raises(ConfigError, match="is 'regression' already"):
+        request([], [], ["regression", "classification"])

@@ -163,6 +163,20 @@ def test_inputs_alone_will_do_and_an_impossible_budget_says_so(tmp_path: Path) -
     assert "was not met: the fastest model found takes" in found.summary()
 
 
+def test_what_was_assumed_and_undone_is_told(tmp_path: Path) -> None:
+    tuning = replace(SETTINGS.tuning, learning_rate=1.0)
+    settings = replace(SETTINGS, tuning=tuning, only="prune")
+    request = CompressionRequest(n_finalists=0, settings=settings)
+    found = niwaki.compress(build(), tasks=unlabelled(), folder=tmp_path / "run", request=request)
+    [taken, harm] = found.summary().splitlines()[1:]
+    assert "`--kind quarter=regression`" in taken
+    assert harm.startswith("fine-tuning raised the loss of 1 of 1 models on the search split")
+    details = [trial.measurement.details for trial in Run.read(tmp_path / "run").history.trials]
+    [effects] = [each["tuning"] for each in details if "tuning" in each]
+    assert isinstance(effects, dict)
+    assert effects["float"]["loss_after"] > effects["float"]["loss_before"]
+
+
 def test_who_is_best_within_a_budget_is_a_finalist(tmp_path: Path) -> None:
     request = CompressionRequest(n_finalists=0, settings=SETTINGS)
     searched = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)

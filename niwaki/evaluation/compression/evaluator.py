@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.compression.at_chance import answered
+from niwaki.evaluation.compression.effects import Effect, NotedEffects, Tell
 from niwaki.evaluation.compression.given_batches import ALONE
 from niwaki.evaluation.compression.importance import (
     importance,
@@ -66,6 +68,7 @@ IMPORTANCE_FILE = "importance.json"
 SENSITIVE_FILE = "sensitive.json"
 STATISTICS_FILE = "statistics.json"
 TUNED = "tuned"
+EFFECTS = "effects"
 PLANS = "plans"
 _MIB = 2**20
 _N_PROVEN = 32  # inputs on which what was read of a file has to answer as the file does
@@ -244,7 +247,9 @@ class CompressedEvaluator(DeployedEvaluator):
             with self._target.computing():
                 graph = deployment.prepared(model, quantizable=bool(plan.int8_layers))
             deployed = deployment.measure(graph, plan, seed=seed)
-        return self._measured(candidate, deployed, plan, fidelity=fidelity, seed=seed)
+        measured = self._measured(candidate, deployed, plan, fidelity=fidelity, seed=seed)
+        effects = self._effects.details(self._names_of_stages(candidate, fidelity))
+        return replace(measured, details={**measured.details, **effects})
 
     def export(
         self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
@@ -303,10 +308,10 @@ class CompressedEvaluator(DeployedEvaluator):
         if not self._trains_with(plan):
             return self._pruned(candidate, share=share)
         return self._kept(
-            f"{candidate.key}-{share:.4f}-quantized",
+            self._names_of_stages(candidate, share)["quantized"],
             copied(self._pruned(candidate, share=share)),
-            lambda module: self._tuning.tuned_quantized(
-                module, plan, self._deployment, share=share
+            lambda module, tell: self._tuning.tuned_quantized(
+                module, plan, self._deployment, share=share, tell=tell
             ),
         )
 
@@ -316,10 +321,19 @@ class CompressedEvaluator(DeployedEvaluator):
         if not plan.cuts:
             return self.original.module
         return self._kept(
-            f"{candidate.part(PRUNING).key}-{share:.4f}",
+            self._names_of_stages(candidate, share)["float"],
             compensated(self.original.module, plan, self._moments),
-            lambda module: self._tuning.tuned(module, share=share, adjust=self._adjusting(plan)),
+            lambda module, tell: self._tuning.tuned(
+                module, share=share, adjust=self._adjusting(plan), tell=tell
+            ),
         )
+
+    def _names_of_stages(self, candidate: Candidate, share: float) -> Mapping[str, str]:
+        """Return what the weights of a candidate are kept under, tuned in float and rounded."""
+        return {
+            "float": f"{candidate.part(PRUNING).key}-{share:.4f}",
+            "quantized": f"{candidate.key}-{share:.4f}-quantized",
+        }
 
     def _adjusting(self, plan: PruningPlan) -> Callable[[nn.Module], None] | None:
         """Return what moves the statistics of a pruned network; None if they are taken anew."""
@@ -345,15 +359,27 @@ class CompressedEvaluator(DeployedEvaluator):
         return KeptStatistics(module, looked_at(self.data, n_items, seed=self._seed))
 
     def _kept(
-        self, name: str, module: nn.Module, tune: Callable[[nn.Module], nn.Module]
+        self,
+        name: str,
+        module: nn.Module,
+        tune: Callable[[nn.Module, Tell], nn.Module],
     ) -> nn.Module:
         """Return a module tuned, now or before: weights are kept, so that it is tuned once."""
         if (state := self._store.load(name)) is not None:
             module.load_state_dict(state)
             return in_evaluation(module)
-        module = tune(module)
+        module = tune(module, partial(self._note, name))
         self._store.save(name, module.state_dict())
         return module
+
+    def _note(self, name: str, effect: Effect) -> None:
+        self._effects.note(name, effect)
+        if effect.is_harm:
+            self._say(f"fine-tuning did harm and is taken back: {effect}")
+
+    @property
+    def _effects(self) -> NotedEffects:
+        return NotedEffects(self._in_folder(EFFECTS))
 
     @property
     def _store(self) -> CheckpointStore:

@@ -2,7 +2,7 @@
 
 Without targets, the model's own answers are what its smaller versions have to give: class scores
 become labels, so that the score is the share of inputs on which both name the same class, and other
-outputs become values.
+outputs become values. Which they are, `taken_for` says.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -33,6 +33,7 @@ from niwaki.evaluation.compression.input_type import as_called, settle_input_typ
 from niwaki.evaluation.compression.parts import calls_of_part
 from niwaki.evaluation.compression.plain_calls import note_answers
 from niwaki.evaluation.compression.several_inputs import inputs_of, together
+from niwaki.evaluation.compression.taken_for import taken_for
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
@@ -47,6 +48,13 @@ _BATCH = 256
 _ORIGIN = "the loaders"
 Check: TypeAlias = Callable[[Tensor], None]
 NO_SCORING: Mapping[str, Scoring] = MappingProxyType({})
+_AXES = {
+    TaskKind.CLASSIFICATION: (2,),
+    TaskKind.REGRESSION: (2,),
+    TaskKind.TAGGING: (3,),
+    TaskKind.SEGMENTATION: (3, 4, 5),
+    TaskKind.DEPTH: (3, 4, 5),
+}
 _DECLARE = "declare the tasks in a configuration with `data: {kind: python, tasks: ...}`"
 
 
@@ -172,7 +180,8 @@ def _inferred(
     }
     require_targets(gathered, origin)
     named = {split: by_output(items, list(asked)) for split, items in gathered.items()}
-    settings = _settings(module, named[SplitName.TRAIN], names, asked, origin)
+    train, place = named[SplitName.TRAIN], places[SplitName.TRAIN]
+    settings, told = _settings(module, train, names, asked, place)
     _require_values(module, named[SplitName.TRAIN], settings, names, origin)
     whole = {
         split: Given(_with_answers(items, module, settings, names, places[split]), places[split])
@@ -183,7 +192,7 @@ def _inferred(
             _require_several_classes(whole[SplitName.TRAIN].arrays.targets[name], name)
     shaped = {split: _shaped(items, settings) for split, items in whole.items()}
     preparation = Preparation(AS_GIVEN)
-    return prepare(declared_tasks(settings), shaped, preparation, seed=seed)
+    return prepare(declared_tasks(settings), shaped, preparation, seed=seed, warnings=told)
 
 
 def _settled(
@@ -364,8 +373,8 @@ def _settings(
     names: list[str],
     asked: Mapping[str, Scoring],
     origin: str,
-) -> dict[str, TaskSettings]:
-    """Return the tasks, each scored and trained as was said of it.
+) -> tuple[dict[str, TaskSettings], tuple[str, ...]]:
+    """Return the tasks, each scored and trained as was said of it, and what answers have told.
 
     Raises:
         DataError: If an output and its targets tell no task.
@@ -373,21 +382,51 @@ def _settings(
     outputs = _answers(module, items.inputs[:2], names, origin)
     # Others are counted later.
     _require_finite({name: outputs[name] for name in items.targets if name in outputs})
-    found = {}
+    found, told = {}, list[str]()
     for name, wanted in asked.items():
         target = items.targets.get(name)
-        if not wanted.outputs:
-            told = _task(name, outputs[name], target, of_ones_own=_is_of_ones_own(wanted))
-        elif target is None:
+        if wanted.outputs and target is None:
             raise DataError(
                 f"task '{name}' has no targets in {origin}, to compare {', '.join(wanted.outputs)} "
                 "with: give them, or leave the task out, and smaller models learn the values of "
                 "these outputs"
             )
+        if wanted.outputs:
+            task = TaskSettings(TaskKind.CUSTOM, outputs=wanted.outputs)
+        elif wanted.kind and outputs[name].dtype.kind == "f":
+            task = _said(name, outputs[name], wanted.kind)
         else:
-            told = TaskSettings(TaskKind.CUSTOM, outputs=wanted.outputs)
-        found[name] = replace(told, metrics=wanted.metrics, loss=wanted.loss)
-    return found
+            if target is None:
+                target = outputs[name]
+                if _may_be_scores(target):
+                    taken = taken_for(_answers(module, items.inputs[:_BATCH], names, origin)[name])
+                    told.append(taken.told(name, target.shape[1]))
+                    target = target.argmax(axis=1) if taken.is_choice else target
+            task = _task(name, outputs[name], target, of_ones_own=_is_of_ones_own(wanted))
+        found[name] = replace(task, metrics=wanted.metrics, loss=wanted.loss)
+    return found, tuple(told)
+
+
+def _may_be_scores(output: NDArray[np.float32]) -> bool:
+    return output.dtype.kind == "f" and output.ndim == 2 and output.shape[1] > 1
+
+
+def _said(name: str, output: NDArray[np.float32], given: str) -> TaskSettings:
+    """Return the task of an output of which it was said what it is.
+
+    Raises:
+        ConfigError: If there is no such kind, or it is of outputs of another shape.
+    """
+    kinds = [kind for kind, n_axes in _AXES.items() if output.ndim in n_axes]
+    if given not in kinds:
+        raise ConfigError(
+            f"output '{name}', of shape {output.shape}, is said to be '{given}': such an output "
+            f"may be one of {', '.join(kinds)}"
+        )
+    kind = TaskKind(given)
+    if kind.has_classes:
+        return TaskSettings(given, classes=output.shape[kind.class_axis])
+    return TaskSettings(given, n_outputs=output.shape[1])
 
 
 def _is_of_ones_own(scoring: Scoring) -> bool:
@@ -400,31 +439,28 @@ def _is_of_ones_own(scoring: Scoring) -> bool:
 def _task(
     name: str,
     output: NDArray[np.float32],
-    target: NDArray[Any] | None,
+    target: NDArray[Any],
     *,
     of_ones_own: bool,
 ) -> TaskSettings:
-    """Return the task that an output and its targets tell; without targets, scores are of classes.
+    """Return the task that an output and its targets tell.
 
     Args:
         name: Of the output.
         output: What the model answers, (n, ...).
-        target: (n, ...), if there is one.
+        target: (n, ...); the output itself, or its largest places, if there is none.
         of_ones_own: Whether it may be one that the user's own functions know alone.
 
     Raises:
         DataError: If they tell none.
     """
     n_outputs = output.shape[1]
-    if output.dtype.kind != "f" and (target is None or target.dtype.kind != "f"):
+    if output.dtype.kind != "f" and target.dtype.kind != "f":
         raise DataError(
             f"output '{name}' is of type {output.dtype}, and from choices that are made already, "
             "nothing can be learnt: return the scores that they are made from in its place, or "
             "leave it out of what the model returns"
         )
-    if target is None:
-        is_scores = output.ndim == 2 and n_outputs > 1
-        target = output.argmax(axis=1) if is_scores else output
     if target.dtype.kind in "iub" and n_outputs > 1:
         if output.ndim == target.ndim != 3 and target.shape[1] == 1:
             target = target[:, 0]

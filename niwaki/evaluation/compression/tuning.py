@@ -17,6 +17,7 @@ from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
+from niwaki.evaluation.compression.effects import Effect, Tell, nobody
 from niwaki.evaluation.compression.plain_calls import layout_of
 from niwaki.evaluation.compression.several_inputs import TakingApart
 from niwaki.evaluation.deployment import Deployment
@@ -29,6 +30,8 @@ from niwaki.tasks.losses import task_losses, total_distillation, total_loss
 
 _WARMUP = 0.1
 _N_OBSERVATIONS = 8
+_FULL_RATE_STEPS = 40
+_N_JUDGED, _JUDGED_BATCH = 512, 64
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ class TuningSettings:
     Attributes:
         epochs: Passes over the train split, 0 for none; a fraction is a part of one pass.
         batch_size: Items per step, at least 2.
-        learning_rate: Peak of a one-cycle cosine schedule of AdamW.
+        learning_rate: Peak of a one-cycle cosine schedule of AdamW; of n steps, fewer than 40, the
+            square root of n/40 of it.
         weight_decay: Of AdamW.
         distillation: Share of the original's answers in what is learnt; the labels are the rest.
         gradient_clip: Largest norm of the gradient.
@@ -46,7 +50,7 @@ class TuningSettings:
             judged; 0 keeps the original's.
         quantized_epochs: Further passes in which what is to run in int8 is rounded as it will be,
             for networks with int8 layers; 0 for none.
-        quantized_learning_rate: Peak of the schedule in these.
+        quantized_learning_rate: Peak of the schedule in these, however few.
 
     Raises:
         ConfigError: On a number out of its range.
@@ -70,7 +74,11 @@ class TuningSettings:
 
 
 class Tuning:
-    """Fine-tunes networks that were cut from one model.
+    """Fine-tunes networks that were cut from one model, and leaves none worse than it was.
+
+    Few steps, few items or a rate that is too high may spoil a network that a fit in closed form
+    has just mended. So the loss on some items of the search split is taken before and after, and
+    the better network is kept.
 
     Args:
         original: The model itself, whose answers are learnt from.
@@ -102,6 +110,7 @@ class Tuning:
         *,
         share: float = 1.0,
         adjust: Callable[[nn.Module], None] | None = None,
+        tell: Tell = nobody,
     ) -> nn.Module:
         """Recalibrate and fine-tune a module in place; returned on the CPU, in evaluation mode.
 
@@ -110,6 +119,7 @@ class Tuning:
             share: Of the epochs.
             adjust: Sets batch-norm statistics that then stay as they are; without it, they are
                 taken anew before and after fine-tuning.
+            tell: Told what fine-tuning did, if there was any; harm is undone.
 
         Raises:
             ArithmeticError: If the loss is no longer a finite number.
@@ -121,15 +131,23 @@ class Tuning:
             with self._computing():
                 adjust(network)
         if n_steps := self._n_steps(share * self._settings.epochs):
-            network.train()
-            if self.otherwise_in_training:
-                _put_own_code_in_evaluation(network)
-            if adjust is not None:
-                _put_norms_in_evaluation(network)
-            self._train(network, n_steps, self._settings.learning_rate)
-            if adjust is None:
-                self.recalibrate(network)
+
+            def tune() -> None:
+                network.train()
+                if self.otherwise_in_training:
+                    _put_own_code_in_evaluation(network)
+                if adjust is not None:
+                    _put_norms_in_evaluation(network)
+                self._train(network, n_steps, self._rate(n_steps))
+                if adjust is None:
+                    self.recalibrate(network)
+
+            tell(self._unless_harm(network, network, tune))
         return in_evaluation(placed(network, torch.device("cpu"), torch.contiguous_format))
+
+    def _rate(self, n_steps: int) -> float:
+        """Return the peak rate: few steps do not come back from where a high one has led."""
+        return self._settings.learning_rate * math.sqrt(min(1.0, n_steps / _FULL_RATE_STEPS))
 
     @cached_property
     def otherwise_in_training(self) -> str:
@@ -156,7 +174,13 @@ class Tuning:
         return f"it answers {_form(given)} in place of {_form(wanted)}"
 
     def tuned_quantized(
-        self, module: nn.Module, plan: QuantizationPlan, deployment: Deployment, *, share: float
+        self,
+        module: nn.Module,
+        plan: QuantizationPlan,
+        deployment: Deployment,
+        *,
+        share: float,
+        tell: Tell = nobody,
     ) -> nn.Module:
         """Train a module in place, rounded by a plan; returned on the CPU, in evaluation mode.
 
@@ -165,6 +189,7 @@ class Tuning:
             plan: By which the module will be quantized.
             deployment: Observes the ranges of activations, as it will for the export.
             share: Of the epochs.
+            tell: As of `tuned`; both networks are rounded when their losses are taken.
 
         Raises:
             ArithmeticError: If the loss is no longer a finite number.
@@ -180,10 +205,15 @@ class Tuning:
                 if step % every == 0:
                     rounded.observe(deployment.ranges)
 
-            learning_rate = self._settings.quantized_learning_rate
             inputs = deployment.inputs
             whole = rounded if len(inputs) == 1 else TakingApart(rounded, inputs)
-            self._train(whole, n_steps, learning_rate, observe)
+
+            def tune() -> None:
+                self._train(whole, n_steps, self._settings.quantized_learning_rate, observe)
+                rounded.observe(deployment.ranges)
+
+            rounded.observe(deployment.ranges)
+            tell(self._unless_harm(network, whole, tune))
         return in_evaluation(placed(network, torch.device("cpu"), torch.contiguous_format))
 
     def recalibrate(self, network: nn.Module) -> None:
@@ -192,6 +222,39 @@ class Tuning:
             with self._computing():
                 recalibrate(network, self._drawn_inputs(self._settings.n_recalibration))
         network.eval()
+
+    def _unless_harm(
+        self, network: nn.Module, judged: nn.Module, tune: Callable[[], None]
+    ) -> Effect:
+        """Tune a network, and take back what was done if it was better before.
+
+        Args:
+            network: Whose weights are changed.
+            judged: What runs in its place.
+            tune: Changes the weights.
+        """
+        before = self._loss_on_others(judged)
+        weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+        tune()
+        effect = Effect(before, self._loss_on_others(judged))
+        if effect.is_harm:
+            network.load_state_dict(weights)
+        return effect
+
+    @repeatable()
+    def _loss_on_others(self, network: nn.Module) -> float:
+        """Return the mean loss on items of the search split, the same each time; in eval mode."""
+        network.eval()
+        total, n_items = 0.0, 0
+        # Drawn: an ordered file would show one class alone.
+        rng = stream(self._seed, "judged before and after fine-tuning")
+        for batch in self._data[SplitName.SEARCH].batches(_JUDGED_BATCH, rng=rng):
+            with self._computing(), torch.no_grad():
+                total += self._loss(network, batch).item() * len(batch)
+            n_items += len(batch)
+            if n_items >= _N_JUDGED:
+                break
+        return total / n_items
 
     @repeatable()
     def _train(

@@ -164,7 +164,7 @@ def test_pagcp_without_targets_is_refused_before_prices_are_measured(tmp_path: P
     with pytest.raises(ConfigError, match="that of 'brightness' is zero"):
         other.prepare(tmp_path)
     assert told and not any("latency of" in each for each in told)
-    assert "quarter (classification) by accuracy, brightness (regression) by rmse" in told[0]
+    assert "quarter (classification) by accuracy, brightness (regression) by rmse" in told[1]
 
 
 def test_only_quantize_prunes_nothing(tmp_path: Path) -> None:

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from niwaki.core.errors import DataError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.inferred_data import _zeros_and_ones, infer_data, infer_from
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.tasks.base import SplitName
 from niwaki.tasks.own import Scoring
 from niwaki.tasks.task import TaskKind
-from tests.evaluation.compression.small import build, data, loaders, unlabelled
+from tests.evaluation.compression.small import build, data, loaders, spots, unlabelled
 
 
 def test_outputs_and_targets_tell_the_tasks() -> None:
@@ -251,6 +251,7 @@ def test_a_short_batch_of_one_target_per_item_is_read_as_the_others_are(
 def test_a_model_that_answers_all_inputs_alike_is_told() -> None:
     always = nn.Linear(6, 4)
     nn.init.zeros_(always.weight)
+    always.bias.data = torch.tensor([-9.0, -9.0, 9.0, -9.0])
     batches: list[Any] = [torch.randn(8, 6)]
     with pytest.raises(DataError, match=r"'output' is class \d for all 8 train inputs"):
         infer_from({"train": batches}, always, seed=0)
@@ -438,13 +439,29 @@ def test_one_real_number_for_several_scores_is_no_task() -> None:
 
 def test_a_model_gets_bytes_as_it_is_used_to_without_a_warning() -> None:
     batches = [torch.randint(0, 256, (40, 3), dtype=torch.uint8)]
-    assert infer_from({"train": batches}, nn.Linear(3, 2).eval(), seed=0).warnings == ()
+    said = {"": Scoring(kind="regression")}
+    found = infer_from({"train": batches}, nn.Linear(3, 2).eval(), seed=0, scoring=said)
+    assert found.warnings == ()
 
 
 def test_loaders_that_shuffle_give_the_same_data_every_time() -> None:
     loader, model = DataLoader(TensorDataset(torch.randn(80, 3)), 8, shuffle=True), nn.Linear(3, 2)
     first, second = (infer_from({"train": loader}, model, seed=0) for _ in range(2))
     assert first.fingerprint == second.fingerprint
+
+
+def test_what_an_output_is_may_be_said() -> None:
+    train = {"train": [spots(60, 5)[0]]}
+    said = {"quarter": Scoring(kind="regression")}
+    found = infer_from(train, build(), seed=0, scoring=said)
+    assert [task.kind for task in found.tasks] == [TaskKind.REGRESSION, TaskKind.REGRESSION]
+    assert found.warnings == ()
+    for kind in ("segmentation", "regresion"):
+        wrong = {"quarter": Scoring(kind=kind)}
+        with pytest.raises(
+            ConfigError, match=f"said to be '{kind}': .* classification, regression"
+        ):
+            infer_from(train, build(), seed=0, scoring=wrong)
 
 
 def test_what_fits_no_task_is_named() -> None:

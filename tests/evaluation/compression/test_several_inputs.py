@@ -13,6 +13,7 @@ from torch import nn
 
 import niwaki
 from niwaki.compress.pruning import analyse
+from niwaki.compress.pruning.copying import copied
 from niwaki.compress.quantization.plan import Precision
 from niwaki.config.build import build_study
 from niwaki.config.reader import parse_config
@@ -359,9 +360,11 @@ def test_what_is_rounded_while_it_is_trained_takes_them_apart() -> None:
     layers = ("image.0", "facts", "joined.0", "joined.2")
     plan = OnnxRuntimeCpu().capabilities.plan(dict.fromkeys(layers, Precision.INT8))
     tuning = Tuning(module, data, TuningSettings(quantized_epochs=1.0, batch_size=32), seed=0)
-    before = seeded(Photo).state_dict()
     student = plainly_called(seeded(Photo))
     infer_from({"train": [photos()]}, student, seed=0)
+    with torch.no_grad():
+        student.get_parameter("facts.weight").mul_(0.9)  # so that there is something to learn
+    before = copied(student).state_dict()
     after = tuning.tuned_quantized(student, plan, deployment, share=1.0).state_dict()
     assert not torch.equal(before["facts.weight"], after["facts.weight"])
     together = first(data)
