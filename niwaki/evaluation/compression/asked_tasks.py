@@ -61,9 +61,10 @@ def _read_together(outputs: Sequence[str], scoring: Mapping[str, Scoring]) -> di
             )
         for output in wanted.outputs:
             if output not in outputs:
+                nearby = nearest(output, tuple(outputs))
                 raise ConfigError(
-                    f"task '{task}' reads '{output}'{nearest(output, outputs)} The model's outputs "
-                    f"are {', '.join(outputs)}"
+                    f"task '{task}' reads '{output}'{nearby} The model's outputs are "
+                    f"{', '.join(outputs)}"
                 )
             if output in read:
                 raise ConfigError(

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.errors import DataError
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.asked_tasks import asked_tasks, is_of_ones_own
 from niwaki.evaluation.compression.given_batches import (
