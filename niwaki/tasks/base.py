@@ -196,14 +196,14 @@ class TaskData:
         constant = best_constant(self.statistics[task.name]).astype(np.float32)
         axis = task.kind.class_axis if task.kind.has_classes else None
         if isinstance(task.loss, LossSettings):
-            from niwaki.tasks.losses import fitted_constant
+            from niwaki.tasks.fitted_constants import fitted_constant
 
             constant = fitted_constant(task.loss.function, constant, truth, axis)
         return spread(constant, truth, axis)
 
     def _custom_constant(self, task: Task) -> Prediction:
         """Return constants within what the model that was given answers, with train targets."""
-        from niwaki.tasks.losses import fitted_answers
+        from niwaki.tasks.fitted_constants import fitted_answers
 
         answers = {name: self.answers[name] for name in task.outputs}
         most = MOST_NUMBERS // sum(each.mean.size for each in answers.values())

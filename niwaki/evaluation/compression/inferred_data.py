@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from niwaki.core.errors import ConfigError, DataError
-from niwaki.core.registry import nearest
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.arguments import arguments_of
+from niwaki.evaluation.compression.asked_tasks import asked_tasks, is_of_ones_own
 from niwaki.evaluation.compression.first_call import fails
 from niwaki.evaluation.compression.given_batches import (
     Inputs,
@@ -173,7 +173,7 @@ def _inferred(
     first = inputs[SplitName.TRAIN][:2]
     note_answers(module, as_called(first))
     names = output_names(module, first)
-    asked = _asked(names, scoring)
+    asked = asked_tasks(names, scoring)
     gathered = {
         split: gather(batches, inputs[split], list(asked), places[split])
         for split, batches in read.items()
@@ -218,59 +218,6 @@ def output_names(module: nn.Module, inputs: NDArray[Any]) -> list[str]:
     if isinstance(answer, Mapping):
         return [str(name) for name in answer]
     return names_by_position(len(answer) if isinstance(answer, tuple | list) else 1)
-
-
-def _asked(names: list[str], scoring: Mapping[str, Scoring]) -> dict[str, Scoring]:
-    """Return the tasks by name, in the order of the outputs, with what was said of each.
-
-    Raises:
-        ConfigError: If there is no such output, or it is not said which of several is meant; if two
-            tasks have one name, or one of several outputs has no metric and loss of its own.
-    """
-    read: dict[str, str] = {}  # task by output
-    for task, wanted in scoring.items():
-        if wanted.outputs and not (task and wanted.metrics and wanted.loss):
-            raise ConfigError(
-                f"a task that reads {', '.join(wanted.outputs)} needs a name, a metric and a loss "
-                f"of your own: as in --task {task or 'objects'}={','.join(wanted.outputs)} "
-                f"--metric {task or 'objects'}=my_own.py:map50 --loss "
-                f"{task or 'objects'}=my_own.py:detection_loss"
-            )
-        for output in wanted.outputs:
-            if output not in names:
-                raise ConfigError(
-                    f"task '{task}' reads '{output}'{nearest(output, names)} The model's outputs "
-                    f"are {', '.join(names)}"
-                )
-            if output in read:
-                raise ConfigError(
-                    f"the output '{output}' is read by '{read[output]}' and by '{task}': give it "
-                    "to one of them"
-                )
-            read[output] = task
-    asked = {read.get(name, name): Scoring() for name in names}
-    joint = set(read.values())
-    if twice := [name for name in names if name not in read and name in joint]:
-        raise ConfigError(
-            f"a task and an output that it does not read are both called '{twice[0]}': give the "
-            "task another name"
-        )
-    found = set[str]()
-    for given, wanted in scoring.items():
-        name = given or (next(iter(asked)) if len(asked) == 1 else given)
-        if name not in asked:
-            what = f"'{name}' is no output" if name else "it is not said which output is scored so"
-            raise ConfigError(
-                f"{what}: the model's are {', '.join(asked)}; name one, as in "
-                f"{next(iter(asked))}=my_metrics.py:f1"
-            )
-        if name in found:
-            raise ConfigError(
-                f"output '{name}' is said twice how to be scored, once by its name: name it always"
-            )
-        found.add(name)
-        asked[name] = wanted
-    return asked
 
 
 def _with_answers(
@@ -402,7 +349,7 @@ def _settings(
                     taken = taken_for(_answers(module, items.inputs[:_BATCH], names, origin)[name])
                     told.append(taken.told(name, target.shape[1]))
                     target = target.argmax(axis=1) if taken.is_choice else target
-            task = _task(name, outputs[name], target, of_ones_own=_is_of_ones_own(wanted))
+            task = _task(name, outputs[name], target, of_ones_own=is_of_ones_own(wanted))
         found[name] = replace(task, metrics=wanted.metrics, loss=wanted.loss)
     return found, tuple(told)
 
@@ -427,13 +374,6 @@ def _said(name: str, output: NDArray[np.float32], given: str) -> TaskSettings:
     if kind.has_classes:
         return TaskSettings(given, classes=output.shape[kind.class_axis])
     return TaskSettings(given, n_outputs=output.shape[1])
-
-
-def _is_of_ones_own(scoring: Scoring) -> bool:
-    """Whether functions of the user's alone score and train, which may read any targets."""
-    given = (*scoring.metrics, scoring.loss)
-    own = [not isinstance(each, str) or ":" in each for each in given]
-    return bool(scoring.metrics and scoring.loss) and all(own)
 
 
 def _task(

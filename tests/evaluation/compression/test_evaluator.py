@@ -251,7 +251,7 @@ def test_outputs_that_are_not_the_tasks_are_refused() -> None:
             return {"quarter": answer["quarter"], "light": answer["brightness"]}
 
     with pytest.raises(
-        DataError, match="answers quarter, light, but the tasks are quarter, bright"
+        DataError, match="answers quarter, light, but the tasks read quarter, bright"
     ):
         fitted_to(data(), Renamed().eval())
 
