@@ -186,7 +186,7 @@ def test_ragged_targets_are_told_to_be_padded(spoil: Any) -> None:
 
 def test_a_task_without_targets_is_told_what_to_do() -> None:
     batches = {split: [x for x, _ in each] for split, each in loaders().items()}
-    with pytest.raises(DataError, match="'spots' has no targets in the loaders, to compare small"):
+    with pytest.raises(DataError, match="'spots' has no targets in the loaders, split train, to"):
         infer_from(batches, build(), seed=0, scoring=SCORING)
 
 
@@ -218,7 +218,9 @@ def test_functions_that_know_no_constants_are_spared_by_chance() -> None:
 
 def test_networks_that_are_built_have_no_custom_tasks() -> None:
     with pytest.raises(ConfigError, match="'spots' is custom: only its metric and loss"):
-        heads_of(data_of(build()))
+        images, targets = spots(60, 0)
+        given = {SplitName.TRAIN: Given(Arrays(images, {"spots": targets}), "made up")}
+        heads_of(prepare((declared("spots", DECLARED),), given, Preparation(), seed=0))
 
 
 @pytest.mark.parametrize(
