@@ -186,7 +186,9 @@ def test_ragged_targets_are_told_to_be_padded(spoil: Any) -> None:
 
 def test_a_task_without_targets_is_told_what_to_do() -> None:
     batches = {split: [x for x, _ in each] for split, each in loaders().items()}
-    with pytest.raises(DataError, match="'spots' has no targets in the loaders, to compare small"):
+    with pytest.raises(
+        DataError, match="'spots' has no targets in the loaders, split train, to compare"
+    ):
         infer_from(batches, build(), seed=0, scoring=SCORING)
 
 
