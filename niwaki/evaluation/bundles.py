@@ -63,7 +63,8 @@ class Exporter:
         if there := intact_bundle(folder):
             card = there.card
             same = card.config_hash == self._provenance.config_hash
-            if same and card.candidate == candidate:
+            called = tuple(each.name for each in card.inputs)
+            if same and card.candidate == candidate and called == self._deployment.inputs.names:
                 return card
         module = in_evaluation(make_module())
         inputs, names = self._inputs(), self._deployment.output_names

@@ -177,7 +177,7 @@ def heads_of(data: TaskData) -> tuple[Head, ...]:
         DataError: If masks and maps are not as high and wide as the inputs: networks answer there;
             or if inputs have no places; or if there are sequences to label, or several inputs.
     """
-    if data.model_inputs is not None:
+    if data.model_inputs is not None and len(data.model_inputs) > 1:
         raise DataError(
             f"the data give several inputs ({', '.join(data.model_inputs.names)}), and no space "
             "has networks that read them: `niwaki compress` takes models that do"

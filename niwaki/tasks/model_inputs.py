@@ -57,7 +57,7 @@ class ModelInputs:
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> "ModelInputs":
-        """Return the inputs that arrays, (n, ...) by name, are: reals come in float32."""
+        """Return the inputs that arrays, (n, ...) by name, are: reals are given in float32."""
         return cls(
             tuple(
                 ModelInput(name, values.shape[1:], _type_of(values))
@@ -109,26 +109,30 @@ class ModelInputs:
             origin: Of the arrays, for messages.
 
         Raises:
-            DataError: If they are not these inputs, or a model would get another integer than there
-                is.
+            DataError: If they are not these inputs, or a model would get other integers than there
+                are.
         """
         self._require_alike(arrays, origin)
         for each in self.each:
             if each.dtype != FLOAT:
-                _require_exact(each.name, arrays[each.name], origin)
+                _require_exact(each, arrays[each.name], origin)
+        if len(self.each) == 1:
+            return arrays[self.each[0].name].astype(np.float32)
         rows = [arrays[each.name].reshape(-1, each.size).astype(np.float32) for each in self.each]
         return np.concatenate(rows, axis=1)
 
     def _require_alike(self, arrays: Mapping[str, NDArray[Any]], origin: str) -> None:
         if lost := [each.name for each in self.each if each.name not in arrays]:
-            raise DataError(f"{origin} gives no input '{lost[0]}', but others do: give it")
+            raise DataError(f"{origin}: there is no input '{lost[0]}', as elsewhere: give it")
         if more := sorted(arrays.keys() - set(self.names)):
-            raise DataError(f"{origin} gives an input '{more[0]}', but others do not: leave it out")
+            raise DataError(
+                f"{origin}: there is an input '{more[0]}', which is not elsewhere: leave it out"
+            )
         for each in self.each:
             shape = arrays[each.name].shape[1:]
             if shape != each.shape:
                 raise DataError(
-                    f"{origin}: items of input '{each.name}' have shape {shape}, and others "
+                    f"{origin}: items of input '{each.name}' have shape {shape}, and elsewhere "
                     f"{each.shape}: bring all to one shape"
                 )
 
@@ -139,12 +143,26 @@ def _type_of(values: NDArray[Any]) -> str:
     return "int64" if values.dtype.name in _UNSIGNED else values.dtype.name
 
 
-def _require_exact(name: str, values: NDArray[Any], origin: str) -> None:
-    if values.dtype.kind not in "iu" or not values.size:
+def _require_exact(each: ModelInput, values: NDArray[Any], origin: str) -> None:
+    """Check that whole numbers arrive as they are, through float32 and in the model's type."""
+    if not values.size:
         return
-    furthest = max(int(values.max()), -int(values.min()))
-    if furthest > MOST_EXACT:
+    kind = np.dtype(each.dtype)
+    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    if values.dtype.kind == "f" and not (values == np.floor(values)).all():
+        other = values[values != np.floor(values)][0]
         raise DataError(
-            f"{origin}: input '{name}' has numbers of {furthest}, and integers travel exactly up "
-            f"to {MOST_EXACT}: count what they stand for from 0 on"
+            f"{origin}: input '{each.name}' is {other:g} among others, and {kind} elsewhere: give "
+            "it in one type throughout"
+        )
+    least, most = int(values.min()), int(values.max())
+    if least < low or most > high:
+        raise DataError(
+            f"{origin}: input '{each.name}' goes from {least} to {most}, and is {kind} elsewhere "
+            f"({low} to {high}): give it in one type throughout"
+        )
+    if max(most, -least) > MOST_EXACT:
+        raise DataError(
+            f"{origin}: input '{each.name}' goes from {least} to {most}, and integers travel "
+            f"exactly up to {MOST_EXACT}: count what they stand for from 0 on"
         )

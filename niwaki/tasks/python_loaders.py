@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from niwaki.tasks.paths import split_named
 from niwaki.tasks.preprocessing import AS_GIVEN, as_given, channels_first, guessed_layout
 from niwaki.tasks.streams import StreamSplit, joined, require_shapes_of_first
 from niwaki.tasks.task import Task, TaskSettings
+
+Key = TypeVar("Key", str, str | int)
 
 _CONTRACT = "return {split name: iterable of (inputs, targets) batches}"
 
@@ -177,24 +179,10 @@ class _BatchReader:
         """Return inputs as one array, several side by side."""
         if not isinstance(inputs, Mapping):
             return plain_array(inputs, f"{origin}: inputs")
-        arrays = {
-            str(name): plain_array(values, f"{origin}: input '{name}'")
-            for name, values in inputs.items()
-        }
-        sizes = {values.shape[:1] for values in arrays.values()}
-        if len(sizes) != 1 or sizes == {()}:
-            shapes = ", ".join(f"{name} {values.shape}" for name, values in arrays.items())
-            raise DataError(
-                f"{origin} has inputs {shapes or 'of no name'}: give one array, or several by name "
-                "with an entry of each for every item"
-            )
+        named = {str(name): values for name, values in inputs.items()}
+        arrays = arrays_by_name(named, origin)
         if len(arrays) == 1:
             return next(iter(arrays.values()))
-        for name, values in arrays.items():
-            if values.dtype.kind not in "buif":
-                raise DataError(
-                    f"{origin}: input '{name}' is of type {values.dtype}, but numbers are needed"
-                )
         self.inputs = self.inputs or ModelInputs.of(arrays)
         return self.inputs.packed(arrays, origin)
 
@@ -219,6 +207,49 @@ def plain_array(values: Any, what: str) -> NDArray[Any]:
             f"{what} are no plain array, but {kind_of(values)} ({error}): give one dense "
             "array or tensor for each batch, what is ragged padded to one size"
         ) from error
+
+
+def arrays_by_name(inputs: Mapping[Key, Any], origin: str) -> dict[Key, NDArray[Any]]:
+    """Return the inputs of a batch as arrays.
+
+    Args:
+        inputs: By name, or by position, which is a number.
+        origin: Of the batch, for messages.
+
+    Raises:
+        DataError: If one is no array of numbers, or they do not all have as many items.
+    """
+    arrays = {
+        key: plain_array(values, f"{origin}: {input_called(key)}") for key, values in inputs.items()
+    }
+    if not arrays:
+        raise DataError(f"{origin}: a batch came without inputs: give what the model reads")
+    for key, values in arrays.items():
+        if values.dtype.kind not in "buif":
+            verb = "is" if key else "are"
+            raise DataError(
+                f"{origin}: {input_called(key)} {verb} of type {values.dtype}, but numbers are "
+                "needed"
+            )
+        if values.ndim == 0:
+            raise DataError(
+                f"{origin}: {values} came for {input_called(key)}, in place of a batch: give an "
+                "entry for each item, the batch first"
+            )
+    if len({len(values) for values in arrays.values()}) > 1:
+        sizes = ", ".join(f"{len(values)} of {input_called(key)}" for key, values in arrays.items())
+        raise DataError(
+            f"{origin}: a batch of {sizes} came: give an entry of each for every item, the batch "
+            "first"
+        )
+    return arrays
+
+
+def input_called(key: str | int) -> str:
+    """Return what an input is called in messages: by its name, by its position, or alone."""
+    if key == "":
+        return "inputs"
+    return f"input {key + 1}" if isinstance(key, int) else f"input '{key}'"
 
 
 def _gathered(loader: Iterable[Any], reader: _BatchReader, origin: str) -> Given:

@@ -21,12 +21,16 @@ class Arguments:
     Attributes:
         positional: In order.
         by_name: All that it can be given by name.
-        takes_more: Whether it takes any number by position.
+        needed: Those of both without which it cannot be called.
+        any_position: Whether it takes any number by position.
+        any_name: Whether it takes any name.
     """
 
     positional: tuple[str, ...]
     by_name: tuple[str, ...]
-    takes_more: bool
+    needed: tuple[str, ...]
+    any_position: bool = False
+    any_name: bool = False
 
     @classmethod
     def of(cls, forward: Callable[..., Any]) -> "Arguments":
@@ -35,21 +39,28 @@ class Arguments:
         known = list(inspect.signature(forward).parameters.values())[1:]
         positional = (kind.POSITIONAL_ONLY, kind.POSITIONAL_OR_KEYWORD)
         by_name = (kind.POSITIONAL_OR_KEYWORD, kind.KEYWORD_ONLY)
+        named = [each for each in known if each.kind in (*positional, *by_name)]
         return cls(
-            tuple(each.name for each in known if each.kind in positional),
-            tuple(each.name for each in known if each.kind in by_name),
+            tuple(each.name for each in named if each.kind in positional),
+            tuple(each.name for each in named if each.kind in by_name),
+            tuple(each.name for each in named if each.default is kind.empty),
             any(each.kind is kind.VAR_POSITIONAL for each in known),
+            any(each.kind is kind.VAR_KEYWORD for each in known),
         )
+
+    def takes(self, name: str) -> bool:
+        """Whether something can be given by this name."""
+        return self.any_name or name in self.by_name
 
     def first(self, n: int) -> tuple[str, ...]:
         """Return what so many that are given by position are called; fewer if it takes fewer."""
-        more = range(len(self.positional), n) if self.takes_more else ()
+        more = range(len(self.positional), n) if self.any_position else ()
         return (*self.positional, *(f"input_{i}" for i in more))[:n]
 
     @property
-    def takes_one(self) -> bool:
-        """Whether there is one argument alone, which may be a mapping or a tuple of tensors."""
-        return len(self.positional) == 1 and len(self.by_name) <= 1 and not self.takes_more
+    def needs_one(self) -> bool:
+        """Whether the first argument alone is enough; it may be a mapping or a tuple of tensors."""
+        return self.needed == self.positional[:1] != ()
 
 
 def note_arguments(module: nn.Module, forward: Callable[..., Any]) -> None:
@@ -71,5 +82,5 @@ def declared_inputs(module: nn.Module) -> ModelInputs | None:
 def arguments_of(module: nn.Module) -> Arguments:
     """Return what a model takes."""
     if declared := declared_inputs(module):
-        return Arguments(declared.names, declared.names, takes_more=False)
+        return Arguments(declared.names, declared.names, declared.names)
     return vars(module).get(_ARGUMENTS) or Arguments.of(forward_of(module))

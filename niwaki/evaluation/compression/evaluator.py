@@ -61,6 +61,7 @@ from niwaki.spaces import Choice, ChoiceSpace, JointSpace
 from niwaki.spaces.precision import FP32, INT8, QUANTIZATION
 from niwaki.targets.base import Target
 from niwaki.tasks.base import TaskData
+from niwaki.tasks.model_inputs import ModelInput
 
 PRUNING = "pruning"
 PROPOSALS_FILE = "proposals.json"
@@ -113,7 +114,8 @@ class CompressedEvaluator(DeployedEvaluator):
     def original(self) -> Original:
         """The model, with its data and what can be done to it."""
         data = self._load_data()
-        self._source.fit({ALONE: example_of(data).shape[1:]})
+        given = data.model_inputs or [ModelInput(ALONE, tuple(example_of(data).shape[1:]))]
+        self._source.fit({each.name: each.shape for each in given})
         module = self._source.load()
         settle_declared(module, data)
         self._source.require_own_layers(example_of(data))

@@ -1,8 +1,7 @@
 """Batches as users' loaders give them, read into arrays, with targets by output."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,33 +12,54 @@ from niwaki.core.errors import DataError
 from niwaki.core.user_randomness import seeded
 from niwaki.tasks.base import SplitName
 from niwaki.tasks.checks import require_finite
-from niwaki.tasks.python_loaders import plain_array
+from niwaki.tasks.python_loaders import arrays_by_name, input_called, plain_array
 
-Inputs: TypeAlias = Mapping[str | int, NDArray[Any]]
+GivenInputs: TypeAlias = Mapping[str | int, NDArray[Any]]
 """Inputs of a model by name, or by position; one alone is under "", however it was given."""
 
 ALONE = ""
 LABELS = "labels"
-_NO_TARGETS: Mapping[str, NDArray[Any]] = MappingProxyType({})
+_Read: TypeAlias = "dict[str | int, NDArray[Any]] | _Listed"
+_Wanted: TypeAlias = dict[str, NDArray[Any]] | list[NDArray[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class _Listed:
+    """Arrays that came as a list, and how many items their targets say there are."""
+
+    arrays: list[NDArray[Any]]
+    n_items: int | None
+
+    @property
+    def may_be_several(self) -> bool:
+        """Whether they may be several inputs, as torch's DataLoader makes of a sample's tuple."""
+        sizes = {len(each) for each in self.arrays}
+        return len(sizes) == 1 and (self.n_items is None or sizes == {self.n_items})
+
+    @property
+    def may_be_items(self) -> bool:
+        """Whether they may be items that are not stacked yet."""
+        n_fits = self.n_items is None or len(self.arrays) == self.n_items
+        return n_fits and len({each.shape for each in self.arrays}) == 1
 
 
 @dataclass(frozen=True, eq=False)
 class Batches:
     """One split as read: the targets of each batch by name, or one array each of something."""
 
-    inputs: Inputs
-    targets: list[dict[str, NDArray[Any]] | list[NDArray[Any]]]
+    inputs: GivenInputs
+    targets: list[_Wanted]
 
-    def apart(self, inputs: Collection[str]) -> "Batches":
+    def apart(self, takes: Callable[[str], bool]) -> "Batches":
         """Return the split with what came among its inputs, and is none, among its targets.
 
         Batches may be one mapping of all that belongs to an item, as Hugging Face's collators make
         them. There, `labels` are no input, although models take them to compute a loss.
 
         Args:
-            inputs: Names of what the model takes.
+            takes: Whether the model can be given something by a name.
         """
-        given = {key: values for key, values in self.inputs.items() if key in inputs}
+        given = {key: values for key, values in self.inputs.items() if takes(str(key))}
         rest = {str(key): values for key, values in self.inputs.items() if key not in given}
         if LABELS in given and len(given) > 1:
             rest[LABELS] = given.pop(LABELS)
@@ -65,34 +85,33 @@ def read_split(loader: Iterable[Any], origin: str) -> Batches:
     Raises:
         DataError: If it gives nothing, or something else, or inputs that are no finite numbers.
     """
-    inputs: dict[str | int, list[NDArray[Any]]] = {}
-    targets: list[dict[str, NDArray[Any]] | list[NDArray[Any]]] = []
+    given: list[_Read] = []
+    targets: list[_Wanted] = []
     with seeded():
         for batch in loader:
-            given, wanted = _in_and_out(batch, origin)
-            if inputs and given.keys() != inputs.keys():
-                raise DataError(
-                    f"{origin} gave batches with {_listed(inputs)}, and one with {_listed(given)}: "
-                    "give each the same"
-                )
-            for key, values in given.items():
-                inputs.setdefault(key, []).append(values)
+            inputs, wanted = _in_and_out(batch, origin)
+            given.append(inputs)
             targets.append(wanted)
-    if not inputs:
+    if not given:
         raise DataError(f"{origin} gave no batches: give at least one item")
-    whole = {key: _joined(parts, _input(key), origin) for key, parts in inputs.items()}
+    parts: dict[str | int, list[NDArray[Any]]] = {}
+    for named in _told_apart(given, origin):
+        if parts and named.keys() != parts.keys():
+            raise DataError(
+                f"{origin} gave batches with {_listed(parts)}, and one with {_listed(named)}: "
+                "give each the same"
+            )
+        for key, values in named.items():
+            parts.setdefault(key, []).append(values)
+    whole = {key: _joined(each, input_called(key), origin) for key, each in parts.items()}
     for key, values in whole.items():
         if not len(values):
             raise DataError(f"{origin} gave batches without items: give at least one item")
-        if values.dtype.kind not in "buif":
-            raise DataError(
-                f"{origin}: {_input(key)} are of type {values.dtype}, but numbers are needed"
-            )
-        require_finite(values, f"{origin}: {_input(key)}")
+        require_finite(values, f"{origin}: {input_called(key)}")
     return Batches(whole, targets)
 
 
-def first_inputs(loader: Iterable[Any], origin: str) -> Inputs:
+def first_inputs(loader: Iterable[Any], origin: str) -> GivenInputs:
     """Return the inputs of the first batch that a loader gives.
 
     Raises:
@@ -102,7 +121,17 @@ def first_inputs(loader: Iterable[Any], origin: str) -> Inputs:
         batch = next(iter(loader), None)
     if batch is None:
         raise DataError(f"{origin} gave no batches: give at least one item")
-    return _in_and_out(batch, origin)[0]
+    (inputs,) = _told_apart([_in_and_out(batch, origin)[0]], origin)
+    return inputs
+
+
+def read_inputs(batches: Iterable[Any], origin: str) -> list[GivenInputs]:
+    """Return the inputs of batches that are inputs alone, as arrays.
+
+    Raises:
+        DataError: If they are no arrays with an entry for each item.
+    """
+    return list(_told_apart([_read(batch, None, origin) for batch in batches], origin))
 
 
 def gather(batches: Batches, inputs: NDArray[Any], outputs: Sequence[str], origin: str) -> Items:
@@ -202,9 +231,7 @@ def _may_be_by_item(arrays: list[NDArray[Any]]) -> bool:
     return len(arrays) == len(arrays[0]) and len({array.shape for array in arrays}) == 1
 
 
-def _in_and_out(
-    batch: Any, origin: str
-) -> tuple[dict[str | int, NDArray[Any]], dict[str, NDArray[Any]] | list[NDArray[Any]]]:
+def _in_and_out(batch: Any, origin: str) -> tuple[_Read, _Wanted]:
     """Return the inputs of a batch, and its targets: by name, or as several arrays."""
     parts = list(batch) if isinstance(batch, tuple | list) else [batch]
     if len(parts) not in (1, 2):
@@ -217,7 +244,7 @@ def _in_and_out(
     first = next(iter(_each(parts[0]).values()), None)
     if _are_arrays(given, getattr(first, "shape", ())[:1]):
         arrays = [plain_array(values, f"{origin}: targets") for values in given]
-        return read_inputs(parts[0], origin), arrays
+        return _read(parts[0], len(arrays[0]), origin), arrays
     named = given if isinstance(given, Mapping) else {"": given}
     targets = {
         str(name): plain_array(values, f"{origin}: targets {name}".strip())
@@ -225,59 +252,57 @@ def _in_and_out(
     }
     for name, values in targets.items():
         _require_entries(values, f"targets {name}".strip(), origin)
-    return read_inputs(parts[0], origin, targets), targets
+    n_items = next((len(values) for values in targets.values()), None)
+    return _read(parts[0], n_items, origin), targets
 
 
-def _each(inputs: Any) -> Mapping[Any, Any]:
-    """Return what may be several inputs by name or number."""
+def _read(given: Any, n_items: int | None, origin: str) -> _Read:
+    """Return the inputs of a batch as arrays of their own: a loader may fill its arrays anew."""
+    is_list = isinstance(given, list) and len(given) > 0
+    if is_list and all(isinstance(x, np.ndarray | Tensor) and x.ndim for x in given):
+        return _Listed([plain_array(x, f"{origin}: inputs") for x in given], n_items)
+    return arrays_by_name({ALONE: given} if isinstance(given, list) else _each(given), origin)
+
+
+def _told_apart(given: Sequence[_Read], origin: str) -> Iterator[dict[str | int, NDArray[Any]]]:
+    """Yield the inputs of batches; what lists are, is the same in all of them.
+
+    A list of two arrays may be two inputs of a batch, or a batch of two items. The last batch may
+    have any size: the others tell.
+
+    Raises:
+        DataError: If they do not have an entry for each item, or nothing tells.
+    """
+    lists = [each for each in given if isinstance(each, _Listed)]
+    several = all(each.may_be_several for each in lists)
+    if several and all(each.may_be_items for each in lists):
+        if any(each.n_items is not None for each in lists):
+            n = len(lists[0].arrays)
+            raise DataError(
+                f"{origin}: each batch has {n} items and a list of {n} arrays, which may be {n} "
+                "inputs or as many items: give inputs as a mapping by name, or as one array"
+            )
+        several = False
+    for each in given:
+        if not isinstance(each, _Listed):
+            yield each
+        elif several:
+            yield arrays_by_name(dict(enumerate(each.arrays)), origin)
+        else:
+            yield arrays_by_name({ALONE: each.arrays}, origin)
+
+
+def _each(inputs: Any) -> Mapping[str | int, Any]:
+    """Return what may be several inputs, by name or by position; else what is one alone."""
     if isinstance(inputs, Mapping):
-        return inputs
+        return {str(name): values for name, values in inputs.items()}
+    if isinstance(inputs, tuple) and isinstance(getattr(inputs, "_fields", None), tuple):
+        return dict(zip(inputs._fields, inputs, strict=True))  # type: ignore[attr-defined]
     return dict(enumerate(inputs)) if isinstance(inputs, tuple | list) else {ALONE: inputs}
 
 
-def read_inputs(
-    given: Any, origin: str, targets: Mapping[str, NDArray[Any]] = _NO_TARGETS
-) -> dict[str | int, NDArray[Any]]:
-    """Return the inputs of one batch: by name, by position, or one alone.
-
-    Args:
-        given: As a loader gives them.
-        origin: Of the batch, for messages.
-        targets: Of the batch, which tell several inputs from a list of items.
-
-    Raises:
-        DataError: If they are no arrays with an entry for each item.
-    """
-    is_named = isinstance(given, Mapping)
-    several = _each(given) if _is_several(given, targets) else {ALONE: given}
-    found = {
-        key if isinstance(key, int) and not is_named else str(key): plain_array(
-            values, f"{origin}: {_input(key)}"
-        )
-        for key, values in several.items()
-    }
-    if not found:
-        raise DataError(f"{origin} gave a batch without inputs: give what the model reads")
-    for key, values in found.items():
-        _require_entries(values, _input(key), origin)
-    if len({len(values) for values in found.values()}) > 1:
-        sizes = ", ".join(f"{len(values)} of {_input(key)}" for key, values in found.items())
-        raise DataError(
-            f"{origin} gave a batch of {sizes}: give an entry of each for every item, the batch "
-            "first"
-        )
-    return found
-
-
-def _input(key: object) -> str:
-    """Return what inputs are called in messages: those alone, by name or by position."""
-    if key == ALONE:
-        return "inputs"
-    return f"input {key + 1}" if isinstance(key, int) else f"input '{key}'"
-
-
-def _listed(keys: Iterable[object]) -> str:
-    return ", ".join(map(_input, keys))
+def _listed(keys: Iterable[str | int]) -> str:
+    return ", ".join(map(input_called, keys))
 
 
 def _require_entries(values: NDArray[Any], what: str, origin: str) -> None:
@@ -298,16 +323,6 @@ def _are_arrays(values: Any, n_items: tuple[int, ...]) -> bool:
             for each in values
         )
     )
-
-
-def _is_several(inputs: Any, targets: Mapping[str, NDArray[Any]]) -> bool:
-    """Whether these are several inputs; torch's DataLoader makes a list of a sample's tuple."""
-    if isinstance(inputs, Mapping | tuple):
-        return True
-    n_items = {len(values) for values in targets.values() if values.ndim}
-    if not isinstance(inputs, list) or len(inputs) in n_items:
-        return False
-    return bool(inputs) and {len(x) if getattr(x, "ndim", 0) else 0 for x in inputs} == n_items
 
 
 def _joined(parts: list[NDArray[Any]], what: str, origin: str) -> NDArray[Any]:

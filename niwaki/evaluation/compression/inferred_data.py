@@ -21,7 +21,7 @@ from niwaki.evaluation.compression.arguments import arguments_of
 from niwaki.evaluation.compression.asked_tasks import asked_tasks, is_of_ones_own
 from niwaki.evaluation.compression.first_call import fails
 from niwaki.evaluation.compression.given_batches import (
-    Inputs,
+    GivenInputs,
     Items,
     by_output,
     gather,
@@ -133,7 +133,7 @@ def infer_for_part(
             else than one tensor.
     """
     origins = {split: f"{_ORIGIN}, split {split}" for split in SplitName}
-    takes = arguments_of(whole).by_name
+    takes = arguments_of(whole).takes
     read = {
         split: read_split(loader, origins[split]).apart(takes).inputs
         for split, loader in _by_split(loaders).items()
@@ -164,7 +164,7 @@ def _inferred(
     scoring: Mapping[str, Scoring],
 ) -> TaskData:
     places = {split: f"{origin}, split {split}" for split in SplitName}
-    takes = arguments_of(module).by_name
+    takes = arguments_of(module).takes
     read = {
         split: read_split(loader, places[split]).apart(takes) for split, loader in loaders.items()
     }
@@ -197,7 +197,7 @@ def _inferred(
 
 def _settled(
     module: nn.Module,
-    given: Mapping[SplitName, Inputs],
+    given: Mapping[SplitName, GivenInputs],
     places: Mapping[SplitName, str],
     check: Check,
 ) -> dict[SplitName, NDArray[Any]]:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.compress.pruning.model_calls import in_evaluation
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.files import expanded, noted
+from niwaki.core.registry import nearest
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of, qualified_name
 from niwaki.evaluation.compression.arguments import declare_inputs
@@ -25,6 +27,7 @@ from niwaki.evaluation.compression.own_layers import require_own_layers
 from niwaki.evaluation.compression.parts import part_of
 from niwaki.evaluation.compression.plain_calls import plainly_called
 from niwaki.evaluation.compression.plain_weights import computed_weights, with_plain_weights
+from niwaki.evaluation.compression.several_inputs import inputs_of
 from niwaki.tasks.python_loaders import imported
 
 ORIGINAL_FILE = "original.json"
@@ -130,10 +133,20 @@ class ModelSource:
 
         Args:
             item_shapes: By name of the input, or in their order.
+
+        Raises:
+            DataError: If the file has no input of a name.
         """
         if self.is_open and not self.part:
-            named = [item_shapes[name] for name in self._file.inputs.names if name in item_shapes]
-            shapes = tuple(tuple(map(int, each)) for each in named or item_shapes.values())
+            known = self._file.inputs.names
+            is_named = all(isinstance(name, str) and name for name in item_shapes)
+            if is_named and (unknown := [str(name) for name in item_shapes if name not in known]):
+                raise DataError(
+                    f"the data have an input '{unknown[0]}'{nearest(unknown[0], known)} "
+                    f"'{self.reference}' takes {', '.join(known)}"
+                )
+            names = [name for name in known if name in item_shapes] if is_named else item_shapes
+            shapes = tuple(tuple(map(int, item_shapes[name])) for name in names)
             object.__setattr__(self, "items", shapes)
 
     @cached_property
@@ -208,7 +221,16 @@ class ModelSource:
             DataError: If the file takes others.
         """
         if self.place is not None:
-            require_same_answers(self._given, self._fitted, inputs.numpy())
+            require_same_answers(self._given, self._fitted, self._as_in_file(inputs.numpy()))
+
+    def _as_in_file(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return inputs that lie side by side as data have them, in the order of the file."""
+        taken = None if self.part else inputs_of(self.load())
+        if taken is None or taken.names == self._file.inputs.names:
+            return inputs
+        parts = dict(zip(taken.names, taken.apart(inputs), strict=True))
+        rows = [parts[name].reshape(len(inputs), -1) for name in self._file.inputs.names]
+        return np.concatenate(rows, axis=1)
 
     @property
     def outputs(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from niwaki.compress.pruning.model_calls import in_evaluation
@@ -134,7 +135,7 @@ class DeployedPart(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return what the model answers; no gradients flow through it."""
-        feeds = {self._input.name: inputs.detach().cpu().numpy().astype(self._input.dtype)}
+        feeds = {self._input.name: _array(inputs, self._input.dtype)}
         answer = torch.from_numpy(run_session(self._session, feeds)[self._output])
         # Answers to integers, such as tokens, are no integers.
         return answer.to(inputs if inputs.is_floating_point() else inputs.device)
@@ -144,6 +145,12 @@ class DeployedPart(nn.Module):
 
     def __reduce__(self) -> tuple[type["DeployedPart"], tuple[str]]:
         return DeployedPart, (self.folder,)
+
+
+def _array(inputs: Tensor, dtype: str) -> NDArray[Any]:
+    """Return a tensor of any type, bfloat16 included, in the type that a file takes."""
+    array: NDArray[Any] = inputs.detach().cpu().to(getattr(torch, dtype)).numpy()
+    return array
 
 
 def _calls(

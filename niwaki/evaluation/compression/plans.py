@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.compress.pruning import PruningPlan, compensated, input_moments
+from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.model_calls import Inputs, in_evaluation
 from niwaki.compress.pruning.rebuilding import check_fits
 from niwaki.compress.quantization.plan import QuantizationPlan
@@ -24,7 +25,7 @@ from niwaki.evaluation.compression.given_batches import read_inputs
 from niwaki.evaluation.compression.input_type import inputs_taken
 from niwaki.evaluation.compression.plain_calls import plainly_called, take_integers
 from niwaki.evaluation.compression.plain_weights import with_plain_weights
-from niwaki.evaluation.compression.several_inputs import inputs_of, together
+from niwaki.evaluation.compression.several_inputs import as_given, inputs_of, together
 from niwaki.export.float_graph import float_graph
 from niwaki.export.graph.tied_weights import tied
 from niwaki.export.int8.calibration import activation_ranges
@@ -59,8 +60,12 @@ class CompressionPlans:
         """
         whole = in_evaluation(with_plain_weights(as_written(module)))
         check_fits(whole, self.pruning)
-        seen = _several(batches)
-        return compensated(whole, self.pruning, input_moments(whole, seen) if seen else None)
+        given = _several(batches)
+        if not given:
+            return compensated(whole, self.pruning, None)
+        plain = plainly_called(copied(whole))
+        seen = (as_given(plain, torch.from_numpy(each)) for each in _read(plain, given))
+        return compensated(whole, self.pruning, input_moments(whole, seen))
 
     def quantize(
         self,
@@ -89,12 +94,11 @@ class CompressionPlans:
         if not given:
             raise DataError("there is no batch to calibrate on: give at least one")
         module = plainly_called(in_evaluation(as_written(module)))
-        read = {number: read_inputs(batch, "the batches") for number, batch in enumerate(given)}
-        arrays = together(module, read, dict.fromkeys(read, "the batches"))
-        if inputs_of(module) is None and not given[0].is_floating_point():
+        arrays = _read(module, given)
+        if inputs_of(module) is None and arrays[0].dtype.kind in "iub":
             take_integers(module)
         inputs = inputs_taken(module, arrays[0].shape[1:])
-        feeds = [inputs.feeds(array.astype(np.float32)) for array in arrays.values()]
+        feeds = [inputs.feeds(array) for array in arrays]
         model = float_graph(
             module,
             [(1, *each.shape) for each in inputs],
@@ -152,3 +156,10 @@ class CompressionPlans:
 
 def _several(batches: torch.Tensor | Iterable[Inputs]) -> list[Any]:
     return [batches] if isinstance(batches, torch.Tensor) else list(batches)
+
+
+def _read(module: nn.Module, batches: list[Any]) -> list[NDArray[Any]]:
+    """Return batches of inputs as one array each, in which the model takes them."""
+    origin = "the batches"
+    read = dict(enumerate(read_inputs(batches, origin)))
+    return list(together(module, read, dict.fromkeys(read, origin)).values())

@@ -10,18 +10,18 @@ from enum import Enum, auto
 from keyword import iskeyword
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.model_calls import Inputs
-from niwaki.core.errors import DataError
+from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.registry import nearest
 from niwaki.evaluation.compression.arguments import arguments_of, declared_inputs
 from niwaki.evaluation.compression.first_call import called, fails
-from niwaki.evaluation.compression.given_batches import ALONE
-from niwaki.evaluation.compression.given_batches import Inputs as GivenInputs
+from niwaki.evaluation.compression.given_batches import ALONE, GivenInputs
 from niwaki.evaluation.own_forward import forward_of, give_forward
 from niwaki.tasks.model_inputs import FLOAT, ModelInputs
 
@@ -41,17 +41,24 @@ class Way(Enum):
 
 @dataclass(frozen=True)
 class _Taking:
-    """What a model takes, and how."""
+    """What a model takes, and how.
+
+    Attributes:
+        inputs: In the order in which they lie side by side.
+        way: How `forward` takes them.
+        order: Numbers of the inputs in the order of their positions.
+    """
 
     inputs: ModelInputs
     way: Way
+    order: tuple[int, ...]
 
     def given(self, parts: Sequence[Any]) -> Inputs:
         """Return the inputs in the form in which the model's own `forward` is called."""
         named = dict(zip(self.inputs.names, parts, strict=True))
         match self.way:
             case Way.BY_POSITION:
-                return tuple(parts)
+                return tuple(parts[i] for i in self.order)
             case Way.BY_NAME:
                 return named
             case Way.AS_MAPPING:
@@ -79,11 +86,22 @@ def together(
     named = {split: _named(module, inputs, origins[split]) for split, inputs in given.items()}
     first = next(iter(given))
     way, arrays = named[first]
-    if len(arrays) == 1:
-        for split, (_, each) in named.items():
-            _require_first(module, each, origins[split])
+    if way is None:
+        for split, (other, _) in named.items():
+            if other is not None:
+                raise DataError(
+                    f"{origins[split]}: there are several inputs, and one in {origins[first]}: "
+                    "give each split the same"
+                )
         return {split: next(iter(each.values())) for split, (_, each) in named.items()}
-    inputs = _take(module, arrays, way, origins[first])
+    whole = {
+        name: values.astype(
+            np.result_type(values, *(each[name] for _, each in named.values() if name in each)),
+            copy=False,
+        )
+        for name, values in arrays.items()
+    }
+    inputs = _take(module, whole, way, origins[first])
     return {split: inputs.packed(each, origins[split]) for split, (_, each) in named.items()}
 
 
@@ -100,13 +118,9 @@ def take_declared(module: nn.Module, inputs: ModelInputs, first: NDArray[Any], o
         DataError: If the model does not take them.
     """
     feeds = inputs.feeds(first)
-    way, named = _named(module, dict(feeds.items()), origin)
-    if way is Way.BY_POSITION and tuple(named) != inputs.names:
-        raise DataError(
-            f"{origin} gives the inputs {', '.join(inputs.names)}, and the file takes "
-            f"{', '.join(named)}: give them in this order"
-        )
-    _take(module, {name: named[name] for name in inputs.names}, way, origin)
+    way, named = _named(module, {name: feeds[name] for name in inputs.names}, origin)
+    assert way is not None  # of several
+    _take(module, named, way, origin, order=inputs.names)
 
 
 def inputs_of(module: nn.Module) -> ModelInputs | None:
@@ -156,90 +170,123 @@ class TakingApart(nn.Module):
 
 def _named(
     module: nn.Module, given: GivenInputs, origin: str
-) -> tuple[Way, dict[str, NDArray[Any]]]:
-    """Return inputs by the names that the model has for them, in its order, and how it has them."""
-    if given.keys() == {ALONE}:
-        return Way.BY_POSITION, {ALONE: given[ALONE]}
-    known = arguments_of(module)
+) -> tuple[Way | None, dict[str, NDArray[Any]]]:
+    """Return inputs by the names that the model has for them, in its order, and how it has them.
+
+    Nothing is special about the way of one input, if that is the first that the model takes.
+    """
+    known, is_read = arguments_of(module), declared_inputs(module) is not None
+    firsts = known.first(len(given))
     if all(isinstance(key, int) for key in given):
-        names = known.first(len(given))
-        if len(names) == len(given):
-            return Way.BY_POSITION, dict(zip(names, given.values(), strict=True))
-        if known.takes_one and declared_inputs(module) is None:
-            numbered = [f"{names[0]}_{i}" for i in range(len(given))]
+        if len(firsts) == len(given):
+            way = None if len(given) == 1 else Way.BY_POSITION
+            return way, dict(zip(firsts, given.values(), strict=True))
+        if known.needs_one and not is_read:
+            numbered = [f"{firsts[0]}_{i}" for i in range(len(given))]
             return Way.AS_TUPLE, dict(zip(numbered, given.values(), strict=True))
-        takes = f"{len(names)} ({', '.join(names)})" if names else "none"
+        takes = f"{len(firsts)} ({', '.join(firsts)})" if firsts else "none"
         raise DataError(
-            f"{origin} gives {len(given)} inputs by position, but the model takes {takes}: give as "
-            "many, in the order of the arguments of its `forward`, or a mapping by name"
+            f"{origin}: {len(given)} inputs are given by position, but the model takes {takes}: "
+            "give as many, in the order of the arguments of its `forward`, or a mapping by name"
         )
     named = {str(key): values for key, values in given.items()}
-    is_read = declared_inputs(module) is not None
-    if known.takes_one and not is_read and len(named) > 1 and not set(named) & set(known.by_name):
-        return Way.AS_MAPPING, named
-    if unknown := [name for name in named if name not in known.by_name]:
+    if given.keys() == {ALONE} or (len(named) == 1 and firsts == tuple(named)):
+        return None, named
+    if unknown := [name for name in named if not known.takes(name)]:
+        if known.needs_one and not is_read and len(unknown) == len(named):
+            return Way.AS_MAPPING, named
         raise DataError(
-            f"{origin} gives the input '{unknown[0]}'{nearest(unknown[0], known.by_name)} The "
+            f"{origin}: there is an input '{unknown[0]}'{nearest(unknown[0], known.by_name)} The "
             f"model takes {', '.join(known.by_name) or 'none by name'}: a batch is (inputs, "
             "targets), or inputs alone, and several inputs are a mapping by these names"
         )
+    in_order = [name for name in known.by_name if name in named]
+    others = [name for name in named if name not in known.by_name]
     way = Way.BY_POSITION if is_read else Way.BY_NAME
-    return way, {name: named[name] for name in known.by_name if name in named}
-
-
-def _require_first(module: nn.Module, given: Mapping[str, NDArray[Any]], origin: str) -> None:
-    """Check that one input alone is the one that the model has to be given."""
-    first = next(iter(arguments_of(module).first(1)), ALONE)
-    if len(given) > 1 or next(iter(given)) not in (ALONE, first):
-        raise DataError(
-            f"{origin} gives {', '.join(given)}, and other inputs elsewhere, or lacks '{first}', "
-            "which the model takes first: give the same in each split, by the model's names"
-        )
+    return way, {name: named[name] for name in (*in_order, *others)}
 
 
 def _take(
-    module: nn.Module, given: Mapping[str, NDArray[Any]], way: Way, origin: str
+    module: nn.Module,
+    given: Mapping[str, NDArray[Any]],
+    way: Way,
+    origin: str,
+    *,
+    order: Sequence[str] = (),
 ) -> ModelInputs:
-    """Let a model take inputs that lie in this order, in types that it runs on; return them.
+    """Let a model take inputs, in types that it runs on, and return them.
 
     They have the types that they are given in; all are float32 if it does not run on these.
+
+    Args:
+        module: That `plainly_called` returned, in evaluation mode.
+        given: (n, ...) by name, in the model's order.
+        way: How it takes them.
+        origin: Of the inputs, for messages.
+        order: In which they lie side by side; the model's by default.
     """
     if (known := inputs_of(module)) is not None:
         return known
-    types = {each.name: each.dtype for each in declared_inputs(module) or ()}
-    as_they_are = ModelInputs(
-        tuple(replace(e, dtype=types.get(e.name, e.dtype)) for e in ModelInputs.of(given))
-    )
+    _require_no_hook(module)
+    as_they_are = _typed(module, given, order or tuple(given), origin)
     in_floats = ModelInputs(tuple(replace(each, dtype=FLOAT) for each in as_they_are))
+    # What a file takes, it takes in its own types.
+    may_be = [as_they_are, in_floats][: 1 if declared_inputs(module) else 2]
     first = {name: values[:2] for name, values in given.items()}
     failures = []
-    for inputs in (as_they_are,) if types else (as_they_are, in_floats):
+    for inputs in dict.fromkeys(may_be):
+        taking = _Taking(inputs, way, tuple(map(inputs.names.index, given)))
         like = copied(module)
-        _let_take(like, _Taking(inputs, way))
-        together = torch.from_numpy(inputs.packed(first, origin))
-        failure = called(like, by_name(like, together)).failure
+        _let_take(like, taking)
+        side_by_side = torch.from_numpy(inputs.packed(first, origin))
+        failure = called(like, by_name(like, side_by_side)).failure
         if failure is None:
-            _let_take(module, _Taking(inputs, way))
+            _let_take(module, taking)
             return inputs
         failures.append(failure)
-    told = ", ".join(f"{e.name} {(2, *e.shape)} {e.dtype}" for e in as_they_are)
     if way in (Way.AS_MAPPING, Way.AS_TUPLE):
-        one = arguments_of(module).first(1)[0]
+        one, reason = arguments_of(module).first(1)[0], str(failures[0]).partition("\n")[0]
         raise DataError(
-            f"{origin} gives {len(given)} inputs ({', '.join(given)}), but the model takes one, "
-            f"'{one}', and fails on all of them in it: {failures[0]}. A batch is (inputs, "
+            f"{origin}: there are {len(given)} inputs ({', '.join(given)}), but the model takes "
+            f"one, '{one}', and fails on all of them in it: {reason}. A batch is (inputs, "
             "targets), or inputs alone, and several inputs are those that `forward` takes"
         ) from failures[0]
+    told = ", ".join(f"{e.name} {(2, *e.shape)} {e.dtype}" for e in as_they_are)
     raise fails(module, told, origin, failures[0]) from failures[0]
 
 
+def _typed(
+    module: nn.Module, given: Mapping[str, NDArray[Any]], order: Sequence[str], origin: str
+) -> ModelInputs:
+    """Return inputs as they are given, or as the file that the model was read from takes them."""
+    found = {each.name: each for each in ModelInputs.of(given)}
+    for each in declared_inputs(module) or ():
+        if each.name in found and found[each.name].shape != each.shape:
+            raise DataError(
+                f"{origin}: items of input '{each.name}' have shape {found[each.name].shape}, but "
+                f"the file takes {each.shape}: give data as the file was made for, or export it "
+                "for these"
+            )
+        found[each.name] = each
+    return ModelInputs(tuple(found[name] for name in order))
+
+
+def _require_no_hook(module: nn.Module) -> None:
+    if module._forward_pre_hooks:
+        raise ConfigError(
+            "the model has a hook in front of its `forward`, and would be called with several "
+            "inputs as one in training, and one by one when it is exported: let `forward` do "
+            "what the hook does"
+        )
+
+
 def _let_take(module: nn.Module, taking: _Taking) -> None:
-    """Let a model take several inputs from one tensor, or one by one where all are given."""
+    """Let a model take inputs from one tensor, or one by one where all are given."""
     plain_forward, inputs = forward_of(module), taking.inputs
 
     def of_several(self: Any, given: tuple[Any, ...]) -> Any:
-        parts = given if given[1] is not None else _apart(inputs, given[0])
-        return plain_forward(self, taking.given(parts))
+        is_apart = len(given) > 1 and given[1] is not None
+        return plain_forward(self, taking.given(given if is_apart else _apart(inputs, given[0])))
 
     names = inputs.names if _are_words(inputs) else [f"input_{i}" for i in range(len(inputs))]
     vars(module)[_TAKING] = taking
@@ -253,7 +300,8 @@ def _function_of(names: Sequence[str], call: Callable[[Any, tuple[Any, ...]], An
     """
     first, *others = names
     listed = ", ".join([first, *(f"{name}=None" for name in others)])
-    return eval(f"lambda self, {listed}: call(self, ({', '.join(names)},))", {"call": call})
+    given = ", ".join(names)
+    return eval(f"lambda self, {listed}: _niwaki_call(self, ({given},))", {"_niwaki_call": call})
 
 
 def _apart(inputs: ModelInputs, side_by_side: Tensor) -> tuple[Tensor, ...]:

@@ -288,7 +288,7 @@ def test_splits_that_are_missing_are_carved() -> None:
         ((torch.zeros(4, 1, 16, 16), torch.zeros(4), torch.zeros(4)), "a batch of 3 came"),
         (
             {"image": torch.zeros(4, 1, 16, 16), "label": torch.zeros(4)},
-            "gives 2 inputs .image, label., but the model takes one, 'x', and",
+            "2 inputs .image, label., but the model takes one, 'x', and",
         ),
         (
             ((torch.zeros(4, 3), torch.zeros(4, 2)), torch.zeros(4)),
@@ -303,7 +303,7 @@ def test_splits_that_are_missing_are_carved() -> None:
             "but the model takes one, 'x', and",
         ),
         (((torch.zeros(4, 3), torch.zeros(3, 2)), torch.zeros(4)), "4 of input 1, 3 of input 2"),
-        (({}, torch.zeros(4)), "a batch without inputs"),
+        (({}, torch.zeros(4)), "a batch came without inputs"),
         (([[0.0, 1.0], [2.0]], torch.zeros(2)), "train: inputs are no plain array, but a list"),
         (torch.zeros(4, 1, 16, 16).to_sparse(), "train: inputs are no plain array, but a Tensor"),
         ((torch.zeros(1, 16, 16), 3), "targets of .*split train hold 3 .*batch first"),

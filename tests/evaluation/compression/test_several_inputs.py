@@ -1,5 +1,6 @@
 """Models of several inputs: given in any form, taken apart again, exported under their names."""
 
+from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import niwaki
 from niwaki.compress.pruning import analyse
@@ -74,6 +76,18 @@ class Words(nn.Module):
         return answer
 
 
+class Counting(nn.Module):
+    """Reads words alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.answer = nn.Embedding(20, 32), nn.Linear(32, 3)
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.answer(self.words(tokens).mean(1))
+        return answer
+
+
 class Photo(nn.Module):
     """Joins a small image and some facts."""
 
@@ -133,11 +147,11 @@ def photos(n: int = 128) -> dict[str, torch.Tensor]:
     }
 
 
-def data_for(module: nn.Module, batch: object) -> tuple[nn.Module, TaskData]:
+def data_for(module: nn.Module, *batches: object) -> tuple[nn.Module, TaskData]:
     """Return a model, called plainly, and data for it."""
     source = ModelSource(module=module)
     check = source.require_own_layers
-    return source.load(), infer_from({"train": [batch]}, source.load(), seed=0, check=check)
+    return source.load(), infer_from({"train": batches}, source.load(), seed=0, check=check)
 
 
 def first(data: TaskData) -> torch.Tensor:
@@ -261,6 +275,106 @@ def test_the_one_argument_of_a_model_may_be_several_inputs(
     np.testing.assert_allclose(found["output"], wanted.numpy(), atol=1e-5)
 
 
+class Alone(Counting):
+    """Takes a mapping of one input."""
+
+    def forward(self, batch: Parts, batch_idx: int = 0) -> torch.Tensor:  # type: ignore[override]
+        return super().forward(batch["tokens"])
+
+
+class Anything(Words):
+    """Hides what it takes."""
+
+    def forward(self, *given: Any, **named: Any) -> torch.Tensor:
+        return super().forward(*given, **named)
+
+
+class Called(Words):
+    """Has an argument of an odd name."""
+
+    def forward(self, call: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        return super().forward(call, mask)
+
+
+@pytest.mark.parametrize(
+    ("kind", "given"),
+    [
+        (Alone, {"tokens": words()["tokens"]}),
+        (Anything, words()),
+        (Called, {"call": words()["tokens"], "mask": words()["mask"]}),
+    ],
+)
+def test_models_that_say_little_of_what_they_take(kind: type[nn.Module], given: Parts) -> None:
+    module, data = data_for(seeded(kind), given)
+    data = fitted_to(data, module)
+    deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
+    graph = deployment.float_model(module)
+    assert [info.name for info in graph.graph.input] == list(given)
+    together = first(data)
+    found = infer(graph, deployment.inputs.feeds(together.numpy()), settings=SessionSettings())
+    with torch.no_grad():
+        np.testing.assert_allclose(found["output"], module(together).numpy(), atol=1e-5)
+
+
+Pair = namedtuple("Pair", "facts image")
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [Pair(photos()["facts"], photos()["image"])],
+        DataLoader(TensorDataset(*photos().values()), 21),  # ends with a batch of two
+        [[each[:64] for each in photos().values()], [each[64:] for each in photos().values()]],
+    ],
+)
+def test_lists_and_named_tuples_are_several_inputs(batches: Any) -> None:
+    loader = [(x, torch.arange(len(x[0])) % 3) for x in batches]
+    _, data = data_for(seeded(Photo), *loader)
+    _, wanted = data_for(seeded(Photo), (photos(), torch.cat([y for _, y in loader])))
+    assert data.fingerprint == wanted.fingerprint
+
+
+def test_what_may_be_inputs_or_items_is_to_be_named() -> None:
+    batches = [([each[i : i + 2] for each in photos().values()], torch.zeros(2)) for i in (0, 2)]
+    alike = [([x[1], x[1]], y) for x, y in batches]
+    with pytest.raises(DataError, match="a list of 2 arrays, which may be 2 inputs or as many"):
+        data_for(seeded(Photo), *alike)
+
+
+@pytest.mark.parametrize(
+    ("split", "values"),
+    [
+        ("train", torch.full((8, 5), 0.5)),
+        ("train", torch.full((8, 5), 300)),
+        ("batch", torch.full((8, 5), 0.5)),
+    ],
+)
+def test_numbers_are_of_the_type_that_holds_all_of_them(split: str, values: torch.Tensor) -> None:
+    facts = torch.randint(0, 9, (8, 5), dtype=torch.uint8)
+    one, other = ({**photos(8), "facts": each} for each in (facts, values))
+    source = ModelSource(module=seeded(Cast))
+    batches = {"train": [one], "val": [other]} if split == "train" else {"train": [one, other]}
+    data = infer_from(batches, source.load(), seed=0)
+    (_, kind) = [each.dtype for each in inputs_of(source.load()) or ()]
+    assert kind == ("int64" if values.dtype == torch.int64 else "float32")
+    seen = np.concatenate([next(data[name].batches(99)).inputs for name in SplitName])
+    assert values[0, 0].item() in seen[:, 64:]
+
+
+class Cast(Photo):
+    """Takes numbers of any type."""
+
+    def forward(self, image: torch.Tensor, facts: torch.Tensor) -> torch.Tensor:
+        return super().forward(image, facts.float())
+
+
+def test_a_hook_that_would_get_several_inputs_as_one_is_refused() -> None:
+    model = seeded(Photo)
+    model.register_forward_pre_hook(lambda module, given: (given[0] / 255, given[1]))
+    with pytest.raises(ConfigError, match="hook in front of its `forward`"):
+        data_for(model, photos())
+
+
 def test_whole_numbers_are_given_as_reals_where_a_model_wants_those() -> None:
     given = {**photos(), "facts": torch.randint(0, 9, (128, 5))}
     module, _ = data_for(seeded(Photo), given)
@@ -271,19 +385,19 @@ def test_whole_numbers_are_given_as_reals_where_a_model_wants_those() -> None:
     ("batches", "message"),
     [
         ({"train": [{"picture": torch.zeros(4, 1, 8, 8), "facts": torch.zeros(4, 5)}]},
-         "gives facts, .* or lacks 'image', which the model takes first"),
+         "missing 1 required positional argument: 'image'"),
         ({"train": [{"picture": torch.zeros(4, 1, 8, 8), "fact": torch.zeros(4, 5)}]},
          "input 'picture'.* The model takes image, facts"),
         ({"train": [((torch.zeros(4, 1), torch.zeros(4, 5), torch.zeros(4, 5)),)]},
-         "3 inputs by position, but the model takes 2 .image, facts."),
+         "3 inputs are given by position, but the model takes 2 .image, facts."),
         ({"train": [({"facts": torch.zeros(4, 5)}, torch.zeros(4))]},
-         "gives facts, .* or lacks 'image', which the model takes first"),
+         "missing 1 required positional argument: 'image'"),
         ({"train": [{**photos(8), "facts": torch.zeros(8, 6)}]},
          r"fails on inputs image \(2, 1, 8, 8\) float32, facts \(2, 6\) float32 from"),
         ({"train": [photos(8)], "val": [{**photos(8), "facts": torch.zeros(8, 6)}]},
-         r"split val: items of input 'facts' have shape \(6,\), and others \(5,\)"),
+         r"split val: items of input 'facts' have shape \(6,\), and elsewhere \(5,\)"),
         ({"train": [photos(8)], "val": [(tuple(photos(8).values())[:1],)]},
-         "split val gives no input 'facts'"),
+         "split val: there is no input 'facts'"),
         ({"train": [photos(8), (tuple(photos(8).values()),)]},
          "batches with input 'image', input 'facts', and one with input 1, input 2"),
         ({"train": [{**photos(8), "facts": torch.full((8, 5), torch.nan)}]},
@@ -300,7 +414,7 @@ def test_what_does_not_fit_is_refused_with_its_place(
 
 def test_integers_that_would_be_rounded_are_refused() -> None:
     given = {**words(), "tokens": words()["tokens"] * 2 * MOST_EXACT}
-    with pytest.raises(DataError, match=r"input .tokens. has numbers of .* travel exactly up to"):
+    with pytest.raises(DataError, match=r"input .tokens. goes from 0 to \d+, and integers travel"):
         infer_from({"train": [given]}, Hashing().eval(), seed=0)
 
 
@@ -381,6 +495,17 @@ def test_a_part_of_one_input_is_compressed_alone(tmp_path: Path) -> None:
     assert found.front.models and bundle.card.inputs[0].shape == (16 * 16 + 16,)
 
 
+@pytest.mark.parametrize("sizes", [(7, 8), (9, 7), (16, 8)])
+def test_a_file_is_not_given_items_of_other_shapes(sizes: tuple[int, int], tmp_path: Path) -> None:
+    path, given = tmp_path / "model.onnx", words()
+    example = [values[:2] for values in given.values()]
+    path.write_bytes(export_module(seeded(Words), example).SerializeToString())
+    source = ModelSource(str(path))
+    batch = tuple(torch.zeros(4, size, dtype=torch.long) for size in sizes)
+    with pytest.raises(DataError, match=r"'(tokens|mask)' have shape \(\d+,\), but the file takes"):
+        infer_from({"train": [(batch,)]}, source.load(), seed=0, check=source.require_own_layers)
+
+
 @pytest.mark.parametrize("names", [("tokens", "mask"), ("in.0", "in.1")])
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_file_of_several_inputs_is_read_and_keeps_their_names_and_types(
@@ -457,18 +582,6 @@ def words_model() -> nn.Module:
     return seeded(Words)
 
 
-class Counting(nn.Module):
-    """Reads words alone."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.words, self.answer = nn.Embedding(20, 32), nn.Linear(32, 3)
-
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        answer: torch.Tensor = self.answer(self.words(tokens).mean(1))
-        return answer
-
-
 def counting_model() -> nn.Module:
     return seeded(Counting)
 
@@ -484,6 +597,21 @@ def words_loaders() -> dict[str, list[Any]]:
 
 def counting_loaders() -> dict[str, list[Any]]:
     return {"train": [(words()["tokens"], torch.arange(128) % 3)]}
+
+
+def file_loaders() -> dict[str, list[Any]]:
+    return {"train": [(dict(reversed(words().items())), torch.arange(128) % 3)]}
+
+
+def open_file(folder: Path) -> str:
+    """Write a file that leaves the number of words open; its inputs come in another order."""
+    example = [values[:2] for values in words().values()]
+    model = export_module(seeded(Words), example)
+    for info in model.graph.input:
+        info.type.tensor_type.shape.dim[1].dim_param = "length"
+    path = folder / "model.onnx"
+    path.write_bytes(model.SerializeToString())
+    return str(path)
 
 
 def declared(name: str, folder: Path, **changes: Any) -> Study:
@@ -508,7 +636,9 @@ def declared(name: str, folder: Path, **changes: Any) -> Study:
         "budget": {"evaluations": 1},
         "finalists": 0,
     }
-    config["data"] |= changes.pop("data", {})
+    for section in ("data", "evaluator"):
+        if isinstance(changes.get(section), dict):
+            config[section] |= changes.pop(section)
     return build_study(parse_config({**config, **changes}), folder)
 
 
@@ -518,12 +648,14 @@ def declared(name: str, folder: Path, **changes: Any) -> Study:
         ("photo", {}),
         ("words", {"in_memory": False}),
         ("counting", {"layout": "as_given"}),
+        ("file", {}),
     ],
 )
 def test_a_configuration_declares_data_of_several_inputs(
     name: str, data: dict[str, Any], tmp_path: Path
 ) -> None:
-    front = declared(name, tmp_path / "run", data=data).run()
+    evaluator = {"model": open_file(tmp_path)} if name == "file" else {}
+    front = declared(name, tmp_path / "run", data=data, evaluator=evaluator).run()
     history = Run.read(tmp_path / "run").history
     assert front.models and history.baseline is not None
     assert all(trial.measurement.complete for trial in history.trials)
