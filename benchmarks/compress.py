@@ -34,10 +34,10 @@ import niwaki
 from benchmarks.compress_models import CASES, Case, Loaders, loaders_of, trained
 from benchmarks.quickstart_front import scaled_volumes
 from niwaki.core.jsonable import fingerprint
-from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.evaluation.compression.original import fitted_to
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
-from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings, plan_of
 from niwaki.export.int8.layers import quantizable_layers
 from niwaki.spaces.precision import INT8

@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from benchmarks.trained_once import trained_once
 from niwaki.core.randomness import stream
-from niwaki.evaluation.compression.inferred_data import infer_from
-from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
+from niwaki.evaluation.compression.given_data.inferred_data import infer_from
+from niwaki.evaluation.compression.tuning.fine_tuning import Tuning, TuningSettings
 from niwaki.tasks import digit_scenes
 from niwaki.tasks.base import SplitName
 from niwaki.testing.model_zoo import ZOO

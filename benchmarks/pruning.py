@@ -43,7 +43,7 @@ from benchmarks.pruning_networks import (
 )
 from niwaki.core.files import write_text_atomically
 from niwaki.core.objectives import Direction
-from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
+from niwaki.evaluation.compression.tuning.fine_tuning import Tuning, TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings, plan_of
 from niwaki.export.int8.layers import quantizable_layers
 from niwaki.spaces.precision import FP32, INT8

@@ -29,10 +29,10 @@ from niwaki.compress.pruning import (
 from niwaki.compress.pruning.compensation import compensated, input_moments
 from niwaki.compress.pruning.criteria import L1, score_groups
 from niwaki.core.randomness import stream
-from niwaki.evaluation.compression.importance import importance, looked_at
-from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
 from niwaki.evaluation.compression.original import example_of, ladder_of
-from niwaki.evaluation.compression.prices import MacsPrice
+from niwaki.evaluation.compression.proposing.importance import importance, looked_at
+from niwaki.evaluation.compression.proposing.masked_oracle import MaskedOracle, Ranked
+from niwaki.evaluation.compression.proposing.prices import MacsPrice
 from niwaki.evaluation.compression.settings import PruningSettings
 from niwaki.evaluation.devices import to_tensors
 from niwaki.export.torch_outputs import named_outputs

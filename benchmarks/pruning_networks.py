@@ -14,7 +14,7 @@ from torch import nn
 
 from benchmarks.trained_once import trained_once
 from niwaki.core.randomness import stream
-from niwaki.evaluation.compression.tuning import Tuning, TuningSettings
+from niwaki.evaluation.compression.tuning.fine_tuning import Tuning, TuningSettings
 from niwaki.tasks import digit_scenes
 from niwaki.tasks.arrays import Arrays, ArraySplit
 from niwaki.tasks.assembly import assemble

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 import niwaki
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
-from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.study.compression import Compressed
 from niwaki.tasks.own import Scoring
 

@@ -23,17 +23,17 @@ from niwaki.core.measurement import Measurement
 from niwaki.core.registry import Record
 from niwaki.core.wording import kind_of, qualified_name
 from niwaki.evaluation.base import Evaluator
-from niwaki.evaluation.compression.effects import TUNING_DETAILS, was_taken_back
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
-from niwaki.evaluation.compression.given_batches import first_inputs
-from niwaki.evaluation.compression.inferred_data import (
+from niwaki.evaluation.compression.given_data.given_batches import first_inputs
+from niwaki.evaluation.compression.given_data.inferred_data import (
     NO_SCORING,
     infer_data,
     infer_for_part,
     infer_from,
 )
-from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.evaluation.compression.given_model.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
+from niwaki.evaluation.compression.tuning.effects import TUNING_DETAILS, was_taken_back
 from niwaki.evaluation.deployment import DATA_FILE
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.listed import Listed

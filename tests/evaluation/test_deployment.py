@@ -10,7 +10,7 @@ from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
 from niwaki.evaluation.base import Provenance
 from niwaki.evaluation.bundles import Exporter
-from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 

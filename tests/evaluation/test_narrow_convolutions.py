@@ -48,8 +48,8 @@ import torch
 from torch import nn
 from niwaki.compress.pruning import analyse
 from niwaki.core.candidate import Candidate
-from niwaki.evaluation.compression.importance import importance
-from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.compression.proposing.importance import importance
+from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.evaluation.from_scratch.proxy_scores import ProxyScores
 channels = int(sys.argv[1])
 layers = [nn.Conv2d(channels, 16, 1, stride=2), nn.Conv2d(16, 3, 1), nn.AdaptiveAvgPool2d(1)]

@@ -16,7 +16,7 @@ from niwaki.cli import app
 from niwaki.core.errors import DataError, ExportError
 from niwaki.evaluation.compression.plans import CompressionPlans
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
-from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
 from niwaki.study.compression import Compressed, CompressionRequest
 from niwaki.study.results.run import Run

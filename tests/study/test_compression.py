@@ -17,9 +17,9 @@ from torch import nn
 import niwaki
 from niwaki.core.errors import ConfigError, RunFolderError
 from niwaki.core.measurement import Measurement
-from niwaki.evaluation.compression.model_source import ORIGINAL_FILE, ModelSource
+from niwaki.evaluation.compression.given_model.model_source import ORIGINAL_FILE, ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
-from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, read_bundle, verify_bundle
 from niwaki.study.answers.report_page import report_data
 from niwaki.study.answers.tables import front_table

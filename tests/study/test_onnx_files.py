@@ -15,7 +15,7 @@ from niwaki.config.build import build_study
 from niwaki.config.reader import parse_config
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
-from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
 from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.study.compression import Compressed, CompressionRequest

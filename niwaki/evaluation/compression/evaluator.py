@@ -29,30 +29,30 @@ from niwaki.evaluation.base import Export, Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.checkpoints import CheckpointStore
 from niwaki.evaluation.compression.at_chance import answered
-from niwaki.evaluation.compression.effects import Effect, NotedEffects, Tell
-from niwaki.evaluation.compression.given_batches import ALONE
-from niwaki.evaluation.compression.importance import (
+from niwaki.evaluation.compression.given_data.given_batches import ALONE
+from niwaki.evaluation.compression.given_model.input_type import settle_declared
+from niwaki.evaluation.compression.given_model.model_source import ModelSource
+from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
+from niwaki.evaluation.compression.original import Original, example_of, fitted_to
+from niwaki.evaluation.compression.plans import CompressionPlans
+from niwaki.evaluation.compression.proposing.importance import (
     importance,
     looked_at,
 )
-from niwaki.evaluation.compression.input_type import settle_declared
-from niwaki.evaluation.compression.kept_statistics import (
+from niwaki.evaluation.compression.proposing.masked_oracle import MaskedOracle, Ranked
+from niwaki.evaluation.compression.proposing.prices import MacsPrice
+from niwaki.evaluation.compression.proposing.pricing import Pricing
+from niwaki.evaluation.compression.proposing.proposals import Allocating, Proposals, reachable
+from niwaki.evaluation.compression.proposing.sensitivity import most_sensitive, sensitivities
+from niwaki.evaluation.compression.remarks import remarks, remarks_on_tuning
+from niwaki.evaluation.compression.settings import CompressionSettings
+from niwaki.evaluation.compression.tuning.effects import Effect, NotedEffects, Tell
+from niwaki.evaluation.compression.tuning.fine_tuning import Tuning
+from niwaki.evaluation.compression.tuning.kept_statistics import (
     KeptStatistics,
     has_statistics,
     skill_lost_anew,
 )
-from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
-from niwaki.evaluation.compression.masked_oracle import MaskedOracle, Ranked
-from niwaki.evaluation.compression.model_source import ModelSource
-from niwaki.evaluation.compression.original import Original, example_of, fitted_to
-from niwaki.evaluation.compression.plans import CompressionPlans
-from niwaki.evaluation.compression.prices import MacsPrice
-from niwaki.evaluation.compression.pricing import Pricing
-from niwaki.evaluation.compression.proposals import Allocating, Proposals, reachable
-from niwaki.evaluation.compression.remarks import remarks, remarks_on_tuning
-from niwaki.evaluation.compression.sensitivity import most_sensitive, sensitivities
-from niwaki.evaluation.compression.settings import CompressionSettings
-from niwaki.evaluation.compression.tuning import Tuning
 from niwaki.evaluation.deployed import DeployedEvaluator
 from niwaki.evaluation.deployment import Deployment, plan_of, require_precisions
 from niwaki.evaluation.devices import torch_threads

@@ -15,14 +15,14 @@ from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import ChannelGrain, ChannelGroups, allowed_counts, analyse
 from niwaki.compress.pruning.model_calls import Inputs
 from niwaki.core.errors import DataError, ExportError
-from niwaki.evaluation.compression.answers import answers_to
-from niwaki.evaluation.compression.faithful import require_faithful
-from niwaki.evaluation.compression.given_batches import names_by_position
-from niwaki.evaluation.compression.input_type import inputs_taken
+from niwaki.evaluation.compression.given_data.answers import answers_to
+from niwaki.evaluation.compression.given_data.given_batches import names_by_position
+from niwaki.evaluation.compression.given_model.faithful import require_faithful
+from niwaki.evaluation.compression.given_model.input_type import inputs_taken
+from niwaki.evaluation.compression.given_model.plain_calls import note_answers
+from niwaki.evaluation.compression.given_model.several_inputs import by_name
+from niwaki.evaluation.compression.given_model.unread import unread_parameters
 from niwaki.evaluation.compression.parts import exportable_parts, recipe_for
-from niwaki.evaluation.compression.plain_calls import note_answers
-from niwaki.evaluation.compression.several_inputs import by_name
-from niwaki.evaluation.compression.unread import unread_parameters
 from niwaki.evaluation.deployment import Deployment
 from niwaki.export.int8.layer_weights import LayerWeight, layer_weights, n_applied, read_in_float
 from niwaki.export.int8.layers import layers_in_float, without_kernel

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.errors import ConfigError, DataError, ExportError
 from niwaki.core.registry import nearest
-from niwaki.evaluation.compression.as_written import as_written
+from niwaki.evaluation.compression.given_model.as_written import as_written
 from niwaki.export.bundle import read_bundle
 from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.export.general_path.torch_export import export_module

@@ -20,12 +20,12 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.files import write_text_atomically
 from niwaki.core.jsonable import JSON
 from niwaki.core.registry import nearest
-from niwaki.evaluation.compression.as_written import as_written
-from niwaki.evaluation.compression.given_batches import read_inputs
-from niwaki.evaluation.compression.input_type import inputs_taken
-from niwaki.evaluation.compression.plain_calls import plainly_called, take_integers
-from niwaki.evaluation.compression.plain_weights import with_plain_weights
-from niwaki.evaluation.compression.several_inputs import as_given, inputs_of, together
+from niwaki.evaluation.compression.given_data.given_batches import read_inputs
+from niwaki.evaluation.compression.given_model.as_written import as_written
+from niwaki.evaluation.compression.given_model.input_type import inputs_taken
+from niwaki.evaluation.compression.given_model.plain_calls import plainly_called, take_integers
+from niwaki.evaluation.compression.given_model.plain_weights import with_plain_weights
+from niwaki.evaluation.compression.given_model.several_inputs import as_given, inputs_of, together
 from niwaki.export.float_graph import float_graph
 from niwaki.export.graph.tied_weights import tied
 from niwaki.export.int8.calibration import activation_ranges

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import torch
 
 from niwaki.evaluation.compression.at_chance import at_chance
-from niwaki.evaluation.compression.faithful import mixing
-from niwaki.evaluation.compression.importance import not_differentiable
+from niwaki.evaluation.compression.given_model.faithful import mixing
 from niwaki.evaluation.compression.original import Original, example_of
-from niwaki.evaluation.compression.tuning import Tuning
+from niwaki.evaluation.compression.proposing.importance import not_differentiable
+from niwaki.evaluation.compression.tuning.fine_tuning import Tuning
 from niwaki.export.general_path.decisions import decisions_of
 
 

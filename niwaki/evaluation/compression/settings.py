@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from niwaki.compress.allocation import GreedySettings, PagcpSettings
 from niwaki.core.errors import ConfigError
 from niwaki.core.limits import require_at_least
-from niwaki.evaluation.compression.importance import require_criterion
-from niwaki.evaluation.compression.proposals import require_allocator
-from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.evaluation.compression.proposing.importance import require_criterion
+from niwaki.evaluation.compression.proposing.proposals import require_allocator
+from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.evaluation.deployment import DeploymentSettings
 
 PRICES = ("latency", "macs")

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.tasks.base import TaskData
 
 Batches = list[tuple[NDArray[np.float32], Mapping[str, NDArray[Any]]]]

@@ -3,7 +3,7 @@
 import torch
 
 from niwaki.evaluation.compression.at_chance import at_chance
-from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from tests.evaluation.compression.small import build, data, loaders
 
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 import niwaki
 from niwaki.config.compression import compression_request
 from niwaki.core.errors import ConfigError, DataError
-from niwaki.evaluation.compression.importance import not_differentiable
-from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.evaluation.compression.original import fitted_to
+from niwaki.evaluation.compression.proposing.importance import not_differentiable
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
-from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.evaluation.families import heads_of
 from niwaki.export.bundle import find_bundles, read_bundle, verify_bundle
 from niwaki.study.compression import CompressionRequest

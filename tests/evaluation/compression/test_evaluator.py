@@ -16,14 +16,14 @@ from niwaki.compress.allocation import PagcpSettings
 from niwaki.compress.pruning import apply_plan
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.evaluator import PRUNING, CompressedEvaluator
-from niwaki.evaluation.compression.inferred_data import infer_from
-from niwaki.evaluation.compression.masked_oracle import MaskedOracle
-from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.evaluation.compression.given_data.inferred_data import infer_from
+from niwaki.evaluation.compression.given_model.model_source import ModelSource
 from niwaki.evaluation.compression.original import fitted_to
-from niwaki.evaluation.compression.prices import LatencyPrice, MacsPrice
-from niwaki.evaluation.compression.proposals import ALLOCATORS
+from niwaki.evaluation.compression.proposing.masked_oracle import MaskedOracle
+from niwaki.evaluation.compression.proposing.prices import LatencyPrice, MacsPrice
+from niwaki.evaluation.compression.proposing.proposals import ALLOCATORS
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
-from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData

@@ -8,10 +8,10 @@ from torch import nn
 
 from niwaki.compress.pruning.groups import Refusal
 from niwaki.evaluation.compression.evaluator import CompressedEvaluator
+from niwaki.evaluation.compression.given_model.model_source import ModelSource
 from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
-from niwaki.evaluation.compression.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
-from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.evaluation.compression.small import TwoHeads, data
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from niwaki.compress.pruning import apply_plan
 from niwaki.core.errors import ExportError
-from niwaki.evaluation.compression.inferred_data import infer_from
+from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.evaluation.compression.original import Original
 from niwaki.evaluation.deployment import (
     INPUT_NAME,

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 import niwaki
 from niwaki.core.errors import ConfigError, DataError, ExportError
-from niwaki.evaluation.compression.model_source import ModelSource
+from niwaki.evaluation.compression.given_model.model_source import ModelSource
 from niwaki.evaluation.compression.parts import (
     calls_of_part,
     exportable_parts,
@@ -21,7 +21,7 @@ from niwaki.evaluation.compression.parts import (
     with_part,
 )
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
-from niwaki.evaluation.compression.tuning import TuningSettings
+from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.export.bundle import read_bundle, verify_bundle, write_bundle
 from niwaki.export.card import InputCard, ModelCard, TaskCard
 from niwaki.export.general_path.torch_export import export_module

@@ -10,9 +10,9 @@ from torch import Tensor, fx, nn, no_grad
 from torch import from_numpy as tensor_from
 
 from niwaki.core.errors import TargetError
-from niwaki.evaluation.compression.faithful import other_output
 from niwaki.evaluation.compression.from_onnx.file import OnnxFile, in_single_precision
 from niwaki.evaluation.compression.from_onnx.writer import VALUE
+from niwaki.evaluation.compression.given_model.faithful import other_output
 from niwaki.targets.sessions import Optimisation, SessionSettings, open_session, run_session
 
 

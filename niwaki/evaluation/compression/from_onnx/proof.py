@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.core.errors import ConfigError, DataError, ExportError, TargetError
-from niwaki.evaluation.compression.faithful import clearly_other, of_each_index, other_output
 from niwaki.evaluation.compression.from_onnx.file import OnnxFile, as_fed, in_single_precision
 from niwaki.evaluation.compression.from_onnx.first_difference import first_difference
 from niwaki.evaluation.compression.from_onnx.known import batch_remedy
+from niwaki.evaluation.compression.given_model.faithful import (
+    clearly_other,
+    of_each_index,
+    other_output,
+)
 from niwaki.export.inference import infer
 from niwaki.export.torch_outputs import torch_outputs
 from niwaki.targets.sessions import SessionSettings

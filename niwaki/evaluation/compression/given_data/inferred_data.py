@@ -1,0 +1,504 @@
+"""Data for a model whose tasks nobody declared: told by its outputs and the targets, or by itself.
+
+Without targets, the model's own answers are what its smaller versions have to give: class scores
+become labels, so that the score is the share of inputs on which both name the same class, and other
+outputs become values. Which they are, `taken_for` says.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.wording import kind_of
+from niwaki.evaluation.compression.given_data.asked_tasks import asked_tasks, is_of_ones_own
+from niwaki.evaluation.compression.given_data.given_batches import (
+    GivenInputs,
+    Items,
+    by_output,
+    gather,
+    names_by_position,
+    read_split,
+    require_targets,
+)
+from niwaki.evaluation.compression.given_data.taken_for import taken_for
+from niwaki.evaluation.compression.given_model.arguments import arguments_of
+from niwaki.evaluation.compression.given_model.first_call import fails
+from niwaki.evaluation.compression.given_model.input_type import as_called, settle_input_type
+from niwaki.evaluation.compression.given_model.plain_calls import note_answers
+from niwaki.evaluation.compression.given_model.several_inputs import inputs_of, together
+from niwaki.evaluation.compression.parts import calls_of_part
+from niwaki.export.torch_outputs import named_outputs
+from niwaki.tasks.arrays import Arrays
+from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
+from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.checks import Given
+from niwaki.tasks.own import Scoring
+from niwaki.tasks.preprocessing import AS_GIVEN
+from niwaki.tasks.python_loaders import loaders_by_split, loaders_from
+from niwaki.tasks.task import TaskKind, TaskSettings
+
+_BATCH = 256
+_ORIGIN = "the loaders"
+Check: TypeAlias = Callable[[Tensor], None]
+NO_SCORING: Mapping[str, Scoring] = MappingProxyType({})
+_AXES = {
+    TaskKind.CLASSIFICATION: (2,),
+    TaskKind.REGRESSION: (2,),
+    TaskKind.TAGGING: (3,),
+    TaskKind.SEGMENTATION: (3, 4, 5),
+    TaskKind.DEPTH: (3, 4, 5),
+}
+_DECLARE = "declare the tasks in a configuration with `data: {kind: python, tasks: ...}`"
+
+
+def _nothing(inputs: Tensor) -> None:
+    """Check nothing."""
+
+
+def infer_data(
+    function: str,
+    module: nn.Module,
+    *,
+    seed: int,
+    check: Check = _nothing,
+    scoring: Mapping[str, Scoring] = NO_SCORING,
+) -> TaskData:
+    """Return tasks and splits for a model, from what a function's loaders give.
+
+    Args:
+        function: `path/to/file.py:name` or `package.module:name`; called without arguments, it
+            returns a mapping from split name to an iterable of batches: inputs alone, or pairs of
+            inputs and targets, targets by name where the model has several outputs, or in order
+            where it returns a tuple. Splits that are missing are carved from train.
+        module: The trained model, in evaluation mode.
+        seed: Of the carving.
+        check: Called with two inputs, (2, ...) float32, before the model is.
+        scoring: How outputs are scored and trained, by name, in the place of what their shapes
+            tell; an empty name is that of the only output.
+
+    Raises:
+        ConfigError: If the function is not found, or there is no such output.
+        DataError: If what it gives does not fit the model's outputs.
+    """
+    loaders, origin = loaders_from(function), f"'{function}'"
+    return _inferred(loaders, module, origin, seed=seed, check=check, scoring=scoring)
+
+
+def infer_from(
+    loaders: Mapping[str, Iterable[Any]],
+    module: nn.Module,
+    *,
+    seed: int,
+    check: Check = _nothing,
+    scoring: Mapping[str, Scoring] = NO_SCORING,
+) -> TaskData:
+    """Return tasks and splits as `infer_data` does, from the loaders themselves.
+
+    Raises:
+        DataError: If they do not fit the model's outputs, or there are none for train.
+    """
+    return _inferred(_by_split(loaders), module, _ORIGIN, seed=seed, check=check, scoring=scoring)
+
+
+def infer_for_part(
+    loaders: Mapping[str, Iterable[Any]],
+    whole: nn.Module,
+    path: str,
+    part: nn.Module,
+    *,
+    seed: int,
+    check: Check = _nothing,
+    check_whole: Check = _nothing,
+) -> TaskData:
+    """Return data for a part of a model: to answer as it does inside of the model.
+
+    Args:
+        loaders: Batches by split name, as the whole model takes them; targets are not used.
+        whole: The model, in evaluation mode.
+        path: Of the part in it.
+        part: What is to be compressed.
+        seed: Of the carving.
+        check: Of the part, as of `infer_data`.
+        check_whole: Of the whole model.
+
+    Raises:
+        DataError: If the model does not run on the inputs, or the part takes or returns something
+            else than one tensor.
+    """
+    origins = {split: f"{_ORIGIN}, split {split}" for split in SplitName}
+    takes = arguments_of(whole).takes
+    read = {
+        split: read_split(loader, origins[split]).apart(takes).inputs
+        for split, loader in _by_split(loaders).items()
+    }
+    inputs = _settled(whole, read, origins, check_whole)
+    calls = {
+        str(split): calls_of_part(whole, path, _batches(each)) for split, each in inputs.items()
+    }
+    return infer_from(calls, part, seed=seed, check=check)
+
+
+def _by_split(loaders: object) -> dict[SplitName, Iterable[Any]]:
+    if not isinstance(loaders, Mapping):
+        raise DataError(
+            f"the tasks are {kind_of(loaders)}, but loaders are given by split: give "
+            '{"train": batches}, and "test" and others where there are any'
+        )
+    return loaders_by_split(loaders, _ORIGIN)
+
+
+def _inferred(
+    loaders: Mapping[SplitName, Iterable[Any]],
+    module: nn.Module,
+    origin: str,
+    *,
+    seed: int,
+    check: Check,
+    scoring: Mapping[str, Scoring],
+) -> TaskData:
+    places = {split: f"{origin}, split {split}" for split in SplitName}
+    takes = arguments_of(module).takes
+    read = {
+        split: read_split(loader, places[split]).apart(takes) for split, loader in loaders.items()
+    }
+    given = {split: batches.inputs for split, batches in read.items()}
+    inputs = _settled(module, given, places, check)
+    first = inputs[SplitName.TRAIN][:2]
+    note_answers(module, as_called(first))
+    names = output_names(module, first)
+    asked = asked_tasks(names, scoring)
+    gathered = {
+        split: gather(batches, inputs[split], list(asked), places[split])
+        for split, batches in read.items()
+    }
+    require_targets(gathered, origin)
+    named = {split: by_output(items, list(asked)) for split, items in gathered.items()}
+    train, place = named[SplitName.TRAIN], places[SplitName.TRAIN]
+    settings, told = _settings(module, train, names, asked, place)
+    _require_values(module, named[SplitName.TRAIN], settings, names, origin)
+    whole = {
+        split: Given(_with_answers(items, module, settings, names, places[split]), places[split])
+        for split, items in named.items()
+    }
+    for name in set(settings) - set(named[SplitName.TRAIN].targets):
+        if TaskKind(settings[name].kind).has_classes:
+            _require_several_classes(whole[SplitName.TRAIN].arrays.targets[name], name)
+    shaped = {split: _shaped(items, settings) for split, items in whole.items()}
+    preparation = Preparation(AS_GIVEN)
+    return prepare(declared_tasks(settings), shaped, preparation, seed=seed, warnings=told)
+
+
+def _settled(
+    module: nn.Module,
+    given: Mapping[SplitName, GivenInputs],
+    places: Mapping[SplitName, str],
+    check: Check,
+) -> dict[SplitName, NDArray[Any]]:
+    """Return the inputs of each split as one array, of which the model has been proven to run."""
+    train_first = {split: given[split] for split in sorted(given, key=SplitName.TRAIN.__ne__)}
+    inputs = together(module, train_first, places)
+    first = inputs[SplitName.TRAIN][:2]
+    check(as_called(first))
+    if inputs_of(module) is None:
+        settle_input_type(module, first, places[SplitName.TRAIN])
+    return inputs
+
+
+def output_names(module: nn.Module, inputs: NDArray[Any]) -> list[str]:
+    """Return a name for each output of a model: keys of a mapping, or `output`, `output_1`, ..."""
+    with torch.no_grad():
+        answer = module(as_called(inputs))
+    if isinstance(answer, Mapping):
+        return [str(name) for name in answer]
+    return names_by_position(len(answer) if isinstance(answer, tuple | list) else 1)
+
+
+def _with_answers(
+    items: Items,
+    module: nn.Module,
+    settings: Mapping[str, TaskSettings],
+    names: list[str],
+    origin: str,
+) -> Arrays:
+    """Return the items with a target for each task: the one given, else the model's answer.
+
+    Raises:
+        DataError: If the model's answer is none.
+    """
+    targets = dict(items.targets)
+    if missing := [name for name in settings if name not in targets]:
+        for name in missing:
+            if settings[name].kind == TaskKind.CUSTOM:  # whose targets are no answers of a model
+                raise DataError(
+                    f"{origin} has no targets for task '{name}', which is scored there, too: give "
+                    "them, or leave the split out, and it is carved from train"
+                )
+        answers = _answers(module, items.inputs, names, origin)
+        _require_finite({name: answers[name] for name in missing})
+        targets |= {name: _as_target(answers[name], settings[name]) for name in missing}
+    return Arrays(items.inputs, targets)
+
+
+def _require_several_classes(labels: NDArray[Any], name: str) -> None:
+    """Check that there is something to agree about.
+
+    Raises:
+        DataError: If a model names one class for several inputs.
+    """
+    if len(labels) > 1 and (labels == labels[0]).all():
+        raise DataError(
+            f"the model's output '{name}' is class {labels[0]} for all {len(labels)} train inputs, "
+            "so a smaller one would have nothing to learn from it: give inputs that it tells "
+            "apart, as it was trained on, or targets"
+        )
+
+
+def _batches(inputs: NDArray[Any]) -> Iterator[Tensor]:
+    for start in range(0, len(inputs), _BATCH):
+        yield as_called(inputs[start : start + _BATCH])
+
+
+def _answers(
+    module: nn.Module, inputs: NDArray[Any], names: list[str], origin: str
+) -> dict[str, NDArray[np.float32]]:
+    """Return what the model answers to all inputs.
+
+    Raises:
+        DataError: If it fails on some of them.
+    """
+    pieces: list[dict[str, NDArray[np.float32]]] = []
+    with torch.no_grad():
+        for batch in _batches(inputs):
+            try:
+                answered = module(batch)
+            except Exception as error:  # the model's own code runs here: it may raise anything
+                raise fails(module, f"of shape {tuple(batch.shape)}", origin, error) from error
+            answer = named_outputs(answered, names)
+            _require_batch_first(answer, len(batch))
+            pieces.append({name: values.numpy() for name, values in answer.items()})
+    return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
+
+
+def _require_finite(answers: Mapping[str, NDArray[np.float32]]) -> None:
+    for name, values in answers.items():
+        n_lost = int((~np.isfinite(values.reshape(len(values), -1)).all(axis=1)).sum())
+        if n_lost:
+            raise DataError(
+                f"the model's output '{name}' is NaN or infinite for {n_lost} of {len(values)} "
+                "inputs: there is nothing to be learnt from it. Look for a division, a logarithm "
+                "or inputs of another scale than it was trained with"
+            )
+
+
+def _require_batch_first(answer: Mapping[str, Tensor], n_items: int) -> None:
+    for name, values in answer.items():
+        if values.ndim < 2 or len(values) != n_items:
+            raise DataError(
+                f"the model's output '{name}' has shape {tuple(values.shape)} for {n_items} "
+                "inputs, but the batch comes first: return one row for each input"
+            )
+
+
+def _as_target(answer: NDArray[np.float32], task: TaskSettings) -> NDArray[Any]:
+    """Return scores of classes as labels, and anything else as it is."""
+    if not TaskKind(task.kind).has_classes:
+        return answer
+    labels: NDArray[np.int64] = answer.argmax(axis=TaskKind(task.kind).class_axis)
+    return labels
+
+
+def _settings(
+    module: nn.Module,
+    items: Items,
+    names: list[str],
+    asked: Mapping[str, Scoring],
+    origin: str,
+) -> tuple[dict[str, TaskSettings], tuple[str, ...]]:
+    """Return the tasks, each scored and trained as was said of it, and what answers have told.
+
+    Raises:
+        DataError: If an output and its targets tell no task.
+    """
+    outputs = _answers(module, items.inputs[:2], names, origin)
+    # Others are counted later.
+    _require_finite({name: outputs[name] for name in items.targets if name in outputs})
+    found, told = {}, list[str]()
+    for name, wanted in asked.items():
+        target = items.targets.get(name)
+        if wanted.outputs and target is None:
+            raise DataError(
+                f"task '{name}' has no targets in {origin}, to compare {', '.join(wanted.outputs)} "
+                "with: give them, or leave the task out, and smaller models learn the values of "
+                "these outputs"
+            )
+        if wanted.outputs:
+            task = TaskSettings(TaskKind.CUSTOM, outputs=wanted.outputs)
+        elif wanted.kind and outputs[name].dtype.kind == "f":
+            task = _said(name, outputs[name], wanted.kind)
+        else:
+            if target is None:
+                target = outputs[name]
+                if _may_be_scores(target):
+                    taken = taken_for(_answers(module, items.inputs[:_BATCH], names, origin)[name])
+                    told.append(taken.told(name, target.shape[1]))
+                    target = target.argmax(axis=1) if taken.is_choice else target
+            task = _task(name, outputs[name], target, of_ones_own=is_of_ones_own(wanted))
+        found[name] = replace(task, metrics=wanted.metrics, loss=wanted.loss)
+    return found, tuple(told)
+
+
+def _may_be_scores(output: NDArray[np.float32]) -> bool:
+    return output.dtype.kind == "f" and output.ndim == 2 and output.shape[1] > 1
+
+
+def _said(name: str, output: NDArray[np.float32], given: str) -> TaskSettings:
+    """Return the task of an output of which it was said what it is.
+
+    Raises:
+        ConfigError: If there is no such kind, or it is of outputs of another shape.
+    """
+    kinds = [kind for kind, n_axes in _AXES.items() if output.ndim in n_axes]
+    if given not in kinds:
+        raise ConfigError(
+            f"output '{name}', of shape {output.shape}, is said to be '{given}': such an output "
+            f"may be one of {', '.join(kinds)}"
+        )
+    kind = TaskKind(given)
+    if kind.has_classes:
+        return TaskSettings(given, classes=output.shape[kind.class_axis])
+    return TaskSettings(given, n_outputs=output.shape[1])
+
+
+def _task(
+    name: str,
+    output: NDArray[np.float32],
+    target: NDArray[Any],
+    *,
+    of_ones_own: bool,
+) -> TaskSettings:
+    """Return the task that an output and its targets tell.
+
+    Args:
+        name: Of the output.
+        output: What the model answers, (n, ...).
+        target: (n, ...); the output itself, or its largest places, if there is none.
+        of_ones_own: Whether it may be one that the user's own functions know alone.
+
+    Raises:
+        DataError: If they tell none.
+    """
+    n_outputs = output.shape[1]
+    if output.dtype.kind != "f" and target.dtype.kind != "f":
+        raise DataError(
+            f"output '{name}' is of type {output.dtype}, and from choices that are made already, "
+            "nothing can be learnt: return the scores that they are made from in its place, or "
+            "leave it out of what the model returns"
+        )
+    if target.dtype.kind in "iub" and n_outputs > 1:
+        if output.ndim == target.ndim != 3 and target.shape[1] == 1:
+            target = target[:, 0]
+        if (output.ndim, target.ndim) == (2, 1):
+            return TaskSettings("classification", classes=n_outputs)
+        if output.ndim == 3 and target.shape[1:] == output.shape[1:2]:
+            return TaskSettings("tagging", classes=output.shape[2])
+        if output.ndim in (3, 4) and target.shape[1:] == output.shape[2:]:
+            return TaskSettings("segmentation", classes=n_outputs)
+    shapes = [output.shape[1:], ()] if output.shape[1:] == (1,) else [output.shape[1:]]
+    is_value = target.dtype.kind == "f" or _zeros_and_ones(target)
+    if is_value and target.shape[1:] in shapes:
+        kind = "regression" if output.ndim == 2 else "depth"
+        return TaskSettings(kind, n_outputs=n_outputs)
+    if of_ones_own:
+        return TaskSettings(TaskKind.CUSTOM)
+    classes = "give the numbers of classes as integers, or " if target.dtype.kind == "f" else ""
+    raise DataError(
+        f"output '{name}' has shape {output.shape} and its targets {target.shape} of type "
+        f"{target.dtype}, which is no task that can be told by itself: {classes}{_DECLARE}, or "
+        "give a metric and a loss of your own, which may read any targets"
+    )
+
+
+def _require_values(
+    module: nn.Module,
+    items: Items,
+    settings: Mapping[str, TaskSettings],
+    names: list[str],
+    origin: str,
+) -> None:
+    """Check that no target that would be learnt as values is the answer to a choice.
+
+    Classes may be given one-hot. Answers to yes-or-no questions are far from the logits of an
+    output that knows them, so that no answer at all would be nearer, and to learn them as values
+    would spoil it. With a loss of its own, a task may be anything.
+
+    Raises:
+        DataError: If one is.
+    """
+    chosen = {
+        name: target
+        for name, target in items.targets.items()
+        if TaskKind(settings[name].kind).has_values
+        and not settings[name].loss
+        and _zeros_and_ones(target)
+    }
+    if not chosen:
+        return
+    answers = _answers(module, items.inputs[:_BATCH], names, origin)
+    for name, target in chosen.items():
+        if _one_hot(target):
+            raise DataError(
+                f"output '{name}' has targets that are one-hot, of shape {target.shape}: give the "
+                "numbers of the classes, as `targets.argmax(1)`, and let the model return scores, "
+                "no probabilities; then the task is one of classes"
+            )
+        answer = answers[name]
+        wanted = target[:_BATCH].reshape(answer.shape)
+        known = ~np.isnan(wanted) if wanted.dtype.kind == "f" else np.ones(wanted.shape, np.bool_)
+        answer, wanted = answer[known], wanted[known]
+        share = wanted.mean() if wanted.size else 0.0
+        value_is_no_better = np.square(answer - wanted).mean() > share * (1 - share)
+        if value_is_no_better and ((answer > 0) == wanted).mean() > max(share, 1 - share):
+            raise DataError(
+                f"output '{name}' has targets of 0 and 1 alone, as yes-or-no questions have, and "
+                "answers them by logits, which are no values to be learnt: give a loss and a "
+                "metric for them, as `--loss my_own.py:bce --metric my_own.py:accuracy`, or let "
+                "the model return probabilities, `torch.sigmoid` of them"
+            )
+
+
+def _zeros_and_ones(target: NDArray[Any]) -> bool:
+    """Whether there are both, and nothing else, but for NaN: what is not known."""
+    if target.dtype.kind not in "iubf":
+        return False
+    seen = set[bool]()
+    for start in range(0, len(target), _BATCH):
+        some = target[start : start + _BATCH]
+        some = some[~np.isnan(some)] if some.dtype.kind == "f" else some
+        are_ones = some == 1
+        if not (are_ones | (some == 0)).all():
+            return False
+        seen.update(value for value in (False, True) if (are_ones == value).any())
+    return seen == {False, True}
+
+
+def _one_hot(target: NDArray[Any]) -> bool:
+    return target.ndim > 1 and target.shape[1] > 1 and bool((target.sum(axis=1) == 1).all())
+
+
+def _shaped(given: Given, settings: Mapping[str, TaskSettings]) -> Given:
+    """Return the items with a column for targets that are single numbers, and values as floats."""
+    targets = dict(given.arrays.targets)
+    for name, values in given.arrays.targets.items():
+        if not TaskKind(settings[name].kind).has_values:
+            continue
+        is_column = settings[name].kind == "regression" and values.ndim == 1
+        columns = values[:, None] if is_column else values
+        targets[name] = columns if columns.dtype.kind == "f" else columns.astype(np.float32)
+    return Given(Arrays(given.arrays.inputs, targets), given.origin)

@@ -1,0 +1,193 @@
+"""The performance-aware oracle: a masked model, recalibrated, and judged task by task."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from niwaki.compress.allocation import Counts, Oracle, Verdict
+from niwaki.compress.pruning import ChannelGroups, PruningPlan, best_units, masked
+from niwaki.compress.pruning.compensation import (
+    InputMoments,
+    compensated_weights,
+    set_weights,
+)
+from niwaki.compress.pruning.criteria.base import Scores
+from niwaki.compress.pruning.model_calls import in_evaluation
+from niwaki.core.randomness import stream
+from niwaki.evaluation.compression.given_model.plain_calls import layout_of
+from niwaki.evaluation.compression.tuning.kept_statistics import KeptStatistics
+from niwaki.evaluation.devices import best_device, placed, to_tensors
+from niwaki.evaluation.recalibration import recalibrate
+from niwaki.export.torch_outputs import named_outputs
+from niwaki.tasks.base import Batch, SplitName, TaskData
+from niwaki.tasks.losses import task_losses
+from niwaki.tasks.scoring import score, skills
+
+_LEAST_SKILL_LEFT = 1e-3
+_TINY = 1e-12
+_Answers = dict[str, Tensor]
+
+
+class Ranked:
+    """Channel groups with their units in the order of importance.
+
+    Args:
+        groups: Of a model.
+        scores: (n_units,) by group, larger where a unit matters more.
+    """
+
+    def __init__(self, groups: ChannelGroups, scores: Mapping[str, Scores]) -> None:
+        self.groups, self.scores = groups, scores
+
+    def plan(self, counts: Counts) -> PruningPlan:
+        """Return the plan that keeps the best units of each group, as many as (n_groups,) says."""
+        named = {name: int(n) for name, n in zip(self.groups.names, counts, strict=True)}
+        return self.groups.plan(best_units(self.scores, named))
+
+
+class MaskedOracle(Oracle):
+    """Judges pruned networks without building them, on the calibration split.
+
+    Channels are masked, the weights that read them are fitted to those that stay, batch-norm
+    statistics are taken anew, and every task is scored. A state is judged once. Skills are relative
+    to those of the whole model, so that 1 is as good as it was.
+
+    Args:
+        module: The whole model.
+        ranked: Its groups, and which units go first.
+        data: Tasks in the order of the model's outputs.
+        recalibration: Batches of inputs that batch-norm statistics are taken from; those of the
+            whole model are kept if there are none.
+        statistics: Moves statistics in the place of taking them anew, if they are to be kept.
+        moments: For the fit of weights; None for none.
+        n_items: Items of the calibration split that are looked at.
+        batch_size: Items per forward pass.
+    """
+
+    def __init__(
+        self,
+        module: nn.Module,
+        ranked: Ranked,
+        data: TaskData,
+        *,
+        recalibration: Sequence[Tensor] = (),
+        statistics: KeptStatistics | None = None,
+        moments: InputMoments | None = None,
+        n_items: int = 512,
+        batch_size: int = 128,
+    ) -> None:
+        self._device = best_device()
+        self._module = in_evaluation(placed(module, self._device, layout_of(module)))
+        self.ranked, self._data, self._moments = ranked, data, moments
+        self._statistics = statistics
+        self._recalibration = [inputs.to(self._device) for inputs in recalibration]
+        self._batches = list(_drawn(data, n_items, batch_size))
+        self._losses = task_losses(data)
+        self._known: dict[bytes, _Row] = {}
+        with torch.no_grad():
+            self._answers = [self._answer(batch) for batch in self._batches]
+            self._constants = np.maximum(self._drifts_of(self._constant_answers()), _TINY)
+        self._original = self._scored(self._answers).skills
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return tuple(task.name for task in self._data.tasks)
+
+    def judge(self, states: Sequence[Counts]) -> Verdict:
+        rows = [self._judged(np.asarray(state, np.int64)) for state in states]
+        n_tasks = len(self.tasks)
+        # A task that was at chance from the start has nothing to lose.
+        original = np.maximum(self._original, _LEAST_SKILL_LEFT)
+        return Verdict(
+            np.array([row.skills / original for row in rows]).reshape(-1, n_tasks),
+            np.array([row.losses for row in rows]).reshape(-1, n_tasks),
+            np.array([row.drifts for row in rows]).reshape(-1, n_tasks) / self._constants,
+        )
+
+    def _judged(self, counts: Counts) -> "_Row":
+        key = counts.tobytes()
+        if key not in self._known:
+            plan = self.ranked.plan(counts)
+            fitted = {}
+            if self._moments is not None:
+                fitted = compensated_weights(self._module, plan, self._moments)
+            with masked(self._module, plan) as module, torch.no_grad():
+                set_weights(module, fitted)
+                if plan.cuts and self._statistics is not None:
+                    self._statistics.adjust(module)
+                elif plan.cuts and self._recalibration:
+                    recalibrate(module, iter(self._recalibration))
+                self._known[key] = self._scored([self._answer(batch) for batch in self._batches])
+        return self._known[key]
+
+    def _answer(self, batch: Batch) -> _Answers:
+        inputs, _ = to_tensors(batch, self._device)
+        answer = named_outputs(self._module(inputs), self._data.output_names)
+        return {name: values.detach() for name, values in answer.items()}
+
+    def _scored(self, answers: Sequence[_Answers]) -> "_Row":
+        predictions = (
+            ({name: a.cpu().numpy() for name, a in answer.items()}, batch.targets)
+            for answer, batch in zip(answers, self._batches, strict=True)
+        )
+        values = score(self._data.tasks, predictions, chance=self._data.chance)
+        return _Row(
+            skills(self._data.tasks, values, chance=self._data.chance),
+            self._losses_of(answers),
+            self._drifts_of(answers),
+        )
+
+    def _losses_of(self, answers: Sequence[_Answers]) -> NDArray[np.float64]:
+        totals = np.zeros(len(self.tasks))
+        for answer, batch in zip(answers, self._batches, strict=True):
+            _, targets = to_tensors(batch, self._device)
+            for i, task in enumerate(self._data.tasks):
+                loss = self._losses[task.name]
+                value = loss.against_targets(task.answer(answer), targets[task.name])
+                totals[i] += value.item() * len(batch)
+        return totals / sum(map(len, self._batches))
+
+    def _drifts_of(self, answers: Sequence[_Answers]) -> NDArray[np.float64]:
+        """Return (t,) mean distances from the whole model's answers."""
+        totals = np.zeros(len(self.tasks))
+        for answer, wanted, batch in zip(answers, self._answers, self._batches, strict=True):
+            for i, task in enumerate(self._data.tasks):
+                loss = self._losses[task.name]
+                value = loss.against_teacher(task.answer(answer), task.answer(wanted))
+                totals[i] += value.item() * len(batch)
+        return totals / sum(map(len, self._batches))
+
+    def _constant_answers(self) -> list[_Answers]:
+        """Return for each batch the whole model's mean answer, the same for all items."""
+        n_items = sum(map(len, self._batches))
+        means = {
+            name: torch.stack([answer[name].sum(0) for answer in self._answers]).sum(0) / n_items
+            for name in self._data.output_names
+        }
+        return [
+            {name: mean.expand(len(batch), *mean.shape) for name, mean in means.items()}
+            for batch in self._batches
+        ]
+
+
+@dataclass(frozen=True, eq=False)
+class _Row:
+    """(t,) skills, losses and drifts of one network."""
+
+    skills: NDArray[np.float64]
+    losses: NDArray[np.float64]
+    drifts: NDArray[np.float64]
+
+
+def _drawn(data: TaskData, n_items: int, batch_size: int) -> Iterator[Batch]:
+    """Yield items of all classes, the same each time: the first of a file may be of one."""
+    left, rng = n_items, stream(0, "judged items")
+    for batch in data[SplitName.CALIBRATION].batches(batch_size, rng=rng):
+        yield batch
+        left -= len(batch)
+        if left <= 0:
+            return

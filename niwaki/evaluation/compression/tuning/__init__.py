@@ -1,0 +1,1 @@
+"""A network that was cut, trained on."""

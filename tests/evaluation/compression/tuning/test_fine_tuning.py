@@ -1,0 +1,128 @@
+"""Fine-tuning: as models will run, also those that are others in training, and never for worse."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from niwaki.evaluation.compression.tuning.effects import Effect
+from niwaki.evaluation.compression.tuning.fine_tuning import Tuning, TuningSettings
+from niwaki.evaluation.deployment import Deployment, DeploymentSettings, plan_of
+from niwaki.spaces.precision import INT8
+from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from tests.evaluation.compression.small import TwoHeads, build, data, trained_state
+
+SETTINGS = TuningSettings(epochs=0.5, batch_size=32, n_recalibration=32)
+
+
+class Auxiliary(TwoHeads):
+    """Answers otherwise in training; remembers the modes of its own code and of a norm."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_state_dict(trained_state())
+        self.modes: list[tuple[bool, bool]] = []
+
+    def forward(self, x: torch.Tensor) -> Any:
+        answer = super().forward(x)
+        if torch.is_grad_enabled():
+            self.modes.append((self.training, self.enter[1].training))
+        return self.in_training(answer) if self.training else answer
+
+    def in_training(self, answer: dict[str, torch.Tensor]) -> Any:
+        return answer, answer["quarter"]
+
+
+class Failing(Auxiliary):
+    def in_training(self, answer: dict[str, torch.Tensor]) -> Any:
+        raise ValueError(f"no targets beside {sorted(answer)}")
+
+
+class Besides(Auxiliary):
+    def in_training(self, answer: dict[str, torch.Tensor]) -> Any:
+        return {**answer, "auxiliary": answer["quarter"]}
+
+
+@pytest.mark.parametrize(
+    ("kind", "otherwise", "mode"),
+    [
+        (Auxiliary, "it answers 0.quarter (2, 4) and", (False, True)),
+        (Failing, "it raises ValueError: no targets", (False, True)),
+        (Besides, "", (True, True)),
+    ],
+)
+def test_own_code_runs_as_it_will(
+    kind: type[Auxiliary], otherwise: str, mode: tuple[bool, bool]
+) -> None:
+    tuning = Tuning(kind().eval(), data(), SETTINGS, seed=0)
+    assert tuning.otherwise_in_training.startswith(otherwise)
+    assert bool(tuning.otherwise_in_training) == bool(otherwise)
+    network = kind()
+    tuned = tuning.tuned(network)
+    assert set(network.modes) == {mode}
+    assert not tuned.training
+    assert not torch.equal(tuned.state_dict()["quarter.weight"], trained_state()["quarter.weight"])
+
+
+def test_harm_is_taken_back_and_told() -> None:
+    settings, told = replace(SETTINGS, learning_rate=0.3), list[Effect]()
+    harmed = Tuning(build(), data(), settings, seed=0)
+    tuned = harmed.tuned(build(), tell=told.append)
+    untuned = harmed.tuned(build(), share=0.0, tell=told.append)
+    [effect] = told
+    assert effect.is_harm
+    assert effect.to_json()["taken_back"]
+    for name, values in untuned.state_dict().items():
+        assert torch.equal(tuned.state_dict()[name], values), name
+    told.clear()
+    helped = Tuning(build(), data(), replace(SETTINGS, epochs=3.0), seed=0)
+    assert not torch.equal(
+        helped.tuned(build(), tell=told.append).state_dict()["quarter.weight"],
+        untuned.state_dict()["quarter.weight"],
+    )
+    assert told[0].after < told[0].before
+
+
+def test_harm_by_training_with_rounding_is_taken_back() -> None:
+    settings = replace(SETTINGS, quantized_epochs=1.0, quantized_learning_rate=0.3)
+    target, told, model = OnnxRuntimeCpu(), list[Effect](), build()
+    deployment = Deployment(data(), target, DeploymentSettings(equalise=False))
+    plan = plan_of(dict.fromkeys(("enter.0", "middle.0", "quarter"), INT8), target)
+    tuning = Tuning(build(), data(), settings, seed=0)
+    tuned = tuning.tuned_quantized(model, plan, deployment, share=1.0, tell=told.append)
+    assert told[0].is_harm
+    for name, values in build().state_dict().items():
+        assert torch.equal(tuned.state_dict()[name], values), name
+
+
+def test_a_loss_that_is_no_number_is_harm() -> None:
+    assert Effect(1.0, math.nan).is_harm
+    assert Effect(1.0, math.nan).to_json()["loss_after"] is None
+    assert not Effect(math.nan, 1.0).is_harm
+    assert not Effect(1.0, 1.0).is_harm
+
+
+class Dropping(TwoHeads):
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_state_dict(trained_state())
+        self.enter.append(torch.nn.Dropout(0.5))
+
+
+def test_a_single_step_learns_a_little() -> None:
+    settings = replace(SETTINGS, epochs=0.05)
+    tuned = Tuning(build(), data(), settings, seed=0).tuned(build())
+    moved = (tuned.state_dict()["quarter.weight"] - trained_state()["quarter.weight"]).abs().max()
+    assert 0.0 < moved < 0.2 * settings.learning_rate
+
+
+def test_what_is_drawn_follows_the_seed_and_nothing_else() -> None:
+    tuned = []
+    for seed in (0, 0, 1):
+        network = Tuning(Dropping().eval(), data(), SETTINGS, seed=seed).tuned(Dropping())
+        tuned.append(network.state_dict()["quarter.weight"])
+        torch.rand(1)  # as another evaluation in this process might
+    assert torch.equal(tuned[0], tuned[1])
+    assert not torch.equal(tuned[0], tuned[2])
