@@ -260,15 +260,15 @@ class Deployment:
         return {layer: str(found.get(layer, Realised.ABSENT)) for layer in plan.precisions}
 
     def _calibration_feeds(self) -> Iterator[dict[str, NDArray[Any]]]:
-        """Yield images of all classes, the same each time: the first of a file may be of one."""
+        """Yield inputs of all classes, the same each time: the first of a file may be of one."""
         rng = stream(0, "calibration images")
         return self.feeds(SplitName.CALIBRATION, self._settings.n_calibration, rng=rng)
 
     def timing_feeds(self, *, n_images: int = 1) -> Feeds:
-        """Return real images to time on: latency depends on values, so none that are blank.
+        """Return real inputs to time on: latency depends on values, so none that are blank.
 
         Raises:
-            TargetError: If no calibration images are fit to be timed on.
+            TargetError: If no calibration inputs are fit to be timed on.
         """
         batches = self.data[SplitName.CALIBRATION].batches(n_images)
         return first_fit(self.inputs.feeds(batch.inputs) for batch in batches)
@@ -276,7 +276,7 @@ class Deployment:
     def feeds(
         self, split: SplitName, n_images: int, *, rng: np.random.Generator | None = None
     ) -> Iterator[dict[str, NDArray[Any]]]:
-        """Yield up to `n_images` of a split, as inputs of the model, in batches.
+        """Yield up to `n_images` items of a split, as inputs of the model, in batches.
 
         The first ones, or some that `rng` draws.
         """

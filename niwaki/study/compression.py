@@ -33,7 +33,12 @@ from niwaki.evaluation.compression.given_data.inferred_data import (
 )
 from niwaki.evaluation.compression.given_model.model_source import ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
-from niwaki.evaluation.compression.tuning.effects import TUNING_DETAILS, was_taken_back
+from niwaki.evaluation.compression.tuning.effects import (
+    ROUNDED,
+    TUNING_DETAILS,
+    was_taken_back,
+    was_tuned,
+)
 from niwaki.evaluation.deployment import DATA_FILE
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.listed import Listed
@@ -369,6 +374,7 @@ class Compressed:
             and INT8 in t.candidate.decisions.values()
         ]
         int8 = min(quantized, key=lambda m: (m.values["weight_bytes"], -m.fidelity), default=None)
+        int8_trained = int8 is not None and was_tuned(int8.details, ROUNDED)
         original = run.history.exported.get(baseline.candidate.key)
         by_files = original is not None
         original = original or baseline.measurement
@@ -382,7 +388,7 @@ class Compressed:
             int8,
             0.0 if int8 is None else whole["mean_skill"] - int8.values["mean_skill"],
             request.latency_ms,
-            int8_trained=request.settings.tuning.quantized_epochs > 0,
+            int8_trained=int8_trained,
             by_files=by_files,
             int8_by_file=int8_by_file,
             remarks=(*_assumed(run), *_taken_back(run)),

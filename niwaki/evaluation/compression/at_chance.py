@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from niwaki.core.randomness import stream
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.scoring import score, skills
@@ -49,7 +50,9 @@ def at_chance(module: nn.Module, data: TaskData) -> list[str]:
 def answered(module: nn.Module, data: TaskData) -> Iterator[tuple[_Arrays, _Arrays]]:
     """Yield a model's answers to some items of the search split, and their targets."""
     names = data.output_names
-    for batch in islice(data[SplitName.SEARCH].batches(_BATCH), _N_BATCHES):
+    # Drawn: an ordered file would show one class alone.
+    rng = stream(0, "judged beside chance")
+    for batch in islice(data[SplitName.SEARCH].batches(_BATCH, rng=rng), _N_BATCHES):
         with torch.no_grad():
             answer = named_outputs(module(torch.from_numpy(batch.inputs)), names)
         yield {name: values.detach().numpy() for name, values in answer.items()}, batch.targets

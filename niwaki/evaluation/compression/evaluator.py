@@ -46,7 +46,13 @@ from niwaki.evaluation.compression.proposing.proposals import Allocating, Propos
 from niwaki.evaluation.compression.proposing.sensitivity import most_sensitive, sensitivities
 from niwaki.evaluation.compression.remarks import remarks, remarks_on_tuning
 from niwaki.evaluation.compression.settings import CompressionSettings
-from niwaki.evaluation.compression.tuning.effects import Effect, NotedEffects, Tell
+from niwaki.evaluation.compression.tuning.effects import (
+    IN_FLOAT,
+    ROUNDED,
+    Effect,
+    NotedEffects,
+    Tell,
+)
 from niwaki.evaluation.compression.tuning.fine_tuning import Tuning
 from niwaki.evaluation.compression.tuning.kept_statistics import (
     KeptStatistics,
@@ -333,8 +339,8 @@ class CompressedEvaluator(DeployedEvaluator):
     def _names_of_stages(self, candidate: Candidate, share: float) -> Mapping[str, str]:
         """Return what the weights of a candidate are kept under, tuned in float and rounded."""
         return {
-            "float": f"{candidate.part(PRUNING).key}-{share:.4f}",
-            "quantized": f"{candidate.key}-{share:.4f}-quantized",
+            IN_FLOAT: f"{candidate.part(PRUNING).key}-{share:.4f}",
+            ROUNDED: f"{candidate.key}-{share:.4f}-quantized",
         }
 
     def _adjusting(self, plan: PruningPlan) -> Callable[[nn.Module], None] | None:

@@ -137,7 +137,7 @@ class OnnxFile:
         return OnnxFile(self.path, self.typed, model)
 
     def require_items(self, item_shapes: Sequence[Sequence[int]]) -> None:
-        """Check that items of these shapes are what it takes, where it leaves nothing open.
+        """Check that items of these shapes are what it takes, where it leaves them no choice.
 
         Raises:
             DataError: If they are not.
@@ -181,6 +181,12 @@ class OnnxFile:
         """The only size of batches that it takes; None if it takes any."""
         firsts = (info.type.tensor_type.shape.dim[0].dim_value for info in self._inputs)
         return next((size for size in firsts if size), None)
+
+    @property
+    def batches_apart(self) -> dict[str, int]:
+        """Fixed first axes by name of the input, where those of other inputs are open."""
+        firsts = {i.name: i.type.tensor_type.shape.dim[0].dim_value for i in self._inputs}
+        return {name: size for name, size in firsts.items() if size and not all(firsts.values())}
 
     @cached_property
     def is_half(self) -> bool:
@@ -240,6 +246,11 @@ class OnnxFile:
             raise ConfigError(f"'{self.typed}' has no input: there is nothing that it answers to")
         for info in self._inputs:
             tensor = info.type.tensor_type
+            if tensor.elem_type == TensorProto.STRING:
+                raise ConfigError(
+                    f"the input '{info.name}' of '{self.typed}' is text, but models here take "
+                    "numbers: export the network behind what turns text into numbers"
+                )
             if not tensor.HasField("shape") or not tensor.shape.dim:
                 raise ConfigError(
                     f"the input '{info.name}' of '{self.typed}' has no shape: export it with a "

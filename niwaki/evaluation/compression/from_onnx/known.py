@@ -120,6 +120,13 @@ def known_of(file: OnnxFile) -> Known:
 
 def batch_remedy(file: OnnxFile) -> str:
     """Return what to do if a file does not take any batch."""
+    if file.batches_apart:
+        fixed = ", ".join(f"'{name}' ({n})" for name, n in file.batches_apart.items())
+        return (
+            f"The first axis is fixed in {fixed}, and open in other inputs: it has to count items "
+            "in each, so export a module that brings it to the front, and keep what is the same "
+            "for all items inside"
+        )
     fault = (
         "Its batch may be said to be open, but sizes inside go by one"
         if file.fixed_batch is None

@@ -12,6 +12,9 @@ from niwaki.core.jsonable import JSON
 TUNING_DETAILS = "tuning"
 """Name among a measurement's details."""
 
+IN_FLOAT, ROUNDED = "float", "quantized"
+"""Stages of fine-tuning."""
+
 _TAKEN_BACK = "taken_back"
 
 
@@ -76,6 +79,12 @@ class NotedEffects:
 
     def _path(self, name: str) -> Path:
         return self._folder / f"{name}.json"
+
+
+def was_tuned(details: Mapping[str, JSON], stage: str) -> bool:
+    """Whether the details of a measurement say that its network went through a stage."""
+    stages = details.get(TUNING_DETAILS)
+    return isinstance(stages, Mapping) and stage in stages
 
 
 def was_taken_back(details: Mapping[str, JSON]) -> bool:
