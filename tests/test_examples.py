@@ -179,6 +179,13 @@ def test_a_detector_of_ones_own(tmp_path: Path) -> None:
     assert max(model.values["objects_ap50"] for model in models) > 0.9
 
 
+def test_a_model_of_two_inputs(tmp_path: Path) -> None:
+    printed = example("own_inputs.py", "run", cwd=tmp_path)
+    assert "takes image tensor(float), counts tensor(int64)" in printed
+    right = re.search(r"right in ([\d.]+)% of new", printed)
+    assert right is not None and float(right[1]) > 70.0
+
+
 def test_data_of_ones_own_and_the_front_read_back(tmp_path: Path) -> None:
     printed = example("own_data.py", "squares", cwd=tmp_path)
     assert "square_miou" in printed
