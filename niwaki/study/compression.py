@@ -85,8 +85,8 @@ class CompressionRequest:
         seed: Of everything random.
         settings: How the model is compressed.
         learn_from: Folders of earlier searches of the same model, such as for another target.
-        scoring: Metrics and losses of one's own by output, in the place of what shapes tell, or by
-            a task that reads several outputs; an empty name is that of the only output.
+        scoring: Metrics, losses and kinds by output, in the place of what shapes tell, or by a task
+            that reads several outputs; an empty name is that of the only output.
 
     Raises:
         ConfigError: On a number out of its range, or an unknown name.
@@ -309,7 +309,9 @@ def _config(
     """Return what must stay as it is while a compression continues, and what may change."""
     asked = replace(request.settings, pruning=pruning)
     scoring: dict[str, JSON] = {
-        name: {key: value for key, value in asdict(each).items() if value or key != "outputs"}
+        name: {
+            key: value for key, value in asdict(each).items() if value or key in ("metrics", "loss")
+        }
         for name, each in request.scoring.items()
     }
     plain: dict[str, JSON] = json.loads(json.dumps(asdict(asked), default=np.generic.item))
@@ -478,11 +480,16 @@ def _assumed(run: Run) -> Iterator[str]:
 
 
 def _taken_back(run: Run) -> Iterator[str]:
-    complete = [t.measurement.details for t in run.history.trials if t.measurement.complete]
-    tuned = [details for details in complete if TUNING_DETAILS in details]
+    complete = sorted(
+        (t.measurement for t in run.history.trials if t.measurement.complete),
+        key=lambda measurement: measurement.fidelity,
+    )
+    last = {each.key: each.details for each in complete if TUNING_DETAILS in each.details}
+    # Models that differ in precisions alone have one network, tuned once.
+    tuned = {json.dumps(details[TUNING_DETAILS]): details for details in last.values()}.values()
     if n_harmed := sum(map(was_taken_back, tuned)):
         yield (
-            f"fine-tuning raised the loss of {n_harmed} of {len(tuned)} models on the search "
+            f"fine-tuning raised the loss of {n_harmed} of {len(tuned)} networks on the search "
             "split, and was taken back: try a lower `tuning.learning_rate`, more `tuning.epochs`, "
             "or more data"
         )

@@ -42,13 +42,13 @@ def fitted_constant(
 
             def loss(constant: Tensor = constant) -> Tensor:
                 constant.grad = None
-                value = own_loss(function, constant.view(shape).expand(outputs_of).clone(), truth)
+                value = own_loss(function, constant.view(shape).expand(outputs_of), truth)
                 value.backward()  # type: ignore[no-untyped-call]
                 return value
 
             optimiser.step(loss)  # type: ignore[no-untyped-call]
             reached = constant.detach()
-            value = own_loss(function, reached.view(shape).expand(outputs_of).clone(), truth)
+            value = own_loss(function, reached.view(shape).expand(outputs_of), truth)
             found.append((float(value.detach()), reached.numpy()))
     finite = [(v, c) for v, c in found if math.isfinite(v) and np.isfinite(c).all()]
     return min(finite, key=lambda each: each[0], default=(0.0, start))[1]
@@ -87,8 +87,8 @@ def fitted_answers(
             nonlocal best
             optimiser.zero_grad()
             moved = {name: _moved(answers[name], move) for name, move in moves.items()}
-            spread = {n: each.expand(outputs[n].shape).clone() for n, each in moved.items()}
-            value = own_loss(function, task.answer(outputs | spread), truth)
+            wide = {n: each.expand(outputs[n].shape) for n, each in moved.items()}
+            value = own_loss(function, task.answer(outputs | wide), truth)
             value.backward()  # type: ignore[no-untyped-call]
             if float(value.detach()) < best:
                 best = float(value.detach())

@@ -191,16 +191,19 @@ def own_loss(function: str, outputs: Any, targets: Tensor) -> Tensor:
     Raises:
         ConfigError: If that is no scalar tensor, or one that nothing can be learnt from.
     """
+    # Copies: who computes in place, such as corners from boxes, changes what others look at.
+    several = not isinstance(outputs, Tensor)
+    given = {n: each.clone() for n, each in outputs.items()} if several else outputs.clone()
     with raised_by(f"loss '{function}'"):
-        found = own_function(function)(outputs, targets)
+        found = own_function(function)(given, targets.clone())
     if not isinstance(found, Tensor) or found.numel() != 1:
         shape = f" of shape {tuple(found.shape)}" if isinstance(found, Tensor) else ""
         raise ConfigError(
             f"loss '{function}' returned {kind_of(found)}{shape}: return a scalar tensor, such as "
             "the mean over items"
         )
-    given = (outputs,) if isinstance(outputs, Tensor) else outputs.values()
-    learns = torch.is_grad_enabled() and any(each.requires_grad for each in given)
+    each_output = outputs.values() if several else (outputs,)
+    learns = torch.is_grad_enabled() and any(each.requires_grad for each in each_output)
     if learns and not found.requires_grad:
         raise ConfigError(
             f"loss '{function}' has no gradient, so nothing can be learnt from it: compute it from "

@@ -210,8 +210,11 @@ class _Streamed(Accumulator):
         )
         self._any = True
         if self._finite:
+            is_one = not isinstance(outputs, Mapping)
+            # Copies: who computes in place changes what others look at.
+            copies = np.array(outputs) if is_one else {n: np.array(v) for n, v in outputs.items()}
             with raised_by(self._who):
-                self._inner.update(outputs, targets)
+                self._inner.update(copies, np.array(targets))
 
     def value(self) -> float:
         if not (self._any and self._finite):
@@ -234,9 +237,9 @@ def asked_of_constants() -> Iterator[None]:
     except Exception as error:
         error.add_note(
             "It was asked for outputs that are the same for all items, to learn what who knows "
-            "nothing would get. Give that value as `chance`, and it is not asked: in a "
-            "configuration, {function: ..., chance: ...}; in Python, MetricSettings and "
-            "LossSettings of niwaki.tasks.own"
+            "nothing would get. Give that value as `chance`, of the loss and of the metrics, and "
+            "they are not asked: in a configuration, {function: ..., chance: ...}; in Python, "
+            "MetricSettings and LossSettings of niwaki.tasks.own"
         )
         raise
 
@@ -315,7 +318,8 @@ def _function_or_class(path: str) -> Callable[..., Any]:
     if not inspect.isclass(found):
         return own_function(path)
     methods = [getattr(found, name, None) for name in ("update", "compute")]
-    if not all(map(callable, methods)) or misfit(found):
+    takes_two = callable(methods[0]) and not misfit(methods[0], ("self", "outputs", "targets"))
+    if not (takes_two and callable(methods[1])) or misfit(found):
         raise ConfigError(
             f"'{path}' is a class: give one that is made without arguments, and whose objects have "
             "`update(outputs, targets)` and `compute()`, or a function of outputs and targets"

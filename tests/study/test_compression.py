@@ -170,7 +170,7 @@ def test_what_was_assumed_and_undone_is_told(tmp_path: Path) -> None:
     found = niwaki.compress(build(), tasks=unlabelled(), folder=tmp_path / "run", request=request)
     [taken, harm] = found.summary().splitlines()[1:]
     assert "`--kind quarter=regression`" in taken
-    assert harm.startswith("fine-tuning raised the loss of 1 of 1 models on the search split")
+    assert harm.startswith("fine-tuning raised the loss of 1 of 1 networks on the search split")
     details = [trial.measurement.details for trial in Run.read(tmp_path / "run").history.trials]
     [effects] = [each["tuning"] for each in details if "tuning" in each]
     assert isinstance(effects, dict)

@@ -71,6 +71,22 @@ def test_a_class_scores_batch_by_batch() -> None:
         depth(metrics=(f"{HERE}:NoMetric",))
 
 
+def test_functions_that_compute_in_place_change_nothing_for_others() -> None:
+    metric = MetricSettings(f"{HERE}:InPlace", name="in_place", direction="minimize")
+    data = data_of(depth(metrics=(metric, "mae"), loss=f"{HERE}:in_place"))
+    maps = np.random.default_rng(0).normal(size=(20, 1, 8, 8)).astype(np.float32)
+    batches = [({"depth": maps}, {"depth": maps + 1})]
+    found = [score(data.tasks, batches, chance=data.chance) for _ in range(2)]
+    assert found[0] == found[1]
+    assert found[0]["depth_in_place"] == pytest.approx(found[0]["depth_mae"])
+    outputs, targets = torch.ones(4, 1, 2, 2, requires_grad=True), torch.full((4, 1, 2, 2), 3.0)
+    (loss,) = task_losses(data).values()
+    first, again = (loss.against_targets(outputs, targets) for _ in range(2))
+    assert first == again and first > 0.0
+    first.backward()  # type: ignore[no-untyped-call]
+    assert outputs.grad is not None and outputs.grad.abs().sum() > 0.0
+
+
 def test_chance_is_what_the_best_constant_prediction_gets() -> None:
     data = data_of(
         digit(metrics=(f"{HERE}:macro_f1",)),

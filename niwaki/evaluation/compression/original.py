@@ -1,7 +1,7 @@
 """The model that was given, analysed: its outputs, its channel groups, its layers."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -255,9 +255,17 @@ def fitted_to(data: TaskData, module: nn.Module) -> TaskData:
             f"({', '.join(names)}): give one task for each output, in the same order, or one of "
             "kind custom that reads several"
         )
-    by_position = names_by_position(n_outputs)
-    order = by_position if set(names) == set(by_position) else names
-    return _fitting(replace(data, outputs=tuple(order)), module)
+    return _fitting(replace(data, outputs=_in_order(names)), module)
+
+
+def _in_order(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of a tuple's outputs in its order: `output_1` and the like are at their places.
+
+    Other names take the places that are left, in the order of the tasks.
+    """
+    by_position = names_by_position(len(names))
+    others = iter([name for name in names if name not in by_position])
+    return tuple(name if name in names else next(others) for name in by_position)
 
 
 def _fitting(data: TaskData, module: nn.Module) -> TaskData:

@@ -127,18 +127,45 @@ def test_outputs_of_a_tuple_are_read_by_position_beside_others() -> None:
     assert data.tasks[1].kind is TaskKind.DEPTH  # the values of the original
 
 
-def test_what_is_declared_reads_outputs_in_the_order_of_the_model() -> None:
+@pytest.mark.parametrize("other", ["output_1", "mean"])
+@pytest.mark.parametrize("order", [1, -1])
+def test_what_is_declared_reads_outputs_in_the_order_of_the_model(other: str, order: int) -> None:
     images, targets = spots(60, 0)
     tasks = (
         declared("spots", replace(DECLARED, metrics=(f"{HERE}:f1_by_position",))),
-        declared("output_1", TaskSettings("depth", n_outputs=2)),
-    )
+        declared(other, TaskSettings("depth", n_outputs=2)),
+    )[::order]
     means = np.random.default_rng(0).normal(size=(60, 2, 1, 1)).astype(np.float32)
-    items = Arrays(images, {"spots": targets, "output_1": means})
+    items = Arrays(images, {"spots": targets, other: means})
     given = {SplitName.TRAIN: Given(items, "made up")}
     data = fitted_to(prepare(tasks, given, Preparation("as_given"), seed=0), Unnamed().eval())
-    assert data.output_names == ("output", "output_1", "output_2")
+    assert data.output_names == ("output", other, "output_2")
     assert data.answers["output_2"].mean.shape == (2, 4, 4)
+
+
+def test_an_output_that_is_always_the_same_is_no_task_of_its_own() -> None:
+    batches = {s: [(x, {"spots": y}) for x, y in each] for s, each in loaders().items()}
+    with pytest.raises(
+        DataError, match=r"'grid' is the same for all .* or let a task read it with"
+    ):
+        infer_from(batches, WithGrid().eval(), seed=0, scoring=SCORING)
+
+
+def test_numbers_of_things_that_are_no_classes_are_read_by_ones_own_functions() -> None:
+    model = nn.Sequential(build().enter, nn.Flatten(), nn.Linear(16 * 64, 8)).eval()
+    names = {"train": [(x, torch.arange(len(x)) % 50) for x, _ in loaders()["train"]]}
+    own = Scoring(("tests/tasks/own_functions.py:macro_f1",), "tests/tasks/own_functions.py:focal")
+    few = {"train": [(x, y % 8) for x, y in names["train"]]}
+    for batches, said, kind in (
+        (names, "", TaskKind.CUSTOM),
+        (few, "", TaskKind.CLASSIFICATION),
+        (few, "custom", TaskKind.CUSTOM),
+    ):
+        scoring = {"output": replace(own, kind=said)}
+        (task,) = infer_from(batches, model, seed=0, scoring=scoring).tasks
+        assert task.kind is kind
+    with pytest.raises(ConfigError, match="or custom, with a metric and a loss of your own"):
+        infer_from(few, model, seed=0, scoring={"output": Scoring(kind="custom")})
 
 
 def test_one_output_may_have_targets_of_another_shape() -> None:

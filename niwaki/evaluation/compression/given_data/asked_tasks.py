@@ -28,9 +28,10 @@ def asked_tasks(outputs: Sequence[str], scoring: Mapping[str, Scoring]) -> dict[
         name = given or (next(iter(asked)) if len(asked) == 1 else given)
         if name not in asked:
             what = f"'{name}' is no output" if name else "it is not said which output is scored so"
+            example = wanted.kind or "my_metrics.py:f1"
             raise ConfigError(
                 f"{what}: the model's are {', '.join(asked)}; name one, as in "
-                f"{next(iter(asked))}=my_metrics.py:f1"
+                f"{next(iter(asked))}={example}"
             )
         if name in found:
             raise ConfigError(
@@ -66,6 +67,8 @@ def _read_together(outputs: Sequence[str], scoring: Mapping[str, Scoring]) -> di
                     f"task '{task}' reads '{output}'{nearby} The model's outputs are "
                     f"{', '.join(outputs)}"
                 )
+            if read.get(output) == task:
+                raise ConfigError(f"task '{task}' reads '{output}' twice: name it once")
             if output in read:
                 raise ConfigError(
                     f"the output '{output}' is read by '{read[output]}' and by '{task}': give it "

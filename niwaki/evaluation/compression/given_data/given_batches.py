@@ -165,8 +165,13 @@ def gather(batches: Batches, inputs: NDArray[Any], outputs: Sequence[str], origi
     return Items(inputs, joined)
 
 
-def by_output(items: Items, names: list[str]) -> Items:
-    """Return the items with their targets by output name; of one output, they may have any.
+def by_output(items: Items, names: Sequence[str], outputs: Sequence[str]) -> Items:
+    """Return the items with their targets by name of the task; of one task, they may have any.
+
+    Args:
+        items: As given.
+        names: Of the tasks: each is an output, or reads several.
+        outputs: Names of the model's.
 
     Raises:
         DataError: If they do not fit the names.
@@ -176,20 +181,30 @@ def by_output(items: Items, names: list[str]) -> Items:
         targets = dict(zip(names, targets.values(), strict=True))
     if "" in targets:
         raise DataError(
-            f"the model has outputs {', '.join(names)}, but targets came as one array: give a "
-            f"mapping by these names, or let one task read them, {_together(names)}"
+            f"{_listed_tasks(names, outputs)}, but targets came as one array: give a mapping by "
+            f"these names, or let one task read several outputs, {_read_together(outputs)}"
         )
     if unknown := sorted(set(targets) - set(names)):
+        if unknown[0] in outputs:
+            raise DataError(
+                f"there are targets for '{unknown[0]}', which a task reads with others: "
+                f"{_listed_tasks(names, outputs)}; give it targets under its own name"
+            )
         raise DataError(
-            f"there are targets for '{unknown[0]}', but the model's outputs are "
-            f"{', '.join(names)}: give targets these names, return a mapping with yours, or let "
-            f"one task read several outputs, {_together(names)}"
+            f"there are targets for '{unknown[0]}', but {_listed_tasks(names, outputs)}: give "
+            "targets these names, return a mapping with yours, or let one task read several "
+            f"outputs, {_read_together(outputs)}"
         )
     return Items(items.inputs, targets)
 
 
-def _together(names: list[str]) -> str:
-    return f"as in --task objects={','.join(names[:3])} with a metric and a loss of your own"
+def _listed_tasks(names: Sequence[str], outputs: Sequence[str]) -> str:
+    what = "the model's outputs" if set(names) == set(outputs) else "the tasks"
+    return f"{what} are {', '.join(names)}"
+
+
+def _read_together(outputs: Sequence[str]) -> str:
+    return f"as in --task objects={','.join(outputs[:3])} with a metric and a loss of your own"
 
 
 def require_targets(gathered: Mapping[SplitName, Items], origin: str) -> None:

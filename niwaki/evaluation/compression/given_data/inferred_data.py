@@ -179,7 +179,7 @@ def _inferred(
         for split, batches in read.items()
     }
     require_targets(gathered, origin)
-    named = {split: by_output(items, list(asked)) for split, items in gathered.items()}
+    named = {split: by_output(items, list(asked), names) for split, items in gathered.items()}
     train, place = named[SplitName.TRAIN], places[SplitName.TRAIN]
     settings, told = _settings(module, train, names, asked, place)
     _require_values(module, named[SplitName.TRAIN], settings, names, origin)
@@ -188,8 +188,8 @@ def _inferred(
         for split, items in named.items()
     }
     for name in set(settings) - set(named[SplitName.TRAIN].targets):
-        if TaskKind(settings[name].kind).has_classes:
-            _require_several_classes(whole[SplitName.TRAIN].arrays.targets[name], name)
+        answers = whole[SplitName.TRAIN].arrays.targets[name]
+        _require_several_answers(answers, name, settings[name])
     shaped = {split: _shaped(items, settings) for split, items in whole.items()}
     preparation = Preparation(AS_GIVEN)
     return prepare(declared_tasks(settings), shaped, preparation, seed=seed, warnings=told)
@@ -246,18 +246,27 @@ def _with_answers(
     return Arrays(items.inputs, targets)
 
 
-def _require_several_classes(labels: NDArray[Any], name: str) -> None:
+def _require_several_answers(answers: NDArray[Any], name: str, task: TaskSettings) -> None:
     """Check that there is something to agree about.
 
     Raises:
-        DataError: If a model names one class for several inputs.
+        DataError: If a model answers the same to several inputs.
     """
-    if len(labels) > 1 and (labels == labels[0]).all():
+    if len(answers) < 2 or not (answers == answers[:1]).all():
+        return
+    if TaskKind(task.kind).has_classes:
         raise DataError(
-            f"the model's output '{name}' is class {labels[0]} for all {len(labels)} train inputs, "
-            "so a smaller one would have nothing to learn from it: give inputs that it tells "
-            "apart, as it was trained on, or targets"
+            f"the model's output '{name}' is class {answers.flat[0]} for all {len(answers)} train "
+            "inputs, so a smaller one would have nothing to learn from it: give inputs that it "
+            f"tells apart, as it was trained on, or targets; or, if it is values, say --kind "
+            f'{name}=regression (in Python, Scoring(kind="regression"))'
         )
+    raise DataError(
+        f"the model's output '{name}' is the same for all {len(answers)} train inputs, as grids "
+        "and anchors are, so a smaller one would have nothing to learn from it: leave it out of "
+        "what the model returns, or let a task read it with others, as in --task "
+        f"objects={name},... with a metric and a loss of your own"
+    )
 
 
 def _batches(inputs: NDArray[Any]) -> Iterator[Tensor]:
@@ -340,8 +349,8 @@ def _settings(
             )
         if wanted.outputs:
             task = TaskSettings(TaskKind.CUSTOM, outputs=wanted.outputs)
-        elif wanted.kind and outputs[name].dtype.kind == "f":
-            task = _said(name, outputs[name], wanted.kind)
+        elif wanted.kind:
+            task = _said(name, outputs[name], wanted)
         else:
             if target is None:
                 target = outputs[name]
@@ -358,17 +367,25 @@ def _may_be_scores(output: NDArray[np.float32]) -> bool:
     return output.dtype.kind == "f" and output.ndim == 2 and output.shape[1] > 1
 
 
-def _said(name: str, output: NDArray[np.float32], given: str) -> TaskSettings:
+def _said(name: str, output: NDArray[Any], scoring: Scoring) -> TaskSettings:
     """Return the task of an output of which it was said what it is.
 
     Raises:
-        ConfigError: If there is no such kind, or it is of outputs of another shape.
+        ConfigError: If there is no such kind, or it is of other outputs.
     """
+    given = scoring.kind
+    if given == TaskKind.CUSTOM and is_of_ones_own(scoring):
+        return TaskSettings(TaskKind.CUSTOM)
     kinds = [kind for kind, n_axes in _AXES.items() if output.ndim in n_axes]
+    if output.dtype.kind != "f":
+        raise ConfigError(
+            f"output '{name}' is said to be '{given}', but is of type {output.dtype}: such choices "
+            "can be read by a metric and a loss of your own alone, with the kind custom"
+        )
     if given not in kinds:
         raise ConfigError(
             f"output '{name}', of shape {output.shape}, is said to be '{given}': such an output "
-            f"may be one of {', '.join(kinds)}"
+            f"may be one of {', '.join(kinds)}, or custom, with a metric and a loss of your own"
         )
     kind = TaskKind(given)
     if kind.has_classes:
@@ -404,7 +421,8 @@ def _task(
     if target.dtype.kind in "iub" and n_outputs > 1:
         if output.ndim == target.ndim != 3 and target.shape[1] == 1:
             target = target[:, 0]
-        if (output.ndim, target.ndim) == (2, 1):
+        fits = not of_ones_own or int(target.max(initial=0)) < n_outputs
+        if (output.ndim, target.ndim) == (2, 1) and fits:
             return TaskSettings("classification", classes=n_outputs)
         if output.ndim == 3 and target.shape[1:] == output.shape[1:2]:
             return TaskSettings("tagging", classes=output.shape[2])

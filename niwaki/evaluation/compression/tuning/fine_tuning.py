@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -120,9 +121,6 @@ class Tuning:
             adjust: Sets batch-norm statistics that then stay as they are; without it, they are
                 taken anew before and after fine-tuning.
             tell: Told what fine-tuning did, if there was any; harm is undone.
-
-        Raises:
-            ArithmeticError: If the loss is no longer a finite number.
         """
         network = placed(module, self._device, layout_of(module))
         if adjust is None:
@@ -192,7 +190,6 @@ class Tuning:
             tell: As of `tuned`; both networks are rounded when their losses are taken.
 
         Raises:
-            ArithmeticError: If the loss is no longer a finite number.
             ExportError: If the module cannot be followed: see `FakeQuantized`.
         """
         n_steps = self._n_steps(share * self._settings.quantized_epochs)
@@ -219,7 +216,8 @@ class Tuning:
     def recalibrate(self, network: nn.Module) -> None:
         """Take batch-norm statistics anew, if there are any, and leave the network in eval mode."""
         if self._settings.n_recalibration:
-            with self._computing():
+            seed = derived_seed(self._seed, "recalibration")
+            with self._computing(), drawing(seed, self._device):
                 recalibrate(network, self._drawn_inputs(self._settings.n_recalibration))
         network.eval()
 
@@ -234,9 +232,13 @@ class Tuning:
             tune: Changes the weights.
         """
         before = self._loss_on_others(judged)
-        weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-        tune()
-        effect = Effect(before, self._loss_on_others(judged))
+        weights = deepcopy(network.state_dict())
+        try:
+            tune()
+            after = self._loss_on_others(judged)
+        except ArithmeticError:  # it diverged, which is told as what it is: harm
+            after = math.nan
+        effect = Effect(before, after)
         if effect.is_harm:
             network.load_state_dict(weights)
         return effect
@@ -249,7 +251,8 @@ class Tuning:
         # Drawn: an ordered file would show one class alone.
         rng = stream(self._seed, "judged before and after fine-tuning")
         for batch in self._data[SplitName.SEARCH].batches(_JUDGED_BATCH, rng=rng):
-            with self._computing(), torch.no_grad():
+            seed = derived_seed(self._seed, "judged", n_items)
+            with self._computing(), torch.no_grad(), drawing(seed, self._device):
                 total += self._loss(network, batch).item() * len(batch)
             n_items += len(batch)
             if n_items >= _N_JUDGED:

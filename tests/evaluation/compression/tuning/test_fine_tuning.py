@@ -104,6 +104,41 @@ def test_a_loss_that_is_no_number_is_harm() -> None:
     assert not Effect(1.0, 1.0).is_harm
 
 
+def test_what_diverges_is_taken_back() -> None:
+    settings, told = replace(SETTINGS, learning_rate=1e30, gradient_clip=1e30), list[Effect]()
+    tuning = Tuning(build(), data(), settings, seed=0)
+    tuned = tuning.tuned(build(), tell=told.append)
+    untuned = tuning.tuned(build(), share=0.0)
+    assert told[0].is_harm and math.isnan(told[0].after)
+    for name, values in untuned.state_dict().items():
+        assert torch.equal(tuned.state_dict()[name], values), name
+
+
+class Noting(TwoHeads):
+    """Has a state that is no tensor, and draws numbers, also in evaluation mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.load_state_dict(trained_state(), strict=False)
+
+    def get_extra_state(self) -> dict[str, str]:
+        return {"version": "1"}
+
+    def set_extra_state(self, state: dict[str, str]) -> None:
+        assert state == {"version": "1"}
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        return super().forward(x + 0.1 * torch.randn(x.shape))
+
+
+def test_harm_is_judged_by_the_same_draws() -> None:
+    told = list[Effect]()
+    for _ in range(2):
+        Tuning(Noting().eval(), data(), SETTINGS, seed=0).tuned(Noting(), tell=told.append)
+        torch.rand(1)  # as another evaluation in this process might
+    assert told[0] == told[1]
+
+
 class Dropping(TwoHeads):
     def __init__(self) -> None:
         super().__init__()
