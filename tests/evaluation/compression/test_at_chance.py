@@ -23,6 +23,7 @@ def test_a_task_at_chance_is_named_with_both_values_and_its_kind() -> None:
 def test_values_of_pixels_are_dense_regression() -> None:
     x = torch.randn(40, 1, 4, 4)
     module = torch.nn.Conv2d(1, 1, 1)
+    torch.nn.init.constant_(module.bias, 5.0)  # type: ignore[arg-type]
     (said,) = at_chance(module, infer_from({"train": [(x, torch.randn(x.shape))]}, module, seed=0))
     assert "taken for dense regression" in said
 

@@ -187,9 +187,10 @@ def _inferred(
         split: Given(_with_answers(items, module, settings, names, places[split]), places[split])
         for split, items in named.items()
     }
-    for name in set(settings) - set(named[SplitName.TRAIN].targets):
-        answers = whole[SplitName.TRAIN].arrays.targets[name]
-        _require_several_answers(answers, name, settings[name])
+    for name in settings:
+        if name not in named[SplitName.TRAIN].targets:
+            answers = whole[SplitName.TRAIN].arrays.targets[name]
+            told = (*told, *_always_the_same(answers, name, settings[name]))
     shaped = {split: _shaped(items, settings) for split, items in whole.items()}
     preparation = Preparation(AS_GIVEN)
     return prepare(declared_tasks(settings), shaped, preparation, seed=seed, warnings=told)
@@ -246,11 +247,11 @@ def _with_answers(
     return Arrays(items.inputs, targets)
 
 
-def _require_several_answers(answers: NDArray[Any], name: str, task: TaskSettings) -> None:
-    """Check that there is something to agree about.
+def _always_the_same(answers: NDArray[Any], name: str, task: TaskSettings) -> Iterator[str]:
+    """Yield what is odd of a model that answers the same to several inputs.
 
     Raises:
-        DataError: If a model answers the same to several inputs.
+        DataError: If it is a class: then there is nothing to agree about.
     """
     if len(answers) < 2 or not (answers == answers[:1]).all():
         return
@@ -261,11 +262,11 @@ def _require_several_answers(answers: NDArray[Any], name: str, task: TaskSetting
             f"tells apart, as it was trained on, or targets; or, if it is values, say --kind "
             f'{name}=regression (in Python, Scoring(kind="regression"))'
         )
-    raise DataError(
+    yield (
         f"the model's output '{name}' is the same for all {len(answers)} train inputs, as grids "
-        "and anchors are, so a smaller one would have nothing to learn from it: leave it out of "
-        "what the model returns, or let a task read it with others, as in --task "
-        f"objects={name},... with a metric and a loss of your own"
+        "and anchors are, so that smaller ones are mostly right in it, and mean_skill is higher "
+        "than by the other outputs alone: leave it out of what the model returns, or let a task "
+        f"read it with others, as in --task objects={name},... with a metric and a loss of yours"
     )
 
 
