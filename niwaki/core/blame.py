@@ -1,24 +1,29 @@
 """What plug-ins raise, with a note of who was asked for what: they are the user's to mend."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from niwaki.core.errors import NiwakiError
 
 
-@contextmanager
-def raised_by(what: str) -> Iterator[None]:
+def raised_by(what: str) -> AbstractContextManager[None]:
     """Let errors that are not niwaki's own say, below their traceback, where they come from.
 
     Args:
         what: Who was asked for what, such as "`ask` of the searcher".
     """
+    return noted_below(
+        f"This was raised by {what}. Nothing is lost: mend it, and the same command continues"
+    )
+
+
+@contextmanager
+def noted_below(note: str) -> Iterator[None]:
+    """Add a note, below their traceback, to errors that are not niwaki's own."""
     try:
         yield
     except NiwakiError:
         raise
     except Exception as error:
-        error.add_note(
-            f"This was raised by {what}. Nothing is lost: mend it, and the same command continues"
-        )
+        error.add_note(note)
         raise

@@ -22,10 +22,7 @@ from niwaki.core.wording import kind_of
 from niwaki.tasks.answers import Answers
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.metrics import Prediction
-from niwaki.tasks.own import (
-    asked_of_constants,
-    own_function,
-)
+from niwaki.tasks.own import asked_of_constants, each_output, of_each_output, own_function
 from niwaki.tasks.statistics import SMOOTH_L1_BETA, ClassStatistics, ValueStatistics
 from niwaki.tasks.task import Task, TaskKind
 
@@ -192,18 +189,15 @@ def own_loss(function: str, outputs: Any, targets: Tensor) -> Tensor:
         ConfigError: If that is no scalar tensor, or one that nothing can be learnt from.
     """
     # Copies: who computes in place, such as corners from boxes, changes what others look at.
-    several = not isinstance(outputs, Tensor)
-    given = {n: each.clone() for n, each in outputs.items()} if several else outputs.clone()
     with raised_by(f"loss '{function}'"):
-        found = own_function(function)(given, targets.clone())
+        found = own_function(function)(of_each_output(outputs, Tensor.clone), targets.clone())
     if not isinstance(found, Tensor) or found.numel() != 1:
         shape = f" of shape {tuple(found.shape)}" if isinstance(found, Tensor) else ""
         raise ConfigError(
             f"loss '{function}' returned {kind_of(found)}{shape}: return a scalar tensor, such as "
             "the mean over items"
         )
-    each_output = outputs.values() if several else (outputs,)
-    learns = torch.is_grad_enabled() and any(each.requires_grad for each in each_output)
+    learns = torch.is_grad_enabled() and any(o.requires_grad for o in each_output(outputs))
     if learns and not found.requires_grad:
         raise ConfigError(
             f"loss '{function}' has no gradient, so nothing can be learnt from it: compute it from "
@@ -289,11 +283,9 @@ def _chance_by(function: str, constant: Iterator[Prediction]) -> float:
         ConfigError: If it is no measure of anything.
     """
     outputs, targets = next(constant)
-    several = isinstance(outputs, Mapping)
-    answer = {n: torch.from_numpy(v) for n, v in (outputs if several else {"": outputs}).items()}
+    answer, truth = of_each_output(outputs, torch.from_numpy), torch.from_numpy(np.array(targets))
     with torch.no_grad(), asked_of_constants():
-        truth = torch.from_numpy(np.array(targets))
-        loss = own_loss(function, answer if several else answer[""], truth)
+        loss = own_loss(function, answer, truth)
     chance = float(loss)
     if not 0.0 < chance < math.inf:
         raise ConfigError(

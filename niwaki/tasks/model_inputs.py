@@ -40,6 +40,12 @@ class ModelInput:
     dtype: str = FLOAT
 
     @property
+    def limits(self) -> tuple[int, int]:
+        """Least and largest number of its type, which is no float."""
+        kind = np.dtype(self.dtype)
+        return (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+
+    @property
     def size(self) -> int:
         """Numbers of one item."""
         return math.prod(self.shape)
@@ -147,8 +153,7 @@ def _require_exact(each: ModelInput, values: NDArray[Any], origin: str) -> None:
     """Check that whole numbers arrive as they are, through float32 and in the model's type."""
     if not values.size:
         return
-    kind = np.dtype(each.dtype)
-    low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+    kind, (low, high) = each.dtype, each.limits
     if values.dtype.kind == "f" and not (values == np.floor(values)).all():
         other = values[values != np.floor(values)][0]
         raise DataError(

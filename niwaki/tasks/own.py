@@ -2,8 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from niwaki.core.blame import raised_by
+from niwaki.core.blame import noted_below, raised_by
 from niwaki.core.calls import misfit
-from niwaki.core.errors import ConfigError, NiwakiError
+from niwaki.core.errors import ConfigError
 from niwaki.core.objectives import Direction
 from niwaki.core.registry import import_object
 from niwaki.core.wording import kind_of
@@ -162,28 +162,25 @@ class OwnMetric(Metric[Any]):
 class _Collected(Accumulator):
     def __init__(self, metric: OwnMetric) -> None:
         self._metric = metric
-        self._outputs: list[Mapping[str, NDArray[Any]]] = []
+        self._outputs: list[Any] = []
         self._targets: list[NDArray[Any]] = []
-        self._is_one = self._finite = True
+        self._finite = True
 
     def update(self, outputs: Any, targets: NDArray[Any]) -> None:
-        self._is_one = not isinstance(outputs, Mapping)
         # A loader may fill the arrays that it gives anew.
-        named = {"": outputs} if self._is_one else outputs
-        self._outputs.append({name: np.array(values) for name, values in named.items()})
+        self._outputs.append(of_each_output(outputs, np.array))
         self._targets.append(np.array(targets))
-        for values in named.values():
-            self._finite = self._finite and bool(np.isfinite(values.sum(dtype=np.float64)))
+        self._finite = self._finite and _are_finite(outputs)
 
     def value(self) -> float:
         if not (self._outputs and self._finite):
             return math.nan
         function = own_function(self._metric.function)
-        whole = {
-            name: np.concatenate([batch[name] for batch in self._outputs])
-            for name in self._outputs[0]
-        }
-        outputs = whole[""] if self._is_one else whole
+        batches, first = self._outputs, self._outputs[0]
+        if isinstance(first, Mapping):
+            outputs: Any = {n: np.concatenate([batch[n] for batch in batches]) for n in first}
+        else:
+            outputs = np.concatenate(batches)
         with raised_by(f"metric '{self._metric.function}'"):
             found = function(outputs, np.concatenate(self._targets))
         return self._metric.checked(found)
@@ -204,17 +201,12 @@ class _Streamed(Accumulator):
         self._finite, self._any = True, False
 
     def update(self, outputs: Any, targets: NDArray[Any]) -> None:
-        given = outputs.values() if isinstance(outputs, Mapping) else (outputs,)
-        self._finite = self._finite and all(
-            np.isfinite(values.sum(dtype=np.float64)) for values in given
-        )
+        self._finite = self._finite and _are_finite(outputs)
         self._any = True
         if self._finite:
-            is_one = not isinstance(outputs, Mapping)
             # Copies: who computes in place changes what others look at.
-            copies = np.array(outputs) if is_one else {n: np.array(v) for n, v in outputs.items()}
             with raised_by(self._who):
-                self._inner.update(copies, np.array(targets))
+                self._inner.update(of_each_output(outputs, np.array), np.array(targets))
 
     def value(self) -> float:
         if not (self._any and self._finite):
@@ -224,24 +216,33 @@ class _Streamed(Accumulator):
         return self._metric.checked(found)
 
 
-@contextmanager
-def asked_of_constants() -> Iterator[None]:
+def asked_of_constants() -> AbstractContextManager[None]:
     """Let errors of the user's functions say that it was constant outputs that they were asked of.
 
     The outputs are such as the model gives, so that they are mostly worth mending for these, too.
     """
-    try:
-        yield
-    except NiwakiError:
-        raise
-    except Exception as error:
-        error.add_note(
-            "It was asked for outputs that are the same for all items, to learn what who knows "
-            "nothing would get. Give that value as `chance`, of the loss and of the metrics, and "
-            "they are not asked: in a configuration, {function: ..., chance: ...}; in Python, "
-            "MetricSettings and LossSettings of niwaki.tasks.own"
-        )
-        raise
+    return noted_below(
+        "It was asked for outputs that are the same for all items, to learn what who knows "
+        "nothing would get. Give that value as `chance`, of the loss and of the metrics, and "
+        "they are not asked: in a configuration, {function: ..., chance: ...}; in Python, "
+        "MetricSettings and LossSettings of niwaki.tasks.own"
+    )
+
+
+def each_output(answer: Any) -> list[Any]:
+    """Return the outputs in an answer: see `Task.answer`."""
+    return list(answer.values()) if isinstance(answer, Mapping) else [answer]
+
+
+def of_each_output(answer: Any, function: Callable[[Any], Any]) -> Any:
+    """Return an answer with what a function makes of each of its outputs."""
+    if isinstance(answer, Mapping):
+        return {name: function(values) for name, values in answer.items()}
+    return function(answer)
+
+
+def _are_finite(answer: Any) -> bool:
+    return all(np.isfinite(values.sum(dtype=np.float64)) for values in each_output(answer))
 
 
 def sampled(

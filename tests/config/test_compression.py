@@ -9,7 +9,10 @@ from niwaki.tasks.own import Scoring
 
 
 def request(
-    metrics: list[str], losses: list[str], kinds: list[str] | None = None
+    metrics: list[str],
+    losses: list[str],
+    kinds: list[str] | None = None,
+    tasks: list[str] | None = None,
 ) -> CompressionRequest:
     return compression_request(
         only="",
@@ -17,6 +20,7 @@ def request(
         evaluations=0,
         n_workers=0,
         seed=0,
+        tasks=tasks or [],
         metrics=metrics,
         losses=losses,
         kinds=kinds or [],
@@ -45,3 +49,13 @@ def test_an_output_is_of_one_kind() -> None:
     }
     with pytest.raises(ConfigError, match="is 'regression' already"):
         request([], [], ["regression", "classification"])
+
+
+def test_the_outputs_of_a_task_are_named() -> None:
+    given = ["spots=my_own.py:f1", "spots=my_own.py:recall"], ["spots=my_own.py:loss"]
+    metrics = ("my_own.py:f1", "my_own.py:recall")
+    wanted = Scoring(metrics, "my_own.py:loss", outputs=("small", "large"))
+    assert request(*given, tasks=["spots=small, large"]).scoring == {"spots": wanted}
+    for wrong in (["spots"], ["spots="], ["=a"], ["spots=a,"], ["spots=a", "spots=b"]):
+        with pytest.raises(ConfigError, match="--task objects=p3,p4,p5"):
+            request(*given, tasks=wrong)

@@ -120,7 +120,7 @@ class CompressedEvaluator(DeployedEvaluator):
     def original(self) -> Original:
         """The model, with its data and what can be done to it."""
         data = self._load_data()
-        given = data.model_inputs or [ModelInput(ALONE, tuple(example_of(data).shape[1:]))]
+        given = data.model_inputs or [ModelInput(ALONE, data.input_shape)]
         self._source.fit({each.name: each.shape for each in given})
         module = self._source.load()
         settle_declared(module, data)
@@ -316,7 +316,7 @@ class CompressedEvaluator(DeployedEvaluator):
         if not self._trains_with(plan):
             return self._pruned(candidate, share=share)
         return self._kept(
-            self._names_of_stages(candidate, share)["quantized"],
+            self._names_of_stages(candidate, share)[ROUNDED],
             copied(self._pruned(candidate, share=share)),
             lambda module, tell: self._tuning.tuned_quantized(
                 module, plan, self._deployment, share=share, tell=tell
@@ -329,7 +329,7 @@ class CompressedEvaluator(DeployedEvaluator):
         if not plan.cuts:
             return self.original.module
         return self._kept(
-            self._names_of_stages(candidate, share)["float"],
+            self._names_of_stages(candidate, share)[IN_FLOAT],
             compensated(self.original.module, plan, self._moments),
             lambda module, tell: self._tuning.tuned(
                 module, share=share, adjust=self._adjusting(plan), tell=tell

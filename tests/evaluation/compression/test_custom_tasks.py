@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 import niwaki
-from niwaki.config.compression import compression_request
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.evaluation.compression.original import fitted_to
@@ -264,27 +263,6 @@ def test_networks_that_are_built_have_no_custom_tasks() -> None:
 def test_a_declaration_that_cannot_be_is_refused(settings: TaskSettings, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         declared("spots", settings)
-
-
-def test_the_command_line_names_the_outputs_of_a_task() -> None:
-    def request(*tasks: str) -> CompressionRequest:
-        return compression_request(
-            only="",
-            latency_ms=None,
-            evaluations=0,
-            n_workers=0,
-            seed=0,
-            tasks=tasks,
-            metrics=["spots=my_own.py:f1", "spots=my_own.py:recall"],
-            losses=["spots=my_own.py:loss"],
-        )
-
-    metrics = ("my_own.py:f1", "my_own.py:recall")
-    wanted = Scoring(metrics, "my_own.py:loss", outputs=("small", "large"))
-    assert request("spots=small, large").scoring == {"spots": wanted}
-    for wrong in (["spots"], ["spots="], ["=a"], ["spots=a,"], ["spots=a", "spots=b"]):
-        with pytest.raises(ConfigError, match="--task objects=p3,p4,p5"):
-            request(*wrong)
 
 
 def test_a_detector_is_compressed_by_its_own_metric(tmp_path: Path) -> None:

@@ -58,13 +58,12 @@ def _require_integers(file: OnnxFile, inputs: NDArray[np.float32]) -> None:
     for each, values in zip(file.inputs, file.inputs.apart(inputs), strict=True):
         if each.dtype == FLOAT:
             continue
-        kind = np.dtype(each.dtype)
-        low, high = (0, 1) if kind.kind == "b" else (np.iinfo(kind).min, np.iinfo(kind).max)
+        low, high = each.limits
         outside = values[~((values == np.floor(values)) & (values >= low) & (values <= high))]
         if outside.size:
             of = f" for '{each.name}'" if len(file.inputs) > 1 else ""
             raise DataError(
-                f"'{file.typed}' takes {kind} ({low} to {high}){of}, but among the data is "
+                f"'{file.typed}' takes {each.dtype} ({low} to {high}){of}, but among the data is "
                 f"{outside[0]:.4g}: give what it was made for, such as bytes of images or numbers "
                 "of words, without a ToTensor or Normalize before; or export the model for float32"
             )
