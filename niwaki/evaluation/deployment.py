@@ -15,7 +15,7 @@ from torch import nn
 from niwaki.compress.quantization.observers import new_observer
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import DataError, ExportError, TargetError
+from niwaki.core.errors import DataError, TargetError
 from niwaki.core.files import noted
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
@@ -157,8 +157,7 @@ class Deployment:
             module,
             self._shapes,
             lambda: [torch.from_numpy(each) for each in self.timing_feeds(n_images=2).values()],
-            are_floats=self.inputs.are_floats,
-            **self._names,
+            **self._ends,
         )
 
     def prepared(self, float_model: onnx.ModelProto, *, quantizable: bool) -> FloatGraph:
@@ -173,22 +172,21 @@ class Deployment:
         Raises:
             ExportError: If the module cannot be followed.
         """
-        if not self.inputs.are_floats:
-            raise ExportError(
-                "its inputs are integers, which are not followed symbolically, as training with "
-                "rounding needs"
-            )
         if self._settings.equalise:
-            equalise_module(module, write_graph(module, self._shapes))
-        return FakeQuantized(module, plan, self._shapes, **self._names)
+            equalise_module(module, write_graph(module, self._shapes, **self._ends))
+        return FakeQuantized(module, plan, self._shapes, **self._ends)
 
     @property
     def _shapes(self) -> list[tuple[int, ...]]:
         return [(1, *each.shape) for each in self.inputs]
 
     @property
-    def _names(self) -> dict[str, list[str]]:
-        return {"input_names": list(self.inputs.names), "output_names": self.output_names}
+    def _ends(self) -> dict[str, list[str]]:
+        return {
+            "input_types": [each.dtype for each in self.inputs],
+            "input_names": list(self.inputs.names),
+            "output_names": self.output_names,
+        }
 
     def calibrated(self, float_model: onnx.ModelProto) -> FloatGraph:
         """Return a float graph made ready to be quantized, in the ways of the settings."""

@@ -15,7 +15,7 @@ def float_graph(
     input_shapes: Sequence[Sequence[int]],
     examples: Callable[[], Sequence[Tensor]],
     *,
-    are_floats: bool = True,
+    input_types: Sequence[str] | None = None,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
 ) -> onnx.ModelProto:
@@ -25,7 +25,7 @@ def float_graph(
         module: In evaluation mode, on the CPU.
         input_shapes: Of each input; the first dimension is the batch, whatever its size.
         examples: Gives real inputs; called only for what cannot be traced symbolically.
-        are_floats: Whether all inputs are float32: others are not traced symbolically.
+        input_types: Type of each input's numbers; by default, all are float32.
         input_names: Of the graph.
         output_names: Of the graph.
 
@@ -33,9 +33,8 @@ def float_graph(
         ExportError: If it can be written in neither way.
     """
     names = {"input_names": input_names, "output_names": output_names}
-    if are_floats:
-        try:
-            return build_graph(module, input_shapes, **names)
-        except ExportError:
-            pass  # told by the general way if it cannot either
+    try:
+        return build_graph(module, input_shapes, input_types=input_types, **names)
+    except ExportError:
+        pass  # told by the general way if it cannot either
     return export_module(module, examples(), **names)

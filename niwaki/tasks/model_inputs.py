@@ -82,11 +82,6 @@ class ModelInputs:
         """Of the inputs, in order."""
         return tuple(each.name for each in self.each)
 
-    @property
-    def are_floats(self) -> bool:
-        """Whether all are in float32."""
-        return all(each.dtype == FLOAT for each in self.each)
-
     def apart(self, together: Values) -> tuple[Values, ...]:
         """Return each input, (n, ...) as the model takes it, but in float32.
 

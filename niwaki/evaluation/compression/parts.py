@@ -201,7 +201,9 @@ def _is_written(part: nn.Module, calls: list[Call]) -> bool:
     inputs = calls[0][0]
     alone = nn.Sequential(part).eval()
     try:
-        build_graph(alone, [tuple(inputs.shape)])
+        build_graph(
+            alone, [tuple(inputs.shape)], input_types=[str(inputs.dtype).removeprefix("torch.")]
+        )
     except ExportError:
         try:
             export_module(alone, [inputs])

@@ -103,7 +103,7 @@ class CompressionPlans:
             module,
             [(1, *each.shape) for each in inputs],
             lambda: [torch.from_numpy(values[:2]) for values in feeds[0].values()],
-            are_floats=inputs.are_floats,
+            input_types=[each.dtype for each in inputs],
             input_names=list(inputs.names),
             output_names=output_names,
         )

@@ -8,6 +8,7 @@ cannot follow or write, it refuses by name: `export_module` is there for the res
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import signature
+from types import MappingProxyType
 from typing import Any, cast
 
 import onnx
@@ -17,9 +18,9 @@ from torch import fx, nn
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.operators import Call, Converter, converter_of
 from niwaki.export.fast_path.operators.normalisation import can_fold
-from niwaki.export.fast_path.operators.table import to_numpy
+from niwaki.export.fast_path.operators.table import alike, to_numpy
+from niwaki.export.fast_path.tracer import Held
 from niwaki.export.fast_path.tracing import (
-    TensorShape,
     Trace,
     holds_tensors,
     op_name,
@@ -29,10 +30,12 @@ from niwaki.export.fast_path.tracing import (
 )
 from niwaki.export.graph.file_room import require_room
 from niwaki.export.graph.layer_names import recurrent_layer
-from niwaki.export.graph.writer import GraphWriter, Shape, Tensor, claimed, require_apart
+from niwaki.export.graph.writer import GraphWriter, Tensor, TensorType, claimed, require_apart
 
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
-_PRODUCTS = ("matmul", "bmm")
+_PRODUCTS = ("matmul", "bmm", "linear")
+# Of what `x.max(dim)` and the like return.
+_NAMED_PARTS: Mapping[Any, int] = MappingProxyType({"values": 0, "indices": 1})
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def build_graph(
     module: nn.Module,
     input_shapes: Sequence[Sequence[int]],
     *,
+    input_types: Sequence[str] | None = None,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
 ) -> onnx.ModelProto:
@@ -73,6 +77,7 @@ def build_graph(
         module: In eval mode. May take several tensors, and return a tensor or a tuple, list or
             dict of tensors, nested or not.
         input_shapes: Shape of each input; the first dimension is the batch, whatever its size.
+        input_types: Type of each input's numbers, such as `int64`; by default, all are float32.
         input_names: Name of each input; by default, of `forward`'s arguments.
         output_names: Name of each output, in order; by default the keys of the dict, `output` if
             there is one, or `output_0`, `output_1`, ...
@@ -82,7 +87,11 @@ def build_graph(
             cannot be written: names the operation and the layer.
     """
     return write_graph(
-        module, input_shapes, input_names=input_names, output_names=output_names
+        module,
+        input_shapes,
+        input_types=input_types,
+        input_names=input_names,
+        output_names=output_names,
     ).model
 
 
@@ -90,6 +99,7 @@ def write_graph(
     module: nn.Module,
     input_shapes: Sequence[Sequence[int]],
     *,
+    input_types: Sequence[str] | None = None,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
 ) -> WrittenGraph:
@@ -99,7 +109,7 @@ def write_graph(
         ExportError: As `build_graph` does.
     """
     require_room(module)
-    traced = trace(module, input_shapes)
+    traced = trace(module, input_shapes, input_types)
     inputs = _inputs(traced, input_names)
     returned = _returned(traced, output_names)
     require_apart([tensor.name for tensor in inputs.values()], list(returned))
@@ -124,15 +134,12 @@ def _inputs(traced: Trace, names: Sequence[str] | None) -> dict[fx.Node, Tensor]
     chosen = [str(node.target) for node in nodes] if names is None else list(names)
     if len(chosen) != len(nodes) or len(set(chosen)) != len(chosen):
         raise ExportError(f"{len(nodes)} different input names are needed, but {chosen} came")
-    return {
-        node: Tensor(name, _shape_of(traced.values[node]))
-        for node, name in zip(nodes, chosen, strict=True)
-    }
-
-
-def _shape_of(value: object) -> Shape:
-    assert isinstance(value, TensorShape)
-    return value.dims
+    inputs: dict[fx.Node, Tensor] = {}
+    for node, name in zip(nodes, chosen, strict=True):
+        value = traced.values[node]
+        assert isinstance(value, TensorType)
+        inputs[node] = Tensor(name, value.dims, value.dtype)
+    return inputs
 
 
 def _returned(traced: Trace, names: Sequence[str] | None) -> dict[str, fx.Node]:
@@ -142,7 +149,7 @@ def _returned(traced: Trace, names: Sequence[str] | None) -> dict[str, fx.Node]:
     if not found or not all(isinstance(node, fx.Node) for _, node in found):
         raise ExportError(f"the module returns {result}: only tensors can be outputs of a graph")
     for _, node in found:
-        if not isinstance(traced.values[node], TensorShape):
+        if not isinstance(traced.values[node], TensorType):
             raise ExportError(
                 f"the module returns all that '{path_of(node)}' gives, which is not one tensor. "
                 "Use export_module, or return its parts"
@@ -215,23 +222,26 @@ def _write_calls(
             results[node] = results[folded[node]]
         elif node.op == "get_attr":
             results[node] = _attribute(traced, writer, node)
+        elif isinstance(node.target, Held):
+            results[node] = _constant(writer, _path(node), node.target.tensor)
         elif not holds_tensors(value):
             results[node] = value
         elif not _picks_part(node, results):
             norm = _module_of(traced, norms[node]) if node in norms else None
             path = _path(node)
-            call = Call(writer, path, _shapes_in(value, path), norm)
+            call = Call(writer, path, _types_in(value, path), norm)
             results[node] = _convert(traced, node, call, results)
     return {node: result for node, result in results.items() if isinstance(result, Tensor)}
 
 
 def _picks_part(node: fx.Node, results: dict[fx.Node, object]) -> bool:
-    """Resolve `parts[i]` of a call that returned several tensors."""
+    """Resolve `parts[i]`, or `parts.values`, of a call that returned several tensors."""
     source = node.args[0] if node.args else None
     parts = results.get(source) if isinstance(source, fx.Node) else None
-    if not isinstance(parts, list | tuple) or op_name(node) != "getitem":
+    if not isinstance(parts, list | tuple) or op_name(node) not in ("getitem", "getattr"):
         return False
-    results[node] = parts[node.args[1]]  # type: ignore[index]  # an integer: it gives a tensor
+    part: Any = node.args[1]
+    results[node] = parts[_NAMED_PARTS.get(part, part)]
     return True
 
 
@@ -244,7 +254,20 @@ def _convert(traced: Trace, node: fx.Node, call: Call, results: Mapping[fx.Node,
         bound = signature(converter).bind(call, *leading, *args, **kwargs)
     except TypeError as error:
         raise call.unsupported(f"{op_name(node)} is called in a way not known: {error}") from error
-    return converter(*bound.args, **bound.kwargs)
+    result = converter(*bound.args, **bound.kwargs)
+    for given, wanted in zip(_flat(result), call.results, strict=True):
+        if not alike(given.dtype, wanted.dtype):
+            raise call.unsupported(
+                f"it gives {wanted.dtype}, and would be written as {given.dtype}"
+            )
+    return result
+
+
+def _flat(result: object) -> list[Tensor]:
+    if isinstance(result, Tensor):
+        return [result]
+    assert isinstance(result, list | tuple)
+    return [tensor for part in result for tensor in _flat(part)]
 
 
 def _converter(traced: Trace, node: fx.Node, call: Call) -> tuple[Converter, list[nn.Module]]:
@@ -279,19 +302,24 @@ def _attribute(traced: Trace, writer: GraphWriter, node: fx.Node) -> object:
     value = getattr(traced.module.get_submodule(owner), name)
     if not isinstance(value, torch.Tensor):
         return value
-    return Tensor(writer.constant(str(node.target), to_numpy(value)), tuple(value.shape))
+    return _constant(writer, str(node.target), value)
 
 
-def _shapes_in(value: object, path: str) -> tuple[Shape, ...]:
-    """Return the shapes of what a call gives, in tuples of tuples or not.
+def _constant(writer: GraphWriter, name: str, value: torch.Tensor) -> Tensor:
+    values = to_numpy(value)
+    return Tensor(writer.constant(name, values), tuple(value.shape), str(values.dtype))
+
+
+def _types_in(value: object, path: str) -> tuple[TensorType, ...]:
+    """Return the types of what a call gives, in tuples of tuples or not.
 
     Raises:
         ExportError: If it gives anything else beside tensors.
     """
-    if isinstance(value, TensorShape):
-        return (value.dims,)
+    if isinstance(value, TensorType):
+        return (value,)
     if isinstance(value, tuple):
-        return tuple(shape for item in value for shape in _shapes_in(item, path))
+        return tuple(each for item in value for each in _types_in(item, path))
     raise ExportError(
         f"layer '{path}' cannot be written by the fast path: it gives more than tensors. "
         "Use export_module, or replace the operation"

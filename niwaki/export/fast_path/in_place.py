@@ -5,47 +5,20 @@ to, by whatever name. In a graph nothing changes, so these readers get the call'
 """
 
 import operator
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from inspect import signature
-from typing import Any
 
-import torch
 from torch import fx, nn
 
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.operators import VIEWS, converter_of
 
 # `@=` is not among them: torch has no product in place, and Python makes a new tensor.
-_OPERATORS = (
+OPERATORS_IN_PLACE = (
     *(operator.iadd, operator.isub, operator.imul, operator.itruediv, operator.ifloordiv),
     *(operator.imod, operator.ipow, operator.iand, operator.ior, operator.ixor),
     *(operator.ilshift, operator.irshift),
 )
-
-
-class InPlaceTracer(fx.Tracer):
-    """Follows `x += y` as what changes `x`: torch's own tracer takes it for `x = x + y`."""
-
-    def proxy(self, node: fx.Node) -> fx.Proxy:
-        return _Proxy(node, self)
-
-
-class _Proxy(fx.Proxy):
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name not in ("node", "tracer") and name in dir(torch.Tensor):
-            raise TypeError(f"`{name}` of a tensor is assigned")
-        super().__setattr__(name, value)
-
-
-def _in_place(function: Callable[..., Any]) -> Callable[[fx.Proxy, Any], fx.Proxy]:
-    def method(self: fx.Proxy, other: Any) -> fx.Proxy:
-        return self.tracer.create_proxy("call_function", function, (self, other), {})
-
-    return method
-
-
-for _function in _OPERATORS:
-    setattr(_Proxy, f"__{_function.__name__}__", _in_place(_function))
 
 
 def read_changes(
@@ -65,8 +38,9 @@ def read_changes(
 
     Raises:
         ExportError: If a view of what is changed, or what it is a view of, is read later, or a
-            layer computes with it: names the call.
+            layer computes with it: names the call. If it is a buffer.
     """
+    buffers = {name for name, _ in module.named_buffers()}
     layers = {str(node.target) for node in graph.nodes if node.op == "call_module"}
     position = {node: i for i, node in enumerate(graph.nodes)}
     memory = _Memory()
@@ -78,6 +52,11 @@ def read_changes(
         memory.add(node, may_share=is_changed or not _gives_anew(module, node))
         if changed is None or not is_changed:
             continue
+        if _is_attribute(changed) and str(changed.target) in buffers:
+            raise ExportError(
+                f"{type(module).__name__} changes its buffer '{changed.target}' when it is called. "
+                "Use export_module, or change a copy"
+            )
         sharing = [other for other in memory.sharing_with(changed) if other not in (changed, node)]
         owners = {str(n.target).rpartition(".")[0] for n in (*sharing, changed) if _is_attribute(n)}
         readers = [f"the layer '{owner}', whose parameter it is," for owner in owners & layers]
@@ -165,7 +144,9 @@ def _function_changes(node: fx.Node) -> bool:
     function = node.target
     assert callable(function)
     if getattr(function, "__module__", "") == operator.add.__module__:
-        return function in _OPERATORS  # those of other names end in an underscore for Python's sake
+        return (
+            function in OPERATORS_IN_PLACE
+        )  # those of other names end in an underscore for Python's sake
     if _ends_as_in_place(getattr(function, "__name__", "")):
         return True
     try:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 Rule = Callable[[Any, torch.Tensor], torch.Tensor]
 
@@ -160,6 +161,7 @@ MODULE_RULES: Mapping[type[nn.Module], Rule] = MappingProxyType(
     {
         **dict.fromkeys(_SAME, same),
         nn.Linear: linear,
+        NonDynamicallyQuantizableLinear: linear,
         nn.Conv1d: convolution,
         nn.Conv2d: convolution,
         nn.ConvTranspose1d: transposed_convolution,

@@ -11,27 +11,14 @@ from torch.func import functional_call
 
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
-from niwaki.export.fast_path.in_place import InPlaceTracer, leave_out_unread, read_changes
+from niwaki.export.fast_path.in_place import leave_out_unread, read_changes
 from niwaki.export.fast_path.lengths import lengths_followed
 from niwaki.export.fast_path.shape_rules import FUNCTION_RULES, MODULE_RULES
-from niwaki.export.graph.writer import Shape
+from niwaki.export.fast_path.tracer import ForwardTracer
+from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
 
 _BATCHES = (2, 3)
-
-
-class Varying:
-    """Stands for a number that grows with the batch, such as `x.size(0)`."""
-
-    def __repr__(self) -> str:
-        return "batch-dependent"
-
-
-@dataclass(frozen=True)
-class TensorShape:
-    """Stands for a tensor of this shape."""
-
-    dims: Shape
 
 
 @dataclass(frozen=True)
@@ -41,7 +28,7 @@ class Trace:
     Attributes:
         nodes: Calls, in order, without those whose results nobody reads. A call that changes its
             input in place is read by all who read that input later.
-        values: What each call returns: `TensorShape` where the module computes a tensor, and the
+        values: What each call returns: `TensorType` where the module computes a tensor, and the
             plain value where it computes with shapes; nested in tuples, lists and dicts.
         module: The traced module.
     """
@@ -56,12 +43,17 @@ class Trace:
         return [node for node in self.nodes if node.op == "placeholder"]
 
 
-def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
+def trace(
+    module: nn.Module,
+    input_shapes: Sequence[Sequence[int]],
+    input_types: Sequence[str] | None = None,
+) -> Trace:
     """Follow a module symbolically; nothing is computed.
 
     Args:
         module: In eval mode.
         input_shapes: Shape of each input; the first dimension is the batch, whatever its size.
+        input_types: Of their numbers, as torch calls them; all float32 by default.
 
     Raises:
         ExportError: If the module is in training mode, decides by values, changes a buffer, takes
@@ -73,7 +65,7 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
     try:
         # Some models keep what they computed for the next pass: here, stand-ins for tensors.
         with repeatable(module), lengths_followed(module):
-            graph = InPlaceTracer().trace(module)
+            graph = _graph_of(module)
             # No stand-ins: what is done to them in place is done, and in no graph.
             changed = [n for n, b in module.named_buffers() if _differs(b, buffers.get(n))]
     # The module's own code runs here, on stand-ins for tensors: it may raise anything.
@@ -97,13 +89,23 @@ def trace(module: nn.Module, input_shapes: Sequence[Sequence[int]]) -> Trace:
             f"{type(module).__name__} takes {n_inputs} inputs, but {len(input_shapes)} shapes "
             "came: give one shape per input, batch first"
         )
-    first, second = (_values_at(module, graph, input_shapes, batch) for batch in _BATCHES)
+    kinds = [FLOAT] * n_inputs if input_types is None else list(input_types)
+    inputs = list(zip(input_shapes, kinds, strict=True))
+    first, second = (_values_at(module, graph, inputs, batch) for batch in _BATCHES)
     values = {node: _merged(first[node], second[node]) for node in nodes if node.op != "output"}
-    tensors = {node for node, value in values.items() if isinstance(value, TensorShape)}
+    tensors = {node for node, value in values.items() if isinstance(value, TensorType)}
     numbers = {node for node, value in values.items() if not holds_tensors(value)}
     read_changes(module, graph, tensors=tensors, numbers=numbers)
     leave_out_unread(module, graph)
     return Trace(tuple(graph.nodes), values, module)
+
+
+def _graph_of(module: nn.Module) -> fx.Graph:
+    try:
+        return ForwardTracer().trace(module)
+    except Exception:
+        # A mask may be made for a length, or cut to it, for which there is a stand-in.
+        return ForwardTracer(follows_all=True).trace(module)
 
 
 def _differs(now: torch.Tensor, before: torch.Tensor | None) -> bool:
@@ -122,7 +124,7 @@ def holds_tensors(value: object) -> bool:
             return any(map(holds_tensors, value))
         case dict():
             return any(map(holds_tensors, value.values()))
-    return isinstance(value, TensorShape)
+    return isinstance(value, TensorType)
 
 
 def _require_no_hooks(module: nn.Module, nodes: Sequence[fx.Node]) -> None:
@@ -165,6 +167,8 @@ class _Recorder(fx.Interpreter):
 
     def run_node(self, node: fx.Node) -> Any:
         result = super().run_node(node)
+        if isinstance(result, torch.Tensor):  # what is made of nothing is made on a device
+            result = result.to("meta")
         self.seen[node] = _described(result)
         return result
 
@@ -172,7 +176,8 @@ class _Recorder(fx.Interpreter):
         self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
         module = self.fetch_attr(str(target))
-        if (rule := MODULE_RULES.get(type(module))) and len(args) == 1:
+        rule = MODULE_RULES.get(type(module))
+        if rule and len(args) == 1 and _are_floats(args):
             return rule(module, args[0])
         state = dict((*module.named_parameters(), *module.named_buffers()))
         return functional_call(module, {n: t.to("meta") for n, t in state.items()}, args, kwargs)
@@ -186,7 +191,7 @@ class _Recorder(fx.Interpreter):
     def call_function(
         self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if _holds_tensor(args) and (rule := FUNCTION_RULES.get(target)):
+        if _are_floats(args) and (rule := FUNCTION_RULES.get(target)):
             return rule(*args, **kwargs)
         if target is F.interpolate:
             # Which values it picks makes no difference to the shape, but much to the time.
@@ -197,28 +202,32 @@ class _Recorder(fx.Interpreter):
     def call_method(
         self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if _holds_tensor(args) and (rule := FUNCTION_RULES.get(target)):
+        if _are_floats(args) and (rule := FUNCTION_RULES.get(target)):
             return rule(*args, **kwargs)
         return super().call_method(target, args, kwargs)
 
 
-def _holds_tensor(args: tuple[Any, ...]) -> bool:
-    """Whether a call computes with tensors, not with the numbers of a shape."""
+def _are_floats(args: tuple[Any, ...]) -> bool:
+    """Whether a call computes with tensors of reals alone, whose types are no matter of rules."""
     flat = [item for arg in args for item in (arg if isinstance(arg, list | tuple) else [arg])]
-    return any(isinstance(item, torch.Tensor) for item in flat)
+    tensors = [item for item in flat if isinstance(item, torch.Tensor)]
+    return bool(tensors) and all(tensor.is_floating_point() for tensor in tensors)
 
 
 def _values_at(
-    module: nn.Module, graph: fx.Graph, input_shapes: Sequence[Sequence[int]], batch: int
+    module: nn.Module, graph: fx.Graph, inputs: Sequence[tuple[Sequence[int], str]], batch: int
 ) -> dict[fx.Node, object]:
     """Run the graph on tensors without storage and return what each node gives."""
     recorder = _Recorder(module, graph)
-    inputs = tuple(torch.empty((batch, *shape[1:]), device="meta") for shape in input_shapes)
+    stand_ins = [
+        torch.empty((batch, *shape[1:]), dtype=getattr(torch, kind), device="meta")
+        for shape, kind in inputs
+    ]
     try:
         with torch.no_grad():
-            recorder.run(*inputs)
+            recorder.run(*stand_ins)
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
-        shapes = ", ".join(str(tuple(shape)) for shape in input_shapes)
+        shapes = ", ".join(str(tuple(shape)) for shape, _ in inputs)
         reason = str(error).split("\n", 1)[0]
         raise ExportError(
             f"{type(module).__name__} fails on inputs of shape {shapes}: {reason}"
@@ -230,7 +239,7 @@ def _described(value: object) -> object:
     """Replace tensors by their shapes, in any nesting."""
     match value:
         case torch.Tensor():
-            return TensorShape(tuple(value.shape))
+            return TensorType(tuple(value.shape), str(value.dtype).removeprefix("torch."))
         case tuple() | list():
             return tuple(_described(item) for item in value)
         case dict():
@@ -242,11 +251,15 @@ def _described(value: object) -> object:
 def _merged(first: object, second: object) -> object:
     """Keep what two batch sizes agree on."""
     match first, second:
-        case TensorShape(a), TensorShape(b):
-            return TensorShape(tuple(x if x == y else None for x, y in zip(a, b, strict=True)))
+        case TensorType(a, kind), TensorType(b):
+            dims = tuple(x if x == y else None for x, y in zip(a, b, strict=True))
+            return TensorType(dims, kind)
         case tuple(), tuple():
             return tuple(_merged(x, y) for x, y in zip(first, second, strict=True))
         case dict(), dict():
             return {key: _merged(first[key], second[key]) for key in first}
+        case int(a), int(b) if a != b:
+            times, rest = divmod(a, _BATCHES[0])
+            return Varying(times if rest == 0 and b == times * _BATCHES[1] else None)
         case _:
             return first if type(first) is type(second) and first == second else Varying()

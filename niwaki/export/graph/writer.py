@@ -11,11 +11,12 @@ from onnx import helper, numpy_helper
 
 from niwaki._version import __version__
 from niwaki.core.errors import ExportError
-from niwaki.export.graph.index import RECURRENT, WEIGHTED
+from niwaki.export.graph.index import RECURRENT, WEIGHTED, needed
 
 OPSET = 20
 IR_VERSION = 10
 BATCH = "batch"
+FLOAT = "float32"
 _SMALL_BYTES = 64
 # Each keeps a node of its own, which its path names.
 _LAYERS = (*WEIGHTED, *RECURRENT)
@@ -23,6 +24,51 @@ _LAYERS = (*WEIGHTED, *RECURRENT)
 Attribute = int | float | str | Sequence[int] | Sequence[float] | Sequence[str]
 # One dimension: its size, or None where it grows with the batch.
 Shape = tuple[int | None, ...]
+# Operators of which the results are of another type than what they compute with.
+_TO_TYPES = {
+    **dict.fromkeys(("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"), "bool"),
+    **dict.fromkeys(("And", "Or", "Not", "IsNaN"), "bool"),
+    **dict.fromkeys(("Shape", "ArgMax", "ArgMin"), "int64"),
+}
+# Operators for numbers of any type, and others that the runtime has for more than reals.
+_MOVING = (
+    *("Cast", "Concat", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Shape", "Slice"),
+    *("Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+)
+_COUNTING = (
+    *("Abs", "Add", "Clip", "CumSum", "Div", "MatMul", "Max", "Min", "Mul", "Neg", "Pow", "Sub"),
+    *("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Where"),
+    *("ArgMax", "ArgMin", "ReduceMax", "ReduceMin", "ReduceSum", "Pad", "Trilu"),
+)
+_JUDGING = ("And", "Equal", "Not", "Or", "Pad", "Trilu")
+_OPERATORS = {"int32": _COUNTING, "int64": _COUNTING, "bool": _JUDGING}
+
+
+@dataclass(frozen=True)
+class Varying:
+    """Stands for what depends on the batch, such as `x.size(0)`.
+
+    Attributes:
+        times: How many times the batch it is; None if it is anything else.
+    """
+
+    times: int | None = None
+
+    def __repr__(self) -> str:
+        return "batch-dependent"
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """What is known of a tensor before it is computed.
+
+    Attributes:
+        dims: Its size along each axis; None where that grows with the batch.
+        dtype: Type of its numbers, as torch calls it.
+    """
+
+    dims: Shape
+    dtype: str
 
 
 @dataclass(frozen=True)
@@ -32,10 +78,12 @@ class Tensor:
     Attributes:
         name: Its name in the graph.
         shape: Its dimensions; None where a dimension grows with the batch.
+        dtype: Type of its numbers, as numpy calls it.
     """
 
     name: str
     shape: Shape
+    dtype: str = FLOAT
 
     @property
     def rank(self) -> int:
@@ -50,7 +98,7 @@ class GraphWriter:
     written once.
 
     Args:
-        inputs: The graph's inputs; float32.
+        inputs: The graph's inputs.
         output_names: Names kept free for the graph's outputs.
         layer_names: Names kept free for layers, which have constant weights.
     """
@@ -64,7 +112,8 @@ class GraphWriter:
         self._inputs = list(inputs)
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
-        self._shapes: dict[str, Shape] = {}
+        self._given: dict[str, Tensor] = {}
+        self._types = {tensor.name: tensor.dtype for tensor in inputs}
         self._tensor_names = {tensor.name for tensor in inputs} | set(output_names)
         self._node_names: set[str] = set()
         self._layer_names = frozenset(layer_names)
@@ -87,6 +136,9 @@ class GraphWriter:
             shape: Shape of the output.
             name: Name of the node and of its output; a second use of it gets a number.
             **attributes: Of the ONNX operator, by the operator's own names.
+
+        Raises:
+            ExportError: If the runtime does not have it for numbers of that type.
         """
         return self.node_with_outputs(op, inputs, [shape], name=name, **attributes)[0]
 
@@ -117,11 +169,13 @@ class GraphWriter:
         is_layer = op in RECURRENT or (op in WEIGHTED and inputs[1] in self._constants)
         kept_free = frozenset() if is_layer else self._layer_names
         stems = [name] if len(shapes) == 1 else [f"{name}.{i}" for i in range(len(shapes))]
+        dtype = self._type_given(op, inputs, attributes, name)
         outputs = [
-            Tensor(claimed(stem, self._tensor_names, but=kept_free), shape)
+            Tensor(claimed(stem, self._tensor_names, but=kept_free), shape, dtype)
             for stem, shape in zip(stems, shapes, strict=True)
         ]
-        self._shapes.update((tensor.name, tensor.shape) for tensor in outputs)
+        self._given.update((tensor.name, tensor) for tensor in outputs)
+        self._types.update(dict.fromkeys((tensor.name for tensor in outputs), dtype))
         self._nodes.append(
             helper.make_node(
                 op,
@@ -132,6 +186,20 @@ class GraphWriter:
             )
         )
         return outputs
+
+    def _type_given(
+        self, op: str, inputs: Sequence[str], attributes: Mapping[str, Attribute], name: str
+    ) -> str:
+        """Return the type of what an operator gives."""
+        data = self._types[inputs[1 if op == "Where" else 0]]
+        if data != FLOAT and op not in _MOVING and op not in _OPERATORS.get(data, ()):
+            raise ExportError(
+                f"layer '{name}' cannot be written by the fast path: the runtime has no {op} of "
+                f"{data}. Use export_module, or replace the operation"
+            )
+        if op == "Cast":
+            return str(helper.tensor_dtype_to_np_dtype(cast(int, attributes["to"])))
+        return _TO_TYPES.get(op, data)
 
     def _identity(self, name: str) -> str | bytes:
         """Return what tells a tensor from others: its name, or the values of a small constant."""
@@ -148,11 +216,24 @@ class GraphWriter:
             return name
         tensor.name = claimed(name, self._tensor_names)
         self._constants[tensor.name] = tensor
+        self._types[tensor.name] = str(values.dtype)
         return tensor.name
 
-    def scalar(self, name: str, value: float) -> str:
-        """Add a float32 scalar and return its name."""
-        return self.constant(name, np.array(value, np.float32))
+    def values(self, constant: str) -> NDArray[Any]:
+        """Return the values of a constant."""
+        return numpy_helper.to_array(self._constants[constant])
+
+    def is_constant(self, tensor: str) -> bool:
+        """Whether a name is that of a constant."""
+        return tensor in self._constants
+
+    def batch_size(self, name: str) -> Tensor:
+        """Return the size of the batch, (1,) int64."""
+        return self.node("Shape", [self._inputs[0]], (1,), name=name, start=0, end=1)
+
+    def scalar(self, name: str, value: float, dtype: str = FLOAT) -> str:
+        """Add a scalar and return its name."""
+        return self.constant(name, np.array(value, dtype))
 
     def integers(self, name: str, values: Sequence[int]) -> str:
         """Add a vector of int64 and return its name."""
@@ -166,14 +247,16 @@ class GraphWriter:
         """
         for name, tensor in self._output_sources(outputs).items():
             self._rename(tensor.name, name)
-        read = {name for node in self._nodes for name in node.input}
+        nodes = needed(self._nodes, set(outputs))
+        read = {name for node in nodes for name in node.input}
+        given = {name for node in nodes for name in node.output}
         graph = helper.make_graph(
-            self._nodes,
+            nodes,
             "niwaki",
-            [_float_info(tensor.name, tensor.shape) for tensor in self._inputs],
-            [_float_info(name, tensor.shape) for name, tensor in outputs.items()],
+            [_info(tensor.name, tensor) for tensor in self._inputs],
+            [_info(name, tensor) for name, tensor in outputs.items()],
             [tensor for name, tensor in self._constants.items() if name in read],
-            value_info=[_float_info(name, shape) for name, shape in self._shapes.items()],
+            value_info=[_info(name, each) for name, each in self._given.items() if name in given],
         )
         return finished_model(graph)
 
@@ -196,7 +279,7 @@ class GraphWriter:
                 for i, name in enumerate(names):
                     if name == old:
                         names[i] = new
-        self._shapes.pop(old, None)
+        self._given.pop(old, None)
 
 
 def finished_model(graph: onnx.GraphProto) -> onnx.ModelProto:
@@ -232,8 +315,9 @@ def claimed(name: str, taken: set[str], *, but: Collection[str] = ()) -> str:
     return free
 
 
-def _float_info(name: str, shape: Shape) -> onnx.ValueInfoProto:
-    dims: list[int | str | None] = list(shape)
-    if shape and shape[0] is None:
+def _info(name: str, tensor: Tensor) -> onnx.ValueInfoProto:
+    dims: list[int | str | None] = list(tensor.shape)
+    if dims and dims[0] is None:
         dims[0] = BATCH
-    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, dims)
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
+    return helper.make_tensor_value_info(name, kind, dims)

@@ -27,6 +27,7 @@ from niwaki.compress.quantization.arithmetic import Affine, channel_scales
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import WrittenGraph, build_graph, write_graph
+from niwaki.export.fast_path.tracing import op_name
 from niwaki.export.graph.index import GraphIndex
 from niwaki.export.int8.layers import Layer, find_layers
 from niwaki.export.int8.quantize import scales
@@ -47,6 +48,7 @@ class FakeQuantized(nn.Module):
         module: Stays in evaluation mode; its parameters are trained in place.
         plan: Names layers of its graph.
         input_shapes: Shape of each input; the first dimension is the batch, whatever its size.
+        input_types: Type of each input's numbers; by default, all are float32.
         input_names: Of the graph's inputs, as `observe` feeds them.
         output_names: Of the graph's outputs, in order.
 
@@ -62,6 +64,7 @@ class FakeQuantized(nn.Module):
         plan: QuantizationPlan,
         input_shapes: Sequence[Sequence[int]],
         *,
+        input_types: Sequence[str] | None = None,
         input_names: Sequence[str] | None = None,
         output_names: Sequence[str] | None = None,
     ) -> None:
@@ -69,8 +72,12 @@ class FakeQuantized(nn.Module):
         self.module = in_evaluation(module)
         self._activation = plan.activation
         self._write = (module, input_shapes)
-        self._names = {"input_names": input_names, "output_names": output_names}
-        written = write_graph(module, input_shapes, **self._names)
+        self._ends: dict[str, Sequence[str] | None] = {
+            "input_types": input_types,
+            "input_names": input_names,
+            "output_names": output_names,
+        }
+        written = write_graph(module, input_shapes, **self._ends)
         self._index = GraphIndex(written.model.graph)
         plan.check_layers(layer.path for layer in find_layers(self._index))
         self._regions = int8_regions(self._index, plan.int8_layers)
@@ -78,7 +85,7 @@ class FakeQuantized(nn.Module):
 
     def observe(self, ranges: Observe) -> None:
         """Take the ranges of all activations anew, with the weights of now."""
-        model = build_graph(self._write[0], self._write[1], **self._names)
+        model = build_graph(self._write[0], self._write[1], **self._ends)
         found = scales(self._index, self._regions, ranges(model), self._activation)
         self._interpreter.scales = {tensor: affine for tensor, (_, affine) in found.items()}
 
@@ -147,20 +154,25 @@ class _Rounding(fx.Interpreter):
 
     def _layer(self, n: fx.Node, layer: Layer, args: Sequence[Tensor]) -> Tensor:
         x = self._rounded(args[0], layer.input)
+        if n.target is F.linear:
+            return self._linear(x, args[1], args[2] if len(args) > 2 else None, layer)
         if n.op != "call_module":
             return x @ self._weight(args[1], None, layer)[0]
         module = self.fetch_attr(str(n.target))
         norm = self.fetch_attr(str(self._norms[n].target)) if n in self._norms else None
         weight, bias = _folded(module, norm)
         if isinstance(module, nn.Linear):
-            # The graph of a MatMul holds the transposed weight, and adds the bias in float.
-            is_product = layer.weight_axis == 1
-            rounded, steps = self._weight(weight.T if is_product else weight, bias, layer)
-            rounded = rounded.T if is_product else rounded
-            return F.linear(x, rounded, bias if is_product else _stepped(bias, steps))
+            return self._linear(x, weight, bias, layer)
         rounded, steps = self._weight(weight, bias, layer)
         output: Tensor = module._conv_forward(x, rounded, _stepped(bias, steps))
         return output
+
+    def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:
+        # The graph of a MatMul holds the transposed weight, and adds the bias in float.
+        is_product = layer.weight_axis == 1
+        rounded, steps = self._weight(weight.T if is_product else weight, bias, layer)
+        rounded = rounded.T if is_product else rounded
+        return F.linear(x, rounded, bias if is_product else _stepped(bias, steps))
 
     def _weight(self, weight: Tensor, bias: Tensor | None, layer: Layer) -> tuple[Tensor, Tensor]:
         """Return the rounded weight, and (C_out,) the steps that its bias is written in."""
@@ -214,7 +226,8 @@ class _Rounding(fx.Interpreter):
     def _is_layer(self, call: fx.Node) -> bool:
         if call.op == "call_module":
             return isinstance(self.fetch_attr(str(call.target)), _MODULES)
-        return getattr(call.target, "__name__", call.target) == "matmul" and not call.kwargs
+        is_product = call.target is F.linear or op_name(call) == "matmul"
+        return is_product and not call.kwargs
 
     def _product(self, position: int) -> int:
         """Return the MatMul behind the addition of its bias, or the node itself."""

@@ -1,17 +1,23 @@
 """Operator converters of the fast path, one file per family; importing this fills the table."""
 
-from niwaki.export.fast_path.operators import (
+from niwaki.export.fast_path.operators import (  # noqa: F401  (each fills the table)
     activations,
     arithmetic,
+    attention,
+    choices,
     convolutions,
+    filled,
     gated,
     linear,
+    lookups,
     normalisation,
     padding,
     pooling,
     recurrent,
+    reductions,
     reshaping,
     resizing,
+    types,
 )
 from niwaki.export.fast_path.operators.table import (
     FUNCTIONS,
@@ -22,22 +28,4 @@ from niwaki.export.fast_path.operators.table import (
     converter_of,
 )
 
-__all__ = [
-    "FUNCTIONS",
-    "MODULES",
-    "VIEWS",
-    "Call",
-    "Converter",
-    "activations",
-    "arithmetic",
-    "converter_of",
-    "convolutions",
-    "gated",
-    "linear",
-    "normalisation",
-    "padding",
-    "pooling",
-    "recurrent",
-    "reshaping",
-    "resizing",
-]
+__all__ = ["FUNCTIONS", "MODULES", "VIEWS", "Call", "Converter", "converter_of"]

@@ -10,6 +10,8 @@ from niwaki.export.fast_path.operators.table import (
     Call,
     Converter,
     function_converter,
+    held_as,
+    in_type,
     module_converter,
 )
 from niwaki.export.graph.writer import Attribute, Tensor
@@ -19,7 +21,8 @@ def _elementwise(op: str) -> Converter:
     """Return the converter of an activation that has an ONNX operator and no settings."""
 
     def convert(call: Call, input: Tensor, inplace: bool = False) -> Tensor:  # noqa: ARG001
-        return call.writer.node(op, [input], call.shape, name=call.path)
+        x = in_type(call, input, call.dtype)
+        return call.writer.node(op, [x], call.shape, name=call.path)
 
     return convert
 
@@ -130,11 +133,13 @@ def convert_clamp(
     for bound in (min, max):
         if not isinstance(bound, int | float | None):
             raise call.unsupported("its bounds are not numbers")
+    kind = held_as(call.dtype)
     names = [
-        "" if bound is None else call.writer.scalar(f"{call.path}.{name}", float(bound))
+        "" if bound is None else call.writer.scalar(f"{call.path}.{name}", bound, kind)
         for name, bound in (("min", min), ("max", max))
     ]
-    return call.writer.node("Clip", [input, *names], call.shape, name=call.path)
+    x = in_type(call, input, kind)
+    return call.writer.node("Clip", [x, *names], call.shape, name=call.path)
 
 
 def _softmax(op: str, call: Call, x: Tensor, dim: int | None) -> Tensor:
@@ -154,6 +159,12 @@ def convert_softmax_module(call: Call, module: nn.Softmax, x: Tensor) -> Tensor:
 def convert_log_softmax_module(call: Call, module: nn.LogSoftmax, x: Tensor) -> Tensor:
     """Write LogSoftmax."""
     return _softmax("LogSoftmax", call, x, module.dim)
+
+
+@function_converter("clamp_min")
+def convert_least(call: Call, input: Tensor, min: float) -> Tensor:
+    """Write Clip."""
+    return convert_clamp(call, input, min)
 
 
 @function_converter(F.softmax, torch.softmax, "softmax")

@@ -6,7 +6,12 @@ from typing import Any
 
 import torch
 
-from niwaki.export.fast_path.operators.table import Call, as_tensor, function_converter
+from niwaki.export.fast_path.operators.table import (
+    Call,
+    as_tensor,
+    function_converter,
+    in_type,
+)
 from niwaki.export.graph.writer import Tensor
 
 Operand = Tensor | int | float
@@ -17,28 +22,75 @@ def _register(op: str, *functions: Callable[..., Any] | str) -> None:
     def convert(call: Call, input: Operand, other: Operand, *, alpha: float = 1) -> Tensor:
         if alpha != 1:
             raise call.unsupported(f"{op} with alpha={alpha}")
-        like = input if isinstance(input, Tensor) else other
-        assert isinstance(like, Tensor)
-        inputs = [as_tensor(call, value, like) for value in (input, other)]
-        return call.writer.node(op, inputs, call.shape, name=call.path)
+        return write_binary(call, op, input, other)
+
+
+def write_binary(call: Call, op: str, input: Operand, other: Operand) -> Tensor:
+    """Write an operator of two operands, in the type that torch gives its result."""
+    inputs = [as_tensor(call, value, call.dtype) for value in (input, other)]
+    return call.writer.node(op, inputs, call.shape, name=call.path)
 
 
 _register("Add", operator.add, operator.iadd, torch.add, "add", "add_")
 _register("Sub", operator.sub, operator.isub, torch.sub, "sub", "sub_")
 _register("Mul", operator.mul, operator.imul, torch.mul, "mul", "mul_")
 _register("Div", operator.truediv, operator.itruediv, torch.div, "div", "div_")
+_register("Pow", operator.pow, torch.pow, "pow")
+_register("Max", torch.maximum, "maximum")
+_register("Min", torch.minimum, "minimum")
 _register("MatMul", operator.matmul, torch.matmul, torch.bmm, "matmul", "bmm")
 
 
-@function_converter(operator.neg, torch.neg, "neg")
-def convert_negation(call: Call, input: Tensor) -> Tensor:
-    """Write Neg."""
-    return call.writer.node("Neg", [input], call.shape, name=call.path)
+def _register_unary(op: str, *functions: Callable[..., Any] | str) -> None:
+    @function_converter(*functions)
+    def convert(call: Call, input: Tensor) -> Tensor:
+        return call.writer.node(op, [in_type(call, input, call.dtype)], call.shape, name=call.path)
+
+
+_register_unary("Neg", operator.neg, torch.neg, "neg")
+_register_unary("Abs", operator.abs, torch.abs, "abs")
+_register_unary("Exp", torch.exp, "exp")
+_register_unary("Log", torch.log, "log")
+_register_unary("Sqrt", torch.sqrt, "sqrt")
+_register_unary("Reciprocal", torch.reciprocal, "reciprocal")
+_register_unary("Sin", torch.sin, "sin")
+_register_unary("Cos", torch.cos, "cos")
+_register_unary("Erf", torch.erf, "erf")
+
+
+@function_converter(torch.square, "square")
+def convert_square(call: Call, input: Tensor) -> Tensor:
+    """Write a product with itself."""
+    return call.writer.node("Mul", [input, input], call.shape, name=call.path)
+
+
+@function_converter(torch.rsqrt, "rsqrt")
+def convert_reciprocal_root(call: Call, input: Tensor) -> Tensor:
+    """Write Sqrt and Reciprocal."""
+    root = call.writer.node(
+        "Sqrt", [in_type(call, input, call.dtype)], call.shape, name=f"{call.path}.sqrt"
+    )
+    return call.writer.node("Reciprocal", [root], call.shape, name=call.path)
 
 
 @function_converter(torch.cat, torch.concat, torch.concatenate)
 def convert_concatenation(call: Call, tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Write Concat."""
-    return call.writer.node(
-        "Concat", tensors, call.shape, name=call.path, axis=dim % tensors[0].rank
-    )
+    parts = [in_type(call, tensor, call.dtype) for tensor in tensors]
+    axis = dim % tensors[0].rank
+    return call.writer.node("Concat", parts, call.shape, name=call.path, axis=axis)
+
+
+@function_converter(torch.stack)
+def convert_stack(call: Call, tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Write Unsqueeze of each, and Concat."""
+    axis = dim % len(call.shape)
+    name = call.writer.integers(f"{call.path}.axis", [axis])
+    shape = (*call.shape[:axis], 1, *call.shape[axis + 1 :])
+    parts = [
+        call.writer.node(
+            "Unsqueeze", [in_type(call, tensor, call.dtype), name], shape, name=f"{call.path}.part"
+        )
+        for tensor in tensors
+    ]
+    return call.writer.node("Concat", parts, call.shape, name=call.path, axis=axis)

@@ -27,7 +27,7 @@ def convert_pad(
     before = [pad[2 * axis] for axis in reversed(range(n_axes))]
     after = [pad[2 * axis + 1] for axis in reversed(range(n_axes))]
     ends = call.writer.integers(f"{call.path}.pads", [*untouched, *before, *untouched, *after])
-    constant = call.writer.scalar(f"{call.path}.value", float(value or 0.0))
+    constant = call.writer.scalar(f"{call.path}.value", value or 0.0, input.dtype)
     return call.writer.node(
         "Pad", [input, ends, constant], call.shape, name=call.path, mode="constant"
     )

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
 
+from niwaki.export.fast_path.operators.lookups import write_lookup
 from niwaki.export.fast_path.operators.table import (
     Call,
     function_converter,
@@ -31,7 +32,7 @@ def convert_clone(call: Call, input: Tensor, *, memory_format: object = None) ->
     return convert_no_operation(call, input, memory_format=memory_format)
 
 
-@function_converter(torch.detach, "contiguous", "detach", "float")
+@function_converter(torch.detach, "contiguous", "detach")
 @gives_views
 def convert_no_operation(
     call: Call,  # noqa: ARG001
@@ -143,20 +144,44 @@ def convert_split(
     )
 
 
-@function_converter(operator.getitem)
+@function_converter(torch.unbind, "unbind")
+@gives_views
+def convert_unbind(call: Call, input: Tensor, dim: int = 0) -> list[Tensor]:
+    """Write Split, and Reshape of each part."""
+    axis = dim % input.rank
+    if input.shape[axis] is None:
+        raise call.unsupported("it splits the batch")
+    kept = (*input.shape[:axis], 1, *input.shape[axis + 1 :])
+    sizes = call.writer.integers(f"{call.path}.sizes", [1] * len(call.shapes))
+    parts = call.writer.node_with_outputs(
+        "Split", [input, sizes], [kept] * len(call.shapes), name=f"{call.path}.split", axis=axis
+    )
+    axes = call.writer.integers(f"{call.path}.axes", [axis])
+    return [
+        call.writer.node("Squeeze", [part, axes], shape, name=call.path)
+        for part, shape in zip(parts, call.shapes, strict=True)
+    ]
+
+
+@function_converter(operator.getitem, "__getitem__")
 @gives_views
 def convert_index(call: Call, input: Tensor, index: object) -> Tensor:
-    """Write Slice for slices, and Reshape to drop the dimensions that integers picked."""
+    """Write Slice for slices, Reshape for integers and None, and Gather for a tensor."""
+    if isinstance(index, Tensor):
+        if not index.dtype.startswith("int"):
+            raise call.unsupported(f"indexing with {index.dtype}")
+        return write_lookup(call, input, index)
     parts = list(index) if isinstance(index, tuple) else [index]
-    if Ellipsis in parts:
-        at = parts.index(Ellipsis)
-        parts[at : at + 1] = [slice(None)] * (input.rank - len(parts) + 1)
-    cuts = [(axis, *_bounds(call, part)) for axis, part in enumerate(parts)]
+    if any(isinstance(part, Tensor) for part in parts):
+        raise call.unsupported("indexing with a tensor among others")
+    places = [part for part in parts if part is not None]
+    if Ellipsis in places:
+        at = places.index(Ellipsis)
+        places[at : at + 1] = [slice(None)] * (input.rank - len(places) + 1)
+    cuts = [(axis, *_bounds(call, place)) for axis, place in enumerate(places)]
     cuts = [cut for cut in cuts if cut[1:] != (0, _END, 1)]
-    if not cuts:
-        return input
-    sliced = _sliced(call, input, cuts)
-    return sliced if sliced.rank == len(call.shape) else _reshaped(call, sliced)
+    sliced = _sliced(call, input, cuts) if cuts else input
+    return sliced if sliced.shape == call.shape else _reshaped(call, sliced)
 
 
 def _bounds(call: Call, part: object) -> tuple[int, int, int]:

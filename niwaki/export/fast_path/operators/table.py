@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from onnx import helper
 from torch import fx, nn
 
 from niwaki.core.errors import ExportError
-from niwaki.export.graph.writer import GraphWriter, Shape, Tensor
+from niwaki.export.graph.writer import FLOAT, GraphWriter, Shape, Tensor, TensorType
 
 
 @dataclass(frozen=True)
@@ -20,20 +21,31 @@ class Call:
     Attributes:
         writer: The graph being written.
         path: Qualified path of the called layer, or of the operation in its module.
-        shapes: Shape of each tensor that the call returns, in tuples or not.
+        results: Each tensor that the call returns, in tuples or not.
         norm: The batch norm that is to be folded into the layer, if one is.
     """
 
     writer: GraphWriter
     path: str
-    shapes: tuple[Shape, ...]
+    results: tuple[TensorType, ...]
     norm: nn.Module | None = None
+
+    @property
+    def shapes(self) -> list[Shape]:
+        """Shape of each tensor that the call returns."""
+        return [result.dims for result in self.results]
 
     @property
     def shape(self) -> Shape:
         """Shape of the one tensor that the call returns."""
-        (shape,) = self.shapes
-        return shape
+        (result,) = self.results
+        return result.dims
+
+    @property
+    def dtype(self) -> str:
+        """Type of the one tensor that the call returns."""
+        (result,) = self.results
+        return result.dtype
 
     def unsupported(self, reason: str) -> ExportError:
         """Return the error to raise when this call cannot be written."""
@@ -42,6 +54,8 @@ class Call:
             "Use export_module, or replace the operation"
         )
 
+
+_REALS = (FLOAT, "float64", "float16", "bfloat16")
 
 # What the call returns: tensors in tuples as torch returns them.
 Converter = Callable[..., Tensor | Sequence[Tensor | Sequence[Tensor]]]
@@ -92,25 +106,41 @@ def converter_of(module: nn.Module, node: fx.Node) -> Converter | None:
     return None
 
 
-def to_numpy(tensor: torch.Tensor) -> NDArray[np.float32]:
-    """Return a parameter as float32."""
-    values: NDArray[np.float32] = tensor.detach().cpu().to(torch.float32).numpy()
+def alike(dtype: str, other: str) -> bool:
+    """Whether numbers of two types are the same in a graph, which holds reals in float32 alone."""
+    return held_as(dtype) == held_as(other)
+
+
+def held_as(dtype: str) -> str:
+    """Return the type in which a graph holds numbers of a type."""
+    return FLOAT if dtype in _REALS else dtype
+
+
+def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
+    """Return a parameter as a graph holds it: reals in float32."""
+    plain = tensor.detach().cpu()
+    values: NDArray[Any] = (plain.float() if plain.is_floating_point() else plain).numpy()
     return values
 
 
-def as_tensor(call: Call, value: object, like: Tensor) -> Tensor:
-    """Return `value` as a tensor: itself, or a constant scalar.
-
-    Args:
-        call: For the constant's name.
-        value: A tensor of the graph or a number.
-        like: Decides nothing but the error: the tensor that `value` is combined with.
+def as_tensor(call: Call, value: object, dtype: str) -> Tensor:
+    """Return a tensor of the graph, or a number as a constant, in a type.
 
     Raises:
         ExportError: If it is neither, such as a number that grows with the batch.
     """
     if isinstance(value, Tensor):
-        return value
+        return in_type(call, value, dtype)
     if isinstance(value, int | float):
-        return Tensor(call.writer.scalar(f"{call.path}.value", float(value)), ())
-    raise call.unsupported(f"'{like.name}' is combined with a value that is {value!r}")
+        held = held_as(dtype)
+        return Tensor(call.writer.scalar(f"{call.path}.value", value, held), (), held)
+    raise call.unsupported(f"a tensor is combined with a value that is {value!r}")
+
+
+def in_type(call: Call, x: Tensor, dtype: str) -> Tensor:
+    """Return a tensor in a type, with Cast if it is in another."""
+    if alike(x.dtype, dtype):
+        return x
+    held = held_as(dtype)
+    to = helper.np_dtype_to_tensor_dtype(np.dtype(held))
+    return call.writer.node("Cast", [x], x.shape, name=f"{call.path}.{held}", to=to)

@@ -11,6 +11,7 @@ from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.export.fast_path.operators import FUNCTIONS, MODULES
 from niwaki.export.float_graph import float_graph
+from tests.export.fast_path import test_attention
 from tests.export.fast_path.test_fx_graph import check_equal
 from tests.export.networks import run, settled
 
@@ -104,6 +105,15 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
     "leaky": lambda x: F.leaky_relu(x, 0.3) + x.sigmoid() * x.tanh(),
     "softmax": lambda x: F.softmax(x, dim=1) + x.softmax(-1) + F.log_softmax(x, dim=1),
     "arithmetic": lambda x: (2.0 - x) * x / 3 + (-x) - 1,
+    "functions": lambda x: x.abs().sqrt() + torch.exp(-x) + torch.log(x.square() + 1) + x**2,
+    "more functions": lambda x: torch.rsqrt(x * x + 1) + x.sin() * x.cos() + torch.erf(x).floor(),
+    "reciprocal": lambda x: torch.reciprocal(x.abs() + 1) + torch.pow(x.abs() + 1, -0.5),
+    "larger and smaller": lambda x: torch.maximum(x, -x) - torch.minimum(x, 0.5 * x) + x.max(-x),
+    "sum": lambda x: x.sum((2, 3), keepdim=True) + torch.sum(x, 1, keepdim=True),
+    "largest": lambda x: (x.amax((2, 3)), x.max(1).values, x.min(dim=1)[0], x.argmin(1)),
+    "normalised": lambda x: F.normalize(x) + F.normalize(x, p=1.0, dim=-1, eps=5.0),
+    "linear": lambda x: F.linear(x, torch.linspace(-1, 1, 30).reshape(3, 10), torch.ones(3)),
+    "least": lambda x: x.clamp_min(0.1),
     "matmul": lambda x: x @ x.transpose(2, 3),
     "cat": lambda x: torch.cat([x, x * 2], dim=-3),
     "cat along pixels": lambda x: torch.concat((x, x), 2),
@@ -202,6 +212,7 @@ def test_what_is_not_written_is_left_to_torch(module: nn.Module, said: str) -> N
 
 def test_every_layer_of_the_table_is_tested() -> None:
     tested = {type(module) for layer, _ in LAYERS for module in layer.modules()}
+    tested |= {type(module) for module in test_attention.Texts().modules()}
     untested = {kind.__name__ for kind in MODULES if kind not in tested}
     assert untested <= {"ConvTranspose1d", "Dropout1d"}
 

@@ -1,0 +1,146 @@
+"""torch's own transformer layers, followed into what they compute.
+
+Their code decides by values and runs fused kernels, which no symbolic trace follows. While a module
+is traced, it is as if they were written plainly, of the same parts: so each layer of theirs is a
+layer of the graph.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+from torch import Tensor, fx, nn
+
+Forward = Callable[..., Any]
+
+
+def plain_forward(module: nn.Module) -> Forward | None:
+    """Return a `forward` that can be followed, for a layer that is followed into; else None."""
+    if module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__:
+        return None
+    match module:
+        case nn.MultiheadAttention() if _is_plain(module):
+            return lambda *args, **kwargs: _attention(module, *args, **kwargs)
+        case nn.TransformerEncoderLayer() if type(module) is nn.TransformerEncoderLayer:
+            return lambda *args, **kwargs: _encoder_layer(module, *args, **kwargs)
+        case nn.TransformerEncoder() if type(module) is nn.TransformerEncoder:
+            return lambda *args, **kwargs: _encoder(module, *args, **kwargs)
+    return None
+
+
+def _is_plain(module: nn.MultiheadAttention) -> bool:
+    """Whether one weight projects queries, keys and values, and nothing is added to them."""
+    is_joined = module._qkv_same_embed_dim and module.bias_k is None and module.bias_v is None
+    return type(module) is nn.MultiheadAttention and is_joined and not module.add_zero_attn
+
+
+def _encoder(
+    module: nn.TransformerEncoder,
+    src: Any,
+    mask: Any = None,
+    src_key_padding_mask: Any = None,
+    is_causal: bool | None = None,  # noqa: ARG001  (a hint about the mask)
+) -> Any:
+    x = src
+    for layer in module.layers:
+        x = layer(x, src_mask=mask, src_key_padding_mask=src_key_padding_mask)
+    return x if module.norm is None else module.norm(x)
+
+
+def _encoder_layer(
+    module: nn.TransformerEncoderLayer,
+    src: Any,
+    src_mask: Any = None,
+    src_key_padding_mask: Any = None,
+    is_causal: bool = False,  # noqa: ARG001  (a hint about the mask)
+) -> Any:
+    def attended(x: Any) -> Any:
+        answer, _ = module.self_attn(
+            x,
+            x,
+            x,
+            attn_mask=src_mask,
+            key_padding_mask=src_key_padding_mask,
+            need_weights=False,
+        )
+        return module.dropout1(answer)
+
+    def fed_forward(x: Any) -> Any:
+        inner = module.dropout(module.activation(module.linear1(x)))
+        return module.dropout2(module.linear2(inner))
+
+    if module.norm_first:
+        x = src + attended(module.norm1(src))
+        return x + fed_forward(module.norm2(x))
+    x = module.norm1(src + attended(src))
+    return module.norm2(x + fed_forward(x))
+
+
+def _attention(
+    module: nn.MultiheadAttention,
+    query: Any,
+    key: Any,
+    value: Any,
+    key_padding_mask: Any = None,
+    need_weights: bool = True,
+    attn_mask: Any = None,
+    average_attn_weights: bool = True,
+    is_causal: bool = False,  # noqa: ARG001  (a hint about the mask)
+) -> Any:
+    if query is not key or key is not value:
+        raise NotImplementedError("attention between different tensors")
+    n_heads, width = module.num_heads, module.head_dim
+    x = query if module.batch_first else query.transpose(0, 1)
+    projected = F.linear(x, module.in_proj_weight, module.in_proj_bias)
+    heads = projected.reshape(x.shape[0], x.shape[1], 3, n_heads, width)
+    queries, keys, values = heads.permute(2, 0, 3, 1, 4).unbind(0)
+    mask = None
+    if key_padding_mask is not None or attn_mask is not None:
+        mask = _call(joined_masks, key_padding_mask, attn_mask)
+    found = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+    answer = module.out_proj(found.transpose(1, 2).flatten(2))
+    if not module.batch_first:
+        answer = answer.transpose(0, 1)
+    if not need_weights:
+        return answer, None
+    return answer, _call(attention_weights, queries, keys, mask, average_attn_weights)
+
+
+def _call(function: Callable[..., Any], *args: Any) -> Any:
+    """Call a function, or note the call where it is given stand-ins for tensors."""
+    tracer = next((arg.tracer for arg in args if isinstance(arg, fx.Proxy)), None)
+    if tracer is None:
+        return function(*args)
+    return tracer.create_proxy("call_function", function, args, {})
+
+
+def joined_masks(padding: Tensor | None, pairs: Tensor | None) -> Tensor:
+    """Return what is added to the scores of all heads: (batch or 1, 1, queries or 1, keys).
+
+    Args:
+        padding: (batch, keys); true, or minus infinity, for what is left out.
+        pairs: (queries, keys), the same.
+
+    Raises:
+        NotImplementedError: If there is a mask for each head.
+    """
+    if pairs is not None and pairs.ndim != 2:
+        raise NotImplementedError("a mask for each head")
+    parts = [] if padding is None else [_added(padding)[:, None, None, :]]
+    if pairs is not None:
+        parts.append(_added(pairs)[None, None, :, :])
+    return parts[0] if len(parts) == 1 else parts[0] + parts[1]
+
+
+def _added(mask: Tensor) -> Tensor:
+    if mask.dtype != torch.bool:
+        return mask
+    return torch.zeros_like(mask, dtype=torch.float32).masked_fill(mask, float("-inf"))
+
+
+def attention_weights(queries: Tensor, keys: Tensor, mask: Tensor | None, average: bool) -> Tensor:
+    """Return the weights of attention, (batch, queries, keys), or of each head."""
+    scores = queries @ keys.transpose(-2, -1) / queries.shape[-1] ** 0.5
+    weights = torch.softmax(scores if mask is None else scores + mask, dim=-1)
+    return weights.mean(1) if average else weights

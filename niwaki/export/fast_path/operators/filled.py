@@ -1,0 +1,139 @@
+"""Tensors made of nothing but a shape, and tensors repeated to one."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from niwaki.export.fast_path.operators.table import (
+    Call,
+    function_converter,
+    gives_views,
+    held_as,
+    in_type,
+)
+from niwaki.export.graph.writer import Tensor, Varying
+
+
+@function_converter(torch.arange)
+def convert_range(call: Call, *bounds: object, **_options: object) -> Tensor:
+    """Write a constant."""
+    if not all(isinstance(bound, int | float) for bound in bounds):
+        raise call.unsupported("it counts as far as the batch goes")
+    values = np.arange(*bounds).astype(held_as(call.dtype))  # type: ignore[call-overload]
+    return _constant(call, values)
+
+
+def _constant(call: Call, values: np.ndarray) -> Tensor:
+    return Tensor(call.writer.constant(call.path, values), call.shape, str(values.dtype))
+
+
+def _filled(call: Call, value: object) -> Tensor:
+    """Write a constant; where its shape grows with the batch, a number repeated."""
+    if not isinstance(value, int | float):
+        raise call.unsupported(f"it is filled with {value!r}")
+    held = held_as(call.dtype)
+    sizes = [size for size in call.shape if size is not None]
+    if len(sizes) == len(call.shape):
+        return _constant(call, np.full(sizes, value, held))
+    return _repeated(call, Tensor(call.writer.scalar(f"{call.path}.value", value, held), (), held))
+
+
+def _repeated(call: Call, x: Tensor) -> Tensor:
+    """Write Expand to the shape that the call returns."""
+    missing = len(call.shape) - x.rank
+    before = (*[1] * missing, *x.shape)
+    if before == call.shape and not missing:
+        return x
+    grows = [axis for axis, size in enumerate(call.shape) if size is None and before[axis]]
+    # Of two sizes, Expand takes the larger: 1 is for what stays as it is.
+    sizes = [1 if size is None else size for size in call.shape]
+    if grows and grows != [0]:
+        raise call.unsupported(f"axis {grows[-1]} grows with the batch")
+    target = call.writer.integers(f"{call.path}.sizes", sizes[len(grows) :])
+    if grows:
+        parts: list[Tensor | str] = [call.writer.batch_size(f"{call.path}.batch"), target]
+        name = f"{call.path}.shape"
+        target = call.writer.node("Concat", parts, (len(sizes),), name=name, axis=0).name
+    return call.writer.node("Expand", [x, target], call.shape, name=call.path)
+
+
+@function_converter("expand", "expand_as", torch.broadcast_to)
+@gives_views
+def convert_expand(call: Call, input: Tensor, *sizes: object) -> Tensor:
+    """Write Expand; sizes are known from the shapes that were traced."""
+    _require_batch(call, sizes)
+    return _repeated(call, input)
+
+
+def _flat(sizes: Sequence[object]) -> list[object]:
+    return [s for each in sizes for s in (each if isinstance(each, tuple | list) else [each])]
+
+
+def _require_batch(call: Call, sizes: Sequence[object]) -> None:
+    """Check that sizes are known, or the batch itself."""
+    if any(isinstance(size, Varying) and size.times != 1 for size in _flat(sizes)):
+        raise call.unsupported("a size depends on the batch, and is not that of the batch")
+
+
+@function_converter("repeat", torch.tile)
+def convert_repeat(call: Call, input: Tensor, *repeats: object) -> Tensor:
+    """Write Expand where axes of one value are repeated, else Tile."""
+    flat = _flat(repeats)
+    before = (*[1] * (len(flat) - input.rank), *input.shape)
+    if all(size == 1 or times == 1 for size, times in zip(before, flat, strict=True)):
+        _require_batch(call, flat)
+        return _repeated(call, input)
+    if not all(isinstance(times, int) for times in flat) or len(flat) != input.rank:
+        raise call.unsupported("it repeats more than axes of one value")
+    name = call.writer.integers(f"{call.path}.repeats", flat)  # type: ignore[arg-type]
+    return call.writer.node("Tile", [input, name], call.shape, name=call.path)
+
+
+@function_converter(torch.zeros, "new_zeros", torch.zeros_like)
+def convert_zeros(call: Call, *sizes: object, **_options: object) -> Tensor:
+    """Write a constant, or zeros for each item."""
+    return _of_sizes(call, sizes, 0)
+
+
+@function_converter(torch.ones, "new_ones", torch.ones_like)
+def convert_ones(call: Call, *sizes: object, **_options: object) -> Tensor:
+    """Write a constant, or ones for each item."""
+    return _of_sizes(call, sizes, 1)
+
+
+def _of_sizes(call: Call, sizes: Sequence[object], value: float) -> Tensor:
+    _require_batch(call, sizes)
+    return _filled(call, value)
+
+
+@function_converter(torch.full)
+def convert_full(call: Call, size: Sequence[object], fill_value: object, **_: object) -> Tensor:
+    """Write a constant, or numbers for each item."""
+    _require_batch(call, size)
+    return _filled(call, fill_value)
+
+
+@function_converter(torch.full_like)
+def convert_full_like(call: Call, input: Tensor, fill_value: object, **_: object) -> Tensor:  # noqa: ARG001
+    """Write a constant, or numbers for each item."""
+    return _filled(call, fill_value)
+
+
+def _register_triangle(upper: int, *functions: object) -> None:
+    @function_converter(*functions)  # type: ignore[arg-type]
+    def convert(call: Call, input: Tensor, diagonal: int = 0) -> Tensor:
+        name = call.writer.constant(f"{call.path}.diagonal", np.array(diagonal, np.int64))
+        return call.writer.node("Trilu", [input, name], call.shape, name=call.path, upper=upper)
+
+
+_register_triangle(1, torch.triu, "triu")
+_register_triangle(0, torch.tril, "tril")
+
+
+@function_converter(torch.cumsum, "cumsum")
+def convert_running_sum(call: Call, input: Tensor, dim: int, *, dtype: object = None) -> Tensor:  # noqa: ARG001
+    """Write CumSum, in the type that torch sums in."""
+    axis = call.writer.constant(f"{call.path}.axis", np.array(dim % input.rank, np.int64))
+    inputs: list[Tensor | str] = [in_type(call, input, call.dtype), axis]
+    return call.writer.node("CumSum", inputs, call.shape, name=call.path)

@@ -1,0 +1,100 @@
+"""Sums, largest and smallest values along axes."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+
+from niwaki.export.fast_path.operators.table import Call, function_converter, in_type
+from niwaki.export.graph.writer import Shape, Tensor
+
+Axes = int | Sequence[int]
+
+
+def _reduced(
+    call: Call, op: str, x: Tensor, dim: Axes | None, *, shape: Shape, keepdim: bool
+) -> Tensor:
+    axes = _axes(call, x, dim)
+    name = call.writer.integers(f"{call.path}.axes", axes)
+    return call.writer.node(op, [x, name], shape, name=call.path, keepdims=int(keepdim))
+
+
+def _axes(call: Call, x: Tensor, dim: Axes | None) -> list[int]:
+    if dim is None or dim == () or dim == []:
+        raise call.unsupported("all dimensions are put together, and the batch with them")
+    return sorted(axis % x.rank for axis in ([dim] if isinstance(dim, int) else dim))
+
+
+@function_converter(torch.sum, "sum")
+def convert_sum(
+    call: Call,
+    input: Tensor,
+    dim: Axes | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: object = None,  # noqa: ARG001  (as the result tells)
+) -> Tensor:
+    """Write ReduceSum, in the type that torch sums in."""
+    x = in_type(call, input, call.dtype)
+    return _reduced(call, "ReduceSum", x, dim, shape=call.shape, keepdim=keepdim)
+
+
+def _register_extreme(op: str, functions: Sequence[Any], with_places: Sequence[Any]) -> None:
+    @function_converter(*functions)
+    def convert(call: Call, input: Tensor, dim: Axes = (), keepdim: bool = False) -> Tensor:
+        return _reduced(call, f"Reduce{op}", input, dim, shape=call.shape, keepdim=keepdim)
+
+    @function_converter(*with_places)
+    def convert_with_places(
+        call: Call, input: Tensor, dim: Any = None, keepdim: bool = False
+    ) -> list[Tensor] | Tensor:
+        if isinstance(dim, Tensor):  # the larger of two tensors
+            inputs = [in_type(call, x, call.dtype) for x in (input, dim)]
+            return call.writer.node(op, inputs, call.shape, name=call.path)
+        [axis] = _axes(call, input, dim)
+        values, places = call.shapes
+        found = _reduced(call, f"Reduce{op}", input, axis, shape=values, keepdim=keepdim)
+        place = _place(call, f"Arg{op}", input, axis, shape=places, keepdim=keepdim)
+        return [found, place]
+
+
+_register_extreme("Max", (torch.amax, "amax"), (torch.max, "max"))
+_register_extreme("Min", (torch.amin, "amin"), (torch.min, "min"))
+
+
+def _place(call: Call, op: str, x: Tensor, axis: int, *, shape: Shape, keepdim: bool) -> Tensor:
+    name = f"{call.path}.{op.lower()}"
+    return call.writer.node(op, [x], shape, name=name, axis=axis, keepdims=int(keepdim))
+
+
+def _register_place(op: str, *functions: Callable[..., Any] | str) -> None:
+    @function_converter(*functions)
+    def convert(call: Call, input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+        [axis] = _axes(call, input, dim)
+        return _place(call, op, input, axis, shape=call.shape, keepdim=keepdim)
+
+
+_register_place("ArgMax", torch.argmax, "argmax")
+_register_place("ArgMin", torch.argmin, "argmin")
+
+
+@function_converter(F.normalize)
+def convert_normalisation(
+    call: Call,
+    input: Tensor,
+    p: float = 2.0,
+    dim: int = 1,
+    eps: float = 1e-12,
+    out: None = None,  # noqa: ARG001
+) -> Tensor:
+    """Write a quotient by ReduceL2, or ReduceL1, which is `eps` at least."""
+    if p not in (1.0, 2.0):
+        raise call.unsupported(f"it normalises by a norm of power {p}")
+    axis = dim % input.rank
+    shape = tuple(1 if i == axis else size for i, size in enumerate(input.shape))
+    axes = call.writer.integers(f"{call.path}.axes", [axis])
+    norm = call.writer.node(f"ReduceL{int(p)}", [input, axes], shape, name=f"{call.path}.norm")
+    least = call.writer.scalar(f"{call.path}.eps", eps)
+    clipped = call.writer.node("Clip", [norm, least], shape, name=f"{call.path}.clip")
+    return call.writer.node("Div", [input, clipped], call.shape, name=call.path)
