@@ -116,7 +116,7 @@ class Branching(nn.Module):
 class Unknown(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.inner = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GroupNorm(2, 4))
+        self.inner = nn.Sequential(nn.Conv2d(3, 4, 1), nn.LocalResponseNorm(2))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y: torch.Tensor = torch.fft.fft(self.inner(x)).real
@@ -127,7 +127,7 @@ class Unknown(nn.Module):
     ("module", "shape", "message"),
     [
         (Branching().eval(), (1, 3), "export_module"),
-        (Unknown().eval(), (1, 3, 4, 4), r"'inner\.1'.*GroupNorm"),
+        (Unknown().eval(), (1, 3, 4, 4), r"'inner\.1'.*LocalResponseNorm"),
         (nn.Linear(4, 2).eval(), (1, 3), "fails on inputs of shape"),
         (nn.Sequential(nn.Conv2d(3, 4, 5)).eval(), (1, 3, 4, 4), "larger than"),
         (nn.Linear(3, 2), (1, 3), "training mode"),

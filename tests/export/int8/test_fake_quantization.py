@@ -17,6 +17,8 @@ from niwaki.export.int8.calibration import activation_ranges
 from niwaki.export.int8.fake_quantization import FakeQuantized
 from niwaki.export.int8.layers import quantizable_layers
 from niwaki.export.int8.quantize import quantize_model
+from tests.export.fast_path import test_attention, test_tokens
+from tests.export.fast_path.test_tokens import tokens
 from tests.export.networks import INPUT_SHAPE, MultiTask, images, run, settled
 
 
@@ -121,6 +123,43 @@ def test_gradients_reach_every_parameter_and_statistics_stay() -> None:
         assert parameter.grad is not None and parameter.grad.isfinite().all(), name
     for name, value in module.named_buffers():
         torch.testing.assert_close(value, before[name])
+
+
+@pytest.mark.parametrize(
+    ("make", "inputs"),
+    [
+        (test_attention.Texts, (tokens(),)),
+        (lambda: test_tokens.Encoder(fused=True), (tokens(), tokens() != 0)),
+        (test_tokens.Decoder, (tokens(),)),
+    ],
+    ids=["torch's own transformer", "encoder", "decoder"],
+)
+def test_transformers_over_words_are_simulated_too(
+    make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...]
+) -> None:
+    module = settled(make())
+    shapes = [tuple(each.shape) for each in inputs]
+    kinds = [str(each.dtype).removeprefix("torch.") for each in inputs]
+    model = build_graph(module, shapes, input_types=kinds)
+    plan = QuantizationPlan.uniform(quantizable_layers(model), Precision.INT8)
+    names = [info.name for info in model.graph.input]
+    feeds = {name: each.numpy() for name, each in zip(names, inputs, strict=True)}
+
+    def ranges(graph: onnx.ModelProto) -> Mapping[str, tuple[float, float]]:
+        return activation_ranges(graph, [feeds])
+
+    given = [each.numpy() for each in inputs]
+    (exact,) = run(model, *given).values()
+    (exported,) = run(quantize_model(model, plan, ranges(model)), *given, optimised=False).values()
+    rounding = FakeQuantized(module, plan, shapes, input_types=kinds)
+    rounding.observe(ranges)
+    answers = rounding.train()(*inputs)
+    difference = np.abs(answers.detach().numpy() - exported)
+    assert np.abs(exported - exact).max() > 0
+    assert difference.max() < 0.6 * np.abs(exported - exact).max()
+    answers.square().mean().backward()
+    lacking = [name for name, p in module.named_parameters() if p.grad is None]
+    assert not lacking
 
 
 def test_what_cannot_be_traced_is_refused() -> None:

@@ -13,6 +13,7 @@ from niwaki.export.fast_path.operators.table import (
     held_as,
     in_type,
     module_converter,
+    to_numpy,
 )
 from niwaki.export.graph.writer import Attribute, Tensor
 
@@ -40,6 +41,8 @@ _register("Relu", nn.ReLU, F.relu, F.relu_, torch.relu, "relu", "relu_")
 _register("Sigmoid", nn.Sigmoid, torch.sigmoid, F.sigmoid, "sigmoid")
 _register("Tanh", nn.Tanh, torch.tanh, F.tanh, "tanh")
 _register("HardSwish", nn.Hardswish, F.hardswish)
+_register("Softsign", nn.Softsign, F.softsign)
+_register("Mish", nn.Mish, F.mish)
 
 
 @module_converter(nn.Hardsigmoid)
@@ -98,6 +101,28 @@ def convert_leaky_relu(
     return call.writer.node("LeakyRelu", [input], call.shape, name=call.path, alpha=negative_slope)
 
 
+@module_converter(nn.PReLU)
+def convert_prelu(call: Call, module: nn.PReLU, x: Tensor) -> Tensor:
+    """Write PRelu, with slopes along the channels."""
+    slopes = to_numpy(module.weight).reshape(-1, *[1] * max(0, x.rank - 2))
+    name = call.writer.constant(f"{call.path}.weight", slopes)
+    return call.writer.node("PRelu", [x, name], call.shape, name=call.path)
+
+
+@module_converter(nn.ELU)
+def convert_elu(call: Call, module: nn.ELU, x: Tensor) -> Tensor:
+    """Write Elu."""
+    return call.writer.node("Elu", [x], call.shape, name=call.path, alpha=module.alpha)
+
+
+@module_converter(nn.Softplus)
+def convert_softplus(call: Call, module: nn.Softplus, x: Tensor) -> Tensor:
+    """Write Softplus."""
+    if module.beta != 1:
+        raise call.unsupported(f"softplus with beta={module.beta}")
+    return call.writer.node("Softplus", [x], call.shape, name=call.path)
+
+
 @module_converter(nn.ReLU6, nn.Hardtanh)
 def convert_hardtanh_module(call: Call, module: nn.Hardtanh, x: Tensor) -> Tensor:
     """Write Clip; ReLU6 is a Hardtanh from 0 to 6."""
@@ -122,7 +147,7 @@ def convert_hardtanh(
     return convert_clamp(call, input, min_val, max_val)
 
 
-@function_converter(torch.clamp, torch.clip, "clamp", "clip")
+@function_converter(torch.clamp, torch.clip, "clamp", "clip", "clamp_")
 def convert_clamp(
     call: Call,
     input: Tensor,

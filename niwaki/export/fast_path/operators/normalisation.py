@@ -1,5 +1,7 @@
 """Normalisation layers, and the folding of batch norm into the layer before it."""
 
+import math
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -102,3 +104,73 @@ def convert_layer_norm(call: Call, module: nn.LayerNorm, x: Tensor) -> Tensor:
         axis=-len(shape),
         epsilon=module.eps,
     )
+
+
+@module_converter(nn.InstanceNorm1d, nn.InstanceNorm2d)
+def convert_instance_norm(
+    call: Call, module: nn.InstanceNorm1d | nn.InstanceNorm2d, x: Tensor
+) -> Tensor:
+    """Write InstanceNormalization."""
+    if module.track_running_stats:
+        raise call.unsupported("it normalises by statistics of its own")
+    n_channels = x.shape[1]
+    n_axes = 3 if isinstance(module, nn.InstanceNorm1d) else 4
+    if x.rank != n_axes or n_channels is None:
+        raise call.unsupported("its input has no batch")
+    values = {
+        "weight": to_numpy(module.weight) if module.affine else np.ones(n_channels, np.float32),
+        "bias": to_numpy(module.bias) if module.affine else np.zeros(n_channels, np.float32),
+    }
+    names = [call.writer.constant(f"{call.path}.{key}", value) for key, value in values.items()]
+    return call.writer.node(
+        "InstanceNormalization", [x, *names], call.shape, name=call.path, epsilon=module.eps
+    )
+
+
+@module_converter(nn.GroupNorm)
+def convert_group_norm(call: Call, module: nn.GroupNorm, x: Tensor) -> Tensor:
+    """Write InstanceNormalization of the groups, and Mul and Add of the channels."""
+    writer, path, n_groups = call.writer, call.path, module.num_groups
+    if x.shape[0] is not None or None in x.shape[1:]:
+        raise call.unsupported("an axis other than the first grows with the batch")
+    sizes = [size for size in x.shape[1:] if size is not None]
+    grouped = (None, n_groups, math.prod(sizes) // n_groups)
+    apart = writer.integers(f"{path}.groups", [-1, *(n for n in grouped if n is not None)])
+    joined = writer.integers(f"{path}.shape", [-1, *sizes])
+    ones = writer.constant(f"{path}.ones", np.ones(n_groups, np.float32))
+    zeros = writer.constant(f"{path}.zeros", np.zeros(n_groups, np.float32))
+    given = writer.node("Reshape", [x, apart], grouped, name=f"{path}.apart")
+    even = writer.node(
+        "InstanceNormalization",
+        [given, ones, zeros],
+        grouped,
+        name=f"{path}.norm" if module.affine else path,
+        epsilon=module.eps,
+    )
+    y = writer.node("Reshape", [even, joined], x.shape, name=f"{path}.joined")
+    if not module.affine:
+        return y
+    along = (-1, *[1] * (x.rank - 2))
+    scale = writer.constant(f"{path}.weight", to_numpy(module.weight).reshape(along))
+    shift = writer.constant(f"{path}.bias", to_numpy(module.bias).reshape(along))
+    scaled = writer.node("Mul", [y, scale], x.shape, name=f"{path}.scaled")
+    return writer.node("Add", [scaled, shift], x.shape, name=path)
+
+
+@module_converter(nn.RMSNorm)
+def convert_root_mean_square_norm(call: Call, module: nn.RMSNorm, x: Tensor) -> Tensor:
+    """Write a quotient by the root of the mean of squares."""
+    writer, path = call.writer, call.path
+    n_axes = len(module.normalized_shape)
+    axes = writer.integers(f"{path}.axes", list(range(x.rank - n_axes, x.rank)))
+    eps = torch.finfo(torch.float32).eps if module.eps is None else module.eps
+    shape = (*x.shape[: x.rank - n_axes], *[1] * n_axes)
+    squares = writer.node("Mul", [x, x], x.shape, name=f"{path}.squares")
+    mean = writer.node("ReduceMean", [squares, axes], shape, name=f"{path}.mean")
+    above = writer.node("Add", [mean, writer.scalar(f"{path}.eps", eps)], shape, name=f"{path}.add")
+    root = writer.node("Sqrt", [above], shape, name=f"{path}.root")
+    even = writer.node("Div", [x, root], x.shape, name=f"{path}.norm")
+    if module.weight is None:
+        return even
+    weight = writer.constant(f"{path}.weight", to_numpy(module.weight))
+    return writer.node("Mul", [even, weight], x.shape, name=path)

@@ -97,6 +97,56 @@ def convert_unflatten_module(call: Call, _module: nn.Unflatten, x: Tensor) -> Te
     return _reshaped(call, x)
 
 
+@module_converter(nn.PixelShuffle)
+def convert_pixel_shuffle(call: Call, module: nn.PixelShuffle, x: Tensor) -> Tensor:
+    """Write DepthToSpace, in torch's order of channels."""
+    if x.rank != 4:
+        raise call.unsupported(f"it takes {x.rank} axes")
+    block = module.upscale_factor
+    return call.writer.node(
+        "DepthToSpace", [x], call.shape, name=call.path, blocksize=block, mode="CRD"
+    )
+
+
+@module_converter(nn.PixelUnshuffle)
+def convert_pixel_unshuffle(call: Call, module: nn.PixelUnshuffle, x: Tensor) -> Tensor:
+    """Write Reshape, Transpose and Reshape: ONNX has another order of channels."""
+    block = module.downscale_factor
+    height, width = call.shape[2:]
+    if x.rank != 4 or x.shape[1] is None or height is None or width is None:
+        raise call.unsupported(f"it takes {x.shape}")
+    sizes = (x.shape[1], height, block, width, block)
+    name = call.writer.integers(f"{call.path}.sizes", [-1, *sizes])
+    apart = call.writer.node("Reshape", [x, name], (None, *sizes), name=f"{call.path}.apart")
+    order = [0, 1, 3, 5, 2, 4]
+    shape = (None, x.shape[1], block, block, height, width)
+    turned = call.writer.node("Transpose", [apart], shape, name=f"{call.path}.turned", perm=order)
+    return _reshaped(call, turned)
+
+
+@module_converter(nn.ChannelShuffle)
+def convert_channel_shuffle(call: Call, module: nn.ChannelShuffle, x: Tensor) -> Tensor:
+    """Write Reshape, Transpose and Reshape."""
+    sizes = [size for size in x.shape[1:] if size is not None]
+    if len(sizes) != x.rank - 1:
+        raise call.unsupported(f"it takes {x.shape}")
+    n_groups, (channels, *rest) = module.groups, sizes
+    name = call.writer.integers(f"{call.path}.sizes", [-1, n_groups, channels // n_groups, *rest])
+    before = (x.shape[0], n_groups, channels // n_groups, *rest)
+    apart = call.writer.node("Reshape", [x, name], before, name=f"{call.path}.apart")
+    order = [0, 2, 1, *range(3, len(before))]
+    after = tuple(before[axis] for axis in order)
+    turned = call.writer.node("Transpose", [apart], after, name=f"{call.path}.turned", perm=order)
+    return _reshaped(call, turned)
+
+
+@function_converter(torch.flip, "flip")
+def convert_flip(call: Call, input: Tensor, *dims: int | Sequence[int]) -> Tensor:
+    """Write Slice, backwards."""
+    axes = [d % input.rank for each in dims for d in ([each] if isinstance(each, int) else each)]
+    return _sliced(call, input, [(axis, -1, -_END, -1) for axis in axes])
+
+
 def _transposed(call: Call, x: Tensor, order: Sequence[int]) -> Tensor:
     return call.writer.node("Transpose", [x], call.shape, name=call.path, perm=list(order))
 
