@@ -39,7 +39,8 @@ def _namespaces(module: nn.Module) -> Iterator[dict[str, Any]]:
 
 
 def _length(value: Any) -> Any:
-    if isinstance(value, torch.Tensor | fx.Proxy):
+    tracer: Any = value.tracer if isinstance(value, fx.Proxy) else None
+    if isinstance(value, torch.Tensor) or (tracer is not None and tracer.is_tensor(value)):
         shape: Any = value.shape
         return shape[0]
     return builtins.len(value)

@@ -1,6 +1,7 @@
 """torch's symbolic tracer, which here follows more of what models are written like."""
 
-from collections.abc import Callable, Iterator
+import operator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -10,8 +11,12 @@ from torch import fx, nn
 
 from niwaki.export.fast_path.attention import plain_forward
 from niwaki.export.fast_path.in_place import OPERATORS_IN_PLACE
+from niwaki.export.fast_path.stand_ins import StandIns
+from niwaki.export.graph.writer import TensorType
 
 _MAKERS = ("arange", "full", "ones", "tensor", "zeros")
+# What a module decides by has to be the same for all of them.
+_BATCHES = (1, 2, 3, 4096)
 
 
 class Held:
@@ -27,19 +32,28 @@ class Held:
 
 
 class ForwardTracer(fx.Tracer):
-    """Follows `x += y` as what changes `x`: torch's own tracer takes it for `x = x + y`.
+    """Follows more than torch's own tracer, which knows nothing of what calls give.
 
-    Transformer layers of torch's are followed into, as if they were written plainly.
+    - Python may ask for whatever is the same for all inputs of these shapes, and decide by it: how
+      many axes there are, how large one is, how many parts came of a split.
+    - `x += y` is what changes `x`, and not `x = x + y`.
+    - Transformer layers of torch's are followed into, as if they were written plainly.
 
     Args:
+        inputs: Shape of each input, whose first dimension is the batch, and type of its numbers.
         follows_all: Whether there are stand-ins for buffers and for what is made of nothing, too,
             so that sizes of inputs may cut or make them. Else they are computed with, and what
             comes of it is in the graph.
     """
 
-    def __init__(self, *, follows_all: bool = False) -> None:
+    def __init__(
+        self, inputs: Sequence[tuple[Sequence[int], str]], *, follows_all: bool = False
+    ) -> None:
         super().__init__()
         self.proxy_buffer_attributes = follows_all
+        self._inputs = inputs
+        self._stand_ins: list[StandIns] = []
+        self._looks_ahead = False
 
     def trace(self, root: Any, concrete_args: dict[str, Any] | None = None) -> fx.Graph:
         with self._making() if self.proxy_buffer_attributes else nullcontext():
@@ -55,7 +69,60 @@ class ForwardTracer(fx.Tracer):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
+        if self._looks_ahead:
+            return forward(*args, **kwargs)
         return super().call_module(m, plain_forward(m) or forward, args, kwargs)
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
+        if self._looks_ahead:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
+
+    def to_bool(self, obj: fx.Proxy) -> bool:
+        return bool(self.known(obj))
+
+    def iter(self, obj: Any) -> Iterator[fx.Proxy]:
+        return (obj[i] for i in range(self.length(obj)))
+
+    def known(self, proxy: fx.Proxy) -> object:
+        """Return what a call gives, if that is no tensor and the same for all inputs.
+
+        Raises:
+            TraceError: If it is not.
+        """
+        first, *others = self._values(proxy)
+        if isinstance(first, bool | int | float) and all(first == other for other in others):
+            return first
+        raise fx.proxy.TraceError(
+            "a decision or a size depends on the numbers of the inputs, or on how many there are"
+        )
+
+    def length(self, proxy: fx.Proxy) -> int:
+        """Return how long a sequence, or the first axis of a tensor, is.
+
+        Raises:
+            TraceError: If that is not the same for all inputs.
+        """
+        sizes = {_length(value) for value in self._values(proxy)}
+        if len(sizes) == 1 and (size := sizes.pop()) is not None:
+            return size
+        raise fx.proxy.TraceError("a length depends on how many inputs there are")
+
+    def is_tensor(self, proxy: fx.Proxy) -> bool:
+        """Whether a call gives one tensor."""
+        return isinstance(self._values(proxy)[0], TensorType)
+
+    def _values(self, proxy: fx.Proxy) -> list[object]:
+        """Return what a call gives, for each size of the batch."""
+        if not self._stand_ins:
+            self._stand_ins = [
+                StandIns(self.root, self.graph, self._inputs, batch) for batch in _BATCHES
+            ]
+        self._looks_ahead = True
+        try:
+            return [stand_ins.value_of(proxy.node) for stand_ins in self._stand_ins]
+        finally:
+            self._looks_ahead = False
 
     def create_arg(self, a: Any) -> Any:
         if isinstance(a, torch.Tensor) and not self._is_attribute(a):
@@ -82,14 +149,46 @@ class ForwardTracer(fx.Tracer):
                 setattr(torch, name, make)
 
     def _made(self, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if self._looks_ahead:
+            return make(*args, **kwargs)
         return self.create_proxy("call_function", make, args, kwargs)
 
 
+def _length(value: object) -> int | None:
+    match value:
+        case TensorType(dims):
+            return dims[0] if dims else None
+        case tuple() | dict():
+            return len(value)
+    return None
+
+
 class _Proxy(fx.Proxy):
+    tracer: ForwardTracer
+
+    def __index__(self) -> int:
+        return operator.index(self.tracer.known(self))  # type: ignore[arg-type]
+
+    def __int__(self) -> int:
+        return int(self.tracer.known(self))  # type: ignore[call-overload, no-any-return]
+
+    def __float__(self) -> float:
+        return float(self.tracer.known(self))  # type: ignore[arg-type]
+
+    def __len__(self) -> int:
+        return self.tracer.length(self)
+
+    def __getattr__(self, k: str) -> "_Attribute":
+        return _Attribute(self, k)
+
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in ("node", "tracer") and name in dir(torch.Tensor):
             raise TypeError(f"`{name}` of a tensor is assigned")
         super().__setattr__(name, value)
+
+
+class _Attribute(fx.proxy.Attribute, _Proxy):
+    """What a tensor has, such as its shape, or a method that is called next."""
 
 
 def _in_place(function: Callable[..., Any]) -> Callable[[fx.Proxy, Any], fx.Proxy]:

@@ -2,18 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import fx, nn
-from torch.func import functional_call
 
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.in_place import leave_out_unread, read_changes
 from niwaki.export.fast_path.lengths import lengths_followed
-from niwaki.export.fast_path.shape_rules import FUNCTION_RULES, MODULE_RULES
+from niwaki.export.fast_path.stand_ins import StandIns
 from niwaki.export.fast_path.tracer import ForwardTracer
 from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
@@ -61,11 +58,13 @@ def trace(
     """
     if module.training:
         raise ExportError("the module is in training mode: call its eval() before exporting it")
+    kinds = [FLOAT] * len(input_shapes) if input_types is None else list(input_types)
+    inputs = list(zip(input_shapes, kinds, strict=True))
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     try:
         # Some models keep what they computed for the next pass: here, stand-ins for tensors.
         with repeatable(module), lengths_followed(module):
-            graph = _graph_of(module)
+            graph = _graph_of(module, inputs)
             # No stand-ins: what is done to them in place is done, and in no graph.
             changed = [n for n, b in module.named_buffers() if _differs(b, buffers.get(n))]
     # The module's own code runs here, on stand-ins for tensors: it may raise anything.
@@ -83,14 +82,18 @@ def trace(
         )
     nodes = tuple(graph.nodes)
     _require_no_hooks(module, nodes)
-    n_inputs = sum(node.op == "placeholder" for node in nodes)
+    given = [node for node in nodes if node.op == "placeholder"]
+    if any(str(node.target).startswith("*") for node in given):
+        raise ExportError(
+            f"{type(module).__name__} takes any number of inputs. Use export_module, or give its "
+            "`forward` an argument for each"
+        )
+    n_inputs = len(given)
     if n_inputs != len(input_shapes):
         raise ExportError(
             f"{type(module).__name__} takes {n_inputs} inputs, but {len(input_shapes)} shapes "
             "came: give one shape per input, batch first"
         )
-    kinds = [FLOAT] * n_inputs if input_types is None else list(input_types)
-    inputs = list(zip(input_shapes, kinds, strict=True))
     first, second = (_values_at(module, graph, inputs, batch) for batch in _BATCHES)
     values = {node: _merged(first[node], second[node]) for node in nodes if node.op != "output"}
     tensors = {node for node, value in values.items() if isinstance(value, TensorType)}
@@ -100,12 +103,26 @@ def trace(
     return Trace(tuple(graph.nodes), values, module)
 
 
-def _graph_of(module: nn.Module) -> fx.Graph:
+def _graph_of(module: nn.Module, inputs: Sequence[tuple[Sequence[int], str]]) -> fx.Graph:
     try:
-        return ForwardTracer().trace(module)
+        return ForwardTracer(inputs).trace(module)
     except Exception:
-        # A mask may be made for a length, or cut to it, for which there is a stand-in.
-        return ForwardTracer(follows_all=True).trace(module)
+        # What is made for each item, such as zeros to begin with, has to have a stand-in, too.
+        return ForwardTracer(inputs, follows_all=True).trace(module)
+
+
+def _values_at(
+    module: nn.Module, graph: fx.Graph, inputs: Sequence[tuple[Sequence[int], str]], batch: int
+) -> dict[fx.Node, object]:
+    """Return what each call gives."""
+    try:
+        return StandIns(module, graph, inputs, batch).values()
+    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
+        shapes = ", ".join(str(tuple(shape)) for shape, _ in inputs)
+        reason = str(error).split("\n", 1)[0]
+        raise ExportError(
+            f"{type(module).__name__} fails on inputs of shape {shapes}: {reason}"
+        ) from error
 
 
 def _differs(now: torch.Tensor, before: torch.Tensor | None) -> bool:
@@ -158,94 +175,6 @@ def op_name(node: fx.Node) -> str:
     """Return what a call calls, for people."""
     name = getattr(node.target, "__name__", str(node.target))
     return str(name).strip("_")
-
-
-class _Recorder(fx.Interpreter):
-    def __init__(self, module: nn.Module, graph: fx.Graph) -> None:
-        super().__init__(module, graph=graph)
-        self.seen: dict[fx.Node, object] = {}
-
-    def run_node(self, node: fx.Node) -> Any:
-        result = super().run_node(node)
-        if isinstance(result, torch.Tensor):  # what is made of nothing is made on a device
-            result = result.to("meta")
-        self.seen[node] = _described(result)
-        return result
-
-    def call_module(
-        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        module = self.fetch_attr(str(target))
-        rule = MODULE_RULES.get(type(module))
-        if rule and len(args) == 1 and _are_floats(args):
-            return rule(module, args[0])
-        state = dict((*module.named_parameters(), *module.named_buffers()))
-        return functional_call(module, {n: t.to("meta") for n, t in state.items()}, args, kwargs)
-
-    def get_attr(
-        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        value = super().get_attr(target, args, kwargs)
-        return value.to("meta") if isinstance(value, torch.Tensor) else value
-
-    def call_function(
-        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        if _are_floats(args) and (rule := FUNCTION_RULES.get(target)):
-            return rule(*args, **kwargs)
-        if target is F.interpolate:
-            # Which values it picks makes no difference to the shape, but much to the time.
-            kwargs = {**kwargs, "mode": "nearest", "align_corners": None, "antialias": False}
-            args = args[:3]
-        return super().call_function(target, args, kwargs)
-
-    def call_method(
-        self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
-        if _are_floats(args) and (rule := FUNCTION_RULES.get(target)):
-            return rule(*args, **kwargs)
-        return super().call_method(target, args, kwargs)
-
-
-def _are_floats(args: tuple[Any, ...]) -> bool:
-    """Whether a call computes with tensors of reals alone, whose types are no matter of rules."""
-    flat = [item for arg in args for item in (arg if isinstance(arg, list | tuple) else [arg])]
-    tensors = [item for item in flat if isinstance(item, torch.Tensor)]
-    return bool(tensors) and all(tensor.is_floating_point() for tensor in tensors)
-
-
-def _values_at(
-    module: nn.Module, graph: fx.Graph, inputs: Sequence[tuple[Sequence[int], str]], batch: int
-) -> dict[fx.Node, object]:
-    """Run the graph on tensors without storage and return what each node gives."""
-    recorder = _Recorder(module, graph)
-    stand_ins = [
-        torch.empty((batch, *shape[1:]), dtype=getattr(torch, kind), device="meta")
-        for shape, kind in inputs
-    ]
-    try:
-        with torch.no_grad():
-            recorder.run(*stand_ins)
-    except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
-        shapes = ", ".join(str(tuple(shape)) for shape, _ in inputs)
-        reason = str(error).split("\n", 1)[0]
-        raise ExportError(
-            f"{type(module).__name__} fails on inputs of shape {shapes}: {reason}"
-        ) from error
-    return recorder.seen
-
-
-def _described(value: object) -> object:
-    """Replace tensors by their shapes, in any nesting."""
-    match value:
-        case torch.Tensor():
-            return TensorType(tuple(value.shape), str(value.dtype).removeprefix("torch."))
-        case tuple() | list():
-            return tuple(_described(item) for item in value)
-        case dict():
-            return {key: _described(item) for key, item in value.items()}
-        case _:
-            return value
 
 
 def _merged(first: object, second: object) -> object:

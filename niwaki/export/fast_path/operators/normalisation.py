@@ -1,13 +1,20 @@
 """Normalisation layers, and the folding of batch norm into the layer before it."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from numpy.typing import NDArray
 from torch import nn
 
-from niwaki.export.fast_path.operators.table import Call, module_converter, to_numpy
+from niwaki.export.fast_path.operators.table import (
+    Call,
+    function_converter,
+    module_converter,
+    to_numpy,
+)
 from niwaki.export.graph.writer import Tensor
 
 BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
@@ -103,6 +110,29 @@ def convert_layer_norm(call: Call, module: nn.LayerNorm, x: Tensor) -> Tensor:
         name=call.path,
         axis=-len(shape),
         epsilon=module.eps,
+    )
+
+
+@function_converter(F.layer_norm)
+def convert_layer_norm_function(
+    call: Call,
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Write LayerNormalization."""
+    ones = np.ones(tuple(normalized_shape), np.float32)
+    scale = call.writer.constant(f"{call.path}.ones", ones) if weight is None else weight
+    given = [input, scale] if bias is None else [input, scale, bias]
+    return call.writer.node(
+        "LayerNormalization",
+        given,
+        call.shape,
+        name=call.path,
+        axis=-len(normalized_shape),
+        epsilon=eps,
     )
 
 

@@ -1,0 +1,101 @@
+"""What is the same for all inputs of a shape may be decided by; what is not is refused."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.fx_graph import build_graph
+from tests.export.fast_path.test_fx_graph import check_equal
+from tests.export.networks import settled
+
+SHAPE = (1, 6, 4)
+
+
+class Layers(nn.Module):
+    """Layers, and a function of them and an input."""
+
+    def __init__(self, function: Callable[[Any, Any], Any]) -> None:
+        super().__init__()
+        self.linear, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(6)
+        self.register_buffer("table", torch.arange(50.0).reshape(10, 5))
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(self, x)
+
+
+def checked(module: Any, x: Any) -> Any:
+    assert x.ndim == 3 and x.shape[-1] == module.linear.in_features
+    if x.dim() == 4 or not x.is_floating_point():
+        raise ValueError("another input")
+    return module.linear(x)
+
+
+def one_by_one(module: Any, x: Any) -> Any:
+    steps = [module.linear(x[:, i]) for i in range(x.shape[1])]
+    return torch.stack(steps, 1) / math.sqrt(x.size(-1)) * float(x.size(2)) * int(x.shape[2])
+
+
+FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
+    "checks": checked,
+    "step by step": one_by_one,
+    "sizes handed on": lambda m, x: m.linear(x).view(*x.shape[:-1], 2, 2),
+    "sizes in a list": lambda m, x: m.linear(x).reshape([*x.shape[:2], -1]),
+    "parts of a list": lambda _, x: torch.cat([part * 2 for part in x.chunk(3, 1)], 1),
+    "parts in reverse": lambda _, x: torch.cat(list(reversed(list(x.split(2, dim=1)))), 1),
+    "the smaller size": lambda _, x: x[:, : min(x.shape[1], x.shape[2])],
+    "how many axes": lambda _, x: x.flatten(len(x.shape) - 2),
+    "a buffer that is cut": lambda m, x: x + m.table[: x.shape[1], : x.shape[2]],
+    "after a layer that is not torch's": lambda m, x: m.norm(x)[:, : m.norm(x).shape[1] // 2],
+    "zeros for each": lambda _, x: torch.cat([torch.zeros(x.shape[0], 2, 4), x], 1),
+    "an axis by its number": lambda _, x: x.sum(x.ndim - 1) * float(x.ndim),
+}
+
+
+@pytest.mark.parametrize("name", list(FOLLOWED))
+def test_what_is_known_of_an_input_is_followed(name: str) -> None:
+    check_equal(settled(Layers(FOLLOWED[name])), SHAPE)
+
+
+REFUSED: dict[str, Callable[[Any, Any], Any]] = {
+    "values": lambda _, x: x if x.sum() > 0 else -x,
+    "the batch": lambda _, x: x if x.shape[0] > 2 else -x,
+    "one alone": lambda _, x: x if x.shape[0] > 1 else -x,
+    "many": lambda _, x: x if x.shape[0] < 1000 else -x,
+    "each item": lambda _, x: torch.stack([item * 2 for item in x]),
+    "as many steps as items": lambda _, x: sum(x * i for i in range(x.shape[0])),
+    "an item's value": lambda _, x: x * float(x[0, 0, 0]),
+}
+
+
+@pytest.mark.parametrize("name", list(REFUSED))
+def test_what_is_not_known_is_refused(name: str) -> None:
+    with pytest.raises(ExportError, match="cannot be traced symbolically"):
+        build_graph(settled(Layers(REFUSED[name])), [SHAPE])
+
+
+class AnyNumber(nn.Module):
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return inputs[0] + inputs[1]
+
+
+def test_any_number_of_inputs_is_refused() -> None:
+    with pytest.raises(ExportError, match="takes any number of inputs"):
+        build_graph(AnyNumber().eval(), [SHAPE, SHAPE])
+
+
+def test_looking_ahead_leaves_the_module_as_it_was() -> None:
+    module = settled(Layers(FOLLOWED["after a layer that is not torch's"]))
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    attributes = set(vars(module))
+    first = build_graph(module, [SHAPE]).SerializeToString()
+    assert build_graph(module, [SHAPE]).SerializeToString() == first
+    assert set(vars(module)) == attributes
+    for name, value in module.state_dict().items():
+        torch.testing.assert_close(value, before[name])
+    assert torch.zeros(2).tolist() == [0, 0]
