@@ -112,15 +112,37 @@ def convert_prelu(call: Call, module: nn.PReLU, x: Tensor) -> Tensor:
 @module_converter(nn.ELU)
 def convert_elu(call: Call, module: nn.ELU, x: Tensor) -> Tensor:
     """Write Elu."""
-    return call.writer.node("Elu", [x], call.shape, name=call.path, alpha=module.alpha)
+    return convert_elu_function(call, x, module.alpha)
+
+
+@function_converter(F.elu)
+def convert_elu_function(
+    call: Call,
+    input: Tensor,
+    alpha: float = 1.0,
+    inplace: bool = False,  # noqa: ARG001
+) -> Tensor:
+    """Write Elu."""
+    return call.writer.node("Elu", [input], call.shape, name=call.path, alpha=alpha)
 
 
 @module_converter(nn.Softplus)
 def convert_softplus(call: Call, module: nn.Softplus, x: Tensor) -> Tensor:
     """Write Softplus."""
-    if module.beta != 1:
-        raise call.unsupported(f"softplus with beta={module.beta}")
-    return call.writer.node("Softplus", [x], call.shape, name=call.path)
+    return convert_softplus_function(call, x, module.beta)
+
+
+@function_converter(F.softplus)
+def convert_softplus_function(
+    call: Call,
+    input: Tensor,
+    beta: float = 1.0,
+    threshold: float = 20.0,  # noqa: ARG001  (above, both are alike)
+) -> Tensor:
+    """Write Softplus."""
+    if beta != 1:
+        raise call.unsupported(f"softplus with beta={beta}")
+    return call.writer.node("Softplus", [input], call.shape, name=call.path)
 
 
 @module_converter(nn.ReLU6, nn.Hardtanh)

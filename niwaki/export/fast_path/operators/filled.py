@@ -46,16 +46,25 @@ def _repeated(call: Call, x: Tensor) -> Tensor:
     if before == call.shape and not missing:
         return x
     grows = [axis for axis, size in enumerate(call.shape) if size is None and before[axis]]
+    if len(grows) > 1:
+        raise call.unsupported(f"axes {grows} grow with the batch")
     # Of two sizes, Expand takes the larger: 1 is for what stays as it is.
-    sizes = [1 if size is None else size for size in call.shape]
-    if grows and grows != [0]:
-        raise call.unsupported(f"axis {grows[-1]} grows with the batch")
-    target = call.writer.integers(f"{call.path}.sizes", sizes[len(grows) :])
-    if grows:
-        parts: list[Tensor | str] = [call.writer.batch_size(f"{call.path}.batch"), target]
-        name = f"{call.path}.shape"
-        target = call.writer.node("Concat", parts, (len(sizes),), name=name, axis=0).name
+    target = _joined_sizes(call, [1 if size is None else size for size in call.shape], grows)
     return call.writer.node("Expand", [x, target], call.shape, name=call.path)
+
+
+def _joined_sizes(call: Call, sizes: list[int], grows: Sequence[int]) -> Tensor | str:
+    """Write the sizes of axes, of which one, or none, is the batch."""
+    if not grows:
+        return call.writer.integers(f"{call.path}.sizes", sizes)
+    [at] = grows
+    parts: list[Tensor | str] = [call.writer.batch_size(f"{call.path}.batch")]
+    if at:
+        parts.insert(0, call.writer.integers(f"{call.path}.before", sizes[:at]))
+    if sizes[at + 1 :]:
+        parts.append(call.writer.integers(f"{call.path}.behind", sizes[at + 1 :]))
+    name = f"{call.path}.shape"
+    return call.writer.node("Concat", parts, (len(sizes),), name=name, axis=0)
 
 
 @function_converter("expand", "expand_as", torch.broadcast_to)

@@ -145,27 +145,50 @@ def convert_adaptive_average_pool_module(
     return convert_adaptive_average_pool(call, x, module.output_size, n_axes=n_axes)
 
 
+def convert_adaptive_max_pool(
+    call: Call,
+    input: Tensor,
+    output_size: Sizes,  # noqa: ARG001
+    return_indices: bool = False,
+    *,
+    n_axes: int,
+) -> Tensor:
+    """Write GlobalMaxPool."""
+    _require_channels(call, input, n_axes)
+    if return_indices or any(size != 1 for size in call.shape[2:]):
+        raise call.unsupported(f"adaptive max pooling to {call.shape[2:]}, which is not one value")
+    return call.writer.node("GlobalMaxPool", [input], call.shape, name=call.path)
+
+
+def convert_adaptive_max_pool_module(call: Call, module: Any, x: Tensor, *, n_axes: int) -> Tensor:
+    """Write GlobalMaxPool."""
+    size, indices = module.output_size, module.return_indices
+    return convert_adaptive_max_pool(call, x, size, indices, n_axes=n_axes)
+
+
 def _register(n_axes: int, functions: Sequence[Any], modules: Sequence[Any]) -> None:
     """Register the poolings over so many axes: the largest value, the mean, and to a given size."""
-    largest, average, adaptive = functions
+    largest, average, adaptive, adaptive_largest = functions
     function_converter(largest)(partial(convert_max_pool, n_axes=n_axes))
     function_converter(average)(partial(convert_average_pool, n_axes=n_axes))
     function_converter(adaptive)(partial(convert_adaptive_average_pool, n_axes=n_axes))
-    largest, average, adaptive = modules
+    function_converter(adaptive_largest)(partial(convert_adaptive_max_pool, n_axes=n_axes))
+    largest, average, adaptive, adaptive_largest = modules
     module_converter(largest)(partial(convert_max_pool_module, n_axes=n_axes))
     module_converter(average)(partial(convert_average_pool_module, n_axes=n_axes))
     module_converter(adaptive)(partial(convert_adaptive_average_pool_module, n_axes=n_axes))
+    module_converter(adaptive_largest)(partial(convert_adaptive_max_pool_module, n_axes=n_axes))
 
 
 _register(
     1,
-    (F.max_pool1d, F.avg_pool1d, F.adaptive_avg_pool1d),
-    (nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d),
+    (F.max_pool1d, F.avg_pool1d, F.adaptive_avg_pool1d, F.adaptive_max_pool1d),
+    (nn.MaxPool1d, nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d),
 )
 _register(
     2,
-    (F.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d),
-    (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d),
+    (F.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d),
+    (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
 )
 
 

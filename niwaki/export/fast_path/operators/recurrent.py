@@ -21,19 +21,25 @@ _GATES: Mapping[type[nn.RNNBase], Sequence[int]] = {
 
 @module_converter(*_GATES)
 def convert_recurrent(
-    call: Call, module: nn.RNNBase, input: Tensor, hx: object = None
+    call: Call,
+    module: nn.RNNBase,
+    input: Tensor,
+    hx: Tensor | Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor | tuple[Tensor, ...]]:
-    """Write one node per layer; both directions of a layer are one node."""
-    if hx is not None:
-        raise call.unsupported("it starts from states that it is given")
+    """Write one node per layer; both directions of a layer are one node.
+
+    Where it starts from states that it is given, these are (layers * directions, batch, hidden).
+    """
     if module.proj_size:
         raise call.unsupported("its outputs are projected")
     if input.rank != 3:
         raise call.unsupported("it reads one sequence without a batch")
     x = _turned(call, input) if module.batch_first else input
+    given = [] if hx is None else [hx] if isinstance(hx, Tensor) else hx
     last: list[list[Tensor]] = []  # states of each layer
     for layer in range(module.num_layers):
-        y, *states = _layer(call, module, layer, x)
+        starts = [_start(call, module, layer, each) for each in given]
+        y, *states = _layer(call, module, layer, x, starts)
         ends = module.batch_first and layer == module.num_layers - 1
         x = _joined(call, y, batch_first=ends)
         last.append(states)
@@ -41,7 +47,25 @@ def convert_recurrent(
     return x, ((hidden, *cells) if cells else hidden)
 
 
-def _layer(call: Call, module: nn.RNNBase, layer: int, x: Tensor) -> list[Tensor]:
+def _start(call: Call, module: nn.RNNBase, layer: int, states: Tensor) -> Tensor:
+    """Return the states that one layer starts from."""
+    if states.rank != 3:
+        raise call.unsupported(f"it starts from states of {states.rank} axes")
+    if module.num_layers == 1:
+        return states
+    n_directions = 2 if module.bidirectional else 1
+    first = layer * n_directions
+    names = [
+        call.writer.integers(f"{call.path}.{name}_l{layer}", [value])
+        for name, value in (("first", first), ("behind", first + n_directions), ("layers", 0))
+    ]
+    shape = (n_directions, *states.shape[1:])
+    return call.writer.node("Slice", [states, *names], shape, name=f"{call.path}.start_l{layer}")
+
+
+def _layer(
+    call: Call, module: nn.RNNBase, layer: int, x: Tensor, starts: Sequence[Tensor]
+) -> list[Tensor]:
     """Write a layer, and return (steps, directions, batch, hidden) outputs and its last states."""
     steps, batch, _ = x.shape
     n_directions, n_hidden = 2 if module.bidirectional else 1, module.hidden_size
@@ -50,10 +74,13 @@ def _layer(call: Call, module: nn.RNNBase, layer: int, x: Tensor) -> list[Tensor
         call.writer.constant(f"{call.path}.{kind}_l{layer}", _parameters(module, kind, layer))
         for kind in kinds
     ]
+    given: list[Tensor | str] = [x, *names]
+    if starts:  # behind the biases, and the lengths of sequences that end earlier
+        given += [""] * (5 - len(given)) + list(starts)
     state, n_states = (n_directions, batch, n_hidden), 2 if isinstance(module, nn.LSTM) else 1
     return call.writer.node_with_outputs(
         type(module).__name__,
-        [x, *names],
+        given,
         [(steps, n_directions, batch, n_hidden)] + [state] * n_states,
         name=recurrent_layer(call.path, layer, module.num_layers),
         hidden_size=n_hidden,

@@ -79,6 +79,24 @@ _register_place("ArgMax", torch.argmax, "argmax")
 _register_place("ArgMin", torch.argmin, "argmin")
 
 
+@function_converter(torch.norm, "norm", torch.linalg.norm, torch.linalg.vector_norm)
+def convert_norm(
+    call: Call,
+    input: Tensor,
+    p: float | str | None = 2,
+    dim: Axes | None = None,
+    keepdim: bool = False,
+    *,
+    out: None = None,  # noqa: ARG001
+    dtype: None = None,  # noqa: ARG001
+) -> Tensor:
+    """Write ReduceL2, or ReduceL1."""
+    p = 2 if p in ("fro", None) else p
+    if p not in (1, 2):
+        raise call.unsupported(f"a norm of power {p}")
+    return _reduced(call, f"ReduceL{int(p)}", input, dim, shape=call.shape, keepdim=keepdim)
+
+
 @function_converter(F.normalize)
 def convert_normalisation(
     call: Call,

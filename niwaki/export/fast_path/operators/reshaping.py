@@ -168,6 +168,13 @@ def convert_transpose(call: Call, input: Tensor, dim0: int, dim1: int) -> Tensor
     return _transposed(call, input, order)
 
 
+@function_converter(torch.t, "t")
+@gives_views
+def convert_matrix_transpose(call: Call, input: Tensor) -> Tensor:
+    """Write Transpose."""
+    return _transposed(call, input, list(range(input.rank))[::-1])
+
+
 @function_converter(torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze")
 @gives_views
 def convert_squeeze(call: Call, input: Tensor, *_dims: object) -> Tensor:

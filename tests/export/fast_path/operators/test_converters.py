@@ -85,6 +85,8 @@ LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
     (nn.AdaptiveAvgPool2d((6, 5)), IMAGE),
     (nn.AdaptiveAvgPool2d((1, None)), IMAGE),
     (nn.AdaptiveAvgPool1d(1), (1, 8, 11)),
+    (nn.AdaptiveMaxPool2d(1), IMAGE),
+    (nn.AdaptiveMaxPool1d(1), (1, 8, 11)),
     (nn.Upsample(scale_factor=2), IMAGE),
     (nn.Upsample(scale_factor=1.5, mode="bilinear"), IMAGE),
     (nn.Upsample(size=(7, 13), mode="bilinear"), IMAGE),
@@ -168,6 +170,10 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
     "pad": lambda x: F.pad(x, (1, 0, 2, 3), value=0.5) + F.pad(x, [0, 1, 5, 0]),
     "chunk": lambda x: x.chunk(2, dim=1)[0] + x.chunk(2, 1)[1],
     "split": lambda x: torch.split(x, [3, 5], dim=1)[1],
+    "norms": lambda x: x.norm(dim=1) + torch.norm(x, 1, dim=1) + torch.linalg.vector_norm(x, dim=1),
+    "elu and softplus": lambda x: F.elu(x, 0.4) + F.softplus(3 * x),
+    "largest of all pixels": lambda x: F.adaptive_max_pool2d(x, 1),
+    "matrix": lambda x: x.mean((2, 3)).t().t() @ torch.ones(3, 8).t(),
     "flip": lambda x: torch.flip(x, (1, 3)) + x.flip(2),
     "slice": lambda x: x[:, 1:7:2, ..., :-1],
     "pick": lambda x: x[:, 2] + x[..., -1, :, :],
@@ -215,12 +221,31 @@ class Started(nn.Module):
         return outputs
 
 
+class FromZeros(nn.Module):
+    """Says itself that both layers begin with zeros, and with ones in their cells."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.memory = nn.LSTM(6, 5, 2, batch_first=True, bidirectional=True, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.zeros(4, x.size(0), 5, device=x.device)
+        cells = torch.ones(4, x.size(0), 5, device=x.device)
+        outputs, (last, _) = self.memory(x, (hidden, cells))
+        joined: Tensor = torch.cat([outputs[:, -1], last[-1]], 1)
+        return joined
+
+
+@pytest.mark.parametrize("module", [Started(), FromZeros()], ids=["another's", "made"])
+def test_recurrent_layers_begin_with_states_that_they_are_given(module: nn.Module) -> None:
+    check_equal(module.eval(), (1, 7, 6))
+
+
 @pytest.mark.parametrize(
     ("module", "said"),
     [
         (Functional(lambda x: x.chunk(2, -1)), "returns all that 'chunk' gives"),
         (Recurrent(nn.LSTM(6, 5, proj_size=2)), "layer 'layer' .* its outputs are projected"),
-        (Started(), "layer 'second' .* it starts from states that it is given"),
     ],
 )
 def test_what_is_not_written_is_left_to_torch(module: nn.Module, said: str) -> None:
