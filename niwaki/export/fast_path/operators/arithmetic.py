@@ -41,6 +41,12 @@ _register("Min", torch.minimum, "minimum")
 _register("MatMul", operator.matmul, torch.matmul, torch.bmm, "matmul", "bmm")
 
 
+@function_converter(torch.isnan, "isnan")
+def convert_no_number(call: Call, input: Tensor) -> Tensor:
+    """Write IsNaN."""
+    return call.writer.node("IsNaN", [input], call.shape, name=call.path)
+
+
 def _register_unary(op: str, *functions: Callable[..., Any] | str) -> None:
     @function_converter(*functions)
     def convert(call: Call, input: Tensor) -> Tensor:

@@ -241,6 +241,24 @@ def convert_index(call: Call, input: Tensor, index: object) -> Tensor:
     return sliced if sliced.shape == call.shape else _reshaped(call, sliced)
 
 
+@function_converter(torch.select, "select")
+@gives_views
+def convert_pick(call: Call, input: Tensor, dim: int, index: int) -> Tensor:
+    """Write Slice and Reshape."""
+    places: list[object] = [slice(None)] * input.rank
+    places[dim] = index
+    return convert_index(call, input, tuple(places))
+
+
+@function_converter(torch.narrow, "narrow")
+@gives_views
+def convert_part(call: Call, input: Tensor, dim: int, start: int, length: int) -> Tensor:
+    """Write Slice."""
+    places: list[object] = [slice(None)] * input.rank
+    places[dim] = slice(start, start + length)
+    return convert_index(call, input, tuple(places))
+
+
 def _bounds(call: Call, part: object) -> tuple[int, int, int]:
     match part:
         case bool():

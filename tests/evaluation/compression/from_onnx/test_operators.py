@@ -57,6 +57,11 @@ CASES: dict[str, tuple[str, Weights, dict[str, Any]]] = {
         {"zero": np.float32(0), "t": (6, 6)},
         {},
     ),
+    "IsNaN": (
+        "a = Log(x) n = IsNaN(a) y = Where(n, zero, a)",
+        {"zero": np.float32(0)},
+        {},
+    ),
     "Cast": (
         "c = Less(x, zero) f = Cast<to=1>(c) y = Add(f, x)",
         {"zero": np.float32(0)},

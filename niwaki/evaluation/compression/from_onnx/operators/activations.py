@@ -22,6 +22,7 @@ _PLAIN: dict[str, Callable[..., Any]] = {
     "Log": torch.log,
     "Mish": F.mish,
     "Neg": operator.neg,
+    "IsNaN": torch.isnan,
     "Not": torch.logical_not,
     "Reciprocal": torch.reciprocal,
     "Relu": F.relu,
