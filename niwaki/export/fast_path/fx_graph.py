@@ -37,6 +37,9 @@ _PRODUCTS = ("matmul", "bmm", "linear")
 # Of what `x.max(dim)` and the like return.
 _NAMED_PARTS: Mapping[Any, int] = MappingProxyType({"values": 0, "indices": 1})
 
+# To a tensor in the tuples that a call gives.
+_Path = tuple[int, ...]
+
 
 @dataclass(frozen=True)
 class WrittenGraph:
@@ -115,13 +118,15 @@ def write_graph(
     require_apart([tensor.name for tensor in inputs.values()], list(returned))
     norms = _foldable_norms(traced)
     writer = GraphWriter(list(inputs.values()), list(returned), _layer_names(traced))
-    tensors = _write_calls(traced, writer, dict(inputs), norms)
-    model = writer.model({name: tensors[node] for name, node in returned.items()})
+    results = _write_calls(traced, writer, dict(inputs), norms)
+    tensors = {node: result for node, result in results.items() if isinstance(result, Tensor)}
+    outputs = {name: _part(results[node], path) for name, (node, path) in returned.items()}
+    model = writer.model(outputs)
     given = {name for node in model.graph.node for name in node.output} | {
         info.name for info in model.graph.input
     }
     # Closing the graph gave outputs the names they shall have.
-    renamed = {tensors[node].name: name for name, node in reversed(returned.items())}
+    renamed = {tensor.name: name for name, tensor in reversed(outputs.items())}
     names = {
         node: tensor.name if tensor.name in given else renamed.get(tensor.name, tensor.name)
         for node, tensor in tensors.items()
@@ -142,18 +147,20 @@ def _inputs(traced: Trace, names: Sequence[str] | None) -> dict[fx.Node, Tensor]
     return inputs
 
 
-def _returned(traced: Trace, names: Sequence[str] | None) -> dict[str, fx.Node]:
-    """Return the call behind each output, by the output's name."""
+def _returned(traced: Trace, names: Sequence[str] | None) -> dict[str, tuple[fx.Node, _Path]]:
+    """Return the call behind each output, and which part of its result, by the output's name."""
     (result,) = traced.nodes[-1].args
-    found = list(_leaves(result, ""))
-    if not found or not all(isinstance(node, fx.Node) for _, node in found):
+    found: list[tuple[str, tuple[fx.Node, _Path]]] = []
+    for leaf, node in _leaves(result, ""):
+        value = traced.values[node] if isinstance(node, fx.Node) else node
+        for name, path in _parts(value, leaf):
+            if path is None:
+                raise ExportError(
+                    f"the module returns {result}: only tensors can be outputs of a graph"
+                )
+            found.append((name, (node, path)))
+    if not found:
         raise ExportError(f"the module returns {result}: only tensors can be outputs of a graph")
-    for _, node in found:
-        if not isinstance(traced.values[node], TensorType):
-            raise ExportError(
-                f"the module returns all that '{path_of(node)}' gives, which is not one tensor. "
-                "Use export_module, or return its parts"
-            )
     defaults = [name or "output" for name, _ in found]
     chosen = defaults if names is None else list(names)
     if len(chosen) != len(found) or len(set(chosen)) != len(chosen):
@@ -161,7 +168,28 @@ def _returned(traced: Trace, names: Sequence[str] | None) -> dict[str, fx.Node]:
             f"the module returns {len(found)} tensors ({', '.join(defaults)}), so as many "
             f"different output names are needed, but {chosen} came"
         )
-    return {name: node for name, (_, node) in zip(chosen, found, strict=True)}
+    return {name: leaf for name, (_, leaf) in zip(chosen, found, strict=True)}
+
+
+def _parts(value: object, name: str) -> list[tuple[str, _Path | None]]:
+    """Return name and place of each tensor that a call gives, or no place if it gives none."""
+    if isinstance(value, TensorType):
+        return [(name, ())]
+    if not isinstance(value, tuple):
+        return [(name, None)]
+    return [
+        (leaf, None if path is None else (i, *path))
+        for i, item in enumerate(value)
+        for leaf, path in _parts(item, f"{name or 'output'}_{i}")
+    ]
+
+
+def _part(result: object, path: _Path) -> Tensor:
+    for place in path:
+        assert isinstance(result, list | tuple)
+        result = result[place]
+    assert isinstance(result, Tensor)
+    return result
 
 
 def _leaves(value: object, name: str) -> "list[tuple[str, fx.Node]]":
@@ -211,8 +239,8 @@ def _write_calls(
     writer: GraphWriter,
     results: dict[fx.Node, object],
     norms: Mapping[fx.Node, fx.Node],
-) -> dict[fx.Node, Tensor]:
-    """Write every call, and return the tensors that the calls gave."""
+) -> dict[fx.Node, object]:
+    """Write every call, and return what the calls gave."""
     folded = {norm: layer for layer, norm in norms.items()}
     for node in traced.nodes:
         if node.op in ("placeholder", "output"):
@@ -231,7 +259,7 @@ def _write_calls(
             path = _path(node)
             call = Call(writer, path, _types_in(value, path), norm)
             results[node] = _convert(traced, node, call, results)
-    return {node: result for node, result in results.items() if isinstance(result, Tensor)}
+    return results
 
 
 def _picks_part(node: fx.Node, results: dict[fx.Node, object]) -> bool:

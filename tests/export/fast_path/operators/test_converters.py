@@ -169,6 +169,7 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
     "squeeze": lambda x: x.mean(1, keepdim=True).squeeze(1).unsqueeze(-1),
     "pad": lambda x: F.pad(x, (1, 0, 2, 3), value=0.5) + F.pad(x, [0, 1, 5, 0]),
     "chunk": lambda x: x.chunk(2, dim=1)[0] + x.chunk(2, 1)[1],
+    "parts that are returned": lambda x: (x + 1, torch.split(x, 4, dim=1), x.max(1)),
     "split": lambda x: torch.split(x, [3, 5], dim=1)[1],
     "norms": lambda x: x.norm(dim=1) + torch.norm(x, 1, dim=1) + torch.linalg.vector_norm(x, dim=1),
     "elu and softplus": lambda x: F.elu(x, 0.4) + F.softplus(3 * x),
@@ -246,7 +247,8 @@ def test_recurrent_layers_begin_with_states_that_they_are_given(module: nn.Modul
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        (Functional(lambda x: x.chunk(2, -1)), "returns all that 'chunk' gives"),
+        (Functional(lambda x: (x, x.shape[0])), "only tensors can be outputs"),
+        (Functional(lambda x: (x, 3)), "only tensors can be outputs"),
         (Recurrent(nn.LSTM(6, 5, proj_size=2)), "layer 'layer' .* its outputs are projected"),
     ],
 )

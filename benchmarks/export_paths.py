@@ -1,0 +1,113 @@
+"""Which architectures the fast path of the export follows, and what both paths take.
+
+Run: python -m benchmarks.export_paths [--width 0.25] [--names resnet50 bert ...]
+
+Each architecture, with random weights, is written by both paths, and each graph is run and held
+against torch. Seconds are processor time of a process that has written another graph before.
+"""
+
+import argparse
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import Tensor, nn
+
+from niwaki.compress.pruning.model_calls import call_model, named_tensors
+from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.fx_graph import build_graph
+from niwaki.export.general_path.torch_export import export_module
+from niwaki.export.int8.layers import quantizable_layers
+from niwaki.testing.model_zoo import ZOO
+
+
+@dataclass(frozen=True)
+class Written:
+    """A graph of a module, what it took, and how far its answers are off."""
+
+    graph: onnx.ModelProto
+    seconds: float
+    off: float
+
+
+def written(
+    write: Callable[[], onnx.ModelProto], module: nn.Module, inputs: Sequence[Tensor]
+) -> Written | str:
+    """Return a graph, or why there is none.
+
+    How far it is off is the largest difference over the largest answer of its output.
+    """
+    started = time.process_time()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph = write()
+    except ExportError as error:
+        return str(error).split("\n", 1)[0]
+    seconds = time.process_time() - started
+    session = onnxruntime.InferenceSession(graph.SerializeToString())
+    names = [info.name for info in session.get_inputs()]
+    feeds = {name: values.numpy() for name, values in zip(names, inputs, strict=True)}
+    with torch.no_grad():
+        wanted = [each.numpy() for _, each in named_tensors(call_model(module, tuple(inputs)))]
+    found = session.run(None, feeds)
+    off = max(
+        float(np.abs(ours - theirs).max() / max(float(np.abs(theirs).max()), 1e-6))
+        for ours, theirs in zip(found, wanted, strict=True)
+    )
+    return Written(graph, seconds, off)
+
+
+def both(name: str, width: float) -> tuple[Written | str, Written | str]:
+    """Write an architecture by the fast and by the general path."""
+    torch.manual_seed(0)
+    module = ZOO[name].make(width).eval()
+    given = ZOO[name].inputs()
+    named = given.values() if isinstance(given, Mapping) else given
+    inputs = (given,) if isinstance(given, Tensor) else tuple(named)
+    shapes = [tuple(each.shape) for each in inputs]
+    kinds = [str(each.dtype).removeprefix("torch.") for each in inputs]
+    fast = written(lambda: build_graph(module, shapes, input_types=kinds), module, inputs)
+    return fast, written(lambda: export_module(module, inputs), module, inputs)
+
+
+def line(name: str, fast: Written | str, general: Written | str) -> str:
+    """Return one line of the table."""
+    cells = [
+        each if isinstance(each, str) else f"{each.seconds:6.2f} s, off by {each.off:.0e}"
+        for each in (fast, general)
+    ]
+    if isinstance(fast, Written) and isinstance(general, Written):
+        layers = [set(quantizable_layers(each.graph)) for each in (fast, general)]
+        cells.append("same layers" if layers[0] == layers[1] else "OTHER LAYERS")
+    return f"{name:<20}" + " | ".join(cells)
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--width", type=float, default=0.25)
+    parser.add_argument("--names", nargs="*", default=list(ZOO), choices=list(ZOO))
+    arguments = parser.parse_args()
+    both(next(iter(ZOO)), arguments.width)  # loads what is loaded once
+    rows = []
+    for name in arguments.names:
+        rows.append(both(name, arguments.width))
+        print(line(name, *rows[-1]), flush=True)
+    done = [(f, g) for f, g in rows if isinstance(f, Written) and isinstance(g, Written)]
+    print(f"\nfollowed: {sum(isinstance(f, Written) for f, _ in rows)} of {len(rows)}")
+    if done:
+        fast, general = (
+            statistics.median(each.seconds for each in s) for s in zip(*done, strict=True)
+        )
+        print(f"medians of {len(done)} that both write: {fast:.2f} s and {general:.2f} s")
+
+
+if __name__ == "__main__":
+    main()
