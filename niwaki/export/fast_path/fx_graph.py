@@ -150,17 +150,17 @@ def _inputs(traced: Trace, names: Sequence[str] | None) -> dict[fx.Node, Tensor]
 def _returned(traced: Trace, names: Sequence[str] | None) -> dict[str, tuple[fx.Node, _Path]]:
     """Return the call behind each output, and which part of its result, by the output's name."""
     (result,) = traced.nodes[-1].args
+    error = ExportError(f"the module returns {result}: only tensors can be outputs of a graph")
     found: list[tuple[str, tuple[fx.Node, _Path]]] = []
     for leaf, node in _leaves(result, ""):
-        value = traced.values[node] if isinstance(node, fx.Node) else node
-        for name, path in _parts(value, leaf):
+        if not isinstance(node, fx.Node):
+            raise error
+        for name, path in _parts(traced.values[node], leaf):
             if path is None:
-                raise ExportError(
-                    f"the module returns {result}: only tensors can be outputs of a graph"
-                )
+                raise error
             found.append((name, (node, path)))
     if not found:
-        raise ExportError(f"the module returns {result}: only tensors can be outputs of a graph")
+        raise error
     defaults = [name or "output" for name, _ in found]
     chosen = defaults if names is None else list(names)
     if len(chosen) != len(found) or len(set(chosen)) != len(chosen):
@@ -192,7 +192,7 @@ def _part(result: object, path: _Path) -> Tensor:
     return result
 
 
-def _leaves(value: object, name: str) -> "list[tuple[str, fx.Node]]":
+def _leaves(value: object, name: str) -> list[tuple[str, object]]:
     """Return the nodes in a nested result, each with the default name of its output."""
     match value:
         case Mapping():
@@ -200,7 +200,7 @@ def _leaves(value: object, name: str) -> "list[tuple[str, fx.Node]]":
         case tuple() | list():
             items = [(f"{name or 'output'}_{i}", item) for i, item in enumerate(value)]
         case _:
-            return [(name, value)]  # type: ignore[list-item]  # checked by the caller
+            return [(name, value)]
     prefix = f"{name}_" if name and isinstance(value, Mapping) else ""
     return [leaf for key, item in items for leaf in _leaves(item, prefix + key)]
 
