@@ -42,6 +42,26 @@ class Gated(nn.Module):
         return y
 
 
+class Normed(nn.Module):
+    """Norms of groups and items, slopes, shuffles, and attention over pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *(nn.Conv2d(3, 16, 3, 2, 1), nn.GroupNorm(4, 16), nn.ReLU()),
+            *(nn.Conv2d(16, 16, 3, 2, 1), nn.InstanceNorm2d(16, affine=True), nn.PReLU(16)),
+            *(nn.ChannelShuffle(4), nn.Conv2d(16, 16, 1), nn.ELU(), nn.Conv2d(16, 32, 1)),
+            *(nn.PixelShuffle(2), nn.Conv2d(8, 16, 3, 2, 1)),
+        )
+        self.joined, self.norm, self.out = nn.Linear(16, 48), nn.RMSNorm(16), nn.Linear(16, 5)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        x = self.norm(self.body(image).flatten(2).transpose(1, 2))
+        q, k, v = self.joined(x).chunk(3, dim=-1)
+        y: torch.Tensor = self.out(x + nn.functional.scaled_dot_product_attention(q, k, v))
+        return y
+
+
 def pruned() -> nn.Module:
     """Return a network with a third of every group removed."""
     groups = analyse(settled(MultiTask()), torch.from_numpy(images(2)))
@@ -85,7 +105,7 @@ def both(
 
 
 @pytest.mark.parametrize("every", [1, 2])
-@pytest.mark.parametrize("make", [MultiTask, Gated, pruned], ids=["residual", "gated", "pruned"])
+@pytest.mark.parametrize("make", [MultiTask, Gated, Normed, pruned])
 def test_the_simulation_is_the_exported_model(make: Callable[[], nn.Module], every: int) -> None:
     module = settled(make())
     simulated, exported, errors = both(module, plan_for(module, every=every))
