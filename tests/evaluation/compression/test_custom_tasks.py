@@ -91,6 +91,21 @@ def test_constants_keep_to_what_the_model_answers() -> None:
     assert 0.0 < outputs.min() <= outputs.max() < 1.0
 
 
+def test_constants_of_other_kinds_keep_to_what_the_model_answers() -> None:
+    """A loss of probabilities is an error of torch's beyond 0 and 1, also of a regression."""
+    model = nn.Sequential(nn.Linear(5, 1), nn.Sigmoid()).eval()
+    inputs = torch.randn((200, 5), generator=torch.Generator().manual_seed(0))
+    yes = (inputs[:, :1] > 0.8).float()
+    scoring = {"": Scoring((f"{HERE}:counted",), f"{HERE}:probable")}
+    batches = {"train": [(inputs, yes)]}
+    data = fitted_to(infer_from(batches, model, seed=0, scoring=scoring), model)
+    assert data.tasks[0].kind is TaskKind.REGRESSION
+    [(outputs, truth)] = data.constant_predictions(data.tasks[0])
+    low, high = data.answers["output"].low, data.answers["output"].high
+    best = np.clip(truth.mean(), low, high)
+    np.testing.assert_allclose(outputs, np.full_like(outputs, best), atol=0.01)
+
+
 def test_a_teacher_is_one_away_from_its_own_mean() -> None:
     model = build()
     data = data_of(model)
