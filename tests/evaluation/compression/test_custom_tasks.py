@@ -182,6 +182,29 @@ def test_numbers_of_things_that_are_no_classes_are_read_by_ones_own_functions() 
         infer_from(few, model, seed=0, scoring={"output": Scoring(kind="custom")})
 
 
+class Embedding(nn.Linear):
+    """Rows of length 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.normalize(super().forward(x), dim=1)
+
+
+def test_who_is_who_is_no_place_in_an_embedding() -> None:
+    """Cross-entropy of its 16 numbers, as if they were scores, would spoil it."""
+    generator = torch.Generator().manual_seed(0)
+    batches = {"train": [(torch.randn((200, 5), generator=generator), torch.arange(200) % 10)]}
+    model = Embedding(5, 16).eval()
+    own = Scoring(("tests/tasks/own_functions.py:macro_f1",), "tests/tasks/own_functions.py:focal")
+    for scoring, kind in (
+        (own, TaskKind.CUSTOM),
+        (replace(own, kind="classification"), TaskKind.CLASSIFICATION),
+    ):
+        (task,) = infer_from(batches, model, seed=0, scoring={"": scoring}).tasks
+        assert task.kind is kind
+    with pytest.raises(DataError, match="rows of length 1, as embeddings have"):
+        infer_from(batches, model, seed=0, scoring={"": replace(own, loss="")})
+
+
 def test_one_output_may_have_targets_of_another_shape() -> None:
     model = nn.Sequential(build().enter, nn.Conv2d(16, 1, 1)).eval()
     scoring = {"": Scoring((f"{HERE}:counted",), f"{HERE}:counting_loss")}
