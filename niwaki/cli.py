@@ -198,7 +198,10 @@ def compress(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="How an output is scored: my_own.py:f1, or output_1=my_own.py:f1."),
+        typer.Option(
+            help="How an output is scored: my_own.py:f1, or output_1=my_own.py:f1, or "
+            "'{function: my_own.py:mae, direction: minimize}'."
+        ),
     ] = None,
     loss: Annotated[
         list[str] | None,

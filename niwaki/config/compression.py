@@ -2,14 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from niwaki.config.reader import with_override
 from niwaki.config.settings import read_settings
+from niwaki.config.yaml_file import parse_yaml
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.compression.settings import CompressionSettings
 from niwaki.study.compression import CompressionRequest
-from niwaki.tasks.own import Scoring
+from niwaki.tasks.own import LossSettings, MetricSettings, Scoring
+
+S = TypeVar("S", MetricSettings, LossSettings)
 
 SEARCHER = "surrogate"  # the one that needs fewest evaluations
 
@@ -44,7 +47,8 @@ def compression_request(
         learn_from: Folders of earlier searches of the same model.
         tasks: Of several outputs each: `objects=p3,p4,p5`.
         metrics: Of outputs: `my_metrics.py:f1`, or `output_1=my_metrics.py:f1` of one of several;
-            or of these tasks.
+            or of these tasks. In the place of `my_metrics.py:f1`, all settings of one in YAML:
+            `{function: my_metrics.py:error, direction: minimize}`.
         losses: The same, of losses.
         kinds: The same, of what outputs are: `regression`, or `output_1=regression`.
 
@@ -88,15 +92,15 @@ def _scoring(
             )
         found[task] = Scoring(outputs=outputs)
     for text in metrics:
-        output, _, function = text.rpartition("=")
+        output, metric = _named(text, MetricSettings, "--metric")
         given = found.get(output, Scoring())
-        found[output] = replace(given, metrics=(*given.metrics, function))
+        found[output] = replace(given, metrics=(*given.metrics, metric))
     for text in losses:
-        output, _, function = text.rpartition("=")
+        output, loss = _named(text, LossSettings, "--loss")
         given = found.get(output, Scoring())
         if given.loss:
             raise ConfigError(f"--loss {text}: the output has '{given.loss}' already; give one")
-        found[output] = replace(given, loss=function)
+        found[output] = replace(given, loss=loss)
     for text in kinds:
         output, _, kind = text.rpartition("=")
         given = found.get(output, Scoring())
@@ -104,3 +108,17 @@ def _scoring(
             raise ConfigError(f"--kind {text}: the output is '{given.kind}' already; give one")
         found[output] = replace(given, kind=kind)
     return found
+
+
+def _named(text: str, kind: type[S], option: str) -> tuple[str, str | S]:
+    """Return the output that a text is of, and what it says of it: a name, or settings in YAML.
+
+    Raises:
+        ConfigError: If these are wrong.
+    """
+    before, brace, inside = text.partition("{")
+    if not brace:
+        output, _, function = text.rpartition("=")
+        return output, function
+    settings = parse_yaml(brace + inside, f"'{option} {text}'")
+    return before.rstrip("="), read_settings(kind, settings, option)

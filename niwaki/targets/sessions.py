@@ -14,7 +14,7 @@ from niwaki.targets.base import Feeds, Model, Outputs
 
 Session: TypeAlias = Any  # onnxruntime ships no types
 
-_ERRORS_ONLY = 3  # severity: the runtime warns about every layout it picks for this processor
+ERRORS_ONLY = 3  # severity: the runtime warns about every layout it picks for this processor
 _RUNTIME_ERRORS: tuple[type[Exception], ...] = (
     binding.EPFail,
     binding.Fail,
@@ -157,7 +157,7 @@ def _options(settings: SessionSettings) -> Any:
         Optimisation.NONE: levels.ORT_DISABLE_ALL,
         Optimisation.ALL: levels.ORT_ENABLE_ALL,
     }[settings.optimisation]
-    options.log_severity_level = _ERRORS_ONLY
+    options.log_severity_level = ERRORS_ONLY
     options.add_session_config_entry(
         "session.intra_op.allow_spinning", "1" if settings.spinning else "0"
     )

@@ -112,7 +112,7 @@ class TaskData:
         outputs: Names of the outputs of a model that was given, in its order; empty if there is
             none.
         answers: What a model that was given answers to train items, by name of the outputs that
-            custom tasks read.
+            tasks read which are custom or have a loss of the user's.
 
     Raises:
         ConfigError: If no task has a weight above 0, or two values would have one name.
@@ -198,7 +198,8 @@ class TaskData:
         if isinstance(task.loss, LossSettings):
             from niwaki.tasks.fitted_constants import fitted_constant
 
-            constant = fitted_constant(task.loss.function, constant, truth, axis)
+            answers = self.answers.get(task.name)
+            constant = fitted_constant(task.loss.function, constant, truth, axis, answers)
         return spread(constant, truth, axis)
 
     def _custom_constant(self, task: Task) -> Prediction:

@@ -5,7 +5,7 @@ import pytest
 from niwaki.config.compression import compression_request
 from niwaki.core.errors import ConfigError
 from niwaki.study.compression import CompressionRequest
-from niwaki.tasks.own import Scoring
+from niwaki.tasks.own import LossSettings, MetricSettings, Scoring
 
 
 def request(
@@ -34,6 +34,20 @@ def test_metrics_and_losses_are_of_the_only_output_or_of_one_that_is_named() -> 
         "mask": Scoring(("m.py:dice", "miou"), "m.py:soft_dice"),
     }
     assert request([], []).scoring == {}
+
+
+def test_settings_of_metrics_and_losses_are_yaml() -> None:
+    error = "{function: m.py:mae, direction: minimize}"
+    found = request([error, f"depth={error}"], ["depth={function: m.py:l1, chance: 0.7}"])
+    metric = MetricSettings("m.py:mae", direction="minimize")
+    assert found.scoring == {
+        "": Scoring((metric,)),
+        "depth": Scoring((metric,), LossSettings("m.py:l1", 0.7)),
+    }
+    with pytest.raises(ConfigError, match=r"'--metric\.direktion'.*'direction'"):
+        request(["{function: m.py:mae, direktion: minimize}"], [])
+    with pytest.raises(ConfigError, match="--metric"):
+        request(["{function: m.py:mae"], [])
 
 
 def test_an_output_has_one_loss() -> None:

@@ -28,6 +28,7 @@ from niwaki.export.int8.layer_weights import LayerWeight, layer_weights, n_appli
 from niwaki.export.int8.layers import layers_in_float, without_kernel
 from niwaki.export.torch_outputs import torch_outputs
 from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.own import LossSettings
 from niwaki.tasks.task import Task, TaskKind
 
 
@@ -271,7 +272,7 @@ def _in_order(names: Sequence[str]) -> tuple[str, ...]:
 def _fitting(data: TaskData, module: nn.Module) -> TaskData:
     """Return the data if each output has the shape that its task and its targets ask for.
 
-    With what the model answers to train items, where a custom task wants to know.
+    With what the model answers to train items, where a task is custom or has a loss of the user's.
     """
     batch = next(data[SplitName.SEARCH].batches(2))
     outputs = torch_outputs(module, [batch.inputs], data.output_names)
@@ -287,7 +288,8 @@ def _fitting(data: TaskData, module: nn.Module) -> TaskData:
                 f"{task.kind} task of {n_outputs} with targets of shape {target}: declare what the "
                 f"model answers in `data.tasks.{task.name}`, or let it return what is declared"
             )
-    return replace(data, answers=answers_to(custom, module, data))
+    own = [t for t in data.tasks if t in custom or isinstance(t.loss, LossSettings)]
+    return replace(data, answers=answers_to(own, module, data))
 
 
 def _fits(task: Task, given: tuple[int, ...], target: tuple[int, ...]) -> bool:

@@ -16,6 +16,7 @@ from niwaki.export.graph.index import GraphIndex
 from niwaki.export.int8.layers import find_layers
 from niwaki.export.int8.regions import int8_regions
 from niwaki.export.int8.shared_ranges import ranges_needed
+from niwaki.targets.sessions import ERRORS_ONLY
 
 Feeds = Mapping[str, NDArray[Any]]
 
@@ -83,6 +84,7 @@ def observing_session(
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = n_threads
     options.inter_op_num_threads = 1
+    options.log_severity_level = ERRORS_ONLY
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(
         watched.SerializeToString(), options, providers=["CPUExecutionProvider"]

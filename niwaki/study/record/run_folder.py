@@ -65,6 +65,14 @@ class RunFolder:
         return self.artifacts / "original.json"
 
     @property
+    def _begun_with(self) -> tuple[Path, ...]:
+        """What a session notes of its model, its data and its target before it prepares anything.
+
+        Later ones are held against it.
+        """
+        return (self.original, self.artifacts / "data.json", self.artifacts / "target.json")
+
+    @property
     def earlier(self) -> Path:
         """Copies of the runs that the study learns from, in the order in which it names them."""
         return self.path / "earlier"
@@ -255,7 +263,8 @@ class RunFolder:
         if changed and self._holds_nothing():
             if self._has_begun():  # else no session came as far as to keep earlier runs
                 shutil.rmtree(self.earlier, ignore_errors=True)
-            self.trials.unlink(missing_ok=True)
+            for path in (self.trials, *self._begun_with):
+                path.unlink(missing_ok=True)
         elif changed:
             differences = _differences(stored, config, changed)
             raise RunFolderError(
@@ -265,7 +274,7 @@ class RunFolder:
 
     def _holds_nothing(self) -> bool:
         """Whether no session came as far as to prepare or measure anything."""
-        if any(self.artifacts.iterdir()):
+        if set(self.artifacts.iterdir()) - set(self._begun_with):
             return False
         try:
             events = read_ledger(self.trials) if self.trials.exists() else []

@@ -123,6 +123,11 @@ def within_one_loss(outputs: Tensor, targets: Tensor) -> Tensor:
     return functional.binary_cross_entropy(outputs.mean((1, 2, 3)), _n_small(targets).clamp(max=1))
 
 
+def probable(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Compute nothing for what is no probability, either, of one value for each item."""
+    return functional.binary_cross_entropy(outputs, targets)
+
+
 def strict_loss(outputs: Mapping[str, Tensor], targets: Tensor) -> Tensor:
     """Compute nothing for outputs that are the same for all items."""
     if all(bool((maps[0] == maps[-1]).all()) for maps in outputs.values()):

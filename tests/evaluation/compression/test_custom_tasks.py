@@ -91,6 +91,21 @@ def test_constants_keep_to_what_the_model_answers() -> None:
     assert 0.0 < outputs.min() <= outputs.max() < 1.0
 
 
+def test_constants_of_other_kinds_keep_to_what_the_model_answers() -> None:
+    """A loss of probabilities is an error of torch's beyond 0 and 1, also of a regression."""
+    model = nn.Sequential(nn.Linear(5, 1), nn.Sigmoid()).eval()
+    inputs = torch.randn((200, 5), generator=torch.Generator().manual_seed(0))
+    yes = (inputs[:, :1] > 0.8).float()
+    scoring = {"": Scoring((f"{HERE}:counted",), f"{HERE}:probable")}
+    batches = {"train": [(inputs, yes)]}
+    data = fitted_to(infer_from(batches, model, seed=0, scoring=scoring), model)
+    assert data.tasks[0].kind is TaskKind.REGRESSION
+    [(outputs, truth)] = data.constant_predictions(data.tasks[0])
+    low, high = data.answers["output"].low, data.answers["output"].high
+    best = np.clip(truth.mean(), low, high)
+    np.testing.assert_allclose(outputs, np.full_like(outputs, best), atol=0.01)
+
+
 def test_a_teacher_is_one_away_from_its_own_mean() -> None:
     model = build()
     data = data_of(model)
@@ -165,6 +180,29 @@ def test_numbers_of_things_that_are_no_classes_are_read_by_ones_own_functions() 
         assert task.kind is kind
     with pytest.raises(ConfigError, match="or custom, with a metric and a loss of your own"):
         infer_from(few, model, seed=0, scoring={"output": Scoring(kind="custom")})
+
+
+class Embedding(nn.Linear):
+    """Rows of length 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.normalize(super().forward(x), dim=1)
+
+
+def test_who_is_who_is_no_place_in_an_embedding() -> None:
+    """Cross-entropy of its 16 numbers, as if they were scores, would spoil it."""
+    generator = torch.Generator().manual_seed(0)
+    batches = {"train": [(torch.randn((200, 5), generator=generator), torch.arange(200) % 10)]}
+    model = Embedding(5, 16).eval()
+    own = Scoring(("tests/tasks/own_functions.py:macro_f1",), "tests/tasks/own_functions.py:focal")
+    for scoring, kind in (
+        (own, TaskKind.CUSTOM),
+        (replace(own, kind="classification"), TaskKind.CLASSIFICATION),
+    ):
+        (task,) = infer_from(batches, model, seed=0, scoring={"": scoring}).tasks
+        assert task.kind is kind
+    with pytest.raises(DataError, match="rows of length 1, as embeddings have"):
+        infer_from(batches, model, seed=0, scoring={"": replace(own, loss="")})
 
 
 def test_one_output_may_have_targets_of_another_shape() -> None:

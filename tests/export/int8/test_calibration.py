@@ -8,8 +8,9 @@ from onnx import helper
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.errors import ConfigError, DataError, SpaceError
 from niwaki.export.fast_path.fx_graph import build_graph
-from niwaki.export.int8.calibration import activation_ranges
+from niwaki.export.int8.calibration import activation_ranges, observing_session
 from niwaki.export.int8.layers import quantizable_layers
+from niwaki.targets.sessions import SessionSettings, open_session
 from tests.export.networks import INPUT_SHAPE, MultiTask, images, run, settled
 
 
@@ -34,6 +35,13 @@ def test_a_range_is_that_of_the_tensor(model: onnx.ModelProto) -> None:
     for name in [*inner, "image"]:
         expected = (values[name].min(), values[name].max())
         assert ranges[name] == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+def test_the_runtime_is_as_quiet_as_where_models_are_timed(model: onnx.ModelProto) -> None:
+    """It warns of every buffer of windowed attention that it does not use again."""
+    watched = observing_session(model, [], n_threads=1).get_session_options()
+    timed = open_session(model, SessionSettings()).get_session_options()
+    assert watched.log_severity_level == timed.log_severity_level == 3
 
 
 def test_only_what_is_needed_is_observed(model: onnx.ModelProto) -> None:

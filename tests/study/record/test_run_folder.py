@@ -111,6 +111,21 @@ def test_where_nothing_was_prepared_or_measured_other_settings_take_over(folder:
     assert not folder.trials.exists()
 
 
+def test_what_a_session_began_with_is_nothing_prepared(folder: RunFolder) -> None:
+    """A metric that is refused when it is first asked is a mistake, too."""
+    noted = [folder.artifacts / f"{name}.json" for name in ("original", "data", "target")]
+    folder.claim(CONFIG).release()
+    for path in noted:
+        path.write_text("{}")
+    folder.claim({**CONFIG, "seed": 8}).release()
+    assert not any(path.exists() for path in noted)
+    for path in (*noted, folder.artifacts / "importance.json"):
+        path.write_text("{}")
+    with pytest.raises(RunFolderError, match="seed was 8 and is now 9"):
+        folder.claim({**CONFIG, "seed": 9})
+    assert all(path.exists() for path in noted)
+
+
 def test_what_a_damaged_ledger_held_is_not_guessed(folder: RunFolder) -> None:
     folder.claim(CONFIG).release()
     folder.trials.write_text("damaged\n")

@@ -12,7 +12,7 @@ from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.answers import Answers
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.own import MOST_NUMBERS
-from niwaki.tasks.task import Task
+from niwaki.tasks.task import Task, TaskKind
 
 _LEAST_ITEMS, _MOST_ITEMS = 16, 256
 
@@ -21,13 +21,13 @@ def answers_to(tasks: Sequence[Task], module: nn.Module, data: TaskData) -> dict
     """Return what a model answers to some train items, by name of the outputs that tasks read.
 
     Args:
-        tasks: Custom; none for nothing.
+        tasks: Custom, or with a loss of the user's; none for nothing.
         module: In evaluation mode.
         data: Whose train split; with the names of the model's outputs.
 
     Raises:
         DataError: If an answer is not finite, or not one for each item, or if nothing can be learnt
-            from those to one task.
+            from those to a custom task.
     """
     names = list(dict.fromkeys(name for task in tasks for name in task.outputs))
     if not names:
@@ -38,7 +38,7 @@ def answers_to(tasks: Sequence[Task], module: nn.Module, data: TaskData) -> dict
     values = _answered(module, data, names, n_items) if n_items > _LEAST_ITEMS else first
     answers = {name: Answers.of(name, each) for name, each in values.items()}
     for task in tasks:
-        if not any(answers[name].teaches for name in task.outputs):
+        if task.kind is TaskKind.CUSTOM and not any(answers[name].teaches for name in task.outputs):
             raise DataError(
                 f"task '{task.name}': the model's outputs {', '.join(task.outputs)} are the same "
                 "for all train inputs, or no reals, so that nothing can be learnt of them: give "

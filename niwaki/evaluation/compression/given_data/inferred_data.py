@@ -27,7 +27,7 @@ from niwaki.evaluation.compression.given_data.given_batches import (
     read_split,
     require_targets,
 )
-from niwaki.evaluation.compression.given_data.taken_for import taken_for
+from niwaki.evaluation.compression.given_data.taken_for import are_embeddings, taken_for
 from niwaki.evaluation.compression.given_model.arguments import arguments_of
 from niwaki.evaluation.compression.given_model.first_call import fails
 from niwaki.evaluation.compression.given_model.input_type import as_called, settle_input_type
@@ -422,9 +422,18 @@ def _task(
     if target.dtype.kind in "iub" and n_outputs > 1:
         if output.ndim == target.ndim != 3 and target.shape[1] == 1:
             target = target[:, 0]
-        fits = not of_ones_own or int(target.max(initial=0)) < n_outputs
-        if (output.ndim, target.ndim) == (2, 1) and fits:
-            return TaskSettings("classification", classes=n_outputs)
+        if (output.ndim, target.ndim) == (2, 1):
+            is_embedding = are_embeddings(output)
+            if is_embedding and not of_ones_own:
+                raise DataError(
+                    f"output '{name}' has rows of length 1, as embeddings have, so that its "
+                    "integer targets are no places in them: give a metric and a loss of your own, "
+                    "which read both, or leave the targets out, and smaller models learn its "
+                    f"values; or, if it is scores of classes, say --kind {name}=classification "
+                    '(in Python, Scoring(kind="classification"))'
+                )
+            if not is_embedding and (not of_ones_own or int(target.max(initial=0)) < n_outputs):
+                return TaskSettings("classification", classes=n_outputs)
         if output.ndim == 3 and target.shape[1:] == output.shape[1:2]:
             return TaskSettings("tagging", classes=output.shape[2])
         if output.ndim in (3, 4) and target.shape[1:] == output.shape[2:]:

@@ -7,6 +7,7 @@ choice, and what they are taken for is told.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +56,7 @@ def taken_for(answers: NDArray[np.float32]) -> TakenFor:
     rows = answers.astype(np.float64)
     if not np.isfinite(rows).all():
         return TakenFor(False, "not all are finite")
-    if np.allclose(np.linalg.norm(rows, axis=1), 1.0, atol=_OFF) and not _sums_to_one(rows):
+    if are_embeddings(rows):
         return TakenFor(False, "all rows have length 1, as embeddings do")
     if (rows >= 0.0).all():
         if _sums_to_one(rows):
@@ -69,7 +70,13 @@ def taken_for(answers: NDArray[np.float32]) -> TakenFor:
     return TakenFor(is_certain, f"a softmax of them {size} {largest:.2f} on one")
 
 
-def _sums_to_one(rows: NDArray[np.float64]) -> bool:
+def are_embeddings(rows: "NDArray[np.floating[Any]]") -> bool:
+    """Whether (n, k) rows have length 1, and are no probabilities, one of which is certain."""
+    lengths = np.linalg.norm(rows.astype(np.float64), axis=1)
+    return bool(np.allclose(lengths, 1.0, atol=_OFF)) and not _sums_to_one(rows)
+
+
+def _sums_to_one(rows: "NDArray[np.floating[Any]]") -> bool:
     return bool(np.allclose(rows.sum(axis=1), 1.0, atol=_OFF))
 
 
