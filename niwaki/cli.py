@@ -1,11 +1,12 @@
 """The command line: parse, call, print. No logic."""
 
+import ctypes
 import io
 import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from shutil import get_terminal_size
 from typing import Annotated, Any
@@ -18,6 +19,7 @@ from niwaki.core.jsonable import finite_json
 from niwaki.core.wording import for_terminal
 
 INTERRUPTED = 130
+_STANDARD_OUTPUT, _STANDARD_ERROR = 1, 2
 _STRICT = ("strict", "surrogateescape")  # ways in which what there is no letter for is an error
 
 app = typer.Typer(
@@ -93,10 +95,18 @@ def _version(
 def _among_users_code() -> Iterator[None]:
     """Send what the user's code prints to standard error: standard output is the answer's alone.
 
-    Whoever reads the answer may be a program, or may have stopped to listen, as `head` does.
+    What programs write that it starts, and its native code, goes there, too. Whoever reads the
+    answer may be a program, or may have stopped to listen, as `head` does.
     """
-    with redirect_stdout(sys.stderr):
-        yield
+    with ExitStack() as stack:
+        with suppress(OSError):  # one of them is closed: nothing is written there anyway
+            answers = os.dup(_STANDARD_OUTPUT)
+            stack.callback(os.close, answers)
+            os.dup2(_STANDARD_ERROR, _STANDARD_OUTPUT)
+            stack.callback(os.dup2, answers, _STANDARD_OUTPUT)
+            stack.callback(ctypes.CDLL(None).fflush, None)  # what native code has not written yet
+        with redirect_stdout(sys.stderr):
+            yield
 
 
 @contextmanager

@@ -312,6 +312,30 @@ def test_what_users_code_prints_is_no_part_of_the_answer(call: Call, tmp_path: P
     assert "counting" in predicted.err
 
 
+def test_what_programs_of_users_code_print_is_no_part_of_the_answer(tmp_path: Path) -> None:
+    (tmp_path / "outer.py").write_text(
+        "import ctypes, os, subprocess\n"
+        "def train(decisions):\n"
+        "    subprocess.run(['echo', 'from a program'], check=True)\n"
+        "    ctypes.CDLL(None).puts(b'from native code')\n"
+        "    return {'cost': decisions['width']}\n"
+    )
+    config = {
+        "space": {"kind": "choices", "decisions": {"width": [1, 2]}},
+        "evaluator": {
+            "kind": "function",
+            "function": "outer.py:train",
+            "values": {"cost": {"direction": "minimize"}},
+        },
+        "objectives": ["cost"],
+        "executor": {"kind": "in_process"},
+    }
+    write_config(tmp_path / "own.yaml", config)
+    done = niwaki("search", "own.yaml", "--json", cwd=tmp_path)
+    assert done.json["models"]
+    assert "from a program" in done.err and "from native code" in done.err
+
+
 def test_a_working_directory_that_was_deleted_is_told(call: Call, tmp_path: Path) -> None:
     config = write_config(tmp_path / "formulas.yaml", FORMULAS)
     (tmp_path / "gone").mkdir()

@@ -1,11 +1,12 @@
 """From a run folder to what predicts its candidates."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from niwaki.config.build import build_evaluator
 from niwaki.config.reader import parse_config
+from niwaki.config.settings import read_settings, settings_type
 from niwaki.core.blame import raised_by
 from niwaki.core.calls import misfit, unwritten
 from niwaki.core.errors import ConfigError, RunFolderError
@@ -60,14 +61,27 @@ def _named(name: str) -> Predictor:
         raise ConfigError(f"the predictor '{name}' is a class without {missing}: write these")
     if fault := misfit(make, ("settings",)):
         raise ConfigError(f"the predictor '{name}' {fault}. Give it these parameters")
+    settings = _default_settings(name, make)
     with raised_by(f"the predictor '{name}'"):
-        made: object = make(None)
+        made: object = make(settings)
     if not isinstance(made, Predictor):
         raise ConfigError(
             f"the predictor '{name}' is {kind_of(made)}: it must be a niwaki.predictors.base."
             "Predictor"
         )
     return made
+
+
+def _default_settings(name: str, make: Callable[..., object]) -> object:
+    """Return what a predictor is made with: the defaults of its settings, None if it has none."""
+    try:
+        kind = settings_type(make)
+        return None if kind is None else read_settings(kind, None, "")
+    except ConfigError as error:
+        raise ConfigError(
+            f"the predictor '{name}' cannot be made with its defaults: {error}; or make it "
+            "yourself, `load_predictor(run, predictor=...)`"
+        ) from error
 
 
 def _described_space(run: Run) -> Space:

@@ -48,8 +48,8 @@ def sampler_factory(sampler: "str | SamplerFactory", options: Mapping[str, JSON]
     """Return the factory that settings describe.
 
     Args:
-        sampler: A name of `SAMPLERS`, a class of `optuna.samplers`, `package.module:factory`, or a
-            factory itself.
+        sampler: A name of `SAMPLERS`, a class of `optuna.samplers`, `package.module:factory`, which
+            may be a sampler's class, or a factory itself.
         options: Keyword arguments of the sampler's class, or of the factory.
 
     Raises:
@@ -58,8 +58,10 @@ def sampler_factory(sampler: "str | SamplerFactory", options: Mapping[str, JSON]
     if not isinstance(sampler, str):
         return lambda seed: _made_by(sampler, seed, options)
     if ":" in sampler:
-        factory: SamplerFactory = import_object(sampler)
-        return lambda seed: _made_by(factory, seed, options)
+        found = import_object(sampler)
+        if _takes_seed_by_name(found):
+            return lambda seed: _made(found, seed, options)
+        return lambda seed: _made_by(found, seed, options)
     kind = _sampler_class(sampler)
     _check_options(kind, options)
     return lambda seed: _made(kind, seed, options)
@@ -87,6 +89,15 @@ def _sampler_class(name: str) -> type[BaseSampler]:
     raise ConfigError(
         f"there is no Optuna sampler '{name}'{nearest(name, known) or '.'} "
         f"Known: {', '.join(SAMPLERS)}; or give 'package.module:factory'"
+    )
+
+
+def _takes_seed_by_name(found: object) -> bool:
+    """Whether it is the class of a sampler, of which those of Optuna take no seed by position."""
+    return (
+        isinstance(found, type)
+        and issubclass(found, BaseSampler)
+        and "seed" in inspect.signature(found).parameters
     )
 
 

@@ -140,7 +140,7 @@ class Study:
         observer: Watches.
 
     Raises:
-        ConfigError: If an objective or constraint names a value that the evaluator does not give.
+        ConfigError: If the settings name a scheduler, and nothing makes one.
     """
 
     def __init__(
@@ -163,6 +163,13 @@ class Study:
         self._make_executor, self._check_executor = make_executor, check_executor
         self._favourites = favourites
         self._observer = observer or Silence()
+        if settings.scheduler and make_scheduler is FullEffort:
+            raise ConfigError(
+                f"'scheduler' of the settings is '{settings.scheduler}', which is a name for "
+                "people, but nothing makes one: every evaluation would be a full one. Give "
+                "`Study(..., make_scheduler=ASHA)`, of niwaki.search.schedulers.asha, or leave "
+                "the name out"
+            )
 
     @usual_modes()
     def run(self) -> Front:

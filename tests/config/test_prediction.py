@@ -1,6 +1,7 @@
 """A run that was started from a file can be asked by its folder alone."""
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,38 @@ class Failing(Means):
         raise ValueError("no idea")
 
 
+@dataclass(frozen=True)
+class ShiftSettings:
+    """By how much predictions are off."""
+
+    by: float = 3.0
+
+
+class Shifted(Means):
+    """Adds to the mean what its settings say."""
+
+    def __init__(self, settings: ShiftSettings) -> None:
+        super().__init__()
+        self._by = settings.by
+
+    def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
+        self._mean = np.nanmean(y, axis=0) + self._by
+
+
+@dataclass(frozen=True)
+class NeedySettings:
+    """What has no default."""
+
+    by: float
+
+
+class Needy(Shifted):
+    """Cannot be made by its name alone."""
+
+    def __init__(self, settings: NeedySettings) -> None:
+        super().__init__(ShiftSettings(settings.by))
+
+
 @pytest.mark.parametrize("predictor", [Means(), f"{__name__}:Means"])
 def test_a_predictor_of_ones_own_answers(squares: Path, predictor: Predictor | str) -> None:
     measured = [trial.measurement.values["gain"] for trial in Run.read(squares).history.trials]
@@ -174,13 +207,23 @@ def test_a_predictor_is_chosen_by_its_name(squares: Path) -> None:
     assert found[0] != found[1]
 
 
+def test_a_predictor_by_its_name_has_the_defaults_of_its_settings(squares: Path) -> None:
+    plain, shifted = (
+        load_predictor(squares, predictor=f"{__name__}:{name}", names=["gain"])
+        for name in ("Means", "Shifted")
+    )
+    asked = [plain.space.canonical({"a": 0, "b": 2})]
+    assert shifted.predict(asked).mean[0, 0] == pytest.approx(plain.predict(asked).mean[0, 0] + 3.0)
+
+
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
         ("rigde", ConfigError, "did you mean 'ridge'"),
         (f"{__name__}:TABLE", ConfigError, "is a dict, but a class or a function is needed"),
         ("niwaki.predictors.base:Predictor", ConfigError, "without `fit`, `predict`, `restore`"),
-        ("builtins:str", ConfigError, "is a str: it must be a niwaki.predictors.base.Predictor"),
+        ("collections:Counter", ConfigError, "is a Counter: it must be a niwaki.predictors"),
+        (f"{__name__}:Needy", ConfigError, "Needy' cannot be made .*: 'by' is missing: give it a"),
         (f"{__name__}:Bare", DataError, r"'Bare' gave array.* of shape \(\d+, 2\)"),
         (f"{__name__}:Sure", DataError, "'Sure' gave Prediction.* std from 0 on"),
     ],

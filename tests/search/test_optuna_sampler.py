@@ -140,8 +140,9 @@ def forgetful(seed: int) -> None:
     optuna.samplers.TPESampler(seed=seed)
 
 
-def test_a_factory_can_be_named_by_path() -> None:
-    settings = OptunaSettings(f"{__name__}:tpe", {"n_startup_trials": 3})
+@pytest.mark.parametrize("path", [f"{__name__}:tpe", "optuna.samplers:TPESampler"])
+def test_a_factory_can_be_named_by_path(path: str) -> None:
+    settings = OptunaSettings(path, {"n_startup_trials": 3})
     searcher = OptunaSearcher(TOYS["flat"].problem(seed=0), settings)
     assert len(search(searcher, TOYS["flat"], 6).asked) == 6
 

@@ -91,12 +91,19 @@ def test_results_are_of_the_full_effort_alone(tmp_path: Path) -> None:
     assert shown.n_partial == len(full) - sum(full)
 
 
+def test_a_scheduler_by_its_name_alone_is_refused(tmp_path: Path) -> None:
+    settings = StudySettings(("gain",), scheduler="asha")
+    with pytest.raises(ConfigError, match="every evaluation would be a full one"):
+        Study(tmp_path / "run", ClimbingEvaluator(), NSGA2, settings)
+
+
 def test_an_empty_front_says_that_full_effort_is_missing(tmp_path: Path) -> None:
     settings = StudySettings(("gain", "price"), ("price <= 60",), Budget(1))
     Study(tmp_path / "run", ClimbingEvaluator(), NSGA2, settings, make_scheduler=ASHA).run()
     run = Run.read(tmp_path / "run")
     assert min(trial.measurement.values["price"] for trial in run.history.trials) <= 60
     assert front_text(run) == "the front is empty: no model has been measured with full effort yet"
+    assert status_text(run).startswith("run: not running, seed 0\n")  # nothing has a name here
 
 
 def test_the_status_says_what_was_paid_at_which_fidelity(tmp_path: Path) -> None:

@@ -60,7 +60,8 @@ class SlicedNetwork(SuperNetwork, Generic[Network]):
 
     Raises:
         SpaceError: If the memory that may be used does not hold it while it is trained, or a task
-            has a name that modules of torch have for something else.
+            has a name that modules of torch have for something else. On extracting, if the network
+            that is built has other weights than the table of its layers.
     """
 
     def __init__(
@@ -108,7 +109,15 @@ class SlicedNetwork(SuperNetwork, Generic[Network]):
         parameters = dict(network.named_parameters())
         with torch.no_grad():
             for name, weight in weights.items():
-                parameters[name].copy_(weight)
+                own = parameters.get(name)
+                if own is None or own.shape != weight.shape:
+                    found = "is not there" if own is None else f"has shape {tuple(own.shape)}"
+                    raise SpaceError(
+                        f"by the table of layers '{name}' has shape {tuple(weight.shape)}, and "
+                        f"{found} in the network that is built of {candidate.key} ({candidate}): "
+                        "let `layer_table` and `build` say the same"
+                    )
+                own.copy_(weight)
         return network
 
     @property

@@ -91,7 +91,7 @@ def status_text(run: Run) -> str:
         reasons.add(failure.reason)
     lines = [
         f"{description.name}: {'running' if running else 'not running'}, "
-        f"searcher {description.searcher}, {_scheduled(description)}seed {description.seed}",
+        f"{_searched(description)}seed {description.seed}",
         f"{spent(history, description.n_evaluations)} evaluations in {history.seconds:.0f} s, "
         f"{_pending(history.n_pending, running=running)}, "
         f"{len(history.trials) - history.n_paid} infeasible by a cheap count, "
@@ -247,8 +247,10 @@ def _baseline_lines(run: Run) -> list[str]:
     return [f"baseline: {searched} while searching; of its exported file, {exported}"]
 
 
-def _scheduled(description: StudyDescription) -> str:
-    return f"scheduler {description.scheduler}, " if description.scheduler else ""
+def _searched(description: StudyDescription) -> str:
+    """Return the names of what searched, as far as they were given."""
+    names = {"searcher": description.searcher, "scheduler": description.scheduler}
+    return "".join(f"{what} {name}, " for what, name in names.items() if name)
 
 
 def _head(objective: Objective) -> str:

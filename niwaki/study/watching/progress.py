@@ -110,7 +110,8 @@ class PlainProgress(Observer):
     def begin(self, description: StudyDescription, history: History) -> None:
         self._tally = Tally(description, history)
         again = f", {len(history.trials)} trials told before" if history.trials else ""
-        self.say(f"study '{description.name}', searcher {description.searcher}{again}")
+        searched = f", searcher {description.searcher}" if description.searcher else ""
+        self.say(f"study '{description.name}'{searched}{again}")
 
     def say(self, sentence: str) -> None:
         self._console.print(for_terminal(sentence), markup=False, emoji=False)

@@ -52,6 +52,16 @@ def test_extracted_equals_shared(supernet: Supernet) -> None:
             torch.testing.assert_close(a, b, rtol=0, atol=1e-6)
 
 
+def test_what_is_built_otherwise_than_the_table_says_is_told() -> None:
+    space = small_space()
+    supernet = SlicedNetwork(
+        space, lambda _: build(space, space.largest), torch.Generator().manual_seed(0)
+    )
+    supernet.extract(space.largest)
+    with pytest.raises(SpaceError, match=r"by the table .* has shape \(4, 3, 3, 3\).* \(6, 3"):
+        supernet.extract(space.smallest)
+
+
 def test_extracted_equals_masked(supernet: Supernet) -> None:
     supernet.full.train()
     for candidate in candidates(small_space()):
