@@ -130,7 +130,7 @@ class OptunaSearcher(Searcher):
         except (ValueError, TypeError) as error:  # such as CMA-ES about several objectives
             raise ConfigError(
                 f"Optuna's {type(self._study.sampler).__name__} can propose nothing for this "
-                f"problem: {error} Choose another sampler, or other options for it"
+                f"problem: {str(error).rstrip('.')}. Choose another sampler, or other options for it"
             ) from error
 
     def _keep(self, candidate: Candidate, proposals: Sequence["_Proposal"]) -> None:

@@ -74,6 +74,11 @@ class FunctionEvaluator(UnexportedEvaluator):
         self._space, self._values = space, tuple(values)
         self._cheap, self._fidelities = cheap, fidelities
         self._baseline, self._initial = baseline or filled(space, {}, "baseline"), tuple(initial)
+        if not isinstance(fidelities, Fidelities):
+            raise ConfigError(
+                f"'fidelities' is {fidelities!r}: give niwaki.core.fidelity.Fidelities, such as "
+                "Fidelities((0.1, 1.0))"
+            )
         if fidelities.several and "fidelity" not in self._taken:
             raise ConfigError(
                 f"the function '{_name(function)}' has no parameter `fidelity`, so it cannot be "

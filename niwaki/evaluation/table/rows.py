@@ -265,9 +265,15 @@ def _as_tuple(cells: Cell | tuple[Cell, ...]) -> tuple[Cell, ...]:
 
 
 def _is_one_of(column: Column, wanted: Sequence[Cell]) -> NDArray[np.bool_]:
-    """Mark the cells that are one of those wanted, of the same type: 1 is not true, nor '1'."""
+    """Mark the cells that are one of those wanted, of the same type: 1 is not true, nor '1'.
+
+    None stands for an empty cell.
+    """
     found = np.zeros(len(column), dtype=bool)
     for cell in wanted:
+        if cell is None:
+            found |= np.array([_is_empty(one) for one in column.tolist()], dtype=bool)
+            continue
         equal = np.asarray(column == cell, dtype=bool)
         equal[equal] = [same(one, cell) for one in column[equal].tolist()]
         found |= equal

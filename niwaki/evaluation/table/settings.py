@@ -11,7 +11,7 @@ from niwaki.core.fidelity import FULL, Fidelities
 from niwaki.core.limits import limits_of, require_at_least
 from niwaki.core.objectives import Direction, Objective
 
-Cell: TypeAlias = bool | int | float | str
+Cell: TypeAlias = bool | int | float | str | None  # None is an empty one
 
 
 @dataclass(frozen=True)

@@ -199,3 +199,14 @@ def test_a_function_of_a_program_is_evaluated_as_it_is() -> None:
     measured = evaluator.evaluate(evaluator.baseline(), fidelity=0.5, seed=0)
     assert dict(measured.values) == {"accuracy": 4.0, "b": 1}
     assert own_functions.count({"width": 3}) == {"params": 9}
+
+
+def test_fidelities_are_no_tuple() -> None:
+    space = ChoiceSpace((Choice("x", (1, 2)),))
+    with pytest.raises(ConfigError, match=r"Fidelities\(\(0.1, 1.0\)\)"):
+        FunctionEvaluator(
+            lambda decisions, fidelity: {"y": fidelity},
+            space,
+            [Objective("y", Direction.MINIMIZE)],
+            fidelities=(0.1, 1.0),  # type: ignore[arg-type]
+        )

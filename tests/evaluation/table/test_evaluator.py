@@ -234,6 +234,18 @@ def test_the_baseline_is_a_row_of_ones_choice(
     assert (decisions["depth"], decisions["width"]) == expected
 
 
+def test_an_empty_cell_is_named_by_null(tmp_path: Path) -> None:
+    text = "kernel,size,score\n3,1,0.5\n,1,0.6\n3,2,0.7\n,2,\n"
+    few = {"decisions": ["kernel", "size"], "where": {}, "cheap": [], "identity": ""}
+    values = {"score": {"direction": "maximize"}}
+    evaluator = table(tmp_path, text, **few, values=values, baseline={"kernel": None, "size": 1})
+    assert evaluator.evaluate(evaluator.baseline(), fidelity=1.0, seed=0).values == {"score": 0.6}
+    bare = table(tmp_path, text, **few | {"where": {"kernel": None, "score": 0.6}}, values=values)
+    assert bare.space.size == 1
+    fails = table(tmp_path, text, **few, values=values, failed={"kernel": [None, 5]})
+    assert not fails.evaluate(evaluator.baseline(), fidelity=1.0, seed=0).complete
+
+
 @pytest.mark.parametrize(
     ("baseline", "fault"),
     [
