@@ -128,9 +128,10 @@ class OptunaSearcher(Searcher):
             trial = self._study.ask()
             return _Proposal(trial, self._problem.space.decide(suggested(trial)))
         except (ValueError, TypeError) as error:  # such as CMA-ES about several objectives
+            reason = str(error).rstrip(".")
             raise ConfigError(
                 f"Optuna's {type(self._study.sampler).__name__} can propose nothing for this "
-                f"problem: {str(error).rstrip('.')}. Choose another sampler, or other options for it"
+                f"problem: {reason}. Choose another sampler, or other options for it"
             ) from error
 
     def _keep(self, candidate: Candidate, proposals: Sequence["_Proposal"]) -> None:
