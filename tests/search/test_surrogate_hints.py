@@ -55,7 +55,7 @@ def tau(problem: Problem, n_trials: int) -> float:
     history = History(problem)
     for trial in trials:
         history.add([trial], catalogue.pool([trial.candidate]).features)
-    learned = lessons(history, frozenset(), catalogue.views(len(history.features[0])))
+    learned = lessons(history, frozenset(), catalogue.layout(len(history.features[0])))
     assert learned is not None
     others = [trial.candidate for trial in drawn(measured, 200, "others")]
     pool = catalogue.pool(others)
