@@ -170,9 +170,9 @@ class Evidence:
     @cached_property
     def _discount(self) -> Array:
         """(groups,): what the prior's inverse has off its diagonal, for columns of one group."""
-        own = self.shrinkage**2
         assert self.layout.groups is not None
-        return GROUP_STD**2 / (own * (own + np.bincount(self.layout.groups) * GROUP_STD**2))
+        own, common = self.shrinkage**2, GROUP_STD**2
+        return np.asarray(common / (own * (own + np.bincount(self.layout.groups) * common)))
 
     @cached_property
     def _lone(self) -> Array:

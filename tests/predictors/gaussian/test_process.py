@@ -127,7 +127,7 @@ def test_relevances_of_a_group_rise_and_fall_together(views: tuple[slice, ...]) 
     assert gradient[4:] == pytest.approx(np.linalg.solve(prior, at))
 
 
-def decided(n: int) -> tuple[Array, Array, Array]:
+def decided(n: int) -> tuple[Array, NDArray[np.int64], Array]:
     """Return one-hot rows of eight decisions of four options, groups, and what two of them say."""
     codes = stream(5, "decided", n).integers(0, 4, size=(n, 8))
     rows = np.eye(4)[codes].reshape(n, 32)
