@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.efficiency.own import listed, problem_of, views
+from benchmarks.efficiency.own import layout, listed, problem_of
 from benchmarks.efficiency.scenario import Scenario
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
+from niwaki.predictors.gaussian.layout import Layout
 from niwaki.search.base import Problem
 from niwaki.search.surrogate.beliefs import Belief, Normal, learn
 from niwaki.search.surrogate.boxes import Decomposition
@@ -48,7 +49,7 @@ class Foresight:
         pool, rows, costs = listed(scenario)
         valid = np.flatnonzero(np.isfinite(costs).all(axis=1))
         known = np.sort(stream(0, "foresight").permutation(valid)[:N_KNOWN])
-        seen = views(scenario, pool.features.shape[1])
+        seen = layout(scenario, pool.features.shape[1])
         beliefs = [
             Belief.certain(signs_of(problem)[name] * pool.cheap[name])
             if name in pool.cheap
@@ -69,9 +70,7 @@ class Foresight:
         )
 
 
-def _foretold(
-    features: Array, costs: Array, known: NDArray[np.int64], seen: tuple[slice, ...]
-) -> Belief:
+def _foretold(features: Array, costs: Array, known: NDArray[np.int64], seen: Layout) -> Belief:
     """Return what the known rows say of all, and of a known one the others."""
     learned = learn(features[known], costs[known], seen)
     parts = []

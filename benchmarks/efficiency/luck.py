@@ -9,7 +9,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from benchmarks.efficiency.own import listed, views
+from benchmarks.efficiency.own import layout, listed
 from benchmarks.efficiency.scenario import Scenario
 from niwaki.core.pareto import non_dominated
 from niwaki.core.randomness import stream
@@ -42,7 +42,7 @@ class Luck:
         seen = stream(0, "luck").permutation(others)[:N_OTHERS]
         known = np.sort(np.concatenate([np.flatnonzero(front), seen]))
         features = pool.features[known]
-        parts = views(scenario, features.shape[1])
+        parts = layout(scenario, features.shape[1])
         deviations = [np.full(int(front.sum()), np.nan)]
         for axis, name in enumerate(scenario.wanted):
             if name not in pool.cheap:

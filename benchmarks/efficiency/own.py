@@ -12,6 +12,7 @@ from benchmarks.efficiency.scenario import Answer, Meter, Scenario
 from niwaki.core.candidate import Candidate
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.objectives import in_user_direction
+from niwaki.predictors.gaussian.layout import Layout
 from niwaki.search.base import Earlier, Problem, Searcher
 from niwaki.search.earlier import informed
 from niwaki.search.registry import SEARCHERS
@@ -86,9 +87,9 @@ def listed(scenario: Scenario) -> tuple[Pool, NDArray[np.int64], NDArray[np.floa
     return pool, rows, np.where(scenario.failing[:, None], np.nan, scenario.told)[rows]
 
 
-def views(scenario: Scenario, n_columns: int) -> tuple[slice, ...]:
-    """Return where the views are among `n_columns` features."""
-    return Catalogue(problem_of(scenario, 0), learns_from_cheap=True).views(n_columns)
+def layout(scenario: Scenario, n_columns: int) -> Layout:
+    """Return how `n_columns` features belong together."""
+    return Catalogue(problem_of(scenario, 0), learns_from_cheap=True).layout(n_columns)
 
 
 def measured(scenario: Scenario, candidate: Candidate, answer: Answer) -> Measurement:

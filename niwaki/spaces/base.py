@@ -72,6 +72,14 @@ class Space(ABC):
         """Return (n, d) features for predictors; inactive decisions are zeros."""
 
     @property
+    def encoded_paths(self) -> Sequence[str] | None:
+        """Path of the decision that each column of `encode` describes.
+
+        None if a column may describe no single decision.
+        """
+        return None
+
+    @property
     @abstractmethod
     def size(self) -> int | float:
         """Number of distinct candidates; `math.inf` if there is no bound."""

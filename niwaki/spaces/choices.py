@@ -112,6 +112,11 @@ class ChoiceSpace(EnumerableSpace):
             return encoded
         return np.concatenate([encoded, encoded @ self._ranks], axis=1)
 
+    @property
+    def encoded_paths(self) -> list[str]:
+        of_options = [path for path, _ in self.columns]
+        return of_options + [choice.path for choice in self.choices if choice.ordered]
+
     @cached_property
     def switches(self) -> frozenset[str]:
         return frozenset(c.path for choice in self.choices for c in choice.conditions)

@@ -43,6 +43,11 @@ class DependentSpace(ABC):
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         """Return (n, d) features of this part's candidates, the same d whatever came earlier."""
 
+    @property
+    def encoded_paths(self) -> Sequence[str] | None:
+        """As `Space.encoded_paths`."""
+        return None
+
 
 class WholeSpace(Space):
     """A space that draws, spells and varies its candidates as wholes, trees for example.
@@ -175,6 +180,15 @@ class JointSpace(Space):
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         parts = self._parted(candidates)
         return np.concatenate([p.encode(parts[name]) for name, p in self.parts.items()], axis=1)
+
+    @property
+    def encoded_paths(self) -> list[str] | None:
+        found: list[str] = []
+        for name, part in self.parts.items():
+            if (paths := part.encoded_paths) is None:
+                return None
+            found += [f"{name}/{path}" for path in paths]
+        return found
 
     def _parted(self, candidates: Sequence[Candidate]) -> dict[str, list[Candidate]]:
         """Return what `Candidate.part` gives, for all parts of many candidates at once.

@@ -89,6 +89,10 @@ class LayeredChoices(LayeredSpace):
         return self.choices.encode(candidates)
 
     @property
+    def encoded_paths(self) -> Sequence[str] | None:
+        return self.choices.encoded_paths
+
+    @property
     def switches(self) -> frozenset[str]:
         return self.choices.switches
 

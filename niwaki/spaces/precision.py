@@ -61,6 +61,10 @@ class PrecisionSpace(DependentSpace):
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         return self._everywhere.encode(candidates)
 
+    @property
+    def encoded_paths(self) -> Sequence[str] | None:
+        return self._everywhere.encoded_paths
+
     @cached_property
     def _everywhere(self) -> ChoiceSpace:
         return ChoiceSpace(

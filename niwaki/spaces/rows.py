@@ -185,6 +185,10 @@ class RowSpace(EnumerableSpace):
         )
 
     @property
+    def encoded_paths(self) -> list[str]:
+        return [self.paths[j] for j, table, _ in self._tables for _ in range(table.shape[1])]
+
+    @property
     def size(self) -> int:
         return len(self.codes)
 

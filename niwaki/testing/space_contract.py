@@ -113,6 +113,19 @@ class SpaceContract(ABC):
         rows = {tuple(row) for row in space.encode(samples).tolist()}
         assert len(rows) == len(set(samples))
 
+    def test_features_of_a_decision_follow_it(self, space: Space, samples: list[Candidate]) -> None:
+        if (paths := space.encoded_paths) is None:
+            return
+        encoded = space.encode(samples)
+        assert len(paths) == encoded.shape[1]
+        for path in set(paths):
+            columns = encoded[:, [each == path for each in paths]]
+            decided = [
+                repr(each.decisions[path]) if path in each.decisions else "" for each in samples
+            ]
+            features = {(value, tuple(row)) for value, row in zip(decided, columns, strict=True)}
+            assert len(features) == len(set(decided))
+
     def test_size_counts_the_candidates(self, space: Space, samples: list[Candidate]) -> None:
         assert space.size >= len(set(samples))
         some = list(islice(every_candidate(space), FEW + 1))

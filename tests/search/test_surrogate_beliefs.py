@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from niwaki.core.randomness import stream
-from niwaki.search.surrogate.beliefs import Belief, Normal, learn
+from niwaki.predictors.gaussian.layout import Layout
+from niwaki.search.surrogate.beliefs import Belief, Learned, Normal, learn
 from niwaki.search.surrogate.warps import LogAbove, LogBelow, Straight, Warp, warps_for
 
 WARPS = [Straight(), LogAbove(), LogAbove(-2.5), LogBelow()]
@@ -42,6 +43,20 @@ def test_what_multiplies_is_learned_on_a_logarithmic_scale() -> None:
     assert learn(features, costs).parts[-1].warp == LogAbove()
     assert learn(features, np.log(costs)).parts[0].warp == Straight()
     assert learn(features, -1.0 / costs).parts[-1].warp == LogBelow()
+
+
+def test_where_few_decisions_matter_slopes_are_believed_to_differ() -> None:
+    codes = stream(0, "decisions").integers(3, size=(30, 10))
+    features, layout = np.eye(3)[codes].reshape(30, 30), Layout(groups=np.repeat(np.arange(10), 3))
+    steep = learn(features, codes[:, :2] @ np.array([1.0, 2.0]), layout)
+    assert steepness(steep) > 0.9
+    assert steepness(learn(features, codes[:, :2] @ np.array([1.0, 2.0]))) == 0.0
+
+
+def steepness(learned: Learned) -> float:
+    """Return how likely it is that slopes of columns differ."""
+    pairs = zip(learned.weights, learned.parts, strict=True)
+    return sum(w for w, part in pairs if np.ptp(part.column.covariance.slopes) > 0.0)
 
 
 def test_with_few_rows_no_scale_is_believed_alone() -> None:

@@ -75,6 +75,23 @@ def test_both_features_of_a_candidate_and_of_its_kin_have_kinds() -> None:
     assert kinds[kin.stop :] == [2, 2]
 
 
+def test_features_of_one_decision_are_a_group() -> None:
+    catalogue = Catalogue(replace(PROBLEM, alike=lambda _: "kin"), learns_from_cheap=True)
+    n_columns = catalogue.everything().features.shape[1]
+    layout, kinds = catalogue.layout(n_columns), catalogue.kinds(n_columns)
+    assert layout.groups is not None
+    own, kin = (layout.groups[view] for view in layout.views)
+    paths = SPACE.encoded_paths
+    encoded = own[: len(paths)].tolist()
+    assert len(set(zip(paths, encoded, strict=True))) == len(set(paths)) == len(set(encoded))
+    assert len(set(own[kinds[: len(own)] == 1])) == 1  # tallies of the same options
+    assert not set(own[kinds[: len(own)] == 1]) & set(encoded)
+    assert kin.tolist() == (own + own.max() + 1).tolist()
+    counts = layout.groups[kinds == 2].tolist()
+    assert len(set(counts)) == 2
+    assert not set(counts) & {*own.tolist(), *kin.tolist()}
+
+
 def test_first_candidates_do_not_hang_on_who_is_alike() -> None:
     """How unlike two candidates are is said by themselves."""
     alike = replace(

@@ -55,7 +55,7 @@ def tau(problem: Problem, n_trials: int) -> float:
     history = History(problem)
     for trial in trials:
         history.add([trial], catalogue.pool([trial.candidate]).features)
-    learned = lessons(history, frozenset(), catalogue.views(len(history.features[0])))
+    learned = lessons(history, frozenset(), catalogue.layout(len(history.features[0])))
     assert learned is not None
     others = [trial.candidate for trial in drawn(measured, 200, "others")]
     pool = catalogue.pool(others)
@@ -85,6 +85,9 @@ def test_hints_are_a_view_and_a_kind_of_their_own() -> None:
     assert catalogue.views(n_columns) == (slice(0, n_columns - 2), slice(n_columns - 2, n_columns))
     assert catalogue.kinds(n_columns)[-2:].tolist() == [3, 3]
     assert (catalogue.kinds(n_columns)[:-2] < 3).all()
+    groups = catalogue.layout(n_columns).groups
+    assert groups is not None
+    assert [groups.tolist().count(group) for group in groups[-2:]] == [1, 1]
 
 
 def test_where_spellings_are_apart_hints_are_the_third_view() -> None:

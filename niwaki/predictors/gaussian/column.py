@@ -8,11 +8,13 @@ from scipy.linalg import blas, cho_solve, cholesky
 
 from niwaki.predictors.gaussian.evidence import JITTER, Evidence
 from niwaki.predictors.gaussian.kernels import Covariance
+from niwaki.predictors.gaussian.layout import UNKNOWN, Layout
 from niwaki.predictors.rows import even_share
 from niwaki.predictors.state import State, array_of
 
 Array = NDArray[np.float64]
 
+SHRINKAGE, SHRINKAGE_WITHIN_GROUPS = 0.7, 0.5
 _ROWS_AT_ONCE = 512  # as many as a cache holds, with what lies between them and known rows
 
 
@@ -128,27 +130,33 @@ def fit_column(
     rows: Array,
     values: Array,
     *,
-    shrinkage: float = 0.7,
+    shrinkage: float | None = None,
     max_rows: int = 120,
     max_steps: int = 30,
     start: Array | None = None,
-    views: tuple[slice, ...] = (),
+    layout: Layout = UNKNOWN,
+    steep: bool = False,
 ) -> GaussianColumn:
     """Learn hyper-parameters and values.
 
     Args:
         rows: (n, d) finite features, n >= 1.
         values: (n,) finite.
-        shrinkage: How far columns may differ in relevance; see `Evidence`.
+        shrinkage: How far columns may differ in relevance; see `Evidence`. None is 0.7, and less
+            where groups may differ.
         max_rows: Hyper-parameters are learned on at most so many rows, evenly taken.
         max_steps: Of the optimiser.
         start: Logarithms where the optimiser begins, such as those of similar values on
             the same features; None is the mean of the prior.
-        views: See `Evidence`.
+        layout: How columns belong together.
+        steep: See `Evidence`.
     """
     shift, scale = float(values.mean()), float(values.std()) or 1.0
     taken = even_share(len(rows), max_rows)
-    evidence = Evidence(rows[taken], (values[taken] - shift) / scale, shrinkage, views)
+    if shrinkage is None:
+        shrinkage = SHRINKAGE if layout.groups is None else SHRINKAGE_WITHIN_GROUPS
+    standardised = (values[taken] - shift) / scale
+    evidence = Evidence(rows[taken], standardised, shrinkage, layout, steep)
     logarithms, log_density = evidence.best(max_steps, start)
     unfitted = GaussianColumn(
         covariance=evidence.covariance(logarithms),

@@ -1,17 +1,22 @@
 """What is believed of one value of candidates that were not measured."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from niwaki.predictors.gaussian.column import GaussianColumn, fit_column
+from niwaki.predictors.gaussian.layout import UNKNOWN, Layout
 from niwaki.search.surrogate.censored import imputed, plateau
 from niwaki.search.surrogate.warps import Straight, Warp, warps_for
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
+Fit: TypeAlias = Callable[..., GaussianColumn]
 
 LEAST_LIKELY = 0.05  # of a scale, relative to the likeliest one, to be looked at
 FEW_STEPS = 10  # of the optimiser, from hyper-parameters of another scale
@@ -157,19 +162,21 @@ class Learned:
 def learn(
     features: Array,
     costs: Array,
-    views: tuple[slice, ...] = (),
+    layout: Layout = UNKNOWN,
     *,
     has_plateaus: bool = True,
 ) -> Learned:
     """Learn (n,) costs from (n, d) features under each transform, weighed by its evidence.
 
     With few rows several are likely; a transform that squeezes the good end, and so leaves little
-    room beyond the best, is not believed alone before the rows say so.
+    room beyond the best, is not believed alone before the rows say so. Where it is known which
+    features are of one decision, each transform is tried twice: with slopes that are alike, and
+    with steeper ones of the decisions that matter, as latencies have.
 
     Args:
         features: (n, d) of what was measured.
         costs: (n,) finite.
-        views: Those of `Catalogue.views`.
+        layout: That of `Catalogue.layout`.
         has_plateaus: Whether costs at a plateau may lie anywhere beyond its edge.
 
     References:
@@ -177,25 +184,31 @@ def learn(
         a tutorial", eq. 1 to 3.
     """
     warps = warps_for(costs)
-    straight, *bent = warps
-    tried = [Warped(straight, fit_column(features, straight.warped(costs), views=views))]
-    # What matters on one scale mostly matters on another: a few steps lead from there.
-    start = tried[0].column.logarithms
-
-    def fitted(values: Array, start: Array) -> GaussianColumn:
-        return fit_column(features, values, max_steps=FEW_STEPS, start=start, views=views)
-
-    def censored(part: Warped, edge: float) -> Warped:
-        values = imputed(part.column, features, part.warp.warped(costs), edge)
-        return Warped(part.warp, fitted(values, part.column.logarithms), edge)
-
-    tried += [Warped(warp, fitted(warp.warped(costs), start)) for warp in bent]
-    evidence = np.array([part.evidence(costs) for part in tried])
+    kinds = (False,) if layout.groups is None else (False, True)
+    fits = [partial(fit_column, features, layout=layout, steep=steep) for steep in kinds]
+    tried = [(fit, part) for fit in fits for part in _on_each_scale(fit, costs, warps)]
+    evidence = np.array([part.evidence(costs) for _, part in tried])
     likely = np.exp(evidence - evidence.max())
     likely = np.where(likely >= LEAST_LIKELY, likely, 0.0)
     kept = np.flatnonzero(likely)
-    parts, weights = [tried[row] for row in kept], likely[kept] / likely.sum()
     edge = plateau(costs, warps) if has_plateaus else np.inf
-    if np.isfinite(edge):
-        parts = [censored(part, part.warp.edge(edge)) for part in parts]
-    return Learned(tuple(parts), tuple(weights.tolist()))
+
+    def censored(fit: Fit, part: Warped) -> Warped:
+        if np.isinf(edge):
+            return part
+        beyond = part.warp.edge(edge)
+        values = imputed(part.column, features, part.warp.warped(costs), beyond)
+        column = fit(values, max_steps=FEW_STEPS, start=part.column.logarithms)
+        return Warped(part.warp, column, beyond)
+
+    weights = likely[kept] / likely.sum()
+    return Learned(tuple(censored(*tried[row]) for row in kept), tuple(weights.tolist()))
+
+
+def _on_each_scale(fit: Fit, costs: Array, warps: Sequence[Warp]) -> list[Warped]:
+    straight, *bent = warps
+    first = Warped(straight, fit(straight.warped(costs)))
+    # What matters on one scale mostly matters on another: a few steps lead from there.
+    start = first.column.logarithms
+    others = [fit(warp.warped(costs), max_steps=FEW_STEPS, start=start) for warp in bent]
+    return [first, *(Warped(warp, column) for warp, column in zip(bent, others, strict=True))]

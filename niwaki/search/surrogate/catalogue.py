@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.randomness import stream
+from niwaki.predictors.gaussian.layout import Layout
 from niwaki.search.base import Problem
 from niwaki.search.surrogate.descriptions import Descriptions, forget_oldest
 from niwaki.search.surrogate.hints import Hints
@@ -98,6 +99,32 @@ class Catalogue:
         n_of_each = [n_encoded, n_tallies] * n_times + [n_counts, len(self._hints)]
         return np.repeat([0, 1] * n_times + [2, 3], n_of_each)
 
+    def layout(self, n_columns: int) -> Layout:
+        """Return how `n_columns` features belong together: by decision, and in views.
+
+        A tally belongs to those of decisions with the same options, a cheap value and a hint to
+        none, and what kin decide in the mean to no decision of the candidate's own.
+        """
+        groups = self._plain_layout(n_columns - len(self._hints)).groups
+        if groups is not None:
+            groups = np.append(groups, groups.max(initial=-1) + 1 + np.arange(len(self._hints)))
+        return Layout(self.views(n_columns), groups)
+
+    def _plain_layout(self, n_columns: int) -> Layout:
+        return Layout(self._plain_views(n_columns), self._plain_groups())
+
+    def _plain_groups(self) -> Rows | None:
+        paths = self.problem.space.encoded_paths
+        if paths is None:
+            return None
+        tallies = self.described.known.tallies.columns
+        names: list[object] = [*paths, *(group for group, _ in tallies)]
+        if self.problem.alike:
+            names += [("kin", name) for name in names]
+        names += [("count", number) for number in range(self.described.n_counts)]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+        return np.array([numbers[name] for name in names], dtype=np.int64)
+
     @cached_property
     def _hints(self) -> Hints:
         """What earlier searches say, in the features of candidates as they are met here."""
@@ -105,7 +132,7 @@ class Catalogue:
             return Hints()
         cheap = frozenset(self.described.known.counts.units)
         with one_thread():
-            return Hints.of(self.problem, self.described.features, cheap, self._plain_views)
+            return Hints.of(self.problem, self.described.features, cheap, self._plain_layout)
 
     def violations(self, pool: Pool) -> Array:
         """Return (n,) by how much cheap values break the bounds; 0 if they do not."""

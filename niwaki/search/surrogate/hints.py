@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate
+from niwaki.predictors.gaussian.layout import Layout
 from niwaki.search.base import Problem
 from niwaki.search.earlier import problem_of
 from niwaki.search.surrogate.beliefs import Learned
@@ -47,7 +48,7 @@ class Hints:
         problem: Problem,
         described: Describe,
         cheap: frozenset[str],
-        views: Callable[[int], tuple[slice, ...]],
+        layout: Callable[[int], Layout],
     ) -> "Hints":
         """Learn what earlier searches of a problem measured.
 
@@ -55,7 +56,7 @@ class Hints:
             problem: What is searched now.
             described: Gives the (n, d) features of candidates, hints apart.
             cheap: Names of values that cost nothing to know: of these there are no hints.
-            views: Of so many features.
+            layout: Of so many features.
         """
         beliefs: list[Learned] = []
         for earlier in problem.earlier:
@@ -64,7 +65,7 @@ class Hints:
             history = history.condensed(MOST_TRIALS)  # before features, which may be thousands each
             features = described([trial.candidate for trial in history.trials])
             history = replace(history, features=list(features))
-            learned = lessons(history, cheap, views(len(history.features[0])))
+            learned = lessons(history, cheap, layout(len(history.features[0])))
             if learned is not None:
                 beliefs += learned.values.values()
         return cls(beliefs)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.predictors.gaussian.column import fit_column
+from niwaki.predictors.gaussian.layout import UNKNOWN, Layout
 from niwaki.search.surrogate.beliefs import Learned, Warped, learn
 from niwaki.search.surrogate.boxes import Decomposition
 from niwaki.search.surrogate.history import History, signs_of
@@ -55,15 +56,13 @@ class Lessons:
         return Outlook(history.problem, believed, success, front, parts).joined_by(expected)
 
 
-def lessons(
-    history: History, cheap: frozenset[str], views: tuple[slice, ...] = ()
-) -> Lessons | None:
+def lessons(history: History, cheap: frozenset[str], layout: Layout = UNKNOWN) -> Lessons | None:
     """Learn every value that is not cheap; None if there is too little to learn from.
 
     Args:
         history: What was measured.
         cheap: Names of values that are known of every candidate.
-        views: Of the features, as in `Catalogue.views`.
+        layout: Of the features, as in `Catalogue.layout`.
     """
     values: dict[str, Learned] = {}
     objectives = {objective.name for objective in history.problem.objectives}
@@ -73,14 +72,15 @@ def lessons(
     for name in wanted:
         features, known = history.known(name)
         if len(known) >= FEWEST:
-            values[name] = learn(features, known, views, has_plateaus=name not in bounded)
+            values[name] = learn(features, known, layout, has_plateaus=name not in bounded)
         elif name in objectives:
             return None
-    return Lessons(values, _success(history, views))
+    return Lessons(values, _success(history, layout))
 
 
-def _success(history: History, views: tuple[slice, ...]) -> Learned | None:
+def _success(history: History, layout: Layout) -> Learned | None:
     features, succeeded = history.outcomes()
     if len(succeeded) == 0 or succeeded.min() == succeeded.max():
         return None
-    return Learned((Warped(Straight(), fit_column(features, succeeded, views=views)),))
+    column = fit_column(features, succeeded, layout=layout)
+    return Learned((Warped(Straight(), column),))

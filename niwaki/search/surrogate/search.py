@@ -11,6 +11,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.limits import require_at_least
 from niwaki.core.pareto import first_fronts
 from niwaki.core.randomness import stream
+from niwaki.predictors.gaussian.layout import UNKNOWN
 from niwaki.search.base import Problem
 from niwaki.search.ranking import ranking
 from niwaki.search.surrogate.catalogue import grow, listed, unlisted
@@ -243,8 +244,8 @@ class Surrogate(ModelBased):
 
     def _learn(self, history: History) -> _Knowledge:
         n_trials, history = len(history), history.condensed(MOST_TRIALS)
-        views = self._catalogue.views(len(history.features[0])) if len(history) else ()
-        learned = lessons(history, self._cheap_names(history), views)
+        layout = self._catalogue.layout(len(history.features[0])) if len(history) else UNKNOWN
+        learned = lessons(history, self._cheap_names(history), layout)
         return _Knowledge(n_trials, history, learned)
 
     def _shortlist(self, knowledge: _Knowledge, *, near: bool) -> _Shortlist | None:

@@ -13,6 +13,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.randomness import stream
 from niwaki.predictors.gaussian.column import fit_column
 from niwaki.predictors.gaussian.evidence import JITTER, Evidence
+from niwaki.predictors.gaussian.layout import Layout
 from niwaki.predictors.gaussian.process import GaussianProcess, GaussianProcessSettings
 from niwaki.testing.predictor_contract import examples
 
@@ -73,7 +74,7 @@ def seen_twice(n: int) -> tuple[Array, Array]:
 
 def test_the_gradient_is_that_of_finite_differences_with_views() -> None:
     rows, values = seen_twice(25)
-    evidence = Evidence(rows, (values - values.mean()) / values.std(), 0.7, VIEWS)
+    evidence = Evidence(rows, (values - values.mean()) / values.std(), 0.7, Layout(VIEWS))
     at = stream(1, "at").normal(size=4 + rows.shape[1])
     error = check_grad(
         lambda x: evidence.cost_and_gradient(x)[0], lambda x: evidence.cost_and_gradient(x)[1], at
@@ -84,7 +85,7 @@ def test_the_gradient_is_that_of_finite_differences_with_views() -> None:
 def test_relevances_of_a_view_rise_and_fall_together() -> None:
     """Their prior is a normal one in which all of a view have a part in common."""
     rows, values = seen_twice(25)
-    plain, viewed = (Evidence(rows, values, 0.7, views) for views in ((), VIEWS))
+    plain, viewed = (Evidence(rows, values, 0.7, Layout(views)) for views in ((), VIEWS))
     at = stream(1, "at").normal(size=6)
     each = 0.7**2 * np.eye(6)
     together = each + 1.5**2 * np.kron(np.eye(2), np.ones((3, 3)))
@@ -94,22 +95,95 @@ def test_relevances_of_a_view_rise_and_fall_together() -> None:
     assert costs[1] - costs[0] == pytest.approx(wanted)
 
 
+GROUPS = np.array([0, 0, 1, 2, 2, 2])
+
+
+@pytest.mark.parametrize("steep", [False, True])
+@pytest.mark.parametrize("views", [(), VIEWS])
+def test_the_gradient_is_that_of_finite_differences_with_groups(
+    views: tuple[slice, ...], steep: bool
+) -> None:
+    rows, values = seen_twice(25)
+    standardised = (values - values.mean()) / values.std()
+    evidence = Evidence(rows, standardised, 0.5, Layout(views, GROUPS), steep)
+    at = stream(1, "at").normal(size=4 + rows.shape[1])
+    error = check_grad(
+        lambda x: evidence.cost_and_gradient(x)[0], lambda x: evidence.cost_and_gradient(x)[1], at
+    )
+    assert error < 1e-3
+
+
+@pytest.mark.parametrize("views", [(), VIEWS])
+def test_relevances_of_a_group_rise_and_fall_together(views: tuple[slice, ...]) -> None:
+    rows, values = seen_twice(25)
+    at = stream(1, "at").normal(size=6)
+    prior = 0.5**2 * np.eye(6) + 1.0 * (GROUPS[:, None] == GROUPS)
+    if views:
+        prior += 1.5**2 * np.kron(np.eye(2), np.ones((3, 3)))
+    evidence = Evidence(rows, values, 0.5, Layout(views, GROUPS))
+    full = np.concatenate([[0.0, -1.0, np.log(1e-2), 0.0], at])
+    cost, gradient = evidence._with_prior(0.0, np.zeros(10), full)
+    assert cost == pytest.approx(0.5 * at @ np.linalg.solve(prior, at))
+    assert gradient[4:] == pytest.approx(np.linalg.solve(prior, at))
+
+
+def decided(n: int) -> tuple[Array, NDArray[np.int64], Array]:
+    """Return one-hot rows of eight decisions of four options, groups, and what two of them say."""
+    codes = stream(5, "decided", n).integers(0, 4, size=(n, 8))
+    rows = np.eye(4)[codes].reshape(n, 32)
+    return (
+        rows,
+        np.repeat(np.arange(8), 4),
+        np.array([0.0, 3.0, 1.0, 4.0])[codes[:, :2]].sum(axis=1),
+    )
+
+
+def test_decisions_that_say_nothing_become_irrelevant_as_wholes() -> None:
+    """What two decisions say together is found among eight, so that fewer rows are enough."""
+    worth = stream(6, "worth").normal(size=(4, 4))
+
+    def said(rows: Array) -> Array:
+        first, second = rows[:, :4].argmax(axis=1), rows[:, 4:8].argmax(axis=1)
+        return np.asarray(worth[first, second])
+
+    (rows, groups, _), (new, _, _) = decided(60), decided(200)
+    found = [fit_column(rows, said(rows), layout=Layout(groups=g)) for g in (groups, None)]
+    shares = [
+        each.covariance.relevance[:8].sum() / each.covariance.relevance.sum() for each in found
+    ]
+    errors = [np.abs(each.predict(new)[0] - said(new)).mean() for each in found]
+    assert shares[0] > 0.9 > shares[1]
+    assert errors[0] < 0.7 * errors[1]
+
+
+def test_slopes_go_with_relevances_where_they_are_steep() -> None:
+    rows, groups, values = decided(30)
+    new, _, truth = decided(200)
+    layout = Layout(groups=groups)
+    alike, steep = (fit_column(rows, values, layout=layout, steep=s) for s in (False, True))
+    assert np.ptp(alike.covariance.slopes) == pytest.approx(0.0)
+    ratio = steep.covariance.slopes / steep.covariance.relevance
+    assert ratio == pytest.approx(np.full(32, ratio[0]))
+    errors = [np.abs(each.predict(new)[0] - truth).mean() for each in (alike, steep)]
+    assert errors[1] < errors[0]
+
+
 def test_what_views_weigh_does_not_hang_on_their_columns() -> None:
     rows, values = seen_twice(40)
-    shares = Evidence(rows, values, 0.7, VIEWS).units * rows.var(axis=0)
+    shares = Evidence(rows, values, 0.7, Layout(VIEWS)).units * rows.var(axis=0)
     assert 2.0 * shares[VIEWS[0]].sum() == pytest.approx(shares[VIEWS[1]].sum())
     assert shares[VIEWS[0]] == pytest.approx(
         Evidence(rows, values, 0.7).units[:3] * rows[:, :3].var(axis=0)
     )
     rows[:, 3:] = 1 / 3  # a view that says nothing
-    assert np.isfinite(fit_column(rows, values, views=VIEWS).predict(rows + 0.1)[0]).all()
+    assert np.isfinite(fit_column(rows, values, layout=Layout(VIEWS)).predict(rows + 0.1)[0]).all()
 
 
 def test_what_a_view_says_is_found_among_two() -> None:
     rows, values = seen_twice(30)
     new, truth = seen_twice(60)
     errors = [
-        np.abs(fit_column(rows[:12], values[:12], views=v).predict(new)[0] - truth).mean()
+        np.abs(fit_column(rows[:12], values[:12], layout=Layout(v)).predict(new)[0] - truth).mean()
         for v in ((), VIEWS)
     ]
     assert errors[1] < 0.7 * errors[0]
