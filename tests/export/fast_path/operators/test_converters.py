@@ -180,6 +180,16 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
     "pick": lambda x: x[:, 2] + x[..., -1, :, :],
     "select": lambda x: torch.select(x, 1, 3) + x.select(-3, -1) + x.narrow(1, 2, 3).sum(1),
     "no number": lambda x: torch.where((x.log()).isnan(), 0.0, x) * torch.isnan(x).logical_not(),
+    "made like what grows by more than the batch": lambda x: (
+        torch.zeros_like(x.flatten(0, 1)),
+        torch.ones_like(torch.cat([x, x])) * 2,
+        torch.full_like(x.reshape(-1, 10), 3.0) + x.reshape(-1, 10),
+        x[0, :1].mean(0, keepdim=True).expand_as(torch.cat([x, x])),
+    ),
+    "counted by names": lambda x: (
+        x[..., :5] * torch.arange(0, 10, step=2) + torch.arange(1, end=6),
+        x * torch.arange(end=10) + torch.zeros(x.shape[0], 1, 1, 1),
+    ),
     "dropout": lambda x: F.dropout(x, training=False).clone(),
 }
 
@@ -249,6 +259,7 @@ def test_recurrent_layers_begin_with_states_that_they_are_given(module: nn.Modul
     [
         (Functional(lambda x: (x, x.shape[0])), "only tensors can be outputs"),
         (Functional(lambda x: (x, 3)), "only tensors can be outputs"),
+        (Functional(lambda x: torch.zeros(size=(2 * x.shape[0], 1)) + 1), "a size depends on"),
         (Recurrent(nn.LSTM(6, 5, proj_size=2)), "layer 'layer' .* its outputs are projected"),
     ],
 )
