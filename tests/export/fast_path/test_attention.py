@@ -108,9 +108,22 @@ def hooked() -> nn.Module:
     return module
 
 
+class Doubled(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+def replaced() -> nn.Module:
+    module = Attending(alone)
+    setattr(module.attention, "out_proj", Doubled(WIDTH, WIDTH))  # noqa: B010  (of another type)
+    return module
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
+        # torch reads the weights of the last layer, and does not call it.
+        (replaced, "no converter for MultiheadAttention"),
         (lambda: Attending(lambda a, x: a(x, x.flip(1), x)[0]), "between different tensors"),
         (lambda: Attending(lambda a, x: a(x, x, x)[1]), "weights of its attention are read"),
         (lambda: Attending(alone, add_bias_kv=True), "no converter for MultiheadAttention"),
