@@ -232,8 +232,18 @@ class GraphWriter:
         return self.node("Shape", [self._inputs[0]], (1,), name=name, start=0, end=1)
 
     def scalar(self, name: str, value: float, dtype: str = FLOAT) -> str:
-        """Add a scalar and return its name."""
-        return self.constant(name, np.array(value, dtype))
+        """Add a scalar and return its name.
+
+        Raises:
+            ExportError: If no number of that type is this one.
+        """
+        try:
+            return self.constant(name, np.array(value, dtype))
+        except OverflowError as error:
+            raise ExportError(
+                f"'{name}' cannot be written by the fast path: {value} is no {dtype}. "
+                "Use export_module"
+            ) from error
 
     def integers(self, name: str, values: Sequence[int]) -> str:
         """Add a vector of int64 and return its name."""

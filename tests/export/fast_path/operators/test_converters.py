@@ -179,6 +179,11 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
     "slice": lambda x: x[:, 1:7:2, ..., :-1],
     "pick": lambda x: x[:, 2] + x[..., -1, :, :],
     "select": lambda x: torch.select(x, 1, 3) + x.select(-3, -1) + x.narrow(1, 2, 3).sum(1),
+    "narrow from the end": lambda x: x.narrow(1, -2, 2) + x.narrow(1, -5, 2),
+    "some of the parts": lambda x: torch.cat(x.chunk(4, 1)[1:], 1) + x.chunk(4, 1)[:2][-1][:, :1],
+    "normalised over two axes": lambda x: F.normalize(x, dim=(2, 3)),  # type: ignore[arg-type]
+    "norms of matrices": lambda x: (torch.linalg.norm(x, dim=(2, 3)), torch.linalg.norm(x, 1, 1)),
+    "a method's choice": lambda x: x.where(x > 0, -x) + (x > 0).where(x < 1, 2.0),
     "no number": lambda x: torch.where((x.log()).isnan(), 0.0, x) * torch.isnan(x).logical_not(),
     "made like what grows by more than the batch": lambda x: (
         torch.zeros_like(x.flatten(0, 1)),
@@ -260,6 +265,11 @@ def test_recurrent_layers_begin_with_states_that_they_are_given(module: nn.Modul
         (Functional(lambda x: (x, x.shape[0])), "only tensors can be outputs"),
         (Functional(lambda x: (x, 3)), "only tensors can be outputs"),
         (Functional(lambda x: torch.zeros(size=(2 * x.shape[0], 1)) + 1), "a size depends on"),
+        (Functional(lambda x: torch.linalg.norm(x, 2, (1, 2))), "a norm of matrices of power 2"),
+        (Functional(lambda x: x[:, 0].mean(dim=())), "mixes the batch"),
+        (Functional(lambda x: F.softplus(x, threshold=1.0)), "threshold=1.0"),
+        (Functional(lambda x: (x > 0).int() + 2**40), "1099511627776 is no int32"),
+        (Functional(lambda x: x[:2] * 2), "it keeps 2 of the batch"),
         (Recurrent(nn.LSTM(6, 5, proj_size=2)), "layer 'layer' .* its outputs are projected"),
     ],
 )
