@@ -159,13 +159,14 @@ SEEN[3] = False
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.3),
         lambda q, k, v: F.scaled_dot_product_attention(q[:, 0], k[:, 0], v[:, 0]).unsqueeze(1),
         lambda q, k, v: F.scaled_dot_product_attention(q[:, :, :5], k, v).repeat(1, 1, 1, 2),
+        lambda q, k, v: F.scaled_dot_product_attention(q / 2, q / 2, q / 2),
         # Nobody is seen by the fourth, for whom torch has zeros.
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, attn_mask=SEEN),
         lambda q, k, v: F.scaled_dot_product_attention(
             q, k, v, attn_mask=torch.zeros(LENGTH, LENGTH).masked_fill(~SEEN, float("-inf"))
         ),
     ],
-    ids=["plain", "causal", "one head", "fewer queries", "mask", "mask of reals"],
+    ids=["plain", "causal", "one head", "fewer queries", "scaled", "mask", "mask of reals"],
 )
 def test_attention_over_heads(attend: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     module = Heads(attend).eval()
