@@ -134,6 +134,15 @@ def _differs(now: torch.Tensor, before: torch.Tensor | None) -> bool:
     )
 
 
+def _number_of_parts(value: object) -> int | None:
+    match value:
+        case TensorType(dims):
+            return len(dims)
+        case tuple():
+            return len(value)
+    return None
+
+
 def holds_tensors(value: object) -> bool:
     """Whether what a call gives is a tensor, or has any in it."""
     match value:
@@ -178,7 +187,16 @@ def op_name(node: fx.Node) -> str:
 
 
 def _merged(first: object, second: object) -> object:
-    """Keep what two batch sizes agree on."""
+    """Keep what two batch sizes agree on.
+
+    Raises:
+        ExportError: If there are more axes, or parts, of more inputs.
+    """
+    if _number_of_parts(first) != _number_of_parts(second):
+        raise ExportError(
+            "how many axes or parts there are depends on how many inputs there are. Use "
+            "export_module, which follows Python control flow"
+        )
     match first, second:
         case TensorType(a, kind), TensorType(b):
             dims = tuple(x if x == y else None for x, y in zip(a, b, strict=True))

@@ -191,6 +191,8 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
         torch.full_like(x.reshape(-1, 10), 3.0) + x.reshape(-1, 10),
         x[0, :1].mean(0, keepdim=True).expand_as(torch.cat([x, x])),
     ),
+    # The runtime may write what is joined where what it is joined from was.
+    "joined along the batch": lambda x: F.softplus(torch.cat([torch.exp(x * 0.5)] * 2)),
     "counted by names": lambda x: (
         x[..., :5] * torch.arange(0, 10, step=2) + torch.arange(1, end=6),
         x * torch.arange(end=10) + torch.zeros(x.shape[0], 1, 1, 1),
@@ -269,6 +271,8 @@ def test_recurrent_layers_begin_with_states_that_they_are_given(module: nn.Modul
         (Functional(lambda x: x[:, 0].mean(dim=())), "mixes the batch"),
         (Functional(lambda x: F.softplus(x, threshold=1.0)), "threshold=1.0"),
         (Functional(lambda x: (x > 0).int() + 2**40), "1099511627776 is no int32"),
+        (Functional(lambda x: x.chunk(3)[0]), "how many axes or parts there are depends"),
+        (Functional(lambda x: F.layer_norm(x.amax((1, 2)), x.shape[:1])), "over the batch"),
         (Functional(lambda x: x[:2] * 2), "it keeps 2 of the batch"),
         (Recurrent(nn.LSTM(6, 5, proj_size=2)), "layer 'layer' .* its outputs are projected"),
     ],
