@@ -9,9 +9,9 @@ from torch import fx, nn
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.in_place import leave_out_unread, read_changes
-from niwaki.export.fast_path.lengths import lengths_followed
+from niwaki.export.fast_path.lengths import in_code_of, lengths_followed
 from niwaki.export.fast_path.stand_ins import StandIns
-from niwaki.export.fast_path.tracer import ForwardTracer
+from niwaki.export.fast_path.tracer import ForwardTracer, is_instance
 from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
 
@@ -63,7 +63,11 @@ def trace(
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     try:
         # Some models keep what they computed for the next pass: here, stand-ins for tensors.
-        with repeatable(module), lengths_followed(module):
+        with (
+            repeatable(module),
+            lengths_followed(module),
+            in_code_of(module, "isinstance", is_instance),
+        ):
             graph = _graph_of(module, inputs)
             # No stand-ins: what is done to them in place is done, and in no graph.
             changed = [n for n, b in module.named_buffers() if _differs(b, buffers.get(n))]
