@@ -110,6 +110,7 @@ def _require_batch(call: Call, sizes: Sequence[object]) -> None:
 def convert_repeat(call: Call, input: Tensor, *repeats: object) -> Tensor:
     """Write Expand where axes of one value are repeated, else Tile."""
     flat = _flat(repeats)
+    flat = [1] * (input.rank - len(flat)) + flat  # `tile` may name the last axes alone
     before = (*[1] * (len(flat) - input.rank), *input.shape)
     if all(size == 1 or times == 1 for size, times in zip(before, flat, strict=True)):
         _require_batch(call, flat)

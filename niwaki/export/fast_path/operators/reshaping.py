@@ -171,8 +171,8 @@ def convert_transpose(call: Call, input: Tensor, dim0: int, dim1: int) -> Tensor
 @function_converter(torch.t, "t")
 @gives_views
 def convert_matrix_transpose(call: Call, input: Tensor) -> Tensor:
-    """Write Transpose."""
-    return _transposed(call, input, list(range(input.rank))[::-1])
+    """Write Transpose, or nothing for a single number."""
+    return _transposed(call, input, list(range(input.rank))[::-1]) if input.rank else input
 
 
 @function_converter(torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze")

@@ -191,6 +191,8 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
         torch.full_like(x.reshape(-1, 10), 3.0) + x.reshape(-1, 10),
         x[0, :1].mean(0, keepdim=True).expand_as(torch.cat([x, x])),
     ),
+    "the last axis alone, repeated": lambda x: torch.tile(x.sum(0).sum(-1, keepdim=True), (3,)),
+    "a number, turned": lambda x: x.amax((0, 1, 2, 3)).t(),
     # The runtime may write what is joined where what it is joined from was.
     "joined along the batch": lambda x: F.softplus(torch.cat([torch.exp(x * 0.5)] * 2)),
     "counted by names": lambda x: (
