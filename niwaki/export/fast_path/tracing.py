@@ -16,6 +16,7 @@ from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
 
 _BATCHES = (2, 3)
+_AS_IN_TRAINING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,7 @@ def trace(
         )
     nodes = tuple(graph.nodes)
     _require_no_hooks(module, nodes)
+    _require_evaluation(module, nodes)
     given = [node for node in nodes if node.op == "placeholder"]
     if any(str(node.target).startswith("*") for node in given):
         raise ExportError(
@@ -166,6 +168,17 @@ def _require_no_hooks(module: nn.Module, nodes: Sequence[fx.Node]) -> None:
             raise ExportError(
                 f"{path or 'the module'} ({type(part).__name__}) has hooks or a `forward` of its "
                 "own, which are not followed symbolically. Use export_module, which calls them"
+            )
+
+
+def _require_evaluation(module: nn.Module, nodes: Sequence[fx.Node]) -> None:
+    """Refuse a module of which a part drops, or normalises by the batch, in evaluation too."""
+    for path in sorted({str(node.target) for node in nodes if node.op == "call_module"}):
+        part = module.get_submodule(path)
+        if part.training and isinstance(part, _AS_IN_TRAINING):
+            raise ExportError(
+                f"{path} ({type(part).__name__}) is in training mode: call its eval() before "
+                "exporting"
             )
 
 

@@ -88,6 +88,14 @@ def test_what_is_not_known_is_refused(name: str) -> None:
         build_graph(settled(Layers(REFUSED[name])), [SHAPE])
 
 
+@pytest.mark.parametrize("part", [nn.Dropout(), nn.BatchNorm1d(6)])
+def test_a_part_that_stays_in_training_mode_is_refused(part: nn.Module) -> None:
+    module = nn.Sequential(nn.Linear(4, 4), part).eval()
+    part.train()
+    with pytest.raises(ExportError, match=r"^1 \(.*\) is in training mode"):
+        build_graph(module, [SHAPE])
+
+
 class AnyNumber(nn.Module):
     def forward(self, *inputs: Tensor) -> Tensor:
         return inputs[0] + inputs[1]
