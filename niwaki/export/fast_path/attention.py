@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import Tensor, fx, nn
+from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 Forward = Callable[..., Any]
 
@@ -30,9 +31,14 @@ def plain_forward(module: nn.Module) -> Forward | None:
 
 
 def _is_plain(module: nn.MultiheadAttention) -> bool:
-    """Whether one weight projects queries, keys and values, and nothing is added to them."""
+    """Whether one weight projects queries, keys and values, and nothing is added to them.
+
+    torch reads the weights of `out_proj` without calling it, whatever was put there.
+    """
     is_joined = module._qkv_same_embed_dim and module.bias_k is None and module.bias_v is None
-    return type(module) is nn.MultiheadAttention and is_joined and not module.add_zero_attn
+    is_linear = type(module.out_proj) in (NonDynamicallyQuantizableLinear, nn.Linear)
+    is_joined = is_joined and is_linear and not module.add_zero_attn
+    return type(module) is nn.MultiheadAttention and is_joined
 
 
 def _encoder(

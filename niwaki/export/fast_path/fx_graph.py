@@ -18,7 +18,7 @@ from torch import fx, nn
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.operators import Call, Converter, converter_of
 from niwaki.export.fast_path.operators.normalisation import can_fold
-from niwaki.export.fast_path.operators.table import alike, to_numpy
+from niwaki.export.fast_path.operators.table import alike, held_as, to_numpy
 from niwaki.export.fast_path.tracer import Held
 from niwaki.export.fast_path.tracing import (
     Trace,
@@ -30,7 +30,14 @@ from niwaki.export.fast_path.tracing import (
 )
 from niwaki.export.graph.file_room import require_room
 from niwaki.export.graph.layer_names import recurrent_layer
-from niwaki.export.graph.writer import GraphWriter, Tensor, TensorType, claimed, require_apart
+from niwaki.export.graph.writer import (
+    FLOAT,
+    GraphWriter,
+    Tensor,
+    TensorType,
+    claimed,
+    require_apart,
+)
 
 _LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
 _PRODUCTS = ("matmul", "bmm", "linear")
@@ -143,6 +150,11 @@ def _inputs(traced: Trace, names: Sequence[str] | None) -> dict[fx.Node, Tensor]
     for node, name in zip(nodes, chosen, strict=True):
         value = traced.values[node]
         assert isinstance(value, TensorType)
+        if value.dtype != FLOAT and held_as(value.dtype) == FLOAT:
+            raise ExportError(
+                f"input '{name}' is of {value.dtype}, and a graph has reals in {FLOAT} alone. "
+                "Use export_module, or convert it"
+            )
         inputs[node] = Tensor(name, value.dims, value.dtype)
     return inputs
 
@@ -269,7 +281,7 @@ def _picks_part(node: fx.Node, results: dict[fx.Node, object]) -> bool:
     if not isinstance(parts, list | tuple) or op_name(node) not in ("getitem", "getattr"):
         return False
     part: Any = node.args[1]
-    results[node] = parts[_NAMED_PARTS.get(part, part)]
+    results[node] = parts[_NAMED_PARTS[part] if isinstance(part, str) else part]
     return True
 
 

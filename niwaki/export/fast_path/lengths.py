@@ -5,28 +5,33 @@ grows with the batch. While a model is traced, its code therefore finds another 
 """
 
 import builtins
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import fx, nn
 
-_NAME = "len"
-
 
 @contextmanager
 def lengths_followed(module: nn.Module) -> Iterator[None]:
     """Let the code of all modules read `x.shape[0]` where it says `len(x)`, inside the block."""
+    with in_code_of(module, "len", _length):
+        yield
+
+
+@contextmanager
+def in_code_of(module: nn.Module, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Let the code of all modules find a function in place of a built-in one, inside the block."""
     spaces = {id(space): space for child in module.modules() for space in _namespaces(child)}
-    replaced = [space for space in spaces.values() if _NAME not in space]
+    replaced = [space for space in spaces.values() if name not in space]
     for space in replaced:
-        space[_NAME] = _length
+        space[name] = function
     try:
         yield
     finally:
         for space in replaced:
-            del space[_NAME]
+            del space[name]
 
 
 def _namespaces(module: nn.Module) -> Iterator[dict[str, Any]]:

@@ -36,6 +36,7 @@ class ForwardTracer(fx.Tracer):
 
     - Python may ask for whatever is the same for all inputs of these shapes, and decide by it: how
       many axes there are, how large one is, how many parts came of a split.
+    - `isinstance(x, torch.Tensor)` is true of what is a tensor (`is_instance`).
     - `x += y` is what changes `x`, and not `x = x + y`.
     - Transformer layers of torch's are followed into, as if they were written plainly.
 
@@ -110,7 +111,14 @@ class ForwardTracer(fx.Tracer):
 
     def is_tensor(self, proxy: fx.Proxy) -> bool:
         """Whether a call gives one tensor."""
-        return isinstance(self._values(proxy)[0], TensorType)
+        return self.kind_of(proxy) is torch.Tensor
+
+    def kind_of(self, proxy: fx.Proxy) -> type:
+        """Return the type of what a call gives."""
+        if proxy.node.op == "placeholder":
+            return torch.Tensor
+        value = self._values(proxy)[0]
+        return torch.Tensor if isinstance(value, TensorType) else type(value)
 
     def _values(self, proxy: fx.Proxy) -> list[object]:
         """Return what a call gives, for each size of the batch."""
@@ -152,6 +160,13 @@ class ForwardTracer(fx.Tracer):
         if self._looks_ahead:
             return make(*args, **kwargs)
         return self.create_proxy("call_function", make, args, kwargs)
+
+
+def is_instance(value: object, kinds: Any) -> bool:
+    """Answer as `isinstance` would of what a call gives, where it is asked of a stand-in."""
+    if isinstance(value, _Proxy) and issubclass(value.tracer.kind_of(value), kinds):
+        return True
+    return isinstance(value, kinds)
 
 
 def _length(value: object) -> int | None:

@@ -9,13 +9,14 @@ from torch import fx, nn
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.in_place import leave_out_unread, read_changes
-from niwaki.export.fast_path.lengths import lengths_followed
+from niwaki.export.fast_path.lengths import in_code_of, lengths_followed
 from niwaki.export.fast_path.stand_ins import StandIns
-from niwaki.export.fast_path.tracer import ForwardTracer
+from niwaki.export.fast_path.tracer import ForwardTracer, is_instance
 from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
 
 _BATCHES = (2, 3)
+_AS_IN_TRAINING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.BatchNorm1d, nn.BatchNorm2d)
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,11 @@ def trace(
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     try:
         # Some models keep what they computed for the next pass: here, stand-ins for tensors.
-        with repeatable(module), lengths_followed(module):
+        with (
+            repeatable(module),
+            lengths_followed(module),
+            in_code_of(module, "isinstance", is_instance),
+        ):
             graph = _graph_of(module, inputs)
             # No stand-ins: what is done to them in place is done, and in no graph.
             changed = [n for n, b in module.named_buffers() if _differs(b, buffers.get(n))]
@@ -82,6 +87,7 @@ def trace(
         )
     nodes = tuple(graph.nodes)
     _require_no_hooks(module, nodes)
+    _require_evaluation(module, nodes)
     given = [node for node in nodes if node.op == "placeholder"]
     if any(str(node.target).startswith("*") for node in given):
         raise ExportError(
@@ -134,6 +140,15 @@ def _differs(now: torch.Tensor, before: torch.Tensor | None) -> bool:
     )
 
 
+def _number_of_parts(value: object) -> int | None:
+    match value:
+        case TensorType(dims):
+            return len(dims)
+        case tuple():
+            return len(value)
+    return None
+
+
 def holds_tensors(value: object) -> bool:
     """Whether what a call gives is a tensor, or has any in it."""
     match value:
@@ -153,6 +168,17 @@ def _require_no_hooks(module: nn.Module, nodes: Sequence[fx.Node]) -> None:
             raise ExportError(
                 f"{path or 'the module'} ({type(part).__name__}) has hooks or a `forward` of its "
                 "own, which are not followed symbolically. Use export_module, which calls them"
+            )
+
+
+def _require_evaluation(module: nn.Module, nodes: Sequence[fx.Node]) -> None:
+    """Refuse a module of which a part drops, or normalises by the batch, in evaluation too."""
+    for path in sorted({str(node.target) for node in nodes if node.op == "call_module"}):
+        part = module.get_submodule(path)
+        if part.training and isinstance(part, _AS_IN_TRAINING):
+            raise ExportError(
+                f"{path} ({type(part).__name__}) is in training mode: call its eval() before "
+                "exporting"
             )
 
 
@@ -178,7 +204,16 @@ def op_name(node: fx.Node) -> str:
 
 
 def _merged(first: object, second: object) -> object:
-    """Keep what two batch sizes agree on."""
+    """Keep what two batch sizes agree on.
+
+    Raises:
+        ExportError: If there are more axes, or parts, of more inputs.
+    """
+    if _number_of_parts(first) != _number_of_parts(second):
+        raise ExportError(
+            "how many axes or parts there are depends on how many inputs there are. Use "
+            "export_module, which follows Python control flow"
+        )
     match first, second:
         case TensorType(a, kind), TensorType(b):
             dims = tuple(x if x == y else None for x, y in zip(a, b, strict=True))

@@ -232,8 +232,18 @@ class GraphWriter:
         return self.node("Shape", [self._inputs[0]], (1,), name=name, start=0, end=1)
 
     def scalar(self, name: str, value: float, dtype: str = FLOAT) -> str:
-        """Add a scalar and return its name."""
-        return self.constant(name, np.array(value, dtype))
+        """Add a scalar and return its name.
+
+        Raises:
+            ExportError: If no number of that type is this one.
+        """
+        try:
+            return self.constant(name, np.array(value, dtype))
+        except OverflowError as error:
+            raise ExportError(
+                f"'{name}' cannot be written by the fast path: {value} is no {dtype}. "
+                "Use export_module"
+            ) from error
 
     def integers(self, name: str, values: Sequence[int]) -> str:
         """Add a vector of int64 and return its name."""
@@ -256,7 +266,12 @@ class GraphWriter:
             [_info(tensor.name, tensor) for tensor in self._inputs],
             [_info(name, tensor) for name, tensor in outputs.items()],
             [tensor for name, tensor in self._constants.items() if name in read],
-            value_info=[_info(name, each) for name, each in self._given.items() if name in given],
+            # How many times the batch what grows with it is, only the runtime knows.
+            value_info=[
+                helper.make_tensor_value_info(name, _type_number(each), list(each.shape))
+                for name, each in self._given.items()
+                if name in given
+            ],
         )
         return finished_model(graph)
 
@@ -319,5 +334,8 @@ def _info(name: str, tensor: Tensor) -> onnx.ValueInfoProto:
     dims: list[int | str | None] = list(tensor.shape)
     if dims and dims[0] is None:
         dims[0] = BATCH
-    kind = helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))
-    return helper.make_tensor_value_info(name, kind, dims)
+    return helper.make_tensor_value_info(name, _type_number(tensor), dims)
+
+
+def _type_number(tensor: Tensor) -> int:
+    return helper.np_dtype_to_tensor_dtype(np.dtype(tensor.dtype))

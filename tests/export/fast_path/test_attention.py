@@ -108,9 +108,22 @@ def hooked() -> nn.Module:
     return module
 
 
+class Doubled(nn.Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+def replaced() -> nn.Module:
+    module = Attending(alone)
+    setattr(module.attention, "out_proj", Doubled(WIDTH, WIDTH))  # noqa: B010  (of another type)
+    return module
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
+        # torch reads the weights of the last layer, and does not call it.
+        (replaced, "no converter for MultiheadAttention"),
         (lambda: Attending(lambda a, x: a(x, x.flip(1), x)[0]), "between different tensors"),
         (lambda: Attending(lambda a, x: a(x, x, x)[1]), "weights of its attention are read"),
         (lambda: Attending(alone, add_bias_kv=True), "no converter for MultiheadAttention"),
@@ -146,13 +159,14 @@ SEEN[3] = False
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=0.3),
         lambda q, k, v: F.scaled_dot_product_attention(q[:, 0], k[:, 0], v[:, 0]).unsqueeze(1),
         lambda q, k, v: F.scaled_dot_product_attention(q[:, :, :5], k, v).repeat(1, 1, 1, 2),
+        lambda q, k, v: F.scaled_dot_product_attention(q / 2, q / 2, q / 2),
         # Nobody is seen by the fourth, for whom torch has zeros.
         lambda q, k, v: F.scaled_dot_product_attention(q, k, v, attn_mask=SEEN),
         lambda q, k, v: F.scaled_dot_product_attention(
             q, k, v, attn_mask=torch.zeros(LENGTH, LENGTH).masked_fill(~SEEN, float("-inf"))
         ),
     ],
-    ids=["plain", "causal", "one head", "fewer queries", "mask", "mask of reals"],
+    ids=["plain", "causal", "one head", "fewer queries", "scaled", "mask", "mask of reals"],
 )
 def test_attention_over_heads(attend: Callable[[Tensor, Tensor, Tensor], Tensor]) -> None:
     module = Heads(attend).eval()

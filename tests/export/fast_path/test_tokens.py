@@ -177,6 +177,13 @@ def test_inputs_have_their_types() -> None:
     assert kinds == [onnx.TensorProto.INT64, onnx.TensorProto.BOOL]
 
 
+@pytest.mark.parametrize("kind", ["float64", "float16"])
+def test_inputs_of_other_reals_are_refused(kind: str) -> None:
+    module = Computed(lambda x: torch.cat([x, x]))
+    with pytest.raises(ExportError, match=f"input 'ids' is of {kind}"):
+        build_graph(module.eval(), [(1, LENGTH)], input_types=[kind])
+
+
 INTEGERS: dict[str, Callable[[Tensor], Any]] = {
     "arithmetic": lambda i: (i * 2 + 1 - i, 3 - i, -i, i.abs()),
     "with reals": lambda i: (i + 0.5, i / 2, i * torch.ones(LENGTH), i.float() ** 2),

@@ -36,12 +36,21 @@ def checked(module: Any, x: Any) -> Any:
     return module.linear(x)
 
 
+def asked_for_its_type(module: Any, x: Any) -> Any:
+    y: Any = module.linear(x) if isinstance(x, Tensor) else x
+    size, parts = x.shape[2], x.chunk(2, 1)
+    y = y * size if isinstance(size, int) and not isinstance(size, Tensor) else y
+    y = y + parts[0].sum(1, keepdim=True) if isinstance(parts, (list, tuple)) else y
+    return torch.relu(y) if isinstance(y, Tensor) else y
+
+
 def one_by_one(module: Any, x: Any) -> Any:
     steps = [module.linear(x[:, i]) for i in range(x.shape[1])]
     return torch.stack(steps, 1) / math.sqrt(x.size(-1)) * float(x.size(2)) * int(x.shape[2])
 
 
 FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
+    "asked for its type": asked_for_its_type,
     "checks": checked,
     "step by step": one_by_one,
     "sizes handed on": lambda m, x: m.linear(x).view(*x.shape[:-1], 2, 2),
@@ -77,6 +86,14 @@ REFUSED: dict[str, Callable[[Any, Any], Any]] = {
 def test_what_is_not_known_is_refused(name: str) -> None:
     with pytest.raises(ExportError, match="cannot be traced symbolically"):
         build_graph(settled(Layers(REFUSED[name])), [SHAPE])
+
+
+@pytest.mark.parametrize("part", [nn.Dropout(), nn.BatchNorm1d(6)])
+def test_a_part_that_stays_in_training_mode_is_refused(part: nn.Module) -> None:
+    module = nn.Sequential(nn.Linear(4, 4), part).eval()
+    part.train()
+    with pytest.raises(ExportError, match=r"^1 \(.*\) is in training mode"):
+        build_graph(module, [SHAPE])
 
 
 class AnyNumber(nn.Module):

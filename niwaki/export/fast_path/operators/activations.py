@@ -129,7 +129,7 @@ def convert_elu_function(
 @module_converter(nn.Softplus)
 def convert_softplus(call: Call, module: nn.Softplus, x: Tensor) -> Tensor:
     """Write Softplus."""
-    return convert_softplus_function(call, x, module.beta)
+    return convert_softplus_function(call, x, module.beta, module.threshold)
 
 
 @function_converter(F.softplus)
@@ -137,11 +137,11 @@ def convert_softplus_function(
     call: Call,
     input: Tensor,
     beta: float = 1.0,
-    threshold: float = 20.0,  # noqa: ARG001  (above, both are alike)
+    threshold: float = 20.0,
 ) -> Tensor:
-    """Write Softplus."""
-    if beta != 1:
-        raise call.unsupported(f"softplus with beta={beta}")
+    """Write Softplus; above 16, a number is its own softplus in float32."""
+    if beta != 1 or threshold < 16:
+        raise call.unsupported(f"softplus with beta={beta} and threshold={threshold}")
     return call.writer.node("Softplus", [input], call.shape, name=call.path)
 
 

@@ -33,12 +33,13 @@ def convert_attention(
         raise call.unsupported("queries have other heads than keys, or grow with the batch")
     writer, path = call.writer, call.path
     factor = writer.scalar(f"{path}.scale", 1 / math.sqrt(width) if scale is None else scale)
-    scaled = writer.node("Mul", [query, factor], query.shape, name=f"{path}.scaled")
     order = [*range(key.rank - 2), key.rank - 1, key.rank - 2]
     turned_shape = tuple(key.shape[axis] for axis in order)
     turned = writer.node("Transpose", [key], turned_shape, name=f"{path}.keys", perm=order)
     shape = (*call.shape[:-1], key.shape[-2])
-    scores = writer.node("MatMul", [scaled, turned], shape, name=f"{path}.scores")
+    # Of scaled queries that are values, too, ONNX Runtime 1.32 loses the one or the other.
+    scaled = writer.node("Mul", [turned, factor], turned_shape, name=f"{path}.scaled")
+    scores = writer.node("MatMul", [query, scaled], shape, name=f"{path}.scores")
     if is_causal:
         scores = _before(call, scores, shape)
     if attn_mask is not None:

@@ -90,9 +90,15 @@ _register_both("And", (operator.and_, torch.bitwise_and), (torch.logical_and, "l
 _register_both("Or", (operator.or_, torch.bitwise_or), (torch.logical_or, "logical_or"))
 
 
-@function_converter(torch.where, "where")
+@function_converter(torch.where)
 def convert_choice(call: Call, condition: Tensor, input: Operand, other: Operand) -> Tensor:
     """Write Where."""
+    return write_choice(call, condition, input, other)
+
+
+@function_converter("where")
+def convert_own_choice(call: Call, input: Tensor, condition: Tensor, other: Operand) -> Tensor:
+    """Write Where; the method is that of what is chosen, not of what it goes by."""
     return write_choice(call, condition, input, other)
 
 

@@ -11,32 +11,44 @@ from niwaki.export.fast_path.operators.table import (
     gives_views,
     held_as,
     in_type,
+    to_numpy,
 )
 from niwaki.export.graph.writer import Tensor, Varying
 
 
 @function_converter(torch.arange)
-def convert_range(call: Call, *bounds: object, **_options: object) -> Tensor:
+def convert_range(call: Call, *bounds: object, **options: object) -> Tensor:
     """Write a constant."""
-    if not all(isinstance(bound, int | float) for bound in bounds):
+    named = {name: options[name] for name in ("start", "end", "step") if name in options}
+    if not all(isinstance(bound, int | float) for bound in (*bounds, *named.values())):
         raise call.unsupported("it counts as far as the batch goes")
-    values = np.arange(*bounds).astype(held_as(call.dtype))  # type: ignore[call-overload]
-    return _constant(call, values)
+    values = torch.arange(*bounds, **named, dtype=getattr(torch, call.dtype))  # type: ignore[call-overload]
+    return _constant(call, to_numpy(values))
 
 
 def _constant(call: Call, values: np.ndarray) -> Tensor:
     return Tensor(call.writer.constant(call.path, values), call.shape, str(values.dtype))
 
 
-def _filled(call: Call, value: object) -> Tensor:
-    """Write a constant; where its shape grows with the batch, a number repeated."""
+def _filled(call: Call, value: object, like: Tensor | None = None) -> Tensor:
+    """Write a constant; where its shape grows with the batch, a number repeated.
+
+    It grows as another tensor does, or as the batch itself.
+    """
     if not isinstance(value, int | float):
         raise call.unsupported(f"it is filled with {value!r}")
     held = held_as(call.dtype)
     sizes = [size for size in call.shape if size is not None]
     if len(sizes) == len(call.shape):
         return _constant(call, np.full(sizes, value, held))
-    return _repeated(call, Tensor(call.writer.scalar(f"{call.path}.value", value, held), (), held))
+    number = Tensor(call.writer.scalar(f"{call.path}.value", value, held), (), held)
+    return _repeated(call, number) if like is None else _repeated_like(call, number, like)
+
+
+def _repeated_like(call: Call, x: Tensor, other: Tensor) -> Tensor:
+    """Write Expand to the shape of another tensor, of which any axis may grow with the batch."""
+    shape = call.writer.node("Shape", [other], (other.rank,), name=f"{call.path}.shape")
+    return call.writer.node("Expand", [x, shape], call.shape, name=call.path)
 
 
 def _repeated(call: Call, x: Tensor) -> Tensor:
@@ -67,7 +79,16 @@ def _joined_sizes(call: Call, sizes: list[int], grows: Sequence[int]) -> Tensor 
     return call.writer.node("Concat", parts, (len(sizes),), name=name, axis=0)
 
 
-@function_converter("expand", "expand_as", torch.broadcast_to)
+@function_converter("expand_as")
+@gives_views
+def convert_expand_as(call: Call, input: Tensor, other: Tensor) -> Tensor:
+    """Write Expand, or nothing where the shapes are the same."""
+    if None not in call.shape:
+        return _repeated(call, input)
+    return _repeated_like(call, input, other)
+
+
+@function_converter("expand", torch.broadcast_to)
 @gives_views
 def convert_expand(call: Call, input: Tensor, *sizes: object) -> Tensor:
     """Write Expand; sizes are known from the shapes that were traced."""
@@ -89,6 +110,7 @@ def _require_batch(call: Call, sizes: Sequence[object]) -> None:
 def convert_repeat(call: Call, input: Tensor, *repeats: object) -> Tensor:
     """Write Expand where axes of one value are repeated, else Tile."""
     flat = _flat(repeats)
+    flat = [1] * (input.rank - len(flat)) + flat  # `tile` may name the last axes alone
     before = (*[1] * (len(flat) - input.rank), *input.shape)
     if all(size == 1 or times == 1 for size, times in zip(before, flat, strict=True)):
         _require_batch(call, flat)
@@ -99,21 +121,33 @@ def convert_repeat(call: Call, input: Tensor, *repeats: object) -> Tensor:
     return call.writer.node("Tile", [input, name], call.shape, name=call.path)
 
 
-@function_converter(torch.zeros, "new_zeros", torch.zeros_like)
-def convert_zeros(call: Call, *sizes: object, **_options: object) -> Tensor:
+@function_converter(torch.zeros, "new_zeros")
+def convert_zeros(call: Call, *sizes: object, **options: object) -> Tensor:
     """Write a constant, or zeros for each item."""
-    return _of_sizes(call, sizes, 0)
+    return _of_sizes(call, (*sizes, options.get("size", ())), 0)
 
 
-@function_converter(torch.ones, "new_ones", torch.ones_like)
-def convert_ones(call: Call, *sizes: object, **_options: object) -> Tensor:
+@function_converter(torch.ones, "new_ones")
+def convert_ones(call: Call, *sizes: object, **options: object) -> Tensor:
     """Write a constant, or ones for each item."""
-    return _of_sizes(call, sizes, 1)
+    return _of_sizes(call, (*sizes, options.get("size", ())), 1)
 
 
 def _of_sizes(call: Call, sizes: Sequence[object], value: float) -> Tensor:
     _require_batch(call, sizes)
     return _filled(call, value)
+
+
+@function_converter(torch.zeros_like)
+def convert_zeros_like(call: Call, input: Tensor, **_options: object) -> Tensor:
+    """Write a constant, or zeros in the shape of a tensor that grows with the batch."""
+    return _filled(call, 0, input)
+
+
+@function_converter(torch.ones_like)
+def convert_ones_like(call: Call, input: Tensor, **_options: object) -> Tensor:
+    """Write a constant, or ones in the shape of a tensor that grows with the batch."""
+    return _filled(call, 1, input)
 
 
 @function_converter(torch.full)
@@ -124,9 +158,9 @@ def convert_full(call: Call, size: Sequence[object], fill_value: object, **_: ob
 
 
 @function_converter(torch.full_like)
-def convert_full_like(call: Call, input: Tensor, fill_value: object, **_: object) -> Tensor:  # noqa: ARG001
-    """Write a constant, or numbers for each item."""
-    return _filled(call, fill_value)
+def convert_full_like(call: Call, input: Tensor, fill_value: object, **_: object) -> Tensor:
+    """Write a constant, or numbers in the shape of a tensor that grows with the batch."""
+    return _filled(call, fill_value, input)
 
 
 def _register_triangle(upper: int, *functions: object) -> None:

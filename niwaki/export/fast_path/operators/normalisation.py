@@ -123,6 +123,8 @@ def convert_layer_norm_function(
     eps: float = 1e-5,
 ) -> Tensor:
     """Write LayerNormalization."""
+    if not all(isinstance(size, int) for size in normalized_shape):
+        raise call.unsupported("it normalises over the batch")
     ones = np.ones(tuple(normalized_shape), np.float32)
     scale = call.writer.constant(f"{call.path}.ones", ones) if weight is None else weight
     given = [input, scale] if bias is None else [input, scale, bias]

@@ -197,7 +197,7 @@ def convert_mean(
     call: Call, input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False
 ) -> Tensor:
     """Write GlobalAveragePool for a mean over all pixels, which runs in int8; else ReduceMean."""
-    if dim is None:
+    if dim is None or dim == () or dim == []:
         raise call.unsupported("a mean over all dimensions mixes the batch: name the dimensions")
     axes = sorted(axis % input.rank for axis in ([dim] if isinstance(dim, int) else dim))
     if axes != list(range(2, input.rank)):

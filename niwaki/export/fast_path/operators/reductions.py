@@ -23,6 +23,8 @@ def _reduced(
 def _axes(call: Call, x: Tensor, dim: Axes | None) -> list[int]:
     if dim is None or dim == () or dim == []:
         raise call.unsupported("all dimensions are put together, and the batch with them")
+    if not x.rank:
+        raise call.unsupported("it has no axes")
     return sorted(axis % x.rank for axis in ([dim] if isinstance(dim, int) else dim))
 
 
@@ -79,7 +81,21 @@ _register_place("ArgMax", torch.argmax, "argmax")
 _register_place("ArgMin", torch.argmin, "argmin")
 
 
-@function_converter(torch.norm, "norm", torch.linalg.norm, torch.linalg.vector_norm)
+@function_converter(torch.linalg.norm)
+def convert_norm_of_matrices(
+    call: Call,
+    input: Tensor,
+    ord: float | str | None = None,
+    dim: Axes | None = None,
+    keepdim: bool = False,
+) -> Tensor:
+    """Write ReduceL2, or ReduceL1; of two axes, numbers name other norms than these."""
+    if ord not in (None, "fro") and not isinstance(dim, int) and len(dim or ()) != 1:
+        raise call.unsupported(f"a norm of matrices of power {ord}")
+    return convert_norm(call, input, ord, dim, keepdim)
+
+
+@function_converter(torch.norm, "norm", torch.linalg.vector_norm)
 def convert_norm(
     call: Call,
     input: Tensor,
@@ -102,16 +118,16 @@ def convert_normalisation(
     call: Call,
     input: Tensor,
     p: float = 2.0,
-    dim: int = 1,
+    dim: Axes = 1,
     eps: float = 1e-12,
     out: None = None,  # noqa: ARG001
 ) -> Tensor:
     """Write a quotient by ReduceL2, or ReduceL1, which is `eps` at least."""
     if p not in (1.0, 2.0):
         raise call.unsupported(f"it normalises by a norm of power {p}")
-    axis = dim % input.rank
-    shape = tuple(1 if i == axis else size for i, size in enumerate(input.shape))
-    axes = call.writer.integers(f"{call.path}.axes", [axis])
+    numbers = _axes(call, input, dim)
+    shape = tuple(1 if i in numbers else size for i, size in enumerate(input.shape))
+    axes = call.writer.integers(f"{call.path}.axes", numbers)
     norm = call.writer.node(f"ReduceL{int(p)}", [input, axes], shape, name=f"{call.path}.norm")
     least = call.writer.scalar(f"{call.path}.eps", eps)
     clipped = call.writer.node("Clip", [norm, least], shape, name=f"{call.path}.clip")

@@ -171,8 +171,8 @@ def convert_transpose(call: Call, input: Tensor, dim0: int, dim1: int) -> Tensor
 @function_converter(torch.t, "t")
 @gives_views
 def convert_matrix_transpose(call: Call, input: Tensor) -> Tensor:
-    """Write Transpose."""
-    return _transposed(call, input, list(range(input.rank))[::-1])
+    """Write Transpose, or nothing for a single number."""
+    return _transposed(call, input, list(range(input.rank))[::-1]) if input.rank else input
 
 
 @function_converter(torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze")
@@ -236,6 +236,10 @@ def convert_index(call: Call, input: Tensor, index: object) -> Tensor:
         at = places.index(Ellipsis)
         places[at : at + 1] = [slice(None)] * (input.rank - len(places) + 1)
     cuts = [(axis, *_bounds(call, place)) for axis, place in enumerate(places)]
+    for (axis, *bounds), place in zip(cuts, places, strict=True):
+        few = [len(range(n_items)[slice(*bounds)]) for n_items in (1, 2, 3)]
+        if input.shape[axis] is None and isinstance(place, slice) and few[0] != few[1] == few[2]:
+            raise call.unsupported(f"it keeps {few[1]} of the batch, or fewer where it is smaller")
     cuts = [cut for cut in cuts if cut[1:] != (0, _END, 1)]
     sliced = _sliced(call, input, cuts) if cuts else input
     return sliced if sliced.shape == call.shape else _reshaped(call, sliced)
@@ -252,10 +256,13 @@ def convert_pick(call: Call, input: Tensor, dim: int, index: int) -> Tensor:
 
 @function_converter(torch.narrow, "narrow")
 @gives_views
-def convert_part(call: Call, input: Tensor, dim: int, start: int, length: int) -> Tensor:
+def convert_part(call: Call, input: Tensor, dim: int, start: object, length: object) -> Tensor:
     """Write Slice."""
     places: list[object] = [slice(None)] * input.rank
-    places[dim] = slice(start, start + length)
+    if not isinstance(start, int) or not isinstance(length, int):
+        raise call.unsupported("where it begins, or how long it is, depends on the batch")
+    end = start + length
+    places[dim] = slice(start, None if start < 0 and not end else end)
     return convert_index(call, input, tuple(places))
 
 

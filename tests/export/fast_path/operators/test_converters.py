@@ -179,7 +179,26 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
     "slice": lambda x: x[:, 1:7:2, ..., :-1],
     "pick": lambda x: x[:, 2] + x[..., -1, :, :],
     "select": lambda x: torch.select(x, 1, 3) + x.select(-3, -1) + x.narrow(1, 2, 3).sum(1),
+    "narrow from the end": lambda x: x.narrow(1, -2, 2) + x.narrow(1, -5, 2),
+    "some of the parts": lambda x: torch.cat(x.chunk(4, 1)[1:], 1) + x.chunk(4, 1)[:2][-1][:, :1],
+    "normalised over two axes": lambda x: F.normalize(x, dim=(2, 3)),  # type: ignore[arg-type]
+    "norms of matrices": lambda x: (torch.linalg.norm(x, dim=(2, 3)), torch.linalg.norm(x, 1, 1)),
+    "a method's choice": lambda x: x.where(x > 0, -x) + (x > 0).where(x < 1, 2.0),
     "no number": lambda x: torch.where((x.log()).isnan(), 0.0, x) * torch.isnan(x).logical_not(),
+    "made like what grows by more than the batch": lambda x: (
+        torch.zeros_like(x.flatten(0, 1)),
+        torch.ones_like(torch.cat([x, x])) * 2,
+        torch.full_like(x.reshape(-1, 10), 3.0) + x.reshape(-1, 10),
+        x[0, :1].mean(0, keepdim=True).expand_as(torch.cat([x, x])),
+    ),
+    "the last axis alone, repeated": lambda x: torch.tile(x.sum(0).sum(-1, keepdim=True), (3,)),
+    "a number, turned": lambda x: x.amax((0, 1, 2, 3)).t(),
+    # The runtime may write what is joined where what it is joined from was.
+    "joined along the batch": lambda x: F.softplus(torch.cat([torch.exp(x * 0.5)] * 2)),
+    "counted by names": lambda x: (
+        x[..., :5] * torch.arange(0, 10, step=2) + torch.arange(1, end=6),
+        x * torch.arange(end=10) + torch.zeros(x.shape[0], 1, 1, 1),
+    ),
     "dropout": lambda x: F.dropout(x, training=False).clone(),
 }
 
@@ -249,6 +268,14 @@ def test_recurrent_layers_begin_with_states_that_they_are_given(module: nn.Modul
     [
         (Functional(lambda x: (x, x.shape[0])), "only tensors can be outputs"),
         (Functional(lambda x: (x, 3)), "only tensors can be outputs"),
+        (Functional(lambda x: torch.zeros(size=(2 * x.shape[0], 1)) + 1), "a size depends on"),
+        (Functional(lambda x: torch.linalg.norm(x, 2, (1, 2))), "a norm of matrices of power 2"),
+        (Functional(lambda x: x[:, 0].mean(dim=())), "mixes the batch"),
+        (Functional(lambda x: F.softplus(x, threshold=1.0)), "threshold=1.0"),
+        (Functional(lambda x: (x > 0).int() + 2**40), "1099511627776 is no int32"),
+        (Functional(lambda x: x.chunk(3)[0]), "how many axes or parts there are depends"),
+        (Functional(lambda x: F.layer_norm(x.amax((1, 2)), x.shape[:1])), "over the batch"),
+        (Functional(lambda x: x[:2] * 2), "it keeps 2 of the batch"),
         (Recurrent(nn.LSTM(6, 5, proj_size=2)), "layer 'layer' .* its outputs are projected"),
     ],
 )
