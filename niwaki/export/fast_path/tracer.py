@@ -2,7 +2,7 @@
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -36,7 +36,7 @@ class ForwardTracer(fx.Tracer):
 
     - Python may ask for whatever is the same for all inputs of these shapes, and decide by it: how
       many axes there are, how large one is, how many parts came of a split.
-    - `isinstance(x, torch.Tensor)` is true of what is a tensor (`is_instance`).
+    - `isinstance(x, torch.Tensor)` and `torch.is_tensor(x)` are true of what is a tensor.
     - `x += y` is what changes `x`, and not `x = x + y`.
     - Transformer layers of torch's are followed into, as if they were written plainly.
 
@@ -57,7 +57,7 @@ class ForwardTracer(fx.Tracer):
         self._looks_ahead = False
 
     def trace(self, root: Any, concrete_args: dict[str, Any] | None = None) -> fx.Graph:
-        with self._making() if self.proxy_buffer_attributes else nullcontext():
+        with self._asking():
             return super().trace(root, concrete_args)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -145,16 +145,21 @@ class ForwardTracer(fx.Tracer):
         return any(tensor is each for each in known)
 
     @contextmanager
-    def _making(self) -> Iterator[None]:
-        """Let what torch makes of nothing be noted, inside the block."""
-        makers = {name: getattr(torch, name) for name in _MAKERS}
-        for name, make in makers.items():
-            setattr(torch, name, partial(self._made, make))
+    def _asking(self) -> Iterator[None]:
+        """Let torch know stand-ins for tensors, and note what it makes of nothing."""
+        replaced: dict[str, Callable[..., Any]] = {
+            "is_tensor": lambda value: is_instance(value, torch.Tensor)
+        }
+        if self.proxy_buffer_attributes:
+            replaced |= {name: partial(self._made, getattr(torch, name)) for name in _MAKERS}
+        known = {name: getattr(torch, name) for name in replaced}
+        for name, function in replaced.items():
+            setattr(torch, name, function)
         try:
             yield
         finally:
-            for name, make in makers.items():
-                setattr(torch, name, make)
+            for name, function in known.items():
+                setattr(torch, name, function)
 
     def _made(self, make: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         if self._looks_ahead:

@@ -61,6 +61,7 @@ FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     "how many axes": lambda _, x: x.flatten(len(x.shape) - 2),
     "a buffer that is cut": lambda m, x: x + m.table[: x.shape[1], : x.shape[2]],
     "after a layer that is not torch's": lambda m, x: m.norm(x)[:, : m.norm(x).shape[1] // 2],
+    "is it a tensor": lambda m, x: m.linear(x) if torch.is_tensor(x) else x,
     "zeros for each": lambda _, x: torch.cat([torch.zeros(x.shape[0], 2, 4), x], 1),
     "an axis by its number": lambda _, x: x.sum(x.ndim - 1) * float(x.ndim),
 }
