@@ -28,13 +28,13 @@ class Estimate(NamedTuple):
         return (self.high - self.low) / self.value
 
     def widened(self, relative_sd: float) -> "Estimate":
-        """Return the same number with one more independent source of doubt.
+        """Return the same number, of a time, with one more independent source of doubt.
 
         Args:
             relative_sd: Its standard deviation over the number.
         """
         more = _NORMAL_QUANTILE * relative_sd * self.value
-        low = self.value - math.hypot(self.value - self.low, more)
+        low = max(0.0, self.value - math.hypot(self.value - self.low, more))
         return Estimate(self.value, low, self.value + math.hypot(self.high - self.value, more))
 
 

@@ -62,7 +62,9 @@ def test_few_rounds_hold_the_truth_as_often_as_many(n_rounds: int) -> None:
 
 def test_no_interval_goes_below_zero() -> None:
     times = np.array([[1.0], [1.0], [50.0], [1.0]])
-    assert median_of_runs(times, np.random.default_rng(0)).low == 0.0
+    median = median_of_runs(times, np.random.default_rng(0))
+    assert median.low == 0.0
+    assert median.widened(0.1).low == 0.0
 
 
 def test_slow_drift_widens_the_interval() -> None:
