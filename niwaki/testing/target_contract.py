@@ -95,7 +95,7 @@ class TargetContract(ABC):
         assert len(found) == 3
         for latency in found:
             assert latency.target_id == target.target_id
-            assert 0.0 < latency.latency_ms
+            assert latency.latency_ms > 0.0
             assert 0.0 <= latency.latency_low_ms <= latency.latency_ms <= latency.latency_high_ms
             assert 0.0 < latency.min_ms <= latency.p50_ms <= latency.p90_ms <= latency.p99_ms
             assert latency.n_runs >= 1
