@@ -294,7 +294,12 @@ def _convert(traced: Trace, node: fx.Node, call: Call, results: Mapping[fx.Node,
         bound = signature(converter).bind(call, *leading, *args, **kwargs)
     except TypeError as error:
         raise call.unsupported(f"{op_name(node)} is called in a way not known: {error}") from error
-    result = converter(*bound.args, **bound.kwargs)
+    try:
+        result = converter(*bound.args, **bound.kwargs)
+    except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError) as error:
+        # Torch takes more than a converter was written for, and the general path may know it.
+        what = f"{type(error).__name__}: {error}"
+        raise call.unsupported(f"{op_name(node)} is called in a way not known: {what}") from error
     for given, wanted in zip(_flat(result), call.results, strict=True):
         if not alike(given.dtype, wanted.dtype):
             raise call.unsupported(

@@ -284,6 +284,12 @@ def test_what_is_not_written_is_left_to_torch(module: nn.Module, said: str) -> N
         build_graph(module.eval(), [(1, 7, 6)])
 
 
+def test_what_a_converter_does_not_know_is_left_to_torch() -> None:
+    nothing = Functional(lambda x: F.scaled_dot_product_attention(x[..., :0], x[..., :0], x))
+    with pytest.raises(ExportError, match="a way not known: ZeroDivisionError"):
+        build_graph(nothing.eval(), [(1, 7, 6)])
+
+
 def test_every_layer_of_the_table_is_tested() -> None:
     tested = {type(module) for layer, _ in LAYERS for module in layer.modules()}
     tested |= {type(module) for module in test_attention.Texts().modules()}
