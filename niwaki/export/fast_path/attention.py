@@ -37,8 +37,8 @@ def _is_plain(module: nn.MultiheadAttention) -> bool:
     """
     is_joined = module._qkv_same_embed_dim and module.bias_k is None and module.bias_v is None
     is_linear = type(module.out_proj) in (NonDynamicallyQuantizableLinear, nn.Linear)
-    is_joined = is_joined and is_linear and not module.add_zero_attn
-    return type(module) is nn.MultiheadAttention and is_joined
+    is_own = type(module) is nn.MultiheadAttention
+    return is_own and is_joined and is_linear and not module.add_zero_attn
 
 
 def _encoder(

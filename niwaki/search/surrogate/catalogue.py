@@ -105,7 +105,7 @@ class Catalogue:
         A tally belongs to those of decisions with the same options, a cheap value and a hint to
         none, and what kin decide in the mean to no decision of the candidate's own.
         """
-        groups = self._plain_layout(n_columns - len(self._hints)).groups
+        groups = self._plain_groups()
         if groups is not None:
             groups = np.append(groups, groups.max(initial=-1) + 1 + np.arange(len(self._hints)))
         return Layout(self.views(n_columns), groups)

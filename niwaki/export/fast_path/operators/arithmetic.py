@@ -62,6 +62,7 @@ _register_unary("Reciprocal", torch.reciprocal, "reciprocal")
 _register_unary("Sin", torch.sin, "sin")
 _register_unary("Cos", torch.cos, "cos")
 _register_unary("Erf", torch.erf, "erf")
+_register_unary("Floor", torch.floor, "floor")
 
 
 @function_converter(torch.square, "square")

@@ -1,7 +1,5 @@
 """Changes of type."""
 
-import torch
-
 from niwaki.export.fast_path.operators.table import (
     Call,
     function_converter,
@@ -20,9 +18,3 @@ def convert_type(call: Call, input: Tensor, *_to: object, **_options: object) ->
     if call.dtype != input.dtype and call.dtype not in _WRITTEN:
         raise call.unsupported(f"it turns {input.dtype} into {call.dtype}")
     return in_type(call, input, call.dtype)
-
-
-@function_converter(torch.floor, "floor")
-def convert_floor(call: Call, input: Tensor) -> Tensor:
-    """Write Floor."""
-    return call.writer.node("Floor", [input], call.shape, name=call.path)
