@@ -1,9 +1,10 @@
 """Which architectures the fast path of the export follows, and what both paths take.
 
-Run: python -m benchmarks.export_paths [--width 0.25] [--names resnet50 bert ...]
+Run: python -m benchmarks.export_paths [--width 0.25] [--tables zoo timm] [--names resnet50 ...]
 
 Each architecture, with random weights, is written by both paths, and each graph is run and held
 against torch. Seconds are processor time of a process that has written another graph before.
+Architectures are niwaki's own; models of other libraries are asked for by name of the library.
 """
 
 import argparse
@@ -12,6 +13,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import onnx
@@ -19,12 +21,12 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
+from benchmarks.public_models import LIBRARIES, Case, zoo
 from niwaki.compress.pruning.model_calls import call_model, named_tensors
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.export.general_path.torch_export import export_module
 from niwaki.export.int8.layers import quantizable_layers
-from niwaki.testing.model_zoo import ZOO
 
 
 @dataclass(frozen=True)
@@ -64,11 +66,11 @@ def written(
     return Written(graph, seconds, off)
 
 
-def both(name: str, width: float) -> tuple[Written | str, Written | str]:
+def both(case: Case) -> tuple[Written | str, Written | str]:
     """Write an architecture by the fast and by the general path."""
     torch.manual_seed(0)
-    module = ZOO[name].make(width).eval()
-    given = ZOO[name].inputs()
+    module = case.make().eval()
+    given = case.inputs()
     named = given.values() if isinstance(given, Mapping) else given
     inputs = (given,) if isinstance(given, Tensor) else tuple(named)
     shapes = [tuple(each.shape) for each in inputs]
@@ -93,13 +95,17 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--width", type=float, default=0.25)
-    parser.add_argument("--names", nargs="*", default=list(ZOO), choices=list(ZOO))
+    parser.add_argument("--tables", nargs="*", default=["zoo"], choices=["zoo", *LIBRARIES])
+    parser.add_argument("--names", nargs="*")
     arguments = parser.parse_args()
-    both(next(iter(ZOO)), arguments.width)  # loads what is loaded once
+    tables = {"zoo": lambda: zoo(arguments.width), **LIBRARIES}
+    both(zoo(arguments.width)[0])  # loads what is loaded once
     rows = []
-    for name in arguments.names:
-        rows.append(both(name, arguments.width))
-        print(line(name, *rows[-1]), flush=True)
+    for case in chain.from_iterable(tables[table]() for table in arguments.tables):
+        if arguments.names and case.name not in arguments.names:
+            continue
+        rows.append(both(case))
+        print(line(case.name, *rows[-1]), flush=True)
     done = [(f, g) for f, g in rows if isinstance(f, Written) and isinstance(g, Written)]
     print(f"\nfollowed: {sum(isinstance(f, Written) for f, _ in rows)} of {len(rows)}")
     if done:

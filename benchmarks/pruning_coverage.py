@@ -1,10 +1,11 @@
 """What can be pruned: idioms and architectures, beside torch-pruning, in one run.
 
-Run: python benchmarks/pruning_coverage.py [--width 1.0] [--only zoo] [--names resnet50 ...]
+Run: python benchmarks/pruning_coverage.py [--width 1.0] [--tables zoo timm] [--names resnet50 ...]
 
 A model counts as right if it became smaller, runs, and computes what the original computes with the
-removed slices zeroed. All weights are random. With `--timm`, models of timm are added, if it is
-installed. Takes about ten minutes at width 1.0 on two idle cores.
+removed slices zeroed. All weights are random. Idioms and architectures are niwaki's own; models of
+other libraries are asked for by name of the library. The former take about ten minutes at width 1.0
+on two idle cores.
 """
 
 import argparse
@@ -16,7 +17,6 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,26 +25,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.pruning_engines import ENGINES, VERDICTS, Outcome
+from benchmarks.public_models import LIBRARIES, Case, zoo
 from niwaki.compress.pruning.model_calls import call_model
-from niwaki.testing.model_zoo import ZOO
 from niwaki.testing.pruning_idioms import IDIOMS
-
-TIMM = (
-    "resnet50 mobilenetv3_small_100 efficientnet_b0 regnetx_004 convnext_atto vit_tiny_patch16_224 "
-    "swin_tiny_patch4_window7_224 densenet121 res2net50_26w_4s cspresnet50 ghostnet_100 "
-    "hrnet_w18_small mobilevit_xxs levit_128s fastvit_t8 poolformerv2_s12 efficientvit_b0 "
-    "edgenext_xx_small nf_regnet_b0 mobileone_s0"
-)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One model with its inputs, and whether zeroed slices are an exact mask."""
-
-    name: str
-    make: Callable[[], nn.Module]
-    inputs: Callable[[], Any]
-    exact: bool
 
 
 class TooLongError(RuntimeError):
@@ -101,32 +84,6 @@ def battery() -> list[Case]:
     return [Case(i.name, i.make, i.inputs, i.exact) for i in IDIOMS.values()]
 
 
-def zoo(width: float) -> list[Case]:
-    """Return the architectures."""
-    return [
-        Case(m.name, lambda m=m: m.make(width), m.inputs, m.exact)  # type: ignore[misc]
-        for m in ZOO.values()
-    ]
-
-
-def timm_models() -> list[Case]:
-    """Return models of timm, none if it is not installed."""
-    try:
-        import timm
-    except ImportError:
-        print("timm is not installed: its models are left out\n")
-        return []
-    return [
-        Case(
-            f"timm {name}",
-            lambda name=name: timm.create_model(name, pretrained=False),  # type: ignore[misc]
-            lambda: torch.randn(2, 3, 224, 224),
-            False,
-        )
-        for name in TIMM.split()
-    ]
-
-
 def measure(cases: list[Case], arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """Run every case on every engine, printing a line for each."""
     rows = []
@@ -178,10 +135,14 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--width", type=float, default=1.0, help="of the architectures")
-    parser.add_argument("--only", choices=("battery", "zoo", "timm"))
+    parser.add_argument(
+        "--tables",
+        nargs="*",
+        default=["battery", "zoo"],
+        choices=["battery", "zoo", *LIBRARIES],
+    )
     parser.add_argument("--names", nargs="*")
     parser.add_argument("--engines", nargs="*", default=list(ENGINES), choices=list(ENGINES))
-    parser.add_argument("--timm", action="store_true")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit-s", type=int, default=120, help="for one model and engine")
     parser.add_argument("--json", type=Path, help="also write the rows here")
@@ -192,14 +153,12 @@ def main() -> None:
     tables: dict[str, Callable[[], list[Case]]] = {
         "battery": battery,
         "zoo": lambda: zoo(arguments.width),
-        "timm": timm_models,
+        **LIBRARIES,
     }
-    for table, cases in tables.items():
-        wanted = arguments.only == table if arguments.only else table != "timm" or arguments.timm
-        if wanted:
-            print(table)
-            figures[table] = measure(cases(), arguments)
-            summary(figures[table], arguments.engines)
+    for table in arguments.tables:
+        print(table)
+        figures[table] = measure(tables[table](), arguments)
+        summary(figures[table], arguments.engines)
     if arguments.json:
         arguments.json.write_text(json.dumps(figures, indent=2) + "\n")
 
