@@ -27,6 +27,10 @@ def plain_forward(module: nn.Module) -> Forward | None:
             return lambda *args, **kwargs: _encoder_layer(module, *args, **kwargs)
         case nn.TransformerEncoder() if type(module) is nn.TransformerEncoder:
             return lambda *args, **kwargs: _encoder(module, *args, **kwargs)
+        case nn.TransformerDecoderLayer() if type(module) is nn.TransformerDecoderLayer:
+            return lambda *args, **kwargs: _decoder_layer(module, *args, **kwargs)
+        case nn.TransformerDecoder() if type(module) is nn.TransformerDecoder:
+            return lambda *args, **kwargs: _decoder(module, *args, **kwargs)
     return None
 
 
@@ -83,6 +87,65 @@ def _encoder_layer(
     return module.norm2(x + fed_forward(x))
 
 
+def _decoder(
+    module: nn.TransformerDecoder,
+    tgt: Any,
+    memory: Any,
+    tgt_mask: Any = None,
+    memory_mask: Any = None,
+    tgt_key_padding_mask: Any = None,
+    memory_key_padding_mask: Any = None,
+    tgt_is_causal: bool | None = None,  # noqa: ARG001  (a hint about the mask)
+    memory_is_causal: bool = False,  # noqa: ARG001
+) -> Any:
+    x = tgt
+    for layer in module.layers:
+        x = layer(
+            x,
+            memory,
+            tgt_mask=tgt_mask,
+            memory_mask=memory_mask,
+            tgt_key_padding_mask=tgt_key_padding_mask,
+            memory_key_padding_mask=memory_key_padding_mask,
+        )
+    return x if module.norm is None else module.norm(x)
+
+
+def _decoder_layer(
+    module: nn.TransformerDecoderLayer,
+    tgt: Any,
+    memory: Any,
+    tgt_mask: Any = None,
+    memory_mask: Any = None,
+    tgt_key_padding_mask: Any = None,
+    memory_key_padding_mask: Any = None,
+    tgt_is_causal: bool = False,  # noqa: ARG001  (a hint about the mask)
+    memory_is_causal: bool = False,  # noqa: ARG001
+) -> Any:
+    own = {"attn_mask": tgt_mask, "key_padding_mask": tgt_key_padding_mask}
+    others = {"attn_mask": memory_mask, "key_padding_mask": memory_key_padding_mask}
+
+    def attended(x: Any) -> Any:
+        answer, _ = module.self_attn(x, x, x, **own, need_weights=False)
+        return module.dropout1(answer)
+
+    def looked_up(x: Any) -> Any:
+        answer, _ = module.multihead_attn(x, memory, memory, **others, need_weights=False)
+        return module.dropout2(answer)
+
+    def fed_forward(x: Any) -> Any:
+        inner = module.dropout(module.activation(module.linear1(x)))
+        return module.dropout3(module.linear2(inner))
+
+    if module.norm_first:
+        x = tgt + attended(module.norm1(tgt))
+        x = x + looked_up(module.norm2(x))
+        return x + fed_forward(module.norm3(x))
+    x = module.norm1(tgt + attended(tgt))
+    x = module.norm2(x + looked_up(x))
+    return module.norm3(x + fed_forward(x))
+
+
 def _attention(
     module: nn.MultiheadAttention,
     query: Any,
@@ -94,13 +157,13 @@ def _attention(
     average_attn_weights: bool = True,
     is_causal: bool = False,  # noqa: ARG001  (a hint about the mask)
 ) -> Any:
-    if query is not key or key is not value:
-        raise NotImplementedError("attention between different tensors")
-    n_heads, width = module.num_heads, module.head_dim
-    x = query if module.batch_first else query.transpose(0, 1)
-    projected = F.linear(x, module.in_proj_weight, module.in_proj_bias)
-    heads = projected.reshape(x.shape[0], x.shape[1], 3, n_heads, width)
-    queries, keys, values = heads.permute(2, 0, 3, 1, 4).unbind(0)
+    given = (query, key, value)
+    if not module.batch_first:
+        given = (query.transpose(0, 1), key.transpose(0, 1), value.transpose(0, 1))
+    if query is key and key is value:
+        queries, keys, values = _projected(module, given[0], None)
+    else:
+        queries, keys, values = (_projected(module, x, i)[0] for i, x in enumerate(given))
     mask = None
     if key_padding_mask is not None or attn_mask is not None:
         mask = _call(joined_masks, key_padding_mask, attn_mask)
@@ -111,6 +174,18 @@ def _attention(
     if not need_weights:
         return answer, None
     return answer, _call(attention_weights, queries, keys, mask, average_attn_weights)
+
+
+def _projected(module: nn.MultiheadAttention, x: Any, part: int | None) -> Any:
+    """Return queries, keys and values, or one of them: (batch, heads, items, channels) each."""
+    weight: Any = module.in_proj_weight
+    bias: Any = module.in_proj_bias
+    if part is not None:
+        rows = slice(part * module.embed_dim, (part + 1) * module.embed_dim)
+        weight, bias = weight[rows], None if bias is None else bias[rows]
+    shape = (3 if part is None else 1, module.num_heads, module.head_dim)
+    heads = F.linear(x, weight, bias).reshape(x.shape[0], x.shape[1], *shape)
+    return heads.permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def _call(function: Callable[..., Any], *args: Any) -> Any:

@@ -13,21 +13,16 @@ from typing import Any, cast
 
 import onnx
 import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import fx, nn
 
 from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.batch_norms import batch_norm_of
 from niwaki.export.fast_path.operators import Call, Converter, converter_of
-from niwaki.export.fast_path.operators.normalisation import can_fold
+from niwaki.export.fast_path.operators.convolutions import CONVOLUTIONS
 from niwaki.export.fast_path.operators.table import alike, held_as, to_numpy
-from niwaki.export.fast_path.tracer import Held
-from niwaki.export.fast_path.tracing import (
-    Trace,
-    holds_tensors,
-    op_name,
-    path_of,
-    scope_of,
-    trace,
-)
+from niwaki.export.fast_path.stand_ins import holds_tensors
+from niwaki.export.fast_path.tracing import Trace, op_name, path_of, scope_of, trace
 from niwaki.export.graph.file_room import require_room
 from niwaki.export.graph.layer_names import recurrent_layer
 from niwaki.export.graph.writer import (
@@ -39,8 +34,14 @@ from niwaki.export.graph.writer import (
     require_apart,
 )
 
-_LAYERS = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
-_PRODUCTS = ("matmul", "bmm", "linear")
+_LAYERS = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear),
+    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
+_PRODUCTS = (
+    *("matmul", "bmm", "addmm", "linear", "conv1d", "conv2d", "conv3d"),
+    *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
+)
 # Of what `x.max(dim)` and the like return.
 _NAMED_PARTS: Mapping[Any, int] = MappingProxyType({"values": 0, "indices": 1})
 
@@ -125,7 +126,7 @@ def write_graph(
     require_apart([tensor.name for tensor in inputs.values()], list(returned))
     norms = _foldable_norms(traced)
     writer = GraphWriter(list(inputs.values()), list(returned), _layer_names(traced))
-    results = _write_calls(traced, writer, dict(inputs), norms)
+    results = _write_calls(traced, writer, inputs, norms)
     tensors = {node: result for node, result in results.items() if isinstance(result, Tensor)}
     outputs = {name: _part(results[node], path) for name, (node, path) in returned.items()}
     model = writer.model(outputs)
@@ -224,57 +225,83 @@ def _layer_names(traced: Trace) -> set[str]:
         module = _module_of(traced, node) if node.op == "call_module" else None
         if isinstance(module, nn.RNNBase):
             for layer in range(module.num_layers):
-                claimed(recurrent_layer(_path(node), layer, module.num_layers), names)
-        elif isinstance(module, _LAYERS) or _weight_of(node) is not None:
-            claimed(_path(node), names)
+                claimed(recurrent_layer(_path(traced, node), layer, module.num_layers), names)
+        elif isinstance(module, _LAYERS) or _weight_of(traced, node) is not None:
+            claimed(_path(traced, node), names)
     return names
 
 
-def _path(node: fx.Node) -> str:
+def _path(traced: Trace, node: fx.Node) -> str:
     """Return the path that a call is written by."""
-    weight = _weight_of(node)
+    weight = _weight_of(traced, node)
     if weight is None:
         return path_of(node)
-    owner, _, kind = str(weight.target).rpartition(".")
+    owner, _, kind = str(weight.target).rpartition(".") if weight.op == "get_attr" else ("", "", "")
     return owner if owner and kind == "weight" else scope_of(node) or path_of(node)
 
 
-def _weight_of(node: fx.Node) -> fx.Node | None:
-    """Return what a product multiplies by, if that is a parameter or buffer."""
-    is_product = node.op in ("call_function", "call_method") and op_name(node) in _PRODUCTS
-    factor = node.kwargs.get("other", (*node.args, None, None)[1]) if is_product else None
-    return factor if isinstance(factor, fx.Node) and factor.op == "get_attr" else None
+def _weight_of(traced: Trace, node: fx.Node) -> fx.Node | None:
+    """Return what a product multiplies by, if that is a constant."""
+    if node.op not in ("call_function", "call_method") or op_name(node) not in _PRODUCTS:
+        return None
+    position = 2 if node.target in (torch.addmm, "addmm") else 1
+    given = (*node.args, None, None, None)[position]
+    named = [node.kwargs[name] for name in ("weight", "other", "mat2") if name in node.kwargs]
+    factor = named[0] if named else given
+    return factor if isinstance(factor, fx.Node) and factor in traced.constants else None
 
 
 def _write_calls(
     traced: Trace,
     writer: GraphWriter,
-    results: dict[fx.Node, object],
+    inputs: Mapping[fx.Node, Tensor],
     norms: Mapping[fx.Node, fx.Node],
-) -> dict[fx.Node, object]:
+) -> "_Results":
     """Write every call, and return what the calls gave."""
+    results = _Results(traced, writer, inputs)
     folded = {norm: layer for layer, norm in norms.items()}
     for node in traced.nodes:
-        if node.op in ("placeholder", "output"):
+        if node.op in ("placeholder", "output") or node in traced.constants:
             continue
         value = traced.values[node]
         if node in folded:
             results[node] = results[folded[node]]
-        elif node.op == "get_attr":
-            results[node] = _attribute(traced, writer, node)
-        elif isinstance(node.target, Held):
-            results[node] = _constant(writer, _path(node), node.target.tensor)
         elif not holds_tensors(value):
             results[node] = value
         elif not _picks_part(node, results):
-            norm = _module_of(traced, norms[node]) if node in norms else None
-            path = _path(node)
+            norm = batch_norm_of(traced.module, norms[node]) if node in norms else None
+            path = _path(traced, node)
             call = Call(writer, path, _types_in(value, path), norm)
             results[node] = _convert(traced, node, call, results)
     return results
 
 
-def _picks_part(node: fx.Node, results: dict[fx.Node, object]) -> bool:
+class _Results(dict[fx.Node, Any]):
+    """What calls gave in the graph; constants are written when they are first read."""
+
+    def __init__(
+        self, traced: Trace, writer: GraphWriter, inputs: Mapping[fx.Node, Tensor]
+    ) -> None:
+        super().__init__(inputs)
+        self._traced, self._writer = traced, writer
+
+    def __missing__(self, node: fx.Node) -> object:
+        value = self._traced.constants[node]
+        self[node] = self._written(value, _path(self._traced, node))
+        return self[node]
+
+    def _written(self, value: object, path: str) -> object:
+        if isinstance(value, torch.Tensor):
+            values = to_numpy(value)
+            return Tensor(
+                self._writer.constant(path, values), tuple(value.shape), str(values.dtype)
+            )
+        if isinstance(value, tuple | list):
+            return [self._written(item, f"{path}.{i}") for i, item in enumerate(value)]
+        return value
+
+
+def _picks_part(node: fx.Node, results: _Results) -> bool:
     """Resolve `parts[i]`, or `parts.values`, of a call that returned several tensors."""
     source = node.args[0] if node.args else None
     parts = results.get(source) if isinstance(source, fx.Node) else None
@@ -285,7 +312,7 @@ def _picks_part(node: fx.Node, results: dict[fx.Node, object]) -> bool:
     return True
 
 
-def _convert(traced: Trace, node: fx.Node, call: Call, results: Mapping[fx.Node, object]) -> object:
+def _convert(traced: Trace, node: fx.Node, call: Call, results: _Results) -> object:
     converter, leading = _converter(traced, node, call)
     # What is put in place of nodes is ours, so torch's type for arguments does not fit.
     args: Any = fx.map_arg(node.args, lambda used: cast(Any, results[used]))
@@ -329,30 +356,31 @@ def _foldable_norms(traced: Trace) -> dict[fx.Node, fx.Node]:
     norms: dict[fx.Node, fx.Node] = {}
     for node in traced.nodes:
         source = node.args[0] if node.args else None
-        if node.op != "call_module" or not isinstance(source, fx.Node):
+        if not isinstance(source, fx.Node) or len(source.users) != 1:
             continue
-        alone = source.op == "call_module" and len(source.users) == 1
-        if alone and can_fold(_module_of(traced, node), _module_of(traced, source)):
+        if batch_norm_of(traced.module, node) is not None and _can_absorb(traced, source):
             norms[source] = node
     return norms
 
 
+def _can_absorb(traced: Trace, node: fx.Node) -> bool:
+    """Whether a call is of a layer whose outputs a batch norm may scale by its weights.
+
+    A linear layer on images works along their rows, and a batch norm across their channels.
+    """
+    kind = type(_module_of(traced, node)) if node.op == "call_module" else node.target
+    if kind not in _LAYERS and kind not in (F.linear, *CONVOLUTIONS):
+        return False
+    value = traced.values[node]
+    assert isinstance(value, TensorType)
+    if kind in (nn.Linear, F.linear) and len(value.dims) != 2:
+        return False
+    others = [used for used in node.all_input_nodes if used is not node.args[0]]
+    return all(used in traced.constants for used in others)
+
+
 def _module_of(traced: Trace, node: fx.Node) -> nn.Module:
     return traced.module.get_submodule(str(node.target))
-
-
-def _attribute(traced: Trace, writer: GraphWriter, node: fx.Node) -> object:
-    """Return a parameter or buffer as a constant; anything else as it is."""
-    owner, _, name = str(node.target).rpartition(".")
-    value = getattr(traced.module.get_submodule(owner), name)
-    if not isinstance(value, torch.Tensor):
-        return value
-    return _constant(writer, str(node.target), value)
-
-
-def _constant(writer: GraphWriter, name: str, value: torch.Tensor) -> Tensor:
-    values = to_numpy(value)
-    return Tensor(writer.constant(name, values), tuple(value.shape), str(values.dtype))
 
 
 def _types_in(value: object, path: str) -> tuple[TensorType, ...]:

@@ -12,6 +12,7 @@ from torch import fx, nn
 
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.operators import VIEWS, converter_of
+from niwaki.export.fast_path.operators.indexing import assigned
 
 # `@=` is not among them: torch has no product in place, and Python makes a new tensor.
 OPERATORS_IN_PLACE = (
@@ -47,9 +48,9 @@ def read_changes(
     for node in graph.nodes:
         if node in numbers:
             continue
-        changed = _changed_by(module, node)
+        changed = changed_by(module, node)
         is_changed = changed in tensors
-        memory.add(node, may_share=is_changed or not _gives_anew(module, node))
+        memory.add(node, _lenders(module, node, changed if is_changed else None))
         if changed is None or not is_changed:
             continue
         if _is_attribute(changed) and str(changed.target) in buffers:
@@ -91,12 +92,12 @@ class _Memory:
         self._groups: dict[fx.Node, list[fx.Node]] = {}
         self._attributes: dict[str, fx.Node] = {}
 
-    def add(self, node: fx.Node, *, may_share: bool) -> None:
-        """Take note of a call, which may give (a view of) what it is given."""
+    def add(self, node: fx.Node, lenders: Collection[fx.Node]) -> None:
+        """Take note of a call, and of what it may give (a view of)."""
         self._groups.setdefault(node, [node])
         if _is_attribute(node):
             self._join(node, self._attributes.setdefault(str(node.target), node))
-        for read in node.all_input_nodes if may_share else ():
+        for read in lenders:
             if read in self._groups:
                 self._join(node, read)
 
@@ -119,13 +120,15 @@ def _is_read_after(node: fx.Node, other: fx.Node, position: "dict[fx.Node, int]"
     return any(position[reader] > position[node] for reader in other.users)
 
 
-def _gives_anew(module: nn.Module, node: fx.Node) -> bool:
-    """Whether a call gives tensors of its own; what is not known may give (a view of) its input."""
+def _lenders(module: nn.Module, node: fx.Node, changed: fx.Node | None) -> Collection[fx.Node]:
+    """Return what a call may give (a view of): anything that it reads, if it is not known."""
     converter = converter_of(module, node)
-    return converter is not None and converter not in VIEWS
+    if converter is None or (converter in VIEWS and changed is None):
+        return node.all_input_nodes
+    return () if changed is None else (changed,)
 
 
-def _changed_by(module: nn.Module, node: fx.Node) -> fx.Node | None:
+def changed_by(module: nn.Module, node: fx.Node) -> fx.Node | None:
     """Return what a call changes in place; None if nothing."""
     first = node.args[0] if node.args else node.kwargs.get("input")
     changed: object = None
@@ -147,7 +150,7 @@ def _function_changes(node: fx.Node) -> bool:
         return (
             function in OPERATORS_IN_PLACE
         )  # those of other names end in an underscore for Python's sake
-    if _ends_as_in_place(getattr(function, "__name__", "")):
+    if function is assigned or _ends_as_in_place(getattr(function, "__name__", "")):
         return True
     try:
         bound = signature(function).bind(*node.args, **node.kwargs)

@@ -112,3 +112,13 @@ def _described(value: object) -> object:
             return {key: _described(item) for key, item in value.items()}
         case _:
             return value
+
+
+def holds_tensors(value: object) -> bool:
+    """Whether what a call gives is a tensor, or has any in it."""
+    match value:
+        case tuple():
+            return any(map(holds_tensors, value))
+        case dict():
+            return any(map(holds_tensors, value.values()))
+    return isinstance(value, TensorType)

@@ -4,13 +4,16 @@ import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from inspect import Parameter, signature
 from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.fx import _symbolic_trace
 
 from niwaki.export.fast_path.attention import plain_forward
 from niwaki.export.fast_path.in_place import OPERATORS_IN_PLACE
+from niwaki.export.fast_path.operators.indexing import assigned
 from niwaki.export.fast_path.stand_ins import StandIns
 from niwaki.export.graph.writer import TensorType
 
@@ -28,7 +31,7 @@ class Held:
         self.tensor = tensor
 
     def __call__(self) -> torch.Tensor:
-        return self.tensor
+        return self.tensor.clone()  # it may be changed in place
 
 
 class ForwardTracer(fx.Tracer):
@@ -38,7 +41,10 @@ class ForwardTracer(fx.Tracer):
       many axes there are, how large one is, how many parts came of a split.
     - `isinstance(x, torch.Tensor)` and `torch.is_tensor(x)` are true of what is a tensor.
     - `x += y` is what changes `x`, and not `x = x + y`.
-    - Transformer layers of torch's are followed into, as if they were written plainly.
+    - `x[i] = y` is what changes `x`, too.
+    - Transformer layers of torch's are followed into, as if they were written plainly; so are
+      functions that `torch.fx.wrap` keeps from torch's own tracer.
+    - Arguments that have defaults need not be given.
 
     Args:
         inputs: Shape of each input, whose first dimension is the batch, and type of its numbers.
@@ -57,8 +63,19 @@ class ForwardTracer(fx.Tracer):
         self._looks_ahead = False
 
     def trace(self, root: Any, concrete_args: dict[str, Any] | None = None) -> fx.Graph:
-        with self._asking():
+        with self._asking(), _nothing_wrapped():
             return super().trace(root, concrete_args)
+
+    def create_args_for_root(
+        self, root_fn: Any, *args: Any, **kwargs: Any
+    ) -> tuple[Any, list[Any]]:
+        function, given = super().create_args_for_root(root_fn, *args, **kwargs)
+        parameters = list(signature(root_fn).parameters.values())
+        for i in range(len(self._inputs) + 1, len(given)):  # behind the module itself
+            if i < len(parameters) and parameters[i].default is not Parameter.empty:
+                self.graph.erase_node(given[i].node)
+                given[i] = parameters[i].default
+        return function, given
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return plain_forward(m) is None and super().is_leaf_module(m, module_qualified_name)
@@ -70,9 +87,13 @@ class ForwardTracer(fx.Tracer):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        if self._looks_ahead:
+        if self._looks_ahead or not self._is_part(m):
             return forward(*args, **kwargs)
         return super().call_module(m, plain_forward(m) or forward, args, kwargs)
+
+    def _is_part(self, module: nn.Module) -> bool:
+        """Whether a module is one of those that are traced, and not made while they are called."""
+        return any(module is each for each in self.root.modules())
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
         if self._looks_ahead:
@@ -112,6 +133,14 @@ class ForwardTracer(fx.Tracer):
     def is_tensor(self, proxy: fx.Proxy) -> bool:
         """Whether a call gives one tensor."""
         return self.kind_of(proxy) is torch.Tensor
+
+    def dtype_of(self, proxy: fx.Proxy) -> torch.dtype | None:
+        """Return the type of a tensor's numbers; None if it is no tensor."""
+        value = self._values(proxy)[0]
+        if not isinstance(value, TensorType):
+            return None
+        dtype: torch.dtype = getattr(torch, value.dtype)
+        return dtype
 
     def kind_of(self, proxy: fx.Proxy) -> type:
         """Return the type of what a call gives."""
@@ -167,6 +196,23 @@ class ForwardTracer(fx.Tracer):
         return self.create_proxy("call_function", make, args, kwargs)
 
 
+@contextmanager
+def _nothing_wrapped() -> Iterator[None]:
+    """Follow into functions that were marked by `torch.fx.wrap`, inside of the block."""
+    functions, methods = (
+        _symbolic_trace._wrapped_fns_to_patch,
+        _symbolic_trace._wrapped_methods_to_patch,
+    )
+    kept = dict(functions), list(methods)
+    functions.clear()
+    methods.clear()
+    try:
+        yield
+    finally:
+        functions.update(kept[0])
+        methods.extend(kept[1])
+
+
 def is_instance(value: object, kinds: Any) -> bool:
     """Answer as `isinstance` would of what a call gives, where it is asked of a stand-in."""
     if isinstance(value, _Proxy) and issubclass(value.tracer.kind_of(value), kinds):
@@ -198,13 +244,31 @@ class _Proxy(fx.Proxy):
     def __len__(self) -> int:
         return self.tracer.length(self)
 
-    def __getattr__(self, k: str) -> "_Attribute":
+    def __getattr__(self, k: str) -> Any:
+        if k == "dtype" and (dtype := self.tracer.dtype_of(self)) is not None:
+            return dtype
         return _Attribute(self, k)
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        made = self.tracer.create_proxy("call_function", assigned, (self, index, value), {})
+        part = value.node if isinstance(value, fx.Proxy) else None
+        if part is not None and part.target in OPERATORS_IN_PLACE:
+            source: Any = part.args[0]
+            is_read = getattr(source, "target", None) is operator.getitem
+            if is_read and source.args == made.node.args[:2]:
+                # `x[i] += y` reads a part, changes it, and assigns it to where it is from.
+                part.target = _OUT_OF_PLACE[part.target]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in ("node", "tracer") and name in dir(torch.Tensor):
             raise TypeError(f"`{name}` of a tensor is assigned")
         super().__setattr__(name, value)
+
+
+# Python calls what does not change its operand by the name without the first letter.
+_OUT_OF_PLACE = {
+    function: getattr(operator, f"__{function.__name__[1:]}__") for function in OPERATORS_IN_PLACE
+}
 
 
 class _Attribute(fx.proxy.Attribute, _Proxy):

@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import fx, nn
 
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.constants import constants_of
 from niwaki.export.fast_path.in_place import leave_out_unread, read_changes
 from niwaki.export.fast_path.lengths import in_code_of, lengths_followed
-from niwaki.export.fast_path.stand_ins import StandIns
+from niwaki.export.fast_path.stand_ins import StandIns, holds_tensors
 from niwaki.export.fast_path.tracer import ForwardTracer, is_instance
 from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
@@ -28,11 +30,13 @@ class Trace:
             input in place is read by all who read that input later.
         values: What each call returns: `TensorType` where the module computes a tensor, and the
             plain value where it computes with shapes; nested in tuples, lists and dicts.
+        constants: What calls give that read no input, such as parameters.
         module: The traced module.
     """
 
     nodes: tuple[fx.Node, ...]
     values: Mapping[fx.Node, object]
+    constants: Mapping[fx.Node, object]
     module: nn.Module
 
     @property
@@ -61,17 +65,8 @@ def trace(
         raise ExportError("the module is in training mode: call its eval() before exporting it")
     kinds = [FLOAT] * len(input_shapes) if input_types is None else list(input_types)
     inputs = list(zip(input_shapes, kinds, strict=True))
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     try:
-        # Some models keep what they computed for the next pass: here, stand-ins for tensors.
-        with (
-            repeatable(module),
-            lengths_followed(module),
-            in_code_of(module, "isinstance", is_instance),
-        ):
-            graph = _graph_of(module, inputs)
-            # No stand-ins: what is done to them in place is done, and in no graph.
-            changed = [n for n, b in module.named_buffers() if _differs(b, buffers.get(n))]
+        graph, changed = _graph_of(module, inputs)
     # The module's own code runs here, on stand-ins for tensors: it may raise anything.
     except Exception as error:
         place = place_of(error)
@@ -106,15 +101,33 @@ def trace(
     numbers = {node for node, value in values.items() if not holds_tensors(value)}
     read_changes(module, graph, tensors=tensors, numbers=numbers)
     leave_out_unread(module, graph)
-    return Trace(tuple(graph.nodes), values, module)
+    constants = constants_of(module, graph, values)
+    return Trace(tuple(graph.nodes), values, constants, module)
 
 
-def _graph_of(module: nn.Module, inputs: Sequence[tuple[Sequence[int], str]]) -> fx.Graph:
+def _graph_of(
+    module: nn.Module, inputs: Sequence[tuple[Sequence[int], str]]
+) -> tuple[fx.Graph, list[str]]:
+    """Return the calls, and the buffers that were changed by calls that are not among them."""
     try:
-        return ForwardTracer(inputs).trace(module)
+        return _followed(module, ForwardTracer(inputs))
     except Exception:
         # What is made for each item, such as zeros to begin with, has to have a stand-in, too.
-        return ForwardTracer(inputs, follows_all=True).trace(module)
+        return _followed(module, ForwardTracer(inputs, follows_all=True))
+
+
+def _followed(module: nn.Module, tracer: ForwardTracer) -> tuple[fx.Graph, list[str]]:
+    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    # Some models keep what they computed for the next pass: here, stand-ins for tensors.
+    with (
+        repeatable(module),
+        lengths_followed(module),
+        in_code_of(module, "isinstance", is_instance),
+    ):
+        graph = tracer.trace(module)
+        # No stand-ins: what is done to them in place is done, and in no graph.
+        changed = [n for n, b in module.named_buffers() if _differs(b, buffers.get(n))]
+    return graph, changed
 
 
 def _values_at(
@@ -131,10 +144,11 @@ def _values_at(
         ) from error
 
 
-def _differs(now: torch.Tensor, before: torch.Tensor | None) -> bool:
+def _differs(now: Any, before: torch.Tensor | None) -> bool:
     """Whether a tensor has changed in place; one that was put in another's place is followed."""
     return (
         before is not None
+        and not isinstance(now, fx.Proxy)
         and now.shape == before.shape
         and not torch.equal(torch.nan_to_num(now), torch.nan_to_num(before))
     )
@@ -147,16 +161,6 @@ def _number_of_parts(value: object) -> int | None:
         case tuple():
             return len(value)
     return None
-
-
-def holds_tensors(value: object) -> bool:
-    """Whether what a call gives is a tensor, or has any in it."""
-    match value:
-        case tuple():
-            return any(map(holds_tensors, value))
-        case dict():
-            return any(map(holds_tensors, value.values()))
-    return isinstance(value, TensorType)
 
 
 def _require_no_hooks(module: nn.Module, nodes: Sequence[fx.Node]) -> None:

@@ -32,11 +32,12 @@ _TO_TYPES = {
 }
 # Operators for numbers of any type, and others that the runtime has for more than reals.
 _MOVING = (
-    *("Cast", "Concat", "Expand", "Flatten", "Gather", "Identity", "Reshape", "Shape", "Slice"),
-    *("Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
+    *("Cast", "Concat", "Expand", "Flatten", "Gather", "GatherElements", "GatherND", "Identity"),
+    *("Range", "Reshape", "Shape", "Slice", "Split", "Squeeze", "Tile", "Transpose", "Unsqueeze"),
 )
 _COUNTING = (
-    *("Abs", "Add", "Clip", "CumSum", "Div", "MatMul", "Max", "Min", "Mul", "Neg", "Pow", "Sub"),
+    *("Abs", "Add", "Clip", "CumSum", "Div", "MatMul", "Max", "Min", "Mul", "Neg", "Pow", "Sign"),
+    "Sub",
     *("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Where"),
     *("ArgMax", "ArgMin", "ReduceMax", "ReduceMin", "ReduceSum", "Pad", "Trilu"),
 )

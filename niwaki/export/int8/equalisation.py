@@ -25,7 +25,7 @@ from niwaki.export.int8.layers import Layer, find_layers
 # Scaling a channel by a positive number before any of these is scaling it behind.
 _TRANSPARENT = frozenset(
     {"AveragePool", "Flatten", "GlobalAveragePool", "GlobalMaxPool", "Identity", "LeakyRelu"}
-    | {"MaxPool", "Relu", "Resize"}
+    | {"MaxPool", "Pad", "Relu", "Resize"}
 )
 _MOST_NODES_BETWEEN = 8
 _MOST_SWEEPS = 50
@@ -133,20 +133,31 @@ def _follower(index: GraphIndex, tensor: str) -> int | None:
         if reader is None or index.nodes[reader].input[0] != tensor:
             return None
         node = index.nodes[reader]
-        if node.op_type not in _TRANSPARENT or len(node.output) > 1 or _mixes(node):
+        if node.op_type not in _TRANSPARENT or len(node.output) > 1 or _mixes(index, node):
             return reader
         tensor = node.output[0]
     return None
 
 
-def _mixes(node: onnx.NodeProto) -> bool:
-    """Whether a Flatten leaves no axis of channels, or a Resize is not linear."""
+def _mixes(index: GraphIndex, node: onnx.NodeProto) -> bool:
+    """Whether scaling does not pass: axes that are gone, values that are not linear in others."""
     attributes = {a.name: a for a in node.attribute}
     if node.op_type == "Flatten":
         return "axis" in attributes and attributes["axis"].i != 1
     if node.op_type == "Resize" and "mode" in attributes:
         return attributes["mode"].s not in (b"nearest", b"linear")
-    return False
+    return node.op_type == "Pad" and not _pads_pixels_by_zeros(index, node)
+
+
+def _pads_pixels_by_zeros(index: GraphIndex, node: onnx.NodeProto) -> bool:
+    """Whether a Pad, by axes from the second on, adds zeros or what is there."""
+    if len(node.input) > 3 or not all(index.is_constant(name) for name in node.input[1:] if name):
+        return False
+    pads = index.values(node.input[1])
+    n_axes = len(pads) // 2
+    value = node.input[2] if len(node.input) > 2 else ""
+    is_zero = not value or not index.values(value).any()
+    return is_zero and not pads[:2].any() and not pads[n_axes : n_axes + 2].any()
 
 
 def _is_own(index: GraphIndex, layer: Layer) -> bool:

@@ -26,6 +26,7 @@ from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.compress.quantization.arithmetic import Affine, channel_scales
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.batch_norms import BatchNorm, along_outputs, batch_norm_of
 from niwaki.export.fast_path.fx_graph import WrittenGraph, build_graph, write_graph
 from niwaki.export.fast_path.tracing import op_name
 from niwaki.export.graph.index import GraphIndex
@@ -36,7 +37,10 @@ from niwaki.export.int8.regions import Regions, int8_regions
 Observe = Callable[[onnx.ModelProto], Mapping[str, tuple[float, float]]]
 """Gives the ranges of a float graph's activations, as `activation_ranges` does."""
 
-_MODULES = (nn.Conv1d, nn.Conv2d, nn.Linear)
+_MODULES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+_CONVOLUTIONS: tuple[Any, ...] = (F.conv1d, F.conv2d, F.conv3d)
+# Of these functions; `F.linear` takes the first three.
+_ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
 
 
 class FakeQuantized(nn.Module):
@@ -114,7 +118,7 @@ class _Rounding(fx.Interpreter):
     ) -> None:
         super().__init__(written.traced.module, graph=written.traced.nodes[0].graph)
         self.scales = {}
-        self._limit = limit
+        self._limit, self._traced = limit, written.traced
         self._tensors, self._index, self._norms = written.tensors, index, written.norms
         # All readers of what is produced read it rounded; of other tensors, only those inside.
         self._produced, self._inside = regions.produced, regions.nodes
@@ -135,7 +139,7 @@ class _Rounding(fx.Interpreter):
 
     def _called(self, n: fx.Node, args: Any, kwargs: Any) -> Any:
         if n in self._layers:
-            return self._layer(n, self._layers[n], args)
+            return self._layer(n, self._layers[n], args, kwargs)
         module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
         if isinstance(module, nn.SiLU) or n.target is F.silu:
             return args[0] * self._gate(n, args[0])
@@ -152,20 +156,33 @@ class _Rounding(fx.Interpreter):
         gate = torch.sigmoid(x)
         return self._rounded(gate, name) if name in self.scales else gate
 
-    def _layer(self, n: fx.Node, layer: Layer, args: Sequence[Tensor]) -> Tensor:
-        x = self._rounded(args[0], layer.input)
-        if n.target is F.linear:
-            return self._linear(x, args[1], args[2] if len(args) > 2 else None, layer)
-        if n.op != "call_module":
-            return x @ self._weight(args[1], None, layer)[0]
-        module = self.fetch_attr(str(n.target))
-        norm = self.fetch_attr(str(self._norms[n].target)) if n in self._norms else None
-        weight, bias = _folded(module, norm)
-        if isinstance(module, nn.Linear):
+    def _layer(
+        self, n: fx.Node, layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]
+    ) -> Tensor:
+        if op_name(n) == "matmul":
+            return self._rounded(args[0], layer.input) @ self._weight(args[1], None, layer)[0]
+        if n.target is torch.addmm:
+            bias, x, weight = args
+            return self._linear(self._rounded(x, layer.input), weight.T, bias, layer)
+        module = self.fetch_attr(str(n.target)) if n.op == "call_module" else None
+        given = {**dict(zip(_ARGUMENTS, args, strict=False)), **kwargs}
+        if module is not None:
+            given |= {"weight": module.weight, "bias": module.bias}
+        x = self._rounded(given.pop("input"), layer.input)
+        weight, bias = _folded(given.pop("weight"), given.pop("bias", None), self._norm(n))
+        if n.target is F.linear or isinstance(module, nn.Linear):
             return self._linear(x, weight, bias, layer)
         rounded, steps = self._weight(weight, bias, layer)
-        output: Tensor = module._conv_forward(x, rounded, _stepped(bias, steps))
+        if module is not None:
+            output: Tensor = module._conv_forward(x, rounded, _stepped(bias, steps))
+            return output
+        function: Any = n.target
+        output = function(x, rounded, _stepped(bias, steps), **given)
         return output
+
+    def _norm(self, n: fx.Node) -> BatchNorm | None:
+        root = self._traced.module
+        return batch_norm_of(root, self._norms[n]) if n in self._norms else None
 
     def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:
         # The graph of a MatMul holds the transposed weight, and adds the bias in float.
@@ -226,8 +243,8 @@ class _Rounding(fx.Interpreter):
     def _is_layer(self, call: fx.Node) -> bool:
         if call.op == "call_module":
             return isinstance(self.fetch_attr(str(call.target)), _MODULES)
-        is_product = call.target is F.linear or op_name(call) == "matmul"
-        return is_product and not call.kwargs
+        is_product = op_name(call) in ("matmul", "addmm") and not call.kwargs
+        return is_product or call.target in (F.linear, *_CONVOLUTIONS)
 
     def _product(self, position: int) -> int:
         """Return the MatMul behind the addition of its bias, or the node itself."""
@@ -237,18 +254,14 @@ class _Rounding(fx.Interpreter):
         return maker if maker is not None and is_bias else position
 
 
-def _folded(module: nn.Module, norm: nn.Module | None) -> tuple[Tensor, Tensor | None]:
+def _folded(
+    weight: Tensor, bias: Tensor | None, norm: BatchNorm | None
+) -> tuple[Tensor, Tensor | None]:
     """Return a layer's weight and bias with its batch norm folded in; gradients flow to all."""
-    assert isinstance(module, _MODULES)
-    if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
-        return module.weight, module.bias
-    assert norm.running_mean is not None and norm.running_var is not None
-    gain = torch.rsqrt(norm.running_var + norm.eps)
-    gain = gain * norm.weight if norm.affine else gain
-    shift = -norm.running_mean * gain
-    shift = shift + norm.bias if norm.affine else shift
-    bias = shift if module.bias is None else shift + gain * module.bias
-    return module.weight * gain.reshape(-1, *[1] * (module.weight.ndim - 1)), bias
+    if norm is None:
+        return weight, bias
+    scale, shift = norm.affine()
+    return weight * along_outputs(scale, weight), shift if bias is None else shift + scale * bias
 
 
 def _stepped(bias: Tensor | None, steps: Tensor) -> Tensor | None:

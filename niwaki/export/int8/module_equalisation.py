@@ -1,12 +1,17 @@
 """Cross-layer equalisation of a torch module, as `equalisation` does it to its graph."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 
 import torch
-from torch import Tensor, nn
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+from torch import Tensor, fx, nn
 
 from niwaki.export.fast_path.fx_graph import WrittenGraph
 from niwaki.export.int8.equalisation import LEAST_SPREAD, Pair, equalising_scales
+
+# Layers of one's own call these functions with their weights.
+_LAYERS = (nn.Conv1d, nn.Conv2d, nn.Linear, nn.BatchNorm1d, nn.BatchNorm2d)
+_FUNCTIONS = (F.conv1d, F.conv2d, F.linear, F.batch_norm)
 
 
 def equalise_module(
@@ -22,7 +27,7 @@ def equalise_module(
         written: Its graph.
         least_spread: As for `equalising_scales`.
     """
-    norms = {str(call.target): str(norm.target) for call, norm in written.norms.items()}
+    norms = {_layer_of(call): _layer_of(norm) for call, norm in written.norms.items()}
     own = _with_own_weights(module, written)
 
     def can_be_scaled(pair: Pair) -> bool:
@@ -39,20 +44,37 @@ def equalise_module(
             _multiply_inputs(module.get_submodule(pair.second.path), scale)
 
 
+def _layer_of(call: fx.Node) -> str:
+    """Return the path of the module that a call is of, or that the weights are of that it reads."""
+    if call.op == "call_module":
+        return str(call.target)
+    read = [str(each.target) for each in call.all_input_nodes if each.op == "get_attr"]
+    return read[0].rpartition(".")[0] if read else ""
+
+
 def _with_own_weights(module: nn.Module, written: WrittenGraph) -> set[str]:
     """Return the paths of the modules that are called once, with weights that they alone read."""
     weights = dict(module.named_parameters(remove_duplicate=False))
-    read = {}
+    n_readers: Counter[int] = Counter()
+    read: dict[str, set[int]] = defaultdict(set)
     for node in written.traced.nodes:
         if node.op == "call_module":
             called = module.get_submodule(str(node.target))
-            read[node] = {_storage(weight) for weight in called.parameters()}
+            storages = {_storage(weight) for weight in called.parameters()}
+            read[str(node.target)] |= storages
+            n_readers.update(storages)
         elif node.op == "get_attr" and str(node.target) in weights:
-            read[node] = {_storage(weights[str(node.target)])}
-    n_readers = Counter(storage for storages in read.values() for storage in storages)
+            storage = _storage(weights[str(node.target)])
+            n_readers.update([storage] * len(node.users))
+            owner = str(node.target).rpartition(".")[0]
+            plain = all(reader.target in _FUNCTIONS for reader in node.users)
+            if plain and isinstance(module.get_submodule(owner), _LAYERS):
+                read[owner].add(storage)
+            else:
+                n_readers.update([storage])  # others compute with it, too
     return {
-        str(node.target)
-        for node, storages in read.items()
+        path
+        for path, storages in read.items()
         if storages and all(n_readers[storage] == 1 for storage in storages)
     }
 

@@ -108,6 +108,53 @@ def hooked() -> nn.Module:
     return module
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_an_attention_between_different_tensors(batch_first: bool, bias: bool) -> None:
+    def call(attention: Any, x: Tensor) -> Any:
+        ordered = x if batch_first else x.transpose(0, 1)
+        keys = torch.cat([ordered.flip(1), ordered], 1 if batch_first else 0)
+        missing = torch.zeros(x.shape[0], 2 * LENGTH).masked_fill(
+            torch.arange(2 * LENGTH) > 7, -2.0
+        )
+        answer = attention(ordered, keys, keys * 2, key_padding_mask=missing)[0]
+        return answer if batch_first else answer.transpose(0, 1)
+
+    module = settled(Attending(call, bias=bias, batch_first=batch_first))
+    model = test_fx_graph.check_equal(module, SEQUENCE)
+    assert quantizable_layers(model) == [
+        *("attention", "attention:2", "attention:3"),
+        "attention.out_proj",
+    ]
+
+
+class Translation(nn.Module):
+    """torch's own encoder and decoder, one behind the other."""
+
+    def __init__(self, norm_first: bool, batch_first: bool) -> None:
+        super().__init__()
+        options: dict[str, Any] = {"norm_first": norm_first, "batch_first": batch_first}
+        layer = nn.TransformerDecoderLayer(WIDTH, 4, 32, **options)
+        self.encoder = nn.TransformerEncoderLayer(WIDTH, 4, 32, **options)
+        self.decoder = nn.TransformerDecoder(layer, 2, nn.LayerNorm(WIDTH))
+
+    def forward(self, x: Tensor) -> Any:
+        later = nn.Transformer.generate_square_subsequent_mask(LENGTH)
+        return self.decoder(x.roll(1, 2), self.encoder(x), tgt_mask=later, tgt_is_causal=True)
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+@pytest.mark.parametrize("batch_first", [False, True])
+def test_a_decoder_of_torchs_own(norm_first: bool, batch_first: bool) -> None:
+    module = settled(Translation(norm_first, batch_first))
+    if batch_first:
+        test_fx_graph.check_equal(module, SEQUENCE)
+    else:  # the first axis of the input is then that of steps
+        wrapped = Attending(lambda _, x: module(x.transpose(0, 1)).transpose(0, 1))
+        wrapped.add_module("module", module)
+        test_fx_graph.check_equal(wrapped.eval(), SEQUENCE)
+
+
 class Doubled(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         return 2 * super().forward(x)
@@ -124,7 +171,6 @@ def replaced() -> nn.Module:
     [
         # torch reads the weights of the last layer, and does not call it.
         (replaced, "no converter for MultiheadAttention"),
-        (lambda: Attending(lambda a, x: a(x, x.flip(1), x)[0]), "between different tensors"),
         (lambda: Attending(lambda a, x: a(x, x, x)[1]), "weights of its attention are read"),
         (lambda: Attending(alone, add_bias_kv=True), "no converter for MultiheadAttention"),
         (hooked, "has hooks"),

@@ -98,7 +98,41 @@ def of_numbers(m: Any, x: Tensor) -> Any:
     return y.view(-1, n_channels, 36) * n
 
 
-COMPUTED = [skip, residual_unit, statement, methods, operators, functions]
+def two_results(m: Any, x: Tensor) -> Any:
+    y, z = m.first(x), m.second(x)
+    y += z  # shares no memory with what is added
+    return y, z * 2
+
+
+def parts(m: Any, x: Tensor) -> Any:
+    y = m.first(x)
+    z = y.clone()
+    z[:, 1:3] = m.second(x)[:, :2] * 2
+    z[:, 0, 2:, ..., -1] = 0.5
+    z[..., 1:3, 0] += y[:, :, :2, 1]
+    z[:, -1] *= y[:, 0]
+    z[:, :, 1] = y[0, :1, 0]
+    z[:] = z[:] + 1
+    z[:, 2:2] = 7.0
+    return z - y
+
+
+def by_a_mask(m: Any, x: Tensor) -> Any:
+    y = m.first(x)
+    y[y > 0.1] = -1.0
+    return y
+
+
+def of_what_is_made(m: Any, x: Tensor) -> Any:
+    y = torch.zeros(x.shape[0], 6, 6, 6)
+    y[:, :4] = m.first(x)
+    z = torch.zeros(4, 4)
+    z[0] = m.first(x)[0, :, 0, 0]
+    return y, z
+
+
+COMPUTED = [two_results, parts, by_a_mask, of_what_is_made]
+COMPUTED += [skip, residual_unit, statement, methods, operators, functions]
 COMPUTED += [of_a_clone, of_a_view_read_alone, of_numbers]
 
 
@@ -164,7 +198,24 @@ def assigned(m: Any, x: Tensor) -> Any:
     return y
 
 
-@pytest.mark.parametrize("computed", [part, base, values, weight, assigned])
+def seen_by_another(m: Any, x: Tensor) -> Any:
+    y = m.first(x)
+    row = y[:, 0]
+    y[:, 0] = 1.0
+    return y, row
+
+
+def another_part(m: Any, x: Tensor) -> Any:
+    y = m.first(x)
+    row = y[:, 0]
+    row += 1.0
+    y[:, 1] = row
+    return y
+
+
+@pytest.mark.parametrize(
+    "computed", [part, base, values, weight, assigned, seen_by_another, another_part]
+)
 def test_what_is_changed_through_a_view_is_refused(computed: Computed) -> None:
     with pytest.raises(ExportError, match=r"changed in place|assigned"):
         build_graph(Written(computed).eval(), [SHAPE])
@@ -179,6 +230,38 @@ def test_a_model_that_changes_views_is_written_by_torch(computed: Computed) -> N
     (found,) = run(model, inputs).values()
     with torch.no_grad():
         np.testing.assert_allclose(found, module(torch.from_numpy(inputs)), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("index", "value", "said"),
+    [
+        (slice(1), 1.0, "some of the batch"),
+        ((slice(None), slice(0, 4, 2)), 1.0, "every other place"),
+        ((slice(None), None, 1), 1.0, "a new axis"),
+        ((slice(None), torch.tensor([0, 1])), 1.0, "indexing with"),
+        ((slice(None), 0), torch.ones(1, 1, 1, 6, 6), "of more axes"),
+    ],
+)
+def test_other_assignments_are_refused(index: Any, value: Any, said: str) -> None:
+    def computed(m: Any, x: Tensor) -> Any:
+        y = m.first(x)
+        y[index] = value
+        return y
+
+    with pytest.raises(ExportError, match=said):
+        build_graph(Written(computed).eval(), [SHAPE])
+
+
+def test_training_with_quantization_assigns_anew_each_time() -> None:
+    torch.manual_seed(0)
+    module = Written(of_what_is_made).eval()
+    rounded = FakeQuantized(module, QuantizationPlan({"first": Precision.INT8}), [SHAPE])
+    inputs = torch.from_numpy(images(4, SHAPE))
+    rounded.observe(lambda m: activation_ranges(m, [{"x": inputs.numpy()}], observer="minmax"))
+    for _ in range(2):
+        first, _ = rounded(inputs)
+        first.sum().backward()
+    assert module.first.weight.grad is not None
 
 
 def test_training_with_quantization_reads_it_changed() -> None:

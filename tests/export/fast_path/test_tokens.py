@@ -247,7 +247,7 @@ def test_integers_are_computed_with_as_torch_does(name: str) -> None:
         (lambda i: i.sum(), "the batch with them"),
         (lambda i: i // 2, "no converter for 'floordiv'"),
         (lambda i: torch.zeros(2 * i.shape[0], 3), "not that of the batch"),
-        (lambda i: torch.arange(i.shape[0]) + 1, "as far as the batch goes"),
+        (lambda i: torch.arange(2 * i.shape[0]) + 1, "as far as the batch goes"),
     ],
 )
 def test_what_is_not_written_is_refused(function: Callable[[Tensor], Any], said: str) -> None:

@@ -49,6 +49,22 @@ def one_by_one(module: Any, x: Any) -> Any:
     return torch.stack(steps, 1) / math.sqrt(x.size(-1)) * float(x.size(2)) * int(x.shape[2])
 
 
+@torch.fx.wrap
+def kept_apart(x: Any, size: int) -> Any:
+    return x * 2 if x.shape[-1] == size else x
+
+
+def kept_for_later(module: Any, x: Any) -> Any:
+    if getattr(module, "kept", None) is None:
+        module.kept = torch.zeros(x.shape[0], 1, 1) + module.linear.bias
+    return x + module.kept
+
+
+def buffer_put_in_place(module: Any, x: Any) -> Any:
+    module.table = torch.arange(float(x.shape[-1]), device=x.device).to(x.dtype)
+    return x * module.table
+
+
 FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     "asked for its type": asked_for_its_type,
     "checks": checked,
@@ -63,6 +79,13 @@ FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     "after a layer that is not torch's": lambda m, x: m.norm(x)[:, : m.norm(x).shape[1] // 2],
     "is it a tensor": lambda m, x: m.linear(x) if torch.is_tensor(x) else x,
     "zeros for each": lambda _, x: torch.cat([torch.zeros(x.shape[0], 2, 4), x], 1),
+    "what is wrapped": lambda m, x: kept_apart(m.linear(x), 4),
+    "layers made on the way": lambda m, x: nn.ReLU()(nn.Sequential(nn.Softmax(-1))(m.linear(x))),
+    "by its type": lambda m, x: (
+        x.clamp(min=torch.finfo(x.dtype).min / 2) * (x.dtype == m.table.dtype)
+    ),
+    "kept for later": kept_for_later,
+    "a buffer that is another": buffer_put_in_place,
     "an axis by its number": lambda _, x: x.sum(x.ndim - 1) * float(x.ndim),
 }
 
@@ -95,6 +118,19 @@ def test_a_part_that_stays_in_training_mode_is_refused(part: nn.Module) -> None:
     part.train()
     with pytest.raises(ExportError, match=r"^1 \(.*\) is in training mode"):
         build_graph(module, [SHAPE])
+
+
+class Optional(nn.Module):
+    """Takes more than it needs."""
+
+    def forward(self, x: Tensor, factor: Tensor | None = None, shift: float = 1.0) -> Tensor:
+        return (x if factor is None else x * factor) + shift
+
+
+def test_what_has_a_default_need_not_be_given() -> None:
+    check_equal(Optional().eval(), SHAPE)
+    both = build_graph(Optional().eval(), [SHAPE, SHAPE])
+    assert [info.name for info in both.graph.input] == ["x", "factor"]
 
 
 class AnyNumber(nn.Module):

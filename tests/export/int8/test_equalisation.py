@@ -4,6 +4,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from onnx import numpy_helper
 from torch import nn
 
@@ -76,6 +77,27 @@ def test_channels_have_the_same_range_on_both_sides() -> None:
 def test_a_residual_stream_is_left_alone() -> None:
     pairs = find_pairs(GraphIndex(graph(MultiTask()).graph))
     assert not any("conv2" in pair.first.path for pair in pairs)
+
+
+@pytest.mark.parametrize(
+    ("mode", "value", "is_pair"),
+    [("constant", 0.0, True), ("constant", 1.0, False), ("reflect", 0.0, True)],
+)
+def test_padding_between_layers(mode: str, value: float, is_pair: bool) -> None:
+    class Padded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            padded = F.pad(self.first(x).relu(), (1, 2, 0, 1), mode=mode, value=value)
+            y: torch.Tensor = self.second(padded)
+            return y
+
+    model = graph(uneven(Padded()))
+    assert len(list(find_pairs(GraphIndex(model.graph)))) == is_pair
+    before, after = run(model, images(4)), run(equalised(model), images(4))
+    np.testing.assert_allclose(after["output"], before["output"], rtol=2e-4, atol=1e-5)
 
 
 def test_even_channels_are_left_alone() -> None:

@@ -17,7 +17,12 @@ from niwaki.export.int8.calibration import activation_ranges
 from niwaki.export.int8.fake_quantization import FakeQuantized
 from niwaki.export.int8.layers import quantizable_layers
 from niwaki.export.int8.quantize import quantize_model
-from tests.export.fast_path import test_attention, test_tokens
+from tests.export.fast_path import (
+    test_attention,
+    test_batch_norms,
+    test_constants,
+    test_tokens,
+)
 from tests.export.fast_path.test_tokens import tokens
 from tests.export.networks import INPUT_SHAPE, MultiTask, images, run, settled
 
@@ -145,16 +150,43 @@ def test_gradients_reach_every_parameter_and_statistics_stay() -> None:
         torch.testing.assert_close(value, before[name])
 
 
+class AddedProduct(nn.Module):
+    """A linear layer with weights (C_in, C_out), as of GPT-2."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(8, 8)), nn.Parameter(torch.randn(8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        flat = torch.addmm(self.bias, x.view(-1, x.size(-1)), self.weight)
+        return flat.view(*x.shape[:-1], 8)
+
+
 @pytest.mark.parametrize(
     ("make", "inputs"),
     [
         (test_attention.Texts, (tokens(),)),
         (lambda: test_tokens.Encoder(fused=True), (tokens(), tokens() != 0)),
         (test_tokens.Decoder, (tokens(),)),
+        (lambda: test_batch_norms.Network(own=True), (torch.randn(4, 3, 8, 8),)),
+        (test_constants.Relative, (torch.randn(4, 6, 8),)),
+        (
+            lambda: nn.Sequential(test_constants.Standardised(3, 8, 3), nn.ReLU(), nn.Flatten()),
+            (torch.randn(4, 3, 8, 8),),
+        ),
+        (lambda: nn.Sequential(AddedProduct(), AddedProduct()), (torch.randn(4, 5, 8),)),
+        (lambda: nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU()), (torch.randn(4, 3, 5, 6, 7),)),
+        (
+            lambda: test_attention.Attending(lambda a, x: a(x, x.flip(1), x)[0]),
+            (torch.randn(4, 5, 16),),
+        ),
     ],
-    ids=["torch's own transformer", "encoder", "decoder"],
+    ids=[
+        *("torch's own transformer", "encoder", "decoder", "own batch norms", "table", "weights"),
+        *("added product", "videos", "attention between different tensors"),
+    ],
 )
-def test_transformers_over_words_are_simulated_too(
+def test_other_networks_are_simulated_too(
     make: Callable[[], nn.Module], inputs: tuple[torch.Tensor, ...]
 ) -> None:
     module = settled(make())

@@ -12,6 +12,7 @@ from torch import nn
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import build_graph
+from niwaki.export.general_path.torch_export import export_module
 from niwaki.export.int8.calibration import activation_ranges
 from niwaki.export.int8.layers import quantizable_layers
 from niwaki.export.int8.quantize import quantize_model
@@ -68,7 +69,7 @@ class Constant(nn.Module):
 
 
 def test_a_layer_that_the_runtime_folded_away_is_absent(tmp_path: Path) -> None:
-    model = build_graph(settled(Constant()), [(1, 3, 4, 4)])
+    model = export_module(settled(Constant()), [torch.randn(2, 3, 4, 4)])
     found = realised_precisions(optimised(model, tmp_path), model)
     assert found == {"live": Realised.FP32, "constant": Realised.ABSENT}
 

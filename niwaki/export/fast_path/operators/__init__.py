@@ -8,6 +8,7 @@ from niwaki.export.fast_path.operators import (  # noqa: F401  (each fills the t
     convolutions,
     filled,
     gated,
+    indexing,
     linear,
     lookups,
     normalisation,
@@ -18,6 +19,7 @@ from niwaki.export.fast_path.operators import (  # noqa: F401  (each fills the t
     reshaping,
     resizing,
     types,
+    windows,
 )
 from niwaki.export.fast_path.operators.table import (
     FUNCTIONS,

@@ -9,6 +9,7 @@ from torch import nn
 from niwaki.export.fast_path.operators.table import (
     Call,
     Converter,
+    as_tensor,
     function_converter,
     held_as,
     in_type,
@@ -173,19 +174,24 @@ def convert_hardtanh(
 def convert_clamp(
     call: Call,
     input: Tensor,
-    min: float | None = None,
-    max: float | None = None,
+    min: object = None,
+    max: object = None,
 ) -> Tensor:
-    """Write Clip with constant bounds."""
-    for bound in (min, max):
-        if not isinstance(bound, int | float | None):
-            raise call.unsupported("its bounds are not numbers")
+    """Write Clip; of bounds that are tensors, Max and Min."""
+    x = in_type(call, input, call.dtype)
+    if isinstance(min, Tensor) or isinstance(max, Tensor):
+        for op, bound in (("Max", min), ("Min", max)):
+            if bound is not None:
+                limit = as_tensor(call, bound, call.dtype)
+                x = call.writer.node(op, [x, limit], call.shape, name=call.path)
+        return x
+    if not isinstance(min, int | float | None) or not isinstance(max, int | float | None):
+        raise call.unsupported("its bounds are not numbers")
     kind = held_as(call.dtype)
     names = [
         "" if bound is None else call.writer.scalar(f"{call.path}.{name}", bound, kind)
         for name, bound in (("min", min), ("max", max))
     ]
-    x = in_type(call, input, kind)
     return call.writer.node("Clip", [x, *names], call.shape, name=call.path)
 
 
@@ -208,10 +214,16 @@ def convert_log_softmax_module(call: Call, module: nn.LogSoftmax, x: Tensor) -> 
     return _softmax("LogSoftmax", call, x, module.dim)
 
 
-@function_converter("clamp_min")
-def convert_least(call: Call, input: Tensor, min: float) -> Tensor:
-    """Write Clip."""
+@function_converter(torch.clamp_min, "clamp_min", "clamp_min_")
+def convert_least(call: Call, input: Tensor, min: Tensor | float) -> Tensor:
+    """Write Clip, or Max."""
     return convert_clamp(call, input, min)
+
+
+@function_converter(torch.clamp_max, "clamp_max", "clamp_max_")
+def convert_most(call: Call, input: Tensor, max: Tensor | float) -> Tensor:
+    """Write Clip, or Min."""
+    return convert_clamp(call, input, None, max)
 
 
 @function_converter(F.softmax, torch.softmax, "softmax")
@@ -220,12 +232,10 @@ def convert_softmax(
     input: Tensor,
     dim: int | None = None,
     _stacklevel: int = 3,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | None = None,  # noqa: ARG001  (as the result tells)
 ) -> Tensor:
     """Write Softmax."""
-    if dtype is not None:
-        raise call.unsupported("softmax in another type")
-    return _softmax("Softmax", call, input, dim)
+    return _softmax("Softmax", call, in_type(call, input, call.dtype), dim)
 
 
 @function_converter(F.log_softmax, torch.log_softmax, "log_softmax")
@@ -234,9 +244,7 @@ def convert_log_softmax(
     input: Tensor,
     dim: int | None = None,
     _stacklevel: int = 3,
-    dtype: torch.dtype | None = None,
+    dtype: torch.dtype | None = None,  # noqa: ARG001  (as the result tells)
 ) -> Tensor:
     """Write LogSoftmax."""
-    if dtype is not None:
-        raise call.unsupported("softmax in another type")
-    return _softmax("LogSoftmax", call, input, dim)
+    return _softmax("LogSoftmax", call, in_type(call, input, call.dtype), dim)

@@ -10,9 +10,10 @@ from niwaki.export.fast_path.operators.table import (
     Call,
     as_tensor,
     function_converter,
+    held_as,
     in_type,
 )
-from niwaki.export.graph.writer import Tensor
+from niwaki.export.graph.writer import FLOAT, Shape, Tensor
 
 Operand = Tensor | int | float
 
@@ -34,11 +35,73 @@ def write_binary(call: Call, op: str, input: Operand, other: Operand) -> Tensor:
 _register("Add", operator.add, operator.iadd, torch.add, "add", "add_")
 _register("Sub", operator.sub, operator.isub, torch.sub, "sub", "sub_")
 _register("Mul", operator.mul, operator.imul, torch.mul, "mul", "mul_")
-_register("Div", operator.truediv, operator.itruediv, torch.div, "div", "div_")
+_register("Div", operator.truediv, operator.itruediv)
 _register("Pow", operator.pow, torch.pow, "pow")
 _register("Max", torch.maximum, "maximum")
 _register("Min", torch.minimum, "minimum")
 _register("MatMul", operator.matmul, torch.matmul, torch.bmm, "matmul", "bmm")
+
+
+@function_converter(torch.div, torch.divide, "div", "div_")
+def convert_quotient(
+    call: Call, input: Operand, other: Operand, *, rounding_mode: str | None = None
+) -> Tensor:
+    """Write Div; of reals, rounded down by Floor."""
+    if rounding_mode is None:
+        return write_binary(call, "Div", input, other)
+    if rounding_mode != "floor" or held_as(call.dtype) != FLOAT:
+        raise call.unsupported(f"a quotient of {call.dtype} rounded by '{rounding_mode}'")
+    inputs = [as_tensor(call, value, call.dtype) for value in (input, other)]
+    exact = call.writer.node("Div", inputs, call.shape, name=f"{call.path}.exact")
+    return call.writer.node("Floor", [exact], call.shape, name=call.path)
+
+
+@function_converter(torch.addcmul, "addcmul")
+def convert_added_product(
+    call: Call, input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
+) -> Tensor:
+    """Write Mul and Add."""
+    shape = broadcast(tensor1.shape, tensor2.shape)
+    product = call.writer.node("Mul", [tensor1, tensor2], shape, name=f"{call.path}.product")
+    return _added(call, input, _times(call, product, value))
+
+
+@function_converter(torch.baddbmm, "baddbmm")
+def convert_added_matrices(
+    call: Call, input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """Write MatMul, Mul and Add."""
+    product = call.writer.node("MatMul", [batch1, batch2], call.shape, name=f"{call.path}.product")
+    return _added(call, _times(call, input, beta), _times(call, product, alpha))
+
+
+def broadcast(*shapes: Shape) -> Shape:
+    """Return the shape that shapes broadcast to; an axis that grows may grow with any of them."""
+    rank = max(map(len, shapes))
+    even = [(1,) * (rank - len(shape)) + shape for shape in shapes]
+    return tuple(
+        None if None in sizes else max(size for size in sizes if size is not None)
+        for sizes in zip(*even, strict=True)
+    )
+
+
+def _times(call: Call, x: Tensor, factor: float) -> Tensor:
+    if factor == 1:
+        return x
+    by = call.writer.scalar(f"{call.path}.factor", factor, x.dtype)
+    return call.writer.node("Mul", [x, by], x.shape, name=f"{call.path}.times")
+
+
+def _added(call: Call, x: Tensor, y: Tensor) -> Tensor:
+    return call.writer.node("Add", [x, y], call.shape, name=call.path)
+
+
+@function_converter(torch.einsum)
+def convert_einsum(call: Call, equation: str, *operands: Tensor | Sequence[Tensor]) -> Tensor:
+    """Write Einsum."""
+    tensors = [t for each in operands for t in ([each] if isinstance(each, Tensor) else each)]
+    plain = equation.replace(" ", "")
+    return call.writer.node("Einsum", tensors, call.shape, name=call.path, equation=plain)
 
 
 @function_converter(torch.isnan, "isnan")
@@ -63,6 +126,11 @@ _register_unary("Sin", torch.sin, "sin")
 _register_unary("Cos", torch.cos, "cos")
 _register_unary("Erf", torch.erf, "erf")
 _register_unary("Floor", torch.floor, "floor")
+_register_unary("Ceil", torch.ceil, "ceil")
+_register_unary("Round", torch.round, "round")
+_register_unary("Sign", torch.sign, "sign")
+_register_unary("Tan", torch.tan, "tan")
+_register_unary("Atan", torch.atan, "atan")
 
 
 @function_converter(torch.square, "square")

@@ -6,6 +6,7 @@ import numpy as np
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 
 from niwaki.export.fast_path.attention import attention_weights, joined_masks
+from niwaki.export.fast_path.operators.filled import repeated_items
 from niwaki.export.fast_path.operators.table import Call, function_converter
 from niwaki.export.graph.writer import Shape, Tensor
 
@@ -29,8 +30,10 @@ def convert_attention(
     if dropout_p:
         raise call.unsupported("dropout is active: pass dropout_p=0 in evaluation")
     width = query.shape[-1]
-    if enable_gqa or width is None or query.rank != key.rank or query.rank != value.rank:
-        raise call.unsupported("queries have other heads than keys, or grow with the batch")
+    if enable_gqa:
+        key, value = (_for_each_query(call, query, each) for each in (key, value))
+    if width is None or query.rank != key.rank or query.rank != value.rank:
+        raise call.unsupported("queries have other axes than keys, or grow with the batch")
     writer, path = call.writer, call.path
     factor = writer.scalar(f"{path}.scale", 1 / math.sqrt(width) if scale is None else scale)
     order = [*range(key.rank - 2), key.rank - 1, key.rank - 2]
@@ -51,6 +54,22 @@ def convert_attention(
         none = writer.scalar(f"{path}.none", 0.0)
         weights = writer.node("Where", [lost, none, weights], shape, name=f"{path}.weights")
     return writer.node("MatMul", [weights, value], call.shape, name=path)
+
+
+def _for_each_query(call: Call, query: Tensor, x: Tensor) -> Tensor:
+    """Repeat heads of keys or values, (..., heads, items, channels), for those of queries."""
+    wanted, given = query.shape[-3], x.shape[-3]
+    if wanted is None or given is None:
+        raise call.unsupported("how many heads there are depends on the batch")
+    if wanted == given:
+        return x
+    shape = (*x.shape[:-3], wanted, *x.shape[-2:])
+    target = [-1 if size is None else size for size in shape]
+    if target.count(-1) > 1:
+        raise call.unsupported("more than one axis grows with the batch")
+    copies = repeated_items(call, x, wanted // given, x.rank - 3)
+    name = call.writer.integers(f"{call.path}.shape", target)
+    return call.writer.node("Reshape", [copies, name], shape, name=f"{call.path}.heads")
 
 
 def _before(call: Call, scores: Tensor, shape: Shape) -> Tensor:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 
 from niwaki.export.fast_path.operators.arithmetic import Operand
 from niwaki.export.fast_path.operators.table import (
@@ -47,6 +48,20 @@ _register_comparison("Less", operator.lt, torch.lt, "lt")
 _register_comparison("LessOrEqual", operator.le, torch.le, "le")
 _register_comparison("Greater", operator.gt, torch.gt, "gt")
 _register_comparison("GreaterOrEqual", operator.ge, torch.ge, "ge")
+
+
+@function_converter(F.one_hot)
+def convert_one_hot(call: Call, tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Write Equal to each class, and Cast."""
+    if num_classes < 0:
+        raise call.unsupported("how many classes there are depends on the numbers of its input")
+    writer, path = call.writer, call.path
+    last = writer.integers(f"{path}.last", [-1])
+    single = writer.node("Unsqueeze", [tensor, last], (*tensor.shape, 1), name=f"{path}.apart")
+    classes = writer.integers(f"{path}.classes", list(range(num_classes)))
+    given = in_type(call, single, _INTEGER)
+    equal = writer.node("Equal", [given, classes], call.shape, name=f"{path}.equal")
+    return in_type(call, equal, _INTEGER)
 
 
 @function_converter(operator.ne, torch.ne, "ne")

@@ -1,68 +1,182 @@
 """Convolutions, with the batch norm behind them folded in."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.export.fast_path.operators.normalisation import folded_weights
-from niwaki.export.fast_path.operators.table import Call, module_converter
+from niwaki.export.fast_path.operators.padding import MODES
+from niwaki.export.fast_path.operators.table import (
+    Call,
+    function_converter,
+    module_converter,
+    values_of,
+)
 from niwaki.export.graph.writer import Attribute, Tensor
 
-_PAD_MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
-Convolution = nn.Conv1d | nn.Conv2d
-Transposed = nn.ConvTranspose1d | nn.ConvTranspose2d
+_FORWARD: tuple[Any, ...] = (F.conv1d, F.conv2d, F.conv3d)
+_BACKWARD: tuple[Any, ...] = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
+CONVOLUTIONS = (*_FORWARD, *_BACKWARD)
+
+Sizes = int | Sequence[int]
 
 
-@module_converter(nn.Conv1d, nn.Conv2d)
-def convert_convolution(call: Call, module: Convolution, x: Tensor) -> Tensor:
+@module_converter(nn.Conv1d, nn.Conv2d, nn.Conv3d)
+def convert_convolution_module(call: Call, module: nn.Conv2d, x: Tensor) -> Tensor:
     """Write Conv; padding other than zeros becomes a Pad before it."""
-    pads = _pads(module)
+    window = _Window.of(module)
+    pads = window.pads(module.padding)
     if module.padding_mode != "zeros":
         x = _padded(call, x, pads, module.padding_mode)
         pads = [0] * len(pads)
-    return _write(call, "Conv", module, x, pads=pads)
+    weights = _written(call, *folded_weights(module.weight, module.bias, call.norm))
+    return _convolved(call, "Conv", x, weights, window, pads=pads)
 
 
-@module_converter(nn.ConvTranspose1d, nn.ConvTranspose2d)
-def convert_transposed_convolution(call: Call, module: Transposed, x: Tensor) -> Tensor:
-    """Write ConvTranspose."""
-    pads = [int(p) for p in module.padding] * 2
-    output_padding = list(module.output_padding)
-    return _write(call, "ConvTranspose", module, x, pads=pads, output_padding=output_padding)
-
-
-def _write(
-    call: Call, op: str, module: Convolution | Transposed, x: Tensor, **attributes: Attribute
+@module_converter(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+def convert_transposed_convolution_module(
+    call: Call, module: nn.ConvTranspose2d, x: Tensor
 ) -> Tensor:
-    weight, bias = folded_weights(module, call.norm)
-    names = [call.writer.constant(f"{call.path}.weight", weight)]
-    if bias is not None:
-        names.append(call.writer.constant(f"{call.path}.bias", bias))
-    return call.writer.node(
-        op,
-        [x, *names],
-        call.shape,
-        name=call.path,
-        kernel_shape=list(module.kernel_size),
-        strides=list(module.stride),
-        dilations=list(module.dilation),
-        group=module.groups,
-        **attributes,
+    """Write ConvTranspose."""
+    window = _Window.of(module)
+    folded = folded_weights(module.weight, module.bias, call.norm, groups=module.groups)
+    return _convolved(
+        call,
+        "ConvTranspose",
+        x,
+        _written(call, *folded),
+        window,
+        pads=window.pads(module.padding),
+        output_padding=list(module.output_padding),
     )
 
 
-def _pads(module: Convolution) -> list[int]:
-    """Return the padding of each axis before, then of each axis after."""
-    match module.padding:
-        case "valid":
-            return [0, 0] * len(module.kernel_size)
-        case "same":
-            sizes = zip(module.kernel_size, module.dilation, strict=True)
-            totals = [dilation * (kernel - 1) for kernel, dilation in sizes]
-            before = [total // 2 for total in totals]
-            return before + [total - b for total, b in zip(totals, before, strict=True)]
-        case padding:
-            return [int(p) for p in padding] * 2
+@function_converter(*_FORWARD)
+def convert_convolution(
+    call: Call,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes | str = 0,
+    dilation: Sizes = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Write Conv."""
+    window = _Window.over(call, weight, stride, dilation, groups)
+    given = _given(call, weight, bias, None)
+    return _convolved(call, "Conv", input, given, window, pads=window.pads(padding))
+
+
+@function_converter(*_BACKWARD)
+def convert_transposed_convolution(
+    call: Call,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Sizes = 1,
+    padding: Sizes = 0,
+    output_padding: Sizes = 0,
+    groups: int = 1,
+    dilation: Sizes = 1,
+) -> Tensor:
+    """Write ConvTranspose."""
+    window = _Window.over(call, weight, stride, dilation, groups)
+    given = _given(call, weight, bias, groups)
+    pads, more = window.pads(padding), _spread(output_padding, len(window.kernel))
+    return _convolved(call, "ConvTranspose", input, given, window, pads=pads, output_padding=more)
+
+
+@dataclass(frozen=True)
+class _Window:
+    """How a kernel moves over its axes."""
+
+    kernel: list[int]
+    stride: list[int]
+    dilation: list[int]
+    groups: int
+
+    @classmethod
+    def of(cls, module: Any) -> "_Window":
+        kernel, stride = list(module.kernel_size), list(module.stride)
+        return cls(kernel, stride, list(module.dilation), module.groups)
+
+    @classmethod
+    def over(
+        cls, call: Call, weight: Tensor, stride: Sizes, dilation: Sizes, groups: int
+    ) -> "_Window":
+        kernel = [size for size in weight.shape[2:] if size is not None]
+        if len(kernel) != weight.rank - 2:
+            raise call.unsupported("the size of its kernel grows with the batch")
+        if len(call.shape) != weight.rank:
+            raise call.unsupported("its input has no batch")
+        n_axes = len(kernel)
+        return cls(kernel, _spread(stride, n_axes), _spread(dilation, n_axes), groups)
+
+    def pads(self, padding: Sizes | str) -> list[int]:
+        """Return the padding of each axis before, then of each axis after."""
+        match padding:
+            case "valid":
+                return [0, 0] * len(self.kernel)
+            case "same":
+                sizes = zip(self.kernel, self.dilation, strict=True)
+                totals = [dilation * (kernel - 1) for kernel, dilation in sizes]
+                before = [total // 2 for total in totals]
+                return before + [total - b for total, b in zip(totals, before, strict=True)]
+            case str():
+                raise ValueError(f"padding by '{padding}'")
+        return _spread(padding, len(self.kernel)) * 2
+
+
+def _spread(value: Sizes, n_axes: int) -> list[int]:
+    sizes = [value] if isinstance(value, int) else [int(each) for each in value]
+    return sizes * n_axes if len(sizes) == 1 else sizes
+
+
+def _given(
+    call: Call, weight: Tensor, bias: Tensor | None, groups: int | None
+) -> list[Tensor | str]:
+    """Return the weight and bias to read, with the batch norm folded in if there is one."""
+    if call.norm is None:
+        return [weight] if bias is None else [weight, bias]
+    exact = values_of(call, weight)
+    assert exact is not None
+    return _written(call, *folded_weights(exact, values_of(call, bias), call.norm, groups=groups))
+
+
+def _written(
+    call: Call, weight: NDArray[np.float32], bias: NDArray[np.float32] | None
+) -> list[Tensor | str]:
+    names: list[Tensor | str] = [call.writer.constant(f"{call.path}.weight", weight)]
+    if bias is not None:
+        names.append(call.writer.constant(f"{call.path}.bias", bias))
+    return names
+
+
+def _convolved(
+    call: Call,
+    op: str,
+    x: Tensor,
+    weights: Sequence[Tensor | str],
+    window: _Window,
+    **attributes: Attribute,
+) -> Tensor:
+    return call.writer.node(
+        op,
+        [x, *weights],
+        call.shape,
+        name=call.path,
+        kernel_shape=window.kernel,
+        strides=window.stride,
+        dilations=window.dilation,
+        group=window.groups,
+        **attributes,
+    )
 
 
 def _padded(call: Call, x: Tensor, pads: Sequence[int], mode: str) -> Tensor:
@@ -74,4 +188,4 @@ def _padded(call: Call, x: Tensor, pads: Sequence[int], mode: str) -> Tensor:
         for size, b, a in zip(x.shape[2:], before, after, strict=True)
     )
     shape = (*x.shape[:2], *spatial)
-    return call.writer.node("Pad", [x, name], shape, name=f"{call.path}.pad", mode=_PAD_MODES[mode])
+    return call.writer.node("Pad", [x, name], shape, name=f"{call.path}.pad", mode=MODES[mode])

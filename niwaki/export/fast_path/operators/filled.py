@@ -5,25 +5,64 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from niwaki.export.fast_path.operators.reshaping import write_reshape
 from niwaki.export.fast_path.operators.table import (
     Call,
     function_converter,
     gives_views,
     held_as,
     in_type,
-    to_numpy,
 )
-from niwaki.export.graph.writer import Tensor, Varying
+from niwaki.export.graph.writer import Shape, Tensor, Varying
 
 
 @function_converter(torch.arange)
 def convert_range(call: Call, *bounds: object, **options: object) -> Tensor:
-    """Write a constant."""
-    named = {name: options[name] for name in ("start", "end", "step") if name in options}
-    if not all(isinstance(bound, int | float) for bound in (*bounds, *named.values())):
-        raise call.unsupported("it counts as far as the batch goes")
-    values = torch.arange(*bounds, **named, dtype=getattr(torch, call.dtype))  # type: ignore[call-overload]
-    return _constant(call, to_numpy(values))
+    """Write Range over the batch; all else that is known is a constant of its own."""
+    named = [options[name] for name in ("start", "end", "step") if name in options]
+    match (*bounds, *named):
+        case (Varying(times=1),) | (0, Varying(times=1)) | (0, Varying(times=1), 1):
+            pass
+        case _:
+            raise call.unsupported("it counts as far as the batch goes")
+    if call.dtype != "int64":
+        raise call.unsupported(f"it counts in {call.dtype}")
+    writer, path = call.writer, call.path
+    first = writer.integers(f"{path}.first", [0])
+    end = writer.node("Squeeze", [writer.batch_size(f"{path}.batch"), first], (), name=f"{path}.n")
+    bounds = (
+        writer.scalar(f"{path}.start", 0, "int64"),
+        end,
+        writer.scalar(f"{path}.step", 1, "int64"),
+    )
+    return writer.node("Range", bounds, call.shape, name=path)
+
+
+@function_converter(torch.repeat_interleave, "repeat_interleave")
+def convert_repeated_items(
+    call: Call,
+    input: Tensor,
+    repeats: object,
+    dim: int | None = None,
+    *,
+    output_size: int | None = None,  # noqa: ARG001  (a hint)
+) -> Tensor:
+    """Write Unsqueeze, Expand and Reshape."""
+    if not isinstance(repeats, int) or dim is None:
+        raise call.unsupported("it repeats each item another number of times, or all numbers")
+    return write_reshape(call, repeated_items(call, input, repeats, dim % input.rank))
+
+
+def repeated_items(call: Call, x: Tensor, times: int, axis: int) -> Tensor:
+    """Write Unsqueeze and Expand: an axis of copies behind another."""
+    name = call.writer.integers(f"{call.path}.axis", [axis + 1])
+    single = (*x.shape[: axis + 1], 1, *x.shape[axis + 1 :])
+    apart = call.writer.node("Unsqueeze", [x, name], single, name=f"{call.path}.apart")
+    shape = (*x.shape[: axis + 1], times, *x.shape[axis + 1 :])
+    sizes = [1] * len(shape)
+    sizes[axis + 1] = times
+    target = call.writer.integers(f"{call.path}.sizes", sizes)
+    return call.writer.node("Expand", [apart, target], shape, name=f"{call.path}.copies")
 
 
 def _constant(call: Call, values: np.ndarray) -> Tensor:
@@ -42,13 +81,15 @@ def _filled(call: Call, value: object, like: Tensor | None = None) -> Tensor:
     if len(sizes) == len(call.shape):
         return _constant(call, np.full(sizes, value, held))
     number = Tensor(call.writer.scalar(f"{call.path}.value", value, held), (), held)
-    return _repeated(call, number) if like is None else _repeated_like(call, number, like)
+    return (
+        _repeated(call, number) if like is None else repeated_like(call, number, like, call.shape)
+    )
 
 
-def _repeated_like(call: Call, x: Tensor, other: Tensor) -> Tensor:
+def repeated_like(call: Call, x: Tensor, other: Tensor, shape: Shape) -> Tensor:
     """Write Expand to the shape of another tensor, of which any axis may grow with the batch."""
-    shape = call.writer.node("Shape", [other], (other.rank,), name=f"{call.path}.shape")
-    return call.writer.node("Expand", [x, shape], call.shape, name=call.path)
+    sizes = call.writer.node("Shape", [other], (other.rank,), name=f"{call.path}.shape")
+    return call.writer.node("Expand", [x, sizes], shape, name=call.path)
 
 
 def _repeated(call: Call, x: Tensor) -> Tensor:
@@ -85,7 +126,7 @@ def convert_expand_as(call: Call, input: Tensor, other: Tensor) -> Tensor:
     """Write Expand, or nothing where the shapes are the same."""
     if None not in call.shape:
         return _repeated(call, input)
-    return _repeated_like(call, input, other)
+    return repeated_like(call, input, other, call.shape)
 
 
 @function_converter("expand", torch.broadcast_to)
@@ -106,7 +147,7 @@ def _require_batch(call: Call, sizes: Sequence[object]) -> None:
         raise call.unsupported("a size depends on the batch, and is not that of the batch")
 
 
-@function_converter("repeat", torch.tile)
+@function_converter("repeat", torch.tile, "tile")
 def convert_repeat(call: Call, input: Tensor, *repeats: object) -> Tensor:
     """Write Expand where axes of one value are repeated, else Tile."""
     flat = _flat(repeats)

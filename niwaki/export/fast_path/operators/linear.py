@@ -1,20 +1,24 @@
 """Fully connected layers."""
 
+import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from niwaki.export.fast_path.operators.normalisation import folded_weights
-from niwaki.export.fast_path.operators.table import Call, function_converter, module_converter
+from niwaki.export.fast_path.operators.table import (
+    Call,
+    function_converter,
+    module_converter,
+    values_of,
+)
 from niwaki.export.graph.writer import Tensor
 
 
 @module_converter(nn.Linear, NonDynamicallyQuantizableLinear)
 def convert_linear(call: Call, module: nn.Linear, x: Tensor) -> Tensor:
     """Write Gemm for (batch, features); MatMul and Add for more dimensions."""
-    if call.norm is not None and x.rank != 2:
-        raise call.unsupported(f"batch norm follows it over {x.rank} dimensions, not 2")
-    weight, bias = folded_weights(module, call.norm)
+    weight, bias = folded_weights(module.weight, module.bias, call.norm)
     named = call.writer.constant(f"{call.path}.weight", weight if x.rank == 2 else weight.T)
     shift = None if bias is None else call.writer.constant(f"{call.path}.bias", bias)
     return _product(call, x, named, shift)
@@ -26,11 +30,44 @@ def convert_linear_function(
 ) -> Tensor:
     """Write Gemm for (batch, features); MatMul and Add for more dimensions."""
     if not call.writer.is_constant(weight.name):
-        raise call.unsupported("its weight is computed")
+        return _by_computed(call, input, weight, bias)
     named = weight.name
+    if call.norm is not None:
+        exact = values_of(call, weight)
+        assert exact is not None
+        folded, shift = folded_weights(exact, values_of(call, bias), call.norm)
+        assert shift is not None
+        named = call.writer.constant(f"{call.path}.weight", folded)
+        return _product(call, input, named, call.writer.constant(f"{call.path}.bias", shift))
     if input.rank != 2:
-        named = call.writer.constant(f"{call.path}.weight", call.writer.values(weight.name).T)
+        named = call.writer.constant(f"{call.path}.weight", call.writer.values(named).T)
     return _product(call, input, named, bias)
+
+
+@function_converter(torch.addmm, "addmm")
+def convert_added_product(
+    call: Call, input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: float = 1, alpha: float = 1
+) -> Tensor:
+    """Write Gemm, with weights (C_in, C_out)."""
+    if beta != 1 or alpha != 1:
+        raise call.unsupported("a product is weighed")
+    if call.writer.is_constant(mat2.name) and call.writer.is_constant(input.name):
+        weight = call.writer.constant(f"{call.path}.weight", call.writer.values(mat2.name).T)
+        return _product(call, mat1, weight, input)
+    product = call.writer.node("MatMul", [mat1, mat2], call.shape, name=call.path)
+    return call.writer.node("Add", [product, input], call.shape, name=f"{call.path}.add")
+
+
+def _by_computed(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Write MatMul with a weight (C_out, C_in) that is computed, and Add."""
+    writer, path = call.writer, call.path
+    turned = writer.node(
+        "Transpose", [weight], weight.shape[::-1], name=f"{path}.turned", perm=[1, 0]
+    )
+    product = writer.node("MatMul", [x, turned], call.shape, name=path)
+    if bias is None:
+        return product
+    return writer.node("Add", [product, bias], call.shape, name=f"{path}.add")
 
 
 def _product(call: Call, x: Tensor, weight: str, bias: Tensor | str | None) -> Tensor:

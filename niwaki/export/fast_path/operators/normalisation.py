@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from numpy.typing import NDArray
 from torch import nn
 
+from niwaki.export.fast_path.batch_norms import BatchNorm, along_outputs
 from niwaki.export.fast_path.operators.table import (
     Call,
     function_converter,
@@ -17,68 +18,34 @@ from niwaki.export.fast_path.operators.table import (
 )
 from niwaki.export.graph.writer import Tensor
 
-BatchNorm = nn.BatchNorm1d | nn.BatchNorm2d
-Layer = nn.Conv1d | nn.Conv2d | nn.ConvTranspose1d | nn.ConvTranspose2d | nn.Linear
-
-FOLDED_INTO = (nn.Conv1d, nn.Conv2d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.Linear)
-
-
-def can_fold(norm: nn.Module | None, layer: nn.Module | None) -> bool:
-    """Whether `norm` is a batch norm with running statistics, and `layer` can absorb it.
-
-    A linear layer on images works along their rows, and a batch norm across their channels.
-    """
-    across = isinstance(layer, nn.Linear) and isinstance(norm, nn.BatchNorm2d)
-    return (
-        not across
-        and isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
-        and norm.running_mean is not None
-        and isinstance(layer, FOLDED_INTO)
-    )
+Vector = NDArray[np.float32]
 
 
 def folded_weights(
-    layer: Layer, norm: nn.Module | None
-) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
-    """Return the layer's weight and bias, batch norm folded in, computed in float64."""
-    bias = None if layer.bias is None else to_numpy(layer.bias)
-    if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
-        return to_numpy(layer.weight), bias
-    scale, shift = _affine(norm)
-    weight = layer.weight.detach().double().cpu().numpy() * _along_outputs(layer, scale)
-    moved = scale * (0.0 if bias is None else bias) + shift
-    return weight.astype(np.float32), moved.astype(np.float32)
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    norm: BatchNorm | None,
+    *,
+    groups: int | None = None,
+) -> tuple[NDArray[np.float32], Vector | None]:
+    """Return a layer's weight and bias, batch norm folded in, computed in float64.
+
+    Args:
+        weight: Of the layer.
+        bias: (C_out,), if it has one.
+        norm: Of its outputs, if there is one.
+        groups: Of a transposed convolution; None for all other layers.
+    """
+    if norm is None:
+        return to_numpy(weight), None if bias is None else to_numpy(bias)
+    scale, shift = norm.double().affine()
+    exact = weight.detach().double().cpu()
+    moved = shift if bias is None else shift + scale * bias.detach().double().cpu()
+    return to_numpy(exact * along_outputs(scale, exact, groups=groups)), to_numpy(moved)
 
 
-def _affine(norm: BatchNorm) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return scale and shift such that the norm computes scale * x + shift."""
-    assert norm.running_mean is not None and norm.running_var is not None
-    mean, variance = _double(norm.running_mean), _double(norm.running_var)
-    gain = _double(norm.weight) if norm.affine else np.ones_like(mean)
-    offset = _double(norm.bias) if norm.affine else np.zeros_like(mean)
-    scale = gain / np.sqrt(variance + norm.eps)
-    return scale, offset - mean * scale
-
-
-def _along_outputs(layer: Layer, scale: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Shape a scale per output channel so that it multiplies the layer's weight."""
-    n_spatial = layer.weight.ndim - 2
-    if not isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d):
-        return scale.reshape(-1, 1, *[1] * n_spatial)
-    # The weight of a transposed convolution is (C_in, C_out / groups, ...), groups along C_in.
-    n_inputs = layer.in_channels // layer.groups
-    per_group = scale.reshape(layer.groups, 1, -1)
-    spread = np.repeat(per_group, n_inputs, axis=1).reshape(layer.in_channels, -1)
-    return spread.reshape(*spread.shape, *[1] * n_spatial)
-
-
-def _double(tensor: torch.Tensor) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = tensor.detach().double().cpu().numpy()
-    return values
-
-
-@module_converter(nn.BatchNorm1d, nn.BatchNorm2d)
-def convert_batch_norm(call: Call, module: BatchNorm, x: Tensor) -> Tensor:
+@module_converter(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+def convert_batch_norm(call: Call, module: nn.BatchNorm2d, x: Tensor) -> Tensor:
     """Write BatchNormalization, where there is no layer to fold it into."""
     if module.running_mean is None or module.running_var is None:
         raise call.unsupported("it normalises by the batch's statistics, having none of its own")
@@ -93,6 +60,35 @@ def convert_batch_norm(call: Call, module: BatchNorm, x: Tensor) -> Tensor:
     return call.writer.node(
         "BatchNormalization", [x, *names], call.shape, name=call.path, epsilon=module.eps
     )
+
+
+@function_converter(F.batch_norm)
+def convert_batch_norm_function(
+    call: Call,
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,  # noqa: ARG001  (of training)
+    eps: float = 1e-5,
+) -> Tensor:
+    """Write BatchNormalization, where there is no layer to fold it into."""
+    if training or running_mean is None or running_var is None:
+        raise call.unsupported("it normalises by the batch's statistics")
+    scale = _filled(call, "weight", running_mean, 1.0) if weight is None else weight
+    shift = _filled(call, "bias", running_mean, 0.0) if bias is None else bias
+    given = [input, scale, shift, running_mean, running_var]
+    return call.writer.node("BatchNormalization", given, call.shape, name=call.path, epsilon=eps)
+
+
+def _filled(call: Call, name: str, like: Tensor, value: float) -> str:
+    """Add (channels,) numbers that are all the same."""
+    if None in like.shape:
+        raise call.unsupported("its statistics grow with the batch")
+    shape = [size for size in like.shape if size is not None]
+    return call.writer.constant(f"{call.path}.{name}", np.full(shape, value, np.float32))
 
 
 @module_converter(nn.LayerNorm)
@@ -160,49 +156,90 @@ def convert_instance_norm(
 
 
 @module_converter(nn.GroupNorm)
-def convert_group_norm(call: Call, module: nn.GroupNorm, x: Tensor) -> Tensor:
+def convert_group_norm_module(call: Call, module: nn.GroupNorm, x: Tensor) -> Tensor:
     """Write InstanceNormalization of the groups, and Mul and Add of the channels."""
-    writer, path, n_groups = call.writer, call.path, module.num_groups
-    if x.shape[0] is not None or None in x.shape[1:]:
+    weight, bias = _parameter(call, "weight", module.weight), _parameter(call, "bias", module.bias)
+    return convert_group_norm(call, x, module.num_groups, weight, bias, module.eps)
+
+
+def _parameter(call: Call, name: str, values: torch.Tensor | None) -> Tensor | None:
+    if values is None:
+        return None
+    return Tensor(
+        call.writer.constant(f"{call.path}.{name}", to_numpy(values)), tuple(values.shape)
+    )
+
+
+@function_converter(F.group_norm)
+def convert_group_norm(
+    call: Call,
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Write InstanceNormalization of the groups, and Mul and Add of the channels."""
+    writer, path = call.writer, call.path
+    if input.shape[0] is not None or None in input.shape[1:]:
         raise call.unsupported("an axis other than the first grows with the batch")
-    sizes = [size for size in x.shape[1:] if size is not None]
-    grouped = (None, n_groups, math.prod(sizes) // n_groups)
+    sizes = [size for size in input.shape[1:] if size is not None]
+    grouped = (None, num_groups, math.prod(sizes) // num_groups)
     apart = writer.integers(f"{path}.groups", [-1, *(n for n in grouped if n is not None)])
     joined = writer.integers(f"{path}.shape", [-1, *sizes])
-    ones = writer.constant(f"{path}.ones", np.ones(n_groups, np.float32))
-    zeros = writer.constant(f"{path}.zeros", np.zeros(n_groups, np.float32))
-    given = writer.node("Reshape", [x, apart], grouped, name=f"{path}.apart")
+    ones = writer.constant(f"{path}.ones", np.ones(num_groups, np.float32))
+    zeros = writer.constant(f"{path}.zeros", np.zeros(num_groups, np.float32))
+    given = writer.node("Reshape", [input, apart], grouped, name=f"{path}.apart")
     even = writer.node(
-        "InstanceNormalization",
-        [given, ones, zeros],
-        grouped,
-        name=f"{path}.norm" if module.affine else path,
-        epsilon=module.eps,
+        "InstanceNormalization", [given, ones, zeros], grouped, name=f"{path}.norm", epsilon=eps
     )
-    y = writer.node("Reshape", [even, joined], x.shape, name=f"{path}.joined")
-    if not module.affine:
-        return y
-    along = (-1, *[1] * (x.rank - 2))
-    scale = writer.constant(f"{path}.weight", to_numpy(module.weight).reshape(along))
-    shift = writer.constant(f"{path}.bias", to_numpy(module.bias).reshape(along))
-    scaled = writer.node("Mul", [y, scale], x.shape, name=f"{path}.scaled")
-    return writer.node("Add", [scaled, shift], x.shape, name=path)
+    y = writer.node("Reshape", [even, joined], input.shape, name=f"{path}.joined")
+    along = [-1, *[1] * (input.rank - 2)]
+    for op, name, vector in (("Mul", "scaled", weight), ("Add", "shifted", bias)):
+        if vector is not None:
+            spread = _spread(call, vector, along)
+            y = writer.node(op, [y, spread], input.shape, name=f"{path}.{name}")
+    return y
+
+
+def _spread(call: Call, vector: Tensor, shape: Sequence[int]) -> Tensor | str:
+    """Reshape numbers of channels."""
+    if call.writer.is_constant(vector.name):
+        values = call.writer.values(vector.name).reshape(shape)
+        return call.writer.constant(f"{vector.name}.spread", values)
+    target = call.writer.integers(f"{call.path}.along", shape)
+    sizes = (vector.shape[0], *shape[1:])
+    return call.writer.node("Reshape", [vector, target], sizes, name=f"{call.path}.spread")
 
 
 @module_converter(nn.RMSNorm)
-def convert_root_mean_square_norm(call: Call, module: nn.RMSNorm, x: Tensor) -> Tensor:
+def convert_root_mean_square_norm_module(call: Call, module: nn.RMSNorm, x: Tensor) -> Tensor:
     """Write a quotient by the root of the mean of squares."""
-    writer, path = call.writer, call.path
-    n_axes = len(module.normalized_shape)
+    weight = _parameter(call, "weight", module.weight)
+    return convert_root_mean_square_norm(call, x, module.normalized_shape, weight, module.eps)
+
+
+@function_converter(F.rms_norm)
+def convert_root_mean_square_norm(
+    call: Call,
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """Write a quotient by the root of the mean of squares."""
+    writer, path, x = call.writer, call.path, input
+    n_axes = len(normalized_shape)
     axes = writer.integers(f"{path}.axes", list(range(x.rank - n_axes, x.rank)))
-    eps = torch.finfo(torch.float32).eps if module.eps is None else module.eps
+    least = torch.finfo(torch.float32).eps if eps is None else eps
     shape = (*x.shape[: x.rank - n_axes], *[1] * n_axes)
     squares = writer.node("Mul", [x, x], x.shape, name=f"{path}.squares")
     mean = writer.node("ReduceMean", [squares, axes], shape, name=f"{path}.mean")
-    above = writer.node("Add", [mean, writer.scalar(f"{path}.eps", eps)], shape, name=f"{path}.add")
+    above = writer.node(
+        "Add", [mean, writer.scalar(f"{path}.eps", least)], shape, name=f"{path}.add"
+    )
     root = writer.node("Sqrt", [above], shape, name=f"{path}.root")
     even = writer.node("Div", [x, root], x.shape, name=f"{path}.norm")
-    if module.weight is None:
+    if weight is None:
         return even
-    weight = writer.constant(f"{path}.weight", to_numpy(module.weight))
     return writer.node("Mul", [even, weight], x.shape, name=path)

@@ -1,4 +1,4 @@
-"""Padding with a constant."""
+"""Padding, with a constant or with what is there."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,9 @@ from torch import nn
 
 from niwaki.export.fast_path.operators.table import Call, function_converter, module_converter
 from niwaki.export.graph.writer import Tensor
+
+# What torch's modes are called.
+MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
 ConstantPad = nn.ConstantPad1d | nn.ConstantPad2d
 
@@ -20,13 +23,13 @@ def convert_pad(
     value: float | None = None,
 ) -> Tensor:
     """Write Pad; torch names the last axis first, and of each axis both ends together."""
-    if mode != "constant":
-        raise call.unsupported(f"padding by '{mode}'")
     n_axes = len(pad) // 2
     untouched = [0] * (input.rank - n_axes)
     before = [pad[2 * axis] for axis in reversed(range(n_axes))]
     after = [pad[2 * axis + 1] for axis in reversed(range(n_axes))]
     ends = call.writer.integers(f"{call.path}.pads", [*untouched, *before, *untouched, *after])
+    if mode != "constant":
+        return call.writer.node("Pad", [input, ends], call.shape, name=call.path, mode=MODES[mode])
     constant = call.writer.scalar(f"{call.path}.value", value or 0.0, input.dtype)
     return call.writer.node(
         "Pad", [input, ends, constant], call.shape, name=call.path, mode="constant"
@@ -37,3 +40,14 @@ def convert_pad(
 def convert_pad_module(call: Call, module: ConstantPad, x: Tensor) -> Tensor:
     """Write Pad."""
     return convert_pad(call, x, module.padding, value=module.value)
+
+
+@module_converter(
+    *(nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReplicationPad1d, nn.ReplicationPad2d),
+    *(nn.CircularPad1d, nn.CircularPad2d),
+)
+def convert_mirror_module(call: Call, module: nn.ReflectionPad2d, x: Tensor) -> Tensor:
+    """Write Pad."""
+    kind = type(module).__name__
+    mode = {"Refl": "reflect", "Repl": "replicate", "Circ": "circular"}[kind[:4]]
+    return convert_pad(call, x, module.padding, mode)

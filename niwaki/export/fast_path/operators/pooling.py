@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
@@ -124,18 +125,49 @@ def convert_adaptive_average_pool(
     *,
     n_axes: int,
 ) -> Tensor:
-    """Write GlobalAveragePool, or AveragePool where the output's size divides the input's."""
+    """Write GlobalAveragePool, AveragePool where sizes divide, or MatMul with shares."""
     _require_channels(call, input, n_axes)
     sizes = list(zip(input.shape[2:], call.shape[2:], strict=True))
     if all(out == 1 for _, out in sizes):
         return call.writer.node("GlobalAveragePool", [input], call.shape, name=call.path)
-    kernel = [before // after for before, after in sizes if before and after]
-    if len(kernel) < len(sizes) or any(b % a for b, a in sizes if b and a):
-        raise call.unsupported(
-            f"adaptive average pooling from {input.shape[2:]} to {call.shape[2:]}, which the "
-            "output's size does not divide"
-        )
+    known = [(before, after) for before, after in sizes if before and after]
+    if len(known) < len(sizes):
+        raise call.unsupported(f"it pools to {call.shape[2:]}, which grows with the batch")
+    if any(before % after for before, after in known):
+        return _averaged_apart(call, input, known)
+    kernel = [before // after for before, after in known]
     return convert_average_pool(call, input, kernel, n_axes=n_axes)
+
+
+def _averaged_apart(call: Call, x: Tensor, sizes: Sequence[tuple[int, int]]) -> Tensor:
+    """Write a product with the share of each value in each mean, axis by axis."""
+    for axis, (before, after) in enumerate(sizes, 2):
+        if before == after:
+            continue
+        ends = [(i * before // after, -(-(i + 1) * before // after)) for i in range(after)]
+        shares = np.zeros((after, before), np.float32)
+        for row, (start, end) in zip(shares, ends, strict=True):
+            row[start:end] = 1 / (end - start)
+        name = call.writer.constant(f"{call.path}.shares", shares)
+        x = _times(call, name, x, axis, after)
+    return x
+
+
+def _times(call: Call, shares: str, x: Tensor, axis: int, size: int) -> Tensor:
+    """Multiply an axis by a constant matrix, as the first factor: the second would be a layer's."""
+    order = list(range(x.rank))
+    order[axis], order[-2] = order[-2], order[axis]
+    is_apart = axis != x.rank - 2
+    if is_apart:
+        x = _turned(call, x, order)
+    shape = (*x.shape[:-2], size, x.shape[-1])
+    x = call.writer.node("MatMul", [shares, x], shape, name=call.path)
+    return _turned(call, x, order) if is_apart else x
+
+
+def _turned(call: Call, x: Tensor, order: list[int]) -> Tensor:
+    shape = tuple(x.shape[axis] for axis in order)
+    return call.writer.node("Transpose", [x], shape, name=f"{call.path}.turned", perm=order)
 
 
 def convert_adaptive_average_pool_module(
@@ -189,6 +221,11 @@ _register(
     2,
     (F.max_pool2d, F.avg_pool2d, F.adaptive_avg_pool2d, F.adaptive_max_pool2d),
     (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
+)
+_register(
+    3,
+    (F.max_pool3d, F.avg_pool3d, F.adaptive_avg_pool3d, F.adaptive_max_pool3d),
+    (nn.MaxPool3d, nn.AvgPool3d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d),
 )
 
 

@@ -95,7 +95,21 @@ def convert_norm_of_matrices(
     return convert_norm(call, input, ord, dim, keepdim)
 
 
-@function_converter(torch.norm, "norm", torch.linalg.vector_norm)
+@function_converter(torch.linalg.vector_norm)
+def convert_norm_of_vectors(
+    call: Call,
+    x: Tensor,
+    ord: float | str = 2,
+    dim: Axes | None = None,
+    keepdim: bool = False,
+    *,
+    dtype: None = None,  # noqa: ARG001
+) -> Tensor:
+    """Write ReduceL2, or ReduceL1."""
+    return convert_norm(call, x, ord, dim, keepdim)
+
+
+@function_converter(torch.norm, "norm")
 def convert_norm(
     call: Call,
     input: Tensor,

@@ -1,22 +1,18 @@
 """Operations that move values and compute none."""
 
-import operator
 from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
 
-from niwaki.export.fast_path.operators.lookups import write_lookup
 from niwaki.export.fast_path.operators.table import (
     Call,
     function_converter,
     gives_views,
     module_converter,
 )
-from niwaki.export.graph.writer import Shape, Tensor
-
-_END = 2**31 - 1
+from niwaki.export.graph.writer import Tensor
 
 
 @module_converter(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
@@ -59,7 +55,8 @@ def convert_dropout(
     return input
 
 
-def _reshaped(call: Call, x: Tensor) -> Tensor:
+def write_reshape(call: Call, x: Tensor) -> Tensor:
+    """Write Reshape to the shape that a call returns."""
     if sum(dim is None for dim in call.shape) > 1:
         raise call.unsupported(f"more than one dimension of {call.shape} grows with the batch")
     target = [-1 if dim is None else dim for dim in call.shape]
@@ -68,10 +65,11 @@ def _reshaped(call: Call, x: Tensor) -> Tensor:
 
 
 @function_converter(torch.reshape, "reshape", "view", "unflatten", torch.unflatten)
+@function_converter("reshape_as", "view_as")
 @gives_views
-def convert_reshape(call: Call, input: Tensor, *_shape: object) -> Tensor:
+def convert_reshape(call: Call, input: Tensor, *_shape: object, **_named: object) -> Tensor:
     """Write Reshape; its target is known from the shapes that were traced."""
-    return _reshaped(call, input)
+    return write_reshape(call, input)
 
 
 @function_converter(torch.flatten, "flatten")
@@ -80,7 +78,7 @@ def convert_flatten(call: Call, input: Tensor, start_dim: int = 0, end_dim: int 
     """Write Flatten, or Reshape where dimensions other than the first remain."""
     if start_dim % input.rank == 1 and end_dim % input.rank == input.rank - 1:
         return call.writer.node("Flatten", [input], call.shape, name=call.path, axis=1)
-    return _reshaped(call, input)
+    return write_reshape(call, input)
 
 
 @module_converter(nn.Flatten)
@@ -94,7 +92,7 @@ def convert_flatten_module(call: Call, module: nn.Flatten, x: Tensor) -> Tensor:
 @gives_views
 def convert_unflatten_module(call: Call, _module: nn.Unflatten, x: Tensor) -> Tensor:
     """Write Reshape."""
-    return _reshaped(call, x)
+    return write_reshape(call, x)
 
 
 @module_converter(nn.PixelShuffle)
@@ -121,7 +119,7 @@ def convert_pixel_unshuffle(call: Call, module: nn.PixelUnshuffle, x: Tensor) ->
     order = [0, 1, 3, 5, 2, 4]
     shape = (None, x.shape[1], block, block, height, width)
     turned = call.writer.node("Transpose", [apart], shape, name=f"{call.path}.turned", perm=order)
-    return _reshaped(call, turned)
+    return write_reshape(call, turned)
 
 
 @module_converter(nn.ChannelShuffle)
@@ -137,14 +135,7 @@ def convert_channel_shuffle(call: Call, module: nn.ChannelShuffle, x: Tensor) ->
     order = [0, 2, 1, *range(3, len(before))]
     after = tuple(before[axis] for axis in order)
     turned = call.writer.node("Transpose", [apart], after, name=f"{call.path}.turned", perm=order)
-    return _reshaped(call, turned)
-
-
-@function_converter(torch.flip, "flip")
-def convert_flip(call: Call, input: Tensor, *dims: int | Sequence[int]) -> Tensor:
-    """Write Slice, backwards."""
-    axes = [d % input.rank for each in dims for d in ([each] if isinstance(each, int) else each)]
-    return _sliced(call, input, [(axis, -1, -_END, -1) for axis in axes])
+    return write_reshape(call, turned)
 
 
 def _transposed(call: Call, x: Tensor, order: Sequence[int]) -> Tensor:
@@ -177,18 +168,19 @@ def convert_matrix_transpose(call: Call, input: Tensor) -> Tensor:
 
 @function_converter(torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze")
 @gives_views
-def convert_squeeze(call: Call, input: Tensor, *_dims: object) -> Tensor:
+def convert_squeeze(call: Call, input: Tensor, *_dims: object, **_named: object) -> Tensor:
     """Write Reshape, which does both ways."""
-    return _reshaped(call, input)
+    return write_reshape(call, input)
 
 
-@function_converter(torch.chunk, "chunk", torch.split, "split")
+@function_converter(torch.chunk, "chunk", torch.split, "split", torch.tensor_split, "tensor_split")
 @gives_views
 def convert_split(
     call: Call,
     input: Tensor,
-    sizes: int | Sequence[int],  # noqa: ARG001
+    _sizes: object = None,
     dim: int = 0,
+    **_named_sizes: object,
 ) -> list[Tensor]:
     """Write Split; the parts' sizes are known from the shapes that were traced."""
     axis = dim % input.rank
@@ -218,80 +210,3 @@ def convert_unbind(call: Call, input: Tensor, dim: int = 0) -> list[Tensor]:
         call.writer.node("Squeeze", [part, axes], shape, name=call.path)
         for part, shape in zip(parts, call.shapes, strict=True)
     ]
-
-
-@function_converter(operator.getitem, "__getitem__")
-@gives_views
-def convert_index(call: Call, input: Tensor, index: object) -> Tensor:
-    """Write Slice for slices, Reshape for integers and None, and Gather for a tensor."""
-    if isinstance(index, Tensor):
-        if not index.dtype.startswith("int"):
-            raise call.unsupported(f"indexing with {index.dtype}")
-        return write_lookup(call, input, index)
-    parts = list(index) if isinstance(index, tuple) else [index]
-    if any(isinstance(part, Tensor) for part in parts):
-        raise call.unsupported("indexing with a tensor among others")
-    places = [part for part in parts if part is not None]
-    if Ellipsis in places:
-        at = places.index(Ellipsis)
-        places[at : at + 1] = [slice(None)] * (input.rank - len(places) + 1)
-    cuts = [(axis, *_bounds(call, place)) for axis, place in enumerate(places)]
-    for (axis, *bounds), place in zip(cuts, places, strict=True):
-        few = [len(range(n_items)[slice(*bounds)]) for n_items in (1, 2, 3)]
-        if input.shape[axis] is None and isinstance(place, slice) and few[0] != few[1] == few[2]:
-            raise call.unsupported(f"it keeps {few[1]} of the batch, or fewer where it is smaller")
-    cuts = [cut for cut in cuts if cut[1:] != (0, _END, 1)]
-    sliced = _sliced(call, input, cuts) if cuts else input
-    return sliced if sliced.shape == call.shape else _reshaped(call, sliced)
-
-
-@function_converter(torch.select, "select")
-@gives_views
-def convert_pick(call: Call, input: Tensor, dim: int, index: int) -> Tensor:
-    """Write Slice and Reshape."""
-    places: list[object] = [slice(None)] * input.rank
-    places[dim] = index
-    return convert_index(call, input, tuple(places))
-
-
-@function_converter(torch.narrow, "narrow")
-@gives_views
-def convert_part(call: Call, input: Tensor, dim: int, start: object, length: object) -> Tensor:
-    """Write Slice."""
-    places: list[object] = [slice(None)] * input.rank
-    if not isinstance(start, int) or not isinstance(length, int):
-        raise call.unsupported("where it begins, or how long it is, depends on the batch")
-    end = start + length
-    places[dim] = slice(start, None if start < 0 and not end else end)
-    return convert_index(call, input, tuple(places))
-
-
-def _bounds(call: Call, part: object) -> tuple[int, int, int]:
-    match part:
-        case bool():
-            pass
-        case int(i):
-            return i, (i + 1 or _END), 1
-        case slice(start=start, stop=stop, step=step):
-            bounds = (start or 0, _END if stop is None else stop, step or 1)
-            if all(isinstance(bound, int) for bound in bounds):
-                return bounds
-    raise call.unsupported(f"indexing with {part!r}")
-
-
-def _sliced(call: Call, x: Tensor, cuts: Sequence[tuple[int, int, int, int]]) -> Tensor:
-    axes, starts, ends, steps = zip(*cuts, strict=True)
-    names = [
-        call.writer.integers(f"{call.path}.{name}", values)
-        for name, values in (("starts", starts), ("ends", ends), ("axes", axes), ("steps", steps))
-    ]
-    shape = tuple(_cut_length(x.shape, axis, cuts) for axis in range(x.rank))
-    return call.writer.node("Slice", [x, *names], shape, name=call.path)
-
-
-def _cut_length(shape: Shape, axis: int, cuts: Sequence[tuple[int, int, int, int]]) -> int | None:
-    length = shape[axis]
-    for cut_axis, start, end, step in cuts:
-        if cut_axis == axis and length is not None:
-            return len(range(length)[start:end:step])
-    return length

@@ -78,6 +78,13 @@ def _coordinates(call: Call, mode: str, align_corners: bool) -> dict[str, Attrib
         case "bilinear" | "linear":
             centres = "align_corners" if align_corners else "half_pixel"
             return {"mode": "linear", "coordinate_transformation_mode": centres}
+        case "bicubic":
+            centres = "align_corners" if align_corners else "half_pixel"
+            return {
+                "mode": "cubic",
+                "coordinate_transformation_mode": centres,
+                "cubic_coeff_a": -0.75,
+            }
     raise call.unsupported(f"interpolation mode '{mode}'")
 
 

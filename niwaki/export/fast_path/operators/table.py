@@ -11,6 +11,7 @@ from onnx import helper
 from torch import fx, nn
 
 from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.batch_norms import BatchNorm
 from niwaki.export.graph.writer import FLOAT, GraphWriter, Shape, Tensor, TensorType
 
 
@@ -28,7 +29,7 @@ class Call:
     writer: GraphWriter
     path: str
     results: tuple[TensorType, ...]
-    norm: nn.Module | None = None
+    norm: BatchNorm | None = None
 
     @property
     def shapes(self) -> list[Shape]:
@@ -121,6 +122,13 @@ def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
     plain = tensor.detach().cpu()
     values: NDArray[Any] = (plain.float() if plain.is_floating_point() else plain).numpy()
     return values
+
+
+def values_of(call: Call, constant: Tensor | None) -> torch.Tensor | None:
+    """Return the values of a constant of the graph, if there is one."""
+    if constant is None:
+        return None
+    return torch.from_numpy(call.writer.values(constant.name).copy())
 
 
 def as_tensor(call: Call, value: object, dtype: str) -> Tensor:

@@ -16,6 +16,7 @@ from tests.export.fast_path.test_fx_graph import check_equal
 from tests.export.networks import run, settled
 
 IMAGE = (1, 8, 12, 10)
+VIDEO = (1, 4, 6, 8, 10)
 
 
 class Recurrent(nn.Module):
@@ -32,6 +33,8 @@ class Recurrent(nn.Module):
         outputs, hidden = self.layer(x)
         return outputs, hidden[-1]
 
+
+WEIGHTS = torch.linspace(-1, 1, 4 * 8 * 9).reshape(4, 8, 3, 3)
 
 LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
     (Recurrent(nn.LSTM(6, 5, 2, batch_first=True, bidirectional=True)), (1, 7, 6)),
@@ -109,6 +112,23 @@ LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
     (nn.PixelShuffle(2), IMAGE),
     (nn.PixelUnshuffle(2), IMAGE),
     (nn.ChannelShuffle(4), IMAGE),
+    (nn.Sequential(nn.Conv3d(4, 6, 3, (1, 2, 2), 1), nn.BatchNorm3d(6)), VIDEO),
+    (nn.Sequential(nn.ConvTranspose3d(4, 6, 2, 2, bias=False), nn.BatchNorm3d(6)), VIDEO),
+    (nn.Sequential(nn.MaxPool3d((1, 2, 2)), nn.AvgPool3d(3, 2, 1)), VIDEO),
+    (nn.AdaptiveAvgPool3d((1, 4, 5)), VIDEO),
+    (nn.AdaptiveAvgPool3d((4, 3, 10)), VIDEO),
+    (nn.AdaptiveMaxPool3d(1), VIDEO),
+    (nn.AdaptiveAvgPool2d((7, 4)), IMAGE),
+    (nn.AdaptiveAvgPool2d((16, 10)), IMAGE),
+    (nn.AdaptiveAvgPool1d(7), (1, 8, 11)),
+    (nn.Unfold(3, dilation=2, padding=(2, 1), stride=(1, 2)), IMAGE),
+    (nn.Sequential(nn.Unfold(2, stride=2), nn.Fold((12, 10), 2, stride=2)), IMAGE),
+    (nn.Sequential(nn.Unfold(3, padding=1), nn.Fold((12, 10), 3, padding=1)), IMAGE),
+    (nn.Sequential(nn.ReflectionPad2d((1, 2, 0, 3)), nn.ReplicationPad2d(1)), IMAGE),
+    (nn.CircularPad2d((2, 0, 1, 1)), IMAGE),
+    (nn.Sequential(nn.ReflectionPad1d(2), nn.ReplicationPad1d(3), nn.CircularPad1d(1)), (1, 8, 11)),
+    (nn.Upsample(scale_factor=2, mode="bicubic"), IMAGE),
+    (nn.Upsample((9, 21), mode="bicubic", align_corners=True), IMAGE),
     (nn.Flatten(), IMAGE),
     (nn.Flatten(2), IMAGE),
     (nn.Unflatten(1, (2, 4)), IMAGE),
@@ -200,6 +220,65 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
         x * torch.arange(end=10) + torch.zeros(x.shape[0], 1, 1, 1),
     ),
     "dropout": lambda x: F.dropout(x, training=False).clone(),
+    "convolved": lambda x: (
+        F.conv2d(x, WEIGHTS, torch.ones(4), stride=(2, 1), padding=1),
+        F.conv2d(x, WEIGHTS, padding="same", dilation=2)
+        + F.conv2d(x, WEIGHTS[:, :2], None, 1, 1, 1, 4),
+        F.conv1d(x.flatten(2), WEIGHTS[..., 0], padding="valid"),
+        F.conv_transpose2d(x, WEIGHTS.transpose(0, 1), stride=2, output_padding=1, padding=1),
+    ),
+    "convolved by what is computed": lambda x: F.conv2d(x, WEIGHTS + x[0, 0, 0, 0]),
+    "multiplied by what is computed": lambda x: F.linear(x, x[0, 0], torch.ones(12)),
+    "multiplied and added": lambda x: torch.addmm(
+        torch.linspace(0, 1, 8), x.mean((2, 3)), WEIGHTS.flatten(1)[:, :64].reshape(32, 8)[:8]
+    ),
+    "normalised by functions": lambda x: (
+        F.batch_norm(x, torch.linspace(0, 1, 8), torch.linspace(1, 2, 8), eps=0.1),
+        F.batch_norm(x, torch.ones(8), torch.ones(8) * 2, torch.full((8,), 3.0), torch.ones(8)),
+        F.group_norm(x, 4, torch.linspace(0, 1, 8)) + F.group_norm(x, 2),
+        F.rms_norm(x, (10,)) * F.rms_norm(x, (12, 10), eps=0.5),
+    ),
+    "products of axes": lambda x: (
+        torch.einsum("b h i j, b h k j -> b i h k", x, x),
+        torch.einsum("bchw,cd->bdhw", [x, torch.linspace(0, 1, 24).reshape(8, 3)]),
+    ),
+    "sums of products": lambda x: (
+        torch.addcmul(x, x, x[:, :1], value=0.5) + torch.addcmul(x, x, x),
+        torch.baddbmm(x[:, 0], x[:, 1, :, :3], x[:, 2, :3], beta=0.3, alpha=2),
+    ),
+    "rounded": lambda x: (
+        torch.div(x, 0.3, rounding_mode="floor") + (10 * x).round() + x.ceil() + x.sign(),
+        torch.tan(x) - torch.atan(x),
+    ),
+    "places in a list": lambda x: (x[:, [3, 0, -1]], x[..., [1, 2], :], x[:, 2, [1, 0, 1]]),
+    "places in a tensor": lambda x: (
+        x[:, torch.tensor([[0, 5], [2, 2]])],
+        x[:, None, 1, torch.tensor([2, 0])],
+        torch.index_select(x, -1, torch.tensor([4, 4, 0])),
+    ),
+    "places by several tensors": lambda x: (
+        x[torch.arange(x.shape[0]), x.mean((2, 3)).argmax(1)],
+        x[torch.arange(x.size(0))[:, None], torch.tensor([1, 0, -1])],
+    ),
+    "gathered": lambda x: torch.gather(x, 2, (x[:, :, :4] > 0).long() * 3),
+    "rolled": lambda x: torch.roll(x, (2, -3), (2, 3)) + x.roll(1, 1) + x.roll(12, dims=2),
+    "windows": lambda x: x.unfold(2, 4, 2).unfold(-2, 3, 3),
+    "repeated items": lambda x: (
+        x.repeat_interleave(2, dim=1) - torch.repeat_interleave(x, 2, 1),
+        x.mean((2, 3)).repeat_interleave(3, dim=0),
+    ),
+    "split in other ways": lambda x: (*x.tensor_split(3, dim=1), *torch.tensor_split(x, (2, 5), 2)),
+    "one of several": lambda x: F.one_hot(x.argmax(1), 8).float(),
+    "within tensors": lambda x: x.clamp(min=x.mean(1, keepdim=True)) + torch.clamp_max(x, 0.2),
+    "as another": lambda x: x.mean(1, keepdim=True).reshape_as(x[:, 0]).view_as(x[:, 0]),
+    "by names": lambda x: (
+        x.flip(dims=(1,)).mean(1, keepdim=True).squeeze(dim=1).unsqueeze(dim=2),
+        torch.linalg.vector_norm(x, ord=1, dim=(1, 2), keepdim=True),
+        torch.softmax(x, dim=1, dtype=torch.float32),
+    ),
+    "padded by what is there": lambda x: (
+        F.pad(x, (1, 2, 3, 0), mode="reflect") + F.pad(x, (0, 3, 1, 2), mode="replicate")
+    ),
 }
 
 

@@ -1,0 +1,95 @@
+"""Batch norms that are called as functions, as by layers of one's own."""
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
+from torch import Tensor, nn
+
+from niwaki.export.fast_path.fx_graph import build_graph, write_graph
+from niwaki.export.int8.layers import quantizable_layers
+from niwaki.export.int8.module_equalisation import equalise_module
+from tests.export.fast_path.test_fx_graph import check_equal
+from tests.export.networks import settled
+
+SHAPE = (1, 3, 8, 8)
+
+
+class NormAct(nn.BatchNorm2d):
+    """A batch norm and an activation in one."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(
+            F.batch_norm(
+                x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.1, self.eps
+            )
+        )
+
+
+class Same(nn.Conv2d):
+    """A convolution of which the output is as large as the input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(F.pad(x, (1, 1, 1, 1)), self.weight, self.bias, groups=self.groups)
+
+
+class Network(nn.Module):
+    """The same with layers of one's own, and with those of torch."""
+
+    def __init__(self, own: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        kind, padding = (Same, 0) if own else (nn.Conv2d, 1)
+        self.first = kind(3, 8, 3, padding=padding, bias=False)
+        self.second = kind(8, 8, 3, padding=padding, groups=4)
+        norms: Any = [nn.BatchNorm2d(8), nn.BatchNorm2d(8, affine=False)]
+        for norm in norms:
+            nn.init.uniform_(norm.running_mean, -0.5, 0.5)
+            nn.init.uniform_(norm.running_var, 0.5, 2.0)
+        nn.init.uniform_(norms[0].weight, 0.5, 2.0)
+        nn.init.uniform_(norms[0].bias, -0.5, 0.5)
+        if own:
+            for i, norm in enumerate(norms):
+                norms[i] = NormAct(8, affine=norm.affine)
+                norms[i].load_state_dict(norm.state_dict())
+        self.norms, self.act = nn.ModuleList(norms), nn.Identity() if own else nn.ReLU()
+        self.head = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.act(self.norms[0](self.first(x)))
+        y = self.act(self.norms[1](self.second(y)))
+        answer: Tensor = self.head(y.mean((2, 3)))
+        return answer
+
+
+def test_they_are_folded_into_the_layer_before_them() -> None:
+    model = check_equal(settled(Network(own=True)), SHAPE)
+    assert "BatchNormalization" not in [node.op_type for node in model.graph.node]
+    assert quantizable_layers(model) == ["first", "second", "head"]
+
+
+def test_statistics_of_the_batch_are_refused() -> None:
+    class Batch(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.batch_norm(x, None, None, training=True)
+
+    with pytest.raises(Exception, match="by the batch's statistics"):
+        build_graph(Batch().eval(), [SHAPE])
+
+
+def test_their_channels_are_equalised_as_those_of_torch() -> None:
+    images = torch.randn(4, *SHAPE[1:])
+    scaled = []
+    for own in (True, False):
+        module = Network(own=own).eval()
+        weight = module.norms[0].get_parameter("weight")
+        with torch.no_grad():
+            for parameter in module.norms[0].parameters():
+                parameter.mul_(torch.logspace(-2, 1, 8))
+            before, given = module(images), weight.clone()
+            equalise_module(module, write_graph(module, [SHAPE]))
+            torch.testing.assert_close(module(images), before)
+            scaled.append(weight / given)
+    assert not torch.allclose(scaled[0], torch.ones(8))
+    torch.testing.assert_close(scaled[0], scaled[1])
