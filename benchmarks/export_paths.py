@@ -24,6 +24,9 @@ from torch import Tensor, nn
 from benchmarks.public_models import LIBRARIES, Case, zoo
 from niwaki.compress.pruning.model_calls import call_model, named_tensors
 from niwaki.core.errors import ExportError
+from niwaki.evaluation.compression.given_model.input_type import as_called
+from niwaki.evaluation.compression.given_model.plain_calls import plainly_called
+from niwaki.evaluation.compression.given_model.several_inputs import by_name, together
 from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.export.general_path.torch_export import export_module
 from niwaki.export.int8.layers import quantizable_layers
@@ -69,10 +72,14 @@ def written(
 def both(case: Case) -> tuple[Written | str, Written | str]:
     """Write an architecture by the fast and by the general path."""
     torch.manual_seed(0)
-    module = case.make().eval()
+    module = plainly_called(case.make().eval())
     given = case.inputs()
-    named = given.values() if isinstance(given, Mapping) else given
-    inputs = (given,) if isinstance(given, Tensor) else tuple(named)
+    inputs = (given,) if isinstance(given, Tensor) else tuple(given)
+    if isinstance(given, Mapping):  # by name, of arguments of which others are left out
+        named = {name: each.numpy() for name, each in given.items()}
+        taken = as_called(together(module, {"all": named}, {"all": case.name})["all"])
+        of_several = by_name(module, taken)
+        inputs = tuple(of_several.values()) if isinstance(of_several, Mapping) else (taken,)
     shapes = [tuple(each.shape) for each in inputs]
     kinds = [str(each.dtype).removeprefix("torch.") for each in inputs]
     fast = written(lambda: build_graph(module, shapes, input_types=kinds), module, inputs)
@@ -88,7 +95,7 @@ def line(name: str, fast: Written | str, general: Written | str) -> str:
     if isinstance(fast, Written) and isinstance(general, Written):
         layers = [set(quantizable_layers(each.graph)) for each in (fast, general)]
         cells.append("same layers" if layers[0] == layers[1] else "OTHER LAYERS")
-    return f"{name:<20}" + " | ".join(cells)
+    return f"{name:<36}" + " | ".join(cells)
 
 
 def main() -> None:

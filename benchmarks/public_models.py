@@ -1,12 +1,14 @@
 """Models that benchmarks cover: niwaki's own architectures, and those of public libraries.
 
 timm's are the smallest of each of its files, where one has less than a quarter of a billion
-weights. Weights are random: nothing is fetched. A library that is not installed has no models.
+weights; those of transformers are tiny, made from configurations. Weights are random: nothing is
+fetched. A library that is not installed has no models.
 """
 
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -41,6 +43,135 @@ TORCHVISION = (
     "lraspp_mobilenet_v3_large mc3_18 r2plus1d_18 r3d_18 s3d mvit_v2_s swin3d_t "
 )
 VIDEOS = ("mc3_18", "r2plus1d_18", "r3d_18", "s3d", "mvit_v2_s", "swin3d_t")
+
+# Options that transformers' configurations are given: each has some of them.
+_SMALL: Mapping[str, Any] = MappingProxyType(
+    {
+        **{"vocab_size": 200, "type_vocab_size": 2},
+        **dict.fromkeys(["hidden_size", "max_position_embeddings", "image_size"], 64),
+        **dict.fromkeys(["intermediate_size", "hidden_dim", "ffn_dim", "d_ff"], 128),
+        **dict.fromkeys(["encoder_ffn_dim", "decoder_ffn_dim"], 128),
+        **dict.fromkeys(["num_hidden_layers", "decoder_layers", "num_decoder_layers"], 2),
+        **dict.fromkeys(["num_attention_heads", "decoder_attention_heads"], 4),
+        **dict.fromkeys(["patch_size", "head_dim"], 16),
+        **{"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "decoder_start_token_id": 1},
+        **{"cls_token_id": 1, "sep_token_id": 2, "use_cache": False, "num_labels": 5},
+    }
+)
+_GROUPED = {"num_key_value_heads": 2}
+_EMBEDDED = {"embedding_size": 32}
+_FEW = {"image_size": 64, "num_labels": 5}
+_STAGES = {**_FEW, "hidden_sizes": [16, 32, 48, 64], "depths": [1, 1, 1, 1]}
+_WINDOWS = {**_FEW, "embed_dim": 16, "depths": [2, 2], "num_heads": [2, 4], "window_size": 4}
+_HEARD = {"conv_dim": [32, 32], "conv_stride": [5, 4], "conv_kernel": [10, 8]}
+_HEARD |= {"num_conv_pos_embeddings": 16, "num_conv_pos_embedding_groups": 4}
+_TOWER = {k: _SMALL[k] for k in _SMALL if k not in ("num_labels", "head_dim")}
+# By what they take; those that are made of stages get these options alone.
+TRANSFORMERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "words": {
+            "AlbertForSequenceClassification": _EMBEDDED,
+            "BertForSequenceClassification": {},
+            "DebertaV2ForSequenceClassification": {
+                "relative_attention": True,
+                "position_buckets": 8,
+                "pos_att_type": ["p2c", "c2p"],
+                "norm_rel_ebd": "layer_norm",
+                "share_att_key": True,
+                "position_biased_input": False,
+            },
+            "DistilBertForSequenceClassification": {},
+            "ElectraForTokenClassification": _EMBEDDED,
+            "FNetForSequenceClassification": {},
+            "MPNetForSequenceClassification": {},
+            "MobileBertForSequenceClassification": {
+                **_EMBEDDED,
+                "intra_bottleneck_size": 32,
+                "true_hidden_size": 32,
+            },
+            "ModernBertForSequenceClassification": {"local_attention": 8},
+            "RobertaForSequenceClassification": {},
+            "RoFormerForSequenceClassification": _EMBEDDED,
+            "CLIPTextModelWithProjection": {"projection_dim": 32},
+            "BloomForCausalLM": {},
+            "GPT2ForSequenceClassification": {},
+            "GPTNeoXForCausalLM": {},
+            "Gemma2ForCausalLM": _GROUPED,
+            "LlamaForCausalLM": _GROUPED,
+            "MambaForCausalLM": {},
+            "MistralForCausalLM": _GROUPED,
+            "OPTForCausalLM": {"word_embed_proj_dim": 64},
+            "Phi3ForCausalLM": _GROUPED,
+            "PhiForCausalLM": _GROUPED,
+            "Qwen2ForSequenceClassification": _GROUPED,
+            "Qwen3ForCausalLM": _GROUPED,
+            "T5EncoderModel": {},
+        },
+        "two texts": {
+            "BartForConditionalGeneration": {},
+            "T5ForConditionalGeneration": {},
+        },
+        "sounds": {
+            "HubertForSequenceClassification": _HEARD,
+            "Wav2Vec2ForCTC": _HEARD,
+        },
+        "spectra": {
+            "WhisperForAudioClassification": {"num_mel_bins": 16, "max_source_positions": 32},
+        },
+        "images": {
+            "BeitForImageClassification": {},
+            "CLIPVisionModelWithProjection": {"projection_dim": 32},
+            "DPTForDepthEstimation": {
+                "num_hidden_layers": 4,
+                "backbone_out_indices": [0, 1, 2, 3],
+                "neck_hidden_sizes": [16, 16, 32, 32],
+                "fusion_hidden_size": 16,
+            },
+            "DetrForObjectDetection": {
+                "num_queries": 5,
+                "backbone_config": {"model_type": "resnet", **_STAGES, "embedding_size": 16},
+            },
+            "DeiTForImageClassification": {},
+            "Dinov2ForImageClassification": {},
+            "SiglipForImageClassification": {"vision_config": _TOWER},
+            "ViTForImageClassification": {},
+            "YolosForObjectDetection": {"image_size": [64, 64], "num_detection_tokens": 5},
+        },
+        "images in stages": {
+            "BitForImageClassification": {**_STAGES, "embedding_size": 16, "num_groups": 4},
+            "ConvNextV2ForImageClassification": _STAGES,
+            "EfficientNetForImageClassification": {
+                **_FEW,
+                "width_coefficient": 0.5,
+                "hidden_dim": 640,
+            },
+            "HieraForImageClassification": {
+                **_FEW,
+                "image_size": [64, 64],
+                "embed_dim": 16,
+                "depths": [1, 1, 1],
+                "num_heads": [1, 2, 4],
+                "num_query_pool": 2,
+            },
+            "LevitForImageClassification": {**_FEW, "hidden_sizes": [32, 64, 96]},
+            "MobileViTForImageClassification": {**_FEW, "hidden_sizes": [32, 48, 64]},
+            "PoolFormerForImageClassification": _STAGES,
+            "PvtV2ForImageClassification": {**_STAGES, "num_attention_heads": [1, 2, 3, 4]},
+            "RegNetForImageClassification": {**_STAGES, "groups_width": 8},
+            "ResNetForImageClassification": {**_STAGES, "embedding_size": 16},
+            "SegformerForSemanticSegmentation": {
+                **_STAGES,
+                "num_attention_heads": [1, 2, 3, 4],
+                "decoder_hidden_size": 32,
+            },
+            "SwinForImageClassification": _WINDOWS,
+            "Swinv2ForImageClassification": _WINDOWS,
+        },
+        "images and words": {
+            "CLIPModel": {"text_config": _TOWER, "vision_config": _TOWER, "projection_dim": 32},
+        },
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -106,9 +237,45 @@ def torchvision_models() -> list[Case]:
     ]
 
 
+def transformers_models() -> list[Case]:
+    """Return models of Hugging Face's transformers for text, sound and images, all of them tiny."""
+    if not _is_installed("transformers"):
+        return []
+    import transformers
+
+    def make(name: str, options: Mapping[str, Any]) -> nn.Module:
+        model = getattr(transformers, name)
+        return model(model.config_class(**options))
+
+    return [
+        Case(name, lambda n=name, o=options: make(n, o), lambda t=takes: _taken(t))  # type: ignore[misc]
+        for takes, models in TRANSFORMERS.items()
+        for name, own in models.items()
+        for options in [own if takes == "images in stages" else {**_SMALL, **own}]
+    ]
+
+
+def _taken(kind: str) -> dict[str, torch.Tensor]:
+    """Return what models of transformers take, by name, of two examples; a text is padded."""
+    words, mask = torch.randint(3, 200, (2, 16)), torch.ones(2, 16, dtype=torch.int64)
+    words[1, 12:], mask[1, 12:] = 0, 0
+    text = {"input_ids": words, "attention_mask": mask}
+    image = {"pixel_values": torch.randn(2, 3, 64, 64)}
+    return {
+        "words": text,
+        "two texts": {**text, "decoder_input_ids": torch.randint(3, 200, (2, 8))},
+        "sounds": {"input_values": torch.randn(2, 1600)},
+        "spectra": {"input_features": torch.randn(2, 16, 64)},
+        "images": image,
+        "images in stages": image,
+        "images and words": {**text, **image},
+    }[kind]
+
+
 LIBRARIES: dict[str, Callable[[], list[Case]]] = {
     "timm": timm_models,
     "torchvision": torchvision_models,
+    "transformers": transformers_models,
 }
 
 

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import build_graph
-from niwaki.export.general_path.torch_export import export_module
+from niwaki.export.general_path.decisions import Decision
+from niwaki.export.general_path.torch_export import decisions_taken, export_module
 
 
 def float_graph(
@@ -38,3 +39,25 @@ def float_graph(
     except ExportError:
         pass  # told by the general way if it cannot either
     return export_module(module, examples(), **names)
+
+
+def decided_by_examples(
+    module: nn.Module,
+    input_shapes: Sequence[Sequence[int]],
+    examples: Sequence[Tensor],
+    *,
+    input_types: Sequence[str] | None = None,
+) -> tuple[Decision, ...]:
+    """Return what `float_graph` lets real inputs decide, once and for all others; mostly nothing.
+
+    Args:
+        module: As for `float_graph`.
+        input_shapes: The same.
+        examples: Real inputs.
+        input_types: As for `float_graph`.
+    """
+    try:
+        build_graph(module, input_shapes, input_types=input_types)
+    except ExportError:
+        return decisions_taken(module, examples)
+    return ()

@@ -1,6 +1,7 @@
 """How models are called, and what their inputs and outputs are called."""
 
 import sys
+from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import fields, is_dataclass
@@ -41,8 +42,8 @@ def repeatable(module: nn.Module) -> Iterator[None]:
     """Let passes inside the block be like the first ones, and undo what they leave behind.
 
     Random numbers, also those of Python, numpy and GPUs, are those of a fixed seed. On leaving,
-    they are as before, and so are the attributes of modules and the values of buffers: some models
-    count their calls, or keep what they computed for the next.
+    they are as before, and so are the attributes and hooks of modules and the values of buffers:
+    some models count their calls, keep what they computed for the next, or hang up hooks at first.
     """
     kept = _Kept(module)
     try:
@@ -60,7 +61,9 @@ class _Kept:
         self._attributes = [(vars(child), dict(vars(child))) for child in children]
         held = [value for _, before in self._attributes for value in before.values()]
         self._lists = [(value, list(value)) for value in held if type(value) is list]
-        self._mappings = [(value, dict(value)) for value in held if type(value) is dict]
+        # Hooks are in ordered ones.
+        mappings = [value for value in held if type(value) in (dict, OrderedDict)]
+        self._mappings: list[tuple[Any, Any]] = [(value, dict(value)) for value in mappings]
         self._buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
 
     def restore(self) -> None:

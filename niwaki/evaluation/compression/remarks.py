@@ -9,7 +9,7 @@ from niwaki.evaluation.compression.given_model.faithful import mixing
 from niwaki.evaluation.compression.original import Original, example_of
 from niwaki.evaluation.compression.proposing.importance import not_differentiable
 from niwaki.evaluation.compression.tuning.fine_tuning import Tuning
-from niwaki.export.general_path.decisions import decisions_of
+from niwaki.export.float_graph import decided_by_examples
 
 
 def remarks(original: Original, *, batch_size: int) -> Iterator[str]:
@@ -23,8 +23,13 @@ def remarks(original: Original, *, batch_size: int) -> Iterator[str]:
     example = example_of(original.data)
     inputs = original.deployment.inputs
     taken = [torch.from_numpy(each) for each in inputs.feeds(example.numpy()).values()]
-    places = dict.fromkeys(d.place for d in decisions_of(original.module, taken))
-    if places:
+    decisions = decided_by_examples(
+        original.module,
+        [tuple(each.shape) for each in taken],
+        taken,
+        input_types=[each.dtype for each in inputs],
+    )
+    if places := dict.fromkeys(decision.place for decision in decisions):
         yield (
             f"the model decides by the values of tensors at {', '.join(places)}: exported, it "
             "goes the way that the calibration inputs go, and is verified on others"

@@ -20,7 +20,7 @@ from torch import nn
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.lengths import lengths_followed
-from niwaki.export.general_path.decisions import decisions_of, repeated
+from niwaki.export.general_path.decisions import Decision, decisions_of, repeated
 from niwaki.export.general_path.inner_module import as_inner, with_names_of_the_model
 from niwaki.export.general_path.one_head import OneHeadApart
 from niwaki.export.general_path.simplification import simplified
@@ -69,6 +69,25 @@ def export_module(
     graph = named_by_layers(simplified(model.graph), ModuleNames.of(module), ends)
     graph.name = "niwaki"
     return finished_model(graph)
+
+
+def decisions_taken(
+    module: nn.Module, example_inputs: Sequence[torch.Tensor]
+) -> tuple[Decision, ...]:
+    """Return what the examples decide in the graph that `export_module` writes; mostly nothing.
+
+    Some models decide by values when they are called, and not when they are exported.
+
+    Args:
+        module: In evaluation mode.
+        example_inputs: As for `export_module`.
+    """
+    decisions = decisions_of(module, example_inputs)
+    if decisions:
+        with contextlib.suppress(ExportError):
+            _exported(module, example_inputs, None, None)
+            return ()
+    return decisions
 
 
 def _require_no_projections(module: nn.Module) -> None:

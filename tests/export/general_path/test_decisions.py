@@ -7,6 +7,7 @@ from torch import nn
 
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import build_graph
+from niwaki.export.float_graph import decided_by_examples
 from niwaki.export.general_path.decisions import decisions_of
 from niwaki.export.general_path.torch_export import export_module
 from tests.export.networks import run
@@ -45,6 +46,32 @@ def test_what_was_read_is_told_with_its_line() -> None:
     decisions = decisions_of(Deciding().eval(), [inputs()])
     assert decisions[0].value is False
     assert all("test_decisions.py:" in decision.place for decision in decisions)
+
+
+class Sparing(nn.Module):
+    """Leaves out a mask that hides nothing, but not where it is exported, as transformers do."""
+
+    def forward(self, x: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        if not torch.compiler.is_exporting() and mask.all():
+            return x.cumsum(1)
+        index = torch.arange(len(x))[:, None], torch.arange(x.shape[1])[None, :]
+        return (x * mask[index]).cumsum(1)
+
+
+def test_what_is_decided_but_in_no_graph_is_not_told() -> None:
+    x, mask = torch.randn(2, 4), torch.ones(2, 4, dtype=torch.int64)
+    module, shapes, kinds = Sparing().eval(), [(2, 4), (2, 4)], ["float32", "int64"]
+    assert decisions_of(module, [x, mask])
+    assert decided_by_examples(module, shapes, [x, mask], input_types=kinds) == ()
+    found = run(export_module(module, (x, mask)), x.numpy(), np.eye(2, 4, dtype=np.int64))
+    expected = (x * torch.eye(2, 4)).cumsum(1)
+    np.testing.assert_allclose(next(iter(found.values())), expected, atol=1e-6)
+
+
+def test_what_is_decided_in_the_graph_is_told() -> None:
+    module, x = Deciding().eval(), inputs()
+    taken = decided_by_examples(module, [tuple(x.shape)], [x])
+    assert taken == decisions_of(module, [x]) != ()
 
 
 class Failing(Deciding):

@@ -438,6 +438,13 @@ def _task(
             return TaskSettings("tagging", classes=output.shape[2])
         if output.ndim in (3, 4) and target.shape[1:] == output.shape[2:]:
             return TaskSettings("segmentation", classes=n_outputs)
+        if output.ndim == 4 and target.ndim == 3 and not of_ones_own:
+            sizes = [" x ".join(map(str, each)) for each in (output.shape[2:], target.shape[1:])]
+            raise DataError(
+                f"output '{name}' has scores of {sizes[0]} places, and its targets are classes of "
+                f"{sizes[1]}: bring the targets to the size of the scores, or let the model return "
+                "scores of that of the targets, as by torch.nn.functional.interpolate"
+            )
     shapes = [output.shape[1:], ()] if output.shape[1:] == (1,) else [output.shape[1:]]
     is_value = target.dtype.kind == "f" or _zeros_and_ones(target)
     if is_value and target.shape[1:] in shapes:

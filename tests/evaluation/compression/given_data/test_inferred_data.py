@@ -468,6 +468,14 @@ def test_what_an_output_is_may_be_said() -> None:
             infer_from(train, build(), seed=0, scoring=wrong)
 
 
+def test_classes_of_more_places_than_there_are_scores_of_are_told() -> None:
+    masks = torch.randint(0, 5, (40, 8, 8))
+    batches = {"train": [(torch.randn(40, 3, 8, 8), masks)]}
+    smaller = nn.Conv2d(3, 5, 2, stride=2).eval()
+    with pytest.raises(DataError, match=r"scores of 4 x 4 places, .* classes of 8 x 8: bring"):
+        infer_from(batches, smaller, seed=0)
+
+
 def test_what_fits_no_task_is_named() -> None:
     odd = {"train": [(x, {"quarter": targets["brightness"]}) for x, targets in loaders()["train"]]}
     with pytest.raises(DataError, match=r"'quarter' has shape \(2, 4\) .* declare the tasks"):
