@@ -10,7 +10,13 @@ from niwaki.compress.pruning.assembly import Assembled, Signature, assemble, sig
 from niwaki.compress.pruning.call_sites import CallSite
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import ChannelGroups
-from niwaki.compress.pruning.model_calls import Inputs, call_model, in_evaluation, repeatable
+from niwaki.compress.pruning.model_calls import (
+    Inputs,
+    call_model,
+    in_evaluation,
+    let_forget,
+    repeatable,
+)
 from niwaki.compress.pruning.provenance import Choice
 from niwaki.compress.pruning.solution import Solution, solve
 from niwaki.compress.pruning.tracer import Trace, trace
@@ -63,6 +69,7 @@ def analyse(
     """
     settings = settings or AnalysisSettings()
     model = in_evaluation(copied(module))
+    let_forget(model)
     choices: dict[CallSite, int] = {}
     unfollowed = Unfollowed()
     refused: dict[Signature, str] = {}

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from niwaki.compress.pruning.call_sites import CallSite, ModuleStack
+from niwaki.compress.pruning.model_calls import KeptState, let_forget
 from niwaki.compress.pruning.norm_calls import named_arguments
 from niwaki.compress.pruning.plan import PruningPlan, StatisticsCut
 from niwaki.compress.pruning.provenance import tensors_in
@@ -22,7 +23,7 @@ def masked(module: nn.Module, plan: PruningPlan) -> Iterator[nn.Module]:
 
     The slices of parameters that the plan removes are zero inside the block, and normalisations
     over channels leave the removed ones out. On leaving, parameters, buffers and anything that was
-    recalibrated in them are as before, to the bit.
+    recalibrated in them are as before, to the bit, and so is what the model keeps in attributes.
 
     Args:
         module: The whole model, on any device.
@@ -38,7 +39,7 @@ def masked(module: nn.Module, plan: PruningPlan) -> Iterator[nn.Module]:
     parameters = dict(module.named_parameters())
     touched = {cut.tensor for cut in plan.cuts if cut.tensor in parameters}
     saved = {name: parameters[name].data for name in touched}
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    kept = KeptState(module)
     try:
         with torch.no_grad():
             for name in touched:
@@ -47,6 +48,7 @@ def masked(module: nn.Module, plan: PruningPlan) -> Iterator[nn.Module]:
                 if cut.tensor in touched:
                     index = torch.tensor(cut.removed, device=parameters[cut.tensor].device)
                     parameters[cut.tensor].index_fill_(cut.dim, index, 0.0)
+        let_forget(module)
         with ExitStack() as stack:
             if plan.statistics:
                 modules = stack.enter_context(ModuleStack(module).watching())
@@ -56,9 +58,7 @@ def masked(module: nn.Module, plan: PruningPlan) -> Iterator[nn.Module]:
         with torch.no_grad():
             for name, values in saved.items():
                 parameters[name].data = values
-            for name, buffer in module.named_buffers():
-                if name in buffers and buffer.shape == buffers[name].shape:
-                    buffer.copy_(buffers[name])
+        kept.restore()
 
 
 class _KeptStatistics(TorchFunctionMode):
