@@ -91,11 +91,8 @@ def torchvision_models() -> list[Case]:
 
     def inputs(name: str) -> Any:
         if name in VIDEOS:
-            return (
-                torch.randn(2, 3, 16, 224, 224)
-                if "_v2_" in name
-                else torch.randn(2, 3, 16, 112, 112)
-            )
+            side = 224 if name in ("mvit_v2_s", "s3d") else 112
+            return torch.randn(2, 3, 16, side, side)
         return torch.randn(2, 3, 224, 224)
 
     def make(name: str) -> nn.Module:
