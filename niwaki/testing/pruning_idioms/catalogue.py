@@ -81,7 +81,7 @@ _SEQUENCES = (
     "biased_attention rotary_attention windowed patch_merging token_mixing channels_last_block "
     "plain_layer_norm root_mean_square_norm response_norm batch_norm_of_features einsum_products "
     "bare_matrices patches_by_unfold words_and_convolution message_passing graph_attention "
-    "chosen_experts picked_positions"
+    "chosen_experts picked_positions convolution_over_tokens"
 )
 _RECURRENT = (
     "long_short_term_memory gated_recurrent_unit memory_alone memory_both_ways projected_memory "

@@ -52,6 +52,21 @@ def gated_mlp() -> nn.Module:
     return Composed(compute, parts)
 
 
+def convolution_over_tokens() -> nn.Module:
+    """A convolution of one position takes several tokens together (CoaT): channels pass."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = functional.relu(m.enter(x))
+        return m.head(m.aggregate(torch.stack([y[:, 0], y[:, 1], y.mean(1)], 1)).squeeze(1))
+
+    parts = {
+        "enter": nn.Linear(6, _WIDTH),
+        "aggregate": nn.Conv1d(3, 1, 1),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
 def bilinear_fusion() -> nn.Module:
     """Two branches that meet in a bilinear layer (as in visual question answering)."""
 

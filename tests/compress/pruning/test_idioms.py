@@ -118,6 +118,7 @@ UNITS = {
     "graph_attention": [16, 24],
     "chosen_experts": [24, 32],
     "picked_positions": [24, 32],
+    "convolution_over_tokens": [24],
 }
 
 
