@@ -103,6 +103,8 @@ UNITS = {
     "constant_heads": [24, 6, 6],
     "attention_of_the_input_width": [4],
     "grouped_query_attention": [24, 4],
+    "multi_query_attention": [24, 8, 8],
+    "rotary_attention": [24, 4],
     "attention_layer": [48],
     "tied_embedding": [24, 48],
     "token_mixing": [24, 32, 48],
