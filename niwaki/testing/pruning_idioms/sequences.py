@@ -233,7 +233,7 @@ def multi_query_attention() -> nn.Module:
 
 
 def attention_layer() -> nn.Module:
-    """`nn.MultiheadAttention`, whose width must stay, beside an MLP."""
+    """`nn.MultiheadAttention`, which loses whole heads with the stream."""
 
     def compute(m: Any, x: Tensor) -> Any:
         y = m.enter(x)

@@ -105,7 +105,7 @@ UNITS = {
     "grouped_query_attention": [24, 4],
     "multi_query_attention": [24, 8, 8],
     "rotary_attention": [24, 4],
-    "attention_layer": [48],
+    "attention_layer": [4, 48],
     "tied_embedding": [24, 48],
     "token_mixing": [24, 32, 48],
     "memory_alone": [12],
