@@ -424,8 +424,25 @@ def root_mean_square_norm() -> nn.Module:
     return Composed(compute, parts)
 
 
+def norm_by_hand() -> nn.Module:
+    """A norm written as a mean of squares (T5, LLaMA)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        square = y.pow(2).mean(-1, keepdim=True, dtype=y.dtype)
+        return m.head((y + m.mlp(m.gain * (y * torch.rsqrt(square + 1e-6)))).mean(1))
+
+    parts = {
+        "enter": nn.Linear(6, _WIDTH),
+        "gain": parameter(_WIDTH),
+        "mlp": _mlp(),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
 def response_norm() -> nn.Module:
-    """The length of each channel over their mean (GRN of ConvNeXt V2): the channels must stay."""
+    """The length of each channel over their mean (GRN of ConvNeXt V2)."""
 
     def compute(m: Any, x: Tensor) -> Any:
         y = m.up(m.enter(x))

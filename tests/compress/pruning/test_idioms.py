@@ -121,6 +121,10 @@ UNITS = {
     "chosen_experts": [24, 32],
     "picked_positions": [24, 32],
     "convolution_over_tokens": [24],
+    "channel_and_spatial_attention": [24, 16],
+    "response_norm": [16, 24, 12],
+    "norm_by_hand": [24, 48],
+    "larger_of_two": [24, 16],
 }
 
 
