@@ -221,10 +221,10 @@ def torchvision_models() -> list[Case]:
     from torchvision.models import get_model
 
     def inputs(name: str) -> Any:
-        if name not in VIDEOS:
-            return torch.randn(2, 3, 224, 224)
-        size = 112 if name in ("mc3_18", "r2plus1d_18", "r3d_18") else 224
-        return torch.randn(2, 3, 16, size, size)
+        if name in VIDEOS:
+            side = 224 if name in ("mvit_v2_s", "s3d") else 112
+            return torch.randn(2, 3, 16, side, side)
+        return torch.randn(2, 3, 224, 224)
 
     def make(name: str) -> nn.Module:
         segments = name.startswith(("deeplab", "fcn", "lraspp"))

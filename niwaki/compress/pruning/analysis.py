@@ -3,14 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.compress.pruning.assembly import Assembled, Signature, assemble, signature_of
 from niwaki.compress.pruning.call_sites import CallSite
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import ChannelGroups
-from niwaki.compress.pruning.model_calls import Inputs, call_model, in_evaluation, repeatable
+from niwaki.compress.pruning.model_calls import (
+    Inputs,
+    call_model,
+    in_evaluation,
+    let_forget,
+    repeatable,
+)
 from niwaki.compress.pruning.provenance import Choice
 from niwaki.compress.pruning.solution import Solution, solve
 from niwaki.compress.pruning.tracer import Trace, trace
@@ -63,8 +71,8 @@ def analyse(
     """
     settings = settings or AnalysisSettings()
     model = in_evaluation(copied(module))
-    choices: dict[CallSite, int] = {}
-    unfollowed = Unfollowed()
+    let_forget(model)
+    choices, unfollowed = _opening(model, inputs)
     refused: dict[Signature, str] = {}
     on: Bench | None = None
     for attempt in range(settings.max_traces):
@@ -87,6 +95,48 @@ def analyse(
                 found = assemble(traced, solution, refused=refused)
             break
     return found.groups
+
+
+def _opening(model: nn.Module, inputs: Inputs) -> tuple[dict[CallSite, int], Unfollowed]:
+    """Return the options to begin with: others than the first where nothing can go by that.
+
+    The next option is taken at all such places together, and kept at those where something can go
+    then, if more can go in all. Nothing is proven yet.
+    """
+    first: dict[CallSite, int] = {}
+    traced, unfollowed = _traced(model, inputs, first, Unfollowed())
+    n_movable, closed = _movable(traced)
+    taken = {choice.site: 1 for choice in closed}
+    if not taken:
+        return first, unfollowed
+    traced, unfollowed = _traced(model, inputs, taken, unfollowed)
+    n_by_all, closed = _movable(traced)
+    best = (n_by_all, taken) if n_by_all > n_movable else (n_movable, first)
+    helpful = {site: 1 for site in taken.keys() - {choice.site for choice in closed}}
+    if helpful and len(helpful) < len(taken):
+        traced, unfollowed = _traced(model, inputs, helpful, unfollowed)
+        n_by_some, _ = _movable(traced)
+        best = (n_by_some, helpful) if n_by_some >= best[0] else best
+    return best[1], unfollowed
+
+
+def _movable(traced: Trace) -> tuple[int, list[Choice]]:
+    """Return how many indices of parameters can go, and where another option may let more go."""
+    solution = solve(traced.state)
+    found = assemble(traced, solution, refused={})
+    n_movable = sum(m.indices.size for group in found.groups.groups for m in group.tensors)
+    going = np.zeros(len(solution.root), bool)
+    for roots in found.roots.values():
+        going[roots] = True
+    choices = (*traced.state.alternatives, *solution.choices)
+    closed = [c for c in choices if not c.first and not going[_roots(solution, c)].any()]
+    return n_movable, closed
+
+
+def _roots(solution: Solution, choice: Choice) -> NDArray[np.int64]:
+    """Return the classes that a decision is about."""
+    roots: NDArray[np.int64] = solution.root[choice.atoms.reshape(-1).numpy()]
+    return roots
 
 
 def _traced(
@@ -150,7 +200,7 @@ def _flip(
 def _decided(traced: Trace, solution: Solution, found: Assembled) -> dict[str, list[Choice]]:
     """Return the decisions that each group hangs on, by its name, where there are any."""
     choices = (*traced.state.alternatives, *solution.choices)
-    touched = [set(solution.root[choice.atoms.reshape(-1).numpy()].tolist()) for choice in choices]
+    touched = [set(_roots(solution, choice).tolist()) for choice in choices]
     near: dict[str, list[Choice]] = {}
     for name, roots in found.roots.items():
         mine = roots.tolist()

@@ -73,7 +73,9 @@ def contract(
     1. A label that varies along a summed letter and another one (the channels of attention heads,
        summed within each head) is held: either whole heads go, or the same channel of every head.
     2. Where a label meets an operand of fixed size, it is held along that letter.
-    3. Labels that share letters are united.
+    3. Labels that share letters are united. Where some vary along a part of the letters of another
+       (a gain for each channel of a head, the same for all heads), these may stay instead, so that
+       the other goes along the rest of its letters.
 
     Args:
         state: To be updated.
@@ -85,7 +87,8 @@ def contract(
     pieces = _lettered(state, operands)
     pieces = _split_at_sums(state, call, pieces, kept_letters)
     pieces = _hold_at_fixed(state, call, pieces, operands)
-    labels = [_merge(state, call, cluster) for cluster in _clusters(pieces)]
+    clusters = [_without_nested(state, call, cluster) for cluster in _clusters(pieces)]
+    labels = [_merge(state, call, cluster) for cluster in clusters]
     found = [label for label in labels if label is not None]
     return Contraction(
         tuple(label for label in found if set(label.dims) <= kept_letters),
@@ -178,6 +181,22 @@ def _clusters(pieces: list[_Piece]) -> list[list[Label]]:
                 apart.append((known, members))
         clusters = [*apart, (letters, labels)]
     return [labels for _, labels in clusters]
+
+
+def _without_nested(state: Provenance, call: Call, labels: list[Label]) -> list[Label]:
+    """Return labels that share letters, or the widest alone, held along those of the others."""
+    letters = {letter for label in labels for letter in label.dims}
+    nested = [label for label in labels if set(label.dims) < letters]
+    inner = {letter for label in nested for letter in label.dims}
+    if not nested or len(nested) == len(labels) or inner == letters:
+        return labels
+    widest = [label for label in labels if set(label.dims) == letters]
+    if not state.option(call.site, widest[0].atoms, 2):
+        return labels
+    why = f"{call.described} meets them in every part, and whole parts go"
+    for label in nested:
+        state.atoms.pin(label.atoms, why)
+    return list(state.hold_all(widest, inner, why))
 
 
 def _merge(state: Provenance, call: Call, labels: list[Label]) -> Label | None:

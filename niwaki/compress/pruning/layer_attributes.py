@@ -28,6 +28,8 @@ def refresh_sizes(layer: nn.Module) -> None:
                 layer.num_features = len(tensor)
     elif isinstance(layer, nn.GroupNorm):
         layer.num_channels = len(layer.weight)
+    elif isinstance(layer, nn.MultiheadAttention) and layer._qkv_same_embed_dim:
+        layer.kdim = layer.vdim = layer.in_proj_weight.shape[1]
     elif isinstance(layer, nn.PReLU):
         layer.num_parameters = len(layer.weight)
     elif isinstance(layer, nn.RNNBase):

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from niwaki.compress.pruning.call_sites import CallSite, ModuleStack
+from niwaki.compress.pruning.model_calls import KeptState, let_forget
 from niwaki.compress.pruning.norm_calls import named_arguments
 from niwaki.compress.pruning.plan import PruningPlan, StatisticsCut
 from niwaki.compress.pruning.provenance import tensors_in
@@ -22,7 +23,7 @@ def masked(module: nn.Module, plan: PruningPlan) -> Iterator[nn.Module]:
 
     The slices of parameters that the plan removes are zero inside the block, and normalisations
     over channels leave the removed ones out. On leaving, parameters, buffers and anything that was
-    recalibrated in them are as before, to the bit.
+    recalibrated in them are as before, to the bit, and so is what the model keeps in attributes.
 
     Args:
         module: The whole model, on any device.
@@ -38,7 +39,7 @@ def masked(module: nn.Module, plan: PruningPlan) -> Iterator[nn.Module]:
     parameters = dict(module.named_parameters())
     touched = {cut.tensor for cut in plan.cuts if cut.tensor in parameters}
     saved = {name: parameters[name].data for name in touched}
-    buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
+    kept = KeptState(module)
     try:
         with torch.no_grad():
             for name in touched:
@@ -47,6 +48,7 @@ def masked(module: nn.Module, plan: PruningPlan) -> Iterator[nn.Module]:
                 if cut.tensor in touched:
                     index = torch.tensor(cut.removed, device=parameters[cut.tensor].device)
                     parameters[cut.tensor].index_fill_(cut.dim, index, 0.0)
+        let_forget(module)
         with ExitStack() as stack:
             if plan.statistics:
                 modules = stack.enter_context(ModuleStack(module).watching())
@@ -56,13 +58,11 @@ def masked(module: nn.Module, plan: PruningPlan) -> Iterator[nn.Module]:
         with torch.no_grad():
             for name, values in saved.items():
                 parameters[name].data = values
-            for name, buffer in module.named_buffers():
-                if name in buffers and buffer.shape == buffers[name].shape:
-                    buffer.copy_(buffers[name])
+        kept.restore()
 
 
 class _KeptStatistics(TorchFunctionMode):
-    """Replaces the normalisations of a plan by such that leave the removed channels out."""
+    """Replaces the norms, means and extremes of a plan by such that leave removed channels out."""
 
     def __init__(self, stack: ModuleStack, cuts: tuple[StatisticsCut, ...]) -> None:
         super().__init__()
@@ -78,11 +78,11 @@ class _KeptStatistics(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         name = canonical_name(func)
-        if name in _NORMS:
+        if name in _STATISTICS:
             site = self._stack.site()
             if site in self._cuts:
                 given = named_arguments(name, func, args, kwargs)
-                return _NORMS[name](self._cuts[site], given.pop("input"), **given)
+                return _STATISTICS[name](self._cuts[site], given.pop("input"), **given)
             return func(*args, **kwargs)
         out = func(*args, **kwargs)
         if tensors_in(args[0] if name == "setitem" else out):
@@ -183,7 +183,33 @@ def _affine(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return y if bias is None else y + bias
 
 
-_NORMS: Mapping[str, Callable[..., Tensor]] = {
+def _mean(
+    cut: StatisticsCut,
+    x: Tensor,
+    dim: Any = None,
+    keepdim: bool = False,
+    dtype: torch.dtype | None = None,
+) -> Tensor:
+    x = x if dtype is None else x.to(dtype)
+    mask = _mask(cut, x).reshape(cut.shape).expand(x.shape)
+    dims = tuple(range(x.ndim)) if dim is None else dim
+    return (x * mask).sum(dims, keepdim) / mask.sum(dims, keepdim)
+
+
+def _extreme(name: str, worst: float) -> Callable[..., Any]:
+    def function(cut: StatisticsCut, x: Tensor, **settings: Any) -> Any:
+        is_gone = _mask(cut, x).reshape(cut.shape) == 0
+        return getattr(torch, name)(x.masked_fill(is_gone, worst), **settings)
+
+    return function
+
+
+_STATISTICS: Mapping[str, Callable[..., Any]] = {
+    "mean": _mean,
+    "max": _extreme("max", -torch.inf),
+    "amax": _extreme("amax", -torch.inf),
+    "min": _extreme("min", torch.inf),
+    "amin": _extreme("amin", torch.inf),
     "batch_norm": _batch_norm,
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,

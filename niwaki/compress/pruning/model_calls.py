@@ -37,6 +37,21 @@ def in_evaluation(module: M) -> M:
     return module
 
 
+def let_forget(module: nn.Module) -> None:
+    """Let a model forget what it has computed from parameters that have changed since.
+
+    Some keep a table of attention biases while they are in evaluation mode, and drop or renew it
+    when the mode changes. So it is changed there and back; every part stays in its own mode.
+    """
+    modes = [(child, child.training) for child in module.modules()]
+    whole = module.training
+    module.train(not whole)
+    module.train(whole)
+    for child, mode in modes:
+        if child.training != mode:
+            child.training = mode
+
+
 @contextmanager
 def repeatable(module: nn.Module) -> Iterator[None]:
     """Let passes inside the block be like the first ones, and undo what they leave behind.
@@ -45,7 +60,7 @@ def repeatable(module: nn.Module) -> Iterator[None]:
     they are as before, and so are the attributes and hooks of modules and the values of buffers:
     some models count their calls, keep what they computed for the next, or hang up hooks at first.
     """
-    kept = _Kept(module)
+    kept = KeptState(module)
     try:
         with seeded():
             yield
@@ -53,7 +68,7 @@ def repeatable(module: nn.Module) -> Iterator[None]:
         kept.restore()
 
 
-class _Kept:
+class KeptState:
     """What modules hold besides parameters, to be put back."""
 
     def __init__(self, module: nn.Module) -> None:
@@ -67,6 +82,7 @@ class _Kept:
         self._buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
 
     def restore(self) -> None:
+        """Put attributes, lists, mappings and the values of buffers back."""
         for now, before in self._attributes:
             now.clear()
             now.update(before)

@@ -1,4 +1,4 @@
-"""Normalisations by the names of their arguments, whichever of torch's functions was called."""
+"""Statistics over channels by the names of their arguments, whichever function was called."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -14,21 +14,26 @@ _TORCHS_OWN: Mapping[str, tuple[str, ...]] = {
     "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps", "cudnn_enable"),
     "rms_norm": ("input", "normalized_shape", "weight", "eps"),
     "group_norm": ("input", "num_groups", "weight", "bias", "eps", "cudnn_enabled"),
+    **dict.fromkeys(("mean", "max", "amax", "min", "amin"), ("input", "dim", "keepdim")),
 }
+_ALSO = {"axis": "dim", "keepdims": "keepdim"}
 
 
 def named_arguments(
     name: str, function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what a normalisation was called with, as `torch.nn.functional` names it.
+    """Return what a function was called with, as `torch.nn.functional` or `torch` names it.
 
     Args:
-        name: `batch_norm`, `instance_norm`, `layer_norm`, `rms_norm` or `group_norm`.
+        name: `batch_norm`, `instance_norm`, `layer_norm`, `rms_norm`, `group_norm`, `mean`, `max`,
+            `amax`, `min` or `amin`.
         function: The one of that name that was called, of `torch.nn.functional` or of `torch`.
         args: As called.
         kwargs: As called.
     """
-    usual = getattr(functional, name)
-    order = inspect.signature(usual).parameters if function is usual else _TORCHS_OWN[name]
+    usual = getattr(functional, name, None)
+    is_usual = usual is not None and function is usual
+    order = inspect.signature(usual).parameters if is_usual else _TORCHS_OWN[name]
     given = dict(zip(order, args, strict=False)) | dict(kwargs)
+    given = {_ALSO.get(name, name): value for name, value in given.items()}
     return {name: value for name, value in given.items() if not name.startswith("cudnn")}

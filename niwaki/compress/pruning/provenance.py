@@ -390,6 +390,22 @@ class Provenance:
         if described in self.nodes:
             self.roles.setdefault((described, dim), role)
 
+    def note_statistics(
+        self, call: Call, atoms: Tensor, n_groups: int, sides: tuple[int, ...]
+    ) -> None:
+        """Note that a call takes a statistic over some channels, which masks leave out of it.
+
+        Args:
+            call: Such as a norm, a mean or a maximum.
+            atoms: (n,) of the channels.
+            n_groups: Of a group norm; 1 for others.
+            sides: What they are reshaped to, to broadcast with the input.
+        """
+        owner = f"{call.site.module}#{call.site.invocation}.{call.site.ordinal}"
+        axis = self.atoms.axis(AxisKind.STATISTICS, owner, len(atoms))
+        self.atoms.unite(axis, atoms, f"{call.described} averages over them")
+        self.statistics.append(Statistics(owner, call.site, n_groups, sides))
+
     def follow(self, tag: Tag | None, atoms: Tensor, because: str) -> None:
         """Bind an attribute of a module to the (n,) indices that it, or a part of it, counts."""
         if tag is not None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from niwaki.compress.pruning.copying import copied, own_tensors
 from niwaki.compress.pruning.layer_attributes import refresh_sizes
+from niwaki.compress.pruning.model_calls import let_forget
 from niwaki.compress.pruning.plan import AttributeChange, Cut, PruningPlan
 from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
@@ -41,6 +42,7 @@ def apply_plan(module: M, plan: PruningPlan) -> M:
     for child in smaller.modules():
         if any(id(tensor) in changed for tensor in own_tensors(child)):
             refresh_sizes(child)
+    let_forget(smaller)
     return smaller
 
 

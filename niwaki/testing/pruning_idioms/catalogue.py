@@ -66,7 +66,7 @@ _CONVOLUTIONAL = (
     "flattened multi_scale_flatten unflattened pixel_shuffle pixel_unshuffle repeated "
     "repeated_interleaved padded_shortcut zeros_joined buffer_gain gain_of_open_shape layer_scale "
     "group_normalised instance_normalised slopes upsampled_skip blurred one_and_three_dimensions "
-    "neighbours_normalised"
+    "neighbours_normalised larger_of_two"
 )
 _SHARING = (
     "weight_used_twice module_used_twice tied_embedding shared_head siamese two_inputs "
@@ -81,7 +81,8 @@ _SEQUENCES = (
     "biased_attention rotary_attention windowed patch_merging token_mixing channels_last_block "
     "plain_layer_norm root_mean_square_norm response_norm batch_norm_of_features einsum_products "
     "bare_matrices patches_by_unfold words_and_convolution message_passing graph_attention "
-    "chosen_experts picked_positions"
+    "chosen_experts picked_positions convolution_over_tokens "
+    "norm_by_hand"
 )
 _RECURRENT = (
     "long_short_term_memory gated_recurrent_unit memory_alone memory_both_ways projected_memory "
@@ -104,7 +105,8 @@ _INPUTS: Mapping[str, Callable[[], Any]] = {
 _CHANNEL_NORMS = (
     "group_normalised tokens_with_positions patch_merging token_mixing channels_last_block "
     "plain_layer_norm root_mean_square_norm attention_layer encoder_layer channel_softmax "
-    "neighbours_normalised response_norm"
+    "neighbours_normalised response_norm channel_and_spatial_attention norm_by_hand "
+    "larger_of_two"
 )
 
 

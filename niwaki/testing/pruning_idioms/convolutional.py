@@ -390,7 +390,7 @@ def efficient_channel_attention() -> nn.Module:
 
 
 def channel_and_spatial_attention() -> nn.Module:
-    """Mean and maximum over the channels (CBAM): those must stay."""
+    """Mean and maximum over the channels (CBAM), of which fewer are left."""
 
     def compute(m: Any, x: Tensor) -> Any:
         y = m.a(m.stem(x))
@@ -401,6 +401,23 @@ def channel_and_spatial_attention() -> nn.Module:
         "stem": conv_norm(3, 24),
         "a": conv_norm(24, 16),
         "spatial": conv(2, 1, 7),
+        "head": head(16),
+    }
+    return Composed(compute, parts)
+
+
+def larger_of_two() -> nn.Module:
+    """The larger of two branches, and the largest of its channels (maxout, LightCNN)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.stem(x)
+        y = torch.max(m.a(y), m.b(y))
+        return m.head(y * torch.sigmoid(y.max(1, keepdim=True)[0]))
+
+    parts = {
+        "stem": conv_norm(3, 24),
+        "a": conv_norm(24, 16),
+        "b": conv_norm(24, 16),
         "head": head(16),
     }
     return Composed(compute, parts)

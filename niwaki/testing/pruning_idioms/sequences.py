@@ -52,6 +52,21 @@ def gated_mlp() -> nn.Module:
     return Composed(compute, parts)
 
 
+def convolution_over_tokens() -> nn.Module:
+    """A convolution of one position takes several tokens together (CoaT): channels pass."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = functional.relu(m.enter(x))
+        return m.head(m.aggregate(torch.stack([y[:, 0], y[:, 1], y.mean(1)], 1)).squeeze(1))
+
+    parts = {
+        "enter": nn.Linear(6, _WIDTH),
+        "aggregate": nn.Conv1d(3, 1, 1),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
 def bilinear_fusion() -> nn.Module:
     """Two branches that meet in a bilinear layer (as in visual question answering)."""
 
@@ -218,7 +233,7 @@ def multi_query_attention() -> nn.Module:
 
 
 def attention_layer() -> nn.Module:
-    """`nn.MultiheadAttention`, whose width must stay, beside an MLP."""
+    """`nn.MultiheadAttention`, which loses whole heads with the stream."""
 
     def compute(m: Any, x: Tensor) -> Any:
         y = m.enter(x)
@@ -409,8 +424,25 @@ def root_mean_square_norm() -> nn.Module:
     return Composed(compute, parts)
 
 
+def norm_by_hand() -> nn.Module:
+    """A norm written as a mean of squares (T5, LLaMA)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        square = y.pow(2).mean(-1, keepdim=True, dtype=y.dtype)
+        return m.head((y + m.mlp(m.gain * (y * torch.rsqrt(square + 1e-6)))).mean(1))
+
+    parts = {
+        "enter": nn.Linear(6, _WIDTH),
+        "gain": parameter(_WIDTH),
+        "mlp": _mlp(),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
 def response_norm() -> nn.Module:
-    """The length of each channel over their mean (GRN of ConvNeXt V2): the channels must stay."""
+    """The length of each channel over their mean (GRN of ConvNeXt V2)."""
 
     def compute(m: Any, x: Tensor) -> Any:
         y = m.up(m.enter(x))

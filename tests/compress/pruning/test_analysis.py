@@ -27,10 +27,36 @@ def test_a_group_says_which_layers_and_why() -> None:
 def test_what_stays_is_named_with_the_reason() -> None:
     groups = analyse(IDIOMS["attention_layer"].make(), torch.randn(2, 7, 6))
     reasons = {refusal.name: refusal.reason for refusal in groups.refused}
-    assert "nn.MultiheadAttention" in reasons["attention.in_proj_weight[0]"]
     assert "model's output" in reasons["head.weight[0]"]
     assert "model's input" in reasons["enter.weight[1]"]
     assert "left alone:" in groups.report()
+
+
+class _TwoStreams(nn.Module):
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(24, 4, batch_first=True, **settings)
+        self.enter, self.memory, self.head = (nn.Linear(*n) for n in ((6, 24), (6, 24), (24, 5)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y, memory = self.enter(x), self.memory(x)
+        scores: torch.Tensor = self.head(y + self.attention(y, memory, memory)[0])
+        return scores
+
+
+def test_heads_go_with_the_queries_and_with_what_is_attended_to() -> None:
+    module, inputs = _TwoStreams(), torch.randn(2, 7, 6)
+    groups = analyse(module, inputs)
+    assert groups.n_units.tolist() == [4]
+    assert {"enter", "memory", "attention.out_proj", "head"} <= set(groups.groups[0].layers)
+    smaller = apply_plan(module, groups.plan({groups.names[0]: [0, 2]})).attention
+    assert (smaller.num_heads, smaller.embed_dim, smaller.kdim, smaller.head_dim) == (2, 12, 12, 6)
+
+
+def test_attention_with_keys_of_its_own_stays_and_says_why() -> None:
+    groups = analyse(_TwoStreams(add_bias_kv=True), torch.randn(2, 7, 6))
+    reasons = {refusal.name: refusal.reason for refusal in groups.refused}
+    assert "nn.MultiheadAttention attention adds keys" in reasons["attention.in_proj_weight[0]"]
 
 
 def test_wrong_inputs_are_an_error_that_says_so() -> None:

@@ -53,7 +53,7 @@ class _Unfollowed(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.attention = nn.MultiheadAttention(12, 3, batch_first=True)
+        self.attention = nn.MultiheadAttention(12, 3, add_bias_kv=True, batch_first=True)
         self.weight = nn.Parameter(torch.randn(12, 5))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -63,7 +63,7 @@ class _Unfollowed(nn.Module):
 
 def test_macs_of_what_is_not_followed() -> None:
     groups = analyse(_Unfollowed(), torch.randn(N_EXAMPLES, 7, 12))
-    projections, products, last = 4 * 7 * 12 * 12, 2 * 7 * 7 * 12, 7 * 12 * 5
+    projections, products, last = 4 * 7 * 12 * 12, 2 * 7 * 8 * 12, 7 * 12 * 5
     assert float(groups.costs.macs(groups.n_units)) == projections + products + last
 
 

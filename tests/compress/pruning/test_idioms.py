@@ -103,7 +103,9 @@ UNITS = {
     "constant_heads": [24, 6, 6],
     "attention_of_the_input_width": [4],
     "grouped_query_attention": [24, 4],
-    "attention_layer": [48],
+    "multi_query_attention": [24, 8, 8],
+    "rotary_attention": [24, 4],
+    "attention_layer": [4, 48],
     "tied_embedding": [24, 48],
     "token_mixing": [24, 32, 48],
     "memory_alone": [12],
@@ -118,6 +120,11 @@ UNITS = {
     "graph_attention": [16, 24],
     "chosen_experts": [24, 32],
     "picked_positions": [24, 32],
+    "convolution_over_tokens": [24],
+    "channel_and_spatial_attention": [24, 16],
+    "response_norm": [16, 24, 12],
+    "norm_by_hand": [24, 48],
+    "larger_of_two": [24, 16],
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from niwaki.compress.pruning import analyse, apply_plan, masked
@@ -31,6 +31,62 @@ def test_on_leaving_everything_is_as_before(name: str) -> None:
         module.train()
         module(inputs)  # recalibrates batch norms
     assert _same(before, module.state_dict())
+
+
+class _Tabled(nn.Module):
+    """Keeps a table that it computes from parameters, as LeViT does with attention biases."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.leave = nn.Linear(5, 16), nn.Linear(16, 3)
+        self.gain = nn.Parameter(torch.randn(16))
+        self.table: dict[str, Tensor] = {}
+
+    def train(self, mode: bool = True) -> "_Tabled":
+        self.table = {}
+        return super().train(mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training and not self.table:
+            self.table["cpu"] = self.gain.exp()
+        y: Tensor = self.enter(x) * (self.gain.exp() if self.training else self.table["cpu"])
+        left: Tensor = self.leave(y)
+        return left
+
+
+def test_what_a_model_has_computed_from_parameters_is_computed_again() -> None:
+    torch.manual_seed(0)
+    module, inputs = _Tabled().eval(), torch.randn(2, 5)
+    before = module(inputs)
+    plan = half_of_each(analyse(module, inputs))
+    assert plan.cuts
+    smaller = apply_plan(module, plan)
+    assert torch.equal(module(inputs), before)
+    with masked(module, plan):
+        expected = module(inputs)
+    assert torch.allclose(smaller(inputs), expected, atol=1e-5)
+
+
+def test_what_a_model_has_computed_under_the_mask_is_forgotten() -> None:
+    module, inputs = _Tabled().eval(), torch.randn(2, 5)
+    plan = half_of_each(analyse(module, inputs))
+    before = _Tabled().eval()
+    before.load_state_dict(module.state_dict())
+    with masked(module, plan):
+        module(inputs)
+    assert torch.equal(module(inputs), before(inputs))
+
+
+def test_every_part_stays_in_its_own_mode() -> None:
+    module, inputs = IDIOMS["residual"].make().train(), IDIOMS["residual"].inputs()
+    frozen = [child for child in module.modules() if isinstance(child, nn.BatchNorm2d)]
+    plan = half_of_each(analyse(module, inputs))
+    for norm in frozen:
+        norm.eval()
+    modes = [child.training for child in module.modules()]
+    with masked(module, plan):
+        assert [child.training for child in module.modules()] == modes
+    assert [child.training for child in apply_plan(module, plan).modules()] == modes
 
 
 def test_also_after_an_error() -> None:

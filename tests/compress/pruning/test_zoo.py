@@ -20,9 +20,6 @@ WIDTH = 0.25
 # What is left of the multiply-accumulates when half of each group goes, where that is much.
 LEFT = {
     "shufflenet_v1": 0.9,
-    "vit_fixed": 0.8,
-    "convnext_v2": 0.6,
-    "t5": 0.6,
     "shufflenet_v2": 0.6,
 }
 SLOW = (

@@ -1,6 +1,9 @@
 """Convolutions: plain, grouped, depthwise and transposed."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,8 +38,10 @@ def convolution(state: Provenance, call: Call) -> None:
     n_groups = call.arg(6, "groups", 1)
     channel = x.ndim - (weight.ndim - 1)
     why = f"{call.described} slides over positions"
+    passing = _each_by_itself(call, weight, x.ndim - channel - 1)
+    aside = [label for label in state.labels(x) if set(label.dims) <= passing]
     other = [d for d in range(x.ndim) if d != channel]
-    labels = state.hold_all(state.labels(x), other, why)
+    labels = state.hold_all([each for each in state.labels(x) if each not in aside], other, why)
     _keep_kernel(state, call, weight)
     ends = _Ends(
         x=labels[0].atoms if labels else torch.full((x.shape[channel],), FIXED),
@@ -52,11 +57,32 @@ def convolution(state: Provenance, call: Call) -> None:
         out = _grouped(state, call, ends, n_groups)
     if ends.bias is not None:
         state.atoms.unite(ends.bias, out, f"{call.described} adds a bias")
-    state.record(call, call.out, [Label((channel,), out)] if len(out) > 1 else [])
-    _note_cost(state, call, ends, channel)
+    state.record(call, call.out, [*aside, *([Label((channel,), out)] if len(out) > 1 else [])])
+    _note_cost(state, call, ends, aside)
     described = state.origin(weight).described
     state.note_role(described, 1 if transposed else 0, Role.WRITES)
     state.note_role(described, 0 if transposed else 1, Role.READS)
+
+
+def _each_by_itself(call: Call, weight: Tensor, n_spatial: int) -> set[int]:
+    """Return the dimensions along which every position is computed from that position alone."""
+    stride, padding = call.arg(3, "stride", 1), call.arg(4, "padding", 0)
+    moves = (
+        weight.shape[2 + axis] == 1 and _along(stride, axis) == 1 and _along(padding, axis) == 0
+        for axis in range(n_spatial)
+    )
+    first = call.out.ndim - n_spatial
+    sizes = (call.arg(0, "input").shape, call.out.shape)
+    found = {first + axis for axis, passes in enumerate(moves) if passes}
+    return {dim for dim in found if sizes[0][dim] == sizes[1][dim]}
+
+
+def _along(setting: Any, axis: int) -> int:
+    """Return a setting along one dimension: of a number, of a list, or of the name of a padding."""
+    if isinstance(setting, str):
+        return 0  # 'valid', or 'same' as before, which adds nothing to a kernel of one position
+    given = [setting] if isinstance(setting, int) else list(setting)
+    return int(given[axis % len(given)])
 
 
 def _plain(state: Provenance, call: Call, ends: _Ends) -> Tensor:
@@ -126,10 +152,12 @@ def _keep_kernel(state: Provenance, call: Call, weight: Tensor) -> None:
             state.atoms.pin(label.atoms, why)
 
 
-def _note_cost(state: Provenance, call: Call, ends: _Ends, channel: int) -> None:
+def _note_cost(state: Provenance, call: Call, ends: _Ends, aside: Sequence[Label]) -> None:
     x, weight = call.arg(0, "input"), call.arg(1, "weight")
     positions = x if "transpose" in call.name else call.out
-    n_positions = positions.numel() / positions.shape[channel]
+    n_positions = positions.numel() / positions.shape[x.ndim - (weight.ndim - 1)]
     kernel = weight[0, 0].numel() if weight.ndim > 2 else 1
-    factors = (ends.inside, ends.outside)
-    state.costs.append(CostTerm(call.site.module, float(n_positions * kernel), factors))
+    passing = tuple(label.atoms.reshape(-1) for label in aside)
+    coefficient = n_positions * kernel / math.prod(len(atoms) for atoms in passing)
+    factors = (ends.inside, ends.outside, *passing)
+    state.costs.append(CostTerm(call.site.module, float(coefficient), factors))

@@ -6,12 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from niwaki.compress.pruning.atoms import AxisKind
 from niwaki.compress.pruning.call_sites import tag_of
 from niwaki.compress.pruning.contraction import Operand, contract, operand
 from niwaki.compress.pruning.labels import FIXED, Label
 from niwaki.compress.pruning.norm_calls import named_arguments
-from niwaki.compress.pruning.provenance import Call, Provenance, Statistics, tensors_in
+from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
 from niwaki.compress.pruning.rules.products import inner_axis
 
 
@@ -59,7 +58,7 @@ def _standardised(state: Provenance, call: Call, x: Tensor) -> Label | None:
 
 def _over_inputs(state: Provenance, call: Call, label: Label) -> None:
     sides = tuple(n if d == label.dims[0] else 1 for d, n in enumerate(call.out.shape))
-    _note_statistics(state, call, label.atoms, 1, sides)
+    state.note_statistics(call, label.atoms, 1, sides)
 
 
 def layer_norm(state: Provenance, call: Call) -> None:
@@ -104,7 +103,7 @@ def _over_channels(state: Provenance, call: Call, label: Label, shape: Any) -> N
     (dim,) = label.dims
     state.follow(tag_of(shape[dim - first]), label.atoms, f"{call.described} has that many")
     sides = tuple(call.out.shape[d] if d == dim else 1 for d in range(first, n_dims))
-    _note_statistics(state, call, label.atoms, 1, sides)
+    state.note_statistics(call, label.atoms, 1, sides)
 
 
 def group_norm(state: Provenance, call: Call) -> None:
@@ -135,16 +134,7 @@ def _bind_groups(state: Provenance, call: Call, channels: Tensor, n_groups: int)
         return
     state.atoms.unite(channels, channels[:1], f"{call.described} has groups of one size")
     sides = (channels.numel(), *(1,) * (call.out.ndim - 2))
-    _note_statistics(state, call, channels.reshape(-1), int(n_groups), sides)
-
-
-def _note_statistics(
-    state: Provenance, call: Call, atoms: Tensor, n_groups: int, sides: tuple[int, ...]
-) -> None:
-    owner = f"{call.site.module}#{call.site.invocation}.{call.site.ordinal}"
-    axis = state.atoms.axis(AxisKind.STATISTICS, owner, len(atoms))
-    state.atoms.unite(axis, atoms, f"{call.described} averages over them")
-    state.statistics.append(Statistics(owner, call.site, n_groups, sides))
+    state.note_statistics(call, channels.reshape(-1), int(n_groups), sides)
 
 
 def across_channels(state: Provenance, call: Call) -> None:

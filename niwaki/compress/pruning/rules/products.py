@@ -178,13 +178,6 @@ def _shared_heads(state: Provenance, call: Call, each: Operand, query: Tensor) -
     return Operand(each.letters, shape, Origin(labels, each.origin.elastic, described="keys"))
 
 
-def multi_head_attention(state: Provenance, call: Call) -> None:
-    """`nn.MultiheadAttention`: its width inside is that of its input, so it stays as it is."""
-    state.record_fixed(
-        call, f"nn.MultiheadAttention {call.site.module} is as wide inside as its input"
-    )
-
-
 def embedding(state: Provenance, call: Call) -> None:
     """`embedding`: rows are picked by number, columns are channels."""
     indices, weight = call.arg(0, "input"), call.arg(1, "weight")

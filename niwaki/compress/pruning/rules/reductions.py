@@ -6,10 +6,13 @@ from torch import Tensor
 
 from niwaki.compress.pruning.labels import Label
 from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
+from niwaki.compress.pruning.rules.elementwise import elementwise
 
 # The position of the dimension among the arguments, where it is not the second.
 _POSITIONS = {"norm": 2, "vector_norm": 2, "normalize": 2, "cosine_similarity": 2, "topk": 2}
 _SUMS = frozenset({"sum", "norm", "vector_norm", "normalize"})
+# What can be taken over those channels that are there.
+_STATISTICS = frozenset({"mean", "max", "amax", "min", "amin"})
 
 
 def _dims(call: Call, source: Tensor) -> set[int]:
@@ -26,9 +29,13 @@ def _dims(call: Call, source: Tensor) -> set[int]:
 def reduced(state: Provenance, call: Call) -> None:
     """`sum`, `mean`, `amax`, `norm`: labels along what is reduced end here.
 
-    A sum lets its channels go, for a removed channel adds nothing; all others need them.
+    A sum lets its channels go, for a removed channel adds nothing, and so do means and extremes,
+    which masks then leave it out of; all others need them.
     """
     source: Tensor = call.arg(0, "input")
+    if isinstance(call.arg(1, "other"), Tensor):  # the larger of two tensors
+        elementwise(state, call)
+        return
     dims = _dims(call, source)
     held = _held(state, call, source, dims)
     for out in tensors_in(call.out):
@@ -42,10 +49,18 @@ def _held(state: Provenance, call: Call, source: Tensor, dims: set[int]) -> list
     for label in state.labels(source):
         if call.name in _SUMS and set(label.dims) <= dims and _is_plain(call):
             continue
+        if _is_statistic(call, source) and len(label.dims) == 1 and label.dims[0] in dims:
+            sides = tuple(n if d in label.dims else 1 for d, n in enumerate(source.shape))
+            state.note_statistics(call, label.atoms, 1, sides)
+            continue
         why = f"{call.described} needs all channels"
         held = state.hold(label, dims, why)
         labels.extend([] if held is None else [held])
     return labels
+
+
+def _is_statistic(call: Call, source: Tensor) -> bool:
+    return call.name in _STATISTICS and source.is_floating_point()
 
 
 def _is_plain(call: Call) -> bool:

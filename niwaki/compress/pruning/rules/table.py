@@ -7,6 +7,7 @@ import torch
 
 from niwaki.compress.pruning.provenance import Call, Provenance
 from niwaki.compress.pruning.rules import (
+    attention_layers,
     convolutions,
     elementwise,
     indexing,
@@ -96,7 +97,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         **_named(products.added_product, "addmm baddbmm"),
         **_named(products.einsum, "einsum"),
         **_named(products.attention, "scaled_dot_product_attention"),
-        **_named(products.multi_head_attention, "multi_head_attention_forward"),
+        **_named(attention_layers.multi_head_attention, "multi_head_attention_forward"),
         **_named(products.embedding, "embedding"),
         **_named(
             convolutions.convolution,
