@@ -31,7 +31,7 @@ def named_arguments(
         args: As called.
         kwargs: As called.
     """
-    usual = getattr(functional, name, None)
+    usual: Any = getattr(functional, name, None)
     is_usual = usual is not None and function is usual
     order = inspect.signature(usual).parameters if is_usual else _TORCHS_OWN[name]
     given = dict(zip(order, args, strict=False)) | dict(kwargs)

@@ -67,15 +67,21 @@ class ForwardTracer(fx.Tracer):
             return super().trace(root, concrete_args)
 
     def create_args_for_root(
-        self, root_fn: Any, *args: Any, **kwargs: Any
+        self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
     ) -> tuple[Any, list[Any]]:
-        function, given = super().create_args_for_root(root_fn, *args, **kwargs)
-        parameters = list(signature(root_fn).parameters.values())
-        for i in range(len(self._inputs) + 1, len(given)):  # behind the module itself
-            if i < len(parameters) and parameters[i].default is not Parameter.empty:
-                self.graph.erase_node(given[i].node)
-                given[i] = parameters[i].default
-        return function, given
+        """Return the function, and what it is called with: a stand-in for each input."""
+        del is_module, concrete_args
+        n_inputs = len(self._inputs)
+        given: list[Any] = []
+        for parameter in list(signature(root_fn).parameters.values())[1:]:
+            if parameter.kind is Parameter.VAR_POSITIONAL and len(given) < n_inputs:
+                raise fx.proxy.TraceError("it takes any number of inputs: name each in `forward`")
+            if parameter.kind not in (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD):
+                break
+            if len(given) >= n_inputs and parameter.default is not Parameter.empty:
+                break
+            given.append(self.create_proxy("placeholder", parameter.name, (), {}))
+        return root_fn, [self.root, *given]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         return plain_forward(m) is None and super().is_leaf_module(m, module_qualified_name)

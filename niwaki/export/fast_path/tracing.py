@@ -84,11 +84,6 @@ def trace(
     _require_no_hooks(module, nodes)
     _require_evaluation(module, nodes)
     given = [node for node in nodes if node.op == "placeholder"]
-    if any(str(node.target).startswith("*") for node in given):
-        raise ExportError(
-            f"{type(module).__name__} takes any number of inputs. Use export_module, or give its "
-            "`forward` an argument for each"
-        )
     n_inputs = len(given)
     if n_inputs != len(input_shapes):
         raise ExportError(
