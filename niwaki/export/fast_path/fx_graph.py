@@ -13,13 +13,11 @@ from typing import Any, cast
 
 import onnx
 import torch
-import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import fx, nn
 
 from niwaki.core.errors import ExportError
-from niwaki.export.fast_path.batch_norms import batch_norm_of
+from niwaki.export.fast_path.folding import affine_of, foldable, in_double
 from niwaki.export.fast_path.operators import Call, Converter, converter_of
-from niwaki.export.fast_path.operators.convolutions import CONVOLUTIONS
 from niwaki.export.fast_path.operators.table import alike, held_as, to_numpy
 from niwaki.export.fast_path.stand_ins import holds_tensors
 from niwaki.export.fast_path.tracing import Trace, op_name, path_of, scope_of, trace
@@ -57,13 +55,13 @@ class WrittenGraph:
         model: The float graph.
         traced: The calls.
         tensors: Name in the graph of what each call gives, for calls that give one tensor.
-        norms: The batch norm that was folded, by the layer that it was folded into.
+        folded: Batch norms and factors that were folded, by the layer they were folded into.
     """
 
     model: onnx.ModelProto
     traced: Trace
     tensors: Mapping[fx.Node, str]
-    norms: Mapping[fx.Node, fx.Node]
+    folded: Mapping[fx.Node, tuple[fx.Node, ...]]
 
 
 def build_graph(
@@ -124,9 +122,9 @@ def write_graph(
     inputs = _inputs(traced, input_names)
     returned = _returned(traced, output_names)
     require_apart([tensor.name for tensor in inputs.values()], list(returned))
-    norms = _foldable_norms(traced)
+    folded = foldable(module, traced.nodes, traced.values, traced.constants)
     writer = GraphWriter(list(inputs.values()), list(returned), _layer_names(traced))
-    results = _write_calls(traced, writer, inputs, norms)
+    results = _write_calls(traced, writer, inputs, folded)
     tensors = {node: result for node, result in results.items() if isinstance(result, Tensor)}
     outputs = {name: _part(results[node], path) for name, (node, path) in returned.items()}
     model = writer.model(outputs)
@@ -139,7 +137,7 @@ def write_graph(
         node: tensor.name if tensor.name in given else renamed.get(tensor.name, tensor.name)
         for node, tensor in tensors.items()
     }
-    return WrittenGraph(model, traced, names, norms)
+    return WrittenGraph(model, traced, names, folded)
 
 
 def _inputs(traced: Trace, names: Sequence[str] | None) -> dict[fx.Node, Tensor]:
@@ -255,23 +253,23 @@ def _write_calls(
     traced: Trace,
     writer: GraphWriter,
     inputs: Mapping[fx.Node, Tensor],
-    norms: Mapping[fx.Node, fx.Node],
+    folded: Mapping[fx.Node, Sequence[fx.Node]],
 ) -> "_Results":
     """Write every call, and return what the calls gave."""
     results = _Results(traced, writer, inputs)
-    folded = {norm: layer for layer, norm in norms.items()}
+    layer_of = {call: layer for layer, calls in folded.items() for call in calls}
     for node in traced.nodes:
         if node.op in ("placeholder", "output") or node in traced.constants:
             continue
         value = traced.values[node]
-        if node in folded:
-            results[node] = results[folded[node]]
+        if node in layer_of:
+            results[node] = results[layer_of[node]]
         elif not holds_tensors(value):
             results[node] = value
         elif not _picks_part(node, results):
-            norm = batch_norm_of(traced.module, norms[node]) if node in norms else None
             path = _path(traced, node)
-            call = Call(writer, path, _types_in(value, path), norm)
+            behind = affine_of(traced.module, folded.get(node, ()), in_double)
+            call = Call(writer, path, _types_in(value, path), behind)
             results[node] = _convert(traced, node, call, results)
     return results
 
@@ -349,34 +347,6 @@ def _converter(traced: Trace, node: fx.Node, call: Call) -> tuple[Converter, lis
         return converter, [] if module is None else [module]
     what = f"'{op_name(node)}'" if module is None else type(module).__name__
     raise call.unsupported(f"there is no converter for {what}")
-
-
-def _foldable_norms(traced: Trace) -> dict[fx.Node, fx.Node]:
-    """Return the batch norm to fold, by the layer it is folded into."""
-    norms: dict[fx.Node, fx.Node] = {}
-    for node in traced.nodes:
-        source = node.args[0] if node.args else None
-        if not isinstance(source, fx.Node) or len(source.users) != 1:
-            continue
-        if batch_norm_of(traced.module, node) is not None and _can_absorb(traced, source):
-            norms[source] = node
-    return norms
-
-
-def _can_absorb(traced: Trace, node: fx.Node) -> bool:
-    """Whether a call is of a layer whose outputs a batch norm may scale by its weights.
-
-    A linear layer on images works along their rows, and a batch norm across their channels.
-    """
-    kind = type(_module_of(traced, node)) if node.op == "call_module" else node.target
-    if kind not in _LAYERS and kind not in (F.linear, *CONVOLUTIONS):
-        return False
-    value = traced.values[node]
-    assert isinstance(value, TensorType)
-    if kind in (nn.Linear, F.linear) and len(value.dims) != 2:
-        return False
-    others = [used for used in node.all_input_nodes if used is not node.args[0]]
-    return all(used in traced.constants for used in others)
 
 
 def _module_of(traced: Trace, node: fx.Node) -> nn.Module:

@@ -26,7 +26,7 @@ from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.compress.quantization.arithmetic import Affine, channel_scales
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ExportError
-from niwaki.export.fast_path.batch_norms import BatchNorm, along_outputs, batch_norm_of
+from niwaki.export.fast_path.folding import affine_of
 from niwaki.export.fast_path.fx_graph import WrittenGraph, build_graph, write_graph
 from niwaki.export.fast_path.tracing import op_name
 from niwaki.export.graph.index import GraphIndex
@@ -119,11 +119,14 @@ class _Rounding(fx.Interpreter):
         super().__init__(written.traced.module, graph=written.traced.nodes[0].graph)
         self.scales = {}
         self._limit, self._traced = limit, written.traced
-        self._tensors, self._index, self._norms = written.tensors, index, written.norms
+        self._tensors, self._index, self._behind = written.tensors, index, written.folded
         # All readers of what is produced read it rounded; of other tensors, only those inside.
         self._produced, self._inside = regions.produced, regions.nodes
         self._layers = self._calls_of({layer.nodes[0]: layer for layer in regions.layers})
-        self._folded = {self._norms[call]: call for call in self._layers if call in self._norms}
+        self._folded: dict[fx.Node, fx.Node] = {}
+        for layer in self._layers:
+            calls = self._behind.get(layer, ())
+            self._folded.update(zip(calls, (layer, *calls), strict=False))
 
     def run_node(self, n: fx.Node) -> Any:
         """Run one call on what it reads, and round what it gives if that is written as integers."""
@@ -169,7 +172,10 @@ class _Rounding(fx.Interpreter):
         if module is not None:
             given |= {"weight": module.weight, "bias": module.bias}
         x = self._rounded(given.pop("input"), layer.input)
-        weight, bias = _folded(given.pop("weight"), given.pop("bias", None), self._norm(n))
+        weight, bias = given.pop("weight"), given.pop("bias", None)
+        behind = affine_of(self._traced.module, self._behind.get(n, ()))
+        if behind is not None:
+            weight, bias = behind.folded(weight, bias)
         if n.target is F.linear or isinstance(module, nn.Linear):
             return self._linear(x, weight, bias, layer)
         rounded, steps = self._weight(weight, bias, layer)
@@ -179,10 +185,6 @@ class _Rounding(fx.Interpreter):
         function: Any = n.target
         output = function(x, rounded, _stepped(bias, steps), **given)
         return output
-
-    def _norm(self, n: fx.Node) -> BatchNorm | None:
-        root = self._traced.module
-        return batch_norm_of(root, self._norms[n]) if n in self._norms else None
 
     def _linear(self, x: Tensor, weight: Tensor, bias: Tensor | None, layer: Layer) -> Tensor:
         # The graph of a MatMul holds the transposed weight, and adds the bias in float.
@@ -252,16 +254,6 @@ class _Rounding(fx.Interpreter):
         maker = self._index.producer.get(node.input[0]) if node.op_type == "Add" else None
         is_bias = maker is not None and self._index.is_constant(node.input[1])
         return maker if maker is not None and is_bias else position
-
-
-def _folded(
-    weight: Tensor, bias: Tensor | None, norm: BatchNorm | None
-) -> tuple[Tensor, Tensor | None]:
-    """Return a layer's weight and bias with its batch norm folded in; gradients flow to all."""
-    if norm is None:
-        return weight, bias
-    scale, shift = norm.affine()
-    return weight * along_outputs(scale, weight), shift if bias is None else shift + scale * bias
 
 
 def _stepped(bias: Tensor | None, steps: Tensor) -> Tensor | None:

@@ -27,7 +27,7 @@ def equalise_module(
         written: Its graph.
         least_spread: As for `equalising_scales`.
     """
-    norms = {_layer_of(call): _layer_of(norm) for call, norm in written.norms.items()}
+    norms = {_layer_of(call): _layer_of(last) for call, (*_, last) in written.folded.items()}
     own = _with_own_weights(module, written)
 
     def can_be_scaled(pair: Pair) -> bool:

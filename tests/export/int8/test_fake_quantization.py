@@ -19,8 +19,8 @@ from niwaki.export.int8.layers import quantizable_layers
 from niwaki.export.int8.quantize import quantize_model
 from tests.export.fast_path import (
     test_attention,
-    test_batch_norms,
     test_constants,
+    test_folding,
     test_tokens,
 )
 from tests.export.fast_path.test_tokens import tokens
@@ -168,7 +168,8 @@ class AddedProduct(nn.Module):
         (test_attention.Texts, (tokens(),)),
         (lambda: test_tokens.Encoder(fused=True), (tokens(), tokens() != 0)),
         (test_tokens.Decoder, (tokens(),)),
-        (lambda: test_batch_norms.Network(own=True), (torch.randn(4, 3, 8, 8),)),
+        (lambda: test_folding.Network(own=True), (torch.randn(4, 3, 8, 8),)),
+        (test_folding.Scaled, (torch.randn(4, 3, 8, 8),)),
         (test_constants.Relative, (torch.randn(4, 6, 8),)),
         (
             lambda: nn.Sequential(test_constants.Standardised(3, 8, 3), nn.ReLU(), nn.Flatten()),
@@ -182,7 +183,15 @@ class AddedProduct(nn.Module):
         ),
     ],
     ids=[
-        *("torch's own transformer", "encoder", "decoder", "own batch norms", "table", "weights"),
+        *(
+            "torch's own transformer",
+            "encoder",
+            "decoder",
+            "own batch norms",
+            "factors",
+            "table",
+            "weights",
+        ),
         *("added product", "videos", "attention between different tensors"),
     ],
 )

@@ -21,7 +21,6 @@ from niwaki.export.graph.writer import Attribute, Tensor
 
 _FORWARD: tuple[Any, ...] = (F.conv1d, F.conv2d, F.conv3d)
 _BACKWARD: tuple[Any, ...] = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
-CONVOLUTIONS = (*_FORWARD, *_BACKWARD)
 
 Sizes = int | Sequence[int]
 
@@ -34,7 +33,7 @@ def convert_convolution_module(call: Call, module: nn.Conv2d, x: Tensor) -> Tens
     if module.padding_mode != "zeros":
         x = _padded(call, x, pads, module.padding_mode)
         pads = [0] * len(pads)
-    weights = _written(call, *folded_weights(module.weight, module.bias, call.norm))
+    weights = _written(call, *folded_weights(module.weight, module.bias, call.behind))
     return _convolved(call, "Conv", x, weights, window, pads=pads)
 
 
@@ -44,7 +43,7 @@ def convert_transposed_convolution_module(
 ) -> Tensor:
     """Write ConvTranspose."""
     window = _Window.of(module)
-    folded = folded_weights(module.weight, module.bias, call.norm, groups=module.groups)
+    folded = folded_weights(module.weight, module.bias, call.behind, groups=module.groups)
     return _convolved(
         call,
         "ConvTranspose",
@@ -141,12 +140,12 @@ def _spread(value: Sizes, n_axes: int) -> list[int]:
 def _given(
     call: Call, weight: Tensor, bias: Tensor | None, groups: int | None
 ) -> list[Tensor | str]:
-    """Return the weight and bias to read, with the batch norm folded in if there is one."""
-    if call.norm is None:
+    """Return the weight and bias to read, with what is behind it folded in."""
+    if call.behind is None:
         return [weight] if bias is None else [weight, bias]
     exact = values_of(call, weight)
     assert exact is not None
-    return _written(call, *folded_weights(exact, values_of(call, bias), call.norm, groups=groups))
+    return _written(call, *folded_weights(exact, values_of(call, bias), call.behind, groups=groups))
 
 
 def _written(

@@ -18,7 +18,7 @@ from niwaki.export.graph.writer import Tensor
 @module_converter(nn.Linear, NonDynamicallyQuantizableLinear)
 def convert_linear(call: Call, module: nn.Linear, x: Tensor) -> Tensor:
     """Write Gemm for (batch, features); MatMul and Add for more dimensions."""
-    weight, bias = folded_weights(module.weight, module.bias, call.norm)
+    weight, bias = folded_weights(module.weight, module.bias, call.behind)
     named = call.writer.constant(f"{call.path}.weight", weight if x.rank == 2 else weight.T)
     shift = None if bias is None else call.writer.constant(f"{call.path}.bias", bias)
     return _product(call, x, named, shift)
@@ -31,17 +31,16 @@ def convert_linear_function(
     """Write Gemm for (batch, features); MatMul and Add for more dimensions."""
     if not call.writer.is_constant(weight.name):
         return _by_computed(call, input, weight, bias)
-    named = weight.name
-    if call.norm is not None:
-        exact = values_of(call, weight)
-        assert exact is not None
-        folded, shift = folded_weights(exact, values_of(call, bias), call.norm)
-        assert shift is not None
-        named = call.writer.constant(f"{call.path}.weight", folded)
-        return _product(call, input, named, call.writer.constant(f"{call.path}.bias", shift))
-    if input.rank != 2:
-        named = call.writer.constant(f"{call.path}.weight", call.writer.values(named).T)
-    return _product(call, input, named, bias)
+    if call.behind is None and input.rank == 2:
+        return _product(call, input, weight.name, bias)
+    values, shift = call.writer.values(weight.name), bias
+    if call.behind is not None:
+        exact = torch.from_numpy(values.copy())
+        values, moved = folded_weights(exact, values_of(call, bias), call.behind)
+        if moved is not None:
+            shift = Tensor(call.writer.constant(f"{call.path}.bias", moved), moved.shape)
+    named = call.writer.constant(f"{call.path}.weight", values if input.rank == 2 else values.T)
+    return _product(call, input, named, shift)
 
 
 @function_converter(torch.addmm, "addmm")

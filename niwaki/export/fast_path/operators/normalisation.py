@@ -9,7 +9,7 @@ import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from numpy.typing import NDArray
 from torch import nn
 
-from niwaki.export.fast_path.batch_norms import BatchNorm, along_outputs
+from niwaki.export.fast_path.folding import Affine, in_double
 from niwaki.export.fast_path.operators.table import (
     Call,
     function_converter,
@@ -18,30 +18,26 @@ from niwaki.export.fast_path.operators.table import (
 )
 from niwaki.export.graph.writer import Tensor
 
-Vector = NDArray[np.float32]
-
 
 def folded_weights(
     weight: torch.Tensor,
     bias: torch.Tensor | None,
-    norm: BatchNorm | None,
+    behind: Affine | None,
     *,
     groups: int | None = None,
-) -> tuple[NDArray[np.float32], Vector | None]:
-    """Return a layer's weight and bias, batch norm folded in, computed in float64.
+) -> tuple[NDArray[np.float32], NDArray[np.float32] | None]:
+    """Return a layer's weight and bias, with what is behind it folded in, computed in float64.
 
     Args:
         weight: Of the layer.
         bias: (C_out,), if it has one.
-        norm: Of its outputs, if there is one.
+        behind: In float64, if there is anything.
         groups: Of a transposed convolution; None for all other layers.
     """
-    if norm is None:
-        return to_numpy(weight), None if bias is None else to_numpy(bias)
-    scale, shift = norm.double().affine()
-    exact = weight.detach().double().cpu()
-    moved = shift if bias is None else shift + scale * bias.detach().double().cpu()
-    return to_numpy(exact * along_outputs(scale, exact, groups=groups)), to_numpy(moved)
+    if behind is not None:
+        exact = None if bias is None else in_double(bias)
+        weight, bias = behind.folded(in_double(weight), exact, groups=groups)
+    return to_numpy(weight), None if bias is None else to_numpy(bias)
 
 
 @module_converter(nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)

@@ -11,7 +11,7 @@ from onnx import helper
 from torch import fx, nn
 
 from niwaki.core.errors import ExportError
-from niwaki.export.fast_path.batch_norms import BatchNorm
+from niwaki.export.fast_path.folding import Affine
 from niwaki.export.graph.writer import FLOAT, GraphWriter, Shape, Tensor, TensorType
 
 
@@ -23,13 +23,13 @@ class Call:
         writer: The graph being written.
         path: Qualified path of the called layer, or of the operation in its module.
         results: Each tensor that the call returns, in tuples or not.
-        norm: The batch norm that is to be folded into the layer, if one is.
+        behind: What is to be folded into the layer, if anything is.
     """
 
     writer: GraphWriter
     path: str
     results: tuple[TensorType, ...]
-    norm: BatchNorm | None = None
+    behind: Affine | None = None
 
     @property
     def shapes(self) -> list[Shape]:

@@ -1,5 +1,6 @@
-"""Batch norms that are called as functions, as by layers of one's own."""
+"""What is folded into layers: batch norms, also such as are called as functions, and factors."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -63,7 +64,7 @@ class Network(nn.Module):
         return answer
 
 
-def test_they_are_folded_into_the_layer_before_them() -> None:
+def test_norms_of_ones_own_are_folded_into_the_layer_before_them() -> None:
     model = check_equal(settled(Network(own=True)), SHAPE)
     assert "BatchNormalization" not in [node.op_type for node in model.graph.node]
     assert quantizable_layers(model) == ["first", "second", "head"]
@@ -78,7 +79,7 @@ def test_statistics_of_the_batch_are_refused() -> None:
         build_graph(Batch().eval(), [SHAPE])
 
 
-def test_their_channels_are_equalised_as_those_of_torch() -> None:
+def test_channels_before_norms_of_ones_own_are_equalised_as_those_of_torch() -> None:
     images = torch.randn(4, *SHAPE[1:])
     scaled = []
     for own in (True, False):
@@ -93,3 +94,55 @@ def test_their_channels_are_equalised_as_those_of_torch() -> None:
             scaled.append(weight / given)
     assert not torch.allclose(scaled[0], torch.ones(8))
     torch.testing.assert_close(scaled[0], scaled[1])
+
+
+class Scaled(nn.Module):
+    """Layers with factors behind them."""
+
+    def __init__(self, function: Callable[[Any, Any], Any] | None = None) -> None:
+        super().__init__()
+        self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.up, self.linear = nn.ConvTranspose2d(8, 8, 2, 2, groups=2), nn.Linear(12, 6)
+        self.channels = nn.Parameter(torch.linspace(-1, 2, 8))
+        self.columns = nn.Parameter(torch.linspace(-1, 2, 6))
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        if self.function is not None:
+            return self.function(self, x)
+        scale = self.channels.view(1, -1, 1, 1)
+        z = self.norm(self.conv(x)).mul(scale)
+        z = self.up(z) * self.channels.reshape(8, 1, 1)
+        answer: Tensor = self.columns * self.linear(z * 0.5) * 0.3
+        return answer
+
+
+def test_factors_are_folded() -> None:
+    model = check_equal(settled(Scaled()), SHAPE)
+    kinds = [node.op_type for node in model.graph.node]
+    assert "BatchNormalization" not in kinds and kinds.count("Mul") == 0
+
+
+NOT_FOLDED: dict[str, Callable[[Any, Any], Any]] = {
+    "along rows": lambda m, x: m.conv(x) * m.columns,
+    "read twice": lambda m, x: (lambda y: y * 0.5 + y.relu())(m.conv(x)),
+    "larger": lambda m, x: m.conv(x) * m.columns.view(6, 1, 1, 1, 1),
+    "by channels of a linear layer's images": lambda m, x: (
+        m.linear(m.up(m.conv(x))) * m.channels.view(-1, 1, 1)
+    ),
+    "by what is computed": lambda m, x: m.conv(x) * x.amax((1, 2, 3), keepdim=True),
+}
+
+
+@pytest.mark.parametrize("name", list(NOT_FOLDED))
+def test_other_factors_are_not_folded(name: str) -> None:
+    model = check_equal(settled(Scaled(NOT_FOLDED[name])), SHAPE)
+    assert "Mul" in [node.op_type for node in model.graph.node]
+
+
+def test_a_factor_before_an_activation_is_told_from_one_behind_it() -> None:
+    def function(m: Any, x: Any) -> Any:
+        return (m.conv(x) * m.channels.view(8, 1, 1)).relu() + m.conv(x).relu() * -2.0
+
+    model = check_equal(settled(Scaled(function)), SHAPE)
+    assert [node.op_type for node in model.graph.node].count("Mul") == 1
