@@ -114,6 +114,7 @@ class GraphWriter:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._given: dict[str, Tensor] = {}
+        self._makers: dict[str, onnx.NodeProto] = {}
         self._types = {tensor.name: tensor.dtype for tensor in inputs}
         self._tensor_names = {tensor.name for tensor in inputs} | set(output_names)
         self._node_names: set[str] = set()
@@ -177,15 +178,15 @@ class GraphWriter:
         ]
         self._given.update((tensor.name, tensor) for tensor in outputs)
         self._types.update(dict.fromkeys((tensor.name for tensor in outputs), dtype))
-        self._nodes.append(
-            helper.make_node(
-                op,
-                inputs,
-                [tensor.name for tensor in outputs],
-                name=claimed(name, self._node_names, but=kept_free),
-                **cast(dict[str, Any], attributes),
-            )
+        node = helper.make_node(
+            op,
+            inputs,
+            [tensor.name for tensor in outputs],
+            name=claimed(name, self._node_names, but=kept_free),
+            **cast(dict[str, Any], attributes),
         )
+        self._nodes.append(node)
+        self._makers.update(dict.fromkeys(node.output, node))
         return outputs
 
     def _type_given(
@@ -227,6 +228,18 @@ class GraphWriter:
     def is_constant(self, tensor: str) -> bool:
         """Whether a name is that of a constant."""
         return tensor in self._constants
+
+    def read_by_maker(self, tensor: Tensor, op: str) -> list[Tensor] | None:
+        """Return what the node read that gives a tensor, if it is of that operator; else None."""
+        node = self._makers.get(tensor.name)
+        if node is None or node.op_type != op:
+            return None
+        given = {each.name: each for each in self._inputs} | self._given
+        return [given.get(name) or self._constant_tensor(name) for name in node.input]
+
+    def _constant_tensor(self, name: str) -> Tensor:
+        values = self.values(name)
+        return Tensor(name, values.shape, str(values.dtype))
 
     def batch_size(self, name: str) -> Tensor:
         """Return the size of the batch, (1,) int64."""

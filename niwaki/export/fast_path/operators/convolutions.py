@@ -34,6 +34,7 @@ def convert_convolution_module(call: Call, module: nn.Conv2d, x: Tensor) -> Tens
         x = _padded(call, x, pads, module.padding_mode)
         pads = [0] * len(pads)
     weights = _written(call, *folded_weights(module.weight, module.bias, call.behind))
+    x, pads = _with_pads_before(call, x, pads)
     return _convolved(call, "Conv", x, weights, window, pads=pads)
 
 
@@ -69,7 +70,8 @@ def convert_convolution(
     """Write Conv."""
     window = _Window.over(call, weight, stride, dilation, groups)
     given = _given(call, weight, bias, None)
-    return _convolved(call, "Conv", input, given, window, pads=window.pads(padding))
+    x, pads = _with_pads_before(call, input, window.pads(padding))
+    return _convolved(call, "Conv", x, given, window, pads=pads)
 
 
 @function_converter(*_BACKWARD)
@@ -155,6 +157,20 @@ def _written(
     if bias is not None:
         names.append(call.writer.constant(f"{call.path}.bias", bias))
     return names
+
+
+def _with_pads_before(call: Call, x: Tensor, pads: Sequence[int]) -> tuple[Tensor, list[int]]:
+    """Return what a Pad with zeros reads in the place of what it gives, and the paddings of both.
+
+    The runtime pads by itself while it convolves, also where it computes with integers.
+    """
+    read = call.writer.read_by_maker(x, "Pad")
+    if read is None or len(read) < 3 or call.writer.values(read[2].name).any():
+        return x, list(pads)
+    before, after = call.writer.values(read[1].name).reshape(2, -1).tolist()
+    if any((*before[:2], *after[:2])) or min(*before, *after) < 0:
+        return x, list(pads)
+    return read[0], [p + q for p, q in zip(pads, (*before[2:], *after[2:]), strict=True)]
 
 
 def _convolved(

@@ -303,6 +303,35 @@ def test_a_function(name: str) -> None:
     check_equal(Functional(FUNCTIONALS[name]).eval(), IMAGE)
 
 
+@pytest.mark.parametrize(
+    ("before", "is_taken"),
+    [
+        (nn.ZeroPad2d((1, 2, 0, 3)), True),
+        (Functional(lambda x: F.pad(x, (0, 0, 2, 1))), True),
+        (nn.ConstantPad2d(1, 0.5), False),
+        (nn.ReflectionPad2d(1), False),
+        (Functional(lambda x: F.pad(x, (-1, 2, 0, 0))), False),
+        (Functional(lambda x: F.pad(x[:, :7], (0, 0, 0, 0, 1, 0))), False),
+    ],
+)
+def test_a_convolution_takes_the_zeros_before_it(before: nn.Module, is_taken: bool) -> None:
+    model = check_equal(settled(nn.Sequential(before, nn.Conv2d(8, 4, 3, 2, (1, 0)))), IMAGE)
+    assert is_taken == ("Pad" not in [node.op_type for node in model.graph.node])
+
+
+def test_zeros_that_others_read_stay() -> None:
+    class Read(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(8, 4, 1)
+
+        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+            padded = F.pad(x, (1, 1, 1, 1))
+            return self.conv(padded), padded * 2
+
+    check_equal(settled(Read()), IMAGE)
+
+
 def test_interpolation_that_no_scale_gives_is_left_to_torch() -> None:
     almost = Functional(lambda x: F.interpolate(x, scale_factor=1.99999999, mode="bilinear")).eval()
     assert almost(torch.zeros(IMAGE)).shape == (1, 8, 23, 19)  # float32 says twice the size
