@@ -5,14 +5,18 @@ to, by whatever name. In a graph nothing changes, so these readers get the call'
 """
 
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from inspect import signature
+from typing import Any
 
+import torch
 from torch import fx, nn
 
 from niwaki.core.errors import ExportError
-from niwaki.export.fast_path.operators import VIEWS, converter_of
+from niwaki.export.fast_path.operators import FUNCTIONS, VIEWS, converter_of
 from niwaki.export.fast_path.operators.indexing import assigned
+from niwaki.export.fast_path.stand_ins import holds_tensors
+from niwaki.export.graph.writer import TensorType
 
 # `@=` is not among them: torch has no product in place, and Python makes a new tensor.
 OPERATORS_IN_PLACE = (
@@ -21,26 +25,25 @@ OPERATORS_IN_PLACE = (
     *(operator.ilshift, operator.irshift),
 )
 
+_PART = "part of another tensor"
+_FILLING = {"zero_": torch.zeros_like, "fill_": torch.full_like}
 
-def read_changes(
-    module: nn.Module,
-    graph: fx.Graph,
-    *,
-    tensors: Collection[fx.Node],
-    numbers: Collection[fx.Node],
-) -> None:
+
+def read_changes(module: nn.Module, graph: fx.Graph, values: dict[fx.Node, object]) -> None:
     """Let readers of what was changed in place read the result of the call that changed it.
 
     Args:
         module: That was traced.
         graph: Its calls; changed in place.
-        tensors: The calls that give one tensor: nothing else is changed in place.
-        numbers: The calls that give no tensor, and share no memory with one.
+        values: What is known of what each gives; what is added to the graph is added.
 
     Raises:
         ExportError: If a view of what is changed, or what it is a view of, is read later, or a
             layer computes with it: names the call. If it is a buffer.
     """
+    _write_back(module, graph, values)
+    tensors = {node for node, value in values.items() if isinstance(value, TensorType)}
+    numbers = {node for node, value in values.items() if not holds_tensors(value)}
     buffers = {name for name, _ in module.named_buffers()}
     layers = {str(node.target) for node in graph.nodes if node.op == "call_module"}
     position = {node: i for i, node in enumerate(graph.nodes)}
@@ -58,7 +61,8 @@ def read_changes(
                 f"{type(module).__name__} changes its buffer '{changed.target}' when it is called. "
                 "Use export_module, or change a copy"
             )
-        sharing = [other for other in memory.sharing_with(changed) if other not in (changed, node)]
+        own = (changed, node, _assigned_part(node))
+        sharing = [other for other in memory.sharing_with(changed) if other not in own]
         owners = {str(n.target).rpartition(".")[0] for n in (*sharing, changed) if _is_attribute(n)}
         readers = [f"the layer '{owner}', whose parameter it is," for owner in owners & layers]
         for other in sharing:
@@ -72,6 +76,67 @@ def read_changes(
         for reader in list(changed.users):
             if position[reader] > position[node]:
                 reader.replace_input_with(changed, node)
+
+
+def _write_back(module: nn.Module, graph: fx.Graph, values: dict[fx.Node, object]) -> None:
+    """Read `x[:3].zero_()` as `x[:3] = zeros`: what changes a part of a tensor changes the tensor.
+
+    The call gives a new part instead, which is assigned to where the part was read.
+    """
+    places: dict[fx.Node, tuple[Any, Any]] = {}  # of parts: the tensor, and which of it
+    for node in list(graph.nodes):
+        part, anew = changed_by(module, node), _giving_anew(node)
+        if part is None or anew is None:
+            continue
+        is_read = part.target is operator.getitem and _is_plain(part.args[1])
+        given: Any = places.get(part, part.args if is_read else (None, None))
+        whole, index = given
+        if not isinstance(values.get(whole), TensorType):
+            continue
+        node.op, node.target = anew
+        for reader in set(_behind(node)) & set(part.users):
+            reader.replace_input_with(part, node)
+        with graph.inserting_after(node):
+            back = graph.call_function(assigned, (whole, index, node))
+        back.meta, values[back] = dict(node.meta), values[whole]
+        places[node] = whole, index
+        mark_as_part(node)
+
+
+def mark_as_part(node: fx.Node) -> None:
+    """Note that a new tensor is assigned to the part of one that it was before: a view of it."""
+    node.meta[_PART] = True
+
+
+def _behind(node: fx.Node) -> Iterator[fx.Node]:
+    while (node := node.next).op != "root":
+        yield node
+
+
+def _is_plain(index: object) -> bool:
+    """Whether an index gives a view: numbers and slices, and no tensors or lists."""
+    if isinstance(index, tuple):
+        return all(map(_is_plain, index))
+    if isinstance(index, slice):
+        return all(isinstance(each, int | None) for each in (index.start, index.stop, index.step))
+    return isinstance(index, int) or index is Ellipsis
+
+
+def _giving_anew(node: fx.Node) -> tuple[str, Any] | None:
+    """Return how to call what a call computes without changing its operand, if that is known."""
+    if node.target in OPERATORS_IN_PLACE:
+        return "call_function", out_of_place(node.target)
+    if node.op != "call_method":
+        return None
+    name = str(node.target)
+    if name in _FILLING:
+        return "call_function", _FILLING[name]
+    return ("call_method", name[:-1]) if name[:-1] in FUNCTIONS else None
+
+
+def out_of_place(function: Any) -> Any:
+    """Return the operator that gives a new tensor, of one that changes its operand."""
+    return getattr(operator, f"__{function.__name__[1:]}__")
 
 
 def leave_out_unread(module: nn.Module, graph: fx.Graph) -> None:
@@ -112,6 +177,12 @@ class _Memory:
         self._groups.update(dict.fromkeys(theirs, ours))
 
 
+def _assigned_part(node: fx.Node) -> fx.Node | None:
+    """Return what a call assigns, if that is the part itself, changed."""
+    value = node.args[2] if node.target is assigned else None
+    return value if isinstance(value, fx.Node) and _PART in value.meta else None
+
+
 def _is_attribute(node: fx.Node) -> bool:
     return node.op == "get_attr"
 
@@ -122,6 +193,8 @@ def _is_read_after(node: fx.Node, other: fx.Node, position: "dict[fx.Node, int]"
 
 def _lenders(module: nn.Module, node: fx.Node, changed: fx.Node | None) -> Collection[fx.Node]:
     """Return what a call may give (a view of): anything that it reads, if it is not known."""
+    if node.target is assigned:
+        return [used for used in (changed, _assigned_part(node)) if used is not None]
     converter = converter_of(module, node)
     if converter is None or (converter in VIEWS and changed is None):
         return node.all_input_nodes

@@ -12,7 +12,7 @@ from torch import fx, nn
 from torch.fx import _symbolic_trace
 
 from niwaki.export.fast_path.attention import plain_forward
-from niwaki.export.fast_path.in_place import OPERATORS_IN_PLACE
+from niwaki.export.fast_path.in_place import OPERATORS_IN_PLACE, mark_as_part, out_of_place
 from niwaki.export.fast_path.operators.indexing import assigned
 from niwaki.export.fast_path.stand_ins import StandIns
 from niwaki.export.graph.writer import TensorType
@@ -81,6 +81,10 @@ class ForwardTracer(fx.Tracer):
             if len(given) >= n_inputs and parameter.default is not Parameter.empty:
                 break
             given.append(self.create_proxy("placeholder", parameter.name, (), {}))
+        if len(given) < n_inputs:
+            raise fx.proxy.TraceError(
+                f"it takes {len(given)} inputs, but {n_inputs} shapes came: give one shape for each"
+            )
         return root_fn, [self.root, *given]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
@@ -263,18 +267,13 @@ class _Proxy(fx.Proxy):
             is_read = getattr(source, "target", None) is operator.getitem
             if is_read and source.args == made.node.args[:2]:
                 # `x[i] += y` reads a part, changes it, and assigns it to where it is from.
-                part.target = _OUT_OF_PLACE[part.target]
+                part.target = out_of_place(part.target)
+                mark_as_part(part)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in ("node", "tracer") and name in dir(torch.Tensor):
             raise TypeError(f"`{name}` of a tensor is assigned")
         super().__setattr__(name, value)
-
-
-# Python calls what does not change its operand by the name without the first letter.
-_OUT_OF_PLACE = {
-    function: getattr(operator, f"__{function.__name__[1:]}__") for function in OPERATORS_IN_PLACE
-}
 
 
 class _Attribute(fx.proxy.Attribute, _Proxy):

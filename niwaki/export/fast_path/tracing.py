@@ -12,7 +12,7 @@ from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.constants import constants_of
 from niwaki.export.fast_path.in_place import leave_out_unread, read_changes
 from niwaki.export.fast_path.lengths import in_code_of, lengths_followed
-from niwaki.export.fast_path.stand_ins import StandIns, holds_tensors
+from niwaki.export.fast_path.stand_ins import StandIns
 from niwaki.export.fast_path.tracer import ForwardTracer, is_instance
 from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
@@ -92,9 +92,7 @@ def trace(
         )
     first, second = (_values_at(module, graph, inputs, batch) for batch in _BATCHES)
     values = {node: _merged(first[node], second[node]) for node in nodes if node.op != "output"}
-    tensors = {node for node, value in values.items() if isinstance(value, TensorType)}
-    numbers = {node for node, value in values.items() if not holds_tensors(value)}
-    read_changes(module, graph, tensors=tensors, numbers=numbers)
+    read_changes(module, graph, values)
     leave_out_unread(module, graph)
     constants = constants_of(module, graph, values)
     return Trace(tuple(graph.nodes), values, constants, module)

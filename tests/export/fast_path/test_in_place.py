@@ -117,6 +117,28 @@ def parts(m: Any, x: Tensor) -> Any:
     return z - y
 
 
+def parts_by_methods(m: Any, x: Tensor) -> Any:
+    y = m.first(x)
+    y[:, 1].zero_()
+    y[:, 2:, 1:3].add_(x[:, :2, 1:3]).mul_(2.0)
+    y[..., -1].fill_(0.5)
+    y[:, 0].relu_()
+    z = torch.zeros(6, 6) + m.factor[0, 0]
+    z[2:4].zero_()
+    row = z[1]
+    row -= 1.0
+    return y, row, z * 2
+
+
+def another_part(m: Any, x: Tensor) -> Any:
+    y = m.first(x)
+    row = y[:, 0]
+    row += 1.0
+    row *= 2.0
+    y[:, 1] = row
+    return y, row
+
+
 def by_a_mask(m: Any, x: Tensor) -> Any:
     y = m.first(x)
     y[y > 0.1] = -1.0
@@ -131,7 +153,7 @@ def of_what_is_made(m: Any, x: Tensor) -> Any:
     return y, z
 
 
-COMPUTED = [two_results, parts, by_a_mask, of_what_is_made]
+COMPUTED = [two_results, parts, parts_by_methods, another_part, by_a_mask, of_what_is_made]
 COMPUTED += [skip, residual_unit, statement, methods, operators, functions]
 COMPUTED += [of_a_clone, of_a_view_read_alone, of_numbers]
 
@@ -205,16 +227,45 @@ def seen_by_another(m: Any, x: Tensor) -> Any:
     return y, row
 
 
-def another_part(m: Any, x: Tensor) -> Any:
+def of_a_part_that_was_changed(m: Any, x: Tensor) -> Any:
     y = m.first(x)
     row = y[:, 0]
     row += 1.0
-    y[:, 1] = row
+    row[:, 2] = 0.0
     return y
 
 
+def a_view_of_a_part_that_was_changed(m: Any, x: Tensor) -> Any:
+    y = m.first(x)
+    row = y[:, 0]
+    row += 1.0
+    row[:, 2].zero_()
+    return y
+
+
+def part_that_was_put_back(m: Any, x: Tensor) -> Any:
+    y = m.first(x)
+    row = y[:, 0]
+    row += 1.0
+    y[:, 0] = row
+    row.view(-1, 36).mul_(2.0)
+    return y
+
+
+def part_behind_the_whole(m: Any, x: Tensor) -> Any:
+    y = m.first(x)
+    row = y[:, 0]
+    row += 1.0
+    y *= 2.0
+    return y, row
+
+
 @pytest.mark.parametrize(
-    "computed", [part, base, values, weight, assigned, seen_by_another, another_part]
+    "computed",
+    [
+        *(part, base, values, weight, assigned, seen_by_another, of_a_part_that_was_changed),
+        *(a_view_of_a_part_that_was_changed, part_that_was_put_back, part_behind_the_whole),
+    ],
 )
 def test_what_is_changed_through_a_view_is_refused(computed: Computed) -> None:
     with pytest.raises(ExportError, match=r"changed in place|assigned"):

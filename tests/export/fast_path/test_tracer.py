@@ -130,6 +130,8 @@ class Optional(nn.Module):
 def test_what_has_a_default_need_not_be_given() -> None:
     check_equal(Optional().eval(), SHAPE)
     both = build_graph(Optional().eval(), [SHAPE, SHAPE])
+    with pytest.raises(ExportError, match="takes 3 inputs, but 4 shapes came"):
+        build_graph(Optional().eval(), [SHAPE] * 4)
     assert [info.name for info in both.graph.input] == ["x", "factor"]
 
 

@@ -156,9 +156,12 @@ def convert_repeat(call: Call, input: Tensor, *repeats: object) -> Tensor:
     if all(size == 1 or times == 1 for size, times in zip(before, flat, strict=True)):
         _require_batch(call, flat)
         return _repeated(call, input)
-    if not all(isinstance(times, int) for times in flat) or len(flat) != input.rank:
+    grows = [axis for axis, times in enumerate(flat) if not isinstance(times, int)]
+    if len(flat) != input.rank or len(grows) > 1:
         raise call.unsupported("it repeats more than axes of one value")
-    name = call.writer.integers(f"{call.path}.repeats", flat)  # type: ignore[arg-type]
+    _require_batch(call, flat)
+    times = [each if isinstance(each, int) else 1 for each in flat]
+    name = _joined_sizes(call, times, grows)
     return call.writer.node("Tile", [input, name], call.shape, name=call.path)
 
 

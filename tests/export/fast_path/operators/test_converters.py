@@ -267,6 +267,10 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
         x.repeat_interleave(2, dim=1) - torch.repeat_interleave(x, 2, 1),
         x.mean((2, 3)).repeat_interleave(3, dim=0),
     ),
+    "as often as there are items": lambda x: (
+        torch.linspace(0, 1, 24).reshape(3, 8).repeat(x.shape[0], 2) * 2,
+        torch.tile(WEIGHTS[0, 0], (x.size(0), 1)),
+    ),
     "split in other ways": lambda x: (*x.tensor_split(3, dim=1), *torch.tensor_split(x, (2, 5), 2)),
     "one of several": lambda x: F.one_hot(x.argmax(1), 8).float(),
     "within tensors": lambda x: x.clamp(min=x.mean(1, keepdim=True)) + torch.clamp_max(x, 0.2),
