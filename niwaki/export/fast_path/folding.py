@@ -144,7 +144,7 @@ def _takes_scales(
     constants: Mapping[fx.Node, object],
 ) -> bool:
     """Whether a call is of a layer with constant weights."""
-    if _kind(root, layer) not in (*_LINEAR, *_CONVOLUTIONS):
+    if _kind(root, layer) not in (*_LINEAR, *_CONVOLUTIONS) or not layer.args:
         return False
     others = [used for used in layer.all_input_nodes if used is not layer.args[0]]
     is_tensor = isinstance(values.get(layer), TensorType)

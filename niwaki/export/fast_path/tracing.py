@@ -1,6 +1,7 @@
 """A module's forward pass as a list of calls, with the shape of every value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,11 +91,13 @@ def trace(
             f"{type(module).__name__} takes {n_inputs} inputs, but {len(input_shapes)} shapes "
             "came: give one shape per input, batch first"
         )
-    first, second = (_values_at(module, graph, inputs, batch) for batch in _BATCHES)
+    with _failures_told(module, inputs):
+        first, second = (StandIns(module, graph, inputs, batch).values() for batch in _BATCHES)
     values = {node: _merged(first[node], second[node]) for node in nodes if node.op != "output"}
     read_changes(module, graph, values)
     leave_out_unread(module, graph)
-    constants = constants_of(module, graph, values)
+    with _failures_told(module, inputs):
+        constants = constants_of(module, graph, values)
     return Trace(tuple(graph.nodes), values, constants, module)
 
 
@@ -123,12 +126,13 @@ def _followed(module: nn.Module, tracer: ForwardTracer) -> tuple[fx.Graph, list[
     return graph, changed
 
 
-def _values_at(
-    module: nn.Module, graph: fx.Graph, inputs: Sequence[tuple[Sequence[int], str]], batch: int
-) -> dict[fx.Node, object]:
-    """Return what each call gives."""
+@contextmanager
+def _failures_told(
+    module: nn.Module, inputs: Sequence[tuple[Sequence[int], str]]
+) -> Iterator[None]:
+    """Tell what the module's calls raise inside of the block."""
     try:
-        return StandIns(module, graph, inputs, batch).values()
+        yield
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError) as error:
         shapes = ", ".join(str(tuple(shape)) for shape, _ in inputs)
         reason = str(error).split("\n", 1)[0]

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import Tensor, nn
 
+from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.export.int8.layers import quantizable_layers
 from tests.export.fast_path.test_fx_graph import check_equal
@@ -115,5 +116,11 @@ def test_what_is_much_larger_than_all_it_reads_is_computed_by_the_graph() -> Non
 
 def test_what_differs_each_time_is_no_constant() -> None:
     module = settled(Reading(lambda m, x: x + torch.bernoulli(m.position[0, 0].sigmoid())[0, 0]))
-    with pytest.raises(Exception, match="no converter for 'bernoulli'"):
+    with pytest.raises(ExportError, match="no converter for 'bernoulli'"):
+        build_graph(module, [SHAPE])
+
+
+def test_a_failure_among_constants_is_told() -> None:
+    module = settled(Reading(lambda m, x: x + torch.linalg.cholesky(-m.linear.weight.abs())[:6]))
+    with pytest.raises(ExportError, match="fails on inputs of shape .*cholesky"):
         build_graph(module, [SHAPE])

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import Tensor, nn
 
+from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import build_graph, write_graph
 from niwaki.export.int8.layers import quantizable_layers
 from niwaki.export.int8.module_equalisation import equalise_module
@@ -75,7 +76,7 @@ def test_statistics_of_the_batch_are_refused() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return F.batch_norm(x, None, None, training=True)
 
-    with pytest.raises(Exception, match="by the batch's statistics"):
+    with pytest.raises(ExportError, match="by the batch's statistics"):
         build_graph(Batch().eval(), [SHAPE])
 
 
@@ -130,6 +131,7 @@ NOT_FOLDED: dict[str, Callable[[Any, Any], Any]] = {
     "by channels of a linear layer's images": lambda m, x: (
         m.linear(m.up(m.conv(x))) * m.channels.view(-1, 1, 1)
     ),
+    "of a layer called by names": lambda m, x: F.conv2d(input=x, weight=m.conv.weight) * 2.0,
     "by what is computed": lambda m, x: m.conv(x) * x.amax((1, 2, 3), keepdim=True),
 }
 
