@@ -122,5 +122,5 @@ def test_what_differs_each_time_is_no_constant() -> None:
 
 def test_a_failure_among_constants_is_told() -> None:
     module = settled(Reading(lambda m, x: x + torch.linalg.cholesky(-m.linear.weight.abs())[:6]))
-    with pytest.raises(ExportError, match="fails on inputs of shape .*cholesky"):
+    with pytest.raises(ExportError, match=r"fails on inputs of shape .*cholesky"):
         build_graph(module, [SHAPE])
