@@ -166,6 +166,14 @@ def _batch_norm(
     )
 
 
+def _mean(
+    cut: StatisticsCut, x: Tensor, dim: Any, keepdim: bool = False, *, dtype: Any = None
+) -> Tensor:
+    mask = _mask(cut, x)
+    total = (x * mask.reshape(cut.shape)).sum(dim, keepdim=keepdim, dtype=dtype)
+    return total / mask.sum()
+
+
 def _standardised(x: Tensor, mask: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
     n_kept = _n_kept(x, mask, dims)
     mean = (x * mask).sum(dims, keepdim=True) / n_kept
@@ -188,4 +196,5 @@ _NORMS: Mapping[str, Callable[..., Tensor]] = {
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "group_norm": _group_norm,
+    "mean": _mean,
 }

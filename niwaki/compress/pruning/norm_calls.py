@@ -1,4 +1,4 @@
-"""Normalisations by the names of their arguments, whichever of torch's functions was called."""
+"""Normalisations and means by the names of their arguments, whichever function was called."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -14,6 +14,7 @@ _TORCHS_OWN: Mapping[str, tuple[str, ...]] = {
     "layer_norm": ("input", "normalized_shape", "weight", "bias", "eps", "cudnn_enable"),
     "rms_norm": ("input", "normalized_shape", "weight", "eps"),
     "group_norm": ("input", "num_groups", "weight", "bias", "eps", "cudnn_enabled"),
+    "mean": ("input", "dim", "keepdim"),
 }
 
 
@@ -23,12 +24,12 @@ def named_arguments(
     """Return what a normalisation was called with, as `torch.nn.functional` names it.
 
     Args:
-        name: `batch_norm`, `instance_norm`, `layer_norm`, `rms_norm` or `group_norm`.
+        name: `batch_norm`, `instance_norm`, `layer_norm`, `rms_norm`, `group_norm`, or `mean`.
         function: The one of that name that was called, of `torch.nn.functional` or of `torch`.
         args: As called.
         kwargs: As called.
     """
-    usual = getattr(functional, name)
-    order = inspect.signature(usual).parameters if function is usual else _TORCHS_OWN[name]
+    is_usual = function is getattr(functional, name, None)
+    order = inspect.signature(function).parameters if is_usual else _TORCHS_OWN[name]
     given = dict(zip(order, args, strict=False)) | dict(kwargs)
     return {name: value for name, value in given.items() if not name.startswith("cudnn")}

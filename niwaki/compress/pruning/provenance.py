@@ -206,6 +206,7 @@ class Provenance:
     counted_by: dict[str, Tag] = field(default_factory=dict)
     _origins: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     _names: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
+    _squares: WeakTensorKeyDictionary = field(default_factory=WeakTensorKeyDictionary)
     n_nodes: int = 0
     _seen_until: int = 0
 
@@ -266,6 +267,14 @@ class Provenance:
     def labels(self, tensor: Tensor) -> tuple[Label, ...]:
         """Return the labels of a tensor."""
         return self.origin(tensor).labels
+
+    def note_square(self, tensor: Tensor) -> None:
+        """Note that a tensor is the square of another."""
+        self._squares[tensor] = True
+
+    def is_square(self, tensor: Tensor) -> bool:
+        """Whether a tensor is known to be the square of another."""
+        return tensor in self._squares
 
     def describe_input(self, tensor: Tensor, described: str) -> None:
         """Take note of an input of the model: all its dimensions are fixed."""

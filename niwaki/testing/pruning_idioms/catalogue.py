@@ -79,9 +79,9 @@ _SEQUENCES = (
     "constant_heads attention_of_the_input_width channel_attention "
     "grouped_query_attention multi_query_attention attention_layer encoder_layer cross_attention "
     "biased_attention rotary_attention windowed patch_merging token_mixing channels_last_block "
-    "plain_layer_norm root_mean_square_norm response_norm batch_norm_of_features einsum_products "
-    "bare_matrices patches_by_unfold words_and_convolution message_passing graph_attention "
-    "chosen_experts picked_positions"
+    "plain_layer_norm root_mean_square_norm written_out_norm response_norm batch_norm_of_features "
+    "einsum_products bare_matrices patches_by_unfold words_and_convolution message_passing "
+    "graph_attention chosen_experts picked_positions"
 )
 _RECURRENT = (
     "long_short_term_memory gated_recurrent_unit memory_alone memory_both_ways projected_memory "
@@ -103,8 +103,8 @@ _INPUTS: Mapping[str, Callable[[], Any]] = {
 }
 _CHANNEL_NORMS = (
     "group_normalised tokens_with_positions patch_merging token_mixing channels_last_block "
-    "plain_layer_norm root_mean_square_norm attention_layer encoder_layer channel_softmax "
-    "neighbours_normalised response_norm"
+    "plain_layer_norm root_mean_square_norm written_out_norm attention_layer encoder_layer "
+    "channel_softmax neighbours_normalised response_norm"
 )
 
 

@@ -409,6 +409,26 @@ def root_mean_square_norm() -> nn.Module:
     return Composed(compute, parts)
 
 
+def written_out_norm() -> nn.Module:
+    """A root-mean-square norm that is written out, as language models have it."""
+
+    def norm(y: Tensor, gain: Tensor) -> Tensor:
+        return gain * (y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + 1e-6))
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        y = y + m.mlp(norm(y, m.gains[0]))
+        return m.head(norm(y, 1.0 + m.gains[1]).mean(1))
+
+    parts = {
+        "enter": nn.Linear(6, _WIDTH),
+        "gains": nn.ParameterList([parameter(_WIDTH), parameter(_WIDTH)]),
+        "mlp": _mlp(),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
 def response_norm() -> nn.Module:
     """The length of each channel over their mean (GRN of ConvNeXt V2): the channels must stay."""
 

@@ -31,9 +31,18 @@ def elementwise(state: Provenance, call: Call) -> None:
     for out in tensors_in(call.out):
         if all(_fits(tensor, out) for tensor in inputs):
             meet(state, call, inputs, out)
+            if _squares(call):
+                state.note_square(out)
         else:
             state.record_fixed(call, f"{call.described} changes the shape in an unknown way")
             return
+
+
+def _squares(call: Call) -> bool:
+    first, second = call.arg(0, "input"), call.arg(1, "exponent", call.kwargs.get("other"))
+    if call.name == "pow":
+        return isinstance(second, int | float) and second == 2
+    return call.name == "square" or (call.name in ("mul", "multiply") and first is second)
 
 
 def cast(state: Provenance, call: Call) -> None:

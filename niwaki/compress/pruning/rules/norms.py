@@ -59,7 +59,7 @@ def _standardised(state: Provenance, call: Call, x: Tensor) -> Label | None:
 
 def _over_inputs(state: Provenance, call: Call, label: Label) -> None:
     sides = tuple(n if d == label.dims[0] else 1 for d, n in enumerate(call.out.shape))
-    _note_statistics(state, call, label.atoms, 1, sides)
+    note_statistics(state, call, label.atoms, 1, sides)
 
 
 def layer_norm(state: Provenance, call: Call) -> None:
@@ -104,7 +104,7 @@ def _over_channels(state: Provenance, call: Call, label: Label, shape: Any) -> N
     (dim,) = label.dims
     state.follow(tag_of(shape[dim - first]), label.atoms, f"{call.described} has that many")
     sides = tuple(call.out.shape[d] if d == dim else 1 for d in range(first, n_dims))
-    _note_statistics(state, call, label.atoms, 1, sides)
+    note_statistics(state, call, label.atoms, 1, sides)
 
 
 def group_norm(state: Provenance, call: Call) -> None:
@@ -135,12 +135,21 @@ def _bind_groups(state: Provenance, call: Call, channels: Tensor, n_groups: int)
         return
     state.atoms.unite(channels, channels[:1], f"{call.described} has groups of one size")
     sides = (channels.numel(), *(1,) * (call.out.ndim - 2))
-    _note_statistics(state, call, channels.reshape(-1), int(n_groups), sides)
+    note_statistics(state, call, channels.reshape(-1), int(n_groups), sides)
 
 
-def _note_statistics(
+def note_statistics(
     state: Provenance, call: Call, atoms: Tensor, n_groups: int, sides: tuple[int, ...]
 ) -> None:
+    """Take note of an average over labelled positions.
+
+    Args:
+        state: Of the trace.
+        call: That averages.
+        atoms: (n,) of the positions.
+        n_groups: Of a group norm; 1 for others.
+        sides: Shape of the atoms that broadcasts with what is averaged.
+    """
     owner = f"{call.site.module}#{call.site.invocation}.{call.site.ordinal}"
     axis = state.atoms.axis(AxisKind.STATISTICS, owner, len(atoms))
     state.atoms.unite(axis, atoms, f"{call.described} averages over them")

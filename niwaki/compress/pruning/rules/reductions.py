@@ -6,6 +6,7 @@ from torch import Tensor
 
 from niwaki.compress.pruning.labels import Label
 from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
+from niwaki.compress.pruning.rules.norms import note_statistics
 
 # The position of the dimension among the arguments, where it is not the second.
 _POSITIONS = {"norm": 2, "vector_norm": 2, "normalize": 2, "cosine_similarity": 2, "topk": 2}
@@ -26,7 +27,8 @@ def _dims(call: Call, source: Tensor) -> set[int]:
 def reduced(state: Provenance, call: Call) -> None:
     """`sum`, `mean`, `amax`, `norm`: labels along what is reduced end here.
 
-    A sum lets its channels go, for a removed channel adds nothing; all others need them.
+    A sum lets its channels go, for a removed channel adds nothing, and so does a mean of squares,
+    which norms divide by, as it is one of those that stay. All others need them.
     """
     source: Tensor = call.arg(0, "input")
     dims = _dims(call, source)
@@ -42,10 +44,26 @@ def _held(state: Provenance, call: Call, source: Tensor, dims: set[int]) -> list
     for label in state.labels(source):
         if call.name in _SUMS and set(label.dims) <= dims and _is_plain(call):
             continue
+        if set(label.dims) == dims and _is_mean_square(state, call, source):
+            (dim,) = dims
+            sides = (source.shape[dim], *(1,) * (source.ndim - dim - 1))
+            note_statistics(state, call, label.atoms, 1, sides)
+            continue
         why = f"{call.described} needs all channels"
         held = state.hold(label, dims, why)
         labels.extend([] if held is None else [held])
     return labels
+
+
+def _is_mean_square(state: Provenance, call: Call, source: Tensor) -> bool:
+    """Whether it is a mean of squares over one dimension, called as the mask knows it."""
+    is_over_one = len(_dims(call, source)) == 1
+    return (
+        call.name == "mean"
+        and is_over_one
+        and "axis" not in call.kwargs
+        and state.is_square(source)
+    )
 
 
 def _is_plain(call: Call) -> bool:
