@@ -51,6 +51,8 @@ def fails(module: nn.Module, inputs: str, origin: str, failure: Exception) -> Da
         origin: Of the inputs.
         failure: What it raised.
     """
+    if isinstance(failure, DataError):
+        return failure
     place = place_of(failure)
     where = f" at {place}" if place else ""
     return DataError(
