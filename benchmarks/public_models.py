@@ -247,8 +247,12 @@ def transformers_models() -> list[Case]:
     import transformers
 
     def make(name: str, options: Mapping[str, Any]) -> nn.Module:
-        model = getattr(transformers, name)
-        return model(model.config_class(**options))
+        kind = getattr(transformers, name)
+        model: nn.Module = kind(kind.config_class(**options))
+        for parameter in model.parameters():
+            if parameter.ndim > 1:  # those that it draws are so small that signals vanish
+                nn.init.xavier_normal_(parameter)
+        return model
 
     return [
         Case(name, lambda n=name, o=options: make(n, o), lambda t=takes: _taken(t))  # type: ignore[misc]
