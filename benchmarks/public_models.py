@@ -143,6 +143,7 @@ TRANSFORMERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "EfficientNetForImageClassification": {
                 **_FEW,
                 "width_coefficient": 0.5,
+                "depth_coefficient": 0.3,
                 "hidden_dim": 640,
             },
             "HieraForImageClassification": {
@@ -249,9 +250,13 @@ def transformers_models() -> list[Case]:
     def make(name: str, options: Mapping[str, Any]) -> nn.Module:
         kind = getattr(transformers, name)
         model: nn.Module = kind(kind.config_class(**options))
+        # It draws values so small that signals vanish.
+        for part in model.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.reset_parameters()
         for parameter in model.parameters():
-            if parameter.ndim > 1:  # those that it draws are so small that signals vanish
-                nn.init.xavier_normal_(parameter)
+            if parameter.ndim > 1:
+                nn.init.kaiming_normal_(parameter)
         return model
 
     return [
