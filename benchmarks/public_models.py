@@ -143,6 +143,7 @@ TRANSFORMERS: Mapping[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
             "EfficientNetForImageClassification": {
                 **_FEW,
                 "width_coefficient": 0.5,
+                "depth_coefficient": 0.3,
                 "hidden_dim": 640,
             },
             "HieraForImageClassification": {
@@ -244,8 +245,16 @@ def transformers_models() -> list[Case]:
     import transformers
 
     def make(name: str, options: Mapping[str, Any]) -> nn.Module:
-        model = getattr(transformers, name)
-        return model(model.config_class(**options))
+        kind = getattr(transformers, name)
+        model: nn.Module = kind(kind.config_class(**options))
+        # It draws values so small that signals vanish.
+        for part in model.modules():
+            if isinstance(part, nn.BatchNorm2d):
+                part.reset_parameters()
+        for parameter in model.parameters():
+            if parameter.ndim > 1:
+                nn.init.kaiming_normal_(parameter)
+        return model
 
     return [
         Case(name, lambda n=name, o=options: make(n, o), lambda t=takes: _taken(t))  # type: ignore[misc]

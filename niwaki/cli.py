@@ -221,6 +221,10 @@ def compress(
         list[str] | None,
         typer.Option(help="What an output is: regression, or output_1=classification."),
     ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(help="Output to keep, such as logits; all if not given. May be repeated."),
+    ] = None,
     override: Annotated[
         list[str] | None,
         typer.Option("--set", help="Override a setting: --set tuning.epochs=10."),
@@ -263,6 +267,7 @@ def compress(
         metrics=metric or [],
         losses=loss or [],
         kinds=kind or [],
+        outputs=output or [],
     )
     folder = runs / folder_name(name)
     console = Console(stderr=True, soft_wrap=True, highlight=False)

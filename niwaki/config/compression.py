@@ -32,6 +32,7 @@ def compression_request(
     metrics: Sequence[str] = (),
     losses: Sequence[str] = (),
     kinds: Sequence[str] = (),
+    outputs: Sequence[str] = (),
 ) -> CompressionRequest:
     """Return the request.
 
@@ -51,11 +52,12 @@ def compression_request(
             `{function: my_metrics.py:error, direction: minimize}`.
         losses: The same, of losses.
         kinds: The same, of what outputs are: `regression`, or `output_1=regression`.
+        outputs: Names of those that are kept; all if empty.
 
     Raises:
         ConfigError: If anything is wrong.
     """
-    data: dict[str, Any] = {"only": only}
+    data: dict[str, Any] = {"only": only, "outputs": list(outputs)}
     for text in overrides:
         data = with_override(data, text)
     return CompressionRequest(

@@ -176,7 +176,7 @@ def compress(
     request = request or CompressionRequest()
     folder = Path(folder).absolute()  # the model's code may change the working directory
     reference, module = (str(model), None) if isinstance(model, str | Path) else ("", model)
-    source = ModelSource(reference, module, part)
+    source = ModelSource(reference, module, part, kept=request.settings.outputs)
     study = compression_study(
         source,
         data_loader(source, tasks, example_inputs, seed=request.seed, scoring=request.scoring),

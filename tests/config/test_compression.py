@@ -73,3 +73,9 @@ def test_the_outputs_of_a_task_are_named() -> None:
     for wrong in (["spots"], ["spots="], ["=a"], ["spots=a,"], ["spots=a", "spots=b"]):
         with pytest.raises(ConfigError, match="--task objects=p3,p4,p5"):
             request(*given, tasks=wrong)
+
+
+def test_outputs_to_keep_are_settings() -> None:
+    asked = {"only": "", "latency_ms": None, "evaluations": 0, "n_workers": 0, "seed": 0}
+    found = compression_request(**asked, outputs=["logits", "boxes"])  # type: ignore[arg-type]
+    assert found.settings.outputs == ("logits", "boxes")

@@ -570,7 +570,7 @@ def create(settings: CompressionSettings, ingredients: Ingredients) -> Compresse
     load_data, target = ingredients.data_and_target("compressed")
     require_precisions(ingredients.precisions, target)
     return CompressedEvaluator(
-        ModelSource(settings.model),
+        ModelSource(settings.model, kept=settings.outputs),
         load_data,
         target,
         precisions=ingredients.precisions,

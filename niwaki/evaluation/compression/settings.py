@@ -75,6 +75,7 @@ class CompressionSettings:
     Attributes:
         model: `path/to/model.onnx`; or `path/to/file.py:function` or `package.module:function`,
             which returns the trained module; empty if it is given as an object.
+        outputs: Of the model that are kept, such as `logits`; empty for all.
         only: `prune` or `quantize`; empty for both.
         pruning: How channels are removed.
         tuning: How what is left is fine-tuned.
@@ -87,6 +88,7 @@ class CompressionSettings:
     """
 
     model: str = ""
+    outputs: tuple[str, ...] = ()
     only: str = ""
     pruning: PruningSettings = field(default_factory=PruningSettings)
     tuning: TuningSettings = field(default_factory=TuningSettings)

@@ -182,7 +182,9 @@ def by_output(items: Items, names: Sequence[str], outputs: Sequence[str]) -> Ite
     if "" in targets:
         raise DataError(
             f"{_listed_tasks(names, outputs)}, but targets came as one array: give a mapping by "
-            f"these names, or let one task read several outputs, {_read_together(outputs)}"
+            f"these names, keep the one output that they are for, as in --output {outputs[0]} (in "
+            "Python and configurations, the setting `outputs`), or let one task read several "
+            f"outputs, {_read_together(outputs)}"
         )
     if unknown := sorted(set(targets) - set(names)):
         if unknown[0] in outputs:

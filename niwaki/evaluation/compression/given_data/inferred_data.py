@@ -29,7 +29,7 @@ from niwaki.evaluation.compression.given_data.given_batches import (
 )
 from niwaki.evaluation.compression.given_data.taken_for import are_embeddings, taken_for
 from niwaki.evaluation.compression.given_model.arguments import arguments_of
-from niwaki.evaluation.compression.given_model.first_call import fails
+from niwaki.evaluation.compression.given_model.first_call import fails, remedy
 from niwaki.evaluation.compression.given_model.input_type import as_called, settle_input_type
 from niwaki.evaluation.compression.given_model.plain_calls import note_answers
 from niwaki.evaluation.compression.given_model.several_inputs import inputs_of, together
@@ -281,7 +281,7 @@ def _answers(
     """Return what the model answers to all inputs.
 
     Raises:
-        DataError: If it fails on some of them.
+        DataError: If it fails on some of them, or answers in bfloat16, which numpy has not.
     """
     pieces: list[dict[str, NDArray[np.float32]]] = []
     with torch.no_grad():
@@ -292,6 +292,12 @@ def _answers(
                 raise fails(module, f"of shape {tuple(batch.shape)}", origin, error) from error
             answer = named_outputs(answered, names)
             _require_batch_first(answer, len(batch))
+            for name, values in answer.items():
+                if values.dtype == torch.bfloat16:
+                    raise DataError(
+                        f"output '{name}' is bfloat16, in which nothing is scored here. "
+                        f"{remedy(module)}"
+                    )
             pieces.append({name: values.numpy() for name, values in answer.items()})
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}
 

@@ -51,15 +51,18 @@ def fails(module: nn.Module, inputs: str, origin: str, failure: Exception) -> Da
         origin: Of the inputs.
         failure: What it raised.
     """
+    if isinstance(failure, DataError):
+        return failure
     place = place_of(failure)
     where = f" at {place}" if place else ""
     return DataError(
         f"the model fails on inputs {inputs} from {origin}{where}: "
-        f"{type(failure).__name__}: {failure}. {_remedy(module)}"
+        f"{type(failure).__name__}: {failure}. {remedy(module)}"
     )
 
 
-def _remedy(module: nn.Module) -> str:
+def remedy(module: nn.Module) -> str:
+    """Return what to do about a model that does not take, or give, what it is asked for."""
     for name, tensor in (*module.named_parameters(), *module.named_buffers()):
         if tensor.is_floating_point() and tensor.dtype != torch.float32:
             kind = str(tensor.dtype).removeprefix("torch.")

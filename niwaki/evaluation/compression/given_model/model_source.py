@@ -24,7 +24,7 @@ from niwaki.evaluation.compression.from_onnx.reading import read_module
 from niwaki.evaluation.compression.given_model.arguments import declare_inputs
 from niwaki.evaluation.compression.given_model.as_written import as_written, path_as_written
 from niwaki.evaluation.compression.given_model.own_layers import require_own_layers
-from niwaki.evaluation.compression.given_model.plain_calls import plainly_called
+from niwaki.evaluation.compression.given_model.plain_calls import keep_outputs, plainly_called
 from niwaki.evaluation.compression.given_model.plain_weights import (
     computed_weights,
     with_plain_weights,
@@ -92,6 +92,7 @@ class ModelSource:
         content: Fingerprint of an ONNX file that it has to have; empty if it is not known yet.
         items: Shapes of the items of each input that an ONNX file of open sizes is read for; empty
             if unknown.
+        kept: Names of the outputs that it shall have; empty for all that it has.
     """
 
     reference: str = ""
@@ -100,8 +101,13 @@ class ModelSource:
     place: Path | None = None
     content: str = ""
     items: tuple[tuple[int, ...], ...] = ()
+    kept: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.kept and (self.part or self.reference.endswith(ENDING)):
+            what = "a part of a model has one output" if self.part else "a file has its own"
+            remedy = "" if self.part else ": onnx.utils.extract_model leaves others out of it"
+            raise ConfigError(f"outputs to keep were given (`outputs`), but {what}{remedy}")
         if self.reference.endswith(ENDING) and self.place is None:
             object.__setattr__(self, "place", expanded(self.reference).absolute())
 
@@ -114,6 +120,7 @@ class ModelSource:
             "place": self.place,
             "content": self._file.fingerprint if self.place else "",
             "items": self.items,
+            "kept": self.kept,
         }
 
     @cached_property
@@ -183,6 +190,7 @@ class ModelSource:
     def whole(self) -> nn.Module:
         """Return a copy of the model, not of a part alone, in evaluation mode, called plainly."""
         whole = in_evaluation(plainly_called(with_plain_weights(self._copy())))
+        keep_outputs(whole, self.kept)
         if self.place is not None:
             declare_inputs(whole, self._fitted.inputs)
         return whole

@@ -1,6 +1,6 @@
 """Whether copies of a model answer as it does, by layers of their own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,6 +20,8 @@ from niwaki.compress.pruning.model_calls import (
 from niwaki.core.errors import ConfigError
 from niwaki.evaluation.compression.given_model.faithful import clearly_other, other_output
 from niwaki.evaluation.compression.given_model.plain_calls import (
+    kept,
+    kept_outputs,
     named_arrays,
     plain,
     takes_integers,
@@ -56,7 +58,8 @@ def require_own_layers(own: nn.Module, original: nn.Module, inputs: Tensor) -> N
     elif inputs_of(own) is not None:
         ways = [as_given(own, numbers)]
     with _in_evaluation(original):
-        answered = ((given, _answers(original, given)) for given in ways)
+        outputs = kept_outputs(own)
+        answered = ((given, _answers(original, given, outputs)) for given in ways)
         given, wanted = next((pair for pair in answered if pair[1] is not None), (ways[0], None))
     if inputs_of(own) is not None:
         given = by_name(own, numbers)
@@ -87,11 +90,14 @@ class _Watch(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _answers(model: nn.Module, inputs: Inputs) -> dict[str, NDArray[Any]] | None:
-    """Return what a model answers, each flat; None if it fails."""
+def _answers(
+    model: nn.Module, inputs: Inputs, outputs: Sequence[str] = ()
+) -> dict[str, NDArray[Any]] | None:
+    """Return what a model answers, each flat, of some outputs or all; None if it fails."""
     try:
         with torch.no_grad(), repeatable(model):
-            found = named_arrays(plain(call_model(model, mapped(inputs, Tensor.clone))))
+            answer = plain(call_model(model, mapped(inputs, Tensor.clone)))
+        found = named_arrays(kept(answer, outputs))
     except Exception:  # the model's own code runs here: it may raise anything
         return None
     return {name: values.ravel() for name, values in found.items()}

@@ -5,7 +5,7 @@ where data are float. The model keeps its paths and parameters. Only its class b
 whose `forward` takes one tensor and returns one, or a flat tuple or mapping of them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from torch import fx, nn
 
 from niwaki.compress.pruning.model_calls import named_tensors
 from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.registry import nearest
+from niwaki.evaluation.compression.given_data.given_batches import names_by_position
 from niwaki.evaluation.compression.given_model.arguments import note_arguments
 from niwaki.evaluation.devices import layout_for
 from niwaki.evaluation.own_forward import forward_of, give_forward
@@ -22,6 +24,7 @@ from niwaki.evaluation.own_forward import forward_of, give_forward
 _INTEGERS = "_niwaki_takes_integers"
 _COLUMNS = "_niwaki_columns"
 _CONTIGUOUS = "_niwaki_contiguous"
+_OUTPUTS = "_niwaki_outputs"
 
 
 def plainly_called(module: nn.Module) -> nn.Module:
@@ -52,7 +55,7 @@ def plainly_called(module: nn.Module) -> nn.Module:
             answer = original(self, *given)
         else:
             answer = original(self, given)
-        return _with_columns(plain(answer), vars(self).get(_COLUMNS, ()))
+        return _with_columns(kept(plain(answer), kept_outputs(self)), vars(self).get(_COLUMNS, ()))
 
     give_forward(module, forward)
     note_arguments(module, original)
@@ -66,6 +69,37 @@ def _cloned(inputs: Any, layout: torch.memory_format) -> Any:
     if isinstance(inputs, tuple):
         return tuple(_cloned(each, layout) for each in inputs)
     return inputs.clone(memory_format=layout)
+
+
+def keep_outputs(module: nn.Module, names: Sequence[str]) -> None:
+    """Let a model that `plainly_called` returned answer nothing but some of its outputs."""
+    vars(module)[_OUTPUTS] = tuple(names)
+
+
+def kept_outputs(module: nn.Module) -> tuple[str, ...]:
+    """Return the outputs that a model was told to keep; empty if it has all."""
+    names: tuple[str, ...] = vars(module).get(_OUTPUTS, ())
+    return names
+
+
+def kept(answer: Any, names: Sequence[str]) -> Any:
+    """Return a plain answer without all outputs that are not named; as it is if none is.
+
+    Raises:
+        DataError: If there is none of a name: says which there are.
+    """
+    if not names:
+        return answer
+    parts = {"output": answer} if _is_tensor(answer) else _parts(answer)
+    if not isinstance(answer, Mapping):
+        parts = dict(zip(names_by_position(len(parts)), parts.values(), strict=True))
+    if lost := [name for name in names if name not in parts]:
+        or_this = nearest(lost[0], list(parts))
+        raise DataError(
+            f"the model has no output '{lost[0]}' to keep (`outputs`){or_this} It answers "
+            f"{', '.join(parts)}"
+        )
+    return {name: values for name, values in parts.items() if name in names}
 
 
 def take_integers(module: nn.Module) -> None:

@@ -476,6 +476,13 @@ def test_classes_of_more_places_than_there_are_scores_of_are_told() -> None:
         infer_from(batches, smaller, seed=0)
 
 
+def test_a_model_of_words_in_bfloat16_is_to_be_given_in_float() -> None:
+    model = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(8, 3)).bfloat16().eval()
+    batches = {"train": [(torch.randint(0, 9, (40, 2)), torch.randint(0, 3, (40,)))]}
+    with pytest.raises(DataError, match=r"'0.weight' is bfloat16, .*: give `model.float\(\)`"):
+        infer_from(batches, model, seed=0)
+
+
 def test_what_fits_no_task_is_named() -> None:
     odd = {"train": [(x, {"quarter": targets["brightness"]}) for x, targets in loaders()["train"]]}
     with pytest.raises(DataError, match=r"'quarter' has shape \(2, 4\) .* declare the tasks"):

@@ -12,6 +12,7 @@ from torch import nn
 from niwaki.compress.pruning import PruningPlan, analyse
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.errors import ConfigError, DataError
+from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.evaluation.compression.given_model.model_source import ModelSource, model_fingerprint
 from niwaki.evaluation.compression.plans import CompressionPlans
 from tests.evaluation.compression.from_onnx.files import file_of
@@ -21,6 +22,38 @@ def test_a_part_that_is_not_there_is_refused_with_those_there_are() -> None:
     model = nn.ModuleDict({"body": nn.Sequential(nn.Linear(2, 2)), "head": nn.Linear(2, 2)})
     with pytest.raises(ConfigError, match=r"no part 'heads'; did you mean 'head'\? .*: body, head"):
         ModelSource(module=model, part="heads").load()
+
+
+class Telling(nn.Module):
+    """Answers with more than anybody needs."""
+
+    def __init__(self, kind: type[tuple[Any, ...] | dict[str, Any]]) -> None:
+        super().__init__()
+        self.kind, self.body, self.head = kind, nn.Linear(2, 3), nn.Linear(3, 4)
+
+    def forward(self, x: torch.Tensor) -> Any:
+        features = self.body(x)
+        found = {"features": features, "logits": self.head(features)}
+        return found if self.kind is dict else tuple(found.values())
+
+
+@pytest.mark.parametrize(("kind", "name"), [(dict, "logits"), (tuple, "output_1")])
+def test_outputs_that_are_not_kept_are_none_of_the_model(kind: Any, name: str) -> None:
+    model, inputs = Telling(kind), torch.randn(4, 2)
+    source = ModelSource(module=model, kept=(name,))
+    source.require_own_layers(inputs)
+    answer = pickle.loads(pickle.dumps(source)).load()(inputs)
+    assert list(answer) == [name]
+    torch.testing.assert_close(answer[name], model.head(model.body(inputs)))
+
+
+def test_outputs_to_keep_that_are_not_there_are_refused_with_those_there_are() -> None:
+    source = ModelSource(module=Telling(dict), kept=("logit",))
+    with pytest.raises(DataError, match=r"'logit' .* 'logits'\? It answers features, logits"):
+        infer_from({"train": [(torch.randn(40, 2),)]}, source.load(), seed=0)
+    for reference, part in (("", "body"), ("my_model.onnx", "")):
+        with pytest.raises(ConfigError, match="outputs to keep were given"):
+            ModelSource(reference, part=part, kept=("logits",))
 
 
 def test_a_function_that_needs_arguments_is_refused() -> None:
