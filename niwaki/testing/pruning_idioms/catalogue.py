@@ -57,8 +57,8 @@ def _words() -> Any:
 _CONVOLUTIONAL = (
     "plain residual chained_residuals projection_shortcut concatenation dense_block "
     "nested_concatenation split_after_concatenation cross_stage_chunk split_by_attribute "
-    "split_by_half_of_attribute split_by_ratio_of_attributes split_by_measured_size "
-    "slices_by_attribute "
+    "split_by_half_of_attribute split_by_rest_of_attribute split_by_ratio_of_attributes "
+    "split_by_measured_size slices_by_attribute "
     "half_slices strided_slices constant_slice channel_shuffle plain_shuffle shuffle_layer "
     "channel_flip grouped many_groups depthwise depthwise_multiplier transposed "
     "grouped_transposed depthwise_transposed squeeze_excite squeeze_excite_linear "

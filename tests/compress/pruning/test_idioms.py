@@ -96,6 +96,7 @@ UNITS = {
     "cross_stage_chunk": [16, 16, 24],
     "constant_slice": [16],
     "split_by_measured_size": [16],
+    "split_by_rest_of_attribute": [12, 20, 12],
     "channel_flip": [8, 24],
     "depthwise_multiplier": [16, 24],
     "padded_shortcut": [16, 32],
