@@ -1,6 +1,6 @@
 """The analysis of a model: which channels can be removed, proven on a copy."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +23,11 @@ from niwaki.compress.pruning.provenance import Choice
 from niwaki.compress.pruning.solution import Solution, solve
 from niwaki.compress.pruning.tracer import Trace, trace
 from niwaki.compress.pruning.unfollowed import Unfollowed
-from niwaki.compress.pruning.verification import Bench, bench, failures
+from niwaki.compress.pruning.verification import Bench, bench, failures, without_numbers
 from niwaki.core.errors import DataError
 from niwaki.core.limits import require_at_least
+
+_N_KINDS = 6  # of places where another option is tried alone
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,14 @@ def analyse(
     settings = settings or AnalysisSettings()
     model = in_evaluation(copied(module))
     let_forget(model)
-    tried, choices = _opening(model, inputs)
+    choices: dict[CallSite, int] = {}
+    tried = _tried(model, inputs, choices, Unfollowed())
     refused: dict[Signature, str] = {}
     on: Bench | None = None
     for attempt in range(settings.max_traces):
         if attempt:
             tried = _tried(model, inputs, choices, tried.unfollowed)
+        tried, choices = _opened(model, inputs, tried, choices)
         traced, found = tried.traced, tried.found
         if not settings.verify:
             break
@@ -132,6 +136,12 @@ class _Tried:
         return [c for c in self.choices if not c.first and not going[self._roots(c)].any()]
 
     @property
+    def bound(self) -> list[Choice]:
+        """Those of the places where nothing can go that are about channels that are not pinned."""
+        pinned = self.solution.pinned
+        return [c for c in self.closed if not pinned[c.atoms.reshape(-1).numpy()].all()]
+
+    @property
     def decided(self) -> dict[str, list[Choice]]:
         """The decisions that each group hangs on, by its name, where there are any."""
         touched = [set(self._roots(choice).tolist()) for choice in self.choices]
@@ -157,26 +167,45 @@ def _tried(
     return _Tried(traced, unfollowed, solution, assemble(traced, solution, refused={}))
 
 
-def _opening(model: nn.Module, inputs: Inputs) -> tuple[_Tried, dict[CallSite, int]]:
-    """Return the options to begin with: others than the first where nothing can go by that.
+def _opened(
+    model: nn.Module, inputs: Inputs, tried: _Tried, choices: dict[CallSite, int]
+) -> tuple[_Tried, dict[CallSite, int]]:
+    """Take the next option where nothing can go by the one that was taken, if more can go then.
 
-    The next option is taken at all such places together, and kept at those where something can go
-    then, if more can go in all.
+    It is taken at all such places together, and kept at those where something can go then. Where
+    channels are left that only go all at once, it is taken at like places alone: whole heads here,
+    and the same channel of each group there, have no part in common.
     """
-    chosen: dict[CallSite, int] = {}
-    best = _tried(model, inputs, chosen, Unfollowed())
-    taken = {choice.site: 1 for choice in best.closed}
+    taken = _next_options(tried.closed, choices)
     if not taken:
-        return best, chosen
-    by_all = _tried(model, inputs, taken, best.unfollowed)
+        return tried, choices
+    best, chosen = tried, choices
+    by_all = _tried(model, inputs, choices | taken, tried.unfollowed)
     if by_all.n_movable > best.n_movable:
-        best, chosen = by_all, taken
-    helpful = {site: 1 for site in taken.keys() - {choice.site for choice in by_all.closed}}
+        best, chosen = by_all, choices | taken
+    still = {choice.site for choice in by_all.closed}
+    helpful = {site: option for site, option in taken.items() if site not in still}
     if helpful and len(helpful) < len(taken):
-        by_some = _tried(model, inputs, helpful, by_all.unfollowed)
+        by_some = _tried(model, inputs, choices | helpful, by_all.unfollowed)
         if by_some.n_movable >= best.n_movable:
-            best, chosen = by_some, helpful
+            best, chosen = by_some, choices | helpful
+    for kind in list(dict.fromkeys(map(_kind, best.bound)))[:_N_KINDS]:
+        alike = [choice for choice in best.bound if _kind(choice) == kind]
+        options = chosen | _next_options(alike, chosen)
+        by_kind = _tried(model, inputs, options, best.unfollowed)
+        if by_kind.n_movable > best.n_movable:
+            best, chosen = by_kind, options
     return best, chosen
+
+
+def _next_options(where: Iterable[Choice], choices: Mapping[CallSite, int]) -> dict[CallSite, int]:
+    found = {choice: choices.get(choice.site, 0) + 1 for choice in where}
+    return {choice.site: option for choice, option in found.items() if option < choice.n_options}
+
+
+def _kind(choice: Choice) -> tuple[str, int]:
+    """Return what is equal for the same place in like blocks."""
+    return without_numbers(choice.site.module), choice.site.ordinal
 
 
 def _traced(
