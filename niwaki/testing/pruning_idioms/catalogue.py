@@ -82,7 +82,7 @@ _SEQUENCES = (
     "plain_layer_norm root_mean_square_norm response_norm batch_norm_of_features einsum_products "
     "bare_matrices patches_by_unfold words_and_convolution message_passing graph_attention "
     "chosen_experts picked_positions convolution_over_tokens "
-    "norm_by_hand"
+    "norm_by_hand heads_and_groups linear_attention"
 )
 _RECURRENT = (
     "long_short_term_memory gated_recurrent_unit memory_alone memory_both_ways projected_memory "
@@ -96,6 +96,8 @@ _INPUTS: Mapping[str, Callable[[], Any]] = {
     "words_and_convolution": _words,
     "tokens_with_positions": _image,
     "windowed": _image,
+    "linear_attention": _image,
+    "heads_and_groups": _image,
     "patch_merging": _image,
     "token_mixing": _image,
     "channels_last_block": _image,

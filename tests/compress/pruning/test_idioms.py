@@ -125,6 +125,8 @@ UNITS = {
     "channel_and_spatial_attention": [24, 16],
     "response_norm": [16, 24, 12],
     "norm_by_hand": [24, 48],
+    "heads_and_groups": [8, 8],
+    "linear_attention": [24, 4],
     "larger_of_two": [24, 16],
 }
 
