@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.compress.pruning.assembly import Assembled, Signature, assemble, signature_of
+from niwaki.compress.pruning.atoms import AxisKind
 from niwaki.compress.pruning.call_sites import CallSite
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import ChannelGroups
@@ -76,12 +77,13 @@ def analyse(
     let_forget(model)
     choices: dict[CallSite, int] = {}
     tried = _tried(model, inputs, choices, Unfollowed())
+    tried, choices = _opened(model, inputs, tried, choices)
     refused: dict[Signature, str] = {}
     on: Bench | None = None
     for attempt in range(settings.max_traces):
         if attempt:
             tried = _tried(model, inputs, choices, tried.unfollowed)
-        tried, choices = _opened(model, inputs, tried, choices)
+        tried, choices = _told_apart(model, inputs, tried, choices)
         traced, found = tried.traced, tried.found
         if not settings.verify:
             break
@@ -137,9 +139,13 @@ class _Tried:
 
     @property
     def bound(self) -> list[Choice]:
-        """Those of the places where nothing can go that are about channels that are not pinned."""
-        pinned = self.solution.pinned
-        return [c for c in self.closed if not pinned[c.atoms.reshape(-1).numpy()].all()]
+        """Those of the places where nothing can go whose channels could, but only all at once."""
+        loose = np.zeros(len(self.solution.root), bool)
+        for axis in self.traced.state.atoms.axes:
+            if axis.kind is AxisKind.TENSOR:
+                loose[self.solution.root[axis.start : axis.start + axis.size]] = True
+        loose &= ~self.solution.pinned
+        return [c for c in self.closed if loose[self._roots(c)].any()]
 
     @property
     def decided(self) -> dict[str, list[Choice]]:
@@ -172,9 +178,7 @@ def _opened(
 ) -> tuple[_Tried, dict[CallSite, int]]:
     """Take the next option where nothing can go by the one that was taken, if more can go then.
 
-    It is taken at all such places together, and kept at those where something can go then. Where
-    channels are left that only go all at once, it is taken at like places alone: whole heads here,
-    and the same channel of each group there, have no part in common.
+    It is taken at all such places together, and kept at those where something can go then.
     """
     taken = _next_options(tried.closed, choices)
     if not taken:
@@ -189,6 +193,17 @@ def _opened(
         by_some = _tried(model, inputs, choices | helpful, by_all.unfollowed)
         if by_some.n_movable >= best.n_movable:
             best, chosen = by_some, choices | helpful
+    return best, chosen
+
+
+def _told_apart(
+    model: nn.Module, inputs: Inputs, tried: _Tried, choices: dict[CallSite, int]
+) -> tuple[_Tried, dict[CallSite, int]]:
+    """Take the next option at like places alone, where channels only go all at once otherwise.
+
+    Whole heads here, and the same channel of each group there, have no part in common.
+    """
+    best, chosen = tried, choices
     for kind in list(dict.fromkeys(map(_kind, best.bound)))[:_N_KINDS]:
         alike = [choice for choice in best.bound if _kind(choice) == kind]
         options = chosen | _next_options(alike, chosen)
