@@ -1,6 +1,6 @@
 """The analysis of a model: which channels can be removed, proven on a copy."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from niwaki.compress.pruning.assembly import Assembled, Signature, assemble, signature_of
+from niwaki.compress.pruning.atoms import AxisKind
 from niwaki.compress.pruning.call_sites import CallSite
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import ChannelGroups
@@ -23,9 +24,11 @@ from niwaki.compress.pruning.provenance import Choice
 from niwaki.compress.pruning.solution import Solution, solve
 from niwaki.compress.pruning.tracer import Trace, trace
 from niwaki.compress.pruning.unfollowed import Unfollowed
-from niwaki.compress.pruning.verification import Bench, bench, failures
+from niwaki.compress.pruning.verification import Bench, bench, failures, without_numbers
 from niwaki.core.errors import DataError
 from niwaki.core.limits import require_at_least
+
+_N_KINDS = 6  # of places where another option is tried alone
 
 
 @dataclass(frozen=True)
@@ -72,18 +75,21 @@ def analyse(
     settings = settings or AnalysisSettings()
     model = in_evaluation(copied(module))
     let_forget(model)
-    choices, unfollowed = _opening(model, inputs)
+    choices: dict[CallSite, int] = {}
+    tried = _tried(model, inputs, choices, Unfollowed())
+    tried, choices = _opened(model, inputs, tried, choices)
     refused: dict[Signature, str] = {}
     on: Bench | None = None
     for attempt in range(settings.max_traces):
-        traced, unfollowed = _traced(model, inputs, choices, unfollowed)
-        solution = solve(traced.state)
-        found = assemble(traced, solution, refused={})
+        if attempt:
+            tried = _tried(model, inputs, choices, tried.unfollowed)
+        tried, choices = _told_apart(model, inputs, tried, choices)
+        traced, found = tried.traced, tried.found
         if not settings.verify:
             break
         if on is None:
             on = bench(model, inputs, seed=settings.seed, in_training=traced.in_training)
-        decided = _decided(traced, solution, found)
+        decided = tried.decided
         wrong = failures(on, found.groups, seed=settings.seed, unsure=decided)
         failed = {failure.group: failure.reason for failure in wrong}
         axes = traced.state.atoms.axes
@@ -92,51 +98,129 @@ def analyse(
         flipped = False if is_last else _flip(decided, list(failed), choices)
         if not flipped:
             if refused:
-                found = assemble(traced, solution, refused=refused)
+                found = assemble(traced, tried.solution, refused=refused)
             break
     return found.groups
 
 
-def _opening(model: nn.Module, inputs: Inputs) -> tuple[dict[CallSite, int], Unfollowed]:
-    """Return the options to begin with: others than the first where nothing can go by that.
+@dataclass(frozen=True, eq=False)
+class _Tried:
+    """What one way of taking options leads to, before anything is proven.
 
-    The next option is taken at all such places together, and kept at those where something can go
-    then, if more can go in all. Nothing is proven yet.
+    Attributes:
+        traced: The pass.
+        unfollowed: How far the model bore being watched.
+        solution: Classes of what can only go together.
+        found: All groups.
     """
-    first: dict[CallSite, int] = {}
-    traced, unfollowed = _traced(model, inputs, first, Unfollowed())
-    n_movable, closed = _movable(traced)
-    taken = {choice.site: 1 for choice in closed}
-    if not taken:
-        return first, unfollowed
-    traced, unfollowed = _traced(model, inputs, taken, unfollowed)
-    n_by_all, closed = _movable(traced)
-    best = (n_by_all, taken) if n_by_all > n_movable else (n_movable, first)
-    helpful = {site: 1 for site in taken.keys() - {choice.site for choice in closed}}
-    if helpful and len(helpful) < len(taken):
-        traced, unfollowed = _traced(model, inputs, helpful, unfollowed)
-        n_by_some, _ = _movable(traced)
-        best = (n_by_some, helpful) if n_by_some >= best[0] else best
-    return best[1], unfollowed
+
+    traced: Trace
+    unfollowed: Unfollowed
+    solution: Solution
+    found: Assembled
+
+    @property
+    def n_movable(self) -> int:
+        """Indices of parameters that can go."""
+        return sum(m.indices.size for group in self.found.groups.groups for m in group.tensors)
+
+    @property
+    def choices(self) -> tuple[Choice, ...]:
+        """Every place where there is another option."""
+        return (*self.traced.state.alternatives, *self.solution.choices)
+
+    @property
+    def closed(self) -> list[Choice]:
+        """Places where nothing can go by the option that was taken."""
+        going = np.zeros(len(self.solution.root), bool)
+        for roots in self.found.roots.values():
+            going[roots] = True
+        return [c for c in self.choices if not c.first and not going[self._roots(c)].any()]
+
+    @property
+    def bound(self) -> list[Choice]:
+        """Those of the places where nothing can go whose channels could, but only all at once."""
+        loose = np.zeros(len(self.solution.root), bool)
+        for axis in self.traced.state.atoms.axes:
+            if axis.kind is AxisKind.TENSOR:
+                loose[self.solution.root[axis.start : axis.start + axis.size]] = True
+        loose &= ~self.solution.pinned
+        return [c for c in self.closed if loose[self._roots(c)].any()]
+
+    @property
+    def decided(self) -> dict[str, list[Choice]]:
+        """The decisions that each group hangs on, by its name, where there are any."""
+        touched = [set(self._roots(choice).tolist()) for choice in self.choices]
+        near: dict[str, list[Choice]] = {}
+        for name, roots in self.found.roots.items():
+            mine = roots.tolist()
+            for choice, theirs in zip(self.choices, touched, strict=True):
+                if not theirs.isdisjoint(mine):
+                    near.setdefault(name, []).append(choice)
+        return near
+
+    def _roots(self, choice: Choice) -> NDArray[np.int64]:
+        """Return the classes that a decision is about."""
+        roots: NDArray[np.int64] = self.solution.root[choice.atoms.reshape(-1).numpy()]
+        return roots
 
 
-def _movable(traced: Trace) -> tuple[int, list[Choice]]:
-    """Return how many indices of parameters can go, and where another option may let more go."""
+def _tried(
+    model: nn.Module, inputs: Inputs, choices: dict[CallSite, int], unfollowed: Unfollowed
+) -> _Tried:
+    traced, unfollowed = _traced(model, inputs, choices, unfollowed)
     solution = solve(traced.state)
-    found = assemble(traced, solution, refused={})
-    n_movable = sum(m.indices.size for group in found.groups.groups for m in group.tensors)
-    going = np.zeros(len(solution.root), bool)
-    for roots in found.roots.values():
-        going[roots] = True
-    choices = (*traced.state.alternatives, *solution.choices)
-    closed = [c for c in choices if not c.first and not going[_roots(solution, c)].any()]
-    return n_movable, closed
+    return _Tried(traced, unfollowed, solution, assemble(traced, solution, refused={}))
 
 
-def _roots(solution: Solution, choice: Choice) -> NDArray[np.int64]:
-    """Return the classes that a decision is about."""
-    roots: NDArray[np.int64] = solution.root[choice.atoms.reshape(-1).numpy()]
-    return roots
+def _opened(
+    model: nn.Module, inputs: Inputs, tried: _Tried, choices: dict[CallSite, int]
+) -> tuple[_Tried, dict[CallSite, int]]:
+    """Take the next option where nothing can go by the one that was taken, if more can go then.
+
+    It is taken at all such places together, and kept at those where something can go then.
+    """
+    taken = _next_options(tried.closed, choices)
+    if not taken:
+        return tried, choices
+    best, chosen = tried, choices
+    by_all = _tried(model, inputs, choices | taken, tried.unfollowed)
+    if by_all.n_movable > best.n_movable:
+        best, chosen = by_all, choices | taken
+    still = {choice.site for choice in by_all.closed}
+    helpful = {site: option for site, option in taken.items() if site not in still}
+    if helpful and len(helpful) < len(taken):
+        by_some = _tried(model, inputs, choices | helpful, by_all.unfollowed)
+        if by_some.n_movable >= best.n_movable:
+            best, chosen = by_some, choices | helpful
+    return best, chosen
+
+
+def _told_apart(
+    model: nn.Module, inputs: Inputs, tried: _Tried, choices: dict[CallSite, int]
+) -> tuple[_Tried, dict[CallSite, int]]:
+    """Take the next option at like places alone, where channels only go all at once otherwise.
+
+    Whole heads here, and the same channel of each group there, have no part in common.
+    """
+    best, chosen = tried, choices
+    for kind in list(dict.fromkeys(map(_kind, best.bound)))[:_N_KINDS]:
+        alike = [choice for choice in best.bound if _kind(choice) == kind]
+        options = chosen | _next_options(alike, chosen)
+        by_kind = _tried(model, inputs, options, best.unfollowed)
+        if by_kind.n_movable > best.n_movable:
+            best, chosen = by_kind, options
+    return best, chosen
+
+
+def _next_options(where: Iterable[Choice], choices: Mapping[CallSite, int]) -> dict[CallSite, int]:
+    found = {choice: choices.get(choice.site, 0) + 1 for choice in where}
+    return {choice.site: option for choice, option in found.items() if option < choice.n_options}
+
+
+def _kind(choice: Choice) -> tuple[str, int]:
+    """Return what is equal for the same place in like blocks."""
+    return without_numbers(choice.site.module), choice.site.ordinal
 
 
 def _traced(
@@ -195,16 +279,3 @@ def _flip(
             # As many as there are options means the first again, for good.
             choices.update({c.site: c.n_options for c in near if c.first})
     return choices != taken
-
-
-def _decided(traced: Trace, solution: Solution, found: Assembled) -> dict[str, list[Choice]]:
-    """Return the decisions that each group hangs on, by its name, where there are any."""
-    choices = (*traced.state.alternatives, *solution.choices)
-    touched = [set(_roots(solution, choice).tolist()) for choice in choices]
-    near: dict[str, list[Choice]] = {}
-    for name, roots in found.roots.items():
-        mine = roots.tolist()
-        for choice, theirs in zip(choices, touched, strict=True):
-            if not theirs.isdisjoint(mine):
-                near.setdefault(name, []).append(choice)
-    return near

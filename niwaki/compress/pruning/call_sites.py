@@ -132,8 +132,37 @@ class TaggedInt(int):
         tag = self.tag
         return TaggedInt(quotient, Tag(tag.name, tag.size, tag.n_parts * int(other)))
 
+    def __sub__(self, other: Any) -> Any:
+        return _less(self, other, self.tag)
+
     def __deepcopy__(self, memo: dict[int, Any]) -> int:
         return int(self)
+
+
+class RemainingInt(int):
+    """An attribute of a module less others: `self.width - self.n_kept` channels come behind those.
+
+    Where a dimension is split in just these parts, the attribute counts them all.
+    """
+
+    whole: Tag
+
+    def __new__(cls, value: int, whole: Tag) -> "RemainingInt":
+        """Make `value`, which is what is left of the whole."""
+        remaining = super().__new__(cls, value)
+        remaining.whole = whole
+        return remaining
+
+    def __sub__(self, other: Any) -> Any:
+        return _less(self, other, self.whole)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> int:
+        return int(self)
+
+
+def _less(value: int, other: Any, whole: Tag) -> Any:
+    rest = int(value) - other
+    return RemainingInt(rest, whole) if isinstance(other, TaggedInt) else rest
 
 
 def tag_of(value: object) -> Tag | None:

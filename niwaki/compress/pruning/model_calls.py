@@ -41,8 +41,11 @@ def let_forget(module: nn.Module) -> None:
     """Let a model forget what it has computed from parameters that have changed since.
 
     Some keep a table of attention biases while they are in evaluation mode, and drop or renew it
-    when the mode changes. So it is changed there and back; every part stays in its own mode.
+    when the mode changes. So it is changed there and back, if there are tensors among the
+    attributes; every part stays in its own mode.
     """
+    if not any(_holds_tensors(child) for child in module.modules()):
+        return
     modes = [(child, child.training) for child in module.modules()]
     whole = module.training
     module.train(not whole)
@@ -50,6 +53,13 @@ def let_forget(module: nn.Module) -> None:
     for child, mode in modes:
         if child.training != mode:
             child.training = mode
+
+
+def _holds_tensors(module: nn.Module) -> bool:
+    """Whether a module has tensors that are no parameters or buffers."""
+    registered = ("_parameters", "_buffers", "_modules")
+    held = [value for name, value in vars(module).items() if name not in registered]
+    return next(named_tensors(held), None) is not None
 
 
 @contextmanager

@@ -31,9 +31,8 @@ def named_arguments(
         args: As called.
         kwargs: As called.
     """
-    usual: Any = getattr(functional, name, None)
-    is_usual = usual is not None and function is usual
-    order = inspect.signature(usual).parameters if is_usual else _TORCHS_OWN[name]
+    is_usual = function is getattr(functional, name, None)
+    order = inspect.signature(function).parameters if is_usual else _TORCHS_OWN[name]
     given = dict(zip(order, args, strict=False)) | dict(kwargs)
     given = {_ALSO.get(name, name): value for name, value in given.items()}
     return {name: value for name, value in given.items() if not name.startswith("cudnn")}

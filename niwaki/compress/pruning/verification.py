@@ -301,7 +301,7 @@ def _sifted(
             return ""
         sample = [tried[0], tried[len(tried) // 2], tried[-1]]
         reasons = [wrong([group]) for group in sample]
-        return reasons[0] if len({_without_numbers(why) for why in reasons}) == 1 else ""
+        return reasons[0] if len({without_numbers(why) for why in reasons}) == 1 else ""
 
     places = [_by_place(each) for each in candidates]
     if len(places) == 1 or wrong(group for each in candidates for group in each):
@@ -314,11 +314,11 @@ def _by_place(groups: list[ChannelGroup]) -> list[list[ChannelGroup]]:
     """Return groups of like blocks together."""
     alike: dict[str, list[ChannelGroup]] = defaultdict(list)
     for group in groups:
-        alike[_without_numbers(group.name)].append(group)
+        alike[without_numbers(group.name)].append(group)
     return list(alike.values())
 
 
-def _without_numbers(text: str) -> str:
+def without_numbers(text: str) -> str:
     """Return what is equal for like blocks: `blocks.*.fc` for `blocks.3.fc`."""
     return re.sub(r"\d+", "*", text)
 

@@ -98,7 +98,7 @@ _INPUTS: Mapping[str, Callable[[], Any]] = {
 }
 _CHANNEL_NORMS = (
     "vit_tiny deit_distilled vit_fixed swin_tiny mlp_mixer poolformer convnext_tiny convnext_v2 "
-    "mobilevit bert gpt llama t5 nf_resnet26"
+    "mobilevit bert gpt t5 llama nf_resnet26"
 )
 
 

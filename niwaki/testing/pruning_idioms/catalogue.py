@@ -57,8 +57,8 @@ def _words() -> Any:
 _CONVOLUTIONAL = (
     "plain residual chained_residuals projection_shortcut concatenation dense_block "
     "nested_concatenation split_after_concatenation cross_stage_chunk split_by_attribute "
-    "split_by_half_of_attribute split_by_ratio_of_attributes split_by_measured_size "
-    "slices_by_attribute "
+    "split_by_half_of_attribute split_by_rest_of_attribute split_by_ratio_of_attributes "
+    "split_by_measured_size slices_by_attribute "
     "half_slices strided_slices constant_slice channel_shuffle plain_shuffle shuffle_layer "
     "channel_flip grouped many_groups depthwise depthwise_multiplier transposed "
     "grouped_transposed depthwise_transposed squeeze_excite squeeze_excite_linear "
@@ -82,7 +82,7 @@ _SEQUENCES = (
     "plain_layer_norm root_mean_square_norm response_norm batch_norm_of_features einsum_products "
     "bare_matrices patches_by_unfold words_and_convolution message_passing graph_attention "
     "chosen_experts picked_positions convolution_over_tokens "
-    "norm_by_hand"
+    "norm_by_hand heads_and_groups linear_attention"
 )
 _RECURRENT = (
     "long_short_term_memory gated_recurrent_unit memory_alone memory_both_ways projected_memory "
@@ -96,6 +96,8 @@ _INPUTS: Mapping[str, Callable[[], Any]] = {
     "words_and_convolution": _words,
     "tokens_with_positions": _image,
     "windowed": _image,
+    "linear_attention": _image,
+    "heads_and_groups": _image,
     "patch_merging": _image,
     "token_mixing": _image,
     "channels_last_block": _image,

@@ -181,6 +181,17 @@ def split_by_half_of_attribute() -> nn.Module:
     return Composed(compute, parts)
 
 
+def split_by_rest_of_attribute() -> nn.Module:
+    """What is left of a number of the module passes by (SHViT)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        first, second = m.enter(x).split([m.n, m.c - m.n], 1)
+        return m.head(torch.cat([m.block(first), second], 1))
+
+    parts = {"c": 32, "n": 12, "enter": conv_norm(3, 32), "block": conv_norm(12, 12)}
+    return Composed(compute, {**parts, "head": head(32)})
+
+
 def split_by_ratio_of_attributes() -> nn.Module:
     """The size of the split is one number of the module over another (selective kernels)."""
 

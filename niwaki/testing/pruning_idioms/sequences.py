@@ -146,6 +146,51 @@ def attention_of_the_input_width() -> nn.Module:
     return Composed(compute, parts)
 
 
+def linear_attention() -> nn.Module:
+    """Attention without a softmax: a column of ones beside the values sums up (EfficientViT)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.stem(x)
+        n, _, height, width = y.shape
+        qkv = m.qkv(y).reshape(n, -1, 3 * m.dim, height * width).transpose(-1, -2)
+        q, k, v = qkv.chunk(3, dim=-1)
+        q, k, v = relu(q), relu(k), functional.pad(v, (0, 1), value=1.0)
+        out = q @ (k.transpose(-1, -2) @ v)
+        out = out[..., :-1] / (out[..., -1:] + 1e-6)
+        return m.head(y + m.o(out.transpose(-1, -2).reshape(n, -1, height, width)))
+
+    parts = {
+        "dim": 6,
+        "stem": conv_norm(3, _WIDTH),
+        "qkv": conv(_WIDTH, 3 * _WIDTH, 1),
+        "o": conv(_WIDTH, _WIDTH, 1),
+        "head": head(_WIDTH),
+    }
+    return Composed(compute, parts)
+
+
+def heads_and_groups() -> nn.Module:
+    """Groups of a convolution and heads of the input's width meet in one stream (Next-ViT)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.stem(x)
+        y = y + m.mix(relu(m.grouped(y)))
+        tokens = y.flatten(2).transpose(1, 2)
+        n, t, c = tokens.shape
+        q, k, v = (
+            each(tokens).reshape(n, t, m.num_heads, m.head_dim).transpose(1, 2)
+            for each in (m.q, m.k, m.v)
+        )
+        out = (q @ k.transpose(-2, -1) * 0.3).softmax(-1) @ v
+        tokens = tokens + m.o(out.transpose(1, 2).reshape(n, t, c))
+        return m.head(tokens.transpose(1, 2).reshape(n, c, 8, 8))
+
+    parts: dict[str, Any] = {"num_heads": 3, "head_dim": 8, "stem": conv_norm(3, _WIDTH)}
+    parts |= {"grouped": conv(_WIDTH, _WIDTH, groups=3), "mix": conv(_WIDTH, _WIDTH, 1)}
+    parts |= {name: nn.Linear(_WIDTH, _WIDTH) for name in "qkvo"}
+    return Composed(compute, {**parts, "head": head(_WIDTH)})
+
+
 def channel_attention() -> nn.Module:
     """Scores between the channels of each head (XCiT)."""
 

@@ -96,6 +96,7 @@ UNITS = {
     "cross_stage_chunk": [16, 16, 24],
     "constant_slice": [16],
     "split_by_measured_size": [16],
+    "split_by_rest_of_attribute": [12, 20, 12],
     "channel_flip": [8, 24],
     "depthwise_multiplier": [16, 24],
     "padded_shortcut": [16, 32],
@@ -124,6 +125,8 @@ UNITS = {
     "channel_and_spatial_attention": [24, 16],
     "response_norm": [16, 24, 12],
     "norm_by_hand": [24, 48],
+    "heads_and_groups": [8, 8],
+    "linear_attention": [24, 4],
     "larger_of_two": [24, 16],
 }
 

@@ -77,16 +77,28 @@ def test_what_a_model_has_computed_under_the_mask_is_forgotten() -> None:
     assert torch.equal(module(inputs), before(inputs))
 
 
-def test_every_part_stays_in_its_own_mode() -> None:
-    module, inputs = IDIOMS["residual"].make().train(), IDIOMS["residual"].inputs()
-    frozen = [child for child in module.modules() if isinstance(child, nn.BatchNorm2d)]
-    plan = half_of_each(analyse(module, inputs))
-    for norm in frozen:
-        norm.eval()
-    modes = [child.training for child in module.modules()]
+class _NotToBeTrained(nn.Sequential):
+    def train(self, mode: bool = True) -> "_NotToBeTrained":
+        if mode:
+            raise RuntimeError("it is for inference alone")
+        return super().train(mode)
+
+
+def test_a_model_that_cannot_be_trained_is_pruned_all_the_same() -> None:
+    module = _NotToBeTrained(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+    plan = half_of_each(analyse(module, torch.randn(2, 5)))
     with masked(module, plan):
-        assert [child.training for child in module.modules()] == modes
-    assert [child.training for child in apply_plan(module, plan).modules()] == modes
+        assert apply_plan(module, plan)[0].weight.shape == (4, 5)
+
+
+def test_every_part_stays_in_its_own_mode() -> None:
+    module, inputs = nn.Sequential(_Tabled(), nn.BatchNorm1d(3)).eval(), torch.randn(2, 5)
+    plan = half_of_each(analyse(module, inputs))
+    module(inputs)
+    module[1].train()
+    with masked(module, plan):
+        assert [child.training for child in module] == [False, True]
+    assert [child.training for child in apply_plan(module, plan)] == [False, True]
 
 
 def test_also_after_an_error() -> None:

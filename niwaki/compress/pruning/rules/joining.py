@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from niwaki.compress.pruning.call_sites import tag_of
+from niwaki.compress.pruning.call_sites import RemainingInt, tag_of
 from niwaki.compress.pruning.contraction import Operand, contract
 from niwaki.compress.pruning.labels import FIXED, Label, label_of
 from niwaki.compress.pruning.provenance import (
@@ -92,6 +92,7 @@ def separated(state: Provenance, call: Call) -> None:
             continue
         pieces = _pieces(label, source, dim, parts)
         _balance(state, call, pieces, dim)
+        _follow_whole(state, call, label, len(parts))
         for labels, piece in zip(per_part, pieces, strict=True):
             ids = piece.squeeze(dim) if call.name == "unbind" else piece
             labels.extend(relabelled(state, call, [ids]))
@@ -126,6 +127,16 @@ def _balance(state: Provenance, call: Call, pieces: list[Tensor], dim: int) -> N
             continue
         state.follow(tag, held.atoms, because)
         bind_measured(state, call, held, size)
+
+
+def _follow_whole(state: Provenance, call: Call, label: Label, n_parts: int) -> None:
+    """Let an attribute count all channels where one part is asked for as what is left of it."""
+    sizes = _sizes(call, n_parts)
+    rest = [size.whole for size in sizes if isinstance(size, RemainingInt)]
+    if len(label.dims) > 1 or len(rest) != 1 or rest[0].size // rest[0].n_parts != len(label.atoms):
+        return
+    if all(tag_of(size) is not None for size in sizes if not isinstance(size, RemainingInt)):
+        state.follow(rest[0], label.atoms, f"{call.described} takes what is left of so many")
 
 
 def _sizes(call: Call, n_parts: int) -> list[object]:

@@ -49,7 +49,7 @@ def _held(state: Provenance, call: Call, source: Tensor, dims: set[int]) -> list
     for label in state.labels(source):
         if call.name in _SUMS and set(label.dims) <= dims and _is_plain(call):
             continue
-        if _is_statistic(call, source) and len(label.dims) == 1 and label.dims[0] in dims:
+        if _is_statistic(call, source, dims) and set(label.dims) <= dims and len(label.dims) == 1:
             sides = tuple(n if d in label.dims else 1 for d, n in enumerate(source.shape))
             state.note_statistics(call, label.atoms, 1, sides)
             continue
@@ -59,8 +59,10 @@ def _held(state: Provenance, call: Call, source: Tensor, dims: set[int]) -> list
     return labels
 
 
-def _is_statistic(call: Call, source: Tensor) -> bool:
-    return call.name in _STATISTICS and source.is_floating_point()
+def _is_statistic(call: Call, source: Tensor, dims: set[int]) -> bool:
+    """Whether it can be taken over fewer channels; a single number for all may decide what runs."""
+    is_of_each = len(dims) < source.ndim
+    return call.name in _STATISTICS and source.is_floating_point() and is_of_each
 
 
 def _is_plain(call: Call) -> bool:

@@ -16,6 +16,7 @@ from niwaki.compress.pruning.provenance import (
     Provenance,
     relabelled,
 )
+from niwaki.compress.pruning.rules.products import inner_axis
 
 Move = Callable[..., Tensor]
 
@@ -137,15 +138,18 @@ def _n_repeats(out: Tensor, source: Tensor, shift: int) -> list[int]:
 
 
 def padded(state: Provenance, call: Call) -> None:
-    """`pad`: what is added to a labelled dimension is fixed."""
+    """`pad`: what is added to a labelled dimension is fixed; to each head, it goes with that."""
     source, out = call.arg(0, "input"), call.out
     pads = list(call.arg(1, "pad"))
     mode = call.arg(2, "mode", "constant")
     changed = {source.ndim - 1 - i // 2 for i, amount in enumerate(pads) if amount}
     labels = []
     for label in state.labels(source):
-        if not changed & set(label.dims):
+        inside = changed & set(label.dims)
+        if not inside:
             labels.append(label)
+        elif mode == "constant" and len(inside) == 1 < len(label.dims) and min(pads) >= 0:
+            labels.append(_edged(state, call, label, inside.pop()))
         elif mode == "constant" and min(pads) >= 0:
             ids = functional.pad(label.spread(source.shape), [int(p) for p in pads], value=0)
             narrow = [slice(None) if d in label.dims else slice(0, 1) for d in range(out.ndim)]
@@ -155,6 +159,20 @@ def padded(state: Provenance, call: Call) -> None:
         else:
             state.atoms.pin(label.atoms, f"{call.described} pads or crops the channels")
     state.record(call, out, labels)
+
+
+def _edged(state: Provenance, call: Call, label: Label, dim: int) -> Label:
+    """Return a label of several dimensions, padded along one: a border for each of the others.
+
+    The border of a head is there as long as anything that meets it as a whole.
+    """
+    axis = label.dims.index(dim)
+    place = 2 * (call.out.ndim - 1 - dim)
+    sides = [int(amount) for amount in call.arg(1, "pad")[place : place + 2]]
+    first = label.atoms.narrow(axis, 0, 1)
+    border = inner_axis(state, call, first.numel(), f"border of {dim}").reshape(first.shape)
+    before, after = (border.repeat_interleave(side, axis) for side in sides)
+    return Label(label.dims, torch.cat([before, label.atoms, after], axis))
 
 
 def rolled(state: Provenance, call: Call) -> None:
