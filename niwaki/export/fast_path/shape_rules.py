@@ -123,12 +123,20 @@ _ELEMENTWISE = (
     *(F.sigmoid, torch.sigmoid, "sigmoid", F.tanh, torch.tanh, "tanh"),
     *(F.silu, F.gelu, F.hardswish, F.hardsigmoid, torch.clamp, "clamp"),
 )
+
+
+def unchanged(input: torch.Tensor, *_parts: object, **_settings: object) -> torch.Tensor:
+    """Return a tensor of the same shape."""
+    return input
+
+
 # Functions, and methods by name.
 FUNCTION_RULES: Mapping[Any, Callable[..., torch.Tensor]] = MappingProxyType(
     {
         **dict.fromkeys(_ELEMENTWISE, broadcast),
         **dict.fromkeys((torch.cat, torch.concat, torch.concatenate), concatenated),
         **dict.fromkeys((torch.mean, "mean"), averaged),
+        **dict.fromkeys((F.batch_norm, F.layer_norm, F.group_norm), unchanged),
         **dict.fromkeys((F.adaptive_avg_pool1d, F.adaptive_avg_pool2d), adaptively_pooled),
     }
 )

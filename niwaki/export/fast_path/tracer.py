@@ -61,8 +61,15 @@ class ForwardTracer(fx.Tracer):
         self._inputs = inputs
         self._stand_ins: list[StandIns] = []
         self._looks_ahead = False
+        self._parts: set[int] = set()
+        # Kept, so that what is made while they are called is known by another number.
+        self._own: tuple[tuple[str, torch.Tensor], ...] = ()
+        self._names: dict[int, str] = {}
 
     def trace(self, root: Any, concrete_args: dict[str, Any] | None = None) -> fx.Graph:
+        self._parts = {id(module) for module in root.modules()}
+        self._own = (*root.named_parameters(), *root.named_buffers())
+        self._names = {id(tensor): name for name, tensor in reversed(self._own)}
         with self._asking(), _nothing_wrapped():
             return super().trace(root, concrete_args)
 
@@ -97,18 +104,21 @@ class ForwardTracer(fx.Tracer):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> Any:
-        if self._looks_ahead or not self._is_part(m):
+        is_made_on_the_way = id(m) not in self._parts
+        if self._looks_ahead or is_made_on_the_way:
             return forward(*args, **kwargs)
         return super().call_module(m, plain_forward(m) or forward, args, kwargs)
 
-    def _is_part(self, module: nn.Module) -> bool:
-        """Whether a module is one of those that are traced, and not made while they are called."""
-        return any(module is each for each in self.root.modules())
-
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
-        if self._looks_ahead:
+        """Return a stand-in for a parameter, and for a buffer if those have any."""
+        del attr
+        kinds = torch.Tensor if self.proxy_buffer_attributes else nn.Parameter
+        name = self._names.get(id(attr_val)) if isinstance(attr_val, kinds) else None
+        if self._looks_ahead or name is None:
             return attr_val
-        return super().getattr(attr, attr_val, parameter_proxy_cache)
+        if name not in parameter_proxy_cache:
+            parameter_proxy_cache[name] = self.create_proxy("get_attr", name, (), {})
+        return parameter_proxy_cache[name]
 
     def to_bool(self, obj: fx.Proxy) -> bool:
         return bool(self.known(obj))
@@ -172,16 +182,16 @@ class ForwardTracer(fx.Tracer):
             self._looks_ahead = False
 
     def create_arg(self, a: Any) -> Any:
-        if isinstance(a, torch.Tensor) and not self._is_attribute(a):
-            return self.create_node("call_function", Held(a.detach()), (), {})
-        return super().create_arg(a)
+        if not isinstance(a, torch.Tensor):
+            return super().create_arg(a)
+        if (name := self._names.get(id(a))) is not None:  # torch would look through all of them
+            return self.create_node("get_attr", name, (), {})
+        if any(a is each for each in self.tensor_attrs):
+            return super().create_arg(a)
+        return self.create_node("call_function", Held(a.detach()), (), {})
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
         return _Proxy(node, self)
-
-    def _is_attribute(self, tensor: torch.Tensor) -> bool:
-        known = (*self.root.parameters(), *self.root.buffers(), *self.tensor_attrs)
-        return any(tensor is each for each in known)
 
     @contextmanager
     def _asking(self) -> Iterator[None]:
