@@ -5,7 +5,7 @@ to, by whatever name. In a graph nothing changes, so these readers get the call'
 """
 
 import operator
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from inspect import signature
 from typing import Any
 
@@ -88,7 +88,7 @@ def _write_back(module: nn.Module, graph: fx.Graph, values: dict[fx.Node, object
         part, anew = changed_by(module, node), _giving_anew(node)
         if part is None or anew is None:
             continue
-        is_read = part.target is operator.getitem and _is_plain(part.args[1])
+        is_read = part.target is operator.getitem and _is_plain(part.args[1], values)
         given: Any = places.get(part, part.args if is_read else (None, None))
         whole, index = given
         if not isinstance(values.get(whole), TensorType):
@@ -113,12 +113,16 @@ def _behind(node: fx.Node) -> Iterator[fx.Node]:
         yield node
 
 
-def _is_plain(index: object) -> bool:
+def _is_plain(index: object, values: Mapping[fx.Node, object]) -> bool:
     """Whether an index gives a view: numbers and slices, and no tensors or lists."""
-    if isinstance(index, tuple):
-        return all(map(_is_plain, index))
-    if isinstance(index, slice):
-        return all(isinstance(each, int | None) for each in (index.start, index.stop, index.step))
+    match index:
+        case tuple():
+            return all(_is_plain(each, values) for each in index)
+        case slice():
+            bounds = (index.start, index.stop, index.step)
+            return all(each is None or _is_plain(each, values) for each in bounds)
+        case fx.Node():
+            return isinstance(values.get(index), int)
     return isinstance(index, int) or index is Ellipsis
 
 
