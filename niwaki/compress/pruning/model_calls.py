@@ -86,9 +86,9 @@ class KeptState:
         self._attributes = [(vars(child), dict(vars(child))) for child in children]
         held = [value for _, before in self._attributes for value in before.values()]
         self._lists = [(value, list(value)) for value in held if type(value) is list]
-        # Hooks are in ordered ones.
-        mappings = [value for value in held if type(value) in (dict, OrderedDict)]
-        self._mappings: list[tuple[Any, Any]] = [(value, dict(value)) for value in mappings]
+        self._mappings = [(value, dict(value)) for value in held if type(value) is dict]
+        # Those of lazy modules are taken down for good by the first pass.
+        self._hooks = [(value, set(value)) for value in held if type(value) is OrderedDict]
         self._buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
 
     def restore(self) -> None:
@@ -101,6 +101,9 @@ class KeptState:
         for mapping, was in self._mappings:
             mapping.clear()
             mapping.update(was)
+        for hooks, hung in self._hooks:
+            for added in [key for key in hooks if key not in hung]:
+                del hooks[added]
         with torch.no_grad():
             for buffer, values in self._buffers:
                 if buffer.shape == values.shape:

@@ -41,8 +41,16 @@ def test_hooks_that_a_pass_hangs_up_are_taken_down() -> None:
 
 
 def test_hooks_that_were_there_stay() -> None:
-    model = Listening().eval()
-    model(torch.randn(2, 4))
+    model, x = Listening().eval(), torch.randn(2, 4)
+    model(x)
     with repeatable(model):
-        model.layers[0]._forward_hooks.clear()
+        model(x)
     assert all(len(layer._forward_hooks) == 1 for layer in model.layers)
+
+
+def test_lazy_layers_are_made_once() -> None:
+    model = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d()).eval()
+    x = torch.randn(2, 4)
+    with repeatable(model):
+        first = model(x)
+    assert torch.equal(model(x), first)
