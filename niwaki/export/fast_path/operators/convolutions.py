@@ -15,6 +15,7 @@ from niwaki.export.fast_path.operators.table import (
     Call,
     function_converter,
     module_converter,
+    spread,
     values_of,
 )
 from niwaki.export.graph.writer import Attribute, Tensor
@@ -89,7 +90,7 @@ def convert_transposed_convolution(
     """Write ConvTranspose."""
     window = _Window.over(call, weight, stride, dilation, groups)
     given = _given(call, weight, bias, groups)
-    pads, more = window.pads(padding), _spread(output_padding, len(window.kernel))
+    pads, more = window.pads(padding), spread(output_padding, len(window.kernel))
     return _convolved(call, "ConvTranspose", input, given, window, pads=pads, output_padding=more)
 
 
@@ -117,7 +118,7 @@ class _Window:
         if len(call.shape) != weight.rank:
             raise call.unsupported("its input has no batch")
         n_axes = len(kernel)
-        return cls(kernel, _spread(stride, n_axes), _spread(dilation, n_axes), groups)
+        return cls(kernel, spread(stride, n_axes), spread(dilation, n_axes), groups)
 
     def pads(self, padding: Sizes | str) -> list[int]:
         """Return the padding of each axis before, then of each axis after."""
@@ -131,12 +132,7 @@ class _Window:
                 return before + [total - b for total, b in zip(totals, before, strict=True)]
             case str():
                 raise ValueError(f"padding by '{padding}'")
-        return _spread(padding, len(self.kernel)) * 2
-
-
-def _spread(value: Sizes, n_axes: int) -> list[int]:
-    sizes = [value] if isinstance(value, int) else [int(each) for each in value]
-    return sizes * n_axes if len(sizes) == 1 else sizes
+        return spread(padding, len(self.kernel)) * 2
 
 
 def _given(

@@ -9,14 +9,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
 
-from niwaki.export.fast_path.operators.table import Call, function_converter, module_converter
+from niwaki.export.fast_path.operators.table import (
+    Call,
+    function_converter,
+    module_converter,
+    spread,
+)
 from niwaki.export.graph.writer import Tensor
 
 Sizes = int | Sequence[int]
-
-
-def _spread(value: Sizes, n_axes: int) -> list[int]:
-    return [value] * n_axes if isinstance(value, int) else list(value)
 
 
 def _require_channels(call: Call, x: Tensor, n_axes: int) -> None:
@@ -50,10 +51,10 @@ def convert_max_pool(
         [input],
         call.shape,
         name=call.path,
-        kernel_shape=_spread(kernel_size, n_axes),
-        strides=_spread(stride or kernel_size, n_axes),
-        pads=_spread(padding, n_axes) * 2,
-        dilations=_spread(dilation, n_axes),
+        kernel_shape=spread(kernel_size, n_axes),
+        strides=spread(stride or kernel_size, n_axes),
+        pads=spread(padding, n_axes) * 2,
+        dilations=spread(dilation, n_axes),
         ceil_mode=int(ceil_mode),
     )
 
@@ -94,9 +95,9 @@ def convert_average_pool(
         [input],
         call.shape,
         name=call.path,
-        kernel_shape=_spread(kernel_size, n_axes),
-        strides=_spread(stride or kernel_size, n_axes),
-        pads=_spread(padding, n_axes) * 2,
+        kernel_shape=spread(kernel_size, n_axes),
+        strides=spread(stride or kernel_size, n_axes),
+        pads=spread(padding, n_axes) * 2,
         ceil_mode=int(ceil_mode),
         count_include_pad=int(count_include_pad),
     )

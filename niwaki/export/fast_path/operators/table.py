@@ -124,6 +124,12 @@ def to_numpy(tensor: torch.Tensor) -> NDArray[Any]:
     return values
 
 
+def spread(value: int | Sequence[int], n_axes: int) -> list[int]:
+    """Return one number for each axis, where torch takes one for all."""
+    sizes = [value] if isinstance(value, int) else [int(each) for each in value]
+    return sizes * n_axes if len(sizes) == 1 else sizes
+
+
 def values_of(call: Call, constant: Tensor | None) -> torch.Tensor | None:
     """Return the values of a constant of the graph, if there is one."""
     if constant is None:

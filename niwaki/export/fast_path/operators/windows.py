@@ -6,7 +6,12 @@ import numpy as np
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
 
-from niwaki.export.fast_path.operators.table import Call, function_converter, module_converter
+from niwaki.export.fast_path.operators.table import (
+    Call,
+    function_converter,
+    module_converter,
+    spread,
+)
 from niwaki.export.graph.writer import Tensor
 
 Pair = int | Sequence[int]
@@ -35,14 +40,14 @@ def convert_unfold(
         raise call.unsupported("an axis other than the first grows with the batch")
     batch, channels, *sizes = input.shape
     x = input
-    padded = [int(size or 0) + 2 * pad for size, pad in zip(sizes, _pair(padding), strict=True)]
-    if any(_pair(padding)):
-        top, left = _pair(padding)
+    padded = [int(size or 0) + 2 * pad for size, pad in zip(sizes, spread(padding, 2), strict=True)]
+    if any(spread(padding, 2)):
+        top, left = spread(padding, 2)
         name = writer.integers(f"{path}.pads", [0, 0, top, left] * 2)
         zero = writer.scalar(f"{path}.zero", 0.0)
         shape = (batch, channels, *padded)
         x = writer.node("Pad", [x, name, zero], shape, name=f"{path}.pad", mode="constant")
-    kernels, steps, gaps = _pair(kernel_size), _pair(stride), _pair(dilation)
+    kernels, steps, gaps = spread(kernel_size, 2), spread(stride, 2), spread(dilation, 2)
     for number, axis in enumerate((2, 4)):
         reach = gaps[number] * (kernels[number] - 1) + 1
         begins = np.arange(0, padded[number] - reach + 1, steps[number])
@@ -84,18 +89,14 @@ def convert_fold(
     """Write Col2Im."""
     if input.rank != 3:
         raise call.unsupported("its input has no batch")
-    image = call.writer.integers(f"{call.path}.image", _pair(output_size))
-    block = call.writer.integers(f"{call.path}.block", _pair(kernel_size))
+    image = call.writer.integers(f"{call.path}.image", spread(output_size, 2))
+    block = call.writer.integers(f"{call.path}.block", spread(kernel_size, 2))
     return call.writer.node(
         "Col2Im",
         [input, image, block],
         call.shape,
         name=call.path,
-        dilations=_pair(dilation),
-        pads=_pair(padding) * 2,
-        strides=_pair(stride),
+        dilations=spread(dilation, 2),
+        pads=spread(padding, 2) * 2,
+        strides=spread(stride, 2),
     )
-
-
-def _pair(value: Pair) -> list[int]:
-    return [value, value] if isinstance(value, int) else [int(each) for each in value]
