@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from niwaki.core.user_randomness import seeded
 
@@ -89,7 +90,8 @@ class KeptState:
         self._mappings = [(value, dict(value)) for value in held if type(value) is dict]
         # Those of lazy modules are taken down for good by the first pass.
         self._hooks = [(value, set(value)) for value in held if type(value) is OrderedDict]
-        self._buffers = [(buffer, buffer.clone()) for buffer in module.buffers()]
+        made = [buffer for buffer in module.buffers() if not is_lazy(buffer)]
+        self._buffers = [(buffer, buffer.clone()) for buffer in made]
 
     def restore(self) -> None:
         """Put attributes, lists, mappings and the values of buffers back."""
