@@ -44,21 +44,22 @@ class _Constants(fx.Interpreter):
     def __init__(self, root: nn.Module, graph: fx.Graph, values: Mapping[fx.Node, object]) -> None:
         super().__init__(root, garbage_collect_values=False, graph=graph)
         self.known: dict[fx.Node, object] = {}
-        self._root, self._values = root, values
+        self._values = values
         self._device = next((each.device for each in root.parameters()), torch.device("cpu"))
 
     def compute(self, node: fx.Node) -> None:
         """Compute a call, if all that it reads is known."""
         if node.op == "get_attr":
             self.known[node] = self.fetch_attr(str(node.target))
-        elif all(used in self.known or _is_plain(self._values[used]) for used in _read(node)):
-            first, second = (self._called(node, seed) for seed in _SEEDS)
+        elif all(
+            used in self.known or _is_plain(self._values[used]) for used in node.all_input_nodes
+        ):
+            changed = changed_by(self.module, node)
+            first, second = (self._called(node, changed, seed) for seed in _SEEDS)
             if _same(first, second) and self._is_small(node, first):
                 self.known[node] = first
 
-    def _called(self, node: fx.Node, seed: int) -> object:
-        changed = changed_by(self._root, node)
-
+    def _called(self, node: fx.Node, changed: fx.Node | None, seed: int) -> object:
         def value_of(used: fx.Node) -> Any:
             value = self.known.get(used, self._values[used])
             if isinstance(value, torch.device):  # a stand-in's
@@ -72,12 +73,8 @@ class _Constants(fx.Interpreter):
             return getattr(self, node.op)(node.target, args, kwargs)
 
     def _is_small(self, node: fx.Node, value: object) -> bool:
-        n_read = sum(_size(self.known.get(used)) for used in _read(node))
+        n_read = sum(_size(self.known.get(used)) for used in node.all_input_nodes)
         return _size(value) <= max(_NUMBERS, _TIMES * n_read)
-
-
-def _read(node: fx.Node) -> list[fx.Node]:
-    return node.all_input_nodes
 
 
 def _is_plain(value: object) -> bool:

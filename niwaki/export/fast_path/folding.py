@@ -13,12 +13,15 @@ from torch import Tensor, fx, nn
 from niwaki.export.graph.writer import TensorType
 
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_LINEAR: tuple[Any, ...] = (nn.Linear, F.linear)
-_CONVOLUTIONS: tuple[Any, ...] = (
-    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, F.conv1d, F.conv2d, F.conv3d),
+LAYERS = (
+    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear),
     *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+)
+_FUNCTIONS: tuple[Any, ...] = (
+    *(F.conv1d, F.conv2d, F.conv3d, F.linear),
     *(F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d),
 )
+_LINEAR: tuple[Any, ...] = (nn.Linear, F.linear)
 _PRODUCTS: tuple[Any, ...] = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
 # They change how a parameter is laid out, and none of its numbers.
 _LAYOUTS = ("view", "reshape", "unsqueeze")
@@ -144,7 +147,7 @@ def _takes_scales(
     constants: Mapping[fx.Node, object],
 ) -> bool:
     """Whether a call is of a layer with constant weights."""
-    if _kind(root, layer) not in (*_LINEAR, *_CONVOLUTIONS) or not layer.args:
+    if _kind(root, layer) not in (*LAYERS, *_FUNCTIONS) or not layer.args:
         return False
     others = [used for used in layer.all_input_nodes if used is not layer.args[0]]
     is_tensor = isinstance(values.get(layer), TensorType)

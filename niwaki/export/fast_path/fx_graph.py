@@ -16,7 +16,7 @@ import torch
 from torch import fx, nn
 
 from niwaki.core.errors import ExportError
-from niwaki.export.fast_path.folding import affine_of, foldable, in_double
+from niwaki.export.fast_path.folding import LAYERS, affine_of, foldable, in_double
 from niwaki.export.fast_path.operators import Call, Converter, converter_of
 from niwaki.export.fast_path.operators.table import alike, held_as, to_numpy
 from niwaki.export.fast_path.stand_ins import holds_tensors
@@ -32,10 +32,6 @@ from niwaki.export.graph.writer import (
     require_apart,
 )
 
-_LAYERS = (
-    *(nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear),
-    *(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
-)
 _PRODUCTS = (
     *("matmul", "bmm", "addmm", "linear", "conv1d", "conv2d", "conv3d"),
     *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
@@ -224,7 +220,7 @@ def _layer_names(traced: Trace) -> set[str]:
         if isinstance(module, nn.RNNBase):
             for layer in range(module.num_layers):
                 claimed(recurrent_layer(_path(traced, node), layer, module.num_layers), names)
-        elif isinstance(module, _LAYERS) or _weight_of(traced, node) is not None:
+        elif isinstance(module, LAYERS) or _weight_of(traced, node) is not None:
             claimed(_path(traced, node), names)
     return names
 
@@ -234,8 +230,9 @@ def _path(traced: Trace, node: fx.Node) -> str:
     weight = _weight_of(traced, node)
     if weight is None:
         return path_of(node)
-    owner, _, kind = str(weight.target).rpartition(".") if weight.op == "get_attr" else ("", "", "")
-    return owner if owner and kind == "weight" else scope_of(node) or path_of(node)
+    owner, _, kind = str(weight.target).rpartition(".")
+    is_own = weight.op == "get_attr" and owner and kind == "weight"
+    return owner if is_own else scope_of(node) or path_of(node)
 
 
 def _weight_of(traced: Trace, node: fx.Node) -> fx.Node | None:

@@ -85,7 +85,8 @@ def _write_back(module: nn.Module, graph: fx.Graph, values: dict[fx.Node, object
     """
     places: dict[fx.Node, tuple[Any, Any]] = {}  # of parts: the tensor, and which of it
     for node in list(graph.nodes):
-        part, anew = changed_by(module, node), _giving_anew(node)
+        anew = _giving_anew(node)
+        part = None if anew is None else changed_by(module, node)
         if part is None or anew is None:
             continue
         is_read = part.target is operator.getitem and _is_plain(part.args[1], values)

@@ -118,7 +118,7 @@ class _Rounding(fx.Interpreter):
     ) -> None:
         super().__init__(written.traced.module, graph=written.traced.nodes[0].graph)
         self.scales = {}
-        self._limit, self._traced = limit, written.traced
+        self._limit = limit
         self._tensors, self._index, self._behind = written.tensors, index, written.folded
         # All readers of what is produced read it rounded; of other tensors, only those inside.
         self._produced, self._inside = regions.produced, regions.nodes
@@ -173,7 +173,7 @@ class _Rounding(fx.Interpreter):
             given |= {"weight": module.weight, "bias": module.bias}
         x = self._rounded(given.pop("input"), layer.input)
         weight, bias = given.pop("weight"), given.pop("bias", None)
-        behind = affine_of(self._traced.module, self._behind.get(n, ()))
+        behind = affine_of(self.module, self._behind.get(n, ()))
         if behind is not None:
             weight, bias = behind.folded(weight, bias)
         if n.target is F.linear or isinstance(module, nn.Linear):

@@ -26,10 +26,10 @@ def _register(op: str, *functions: Callable[..., Any] | str) -> None:
         return write_binary(call, op, input, other)
 
 
-def write_binary(call: Call, op: str, input: Operand, other: Operand) -> Tensor:
+def write_binary(call: Call, op: str, input: Operand, other: Operand, *, name: str = "") -> Tensor:
     """Write an operator of two operands, in the type that torch gives its result."""
     inputs = [as_tensor(call, value, call.dtype) for value in (input, other)]
-    return call.writer.node(op, inputs, call.shape, name=call.path)
+    return call.writer.node(op, inputs, call.shape, name=name or call.path)
 
 
 _register("Add", operator.add, operator.iadd, torch.add, "add", "add_")
@@ -51,8 +51,7 @@ def convert_quotient(
         return write_binary(call, "Div", input, other)
     if rounding_mode != "floor" or held_as(call.dtype) != FLOAT:
         raise call.unsupported(f"a quotient of {call.dtype} rounded by '{rounding_mode}'")
-    inputs = [as_tensor(call, value, call.dtype) for value in (input, other)]
-    exact = call.writer.node("Div", inputs, call.shape, name=f"{call.path}.exact")
+    exact = write_binary(call, "Div", input, other, name=f"{call.path}.exact")
     return call.writer.node("Floor", [exact], call.shape, name=call.path)
 
 
@@ -61,7 +60,7 @@ def convert_added_product(
     call: Call, input: Tensor, tensor1: Tensor, tensor2: Tensor, *, value: float = 1
 ) -> Tensor:
     """Write Mul and Add."""
-    shape = broadcast(tensor1.shape, tensor2.shape)
+    shape = _broadcast(tensor1.shape, tensor2.shape)
     product = call.writer.node("Mul", [tensor1, tensor2], shape, name=f"{call.path}.product")
     return _added(call, input, _times(call, product, value))
 
@@ -75,7 +74,7 @@ def convert_added_matrices(
     return _added(call, _times(call, input, beta), _times(call, product, alpha))
 
 
-def broadcast(*shapes: Shape) -> Shape:
+def _broadcast(*shapes: Shape) -> Shape:
     """Return the shape that shapes broadcast to; an axis that grows may grow with any of them."""
     rank = max(map(len, shapes))
     even = [(1,) * (rank - len(shape)) + shape for shape in shapes]

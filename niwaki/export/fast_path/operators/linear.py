@@ -53,8 +53,7 @@ def convert_added_product(
     if call.writer.is_constant(mat2.name) and call.writer.is_constant(input.name):
         weight = call.writer.constant(f"{call.path}.weight", call.writer.values(mat2.name).T)
         return _product(call, mat1, weight, input)
-    product = call.writer.node("MatMul", [mat1, mat2], call.shape, name=call.path)
-    return call.writer.node("Add", [product, input], call.shape, name=f"{call.path}.add")
+    return _multiplied(call, mat1, mat2, input)
 
 
 def _by_computed(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -63,10 +62,7 @@ def _by_computed(call: Call, x: Tensor, weight: Tensor, bias: Tensor | None) -> 
     turned = writer.node(
         "Transpose", [weight], weight.shape[::-1], name=f"{path}.turned", perm=[1, 0]
     )
-    product = writer.node("MatMul", [x, turned], call.shape, name=path)
-    if bias is None:
-        return product
-    return writer.node("Add", [product, bias], call.shape, name=f"{path}.add")
+    return _multiplied(call, x, turned, bias)
 
 
 def _product(call: Call, x: Tensor, weight: str, bias: Tensor | str | None) -> Tensor:
@@ -75,6 +71,12 @@ def _product(call: Call, x: Tensor, weight: str, bias: Tensor | str | None) -> T
     if x.rank == 2:
         given: list[Tensor | str] = [x, weight] if bias is None else [x, weight, bias]
         return writer.node("Gemm", given, call.shape, name=path, transB=1)
+    return _multiplied(call, x, weight, bias)
+
+
+def _multiplied(call: Call, x: Tensor, weight: Tensor | str, bias: Tensor | str | None) -> Tensor:
+    """Write MatMul with a weight (C_in, C_out), and Add."""
+    writer, path = call.writer, call.path
     product = writer.node("MatMul", [x, weight], call.shape, name=path)
     if bias is None:
         return product

@@ -42,12 +42,14 @@ def convert_pad_module(call: Call, module: ConstantPad, x: Tensor) -> Tensor:
     return convert_pad(call, x, module.padding, value=module.value)
 
 
-@module_converter(
-    *(nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReplicationPad1d, nn.ReplicationPad2d),
-    *(nn.CircularPad1d, nn.CircularPad2d),
-)
+_MIRRORS: dict[type[nn.Module], str] = {
+    **dict.fromkeys((nn.ReflectionPad1d, nn.ReflectionPad2d), "reflect"),
+    **dict.fromkeys((nn.ReplicationPad1d, nn.ReplicationPad2d), "replicate"),
+    **dict.fromkeys((nn.CircularPad1d, nn.CircularPad2d), "circular"),
+}
+
+
+@module_converter(*_MIRRORS)
 def convert_mirror_module(call: Call, module: nn.ReflectionPad2d, x: Tensor) -> Tensor:
     """Write Pad."""
-    kind = type(module).__name__
-    mode = {"Refl": "reflect", "Repl": "replicate", "Circ": "circular"}[kind[:4]]
-    return convert_pad(call, x, module.padding, mode)
+    return convert_pad(call, x, module.padding, _MIRRORS[type(module)])

@@ -6,6 +6,7 @@ import numpy as np
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
 
+from niwaki.export.fast_path.operators.reshaping import write_reshape
 from niwaki.export.fast_path.operators.table import (
     Call,
     function_converter,
@@ -58,8 +59,7 @@ def convert_unfold(
     order = [0, 1, 2, 4, 3, 5]
     turned = tuple(x.shape[axis] for axis in order)
     x = writer.node("Transpose", [x], turned, name=f"{path}.turned", perm=order)
-    target = writer.integers(f"{path}.shape", [-1, *(int(size or 0) for size in call.shape[1:])])
-    return writer.node("Reshape", [x, target], call.shape, name=path)
+    return write_reshape(call, x)
 
 
 @module_converter(nn.Fold)
