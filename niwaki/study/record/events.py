@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.jsonable import JSON
@@ -169,8 +169,8 @@ class Baseline:
 
 
 @dataclass(frozen=True)
-class Final:
-    """A finalist was written as a file and measured from that file.
+class _OfFile:
+    """Something about a finalist's file.
 
     Attributes:
         number: Number under which it was asked; None for a model nobody asked for, such as
@@ -180,7 +180,6 @@ class Final:
         at: When, ISO 8601 in UTC.
     """
 
-    kind: ClassVar[str] = "final"
     number: int | None
     measurement: Measurement
     goal: str = ""
@@ -193,7 +192,7 @@ class Final:
         return {"number": self.number, **goal, "measurement": measurement, "at": self.at}
 
     @classmethod
-    def from_json(cls, data: Mapping[str, JSON]) -> "Final":
+    def from_json(cls, data: Mapping[str, JSON]) -> Self:
         """Read what `to_json` wrote."""
         number = data["number"]
         return cls(
@@ -202,6 +201,20 @@ class Final:
             goal=str(data.get("goal", "")),
             at=str(data["at"]),
         )
+
+
+@dataclass(frozen=True)
+class Written(_OfFile):
+    """A finalist was written as a file and verified; it is timed together with the others."""
+
+    kind: ClassVar[str] = "written"
+
+
+@dataclass(frozen=True)
+class Final(_OfFile):
+    """A finalist was written as a file and measured from that file; or could not be."""
+
+    kind: ClassVar[str] = "final"
 
 
 @dataclass(frozen=True)
@@ -227,10 +240,10 @@ class Note:
         return cls(text=str(data["text"]), at=str(data["at"]))
 
 
-Event: TypeAlias = Started | Asked | Told | Baseline | Final | Note
+Event: TypeAlias = Started | Asked | Told | Baseline | Written | Final | Note
 
 _KINDS: dict[str, type[Event]] = {
-    kind.kind: kind for kind in (Started, Asked, Told, Baseline, Final, Note)
+    kind.kind: kind for kind in (Started, Asked, Told, Baseline, Written, Final, Note)
 }
 
 

@@ -11,7 +11,17 @@ from niwaki.core.fidelity import FULL
 from niwaki.core.goals import Goal
 from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.spaces.base import Space
-from niwaki.study.record.events import REPAIR, Asked, Baseline, Event, Final, Note, Started, Told
+from niwaki.study.record.events import (
+    REPAIR,
+    Asked,
+    Baseline,
+    Event,
+    Final,
+    Note,
+    Started,
+    Told,
+    Written,
+)
 from niwaki.study.record.soundness import sound
 
 SESSION = "session"  # first word of the note that opens each session
@@ -30,6 +40,7 @@ class History:
         baseline_at: Seconds of study time at which it was.
         finals: Measurements of exported models, by candidate key; those of the goal that this is
             the history of, where the study has goals.
+        written: Measurements of exported models that were not timed yet, by candidate key.
         n_paid: Trials that an evaluation was paid for, at whatever fidelity.
         effort: What they cost, in full evaluations.
         n_complete: Trials that ran to their end.
@@ -45,6 +56,7 @@ class History:
     baseline: Trial | None = None
     baseline_at: float = 0.0
     finals: dict[str, Measurement] = field(default_factory=dict)
+    written: dict[str, Measurement] = field(default_factory=dict)
     n_paid: int = 0
     effort: float = 0.0
     n_complete: int = 0
@@ -52,6 +64,7 @@ class History:
     seconds: float = 0.0
     last_at: str = ""
     _finals_of: dict[str, dict[str, Measurement]] = field(default_factory=dict)  # by goal
+    _written_of: dict[str, dict[str, Measurement]] = field(default_factory=dict)
     _open: dict[int, Asked] = field(default_factory=dict)
     _last_of: dict[str, Asked] = field(default_factory=dict)
     _previous: datetime | None = None
@@ -79,7 +92,10 @@ class History:
             case Baseline():
                 self.baseline = Trial(-1, event.candidate, event.measurement)
                 self.baseline_at = self.seconds
+            case Written():
+                self._written(event.goal)[event.measurement.key] = event.measurement
             case Final():
+                self._written(event.goal).pop(event.measurement.key, None)
                 self._finals(event.goal)[event.measurement.key] = event.measurement
             case Note():
                 pass
@@ -100,17 +116,21 @@ class History:
         """Return the same as one goal of the study sees it.
 
         What lacks a value that the goal wants has failed, and only its own finals are exported.
-        What is added to this history later is not in that one, but for finals of the goal.
+        What is added to this history later is not in that one, but for files of the goal.
         """
         return replace(
             self,
             trials=[trial.seen_by(goal.wanted) for trial in self.trials],
             baseline=self.baseline and self.baseline.seen_by(goal.wanted),
             finals=self._finals(goal.name),
+            written=self._written(goal.name),
         )
 
     def _finals(self, goal: str) -> dict[str, Measurement]:
         return self._finals_of.setdefault(goal, {}) if goal else self.finals
+
+    def _written(self, goal: str) -> dict[str, Measurement]:
+        return self._written_of.setdefault(goal, {}) if goal else self.written
 
     @property
     def pending(self) -> Sequence[Asked]:

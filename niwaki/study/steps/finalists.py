@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ from niwaki.core.measurement import Measurement, Status, Trial, whole
 from niwaki.core.pareto import hypervolume, knee
 from niwaki.core.randomness import derived_seed
 from niwaki.evaluation.base import Export, Exporting, Provenance
-from niwaki.study.record.events import Final
+from niwaki.study.record.events import Final, Written
 from niwaki.study.record.history import History
 from niwaki.study.record.recorder import Recorder
 from niwaki.study.record.run_folder import RunFolder
@@ -70,7 +71,7 @@ class Finals:
 
         A model whose export or verification fails is a failed final, named with its reason; it is
         tried again when the study is continued. Files that are gone or damaged since are written
-        and measured anew.
+        and measured anew; those that were written before a kill are only measured.
 
         Args:
             front: Of what the search measured.
@@ -85,7 +86,7 @@ class Finals:
         chosen = self._chosen(front, n, history.baseline)
         wanted = [history.baseline, *(Trial(m.number, m.candidate, m.searched) for m in chosen)]
         todo = {t.candidate.key: t for t in wanted if not self._is_there(t.candidate.key)}
-        exports = [self._export(trial) for trial in todo.values()]
+        exports = [self._export_once(trial) for trial in todo.values()]
         for measurement in self._measured([e for e in exports if e is not None]):
             self._record(todo[measurement.key], whole(sound(measurement), self.goal.wanted))
         if not history.exported:
@@ -96,10 +97,14 @@ class Finals:
             )
 
     def _is_there(self, key: str) -> bool:
-        if key not in self._history.exported:
-            return False
+        return key in self._history.exported and self._has_files(key)
+
+    def _has_files(self, key: str) -> bool:
         with raised_by("`has_exported` of the evaluator"):
-            return self.evaluator.has_exported(self.folder.artifact(key, goal=self.goal.name))
+            return self.evaluator.has_exported(self._folder_of(key))
+
+    def _folder_of(self, key: str) -> Path:
+        return self.folder.artifact(key, goal=self.goal.name)
 
     def _chosen(self, front: Front, n: int, baseline: Trial) -> list[FrontModel]:
         front = self._different(front, baseline)
@@ -120,6 +125,14 @@ class Finals:
         kept = set(first.values())
         return replace(front, models=tuple(m for m in front.models if m.key in kept))
 
+    def _export_once(self, trial: Trial) -> Export | None:
+        """Return the export of a session before this one, if its files are there, or a new one."""
+        key = trial.candidate.key
+        before = self._history.written.get(key)
+        if before is not None and self._has_files(key):
+            return Export(before, self._folder_of(key))
+        return self._export(trial)
+
     def _export(self, trial: Trial) -> Export | None:
         key = trial.candidate.key
         self.observer.say(f"exporting and verifying {key}{_for(self.goal.name)}")
@@ -128,7 +141,7 @@ class Finals:
             with raised_by("`export` of the evaluator"):
                 export = self.evaluator.export(
                     trial.candidate,
-                    self.folder.artifact(key, goal=self.goal.name),
+                    self._folder_of(key),
                     provenance=self.provenance,
                     seed=seed,
                 )
@@ -139,6 +152,10 @@ class Finals:
             self._record(trial, failed)
             return None
         _require_same("export", [key], [export])
+        with raised_by("`export` of the evaluator"):
+            measurement = sound(in_plain_types(export.measurement))
+        if measurement.complete:
+            self.recorder.record(Written(self._number(trial), measurement, self.goal.name))
         return export
 
     def _measured(self, exports: list[Export]) -> list[Measurement]:
@@ -149,9 +166,12 @@ class Finals:
         with raised_by("`measure_exports` of the evaluator"):
             return [in_plain_types(export.measurement) for export in timed]
 
+    @staticmethod
+    def _number(trial: Trial) -> int | None:
+        return None if trial.number < 0 else trial.number
+
     def _record(self, trial: Trial, measurement: Measurement) -> None:
-        number = None if trial.number < 0 else trial.number
-        self.recorder.record(Final(number, measurement, self.goal.name))
+        self.recorder.record(Final(self._number(trial), measurement, self.goal.name))
         if not measurement.complete:
             key = f"{measurement.key}{_for(self.goal.name)}"
             self.observer.say(f"{key} could not be exported: {measurement.reason}")

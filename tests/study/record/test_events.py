@@ -14,6 +14,7 @@ from niwaki.study.record.events import (
     Note,
     Started,
     Told,
+    Written,
     event_from_json,
     event_to_json,
 )
@@ -36,6 +37,7 @@ EVENTS: list[Event] = [
     Asked(0, CANDIDATE, 0.5, 11),
     Told(0, MEASUREMENT),
     Baseline(CANDIDATE, MEASUREMENT),
+    Written(0, MEASUREMENT),
     Final(0, MEASUREMENT),
     Final(None, MEASUREMENT),
     Note("“resumed”"),

@@ -182,6 +182,58 @@ def test_killed_between_two_finalists_the_rest_is_exported(tmp_path: Path) -> No
     assert exported(tmp_path) == whole
 
 
+@dataclass(frozen=True)
+class Writing(Exporting):
+    """Writes a file for each network, dies in the middle, and notes what it wrote.
+
+    Attributes:
+        log: File that gets a line for every export.
+        dies: File that is there while timing fails.
+    """
+
+    log: Path = Path()
+    dies: Path = Path()
+
+    def export(
+        self, candidate: Candidate, folder: Path, *, provenance: Provenance, seed: int
+    ) -> Export:
+        with self.log.open("a") as file:
+            file.write(candidate.key + "\n")
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "model.onnx").touch()
+        return super().export(candidate, folder, provenance=provenance, seed=seed)
+
+    def has_exported(self, folder: Path) -> bool:
+        return (folder / "model.onnx").exists()
+
+    def measure_exports(self, exports: Sequence[Export], *, seed: int) -> list[Export]:
+        if self.dies.exists():
+            raise KeyboardInterrupt
+        return super().measure_exports(exports, seed=seed)
+
+
+@pytest.mark.parametrize("is_damaged", [False, True])
+def test_what_was_written_before_a_kill_is_written_again_only_if_it_is_gone(
+    tmp_path: Path,
+    is_damaged: bool,
+) -> None:
+    settings = StudySettings(("gain", "price"), budget=Budget(20), n_finalists=3)
+    evaluator = Writing(log=tmp_path / "log", dies=tmp_path / "dies")
+    evaluator.dies.touch()
+    with pytest.raises(KeyboardInterrupt):
+        Study(tmp_path / "run", evaluator, NSGA2, settings).run()
+    written = evaluator.log.read_text().split()
+    assert len(written) == 4
+    assert not exported(tmp_path)
+    evaluator.dies.unlink()
+    again = written[1:2] if is_damaged else []
+    for key in again:
+        (tmp_path / "run" / "artifacts" / key / "model.onnx").unlink()
+    Study(tmp_path / "run", evaluator, NSGA2, settings).run()
+    assert exported(tmp_path) == set(written)
+    assert evaluator.log.read_text().split() == written + again
+
+
 def test_what_could_not_be_exported_is_tried_again(tmp_path: Path) -> None:
     full = tmp_path / "full"
     full.touch()
