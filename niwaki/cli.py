@@ -55,6 +55,7 @@ RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quicks
 
 def main() -> None:
     """Run the command line; every error of ours becomes one sentence and a stable exit code."""
+    _open_closed_streams()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in _STRICT:
         # A name may hold what a terminal has no letter for; standard error copes by itself.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -65,6 +66,14 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+
+
+def _open_closed_streams() -> None:
+    """Let what was closed (`>&-`) go nowhere; a file of ours may not get its number, either."""
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
 
 
 def _complain(error: NiwakiError) -> None:

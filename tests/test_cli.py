@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import time
 import zlib
@@ -24,11 +25,13 @@ from niwaki.study.record.run_lock import RunLock
 from niwaki.study.results.front import Front
 from niwaki.study.results.run import Run, load_front
 from tests.command_line import (
+    COMMAND,
     FORMULAS,
     ROOT,
     TINY,
     Done,
     count,
+    environment,
     events,
     finish,
     niwaki,
@@ -334,6 +337,16 @@ def test_what_programs_of_users_code_print_is_no_part_of_the_answer(tmp_path: Pa
     done = niwaki("search", "own.yaml", "--json", cwd=tmp_path)
     assert done.json["models"]
     assert "from a program" in done.err and "from native code" in done.err
+
+
+def test_standard_streams_may_be_closed(tmp_path: Path) -> None:
+    write_config(tmp_path / "formulas.yaml", FORMULAS)
+    search = [*COMMAND, "search", "formulas.yaml", "--name", "silent"]
+    closing = f"import os; os.close(1); os.close(2); os.execv({search[0]!r}, {search!r})"
+    command = [sys.executable, "-c", closing]
+    done = subprocess.run(command, cwd=tmp_path, env=environment(), check=False)
+    assert done.returncode == 0
+    assert load_front(tmp_path / "runs" / "silent").models
 
 
 def test_a_working_directory_that_was_deleted_is_told(call: Call, tmp_path: Path) -> None:
