@@ -3,6 +3,7 @@
 Names are imported on first use, so that `import niwaki` is quick and pulls in no framework.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,12 @@ __all__ = [
     "load_predictor",
     "study_from_config",
 ]
+
+if "OMP_WAIT_POLICY" not in os.environ:
+    # GNU OpenMP, torch's on Linux, lets a thread that waits for others burn its core for
+    # milliseconds: where cores are shared, a training takes several times as long. It is read once,
+    # when torch is imported, and processes that are started take it over.
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 
 def __getattr__(name: str) -> object:

@@ -1,5 +1,6 @@
 """What importing niwaki costs, and what it gives."""
 
+import os
 import subprocess
 import sys
 
@@ -70,6 +71,24 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 def test_listing_what_can_be_named_loads_no_framework() -> None:
     code = "from niwaki.config.catalogue import catalogue; catalogue()"
     assert not modules_after(code) & {"torch", "optuna", "pymoo", "sklearn"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, "10000"),
+        ({"GOMP_SPINCOUNT": "7"}, "7"),
+        ({"OMP_WAIT_POLICY": "active"}, "None"),
+    ],
+)
+def test_waiting_threads_do_not_burn_their_cores_unless_told_to(
+    chosen: dict[str, str], expected: str
+) -> None:
+    unset = {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}
+    kept = {name: value for name, value in os.environ.items() if name not in unset}
+    code = "import niwaki, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+    command = [sys.executable, "-c", code]
+    assert subprocess.check_output(command, env={**kept, **chosen}, text=True).strip() == expected
 
 
 def test_public_names_are_these() -> None:
