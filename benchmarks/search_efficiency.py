@@ -182,6 +182,8 @@ def _needed(scenario: Scenario, runs: Sequence[Finished], wanted: int) -> Needed
 
 def _budget(contestant: Contestant, arguments: argparse.Namespace) -> int:
     allowed: int = arguments.evaluations
+    if arguments.slow_too:
+        return allowed
     return min(allowed, contestant.most_evaluations or allowed)
 
 
@@ -212,6 +214,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", type=int, default=10, help="the last, and one more")
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--evaluations", type=int, default=500)
+    parser.add_argument(
+        "--slow-too", action="store_true", help="slow peers are allowed all these evaluations, too"
+    )
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--cache", type=Path, help="keeps finished runs")
     parser.add_argument("--ours", default="surrogate", help="whom to compare with the peers")
