@@ -23,7 +23,8 @@ class Quality:
         kendall_tau: Rank correlation (tau-b) in [-1, 1]; NaN if all values, or predictions, agree.
         rmse: Root mean squared error, in the unit of the value.
         coverage: Share of the rows whose 90% interval holds the value.
-        mean_width: Mean width of those intervals, in the unit of the value.
+        mean_width: Mean width of those intervals, in the unit of the value; not finite where some
+            have no end, as after too few rows.
     """
 
     n: int
@@ -56,9 +57,11 @@ class Quality:
         return cls(n, *(float("nan") if x is None else float(str(x)) for x in numbers))
 
     def __str__(self) -> str:
+        has_end = np.isfinite(self.mean_width)
+        width = f"mean width {self.mean_width:.4g}" if has_end else "some without end: too few rows"
         return (
             f"tau {self.kendall_tau:.3f}, RMSE {self.rmse:.4g}, 90% intervals hold "
-            f"{100.0 * self.coverage:.0f}% (mean width {self.mean_width:.4g}), {self.n} rows"
+            f"{100.0 * self.coverage:.0f}% ({width}), {self.n} rows"
         )
 
 

@@ -50,6 +50,13 @@ def test_nothing_known_is_nothing_said() -> None:
     assert np.isnan(Quality.from_json(found.to_json()).rmse)
 
 
+@pytest.mark.parametrize("width", [np.inf, np.nan])
+def test_intervals_without_end_are_told_in_words(width: float) -> None:
+    told = str(Quality(9, 0.5, 1.0, 1.0, width))
+    assert "too few rows" in told
+    assert "inf" not in told and "nan" not in told
+
+
 def test_shapes_must_agree() -> None:
     with pytest.raises(DataError, match="predictions of shape"):
         quality(Prediction(np.zeros((2, 1)), np.ones((2, 1))), np.zeros((2, 2)))
