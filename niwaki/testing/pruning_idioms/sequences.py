@@ -202,18 +202,19 @@ def width_asserted() -> nn.Module:
 
 
 def heads_of_a_measured_width() -> nn.Module:
-    """Heads are as wide as the stream, divided among them, says (Swin v2)."""
+    """Heads of unit length are as wide as a part of the stream (Swin v2)."""
 
     def compute(m: Any, x: Tensor) -> Any:
         y = m.enter(x)
         n, t, c = y.shape
         qkv = m.qkv(y).view(n, t, 3, m.n_heads, c // m.n_heads).permute(2, 0, 3, 1, 4)
         q, k, v = qkv.unbind(0)
-        out = (q @ k.transpose(-2, -1)).softmax(-1) @ v
+        alike = functional.normalize(q, dim=-1) @ functional.normalize(k, dim=-1).transpose(-2, -1)
+        out = (alike * m.scale).softmax(-1) @ v
         return m.head((y + m.o(out.transpose(1, 2).reshape(n, t, -1))).mean(1))
 
     parts = {
-        "n_heads": 3,
+        **{"n_heads": 3, "scale": parameter(3, 1, 1)},
         "enter": nn.Linear(6, _WIDTH),
         "qkv": nn.Linear(_WIDTH, 3 * _WIDTH),
         "o": nn.Linear(_WIDTH, _WIDTH),
