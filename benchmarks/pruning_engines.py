@@ -9,7 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from niwaki.compress.pruning import AnalysisSettings, analyse, apply_plan, masked
+from niwaki.compress.pruning import (
+    AnalysisSettings,
+    ChannelGroup,
+    ChannelGroups,
+    allowed_counts,
+    analyse,
+    apply_plan,
+    masked,
+)
 from niwaki.compress.pruning.criteria import L1, score_groups
 from niwaki.compress.pruning.model_calls import call_model, named_tensors
 from niwaki.compress.pruning.ranking import best_units
@@ -61,6 +69,11 @@ def paths_of(module: nn.Module) -> dict[nn.Module, str]:
     return {child: path for path, child in module.named_modules()}
 
 
+def _about_half(groups: ChannelGroups, group: ChannelGroup) -> int:
+    half = max(1, group.n_units // 2)
+    return min(allowed_counts(groups, group.name), key=lambda n: abs(n - half))
+
+
 def niwaki_engine(module: nn.Module, inputs: Any, exact: bool) -> Outcome:
     """Prune half of each group by niwaki; the weakest by L1."""
     del exact  # masks leave removed channels out of norms, so that all is compared
@@ -72,7 +85,7 @@ def niwaki_engine(module: nn.Module, inputs: Any, exact: bool) -> Outcome:
         seconds = time.process_time() - started
         started = time.process_time()
         groups = analyse(module, inputs)
-        counts = {group.name: max(1, group.n_units // 2) for group in groups.groups}
+        counts = {group.name: _about_half(groups, group) for group in groups.groups}
         plan = groups.plan(best_units(score_groups(L1(), module, groups), counts))
         smaller = apply_plan(module, plan)
         total = time.process_time() - started

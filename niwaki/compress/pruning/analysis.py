@@ -24,7 +24,13 @@ from niwaki.compress.pruning.provenance import Choice
 from niwaki.compress.pruning.solution import Solution, solve
 from niwaki.compress.pruning.tracer import Trace, trace
 from niwaki.compress.pruning.unfollowed import Unfollowed
-from niwaki.compress.pruning.verification import Bench, bench, failures, without_numbers
+from niwaki.compress.pruning.verification import (
+    Bench,
+    bench,
+    failures,
+    without_harmless,
+    without_numbers,
+)
 from niwaki.core.errors import DataError
 from niwaki.core.limits import require_at_least
 
@@ -100,7 +106,7 @@ def analyse(
             if refused:
                 found = assemble(traced, tried.solution, refused=refused)
             break
-    return found.groups
+    return without_harmless(on, found.groups, seed=settings.seed) if on else found.groups
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from niwaki.compress.pruning.atoms import Axis, AxisKind, Ids
 from niwaki.compress.pruning.costs import CostModel, Products
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups, Member, Refusal
 from niwaki.compress.pruning.provenance import CostTerm, Provenance, Role
+from niwaki.compress.pruning.ruled_out import with_ruled_out
 from niwaki.compress.pruning.solution import Family, Solution, families
 from niwaki.compress.pruning.tracer import Trace
 
@@ -63,6 +64,7 @@ def assemble(traced: Trace, solution: Solution, *, refused: Mapping[Signature, s
         )
         groups.append(group)
         roots[group.name] = family.roots
+    groups = with_ruled_out(traced.state, solution.root, groups, roots)
     left = _pinned(traced, solution) + left + _never_run(traced)
     statistics = {s.owner: s for s in traced.state.statistics}
     costs = cost_model(traced, solution, groups, roots)

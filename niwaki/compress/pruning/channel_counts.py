@@ -35,8 +35,9 @@ def allowed_counts(
     """Return the numbers of units that a group may keep, ascending; all of them is the last.
 
     A count is allowed if every layer that computes the channels then has a multiple of the grain,
-    and at least one grain of this group. A group smaller than one grain stays whole. A layer whose
-    channels belong to several groups counts this group's own, with what is fixed in it.
+    and at least one grain of this group, and if the code of the model goes the same way then. A
+    group smaller than one grain stays whole. A layer whose channels belong to several groups counts
+    this group's own, with what is fixed in it.
 
     Args:
         groups: Of the model.
@@ -53,7 +54,7 @@ def allowed_counts(
             for member, rest in zip(group.writers, fixed, strict=True)
         )
 
-    counts = [n for n in range(1, group.n_units) if fits(n)]
+    counts = [n for n in range(1, group.n_units) if n not in group.not_allowed and fits(n)]
     widest = max(range(len(fixed)), key=lambda i: group.writers[i].width)
     member, rest = group.writers[widest], fixed[widest]
     return tuple(

@@ -50,6 +50,19 @@ class Member:
         return f"{self.owner}[{self.dim}]" if self.kind is AxisKind.TENSOR else self.owner
 
 
+@dataclass(frozen=True)
+class RuledOut:
+    """Numbers of units with which the code of the model would go another way.
+
+    Attributes:
+        counts: Ascending; all of the units is none of them.
+        because: What it compares.
+    """
+
+    counts: tuple[int, ...]
+    because: str
+
+
 @dataclass(frozen=True, eq=False)
 class ChannelGroup:
     """Units that are interchangeable: each takes the same number of indices from each member.
@@ -60,6 +73,7 @@ class ChannelGroup:
         members: All that loses something with each unit.
         outputs: Names of the model's outputs that it can change.
         because: The operations that bind its members together.
+        ruled_out: Numbers of units that cannot stay.
     """
 
     name: str
@@ -67,6 +81,13 @@ class ChannelGroup:
     members: tuple[Member, ...]
     outputs: tuple[str, ...]
     because: tuple[str, ...]
+    ruled_out: tuple[RuledOut, ...] = ()
+
+    @property
+    def not_allowed(self) -> frozenset[int]:
+        """Numbers of units that cannot stay; where that would be all, proofs have to tell."""
+        found = frozenset(count for each in self.ruled_out for count in each.counts)
+        return frozenset() if len(found) >= self.n_units - 1 else found
 
     @property
     def tensors(self) -> tuple[Member, ...]:

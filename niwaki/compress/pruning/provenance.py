@@ -13,9 +13,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from niwaki.compress.pruning.atoms import Atoms, AxisKind
-from niwaki.compress.pruning.call_sites import CallSite, Tag
+from niwaki.compress.pruning.call_sites import CallSite
+from niwaki.compress.pruning.comparisons import Comparisons
 from niwaki.compress.pruning.labels import FIXED, Label, label_of
 from niwaki.compress.pruning.model_calls import mapped
+from niwaki.compress.pruning.sizes import MeasuredInt, Tag
 
 PLAIN = "\0plain"
 """In place of a name, for tensors that are attributes of modules but no parameters or buffers."""
@@ -85,6 +87,7 @@ class BoxEvent:
         atoms: One axis per dimension that the label varies along.
         preferred: Axis that follows by itself, as -1 in `view` does; None if there is none.
         tags: For each axis, what its size was computed from, or None.
+        measured: For each axis, the equal part of a size that was read from a tensor, or None.
         because: For people.
     """
 
@@ -92,6 +95,7 @@ class BoxEvent:
     atoms: Tensor
     preferred: int | None
     tags: tuple[Tag | None, ...]
+    measured: tuple[MeasuredInt | None, ...]
     because: str
 
 
@@ -110,21 +114,6 @@ class Choice:
     atoms: Tensor
     n_options: int
     first: bool = False
-
-
-class MeasuredInt(int):
-    """A size that was read from a tensor, which remembers the channels that it counts."""
-
-    atoms: Tensor
-
-    def __new__(cls, value: int, atoms: Tensor) -> "MeasuredInt":
-        """Make `value`, the number of `atoms`."""
-        measured = super().__new__(cls, value)
-        measured.atoms = atoms
-        return measured
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> int:
-        return int(self)
 
 
 class Role(StrEnum):
@@ -178,6 +167,7 @@ class Provenance:
         atoms: With bonds and pins.
         events: Splits to be resolved.
         alternatives: Where another option exists.
+        comparisons: Of sizes, by the model's own code.
         costs: One term per contraction.
         statistics: Normalisations over labelled positions.
         edges: (source, destination) of the graph of values.
@@ -194,6 +184,7 @@ class Provenance:
     atoms: Atoms = field(default_factory=Atoms)
     events: list[BoxEvent] = field(default_factory=list)
     alternatives: list[Choice] = field(default_factory=list)
+    comparisons: Comparisons = field(default_factory=Comparisons)
     costs: list[CostTerm] = field(default_factory=list)
     statistics: list[Statistics] = field(default_factory=list)
     edges: list[tuple[int, int]] = field(default_factory=list)
@@ -369,7 +360,7 @@ class Provenance:
         """Return a size that remembers its channels, if it has a label of its own."""
         for label in self.labels(tensor):
             if label.dims == (dim % tensor.ndim,):
-                return MeasuredInt(tensor.shape[dim], label.atoms)
+                return MeasuredInt(tensor.shape[dim], label.atoms, self.comparisons)
         return tensor.shape[dim]
 
     def along(self, tensor: Tensor, dim: int, because: str) -> Tensor:
@@ -411,6 +402,11 @@ class Provenance:
         if tag is not None:
             self.atoms.unite(self.counted(tag, because), atoms, because)
 
+    def follow_part(self, size: MeasuredInt, atoms: Tensor, because: str) -> None:
+        """Bind each equal part of what a size was read from to the (n,) indices that it counts."""
+        if len(size.atoms) == size.n_parts * len(atoms):
+            self.atoms.unite(size.atoms.reshape(size.n_parts, -1), atoms, because)
+
     def counted(self, tag: Tag, because: str) -> Tensor:
         """Return the atoms of an attribute, or those of its first part.
 
@@ -425,6 +421,11 @@ class Provenance:
         """Return which of several ways to take at a site, and note that there are others."""
         self.alternatives.append(Choice(site, atoms, n_options, first))
         return self.choices.get(site, 0) % n_options
+
+
+def is_same_set(some: Tensor, others: Tensor) -> bool:
+    """Whether the same atoms are in both, which have each but once."""
+    return torch.equal(some.reshape(-1).sort().values, others.reshape(-1).sort().values)
 
 
 def relabelled(state: Provenance, call: Call, ids: Sequence[Tensor]) -> list[Label]:

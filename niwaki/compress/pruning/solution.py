@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from niwaki.compress.pruning.atoms import Atoms, AxisKind, Bond, Ids
 from niwaki.compress.pruning.call_sites import CallSite
-from niwaki.compress.pruning.provenance import BoxEvent, Choice, Provenance
+from niwaki.compress.pruning.provenance import BoxEvent, Choice, Provenance, is_same_set
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +90,9 @@ def _resolve(state: Provenance, event: BoxEvent, root: Ids, resolved: list[Choic
                 state.atoms.unite(event.atoms, event.atoms.narrow(axis, 0, 1), event.because)
     along = event.atoms.movedim(kept, 0).reshape(event.atoms.shape[kept], -1)[:, 0]
     state.follow(event.tags[kept], along, event.because)
+    part = event.measured[kept]
+    if part is not None and not is_same_set(part.atoms, event.atoms):
+        state.follow_part(part, along, event.because)
 
 
 def _kept_axis(

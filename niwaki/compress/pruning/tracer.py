@@ -8,10 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from niwaki.compress.pruning.call_sites import CallSite, ModuleStack, tagged_attributes
+from niwaki.compress.pruning.call_sites import CallSite, ModuleStack
+from niwaki.compress.pruning.equal_sizes import keep_equal
 from niwaki.compress.pruning.model_calls import Inputs, call_model, named_tensors, repeatable
-from niwaki.compress.pruning.provenance import Call, MeasuredInt, Provenance, tensors_in
+from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
 from niwaki.compress.pruning.rules.table import RULES, SILENT
+from niwaki.compress.pruning.sizes import MeasuredInt, tagged_attributes
 from niwaki.compress.pruning.unfollowed import Borders, Unfollowed, own_tensors, sealed
 
 NOT_FOLLOWED = "was called in a way that niwaki does not follow"
@@ -66,6 +68,7 @@ def trace(
         following.closed |= scripted
         n_examples = _n_examples(inputs, following.run(module, inputs))
         in_training = bool(state.unused()) and _runs_in_training(following, module, inputs)
+    keep_equal(state)
     return Trace(state, following.outputs, n_examples, following.unused(module), in_training)
 
 
@@ -110,9 +113,10 @@ class _Following:
             self.state.describe_input(tensor, f"the model's input {name}".rstrip())
         stack = ModuleStack(module)
         watch = _Watch(self.state, stack, self.plain)
+        self.state.comparisons.begin(lambda: stack.path)
         with (
             repeatable(module),
-            tagged_attributes(module, but=self.plain),
+            tagged_attributes(module, self.state.comparisons, but=self.plain),
             stack.watching(),
             Borders(self.state, stack, watch, self.closed).kept(module),
             torch.no_grad(),
@@ -159,7 +163,13 @@ class _Watch(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        kwargs = kwargs or {}
+        self._state.comparisons.paused = True
+        try:
+            return self._followed(func, args, kwargs or {})
+        finally:
+            self._state.comparisons.paused = False
+
+    def _followed(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
         out = func(*args, **kwargs)
         name = canonical_name(func)
         results = tensors_in(out)
@@ -204,7 +214,7 @@ class _Watch(TorchFunctionMode):
             return torch.Size([self._state.measured(tensor, d) for d in range(tensor.ndim)])
         found = [label.atoms for label in labels if len(label.dims) == 1]
         same = [atoms for atoms in found if len(atoms) == sizes]
-        return MeasuredInt(sizes, same[0]) if len(same) == 1 else sizes
+        return MeasuredInt(sizes, same[0], self._state.comparisons) if len(same) == 1 else sizes
 
     def _leaves(self, name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         """Pin what leaves the world of tensors, as `tolist` and `numpy` do."""

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from niwaki.compress.pruning.copying import copied
-from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups
+from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups, RuledOut
 from niwaki.compress.pruning.masking import masked
 from niwaki.compress.pruning.model_calls import (
     Inputs,
@@ -310,6 +310,29 @@ def _sifted(
     return failed
 
 
+def without_harmless(on: Bench, groups: ChannelGroups, *, seed: int) -> ChannelGroups:
+    """Return groups that may keep what a comparison rules out where nothing else comes of it.
+
+    Each is tried with the most units that the comparison rules out; one of like blocks speaks for
+    all.
+    """
+    harmless: dict[tuple[str, str, tuple[int, ...]], bool] = {}
+
+    def matters(group: ChannelGroup, each: RuledOut) -> bool:
+        key = without_numbers(group.name), without_numbers(each.because), each.counts
+        if key not in harmless:
+            rng = stream(seed, "verification", group.name, each.counts[-1])
+            units = np.sort(rng.choice(group.n_units, each.counts[-1], replace=False))
+            harmless[key] = not on.difference(groups.plan({group.name: units}))
+        return not harmless[key]
+
+    free = [
+        replace(group, ruled_out=tuple(each for each in group.ruled_out if matters(group, each)))
+        for group in groups.groups
+    ]
+    return replace(groups, groups=tuple(free))
+
+
 def _by_place(groups: list[ChannelGroup]) -> list[list[ChannelGroup]]:
     """Return groups of like blocks together."""
     alike: dict[str, list[ChannelGroup]] = defaultdict(list)
@@ -331,6 +354,8 @@ def random_plan(
     for group in chosen:
         rng = stream(seed, "verification", group.name, draw)
         least, most = max(1, group.n_units // 3), max(1, group.n_units - 1)
-        n_kept = int(rng.integers(least, min(most, (2 * group.n_units + 2) // 3), endpoint=True))
+        drawn = int(rng.integers(least, min(most, (2 * group.n_units + 2) // 3), endpoint=True))
+        free = [n for n in range(1, group.n_units) if n not in group.not_allowed]
+        n_kept = min(free, key=lambda n: abs(n - drawn))
         kept[group.name] = np.sort(rng.choice(group.n_units, n_kept, replace=False))
     return groups.plan(kept)

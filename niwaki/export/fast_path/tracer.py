@@ -19,7 +19,7 @@ from niwaki.export.graph.writer import TensorType
 
 _MAKERS = ("arange", "full", "ones", "tensor", "zeros")
 # What a module decides by has to be the same for all of them.
-_BATCHES = (1, 2, 3, 4096)
+BATCHES = (1, 2, 3, 4096)
 
 
 class Held:
@@ -51,14 +51,19 @@ class ForwardTracer(fx.Tracer):
         follows_all: Whether there are stand-ins for buffers and for what is made of nothing, too,
             so that sizes of inputs may cut or make them. Else they are computed with, and what
             comes of it is in the graph.
+        batches: How many items there may be.
     """
 
     def __init__(
-        self, inputs: Sequence[tuple[Sequence[int], str]], *, follows_all: bool = False
+        self,
+        inputs: Sequence[tuple[Sequence[int], str]],
+        *,
+        follows_all: bool = False,
+        batches: Sequence[int] = BATCHES,
     ) -> None:
         super().__init__()
         self.proxy_buffer_attributes = follows_all
-        self._inputs = inputs
+        self._inputs, self._batches = inputs, batches
         self._stand_ins: list[StandIns] = []
         self._looks_ahead = False
         self._parts: set[int] = set()
@@ -173,7 +178,7 @@ class ForwardTracer(fx.Tracer):
         """Return what a call gives, for each size of the batch."""
         if not self._stand_ins:
             self._stand_ins = [
-                StandIns(self.root, self.graph, self._inputs, batch) for batch in _BATCHES
+                StandIns(self.root, self.graph, self._inputs, batch) for batch in self._batches
             ]
         self._looks_ahead = True
         try:

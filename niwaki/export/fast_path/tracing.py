@@ -13,8 +13,9 @@ from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.constants import constants_of
 from niwaki.export.fast_path.in_place import leave_out_unread, read_changes
 from niwaki.export.fast_path.lengths import in_code_of, lengths_followed
+from niwaki.export.fast_path.one_item import is_same_for_one
 from niwaki.export.fast_path.stand_ins import StandIns
-from niwaki.export.fast_path.tracer import ForwardTracer, is_instance
+from niwaki.export.fast_path.tracer import BATCHES, ForwardTracer, is_instance
 from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
 
@@ -108,8 +109,28 @@ def _graph_of(
     try:
         return _followed(module, ForwardTracer(inputs))
     except Exception:
+        pass
+    try:
         # What is made for each item, such as zeros to begin with, has to have a stand-in, too.
         return _followed(module, ForwardTracer(inputs, follows_all=True))
+    except fx.proxy.TraceError:
+        found = _followed_for_several(module, inputs)
+        if found is None:
+            raise
+        return found
+
+
+def _followed_for_several(
+    module: nn.Module, inputs: Sequence[tuple[Sequence[int], str]]
+) -> tuple[fx.Graph, list[str]] | None:
+    """Return the calls for two items and more, if they are right for one, too."""
+    one, *several = BATCHES
+    try:
+        graph, changed = _followed(module, ForwardTracer(inputs, follows_all=True, batches=several))
+        alone, _ = _followed(module, ForwardTracer(inputs, follows_all=True, batches=(one,)))
+    except fx.proxy.TraceError:
+        return None
+    return (graph, changed) if is_same_for_one(module, graph, alone, inputs) else None
 
 
 def _followed(module: nn.Module, tracer: ForwardTracer) -> tuple[fx.Graph, list[str]]:

@@ -82,7 +82,8 @@ _SEQUENCES = (
     "plain_layer_norm root_mean_square_norm response_norm batch_norm_of_features einsum_products "
     "bare_matrices patches_by_unfold words_and_convolution message_passing graph_attention "
     "chosen_experts picked_positions convolution_over_tokens "
-    "norm_by_hand heads_and_groups linear_attention"
+    "norm_by_hand heads_and_groups linear_attention widths_compared measured_widths_compared "
+    "width_asserted heads_of_a_measured_width"
 )
 _RECURRENT = (
     "long_short_term_memory gated_recurrent_unit memory_alone memory_both_ways projected_memory "

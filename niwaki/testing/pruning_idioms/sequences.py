@@ -146,6 +146,83 @@ def attention_of_the_input_width() -> nn.Module:
     return Composed(compute, parts)
 
 
+def widths_compared() -> nn.Module:
+    """What is narrower is projected: with equal widths, the code would go another way (Hiera)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        z = functional.relu(y)
+        if m.width != m.wider:
+            y = m.project(z).view(len(x), -1, m.wider)
+        return m.head((y + m.branch(z)).mean(1))
+
+    parts = {
+        **{"width": 12, "wider": _WIDTH, "enter": nn.Linear(6, 12)},
+        "project": nn.Linear(12, _WIDTH),
+        "branch": nn.Linear(12, _WIDTH),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def measured_widths_compared() -> nn.Module:
+    """A shortcut is projected unless it is as wide as what it is added to."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        z = functional.relu(m.enter(x))
+        y = functional.relu(m.branch(z))
+        weights = m.project if y.shape[-1] != z.shape[-1] else torch.eye(z.shape[-1], dtype=y.dtype)
+        return m.head((y + z @ weights).mean(1))
+
+    parts = {
+        "enter": nn.Linear(6, 16),
+        "project": parameter(16, _WIDTH),
+        "branch": nn.Linear(16, _WIDTH),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
+def width_asserted() -> nn.Module:
+    """The code insists on the width that it was made for, and on whole heads."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = functional.relu(m.enter(x))
+        if y.shape[-1] != m.width or y.shape[-1] % 4:
+            raise ValueError("not the width that this was made for")
+        return m.head(functional.relu(m.hidden(y)).mean(1))
+
+    parts = {
+        "width": _WIDTH,
+        "enter": nn.Linear(6, _WIDTH),
+        "hidden": nn.Linear(_WIDTH, 16),
+        "head": nn.Linear(16, 5),
+    }
+    return Composed(compute, parts)
+
+
+def heads_of_a_measured_width() -> nn.Module:
+    """Heads of unit length are as wide as a part of the stream (Swin v2)."""
+
+    def compute(m: Any, x: Tensor) -> Any:
+        y = m.enter(x)
+        n, t, c = y.shape
+        qkv = m.qkv(y).view(n, t, 3, m.n_heads, c // m.n_heads).permute(2, 0, 3, 1, 4)
+        q, k, v = qkv.unbind(0)
+        alike = functional.normalize(q, dim=-1) @ functional.normalize(k, dim=-1).transpose(-2, -1)
+        out = (alike * m.scale).softmax(-1) @ v
+        return m.head((y + m.o(out.transpose(1, 2).reshape(n, t, -1))).mean(1))
+
+    parts = {
+        **{"n_heads": 3, "scale": parameter(3, 1, 1)},
+        "enter": nn.Linear(6, _WIDTH),
+        "qkv": nn.Linear(_WIDTH, 3 * _WIDTH),
+        "o": nn.Linear(_WIDTH, _WIDTH),
+        "head": nn.Linear(_WIDTH, 5),
+    }
+    return Composed(compute, parts)
+
+
 def linear_attention() -> nn.Module:
     """Attention without a softmax: a column of ones beside the values sums up (EfficientViT)."""
 

@@ -6,17 +6,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from niwaki.compress.pruning import ChannelGroups, PruningPlan
+from niwaki.compress.pruning import ChannelGroups, PruningPlan, allowed_counts
 from niwaki.compress.pruning.model_calls import call_model, named_tensors
 from niwaki.core.randomness import stream
 
 
 def half_of_each(groups: ChannelGroups, *, seed: int = 0) -> PruningPlan:
-    """Return the plan that keeps a random half of every group."""
+    """Return the plan that keeps a random half of every group, or about as many as it may."""
     kept = {}
     for group in groups.groups:
         rng = stream(seed, group.name)
-        kept[group.name] = rng.choice(group.n_units, max(1, group.n_units // 2), replace=False)
+        counts = allowed_counts(groups, group.name)
+        n_kept = min(counts, key=lambda n, half=group.n_units // 2: abs(n - half))  # type: ignore[misc]
+        kept[group.name] = rng.choice(group.n_units, n_kept, replace=False)
     return groups.plan(kept)
 
 

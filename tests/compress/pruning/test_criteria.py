@@ -179,6 +179,39 @@ def test_no_data_and_no_finite_loss_are_errors(network: Network) -> None:
         collect_gradients(module, groups, [inputs * float("nan")], loss=_loss("mask"))
 
 
+class Remembering(nn.Module):
+    """Keeps what it computes of a table while in evaluation mode (LeViT, EfficientFormer)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.enter, self.leave = nn.Linear(4, 8), nn.Linear(8, 3)
+        self.table = nn.Parameter(torch.ones(8))
+        self.kept: dict[str, Tensor] = {}
+
+    def train(self, mode: bool = True) -> "Remembering":
+        self.kept = {}
+        return super().train(mode)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return self.leave(self.enter(x) + self.table.exp())  # type: ignore[no-any-return]
+        if "bias" not in self.kept:
+            self.kept["bias"] = self.table.exp()
+        return self.leave(self.enter(x) + self.kept["bias"])  # type: ignore[no-any-return]
+
+
+def test_what_a_model_remembers_has_a_gradient_in_each_batch() -> None:
+    torch.manual_seed(0)
+    module, inputs = Remembering().eval(), torch.randn(3, 4)
+    groups = analyse(module, inputs)
+    found = [
+        collect_gradients(module, groups, batches, loss=lambda m, b: m(b).square().mean())
+        for batches in ([inputs[:1], inputs[1:]], [inputs[:1]], [inputs[1:]])
+    ]
+    both, first, second = (statistics.weight_square["table"] for statistics in found)
+    torch.testing.assert_close(both, (first + second) / 2)
+
+
 class Untrainable(nn.Module):
     """Runs, but gradients do not flow: the input of a layer is overwritten, or `no_grad`."""
 

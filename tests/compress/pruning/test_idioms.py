@@ -128,6 +128,10 @@ UNITS = {
     "heads_and_groups": [8, 8],
     "linear_attention": [24, 4],
     "larger_of_two": [24, 16],
+    "widths_compared": [12, 24],
+    "measured_widths_compared": [16, 24],
+    "width_asserted": [24, 16],
+    "heads_of_a_measured_width": [8],
 }
 
 

@@ -201,6 +201,12 @@ INTEGERS: dict[str, Callable[[Tensor], Any]] = {
     "mixed choices": lambda i: torch.where(i > 3, i.float(), torch.zeros(LENGTH)),
     "types": lambda i: (i.int(), i.to(torch.float32), i.bool(), i.type_as(i.float()), i.long()),
     "sums": lambda i: (i.sum(1), i.sum(dim=1, keepdim=True), torch.cumsum(i, 1)),
+    "differences": lambda i: (
+        i.diff(),
+        torch.diff(i, n=2, dim=1),
+        torch.diff(i, prepend=i[:, :1] - 1, append=i[:, :2]),
+        i[:, :, None].float().diff(dim=-2),
+    ),
     "extremes": lambda i: (i.max(1)[0], i.amin(1), i.argmax(1), torch.maximum(i, 9 - i)),
     "moves": lambda i: (i[:, None, :, None], i[:, 2], torch.stack([i, i + 1], 1), i.unbind(1)[2]),
     "joins": lambda i: torch.cat([i, i.float()], 1),
@@ -245,6 +251,11 @@ def test_integers_are_computed_with_as_torch_does(name: str) -> None:
         (lambda i: (i > 1) * (i < 3), "no Mul of bool"),
         (lambda i: i.to(torch.uint8), "turns int64 into uint8"),
         (lambda i: i.sum(), "the batch with them"),
+        (lambda i: i.diff(dim=0), "compares the items of a batch"),
+        (lambda i: i if len(i) == 1 else i + 1, "how many there are"),
+        (lambda i: i.flip(1) if i.shape[0] == 1 else i, "how many there are"),
+        (lambda i: i if i.shape[0] == 2 else i + 1, "how many there are"),
+        (lambda i: i if i.shape[0] == 1 else i.expand(2, -1, -1), "how many there are"),
         (lambda i: i // 2, "no converter for 'floordiv'"),
         (lambda i: torch.zeros(2 * i.shape[0], 3), "not that of the batch"),
         (lambda i: torch.arange(2 * i.shape[0]) + 1, "as far as the batch goes"),
@@ -260,6 +271,19 @@ def test_what_is_refused_is_left_to_torch() -> None:
     model = float_graph(module, [(1, LENGTH)], lambda: [tokens()], input_types=["int64"])
     (found,) = run(model, tokens().numpy()).values()
     np.testing.assert_array_equal(found, module(tokens()).numpy())
+
+
+def _of_one_sequence(ids: Tensor) -> Tensor:
+    """Return what is not behind another sequence that is packed with it, as decoders tell it."""
+    positions = torch.arange(ids.shape[1]).unsqueeze(0)
+    if ids.shape[0] != positions.shape[0]:
+        positions = positions.expand(ids.shape[0], -1)
+    sequence = (positions.diff(prepend=positions[:, :1] - 1) != 1).cumsum(-1)
+    return ids * (sequence[:, :, None] == sequence[:, None, :]).sum(-1)
+
+
+def test_a_decision_by_whether_there_is_one_item_of_which_nothing_comes_is_followed() -> None:
+    check_equal(Computed(_of_one_sequence).eval(), tokens())
 
 
 class Counting(nn.Module):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.criteria.base import Scores, unit_rows
 from niwaki.compress.pruning.groups import ChannelGroup, ChannelGroups, Member
-from niwaki.compress.pruning.model_calls import in_evaluation
+from niwaki.compress.pruning.model_calls import KeptState, in_evaluation, let_forget
 from niwaki.compress.pruning.provenance import Role
 from niwaki.core.errors import DataError
 
@@ -70,7 +70,10 @@ def collect_gradients(
     square = {group.name: np.zeros(group.n_units) for group in groups.groups}
     weights = {name: torch.zeros_like(p, dtype=torch.float64) for name, p in parameters.items()}
     n_batches = 0
+    let_forget(model)
+    kept = KeptState(model)
     for batch in batches:
+        kept.restore()  # what it computed for later passes has lost its graph
         gradients = _gradients(loss(model, batch), parameters)
         for group in groups.groups:
             gate = _gate(parameters, group, gradients)

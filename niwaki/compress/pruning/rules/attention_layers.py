@@ -7,10 +7,10 @@ from typing import Any
 from torch import Tensor
 from torch.nn import functional
 
-from niwaki.compress.pruning.call_sites import tag_of
 from niwaki.compress.pruning.labels import Label
 from niwaki.compress.pruning.provenance import Call, CostTerm, Provenance, Role, tensors_in
 from niwaki.compress.pruning.rules.products import inner_axis
+from niwaki.compress.pruning.sizes import tag_of
 
 _SIGNATURE = inspect.signature(functional.multi_head_attention_forward)
 _MASKS = ("key_padding_mask", "attn_mask")

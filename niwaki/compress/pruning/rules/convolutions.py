@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from niwaki.compress.pruning.call_sites import tag_of
 from niwaki.compress.pruning.labels import FIXED, Label
 from niwaki.compress.pruning.provenance import Call, CostTerm, Provenance, Role
 from niwaki.compress.pruning.rules.products import inner_axis
+from niwaki.compress.pruning.sizes import tag_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,10 +4,10 @@ from collections.abc import Collection
 
 from torch import Tensor
 
-from niwaki.compress.pruning.call_sites import Tag, tag_of
 from niwaki.compress.pruning.contraction import Operand, contract, operand
 from niwaki.compress.pruning.labels import Label
 from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
+from niwaki.compress.pruning.sizes import Tag, tag_of
 
 _SHAPED = frozenset(
     [

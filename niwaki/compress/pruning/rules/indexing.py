@@ -5,10 +5,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from niwaki.compress.pruning.call_sites import Tag, tag_of
 from niwaki.compress.pruning.labels import Label
 from niwaki.compress.pruning.provenance import Call, Provenance, relabelled, tensors_in
 from niwaki.compress.pruning.rules.shapes import in_parts
+from niwaki.compress.pruning.sizes import Tag, tag_of
 
 
 def indexed(state: Provenance, call: Call) -> None:

@@ -5,18 +5,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from niwaki.compress.pruning.call_sites import RemainingInt, tag_of
 from niwaki.compress.pruning.contraction import Operand, contract
 from niwaki.compress.pruning.labels import FIXED, Label, label_of
 from niwaki.compress.pruning.provenance import (
     Call,
-    MeasuredInt,
     Origin,
     Provenance,
     relabelled,
     tensors_in,
 )
 from niwaki.compress.pruning.rules.shapes import bind_measured
+from niwaki.compress.pruning.sizes import MeasuredInt, RemainingInt, tag_of
 
 
 def concatenated(state: Provenance, call: Call) -> None:

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from niwaki.compress.pruning.call_sites import tag_of
 from niwaki.compress.pruning.contraction import Operand, contract, operand
 from niwaki.compress.pruning.labels import FIXED, Label
 from niwaki.compress.pruning.norm_calls import named_arguments
 from niwaki.compress.pruning.provenance import Call, Provenance, tensors_in
 from niwaki.compress.pruning.rules.products import inner_axis
+from niwaki.compress.pruning.sizes import tag_of
 
 
 def _named(call: Call) -> Call:

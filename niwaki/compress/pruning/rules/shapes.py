@@ -7,16 +7,16 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from niwaki.compress.pruning.call_sites import tag_of
 from niwaki.compress.pruning.labels import Label, label_of
 from niwaki.compress.pruning.provenance import (
     BoxEvent,
     Call,
-    MeasuredInt,
     Provenance,
+    is_same_set,
     relabelled,
 )
 from niwaki.compress.pruning.rules.products import inner_axis
+from niwaki.compress.pruning.sizes import MeasuredInt, tag_of
 
 Move = Callable[..., Tensor]
 
@@ -94,7 +94,8 @@ def _note_split(state: Provenance, call: Call, label: Label, sizes: list[Any]) -
         return
     free = [axis for axis, size in enumerate(asked) if size == -1]
     preferred = free[0] if free else None
-    state.events.append(BoxEvent(call.site, label.atoms, preferred, tags, because))
+    parts = tuple(s if isinstance(s, MeasuredInt) and s.n_parts > 1 else None for s in asked)
+    state.events.append(BoxEvent(call.site, label.atoms, preferred, tags, parts, because))
 
 
 def bind_measured(state: Provenance, call: Call, label: Label, size: Any) -> None:
@@ -105,12 +106,11 @@ def bind_measured(state: Provenance, call: Call, label: Label, size: Any) -> Non
     """
     if not isinstance(size, MeasuredInt) or size != len(label.atoms):
         return
-    if torch.equal(size.atoms.sort().values, label.atoms.sort().values):
+    if is_same_set(size.atoms, label.atoms):
         return
     both = torch.cat([size.atoms, label.atoms])
     if state.option(call.site, both, 2, first=True):
-        because = f"{call.described} takes its size from them"
-        state.atoms.unite(size.atoms, label.atoms, because)
+        state.follow_part(size, label.atoms, f"{call.described} takes its size from them")
 
 
 def expanded(state: Provenance, call: Call) -> None:

@@ -5,7 +5,7 @@ become labels, so that the score is the share of inputs on which both name the s
 outputs become values. Which they are, `taken_for` says.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -314,12 +314,37 @@ def _require_finite(answers: Mapping[str, NDArray[np.float32]]) -> None:
 
 
 def _require_batch_first(answer: Mapping[str, Tensor], n_items: int) -> None:
-    for name, values in answer.items():
-        if values.ndim < 2 or len(values) != n_items:
-            raise DataError(
-                f"the model's output '{name}' has shape {tuple(values.shape)} for {n_items} "
-                "inputs, but the batch comes first: return one row for each input"
-            )
+    lost = [name for name, v in answer.items() if v.ndim < 2 or len(v) != n_items]
+    if lost:
+        raise DataError(
+            f"the model's output '{lost[0]}' has shape {tuple(answer[lost[0]].shape)} for "
+            f"{n_items} inputs, but the batch comes first: return one row for each input"
+            f"{_or_keep(answer, lost)}"
+        )
+
+
+def _or_keep(names: Iterable[str], lost: Sequence[str]) -> str:
+    """Return how to keep other outputs alone; empty if there are none."""
+    others = [f"--output {name}" for name in names if name not in lost]
+    return f", or keep other outputs alone, as by {' '.join(others)}" if others else ""
+
+
+def _require_each_by_itself(
+    two: Mapping[str, NDArray[Any]], three: Mapping[str, NDArray[Any]]
+) -> None:
+    """Refuse outputs that have as many columns as there are inputs.
+
+    Raises:
+        DataError: On the first of them.
+    """
+    lost = [name for name in two if two[name].shape[1:] != three[name].shape[1:]]
+    if lost:
+        raise DataError(
+            f"the model's output '{lost[0]}' has shape {two[lost[0]].shape} for 2 inputs, and "
+            f"{three[lost[0]].shape} for 3: it compares the inputs of a batch with each other, but "
+            "each has to be answered by itself. Return what they are compared by"
+            f"{_or_keep(two, lost)}"
+        )
 
 
 def _as_target(answer: NDArray[np.float32], task: TaskSettings) -> NDArray[Any]:
@@ -343,6 +368,8 @@ def _settings(
         DataError: If an output and its targets tell no task.
     """
     outputs = _answers(module, items.inputs[:2], names, origin)
+    if len(items.inputs) > 2:
+        _require_each_by_itself(outputs, _answers(module, items.inputs[:3], names, origin))
     # Others are counted later.
     _require_finite({name: outputs[name] for name in items.targets if name in outputs})
     found, told = {}, list[str]()

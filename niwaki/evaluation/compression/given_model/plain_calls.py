@@ -5,6 +5,7 @@ where data are float. The model keeps its paths and parameters. Only its class b
 whose `forward` takes one tensor and returns one, or a flat tuple or mapping of them.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
@@ -151,7 +152,8 @@ def plain(answer: Any) -> Any:
     """Return a model's answer as a tensor, a flat sequence or a flat mapping of tensors.
 
     What is flat stays as it is. In what is nested, tensors are named by their path with
-    underscores. Whatever is no tensor is left out.
+    underscores. Whatever is no tensor is left out. Names become such as tasks can have: those that
+    begin with a digit, as of feature pyramids, go behind `output_`.
 
     Raises:
         DataError: If two of these paths are alike.
@@ -164,14 +166,14 @@ def plain(answer: Any) -> Any:
         and isinstance(answer, Mapping | tuple | list)
         and all(map(_is_tensor, parts.values()))
     ):
-        return dict(answer) if isinstance(answer, Mapping) else tuple(answer)
+        return _named(parts) if isinstance(answer, Mapping) else tuple(answer)
     found = _leaves(answer, "")
     if not found:
         return answer
     if isinstance(answer, tuple | list) and all(name.isdigit() for name in found):
         tensors = tuple(found.values())
         return tensors if len(tensors) > 1 else tensors[0]
-    return {name if not name[0].isdigit() else f"output_{name}": t for name, t in found.items()}
+    return _named(found)
 
 
 def named_arrays(answer: Any) -> dict[str, NDArray[Any]]:
@@ -187,12 +189,28 @@ def _leaves(value: Any, name: str) -> dict[str, Any]:
     for key, item in _parts(value).items():
         inner = _leaves(item, f"{name}_{key}" if name else key)
         if twice := sorted(found.keys() & inner.keys()):
-            raise DataError(
-                f"two of the model's answers would be called '{twice[0]}', which names the path to "
-                "each: give one of them another name"
-            )
+            raise _called_alike(twice[0])
         found |= inner
     return found
+
+
+def _named(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return tensors by names that begin with no digit, and have no other signs than `_`."""
+    named: dict[str, Any] = {}
+    for key, tensor in found.items():
+        name = re.sub(r"\W", "_", key)
+        name = name if name.isidentifier() else f"output_{name}"
+        if name in named:
+            raise _called_alike(name)
+        named[name] = tensor
+    return named
+
+
+def _called_alike(name: str) -> DataError:
+    return DataError(
+        f"two of the model's answers would be called '{name}', which names the path to each: give "
+        "one of them another name"
+    )
 
 
 def _parts(value: Any) -> dict[str, Any]:

@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from niwaki.compress.pruning.model_calls import in_evaluation, named_tensors
+from niwaki.compress.pruning.model_calls import in_evaluation, let_forget, named_tensors
 from niwaki.compress.pruning.model_calls import repeatable as repeatable_passes
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.limits import require_at_least, require_positive, require_share
@@ -136,7 +136,8 @@ class Tuning:
                     _put_own_code_in_evaluation(network)
                 if adjust is not None:
                     _put_norms_in_evaluation(network)
-                self._train(network, n_steps, self._rate(n_steps))
+                forget = partial(_forget, network) if self.otherwise_in_training else None
+                self._train(network, n_steps, self._rate(n_steps), forget)
                 if adjust is None:
                     self.recalibrate(network)
 
@@ -340,6 +341,12 @@ def _shapes(answer: object) -> dict[str, tuple[int, ...]]:
 def _form(shapes: Mapping[str, tuple[int, ...]]) -> str:
     parts = [f"{name} {shape}".strip() for name, shape in shapes.items()]
     return " and ".join(parts) or "no tensor"
+
+
+def _forget(network: nn.Module, step: int) -> None:
+    """Let own code that stays in evaluation mode forget what it keeps of the weights there."""
+    del step
+    let_forget(network)
 
 
 def _put_own_code_in_evaluation(network: nn.Module) -> None:

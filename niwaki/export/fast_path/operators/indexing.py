@@ -302,6 +302,35 @@ def write_slice(call: Call, x: Tensor, cuts: Iterable[Cut]) -> Tensor:
     return call.writer.node("Slice", [x, *names], _shape_of(x.shape, cuts), name=call.path)
 
 
+@function_converter(torch.diff, "diff")
+def convert_difference(
+    call: Call,
+    input: Tensor,
+    n: int = 1,
+    dim: int = -1,
+    prepend: Tensor | None = None,
+    append: Tensor | None = None,
+) -> Tensor:
+    """Write Slice twice and Sub for each time; what is put around it by Concat."""
+    axis = dim % input.rank
+    if input.shape[axis] is None:
+        raise call.unsupported("it compares the items of a batch")
+    parts = [
+        in_type(call, part, call.dtype) for part in (prepend, input, append) if part is not None
+    ]
+    x = parts[0]
+    if len(parts) > 1:
+        sizes = [part.shape[axis] for part in parts]
+        whole = None if None in sizes else sum(size for size in sizes if size is not None)
+        shape = (*input.shape[:axis], whole, *input.shape[axis + 1 :])
+        x = call.writer.node("Concat", parts, shape, name=f"{call.path}.joined", axis=axis)
+    for _ in range(n):
+        behind = write_slice(call, x, [Cut(axis, 1, _END, 1)])
+        before = write_slice(call, x, [Cut(axis, 0, -1, 1)])
+        x = call.writer.node("Sub", [behind, before], behind.shape, name=call.path)
+    return x
+
+
 def _shape_of(shape: Shape, cuts: Sequence[Cut]) -> Shape:
     sizes = list(shape)
     for cut in cuts:

@@ -425,6 +425,9 @@ class Returns(nn.Module):
     [
         (lambda y: y.mean(), r"output 'output' has shape \(\) for 2 inputs"),
         (lambda y: {"a": y.t()}, r"output 'a' has shape \(4, 2\) .*, but the batch comes first"),
+        (lambda y: {"loss": y.mean(), "a": y}, r"'loss' has shape \(\) .*, as by --output a$"),
+        (lambda y: y @ y.t(), r"has shape \(2, 2\) for 2 inputs, and \(3, 3\) for 3: it compares"),
+        (lambda y: {"a": y @ y.t(), "b": y}, "be answered by itself.* as by --output b$"),
     ],
 )
 def test_answers_that_are_not_one_row_for_each_input_are_refused(

@@ -53,6 +53,7 @@ class Answer:
         ({"a": ONE, "more": {"b": [TWO]}}, {"a": ONE, "more_b_0": TWO}),
         (Answer(ONE), {"logits": ONE}),
         ((ONE, {"b": TWO}), {"output_0": ONE, "output_1_b": TWO}),
+        ({"0": ONE, 1: TWO, "p-3": ONE}, {"output_0": ONE, "output_1": TWO, "p_3": ONE}),
     ],
 )
 def test_answers_become_flat(answer: Any, expected: Any) -> None:
@@ -212,6 +213,8 @@ def test_answers_whose_paths_are_alike_are_not_lost() -> None:
     with pytest.raises(DataError, match="two of the model's answers would be called 'a_b'"):
         plain({"a": {"b": x}, "a_b": x})
     assert list(plain({"a": {"b": x}, "b": x})) == ["a_b", "b"]
+    with pytest.raises(DataError, match="two of the model's answers would be called 'a_b'"):
+        plain({"a.b": x, "a-b": x})
 
 
 def scaled(self: nn.Linear, x: torch.Tensor, *, scale: float = 1.0) -> Answer:

@@ -40,6 +40,27 @@ class Failing(Auxiliary):
         raise ValueError(f"no targets beside {sorted(answer)}")
 
 
+class Remembering(Auxiliary):
+    """Keeps what it computes of a weight while its own code is in evaluation mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = torch.nn.Parameter(torch.zeros(()))
+        self.kept: list[torch.Tensor] = []
+
+    def train(self, mode: bool = True) -> "Remembering":
+        self.kept = []
+        super().train(mode)
+        return self
+
+    def forward(self, x: torch.Tensor) -> Any:
+        if self.training:
+            return super().forward(x * self.scale.exp())
+        if not self.kept:
+            self.kept.append(self.scale.exp())
+        return super().forward(x * self.kept[0])
+
+
 class Besides(Auxiliary):
     def in_training(self, answer: dict[str, torch.Tensor]) -> Any:
         return {**answer, "auxiliary": answer["quarter"]}
@@ -51,6 +72,7 @@ class Besides(Auxiliary):
         (Auxiliary, "it answers 0.quarter (2, 4) and", (False, True)),
         (Failing, "it raises ValueError: no targets", (False, True)),
         (Besides, "", (True, True)),
+        (Remembering, "it answers 0.quarter (2, 4) and", (False, True)),
     ],
 )
 def test_own_code_runs_as_it_will(
