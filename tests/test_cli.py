@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,19 @@ def refused(done: Done, kind: str, code: int) -> str:
     assert (done.code, error["kind"], error["code"]) == (code, kind, code)
     assert "Traceback" not in done.err
     return str(error["message"])
+
+
+def test_a_traceback_begins_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rash.py").write_text("raise RuntimeError('at import')\n")
+    config = write_config(tmp_path / "rash.yaml", {**FORMULAS, "searcher": "rash.py:Mine"})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["niwaki", "search", str(config)])
+    with pytest.raises(RuntimeError, match="at import") as caught:
+        cli.main()
+    names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert names[1] == "search"  # after this test itself
 
 
 @pytest.mark.parametrize("command", COMMANDS)
