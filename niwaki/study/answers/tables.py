@@ -213,7 +213,10 @@ def _spare_lines(run: Run) -> list[str]:
         return []
     more = "more " if run.front.models else ""
     those = "model of the search's front was" if n == 1 else "models of the search's front were"
-    remedy = "run the same command again; if the search had ended, with more finalists"
+    remedy = (
+        "run the same command again; if the search had ended, with `finalists: "
+        f"{len(run.searched_front)}`"
+    )
     return [f"{n} {more}{those} not exported: {remedy}"]
 
 

@@ -175,19 +175,24 @@ class Run:
         """
         if self.running or not self.history.exported:
             return ()
+        searched = self.searched_front
+        spare = [model for model in searched.models if model.key not in self.history.finals]
+        only = self.description.only
+        if only is not None and only.task:  # several candidates may be one network
+            spare = _without_copies(spare, searched)
+        return tuple(m for m in spare if all(bound.is_kept(m.values) for bound in self.bounds))
+
+    @cached_property
+    def searched_front(self) -> Front:
+        """The front of what the search measured, which finalists are chosen from."""
         constraints = self.description.constraints
-        searched = front_of(
+        return front_of(
             self.history,
             objectives=self.description.objectives,
             constraints=constraints[: len(constraints) - self.n_wished],
             folder=self.folder.path,
             exported=False,
         )
-        spare = [model for model in searched.models if model.key not in self.history.finals]
-        only = self.description.only
-        if only is not None and only.task:  # several candidates may be one network
-            spare = _without_copies(spare, searched)
-        return tuple(m for m in spare if all(bound.is_kept(m.values) for bound in self.bounds))
 
     @property
     def failures(self) -> Sequence[Measurement]:
