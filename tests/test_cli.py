@@ -815,7 +815,7 @@ def test_a_front_is_printed_for_one_goal_or_for_all(goals: str, call: Call) -> N
         own = call("front", goals, "--goal", goal).out.strip()
         assert len(said["models"]) > 1 and f"goal {goal}\n{own}" in table
     head = call("front", goals, "--goal", "light", "--csv").out.partition("\n")[0]
-    assert head == "key,number,weight,gain,price,role"
+    assert head == "key,number,weight,gain,price,x0,x1,x2,x3,x4,x5,role"
 
 
 def test_a_knee_is_weighed_for_one_goal(goals: str, call: Call) -> None:

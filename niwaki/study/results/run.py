@@ -25,7 +25,7 @@ from niwaki.study.results.front import Front, FrontModel, front_of, front_of_stu
 from niwaki.study.results.growth import Growth, counts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A snapshot of a run folder. Reading never disturbs a search that is going on.
 
@@ -42,6 +42,11 @@ class Run:
     history: History
     weights: Mapping[str, float] = field(default_factory=dict)
     n_wished: int = 0
+
+    def __repr__(self) -> str:
+        """Return one line, for notebooks."""
+        of = f" by goal '{self.goal}'" if self.goal else ""
+        return f"<Run {str(self.folder.path)!r}{of}: {len(self.history.trials)} trials told>"
 
     @property
     def goal(self) -> str:
