@@ -63,6 +63,7 @@ class Run:
         """
         folder = RunFolder(Path(path))
         description = StudyDescription.load(folder.path)
+        folder.require_its_ledger()
         events = read_ledger(folder.trials) if folder.trials.exists() else []
         run = cls(folder, description, History.of(events))
         return run.of_goal(goal) if goal else run
