@@ -108,6 +108,8 @@ def test_an_unknown_key_of_a_task_is_named_too() -> None:
         ("constraints", {"latency_ms": 2}, "give a list"),
         ("constraints", ["latency_ms < 2"], "an operator other than <= and >="),
         ("constraints", [2], r"'constraints\[0\]' is 2: give text"),
+        ("constraints", [None], r"'constraints\[0\]' is empty \(null\): give text"),
+        ("constraints", [True], r"'constraints\[0\]' is true: give text"),
         ("objectives", [], "'objectives' is empty"),
         ("objectives", "latency_ms", "'objectives' is 'latency_ms': give a list"),
         ("objectives", [3], r"'objectives\[0\]' is 3: give text or settings"),
