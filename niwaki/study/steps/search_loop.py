@@ -199,6 +199,11 @@ class SearchLoop:
                 )
             return
         if history.n_complete:
+            if self._exhausted and self.budget.evaluations - history.effort > ROUNDING:
+                self.observer.say(
+                    "the searcher has no more candidates to propose: the search ends after "
+                    f"{spent(history, self.budget.evaluations)} evaluations"
+                )
             return
         if not history.n_paid:
             raise StudyError(

@@ -97,6 +97,23 @@ def test_that_a_searcher_has_nothing_from_the_start_is_said(tmp_path: Path) -> N
     ]
 
 
+class _HasThree(NSGA2):
+    _left = 3
+
+    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
+        n = min(n, self._left)
+        self._left -= n
+        return super().ask(n, pending) if n else []
+
+
+def test_that_a_searcher_has_no_more_is_said(tmp_path: Path) -> None:
+    observer = _Listens()
+    Study(tmp_path / "run", FormulaEvaluator(), _HasThree, SETTINGS, observer=observer).run()
+    assert observer.heard == [
+        "the searcher has no more candidates to propose: the search ends after 3 of 5 evaluations"
+    ]
+
+
 class _Raises(_Says):
     def tell(self, trials: Sequence[Trial]) -> None:
         raise ZeroDivisionError("division by zero")
