@@ -114,6 +114,18 @@ def test_that_a_searcher_has_no_more_is_said(tmp_path: Path) -> None:
     ]
 
 
+class _KnowsSo(_HasThree):
+    @property
+    def n_left(self) -> int | None:
+        return self._left
+
+
+def test_who_told_how_many_there_are_need_not_say_when_they_end(tmp_path: Path) -> None:
+    observer = _Listens()
+    Study(tmp_path / "run", FormulaEvaluator(), _KnowsSo, SETTINGS, observer=observer).run()
+    assert observer.heard == []
+
+
 class _Raises(_Says):
     def tell(self, trials: Sequence[Trial]) -> None:
         raise ZeroDivisionError("division by zero")
