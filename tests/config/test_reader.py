@@ -122,7 +122,7 @@ def test_an_unknown_key_of_a_task_is_named_too() -> None:
         ("searcher", ["random"], r"'searcher' is \['random'\]: give settings \(key: value\)"),
         ("space.stages", [{"widths": [8]}], r"'space.stages\[0\].hidden' is missing"),
         ("space.stem_widths", ["wide"], r"'space.stem_widths\[0\]' is 'wide': give a whole"),
-        ("target.threads", 0, "at least 1 thread"),
+        ("target.threads", 0, "'threads' is 0: give at least 1 thread"),
         ("searcher", {"kind": "optuna", "sampler": ["tpe"]}, r"sampler' is \['tpe'\]: give text"),
         ("data.size", "48 px", "'data.size' is '48 px': give a whole number"),
     ],
