@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, redirect_stdout, suppress
 from pathlib import Path
 from shutil import get_terminal_size
+from types import TracebackType
 from typing import Annotated, Any
 
 import typer
@@ -66,6 +67,24 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    except Exception as error:
+        error.__traceback__ = _from_the_command(error.__traceback__)
+        raise
+
+
+def _from_the_command(traceback: TracebackType | None) -> TracebackType | None:
+    """Return what follows the command line's own frames: what people look for is at its end."""
+    for each in _frames(traceback):
+        code = each.tb_frame.f_code
+        if code.co_filename == __file__ and code is not main.__code__:
+            return each
+    return traceback
+
+
+def _frames(traceback: TracebackType | None) -> Iterator[TracebackType]:
+    while traceback is not None:
+        yield traceback
+        traceback = traceback.tb_next
 
 
 def _open_closed_streams() -> None:

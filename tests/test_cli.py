@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -101,6 +102,19 @@ def refused(done: Done, kind: str, code: int) -> str:
     assert (done.code, error["kind"], error["code"]) == (code, kind, code)
     assert "Traceback" not in done.err
     return str(error["message"])
+
+
+def test_a_traceback_begins_with_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rash.py").write_text("raise RuntimeError('at import')\n")
+    config = write_config(tmp_path / "rash.yaml", {**FORMULAS, "searcher": "rash.py:Mine"})
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["niwaki", "search", str(config)])
+    with pytest.raises(RuntimeError, match="at import") as caught:
+        cli.main()
+    names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+    assert names[1] == "search"  # after this test itself
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -814,7 +828,7 @@ def test_a_front_is_printed_for_one_goal_or_for_all(goals: str, call: Call) -> N
         own = call("front", goals, "--goal", goal).out.strip()
         assert len(said["models"]) > 1 and f"goal {goal}\n{own}" in table
     head = call("front", goals, "--goal", "light", "--csv").out.partition("\n")[0]
-    assert head == "key,number,weight,gain,price,role"
+    assert head == "key,number,weight,gain,price,x0,x1,x2,x3,x4,x5,role"
 
 
 def test_a_knee_is_weighed_for_one_goal(goals: str, call: Call) -> None:

@@ -9,8 +9,10 @@ from niwaki.config.reader import parse_config
 from niwaki.config.settings import read_settings, settings_type
 from niwaki.core.blame import raised_by
 from niwaki.core.calls import misfit, unwritten
-from niwaki.core.errors import ConfigError, RunFolderError
+from niwaki.core.errors import ConfigError, DataError, RunFolderError
+from niwaki.core.jsonable import JSON
 from niwaki.core.wording import kind_of
+from niwaki.evaluation.base import Evaluator
 from niwaki.predictors.base import Predictor
 from niwaki.predictors.registry import PREDICTORS
 from niwaki.spaces.base import Space
@@ -47,11 +49,25 @@ def load_predictor(
     learner = _named(predictor) if isinstance(predictor, str) else predictor
     config = found.folder.read_config()
     if isinstance(config.get("evaluator"), Mapping):
-        about = {key: value for key, value in config.items() if key not in OF_THE_SEARCH}
-        evaluator = build_evaluator(parse_config(about), notify=lambda _: None)
+        evaluator = _evaluator(found, config)
         space, cheap = evaluator.space, evaluator.cheap
         return run_predictor(found, space, names=names, cheap=cheap, predictor=learner)
     return run_predictor(found, _described_space(found), names=names, predictor=learner)
+
+
+def _evaluator(run: Run, config: Mapping[str, JSON]) -> Evaluator:
+    """Return the evaluator of a run, which knows its space; files that it names are looked for."""
+    about = {key: value for key, value in config.items() if key not in OF_THE_SEARCH}
+    try:
+        evaluator = build_evaluator(parse_config(about), notify=lambda _: None)
+        _ = evaluator.space  # which reads what it is made from
+    except (ConfigError, DataError) as error:
+        raise type(error)(
+            f"the space of '{run.folder.path}' is made anew from what its "
+            f"{run.folder.config.name} names: {str(error).removesuffix('.')}. If it lies where the "
+            "search was started, ask from there"
+        ) from error
+    return evaluator
 
 
 def _named(name: str) -> Predictor:

@@ -238,7 +238,14 @@ def _sentence(path: str, faults: "list[ErrorDetails]") -> str:
         said = str(first["ctx"]["error"])
         return f"in '{path}': {said}" if path else said
     wanted = " or ".join(dict.fromkeys(_wanted(fault) for fault in faults))
-    return f"'{path}' is {first['input']!r}: give {wanted}"
+    return f"'{path}' is {_spelled(first['input'])}: give {wanted}"
+
+
+def _spelled(given: object) -> str:
+    """Return what came as one would write it in YAML."""
+    if given is None:
+        return "empty (null)"
+    return str(given).lower() if isinstance(given, bool) else repr(given)
 
 
 def _wanted(fault: "ErrorDetails") -> str:

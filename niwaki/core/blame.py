@@ -5,16 +5,18 @@ from contextlib import AbstractContextManager, contextmanager
 
 from niwaki.core.errors import NiwakiError
 
+_BLAME = "This was raised by "
+
 
 def raised_by(what: str) -> AbstractContextManager[None]:
     """Let errors that are not niwaki's own say, below their traceback, where they come from.
 
+    Of several around each other, the innermost says so alone: it is the nearest to the cause.
+
     Args:
         what: Who was asked for what, such as "`ask` of the searcher".
     """
-    return noted_below(
-        f"This was raised by {what}. Nothing is lost: mend it, and the same command continues"
-    )
+    return noted_below(f"{_BLAME}{what}. Nothing is lost: mend it, and the same command continues")
 
 
 @contextmanager
@@ -25,5 +27,10 @@ def noted_below(note: str) -> Iterator[None]:
     except NiwakiError:
         raise
     except Exception as error:
-        error.add_note(note)
+        if not (note.startswith(_BLAME) and _blames(error)):
+            error.add_note(note)
         raise
+
+
+def _blames(error: Exception) -> bool:
+    return any(note.startswith(_BLAME) for note in getattr(error, "__notes__", ()))

@@ -75,6 +75,7 @@ def wished_goals(
             and objectives, or neither, or names of goals are none or differ in case alone.
     """
     common = _constraints(constraints, values)
+    _require_agreeing(common)
     if not goals:
         return (Goal("", _objectives(objectives, values, "a study"), common),)
     if objectives:
@@ -82,7 +83,7 @@ def wished_goals(
             "there are `objectives` beside `goals`: each goal has its own, so leave one of them out"
         )
     _require_different(list(goals))
-    return tuple(
+    found = tuple(
         Goal(
             name,
             _objectives(goal.objectives, values, f"goal '{name}'"),
@@ -91,6 +92,9 @@ def wished_goals(
         )
         for name, goal in goals.items()
     )
+    for goal in found:
+        _require_agreeing(goal.constraints)
+    return found
 
 
 def require_goals(goals: object) -> None:
@@ -143,8 +147,35 @@ def _objectives(
 def _constraints(texts: Sequence[str], values: Sequence[Objective]) -> tuple[Constraint, ...]:
     constraints = tuple(Constraint.parse(text) for text in texts)
     for constraint in constraints:
-        _known(constraint.name, values, f"constraint '{constraint.text}'")
+        value = _known(constraint.name, values, f"constraint '{constraint.text}'")
+        _require_possible(constraint, value)
     return constraints
+
+
+def _require_possible(constraint: Constraint, value: Objective) -> None:
+    """Raise if no value can keep a bound: it is in another unit, mostly."""
+    if constraint.relative:
+        return
+    limit, at_most = constraint.offset, constraint.sign > 0
+    if limit < value.least if at_most else limit > value.most:
+        beyond = f"below {value.least:g}" if at_most else f"above {value.most:g}"
+        unit = f", and is in {value.unit}" if value.unit else ""
+        raise ConfigError(
+            f"constraint '{constraint.text}' cannot be kept: no {value.name} is {beyond}{unit}. "
+            "Give the bound in the value's own unit"
+        )
+
+
+def _require_agreeing(constraints: Sequence[Constraint]) -> None:
+    """Raise if no value is between two bounds on it; of relative ones, nobody knows so far."""
+    bounds = [constraint for constraint in constraints if not constraint.relative]
+    for most in (bound for bound in bounds if bound.sign > 0):
+        for least in (bound for bound in bounds if bound.sign < 0 and bound.name == most.name):
+            if least.offset > most.offset:
+                raise ConfigError(
+                    f"constraints '{most.text}' and '{least.text}' cannot both be kept: leave one "
+                    "out, or turn it round"
+                )
 
 
 def _known(name: str, values: Sequence[Objective], what: str) -> Objective:

@@ -59,7 +59,7 @@ class SessionSettings:
 
     def __post_init__(self) -> None:
         if self.threads < 1:
-            raise TargetError(f"a session needs at least 1 thread, but {self.threads} were asked")
+            raise TargetError(f"'threads' is {self.threads}: give at least 1 thread")
 
 
 def open_session(

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from niwaki.core.blame import raised_by
 from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.jsonable import fingerprint
@@ -101,7 +102,7 @@ def loaders_from(function: str) -> dict[SplitName, Iterable[Any]]:
         DataError: If what it returns is not as promised.
     """
     give = imported(function)
-    with seeded():
+    with raised_by(f"'{function}'"), seeded():
         returned = give()
     if not isinstance(returned, Mapping):
         raise DataError(f"'{function}' returned {kind_of(returned)}: {_CONTRACT}")
@@ -254,7 +255,7 @@ def input_called(key: str | int) -> str:
 
 def _gathered(loader: Iterable[Any], reader: _BatchReader, origin: str) -> Given:
     pieces: list[Arrays] = []
-    with seeded():
+    with raised_by(f"a loader of {origin}"), seeded():
         for number, batch in enumerate(loader):
             given = reader(batch, f"{origin}, batch {number}")
             pieces.append(checked(given, reader.tasks))

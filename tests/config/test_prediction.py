@@ -286,6 +286,20 @@ def test_what_proposed_the_candidates_need_not_be_here(tmp_path: Path) -> None:
     assert load_predictor(tmp_path / "asked").names == ("gain",)
 
 
+def test_what_a_run_is_made_from_and_is_not_here_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "table.csv").write_text("a,gain\n" + "".join(f"{a},{a}\n" for a in range(40)))
+    values = {"gain": {"direction": "maximize"}}
+    evaluator = {"kind": "table", "file": "table.csv", "decisions": ["a"], "values": values}
+    monkeypatch.chdir(tmp_path)
+    build_study(parse_config({**TABLE, "evaluator": evaluator}), Path("run")).run()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match=r"config\.yaml names: the table .* ask from there"):
+        load_predictor(tmp_path / "run")
+
+
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match="there is no run at"):
         load_predictor(tmp_path)

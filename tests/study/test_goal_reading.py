@@ -97,6 +97,8 @@ def test_the_status_tells_of_each_goal_below_its_name(folder: Path) -> None:
 def test_all_fronts_are_shown_each_below_its_name(folder: Path) -> None:
     run = Run.read(folder)
     strong, light = (front_table(own) for own in run.front.goals.values())
+    knees = [f"knee: {own.knee.candidate}" for own in run.front.goals.values() if own.knee]
+    strong, light = f"{strong}\n{knees[0]}", f"{light}\n{knees[1]}"
     assert front_text(run) == f"goal strong\n{strong}\n\ngoal light\n{light}"
     assert front_text(run.of_goal("light")) == light
 

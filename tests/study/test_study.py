@@ -201,7 +201,7 @@ class _SaysSoWithAFullStop(FormulaEvaluator):
 
 
 def test_a_reason_that_ends_with_a_full_stop_keeps_to_one(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match=r"The device is gone\. Mend the cause"):
+    with pytest.raises(StudyError, match=r"The device is gone \(.*\)\. Mend the cause"):
         formula_study(tmp_path / "run", _SaysSoWithAFullStop(), n=25).run()
 
 
@@ -371,7 +371,8 @@ def test_a_space_of_which_the_baseline_alone_was_not_asked_for_has_no_more(tmp_p
     for seconds in (60.0, 0.001):
         settings = replace(settings, budget=Budget(10, seconds=seconds))
         Study(tmp_path / "run", _Tiny(), NSGA2, settings, observer=hearing).run()
-    assert len(told(tmp_path / "run")) == 1 and hearing.said == []
+    assert len(told(tmp_path / "run")) == 1
+    assert not any("minutes" in sentence for sentence in hearing.said)
 
 
 def test_where_time_ends_what_nothing_was_tried_of_more_time_is_a_remedy(tmp_path: Path) -> None:

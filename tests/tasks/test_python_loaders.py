@@ -96,6 +96,19 @@ def test_loaders_that_break_the_contract_are_refused(name: str, message: str) ->
         load(settings(name), seed=0)
 
 
+@pytest.mark.parametrize(
+    ("name", "blamed"),
+    [
+        ("no_file", f"by '{HERE}:no_file'."),
+        ("no_file_later", f"by a loader of '{HERE}:no_file_later', split train."),
+    ],
+)
+def test_what_the_users_function_raises_is_blamed_on_it(name: str, blamed: str) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        load(settings(name), seed=0)
+    assert blamed in caught.value.__notes__[0]
+
+
 def test_one_array_for_two_tasks_is_refused() -> None:
     tasks = {**LABEL, "age": TaskSettings(kind="regression")}
     with pytest.raises(DataError, match="one array of targets for 2 tasks"):

@@ -121,3 +121,11 @@ def shuffling() -> Mapping[str, Any]:
         name: DataLoader(TensorDataset(*_items(n)), batch_size=7, shuffle=True)
         for name, n in SPLITS.items()
     }
+
+
+def no_file() -> Mapping[str, Any]:
+    return {"train": np.load("there/is/none.npy")}
+
+
+def no_file_later() -> Mapping[str, Any]:
+    return {"train": (np.load(name) for name in ["there/is/none.npy"])}

@@ -117,7 +117,7 @@ def _like(example: Attribute, input_shape: Shape) -> Attribute:
 
     Raises:
         SpaceError: If that is no form of a shape, or of images where sequences come, or the other
-            way round.
+            way round, or of sequences with their features first.
     """
     shape = shape_of(example)
     given = input_of(input_shape)
@@ -126,6 +126,12 @@ def _like(example: Attribute, input_shape: Shape) -> Attribute:
             f"the grammar's `input` is of {_kind(shape)}, {shape}, but the data are "
             f"{_kind(given[0])}, {given[0]}: write an `input` of theirs, or say how they lie, such "
             "as `data.layout: NCL` for sequences"
+        )
+    if shape != given[0] and shape == given[0][::-1] and not is_image(shape):
+        raise SpaceError(
+            f"the grammar's `input` is {shape}, features first, but sequences are given to "
+            f"operations as (steps, features), {given[0]} of these data: write the `input` so, and "
+            "let your rules and modules take shapes and tensors that lie so"
         )
     return given[0] if example == shape else given
 

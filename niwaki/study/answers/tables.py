@@ -19,6 +19,7 @@ from niwaki.study.results.misses import LOOSEN, nearest_miss
 from niwaki.study.results.run import Run
 
 N_REASONS = 5
+LONGEST_DECISIONS = 400  # characters: of larger spaces, `--csv` and `--json` tell
 
 
 def front_text(run: Run) -> str:
@@ -28,7 +29,18 @@ def front_text(run: Run) -> str:
     """
     if run.goals:
         return "\n\n".join(f"goal {_goal_title(each)}\n{front_text(each)}" for each in run.goals)
-    return "\n".join([_front_or_why(run), *_spare_lines(run), *_unexported_lines(run)])
+    return "\n".join(
+        [_front_or_why(run), *_knee_lines(run), *_spare_lines(run), *_unexported_lines(run)]
+    )
+
+
+def _knee_lines(run: Run) -> list[str]:
+    """Return what was decided for the knee where that is all there is of it, as no file is."""
+    knee = run.front.knee
+    if knee is None or run.front.exports:
+        return []
+    decided = for_terminal(str(knee.candidate))
+    return [f"knee: {decided}"] if len(decided) <= LONGEST_DECISIONS else []
 
 
 def _goal_title(run: Run) -> str:
@@ -213,7 +225,10 @@ def _spare_lines(run: Run) -> list[str]:
         return []
     more = "more " if run.front.models else ""
     those = "model of the search's front was" if n == 1 else "models of the search's front were"
-    remedy = "run the same command again; if the search had ended, with more finalists"
+    remedy = (
+        "run the same command again; if the search had ended, with `finalists: "
+        f"{len(run.searched_front)}`"
+    )
     return [f"{n} {more}{those} not exported: {remedy}"]
 
 

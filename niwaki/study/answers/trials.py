@@ -2,15 +2,14 @@
 
 import csv
 import io
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from niwaki.core.candidate import Value
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Trial, whole
 from niwaki.core.numerals import numeral
 from niwaki.core.wording import for_spreadsheet, for_terminal
 from niwaki.study.answers.tables import columns
+from niwaki.study.results.cells import column_name, decision_cell
 from niwaki.study.results.run import Run
 
 BEFORE = ("number", "key", "status", "fidelity")  # columns of the CSV before values and decisions
@@ -62,8 +61,8 @@ def trials_csv(run: Run) -> str:
         dict.fromkeys(path for trial, _ in trials for path, _ in trial.candidate.items)
     )
     fixed = {*BEFORE, *BEHIND}
-    value_heads = [_head(name, "value", fixed) for name in values]
-    decision_heads = [_head(path, "decision", fixed | set(value_heads)) for path in decisions]
+    value_heads = [column_name(name, "value", fixed) for name in values]
+    decision_heads = [column_name(path, "decision", fixed | set(value_heads)) for path in decisions]
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*BEFORE, *value_heads, *decision_heads, *BEHIND])
@@ -73,7 +72,7 @@ def trials_csv(run: Run) -> str:
             [
                 *(trial.number, own.key, own.status, own.fidelity),
                 *(own.values.get(name) for name in values),
-                *(_cell(decided, path) for path in decisions),
+                *(decision_cell(decided, path) for path in decisions),
                 *(round(own.seconds, 6), round(at, 3), own.seed, own.worker),
                 for_spreadsheet(own.reason),
             ]
@@ -104,20 +103,6 @@ def _told(run: Run) -> Iterator[tuple[Trial, float]]:
     if history.baseline is not None:
         yield history.baseline, history.baseline_at
     yield from zip(history.trials, history.told_at, strict=True)
-
-
-def _head(name: str, kind: str, taken: set[str]) -> str:
-    return f"{name} ({kind})" if name in taken else for_spreadsheet(name)
-
-
-def _cell(decided: Mapping[str, Value], path: str) -> object:
-    """Return a decision as the cell of a table; empty if there is none."""
-    if path not in decided:
-        return None
-    value = decided[path]
-    if isinstance(value, str | float) or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
-    return json.dumps(value, separators=(",", ":"))
 
 
 def _cut(text: str) -> str:

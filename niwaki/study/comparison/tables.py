@@ -1,8 +1,9 @@
 """A comparison as text for terminals."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from niwaki.core.jsonable import JSON
 from niwaki.core.numerals import numeral
 from niwaki.core.wording import on_one_line
 from niwaki.study.answers.tables import columns
@@ -95,14 +96,22 @@ def _settings(comparison: Comparison) -> list[str]:
     lines = []
     for path in paths[:N_SETTINGS]:
         owners: dict[str, list[str]] = {}
-        for group in comparison.groups:
-            value = group.settings[path]
+        values = _by_kind([group.settings[path] for group in comparison.groups])
+        for group, value in zip(comparison.groups, values, strict=True):
             text = "none" if value is None else json.dumps(value, ensure_ascii=False)
             owners.setdefault(text, []).append(group.name)
         each = (f"{clipped(text)} in {named(names)}" for text, names in owners.items())
         lines.append(on_one_line(f"{path}: {'; '.join(each)}"))
     n_more = len(paths) - len(lines)
     return [*lines, f"{n_more} more settings differ: --json has them"] if n_more else lines
+
+
+def _by_kind(values: Sequence[JSON]) -> list[JSON]:
+    """Return sections by their kinds alone, where these tell them apart; else as they are."""
+    kinds = {json.dumps(v, sort_keys=True): v.get("kind") for v in values if isinstance(v, Mapping)}
+    if None in kinds.values() or len(set(map(str, kinds.values()))) < len(kinds):
+        return list(values)
+    return [value["kind"] if isinstance(value, Mapping) else value for value in values]
 
 
 def told_settings(group: Group) -> list[str]:

@@ -13,7 +13,7 @@ from niwaki.core.measurement import Measurement, Status
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.base import Job
-from niwaki.study.executors.failures import explain, traceback_lines
+from niwaki.study.executors.failures import explain_with_place, traceback_lines
 from niwaki.study.record.soundness import in_plain_types, sound
 
 
@@ -46,7 +46,7 @@ def attempt(evaluator: Evaluator, job: Job, *, worker: str) -> Measurement:
         raise
     except BaseException as error:  # also what is no Exception, such as asyncio's CancelledError
         details: dict[str, JSON] = {"traceback": traceback_lines(error)}
-        measurement = failure(job, explain(error), details=details)
+        measurement = failure(job, explain_with_place(error), details=details)
     finally:
         _end_unless(process)
     return replace(

@@ -2,11 +2,16 @@
 
 import os
 import sys
+import sysconfig
 from pathlib import Path
-from traceback import FrameSummary, StackSummary, TracebackException
+from traceback import FrameSummary, StackSummary, TracebackException, extract_tb
 
 from niwaki.core.errors import NiwakiError
 
+_NOT_THE_USERS = (
+    *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")),
+    Path(__file__).parents[2],  # niwaki itself
+)
 MAX_REASON_CHARACTERS = 500
 MAX_TRACEBACK_LINES = 60
 
@@ -18,6 +23,25 @@ def explain(error: BaseException) -> str:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     text = without_private_paths(text)
     return text if len(text) <= MAX_REASON_CHARACTERS else text[:MAX_REASON_CHARACTERS] + " ..."
+
+
+def explain_with_place(error: BaseException) -> str:
+    """Return one line that says what went wrong, and where in the user's own files if it was there.
+
+    Errors of niwaki's own say by themselves what is wrong.
+    """
+    place = "" if isinstance(error, NiwakiError) else _place(error)
+    return f"{explain(error).removesuffix('.')} ({place})" if place else explain(error)
+
+
+def _place(error: BaseException) -> str:
+    """Return the innermost line of the user's that was run; empty if there is none."""
+    for frame in reversed(extract_tb(error.__traceback__)):
+        path = Path(frame.filename)
+        installed = any(folder in path.parents for folder in _NOT_THE_USERS)
+        if path.is_absolute() and not installed:
+            return f"{_relative(path)}, line {frame.lineno}"
+    return ""
 
 
 def _said_by(error: BaseException) -> str:

@@ -20,7 +20,7 @@ from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
-from niwaki.study.executors.failures import explain
+from niwaki.study.executors.failures import explain, explain_with_place
 from niwaki.study.executors.pool import Queued, Worker
 from niwaki.study.executors.ray_artifacts import Artifacts, unpack
 from niwaki.study.executors.ray_cluster import RayClusterSettings
@@ -150,7 +150,7 @@ class Actor:
                 if not _sees_artifacts(evaluator, parcel, packed):
                     return Missing()
         except (Exception, SystemExit) as error:
-            return Refused(explain(error))
+            return Refused(explain_with_place(error))
         limit_torch(self._n_threads)
         self._evaluator = evaluator
         return Ready()

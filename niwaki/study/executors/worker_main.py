@@ -20,7 +20,7 @@ from niwaki.core.measurement import Measurement
 from niwaki.evaluation.base import Evaluator
 from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
-from niwaki.study.executors.failures import explain
+from niwaki.study.executors.failures import explain_with_place
 from niwaki.study.executors.travel import unpacked
 from niwaki.study.watching.notices import forwarded
 
@@ -146,7 +146,7 @@ def _load(connection: "Connection[Any, Any]", settings: WorkerSettings) -> Evalu
     try:
         evaluator = unpacked(data)
     except (Exception, SystemExit) as error:
-        connection.send(Refused(explain(error)))
+        connection.send(Refused(explain_with_place(error)))
         return None
     limit_torch(settings.n_threads)
     connection.send(Ready())

@@ -279,8 +279,11 @@ def _check_schema(line: bytes, path: Path) -> None:
 
 def _damaged(path: Path, number: int, error: Exception) -> LedgerError:
     what = f"field {error} is missing" if isinstance(error, KeyError) else str(error)
+    told = f"line {number} of '{path}' is damaged: {what}"
+    if number == 1:
+        return LedgerError(f"{told}. Restore the file from a copy, or give the run another name")
     return LedgerError(
-        f"line {number} of '{path}' is damaged: {what}. The lines before it are intact: restore "
+        f"{told}. The lines before it are intact: restore "
         f"the file from a copy, or keep only its first {number - 1} lines and run the search again"
     )
 

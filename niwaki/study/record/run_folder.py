@@ -124,8 +124,8 @@ class RunFolder:
 
         Raises:
             RunFolderError: If another process holds the folder, if it belongs to a study with
-                another configuration, if it is none but holds other files, or if it cannot be
-                written.
+                another configuration, if it is none but holds other files, if it has results but
+                not the ledger that they were made from, or if it cannot be written.
         """
         self.require_run_or_nothing()
         try:
@@ -135,6 +135,7 @@ class RunFolder:
         lock = RunLock(self.lock).acquire()
         try:
             plain = _plain(config)
+            self.require_its_ledger()
             self._check_same_study(plain, free)
             text = yaml.dump(plain, Dumper=_Dumper, sort_keys=False, allow_unicode=True)
             write_text_atomically(self.config, text)
@@ -248,6 +249,19 @@ class RunFolder:
                 return isinstance(decode_line(file.readline()), Started)
         except (OSError, ValueError, KeyError, TypeError):
             return False
+
+    def require_its_ledger(self) -> None:
+        """Check that what a search found was not parted from its ledger.
+
+        Raises:
+            RunFolderError: If it was: a search would write over it.
+        """
+        if self.pareto_json.exists() and not (self.trials.exists() and self.trials.stat().st_size):
+            raise RunFolderError(
+                f"'{self.path}' has results ({self.pareto_json.name}) but no trials in "
+                f"{self.trials.name}, which they were made from: restore it from a copy, give the "
+                "run another name, or delete the folder to begin anew"
+            )
 
     def _check_same_study(self, config: Mapping[str, JSON], free: Sequence[str]) -> None:
         if not self.config.exists():

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Real
 from pathlib import Path
@@ -21,10 +21,10 @@ from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective, minimised
 from niwaki.core.pareto import hypervolume, knee, non_dominated
 from niwaki.core.registry import nearest
-from niwaki.core.wording import for_spreadsheet
 from niwaki.study.description import StudyDescription
 from niwaki.study.record.history import History
 from niwaki.study.record.run_folder import RunFolder
+from niwaki.study.results.cells import column_name, decision_cell
 from niwaki.study.results.choice import Choice
 from niwaki.study.results.misses import LOOSEN
 
@@ -70,7 +70,7 @@ class FrontModel:
         return self.searched.values if self.final is None else self.final.values
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Front:
     """Models that no other model beats in every objective at once, constraints kept.
 
@@ -117,6 +117,12 @@ class Front:
 
     def __len__(self) -> int:
         return len(self.models)
+
+    def __repr__(self) -> str:
+        """Return one line, for notebooks: all of it may be thousands."""
+        names = ", ".join(f"{o.name} {o.direction}" for o in self.objectives)
+        of = f" of goal '{self.goal}'" if self.goal else ""
+        return f"<Front{of} of {len(self)} models in {str(self.folder)!r}: {names}>"
 
     @property
     def costs(self) -> NDArray[np.float64]:
@@ -321,27 +327,34 @@ class Front:
         return run.artifact(model.key, goal=self.goal).relative_to(run.path).as_posix()
 
     def to_csv(self) -> str:
-        """Return one line per model: key, trial number, every value, objectives first, and roles.
+        """Return one line per model: key, trial number, values, objectives first, decisions, roles.
 
         The last column, `role`, is what `roles` says. A value that has the name of
-        one of the other columns, such as `number`, is in a column `number (value)`. Of a study with
+        one of the other columns, such as `number`, is in a column `number (value)`, and a decision
+        that has that of one before it in `width (decision)`. Of a study with
         goals, there is a line per model of each goal's front, and a first column `goal`.
         """
         fronts = [*self.goals.values()] or [self]
         wanted = [objective.name for objective in self.objectives]
         found = [name for front in fronts for model in front.models for name in model.values]
         names = list(dict.fromkeys(wanted + found))
+        models = [model for front in fronts for model in front.models]
+        paths = list(dict.fromkeys(path for model in models for path, _ in model.candidate.items))
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
         fixed = [GOAL, KEY, NUMBER] if self.goals else [KEY, NUMBER]
-        writer.writerow([*fixed, *(_column(name, {*fixed, ROLE}) for name in names), ROLE])
+        value_heads = [column_name(name, "value", {*fixed, ROLE}) for name in names]
+        taken = {*fixed, *value_heads, ROLE}
+        decision_heads = [column_name(path, "decision", taken) for path in paths]
+        writer.writerow([*fixed, *value_heads, *decision_heads, ROLE])
         for front in fronts:
             roles = front.roles
             for model in front.models:
                 named = [front.goal, model.key] if self.goals else [model.key]
                 values = [model.values.get(name) for name in names]
+                decided = [decision_cell(model.candidate.decisions, path) for path in paths]
                 role = " ".join(roles.get(model.key, ()))
-                writer.writerow([*named, model.number, *values, role])
+                writer.writerow([*named, model.number, *values, *decided, role])
         return buffer.getvalue()
 
     def save(self) -> None:
@@ -449,11 +462,6 @@ def front_of_study(
     rows = np.argsort(costs, kind="stable")
     joined = tuple([*models.values()][row] for row in rows)
     return Front(description.objectives, joined, folder, goals=fronts, exports=description.exports)
-
-
-def _column(name: str, taken: Container[str]) -> str:
-    """Return the CSV's column of a value, which is unlike those that every front has."""
-    return f"{name} (value)" if name in taken else for_spreadsheet(name)
 
 
 def _plain(values: Mapping[str, float]) -> dict[str, JSON]:

@@ -25,7 +25,7 @@ from niwaki.study.results.front import Front, FrontModel, front_of, front_of_stu
 from niwaki.study.results.growth import Growth, counts
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run:
     """A snapshot of a run folder. Reading never disturbs a search that is going on.
 
@@ -43,6 +43,11 @@ class Run:
     weights: Mapping[str, float] = field(default_factory=dict)
     n_wished: int = 0
 
+    def __repr__(self) -> str:
+        """Return one line, for notebooks."""
+        of = f" by goal '{self.goal}'" if self.goal else ""
+        return f"<Run {str(self.folder.path)!r}{of}: {len(self.history.trials)} trials told>"
+
     @property
     def goal(self) -> str:
         """That the run is seen by; empty for the study as a whole."""
@@ -58,6 +63,7 @@ class Run:
         """
         folder = RunFolder(Path(path))
         description = StudyDescription.load(folder.path)
+        folder.require_its_ledger()
         events = read_ledger(folder.trials) if folder.trials.exists() else []
         run = cls(folder, description, History.of(events))
         return run.of_goal(goal) if goal else run
@@ -175,19 +181,24 @@ class Run:
         """
         if self.running or not self.history.exported:
             return ()
+        searched = self.searched_front
+        spare = [model for model in searched.models if model.key not in self.history.finals]
+        only = self.description.only
+        if only is not None and only.task:  # several candidates may be one network
+            spare = _without_copies(spare, searched)
+        return tuple(m for m in spare if all(bound.is_kept(m.values) for bound in self.bounds))
+
+    @cached_property
+    def searched_front(self) -> Front:
+        """The front of what the search measured, which finalists are chosen from."""
         constraints = self.description.constraints
-        searched = front_of(
+        return front_of(
             self.history,
             objectives=self.description.objectives,
             constraints=constraints[: len(constraints) - self.n_wished],
             folder=self.folder.path,
             exported=False,
         )
-        spare = [model for model in searched.models if model.key not in self.history.finals]
-        only = self.description.only
-        if only is not None and only.task:  # several candidates may be one network
-            spare = _without_copies(spare, searched)
-        return tuple(m for m in spare if all(bound.is_kept(m.values) for bound in self.bounds))
 
     @property
     def failures(self) -> Sequence[Measurement]:

@@ -199,6 +199,13 @@ class SearchLoop:
                 )
             return
         if history.n_complete:
+            left = self.budget.evaluations - history.effort
+            # Who knows how many there are left, such as a list, has told from the start.
+            if self._exhausted and self.searcher.n_left is None and left > ROUNDING:
+                self.observer.say(
+                    "the searcher has no more candidates to propose: the search ends after "
+                    f"{spent(history, self.budget.evaluations)} evaluations"
+                )
             return
         if not history.n_paid:
             raise StudyError(

@@ -150,6 +150,16 @@ def test_a_grammar_without_shapes_is_refused(tmp_path: Path) -> None:
         GrammarSettings(str(tmp_path / "own.grammar")).family((3, 8, 8), [DIGIT])
 
 
+def test_a_grammar_of_sequences_with_their_features_first_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "own.grammar").write_text(
+        "input (3, 16)\nterminal nothing [identity]\nS -> nothing"
+    )
+    settings = GrammarSettings(str(tmp_path / "own.grammar"))
+    with pytest.raises(SpaceError, match=r"\(3, 16\), features first, but .* \(16, 3\) of"):
+        settings.family((3, 16), [DIGIT])
+    assert settings.family((16, 16), [DIGIT]).space.grammar.input == (16, 16)
+
+
 def test_images_for_a_grammar_of_sequences_are_refused(tmp_path: Path) -> None:
     (tmp_path / "own.grammar").write_text(
         "input (32, 4)\nterminal nothing [identity]\nS -> nothing"

@@ -49,11 +49,21 @@ def cells(table: str) -> list[str]:
     return re.split(r"\s{2,}", table.splitlines()[0])
 
 
+def test_schedulers_of_one_kind_are_told_in_full(tmp_path: Path) -> None:
+    keeps: list[dict[str, JSON]] = [{"scheduler": {"kind": "asha", "keep": k}} for k in (0.1, 0.2)]
+    runs = [write_run(tmp_path / f"n{i}", priced(*FEW), config=c) for i, c in enumerate(keeps)]
+    comparison = compare_runs([*runs, write_run(tmp_path / "other", priced(*FEW))])
+    (line,) = [
+        each for each in comparison_text(comparison).splitlines() if each.startswith("scheduler")
+    ]
+    assert '"keep": 0.1' in line and '"keep": 0.2' in line
+
+
 def test_a_scheduler_beside_none_is_told(tmp_path: Path) -> None:
     more: dict[str, JSON] = {"scheduler": {"kind": "asha"}}
     one = write_run(tmp_path / "one", priced(*FEW), config=more)
     comparison = compare_runs([one, write_run(tmp_path / "other", priced(*FEW))])
-    told = "scheduler: {\"kind\": \"asha\"} in 'one'; none in 'other'"
+    told = "scheduler: \"asha\" in 'one'; none in 'other'"
     assert told in comparison_text(comparison).splitlines()
     assert [series.told for series in comparison_data(comparison).series] == [
         'scheduler {"kind": "asha"}',

@@ -1,5 +1,6 @@
 """Failures are explained without telling where somebody lives."""
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from niwaki.core.errors import DataError
 from niwaki.study.executors.failures import (
     MAX_TRACEBACK_LINES,
     explain,
+    explain_with_place,
     traceback_lines,
     without_private_paths,
 )
@@ -26,6 +28,24 @@ def caught(cause: Exception) -> Exception:
 def test_a_reason_is_one_line_with_its_type() -> None:
     assert explain(ValueError("two\n  lines")) == "ValueError: two lines"
     assert explain(MemoryError()) == "MemoryError"
+
+
+def test_the_users_own_line_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_training.py").write_text("import json\n\ndef train():\n    json.loads('[')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    train = import_module("my_training").train
+    with pytest.raises(ValueError, match="Expecting value") as caught:
+        train()
+    assert explain_with_place(caught.value).endswith(" (my_training.py, line 4)")
+
+
+def test_only_what_the_users_lines_raise_has_a_place() -> None:
+    assert explain_with_place(ValueError("diverged")) == "ValueError: diverged"
+    assert explain_with_place(caught(DataError("no labels"))) == "no labels"
+    with pytest.raises(AttributeError) as fault:
+        without_private_paths(3)  # type: ignore[arg-type]
+    within = fault.value.with_traceback(fault.tb.tb_next)
+    assert explain_with_place(within) == explain(within)
 
 
 def test_an_exception_that_cannot_be_told_is_named() -> None:

@@ -156,6 +156,18 @@ def test_trials_without_a_config_are_not_taken_over(folder: RunFolder) -> None:
         folder.claim(CONFIG)
 
 
+@pytest.mark.parametrize("empty", [True, False])
+def test_results_without_their_ledger_are_not_written_over(folder: RunFolder, empty: bool) -> None:
+    folder.claim({"seed": 0}).release()
+    folder.pareto_json.write_text("{}")
+    if empty:
+        folder.trials.touch()
+    with pytest.raises(RunFolderError, match=r"has results .* but no trials in trials\.jsonl"):
+        folder.claim({"seed": 0})
+    folder.pareto_json.unlink()
+    folder.claim({"seed": 0}).release()
+
+
 def test_the_hash_ignores_free_settings_alone() -> None:
     longer = {**CONFIG, "budget": {"evaluations": 200}}
     assert config_hash(CONFIG, free=FREE) == config_hash(longer, free=FREE)

@@ -1,5 +1,6 @@
 """What a front hands out, also when nothing is on it."""
 
+import csv
 from math import inf, nan
 from pathlib import Path
 
@@ -41,6 +42,24 @@ def test_no_name_in_a_csv_is_a_formula() -> None:
     objectives = (Objective("=1+1", Direction.MINIMIZE), Objective("a-b", Direction.MINIMIZE))
     header = Front(objectives, (), Path("run")).to_csv()
     assert header == "key,number,'=1+1,a-b,role\n"
+
+
+def test_decisions_have_columns_of_their_own() -> None:
+    decided = Candidate.of({"number": 7, "kernel": (3, 5), "bias": True})
+    other = Candidate.of({"gain": "high"})
+    found = [
+        FrontModel(row, each, Measurement(each.key, {"gain": 1.0, "price": 2.0}), None)
+        for row, each in enumerate((decided, other))
+    ]
+    head, *rows = csv.reader(Front(OBJECTIVES, tuple(found), Path("run")).to_csv().splitlines())
+    names = ["bias", "kernel", "number (decision)", "gain (decision)"]
+    assert head == ["key", "number", "gain", "price", *names, "role"]
+    assert [row[4:-1] for row in rows] == [["true", "[3,5]", "7", ""], ["", "", "", "high"]]
+
+
+def test_a_front_is_one_line_in_a_notebook() -> None:
+    shown = repr(Front(OBJECTIVES, MODELS, Path("run")))
+    assert shown == "<Front of 3 models in 'run': gain maximize, price minimize>"
 
 
 def told(*values: dict[str, float]) -> History:

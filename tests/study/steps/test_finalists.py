@@ -110,6 +110,7 @@ def test_what_the_search_found_beside_the_finalists_is_told(tmp_path: Path) -> N
     assert len(spare) > 1 and spare == whole - exported(tmp_path)
     line = f"{len(spare)} more models of the search's front were not exported: run the same"
     assert front_text(run).splitlines()[-1].startswith(line)
+    assert front_text(run).endswith(f"with `finalists: {len(whole)}`")
     assert any(each.startswith(line) for each in status_text(run).splitlines())
     assert set(cast("list[str]", status_json(run)["spare"])) == spare
     models = cast("Any", pack(Models(report_data(run)), with_layers=()))["models"]
@@ -131,7 +132,7 @@ def test_models_that_alone_keep_to_a_wish_are_told_without_another_remedy(tmp_pa
     assert front_text(run.wishing(within=[f"price <= {least}"])).splitlines() == [
         "the front is empty: no model that was exported keeps to the constraints",
         "1 model of the search's front was not exported: run the same command again; if the search "
-        "had ended, with more finalists",
+        f"had ended, with `finalists: {len(run.searched_front)}`",
     ]
 
 

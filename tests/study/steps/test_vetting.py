@@ -97,6 +97,35 @@ def test_that_a_searcher_has_nothing_from_the_start_is_said(tmp_path: Path) -> N
     ]
 
 
+class _HasThree(NSGA2):
+    _left = 3
+
+    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
+        n = min(n, self._left)
+        self._left -= n
+        return super().ask(n, pending) if n else []
+
+
+def test_that_a_searcher_has_no_more_is_said(tmp_path: Path) -> None:
+    observer = _Listens()
+    Study(tmp_path / "run", FormulaEvaluator(), _HasThree, SETTINGS, observer=observer).run()
+    assert observer.heard == [
+        "the searcher has no more candidates to propose: the search ends after 3 of 5 evaluations"
+    ]
+
+
+class _KnowsSo(_HasThree):
+    @property
+    def n_left(self) -> int | None:
+        return self._left
+
+
+def test_who_told_how_many_there_are_need_not_say_when_they_end(tmp_path: Path) -> None:
+    observer = _Listens()
+    Study(tmp_path / "run", FormulaEvaluator(), _KnowsSo, SETTINGS, observer=observer).run()
+    assert observer.heard == []
+
+
 class _Raises(_Says):
     def tell(self, trials: Sequence[Trial]) -> None:
         raise ZeroDivisionError("division by zero")
