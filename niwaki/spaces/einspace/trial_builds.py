@@ -7,7 +7,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
 from niwaki.core.randomness import stream
 from niwaki.spaces.base import Space
-from niwaki.spaces.einspace.attributes import shape_of
+from niwaki.spaces.einspace.attributes import is_image, shape_of
 from niwaki.spaces.einspace.own import GrammarSettings
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.findings import Finding, error, warning
@@ -43,7 +43,8 @@ def _misbuilt(path: Path) -> list[Finding]:
         return []
     try:
         shape = shape_of(grammar.input)
-        family = GrammarSettings(str(path), budget=SMALL).family(shape, [_ANSWER])
+        given = shape if is_image(shape) else shape[::-1]  # data have features first
+        family = GrammarSettings(str(path), budget=SMALL).family(given, [_ANSWER])
     except SpaceError as fault:
         return [_unchecked(fault)]
     drawn, undrawn = _drawn(family.space)

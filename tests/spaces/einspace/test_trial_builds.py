@@ -69,6 +69,23 @@ def test_modules_that_keep_to_their_rules_are_sound(tmp_path: Path) -> None:
     assert full_report(path).exit_code == 0
 
 
+def test_modules_of_sequences_are_built_for_them_as_they_lie(tmp_path: Path) -> None:
+    (tmp_path / "rules.py").write_text(
+        "from niwaki.spaces.grammar.grammar import Effect\n"
+        "def dense(given, c):\n    return Effect((given[0], c), parameters=c * given[1] + c)\n"
+    )
+    (tmp_path / "layers.py").write_text(
+        "from torch import nn\ndef dense(given, c):\n    return nn.Linear(given[1], c)\n"
+    )
+    path = tmp_path / "sequences.grammar"
+    path.write_text(
+        f"start Net\ninput (16, 3)\nfunctions {tmp_path / 'rules.py'}\n"
+        f"terminal dense(c=4|8) builds {tmp_path / 'layers.py'}\nNet -> net: dense\n"
+    )
+    assert full_report(path) == check_report(path)
+    assert full_report(path).exit_code == 0
+
+
 @pytest.mark.parametrize("start", ["input (3, 8, 8)", "input word"])
 def test_decisions_without_networks_are_none_the_worse(tmp_path: Path, start: str) -> None:
     (tmp_path / "rules.py").write_text("def conv(given, c):\n    return given\n")
