@@ -183,7 +183,8 @@ def test_a_function_is_searched(tmp_path: Path, scheduler: dict[str, Any] | None
     failed = [
         t.measurement.reason for t in run.history.trials if t.measurement.status is Status.FAILED
     ]
-    assert set(failed) == {"ValueError: the loss is not finite"}
+    place = "tests/evaluation/function/own_functions.py, line 13"
+    assert set(failed) == {f"ValueError: the loss is not finite ({place})"}
 
 
 def test_a_function_of_a_program_is_evaluated_as_it_is() -> None:
