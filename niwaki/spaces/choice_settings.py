@@ -26,8 +26,9 @@ class Decision:
         options: What can be decided.
         when: What other decisions must be, one value or one of several, for this one to be there:
             `{optimizer: sgd}`.
-        ordered: Whether the options are numbers that mean amounts, which predictors are then told
-            by a feature that rises with them; null for whether they are three numbers or more.
+        ordered: Whether the options mean amounts, which predictors are then told by a feature that
+            rises with them: numbers by themselves, others, such as `[shallow, medium, deep]`, as
+            they are listed. Null for whether they are three numbers or more.
     """
 
     options: tuple[Option, ...]

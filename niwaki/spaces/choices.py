@@ -31,8 +31,8 @@ class Choice:
         options: Distinct values; at least one.
         when: Conditions on earlier choices; all must hold for this one to be active.
         when_any: More of them, of which one must hold; none if nothing more is asked for.
-        ordered: Whether the options are numbers that mean amounts: they get a feature that rises
-            with them, beside those of their options.
+        ordered: Whether the options mean amounts: they get a feature that rises with them, beside
+            those of their options. Numbers rise by themselves, others as they are listed.
     """
 
     path: str
@@ -55,8 +55,8 @@ class ChoiceSpace(EnumerableSpace):
         choices: A choice's conditions name earlier choices only.
 
     Raises:
-        SpaceError: On a repeated path, a choice without options, an ordered one whose options are
-            no numbers, or a condition that names a later or unknown choice.
+        SpaceError: On a repeated path, a choice without options, or a condition that names a later
+            or unknown choice.
     """
 
     choices: tuple[Choice, ...]
@@ -98,7 +98,7 @@ class ChoiceSpace(EnumerableSpace):
         ordered = [choice for choice in self.choices if choice.ordered]
         ranks = np.zeros((len(self.columns), len(ordered)))
         for number, choice in enumerate(ordered):
-            for rank, option in enumerate(sorted(choice.options, key=_amount), 1):
+            for rank, option in enumerate(_rising(choice.options), 1):
                 ranks[self.columns[choice.path, option], number] = rank / len(choice.options)
         return ranks
 
@@ -240,10 +240,6 @@ def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
         raise SpaceError(f"{where} repeats an option: {list(choice.options)}")
     if not all(_finite(option) for option in choice.options):
         raise SpaceError(f"{where} has an option that is not finite: {list(choice.options)}")
-    if choice.ordered and not all(map(is_amount, choice.options)):
-        raise SpaceError(
-            f"{where} is 'ordered', but its options are not all numbers: {list(choice.options)}"
-        )
     for condition in choice.conditions:
         if condition.path not in earlier:
             raise SpaceError(
@@ -259,9 +255,9 @@ def _check_choice(choice: Choice, earlier: Mapping[str, Choice]) -> None:
                 )
 
 
-def _amount(option: Value) -> float:
-    assert isinstance(option, int | float)
-    return option
+def _rising(options: Sequence[Value]) -> Sequence[Value]:
+    numbers = [option for option in options if is_amount(option)]
+    return sorted(numbers) if len(numbers) == len(options) else options  # type: ignore[type-var]
 
 
 def _finite(option: Value) -> bool:

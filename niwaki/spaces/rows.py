@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import TypeAlias
 
 import numpy as np
@@ -10,8 +11,9 @@ from numpy.typing import NDArray
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
+from niwaki.core.excerpt import excerpt
 from niwaki.core.randomness import stream
-from niwaki.spaces.base import Choose, EnumerableSpace, is_amount
+from niwaki.spaces.base import Choose, EnumerableSpace, is_amount, same
 from niwaki.spaces.row_index import Codes, RowIndex
 
 MEAN_STEPS = 1.5  # single changes of a mutation
@@ -37,13 +39,14 @@ class RowSpace(EnumerableSpace):
 
     Attributes:
         paths: Decisions in order of walking.
-        options: Of each decision, sorted; None is the last, if any row lacks the decision.
+        options: Of each decision, from least to most; None is the last, if any row lacks the
+            decision.
         codes: (n, d) positions in `options`; distinct rows, in lexicographic order.
-        ordered: Decisions whose options are numbers that mean amounts: they get a feature that
-            rises with them, beside those of their options.
+        ordered: Decisions whose options mean amounts: they get a feature that rises with them,
+            beside those of their options.
 
     Raises:
-        SpaceError: If there is no row, or an ordered decision is unknown or not numeric.
+        SpaceError: If there is no row, or an ordered decision is unknown.
 
     References:
         Weinberger, Dasgupta, Langford, Smola and Attenberg, ICML 2009, "Feature hashing for large
@@ -61,27 +64,33 @@ class RowSpace(EnumerableSpace):
         for path in self.ordered:
             if path not in self.paths:
                 raise SpaceError(f"'ordered' names '{path}', which is not one of {self.paths}")
-            if not all(map(is_amount, self._present(self.paths.index(path)))):
-                raise SpaceError(
-                    f"decision '{path}' is in 'ordered', but its options are no numbers"
-                )
 
     @classmethod
     def of(
-        cls, columns: Mapping[str, Sequence[Value]], *, ordered: Sequence[str] = ()
+        cls,
+        columns: Mapping[str, Sequence[Value]],
+        *,
+        ordered: Mapping[str, Sequence[Value]] = MappingProxyType({}),
     ) -> tuple["RowSpace", Rows]:
         """Build the space of a table.
 
         Args:
             columns: n values for each decision; None where a row does not have it. All values of a
                 column that are not None are of one type.
-            ordered: As in the attribute.
+            ordered: Options from least to most of decisions that mean amounts; none for numbers,
+                which rise by themselves.
 
         Returns:
             The space, and (n,) which of its candidates each row of the table is; the same number
             for rows that decide everything alike.
+
+        Raises:
+            SpaceError: If there is no row, or what rises is not listed.
         """
-        coded = [_coded(values) for values in columns.values()]
+        coded = [
+            _coded(values, _rising(path, values, ordered[path]) if path in ordered else ())
+            for path, values in columns.items()
+        ]
         options = tuple(options for options, _ in coded)
         if not coded:
             raise SpaceError("the table has no decision: nothing can be searched")
@@ -295,16 +304,39 @@ class RowSpace(EnumerableSpace):
         return {name: getattr(self, name) for name in ("paths", "options", "codes", "ordered")}
 
 
-def _coded(values: Sequence[Value]) -> tuple[tuple[Value, ...], NDArray[np.int32]]:
-    """Return sorted options, None last, and the position of each value among them."""
+def _rising(path: str, values: Sequence[Value], listed: Sequence[Value]) -> Sequence[Value]:
+    """Return the options of an ordered decision from least to most; none if they are numbers.
+
+    Raises:
+        SpaceError: If they are no numbers, and not listed, or one is listed twice.
+    """
+    there = set(values) - {None}
+    if len(set(listed)) < len(listed):
+        raise SpaceError(f"'ordered' lists an option of '{path}' twice: {list(listed)}")
+    if not listed and all(map(is_amount, there)):
+        return ()
+    missing = [option for option in there if not any(same(option, each) for each in listed)]
+    if missing:
+        shown = excerpt(", ".join(sorted(map(repr, missing))))
+        raise SpaceError(
+            f"decision '{path}' is in 'ordered', which does not list {shown}: give all of its "
+            f"options from least to most, as in `ordered: {{{path}: [small, medium, large]}}`"
+        )
+    return [option for option in listed if option in there]
+
+
+def _coded(
+    values: Sequence[Value], rising: Sequence[Value]
+) -> tuple[tuple[Value, ...], NDArray[np.int32]]:
+    """Return options, sorted unless they rise so, None last, and where each value is in them."""
     found = set(values)
-    options = [*sorted(found - {None}), *({None} & found)]  # type: ignore[type-var]
+    options = [*(rising or sorted(found - {None})), *({None} & found)]  # type: ignore[type-var]
     position = {option: code for code, option in enumerate(options)}
     return tuple(options), np.array([position[value] for value in values], dtype=np.int32)
 
 
 def _ranks(n_present: int, n_options: int) -> NDArray[np.int32]:
-    """Return (n_options, 1): from 1 to n for the sorted options, 0 for none."""
+    """Return (n_options, 1): from 1 to n for the options, 0 for none."""
     ranks = np.zeros((n_options, 1), dtype=np.int32)
     ranks[:n_present, 0] = np.arange(1, n_present + 1)
     return ranks

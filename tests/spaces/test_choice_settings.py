@@ -81,7 +81,6 @@ def test_three_numbers_or_more_are_amounts(decision: str, ordered: bool) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("decisions: {a: {options: [x, y], ordered: true}}", "not all numbers"),
         ("decisions: {}", "'decisions' is empty"),
         ("decisions: {a: []}", "no options"),
         ("decisions: {a: 3}", "give a list"),

@@ -143,10 +143,21 @@ def test_amounts_rise_in_one_column_more_for_each_ordered_choice() -> None:
     assert space.encode([]).shape == (0, 9)
 
 
-@pytest.mark.parametrize("options", [(1, 2, "3"), (2, True, 3), (1, None), ((1, 2), (1, 3))])
-def test_only_numbers_are_ordered(options: tuple[Value, ...]) -> None:
-    with pytest.raises(SpaceError, match="'x' is 'ordered', but its options are not all numbers"):
-        ChoiceSpace((Choice("x", options, ordered=True),))
+@pytest.mark.parametrize(
+    ("options", "rising"),
+    [
+        ((4, 1.5, 2), (1.5, 2, 4)),
+        (("small", "medium", "large"), ("small", "medium", "large")),
+        ((8, 4, "all"), (8, 4, "all")),
+        (((1, 3), (1, 2)), ((1, 3), (1, 2))),
+    ],
+)
+def test_numbers_rise_by_themselves_and_others_as_they_are_listed(
+    options: tuple[Value, ...], rising: tuple[Value, ...]
+) -> None:
+    space = ChoiceSpace((Choice("x", options, ordered=True),))
+    rows = space.encode([Candidate.of({"x": option}) for option in rising])
+    assert (np.diff(rows[:, -1]) > 0).all()
 
 
 @pytest.mark.parametrize(

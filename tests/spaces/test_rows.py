@@ -139,10 +139,19 @@ def test_counts_of_projections_are_those_of_the_rows() -> None:
 
 
 def test_ordered_decisions_have_a_feature_that_rises() -> None:
-    space, _ = RowSpace.of({"width": [8, 16, 64], "kind": ["a", "b", "a"]}, ordered=("width",))
+    space, _ = RowSpace.of({"width": [8, 16, 64], "kind": ["a", "b", "a"]}, ordered={"width": ()})
     encoded = space.encode([space.candidate(row) for row in range(3)])
     assert encoded.shape == (3, 3 + 1 + 2)
     assert np.diff(encoded[:, 3]).min() > 0
+
+
+def test_ordered_names_rise_as_they_are_listed() -> None:
+    sizes = ["small", "large", None, "medium"]
+    space, rows = RowSpace.of(
+        {"size": sizes}, ordered={"size": ("small", "medium", "large", "huge")}
+    )
+    encoded = space.encode([space.candidate(row) for row in rows])
+    assert encoded[:, -1].tolist() == [1 / 3, 1, 0, 2 / 3]
 
 
 class TestNamesOfRows(SpaceContract):
@@ -150,7 +159,7 @@ class TestNamesOfRows(SpaceContract):
 
     def make(self) -> RowSpace:
         columns = {"name": [f"net{i}" for i in range(1999)] + [None], "depth": [*range(2000)]}
-        return RowSpace.of(columns, ordered=("depth",))[0]
+        return RowSpace.of(columns, ordered={"depth": ()})[0]
 
 
 def test_options_of_a_long_decision_share_columns_evenly() -> None:
@@ -189,14 +198,17 @@ def test_the_options_of_a_long_decision_are_not_all_listed() -> None:
 @pytest.mark.parametrize(
     ("columns", "ordered", "fault"),
     [
-        ({"a": []}, (), "no row"),
-        ({}, (), "no decision"),
-        ({"a": ["x"]}, ("b",), "'b'"),
-        ({"a": ["x"]}, ("a",), "no numbers"),
+        ({"a": []}, {}, "no row"),
+        ({}, {}, "no decision"),
+        ({"a": ["x"]}, {"b": ()}, "'b'"),
+        ({"a": ["x", "y"]}, {"a": ()}, "'a' is in 'ordered', which does not list 'x', 'y'"),
+        ({"a": ["x", "y"]}, {"a": ("y",)}, "does not list 'x': give all"),
+        ({"a": ["x", "y"]}, {"a": ("y", "x", "y")}, "lists an option of 'a' twice"),
+        ({"a": [True, False]}, {"a": (0, 1)}, "does not list False, True"),
     ],
 )
 def test_impossible_spaces_are_refused(
-    columns: dict[str, list[Value]], ordered: Sequence[str], fault: str
+    columns: dict[str, list[Value]], ordered: dict[str, Sequence[Value]], fault: str
 ) -> None:
     with pytest.raises(SpaceError, match=fault):
         RowSpace.of(columns, ordered=ordered)

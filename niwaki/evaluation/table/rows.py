@@ -13,7 +13,7 @@ from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.excerpt import excerpt
 from niwaki.core.fidelity import FULL
 from niwaki.evaluation.table.file import Column, find_table, read_columns
-from niwaki.evaluation.table.settings import Cell, TableSettings
+from niwaki.evaluation.table.settings import Cell, TableSettings, as_tuple
 from niwaki.spaces.base import same
 from niwaki.spaces.rows import RowSpace
 
@@ -27,6 +27,7 @@ class TableRows:
     Attributes:
         settings: What its columns are.
         columns: Those that are needed, rows that do not count left out.
+        failing: Columns that say which rows fail, as they are written in the file.
         space: Of the candidates.
         order: (n,) rows, those of the first candidate first.
         starts: (n_candidates + 1,) where in `order` the rows of each candidate start.
@@ -35,6 +36,7 @@ class TableRows:
 
     settings: TableSettings
     columns: Mapping[str, Column]
+    failing: Mapping[str, Column]
     space: RowSpace
     order: Rows
     starts: Rows
@@ -56,20 +58,24 @@ class TableRows:
             raise DataError(f"'{settings.file}' has {_missing(columns, settings.where)}")
         oddities = (*_never_failing(columns, settings), *_decided_values(settings))
         columns = {name: column[kept] for name, column in columns.items()}
+        failing = {name: columns[name] for name in settings.failed}
         for name in (*settings.value_columns, *filter(None, [settings.seconds])):
-            columns[name] = _numbers(columns[name], name, settings.file)
+            excused = as_tuple(settings.failed.get(name, ()))
+            columns[name] = _numbers(columns[name], excused, _Place(name, settings.file, kept))
         _check_limits(columns, settings)
         _check_seconds(columns, settings)
         if settings.incomplete == "leave_out":
-            columns = _without_gaps(columns, settings)
+            whole = _whole(columns, settings)
+            columns = {name: column[whole] for name, column in columns.items()}
+            failing = {name: column[whole] for name, column in failing.items()}
         decided = {
             decision: _decisions(columns, column, settings)
             for decision, column in settings.column_of.items()
         }
-        space, candidate = RowSpace.of(decided, ordered=settings.ordered)
+        space, candidate = RowSpace.of(decided, ordered=settings.rising)
         order = np.argsort(candidate, kind="stable")
         starts = np.searchsorted(candidate[order], np.arange(space.size + 1))
-        rows = cls(settings, columns, space, order, starts, oddities)
+        rows = cls(settings, columns, failing, space, order, starts, oddities)
         rows._check_duplicates()
         return rows
 
@@ -110,8 +116,8 @@ class TableRows:
     def fault(self, rows: Rows) -> str:
         """Return why an evaluation of these rows fails; empty if it does not."""
         for column, cells in self.settings.failed.items():
-            found = self.columns[column][rows]
-            bad = found[_is_one_of(found, _as_tuple(cells))]
+            found = self.failing[column][rows]
+            bad = found[_is_one_of(found, as_tuple(cells))]
             if len(bad):
                 return f"the table says that it failed: '{column}' is {bad[0]}"
         return ""
@@ -164,7 +170,7 @@ class TableRows:
         """
         bad = np.zeros(len(self.order), dtype=bool)
         for column, cells in self.settings.failed.items():
-            bad |= _is_one_of(self.columns[column], _as_tuple(cells))
+            bad |= _is_one_of(self.failing[column], as_tuple(cells))
         bad = bad[self.order]
         if self.settings.duplicates == "first":
             whole = ~bad[self.starts[:-1]]
@@ -210,7 +216,7 @@ def _matching(
     n_rows = len(next(iter(columns.values())))
     met = np.full(n_rows, fill_value=True)
     for name, cells in conditions.items():
-        met &= _is_one_of(columns[name], _as_tuple(cells))
+        met &= _is_one_of(columns[name], as_tuple(cells))
     return met
 
 
@@ -226,7 +232,7 @@ def _missing(
         if not _matching(columns, {name: cells}).any():
             there = list(dict.fromkeys(c for c in columns[name].tolist() if not _is_empty(c)))
             shown = excerpt(", ".join(map(repr, there))) or "no cell that is not empty"
-            wanted = " or ".join(map(repr, _as_tuple(cells)))
+            wanted = " or ".join(map(repr, as_tuple(cells)))
             return (
                 f"no row with {wanted} in column '{name}', which holds {shown}: correct '{setting}'"
             )
@@ -239,7 +245,7 @@ def _never_failing(columns: Mapping[str, Column], settings: TableSettings) -> tu
         f"nothing failed by it: '{settings.file}' has {_missing(columns, {name: cell}, 'failed')} "
         "if it is misspelled"
         for name, cells in settings.failed.items()
-        for cell in _as_tuple(cells)
+        for cell in as_tuple(cells)
         if not _is_one_of(columns[name], (cell,)).any()
     )
 
@@ -260,10 +266,6 @@ def _decided_values(settings: TableSettings) -> tuple[str, ...]:
     )
 
 
-def _as_tuple(cells: Cell | tuple[Cell, ...]) -> tuple[Cell, ...]:
-    return cells if isinstance(cells, tuple) else (cells,)
-
-
 def _is_one_of(column: Column, wanted: Sequence[Cell]) -> NDArray[np.bool_]:
     """Mark the cells that are one of those wanted, of the same type: 1 is not true, nor '1'.
 
@@ -280,8 +282,8 @@ def _is_one_of(column: Column, wanted: Sequence[Cell]) -> NDArray[np.bool_]:
     return found
 
 
-def _without_gaps(columns: Mapping[str, Column], settings: TableSettings) -> dict[str, Column]:
-    """Return the rows that have every value, at every effort.
+def _whole(columns: Mapping[str, Column], settings: TableSettings) -> NDArray[np.bool_]:
+    """Mark the rows that have every value, at every effort.
 
     Raises:
         DataError: If there is none.
@@ -289,33 +291,71 @@ def _without_gaps(columns: Mapping[str, Column], settings: TableSettings) -> dic
     whole = np.all([np.isfinite(columns[name]) for name in settings.value_columns], axis=0)
     if not whole.any():
         raise DataError(f"'{settings.file}' has no row with all values: nothing to search")
-    return {name: column[whole] for name, column in columns.items()}
+    return np.asarray(whole)
 
 
-def _numbers(column: Column, name: str, file: str) -> Column:
+@dataclass(frozen=True)
+class _Place:
+    """A column of a file, of which some rows count."""
+
+    column: str
+    file: str
+    kept: NDArray[np.bool_]
+
+    def row(self, number: int) -> int:
+        """Return which row of the file, from 1, one of those that count is."""
+        return int(np.flatnonzero(self.kept)[number]) + 1
+
+
+def _numbers(column: Column, excused: Sequence[Cell], place: _Place) -> Column:
     """Return a column of numbers: as it is, or whole ones for which there was no room.
 
+    Args:
+        column: Cells.
+        excused: Cells that say that a row fails: they are read as empty.
+        place: Of the column.
+
     Raises:
-        DataError: If a cell is none.
+        DataError: If another cell is no number.
     """
+    column = _without(column, excused)
     if column.dtype.kind in "iuf":
         return column
     there = [cell for cell in column if not _is_empty(cell)]
-    if all(type(cell) is int for cell in there):
+    if all(type(cell) in (int, float) for cell in there):
         try:
             return column.astype(np.float64)  # NaN of None
         except OverflowError as error:
             largest = excerpt(str(max(there, key=abs)))
             raise DataError(
-                f"column '{name}' of '{file}' holds {largest}, beyond the largest number that can "
-                "be computed with: leave the cells of failures empty"
+                f"column '{place.column}' of '{place.file}' holds {largest}, beyond the largest "
+                "number that can be computed with: leave the cells of failures empty"
             ) from error
-    others = [cell for cell in there if type(cell) is not int]
-    shown = next((cell for cell in others if not _is_number(cell)), others[0])
+    others = [n for n, cell in enumerate(column) if not (_is_empty(cell) or _is_number(cell))]
+    first = next(iter(others), next(n for n, cell in enumerate(column) if not _is_empty(cell)))
+    text = str(column[first])
+    if not isinstance(column[first], str) or _is_number(text):
+        remedy = "write its numbers as numbers, not as text or true and false"
+    elif _is_number(text.rstrip("% ")):
+        remedy = "take the '%' away"
+    else:
+        remedy = f"leave it empty, or if such rows failed say `failed: {{{place.column}: {text}}}`"
+    more = f", and {len(others) - 1:,} more such cells" if len(others) > 1 else ""
     raise DataError(
-        f"column '{name}' of '{file}' holds '{shown}': a value needs numbers in all its cells, "
-        "or empty ones"
+        f"column '{place.column}' of '{place.file}' holds '{excerpt(text)}' in row "
+        f"{place.row(first):,}{more}: a value needs numbers in all its cells, or empty ones; "
+        f"{remedy}"
     )
+
+
+def _without(column: Column, cells: Sequence[Cell]) -> Column:
+    """Return a column in which some cells are empty."""
+    marked = _is_one_of(column, cells)
+    if not marked.any():
+        return column
+    column = column.astype(np.float64 if column.dtype.kind in "iuf" else object)
+    column[marked] = np.nan
+    return column
 
 
 def _check_limits(columns: Mapping[str, Column], settings: TableSettings) -> None:

@@ -75,13 +75,16 @@ class TableSettings:
         absent: Cells of decision columns that say that a row does not have that decision, as empty
             ones always do; or a list of such cells by column.
         ordered: Decisions whose options are amounts, such as widths: predictors hear of the order.
+            By name, options that are no numbers, from least to most:
+            `{width: [], size: [small, medium, large]}`.
         identity: Column that is equal for rows that are one and the same network: what is known of
             one row holds for all, and only one is evaluated.
         alike: Column that is equal for rows that are one network measured apart, such as cells that
             were trained once per spelling: each may be evaluated, and says much about the others.
         cheap: Values that cost nothing to know, such as parameters.
         seconds: Column of the time that an evaluation had taken at full effort.
-        failed: Rows whose evaluation fails: those with this value, or one of these, in a column.
+        failed: Rows whose evaluation fails: those with this value, or one of these, in a column,
+            which may be one of `values`: `{latency: OOM}`.
         incomplete: Of rows that lack a value, at any effort: their evaluation fails for whoever
             wants that value, or they are no candidates.
         duplicates: Of several rows that decide everything alike: refuse the table, take the first,
@@ -99,7 +102,7 @@ class TableSettings:
     values: Mapping[str, ValueColumn]
     where: Mapping[str, Cell | tuple[Cell, ...]] = field(default_factory=dict)
     absent: tuple[Cell, ...] | Mapping[str, tuple[Cell, ...]] = ("-",)
-    ordered: tuple[str, ...] = ()
+    ordered: tuple[str, ...] | Mapping[str, tuple[Cell, ...]] = ()
     identity: str = ""
     alike: str = ""
     cheap: tuple[str, ...] = ()
@@ -116,7 +119,7 @@ class TableSettings:
             raise ConfigError("'decisions' names a column twice: each decision has its own")
         for where, names, known in (
             ("cheap", self.cheap, list(self.values)),
-            ("ordered", self.ordered, list(self.column_of)),
+            ("ordered", tuple(self.rising), list(self.column_of)),
             ("absent", tuple(self._absent_columns), list(self.column_of.values())),
         ):
             for name in names:
@@ -141,16 +144,26 @@ class TableSettings:
             return self.decisions
         return {name: name for name in self.decisions}
 
+    @property
+    def rising(self) -> Mapping[str, tuple[Cell, ...]]:
+        """Options from least to most of the ordered decisions; none where they are numbers."""
+        if isinstance(self.ordered, Mapping):
+            return self.ordered
+        return dict.fromkeys(self.ordered, ())
+
     def absent_in(self, column: str) -> tuple[Cell, ...]:
         """Return the cells of a decision column that say that there is none."""
         return self._absent_columns.get(column, self._absent_anywhere)
 
     @property
     def marks(self) -> Mapping[str, tuple[str, ...]]:
-        """Text that says that there is no decision, by the columns in which it does."""
+        """Text that says that there is no decision or value, by the columns in which it does."""
+        marks = {column: self.absent_in(column) for column in self.column_of.values()}
+        for column in set(self.failed) & {*self.value_columns, self.seconds}:
+            marks[column] = (*marks.get(column, ()), *as_tuple(self.failed[column]))
         return {
-            column: tuple(cell for cell in self.absent_in(column) if isinstance(cell, str))
-            for column in self.column_of.values()
+            column: tuple(cell for cell in cells if isinstance(cell, str))
+            for column, cells in marks.items()
         }
 
     @property
@@ -207,3 +220,8 @@ class TableSettings:
         seconds = (self.seconds,) if self.seconds else ()
         named = (*self.column_of.values(), *self.value_columns, *seconds)
         return (*named, *self.where, *self.failed, *baseline)
+
+
+def as_tuple(cells: Cell | tuple[Cell, ...]) -> tuple[Cell, ...]:
+    """Return one cell or several as several."""
+    return cells if isinstance(cells, tuple) else (cells,)

@@ -9,7 +9,7 @@ import pytest
 
 from niwaki.config.settings import read_settings
 from niwaki.core.candidate import Candidate
-from niwaki.core.errors import ConfigError, DataError, ExportError
+from niwaki.core.errors import ConfigError, DataError, ExportError, SpaceError
 from niwaki.core.measurement import Measurement, Status
 from niwaki.evaluation.base import Provenance
 from niwaki.evaluation.table import TableEvaluator, TableSettings
@@ -169,7 +169,13 @@ def test_the_repetition_that_failed_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("cells", "fault"),
     [
-        (["1", "n/a", "2"], "holds 'n/a': a value needs numbers"),
+        (
+            ["1", "n/a", "2"],
+            "holds 'n/a' in row 2: a value needs numbers in all its cells, or empty ones; leave it "
+            "empty, or if such rows failed say `failed: {y: n/a}`",
+        ),
+        (["3", "93.4%", "95 %"], "'93.4%' in row 2, and 1 more .*.* take the '%' away"),
+        (["true", "false"], "'True' in row 1.*; write its numbers as numbers"),
         (["", "", ""], "has no row with a value of 'y'"),
         ([], "has no rows: nothing to search"),
     ],
@@ -368,8 +374,33 @@ def test_infinite_decisions_are_refused(tmp_path: Path, cells: tuple[str, ...]) 
 
 
 def test_seconds_that_are_no_numbers_are_refused_with_their_column(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"'s' of .* holds '2 min': a value needs numbers"):
+    with pytest.raises(DataError, match=r"'s' of .* holds '2 min' in row 2: a value needs numbers"):
         _ = table(tmp_path, "a,y,s\n1,2,1\n2,3,2 min\n", **ONE_DECISION, seconds="s").space
+
+
+def test_what_is_written_in_place_of_a_value_can_say_that_it_failed(tmp_path: Path) -> None:
+    text = "a,y,s\n1,2,9\n2,OOM,no\n3,-1,8\n4,4,7\n"
+    failed = {"y": ["OOM", -1], "s": "no"}
+    evaluator = table(tmp_path, text, **ONE_DECISION, seconds="s", failed=failed)
+    results = [
+        evaluator.evaluate(Candidate.of({"a": a}), fidelity=1.0, seed=0) for a in (1, 2, 3, 4)
+    ]
+    assert [each.complete for each in results] == [True, False, False, True]
+    assert results[1].reason.endswith("'y' is OOM")
+    assert results[2].reason.endswith("'y' is -1")
+    assert results[3].seconds == 7.0
+    whole = table(tmp_path, text, **ONE_DECISION, incomplete="leave_out", failed=failed)
+    assert whole.space.options == ((1, 4),)
+
+
+def test_ordered_names_of_a_table_rise_as_they_are_listed(tmp_path: Path) -> None:
+    text = "a,size,y\n1,small,2\n2,large,3\n3,medium,1\n"
+    settings = {**ONE_DECISION, "decisions": ["a", "size"]}
+    ordered = {"a": [], "size": ["small", "medium", "large"]}
+    space = table(tmp_path, text, **settings, ordered=ordered).space
+    assert space.options[1] == ("small", "medium", "large")
+    with pytest.raises(SpaceError, match=r"'size' is in 'ordered', which does not list 'large'"):
+        _ = table(tmp_path, text, **settings, ordered=["size"]).space
 
 
 def test_rows_without_a_value_fail_with_the_remedy_or_are_left_out(tmp_path: Path) -> None:
@@ -403,7 +434,7 @@ def test_a_table_without_a_whole_row_has_nothing_to_search(tmp_path: Path) -> No
         ({"where": {"depth": 2, "family": "b"}}, "no row that meets all of 'where' at once"),
         (
             {"values": {"name": {"direction": "minimize"}}, "cheap": []},
-            "'one': a value needs numbers",
+            "'one' in row 1, and 3 more such cells: a value needs numbers",
         ),
         ({"cheap": ["parms"]}, "'cheap' names 'parms'"),
         (
