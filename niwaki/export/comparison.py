@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from niwaki.core.jsonable import JSON
 
 _LEVELS = 255  # steps of 8 bits
+_ROUNDING = float(np.finfo(np.float32).eps)  # of a value, from it to the next
 _SLACK = 1e-3  # of a quantum: counts of quanta are quotients of float32 numbers
 
 
@@ -31,6 +32,8 @@ class Tolerance:
 
     Attributes:
         float_relative: Largest difference over the range of the output, for networks in fp32.
+        roundings: Largest difference in roundings of the output's largest value to float32; a
+            network that keeps to it may exceed all else, as where values hardly vary around one.
         int8_max_quanta: Largest difference in quanta, for networks with int8 layers.
         int8_mean_quanta: Mean difference in quanta.
         int8_of_error: Root mean square of the differences over that of the quantization error,
@@ -40,6 +43,7 @@ class Tolerance:
     """
 
     float_relative: float = 1e-4
+    roundings: float = 16.0
     int8_max_quanta: float = 4.0
     int8_mean_quanta: float = 0.5
     int8_of_error: float = 0.5
@@ -57,6 +61,8 @@ class Difference:
         mean_absolute: Mean difference.
         relative: Largest difference over the range of the output; infinite if an output is not
             finite.
+        roundings: Largest difference over the error that the output's largest value may have in
+            float32; infinite likewise.
         max_quanta: Largest difference in quanta; None for networks in fp32.
         mean_quanta: Mean difference in quanta; None for networks in fp32.
         of_error: Root mean square of the differences over that of the quantization error; None
@@ -72,6 +78,7 @@ class Difference:
     max_absolute: float
     mean_absolute: float
     relative: float
+    roundings: float
     max_quanta: float | None
     mean_quanta: float | None
     of_error: float | None
@@ -136,7 +143,8 @@ def compare(
     (first_name, a), (second_name, b) = first, second
     apart = np.abs(a.astype(np.float64) - b.astype(np.float64))
     largest, mean = float(apart.max()), float(apart.mean())
-    span = float(np.ptp(a)) or float(np.abs(a).max()) or 1.0
+    most = float(np.abs(a).max()) or 1.0
+    span = float(np.ptp(a)) or most
     quantum = kind.quantum or span / _LEVELS
     finite = bool(np.isfinite(apart).all())
     difference = Difference(
@@ -145,6 +153,7 @@ def compare(
         max_absolute=largest,
         mean_absolute=mean,
         relative=largest / span if finite else float("inf"),
+        roundings=largest / (most * _ROUNDING) if finite else float("inf"),
         max_quanta=largest / quantum if kind.int8 else None,
         mean_quanta=mean / quantum if kind.int8 else None,
         of_error=root_mean_square(apart) / kind.error if kind.error else None,
@@ -182,6 +191,7 @@ def _judged(difference: Difference, tolerance: Tolerance) -> Difference:
                 and difference.of_worst_error <= tolerance.int8_of_worst_error
             )
         passed = near and difference.mean_quanta <= tolerance.int8_mean_quanta + _SLACK
+    passed = passed or difference.roundings <= tolerance.roundings
     return Difference(**{**vars(difference), "limit": limit, "passed": passed})
 
 

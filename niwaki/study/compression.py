@@ -555,7 +555,7 @@ def _inferred(
     if source.part:
         loaders = {str(name): loader for name, loader in loaders_from(function).items()}
         return _inferred_from(loaders, source, seed, scoring)
-    if source.is_open:
+    if source.hangs_on_data:
         _fit(source, loaders_from(function)[SplitName.TRAIN])
     check = source.require_own_layers
     return infer_data(function, source.load(), seed=seed, check=check, scoring=scoring)
@@ -564,7 +564,7 @@ def _inferred(
 def _inferred_from(
     loaders: Mapping[str, Any], source: ModelSource, seed: int, scoring: Mapping[str, Scoring]
 ) -> TaskData:
-    if source.is_open and str(SplitName.TRAIN) in loaders:
+    if source.hangs_on_data and str(SplitName.TRAIN) in loaders:
         _fit(source, loaders[str(SplitName.TRAIN)])
     module, check = source.load(), source.require_own_layers
     if source.part:
@@ -582,7 +582,7 @@ def _inferred_from(
 
 
 def _fit(source: ModelSource, loader: Iterable[Any]) -> None:
-    """Let a file of open sizes be read for those of the data."""
+    """Let a file be read as the data have it: its open sizes, and inputs that nothing reads."""
     given = first_inputs(loader, "the loader of the train split")
     source.fit({key: values.shape[1:] for key, values in given.items()})
 

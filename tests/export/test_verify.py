@@ -206,6 +206,17 @@ def test_the_quantization_error_is_told_and_measured_by() -> None:
     assert itself.of_error < 0.1
 
 
+@pytest.mark.parametrize("int8", [False, True])
+def test_values_that_hardly_vary_are_judged_by_what_float32_holds(int8: bool) -> None:
+    first = np.linspace(300.0, 300.001, 20, dtype=np.float32).reshape(2, 10)
+    nearest, far = np.nextafter(first, np.float32(400.0)), first + np.float32(0.001)
+    kind, tolerance = OutputKind(int8=int8), Tolerance()
+    found = compare("y", ("a", first), ("b", nearest), kind=kind, tolerance=tolerance)
+    assert found.relative > tolerance.float_relative
+    assert found.passed
+    assert not compare("y", ("a", first), ("b", far), kind=kind, tolerance=tolerance).passed
+
+
 def test_a_constant_output_has_a_scale_too() -> None:
     ones = np.ones((2, 3))
     found = compare("y", ("a", ones), ("b", ones), kind=OutputKind(), tolerance=Tolerance())

@@ -1,7 +1,7 @@
 """An ONNX file as it is given, and what of it can be read at all."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
@@ -115,6 +115,22 @@ class OnnxFile:
     def is_open(self) -> bool:
         """Whether an axis other than the batch may have any size."""
         return not all(size for each in self.inputs for size in each.shape)
+
+    @cached_property
+    def unread(self) -> tuple[str, ...]:
+        """Names of inputs that nothing reads, as some exporters leave them."""
+        graph = self.given.graph
+        read = {info.name for info in graph.output}.union(*map(reads, graph.node))
+        return tuple(info.name for info in self._inputs if info.name not in read)
+
+    def without(self, inputs: Collection[str]) -> "OnnxFile":
+        """Return the same without some inputs that nothing reads."""
+        model = onnx.ModelProto()
+        model.CopyFrom(self.given)
+        kept = [info for info in model.graph.input if info.name not in inputs]
+        del model.graph.input[:]
+        model.graph.input.extend(kept)
+        return OnnxFile(self.path, self.typed, model)
 
     def fitted(self, item_shapes: Sequence[Sequence[int]]) -> "OnnxFile":
         """Return the same for items of one shape each, in the place of sizes that it leaves open.
@@ -256,7 +272,8 @@ class OnnxFile:
                     f"the input '{info.name}' of '{self.typed}' has no shape: export it with a "
                     "batch of items, the batch first, in each input"
                 )
-        sizes = {info.type.tensor_type.shape.dim[0].dim_value for info in self._inputs} - {0}
+        read = [info for info in self._inputs if info.name not in self.unread]
+        sizes = {info.type.tensor_type.shape.dim[0].dim_value for info in read} - {0}
         if len(sizes) > 1:
             raise ConfigError(
                 f"the first axes of the inputs of '{self.typed}' have sizes "

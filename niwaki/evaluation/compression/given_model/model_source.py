@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -93,6 +93,8 @@ class ModelSource:
         items: Shapes of the items of each input that an ONNX file of open sizes is read for; empty
             if unknown.
         kept: Names of the outputs that it shall have; empty for all that it has.
+        left: Names of the inputs of an ONNX file that nothing reads, and that data leave out; None
+            if the data were not looked at yet.
     """
 
     reference: str = ""
@@ -102,6 +104,7 @@ class ModelSource:
     content: str = ""
     items: tuple[tuple[int, ...], ...] = ()
     kept: tuple[str, ...] = ()
+    left: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.kept and (self.part or self.reference.endswith(ENDING)):
@@ -121,6 +124,7 @@ class ModelSource:
             "content": self._file.fingerprint if self.place else "",
             "items": self.items,
             "kept": self.kept,
+            "left": self.left,
         }
 
     @cached_property
@@ -136,10 +140,23 @@ class ModelSource:
     @property
     def is_open(self) -> bool:
         """Whether the model is a file that leaves sizes to the data, and these are not known."""
-        return self.place is not None and not self.items and self._file.is_open
+        return self.place is not None and not self.items and self._taken.is_open
+
+    @property
+    def hangs_on_data(self) -> bool:
+        """Whether the model is a file of which data tell how it is read."""
+        if self.place is None:
+            return False
+        return self.is_open or (self.left is None and bool(self._file.unread))
+
+    @property
+    def _taken(self) -> OnnxFile:
+        return self._file.without(self.left) if self.left else self._file
 
     def fit(self, item_shapes: Mapping[str | int, Sequence[int]]) -> None:
         """Take note of the shapes of items, before an ONNX file of open sizes is read for them.
+
+        Inputs of a file that nothing reads are left out of it if the data have none for them.
 
         Args:
             item_shapes: By name of the input, or in their order.
@@ -147,9 +164,13 @@ class ModelSource:
         Raises:
             DataError: If the file has no input of a name.
         """
+        if not self.hangs_on_data:
+            return
+        is_named = all(isinstance(name, str) and name for name in item_shapes)
+        if self.left is None:
+            self._leave_unread({name for name in item_shapes if is_named}, len(item_shapes))
         if self.is_open and not self.part:
-            known = self._file.inputs.names
-            is_named = all(isinstance(name, str) and name for name in item_shapes)
+            known = self._taken.inputs.names
             if is_named and (unknown := [str(name) for name in item_shapes if name not in known]):
                 raise DataError(
                     f"the data have an input '{unknown[0]}'{nearest(unknown[0], known)} "
@@ -159,9 +180,14 @@ class ModelSource:
             shapes = tuple(tuple(map(int, item_shapes[name])) for name in names)
             object.__setattr__(self, "items", shapes)
 
+    def _leave_unread(self, named: Collection[str | int], n_given: int) -> None:
+        missing = tuple(name for name in self._file.unread if name not in named)
+        fits = n_given == len(self._file.inputs) - len(missing)
+        object.__setattr__(self, "left", missing if fits else ())
+
     @cached_property
     def _fitted(self) -> OnnxFile:
-        return self._file.fitted(self.items) if self.items else self._file
+        return self._taken.fitted(self.items) if self.items else self._taken
 
     @cached_property
     def _built(self) -> object:
@@ -237,10 +263,10 @@ class ModelSource:
     def _as_in_file(self, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return inputs that lie side by side as data have them, in the order of the file."""
         taken = None if self.part else inputs_of(self.load())
-        if taken is None or taken.names == self._file.inputs.names:
+        if taken is None or taken.names == self._taken.inputs.names:
             return inputs
         parts = dict(zip(taken.names, taken.apart(inputs), strict=True))
-        rows = [parts[name].reshape(len(inputs), -1) for name in self._file.inputs.names]
+        rows = [parts[name].reshape(len(inputs), -1) for name in self._taken.inputs.names]
         return np.concatenate(rows, axis=1)
 
     @property
@@ -251,7 +277,12 @@ class ModelSource:
     @property
     def remark(self) -> str:
         """What people should know of how the model was read; mostly nothing."""
-        return "" if self.place is None else self._file.remark
+        if self.place is None:
+            return ""
+        if not self.left:
+            return self._file.remark
+        left = f"'{self.reference}': nothing reads its inputs {', '.join(self.left)}: left out"
+        return "; ".join(filter(None, (self._taken.remark, left)))
 
     def _original(self, part: str) -> nn.Module:
         """Return the part of the given model that is at a path once it is written plainly."""

@@ -177,6 +177,11 @@ def _named(
     """
     known, is_read = arguments_of(module), declared_inputs(module) is not None
     firsts = known.first(len(given))
+    if is_read and len(given) < len(known.needed):
+        raise DataError(
+            f"{origin}: the file takes {len(known.needed)} inputs ({', '.join(known.needed)}), but "
+            f"the data have {len(given)}: give a mapping by these names, or as many in their order"
+        )
     if all(isinstance(key, int) for key in given):
         if len(firsts) == len(given):
             way = None if len(given) == 1 else Way.BY_POSITION

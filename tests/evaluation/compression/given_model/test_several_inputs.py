@@ -1,15 +1,18 @@
 """Models of several inputs: given in any form, taken apart again, exported under their names."""
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from numpy.typing import NDArray
+from onnx import TensorProto
+from onnx.helper import make_tensor_value_info
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
@@ -546,6 +549,53 @@ def test_what_is_made_of_a_file_is_called_as_the_file_was(tmp_path: Path) -> Non
     assert before.keys() == after.keys() == {"26", "more"}
     for name, wanted in before.items():
         assert np.abs(after[name] - wanted).max() < 0.2 * np.abs(wanted).max()
+
+
+def with_unread(folder: Path, sizes: Sequence[int | str] = (1, 1, 3)) -> Path:
+    """Write a file of images with two more inputs that nothing reads, as Keras does."""
+    model = export_module(seeded(TwoAnswers), [photos()["image"][:2]], input_names=["image"])
+    for name in ("mean/y:0", "scale"):
+        model.graph.input.append(make_tensor_value_info(name, TensorProto.FLOAT, sizes))
+    onnx.save(model, folder / "model.onnx")
+    return folder / "model.onnx"
+
+
+def test_inputs_that_nothing_reads_may_be_left_out(tmp_path: Path) -> None:
+    path, images = with_unread(tmp_path), photos()["image"]
+    request = CompressionRequest(n_finalists=1, settings=replace(SETTINGS, only="quantize"))
+    niwaki.compress(str(path), images, folder=tmp_path / "run", request=request)
+    (folder, *_) = find_bundles(tmp_path / "run" / "artifacts")
+    verify_bundle(folder).require("it")
+    assert [each.name for each in read_bundle(folder).card.inputs] == ["image"]
+    source = ModelSource(str(path))
+    source.fit({"image": images.shape[1:]})
+    assert "nothing reads its inputs mean/y:0, scale: left out" in source.remark
+
+
+def test_inputs_that_nothing_reads_stay_where_data_have_them(tmp_path: Path) -> None:
+    path, images = with_unread(tmp_path, ["n", 3]), photos()["image"]
+    request = CompressionRequest(n_finalists=1, settings=replace(SETTINGS, only="quantize"))
+    given = {"scale": torch.rand(128, 3), "image": images, "mean/y:0": torch.rand(128, 3)}
+    niwaki.compress(str(path), given, folder=tmp_path / "run", request=request)
+    (folder, *_) = find_bundles(tmp_path / "run" / "artifacts")
+    names = [each.name for each in read_bundle(folder).card.inputs]
+    assert sorted(names) == ["image", "mean/y:0", "scale"]
+
+
+@pytest.mark.parametrize("batch", [{"tokens": 0}, {"mask": 1}, (0,)])
+def test_a_file_is_not_given_fewer_inputs_than_it_reads(
+    batch: dict[str, int] | tuple[int], tmp_path: Path
+) -> None:
+    path, values = tmp_path / "model.onnx", tuple(words().values())
+    path.write_bytes(export_module(seeded(Words), [v[:2] for v in values]).SerializeToString())
+    source = ModelSource(str(path))
+    inputs = (
+        {name: values[i] for name, i in batch.items()}
+        if isinstance(batch, dict)
+        else tuple(values[i] for i in batch)
+    )
+    with pytest.raises(DataError, match=r"the file takes 2 inputs \(tokens, mask\), but .* have 1"):
+        infer_from({"train": [(inputs,)]}, source.load(), seed=0, check=source.require_own_layers)
 
 
 class TwoAnswers(nn.Module):
