@@ -32,6 +32,7 @@ class Optimisation(StrEnum):
     """How far the runtime may rewrite a graph."""
 
     NONE = "none"
+    BASIC = "basic"  # within the standard's operators
     ALL = "all"
 
 
@@ -155,6 +156,7 @@ def _options(settings: SessionSettings) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.graph_optimization_level = {
         Optimisation.NONE: levels.ORT_DISABLE_ALL,
+        Optimisation.BASIC: levels.ORT_ENABLE_BASIC,
         Optimisation.ALL: levels.ORT_ENABLE_ALL,
     }[settings.optimisation]
     options.log_severity_level = ERRORS_ONLY

@@ -1,4 +1,4 @@
-"""What may be folded into the weights of the layer before it: batch norms, and constant factors."""
+"""What may be folded into the layer before it: batch norms, constant factors and summands."""
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +23,9 @@ _FUNCTIONS: tuple[Any, ...] = (
 )
 _LINEAR: tuple[Any, ...] = (nn.Linear, F.linear)
 _PRODUCTS: tuple[Any, ...] = (operator.mul, operator.imul, torch.mul, "mul", "mul_")
+_SUMS: tuple[Any, ...] = (operator.add, operator.iadd, torch.add, "add", "add_")
+_DIFFERENCES: tuple[Any, ...] = (operator.sub, operator.isub, torch.sub, "sub", "sub_")
+_BY_CONSTANTS = (*_PRODUCTS, *_SUMS, *_DIFFERENCES)
 # They change how a parameter is laid out, and none of its numbers.
 _LAYOUTS = ("view", "reshape", "unsqueeze")
 
@@ -33,7 +36,7 @@ class Affine:
 
     Attributes:
         scale: (C_out,), or () where all are alike.
-        shift: (C_out,); None where there is none.
+        shift: (C_out,), or () where all are alike; None where there is none.
     """
 
     scale: Tensor
@@ -59,7 +62,9 @@ class Affine:
         """
         moved = None if bias is None else bias * self.scale
         if self.shift is not None:
-            moved = self.shift if moved is None else moved + self.shift
+            n_outputs = weight.shape[0] if groups is None else weight.shape[1] * groups
+            shift = self.shift.expand(n_outputs)
+            moved = shift if moved is None else moved + shift
         return weight * _along_outputs(self.scale, weight, groups), moved
 
 
@@ -87,12 +92,12 @@ def affine_of(root: nn.Module, calls: Sequence[fx.Node], read: Read = lambda x: 
 
     Args:
         root: The traced module.
-        calls: Of batch norms with statistics of their own, and of products with constants.
+        calls: Of batch norms with statistics of their own, and of products and sums with constants.
         read: How parameters and buffers are taken.
     """
     total: Affine | None = None
     for call in calls:
-        found = _batch_norm(root, call, read) or _factor(root, call, read)
+        found = _batch_norm(root, call, read) or _by_constant(root, call, read)
         if found is None:
             return None
         total = found if total is None else total.then(found)
@@ -129,7 +134,7 @@ def foldable(
 
 
 def _scaled(node: fx.Node, constants: Mapping[fx.Node, object]) -> fx.Node | None:
-    """Return what a norm or a product with a constant is of."""
+    """Return what a norm, or a product or sum with a constant, is of."""
     for given in node.args:
         if isinstance(given, fx.Node) and given not in constants:
             return given
@@ -161,7 +166,7 @@ def _is_by_channel(
     values: Mapping[fx.Node, object],
     constants: Mapping[fx.Node, object],
 ) -> bool:
-    """Whether a norm or factor is one for each channel that the layer gives.
+    """Whether a norm, factor or summand is one for each channel that the layer gives.
 
     A linear layer on images works along their rows, and a batch norm across their channels.
     """
@@ -169,34 +174,43 @@ def _is_by_channel(
     assert isinstance(given, TensorType)
     if values[node] != given:
         return False
-    if _kind(root, node) not in _PRODUCTS:
+    if _kind(root, node) not in _BY_CONSTANTS:
         return not is_linear or len(given.dims) == 2
     channels = -1 if is_linear else 1 - len(given.dims)
-    factors = [constants[each] for each in node.args if each in constants]  # type: ignore[index]
-    return all(_varies_along(factor, channels) for factor in factors)
+    given_too = [constants[each] for each in node.args if each in constants]  # type: ignore[index]
+    return all(_varies_along(each, channels) for each in given_too)
 
 
-def _varies_along(factor: object, axis: int) -> bool:
+def _varies_along(constant: object, axis: int) -> bool:
     """Whether a tensor has one number for each place of an axis, counted from the last, or one."""
-    if not isinstance(factor, Tensor) or not factor.is_floating_point():
+    if not isinstance(constant, Tensor) or not constant.is_floating_point():
         return False
-    places = range(-factor.ndim, 0)
-    return all(n == 1 or at == axis for at, n in zip(places, factor.shape, strict=True))
+    places = range(-constant.ndim, 0)
+    return all(n == 1 or at == axis for at, n in zip(places, constant.shape, strict=True))
 
 
-def _factor(root: nn.Module, node: fx.Node, read: Read) -> Affine | None:
-    """Return what a product with a number, or with a parameter, does."""
-    if node.target not in _PRODUCTS or len(node.args) != 2 or node.kwargs:
+def _by_constant(root: nn.Module, node: fx.Node, read: Read) -> Affine | None:
+    """Return what a product or sum with a number, or with a parameter, does."""
+    if node.target not in _BY_CONSTANTS or len(node.args) != 2 or node.kwargs:
         return None
-    for given in node.args:
+    is_difference = node.target in _DIFFERENCES
+    found = _constant(root, node.args[1:] if is_difference else node.args, read)
+    if found is None or node.target in _PRODUCTS:
+        return None if found is None else Affine(found, None)
+    return Affine(found.new_ones(()), -found if is_difference else found)
+
+
+def _constant(root: nn.Module, arguments: Sequence[Any], read: Read) -> Tensor | None:
+    """Return the first number or parameter among arguments, () or (C,)."""
+    for given in arguments:
         if isinstance(given, int | float) and not isinstance(given, bool):
-            return Affine(read(torch.tensor(float(given))), None)
+            return read(torch.tensor(float(given)))
         while isinstance(given, fx.Node) and given.op == "call_method":
             if given.target not in _LAYOUTS:
                 break
             given = given.args[0]
         if (parameter := _attribute(root, given)) is not None and parameter.is_floating_point():
-            return Affine(read(parameter).reshape(-1), None)
+            return read(parameter).reshape(-1)
     return None
 
 

@@ -1,4 +1,4 @@
-"""What is folded into layers: batch norms, also such as are called as functions, and factors."""
+"""What is folded into layers: batch norms, also called as functions, factors and summands."""
 
 from collections.abc import Callable
 from typing import Any
@@ -98,11 +98,11 @@ def test_channels_before_norms_of_ones_own_are_equalised_as_those_of_torch() -> 
 
 
 class Scaled(nn.Module):
-    """Layers with factors behind them."""
+    """Layers with factors and summands behind them."""
 
     def __init__(self, function: Callable[[Any, Any], Any] | None = None) -> None:
         super().__init__()
-        self.conv, self.norm = nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)
+        self.conv, self.norm = nn.Conv2d(3, 8, 3, bias=False), nn.BatchNorm2d(8)
         self.up, self.linear = nn.ConvTranspose2d(8, 8, 2, 2, groups=2), nn.Linear(12, 6)
         self.channels = nn.Parameter(torch.linspace(-1, 2, 8))
         self.columns = nn.Parameter(torch.linspace(-1, 2, 6))
@@ -112,16 +112,17 @@ class Scaled(nn.Module):
         if self.function is not None:
             return self.function(self, x)
         scale = self.channels.view(1, -1, 1, 1)
-        z = self.norm(self.conv(x)).mul(scale)
-        z = self.up(z) * self.channels.reshape(8, 1, 1)
-        answer: Tensor = self.columns * self.linear(z * 0.5) * 0.3
+        z = self.norm(self.conv(x) - 0.25).mul(scale).add(scale)
+        z = self.up(z) * self.channels.reshape(8, 1, 1) - self.channels.reshape(8, 1, 1)
+        answer: Tensor = self.columns + self.columns * self.linear(z * 0.5) * 0.3
         return answer
 
 
-def test_factors_are_folded() -> None:
+def test_factors_and_summands_are_folded() -> None:
     model = check_equal(settled(Scaled()), SHAPE)
     kinds = [node.op_type for node in model.graph.node]
-    assert "BatchNormalization" not in kinds and kinds.count("Mul") == 0
+    assert not {"BatchNormalization", "Mul", "Sub"}.intersection(kinds)
+    assert kinds.count("Add") == 1  # the linear layer's own bias, of images
 
 
 NOT_FOLDED: dict[str, Callable[[Any, Any], Any]] = {
@@ -133,11 +134,12 @@ NOT_FOLDED: dict[str, Callable[[Any, Any], Any]] = {
     ),
     "of a layer called by names": lambda m, x: F.conv2d(input=x, weight=m.conv.weight) * 2.0,
     "by what is computed": lambda m, x: m.conv(x) * x.amax((1, 2, 3), keepdim=True),
+    "what it is taken from": lambda m, x: (0.5 - m.conv(x)) * 2.0,
 }
 
 
 @pytest.mark.parametrize("name", list(NOT_FOLDED))
-def test_other_factors_are_not_folded(name: str) -> None:
+def test_other_factors_and_summands_are_not_folded(name: str) -> None:
     model = check_equal(settled(Scaled(NOT_FOLDED[name])), SHAPE)
     assert "Mul" in [node.op_type for node in model.graph.node]
 

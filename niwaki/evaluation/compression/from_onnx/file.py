@@ -15,8 +15,9 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from onnx import TensorProto, inliner, numpy_helper
 
-from niwaki.core.errors import ConfigError, DataError
+from niwaki.core.errors import ConfigError, DataError, TargetError
 from niwaki.core.files import expanded
+from niwaki.evaluation.compression.from_onnx.rearranged import rearranged
 from niwaki.tasks.model_inputs import FLOAT, ModelInput, ModelInputs
 
 ENDING = ".onnx"
@@ -115,6 +116,20 @@ class OnnxFile:
     def is_open(self) -> bool:
         """Whether an axis other than the batch may have any size."""
         return not all(size for each in self.inputs for size in each.shape)
+
+    @cached_property
+    def rearranged(self) -> "OnnxFile":
+        """The same in float32, without transposes around convolutions that can be avoided.
+
+        Raises:
+            ConfigError: If the runtime cannot load it.
+        """
+        single = in_single_precision(self.given)
+        try:
+            found = rearranged(single)
+        except TargetError as error:
+            raise ConfigError(f"'{self.typed}': {error}") from error
+        return self if found is single else OnnxFile(self.path, self.typed, found)
 
     @cached_property
     def unread(self) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ def first_difference(module: nn.Module, file: OnnxFile, inputs: NDArray[np.float
     """
     if not isinstance(module, fx.GraphModule):
         return ""
+    file = file.rearranged
     found = _Noting(module).values_for(file.inputs.apart(inputs))
     try:
         wanted = _values_in_file(file, inputs, set(found))

@@ -33,6 +33,7 @@ def read_module(file: OnnxFile) -> fx.GraphModule:
     """
     file.require_sizes()
     load_operators()
+    file = file.rearranged
     known = known_of(file)
     nodes = known.needed()
     _require_known_operators(file, nodes)
