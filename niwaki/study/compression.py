@@ -417,7 +417,8 @@ class Compressed:
             is_chosen = self.int8.key == self.chosen.key
             unlike = self.by_files and not self.int8_by_file
             where = " while searching" if unlike else ""
-            there = f"; its {kind}: {plain['latency_ms']:.3g} ms at {change:+.3f}{where}"
+            skill = f"{change:+.3f} of mean skill"
+            there = f"; its {kind}: {plain['latency_ms']:.3g} ms, {skill}{where}"
             text += f": it is the {kind}" if is_chosen else there
         return "\n".join((text + self._missed(), *self.remarks))
 

@@ -143,11 +143,13 @@ def test_the_int8_version_is_compared_by_its_file_or_said_not_to_be(tmp_path: Pa
     front = replace(found.front, models=(whole,))
     searched = Compressed.of(front, run, request)
     assert searched.int8_loss == found.int8_loss
-    assert searched.summary().endswith(f"{0.0 - found.int8_loss:+.3f} while searching")
+    assert searched.summary().endswith(
+        f"{0.0 - found.int8_loss:+.3f} of mean skill while searching"
+    )
     run.history.finals[int8.key] = worse(int8, by=0.3)
     by_files = Compressed.of(front, run, request)
     assert by_files.int8_loss == pytest.approx(found.int8_loss + 0.2)
-    assert by_files.summary().endswith(f"{0.0 - by_files.int8_loss:+.3f}")
+    assert by_files.summary().endswith(f"{0.0 - by_files.int8_loss:+.3f} of mean skill")
 
 
 def worse(measurement: Measurement, *, by: float) -> Measurement:

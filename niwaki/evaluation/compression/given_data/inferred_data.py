@@ -427,6 +427,11 @@ def _said(name: str, output: NDArray[Any], scoring: Scoring) -> TaskSettings:
     return TaskSettings(given, n_outputs=output.shape[1])
 
 
+def _are_last(scores: NDArray[np.float32], target: NDArray[Any]) -> bool:
+    """Whether classes lie last in (n, ...) scores of places that a target has, one for each."""
+    return target.shape[1:] in (scores.shape[1:3], (*scores.shape[1:3], 1))
+
+
 def _task(
     name: str,
     output: NDArray[np.float32],
@@ -471,6 +476,13 @@ def _task(
             return TaskSettings("tagging", classes=output.shape[2])
         if output.ndim in (3, 4) and target.shape[1:] == output.shape[2:]:
             return TaskSettings("segmentation", classes=n_outputs)
+        if output.ndim == 4 and not of_ones_own and _are_last(output, target):
+            raise DataError(
+                f"output '{name}' has the scores of its {output.shape[3]} classes last, as "
+                "TensorFlow has them, and they are read where they come first, (n, classes, "
+                "height, width): let the model end with a transpose, in Keras "
+                "`Permute((3, 1, 2))`; or give a metric and a loss of your own"
+            )
         if output.ndim == 4 and target.ndim == 3 and not of_ones_own:
             sizes = [" x ".join(map(str, each)) for each in (output.shape[2:], target.shape[1:])]
             raise DataError(

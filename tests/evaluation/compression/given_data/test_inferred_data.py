@@ -479,6 +479,17 @@ def test_classes_of_more_places_than_there_are_scores_of_are_told() -> None:
         infer_from(batches, smaller, seed=0)
 
 
+@pytest.mark.parametrize("shape", [(40, 6, 6), (40, 6, 6, 1)])
+def test_classes_that_lie_last_are_told_with_the_remedy(shape: tuple[int, ...]) -> None:
+    class ChannelsLast(nn.Conv2d):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x).permute(0, 2, 3, 1)
+
+    loaders = {"train": [(torch.randn(40, 3, 6, 6), torch.randint(0, 5, shape))]}
+    with pytest.raises(DataError, match=r"its 5 classes last, .* `Permute\(\(3, 1, 2\)\)`"):
+        infer_from(loaders, plainly_called(ChannelsLast(3, 5, 1).eval()), seed=0)
+
+
 def test_a_model_of_words_in_bfloat16_is_to_be_given_in_float() -> None:
     model = nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.Linear(8, 3)).bfloat16().eval()
     batches = {"train": [(torch.randint(0, 9, (40, 2)), torch.randint(0, 3, (40,)))]}
