@@ -70,6 +70,7 @@ class OnnxFile:
                 "beside it must lie there"
             ) from error
         model = inliner.inline_local_functions(given)
+        _open_unknown(model.graph)
         _sort(model.graph)
         found = cls(place, typed, model)
         found._require_float()
@@ -315,6 +316,14 @@ def _loaded(place: Path, typed: str) -> onnx.ModelProto:
         )
     onnx.load_external_data_for_model(model, str(place.parent))
     return model
+
+
+def _open_unknown(graph: onnx.GraphProto) -> None:
+    """Leave sizes open that are said to be -1, as some exporters write what they do not know."""
+    for info in (*graph.input, *graph.output, *graph.value_info):
+        for dim in info.type.tensor_type.shape.dim:
+            if dim.dim_value < 0:
+                dim.ClearField("dim_value")
 
 
 def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:

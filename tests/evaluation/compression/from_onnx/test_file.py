@@ -81,6 +81,16 @@ def test_initializers_among_the_inputs_are_none(tmp_path: Path) -> None:
     assert saved(model, tmp_path).inputs.names == ("x",)
 
 
+def test_sizes_of_less_than_nothing_are_open(tmp_path: Path) -> None:
+    model = graph_of("y = Relu(x)", item="3, 6, 8")
+    first, _, height, _ = model.graph.input[0].type.tensor_type.shape.dim
+    first.dim_value = height.dim_value = -1
+    file = saved(model, tmp_path)
+    assert file.fixed_batch is None and file.inputs.each[0].shape == (3, 0, 8)
+    fitted = file.fitted([(3, 6, 8)])
+    require_same_answers(read_module(fitted), fitted, inputs_for(fitted))
+
+
 def test_open_sizes_are_those_of_the_data(tmp_path: Path) -> None:
     body = "s = Shape(x) n = Gather(s, i) z = Concat<axis=0>(n, m) y = Reshape(x, z)"
     weights: Weights = {"i": np.array([0]), "m": np.array([-1])}

@@ -135,6 +135,16 @@ CASES: dict[str, tuple[str, Weights, dict[str, Any]]] = {
         {},
         {},
     ),
+    "AveragePool, pads on one side not counted": (
+        "y = AveragePool<kernel_shape=[3,3], strides=[2,2], pads=[0,0,1,1]>(x)",
+        {},
+        {},
+    ),
+    "AveragePool, pads on one side, rounded up": (
+        'y = AveragePool<kernel_shape=[3,3], strides=[2,2], auto_pad="SAME_UPPER", ceil_mode=1>(x)',
+        {},
+        {"item": "4, 6, 7"},
+    ),
     "Reduce along axes given as input": (
         "a = ReduceMean(x, i) b = ReduceSum(x, i) c = ReduceMax(x, i) d = ReduceMin(x, i) "
         "e = ReduceL2(x, i) f = Sum(a, b, c, d, e) y = Sub(x, f)",

@@ -42,21 +42,18 @@ def read_average_pool(call: Call) -> fx.Node:
     counts_pads = bool(call.attribute("count_include_pad", 0))
     if any(dilation != 1 for dilation in dilations):
         raise call.refusal("its window is dilated")
-    inputs = call.data()
-    if before != after:
-        if not counts_pads:
-            raise call.refusal("it pads one side more than the other, and does not count pads")
-        inputs = call.function(F.pad, inputs, torch_pads(before, after))
-        before = [0] * len(kernel)
-    return call.function(
-        _MEAN[len(kernel) - 1],
-        inputs,
-        tuple(kernel),
-        tuple(strides),
-        tuple(before),
-        bool(call.attribute("ceil_mode", 0)),
-        counts_pads,
-    )
+    mean, is_rounded_up = _MEAN[len(kernel) - 1], bool(call.attribute("ceil_mode", 0))
+    windows = (tuple(kernel), tuple(strides))
+    if before == after:
+        return call.function(mean, call.data(), *windows, tuple(before), is_rounded_up, counts_pads)
+    padded = call.function(F.pad, call.data(), torch_pads(before, after))
+    pooled = call.function(mean, padded, *windows, 0, is_rounded_up)
+    if counts_pads:
+        return pooled
+    ones = F.pad(torch.ones(1, 1, *(dim[0] for dim in call.shape()[2:])), torch_pads(before, after))
+    shares = mean(ones, *windows, 0, is_rounded_up).numpy()
+    kept = call.writer.attribute(f"{call.node.output[0]}.shares", shares, trains=False)
+    return call.function(torch.div, pooled, kept)
 
 
 @operator_named("GlobalAveragePool")
