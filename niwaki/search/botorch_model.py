@@ -290,10 +290,12 @@ def _on_its_own(seed: int) -> Iterator[None]:
     """Draw from a random state of our own, and keep warnings of numerics off the console.
 
     Features are not scaled to a unit cube, a fit stops after some steps, and covariances need a
-    little added to their diagonals: all of that is meant.
+    little added to their diagonals: all of that is meant. Without a compiler, or ninja on the path,
+    BoTorch does without its compiled kernel: only times differ.
     """
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore", BotorchWarning)
         warnings.simplefilter("ignore", NumericalWarning)
+        warnings.filterwarnings("ignore", "Failed to compile fused", UserWarning)
         torch.default_generator.manual_seed(seed)  # `torch.manual_seed` is for GPUs, too
         yield

@@ -19,7 +19,7 @@ def save_often(folder: Path) -> None:
 
 
 def test_two_processes_may_save_the_same_state(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("fork")
+    context = multiprocessing.get_context("spawn")
     writers = [context.Process(target=save_often, args=(tmp_path,)) for _ in range(2)]
     for writer in writers:
         writer.start()
