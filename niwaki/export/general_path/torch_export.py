@@ -39,6 +39,10 @@ _QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")
 _LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch.fx")
 
 
+class FixedBatchError(ExportError):
+    """torch's exporter took the batch for a constant, and does not say where."""
+
+
 def export_module(
     module: nn.Module,
     example_inputs: Sequence[torch.Tensor],
@@ -178,10 +182,10 @@ def _exported(
     with_names_of_the_model(model.graph)
     for info in model.graph.input:
         if not info.type.tensor_type.shape.dim[0].dim_param:
-            raise ExportError(
+            raise FixedBatchError(
                 f"torch took the batch of input '{_told(info)}' for a constant of "
-                f"{len(examples[0])}: {type(module).__name__} turns it into a plain number. "
-                "Read it as `x.shape[0]`"
+                f"{len(examples[0])}: {type(module).__name__} turns it into a plain number, or "
+                "splits it. Read it as `x.shape[0]`, and split nothing along the first axis"
             )
     return model
 
