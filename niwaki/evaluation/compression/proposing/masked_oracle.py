@@ -12,7 +12,7 @@ from niwaki.compress.allocation import Counts, Oracle, Verdict
 from niwaki.compress.pruning import ChannelGroups, PruningPlan, best_units, masked
 from niwaki.compress.pruning.compensation import (
     InputMoments,
-    compensated_weights,
+    WeightFits,
     set_weights,
 )
 from niwaki.compress.pruning.criteria.base import Scores
@@ -82,7 +82,8 @@ class MaskedOracle(Oracle):
     ) -> None:
         self._device = best_device()
         self._module = in_evaluation(placed(module, self._device, layout_of(module)))
-        self.ranked, self._data, self._moments = ranked, data, moments
+        self.ranked, self._data = ranked, data
+        self._fits = WeightFits(self._module, moments) if moments is not None else None
         self._statistics = statistics
         self._recalibration = [inputs.to(self._device) for inputs in recalibration]
         self._batches = list(_drawn(data, n_items, batch_size))
@@ -112,9 +113,7 @@ class MaskedOracle(Oracle):
         key = counts.tobytes()
         if key not in self._known:
             plan = self.ranked.plan(counts)
-            fitted = {}
-            if self._moments is not None:
-                fitted = compensated_weights(self._module, plan, self._moments)
+            fitted = {} if self._fits is None else self._fits.of(plan)
             with masked(self._module, plan) as module, torch.no_grad():
                 set_weights(module, fitted)
                 if plan.cuts and self._statistics is not None:
