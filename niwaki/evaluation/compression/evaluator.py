@@ -219,8 +219,10 @@ class CompressedEvaluator(DeployedEvaluator):
             self._report_model()
             self._report_left_alone()
             self._report_unfollowed()
-            self._rank()
-            self._propose()
+        # Nothing else runs yet, so these may take all of torch's threads: no other step is as long.
+        self._rank()
+        self._propose()
+        with torch_threads(self._settings.n_threads):
             self._find_sensitive()
 
     def baseline(self) -> Candidate:

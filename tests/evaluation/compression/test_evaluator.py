@@ -25,6 +25,7 @@ from niwaki.evaluation.compression.proposing.proposals import ALLOCATORS
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
+from niwaki.evaluation.devices import torch_threads
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.task import TaskKind
@@ -173,6 +174,21 @@ def test_only_quantize_prunes_nothing(tmp_path: Path) -> None:
     macs = {other.cheap(candidate)["macs"] for candidate in other.initial()}
     assert macs == {other.cheap(other.baseline())["macs"]}
     assert not other.fidelities.several
+
+
+def test_proposals_take_all_of_torchs_threads(tmp_path: Path) -> None:
+    told: dict[str, int] = {}
+    other = CompressedEvaluator(
+        ModelSource("tests.evaluation.compression.small:build"),
+        data,
+        OnnxRuntimeCpu(),
+        settings=SETTINGS,
+        notify=lambda sentence: told.update({sentence: torch.get_num_threads()}),
+    )
+    with torch_threads(3):
+        other.prepare(tmp_path)
+    assert {n for sentence, n in told.items() if "MACs" in sentence} == {3}
+    assert {n for sentence, n in told.items() if "channel groups" in sentence} == {1}
 
 
 def uneven() -> TwoHeads:
