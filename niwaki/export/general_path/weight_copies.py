@@ -6,7 +6,7 @@ that, and the constant has no name of the parameter's any more.
 
 from collections import defaultdict
 from collections.abc import Mapping
-from hashlib import sha256
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -30,17 +30,17 @@ def weight_copies(graph: onnx.GraphProto, module: nn.Module) -> Mapping[str, str
     """
     index = GraphIndex(graph)
     own = {name for name, _ in module.named_parameters(remove_duplicate=False)}
-    read = dict.fromkeys(n.input[1] for n in index.nodes if n.op_type in WEIGHTED)
-    wanted = [
-        n for n in read if n not in own and len(getattr(index.constants.get(n), "dims", ())) == 2
-    ]
-    sizes = {tuple(sorted(index.constants[name].dims)) for name in wanted}
+    read = dict.fromkeys(node.input[1] for node in index.nodes if node.op_type in WEIGHTED)
+    shapes = {name: tuple(index.constants[name].dims) for name in read if index.is_constant(name)}
+    wanted = [name for name, shape in shapes.items() if len(shape) == 2 and name not in own]
+    asked = {shapes[name] for name in wanted}
     by_values: dict[bytes, list[str]] = defaultdict(list)
     for name, parameter in module.named_parameters():
-        if name.endswith(_SUFFIX) and tuple(sorted(parameter.shape)) in sizes:
+        if name.endswith(_SUFFIX) and parameter.ndim == 2:
             values = parameter.detach().float().cpu().numpy()
             for each in (values, values.T):
-                by_values[_digest(each)].append(name)
+                if each.shape in asked:
+                    by_values[_digest(each)].append(name)
     found: dict[str, str] = {}
     for name in wanted:
         alike = by_values[_digest(index.values(name))]
@@ -50,4 +50,4 @@ def weight_copies(graph: onnx.GraphProto, module: nn.Module) -> Mapping[str, str
 
 
 def _digest(values: NDArray[Any]) -> bytes:
-    return sha256(repr(values.shape).encode() + np.ascontiguousarray(values).tobytes()).digest()
+    return blake2b(repr(values.shape).encode() + np.ascontiguousarray(values).tobytes()).digest()
