@@ -8,7 +8,11 @@ from torch import Tensor, nn
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.export.general_path.decisions import Decision
-from niwaki.export.general_path.torch_export import decisions_taken, export_module
+from niwaki.export.general_path.torch_export import (
+    FixedBatchError,
+    decisions_taken,
+    export_module,
+)
 
 
 def float_graph(
@@ -36,9 +40,13 @@ def float_graph(
     names = {"input_names": input_names, "output_names": output_names}
     try:
         return build_graph(module, input_shapes, input_types=input_types, **names)
-    except ExportError:
-        pass  # told by the general way if it cannot either
-    return export_module(module, examples(), **names)
+    except ExportError as error:
+        first = error  # told by the general way if it cannot either
+    try:
+        return export_module(module, examples(), **names)
+    except FixedBatchError as error:
+        where = str(first).partition(". Use export_module")[0]
+        raise ExportError(f"{error}. Followed symbolically, {where}") from error
 
 
 def decided_by_examples(

@@ -102,18 +102,51 @@ def compensated_weights(
         He, Zhang and Sun, ICCV 2017, "Channel pruning for accelerating very deep neural networks",
         equation 1, the reconstruction; here from moments of channels, for any choice of channels.
     """
-    weights = dict(module.named_parameters())
-    fitted: dict[str, Tensor] = {}
-    for cut in plan.cuts:
-        path, _, kind = cut.tensor.rpartition(".")
-        if cut.dim == 1 and kind == "weight" and path in moments.second:
-            weight, second = weights[cut.tensor].detach(), moments.second[path]
-            fitted[cut.tensor] = _fitted(weight, cut, second, n=moments.n[path])
-    for cut in plan.cuts:
-        if cut.dim != 1 and cut.tensor in fitted:
-            removed = torch.tensor(cut.removed, device=fitted[cut.tensor].device)
-            fitted[cut.tensor].index_fill_(cut.dim, removed, 0.0)
-    return fitted
+    return WeightFits(module, moments).of(plan)
+
+
+class WeightFits:
+    """Fits the weights of one model for one plan after the other, as `compensated_weights` does.
+
+    A weight that loses the same inputs in two plans in a row is fitted once, so that plans which
+    differ in one group cost what that group does.
+
+    Args:
+        module: The whole model, whose weights stay.
+        moments: Of that model.
+    """
+
+    def __init__(self, module: nn.Module, moments: InputMoments) -> None:
+        self._module, self._moments = module, moments
+        self._latest: dict[Cut, Tensor] = {}
+
+    def of(self, plan: PruningPlan) -> dict[str, Tensor]:
+        """Return the fitted weights of a plan, by name, not to be changed."""
+        weights = dict(self._module.named_parameters())
+        before = self._latest
+        self._latest = {
+            cut: before[cut] if cut in before else self._fit(weights[cut.tensor].detach(), cut)
+            for cut in plan.cuts
+            if cut.dim == 1 and cut.tensor == f"{_path(cut)}.weight" and _path(cut) in self._second
+        }
+        fitted = {cut.tensor: weight for cut, weight in self._latest.items()}
+        for cut in plan.cuts:
+            if cut.dim != 1 and cut.tensor in fitted:
+                removed = torch.tensor(cut.removed, device=fitted[cut.tensor].device)
+                fitted[cut.tensor] = fitted[cut.tensor].index_fill(cut.dim, removed, 0.0)
+        return fitted
+
+    @property
+    def _second(self) -> Mapping[str, Tensor]:
+        return self._moments.second
+
+    def _fit(self, weight: Tensor, cut: Cut) -> Tensor:
+        return _fitted(weight, cut, self._second[_path(cut)], n=self._moments.n[_path(cut)])
+
+
+def _path(cut: Cut) -> str:
+    """Return the path of the module whose parameter is cut."""
+    return cut.tensor.rpartition(".")[0]
 
 
 def compensated(module: M, plan: PruningPlan, moments: InputMoments | None) -> M:

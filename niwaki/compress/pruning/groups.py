@@ -89,6 +89,22 @@ class ChannelGroup:
         found = frozenset(count for each in self.ruled_out for count in each.counts)
         return frozenset() if len(found) >= self.n_units - 1 else found
 
+    def require_allowed(self, count: int) -> None:
+        """Check that the code of the model goes the same way with so many units.
+
+        Raises:
+            SpaceError: If it does not; with what it compares, and the nearest counts that may stay.
+        """
+        if count not in self.not_allowed:
+            return
+        because = next(each.because for each in self.ruled_out if count in each.counts)
+        free = [n for n in range(1, self.n_units + 1) if n not in self.not_allowed]
+        fewer, more = [n for n in free if n < count][-1:], [n for n in free if n > count][:1]
+        raise SpaceError(
+            f"group '{self.name}' cannot keep {count} of its {self.n_units} units: {because}, and "
+            f"would go another way then. Keep {' or '.join(map(str, fewer + more))}"
+        )
+
     @property
     def tensors(self) -> tuple[Member, ...]:
         """The members that are parameters or buffers."""
@@ -195,6 +211,17 @@ class ChannelGroups:
 
         Args:
             kept: Units to keep, in [0, n_units), by name of the group; at least one of each.
+
+        Raises:
+            SpaceError: If a group is unknown, or a unit, nothing is kept of one, or so many that
+                the code of the model would go another way.
+        """
+        for name, units in kept.items():
+            self[name].require_allowed(len(np.unique(units)))
+        return self.plan_to_try(kept)
+
+    def plan_to_try(self, kept: Mapping[str, Sequence[int] | NDArray[np.int64]]) -> PruningPlan:
+        """Return the plan as `plan` does, whatever the code of the model would do.
 
         Raises:
             SpaceError: If a group is unknown, or a unit, or nothing is kept of one.

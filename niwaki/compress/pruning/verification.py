@@ -323,7 +323,7 @@ def without_harmless(on: Bench, groups: ChannelGroups, *, seed: int) -> ChannelG
         if key not in harmless:
             rng = stream(seed, "verification", group.name, each.counts[-1])
             units = np.sort(rng.choice(group.n_units, each.counts[-1], replace=False))
-            harmless[key] = not on.difference(groups.plan({group.name: units}))
+            harmless[key] = not on.difference(groups.plan_to_try({group.name: units}))
         return not harmless[key]
 
     free = [

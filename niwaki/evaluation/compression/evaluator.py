@@ -39,6 +39,7 @@ from niwaki.evaluation.compression.proposing.importance import (
     importance,
     looked_at,
 )
+from niwaki.evaluation.compression.proposing.judged import JudgedStates
 from niwaki.evaluation.compression.proposing.masked_oracle import MaskedOracle, Ranked
 from niwaki.evaluation.compression.proposing.prices import MacsPrice
 from niwaki.evaluation.compression.proposing.pricing import Pricing
@@ -71,6 +72,8 @@ from niwaki.tasks.model_inputs import ModelInput
 
 PRUNING = "pruning"
 PROPOSALS_FILE = "proposals.json"
+PRICED_FILE = "priced.json"
+JUDGED_FILE = "judged.jsonl"
 IMPORTANCE_FILE = "importance.json"
 SENSITIVE_FILE = "sensitive.json"
 STATISTICS_FILE = "statistics.json"
@@ -219,8 +222,10 @@ class CompressedEvaluator(DeployedEvaluator):
             self._report_model()
             self._report_left_alone()
             self._report_unfollowed()
-            self._rank()
-            self._propose()
+        # Nothing else runs yet, so these may take all of torch's threads: no other step is as long.
+        self._rank()
+        self._propose()
+        with torch_threads(self._settings.n_threads):
             self._find_sensitive()
 
     def baseline(self) -> Candidate:
@@ -483,13 +488,14 @@ class CompressedEvaluator(DeployedEvaluator):
             recalibration=looked_at(self.data, pruning.n_recalibration, seed=self._seed),
             statistics=self._statistics,
             moments=self._moments,
+            kept=JudgedStates(self._in_folder(JUDGED_FILE)),
             n_items=pruning.n_judged,
         )
         if pruning.allocation == "pagcp":
             reference_losses(oracle, self.ladder)  # or an error, before prices are measured
         price: Price = MacsPrice(groups.costs)
         if pruning.price == "latency":
-            price = self._pricing.latency_price(pruning.n_priced)
+            price = self._pricing.latency_price(pruning.n_priced, self._in_folder(PRICED_FILE))
         whole, least = float(price.of(self.ladder.whole)), float(price.of(self.ladder.least))
         shares = (reachable(share, whole, least) for share in pruning.shares)
         budgets = sorted({*shares, *pruning.budgets}, reverse=True)

@@ -1,7 +1,7 @@
 """What of a model is left as it is, and why."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,16 +27,13 @@ class LeftAlone:
     @property
     def by_pruning(self) -> str:
         """The end of a sentence about pruning."""
-        return f"; left alone: {_first(list(map(str, self.channels)))}" if self.channels else ""
+        stays = [(f"{each.name} ({each.n_channels})", each.reason) for each in self.channels]
+        return f"; left alone, with their channels: {_by_reason(stays)}" if stays else ""
 
     @property
     def by_quantization(self) -> str:
         """The end of a sentence about quantization."""
-        reasons = []
-        for why in dict.fromkeys(self.in_float.values()):
-            paths = [path for path in self.in_float if self.in_float[path] == why]
-            reasons.append(f"{_first(paths, ', ')}, because {why}")
-        return f"; left in float: {'; '.join(reasons)}" if reasons else ""
+        return f"; left in float: {_by_reason(self.in_float.items())}" if self.in_float else ""
 
     def save(self, path: Path) -> None:
         """Write all of it, of which sentences only name the first."""
@@ -44,6 +41,15 @@ class LeftAlone:
         write_text_atomically(path, json.dumps(plain, indent=1, ensure_ascii=False) + "\n")
 
 
-def _first(items: Sequence[str], separator: str = "; ") -> str:
-    more = f" and {len(items) - _N_SHOWN} more ({LEFT_ALONE_FILE})"
+def _by_reason(reasons: Iterable[tuple[str, str]]) -> str:
+    """Return the first reasons, each after the first of what it holds for."""
+    named: dict[str, list[str]] = {}
+    for name, why in reasons:
+        named.setdefault(why, []).append(name)
+    sentences = [f"{_first(names, ', ', 'more')}, because {why}" for why, names in named.items()]
+    return _first(sentences, "; ", "more reasons")
+
+
+def _first(items: Sequence[str], separator: str, others: str) -> str:
+    more = f" and {len(items) - _N_SHOWN} {others} ({LEFT_ALONE_FILE})"
     return separator.join(items[:_N_SHOWN]) + (more if len(items) > _N_SHOWN else "")

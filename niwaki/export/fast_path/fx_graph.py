@@ -36,6 +36,7 @@ _PRODUCTS = (
     *("matmul", "bmm", "addmm", "linear", "conv1d", "conv2d", "conv3d"),
     *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
 )
+_TURNS = ("t", "transpose", "swapaxes", "swapdims", "adjoint")  # of a matrix
 # Of what `x.max(dim)` and the like return.
 _NAMED_PARTS: Mapping[Any, int] = MappingProxyType({"values": 0, "indices": 1})
 
@@ -230,8 +231,9 @@ def _path(traced: Trace, node: fx.Node) -> str:
     weight = _weight_of(traced, node)
     if weight is None:
         return path_of(node)
-    owner, _, kind = str(weight.target).rpartition(".")
-    is_own = weight.op == "get_attr" and owner and kind == "weight"
+    parameter = _unturned(traced, weight)
+    owner, _, kind = str(parameter.target).rpartition(".")
+    is_own = parameter.op == "get_attr" and owner and kind == "weight"
     return owner if is_own else scope_of(node) or path_of(node)
 
 
@@ -244,6 +246,17 @@ def _weight_of(traced: Trace, node: fx.Node) -> fx.Node | None:
     named = [node.kwargs[name] for name in ("weight", "other", "mat2") if name in node.kwargs]
     factor = named[0] if named else given
     return factor if isinstance(factor, fx.Node) and factor in traced.constants else None
+
+
+def _unturned(traced: Trace, weight: fx.Node) -> fx.Node:
+    """Return the matrix that a constant is the transpose of, however often it is turned."""
+    value = traced.constants[weight]
+    is_matrix = isinstance(value, torch.Tensor) and value.ndim == 2
+    is_turned = op_name(weight) in _TURNS or weight.args[1:] in (("T",), ("mT",))
+    if weight.op == "get_attr" or not (is_matrix and is_turned):
+        return weight
+    (source, *_) = weight.all_input_nodes
+    return _unturned(traced, source)
 
 
 def _write_calls(

@@ -11,6 +11,7 @@ import torch
 from torch import fx, nn
 from torch.fx import _symbolic_trace
 
+from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.attention import plain_forward
 from niwaki.export.fast_path.in_place import OPERATORS_IN_PLACE, mark_as_part, out_of_place
 from niwaki.export.fast_path.operators.indexing import assigned
@@ -112,6 +113,8 @@ class ForwardTracer(fx.Tracer):
         is_made_on_the_way = id(m) not in self._parts
         if self._looks_ahead or is_made_on_the_way:
             return forward(*args, **kwargs)
+        if self.is_leaf_module(m, path := self.path_of_module(m)):
+            require_no_hooks(path, m)  # now: they may be there for this call alone
         return super().call_module(m, plain_forward(m) or forward, args, kwargs)
 
     def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
@@ -236,6 +239,19 @@ def _nothing_wrapped() -> Iterator[None]:
     finally:
         functions.update(kept[0])
         methods.extend(kept[1])
+
+
+def require_no_hooks(path: str, module: nn.Module) -> None:
+    """Refuse a module that is not followed into, of which hooks may change what it computes.
+
+    Raises:
+        ExportError: If it has any, or a `forward` of its own.
+    """
+    if module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__:
+        raise ExportError(
+            f"{path or 'the module'} ({type(module).__name__}) has hooks or a `forward` of its "
+            "own, which are not followed symbolically. Use export_module, which calls them"
+        )
 
 
 def is_instance(value: object, kinds: Any) -> bool:

@@ -15,7 +15,7 @@ from niwaki.export.fast_path.in_place import leave_out_unread, read_changes
 from niwaki.export.fast_path.lengths import in_code_of, lengths_followed
 from niwaki.export.fast_path.one_item import is_same_for_one
 from niwaki.export.fast_path.stand_ins import StandIns
-from niwaki.export.fast_path.tracer import BATCHES, ForwardTracer, is_instance
+from niwaki.export.fast_path.tracer import BATCHES, ForwardTracer, is_instance, require_no_hooks
 from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
 
@@ -65,10 +65,13 @@ def trace(
     """
     if module.training:
         raise ExportError("the module is in training mode: call its eval() before exporting it")
+    require_no_hooks("", module)
     kinds = [FLOAT] * len(input_shapes) if input_types is None else list(input_types)
     inputs = list(zip(input_shapes, kinds, strict=True))
     try:
         graph, changed = _graph_of(module, inputs)
+    except ExportError:
+        raise
     # The module's own code runs here, on stand-ins for tensors: it may raise anything.
     except Exception as error:
         place = place_of(error)
@@ -83,7 +86,6 @@ def trace(
             "export_module, or change a copy"
         )
     nodes = tuple(graph.nodes)
-    _require_no_hooks(module, nodes)
     _require_evaluation(module, nodes)
     given = [node for node in nodes if node.op == "placeholder"]
     n_inputs = len(given)
@@ -179,18 +181,6 @@ def _number_of_parts(value: object) -> int | None:
         case tuple():
             return len(value)
     return None
-
-
-def _require_no_hooks(module: nn.Module, nodes: Sequence[fx.Node]) -> None:
-    """Refuse a module of which hooks may change what it computes: they are not followed."""
-    called = {str(node.target) for node in nodes if node.op == "call_module"}
-    for path in ("", *sorted(called)):
-        part = module.get_submodule(path)
-        if part._forward_hooks or part._forward_pre_hooks or "forward" in part.__dict__:
-            raise ExportError(
-                f"{path or 'the module'} ({type(part).__name__}) has hooks or a `forward` of its "
-                "own, which are not followed symbolically. Use export_module, which calls them"
-            )
 
 
 def _require_evaluation(module: nn.Module, nodes: Sequence[fx.Node]) -> None:

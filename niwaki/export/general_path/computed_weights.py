@@ -2,7 +2,8 @@
 
 `F.linear(x, self.encoder.weight.t())`, a head tied to an embedding, a standardised or masked
 kernel: torch's exporter leaves the computation in the graph unless it is tiny, and only what is
-constant can be quantized.
+constant can be quantized. Products of constants alone, such as those that make a bias of relative
+positions, are no layers.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,18 +19,18 @@ from niwaki.targets.sessions import SessionSettings, open_session, run_session
 
 
 def fold_computed_weights(graph: onnx.GraphProto) -> None:
-    """Turn weights and biases that are computed from constants into constants, in place."""
+    """Turn weights, biases and products of constants into constants, in place."""
     index = GraphIndex(graph)
     computed = _computed(index)
-    read = [n for node in index.nodes if node.op_type in WEIGHTED for n in node.input[1:]]
-    names = [name for name in dict.fromkeys(read) if index.producer.get(name) in computed]
+    weighted = [node for node in index.nodes if node.op_type in WEIGHTED]
+    wanted = [n for node in weighted for n in (*node.input[1:], *node.output)]
+    names = [name for name in dict.fromkeys(wanted) if index.producer.get(name) in computed]
     if not names:
         return
     graph.initializer.extend(_values(index, computed, names))
+    folded = {name: _folded(name) for name in names}
     for node in graph.node:
-        if node.op_type in WEIGHTED:
-            read = [_folded(name) if name in names else name for name in node.input[1:]]
-            node.input[:] = [node.input[0], *read]
+        node.input[:] = [folded.get(name, name) for name in node.input]
     leave_out_unneeded(graph)
 
 

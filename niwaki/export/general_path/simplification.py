@@ -7,7 +7,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-from niwaki.export.general_path.computed_weights import fold_computed_weights
 from niwaki.export.general_path.fixed_sizes import fix_sizes
 from niwaki.export.graph.index import GraphIndex
 
@@ -16,12 +15,11 @@ _IMAGE_RANK = 4
 
 
 def simplified(graph: onnx.GraphProto) -> onnx.GraphProto:
-    """Return a graph with weights and known sizes constant, batch norm folded, means as pooling.
+    """Return a graph with known sizes constant, batch norm folded, means as pooling.
 
     A global mean is the same as GlobalAveragePool, but the runtime has an integer kernel for the
     pooling alone.
     """
-    fold_computed_weights(graph)
     for i, norm in enumerate(graph.node):
         if norm.op_type == "BatchNormalization":
             _fold(graph, i)

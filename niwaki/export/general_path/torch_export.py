@@ -12,6 +12,7 @@ import io
 import logging
 import warnings
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import onnx
 import torch
@@ -20,10 +21,12 @@ from torch import nn
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.lengths import lengths_followed
+from niwaki.export.general_path.computed_weights import fold_computed_weights
 from niwaki.export.general_path.decisions import Decision, decisions_of, repeated
 from niwaki.export.general_path.inner_module import as_inner, with_names_of_the_model
 from niwaki.export.general_path.one_head import OneHeadApart
 from niwaki.export.general_path.simplification import simplified
+from niwaki.export.general_path.weight_copies import weight_copies
 from niwaki.export.general_path.weights_apart import weights_apart
 from niwaki.export.graph.file_room import require_room
 from niwaki.export.graph.layer_names import named_by_layers
@@ -34,6 +37,10 @@ from niwaki.export.user_code import place_of
 _APART = ":end"
 _QUANTIZED = ("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")
 _LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch.fx")
+
+
+class FixedBatchError(ExportError):
+    """torch's exporter took the batch for a constant, and does not say where."""
 
 
 def export_module(
@@ -66,7 +73,9 @@ def export_module(
     inputs, outputs = (list(map(_told, infos)) for infos in (model.graph.input, model.graph.output))
     require_apart(inputs, outputs)
     ends = {info.name: _told(info) for info in (*model.graph.input, *model.graph.output)}
-    graph = named_by_layers(simplified(model.graph), ModuleNames.of(module), ends)
+    fold_computed_weights(model.graph)
+    names = replace(ModuleNames.of(module), copies=weight_copies(model.graph, module))
+    graph = named_by_layers(simplified(model.graph), names, ends)
     graph.name = "niwaki"
     return finished_model(graph)
 
@@ -173,10 +182,10 @@ def _exported(
     with_names_of_the_model(model.graph)
     for info in model.graph.input:
         if not info.type.tensor_type.shape.dim[0].dim_param:
-            raise ExportError(
+            raise FixedBatchError(
                 f"torch took the batch of input '{_told(info)}' for a constant of "
-                f"{len(examples[0])}: {type(module).__name__} turns it into a plain number. "
-                "Read it as `x.shape[0]`"
+                f"{len(examples[0])}: {type(module).__name__} turns it into a plain number, or "
+                "splits it. Read it as `x.shape[0]`, and split nothing along the first axis"
             )
     return model
 

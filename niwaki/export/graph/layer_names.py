@@ -102,9 +102,9 @@ def _path(index: GraphIndex, node: onnx.NodeProto, names: ModuleNames) -> str:
     scopes, classes = _noted(node, _SCOPES), _noted(node, _CLASSES)
     noted = scopes[-2] if len(scopes) > 1 else ""
     scope = names.modules.get(noted, noted)
-    if node.op_type in WEIGHTED and len(node.input) > 1 and node.input[1].endswith(".weight"):
+    if node.op_type in WEIGHTED and len(node.input) > 1:
         # With batch norm folded in, the notes speak of the norm, but the weight is still its own.
-        owners = names.owners.get(names.parameters.get(node.input[1], ""), ())
+        owners = _owners(node.input[1], names)
         if owners:
             return scope if scope in owners else owners[0]
     operation = _NUMBER.sub("", scopes[-1]) if scopes else node.op_type.lower()
@@ -115,6 +115,12 @@ def _path(index: GraphIndex, node: onnx.NodeProto, names: ModuleNames) -> str:
     if classes[-2].startswith(_LEAVES) and _CONTAINERS not in classes[-2]:
         return scope
     return f"{scope}.{operation}"
+
+
+def _owners(weight: str, names: ModuleNames) -> tuple[str, ...]:
+    """Return the modules whose `weight` a constant is, or a copy of it."""
+    own = names.parameters.get(weight, "") if weight.endswith(".weight") else ""
+    return names.owners.get(own or names.copies.get(weight, ""), ())
 
 
 def _noted(node: onnx.NodeProto, key: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Names of a module's parts where one has several: the first counts, as on the fast path."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import torch
@@ -20,11 +20,14 @@ class ModuleNames:
         modules: First path of each module, by each of its paths.
         parameters: First name of each parameter and buffer, by each of its names.
         owners: First paths of the modules that have a parameter or buffer, by its first name.
+        copies: First names of parameters, by constants of a graph that are copies of them,
+            transposed or not.
     """
 
     modules: Mapping[str, str]
     parameters: Mapping[str, str]
     owners: Mapping[str, tuple[str, ...]]
+    copies: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, module: nn.Module) -> "ModuleNames":

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from niwaki.compress.pruning import ChannelGroups, PruningPlan, analyse, apply_plan, masked
 from niwaki.compress.pruning.compensation import (
+    WeightFits,
     compensated,
     compensated_weights,
     input_moments,
@@ -155,3 +156,15 @@ def test_a_module_called_twice_is_shared_by_its_calls() -> None:
             return out
 
     assert input_moments(Twice().eval(), [torch.randn(8, 6)]).n == {"layer": 16}
+
+
+def test_a_weight_that_loses_the_same_inputs_is_fitted_once() -> None:
+    module, groups = chain()
+    moments = input_moments(module, [INPUTS])
+    fits = WeightFits(module, moments)
+    before = fits.of(groups.plan({"first": [0, 1]}))
+    assert fits.of(groups.plan({"first": [0, 1]}))["second.weight"] is before["second.weight"]
+    for plan in (groups.plan({"first": [0, 1], "second": [2]}), groups.plan({"first": [0, 2]})):
+        again, fresh = fits.of(plan), compensated_weights(module, plan, moments)
+        assert again.keys() == fresh.keys()
+        assert all(torch.equal(again[name], fresh[name]) for name in again)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from niwaki.compress.pruning import allowed_counts, analyse, apply_plan, masked
+from niwaki.core.errors import SpaceError
 from niwaki.testing.pruning_idioms import IDIOMS
 from niwaki.testing.pruning_idioms.composed import Composed
 from tests.compress.pruning.equality import doubled, outputs, scrambled, worst_difference
@@ -70,3 +71,11 @@ def test_a_comparison_that_matters_is_told() -> None:
     idiom = IDIOMS["measured_widths_compared"]
     (rule,) = analyse(idiom.make(), idiom.inputs())["branch"].ruled_out
     assert rule.because == "the model itself computes 24 != 16"
+
+
+def test_a_plan_with_a_count_that_is_ruled_out_is_refused() -> None:
+    idiom = IDIOMS["width_asserted"]
+    groups = analyse(idiom.make(), idiom.inputs())
+    with pytest.raises(SpaceError, match=r"'enter' cannot keep 5 of its 24 .* Keep 4 or 8"):
+        groups.plan({"enter": [0, 1, 2, 3, 4]})
+    assert groups.plan({"enter": [0, 1, 2, 3]}).cuts

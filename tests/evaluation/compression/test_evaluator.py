@@ -15,7 +15,12 @@ from torch import nn
 from niwaki.compress.allocation import PagcpSettings
 from niwaki.compress.pruning import apply_plan
 from niwaki.core.errors import ConfigError, DataError
-from niwaki.evaluation.compression.evaluator import PRUNING, CompressedEvaluator
+from niwaki.evaluation.compression.evaluator import (
+    JUDGED_FILE,
+    PRICED_FILE,
+    PRUNING,
+    CompressedEvaluator,
+)
 from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.evaluation.compression.given_model.model_source import ModelSource
 from niwaki.evaluation.compression.original import fitted_to
@@ -25,6 +30,7 @@ from niwaki.evaluation.compression.proposing.proposals import ALLOCATORS
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
+from niwaki.evaluation.devices import torch_threads
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.task import TaskKind
@@ -173,6 +179,37 @@ def test_only_quantize_prunes_nothing(tmp_path: Path) -> None:
     macs = {other.cheap(candidate)["macs"] for candidate in other.initial()}
     assert macs == {other.cheap(other.baseline())["macs"]}
     assert not other.fidelities.several
+
+
+def test_a_stopped_allocation_goes_on_where_it_was(tmp_path: Path) -> None:
+    def stop(sentence: str) -> None:
+        if "of the whole" in sentence:
+            raise KeyboardInterrupt
+
+    source = ModelSource("tests.evaluation.compression.small:build")
+    settings = replace(SETTINGS, pruning=replace(SETTINGS.pruning, price="latency", n_priced=3))
+    stopped = CompressedEvaluator(source, data, OnnxRuntimeCpu(), settings=settings, notify=stop)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.prepare(tmp_path)
+    before = {name: (tmp_path / name).read_text() for name in (JUDGED_FILE, PRICED_FILE)}
+    make(settings).prepare(tmp_path)
+    assert before == {name: (tmp_path / name).read_text() for name in before}
+    assert before[JUDGED_FILE]
+
+
+def test_proposals_take_all_of_torchs_threads(tmp_path: Path) -> None:
+    told: dict[str, int] = {}
+    other = CompressedEvaluator(
+        ModelSource("tests.evaluation.compression.small:build"),
+        data,
+        OnnxRuntimeCpu(),
+        settings=SETTINGS,
+        notify=lambda sentence: told.update({sentence: torch.get_num_threads()}),
+    )
+    with torch_threads(3):
+        other.prepare(tmp_path)
+    assert {n for sentence, n in told.items() if "MACs" in sentence} == {3}
+    assert {n for sentence, n in told.items() if "channel groups" in sentence} == {1}
 
 
 def uneven() -> TwoHeads:

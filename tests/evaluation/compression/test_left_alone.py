@@ -42,12 +42,16 @@ def test_what_stays_is_said_and_written(tmp_path: Path) -> None:
     ).prepare(tmp_path)
     (pruned,) = (text for text in said if "channel groups can be pruned" in text)
     (quantized,) = (text for text in said if "layers can run in int8" in text)
-    assert "quarter.weight[0]: 4 stay, because they are the model's output" in pruned
+    assert (
+        "quarter.weight[0] (4), quarter.bias[0] (4), because they are the model's output" in pruned
+    )
     assert quantized.startswith("4 layers") and "up, because the runtime has no" in quantized
     assert "matmul, because both of its factors are computed" in quantized
     assert any(text.startswith("4 of 14 parameters are frozen") for text in said)
     left = json.loads((tmp_path / LEFT_ALONE_FILE).read_text())
-    assert all(each in pruned for each in left["pruning"])
+    assert (
+        "quarter.weight[0]: 4 stay, because they are the model's output quarter" in left["pruning"]
+    )
     assert list(left["int8"]) == ["up", "matmul"]
 
 
@@ -73,10 +77,12 @@ def test_a_group_without_a_smaller_count_is_not_called_one_that_can_be_pruned(
     ).prepare(tmp_path)
     (pruned,) = (text for text in said if "channel groups can be pruned" in text)
     assert pruned.startswith("1 channel groups")
-    assert "enter.0: 4 stay, because no smaller count gives each of its layers" in pruned
+    assert "enter.0 (4), because no smaller count gives each of its layers" in pruned
 
 
-def test_sentences_name_the_first_and_the_file_of_all() -> None:
-    left = LeftAlone([Refusal(f"layer{i}.weight[0]", 8, "so") for i in range(5)], {})
-    assert left.by_pruning.endswith(f"8 stay, because so and 2 more ({LEFT_ALONE_FILE})")
-    assert "layer2" in left.by_pruning and "layer3" not in left.by_pruning
+def test_sentences_name_the_first_of_each_reason_and_the_file_of_all() -> None:
+    stays = [Refusal(f"layer{i}.weight[0]", 8, "so") for i in range(5)]
+    left = LeftAlone([*stays, *(Refusal(f"last{i}", 4, f"why {i}") for i in range(4))], {})
+    first = "layer0.weight[0] (8), layer1.weight[0] (8), layer2.weight[0] (8) and 2 more"
+    assert f"{first} ({LEFT_ALONE_FILE}), because so; last0 (4), because why 0;" in left.by_pruning
+    assert left.by_pruning.endswith(f"because why 1 and 2 more reasons ({LEFT_ALONE_FILE})")

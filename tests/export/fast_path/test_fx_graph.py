@@ -190,6 +190,26 @@ def test_two_outputs_may_be_one_tensor() -> None:
     assert [info.name for info in model.graph.output] == ["output_0", "output_1"]
 
 
+class HooksForACall(nn.Module):
+    """Hangs a hook on one of its layers, and takes it down after the call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(6, 6)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        handle = self.layer.register_forward_hook(lambda _, __, answer: 2 * answer)
+        answer: torch.Tensor = self.layer(x)
+        handle.remove()
+        return answer
+
+
+def test_hooks_that_are_there_for_a_call_are_not_passed_over() -> None:
+    module = HooksForACall().eval()
+    with pytest.raises(ExportError, match=r"layer \(Linear\) has hooks"):
+        build_graph(module, [(1, 6)])
+
+
 @pytest.mark.parametrize("place", ["", "0"])
 def test_hooks_are_not_passed_over(place: str) -> None:
     module = nn.Sequential(nn.Linear(4, 4), nn.ReLU()).eval()

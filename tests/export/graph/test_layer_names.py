@@ -8,6 +8,7 @@ import onnx
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.export.general_path.torch_export import export_module
@@ -81,6 +82,34 @@ def a_product_of_two_scopes() -> nn.Module:
     return Called(computed, table=nn.Embedding(6, 6), p=Product())
 
 
+def weights_of_parts_in_functions() -> nn.Module:
+    def computed(m: Any, x: Tensor) -> Any:
+        x = torch.relu(functional.linear(x, m.qkv.weight, m.qkv.bias))
+        x = torch.relu(functional.linear(x, m.proj.weight.t()) @ m.proj.weight.T)
+        return functional.linear(x, m.large.weight)
+
+    large = nn.Linear(6, 3000)  # more than torch's exporter transposes by itself
+    return Called(computed, qkv=linear(), proj=linear(), large=large)
+
+
+def equal_weights_in_functions() -> nn.Module:
+    def computed(m: Any, x: Tensor) -> Any:
+        x = torch.relu(functional.linear(x, m.a.weight, m.b.bias))
+        return functional.linear(x, m.b.weight, m.a.bias)
+
+    first, second = linear(), linear()
+    second.load_state_dict(first.state_dict())
+    return Called(computed, a=first, b=second)
+
+
+def layers_over_constants() -> nn.Module:
+    places = nn.Sequential(nn.Linear(2, 6), nn.ReLU(), nn.Linear(6, 6, bias=False))
+    return Called(lambda m, x: m.a(x) + m.mlp(m.table)[:3], a=linear(), mlp=places, table=PLACES)
+
+
+PLACES = torch.randn(400, 2)
+
+
 def twice_the_same() -> nn.Module:
     return Called(lambda m, x: torch.relu(m.a(x)) + m.a(x), a=linear())
 
@@ -102,6 +131,7 @@ def unread() -> nn.Module:
 
 MODELS = [two_names, a_sequence_of_two_names, tied, tied_with_norms, products]
 MODELS += [a_product_of_two_scopes, twice_the_same, twice, like_an_operation, unread]
+MODELS += [weights_of_parts_in_functions, equal_weights_in_functions, layers_over_constants]
 
 
 def weights(model: onnx.ModelProto) -> dict[str, list[float]]:

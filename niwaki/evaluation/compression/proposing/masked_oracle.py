@@ -1,7 +1,6 @@
 """The performance-aware oracle: a masked model, recalibrated, and judged task by task."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,13 +11,14 @@ from niwaki.compress.allocation import Counts, Oracle, Verdict
 from niwaki.compress.pruning import ChannelGroups, PruningPlan, best_units, masked
 from niwaki.compress.pruning.compensation import (
     InputMoments,
-    compensated_weights,
+    WeightFits,
     set_weights,
 )
 from niwaki.compress.pruning.criteria.base import Scores
 from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.randomness import stream
 from niwaki.evaluation.compression.given_model.plain_calls import layout_of
+from niwaki.evaluation.compression.proposing.judged import Judged, JudgedStates
 from niwaki.evaluation.compression.tuning.kept_statistics import KeptStatistics
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.evaluation.recalibration import recalibrate
@@ -64,6 +64,7 @@ class MaskedOracle(Oracle):
             whole model are kept if there are none.
         statistics: Moves statistics in the place of taking them anew, if they are to be kept.
         moments: For the fit of weights; None for none.
+        kept: What was judged before, by the same model on the same data.
         n_items: Items of the calibration split that are looked at.
         batch_size: Items per forward pass.
     """
@@ -77,17 +78,19 @@ class MaskedOracle(Oracle):
         recalibration: Sequence[Tensor] = (),
         statistics: KeptStatistics | None = None,
         moments: InputMoments | None = None,
+        kept: JudgedStates | None = None,
         n_items: int = 512,
         batch_size: int = 128,
     ) -> None:
         self._device = best_device()
         self._module = in_evaluation(placed(module, self._device, layout_of(module)))
-        self.ranked, self._data, self._moments = ranked, data, moments
+        self.ranked, self._data = ranked, data
+        self._fits = WeightFits(self._module, moments) if moments is not None else None
         self._statistics = statistics
         self._recalibration = [inputs.to(self._device) for inputs in recalibration]
         self._batches = list(_drawn(data, n_items, batch_size))
         self._losses = task_losses(data)
-        self._known: dict[bytes, _Row] = {}
+        self._known = JudgedStates() if kept is None else kept
         with torch.no_grad():
             self._answers = [self._answer(batch) for batch in self._batches]
             self._constants = np.maximum(self._drifts_of(self._constant_answers()), _TINY)
@@ -108,34 +111,33 @@ class MaskedOracle(Oracle):
             np.array([row.drifts for row in rows]).reshape(-1, n_tasks) / self._constants,
         )
 
-    def _judged(self, counts: Counts) -> "_Row":
-        key = counts.tobytes()
-        if key not in self._known:
+    def _judged(self, counts: Counts) -> Judged:
+        judged = self._known.get(counts)
+        if judged is None:
             plan = self.ranked.plan(counts)
-            fitted = {}
-            if self._moments is not None:
-                fitted = compensated_weights(self._module, plan, self._moments)
+            fitted = {} if self._fits is None else self._fits.of(plan)
             with masked(self._module, plan) as module, torch.no_grad():
                 set_weights(module, fitted)
                 if plan.cuts and self._statistics is not None:
                     self._statistics.adjust(module)
                 elif plan.cuts and self._recalibration:
                     recalibrate(module, iter(self._recalibration))
-                self._known[key] = self._scored([self._answer(batch) for batch in self._batches])
-        return self._known[key]
+                judged = self._scored([self._answer(batch) for batch in self._batches])
+            self._known.add(counts, judged)
+        return judged
 
     def _answer(self, batch: Batch) -> _Answers:
         inputs, _ = to_tensors(batch, self._device)
         answer = named_outputs(self._module(inputs), self._data.output_names)
         return {name: values.detach() for name, values in answer.items()}
 
-    def _scored(self, answers: Sequence[_Answers]) -> "_Row":
+    def _scored(self, answers: Sequence[_Answers]) -> Judged:
         predictions = (
             ({name: a.cpu().numpy() for name, a in answer.items()}, batch.targets)
             for answer, batch in zip(answers, self._batches, strict=True)
         )
         values = score(self._data.tasks, predictions, chance=self._data.chance)
-        return _Row(
+        return Judged(
             skills(self._data.tasks, values, chance=self._data.chance),
             self._losses_of(answers),
             self._drifts_of(answers),
@@ -172,15 +174,6 @@ class MaskedOracle(Oracle):
             {name: mean.expand(len(batch), *mean.shape) for name, mean in means.items()}
             for batch in self._batches
         ]
-
-
-@dataclass(frozen=True, eq=False)
-class _Row:
-    """(t,) skills, losses and drifts of one network."""
-
-    skills: NDArray[np.float64]
-    losses: NDArray[np.float64]
-    drifts: NDArray[np.float64]
 
 
 def _drawn(data: TaskData, n_items: int, batch_size: int) -> Iterator[Batch]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 from niwaki.compress.allocation import Ladder
 from niwaki.compress.pruning import apply_plan
+from niwaki.core.files import noted
+from niwaki.core.jsonable import JSON
 from niwaki.core.randomness import stream
 from niwaki.evaluation.compression.original import Original
 from niwaki.evaluation.compression.proposing.masked_oracle import Ranked
@@ -39,22 +42,19 @@ class Pricing:
     seed: int
     notify: Callable[[str], None]
 
-    def latency_price(self, n_networks: int) -> LatencyPrice:
+    def latency_price(self, n_networks: int, path: Path) -> LatencyPrice:
         """Measure pruned networks, and fit what each layer costs.
 
         Args:
             n_networks: At least 2.
+            path: Of the file that keeps what was measured.
 
         Raises:
             ExportError: If one cannot be written.
             TargetError: If one cannot be run.
         """
         drawn = self._drawn(n_networks)
-        asked = self._fastest_precision()
-        what = "pruned networks are exported, to measure their latency"
-        by_turns = told(drawn, self.notify, what)
-        graphs = [each for counts in by_turns for each in self._pruned(counts, [asked])]
-        latencies = self._latencies(graphs)
+        asked, latencies = noted(path, lambda: self._measured(drawn), "precision", "latency_ms")
         price = LatencyPrice(self.original.groups.costs, drawn, latencies)
         self.notify(
             f"latency of {len(drawn)} pruned networks in {asked}: {min(latencies):.3g} to "
@@ -62,6 +62,13 @@ class Pricing:
             f"{price.relative_error:.1%} (median)"
         )
         return price
+
+    def _measured(self, drawn: Sequence[NDArray[np.int64]]) -> dict[str, JSON]:
+        asked = self._fastest_precision()
+        what = "pruned networks are exported, to measure their latency"
+        by_turns = told(drawn, self.notify, what)
+        graphs = [each for counts in by_turns for each in self._pruned(counts, [asked])]
+        return {"precision": asked, "latency_ms": list[JSON](self._latencies(graphs))}
 
     def _drawn(self, n_networks: int) -> list[NDArray[np.int64]]:
         """Return counts of networks of all sizes, each about as thin everywhere."""

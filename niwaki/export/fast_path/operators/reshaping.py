@@ -166,6 +166,15 @@ def convert_matrix_transpose(call: Call, input: Tensor) -> Tensor:
     return _transposed(call, input, list(range(input.rank))[::-1]) if input.rank else input
 
 
+@function_converter(getattr)
+@gives_views
+def convert_attribute(call: Call, input: Tensor, name: str) -> Tensor:
+    """Write Transpose for `x.mT`, and `x.T` of a matrix; other attributes are no tensors."""
+    if name != "mT" and not (name == "T" and input.rank == 2):
+        raise call.unsupported(f"there is no converter for `.{name}` of {input.rank} axes")
+    return convert_transpose(call, input, -2, -1)
+
+
 @function_converter(torch.squeeze, "squeeze", torch.unsqueeze, "unsqueeze")
 @gives_views
 def convert_squeeze(call: Call, input: Tensor, *_dims: object, **_named: object) -> Tensor:

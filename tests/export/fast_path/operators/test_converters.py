@@ -186,6 +186,7 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
     "permute": lambda x: x.permute(0, 2, 3, 1).contiguous(),
     "clone": lambda x: x.clone(memory_format=torch.contiguous_format),
     "transpose": lambda x: torch.transpose(x, 1, -1),
+    "attributes": lambda x: (x @ x.mT, x.mean((2, 3)).T, x.relu().mean((2, 3)).T.mT),
     "squeeze": lambda x: x.mean(1, keepdim=True).squeeze(1).unsqueeze(-1),
     "pad": lambda x: F.pad(x, (1, 0, 2, 3), value=0.5) + F.pad(x, [0, 1, 5, 0]),
     "chunk": lambda x: x.chunk(2, dim=1)[0] + x.chunk(2, 1)[1],
