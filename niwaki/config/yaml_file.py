@@ -11,6 +11,9 @@ import yaml
 from niwaki.core.errors import ConfigError
 
 _MERGE = "tag:yaml.org,2002:merge"
+# What begins an item, and what may be meant as text and is none: a sign of YAML's in it.
+_BEFORE = re.compile(r"[\[{,]|(?:^|\s)-\s|:\s")
+_UNQUOTED = re.compile(r"""[^\]},'"]*?(?:[?@%*&!`|>]|:\s)[^\]},'"]*""")
 
 
 class WrittenNumber(float):
@@ -94,6 +97,20 @@ def parse_yaml(text: str, what: str) -> object:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise ConfigError(f"{what} is not YAML{where}: {error.problem}") from error
+        hint = _quoting(text, mark) if mark else ""
+        raise ConfigError(f"{what} is not YAML{where}: {error.problem}{hint}") from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise ConfigError(f"{what} is not YAML: {error}") from error
+
+
+def _quoting(text: str, mark: yaml.Mark) -> str:
+    """Return what to do if the item at a mark is text, with a sign in it that is YAML's."""
+    lines = text.splitlines()
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    starts = [sign.end() for sign in _BEFORE.finditer(line, 0, mark.column)]
+    item = _UNQUOTED.match(line, starts[-1]) if starts else None
+    if item is None:
+        return ""
+    _, colon, value = line[mark.column + 1 : item.end()].partition(": ")
+    end = item.end() - len(colon + value)  # of a key, if the mark is in one
+    return f'; if it is text, put it in quotes: "{line[starts[-1] : end].strip()}"'

@@ -39,6 +39,30 @@ def test_what_is_not_yaml_is_named_with_its_line(text: str, said: str) -> None:
         parse_yaml(text, "it")
 
 
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("decisions: [width, use SE?, act]", "use SE?"),
+        ("when: {use SE?: true}", "use SE?"),
+        ("- @a", "@a"),
+        ("a: [b, *, c]", "*"),
+        ("column: top-1: x", "top-1: x"),
+        ("constraints: [>= 5, a]", ">= 5"),
+    ],
+)
+def test_text_that_needs_quotes_is_shown_with_them(text: str, quoted: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_yaml(text, "it")
+    assert str(error.value).endswith(f'; if it is text, put it in quotes: "{quoted}"')
+
+
+@pytest.mark.parametrize("text", ["a: [1\nb: 2", "a: {b: [c}", "a: 'x", "a: 1\n b: 2", "a: [x #b]"])
+def test_quotes_are_not_named_where_they_are_not_what_is_missing(text: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_yaml(text, "it")
+    assert "quotes" not in str(error.value)
+
+
 def test_a_missing_file_says_where_paths_start(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"no configuration at '.*': relative paths start from"):
         read_yaml(tmp_path / "nothing.yaml")

@@ -190,7 +190,7 @@ def test_who_gains_nothing_by_effort_is_told_as_of_the_full_one(
 def test_a_scheduler_needs_an_evaluator_with_several_fidelities(tmp_path: Path) -> None:
     settings = StudySettings(objectives=("gain", "price"), budget=Budget(5))
     study = Study(tmp_path / "run", FormulaEvaluator(), NSGA2, settings, make_scheduler=ASHA)
-    with pytest.raises(ConfigError, match="less than the full effort, and finds none"):
+    with pytest.raises(ConfigError, match="can be asked for the full one alone"):
         study.run()
 
 

@@ -182,14 +182,24 @@ def create(settings: FunctionSettings, ingredients: Ingredients) -> FunctionEval
         )
     space = options.space
     return FunctionEvaluator(
-        import_object(settings.function),
+        _imported("function", settings.function),
         space,
         settings.objectives,
-        cheap=import_object(settings.cheap) if settings.cheap else None,
+        cheap=_imported("cheap", settings.cheap) if settings.cheap else None,
         fidelities=settings.efforts,
-        baseline=filled(space, settings.baseline, "baseline"),
-        initial=[filled(space, given, "initial") for given in settings.initial],
+        baseline=filled(space, settings.baseline, "evaluator.baseline"),
+        initial=[filled(space, given, "evaluator.initial") for given in settings.initial],
     )
+
+
+def _imported(setting: str, path: str) -> Callable[..., Values]:
+    found: object = import_object(path)
+    if not callable(found):
+        raise ConfigError(
+            f"'evaluator.{setting}' is '{path}', and that is {kind_of(found)}: name a function "
+            "there that gets decisions and returns values by name"
+        )
+    return found
 
 
 def _taken_by_name(function: object) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ from niwaki.core.fidelity import Fidelities
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Objective
 from niwaki.core.randomness import stream
-from niwaki.core.registry import nearest
 from niwaki.evaluation.base import UnexportedEvaluator
 from niwaki.evaluation.registry import Ingredients
 from niwaki.evaluation.table.rows import TableRows
@@ -43,10 +42,13 @@ class TableEvaluator(UnexportedEvaluator):
         """What the table holds.
 
         Raises:
-            ConfigError: If a column is unknown.
+            ConfigError: If a column is unknown, or the baseline is no candidate.
             DataError: If the file is missing, damaged, or holds what cannot be.
         """
-        return TableRows.read(self._settings)
+        rows = TableRows.read(self._settings)
+        if isinstance(cells := self._settings.baseline, Mapping):
+            rows.only_one_with(cells)  # a mistake there is told before a search starts
+        return rows
 
     @property
     def space(self) -> RowSpace:
@@ -70,14 +72,7 @@ class TableEvaluator(UnexportedEvaluator):
         if not isinstance(wanted, str):
             return self.space.candidate(self.rows.only_one_with(wanted))
         which, _, name = wanted.partition(":")
-        name = name or next(iter(self._settings.values))
-        if which not in ("best", "median") or name not in self._settings.values:
-            hint = nearest(name, list(self._settings.values)) if ":" in wanted else "."
-            raise ConfigError(
-                f"'baseline' is '{wanted}'{hint} Give best, median, best:<value>, median:<value>, "
-                "or cells that one candidate alone has"
-            )
-        best_first = self.rows.best_first(name)
+        best_first = self.rows.best_first(name or next(iter(self._settings.values)))
         return self.space.candidate(int(best_first[0 if which == "best" else len(best_first) // 2]))
 
     def initial(self) -> tuple[Candidate, ...]:

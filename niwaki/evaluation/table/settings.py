@@ -10,6 +10,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import FULL, Fidelities
 from niwaki.core.limits import limits_of, require_at_least
 from niwaki.core.objectives import Direction, Objective
+from niwaki.core.registry import nearest
 
 Cell: TypeAlias = bool | int | float | str | None  # None is an empty one
 
@@ -125,6 +126,7 @@ class TableSettings:
             for name in names:
                 if name not in known:
                     raise ConfigError(f"'{where}' names '{name}': known are {', '.join(known)}")
+        self._check_baseline()
         if noisy := [name for name in self.cheap if self.values[name].noise]:
             raise ConfigError(
                 f"'cheap' names '{noisy[0]}', which has noise: what is known without an evaluation "
@@ -135,6 +137,19 @@ class TableSettings:
             raise ConfigError(
                 f"values have different 'fidelities': {levels}. Give the same shares to all that "
                 "have any"
+            )
+
+    def _check_baseline(self) -> None:
+        if not isinstance(self.baseline, str):
+            return
+        values = list(self.values)
+        which, colon, name = self.baseline.partition(":")
+        if which not in ("best", "median") or (colon and name not in values):
+            hint = nearest(name, values) if colon else "."
+            raise ConfigError(
+                f"'baseline' is '{self.baseline}'{hint} Give best, median, best:<value>, "
+                f"median:<value>, where <value> is one of {', '.join(values)}; or cells that one "
+                "candidate alone has"
             )
 
     @property

@@ -72,6 +72,12 @@ class LadderScheduler(Scheduler):
         self, problem: Problem, fidelities: Fidelities, settings: LadderSettings | None = None
     ) -> None:
         settings = settings or LadderSettings()
+        if not fidelities.several:
+            raise ConfigError(
+                "a scheduler needs evaluations of less than the full effort, and the evaluator can "
+                "be asked for the full one alone: give shares of it (`evaluator.fidelities` of a "
+                "function, `fidelities` of a table's values), or leave out 'scheduler'"
+            )
         ladder = fidelities.ladder(reduction=settings.reduction, least=settings.least_fidelity)
         if len(ladder) < 2:
             raise ConfigError(

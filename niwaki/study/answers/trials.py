@@ -2,8 +2,9 @@
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+from niwaki.core.constraints import Bound
 from niwaki.core.jsonable import JSON
 from niwaki.core.measurement import Trial, whole
 from niwaki.core.numerals import numeral
@@ -13,12 +14,16 @@ from niwaki.study.results.cells import column_name, decision_cell
 from niwaki.study.results.run import Run
 
 BEFORE = ("number", "key", "status", "fidelity")  # columns of the CSV before values and decisions
-BEHIND = ("seconds", "study_seconds", "seed", "worker", "reason")  # and behind them
+BEHIND = ("seconds", "study_seconds", "seed", "worker", "breaks", "reason")  # and behind them
 LONGEST_REASON = 60  # characters in the table for people
 
 
 def trials_text(run: Run) -> str:
-    """Return a line per trial, in the order in which they were told: objectives, or why not."""
+    """Return a line per trial, in the order in which they were told: objectives, or why not.
+
+    Of those that have all objectives, the bounds that they break are told.
+    """
+    bounds = _bounds(run)
     objectives = run.description.objectives
     wanted = [objective.name for objective in objectives]
     names = [for_terminal(name) for name in wanted]
@@ -27,6 +32,8 @@ def trials_text(run: Run) -> str:
         measured = trial.measurement
         # Complete for what is shown, it may still say what another goal lacks.
         reason = "" if whole(measured, wanted).complete else measured.reason
+        if not reason and (broken := _broken(bounds, measured.values)):
+            reason = f"breaks {'; '.join(broken)}"
         rows.append(
             [
                 measured.key[:8],
@@ -49,9 +56,11 @@ def trials_csv(run: Run) -> str:
 
     The baseline, if it is measured, is first; its number is -1. Cells of values and decisions that
     a trial does not have are empty; decisions that are no number and no text are spelled as in
-    JSON. A value with the name of a column that every trial has is in `number (value)`, and a
-    decision with the name of a column before it in `width (decision)`. What a spreadsheet would
-    take for a formula has an apostrophe before it in names and reasons alone: decisions are data.
+    JSON. `breaks` has the bounds that its values break, such as `latency_ms <= 2`, after the goal's
+    name where not all goals have them. A value with the name of a column that every trial has is in
+    `number (value)`, and a decision with the name of a column before it in `width (decision)`. What
+    a spreadsheet would take for a formula has an apostrophe before it in names and reasons alone:
+    decisions are data.
     """
     trials = list(_told(run))
     declared = (*run.description.objectives, *run.description.values)
@@ -63,7 +72,7 @@ def trials_csv(run: Run) -> str:
     fixed = {*BEFORE, *BEHIND}
     value_heads = [column_name(name, "value", fixed) for name in values]
     decision_heads = [column_name(path, "decision", fixed | set(value_heads)) for path in decisions]
-    buffer = io.StringIO()
+    buffer, bounds = io.StringIO(), _bounds(run)
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*BEFORE, *value_heads, *decision_heads, *BEHIND])
     for trial, at in trials:
@@ -74,6 +83,7 @@ def trials_csv(run: Run) -> str:
                 *(own.values.get(name) for name in values),
                 *(decision_cell(decided, path) for path in decisions),
                 *(round(own.seconds, 6), round(at, 3), own.seed, own.worker),
+                "; ".join(_broken(bounds, own.values)),
                 for_spreadsheet(own.reason),
             ]
         )
@@ -81,7 +91,8 @@ def trials_csv(run: Run) -> str:
 
 
 def trials_json(run: Run) -> dict[str, JSON]:
-    """Return every trial as a JSON object."""
+    """Return every trial as a JSON object, `breaks` as in the CSV."""
+    bounds = _bounds(run)
     return {
         "schema": 1,
         "objectives": [objective.to_json() for objective in run.description.objectives],
@@ -91,6 +102,7 @@ def trials_json(run: Run) -> dict[str, JSON]:
                 "study_seconds": round(at, 3),
                 "candidate": trial.candidate.to_json(),
                 **trial.measurement.to_json(),
+                "breaks": [*_broken(bounds, trial.measurement.values)],
             }
             for trial, at in _told(run)
         ],
@@ -103,6 +115,21 @@ def _told(run: Run) -> Iterator[tuple[Trial, float]]:
     if history.baseline is not None:
         yield history.baseline, history.baseline_at
     yield from zip(history.trials, history.told_at, strict=True)
+
+
+def _bounds(run: Run) -> Mapping[str, Bound]:
+    """Return what binds networks, by what it is called: those of one goal after its name."""
+    description, history = run.description, run.history
+    bounds = {str(bound): bound for bound in history.bounds(description.shared_constraints)}
+    for goal in description.named_goals:
+        for bound in history.bounds(goal.constraints):
+            if str(bound) not in bounds:
+                bounds[f"{goal.name}: {bound}"] = bound
+    return bounds
+
+
+def _broken(bounds: Mapping[str, Bound], values: Mapping[str, float]) -> list[str]:
+    return [called for called, bound in bounds.items() if bound.violation(values) > 0.0]
 
 
 def _cut(text: str) -> str:

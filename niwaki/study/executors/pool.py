@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from niwaki.core.errors import StudyError, TargetLostError
@@ -37,6 +38,7 @@ class Worker(ABC):
 
     Attributes:
         name: Name that its measurements carry.
+        log: File that what it prints goes to; None if it is not in one.
         node: Where it runs; empty until that is known, and where there is only one place.
         ready: Whether it has loaded the evaluator.
         queued: What it is running, as it was queued; None if nothing.
@@ -44,6 +46,7 @@ class Worker(ABC):
     """
 
     name: str
+    log: Path | None = None
     node: str = field(default="", init=False)
     ready: bool = field(default=False, init=False)
     queued: Queued | None = field(default=None, init=False)
@@ -240,7 +243,8 @@ class WorkerPool(Executor, Generic[W]):
             self._queue_again(worker, begun=True)
         else:
             tries = f", {queued.n_tries + 1} times" if queued.n_tries else ""
-            self._fail(worker, f"worker died{tries}: {cause}")
+            log = f"; see {worker.log.parent.name}/{worker.log.name}" if worker.log else ""
+            self._fail(worker, f"worker died{tries}: {cause}{log}")
 
     def _take_out(self, worker: W) -> None:
         worker.kill()

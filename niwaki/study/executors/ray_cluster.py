@@ -130,14 +130,15 @@ def require_cluster(settings: RayClusterSettings) -> None:
     """Raise if there is no cluster to join: better known before a network is trained for hours.
 
     Raises:
+        ConfigError: If Ray refuses `runtime_env`.
         StudyError: If it cannot be joined. A Ray of one's own is not tried.
     """
-    if settings.local:
-        return
     _keep_ray_quiet()
-    from niwaki.study.executors.ray_session import visit_session
+    from niwaki.study.executors.ray_session import require_runtime_env, visit_session
 
-    visit_session(settings)
+    require_runtime_env(settings)
+    if not settings.local:
+        visit_session(settings)
 
 
 def create(evaluator: Evaluator, settings: RayClusterSettings, *, logs: Path) -> Executor:

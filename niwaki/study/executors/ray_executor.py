@@ -160,14 +160,14 @@ class RayExecutor(WorkerPool[RayWorker]):
         try:
             answer: Answer = ray.get(worker.awaited)
         except RayError as error:
-            self._bury(worker, cause_of_death(error))
+            self._bury(worker, worker.cause_of_death(error))
         else:
             self._answer(worker, answer)
 
     def _answer(self, worker: RayWorker, answer: Answer) -> None:
         match answer:
-            case Placed(node=node):
-                worker.node = node
+            case Placed() as placed:
+                worker.settle(placed)
                 worker.load(self._parcel)
             case Missing():
                 worker.load(self._parcel, self._pack())

@@ -12,8 +12,10 @@ from typing import Any
 
 import ray
 from ray.exceptions import RayError
+from ray.runtime_env import RuntimeEnv
 
 from niwaki.core.errors import ConfigError, StudyError
+from niwaki.core.registry import nearest
 from niwaki.study.executors.failures import explain
 from niwaki.study.executors.ray_cluster import RayClusterSettings
 
@@ -48,6 +50,27 @@ def open_session(settings: RayClusterSettings) -> bool:
         _probe(address)
     _init(settings, "local" if settings.local else address)
     return True
+
+
+def require_runtime_env(settings: RayClusterSettings) -> None:
+    """Raise if Ray cannot use `runtime_env`, or would pass over a part of it.
+
+    Raises:
+        ConfigError: With what is wrong.
+    """
+    known = sorted(name for name in RuntimeEnv.known_fields if not name.startswith("_"))
+    # Whoever extends Ray may have fields of their own.
+    for name in () if "RAY_RUNTIME_ENV_PLUGINS" in os.environ else settings.runtime_env:
+        if name not in known:
+            raise ConfigError(
+                f"'runtime_env' has '{name}'{nearest(name, known)} Ray knows {', '.join(known)}"
+            )
+    try:
+        RuntimeEnv(**settings.runtime_env)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"Ray does not start with this 'runtime_env': {explain(error)}"
+        ) from error
 
 
 def visit_session(settings: RayClusterSettings) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import sys
 import time
@@ -26,6 +27,7 @@ from niwaki.study.executors.ray_artifacts import Artifacts, unpack
 from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.travel import unpacked
 from niwaki.study.executors.worker_main import limit_torch
+from niwaki.study.executors.worker_process import describe_exit
 from niwaki.study.record.environment import THREAD_VARIABLES
 from niwaki.study.watching.notices import forwarded
 
@@ -34,9 +36,12 @@ CAUSES = {
     "node has died": "its node was lost",
     "low on memory": "its node ran out of memory, and Ray stopped it",
     "worker process has died": (
-        "its process was killed, perhaps out of memory, or native code crashed"
+        "its process ended, and Ray does not say how: killed, perhaps out of memory, crashed in "
+        "native code, or by itself"
     ),
 }
+# What Ray's handler of signals prints where native code crashes.
+SIGNAL = re.compile(rb"^\*\*\* (SIG(?:ABRT|BUS|FPE|ILL|SEGV|TERM|TRAP)) received", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,10 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Placed:
-    """The worker runs, on this node."""
+    """The worker runs, on this node, and what it prints is in its log or in those of Ray."""
 
     node: str
+    logged: bool
 
 
 @dataclass(frozen=True)
@@ -130,12 +136,11 @@ class Actor:
         self._evaluator: Evaluator | None = None
         self._job: Job | None = None
         self._mailbox: Any = None
-        if log is not None:
-            _write_to(log)
+        self._logged = log is not None and _write_to(log)
 
     def place(self) -> Placed:
         """Return where it runs."""
-        return Placed(ray.get_runtime_context().get_node_id())
+        return Placed(ray.get_runtime_context().get_node_id(), self._logged)
 
     def load(self, parcel: Parcel, packed: bytes | None = None) -> Answer:
         """Get ready for jobs."""
@@ -196,17 +201,22 @@ def _sees_artifacts(evaluator: Evaluator, parcel: Parcel, packed: bytes | None) 
     return True
 
 
-def _write_to(log: Path) -> None:
-    """Send all output to a file that the driver has made; where that is not seen, Ray keeps it."""
+def _write_to(log: Path) -> bool:
+    """Send all output to a file that the driver has made; where that is not seen, Ray keeps it.
+
+    Returns:
+        Whether it is seen.
+    """
     try:
         descriptor = os.open(log, os.O_WRONLY | os.O_APPEND)
     except OSError:
-        return
+        return False
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
     os.close(descriptor)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
+    return True
 
 
 class RayWorker(Worker):
@@ -218,7 +228,7 @@ class RayWorker(Worker):
 
     def __init__(self, name: str, settings: RayClusterSettings, log: Path | None) -> None:
         """Ask Ray for an actor; it answers `Placed` once there is a place for it."""
-        super().__init__(name)
+        super().__init__(name, log)
         if log is not None:
             log.touch()
         threads = dict.fromkeys(THREAD_VARIABLES, str(settings.n_threads))
@@ -237,6 +247,13 @@ class RayWorker(Worker):
         self._actor = started
         self.awaited: Any = self._actor.place.remote()
         self._has_begun = False
+        self._log_start = 0  # bytes in the log when its job began
+
+    def settle(self, placed: Placed) -> None:
+        """Take note of where it runs."""
+        self.node = placed.node
+        if not placed.logged:
+            self.log = None
 
     def load(self, parcel: Any, packed: Any = None) -> None:
         """Send the evaluator; the answer is `Ready`, `Refused` or `Missing`.
@@ -256,6 +273,7 @@ class RayWorker(Worker):
     def evaluate(self) -> None:
         """Have the job done that the worker has; the answer is its measurement."""
         self._has_begun = True
+        self._log_start = self.log.stat().st_size if self.log else 0
         self.awaited = self._actor.evaluate.remote()
 
     def has_begun(self) -> bool:
@@ -267,6 +285,16 @@ class RayWorker(Worker):
 
     def kill(self) -> None:
         ray.kill(self._actor)
+
+    def cause_of_death(self, error: RayError) -> str:
+        """Return why it does not answer, in a few words: Ray knows less of it than its log does."""
+        cause = cause_of_death(error)
+        if cause != CAUSES["worker process has died"] or self.log is None:
+            return cause
+        with self.log.open("rb") as log:
+            log.seek(self._log_start)
+            received = SIGNAL.findall(log.read())
+        return describe_exit(-signal.Signals[received[-1].decode()]) if received else cause
 
 
 def cause_of_death(error: RayError) -> str:

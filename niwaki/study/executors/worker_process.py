@@ -39,7 +39,7 @@ class WorkerProcess(Worker):
             with_main: Whether it imports the main script, as processes of multiprocessing do: all
                 of it, down to the start of a study where no `if __name__ == "__main__":` is before.
         """
-        super().__init__(settings.name)
+        super().__init__(settings.name, settings.log)
         self.began = False
         context = multiprocessing.get_context("spawn")
         self.connection: Connection[Any, Any]
@@ -97,7 +97,7 @@ class WorkerProcess(Worker):
         ended = bool(connection.wait([self.sentinel], EXIT_PATIENCE_S))
         self.kill()  # changes nothing about how a process that has ended did so
         known = ended and self._exit_code is not None
-        return _describe_exit(self._exit_code or 0) if known else "it closed its pipe"
+        return describe_exit(self._exit_code or 0) if known else "it closed its pipe"
 
     def kill_group(self) -> None:
         """Kill the process and its children; it stays there to be asked for its exit code."""
@@ -181,7 +181,8 @@ def _interrupts_held_back() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _describe_exit(code: int) -> str:
+def describe_exit(code: int) -> str:
+    """Return how a process ended: its exit code, or minus the number of a signal, in words."""
     if code >= 0:
         return f"it exited with code {code}"
     try:

@@ -18,6 +18,11 @@ from niwaki.study.record.events import Note, Started, utc_now
 from niwaki.study.record.ledger import decode_line, read_ledger
 from niwaki.study.record.run_lock import RunLock
 
+RESTORED = (
+    "the command that the search began with, with the same settings, writes it anew; with others, "
+    "give the run another name"
+)
+
 
 @dataclass(frozen=True)
 class RunFolder:
@@ -117,7 +122,8 @@ class RunFolder:
                 claim, such as `budget` or `executor.n_workers`. A key frees everything below it.
 
         Where nothing was prepared or measured yet, as after a mistake in the configuration, another
-        one takes the folder over.
+        one takes the folder over. A stored one that was damaged, edited or lost is written anew if
+        the ledger says that the study began with `config`.
 
         Returns:
             The held lock: release it, or use it in a `with` statement.
@@ -158,7 +164,7 @@ class RunFolder:
         except (yaml.YAMLError, *DAMAGE) as error:
             raise self._unreadable(error) from error
         if not isinstance(config, Mapping):
-            raise RunFolderError(f"'{self.config}' holds no settings: restore it, or start anew")
+            raise RunFolderError(f"'{self.config}' holds no settings: {RESTORED}")
         return config
 
     def config_text(self) -> str:
@@ -179,7 +185,7 @@ class RunFolder:
 
     def _unreadable(self, error: Exception) -> RunFolderError:
         return RunFolderError(
-            f"'{self.config}' cannot be read ({error}): restore it, or give the run a new name"
+            f"'{self.config}' cannot be read ({' '.join(str(error).split())}): {RESTORED}"
         )
 
     def record_environment(self, environment: Mapping[str, JSON]) -> list[str]:
@@ -244,11 +250,16 @@ class RunFolder:
 
     def _has_begun(self) -> bool:
         """Whether the ledger has its first line."""
+        return self._started() is not None
+
+    def _started(self) -> Started | None:
+        """Return the first line of the ledger; None if there is none, or it is damaged."""
         try:
             with self.trials.open("rb") as file:
-                return isinstance(decode_line(file.readline()), Started)
+                event = decode_line(file.readline())
         except (OSError, ValueError, KeyError, TypeError):
-            return False
+            return None
+        return event if isinstance(event, Started) else None
 
     def require_its_ledger(self) -> None:
         """Check that what a search found was not parted from its ledger.
@@ -264,11 +275,13 @@ class RunFolder:
             )
 
     def _check_same_study(self, config: Mapping[str, JSON], free: Sequence[str]) -> None:
+        started = self._started()
+        if started and started.config_hash == config_hash(config, free=free):
+            return  # whatever became of the stored one
         if not self.config.exists():
             if self.trials.exists():
                 raise RunFolderError(
-                    f"'{self.path}' has trials but no {self.config.name}: restore it, or give "
-                    "the run another name"
+                    f"'{self.path}' has trials but no {self.config.name}: {RESTORED}"
                 )
             return
         stored = self.read_config()

@@ -11,6 +11,8 @@ from niwaki.core.jsonable import JSON, finite_or_none
 from niwaki.core.measurement import LARGEST_VALUE, Measurement, Status, whole
 
 MAX_REPR_CHARACTERS = 200
+MAX_DEPTH = 64  # of nested details; what holds itself has no end
+MAX_INTEGER_BITS = 1024  # Python spells no integer of many thousands of digits
 
 
 def in_plain_types(measurement: Measurement) -> Measurement:
@@ -84,20 +86,30 @@ def _number(name: str, value: object) -> float:
         raise TypeError(f"'{name}' is {excerpt(repr(value))}: a value must be a number") from error
 
 
-def _plain_object(details: Mapping[str, object]) -> dict[str, JSON]:
-    return {str(name): _plain(value) for name, value in details.items()}
+def _plain_object(details: Mapping[str, object], depth: int = 0) -> dict[str, JSON]:
+    return {str(name): _plain(value, depth + 1) for name, value in details.items()}
 
 
-def _plain(value: object) -> JSON:
+def _plain(value: object, depth: int) -> JSON:
     """Return `value` as JSON: an odd detail must not cost a result that was paid for."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, float):
         return finite_or_none(value)
-    if value is None or isinstance(value, bool | int | str):
+    if value is None or isinstance(value, bool | str):
         return value
-    if isinstance(value, Mapping):
-        return _plain_object(value)
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return repr(value)[:MAX_REPR_CHARACTERS]
+    if isinstance(value, int):
+        return value if value.bit_length() <= MAX_INTEGER_BITS else _described(value)
+    if depth < MAX_DEPTH and isinstance(value, Mapping):
+        return _plain_object(value, depth)
+    if depth < MAX_DEPTH and isinstance(value, list | tuple):
+        return [_plain(item, depth + 1) for item in value]
+    return _described(value)
+
+
+def _described(value: object) -> str:
+    """Return an excerpt of the value's own description; of its type alone if that fails."""
+    try:
+        return repr(value)[:MAX_REPR_CHARACTERS]
+    except Exception:
+        return f"<{type(value).__name__}>"

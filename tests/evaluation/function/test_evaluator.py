@@ -140,11 +140,21 @@ def test_values_without_names_are_an_error() -> None:
         ({"function": f"{HERE}:by_name", "fidelities": []}, ConfigError, r"takes \(width, rate\)"),
         ({"cheap": f"{HERE}:by_name"}, ConfigError, r"takes \(width, rate\)"),
         ({"function": f"{HERE}:trian"}, ConfigError, "did you mean 'train'"),
+        (
+            {"function": f"{HERE}:N_FUNCTIONS"},
+            ConfigError,
+            r"'evaluator.function' is .*:N_F",
+        ),
+        (
+            {"cheap": f"{HERE}:N_FUNCTIONS"},
+            ConfigError,
+            r"'evaluator.cheap' is .*:N_F",
+        ),
         ({"values": {}}, ConfigError, "'values' is empty"),
         ({"fidelities": [0.5, 0.1]}, ConfigError, "rising"),
-        ({"baseline": {"wdth": 8}}, SpaceError, "in 'baseline': .* did you mean 'width'"),
-        ({"baseline": {"width": 9}}, SpaceError, "in 'baseline': .* not one of"),
-        ({"initial": [{"momentum": 0.9}]}, SpaceError, "in 'initial': there is no .*'momentum'"),
+        ({"baseline": {"wdth": 8}}, SpaceError, "in 'evaluator.baseline': .* did you mean"),
+        ({"baseline": {"width": 9}}, SpaceError, "in 'evaluator.baseline': .* not one of"),
+        ({"initial": [{"momentum": 0.9}]}, SpaceError, "in 'evaluator.initial': .*'momentum'"),
     ],
 )
 def test_mistakes_are_explained(

@@ -259,6 +259,7 @@ def test_an_empty_cell_is_named_by_null(tmp_path: Path) -> None:
         ({"name": "six"}, "'baseline': there is no row with 'six' in column 'name', which holds"),
         ({"name": "one", "depth": 2}, "meets all of 'baseline' at once"),
         ("best:scores", "did you mean 'score'"),
+        ("median:x", "where <value> is one of score, latency_ms"),
         ("worst", "Give best, median"),
     ],
 )
@@ -266,7 +267,7 @@ def test_a_baseline_that_is_not_one_row_is_refused(
     tmp_path: Path, baseline: object, fault: str
 ) -> None:
     with pytest.raises(ConfigError, match=fault):
-        table(tmp_path, baseline=baseline).baseline()
+        _ = table(tmp_path, baseline=baseline).space
 
 
 TWICE = TABLE + "a,2,8,two,0.9,0.5,22,200,3\n"

@@ -136,8 +136,10 @@ def test_hyperband_goes_on_from_starts_that_it_would_not_have_chosen_itself() ->
 
 
 def test_one_rung_is_no_ladder() -> None:
-    with pytest.raises(ConfigError, match="finds none"):
+    with pytest.raises(ConfigError, match=r"the full one alone: .*`evaluator\.fidelities`"):
         ASHA(PROBLEM, Fidelities())
+    with pytest.raises(ConfigError, match="finds none"):
+        ASHA(PROBLEM, Fidelities((0.1, 1.0)), LadderSettings(least_fidelity=0.5))
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,21 @@ def test_a_goal_sees_what_lacks_its_values_as_failed(tmp_path: Path) -> None:
         assert all(("no price today" in line) is said for line in lines)
 
 
+def test_what_breaks_a_bound_is_told_and_whose_it_is(tmp_path: Path) -> None:
+    goals_study(tmp_path / "run", FormulaEvaluator(), n=30, constraints=("gain >= 20",)).run()
+    baseline, *rows = rows_of(trials_csv(Run.read(tmp_path / "run")))
+    limit = float(baseline["price"]) / 2
+    for row in rows:
+        broken = ["gain >= 20"] if float(row["gain"]) < 20 else []
+        broken += [f"light: price <= {limit:g}"] if float(row["price"]) > limit else []
+        assert row["breaks"] == "; ".join(broken)
+    assert {"", "gain >= 20", f"light: price <= {limit:g}"} <= {row["breaks"] for row in rows}
+    light = Run.read(tmp_path / "run", goal="light")
+    for line, row in zip(trials_text(light).splitlines()[2:], rows, strict=True):
+        told = f"breaks {row['breaks'].replace('light: ', '')}"
+        assert line.endswith(told) if row["breaks"] else "breaks" not in line
+
+
 def told(run: Run, decisions: dict[str, Value], values: dict[str, float], reason: str = "") -> Run:
     """Return a run whose only trial, beside a baseline of other decisions, is this one."""
     candidate, other = Candidate.of(decisions), Candidate.of({"depth": 2})

@@ -74,6 +74,26 @@ def test_odd_details_cost_nothing() -> None:
     }
 
 
+class Unspeakable:
+    def __repr__(self) -> str:
+        raise ValueError("nobody knows")
+
+
+def test_details_that_cannot_be_spelled_cost_nothing() -> None:
+    holds_itself: dict[str, object] = {}
+    holds_itself["self"] = holds_itself
+    nested: list[object] = []
+    for _ in range(5000):
+        nested = [nested]
+    huge, large = 10**5000, 2**70
+    details = {"a": holds_itself, "b": nested, "c": huge, "d": large, "e": Unspeakable()}
+    measurement = attempt_returning(values={"loss": 1.0}, details=details)
+    assert measurement.complete
+    written = json.loads(json.dumps(measurement.to_json(), allow_nan=False))["details"]
+    assert (written["c"], written["d"], written["e"]) == ("<int>", large, "<Unspeakable>")
+    assert list(written["a"]) == ["self"]
+
+
 def test_all_values_that_are_not_finite_are_named_and_the_others_kept() -> None:
     values = {"loss": math.nan, "latency_ms": 2.0, "ratio": -math.inf}
     measurement = attempt_returning(values=values)

@@ -115,6 +115,7 @@ def test_the_signal_is_named(number: int, hint: str, tmp_path: Path) -> None:
     with LocalProcessExecutor(ScriptedEvaluator(), settings, logs=tmp_path) as pool:
         measurement = run_all(pool, [script("die", signal=int(number))])[0].measurement
     assert hint in measurement.reason
+    assert measurement.reason.endswith(f"; see {tmp_path.name}/local-0.log")
 
 
 def test_others_are_undisturbed_when_a_worker_dies() -> None:

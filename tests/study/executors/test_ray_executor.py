@@ -68,11 +68,23 @@ def test_a_candidate_that_kills_its_worker_every_time_fails() -> None:
     failed = finished[0].measurement
     assert failed.status is Status.FAILED
     assert failed.reason == (
-        "worker died, 2 times: its process was killed, perhaps out of memory, or native code "
-        "crashed"
+        "worker died, 2 times: its process ended, and Ray does not say how: killed, perhaps out "
+        "of memory, crashed in native code, or by itself"
     )
     assert (failed.worker, failed.details["n_tries"]) == ("ray-0", 2)
     assert finished[1].measurement.complete
+
+
+@pytest.mark.slow
+def test_the_signal_and_the_log_are_named_where_native_code_crashes(tmp_path: Path) -> None:
+    settings = RayClusterSettings(n_workers=1, n_retries=0)
+    crash, killed = (script("die", signal=int(s)) for s in (signal.SIGABRT, signal.SIGKILL))
+    with RayExecutor(ScriptedEvaluator(), settings, logs=tmp_path) as pool:
+        finished = run_all(pool, [crash, killed])
+    reasons = [finished[number].measurement.reason for number in (0, 1)]
+    assert reasons[0].startswith("worker died: killed by signal 6 (SIGABRT); native code gave up")
+    assert reasons[1].startswith("worker died: its process ended, and Ray does not say how")
+    assert all(reason.endswith(f"; see {tmp_path.name}/ray-0.log") for reason in reasons)
 
 
 @pytest.mark.slow
@@ -207,7 +219,7 @@ def test_an_evaluator_that_cannot_travel_is_refused_with_a_remedy() -> None:
     ("evaluator", "reason"),
     [
         (Unloadable(), "No module named 'somewhere_else'"),
-        pytest.param(Deadly(), "its process was killed", marks=pytest.mark.slow),
+        pytest.param(Deadly(), "its process ended", marks=pytest.mark.slow),
     ],
 )
 def test_workers_that_cannot_start_end_the_search(evaluator: Evaluator, reason: str) -> None:

@@ -17,7 +17,7 @@ import ray
 from niwaki.config.build import build_study
 from niwaki.config.reader import parse_config
 from niwaki.core.errors import ConfigError, StudyError
-from niwaki.study.executors.ray_cluster import RayClusterSettings
+from niwaki.study.executors.ray_cluster import RayClusterSettings, require_cluster
 from niwaki.study.executors.ray_session import no_place, open_session
 from tests.command_line import FORMULAS
 from tests.study.formulas import FormulaEvaluator
@@ -88,6 +88,28 @@ def test_an_environment_that_ray_refuses_is_told(
     settings = RayClusterSettings(address=address, runtime_env={"env_vars": {"DEPTH": 3}})
     with pytest.raises(ConfigError, match=r"this 'runtime_env': TypeError: .*Dict\[str, str\]"):
         open_session(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"env_var": {"DEPTH": "3"}}, "did you mean 'env_vars'"),
+        ({"env_vars": {"DEPTH": 3}}, r"TypeError: .*Dict\[str, str\]"),
+        ({"working_dir": "nowhere"}, "nowhere is not a valid path"),
+    ],
+)
+def test_an_environment_that_cannot_be_is_told_before_anything_is_prepared(
+    given: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        require_cluster(RayClusterSettings(address="local", runtime_env=given))
+
+
+def test_an_environment_that_can_be_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: dict[str, Any] = {"env_vars": {"DEPTH": "3"}, "working_dir": ".", "pip": ["scipy"]}
+    require_cluster(RayClusterSettings(address="local", runtime_env=given))
+    monkeypatch.setenv("RAY_RUNTIME_ENV_PLUGINS", "[]")
+    require_cluster(RayClusterSettings(address="local", runtime_env={"of_ours": 1}))
 
 
 @pytest.mark.slow

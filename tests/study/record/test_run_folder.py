@@ -103,6 +103,24 @@ def test_other_settings_are_named_with_old_and_new_values(folder: RunFolder) -> 
     assert folder.read_config()["seed"] == 7
 
 
+@pytest.mark.parametrize("damaged", ["seed: 7\nrate:", "seed: [", "", "seed: 8\n", None])
+def test_settings_that_were_damaged_or_lost_are_those_that_the_ledger_knows(
+    folder: RunFolder, damaged: str | None
+) -> None:
+    with folder.claim(CONFIG), Ledger.open(folder.trials) as ledger:
+        ledger.append(Started("digits", config_hash(CONFIG, free=FREE), seed=7))
+    folder.artifact("supernet").mkdir()
+    folder.config.unlink() if damaged is None else folder.config.write_text(damaged)
+    with pytest.raises(RunFolderError):
+        folder.claim({**CONFIG, "rate": 1.0}, free=FREE)
+    folder.claim({**CONFIG, "budget": {"evaluations": 200}}, free=FREE).release()
+    assert folder.read_config() == {
+        **CONFIG,
+        "budget": {"evaluations": 200},
+        "tags": ["on", "1e-5", "é"],
+    }
+
+
 def test_where_nothing_was_prepared_or_measured_other_settings_take_over(folder: RunFolder) -> None:
     with folder.claim(CONFIG), Ledger.open(folder.trials) as ledger:
         ledger.append(Started("digits", "0" * 16, seed=7))
@@ -183,7 +201,7 @@ def test_without_removes_nested_keys_only_where_named() -> None:
 def test_a_damaged_config_is_an_error(folder: RunFolder, text: str) -> None:
     folder.path.mkdir(parents=True)
     folder.config.write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(RunFolderError, match="restore it"):
+    with pytest.raises(RunFolderError, match="writes it anew"):
         folder.read_config()
 
 
