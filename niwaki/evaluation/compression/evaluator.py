@@ -222,10 +222,8 @@ class CompressedEvaluator(DeployedEvaluator):
             self._report_model()
             self._report_left_alone()
             self._report_unfollowed()
-        # Nothing else runs yet, so these may take all of torch's threads: no other step is as long.
-        self._rank()
-        self._propose()
-        with torch_threads(self._settings.n_threads):
+            self._rank()
+            self._propose()
             self._find_sensitive()
 
     def baseline(self) -> Candidate:

@@ -81,8 +81,7 @@ class CompressionSettings:
         tuning: How what is left is fine-tuned.
         deployment: How int8 models are calibrated, and models scored.
         tuned_mib: Disk for tuned weights and graphs, so that each is made once for all precisions.
-        n_threads: Torch's threads in a worker; 0 leaves torch's own choice. Proposals, before there
-            are workers, take all that torch has.
+        n_threads: Torch's threads in a worker; 0 leaves torch's own choice.
 
     Raises:
         ConfigError: On an unknown name, or a number out of its range.

@@ -30,7 +30,6 @@ from niwaki.evaluation.compression.proposing.proposals import ALLOCATORS
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
-from niwaki.evaluation.devices import torch_threads
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.task import TaskKind
@@ -195,21 +194,6 @@ def test_a_stopped_allocation_goes_on_where_it_was(tmp_path: Path) -> None:
     make(settings).prepare(tmp_path)
     assert before == {name: (tmp_path / name).read_text() for name in before}
     assert before[JUDGED_FILE]
-
-
-def test_proposals_take_all_of_torchs_threads(tmp_path: Path) -> None:
-    told: dict[str, int] = {}
-    other = CompressedEvaluator(
-        ModelSource("tests.evaluation.compression.small:build"),
-        data,
-        OnnxRuntimeCpu(),
-        settings=SETTINGS,
-        notify=lambda sentence: told.update({sentence: torch.get_num_threads()}),
-    )
-    with torch_threads(3):
-        other.prepare(tmp_path)
-    assert {n for sentence, n in told.items() if "MACs" in sentence} == {3}
-    assert {n for sentence, n in told.items() if "channel groups" in sentence} == {1}
 
 
 def uneven() -> TwoHeads:
