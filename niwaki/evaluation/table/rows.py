@@ -1,5 +1,6 @@
 """The rows of a table that count, as a space of candidates and the values of each."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite, isnan, nan
@@ -18,6 +19,8 @@ from niwaki.spaces.base import same
 from niwaki.spaces.rows import RowSpace
 
 Rows: TypeAlias = NDArray[np.int64]
+
+_BEGINS_AS_NUMBER = re.compile(r"[-+]?[.,]?\d")
 
 
 @dataclass(frozen=True)
@@ -336,8 +339,8 @@ def _numbers(column: Column, excused: Sequence[Cell], place: _Place) -> Column:
     text = str(column[first])
     if not isinstance(column[first], str) or _is_number(text):
         remedy = "write its numbers as numbers, not as text or true and false"
-    elif _is_number(text.rstrip("% ")):
-        remedy = "take the '%' away"
+    elif _BEGINS_AS_NUMBER.match(text):
+        remedy = "write the number alone, as 1234.5: no unit, and no mark but the point"
     else:
         remedy = f"leave it empty, or if such rows failed say `failed: {{{place.column}: {text}}}`"
     more = f", and {len(others) - 1:,} more such cells" if len(others) > 1 else ""

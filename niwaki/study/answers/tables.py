@@ -225,10 +225,8 @@ def _spare_lines(run: Run) -> list[str]:
         return []
     more = "more " if run.front.models else ""
     those = "model of the search's front was" if n == 1 else "models of the search's front were"
-    remedy = (
-        "run the same command again; if the search had ended, with `finalists: "
-        f"{len(run.searched_front)}`"
-    )
+    wanted = len(run.searched_front)
+    remedy = f"run the same again with `finalists: {wanted}` (compress: `--finalists {wanted}`)"
     return [f"{n} {more}{those} not exported: {remedy}"]
 
 

@@ -174,7 +174,8 @@ def test_the_repetition_that_failed_is_named(tmp_path: Path) -> None:
             "holds 'n/a' in row 2: a value needs numbers in all its cells, or empty ones; leave it "
             "empty, or if such rows failed say `failed: {y: n/a}`",
         ),
-        (["3", "93.4%", "95 %"], "'93.4%' in row 2, and 1 more .*.* take the '%' away"),
+        (["3", "93.4%", "95 %"], "'93.4%' in row 2, and 1 more .* the number alone, as 1234.5"),
+        (['"1,234.5"', "3"], "'1,234.5' in row 1: .* the number alone, as 1234.5"),
         (["true", "false"], "'True' in row 1.*; write its numbers as numbers"),
         (["", "", ""], "has no row with a value of 'y'"),
         ([], "has no rows: nothing to search"),

@@ -110,7 +110,8 @@ def test_what_the_search_found_beside_the_finalists_is_told(tmp_path: Path) -> N
     assert len(spare) > 1 and spare == whole - exported(tmp_path)
     line = f"{len(spare)} more models of the search's front were not exported: run the same"
     assert front_text(run).splitlines()[-1].startswith(line)
-    assert front_text(run).endswith(f"with `finalists: {len(whole)}`")
+    wanted = len(whole)
+    assert front_text(run).endswith(f"`finalists: {wanted}` (compress: `--finalists {wanted}`)")
     assert any(each.startswith(line) for each in status_text(run).splitlines())
     assert set(cast("list[str]", status_json(run)["spare"])) == spare
     models = cast("Any", pack(Models(report_data(run)), with_layers=()))["models"]
@@ -129,10 +130,11 @@ def test_models_that_alone_keep_to_a_wish_are_told_without_another_remedy(tmp_pa
     run = Run.read(tmp_path / "run")
     least = min(model.values["price"] for model in run.spare)
     assert least < min(model.values["price"] for model in run.front.models)
+    wanted = len(run.searched_front)
     assert front_text(run.wishing(within=[f"price <= {least}"])).splitlines() == [
         "the front is empty: no model that was exported keeps to the constraints",
-        "1 model of the search's front was not exported: run the same command again; if the search "
-        f"had ended, with `finalists: {len(run.searched_front)}`",
+        "1 model of the search's front was not exported: run the same again with `finalists: "
+        f"{wanted}` (compress: `--finalists {wanted}`)",
     ]
 
 
