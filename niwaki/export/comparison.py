@@ -29,13 +29,17 @@ class Tolerance:
     encoder with decoders for depth. What these steps cost altogether is then the measure: how far
     the int8 network is from the float one. There, the root mean squares had a ratio of 0.14 to 0.2,
     and the largest values one of 0.3 to 0.9. A border that is computed wrongly would be far beyond.
+    Of a MobileViT, values were 0.55 quanta apart on average, at a ratio of 0.17: where int8 costs
+    many quanta, the mean is judged by that too.
 
     Attributes:
         float_relative: Largest difference over the range of the output, for networks in fp32.
         roundings: Largest difference in roundings of the output's largest value to float32; a
             network that keeps to it may exceed all else, as where values hardly vary around one.
         int8_max_quanta: Largest difference in quanta, for networks with int8 layers.
-        int8_mean_quanta: Mean difference in quanta.
+        int8_mean_quanta: Mean difference in quanta, ...
+        int8_mean_of_error: ... which a network may exceed whose root mean square of the differences
+            is at most so much of that of the quantization error, where it is known.
         int8_of_error: Root mean square of the differences over that of the quantization error,
             where it is known; a network that keeps to it may exceed `int8_max_quanta`, ...
         int8_of_worst_error: ... but in no value by more than so many times the largest
@@ -46,6 +50,7 @@ class Tolerance:
     roundings: float = 16.0
     int8_max_quanta: float = 4.0
     int8_mean_quanta: float = 0.5
+    int8_mean_of_error: float = 0.25
     int8_of_error: float = 0.5
     int8_of_worst_error: float = 2.0
 
@@ -179,18 +184,18 @@ def _judged(difference: Difference, tolerance: Tolerance) -> Difference:
         limit = f"at most {tolerance.float_relative:g} of the range"
         passed = difference.relative <= tolerance.float_relative
     else:
-        limit = (
-            f"on average {tolerance.int8_mean_quanta:g} quanta, "
-            f"at most {tolerance.int8_max_quanta:g}"
-        )
+        mean, most = f"{tolerance.int8_mean_quanta:g} quanta", f"{tolerance.int8_max_quanta:g}"
+        near_mean = difference.mean_quanta <= tolerance.int8_mean_quanta + _SLACK
         near = difference.max_quanta <= tolerance.int8_max_quanta + _SLACK
         if difference.of_error is not None and difference.of_worst_error is not None:
-            limit += f" or {tolerance.int8_of_error:g} of the quantization error"
+            mean += f" or {tolerance.int8_mean_of_error:g} of the quantization error"
+            most += f" or {tolerance.int8_of_error:g} of it"
+            near_mean = near_mean or difference.of_error <= tolerance.int8_mean_of_error
             near = near or (
                 difference.of_error <= tolerance.int8_of_error
                 and difference.of_worst_error <= tolerance.int8_of_worst_error
             )
-        passed = near and difference.mean_quanta <= tolerance.int8_mean_quanta + _SLACK
+        limit, passed = f"on average {mean}, at most {most}", near_mean and near
     passed = passed or difference.roundings <= tolerance.roundings
     return Difference(**{**vars(difference), "limit": limit, "passed": passed})
 

@@ -192,6 +192,17 @@ def test_few_far_values_are_judged_by_the_quantization_error(
     assert found.passed is passed
 
 
+@pytest.mark.parametrize(("error", "passed"), [(None, False), (0.2, False), (0.3, True)])
+def test_the_mean_is_judged_by_the_quantization_error_too(
+    error: float | None, passed: bool
+) -> None:
+    first, second = np.zeros((1, 100)), np.full((1, 100), 0.06)  # 0.6 quanta
+    kind = OutputKind(int8=True, quantum=0.1, error=error, worst_error=error)
+    found = compare("y", ("a", first), ("b", second), kind=kind, tolerance=Tolerance())
+    assert found.mean_quanta == pytest.approx(0.6)
+    assert found.passed is passed
+
+
 def test_a_quantum_more_or_less_is_not_told_from_rounding() -> None:
     first, second = np.zeros((1, 8)), np.full((1, 8), np.float32(0.1)) * (np.arange(8) == 0) * 4
     kind = OutputKind(int8=True, quantum=0.1)
