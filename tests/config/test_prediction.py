@@ -1,5 +1,6 @@
 """A run that was started from a file can be asked by its folder alone."""
 
+import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from niwaki.config.build import build_study
 from niwaki.config.prediction import load_predictor
 from niwaki.config.reader import parse_config
-from niwaki.core.errors import ConfigError, DataError, RunFolderError
+from niwaki.core.errors import ConfigError, DataError, RunFolderError, StudyError
 from niwaki.predictors.base import Prediction, Predictor
 from niwaki.predictors.state import State
 from niwaki.study.results.run import Run
@@ -51,6 +52,16 @@ def test_a_run_is_asked_by_its_folder(tmp_path: Path) -> None:
     assert np.isfinite(predictor.predict([candidate]).interval()[0]).all()
     counted = load_predictor(tmp_path / "asked", names=["size"])
     assert (counted.computed, counted.predict([candidate]).mean.tolist()) == (("size",), [[3.0]])
+
+
+def test_a_space_that_was_changed_since_is_told(squares: Path, tmp_path: Path) -> None:
+    run, table = shutil.copytree(squares, tmp_path / "run"), tmp_path / "table.csv"
+    rows = (squares.parent / "table.csv").read_text().splitlines()
+    table.write_text("\n".join(row for row in rows if not row.startswith("3")) + "\n")
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace(str(squares.parent / "table.csv"), str(table)))
+    with pytest.raises(StudyError, match=r"evaluation \d+ of the run is not of its space any more"):
+        load_predictor(run)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from niwaki.predictors.rows import share_of_each
 from niwaki.predictors.standard import NARROWING, standard_predictor
 from niwaki.spaces.base import Space
 from niwaki.spaces.features import Features
-from niwaki.spaces.many import spelled
+from niwaki.spaces.many import faults, spelled
 from niwaki.study.description import StudyDescription
 from niwaki.study.results.run import Run
 
@@ -195,13 +195,15 @@ def run_predictor(
     Raises:
         ConfigError: If a name is of no value of the run, or `predictor` cannot be copied.
         DataError: If `predictor` gives what is no prediction.
-        StudyError: If too few evaluations are complete, or have one of the values.
+        StudyError: If too few evaluations are complete, or have one of the values, or one is not of
+            the space.
     """
     values = _values(run.description, names)
     wanted = [value.name for value in values]
     usable = _usable(run, space)
     measured = np.isfinite(_table(usable, wanted))
     trials = [usable[row] for row in share_of_each(measured, MOST_ROWS).tolist()]
+    _require_of(space, trials)
     counts = [cheap(trial.candidate) for trial in trials]
     computed = tuple(n for n in wanted if counts and all(n in count for count in counts))
     learned = [name for name in wanted if name not in computed]
@@ -259,6 +261,16 @@ def _usable(run: Run, space: Space) -> list[Trial]:
     """Return what was measured at full effort, the baseline included if it is of the space."""
     trials = [*run.history.baseline_of(space), *run.history.trials]
     return [t for t in trials if t.measurement.complete and t.measurement.fidelity >= 1.0]
+
+
+def _require_of(space: Space, trials: Sequence[Trial]) -> None:
+    for trial, fault in zip(trials, faults(space, [t.candidate for t in trials]), strict=True):
+        if fault:
+            which = f"evaluation {trial.number}" if trial.number >= 0 else "the baseline"
+            raise StudyError(
+                f"{which} of the run is not of its space any more: {fault}. What describes the "
+                "space has changed since, in the run's config.yaml or in your own code: restore it"
+            )
 
 
 def _table(trials: Sequence[Trial], names: Sequence[str]) -> NDArray[np.float64]:
