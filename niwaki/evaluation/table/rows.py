@@ -68,7 +68,7 @@ class TableRows:
         _check_limits(columns, settings)
         _check_seconds(columns, settings)
         if settings.incomplete == "leave_out":
-            whole = _whole(columns, settings)
+            whole = _whole(columns, failing, settings)
             columns = {name: column[whole] for name, column in columns.items()}
             failing = {name: column[whole] for name, column in failing.items()}
         decided = {
@@ -285,13 +285,20 @@ def _is_one_of(column: Column, wanted: Sequence[Cell]) -> NDArray[np.bool_]:
     return found
 
 
-def _whole(columns: Mapping[str, Column], settings: TableSettings) -> NDArray[np.bool_]:
-    """Mark the rows that have every value, at every effort.
+def _whole(
+    columns: Mapping[str, Column], failing: Mapping[str, Column], settings: TableSettings
+) -> NDArray[np.bool_]:
+    """Mark the rows that have every value, at every effort, or say in its place that they failed.
 
     Raises:
         DataError: If there is none.
     """
-    whole = np.all([np.isfinite(columns[name]) for name in settings.value_columns], axis=0)
+    said = {
+        name: _is_one_of(column, as_tuple(settings.failed[name]))
+        for name, column in failing.items()
+    }
+    there = [np.isfinite(columns[name]) | said.get(name, False) for name in settings.value_columns]
+    whole = np.all(there, axis=0)
     if not whole.any():
         raise DataError(f"'{settings.file}' has no row with all values: nothing to search")
     return np.asarray(whole)

@@ -391,8 +391,8 @@ def test_what_is_written_in_place_of_a_value_can_say_that_it_failed(tmp_path: Pa
     assert results[1].reason.endswith("'y' is OOM")
     assert results[2].reason.endswith("'y' is -1")
     assert results[3].seconds == 7.0
-    whole = table(tmp_path, text, **ONE_DECISION, incomplete="leave_out", failed=failed)
-    assert whole.space.options == ((1, 4),)
+    whole = table(tmp_path, f"{text}5,,1\n", **ONE_DECISION, incomplete="leave_out", failed=failed)
+    assert whole.space.options == ((1, 2, 3, 4),)
 
 
 def test_ordered_names_of_a_table_rise_as_they_are_listed(tmp_path: Path) -> None:
