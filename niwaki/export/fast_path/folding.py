@@ -195,8 +195,10 @@ def _by_constant(root: nn.Module, node: fx.Node, read: Read) -> Affine | None:
         return None
     is_difference = node.target in _DIFFERENCES
     found = _constant(root, node.args[1:] if is_difference else node.args, read)
-    if found is None or node.target in _PRODUCTS:
-        return None if found is None else Affine(found, None)
+    if found is None:
+        return None
+    if node.target in _PRODUCTS:
+        return Affine(found, None)
     return Affine(found.new_ones(()), -found if is_difference else found)
 
 

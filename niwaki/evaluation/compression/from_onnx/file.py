@@ -17,7 +17,7 @@ from onnx import TensorProto, inliner, numpy_helper
 
 from niwaki.core.errors import ConfigError, DataError, TargetError
 from niwaki.core.files import expanded
-from niwaki.evaluation.compression.from_onnx.rearranged import rearranged
+from niwaki.evaluation.compression.from_onnx.rearranged import has_layouts, rearranged
 from niwaki.tasks.model_inputs import FLOAT, ModelInput, ModelInputs
 
 ENDING = ".onnx"
@@ -125,6 +125,8 @@ class OnnxFile:
         Raises:
             ConfigError: If the runtime cannot load it.
         """
+        if not has_layouts(self.given.graph):
+            return self
         single = in_single_precision(self.given)
         try:
             found = rearranged(single)

@@ -49,8 +49,6 @@ def rearranged(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         TargetError: If the runtime cannot load it.
     """
-    if not _has_layouts(model.graph):
-        return model
     with TemporaryDirectory() as folder:
         place = Path(folder) / "model.onnx"
         open_session(model, _MOVING, optimised_path=place)
@@ -58,7 +56,7 @@ def rearranged(model: onnx.ModelProto) -> onnx.ModelProto:
     return found if _n_transposes(found.graph) < _n_transposes(model.graph) else model
 
 
-def _has_layouts(graph: onnx.GraphProto) -> bool:
+def has_layouts(graph: onnx.GraphProto) -> bool:
     """Whether a convolution takes what was transposed on the way, not of an input."""
     makers = {name: node for node in graph.node for name in node.output}
     sources = [makers.get(n.input[0]) for n in graph.node if n.op_type in _CONVOLUTIONS]

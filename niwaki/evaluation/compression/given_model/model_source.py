@@ -149,7 +149,7 @@ class ModelSource:
             return False
         return self.is_open or (self.left is None and bool(self._file.unread))
 
-    @property
+    @cached_property
     def _taken(self) -> OnnxFile:
         return self._file.without(self.left) if self.left else self._file
 
@@ -184,6 +184,7 @@ class ModelSource:
         missing = tuple(name for name in self._file.unread if name not in named)
         fits = n_given == len(self._file.inputs) - len(missing)
         object.__setattr__(self, "left", missing if fits else ())
+        vars(self).pop("_taken", None)  # of before it was known
 
     @cached_property
     def _fitted(self) -> OnnxFile:
