@@ -19,7 +19,7 @@ from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import computed_before
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_counts
-from niwaki.core.measurement import Measurement
+from niwaki.core.measurement import Measurement, Trial
 from niwaki.core.registry import Record
 from niwaki.core.wording import kind_of, qualified_name
 from niwaki.evaluation.base import Evaluator
@@ -50,6 +50,7 @@ from niwaki.study.budget import Budget
 from niwaki.study.executors.base import Executor
 from niwaki.study.executors.in_process import InProcessExecutor
 from niwaki.study.executors.local_processes import LocalProcessExecutor, LocalProcessSettings
+from niwaki.study.record.history import History
 from niwaki.study.record.run_folder import RunFolder
 from niwaki.study.results.choice import Choice
 from niwaki.study.results.front import Front, FrontModel
@@ -290,6 +291,7 @@ def compression_study(
         make_scheduler=partial(_scheduler, request.scheduler),
         make_executor=partial(_executor, request.n_workers),
         favourites=partial(_favourites, request.latency_ms),
+        references=_references,
         observer=observer,
     )
 
@@ -368,14 +370,8 @@ class Compressed:
         baseline = run.history.baseline
         assert baseline is not None
         whole = baseline.measurement.values
-        quantized = [
-            t.measurement
-            for t in run.history.trials
-            if t.measurement.complete
-            and t.measurement.values["macs"] == whole["macs"]
-            and INT8 in t.candidate.decisions.values()
-        ]
-        int8 = min(quantized, key=lambda m: (m.values["weight_bytes"], -m.fidelity), default=None)
+        plain = _plain_int8(run.history.trials, baseline)
+        int8 = None if plain is None else plain.measurement
         int8_trained = int8 is not None and was_tuned(int8.details, ROUNDED)
         original = run.history.exported.get(baseline.candidate.key)
         by_files = original is not None
@@ -438,8 +434,8 @@ class Compressed:
         if model.number < 0:
             why = "" if self.front.choice is None else f": it is {self.front.choice.why}"
             return (
-                f"the original itself, {latency_ms:.3g} ms in fp32, at "
-                f"{before['mean_skill']:.3f} of mean skill{why}"
+                f"the original itself, {latency_ms:.3g} ms in fp32, with "
+                f"a mean skill of {before['mean_skill']:.3f}{why}"
             )
         values = _alike(model, by_files=self.by_files)
         faster = before["latency_ms"] / values["latency_ms"]
@@ -494,6 +490,30 @@ def _taken_back(run: Run) -> Iterator[str]:
             "split, and was taken back: try a lower `tuning.learning_rate`, more `tuning.epochs`, "
             "or more data"
         )
+
+
+def _plain_int8(trials: Iterable[Trial], baseline: Trial) -> Trial | None:
+    """Return who has every channel, and most of it in int8, tuned longest; None if nobody."""
+    whole = baseline.measurement.values
+    quantized = [
+        trial
+        for trial in trials
+        if trial.measurement.complete
+        and trial.measurement.values["macs"] == whole["macs"]
+        and INT8 in trial.candidate.decisions.values()
+    ]
+    return min(
+        quantized,
+        key=lambda t: (t.measurement.values["weight_bytes"], -t.measurement.fidelity),
+        default=None,
+    )
+
+
+def _references(history: History) -> Sequence[Trial]:
+    """Return the int8 version of the whole model, to which people would compare what is pruned."""
+    assert history.baseline is not None
+    plain = _plain_int8(history.full_trials, history.baseline)
+    return () if plain is None else (plain,)
 
 
 def _test_skill(measured: Measurement) -> float:

@@ -43,7 +43,14 @@ from niwaki.study.record.run_folder import RunFolder, config_hash
 from niwaki.study.record.soundness import whole_for_any
 from niwaki.study.results.front import Front, front_of_study
 from niwaki.study.steps.earlier_runs import EarlierRun, keep_earlier, read_earlier
-from niwaki.study.steps.finalists import Favourites, Finals, NothingExportedError, nobody
+from niwaki.study.steps.finalists import (
+    Favourites,
+    Finals,
+    NothingExportedError,
+    References,
+    no_others,
+    nobody,
+)
 from niwaki.study.steps.search_loop import SearchLoop
 from niwaki.study.steps.vetting import (
     require_answers,
@@ -137,6 +144,7 @@ class Study:
         make_scheduler: Builds what decides on the effort of each evaluation; all are full ones if
             not given.
         favourites: Names models of the front that are finalists before others.
+        references: Names trials that are exported beside the finalists, to compare them with.
         observer: Watches.
 
     Raises:
@@ -154,6 +162,7 @@ class Study:
         check_executor: Callable[[], None] = _in_reach,
         make_scheduler: SchedulerFactory = FullEffort,
         favourites: Favourites = nobody,
+        references: References = no_others,
         observer: Observer | None = None,
     ) -> None:
         # Absolute: what an evaluator does to the working directory should move no results.
@@ -161,7 +170,7 @@ class Study:
         self._evaluator, self._settings = evaluator, settings
         self._make_searcher, self._make_scheduler = make_searcher, make_scheduler
         self._make_executor, self._check_executor = make_executor, check_executor
-        self._favourites = favourites
+        self._favourites, self._references = favourites, references
         self._observer = observer or Silence()
         if settings.scheduler and make_scheduler is FullEffort:
             raise ConfigError(
@@ -338,6 +347,7 @@ class Study:
                 self._settings.seed,
                 self._observer,
                 self._favourites,
+                self._references,
             )
             try:
                 finals.run(searched.goals.get(goal.name, searched), self._settings.n_finalists)

@@ -16,7 +16,7 @@ from torch import nn
 
 import niwaki
 from niwaki.core.errors import ConfigError, RunFolderError
-from niwaki.core.measurement import Measurement
+from niwaki.core.measurement import Measurement, Status
 from niwaki.evaluation.compression.given_model.model_source import ORIGINAL_FILE, ModelSource
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
@@ -29,6 +29,7 @@ from niwaki.study.compression import (
     compression_study,
     data_loader,
 )
+from niwaki.study.record.events import Final
 from niwaki.study.record.run_folder import RunFolder
 from niwaki.study.results.front import FrontModel
 from niwaki.study.results.run import Run, load_front
@@ -60,6 +61,15 @@ def test_a_model_is_compressed_exported_and_verified(tmp_path: Path) -> None:
         verify_bundle(folder).require(str(folder))
 
 
+def test_the_plain_int8_version_is_exported_beside_the_finalists(tmp_path: Path) -> None:
+    request = CompressionRequest(n_finalists=1, latency_ms=1e-6, settings=SETTINGS)
+    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    history = Run.read(tmp_path / "run").history
+    assert found.int8 is not None and found.int8_by_file
+    assert found.original.key in history.exported and found.int8.key in history.exported
+    assert "while searching" not in found.summary()
+
+
 def test_what_is_lost_on_the_test_split_is_told_from_the_cards(tmp_path: Path) -> None:
     request = CompressionRequest(n_finalists=2, settings=SETTINGS)
     found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
@@ -84,7 +94,8 @@ def test_where_the_original_was_not_exported_all_are_compared_as_in_the_search(
     run = Run.read(tmp_path / "run")
     history = run.history
     assert found.by_files and history.baseline is not None
-    final = history.finals.pop(history.baseline.candidate.key)
+    final = history.finals[history.baseline.candidate.key]
+    history.add(Final(None, replace(final, status=Status.FAILED)))
     trial = next(trial for trial in history.trials if trial.measurement.complete)
     model = FrontModel(trial.number, trial.candidate, trial.measurement, final)
     found = Compressed.of(replace(found.front, models=(model,)), run, request)
@@ -114,7 +125,7 @@ def test_the_original_is_not_said_to_be_faster_than_itself(tmp_path: Path) -> No
     whole = FrontModel(-1, trial.candidate, trial.measurement, None)
     found = Compressed.of(replace(found.front, models=(whole,)), run, request)
     assert found.summary().startswith(f"{whole.key[:8]}: the original itself, ")
-    assert "mean skill: it is the fastest that loses at most 0.01" in found.summary()
+    assert ": it is the fastest that loses at most 0.01" in found.summary()
     assert "x faster" not in found.summary()
 
 
@@ -138,7 +149,7 @@ def test_the_int8_version_is_compared_by_its_file_or_said_not_to_be(tmp_path: Pa
     original, int8 = run.history.baseline, found.int8
     assert original is not None and int8 is not None
     original_file = worse(original.measurement, by=0.1)
-    run.history.finals[original.candidate.key] = original_file
+    run.history.add(Final(None, original_file))
     whole = FrontModel(-1, original.candidate, original.measurement, original_file)
     front = replace(found.front, models=(whole,))
     searched = Compressed.of(front, run, request)
@@ -146,7 +157,7 @@ def test_the_int8_version_is_compared_by_its_file_or_said_not_to_be(tmp_path: Pa
     assert searched.summary().endswith(
         f"{0.0 - found.int8_loss:+.3f} of mean skill while searching"
     )
-    run.history.finals[int8.key] = worse(int8, by=0.3)
+    run.history.add(Final(0, worse(int8, by=0.3)))
     by_files = Compressed.of(front, run, request)
     assert by_files.int8_loss == pytest.approx(found.int8_loss + 0.2)
     assert by_files.summary().endswith(f"{0.0 - by_files.int8_loss:+.3f} of mean skill")

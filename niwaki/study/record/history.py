@@ -1,7 +1,7 @@
 """The state of a study, as its events tell it."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -38,15 +38,13 @@ class History:
         told_at: Seconds of study time at which each trial was told, pauses left out.
         baseline: The baseline with its measurement, once measured; its number is -1.
         baseline_at: Seconds of study time at which it was.
-        finals: Measurements of exported models, by candidate key; those of the goal that this is
-            the history of, where the study has goals.
-        written: Measurements of exported models that were not timed yet, by candidate key.
         n_paid: Trials that an evaluation was paid for, at whatever fidelity.
         effort: What they cost, in full evaluations.
         n_complete: Trials that ran to their end.
         n_infeasible_in_a_row: Trials turned away since the last one that was not.
         seconds: Study time so far, pauses between sessions left out.
         last_at: Time of the last event, ISO 8601.
+        goal: Name of the goal that finals are of, where the study has goals.
     """
 
     started: Started | None = None
@@ -55,16 +53,15 @@ class History:
     told_at: list[float] = field(default_factory=list)
     baseline: Trial | None = None
     baseline_at: float = 0.0
-    finals: dict[str, Measurement] = field(default_factory=dict)
-    written: dict[str, Measurement] = field(default_factory=dict)
     n_paid: int = 0
     effort: float = 0.0
     n_complete: int = 0
     n_infeasible_in_a_row: int = 0
     seconds: float = 0.0
     last_at: str = ""
-    _finals_of: dict[str, dict[str, Measurement]] = field(default_factory=dict)  # by goal
-    _written_of: dict[str, dict[str, Measurement]] = field(default_factory=dict)
+    goal: str = ""
+    _finals: dict[str, dict[str, Measurement]] = field(default_factory=dict)  # by goal, and by key
+    _written: dict[str, dict[str, Measurement]] = field(default_factory=dict)
     _open: dict[int, Asked] = field(default_factory=dict)
     _last_of: dict[str, Asked] = field(default_factory=dict)
     _previous: datetime | None = None
@@ -93,10 +90,10 @@ class History:
                 self.baseline = Trial(-1, event.candidate, event.measurement)
                 self.baseline_at = self.seconds
             case Written():
-                self._written(event.goal)[event.measurement.key] = event.measurement
+                self._written.setdefault(event.goal, {})[event.measurement.key] = event.measurement
             case Final():
-                self._written(event.goal).pop(event.measurement.key, None)
-                self._finals(event.goal)[event.measurement.key] = event.measurement
+                self._written.get(event.goal, {}).pop(event.measurement.key, None)
+                self._finals.setdefault(event.goal, {})[event.measurement.key] = event.measurement
             case Note():
                 pass
 
@@ -122,15 +119,18 @@ class History:
             self,
             trials=[trial.seen_by(goal.wanted) for trial in self.trials],
             baseline=self.baseline and self.baseline.seen_by(goal.wanted),
-            finals=self._finals(goal.name),
-            written=self._written(goal.name),
+            goal=goal.name,
         )
 
-    def _finals(self, goal: str) -> dict[str, Measurement]:
-        return self._finals_of.setdefault(goal, {}) if goal else self.finals
+    @property
+    def finals(self) -> Mapping[str, Measurement]:
+        """Measurements of exported models, by candidate key."""
+        return self._finals.get(self.goal, {})
 
-    def _written(self, goal: str) -> dict[str, Measurement]:
-        return self._written_of.setdefault(goal, {}) if goal else self.written
+    @property
+    def written(self) -> Mapping[str, Measurement]:
+        """Measurements of exported models that were not timed yet, by candidate key."""
+        return self._written.get(self.goal, {})
 
     @property
     def pending(self) -> Sequence[Asked]:

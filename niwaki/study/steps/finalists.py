@@ -27,6 +27,8 @@ from niwaki.study.watching.observer import Observer
 
 # From the front that was searched and the baseline's measurement to keys of its models.
 Favourites: TypeAlias = Callable[[Front, Measurement], Sequence[str]]
+# From what was searched to trials that are exported whether or not they are on its front.
+References: TypeAlias = Callable[[History], Sequence[Trial]]
 
 
 class NothingExportedError(StudyError):
@@ -38,9 +40,14 @@ def nobody(front: Front, baseline: Measurement) -> Sequence[str]:  # noqa: ARG00
     return ()
 
 
+def no_others(history: History) -> Sequence[Trial]:  # noqa: ARG001
+    """Return no references: finalists are compared with the baseline alone."""
+    return ()
+
+
 @dataclass
 class Finals:
-    """Exports finalists, and the baseline to compare them with.
+    """Exports finalists, and what to compare them with: the baseline, and further references.
 
     Attributes:
         evaluator: Writes and measures networks.
@@ -51,6 +58,7 @@ class Finals:
         seed: The study's.
         observer: Watches.
         favourites: Models that are finalists before others.
+        references: Names what finalists are compared with, beside the baseline.
     """
 
     evaluator: Exporting
@@ -61,13 +69,14 @@ class Finals:
     seed: int
     observer: Observer
     favourites: Favourites = nobody
+    references: References = no_others
 
     @cached_property
     def _history(self) -> History:
         return self.recorder.history.of_goal(self.goal)
 
     def run(self, front: Front, n: int) -> None:
-        """Export up to `n` models of the front and the baseline, unless that was done before.
+        """Export up to `n` models of the front and the references, unless that was done before.
 
         A model whose export or verification fails is a failed final, named with its reason; it is
         tried again when the study is continued. Files that are gone or damaged since are written
@@ -84,7 +93,8 @@ class Finals:
         history = self._history
         assert history.baseline is not None
         chosen = self._chosen(front, n, history.baseline)
-        wanted = [history.baseline, *(Trial(m.number, m.candidate, m.searched) for m in chosen)]
+        finalists = (Trial(m.number, m.candidate, m.searched) for m in chosen)
+        wanted = [history.baseline, *self.references(history), *finalists]
         todo = {t.candidate.key: t for t in wanted if not self._is_there(t.candidate.key)}
         exports = [self._export_once(trial) for trial in todo.values()]
         for measurement in self._measured([e for e in exports if e is not None]):

@@ -11,7 +11,9 @@ import pytest
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ExportError, SpaceError, StudyError
-from niwaki.core.measurement import Measurement, Status
+from niwaki.core.measurement import Measurement, Status, Trial
+from niwaki.core.objectives import Direction, Objective, minimised
+from niwaki.core.pareto import non_dominated
 from niwaki.evaluation.base import Export, Provenance
 from niwaki.report.models import Models
 from niwaki.report.packing import pack
@@ -20,11 +22,14 @@ from niwaki.study.answers.report_page import report_data
 from niwaki.study.answers.tables import front_text, status_json, status_text
 from niwaki.study.budget import Budget
 from niwaki.study.record.events import Final
+from niwaki.study.record.history import History
 from niwaki.study.record.ledger import Ledger
 from niwaki.study.results.front import Front
 from niwaki.study.results.run import Run
 from niwaki.study.study import Study, StudySettings
 from tests.study.formulas import FormulaEvaluator
+
+GAIN, PRICE = Objective("gain", Direction.MAXIMIZE), Objective("price", Direction.MINIMIZE)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,24 @@ def test_favourites_are_finalists_before_others(tmp_path: Path, which: int) -> N
     Study(tmp_path / "run", Exporting(), NSGA2, settings, favourites=favourites).run()
     assert set(named) < exported(tmp_path)
     assert len(exported(tmp_path)) == 2  # the other is the baseline
+
+
+def test_references_are_exported_beside_the_finalists_also_where_others_beat_them(
+    tmp_path: Path,
+) -> None:
+    named: list[str] = []
+
+    def references(history: History) -> Sequence[Trial]:
+        costs = minimised([t.measurement.values for t in history.full_trials], (GAIN, PRICE))
+        on_front = non_dominated(costs)
+        named.append(history.full_trials[int(np.argmin(on_front))].candidate.key)
+        return [t for t in history.full_trials if t.candidate.key in named]
+
+    settings = StudySettings(("gain", "price"), budget=Budget(30), n_finalists=2)
+    study = Study(tmp_path / "run", Exporting(), NSGA2, settings, references=references)
+    study.run()
+    assert set(named) < exported(tmp_path)
+    assert len(exported(tmp_path)) == 4  # two finalists, the baseline, and this one
 
 
 def test_a_larger_budget_brings_new_finalists(tmp_path: Path) -> None:
