@@ -1,6 +1,8 @@
 """What every test relies on."""
 
+import os
 import signal
+import tempfile
 
 from hypothesis import settings
 
@@ -10,3 +12,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A busy machine is no reason to fail.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
+
+# Where the lock of measurements is: processes that test side by side do not wait for each other.
+_runtime = tempfile.TemporaryDirectory(prefix="niwaki-tests-")
+os.environ["XDG_RUNTIME_DIR"] = _runtime.name

@@ -10,9 +10,9 @@ from niwaki.evaluation.supernet.evaluator import SupernetEvaluator, SupernetSett
 from niwaki.evaluation.supernet.training import TrainingSettings
 from niwaki.spaces.slimmable import SlimmableSettings, StageSettings
 from niwaki.targets.base import Target
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
+from tests.hasty import HASTY
 
 SPACE = SlimmableSettings(
     stem_widths=(8,),
@@ -45,7 +45,7 @@ def make_evaluator(scenes: DigitScenesSettings, target: Target | None = None) ->
     return SupernetEvaluator(
         partial(load, scenes, seed=0),
         SPACE,
-        target or OnnxRuntimeCpu(),
+        target or HASTY,
         settings=SupernetSettings(
             training=TRAINING,
             deployment=DeploymentSettings(n_calibration=16, batch_size=16),

@@ -17,10 +17,10 @@ from niwaki.spaces.slimmable import SlimmableSettings, StageSettings
 from niwaki.spaces.slimmable.build import MultiTaskNetwork
 from niwaki.spaces.slimmable.family import SlimmableFamily
 from niwaki.targets.base import Feeds
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.arrays import ArraySplit
 from niwaki.tasks.base import SplitName, TaskData
 from tests.evaluation.shades import shades
+from tests.hasty import HASTY
 
 CPU = torch.device("cpu")
 SPACE = SlimmableSettings((4,), (StageSettings((4, 8), (4,), (1,)),), default_decoder=(4,))
@@ -71,7 +71,7 @@ def first_means(network: torch.nn.Module, data: TaskData) -> list[torch.Tensor]:
 def test_sub_networks_have_statistics_of_all_classes(ordered: TaskData) -> None:
     family = SlimmableFamily.of(SPACE, ordered.input_shape, heads_of(ordered))
     supernet = family.super_network(torch.Generator())
-    deployment = Deployment(ordered, OnnxRuntimeCpu(), DeploymentSettings())
+    deployment = Deployment(ordered, HASTY, DeploymentSettings())
     networks = SubNetworks(supernet, deployment, n_recalibration=24, seed=0)
     extracted = networks.extract(supernet.space.smallest)
     mean, of_all, of_first = first_means(extracted, ordered)
@@ -96,7 +96,7 @@ def test_ranges_are_not_those_of_the_first_images(data: TaskData) -> None:
     calibration = ArraySplit(replace(split.arrays, inputs=dim), split.preprocessing)
     splits = {**data.splits, SplitName.CALIBRATION: calibration}
     settings = DeploymentSettings(n_calibration=10, batch_size=5)
-    deployment = Deployment(replace(data, splits=splits), OnnxRuntimeCpu(), settings)
+    deployment = Deployment(replace(data, splits=splits), HASTY, settings)
     family = SlimmableFamily.of(SPACE, data.input_shape, heads_of(data))
     graph = deployment.float_graph(family.build(family.space.smallest).eval())
     (batch,) = calibration.batches(20)
@@ -112,9 +112,7 @@ def test_the_latency_is_taken_on_the_first_image_that_is_not_blank(data: TaskDat
         arrays = calibration.arrays.take(np.arange(len(calibration.arrays)))
         arrays.inputs[:n_blank] = 0
         splits = {**data.splits, SplitName.CALIBRATION: ArraySplit(arrays, plain)}
-        deployment = Deployment(
-            replace(data, splits=splits), OnnxRuntimeCpu(), DeploymentSettings()
-        )
+        deployment = Deployment(replace(data, splits=splits), HASTY, DeploymentSettings())
         return deployment.timing_feeds()
 
     wanted = plain.apply(calibration.arrays.inputs)

@@ -12,7 +12,7 @@ from niwaki.evaluation.base import Provenance
 from niwaki.evaluation.bundles import Exporter
 from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from tests.hasty import HASTY
 
 
 class Restoring(nn.Module):
@@ -38,7 +38,7 @@ def test_the_input_has_a_name_of_its_own(
     module = Restoring(*names).eval()
     inputs = torch.rand(64, 1, 6, 6)
     data = infer_from({"train": [inputs]}, module, seed=0)
-    deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
+    deployment = Deployment(data, HASTY, DeploymentSettings())
     assert deployment.inputs.names == (input_name,)
     assert list(deployment.timing_feeds()) == [input_name]
     plan = QuantizationPlan({"conv": Precision.FP32})

@@ -20,11 +20,9 @@ from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.export.bundle import find_bundles, verify_bundle
 from niwaki.study.compression import Compressed, CompressionRequest
 from niwaki.study.results.run import Run
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.targets.protocol import Budget
 from tests.evaluation.compression.small import build, loaders
+from tests.hasty import HASTY
 
-BRIEF = Budget(1, 0.0, 1, 0.0, 0.01, 0.5)
 SETTINGS = CompressionSettings(
     pruning=PruningSettings(
         price="macs", shares=(0.5,), n_judged=64, criterion="l1", allocation="uniform"
@@ -37,8 +35,7 @@ def compressed(model: nn.Module, folder: Path, tasks: Any = None, **wanted: Any)
     """Compress a model without labels, or with these, and check that no candidate failed."""
     inputs = torch.randn(160, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     request = CompressionRequest(n_finalists=1, settings=SETTINGS, **wanted)
-    target = OnnxRuntimeCpu(quick=BRIEF, thorough=BRIEF, lock_path=folder / "lock")
-    found = niwaki.compress(model, inputs, tasks, target, folder=folder / "run", request=request)
+    found = niwaki.compress(model, inputs, tasks, HASTY, folder=folder / "run", request=request)
     trials = Run.read(folder / "run").history.trials
     assert [t.measurement.reason for t in trials if not t.measurement.complete] == []
     return found

@@ -3,7 +3,7 @@
 import inspect
 import json
 import pickle
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,9 +33,9 @@ from niwaki.study.record.events import Final
 from niwaki.study.record.run_folder import RunFolder
 from niwaki.study.results.front import FrontModel
 from niwaki.study.results.run import Run, load_front
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.own import Scoring
 from tests.evaluation.compression.small import build, loaders, unlabelled
+from tests.hasty import HASTY
 
 SETTINGS = CompressionSettings(
     pruning=PruningSettings(price="macs", shares=(0.5,), n_judged=64),
@@ -43,19 +43,60 @@ SETTINGS = CompressionSettings(
 )
 
 
+def compressed(folder: Path, request: CompressionRequest) -> Compressed:
+    """Compress the small model, or go on."""
+    return niwaki.compress(
+        build(), tasks=loaders(), target=HASTY, folder=folder / "run", request=request
+    )
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What came of a compression, for tests that only read.
+
+    Attributes:
+        found: As it was returned.
+        request: What was asked for.
+        folder: Of the run.
+    """
+
+    found: Compressed
+    request: CompressionRequest
+    folder: Path
+
+    def read(self) -> tuple[Compressed, Run, CompressionRequest]:
+        """Return it, with the run read anew."""
+        return self.found, Run.read(self.folder), self.request
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Pruned, quantized and exported."""
+    folder = tmp_path_factory.mktemp("whole")
+    request = CompressionRequest(n_finalists=2, settings=SETTINGS)
+    return Finished(compressed(folder, request), request, folder / "run")
+
+
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Quantized alone, and nothing exported."""
+    folder, settings = tmp_path_factory.mktemp("quantized"), replace(SETTINGS, only="quantize")
+    request = CompressionRequest(n_finalists=0, settings=settings)
+    return Finished(compressed(folder, request), request, folder / "run")
+
+
 def test_settings_that_are_none_are_told_what_to_be() -> None:
     with pytest.raises(ConfigError, match="'settings' is a dict: give CompressionSettings"):
         CompressionRequest(settings={"only": "prune"})  # type: ignore[arg-type]
 
 
-def test_a_model_is_compressed_exported_and_verified(tmp_path: Path) -> None:
-    request = CompressionRequest(n_finalists=2, settings=SETTINGS)
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+def test_a_model_is_compressed_exported_and_verified(whole: Finished) -> None:
+    found, run, _ = whole.read()
     assert isinstance(found, Compressed)
     told = found.summary()  # which is chosen is for the machine's latencies to say
     assert "faster and" in told or "the original itself" in told
     assert found.int8 is not None
-    bundles = find_bundles(tmp_path / "run" / "artifacts")
+    bundles = find_bundles(run.folder.path / "artifacts")
     assert bundles
     for folder in bundles:
         verify_bundle(folder).require(str(folder))
@@ -63,22 +104,20 @@ def test_a_model_is_compressed_exported_and_verified(tmp_path: Path) -> None:
 
 def test_the_plain_int8_version_is_exported_beside_the_finalists(tmp_path: Path) -> None:
     request = CompressionRequest(n_finalists=1, latency_ms=1e-6, settings=SETTINGS)
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    found = compressed(tmp_path, request)
     history = Run.read(tmp_path / "run").history
     assert found.int8 is not None and found.int8_by_file
     assert found.original.key in history.exported and found.int8.key in history.exported
     assert "while searching" not in found.summary()
 
 
-def test_what_is_lost_on_the_test_split_is_told_from_the_cards(tmp_path: Path) -> None:
-    request = CompressionRequest(n_finalists=2, settings=SETTINGS)
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
-    run = Run.read(tmp_path / "run")
+def test_what_is_lost_on_the_test_split_is_told_from_the_cards(whole: Finished) -> None:
+    found, run, request = whole.read()
     trial = next(t for t in run.history.trials if t.candidate.key in run.history.exported)
     final = run.history.exported[trial.candidate.key]
     model = FrontModel(trial.number, trial.candidate, trial.measurement, final)
     told = Compressed.of(replace(found.front, models=(model,)), run, request).summary()
-    folders = find_bundles(tmp_path / "run" / "artifacts")
+    folders = find_bundles(run.folder.path / "artifacts")
     cards = {card.candidate.key: card for card in (read_bundle(each).card for each in folders)}
     after, before = (
         cards[key].metrics["test"]["mean_skill"] for key in (final.key, found.original.key)
@@ -87,11 +126,9 @@ def test_what_is_lost_on_the_test_split_is_told_from_the_cards(tmp_path: Path) -
 
 
 def test_where_the_original_was_not_exported_all_are_compared_as_in_the_search(
-    tmp_path: Path,
+    whole: Finished,
 ) -> None:
-    request = CompressionRequest(n_finalists=2, settings=SETTINGS)
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
-    run = Run.read(tmp_path / "run")
+    found, run, request = whole.read()
     history = run.history
     assert found.by_files and history.baseline is not None
     final = history.finals[history.baseline.candidate.key]
@@ -106,35 +143,29 @@ def test_where_the_original_was_not_exported_all_are_compared_as_in_the_search(
     assert "could not be exported: as the search measured both, it is" in found.summary()
 
 
-def test_the_int8_version_is_the_one_that_was_tuned_longest(tmp_path: Path) -> None:
-    request = CompressionRequest(n_finalists=0, settings=replace(SETTINGS, only="quantize"))
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
-    run = Run.read(tmp_path / "run")
+def test_the_int8_version_is_the_one_that_was_tuned_longest(quantized: Finished) -> None:
+    found, run, request = quantized.read()
     trials = run.history.trials
     brief = [replace(t, measurement=replace(t.measurement, fidelity=0.1)) for t in trials]
     trials[:0] = brief
     assert Compressed.of(found.front, run, request).int8 == found.int8
 
 
-def test_the_original_is_not_said_to_be_faster_than_itself(tmp_path: Path) -> None:
-    request = CompressionRequest(n_finalists=0, settings=replace(SETTINGS, only="quantize"))
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
-    run = Run.read(tmp_path / "run")
+def test_the_original_is_not_said_to_be_faster_than_itself(quantized: Finished) -> None:
+    found, run, request = quantized.read()
     trial = run.history.baseline
     assert trial is not None
-    whole = FrontModel(-1, trial.candidate, trial.measurement, None)
-    found = Compressed.of(replace(found.front, models=(whole,)), run, request)
-    assert found.summary().startswith(f"{whole.key[:8]}: the original itself, ")
+    itself = FrontModel(-1, trial.candidate, trial.measurement, None)
+    found = Compressed.of(replace(found.front, models=(itself,)), run, request)
+    assert found.summary().startswith(f"{itself.key[:8]}: the original itself, ")
     assert ": it is the fastest that loses at most 0.01" in found.summary()
     assert "x faster" not in found.summary()
 
 
 def test_a_chosen_model_that_is_the_plain_int8_version_has_its_values_told_once(
-    tmp_path: Path,
+    quantized: Finished,
 ) -> None:
-    request = CompressionRequest(n_finalists=0, settings=replace(SETTINGS, only="quantize"))
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
-    run = Run.read(tmp_path / "run")
+    found, run, request = quantized.read()
     assert found.int8 is not None
     trial = next(t for t in run.history.trials if t.candidate.key == found.int8.key)
     model = FrontModel(trial.number, trial.candidate, trial.measurement, None)
@@ -142,10 +173,8 @@ def test_a_chosen_model_that_is_the_plain_int8_version_has_its_values_told_once(
     assert found.summary().endswith("): it is the plain int8 version")
 
 
-def test_the_int8_version_is_compared_by_its_file_or_said_not_to_be(tmp_path: Path) -> None:
-    request = CompressionRequest(n_finalists=0, settings=replace(SETTINGS, only="quantize"))
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
-    run = Run.read(tmp_path / "run")
+def test_the_int8_version_is_compared_by_its_file_or_said_not_to_be(quantized: Finished) -> None:
+    found, run, request = quantized.read()
     original, int8 = run.history.baseline, found.int8
     assert original is not None and int8 is not None
     original_file = worse(original.measurement, by=0.1)
@@ -171,7 +200,7 @@ def worse(measurement: Measurement, *, by: float) -> Measurement:
 def test_inputs_alone_will_do_and_an_impossible_budget_says_so(tmp_path: Path) -> None:
     inputs = torch.from_numpy(unlabelled()["train"][0])
     request = CompressionRequest(latency_ms=1e-6, n_finalists=0, settings=SETTINGS)
-    found = niwaki.compress(build(), inputs, folder=tmp_path / "run", request=request)
+    found = niwaki.compress(build(), inputs, target=HASTY, folder=tmp_path / "run", request=request)
     assert found.front.models
     assert "was not met: the fastest model found takes" in found.summary()
 
@@ -180,7 +209,9 @@ def test_what_was_assumed_and_undone_is_told(tmp_path: Path) -> None:
     tuning = replace(SETTINGS.tuning, learning_rate=1.0)
     settings = replace(SETTINGS, tuning=tuning, only="prune")
     request = CompressionRequest(n_finalists=0, settings=settings)
-    found = niwaki.compress(build(), tasks=unlabelled(), folder=tmp_path / "run", request=request)
+    found = niwaki.compress(
+        build(), tasks=unlabelled(), target=HASTY, folder=tmp_path / "run", request=request
+    )
     [taken, harm] = found.summary().splitlines()[1:]
     assert "`--kind quarter=regression`" in taken
     assert harm.startswith("fine-tuning raised the loss of 1 of 1 networks on the search split")
@@ -192,17 +223,17 @@ def test_what_was_assumed_and_undone_is_told(tmp_path: Path) -> None:
 
 def test_who_is_best_within_a_budget_is_a_finalist(tmp_path: Path) -> None:
     request = CompressionRequest(n_finalists=0, settings=SETTINGS)
-    searched = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    searched = compressed(tmp_path, request)
     assert searched.front.models
     for model in searched.front.models:
         wanted = replace(request, n_finalists=1, latency_ms=model.values["latency_ms"])
-        niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=wanted)
+        compressed(tmp_path, wanted)
         assert model.key in Run.read(tmp_path / "run").history.exported
 
 
 def test_a_search_goes_on_from_the_allocations(tmp_path: Path) -> None:
     request = CompressionRequest(evaluations=10, n_finalists=0, settings=SETTINGS)
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    found = compressed(tmp_path, request)
     assert len(found.front.models) >= 2
     predictor = niwaki.load_predictor(tmp_path / "run")
     believed = predictor.predict([model.candidate for model in found.front.models])
@@ -211,9 +242,9 @@ def test_a_search_goes_on_from_the_allocations(tmp_path: Path) -> None:
 
 def test_a_search_learns_from_one_of_the_same_model(tmp_path: Path) -> None:
     request = CompressionRequest(evaluations=5, n_finalists=0, settings=SETTINGS)
-    niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "first", request=request)
-    learning = replace(request, learn_from=(str(tmp_path / "first"),), seed=1)
-    niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=learning)
+    compressed(tmp_path / "first", request)
+    learning = replace(request, learn_from=(str(tmp_path / "first" / "run"),), seed=1)
+    compressed(tmp_path, learning)
     kept = Run.read(tmp_path / "run" / "earlier" / "0")
     assert len(kept.history.trials) == 5
 
@@ -222,7 +253,7 @@ def test_a_scheduler_tunes_the_promising_longer(tmp_path: Path) -> None:
     request = CompressionRequest(
         evaluations=4, scheduler="asha", searcher="random", n_finalists=0, settings=SETTINGS
     )
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    found = compressed(tmp_path, request)
     trials = Run.read(tmp_path / "run").history.trials
     fidelities = sorted({trial.measurement.fidelity for trial in trials})
     assert fidelities[0] < 0.2 and fidelities[-1] == 1.0
@@ -268,14 +299,16 @@ def test_numbers_of_numpy_are_numbers(tmp_path: Path) -> None:
     request = CompressionRequest(latency_ms=cast("Any", np.float32(0.5)), settings=settings)
     source = ModelSource("", build())
     data = data_loader(source, loaders(), None, seed=0)
-    study = compression_study(source, data, OnnxRuntimeCpu(), request, folder=tmp_path / "run")
+    study = compression_study(source, data, HASTY, request, folder=tmp_path / "run")
     assert study.description.n_evaluations > 0
 
 
 def test_another_model_or_other_settings_are_another_run(tmp_path: Path) -> None:
     def run(model: nn.Module, settings: CompressionSettings, n_finalists: int) -> None:
         request = CompressionRequest(n_finalists=n_finalists, settings=settings)
-        niwaki.compress(model, tasks=loaders(), folder=tmp_path / "run", request=request)
+        niwaki.compress(
+            model, tasks=loaders(), target=HASTY, folder=tmp_path / "run", request=request
+        )
 
     only = replace(SETTINGS, only="quantize")
     run(build(), only, n_finalists=0)
@@ -295,7 +328,7 @@ def test_a_run_says_what_it_compresses_and_one_of_before_it_did_goes_on(tmp_path
 
     def run(model: str) -> None:
         data = f"{file}:loaders"
-        niwaki.compress(model, tasks=data, folder=tmp_path / "run", request=request)
+        niwaki.compress(model, tasks=data, target=HASTY, folder=tmp_path / "run", request=request)
 
     run(f"{file}:build")
     folder = RunFolder(tmp_path / "run")
@@ -317,7 +350,7 @@ def test_no_data_at_all_is_refused() -> None:
 
 def test_without_a_budget_the_fastest_that_hardly_loses_is_chosen(tmp_path: Path) -> None:
     request = CompressionRequest(n_finalists=0, settings=SETTINGS)
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    found = compressed(tmp_path, request)
     assert found.chosen is not None
     least = found.original.values["mean_skill"] - 0.01
     good = [m for m in found.front.models if m.values["mean_skill"] >= least]
@@ -339,7 +372,7 @@ def test_without_a_budget_the_fastest_that_hardly_loses_is_chosen(tmp_path: Path
 def test_a_network_that_is_only_pruned_has_no_int8_version(tmp_path: Path) -> None:
     settings = replace(SETTINGS, only="prune")
     request = CompressionRequest(evaluations=4, n_finalists=0, settings=settings)
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    found = compressed(tmp_path, request)
     assert found.int8 is None
     assert "int8" not in found.summary()
 
@@ -362,7 +395,7 @@ def log_cosh(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 def test_an_output_is_scored_and_trained_by_functions_of_ones_own(tmp_path: Path) -> None:
     own = Scoring((f"{__name__}:brightness_r2", "rmse"), f"{__name__}:log_cosh")
     request = CompressionRequest(n_finalists=1, settings=SETTINGS, scoring={"brightness": own})
-    found = niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+    found = compressed(tmp_path, request)
     values = found.original.values
     assert 0.5 < values["brightness_brightness_r2"] <= 1.0
     assert values["brightness_rmse"] > 0
@@ -371,7 +404,7 @@ def test_an_output_is_scored_and_trained_by_functions_of_ones_own(tmp_path: Path
     assert resolved["scoring"]["brightness"]["loss"] == f"{__name__}:log_cosh"
     other = replace(request, scoring={})
     with pytest.raises(RunFolderError):
-        niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=other)
+        compressed(tmp_path, other)
 
 
 @pytest.mark.parametrize(
@@ -384,11 +417,11 @@ def test_an_output_is_scored_and_trained_by_functions_of_ones_own(tmp_path: Path
 def test_an_output_that_is_not_there_cannot_be_scored(tmp_path: Path, name: str, said: str) -> None:
     request = CompressionRequest(scoring={name: Scoring((f"{__name__}:brightness_r2",))})
     with pytest.raises(ConfigError, match=said):
-        niwaki.compress(build(), tasks=loaders(), folder=tmp_path / "run", request=request)
+        compressed(tmp_path, request)
 
 
 def test_tasks_that_are_declared_have_their_own_metrics(tmp_path: Path) -> None:
     data = data_loader(ModelSource("", build()), loaders(), None, seed=0)()
     request = CompressionRequest(scoring={"quarter": Scoring(("accuracy",))})
     with pytest.raises(ConfigError, match="tasks have their own: leave them out"):
-        niwaki.compress(build(), tasks=data, folder=tmp_path / "run", request=request)
+        niwaki.compress(build(), tasks=data, target=HASTY, folder=tmp_path / "run", request=request)

@@ -20,9 +20,8 @@ from niwaki.export.bundle import find_bundles, verify_bundle
 from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.study.compression import Compressed, CompressionRequest
 from niwaki.study.results.run import Run
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.targets.protocol import Budget
 from tests.evaluation.compression.small import build, loaders, unlabelled
+from tests.hasty import HASTY
 
 SETTINGS = CompressionSettings(
     pruning=PruningSettings(
@@ -30,14 +29,12 @@ SETTINGS = CompressionSettings(
     ),
     tuning=TuningSettings(epochs=1.0, batch_size=32, n_recalibration=64),
 )
-BRIEF = Budget(1, 0.0, 1, 0.0, 0.01, 0.5)
 
 
 def compressed(file: str, tasks: Any = None, inputs: Any = None, **wanted: Any) -> Compressed:
-    """Compress a file, without much care for latencies."""
-    target = OnnxRuntimeCpu(quick=BRIEF, thorough=BRIEF, lock_path=Path("lock").absolute())
+    """Compress a file."""
     request = CompressionRequest(**{"settings": SETTINGS, **wanted})
-    return niwaki.compress(file, inputs, tasks, target, folder="run", request=request)
+    return niwaki.compress(file, inputs, tasks, HASTY, folder="run", request=request)
 
 
 @pytest.fixture

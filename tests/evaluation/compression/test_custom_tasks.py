@@ -39,6 +39,7 @@ from tests.evaluation.compression.small_detector import (
     loaders,
     spots,
 )
+from tests.hasty import HASTY
 
 BOTH = SCORING["spots"]
 DECLARED = TaskSettings(
@@ -310,7 +311,9 @@ def test_a_detector_is_compressed_by_its_own_metric(tmp_path: Path) -> None:
         tuning=TuningSettings(epochs=4.0, batch_size=32, learning_rate=3e-3, n_recalibration=128),
     )
     request = CompressionRequest(n_finalists=3, settings=settings, scoring=SCORING)
-    found = niwaki.compress(model, tasks=loaders(), folder=tmp_path / "run", request=request)
+    found = niwaki.compress(
+        model, tasks=loaders(), target=HASTY, folder=tmp_path / "run", request=request
+    )
     images, targets = spots(64, 3)
     with torch.no_grad():
         outputs = {n: v.numpy() for n, v in model(torch.from_numpy(images)).items()}

@@ -30,10 +30,10 @@ from niwaki.evaluation.compression.proposing.proposals import ALLOCATORS
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.task import TaskKind
 from tests.evaluation.compression.small import TwoHeads, build, data, unlabelled
+from tests.hasty import HASTY
 
 SETTINGS = CompressionSettings(
     model="tests.evaluation.compression.small:build",
@@ -44,7 +44,7 @@ SETTINGS = CompressionSettings(
 
 def make(settings: CompressionSettings = SETTINGS) -> CompressedEvaluator:
     source = ModelSource("tests.evaluation.compression.small:build")
-    return CompressedEvaluator(source, data, OnnxRuntimeCpu(), settings=settings)
+    return CompressedEvaluator(source, data, HASTY, settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_pagcp_without_targets_is_refused_before_prices_are_measured(tmp_path: P
     other = CompressedEvaluator(
         ModelSource("tests.evaluation.compression.small:build"),
         lambda: infer_from(unlabelled(), build(), seed=0),
-        OnnxRuntimeCpu(),
+        HASTY,
         settings=settings,
         notify=told.append,
     )
@@ -187,7 +187,7 @@ def test_a_stopped_allocation_goes_on_where_it_was(tmp_path: Path) -> None:
 
     source = ModelSource("tests.evaluation.compression.small:build")
     settings = replace(SETTINGS, pruning=replace(SETTINGS.pruning, price="latency", n_priced=3))
-    stopped = CompressedEvaluator(source, data, OnnxRuntimeCpu(), settings=settings, notify=stop)
+    stopped = CompressedEvaluator(source, data, HASTY, settings=settings, notify=stop)
     with pytest.raises(KeyboardInterrupt):
         stopped.prepare(tmp_path)
     before = {name: (tmp_path / name).read_text() for name in (JUDGED_FILE, PRICED_FILE)}
@@ -216,7 +216,7 @@ def quantized(
     )
     settings = CompressionSettings(only="quantize", tuning=tuning, deployment=deployment)
     source = ModelSource(module=uneven().requires_grad_(not frozen))
-    other = CompressedEvaluator(source, data, OnnxRuntimeCpu(), settings=settings)
+    other = CompressedEvaluator(source, data, HASTY, settings=settings)
     other.prepare(folder)
     measured = [
         other.evaluate(candidate, fidelity=1.0, seed=0).values["mean_skill"]
@@ -322,6 +322,6 @@ def test_layers_may_have_any_name(tmp_path: Path) -> None:
         return infer_from({"train": [inputs]}, model, seed=0)
 
     source, settings = ModelSource(module=model), replace(SETTINGS, only="prune")
-    evaluator = CompressedEvaluator(source, found, OnnxRuntimeCpu(), settings=settings)
+    evaluator = CompressedEvaluator(source, found, HASTY, settings=settings)
     evaluator.prepare(tmp_path)
     assert set(evaluator.baseline().part(PRUNING).decisions) == {"file", "allow_pickle"}

@@ -12,8 +12,8 @@ from niwaki.evaluation.compression.given_model.model_source import ModelSource
 from niwaki.evaluation.compression.left_alone import LEFT_ALONE_FILE, LeftAlone
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.evaluation.compression.small import TwoHeads, data
+from tests.hasty import HASTY
 
 SETTINGS = CompressionSettings(
     pruning=PruningSettings(criterion="l1", allocation="uniform", price="macs", shares=(0.5,)),
@@ -38,7 +38,7 @@ def test_what_stays_is_said_and_written(tmp_path: Path) -> None:
     model = Odd().eval()
     model.enter.requires_grad_(False)
     CompressedEvaluator(
-        ModelSource("", model), data, OnnxRuntimeCpu(), settings=SETTINGS, notify=said.append
+        ModelSource("", model), data, HASTY, settings=SETTINGS, notify=said.append
     ).prepare(tmp_path)
     (pruned,) = (text for text in said if "channel groups can be pruned" in text)
     (quantized,) = (text for text in said if "layers can run in int8" in text)
@@ -71,7 +71,7 @@ def test_a_group_without_a_smaller_count_is_not_called_one_that_can_be_pruned(
     CompressedEvaluator(
         ModelSource("", Narrow().eval()),
         data,
-        OnnxRuntimeCpu(),
+        HASTY,
         settings=SETTINGS,
         notify=said.append,
     ).prepare(tmp_path)

@@ -24,7 +24,7 @@ from niwaki.evaluation.deployment import (
 )
 from niwaki.export.int8.layer_weights import layer_weights, n_applied
 from niwaki.spaces.precision import FP32, INT8
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from tests.hasty import HASTY
 
 LAST = "linear:2"
 LAYERS = ("linear", "twice", "twice:2", "matmul", LAST)
@@ -56,7 +56,7 @@ def original() -> Original:
     torch.manual_seed(0)
     module = Own().eval()
     data = infer_from({"train": [torch.randn(64, 40, 40)]}, module, seed=0)
-    return Original(module, data, Deployment(data, OnnxRuntimeCpu(), DeploymentSettings()))
+    return Original(module, data, Deployment(data, HASTY, DeploymentSettings()))
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def test_layers_that_no_answer_depends_on_cost_nothing() -> None:
 
     module = Dropped().eval()
     data = infer_from({"train": [torch.randn(64, 6)]}, module, seed=0)
-    found = Original(module, data, Deployment(data, OnnxRuntimeCpu(), DeploymentSettings()))
+    found = Original(module, data, Deployment(data, HASTY, DeploymentSettings()))
     assert found.groups.names == ("body",)
     assert float(found.groups.costs.macs([8])) == 8 * (6 + 3)
     assert found.params(np.array([8])) == 8 * (6 + 3) + 8 + 3
@@ -143,7 +143,7 @@ class Mixer(nn.Module):
 def test_a_layer_along_positions_is_applied_to_the_channels_that_stay() -> None:
     module = Mixer().eval()
     data = infer_from({"train": [(torch.randn(64, 5, 3), torch.randn(64, 5, 2))]}, module, seed=0)
-    found = Original(module, data, Deployment(data, OnnxRuntimeCpu(), DeploymentSettings()))
+    found = Original(module, data, Deployment(data, HASTY, DeploymentSettings()))
     counts = found.layer_counts(np.array([6]))
     macs = {"enter": 5 * 3 * 6, "mix": 6 * 25, "mix:2": 6 * 25, "leave": 5 * 6 * 2}
     assert {path: layer.macs for path, layer in counts.items()} == macs
@@ -168,7 +168,7 @@ class Cast(nn.Module):
 def test_weights_that_the_runtime_has_no_kernel_for_are_named(kind: str) -> None:
     module = Cast(getattr(torch, kind)).eval()
     data = infer_from({"train": [(torch.randn(64, 1, 8, 8), torch.arange(64) % 3)]}, module, seed=0)
-    deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
+    deployment = Deployment(data, HASTY, DeploymentSettings())
     with pytest.raises(ExportError, match=r"weight of 'inner' is \w+, in which .* `model.float"):
         _ = Original(module, data, deployment).layers
 
@@ -188,6 +188,6 @@ class Precise(nn.Module):
 def test_layers_of_another_precision_stay_in_it() -> None:
     module = Precise().eval()
     data = infer_from({"train": [(torch.randn(64, 6), torch.arange(64) % 3)]}, module, seed=0)
-    found = Original(module, data, Deployment(data, OnnxRuntimeCpu(), DeploymentSettings()))
+    found = Original(module, data, Deployment(data, HASTY, DeploymentSettings()))
     assert found.layers == ("enter",)
     assert found.in_float["leave"].startswith("its weights are double")

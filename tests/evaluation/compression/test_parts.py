@@ -26,10 +26,8 @@ from niwaki.export.bundle import read_bundle, verify_bundle, write_bundle
 from niwaki.export.card import InputCard, ModelCard, TaskCard
 from niwaki.export.general_path.torch_export import export_module
 from niwaki.study.compression import CompressionRequest
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
-from niwaki.targets.protocol import Budget
+from tests.hasty import HASTY
 
-BRIEF = Budget(1, 0.0, 1, 0.0, 0.01, 0.5)
 SETTINGS = CompressionSettings(
     only="prune",
     pruning=PruningSettings(
@@ -113,11 +111,10 @@ def test_a_part_that_is_called_otherwise_is_an_error(path: str) -> None:
 
 def test_the_recipe_works(tmp_path: Path) -> None:
     model, inputs = Sorting().eval(), images(96)
-    target = OnnxRuntimeCpu(quick=BRIEF, thorough=BRIEF, lock_path=tmp_path / "lock")
     found = niwaki.compress(
         model,
         tasks={"train": [(inputs, torch.zeros(96))]},
-        target=target,
+        target=HASTY,
         part="body",
         folder=tmp_path / "run",
         request=CompressionRequest(settings=SETTINGS),

@@ -21,13 +21,13 @@ from niwaki.spaces import einspace
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget
 from niwaki.spaces.precision import FP32, INT8
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.assembly import Preparation, declared_tasks, prepare
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.checks import Given
 from niwaki.tasks.task import TaskSettings
 from tests.evaluation.shades import shades
+from tests.hasty import HASTY
 
 WIDE_ENOUGH = partial(shades, 2, side=16)  # the seed halves its inputs three times
 SPACE = EinspaceSettings(
@@ -51,7 +51,7 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def evaluator(tmp_path_factory: pytest.TempPathFactory) -> FromScratchEvaluator:
     made = FromScratchEvaluator(
-        WIDE_ENOUGH, SPACE, OnnxRuntimeCpu(), precisions=(FP32, INT8), settings=SETTINGS
+        WIDE_ENOUGH, SPACE, HASTY, precisions=(FP32, INT8), settings=SETTINGS
     )
     made.prepare(tmp_path_factory.mktemp("artifacts"))
     return made
@@ -114,9 +114,7 @@ def labelled(length: int = 12) -> TaskData:
 def test_each_step_of_a_sequence_is_labelled(tmp_path: Path) -> None:
     recipe = replace(SETTINGS.recipe, epochs=4, learning_rate=0.05)
     settings = replace(SETTINGS, recipe=recipe, seeds=())
-    evaluator = FromScratchEvaluator(
-        labelled, SPACE, OnnxRuntimeCpu(), precisions=(FP32,), settings=settings
-    )
+    evaluator = FromScratchEvaluator(labelled, SPACE, HASTY, precisions=(FP32,), settings=settings)
     evaluator.prepare(tmp_path)
     candidate = Candidate.of({"tree": ("seq", "linear(d=16)", "relu")})
     assert evaluator.evaluate(candidate, fidelity=1.0, seed=0).values["mean_skill"] > 0.6
@@ -128,7 +126,7 @@ def test_a_small_memory_limit_refuses_what_would_not_fit(evaluator: FromScratchE
     strict = FromScratchEvaluator(
         WIDE_ENOUGH,
         SPACE,
-        OnnxRuntimeCpu(),
+        HASTY,
         precisions=(FP32, INT8),
         settings=replace(SETTINGS, max_memory_mib=0.5),
     )

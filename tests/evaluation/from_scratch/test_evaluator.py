@@ -26,11 +26,11 @@ from niwaki.spaces.precision import INT8
 from niwaki.spaces.slimmable import SlimmableSettings, StageSettings
 from niwaki.study.executors.attempt import attempt
 from niwaki.study.executors.base import Job
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import SplitName
 from niwaki.tasks.scoring import score
 from tests.evaluation.shades import shades, two_tasks
 from tests.evaluation.tiny_family import DIVERGES, EXHAUSTS, FINE, HUGE, TinySettings
+from tests.hasty import HASTY
 
 PROVENANCE = Provenance("small", (), "0123456789abcdef")
 SETTINGS = FromScratchSettings(
@@ -52,9 +52,7 @@ def make_evaluator(
     space: object = TinySettings(),
     precisions: tuple[str, ...] = ("fp32",),
 ) -> FromScratchEvaluator:
-    return FromScratchEvaluator(
-        two_tasks, space, OnnxRuntimeCpu(), precisions=precisions, settings=settings
-    )
+    return FromScratchEvaluator(two_tasks, space, HASTY, precisions=precisions, settings=settings)
 
 
 @pytest.fixture(scope="module")
@@ -317,14 +315,14 @@ def test_a_space_that_describes_no_networks_is_refused() -> None:
 
 
 def test_changed_data_are_refused(evaluator: FromScratchEvaluator, folder: Path) -> None:
-    other = FromScratchEvaluator(shades, TinySettings(), OnnxRuntimeCpu(), settings=SETTINGS)
+    other = FromScratchEvaluator(shades, TinySettings(), HASTY, settings=SETTINGS)
     with pytest.raises(DataError, match="this run began with data of fingerprint"):
         other.prepare(folder)
 
 
 @pytest.mark.parametrize("missing", ["space", "load_data", "target"])
 def test_a_missing_section_is_named(missing: str) -> None:
-    given = Ingredients(TinySettings(), shades, OnnxRuntimeCpu(), ("fp32",), 0, print)
+    given = Ingredients(TinySettings(), shades, HASTY, ("fp32",), 0, print)
     section = {"load_data": "data"}.get(missing, missing)
     with pytest.raises(ConfigError, match=f"needs a section `{section}`"):
         create(SETTINGS, replace(given, **{missing: None}))  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ from niwaki.evaluation.from_scratch.evaluator import FromScratchEvaluator, FromS
 from niwaki.evaluation.from_scratch.proxy_scores import MOST_SILENT, N_ITEMS, ProxyScores
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import Budget, GrammarSpace
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.evaluation.shades import shades, two_tasks
+from tests.hasty import HASTY
 
 SPACE = EinspaceSettings(budget=Budget(operations=60, macs=2_000_000, elements=200_000))
 ALL = ("grad_norm", "snip", "synflow", "jacov", "naswot", "zico")
@@ -23,7 +23,7 @@ ALL = ("grad_norm", "snip", "synflow", "jacov", "naswot", "zico")
 
 def evaluator(*proxies: str) -> FromScratchEvaluator:
     settings = FromScratchSettings(proxies=proxies)
-    return FromScratchEvaluator(shades, SPACE, OnnxRuntimeCpu(), settings=settings)
+    return FromScratchEvaluator(shades, SPACE, HASTY, settings=settings)
 
 
 def test_guesses_are_the_same_in_every_evaluator_and_leave_torch_alone() -> None:
@@ -60,7 +60,7 @@ def test_what_a_proxy_cannot_judge_is_left_out() -> None:
 def test_nobody_guesses_by_default_nor_about_what_is_too_large() -> None:
     assert evaluator().promises is None
     settings = FromScratchSettings(proxies=("snip",), max_memory_mib=1e-3)
-    strict = FromScratchEvaluator(shades, SPACE, OnnxRuntimeCpu(), settings=settings)
+    strict = FromScratchEvaluator(shades, SPACE, HASTY, settings=settings)
     assert strict.promises is not None
     assert strict.promises(strict.space.sample(np.random.default_rng(0))) == {}
 

@@ -24,11 +24,11 @@ from niwaki.evaluation.supernet.evaluator import SupernetEvaluator
 from niwaki.evaluation.supernet.one_task import only_task
 from niwaki.export.bundle import read_bundle, verify_bundle
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
 from niwaki.tasks.scoring import score
 from tests.evaluation.conftest import SPACE, make_evaluator
+from tests.hasty import HASTY
 
 PROVENANCE = Provenance("small", (), "0123456789abcdef")
 
@@ -61,7 +61,7 @@ def test_what_a_run_noted_and_is_damaged_is_told_with_its_place(
     with pytest.raises(RunFolderError, match=rf"{DATA_FILE}' is damaged \(KeyError\): restore"):
         require_same_data(tmp_path, data)
     with pytest.raises(RunFolderError, match=rf"{CALIBRATION_FILE}' is damaged"):
-        calibrated_in(tmp_path, OnnxRuntimeCpu())
+        calibrated_in(tmp_path, HASTY)
 
 
 def test_scores_of_an_fp32_candidate_are_those_of_the_torch_module(

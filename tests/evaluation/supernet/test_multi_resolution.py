@@ -23,11 +23,11 @@ from niwaki.spaces.multi_resolution import MultiResolutionSettings
 from niwaki.spaces.multi_resolution.family import MultiResolutionFamily
 from niwaki.spaces.precision import FP32, INT8
 from niwaki.spaces.walks import every_candidate
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
 from tests.command_line import TINY, niwaki, write_config
 from tests.evaluation.conftest import TRAINING, make_evaluator
+from tests.hasty import HASTY
 from tests.spaces.multi_resolution.networks import DEPTH, DIGIT, SEGMENTATION, tiny_space
 
 SPACE = MultiResolutionSettings(
@@ -49,7 +49,7 @@ def evaluator(
     """A prepared evaluator, which looks at networks of one task as well."""
     settings = replace(make_evaluator(scenes)._settings, training=replace(TRAINING, epochs=1))
     found = SupernetEvaluator(
-        partial(load, scenes, seed=0), SPACE, OnnxRuntimeCpu(), alone=TASKS, settings=settings
+        partial(load, scenes, seed=0), SPACE, HASTY, alone=TASKS, settings=settings
     )
     found.prepare(tmp_path_factory.mktemp("artifacts"))
     return found
@@ -186,7 +186,7 @@ def test_they_are_trained_from_scratch_too_and_quantized(
     evaluator = FromScratchEvaluator(
         partial(load, scenes, seed=0),
         SPACE,
-        OnnxRuntimeCpu(),
+        HASTY,
         precisions=(FP32, INT8),
         settings=settings,
     )

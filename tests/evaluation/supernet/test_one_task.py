@@ -10,9 +10,9 @@ from niwaki.core.errors import ConfigError
 from niwaki.evaluation.base import Provenance
 from niwaki.evaluation.supernet.evaluator import SupernetEvaluator
 from niwaki.export.bundle import read_bundle, verify_bundle
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
 from tests.evaluation.conftest import SPACE, make_evaluator
+from tests.hasty import HASTY
 
 
 @pytest.fixture(scope="module")
@@ -22,9 +22,7 @@ def digits(
     """The evaluator of the session, which also looks at networks of one task."""
     settings = make_evaluator(scenes)._settings
     load_data = partial(load, scenes, seed=0)
-    found = SupernetEvaluator(
-        load_data, SPACE, OnnxRuntimeCpu(), alone=("digit",), settings=settings
-    )
+    found = SupernetEvaluator(load_data, SPACE, HASTY, alone=("digit",), settings=settings)
     found.prepare(folder)
     return found
 

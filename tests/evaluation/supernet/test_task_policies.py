@@ -23,11 +23,11 @@ from niwaki.search.policies import PolicySettings, TaskPolicies
 from niwaki.spaces.multi_resolution import MultiResolutionSettings
 from niwaki.spaces.precision import ARCHITECTURE, FP32, INT8, QUANTIZATION
 from niwaki.study.record.run_folder import RunFolder
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.digit_scenes import DigitScenesSettings, load
 from tests.command_line import TINY, events, niwaki, write_config
 from tests.evaluation.conftest import SPACE, TRAINING
+from tests.hasty import HASTY
 
 POLICIES = PolicySettings(budget=0.6, warmup=0.5)
 SETTINGS = replace(TRAINING, n_random=2, batch_size=24, policies=POLICIES)
@@ -66,9 +66,7 @@ def test_a_decoder_matters_to_its_own_task_and_the_encoder_to_all(
 def test_costs_are_the_macs_of_one_task(
     scenes: DigitScenesSettings, data: TaskData, policies: TaskPolicies
 ) -> None:
-    evaluator = SupernetEvaluator(
-        partial(load, scenes, seed=0), SPACE, OnnxRuntimeCpu(), alone=policies.tasks
-    )
+    evaluator = SupernetEvaluator(partial(load, scenes, seed=0), SPACE, HASTY, alone=policies.tasks)
     candidate = evaluator.space.sample(np.random.default_rng(0))
     own, full = (evaluator.cheap(each) for each in (candidate, evaluator.baseline()))
     expected = [own[f"{task}_macs"] / full[f"{task}_macs"] for task in policies.tasks]

@@ -13,7 +13,7 @@ from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.evaluation.compression.given_model.faithful import mixing, other_output
 from niwaki.evaluation.compression.original import Original
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
+from tests.hasty import HASTY
 
 
 class Odd(nn.Module):
@@ -43,7 +43,7 @@ def original(how: str) -> Original:
         torch.manual_seed(0)
         module, images = Odd(how).eval(), torch.randn(16, 1, 8, 8)
     data = infer_from({"train": [images]}, module, seed=0)
-    return Original(module, data, Deployment(data, OnnxRuntimeCpu(), DeploymentSettings()))
+    return Original(module, data, Deployment(data, HASTY, DeploymentSettings()))
 
 
 @pytest.mark.parametrize("how", ["drawn", "seen before"])
@@ -84,7 +84,7 @@ def test_a_model_that_rounds_inside_may_round_otherwise_in_its_file() -> None:
                 module(torch.randn(16, 3, 48, 48))
         images = [torch.randn(16, 3, 48, 48) for _ in range(4)]
     data = infer_from({"train": images}, module.eval(), seed=0)
-    rounding = Original(module, data, Deployment(data, OnnxRuntimeCpu(), DeploymentSettings()))
+    rounding = Original(module, data, Deployment(data, HASTY, DeploymentSettings()))
     assert len(rounding.layers) == 4
 
 

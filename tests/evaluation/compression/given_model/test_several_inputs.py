@@ -43,6 +43,7 @@ from niwaki.targets.sessions import SessionSettings
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.model_inputs import MOST_EXACT, ModelInput, ModelInputs
 from niwaki.tasks.task import TaskKind
+from tests.hasty import HASTY
 
 Parts = Mapping[str, torch.Tensor]
 SETTINGS = CompressionSettings(
@@ -271,7 +272,7 @@ def test_the_one_argument_of_a_model_may_be_several_inputs(
         wanted = seeded(Photo)(together[:, :64].reshape(-1, 1, 8, 8), together[:, 64:])
         torch.testing.assert_close(module(together), wanted)
     data = fitted_to(data, module)
-    deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
+    deployment = Deployment(data, HASTY, DeploymentSettings())
     graph = deployment.float_model(module)
     assert [info.name for info in graph.graph.input] == names
     found = infer(graph, deployment.inputs.feeds(together.numpy()), settings=SessionSettings())
@@ -310,7 +311,7 @@ class Called(Words):
 def test_models_that_say_little_of_what_they_take(kind: type[nn.Module], given: Parts) -> None:
     module, data = data_for(seeded(kind), given)
     data = fitted_to(data, module)
-    deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
+    deployment = Deployment(data, HASTY, DeploymentSettings())
     graph = deployment.float_model(module)
     assert [info.name for info in graph.graph.input] == list(given)
     together = first(data)
@@ -436,7 +437,7 @@ def test_copies_with_layers_of_the_original_are_refused() -> None:
 def test_a_model_of_several_inputs_is_compressed_exported_and_verified(tmp_path: Path) -> None:
     model = seeded(Words)
     request = CompressionRequest(n_finalists=2, settings=SETTINGS)
-    found = niwaki.compress(model, words(), folder=tmp_path / "run", request=request)
+    found = niwaki.compress(model, words(), target=HASTY, folder=tmp_path / "run", request=request)
     assert found.front.models
     bundles = [read_bundle(each) for each in find_bundles(tmp_path / "run" / "artifacts")]
     assert bundles
@@ -473,7 +474,7 @@ def test_the_same_plans_are_done_to_another_checkpoint() -> None:
 def test_what_is_rounded_while_it_is_trained_takes_them_apart() -> None:
     module, data = data_for(seeded(Photo), photos())
     data = fitted_to(data, module)
-    deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings(n_calibration=64))
+    deployment = Deployment(data, HASTY, DeploymentSettings(n_calibration=64))
     layers = ("image.0", "facts", "joined.0", "joined.2")
     plan = OnnxRuntimeCpu().capabilities.plan(dict.fromkeys(layers, Precision.INT8))
     tuning = Tuning(module, data, TuningSettings(quantized_epochs=1.0, batch_size=32), seed=0)
@@ -492,7 +493,12 @@ def test_what_is_rounded_while_it_is_trained_takes_them_apart() -> None:
 def test_a_part_of_one_input_is_compressed_alone(tmp_path: Path) -> None:
     request = CompressionRequest(n_finalists=1, settings=SETTINGS)
     found = niwaki.compress(
-        seeded(Photo), photos(), part="joined", folder=tmp_path / "run", request=request
+        seeded(Photo),
+        photos(),
+        part="joined",
+        target=HASTY,
+        folder=tmp_path / "run",
+        request=request,
     )
     (bundle,) = map(read_bundle, find_bundles(tmp_path / "run" / "artifacts")[:1])
     assert found.front.models and bundle.card.inputs[0].shape == (16 * 16 + 16,)
@@ -523,7 +529,7 @@ def test_a_file_of_several_inputs_is_read_and_keeps_their_names_and_types(
     module, check = source.load(), source.require_own_layers
     loaders = {"train": [dict(reversed(pairs) if turned else pairs)]}
     data = fitted_to(infer_from(loaders, module, seed=0, check=check), module)
-    deployment = Deployment(data, OnnxRuntimeCpu(), DeploymentSettings())
+    deployment = Deployment(data, HASTY, DeploymentSettings())
     graph = deployment.float_model(module)
     found = infer(
         graph, {name: values.numpy() for name, values in pairs}, settings=SessionSettings()
@@ -539,7 +545,7 @@ def test_what_is_made_of_a_file_is_called_as_the_file_was(tmp_path: Path) -> Non
     names = {"input_names": ["in.0"], "output_names": ["26", "more"]}
     path.write_bytes(export_module(model, [images[:2]], **names).SerializeToString())
     request = CompressionRequest(n_finalists=1, settings=replace(SETTINGS, only="quantize"))
-    niwaki.compress(str(path), images, folder=tmp_path / "run", request=request)
+    niwaki.compress(str(path), images, target=HASTY, folder=tmp_path / "run", request=request)
     (folder, *_) = find_bundles(tmp_path / "run" / "artifacts")
     verify_bundle(folder).require("it")
     before, after = (
@@ -563,7 +569,7 @@ def with_unread(folder: Path, sizes: Sequence[int | str] = (1, 1, 3)) -> Path:
 def test_inputs_that_nothing_reads_may_be_left_out(tmp_path: Path) -> None:
     path, images = with_unread(tmp_path), photos()["image"]
     request = CompressionRequest(n_finalists=1, settings=replace(SETTINGS, only="quantize"))
-    niwaki.compress(str(path), images, folder=tmp_path / "run", request=request)
+    niwaki.compress(str(path), images, target=HASTY, folder=tmp_path / "run", request=request)
     (folder, *_) = find_bundles(tmp_path / "run" / "artifacts")
     verify_bundle(folder).require("it")
     assert [each.name for each in read_bundle(folder).card.inputs] == ["image"]
@@ -576,7 +582,7 @@ def test_inputs_that_nothing_reads_stay_where_data_have_them(tmp_path: Path) -> 
     path, images = with_unread(tmp_path, ["n", 3]), photos()["image"]
     request = CompressionRequest(n_finalists=1, settings=replace(SETTINGS, only="quantize"))
     given = {"scale": torch.rand(128, 3), "image": images, "mean/y:0": torch.rand(128, 3)}
-    niwaki.compress(str(path), given, folder=tmp_path / "run", request=request)
+    niwaki.compress(str(path), given, target=HASTY, folder=tmp_path / "run", request=request)
     (folder, *_) = find_bundles(tmp_path / "run" / "artifacts")
     names = [each.name for each in read_bundle(folder).card.inputs]
     assert sorted(names) == ["image", "mean/y:0", "scale"]
@@ -617,7 +623,7 @@ def test_one_input_keeps_its_name_and_type_too() -> None:
             return super().forward(tokens, torch.ones_like(tokens))
 
     module, data = data_for(seeded(Tokens), words()["tokens"])
-    deployment = Deployment(fitted_to(data, module), OnnxRuntimeCpu(), DeploymentSettings())
+    deployment = Deployment(fitted_to(data, module), HASTY, DeploymentSettings())
     assert deployment.inputs == ModelInputs((ModelInput("tokens", (8,), "int64"),))
     graph = deployment.float_model(module)
     kind = graph.graph.input[0].type.tensor_type.elem_type

@@ -11,8 +11,8 @@ from niwaki.evaluation.compression.tuning.effects import Effect
 from niwaki.evaluation.compression.tuning.fine_tuning import Tuning, TuningSettings
 from niwaki.evaluation.deployment import Deployment, DeploymentSettings, plan_of
 from niwaki.spaces.precision import INT8
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.evaluation.compression.small import TwoHeads, build, data, trained_state
+from tests.hasty import HASTY
 
 SETTINGS = TuningSettings(epochs=0.5, batch_size=32, n_recalibration=32)
 
@@ -109,7 +109,7 @@ def test_harm_is_taken_back_and_told() -> None:
 
 def test_harm_by_training_with_rounding_is_taken_back() -> None:
     settings = replace(SETTINGS, quantized_epochs=1.0, quantized_learning_rate=0.3)
-    target, told, model = OnnxRuntimeCpu(), list[Effect](), build()
+    target, told, model = HASTY, list[Effect](), build()
     deployment = Deployment(data(), target, DeploymentSettings(equalise=False))
     plan = plan_of(dict.fromkeys(("enter.0", "middle.0", "quarter"), INT8), target)
     tuning = Tuning(build(), data(), settings, seed=0)

@@ -22,8 +22,8 @@ from niwaki.evaluation.compression.settings import CompressionSettings, PruningS
 from niwaki.evaluation.compression.tuning.fine_tuning import Tuning, TuningSettings
 from niwaki.evaluation.compression.tuning.kept_statistics import KeptStatistics, skill_lost_anew
 from niwaki.evaluation.recalibration import recalibrate
-from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from tests.evaluation.compression import small
+from tests.hasty import HASTY
 
 IMAGES = looked_at(small.data(), 64, seed=0)
 
@@ -119,7 +119,7 @@ def test_a_model_that_needs_its_statistics_is_pruned_with_them(tmp_path: Path) -
     evaluator = CompressedEvaluator(
         ModelSource(module=frozen()),
         small.data,
-        OnnxRuntimeCpu(),
+        HASTY,
         precisions=("fp32",),
         settings=settings,
         notify=told.append,
