@@ -119,7 +119,7 @@ class History:
             self,
             trials=[trial.seen_by(goal.wanted) for trial in self.trials],
             baseline=self.baseline and self.baseline.seen_by(goal.wanted),
-            goal=goal.name,
+            goal=goal.name or self.goal,
         )
 
     @property
