@@ -27,6 +27,7 @@ from niwaki.evaluation.compression.proposing.shared_prefix import (
     SharedPrefix,
     noting_reads,
 )
+from niwaki.evaluation.compression.reused_memory import reusing_memory
 from niwaki.evaluation.compression.tuning.kept_statistics import KeptStatistics
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.evaluation.recalibration import recalibrate
@@ -114,6 +115,7 @@ class MaskedOracle(Oracle):
     def tasks(self) -> tuple[str, ...]:
         return tuple(task.name for task in self._data.tasks)
 
+    @reusing_memory()
     def judge(self, states: Sequence[Counts]) -> Verdict:
         asked = [np.asarray(state, np.int64) for state in states]
         self._judge_side_by_side(asked)
