@@ -109,7 +109,9 @@ class MaskedOracle(Oracle):
             self._constants = np.maximum(self._drifts_of(self._constant_answers()), _TINY)
         self._original = self._scored(self._answers).skills
         is_scripted = isinstance(self._module, torch.jit.ScriptModule)  # takes no hooks
-        self._can_share = not (is_scripted or self._reads.by_python or self._device.type != "cpu")
+        self._can_share = not (
+            is_scripted or self._reads.is_unfollowed or self._device.type != "cpu"
+        )
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -131,45 +133,40 @@ class MaskedOracle(Oracle):
 
     def _judge_side_by_side(self, states: Sequence[Counts]) -> None:
         """Judge networks that differ from most of them in little, which is computed alone."""
-        if not self._can_share or len(states) < _LEAST_SHARING:
+        unknown = {tuple(s.tolist()): s for s in states if not self._known.get(s)}
+        if not self._can_share or len(unknown) < _LEAST_SHARING:
             return
-        planned = {tuple(s.tolist()): self.ranked.plan(s) for s in states if not self._known.get(s)}
-        # The whole network has no statistics taken anew: its passes are others.
-        plans = {counts: plan for counts, plan in planned.items() if plan.cuts}
-        if len(plans) < _LEAST_SHARING:
-            return
-        common = set(self.ranked.plan(_most_common(list(plans))).cuts)
-        changed = {c: {cut.tensor for cut in common ^ set(plans[c].cuts)} for c in plans}
+        common = set(self.ranked.plan(_most_common(list(unknown))).cuts)
+        changed = {
+            counts: {cut.tensor for cut in common ^ set(cuts)}
+            for counts, state in unknown.items()
+            # The whole network has no statistics taken anew: its passes are others.
+            if (cuts := self.ranked.plan(state).cuts)
+        }
         order = self._reads.first
-        first = {c: min((order.get(n, 0) for n in changed[c]), default=math.inf) for c in plans}
+        first = {c: min((order.get(n, 0) for n in changed[c]), default=math.inf) for c in changed}
         prefix = SharedPrefix()
         try:
-            for counts in sorted(plans, key=first.__getitem__):
-                passes = prefix.passes(self._module, changed[counts])
-                self._judge(np.array(counts), plans[counts], passes)
+            for counts in sorted(changed, key=first.__getitem__):
+                self._judged(unknown[counts], prefix.passes(self._module, changed[counts]))
         except OtherCourseError:
             self._can_share = False
 
-    def _judged(self, counts: Counts) -> Judged:
-        return self._known.get(counts) or self._judge(counts, self.ranked.plan(counts))
-
-    def _judge(
-        self,
-        counts: Counts,
-        plan: PruningPlan,
-        passes: AbstractContextManager[None] | None = None,
-    ) -> Judged:
-        fitted = {} if self._fits is None else self._fits.of(plan)
-        with masked(self._module, plan) as module, torch.no_grad():
-            set_weights(module, fitted)
-            with passes or nullcontext():
-                if plan.cuts and self._statistics is not None:
-                    self._statistics.adjust(module)
-                elif plan.cuts and self._recalibration:
-                    recalibrate(module, iter(self._recalibration))
-                answers = [self._answer(batch) for batch in self._batches]
-            judged = self._scored(answers)
-        self._known.add(counts, judged)
+    def _judged(self, counts: Counts, passes: AbstractContextManager[None] | None = None) -> Judged:
+        judged = self._known.get(counts)
+        if judged is None:
+            plan = self.ranked.plan(counts)
+            fitted = {} if self._fits is None else self._fits.of(plan)
+            with masked(self._module, plan) as module, torch.no_grad():
+                set_weights(module, fitted)
+                with passes or nullcontext():
+                    if plan.cuts and self._statistics is not None:
+                        self._statistics.adjust(module)
+                    elif plan.cuts and self._recalibration:
+                        recalibrate(module, iter(self._recalibration))
+                    answers = [self._answer(batch) for batch in self._batches]
+                judged = self._scored(answers)
+            self._known.add(counts, judged)
         return judged
 
     def _answer(self, batch: Batch) -> _Answers:

@@ -7,7 +7,7 @@ as ever, but operations before it are not computed again.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -39,11 +39,12 @@ class Reads:
 
     Attributes:
         first: When each parameter and buffer is first read, by name: a number that ascends.
-        by_python: Whether values are looked at past torch, so that each has to be there.
+        is_unfollowed: Whether values are looked at past torch, so that each has to be there, or
+            are in tensors that are not strided, such as sparse ones.
     """
 
     first: dict[str, int] = field(default_factory=dict)
-    by_python: bool = False
+    is_unfollowed: bool = False
 
 
 @contextmanager
@@ -60,7 +61,7 @@ class _NotingFunctions(TorchFunctionMode):
         self._reads = reads
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        self._reads.by_python |= func in _READ_BY_PYTHON
+        self._reads.is_unfollowed |= func in _READ_BY_PYTHON
         return func(*args, **(kwargs or {}))
 
 
@@ -70,7 +71,9 @@ class _NotingOperations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._reads, self._names = reads, names
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        for name in _read(_tensors((args, kwargs)), self._names):
+        given = _tensors((args, kwargs))
+        self._reads.is_unfollowed |= not all(map(_is_strided, given))
+        for name in _read(filter(_is_strided, given), self._names):
             self._reads.first.setdefault(name, len(self._reads.first))
         return func(*args, **(kwargs or {}))
 
@@ -351,7 +354,11 @@ def _memory(tensor: Tensor) -> StorageWeakRef:
     return StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]
 
 
-def _read(given: list[Tensor], names: _Names) -> Iterator[str]:
+def _is_strided(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and not tensor.is_nested
+
+
+def _read(given: Iterable[Tensor], names: _Names) -> Iterator[str]:
     for each in given:
         yield from names.get(_memory(each), ())
 
@@ -360,5 +367,6 @@ def _names_by_memory(module: nn.Module) -> _Names:
     found: dict[StorageWeakRef, set[str]] = defaultdict(set)
     for tensors in (module.named_parameters(), module.named_buffers()):
         for name, tensor in tensors:
-            found[_memory(tensor)].add(name)
+            if _is_strided(tensor):
+                found[_memory(tensor)].add(name)
     return dict(found)

@@ -192,6 +192,19 @@ def test_what_code_computes_with_numpy_is_there() -> None:
     assert n_together == n_alone
 
 
+def test_sparse_tables_are_not_followed() -> None:
+    class Sparse(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return (table @ super().forward(x).T).T
+
+    network, table = Sparse(4, 4), torch.eye(4).to_sparse()
+    network.register_buffer("table", table)
+    with torch.no_grad(), noting_reads(network) as reads:
+        network(torch.ones(2, 4))
+    assert reads.is_unfollowed
+    assert set(reads.first) == {"weight", "bias"}
+
+
 def test_a_norm_that_is_called_early_and_late_has_statistics_of_both() -> None:
     (alone, _), (together, _) = alone_and_together(made(SharedNorm))
     assert_same(alone, together)
