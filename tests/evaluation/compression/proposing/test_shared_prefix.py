@@ -184,6 +184,7 @@ def test_the_whole_network_has_lost_nothing_beside_those_that_are_next_to_it() -
     verdict = judge.judge([whole, *beside(whole)])
     np.testing.assert_allclose(verdict.drifts[0], 0.0, atol=1e-9)
     assert np.all(verdict.drifts[1:] > 1e-6)
+    assert judge._can_share
 
 
 def test_what_code_computes_with_numpy_is_there() -> None:
