@@ -46,6 +46,7 @@ from niwaki.evaluation.compression.proposing.pricing import Pricing
 from niwaki.evaluation.compression.proposing.proposals import Allocating, Proposals, reachable
 from niwaki.evaluation.compression.proposing.sensitivity import most_sensitive, sensitivities
 from niwaki.evaluation.compression.remarks import remarks, remarks_on_tuning
+from niwaki.evaluation.compression.reused_memory import reusing_memory
 from niwaki.evaluation.compression.settings import CompressionSettings
 from niwaki.evaluation.compression.tuning.effects import (
     IN_FLOAT,
@@ -194,7 +195,9 @@ class CompressedEvaluator(DeployedEvaluator):
         n_items = self._settings.pruning.n_compensation
         if not n_items:
             return None
-        return input_moments(self.original.module, looked_at(self.data, n_items, seed=self._seed))
+        inputs = looked_at(self.data, n_items, seed=self._seed)
+        with reusing_memory():
+            return input_moments(self.original.module, inputs)
 
     @cached_property
     def _ranked(self) -> Ranked:
@@ -361,7 +364,8 @@ class CompressedEvaluator(DeployedEvaluator):
             return None
         if not path.exists():
             images = looked_at(self.data, n_items, seed=self._seed)
-            lost = skill_lost_anew(module, self.data, images, answered)
+            with reusing_memory():
+                lost = skill_lost_anew(module, self.data, images, answered)
             write_text_atomically(path, json.dumps({"skill_lost_anew": lost}, indent=1) + "\n")
         lost = computed_before(path, lambda found: dict(found["skill_lost_anew"]))
         if max(lost.values()) <= _MOST_LOST:

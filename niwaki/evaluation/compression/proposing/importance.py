@@ -25,6 +25,7 @@ from niwaki.core.randomness import stream
 from niwaki.core.registry import nearest
 from niwaki.evaluation.batches import inputs_for_statistics
 from niwaki.evaluation.compression.given_model.plain_calls import layout_of
+from niwaki.evaluation.compression.reused_memory import reusing_memory
 from niwaki.evaluation.devices import placed, to_tensors
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.export.user_code import place_of
@@ -56,6 +57,7 @@ def require_criterion(name: str) -> None:
         )
 
 
+@reusing_memory()
 def importance(
     module: nn.Module,
     groups: ChannelGroups,

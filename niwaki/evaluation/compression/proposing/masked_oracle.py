@@ -1,6 +1,9 @@
 """The performance-aware oracle: a masked model, recalibrated, and judged task by task."""
 
+import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 import torch
@@ -19,6 +22,12 @@ from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.randomness import stream
 from niwaki.evaluation.compression.given_model.plain_calls import layout_of
 from niwaki.evaluation.compression.proposing.judged import Judged, JudgedStates
+from niwaki.evaluation.compression.proposing.shared_prefix import (
+    OtherCourseError,
+    SharedPrefix,
+    noting_reads,
+)
+from niwaki.evaluation.compression.reused_memory import reusing_memory
 from niwaki.evaluation.compression.tuning.kept_statistics import KeptStatistics
 from niwaki.evaluation.devices import best_device, placed, to_tensors
 from niwaki.evaluation.recalibration import recalibrate
@@ -28,6 +37,7 @@ from niwaki.tasks.losses import task_losses
 from niwaki.tasks.scoring import score, skills
 
 _LEAST_SKILL_LEFT = 1e-3
+_LEAST_SHARING = 3  # networks of which it can be told what most of them have in common
 _TINY = 1e-12
 _Answers = dict[str, Tensor]
 
@@ -93,15 +103,25 @@ class MaskedOracle(Oracle):
         self._known = JudgedStates() if kept is None else kept
         with torch.no_grad():
             self._answers = [self._answer(batch) for batch in self._batches]
+            inputs, _ = to_tensors(self._batches[0], self._device)
+            with noting_reads(self._module) as self._reads:
+                self._module(inputs[:2])
             self._constants = np.maximum(self._drifts_of(self._constant_answers()), _TINY)
         self._original = self._scored(self._answers).skills
+        is_scripted = isinstance(self._module, torch.jit.ScriptModule)  # takes no hooks
+        self._can_share = not (
+            is_scripted or self._reads.is_unfollowed or self._device.type != "cpu"
+        )
 
     @property
     def tasks(self) -> tuple[str, ...]:
         return tuple(task.name for task in self._data.tasks)
 
+    @reusing_memory()
     def judge(self, states: Sequence[Counts]) -> Verdict:
-        rows = [self._judged(np.asarray(state, np.int64)) for state in states]
+        asked = [np.asarray(state, np.int64) for state in states]
+        self._judge_side_by_side(asked)
+        rows = list(map(self._judged, asked))
         n_tasks = len(self.tasks)
         # A task that was at chance from the start has nothing to lose.
         original = np.maximum(self._original, _LEAST_SKILL_LEFT)
@@ -111,18 +131,41 @@ class MaskedOracle(Oracle):
             np.array([row.drifts for row in rows]).reshape(-1, n_tasks) / self._constants,
         )
 
-    def _judged(self, counts: Counts) -> Judged:
+    def _judge_side_by_side(self, states: Sequence[Counts]) -> None:
+        """Judge networks that differ from most of them in little, which is computed alone."""
+        unknown = {tuple(s.tolist()): s for s in states if not self._known.get(s)}
+        if not self._can_share or len(unknown) < _LEAST_SHARING:
+            return
+        common = set(self.ranked.plan(_most_common(list(unknown))).cuts)
+        changed = {
+            counts: {cut.tensor for cut in common ^ set(cuts)}
+            for counts, state in unknown.items()
+            # The whole network has no statistics taken anew: its passes are others.
+            if (cuts := self.ranked.plan(state).cuts)
+        }
+        order = self._reads.first
+        first = {c: min((order.get(n, 0) for n in changed[c]), default=math.inf) for c in changed}
+        prefix = SharedPrefix()
+        try:
+            for counts in sorted(changed, key=first.__getitem__):
+                self._judged(unknown[counts], prefix.passes(self._module, changed[counts]))
+        except OtherCourseError:
+            self._can_share = False
+
+    def _judged(self, counts: Counts, passes: AbstractContextManager[None] | None = None) -> Judged:
         judged = self._known.get(counts)
         if judged is None:
             plan = self.ranked.plan(counts)
             fitted = {} if self._fits is None else self._fits.of(plan)
             with masked(self._module, plan) as module, torch.no_grad():
                 set_weights(module, fitted)
-                if plan.cuts and self._statistics is not None:
-                    self._statistics.adjust(module)
-                elif plan.cuts and self._recalibration:
-                    recalibrate(module, iter(self._recalibration))
-                judged = self._scored([self._answer(batch) for batch in self._batches])
+                with passes or nullcontext():
+                    if plan.cuts and self._statistics is not None:
+                        self._statistics.adjust(module)
+                    elif plan.cuts and self._recalibration:
+                        recalibrate(module, iter(self._recalibration))
+                    answers = [self._answer(batch) for batch in self._batches]
+                judged = self._scored(answers)
             self._known.add(counts, judged)
         return judged
 
@@ -174,6 +217,12 @@ class MaskedOracle(Oracle):
             {name: mean.expand(len(batch), *mean.shape) for name, mean in means.items()}
             for batch in self._batches
         ]
+
+
+def _most_common(states: Sequence[tuple[int, ...]]) -> Counts:
+    """Return the count of each group that most of the states have."""
+    columns = zip(*states, strict=True)
+    return np.array([Counter(column).most_common(1)[0][0] for column in columns], np.int64)
 
 
 def _drawn(data: TaskData, n_items: int, batch_size: int) -> Iterator[Batch]:

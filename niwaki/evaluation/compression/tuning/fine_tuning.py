@@ -20,6 +20,7 @@ from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
 from niwaki.evaluation.compression.given_model.plain_calls import layout_of
 from niwaki.evaluation.compression.given_model.several_inputs import TakingApart
+from niwaki.evaluation.compression.reused_memory import reusing_memory
 from niwaki.evaluation.compression.tuning.effects import Effect, Tell, nobody
 from niwaki.evaluation.deployment import Deployment
 from niwaki.evaluation.devices import best_device, drawing, placed, repeatable, to_tensors
@@ -105,6 +106,7 @@ class Tuning:
         self._computing = computing
         self._losses = task_losses(data)
 
+    @reusing_memory()
     def tuned(
         self,
         module: nn.Module,
@@ -172,6 +174,7 @@ class Tuning:
             return ""
         return f"it answers {_form(given)} in place of {_form(wanted)}"
 
+    @reusing_memory()
     def tuned_quantized(
         self,
         module: nn.Module,
