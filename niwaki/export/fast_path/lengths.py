@@ -12,19 +12,20 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from niwaki.export.fast_path.code_called import namespaces_of
+
 
 @contextmanager
 def lengths_followed(module: nn.Module) -> Iterator[None]:
-    """Let the code of all modules read `x.shape[0]` where it says `len(x)`, inside the block."""
+    """Let all code that a module calls read `x.shape[0]` where it says `len(x)`, in the block."""
     with in_code_of(module, "len", _length):
         yield
 
 
 @contextmanager
 def in_code_of(module: nn.Module, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Let the code of all modules find a function in place of a built-in one, inside the block."""
-    spaces = {id(space): space for child in module.modules() for space in _namespaces(child)}
-    replaced = [space for space in spaces.values() if name not in space]
+    """Let all code that a module calls find a function in place of a built-in one, in the block."""
+    replaced = [space for space in namespaces_of(module) if name not in space]
     for space in replaced:
         space[name] = function
     try:
@@ -32,15 +33,6 @@ def in_code_of(module: nn.Module, name: str, function: Callable[..., Any]) -> It
     finally:
         for space in replaced:
             del space[name]
-
-
-def _namespaces(module: nn.Module) -> Iterator[dict[str, Any]]:
-    """Yield the global names of the code that a module's forward pass is written in."""
-    for kind in type(module).__mro__:
-        forward = vars(kind).get("forward")
-        space = getattr(forward, "__globals__", None)
-        if space is not None and not str(space.get("__name__", "")).startswith("torch."):
-            yield space
 
 
 def _length(value: Any) -> Any:

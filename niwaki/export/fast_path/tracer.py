@@ -18,6 +18,7 @@ from niwaki.export.fast_path.operators.indexing import assigned
 from niwaki.export.fast_path.stand_ins import StandIns
 from niwaki.export.graph.writer import TensorType
 
+_NUMBERS_OF_AXES = ("dim", "ndimension")
 _MAKERS = ("arange", "full", "ones", "tensor", "zeros")
 # What a module decides by has to be the same for all of them.
 BATCHES = (1, 2, 3, 4096)
@@ -76,8 +77,16 @@ class ForwardTracer(fx.Tracer):
         self._parts = {id(module) for module in root.modules()}
         self._own = (*root.named_parameters(), *root.named_buffers())
         self._names = {id(tensor): name for name, tensor in reversed(self._own)}
-        with self._asking(), _nothing_wrapped():
-            return super().trace(root, concrete_args)
+        try:
+            with self._asking(), _nothing_wrapped():
+                return super().trace(root, concrete_args)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget the module: functions that keep answers by what was asked keep stand-ins."""
+        self.root = nn.Module()
+        self._own, self._names, self._stand_ins, self.tensor_attrs = (), {}, [], {}
 
     def create_args_for_root(
         self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
@@ -158,6 +167,18 @@ class ForwardTracer(fx.Tracer):
             return size
         raise fx.proxy.TraceError("a length depends on how many inputs there are")
 
+    def n_axes(self, proxy: fx.Proxy) -> int:
+        """Return how many axes a tensor has.
+
+        Raises:
+            TraceError: If that is not the same for all inputs.
+        """
+        values = self._values(proxy)
+        counts = {len(value.dims) if isinstance(value, TensorType) else None for value in values}
+        if len(counts) == 1 and (count := counts.pop()) is not None:
+            return count
+        raise fx.proxy.TraceError("how many axes there are depends on how many inputs there are")
+
     def is_tensor(self, proxy: fx.Proxy) -> bool:
         """Whether a call gives one tensor."""
         return self.kind_of(proxy) is torch.Tensor
@@ -180,8 +201,15 @@ class ForwardTracer(fx.Tracer):
     def _values(self, proxy: fx.Proxy) -> list[object]:
         """Return what a call gives, for each size of the batch."""
         if not self._stand_ins:
+            plain = {
+                str(name): each
+                for each, name in self.tensor_attrs.items()
+                if isinstance(each, torch.Tensor)
+            }
+            attributes = {**plain, **dict(self._own)}
             self._stand_ins = [
-                StandIns(self.root, self.graph, self._inputs, batch) for batch in self._batches
+                StandIns(self.root, self.graph, self._inputs, batch, attributes=attributes)
+                for batch in self._batches
             ]
         self._looks_ahead = True
         try:
@@ -288,6 +316,8 @@ class _Proxy(fx.Proxy):
     def __getattr__(self, k: str) -> Any:
         if k == "dtype" and (dtype := self.tracer.dtype_of(self)) is not None:
             return dtype
+        if k == "ndim" and self.tracer.is_tensor(self):
+            return self.tracer.n_axes(self)
         return _Attribute(self, k)
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -309,6 +339,11 @@ class _Proxy(fx.Proxy):
 
 class _Attribute(fx.proxy.Attribute, _Proxy):
     """What a tensor has, such as its shape, or a method that is called next."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.attr in _NUMBERS_OF_AXES and not args and self.tracer.is_tensor(self.root):
+            return self.tracer.n_axes(self.root)
+        return super().__call__(*args, **kwargs)
 
 
 def _in_place(function: Callable[..., Any]) -> Callable[[fx.Proxy, Any], fx.Proxy]:

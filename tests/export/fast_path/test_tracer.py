@@ -1,6 +1,8 @@
 """What is the same for all inputs of a shape may be decided by; what is not is refused."""
 
+import gc
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,8 @@ from torch import Tensor, nn
 
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import build_graph
+from tests.export.fast_path import own_functions
+from tests.export.fast_path.own_functions import halves
 from tests.export.fast_path.test_fx_graph import check_equal
 from tests.export.networks import settled
 
@@ -23,6 +27,7 @@ class Layers(nn.Module):
         super().__init__()
         self.linear, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(6)
         self.register_buffer("table", torch.arange(50.0).reshape(10, 5))
+        self.steps = torch.arange(4)
         self.function = function
 
     def forward(self, x: Tensor) -> Any:
@@ -65,6 +70,12 @@ def buffer_put_in_place(module: Any, x: Any) -> Any:
     return x * module.table
 
 
+def table_put_in_its_place(module: Any, x: Any) -> Any:
+    module.steps = module.steps.type_as(x)
+    y = module.linear(x) - module.steps
+    return y.reshape(-1, *y.shape[1:]) + module.steps
+
+
 FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     "asked for its type": asked_for_its_type,
     "checks": checked,
@@ -86,6 +97,11 @@ FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     ),
     "kept for later": kept_for_later,
     "a buffer that is another": buffer_put_in_place,
+    "in a file of its own": lambda m, x: halves(m.linear(x)),
+    "in a module of its own": lambda m, x: own_functions.halves(m.linear(x)),
+    "found by the number of axes": lambda m, x: {2: x, 3: m.linear(x)}[x.ndim] * {3: 2}[x.dim()],
+    "asked of its data": lambda m, x: m.linear(x.data).reshape(-1, x.data.shape[1], 4),
+    "a table that is another": table_put_in_its_place,
     "an axis by its number": lambda _, x: x.sum(x.ndim - 1) * float(x.ndim),
 }
 
@@ -155,3 +171,12 @@ def test_looking_ahead_leaves_the_module_as_it_was() -> None:
     for name, value in module.state_dict().items():
         torch.testing.assert_close(value, before[name])
     assert torch.zeros(2).tolist() == [0, 0]
+
+
+def test_a_module_is_forgotten_where_functions_keep_what_they_were_asked() -> None:
+    module = settled(Layers(lambda m, x: m.linear(x) * own_functions.n_values(x.shape)))
+    check_equal(module, SHAPE)
+    kept = weakref.ref(next(module.parameters()))
+    del module
+    gc.collect()
+    assert kept() is None

@@ -169,7 +169,9 @@ def convert_matrix_transpose(call: Call, input: Tensor) -> Tensor:
 @function_converter(getattr)
 @gives_views
 def convert_attribute(call: Call, input: Tensor, name: str) -> Tensor:
-    """Write Transpose for `x.mT`, and `x.T` of a matrix; other attributes are no tensors."""
+    """Write Transpose for `x.mT`, `x.T` of a matrix, nothing for `x.data`; else there is none."""
+    if name == "data":
+        return input
     if name != "mT" and not (name == "T" and input.rank == 2):
         raise call.unsupported(f"there is no converter for `.{name}` of {input.rank} axes")
     return convert_transpose(call, input, -2, -1)
