@@ -33,7 +33,7 @@ from niwaki.export.graph.writer import (
 )
 
 _PRODUCTS = (
-    *("matmul", "bmm", "addmm", "linear", "conv1d", "conv2d", "conv3d"),
+    *("matmul", "bmm", "mm", "addmm", "linear", "conv1d", "conv2d", "conv3d"),
     *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
 )
 _TURNS = ("t", "transpose", "swapaxes", "swapdims", "adjoint")  # of a matrix

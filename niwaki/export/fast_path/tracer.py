@@ -233,16 +233,20 @@ class ForwardTracer(fx.Tracer):
     def _asking(self) -> Iterator[None]:
         """Let torch know stand-ins for tensors, and note what it makes of nothing."""
         replaced: dict[str, Callable[..., Any]] = {
-            "is_tensor": lambda value: is_instance(value, torch.Tensor)
+            "is_tensor": lambda value: is_instance(value, torch.Tensor),
+            "as_tensor": partial(_as_tensor, torch.as_tensor),
         }
         if self.proxy_buffer_attributes:
             replaced |= {name: partial(self._made, getattr(torch, name)) for name in _MAKERS}
         known = {name: getattr(torch, name) for name in replaced}
+        is_instance_of_script = torch.jit.isinstance
         for name, function in replaced.items():
             setattr(torch, name, function)
+        torch.jit.isinstance = partial(_is_instance_of_script, is_instance_of_script)
         try:
             yield
         finally:
+            torch.jit.isinstance = is_instance_of_script
             for name, function in known.items():
                 setattr(torch, name, function)
 
@@ -287,6 +291,22 @@ def is_instance(value: object, kinds: Any) -> bool:
     if isinstance(value, _Proxy) and issubclass(value.tracer.kind_of(value), kinds):
         return True
     return isinstance(value, kinds)
+
+
+def _is_instance_of_script(known: Callable[..., bool], value: object, kinds: Any) -> bool:
+    """Answer as `torch.jit.isinstance` would of what a call gives."""
+    if not isinstance(value, _Proxy):
+        return known(value, kinds)
+    if not isinstance(kinds, type):
+        raise fx.proxy.TraceError(f"a decision depends on whether something is {kinds}")
+    return is_instance(value, kinds)
+
+
+def _as_tensor(known: Callable[..., Any], data: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return a stand-in for a tensor as it is, or in another type."""
+    if not is_instance(data, torch.Tensor) or isinstance(data, torch.Tensor):
+        return known(data, *args, **kwargs)
+    return data.to(*args, **kwargs) if args or kwargs else data
 
 
 def _length(value: object) -> int | None:

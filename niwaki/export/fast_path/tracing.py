@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
@@ -20,7 +22,7 @@ from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
 
 _BATCHES = (2, 3)
-_AS_IN_TRAINING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.BatchNorm1d, nn.BatchNorm2d)
+_AS_IN_TRAINING = (_DropoutNd, _BatchNorm)
 
 
 @dataclass(frozen=True)

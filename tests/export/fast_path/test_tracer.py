@@ -102,6 +102,12 @@ FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     "found by the number of axes": lambda m, x: {2: x, 3: m.linear(x)}[x.ndim] * {3: 2}[x.dim()],
     "asked of its data": lambda m, x: m.linear(x.data).reshape(-1, x.data.shape[1], 4),
     "a table that is another": table_put_in_its_place,
+    "is it a tensor for a script": lambda m, x: (
+        m.linear(x) if torch.jit.isinstance(x, Tensor) else x  # type: ignore[no-untyped-call]
+    ),
+    "as a tensor": lambda m, x: (
+        torch.as_tensor(m.linear(x)) + torch.as_tensor(x > 0, dtype=x.dtype)
+    ),
     "an axis by its number": lambda _, x: x.sum(x.ndim - 1) * float(x.ndim),
 }
 
@@ -128,7 +134,7 @@ def test_what_is_not_known_is_refused(name: str) -> None:
         build_graph(settled(Layers(REFUSED[name])), [SHAPE])
 
 
-@pytest.mark.parametrize("part", [nn.Dropout(), nn.BatchNorm1d(6)])
+@pytest.mark.parametrize("part", [nn.Dropout(), nn.BatchNorm1d(6), nn.AlphaDropout()])
 def test_a_part_that_stays_in_training_mode_is_refused(part: nn.Module) -> None:
     module = nn.Sequential(nn.Linear(4, 4), part).eval()
     part.train()

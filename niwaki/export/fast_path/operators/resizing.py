@@ -75,7 +75,7 @@ def _coordinates(call: Call, mode: str, align_corners: bool) -> dict[str, Attrib
                 "coordinate_transformation_mode": "half_pixel",
                 "nearest_mode": "round_prefer_ceil",
             }
-        case "bilinear" | "linear":
+        case "linear" | "bilinear" | "trilinear":
             centres = "align_corners" if align_corners else "half_pixel"
             return {"mode": "linear", "coordinate_transformation_mode": centres}
         case "bicubic":
