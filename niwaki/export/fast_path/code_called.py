@@ -1,6 +1,7 @@
 """Which code a module's forward pass is written in: its own, and what that calls."""
 
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from itertools import chain
 from types import CodeType, FunctionType, ModuleType
@@ -12,51 +13,78 @@ from torch import nn
 _LEFT_ALONE = frozenset({"torch", "numpy", "niwaki", *sys.stdlib_module_names} - {"__main__"})
 
 
-def namespaces_of(module: nn.Module) -> list[dict[str, Any]]:
-    """Return the global names of all code that may run when a module is called.
+class CodeCalled:
+    """The code that may run when a module is called.
 
-    These are the methods of each layer, the functions that it holds, and those that are named in
-    them, in turn, but for those of torch, numpy, Python and niwaki. What code calls is told by the
-    names in it, so that some may never be called.
+    These are the `forward` of each layer, the functions that it holds, and the functions and
+    methods that are named in them, in turn, but for those of torch, numpy, Python and niwaki. What
+    code calls is told by the names in it, so that some may never be called.
+
+    Attributes:
+        functions: All of them.
+        namespaces: Their global names, and those of the `forward` of niwaki's own layers.
+
+    Args:
+        module: The module.
     """
-    found: dict[int, dict[str, Any]] = {}
-    seen: set[int] = set()
-    waiting: list[FunctionType] = []
-    for kind in dict.fromkeys(chain.from_iterable(type(m).__mro__ for m in module.modules())):
-        if kind.__module__.startswith("torch."):
-            continue
-        forward = vars(kind).get("forward")
-        space = getattr(forward, "__globals__", None)
-        if space is not None:
-            found[id(space)] = space
-        waiting.extend(_functions(kind))
-    for child in module.modules():
-        for value in vars(child).values():
-            waiting.extend(_plain(value))
-    while waiting:
-        function = waiting.pop()
-        if id(function) in seen:
-            continue
-        seen.add(id(function))
-        space = function.__globals__
-        if not _is_left_alone(str(space.get("__name__", ""))):
-            found[id(space)] = space
-            waiting.extend(_named_in(function))
-    return list(found.values())
+
+    def __init__(self, module: nn.Module) -> None:
+        self.functions: list[FunctionType] = []
+        self._seen: set[int] = set()
+        self._names: set[str] = set()
+        self._waiting: list[FunctionType] = []
+        # Methods of which nobody has said the name yet.
+        self._unnamed: defaultdict[str, list[FunctionType]] = defaultdict(list)
+        spaces: list[dict[str, Any]] = []
+        for kind in dict.fromkeys(chain.from_iterable(type(m).__mro__ for m in module.modules())):
+            if kind.__module__.startswith("torch."):
+                continue
+            spaces.append(getattr(vars(kind).get("forward"), "__globals__", {}))
+            self._add_class(kind, called=("forward",))
+        for child in module.modules():
+            for value in vars(child).values():
+                self._waiting.extend(_plain(value))
+        while self._waiting:
+            self._add(self._waiting.pop())
+        spaces.extend(each.__globals__ for each in self.functions)
+        self.namespaces = list({id(space): space for space in spaces if space}.values())
+
+    def _add(self, function: FunctionType) -> None:
+        name = str(function.__globals__.get("__name__", ""))
+        if id(function) in self._seen or _is_left_alone(name):
+            return
+        self._seen.add(id(function))
+        self.functions.append(function)
+        names = set(_names(function.__code__))
+        for new in names - self._names:
+            self._waiting.extend(self._unnamed.pop(new, ()))
+        self._names |= names
+        for value in _values(function, names):
+            if not isinstance(value, type):
+                self._waiting.extend(_plain(value))
+            elif id(value) not in self._seen:
+                self._seen.add(id(value))
+                for kind in value.__mro__:
+                    self._add_class(kind)
+
+    def _add_class(self, kind: type, called: tuple[str, ...] = ()) -> None:
+        if _is_left_alone(kind.__module__):
+            return
+        for name, member in vars(kind).items():
+            is_called = name in called or name in self._names or name.startswith("__")
+            (self._waiting if is_called else self._unnamed[name]).extend(_plain(member))
 
 
-def _named_in(function: FunctionType) -> Iterator[FunctionType]:
-    """Yield the functions that a function names."""
-    names = set(_names(function.__code__))
+def _values(function: FunctionType, names: set[str]) -> Iterator[Any]:
+    """Yield what a function names, in itself and in modules, and what it decorates."""
     space = function.__globals__
-    values = [space[name] for name in names if name in space]
-    for value in values:
+    for value in [space[name] for name in names if name in space]:
+        yield value
         if isinstance(value, ModuleType) and not _is_left_alone(value.__name__):
-            values.extend(vars(value)[name] for name in names if name in vars(value))
-    yield from chain.from_iterable(_functions(value) for value in values)
-    for cell in function.__closure__ or ():  # of what decorates another function
+            yield from (vars(value)[name] for name in names if name in vars(value))
+    for cell in function.__closure__ or ():
         try:
-            yield from _functions(cell.cell_contents)
+            yield cell.cell_contents
         except ValueError:  # it is not filled yet
             continue
 
@@ -68,19 +96,8 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(constant)
 
 
-def _functions(value: Any) -> Iterator[FunctionType]:
-    """Yield a function, or the methods of a class."""
-    if isinstance(value, type):
-        for kind in value.__mro__:
-            if not _is_left_alone(kind.__module__):
-                for member in vars(kind).values():
-                    yield from _plain(member)
-    else:
-        yield from _plain(value)
-
-
 def _plain(value: Any) -> Iterator[FunctionType]:
-    """Yield the function inside of what decorates it."""
+    """Yield the function inside of what decorates it, if it is one."""
     if isinstance(value, property):
         value = value.fget
     value = getattr(value, "__wrapped__", value)

@@ -1,5 +1,6 @@
 """torch's symbolic tracer, which here follows more of what models are written like."""
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from niwaki.export.fast_path.stand_ins import StandIns
 from niwaki.export.graph.writer import TensorType
 
 _NUMBERS_OF_AXES = ("dim", "ndimension")
-_MAKERS = ("arange", "full", "ones", "tensor", "zeros")
+_MAKERS = ("arange", "empty", "full", "ones", "tensor", "zeros")
 # What a module decides by has to be the same for all of them.
 BATCHES = (1, 2, 3, 4096)
 
@@ -291,6 +292,16 @@ def is_instance(value: object, kinds: Any) -> bool:
     if isinstance(value, _Proxy) and issubclass(value.tracer.kind_of(value), kinds):
         return True
     return isinstance(value, kinds)
+
+
+def integer(value: Any = 0, *base: Any) -> Any:
+    """Return `int(value)`; of a number that grows with the batch, a stand-in for it."""
+    if not isinstance(value, _Proxy) or value.tracer.kind_of(value) not in (int, float):
+        return int(value, *base)
+    try:
+        return int(value)
+    except fx.proxy.TraceError:
+        return value.tracer.create_proxy("call_function", math.trunc, (value,), {})
 
 
 def _is_instance_of_script(known: Callable[..., bool], value: object, kinds: Any) -> bool:

@@ -76,6 +76,19 @@ def table_put_in_its_place(module: Any, x: Any) -> Any:
     return y.reshape(-1, *y.shape[1:]) + module.steps
 
 
+def windows_put_together(module: Any, x: Any) -> Any:
+    """Cut (batch, 6, 4) into windows of 2 x 2, and count the items by the windows."""
+    windows = module.linear(x).view(-1, 3, 2, 2, 2).permute(0, 1, 3, 2, 4).reshape(-1, 2, 2)
+    batch = int(windows.shape[0] / (6 * 4 / 2 / 2))
+    size = int(x.shape[2] / 2)
+    return windows.view(batch, 3, 2, size, 2).permute(0, 1, 3, 2, 4).reshape(batch, 6, -1)
+
+
+def windows_of_a_kind(module: Any, x: Any) -> Any:
+    y = module.linear(x)
+    return y.view(int(y.shape[0]), 6, -1) if type(x.ndim) is int else x
+
+
 FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     "asked for its type": asked_for_its_type,
     "checks": checked,
@@ -108,6 +121,7 @@ FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     "as a tensor": lambda m, x: (
         torch.as_tensor(m.linear(x)) + torch.as_tensor(x > 0, dtype=x.dtype)
     ),
+    "windows put together": windows_put_together,
     "an axis by its number": lambda _, x: x.sum(x.ndim - 1) * float(x.ndim),
 }
 
@@ -124,6 +138,7 @@ REFUSED: dict[str, Callable[[Any, Any], Any]] = {
     "many": lambda _, x: x if x.shape[0] < 1000 else -x,
     "each item": lambda _, x: torch.stack([item * 2 for item in x]),
     "as many steps as items": lambda _, x: sum(x * i for i in range(x.shape[0])),
+    "an integer that is a class, too": windows_of_a_kind,
     "an item's value": lambda _, x: x * float(x[0, 0, 0]),
 }
 

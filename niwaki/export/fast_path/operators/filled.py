@@ -165,9 +165,9 @@ def convert_repeat(call: Call, input: Tensor, *repeats: object) -> Tensor:
     return call.writer.node("Tile", [input, name], call.shape, name=call.path)
 
 
-@function_converter(torch.zeros, "new_zeros")
+@function_converter(torch.zeros, "new_zeros", torch.empty, "new_empty")
 def convert_zeros(call: Call, *sizes: object, **options: object) -> Tensor:
-    """Write a constant, or zeros for each item."""
+    """Write a constant, or zeros for each item; what is empty may hold anything."""
     return _of_sizes(call, (*sizes, options.get("size", ())), 0)
 
 
@@ -182,7 +182,7 @@ def _of_sizes(call: Call, sizes: Sequence[object], value: float) -> Tensor:
     return _filled(call, value)
 
 
-@function_converter(torch.zeros_like)
+@function_converter(torch.zeros_like, torch.empty_like)
 def convert_zeros_like(call: Call, input: Tensor, **_options: object) -> Tensor:
     """Write a constant, or zeros in the shape of a tensor that grows with the batch."""
     return _filled(call, 0, input)

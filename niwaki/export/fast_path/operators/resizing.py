@@ -1,4 +1,4 @@
-"""Interpolation."""
+"""Interpolation, and sampling at given places."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,6 +57,32 @@ def convert_upsample(call: Call, module: nn.Upsample, x: Tensor) -> Tensor:
         module.mode,
         module.align_corners,
         module.recompute_scale_factor,
+    )
+
+
+_SAMPLED = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic"}
+
+
+@function_converter(F.grid_sample)
+def convert_grid_sample(
+    call: Call,
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Write GridSample."""
+    if input.rank != 4:
+        raise call.unsupported(f"it samples {input.rank} axes")
+    return call.writer.node(
+        "GridSample",
+        [input, grid],
+        call.shape,
+        name=call.path,
+        mode=_SAMPLED[mode],
+        padding_mode=padding_mode,
+        align_corners=int(bool(align_corners)),
     )
 
 

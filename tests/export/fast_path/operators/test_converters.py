@@ -299,6 +299,16 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
         x.mean((2, 3)).mm(WEIGHTS.flatten(1)[:, :8].T),
         torch.mm(x[:, 0, 0], x[:, 1, 1].T),
     ),
+    "sampled": lambda x: (
+        F.grid_sample(x, torch.tanh(3 * x[:, :6, :, :2]), align_corners=False),
+        F.grid_sample(x, x[:, 1:4, :, 4:6], padding_mode="border", align_corners=True)
+        + F.grid_sample(x, x[:, :3, :, :2], "nearest", "reflection", align_corners=False),
+        F.grid_sample(x, x[:, :3, :, :2], mode="bicubic", align_corners=False),
+    ),
+    "empty": lambda x: (
+        torch.cat([x, torch.empty(x.shape[0], 0, 12, 10, device=x.device)], 1),
+        torch.cat([torch.empty_like(x[:, :0]), x], 1) * 2,
+    ),
     "padded by what is there": lambda x: (
         F.pad(x, (1, 2, 3, 0), mode="reflect") + F.pad(x, (0, 3, 1, 2), mode="replicate")
     ),
