@@ -161,6 +161,8 @@ def _returned(traced: Trace, names: Sequence[str] | None) -> dict[str, tuple[fx.
     error = ExportError(f"the module returns {result}: only tensors can be outputs of a graph")
     found: list[tuple[str, tuple[fx.Node, _Path]]] = []
     for leaf, node in _leaves(result, ""):
+        if node is None:  # it is left out where answers are named, too
+            continue
         if not isinstance(node, fx.Node):
             raise error
         for name, path in _parts(traced.values[node], leaf):

@@ -8,9 +8,12 @@ from functools import partial
 from inspect import Parameter, signature
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import fx, nn
 from torch.fx import _symbolic_trace
+from torch.nn.utils.parametrize import is_parametrized
 
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.attention import plain_forward
@@ -111,7 +114,9 @@ class ForwardTracer(fx.Tracer):
         return root_fn, [self.root, *given]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return plain_forward(m) is None and super().is_leaf_module(m, module_qualified_name)
+        if plain_forward(m) is not None or computes_its_weights(m):
+            return False
+        return super().is_leaf_module(m, module_qualified_name)
 
     def call_module(
         self,
@@ -274,6 +279,16 @@ def _nothing_wrapped() -> Iterator[None]:
         methods.extend(kept[1])
 
 
+def computes_its_weights(module: nn.Module) -> bool:
+    """Whether a layer's weights are made when it is called, by torch's own functions for that.
+
+    These are parametrizations, and the hooks of `weight_norm` and `spectral_norm`.
+    """
+    hooks = module._forward_pre_hooks.values()
+    are_torchs = all(type(hook).__module__.startswith("torch.nn.utils.") for hook in hooks)
+    return is_parametrized(module) or (bool(hooks) and are_torchs)
+
+
 def require_no_hooks(path: str, module: nn.Module) -> None:
     """Refuse a module that is not followed into, of which hooks may change what it computes.
 
@@ -341,12 +356,18 @@ class _Proxy(fx.Proxy):
     def __float__(self) -> float:
         return float(self.tracer.known(self))  # type: ignore[arg-type]
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        del copy
+        return np.asarray(self.tracer.known(self), dtype)
+
     def __len__(self) -> int:
         return self.tracer.length(self)
 
     def __getattr__(self, k: str) -> Any:
         if k == "dtype" and (dtype := self.tracer.dtype_of(self)) is not None:
             return dtype
+        if k.startswith("__array_"):  # numpy is to ask for the number itself
+            raise AttributeError(k)
         if k == "ndim" and self.tracer.is_tensor(self):
             return self.tracer.n_axes(self)
         return _Attribute(self, k)
