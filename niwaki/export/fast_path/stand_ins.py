@@ -92,6 +92,9 @@ class StandIns(fx.Interpreter):
             # Which values it picks makes no difference to the shape, but much to the time.
             kwargs = {**kwargs, "mode": "nearest", "align_corners": None, "antialias": False}
             args = args[:3]
+        if target is torch.full and len(args) > 1 and isinstance(args[1], torch.Tensor):
+            kwargs = {**kwargs, "dtype": kwargs.get("dtype") or args[1].dtype}
+            args = (args[0], 0)  # it would ask for the number
         return super().call_function(target, args, kwargs)
 
     def call_method(
@@ -99,6 +102,8 @@ class StandIns(fx.Interpreter):
     ) -> Any:
         if _are_floats(args) and (rule := FUNCTION_RULES.get(target)):
             return rule(*args, **kwargs)
+        if target == "new_full" and isinstance(args[2], torch.Tensor):
+            args = (*args[:2], 0)
         return super().call_method(target, args, kwargs)
 
 

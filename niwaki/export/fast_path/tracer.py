@@ -28,6 +28,23 @@ _MAKERS = ("arange", "empty", "full", "ones", "tensor", "zeros")
 BATCHES = (1, 2, 3, 4096)
 
 
+def batches_of(module: nn.Module) -> tuple[int, ...]:
+    """Return how many items to decide by: one, two others, and many.
+
+    Some modules keep what they made for a shape, such as grids, and make it anew for another, so
+    that a number of items that they have seen last is left out.
+    """
+    seen = {
+        value[0]
+        for part in module.modules()
+        for value in vars(part).values()
+        if isinstance(value, torch.Size) and value
+    }
+    one, *several, many = BATCHES
+    others = [*several, *range(many - len(BATCHES), many)]
+    return (one, *[n for n in others if n not in seen][: len(several)], many)
+
+
 class Held:
     """A tensor that a module makes of nothing when it is called: its call returns it."""
 

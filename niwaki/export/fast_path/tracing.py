@@ -19,8 +19,8 @@ from niwaki.export.fast_path.lengths import in_code_of, integers_called, lengths
 from niwaki.export.fast_path.one_item import is_same_for_one
 from niwaki.export.fast_path.stand_ins import StandIns
 from niwaki.export.fast_path.tracer import (
-    BATCHES,
     ForwardTracer,
+    batches_of,
     integer,
     is_instance,
     require_no_hooks,
@@ -117,14 +117,14 @@ def _graph_of(
     module: nn.Module, inputs: Sequence[tuple[Sequence[int], str]]
 ) -> tuple[fx.Graph, list[str]]:
     """Return the calls, and the buffers that were changed by calls that are not among them."""
-    code = CodeCalled(module)
+    code, batches = CodeCalled(module), batches_of(module)
     try:
-        return _followed(module, code, ForwardTracer(inputs))
+        return _followed(module, code, ForwardTracer(inputs, batches=batches))
     except Exception:
         pass
     try:
         # What is made for each item, such as zeros to begin with, has to have a stand-in, too.
-        return _followed(module, code, ForwardTracer(inputs, follows_all=True))
+        return _followed(module, code, ForwardTracer(inputs, follows_all=True, batches=batches))
     except fx.proxy.TraceError:
         found = _followed_for_several(module, code, inputs)
         if found is None:
@@ -136,7 +136,7 @@ def _followed_for_several(
     module: nn.Module, code: CodeCalled, inputs: Sequence[tuple[Sequence[int], str]]
 ) -> tuple[fx.Graph, list[str]] | None:
     """Return the calls for two items and more, if they are right for one, too."""
-    one, *several = BATCHES
+    one, *several = batches_of(module)
     try:
         tracer = ForwardTracer(inputs, follows_all=True, batches=several)
         graph, changed = _followed(module, code, tracer)

@@ -126,6 +126,10 @@ FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     "numpy of a size": lambda m, x: (
         m.linear(x)[:, : int(np.ceil(x.shape[1] / 4))] / np.sqrt(x.shape[-1])
     ),
+    "full of a number of its own": lambda m, x: (
+        x + torch.full((x.shape[1], 1), m.table[3, 2], device=x.device, dtype=x.dtype),
+        x + x.new_full((x.shape[0], 6, 1), 2.0) * x.new_full((4,), m.table[1, 1]),
+    ),
     "an axis by its number": lambda _, x: x.sum(x.ndim - 1) * float(x.ndim),
 }
 
@@ -196,6 +200,21 @@ def test_looking_ahead_leaves_the_module_as_it_was() -> None:
     for name, value in module.state_dict().items():
         torch.testing.assert_close(value, before[name])
     assert torch.zeros(2).tolist() == [0, 0]
+
+
+def grid_of_its_own(module: Any, x: Any) -> Any:
+    if module.shape != x.shape:
+        module.shape, module.grid = x.shape, torch.arange(x.shape[-1]).to(x.dtype)
+    return module.linear(x) + module.grid
+
+
+@pytest.mark.parametrize("n_seen", [0, 2, 3])
+def test_what_is_kept_for_a_shape_is_followed(n_seen: int) -> None:
+    module: Any = settled(Layers(grid_of_its_own))
+    module.shape, module.grid = torch.Size(), torch.zeros(4)
+    if n_seen:
+        module(torch.zeros(n_seen, *SHAPE[1:]))
+    check_equal(module, SHAPE)
 
 
 def test_a_module_is_forgotten_where_functions_keep_what_they_were_asked() -> None:

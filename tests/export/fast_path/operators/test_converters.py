@@ -309,6 +309,10 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
         torch.cat([x, torch.empty(x.shape[0], 0, 12, 10, device=x.device)], 1),
         torch.cat([torch.empty_like(x[:, :0]), x], 1) * 2,
     ),
+    "grids": lambda x: (
+        *torch.meshgrid(x[0, 0, 0], x[0, 0, 1, :3], x[0, 1, 0, :2], indexing="ij"),
+        *torch.meshgrid([torch.arange(3).type_as(x), x[0, 0, 1, :2]], indexing="xy"),
+    ),
     "padded by what is there": lambda x: (
         F.pad(x, (1, 2, 3, 0), mode="reflect") + F.pad(x, (0, 3, 1, 2), mode="replicate")
     ),
