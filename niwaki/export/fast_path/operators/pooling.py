@@ -240,9 +240,16 @@ _register(
 
 @function_converter(torch.mean, "mean")
 def convert_mean(
-    call: Call, input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False
+    call: Call,
+    input: Tensor,
+    dim: int | Sequence[int] | None = None,
+    keepdim: bool = False,
+    *,
+    axis: int | Sequence[int] | None = None,
+    out: None = None,  # noqa: ARG001
 ) -> Tensor:
     """Write GlobalAveragePool for a mean over all pixels, which runs in int8; else ReduceMean."""
+    dim = axis if dim is None else dim
     if dim is None or dim == () or dim == []:
         raise call.unsupported("a mean over all dimensions mixes the batch: name the dimensions")
     axes = sorted(axis % input.rank for axis in ([dim] if isinstance(dim, int) else dim))

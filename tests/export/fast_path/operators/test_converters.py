@@ -170,6 +170,7 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
     "global mean": lambda x: x.mean((2, 3)),
     "global mean kept": lambda x: x.mean([-1, -2], keepdim=True),
     "mean of channels": lambda x: torch.mean(x, 1),
+    "mean as numpy has it": lambda x: (x.mean(axis=1), torch.mean(x, dim=(2, 3), out=None)),  # type: ignore[call-overload]
     "nearest to a size": lambda x: F.interpolate(x, size=(5, 7)),
     "nearest to a size that float32 misses": lambda x: F.interpolate(x[..., :7, :7], size=31),
     "nearest by no scale": lambda x: F.interpolate(F.pad(x, (4, 0, 2, 0)), size=62),
