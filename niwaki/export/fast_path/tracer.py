@@ -326,6 +326,11 @@ def is_instance(value: object, kinds: Any) -> bool:
     return isinstance(value, kinds)
 
 
+def is_callable(value: object) -> bool:
+    """Answer as `callable` would of what a call gives: a method may be called, and a tensor not."""
+    return isinstance(value, _Attribute) or (not isinstance(value, _Proxy) and callable(value))
+
+
 def integer(value: Any = 0, *base: Any) -> Any:
     """Return `int(value)`; of a number that grows with the batch, a stand-in for it."""
     if not isinstance(value, _Proxy) or value.tracer.kind_of(value) not in (int, float):

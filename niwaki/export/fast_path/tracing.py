@@ -22,6 +22,7 @@ from niwaki.export.fast_path.tracer import (
     ForwardTracer,
     batches_of,
     integer,
+    is_callable,
     is_instance,
     require_no_hooks,
 )
@@ -155,6 +156,7 @@ def _followed(
         repeatable(module),
         lengths_followed(code),
         in_code_of(code, "isinstance", is_instance),
+        in_code_of(code, "callable", is_callable),
         integers_called(code, integer),
     ):
         graph = tracer.trace(module)

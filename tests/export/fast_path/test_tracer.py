@@ -130,6 +130,7 @@ FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
         x + torch.full((x.shape[1], 1), m.table[3, 2], device=x.device, dtype=x.dtype),
         x + x.new_full((x.shape[0], 6, 1), 2.0) * x.new_full((4,), m.table[1, 1]),
     ),
+    "called where it can be": lambda m, x: x() if callable(x) else m.linear(x.relu()),
     "an axis by its number": lambda _, x: x.sum(x.ndim - 1) * float(x.ndim),
 }
 
