@@ -33,7 +33,7 @@ from niwaki.export.graph.writer import (
 )
 
 _PRODUCTS = (
-    *("matmul", "bmm", "addmm", "linear", "conv1d", "conv2d", "conv3d"),
+    *("matmul", "bmm", "mm", "addmm", "linear", "conv1d", "conv2d", "conv3d"),
     *("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"),
 )
 _TURNS = ("t", "transpose", "swapaxes", "swapdims", "adjoint")  # of a matrix
@@ -161,6 +161,8 @@ def _returned(traced: Trace, names: Sequence[str] | None) -> dict[str, tuple[fx.
     error = ExportError(f"the module returns {result}: only tensors can be outputs of a graph")
     found: list[tuple[str, tuple[fx.Node, _Path]]] = []
     for leaf, node in _leaves(result, ""):
+        if node is None:  # it is left out where answers are named, too
+            continue
         if not isinstance(node, fx.Node):
             raise error
         for name, path in _parts(traced.values[node], leaf):

@@ -1,30 +1,37 @@
-"""`len(x)` of a tensor, followed: Python turns it into a plain number, and so fixes the batch.
+"""`len(x)` and `int(n)`, followed: Python turns them into plain numbers, and so fixes the batch.
 
 `len` has to return an integer, so neither a symbolic trace nor torch's exporter can see that it
-grows with the batch. While a model is traced, its code therefore finds another `len`.
+grows with the batch. While a model is traced, its code therefore finds another `len`. The same goes
+for `int`, with which windows are counted, `int(windows.shape[0] / (h * w / size / size))`; it is a
+class as well, so that it is another one only in functions that do no more than call it.
 """
 
 import builtins
+import dis
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import CodeType
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import fx
+
+from niwaki.export.fast_path.code_called import CodeCalled
+
+_INT = "int called in place of Python's"  # no name that code can have
 
 
 @contextmanager
-def lengths_followed(module: nn.Module) -> Iterator[None]:
-    """Let the code of all modules read `x.shape[0]` where it says `len(x)`, inside the block."""
-    with in_code_of(module, "len", _length):
+def lengths_followed(code: CodeCalled) -> Iterator[None]:
+    """Let all code that a module calls read `x.shape[0]` where it says `len(x)`, in the block."""
+    with in_code_of(code, "len", _length):
         yield
 
 
 @contextmanager
-def in_code_of(module: nn.Module, name: str, function: Callable[..., Any]) -> Iterator[None]:
-    """Let the code of all modules find a function in place of a built-in one, inside the block."""
-    spaces = {id(space): space for child in module.modules() for space in _namespaces(child)}
-    replaced = [space for space in spaces.values() if name not in space]
+def in_code_of(code: CodeCalled, name: str, function: Callable[..., Any]) -> Iterator[None]:
+    """Let all code that a module calls find a function in place of a built-in one, in the block."""
+    replaced = [space for space in code.namespaces if name not in space]
     for space in replaced:
         space[name] = function
     try:
@@ -34,13 +41,30 @@ def in_code_of(module: nn.Module, name: str, function: Callable[..., Any]) -> It
             del space[name]
 
 
-def _namespaces(module: nn.Module) -> Iterator[dict[str, Any]]:
-    """Yield the global names of the code that a module's forward pass is written in."""
-    for kind in type(module).__mro__:
-        forward = vars(kind).get("forward")
-        space = getattr(forward, "__globals__", None)
-        if space is not None and not str(space.get("__name__", "")).startswith("torch."):
-            yield space
+@contextmanager
+def integers_called(code: CodeCalled, function: Callable[..., Any]) -> Iterator[None]:
+    """Let functions that a module calls find another `int`, where they call it, in the block."""
+    changed = [f for f in code.functions if "int" not in f.__globals__ if _calls_int(f.__code__)]
+    kept = [each.__code__ for each in changed]
+    for each, plain in zip(changed, kept, strict=True):
+        each.__globals__[_INT] = function
+        names = tuple(_INT if name == "int" else name for name in plain.co_names)
+        each.__code__ = plain.replace(co_names=names)
+    try:
+        yield
+    finally:
+        for each, plain in zip(changed, kept, strict=True):
+            each.__code__ = plain
+            each.__globals__.pop(_INT, None)
+
+
+def _calls_int(code: CodeType) -> bool:
+    """Whether all that is done with the global name `int` is to call it."""
+    if "int" not in code.co_names:
+        return False
+    uses = [each for each in dis.get_instructions(code) if each.argval == "int"]
+    # The lowest bit says that room for a call is made.
+    return all(each.opname == "LOAD_GLOBAL" and (each.arg or 0) & 1 for each in uses)
 
 
 def _length(value: Any) -> Any:

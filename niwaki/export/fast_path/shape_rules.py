@@ -96,9 +96,15 @@ def concatenated(tensors: Sequence[torch.Tensor], dim: int = 0) -> torch.Tensor:
 
 
 def averaged(
-    input: torch.Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False
+    input: torch.Tensor,
+    dim: int | Sequence[int] | None = None,
+    keepdim: bool = False,
+    *,
+    axis: int | Sequence[int] | None = None,
+    out: None = None,  # noqa: ARG001
 ) -> torch.Tensor:
-    """Drop dimensions, or leave one value in each."""
+    """Drop dimensions, or leave one value in each; numpy's users call them axes."""
+    dim = axis if dim is None else dim
     dims = range(input.ndim) if dim is None else [dim] if isinstance(dim, int) else dim
     axes = {axis % input.ndim for axis in dims}
     sizes = [1 if i in axes else size for i, size in enumerate(input.shape)]

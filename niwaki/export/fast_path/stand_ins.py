@@ -1,6 +1,7 @@
 """What calls give, without computing it: tensors that have a shape and a type, and no numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from torch.func import functional_call
 from niwaki.export.fast_path.shape_rules import FUNCTION_RULES, MODULE_RULES
 from niwaki.export.graph.writer import TensorType
 
+_NONE: Mapping[str, torch.Tensor] = MappingProxyType({})
+
 
 class StandIns(fx.Interpreter):
     """Runs the calls of a graph on tensors without storage, for one size of the batch.
@@ -20,6 +23,7 @@ class StandIns(fx.Interpreter):
         graph: Of the calls; more may be added.
         inputs: Shape of each input, whose first dimension is the batch, and type of its numbers.
         batch: Its size.
+        attributes: Tensors of the module by name, where it may have put others in their place.
     """
 
     def __init__(
@@ -28,8 +32,11 @@ class StandIns(fx.Interpreter):
         graph: fx.Graph,
         inputs: Sequence[tuple[Sequence[int], str]],
         batch: int,
+        *,
+        attributes: Mapping[str, torch.Tensor] = _NONE,
     ) -> None:
         super().__init__(module, garbage_collect_values=False, graph=graph)
+        self._attributes = attributes
         self._seen: dict[fx.Node, object] = {}
         self.args_iter = iter(
             torch.empty((batch, *shape[1:]), dtype=getattr(torch, kind), device="meta")
@@ -72,7 +79,8 @@ class StandIns(fx.Interpreter):
     def get_attr(
         self, target: fx.node.Target, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        value = super().get_attr(target, args, kwargs)
+        kept = self._attributes.get(str(target))
+        value = super().get_attr(target, args, kwargs) if kept is None else kept
         return value.to("meta") if isinstance(value, torch.Tensor) else value
 
     def call_function(
@@ -84,6 +92,9 @@ class StandIns(fx.Interpreter):
             # Which values it picks makes no difference to the shape, but much to the time.
             kwargs = {**kwargs, "mode": "nearest", "align_corners": None, "antialias": False}
             args = args[:3]
+        if target is torch.full and len(args) > 1 and isinstance(args[1], torch.Tensor):
+            kwargs = {**kwargs, "dtype": kwargs.get("dtype") or args[1].dtype}
+            args = (args[0], 0)  # it would ask for the number
         return super().call_function(target, args, kwargs)
 
     def call_method(
@@ -91,6 +102,8 @@ class StandIns(fx.Interpreter):
     ) -> Any:
         if _are_floats(args) and (rule := FUNCTION_RULES.get(target)):
             return rule(*args, **kwargs)
+        if target == "new_full" and isinstance(args[2], torch.Tensor):
+            args = (*args[:2], 0)
         return super().call_method(target, args, kwargs)
 
 

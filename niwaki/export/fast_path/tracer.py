@@ -1,5 +1,6 @@
 """torch's symbolic tracer, which here follows more of what models are written like."""
 
+import math
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -7,9 +8,12 @@ from functools import partial
 from inspect import Parameter, signature
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import fx, nn
 from torch.fx import _symbolic_trace
+from torch.nn.utils.parametrize import is_parametrized
 
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.attention import plain_forward
@@ -18,9 +22,27 @@ from niwaki.export.fast_path.operators.indexing import assigned
 from niwaki.export.fast_path.stand_ins import StandIns
 from niwaki.export.graph.writer import TensorType
 
-_MAKERS = ("arange", "full", "ones", "tensor", "zeros")
+_NUMBERS_OF_AXES = ("dim", "ndimension")
+_MAKERS = ("arange", "empty", "full", "ones", "tensor", "zeros")
 # What a module decides by has to be the same for all of them.
 BATCHES = (1, 2, 3, 4096)
+
+
+def batches_of(module: nn.Module) -> tuple[int, ...]:
+    """Return how many items to decide by: one, two others, and many.
+
+    Some modules keep what they made for a shape, such as grids, and make it anew for another, so
+    that a number of items that they have seen last is left out.
+    """
+    seen = {
+        value[0]
+        for part in module.modules()
+        for value in vars(part).values()
+        if isinstance(value, torch.Size) and value
+    }
+    one, *several, many = BATCHES
+    others = [*several, *range(many - len(BATCHES), many)]
+    return (one, *[n for n in others if n not in seen][: len(several)], many)
 
 
 class Held:
@@ -76,8 +98,16 @@ class ForwardTracer(fx.Tracer):
         self._parts = {id(module) for module in root.modules()}
         self._own = (*root.named_parameters(), *root.named_buffers())
         self._names = {id(tensor): name for name, tensor in reversed(self._own)}
-        with self._asking(), _nothing_wrapped():
-            return super().trace(root, concrete_args)
+        try:
+            with self._asking(), _nothing_wrapped():
+                return super().trace(root, concrete_args)
+        finally:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Forget the module: functions that keep answers by what was asked keep stand-ins."""
+        self.root = nn.Module()
+        self._own, self._names, self._stand_ins, self.tensor_attrs = (), {}, [], {}
 
     def create_args_for_root(
         self, root_fn: Callable[..., Any], is_module: bool, concrete_args: Any = None
@@ -101,7 +131,9 @@ class ForwardTracer(fx.Tracer):
         return root_fn, [self.root, *given]
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return plain_forward(m) is None and super().is_leaf_module(m, module_qualified_name)
+        if plain_forward(m) is not None or computes_its_weights(m):
+            return False
+        return super().is_leaf_module(m, module_qualified_name)
 
     def call_module(
         self,
@@ -158,6 +190,18 @@ class ForwardTracer(fx.Tracer):
             return size
         raise fx.proxy.TraceError("a length depends on how many inputs there are")
 
+    def n_axes(self, proxy: fx.Proxy) -> int:
+        """Return how many axes a tensor has.
+
+        Raises:
+            TraceError: If that is not the same for all inputs.
+        """
+        values = self._values(proxy)
+        counts = {len(value.dims) if isinstance(value, TensorType) else None for value in values}
+        if len(counts) == 1 and (count := counts.pop()) is not None:
+            return count
+        raise fx.proxy.TraceError("how many axes there are depends on how many inputs there are")
+
     def is_tensor(self, proxy: fx.Proxy) -> bool:
         """Whether a call gives one tensor."""
         return self.kind_of(proxy) is torch.Tensor
@@ -180,8 +224,15 @@ class ForwardTracer(fx.Tracer):
     def _values(self, proxy: fx.Proxy) -> list[object]:
         """Return what a call gives, for each size of the batch."""
         if not self._stand_ins:
+            plain = {
+                str(name): each
+                for each, name in self.tensor_attrs.items()
+                if isinstance(each, torch.Tensor)
+            }
+            attributes = {**plain, **dict(self._own)}
             self._stand_ins = [
-                StandIns(self.root, self.graph, self._inputs, batch) for batch in self._batches
+                StandIns(self.root, self.graph, self._inputs, batch, attributes=attributes)
+                for batch in self._batches
             ]
         self._looks_ahead = True
         try:
@@ -205,16 +256,20 @@ class ForwardTracer(fx.Tracer):
     def _asking(self) -> Iterator[None]:
         """Let torch know stand-ins for tensors, and note what it makes of nothing."""
         replaced: dict[str, Callable[..., Any]] = {
-            "is_tensor": lambda value: is_instance(value, torch.Tensor)
+            "is_tensor": lambda value: is_instance(value, torch.Tensor),
+            "as_tensor": partial(_as_tensor, torch.as_tensor),
         }
         if self.proxy_buffer_attributes:
             replaced |= {name: partial(self._made, getattr(torch, name)) for name in _MAKERS}
         known = {name: getattr(torch, name) for name in replaced}
+        is_instance_of_script = torch.jit.isinstance
         for name, function in replaced.items():
             setattr(torch, name, function)
+        torch.jit.isinstance = partial(_is_instance_of_script, is_instance_of_script)
         try:
             yield
         finally:
+            torch.jit.isinstance = is_instance_of_script
             for name, function in known.items():
                 setattr(torch, name, function)
 
@@ -241,6 +296,16 @@ def _nothing_wrapped() -> Iterator[None]:
         methods.extend(kept[1])
 
 
+def computes_its_weights(module: nn.Module) -> bool:
+    """Whether a layer's weights are made when it is called, by torch's own functions for that.
+
+    These are parametrizations, and the hooks of `weight_norm` and `spectral_norm`.
+    """
+    hooks = module._forward_pre_hooks.values()
+    are_torchs = all(type(hook).__module__.startswith("torch.nn.utils.") for hook in hooks)
+    return is_parametrized(module) or (bool(hooks) and are_torchs)
+
+
 def require_no_hooks(path: str, module: nn.Module) -> None:
     """Refuse a module that is not followed into, of which hooks may change what it computes.
 
@@ -259,6 +324,37 @@ def is_instance(value: object, kinds: Any) -> bool:
     if isinstance(value, _Proxy) and issubclass(value.tracer.kind_of(value), kinds):
         return True
     return isinstance(value, kinds)
+
+
+def is_callable(value: object) -> bool:
+    """Answer as `callable` would of what a call gives: a method may be called, and a tensor not."""
+    return isinstance(value, _Attribute) or (not isinstance(value, _Proxy) and callable(value))
+
+
+def integer(value: Any = 0, *base: Any) -> Any:
+    """Return `int(value)`; of a number that grows with the batch, a stand-in for it."""
+    if not isinstance(value, _Proxy) or value.tracer.kind_of(value) not in (int, float):
+        return int(value, *base)
+    try:
+        return int(value)
+    except fx.proxy.TraceError:
+        return value.tracer.create_proxy("call_function", math.trunc, (value,), {})
+
+
+def _is_instance_of_script(known: Callable[..., bool], value: object, kinds: Any) -> bool:
+    """Answer as `torch.jit.isinstance` would of what a call gives."""
+    if not isinstance(value, _Proxy):
+        return known(value, kinds)
+    if not isinstance(kinds, type):
+        raise fx.proxy.TraceError(f"a decision depends on whether something is {kinds}")
+    return is_instance(value, kinds)
+
+
+def _as_tensor(known: Callable[..., Any], data: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return a stand-in for a tensor as it is, or in another type."""
+    if not is_instance(data, torch.Tensor) or isinstance(data, torch.Tensor):
+        return known(data, *args, **kwargs)
+    return data.to(*args, **kwargs) if args or kwargs else data
 
 
 def _length(value: object) -> int | None:
@@ -282,12 +378,20 @@ class _Proxy(fx.Proxy):
     def __float__(self) -> float:
         return float(self.tracer.known(self))  # type: ignore[arg-type]
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        del copy
+        return np.asarray(self.tracer.known(self), dtype)
+
     def __len__(self) -> int:
         return self.tracer.length(self)
 
     def __getattr__(self, k: str) -> Any:
         if k == "dtype" and (dtype := self.tracer.dtype_of(self)) is not None:
             return dtype
+        if k.startswith("__array_"):  # numpy is to ask for the number itself
+            raise AttributeError(k)
+        if k == "ndim" and self.tracer.is_tensor(self):
+            return self.tracer.n_axes(self)
         return _Attribute(self, k)
 
     def __setitem__(self, index: Any, value: Any) -> None:
@@ -309,6 +413,11 @@ class _Proxy(fx.Proxy):
 
 class _Attribute(fx.proxy.Attribute, _Proxy):
     """What a tensor has, such as its shape, or a method that is called next."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.attr in _NUMBERS_OF_AXES and not args and self.tracer.is_tensor(self.root):
+            return self.tracer.n_axes(self.root)
+        return super().__call__(*args, **kwargs)
 
 
 def _in_place(function: Callable[..., Any]) -> Callable[[fx.Proxy, Any], fx.Proxy]:

@@ -7,20 +7,30 @@ from typing import Any
 
 import torch
 from torch import fx, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.dropout import _DropoutNd
 
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.code_called import CodeCalled
 from niwaki.export.fast_path.constants import constants_of
 from niwaki.export.fast_path.in_place import leave_out_unread, read_changes
-from niwaki.export.fast_path.lengths import in_code_of, lengths_followed
+from niwaki.export.fast_path.lengths import in_code_of, integers_called, lengths_followed
 from niwaki.export.fast_path.one_item import is_same_for_one
 from niwaki.export.fast_path.stand_ins import StandIns
-from niwaki.export.fast_path.tracer import BATCHES, ForwardTracer, is_instance, require_no_hooks
+from niwaki.export.fast_path.tracer import (
+    ForwardTracer,
+    batches_of,
+    integer,
+    is_callable,
+    is_instance,
+    require_no_hooks,
+)
 from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
 
 _BATCHES = (2, 3)
-_AS_IN_TRAINING = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.BatchNorm1d, nn.BatchNorm2d)
+_AS_IN_TRAINING = (_DropoutNd, _BatchNorm)
 
 
 @dataclass(frozen=True)
@@ -108,40 +118,46 @@ def _graph_of(
     module: nn.Module, inputs: Sequence[tuple[Sequence[int], str]]
 ) -> tuple[fx.Graph, list[str]]:
     """Return the calls, and the buffers that were changed by calls that are not among them."""
+    code, batches = CodeCalled(module), batches_of(module)
     try:
-        return _followed(module, ForwardTracer(inputs))
+        return _followed(module, code, ForwardTracer(inputs, batches=batches))
     except Exception:
         pass
     try:
         # What is made for each item, such as zeros to begin with, has to have a stand-in, too.
-        return _followed(module, ForwardTracer(inputs, follows_all=True))
+        return _followed(module, code, ForwardTracer(inputs, follows_all=True, batches=batches))
     except fx.proxy.TraceError:
-        found = _followed_for_several(module, inputs)
+        found = _followed_for_several(module, code, inputs)
         if found is None:
             raise
         return found
 
 
 def _followed_for_several(
-    module: nn.Module, inputs: Sequence[tuple[Sequence[int], str]]
+    module: nn.Module, code: CodeCalled, inputs: Sequence[tuple[Sequence[int], str]]
 ) -> tuple[fx.Graph, list[str]] | None:
     """Return the calls for two items and more, if they are right for one, too."""
-    one, *several = BATCHES
+    one, *several = batches_of(module)
     try:
-        graph, changed = _followed(module, ForwardTracer(inputs, follows_all=True, batches=several))
-        alone, _ = _followed(module, ForwardTracer(inputs, follows_all=True, batches=(one,)))
+        tracer = ForwardTracer(inputs, follows_all=True, batches=several)
+        graph, changed = _followed(module, code, tracer)
+        alone, _ = _followed(module, code, ForwardTracer(inputs, follows_all=True, batches=(one,)))
     except fx.proxy.TraceError:
         return None
     return (graph, changed) if is_same_for_one(module, graph, alone, inputs) else None
 
 
-def _followed(module: nn.Module, tracer: ForwardTracer) -> tuple[fx.Graph, list[str]]:
+def _followed(
+    module: nn.Module, code: CodeCalled, tracer: ForwardTracer
+) -> tuple[fx.Graph, list[str]]:
     buffers = {name: buffer.clone() for name, buffer in module.named_buffers()}
     # Some models keep what they computed for the next pass: here, stand-ins for tensors.
     with (
         repeatable(module),
-        lengths_followed(module),
-        in_code_of(module, "isinstance", is_instance),
+        lengths_followed(code),
+        in_code_of(code, "isinstance", is_instance),
+        in_code_of(code, "callable", is_callable),
+        integers_called(code, integer),
     ):
         graph = tracer.trace(module)
         # No stand-ins: what is done to them in place is done, and in no graph.

@@ -20,6 +20,7 @@ from torch import nn
 
 from niwaki.compress.pruning.model_calls import repeatable
 from niwaki.core.errors import ExportError
+from niwaki.export.fast_path.code_called import CodeCalled
 from niwaki.export.fast_path.lengths import lengths_followed
 from niwaki.export.general_path.computed_weights import fold_computed_weights
 from niwaki.export.general_path.decisions import Decision, decisions_of, repeated
@@ -154,7 +155,7 @@ def _exported(
             torch.no_grad(),
             weights_apart(),
             repeatable(module),
-            lengths_followed(module),
+            lengths_followed(CodeCalled(module)),
             OneHeadApart(),
         ):
             program = torch.onnx.export(

@@ -1,15 +1,19 @@
 """The fast path computes what the module computes."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
+from torch.nn.utils import parametrizations, spectral_norm, weight_norm
 
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import build_graph
 from niwaki.export.general_path.torch_export import export_module
+from niwaki.export.int8.layers import quantizable_layers
 from tests.export.networks import INPUT_SHAPE, MultiTask, Transformer, flat, images, run, settled
 
 
@@ -218,6 +222,39 @@ def test_hooks_are_not_passed_over(place: str) -> None:
         build_graph(module, [(1, 4)])
     handle.remove()
     build_graph(module, [(1, 4)])
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm:FutureWarning")
+@pytest.mark.parametrize(
+    "norm", [weight_norm, spectral_norm, parametrizations.weight_norm, parametrizations.orthogonal]
+)
+def test_layers_whose_weights_torch_computes_are_layers(norm: Any) -> None:
+    conv, linear = nn.Conv1d(4, 6, 3), nn.Linear(10, 10)
+    module = nn.Sequential(norm(conv), nn.BatchNorm1d(6), nn.ReLU(), norm(linear))
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    model = check_equal(settled(module), (1, 4, 12))
+    assert quantizable_layers(model) == ["0", "3"]
+    assert set(module.state_dict()) == set(before)
+    assert isinstance(conv.weight, torch.Tensor)
+
+
+class NothingBeside(nn.Module):
+    """Answers with lengths, for those who gave some."""
+
+    def forward(self, x: torch.Tensor, lengths: torch.Tensor | None = None) -> Any:
+        return torch.relu(x), lengths, {"more": x + 1, "lengths": lengths}
+
+
+def test_nothing_among_the_answers_is_left_out() -> None:
+    x, module = torch.randn(2, 4), NothingBeside().eval()
+    names = ["relu", "more"]
+    for model in (
+        build_graph(module, [(2, 4)], output_names=names),
+        export_module(module, (x,), output_names=names),
+    ):
+        relu, more = run(model, x.numpy()).values()
+        np.testing.assert_array_equal(relu, torch.relu(x).numpy())
+        np.testing.assert_array_equal(more, (x + 1).numpy())
 
 
 def test_a_forward_of_the_modules_own_is_not_passed_over() -> None:

@@ -1,15 +1,20 @@
 """What is the same for all inputs of a shape may be decided by; what is not is refused."""
 
+import gc
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from niwaki.core.errors import ExportError
 from niwaki.export.fast_path.fx_graph import build_graph
+from tests.export.fast_path import own_functions
+from tests.export.fast_path.own_functions import halves
 from tests.export.fast_path.test_fx_graph import check_equal
 from tests.export.networks import settled
 
@@ -23,6 +28,7 @@ class Layers(nn.Module):
         super().__init__()
         self.linear, self.norm = nn.Linear(4, 4), nn.BatchNorm1d(6)
         self.register_buffer("table", torch.arange(50.0).reshape(10, 5))
+        self.steps = torch.arange(4)
         self.function = function
 
     def forward(self, x: Tensor) -> Any:
@@ -65,6 +71,25 @@ def buffer_put_in_place(module: Any, x: Any) -> Any:
     return x * module.table
 
 
+def table_put_in_its_place(module: Any, x: Any) -> Any:
+    module.steps = module.steps.type_as(x)
+    y = module.linear(x) - module.steps
+    return y.reshape(-1, *y.shape[1:]) + module.steps
+
+
+def windows_put_together(module: Any, x: Any) -> Any:
+    """Cut (batch, 6, 4) into windows of 2 x 2, and count the items by the windows."""
+    windows = module.linear(x).view(-1, 3, 2, 2, 2).permute(0, 1, 3, 2, 4).reshape(-1, 2, 2)
+    batch = int(windows.shape[0] / (6 * 4 / 2 / 2))
+    size = int(x.shape[2] / 2)
+    return windows.view(batch, 3, 2, size, 2).permute(0, 1, 3, 2, 4).reshape(batch, 6, -1)
+
+
+def windows_of_a_kind(module: Any, x: Any) -> Any:
+    y = module.linear(x)
+    return y.view(int(y.shape[0]), 6, -1) if type(x.ndim) is int else x
+
+
 FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     "asked for its type": asked_for_its_type,
     "checks": checked,
@@ -86,6 +111,26 @@ FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     ),
     "kept for later": kept_for_later,
     "a buffer that is another": buffer_put_in_place,
+    "in a file of its own": lambda m, x: halves(m.linear(x)),
+    "in a module of its own": lambda m, x: own_functions.halves(m.linear(x)),
+    "found by the number of axes": lambda m, x: {2: x, 3: m.linear(x)}[x.ndim] * {3: 2}[x.dim()],
+    "asked of its data": lambda m, x: m.linear(x.data).reshape(-1, x.data.shape[1], 4),
+    "a table that is another": table_put_in_its_place,
+    "is it a tensor for a script": lambda m, x: (
+        m.linear(x) if torch.jit.isinstance(x, Tensor) else x  # type: ignore[no-untyped-call]
+    ),
+    "as a tensor": lambda m, x: (
+        torch.as_tensor(m.linear(x)) + torch.as_tensor(x > 0, dtype=x.dtype)
+    ),
+    "windows put together": windows_put_together,
+    "numpy of a size": lambda m, x: (
+        m.linear(x)[:, : int(np.ceil(x.shape[1] / 4))] / np.sqrt(x.shape[-1])
+    ),
+    "full of a number of its own": lambda m, x: (
+        x + torch.full((x.shape[1], 1), m.table[3, 2], device=x.device, dtype=x.dtype),
+        x + x.new_full((x.shape[0], 6, 1), 2.0) * x.new_full((4,), m.table[1, 1]),
+    ),
+    "called where it can be": lambda m, x: x() if callable(x) else m.linear(x.relu()),
     "an axis by its number": lambda _, x: x.sum(x.ndim - 1) * float(x.ndim),
 }
 
@@ -102,6 +147,7 @@ REFUSED: dict[str, Callable[[Any, Any], Any]] = {
     "many": lambda _, x: x if x.shape[0] < 1000 else -x,
     "each item": lambda _, x: torch.stack([item * 2 for item in x]),
     "as many steps as items": lambda _, x: sum(x * i for i in range(x.shape[0])),
+    "an integer that is a class, too": windows_of_a_kind,
     "an item's value": lambda _, x: x * float(x[0, 0, 0]),
 }
 
@@ -112,7 +158,7 @@ def test_what_is_not_known_is_refused(name: str) -> None:
         build_graph(settled(Layers(REFUSED[name])), [SHAPE])
 
 
-@pytest.mark.parametrize("part", [nn.Dropout(), nn.BatchNorm1d(6)])
+@pytest.mark.parametrize("part", [nn.Dropout(), nn.BatchNorm1d(6), nn.AlphaDropout()])
 def test_a_part_that_stays_in_training_mode_is_refused(part: nn.Module) -> None:
     module = nn.Sequential(nn.Linear(4, 4), part).eval()
     part.train()
@@ -155,3 +201,27 @@ def test_looking_ahead_leaves_the_module_as_it_was() -> None:
     for name, value in module.state_dict().items():
         torch.testing.assert_close(value, before[name])
     assert torch.zeros(2).tolist() == [0, 0]
+
+
+def grid_of_its_own(module: Any, x: Any) -> Any:
+    if module.shape != x.shape:
+        module.shape, module.grid = x.shape, torch.arange(x.shape[-1]).to(x.dtype)
+    return module.linear(x) + module.grid
+
+
+@pytest.mark.parametrize("n_seen", [0, 2, 3])
+def test_what_is_kept_for_a_shape_is_followed(n_seen: int) -> None:
+    module: Any = settled(Layers(grid_of_its_own))
+    module.shape, module.grid = torch.Size(), torch.zeros(4)
+    if n_seen:
+        module(torch.zeros(n_seen, *SHAPE[1:]))
+    check_equal(module, SHAPE)
+
+
+def test_a_module_is_forgotten_where_functions_keep_what_they_were_asked() -> None:
+    module = settled(Layers(lambda m, x: m.linear(x) * own_functions.n_values(x.shape)))
+    check_equal(module, SHAPE)
+    kept = weakref.ref(next(module.parameters()))
+    del module
+    gc.collect()
+    assert kept() is None

@@ -39,7 +39,7 @@ _register("Div", operator.truediv, operator.itruediv)
 _register("Pow", operator.pow, torch.pow, "pow")
 _register("Max", torch.maximum, "maximum")
 _register("Min", torch.minimum, "minimum")
-_register("MatMul", operator.matmul, torch.matmul, torch.bmm, "matmul", "bmm")
+_register("MatMul", *(operator.matmul, torch.matmul, torch.bmm, torch.mm), *("matmul", "bmm", "mm"))
 
 
 @function_converter(torch.div, torch.divide, "div", "div_")

@@ -74,6 +74,8 @@ def _filled(call: Call, value: object, like: Tensor | None = None) -> Tensor:
 
     It grows as another tensor does, or as the batch itself.
     """
+    if isinstance(value, Tensor) and not value.rank and call.writer.is_constant(value.name):
+        value = call.writer.values(value.name).item()
     if not isinstance(value, int | float):
         raise call.unsupported(f"it is filled with {value!r}")
     held = held_as(call.dtype)
@@ -118,6 +120,27 @@ def _joined_sizes(call: Call, sizes: list[int], grows: Sequence[int]) -> Tensor 
         parts.append(call.writer.integers(f"{call.path}.behind", sizes[at + 1 :]))
     name = f"{call.path}.shape"
     return call.writer.node("Concat", parts, (len(sizes),), name=name, axis=0)
+
+
+# Of a list, torch calls the other.
+@function_converter(torch.meshgrid, torch._C._VariableFunctions.meshgrid)  # type: ignore[attr-defined]
+def convert_grid(
+    call: Call, *tensors: Tensor | Sequence[Tensor], indexing: str = "ij"
+) -> list[Tensor]:
+    """Write Reshape and Expand for each."""
+    flat = [x for each in tensors for x in ([each] if isinstance(each, Tensor) else each)]
+    if any(x.rank != 1 or None in x.shape for x in flat):
+        raise call.unsupported("a grid of something else than rows of a known size")
+    grids = []
+    for number, (x, shape) in enumerate(zip(flat, call.shapes, strict=True)):
+        axis = 1 - number if indexing == "xy" and number < 2 and len(flat) > 1 else number
+        sizes = [1] * len(flat)
+        sizes[axis] = x.shape[0] or 0
+        along = call.writer.integers(f"{call.path}.along", sizes)
+        whole = call.writer.integers(f"{call.path}.sizes", [size or 0 for size in shape])
+        row = call.writer.node("Reshape", [x, along], tuple(sizes), name=f"{call.path}.row")
+        grids.append(call.writer.node("Expand", [row, whole], shape, name=call.path))
+    return grids
 
 
 @function_converter("expand_as")
@@ -165,9 +188,9 @@ def convert_repeat(call: Call, input: Tensor, *repeats: object) -> Tensor:
     return call.writer.node("Tile", [input, name], call.shape, name=call.path)
 
 
-@function_converter(torch.zeros, "new_zeros")
+@function_converter(torch.zeros, "new_zeros", torch.empty, "new_empty")
 def convert_zeros(call: Call, *sizes: object, **options: object) -> Tensor:
-    """Write a constant, or zeros for each item."""
+    """Write a constant, or zeros for each item; what is empty may hold anything."""
     return _of_sizes(call, (*sizes, options.get("size", ())), 0)
 
 
@@ -182,7 +205,7 @@ def _of_sizes(call: Call, sizes: Sequence[object], value: float) -> Tensor:
     return _filled(call, value)
 
 
-@function_converter(torch.zeros_like)
+@function_converter(torch.zeros_like, torch.empty_like)
 def convert_zeros_like(call: Call, input: Tensor, **_options: object) -> Tensor:
     """Write a constant, or zeros in the shape of a tensor that grows with the batch."""
     return _filled(call, 0, input)
@@ -196,6 +219,19 @@ def convert_ones_like(call: Call, input: Tensor, **_options: object) -> Tensor:
 
 @function_converter(torch.full)
 def convert_full(call: Call, size: Sequence[object], fill_value: object, **_: object) -> Tensor:
+    """Write a constant, or numbers for each item."""
+    _require_batch(call, size)
+    return _filled(call, fill_value)
+
+
+@function_converter("new_full")
+def convert_new_full(
+    call: Call,
+    input: Tensor,  # noqa: ARG001
+    size: Sequence[object],
+    fill_value: object,
+    **_: object,
+) -> Tensor:
     """Write a constant, or numbers for each item."""
     _require_batch(call, size)
     return _filled(call, fill_value)

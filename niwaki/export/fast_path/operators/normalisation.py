@@ -130,16 +130,20 @@ def convert_layer_norm_function(
     )
 
 
-@module_converter(nn.InstanceNorm1d, nn.InstanceNorm2d)
-def convert_instance_norm(
-    call: Call, module: nn.InstanceNorm1d | nn.InstanceNorm2d, x: Tensor
-) -> Tensor:
+_AXES: dict[type[nn.Module], int] = {
+    nn.InstanceNorm1d: 3,
+    nn.InstanceNorm2d: 4,
+    nn.InstanceNorm3d: 5,
+}
+
+
+@module_converter(*_AXES)
+def convert_instance_norm(call: Call, module: nn.InstanceNorm2d, x: Tensor) -> Tensor:
     """Write InstanceNormalization."""
     if module.track_running_stats:
         raise call.unsupported("it normalises by statistics of its own")
     n_channels = x.shape[1]
-    n_axes = 3 if isinstance(module, nn.InstanceNorm1d) else 4
-    if x.rank != n_axes or n_channels is None:
+    if x.rank != _AXES[type(module)] or n_channels is None:
         raise call.unsupported("its input has no batch")
     values = {
         "weight": to_numpy(module.weight) if module.affine else np.ones(n_channels, np.float32),

@@ -11,7 +11,7 @@ from niwaki.export.graph.writer import Tensor
 # What torch's modes are called.
 MODES = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
 
-ConstantPad = nn.ConstantPad1d | nn.ConstantPad2d
+ConstantPad = nn.ConstantPad1d | nn.ConstantPad2d | nn.ConstantPad3d
 
 
 @function_converter(F.pad)
@@ -36,16 +36,19 @@ def convert_pad(
     )
 
 
-@module_converter(nn.ConstantPad1d, nn.ConstantPad2d, nn.ZeroPad1d, nn.ZeroPad2d)
+@module_converter(
+    *(nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d),
+    *(nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d),
+)
 def convert_pad_module(call: Call, module: ConstantPad, x: Tensor) -> Tensor:
     """Write Pad."""
     return convert_pad(call, x, module.padding, value=module.value)
 
 
 _MIRRORS: dict[type[nn.Module], str] = {
-    **dict.fromkeys((nn.ReflectionPad1d, nn.ReflectionPad2d), "reflect"),
-    **dict.fromkeys((nn.ReplicationPad1d, nn.ReplicationPad2d), "replicate"),
-    **dict.fromkeys((nn.CircularPad1d, nn.CircularPad2d), "circular"),
+    **dict.fromkeys((nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d), "reflect"),
+    **dict.fromkeys((nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d), "replicate"),
+    **dict.fromkeys((nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d), "circular"),
 }
 
 

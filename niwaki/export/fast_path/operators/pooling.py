@@ -186,15 +186,23 @@ def convert_adaptive_max_pool(
     *,
     n_axes: int,
 ) -> Tensor:
-    """Write GlobalMaxPool."""
+    """Write GlobalMaxPool, or MaxPool where sizes divide."""
     _require_channels(call, input, n_axes)
-    if return_indices or any(size != 1 for size in call.shape[2:]):
-        raise call.unsupported(f"adaptive max pooling to {call.shape[2:]}, which is not one value")
-    return call.writer.node("GlobalMaxPool", [input], call.shape, name=call.path)
+    if return_indices:
+        raise call.unsupported("adaptive max pooling that returns indices")
+    sizes = list(zip(input.shape[2:], call.shape[2:], strict=True))
+    if all(out == 1 for _, out in sizes):
+        return call.writer.node("GlobalMaxPool", [input], call.shape, name=call.path)
+    if not all(before and after and before % after == 0 for before, after in sizes):
+        raise call.unsupported(
+            f"adaptive max pooling of {input.shape[2:]} to {call.shape[2:]}, which does not divide"
+        )
+    kernel = [before // after for before, after in sizes if before and after]
+    return convert_max_pool(call, input, kernel, n_axes=n_axes)
 
 
 def convert_adaptive_max_pool_module(call: Call, module: Any, x: Tensor, *, n_axes: int) -> Tensor:
-    """Write GlobalMaxPool."""
+    """Write GlobalMaxPool, or MaxPool where sizes divide."""
     size, indices = module.output_size, module.return_indices
     return convert_adaptive_max_pool(call, x, size, indices, n_axes=n_axes)
 
@@ -232,9 +240,16 @@ _register(
 
 @function_converter(torch.mean, "mean")
 def convert_mean(
-    call: Call, input: Tensor, dim: int | Sequence[int] | None = None, keepdim: bool = False
+    call: Call,
+    input: Tensor,
+    dim: int | Sequence[int] | None = None,
+    keepdim: bool = False,
+    *,
+    axis: int | Sequence[int] | None = None,
+    out: None = None,  # noqa: ARG001
 ) -> Tensor:
     """Write GlobalAveragePool for a mean over all pixels, which runs in int8; else ReduceMean."""
+    dim = axis if dim is None else dim
     if dim is None or dim == () or dim == []:
         raise call.unsupported("a mean over all dimensions mixes the batch: name the dimensions")
     axes = sorted(axis % input.rank for axis in ([dim] if isinstance(dim, int) else dim))

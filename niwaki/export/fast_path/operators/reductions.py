@@ -1,5 +1,6 @@
-"""Sums, largest and smallest values along axes."""
+"""Sums, variances, largest and smallest values along axes."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -40,6 +41,62 @@ def convert_sum(
     """Write ReduceSum, in the type that torch sums in."""
     x = in_type(call, input, call.dtype)
     return _reduced(call, "ReduceSum", x, dim, shape=call.shape, keepdim=keepdim)
+
+
+@function_converter(torch.var, "var")
+def convert_variance(
+    call: Call,
+    input: Tensor,
+    dim: Axes | None = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Write the mean of the squares of what is off the mean, and Mul where it is unbiased."""
+    return _variance(call, input, dim, less=_less(unbiased, correction), keepdim=keepdim)
+
+
+@function_converter(torch.std, "std")
+def convert_deviation(
+    call: Call,
+    input: Tensor,
+    dim: Axes | None = None,
+    unbiased: bool = True,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """Write the root of the variance."""
+    variance = _variance(call, input, dim, less=_less(unbiased, correction), keepdim=keepdim)
+    return call.writer.node("Sqrt", [variance], call.shape, name=call.path)
+
+
+def _less(unbiased: bool, correction: float | None) -> float:
+    """Return by how much the sum of squares is divided less than there are values."""
+    return float(unbiased) if correction is None else correction
+
+
+def _variance(call: Call, x: Tensor, dim: Axes | None, *, less: float, keepdim: bool) -> Tensor:
+    if isinstance(dim, bool):  # torch takes it for `unbiased`, of all values
+        raise call.unsupported("all dimensions are put together, and the batch with them")
+    axes, writer, path = _axes(call, x, dim), call.writer, call.path
+    sizes = [x.shape[axis] for axis in axes]
+    if None in sizes:
+        raise call.unsupported("it is of values along the batch")
+    n_values = math.prod(size for size in sizes if size is not None)
+    if n_values <= less:
+        raise call.unsupported(f"there are {n_values} values, of which {less} are left out")
+    name = writer.integers(f"{path}.axes", axes)
+    means = tuple(1 if i in axes else size for i, size in enumerate(x.shape))
+    mean = writer.node("ReduceMean", [x, name], means, name=f"{path}.mean", keepdims=1)
+    off = writer.node("Sub", [x, mean], x.shape, name=f"{path}.off")
+    squares = writer.node("Mul", [off, off], x.shape, name=f"{path}.squares")
+    y = writer.node("ReduceMean", [squares, name], call.shape, name=path, keepdims=int(keepdim))
+    if not less:
+        return y
+    factor = writer.scalar(f"{path}.factor", n_values / (n_values - less))
+    return writer.node("Mul", [y, factor], call.shape, name=f"{path}.unbiased")
 
 
 def _register_extreme(op: str, functions: Sequence[Any], with_places: Sequence[Any]) -> None:

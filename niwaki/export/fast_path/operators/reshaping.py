@@ -15,7 +15,10 @@ from niwaki.export.fast_path.operators.table import (
 from niwaki.export.graph.writer import Tensor
 
 
-@module_converter(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
+@module_converter(
+    *(nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d),
+    *(nn.AlphaDropout, nn.FeatureAlphaDropout),
+)
 @gives_views
 def convert_identity(call: Call, _module: nn.Module, x: Tensor) -> Tensor:  # noqa: ARG001
     """Write nothing: in eval mode these return what they get."""
@@ -96,20 +99,31 @@ def convert_unflatten_module(call: Call, _module: nn.Unflatten, x: Tensor) -> Te
 
 
 @module_converter(nn.PixelShuffle)
-def convert_pixel_shuffle(call: Call, module: nn.PixelShuffle, x: Tensor) -> Tensor:
+def convert_pixel_shuffle_module(call: Call, module: nn.PixelShuffle, x: Tensor) -> Tensor:
     """Write DepthToSpace, in torch's order of channels."""
-    if x.rank != 4:
-        raise call.unsupported(f"it takes {x.rank} axes")
-    block = module.upscale_factor
+    return convert_pixel_shuffle(call, x, module.upscale_factor)
+
+
+@function_converter(F.pixel_shuffle)
+def convert_pixel_shuffle(call: Call, input: Tensor, upscale_factor: int) -> Tensor:
+    """Write DepthToSpace, in torch's order of channels."""
+    if input.rank != 4:
+        raise call.unsupported(f"it takes {input.rank} axes")
     return call.writer.node(
-        "DepthToSpace", [x], call.shape, name=call.path, blocksize=block, mode="CRD"
+        "DepthToSpace", [input], call.shape, name=call.path, blocksize=upscale_factor, mode="CRD"
     )
 
 
 @module_converter(nn.PixelUnshuffle)
-def convert_pixel_unshuffle(call: Call, module: nn.PixelUnshuffle, x: Tensor) -> Tensor:
+def convert_pixel_unshuffle_module(call: Call, module: nn.PixelUnshuffle, x: Tensor) -> Tensor:
     """Write Reshape, Transpose and Reshape: ONNX has another order of channels."""
-    block = module.downscale_factor
+    return convert_pixel_unshuffle(call, x, module.downscale_factor)
+
+
+@function_converter(F.pixel_unshuffle)
+def convert_pixel_unshuffle(call: Call, input: Tensor, downscale_factor: int) -> Tensor:
+    """Write Reshape, Transpose and Reshape: ONNX has another order of channels."""
+    x, block = input, downscale_factor
     height, width = call.shape[2:]
     if x.rank != 4 or x.shape[1] is None or height is None or width is None:
         raise call.unsupported(f"it takes {x.shape}")
@@ -169,7 +183,9 @@ def convert_matrix_transpose(call: Call, input: Tensor) -> Tensor:
 @function_converter(getattr)
 @gives_views
 def convert_attribute(call: Call, input: Tensor, name: str) -> Tensor:
-    """Write Transpose for `x.mT`, and `x.T` of a matrix; other attributes are no tensors."""
+    """Write Transpose for `x.mT`, `x.T` of a matrix, nothing for `x.data`; else there is none."""
+    if name == "data":
+        return input
     if name != "mT" and not (name == "T" and input.rank == 2):
         raise call.unsupported(f"there is no converter for `.{name}` of {input.rank} axes")
     return convert_transpose(call, input, -2, -1)

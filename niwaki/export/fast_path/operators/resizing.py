@@ -1,4 +1,4 @@
-"""Interpolation."""
+"""Interpolation, and sampling at given places."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,6 +60,32 @@ def convert_upsample(call: Call, module: nn.Upsample, x: Tensor) -> Tensor:
     )
 
 
+_SAMPLED = {"bilinear": "linear", "nearest": "nearest", "bicubic": "cubic"}
+
+
+@function_converter(F.grid_sample)
+def convert_grid_sample(
+    call: Call,
+    input: Tensor,
+    grid: Tensor,
+    mode: str = "bilinear",
+    padding_mode: str = "zeros",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """Write GridSample."""
+    if input.rank != 4:
+        raise call.unsupported(f"it samples {input.rank} axes")
+    return call.writer.node(
+        "GridSample",
+        [input, grid],
+        call.shape,
+        name=call.path,
+        mode=_SAMPLED[mode],
+        padding_mode=padding_mode,
+        align_corners=int(bool(align_corners)),
+    )
+
+
 def _coordinates(call: Call, mode: str, align_corners: bool) -> dict[str, Attribute]:
     """Return the attributes by which Resize computes what torch computes."""
     match mode:
@@ -75,7 +101,7 @@ def _coordinates(call: Call, mode: str, align_corners: bool) -> dict[str, Attrib
                 "coordinate_transformation_mode": "half_pixel",
                 "nearest_mode": "round_prefer_ceil",
             }
-        case "bilinear" | "linear":
+        case "linear" | "bilinear" | "trilinear":
             centres = "align_corners" if align_corners else "half_pixel"
             return {"mode": "linear", "coordinate_transformation_mode": centres}
         case "bicubic":

@@ -129,6 +129,15 @@ LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
     (nn.Sequential(nn.ReflectionPad1d(2), nn.ReplicationPad1d(3), nn.CircularPad1d(1)), (1, 8, 11)),
     (nn.Upsample(scale_factor=2, mode="bicubic"), IMAGE),
     (nn.Upsample((9, 21), mode="bicubic", align_corners=True), IMAGE),
+    (nn.AdaptiveMaxPool2d((4, 5)), IMAGE),
+    (nn.AdaptiveMaxPool3d((3, 4, 2)), VIDEO),
+    (nn.Sequential(nn.InstanceNorm3d(4, affine=True), nn.InstanceNorm3d(4)), VIDEO),
+    (nn.Sequential(nn.ConstantPad3d((1, 2, 0, 1, 3, 0), 0.5), nn.ZeroPad3d(1)), VIDEO),
+    (nn.Sequential(nn.ReflectionPad3d((1, 2, 0, 3, 1, 0)), nn.ReplicationPad3d(1)), VIDEO),
+    (nn.CircularPad3d((1, 2, 0, 1, 1, 0)), VIDEO),
+    (nn.Upsample(scale_factor=2, mode="trilinear"), VIDEO),
+    (nn.Upsample((3, 9, 15), mode="trilinear", align_corners=True), VIDEO),
+    (nn.Sequential(nn.Dropout3d(), nn.AlphaDropout(), nn.FeatureAlphaDropout()), VIDEO),
     (nn.Flatten(), IMAGE),
     (nn.Flatten(2), IMAGE),
     (nn.Unflatten(1, (2, 4)), IMAGE),
@@ -161,6 +170,7 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
     "global mean": lambda x: x.mean((2, 3)),
     "global mean kept": lambda x: x.mean([-1, -2], keepdim=True),
     "mean of channels": lambda x: torch.mean(x, 1),
+    "mean as numpy has it": lambda x: (x.mean(axis=1), torch.mean(x, dim=(2, 3), out=None)),  # type: ignore[call-overload]
     "nearest to a size": lambda x: F.interpolate(x, size=(5, 7)),
     "nearest to a size that float32 misses": lambda x: F.interpolate(x[..., :7, :7], size=31),
     "nearest by no scale": lambda x: F.interpolate(F.pad(x, (4, 0, 2, 0)), size=62),
@@ -280,6 +290,29 @@ FUNCTIONALS: dict[str, Callable[[Tensor], object]] = {
         x.flip(dims=(1,)).mean(1, keepdim=True).squeeze(dim=1).unsqueeze(dim=2),
         torch.linalg.vector_norm(x, ord=1, dim=(1, 2), keepdim=True),
         torch.softmax(x, dim=1, dtype=torch.float32),
+    ),
+    "variances": lambda x: (
+        x.var(1, unbiased=False, keepdim=True) + torch.var(x, (1, -1), keepdim=True),
+        x.var(dim=-1) * x.std((2,), correction=0)[..., :1] - torch.std(x, 3),
+    ),
+    "shuffled by functions": lambda x: F.pixel_unshuffle(F.pixel_shuffle(x, 2), 2) + x,
+    "products of matrices": lambda x: (
+        x.mean((2, 3)).mm(WEIGHTS.flatten(1)[:, :8].T),
+        torch.mm(x[:, 0, 0], x[:, 1, 1].T),
+    ),
+    "sampled": lambda x: (
+        F.grid_sample(x, torch.tanh(3 * x[:, :6, :, :2]), align_corners=False),
+        F.grid_sample(x, x[:, 1:4, :, 4:6], padding_mode="border", align_corners=True)
+        + F.grid_sample(x, x[:, :3, :, :2], "nearest", "reflection", align_corners=False),
+        F.grid_sample(x, x[:, :3, :, :2], mode="bicubic", align_corners=False),
+    ),
+    "empty": lambda x: (
+        torch.cat([x, torch.empty(x.shape[0], 0, 12, 10, device=x.device)], 1),
+        torch.cat([torch.empty_like(x[:, :0]), x], 1) * 2,
+    ),
+    "grids": lambda x: (
+        *torch.meshgrid(x[0, 0, 0], x[0, 0, 1, :3], x[0, 1, 0, :2], indexing="ij"),
+        *torch.meshgrid([torch.arange(3).type_as(x), x[0, 0, 1, :2]], indexing="xy"),
     ),
     "padded by what is there": lambda x: (
         F.pad(x, (1, 2, 3, 0), mode="reflect") + F.pad(x, (0, 3, 1, 2), mode="replicate")
