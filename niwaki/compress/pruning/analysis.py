@@ -10,23 +10,18 @@ from torch import nn
 
 from niwaki.compress.pruning.assembly import Assembled, Signature, assemble, signature_of
 from niwaki.compress.pruning.atoms import AxisKind
+from niwaki.compress.pruning.cached_functions import Cached, cached_functions, forgetful
 from niwaki.compress.pruning.call_sites import CallSite
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import ChannelGroups
-from niwaki.compress.pruning.model_calls import (
-    Inputs,
-    call_model,
-    in_evaluation,
-    let_forget,
-    repeatable,
-)
+from niwaki.compress.pruning.model_calls import Inputs, in_evaluation, let_forget
 from niwaki.compress.pruning.provenance import Choice
 from niwaki.compress.pruning.solution import Solution, solve
 from niwaki.compress.pruning.tracer import Trace, trace
 from niwaki.compress.pruning.unfollowed import Unfollowed
 from niwaki.compress.pruning.verification import (
     Bench,
-    bench,
+    benches_for,
     failures,
     without_harmless,
     without_numbers,
@@ -65,9 +60,10 @@ def analyse(
     """Find the channels of a model that can be removed.
 
     The model is copied, run once on the inputs, and every element of every tensor is traced to the
-    channel that it came from. Then half of each group is removed from a copy with random weights,
-    which must compute what the masked original does; where it does not, another way of removing is
-    tried, and at last the group is left alone with the reason.
+    channel that it came from. Then half of each group is removed from copies, one with random
+    weights and one with the model's own, which must compute what the masked original does; where
+    they do not, another way of removing is tried, and at last the group is left alone with the
+    reason.
 
     Args:
         module: Any model, in any mode, which is not changed in any way.
@@ -81,22 +77,24 @@ def analyse(
     settings = settings or AnalysisSettings()
     model = in_evaluation(copied(module))
     let_forget(model)
+    subject = _Subject.of(model, inputs)
     choices: dict[CallSite, int] = {}
-    tried = _tried(model, inputs, choices, Unfollowed())
-    tried, choices = _opened(model, inputs, tried, choices)
+    tried = _tried(subject, choices, Unfollowed())
+    tried, choices = _opened(subject, tried, choices)
     refused: dict[Signature, str] = {}
-    on: Bench | None = None
+    benches: tuple[Bench, ...] = ()
     for attempt in range(settings.max_traces):
         if attempt:
-            tried = _tried(model, inputs, choices, tried.unfollowed)
-        tried, choices = _told_apart(model, inputs, tried, choices)
+            tried = _tried(subject, choices, tried.unfollowed)
+        tried, choices = _told_apart(subject, tried, choices)
         traced, found = tried.traced, tried.found
         if not settings.verify:
             break
-        if on is None:
-            on = bench(model, inputs, seed=settings.seed, in_training=traced.in_training)
+        if not benches:
+            seed, in_training = settings.seed, traced.in_training
+            benches = benches_for(model, inputs, seed=seed, in_training=in_training)
         decided = tried.decided
-        wrong = failures(on, found.groups, seed=settings.seed, unsure=decided)
+        wrong = failures(benches, found.groups, seed=settings.seed, unsure=decided)
         failed = {failure.group: failure.reason for failure in wrong}
         axes = traced.state.atoms.axes
         refused = {signature_of(found.groups[name], axes): why for name, why in failed.items()}
@@ -106,7 +104,41 @@ def analyse(
             if refused:
                 found = assemble(traced, tried.solution, refused=refused)
             break
-    return without_harmless(on, found.groups, seed=settings.seed) if on else found.groups
+    if not benches:
+        return found.groups
+    return without_harmless(benches, found.groups, seed=settings.seed)
+
+
+@dataclass(frozen=True, eq=False)
+class _Subject:
+    """What is analysed.
+
+    Attributes:
+        model: In evaluation mode.
+        inputs: As it takes them.
+        cached: Functions that it asks, which remember what they gave for sizes.
+    """
+
+    model: nn.Module
+    inputs: Inputs
+    cached: tuple[Cached, ...]
+
+    @classmethod
+    def of(cls, model: nn.Module, inputs: Inputs) -> "_Subject":
+        """Call the model once.
+
+        Raises:
+            DataError: If it fails on these inputs.
+        """
+        try:
+            with torch.no_grad():
+                return cls(model, inputs, cached_functions(model, inputs))
+        except Exception as error:  # of the model's own code, which may raise anything
+            raise DataError(
+                f"the model fails on the example inputs: {type(error).__name__}: {error}. Give "
+                "inputs as the model takes them: one tensor, a tuple of positional arguments, or a "
+                "mapping of keyword arguments"
+            ) from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,16 +203,14 @@ class _Tried:
         return roots
 
 
-def _tried(
-    model: nn.Module, inputs: Inputs, choices: dict[CallSite, int], unfollowed: Unfollowed
-) -> _Tried:
-    traced, unfollowed = _traced(model, inputs, choices, unfollowed)
+def _tried(subject: _Subject, choices: dict[CallSite, int], unfollowed: Unfollowed) -> _Tried:
+    traced, unfollowed = _traced(subject, choices, unfollowed)
     solution = solve(traced.state)
     return _Tried(traced, unfollowed, solution, assemble(traced, solution, refused={}))
 
 
 def _opened(
-    model: nn.Module, inputs: Inputs, tried: _Tried, choices: dict[CallSite, int]
+    subject: _Subject, tried: _Tried, choices: dict[CallSite, int]
 ) -> tuple[_Tried, dict[CallSite, int]]:
     """Take the next option where nothing can go by the one that was taken, if more can go then.
 
@@ -190,20 +220,20 @@ def _opened(
     if not taken:
         return tried, choices
     best, chosen = tried, choices
-    by_all = _tried(model, inputs, choices | taken, tried.unfollowed)
+    by_all = _tried(subject, choices | taken, tried.unfollowed)
     if by_all.n_movable > best.n_movable:
         best, chosen = by_all, choices | taken
     still = {choice.site for choice in by_all.closed}
     helpful = {site: option for site, option in taken.items() if site not in still}
     if helpful and len(helpful) < len(taken):
-        by_some = _tried(model, inputs, choices | helpful, by_all.unfollowed)
+        by_some = _tried(subject, choices | helpful, by_all.unfollowed)
         if by_some.n_movable >= best.n_movable:
             best, chosen = by_some, choices | helpful
     return best, chosen
 
 
 def _told_apart(
-    model: nn.Module, inputs: Inputs, tried: _Tried, choices: dict[CallSite, int]
+    subject: _Subject, tried: _Tried, choices: dict[CallSite, int]
 ) -> tuple[_Tried, dict[CallSite, int]]:
     """Take the next option at like places alone, where channels only go all at once otherwise.
 
@@ -213,7 +243,7 @@ def _told_apart(
     for kind in list(dict.fromkeys(map(_kind, best.bound)))[:_N_KINDS]:
         alike = [choice for choice in best.bound if _kind(choice) == kind]
         options = chosen | _next_options(alike, chosen)
-        by_kind = _tried(model, inputs, options, best.unfollowed)
+        by_kind = _tried(subject, options, best.unfollowed)
         if by_kind.n_movable > best.n_movable:
             best, chosen = by_kind, options
     return best, chosen
@@ -230,16 +260,18 @@ def _kind(choice: Choice) -> tuple[str, int]:
 
 
 def _traced(
-    model: nn.Module, inputs: Inputs, choices: dict[CallSite, int], unfollowed: Unfollowed
+    subject: _Subject, choices: dict[CallSite, int], unfollowed: Unfollowed
 ) -> tuple[Trace, Unfollowed]:
     """Follow the model as far as it bears being watched, and say how far that is."""
     while True:
         try:
-            traced = trace(model, inputs, choices=choices, unfollowed=unfollowed)
+            with forgetful(subject.cached):
+                traced = trace(
+                    subject.model, subject.inputs, choices=choices, unfollowed=unfollowed
+                )
             break
         except Exception as error:  # of the model's own code, which may raise anything
-            _require_running(model, inputs)
-            wider = unfollowed.widened(model, error)
+            wider = unfollowed.widened(subject.model, error)
             if wider is None:
                 raise DataError(
                     f"the model cannot be watched: {type(error).__name__}: {error}. It runs by "
@@ -254,18 +286,6 @@ def _traced(
     if not traced.n_examples:
         raise DataError("the example inputs hold no example: give a batch of one or two")
     return traced, unfollowed
-
-
-def _require_running(model: nn.Module, inputs: Inputs) -> None:
-    try:
-        with torch.no_grad(), repeatable(model):
-            call_model(model, inputs)
-    except Exception as error:  # of the model's own code, which may raise anything
-        raise DataError(
-            f"the model fails on the example inputs: {type(error).__name__}: {error}. Give inputs "
-            "as the model takes them: one tensor, a tuple of positional arguments, or a mapping of "
-            "keyword arguments"
-        ) from error
 
 
 def _flip(

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
@@ -117,26 +117,30 @@ def _is_real_or_complex(tensor: Tensor) -> bool:
     return tensor.is_floating_point() or tensor.is_complex()
 
 
-def bench(module: nn.Module, inputs: Inputs, *, seed: int, in_training: bool = False) -> Bench:
-    """Return the strictest bench on which the whole model gives finite values.
+def benches_for(
+    module: nn.Module, inputs: Inputs, *, seed: int, in_training: bool = False
+) -> tuple[Bench, ...]:
+    """Return the strictest benches on which the whole model gives finite values: one or two.
 
     Random values make the proof strong: trained or fresh models have layers whose gain is zero,
-    behind which nothing could be seen. Double precision makes rounding small. Models that bear
-    neither are tried as they are.
+    behind which nothing could be seen. But they may drive an attention to where all that it reads
+    is alike, so that the model's own are tried as well. Double precision makes rounding small.
+    Models that bear neither are tried as they are.
     """
-    trials: list[tuple[torch.dtype | None, bool]] = [
-        (torch.float64, True),
-        (torch.float64, False),
-        (None, True),
-        (None, False),
-    ]
-    for dtype, random in trials:
-        on = _bench(module, inputs, dtype=dtype, seed=seed if random else None)
+    drawn, own = (_strictest(module, inputs, seed=each) for each in (seed, None))
+    found = [each for each in (drawn, own) if each is not None]
+    found = found or [_bench(module, inputs, dtype=None, seed=None)]
+    return tuple(replace(each, in_training=in_training) for each in found)
+
+
+def _strictest(module: nn.Module, inputs: Inputs, *, seed: int | None) -> Bench | None:
+    for dtype in (torch.float64, None):
+        on = _bench(module, inputs, dtype=dtype, seed=seed)
         narrowing = _Narrowing()
         if _is_finite(on, narrowing) or _is_finite(on, nullcontext()):
             coarsest = _TOLERANCES[torch.float32] if narrowing.seen else on.tolerance
-            return replace(on, tolerance=coarsest, in_training=in_training)
-    return replace(_bench(module, inputs, dtype=None, seed=None), in_training=in_training)
+            return replace(on, tolerance=coarsest)
+    return None
 
 
 def _is_finite(on: Bench, watch: AbstractContextManager[object]) -> bool:
@@ -214,7 +218,7 @@ def _drawn_parameters(
         if not parameter.is_floating_point() or type(parameter) is not nn.Parameter:
             continue
         if parameter.ndim > 1:
-            fan_in = max(parameter[0].numel(), 1)
+            fan_in = max(parameter.numel() // max(len(parameter), 1), 1)
             noise = torch.from_numpy(random.random(tuple(parameter.shape), np.float32))
             values = noise.sub_(0.5).mul_((24.0 / fan_in) ** 0.5)
         else:
@@ -236,26 +240,28 @@ def _randomise_statistics(module: nn.Module, random: np.random.Generator) -> Non
 
 
 def failures(
-    on: Bench, groups: ChannelGroups, *, seed: int, unsure: Collection[str] = ()
+    benches: Sequence[Bench], groups: ChannelGroups, *, seed: int, unsure: Collection[str] = ()
 ) -> list[Failure]:
     """Return the groups that cannot be removed as they were found.
 
     All groups are tried together first, with a different share of each so that sizes cannot fit by
     chance; only if that fails are they tried in smaller sets, each together with all that are known
     to be good. Of groups of like blocks, a sample that fails for one reason speaks for all. In the
-    end, those that are left have passed every draw together.
+    end, those that are left have passed every draw together, on every bench.
 
     Args:
-        on: Where plans are tried.
+        benches: Where plans are tried.
         groups: As they were found.
         seed: Of the shares.
         unsure: Names of groups that there is another way for, which fail more often than others.
     """
     failed: list[Failure] = []
     left = list(groups.groups)
-    draws = list(range(_N_DRAWS))
-    while left and draws:
-        draw = draws.pop(0)
+    first, *others = benches
+    trials = [*((first, draw) for draw in range(_N_DRAWS)), *((on, 0) for on in others)]
+    to_do = list(trials)
+    while left and to_do:
+        on, draw = to_do.pop(0)
         sure = [group for group in left if group.name not in unsure]
         tried = [sure, [group for group in left if group.name in unsure]]
         wrong = _sifted(on, groups, [each for each in tried if each], seed=seed, draw=draw)
@@ -263,7 +269,7 @@ def failures(
             failed += wrong
             names = {failure.group for failure in wrong}
             left = [group for group in left if group.name not in names]
-            draws = [each for each in range(_N_DRAWS) if each != draw]
+            to_do = [each for each in trials if each != (on, draw)]
     return failed
 
 
@@ -310,7 +316,9 @@ def _sifted(
     return failed
 
 
-def without_harmless(on: Bench, groups: ChannelGroups, *, seed: int) -> ChannelGroups:
+def without_harmless(
+    benches: Sequence[Bench], groups: ChannelGroups, *, seed: int
+) -> ChannelGroups:
     """Return groups that may keep what a comparison rules out where nothing else comes of it.
 
     Each is tried with the most units that the comparison rules out; one of like blocks speaks for
@@ -323,7 +331,8 @@ def without_harmless(on: Bench, groups: ChannelGroups, *, seed: int) -> ChannelG
         if key not in harmless:
             rng = stream(seed, "verification", group.name, each.counts[-1])
             units = np.sort(rng.choice(group.n_units, each.counts[-1], replace=False))
-            harmless[key] = not on.difference(groups.plan_to_try({group.name: units}))
+            plan = groups.plan_to_try({group.name: units})
+            harmless[key] = not any(on.difference(plan) for on in benches)
         return not harmless[key]
 
     free = [
