@@ -48,6 +48,16 @@ def answers_to(tasks: Sequence[Task], module: nn.Module, data: TaskData) -> dict
     return answers
 
 
+def not_batch_first(name: str, shape: tuple[int, ...], n_items: int) -> str:
+    """Return what is wrong with an output that has no row for each item, and how to mend it."""
+    where = [axis for axis, size in enumerate(shape) if axis and size == n_items > 1]
+    how = f", as by `output.movedim({where[0]}, 0)`" if len(where) == 1 < len(shape) else ""
+    return (
+        f"the model's output '{name}' has shape {shape} for {n_items} inputs, but the batch comes "
+        f"first: return one row for each input{how}"
+    )
+
+
 def _answered(
     module: nn.Module, data: TaskData, names: Sequence[str], n_items: int
 ) -> dict[str, "np.ndarray[tuple[int, ...], np.dtype[np.generic]]"]:
@@ -60,9 +70,7 @@ def _answered(
             shape = tuple(answer[name].shape)
             if len(shape) < 2 or shape[0] != len(inputs):
                 raise DataError(
-                    f"the model's output '{name}' has shape {shape} for {len(inputs)} inputs, but "
-                    "the batch comes first: return one row for each input, padded where their "
-                    "sizes differ"
+                    f"{not_batch_first(name, shape, len(inputs))}, padded where their sizes differ"
                 )
         pieces.append({name: answer[name].detach().cpu().numpy() for name in names})
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in names}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.wording import kind_of
+from niwaki.evaluation.compression.given_data.answers import not_batch_first
 from niwaki.evaluation.compression.given_data.asked_tasks import asked_tasks, is_of_ones_own
 from niwaki.evaluation.compression.given_data.given_batches import (
     GivenInputs,
@@ -316,11 +317,8 @@ def _require_finite(answers: Mapping[str, NDArray[np.float32]]) -> None:
 def _require_batch_first(answer: Mapping[str, Tensor], n_items: int) -> None:
     lost = [name for name, v in answer.items() if v.ndim < 2 or len(v) != n_items]
     if lost:
-        raise DataError(
-            f"the model's output '{lost[0]}' has shape {tuple(answer[lost[0]].shape)} for "
-            f"{n_items} inputs, but the batch comes first: return one row for each input"
-            f"{_or_keep(answer, lost)}"
-        )
+        shape = tuple(answer[lost[0]].shape)
+        raise DataError(not_batch_first(lost[0], shape, n_items) + _or_keep(answer, lost))
 
 
 def _or_keep(names: Iterable[str], lost: Sequence[str]) -> str:

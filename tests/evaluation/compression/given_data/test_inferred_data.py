@@ -425,6 +425,7 @@ class Returns(nn.Module):
     [
         (lambda y: y.mean(), r"output 'output' has shape \(\) for 2 inputs"),
         (lambda y: {"a": y.t()}, r"output 'a' has shape \(4, 2\) .*, but the batch comes first"),
+        (lambda y: {"a": y.t()}, r"one row for each input, as by `output\.movedim\(1, 0\)`"),
         (lambda y: {"loss": y.mean(), "a": y}, r"'loss' has shape \(\) .*, as by --output a$"),
         (lambda y: y @ y.t(), r"has shape \(2, 2\) for 2 inputs, and \(3, 3\) for 3: it compares"),
         (lambda y: {"a": y @ y.t(), "b": y}, "be answered by itself.* as by --output b$"),
