@@ -8,12 +8,14 @@ fetched. A library that is not installed has no models.
 import importlib.util
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import nn
 
+from benchmarks.imaging_models import Listed, monai_models, segmentation_models, vit_models
 from niwaki.testing.model_zoo import ZOO
 
 TIMM = (
@@ -281,10 +283,18 @@ def _taken(kind: str) -> dict[str, torch.Tensor]:
     }[kind]
 
 
+def imaging_models(library: str, models: Callable[[], list[Listed]]) -> list[Case]:
+    """Return small models of one of the libraries for images, if it is installed."""
+    return [Case(*listed) for listed in models()] if _is_installed(library) else []
+
+
 LIBRARIES: dict[str, Callable[[], list[Case]]] = {
     "timm": timm_models,
     "torchvision": torchvision_models,
     "transformers": transformers_models,
+    "segmentation": partial(imaging_models, "segmentation_models_pytorch", segmentation_models),
+    "monai": partial(imaging_models, "monai", monai_models),
+    "vit_pytorch": partial(imaging_models, "vit_pytorch", vit_models),
 }
 
 
