@@ -213,7 +213,7 @@ def test_a_predictor_that_cannot_be_copied_is_told(squares: Path) -> None:
 
 def test_a_predictor_is_chosen_by_its_name(squares: Path) -> None:
     found = [
-        load_predictor(squares, predictor=n).quality["gain"] for n in ("ridge", "mlp_ensemble")
+        load_predictor(squares, predictor=n).quality["gain"] for n in ("ridge", "gaussian_process")
     ]
     assert found[0] != found[1]
 
