@@ -33,6 +33,7 @@ from niwaki.tasks.losses import task_losses, total_distillation, total_loss
 _WARMUP = 0.1
 _N_OBSERVATIONS = 8
 _FULL_RATE_STEPS = 40
+_RATES = (1.0, 0.1)  # each where the one before did harm
 _N_JUDGED, _JUDGED_BATCH = 512, 64
 
 
@@ -44,7 +45,7 @@ class TuningSettings:
         epochs: Passes over the train split, 0 for none; a fraction is a part of one pass.
         batch_size: Items per step, at least 2.
         learning_rate: Peak of a one-cycle cosine schedule of AdamW; of n steps, fewer than 40, the
-            square root of n/40 of it.
+            square root of n/40 of it. Where that does harm, a tenth of it is tried.
         weight_decay: Of AdamW.
         distillation: Share of the original's answers in what is learnt; the labels are the rest.
         gradient_clip: Largest norm of the gradient.
@@ -132,18 +133,18 @@ class Tuning:
                 adjust(network)
         if n_steps := self._n_steps(share * self._settings.epochs):
 
-            def tune() -> None:
+            def tune(rate: float) -> None:
                 network.train()
                 if self.otherwise_in_training:
                     _put_own_code_in_evaluation(network)
                 if adjust is not None:
                     _put_norms_in_evaluation(network)
                 forget = partial(_forget, network) if self.otherwise_in_training else None
-                self._train(network, n_steps, self._rate(n_steps), forget)
+                self._train(network, n_steps, rate, forget)
                 if adjust is None:
                     self.recalibrate(network)
 
-            tell(self._unless_harm(network, network, tune))
+            tell(self._by_a_rate_without_harm(network, self._rate(n_steps), tune))
         return in_evaluation(placed(network, torch.device("cpu"), torch.contiguous_format))
 
     def _rate(self, n_steps: int) -> float:
@@ -224,6 +225,16 @@ class Tuning:
             with self._computing(), drawing(seed, self._device):
                 recalibrate(network, self._drawn_inputs(self._settings.n_recalibration))
         network.eval()
+
+    def _by_a_rate_without_harm(
+        self, network: nn.Module, rate: float, tune: Callable[[float], None]
+    ) -> Effect:
+        """Tune by the first rate that does no harm, or take back what the last one did."""
+        for share in _RATES:
+            effect = self._unless_harm(network, network, partial(tune, share * rate))
+            if not effect.is_harm:
+                break
+        return effect
 
     def _unless_harm(
         self, network: nn.Module, judged: nn.Module, tune: Callable[[], None]

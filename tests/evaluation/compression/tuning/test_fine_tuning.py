@@ -107,6 +107,19 @@ def test_harm_is_taken_back_and_told() -> None:
     assert told[0].after < told[0].before
 
 
+def test_where_the_rate_does_harm_a_tenth_of_it_is_tried() -> None:
+    told = list[Effect]()
+
+    def tuned(rate: float) -> dict[str, torch.Tensor]:
+        tuning = Tuning(build(), data(), replace(SETTINGS, learning_rate=rate), seed=0)
+        return tuning.tuned(build(), tell=told.append).state_dict()
+
+    high, low = tuned(0.03), tuned(0.003)
+    assert told[0] == told[1] and not told[0].is_harm
+    for name, values in low.items():
+        assert torch.equal(high[name], values), name
+
+
 def test_harm_by_training_with_rounding_is_taken_back() -> None:
     settings = replace(SETTINGS, quantized_epochs=1.0, quantized_learning_rate=0.3)
     target, told, model = HASTY, list[Effect](), build()
