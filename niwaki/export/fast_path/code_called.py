@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 # They know what a stand-in is, or hand on to what does.
-_LEFT_ALONE = frozenset({"torch", "numpy", "niwaki", *sys.stdlib_module_names} - {"__main__"})
+_LEFT_ALONE = frozenset({"torch", "numpy", "niwaki", *sys.stdlib_module_names})
 
 
 class CodeCalled:

@@ -127,17 +127,20 @@ def _graph_of(
         # What is made for each item, such as zeros to begin with, has to have a stand-in, too.
         return _followed(module, code, ForwardTracer(inputs, follows_all=True, batches=batches))
     except fx.proxy.TraceError:
-        found = _followed_for_several(module, code, inputs)
+        found = _followed_for_several(module, code, inputs, batches)
         if found is None:
             raise
         return found
 
 
 def _followed_for_several(
-    module: nn.Module, code: CodeCalled, inputs: Sequence[tuple[Sequence[int], str]]
+    module: nn.Module,
+    code: CodeCalled,
+    inputs: Sequence[tuple[Sequence[int], str]],
+    batches: Sequence[int],
 ) -> tuple[fx.Graph, list[str]] | None:
     """Return the calls for two items and more, if they are right for one, too."""
-    one, *several = batches_of(module)
+    one, *several = batches
     try:
         tracer = ForwardTracer(inputs, follows_all=True, batches=several)
         graph, changed = _followed(module, code, tracer)

@@ -51,7 +51,7 @@ def answers_to(tasks: Sequence[Task], module: nn.Module, data: TaskData) -> dict
 def not_batch_first(name: str, shape: tuple[int, ...], n_items: int) -> str:
     """Return what is wrong with an output that has no row for each item, and how to mend it."""
     where = [axis for axis, size in enumerate(shape) if axis and size == n_items > 1]
-    how = f", as by `output.movedim({where[0]}, 0)`" if len(where) == 1 < len(shape) else ""
+    how = f", as by `output.movedim({where[0]}, 0)`" if len(where) == 1 else ""
     return (
         f"the model's output '{name}' has shape {shape} for {n_items} inputs, but the batch comes "
         f"first: return one row for each input{how}"

@@ -154,10 +154,6 @@ class _Beginning:
     written: set[str] = field(default_factory=set)
     values: Mapping[_Made, Tensor] = field(default_factory=dict)
 
-    @property
-    def n_bytes(self) -> int:
-        return sum(each.untyped_storage().nbytes() for each in self.values.values())
-
 
 class SharedPrefix:
     """Keeps how the passes of one network begin, for the next ones.

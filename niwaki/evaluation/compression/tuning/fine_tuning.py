@@ -1,7 +1,7 @@
 """Fine-tuning of a pruned network: from the labels, and from the model that it was cut from."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
@@ -144,7 +144,8 @@ class Tuning:
                 if adjust is None:
                     self.recalibrate(network)
 
-            tell(self._by_a_rate_without_harm(network, self._rate(n_steps), tune))
+            rates = [share * self._rate(n_steps) for share in _RATES]
+            tell(self._unless_harm(network, network, [partial(tune, rate) for rate in rates]))
         return in_evaluation(placed(network, torch.device("cpu"), torch.contiguous_format))
 
     def _rate(self, n_steps: int) -> float:
@@ -215,7 +216,7 @@ class Tuning:
                 rounded.observe(deployment.ranges)
 
             rounded.observe(deployment.ranges)
-            tell(self._unless_harm(network, whole, tune))
+            tell(self._unless_harm(network, whole, [tune]))
         return in_evaluation(placed(network, torch.device("cpu"), torch.contiguous_format))
 
     def recalibrate(self, network: nn.Module) -> None:
@@ -226,35 +227,30 @@ class Tuning:
                 recalibrate(network, self._drawn_inputs(self._settings.n_recalibration))
         network.eval()
 
-    def _by_a_rate_without_harm(
-        self, network: nn.Module, rate: float, tune: Callable[[float], None]
-    ) -> Effect:
-        """Tune by the first rate that does no harm, or take back what the last one did."""
-        for share in _RATES:
-            effect = self._unless_harm(network, network, partial(tune, share * rate))
-            if not effect.is_harm:
-                break
-        return effect
-
     def _unless_harm(
-        self, network: nn.Module, judged: nn.Module, tune: Callable[[], None]
+        self, network: nn.Module, judged: nn.Module, ways: Sequence[Callable[[], None]]
     ) -> Effect:
-        """Tune a network, and take back what was done if it was better before.
+        """Tune a network by the first way after which it is no worse; take back what the others do.
 
         Args:
             network: Whose weights are changed.
             judged: What runs in its place.
-            tune: Changes the weights.
+            ways: Each changes the weights; at least one.
+
+        Returns:
+            What the last of those that were tried did.
         """
         before = self._loss_on_others(judged)
         weights = deepcopy(network.state_dict())
-        try:
-            tune()
-            after = self._loss_on_others(judged)
-        except ArithmeticError:  # it diverged, which is told as what it is: harm
-            after = math.nan
-        effect = Effect(before, after)
-        if effect.is_harm:
+        for tune in ways:
+            try:
+                tune()
+                after = self._loss_on_others(judged)
+            except ArithmeticError:  # it diverged, which is told as what it is: harm
+                after = math.nan
+            effect = Effect(before, after)
+            if not effect.is_harm:
+                break
             network.load_state_dict(weights)
         return effect
 

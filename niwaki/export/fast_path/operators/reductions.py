@@ -54,7 +54,26 @@ def convert_variance(
     correction: float | None = None,
 ) -> Tensor:
     """Write the mean of the squares of what is off the mean, and Mul where it is unbiased."""
-    return _variance(call, input, dim, less=_less(unbiased, correction), keepdim=keepdim)
+    if isinstance(dim, bool):  # torch takes it for `unbiased`, of all values
+        raise call.unsupported("all dimensions are put together, and the batch with them")
+    axes, writer, path = _axes(call, input, dim), call.writer, call.path
+    sizes = [input.shape[axis] for axis in axes]
+    if None in sizes:
+        raise call.unsupported("it is of values along the batch")
+    less = float(unbiased) if correction is None else correction
+    n_values = math.prod(size for size in sizes if size is not None)
+    if n_values <= less:
+        raise call.unsupported(f"there are {n_values} values, of which {less} are left out")
+    name = writer.integers(f"{path}.axes", axes)
+    means = tuple(1 if i in axes else size for i, size in enumerate(input.shape))
+    mean = writer.node("ReduceMean", [input, name], means, name=f"{path}.mean", keepdims=1)
+    off = writer.node("Sub", [input, mean], input.shape, name=f"{path}.off")
+    squares = writer.node("Mul", [off, off], input.shape, name=f"{path}.squares")
+    y = writer.node("ReduceMean", [squares, name], call.shape, name=path, keepdims=int(keepdim))
+    if not less:
+        return y
+    factor = writer.scalar(f"{path}.factor", n_values / (n_values - less))
+    return writer.node("Mul", [y, factor], call.shape, name=f"{path}.unbiased")
 
 
 @function_converter(torch.std, "std")
@@ -68,35 +87,8 @@ def convert_deviation(
     correction: float | None = None,
 ) -> Tensor:
     """Write the root of the variance."""
-    variance = _variance(call, input, dim, less=_less(unbiased, correction), keepdim=keepdim)
+    variance = convert_variance(call, input, dim, unbiased, keepdim, correction=correction)
     return call.writer.node("Sqrt", [variance], call.shape, name=call.path)
-
-
-def _less(unbiased: bool, correction: float | None) -> float:
-    """Return by how much the sum of squares is divided less than there are values."""
-    return float(unbiased) if correction is None else correction
-
-
-def _variance(call: Call, x: Tensor, dim: Axes | None, *, less: float, keepdim: bool) -> Tensor:
-    if isinstance(dim, bool):  # torch takes it for `unbiased`, of all values
-        raise call.unsupported("all dimensions are put together, and the batch with them")
-    axes, writer, path = _axes(call, x, dim), call.writer, call.path
-    sizes = [x.shape[axis] for axis in axes]
-    if None in sizes:
-        raise call.unsupported("it is of values along the batch")
-    n_values = math.prod(size for size in sizes if size is not None)
-    if n_values <= less:
-        raise call.unsupported(f"there are {n_values} values, of which {less} are left out")
-    name = writer.integers(f"{path}.axes", axes)
-    means = tuple(1 if i in axes else size for i, size in enumerate(x.shape))
-    mean = writer.node("ReduceMean", [x, name], means, name=f"{path}.mean", keepdims=1)
-    off = writer.node("Sub", [x, mean], x.shape, name=f"{path}.off")
-    squares = writer.node("Mul", [off, off], x.shape, name=f"{path}.squares")
-    y = writer.node("ReduceMean", [squares, name], call.shape, name=path, keepdims=int(keepdim))
-    if not less:
-        return y
-    factor = writer.scalar(f"{path}.factor", n_values / (n_values - less))
-    return writer.node("Mul", [y, factor], call.shape, name=f"{path}.unbiased")
 
 
 def _register_extreme(op: str, functions: Sequence[Any], with_places: Sequence[Any]) -> None:
