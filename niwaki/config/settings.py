@@ -234,8 +234,9 @@ def _sentence(path: str, faults: "list[ErrorDetails]") -> str:
     first = faults[0]
     if first["type"] == "missing":
         return f"'{path}' is missing: give it a value"
-    if first["type"] == "value_error":
-        said = str(first["ctx"]["error"])
+    # Of alternatives, the one whose own check refuses is the one that was meant.
+    if refused := [fault for fault in faults if fault["type"] == "value_error"]:
+        said = str(refused[0]["ctx"]["error"])
         return f"in '{path}': {said}" if path else said
     wanted = " or ".join(dict.fromkeys(_wanted(fault) for fault in faults))
     return f"'{path}' is {_spelled(first['input'])}: give {wanted}"

@@ -10,6 +10,7 @@ from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.core.excerpt import listed
 from niwaki.core.registry import nearest
+from niwaki.spaces.amounts import amounts
 from niwaki.spaces.base import Space, is_amount, same
 from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
 
@@ -20,20 +21,49 @@ LEAST_ORDERED = 3  # options: of two, one column tells them apart already
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision that others may say is there.
+    """A decision that others may say is there, or whose options are a range.
 
     Attributes:
-        options: What can be decided.
+        options: What can be decided; or else `low` and `high` say it.
         when: What other decisions must be, one value or one of several, for this one to be there:
             `{optimizer: sgd}`.
         ordered: Whether the options mean amounts, which predictors are then told by a feature that
             rises with them: numbers by themselves, others, such as `[shallow, medium, deep]`, as
             they are listed. Null for whether they are three numbers or more.
+        low: The least option of a range, in the place of `options`.
+        high: The largest. Options are whole numbers if both ends are.
+        n: How many options a range has. Null for all whole numbers of at most 32, else 17.
+        step: From one option of a range to the next, in the place of `n`.
+        log: Whether a range grows by a ratio, instead of by a difference.
+
+    Raises:
+        SpaceError: If there are neither options nor a range, or both, or an impossible range.
     """
 
-    options: tuple[Option, ...]
+    options: tuple[Option, ...] | None = None
     when: Mapping[str, Scalar | tuple[Option, ...]] = field(default_factory=dict)
     ordered: bool | None = None
+    low: int | float | None = None
+    high: int | float | None = None
+    n: int | None = None
+    step: int | float | None = None
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        _ = self.decided
+
+    @property
+    def decided(self) -> tuple[Option, ...]:
+        """What can be decided: the options as they are listed, or those of the range."""
+        ranged = [name for name in ("low", "high", "n", "step") if getattr(self, name) is not None]
+        if self.options is not None:
+            if ranged or self.log:
+                named = " and ".join(f"'{name}'" for name in ranged or ["log"])
+                raise SpaceError(f"a decision has 'options' and {named}: give a list or a range")
+            return self.options
+        if self.low is None or self.high is None:
+            raise SpaceError("a decision has no options: give `options`, or `low` and `high`")
+        return amounts(self.low, self.high, n=self.n, step=self.step, log=self.log)
 
 
 @dataclass(frozen=True)
@@ -42,7 +72,8 @@ class ChoicesSettings:
 
     Attributes:
         decisions: By name: options, or `options` with `when` for a decision that is there only if
-            others were decided so, or with `ordered: false` for numbers that are no amounts.
+            others were decided so, or with `ordered: false` for numbers that are no amounts; or a
+            range, `{low: 1e-4, high: 0.1, log: true}`.
 
     Raises:
         SpaceError: If there is none, or one that cannot be.
@@ -66,7 +97,7 @@ class ChoicesSettings:
 def _choice(path: str, given: tuple[Option, ...] | Decision) -> Choice:
     decision = given if isinstance(given, Decision) else Decision(given)
     when = (_condition(*item) for item in decision.when.items())
-    options, ordered = tuple(map(_plain, decision.options)), decision.ordered
+    options, ordered = tuple(map(_plain, decision.decided)), decision.ordered
     if ordered is None:
         ordered = len(options) >= LEAST_ORDERED and all(map(is_amount, options))
     return Choice(path, options, tuple(when), ordered=ordered)

@@ -109,3 +109,35 @@ def test_three_numbers_or_more_are_amounts(decision: str, ordered: bool) -> None
 def test_mistakes_are_explained(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         space_of(text)
+
+
+def test_a_range_is_a_decision_over_amounts() -> None:
+    space = space_of(
+        """
+        decisions:
+          rate: {low: 1e-4, high: 1e-2, log: true, n: 3}
+          layers: {low: 1, high: 4}
+          momentum: {low: 0.8, high: 0.9, step: 0.05, when: {layers: [2, 3]}, ordered: false}
+        """
+    )
+    assert space.choices == (
+        Choice("rate", (1e-4, 1e-3, 1e-2), ordered=True),
+        Choice("layers", (1, 2, 3, 4), ordered=True),
+        Choice("momentum", (0.8, 0.85, 0.9), (Condition("layers", (2, 3)),)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("decision", "said"),
+    [
+        ("{low: 1}", "in 'space.decisions.a': a decision has no options: give `options`, or"),
+        ("{options: [1, 2], low: 1}", "has 'options' and 'low': give a list or a range"),
+        ("{options: [1, 2], log: true}", "has 'options' and 'log'"),
+        ("{low: 2, high: 1}", "in 'space.decisions.a': a range goes from 2 to 1"),
+        ("{low: 1, high: 3, n: 1.5}", "'space.decisions.a.n' is 1.5: give a whole number"),
+    ],
+)
+def test_a_range_that_cannot_be_is_told(decision: str, said: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        space_of(f"decisions: {{a: {decision}}}")
+    assert said in str(error.value)
