@@ -49,6 +49,16 @@ def test_configurations_in_the_documents_are_read(text: str) -> None:
     parse_config({**TINY, **yaml.safe_load(text)})
 
 
+@pytest.mark.parametrize("text", blocks(ROOT / "docs" / "coming-from.md", "python"))
+def test_what_takes_the_place_of_another_tool_runs(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = Path("block.py")
+    file.write_text(text)
+    runpy.run_path(str(file))
+
+
 @pytest.fixture
 def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a folder with everything that the sections of docs/data.md read."""
