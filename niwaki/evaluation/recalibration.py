@@ -1,6 +1,7 @@
 """Batch-norm statistics of a network's own."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +17,7 @@ def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
     that no image reaches keep what they have.
 
     Every sub-network sees other activations than the super-network, so it needs statistics of its
-    own: a mean over batches, not a moving average.
+    own: not a moving average, but a mean in which each batch counts by its items.
 
     References:
         Yu and Huang, ICCV 2019, section 3.3.
@@ -26,17 +27,19 @@ def recalibrate(network: nn.Module, images: Iterator[Tensor]) -> None:
     if not norms:
         return
     momenta = [norm.momentum for norm in norms]
-    reached: set[nn.Module] = set()
+    n_seen = dict.fromkeys(norms, 0)
 
-    def take(norm: nn.Module, _: object) -> None:
+    def take(norm: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
         assert isinstance(norm, _BatchNorm)
-        if norm not in reached:
+        if not n_seen[norm]:
             norm.reset_running_stats()
-            norm.momentum = None
-            reached.add(norm)
+        values: Tensor = given[0] if given else named["input"]
+        n_values = values.numel() // values.shape[1]
+        n_seen[norm] += n_values
+        norm.momentum = n_values / n_seen[norm]
         norm.training = True  # just before it is called: modules around it may set its mode
 
-    handles = [norm.register_forward_pre_hook(take) for norm in norms]
+    handles = [norm.register_forward_pre_hook(take, with_kwargs=True) for norm in norms]
     try:
         with torch.no_grad():
             for batch in images:

@@ -59,7 +59,7 @@ data = infer_from({"train": [(images, torch.randint(3, (64,)))]}, network, seed=
 if sys.argv[2:]:
     ProxyScores(["grad_norm"], data, lambda _: network, seed=0)(Candidate(()))
 else:
-    importance(network, analyse(network, images[:2]), data, n_batches=2)
+    importance(network, analyse(network, images[:2]), data, n_items=64)
 print("alive")
 """
 

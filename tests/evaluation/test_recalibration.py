@@ -22,6 +22,14 @@ def test_recalibrated_statistics_are_means_over_batches() -> None:
     assert not network.training
 
 
+def test_a_batch_counts_by_its_items() -> None:
+    norm, generator = nn.BatchNorm1d(3), torch.Generator().manual_seed(0)
+    items = torch.randn(65, 3, generator=generator) + torch.arange(65)[:, None]
+    recalibrate(norm, iter([items[:63], items[63:]]))
+    torch.testing.assert_close(norm.running_mean, items.mean(dim=0))
+    assert norm.momentum == 0.1
+
+
 class FrozenInTraining(nn.Module):
     """Keeps its norms as they are in training, and wants targets then, as detectors do."""
 

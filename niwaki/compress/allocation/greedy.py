@@ -193,6 +193,7 @@ class GreedyAllocator:
         skills = before.skills[0]
         left = np.maximum(skills - (self._settings.least_skill or 0.0), 0.05)
         lost = np.maximum(skills - np.nan_to_num(after.skills, nan=-1.0), 0.0) / left  # (n, t)
+        lost[:, np.isnan(skills)] = 0.0  # who could not be scored before is judged by drifts
         drifted = np.maximum(np.nan_to_num(after.drifts, nan=2.0) - before.drifts[0], 0.0)
         harm = 0.5 * (lost + drifted)
         total: Floats = harm.mean(axis=1) + self._settings.worst_task * harm.max(axis=1)
@@ -212,7 +213,7 @@ class GreedyAllocator:
             reached = self._descend(walk.state, walk.state, damages, aim, least=_LEAST_PER_ROUND)
             reached = self._descend(walk.state, reached, damages, aim, least=0.0)
             after = self._oracle.judge([reached])
-            if self._holds(after)[0]:
+            if self._holds(walk.verdict, after)[0]:
                 return walk.on(reached, after, n_judged=halving + 1), halving == 0
         return walk.on(walk.state, walk.verdict, n_judged=_N_HALVINGS), False
 
@@ -230,7 +231,8 @@ class GreedyAllocator:
         cost = float(self._price.of(walk.state))
         saved = np.minimum(cost - self._price.of(np.array(states)), cost - goal.budget)
         rates = self._damage(walk.verdict, alone) / np.maximum(saved, 1e-12)
-        order = [int(i) for i in np.argsort(rates, kind="stable") if self._holds(alone)[i]]
+        holds = self._holds(walk.verdict, alone)
+        order = [int(i) for i in np.argsort(rates, kind="stable") if holds[i]]
         together = [walk.state]
         for i in order:
             if float(self._price.of(together[-1])) <= goal.target:
@@ -240,7 +242,7 @@ class GreedyAllocator:
         while n_steps > 1:
             after = self._oracle.judge([together[n_steps]])
             walk = walk.on(walk.state, walk.verdict, n_judged=1)
-            if self._holds(after)[0]:
+            if self._holds(walk.verdict, after)[0]:
                 return walk.on(together[n_steps], after, n_judged=0)
             n_steps //= 2
         return walk.on(together[1], _row(alone, order[0]), n_judged=0) if n_steps else walk
@@ -249,7 +251,7 @@ class GreedyAllocator:
         """Return ladder steps to the groups while the cost is at most the budget, and it helps."""
         while returned := self._returns(walk.state, budget):
             after = self._oracle.judge(returned)
-            damages = np.where(self._holds(after), self._damage(whole, after), np.inf)
+            damages = np.where(self._holds(whole, after), self._damage(whole, after), np.inf)
             best = int(np.argmin(damages))
             is_better = damages[best] < self._damage(whole, walk.verdict)[0]
             state, verdict = (
@@ -266,12 +268,14 @@ class GreedyAllocator:
         states = [with_count(state, g, counts[0]) for g, counts in above if counts]
         return [each for each in states if float(self._price.of(each)) <= budget]
 
-    def _holds(self, verdict: Verdict) -> NDArray[np.bool_]:
-        """Return (n,) whether every task is above its floor."""
+    def _holds(self, before: Verdict, after: Verdict) -> NDArray[np.bool_]:
+        """Return (n,) whether every task that can be scored is above its floor."""
         floor = self._settings.least_skill
         if floor is None:
-            return np.ones(len(verdict.skills), np.bool_)
-        held: NDArray[np.bool_] = np.all(verdict.skills >= floor, axis=1)
+            return np.ones(len(after.skills), np.bool_)
+        held: NDArray[np.bool_] = np.all(
+            (after.skills >= floor) | np.isnan(before.skills[0]), axis=1
+        )
         return held
 
     def _descend(

@@ -32,7 +32,7 @@ def local_tolerances(first: float, whole: float, n: int) -> NDArray[np.float64]:
     """
     if not (first > 0.0 and n >= 1):
         raise ConfigError(f"the first tolerance is {first} for {n} units: give more than 0 of both")
-    if n == 1:
+    if n == 1 and whole > 1.0:
         return np.array([min(first, whole - 1.0)])
     powers = np.arange(n)
 

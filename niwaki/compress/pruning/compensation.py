@@ -59,7 +59,9 @@ def input_moments(module: nn.Module, batches: Iterable[Any]) -> InputMoments:
     sums = {
         path: _Sums()
         for path, layer in module.named_modules()
-        if _is_plain(layer) and owners[id(layer.weight)] == 1
+        if _is_plain(layer)
+        and layer.weight.shape[1] <= _MOST_CHANNELS
+        and owners[id(layer.weight)] == 1
     }
     handles = [
         module.get_submodule(path).register_forward_pre_hook(_watching(total), with_kwargs=True)

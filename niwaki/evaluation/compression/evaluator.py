@@ -18,6 +18,7 @@ from niwaki.compress.pruning.compensation import InputMoments, compensated, inpu
 from niwaki.compress.pruning.copying import copied
 from niwaki.compress.pruning.groups import Refusal
 from niwaki.compress.pruning.model_calls import in_evaluation
+from niwaki.compress.pruning.rebuilding import apply_plan
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError, ExportError
@@ -62,8 +63,9 @@ from niwaki.evaluation.compression.tuning.kept_statistics import (
     skill_lost_anew,
 )
 from niwaki.evaluation.deployed import DeployedEvaluator
-from niwaki.evaluation.deployment import Deployment, plan_of, require_precisions
+from niwaki.evaluation.deployment import Deployment, FloatGraph, plan_of, require_precisions
 from niwaki.evaluation.devices import torch_threads
+from niwaki.evaluation.recent_graphs import RecentGraphs
 from niwaki.evaluation.registry import Ingredients
 from niwaki.spaces import Choice, ChoiceSpace, JointSpace
 from niwaki.spaces.precision import FP32, INT8, QUANTIZATION
@@ -256,11 +258,8 @@ class CompressedEvaluator(DeployedEvaluator):
     def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
         plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
         with torch_threads(self._settings.n_threads):
-            model = self._float_model(candidate, plan, share=fidelity)
-            deployment = self._deployment_of(plan)
-            with self._target.computing():
-                graph = deployment.prepared(model, quantizable=bool(plan.int8_layers))
-            deployed = deployment.measure(graph, plan, seed=seed)
+            graph = self._graph(candidate, plan, share=fidelity)
+            deployed = self._deployment_of(plan).measure(graph, plan, seed=seed)
         measured = self._measured(candidate, deployed, plan, fidelity=fidelity, seed=seed)
         effects = self._effects.details(self._names_of_stages(candidate, fidelity))
         return replace(measured, details={**measured.details, **effects})
@@ -287,6 +286,22 @@ class CompressedEvaluator(DeployedEvaluator):
         if self._settings.only == "quantize":
             return PruningPlan()
         return self._ranked.plan(self._counts(candidate))
+
+    def _graph(self, candidate: Candidate, plan: QuantizationPlan, *, share: float) -> FloatGraph:
+        """Return the float graph of a candidate, made ready once for all that share its weights."""
+        quantizable = bool(plan.int8_layers)
+        whose = candidate if self._trains_with(plan) else candidate.part(PRUNING)
+
+        def make() -> FloatGraph:
+            model = self._float_model(candidate, plan, share=share)
+            with self._target.computing():
+                return self._deployment_of(plan).prepared(model, quantizable=quantizable)
+
+        return self._graphs.get((whose.key, share, quantizable), make)
+
+    @cached_property
+    def _graphs(self) -> RecentGraphs:
+        return RecentGraphs()
 
     def _float_model(
         self, candidate: Candidate, plan: QuantizationPlan, *, share: float
@@ -323,9 +338,13 @@ class CompressedEvaluator(DeployedEvaluator):
             return self._pruned(candidate, share=share)
         return self._kept(
             self._names_of_stages(candidate, share)[ROUNDED],
-            copied(self._pruned(candidate, share=share)),
-            lambda module, tell: self._tuning.tuned_quantized(
-                module, plan, self._deployment, share=share, tell=tell
+            self.plan(candidate),
+            lambda tell: self._tuning.tuned_quantized(
+                copied(self._pruned(candidate, share=share)),
+                plan,
+                self._deployment,
+                share=share,
+                tell=tell,
             ),
         )
 
@@ -336,9 +355,12 @@ class CompressedEvaluator(DeployedEvaluator):
             return self.original.module
         return self._kept(
             self._names_of_stages(candidate, share)[IN_FLOAT],
-            compensated(self.original.module, plan, self._moments),
-            lambda module, tell: self._tuning.tuned(
-                module, share=share, adjust=self._adjusting(plan), tell=tell
+            plan,
+            lambda tell: self._tuning.tuned(
+                compensated(self.original.module, plan, self._moments),
+                share=share,
+                adjust=self._adjusting(plan),
+                tell=tell,
             ),
         )
 
@@ -373,17 +395,13 @@ class CompressedEvaluator(DeployedEvaluator):
         n_items = self._settings.pruning.n_recalibration
         return KeptStatistics(module, looked_at(self.data, n_items, seed=self._seed))
 
-    def _kept(
-        self,
-        name: str,
-        module: nn.Module,
-        tune: Callable[[nn.Module, Tell], nn.Module],
-    ) -> nn.Module:
+    def _kept(self, name: str, plan: PruningPlan, tuned: Callable[[Tell], nn.Module]) -> nn.Module:
         """Return a module tuned, now or before: weights are kept, so that it is tuned once."""
         if (state := self._store.load(name)) is not None:
+            module = apply_plan(self.original.module, plan)
             module.load_state_dict(state)
             return in_evaluation(module)
-        module = tune(module, partial(self._note, name))
+        module = tuned(partial(self._note, name))
         self._store.save(name, module.state_dict())
         return module
 

@@ -29,6 +29,7 @@ from niwaki.evaluation.compression.given_model.several_inputs import as_given, i
 from niwaki.export.float_graph import float_graph
 from niwaki.export.graph.tied_weights import tied
 from niwaki.export.int8.calibration import activation_ranges
+from niwaki.export.int8.equalisation import LEAST_SPREAD, equalised
 from niwaki.export.int8.quantize import quantize_model
 
 _KEYS = ["pruning", "quantization"]
@@ -109,6 +110,7 @@ class CompressionPlans:
         )
         if not self.quantization.int8_layers:
             return tied(model)
+        model = equalised(model, least_spread=LEAST_SPREAD)
         ranges = activation_ranges(model, feeds, observer=observer, plan=self.quantization)
         return quantize_model(model, self.quantization, ranges)
 

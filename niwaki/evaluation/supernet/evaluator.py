@@ -198,7 +198,9 @@ class SupernetEvaluator(DeployedEvaluator):
         plan = plan_of(candidate.part(QUANTIZATION).decisions, self._target)
         with torch_threads(self._settings.n_threads):
             with self._target.computing():
-                graph = self._subnetworks.graph(candidate.part(ARCHITECTURE))
+                graph = self._subnetworks.graph(
+                    candidate.part(ARCHITECTURE), quantizable=bool(plan.int8_layers)
+                )
             deployed = self._deployment.measure(graph, plan, seed=seed, alone=self._alone)
         return self._measured(candidate, deployed, plan, fidelity=fidelity, seed=seed)
 

@@ -1,7 +1,5 @@
 """Sub-networks of a trained super-network: extracted, recalibrated, and written as graphs."""
 
-from collections import OrderedDict
-
 import torch
 from torch import nn
 
@@ -11,10 +9,9 @@ from niwaki.evaluation.batches import inputs_for_statistics
 from niwaki.evaluation.deployment import Deployment, FloatGraph
 from niwaki.evaluation.devices import best_device, placed
 from niwaki.evaluation.recalibration import recalibrate
+from niwaki.evaluation.recent_graphs import RecentGraphs
 from niwaki.spaces.super_network.base import SuperNetwork
 from niwaki.tasks.base import SplitName
-
-N_KEPT_GRAPHS = 64
 
 
 class SubNetworks:
@@ -36,21 +33,23 @@ class SubNetworks:
         train = deployment.data[SplitName.TRAIN]
         rng = stream(seed, "recalibration")
         self._images = list(inputs_for_statistics(train, n_recalibration, self._device, rng=rng))
-        self._graphs: OrderedDict[str, FloatGraph] = OrderedDict()
+        self._graphs = RecentGraphs()
 
     def extract(self, architecture: Candidate) -> nn.Module:
         """Return a plain module on the CPU, in evaluation mode, with statistics of its own."""
         module = self._supernet.extract(architecture)
         module = placed(module, self._device, torch.channels_last)
-        recalibrate(module, iter(self._images))
+        recalibrate(module, (images.clone() for images in self._images))  # it may change them
         return placed(module, torch.device("cpu"), torch.contiguous_format)
 
-    def graph(self, architecture: Candidate) -> FloatGraph:
-        """Return the float graph of an architecture and its ranges; recent ones are kept."""
-        if architecture.key not in self._graphs:
-            module = self.extract(architecture)
-            self._graphs[architecture.key] = self._deployment.float_graph(module)
-            if len(self._graphs) > N_KEPT_GRAPHS:
-                self._graphs.popitem(last=False)
-        self._graphs.move_to_end(architecture.key)
-        return self._graphs[architecture.key]
+    def graph(self, architecture: Candidate, *, quantizable: bool = True) -> FloatGraph:
+        """Return the float graph of an architecture, with its ranges if layers may be quantized.
+
+        Recent ones are kept.
+        """
+        return self._graphs.get(
+            (architecture.key, quantizable),
+            lambda: self._deployment.float_graph(
+                self.extract(architecture), quantizable=quantizable
+            ),
+        )

@@ -13,6 +13,7 @@ from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
 from niwaki.core.randomness import stream
 from niwaki.core.user_randomness import seeded
+from niwaki.predictors.proxies.base import TRANSPOSED
 from niwaki.spaces.super_network.base import SuperNetwork
 from niwaki.spaces.super_network.space import ElasticSpace, SharedLayer
 
@@ -80,19 +81,22 @@ def _require_costs(
     watched = {layer.path: modules[layer.path] for layer in table}
     places = _places(module, watched, input_shape)
     for layer in table:
-        n_macs = layer.n_weights * places[layer.path] // layer.n_outputs
+        module_of = modules[layer.path]
+        n_channels = module_of.in_channels if isinstance(module_of, TRANSPOSED) else layer.n_outputs
+        n_macs = layer.n_weights * places[layer.path] // n_channels
         _compare(f"'{layer.path}' has {{}} multiply-accumulates", candidate, layer.macs, n_macs)
 
 
 def _places(
     module: nn.Module, watched: dict[str, nn.Module], input_shape: tuple[int, ...]
 ) -> dict[str, int]:
-    """Return how many numbers each watched layer puts out for one input."""
+    """Return how many numbers each layer puts out, or takes if transposed, for one input."""
     places = dict.fromkeys(watched, 0)
 
     def watch(path: str, layer: nn.Module) -> torch.utils.hooks.RemovableHandle:
-        def count(_: nn.Module, __: tuple[Tensor, ...], output: Tensor) -> None:
-            places[path] += output[0].numel()
+        def count(layer: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+            counted = given[0] if isinstance(layer, TRANSPOSED) else output
+            places[path] += counted[0].numel()
 
         return layer.register_forward_hook(count)
 

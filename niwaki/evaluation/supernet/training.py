@@ -13,7 +13,7 @@ from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
 from niwaki.evaluation.batches import n_batches, sizable
-from niwaki.evaluation.devices import best_device, placed, repeatable, to_tensors
+from niwaki.evaluation.devices import best_device, drawing, placed, repeatable, to_tensors
 from niwaki.evaluation.families import ElasticFamily
 from niwaki.evaluation.learning_rate import one_cycle
 from niwaki.evaluation.supernet.task_policies import restore_policies, task_policies
@@ -153,7 +153,9 @@ class SuperNetworkTraining:
         for batch in sizable(train.batches(self._settings.batch_size, rng=shuffling)):
             self._set_learning_rate(step + len(losses))
             slices = self._sandwich(step + len(losses), sampling)
-            losses.append(self._step(batch, slices, sampling))
+            seed = derived_seed(self._seed, "step", step + len(losses))
+            with drawing(seed, self._device):
+                losses.append(self._step(batch, slices, sampling))
         self.epochs_done += 1
         return sum(losses) / max(1, len(losses))
 

@@ -195,3 +195,23 @@ def test_a_step_among_many_groups_prices_few_of_them_anew() -> None:
     n_steps = int((ladder.whole - found.counts).sum()) // 4
     assert found.reached and n_steps > 300
     assert price.n_priced < 10 * n_steps
+
+
+class _Unscored(FormulaOracle):
+    """The last task has no labels: its answers drift, and that is all that is known of it."""
+
+    def judge(self, states: Sequence[Counts]) -> Verdict:
+        found = super().judge(states)
+        skills = found.skills.copy()
+        skills[:, -1] = np.nan
+        return Verdict(skills, found.losses, found.drifts)
+
+
+@pytest.mark.parametrize("least_skill", [None, 0.5])
+def test_a_task_that_cannot_be_scored_is_judged_by_its_drift(least_skill: float | None) -> None:
+    # The first group matters to both tasks, the others hardly.
+    worth = np.array([[0.9, 0.02, 0.03, 0.01], [0.8, 0.01, 0.02, 0.03]])
+    settings = GreedySettings(least_skill=least_skill)
+    found = GreedyAllocator(_Unscored(worth), ChainPrice(), LADDER, settings).allocate(0.5 * WHOLE)
+    assert found.reached
+    assert found.counts[0] == 16

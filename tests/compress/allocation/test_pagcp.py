@@ -25,6 +25,8 @@ def test_a_loose_global_tolerance_widens_them() -> None:
 def test_tolerances_that_cannot_meet_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"cannot lead to 1\.01"):
         local_tolerances(0.06, 1.01, 5)
+    with pytest.raises(ConfigError, match=r"cannot lead to 0\.9"):
+        local_tolerances(0.06, 0.9, 1)
 
 
 @pytest.mark.parametrize("seed", range(5))

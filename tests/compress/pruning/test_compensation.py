@@ -168,3 +168,9 @@ def test_a_weight_that_loses_the_same_inputs_is_fitted_once() -> None:
         again, fresh = fits.of(plan), compensated_weights(module, plan, moments)
         assert again.keys() == fresh.keys()
         assert all(torch.equal(again[name], fresh[name]) for name in again)
+
+
+def test_layers_with_very_many_inputs_are_left_alone() -> None:
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 40, 1), nn.Flatten(), nn.Linear(40 * 64, 2)).eval()
+    assert set(input_moments(module, [INPUTS]).second) == {"0"}

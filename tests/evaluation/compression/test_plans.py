@@ -55,6 +55,25 @@ def test_another_checkpoint_is_pruned_and_quantized() -> None:
         assert 0.0 < error < MOST_ERROR * values.std()
 
 
+def test_channels_of_unlike_scales_are_equalised_before_they_are_rounded() -> None:
+    smaller = plans().prune(build())
+    own = dict(smaller.named_parameters())
+    scales = torch.logspace(0, 3, len(own["enter.0.weight"]))
+    with torch.no_grad():  # the same function, in weights that do not go into one scale
+        own["enter.1.weight"].mul_(scales)
+        own["enter.1.bias"].mul_(scales)
+        own["middle.0.weight"].div_(scales[:, None, None])
+    images, _ = spots(64, 7)
+    model = plans().quantize(
+        smaller, [torch.from_numpy(images)], output_names=["quarter", "brightness"]
+    )
+    (name,) = [info.name for info in model.graph.input]
+    found = infer(model, {name: images}, settings=SessionSettings())["quarter"]
+    with torch.no_grad():
+        exact = smaller(torch.from_numpy(images))["quarter"].numpy()
+    assert np.abs(found - exact).max() < MOST_ERROR * exact.std()
+
+
 def test_a_compiled_checkpoint_is_pruned_as_it_was_written() -> None:
     smaller = plans().prune(another()).state_dict()
     found = plans().prune(torch.compile(another(), backend="eager")).state_dict()  # type: ignore[arg-type]

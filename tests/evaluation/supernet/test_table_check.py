@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 import torch
+from torch import nn
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import SpaceError
@@ -12,7 +13,13 @@ from niwaki.evaluation.supernet.table_check import require_true_table
 from niwaki.spaces.choices import Condition
 from niwaki.spaces.heads import Head, HeadKind
 from niwaki.spaces.super_network.layers import Layer
-from tests.evaluation.own_super_network import TowerFamily, TowerSpace
+from tests.evaluation.own_super_network import (
+    WIDTH,
+    TowerFamily,
+    Towers,
+    TowerSpace,
+    TowerSuperNetwork,
+)
 
 SHAPE = (3, 8, 8)
 HEADS = (Head("bright", HeadKind.VECTOR, 3), Head("dark", HeadKind.VECTOR, 2))
@@ -48,6 +55,29 @@ class WrongConditions(TowerSpace):
         return dict([*reversed(items)] if self.reverse else items[:-1])
 
 
+@dataclass(frozen=True)
+class TransposedTable(TowerSpace):
+    """Towers of transposed convolutions, which take one product for each weight and input pixel."""
+
+    def layer_table(self, candidate: Candidate) -> tuple[Layer, ...]:
+        pixels = SHAPE[1] * SHAPE[2]
+        return tuple(
+            replace(layer, kernel=2, stride=2, n_positions=pixels) if layer.norm else layer
+            for layer in super().layer_table(candidate)
+        )
+
+
+class Transposed(TowerSuperNetwork):
+    """What belongs to that table."""
+
+    def extract(self, candidate: Candidate) -> Towers:
+        network = super().extract(candidate)
+        for tower in network.towers.values():
+            tower.conv = nn.ConvTranspose2d(SHAPE[0], WIDTH, 2, 2, bias=False)
+        network.pool = nn.MaxPool2d((2 * SHAPE[1], 2 * SHAPE[2]))
+        return network
+
+
 def check(space: TowerSpace) -> None:
     network = TowerFamily(space).super_network(torch.Generator().manual_seed(0))
     before = torch.get_rng_state()
@@ -57,6 +87,11 @@ def check(space: TowerSpace) -> None:
 
 def test_a_true_table_passes() -> None:
     check(TowerSpace(3, SHAPE, HEADS))
+
+
+def test_a_true_table_of_transposed_convolutions_passes() -> None:
+    space = TransposedTable(3, SHAPE, HEADS)
+    require_true_table(space, Transposed(space, torch.Generator().manual_seed(0)), SHAPE)
 
 
 @pytest.mark.parametrize(

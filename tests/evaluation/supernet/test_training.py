@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional
 
 from niwaki.core.errors import RunFolderError, StudyError
 from niwaki.evaluation.checkpoints import load_checkpoint, save_checkpoint
@@ -58,6 +59,28 @@ def test_continued_equals_uninterrupted(data: TaskData, tmp_path: Path) -> None:
     save_checkpoint(whole.state(), tmp_path / "state.pt")
     whole.run_epoch()
     again = training(data)
+    again.restore(load_checkpoint(tmp_path / "state.pt"))
+    again.run_epoch()
+    for a, b in zip(whole.network.parameters(), again.network.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_what_a_network_draws_follows_the_seed_also_when_it_continues(
+    data: TaskData, tmp_path: Path
+) -> None:
+    def dropping() -> SuperNetworkTraining:
+        run = training(data)
+        run.network.register_forward_pre_hook(
+            lambda network, given: (functional.dropout(given[0], 0.3), *given[1:])
+        )
+        return run
+
+    whole = dropping()
+    whole.run_epoch()
+    save_checkpoint(whole.state(), tmp_path / "state.pt")
+    torch.rand(7)  # as another evaluation in this process might
+    whole.run_epoch()
+    again = dropping()
     again.restore(load_checkpoint(tmp_path / "state.pt"))
     again.run_epoch()
     for a, b in zip(whole.network.parameters(), again.network.parameters(), strict=True):

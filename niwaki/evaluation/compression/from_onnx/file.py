@@ -304,7 +304,7 @@ def _loaded(place: Path, typed: str) -> onnx.ModelProto:
     """Return a model with its weights.
 
     Raises:
-        ConfigError: If that is more than a protocol buffer holds.
+        ConfigError: If that is more than a protocol buffer holds, or weights are cut short.
     """
     size = place.stat().st_size
     if size < _LARGEST:
@@ -316,7 +316,13 @@ def _loaded(place: Path, typed: str) -> onnx.ModelProto:
             f"'{typed}' has {size / 2**30:.2f} GiB of weights, and less than 2 are read: give the "
             "torch module, my_model.py:build, or a smaller model"
         )
-    onnx.load_external_data_for_model(model, str(place.parent))
+    try:
+        onnx.load_external_data_for_model(model, str(place.parent))
+    except ValueError as error:  # of onnx: a file beside it is shorter than the model says
+        raise ConfigError(
+            f"'{typed}' cannot be read: {error}. A file of weights beside it has been cut short: "
+            "copy or export it anew"
+        ) from error
     return model
 
 

@@ -1,6 +1,8 @@
 """Which channels matter: to any of the tasks, by the gradients of each."""
 
+import math
 from collections.abc import Callable
+from itertools import islice
 
 import numpy as np
 import torch
@@ -64,7 +66,7 @@ def importance(
     data: TaskData,
     *,
     criterion: str = "taylor",
-    n_batches: int = 16,
+    n_items: int = 512,
     batch_size: int = 32,
     seed: int = 0,
 ) -> dict[str, Scores]:
@@ -79,8 +81,8 @@ def importance(
         groups: Its channel groups.
         data: Gradients are those of its train split.
         criterion: One of `CRITERIA`.
-        n_batches: Batches that gradients are taken of.
-        batch_size: Their size.
+        n_items: Items that gradients are taken of.
+        batch_size: Of how many at a time; `fisher` takes them one by one.
         seed: Of the order of the items.
 
     Raises:
@@ -91,7 +93,7 @@ def importance(
         return {}
     if criterion in _BY_WEIGHTS:
         return dict(score_groups(_BY_WEIGHTS[criterion](), module, groups))
-    batches = _batches(data, n_batches, batch_size, seed)
+    batches = _batches(data, n_items, 1 if criterion == "fisher" else batch_size, seed)
     network = placed(copied(module), torch.device("cpu"), layout_of(module))
     unreached = not_differentiable(module, data)
     per_task = [
@@ -170,11 +172,6 @@ def _gradients(
     return collect_gradients(module, groups, batches, loss=of_task)
 
 
-def _batches(data: TaskData, n_batches: int, batch_size: int, seed: int) -> list[Batch]:
-    found: list[Batch] = []
-    rng = stream(seed, "importance")
-    for batch in data[SplitName.TRAIN].batches(batch_size, rng=rng):
-        found.append(batch)
-        if len(found) == n_batches:
-            break
-    return found
+def _batches(data: TaskData, n_items: int, batch_size: int, seed: int) -> list[Batch]:
+    batches = data[SplitName.TRAIN].batches(batch_size, rng=stream(seed, "importance"))
+    return list(islice(batches, math.ceil(n_items / batch_size)))

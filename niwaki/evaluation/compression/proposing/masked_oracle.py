@@ -123,10 +123,11 @@ class MaskedOracle(Oracle):
         self._judge_side_by_side(asked)
         rows = list(map(self._judged, asked))
         n_tasks = len(self.tasks)
-        # A task that was at chance from the start has nothing to lose.
-        original = np.maximum(self._original, _LEAST_SKILL_LEFT)
+        skills = np.array([row.skills for row in rows]).reshape(-1, n_tasks)
+        # A task that was at chance from the start, or below, has nothing to lose.
+        at_chance = np.isfinite(skills) & (self._original <= _LEAST_SKILL_LEFT)
         return Verdict(
-            np.array([row.skills / original for row in rows]).reshape(-1, n_tasks),
+            np.where(at_chance, 1.0, skills / np.maximum(self._original, _LEAST_SKILL_LEFT)),
             np.array([row.losses for row in rows]).reshape(-1, n_tasks),
             np.array([row.drifts for row in rows]).reshape(-1, n_tasks) / self._constants,
         )

@@ -63,9 +63,8 @@ class LatencyPrice(Price):
         self._costs = costs
         self._scale = np.maximum(self._raw(costs.whole), 1e-12)
         features = self._features(np.asarray(counts))  # (n, d)
-        average = self._average(features, measured)
-        self._coefficients = _fitted(features, measured, average)
-        self.relative_error = _left_out_error(features, measured, average)
+        self._coefficients = self._fitted(features, measured)
+        self.relative_error = self._left_out_error(features, measured)
 
     @property
     def unit(self) -> str:
@@ -99,23 +98,22 @@ class LatencyPrice(Price):
         average[0] = fixed
         return average
 
+    def _fitted(
+        self, features: NDArray[np.float64], measured: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return (d,) coefficients of the least relative errors, drawn to the average ones."""
+        rows = np.vstack([features / measured[:, None], _SHRINKAGE * np.eye(features.shape[1])])
+        average = self._average(features, measured)
+        wanted = np.concatenate([np.ones(len(measured)), _SHRINKAGE * average])
+        coefficients: NDArray[np.float64] = nnls(rows, wanted)[0]
+        return coefficients
 
-def _fitted(
-    features: NDArray[np.float64], measured: NDArray[np.float64], average: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return (d,) coefficients of the least relative errors, drawn to the average ones."""
-    rows = np.vstack([features / measured[:, None], _SHRINKAGE * np.eye(features.shape[1])])
-    wanted = np.concatenate([np.ones(len(measured)), _SHRINKAGE * average])
-    coefficients: NDArray[np.float64] = nnls(rows, wanted)[0]
-    return coefficients
-
-
-def _left_out_error(
-    features: NDArray[np.float64], measured: NDArray[np.float64], average: NDArray[np.float64]
-) -> float:
-    errors = []
-    for left_out in range(len(measured)):
-        others = np.arange(len(measured)) != left_out
-        coefficients = _fitted(features[others], measured[others], average)
-        errors.append(abs(features[left_out] @ coefficients / measured[left_out] - 1.0))
-    return float(np.median(errors))
+    def _left_out_error(
+        self, features: NDArray[np.float64], measured: NDArray[np.float64]
+    ) -> float:
+        errors = []
+        for left_out in range(len(measured)):
+            others = np.arange(len(measured)) != left_out
+            coefficients = self._fitted(features[others], measured[others])
+            errors.append(abs(features[left_out] @ coefficients / measured[left_out] - 1.0))
+        return float(np.median(errors))

@@ -76,6 +76,10 @@ class TuningSettings:
         require_share(self, "distillation")
 
 
+class _DivergedError(Exception):
+    """A loss of fine-tuning became NaN or infinite."""
+
+
 class Tuning:
     """Fine-tunes networks that were cut from one model, and leaves none worse than it was.
 
@@ -141,6 +145,7 @@ class Tuning:
                     _put_norms_in_evaluation(network)
                 forget = partial(_forget, network) if self.otherwise_in_training else None
                 self._train(network, n_steps, rate, forget)
+                let_forget(network)
                 if adjust is None:
                     self.recalibrate(network)
 
@@ -246,12 +251,13 @@ class Tuning:
             try:
                 tune()
                 after = self._loss_on_others(judged)
-            except ArithmeticError:  # it diverged, which is told as what it is: harm
+            except _DivergedError:  # which is told as what it is: harm
                 after = math.nan
             effect = Effect(before, after)
             if not effect.is_harm:
                 break
             network.load_state_dict(weights)
+            let_forget(network)
         return effect
 
     @repeatable()
@@ -296,10 +302,7 @@ class Tuning:
                 with drawing(derived_seed(self._seed, "fine-tuning", step), self._device):
                     loss = self._loss(network, batch)
                 if not math.isfinite(loss.item()):
-                    raise ArithmeticError(
-                        f"fine-tuning diverged: its loss became {loss.item()} in step {step + 1} "
-                        f"of {n_steps}. Lower the learning rate"
-                    )
+                    raise _DivergedError
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(parameters, self._settings.gradient_clip)
                 optimiser.step()

@@ -31,6 +31,9 @@ def test_weights_in_another_file_must_lie_beside_it(tmp_path: Path) -> None:
     data = tmp_path / "m.data"
     data.write_bytes(data.read_bytes()[:-1] + b"x")
     assert known != OnnxFile.load(str(tmp_path / "m.onnx")).fingerprint
+    data.write_bytes(data.read_bytes()[:100])
+    with pytest.raises(ConfigError, match=r"cannot be read: .*has been cut short: copy or export"):
+        OnnxFile.load(str(tmp_path / "m.onnx"))
     data.unlink()
     with pytest.raises(ConfigError, match=r"cannot be read.*m\.data"):
         OnnxFile.load(str(tmp_path / "m.onnx"))

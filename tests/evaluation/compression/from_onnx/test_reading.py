@@ -182,6 +182,7 @@ def test_layers_of_one_weight_are_one_only_if_all_else_is_the_same(
         ("{1} = InstanceNormalization({0}, ones, zeros)", 20),
         ("{1} = GroupNormalization<num_groups=2>({0}, ones, zeros)", 21),
         ("{1} = LayerNormalization({0}, six, none)", 20),
+        ("{1} = RMSNormalization({0}, six)", 23),
         (
             "f{0} = Reshape({0}, s) i{0} = InstanceNormalization(f{0}, two, no) "
             "b{0} = Reshape(i{0}, t) m{0} = Mul(b{0}, each) {1} = Add(m{0}, add)",
@@ -200,10 +201,11 @@ def test_norms_that_share_ones_and_zeros_are_not_one(norm: str, opset: int, tmp_
     file = saved(graph_of(body, weights, opset=opset), tmp_path)
     read = read_module(file)
     require_same_answers(read, file, inputs_for(file))
-    kinds = nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm
+    kinds = nn.InstanceNorm2d | nn.GroupNorm | nn.LayerNorm | nn.RMSNorm
     norms = [m for m in read.modules() if isinstance(m, kinds)]
     assert len(norms) == 2
-    assert isinstance(norms[0], nn.LayerNorm) == bool(list(norms[0].parameters()))
+    has_weights = isinstance(norms[0], nn.LayerNorm | nn.RMSNorm)
+    assert has_weights == bool(list(norms[0].parameters()))
 
 
 def test_convolutions_of_one_weight_and_other_pads_are_several(tmp_path: Path) -> None:

@@ -54,6 +54,18 @@ def test_each_task_counts_alike_also_in_a_frozen_model() -> None:
     assert not_differentiable(module, data) == ()
 
 
+def test_fisher_squares_the_gradient_of_each_item() -> None:
+    torch.manual_seed(0)
+    module, inputs = TwoHeads().eval(), torch.randn(160, 4)
+    targets = {"first": inputs[:, :1], "second": inputs[:, 1:2]}
+    data = infer_from({"train": [(inputs, targets)]}, module, seed=0)
+    groups = analyse(module, inputs[:2])
+    found = importance(module, groups, data, criterion="fisher")["body"]
+    by_item, by_batch = (importance(module, groups, data, batch_size=n)["body"] for n in (1, 32))
+    np.testing.assert_allclose(found, by_item, rtol=1e-6)  # each is scaled to a mean of 1
+    assert not np.allclose(found, by_batch, rtol=0.05)
+
+
 class WithAnchors(nn.Module):
     """Answers what it computes, and beside it what it was given and what it has."""
 

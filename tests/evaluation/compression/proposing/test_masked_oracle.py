@@ -75,3 +75,21 @@ def test_what_is_judged_is_of_all_classes_also_in_an_ordered_file() -> None:
     judge = MaskedOracle(small.build(), ranked, data, n_items=24, batch_size=8)
     seen = np.concatenate([batch.targets["quarter"] for batch in judge._batches])
     assert set(seen.tolist()) == {0, 1, 2, 3}
+
+
+def test_a_task_below_chance_has_nothing_to_lose() -> None:
+    module, data = small.build(), small.data()
+    with torch.no_grad():
+        module.brightness.weight.zero_()
+        module.brightness.bias.fill_(9.0)
+    useless = MaskedOracle(
+        module,
+        Ranked(groups(), score_groups(L1(), module, groups())),
+        data,
+        recalibration=looked_at(data, 128, seed=0),
+        n_items=64,
+    )
+    verdict = useless.judge([groups().n_units, HALF])
+    by_task = dict(zip(useless.tasks, verdict.skills.T.tolist(), strict=True))
+    assert by_task["brightness"] == [1.0, 1.0]
+    assert by_task["quarter"][0] == 1.0 > by_task["quarter"][1]

@@ -107,6 +107,41 @@ def test_harm_is_taken_back_and_told() -> None:
     assert told[0].after < told[0].before
 
 
+class Tabulating(Remembering):
+    """Drops its table when training begins alone, as LeViT's attention does."""
+
+    def train(self, mode: bool = True) -> "Tabulating":
+        kept = [] if mode else self.kept
+        super().train(mode)
+        self.kept = kept
+        return self
+
+
+@pytest.mark.parametrize("learning_rate", [3e-3, 1.0])
+def test_what_a_model_remembers_is_of_the_weights_that_it_ends_with(learning_rate: float) -> None:
+    settings = replace(SETTINGS, learning_rate=learning_rate)
+    tuned = Tuning(Tabulating().eval(), data(), settings, seed=0).tuned(Tabulating())
+    fresh = Tabulating()
+    fresh.load_state_dict(tuned.state_dict())
+    images = torch.randn(4, 1, 16, 16)
+    with torch.no_grad():
+        assert torch.equal(tuned(images)["quarter"], fresh.eval()(images)["quarter"])
+
+
+class Dividing(TwoHeads):
+    """Has an error of its own, in some batches that it trains on."""
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        if torch.is_grad_enabled():
+            raise ZeroDivisionError("no such items in this batch")
+        return super().forward(x)
+
+
+def test_an_error_of_ones_own_is_no_divergence() -> None:
+    with pytest.raises(ZeroDivisionError):
+        Tuning(build(), data(), SETTINGS, seed=0).tuned(Dividing())
+
+
 def test_where_the_rate_does_harm_a_tenth_of_it_is_tried() -> None:
     told = list[Effect]()
 

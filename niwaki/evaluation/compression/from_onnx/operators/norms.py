@@ -66,13 +66,14 @@ def read_layer_norm(call: Call) -> fx.Node:
 def read_rms_norm(call: Call) -> fx.Node:
     """Read a root-mean-square norm over the last axes."""
     shape = [dim[0] for dim in call.shape()[call.axis(-1) :]]
+    alone = call.node.output[0] if is_plain(call.constant(1), None) else ""
 
     def make() -> nn.Module:
         layer = nn.RMSNorm(shape, eps=call.attribute("epsilon", 1e-5))
         layer.weight = nn.Parameter(as_torch(call.constant(1).reshape(shape)))
         return layer
 
-    return call.layer(make, call.data(), weight=1, also=tuple(shape))
+    return call.layer(make, call.data(), weight=1, also=(*shape, alone))
 
 
 @operator_named("InstanceNormalization")
