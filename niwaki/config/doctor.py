@@ -2,9 +2,9 @@
 
 import shutil
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 
 from niwaki.config.reader import SECTIONS
+from niwaki.core.folders import working_folder
 from niwaki.core.jsonable import JSON
 from niwaki.targets.cpu_capabilities import cpu_capabilities
 from niwaki.targets.machine import describe_machine, processor
@@ -21,7 +21,10 @@ EXTRAS = (
 
 def diagnose() -> dict[str, JSON]:
     """Return findings by name; each problem says what to do about it."""
-    free = shutil.disk_usage(Path.cwd()).free
+    here = working_folder()
+    free = "the working directory was deleted: change to another one"
+    if here is not None:
+        free = f"{shutil.disk_usage(here).free / 1e9:.1f} GB free here"
     return {
         "machine": describe_machine(),
         "int8": _int8(),
@@ -29,7 +32,7 @@ def diagnose() -> dict[str, JSON]:
         "extras": {name: found_or_remedy(name, extra, use) for name, extra, use in EXTRAS},
         "device": _device(),
         "plugins": _broken_plugins() or "all can be imported",
-        "disk": f"{free / 1e9:.1f} GB free here",
+        "disk": free,
     }
 
 

@@ -145,8 +145,9 @@ def compare(
         kind: Of the output.
         tolerance: What to ask; None only informs.
     """
-    (first_name, a), (second_name, b) = first, second
-    apart = np.abs(a.astype(np.float64) - b.astype(np.float64))
+    first_name, second_name = first[0], second[0]
+    a, b = (values.astype(np.float64) for _, values in (first, second))
+    apart = np.abs(a - b)
     largest, mean = float(apart.max()), float(apart.mean())
     most = float(np.abs(a).max()) or 1.0
     span = float(np.ptp(a)) or most

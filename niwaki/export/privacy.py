@@ -1,5 +1,6 @@
 """No paths of the machine that exported a model in what is handed on."""
 
+import os
 import re
 import sys
 import tempfile
@@ -9,6 +10,7 @@ from pathlib import Path
 import onnx
 
 from niwaki.core.errors import ExportError
+from niwaki.core.folders import home_folder, working_folder
 from niwaki.core.jsonable import JSON
 
 PREFIX = "niwaki."
@@ -90,7 +92,7 @@ def refuse_local_paths_in_json(value: JSON, *, what: str) -> None:
 
 def _local_path(text: str) -> str:
     """Return the first local path in a text, or an empty string."""
-    tops = _TOP_FOLDERS | {path.name for path in Path(Path.cwd().anchor).iterdir()}
+    tops = _TOP_FOLDERS | {path.name for path in Path(os.sep).iterdir()}
     for found in _ABSOLUTE.finditer(text):
         if found[1] in tops:
             return found[0]
@@ -123,9 +125,9 @@ def _strip(message: onnx.NodeProto | onnx.GraphProto | onnx.ValueInfoProto) -> N
 
 def _local_roots() -> list[str]:
     """Folders of this machine that an exporter may have noted."""
-    roots = {str(Path(__file__).parents[2]), str(Path.cwd()), str(Path.home()), sys.prefix}
-    roots |= {tempfile.gettempdir(), str(Path(onnx.__file__).parents[1])}
-    return sorted(root for root in roots if len(root) >= _SHORTEST_ROOT)
+    roots = {Path(__file__).parents[2], Path(onnx.__file__).parents[1], Path(sys.prefix)}
+    roots |= {Path(tempfile.gettempdir()), *filter(None, (working_folder(), home_folder()))}
+    return sorted(root for root in map(str, roots) if len(root) >= _SHORTEST_ROOT)
 
 
 def _strings(value: JSON, where: str) -> Iterator[tuple[str, str]]:

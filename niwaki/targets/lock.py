@@ -88,11 +88,13 @@ def _held(path: Path, kind: int, timeout_seconds: float) -> Iterator[None]:
     descriptor = _open(path)
     try:
         _acquire(descriptor, kind, path, timeout_seconds)
-        with _naming_this_process(descriptor) if kind == fcntl.LOCK_EX else nullcontext():
-            yield
+        try:
+            with _naming_this_process(descriptor) if kind == fcntl.LOCK_EX else nullcontext():
+                yield
+        finally:
+            # Closing alone would leave the lock to children that were forked meanwhile.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
-        # Closing alone would leave the lock to children that were forked meanwhile.
-        fcntl.flock(descriptor, fcntl.LOCK_UN)
         os.close(descriptor)
 
 
@@ -117,9 +119,20 @@ def _open(path: Path) -> int:
         ) from error
 
 
+def _is_taken(descriptor: int, kind: int, path: Path) -> bool:
+    """Take a lock if it is free, and tell whether it was."""
+    try:
+        return try_lock(descriptor, kind)
+    except OSError as error:
+        raise TargetError(
+            f"the measurement lock '{path}' cannot be taken ({error.strerror}): set the target's "
+            "lock_path, or XDG_RUNTIME_DIR, to a file system with locks"
+        ) from error
+
+
 def _acquire(descriptor: int, kind: int, path: Path, timeout_seconds: float) -> None:
     started, tell_after, told = time.monotonic(), _QUIET_SECONDS, False
-    while not try_lock(descriptor, kind):
+    while not _is_taken(descriptor, kind, path):
         waited = time.monotonic() - started
         if waited > timeout_seconds:
             who = _named(holders(path)) or "a computation"

@@ -270,10 +270,14 @@ def _runs_per_block(run_ms: float, block_ms: float) -> int:
 
 
 def _warm_up(run: Run, budget: Budget, clock: Clock) -> float:
-    """Run until both the count and the time are reached; return about what one run takes, in ms."""
+    """Run until both the count and the time are reached, and once at least.
+
+    Returns:
+        About what one run takes, in ms.
+    """
     times: list[int] = []
     deadline = time.perf_counter() + budget.warmup_seconds
-    while len(times) < budget.warmup_runs or time.perf_counter() < deadline:
+    while not times or len(times) < budget.warmup_runs or time.perf_counter() < deadline:
         times.append(_time(run, clock)[1])
     # The later half is warm. Clocks that are coarse must not divide by zero.
     return max(float(np.median(times[len(times) // 2 :])) / 1e6, 1e-4)

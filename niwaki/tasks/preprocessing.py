@@ -160,6 +160,8 @@ def standardising(raw: NDArray[Any], layout: str) -> Preprocessing:
     Raises:
         ConfigError, DataError: If layout and shape do not fit.
     """
+    if raw[:1].size == 0:
+        raise DataError(f"inputs of shape {raw.shape} hold no numbers: give at least one an item")
     scale = default_scale(raw.dtype)
     moments = RunningMoments()
     for start in range(0, len(raw), _MOMENTS_CHUNK):

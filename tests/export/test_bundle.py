@@ -325,3 +325,17 @@ def test_one_item_is_kept_however_large() -> None:
 
 def test_the_model_file_is_where_the_hub_looks(tmp_path: Path) -> None:
     assert write(tmp_path / "out").model_path == tmp_path / "out" / MODEL_FILE
+
+
+def test_where_there_is_no_home_and_no_working_directory_bundles_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", nobody)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    assert verify_bundle(write(tmp_path / "out").folder).passed

@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 from niwaki.core.errors import ExportError, TargetError, VerificationError
 from niwaki.core.randomness import stream
 from niwaki.export.comparison import OutputKind, Tolerance, compare
+from niwaki.export.general_path.torch_export import export_module
 from niwaki.export.inference import infer
 from niwaki.export.int8.quantum import has_int8, output_quanta
 from niwaki.export.verification_data import Arrays, sampled
@@ -242,3 +243,21 @@ def test_classes_of_places_agree_along_the_last_axis() -> None:
     kind = OutputKind(class_axis=-1)
     found = compare("tags", ("a", logits), ("b", louder), kind=kind, tolerance=None)
     assert found.argmax_agreement == 1.0
+
+
+class Deciding(Convolution):
+    """Answers with what is true as well."""
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        answer = super().forward(image)
+        return {**answer, "bright": next(iter(answer.values())).flatten(1).mean(1) > 0.0}
+
+
+def test_answers_of_true_and_false_are_compared() -> None:
+    module = Deciding().eval()
+    inputs = [torch.from_numpy(next(iter(INPUTS.values())))]
+    graph = export_module(module, inputs, output_names=["y", "bright"])
+    given = dict(zip([info.name for info in graph.graph.input], INPUTS.values(), strict=True))
+    found = verify_model(graph, given, torch_module=module)
+    assert found.passed
+    assert graph.graph.output[-1].type.tensor_type.elem_type == TensorProto.BOOL

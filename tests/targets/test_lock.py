@@ -1,5 +1,6 @@
 """One measurement at a time, and nothing stale after a kill."""
 
+import errno
 import multiprocessing
 import os
 import signal
@@ -273,4 +274,18 @@ def test_who_computes_waits_for_a_measurement(tmp_path: Path) -> None:
 def test_any_number_may_compute_at_once(tmp_path: Path) -> None:
     path = tmp_path / "measure.lock"
     with computing(path), computing(path, timeout_seconds=0.05):
+        pass
+
+
+def test_a_file_system_without_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, kind: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with (
+        pytest.raises(TargetError, match=r"cannot be taken \(Function not.*lock_path"),
+        measurement_lock(tmp_path / "lock"),
+    ):
         pass

@@ -166,3 +166,16 @@ def test_pinning_is_undone() -> None:
         assert os.sched_getaffinity(0) == {min(before)}
         _ = 1 // 0
     assert os.sched_getaffinity(0) == before
+
+
+def test_without_a_warm_up_a_model_runs_once_before_it_is_timed() -> None:
+    world = World()
+    cold = replace(BUDGET, warmup_runs=0, warmup_seconds=0.0)
+    [found] = interleave(
+        [world.runner("model", 2.0)],
+        world.runner("reference", 1.0),
+        budget=cold,
+        clock=world.clock,
+        seed=0,
+    )
+    assert found.ratio.value == pytest.approx(2.0)

@@ -119,3 +119,8 @@ def test_an_unknown_layout_is_an_error_with_the_nearest() -> None:
 def test_a_layout_of_another_number_of_axes_is_an_error() -> None:
     with pytest.raises(DataError, match=r"to NHW or NCL or NLC or as_given$"):
         channels_first(np.zeros((1, 2, 3)), "NCHW")
+
+
+def test_items_without_a_number_are_refused() -> None:
+    with pytest.raises(DataError, match=r"inputs of shape \(5, 0\) hold no numbers"):
+        standardising(np.zeros((5, 0), np.float32), "NC")

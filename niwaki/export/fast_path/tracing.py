@@ -29,7 +29,7 @@ from niwaki.export.fast_path.tracer import (
 from niwaki.export.graph.writer import FLOAT, TensorType, Varying
 from niwaki.export.user_code import place_of
 
-_BATCHES = (2, 3)
+_BATCHES = (2, 4099)  # far apart, so that halves of them differ, and sums
 _AS_IN_TRAINING = (_DropoutNd, _BatchNorm)
 
 

@@ -20,9 +20,12 @@ def simplified(graph: onnx.GraphProto) -> onnx.GraphProto:
     A global mean is the same as GlobalAveragePool, but the runtime has an integer kernel for the
     pooling alone.
     """
-    for i, norm in enumerate(graph.node):
+    index = GraphIndex(graph)
+    for i, norm in enumerate(index.nodes):
         if norm.op_type == "BatchNormalization":
-            _fold(graph, i)
+            _fold(index, i)
+    del graph.initializer[:]
+    graph.initializer.extend(index.constants.values())
     index = GraphIndex(graph)
     known = (*graph.input, *graph.value_info)
     ranks = {info.name: len(info.type.tensor_type.shape.dim) for info in known}
@@ -39,14 +42,16 @@ def simplified(graph: onnx.GraphProto) -> onnx.GraphProto:
     return graph
 
 
-def _fold(graph: onnx.GraphProto, position: int) -> None:
-    """Fold a batch norm into the layer before it, if that is read by nobody else."""
-    index = GraphIndex(graph)
-    norm = graph.node[position]
+def _fold(index: GraphIndex, position: int) -> None:
+    """Fold a batch norm into the layer before it, if that is read by nobody else.
+
+    The index has what it changes: the constants, and who makes what the norm gave.
+    """
+    norm = index.nodes[position]
     maker = index.producer.get(norm.input[0])
     if maker is None or index.only_consumer(norm.input[0]) != position:
         return
-    layer = graph.node[maker]
+    layer = index.nodes[maker]
     constants = [*layer.input[1:], *norm.input[1:]]
     if layer.op_type not in _FOLDING or not all(map(index.is_constant, constants)):
         return
@@ -57,10 +62,11 @@ def _fold(graph: onnx.GraphProto, position: int) -> None:
     bias = index.values(layer.input[2]) if len(layer.input) > 2 else 0.0
     shared = len(index.consumers(layer.input[1])) > 1
     stem = f"{layer.input[1]}_{position}" if shared else layer.input[1]
-    _store(graph, stem, weight)
-    _store(graph, f"{stem}_bias", (bias - mean) * scale + offset)
+    for name, values in ((stem, weight), (f"{stem}_bias", (bias - mean) * scale + offset)):
+        index.constants[name] = numpy_helper.from_array(values.astype(np.float32), name)
     layer.input[:] = [layer.input[0], stem, f"{stem}_bias"]
     layer.output[0] = norm.output[0]
+    index.producer[norm.output[0]] = maker
     norm.Clear()
 
 
@@ -79,15 +85,6 @@ def _along_outputs(
     n_groups = attributes.get("group", 1)
     per_group = np.repeat(scale.reshape(n_groups, -1), shape[0] // n_groups, axis=0)
     return per_group.reshape(*per_group.shape, *ones)
-
-
-def _store(graph: onnx.GraphProto, name: str, values: NDArray[np.float64]) -> None:
-    tensor = numpy_helper.from_array(values.astype(np.float32), name)
-    for known in graph.initializer:
-        if known.name == name:
-            known.CopyFrom(tensor)
-            return
-    graph.initializer.append(tensor)
 
 
 def _over_all_pixels(index: GraphIndex, node: onnx.NodeProto) -> bool:

@@ -154,9 +154,11 @@ class _Rounding(fx.Interpreter):
 
     def _gate(self, n: fx.Node, x: Tensor) -> Tensor:
         """Return the sigmoid that the written graph multiplies by in a node of its own."""
-        product = self._index.nodes[self._index.producer[self._tensors[n]]]
-        name = product.input[1]
         gate = torch.sigmoid(x)
+        producer = self._index.producer.get(self._tensors[n])
+        if producer is None:  # only the size of what it gives is read, so that it is not written
+            return gate
+        name = self._index.nodes[producer].input[1]
         return self._rounded(gate, name) if name in self.scales else gate
 
     def _layer(

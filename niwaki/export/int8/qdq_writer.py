@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 from niwaki.compress.quantization.arithmetic import Affine, quantize_weights
 from niwaki.export.graph.branches import read_by
 from niwaki.export.graph.index import GraphIndex
+from niwaki.export.graph.writer import claimed
 from niwaki.export.int8.layers import Layer
 from niwaki.export.int8.regions import Regions
 
@@ -38,6 +39,9 @@ class QdqWriter:
         self._layers = {layer.nodes[0]: layer for layer in regions.layers}
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
+        self._taken = {name for node in index.nodes for name in (*read_by(node), *node.output)}
+        self._taken |= {*index.inputs, *index.outputs, *index.constants}
+        self._own: dict[tuple[str, str], str] = {}
 
     def graph(self, original: onnx.GraphProto) -> onnx.GraphProto:
         """Return the graph with Q/DQ pairs; only the constants that are read are kept."""
@@ -80,20 +84,27 @@ class QdqWriter:
     def _written_as(self, tensor: str) -> str:
         """Return the name of what a float kernel would have given, before it is quantized."""
         is_integer_output = tensor in self._regions.produced and tensor in self._index.outputs
-        return f"{tensor}_float" if is_integer_output else tensor
+        return self._named(tensor, "_float") if is_integer_output else tensor
 
     def _dequantized(self, tensor: str) -> str:
         is_integer_output = tensor in self._regions.produced and tensor in self._index.outputs
-        return tensor if is_integer_output else f"{tensor}_dequantized"
+        return tensor if is_integer_output else self._named(tensor, "_dequantized")
+
+    def _named(self, whose: str, what: str) -> str:
+        """Return the name of something new, the same each time, that nothing of the model has."""
+        if (whose, what) not in self._own:
+            self._own[whose, what] = claimed(f"{whose}{what}", self._taken)
+        return self._own[whose, what]
 
     def _quantize(self, tensor: str, written: str) -> None:
         """Write the Q/DQ pair of a tensor, if it is quantized."""
         if tensor not in self._regions.quantized:
             return
         name, affine = self._parameters[tensor]
-        scale = self._constant(f"{name}_scale", np.array(affine.scale))
-        zero = self._constant(f"{name}_zero_point", np.array(affine.zero_point, affine.dtype))
-        integers = f"{tensor}_quantized"
+        scale = self._constant(self._named(name, "_scale"), np.array(affine.scale))
+        zero_point = np.array(affine.zero_point, affine.dtype)
+        zero = self._constant(self._named(name, "_zero_point"), zero_point)
+        integers = self._named(tensor, "_quantized")
         self._append("QuantizeLinear", [written, scale, zero], integers)
         self._append("DequantizeLinear", [integers, scale, zero], self._dequantized(tensor))
 
@@ -108,28 +119,31 @@ class QdqWriter:
             limit=self._weight_limit,
         )
         weight = self._dequantized_constant(
-            f"{path}.weight", numbers.weight, numbers.weight_scale, axis=numbers.axis
+            path, ".weight", numbers.weight, numbers.weight_scale, axis=numbers.axis
         )
         if numbers.bias is None:
             return {layer.weight: weight}
-        bias = self._dequantized_constant(f"{path}.bias", numbers.bias, numbers.bias_scale, axis=0)
+        bias = self._dequantized_constant(path, ".bias", numbers.bias, numbers.bias_scale, axis=0)
         return {layer.weight: weight, layer.bias: bias}
 
     def _dequantized_constant(
         self,
-        name: str,
+        path: str,
+        what: str,
         integers: NDArray[np.int8] | NDArray[np.int32],
         scale: NDArray[np.float32],
         *,
         axis: int,
     ) -> str:
+        zero_points = np.zeros(scale.shape, integers.dtype)
         inputs = [
-            self._constant(f"{name}_quantized", integers),
-            self._constant(f"{name}_scale", scale),
-            self._constant(f"{name}_zero_point", np.zeros(scale.shape, integers.dtype)),
+            self._constant(self._named(path, f"{what}_quantized"), integers),
+            self._constant(self._named(path, f"{what}_scale"), scale),
+            self._constant(self._named(path, f"{what}_zero_point"), zero_points),
         ]
-        self._append("DequantizeLinear", inputs, f"{name}_dequantized", axis=axis)
-        return f"{name}_dequantized"
+        output = self._named(path, f"{what}_dequantized")
+        self._append("DequantizeLinear", inputs, output, axis=axis)
+        return output
 
     def _constant(self, name: str, values: NDArray[np.generic]) -> str:
         if name not in self._constants:

@@ -8,10 +8,11 @@ behind it end where it clips.
 """
 
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 from niwaki.export.graph.index import GraphIndex
-from niwaki.export.int8.regions import JOINING, MEAN, Operation, Regions, find_operations
+from niwaki.export.int8.regions import JOINING, MEAN, Regions, find_operations
 
 
 class SharedRanges:
@@ -23,12 +24,14 @@ class SharedRanges:
     """
 
     def __init__(self, index: GraphIndex, regions: Regions) -> None:
-        self._index = index
+        self._index, self._outputs = index, frozenset(index.outputs)
         self._regions = regions
         operations = find_operations(index)
         # Also those that stay float: the ranges of what they read are known for any plan.
         self._moved = {n: op for op in operations if op.moving for n in op.outputs}
         self._joined = {op.outputs[0]: op for op in operations if op.op == JOINING}
+        self._origins: dict[str, str] = {}
+        self._sources: dict[str, set[str]] = {}
         self._adopted = self._adoptions()
         # Only now is it known which concatenation a scale ends in, by way of others.
         fitting = [tensor for tensor in self._adopted if self._ends_where_it_clips(tensor)]
@@ -48,16 +51,20 @@ class SharedRanges:
 
     def sources(self, scale: str) -> set[str]:
         """Return the tensors whose ranges the scale must hold."""
-        operation = self._joined.get(scale)
-        if operation is None:
-            return {scale}
-        return {s for name in operation.inputs for s in self.sources(self._origin(name))}
+        if scale not in self._sources:
+            operation = self._joined.get(scale)
+            read = () if operation is None else map(self._origin, operation.inputs)
+            self._sources[scale] = set().union(*map(self.sources, read)) or {scale}
+        return self._sources[scale]
 
     def _origin(self, tensor: str) -> str:
         """Follow a tensor back to where its values were computed or joined."""
-        while tensor in self._moved:
-            tensor = self._moved[tensor].inputs[0]
-        return tensor
+        if tensor not in self._origins:
+            origin = tensor
+            while origin in self._moved:
+                origin = self._moved[origin].inputs[0]
+            self._origins[tensor] = origin
+        return self._origins[tensor]
 
     def _adoptions(self) -> Mapping[str, str]:
         """Return the concatenation whose scale a tensor takes, where it is read there alone.
@@ -67,10 +74,15 @@ class SharedRanges:
         adopted = {}
         operations = self._regions.operations
         means = {name for each in operations if each.op == MEAN for name in each.outputs}
+        moving = {i for each in operations if each.moving for i in each.nodes}
+        same: dict[str, list[str]] = defaultdict(list)
+        for tensor in self._regions.quantized:
+            same[self._origin(tensor)].append(tensor)
         for operation in operations:
             for name in operation.inputs if operation.op == JOINING else ():
                 origin = self._origin(name)
-                if origin not in means and self._ends_in(origin, operation):
+                readers = self._readers(same[origin]) - moving
+                if origin not in means and readers == set(operation.nodes):
                     adopted[origin] = operation.outputs[0]
         return adopted
 
@@ -96,14 +108,10 @@ class SharedRanges:
     def _bound(self, name: str, otherwise: float) -> float:
         return float(self._index.values(name).item()) if name else otherwise
 
-    def _ends_in(self, origin: str, operation: Operation) -> bool:
-        """Whether nobody but `operation` reads a tensor, moved or not."""
-        same = [t for t in self._regions.quantized if self._origin(t) == origin]
-        if any(tensor in self._index.outputs for tensor in same):
-            return False
-        moving = {i for op in self._regions.operations if op.moving for i in op.nodes}
-        readers = {i for tensor in same for i in self._index.consumers(tensor)}
-        return readers - moving == set(operation.nodes)
+    def _readers(self, tensors: Sequence[str]) -> set[int]:
+        """Return the nodes that read any of some tensors; -1 is among them for an output."""
+        outputs = {-1 for tensor in tensors if tensor in self._outputs}
+        return outputs.union(*map(self._index.consumers, tensors))
 
 
 def ranges_needed(index: GraphIndex, regions: Regions) -> set[str]:

@@ -77,12 +77,12 @@ def compared(
         trace: Its models that count.
         objectives: Of the comparison.
         scale: Of the comparison.
-        others: What runs of other searches had.
+        others: What runs of other searches had of the joined front.
         followed: Whether `trace` says when the run had each model, so that shares took something.
     """
     volumes = scale.volumes(trace.costs)
     volume = float(volumes[-1]) if len(volumes) else 0.0
-    on_joined = points_of(trace) & set(map(tuple, scale.points.tolist()))
+    on_joined = points_of(trace) & scale.rows
     best = trace.costs.min(axis=0) if len(trace.costs) else np.full(len(objectives), math.nan)
     values = in_user_direction(best[None], objectives)[0].tolist()
     figures = {

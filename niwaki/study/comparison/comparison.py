@@ -1,5 +1,6 @@
 """Runs beside each other, on one scale; those with different seeds together."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from niwaki.core.errors import ExportError
 from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective, in_user_direction
 from niwaki.study.comparison.common import common_objectives
-from niwaki.study.comparison.compared_run import ComparedRun, Points, compared, points_of
+from niwaki.study.comparison.compared_run import ComparedRun, compared, points_of
 from niwaki.study.comparison.figures import Figure, figures_for
 from niwaki.study.comparison.grouping import differing, group_names, grouped
 from niwaki.study.comparison.notes import measured_alike, notes_on
@@ -142,7 +143,8 @@ def compare_runs(
     scale = Scale.of([trace.costs for some in traces for trace in some])
     names = group_names([[each.name for each in part] for part in parts])
     settings = differing([part[0] for part in parts])
-    had = [[points_of(trace) for trace in some] for some in traces]
+    had = [set().union(*map(points_of, some)) for some in traces]
+    n_groups = Counter(point for some in had for point in some & scale.rows)
     groups = tuple(
         Group(
             names[row],
@@ -152,7 +154,7 @@ def compare_runs(
                     trace,
                     objectives,
                     scale,
-                    others=_others(had, row),
+                    others={point for point, n in n_groups.items() if n > (point in had[row])},
                     followed=not exported,
                 )
                 for each, trace in zip(part, traces[row], strict=True)
@@ -170,8 +172,3 @@ def compare_runs(
     )
     alike = measured_alike([each for group in groups for each in group.runs], exported=exported)
     return Comparison(objectives, groups, scale, texts, exported, alike, notes)
-
-
-def _others(had: Sequence[Sequence[Points]], row: int) -> Points:
-    """Return what runs of other groups had."""
-    return {point for other, some in enumerate(had) if other != row for p in some for point in p}

@@ -37,6 +37,11 @@ class Scale:
         width = scale_of(points, known) if len(points) else np.ones(known.shape[1])
         return cls(points, width)
 
+    @cached_property
+    def rows(self) -> frozenset[tuple[float, ...]]:
+        """The points of the joined front, to look others up in."""
+        return frozenset(map(tuple, self.points.tolist()))
+
     @property
     def ideal(self) -> NDArray[np.float64]:
         """(m,) the best of each cost; NaN if there is nothing."""

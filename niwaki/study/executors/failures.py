@@ -7,6 +7,7 @@ from pathlib import Path
 from traceback import FrameSummary, StackSummary, TracebackException, extract_tb
 
 from niwaki.core.errors import NiwakiError
+from niwaki.core.folders import home_folder, working_folder
 
 _NOT_THE_USERS = (
     *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")),
@@ -68,25 +69,11 @@ def traceback_lines(error: BaseException) -> list[str]:
 
 def without_private_paths(text: str) -> str:
     """Return `text` with the working directory removed from paths and the home folder as `~`."""
-    for folder, substitute in ((_here(), ""), (_home(), "~" + os.sep)):
+    for folder, substitute in ((working_folder(), ""), (home_folder(), "~" + os.sep)):
         # A working directory or home of `/` says nothing about anybody.
         if folder is not None and folder != Path(folder.anchor):
             text = text.replace(f"{folder}{os.sep}", substitute)
     return text
-
-
-def _here() -> Path | None:
-    try:
-        return Path.cwd()
-    except OSError:  # it was deleted, such as a temporary one that an evaluation worked in
-        return None
-
-
-def _home() -> Path | None:
-    try:
-        return Path.home()
-    except RuntimeError:  # no home folder can be found, as in some containers
-        return None
 
 
 def _shorten_paths(summary: TracebackException) -> None:

@@ -64,6 +64,7 @@ class History:
     _written: dict[str, dict[str, Measurement]] = field(default_factory=dict)
     _open: dict[int, Asked] = field(default_factory=dict)
     _last_of: dict[str, Asked] = field(default_factory=dict)
+    _n_by_fidelity: Counter[float] = field(default_factory=Counter)
     _previous: datetime | None = None
 
     @classmethod
@@ -105,7 +106,9 @@ class History:
         self._open.pop(event.number, None)
         turned_away = measurement.status is Status.INFEASIBLE
         self.n_paid += not turned_away
-        self.effort += 0.0 if turned_away else self.asked[event.number].effort
+        if not turned_away:
+            self.effort += self.asked[event.number].effort
+            self._n_by_fidelity[self.asked[event.number].fidelity] += 1
         self.n_complete += measurement.complete
         self.n_infeasible_in_a_row = self.n_infeasible_in_a_row + 1 if turned_away else 0
 
@@ -196,9 +199,7 @@ class History:
 
     def paid_by_fidelity(self) -> dict[float, int]:
         """Return how many trials were paid for, by the fidelity asked for, the highest first."""
-        paid = (t.number for t in self.trials if t.measurement.status is not Status.INFEASIBLE)
-        counts = Counter(self.asked[number].fidelity for number in paid)
-        return dict(sorted(counts.items(), reverse=True))
+        return dict(sorted(self._n_by_fidelity.items(), reverse=True))
 
     def _advance(self, event: Event) -> None:
         """Count the time since the last event, unless a new session opens with this one."""

@@ -146,7 +146,8 @@ class Ledger:
 
         Raises:
             RunFolderError: If the disk is full: nothing of this event was written, everything
-                before it is intact, and the ledger can be used again once there is space.
+                before it is intact, and the ledger can be used again once there is space. If it
+                cannot be synced: the event is there, but may not survive a power failure.
         """
         self._write(encode_line(event))
         # An ask can be asked again; a result was paid for.

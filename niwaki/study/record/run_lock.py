@@ -112,6 +112,11 @@ def is_locked(path: Path) -> bool:
     try:
         # Taken for a moment and shared, so that several may look; `acquire` waits for this.
         return not try_lock(descriptor, fcntl.LOCK_SH)
+    except OSError as error:
+        raise RunFolderError(
+            f"whether the run is going on cannot be told, since '{path}' cannot be locked: "
+            f"{error.strerror}; copy the run to a file system with locks"
+        ) from error
     finally:
         os.close(descriptor)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+from google.protobuf.message import Error as ProtocolBufferError
 
 from niwaki.core.errors import TargetError
 from niwaki.core.jsonable import JSON
@@ -202,7 +203,7 @@ def _content(model: Model) -> bytes:
     try:
         proto = model if isinstance(model, onnx.ModelProto) else onnx.load(existing(model))
         return bytes(proto.SerializeToString())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ProtocolBufferError) as error:
         what = f"'{model}'" if isinstance(model, Path) else "the model"
         raise TargetError(f"{what} cannot be sent to another machine: {error}") from error
 

@@ -1,5 +1,6 @@
 """The fast path computes what the module computes."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -278,3 +279,30 @@ def test_an_output_has_no_name_of_an_input() -> None:
     assert list(run(build_graph(module, [(1, 3)], input_names=["x"]), images(1, (1, 3)))) == [
         "image"
     ]
+
+
+class OfTheBatch(nn.Module):
+    """Computes with how many items there are."""
+
+    def __init__(self, compute: Callable[[torch.Tensor, int], torch.Tensor]) -> None:
+        super().__init__()
+        self.compute = compute
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.compute(x, x.shape[0])
+
+
+@pytest.mark.parametrize(
+    "compute",
+    [
+        lambda x, n: x[: n // 2],
+        lambda x, n: x[n // 2 :],
+        lambda x, n: x / (1 + n // 4),
+        lambda x, n: x * min(n, 3),
+    ],
+)
+def test_sizes_that_few_items_agree_on_are_not_constant(
+    compute: Callable[[torch.Tensor, int], torch.Tensor],
+) -> None:
+    with pytest.raises(ExportError, match="cannot be written by the fast path"):
+        build_graph(OfTheBatch(compute).eval(), [(1, 3)])

@@ -231,3 +231,27 @@ def test_what_cannot_be_traced_is_refused() -> None:
     plan = QuantizationPlan({"shared": Precision.INT8})
     with pytest.raises(ExportError, match="cannot be traced symbolically"):
         FakeQuantized(settled(Deciding()), plan, [INPUT_SHAPE])
+
+
+class SizedBy(nn.Module):
+    """Reads no more than the size of what a SiLU gives."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.small, self.act = nn.Conv2d(3, 4, 3, stride=2), nn.SiLU()
+        self.wide = nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        size = self.act(self.small(x)).shape[-2:]
+        return nn.functional.interpolate(self.wide(x), size=tuple(size))
+
+
+def test_what_is_read_for_its_size_alone_is_not_rounded() -> None:
+    module, x = settled(SizedBy()), torch.randn(4, 3, 9, 9)
+    plan = QuantizationPlan.uniform(["wide"], Precision.INT8)
+    rounding = FakeQuantized(module, plan, [(1, 3, 9, 9)])
+    rounding.observe(
+        lambda graph: activation_ranges(graph, [{graph.graph.input[0].name: x.numpy()}])
+    )
+    exact = module(x)
+    assert 0.0 < (rounding(x) - exact).abs().max() < 0.1 * exact.std()

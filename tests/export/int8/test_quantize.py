@@ -467,3 +467,29 @@ def test_the_error_is_that_of_onnxruntimes_own_quantizer(tmp_path: Path) -> None
     theirs = relative_errors(network, onnx.load(str(target)))
     ours = relative_errors(network, network.quantized(network.layers))
     assert ours == pytest.approx(theirs, rel=0.1)
+
+
+class Named(nn.Module):
+    """Has names that integers would be given, were they free."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.conv, self.conv_quantized = (nn.Conv2d(3, 3, 1) for _ in range(3))
+        self.conv_scale = nn.Parameter(torch.linspace(2.0, 5.0, 3).reshape(3, 1, 1))
+        self.conv_zero_point = nn.Parameter(torch.full((3, 1, 1), 0.5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = torch.relu(self.stem(x))
+        y = torch.tanh(self.conv(x)) * self.conv_scale + self.conv_zero_point
+        result: torch.Tensor = self.conv_quantized(x + y)
+        return result
+
+
+def test_names_of_the_model_are_not_taken_for_integers() -> None:
+    network = Calibrated(Named(), (1, 3, 8, 8))
+    assert set(network.layers) == {"stem", "conv", "conv_quantized"}
+    exact = run(network.model, network.images)
+    found = run(network.quantized(network.layers), network.images)
+    for name, values in exact.items():
+        error = np.sqrt(np.mean((found[name] - values) ** 2))
+        assert 0.0 < error < 0.05 * values.std()

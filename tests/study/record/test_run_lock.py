@@ -1,5 +1,6 @@
 """One writer, however the last one ended."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -115,3 +116,15 @@ def test_a_folder_that_cannot_be_written_is_an_error_with_a_remedy(tmp_path: Pat
 def test_a_lock_that_cannot_be_looked_at_is_told(tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=r"cannot be opened: File name too long"):
         is_locked(tmp_path / ("n" * 300))
+
+
+def test_a_file_system_without_locks_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(descriptor: int, kind: int) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    (tmp_path / "lock").touch()
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with pytest.raises(RunFolderError, match="cannot be locked: Function not implemented; copy"):
+        is_locked(tmp_path / "lock")

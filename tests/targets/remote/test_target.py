@@ -400,6 +400,12 @@ def test_data_beside_a_file_travel_with_it(tmp_path: Path, board: RemoteOnnxRunt
         board.run(tmp_path / "gone.onnx", image(16))
 
 
+def test_a_damaged_file_is_refused_as_it_is_here(tmp_path: Path, board: RemoteOnnxRuntime) -> None:
+    (tmp_path / "m.onnx").write_bytes(b"no model")
+    with pytest.raises(TargetError, match=r"m\.onnx' cannot be sent to another machine"):
+        board.open(tmp_path / "m.onnx")
+
+
 def test_text_as_input_does_not_travel(board: RemoteOnnxRuntime) -> None:
     with pytest.raises(TargetError, match="'x' holds object, which does not travel"):
         board.run(MODEL, {"x": np.array(["a"], dtype=object)})
