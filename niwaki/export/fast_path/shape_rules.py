@@ -52,10 +52,15 @@ def convolution(module: nn.Conv1d | nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
 
 
 def transposed_convolution(
-    module: nn.ConvTranspose1d | nn.ConvTranspose2d, x: torch.Tensor
+    module: nn.ConvTranspose1d | nn.ConvTranspose2d,
+    x: torch.Tensor,
+    output_size: Sequence[int] | None = None,
 ) -> torch.Tensor:
-    """Spread each value over a window."""
+    """Spread each value over a window; of several sizes that may come of it, one can be asked."""
     _check_channels(module, x.shape[1], module.in_channels)
+    if output_size is not None:
+        n_axes = len(module.kernel_size)
+        return x.new_empty((x.shape[0], module.out_channels, *output_size[-n_axes:]))
     pads = [2 * int(p) for p in module.padding]
     axes = zip(
         x.shape[2:], module.stride, pads, _reaches(module), module.output_padding, strict=True
