@@ -76,6 +76,25 @@ def _resident(split: ArraySplit, device: torch.device) -> Tensors:
     return torch.cat([inputs for inputs, _ in batches]), targets
 
 
+def drawn(
+    split: Split, n_items: int, batch_size: int, *, rng: np.random.Generator
+) -> Iterator[Batch]:
+    """Yield at least `n_items` of a split, if it has so many, in whole batches.
+
+    Args:
+        split: Whose.
+        n_items: At least 1.
+        batch_size: Items per batch.
+        rng: Draws the items: the first ones of an ordered file are all of one class.
+    """
+    left = n_items
+    for batch in split.batches(batch_size, rng=rng):
+        yield batch
+        left -= len(batch)
+        if left <= 0:
+            return
+
+
 def sizable(batches: Iterator[Batch]) -> Iterator[Batch]:
     """Leave out batches of one item: batch statistics of one pixel do not exist."""
     return (batch for batch in batches if len(batch) > 1)

@@ -37,7 +37,7 @@ from niwaki.export.int8.realised import Realised, realised_precisions
 from niwaki.targets.base import Effort, Feeds, Target
 from niwaki.targets.feeds import first_fit
 from niwaki.targets.latency import Latency
-from niwaki.tasks.base import SplitName, TaskData
+from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.model_inputs import ModelInput, ModelInputs
 from niwaki.tasks.scoring import score
 
@@ -242,7 +242,10 @@ class Deployment:
 
     def score(self, model: onnx.ModelProto, split: SplitName) -> dict[str, float]:
         """Return the tasks' values of `model`, run on the target over a whole split."""
-        batches = self.data[split].batches(self._settings.batch_size)
+        return self.score_on(model, self.data[split].batches(self._settings.batch_size))
+
+    def score_on(self, model: onnx.ModelProto, batches: Iterable[Batch]) -> dict[str, float]:
+        """Return the tasks' values of `model`, run on the target over some batches."""
         runner = self.target.open(model)
 
         def predictions() -> Iterator[tuple[Mapping[str, NDArray[Any]], Mapping[str, Any]]]:

@@ -24,7 +24,7 @@ PADDED = (
 _CHUNK = 256  # items looked at together, so that a check needs little memory beside the data
 _SHAPES = {
     TaskKind.CLASSIFICATION: "(n,)",
-    TaskKind.SEGMENTATION: "(n, h, w) or (n, length)",
+    TaskKind.SEGMENTATION: "(n, h, w) or (n, length); of volumes, (n, depth, h, w)",
     TaskKind.TAGGING: "(n, length)",
     TaskKind.DEPTH: "(n, h, w) or (n, n_outputs, h, w)",
     TaskKind.REGRESSION: "(n, n_outputs)",
@@ -247,7 +247,7 @@ def _target(task: Task, values: NDArray[Any], *, inputs: NDArray[Any], origin: s
                 f"{where} has targets of type {values.dtype}, but numbers are needed. {PADDED}"
             )
         return values
-    shaped = _shaped(task, values, where)
+    shaped = _shaped(task, values, inputs.ndim, where)
     if task.kind.has_classes:
         _require_labels(task, shaped, where)
         return shaped
@@ -257,13 +257,17 @@ def _target(task: Task, values: NDArray[Any], *, inputs: NDArray[Any], origin: s
     return shaped if shaped.dtype.kind == "f" else shaped.astype(np.float32)
 
 
-def _shaped(task: Task, values: NDArray[Any], where: str) -> NDArray[Any]:
-    """Add or drop an axis of one, where that is all that is missing."""
+def _shaped(task: Task, values: NDArray[Any], n_axes: int, where: str) -> NDArray[Any]:
+    """Add or drop an axis of one, where that is all that is missing; inputs have `n_axes`."""
     match task.kind, values.ndim:
+        case (TaskKind.SEGMENTATION, 4) if n_axes == 5:
+            return values
         case (TaskKind.CLASSIFICATION, 1) | (TaskKind.SEGMENTATION, 2 | 3) | (TaskKind.TAGGING, 2):
             return values
-        case (TaskKind.CLASSIFICATION, 2) | (TaskKind.SEGMENTATION, 4) if values.shape[1] == 1:
+        case (TaskKind.CLASSIFICATION, 2) | (TaskKind.SEGMENTATION, 4 | 5) if values.shape[1] == 1:
             return values[:, 0]
+        case (TaskKind.SEGMENTATION, 4) if n_axes == 2:  # several inputs, side by side
+            return values
         case (TaskKind.REGRESSION, 2) if values.shape[1] == task.n_outputs:
             return values
         case (TaskKind.DEPTH, n) if n > 2 and values.shape[1] == task.n_outputs:

@@ -53,6 +53,19 @@ def test_other_shapes_are_refused(task: Task, shape: tuple[int, ...]) -> None:
         check(task, np.zeros(shape, np.int64))
 
 
+@pytest.mark.parametrize("shape", [(6, 3, 4, 5), (6, 1, 3, 4, 5), (6, 1, 4, 5)])
+def test_labels_of_volumes(shape: tuple[int, ...]) -> None:
+    labels = np.arange(np.prod(shape)).reshape(shape) % 4
+    places = shape[-3:]
+    found = check(MASK, labels, np.zeros((6, 2, *places)))
+    np.testing.assert_array_equal(found, labels.reshape(6, *places))
+
+
+def test_labels_of_images_are_no_volumes() -> None:
+    with pytest.raises(DataError, match=r"of volumes, \(n, depth, h, w\)"):
+        check(MASK, np.zeros((6, 4, 4, 5), np.int64))
+
+
 def test_whole_numbers_of_a_real_target_become_floats() -> None:
     assert check(DEPTH, np.full((2, 4, 5), 7, np.uint16)).dtype == np.float32
 

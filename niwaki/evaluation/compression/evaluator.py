@@ -540,7 +540,12 @@ class CompressedEvaluator(DeployedEvaluator):
         if {FP32, INT8} <= set(self._precisions):
             with self._target.computing():
                 graph = self._deployment.float_graph(self.original.module)
-                lost = sensitivities(self._deployment, graph, self.original.layers)
+                lost = sensitivities(
+                    self._deployment,
+                    graph,
+                    self.original.layers,
+                    n_items=self._settings.pruning.n_judged,
+                )
         chosen = most_sensitive(lost)
         tasks = [task.name for task in self.data.tasks]
         rows = {layer: dict(zip(tasks, each.tolist(), strict=True)) for layer, each in lost.items()}

@@ -28,7 +28,8 @@ class PruningSettings:
         least_share: Of a group's channels, that always stay.
         n_steps: Counts of each group that a search may choose from, at most.
         n_priced: Pruned networks whose latency is measured to fit the price.
-        n_judged: Items of the calibration split that the oracle looks at, in whole batches.
+        n_judged: Items of the calibration split that the oracle looks at, in whole batches, and
+            that layers in int8 are scored on, one by one.
         n_recalibration: Train items that the oracle takes batch-norm statistics from.
         n_compensation: Train items by which the weights that read channels are fitted, in
             closed form, to those that stay; 0 leaves the weights as they are.

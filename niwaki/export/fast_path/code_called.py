@@ -3,8 +3,9 @@
 import sys
 from collections import defaultdict
 from collections.abc import Iterator
+from inspect import getattr_static
 from itertools import chain
-from types import CodeType, FunctionType, ModuleType
+from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
 
 from torch import nn
@@ -100,8 +101,10 @@ def _plain(value: Any) -> Iterator[FunctionType]:
     """Yield the function inside of what decorates it, if it is one."""
     if isinstance(value, property):
         value = value.fget
-    value = getattr(value, "__wrapped__", value)
-    value = getattr(value, "__func__", value)
+    if isinstance(value, staticmethod | classmethod | MethodType):
+        value = value.__func__
+    if callable(value):  # and not asked itself: what stands for an import that failed may raise
+        value = getattr_static(value, "__wrapped__", value)
     if isinstance(value, FunctionType):
         yield value
 

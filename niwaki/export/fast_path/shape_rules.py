@@ -15,7 +15,7 @@ import torch.nn.functional as F  # noqa: N812  (as everyone spells it)
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
-Rule = Callable[[Any, torch.Tensor], torch.Tensor]
+Rule = Callable[..., Any]
 
 
 def same(_module: nn.Module, x: torch.Tensor) -> torch.Tensor:
@@ -52,10 +52,15 @@ def convolution(module: nn.Conv1d | nn.Conv2d, x: torch.Tensor) -> torch.Tensor:
 
 
 def transposed_convolution(
-    module: nn.ConvTranspose1d | nn.ConvTranspose2d, x: torch.Tensor
+    module: nn.ConvTranspose1d | nn.ConvTranspose2d,
+    x: torch.Tensor,
+    output_size: Sequence[int] | None = None,
 ) -> torch.Tensor:
-    """Spread each value over a window."""
+    """Spread each value over a window; of several sizes that may come of it, one can be asked."""
     _check_channels(module, x.shape[1], module.in_channels)
+    if output_size is not None:
+        n_axes = len(module.kernel_size)
+        return x.new_empty((x.shape[0], module.out_channels, *output_size[-n_axes:]))
     pads = [2 * int(p) for p in module.padding]
     axes = zip(
         x.shape[2:], module.stride, pads, _reaches(module), module.output_padding, strict=True
@@ -64,6 +69,28 @@ def transposed_convolution(
         (size - 1) * stride - pad + reach + extra + 1 for size, stride, pad, reach, extra in axes
     ]
     return x.new_empty((x.shape[0], module.out_channels, *sizes))
+
+
+def recurrent(
+    module: nn.RNNBase,
+    x: torch.Tensor,
+    hx: object = None,  # noqa: ARG001
+) -> tuple[torch.Tensor, torch.Tensor | tuple[torch.Tensor, torch.Tensor]]:
+    """Replace the last dimension; the states behind have the steps no more.
+
+    torch would run through all steps, each of a dozen calls.
+    """
+    _check_channels(module, x.shape[-1], module.input_size)
+    n_directions, n_outputs = (
+        2 if module.bidirectional else 1,
+        module.proj_size or module.hidden_size,
+    )
+    outputs = x.new_empty((*x.shape[:-1], n_directions * n_outputs))
+    batch = x.shape[:-1][0 if module.batch_first else 1 :][:1] if x.ndim == 3 else ()
+    hidden = x.new_empty((n_directions * module.num_layers, *batch, n_outputs))
+    if not isinstance(module, nn.LSTM):
+        return outputs, hidden
+    return outputs, (hidden, x.new_empty((*hidden.shape[:-1], module.hidden_size)))
 
 
 def _reaches(module: Any) -> list[int]:
@@ -180,6 +207,7 @@ MODULE_RULES: Mapping[type[nn.Module], Rule] = MappingProxyType(
         nn.Conv2d: convolution,
         nn.ConvTranspose1d: transposed_convolution,
         nn.ConvTranspose2d: transposed_convolution,
+        **dict.fromkeys((nn.RNN, nn.LSTM, nn.GRU), recurrent),
         nn.AdaptiveAvgPool1d: _adaptive_pool,
         nn.AdaptiveAvgPool2d: _adaptive_pool,
     }

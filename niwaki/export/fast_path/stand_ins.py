@@ -71,8 +71,8 @@ class StandIns(fx.Interpreter):
     ) -> Any:
         module = self.fetch_attr(str(target))
         rule = MODULE_RULES.get(type(module))
-        if rule and len(args) == 1 and _are_floats(args):
-            return rule(module, args[0])
+        if rule and _are_floats(args):
+            return rule(module, *args, **kwargs)
         state = dict((*module.named_parameters(), *module.named_buffers()))
         return functional_call(module, {n: t.to("meta") for n, t in state.items()}, args, kwargs)
 

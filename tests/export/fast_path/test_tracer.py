@@ -113,6 +113,7 @@ FOLLOWED: dict[str, Callable[[Any, Any], Any]] = {
     "a buffer that is another": buffer_put_in_place,
     "in a file of its own": lambda m, x: halves(m.linear(x)),
     "in a module of its own": lambda m, x: own_functions.halves(m.linear(x)),
+    "beside what is not installed": lambda m, x: own_functions.twice(m.linear(x)),
     "found by the number of axes": lambda m, x: {2: x, 3: m.linear(x)}[x.ndim] * {3: 2}[x.dim()],
     "asked of its data": lambda m, x: m.linear(x.data).reshape(-1, x.data.shape[1], 4),
     "a table that is another": table_put_in_its_place,

@@ -472,7 +472,7 @@ def _task(
                 return TaskSettings("classification", classes=n_outputs)
         if output.ndim == 3 and target.shape[1:] == output.shape[1:2]:
             return TaskSettings("tagging", classes=output.shape[2])
-        if output.ndim in (3, 4) and target.shape[1:] == output.shape[2:]:
+        if output.ndim in (3, 4, 5) and target.shape[1:] == output.shape[2:]:
             return TaskSettings("segmentation", classes=n_outputs)
         if output.ndim == 4 and not of_ones_own and _are_last(output, target):
             raise DataError(
@@ -481,7 +481,7 @@ def _task(
                 "height, width): let the model end with a transpose, in Keras "
                 "`Permute((3, 1, 2))`; or give a metric and a loss of your own"
             )
-        if output.ndim == 4 and target.ndim == 3 and not of_ones_own:
+        if output.ndim == target.ndim + 1 >= 4 and not of_ones_own:
             sizes = [" x ".join(map(str, each)) for each in (output.shape[2:], target.shape[1:])]
             raise DataError(
                 f"output '{name}' has scores of {sizes[0]} places, and its targets are classes of "

@@ -20,6 +20,7 @@ from niwaki.compress.pruning.compensation import (
 from niwaki.compress.pruning.criteria.base import Scores
 from niwaki.compress.pruning.model_calls import in_evaluation
 from niwaki.core.randomness import stream
+from niwaki.evaluation.batches import drawn
 from niwaki.evaluation.compression.given_model.plain_calls import layout_of
 from niwaki.evaluation.compression.proposing.judged import Judged, JudgedStates
 from niwaki.evaluation.compression.proposing.shared_prefix import (
@@ -98,7 +99,7 @@ class MaskedOracle(Oracle):
         self._fits = WeightFits(self._module, moments) if moments is not None else None
         self._statistics = statistics
         self._recalibration = [inputs.to(self._device) for inputs in recalibration]
-        self._batches = list(_drawn(data, n_items, batch_size))
+        self._batches = list(judged_items(data, n_items, batch_size))
         self._losses = task_losses(data)
         self._known = JudgedStates() if kept is None else kept
         with torch.no_grad():
@@ -226,11 +227,7 @@ def _most_common(states: Sequence[tuple[int, ...]]) -> Counts:
     return np.array([Counter(column).most_common(1)[0][0] for column in columns], np.int64)
 
 
-def _drawn(data: TaskData, n_items: int, batch_size: int) -> Iterator[Batch]:
-    """Yield items of all classes, the same each time: the first of a file may be of one."""
-    left, rng = n_items, stream(0, "judged items")
-    for batch in data[SplitName.CALIBRATION].batches(batch_size, rng=rng):
-        yield batch
-        left -= len(batch)
-        if left <= 0:
-            return
+def judged_items(data: TaskData, n_items: int, batch_size: int) -> Iterator[Batch]:
+    """Yield the items that states are judged on, the same each time, in whole batches."""
+    rng = stream(0, "judged items")
+    return drawn(data[SplitName.CALIBRATION], n_items, batch_size, rng=rng)

@@ -6,30 +6,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from niwaki.compress.quantization.plan import Precision, QuantizationPlan
+from niwaki.evaluation.compression.proposing.masked_oracle import judged_items
 from niwaki.evaluation.deployment import Deployment, FloatGraph
-from niwaki.tasks.base import SplitName
+from niwaki.tasks.base import Batch
 from niwaki.tasks.scoring import skills
 
 Floats = NDArray[np.float64]
 
+_BATCH = 64
+
 
 def sensitivities(
-    deployment: Deployment, graph: FloatGraph, layers: Sequence[str]
+    deployment: Deployment, graph: FloatGraph, layers: Sequence[str], *, n_items: int = 256
 ) -> Mapping[str, Floats]:
     """Return what each task loses of its skill, by layer: (t,) each, 0 for no loss.
 
-    Scored on the calibration split, by the runtime itself. Losses of single layers do not add up
-    exactly, but they tell which layers to keep in float first. Answers that are not finite have no
-    skill. NaN is the loss of a task that cannot be scored in float either.
+    Scored on items of the calibration split, by the runtime itself. Losses of single layers do not
+    add up exactly, but they tell which layers to keep in float first. Answers that are not finite
+    have no skill. NaN is the loss of a task that cannot be scored in float either.
 
     Args:
         deployment: Tasks and target.
         graph: Float, with the ranges of its activations.
         layers: Paths of those to look at.
+        n_items: To score on, in whole batches: each layer costs a pass over them.
     """
-    plan = deployment.target.capabilities.plan
-    whole = _skills(deployment, graph, plan({}))
-    alone = {layer: _skills(deployment, graph, plan({layer: Precision.INT8})) for layer in layers}
+    batches = list(judged_items(deployment.data, n_items, _BATCH))
+
+    def skilled(precisions: Mapping[str, Precision]) -> Floats:
+        return _skills(deployment, graph, deployment.target.capabilities.plan(precisions), batches)
+
+    whole = skilled({})
+    alone = {layer: skilled({layer: Precision.INT8}) for layer in layers}
     return {layer: whole - np.nan_to_num(skill) for layer, skill in alone.items()}
 
 
@@ -51,7 +59,8 @@ def most_sensitive(losses: Mapping[str, Floats], *, share: float = 0.5) -> tuple
     return tuple(chosen)
 
 
-def _skills(deployment: Deployment, graph: FloatGraph, plan: QuantizationPlan) -> Floats:
-    model = deployment.quantized(graph, plan)
-    values = deployment.score(model, SplitName.CALIBRATION)
+def _skills(
+    deployment: Deployment, graph: FloatGraph, plan: QuantizationPlan, batches: Sequence[Batch]
+) -> Floats:
+    values = deployment.score_on(deployment.quantized(graph, plan), batches)
     return skills(deployment.data.tasks, values, chance=deployment.data.chance)

@@ -18,7 +18,7 @@ from niwaki.export.fast_path.operators.table import (
     spread,
     values_of,
 )
-from niwaki.export.graph.writer import Attribute, Tensor
+from niwaki.export.graph.writer import Attribute, Shape, Tensor
 
 _FORWARD: tuple[Any, ...] = (F.conv1d, F.conv2d, F.conv3d)
 _BACKWARD: tuple[Any, ...] = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)
@@ -41,19 +41,25 @@ def convert_convolution_module(call: Call, module: nn.Conv2d, x: Tensor) -> Tens
 
 @module_converter(nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 def convert_transposed_convolution_module(
-    call: Call, module: nn.ConvTranspose2d, x: Tensor
+    call: Call,
+    module: nn.ConvTranspose2d,
+    input: Tensor,
+    output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    """Write ConvTranspose."""
+    """Write ConvTranspose; a size that is asked for is that without padding, and the rest of it."""
     window = _Window.of(module)
+    pads, more = window.pads(module.padding), list(module.output_padding)
+    if output_size is not None:
+        more = window.left_of(call, call.shape[2:], input.shape[2:], pads)
     folded = folded_weights(module.weight, module.bias, call.behind, groups=module.groups)
     return _convolved(
         call,
         "ConvTranspose",
-        x,
+        input,
         _written(call, *folded),
         window,
-        pads=window.pads(module.padding),
-        output_padding=list(module.output_padding),
+        pads=pads,
+        output_padding=more,
     )
 
 
@@ -133,6 +139,17 @@ class _Window:
             case str():
                 raise ValueError(f"padding by '{padding}'")
         return spread(padding, len(self.kernel)) * 2
+
+    def left_of(self, call: Call, sizes: Shape, given: Shape, pads: Sequence[int]) -> list[int]:
+        """Return how much larger than it has to be each axis of a transposed convolution is."""
+        left = []
+        for axis, (size, before) in enumerate(zip(sizes, given, strict=True)):
+            if size is None or before is None:
+                raise call.unsupported("a size that it is asked for grows with the batch")
+            reach = self.dilation[axis] * (self.kernel[axis] - 1)
+            padded = pads[axis] + pads[axis + len(self.kernel)]
+            left.append(size - ((before - 1) * self.stride[axis] - padded + reach + 1))
+        return left
 
 
 def _given(

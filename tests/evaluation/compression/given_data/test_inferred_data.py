@@ -394,6 +394,17 @@ def test_labels_of_pixels_are_segmentation() -> None:
     assert (task.kind, task.n_outputs) == (TaskKind.SEGMENTATION, 3)
 
 
+@pytest.mark.parametrize("shape", [(40, 3, 5, 6), (40, 1, 3, 5, 6), None])
+def test_labels_of_volumes_are_segmentation(shape: tuple[int, ...] | None) -> None:
+    torch.manual_seed(0)
+    inputs, model = torch.randn(40, 2, 3, 5, 6), nn.Conv3d(2, 4, 1).eval()
+    batch = inputs if shape is None else (inputs, torch.randint(0, 4, shape))
+    said = {} if shape else {"": Scoring(kind="segmentation")}  # the model's own labels
+    found = infer_from({"train": [batch]}, model, seed=0, scoring=said)
+    assert [(task.kind, task.n_outputs) for task in found.tasks] == [(TaskKind.SEGMENTATION, 4)]
+    assert next(found[SplitName.TRAIN].batches(2)).targets["output"].shape == (2, 3, 5, 6)
+
+
 @pytest.mark.parametrize("kind", ["segmentation", "tagging", "regression"])
 def test_calibration_needs_no_labels_whatever_the_task(kind: str) -> None:
     torch.manual_seed(0)

@@ -34,6 +34,18 @@ class Recurrent(nn.Module):
         return outputs, hidden[-1]
 
 
+class AsLarge(nn.Module):
+    """Gives what has been made smaller the size that it had."""
+
+    def __init__(self, smaller: nn.Module, larger: nn.Module) -> None:
+        super().__init__()
+        self.smaller, self.larger = smaller, larger
+
+    def forward(self, x: Tensor) -> Tensor:
+        larger: Tensor = self.larger(self.smaller(x), output_size=x.shape[2:])
+        return larger
+
+
 WEIGHTS = torch.linspace(-1, 1, 4 * 8 * 9).reshape(4, 8, 3, 3)
 
 LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
@@ -51,6 +63,9 @@ LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
     (nn.Conv2d(8, 4, 3, padding="valid", bias=False), IMAGE),
     (nn.ConvTranspose2d(8, 6, 3, 2, 1, output_padding=1, groups=2), IMAGE),
     (nn.Sequential(nn.ConvTranspose2d(8, 6, 2, 2, groups=2), nn.BatchNorm2d(6)), IMAGE),
+    (AsLarge(nn.Conv2d(8, 4, 3, 2, 1), nn.ConvTranspose2d(4, 6, (3, 4), 2, 1)), IMAGE),
+    (AsLarge(nn.Conv1d(8, 4, 5, 4), nn.ConvTranspose1d(4, 6, 5, 4)), (1, 8, 12)),
+    (AsLarge(nn.Conv3d(4, 2, 3, 2, 1), nn.ConvTranspose3d(2, 4, 3, 2, 1)), VIDEO),
     (nn.Sequential(nn.Conv1d(8, 4, 3), nn.BatchNorm1d(4)), (1, 8, 11)),
     (nn.Sequential(nn.Linear(8, 4, bias=False), nn.BatchNorm1d(4)), (1, 8)),
     (nn.Linear(8, 4), (1, 5, 8)),
