@@ -447,12 +447,12 @@ class Study:
         known = history.baseline_of(problem.space)
         with raised_by("the searcher, which was told what earlier sessions found"):
             searcher.resume(history.candidates_asked())
-            searcher.tell([*known, *history.trials])
+            searcher.tell([trial.copied() for trial in (*known, *history.trials)])
         with raised_by("the scheduler, which was told what earlier sessions found"):
             for number in sorted(history.asked):
                 asked = history.asked[number]
                 scheduler.asked(asked.candidate, asked.fidelity)
-            scheduler.told(history.trials)
+            scheduler.told([trial.copied() for trial in history.trials])
         return searcher, scheduler
 
     def _measure_baseline(self, recorder: Recorder, executor: Executor) -> None:

@@ -171,9 +171,9 @@ class SearchLoop:
         self.recorder.record(Told(number, measurement))
         trial = self.recorder.history.trials[-1]
         with raised_by("`tell` of the searcher"):
-            self.searcher.tell([trial])
+            self.searcher.tell([trial.copied()])
         with raised_by("`told` of the scheduler"):
-            self.scheduler.told([trial])
+            self.scheduler.told([trial.copied()])
         self.observer.told(trial)
         self._check_hope(measurement)
 
