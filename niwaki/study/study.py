@@ -122,6 +122,8 @@ class StudySettings:
     goals: Mapping[str, GoalSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.budget, Budget):
+            raise ConfigError(f"'budget' is {self.budget!r}: give a Budget, such as Budget(100)")
         require_counts(self, "seed", "n_finalists")
         require_wishes(self.objectives, self.constraints)
         require_goals(self.goals)

@@ -566,6 +566,11 @@ def test_a_text_in_the_place_of_a_list_is_told_as_that(wrong: dict[str, Any]) ->
         StudySettings(**{"objectives": ("gain",), **wrong})
 
 
+def test_a_number_in_the_place_of_a_budget_is_told_as_that() -> None:
+    with pytest.raises(ConfigError, match=r"'budget' is 20: give a Budget, such as"):
+        StudySettings(("gain",), budget=cast("Any", 20))
+
+
 def test_a_budget_in_numbers_of_numpy_is_one(tmp_path: Path) -> None:
     budget = Budget(cast("Any", np.int64(3)), cast("Any", np.float32(600.0)))
     formula_study(tmp_path / "run", FormulaEvaluator(), n=cast("Any", np.int64(3))).run()
