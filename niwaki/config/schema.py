@@ -1,6 +1,7 @@
 """The JSON Schema of configuration files, for editors."""
 
 import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,7 @@ OWN_KIND = {
     "required": ["kind"],
     "description": "package.module:factory, with settings of its own",
 }
+_log = logging.getLogger(__name__)
 
 
 def config_schema() -> dict[str, Any]:
@@ -39,7 +41,14 @@ def config_schema() -> dict[str, Any]:
 def _kind_schema(
     record: Record, definitions: dict[str, Any], *, default: str | None
 ) -> dict[str, Any]:
-    settings = settings_type(record.load())
+    try:
+        settings = settings_type(record.load())
+    except Exception as error:  # one of another distribution may raise anything
+        if not record.installed:
+            raise
+        _log.warning("the settings of '%s' are left open: %s", record.name, error)
+        known = {"kind": {"const": record.name}}
+        return {"type": "object", "properties": known, "required": ["kind"]}
     own: dict[str, Any] = {"type": "object", "properties": {}}
     if settings is not None:
         own = _in_part(TypeAdapter(settings).json_schema())

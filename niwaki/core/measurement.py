@@ -128,6 +128,12 @@ class Trial:
         seen = whole(self.measurement, wanted)
         return self if seen is self.measurement else replace(self, measurement=seen)
 
+    def copied(self) -> "Trial":
+        """Return the trial with mappings of its own, for who may change them."""
+        measurement = self.measurement
+        values, details = dict(measurement.values), dict(measurement.details)
+        return replace(self, measurement=replace(measurement, values=values, details=details))
+
 
 def _integer(value: JSON) -> int:
     # Not by way of a float, which would round a large seed.

@@ -84,6 +84,7 @@ class Record:
         needs: Distributions that it needs beyond niwaki's own, for `niwaki list`.
         check: `package.module:name` of what is called with its settings before long preparations,
             and raises if they would be for nothing; empty if there is nothing to check.
+        installed: Whether another distribution offers it.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Record:
     path: str
     needs: tuple[str, ...] = ()
     check: str = ""
+    installed: bool = False
 
     def load(self) -> Callable[..., Any]:
         """Import the factory."""
@@ -116,9 +118,16 @@ class Registry:
         self._shipped = records
 
     def __iter__(self) -> Iterator[Record]:
+        """Yield every plug-in once; one whose name is taken goes by its path."""
         yield from self._shipped
+        names = {record.name for record in self._shipped}
         for point in entry_points(group=f"niwaki.{self.noun}"):
-            yield Record(point.name, f"from {point.value}", point.value)
+            name, summary = point.name, f"from {point.value}"
+            if name in names:
+                name, summary = point.value, f"by its path, as the name '{name}' is taken"
+            if name not in names:
+                names.add(name)
+                yield Record(name, summary, point.value, installed=True)
 
     def names(self) -> list[str]:
         """Return every known name."""

@@ -1,6 +1,7 @@
 """Any searcher of niwaki as the search algorithm of Ray Tune."""
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from math import isfinite, nan
 from pathlib import Path
@@ -10,6 +11,7 @@ from ray.tune.search import Searcher as TuneSearcher
 
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import ConfigError
+from niwaki.core.fidelity import FULL
 from niwaki.core.files import write_text_atomically
 from niwaki.core.measurement import Measurement, Status
 from niwaki.core.objectives import Direction
@@ -21,6 +23,10 @@ from niwaki.search.vetting import proposed
 from niwaki.spaces.base import Space
 
 MakeSearcher: TypeAlias = Callable[[Problem], Searcher]
+
+ENOUGH_ENDED = 20  # trials: of each so many more it is asked whether any came to full effort
+ENOUGH_ALIKE = 3  # of them, that ended where no trial went on
+_log = logging.getLogger(__name__)
 
 FIDELITY = "fidelity"  # of results that say it themselves, in (0, 1]
 MODES = {Direction.MAXIMIZE: "max", Direction.MINIMIZE: "min"}
@@ -45,8 +51,9 @@ class RayTuneSearcher(TuneSearcher):
         make_searcher: Builds a searcher for the problem, such as the class `NSGA2`.
         problem: What is searched, and what for.
         time_attr: Name of what a result reports of its progress, as Tune's schedulers call it.
-        max_t: Its value at full effort, as Tune's schedulers call it; None if every trial makes
-            the full effort. A result that has a value `fidelity` says it by that.
+        max_t: Its value at full effort, that of the scheduler, of which Tune tells a searcher
+            nothing; None if every trial makes the full effort. Trials that go on beyond, or never
+            come there, are told of, once. A result that has a value `fidelity` says it by that.
 
     Example::
 
@@ -82,6 +89,7 @@ class RayTuneSearcher(TuneSearcher):
         self._log = TuneLog()
         self._counts: dict[str, Mapping[str, float]] = {}  # of trials on their way, at no cost
         self._live: Searcher | None = None
+        self._has_doubts = False  # about `max_t`, which were told
 
     def __getstate__(self) -> dict[str, object]:
         """Travel as what was asked and told, from which a searcher is made anew."""
@@ -116,6 +124,7 @@ class RayTuneSearcher(TuneSearcher):
     def on_trial_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """Take note of how far a trial has come."""
         if self._fidelity(result) is not None:
+            self._check_beyond(trial_id, result)
             self._log.see(trial_id, self._measurement(trial_id, result))
 
     def on_pause(self, trial_id: str) -> None:
@@ -132,8 +141,44 @@ class RayTuneSearcher(TuneSearcher):
         if seen and not (result or error):  # stopped while it was paused: as `HyperBandScheduler`
             measurement = seen[-1]
         else:
+            if result and not error:
+                self._check_beyond(trial_id, result)
             measurement = self._measurement(trial_id, {} if error else result or {})
         self._tell(trial_id, measurement)
+        self._check_reached()
+
+    def _check_beyond(self, trial_id: str, result: Mapping[str, Any]) -> None:
+        """Say once that a trial that had come to the full effort went on."""
+        seen = self._log.seen.get(trial_id)
+        if self._has_doubts or self._max_t is None or FIDELITY in result or not seen:
+            return
+        reached = _number(result.get(self._time_attr))
+        if seen[-1].fidelity >= FULL and reached > self._max_t:
+            self._doubt(f"trials go on beyond it, to {reached:g}, which counts as no more")
+
+    def _check_reached(self) -> None:
+        """Say once that trials end where none goes on, before the full effort."""
+        told = self._log.told
+        if self._has_doubts or self._max_t is None or len(told) % ENOUGH_ENDED:
+            return
+        ends = [t.measurement.fidelity for _, t in told if t.measurement.complete]
+        furthest = max(ends, default=FULL)
+        went_on = any(seen[-1].fidelity > furthest for seen in self._log.seen.values())
+        if furthest < FULL and ends.count(furthest) >= ENOUGH_ALIKE and not went_on:
+            self._doubt(
+                f"of {len(ends)} trials none came there, and {ends.count(furthest)} ended at "
+                f"{furthest * self._max_t:g}, beyond which none went"
+            )
+
+    def _doubt(self, why: str) -> None:
+        self._has_doubts = True
+        _log.warning(
+            "`max_t` of RayTuneSearcher is %g, but %s: give the value of '%s' at which the "
+            "scheduler, or the trial itself, makes an end",
+            self._max_t,
+            why,
+            self._time_attr,
+        )
 
     def _tell(self, name: str, measurement: Measurement) -> None:
         self._counts.pop(name, None)

@@ -13,6 +13,7 @@ from niwaki.core.registry import nearest
 from niwaki.spaces.amounts import amounts
 from niwaki.spaces.base import Space, is_amount, same
 from niwaki.spaces.choices import Choice, ChoiceSpace, Condition
+from niwaki.spaces.joint import WholeSpace
 
 Scalar: TypeAlias = bool | int | float | str | None
 Option: TypeAlias = Scalar | tuple[Scalar, ...]
@@ -167,13 +168,18 @@ def filled(space: Space, given: Mapping[str, Value], where: str) -> Candidate:
     """Return the candidate with these decisions, and the first option of each other one.
 
     Args:
-        space: Of the candidate.
+        space: Of the candidate. One whose candidates are wholes, such as trees, is given those.
         given: Decisions by path.
         where: Setting that gives them, for messages.
 
     Raises:
         SpaceError: If one is unknown, is not there by what the others are, or has another option.
     """
+    if given and isinstance(space, WholeSpace):
+        try:
+            return space.canonical(given)
+        except SpaceError as error:
+            raise SpaceError(f"in '{where}': {error}") from error
 
     def answer(path: str, options: Sequence[Value]) -> Value:
         if path not in given:

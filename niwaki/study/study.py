@@ -122,6 +122,8 @@ class StudySettings:
     goals: Mapping[str, GoalSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.budget, Budget):
+            raise ConfigError(f"'budget' is {self.budget!r}: give a Budget, such as Budget(100)")
         require_counts(self, "seed", "n_finalists")
         require_wishes(self.objectives, self.constraints)
         require_goals(self.goals)
@@ -447,12 +449,12 @@ class Study:
         known = history.baseline_of(problem.space)
         with raised_by("the searcher, which was told what earlier sessions found"):
             searcher.resume(history.candidates_asked())
-            searcher.tell([*known, *history.trials])
+            searcher.tell([trial.copied() for trial in (*known, *history.trials)])
         with raised_by("the scheduler, which was told what earlier sessions found"):
             for number in sorted(history.asked):
                 asked = history.asked[number]
                 scheduler.asked(asked.candidate, asked.fidelity)
-            scheduler.told(history.trials)
+            scheduler.told([trial.copied() for trial in history.trials])
         return searcher, scheduler
 
     def _measure_baseline(self, recorder: Recorder, executor: Executor) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from niwaki.config.schema import config_schema
+from niwaki.core import registry
 from tests.command_line import FORMULAS, ROOT, TINY
 
 SCHEMA = config_schema()
@@ -115,3 +117,16 @@ def test_every_shipped_configuration_names_the_schema_but_the_quickstart() -> No
         if path.name != "quickstart.yaml":
             first = path.read_text().splitlines()[0]
             assert first == "# yaml-language-server: $schema=schema.json", path.name
+
+
+def test_a_plug_in_that_cannot_be_loaded_leaves_its_settings_open(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    point = EntryPoint("climbing", "no_such_package:Climbing", "niwaki.searchers")
+    monkeypatch.setattr(
+        registry, "entry_points", lambda group: [point] * (group == "niwaki.searchers")
+    )
+    kinds = config_schema()["properties"]["searcher"]["oneOf"]
+    [kind] = [each for each in kinds if "climbing" in str(each.get("properties"))]
+    assert "additionalProperties" not in kind
+    assert "the settings of 'climbing' are left open" in caplog.text

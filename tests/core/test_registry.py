@@ -52,6 +52,15 @@ def test_plug_ins_are_found_by_entry_point(monkeypatch: pytest.MonkeyPatch) -> N
     assert FRUITS.find("fig").load() is OrderedDict
 
 
+def test_a_plug_in_whose_name_is_taken_goes_by_its_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [("apple", "a:A"), ("fig", "b:B"), ("fig", "c:C"), ("fig", "c:C")]
+    points = [EntryPoint(name, value, "niwaki.fruits") for name, value in values]
+    monkeypatch.setattr(registry, "entry_points", lambda **_: points)
+    assert FRUITS.names() == ["apple", "pear", "a:A", "fig", "c:C"]
+    assert FRUITS.find("fig").path == "b:B"
+    assert "'fig' is taken" in FRUITS.find("c:C").summary
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [

@@ -373,3 +373,38 @@ def test_a_searcher_that_proposes_something_else_is_told(
     adapter.restore(str(tmp_path / "state"))
     with pytest.raises(StudyError, match=said):
         adapter.suggest("b")
+
+
+@pytest.mark.parametrize(
+    ("max_t", "ends", "said"),
+    [
+        (9, {0: 27}, "`max_t` of RayTuneSearcher is 9, but trials go on beyond it, to 27"),
+        (81, {0: 27, 1: 27, 2: 27}, "of 20 trials none came there, and 3 ended at 27"),
+        (27, {0: 27, 1: 27, 2: 27}, ""),
+        (27, {}, "of 20 trials none came there, and 20 ended at 3"),
+    ],
+)
+def test_another_end_than_the_schedulers_is_told_once(
+    max_t: int, ends: dict[int, int], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    adapter = RayTuneSearcher(RandomSearch, TWO, max_t=max_t)
+    for number in range(25):
+        adapter.suggest(str(number))
+        for iteration in (1, 3, 9, 27):
+            if iteration < ends.get(number, 3):
+                adapter.on_trial_result(str(number), result(1.0, iteration))
+        adapter.on_trial_complete(str(number), result(1.0, ends.get(number, 3)))
+    assert len(caplog.messages) == bool(said)
+    assert said in caplog.text
+
+
+def test_a_trial_on_its_way_beyond_the_others_raises_no_doubt(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    adapter = RayTuneSearcher(RandomSearch, TWO, max_t=27)
+    adapter.suggest("first")
+    adapter.on_trial_result("first", result(1.0, 9))
+    for number in range(25):
+        adapter.suggest(str(number))
+        adapter.on_trial_complete(str(number), result(1.0, 3))
+    assert not caplog.messages

@@ -30,7 +30,7 @@ from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.spaces.grammar import distance
 
-TREES = EinspaceSettings().space((3, 16, 16))
+TREES = EinspaceSettings().space_for((3, 16, 16))
 KNOWN = max((TREES.sample(stream(i, "known")) for i in range(20)), key=lambda c: len(str(c)))
 ERROR = (Objective("error", Direction.MINIMIZE),)
 SETTINGS = SurrogateSettings(n_initial=8, pool_size=30)

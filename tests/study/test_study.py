@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +21,12 @@ import torch
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, RunFolderError, StudyError, TargetLostError
 from niwaki.core.jsonable import JSON
-from niwaki.core.measurement import Measurement, Status
+from niwaki.core.measurement import Measurement, Status, Trial
 from niwaki.core.objectives import Direction, Objective
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.listed import Listed
 from niwaki.search.nsga2 import NSGA2
+from niwaki.search.random_search import RandomSearch
 from niwaki.search.surrogate import Surrogate
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.study.answers.tables import front_text
@@ -398,6 +399,23 @@ def test_the_searcher_hears_the_baseline_and_every_trial_once(tmp_path: Path) ->
     assert heard == [BASELINE_NUMBER, *range(15)]
 
 
+class _Rewriting(RandomSearch):
+    def tell(self, trials: Sequence[Trial]) -> None:
+        super().tell(trials)
+        for trial in trials:  # so that all is minimised, say
+            values = cast("dict[str, float]", trial.measurement.values)
+            values.update(gain=-values["gain"])
+
+
+def test_what_a_searcher_does_to_what_it_is_told_changes_no_result(tmp_path: Path) -> None:
+    for n in (8, 15):  # begun, and continued
+        settings = StudySettings(objectives=("gain", "price"), budget=Budget(n))
+        front = Study(tmp_path / "run", FormulaEvaluator(), _Rewriting, settings).run()
+        assert [m.values for m in front.models] == [
+            m.values for m in load_front(tmp_path / "run").models
+        ]
+
+
 def run_to_the_end(folder: Path, *, n: int) -> None:
     done = subprocess.run(driver(folder, n, pause=0.0), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
@@ -546,6 +564,11 @@ def test_a_text_in_the_place_of_a_list_is_told_as_that(wrong: dict[str, Any]) ->
         StudySettings(("gain", {"name": "price"}))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"' is 'gain': give a list, such as \['gain'\]"):
         StudySettings(**{"objectives": ("gain",), **wrong})
+
+
+def test_a_number_in_the_place_of_a_budget_is_told_as_that() -> None:
+    with pytest.raises(ConfigError, match=r"'budget' is 20: give a Budget, such as"):
+        StudySettings(("gain",), budget=cast("Any", 20))
 
 
 def test_a_budget_in_numbers_of_numpy_is_one(tmp_path: Path) -> None:

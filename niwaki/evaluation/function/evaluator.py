@@ -177,8 +177,8 @@ def create(settings: FunctionSettings, ingredients: Ingredients) -> FunctionEval
     if not isinstance(options, OwnSpace):
         found = "" if options is None else f", not {kind_of(options)}"
         raise ConfigError(
-            "evaluator 'function' needs a section `space` of kind 'choices', or of your own "
-            f"options with a property `space`{found}"
+            "evaluator 'function' needs a section `space` of kind 'choices' or 'grammar', or of "
+            f"your own options with a property `space`{found}"
         )
     space = options.space
     return FunctionEvaluator(

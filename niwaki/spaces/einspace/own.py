@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -71,14 +72,26 @@ class GrammarSettings:
         grammar = load_grammar(Path(self.file))
         return grammar.on(_like(grammar.input, input_shape), output=grammar.output)
 
-    def space(self, input_shape: Shape) -> GrammarSpace:
+    @cached_property
+    def space(self) -> GrammarSpace:
+        """The space of trees for the grammar's own input, for who builds the networks elsewhere.
+
+        Raises:
+            SpaceError: If the grammar has errors, or nothing is within the budget.
+        """
+        return self._space(load_grammar(Path(self.file)))
+
+    def space_for(self, input_shape: Shape) -> GrammarSpace:
         """Return the space of trees for one input.
 
         Raises:
             SpaceError: If the grammar has errors, or nothing is within the budget.
         """
+        return self._space(self.grammar(input_shape))
+
+    def _space(self, grammar: Grammar) -> GrammarSpace:
         return GrammarSpace(
-            self.grammar(input_shape),
+            grammar,
             self.budget,
             expected_operations=self.expected_operations,
             sampling=self.sampling,
@@ -99,7 +112,7 @@ class GrammarSettings:
         """
         if not heads:
             raise SpaceError("a network answers at least one task, but no heads came")
-        space = self.space(input_shape)
+        space = self.space_for(input_shape)
         require_builders(space.grammar)
         require_modules(space.grammar)
         return NetworkFamily(

@@ -149,7 +149,7 @@ class EinspaceSettings:
             name = {"einspace": "published", "sequences": "published_sequences"}[name]
         return f"{name}.grammar"
 
-    def space(self, input_shape: Shape, n_tasks: int = 1) -> GrammarSpace:
+    def space_for(self, input_shape: Shape, n_tasks: int = 1) -> GrammarSpace:
         """Return the space of trees for one input.
 
         Raises:

@@ -11,7 +11,7 @@ from niwaki.core.errors import SpaceError
 from niwaki.core.registry import nearest
 from niwaki.spaces.grammar.attributes import FAULTS, AttributeRuleError, Attributes
 from niwaki.spaces.grammar.calls import builders_that_misfit, rules_that_misfit
-from niwaki.spaces.grammar.components import recurring
+from niwaki.spaces.grammar.components import recurring, shortest_cycle
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError
 from niwaki.spaces.grammar.derive import Hole
@@ -203,18 +203,26 @@ def _growth(grammar: Grammar) -> Iterator[Finding]:
 
 
 def _renaming_cycles(grammar: Grammar) -> Iterator[Finding]:
-    edges = {
-        symbol: [w.items[0].what for w in ways if w.renames and isinstance(w.items[0].what, str)]
+    """Yield cycles of symbols that only rename, until each symbol with one is in one of them."""
+    renames = {
+        (symbol, way.items[0].what): way
         for symbol, ways in grammar.by_symbol.items()
+        for way in ways[::-1]
+        if way.renames and isinstance(way.items[0].what, str)
     }
-    cyclic = recurring(edges)
+    edges: dict[str, list[str]] = {symbol: [] for symbol in grammar.by_symbol}
+    for symbol, other in renames:
+        edges[symbol].append(str(other))
+    told: set[str] = set()
     for symbol in edges:
-        if symbol in cyclic:
+        cycle = [] if symbol in told else shortest_cycle(symbol, edges)
+        told.update(cycle)
+        if cycle:
             yield error(
-                _line(grammar, symbol),
+                renames[cycle[0], cycle[1]].line,
                 "renaming-cycle",
-                f"'{symbol}' can be renamed to itself, so every tree has endlessly many "
-                "derivations: remove a production that only renames",
+                f"'{symbol}' can be renamed to itself ({' -> '.join(cycle)}), so every tree has "
+                "endlessly many derivations: remove a production that only renames",
             )
 
 

@@ -1,5 +1,6 @@
 """Which symbols of a grammar derive each other: what is solved together, and in which order."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 from niwaki.spaces.grammar.grammar import Grammar
@@ -72,3 +73,21 @@ def recurring(edges: Mapping[str, Sequence[str]]) -> set[str]:
         for node in members
         if len(members) > 1 or node in edges[node]
     }
+
+
+def shortest_cycle(node: str, edges: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return a shortest way from a node back to itself, the node at both ends; empty if none."""
+    came_from: dict[str, str] = {}
+    waiting = deque([node])
+    while waiting and node not in came_from:
+        here = waiting.popleft()
+        for following in edges.get(here, ()):
+            if following not in came_from:
+                came_from[following] = here
+                waiting.append(following)
+    if node not in came_from:
+        return []
+    way = [node, came_from[node]]
+    while way[-1] != node:
+        way.append(came_from[way[-1]])
+    return way[::-1]

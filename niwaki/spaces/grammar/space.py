@@ -381,9 +381,10 @@ class GrammarSpace(WholeSpace):
         if TREE not in decisions:
             raise SpaceError(
                 f"decision '{TREE}' is missing{nearest(TREE, list(decisions))} A candidate of a "
-                "grammar is {'tree': nested lists}"
+                "grammar is {'tree': nested lists, or text such as 'seq(relu, linear(d=64))'}"
             )
-        return self.candidate(tree_from_value(decisions[TREE]))
+        tree = decisions[TREE]
+        return self.candidate(tree if isinstance(tree, str) else tree_from_value(tree))
 
     def tree(self, candidate: Candidate) -> Tree:
         """Return the tree that a candidate holds."""

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from niwaki.core.candidate import Candidate
 from niwaki.core.errors import ConfigError, DataError, RunFolderError, SpaceError, StudyError
+from niwaki.core.fidelity import FULL
 from niwaki.core.jsonable import JSON, fingerprint
 from niwaki.core.measurement import Trial
 from niwaki.core.objectives import Objective
@@ -36,6 +37,7 @@ Cheap: TypeAlias = Callable[[Candidate], Mapping[str, float]]
 
 FOLDER = "predictor"
 LEAST_ROWS, MOST_ROWS = 10, 10_000  # evaluations that a predictor learns from
+LEAST_COMPARED = 5  # efforts beside the full one, to tell which values do not depend on them
 _SCHEMA = 6
 _AT_ONCE = 4096  # candidates whose features are in memory together
 _ONE_BY_ONE = "predictions are of a sequence of candidates"
@@ -178,7 +180,8 @@ def run_predictor(
     """Return the predictor of a run: a cached one if nothing was measured since, or a new one.
 
     Fitting a few hundred evaluations takes seconds; what was learned is kept in the run's folder
-    `predictor/`. Evaluations at a part of the full effort are left out, and of more than
+    `predictor/`. Of evaluations at a part of the full effort, values are learned from that do not
+    depend on effort: those that were the same at full effort of whatever got there. Of more than
     `MOST_ROWS` an even share is learned from, in which values that few have keep theirs: fitting
     takes a second for every few hundred.
 
@@ -200,7 +203,7 @@ def run_predictor(
     """
     values = _values(run.description, names)
     wanted = [value.name for value in values]
-    usable = _usable(run, space)
+    usable = _usable(run, space, wanted)
     measured = np.isfinite(_table(usable, wanted))
     trials = [usable[row] for row in share_of_each(measured, MOST_ROWS).tolist()]
     _require_of(space, trials)
@@ -257,10 +260,37 @@ def _values(description: StudyDescription, names: Sequence[str]) -> tuple[Object
     return tuple(known[name] for name in dict.fromkeys(names or description.wanted))
 
 
-def _usable(run: Run, space: Space) -> list[Trial]:
-    """Return what was measured at full effort, the baseline included if it is of the space."""
+def _usable(run: Run, space: Space, names: Sequence[str]) -> list[Trial]:
+    """Return what says something about full effort, the baseline included if it is of the space.
+
+    That is what was measured at full effort and, of candidates that never were, the values that do
+    not depend on effort.
+    """
     trials = [*run.history.baseline_of(space), *run.history.trials]
-    return [t for t in trials if t.measurement.complete and t.measurement.fidelity >= 1.0]
+    complete = [trial for trial in trials if trial.measurement.complete]
+    full = {t.candidate: t for t in complete if t.measurement.fidelity >= FULL}
+    partial = [trial for trial in complete if trial.measurement.fidelity < FULL]
+    fixed = [name for name in names if _is_fixed(name, full, partial)]
+    if not fixed:
+        return list(full.values())
+    known = {t.candidate: _with_values(t, fixed) for t in partial if t.candidate not in full}
+    return [*full.values(), *known.values()]
+
+
+def _is_fixed(name: str, full: Mapping[Candidate, Trial], partial: Sequence[Trial]) -> bool:
+    """Tell whether a value was the same at any effort, of all candidates that had several."""
+    pairs = [
+        (trial.measurement.values.get(name), full[trial.candidate].measurement.values.get(name))
+        for trial in partial
+        if trial.candidate in full
+    ]
+    return len(pairs) >= LEAST_COMPARED and all(a == b is not None for a, b in pairs)
+
+
+def _with_values(trial: Trial, names: Sequence[str]) -> Trial:
+    values = trial.measurement.values
+    kept = {name: values[name] for name in names if name in values}
+    return replace(trial, measurement=replace(trial.measurement, values=kept))
 
 
 def _require_of(space: Space, trials: Sequence[Trial]) -> None:

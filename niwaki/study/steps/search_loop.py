@@ -58,6 +58,7 @@ class SearchLoop:
     budget: Budget
     observer: Observer
     _exhausted: bool = field(default=False, init=False)  # whether the searcher found no more
+    _planless: bool = field(default=False, init=False)  # whether the scheduler had no step last
     _counts: dict[int, Mapping[str, float]] = field(default_factory=dict, init=False)
     _miscounted: bool = field(default=False, init=False)  # whether that was told
 
@@ -85,6 +86,7 @@ class SearchLoop:
     def _start_another(self) -> bool:
         """Place one more evaluation. False if there is none, or the budget does not cover it."""
         step = self._next_step()
+        self._planless = step is None and not self._exhausted
         if step is None or not self._affords(step):
             return False
         candidate = step.candidate or self._new_candidate()
@@ -171,9 +173,9 @@ class SearchLoop:
         self.recorder.record(Told(number, measurement))
         trial = self.recorder.history.trials[-1]
         with raised_by("`tell` of the searcher"):
-            self.searcher.tell([trial])
+            self.searcher.tell([trial.copied()])
         with raised_by("`told` of the scheduler"):
-            self.scheduler.told([trial])
+            self.scheduler.told([trial.copied()])
         self.observer.told(trial)
         self._check_hope(measurement)
 
@@ -201,10 +203,12 @@ class SearchLoop:
         if history.n_complete:
             left = self.budget.evaluations - history.effort
             # Who knows how many there are left, such as a list, has told from the start.
-            if self._exhausted and self.searcher.n_left is None and left > ROUNDING:
+            none_new = self._exhausted and self.searcher.n_left is None
+            if (none_new or self._planless) and left > ROUNDING:
+                who = "searcher has no more candidates to propose"
                 self.observer.say(
-                    "the searcher has no more candidates to propose: the search ends after "
-                    f"{spent(history, self.budget.evaluations)} evaluations"
+                    f"the {'scheduler plans no more' if self._planless else who}: the search ends "
+                    f"after {spent(history, self.budget.evaluations)} evaluations"
                 )
             return
         if not history.n_paid:

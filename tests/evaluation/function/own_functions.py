@@ -1,7 +1,7 @@
 """Functions that evaluate, as users write them."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,3 +50,17 @@ def counts_too(decisions: Mapping[str, Any]) -> dict[str, object]:
 
 
 N_FUNCTIONS = 8
+
+
+def count_leaves(decisions: Mapping[str, Any]) -> dict[str, float]:
+    leaves = list(_leaves(decisions["tree"]))
+    return {"leaves": len(leaves), "convs": sum(leaf.startswith("conv") for leaf in leaves)}
+
+
+def _leaves(tree: Any) -> Iterator[str]:
+    """Yield the operations of a tree: text for one, or a label followed by subtrees."""
+    if isinstance(tree, str):
+        yield tree
+        return
+    for child in tree[1:]:
+        yield from _leaves(child)

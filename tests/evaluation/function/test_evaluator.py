@@ -50,6 +50,12 @@ CONFIG: dict[str, Any] = {
     "budget": {"evaluations": 100},
 }
 
+GRAMMAR = """start Net
+input 64
+terminal conv(c=8|16), pool
+Net -> net: Net Net [0.3] | conv | pool
+"""
+
 
 def made(**changes: Any) -> FunctionEvaluator:
     """Return the evaluator of `CONFIG`, settings of it changed."""
@@ -164,13 +170,41 @@ def test_mistakes_are_explained(
         made(**changes)
 
 
-@pytest.mark.parametrize("space", [None, {"kind": "slimmable"}])
+@pytest.mark.parametrize("space", [None, {"kind": "slimmable"}, {"kind": "einspace"}])
 def test_a_space_that_only_an_evaluator_makes_is_refused(
     tmp_path: Path, space: dict[str, Any] | None
 ) -> None:
     (tmp_path / "own.yaml").write_text(yaml.safe_dump({**CONFIG, "space": space}))
     with pytest.raises(ConfigError, match="of kind 'choices'"):
         study_from_config(tmp_path / "own.yaml", runs=tmp_path)
+
+
+def test_a_function_evaluates_trees_of_a_grammar(tmp_path: Path) -> None:
+    (tmp_path / "own.grammar").write_text(GRAMMAR)
+    given = {"tree": "net(conv(c=16), pool, pool)"}
+    config = {
+        **{key: CONFIG[key] for key in ("executor", "budget")},
+        "space": {"kind": "grammar", "file": str(tmp_path / "own.grammar")},
+        "evaluator": {
+            "kind": "function",
+            "function": f"{HERE}:count_leaves",
+            "values": {"leaves": {"direction": "maximize"}, "convs": {"direction": "minimize"}},
+            "baseline": given,
+            "initial": [{"tree": "net(pool, pool)"}],
+        },
+        "objectives": ["leaves", "convs"],
+        "budget": {"evaluations": 5},
+    }
+    (tmp_path / "own.yaml").write_text(yaml.safe_dump(config))
+    study_from_config(tmp_path / "own.yaml", runs=tmp_path).run()
+    history = Run.read(tmp_path / "own").history
+    assert history.baseline is not None
+    assert dict(history.baseline.measurement.values) == {"leaves": 3, "convs": 1}
+    assert dict(history.trials[0].measurement.values) == {"leaves": 2, "convs": 0}
+    config["evaluator"]["baseline"] = {"tree": "net(conv(c=7), pool)"}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(config))
+    with pytest.raises(SpaceError, match=r"in 'evaluator.baseline': .*conv\(c=7\)"):
+        study_from_config(tmp_path / "other.yaml", runs=tmp_path)
 
 
 def test_a_function_keeps_its_networks(tmp_path: Path) -> None:

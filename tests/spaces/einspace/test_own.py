@@ -136,7 +136,7 @@ def test_an_operation_that_nobody_builds_is_named(tmp_path: Path) -> None:
 
 def test_a_branch_that_nobody_builds_is_named_every_time(tmp_path: Path) -> None:
     (tmp_path / "own.grammar").write_text(OWN + FLOW + "terminal odd\nNet -> odd [0.1]\n")
-    space = GrammarSettings(str(tmp_path / "own.grammar")).space((3, 16, 16))
+    space = GrammarSettings(str(tmp_path / "own.grammar")).space_for((3, 16, 16))
     family = NetworkFamily(space, (DIGIT,))
     candidate = family.space.candidate("both(odd, odd)")
     for _ in range(2):

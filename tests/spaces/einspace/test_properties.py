@@ -17,7 +17,7 @@ SAMPLINGS = ["weights", "convolutions", "sizes", "trees"]
 
 def drawn(shape: tuple[int, ...], sampling: str, n: int) -> tuple[GrammarSpace, list[Candidate]]:
     """Return a space, samples of it, a child of each, and a child of each two neighbours."""
-    space = EinspaceSettings(budget=SMALL, sampling=sampling).space(shape)  # type: ignore[arg-type]
+    space = EinspaceSettings(budget=SMALL, sampling=sampling).space_for(shape)  # type: ignore[arg-type]
     rng = np.random.default_rng(7)
     samples = [space.sample(rng) for _ in range(n)]
     mutants = [space.mutate(candidate, rng) for candidate in samples]

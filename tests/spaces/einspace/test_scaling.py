@@ -13,7 +13,7 @@ WIDTHS = (64, 128, 256, 512)
 
 @pytest.fixture(scope="module")
 def space() -> GrammarSpace:
-    return EinspaceSettings().space((3, 32, 32))
+    return EinspaceSettings().space_for((3, 32, 32))
 
 
 @pytest.fixture(scope="module")

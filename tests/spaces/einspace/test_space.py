@@ -13,7 +13,7 @@ from tests.spaces.einspace.conftest import SMALL
 
 class TestEinspace(GrammarContract):
     def make(self) -> Space:
-        return EinspaceSettings(budget=SMALL).space((3, 32, 32))
+        return EinspaceSettings(budget=SMALL).space_for((3, 32, 32))
 
     def test_size_counts_the_candidates(self, space: Space, samples: object) -> None:
         assert space.size == float("inf")
@@ -24,12 +24,12 @@ class TestEverything(TestEinspace):
         settings = EinspaceSettings(
             budget=SMALL, extras=("gates", "experts", "tasks"), sampling="convolutions"
         )
-        return settings.space((3, 32, 32), n_tasks=2)
+        return settings.space_for((3, 32, 32), n_tasks=2)
 
 
 class TestSequencesBySize(TestEinspace):
     def make(self) -> Space:
-        return EinspaceSettings(budget=SMALL, sampling="sizes").space((4, 64))
+        return EinspaceSettings(budget=SMALL, sampling="sizes").space_for((4, 64))
 
 
 def test_convolution_aware_samples_hold_convolutions() -> None:
@@ -37,7 +37,7 @@ def test_convolution_aware_samples_hold_convolutions() -> None:
     plain = EinspaceSettings(expected_operations=24.0)
     shares = []
     for each in (settings, plain):
-        space = each.space((3, 32, 32))
+        space = each.space_for((3, 32, 32))
         drawn = [str(space.tree(space.sample(np.random.default_rng(i)))) for i in range(40)]
         shares.append(np.mean(["col2im" in tree and "im2col(k=3" in tree for tree in drawn]))
     assert shares[0] > 0.8 > 0.3 > shares[1]
@@ -45,7 +45,7 @@ def test_convolution_aware_samples_hold_convolutions() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 24, 24), (4, 64)])
 def test_many_convolution_aware_samples_make_features_of_places(shape: tuple[int, ...]) -> None:
-    space = EinspaceSettings(sampling="convolutions").space(shape)
+    space = EinspaceSettings(sampling="convolutions").space_for(shape)
     drawn = [space.tree(space.sample(np.random.default_rng(i))) for i in range(60)]
     ends = [",".join(map(str, tree.children[-3:])) for tree in drawn]
     by_place = np.mean(["permute(order=21)" in end for end in ends])
@@ -53,7 +53,7 @@ def test_many_convolution_aware_samples_make_features_of_places(shape: tuple[int
 
 
 def test_samples_by_size_have_all_sizes() -> None:
-    space = EinspaceSettings(sampling="sizes", largest_sample=40).space((3, 32, 32))
+    space = EinspaceSettings(sampling="sizes", largest_sample=40).space_for((3, 32, 32))
     rng = np.random.default_rng(0)
     sizes = [space.tree(space.sample(rng)).n_leaves for _ in range(120)]
     doublings = np.histogram(sizes, bins=[2, 4, 8, 16, 32, 41])[0]
@@ -82,7 +82,7 @@ def test_sizes_that_cannot_please_are_never_tried() -> None:
 
 
 def test_what_is_derived_gives_what_its_tree_gives() -> None:
-    space = EinspaceSettings(budget=SMALL, sampling="sizes").space((3, 16, 16))
+    space = EinspaceSettings(budget=SMALL, sampling="sizes").space_for((3, 16, 16))
     for seed in range(60):
         tree, output = space._drawn(np.random.default_rng(seed))
         assert space.engine.attributes.whole(tree).output == output
@@ -97,7 +97,7 @@ def test_what_random_networks_should_be_rules_nothing_out() -> None:
 def test_samples_drawn_as_published_are_left_as_they_are() -> None:
     settings = EinspaceSettings(budget=SMALL, faithful=True, expected_operations=None)
     space = settings.family((3, 16, 16), [Head("answer", HeadKind.VECTOR, 20)]).space
-    plain = settings.space((3, 16, 16))
+    plain = settings.space_for((3, 16, 16))
     for seed in range(30):
         assert space.sample(np.random.default_rng(seed)) == plain.sample(
             np.random.default_rng(seed)

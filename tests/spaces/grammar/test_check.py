@@ -26,6 +26,7 @@ MISTAKES = [
     ("terminal a\nS -> a\nX -> a", 3, "unreachable", "'X' cannot be reached"),
     ("terminal a\nS -> a | x: S X\nX -> y: X a", 3, "unproductive", "no derivation of 'X' ends"),
     ("terminal a\nS -> A\nA -> B | a\nB -> A", 3, "renaming-cycle", "renamed to itself"),
+    ("terminal a\nS -> A\nA -> a\nA -> B\nB -> A", 4, "renaming-cycle", "(A -> B -> A)"),
     ("terminal a\nS -> a [0]", 2, "zero-weight", "all productions of 'S'"),
     ("terminal a\nS -> a | 'b' [0]", 2, "zero-weight", "only uniform sampling"),
     ("terminal a\nS -> a\n | a", 3, "duplicate", "also on line 2"),
@@ -448,3 +449,12 @@ def test_a_file_that_includes_itself_is_told_so(tmp_path: Path) -> None:
     path.write_text("include self.grammar\nS -> 'a'")
     assert "includes itself" in check_file(path)[0].message
     assert load_grammar(path).start == "S"
+
+
+def test_cycles_of_renaming_are_told_until_each_symbol_is_in_one() -> None:
+    text = "S -> A | B | C\nA -> B | 'a'\nB -> A | C\nC -> A | 'c'"
+    told = [f.message for f in check_grammar(read_grammar(text)) if f.code == "renaming-cycle"]
+    assert [message.partition(",")[0] for message in told] == [
+        "'A' can be renamed to itself (A -> B -> A)",
+        "'C' can be renamed to itself (C -> A -> B -> C)",
+    ]

@@ -26,6 +26,7 @@ from niwaki.study.answers.prediction import run_predictor
 from niwaki.study.budget import Budget
 from niwaki.study.results.run import Run
 from niwaki.study.study import Study, StudySettings
+from tests.study.climbing import ClimbingEvaluator, climbing_study
 from tests.study.formulas import SPACE, FormulaEvaluator
 
 CHEAP = FormulaEvaluator().cheap
@@ -124,6 +125,16 @@ def test_failed_evaluations_are_left_out_and_the_baseline_counts(run: Run) -> No
     n_complete = sum(trial.measurement.complete for trial in run.history.trials)
     assert n_complete < len(run.history.trials)
     assert run_predictor(run, SPACE).n_rows == n_complete + 1
+
+
+def test_of_little_effort_values_that_do_not_hang_on_it_are_learned(tmp_path: Path) -> None:
+    climbing_study(tmp_path / "run", ClimbingEvaluator(), n=30).run()
+    run = Run.read(tmp_path / "run")
+    fidelities = {t.candidate: t.measurement.fidelity for t in run.history.trials}  # the last ones
+    n_full = 1 + sum(fidelity == 1.0 for fidelity in fidelities.values())
+    quality = run_predictor(run, SPACE, names=["gain", "price"]).quality
+    assert quality["gain"].n == n_full
+    assert quality["price"].n == 1 + len(fidelities) > 2 * n_full
 
 
 def test_a_fit_is_kept_until_something_new_is_measured(

@@ -182,6 +182,21 @@ def test_a_scheduler_that_plans_what_cannot_be_is_told(
         study.run()
 
 
+def test_that_a_scheduler_plans_no_more_is_said(tmp_path: Path) -> None:
+    observer = _Listens()
+    Study(
+        tmp_path / "run",
+        FormulaEvaluator(),
+        NSGA2,
+        SETTINGS,
+        make_scheduler=lambda *_: _Plans(None),
+        observer=observer,
+    ).run()
+    assert observer.heard == [
+        "the scheduler plans no more: the search ends after 1 of 5 evaluations"
+    ]
+
+
 class _Fails(_Plans):
     """Fails in one of its methods."""
 
