@@ -115,6 +115,15 @@ def test_naswot_by_hand() -> None:
     assert naswot(network, alike) == -math.inf
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_naswot_finds_two_alike_among_many(seed: int) -> None:
+    inputs = torch.randn(32, 300, generator=torch.Generator().manual_seed(seed))
+    network = nn.Sequential(nn.Identity(), nn.ReLU())
+    assert math.isfinite(naswot(network, Batch(inputs, torch.zeros(32))))
+    inputs[25] = 2.0 * inputs[2]
+    assert naswot(network, Batch(inputs, torch.zeros(32))) == -math.inf
+
+
 def test_jacov_by_hand() -> None:
     # f(x) = sum of x^2 has gradient 2x: correlations are those of the inputs.
     class Squares(nn.Module):
