@@ -135,6 +135,8 @@ def test_jacov_by_hand() -> None:
     expected = -(np.log(eigenvalues) + 1.0 / eigenvalues).sum()
     found = jacov(Squares(), Batch(inputs, torch.zeros(5)))
     assert found == pytest.approx(expected, rel=1e-3)
+    apart = torch.eye(4).repeat_interleave(2, 1) * torch.tensor([1.0, -1.0]).repeat(4)
+    assert jacov(Squares(), Batch(apart, torch.zeros(4))) == pytest.approx(-4.0)  # the best
 
 
 @pytest.mark.parametrize("name", PROXIES.names())
