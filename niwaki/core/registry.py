@@ -45,7 +45,7 @@ def import_object(path: str) -> Any:
             f"'{path}' does not name a Python object: write 'package.module:name', or "
             "'path/to/file.py:name'"
         )
-    module = _file(place) if place.endswith(".py") else _module(place)
+    module = _file(place) if place.endswith(".py") else _module(place, name)
     if not hasattr(module, name):
         raise ConfigError(f"'{place}' has no '{name}'{nearest(name, dir(module))}")
     return getattr(module, name)
@@ -63,14 +63,17 @@ def _file(place: str) -> ModuleType:
         ) from error
 
 
-def _module(name: str) -> ModuleType:
+def _module(place: str, name: str) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        if place.startswith("."):
+            raise ImportError("it is relative to no package")
+        return importlib.import_module(place)
     except ImportError as error:
-        raise ConfigError(
-            f"'{name}' cannot be imported: {error}. Install it, add its folder to PYTHONPATH, or "
-            "give the file: 'path/to/file.py:name'"
-        ) from error
+        remedy = ". Install it, add its folder to PYTHONPATH, or give the file: "
+        remedy += "'path/to/file.py:name'"
+        if expanded(f"{place}.py").is_file():
+            remedy = f"; did you mean '{place}.py:{name}'?"
+        raise ConfigError(f"'{place}' cannot be imported: {error}{remedy}") from error
 
 
 @dataclass(frozen=True)

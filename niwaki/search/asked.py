@@ -1,7 +1,6 @@
 """What was asked already, and how a candidate is found that was not."""
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
 from typing import TypeAlias
 
 import numpy as np
@@ -16,7 +15,7 @@ Propose: TypeAlias = Callable[[np.random.Generator], Candidate]
 
 MUTATIONS = 16  # steps away from a proposal that was asked before
 SAMPLES = 24  # then uniform draws, before the space is walked through in order
-MOST_IN_VAIN = 20_000  # steps of that walk beyond as many as there are known candidates
+MOST_IN_VAIN = 20_000  # steps of that walk in a row that meet no identity for the first time
 
 
 class Asked:
@@ -89,9 +88,26 @@ class Asked:
         return self._first_of_rest()
 
     def _first_of_rest(self) -> Candidate | None:
-        # The walk never steps back, and what it passes is known. Where candidates are one network,
-        # or derived in several ways, it might pass them without end.
+        # The walk never steps back, and what it passes is known.
         if self._rest is None:
-            self._rest = every_candidate(self._problem.space)
-        some = islice(self._rest, len(self._known) + MOST_IN_VAIN)
-        return next((candidate for candidate in some if candidate not in self), None)
+            self._rest = _first_of_each(self._problem)
+        return next((candidate for candidate in self._rest if candidate not in self), None)
+
+
+def _first_of_each(problem: Problem) -> Iterator[Candidate]:
+    """Yield the first candidate of each identity that a walk meets.
+
+    Where candidates are one network, or derived in several ways, a walk might pass them without
+    end: it is left after so many in a row. What is known has no say in where that is, so that a
+    resumed search, which walks from the beginning, goes as far as one that was never stopped.
+    """
+    met: set[str] = set()
+    n_in_vain = 0
+    for candidate in every_candidate(problem.space):
+        identity = problem.identity(candidate)
+        n_in_vain = n_in_vain + 1 if identity in met else 0
+        if n_in_vain == MOST_IN_VAIN:
+            return
+        if not n_in_vain:
+            met.add(identity)
+            yield candidate

@@ -67,6 +67,7 @@ def test_a_plug_in_whose_name_is_taken_goes_by_its_path(monkeypatch: pytest.Monk
         ("collections", "write 'package.module:name'"),
         (":name", "write 'package.module:name'"),
         ("no_such_module:x", "cannot be imported"),
+        ("./mine:x", "'./mine' cannot be imported: it is relative .* or give the file"),
         ("collections:OrderedDic", "did you mean 'OrderedDict'"),
     ],
 )
@@ -85,6 +86,16 @@ def test_a_plug_in_may_be_named_by_its_file(tmp_path: Path) -> None:
         import_object(f"{file}:Plumm")
     with pytest.raises(ConfigError, match="there is no file"):
         import_object(f"{tmp_path}/other.py:Plum")
+
+
+def test_a_file_whose_ending_is_forgotten_is_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("class Plum:\n    pass\n")
+    for place in ("./mine", f"{tmp_path}/mine"):
+        with pytest.raises(ConfigError, match=f"did you mean '{place}.py:Plum'"):
+            import_object(f"{place}:Plum")
 
 
 def test_a_file_that_fails_is_read_again_once_it_is_mended(tmp_path: Path) -> None:

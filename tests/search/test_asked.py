@@ -68,6 +68,24 @@ def test_a_walk_past_endless_spellings_of_known_networks_ends() -> None:
     assert len(asked.draw(2, endless.sample)) == 1
 
 
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_resuming_is_going_on_where_many_candidates_are_one_network(
+    monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    monkeypatch.setattr("niwaki.search.asked.MOST_IN_VAIN", 200)
+    space = ChoiceSpace(tuple(Choice(f"layer{n}", tuple(range(5))) for n in range(6)))
+    problem = replace(
+        PROBLEM,
+        space=space,
+        seed=seed,
+        identity=lambda candidate: str(sorted(map(str, candidate.decisions.values()))),
+    )
+    whole = Asked(problem).draw(600, space.sample)
+    resumed = Asked(problem)
+    resumed.resume(whole[:-3])
+    assert resumed.draw(600, space.sample) == whole[-3:]
+
+
 def test_what_was_told_from_elsewhere_is_known_but_not_counted() -> None:
     asked = Asked(PROBLEM)
     asked.told([Trial(0, SAME, Measurement(SAME.key))])

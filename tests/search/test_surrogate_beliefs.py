@@ -37,6 +37,23 @@ def test_a_warp_can_be_undone_and_knows_its_slope(warp: Warp) -> None:
     assert np.exp(warp.log_slope(costs)) == pytest.approx(slope, rel=1e-4)
 
 
+@pytest.mark.parametrize("warp", WARPS, ids=str)
+def test_a_warp_rises_beyond_what_it_is_made_for(warp: Warp) -> None:
+    warped = warp.warped(np.array([-9.0, -2.5, -1.0, 0.0, 1.0, 9.0]))
+    assert not np.isnan(warped).any()
+    assert (warped[1:] >= warped[:-1]).all()
+    assert warped.tolist() == [warp.edge(limit) for limit in (-9.0, -2.5, -1.0, 0.0, 1.0, 9.0)]
+
+
+def test_a_gain_that_turned_into_a_loss_is_believed_the_worst() -> None:
+    features = np.linspace(0.0, 1.0, 12)[:, None]
+    costs = -np.exp(3.0 * features[:, 0])  # a throughput, maximised
+    [part] = (part for part in learn(features, costs).parts if part.warp == LogBelow())
+    told = part.given(np.append(features, [[2.0]], axis=0), np.append(costs, 0.5))
+    believed = told.belief(np.append(features, [[2.0]], axis=0)).quantile(0.0)
+    assert believed.argmax() == 12
+
+
 def test_what_multiplies_is_learned_on_a_logarithmic_scale() -> None:
     features = stream(0, "features").integers(2, size=(40, 6)).astype(float)
     costs = np.exp(features @ np.array([0.2, 0.5, 1.0, 1.5, 0.1, 0.7]))

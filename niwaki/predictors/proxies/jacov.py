@@ -10,10 +10,11 @@ _LEAST = 1e-5
 
 
 def jacov(module: nn.Module, batch: Batch) -> float:
-    """Return the score of the correlations between the inputs' gradients; 0 at best, or below.
+    """Return the score of the correlations between the inputs' gradients.
 
-    Needs at least two inputs. Minus infinity if a gradient is constant or not finite: then there
-    is no correlation.
+    At best it is minus the number of inputs, where no two gradients are correlated. Needs at least
+    two inputs. Minus infinity if a gradient is constant or not finite: then there is no
+    correlation.
 
     Raises:
         DataError: If the inputs are whole numbers: there is no gradient by words.

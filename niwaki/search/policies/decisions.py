@@ -13,7 +13,7 @@ class Decisions:
     """Independent categorical distributions, one for each decision of a space.
 
     A decision that is not active has no part in a candidate's probability, so conditions of the
-    space are kept to: the columns of a candidate are those of `ChoiceSpace.encode`.
+    space are kept to: the columns of a candidate are those of `ChoiceSpace.encode`, ranks aside.
 
     Args:
         space: With d options, all decisions taken together.
@@ -28,7 +28,7 @@ class Decisions:
 
     def encode(self, candidates: Sequence[Candidate]) -> NDArray[np.float64]:
         """Return (n, d): 1 for what was decided."""
-        return self._space.encode(candidates)
+        return self._space.encode(candidates)[:, : len(self.of_column)]  # ranks are behind
 
     def active(self, encoded: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return, for (..., d) encoded candidates, 1 in all columns of decisions they took."""

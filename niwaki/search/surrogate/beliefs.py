@@ -114,9 +114,8 @@ class Warped:
 
     def given(self, features: Array, costs: Array) -> "Warped":
         """Return the same, after other (n, d) features and (n,) costs."""
-        # A cost may lie beyond what the warp was made for: it counts as just within.
-        with np.errstate(invalid="ignore", divide="ignore"):
-            warped = np.nan_to_num(self.warp.warped(costs), nan=-np.inf)
+        # A cost may lie beyond what the warp was made for: it counts as just within, on its side.
+        warped = self.warp.warped(costs)
         least = self.column.shift - 6.0 * self.column.scale
         most = self.column.shift + 6.0 * self.column.scale
         bounded = costs if self.warp == Straight() else np.clip(warped, least, most)

@@ -29,7 +29,7 @@ class Warp(ABC):
 
     @abstractmethod
     def warped(self, costs: Array) -> Array:
-        """Return (n,) warped costs."""
+        """Return (n,) warped costs; infinite, on their own side, beyond what it is made for."""
 
     @abstractmethod
     def log_slope(self, costs: Array) -> Array:
@@ -82,7 +82,8 @@ class LogAbove(Warp):
     origin: float = 0.0
 
     def warped(self, costs: Array) -> Array:
-        return np.log(costs - self.origin)
+        with np.errstate(divide="ignore"):
+            return np.log(np.maximum(costs - self.origin, 0.0))
 
     def log_slope(self, costs: Array) -> Array:
         return -np.log(costs - self.origin)
@@ -108,7 +109,8 @@ class LogBelow(Warp):
     """Minus the logarithm of the distance to zero of costs below it, as those of a throughput."""
 
     def warped(self, costs: Array) -> Array:
-        return -np.log(-costs)
+        with np.errstate(divide="ignore"):
+            return -np.log(np.maximum(-costs, 0.0))
 
     def log_slope(self, costs: Array) -> Array:
         return -np.log(-costs)

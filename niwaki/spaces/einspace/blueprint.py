@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from typing import NamedTuple, TypeAlias, cast
 
 Setting: TypeAlias = "bool | int | float | str | tuple[int, ...] | tuple[Shape, ...]"
@@ -149,13 +150,33 @@ class Fork:
     def peak(self, size: int) -> int:
         """Return the most numbers alive at once while it runs, `size` of its input included.
 
-        The input stays until the last branch has read it, each output until the join.
+        The input stays until the last branch has read it, each output until the join; in a cell,
+        until it is added to the sum of its node.
         """
+        if self.join.kind == "cell":
+            return self._peak_of_cell(size)
         kept = most = size + self.split.elements
         for line in self.branches:
             most = max(most, kept + line.peak_beside)
             kept += 0 if line.shares_input else math.prod(line.gives)
         return max(most, kept + self.join.elements)
+
+    def _peak_of_cell(self, size: int) -> int:
+        kept = most = size
+        edges = iter(self.branches)
+        n_nodes = self.join.setting("n_nodes")
+        assert isinstance(n_nodes, int)
+        for n_before in range(1, n_nodes):
+            total = 0  # numbers of the node's sum so far, beside those of nodes
+            for number, line in enumerate(islice(edges, n_before)):
+                gives = math.prod(line.gives)
+                term = 0 if line.shares_input else gives
+                most = max(most, kept + total + line.peak_beside)
+                if number:
+                    most = max(most, kept + total + term + gives)
+                total = gives if number else term
+            kept += total
+        return most
 
 
 class Totals(NamedTuple):

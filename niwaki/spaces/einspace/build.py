@@ -290,10 +290,9 @@ class Cell(nn.Module):
         nodes = [x]
         edges = iter(self.branches)
         while len(nodes) < self.n_nodes:
-            incoming = [next(edges)(node) for node in nodes]
-            total = incoming[0]
-            for term in incoming[1:]:
-                total = total + term
+            total = next(edges)(nodes[0])
+            for node in nodes[1:]:  # at once, so that no edge's output stays
+                total = total + next(edges)(node)
             nodes.append(total)
         return nodes[-1]
 

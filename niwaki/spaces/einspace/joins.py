@@ -86,9 +86,9 @@ def join(split_by: Piece, branches: Sequence[Branch], operation: Operation) -> t
 
 def cell(nodes: Sequence[Layout], edges: Sequence[Branch]) -> Fork:
     """Return the fork of a directed acyclic graph: its edges, and sums at its nodes."""
-    start, *sums = nodes
-    total = sum(math.prod(layout.shape) for layout in sums)
-    join_by = Piece("cell", sums[-1].shape, (("n_nodes", len(nodes)), ("elements", total)))
+    start, _, *inner, last = nodes  # one edge leads to the second node: its output is no sum
+    inside = sum(math.prod(layout.shape) for layout in inner)
+    join_by = Piece("cell", last.shape, (("n_nodes", len(nodes)),), inside=inside)
     lines = tuple(edge.tape.line() for edge in edges)
     return Fork(Piece("clone", start.shape, (("n", 1),), view=True), lines, join_by)
 

@@ -366,6 +366,12 @@ class Grammar:
         """This grammar with all productions alike, those of weight 0 too."""
         return self.reweighted(dict.fromkeys(range(len(self.productions)), 1.0))
 
+    @cached_property
+    def drawn(self) -> "Grammar":
+        """This grammar without productions of weight 0, of which only trees from elsewhere are."""
+        ways = tuple(way for way in self.productions if way.weight > 0.0)
+        return self if ways == self.productions else replace(self, productions=ways)
+
     def on(self, inherited: Attribute, *, output: Attribute | None = None) -> "Grammar":
         """Return this grammar for networks with another input, and perhaps a wanted output."""
         return replace(self, input=inherited, output=output, input_line=0)

@@ -167,7 +167,7 @@ def _others(
     own = grammar.operations[spot.node.label].terminal
     others = [
         spelled
-        for spelled in grammar.leaves_of.get(spot.symbol, ())
+        for spelled in grammar.drawn.leaves_of.get(spot.symbol, ())
         if spelled != spot.node.label
         and (grammar.operations[spelled].terminal == own) == same_terminal
     ]
@@ -182,7 +182,7 @@ def _siblings(engine: Engine, spot: Spot, rng: np.random.Generator) -> Iterator[
         return
     siblings = [
         other
-        for other in engine.grammar.reach.get(spot.symbol, ())
+        for other in engine.grammar.drawn.reach.get(spot.symbol, ())
         if other is not way and not other.renames and other.shape == way.shape
     ]
     for index in rng.permutation(len(siblings))[:3]:

@@ -12,7 +12,8 @@ class Options:
     Places are alike if the productions have the same label and the same operations, parameters
     aside, around the same holes; whatever symbols the holes have, since grammars often have one
     symbol for each width. So `clone(b=4)` is no option for the `clone(b=2)` of `two: clone(b=2) M M
-    add` if `four: clone(b=4) M*4 add` alone has it.
+    add` if `four: clone(b=4) M*4 add` alone has it. What only productions of weight 0 put there is
+    no option either.
 
     Args:
         grammar: Its productions.
@@ -37,7 +38,9 @@ class Options:
         """
         # One line for all that are on it: there may be thousands.
         own = self._grammar.operations[spelled]
-        key = (_without(own, parameter), self._where.get(spelled, ()))
+        where = self._where.get(spelled, ())
+        itself = "" if spelled in self._drawn_together(where) else spelled
+        key = (_without(own, parameter), where, itself)
         if key not in self._lines:
             self._lines[key] = tuple(self._along(spelled, parameter))
         return self._lines[key]
@@ -48,7 +51,7 @@ class Options:
         return [name for name in names if len(self.along(spelled, name)) > 1]
 
     @cached_property
-    def _lines(self) -> dict[tuple[object, tuple[int, ...]], tuple[str, ...]]:
+    def _lines(self) -> dict[tuple[object, tuple[int, ...], str], tuple[str, ...]]:
         return {}
 
     def _along(self, spelled: str, parameter: str) -> list[str]:
@@ -76,9 +79,14 @@ class Options:
 
     def _alike(self, spelled: str) -> Mapping[str, None]:
         """Return the operations that are in a place where this one is, itself among them."""
-        where = self._where.get(spelled, ())
+        drawn = self._drawn_together(self._where.get(spelled, ()))
+        return drawn if spelled in drawn else {**drawn, spelled: None}
+
+    def _drawn_together(self, where: tuple[int, ...]) -> Mapping[str, None]:
         if where not in self._together:
-            self._together[where] = {each: None for at in where for each in self._places[at]}
+            self._together[where] = {
+                each: None for at in where for each, drawn in self._places[at].items() if drawn
+            }
         return self._together[where]
 
     @cached_property
@@ -87,12 +95,13 @@ class Options:
         return {}
 
     @cached_property
-    def _places(self) -> Sequence[Mapping[str, None]]:
-        """The operations in places that are alike, for each kind of place."""
-        places: dict[object, dict[str, None]] = {}
+    def _places(self) -> Sequence[Mapping[str, bool]]:
+        """For each kind of place, its operations, and whether a production with weight has them."""
+        places: dict[object, dict[str, bool]] = {}
         for way in self._grammar.productions:
             for place, spelled in _places(way):
-                places.setdefault(place, {})[spelled] = None
+                known = places.setdefault(place, {})
+                known[spelled] = known.get(spelled, False) or way.weight > 0.0
         return list(places.values())
 
     @cached_property

@@ -15,7 +15,7 @@ from niwaki.core.errors import SpaceError
 from niwaki.core.excerpt import excerpt, listed
 from niwaki.core.registry import nearest
 from niwaki.spaces.base import Choose
-from niwaki.spaces.grammar.attributes import Attributes, Evaluation
+from niwaki.spaces.grammar.attributes import Evaluation
 from niwaki.spaces.grammar.check import require_sound, why_nothing_applies
 from niwaki.spaces.grammar.costs import Budget
 from niwaki.spaces.grammar.counting import Counting, TooManyStatesError, largest_size
@@ -161,16 +161,21 @@ class GrammarSpace(WholeSpace):
     @cached_property
     def engine(self) -> Engine:
         """The grammar with its tables, weights tilted."""
-        grammar = self.grammar
+        grammar = self._weighted
         if self.expected_operations is not None:
             grammar = tilted(grammar, operations=self.expected_operations)
         return Engine(grammar, self.budget, slack=self._slack)
 
     @cached_property
+    def _weighted(self) -> Grammar:
+        """The grammar, without weights where sampling knows none."""
+        return self.grammar.unweighted if self.sampling == "uniform" else self.grammar
+
+    @cached_property
     def _slack(self) -> int:
         """The slack, and more where only more of it is known to keep the budget and the output."""
         for slack in range(self.slack, self.slack + _MORE_SLACK):
-            engine = Engine(self.grammar, self.budget, slack=slack)
+            engine = Engine(self._weighted, self.budget, slack=slack)
             if _promised(engine) is not None:
                 return slack
             if engine.deriver.overworked or _least(engine) > engine.budget.operations:
@@ -317,12 +322,13 @@ class GrammarSpace(WholeSpace):
     def size(self) -> int | float:
         """Number of candidates, or infinity if it is not known.
 
+        Trees that need productions of weight 0 are not counted, unless sampling is uniform.
         Up to two thousand small trees are listed, and their canonical forms counted. Beyond, the
         number of trees is given if the grammar has no identities and no commuting branches, so that
         every tree is canonical, and only operations are limited; otherwise infinity.
         """
-        largest = min(largest_size(self.grammar), self.budget.operations)
-        counting = Counting(self.engine.attributes, most_states=_MOST_COUNTED, most_sums=_MOST_SUMS)
+        largest = self._largest
+        counting = Counting(self.engine.drawn, most_states=_MOST_COUNTED, most_sums=_MOST_SUMS)
         try:
             n_trees = counting.count_up_to(int(largest))
         except TooManyStatesError:
@@ -336,11 +342,13 @@ class GrammarSpace(WholeSpace):
         # A walk meets a sequence in all ways to nest it: ten operations in 4,862.
         if math.isinf(self.size):
             return None
-        grammar = self.engine.grammar
-        drawn = tuple(way for way in grammar.productions if way.weight > 0.0)
-        counting = Counting(Attributes(replace(grammar, productions=drawn)))
-        largest = min(largest_size(self.grammar), self.budget.operations)
-        return map(self._of_form, self._forms(counting, int(largest)))
+        counting = Counting(self.engine.drawn)
+        return map(self._of_form, self._forms(counting, int(self._largest)))
+
+    @property
+    def _largest(self) -> int | float:
+        """The most operations of a tree that is drawn."""
+        return min(largest_size(self.engine.grammar.drawn), self.budget.operations)
 
     def _forms(self, counting: Counting, largest: int) -> Iterator[Tree]:
         """Yield the canonical forms of all trees within the budget, each once."""

@@ -59,6 +59,12 @@ class Engine:
         self._slack = slack
 
     @cached_property
+    def drawn(self) -> Attributes:
+        """Those of the productions that have a weight."""
+        drawn = self.grammar.drawn
+        return self.attributes if drawn is self.grammar else Attributes(drawn)
+
+    @cached_property
     def deriver(self) -> Deriver:
         """Derives trees."""
         lookahead = Lookahead(self.attributes, slack=self._slack, budget=self.budget)
@@ -111,12 +117,22 @@ class Engine:
             return None
 
     def accepted(self, parents: tuple[Tree, ...], child: Tree) -> Tree | None:
-        """Return the child's canonical form if it is valid, affordable and new."""
+        """Return the child's canonical form if it is valid, affordable and new.
+
+        Where parents need no production of weight 0, neither may the child.
+        """
         child = self.canonical.shared(child)
-        if self.fault(child):
+        kept = self._is_drawn(child) or not all(map(self._is_drawn, parents))
+        if self.fault(child) or not kept:
             return None
         tree = self.canonical.of(child)
         return None if tree in parents or self.fault(tree) else tree
+
+    def _is_drawn(self, tree: Tree) -> bool:
+        if self.drawn is self.attributes:
+            return True
+        self.drawn.tidy()
+        return not self.drawn.whole(tree).fault
 
 
 def _left(budget: Budget, whole: Cost, spot: Spot) -> Purse:

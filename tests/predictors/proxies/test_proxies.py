@@ -115,6 +115,15 @@ def test_naswot_by_hand() -> None:
     assert naswot(network, alike) == -math.inf
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_naswot_finds_two_alike_among_many(seed: int) -> None:
+    inputs = torch.randn(32, 300, generator=torch.Generator().manual_seed(seed))
+    network = nn.Sequential(nn.Identity(), nn.ReLU())
+    assert math.isfinite(naswot(network, Batch(inputs, torch.zeros(32))))
+    inputs[25] = 2.0 * inputs[2]
+    assert naswot(network, Batch(inputs, torch.zeros(32))) == -math.inf
+
+
 def test_jacov_by_hand() -> None:
     # f(x) = sum of x^2 has gradient 2x: correlations are those of the inputs.
     class Squares(nn.Module):
@@ -126,6 +135,8 @@ def test_jacov_by_hand() -> None:
     expected = -(np.log(eigenvalues) + 1.0 / eigenvalues).sum()
     found = jacov(Squares(), Batch(inputs, torch.zeros(5)))
     assert found == pytest.approx(expected, rel=1e-3)
+    apart = torch.eye(4).repeat_interleave(2, 1) * torch.tensor([1.0, -1.0]).repeat(4)
+    assert jacov(Squares(), Batch(apart, torch.zeros(4))) == pytest.approx(-4.0)  # the best
 
 
 @pytest.mark.parametrize("name", PROXIES.names())

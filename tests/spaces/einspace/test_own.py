@@ -1,5 +1,6 @@
 """A user's own grammar: its rules, its modules, its files."""
 
+from itertools import cycle, islice
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from niwaki.spaces.grammar.attributes import Attributes
 from niwaki.spaces.grammar.findings import Level
 from niwaki.spaces.grammar.reader import load_grammar
 from tests.spaces.einspace.conftest import DIGIT
+from tests.spaces.einspace.live_memory import live_bytes
 from tests.spaces.einspace.test_networks import check_network
 
 CONFIGS = Path(__file__).parents[3] / "configs/grammars"
@@ -238,6 +240,30 @@ def _small(counts: dict[str, float]) -> bool:
 
 def test_cells_are_as_many_as_in_the_benchmark() -> None:
     assert count_all(Attributes(load_grammar(CONFIGS / "cells.grammar"))) == 5**6
+
+
+CELL = """start S
+input ((4, 8, 8), none)
+functions niwaki.spaces.einspace.rules
+terminal relu
+terminal identity [identity]
+S -> net@cell: {}
+E -> relu | identity"""
+
+
+@pytest.mark.parametrize(("n_edges", "n_sums"), [(3, 1), (6, 2), (10, 3)])
+@pytest.mark.parametrize("edges", [("relu",), ("identity",), ("relu", "identity")])
+def test_memory_of_a_cell_has_the_sums_of_its_nodes(
+    tmp_path: Path, edges: tuple[str, ...], n_edges: int, n_sums: int
+) -> None:
+    (tmp_path / "cell.grammar").write_text(CELL.format(" ".join("E" * n_edges)))
+    family = GrammarSettings(str(tmp_path / "cell.grammar")).family((4, 8, 8), [DIGIT])
+    each = list(islice(cycle(edges), n_edges))
+    candidate = family.space.candidate(f"net({', '.join(each)})")
+    body, n_values = family.blueprint(candidate).body, 4 * 8 * 8
+    assert body.totals.elements == (each.count("relu") + n_sums) * n_values
+    network = family.build(candidate).eval().get_submodule("body")
+    assert 4 * body.peak == live_bytes(network, torch.randn(1, 4, 8, 8))
 
 
 def test_a_cell_sums_at_its_nodes() -> None:

@@ -18,6 +18,7 @@ from niwaki.core.errors import SpaceError
 from niwaki.spaces import Choice, ChoiceSpace
 from niwaki.spaces.grammar import Budget, Effect, Grammar, GrammarSpace, load_grammar, read_grammar
 from niwaki.spaces.grammar.spelling import read_tree
+from niwaki.spaces.grammar.tree import Tree
 from niwaki.spaces.joint import JointSpace
 from niwaki.spaces.walks import every_candidate, walked
 from tests.spaces.grammar.descendants import check_descendants
@@ -82,6 +83,51 @@ def test_what_is_never_drawn_is_not_listed() -> None:
     space = GrammarSpace(read_grammar("start S\nterminal a, b\nS -> x: a S | a | b [0]"))
     shown = {str(space.tree(candidate)) for candidate in islice(every_candidate(space), 3)}
     assert shown == {"a", "x(a, a)", "x(a, x(a, a))"}
+
+
+COMMON = """start S
+terminal conv(k=1|3|5), join, fork
+S -> seq: S S [0.3] | conv(k=1) | conv(k=3) | 'a' | 'b' | W | two: fork S join
+ | three: fork V V join
+W -> 'e'
+V -> 'v' | 'w' """
+RARE = f"""{COMMON}
+S -> conv(k=5) [0] | 'c' [0] | 'v' [0] | two: fork 'c' join [0]
+W -> 'd' [0]"""
+
+
+def labels(tree: Tree) -> set[str]:
+    return {node.label for _, node in tree.walk()}
+
+
+def test_what_is_never_drawn_is_not_bred() -> None:
+    space, common = (GrammarSpace(read_grammar(text), Budget(8)) for text in (RARE, COMMON))
+    rng = np.random.default_rng(0)
+    candidate, met = space.sample(rng), set[str]()
+    for _ in range(400):
+        candidate = space.crossover(space.mutate(candidate, rng), space.sample(rng), rng)
+        assert common.check(candidate) == ""
+        met |= labels(space.tree(candidate))
+    assert met >= {"conv(k=1)", "conv(k=3)", "a", "b", "e", "v", "w", "fork"}
+
+
+def test_what_is_never_drawn_may_come_from_elsewhere_and_is_bred_from() -> None:
+    space = GrammarSpace(read_grammar(RARE), Budget(8))
+    rng, rare = np.random.default_rng(0), space.candidate("seq(conv(k=5), c, d)")
+    children = [space.mutate(rare, rng) for _ in range(200)]
+    assert not any(map(space.check, children))
+    n_rare = [len({"conv(k=5)", "c", "d"} & labels(space.tree(each))) for each in children]
+    assert min(n_rare) < 3
+
+
+def test_what_uniform_sampling_draws_is_bred_listed_and_counted() -> None:
+    grammar = read_grammar("start S\nS -> 'a' | 'b' | 'c' [0]")
+    rng = np.random.default_rng(0)
+    weighted, uniform = GrammarSpace(grammar), GrammarSpace(grammar, sampling="uniform")
+    for space, shown in ((weighted, {"a", "b"}), (uniform, {"a", "b", "c"})):
+        bred = {str(space.tree(space.mutate(space.sample(rng), rng))) for _ in range(200)}
+        assert bred == {str(space.tree(each)) for each in every_candidate(space)} == shown
+        assert space.size == len(shown)
 
 
 def test_crossover_is_valid_and_neither_parent(space: GrammarSpace) -> None:
