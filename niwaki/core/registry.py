@@ -47,7 +47,8 @@ def import_object(path: str) -> Any:
         )
     module = _file(place) if place.endswith(".py") else _module(place, name)
     if not hasattr(module, name):
-        raise ConfigError(f"'{place}' has no '{name}'{nearest(name, dir(module))}")
+        public = [known for known in dir(module) if not known.startswith("_")]
+        raise ConfigError(f"'{place}' has no '{name}'{nearest(name, public)}")
     return getattr(module, name)
 
 

@@ -69,6 +69,7 @@ def test_a_plug_in_whose_name_is_taken_goes_by_its_path(monkeypatch: pytest.Monk
         ("no_such_module:x", "cannot be imported"),
         ("./mine:x", "'./mine' cannot be imported: it is relative .* or give the file"),
         ("collections:OrderedDic", "did you mean 'OrderedDict'"),
+        ("collections:_builtins", r"has no '_builtins'\.$"),
     ],
 )
 def test_a_path_that_leads_nowhere_is_refused(path: str, said: str) -> None:
