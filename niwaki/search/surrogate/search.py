@@ -158,9 +158,22 @@ class Surrogate(ModelBased):
             return pool.candidates[int(rng.integers(len(pool)))]
         if self._stays_near:
             return neighbour(self._catalogue, self._problem.initial, rng)
+        if working := self._working_among_failures():
+            return neighbour(self._catalogue, working, rng)
         waiting = self._catalogue.pool(list(self._pending.values()))
         known = np.array([*self._history.features, *waiting.features])
         return farthest(self._catalogue, known, rng, self._asked)
+
+    def _working_among_failures(self) -> list[Candidate]:
+        """Return what did not fail, on every other turn while most does; else nothing.
+
+        Where little works at all, what is far from that works least.
+        """
+        worked = np.isfinite(np.array(self._history.violations))
+        is_due = len(self._told) >= 2 * self._settings.n_initial and len(self._asked) % 2 == 1
+        if not is_due or 2 * worked.sum() >= len(worked):
+            return []
+        return [self._history.trials[row].candidate for row in np.flatnonzero(worked)]
 
     @property
     def _stays_near(self) -> bool:
