@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import re
 import zlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ PARQUET = (".parquet", ".pq")
 TEXT = (".csv", ".csv.gz")
 TRUTHS = {"true": True, "false": False}
 NO_MARKS: Mapping[str, Collection[str]] = {}
+_PADDED = re.compile(r"[-+]?0\d+$")  # the row of a matrix, or a name: 011 is not 11
 _LARGEST_EXACT = 2**53  # each whole number up to it is one that a double holds
 
 
@@ -61,7 +63,7 @@ def read_columns(
     Args:
         path: Ends in `.parquet`, `.csv` or `.csv.gz`. Text is UTF-8, commas between cells, names in
             the first line; a column is of whole numbers, numbers or true/false if all its cells
-            that are not empty are.
+            that are not empty are, and no whole one begins with a zero: 011 and 11 are two names.
         wanted: Names of columns.
         marks: Cells by column, such as `-`, that stay text and leave it to the others what the
             column is of. Columns of parquet are of one type anyway.
@@ -218,9 +220,9 @@ def _parsed(cells: Sequence[str]) -> Column:
     """Return text cells as what all that are not empty are: numbers, booleans, or text."""
     filled = [cell for cell in cells if cell != ""]
     complete = len(filled) == len(cells)
-    if filled and _all(filled, int):
+    if filled and _all(filled, int) and not any(map(_PADDED.match, filled)):
         return _whole([int(cell) if cell else None for cell in cells])
-    if _all(filled, float):
+    if _all(filled, float) and not any(map(_PADDED.match, filled)):
         return np.array([float(cell) if cell else np.nan for cell in cells])
     if all(cell.lower() in TRUTHS for cell in filled):
         truths = [TRUTHS[cell.lower()] if cell else None for cell in cells]

@@ -32,6 +32,16 @@ def test_columns_of_text_are_what_all_their_cells_are(tmp_path: Path) -> None:
     assert np.isnan(columns["gap"][1])
 
 
+def test_digits_behind_a_zero_are_text(tmp_path: Path) -> None:
+    text = "adjacency,bit,share,mixed\n0110,0,0.5,007\n110,1,0,1.5\n"
+    (tmp_path / "table.csv").write_text(text)
+    columns = read_columns(tmp_path / "table.csv", ["adjacency", "bit", "share", "mixed"])
+    assert columns["adjacency"].tolist() == ["0110", "110"]
+    assert columns["bit"].tolist() == [0, 1]
+    assert columns["share"].tolist() == [0.5, 0.0]
+    assert columns["mixed"].tolist() == ["007", "1.5"]
+
+
 def test_digits_with_underscores_between_them_are_text(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "block,gap\n3_6,1_0\n36,\n")
     columns = read_columns(path, ["block", "gap"])
