@@ -1,5 +1,6 @@
 """What was asked already, and how a candidate is found that was not."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -33,6 +34,9 @@ class Asked:
             problem.space.validate(candidate)
         self._problem = problem
         self._known: set[str] = set()
+        self._waiting: OrderedDict[str, Candidate] = OrderedDict()  # of the initial ones
+        for candidate in problem.initial:
+            self._waiting.setdefault(problem.identity(candidate), candidate)
         self._n_asked = 0
         self._rest: Iterator[Candidate] | None = None
 
@@ -43,6 +47,11 @@ class Asked:
     def __contains__(self, candidate: Candidate) -> bool:
         return self._problem.identity(candidate) in self._known
 
+    @property
+    def n_waiting(self) -> int:
+        """How many of the problem's initial candidates are not known yet."""
+        return len(self._waiting)
+
     def resume(self, candidates: Sequence[Candidate]) -> None:
         """Take note of candidates that others asked for."""
         for candidate in candidates:
@@ -50,7 +59,8 @@ class Asked:
 
     def told(self, trials: Sequence[Trial]) -> None:
         """Take note of trials, so that one that came from elsewhere is not asked for again."""
-        self._known.update(self._problem.identity(trial.candidate) for trial in trials)
+        for trial in trials:
+            self._know(trial.candidate)
 
     def draw(self, n: int, propose: Propose) -> list[Candidate]:
         """Return up to `n` new candidates, noted as asked; fewer only if no more are found.
@@ -68,14 +78,18 @@ class Asked:
         return drawn
 
     def _note(self, candidate: Candidate) -> None:
-        self._known.add(self._problem.identity(candidate))
+        self._know(candidate)
         self._n_asked += 1
+
+    def _know(self, candidate: Candidate) -> None:
+        identity = self._problem.identity(candidate)
+        self._known.add(identity)
+        self._waiting.pop(identity, None)
 
     def _next(self, propose: Propose) -> Candidate | None:
         space = self._problem.space
-        for candidate in self._problem.initial:
-            if candidate not in self:
-                return candidate
+        if self._waiting:
+            return next(iter(self._waiting.values()))
         rng = stream(self._problem.seed, "ask", self._n_asked)
         candidate = propose(rng)
         for _ in range(MUTATIONS):

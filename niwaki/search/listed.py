@@ -12,7 +12,7 @@ class Listed(Searcher):
     """Asks for `Problem.initial` alone, in order: for evaluators that already know what is good."""
 
     def __init__(self, problem: Problem) -> None:
-        self._problem, self._asked = problem, Asked(problem)
+        self._asked = Asked(problem)
 
     def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:  # noqa: ARG002
         # As long as one of them is left, none is proposed.
@@ -26,8 +26,7 @@ class Listed(Searcher):
 
     @property
     def n_left(self) -> int:
-        left = (candidate for candidate in self._problem.initial if candidate not in self._asked)
-        return len(set(map(self._problem.identity, left)))
+        return self._asked.n_waiting
 
 
 def _nothing() -> Candidate:

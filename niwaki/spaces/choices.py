@@ -4,6 +4,7 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -126,28 +127,21 @@ class ChoiceSpace(EnumerableSpace):
         return sum(n for _, n in self.projections(frozenset()))
 
     def projections(self, paths: Collection[str]) -> list[tuple[Candidate, int]]:
-        # Walk the choices once, merging partial decisions that no later condition tells apart.
+        # Walk the choices once, merging partial decisions that no later choice tells apart.
         order = min((self.choices, _switches_late(self.choices)), key=_most_waiting)
-        lookers, wanted = _lookers(order), frozenset(paths)
-        waiting: list[Choice] = []
-        states: dict[frozenset[tuple[str, Value]], int] = {frozenset(): 1}
+        steps, wanted = _Steps(order), frozenset(paths)
+        states: dict[_State, int] = {(frozenset(), frozenset()): 1}
         for position, choice in enumerate(order):
-            waiting.append(choice)
-            later = {
-                each.path: [values for at, values in lookers.get(each.path, ()) if at > position]
-                for each in waiting
-            }
-            waiting = [each for each in waiting if each.path in wanted or later[each.path]]
-            kept = _told_apart(waiting, later, wanted)
-            grown: dict[frozenset[tuple[str, Value]], int] = {}
-            for state, n in states.items():
-                active = _active(choice, dict(state))
-                for option in choice.options if active else (None,):
-                    items = state | {(choice.path, option)} if active else state
-                    merged = frozenset(kept[item] for item in items if item in kept)
-                    grown[merged] = grown.get(merged, 0) + n
+            grown: dict[_State, int] = {}
+            alike = steps.alike(position, apart=choice.path in wanted)
+            absent: list[_Alike] = [((), steps.seen(position, ()), 1)]
+            for (items, verdicts), n in states.items():
+                active = steps.active(position, verdicts)
+                for item, seen, times in alike if active else absent:
+                    state = items.union(item), steps.after(position, verdicts, seen)
+                    grown[state] = grown.get(state, 0) + n * times
             states = grown
-        return [(Candidate.of(state), n) for state, n in states.items()]
+        return [(Candidate.of(items), n) for (items, _), n in states.items()]
 
     def restricted(self, paths: Collection[str]) -> "ChoiceSpace":
         """Return the space of those choices alone."""
@@ -202,20 +196,86 @@ def _most_waiting(order: Sequence[Choice]) -> float:
     return most
 
 
-def _told_apart(
-    choices: Sequence[Choice],
-    looks: Mapping[str, Sequence[tuple[Value, ...]]],
-    wanted: Collection[str],
-) -> dict[tuple[str, Value], tuple[str, Value]]:
-    """Return what stands for each option of some choices: one for all that no look tells apart."""
-    found: dict[tuple[str, Value], tuple[str, Value]] = {}
-    for choice in choices:
-        alike: dict[object, Value] = {}
+# What is known of requirements before they are due: False if they failed, True if any holds that
+# one of them has to.
+_Verdicts: TypeAlias = frozenset[tuple[int, bool]]
+_Items: TypeAlias = tuple[tuple[str, Value], ...]
+_State: TypeAlias = tuple[frozenset[tuple[str, Value]], _Verdicts]
+# For each requirement that looks at a decision: whether that fails it, and whether it holds.
+_Seen: TypeAlias = tuple[tuple[bool, bool], ...]
+_Alike: TypeAlias = tuple[_Items, _Seen, int]
+
+
+class _Steps:
+    """What each decision of a walk means to the requirements of later choices.
+
+    Choices with the same conditions share a requirement, and of what led to its verdict nothing is
+    remembered: one that asks for any of twenty switches is in two states, and not in 2^20.
+    """
+
+    def __init__(self, order: Sequence[Choice]) -> None:
+        numbers: dict[tuple[tuple[Condition, ...], tuple[Condition, ...]], int] = {}
+        at = {choice.path: position for position, choice in enumerate(order)}
+        self._order = order
+        self._due: list[int | None] = []  # by position, the requirement
+        for choice in order:
+            key = choice.when, choice.when_any
+            self._due.append(numbers.setdefault(key, len(numbers)) if any(key) else None)
+        self._requirements = list(numbers)
+        last_due = {number: position for position, number in enumerate(self._due)}
+        self._over: list[set[int]] = [set() for _ in order]
+        for number in numbers.values():
+            self._over[last_due[number]].add(number)
+        self._looking: list[list[int]] = [[] for _ in order]
+        self._last_any: list[set[int]] = [set() for _ in order]
+        for number, (when, when_any) in enumerate(self._requirements):
+            for position in {at[condition.path] for condition in (*when, *when_any)}:
+                self._looking[position].append(number)
+            if when_any:
+                self._last_any[max(at[each.path] for each in when_any)].add(number)
+
+    def active(self, position: int, verdicts: _Verdicts) -> bool:
+        """Return whether the choice at a position is there."""
+        return (self._due[position], False) not in verdicts
+
+    def alike(self, position: int, *, apart: bool) -> list[_Alike]:
+        """Return the options that are told apart, as items if they are to be kept, and how many."""
+        choice = self._order[position]
+        found: dict[tuple[_Items, _Seen], int] = {}
         for option in choice.options:
-            seen = tuple(option in values for values in looks[choice.path])
-            meaning = option if choice.path in wanted else seen
-            found[choice.path, option] = (choice.path, alike.setdefault(meaning, option))
-    return found
+            key = ((choice.path, option),) if apart else (), self.seen(position, (option,))
+            found[key] = found.get(key, 0) + 1
+        return [(items, seen, n) for (items, seen), n in found.items()]
+
+    def seen(self, position: int, taken: Collection[Value]) -> _Seen:
+        """Return what requirements see of a decision: the option taken, or that none is there."""
+        path = self._order[position].path
+        seen = []
+        for number in self._looking[position]:
+            when, when_any = (
+                [
+                    any(option in each.values for option in taken)
+                    for each in conditions
+                    if each.path == path
+                ]
+                for conditions in self._requirements[number]
+            )
+            seen.append((not all(when), any(when_any)))
+        return tuple(seen)
+
+    def after(self, position: int, verdicts: _Verdicts, seen: _Seen) -> _Verdicts:
+        """Return the verdicts once a decision is made."""
+        if not (self._looking[position] or self._over[position]):
+            return verdicts
+        known = dict(verdicts)
+        for number, (fails, holds) in zip(self._looking[position], seen, strict=True):
+            if known.get(number) is False:
+                continue
+            if holds:
+                known[number] = True
+            if fails or (number in self._last_any[position] and number not in known):
+                known[number] = False
+        return frozenset(item for item in known.items() if item[0] not in self._over[position])
 
 
 def _active(choice: Choice, decided: Mapping[str, Value]) -> bool:

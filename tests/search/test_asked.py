@@ -86,6 +86,16 @@ def test_resuming_is_going_on_where_many_candidates_are_one_network(
     assert resumed.draw(600, space.sample) == whole[-3:]
 
 
+def test_initial_candidates_come_first_each_network_once() -> None:
+    initial = tuple(Candidate.of({"a": a, "b": b}) for a, b in ((5, 1), (5, 2), (3, 0), (7, 7)))
+    problem = replace(
+        PROBLEM, initial=initial, identity=lambda candidate: str(candidate.decisions["a"])
+    )
+    asked = Asked(problem)
+    asked.told([Trial(0, Candidate.of({"a": 3, "b": 9}), Measurement("3 9"))])
+    assert asked.draw(2, SPACE.sample) == [initial[0], initial[3]]
+
+
 def test_what_was_told_from_elsewhere_is_known_but_not_counted() -> None:
     asked = Asked(PROBLEM)
     asked.told([Trial(0, SAME, Measurement(SAME.key))])

@@ -76,6 +76,16 @@ def test_only_its_own_candidates_are_of_it(space: ChoiceSpace) -> None:
     assert not any(space.contains(candidate) for candidate in longer)
 
 
+def test_one_of_many_switches_is_counted_without_telling_them_apart() -> None:
+    switches = tuple(Choice(f"switch{i}", ("off", "on")) for i in range(60))
+    on = tuple(Condition(each.path, ("on",)) for each in switches)
+    any_on, all_on = Choice("any", (1, 2, 3), (), on), Choice("all", (1, 2, 3, 4), on)
+    space = ChoiceSpace((*switches, any_on, all_on))
+    assert space.size == 1 + (2**60 - 2) * 3 + 3 * 4
+    seen = {each.decisions.get("any"): n for each, n in space.projections({"any"})}
+    assert seen == {None: 1, 1: 2**60 + 2, 2: 2**60 + 2, 3: 2**60 + 2}
+
+
 def test_hand_counted() -> None:
     # depth 1: 1; depth 2: 2; depth 3: 2 x (third a: 1 + third b: 2).
     assert TREE.size == 1 + 2 + 2 * 3

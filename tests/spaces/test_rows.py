@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from niwaki.core.candidate import Candidate, Value
 from niwaki.core.errors import SpaceError
 from niwaki.core.randomness import stream
-from niwaki.spaces.row_index import RowIndex
+from niwaki.spaces.row_index import MOST_LOOKED_UP, RowIndex
 from niwaki.spaces.rows import MOST_COLUMNS, RowSpace
 from niwaki.spaces.walks import every_candidate
 from niwaki.testing.space_contract import SpaceContract
@@ -215,14 +215,22 @@ def test_impossible_spaces_are_refused(
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.lists(st.tuples(*[st.integers(0, 3)] * 4), min_size=1, max_size=60, unique=True))
-def test_neighbours_are_all_rows_that_differ_in_one_code(rows: list[tuple[int, ...]]) -> None:
-    codes = np.array(sorted(rows), dtype=np.int8)
-    index = RowIndex(np.asfortranarray(codes), [4] * 4)
+@given(
+    st.lists(st.tuples(*[st.integers(0, 3)] * 4), min_size=1, max_size=60, unique=True),
+    st.sets(st.integers(0, 3)),
+)
+def test_neighbours_are_all_rows_that_differ_in_one_code(
+    rows: list[tuple[int, ...]], many: set[int]
+) -> None:
+    codes = np.array(sorted(rows), dtype=np.int16)
+    n_options = [MOST_LOOKED_UP + 1 if column in many else 4 for column in range(4)]
+    index = RowIndex(np.asfortranarray(codes), n_options)
     found, changed = index.neighbours(0)
     by_hand = (codes != codes[0]).sum(axis=1) == 1
     assert sorted(found) == np.flatnonzero(by_hand).tolist()
     assert all(codes[row, column] != codes[0, column] for row, column in zip(found, changed))  # noqa: B905
+    order = [(column, codes[row, column]) for row, column in zip(found, changed, strict=True)]
+    assert order == sorted(order)
     assert [index.find(row) for row in codes.tolist()] == list(range(len(codes)))
     assert index.find([9, 9, 9, 9]) == -1
     np.testing.assert_array_equal(index.distances(codes[0]), (codes != codes[0]).sum(axis=1))

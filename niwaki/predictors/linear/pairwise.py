@@ -119,8 +119,12 @@ class Decomposition:
         """Decompose (n, d) scaled features; takes n p^2 operations with p products, or n^3."""
         if worth_listing(rows, pair_weight):
             return cls._of_listed(listed_products(rows, pair_weight), pair_weight)
-        products = inner_products(rows, rows, pair_weight)
-        products -= products.mean(axis=0)
+        return cls.of_products(inner_products(rows, rows, pair_weight), pair_weight)
+
+    @classmethod
+    def of_products(cls, products: NDArray[np.float64], pair_weight: float) -> "Decomposition":
+        """Decompose the (n, n) inner products of any rows; takes n^3 operations."""
+        products = products - products.mean(axis=0)
         products -= products.mean(axis=1)[:, None]
         values, vectors = np.linalg.eigh((products + products.T) / 2.0)
         return cls(np.maximum(values, 0.0), vectors, pair_weight)

@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 
 from niwaki.core.jsonable import JSON
 from niwaki.predictors.linear.base import STRENGTHS
-from niwaki.predictors.linear.pairwise import Decomposition, listed_products
+from niwaki.predictors.linear.pairwise import (
+    Decomposition,
+    inner_products,
+    listed_products,
+    worth_listing,
+)
 
 _MOST = 1000  # pairs: older ones were run with weights that are no more
 _PRODUCT_WEIGHTS = (0.0, 0.1)
@@ -41,16 +46,16 @@ class Lessons:
         if len(self._taken) < 2:
             return np.zeros(len(encoded))
         taken, losses = np.stack(self._taken), np.stack(self._losses)[..., task]
+        first, second = taken[:, 0], taken[:, 1]
         gaps, tried = losses[:, 0] - losses[:, 1], []
         for weight in _PRODUCT_WEIGHTS:
-            rows = listed_products(taken[:, 0], weight) - listed_products(taken[:, 1], weight)
-            found = Decomposition.of(rows, 0.0)
+            found = _decomposed(first, second, weight)
             for strength in STRENGTHS * max(found.mean_value, 1e-12):
                 errors, _ = found.leave_one_out(gaps, strength)
-                tried.append((float((errors**2).mean()), strength, weight, rows, found))
-        _, strength, weight, rows, found = min(tried, key=lambda one: one[:3])
-        slopes = rows.T @ found.coefficients(gaps, strength)
-        return np.asarray(listed_products(encoded, weight) @ slopes)
+                tried.append((float((errors**2).mean()), strength, weight, found))
+        _, strength, weight, found = min(tried, key=lambda one: one[:3])
+        lost = inner_products(encoded, first, weight) - inner_products(encoded, second, weight)
+        return np.asarray(lost @ found.coefficients(gaps, strength))
 
     def state(self) -> dict[str, JSON]:
         """Return what was told."""
@@ -64,3 +69,15 @@ class Lessons:
         for kept, told in ((self._taken, state["taken"]), (self._losses, state["losses"])):
             kept.clear()
             kept.extend(np.array(each, dtype=np.float64) for each in told)  # type: ignore[union-attr]
+
+
+def _decomposed(
+    first: NDArray[np.float64], second: NDArray[np.float64], weight: float
+) -> Decomposition:
+    """Decompose the differences, products included, of (n, d) rows: products are listed if few."""
+    if worth_listing(first, weight):
+        rows = listed_products(first, weight) - listed_products(second, weight)
+        return Decomposition.of(rows, 0.0)
+    products = inner_products(first, first, weight) - inner_products(first, second, weight)
+    products += inner_products(second, second, weight) - inner_products(second, first, weight)
+    return Decomposition.of_products(products, weight)
