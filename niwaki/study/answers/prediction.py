@@ -284,7 +284,7 @@ def _is_fixed(name: str, full: Mapping[Candidate, Trial], partial: Sequence[Tria
         for trial in partial
         if trial.candidate in full
     ]
-    return len(pairs) >= LEAST_COMPARED and all(a == b is not None for a, b in pairs)
+    return len(pairs) >= LEAST_COMPARED and all(a is not None and a == b for a, b in pairs)
 
 
 def _with_values(trial: Trial, names: Sequence[str]) -> Trial:
