@@ -29,7 +29,7 @@ from niwaki.evaluation.compression.proposing.prices import LatencyPrice, MacsPri
 from niwaki.evaluation.compression.proposing.proposals import ALLOCATORS
 from niwaki.evaluation.compression.settings import CompressionSettings, PruningSettings
 from niwaki.evaluation.compression.tuning.fine_tuning import TuningSettings
-from niwaki.evaluation.deployment import Deployment, DeploymentSettings
+from niwaki.evaluation.deployment import Deployment, DeploymentSettings, FloatGraph
 from niwaki.tasks.base import TaskData
 from niwaki.tasks.task import TaskKind
 from tests.evaluation.compression.small import TwoHeads, build, data, unlabelled
@@ -89,21 +89,31 @@ def test_a_network_is_written_once_for_all_its_precisions(
     evaluator: CompressedEvaluator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written: list[nn.Module] = []
-    write = Deployment.float_model
+    calibrated: list[onnx.ModelProto] = []
+    write, calibrate = Deployment.float_model, Deployment.calibrated
 
     def noted(deployment: Deployment, module: nn.Module) -> onnx.ModelProto:
         written.append(module)
         return write(deployment, module)
 
+    def also_noted(deployment: Deployment, model: onnx.ModelProto) -> FloatGraph:
+        calibrated.append(model)
+        return calibrate(deployment, model)
+
+    def keeping_nothing() -> CompressedEvaluator:
+        evaluator = make(replace(SETTINGS, tuned_mib=0.0))
+        evaluator.prepare(tmp_path / "keeps nothing")
+        return evaluator
+
     keeps = make()
     keeps.prepare(tmp_path / "keeps")
-    keeps_nothing = make(replace(SETTINGS, tuned_mib=0.0))
-    keeps_nothing.prepare(tmp_path / "keeps nothing")
+    others = [keeping_nothing() for _ in range(3)]
     least = evaluator.initial()[-1].part(PRUNING)
     alike = [c for c in evaluator.initial() if c.part(PRUNING) == least]
     assert len(alike) == 3  # int8, mixed, fp32
     monkeypatch.setattr(Deployment, "float_model", noted)
-    for candidate in alike:
+    monkeypatch.setattr(Deployment, "calibrated", also_noted)
+    for candidate, keeps_nothing in zip(alike, others, strict=True):
         found, anew = (
             each.evaluate(candidate, fidelity=1.0, seed=0) for each in (keeps, keeps_nothing)
         )
@@ -112,6 +122,7 @@ def test_a_network_is_written_once_for_all_its_precisions(
             name: v for name, v in anew.values.items() if name not in timed
         }
     assert len(written) == 1 + len(alike)
+    assert len(calibrated) == 1 + 2  # what is in fp32 throughout needs no ranges
 
 
 def test_the_original_is_never_changed(evaluator: CompressedEvaluator) -> None:
