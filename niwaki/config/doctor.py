@@ -21,10 +21,6 @@ EXTRAS = (
 
 def diagnose() -> dict[str, JSON]:
     """Return findings by name; each problem says what to do about it."""
-    here = working_folder()
-    free = "the working directory was deleted: change to another one"
-    if here is not None:
-        free = f"{shutil.disk_usage(here).free / 1e9:.1f} GB free here"
     return {
         "machine": describe_machine(),
         "int8": _int8(),
@@ -32,7 +28,7 @@ def diagnose() -> dict[str, JSON]:
         "extras": {name: found_or_remedy(name, extra, use) for name, extra, use in EXTRAS},
         "device": _device(),
         "plugins": _broken_plugins() or "all can be imported",
-        "disk": free,
+        "disk": _disk(),
     }
 
 
@@ -52,6 +48,13 @@ def _int8() -> str:
     able = cpu_capabilities(processor())
     width = "7 bits, as wider products saturate without VNNI" if able.reduce_range else "8 bits"
     return f"weights of {width}; activations {able.activation}"
+
+
+def _disk() -> str:
+    here = working_folder()
+    if here is None:
+        return "the working directory was deleted: change to another one"
+    return f"{shutil.disk_usage(here).free / 1e9:.1f} GB free here"
 
 
 def _device() -> str:

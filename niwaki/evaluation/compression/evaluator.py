@@ -121,6 +121,7 @@ class CompressedEvaluator(DeployedEvaluator):
         super().__init__(target, self._settings.deployment, seed=seed, notify=notify)
         self._source, self._load_data = source, load_data
         self._precisions = (FP32,) if self._settings.only == "prune" else precisions
+        self._graphs = RecentGraphs()
 
     @cached_property
     def original(self) -> Original:
@@ -298,10 +299,6 @@ class CompressedEvaluator(DeployedEvaluator):
                 return self._deployment_of(plan).prepared(model, quantizable=quantizable)
 
         return self._graphs.get((whose.key, share, quantizable), make)
-
-    @cached_property
-    def _graphs(self) -> RecentGraphs:
-        return RecentGraphs()
 
     def _float_model(
         self, candidate: Candidate, plan: QuantizationPlan, *, share: float

@@ -81,8 +81,8 @@ def _require_costs(
     watched = {layer.path: modules[layer.path] for layer in table}
     places = _places(module, watched, input_shape)
     for layer in table:
-        module_of = modules[layer.path]
-        n_channels = module_of.in_channels if isinstance(module_of, TRANSPOSED) else layer.n_outputs
+        own = modules[layer.path]
+        n_channels = own.in_channels if isinstance(own, TRANSPOSED) else layer.n_outputs
         n_macs = layer.n_weights * places[layer.path] // n_channels
         _compare(f"'{layer.path}' has {{}} multiply-accumulates", candidate, layer.macs, n_macs)
 

@@ -205,11 +205,11 @@ class SearchLoop:
             # Who knows how many there are left, such as a list, has told from the start.
             none_new = self._exhausted and self.searcher.n_left is None
             if (none_new or self._planless) and left > ROUNDING:
-                who = "searcher has no more candidates to propose"
-                self.observer.say(
-                    f"the {'scheduler plans no more' if self._planless else who}: the search ends "
-                    f"after {spent(history, self.budget.evaluations)} evaluations"
-                )
+                why = "the searcher has no more candidates to propose"
+                if self._planless:
+                    why = "the scheduler plans no more"
+                after = spent(history, self.budget.evaluations)
+                self.observer.say(f"{why}: the search ends after {after} evaluations")
             return
         if not history.n_paid:
             raise StudyError(

@@ -1,8 +1,6 @@
 """Which channels matter: to any of the tasks, by the gradients of each."""
 
-import math
 from collections.abc import Callable
-from itertools import islice
 
 import numpy as np
 import torch
@@ -25,7 +23,7 @@ from niwaki.compress.pruning.criteria.base import Criterion, Scores
 from niwaki.core.errors import ConfigError, DataError
 from niwaki.core.randomness import stream
 from niwaki.core.registry import nearest
-from niwaki.evaluation.batches import inputs_for_statistics
+from niwaki.evaluation.batches import drawn, inputs_for_statistics
 from niwaki.evaluation.compression.given_model.plain_calls import layout_of
 from niwaki.evaluation.compression.reused_memory import reusing_memory
 from niwaki.evaluation.devices import placed, to_tensors
@@ -93,7 +91,8 @@ def importance(
         return {}
     if criterion in _BY_WEIGHTS:
         return dict(score_groups(_BY_WEIGHTS[criterion](), module, groups))
-    batches = _batches(data, n_items, 1 if criterion == "fisher" else batch_size, seed)
+    size, rng = 1 if criterion == "fisher" else batch_size, stream(seed, "importance")
+    batches = list(drawn(data[SplitName.TRAIN], n_items, size, rng=rng))
     network = placed(copied(module), torch.device("cpu"), layout_of(module))
     unreached = not_differentiable(module, data)
     per_task = [
@@ -170,8 +169,3 @@ def _gradients(
         return loss.against_targets(answer, targets[asked.name])
 
     return collect_gradients(module, groups, batches, loss=of_task)
-
-
-def _batches(data: TaskData, n_items: int, batch_size: int, seed: int) -> list[Batch]:
-    batches = data[SplitName.TRAIN].batches(batch_size, rng=stream(seed, "importance"))
-    return list(islice(batches, math.ceil(n_items / batch_size)))

@@ -17,7 +17,7 @@ from niwaki.compress.pruning.model_calls import repeatable as repeatable_passes
 from niwaki.compress.quantization.plan import QuantizationPlan
 from niwaki.core.limits import require_at_least, require_positive, require_share
 from niwaki.core.randomness import derived_seed, stream
-from niwaki.evaluation.batches import inputs_for_statistics, n_batches, sizable
+from niwaki.evaluation.batches import drawn, inputs_for_statistics, n_batches, sizable
 from niwaki.evaluation.compression.given_model.plain_calls import layout_of
 from niwaki.evaluation.compression.given_model.several_inputs import TakingApart
 from niwaki.evaluation.compression.reused_memory import reusing_memory
@@ -267,13 +267,12 @@ class Tuning:
         total, n_items = 0.0, 0
         # Drawn: an ordered file would show one class alone.
         rng = stream(self._seed, "judged before and after fine-tuning")
-        for batch in self._data[SplitName.SEARCH].batches(_JUDGED_BATCH, rng=rng):
+        split = self._data[SplitName.SEARCH]
+        for batch in drawn(split, _N_JUDGED, _JUDGED_BATCH, rng=rng):
             seed = derived_seed(self._seed, "judged", n_items)
             with self._computing(), torch.no_grad(), drawing(seed, self._device):
                 total += self._loss(network, batch).item() * len(batch)
             n_items += len(batch)
-            if n_items >= _N_JUDGED:
-                break
         return total / n_items
 
     @repeatable()
