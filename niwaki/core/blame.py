@@ -11,7 +11,8 @@ _BLAME = "This was raised by "
 def raised_by(what: str) -> AbstractContextManager[None]:
     """Let errors that are not niwaki's own say, below their traceback, where they come from.
 
-    Of several around each other, the innermost says so alone: it is the nearest to the cause.
+    Code that calls `sys.exit` ends no search as if all had gone well: that is an error, too. Of
+    several around each other, the innermost says so alone: it is the nearest to the cause.
 
     Args:
         what: Who was asked for what, such as "`ask` of the searcher".
@@ -21,15 +22,28 @@ def raised_by(what: str) -> AbstractContextManager[None]:
 
 @contextmanager
 def noted_below(note: str) -> Iterator[None]:
-    """Add a note, below their traceback, to errors that are not niwaki's own."""
+    """Add a note, below their traceback, to errors that are not niwaki's own.
+
+    Raises:
+        RuntimeError: If `sys.exit` is called.
+    """
     try:
-        yield
+        with _without_exit():
+            yield
     except NiwakiError:
         raise
     except Exception as error:
         if not (note.startswith(_BLAME) and _blames(error)):
             error.add_note(note)
         raise
+
+
+@contextmanager
+def _without_exit() -> Iterator[None]:
+    try:
+        yield
+    except SystemExit as exit_:
+        raise RuntimeError(f"`sys.exit({exit_.code!r})` was called") from exit_
 
 
 def _blames(error: Exception) -> bool:

@@ -1,5 +1,6 @@
 """States of training on disk: whole or not there at all, and not more bytes than allowed."""
 
+import codecs
 import struct
 import warnings
 from contextlib import suppress
@@ -7,6 +8,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+import numpy as np
 import torch
 
 from niwaki.core.errors import RunFolderError
@@ -25,6 +27,16 @@ _DAMAGE = (
     struct.error,
     UnpicklingError,
 )
+
+# What pickles of numpy's numbers and arrays call: a module's extra state may hold some.
+_NUMPY = [
+    np.ndarray,
+    np.dtype,
+    *(getattr(np.dtypes, name) for name in np.dtypes.__all__),
+    np.float64(0).__reduce__()[0],
+    np.zeros(0).__reduce__()[0],
+    codecs.encode,
+]
 
 
 def save_checkpoint(state: dict[str, Any], path: Path) -> None:
@@ -46,13 +58,14 @@ def save_checkpoint(state: dict[str, Any], path: Path) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
-    """Read what `save_checkpoint` wrote; only tensors and plain values are loaded.
+    """Read what `save_checkpoint` wrote; tensors, arrays and plain values alone are loaded.
 
     Raises:
         RunFolderError: If the file cannot be read.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_NUMPY):
+            state = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(state, dict):
             raise TypeError(f"it holds {type(state).__name__}")
     except _DAMAGE as error:

@@ -3,6 +3,7 @@
 import multiprocessing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -52,3 +53,12 @@ def test_old_states_go_first(tmp_path: Path) -> None:
         store.save(name, STATE)
     assert store.load("one") is None
     assert store.load("three") is not None
+
+
+def test_numbers_and_arrays_of_numpy_come_back(tmp_path: Path) -> None:
+    extra = {"scale": np.float32(1.5), "seen": np.arange(3), "names": np.array(["a", "b"])}
+    save_checkpoint({"_extra_state": extra}, tmp_path / "one.pt")
+    found = load_checkpoint(tmp_path / "one.pt")["_extra_state"]
+    assert found["scale"] == 1.5
+    np.testing.assert_array_equal(found["seen"], extra["seen"])
+    np.testing.assert_array_equal(found["names"], extra["names"])
