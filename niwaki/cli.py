@@ -245,6 +245,10 @@ def compress(
         list[str] | None,
         typer.Option(help="How an output is trained: my_own.py:focal; see --metric."),
     ] = None,
+    tune: Annotated[
+        str,
+        typer.Option(help="Fine-tunes in niwaki's place: my_own.py:f(network, epochs, original)."),
+    ] = "",
     kind: Annotated[
         list[str] | None,
         typer.Option(help="What an output is: regression, or output_1=classification."),
@@ -294,6 +298,7 @@ def compress(
         tasks=task or [],
         metrics=metric or [],
         losses=loss or [],
+        tune=tune,
         kinds=kind or [],
         outputs=output or [],
     )

@@ -31,6 +31,7 @@ def compression_request(
     tasks: Sequence[str] = (),
     metrics: Sequence[str] = (),
     losses: Sequence[str] = (),
+    tune: str = "",
     kinds: Sequence[str] = (),
     outputs: Sequence[str] = (),
 ) -> CompressionRequest:
@@ -51,13 +52,14 @@ def compression_request(
             or of these tasks. In the place of `my_metrics.py:f1`, all settings of one in YAML:
             `{function: my_metrics.py:error, direction: minimize}`.
         losses: The same, of losses.
+        tune: Function that fine-tunes: `my_training.py:tune`; niwaki does if empty.
         kinds: The same, of what outputs are: `regression`, or `output_1=regression`.
         outputs: Names of those that are kept; all if empty.
 
     Raises:
         ConfigError: If anything is wrong.
     """
-    data: dict[str, Any] = {"only": only, "outputs": list(outputs)}
+    data: dict[str, Any] = {"only": only, "outputs": list(outputs), "tuning": {"function": tune}}
     for text in overrides:
         data = with_override(data, text)
     return CompressionRequest(

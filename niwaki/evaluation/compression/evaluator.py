@@ -62,6 +62,7 @@ from niwaki.evaluation.compression.tuning.kept_statistics import (
     has_statistics,
     skill_lost_anew,
 )
+from niwaki.evaluation.compression.tuning.own_training import training_function
 from niwaki.evaluation.deployed import DeployedEvaluator
 from niwaki.evaluation.deployment import Deployment, FloatGraph, plan_of, require_precisions
 from niwaki.evaluation.devices import torch_threads
@@ -470,8 +471,15 @@ class CompressedEvaluator(DeployedEvaluator):
                 "those it would lose skill: they are kept, also while it is fine-tuned"
             )
         if self._settings.tuning.epochs > 0 and self._settings.only != "quantize":
-            for each in remarks_on_tuning(self.original, self._tuning):
-                self._say(each)
+            self._report_tuning()
+
+    def _report_tuning(self) -> None:
+        if function := self._settings.tuning.function:
+            training_function(function)  # or an error, before anything is paid for
+            self._say(f"networks are fine-tuned by '{function}'")
+            return
+        for each in remarks_on_tuning(self.original, self._tuning):
+            self._say(each)
 
     def _rank(self) -> None:
         path = self._in_folder(IMPORTANCE_FILE)

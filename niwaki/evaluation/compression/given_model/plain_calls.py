@@ -8,7 +8,7 @@ whose `forward` takes one tensor and returns one, or a flat tuple or mapping of 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from numpy.typing import NDArray
@@ -22,10 +22,13 @@ from niwaki.evaluation.compression.given_model.arguments import note_arguments
 from niwaki.evaluation.devices import layout_for
 from niwaki.evaluation.own_forward import forward_of, give_forward
 
+M = TypeVar("M", bound=nn.Module)
+
 _INTEGERS = "_niwaki_takes_integers"
 _COLUMNS = "_niwaki_columns"
 _CONTIGUOUS = "_niwaki_contiguous"
 _OUTPUTS = "_niwaki_outputs"
+_WRITTEN = "_niwaki_written"
 
 
 def plainly_called(module: nn.Module) -> nn.Module:
@@ -60,6 +63,14 @@ def plainly_called(module: nn.Module) -> nn.Module:
 
     give_forward(module, forward)
     note_arguments(module, original)
+    vars(module)[_WRITTEN] = original
+    return module
+
+
+def called_as_written(module: M) -> M:
+    """Let a model that `plainly_called` returned be called as it was before; in place."""
+    if (written := vars(module).get(_WRITTEN)) is not None:
+        give_forward(module, written)
     return module
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from niwaki.core.files import computed_before, write_text_atomically
 from niwaki.core.jsonable import JSON
+from niwaki.tasks.scoring import MEAN_SKILL
 
 TUNING_DETAILS = "tuning"
 """Name among a measurement's details."""
@@ -15,33 +16,45 @@ TUNING_DETAILS = "tuning"
 IN_FLOAT, ROUNDED = "float", "quantized"
 """Stages of fine-tuning."""
 
+LOSS = "loss"
+"""What niwaki's own fine-tuning minimises, and is judged by."""
+
 _TAKEN_BACK = "taken_back"
 
 
 @dataclass(frozen=True)
 class Effect:
-    """What fine-tuning did to what it minimises, on items that it has not learnt from.
+    """What fine-tuning did to a network, on items that it has not learnt from.
 
     Attributes:
-        before: Mean loss of the network as it was cut, on items of the search split.
+        before: Of the network as it was cut, on items of the search split.
         after: The same when it was fine-tuned.
+        measure: What these are: the mean loss, which niwaki's own fine-tuning minimises; or, of
+            somebody's who may minimise something else, the mean skill over tasks.
     """
 
     before: float
     after: float
+    measure: str = LOSS
 
     @property
     def is_harm(self) -> bool:
         """Whether the network was better before."""
-        return self.after > self.before or math.isnan(self.after) > math.isnan(self.before)
+        worse = (
+            self.after < self.before
+            if self.measure == MEAN_SKILL.name
+            else self.after > self.before
+        )
+        return worse or math.isnan(self.after) > math.isnan(self.before)
 
     def __str__(self) -> str:
-        return f"the loss on the search split was {self.before:.4g}, and became {self.after:.4g}"
+        what = self.measure.replace("_", " ")
+        return f"the {what} on the search split was {self.before:.4g}, and became {self.after:.4g}"
 
     def to_json(self) -> dict[str, JSON]:
-        """Return the losses, null where one is no finite number, and whether it was taken back."""
-        losses = {"loss_before": self.before, "loss_after": self.after}
-        finite = {name: loss if math.isfinite(loss) else None for name, loss in losses.items()}
+        """Return both, null where one is no finite number, and whether it was taken back."""
+        both = {f"{self.measure}_before": self.before, f"{self.measure}_after": self.after}
+        finite = {name: each if math.isfinite(each) else None for name, each in both.items()}
         return {**finite, _TAKEN_BACK: self.is_harm}
 
 

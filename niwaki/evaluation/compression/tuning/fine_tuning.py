@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from typing import Any
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
@@ -21,7 +22,8 @@ from niwaki.evaluation.batches import drawn, inputs_for_statistics, n_batches, s
 from niwaki.evaluation.compression.given_model.plain_calls import layout_of
 from niwaki.evaluation.compression.given_model.several_inputs import TakingApart
 from niwaki.evaluation.compression.reused_memory import reusing_memory
-from niwaki.evaluation.compression.tuning.effects import Effect, Tell, nobody
+from niwaki.evaluation.compression.tuning.effects import LOSS, Effect, Tell, nobody
+from niwaki.evaluation.compression.tuning.own_training import trained_by
 from niwaki.evaluation.deployment import Deployment
 from niwaki.evaluation.devices import best_device, drawing, placed, repeatable, to_tensors
 from niwaki.evaluation.learning_rate import one_cycle
@@ -29,12 +31,14 @@ from niwaki.evaluation.recalibration import recalibrate
 from niwaki.export.torch_outputs import named_outputs
 from niwaki.tasks.base import Batch, SplitName, TaskData
 from niwaki.tasks.losses import task_losses, total_distillation, total_loss
+from niwaki.tasks.scoring import MEAN_SKILL, score
 
 _WARMUP = 0.1
 _N_OBSERVATIONS = 8
 _FULL_RATE_STEPS = 40
 _RATES = (1.0, 0.1)  # each where the one before did harm
 _N_JUDGED, _JUDGED_BATCH = 512, 64
+_Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ class TuningSettings:
 
     Attributes:
         epochs: Passes over the train split, 0 for none; a fraction is a part of one pass.
+        function: Fine-tunes in the place of niwaki, if it is given: `my_file.py:tune`, which gets
+            the network, the epochs and the original. Of what follows, `n_recalibration` (before it)
+            and both of `quantized_` stay as they are; all else is its own.
         batch_size: Items per step, at least 2.
         learning_rate: Peak of a one-cycle cosine schedule of AdamW; of n steps, fewer than 40, the
             square root of n/40 of it. Where that does harm, a tenth of it is tried.
@@ -60,6 +67,7 @@ class TuningSettings:
     """
 
     epochs: float = 3.0
+    function: str = ""
     batch_size: int = 64
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
@@ -135,7 +143,10 @@ class Tuning:
         else:
             with self._computing():
                 adjust(network)
-        if n_steps := self._n_steps(share * self._settings.epochs):
+        epochs = share * self._settings.epochs
+        if epochs and self._settings.function:
+            tell(self._tuned_by_function(network, epochs))
+        elif n_steps := self._n_steps(epochs):
 
             def tune(rate: float) -> None:
                 network.train()
@@ -150,8 +161,31 @@ class Tuning:
                     self.recalibrate(network)
 
             rates = [share * self._rate(n_steps) for share in _RATES]
-            tell(self._unless_harm(network, network, [partial(tune, rate) for rate in rates]))
+            ways = [partial(tune, rate) for rate in rates]
+            tell(self._unless_harm(network, partial(self._loss_on_others, network), ways))
         return in_evaluation(placed(network, torch.device("cpu"), torch.contiguous_format))
+
+    def _tuned_by_function(self, network: nn.Module, epochs: float) -> Effect:
+        """Let the user's function fine-tune a network, and leave it as that did if it is no worse.
+
+        Raises:
+            ConfigError: As of `trained_by`.
+        """
+
+        def tune() -> None:
+            state = trained_by(
+                self._settings.function,
+                network,
+                self._original,
+                epochs=epochs,
+                seed=derived_seed(self._seed, "fine-tuning by a function"),
+                computing=self._computing,
+            )
+            network.load_state_dict(state)
+            let_forget(network)
+
+        judge = partial(self._skill_on_others, network)
+        return self._unless_harm(network, judge, [tune], measure=MEAN_SKILL.name)
 
     def _rate(self, n_steps: int) -> float:
         """Return the peak rate: few steps do not come back from where a high one has led."""
@@ -221,7 +255,7 @@ class Tuning:
                 rounded.observe(deployment.ranges)
 
             rounded.observe(deployment.ranges)
-            tell(self._unless_harm(network, whole, [tune]))
+            tell(self._unless_harm(network, partial(self._loss_on_others, whole), [tune]))
         return in_evaluation(placed(network, torch.device("cpu"), torch.contiguous_format))
 
     def recalibrate(self, network: nn.Module) -> None:
@@ -233,27 +267,33 @@ class Tuning:
         network.eval()
 
     def _unless_harm(
-        self, network: nn.Module, judged: nn.Module, ways: Sequence[Callable[[], None]]
+        self,
+        network: nn.Module,
+        judge: Callable[[], float],
+        ways: Sequence[Callable[[], None]],
+        *,
+        measure: str = LOSS,
     ) -> Effect:
         """Tune a network by the first way after which it is no worse; take back what the others do.
 
         Args:
             network: Whose weights are changed.
-            judged: What runs in its place.
+            judge: Says how good it is, or what runs in its place.
             ways: Each changes the weights; at least one.
+            measure: What `judge` returns; see `Effect`.
 
         Returns:
             What the last of those that were tried did.
         """
-        before = self._loss_on_others(judged)
+        before = judge()
         weights = deepcopy(network.state_dict())
         for tune in ways:
             try:
                 tune()
-                after = self._loss_on_others(judged)
+                after = judge()
             except _DivergedError:  # which is told as what it is: harm
                 after = math.nan
-            effect = Effect(before, after)
+            effect = Effect(before, after, measure)
             if not effect.is_harm:
                 break
             network.load_state_dict(weights)
@@ -265,15 +305,35 @@ class Tuning:
         """Return the mean loss on items of the search split, the same each time; in eval mode."""
         network.eval()
         total, n_items = 0.0, 0
-        # Drawn: an ordered file would show one class alone.
-        rng = stream(self._seed, "judged before and after fine-tuning")
-        split = self._data[SplitName.SEARCH]
-        for batch in drawn(split, _N_JUDGED, _JUDGED_BATCH, rng=rng):
+        for batch in self._others():
             seed = derived_seed(self._seed, "judged", n_items)
             with self._computing(), torch.no_grad(), drawing(seed, self._device):
                 total += self._loss(network, batch).item() * len(batch)
             n_items += len(batch)
         return total / n_items
+
+    @repeatable()
+    def _skill_on_others(self, network: nn.Module) -> float:
+        """Return the mean skill on the same items; NaN if an answer is no finite number."""
+        network.eval()
+        data = self._data
+        values = score(data.tasks, self._answers_to_others(network), chance=data.chance)
+        return values[MEAN_SKILL.name]
+
+    def _answers_to_others(self, network: nn.Module) -> Iterator[tuple[_Arrays, _Arrays]]:
+        for number, batch in enumerate(self._others()):
+            seed = derived_seed(self._seed, "judged", number)
+            with self._computing(), torch.no_grad(), drawing(seed, self._device):
+                inputs, _ = to_tensors(batch, self._device)
+                outputs = named_outputs(network(inputs), self._data.output_names)
+                answers = {name: values.cpu().numpy() for name, values in outputs.items()}
+            yield answers, batch.targets
+
+    def _others(self) -> Iterator[Batch]:
+        """Go through items that are not learnt from, the same each time."""
+        # Drawn: an ordered file would show one class alone.
+        rng = stream(self._seed, "judged before and after fine-tuning")
+        return drawn(self._data[SplitName.SEARCH], _N_JUDGED, _JUDGED_BATCH, rng=rng)
 
     @repeatable()
     def _train(
