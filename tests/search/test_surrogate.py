@@ -102,6 +102,23 @@ def test_nothing_that_a_cheap_count_rules_out_is_asked_for() -> None:
     assert all(measured["cost"] <= 8.0 for _, measured in searched(Surrogate(problem), 60))
 
 
+@pytest.mark.parametrize("at_once", [1, 5])
+def test_what_cheap_counts_rule_out_is_not_gone_through_at_the_end(at_once: int) -> None:
+    costs = {c.key: values(c)["cost"] for c in every_candidate(LAYERS)}
+    bound = Bound("cost", 1.0, sorted(costs.values())[6])
+    problem = Problem(LAYERS, OBJECTIVES, (bound,), cheap=lambda c: {"cost": values(c)["cost"]})
+    searcher, found = Surrogate(problem), list[str]()
+    while asked := searcher.ask(at_once):
+        measured = [Measurement(each.key, values(each)) for each in asked]
+        searcher.tell([Trial(n, *both) for n, both in enumerate(zip(asked, measured, strict=True))])
+        found += [each.key for each in asked]
+    possible = {key for key, cost in costs.items() if bound.is_kept({"cost": cost})}
+    assert possible <= set(found)
+    # The first ones are spread over what is drawn, of which all may be ruled out.
+    assert len(found) <= len(possible) + SurrogateSettings().n_initial + at_once
+    assert searcher.favourites(4) == []
+
+
 def test_a_large_space_obeys_cheap_counts_too() -> None:
     bound = Bound("cost", 1.0, 8.0)
     problem = Problem(

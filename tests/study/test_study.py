@@ -3,6 +3,7 @@
 import logging
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -183,6 +184,45 @@ def test_a_search_where_everything_fails_stops_and_says_why(tmp_path: Path) -> N
     with pytest.raises(StudyError, match="no such device"):
         formula_study(tmp_path / "run", Broken(), n=500).run()
     assert len(told(tmp_path / "run")) == 20
+
+
+def test_who_found_something_ends_when_nothing_else_keeps_to_the_constraints(
+    tmp_path: Path,
+) -> None:
+    hears = Hears()
+    settings = StudySettings(("gain", "price"), ("weight <= 1",), budget=Budget(40))
+    study = Study(tmp_path / "run", FormulaEvaluator(), NSGA2, settings, observer=hears)
+    assert study.run().models
+    [sentence] = [each for each in hears.said if "in a row" in each]
+    assert re.search(r"10000 candidates in a row .*: the search ends after \d of 40", sentence)
+    n = len(told(tmp_path / "run"))
+    study.run()
+    assert len(told(tmp_path / "run")) <= n + 1
+
+
+class _OnlyTheBaseline(FormulaEvaluator):
+    @property
+    def space(self) -> ChoiceSpace:
+        return SPACE.restricted({"x0"})
+
+    def cheap(self, candidate: Candidate) -> Mapping[str, float]:
+        return {}
+
+    def baseline(self) -> Candidate:
+        return self.space.decide(lambda _, options: options[-2])
+
+    def evaluate(self, candidate: Candidate, *, fidelity: float, seed: int) -> Measurement:
+        if candidate == self.baseline():
+            return Measurement(candidate.key, {"gain": 1.0, "price": 1.0})
+        raise ValueError("out of memory")
+
+
+def test_a_space_in_which_the_baseline_alone_works_is_no_error(tmp_path: Path) -> None:
+    hears, settings = Hears(), StudySettings(("gain", "price"), budget=Budget(9))
+    study = Study(tmp_path / "run", _OnlyTheBaseline(), NSGA2, settings, observer=hears)
+    assert len(study.run().models) == 1
+    [sentence] = [each for each in hears.said if "but the baseline" in each]
+    assert "5 failed, the last one because ValueError: out of memory" in sentence
 
 
 def test_a_failed_baseline_stops_the_study(tmp_path: Path) -> None:

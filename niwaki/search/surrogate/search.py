@@ -128,6 +128,7 @@ class Surrogate(ModelBased):
             self._catalogue, self._everything = problem.once(listed)
         else:
             self._catalogue = problem.once(unlisted)
+        self._possible = self._not_ruled_out()
         # Most of what a grammar derives does not work. What is far from the known networks is
         # uncertain there, so that gains are expected of it, and bad. A space of which the size is
         # known offers the same decisions everywhere, and little is lost by looking far away.
@@ -135,8 +136,30 @@ class Surrogate(ModelBased):
         guesses = problem.promises is not None and problem.space.size == inf
         self._guessed = Guessed(self._catalogue) if guesses else None
 
+    def ask(self, n: int, pending: Sequence[Candidate] = ()) -> list[Candidate]:
+        found: list[Candidate] = []
+        while len(found) < n and self._has_hope and (one := super().ask(1, pending)):
+            found += one
+        return found
+
+    @property
+    def _has_hope(self) -> bool:
+        """Whether a listed space has more to ask for that cheap values do not rule out.
+
+        One of which they rule out everything is gone through: it is for others to say that.
+        """
+        return not self._possible or not self._possible <= self._told | self._pending.keys()
+
+    def _not_ruled_out(self) -> frozenset[str]:
+        """Return the identities in a listed space of which cheap values break no bound."""
+        if self._everything is None:
+            return frozenset()
+        possible = np.flatnonzero(self._catalogue.violations(self._everything) == 0.0).tolist()
+        return frozenset(self._everything.identities[row] for row in possible)
+
     def favourites(self, most: int) -> list[Candidate]:
-        if any(candidate not in self._asked for candidate in self._problem.initial):
+        is_due = any(candidate not in self._asked for candidate in self._problem.initial)
+        if is_due or not self._has_hope:
             return []
         with one_thread():
             self._choice = self._latest_choice(stream(self._problem.seed, "ask", len(self._asked)))

@@ -57,7 +57,8 @@ class SearchLoop:
     wanted: Sequence[Sequence[str]]
     budget: Budget
     observer: Observer
-    _exhausted: bool = field(default=False, init=False)  # whether the searcher found no more
+    _exhausted: bool = field(default=False, init=False)  # whether there is nothing more to ask for
+    _turned_away: bool = field(default=False, init=False)  # whether that is for a cheap count
     _planless: bool = field(default=False, init=False)  # whether the scheduler had no step last
     _counts: dict[int, Mapping[str, float]] = field(default_factory=dict, init=False)
     _miscounted: bool = field(default=False, init=False)  # whether that was told
@@ -186,11 +187,14 @@ class SearchLoop:
                 f"the first {history.n_paid} evaluations all failed, the last one because "
                 f"{last.cause}. {MEND}"
             )
-        if history.n_infeasible_in_a_row >= INFEASIBLE_IN_A_ROW:
+        if history.n_infeasible_in_a_row < INFEASIBLE_IN_A_ROW:
+            return
+        if history.n_complete == 0:
             raise StudyError(
                 f"{INFEASIBLE_IN_A_ROW} candidates in a row were infeasible by a cheap count; of "
                 f"the nearest, {self._nearest_miss}: {LOOSEN}"
             )
+        self._exhausted = self._turned_away = True
 
     def _check_anything_found(self) -> None:
         history = self.recorder.history
@@ -201,15 +205,15 @@ class SearchLoop:
                 )
             return
         if history.n_complete:
-            left = self.budget.evaluations - history.effort
-            # Who knows how many there are left, such as a list, has told from the start.
-            none_new = self._exhausted and self.searcher.n_left is None
-            if (none_new or self._planless) and left > ROUNDING:
-                why = "the searcher has no more candidates to propose"
-                if self._planless:
-                    why = "the scheduler plans no more"
-                after = spent(history, self.budget.evaluations)
-                self.observer.say(f"{why}: the search ends after {after} evaluations")
+            self._say_ended_early()
+            return
+        failed = [t.measurement for t in history.trials if t.measurement.status is Status.FAILED]
+        last = f", the last one because {failed[-1].cause}" if failed else ""
+        if self._has_no_more and self._baseline_serves:
+            self.observer.say(
+                f"no candidate but the baseline can be used: of the others, {len(failed)} failed"
+                f"{last}, and {len(history.trials) - len(failed)} break constraints"
+            )
             return
         if not history.n_paid:
             raise StudyError(
@@ -218,11 +222,35 @@ class SearchLoop:
                 f"{self._nearest_miss}: {'allow more minutes, or ' if self._is_out_of_time else ''}"
                 f"{LOOSEN}"
             )
-        failed = [t.measurement for t in history.trials if t.measurement.status is Status.FAILED]
         raise StudyError(
-            f"none of {len(history.trials)} candidates could be evaluated, the last one because "
-            f"{failed[-1].cause}. {MEND}"
+            f"none of {len(history.trials)} candidates could be evaluated{last}. {MEND}"
         )
+
+    @property
+    def _baseline_serves(self) -> bool:
+        """Whether the baseline keeps to the bounds of a goal."""
+        baseline = self.recorder.history.baseline
+        if baseline is None or not baseline.measurement.complete:
+            return False
+        values = baseline.measurement.values
+        return any(all(bound.is_kept(values) for bound in bounds) for bounds in self.bounds)
+
+    def _say_ended_early(self) -> None:
+        """Say why nothing is asked for any more though the budget allows it, if that is so."""
+        history = self.recorder.history
+        if self.budget.evaluations - history.effort <= ROUNDING:
+            return
+        if self._turned_away:
+            why = f"{INFEASIBLE_IN_A_ROW} candidates in a row were infeasible by a cheap count"
+        elif self._planless:
+            why = "the scheduler plans no more"
+        # Who knows how many there are left, such as a list, has told from the start.
+        elif self._exhausted and self.searcher.n_left is None:
+            why = "the searcher has no more candidates to propose"
+        else:
+            return
+        after = spent(history, self.budget.evaluations)
+        self.observer.say(f"{why}: the search ends after {after} evaluations")
 
     @property
     def _is_out_of_time(self) -> bool:
