@@ -1,6 +1,7 @@
 """What the linear predictors share: everything but how strong the ridge is."""
 
 from abc import abstractmethod
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,9 @@ from niwaki.predictors.state import State, array_of, as_part, part_of
 
 # Ridge strengths that are tried, in units of the mean eigenvalue.
 STRENGTHS = np.logspace(-6.0, 3.0, 37)
+# Of so few rows, the strength that predicts left-out ones best does so by chance, too: each is left
+# out of choosing it as well, where a column has so many values.
+_FEW_ROWS, _LEAST_LEFT = 24, 4
 _N_DECIDING = 600  # rows that the weight of the pairs is chosen on: each try costs n^3
 
 
@@ -90,6 +94,23 @@ class LinearPredictor(SelfValidating):
 
     def fit(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> None:
         X, y = require_examples(X, y, n_least=2)
+        self._held_out = self._learn(X, y)
+        if len(X) <= _FEW_ROWS and np.isfinite(y).sum(axis=0).min() >= _LEAST_LEFT:
+            self._held_out = self._without_each(X, y)
+
+    def _without_each(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> Prediction:
+        """Return predictions of every row by what is learned without it, strength included."""
+        other = copy(self)
+        mean, std = np.full(y.shape, np.nan), np.full(y.shape, np.nan)
+        for row in range(len(X)):
+            other._learn(np.delete(X, row, axis=0), np.delete(y, row, axis=0))
+            there = other.predict(X[[row]])
+            known = np.isfinite(y[row])
+            mean[row, known], std[row, known] = there.mean[0, known], there.std[0, known]
+        return Prediction(mean, std)
+
+    def _learn(self, X: NDArray[np.float64], y: NDArray[np.float64]) -> Prediction:
+        """Learn all rows; return predictions of each without it, by the strength that all chose."""
         self._scaling = Scaling.of(X)
         rows, known = self._scaling.to_unit(X), np.isfinite(y)
         self._unseen = _reach(rows)
@@ -108,7 +129,7 @@ class LinearPredictor(SelfValidating):
                 mean[mask, column] = own - errors
                 std[mask, column] = found.noise / np.sqrt(1.0 - leverage)
         self._columns = [fitted[column] for column in range(y.shape[1])]
-        self._held_out = Prediction(mean, std)
+        return Prediction(mean, std)
 
     def held_out(self) -> Prediction:
         if self._held_out is None:

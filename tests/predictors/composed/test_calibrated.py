@@ -44,6 +44,19 @@ def test_coverage_is_what_is_promised(kind: str, n: int) -> None:
     assert 0.88 <= mean_coverage(kind, n, 60) <= 0.95
 
 
+def test_of_few_rows_new_ones_are_no_better_known_than_those_held_out() -> None:
+    found = []
+    for repeat in range(20):
+        rng = stream(repeat, "few", "options")
+        X = np.eye(3)[rng.integers(0, 3, (212, 5))].reshape(212, 15)
+        y = X @ rng.normal(size=15) + 0.5 * rng.normal(size=212)
+        predictor = Calibrated(Ridge())
+        predictor.fit(X[:12], y[:12, None])
+        low, high = predictor.predict(X[12:]).interval(0.9)
+        found.append(((low[:, 0] <= y[12:]) & (y[12:] <= high[:, 0])).mean())
+    assert np.mean(found) >= 0.75  # 0.59 if they may seem ten times better known
+
+
 def test_options_that_no_row_had_are_covered(n: int = 60) -> None:
     found = []
     for repeat in range(10):
