@@ -60,8 +60,9 @@ def told(n: int, n_options: int) -> tuple[Lessons, NDArray[np.float64], NDArray[
     return found, pairs, losses
 
 
-def test_products_count_as_if_they_were_listed() -> None:
-    found, pairs, losses = told(30, 40)
+@pytest.mark.parametrize("n_options", [4, 40])  # of few options, products are listed
+def test_products_count_as_if_they_were_listed(n_options: int) -> None:
+    found, pairs, losses = told(30, n_options)
     gaps, tried = losses[:, 0] - losses[:, 1], []
     for weight in (0.0, 0.1):
         rows = listed_products(pairs[:, 0], weight) - listed_products(pairs[:, 1], weight)
