@@ -26,6 +26,20 @@ def test_the_file_is_as_readable_as_any_new_file(tmp_path: Path) -> None:
     assert modes[0] == modes[1]
 
 
+def test_the_text_is_on_disk_before_it_has_the_name_and_the_name_thereafter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "pareto.json"
+    synced: list[tuple[Path, bool]] = []
+
+    def sync(descriptor: int) -> None:
+        synced.append((Path(f"/proc/self/fd/{descriptor}").readlink().parent, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_text_atomically(path, "new")
+    assert synced == [(tmp_path, False), (tmp_path.parent, True)]
+
+
 def test_a_full_disk_leaves_the_old_text_and_no_litter(tmp_path: Path) -> None:
     path = tmp_path / "pareto.json"
     write_text_atomically(path, "old")

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from niwaki.core import Measurement, Status
+from niwaki.core import Candidate, Measurement, Status
+from niwaki.core.measurement import Trial, whole
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 MEASUREMENTS = st.builds(
@@ -66,3 +67,29 @@ def test_a_missing_field_is_refused(field: str) -> None:
 
 def test_only_a_complete_one_is_complete() -> None:
     assert [Measurement("k", status=status).complete for status in Status] == [True, False, False]
+
+
+def test_a_complete_measurement_that_lacks_a_wanted_value_has_failed() -> None:
+    found = Measurement("k", {"a": 1.0}, seed=3)
+    assert whole(found, ["a"]) is found
+    seen = whole(found, ["a", "b", "c"])
+    assert (seen.status, seen.values, seen.seed) == (Status.FAILED, {"a": 1.0}, 3)
+    assert seen.reason.startswith("the evaluator gave no value of b, c")
+    assert whole(Measurement("k", reason="no such layer"), ["b"]).reason == "no such layer"
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.INFEASIBLE])
+def test_one_that_is_not_complete_stays_what_it_is(status: Status) -> None:
+    found = Measurement("k", status=status, reason="it broke")
+    assert whole(found, ["b"]) is found
+    trial = Trial(0, Candidate.of({"width": 8}), found)
+    assert trial.seen_by(["b"]) is trial
+
+
+def test_what_is_done_to_a_copied_trial_changes_no_other() -> None:
+    trial = Trial(0, Candidate.of({"width": 8}), Measurement("k", {"a": 1.0}, details={"b": 2}))
+    copy = trial.copied()
+    assert copy == trial
+    copy.measurement.values.clear()  # type: ignore[attr-defined]
+    copy.measurement.details.clear()  # type: ignore[attr-defined]
+    assert (trial.measurement.values, trial.measurement.details) == ({"a": 1.0}, {"b": 2})

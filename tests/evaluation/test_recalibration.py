@@ -59,3 +59,11 @@ def test_statistics_are_those_of_the_network_as_it_will_run() -> None:
     torch.testing.assert_close(network.norm.running_mean, images.mean().reshape(1))
     assert network.unused.running_mean == 7.0  # no image came there
     assert not any(module.training for module in network.modules())
+
+
+def test_a_network_that_remembers_no_statistics_looks_at_no_image() -> None:
+    network = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False)).train()
+    images = iter([IMAGE])
+    recalibrate(network, images)
+    assert next(images) is IMAGE
+    assert not network.training

@@ -1,5 +1,7 @@
 """Verification passes what is right, and names what is wrong."""
 
+import json
+
 import numpy as np
 import onnx
 import pytest
@@ -227,6 +229,14 @@ def test_values_that_hardly_vary_are_judged_by_what_float32_holds(int8: bool) ->
     assert found.relative > tolerance.float_relative
     assert found.passed
     assert not compare("y", ("a", first), ("b", far), kind=kind, tolerance=tolerance).passed
+
+
+@pytest.mark.parametrize(("value", "relative"), [(np.inf, "inf"), (0.5, 0.5)])
+def test_json_has_numbers_and_what_is_none_as_text(value: float, relative: str | float) -> None:
+    first, second = np.array([[0.0, 1.0]]), np.array([[value, 1.0]])
+    found = compare("y", ("a", first), ("b", second), kind=OutputKind(), tolerance=Tolerance())
+    data = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert (data["relative"], data["between"], data["passed"]) == (relative, ["a", "b"], False)
 
 
 def test_a_constant_output_has_a_scale_too() -> None:

@@ -23,6 +23,13 @@ def test_with_errors_the_rank_decides() -> None:
     np.testing.assert_allclose(prediction.interval(0.5)[1], MEAN + STD * [5.0, 6.0])
 
 
+@pytest.mark.parametrize("level", [0.05, 1e-12])
+def test_the_smallest_error_is_the_least_that_is_promised(level: float) -> None:
+    errors = np.stack([np.arange(1.0, 10.0), np.arange(2.0, 11.0)], axis=1)
+    high = Prediction(MEAN, STD, errors).interval(level)[1]
+    np.testing.assert_allclose(high, MEAN + STD * [1.0, 2.0])
+
+
 def test_too_few_errors_promise_nothing() -> None:
     low, high = Prediction(MEAN, STD, np.ones((8, 2))).interval(0.9)
     assert (low == -np.inf).all()

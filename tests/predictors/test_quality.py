@@ -43,6 +43,12 @@ def test_errors_and_coverage_are_counted_by_column() -> None:
     assert Quality.from_json(first.to_json()) == first
 
 
+def test_an_interval_without_width_holds_the_value_that_it_names() -> None:
+    mean, y = np.array([[1.0], [2.0]]), np.array([[1.0], [3.0]])
+    [found] = quality(Prediction(mean, np.zeros((2, 1))), y)
+    assert (found.coverage, found.mean_width) == (0.5, 0.0)
+
+
 def test_nothing_known_is_nothing_said() -> None:
     [found] = quality(Prediction(np.zeros((2, 1)), np.ones((2, 1))), np.full((2, 1), np.nan))
     assert found.n == 0

@@ -60,6 +60,12 @@ def test_few_rounds_hold_the_truth_as_often_as_many(n_rounds: int) -> None:
     assert min(ratios, medians) / 200 >= 0.9
 
 
+def test_two_rounds_know_as_little_as_students_t_of_one_degree_of_freedom_says() -> None:
+    found = median_of_runs(np.array([[4.0], [6.0]]), np.random.default_rng(0))
+    # The resamples reach 1 to either side; the stretches are half of the rounds.
+    assert found.high - 5.0 == pytest.approx(12.7062 / 1.96 * 2**0.5, rel=1e-4)
+
+
 def test_no_interval_goes_below_zero() -> None:
     times = np.array([[1.0], [1.0], [50.0], [1.0]])
     median = median_of_runs(times, np.random.default_rng(0))

@@ -131,6 +131,20 @@ def test_chance_is_the_best_of_all_constant_numbers(metric: Metric[Any]) -> None
     assert metric.chance(value_statistics([targets])) == pytest.approx(min(constants), rel=1e-3)
 
 
+@pytest.mark.parametrize("metric", [Accuracy(), MeanIoU(), RMSE(), MAE()])
+def test_a_perfect_prediction_has_the_value_that_is_called_perfect(metric: Metric[Any]) -> None:
+    labels = np.array([0, 2, 1, 2])
+    outputs = one_hot(labels, 3)
+    targets: NDArray[Any] = labels if metric.direction == "maximize" else outputs
+    assert value_of(metric, (outputs, targets)) == metric.perfect
+
+
+@pytest.mark.parametrize("metric", [Accuracy(), MeanIoU()])
+def test_nothing_right_has_the_value_that_is_called_the_worst(metric: Metric[Any]) -> None:
+    labels = np.array([0, 2, 1, 2])
+    assert value_of(metric, (one_hot((labels + 1) % 3, 3), labels)) == metric.worst
+
+
 @pytest.mark.parametrize(("metric", "chance"), [(Accuracy(), 0.1), (RMSE(), 0.4)])
 def test_skill_is_one_if_perfect_and_zero_at_chance(metric: Metric[Any], chance: float) -> None:
     assert metric.skill(metric.perfect, chance) == 1.0

@@ -54,6 +54,11 @@ def test_ignored_labels_are_not_counted() -> None:
     assert class_statistics([labels], 4, ignore_index=255).counts.tolist() == [1, 2, 1, 0]
 
 
+@pytest.mark.parametrize(("labels", "constant"), [([0, 0, 0, 1], False), ([2, 2], True)])
+def test_one_item_of_another_class_is_something_to_learn(labels: list[int], constant: bool) -> None:
+    assert class_statistics([np.array(labels)], 3).constant is constant
+
+
 def test_entropy_is_that_of_the_best_constant_prediction() -> None:
     statistics = class_statistics([np.array([0, 0, 0, 1])], 3)
     assert statistics.entropy == pytest.approx(-(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))

@@ -49,6 +49,17 @@ def test_a_count_that_is_no_faster_than_a_larger_one_is_never_allowed(
     assert allowed_counts(groups, "a.0", grain=grain) == (4, 8, 20, 24)
 
 
+def test_latencies_are_by_the_channels_of_the_widest_layer() -> None:
+    found = analyse(IDIOMS["depthwise_multiplier"].make(), torch.randn(2, 3, 8, 8))
+    # Twice as many after the second layer: 8 of them are slower than 16, 24 than 32.
+    grain = ChannelGrain(4, {8: 1.0, 16: 0.8, 24: 2.0, 32: 2.0})
+    assert allowed_counts(found, "0.0", grain=grain) == (8, 16)
+
+
+def test_where_nothing_is_asked_every_count_is_allowed(groups: ChannelGroups) -> None:
+    assert allowed_counts(groups, "a.0") == tuple(range(1, 25))
+
+
 def test_units_of_several_channels_count_as_such() -> None:
     found = analyse(IDIOMS["many_groups"].make(), torch.randn(2, 3, 8, 8))
     name = next(group.name for group in found.groups if group.width == 4)

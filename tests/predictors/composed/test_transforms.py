@@ -13,6 +13,7 @@ from niwaki.predictors.composed.transforms import (
     LogOdds,
     Plain,
     Transform,
+    candidates,
 )
 from niwaki.predictors.linear.ridge import Ridge, RidgeSettings
 from niwaki.predictors.quality import quality
@@ -63,6 +64,18 @@ def test_what_is_below_a_point_stays_there() -> None:
     assert center[0] == pytest.approx(90.0)
     assert (95.0 - center[0], spread[0]) == pytest.approx((above[0], spread_above[0]))
     assert LogBelow(95.0).limits == (-np.inf, 95.0)
+
+
+def test_origins_are_as_far_beyond_the_outermost_value_as_the_median_is_before_it() -> None:
+    assert candidates(np.array([6.0, 2.0, 5.0])) == [Plain(), Log(), Log(-1.0), LogBelow(7.0)]
+    assert candidates(np.array([-2.0, 1.0, 1.0])) == [Plain(), Log(-5.0)]
+    assert candidates(np.array([0.0, 0.0, 3.0])) == [Plain(), LogBelow(6.0)]
+
+
+@pytest.mark.parametrize("value", [0.3, -1e6])
+def test_what_rounding_leaves_of_equal_values_has_no_scale(value: float) -> None:
+    values = np.array([value, np.nextafter(value, 9.0), np.nextafter(value, -np.inf)])
+    assert candidates(values) == [Plain()]
 
 
 def test_what_multiplies_is_learned_from_few_rows() -> None:

@@ -43,6 +43,12 @@ def test_how_hard_a_batch_is_does_not_matter() -> None:
     np.testing.assert_allclose(easy.losses(CODES, 0), hard.losses(CODES, 0), atol=1e-6)
 
 
+def test_what_is_restored_takes_the_place_of_what_was_told_before() -> None:
+    state, other = lessons(20).state(), lessons(9, noise=1.0)
+    other.restore(json.loads(json.dumps(state)))
+    assert other.state() == state
+
+
 def told(n: int, n_options: int) -> tuple[Lessons, NDArray[np.float64], NDArray[np.float64]]:
     """Return what `n` pairs told, the pairs, (n, 2, d), and their losses, (n, 2)."""
     rng, found = np.random.default_rng(0), Lessons()
@@ -54,8 +60,9 @@ def told(n: int, n_options: int) -> tuple[Lessons, NDArray[np.float64], NDArray[
     return found, pairs, losses
 
 
-def test_products_count_as_if_they_were_listed() -> None:
-    found, pairs, losses = told(30, 40)
+@pytest.mark.parametrize("n_options", [4, 40])  # of few options, products are listed
+def test_products_count_as_if_they_were_listed(n_options: int) -> None:
+    found, pairs, losses = told(30, n_options)
     gaps, tried = losses[:, 0] - losses[:, 1], []
     for weight in (0.0, 0.1):
         rows = listed_products(pairs[:, 0], weight) - listed_products(pairs[:, 1], weight)

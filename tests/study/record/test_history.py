@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from niwaki.core.candidate import Candidate
-from niwaki.study.record.events import Asked, Note, Started
+from niwaki.core.constraints import Constraint
+from niwaki.core.measurement import Measurement
+from niwaki.study.record.events import Asked, Baseline, Final, Note, Started
 from niwaki.study.record.history import SESSION, History
 from niwaki.study.record.ledger import Ledger, read_ledger
 from niwaki.study.record.recorder import Recorder
@@ -56,3 +58,24 @@ def test_nor_is_what_a_machine_slept_or_its_clock_was_set_by(tmp_path: Path, jum
     notes = [event.text for event in events if isinstance(event, Note)]
     assert notes[1].startswith(f"the time of day jumped by {jump_s:.0f} s")
     assert notes[2:] == [f"{SESSION} goes on"]
+
+
+def measured(ms: float) -> Measurement:
+    return Measurement(CANDIDATE.key, {"ms": ms})
+
+
+def test_the_baseline_was_measured_at_a_study_time() -> None:
+    history = History.of([*BEGUN, Baseline(CANDIDATE, measured(4.0), at=at(5))])
+    history.add(Asked(0, CANDIDATE, at=at(9)))
+    assert (history.baseline_at, history.seconds) == (5.0, 9.0)
+
+
+def test_files_are_bound_by_the_baselines_own_file_and_trials_by_its_measurement() -> None:
+    bounds = [Constraint.parse(text) for text in ("ms <= 0.5 * baseline", "ms <= 3")]
+    history = History.of(BEGUN)
+    assert [bound.limit for bound in history.bounds(bounds)] == [3.0]
+    history.add(Baseline(CANDIDATE, measured(4.0), at=at(5)))
+    assert [bound.limit for bound in history.bounds(bounds, exported=True)] == [2.0, 3.0]
+    history.add(Final(0, measured(5.0), at=at(6)))
+    assert [bound.limit for bound in history.bounds(bounds, exported=True)] == [2.5, 3.0]
+    assert [bound.limit for bound in history.bounds(bounds)] == [2.0, 3.0]

@@ -1,5 +1,6 @@
 """The ledger keeps every complete event, whatever happens to the process, the disk and the file."""
 
+import os
 import re
 import resource
 import signal
@@ -202,6 +203,34 @@ def test_a_follower_waits_for_the_rest_of_a_line_and_counts_lines_on(path: Path)
     path.write_bytes(data + b"{}\n")
     with pytest.raises(LedgerError, match="line 6"):
         reader.poll()
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """What was made to survive a power failure, in order."""
+    paths: list[Path] = []
+    monkeypatch.setattr(os, "fsync", lambda n: paths.append(Path(f"/proc/self/fd/{n}").readlink()))
+    return paths
+
+
+def test_the_files_name_and_every_result_survive_a_power_failure(
+    path: Path, synced: list[Path]
+) -> None:
+    with Ledger.open(path, sync_interval_s=0.0) as ledger:
+        assert synced == [path.parent]
+        for event in EVENTS:  # of which two are asks, which can be asked again
+            ledger.append(event)
+        assert synced == [path.parent, path, path, path]
+
+
+def test_results_that_come_fast_are_synced_once_and_on_closing(
+    path: Path, synced: list[Path]
+) -> None:
+    with Ledger.open(path, sync_interval_s=1000.0) as ledger:
+        for event in EVENTS:
+            ledger.append(event)
+        assert synced == [path.parent, path]
+    assert synced == [path.parent, path, path]
 
 
 def test_strangers_can_check_the_lines_as_the_readme_says(path: Path) -> None:

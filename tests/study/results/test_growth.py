@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from niwaki.core.constraints import Bound
+from niwaki.core.measurement import Measurement, Status
 from niwaki.core.pareto import hypervolume, non_dominated, reference_point, scale_of
-from niwaki.study.results.growth import N_FIRST, Growth
+from niwaki.study.results.growth import N_FIRST, Growth, counts, growth_text
 from niwaki.study.results.run import hypervolume_curve
 
 COSTS = arrays(np.float64, (30, 2), elements=st.floats(-100, 100, width=32))
@@ -85,3 +87,20 @@ def test_a_model_without_a_value_does_not_count() -> None:
     growth = Growth(2)
     growth.add(np.array([np.nan, 0.0]))
     assert len(growth) == 0 and str(growth) == "0 points"
+
+
+def test_what_counts_is_complete_at_full_effort_and_within_all_bounds() -> None:
+    bounds = (Bound("ms", 1.0, 2.0), Bound("acc", -1.0, 0.5))
+    values = {"ms": 2.0, "acc": 0.5}
+    assert counts(Measurement("k", values), bounds)
+    assert not counts(Measurement("k", values, fidelity=0.5), bounds)
+    assert not counts(Measurement("k", values, Status.FAILED), bounds)
+    assert not counts(Measurement("k", {**values, "acc": 0.4}), bounds)
+    assert not counts(Measurement("k", {"ms": 1.0}), bounds)
+
+
+def test_growths_are_told_by_goal() -> None:
+    none, one = Growth(1), Growth(1)
+    one.add(np.zeros(1))
+    assert growth_text({"": one}) == "1 point"
+    assert growth_text({"near": one, "far": none}) == "near: 1 point; far: 0 points"
