@@ -256,7 +256,7 @@ def _all(cells: Sequence[str], read: Callable[[str], object]) -> bool:
 
 
 def _plain(values: Column) -> Column:
-    """Return numbers and booleans as they are, empty text as no numbers, the rest as objects.
+    """Return numbers and booleans as they are, the rest as objects, of which empty text is none.
 
     Fractions of less than double precision become what people write for them, 0.9 and not
     0.8999999761581421: decisions and conditions are compared with what is written.
@@ -265,6 +265,9 @@ def _plain(values: Column) -> Column:
         return values.astype(np.str_).astype(np.float64)
     if values.dtype.kind in "iufb":
         return values
-    if all(value is None for value in values):
+    cells = [None if isinstance(value, str) and not value else value for value in values]
+    if all(cell is None for cell in cells):
         return np.full(len(values), np.nan)
-    return values.astype(object)
+    found = np.empty(len(cells), dtype=object)
+    found[:] = cells
+    return found

@@ -121,6 +121,16 @@ def test_fractions_of_less_precision_are_those_that_people_write(
     )
 
 
+def test_empty_text_of_parquet_is_an_empty_cell(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    table = pyarrow.table({"kernel": ["", "wide", None], "all": ["", "", ""]})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    found = read_columns(tmp_path / "t.parquet", ["kernel", "all"])
+    assert found["kernel"].tolist() == [None, "wide", None]
+    np.testing.assert_array_equal(found["all"], [np.nan] * 3)
+
+
 def test_parquet_may_hold_decimal_fractions_categories_and_nothing(tmp_path: Path) -> None:
     pyarrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
