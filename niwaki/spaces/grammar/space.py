@@ -67,8 +67,10 @@ class GrammarSpace(WholeSpace):
         sampling: `weights`: top-down, by the productions' weights. `sizes`: sizes even over their
             logarithm, and among the trees of one size by the weights, as far as attributes and the
             budget allow. `trees`: the same, but all trees of one size alike.
-            `uniform`: every tree of at most that size equally likely, by exact counting; for small
-            sizes only, and limits other than on operations cannot be set.
+            `uniform`: every tree of at most that size equally likely, by exact counting, for small
+            sizes only; limits other than on operations cannot be set. Networks that several trees
+            are, by identities or by branches that commute, are as likely as the others where all
+            trees are listed, which is up to two thousand; beyond, as likely as so many trees.
         largest_sample: Most operations of a sample; None for those of the budget. Mutation and
             crossover may go up to the budget.
         proposal: Grammar that samples are drawn from, by its weights: it may draw as a whole what
@@ -242,6 +244,9 @@ class GrammarSpace(WholeSpace):
 
     def _drawn_alike(self, rng: np.random.Generator) -> Derived:
         """Draw among all trees, and again where one nests or repeats more than the budget has."""
+        if self._alike:
+            tree = self._alike[int(rng.integers(len(self._alike)))]
+            return Derived(tree, self.engine.attributes.whole(tree).output)
         for _ in range(_MOST_ALIKE):
             tree = self.counting.sample_up_to(rng, self.sampler.budget.operations)
             found = self.engine.attributes.whole(tree)
@@ -252,6 +257,14 @@ class GrammarSpace(WholeSpace):
             f"of {_MOST_ALIKE} trees drawn alike none is within the budget (the last: {excess}): "
             "lower `largest_sample`, raise the budget, or sample by sizes"
         )
+
+    @cached_property
+    def _alike(self) -> tuple[Tree, ...]:
+        """The canonical forms of few trees, which several may have; none if there are many."""
+        if not self._are_few:
+            return ()
+        largest = int(min(self._largest, self.sampler.budget.operations))
+        return tuple(self._forms(Counting(self.engine.drawn), largest))
 
     def _retold(self, tree: Tree) -> Derived:
         """Take a tree of the proposal for one of this grammar."""
@@ -327,16 +340,24 @@ class GrammarSpace(WholeSpace):
         number of trees is given if the grammar has no identities and no commuting branches, so that
         every tree is canonical, and only operations are limited; otherwise infinity.
         """
-        largest = self._largest
+        if self._are_few:
+            return sum(1 for _ in self._forms(Counting(self.engine.drawn), int(self._largest)))
+        plain = not any(each.traits for each in self.grammar.terminals.values())
+        return self._n_trees if plain and not self._limits() else math.inf
+
+    @cached_property
+    def _n_trees(self) -> int | float:
+        """Number of trees, whatever else than operations may rule out; infinity if unknown."""
         counting = Counting(self.engine.drawn, most_states=_MOST_COUNTED, most_sums=_MOST_SUMS)
         try:
-            n_trees = counting.count_up_to(int(largest))
+            return counting.count_up_to(int(self._largest))
         except TooManyStatesError:
             return math.inf
-        if n_trees > _MOST_LISTED or largest > _LARGEST_LISTED:
-            plain = not any(each.traits for each in self.grammar.terminals.values())
-            return n_trees if plain and not self._limits() else math.inf
-        return sum(1 for _ in self._forms(counting, int(largest)))
+
+    @property
+    def _are_few(self) -> bool:
+        """Whether all trees can be listed."""
+        return self._n_trees <= _MOST_LISTED and self._largest <= _LARGEST_LISTED
 
     def listing(self) -> Iterator[Candidate] | None:
         # A walk meets a sequence in all ways to nest it: ten operations in 4,862.

@@ -218,6 +218,16 @@ def test_uniform_draws_keep_all_of_the_budget() -> None:
     assert len(set(drawn)) == 10 and not any(map(space.check, drawn))
 
 
+def test_uniform_draws_take_networks_alike_that_several_trees_are() -> None:
+    grammar = read_grammar(
+        "start S\nterminal a, b\nterminal identity [identity]\nS -> seq: S S | a | b | identity"
+    )
+    space, rng = GrammarSpace(grammar, Budget(2), sampling="uniform"), np.random.default_rng(0)
+    n = Counter(space.sample(rng).key for _ in range(7000))
+    assert len(n) == space.size == 7
+    assert all(abs(each - 1000) < 5 * math.sqrt(1000) for each in n.values())
+
+
 def test_any_answers_give_a_valid_candidate_and_paths_keep_their_options(
     space: GrammarSpace,
 ) -> None:
