@@ -38,6 +38,7 @@ from niwaki.evaluation.compression.tuning.effects import (
     TUNING_DETAILS,
     was_taken_back,
     was_tuned,
+    was_tuned_by_function,
 )
 from niwaki.evaluation.deployment import DATA_FILE
 from niwaki.search.base import Problem, Searcher
@@ -485,11 +486,14 @@ def _taken_back(run: Run) -> Iterator[str]:
     # Models that differ in precisions alone have one network, tuned once.
     tuned = {json.dumps(details[TUNING_DETAILS]): details for details in last.values()}.values()
     if n_harmed := sum(map(was_taken_back, tuned)):
-        yield (
-            f"fine-tuning raised the loss of {n_harmed} of {len(tuned)} networks on the search "
-            "split, and was taken back: try a lower `tuning.learning_rate`, more `tuning.epochs`, "
-            "or more data"
-        )
+        harmed = f"{n_harmed} of {len(tuned)} networks on the search split, and was taken back"
+        if any(was_tuned_by_function(details) for details in tuned):
+            yield f"your own fine-tuning lowered the mean skill of {harmed}"
+        else:
+            yield (
+                f"fine-tuning raised the loss of {harmed}: try a lower `tuning.learning_rate`, "
+                "more `tuning.epochs`, or more data"
+            )
 
 
 def _plain_int8(trials: Iterable[Trial], baseline: Trial) -> Trial | None:

@@ -221,6 +221,15 @@ def test_what_was_assumed_and_undone_is_told(tmp_path: Path) -> None:
     assert effects["float"]["loss_after"] > effects["float"]["loss_before"]
 
 
+def test_what_ones_own_training_has_spoilt_is_told(tmp_path: Path) -> None:
+    code = "def spoil(network, epochs, original):\n    network.quarter.weight.data.zero_()\n"
+    (tmp_path / "mine.py").write_text(code)
+    tuning = replace(SETTINGS.tuning, function=f"{tmp_path}/mine.py:spoil")
+    settings = replace(SETTINGS, tuning=tuning, only="prune")
+    found = compressed(tmp_path, CompressionRequest(n_finalists=0, settings=settings))
+    assert "your own fine-tuning lowered the mean skill of 1 of 1 networks" in found.summary()
+
+
 def test_who_is_best_within_a_budget_is_a_finalist(tmp_path: Path) -> None:
     request = CompressionRequest(n_finalists=0, settings=SETTINGS)
     searched = compressed(tmp_path, request)

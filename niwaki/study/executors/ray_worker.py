@@ -28,7 +28,7 @@ from niwaki.study.executors.ray_cluster import RayClusterSettings
 from niwaki.study.executors.travel import unpacked
 from niwaki.study.executors.worker_main import limit_torch
 from niwaki.study.executors.worker_process import describe_exit
-from niwaki.study.record.environment import THREAD_VARIABLES
+from niwaki.study.record.environment import THREAD_COUNTS
 from niwaki.study.watching.notices import forwarded
 
 # What Ray says about a dead actor, and what it means.
@@ -231,7 +231,7 @@ class RayWorker(Worker):
         super().__init__(name, log)
         if log is not None:
             log.touch()
-        threads = dict.fromkeys(THREAD_VARIABLES, str(settings.n_threads))
+        threads = dict.fromkeys(THREAD_COUNTS, str(settings.n_threads))
         # Numeric libraries read these when they are imported, so they are set at birth.
         variables = {**threads, **settings.runtime_env.get("env_vars", {})}
         actor = ray.remote(Actor).options(

@@ -15,7 +15,7 @@ from typing import Any
 
 from niwaki.study.executors.pool import Queued, Worker
 from niwaki.study.executors.worker_main import Message, Order, WorkerSettings, run_worker
-from niwaki.study.record.environment import THREAD_VARIABLES
+from niwaki.study.record.environment import THREAD_COUNTS
 
 # Between a worker's pipe closing and its exit code there is only the kernel's clean-up.
 EXIT_PATIENCE_S = 2.0
@@ -48,7 +48,7 @@ class WorkerProcess(Worker):
         self._process = context.Process(
             target=run_worker, args=(theirs, settings), name=f"niwaki {settings.name}"
         )
-        threads = dict.fromkeys(THREAD_VARIABLES, str(settings.n_threads))
+        threads = dict.fromkeys(THREAD_COUNTS, str(settings.n_threads))
         # Both are inherited at birth: numeric libraries read the variables when they are imported,
         # and a Ctrl-C while the child is starting is not meant for it.
         variables = {**threads, **settings.environment}

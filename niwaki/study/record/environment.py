@@ -26,15 +26,14 @@ PACKAGES = (
     "torchvision",
 )
 USER_FILES = "user_files"
-THREAD_VARIABLES = (
+THREAD_COUNTS = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
-    "OMP_WAIT_POLICY",
-    "GOMP_SPINCOUNT",
 )
+_THREADS_WAIT = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
 def describe_environment() -> dict[str, JSON]:
@@ -58,7 +57,9 @@ def describe_environment() -> dict[str, JSON]:
         "memory_bytes": _memory_bytes(),
         "packages": _package_versions(),
         "thread_variables": {
-            name: os.environ[name] for name in THREAD_VARIABLES if name in os.environ
+            name: os.environ[name]
+            for name in (*THREAD_COUNTS, *_THREADS_WAIT)
+            if name in os.environ
         },
         "git": _git_state(),
         USER_FILES: _user_files(),

@@ -238,6 +238,13 @@ def test_threads_are_set_at_birth_and_the_drivers_environment_is_left_alone() ->
     assert dict(os.environ) == before
 
 
+def test_how_long_threads_wait_is_taken_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOMP_SPINCOUNT", "10000")
+    with executor(LocalProcessSettings(n_workers=1, n_threads=3)) as pool:
+        finished = run_all(pool, [script("environment", variable="GOMP_SPINCOUNT")])
+    assert [one.measurement.values["environment"] for one in finished.values()] == [10_000.0]
+
+
 @pytest.mark.parametrize("n_threads", [1, 3])
 def test_torch_obeys_the_number_of_threads(n_threads: int) -> None:
     settings = LocalProcessSettings(n_workers=1, n_threads=n_threads)

@@ -105,3 +105,10 @@ def was_taken_back(details: Mapping[str, JSON]) -> bool:
     stages = details.get(TUNING_DETAILS)
     found = stages.values() if isinstance(stages, Mapping) else ()
     return any(isinstance(each, Mapping) and bool(each.get(_TAKEN_BACK)) for each in found)
+
+
+def was_tuned_by_function(details: Mapping[str, JSON]) -> bool:
+    """Whether the details of a measurement say that a function of the user's did it."""
+    stages = details.get(TUNING_DETAILS)
+    found = stages.get(IN_FLOAT) if isinstance(stages, Mapping) else None
+    return isinstance(found, Mapping) and f"{MEAN_SKILL.name}_before" in found

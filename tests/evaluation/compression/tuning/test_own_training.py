@@ -14,7 +14,12 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.user_files import import_file
 from niwaki.evaluation.compression.given_data.inferred_data import infer_from
 from niwaki.evaluation.compression.given_model.plain_calls import plainly_called
-from niwaki.evaluation.compression.tuning.effects import Effect
+from niwaki.evaluation.compression.tuning.effects import (
+    IN_FLOAT,
+    TUNING_DETAILS,
+    Effect,
+    was_tuned_by_function,
+)
 from niwaki.evaluation.compression.tuning.fine_tuning import Tuning, TuningSettings
 from tests.evaluation.compression.small import TwoHeads, build, data, spots, trained_state
 
@@ -109,6 +114,8 @@ def test_harm_is_taken_back(code: Path) -> None:
     assert told[0].is_harm
     assert told[0].to_json()["mean_skill_after"] < told[0].to_json()["mean_skill_before"]  # type: ignore[operator]
     assert "the mean skill on the search split was" in str(told[0])
+    assert was_tuned_by_function({TUNING_DETAILS: {IN_FLOAT: told[0].to_json()}})
+    assert not was_tuned_by_function({TUNING_DETAILS: {IN_FLOAT: Effect(1.0, 2.0).to_json()}})
     for name, values in trained_state().items():
         assert torch.equal(tuned.state_dict()[name], values), name
 
