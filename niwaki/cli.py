@@ -430,25 +430,36 @@ def verify(
 
 def _verify(folders: "list[Path]", *, as_json: bool) -> None:
     """Verify models and print what was found; all of them, also after a failure."""
-    from niwaki.core.errors import VerificationError
+    records, errors = [], []
+    for folder in folders:
+        record, summary, error = _verified(folder)
+        records.append({"folder": str(folder), **record})
+        if error is not None:
+            errors.append(error)
+        if not as_json:
+            _print(f"{folder}: {summary}")
+    if as_json:
+        # Both in one object, or nothing could read either.
+        _print_json({"models": records, **(_error_json(errors[0]) if errors else {})})
+    if errors and as_json:
+        raise typer.Exit(errors[0].exit_code) from errors[0]
+    if errors:
+        raise errors[0]
+
+
+def _verified(folder: Path) -> tuple[dict[str, Any], str, NiwakiError | None]:
+    """Verify a model: what programs are told of it, what people are, and what is wrong with it."""
     from niwaki.export.bundle import verify_bundle
 
-    checks = {folder: verify_bundle(folder) for folder in folders}
-    if not as_json:
-        for folder, check in checks.items():
-            _print(f"{folder}: {check.summary()}")
-    found = {"models": [{"folder": str(f), **c.to_json()} for f, c in checks.items()]}
     try:
-        for folder, check in checks.items():
-            check.require(f"'{folder}'")
-    except VerificationError as error:
-        if not as_json:
-            raise
-        # Both in one object, or nothing could read either.
-        _print_json({**found, **_error_json(error)})
-        raise typer.Exit(error.exit_code) from error
-    if as_json:
-        _print_json(found)
+        check = verify_bundle(folder)
+    except NiwakiError as error:
+        return {"passed": False, **_error_json(error)}, f"FAILED: {error}", error
+    try:
+        check.require(f"'{folder}'")
+    except NiwakiError as error:
+        return check.to_json(), check.summary(), error
+    return check.to_json(), check.summary(), None
 
 
 @app.command()

@@ -914,7 +914,7 @@ def test_exported_models_are_timed(models: Path, call: Call, tmp_path: Path) -> 
 def copy_of_a_model(models: Path, to: Path) -> Path:
     """Copy one exported model to a folder that a test may damage."""
     source = sorted(models.iterdir())[0]
-    to.mkdir()
+    to.mkdir(parents=True)
     for file in source.iterdir():
         (to / file.name).write_bytes(file.read_bytes())
     return to
@@ -927,6 +927,21 @@ def test_a_damaged_model_is_refused(models: Path, call: Call, tmp_path: Path, fi
     (folder / file).write_bytes(data[: len(data) // 2])
     message = refused(call("verify", str(folder), "--json"), "ExportError", 6)
     assert file in message
+
+
+def test_models_beside_a_damaged_one_are_verified_too(
+    models: Path, call: Call, tmp_path: Path
+) -> None:
+    damaged = copy_of_a_model(models, tmp_path / "out" / "a") / "model.onnx"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    copy_of_a_model(models, tmp_path / "out" / "b")
+    done = call("verify", str(tmp_path / "out"))
+    assert (done.code, done.out.count("FAILED"), done.out.count("verified on")) == (6, 1, 1)
+    told = call("verify", str(tmp_path / "out"), "--json")
+    message = refused(told, "ExportError", 6)
+    first, second = told.json["models"]
+    assert (first["passed"], first["error"]["message"]) == (False, message)
+    assert second["passed"]
 
 
 def test_a_model_that_computes_something_else_fails_loudly(
