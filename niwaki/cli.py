@@ -17,6 +17,7 @@ import typer
 from niwaki._version import __version__
 from niwaki.core.errors import NiwakiError
 from niwaki.core.jsonable import finite_json
+from niwaki.core.standard_streams import OutputLostError, guard_standard_streams
 from niwaki.core.wording import for_terminal
 
 INTERRUPTED = 130
@@ -57,11 +58,17 @@ RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quicks
 def main() -> None:
     """Run the command line; every error of ours becomes one sentence and a stable exit code."""
     _open_closed_streams()
+    guard_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in _STRICT:
         # A name may hold what a terminal has no letter for; standard error copes by itself.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="niwaki")
+        try:
+            app(prog_name="niwaki")
+        finally:
+            sys.stdout.flush()  # here, as nobody explains what fails when Python ends
+    except BrokenPipeError:
+        sys.exit(1)
     except NiwakiError as error:
         _complain(error)
         sys.exit(error.exit_code)
@@ -96,10 +103,12 @@ def _open_closed_streams() -> None:
 
 
 def _complain(error: NiwakiError) -> None:
-    if "--json" in sys.argv:
-        _print_json(_error_json(error))
-    else:
-        sys.stderr.write(f"error: {for_terminal(str(error))}\n")
+    if "--json" in sys.argv and not isinstance(error, OutputLostError):
+        with suppress(OutputLostError, BrokenPipeError):
+            _print_json(_error_json(error))
+            sys.stdout.flush()
+            return
+    sys.stderr.write(f"error: {for_terminal(str(error))}\n")
 
 
 def _error_json(error: NiwakiError) -> dict[str, Any]:
