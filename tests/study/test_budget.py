@@ -12,7 +12,9 @@ from niwaki.study.study import Study, StudySettings
 from tests.study.formulas import FormulaEvaluator
 
 
-@pytest.mark.parametrize("evaluations", [-1, float("nan"), 10**16, 10**400])
+@pytest.mark.parametrize(
+    "evaluations", [-1, float("nan"), 10**16, pytest.param(10**400, id="huge")]
+)
 def test_what_nobody_can_spend_is_refused(evaluations: int) -> None:
     with pytest.raises(ConfigError, match="the budget's `evaluations` is"):
         Budget(evaluations)
