@@ -17,6 +17,7 @@ import typer
 from niwaki._version import __version__
 from niwaki.core.errors import NiwakiError
 from niwaki.core.jsonable import finite_json
+from niwaki.core.standard_streams import OutputLostError, guard_standard_streams
 from niwaki.core.wording import for_terminal
 
 INTERRUPTED = 130
@@ -57,11 +58,17 @@ RunPath = Annotated[Path, typer.Argument(help="A run folder, such as runs/quicks
 def main() -> None:
     """Run the command line; every error of ours becomes one sentence and a stable exit code."""
     _open_closed_streams()
+    guard_standard_streams()
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors in _STRICT:
         # A name may hold what a terminal has no letter for; standard error copes by itself.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="niwaki")
+        try:
+            app(prog_name="niwaki")
+        finally:
+            sys.stdout.flush()  # here, as nobody explains what fails when Python ends
+    except BrokenPipeError:
+        sys.exit(1)
     except NiwakiError as error:
         _complain(error)
         sys.exit(error.exit_code)
@@ -96,10 +103,12 @@ def _open_closed_streams() -> None:
 
 
 def _complain(error: NiwakiError) -> None:
-    if "--json" in sys.argv:
-        _print_json(_error_json(error))
-    else:
-        sys.stderr.write(f"error: {for_terminal(str(error))}\n")
+    if "--json" in sys.argv and not isinstance(error, OutputLostError):
+        with suppress(OutputLostError, BrokenPipeError):
+            _print_json(_error_json(error))
+            sys.stdout.flush()
+            return
+    sys.stderr.write(f"error: {for_terminal(str(error))}\n")
 
 
 def _error_json(error: NiwakiError) -> dict[str, Any]:
@@ -430,25 +439,36 @@ def verify(
 
 def _verify(folders: "list[Path]", *, as_json: bool) -> None:
     """Verify models and print what was found; all of them, also after a failure."""
-    from niwaki.core.errors import VerificationError
+    records, errors = [], []
+    for folder in folders:
+        record, summary, error = _verified(folder)
+        records.append({"folder": str(folder), **record})
+        if error is not None:
+            errors.append(error)
+        if not as_json:
+            _print(f"{folder}: {summary}")
+    if as_json:
+        # Both in one object, or nothing could read either.
+        _print_json({"models": records, **(_error_json(errors[0]) if errors else {})})
+    if errors and as_json:
+        raise typer.Exit(errors[0].exit_code) from errors[0]
+    if errors:
+        raise errors[0]
+
+
+def _verified(folder: Path) -> tuple[dict[str, Any], str, NiwakiError | None]:
+    """Verify a model: what programs are told of it, what people are, and what is wrong with it."""
     from niwaki.export.bundle import verify_bundle
 
-    checks = {folder: verify_bundle(folder) for folder in folders}
-    if not as_json:
-        for folder, check in checks.items():
-            _print(f"{folder}: {check.summary()}")
-    found = {"models": [{"folder": str(f), **c.to_json()} for f, c in checks.items()]}
     try:
-        for folder, check in checks.items():
-            check.require(f"'{folder}'")
-    except VerificationError as error:
-        if not as_json:
-            raise
-        # Both in one object, or nothing could read either.
-        _print_json({**found, **_error_json(error)})
-        raise typer.Exit(error.exit_code) from error
-    if as_json:
-        _print_json(found)
+        check = verify_bundle(folder)
+    except NiwakiError as error:
+        return {"passed": False, **_error_json(error)}, f"FAILED: {error}", error
+    try:
+        check.require(f"'{folder}'")
+    except NiwakiError as error:
+        return check.to_json(), check.summary(), error
+    return check.to_json(), check.summary(), None
 
 
 @app.command()

@@ -48,6 +48,7 @@ COMMANDS = [
     *("list", "schema", "doctor", "grammar", "compare", "trials"),
 ]
 Call = Callable[..., Done]
+FULL = Path("/dev/full")
 RUN_ERROR = ("RunFolderError", 8)
 
 
@@ -361,6 +362,51 @@ def test_standard_streams_may_be_closed(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, env=environment(), check=False)
     assert done.returncode == 0
     assert load_front(tmp_path / "runs" / "silent").models
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="only Linux has a disk that is always full")
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (["list"], "error: standard output cannot be written (No space left on device)"),
+        (["--help"], "error: standard output cannot be written (No space left on device)"),
+        (["schema"], "error: standard output cannot be written (No space left on device)"),
+        (["front", "gone", "--json"], "error: there is no run at 'gone'"),
+    ],
+)
+def test_an_answer_that_cannot_be_written_is_an_error(
+    tmp_path: Path, arguments: list[str], fault: str
+) -> None:
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=tmp_path,
+            env=environment(),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 8
+    assert done.stderr.startswith(fault) and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("loss", ["full", "gone"])
+def test_a_search_goes_on_where_nobody_hears_of_it(tmp_path: Path, loss: str) -> None:
+    write_config(tmp_path / "a.yaml", FORMULAS)
+    unheard, gone = os.pipe()
+    os.close(unheard)
+    talk = gone if loss == "gone" else os.open(FULL, os.O_WRONLY)
+    done = subprocess.run(
+        [*COMMAND, "search", "a.yaml"],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=talk,
+        check=False,
+    )
+    assert done.returncode == 0 and b"report: " in done.stdout
+    assert count(tmp_path / "runs" / "a", "told") == 20
 
 
 def test_a_working_directory_that_was_deleted_is_told(call: Call, tmp_path: Path) -> None:
@@ -914,7 +960,7 @@ def test_exported_models_are_timed(models: Path, call: Call, tmp_path: Path) -> 
 def copy_of_a_model(models: Path, to: Path) -> Path:
     """Copy one exported model to a folder that a test may damage."""
     source = sorted(models.iterdir())[0]
-    to.mkdir()
+    to.mkdir(parents=True)
     for file in source.iterdir():
         (to / file.name).write_bytes(file.read_bytes())
     return to
@@ -927,6 +973,21 @@ def test_a_damaged_model_is_refused(models: Path, call: Call, tmp_path: Path, fi
     (folder / file).write_bytes(data[: len(data) // 2])
     message = refused(call("verify", str(folder), "--json"), "ExportError", 6)
     assert file in message
+
+
+def test_models_beside_a_damaged_one_are_verified_too(
+    models: Path, call: Call, tmp_path: Path
+) -> None:
+    damaged = copy_of_a_model(models, tmp_path / "out" / "a") / "model.onnx"
+    damaged.write_bytes(damaged.read_bytes()[:-1])
+    copy_of_a_model(models, tmp_path / "out" / "b")
+    done = call("verify", str(tmp_path / "out"))
+    assert (done.code, done.out.count("FAILED"), done.out.count("verified on")) == (6, 1, 1)
+    told = call("verify", str(tmp_path / "out"), "--json")
+    message = refused(told, "ExportError", 6)
+    first, second = told.json["models"]
+    assert (first["passed"], first["error"]["message"]) == (False, message)
+    assert second["passed"]
 
 
 def test_a_model_that_computes_something_else_fails_loudly(

@@ -20,6 +20,7 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import Fidelities
 from niwaki.core.files import cannot_write
 from niwaki.core.objectives import Direction, Objective
+from niwaki.core.registry import named_by
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.base import Evaluator
 from niwaki.evaluation.registry import Ingredients
@@ -159,7 +160,8 @@ def _data_loader(config: StudyConfig) -> Callable[[], TaskData] | None:
 
 
 def _load_data(kind: str, settings: object, seed: int) -> TaskData:
-    data: TaskData = _made("data", kind, settings, named={"seed": seed})
+    with named_by("in 'data'"):
+        data: TaskData = _made("data", kind, settings, named={"seed": seed})
     return data
 
 

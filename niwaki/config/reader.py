@@ -11,7 +11,7 @@ from niwaki.compress.quantization.plan import Precision
 from niwaki.config.settings import read_settings, settings_type
 from niwaki.config.yaml_file import parse_yaml, read_yaml
 from niwaki.core.constraints import Constraint
-from niwaki.core.errors import ConfigError
+from niwaki.core.errors import ConfigError, TargetError
 from niwaki.core.jsonable import JSON
 from niwaki.core.limits import require_at_least
 from niwaki.core.registry import Registry
@@ -187,7 +187,12 @@ class StudyConfig:
 
 
 def read_section(name: str, given: Mapping[str, Any]) -> tuple[str, Any]:
-    """Return kind and settings of a section that names a plug-in, as `StudyConfig.section` does."""
+    """Return kind and settings of a section that names a plug-in, as `StudyConfig.section` does.
+
+    Raises:
+        ConfigError: As there.
+        TargetError: If the target refuses its settings.
+    """
     rest = {key: value for key, value in given.items() if key != "kind"}
     kind = _kind_of(given, name)
     try:
@@ -208,6 +213,8 @@ def read_section(name: str, given: Mapping[str, Any]) -> tuple[str, Any]:
         if "kind" in given:
             raise
         raise ConfigError(f"{error} ('{name}.kind' is missing: '{kind}' is meant)") from error
+    except TargetError as error:
+        raise TargetError(f"in '{name}': {error}") from error
 
 
 def _require_readable(objectives: Sequence[object] | None, constraints: Sequence[str]) -> None:

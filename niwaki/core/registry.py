@@ -3,12 +3,14 @@
 import difflib
 import importlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any
 
 from niwaki.core.errors import ConfigError
+from niwaki.core.excerpt import listed
 from niwaki.core.files import expanded
 from niwaki.core.user_files import import_file
 
@@ -47,9 +49,34 @@ def import_object(path: str) -> Any:
         )
     module = _file(place) if place.endswith(".py") else _module(place, name)
     if not hasattr(module, name):
-        public = [known for known in dir(module) if not known.startswith("_")]
-        raise ConfigError(f"'{place}' has no '{name}'{nearest(name, public)}")
+        known = _offered(module)
+        offer = f"It has {listed(known)}" if known else "It defines nothing that can be called"
+        raise ConfigError(f"'{place}' has no '{name}'{nearest(name, known)} {offer}")
     return getattr(module, name)
+
+
+@contextmanager
+def named_by(key: str) -> Iterator[None]:
+    """Let what is wrong with the value of a setting be told with its key.
+
+    Raises:
+        ConfigError: What was raised, with the key before it.
+    """
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"{key}: {error}") from error
+
+
+def _offered(module: ModuleType) -> list[str]:
+    """Return the names of what a module, or a part of it, defines for others to call."""
+    public = {name: each for name, each in vars(module).items() if not name.startswith("_")}
+    own = f"{module.__name__}."
+    return [
+        name
+        for name, each in public.items()
+        if callable(each) and f"{getattr(each, '__module__', '')}.".startswith(own)
+    ]
 
 
 def _file(place: str) -> ModuleType:

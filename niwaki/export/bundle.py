@@ -15,6 +15,7 @@ from niwaki.core.files import UNFINISHED, clear_abandoned, sync_to_disk
 from niwaki.export.card import (
     CARD_FILE,
     FileCard,
+    InputCard,
     ModelCard,
     current_versions,
     write_metadata,
@@ -62,8 +63,12 @@ class Bundle:
         return SessionSettings(disabled_optimizers=self.card.disabled_optimizers)
 
     def verification_data(self) -> VerificationData:
-        """Read the data that verify the model."""
-        return VerificationData.load(self.folder / VERIFICATION_FILE)
+        """Read the data that verify the model.
+
+        Raises:
+            ExportError: If the file is missing or damaged, or holds no inputs of this model.
+        """
+        return _verification_data_in(self.folder, self.card)
 
 
 def write_bundle(
@@ -200,7 +205,7 @@ def verify_bundle(folder: Path, *, tolerance: Tolerance = _DEFAULT_TOLERANCE) ->
 
 
 def _verify(folder: Path, card: ModelCard, tolerance: Tolerance) -> Verification:
-    data = VerificationData.load(folder / VERIFICATION_FILE)
+    data = _verification_data_in(folder, card)
     return verify_model(
         folder / MODEL_FILE,
         data.inputs,
@@ -210,6 +215,29 @@ def _verify(folder: Path, card: ModelCard, tolerance: Tolerance) -> Verification
         settings=SessionSettings(disabled_optimizers=card.disabled_optimizers),
         tolerance=tolerance,
     )
+
+
+def _verification_data_in(folder: Path, card: ModelCard) -> VerificationData:
+    path = folder / VERIFICATION_FILE
+    data = VerificationData.load(path)
+    if fault := _fault_of(data.inputs, card.inputs):
+        raise ExportError(f"'{path}' holds {fault}: {WRITE_AGAIN}")
+    return data
+
+
+def _fault_of(arrays: Arrays, cards: Collection[InputCard]) -> str:
+    """Return which arrays are not the inputs that a model takes; empty if they are."""
+    wanted = sorted(card.name for card in cards)
+    if sorted(arrays) != wanted:
+        return f"inputs {sorted(arrays)}, but its model takes {wanted}"
+    for card in cards:
+        found = arrays[card.name]
+        if (found.shape[1:], found.dtype.name) != (card.shape, card.dtype):
+            return (
+                f"items of shape {found.shape[1:]} and type {found.dtype.name} for input "
+                f"'{card.name}', but its model takes {card.shape} and {card.dtype}"
+            )
+    return ""
 
 
 def _serialised(model: onnx.ModelProto, card: ModelCard) -> tuple[bytes, ModelCard]:

@@ -1,5 +1,6 @@
 """The latency of exported models, on the real inputs that they carry."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,8 @@ from niwaki.targets.feeds import first_fit
 from niwaki.targets.latency import Latency
 from niwaki.targets.onnxruntime_target import OnnxRuntimeTarget
 
+_log = logging.getLogger(__name__)
+
 
 def time_models(
     path: Path, target: Target, *, dims: Mapping[str, int] | None = None, seed: int = 0
@@ -23,7 +26,7 @@ def time_models(
 
     Args:
         path: An ONNX file, an exported model's folder, or a folder of several.
-        target: Calibrated. Optimizers that a card leaves out are left out.
+        target: Calibrated. Optimizers that a card leaves out are left out, and no others.
         dims: Sizes of dynamic dimensions by name, for the made-up inputs of a bare file.
         seed: Of made-up inputs, and of the measurement.
 
@@ -53,6 +56,13 @@ def time_models(
 def _leaving_out(optimizers: tuple[str, ...], target: Target) -> Target:
     """Return the target as models that leave these optimizers out are run there."""
     if isinstance(target, OnnxRuntimeTarget):
+        if set(ignored := target.disabled_optimizers) - set(optimizers):
+            _log.warning(
+                "exported models leave out the optimizers that their cards name, %s, and not the "
+                "target's: %s",
+                ", ".join(optimizers) or "none",
+                ", ".join(ignored),
+            )
         return replace(target, disabled_optimizers=optimizers)
     if optimizers:
         raise TargetError(

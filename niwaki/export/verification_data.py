@@ -52,7 +52,8 @@ class VerificationData:
         """Read what `save` wrote.
 
         Raises:
-            ExportError: If the file is missing or damaged, or part of it is not there.
+            ExportError: If the file is missing or damaged, or a part of it is not there, or without
+                items.
         """
         groups: dict[str, dict[str, NDArray[Any]]] = {group: {} for group in _GROUPS}
         try:
@@ -64,6 +65,9 @@ class VerificationData:
             raise ExportError(f"'{path}' cannot be read ({error}): {WRITE_AGAIN}") from error
         if empty := [group for group, values in groups.items() if not values]:
             raise ExportError(f"'{path}' holds no {empty[0]} arrays: {WRITE_AGAIN}")
+        found = ((f"{group}:{k}", v) for group, values in groups.items() for k, v in values.items())
+        if blank := [name for name, values in found if not values.ndim or not len(values)]:
+            raise ExportError(f"'{path}' holds no items in '{blank[0]}': {WRITE_AGAIN}")
         return cls(groups["inputs"], groups["torch"], groups["recorded"])
 
 

@@ -8,6 +8,9 @@ from niwaki.core.errors import ConfigError
 from niwaki.core.fidelity import FULL
 from niwaki.study.record.history import History
 
+MOST = 10**15  # nobody gets so far, and sums with shares of one are exact
+_ROUNDING = 1e-6  # of sums of shares
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -19,7 +22,7 @@ class Budget:
         seconds: Study time, pauses between sessions left out; infinite if there is no limit.
 
     Raises:
-        ConfigError: If one is below 0, or NaN.
+        ConfigError: If one is below 0, or NaN, or evaluations are more than can be counted.
     """
 
     evaluations: int = 100
@@ -31,13 +34,20 @@ class Budget:
             if not (isinstance(value, Real) and value >= 0):  # type: ignore[operator]
                 raise ConfigError(f"the budget's `{name}` is {value!r}: give a number from 0 on")
             plain = int(value) if isinstance(value, Integral) else float(value)
+            if isinstance(plain, int) and plain > MOST:
+                raise ConfigError(f"the budget's `{name}` is above {MOST:g}: give less")
             object.__setattr__(self, name, plain)  # what is written down has no numpy's
 
 
 def spent(history: History, limit: int, *, sign: str = " of ") -> str:
-    """Return what was paid for, in full evaluations, and at which fidelities if at several."""
-    text = f"{history.effort:.6g}{sign}{limit}"
+    """Return what was paid for, in full evaluations, and at which fidelities if at several.
+
+    More than the limit is what an earlier session paid for, whose budget was larger.
+    """
+    beyond = 0 < limit < history.effort - _ROUNDING
+    text = f"{history.effort:.6g}{'' if beyond else f'{sign}{limit}'}"
     counts = history.paid_by_fidelity()
-    if set(counts) <= {FULL}:
-        return text
-    return f"{text} ({', '.join(f'{n} at {fidelity:.3g}' for fidelity, n in counts.items())})"
+    told = [f"of a budget of {limit}"] if beyond else []
+    if not set(counts) <= {FULL}:
+        told.append(", ".join(f"{n} at {fidelity:.3g}" for fidelity, n in counts.items()))
+    return f"{text} ({'; '.join(told)})" if told else text

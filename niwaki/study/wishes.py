@@ -9,6 +9,7 @@ from niwaki.core.goals import Goal
 from niwaki.core.objectives import Objective
 from niwaki.core.registry import nearest
 from niwaki.core.wording import kind_of
+from niwaki.evaluation.values import LATENCY, MACS, PARAMS, PEAK_BYTES, SIZE, WEIGHT_BYTES
 
 
 @dataclass(frozen=True)
@@ -152,13 +153,19 @@ def _constraints(texts: Sequence[str], values: Sequence[Objective]) -> tuple[Con
     return constraints
 
 
+# Every network takes some time, and some room.
+_ABOVE_LEAST = (LATENCY, SIZE, MACS, PARAMS, WEIGHT_BYTES, PEAK_BYTES)
+
+
 def _require_possible(constraint: Constraint, value: Objective) -> None:
     """Raise if no value can keep a bound: it is in another unit, mostly."""
     if constraint.relative:
         return
     limit, at_most = constraint.offset, constraint.sign > 0
-    if limit < value.least if at_most else limit > value.most:
-        beyond = f"below {value.least:g}" if at_most else f"above {value.most:g}"
+    least = f"{value.least:g} or below" if value in _ABOVE_LEAST else f"below {value.least:g}"
+    too_low = limit < value.least or (limit == value.least and value in _ABOVE_LEAST)
+    if too_low if at_most else limit > value.most:
+        beyond = least if at_most else f"above {value.most:g}"
         unit = f", and is in {value.unit}" if value.unit else ""
         raise ConfigError(
             f"constraint '{constraint.text}' cannot be kept: no {value.name} is {beyond}{unit}. "

@@ -91,9 +91,10 @@ class Latency:
         return cls(**known)  # type: ignore[arg-type]
 
     def __str__(self) -> str:
+        doubt = "" if self.converged else "; not converged: it varied for as long as it may take"
         return (
             f"{self.latency_ms:.4g} ms "
-            f"({self.latency_low_ms:.4g} to {self.latency_high_ms:.4g}, {self.n_runs} runs)"
+            f"({self.latency_low_ms:.4g} to {self.latency_high_ms:.4g}, {self.n_runs} runs{doubt})"
         )
 
 

@@ -1,8 +1,9 @@
 """ONNX Runtime on the processor of this machine."""
 
+import math
 import tempfile
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,13 @@ from niwaki.targets.cpu_capabilities import cpu_capabilities
 from niwaki.targets.feeds import check_pairs
 from niwaki.targets.latency import Latency
 from niwaki.targets.lock import computing, measurement_lock
-from niwaki.targets.machine import affinity, describe_machine, load_average, processor
+from niwaki.targets.machine import (
+    affinity,
+    describe_machine,
+    load_average,
+    processor,
+    usable_cores,
+)
 from niwaki.targets.onnxruntime_target import OnnxRuntimeTarget
 from niwaki.targets.protocol import (
     PROTOCOL_VERSION,
@@ -44,7 +51,8 @@ class OnnxRuntimeCpu(OnnxRuntimeTarget):
     Attributes are those of `OnnxRuntimeTarget`.
 
     Raises:
-        TargetError: On threads below 1, or cores that this process may not use.
+        TargetError: On threads below 1, or cores that this process may not use; when it measures,
+            on fewer cores than threads.
     """
 
     def __post_init__(self) -> None:
@@ -89,7 +97,7 @@ class OnnxRuntimeCpu(OnnxRuntimeTarget):
             return onnx.load(path)
 
     def calibrate(self) -> float:
-        with pinned(self.cores):
+        with self._pinned():
             run = self._runner(reference_model(), reference_feeds())
             with self._lock():
                 return time_alone(run, budget=self.thorough, clock=clock_for(self.threads))
@@ -106,7 +114,7 @@ class OnnxRuntimeCpu(OnnxRuntimeTarget):
         seed: int = 0,
     ) -> list[Latency]:
         check_pairs(models, feeds)
-        with pinned(self.cores):
+        with self._pinned():
             reference = self._runner(reference_model(), reference_feeds())
             runs = [self._runner(model, given) for model, given in zip(models, feeds, strict=True)]
             with self._lock():
@@ -121,6 +129,19 @@ class OnnxRuntimeCpu(OnnxRuntimeTarget):
 
     def computing(self) -> AbstractContextManager[None]:
         return computing(self.lock_path, timeout_seconds=self.lock_timeout_seconds)
+
+    @contextmanager
+    def _pinned(self) -> Iterator[None]:
+        """Run on the cores that were asked for, which must be enough for the threads."""
+        with pinned(self.cores):
+            n_cores = math.ceil(usable_cores())
+            if self.threads > n_cores:
+                raise TargetError(
+                    f"{self.threads} threads were asked for, but there are {n_cores} cores for "
+                    "them here: those that wait for a core tell nothing of latency. Give at most "
+                    f"{n_cores} `threads`, or more `cores`"
+                )
+            yield
 
     def _lock(self) -> AbstractContextManager[None]:
         return measurement_lock(self.lock_path, timeout_seconds=self.lock_timeout_seconds)

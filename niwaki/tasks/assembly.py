@@ -17,6 +17,7 @@ from niwaki.tasks.checks import (
     checked,
     constant_outputs,
     missing_values,
+    require_fitting_layout,
     require_known_targets,
     require_one_scale,
     require_same_shapes,
@@ -106,6 +107,7 @@ def prepare(
     require_known_targets(splits, tasks)
     train = splits[SplitName.TRAIN]
     layout = preparation.layout or guessed_layout(train.inputs.shape)
+    require_fitting_layout(tasks, train, layout)
     if preparation.standardises:
         require_one_scale(splits)
     recipe = standardising if preparation.standardises else as_given

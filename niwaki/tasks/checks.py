@@ -11,7 +11,7 @@ from niwaki.core.errors import DataError
 from niwaki.core.registry import nearest
 from niwaki.tasks.arrays import Arrays
 from niwaki.tasks.base import SplitName
-from niwaki.tasks.preprocessing import default_scale
+from niwaki.tasks.preprocessing import AS_GIVEN, LAYOUTS, default_scale
 from niwaki.tasks.statistics import RunningMoments, spread_of
 from niwaki.tasks.task import Task, TaskKind
 
@@ -230,6 +230,33 @@ def _named(given: Given, task: Task) -> NDArray[Any]:
             f"{nearest(task.name, list(targets))} There are {_some(list(targets))}"
         )
     return targets[task.name]
+
+
+def require_fitting_layout(tasks: Sequence[Task], items: Arrays, layout: str) -> None:
+    """Raise if targets have other places than inputs in a layout, and the same in another one.
+
+    Raises:
+        DataError: With the layout that fits.
+    """
+    shape = items.inputs.shape
+    found = _places(shape, layout)
+    for task in tasks:
+        if task.kind not in (TaskKind.SEGMENTATION, TaskKind.DEPTH) or found is None:
+            continue
+        wanted = items.targets[task.name].shape[1 if task.kind.has_classes else 2 :]
+        fitting = [each for each in LAYOUTS if _places(shape, each) == wanted]
+        if fitting and found != wanted:
+            raise DataError(
+                f"task '{task.name}' has targets of shape {wanted}, but inputs of shape {shape} "
+                f"have {found} in layout {layout}: set 'layout' to {fitting[0]}"
+            )
+
+
+def _places(shape: tuple[int, ...], layout: str) -> tuple[int, ...] | None:
+    """Return the sizes of the axes that are neither items nor channels; None if it cannot be."""
+    if layout not in LAYOUTS or layout == AS_GIVEN or len(layout) != len(shape):
+        return None
+    return tuple(size for size, axis in zip(shape, layout, strict=True) if axis not in "NC")
 
 
 def _target(task: Task, values: NDArray[Any], *, inputs: NDArray[Any], origin: str) -> NDArray[Any]:

@@ -15,7 +15,7 @@ from niwaki.core.blame import noted_below, raised_by
 from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError
 from niwaki.core.objectives import Direction
-from niwaki.core.registry import import_object
+from niwaki.core.registry import import_object, named_by
 from niwaki.core.wording import kind_of
 from niwaki.tasks.metrics import Accumulator, Metric, Prediction
 from niwaki.tasks.statistics import ROUNDING, Statistics
@@ -339,7 +339,8 @@ def own_metric(settings: MetricSettings, where: str) -> OwnMetric:
     Raises:
         ConfigError: If the function cannot be had, or a number is not finite.
     """
-    _function_or_class(settings.function)
+    with named_by(where):
+        _function_or_class(settings.function)
     name = settings.name or settings.function.rpartition(":")[2].rpartition(".")[2]
     if not name.isidentifier():
         raise ConfigError(

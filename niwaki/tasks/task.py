@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from niwaki.core.errors import ConfigError
 from niwaki.core.jsonable import JSON
 from niwaki.core.objectives import Objective
-from niwaki.core.registry import nearest
+from niwaki.core.registry import named_by, nearest
 from niwaki.tasks.metrics import MAE, RMSE, Accuracy, MeanIoU, Metric
 from niwaki.tasks.own import LossSettings, MetricSettings, own_function, own_metric
 
@@ -293,7 +293,8 @@ def _loss(name: str, settings: TaskSettings, kind: TaskKind) -> str | LossSettin
         _require_own(given, kind, where)
         return _one_of(given, list(LOSSES[kind]), where)
     loss = LossSettings(given) if isinstance(given, str) else given
-    own_function(loss.function)
+    with named_by(where):
+        own_function(loss.function)
     if loss.chance is not None and not 0.0 < loss.chance < math.inf:
         raise ConfigError(f"{where}.chance is {loss.chance}: give a finite number above 0")
     return loss

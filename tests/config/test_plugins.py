@@ -4,9 +4,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from niwaki.config.build import build_study, study_from_config
+from niwaki.config.build import _data_loader, build_study, study_from_config
 from niwaki.config.reader import parse_config
 from niwaki.core.errors import ConfigError
 from tests.command_line import FORMULAS, write_config
@@ -128,3 +129,25 @@ def test_a_working_directory_that_is_changed_moves_no_run(
     study_from_config("own.yaml").run()
     assert (home / "runs" / "own" / "logs").is_dir()
     assert not any(elsewhere.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"tasks": {"label": {"kind": "clasification", "classes": 2}}}, r"tasks\.label\.kind is '"),
+        ({"fractions": {"tets": 0.2}}, r"fractions\.tets does not name a split"),
+        ({"layout": "NHCW"}, "layout is 'NHCW'"),
+        ({"path": {"val": "rooms.npz"}}, "'path' has no path for the train split"),
+    ],
+)
+def test_a_mistake_in_the_data_is_told_with_their_section(
+    data: dict[str, object], said: str, tmp_path: Path
+) -> None:
+    inputs = np.zeros((8, 1, 4, 4), np.float32)
+    np.savez(tmp_path / "rooms.npz", inputs=inputs, label=np.arange(8) % 2)
+    task = {"label": {"kind": "classification", "classes": 2}}
+    given = {"kind": "npz", "path": str(tmp_path / "rooms.npz"), "tasks": task, **data}
+    load = _data_loader(parse_config({**FORMULAS, "data": given}))
+    assert load is not None
+    with pytest.raises(ConfigError, match=rf"in 'data': {said}"):
+        load()

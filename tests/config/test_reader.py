@@ -11,7 +11,7 @@ from niwaki.config import read_config
 from niwaki.config.reader import SECTIONS, parse_config
 from niwaki.config.settings import check_keys, read_settings
 from niwaki.config.yaml_file import parse_yaml
-from niwaki.core.errors import ConfigError, NiwakiError
+from niwaki.core.errors import ConfigError, NiwakiError, TargetError
 from niwaki.spaces.einspace import EinspaceSettings
 from niwaki.study.record.run_folder import RunFolder, config_hash
 from niwaki.targets.protocol import QUICK, THOROUGH
@@ -204,6 +204,11 @@ def test_what_a_plug_in_refuses_is_refused_when_read(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         parse_config({**TINY, section: given})
+
+
+def test_what_a_target_refuses_is_told_with_its_section() -> None:
+    with pytest.raises(TargetError, match="in 'target': 'threads' is 0: give at least 1"):
+        parse_config(changed("target.threads", 0)).resolved()
 
 
 @pytest.mark.parametrize("section", list(SECTIONS))

@@ -69,7 +69,7 @@ def test_a_plug_in_whose_name_is_taken_goes_by_its_path(monkeypatch: pytest.Monk
         ("no_such_module:x", "cannot be imported"),
         ("./mine:x", "'./mine' cannot be imported: it is relative .* or give the file"),
         ("collections:OrderedDic", "did you mean 'OrderedDict'"),
-        ("collections:_builtins", r"has no '_builtins'\.$"),
+        ("collections:_builtins", r"has no '_builtins'\. It has \['"),
     ],
 )
 def test_a_path_that_leads_nowhere_is_refused(path: str, said: str) -> None:
@@ -87,6 +87,20 @@ def test_a_plug_in_may_be_named_by_its_file(tmp_path: Path) -> None:
         import_object(f"{file}:Plumm")
     with pytest.raises(ConfigError, match="there is no file"):
         import_object(f"{tmp_path}/other.py:Plum")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("LIMIT = 3\n", "It defines nothing that can be called"),
+        ("def plum(): ...\nclass Fig: ...\n", r"It has \['plum', 'Fig'\]"),
+    ],
+)
+def test_what_a_file_only_imports_is_not_offered(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(f"import os\nfrom pathlib import Path\n{text}")
+    with pytest.raises(ConfigError, match=rf"has no 'oss'\. {said}$"):
+        import_object(f"{file}:oss")
 
 
 def test_a_file_whose_ending_is_forgotten_is_meant(

@@ -27,7 +27,13 @@ from niwaki.export.bundle import (
     write_bundle,
 )
 from niwaki.export.card import ModelCard, TaskCard
-from niwaki.export.verification_data import MAX_BYTES, VerificationData, fitting_items, sampled
+from niwaki.export.verification_data import (
+    MAX_BYTES,
+    Arrays,
+    VerificationData,
+    fitting_items,
+    sampled,
+)
 from tests.export.modules import CARD, Convolution, answers, images
 from tests.targets.networks import int8_conv
 
@@ -162,6 +168,27 @@ def test_data_of_which_a_part_is_missing_are_refused(tmp_path: Path, group: str)
     VerificationData(**{**parts, group: {}}).save(tmp_path / VERIFICATION_FILE)
     with pytest.raises(ExportError, match=rf"{VERIFICATION_FILE}' holds no {group} arrays"):
         VerificationData.load(tmp_path / VERIFICATION_FILE)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "fault"),
+    [
+        ({"x": np.ones((2, 3), np.float32)}, r"shape \(3,\) and type float32 for input 'x'"),
+        ({"x": np.ones((2, 3, 16, 16))}, "type float64 for input 'x'"),
+        ({"z": np.ones((2, 3, 16, 16), np.float32)}, r"holds inputs \['z'\], but its model takes"),
+        ({"x": np.ones((0, 3, 16, 16), np.float32)}, "holds no items in 'inputs:x'"),
+        ({"x": np.float32(1)}, "holds no items in 'inputs:x'"),
+    ],
+)
+def test_data_that_are_no_inputs_of_the_model_are_refused(
+    tmp_path: Path, inputs: Arrays, fault: str
+) -> None:
+    bundle = write(tmp_path / "out")
+    data = replace(bundle.verification_data(), inputs=inputs)
+    data.save(tmp_path / "out" / VERIFICATION_FILE)
+    for read in (bundle.verification_data, lambda: verify_bundle(tmp_path / "out")):
+        with pytest.raises(ExportError, match=rf"{VERIFICATION_FILE}' .*{fault}.*export the model"):
+            read()
 
 
 def test_an_older_bundle_is_replaced(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Exported models are timed on the real inputs that they carry."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,3 +31,14 @@ def test_a_model_of_blank_items_alone_is_not_timed(tmp_path: Path) -> None:
     with_blanks(tmp_path / "model", 4)
     with pytest.raises(TargetError, match="all zeros"):
         time_models(tmp_path, OnnxRuntimeCpu(thorough=QUICK))
+
+
+def test_optimizers_that_only_the_target_leaves_out_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with_blanks(tmp_path / "model", 0)
+    target = OnnxRuntimeCpu(thorough=QUICK)
+    for optimizers in (CARD.disabled_optimizers, ("ConvActivationFusion",)):
+        time_models(tmp_path, replace(target, disabled_optimizers=optimizers))
+    (told,) = caplog.messages
+    assert told.endswith("and not the target's: ConvActivationFusion")

@@ -26,17 +26,21 @@ def test_without_goals_there_is_one_of_no_name() -> None:
 SHARE = Objective("accuracy", Direction.MAXIMIZE, least=0.0, most=1.0)
 TIME = Objective("latency_ms", Direction.MINIMIZE, "ms", least=0.0)
 
+ERROR = Objective("rmse", Direction.MINIMIZE, least=0.0)
+
 
 @pytest.mark.parametrize(
     ("bounds", "fault"),
     [
         (["accuracy >= 75"], "'accuracy >= 75' cannot be kept: no accuracy is above 1. Give the"),
-        (["latency_ms <= -2"], "no latency_ms is below 0, and is in ms"),
+        (["latency_ms <= -2"], "no latency_ms is 0 or below, and is in ms"),
+        (["latency_ms <= 0"], "no latency_ms is 0 or below, and is in ms"),
+        (["rmse <= -1"], "no rmse is below 0"),
         (["latency_ms <= 2", "latency_ms >= 3"], "'latency_ms <= 2' and 'latency_ms >= 3' cannot"),
     ],
 )
 def test_bounds_that_no_network_can_keep_are_refused(bounds: list[str], fault: str) -> None:
-    values = (SHARE, TIME)
+    values = (SHARE, TIME, ERROR)
     with pytest.raises(ConfigError, match=fault):
         wished_goals(("accuracy",), bounds, {}, values)
     one, *others = bounds
@@ -47,7 +51,8 @@ def test_bounds_that_no_network_can_keep_are_refused(bounds: list[str], fault: s
 
 def test_bounds_at_the_edge_and_those_that_nobody_knows_yet_are_taken() -> None:
     bounds = ["accuracy >= 1", "latency_ms <= 3", "latency_ms >= 3", "latency_ms >= 9 * baseline"]
-    (goal,) = wished_goals(("accuracy",), bounds, {}, (SHARE, TIME))
+    bounds += ["rmse <= 0", "latency_ms >= 0"]
+    (goal,) = wished_goals(("accuracy",), bounds, {}, (SHARE, TIME, ERROR))
     assert [constraint.text for constraint in goal.constraints] == bounds
 
 

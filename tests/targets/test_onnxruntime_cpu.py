@@ -1,5 +1,6 @@
 """ONNX Runtime on this processor: what its id says, what it runs, what it refuses."""
 
+import math
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ from niwaki.targets.base import Effort
 from niwaki.targets.capabilities import Granularity
 from niwaki.targets.cpu_capabilities import cpu_capabilities
 from niwaki.targets.lock import measurement_lock
-from niwaki.targets.machine import Processor, affinity
+from niwaki.targets.machine import Processor, affinity, usable_cores
 from niwaki.targets.onnxruntime_cpu import OnnxRuntimeCpu
 from niwaki.targets.protocol import Budget
 from niwaki.targets.registry import TARGETS
@@ -98,6 +99,21 @@ def test_a_core_that_is_not_ours_is_refused() -> None:
 def test_no_threads_are_refused() -> None:
     with pytest.raises(TargetError, match="at least 1 thread"):
         OnnxRuntimeCpu(threads=0)
+
+
+@pytest.mark.parametrize("cores", [(), affinity()[:1]])
+def test_more_threads_than_cores_are_not_measured(cores: tuple[int, ...]) -> None:
+    n_cores = len(cores) or math.ceil(usable_cores())
+    crowded = replace(TARGET, threads=n_cores + 1, cores=cores)
+    for measure in (crowded.calibrate, lambda: crowded.measure([conv_net(8, 16, 1)], [image(16)])):
+        with pytest.raises(TargetError, match=rf"{n_cores + 1} threads .* there are {n_cores} cor"):
+            measure()
+
+
+def test_what_varies_too_much_says_so() -> None:
+    latency = TARGET.measure([conv_net(8, 16, 1)], [image(16)])[0]
+    assert "not converged" in str(replace(latency, converged=False))
+    assert "converged" not in str(replace(latency, converged=True))
 
 
 def test_measuring_waits_for_the_machine(tmp_path: Path) -> None:

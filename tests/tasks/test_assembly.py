@@ -11,6 +11,7 @@ from niwaki.tasks.arrays import Arrays, ArraySplit
 from niwaki.tasks.assembly import Preparation, prepare
 from niwaki.tasks.base import SplitName, TaskData
 from niwaki.tasks.checks import Given
+from niwaki.tasks.preprocessing import guessed_layout
 from niwaki.tasks.task import Task
 from tests.tasks.made_up import DEPTH, DIGIT, MASK, POSE, raw_arrays, task_data
 
@@ -41,6 +42,20 @@ def test_inputs_are_standardised_by_train_alone() -> None:
     (batch,) = task_data(200)[SplitName.TRAIN].batches(1000)
     assert batch.inputs.mean(axis=(0, 2, 3)) == pytest.approx(0.0, abs=1e-4)
     assert batch.inputs.std(axis=(0, 2, 3)) == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("task", [MASK, DEPTH])
+def test_a_layout_that_targets_contradict_is_told_with_the_one_that_fits(task: Task) -> None:
+    arrays = raw_arrays(60)
+    n_places = arrays.targets["depth"].shape[2:]
+    given = {SplitName.TRAIN: Given(arrays, "train.npz")}
+    fitting = guessed_layout(arrays.inputs.shape)
+    other = "NCHW" if fitting == "NHWC" else "NHWC"
+    assert prepare((task,), given, Preparation(fitting), seed=0).preprocessing.layout == fitting
+    with pytest.raises(DataError, match=rf"in layout {other}: set 'layout' to {fitting}") as told:
+        prepare((task,), given, Preparation(other), seed=0)
+    assert f"targets of shape {n_places}, but" in str(told.value)
+    assert prepare((DIGIT,), given, Preparation(other), seed=0).preprocessing.layout == other
 
 
 def test_the_fingerprint_follows_content_and_cuts() -> None:

@@ -208,7 +208,7 @@ def test_answers_that_are_not_finite_have_no_score() -> None:
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"metrics": (f"{HERE}:f2",)}, "has no 'f2'"),
+        ({"metrics": (f"{HERE}:f2",)}, r"^tasks\.digit\.metrics: .* has no 'f2'"),
         ({"metrics": ("no_such_file.py:f1",)}, "no_such_file.py"),
         ({"metrics": (f"{HERE}:of_one",)}, "Let it take two: outputs and targets"),
         (
@@ -219,7 +219,8 @@ def test_answers_that_are_not_finite_have_no_score() -> None:
         ({"metrics": (MetricSettings(f"{HERE}:macro_f1", name="a b"),)}, "metric's name 'a b'"),
         ({"metrics": (MetricSettings(f"{HERE}:macro_f1", perfect=np.inf),)}, "`perfect` of"),
         ({"metrics": ("acuracy",)}, "did you mean 'accuracy'"),
-        ({"loss": f"{HERE}:f2"}, "has no 'f2'"),
+        ({"loss": f"{HERE}:zz"}, r"^tasks\.digit\.loss: .* has no 'zz'\. It has \[.*'macro_f1'"),
+        ({"loss": "abc:"}, r"^tasks\.digit\.loss: 'abc:' does not name a Python object"),
         ({"loss": LossSettings(f"{HERE}:focal", chance=0.0)}, "loss.chance is 0.0"),
     ],
 )

@@ -99,7 +99,7 @@ def digit_scenes_tasks(weights: Mapping[str, float]) -> tuple[Task, ...]:
     for name in weights:
         if name not in _DECLARED:
             raise ConfigError(
-                f"'data.weights.{name}' names no task{nearest(name, list(_DECLARED))} "
+                f"weights.{name} names no task{nearest(name, list(_DECLARED))} "
                 f"Tasks of digit_scenes: {', '.join(_DECLARED)}"
             )
     return tuple(
