@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from niwaki.core.errors import ConfigError
@@ -289,6 +290,24 @@ def test_it_computes_what_the_runtime_does(name: str, tmp_path: Path) -> None:
     file = saved(graph_of(body, weights, **otherwise), tmp_path)
     module = read_module(file)
     require_same_answers(module, file, inputs_for(file))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "y = Where(m, x, t)",
+        "a = Not(m) b = And(a, n) c = Or(b, m) y = Where(c, t, x)",
+        "a = Cast<to=1>(m) y = Mul(a, x)",
+    ],
+)
+def test_inputs_of_yes_and_no_stay_such(body: str, tmp_path: Path) -> None:
+    model = graph_of(body, {"t": (3,), "n": np.array([True, False, True])}, item="3")
+    kind = onnx.TensorProto.BOOL
+    model.graph.input.append(onnx.helper.make_tensor_value_info("m", kind, ["N", 3]))
+    file = saved(model, tmp_path)
+    inputs = inputs_for(file)
+    inputs[:, 3:] = inputs[:, 3:] > 0
+    require_same_answers(read_module(file), file, inputs)
 
 
 def test_no_operator_goes_untested() -> None:
