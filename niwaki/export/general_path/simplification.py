@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from niwaki.export.general_path.fixed_sizes import fix_sizes
+from niwaki.export.graph.biased_products import join_biases
 from niwaki.export.graph.index import GraphIndex
 
 _FOLDING = ("Conv", "ConvTranspose", "Gemm")
@@ -15,11 +16,12 @@ _IMAGE_RANK = 4
 
 
 def simplified(graph: onnx.GraphProto) -> onnx.GraphProto:
-    """Return a graph with known sizes constant, batch norm folded, means as pooling.
+    """Return a graph with known sizes constant, biases and batch norm folded, means as pooling.
 
     A global mean is the same as GlobalAveragePool, but the runtime has an integer kernel for the
     pooling alone.
     """
+    join_biases(graph)
     index = GraphIndex(graph)
     for i, norm in enumerate(index.nodes):
         if norm.op_type == "BatchNormalization":
