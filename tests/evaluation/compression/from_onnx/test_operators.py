@@ -187,6 +187,22 @@ CASES: dict[str, tuple[str, Weights, dict[str, Any]]] = {
         {"s": ints(9, 11)},
         {},
     ),
+    "Resize, linear, by scales that cut pixels off": (
+        'a = Resize<mode="linear">(x, , s) y = Resize<mode="cubic", axes=[3]>(a, , t)',
+        {"s": reals(1, 1, 1.5, 0.7), "t": reals(1.3)},
+        {"item": "4, 7, 7"},
+    ),
+    "Resize, nearest, by scales that cut pixels off": (
+        'y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", '
+        'nearest_mode="floor">(x, , s)',
+        {"s": reals(1, 1, 1.5, 0.7)},
+        {"item": "4, 7, 7"},
+    ),
+    "Upsample by scales that cut pixels off": (
+        'y = Upsample<mode="nearest">(x, s)',
+        {"s": reals(1, 1, 1.5, 2.3)},
+        {"item": "4, 7, 7", "opset": 9},
+    ),
     "Resize, corners aligned": (
         'y = Resize<mode="linear", coordinate_transformation_mode="align_corners">(x, , s)',
         {"s": reals(1, 1, 2, 2)},
