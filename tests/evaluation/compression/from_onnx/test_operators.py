@@ -114,6 +114,11 @@ CASES: dict[str, tuple[str, Weights, dict[str, Any]]] = {
         {"s": (6,), "b": (6,)},
         {},
     ),
+    "LayerNormalization, alike along an axis": (
+        "y = LayerNormalization<axis=2>(x, s, b)",
+        {"s": (6,), "b": (6, 1)},
+        {},
+    ),
     "InstanceNormalization": ("y = InstanceNormalization(x, s, b)", {"s": (4,), "b": (4,)}, {}),
     "GroupNormalization": (
         "y = GroupNormalization<num_groups=2>(x, s, b)",
