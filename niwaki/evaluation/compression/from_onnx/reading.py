@@ -7,6 +7,7 @@ import onnx
 from torch import fx
 
 from niwaki.core.errors import ConfigError
+from niwaki.evaluation.compression.from_onnx.branches import with_branches_taken
 from niwaki.evaluation.compression.from_onnx.call import OPERATORS, Call
 from niwaki.evaluation.compression.from_onnx.file import STANDARD, OnnxFile
 from niwaki.evaluation.compression.from_onnx.known import Known, known_of
@@ -35,6 +36,8 @@ def read_module(file: OnnxFile) -> fx.GraphModule:
     load_operators()
     file = file.rearranged
     known = known_of(file)
+    while (chosen := with_branches_taken(file, known)) is not None:
+        file, known = chosen, known_of(chosen)
     nodes = known.needed()
     _require_known_operators(file, nodes)
     writer = ModuleWriter(file.inputs)
