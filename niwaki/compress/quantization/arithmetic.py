@@ -1,6 +1,6 @@
 """The numbers behind Q/DQ pairs: real = scale * (integer - zero_point)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,16 @@ class Affine:
             return cls(np.float32(1.0), int(limits.min) if low == 0.0 else 0, dtype)
         zero_point = round(int(limits.min) - low / float(scale))
         return cls(scale, int(np.clip(zero_point, limits.min, limits.max)), dtype)
+
+    def within(self, low: float, high: float) -> "Affine":
+        """Return the same integers in steps that reach no further than bounds, about zero.
+
+        A zero point between two integers moves an end by up to half a step.
+        """
+        limits, steps = np.iinfo(self.dtype), [float(self.scale)]
+        below, above = self.zero_point - int(limits.min), int(limits.max) - self.zero_point
+        steps += [reach / n for reach, n in ((-low, below), (high, above)) if n and reach > 0.0]
+        return replace(self, scale=np.float32(min(steps)))
 
     @property
     def low(self) -> float:

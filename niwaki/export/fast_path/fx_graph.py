@@ -21,6 +21,7 @@ from niwaki.export.fast_path.operators import Call, Converter, converter_of
 from niwaki.export.fast_path.operators.table import alike, held_as, to_numpy
 from niwaki.export.fast_path.stand_ins import holds_tensors
 from niwaki.export.fast_path.tracing import Trace, op_name, path_of, scope_of, trace
+from niwaki.export.graph.biased_products import join_biases
 from niwaki.export.graph.file_room import require_room
 from niwaki.export.graph.layer_names import recurrent_layer
 from niwaki.export.graph.writer import (
@@ -125,6 +126,7 @@ def write_graph(
     tensors = {node: result for node, result in results.items() if isinstance(result, Tensor)}
     outputs = {name: _part(results[node], path) for name, (node, path) in returned.items()}
     model = writer.model(outputs)
+    join_biases(model.graph)
     given = {name for node in model.graph.node for name in node.output} | {
         info.name for info in model.graph.input
     }

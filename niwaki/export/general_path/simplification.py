@@ -8,18 +8,22 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from niwaki.export.general_path.fixed_sizes import fix_sizes
+from niwaki.export.graph.biased_products import join_biases
 from niwaki.export.graph.index import GraphIndex
 
 _FOLDING = ("Conv", "ConvTranspose", "Gemm")
 _IMAGE_RANK = 4
+_JUDGING = {"Add": "Or", "Mul": "And"}
 
 
 def simplified(graph: onnx.GraphProto) -> onnx.GraphProto:
-    """Return a graph with known sizes constant, batch norm folded, means as pooling.
+    """Return a graph with known sizes constant, biases and batch norm folded, means as pooling.
 
     A global mean is the same as GlobalAveragePool, but the runtime has an integer kernel for the
     pooling alone.
     """
+    join_biases(graph)
+    _judge(graph)
     index = GraphIndex(graph)
     for i, norm in enumerate(index.nodes):
         if norm.op_type == "BatchNormalization":
@@ -40,6 +44,16 @@ def simplified(graph: onnx.GraphProto) -> onnx.GraphProto:
     graph.node.extend(kept)
     fix_sizes(graph)
     return graph
+
+
+def _judge(graph: onnx.GraphProto) -> None:
+    """Write sums and products of yes and no as Or and And: the runtime adds up numbers alone."""
+    known = (*graph.input, *graph.value_info)
+    kinds = {info.name: info.type.tensor_type.elem_type for info in known}
+    kinds |= {tensor.name: tensor.data_type for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type in _JUDGING and kinds.get(node.input[0]) == onnx.TensorProto.BOOL:
+            node.op_type = _JUDGING[node.op_type]
 
 
 def _fold(index: GraphIndex, position: int) -> None:

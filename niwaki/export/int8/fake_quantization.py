@@ -38,6 +38,7 @@ Observe = Callable[[onnx.ModelProto], Mapping[str, tuple[float, float]]]
 """Gives the ranges of a float graph's activations, as `activation_ranges` does."""
 
 _MODULES = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
+_PRODUCTS = ("matmul", "mm")
 _CONVOLUTIONS: tuple[Any, ...] = (F.conv1d, F.conv2d, F.conv3d)
 # Of these functions; `F.linear` takes the first three.
 _ARGUMENTS = ("input", "weight", "bias", "stride", "padding", "dilation", "groups")
@@ -164,7 +165,7 @@ class _Rounding(fx.Interpreter):
     def _layer(
         self, n: fx.Node, layer: Layer, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> Tensor:
-        if op_name(n) == "matmul":
+        if op_name(n) in _PRODUCTS:
             return self._rounded(args[0], layer.input) @ self._weight(args[1], None, layer)[0]
         if n.target is torch.addmm:
             bias, x, weight = args
@@ -235,8 +236,9 @@ class _Rounding(fx.Interpreter):
         for call, tensor in self._tensors.items():
             position = self._index.producer.get(tensor)
             layer = None if position is None else layers.get(self._product(position))
-            if layer is not None and layer not in found.values() and self._is_layer(call):
-                found[call] = layer
+            product = self._biased(call)
+            if layer is not None and layer not in found.values() and self._is_layer(product):
+                found[product] = layer
         if lost := [layer.path for layer in layers.values() if layer not in found.values()]:
             raise ExportError(
                 f"layer '{lost[0]}' is called in a way that training with quantization does not "
@@ -247,8 +249,15 @@ class _Rounding(fx.Interpreter):
     def _is_layer(self, call: fx.Node) -> bool:
         if call.op == "call_module":
             return isinstance(self.fetch_attr(str(call.target)), _MODULES)
-        is_product = op_name(call) in ("matmul", "addmm") and not call.kwargs
+        is_product = op_name(call) in (*_PRODUCTS, "addmm") and not call.kwargs
         return is_product or call.target in (F.linear, *_CONVOLUTIONS)
+
+    def _biased(self, call: fx.Node) -> fx.Node:
+        """Return the product that a sum is of, where both are one node; or the call itself."""
+        made = self._index.producer
+        products = [used for used in call.all_input_nodes if op_name(used) in _PRODUCTS]
+        joined = (used for used in products if self._tensors.get(used) not in made)
+        return next(joined, call)
 
     def _product(self, position: int) -> int:
         """Return the MatMul behind the addition of its bias, or the node itself."""

@@ -1,5 +1,6 @@
 """The layers of an ONNX graph that can run in int8."""
 
+import math
 from dataclasses import dataclass
 
 import onnx
@@ -91,14 +92,31 @@ def find_layers(index: GraphIndex) -> list[Layer]:
 
 
 def trailing_activation(index: GraphIndex, tensor: str) -> int | None:
-    """Return the Relu or Clip with constant bounds that alone reads a tensor, if there is one."""
+    """Return the Relu or Clip that alone reads a tensor, if there is one and it can be dropped.
+
+    That is one of constant bounds about zero, which is among all integers.
+    """
     reader = index.only_consumer(tensor)
     if reader is None or index.nodes[reader].op_type not in ABSORBED:
         return None
-    node = index.nodes[reader]
-    bounds = [name for name in node.input[1:] if name]
-    alone = node.input[0] == tensor and all(index.is_constant(name) for name in bounds)
-    return reader if alone else None
+    if index.nodes[reader].input[0] != tensor or index.data_inputs(reader) != [tensor]:
+        return None
+    low, high = clipped_between(index, reader)
+    return reader if low <= 0.0 <= high else None
+
+
+def clipped_between(index: GraphIndex, i: int) -> tuple[float, float]:
+    """Return the constants between which a node clips its input; infinite where it does not."""
+    node = index.nodes[i]
+    if node.op_type == "Relu":
+        return 0.0, math.inf
+    if node.op_type != "Clip" or index.data_inputs(i) != [node.input[0]]:
+        return -math.inf, math.inf
+    least, most = [*node.input[1:], "", ""][:2]
+    return (
+        float(index.values(least).item()) if least else -math.inf,
+        float(index.values(most).item()) if most else math.inf,
+    )
 
 
 def _is_layer(index: GraphIndex, i: int) -> bool:

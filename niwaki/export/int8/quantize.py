@@ -76,7 +76,8 @@ def scales(
     """
     shared = SharedRanges(index, regions)
     known = {
-        name: _affine(sorted(shared.sources(name)), ranges, activation) for name in shared.names
+        name: _affine(sorted(shared.sources(name)), ranges, activation).within(*shared.ends(name))
+        for name in shared.names
     }
     for operation in regions.operations:
         if operation.op == MEAN:

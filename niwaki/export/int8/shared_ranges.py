@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from niwaki.export.graph.index import GraphIndex
+from niwaki.export.int8.layers import clipped_between
 from niwaki.export.int8.regions import JOINING, MEAN, Regions, find_operations
 
 
@@ -57,6 +58,11 @@ class SharedRanges:
             self._sources[scale] = set().union(*map(self.sources, read)) or {scale}
         return self._sources[scale]
 
+    def ends(self, scale: str) -> tuple[float, float]:
+        """Return what the integers of a scale may not reach beyond, for a Clip to be dropped."""
+        lows, highs = zip(*map(self._clipped, self.sources(scale)), strict=True)
+        return min(lows), max(highs)
+
     def _origin(self, tensor: str) -> str:
         """Follow a tensor back to where its values were computed or joined."""
         if tensor not in self._origins:
@@ -95,18 +101,7 @@ class SharedRanges:
     def _clipped(self, tensor: str) -> tuple[float, float]:
         """Return between what constants a tensor is clipped where it is computed."""
         maker = self._index.producer.get(tensor)
-        if maker is None:
-            return -math.inf, math.inf
-        node = self._index.nodes[maker]
-        if node.op_type == "Relu":
-            return 0.0, math.inf
-        if node.op_type != "Clip" or len(self._index.data_inputs(maker)) > 1:
-            return -math.inf, math.inf
-        least, most = [*node.input[1:], "", ""][:2]
-        return self._bound(least, -math.inf), self._bound(most, math.inf)
-
-    def _bound(self, name: str, otherwise: float) -> float:
-        return float(self._index.values(name).item()) if name else otherwise
+        return (-math.inf, math.inf) if maker is None else clipped_between(self._index, maker)
 
     def _readers(self, tensors: Sequence[str]) -> set[int]:
         """Return the nodes that read any of some tensors; -1 is among them for an output."""

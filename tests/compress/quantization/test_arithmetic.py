@@ -39,6 +39,19 @@ def test_behind_a_relu_the_zero_point_is_the_smallest_integer(
     assert affine.high == pytest.approx(5.1)
 
 
+@given(bounds, bounds, st.sampled_from(ActivationType))
+def test_integers_reach_no_further_than_what_is_clipped(
+    a: float, b: float, activation: ActivationType
+) -> None:
+    low, high = min(a, b, 0.0), max(a, b, 0.0)
+    affine = Affine.of_range(low, high, activation)
+    within = affine.within(low, high)
+    beyond = 1e-6 * (high - low)
+    assert high - low < 1e-6 or low - beyond <= within.low <= within.high <= high + beyond
+    assert within.zero_point == affine.zero_point
+    assert within.scale >= 0.98 * affine.scale or high - low < 1e-6
+
+
 def test_the_two_integer_types_stand_for_the_same_values() -> None:
     unsigned = Affine.of_range(-1.0, 3.0, ActivationType.U8)
     signed = Affine.of_range(-1.0, 3.0, ActivationType.S8)

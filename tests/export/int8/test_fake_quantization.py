@@ -24,6 +24,7 @@ from tests.export.fast_path import (
     test_tokens,
 )
 from tests.export.fast_path.test_tokens import tokens
+from tests.export.graph import test_biased_products
 from tests.export.networks import INPUT_SHAPE, MultiTask, images, run, settled
 
 
@@ -176,6 +177,7 @@ class AddedProduct(nn.Module):
             (torch.randn(4, 3, 8, 8),),
         ),
         (lambda: nn.Sequential(AddedProduct(), AddedProduct()), (torch.randn(4, 5, 8),)),
+        (lambda: test_biased_products.Rows(torch.add, 32), (torch.randn(8, 16),)),
         (lambda: nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU()), (torch.randn(4, 3, 5, 6, 7),)),
         (
             lambda: test_attention.Attending(lambda a, x: a(x, x.flip(1), x)[0]),
@@ -192,7 +194,7 @@ class AddedProduct(nn.Module):
             "table",
             "weights",
         ),
-        *("added product", "videos", "attention between different tensors"),
+        *("added product", "product and bias", "videos", "attention between different tensors"),
     ],
 )
 def test_other_networks_are_simulated_too(

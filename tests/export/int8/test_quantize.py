@@ -274,6 +274,8 @@ ACTIVATIONS = [
     nn.Identity(),
     nn.ReLU(),
     nn.ReLU6(),
+    nn.Hardtanh(-0.5, 0.5),
+    nn.Hardtanh(0.1, 4.0),
     nn.LeakyReLU(0.1),
     nn.Sigmoid(),
     nn.SiLU(),

@@ -17,10 +17,13 @@ from onnx import TensorProto, inliner, numpy_helper
 
 from niwaki.core.errors import ConfigError, DataError, TargetError
 from niwaki.core.files import expanded
+from niwaki.evaluation.compression.from_onnx.dense import make_dense
+from niwaki.evaluation.compression.from_onnx.nested import inner_graphs, nodes_of, reads
 from niwaki.evaluation.compression.from_onnx.rearranged import has_layouts, rearranged
 from niwaki.tasks.model_inputs import FLOAT, ModelInput, ModelInputs
 
 ENDING = ".onnx"
+STANDARD = ("", "ai.onnx")
 
 _QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
 _PRODUCTS_OF_INTEGERS = frozenset({"ConvInteger", "MatMulInteger"})
@@ -69,7 +72,9 @@ class OnnxFile:
                 f"'{typed}' cannot be read: {error.strerror}. Weights that are kept in files "
                 "beside it must lie there"
             ) from error
+        _import_operators(given)
         model = inliner.inline_local_functions(given)
+        make_dense(model.graph)
         _open_unknown(model.graph)
         _sort(model.graph)
         found = cls(place, typed, model)
@@ -326,28 +331,21 @@ def _loaded(place: Path, typed: str) -> onnx.ModelProto:
     return model
 
 
+def _import_operators(model: onnx.ModelProto) -> None:
+    """Import the operators of functions where the graph uses none of its own, and says nothing."""
+    if any(each.domain in STANDARD for each in model.opset_import):
+        return
+    imported = (each for function in model.functions for each in function.opset_import)
+    if (found := next((each for each in imported if each.domain in STANDARD), None)) is not None:
+        model.opset_import.append(found)
+
+
 def _open_unknown(graph: onnx.GraphProto) -> None:
     """Leave sizes open that are said to be -1, as some exporters write what they do not know."""
     for info in (*graph.input, *graph.output, *graph.value_info):
         for dim in info.type.tensor_type.shape.dim:
             if dim.dim_value < 0:
                 dim.ClearField("dim_value")
-
-
-def nodes_of(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Yield the nodes of a graph, and of graphs in their attributes."""
-    for node in graph.node:
-        yield node
-        for inner in inner_graphs(node):
-            yield from nodes_of(inner)
-
-
-def reads(node: onnx.NodeProto) -> set[str]:
-    """Return the names of the values that a node may use, also inside of branches and bodies."""
-    inner = (
-        name for graph in inner_graphs(node) for each in nodes_of(graph) for name in each.input
-    )
-    return {name for name in (*node.input, *inner) if name}
 
 
 def _sort(graph: onnx.GraphProto) -> None:
@@ -361,14 +359,6 @@ def _sort(graph: onnx.GraphProto) -> None:
     if any(need >= i for i, found in needs.items() for need in found):
         del graph.node[:]
         graph.node.extend(nodes[i] for i in TopologicalSorter(needs).static_order())
-
-
-def inner_graphs(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """Yield the graphs that a node may run: branches, and bodies of loops."""
-    for attribute in node.attribute:
-        if attribute.type == onnx.AttributeProto.GRAPH:
-            yield attribute.g
-        yield from attribute.graphs
 
 
 def in_single_precision(model: onnx.ModelProto) -> onnx.ModelProto:

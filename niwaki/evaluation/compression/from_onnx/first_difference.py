@@ -27,7 +27,8 @@ def first_difference(module: nn.Module, file: OnnxFile, inputs: NDArray[np.float
     if not isinstance(module, fx.GraphModule):
         return ""
     file = file.rearranged
-    found = _Noting(module).values_for(file.inputs.apart(inputs))
+    noting = _Noting(module)
+    found = noting.values_for(file.inputs.apart(inputs))
     try:
         wanted = _values_in_file(file, inputs, set(found))
     except TargetError:
@@ -36,15 +37,22 @@ def first_difference(module: nn.Module, file: OnnxFile, inputs: NDArray[np.float
         for name in node.output:
             if name in wanted and other_output({name: wanted[name]}, {name: found[name]}):
                 return f"node '{node.name or name}' ({node.op_type})"
+        if noting.failed in node.output:
+            return f"node '{node.name or noting.failed}' ({node.op_type})"
     return ""
 
 
 class _Noting(fx.Interpreter):
-    """Runs a module and keeps what is a value of its file."""
+    """Runs a module and keeps what is a value of its file.
+
+    Attributes:
+        failed: The value in whose place the module fails; None if it runs, or none is known.
+    """
 
     def __init__(self, module: fx.GraphModule) -> None:
         super().__init__(module)
         self._found: dict[str, NDArray[Any]] = {}
+        self.failed: str | None = None
 
     def values_for(self, inputs: Sequence[NDArray[np.float32]]) -> dict[str, NDArray[Any]]:
         """Return the values by their names in the file, up to where the module fails."""
@@ -57,7 +65,9 @@ class _Noting(fx.Interpreter):
 
     def run_node(self, n: fx.Node) -> Any:
         """Run a node, and keep its value."""
+        self.failed = n.meta.get(VALUE)
         value = super().run_node(n)
+        self.failed = None
         if VALUE in n.meta and isinstance(value, Tensor):
             self._found[n.meta[VALUE]] = value.numpy().copy()
         return value

@@ -16,11 +16,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from niwaki.core.errors import ConfigError, TargetError
-from niwaki.evaluation.compression.from_onnx.file import (
-    OnnxFile,
-    in_single_precision,
-    reads,
-)
+from niwaki.evaluation.compression.from_onnx.file import STANDARD, OnnxFile, in_single_precision
+from niwaki.evaluation.compression.from_onnx.nested import reads
 from niwaki.evaluation.compression.from_onnx.open_batch import OpenedBatch
 from niwaki.targets.sessions import Optimisation, SessionSettings, open_session, run_session
 
@@ -111,7 +108,7 @@ def known_of(file: OnnxFile) -> Known:
     weights = [t.name for t in model.graph.initializer if t.data_type == onnx.TensorProto.FLOAT]
     return Known(
         model.graph,
-        next(each.version for each in model.opset_import if each.domain in ("", "ai.onnx")),
+        next((each.version for each in model.opset_import if each.domain in STANDARD), 1),
         of_input,
         _computed_from(weights, model.graph),
         (first, second),

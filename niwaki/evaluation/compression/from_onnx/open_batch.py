@@ -15,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-_MARGIN = 0.25  # of a pixel: the runtime cuts scaled sizes, and in float32 they may fall short
+MARGIN = 0.002  # of a pixel: the runtime cuts scaled sizes, and in float32 they may fall short
 _RECURRENT = frozenset({"LSTM", "GRU", "RNN"})
 _REDUCING = ("Reduce", "Arg")
 
@@ -123,7 +123,7 @@ class OpenedBatch:
 
     def _scale(self, node: onnx.NodeProto, before: Sequence[int], after: Sequence[int]) -> None:
         """Resize by scales, in which nothing is said of the batch."""
-        scales = [1.0 if a == b else (b + _MARGIN) / a for a, b in zip(before, after, strict=True)]
+        scales = [1.0 if a == b else (b + MARGIN) / a for a, b in zip(before, after, strict=True)]
         node.input[2] = self._constant(node, np.array(scales, np.float32))
         node.input[3] = ""
         kept = [a for a in node.attribute if a.name not in ("axes", "keep_aspect_ratio_policy")]

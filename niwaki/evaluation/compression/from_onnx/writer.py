@@ -43,8 +43,9 @@ class ModuleWriter:
         given = [self.graph.placeholder(f"input_{i}") for i in range(len(inputs))]
         self._first = given[0]
         for each, node in zip(inputs, given, strict=True):
+            whole = "bool" if each.dtype == "bool" else "long"
             is_float = each.dtype == FLOAT
-            self.values[each.name] = node if is_float else self.graph.call_method("long", (node,))
+            self.values[each.name] = node if is_float else self.graph.call_method(whole, (node,))
 
     def once(self, what: object, call: Callable[[], fx.Node]) -> fx.Node:
         """Make a call for the first who asks for this; return it to all."""

@@ -390,9 +390,32 @@ def _settings(
                     taken = taken_for(_answers(module, items.inputs[:_BATCH], names, origin)[name])
                     told.append(taken.told(name, target.shape[1]))
                     target = target.argmax(axis=1) if taken.is_choice else target
+            _require_learnt(name, outputs, target)
             task = _task(name, outputs[name], target, of_ones_own=is_of_ones_own(wanted))
         found[name] = replace(task, metrics=wanted.metrics, loss=wanted.loss)
     return found, tuple(told)
+
+
+def _require_learnt(
+    name: str, outputs: Mapping[str, NDArray[np.float32]], target: NDArray[Any]
+) -> None:
+    """Check that an output is of reals, which can be learnt, or compared with such.
+
+    Raises:
+        DataError: If it is not.
+    """
+    kind = outputs[name].dtype
+    if kind.kind == "f" or target.dtype.kind == "f":
+        return
+    why = "from choices that are made already, nothing can be learnt"
+    instead = "the scores that it is made from"
+    if kind.kind == "c":
+        why, instead = "models here answer with reals", "torch.view_as_real of it"
+    others = [each for each, values in outputs.items() if values.dtype.kind != "f"]
+    raise DataError(
+        f"output '{name}' is of type {kind}, and {why}: return {instead} in its place, "
+        f"or leave it out of what the model returns{_or_keep(outputs, others)}"
+    )
 
 
 def _may_be_scores(output: NDArray[np.float32]) -> bool:
@@ -449,12 +472,6 @@ def _task(
         DataError: If they tell none.
     """
     n_outputs = output.shape[1]
-    if output.dtype.kind != "f" and target.dtype.kind != "f":
-        raise DataError(
-            f"output '{name}' is of type {output.dtype}, and from choices that are made already, "
-            "nothing can be learnt: return the scores that they are made from in its place, or "
-            "leave it out of what the model returns"
-        )
     if target.dtype.kind in "iub" and n_outputs > 1:
         if output.ndim == target.ndim != 3 and target.shape[1] == 1:
             target = target[:, 0]

@@ -132,3 +132,13 @@ def test_what_the_runtime_optimised_is_refused_as_such(tmp_path: Path) -> None:
         ConfigError, match=r"com\.microsoft\.FusedMatMul .*give the one that it was"
     ):
         read_module(saved(model, tmp_path))
+
+
+def test_a_graph_of_functions_alone_has_their_operators(tmp_path: Path) -> None:
+    text = (
+        '<ir_version: 9, opset_import: ["own": 1]> g (float[N, 4] x) => (float[N, 4] y) '
+        '{ y = own.twice(x) } <domain: "own", opset_import: ["": 17]> twice (x) => (y) '
+        "{ r = Relu(x) y = Add(r, r) }"
+    )
+    file = saved(onnx.parser.parse_model(text), tmp_path)
+    require_same_answers(read_module(file), file, inputs_for(file))

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from niwaki.core.errors import ConfigError
@@ -113,6 +114,11 @@ CASES: dict[str, tuple[str, Weights, dict[str, Any]]] = {
         {"s": (6,), "b": (6,)},
         {},
     ),
+    "LayerNormalization, alike along an axis": (
+        "y = LayerNormalization<axis=2>(x, s, b)",
+        {"s": (6,), "b": (6, 1)},
+        {},
+    ),
     "InstanceNormalization": ("y = InstanceNormalization(x, s, b)", {"s": (4,), "b": (4,)}, {}),
     "GroupNormalization": (
         "y = GroupNormalization<num_groups=2>(x, s, b)",
@@ -185,6 +191,22 @@ CASES: dict[str, tuple[str, Weights, dict[str, Any]]] = {
         'y = Resize<mode="linear", axes=[2,3]>(x, , , s)',
         {"s": ints(9, 11)},
         {},
+    ),
+    "Resize, linear, by scales that cut pixels off": (
+        'a = Resize<mode="linear">(x, , s) y = Resize<mode="cubic", axes=[3]>(a, , t)',
+        {"s": reals(1, 1, 1.5, 0.7), "t": reals(1.3)},
+        {"item": "4, 7, 7"},
+    ),
+    "Resize, nearest, by scales that cut pixels off": (
+        'y = Resize<mode="nearest", coordinate_transformation_mode="asymmetric", '
+        'nearest_mode="floor">(x, , s)',
+        {"s": reals(1, 1, 1.5, 0.7)},
+        {"item": "4, 7, 7"},
+    ),
+    "Upsample by scales that cut pixels off": (
+        'y = Upsample<mode="nearest">(x, s)',
+        {"s": reals(1, 1, 1.5, 2.3)},
+        {"item": "4, 7, 7", "opset": 9},
     ),
     "Resize, corners aligned": (
         'y = Resize<mode="linear", coordinate_transformation_mode="align_corners">(x, , s)',
@@ -289,6 +311,24 @@ def test_it_computes_what_the_runtime_does(name: str, tmp_path: Path) -> None:
     file = saved(graph_of(body, weights, **otherwise), tmp_path)
     module = read_module(file)
     require_same_answers(module, file, inputs_for(file))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "y = Where(m, x, t)",
+        "a = Not(m) b = And(a, n) c = Or(b, m) y = Where(c, t, x)",
+        "a = Cast<to=1>(m) y = Mul(a, x)",
+    ],
+)
+def test_inputs_of_yes_and_no_stay_such(body: str, tmp_path: Path) -> None:
+    model = graph_of(body, {"t": (3,), "n": np.array([True, False, True])}, item="3")
+    kind = onnx.TensorProto.BOOL
+    model.graph.input.append(onnx.helper.make_tensor_value_info("m", kind, ["N", 3]))
+    file = saved(model, tmp_path)
+    inputs = inputs_for(file)
+    inputs[:, 3:] = inputs[:, 3:] > 0
+    require_same_answers(read_module(file), file, inputs)
 
 
 def test_no_operator_goes_untested() -> None:

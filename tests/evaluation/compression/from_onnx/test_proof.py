@@ -44,6 +44,16 @@ def test_the_first_node_that_differs_is_named_and_not_the_batch(tmp_path: Path) 
     assert "batch" not in str(told.value)
 
 
+def test_the_node_that_fails_on_the_data_is_named(tmp_path: Path) -> None:
+    body = "a = Floor(x) c = Cast<to=7>(a) b = Sub(c, most) y = Gather(t, b)"
+    model = graph_of(body, {"t": (20, 3), "most": np.int64(5)}, item="7")
+    model.graph.node[3].name = "words"
+    file = saved(model, tmp_path)
+    words = r"does not run .*: index out of range.* node 'words' \(Gather\)"
+    with pytest.raises(ConfigError, match=words):
+        require_same_answers(read_module(file), file, inputs_for(file))
+
+
 def test_a_batch_that_is_at_fault_is_told_as_such(tmp_path: Path) -> None:
     class Mixing(nn.Module):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from niwaki.compress.pruning import analyse, apply_plan
+from niwaki.core.errors import ConfigError
+from niwaki.evaluation.compression.from_onnx.call import OPERATORS, Call
 from niwaki.evaluation.compression.from_onnx.file import OnnxFile
+from niwaki.evaluation.compression.from_onnx.operators import load_operators
 from niwaki.evaluation.compression.from_onnx.proof import require_same_answers
 from niwaki.evaluation.compression.from_onnx.reading import read_module
 from niwaki.testing.model_zoo import ZOO
@@ -332,3 +335,29 @@ def test_states_of_a_recurrence_can_be_pruned(tmp_path: Path) -> None:
     read = read_module(file)
     require_same_answers(read, file, inputs_for(file))
     assert [group.n_units for group in analyse(read, torch.randn(2, 5, 6)).groups] == [16]
+
+
+@pytest.mark.parametrize("item", ["4, 2, 2, 2, 2", ""])
+def test_norms_over_other_axes_than_torch_has_are_refused(item: str, tmp_path: Path) -> None:
+    size = (4,) if item else (1,)
+    weights: Weights = {"s": size, "b": size, "m": size, "v": np.ones(size, np.float32)}
+    graph = graph_of("y = BatchNormalization(x, s, b, m, v)", weights, item=item or "1")
+    if not item:
+        del graph.graph.input[0].type.tensor_type.shape.dim[1:]
+    with pytest.raises(ConfigError, match=r"node 'y' .*\d axes, and torch has no such norm"):
+        read_module(saved(graph, tmp_path))
+
+
+def test_what_a_converter_was_not_written_for_names_the_node(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(call: Call) -> Any:
+        raise KeyError(call.node.op_type)
+
+    load_operators()
+    monkeypatch.setitem(OPERATORS, "Neg", lost)
+    file = saved(graph_of("a = Relu(x) y = Neg(a)"), tmp_path)
+    with pytest.raises(ConfigError, match=r"'y' \(Neg\) .*KeyError.*my_model") as told:
+        read_module(file)
+    causes = (told.value.__cause__, getattr(told.value.__cause__, "__cause__", None))
+    assert any(isinstance(each, KeyError) for each in causes)

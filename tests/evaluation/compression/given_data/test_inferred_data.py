@@ -51,13 +51,18 @@ def test_targets_of_some_outputs_are_completed_by_the_model() -> None:
     }
 
 
-@pytest.mark.parametrize("kind", ["bool", "int64"])
-def test_what_is_no_score_is_not_taken_for_classes(kind: str) -> None:
+@pytest.mark.filterwarnings("ignore:Casting complex values")
+@pytest.mark.parametrize(
+    ("kind", "instead"),
+    [("bool", "the scores"), ("int64", "the scores"), ("complex64", "torch.view_as_real")],
+)
+def test_what_is_no_score_is_not_taken_for_classes(kind: str, instead: str) -> None:
     class Choosing(nn.Module):
         def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
             return {"scores": x, "chosen": (x > 0).to(getattr(torch, kind))}
 
-    with pytest.raises(DataError, match=f"'chosen' is of type {kind}, .*: return the scores"):
+    words = f"'chosen' is of type {kind}, .*: return {instead}.* as by --output scores"
+    with pytest.raises(DataError, match=words):
         infer_from({"train": [torch.randn(40, 4)]}, plainly_called(Choosing()), seed=0)
 
 

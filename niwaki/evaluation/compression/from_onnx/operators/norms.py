@@ -1,6 +1,6 @@
 """Normalisations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,14 +24,38 @@ def is_plain(scale: NDArray[Any], bias: NDArray[Any] | None) -> bool:
     return bool((scale == 1).all()) and (bias is None or not bias.any())
 
 
+def _for_rank(
+    call: Call, kinds: Sequence[Callable[..., nn.Module]], *, least: int
+) -> Callable[..., nn.Module]:
+    """Return the norm for as many axes as the input has, of those from the least number on."""
+    place = call.rank() - least
+    if not 0 <= place < len(kinds):
+        raise call.refusal(f"its input has {call.rank()} axes, and torch has no such norm")
+    return kinds[place]
+
+
+def _spread(call: Call, index: int, shape: Sequence[int]) -> NDArray[Any]:
+    """Return a number for each value that is normalised, where there are fewer, repeated."""
+    values = call.constant(index)
+    if values.size == np.prod(shape):
+        return values.reshape(shape)
+    try:
+        return np.broadcast_to(values, shape)
+    except ValueError:
+        raise call.refusal(
+            f"its input '{call.node.input[index]}' is not one for each value that it normalises"
+        ) from None
+
+
 @operator_named("BatchNormalization")
 def read_batch_norm(call: Call) -> fx.Node:
     """Read a batch norm with running statistics."""
     call.require("training_mode", 0)
     mean, variance = call.constant(3), call.constant(4)
+    kind = _for_rank(call, _BATCH, least=2)
 
     def make() -> nn.Module:
-        layer: nn.Module = _BATCH[call.rank() - 2](
+        layer = kind(
             len(mean),
             eps=call.attribute("epsilon", 1e-5),
             momentum=1.0 - call.attribute("momentum", 0.9),
@@ -47,16 +71,15 @@ def read_batch_norm(call: Call) -> fx.Node:
 def read_layer_norm(call: Call) -> fx.Node:
     """Read a layer norm over the last axes."""
     shape = [dim[0] for dim in call.shape()[call.axis(-1) :]]
-    if call.constant(1).size != np.prod(shape):
-        raise call.refusal("its scale is not one for each value that it normalises")
-    has_bias = call.has(2)
+    scale, bias = _spread(call, 1, shape), _spread(call, 2, shape) if call.has(2) else None
     alone = call.node.output[0] if is_plain(call.constant(1), call.optional(2)) else ""
 
     def make() -> nn.Module:
-        layer = nn.LayerNorm(shape, eps=call.attribute("epsilon", 1e-5), bias=has_bias)
-        layer.weight = nn.Parameter(as_torch(call.constant(1).reshape(shape)))
-        if has_bias:
-            layer.bias = nn.Parameter(as_torch(call.constant(2).reshape(shape)))
+        epsilon = call.attribute("epsilon", 1e-5)
+        layer = nn.LayerNorm(shape, eps=epsilon, bias=bias is not None)
+        layer.weight = nn.Parameter(as_torch(scale))
+        if bias is not None:
+            layer.bias = nn.Parameter(as_torch(bias))
         return layer
 
     return call.layer(make, call.data(), weight=1, also=(*shape, alone))
@@ -67,10 +90,11 @@ def read_rms_norm(call: Call) -> fx.Node:
     """Read a root-mean-square norm over the last axes."""
     shape = [dim[0] for dim in call.shape()[call.axis(-1) :]]
     alone = call.node.output[0] if is_plain(call.constant(1), None) else ""
+    scale = _spread(call, 1, shape)
 
     def make() -> nn.Module:
         layer = nn.RMSNorm(shape, eps=call.attribute("epsilon", 1e-5))
-        layer.weight = nn.Parameter(as_torch(call.constant(1).reshape(shape)))
+        layer.weight = nn.Parameter(as_torch(scale))
         return layer
 
     return call.layer(make, call.data(), weight=1, also=(*shape, alone))
@@ -80,11 +104,10 @@ def read_rms_norm(call: Call) -> fx.Node:
 def read_instance_norm(call: Call) -> fx.Node:
     """Read an instance norm."""
     has_weights = not is_plain(call.constant(1), call.constant(2))
+    kind = _for_rank(call, _INSTANCE, least=3)
 
     def make() -> nn.Module:
-        layer: nn.Module = _INSTANCE[call.rank() - 3](
-            len(call.constant(1)), eps=call.attribute("epsilon", 1e-5), affine=has_weights
-        )
+        layer = kind(len(call.constant(1)), eps=call.attribute("epsilon", 1e-5), affine=has_weights)
         if has_weights:
             layer.weight, layer.bias = call.parameter(1), call.parameter(2)
         return layer
