@@ -12,7 +12,7 @@ from niwaki.core.errors import ConfigError, StudyError
 from niwaki.core.fidelity import FULL, Fidelities
 from niwaki.core.measurement import Measurement
 from niwaki.core.objectives import Objective
-from niwaki.core.registry import import_object
+from niwaki.core.registry import import_object, named_by
 from niwaki.core.user_randomness import seeded
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.base import UnexportedEvaluator
@@ -193,7 +193,8 @@ def create(settings: FunctionSettings, ingredients: Ingredients) -> FunctionEval
 
 
 def _imported(setting: str, path: str) -> Callable[..., Values]:
-    found: object = import_object(path)
+    with named_by(f"evaluator.{setting}"):
+        found: object = import_object(path)
     if not callable(found):
         raise ConfigError(
             f"'evaluator.{setting}' is '{path}', and that is {kind_of(found)}: name a function "

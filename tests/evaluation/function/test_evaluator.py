@@ -223,7 +223,7 @@ def test_a_function_is_searched(tmp_path: Path, scheduler: dict[str, Any] | None
     with pytest.raises(ExportError, match=r"this run exports nothing: .* as `function`"):
         run.front.export(tmp_path / "models")
     by_status = {trial.measurement.status for trial in run.history.trials}
-    assert by_status == set(Status)
+    assert by_status == {Status.COMPLETE, Status.FAILED}  # others are not even asked for
     failed = [
         t.measurement.reason for t in run.history.trials if t.measurement.status is Status.FAILED
     ]

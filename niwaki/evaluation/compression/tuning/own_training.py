@@ -12,7 +12,7 @@ from niwaki.compress.pruning.copying import copied
 from niwaki.core.blame import raised_by
 from niwaki.core.calls import misfit
 from niwaki.core.errors import ConfigError
-from niwaki.core.registry import import_object
+from niwaki.core.registry import import_object, named_by
 from niwaki.core.wording import kind_of
 from niwaki.evaluation.compression.given_model.plain_calls import called_as_written
 from niwaki.evaluation.devices import drawing, repeatable
@@ -27,7 +27,8 @@ def training_function(path: str) -> TrainingFunction:
     Raises:
         ConfigError: If it is not found, or cannot be called with three arguments.
     """
-    found = import_object(path)
+    with named_by("tuning.function"):
+        found = import_object(path)
     if fault := misfit(found, ("network", "epochs", "original")):
         raise ConfigError(
             f"'tuning.function': '{path}' {fault}. Let it take three: the network to be trained, "

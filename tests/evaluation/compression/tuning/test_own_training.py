@@ -135,7 +135,7 @@ def test_what_it_draws_is_the_same_each_time(code: Path) -> None:
         ("halved", r"'enter.0.weight' was .* and is \(16, 1, 3, 3\) of torch.float16"),
         ("scored", r"returned a float: train the network in place and return nothing"),
         ("short", r"takes \(network\), but is called with \(network, epochs, original\)"),
-        ("missing", r"missing"),
+        ("missing", r"tuning.function: '.*my_training.py' has no 'missing'"),
     ],
 )
 def test_what_is_no_training_is_told(code: Path, name: str, said: str) -> None:
