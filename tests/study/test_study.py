@@ -187,14 +187,15 @@ def test_a_search_where_everything_fails_stops_and_says_why(tmp_path: Path) -> N
 
 
 def test_who_found_something_ends_when_nothing_else_keeps_to_the_constraints(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("niwaki.study.steps.search_loop.INFEASIBLE_IN_A_ROW", 1000)
     hears = Hears()
     settings = StudySettings(("gain", "price"), ("weight <= 1",), budget=Budget(40))
     study = Study(tmp_path / "run", FormulaEvaluator(), NSGA2, settings, observer=hears)
     assert study.run().models
     [sentence] = [each for each in hears.said if "in a row" in each]
-    assert re.search(r"10000 candidates in a row .*: the search ends after \d of 40", sentence)
+    assert re.search(r"1000 candidates in a row .*: the search ends after \d of 40", sentence)
     n = len(told(tmp_path / "run"))
     study.run()
     assert len(told(tmp_path / "run")) <= n + 1
