@@ -9,7 +9,7 @@ from niwaki.core.fidelity import FULL
 from niwaki.study.record.history import History
 
 MOST = 10**15  # nobody gets so far, and sums with shares of one are exact
-_ROUNDING = 1e-6  # of sums of shares
+ROUNDING = 1e-6  # of a budget, for sums of shares such as 0.06
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def spent(history: History, limit: int, *, sign: str = " of ") -> str:
 
     More than the limit is what an earlier session paid for, whose budget was larger.
     """
-    beyond = 0 < limit < history.effort - _ROUNDING
+    beyond = 0 < limit < history.effort - ROUNDING
     text = f"{history.effort:.6g}{'' if beyond else f'{sign}{limit}'}"
     counts = history.paid_by_fidelity()
     told = [f"of a budget of {limit}"] if beyond else []

@@ -162,8 +162,9 @@ def _require_possible(constraint: Constraint, value: Objective) -> None:
     if constraint.relative:
         return
     limit, at_most = constraint.offset, constraint.sign > 0
-    least = f"{value.least:g} or below" if value in _ABOVE_LEAST else f"below {value.least:g}"
-    too_low = limit < value.least or (limit == value.least and value in _ABOVE_LEAST)
+    least, too_low = f"below {value.least:g}", limit < value.least
+    if value in _ABOVE_LEAST:
+        least, too_low = f"{value.least:g} or below", limit <= value.least
     if too_low if at_most else limit > value.most:
         beyond = least if at_most else f"above {value.most:g}"
         unit = f", and is in {value.unit}" if value.unit else ""

@@ -265,9 +265,6 @@ def _plain(values: Column) -> Column:
         return values.astype(np.str_).astype(np.float64)
     if values.dtype.kind in "iufb":
         return values
-    cells = [None if isinstance(value, str) and not value else value for value in values]
-    if all(cell is None for cell in cells):
-        return np.full(len(values), np.nan)
-    found = np.empty(len(cells), dtype=object)
-    found[:] = cells
-    return found
+    found = values.astype(object)
+    found[found == ""] = None
+    return np.full(len(values), np.nan) if all(cell is None for cell in found) else found

@@ -15,7 +15,7 @@ from niwaki.core.refusals import INFEASIBLE_IN_A_ROW, refusal
 from niwaki.search.base import Problem, Searcher
 from niwaki.search.schedulers.base import Scheduler, Step
 from niwaki.search.vetting import proposed
-from niwaki.study.budget import Budget, spent
+from niwaki.study.budget import ROUNDING, Budget, spent
 from niwaki.study.executors.base import Executor, Finished, Job
 from niwaki.study.record.events import Asked, Told
 from niwaki.study.record.recorder import Recorder
@@ -26,7 +26,6 @@ from niwaki.study.watching.observer import Observer
 
 FAILURES_IN_A_ROW = 20
 MEND = "Mend the cause and start again under another name; every failure is in the ledger"
-ROUNDING = 1e-6  # of a budget, for sums of shares such as 0.06
 
 
 @dataclass

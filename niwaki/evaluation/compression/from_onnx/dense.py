@@ -4,7 +4,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from niwaki.evaluation.compression.from_onnx.nested import inner_graphs
+from niwaki.export.graph.branches import branches
 
 
 def make_dense(graph: onnx.GraphProto) -> None:
@@ -16,7 +16,7 @@ def make_dense(graph: onnx.GraphProto) -> None:
             if attribute.type == onnx.AttributeProto.SPARSE_TENSOR:
                 tensor = _dense(attribute.sparse_tensor)
                 attribute.CopyFrom(onnx.helper.make_attribute("value", tensor))
-        for inner in inner_graphs(node):
+        for inner in branches(node):
             make_dense(inner)
 
 

@@ -18,8 +18,9 @@ from onnx import TensorProto, inliner, numpy_helper
 from niwaki.core.errors import ConfigError, DataError, TargetError
 from niwaki.core.files import expanded
 from niwaki.evaluation.compression.from_onnx.dense import make_dense
-from niwaki.evaluation.compression.from_onnx.nested import inner_graphs, nodes_of, reads
+from niwaki.evaluation.compression.from_onnx.nested import nodes_of, reads
 from niwaki.evaluation.compression.from_onnx.rearranged import has_layouts, rearranged
+from niwaki.export.graph.branches import branches
 from niwaki.tasks.model_inputs import FLOAT, ModelInput, ModelInputs
 
 ENDING = ".onnx"
@@ -383,7 +384,7 @@ def _to_single(graph: onnx.GraphProto) -> None:
             is_type = attribute.name in ("to", "dtype") and attribute.i in _OTHER_FLOATS
             if is_type and attribute.type == onnx.AttributeProto.INT:
                 attribute.i = TensorProto.FLOAT
-        for inner in inner_graphs(node):
+        for inner in branches(node):
             _to_single(inner)
 
 
